@@ -1,0 +1,1 @@
+"""Vision models that choose which frequencies to let through."""
