@@ -1,0 +1,110 @@
+"""Average pooling that is global in training and local at test time.
+
+A network trained on crops sees the statistics of a crop; the global average of a whole photograph is another
+distribution. The test-time local converter (TLC; Chu et al., "Improving Image Restoration by Revisiting Global
+Information Aggregation", ECCV 2022) replaces the global average by that of a window around each position.
+"""
+
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+PoolMode = Literal["fraction", "first", "tlc"]
+POOL_MODES: tuple[str, ...] = get_args(PoolMode)
+TRAINING_CROP = 256
+"""Side, in pixels, of the crops that SFNet's released windows are fractions of."""
+
+
+class LocalAvgPool2d(nn.Module):
+    """Average over a window around each position; over the whole map in training or without a window.
+
+    Args:
+        window: the window `b`, read as `mode` says; None for the global average.
+        mode: how `b` becomes the (height, width) of a window on a map of H x W:
+            `"fraction"`: (H * b // 256, W * b // 256), for each picture its own;
+            `"first"`: the same, computed on the first map seen and kept, as SFNet's released code does, so that
+            its published tables can be reproduced (they depend on the order of the files);
+            `"tlc"`: b pixels of the input picture, b // stride positions of the map, as the TLC paper has it.
+        stride: pixels of the input picture per position of the map. Used by `"tlc"` alone.
+
+    Raises:
+        ValueError: if `window` or `stride` is not positive or `mode` is unknown.
+    """
+
+    def __init__(self, window: int | None = None, mode: PoolMode = "fraction", stride: int = 1):
+        super().__init__()
+        if window is not None and window < 1:
+            raise ValueError(f"pool_window is at least 1, or None for the global average; got {window}")
+        if mode not in POOL_MODES:
+            raise ValueError(f"pool_mode is one of {', '.join(POOL_MODES)}; got {mode!r}")
+        if stride < 1:
+            raise ValueError(f"stride is at least 1; got {stride}")
+        self.window, self.mode, self.stride = window, mode, stride
+        self._kept: tuple[int, int] | None = None
+
+    def extra_repr(self) -> str:
+        """The arguments, for printing."""
+        return f"window={self.window}, mode={self.mode!r}, stride={self.stride}"
+
+    def forward(self, x: Float[Tensor, "*B H W"]) -> Float[Tensor, "*B h w"]:
+        """Pool a map.
+
+        Args:
+            x: the map.
+
+        Returns:
+            1 x 1 averages where the window covers the map, else one average per position (H x W).
+        """
+        height, width = x.shape[-2:]
+        if self.window is None or self.training:
+            return x.mean((-2, -1), keepdim=True)
+        window = self._window(height, width)
+        if window[0] >= height and window[1] >= width:
+            return x.mean((-2, -1), keepdim=True)
+        return local_average(x, window)
+
+    def _window(self, height: int, width: int) -> tuple[int, int]:
+        """Window height and width for a map of this size."""
+        assert self.window is not None
+        if self.mode == "tlc":
+            side = max(1, self.window // self.stride)
+            return side, side
+        if self.mode == "first" and self._kept is not None:
+            return self._kept
+        window = max(1, height * self.window // TRAINING_CROP), max(1, width * self.window // TRAINING_CROP)
+        if self.mode == "first":
+            self._kept = window
+        return window
+
+
+def local_average(x: Float[Tensor, "*B H W"], window: tuple[int, int]) -> Float[Tensor, "*B H W"]:
+    """Average over a window around each position, repeated outwards where the window would leave the map.
+
+    Summed in float32, one direction after the other: a table summed in both directions at once loses five digits
+    on a 4K map and overflows in half precision.
+
+    Args:
+        x: the map.
+        window: height and width of the window, clipped to the map.
+
+    Returns:
+        The averages, in the dtype of `x`.
+    """
+    height, width = x.shape[-2:]
+    rows, columns = min(window[0], height), min(window[1], width)
+    means = _sliding_mean(_sliding_mean(x.float(), rows, dim=-2), columns, dim=-1)
+    # with an even number of missing rows or columns both sides get half; with an odd one, left and top get less
+    bottom, right = height - means.shape[-2], width - means.shape[-1]
+    padding = (right // 2, right - right // 2, bottom // 2, bottom - bottom // 2)
+    padded = F.pad(means.reshape(1, -1, *means.shape[-2:]), padding, mode="replicate")
+    return padded.reshape(x.shape).to(x.dtype)
+
+
+def _sliding_mean(x: Tensor, size: int, dim: int) -> Tensor:
+    """Mean over `size` neighbors along `dim`, at every place where they fit."""
+    places = x.shape[dim] - size + 1
+    sums = torch.cat([torch.zeros_like(x.narrow(dim, 0, 1)), x.cumsum(dim)], dim)
+    return (sums.narrow(dim, size, places) - sums.narrow(dim, 0, places)).div_(size)
