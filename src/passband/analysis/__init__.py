@@ -1,1 +1,1 @@
-"""."""
+"""Looking at what a network does: pictures and curves."""

@@ -1,1 +1,49 @@
-"""."""
+"""The command line: one thin file per command, each parsing, calling the library and printing."""
+
+import sys
+
+import typer
+
+from passband.cli.convert import convert
+from passband.cli.degrade import degrade
+from passband.cli.demo import demo
+from passband.cli.evaluate import evaluate
+from passband.cli.restore import restore
+from passband.cli.train import train
+
+app = typer.Typer(
+    name="passband",
+    help="Vision models that choose which frequencies to let through.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    epilog="--debug, anywhere, shows the traceback of an error.",
+)
+for command in (restore, demo, degrade, evaluate, train, convert):
+    app.command()(command)
+
+
+@app.callback(invoke_without_command=True)
+def version(version: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
+    """Vision models that choose which frequencies to let through."""
+    if version:
+        from passband import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run a command; an error is one sentence on standard error and a status that is not 0."""
+    debug = "--debug" in sys.argv[1:]
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    try:
+        app(arguments)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted; what was finished is kept.", err=True)
+        sys.exit(130)
+    except Exception as error:
+        if debug:
+            raise
+        typer.echo(f"Error: {' '.join(str(error).split()) or type(error).__name__}", err=True)
+        sys.exit(1)

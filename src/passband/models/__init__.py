@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from passband.checkpoint import CheckpointError, load_config, load_state, load_weights
@@ -13,7 +14,7 @@ from passband.models.sfnet import SFNet, sfnet, sfnet_small
 
 MODELS: dict[str, Callable[..., nn.Module]] = {"sfnet": sfnet, "sfnet-small": sfnet_small}
 
-__all__ = ["MODELS", "SFNet", "build_model", "load_model", "sfnet", "sfnet_small"]
+__all__ = ["MODELS", "SFNet", "build_model", "load_model", "pick_device", "sfnet", "sfnet_small"]
 
 
 def build_model(name: str, **numbers: Any) -> nn.Module:
@@ -54,6 +55,28 @@ def load_model(source: str | Path, **overrides: Any) -> nn.Module:
         raise CheckpointError(f"{source}: {error}") from error
     load_state(model, load_weights(source), source=source)
     return model.eval()
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """The device of a name.
+
+    Args:
+        name: `"auto"` (a GPU where there is one), or what torch calls a device: `"cpu"`, `"cuda"`, `"cuda:1"`, `"mps"`.
+
+    Raises:
+        ValueError: for a device that torch does not know or this machine does not have.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"device {name!r} cannot be used here: {reason}; try auto or cpu") from error
+    return device
 
 
 def _known(name: str, known: Any, what: str) -> Any:

@@ -1,0 +1,65 @@
+"""Pictures side by side."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+GAP = 4
+"""Pixels of white between pictures."""
+
+
+def comparison_rows(rows: Sequence[Sequence[Float[Tensor, "3 _ _"]]]) -> Float[Tensor, "3 H W"]:
+    """Rows of pictures on white; within a row all have one size, rows may differ in width.
+
+    Args:
+        rows: pictures in [0, 1].
+
+    Returns:
+        One picture.
+    """
+    joined = [_join(row, dim=-1) for row in rows]
+    width = max(row.shape[-1] for row in joined)
+    return _join([F.pad(row, (0, width - row.shape[-1]), value=1.0) for row in joined], dim=-2)
+
+
+def before_after(
+    before: Float[Tensor, "3 H W"], after: Float[Tensor, "3 H W"]
+) -> Float[Tensor, "3 h w"]:
+    """A picture before and after: side by side, or one above the other where it is wide."""
+    return _join([before, after], dim=-2 if before.shape[-1] > 1.6 * before.shape[-2] else -1)
+
+
+def zoomed_crop(
+    images: Sequence[Float[Tensor, "3 H W"]], reference: Float[Tensor, "3 H W"], side: int = 64
+) -> list[Float[Tensor, "3 _ _"]]:
+    """The square where `reference` has most detail, from each picture, enlarged to the picture's height.
+
+    Args:
+        images: pictures of one size.
+        reference: of that size, decides where to look.
+        side: of the square, in pixels.
+
+    Returns:
+        Crops enlarged by repeating pixels, so that nothing is smoothed; as high as the pictures.
+    """
+    height, width = reference.shape[-2:]
+    side = min(side, height, width)
+    gray = reference.mean(0)
+    detail = (gray - F.avg_pool2d(gray[None, None], 3, stride=1, padding=1)[0, 0]).abs()
+    energy = F.avg_pool2d(detail[None], side, stride=max(1, side // 4))[0]
+    position = int(energy.argmax())
+    step = max(1, side // 4)
+    top, left = position // energy.shape[1] * step, position % energy.shape[1] * step
+    crops = [image[:, top : top + side, left : left + side] for image in images]
+    return [F.interpolate(crop[None], (height, height), mode="nearest")[0] for crop in crops]
+
+
+def _join(images: Sequence[Float[Tensor, "3 _ _"]], dim: int) -> Float[Tensor, "3 _ _"]:
+    """Pictures along a direction, with gaps."""
+    shape = list(images[0].shape)
+    shape[dim] = GAP
+    gap = images[0].new_ones(shape)
+    return torch.cat([part for image in images for part in (gap, image)][1:], dim=dim)

@@ -1,0 +1,17 @@
+"""What the commands share of the screen."""
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+def progress_bar(*texts: str) -> Progress:
+    """A progress bar on standard error, with these texts after it; it disappears when done."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        *[TextColumn(text) for text in texts],
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=False,
+    )

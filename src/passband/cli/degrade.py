@@ -1,0 +1,25 @@
+"""`passband degrade`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def degrade(
+    source: Annotated[Path, typer.Argument(help="A folder of clean pictures, or one picture.")],
+    output: Annotated[Path, typer.Argument(help="Gets the folders degraded/ and clean/.")],
+    kind: Annotated[str, typer.Option(help="rain, snow, haze, motion-blur or defocus.")],
+    seed: Annotated[int, typer.Option(min=0, help="Names the set: the same seed gives the same pictures.")] = 0,
+) -> None:
+    """Make a folder of pairs from clean photographs."""
+    from passband.cli.console import progress_bar
+    from passband.data.degrade import degrade_files
+
+    with progress_bar("{task.completed}/{task.total}") as progress:
+        bar = progress.add_task(kind)
+        written = 0
+        for _, total in degrade_files(source, output, kind, seed=seed):
+            written += 1
+            progress.update(bar, completed=written, total=total)
+    typer.echo(f"{written} pairs in {output}")

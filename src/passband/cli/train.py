@@ -1,0 +1,67 @@
+"""`passband train`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    recipe: Annotated[
+        str | None, typer.Argument(help="Name of a shipped recipe, or a TOML file. With --resume, the run's own.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder to train on. With --resume, the run's own.")] = None,
+    validation_data: Annotated[Path | None, typer.Option(help="Folder to score on while training.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="The run's folder. Default: runs/RECIPE")] = None,
+    weights: Annotated[str | None, typer.Option("--from", help="Weights to start from (fine-tuning).")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
+    max_minutes: Annotated[float | None, typer.Option(min=0, help="Stop cleanly after this long.")] = None,
+    device: Annotated[str, typer.Option(help="auto or cpu.")] = "auto",
+) -> None:
+    """Train a network by a recipe, or go on training it."""
+    from passband.cli.console import progress_bar
+    from passband.config import load_recipe, shipped_recipes
+    from passband.training import StepReport, TrainingError, read_run
+    from passband.training import train as run
+
+    if output is None:
+        if recipe is None:
+            raise TrainingError(f"name a recipe ({', '.join(shipped_recipes())}, or a file), or a run with -o --resume")
+        output = Path("runs") / Path(recipe).stem
+    if resume:
+        begun = read_run(output)
+        settings = load_recipe(recipe) if recipe is not None else begun["recipe"]
+        data = data or Path(begun["data"])
+        if validation_data is None and begun["validation_data"]:
+            validation_data = Path(begun["validation_data"])
+        weights = weights or begun["weights"]
+    elif recipe is None:
+        raise TrainingError(f"name a recipe: {', '.join(shipped_recipes())}, or a TOML file")
+    else:
+        settings = load_recipe(recipe)
+    if data is None:
+        raise TrainingError(f"--data is needed: a folder of {settings.data.source} to train on")
+
+    with progress_bar("{task.completed}/{task.total} steps", "{task.fields[figures]}") as progress:
+        bar = progress.add_task(settings.name, total=None, figures="")
+
+        def show(step: StepReport) -> None:
+            figures = f"loss {step.loss:.4g}  " + "  ".join(f"{name} {value:.2f}" for name, value in step.figures.items())
+            progress.update(
+                bar, completed=step.step, total=step.steps, figures=f"{figures}  {step.images_per_second:.1f} images/s"
+            )
+
+        result = run(
+            settings,
+            output,
+            data=data,
+            validation_data=validation_data,
+            weights=weights,
+            resume=resume,
+            max_minutes=max_minutes,
+            device=device,
+            report=show,
+        )
+    scores = ", ".join(f"{name} {value:.2f}" for name, value in result.figures.items()) or "not validated yet"
+    typer.echo(f"step {result.step}: {scores}")
+    typer.echo(f"weights in {output / 'weights'}")

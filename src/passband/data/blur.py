@@ -1,0 +1,268 @@
+"""Synthetic blur of a clean photograph: camera motion and defocus, added in linear light as the sensor adds it.
+
+Arithmetic is numpy in double precision, so that machines differ by less than the rounding to 8 bits.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from passband.ops.color import linear_to_srgb, srgb_to_linear
+
+SCENE_PX = 768
+"""A picture whose longer side is below this counts as a cut-out of a larger scene; see `smooth_field`."""
+
+_STEPS = 48  # time steps of a camera path: at 15 px, a turn every third of a pixel is already smooth
+_SPLATS = 256  # points along a path: less than a tenth of a pixel apart, so that the rasterized line has no beads
+_LEVELS = 5  # discs per defocused picture: neighbors differ by well under a pixel of radius
+
+
+@dataclass(frozen=True)
+class MotionBlur:
+    """A camera moving while the shutter is open.
+
+    Attributes:
+        length: path of the image on the sensor, in pixels along the path.
+        shake: how much the hand disturbs the motion, 0 (a straight line) to 1 (mostly random turns).
+        jerk: chance per time step (48 in all) of a sudden reversal, as when the shutter button is pressed.
+    """
+
+    length: float
+    shake: float
+    jerk: float
+
+
+@dataclass(frozen=True)
+class Defocus:
+    """A lens focused in front of or behind a scene of varying depth.
+
+    Attributes:
+        smallest: radius of the disc of confusion in pixels where the picture is sharpest.
+        largest: radius in pixels where it is least sharp.
+    """
+
+    smallest: float
+    largest: float
+
+
+def sample_motion_blur(rng: np.random.Generator) -> MotionBlur:
+    """Draw a hand-held exposure.
+
+    Returns:
+        length 6 to 14 px, shake 0 to 0.3, jerk 0 to 0.02 per step.
+    """
+    return MotionBlur(length=rng.uniform(6, 14), shake=rng.uniform(0, 0.3), jerk=rng.uniform(0, 0.02))
+
+
+def sample_defocus(rng: np.random.Generator) -> Defocus:
+    """Draw a lens setting.
+
+    Returns:
+        smallest 1.5 to 3.5 px, largest 0.5 to 2 px more.
+    """
+    smallest = rng.uniform(1.5, 3.5)
+    return Defocus(smallest=smallest, largest=smallest + rng.uniform(0.5, 2.0))
+
+
+def motion_blur(image: Float[Tensor, "3 H W"], motion: MotionBlur, rng: np.random.Generator) -> Float[Tensor, "3 H W"]:
+    """Blur a picture by one camera shake, the same all over the picture.
+
+    Args:
+        image: sRGB in [0, 1].
+        motion: length and character of the path.
+        rng: draws the path.
+
+    Returns:
+        sRGB in [0, 1], float32; the kernel's center of mass is at its middle, so that nothing moves on the whole.
+    """
+    kernel = rasterize(camera_path(motion, rng))
+    light = srgb_to_linear(image.double()).cpu().numpy()
+    (blurred,) = convolve(light, [kernel])
+    return _to_picture(blurred, image)
+
+
+def defocus(image: Float[Tensor, "3 H W"], lens: Defocus, rng: np.random.Generator) -> Float[Tensor, "3 H W"]:
+    """Blur a picture by discs whose radius follows a smooth random depth.
+
+    Args:
+        image: sRGB in [0, 1].
+        lens: the range of radii.
+        rng: draws the depth.
+
+    Returns:
+        sRGB in [0, 1], float32. Between the 5 radii computed, a pixel is the linear mix of its two neighbors.
+
+    Source: geometric optics (a point out of focus is a uniform disc); blending between levels after
+    Potmesil & Chakravarty, "Synthetic image generation with a lens and aperture camera model", 1982.
+    """
+    height, width = image.shape[-2:]
+    level = smooth_field(height, width, rng) * (_LEVELS - 1)
+    weights = np.clip(1 - np.abs(level - np.arange(_LEVELS)[:, None, None]), 0, 1)
+    radii = np.linspace(lens.smallest, lens.largest, _LEVELS)
+    used = [k for k in range(_LEVELS) if weights[k].any()]  # a cut-out of a large scene needs two or three
+    light = srgb_to_linear(image.double()).cpu().numpy()
+    blurred = np.zeros_like(light)
+    for k, layer in zip(used, convolve(light, [disc_kernel(radii[k]) for k in used]), strict=True):
+        blurred += weights[k] * layer
+    return _to_picture(blurred, image)
+
+
+def camera_path(motion: MotionBlur, rng: np.random.Generator) -> Float[np.ndarray, "points 2"]:
+    """Draw where a still point wanders on the sensor during the exposure, at constant speed.
+
+    Args:
+        motion: length and character of the path.
+        rng: draws direction, turns and jerks.
+
+    Returns:
+        (y, x) in pixels, equally spaced in time, centered on their mean.
+
+    Source: Boracchi & Foi, "Modeling the performance of image restoration from motion blur", IEEE TIP 2012
+    (inertia, Gaussian disturbance, pull back to the start, impulses), speed kept constant as in
+    Kupyn et al., "DeblurGAN", CVPR 2018.
+    """
+    turns = rng.standard_normal((_STEPS, 2)) @ np.array([1, 1j])
+    jerks = rng.random(_STEPS) < motion.jerk
+    bounces = np.exp(1j * (math.pi + rng.uniform(-0.5, 0.5, _STEPS)))
+    velocity = complex(np.exp(2j * math.pi * rng.random()))
+    position = [0j]
+    for turn, jerk, bounce in zip(turns.tolist(), jerks.tolist(), bounces.tolist(), strict=True):
+        pull = 0.7 * position[-1] / _STEPS
+        velocity += motion.shake * (turn - pull)
+        if jerk:
+            velocity += 2 * abs(velocity) * bounce
+        velocity /= abs(velocity)
+        position.append(position[-1] + velocity)
+    scaled = np.array(position) * (motion.length / _STEPS)
+    times = np.linspace(0, _STEPS, _SPLATS)
+    path = np.stack([np.interp(times, np.arange(_STEPS + 1), part) for part in (scaled.imag, scaled.real)], axis=-1)
+    return path - path.mean(axis=0)
+
+
+def rasterize(path: Float[np.ndarray, "points 2"]) -> Float[np.ndarray, "K K"]:
+    """Draw a path as a blur kernel, each point shared bilinearly among its four pixels.
+
+    Args:
+        path: (y, x) in pixels from the kernel's middle.
+
+    Returns:
+        A kernel of odd side, 2 * ceil(largest coordinate) + 1, that sums to 1.
+    """
+    radius = math.ceil(np.abs(path).max())
+    side = 2 * radius + 1
+    corner = np.floor(path).astype(int)
+    fraction = path - corner
+    kernel = np.zeros(side * side)
+    for dy in (0, 1):
+        for dx in (0, 1):
+            weight = np.abs(1 - dy - fraction[:, 0]) * np.abs(1 - dx - fraction[:, 1])
+            # the clip reaches only pixels of weight 0, beside a point that lies on the last row or column
+            y, x = np.clip(corner + radius + (dy, dx), 0, side - 1).T
+            kernel += np.bincount(y * side + x, weights=weight, minlength=side * side)
+    return kernel.reshape(side, side) / kernel.sum()
+
+
+def disc_kernel(radius: float) -> Float[np.ndarray, "K K"]:
+    """Build the image of a point out of focus: a disc with a rim one pixel wide.
+
+    Args:
+        radius: in pixels, at least 0; 0.5 and less is no blur.
+
+    Returns:
+        A kernel of odd side, 2 * ceil(radius - 0.5) + 1, that sums to 1.
+    """
+    half = max(0, math.ceil(radius - 0.5))
+    offset = np.arange(-half, half + 1)
+    kernel = np.clip(radius + 0.5 - np.hypot(offset[:, None], offset), 0, 1) if half else np.ones((1, 1))
+    return kernel / kernel.sum()
+
+
+def convolve(
+    light: Float[np.ndarray, "3 H W"], kernels: list[Float[np.ndarray, "_ _"]]
+) -> list[Float[np.ndarray, "3 H W"]]:
+    """Convolve one picture with several odd square kernels, through one forward FFT.
+
+    Args:
+        light: any size, also smaller than the kernels: the reflection then goes back and forth.
+        kernels: odd sides.
+
+    Returns:
+        One picture per kernel, the border continued by reflection.
+    """
+    height, width = light.shape[-2:]
+    reach = max(len(kernel) for kernel in kernels) // 2
+    padded = np.pad(light, ((0, 0), (reach, reach), (reach, reach)), mode="reflect")
+    size = (_smooth_length(height + 2 * reach), _smooth_length(width + 2 * reach))
+    spectrum = np.fft.rfft2(padded, s=size, axes=(-2, -1), norm="backward")
+    out = []
+    for kernel in kernels:
+        first = reach + len(kernel) // 2  # an uncentered kernel shifts the result by half its side
+        product = spectrum * np.fft.rfft2(kernel, s=size, axes=(-2, -1), norm="backward")
+        full = np.fft.irfft2(product, s=size, axes=(-2, -1), norm="backward")
+        out.append(full[:, first : first + height, first : first + width])
+    return out
+
+
+def smooth_field(
+    height: int, width: int, rng: np.random.Generator, *, gradient: float = 0.0
+) -> Float[np.ndarray, "{height} {width}"]:
+    """Draw a smooth random map, as of depth: 1 far, 0 near.
+
+    A picture of 768 pixels or more shows a whole scene, from 0 to 1. A smaller one is a random window of a scene
+    between its own size and 768 pixels, as a training crop is, and so may be nearly constant at any value.
+
+    Args:
+        height: in pixels, at least 1.
+        width: in pixels, at least 1.
+        rng: draws the scene and the window.
+        gradient: share of a vertical ramp, far at the top, 0 to 1; the rest is low-frequency noise.
+
+    Returns:
+        Values in [0, 1].
+    """
+    longer = max(height, width)
+    zoom = math.exp(rng.uniform(0, max(0.0, math.log(SCENE_PX / longer))))  # scene over picture, per side
+    cells = int(rng.integers(2, 5))
+    nodes = rng.random((cells + 3, cells + 3))
+    top, left = rng.random(2) * (1 - 1 / zoom)
+
+    def evaluate(y: np.ndarray, x: np.ndarray) -> np.ndarray:
+        noise = _spline(y, cells) @ nodes @ _spline(x, cells).T
+        return gradient * (1 - y[:, None]) + (1 - gradient) * noise
+
+    whole = evaluate(np.linspace(0, 1, 33), np.linspace(0, 1, 33))
+    y = top + (np.arange(height) + 0.5) / (height * zoom)
+    x = left + (np.arange(width) + 0.5) / (width * zoom)
+    return np.clip((evaluate(y, x) - whole.min()) / (whole.max() - whole.min()), 0, 1)
+
+
+def _spline(position: Float[np.ndarray, "N"], cells: int) -> Float[np.ndarray, "N nodes"]:
+    """Weigh the nodes of a uniform cubic B-spline at positions in [0, 1]."""
+    scaled = position * cells
+    cell = np.minimum(scaled.astype(int), cells - 1)
+    f = scaled - cell
+    basis = np.stack([(1 - f) ** 3, 3 * f**3 - 6 * f**2 + 4, -3 * f**3 + 3 * f**2 + 3 * f + 1, f**3], axis=-1) / 6
+    weights = np.zeros((len(position), cells + 3))
+    np.put_along_axis(weights, cell[:, None] + np.arange(4), basis, axis=1)
+    return weights
+
+
+def _smooth_length(length: int) -> int:
+    """Find the next length without a prime factor above 5, where the FFT is fast."""
+    while True:
+        rest = length
+        for factor in (2, 3, 5):
+            while rest % factor == 0:
+                rest //= factor
+        if rest == 1:
+            return length
+        length += 1
+
+
+def _to_picture(light: Float[np.ndarray, "3 H W"], like: Float[Tensor, "3 H W"]) -> Float[Tensor, "3 H W"]:
+    """Turn linear light back into sRGB on the device the picture came from."""
+    return linear_to_srgb(torch.from_numpy(light).clamp(0, 1)).clamp(0, 1).float().to(like.device)

@@ -1,0 +1,240 @@
+"""Data sets of degraded and clean pictures, in which a sample's number decides everything about it."""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TypedDict
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from passband.data.degrade import KINDS, degrade
+from passband.data.pairs import Pair, find_images, find_pairs
+from passband.io.image import read_image
+from passband.ops.tiling import pad_to_multiple
+
+CLEAN = "clean"
+"""The kind of a sample that is not degraded at all, so that a network learns to leave good pictures alone."""
+CACHE_BYTES = 1_000_000_000
+"""Decoded pictures kept in memory by each data set (and each worker of it)."""
+
+
+class Sample(TypedDict):
+    """One pair, ready for a network."""
+
+    degraded: Float[Tensor, "3 H W"]
+    clean: Float[Tensor, "3 H W"]
+    kind: str
+    name: str
+
+
+class Photographs(Dataset[Sample]):
+    """Clean photographs, cropped, flipped and degraded on the fly.
+
+    Args:
+        folder: clean pictures, in any sub-folders.
+        degradations: kind (a key of `degrade.KINDS`, or `"clean"`) to its weight in the mixture.
+        crop: side of the square crops in pixels; smaller pictures are padded by reflection.
+        seed: with the sample's number decides order, crop, flip and degradation.
+        augment: flips at random.
+
+    Raises:
+        FileNotFoundError: if the folder is missing or holds no picture.
+        ValueError: for an unknown kind.
+    """
+
+    def __init__(
+        self, folder: Path, degradations: Mapping[str, float], crop: int, seed: int, *, augment: bool = True
+    ):
+        unknown = set(degradations) - {*KINDS, CLEAN}
+        if unknown:
+            raise ValueError(f"unknown degradations {sorted(unknown)}; known: {', '.join((*KINDS, CLEAN))}")
+        self.paths = _some_images(folder)
+        self.kinds = list(degradations)
+        weights = np.array([degradations[kind] for kind in self.kinds], dtype=np.float64)
+        self.probabilities = weights / weights.sum()
+        self.crop, self.seed, self.augment = crop, seed, augment
+        self.read = ImageCache()
+
+    def __len__(self) -> int:
+        """Photographs, one sample of each being an epoch."""
+        return len(self.paths)
+
+    def __getitem__(self, number: int) -> Sample:
+        """The sample of this number; numbers go on past the first epoch."""
+        path = self.paths[_shuffled(number, len(self.paths), self.seed)]
+        rng = np.random.default_rng([self.seed, number, 1])
+        kind = self.kinds[rng.choice(len(self.kinds), p=self.probabilities)]
+        (clean,) = crop_and_flip([self.read(path)], self.crop, rng, flip=self.augment)
+        return {
+            "degraded": degraded_as_file(clean, kind, seed=self.seed, index=number),
+            "clean": clean,
+            "kind": kind,
+            "name": path.stem,
+        }
+
+
+class Pairs(Dataset[Sample]):
+    """A folder of pairs, cropped and flipped alike.
+
+    Args:
+        folder: see `pairs.find_pairs`.
+        crop: side of the square crops in pixels; None gives whole pictures, in order.
+        seed: with the sample's number decides order, crop and flip.
+
+    Raises:
+        FileNotFoundError: if the folder or a layout is missing.
+        ValueError: listing files without a partner; on access, for a pair of two sizes.
+    """
+
+    def __init__(self, folder: Path, crop: int | None, seed: int = 0):
+        self.pairs = find_pairs(folder)
+        self.crop, self.seed = crop, seed
+        self.read = ImageCache() if crop else read_image
+
+    def __len__(self) -> int:
+        """Pairs, one sample of each being an epoch."""
+        return len(self.pairs)
+
+    def __getitem__(self, number: int) -> Sample:
+        """The sample of this number; with crops, numbers go on past the first epoch."""
+        pair = self.pairs[_shuffled(number, len(self.pairs), self.seed) if self.crop else number]
+        images = read_pair(pair, self.read)
+        if self.crop:
+            images = crop_and_flip(images, self.crop, np.random.default_rng([self.seed, number, 1]))
+        return {"degraded": images[0], "clean": images[1], "kind": "pair", "name": pair.name}
+
+
+class FixedCrops(Dataset[Sample]):
+    """Center crops for validation, the same at every pass.
+
+    Args:
+        folder: clean photographs, or a folder of pairs where `kinds` is empty.
+        kinds: degradations, taken in turn.
+        crop: side of the crops in pixels.
+        count: crops in all.
+        seed: names the degradations.
+    """
+
+    def __init__(self, folder: Path, kinds: list[str], crop: int, count: int, seed: int):
+        self.kinds, self.crop, self.seed = kinds, crop, seed
+        self.sources: list[Path] | list[Pair] = _some_images(folder) if kinds else find_pairs(folder)
+        self.count = count if kinds else min(count, len(self.sources))
+
+    def __len__(self) -> int:
+        """Crops."""
+        return self.count
+
+    def __getitem__(self, number: int) -> Sample:
+        """The crop of this number."""
+        source = self.sources[number % len(self.sources)]
+        if isinstance(source, Pair):
+            degraded, clean = crop_and_flip(read_pair(source, read_image), self.crop, None)
+            return {"degraded": degraded, "clean": clean, "kind": "pair", "name": source.name}
+        kind = self.kinds[number % len(self.kinds)]
+        (clean,) = crop_and_flip([read_image(source)], self.crop, None)
+        degraded = degraded_as_file(clean, kind, seed=self.seed, index=number)
+        return {"degraded": degraded, "clean": clean, "kind": kind, "name": source.stem}
+
+
+class NumberedSampler(Sampler[int]):
+    """Sample numbers from `start` to before `stop`, so that a run goes on where it was.
+
+    Args:
+        start: first sample.
+        stop: one past the last.
+    """
+
+    def __init__(self, start: int, stop: int):
+        self.numbers = range(start, stop)
+
+    def __len__(self) -> int:
+        """Samples to come."""
+        return len(self.numbers)
+
+    def __iter__(self) -> Iterator[int]:
+        """The numbers in order; the data set shuffles."""
+        return iter(self.numbers)
+
+
+class ImageCache:
+    """Reads pictures, keeping the latest in memory up to a number of bytes.
+
+    Args:
+        capacity: bytes.
+    """
+
+    def __init__(self, capacity: int = CACHE_BYTES):
+        self.capacity, self.size = capacity, 0
+        self.images: OrderedDict[Path, Tensor] = OrderedDict()
+
+    def __call__(self, path: Path) -> Float[Tensor, "3 H W"]:
+        """The picture in this file."""
+        if path in self.images:
+            self.images.move_to_end(path)
+            return self.images[path]
+        image = read_image(path)
+        self.images[path] = image
+        self.size += image.nbytes
+        while self.size > self.capacity and len(self.images) > 1:
+            self.size -= self.images.popitem(last=False)[1].nbytes
+        return image
+
+
+def crop_and_flip(
+    images: list[Float[Tensor, "3 H W"]], side: int, rng: np.random.Generator | None, *, flip: bool = True
+) -> list[Float[Tensor, "3 S S"]]:
+    """Cut the same square from pictures of one size, mirrored left to right half of the time.
+
+    Args:
+        images: pictures of one size; where smaller than the crop, padded by reflection.
+        side: side of the square in pixels.
+        rng: draws place and flip; None for the center, unflipped.
+        flip: whether to mirror at random.
+    """
+    images = [pad_to_multiple(image[None], 1, side)[0][0] for image in images]
+    height, width = images[0].shape[-2:]
+    if rng is None:
+        top, left, mirrored = (height - side) // 2, (width - side) // 2, False
+    else:
+        top, left = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
+        mirrored = bool(rng.integers(2)) and flip
+    cut = [image[:, top : top + side, left : left + side] for image in images]
+    return [image.flip(-1) if mirrored else image.clone() for image in cut]
+
+
+def degraded_as_file(image: Float[Tensor, "3 H W"], kind: str, *, seed: int, index: int) -> Float[Tensor, "3 H W"]:
+    """Degrade and round to 8 bits, as the pictures that come in files are; `"clean"` changes nothing."""
+    if kind == CLEAN:
+        return image
+    return degrade(image, kind, seed=seed, index=index).mul(255).round_().div_(255)
+
+
+def read_pair(pair: Pair, read=read_image) -> list[Float[Tensor, "3 H W"]]:
+    """The degraded and the clean picture of a pair.
+
+    Raises:
+        ValueError: if their sizes differ.
+    """
+    images = [read(pair.degraded), read(pair.clean)]
+    if images[0].shape != images[1].shape:
+        sizes = [f"{image.shape[2]}x{image.shape[1]}" for image in images]
+        raise ValueError(f"{pair.degraded} is {sizes[0]} but {pair.clean} is {sizes[1]}: a pair has one size")
+    return images
+
+
+def _some_images(folder: Path) -> list[Path]:
+    """The pictures of a folder that must have some."""
+    paths = find_images(folder)
+    if not paths:
+        raise FileNotFoundError(f"{folder} holds no pictures")
+    return paths
+
+
+def _shuffled(number: int, count: int, seed: int) -> int:
+    """Which of `count` things a sample takes: each once per epoch, in an order of the epoch's own."""
+    epoch, position = divmod(number, count)
+    return int(torch.randperm(count, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))[position])

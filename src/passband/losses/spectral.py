@@ -1,0 +1,23 @@
+"""Distances between spectra."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+
+def spectral_l1(restored: Float[Tensor, "B C H W"], clean: Float[Tensor, "B C H W"]) -> Float[Tensor, ""]:
+    """Mean absolute difference of the real and imaginary parts of two unnormalized spectra.
+
+    Args:
+        restored: the prediction.
+        clean: the target.
+
+    Returns:
+        The mean over samples, channels, frequencies and both parts. It grows with the size of the picture, because
+        the transform is not normalized, as in SFNet's released code.
+
+    Source: Cui et al., ICLR 2023, section 3.4 (after Cho et al., MIMO-UNet, ICCV 2021).
+    """
+    spectra = [torch.fft.fft2(image.float(), dim=(-2, -1), norm="backward") for image in (restored, clean)]
+    return F.l1_loss(*[torch.view_as_real(spectrum) for spectrum in spectra])

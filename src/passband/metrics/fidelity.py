@@ -1,0 +1,65 @@
+"""Peak signal-to-noise ratio and structural similarity, one value per picture."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+SSIM_WINDOW = 11
+SSIM_SIGMA = 1.5
+SSIM_CONSTANTS = (0.01**2, 0.03**2)
+"""Window side and sigma in pixels, and (K L)^2 with L = 1, of Wang et al. 2004."""
+
+
+def psnr(image: Float[Tensor, "B C H W"], reference: Float[Tensor, "B C H W"]) -> Float[Tensor, "B"]:  # noqa: F821
+    """Peak signal-to-noise ratio in dB, for a peak of 1.
+
+    Args:
+        image: pictures in [0, 1].
+        reference: what they should be.
+
+    Returns:
+        One value per picture, over all its channels, computed in float64; infinity for equal pictures.
+    """
+    error = (image.double() - reference.double()).square().mean((-3, -2, -1))
+    return -10 * error.log10()
+
+
+def ssim(image: Float[Tensor, "B C H W"], reference: Float[Tensor, "B C H W"]) -> Float[Tensor, "B"]:  # noqa: F821
+    """Structural similarity with an 11 x 11 Gaussian of sigma 1.5, where it fits, per channel, for a range of 1.
+
+    Args:
+        image: pictures in [0, 1], at least 11 pixels high and wide.
+        reference: what they should be.
+
+    Returns:
+        One value per picture, the mean over channels and positions, computed in float64.
+
+    Raises:
+        ValueError: for pictures smaller than the window.
+
+    Source: Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", 2004.
+    """
+    height, width = image.shape[-2:]
+    if min(height, width) < SSIM_WINDOW:
+        raise ValueError(f"ssim needs pictures of at least {SSIM_WINDOW}x{SSIM_WINDOW} pixels, got {height}x{width}")
+    x, y = image.double(), reference.double()
+    stacked = torch.cat([x, y, x * x, y * y, x * y])
+    mean_x, mean_y, square_x, square_y, product = _gaussian_mean(stacked).chunk(5)
+    variance_x, variance_y = square_x - mean_x**2, square_y - mean_y**2
+    covariance = product - mean_x * mean_y
+    first, second = SSIM_CONSTANTS
+    similarity = ((2 * mean_x * mean_y + first) * (2 * covariance + second)) / (
+        (mean_x**2 + mean_y**2 + first) * (variance_x + variance_y + second)
+    )
+    return similarity.mean((-3, -2, -1))
+
+
+def _gaussian_mean(x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C _ _"]:
+    """Gaussian average at every place where the window fits, one direction after the other."""
+    offsets = torch.arange(SSIM_WINDOW, dtype=x.dtype, device=x.device) - SSIM_WINDOW // 2
+    kernel = torch.exp(-(offsets**2) / (2 * SSIM_SIGMA**2))
+    kernel = kernel / kernel.sum()
+    channels = x.shape[1]
+    columns = F.conv2d(x, kernel.view(1, 1, -1, 1).expand(channels, 1, -1, 1), groups=channels)
+    return F.conv2d(columns, kernel.view(1, 1, 1, -1).expand(channels, 1, 1, -1), groups=channels)

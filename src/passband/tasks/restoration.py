@@ -1,0 +1,96 @@
+"""Restoration: make a degraded picture like the clean one it came from."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from passband.analysis.comparison import comparison_rows
+from passband.config import Recipe
+from passband.data.restoration import CLEAN, FixedCrops, Pairs, Photographs, Sample
+from passband.losses import multiscale_loss
+from passband.metrics import psnr
+from passband.ops.tiling import pad_to_multiple
+
+PICTURES = 6
+"""Rows of the validation picture."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """How good a network is at a moment of its training."""
+
+    score: float
+    """What picks the best weights: mean PSNR, dB."""
+    figures: dict[str, float]
+    """Name to value."""
+    picture: Float[Tensor, "3 H W"]
+    """Degraded, restored and clean samples side by side."""
+
+
+class Restoration:
+    """Data, loss and validation of restoration.
+
+    Args:
+        recipe: the run's settings.
+    """
+
+    def __init__(self, recipe: Recipe):
+        self.recipe = recipe
+
+    def training_data(self, folder: Path) -> Dataset[Sample]:
+        """Crops whose numbers go on past the first epoch."""
+        data = self.recipe.data
+        if data.source == "pairs":
+            return Pairs(folder, data.crop, self.recipe.seed)
+        return Photographs(folder, data.degradations, data.crop, self.recipe.seed)
+
+    def validation_data(self, folder: Path) -> Dataset[Sample]:
+        """Crops that are the same every time; degraded with another seed than those of the training."""
+        data, validation = self.recipe.data, self.recipe.validation
+        kinds = [] if data.source == "pairs" else [kind for kind in data.degradations if kind != CLEAN]
+        return FixedCrops(folder, kinds, validation.crop, validation.count, self.recipe.seed + 1)
+
+    def loss(self, model: nn.Module, batch: dict[str, Any]) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
+        """The loss of a batch, and figures to watch, detached."""
+        predictions = model(batch["degraded"])
+        loss = multiscale_loss(predictions, batch["clean"], self.recipe.loss.spectral_weight)
+        return loss, {"psnr": psnr(predictions[-1].detach().clamp(0, 1), batch["clean"]).mean()}
+
+    @torch.no_grad()
+    def validate(self, model: nn.Module, batches: Iterable[dict[str, Any]]) -> Validation:
+        """Score a network, which is put into evaluation mode and back."""
+        was_training = model.training
+        model.eval()
+        gains: dict[str, list[float]] = {}
+        scores, rows = [], []
+        for batch in batches:
+            restored = restore_batch(model, batch["degraded"]).float().clamp(0, 1)
+            after, before = psnr(restored, batch["clean"]), psnr(batch["degraded"], batch["clean"])
+            scores += after.tolist()
+            for kind, gain in zip(batch["kind"], (after - before).tolist(), strict=True):
+                gains.setdefault(kind, []).append(gain)
+            rows += list(zip(batch["degraded"], restored, batch["clean"], strict=True))
+        model.train(was_training)
+        mean = sum(scores) / len(scores)
+        figures = {"psnr": mean} | {f"gain/{kind}": sum(values) / len(values) for kind, values in gains.items()}
+        return Validation(mean, figures, comparison_rows([list(row) for row in rows[:PICTURES]]))
+
+
+def restore_batch(model: nn.Module, degraded: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 3 H W"]:
+    """Restore pictures of any size: pad to what the network takes, run it, crop back.
+
+    Args:
+        model: a restoration network, with `multiple` and `minimum` saying what sizes it takes.
+        degraded: pictures in [0, 1], from 1 x 1.
+
+    Returns:
+        The full-size prediction, not clamped.
+    """
+    padded, (height, width) = pad_to_multiple(degraded, model.multiple, model.minimum)  # type: ignore[arg-type]
+    return model(padded)[-1][..., :height, :width]
