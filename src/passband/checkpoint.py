@@ -3,6 +3,7 @@
 import json
 import pickle
 import re
+import warnings
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -151,9 +152,8 @@ def find_weights(source: str | Path, name: str = WEIGHTS_FILE, **hub_options: An
     try:
         return Path(hf_hub_download(str(source), name, **hub_options))
     except Exception as error:  # the hub's client raises its own, requests' and the system's errors
-        reason = str(error).strip().splitlines()
         raise CheckpointError(
-            f"{source}: no such file or folder here, and the hub gave no {name}: {reason[0] if reason else error!r}"
+            f"{source}: no such file or folder here, and the hub gave no {name}: {_first_line(error)}"
         ) from error
 
 
@@ -229,13 +229,15 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 def _read_pickle(path: Path) -> dict[str, Tensor]:
     """Read a published pickle with a loader that builds tensors and plain containers, and nothing else."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # about pickle protocols, of which the error below says enough
+            warnings.simplefilter("ignore", UserWarning)
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         needed = re.search(r"(?:GLOBAL|global|callable) ([\w.]+)", str(error))
         reason = f"it asks for {needed[1]}, which could run code" if needed else "it is damaged, or needs more than tensors"
         raise CheckpointError(f"{path} was refused, and nothing in it was run: {reason}") from error
     except (RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
-        raise CheckpointError(f"{path} is damaged or not a checkpoint: {str(error).splitlines()[0]}") from error
+        raise CheckpointError(f"{path} is damaged or not a checkpoint: {_first_line(error)}") from error
     for key in ("model", "state_dict", "params"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
@@ -255,6 +257,11 @@ def _with_our_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
             new = re.sub(pattern, replacement, new)
         named[new] = value
     return named
+
+
+def _first_line(error: Exception) -> str:
+    """The first line of an error's message, or its kind where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _some(names: list[str], most: int = 6) -> str:

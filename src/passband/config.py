@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
 
@@ -75,7 +75,7 @@ class OptimConfig(Section):
     """Decay of the averaged weights, which are the ones scored and saved; 0 turns averaging off."""
 
     @model_validator(mode="after")
-    def _one_length(self) -> Self:
+    def _one_length(self) -> "OptimConfig":
         if (self.steps is None) == (self.epochs is None):
             raise ValueError("give the length of the run as `steps` or as `epochs`, one of the two")
         if self.warmup_steps is not None and self.warmup_epochs is not None:
@@ -129,7 +129,7 @@ class Recipe(Section):
     validation: ValidationConfig = ValidationConfig()
 
     @model_validator(mode="after")
-    def _sizes_fit(self) -> Self:
+    def _sizes_fit(self) -> "Recipe":
         for name, crop in (("data.crop", self.data.crop), ("validation.crop", self.validation.crop)):
             if crop % 8 or crop < 16:
                 raise ValueError(f"{name} is a multiple of 8 and at least 16 pixels; got {crop}")

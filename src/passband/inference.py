@@ -2,7 +2,7 @@
 
 import glob
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -15,9 +15,18 @@ from torch import Tensor
 from passband.analysis.comparison import before_after, comparison_rows
 from passband.data.degrade import KINDS
 from passband.data.pairs import find_images
-from passband.io.image import DEFAULT_MAX_PIXELS, SUFFIXES, ImageError, read_picture, write_image, write_picture
+from passband.io.arrays import from_array, to_array
+from passband.io.image import (
+    DEFAULT_MAX_PIXELS,
+    SUFFIXES,
+    ImageError,
+    from_pil,
+    read_picture,
+    to_pil,
+    write_image,
+    write_picture,
+)
 from passband.data.restoration import degraded_as_file
-from passband.io.memory import from_array, from_pil, to_array, to_pil
 from passband.metrics import psnr
 from passband.models import load_model, pick_device
 from passband.tasks.restoration import restore_batch
@@ -49,7 +58,7 @@ class Restorer:
         Args:
             picture: one of
                 a PIL picture, whose mode comes back where it is L, LA, RGB or RGBA (others become RGB or RGBA);
-                an array H W, H W 1, H W 3 or H W 4, uint8 or uint16 or float in [0, 1];
+                an array H W, H W 1, H W 3, or with alpha H W 2 or H W 4, uint8 or uint16 or float in [0, 1];
                 a tensor 3 H W or B 3 H W, float in [0, 1];
                 a path, which gives a PIL picture (8 bits; `restore_file` keeps more and the file's metadata).
 
@@ -78,7 +87,9 @@ class Restorer:
             source = read_picture(Path(picture))
         else:
             raise TypeError(f"a picture is a path, a PIL picture, an array or a tensor; got {type(picture).__name__}")
-        return to_pil(source.replaced(self.restore(source.image[None])[0].cpu()))
+        restored = to_pil(self.restore(source.image[None])[0].cpu(), source.alpha)
+        is_gray = isinstance(picture, Image.Image) and picture.mode in ("L", "LA")
+        return restored.convert(picture.mode) if is_gray else restored
 
     @torch.inference_mode()
     def restore(self, degraded: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W"]:
@@ -121,7 +132,7 @@ class Restorer:
         """
         picture = read_picture(source, max_pixels=max_pixels)
         restored = self.restore(picture.image[None])[0].cpu()
-        write_picture(target, picture.replaced(restored), quality=quality)
+        write_picture(target, replace(picture, image=restored), quality=quality)
         if compare is not None:
             write_image(compare, before_after(picture.image, restored))
 

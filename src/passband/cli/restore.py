@@ -7,7 +7,7 @@ import typer
 
 
 def restore(
-    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Pictures, folders of them, or globs.")],
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="Pictures, folders of them, or globs.")],
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="Folder, or file for one picture. Default: *_restored beside the source."),

@@ -59,7 +59,7 @@ class PictureMeta:
     Attributes:
         kind: "PNG", "JPEG", "WEBP", "TIFF" or "BMP".
         bits: 8 or 16 bits a sample.
-        grey: the file had one color channel.
+        gray: the file had one color channel.
         exif: EXIF block from its TIFF header on, with orientation 1: the pixels are already turned.
         icc: ICC profile of the pixels.
         lossless: the file was a lossless WebP.
@@ -67,7 +67,7 @@ class PictureMeta:
 
     kind: str = "PNG"
     bits: int = 8
-    grey: bool = False
+    gray: bool = False
     exif: bytes | None = field(default=None, repr=False)
     icc: bytes | None = field(default=None, repr=False)
     lossless: bool = False
@@ -78,7 +78,7 @@ class Picture:
     """A picture and what is needed to write it back; swap the pixels with `dataclasses.replace`.
 
     Attributes:
-        image: RGB in [0, 1], upright; a grey picture has three equal channels.
+        image: RGB in [0, 1], upright; a gray picture has three equal channels.
         alpha: opacity in [0, 1], not premultiplied; None where every pixel is opaque.
         meta: what else the file held.
     """
@@ -134,8 +134,8 @@ def write_picture(path: Path | str, picture: Picture, *, quality: int = 95) -> N
     """Write a picture with its alpha, depth, EXIF and ICC profile, as far as the file type can hold them.
 
     The suffix decides the type. JPEG, WebP and BMP hold 8 bits; JPEG has no alpha, which is left out (the colors are
-    not blended with a background); BMP has no metadata; WebP has no grey. A lossless WebP stays lossless. EXIF too
-    long for JPEG (64 KiB) is left out. A picture with `meta.grey` is written grey, as the mean of R, G and B.
+    not blended with a background); BMP has no metadata; WebP has no gray. A lossless WebP stays lossless. EXIF too
+    long for JPEG (64 KiB) is left out. A picture with `meta.gray` is written gray, as the mean of R, G and B.
 
     Args:
         path: the file to write, whole or not at all; missing folders are made.
@@ -153,10 +153,10 @@ def write_picture(path: Path | str, picture: Picture, *, quality: int = 95) -> N
         raise ImageError(f"{path} cannot be written: its suffix {path.suffix!r} is not one of {known}")
     if not 1 <= quality <= 100:
         raise ImageError(f"{path} cannot be written with quality {quality}; give 1 to 100")
-    grey = meta.grey and kind != "WEBP"
+    gray = meta.gray and kind != "WEBP"
     alpha = None if kind == "JPEG" else picture.alpha
     bits = meta.bits if kind in ("PNG", "TIFF") else 8
-    pixels = _quantized(picture.image, alpha, bits=bits, grey=grey, name=str(path))
+    pixels = _quantized(picture.image, alpha, bits=bits, gray=gray, name=str(path))
     try:
         data = _encoded(pixels, kind, meta, quality)
     except (ValueError, OSError) as error:
@@ -193,7 +193,7 @@ def to_pil(image: Float[Tensor, "3 H W"], alpha: Float[Tensor, "1 H W"] | None =
     Raises:
         ImageError: NaN or infinite values, or alpha of another size.
     """
-    return Image.fromarray(_quantized(image, alpha, bits=8, grey=False, name="the image"))
+    return Image.fromarray(_quantized(image, alpha, bits=8, gray=False, name="the image"))
 
 
 def from_pil(image: Image.Image) -> Picture:
@@ -221,13 +221,13 @@ def from_pil(image: Image.Image) -> Picture:
 
 def _picture(decoded: Decoded, kind: str) -> Picture:
     planes = np.moveaxis(decoded.pixels, -1, 0)
-    grey = len(planes) <= 2
-    image = _unit(planes[:1] if grey else planes[:3])
+    gray = len(planes) <= 2
+    image = _unit(planes[:1] if gray else planes[:3])
     return Picture(
-        image.repeat(3, 1, 1) if grey else image,
+        image.repeat(3, 1, 1) if gray else image,
         _unit(planes[-1:]) if len(planes) in (2, 4) else None,
         PictureMeta(
-            kind, decoded.pixels.itemsize * 8, grey, exif=decoded.exif, icc=decoded.icc, lossless=decoded.lossless
+            kind, decoded.pixels.itemsize * 8, gray, exif=decoded.exif, icc=decoded.icc, lossless=decoded.lossless
         ),
     )
 
@@ -239,13 +239,15 @@ def _unit(planes: UInt8[ndarray, "C H W"] | UInt16[ndarray, "C H W"]) -> Float[T
 
 
 def _quantized(
-    image: Float[Tensor, "3 H W"], alpha: Float[Tensor, "1 h w"] | None, *, bits: int, grey: bool, name: str
+    image: Float[Tensor, "3 H W"], alpha: Float[Tensor, "1 h w"] | None, *, bits: int, gray: bool, name: str
 ) -> UInt8[ndarray, "H W C"] | UInt16[ndarray, "H W C"]:
+    if image.ndim != 3 or image.shape[0] != 3 or image.numel() == 0:
+        raise ImageError(f"{name} needs one RGB image of shape 3 H W, got {tuple(image.shape)}; index a batch first")
     if alpha is not None and alpha.shape[-2:] != image.shape[-2:]:
         sizes = f"{image.shape[-1]}x{image.shape[-2]} and {alpha.shape[-1]}x{alpha.shape[-2]}"
         raise ImageError(f"{name} needs image and alpha of one size, got {sizes}; resize alpha like the image")
     image = image.detach().to("cpu", torch.float32)
-    planes = [image.mean(0, keepdim=True) if grey else image]
+    planes = [image.mean(0, keepdim=True) if gray else image]
     if alpha is not None:
         planes.append(alpha.detach().to("cpu", torch.float32))
     values = torch.cat(planes)
@@ -264,7 +266,7 @@ def _encoded(
     pixels: UInt8[ndarray, "H W C"] | UInt16[ndarray, "H W C"], kind: str, meta: PictureMeta, quality: int
 ) -> bytes:
     channels = pixels.shape[-1]
-    exif, icc = meta.exif, icc_for(meta.icc, grey=channels <= 2)
+    exif, icc = meta.exif, icc_for(meta.icc, gray=channels <= 2)
     if kind == "TIFF":
         return tiff(pixels, exif=exif, icc=icc)
     if pixels.dtype == np.uint16:

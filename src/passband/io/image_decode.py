@@ -6,12 +6,11 @@ truncated files are process-wide settings (`_strict_pillow`).
 """
 
 import io
-import struct
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,7 @@ from PIL import (
 )
 
 from passband.io.image_exif import ICC_PROFILE, ORIENTATION, exif_from_tiff, exif_of, icc_for, turn, upright
+from passband.io.webp import webp_is_lossless, webp_size
 
 Pixels = UInt8[ndarray, "H W C"] | UInt16[ndarray, "H W C"]
 
@@ -39,7 +39,7 @@ _READERS: dict[str, type[ImageFile.ImageFile]] = {
     "TIFF": TiffImagePlugin.TiffImageFile,
     "BMP": BmpImagePlugin.BmpImageFile,
 }
-_SUPPORTED = "supported are 8 and 16-bit grey and RGB with or without alpha, 1-bit, palette and CMYK"
+_SUPPORTED = "supported are 8 and 16-bit gray and RGB with or without alpha, 1-bit, palette and CMYK"
 
 
 class ImageError(ValueError):
@@ -51,7 +51,7 @@ class Decoded:
     """A picture file as it is stored, turned upright.
 
     Attributes:
-        pixels: grey, grey+alpha, RGB or RGBA by the number of channels; 8 or 16 bit by the type.
+        pixels: gray, gray+alpha, RGB or RGBA by the number of channels; 8 or 16 bit by the type.
         exif: EXIF block from its TIFF header on, orientation 1.
         icc: profile that describes the pixels.
         lossless: the file was a lossless WebP.
@@ -96,11 +96,11 @@ def decode(data: bytes, kind: str, name: str, max_pixels: int) -> Decoded:
     """
     try:
         if kind == "WEBP":
-            size = _webp_size(data)
+            size = webp_size(data)
             _check_size(size, name, max_pixels)
             with _strict_pillow(size[0] * size[1]):  # Pillow makes the canvas when it opens the file
                 decoded = from_pillow(WebPImagePlugin.WebPImageFile(io.BytesIO(data)), name)
-            return Decoded(decoded.pixels, decoded.exif, decoded.icc, _webp_is_lossless(data))
+            return Decoded(decoded.pixels, decoded.exif, decoded.icc, webp_is_lossless(data))
         try:
             image = _READERS[kind](io.BytesIO(data))
         except SyntaxError as error:
@@ -117,7 +117,7 @@ def decode(data: bytes, kind: str, name: str, max_pixels: int) -> Decoded:
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # a damaged file makes a decoder raise anything
-        reason = error or type(error).__name__
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise ImageError(f"{name} is a {kind} file that is cut short or damaged: {reason}") from error
 
 
@@ -135,15 +135,18 @@ def from_pillow(image: Image.Image, name: str) -> Decoded:
         ImageError: naming a mode that is not supported.
         OSError: where the file behind the image is damaged.
     """
+    # Before loading: Pillow then turns the pixels of a TIFF by itself and forgets that it did.
+    exif = exif_from_tiff(image.getexif()) if isinstance(image, TiffImagePlugin.TiffImageFile) else None
     image.load()
-    return _with_metadata(_array(image, name), image)
+    decoded = _with_metadata(_array(image, name), image)
+    return replace(decoded, exif=exif) if exif else decoded
 
 
 def _with_metadata(pixels: Pixels, image: Image.Image) -> Decoded:
     pixels = _with_key_color(pixels, image)
     exif = exif_of(image)
     orientation, exif = upright(exif) if exif else (1, None)
-    icc = icc_for(image.info.get("icc_profile"), grey=pixels.shape[-1] <= 2)
+    icc = icc_for(image.info.get("icc_profile"), gray=pixels.shape[-1] <= 2)
     return Decoded(turn(pixels, orientation), exif, icc)
 
 
@@ -163,12 +166,14 @@ def _array(image: Image.Image, name: str) -> Pixels:
     return pixels if pixels.ndim == 3 else pixels[..., None]
 
 
-def _with_key_color(pixels: Pixels, image: Image.Image) -> Pixels:
+def _with_key_color(pixels: Pixels, image: Image.Image) -> UInt8[ndarray, "H W K"] | UInt16[ndarray, "H W K"]:
     """Make alpha of the one color that a PNG without alpha may declare transparent."""
     key = image.info.get("transparency")
-    if image.mode in ("P", "PA") or key is None or pixels.shape[-1] in (2, 4):
+    if image.mode not in ("1", "L", "I;16", "RGB", "RGBA") or not isinstance(key, int | tuple):
         return pixels
-    color = np.array(key) * (255 if image.mode == "1" else 1)
+    if pixels.shape[-1] in (2, 4):
+        return pixels
+    color = np.array(255 * bool(key) if image.mode == "1" else key)  # Pillow 13 says 255 where 11 said 1
     full = np.iinfo(pixels.dtype).max
     alpha = np.where((pixels == color).all(-1, keepdims=True), 0, full).astype(pixels.dtype)
     return np.concatenate([pixels, alpha], axis=-1)
@@ -197,11 +202,11 @@ def _cmyk_to_rgb(image: Image.Image) -> Image.Image:
 def _from_png(image: PngImagePlugin.PngImageFile, data: bytes, name: str) -> Decoded:
     depth, color_type = data[24], data[25]  # IHDR is the first chunk, always
     if depth < 8 and color_type == 0 and image.mode == "L" and "transparency" in image.info:
-        image.info["transparency"] *= 255 // (2**depth - 1)  # Pillow stretches the grey to 8 bits, not the key
+        image.info["transparency"] *= 255 // (2**depth - 1)  # Pillow stretches the gray to 8 bits, not the key
     if depth < 16 or color_type == 0:
         return from_pillow(image, name)
     if color_type == 4:
-        # As RGBA of 8 bit, each pixel is the two bytes of grey and the two of alpha.
+        # As RGBA of 8 bit, each pixel is the two bytes of gray and the two of alpha.
         deep = _decoded_as(image, "RGBA").view(">u2").astype(np.uint16)
     else:
         deep = _deep_color(image, PngImagePlugin.PngImageFile(io.BytesIO(data)))
@@ -215,19 +220,18 @@ def _from_tiff(image: TiffImagePlugin.TiffImageFile, data: bytes, name: str, max
         stored = {1: "unsigned", 2: "signed", 3: "float"}.get(tags.get(339, (1,))[0], "unusual")
         raise ImageError(f"{name} holds {'/'.join(map(str, sorted(bits)))}-bit {stored} samples; {_SUPPORTED}")
     deep = bits == {16} and image.mode in ("RGB", "RGBA")
-    if deep and tags.get(284) == 2:
-        return _from_tifffile(data, name, max_pixels)  # Pillow mistakes the planes of 16-bit files
-    exif = exif_from_tiff(image.getexif())
-    if deep:
-        premultiplied = _rawmode(image).startswith("RGBa")
-        pixels = _deep_color(image, TiffImagePlugin.TiffImageFile(io.BytesIO(data)))
-        pixels = _unpremultiplied(pixels) if premultiplied else pixels
-    else:
-        image.load()  # turns the pixels upright by itself
-        pixels = _array(image, name)
+    if tags.get(284) == 2 and (deep or image.mode == "LA"):
+        return _from_tifffile(data, name, max_pixels)  # Pillow mistakes the planes of these
+    if not deep:
+        decoded = from_pillow(image, name)
         if image.mode.startswith("I;16") and tags.get(262) == 0:
-            pixels = 65535 - pixels  # white is zero, which Pillow minds in 8-bit files only
-    return Decoded(pixels, exif, icc_for(image.info.get("icc_profile"), grey=pixels.shape[-1] <= 2))
+            # White is zero, which Pillow minds in 8-bit files only.
+            decoded = replace(decoded, pixels=65535 - decoded.pixels)
+        return decoded
+    exif, premultiplied = exif_from_tiff(image.getexif()), _rawmode(image).startswith("RGBa")
+    pixels = _deep_color(image, TiffImagePlugin.TiffImageFile(io.BytesIO(data)))
+    icc = icc_for(image.info.get("icc_profile"), gray=False)
+    return Decoded(_unpremultiplied(pixels) if premultiplied else pixels, exif, icc)
 
 
 def _deep_color(image: ImageFile.ImageFile, again: ImageFile.ImageFile) -> UInt16[ndarray, "H W C"]:
@@ -272,7 +276,7 @@ def _unpremultiplied(pixels: Pixels) -> Pixels:
 
 
 def _from_tifffile(data: bytes, name: str, max_pixels: int) -> Decoded:
-    """Read the TIFF layouts that Pillow does not know, such as 16-bit grey with alpha and 16-bit planes."""
+    """Read the TIFF layouts that Pillow does not know, such as 16-bit gray with alpha and 16-bit planes."""
     import tifffile
 
     with tifffile.TiffFile(io.BytesIO(data)) as file:
@@ -296,7 +300,7 @@ def _from_tifffile(data: bytes, name: str, max_pixels: int) -> Decoded:
     directory = Image.Exif()
     directory.load(data)  # a TIFF file is laid out as an EXIF block
     orientation, icc = directory.get(ORIENTATION, 1), directory.get(ICC_PROFILE)
-    return Decoded(turn(pixels, orientation), exif_from_tiff(directory), icc_for(icc, grey=colors == 1))
+    return Decoded(turn(pixels, orientation), exif_from_tiff(directory), icc_for(icc, gray=colors == 1))
 
 
 def _check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
@@ -305,34 +309,6 @@ def _check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
             f"{name} is {size[0]}x{size[1]} pixels ({size[0] * size[1]:,}), over the limit of {max_pixels:,}; if you "
             f"trust the file, raise the limit with max_pixels= in Python or --max-pixels on the command line"
         )
-
-
-def _webp_chunks(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int]]:
-    while start + 8 <= end:
-        kind, size = struct.unpack_from("<4sI", data, start)
-        yield kind, start + 8
-        start += 8 + size + size % 2
-
-
-def _webp_size(data: bytes) -> tuple[int, int]:
-    kind, body = next(_webp_chunks(data, 12, len(data)))
-    if kind == b"VP8X":
-        width, height = (int.from_bytes(data[start : start + 3], "little") for start in (body + 4, body + 7))
-        return 1 + width, 1 + height
-    if kind == b"VP8L":
-        packed = int.from_bytes(data[body + 1 : body + 5], "little")
-        return 1 + (packed & 0x3FFF), 1 + (packed >> 14 & 0x3FFF)
-    width, height = struct.unpack_from("<HH", data, body + 6)
-    return width & 0x3FFF, height & 0x3FFF
-
-
-def _webp_is_lossless(data: bytes) -> bool:
-    for kind, body in _webp_chunks(data, 12, len(data)):
-        if kind == b"ANMF":  # an animation: its first frame tells
-            return any(inner == b"VP8L" for inner, _ in _webp_chunks(data, body + 16, len(data)))
-        if kind in (b"VP8L", b"VP8 "):
-            return kind == b"VP8L"
-    return False
 
 
 class _Strictness:

@@ -1,4 +1,4 @@
-"""Files that Pillow cannot write: 16-bit color PNG, 16-bit color and grey+alpha TIFF, BMP with alpha."""
+"""Files that Pillow cannot write: 16-bit color PNG, 16-bit color and gray+alpha TIFF, BMP with alpha."""
 
 import io
 import struct
@@ -18,7 +18,7 @@ def png16(pixels: UInt16[ndarray, "H W C"], *, exif: bytes | None = None, icc: b
     """Encode a 16-bit PNG.
 
     Args:
-        pixels: grey, grey+alpha, RGB or RGBA, 0 to 65535.
+        pixels: gray, gray+alpha, RGB or RGBA, 0 to 65535.
         exif: a block from its TIFF header on.
         icc: a profile.
 
@@ -53,7 +53,7 @@ def tiff(
     """Encode a TIFF with deflate compression and horizontal differencing.
 
     Args:
-        pixels: grey, grey+alpha, RGB or RGBA, 8 or 16 bit; alpha is not premultiplied.
+        pixels: gray, gray+alpha, RGB or RGBA, 8 or 16 bit; alpha is not premultiplied.
         exif: a block from its TIFF header on.
         icc: a profile.
 

@@ -138,16 +138,16 @@ def _photo_directory(directory: Image.Exif) -> TiffImagePlugin.ImageFileDirector
     return chosen
 
 
-def icc_for(icc: bytes | None, *, grey: bool) -> bytes | None:
+def icc_for(icc: bytes | None, *, gray: bool) -> bytes | None:
     """Keep an ICC profile only where it describes the pixels it would be attached to.
 
     Args:
         icc: a profile, or None.
-        grey: the pixels are grey rather than RGB.
+        gray: the pixels are gray rather than RGB.
 
     Returns:
-        The profile, or None where it is for CMYK, or for grey while the pixels are RGB.
+        The profile, or None where it is for CMYK, or for gray while the pixels are RGB.
     """
-    # Bytes 16 to 20 of every profile name its color space. An RGB profile on grey pixels is common and harmless.
-    allowed = (b"RGB ", b"GRAY") if grey else (b"RGB ",)
+    # Bytes 16 to 20 of every profile name its color space. An RGB profile on gray pixels is common and harmless.
+    allowed = (b"RGB ", b"GRAY") if gray else (b"RGB ",)
     return icc if icc and icc[16:20] in allowed else None

@@ -9,7 +9,7 @@ never uses are gone, and a batch of one picture trains. Outputs are equal to 1e-
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -129,7 +129,7 @@ class SFNet(
         save_weights(self, save_directory, config={"model": "sfnet", **(self._hub_mixin_config or {})})
 
     @classmethod
-    def _from_pretrained(cls, *, model_id: str, **kwargs: Any) -> Self:
+    def _from_pretrained(cls, *, model_id: str, **kwargs: Any) -> "SFNet":
         """Read the weights for `from_pretrained`: from a folder, or from the hub with the mixin's own options."""
         hub_options = ("revision", "cache_dir", "force_download", "local_files_only", "token")
         options = {key: kwargs.pop(key) for key in hub_options if key in kwargs}

@@ -1,0 +1,61 @@
+"""Arrays in and out: H W or H W C, integers or floats, as numpy programs hold pictures."""
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+ACCEPTED = "an array is H W, H W 1, H W 2 (with alpha), H W 3 or H W 4 (with alpha), of uint8, uint16 or float in [0, 1]"
+
+
+def from_array(array: np.ndarray) -> tuple[Float[Tensor, "3 H W"], Float[Tensor, "1 H W"] | None]:
+    """Take a picture from an array.
+
+    Args:
+        array: H W, H W 1, H W 2, H W 3 or H W 4; uint8, uint16, or float in [0, 1].
+
+    Returns:
+        RGB and, where there is one, alpha; float32 in [0, 1].
+
+    Raises:
+        ValueError: for another shape or dtype.
+    """
+    planes = array[..., None] if array.ndim == 2 else array
+    if planes.ndim != 3 or planes.shape[-1] not in (1, 2, 3, 4) or planes.size == 0:
+        raise ValueError(f"{ACCEPTED}; got shape {array.shape}")
+    values = torch.from_numpy(np.ascontiguousarray(np.moveaxis(planes, -1, 0), dtype=np.float32)) / _top(array.dtype)
+    colors = 1 if len(values) <= 2 else 3
+    alpha = values[colors:] if len(values) > colors else None
+    return values[:colors].expand(3, -1, -1).contiguous(), alpha
+
+
+def to_array(
+    image: Float[Tensor, "3 H W"], alpha: Float[Tensor, "1 H W"] | None, like: np.ndarray
+) -> np.ndarray:
+    """Make an array with the shape and dtype of another.
+
+    Args:
+        image: RGB in [0, 1].
+        alpha: put back where `like` has one.
+        like: decides shape and dtype; of a gray one all colors are averaged.
+
+    Returns:
+        The array; integers are rounded, after clamping to [0, 1].
+    """
+    gray = like.ndim == 2 or like.shape[-1] <= 2
+    planes = [image.mean(0, keepdim=True) if gray else image]
+    if alpha is not None:
+        planes.append(alpha)
+    values = torch.cat(planes).movedim(0, -1).numpy()
+    if np.issubdtype(like.dtype, np.integer):
+        values = np.rint(np.clip(values, 0, 1) * _top(like.dtype))
+    return values.astype(like.dtype).reshape(like.shape)
+
+
+def _top(dtype: np.dtype) -> float:
+    """The value of full brightness."""
+    if dtype in (np.uint8, np.uint16):
+        return float(np.iinfo(dtype).max)
+    if np.issubdtype(dtype, np.floating):
+        return 1.0
+    raise ValueError(f"{ACCEPTED}; got {dtype}")
