@@ -5,12 +5,18 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
+import torch
+
 
 def environment() -> dict[str, object]:
     """Versions of what decides a figure, the processor's kind, and the commit of a source checkout (else None)."""
-    packages = ("passband", "torch", "torchvision", "numpy", "Pillow", "accelerate")
+    packages = ("passband", "torchvision", "numpy", "Pillow", "accelerate")
     return {
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,  # with the build, which the package's own version may leave out
+            **{name: version(name) for name in packages},
+        },
         "machine": platform.machine(),
         "commit": _commit(),
     }

@@ -1,0 +1,5 @@
+"""`python -m passband` is `passband`."""
+
+from passband.cli import main
+
+main()

@@ -1,0 +1,46 @@
+"""Small pictures and weights that several tests need."""
+
+import pytest
+import torch
+from skimage import data
+
+from passband.io.arrays import from_array
+from passband.io.image import write_image
+from passband.models import SFNet
+
+
+@pytest.fixture(scope="session")
+def photograph():
+    """A real photograph, 3 x 300 x 451 (the bundled cat)."""
+    return from_array(data.chelsea())[0]
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory):
+    """A folder with weights of a tiny network that changes a picture visibly but not much."""
+    torch.manual_seed(0)
+    model = SFNet(width=16, depth=1)
+    folder = tmp_path_factory.mktemp("tiny")
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def identity_weights(tmp_path_factory):
+    """A folder with weights of a network that returns its input."""
+    model = SFNet(width=16, depth=1)
+    for head in model.head:
+        torch.nn.init.zeros_(head.weight)
+        torch.nn.init.zeros_(head.bias)
+    folder = tmp_path_factory.mktemp("identity")
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def photographs(tmp_path, photograph):
+    """A folder with four small photographs."""
+    folder = tmp_path / "photographs"
+    for number in range(4):
+        write_image(folder / f"{number}.png", photograph[:, 60 * number : 60 * number + 48, 90 : 90 + 56])
+    return folder

@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+import torch
+from skimage.color import rgb2xyz, xyz2rgb
+
+from passband.ops.color import linear_to_srgb, srgb_to_linear
+
+LEVELS = torch.arange(256, dtype=torch.float64).view(1, 16, 16) / 255
+SEAM = 2e-8  # the standard's rounded constants leave a step of this size between the line and the power
+
+
+def test_every_8_bit_value_becomes_the_light_that_scikit_image_says():
+    gray = LEVELS.expand(3, -1, -1).movedim(0, -1).numpy()
+    # of a gray picture, luminance (which CIE XYZ calls Y) is the linear light itself
+    expected = rgb2xyz(gray)[..., 1]
+    # scikit-image's luminance weights add up to 1 within 1e-6
+    torch.testing.assert_close(srgb_to_linear(LEVELS)[0], torch.from_numpy(expected), rtol=2e-6, atol=0)
+
+
+def test_linear_light_becomes_the_srgb_values_that_scikit_image_says():
+    light = torch.from_numpy(np.random.default_rng(0).random((3, 7, 11)))
+    light[:, :2] *= 0.01  # so that both branches are taken
+    xyz = rgb2xyz(linear_to_srgb(light).movedim(0, -1).numpy())
+    expected = torch.from_numpy(xyz2rgb(xyz)).movedim(-1, 0)
+    torch.testing.assert_close(linear_to_srgb(light), expected, rtol=0, atol=1e-6)  # its matrices have 6 digits
+
+
+@pytest.mark.parametrize(("stored", "light"), [(0.0, 0.0), (0.04045, 0.04045 / 12.92), (0.5, 0.21404114), (1.0, 1.0)])
+def test_the_published_points_of_the_curve_hold(stored, light):
+    value = torch.full((1, 1, 1), stored, dtype=torch.float64)
+    assert srgb_to_linear(value).item() == pytest.approx(light, abs=5e-9)  # eight digits are published
+    assert linear_to_srgb(srgb_to_linear(value)).item() == pytest.approx(stored, abs=12.92 * SEAM)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 7), (2, 3, 13, 1), (2, 2, 3, 3, 4)])
+def test_each_direction_undoes_the_other_in_any_number_of_dimensions(shape):
+    image = torch.rand(shape, dtype=torch.float64)
+    torch.testing.assert_close(linear_to_srgb(srgb_to_linear(image)), image, rtol=0, atol=12.92 * SEAM)
+    torch.testing.assert_close(srgb_to_linear(linear_to_srgb(image)), image, rtol=0, atol=SEAM)
+
+
+def test_8_bit_values_survive_a_round_trip_in_single_precision():
+    again = linear_to_srgb(srgb_to_linear(LEVELS.float()))
+    assert again.dtype == torch.float32
+    assert torch.equal(again.mul(255).round(), LEVELS.float().mul(255).round())
+
+
+@pytest.mark.parametrize("transfer", [srgb_to_linear, linear_to_srgb])
+def test_brighter_stays_brighter_and_no_step_shows_at_the_seam(transfer):
+    fine = transfer(torch.linspace(0, 1, 100_001, dtype=torch.float64).view(1, 1, -1)).flatten()
+    steps = fine.diff()
+    assert steps.min() > 0
+    assert steps.max() < 13 * 1e-5  # the steepest slope of the two curves is 12.92
+
+
+@pytest.mark.parametrize("transfer", [srgb_to_linear, linear_to_srgb])
+@pytest.mark.parametrize("value", [-0.5, 0.0, 1e-12, 0.003, 0.2, 1.0, 1.5])
+def test_the_gradient_is_finite_and_positive_on_either_side_of_the_range(transfer, value):
+    x = torch.full((1, 1, 1), value, dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(transfer(x).sum(), x)
+    assert 0.07 < gradient.item() < 13

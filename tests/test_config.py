@@ -1,0 +1,77 @@
+import inspect
+
+import pytest
+
+from passband.config import OptimConfig, Recipe, RecipeError, load_recipe, parse_recipe, shipped_recipes
+from passband.data.degrade import KINDS
+from passband.data.restoration import CLEAN
+from passband.models import MODELS, build_model
+from passband.tasks import TASKS
+
+RECIPE = {"name": "mine", "optim": {"steps": 10}}
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_every_shipped_recipe_parses_and_names_what_exists(name):
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert recipe.task in TASKS
+    assert set(recipe.data.degradations) <= {*KINDS, CLEAN}
+    assert recipe.model.name in MODELS
+    build_model(recipe.model.name, **recipe.model.numbers)
+
+
+def test_general_is_shipped():
+    assert "general" in shipped_recipes()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({**RECIPE, "sed": 1}, r"recipe r\.toml: unknown key sed; did you mean seed\?"),
+        ({**RECIPE, "optim": {"steps": 3, "learning_rat": 1}}, r"unknown key optim\.learning_rat; did you mean optim\.learning_rate\?"),
+        ({**RECIPE, "data": {"corp": 64}}, r"did you mean data\.crop\?"),
+        ({"name": "mine"}, r"optim: field required"),
+        ({**RECIPE, "optim": {}}, r"optim: give the length of the run as `steps` or as `epochs`"),
+        ({**RECIPE, "optim": {"steps": 1, "epochs": 2}}, r"one of the two"),
+        ({**RECIPE, "optim": {"steps": 9, "warmup_steps": 1, "warmup_epochs": 2}}, r"not both"),
+        ({**RECIPE, "data": {"crop": 100}}, r"data\.crop is a multiple of 8 and at least 16 pixels; got 100"),
+        ({**RECIPE, "optim": {"steps": 9, "learning_rate": -1}}, r"optim\.learning_rate: .*greater than 0, got -1"),
+        ({**RECIPE, "precision": "float8"}, r"precision: .*'float32' or 'bfloat16', got 'float8'"),
+    ],
+)
+def test_a_recipe_with_a_mistake_is_one_sentence_with_the_key(content, message):
+    with pytest.raises(RecipeError, match=message):
+        parse_recipe(content, "r.toml")
+
+
+def test_a_missing_or_broken_file_is_named(tmp_path):
+    with pytest.raises(RecipeError, match=r"no recipe generl: neither a file nor one of .*general"):
+        load_recipe("generl")
+    (tmp_path / "a.toml").write_text("name = ")
+    with pytest.raises(RecipeError, match=r"a\.toml cannot be read"):
+        load_recipe(tmp_path / "a.toml")
+
+
+def test_lengths_are_steps_or_epochs_of_the_data():
+    assert OptimConfig(steps=70, warmup_steps=7).length(10) == 70
+    assert OptimConfig(steps=70, warmup_steps=7).warmup(10) == 7
+    assert OptimConfig(epochs=3, warmup_epochs=2).length(10) == 30
+    assert OptimConfig(epochs=3, warmup_epochs=2).warmup(10) == 20
+
+
+def test_a_recipe_survives_json_and_does_not_change():
+    recipe = Recipe.model_validate(RECIPE)
+    assert parse_recipe(recipe.model_dump(), "again") == recipe
+    with pytest.raises(ValueError, match="frozen"):
+        recipe.seed = 3
+
+
+def test_every_setting_says_what_it_is():
+    for section in (Recipe, *(field.annotation for field in Recipe.model_fields.values())):
+        if inspect.isclass(section) and hasattr(section, "model_fields"):
+            source = inspect.getsource(section)
+            for name, field in section.model_fields.items():
+                if not hasattr(field.annotation, "model_fields"):
+                    after = source.split(f"    {name}: ", 1)[1]
+                    assert '"""' in after[: after.index('"""') + 3], f"{section.__name__}.{name}"

@@ -1,0 +1,186 @@
+import csv
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from passband.checkpoint import CheckpointError
+from passband.config import OptimConfig, parse_recipe
+from passband.data.degrade import degrade_files
+from passband.models import SFNet, load_model
+from passband.training import TrainingError, latest_checkpoint, learning_rate, read_run, train
+
+
+def recipe(**changes):
+    """A run of eight short steps."""
+    content = {
+        "name": "tiny",
+        "seed": 3,
+        "checkpoint_every": 2,
+        "model": {"name": "sfnet", "numbers": {"width": 16, "depth": 1}},
+        "data": {"crop": 32, "batch": 2, "workers": 0},
+        "optim": {"steps": 8, "warmup_steps": 2, "learning_rate": 1e-3, "clip_norm": 0.1},
+        "validation": {"every": 4, "count": 2, "crop": 32},
+    }
+    for name, value in changes.items():
+        content[name] = {**content.get(name, {}), **value} if isinstance(value, dict) else value
+    return parse_recipe(content, "test")
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        return list(csv.reader(file))
+
+
+def stop_after(step):
+    """A report that ends the run as Ctrl-C would."""
+
+    def report(done):
+        if done.step == step:
+            raise KeyboardInterrupt
+
+    return report
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard")
+class TestRun:
+    def test_a_run_leaves_its_record_and_weights_that_load(self, tmp_path, photographs):
+        seen = []
+        progress = train(recipe(), tmp_path / "run", data=photographs, device="cpu", report=seen.append)
+        assert [report.step for report in seen] == list(range(1, 9))
+        assert all(report.steps == 8 and report.images_per_second > 0 for report in seen)
+        assert seen[-1].seconds_left == 0
+
+        log = rows(tmp_path / "run" / "log.csv")
+        assert log[0] == ["step", "loss", "psnr", "learning_rate"]
+        assert [row[0] for row in log[1:]] == [str(step) for step in range(1, 9)]
+        assert [float(row[1]) for row in log[1:]] == [report.loss for report in seen]
+        assert [row[0] for row in rows(tmp_path / "run" / "validation.csv")[1:]] == ["4", "8"]
+
+        run = json.loads((tmp_path / "run" / "run.json").read_text())
+        assert run["status"] == "finished"
+        assert run["seed"] == 3
+        assert run["figures"] == progress.figures
+        assert run["versions"]["torch"] == torch.__version__
+        assert run["recipe"]["optim"]["steps"] == 8
+        assert set(run) >= {"commit", "data", "best_score", "seconds"}
+        assert read_run(tmp_path / "run")["recipe"] == recipe()
+
+        for name in ("best", "last"):
+            model = load_model(tmp_path / "run" / "weights" / name)
+            assert isinstance(model, SFNet)
+        assert (tmp_path / "run" / "validation" / "step-000000008.png").stat().st_size > 0
+        assert list((tmp_path / "run" / "tensorboard").glob("events.*"))
+        assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-000000008"]
+
+    @pytest.mark.parametrize("interrupted", [3, 4, 7])
+    def test_an_interrupted_run_goes_on_to_the_same_bits(self, tmp_path, photographs, interrupted):
+        train(recipe(), tmp_path / "whole", data=photographs, device="cpu")
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe(), tmp_path / "cut", data=photographs, device="cpu", report=stop_after(interrupted))
+        train(recipe(), tmp_path / "cut", data=photographs, device="cpu", resume=True)
+        for name in ("log.csv", "validation.csv"):
+            assert rows(tmp_path / "cut" / name) == rows(tmp_path / "whole" / name)
+        for name in ("best", "last"):
+            whole, cut = (load_model(tmp_path / run / "weights" / name).state_dict() for run in ("whole", "cut"))
+            assert all(torch.equal(whole[key], cut[key]) for key in whole)
+
+    def test_it_stops_after_its_minutes_and_goes_on(self, tmp_path, photographs):
+        stopped = train(
+            recipe(), tmp_path / "run", data=photographs, device="cpu", max_minutes=1e-9,
+            report=lambda report: time.sleep(0.001),
+        )  # fmt: skip
+        assert stopped.step == 0
+        assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "stopped"
+
+    def test_fine_tuning_starts_from_the_weights(self, tmp_path, photographs, tiny_weights):
+        settings = recipe(optim={"steps": 1, "warmup_steps": 0, "learning_rate": 1e-12, "ema": 0.0})
+        train(settings, tmp_path / "run", data=photographs, weights=tiny_weights, device="cpu")
+        before, after = load_model(tiny_weights).state_dict(), load_model(tmp_path / "run/weights/last").state_dict()
+        for key, value in before.items():
+            if "running_" not in key and "num_batches" not in key:
+                torch.testing.assert_close(after[key], value, rtol=0, atol=1e-9)
+
+    def test_it_trains_on_a_folder_of_pairs(self, tmp_path, photographs):
+        list(degrade_files(photographs, tmp_path / "pairs", "haze"))
+        settings = recipe(data={"source": "pairs"}, optim={"steps": None, "epochs": 2, "warmup_steps": 0})
+        progress = train(settings, tmp_path / "run", data=tmp_path / "pairs", device="cpu")
+        assert progress.step == 4
+        assert set(progress.figures) == {"psnr", "gain/pair"}
+
+    def test_it_learns(self, tmp_path, photographs):
+        settings = recipe(
+            data={"degradations": {"haze": 1.0}},
+            optim={"steps": 60, "learning_rate": 2e-3, "warmup_steps": 5, "ema": 0.9},
+            validation={"every": 60, "count": 4},
+            checkpoint_every=60,
+        )
+        progress = train(settings, tmp_path / "run", data=photographs, device="cpu")
+        assert progress.figures["gain/haze"] > 1
+
+    def test_a_folder_that_holds_a_run_is_not_overwritten(self, tmp_path, photographs):
+        train(recipe(optim={"steps": 1, "warmup_steps": 0}), tmp_path / "run", data=photographs, device="cpu")
+        with pytest.raises(TrainingError, match=r"holds a run already: go on with --resume"):
+            train(recipe(), tmp_path / "run", data=photographs, device="cpu")
+        with pytest.raises(TrainingError, match="nothing to resume"):
+            train(recipe(), tmp_path / "other", data=photographs, device="cpu", resume=True)
+
+    def test_a_loss_that_is_not_finite_stops_the_run(self, tmp_path, photographs, monkeypatch):
+        def broken(self, model, batch):
+            return model(batch["degraded"])[-1].mean() * torch.nan, {}
+
+        monkeypatch.setattr("passband.tasks.restoration.Restoration.loss", broken)
+        with pytest.raises(TrainingError, match="the loss is nan at step 1: lower optim.learning_rate"):
+            train(recipe(), tmp_path / "run", data=photographs, device="cpu")
+
+    def test_weights_that_do_not_load_leave_no_run(self, tmp_path, photographs):
+        with pytest.raises(CheckpointError, match="no weights called"):
+            train(recipe(), tmp_path / "run", data=photographs, weights="nothing", device="cpu")
+        assert not (tmp_path / "run").exists()
+
+    def test_a_killed_run_resumes_to_the_losses_of_one_that_was_not(self, tmp_path, photographs):
+        settings = tmp_path / "tiny.toml"
+        settings.write_text(
+            'name = "tiny"\ncheckpoint_every = 2\n[model]\nname = "sfnet"\nnumbers = {width = 16, depth = 1}\n'
+            "[data]\ncrop = 32\nbatch = 2\nworkers = 0\n[optim]\nsteps = 40\nwarmup_steps = 2\n"
+            "[validation]\nevery = 100\ncount = 1\ncrop = 32\n"
+        )
+        command = [sys.executable, "-m", "passband", "train", str(settings), "--data", str(photographs), "--device", "cpu"]
+        subprocess.run([*command, "-o", str(tmp_path / "whole")], check=True, capture_output=True)
+        killed = subprocess.Popen(
+            [*command, "-o", str(tmp_path / "killed")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + 120
+        while latest_checkpoint(tmp_path / "killed") is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        os.kill(killed.pid, signal.SIGKILL)
+        killed.wait()
+        assert len(rows(tmp_path / "killed" / "log.csv")) < 41, "the run ended before it could be killed"
+        resume = [sys.executable, "-m", "passband", "train", "--resume", "-o", str(tmp_path / "killed"), "--device", "cpu"]
+        subprocess.run(resume, check=True, capture_output=True)
+        assert rows(tmp_path / "killed" / "log.csv") == rows(tmp_path / "whole" / "log.csv")
+
+
+def test_the_learning_rate_warms_up_then_falls_along_a_cosine():
+    optim = OptimConfig(steps=100, learning_rate=1e-3, final_learning_rate=1e-5)
+    rates = [learning_rate(step, 100, 10, optim) for step in range(101)]
+    assert rates[:10] == pytest.approx([1e-4 * (step + 1) for step in range(10)])
+    assert rates[10] == pytest.approx(1e-3)
+    assert rates[55] == pytest.approx((1e-3 + 1e-5) / 2)
+    assert rates[100] == pytest.approx(1e-5)
+    assert all(earlier > later for earlier, later in zip(rates[10:], rates[11:], strict=False))
+    assert rates[32] == pytest.approx(1e-5 + (1e-3 - 1e-5) * (1 + math.cos(math.pi * 22 / 90)) / 2)
+
+
+def test_a_folder_without_a_run_is_said_so(tmp_path):
+    with pytest.raises(TrainingError, match=r"holds no run: there is no run\.json"):
+        read_run(tmp_path)
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(TrainingError, match=r"run\.json is damaged"):
+        read_run(tmp_path)
