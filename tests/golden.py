@@ -37,7 +37,5 @@ def fill_module(module: torch.nn.Module, prefix: str, published: dict[str, str])
     """Fill a module's entries from their published names, with the gain of the module goldens."""
     state = module.state_dict()
     for ours, theirs in published.items():
-        state[ours] = torch.from_numpy(
-            np.asarray(fill.parameter(f"{prefix}.{theirs}", tuple(state[ours].shape), 6.0))
-        )
+        state[ours] = torch.from_numpy(np.asarray(fill.parameter(f"{prefix}.{theirs}", tuple(state[ours].shape), 6.0)))
     module.load_state_dict(state)

@@ -74,7 +74,7 @@ def test_weights_of_another_architecture_are_refused_with_the_keys(tmp_path):
         load_model(tmp_path / "linear.pkl")
     model = sfnet_small(depth=1)
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    wide = {key: value for key, value in sfnet_small(depth=1, width=48).state_dict().items()}
+    wide = sfnet_small(depth=1, width=48).state_dict()
     with pytest.raises(CheckpointError, match=r"of another shape: .*\(48, 3, 3, 3\) instead of \(32, 3, 3, 3\)"):
         load_state(model, wide, "wide")
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())

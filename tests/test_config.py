@@ -29,7 +29,10 @@ def test_general_is_shipped():
     ("content", "message"),
     [
         ({**RECIPE, "sed": 1}, r"recipe r\.toml: unknown key sed; did you mean seed\?"),
-        ({**RECIPE, "optim": {"steps": 3, "learning_rat": 1}}, r"unknown key optim\.learning_rat; did you mean optim\.learning_rate\?"),
+        (
+            {**RECIPE, "optim": {"steps": 3, "learning_rat": 1}},
+            r"unknown key optim\.learning_rat; did you mean optim\.learning_rate\?",
+        ),
         ({**RECIPE, "data": {"corp": 64}}, r"did you mean data\.crop\?"),
         ({"name": "mine"}, r"optim: field required"),
         ({**RECIPE, "optim": {}}, r"optim: give the length of the run as `steps` or as `epochs`"),

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 
 import pytest
 import torch
@@ -151,7 +152,17 @@ class TestRun:
             "[data]\ncrop = 32\nbatch = 2\nworkers = 0\n[optim]\nsteps = 40\nwarmup_steps = 2\n"
             "[validation]\nevery = 100\ncount = 1\ncrop = 32\n"
         )
-        command = [sys.executable, "-m", "passband", "train", str(settings), "--data", str(photographs), "--device", "cpu"]
+        command = [
+            sys.executable,
+            "-m",
+            "passband",
+            "train",
+            str(settings),
+            "--data",
+            str(photographs),
+            "--device",
+            "cpu",
+        ]
         subprocess.run([*command, "-o", str(tmp_path / "whole")], check=True, capture_output=True)
         killed = subprocess.Popen(
             [*command, "-o", str(tmp_path / "killed")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -162,7 +173,17 @@ class TestRun:
         os.kill(killed.pid, signal.SIGKILL)
         killed.wait()
         assert len(rows(tmp_path / "killed" / "log.csv")) < 41, "the run ended before it could be killed"
-        resume = [sys.executable, "-m", "passband", "train", "--resume", "-o", str(tmp_path / "killed"), "--device", "cpu"]
+        resume = [
+            sys.executable,
+            "-m",
+            "passband",
+            "train",
+            "--resume",
+            "-o",
+            str(tmp_path / "killed"),
+            "--device",
+            "cpu",
+        ]
         subprocess.run(resume, check=True, capture_output=True)
         assert rows(tmp_path / "killed" / "log.csv") == rows(tmp_path / "whole" / "log.csv")
 
@@ -174,7 +195,7 @@ def test_the_learning_rate_warms_up_then_falls_along_a_cosine():
     assert rates[10] == pytest.approx(1e-3)
     assert rates[55] == pytest.approx((1e-3 + 1e-5) / 2)
     assert rates[100] == pytest.approx(1e-5)
-    assert all(earlier > later for earlier, later in zip(rates[10:], rates[11:], strict=False))
+    assert all(earlier > later for earlier, later in pairwise(rates[10:]))
     assert rates[32] == pytest.approx(1e-5 + (1e-3 - 1e-5) * (1 + math.cos(math.pi * 22 / 90)) / 2)
 
 

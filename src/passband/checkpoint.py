@@ -111,7 +111,9 @@ def load_config(source: str | Path, **hub_options: Any) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise CheckpointError(f"{source}: no {CONFIG_FILE} beside the weights says which network they are for") from error
+        raise CheckpointError(
+            f"{source}: there is no {CONFIG_FILE} beside the weights to say which network they are for"
+        ) from error
     except ValueError as error:
         raise CheckpointError(f"{path} is not JSON: {error}") from error
     if not isinstance(config, dict):
@@ -193,9 +195,7 @@ def load_state(module: nn.Module, state: dict[str, Tensor], source: str | Path) 
     module.load_state_dict(state, strict=False)
 
 
-def save_weights(
-    module: nn.Module, folder: Path, config: dict[str, Any], dtype: torch.dtype | None = None
-) -> None:
+def save_weights(module: nn.Module, folder: Path, config: dict[str, Any], dtype: torch.dtype | None = None) -> None:
     """Write model.safetensors and config.json into a folder, each whole.
 
     Args:
@@ -234,7 +234,9 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         needed = re.search(r"(?:GLOBAL|global|callable) ([\w.]+)", str(error))
-        reason = f"it asks for {needed[1]}, which could run code" if needed else "it is damaged, or needs more than tensors"
+        reason = (
+            f"it asks for {needed[1]}, which could run code" if needed else "it is damaged, or needs more than tensors"
+        )
         raise CheckpointError(f"{path} was refused, and nothing in it was run: {reason}") from error
     except (RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
         raise CheckpointError(f"{path} is damaged or not a checkpoint: {_first_line(error)}") from error

@@ -15,6 +15,7 @@ from torch import Tensor
 from passband.analysis.comparison import before_after, comparison_rows
 from passband.data.degrade import KINDS
 from passband.data.pairs import find_images
+from passband.data.restoration import degraded_as_file
 from passband.io.arrays import from_array, to_array
 from passband.io.image import (
     DEFAULT_MAX_PIXELS,
@@ -26,7 +27,6 @@ from passband.io.image import (
     write_image,
     write_picture,
 )
-from passband.data.restoration import degraded_as_file
 from passband.metrics import psnr
 from passband.models import load_model, pick_device
 from passband.tasks.restoration import restore_batch
@@ -241,7 +241,7 @@ def _expand(source: str | Path) -> list[Path]:
     path = Path(source).expanduser()
     if path.exists():
         return [path]
-    matches = sorted(glob.glob(str(path), recursive=True)) if glob.has_magic(str(path)) else []
+    matches = sorted(glob.glob(str(path), recursive=True)) if glob.has_magic(str(path)) else []  # noqa: PTH207 (absolute patterns, too)
     if not matches:
         raise FileNotFoundError(f"no file, folder or match for {source}")
     return [Path(match) for match in matches]

@@ -25,7 +25,10 @@ def test_an_interrupted_block_keeps_the_old_file_and_leaves_no_other(tmp_path, i
 
 
 def test_a_full_disk_is_reported_with_the_name_of_the_file(tmp_path):
-    with pytest.raises(OSError, match=r"cannot write .*a\.txt: No space left") as caught, write_whole(tmp_path / "a.txt"):
+    with (
+        pytest.raises(OSError, match=r"cannot write .*a\.txt: No space left") as caught,
+        write_whole(tmp_path / "a.txt"),
+    ):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert caught.value.errno == errno.ENOSPC
     assert list(tmp_path.iterdir()) == []

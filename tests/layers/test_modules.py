@@ -19,7 +19,10 @@ MODULATOR = {
 }
 DYNAMIC = (
     {"predict.weight": "conv.weight"}
-    | {f"norm.{name}": f"bn.{name}" for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")}
+    | {
+        f"norm.{name}": f"bn.{name}"
+        for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    }
     | {f"modulator.{ours}": f"modulate.{theirs}" for ours, theirs in MODULATOR.items()}
 )
 

@@ -79,7 +79,9 @@ def test_every_parameter_gets_a_gradient():
     model = sfnet_small(depth=2).train()
     _randomize(model)
     sum(out.square().mean() for out in model(torch.rand(2, 3, 32, 32))).backward()
-    without = [name for name, parameter in model.named_parameters() if parameter.grad is None or not parameter.grad.any()]
+    without = [
+        name for name, parameter in model.named_parameters() if parameter.grad is None or not parameter.grad.any()
+    ]
     # softmax does not see what all its logits share, and InstanceNorm removes a constant before it
     assert [name for name in without if not name.endswith("shallow.0.6.bias")] == []
 
@@ -110,7 +112,11 @@ def test_saved_weights_come_back_with_their_numbers_and_overrides_replace_those(
     model = SFNet(width=16, depth=1, pool_window=200)
     _randomize(model)
     model.save_pretrained(tmp_path / "mine")
-    assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == ["README.md", "config.json", "model.safetensors"]
+    assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == [
+        "README.md",
+        "config.json",
+        "model.safetensors",
+    ]
     assert json.loads((tmp_path / "mine" / "config.json").read_text())["width"] == 16
 
     again, other = SFNet.from_pretrained(tmp_path / "mine"), SFNet.from_pretrained(tmp_path / "mine", pool_window=64)

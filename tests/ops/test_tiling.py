@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from passband.ops.tiling import pad_to_multiple
@@ -18,6 +18,7 @@ def padded_by_numpy(image, bottom, right):
     return image
 
 
+@settings(deadline=None)  # a busy machine is not an error
 @given(SIDES, SIDES, st.integers(1, 17), st.integers(0, 40))
 def test_padding_equals_numpy_and_crops_back_to_the_picture(height, width, multiple, minimum):
     image = torch.randn(2, 3, height, width)
@@ -28,6 +29,7 @@ def test_padding_equals_numpy_and_crops_back_to_the_picture(height, width, multi
     assert torch.equal(padded[..., : size[0], : size[1]], image)
 
 
+@settings(deadline=None)  # a busy machine is not an error
 @given(SIDES, SIDES, st.integers(1, 17), st.integers(0, 40))
 def test_sides_become_the_least_multiples_that_hold_the_picture_and_the_minimum(height, width, multiple, minimum):
     padded, _ = pad_to_multiple(torch.zeros(1, 1, height, width), multiple, minimum)

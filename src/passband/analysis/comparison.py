@@ -15,19 +15,17 @@ def comparison_rows(rows: Sequence[Sequence[Float[Tensor, "3 _ _"]]]) -> Float[T
     """Rows of pictures on white; within a row all have one size, rows may differ in width.
 
     Args:
-        rows: pictures in [0, 1].
+        rows: pictures in [0, 1], at least one in each row.
 
     Returns:
-        One picture.
+        One picture, with `GAP` pixels between two; the shorter rows end in white.
     """
     joined = [_join(row, dim=-1) for row in rows]
     width = max(row.shape[-1] for row in joined)
     return _join([F.pad(row, (0, width - row.shape[-1]), value=1.0) for row in joined], dim=-2)
 
 
-def before_after(
-    before: Float[Tensor, "3 H W"], after: Float[Tensor, "3 H W"]
-) -> Float[Tensor, "3 h w"]:
+def before_after(before: Float[Tensor, "3 H W"], after: Float[Tensor, "3 H W"]) -> Float[Tensor, "3 h w"]:
     """A picture before and after: side by side, or one above the other where it is wide."""
     return _join([before, after], dim=-2 if before.shape[-1] > 1.6 * before.shape[-2] else -1)
 
@@ -40,7 +38,7 @@ def zoomed_crop(
     Args:
         images: pictures of one size.
         reference: of that size, decides where to look.
-        side: of the square, in pixels.
+        side: of the square, in pixels; smaller where the pictures are. It is looked for in steps of a quarter of it.
 
     Returns:
         Crops enlarged by repeating pixels, so that nothing is smoothed; as high as the pictures.
@@ -48,10 +46,11 @@ def zoomed_crop(
     height, width = reference.shape[-2:]
     side = min(side, height, width)
     gray = reference.mean(0)
-    detail = (gray - F.avg_pool2d(gray[None, None], 3, stride=1, padding=1)[0, 0]).abs()
-    energy = F.avg_pool2d(detail[None], side, stride=max(1, side // 4))[0]
-    position = int(energy.argmax())
+    # zeros counted as neighbors would make an edge of a bright picture's border
+    around = F.avg_pool2d(gray[None, None], 3, stride=1, padding=1, count_include_pad=False)[0, 0]
     step = max(1, side // 4)
+    energy = F.avg_pool2d((gray - around).abs()[None], side, stride=step)[0]
+    position = int(energy.argmax())
     top, left = position // energy.shape[1] * step, position % energy.shape[1] * step
     crops = [image[:, top : top + side, left : left + side] for image in images]
     return [F.interpolate(crop[None], (height, height), mode="nearest")[0] for crop in crops]

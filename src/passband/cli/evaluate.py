@@ -18,7 +18,7 @@ def evaluate(
     from passband.cli.console import progress_bar
     from passband.evaluation import evaluate as run
 
-    def line(name: str, row: dict[str, float]) -> str:
+    def line(name: str, row: dict[str, Any]) -> str:
         return (
             f"{name:<24} {row['psnr_degraded']:7.2f} -> {row['psnr']:6.2f} dB   "
             f"{row['ssim_degraded']:.4f} -> {row['ssim']:.4f}"

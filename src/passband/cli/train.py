@@ -12,7 +12,9 @@ def train(
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder to train on. With --resume, the run's own.")] = None,
     validation_data: Annotated[Path | None, typer.Option(help="Folder to score on while training.")] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="The run's folder. Default: runs/RECIPE")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The run's folder. Default: runs/RECIPE")
+    ] = None,
     weights: Annotated[str | None, typer.Option("--from", help="Weights to start from (fine-tuning).")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
     max_minutes: Annotated[float | None, typer.Option(min=0, help="Stop cleanly after this long.")] = None,
@@ -46,10 +48,9 @@ def train(
         bar = progress.add_task(settings.name, total=None, figures="")
 
         def show(step: StepReport) -> None:
-            figures = f"loss {step.loss:.4g}  " + "  ".join(f"{name} {value:.2f}" for name, value in step.figures.items())
-            progress.update(
-                bar, completed=step.step, total=step.steps, figures=f"{figures}  {step.images_per_second:.1f} images/s"
-            )
+            figures = [f"{name} {value:.2f}" for name, value in step.figures.items()]
+            texts = [f"loss {step.loss:.4g}", *figures, f"{step.images_per_second:.1f} images/s"]
+            progress.update(bar, completed=step.step, total=step.steps, figures="  ".join(texts))
 
         result = run(
             settings,

@@ -3,6 +3,7 @@
 A test set is named by its seed: `degrade(photo, "rain", seed=2026, index=3)` is the same picture wherever it is made.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
@@ -26,8 +27,8 @@ KINDS: dict[str, Callable[[Tensor, np.random.Generator], Tensor]] = {
 """Each degradation with its own random strength. The order is part of every seed: append, never insert.
 
 PSNR against the clean picture over the 24 photographs of Kodak (768 x 512, seed 2026, index from 0), mean and range in
-dB: rain 20.3 (17.6 to 24.5), snow 19.5 (16.6 to 24.0), haze 10.9 (7.1 to 15.6), motion-blur 25.5 (19.1 to 30.7),
-defocus 25.3 (18.8 to 29.2). A smooth picture loses less to a blur, a bright one less to weather.
+dB: rain 20.3 (17.6 to 24.5), snow 19.5 (16.6 to 24.0), haze 10.9 (7.1 to 15.6), motion-blur 25.7 (18.5 to 31.9),
+defocus 25.7 (18.6 to 30.7). A smooth picture loses less to a blur, a bright one less to weather.
 """
 
 
@@ -63,8 +64,8 @@ def degrade_files(source: Path, output: Path, kind: str, *, seed: int = 0) -> It
     """Make a folder of pairs: `output/degraded` and `output/clean`, in PNG so that nothing else is lost.
 
     Args:
-        source: a picture, or a folder of them (with all below it); a picture's index is its place among the sorted
-            paths.
+        source: a picture, or a folder of them (with all below it, but for the pairs of an earlier run); a picture's
+            index is its place among the sorted paths.
         output: the folder; what it holds under the same names is replaced.
         kind: a key of `KINDS`.
         seed: names the set.
@@ -73,17 +74,26 @@ def degrade_files(source: Path, output: Path, kind: str, *, seed: int = 0) -> It
         The path of each degraded picture when its pair is written, and the number of pairs.
 
     Raises:
-        ValueError: for an unknown kind, or two pictures that would get one name.
+        ValueError: for an unknown kind, two pictures that would get one name, or a source that would be replaced.
         FileNotFoundError: if there is no picture.
         ImageError: for a file that cannot be read.
     """
     _check_kind(kind)
+    root = source.parent if source.is_file() else source
+    made = [(output / name).resolve() for name in ("degraded", "clean")]
+    if root.resolve() in made:
+        raise ValueError(
+            f"{root} is where the pairs in {output} go, so its pictures would be replaced: choose another output"
+        )
+    # what an earlier run left below the source is no source
+    earlier = [folder for folder in made if folder.is_relative_to(root.resolve())]
     paths = [source] if source.is_file() else find_images(source)
+    paths = [path for path in paths if not any(path.resolve().is_relative_to(folder) for folder in earlier)]
     if not paths:
         raise FileNotFoundError(f"{source} holds no pictures")
-    root = source.parent if source.is_file() else source
     names = [path.relative_to(root).with_suffix(".png") for path in paths]
-    twice = [str(path) for path, name in zip(paths, names, strict=True) if names.count(name) > 1]
+    count = Counter(names)
+    twice = [str(path) for path, name in zip(paths, names, strict=True) if count[name] > 1]
     if twice:
         raise ValueError(f"pictures that differ by suffix alone would become one pair: {', '.join(twice[:6])}")
     for index, (path, name) in enumerate(zip(paths, names, strict=True)):

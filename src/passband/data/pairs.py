@@ -1,6 +1,5 @@
 """Folders of degraded and clean pictures, and what belongs together in them."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,15 +25,12 @@ class Pair:
 
     degraded: Path
     clean: Path
-
-    @property
-    def name(self) -> str:
-        """What to call the pair: the degraded file's stem."""
-        return self.degraded.stem
+    name: str
+    """What to call it: the path of the degraded file within the set, without suffix and layout folder."""
 
 
 def find_images(folder: Path) -> list[Path]:
-    """All pictures below a folder, sorted by path; hidden files are left out.
+    """All pictures below a folder, sorted by path; hidden files and what lies in hidden folders are left out.
 
     Raises:
         FileNotFoundError: if there is no such folder.
@@ -50,7 +46,7 @@ def find_images(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+        if path.suffix.lower() in SUFFIXES and not _is_hidden(path, folder) and path.is_file()
     )
 
 
@@ -58,47 +54,61 @@ def find_pairs(root: Path) -> list[Pair]:
     """Pair the pictures of a folder by name.
 
     Args:
-        root: a folder with two sub-folders named as in `LAYOUTS`, or with folders of such (as one per scene).
+        root: a folder with two sub-folders named as in `LAYOUTS`, or else with folders of such (as one per scene).
 
     Returns:
-        Pairs in the order of the degraded files. Files belong together when their stems are equal, or when the
-        degraded stem before its first `_` is the clean stem (`1400_3.png` and `1400.png`), or when both have the
-        same path below the two folders.
+        Pairs in the order of the degraded files. Files belong together when they have the same path below the two
+        folders but for the suffix, or, where there is none such, when the clean file is called as the degraded one
+        is before its first `_` (`1400_3.png` and `1400.png`): a clean picture may have several degraded ones.
 
     Raises:
-        FileNotFoundError: if the folder or a layout is missing.
+        FileNotFoundError: if the folder, a layout or pictures in it are missing.
         ValueError: listing the files without a partner.
     """
     root = Path(root)
     if not root.is_dir():
         raise FileNotFoundError(f"no folder {root}")
-    pairs = [pair for degraded, clean in _layouts(root) for pair in _match(degraded, clean)]
+    pairs = [pair for degraded, clean in _layouts(root) for pair in _match(root, degraded, clean)]
     if not pairs:
         known = ", ".join(f"{degraded}/{clean}" for degraded, clean in LAYOUTS)
         raise FileNotFoundError(f"{root} holds no pairs of pictures: expected sub-folders named {known}")
     return pairs
 
 
-def _layouts(root: Path) -> Iterable[tuple[Path, Path]]:
+def _is_hidden(path: Path, folder: Path) -> bool:
+    """Whether a path is hidden itself, or within a hidden folder below `folder`."""
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+
+def _layouts(root: Path) -> list[tuple[Path, Path]]:
     """Pairs of folders at `root`, or, where there are none, anywhere below it."""
-    for parent in (root, *sorted(path for path in root.rglob("*") if path.is_dir())):
-        for degraded, clean in LAYOUTS:
-            if (parent / degraded).is_dir() and (parent / clean).is_dir():
-                yield parent / degraded, parent / clean
-                break
+    if layout := _layout(root):
+        return [layout]
+    folders = sorted(path for path in root.rglob("*") if path.is_dir() and not _is_hidden(path, root))
+    return [layout for folder in folders if (layout := _layout(folder))]
 
 
-def _match(degraded_folder: Path, clean_folder: Path) -> list[Pair]:
+def _layout(parent: Path) -> tuple[Path, Path] | None:
+    """The degraded and the clean folder in `parent`, by the first names that fit."""
+    for degraded, clean in LAYOUTS:
+        if (parent / degraded).is_dir() and (parent / clean).is_dir():
+            return parent / degraded, parent / clean
+    return None
+
+
+def _match(root: Path, degraded_folder: Path, clean_folder: Path) -> list[Pair]:
     """Pairs of two folders."""
-    clean = {path.relative_to(clean_folder).with_suffix("").as_posix(): path for path in find_images(clean_folder)}
+    clean_paths = find_images(clean_folder)
+    clean = {path.relative_to(clean_folder).with_suffix("").as_posix(): path for path in clean_paths}
+    scene = degraded_folder.parent.relative_to(root)
     pairs, alone = [], []
     for path in find_images(degraded_folder):
         stem = path.relative_to(degraded_folder).with_suffix("")
         prefix = stem.with_name(stem.name.split("_")[0] or stem.name)
         partner = clean.get(stem.as_posix()) or clean.get(prefix.as_posix())
-        pairs.append(Pair(path, partner)) if partner else alone.append(str(path))
+        pairs.append(Pair(path, partner, (scene / stem).as_posix())) if partner else alone.append(str(path))
     used = {pair.clean for pair in pairs}
-    alone += [str(path) for path in clean.values() if path not in used]
+    alone += [str(path) for path in clean_paths if path not in used]
     if alone:
         more = f" and {len(alone) - 10} more" if len(alone) > 10 else ""
         raise ValueError(

@@ -1,7 +1,7 @@
 """Data sets of degraded and clean pictures, in which a sample's number decides everything about it."""
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypedDict
 
@@ -46,9 +46,7 @@ class Photographs(Dataset[Sample]):
         ValueError: for an unknown kind.
     """
 
-    def __init__(
-        self, folder: Path, degradations: Mapping[str, float], crop: int, seed: int, *, augment: bool = True
-    ):
+    def __init__(self, folder: Path, degradations: Mapping[str, float], crop: int, seed: int, *, augment: bool = True):
         unknown = set(degradations) - {*KINDS, CLEAN}
         if unknown:
             raise ValueError(f"unknown degradations {sorted(unknown)}; known: {', '.join((*KINDS, CLEAN))}")
@@ -115,8 +113,12 @@ class FixedCrops(Dataset[Sample]):
         folder: clean photographs, or a folder of pairs where `kinds` is empty.
         kinds: degradations, taken in turn.
         crop: side of the crops in pixels.
-        count: crops in all.
+        count: crops in all; of pairs, at most one of each.
         seed: names the degradations.
+
+    Raises:
+        FileNotFoundError: if the folder is missing, or holds no picture or no layout of pairs.
+        ValueError: listing files without a partner; on access, for an unknown kind or a pair of two sizes.
     """
 
     def __init__(self, folder: Path, kinds: list[str], crop: int, count: int, seed: int):
@@ -130,6 +132,8 @@ class FixedCrops(Dataset[Sample]):
 
     def __getitem__(self, number: int) -> Sample:
         """The crop of this number."""
+        if not 0 <= number < self.count:  # what ends a `for` over the data set
+            raise IndexError(f"there are {self.count} crops, numbered from 0; got {number}")
         source = self.sources[number % len(self.sources)]
         if isinstance(source, Pair):
             degraded, clean = crop_and_flip(read_pair(source, read_image), self.crop, None)
@@ -161,10 +165,10 @@ class NumberedSampler(Sampler[int]):
 
 
 class ImageCache:
-    """Reads pictures, keeping the latest in memory up to a number of bytes.
+    """Reads pictures, keeping those used last in memory up to a number of bytes.
 
     Args:
-        capacity: bytes.
+        capacity: bytes of decoded pictures.
     """
 
     def __init__(self, capacity: int = CACHE_BYTES):
@@ -179,7 +183,7 @@ class ImageCache:
         image = read_image(path)
         self.images[path] = image
         self.size += image.nbytes
-        while self.size > self.capacity and len(self.images) > 1:
+        while self.size > self.capacity:  # a picture that does not fit at all goes itself
             self.size -= self.images.popitem(last=False)[1].nbytes
         return image
 
@@ -190,10 +194,13 @@ def crop_and_flip(
     """Cut the same square from pictures of one size, mirrored left to right half of the time.
 
     Args:
-        images: pictures of one size; where smaller than the crop, padded by reflection.
+        images: pictures of one size; where smaller than the crop, padded as `ops.tiling.pad_to_multiple` does.
         side: side of the square in pixels.
         rng: draws place and flip; None for the center, unflipped.
         flip: whether to mirror at random.
+
+    Returns:
+        The squares, sharing no memory with the pictures.
     """
     images = [pad_to_multiple(image[None], 1, side)[0][0] for image in images]
     height, width = images[0].shape[-2:]
@@ -213,8 +220,12 @@ def degraded_as_file(image: Float[Tensor, "3 H W"], kind: str, *, seed: int, ind
     return degrade(image, kind, seed=seed, index=index).mul(255).round_().div_(255)
 
 
-def read_pair(pair: Pair, read=read_image) -> list[Float[Tensor, "3 H W"]]:
+def read_pair(pair: Pair, read: Callable[[Path], Tensor] = read_image) -> list[Float[Tensor, "3 H W"]]:
     """The degraded and the clean picture of a pair.
+
+    Args:
+        pair: two files.
+        read: gives the picture in a file.
 
     Raises:
         ValueError: if their sizes differ.

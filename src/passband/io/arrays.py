@@ -5,14 +5,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-ACCEPTED = "an array is H W, H W 1, H W 2 (with alpha), H W 3 or H W 4 (with alpha), of uint8, uint16 or float in [0, 1]"
+ACCEPTED = (
+    "an array is H W, H W 1, H W 2 (with alpha), H W 3 or H W 4 (with alpha), of uint8, uint16 or float in [0, 1]"
+)
 
 
 def from_array(array: np.ndarray) -> tuple[Float[Tensor, "3 H W"], Float[Tensor, "1 H W"] | None]:
     """Take a picture from an array.
 
     Args:
-        array: H W, H W 1, H W 2, H W 3 or H W 4; uint8, uint16, or float in [0, 1].
+        array: H W, H W 1, H W 2, H W 3 or H W 4; uint8, uint16, or float in [0, 1]; of either byte order.
 
     Returns:
         RGB and, where there is one, alpha; float32 in [0, 1].
@@ -23,27 +25,29 @@ def from_array(array: np.ndarray) -> tuple[Float[Tensor, "3 H W"], Float[Tensor,
     planes = array[..., None] if array.ndim == 2 else array
     if planes.ndim != 3 or planes.shape[-1] not in (1, 2, 3, 4) or planes.size == 0:
         raise ValueError(f"{ACCEPTED}; got shape {array.shape}")
-    values = torch.from_numpy(np.ascontiguousarray(np.moveaxis(planes, -1, 0), dtype=np.float32)) / _top(array.dtype)
+    top = _top(array.dtype)
+    # a copy always, because torch warns of memory that may not be written
+    values = torch.from_numpy(np.array(np.moveaxis(planes, -1, 0), dtype=np.float32, order="C")) / top
     colors = 1 if len(values) <= 2 else 3
     alpha = values[colors:] if len(values) > colors else None
     return values[:colors].expand(3, -1, -1).contiguous(), alpha
 
 
-def to_array(
-    image: Float[Tensor, "3 H W"], alpha: Float[Tensor, "1 H W"] | None, like: np.ndarray
-) -> np.ndarray:
+def to_array(image: Float[Tensor, "3 H W"], alpha: Float[Tensor, "1 H W"] | None, like: np.ndarray) -> np.ndarray:
     """Make an array with the shape and dtype of another.
 
     Args:
         image: RGB in [0, 1].
-        alpha: put back where `like` has one.
-        like: decides shape and dtype; of a gray one all colors are averaged.
+        alpha: opacity where `like` has it, otherwise None.
+        like: decides shape and dtype; where it is gray, the colors are averaged.
 
     Returns:
-        The array; integers are rounded, after clamping to [0, 1].
+        The array; integers are rounded, after clamping to [0, 1]. What `from_array` gave comes back exactly (of
+        float64, the digits that float32 has).
     """
     gray = like.ndim == 2 or like.shape[-1] <= 2
-    planes = [image.mean(0, keepdim=True) if gray else image]
+    # float64, because in float32 the mean of three equal values may differ from them
+    planes = [image.double().mean(0, keepdim=True).to(image) if gray else image]
     if alpha is not None:
         planes.append(alpha)
     values = torch.cat(planes).movedim(0, -1).numpy()
@@ -54,7 +58,7 @@ def to_array(
 
 def _top(dtype: np.dtype) -> float:
     """The value of full brightness."""
-    if dtype in (np.uint8, np.uint16):
+    if dtype.type in (np.uint8, np.uint16):  # in either byte order
         return float(np.iinfo(dtype).max)
     if np.issubdtype(dtype, np.floating):
         return 1.0

@@ -21,11 +21,16 @@ def multiscale_loss(
         clean: the clean pictures, [0, 1].
         spectral_weight: weight of the spectral part.
 
+    Returns:
+        The sum, computed in float32.
+
     Source: Cui et al., ICLR 2023, equations 12 to 14.
     """
     total = torch.zeros((), device=clean.device)
     for predicted in predictions:
         size = predicted.shape[-2:]
-        target = clean if size == clean.shape[-2:] else F.interpolate(clean, size, mode="bilinear")
+        target = clean
+        if size != clean.shape[-2:]:
+            target = F.interpolate(clean, size, mode="bilinear", align_corners=False, antialias=False)
         total = total + F.l1_loss(predicted.float(), target) + spectral_weight * spectral_l1(predicted, target)
     return total

@@ -11,7 +11,7 @@ SSIM_CONSTANTS = (0.01**2, 0.03**2)
 """Window side and sigma in pixels, and (K L)^2 with L = 1, of Wang et al. 2004."""
 
 
-def psnr(image: Float[Tensor, "B C H W"], reference: Float[Tensor, "B C H W"]) -> Float[Tensor, "B"]:  # noqa: F821
+def psnr(image: Float[Tensor, "B C H W"], reference: Float[Tensor, "B C H W"]) -> Float[Tensor, "B"]:
     """Peak signal-to-noise ratio in dB, for a peak of 1.
 
     Args:
@@ -25,7 +25,7 @@ def psnr(image: Float[Tensor, "B C H W"], reference: Float[Tensor, "B C H W"]) -
     return -10 * error.log10()
 
 
-def ssim(image: Float[Tensor, "B C H W"], reference: Float[Tensor, "B C H W"]) -> Float[Tensor, "B"]:  # noqa: F821
+def ssim(image: Float[Tensor, "B C H W"], reference: Float[Tensor, "B C H W"]) -> Float[Tensor, "B"]:
     """Structural similarity with an 11 x 11 Gaussian of sigma 1.5, where it fits, per channel, for a range of 1.
 
     Args:

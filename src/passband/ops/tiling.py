@@ -13,14 +13,14 @@ def pad_to_multiple(
     Args:
         image: a picture of any size from 1 x 1.
         multiple: what the sides shall be divisible by, in pixels.
-        minimum: the least side, in pixels.
+        minimum: the least side, in pixels; the padded one is a multiple all the same.
 
     Returns:
         The padded picture and the (height, width) to crop it back to. A side whose padding is as long as the side
         or longer has no reflection: there the last row or column is repeated.
     """
     height, width = image.shape[-2:]
-    bottom, right = (max(-(-side // multiple) * multiple, minimum) - side for side in (height, width))
+    bottom, right = (-(-max(side, minimum) // multiple) * multiple - side for side in (height, width))
     for padding, side in (((0, 0, 0, bottom), height), ((0, right, 0, 0), width)):
         if any(padding):
             image = F.pad(image, padding, mode="reflect" if sum(padding) < side else "replicate")

@@ -1,0 +1,175 @@
+"""Commands as a person types them, in this process; what they print and how they end."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from passband.checkpoint import load_weights
+from passband.cli import main
+from passband.io.image import write_image
+from passband.models import load_model
+from tests import golden
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Runs `passband ARGUMENTS` and gives (status, standard output, standard error)."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["passband", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", "200")
+        with pytest.raises(SystemExit) as done:
+            main()
+        captured = capsys.readouterr()
+        return done.value.code or 0, captured.out, captured.err
+
+    return run
+
+
+def one_sentence(status, err, *parts):
+    """Whether a command failed with one line that says these things, and no traceback."""
+    line = err.strip().splitlines()[-1]
+    assert status == 1
+    assert line.startswith("Error: ")
+    assert "Traceback" not in err
+    for part in parts:
+        assert part in line
+    return True
+
+
+def test_help_names_every_command_and_imports_nothing_heavy():
+    script = (
+        "import sys; sys.argv = ['passband', '--help']\n"
+        "from passband.cli import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "heavy = {'torch', 'numpy', 'PIL', 'pydantic', 'accelerate'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    for command in ("restore", "demo", "degrade", "evaluate", "train", "convert"):
+        assert command in done.stdout
+
+
+def test_version_is_the_packages(run):
+    from passband import __version__
+
+    assert run("--version") == (0, f"{__version__}\n", "")
+
+
+def test_restore_does_a_folder_counts_and_ends_well(run, tmp_path, identity_weights):
+    for name in ("a.png", "deep/b.png"):
+        write_image(tmp_path / "in" / name, torch.rand(3, 9, 9))
+    options = ("-o", tmp_path / "out", "--weights", identity_weights, "--device", "cpu", "--compare")
+    status, _, err = run("restore", tmp_path / "in", *options)
+    assert status == 0
+    assert "2 restored, 0 failed" in err
+    assert (tmp_path / "out" / "deep" / "b_compare.png").exists()
+    original, restored = (np.asarray(Image.open(tmp_path / part / "deep" / "b.png")) for part in ("in", "out"))
+    np.testing.assert_array_equal(original, restored)
+    status, _, err = run("restore", tmp_path / "in", *options)
+    assert status == 0
+    assert "0 restored, 2 skipped" in err
+
+
+def test_restore_names_a_bad_file_does_the_others_and_ends_badly(run, tmp_path, identity_weights):
+    write_image(tmp_path / "in" / "good.png", torch.rand(3, 9, 9))
+    (tmp_path / "in" / "bad.png").write_text("text")
+    status, _, err = run("restore", tmp_path / "in", "-o", tmp_path / "out", "--weights", identity_weights)
+    assert status == 1
+    assert "bad.png is not a" in err
+    assert "1 restored, 1 failed" in err
+    assert (tmp_path / "out" / "good.png").exists()
+
+
+def test_a_size_beyond_the_limit_is_refused_with_how_to_raise_it(run, tmp_path, identity_weights):
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "huge.png")
+    status, _, err = run("restore", tmp_path / "huge.png", "--weights", identity_weights)
+    assert status == 1
+    assert "20000" in err.replace(",", "").replace(" ", "")
+    assert "--max-pixels" in err
+
+
+def test_mistakes_are_one_sentence_each(run, tmp_path, tiny_weights):
+    (tmp_path / "empty").mkdir()
+    status, _, err = run("restore", tmp_path / "empty")
+    assert one_sentence(status, err, "empty holds no pictures")
+    status, _, err = run("restore", tmp_path / "missing.png")
+    assert one_sentence(status, err, "no file, folder or match for", "missing.png")
+    write_image(tmp_path / "a.png", torch.rand(3, 9, 9))
+    status, _, err = run("restore", tmp_path / "a.png", "--weights", "generl")
+    assert one_sentence(status, err, "no weights called 'generl'")
+    torch.save({"model": {"weight": torch.zeros(2)}}, tmp_path / "other.pkl")
+    status, _, err = run("restore", tmp_path / "a.png", "--weights", tmp_path / "other.pkl")
+    assert one_sentence(status, err, "not for this SFNet", "1 unknown: weight")
+    status, _, err = run("degrade", tmp_path / "a.png", tmp_path / "out", "--kind", "rian")
+    assert one_sentence(status, err, "did you mean 'rain'?")
+    (tmp_path / "typo.toml").write_text('name = "x"\n[optim]\nstep = 3\n')
+    status, _, err = run("train", tmp_path / "typo.toml", "--data", tmp_path)
+    assert one_sentence(status, err, "unknown key optim.step; did you mean optim.steps?")
+    status, _, err = run("train", "general")
+    assert one_sentence(status, err, "--data is needed: a folder of photographs")
+    status, _, err = run("train")
+    assert one_sentence(status, err, "name a recipe")
+    status, _, err = run("train", "-o", tmp_path / "nothing", "--resume")
+    assert one_sentence(status, err, "holds no run")
+    status, _, err = run("evaluate", tiny_weights, "--data", tmp_path / "empty", "-o", tmp_path / "report")
+    assert one_sentence(status, err, "holds no pairs of pictures")
+
+
+def test_debug_shows_the_traceback(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "argv", ["passband", "restore", str(tmp_path), "--debug"])
+    with pytest.raises(FileNotFoundError, match="holds no pictures"):
+        main()
+
+
+def test_interruption_says_what_is_kept_and_ends_with_130(run, tmp_path, identity_weights, monkeypatch):
+    write_image(tmp_path / "a.png", torch.rand(3, 9, 9))
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("passband.inference.Restorer.restore_file", interrupted)
+    status, _, err = run("restore", tmp_path / "a.png", "--weights", identity_weights)
+    assert status == 130
+    assert "Traceback" not in err
+
+
+def test_degrade_then_evaluate_says_both_figures(run, tmp_path, photographs, identity_weights):
+    status, out, _ = run("degrade", photographs, tmp_path / "pairs", "--kind", "snow", "--seed", 4)
+    assert (status, out) == (0, f"4 pairs in {tmp_path / 'pairs'}\n")
+    status, out, _ = run("evaluate", identity_weights, "--data", tmp_path / "pairs", "-o", tmp_path / "report")
+    assert status == 0
+    assert "mean of 4 (rgb)" in out
+    mean = json.loads((tmp_path / "report" / "evaluation.json").read_text())["mean"]
+    assert mean["psnr"] == pytest.approx(mean["psnr_degraded"], abs=1e-5)
+
+
+def test_a_published_pickle_becomes_a_folder_that_gives_the_same_pictures(run, tmp_path):
+    torch.save({"model": golden.published_state()}, tmp_path / "GOPRO.pkl")
+    status, out, _ = run("convert", tmp_path / "GOPRO.pkl", tmp_path / "gopro", "--pool-window", 80)
+    assert status == 0
+    assert "SFNet" in out
+    assert set(load_weights(tmp_path / "gopro")) == set(load_weights(tmp_path / "GOPRO.pkl"))
+    with torch.no_grad():
+        restored = load_model(tmp_path / "gopro")(golden.image("golden-c", 64, 64))[-1]
+    torch.testing.assert_close(restored, golden.outputs("sfnet_tlc80_64x64")["full"], rtol=0, atol=1e-5)
+
+
+def test_train_trains_and_resumes(run, tmp_path, photographs):
+    (tmp_path / "tiny.toml").write_text(
+        'name = "tiny"\n[model]\nname = "sfnet"\nnumbers = {width = 16, depth = 1}\n'
+        "[data]\ncrop = 32\nbatch = 2\nworkers = 0\n[optim]\nsteps = 2\n[validation]\ncount = 1\ncrop = 32\n"
+    )
+    status, out, _ = run(
+        "train", tmp_path / "tiny.toml", "--data", photographs, "-o", tmp_path / "run", "--device", "cpu"
+    )
+    assert status == 0
+    assert "step 2: psnr" in out
+    status, out, _ = run("train", "-o", tmp_path / "run", "--resume", "--device", "cpu")
+    assert status == 0
+    assert "step 2: psnr" in out

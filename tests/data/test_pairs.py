@@ -1,0 +1,169 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from passband.data.pairs import LAYOUTS, Pair, find_images, find_pairs
+from passband.io.image import SUFFIXES
+
+
+def make(folder, *names):
+    """Pictures in a folder; their paths."""
+    paths = [folder / name for name in names]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.zeros((2, 3, 3), np.uint8)).save(path)
+    return paths
+
+
+# --- find_images ----------------------------------------------------------------------------------------------------
+
+
+def test_pictures_of_every_kind_are_found_at_any_depth_in_order(tmp_path):
+    names = [f"a/b/{suffix[1:]}{suffix.upper() if number % 2 else suffix}" for number, suffix in enumerate(SUFFIXES)]
+    made = make(tmp_path, *names, "z.png", "A.jpg", "a.png", "b/0.png")
+    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "folder.png").mkdir()
+    assert find_images(tmp_path) == sorted(made)
+
+
+@pytest.mark.parametrize("hidden", [".a.png", "._a.png", "sub/.a.png", ".cache/a.png", "sub/.checkpoints/x/a.png"])
+def test_hidden_files_and_folders_are_left_out(tmp_path, hidden):
+    (visible,) = make(tmp_path, "sub/a.png")
+    make(tmp_path, hidden)
+    assert find_images(tmp_path) == [visible]
+
+
+def test_a_folder_may_itself_be_in_a_hidden_one(tmp_path):
+    folder = tmp_path / ".cache" / "photographs"
+    assert find_images(make(folder, "a.png")[0].parent) == [folder / "a.png"]
+
+
+def test_a_folder_without_pictures_gives_none(tmp_path):
+    assert find_images(tmp_path) == []
+
+
+def test_a_missing_folder_and_a_file_are_refused_by_name(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere"):
+        find_images(tmp_path / "nowhere")
+    (file,) = make(tmp_path, "a.png")
+    with pytest.raises(NotADirectoryError, match=r"a\.png is a file; a folder of pictures is needed"):
+        find_images(file)
+
+
+def test_an_unreadable_folder_is_an_error_and_not_an_empty_one(tmp_path, monkeypatch):
+    make(tmp_path, "a.png")
+
+    def refuse(folder):
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)  # because permissions do not bind root
+    with pytest.raises(PermissionError, match=tmp_path.name):
+        find_images(tmp_path)
+
+
+# --- find_pairs -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("degraded", "clean"), LAYOUTS)
+def test_every_layout_is_paired_by_name_whatever_the_suffixes(tmp_path, degraded, clean):
+    left = make(tmp_path / degraded, "a.png", "b_1.JPG", "sub/c.d.bmp")
+    right = make(tmp_path / clean, "a.png", "b_1.png", "sub/c.d.tif")
+    pairs = find_pairs(tmp_path)
+    names = ["a", "b_1", "sub/c.d"]
+    assert pairs == [Pair(*parts) for parts in zip(left, right, names, strict=True)]
+
+
+def test_no_name_is_of_a_degraded_folder_in_one_layout_and_of_a_clean_one_in_another():
+    degraded, clean = (set(names) for names in zip(*LAYOUTS, strict=True))
+    assert degraded.isdisjoint(clean)
+    assert len(set(LAYOUTS)) == len(LAYOUTS)
+
+
+def test_other_folders_beside_a_layout_are_not_looked_at(tmp_path):
+    make(tmp_path / "blur", "1.png")
+    make(tmp_path / "sharp", "1.png")
+    make(tmp_path / "blur_gamma", "2.png")
+    make(tmp_path / "scene" / "hazy", "3.png")
+    make(tmp_path / "scene" / "gt", "3.png")
+    assert [pair.name for pair in find_pairs(tmp_path)] == ["1"]
+
+
+def test_several_degraded_pictures_may_come_from_one_clean_one(tmp_path):
+    make(tmp_path / "hazy", "1400_1.png", "1400_2_0.95.png", "1401_1.png", "sub/1400_1.png")
+    first, second, other = make(tmp_path / "gt", "1400.png", "1401.png", "sub/1400.png")
+    assert [pair.clean for pair in find_pairs(tmp_path)] == [first, first, second, other]
+
+
+def test_the_whole_name_goes_before_what_precedes_its_first_underscore(tmp_path):
+    make(tmp_path / "hazy", "7.png", "7_1.png", "7_1_2.png", "_x.png")
+    short, long, marked = make(tmp_path / "gt", "7.png", "7_1.png", "_x.png")
+    assert [pair.clean for pair in find_pairs(tmp_path)] == [short, long, short, marked]
+
+
+def test_a_name_is_looked_for_in_the_same_sub_folder_only(tmp_path):
+    make(tmp_path / "degraded", "a/1.png", "2.png")
+    make(tmp_path / "clean", "b/1.png", "2.png")
+    with pytest.raises(ValueError, match=r"2 pictures .*degraded/a/1\.png, .*clean/b/1\.png"):
+        find_pairs(tmp_path)
+
+
+def test_scenes_with_layouts_of_their_own_are_joined_in_order(tmp_path):
+    for scene in ("two", "one", "deep/er/three"):
+        make(tmp_path / scene / "blur", "0.png", "1.png")
+        make(tmp_path / scene / "sharp", "0.png", "1.png")
+    make(tmp_path / ".trash" / "blur", "0.png")
+    make(tmp_path / ".trash" / "sharp", "1.png")
+    found = [pair.degraded.relative_to(tmp_path).as_posix() for pair in find_pairs(tmp_path)]
+    expected = ["deep/er/three/blur/0.png", "deep/er/three/blur/1.png"]
+    expected += [f"{scene}/blur/{number}.png" for scene in ("one", "two") for number in (0, 1)]
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("degraded", "clean", "alone"),
+    [
+        (["a.png", "b.png"], ["a.png"], ["degraded/b.png"]),
+        (["a.png"], ["a.png", "b.png"], ["clean/b.png"]),
+        (["a.png", "x_1.png"], ["a.png", "y.png"], ["degraded/x_1.png", "clean/y.png"]),
+        (["a.png"], [], ["degraded/a.png"]),
+        (["a.png"], ["a.jpg", "a.png"], ["clean/a.jpg"]),
+    ],
+    ids=["degraded", "clean", "both", "empty", "one name twice"],
+)
+def test_files_without_a_partner_are_listed(tmp_path, degraded, clean, alone):
+    make(tmp_path / "degraded", *degraded)
+    (tmp_path / "clean").mkdir()
+    make(tmp_path / "clean", *clean)
+    with pytest.raises(ValueError, match=f"^{len(alone)} pictures .* have no partner") as caught:
+        find_pairs(tmp_path)
+    listed = str(caught.value).split(": ", 1)[1].split(", ")
+    assert listed == [str(tmp_path / name) for name in alone]
+
+
+def test_a_long_list_of_files_without_a_partner_is_cut_and_counted(tmp_path):
+    make(tmp_path / "degraded", "a.png", *(f"{number:02}.png" for number in range(13)))
+    make(tmp_path / "clean", "a.png")
+    with pytest.raises(ValueError, match=r"^13 pictures .*00\.png, .*09\.png and 3 more$") as caught:
+        find_pairs(tmp_path)
+    assert "10.png" not in str(caught.value)
+
+
+def test_hidden_files_need_no_partner(tmp_path):
+    make(tmp_path / "degraded", "a.png", "._a.png", ".checkpoints/a.png")
+    make(tmp_path / "clean", "a.png")
+    assert len(find_pairs(tmp_path)) == 1
+
+
+def test_a_missing_folder_and_a_missing_layout_are_refused_naming_what_is_expected(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere"):
+        find_pairs(tmp_path / "nowhere")
+    make(tmp_path, "a.png")
+    make(tmp_path / "degraded", "a.png")
+    with pytest.raises(FileNotFoundError, match=r"holds no pairs of pictures: expected .*degraded/clean, .*lq/gt"):
+        find_pairs(tmp_path)
+    (tmp_path / "clean").mkdir()
+    (tmp_path / "degraded" / "a.png").unlink()
+    with pytest.raises(FileNotFoundError, match="holds no pairs of pictures"):
+        find_pairs(tmp_path)
