@@ -18,7 +18,7 @@ class Section(BaseModel, frozen=True, extra="forbid"):
     """A table of a recipe: unknown keys are errors, values do not change."""
 
 
-class ModelConfig(Section):
+class ModelConfig(Section, frozen=True):
     """Which network is trained."""
 
     name: str = "sfnet-small"
@@ -27,7 +27,7 @@ class ModelConfig(Section):
     """Keywords of its constructor, such as `width` and `depth`."""
 
 
-class DataConfig(Section):
+class DataConfig(Section, frozen=True):
     """What it is trained on. The folders themselves are arguments of a run, because they differ by machine."""
 
     source: Literal["photographs", "pairs"] = "photographs"
@@ -48,7 +48,7 @@ class DataConfig(Section):
     """Processes that prepare samples; 0 prepares them in the training process."""
 
 
-class OptimConfig(Section):
+class OptimConfig(Section, frozen=True):
     """How the weights move."""
 
     optimizer: Literal["adam", "adamw"] = "adam"
@@ -91,14 +91,14 @@ class OptimConfig(Section):
         return self.warmup_steps or (self.warmup_epochs or 0) * steps_per_epoch
 
 
-class LossConfig(Section):
+class LossConfig(Section, frozen=True):
     """What is minimized."""
 
     spectral_weight: float = Field(default=0.1, ge=0)
     """Weight of the spectral L1 beside the L1 of pixels."""
 
 
-class ValidationConfig(Section):
+class ValidationConfig(Section, frozen=True):
     """How a run is watched."""
 
     every: PositiveInt = 500
@@ -109,7 +109,7 @@ class ValidationConfig(Section):
     """Their side, in pixels; a multiple of 8."""
 
 
-class Recipe(Section):
+class Recipe(Section, frozen=True):
     """Everything that decides a training run, but for the folders it reads and writes."""
 
     name: str
@@ -186,7 +186,7 @@ def _sentences(error: ValidationError) -> Iterator[str]:
             nearest = get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.0)
             yield f"unknown key {where}; did you mean {'.'.join([*map(str, problem['loc'][:-1]), *nearest])}?"
         elif problem["type"] == "value_error":
-            yield f"{where + ': ' if where else ''}{problem['ctx']['error']}"
+            yield f"{where + ': ' if where else ''}{problem['msg'].removeprefix('Value error, ')}"
         else:
             got = "" if problem["type"] == "missing" else f", got {problem['input']!r}"
             yield f"{where}: {problem['msg'][0].lower()}{problem['msg'][1:]}{got}"

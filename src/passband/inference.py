@@ -88,8 +88,8 @@ class Restorer:
         else:
             raise TypeError(f"a picture is a path, a PIL picture, an array or a tensor; got {type(picture).__name__}")
         restored = to_pil(self.restore(source.image[None])[0].cpu(), source.alpha)
-        is_gray = isinstance(picture, Image.Image) and picture.mode in ("L", "LA")
-        return restored.convert(picture.mode) if is_gray else restored
+        mode = picture.mode if isinstance(picture, Image.Image) else restored.mode
+        return restored.convert(mode) if mode in ("L", "LA") else restored
 
     @torch.inference_mode()
     def restore(self, degraded: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W"]:

@@ -65,6 +65,13 @@ class SFNet(
             raise ValueError(f"depth is at least 1 residual block per stage; got {depth}")
         if in_channels < 3 or in_channels % 3:
             raise ValueError(f"in_channels is 3 per view of the scene; got {in_channels}")
+        self.numbers = {
+            "width": width,
+            "depth": depth,
+            "in_channels": in_channels,
+            "pool_window": pool_window,
+            "pool_mode": pool_mode,
+        }
         widths = (width, 2 * width, 4 * width)
         pool = partial(LocalAvgPool2d, pool_window, pool_mode)
         stages = [
@@ -126,7 +133,7 @@ class SFNet(
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write the weights for `save_pretrained`; the mixin writes the config and the model card."""
-        save_weights(self, save_directory, config={"model": "sfnet", **(self._hub_mixin_config or {})})
+        save_weights(self, save_directory, config={"model": "sfnet", **self.numbers})
 
     @classmethod
     def _from_pretrained(cls, *, model_id: str, **kwargs: Any) -> "SFNet":
