@@ -88,9 +88,8 @@ def main() -> None:
         outputs = {variant: torch.load(Path(folder) / variant) for variant in VARIANTS}
 
     reference = figures["unfold float32"]
-    print(
-        f"{options.model}, 3x{options.size}x{options.size}, {torch.get_num_threads()} threads, torch {torch.__version__}"
-    )
+    size, threads = f"3x{options.size}x{options.size}", torch.get_num_threads()
+    print(f"{options.model}, {size}, {threads} threads, torch {torch.__version__}")
     print(f"{'':<16}{'seconds':>9}{'of unfold':>11}{'peak MB':>9}{'of unfold':>11}{'largest difference':>21}")
     for variant, figure in figures.items():
         figure["time_ratio"] = figure["seconds"] / reference["seconds"]

@@ -34,6 +34,7 @@ def test_general_is_shipped():
             r"unknown key optim\.learning_rat; did you mean optim\.learning_rate\?",
         ),
         ({**RECIPE, "data": {"corp": 64}}, r"did you mean data\.crop\?"),
+        ({**RECIPE, "data": {"degradations": {"clean": 1}}}, r"data: degradations need at least one kind besides"),
         ({"name": "mine"}, r"optim: field required"),
         ({**RECIPE, "optim": {}}, r"optim: give the length of the run as `steps` or as `epochs`"),
         ({**RECIPE, "optim": {"steps": 1, "epochs": 2}}, r"one of the two"),

@@ -68,3 +68,10 @@ def test_a_perfect_network_on_clean_input_scores_infinity_in_valid_json(identity
 def test_an_unknown_protocol_is_refused_before_any_work(tmp_path):
     with pytest.raises(ValueError, match="unknown protocol 'y': one of rgb, rgb8"):
         evaluate("general", tmp_path, tmp_path, protocol="y")
+
+
+def test_a_pair_too_small_for_ssim_is_named(identity_weights, tmp_path):
+    for part in ("degraded", "clean"):
+        write_image(tmp_path / part / "a.png", torch.rand(3, 10, 30))
+    with pytest.raises(ValueError, match=r"clean/a\.png is 30x10: SSIM needs pictures of at least 11x11"):
+        evaluate(identity_weights, tmp_path, tmp_path / "report", device="cpu")

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from itertools import pairwise
+from itertools import count, pairwise
 
 import pytest
 import torch
@@ -15,7 +15,8 @@ from passband.checkpoint import CheckpointError
 from passband.config import OptimConfig, parse_recipe
 from passband.data.degrade import degrade_files
 from passband.models import SFNet, load_model
-from passband.training import TrainingError, latest_checkpoint, learning_rate, read_run, train
+from passband.runs import RunError, latest_checkpoint, read_run
+from passband.training import learning_rate, train
 
 
 def recipe(**changes):
@@ -92,11 +93,24 @@ class TestRun:
             whole, cut = (load_model(tmp_path / run / "weights" / name).state_dict() for run in ("whole", "cut"))
             assert all(torch.equal(whole[key], cut[key]) for key in whole)
 
-    def test_it_stops_after_its_minutes_and_goes_on(self, tmp_path, photographs):
-        stopped = train(
-            recipe(), tmp_path / "run", data=photographs, device="cpu", max_minutes=1e-9,
-            report=lambda report: time.sleep(0.001),
-        )  # fmt: skip
+    def test_it_stops_after_its_minutes_and_goes_on(self, tmp_path, photographs, monkeypatch):
+        train(recipe(), tmp_path / "whole", data=photographs, device="cpu")
+        seconds = count()
+        monkeypatch.setattr("passband.training.time.monotonic", lambda: next(seconds))  # one more at every look
+        stopped = train(recipe(), tmp_path / "run", data=photographs, device="cpu", max_minutes=10 / 60)
+        monkeypatch.undo()
+        assert 1 <= stopped.step < 8
+        assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "stopped"
+        train(recipe(), tmp_path / "run", data=photographs, device="cpu", resume=True)
+        assert rows(tmp_path / "run" / "log.csv") == rows(tmp_path / "whole" / "log.csv")
+
+    def test_runs_of_two_precisions_follow_each_other_in_one_process(self, tmp_path, photographs):
+        for number, precision in enumerate(("float32", "bfloat16", "float32")):
+            settings = recipe(precision=precision, optim={"steps": 1, "warmup_steps": 0})
+            assert train(settings, tmp_path / str(number), data=photographs, device="cpu").step == 1
+
+    def test_minutes_that_are_over_at_once_leave_the_run_where_it_was(self, tmp_path, photographs):
+        stopped = train(recipe(), tmp_path / "run", data=photographs, device="cpu", max_minutes=0)
         assert stopped.step == 0
         assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "stopped"
 
@@ -127,9 +141,9 @@ class TestRun:
 
     def test_a_folder_that_holds_a_run_is_not_overwritten(self, tmp_path, photographs):
         train(recipe(optim={"steps": 1, "warmup_steps": 0}), tmp_path / "run", data=photographs, device="cpu")
-        with pytest.raises(TrainingError, match=r"holds a run already: go on with --resume"):
+        with pytest.raises(RunError, match=r"holds a run already: go on with --resume"):
             train(recipe(), tmp_path / "run", data=photographs, device="cpu")
-        with pytest.raises(TrainingError, match="nothing to resume"):
+        with pytest.raises(RunError, match="nothing to resume"):
             train(recipe(), tmp_path / "other", data=photographs, device="cpu", resume=True)
 
     def test_a_loss_that_is_not_finite_stops_the_run(self, tmp_path, photographs, monkeypatch):
@@ -137,7 +151,7 @@ class TestRun:
             return model(batch["degraded"])[-1].mean() * torch.nan, {}
 
         monkeypatch.setattr("passband.tasks.restoration.Restoration.loss", broken)
-        with pytest.raises(TrainingError, match="the loss is nan at step 1: lower optim.learning_rate"):
+        with pytest.raises(RunError, match="the loss is nan at step 1: lower optim.learning_rate"):
             train(recipe(), tmp_path / "run", data=photographs, device="cpu")
 
     def test_weights_that_do_not_load_leave_no_run(self, tmp_path, photographs):
@@ -200,8 +214,8 @@ def test_the_learning_rate_warms_up_then_falls_along_a_cosine():
 
 
 def test_a_folder_without_a_run_is_said_so(tmp_path):
-    with pytest.raises(TrainingError, match=r"holds no run: there is no run\.json"):
+    with pytest.raises(RunError, match=r"holds no run: there is no run\.json"):
         read_run(tmp_path)
     (tmp_path / "run.json").write_text("{")
-    with pytest.raises(TrainingError, match=r"run\.json is damaged"):
+    with pytest.raises(RunError, match=r"run\.json is damaged"):
         read_run(tmp_path)

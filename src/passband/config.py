@@ -47,6 +47,12 @@ class DataConfig(Section, frozen=True):
     workers: int = Field(default=2, ge=0)
     """Processes that prepare samples; 0 prepares them in the training process."""
 
+    @model_validator(mode="after")
+    def _something_to_learn(self) -> "DataConfig":
+        if not set(self.degradations) - {"clean"}:
+            raise ValueError("degradations need at least one kind besides `clean`")
+        return self
+
 
 class OptimConfig(Section, frozen=True):
     """How the weights move."""

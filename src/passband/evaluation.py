@@ -16,6 +16,7 @@ from passband.data.restoration import read_pair
 from passband.io.files import write_whole
 from passband.io.image import write_image
 from passband.metrics import psnr, ssim
+from passband.metrics.fidelity import SSIM_WINDOW
 from passband.models import load_model, pick_device
 from passband.provenance import environment
 from passband.tasks.restoration import restore_batch
@@ -74,6 +75,11 @@ def evaluate(
     rows: list[dict[str, Any]] = []
     for pair in pairs:
         degraded, clean = (image[None] for image in read_pair(pair))
+        if min(clean.shape[-2:]) < SSIM_WINDOW:
+            raise ValueError(
+                f"{pair.clean} is {clean.shape[-1]}x{clean.shape[-2]}: SSIM needs pictures of at least "
+                f"{SSIM_WINDOW}x{SSIM_WINDOW} pixels; leave it out of {data}"
+            )
         restored = restore(degraded)
         degraded, restored, clean = prepare(degraded), prepare(restored), prepare(clean)
         row = {

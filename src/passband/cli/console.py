@@ -1,11 +1,16 @@
 """What the commands share of the screen."""
 
+import sys
+
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 
 def progress_bar(*texts: str) -> Progress:
-    """A progress bar on standard error, with these texts after it; it disappears when done."""
+    """A progress bar on standard error, with these texts after it; it disappears when done.
+
+    What a command prints meanwhile appears above the bar, or goes where standard output is sent.
+    """
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -13,5 +18,5 @@ def progress_bar(*texts: str) -> Progress:
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
-        redirect_stdout=False,
+        redirect_stdout=sys.stdout.isatty(),
     )

@@ -30,7 +30,7 @@ def evaluate(
 
         def report(row: dict[str, Any], total: int) -> None:
             progress.update(bar, advance=1, total=total)
-            progress.console.print(line(row["name"], row), markup=False, highlight=False, soft_wrap=True)
+            typer.echo(line(row["name"], row))
 
         result = run(weights, data, output, protocol=protocol, device=device, report=report, **overrides)
     typer.echo(line(f"mean of {len(result['images'])} ({protocol})", result["mean"]))

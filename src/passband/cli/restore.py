@@ -42,9 +42,9 @@ def restore(
         for number, outcome in enumerate(outcomes, start=1):
             counts[outcome.status] += 1
             if outcome.status == "failed":
-                progress.console.print(f"failed: {outcome.reason}", markup=False, highlight=False, soft_wrap=True)
+                typer.echo(f"failed: {outcome.reason}", err=True)
             elif outcome.status == "restored":
-                progress.console.print(str(outcome.job.target), markup=False, highlight=False, soft_wrap=True)
+                typer.echo(outcome.job.target)
             upcoming = jobs[number].source.name if number < len(jobs) else ""
             progress.update(bar, completed=number, name=upcoming)
     skipped = f", {counts['skipped']} skipped (done before; --overwrite does them again)" if counts["skipped"] else ""

@@ -23,12 +23,13 @@ def train(
     """Train a network by a recipe, or go on training it."""
     from passband.cli.console import progress_bar
     from passband.config import load_recipe, shipped_recipes
-    from passband.training import StepReport, TrainingError, read_run
+    from passband.runs import RunError, read_run
+    from passband.training import StepReport
     from passband.training import train as run
 
     if output is None:
         if recipe is None:
-            raise TrainingError(f"name a recipe ({', '.join(shipped_recipes())}, or a file), or a run with -o --resume")
+            raise RunError(f"name a recipe ({', '.join(shipped_recipes())}, or a file), or a run with -o --resume")
         output = Path("runs") / Path(recipe).stem
     if resume:
         begun = read_run(output)
@@ -38,11 +39,11 @@ def train(
             validation_data = Path(begun["validation_data"])
         weights = weights or begun["weights"]
     elif recipe is None:
-        raise TrainingError(f"name a recipe: {', '.join(shipped_recipes())}, or a TOML file")
+        raise RunError(f"name a recipe: {', '.join(shipped_recipes())}, or a TOML file")
     else:
         settings = load_recipe(recipe)
     if data is None:
-        raise TrainingError(f"--data is needed: a folder of {settings.data.source} to train on")
+        raise RunError(f"--data is needed: a folder of {settings.data.source} to train on")
 
     with progress_bar("{task.completed}/{task.total} steps", "{task.fields[figures]}") as progress:
         bar = progress.add_task(settings.name, total=None, figures="")

@@ -1,1 +1,1 @@
-"""."""
+"""Data sets, folders of pairs, and the synthetic degradations."""

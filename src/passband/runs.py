@@ -1,0 +1,182 @@
+"""A run's folder: what it records, the checkpoints it goes on from, and how both are read again."""
+
+import csv
+import json
+import math
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from passband.checkpoint import save_weights
+from passband.config import Recipe, parse_recipe
+from passband.io.files import write_whole
+from passband.io.image import write_image
+from passband.provenance import environment
+
+
+class RunError(RuntimeError):
+    """A run that cannot start or go on, with the reason and what to do."""
+
+
+@dataclass
+class Progress:
+    """Where a run is; saved with every checkpoint."""
+
+    step: int = 0
+    best_score: float = -math.inf
+    seconds: float = 0.0
+    """Time spent in the loop, over all sessions."""
+    figures: dict[str, float] = field(default_factory=dict)
+    """Of the last validation."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of it, for a checkpoint."""
+        return asdict(self)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go back to a checkpoint."""
+        for name, value in state.items():
+            setattr(self, name, value)
+
+
+class RunLog:
+    """The record of a run in its folder.
+
+    Args:
+        output: the folder.
+        active: whether this process writes; the others of a parallel run do not.
+        step: where the run stands; what an earlier session logged after it is dropped.
+    """
+
+    def __init__(self, output: Path, active: bool, step: int):
+        self.output, self.active = output, active
+        if active:
+            from torch.utils.tensorboard import SummaryWriter
+
+            output.mkdir(parents=True, exist_ok=True)
+            for name in ("log.csv", "validation.csv"):
+                _drop_rows_after(output / name, step)
+            self.board = SummaryWriter(str(output / "tensorboard"), purge_step=step + 1)
+
+    def step(self, step: int, figures: dict[str, float]) -> None:
+        """Log a step's figures, exactly."""
+        self._row("log.csv", step, figures)
+        if self.active:
+            for name, value in figures.items():
+                self.board.add_scalar(f"train/{name}", value, step)
+
+    def validation(self, step: int, figures: dict[str, float], picture: Tensor) -> None:
+        """Log a validation's figures and picture."""
+        self._row("validation.csv", step, figures)
+        if self.active:
+            for name, value in figures.items():
+                self.board.add_scalar(f"validation/{name}", value, step)
+            self.board.add_image("validation", picture.cpu(), step)
+            write_image(self.output / "validation" / f"step-{step:09d}.png", picture.cpu())
+
+    def weights(self, name: str, model: nn.Module, network: dict[str, Any]) -> None:
+        """Save a network under weights/`name`."""
+        if self.active:
+            save_weights(model, self.output / "weights" / name, network)
+
+    def describe(
+        self,
+        recipe: Recipe,
+        network: dict[str, Any],
+        data: Path,
+        validation_data: Path | None,
+        weights: str | Path | None,
+        progress: Progress,
+        status: str,
+    ) -> None:
+        """Write run.json."""
+        if not self.active:
+            return
+        content = {
+            "status": status,
+            "recipe": recipe.model_dump(),
+            "network": network,
+            "data": str(Path(data).resolve()),
+            "validation_data": str(Path(validation_data).resolve()) if validation_data else None,
+            "weights": str(weights) if weights else None,
+            "seed": recipe.seed,
+            "step": progress.step,
+            "seconds": round(progress.seconds, 1),
+            "best_score": progress.best_score if math.isfinite(progress.best_score) else None,
+            "figures": progress.figures,
+            **environment(),
+        }
+        with write_whole(self.output / "run.json") as path:
+            path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+    def close(self) -> None:
+        """Flush what is buffered."""
+        if self.active:
+            self.board.close()
+
+    def _row(self, name: str, step: int, figures: dict[str, float]) -> None:
+        """Append a row to a CSV file, with a header where it is new."""
+        if not self.active:
+            return
+        path = self.output / name
+        is_new = not path.exists()
+        with path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            if is_new:
+                writer.writerow(["step", *figures])
+            writer.writerow([step, *(repr(value) for value in figures.values())])
+
+
+def latest_checkpoint(output: Path) -> Path | None:
+    """The newest checkpoint of a run; half-written ones have another name and do not count."""
+    return max((output / "checkpoints").glob("step-*"), default=None)
+
+
+def save_checkpoint(accelerator: Accelerator, folder: Path, step: int) -> None:
+    """Write the whole state under a temporary name, rename it, then remove the older ones."""
+    final, temporary = folder / f"step-{step:09d}", folder / ".partial"
+    if accelerator.is_main_process:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+    accelerator.wait_for_everyone()
+    accelerator.save_state(str(temporary))
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        if final.exists():
+            shutil.rmtree(temporary)
+        else:
+            temporary.rename(final)
+        for older in folder.glob("step-*"):
+            if older != final:
+                shutil.rmtree(older)
+
+
+def read_run(output: Path) -> dict[str, Any]:
+    """What run.json says, with `recipe` parsed.
+
+    Raises:
+        RunError: if the folder holds no run.
+    """
+    path = output / "run.json"
+    try:
+        run = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise RunError(f"{output} holds no run: there is no {path.name} in it") from error
+    except ValueError as error:
+        raise RunError(f"{path} is damaged: {error}") from error
+    return {**run, "recipe": parse_recipe(run["recipe"], path)}
+
+
+def _drop_rows_after(path: Path, step: int) -> None:
+    """Keep the header and the rows up to a step."""
+    if not path.exists():
+        return
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    kept = rows[:1] + [row for row in rows[1:] if row and row[0].isdigit() and int(row[0]) <= step]
+    with write_whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(kept)
