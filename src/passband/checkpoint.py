@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from passband.io.files import write_whole
@@ -214,7 +214,7 @@ def save_weights(module: nn.Module, folder: Path, config: dict[str, Any], dtype:
         for key, value in module.state_dict().items()
     }
     with write_whole(folder / WEIGHTS_FILE) as path:
-        save_file(state, path, metadata={"format": "pt"})
+        path.write_bytes(save(state, metadata={"format": "pt"}))  # save_file would make a file for its owner only
     with write_whole(folder / CONFIG_FILE) as path:
         path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
