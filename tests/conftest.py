@@ -1,5 +1,6 @@
 """Small pictures and weights that several tests need."""
 
+import hypothesis
 import pytest
 import torch
 from skimage import data
@@ -7,6 +8,10 @@ from skimage import data
 from passband.io.arrays import from_array
 from passband.io.image import write_image
 from passband.models import SFNet
+
+# how fast a machine is decides no test; and the same examples everywhere
+hypothesis.settings.register_profile("passband", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("passband")
 
 
 @pytest.fixture(scope="session")

@@ -86,8 +86,19 @@ def test_too_little_memory_is_said_with_the_size(tiny, monkeypatch):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes")
 
     monkeypatch.setattr("passband.inference.restore_batch", full)
-    with pytest.raises(MemoryError, match="33x20 pixels need more memory than cpu has free"):
+    with pytest.raises(
+        MemoryError, match=r"33x20 pixels in tiles of \d+ need more memory than cpu has free; choose a smaller tile"
+    ):
         tiny(torch.rand(3, 20, 33))
+
+
+def test_a_large_picture_is_restored_in_tiles_close_to_the_whole(tiny_weights, photograph):
+    whole, tiled = Restorer(tiny_weights, "cpu"), Restorer(tiny_weights, "cpu", tile=384)
+    image = photograph.repeat(1, 2, 1)  # 600 x 451
+    difference = (whole(image) - tiled(image)).abs()
+    assert 0 < difference.max() < 0.1
+    with pytest.raises(ValueError, match="tile is at least 384 pixels"):
+        Restorer(tiny_weights, "cpu", tile=100)
 
 
 def test_a_device_that_is_not_here_is_refused():

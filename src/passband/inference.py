@@ -29,7 +29,13 @@ from passband.io.image import (
 )
 from passband.metrics import psnr
 from passband.models import load_model, pick_device
+from passband.ops.tiling import map_tiles
 from passband.tasks.restoration import restore_batch
+
+TILE = 1536
+"""Side of a tile in pixels: a picture of 2.4 MP is whole, and memory stays below 5 GB for any."""
+OVERLAP = 192
+"""Pixels over which tiles blend."""
 
 Pictured = TypeVar("Pictured", Image.Image, np.ndarray, Tensor)
 
@@ -40,15 +46,20 @@ class Restorer:
     Args:
         weights: a shipped name such as `"general"`, a folder, a published SFNet pickle, or a hub id.
         device: see `models.pick_device`.
+        tile: side in pixels above which a picture is restored in overlapping tiles, which bounds the memory it
+            takes (about 2 KB per pixel of a tile in float32) but lets each tile see only its own statistics.
         overrides: keywords of the network's constructor that replace those of its config, such as
             `pool_window=210`.
 
     Raises:
         CheckpointError: for weights that cannot be used.
-        ValueError: for a device that cannot be used.
+        ValueError: for a device or a tile that cannot be used.
     """
 
-    def __init__(self, weights: str | Path = "general", device: str = "auto", **overrides: Any):
+    def __init__(self, weights: str | Path = "general", device: str = "auto", tile: int = TILE, **overrides: Any):
+        if tile < 2 * OVERLAP:
+            raise ValueError(f"tile is at least {2 * OVERLAP} pixels, twice the overlap; got {tile}")
+        self.tile = tile
         self.device = pick_device(device)
         self.model = load_model(weights, **overrides).to(self.device)
 
@@ -99,12 +110,20 @@ class Restorer:
             MemoryError: saying the size that did not fit.
         """
         try:
-            restored = restore_batch(self.model, degraded.to(self.device, torch.float32))
+            restored = map_tiles(
+                lambda tile: restore_batch(self.model, tile),
+                degraded.to(self.device, torch.float32),
+                self.tile,
+                OVERLAP,
+            )
         except RuntimeError as error:
             if "memory" not in str(error).lower():
                 raise
             height, width = degraded.shape[-2:]
-            raise MemoryError(f"{width}x{height} pixels need more memory than {self.device} has free") from error
+            raise MemoryError(
+                f"{width}x{height} pixels in tiles of {self.tile} need more memory than {self.device} has free; "
+                "choose a smaller tile"
+            ) from error
         return restored.clamp(0, 1)
 
     def restore_file(

@@ -1,10 +1,13 @@
+import math
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from passband.ops.tiling import pad_to_multiple
+from passband.ops.tiling import _tile_spans, map_tiles, pad_to_multiple
 
 SIDES = st.integers(1, 23)
 
@@ -64,3 +67,46 @@ def test_the_precision_of_the_picture_stays(dtype):
     padded, _ = pad_to_multiple(image, 4)
     assert padded.dtype == dtype
     assert torch.equal(padded[..., 5, :], image[..., 3, :].expand(-1, -1, 4))
+
+
+@given(st.integers(1, 70), st.integers(1, 70), st.integers(8, 40), st.floats(0, 0.5))
+def test_tiles_of_the_identity_are_the_picture(height, width, side, part):
+    image = torch.rand(1, 2, height, width, dtype=torch.float64)
+    sizes = []
+
+    def identity(tile):
+        sizes.append(tile.shape[-2:])
+        return tile
+
+    torch.testing.assert_close(map_tiles(identity, image, side, int(part * side)), image)
+    assert set(sizes) == {(min(height, side), min(width, side))}
+
+
+def test_tiles_share_at_least_the_overlap_and_are_as_few_as_that_allows():
+    for length in range(11, 60):
+        spans = _tile_spans(length, 10, 4)
+        assert spans[0][0] == 0
+        assert spans[-1][1] == length
+        assert all(before[1] - after[0] >= 4 for before, after in pairwise(spans))
+        assert len(spans) == 1 + math.ceil((length - 10) / 6)
+
+
+def test_what_two_tiles_disagree_on_changes_gradually():
+    image = torch.zeros(1, 1, 8, 40)
+    values = iter([0.0, 1.0])
+    blended = map_tiles(lambda tile: torch.full_like(tile, next(values)), image, 24, 8)
+    steps = blended[0, 0, 0].diff()
+    torch.testing.assert_close(blended[0, 0, 0, :16], torch.zeros(16))
+    torch.testing.assert_close(blended[0, 0, 0, 24:], torch.ones(16))
+    assert (steps >= 0).all()
+    assert steps.max() <= 1 / 8 + 1e-6
+
+
+def test_a_picture_of_one_tile_is_passed_as_it_is():
+    image = torch.rand(1, 3, 10, 12)
+    assert map_tiles(lambda tile: tile, image, 12, 4) is image
+
+
+def test_an_overlap_that_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match="0 to half their side of 10 pixels; got 6"):
+        map_tiles(lambda tile: tile, torch.rand(1, 3, 20, 20), 10, 6)

@@ -18,16 +18,17 @@ def restore(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Do again what is done.")] = False,
     quality: Annotated[int, typer.Option(min=1, max=100, help="Of JPEG and lossy WebP.")] = 95,
     pool_window: Annotated[int | None, typer.Option(min=1, help="Replaces the weights' own pooling window.")] = None,
+    tile: Annotated[int | None, typer.Option(min=1, help="Larger pictures are done in tiles. Default: 1536.")] = None,
     max_pixels: Annotated[int | None, typer.Option(min=1, help="Refuse larger pictures. Default: 200 million.")] = None,
 ) -> None:
     """Restore photographs: haze, rain, snow, motion blur, defocus."""
     from passband.cli.console import progress_bar
-    from passband.inference import Restorer, plan_jobs, restore_files
+    from passband.inference import TILE, Restorer, plan_jobs, restore_files
     from passband.io.image import DEFAULT_MAX_PIXELS
 
     jobs = plan_jobs(sources, output)
     overrides = {} if pool_window is None else {"pool_window": pool_window}
-    restorer = Restorer(weights, device, **overrides)
+    restorer = Restorer(weights, device, tile or TILE, **overrides)
     counts = {"restored": 0, "skipped": 0, "failed": 0}
     with progress_bar("{task.completed}/{task.total}", "{task.fields[name]}") as progress:
         bar = progress.add_task("restoring", total=len(jobs), name=jobs[0].source.name)
