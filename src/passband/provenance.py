@@ -10,7 +10,7 @@ import torch
 
 def environment() -> dict[str, object]:
     """Versions of what decides a figure, the processor's kind, and the commit of a source checkout (else None)."""
-    packages = ("passband", "torchvision", "numpy", "Pillow", "accelerate")
+    packages = ("passband", "numpy", "Pillow", "accelerate")
     return {
         "versions": {
             "python": platform.python_version(),

@@ -53,19 +53,19 @@ def sample_motion_blur(rng: np.random.Generator) -> MotionBlur:
     """Draw a hand-held exposure.
 
     Returns:
-        length 4 to 18 px, shake 0 to 0.3, jerk 0 to 0.02 per step.
+        length 6 to 12 px, shake 0 to 0.3, jerk 0 to 0.02 per step.
     """
-    return MotionBlur(length=rng.uniform(4, 18), shake=rng.uniform(0, 0.3), jerk=rng.uniform(0, 0.02))
+    return MotionBlur(length=rng.uniform(6, 12), shake=rng.uniform(0, 0.3), jerk=rng.uniform(0, 0.02))
 
 
 def sample_defocus(rng: np.random.Generator) -> Defocus:
     """Draw a lens setting.
 
     Returns:
-        smallest 1 to 4.5 px, largest 0.3 to 1.5 px more.
+        smallest 1.5 to 3.5 px, largest 0.3 to 1.2 px more.
     """
-    smallest = rng.uniform(1.0, 4.5)
-    return Defocus(smallest=smallest, largest=smallest + rng.uniform(0.3, 1.5))
+    smallest = rng.uniform(1.5, 3.5)
+    return Defocus(smallest=smallest, largest=smallest + rng.uniform(0.3, 1.2))
 
 
 def motion_blur(image: Float[Tensor, "3 H W"], motion: MotionBlur, rng: np.random.Generator) -> Float[Tensor, "3 H W"]:
