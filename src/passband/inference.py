@@ -33,7 +33,7 @@ from passband.ops.tiling import map_tiles
 from passband.tasks.restoration import restore_batch
 
 TILE = 1536
-"""Side of a tile in pixels: a picture of 2.4 MP is whole, and memory stays below 5 GB for any."""
+"""Side of a tile in pixels: a square picture of 2.4 MP is whole."""
 OVERLAP = 192
 """Pixels over which tiles blend."""
 
