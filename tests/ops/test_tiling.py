@@ -4,7 +4,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from passband.ops.tiling import _tile_spans, map_tiles, pad_to_multiple
@@ -21,7 +21,6 @@ def padded_by_numpy(image, bottom, right):
     return image
 
 
-@settings(deadline=None)  # a busy machine is not an error
 @given(SIDES, SIDES, st.integers(1, 17), st.integers(0, 40))
 def test_padding_equals_numpy_and_crops_back_to_the_picture(height, width, multiple, minimum):
     image = torch.randn(2, 3, height, width)
@@ -32,7 +31,6 @@ def test_padding_equals_numpy_and_crops_back_to_the_picture(height, width, multi
     assert torch.equal(padded[..., : size[0], : size[1]], image)
 
 
-@settings(deadline=None)  # a busy machine is not an error
 @given(SIDES, SIDES, st.integers(1, 17), st.integers(0, 40))
 def test_sides_become_the_least_multiples_that_hold_the_picture_and_the_minimum(height, width, multiple, minimum):
     padded, _ = pad_to_multiple(torch.zeros(1, 1, height, width), multiple, minimum)

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TypedDict
 
@@ -248,4 +249,10 @@ def _some_images(folder: Path) -> list[Path]:
 def _shuffled(number: int, count: int, seed: int) -> int:
     """Which of `count` things a sample takes: each once per epoch, in an order of the epoch's own."""
     epoch, position = divmod(number, count)
-    return int(torch.randperm(count, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))[position])
+    return int(_order(count, seed * 1_000_003 + epoch)[position])
+
+
+@lru_cache(maxsize=4)
+def _order(count: int, seed: int) -> Tensor:
+    """The order of an epoch, drawn once and not for every sample of it."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
