@@ -102,6 +102,8 @@ class LossConfig(Section, frozen=True):
 
     spectral_weight: float = Field(default=0.1, ge=0)
     """Weight of the spectral L1 beside the L1 of pixels."""
+    relative: bool = False
+    """Whether samples count by the logarithm of their loss, for mixtures of strong and weak degradations."""
 
 
 class ValidationConfig(Section, frozen=True):

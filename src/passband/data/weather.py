@@ -111,10 +111,10 @@ def sample_haze(rng: np.random.Generator) -> Haze:
     """Draw a hazy day.
 
     Returns:
-        beta 0.8 to 1.55, so that the transmission never falls below exp(-1.55) = 0.21 and 8 bits keep the scene;
-        near 0.35 to 0.6; airlight 0.71 to 0.99 with channels at most 0.02 from a gray; gradient 0.2 to 0.7.
+        beta 0.9 to 1.6, so that the transmission never falls below exp(-1.6) = 0.20 and 8 bits keep the scene;
+        near 0.05 to 0.6; airlight 0.71 to 0.99 with channels at most 0.02 from a gray; gradient 0.2 to 0.7.
     """
-    beta, near, gradient = rng.uniform(0.8, 1.55), rng.uniform(0.35, 0.6), rng.uniform(0.2, 0.7)
+    beta, near, gradient = rng.uniform(0.9, 1.6), rng.uniform(0.05, 0.6), rng.uniform(0.2, 0.7)
     return Haze(beta=beta, near=near, airlight=_airlight(rng, 0.73, 0.97), gradient=gradient)
 
 

@@ -34,3 +34,33 @@ def multiscale_loss(
             target = F.interpolate(clean, size, mode="bilinear", align_corners=False, antialias=False)
         total = total + F.l1_loss(predicted.float(), target) + spectral_weight * spectral_l1(predicted, target)
     return total
+
+
+def relative_multiscale_loss(
+    predictions: Sequence[Float[Tensor, "B C _ _"]],
+    clean: Float[Tensor, "B C H W"],
+    spectral_weight: float = 0.1,
+    floor: float = 0.02,
+) -> Float[Tensor, ""]:
+    """Mean over samples of the logarithm of `multiscale_loss`.
+
+    A sample then counts by the factor its own loss falls by, as in a gain in dB. In a batch of several degradations
+    the plain mean follows those that leave large differences (haze) and hardly sees those that leave small ones
+    (blur).
+
+    Args:
+        predictions: as for `multiscale_loss`.
+        clean: as for `multiscale_loss`.
+        spectral_weight: as for `multiscale_loss`.
+        floor: added to each sample's loss, so that one that is nearly perfect does not outweigh the rest.
+
+    Returns:
+        The mean of natural logarithms; negative once the losses are below 1. Computed in float32.
+
+    Source: the logarithm after the PSNR loss of Chen et al., "Simple Baselines for Image Restoration", ECCV 2022.
+    """
+    samples = [
+        multiscale_loss([predicted[i : i + 1] for predicted in predictions], clean[i : i + 1], spectral_weight)
+        for i in range(len(clean))
+    ]
+    return (torch.stack(samples) + floor).log().mean()

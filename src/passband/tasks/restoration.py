@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from passband.analysis.comparison import comparison_rows
 from passband.config import Recipe
 from passband.data.restoration import CLEAN, FixedCrops, Pairs, Photographs, Sample
-from passband.losses import multiscale_loss
+from passband.losses import multiscale_loss, relative_multiscale_loss
 from passband.metrics import psnr
 from passband.ops.tiling import pad_to_multiple
 
@@ -59,7 +59,8 @@ class Restoration:
     def loss(self, model: nn.Module, batch: dict[str, Any]) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
         """The loss of a batch, and figures to watch, detached."""
         predictions = model(batch["degraded"])
-        loss = multiscale_loss(predictions, batch["clean"], self.recipe.loss.spectral_weight)
+        measure = relative_multiscale_loss if self.recipe.loss.relative else multiscale_loss
+        loss = measure(predictions, batch["clean"], self.recipe.loss.spectral_weight)
         return loss, {"psnr": psnr(predictions[-1].detach().clamp(0, 1), batch["clean"]).mean()}
 
     @torch.no_grad()
