@@ -1,0 +1,42 @@
+"""The demonstration: a photograph that everybody has, degraded and restored."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from passband.analysis.comparison import comparison_rows
+from passband.data.degrade import KINDS
+from passband.data.restoration import degraded_as_file
+from passband.inference.restorer import Restorer
+from passband.io.arrays import from_array
+from passband.io.image import write_image
+from passband.metrics import psnr
+
+
+def demonstrate(
+    restorer: Restorer, output: Path, kinds: Sequence[str] | None = None, *, seed: int = 1
+) -> dict[str, tuple[float, float]]:
+    """Degrade a photograph that comes with scikit-image, restore it, and write the pictures.
+
+    Args:
+        restorer: the network.
+        output: gets demo.png: a row per degradation, each degraded | restored | original.
+        kinds: keys of `data.degrade.KINDS`; None for all.
+        seed: of the degradations.
+
+    Returns:
+        Kind to PSNR in dB, degraded and restored.
+
+    Raises:
+        ValueError: for an unknown kind.
+    """
+    from skimage.data import chelsea
+
+    clean = from_array(chelsea())[0]
+    gains, rows = {}, []
+    for kind in kinds or KINDS:
+        degraded = degraded_as_file(clean, kind, seed=seed, index=0)
+        restored = restorer.restore(degraded[None])[0].cpu()
+        gains[kind] = (psnr(degraded[None], clean[None]).item(), psnr(restored[None], clean[None]).item())
+        rows.append([degraded, restored, clean])
+    write_image(output / "demo.png", comparison_rows(rows))
+    return gains

@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from passband.inference import Restorer
+from passband.io.image import write_image
+from passband.models import pick_device
+
+
+@pytest.fixture(scope="module")
+def identity(identity_weights):
+    return Restorer(identity_weights, "cpu")
+
+
+@pytest.fixture(scope="module")
+def tiny(tiny_weights):
+    return Restorer(tiny_weights, "cpu")
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_a_pil_picture_comes_back_in_its_mode_with_its_pixels(identity, mode):
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (13, 21, 4), dtype=np.uint8)).convert(mode)
+    restored = identity(picture)
+    assert restored.mode == mode
+    np.testing.assert_array_equal(np.asarray(restored), np.asarray(picture))
+
+
+@pytest.mark.parametrize("shape", [(9, 14), (9, 14, 1), (9, 14, 2), (9, 14, 3), (9, 14, 4)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
+def test_an_array_comes_back_in_its_shape_and_dtype_with_its_values(identity, shape, dtype):
+    array = np.random.default_rng(0).random(shape)
+    array = (array * np.iinfo(dtype).max).astype(dtype) if np.issubdtype(dtype, np.integer) else array.astype(dtype)
+    restored = identity(array)
+    assert restored.shape == array.shape
+    assert restored.dtype == array.dtype
+    # a float64 picture passes through float32
+    np.testing.assert_allclose(restored, array, rtol=0, atol=1e-6 if dtype in (np.float32, np.float64) else 0)
+
+
+@pytest.mark.parametrize("shape", [(3, 20, 33), (2, 3, 20, 33)])
+def test_a_tensor_comes_back_in_its_shape(identity, shape):
+    image = torch.rand(shape)
+    torch.testing.assert_close(identity(image), image)
+
+
+def test_a_path_gives_a_pil_picture(identity, tmp_path):
+    image = torch.rand(3, 10, 12)
+    write_image(tmp_path / "a.png", image)
+    restored = identity(str(tmp_path / "a.png"))
+    assert isinstance(restored, Image.Image)
+    np.testing.assert_array_equal(np.asarray(restored), np.asarray(Image.open(tmp_path / "a.png")))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (1, 40), (16, 16), (17, 31)])
+def test_any_size_is_restored_within_the_range(tiny, size):
+    restored = tiny(torch.rand(3, *size))
+    assert restored.shape == (3, *size)
+    assert restored.min() >= 0
+    assert restored.max() <= 1
+
+
+def test_padding_does_not_show_where_none_is_needed(tiny):
+    image = torch.rand(1, 3, 24, 32)
+    with torch.inference_mode():
+        torch.testing.assert_close(tiny.restore(image), tiny.model(image)[-1].clamp(0, 1))
+
+
+@pytest.mark.parametrize(
+    ("thing", "error", "message"),
+    [
+        (torch.zeros(4, 5, 5), ValueError, r"3 H W or B 3 H W"),
+        (torch.zeros(3, 5, 5, dtype=torch.uint8), ValueError, r"torch\.uint8"),
+        (np.zeros((5, 5, 7)), ValueError, r"got shape \(5, 5, 7\)"),
+        (np.zeros((5, 5), dtype=np.int64), ValueError, "got int64"),
+        (3, TypeError, "int|3"),  # or what checks types while tests run
+    ],
+)
+def test_another_kind_of_thing_is_refused_with_what_is_needed(tiny, thing, error, message):
+    with pytest.raises(error, match=message):
+        tiny(thing)
+
+
+def test_too_little_memory_is_said_with_the_size(tiny, monkeypatch):
+    def full(*_):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes")
+
+    monkeypatch.setattr("passband.inference.restorer.restore_batch", full)
+    with pytest.raises(
+        MemoryError, match=r"33x20 pixels in tiles of \d+ need more memory than cpu has free; choose a smaller tile"
+    ):
+        tiny(torch.rand(3, 20, 33))
+
+
+def test_a_large_picture_is_restored_in_tiles_close_to_the_whole(tiny_weights, photograph):
+    whole, tiled = Restorer(tiny_weights, "cpu"), Restorer(tiny_weights, "cpu", tile=384)
+    image = photograph.repeat(1, 2, 1)  # 600 x 451
+    difference = (whole(image) - tiled(image)).abs()
+    assert 0 < difference.max() < 0.1
+    with pytest.raises(ValueError, match="tile is at least 384 pixels"):
+        Restorer(tiny_weights, "cpu", tile=100)
+
+
+def test_a_device_that_is_not_here_is_refused():
+    assert pick_device("cpu").type == "cpu"
+    assert pick_device("auto").type in ("cpu", "cuda", "mps")
+    with pytest.raises(ValueError, match="device 'warp' cannot be used here: .*; try auto or cpu"):
+        pick_device("warp")
