@@ -1,12 +1,16 @@
 import inspect
+import re
 
 import pytest
+import torch
 
+from passband.analysis.published import find_benchmark
 from passband.config import OptimConfig, Recipe, RecipeError, load_recipe, parse_recipe, shipped_recipes
 from passband.data.degrade import KINDS
 from passband.data.restoration import CLEAN
 from passband.models import MODELS, build_model
 from passband.tasks import TASKS
+from passband.tasks.restoration import input_views
 
 RECIPE = {"name": "mine", "optim": {"steps": 10}}
 
@@ -18,11 +22,54 @@ def test_every_shipped_recipe_parses_and_names_what_exists(name):
     assert recipe.task in TASKS
     assert set(recipe.data.degradations) <= {*KINDS, CLEAN}
     assert recipe.model.name in MODELS
-    build_model(recipe.model.name, **recipe.model.numbers)
+    with torch.device("meta"):
+        model = build_model(recipe.model.name, **recipe.model.numbers)
+    assert input_views(model) == recipe.data.views
+    assert recipe.optim.warmup(7) < recipe.optim.length(7)
 
 
 def test_general_is_shipped():
     assert "general" in shipped_recipes()
+
+
+@pytest.mark.parametrize(
+    ("name", "epochs", "batch"),
+    [
+        ("dehaze-indoor", 300, 4),
+        ("dehaze-outdoor", 30, 8),
+        ("deblur-gopro", 3000, 4),
+        ("deblur-rsblur", 710, 4),
+        ("desnow-csd", 800, 4),
+        ("desnow-srrs", 800, 4),
+        ("desnow-snow100k", 800, 4),
+        ("derain", 300, 4),
+        ("defocus-single", 3000, 4),
+        ("defocus-dual", 3000, 4),
+        ("finetune-ihaze", 1000, 4),
+        ("finetune-ohaze", 1000, 4),
+        ("finetune-deraindrop", 150, 4),
+    ],
+)
+def test_a_recipe_of_the_paper_has_the_papers_settings(name, epochs, batch):
+    recipe = load_recipe(name)
+    optim, data = recipe.optim, recipe.data
+    assert (recipe.model.name, recipe.precision, recipe.loss.spectral_weight) == ("sfnet", "float32", 0.1)
+    assert (data.source, data.crop, data.batch) == ("pairs", 256, batch)
+    assert (optim.optimizer, optim.betas, optim.ema) == ("adam", (0.9, 0.999), 0)
+    assert (optim.learning_rate, optim.final_learning_rate, optim.clip_norm) == (1e-4, 1e-6, 0.01)
+    assert (optim.length(11), optim.warmup(11)) == (11 * epochs, 33)
+    comments = shipped_recipes()[name].read_text().split("\nname = ")[0].split()
+    for part in ("Data:", "Download", f"passband train {name}", f"passband evaluate runs/{name}/", "Tested with"):
+        assert part in " ".join(comments), part
+
+
+def test_the_benchmarks_that_recipes_name_exist_and_have_the_window_that_they_say():
+    for name, path in shipped_recipes().items():
+        text = re.sub(r"\n# ?", " ", path.read_text())
+        benchmark = re.search(r"--benchmark (\S+)", text)
+        window = re.search(r"Tested with (?:pool_window (\d+)|global pooling)", text)
+        if benchmark and window:
+            assert str(find_benchmark(benchmark[1]).pool_window) == str(window[1]), name
 
 
 @pytest.mark.parametrize(
@@ -41,6 +88,12 @@ def test_general_is_shipped():
         ({**RECIPE, "optim": {"steps": 9, "warmup_steps": 1, "warmup_epochs": 2}}, r"not both"),
         ({**RECIPE, "data": {"crop": 100}}, r"data\.crop is a multiple of 8 and at least 16 pixels; got 100"),
         ({**RECIPE, "optim": {"steps": 9, "learning_rate": -1}}, r"optim\.learning_rate: .*greater than 0, got -1"),
+        ({**RECIPE, "data": {"views": 2}}, r"data: views = 2 needs source = \"pairs\""),
+        (
+            {**RECIPE, "data": {"views": 2, "source": "pairs"}},
+            r"data\.views = 2 needs model\.numbers with in_channels = 6, 3 for each view; got 3",
+        ),
+        ({**RECIPE, "model": {"numbers": {"in_channels": 6}}}, r"data\.views = 1 needs .* in_channels = 3, .* got 6"),
         ({**RECIPE, "precision": "float8"}, r"precision: .*'float32' or 'bfloat16', got 'float8'"),
     ],
 )

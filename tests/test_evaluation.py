@@ -1,6 +1,7 @@
 import csv
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -11,6 +12,9 @@ from passband.data.degrade import degrade_files
 from passband.evaluation import evaluate
 from passband.inference import Restorer
 from passband.io.image import read_image, write_image
+from passband.metrics import PROTOCOLS
+from passband.models import SFNet, load_model
+from passband.provenance import jpeg_decoder, weights_checksum
 
 
 @pytest.fixture
@@ -43,6 +47,11 @@ def test_figures_equal_scikit_images_and_the_report_holds_them_all(pairs, tiny_w
     assert set(written) >= {"weights", "versions", "commit", "worst", "median", "best"}
     with (tmp_path / "report" / "evaluation.csv").open(newline="") as file:
         assert [float(row["psnr"]) for row in csv.DictReader(file)] == [row["psnr"] for row in result["images"]]
+    assert math.isclose(written["seconds"], sum(row["seconds"] for row in result["images"]))
+    assert written["weights_sha256"] == weights_checksum(load_model(tiny_weights))
+    assert written["jpeg_decoder"] == jpeg_decoder()
+    assert (written["device"], written["precision"]) == ("cpu", "float32")
+    assert written["peak_memory_bytes"] > 50e6
     picture = read_image(tmp_path / "report" / "worst_median_best.png")
     assert picture.shape == (3, 6 * 48 + 5 * 4, 3 * 56 + 2 * 4)
 
@@ -66,8 +75,8 @@ def test_a_perfect_network_on_clean_input_scores_infinity_in_valid_json(identity
 
 
 def test_an_unknown_protocol_is_refused_before_any_work(tmp_path):
-    with pytest.raises(ValueError, match="unknown protocol 'y': one of rgb, rgb8"):
-        evaluate("general", tmp_path, tmp_path, protocol="y")
+    with pytest.raises(ValueError, match="unknown protocol 'y-matlb'; did you mean 'y-matlab'"):
+        evaluate("general", tmp_path, tmp_path, protocol="y-matlb")
 
 
 def test_a_pair_too_small_for_ssim_is_named(identity_weights, tmp_path):
@@ -75,3 +84,149 @@ def test_a_pair_too_small_for_ssim_is_named(identity_weights, tmp_path):
         write_image(tmp_path / part / "a.png", torch.rand(3, 10, 30))
     with pytest.raises(ValueError, match=r"clean/a\.png is 30x10: SSIM needs pictures of at least 11x11"):
         evaluate(identity_weights, tmp_path, tmp_path / "report", device="cpu")
+
+
+def noisy_pair(folder, height=24, width=31, suffix="png"):
+    """A pair of a smooth picture and a noisy one, in folder/degraded and folder/clean; the clean one."""
+    rows, columns = torch.meshgrid(torch.linspace(0, 1, height), torch.linspace(0, 1, width), indexing="ij")
+    clean = torch.stack([rows, columns, rows * columns])
+    noise = 0.1 * torch.randn(3, height, width, generator=torch.Generator().manual_seed(0))
+    write_image(folder / "degraded" / f"a.{suffix}", (clean + noise).clamp(0, 1))
+    write_image(folder / "clean" / "a.png", clean)
+    return clean
+
+
+@pytest.fixture
+def windowed_weights(tmp_path):
+    """A tiny network whose pooling shows, as its modulation vectors are not zero."""
+    torch.manual_seed(1)
+    model = SFNet(width=16, depth=1)
+    for name, value in model.named_parameters():
+        if ".modulate_" in name or name.startswith("head"):
+            torch.nn.init.normal_(value, std=0.1)
+    model.save_pretrained(tmp_path / "windowed")
+    return tmp_path / "windowed"
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_every_protocol_scores_what_a_restorer_gives_and_stands_in_the_report(tiny_weights, tmp_path, protocol):
+    noisy_pair(tmp_path)
+    result = evaluate(tiny_weights, tmp_path, tmp_path / "report", protocol=protocol, device="cpu")
+    degraded, clean = (read_image(tmp_path / part / "a.png")[None] for part in ("degraded", "clean"))
+    restored = Restorer(tiny_weights, "cpu").restore(degraded)
+    expected = [*PROTOCOLS[protocol](restored, clean), *PROTOCOLS[protocol](degraded, clean)]
+    figures = [result["mean"][name] for name in ("psnr", "ssim", "psnr_degraded", "ssim_degraded")]
+    assert figures == pytest.approx([one.item() for one in expected], abs=1e-9)
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert f"by the protocol `{protocol}`" in text
+
+
+def test_the_report_reads_alone_and_its_links_lead_somewhere(tiny_weights, tmp_path):
+    noisy_pair(tmp_path / "my pairs")
+    result = evaluate(tiny_weights, tmp_path / "my pairs", tmp_path / "report", device="cpu", save=True)
+    text = (tmp_path / "report" / "report.md").read_text()
+    links = re.findall(r"\]\(<?([^)>]+)>?\)", text)
+    assert sorted(links) == ["restored/a.png", "worst_median_best.png"]
+    assert all((tmp_path / "report" / link).is_file() for link in links)
+    for part in (result["weights_sha256"], result["jpeg_decoder"], "cpu, float32", " GB", result["versions"]["torch"]):
+        assert part in text
+    degraded = read_image(tmp_path / "my pairs" / "degraded" / "a.png")
+    restored = Restorer(tiny_weights, "cpu")(degraded)
+    # half a step of 8 bits, and a little for the float that holds it
+    torch.testing.assert_close(
+        read_image(tmp_path / "report" / "restored" / "a.png"), restored, rtol=0, atol=0.501 / 255
+    )
+
+
+def test_a_benchmark_brings_its_protocol_its_window_and_the_published_figures(windowed_weights, tmp_path):
+    noisy_pair(tmp_path, 40, 48)
+    result = evaluate(windowed_weights, tmp_path, tmp_path / "report", benchmark="gopro", device="cpu")
+    assert (result["benchmark"], result["protocol"]) == ("GoPro", "rgb")
+    assert result["network"]["pool_window"] == 80
+    assert "as for the table of GoPro (pool_window 80)" in result["notes"][0]
+    (row,) = result["published"]
+    assert row["psnr_difference"] == result["mean"]["psnr"] - 33.27
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert "| paper | 33.27 | 0.963 |" in text
+    assert f"| ours - paper | {result['mean']['psnr'] - 33.27:+.2f} |" in text
+    given = evaluate(
+        windowed_weights, tmp_path, tmp_path / "b", benchmark="GoPro", protocol="rgb8", pool_window=200, device="cpu"
+    )
+    assert (given["protocol"], given["network"]["pool_window"]) == ("rgb8", 200)
+    assert given["mean"]["psnr"] != result["mean"]["psnr"]
+
+
+def test_the_four_pooling_modes_are_those_of_the_network(windowed_weights, tmp_path):
+    for name, size in (("one", (40, 48)), ("two", (72, 24))):
+        noisy_pair(tmp_path / "pairs" / name, *size)
+
+    def scores(pool_mode, pool_window=40):
+        options = {"pool_mode": pool_mode, "pool_window": pool_window, "device": "cpu"}
+        result = evaluate(windowed_weights, tmp_path / "pairs", tmp_path / "report", **options)
+        return [row["psnr"] for row in result["images"]], result["notes"]
+
+    fraction, first, tlc = (scores(mode) for mode in ("fraction", "first", "tlc"))
+    everywhere = scores("global", None)
+    assert fraction[0][0] == first[0][0]  # the first picture's window is its own
+    assert len({figures[1] for figures, _ in (fraction, first, tlc, everywhere)}) == 4
+    assert "depend on which file sorts first" in first[1][0]
+    assert "(one/a)" in first[1][0]
+    assert fraction[1] == tlc[1] == everywhere[1] == []
+    assert scores(None, None) == everywhere
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"benchmark": "SOTS-Indor"}, "unknown benchmark 'SOTS-Indor'; did you mean 'SOTS-Indoor'"),
+        ({"pool_mode": "frist"}, "unknown pool_mode 'frist'; did you mean 'first'"),
+        ({"pool_mode": "first"}, "pool_mode first needs a window, and .* has none: give pool_window, too"),
+        ({"pool_mode": "global", "pool_window": 80}, "pool_mode global has no window, but pool_window is 80"),
+    ],
+)
+def test_settings_that_do_not_fit_are_one_sentence(tiny_weights, tmp_path, options, message):
+    noisy_pair(tmp_path)
+    with pytest.raises(ValueError, match=message):
+        evaluate(tiny_weights, tmp_path, tmp_path / "report", device="cpu", **options)
+    assert not (tmp_path / "report").exists()
+
+
+def test_left_and_right_views_are_restored_from_6_channels(tmp_path):
+    torch.manual_seed(0)
+    model = SFNet(width=16, depth=1, in_channels=6).eval()
+    model.save_pretrained(tmp_path / "dual")
+    left, right, clean = torch.rand(3, 3, 24, 40).mul(255).round() / 255
+    for name, image in (("inputL", left), ("inputR", right), ("target", clean)):
+        write_image(tmp_path / "pairs" / name / "1.png", image)
+    result = evaluate(tmp_path / "dual", tmp_path / "pairs", tmp_path / "report", device="cpu")
+    with torch.no_grad():
+        restored = model(torch.cat([left, right])[None])[-1].clamp(0, 1)
+    psnr, _ = PROTOCOLS["rgb"](restored, clean[None])
+    assert result["mean"]["psnr"] == pytest.approx(psnr.item(), abs=1e-4)
+    before, _ = PROTOCOLS["rgb"]((left + right)[None] / 2, clean[None])
+    assert result["mean"]["psnr_degraded"] == pytest.approx(before.item(), abs=1e-4)
+    assert "mean of its left and right view" in result["notes"][0]
+
+
+def test_weights_for_another_number_of_views_than_there_are_say_so(tiny_weights, tmp_path):
+    SFNet(width=16, depth=1, in_channels=6).save_pretrained(tmp_path / "dual")
+    noisy_pair(tmp_path / "single")
+    with pytest.raises(FileNotFoundError, match="no pairs of pictures with two views, which this network takes"):
+        evaluate(tmp_path / "dual", tmp_path / "single", tmp_path / "report", device="cpu")
+    for name in ("inputL", "inputR", "target"):
+        write_image(tmp_path / "double" / name / "1.png", torch.rand(3, 16, 16))
+    with pytest.raises(FileNotFoundError, match="left and right views are for a network with 6 input channels"):
+        evaluate(tiny_weights, tmp_path / "double", tmp_path / "report", device="cpu")
+    with pytest.raises(
+        ValueError, match=r"dual takes 6 input channels \(left and right views of a scene\), but gets 3"
+    ):
+        Restorer(tmp_path / "dual", "cpu")
+
+
+def test_a_large_picture_is_restored_in_tiles_and_the_report_says_so(identity_weights, tmp_path, monkeypatch):
+    monkeypatch.setattr("passband.evaluation.WHOLE", 64)
+    monkeypatch.setattr("passband.evaluation.OVERLAP", 16)
+    noisy_pair(tmp_path, 24, 100)
+    result = evaluate(identity_weights, tmp_path, tmp_path / "report", device="cpu")
+    assert result["mean"]["psnr"] == pytest.approx(result["mean"]["psnr_degraded"], abs=1e-4)
+    assert result["notes"][0].startswith("1 pictures with a side above 64 pixels were restored in overlapping tiles")

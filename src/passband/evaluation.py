@@ -1,33 +1,37 @@
 """Scoring a network on a folder of pairs, with a report that says how."""
 
-import csv
-import json
+import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
-from passband.analysis.comparison import comparison_rows, zoomed_crop
-from passband.data.pairs import find_pairs
+from passband.analysis.published import Benchmark, beside_published, find_benchmark
+from passband.analysis.report import FIGURES, write_pictures, write_report
+from passband.data.pairs import Pair, find_pairs
 from passband.data.restoration import read_pair
-from passband.io.files import write_whole
 from passband.io.image import write_image
-from passband.metrics import psnr, ssim
-from passband.metrics.fidelity import SSIM_WINDOW
+from passband.layers.pooling import POOL_MODES
+from passband.metrics import PROTOCOLS, SSIM_WINDOW
 from passband.models import load_model, pick_device
-from passband.provenance import environment
-from passband.tasks.restoration import restore_batch
+from passband.models.sfnet import mean_view
+from passband.naming import entry
+from passband.ops.tiling import map_tiles
+from passband.provenance import environment, peak_memory, weights_checksum
+from passband.tasks.restoration import check_views, input_views, restore_batch
 
-PROTOCOLS: dict[str, Callable[[Float[Tensor, "B 3 H W"]], Float[Tensor, "B 3 H W"]]] = {
-    "rgb": lambda image: image,
-    "rgb8": lambda image: image.mul(255).round() / 255,
-}
-"""What is done to both pictures before they are compared: `rgb` compares floats, `rgb8` pictures of 8 bits. PSNR is
-the mean of each picture's own over all of RGB; SSIM has an 11x11 Gaussian of 1.5, valid, per channel."""
-FIGURES = ("psnr", "ssim", "psnr_degraded", "ssim_degraded")
+WHOLE = 1536
+"""Sides up to this many pixels are restored whole, longer ones in tiles of it."""
+OVERLAP = 192
+"""Pixels over which tiles blend."""
+GLOBAL = "global"
+"""The mode of pooling without a window, beside `layers.pooling.POOL_MODES`."""
+
+Restore = Callable[[Float[Tensor, "1 C H W"]], Float[Tensor, "1 3 H W"]]
 
 
 def evaluate(
@@ -35,100 +39,172 @@ def evaluate(
     data: Path,
     output: Path,
     *,
-    protocol: str = "rgb",
+    protocol: str | None = None,
+    benchmark: str | None = None,
+    pool_window: int | None = None,
+    pool_mode: str | None = None,
+    save: bool = False,
     device: str = "auto",
     report: Callable[[dict[str, Any], int], None] = lambda row, count: None,
     **overrides: Any,
 ) -> dict[str, Any]:
     """Score a network against the clean pictures, and the degraded input beside it.
 
-    Writes evaluation.json (mean, images, protocol, versions), evaluation.csv (a row per image) and
+    Writes evaluation.json (what is returned), evaluation.csv (a row per picture), report.md (the same to be read) and
     worst_median_best.png (degraded | restored | clean, and the same enlarged where there is most detail).
 
     Args:
-        weights: a shipped name, a folder, a published SFNet pickle, or a hub id.
+        weights: a shipped name, a folder, a published SFNet pickle, or a hub id. Weights with 6 input channels get
+            left and right views.
         data: a folder of pairs, see `data.pairs.find_pairs`.
         output: a folder for the report.
-        protocol: a key of `PROTOCOLS`.
+        protocol: a key of `metrics.PROTOCOLS`; None for the benchmark's, or `"rgb"`.
+        benchmark: a key of `analysis.published.BENCHMARKS`, whose protocol and pooling window are then the defaults and
+            whose published figures stand beside the measured ones.
+        pool_window: the network's test-time pooling window; None for the benchmark's, or the weights' own.
+        pool_mode: how the window is read, see `layers.LocalAvgPool2d`, or `"global"` for none; None for the weights'
+            own.
+        save: write every restored picture, too, as restored/NAME.png.
         device: see `models.pick_device`.
-        report: called with each image's figures and the number of images.
-        overrides: keywords of the network's constructor.
+        report: called with each picture's figures and the number of pictures.
+        overrides: further keywords of the network's constructor.
 
     Returns:
-        What evaluation.json holds: PSNR in dB, SSIM up to 1.
+        What evaluation.json holds: `mean` and `images` (PSNR in dB, SSIM up to 1), and all that decides them.
 
     Raises:
-        ValueError: for an unknown protocol, pairs of two sizes, pictures too small for SSIM, or unpaired files.
+        ValueError: for an unknown protocol, benchmark or pooling mode, a mode without a window, pairs of two sizes,
+            pictures too small for SSIM, unpaired files, or pairs of another number of views than the weights take.
         CheckpointError: for weights that cannot be used.
     """
-    if protocol not in PROTOCOLS:
-        raise ValueError(f"unknown protocol {protocol!r}: one of {', '.join(PROTOCOLS)}")
-    prepare = PROTOCOLS[protocol]
-    pairs = find_pairs(data)
+    known = find_benchmark(benchmark) if benchmark else None
+    protocol = protocol or (known.protocol if known else "rgb")
+    score = entry(protocol, PROTOCOLS, "protocol")
     place = pick_device(device)
-    model = load_model(weights, **overrides).to(place)
+    model = _load(weights, known, pool_window, pool_mode, overrides)
+    views = min(2, input_views(model))
+    check_views(model, views, weights)
+    if known and known.views != views:
+        taken = "left and right views" if known.views == 2 else "one view"
+        raise ValueError(
+            f"{known.name} is for {taken} of a scene, but {weights} takes {3 * views} input channels: choose weights "
+            f"for {3 * known.views}"
+        )
+    pairs = find_pairs(data, views)
+    model = model.to(place)
 
     @torch.inference_mode()
-    def restore(degraded: Tensor) -> Tensor:
-        return restore_batch(model, degraded.to(place)).clamp(0, 1).cpu()
+    def restore(degraded: Float[Tensor, "1 C H W"]) -> Float[Tensor, "1 3 H W"]:
+        return map_tiles(partial(restore_batch, model), degraded.to(place), WHOLE, OVERLAP).clamp(0, 1).cpu()
 
     rows: list[dict[str, Any]] = []
+    tiled = 0
     for pair in pairs:
-        degraded, clean = (image[None] for image in read_pair(pair))
-        if min(clean.shape[-2:]) < SSIM_WINDOW:
-            raise ValueError(
-                f"{pair.clean} is {clean.shape[-1]}x{clean.shape[-2]}: SSIM needs pictures of at least "
-                f"{SSIM_WINDOW}x{SSIM_WINDOW} pixels; leave it out of {data}"
-            )
+        degraded, clean = _read(pair, data)
+        started = time.perf_counter()
         restored = restore(degraded)
-        degraded, restored, clean = prepare(degraded), prepare(restored), prepare(clean)
-        row = {
-            "name": pair.name,
-            "psnr": psnr(restored, clean).item(),
-            "ssim": ssim(restored, clean).item(),
-            "psnr_degraded": psnr(degraded, clean).item(),
-            "ssim_degraded": ssim(degraded, clean).item(),
-        }
+        seconds = time.perf_counter() - started
+        tiled += max(clean.shape[-2:]) > WHOLE
+        figures = [*score(restored, clean), *score(mean_view(degraded), clean)]
+        row: dict[str, Any] = {"name": pair.name, **dict(zip(FIGURES, (one.item() for one in figures), strict=True))}
+        row |= {"seconds": seconds, "file": f"restored/{pair.name}.png" if save else None}
+        if save:
+            write_image(output / row["file"], restored[0])
         rows.append(row)
         report(row, len(pairs))
+
     ranked = sorted(range(len(rows)), key=lambda number: rows[number]["psnr"])
     shown = {"worst": ranked[0], "median": ranked[len(ranked) // 2], "best": ranked[-1]}
+    mean = {name: sum(row[name] for row in rows) / len(rows) for name in FIGURES}
+    numbers = getattr(model, "numbers", {})
     result = {
-        "mean": {name: sum(row[name] for row in rows) / len(rows) for name in FIGURES},
+        "mean": mean,
         "images": rows,
         "protocol": protocol,
+        "protocol_summary": (score.__doc__ or "").strip().splitlines()[0],
+        "benchmark": known.name if known else None,
+        "published": beside_published(known, mean["psnr"], mean["ssim"]) if known else [],
         "weights": str(weights),
+        "weights_sha256": weights_checksum(model),
+        "network": {"architecture": getattr(model, "name", type(model).__name__), **numbers},
         "data": str(data),
         **{rank: rows[number]["name"] for rank, number in shown.items()},
+        "notes": _notes(numbers, known, pairs[0], tiled, views),
+        "device": str(place),
+        "precision": str(next(model.parameters()).dtype).removeprefix("torch."),
+        "seconds": sum(row["seconds"] for row in rows),
+        "peak_memory_bytes": peak_memory(place),
         **environment(),
     }
-    _write_report(output, result, rows)
-    pictures = []
-    for number in dict.fromkeys(shown.values()):
-        degraded, clean = read_pair(pairs[number])
-        restored = restore(degraded[None])[0]
-        images = [degraded, restored, clean]
-        pictures += [images, zoomed_crop(images, clean)]
-    write_image(output / "worst_median_best.png", comparison_rows(pictures))
+    write_report(output, result)
+    write_pictures(output / "worst_median_best.png", (_row(pairs[n], restore) for n in dict.fromkeys(shown.values())))
     return result
 
 
-def _write_report(output: Path, result: dict[str, Any], rows: list[dict[str, Any]]) -> None:
-    """Write evaluation.json and evaluation.csv."""
-    with write_whole(output / "evaluation.json") as path:
-        path.write_text(json.dumps(_finite(result), indent=2) + "\n", encoding="utf-8")
-    with write_whole(output / "evaluation.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["name", *FIGURES])
-        writer.writeheader()
-        writer.writerows(rows)
+def _load(
+    weights: str | Path,
+    benchmark: Benchmark | None,
+    pool_window: int | None,
+    pool_mode: str | None,
+    overrides: dict[str, Any],
+) -> nn.Module:
+    """The network, pooling as asked for: by the arguments, else by the benchmark, else as its own config says."""
+    if pool_mode is not None:
+        entry(pool_mode, dict.fromkeys((*POOL_MODES, GLOBAL)), "pool_mode")
+    if pool_mode == GLOBAL and pool_window is not None:
+        raise ValueError(f"pool_mode global has no window, but pool_window is {pool_window}: leave out one of the two")
+    model = load_model(weights, **overrides)
+    numbers = getattr(model, "numbers", {})
+    if "pool_window" not in numbers:
+        if pool_window is None and pool_mode is None:
+            return model
+        raise ValueError(f"{weights} is a {type(model).__name__}, which has no pooling window: leave out the pooling")
+    asked = {"pool_window": pool_window, "pool_mode": pool_mode}
+    if pool_window is None and benchmark is not None and "pool_window" not in overrides:
+        asked["pool_window"] = benchmark.pool_window
+    asked = {name: value for name, value in asked.items() if value is not None}
+    if pool_mode == GLOBAL:
+        asked = {"pool_window": None}
+    elif pool_mode is not None and asked.get("pool_window", numbers["pool_window"]) is None:
+        raise ValueError(f"pool_mode {pool_mode} needs a window, and {weights} has none: give pool_window, too")
+    return load_model(weights, **overrides, **asked) if asked else model
 
 
-def _finite(value: Any) -> Any:
-    """The same with infinite figures (of equal pictures) as text, because JSON has no infinity."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    if isinstance(value, float) and not torch.isfinite(torch.tensor(value)):
-        return str(value)
-    return value
+def _read(pair: Pair, data: Path) -> list[Float[Tensor, "1 _ H W"]]:
+    """The pictures of a pair, if they can be scored."""
+    degraded, clean = (image[None] for image in read_pair(pair))
+    if min(clean.shape[-2:]) < SSIM_WINDOW:
+        raise ValueError(
+            f"{pair.clean} is {clean.shape[-1]}x{clean.shape[-2]}: SSIM needs pictures of at least "
+            f"{SSIM_WINDOW}x{SSIM_WINDOW} pixels; leave it out of {data}"
+        )
+    return [degraded, clean]
+
+
+def _row(pair: Pair, restore: Restore) -> tuple[Tensor, Tensor, Tensor]:
+    """A pair and what is restored of it, for showing."""
+    degraded, clean = read_pair(pair)
+    return mean_view(degraded[None])[0], restore(degraded[None])[0], clean
+
+
+def _notes(numbers: dict[str, Any], benchmark: Benchmark | None, first: Pair, tiled: int, views: int) -> list[str]:
+    """What a reader of the figures must know."""
+    notes = []
+    if benchmark and benchmark.pool_window is not None and benchmark.pool_window == numbers.get("pool_window"):
+        notes.append(
+            f"The network pools as for the table of {benchmark.name} (pool_window {benchmark.pool_window}), which "
+            "suits the published weights; pool_mode global does without."
+        )
+    if numbers.get("pool_mode") == "first" and numbers["pool_window"] is not None:
+        notes.append(
+            f"The pooling window is that of the first picture ({first.name}) for all of them (pool_mode first), so the "
+            "figures depend on which file sorts first, as those of the released code do."
+        )
+    if tiled:
+        notes.append(
+            f"{tiled} pictures with a side above {WHOLE} pixels were restored in overlapping tiles, of which each has "
+            "statistics of its own."
+        )
+    if views == 2:
+        notes.append("The degraded picture of a pair is the mean of its left and right view.")
+    return notes

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from passband.data.pairs import LAYOUTS, Pair, find_images, find_pairs
+from passband.data.pairs import DUAL_LAYOUTS, LAYOUTS, Pair, find_images, find_pairs
 from passband.io.image import SUFFIXES
 
 
@@ -128,9 +128,8 @@ def test_scenes_with_layouts_of_their_own_are_joined_in_order(tmp_path):
         (["a.png"], ["a.png", "b.png"], ["clean/b.png"]),
         (["a.png", "x_1.png"], ["a.png", "y.png"], ["degraded/x_1.png", "clean/y.png"]),
         (["a.png"], [], ["degraded/a.png"]),
-        (["a.png"], ["a.jpg", "a.png"], ["clean/a.jpg"]),
     ],
-    ids=["degraded", "clean", "both", "empty", "one name twice"],
+    ids=["degraded", "clean", "both", "empty"],
 )
 def test_files_without_a_partner_are_listed(tmp_path, degraded, clean, alone):
     make(tmp_path / "degraded", *degraded)
@@ -167,3 +166,122 @@ def test_a_missing_folder_and_a_missing_layout_are_refused_naming_what_is_expect
     (tmp_path / "degraded" / "a.png").unlink()
     with pytest.raises(FileNotFoundError, match="holds no pairs of pictures"):
         find_pairs(tmp_path)
+
+
+# --- data sets as they are published ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("degraded", "clean"),
+    [
+        ("train/hazy/1_1_0.90179.png", "train/gt/1.png"),  # RESIDE indoor
+        ("test/hazy/0001_0.8_0.2.jpg", "test/gt/0001.png"),  # RESIDE outdoor
+        ("hazy/1400_3.png", "clear/1400.png"),
+        ("# O-HAZY NTIRE 2018/hazy/01_outdoor_hazy.jpg", "# O-HAZY NTIRE 2018/GT/01_outdoor_GT.jpg"),
+        ("I-HAZE/hazy/07_indoor_hazy.JPG", "I-HAZE/GT/07_indoor_GT.jpg"),
+        ("Dense_Haze/hazy/33_hazy.png", "Dense_Haze/GT/33_GT.png"),
+        ("train/GOPR0372_07_00/blur/000047.png", "train/GOPR0372_07_00/sharp/000047.png"),
+        ("RealBlur-J_ECC_IMCORR_centroid_itensity_ref/scene001/blur/blur_1.png",
+         "RealBlur-J_ECC_IMCORR_centroid_itensity_ref/scene001/gt/gt_1.png"),
+        ("RSBlur/0001/000001/real_blur/real_blur.png", "RSBlur/0001/000001/gt/gt_sharp.png"),
+        ("Test100/input/1.png", "Test100/target/1.png"),
+        ("train2500/Snow/12.png", "train2500/Gt/12.jpg"),  # SRRS
+        ("all/synthetic/city_read_00001.jpg", "all/gt/city_read_00001.jpg"),  # Snow100K
+        ("train/data/0_rain.png", "train/gt/0_clean.png"),  # DeRainDrop
+        ("inputC/1P0A0917.png", "target/1P0A0917.png"),
+    ],
+)  # fmt: skip
+def test_published_data_sets_are_paired_as_they_are(tmp_path, degraded, clean):
+    paths = [make(tmp_path, name)[0] for name in (degraded, clean)]
+    make(tmp_path / "unrelated" / "mask", "1.png")
+    (pair,) = find_pairs(tmp_path)
+    assert [pair.degraded, pair.clean, pair.right] == [*paths, None]
+
+
+def test_the_words_that_say_which_of_a_pair_a_file_is_leave_the_rest_of_the_name_to_decide(tmp_path):
+    make(tmp_path / "blur", "blur_1.png", "blur_11.png", "rain_blur_2.png")
+    expected = make(tmp_path / "gt", "gt_1.png", "gt_11.png", "rain_gt_2.png")
+    assert [pair.clean for pair in find_pairs(tmp_path)] == expected
+    make(tmp_path / "gt", "gt_12.png")
+    with pytest.raises(ValueError, match=r"1 pictures .*gt_12\.png"):
+        find_pairs(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("degraded", "clean", "named"),
+    [
+        (["a.png"], ["a.jpg", "a.png"], r"degraded/a\.png is ambiguous, .*clean/a\.jpg, .*clean/a\.png"),
+        (["1_hazy.png"], ["1_gt.png", "1_clean.png"], r"1_hazy\.png is ambiguous, .*1_clean\.png, .*1_gt\.png"),
+        (["a.jpg", "a.png"], ["a.png"], r"one name are ambiguous, .*degraded/a\.jpg, .*degraded/a\.png"),
+    ],
+)
+def test_files_with_more_than_one_partner_are_an_error_that_lists_them(tmp_path, degraded, clean, named):
+    make(tmp_path / "degraded", *degraded)
+    make(tmp_path / "clean", *clean)
+    with pytest.raises(ValueError, match=named):
+        find_pairs(tmp_path)
+
+
+def test_two_layouts_side_by_side_are_an_error_that_names_both(tmp_path):
+    for name in ("hazy", "gt", "clear"):
+        make(tmp_path / name, "1.png")
+    with pytest.raises(ValueError, match=r"is ambiguous, it holds hazy/gt or hazy/clear: move"):
+        find_pairs(tmp_path)
+
+
+def test_one_half_of_a_set_is_told_from_the_whole(tmp_path):
+    make(tmp_path / "hazy", "1.png")
+    make(tmp_path / "gt", "1.png")
+    with pytest.raises(FileNotFoundError, match=rf"hazy holds no pairs .* is one half of {tmp_path}, which does"):
+        find_pairs(tmp_path / "hazy")
+
+
+# --- two views --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("left", "right", "clean"), DUAL_LAYOUTS)
+def test_left_and_right_views_are_found_beside_the_clean_picture(tmp_path, left, right, clean):
+    names = ["1P0A0917.png", "1P0A0919.png"]
+    lefts, rights, cleans = (make(tmp_path / folder, *names) for folder in (left, right, clean))
+    expected = [
+        Pair(*paths[::2], name.removesuffix(".png"), paths[1])
+        for *paths, name in zip(lefts, rights, cleans, names, strict=True)
+    ]
+    assert find_pairs(tmp_path, views=2) == expected
+
+
+def test_a_missing_right_view_is_listed(tmp_path):
+    make(tmp_path / "inputL", "1.png", "2.png")
+    make(tmp_path / "inputR", "1.png")
+    make(tmp_path / "target", "1.png", "2.png")
+    with pytest.raises(ValueError, match=r"1 pictures .* in inputL or inputR: .*inputL/2\.png$"):
+        find_pairs(tmp_path, views=2)
+
+
+def test_the_set_of_all_three_inputs_serves_one_view_and_two(tmp_path):
+    for name in ("inputC", "inputL", "inputR", "target"):
+        make(tmp_path / name, "1.png")
+    assert [pair.degraded.parent.name for pair in find_pairs(tmp_path)] == ["inputC"]
+    assert [pair.degraded.parent.name for pair in find_pairs(tmp_path, views=2)] == ["inputL"]
+
+
+def test_the_wrong_number_of_views_is_told_with_the_channels_it_is_for(tmp_path):
+    for name in ("inputL", "inputR", "target"):
+        make(tmp_path / "dual" / name, "1.png")
+    for name in ("input", "target"):
+        make(tmp_path / "single" / name, "1.png")
+    with pytest.raises(FileNotFoundError, match="its left and right views are for a network with 6 input channels"):
+        find_pairs(tmp_path / "dual")
+    with pytest.raises(FileNotFoundError, match=r"with two views, .*6 input channels.* inputL \+ inputR \+ target"):
+        find_pairs(tmp_path / "single", views=2)
+
+
+def test_the_set_whose_names_are_unlike_is_paired_in_order_if_all_of_it_is_there(tmp_path):
+    lefts = make(tmp_path / "test_l" / "source", "1P0A1.png", "1P0A3.png")
+    rights = make(tmp_path / "test_r" / "source", "1P0A1.png", "1P0A3.png")
+    cleans = make(tmp_path / "test_c" / "target", "1P0A2.png", "1P0A4.png")
+    found = find_pairs(tmp_path, views=2)
+    assert [(pair.degraded, pair.right, pair.clean) for pair in found] == list(zip(lefts, rights, cleans, strict=True))
+    make(tmp_path / "test_c" / "target", "1P0A6.png")
+    with pytest.raises(ValueError, match=r"5 pictures .* have no partner"):
+        find_pairs(tmp_path, views=2)

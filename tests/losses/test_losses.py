@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from passband.losses import multiscale_loss, spectral_l1
+from passband.losses import multiscale_loss, relative_multiscale_loss, spectral_l1
 
 SIZES = [(1, 1), (1, 7), (13, 8), (11, 17)]
 
@@ -123,3 +123,30 @@ def test_the_clean_picture_may_be_of_any_size_and_no_prediction_costs_nothing():
     clean = random(1, 3, 5, 7)
     assert multiscale_loss([], clean).item() == 0
     assert multiscale_loss([torch.full((1, 3, 2, 2), 0.5)], torch.full((1, 3, 5, 7), 0.5)).item() == 0
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.1])
+def test_the_relative_loss_is_the_mean_logarithm_of_each_samples_own(weight):
+    clean = random(3, 3, 12, 20)
+    predictions = [random(3, 3, 6, 10), random(3, 3, 12, 21)[..., :20]]
+    own = [multiscale_loss([p[i : i + 1] for p in predictions], clean[i : i + 1], weight).item() for i in range(3)]
+    expected = np.log(np.array(own) + 0.02).mean()
+    assert relative_multiscale_loss(predictions, clean, weight).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_halving_the_loss_of_any_sample_counts_the_same_however_large_it_is():
+    clean = torch.zeros(2, 3, 8, 8)
+    strong_and_weak = torch.tensor([0.5, 0.01])[:, None, None, None].expand(2, 3, 8, 8)
+
+    def loss(scale):
+        return relative_multiscale_loss([strong_and_weak * torch.tensor(scale).view(2, 1, 1, 1)], clean, floor=0.0)
+
+    torch.testing.assert_close(loss([0.5, 1.0]), loss([1.0, 0.5]))
+    torch.testing.assert_close(loss([1.0, 1.0]) - loss([0.5, 1.0]), torch.tensor(2.0).log() / 2)
+
+
+def test_a_perfect_sample_has_a_finite_relative_loss_and_gradient():
+    prediction = torch.zeros(1, 3, 8, 8, requires_grad=True)
+    relative_multiscale_loss([prediction], torch.zeros(1, 3, 8, 8)).backward()
+    assert prediction.grad is not None
+    assert prediction.grad.isfinite().all()

@@ -1,9 +1,11 @@
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import torch
-from skimage.color import rgb2xyz, xyz2rgb
+from skimage.color import rgb2xyz, rgb2ycbcr, xyz2rgb
 
-from passband.ops.color import linear_to_srgb, srgb_to_linear
+from passband.ops.color import linear_to_srgb, srgb_to_linear, studio_luma, studio_luma_8bit
 
 LEVELS = torch.arange(256, dtype=torch.float64).view(1, 16, 16) / 255
 SEAM = 2e-8  # the standard's rounded constants leave a step of this size between the line and the power
@@ -59,3 +61,33 @@ def test_the_gradient_is_finite_and_positive_on_either_side_of_the_range(transfe
     x = torch.full((1, 1, 1), value, dtype=torch.float64, requires_grad=True)
     (gradient,) = torch.autograd.grad(transfer(x).sum(), x)
     assert 0.07 < gradient.item() < 13
+
+
+def test_luma_is_scikit_images_and_from_16_to_235():
+    image = torch.from_numpy(np.random.default_rng(1).random((3, 7, 11)))
+    expected = rgb2ycbcr(image.movedim(0, -1).numpy())[..., 0]
+    torch.testing.assert_close(studio_luma(image)[0] * 255, torch.from_numpy(expected), rtol=1e-12, atol=0)
+    for value, level in ((0.0, 16), (1.0, 235)):
+        for luma in (studio_luma, studio_luma_8bit):
+            assert luma(torch.full((3, 1, 1), value)).item() * 255 == pytest.approx(level, abs=1e-9)
+
+
+def test_luma_of_8_bits_is_a_whole_number_and_halves_go_up():
+    levels = torch.from_numpy(np.random.default_rng(2).integers(0, 256, (5, 3, 9, 4)))
+    luma = studio_luma_8bit(levels / 255) * 255
+    exact = (65481 * levels[:, :1] + 128553 * levels[:, 1:2] + 24966 * levels[:, 2:]) / 255_000 + 16
+    torch.testing.assert_close(luma, luma.round(), rtol=0, atol=1e-12)
+    assert (luma - exact).abs().max() <= 0.5
+    # of the 194 colors whose luma lies exactly between two whole numbers
+    for color in ((0, 204, 68), (1, 173, 225), (9, 55, 66)):
+        image = torch.tensor(color).view(3, 1, 1) / 255
+        exact = Fraction(65481 * color[0] + 128553 * color[1] + 24966 * color[2], 255_000) + 16
+        assert exact.denominator == 2
+        assert round(studio_luma_8bit(image).item() * 255, 9) == exact + Fraction(1, 2)
+
+
+def test_luma_keeps_leading_dimensions_and_rounds_floats_to_8_bits_first():
+    image = torch.rand(2, 2, 3, 5, 7)
+    assert studio_luma(image).shape == studio_luma_8bit(image).shape == (2, 2, 1, 5, 7)
+    rounded = image.double().mul(255).round() / 255
+    torch.testing.assert_close(studio_luma_8bit(image), studio_luma_8bit(rounded), rtol=0, atol=0)

@@ -5,7 +5,6 @@ A test set is named by its seed: `degrade(photo, "rain", seed=2026, index=3)` is
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from passband.data.blur import defocus, motion_blur, sample_defocus, sample_moti
 from passband.data.pairs import find_images
 from passband.data.weather import haze, rain, sample_haze, sample_rain, sample_snow, snow
 from passband.io.image import read_image, write_image
+from passband.naming import nearest
 
 KINDS: dict[str, Callable[[Tensor, np.random.Generator], Tensor]] = {
     "rain": lambda image, rng: rain(image, sample_rain(rng), rng),
@@ -106,5 +106,6 @@ def degrade_files(source: Path, output: Path, kind: str, *, seed: int = 0) -> It
 def _check_kind(kind: str) -> None:
     """Refuse an unknown kind, naming the nearest."""
     if kind not in KINDS:
-        near = get_close_matches(kind, KINDS, n=1, cutoff=0.0)[0]
-        raise ValueError(f"degrade needs a kind among {', '.join(KINDS)}, got {kind!r}; did you mean {near!r}?")
+        raise ValueError(
+            f"degrade needs a kind among {', '.join(KINDS)}, got {kind!r}; did you mean {nearest(kind, KINDS)!r}?"
+        )

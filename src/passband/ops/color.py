@@ -1,4 +1,4 @@
-"""Color spaces: the sRGB transfer function between stored values and linear light."""
+"""Color spaces: the sRGB transfer function between stored values and linear light; luma of video."""
 
 from jaxtyping import Float
 from torch import Tensor
@@ -31,3 +31,33 @@ def linear_to_srgb(light: Float[Tensor, "*B C H W"]) -> Float[Tensor, "*B C H W"
     """
     # the clamp keeps the power's gradient finite where the linear branch is taken
     return (light * 12.92).where(light <= 0.0031308, 1.055 * light.clamp(min=0.0031308) ** (1 / 2.4) - 0.055)
+
+
+def studio_luma(image: Float[Tensor, "*B 3 H W"]) -> Float[Tensor, "*B 1 H W"]:
+    """Luma Y' of BT.601 in the studio range, as a fraction of 255: black is 16/255, white 235/255.
+
+    Args:
+        image: stored RGB values in [0, 1].
+
+    Returns:
+        Y', in float64 and not rounded.
+
+    Source: ITU-R BT.601-7, with the coefficients as MATLAB and BasicSR have them.
+    """
+    red, green, blue = image.double().split(1, dim=-3)
+    return (65.481 * red + 128.553 * green + 24.966 * blue + 16) / 255
+
+
+def studio_luma_8bit(image: Float[Tensor, "*B 3 H W"]) -> Float[Tensor, "*B 1 H W"]:
+    """The same of an 8-bit picture, rounded to a whole number again, as MATLAB's `rgb2ycbcr` gives for uint8.
+
+    Args:
+        image: stored RGB values in [0, 1]; they are rounded to 8 bits first.
+
+    Returns:
+        Y' in float64, a whole number from 16 to 235 divided by 255. Halves are rounded up, decided in whole numbers.
+    """
+    red, green, blue = image.double().mul(255).round().split(1, dim=-3)
+    # thousandths of the coefficients, so that sums below 2^53 are exact and no half falls to the wrong side
+    scaled = 65481 * red + 128553 * green + 24966 * blue
+    return (((scaled + 127_500) / 255_000).floor() + 16) / 255

@@ -1,0 +1,154 @@
+"""The files of an evaluation: evaluation.json, evaluation.csv, report.md and its pictures."""
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from passband.analysis.comparison import comparison_rows, zoomed_crop
+from passband.io.files import write_whole
+from passband.io.image import write_image
+
+FIGURES = ("psnr", "ssim", "psnr_degraded", "ssim_degraded")
+SHOWN = 1024
+"""Longest side of a picture within a picture, in pixels."""
+ROWS = 200
+"""Pictures listed in report.md; evaluation.csv lists all."""
+
+
+def write_report(output: Path, result: dict[str, Any]) -> None:
+    """Write evaluation.json, evaluation.csv (a row per picture) and report.md (to be read).
+
+    Args:
+        output: the folder, made where it does not exist.
+        result: what `evaluation.evaluate` returns; figures may be infinite.
+    """
+    with write_whole(output / "evaluation.json") as path:
+        path.write_text(json.dumps(_finite(result), indent=2) + "\n", encoding="utf-8")
+    with write_whole(output / "evaluation.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["name", *FIGURES, "seconds"], extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(result["images"])
+    with write_whole(output / "report.md") as path:
+        path.write_text("\n".join(_markdown(result)) + "\n", encoding="utf-8")
+
+
+def write_pictures(path: Path, rows: Iterable[Sequence[Float[Tensor, "3 H W"]]]) -> None:
+    """Write degraded | restored | clean for each row, and below it the same enlarged where there is most detail.
+
+    Args:
+        path: of the picture.
+        rows: a degraded, a restored and a clean picture of one size each; rows may differ in size. Pictures with a
+            side above `SHOWN` pixels are shrunk, and taken one row at a time.
+    """
+    shown: list[list[Tensor]] = []
+    for row in rows:
+        height, width = row[-1].shape[-2:]
+        ratio = min(1.0, SHOWN / max(height, width))
+        size = (max(1, round(height * ratio)), max(1, round(width * ratio)))
+        enlarged = zoomed_crop(row, row[-1])
+        shown.append([F.interpolate(image[None], size, mode="area")[0] for image in row])
+        shown.append([F.interpolate(image[None], (size[0], size[0]), mode="nearest")[0] for image in enlarged])
+    write_image(path, comparison_rows(shown))
+
+
+def published_table(result: dict[str, Any]) -> list[str]:
+    """Lines of a Markdown table: what was measured, what was published, the difference.
+
+    Args:
+        result: of an evaluation of a benchmark.
+    """
+    lines = [
+        f"| {result['benchmark']} | PSNR, dB | SSIM |",
+        "|---|---|---|",
+        f"| ours ({result['protocol']}) | {result['mean']['psnr']:.2f} | {result['mean']['ssim']:.4f} |",
+    ]
+    for row in result["published"]:
+        name, ssim, change = row["source"], row["ssim_published"], row["ssim_difference"]
+        lines += [
+            f"| {name} | {row['psnr_published']:.2f} | {'' if ssim is None else f'{ssim:g}'} |",
+            f"| ours - {name} | {row['psnr_difference']:+.2f} | {'' if change is None else f'{change:+.4f}'} |",
+        ]
+    return lines
+
+
+def _markdown(result: dict[str, Any]) -> list[str]:
+    """Lines of report.md."""
+    mean, images = result["mean"], result["images"]
+    lines = [
+        f"# {result['weights']} on {result['data']}",
+        "",
+        f"Means of {len(images)} pictures by the protocol `{result['protocol']}`:",
+        "",
+        "| | PSNR, dB | SSIM |",
+        "|---|---|---|",
+        f"| degraded | {mean['psnr_degraded']:.2f} | {mean['ssim_degraded']:.4f} |",
+        f"| restored | {mean['psnr']:.2f} | {mean['ssim']:.4f} |",
+    ]
+    if result["benchmark"]:
+        lines += ["", *published_table(result)]
+    lines += ["", *(f"- {note}" for note in result["notes"])] if result["notes"] else []
+    lines += [
+        "",
+        f"Worst ({result['worst']}), median ({result['median']}) and best ({result['best']}) picture: degraded, "
+        "restored and clean, and below each the part with most detail, enlarged:",
+        "",
+        "![Degraded, restored and clean](worst_median_best.png)",
+        "",
+        "## How it was made",
+        "",
+        "| | |",
+        "|---|---|",
+        *(f"| {name} | {value} |" for name, value in _settings(result).items()),
+        "",
+        "## Pictures",
+        "",
+        "| name | degraded, dB | restored, dB | degraded, SSIM | restored, SSIM |",
+        "|---|---|---|---|---|",
+    ]
+    for row in images[:ROWS]:
+        name = f"[{row['name']}]({_link(row['file'])})" if row["file"] else row["name"]
+        lines.append(
+            f"| {name} | {row['psnr_degraded']:.2f} | {row['psnr']:.2f} | {row['ssim_degraded']:.4f} "
+            f"| {row['ssim']:.4f} |"
+        )
+    if len(images) > ROWS:
+        lines += ["", f"The first {ROWS} of {len(images)}; all are in [evaluation.csv](evaluation.csv)."]
+    return lines
+
+
+def _settings(result: dict[str, Any]) -> dict[str, str]:
+    """What decides the figures, by name."""
+    peak = result["peak_memory_bytes"]
+    return {
+        "weights": f"`{result['weights']}`",
+        "SHA-256 of the weights": f"`{result['weights_sha256']}`",
+        "network": ", ".join(f"{name} {value}" for name, value in result["network"].items()),
+        "protocol": f"`{result['protocol']}`: {result['protocol_summary']}",
+        "JPEG decoder": result["jpeg_decoder"],
+        "device and precision": f"{result['device']}, {result['precision']}",
+        "seconds": f"{result['seconds']:.2f} of restoring, {result['seconds'] / len(result['images']):.3f} per picture",
+        "peak memory of the process": "not known here" if peak is None else f"{peak / 1e9:.2f} GB",
+        "versions": ", ".join(f"{name} {version}" for name, version in result["versions"].items()),
+        "commit": result["commit"] or "not a checkout",
+    }
+
+
+def _link(path: str) -> str:
+    """A path as the target of a Markdown link."""
+    return f"<{path}>"
+
+
+def _finite(value: Any) -> Any:
+    """The same with infinite figures (of equal pictures) as text, because JSON has no infinity."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,76 @@
+import csv
+import json
+
+import pytest
+import torch
+
+from passband.analysis import report
+from passband.analysis.report import published_table, write_pictures, write_report
+from passband.io.image import read_image
+
+ROW = {"psnr": 30.0, "ssim": 0.9, "psnr_degraded": 20.0, "ssim_degraded": 0.5, "seconds": 0.25, "file": None}
+
+
+def result_of(count, **changes):
+    """What an evaluation of `count` pictures returns."""
+    return {
+        "mean": {name: ROW[name] for name in report.FIGURES},
+        "images": [{"name": f"picture {number}", **ROW} for number in range(count)],
+        "protocol": "rgb",
+        "protocol_summary": "floats",
+        "benchmark": None,
+        "published": [],
+        "weights": "mine",
+        "weights_sha256": "ab" * 32,
+        "network": {"architecture": "SFNet", "width": 32},
+        "data": "pairs",
+        "worst": "picture 0",
+        "median": "picture 0",
+        "best": "picture 0",
+        "notes": [],
+        "device": "cpu",
+        "precision": "float32",
+        "seconds": 0.25 * count,
+        "peak_memory_bytes": 2_500_000_000,
+        "jpeg_decoder": "libjpeg-turbo 3",
+        "versions": {"torch": "2"},
+        "commit": None,
+        **changes,
+    }
+
+
+def test_a_long_list_is_cut_in_the_page_and_whole_in_the_table(tmp_path):
+    write_report(tmp_path, result_of(report.ROWS + 3))
+    text = (tmp_path / "report.md").read_text()
+    assert text.count("| picture ") == report.ROWS
+    assert f"The first {report.ROWS} of {report.ROWS + 3}; all are in [evaluation.csv](evaluation.csv)." in text
+    with (tmp_path / "evaluation.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == report.ROWS + 3
+
+
+def test_what_is_not_known_is_said_and_infinity_is_valid_json(tmp_path):
+    mean = {**{name: ROW[name] for name in report.FIGURES}, "psnr": float("inf")}
+    write_report(tmp_path, result_of(1, mean=mean, peak_memory_bytes=None))
+    text = (tmp_path / "report.md").read_text()
+    assert "| peak memory of the process | not known here |" in text
+    assert "| commit | not a checkout |" in text
+    assert "| restored | inf | 0.9000 |" in text
+    written = json.loads((tmp_path / "evaluation.json").read_text(), parse_constant=pytest.fail)
+    assert written["mean"]["psnr"] == "inf"
+
+
+def test_figures_that_were_not_published_are_left_empty():
+    row = {"source": "rerun", "psnr_published": 26.24, "psnr_difference": 3.76}
+    result = result_of(1, benchmark="RealBlur-J", published=[{**row, "ssim_published": None, "ssim_difference": None}])
+    assert published_table(result)[3:] == ["| rerun | 26.24 |  |", "| ours - rerun | +3.76 |  |"]
+
+
+def test_large_pictures_are_shown_small_and_small_ones_as_they_are(tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "SHOWN", 32)
+    wide, small = torch.rand(3, 3, 40, 80), torch.rand(3, 3, 20, 30)
+    write_pictures(tmp_path / "a.png", iter([list(wide), list(small)]))
+    sheet = read_image(tmp_path / "a.png")
+    assert sheet.shape == (3, 2 * 16 + 2 * 20 + 3 * 4, 3 * 32 + 2 * 4)
+    # the wide row's first picture, each pixel of it the mean of 2.5 x 2.5, and the small row's as it was
+    assert sheet[:, :16, :32].mean() == pytest.approx(wide[0].mean().item(), abs=0.02)
+    torch.testing.assert_close(sheet[:, 40:60, :30], small[0], rtol=0, atol=0.501 / 255)

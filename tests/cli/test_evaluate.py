@@ -1,0 +1,75 @@
+"""`passband evaluate` as a person types it."""
+
+import sys
+
+import pytest
+import torch
+
+from passband.cli import main
+from passband.io.image import write_image
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Runs `passband evaluate ARGUMENTS` and gives (status, standard output, standard error)."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["passband", "evaluate", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", "200")
+        with pytest.raises(SystemExit) as done:
+            main()
+        captured = capsys.readouterr()
+        return done.value.code or 0, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A set of two pairs, with the names of O-HAZE."""
+    for number in (1, 2):
+        for part, name in (("hazy", "hazy"), ("GT", "GT")):
+            write_image(tmp_path / "O-HAZE" / part / f"0{number}_outdoor_{name}.png", torch.rand(3, 24, 32))
+    return tmp_path / "O-HAZE"
+
+
+def test_a_benchmark_is_printed_beside_its_published_figures(run, data, tiny_weights, tmp_path):
+    status, out, _ = run(
+        tiny_weights, "--data", data, "-o", tmp_path / "r", "--benchmark", "sots-outdoor", "--device", "cpu"
+    )
+    assert status == 0
+    lines = out.splitlines()
+    assert any(line.startswith("mean of 2 (sfnet)") for line in lines)
+    assert "| SOTS-Outdoor | PSNR, dB | SSIM |" in lines
+    assert "| paper | 40.05 | 0.996 |" in lines
+    assert "| rerun | 39.26 | 0.9956 |" in lines
+    assert sum(line.startswith("| ours - ") for line in lines) == 2
+    assert lines[-1] == f"report in {tmp_path / 'r' / 'report.md'}"
+
+
+def test_pooling_flags_reach_the_network_and_the_warning_is_printed(run, data, tiny_weights, tmp_path):
+    status, out, _ = run(
+        tiny_weights, "--data", data, "-o", tmp_path / "r", "--pool-window", 200, "--pool-mode", "first", "--save"
+    )
+    assert status == 0
+    assert "depend on which file sorts first" in out
+    assert (tmp_path / "r" / "restored" / "01_outdoor_hazy.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--benchmark", "SOTS-Indor"], "did you mean 'SOTS-Indoor'?"),
+        (["--protocol", "sfnt"], "did you mean 'sfnet'?"),
+        (["--pool-mode", "fractions"], "did you mean 'fraction'?"),
+        (["--pool-mode", "tlc"], "give pool_window, too"),
+        (["--benchmark", "DPDD-dual"], "DPDD-dual is for left and right views"),
+    ],
+)
+def test_mistakes_are_one_sentence(run, data, tiny_weights, tmp_path, options, message):
+    status, _, err = run(tiny_weights, "--data", data, "-o", tmp_path / "r", *options)
+    line = err.strip().splitlines()[-1]
+    assert status == 1
+    assert line.startswith("Error: ")
+    assert message in line
+    assert "Traceback" not in err
