@@ -19,6 +19,9 @@ WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
 PICKLE_SUFFIXES = (".pkl", ".pth", ".pt", ".ckpt", ".bin")
 
+WRAPPERS = ("model", "model_state_dict", "state_dict", "params_ema", "params", "net")
+"""Keys under which training programs put the state dict in a pickle; averaged weights before the others."""
+
 SFNET_PUBLISHED_KEYS = (
     (r"^Encoder\.(\d)\.layers\.", r"encoder.\1."),
     (r"^Decoder\.0\.layers\.", "decoder.2."),  # the released decoder counts from the smallest scale
@@ -88,9 +91,19 @@ def load_weights(source: str | Path, **hub_options: Any) -> dict[str, Tensor]:
     Raises:
         CheckpointError: where there are no weights, or none that load safely.
     """
-    path = find_weights(source, WEIGHTS_FILE, **hub_options)
-    state = _read_pickle(path) if path.suffix in PICKLE_SUFFIXES else _read_safetensors(path)
-    return _with_our_names(state)
+    return with_our_names(read_state(find_weights(source, WEIGHTS_FILE, **hub_options)))
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Read the state dict in a file, with the names that it has there.
+
+    Args:
+        path: a safetensors file or a pickle.
+
+    Raises:
+        CheckpointError: for a file that is damaged, holds no state dict, or would need code to run.
+    """
+    return _read_pickle(path) if path.suffix in PICKLE_SUFFIXES else _read_safetensors(path)
 
 
 def load_config(source: str | Path, **hub_options: Any) -> dict[str, Any]:
@@ -195,6 +208,29 @@ def load_state(module: nn.Module, state: dict[str, Tensor], source: str | Path) 
     module.load_state_dict(state, strict=False)
 
 
+def with_our_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Translate published SFNet names, and leave out what the published network saves and never uses.
+
+    Args:
+        state: name to tensor; names that are not published ones pass, without a leading `module.`.
+    """
+    named = {}
+    for key, value in state.items():
+        new = key.removeprefix("module.")
+        if SFNET_UNUSED_KEYS.search(new):
+            continue
+        for pattern, replacement in SFNET_PUBLISHED_KEYS:
+            new = re.sub(pattern, replacement, new)
+        named[new] = value
+    return named
+
+
+def is_sfnet(state: dict[str, Tensor]) -> bool:
+    """Whether these, under our names, are weights of an SFNet of whatever size."""
+    needed = ("stem.0.weight", "shallow.0.7.weight", "fuse.1.weight", "head.2.weight")
+    return all(key in state for key in needed) and any(".filters.0.modulator.excite_low." in key for key in state)
+
+
 def save_weights(module: nn.Module, folder: Path, config: dict[str, Any], dtype: torch.dtype | None = None) -> None:
     """Write model.safetensors and config.json into a folder, each whole.
 
@@ -239,26 +275,17 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
         )
         raise CheckpointError(f"{path} was refused, and nothing in it was run: {reason}") from error
     except (RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+        if "TorchScript" in str(error):
+            raise CheckpointError(
+                f"{path} was refused, and nothing in it was run: it is a TorchScript program; a state dict is needed"
+            ) from error
         raise CheckpointError(f"{path} is damaged or not a checkpoint: {_first_line(error)}") from error
-    for key in ("model", "state_dict", "params"):
+    for key in WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
         raise CheckpointError(f'{path} holds no state dict: expected {{"model": {{name: tensor}}}} or {{name: tensor}}')
     return content
-
-
-def _with_our_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Translate published SFNet names; other names pass."""
-    named = {}
-    for key, value in state.items():
-        new = key.removeprefix("module.")
-        if SFNET_UNUSED_KEYS.search(new):
-            continue
-        for pattern, replacement in SFNET_PUBLISHED_KEYS:
-            new = re.sub(pattern, replacement, new)
-        named[new] = value
-    return named
 
 
 def _first_line(error: Exception) -> str:

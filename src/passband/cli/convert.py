@@ -15,11 +15,13 @@ def convert(
     """Turn weights into a folder of ours: safetensors and a config."""
     import torch
 
-    from passband.checkpoint import load_config, save_weights
-    from passband.models import load_model
+    from passband.checkpoint import CheckpointError, load_config, save_weights
+    from passband.models import SFNet, load_model
 
     overrides = {} if pool_window is None else {"pool_window": pool_window}
     model = load_model(source, **overrides)
+    if not isinstance(model, SFNet):
+        raise CheckpointError(f"{source} is not an SFNet: restore and evaluate take it as it is, convert does not")
     save_weights(model, output, {**load_config(source), **overrides}, torch.float16 if half else None)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     typer.echo(f"{output}: {type(model).__name__}, {parameters:,} parameters")

@@ -1,0 +1,1 @@
+"""Our networks in other people's programs, a file per program."""

@@ -1,0 +1,92 @@
+"""Restoration networks of other projects, as spandrel knows them, called as ours are.
+
+Files are read by our own reader, which builds tensors and nothing else; spandrel then tells the architecture by the
+names and shapes in them.
+"""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from passband.checkpoint import CheckpointError
+
+
+class Foreign(nn.Module):
+    """A network of spandrel's, to restore and score with.
+
+    Args:
+        descriptor: spandrel's description of a network for RGB pictures that keeps their size.
+    """
+
+    def __init__(self, descriptor: Any):
+        super().__init__()
+        self.network = descriptor.model
+        self.descriptor = descriptor
+        self.name: str = descriptor.architecture.name
+        """What spandrel calls the architecture."""
+        self.multiple: int = descriptor.size_requirements.multiple_of
+        """Sides of the input are divisible by this."""
+        self.minimum: int = max(1, descriptor.size_requirements.minimum)
+        """Least side of the input, in pixels."""
+
+    def forward(self, image: Float[Tensor, "B 3 H W"]) -> list[Float[Tensor, "B 3 H W"]]:
+        """Restore a batch, picture by picture, because spandrel promises no more; no gradient flows.
+
+        Args:
+            image: degraded pictures in [0, 1], of sides that `multiple` and `minimum` allow.
+
+        Returns:
+            One entry: the restored pictures in [0, 1].
+        """
+        return [torch.cat([self.descriptor(picture[None]) for picture in image])]
+
+
+def load_foreign(state: dict[str, Tensor], source: Any, **overrides: Any) -> Foreign | None:
+    """Find whose weights these are, and build their network.
+
+    Args:
+        state: name to tensor, as in the file.
+        source: what to call the weights in an error.
+        overrides: none, because these networks have no numbers to choose.
+
+    Returns:
+        The network, or None where spandrel knows no architecture with such names.
+
+    Raises:
+        CheckpointError: if spandrel is not installed, the network is not one that restores RGB pictures in their own
+            size, an override is given, or the weights do not fit the architecture.
+    """
+    try:
+        from spandrel import MAIN_REGISTRY, ImageModelDescriptor, UnsupportedModelError
+    except ImportError as error:
+        raise CheckpointError(
+            f"{source}: these weights are not for an SFNet; restoration networks of other projects need spandrel: "
+            "pip install 'passband[spandrel]'"
+        ) from error
+    try:
+        descriptor = MAIN_REGISTRY.load(state)
+    except UnsupportedModelError:
+        return None
+    except Exception as error:  # an architecture found by a few names may raise anything on the others
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise CheckpointError(f"{source}: spandrel knows the architecture, but not these weights: {reason}") from error
+    name = descriptor.architecture.name
+    if not isinstance(descriptor, ImageModelDescriptor):
+        raise CheckpointError(f"{source} is a {name}, which fills masks; a network that restores pictures is needed")
+    if descriptor.scale != 1:
+        raise CheckpointError(
+            f"{source} is a {name} that enlarges {descriptor.scale} times; a network that keeps the size is needed"
+        )
+    channels = descriptor.input_channels, descriptor.output_channels
+    if channels != (3, 3):
+        raise CheckpointError(
+            f"{source} is a {name} of {channels[0]} channels in and {channels[1]} out; one for RGB pictures is needed"
+        )
+    if overrides:
+        raise CheckpointError(f"{source} is a {name}, which has no {', '.join(overrides)}: leave it out")
+    broken = [key for key, value in state.items() if value.is_floating_point() and not value.isfinite().all()]
+    if broken:
+        raise CheckpointError(f"{source}: {len(broken)} entries hold NaN or infinity: {', '.join(broken[:6])}")
+    return Foreign(descriptor)

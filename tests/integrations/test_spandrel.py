@@ -1,0 +1,105 @@
+import pytest
+import torch
+from spandrel import MAIN_REGISTRY, ArchRegistry, ArchSupport, DuplicateArchitectureError, ModelLoader, ModelTiling
+
+from passband.checkpoint import WEIGHTS_FILE
+from passband.integrations.spandrel import SFNetArch, install
+from passband.models import SFNet, load_model
+from passband.tasks.restoration import restore_batch
+from tests import golden
+
+
+@pytest.fixture(scope="module")
+def loader():
+    """Spandrel's loader as a program has it after `install`."""
+    install(ignore_duplicates=True)
+    return ModelLoader()
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 16), (37, 53), (9, 90)])
+def test_a_file_of_ours_gives_our_pictures(loader, tiny_weights, height, width):
+    descriptor = loader.load_from_file(tiny_weights / WEIGHTS_FILE)
+    degraded = torch.rand(1, 3, height, width)
+    with torch.no_grad():
+        expected = restore_batch(load_model(tiny_weights), degraded).clamp(0, 1)
+    torch.testing.assert_close(descriptor(degraded), expected, rtol=0, atol=1e-6)
+
+
+def test_a_converted_file_and_the_published_names_give_the_published_pictures(loader, tmp_path):
+    torch.save({"model": golden.published_state(), "epoch": 300, "optimizer": {}}, tmp_path / "published.pth")
+    load_model(tmp_path / "published.pth").save_pretrained(tmp_path)
+    image = golden.image("golden-c", 64, 64)
+    ours = load_model(tmp_path / "published.pth")
+    with torch.no_grad():
+        expected = ours(image)[-1].clamp(0, 1)
+    for name in ("published.pth", WEIGHTS_FILE):
+        descriptor = loader.load_from_file(tmp_path / name)
+        assert isinstance(descriptor.model, SFNet)
+        torch.testing.assert_close(descriptor(image), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("numbers", [(16, 1, 3), (32, 3, 6), (48, 2, 9)])
+def test_the_numbers_of_a_network_are_read_from_its_weights(loader, numbers):
+    width, depth, in_channels = numbers
+    model = SFNet(width=width, depth=depth, in_channels=in_channels)
+    descriptor = loader.load_from_state_dict(model.state_dict())
+    assert {name: descriptor.model.numbers[name] for name in ("width", "depth", "in_channels")} == {
+        "width": width,
+        "depth": depth,
+        "in_channels": in_channels,
+    }
+    assert (descriptor.input_channels, descriptor.output_channels, descriptor.scale) == (in_channels, 3, 1)
+    assert descriptor.tags == [f"{width}w", f"{depth}d"]
+
+
+def test_what_a_program_needs_to_know_is_declared(loader, tiny_weights):
+    descriptor = loader.load_from_file(tiny_weights / WEIGHTS_FILE)
+    assert descriptor.architecture.id == "SFNet"
+    assert descriptor.purpose == "Restoration"
+    requirements = descriptor.size_requirements
+    assert (requirements.minimum, requirements.multiple_of, requirements.square) == (16, 8, False)
+    assert descriptor.tiling is ModelTiling.DISCOURAGED
+    assert not descriptor.supports_half
+
+
+def test_bfloat16_runs_and_agrees(loader, tiny_weights):
+    image = torch.rand(1, 3, 24, 40)
+    exact = loader.load_from_file(tiny_weights / WEIGHTS_FILE)(image)
+    rough = loader.load_from_file(tiny_weights / WEIGHTS_FILE).bfloat16()(image.bfloat16())
+    torch.testing.assert_close(rough.float(), exact, rtol=0, atol=0.03)  # 8 bits of mantissa, several layers
+
+
+def test_no_other_architecture_takes_our_weights_and_ours_takes_no_others(tiny_weights):
+    ours = SFNet(width=16, depth=1).state_dict()
+    for state in (ours, golden.published_state()):
+        assert SFNetArch().detect(state)
+        others = [support for support in MAIN_REGISTRY.architectures() if support.architecture.id != "SFNet"]
+        assert [support.architecture.id for support in others if support.detect(state)] == []
+    assert not SFNetArch().detect({})
+    # a sister network shares the outer names, not the modulator
+    sister = {key: value for key, value in golden.published_state().items() if "modulate" not in key}
+    assert len(sister) > 500
+    assert not SFNetArch().detect(sister)
+
+
+def test_weights_that_miss_an_entry_are_refused_by_its_name():
+    state = SFNet(width=16, depth=1).state_dict()
+    state.pop("head.0.bias")
+    with pytest.raises(RuntimeError, match=r"head\.0\.bias"):
+        SFNetArch().load(state)
+
+
+def test_files_without_the_counters_of_normalization_load():
+    state = {key: value for key, value in golden.published_state().items() if "num_batches_tracked" not in key}
+    assert isinstance(SFNetArch().load(state).model, SFNet)
+
+
+def test_a_second_install_is_a_mistake_unless_it_is_said_to_be_none(monkeypatch):
+    registry = ArchRegistry()
+    monkeypatch.setattr("passband.integrations.spandrel.MAIN_REGISTRY", registry)
+    (added,) = install()
+    assert isinstance(added, ArchSupport)
+    assert install(ignore_duplicates=True) == []
+    with pytest.raises(DuplicateArchitectureError):
+        install()
+    assert "SFNet" in registry
