@@ -6,16 +6,18 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from itertools import count, pairwise
 
 import pytest
 import torch
 
 from passband.checkpoint import CheckpointError
-from passband.config import OptimConfig, parse_recipe
+from passband.config import OptimConfig, RecipeError, parse_recipe
 from passband.data.degrade import degrade_files
 from passband.models import SFNet, load_model
 from passband.runs import RunError, latest_checkpoint, read_run
+from passband.tasks.restoration import Restoration, Validation
 from passband.training import learning_rate, train
 
 
@@ -153,6 +155,84 @@ class TestRun:
         monkeypatch.setattr("passband.tasks.restoration.Restoration.loss", broken)
         with pytest.raises(RunError, match="the loss is nan at step 1: lower optim.learning_rate"):
             train(recipe(), tmp_path / "run", data=photographs, device="cpu")
+
+    def test_a_run_that_fails_says_so_and_why(self, tmp_path, photographs, monkeypatch):
+        def broken(self, model, batch):
+            return model(batch["degraded"])[-1].mean() * torch.nan, {}
+
+        monkeypatch.setattr("passband.tasks.restoration.Restoration.loss", broken)
+        with pytest.raises(RunError):
+            train(recipe(), tmp_path / "nan", data=photographs, device="cpu")
+        run = read_run(tmp_path / "nan")
+        assert run["status"] == "failed"
+        assert "the loss is nan at step 1" in run["reason"]
+        monkeypatch.undo()
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe(), tmp_path / "cut", data=photographs, device="cpu", report=stop_after(1))
+        assert read_run(tmp_path / "cut")["status"] == "interrupted"
+
+    def test_the_weights_to_start_from_count_as_the_best_until_a_validation_is_better(
+        self, tmp_path, photographs, tiny_weights
+    ):
+        settings = recipe(optim={"steps": 2, "warmup_steps": 0, "learning_rate": 0.5, "ema": 0.0})
+        progress = train(settings, tmp_path / "run", data=photographs, weights=tiny_weights, device="cpu")
+        validations = rows(tmp_path / "run" / "validation.csv")
+        assert [row[0] for row in validations[1:]] == ["0", "2"]
+        assert progress.best_score == float(validations[1][1]) > float(validations[2][1])
+        before, best = (load_model(path).state_dict() for path in (tiny_weights, tmp_path / "run" / "weights" / "best"))
+        assert all(torch.equal(before[key], best[key]) for key in before)
+
+    def test_a_run_without_better_validations_ends_and_stays_ended(self, tmp_path, photographs, monkeypatch):
+        scores = iter([20.0, 21.0, 20.5, 21.0, 22.0])
+        validate = Restoration.validate
+
+        def scripted(self, model, batches):
+            return replace(validate(self, model, batches), score=next(scores))
+
+        monkeypatch.setattr("passband.tasks.restoration.Restoration.validate", scripted)
+        settings = recipe(validation={"every": 1, "patience": 2}, checkpoint_every=100)
+        progress = train(settings, tmp_path / "run", data=photographs, device="cpu")
+        assert progress.step == 4
+        assert progress.best_score == 21.0
+        run = read_run(tmp_path / "run")
+        assert run["status"] == "finished"
+        assert run["reason"] == "the last 2 validations were no better than an earlier one"
+        assert train(settings, tmp_path / "run", data=photographs, device="cpu", resume=True).step == 4
+
+    def test_patience_counts_through_an_interruption(self, tmp_path, photographs, monkeypatch):
+        constant = Validation(20.0, {"psnr": 20.0}, torch.zeros(3, 8, 8))
+        monkeypatch.setattr("passband.tasks.restoration.Restoration.validate", lambda *_: constant)
+        settings = recipe(validation={"every": 1, "patience": 4}, checkpoint_every=1)
+        with pytest.raises(KeyboardInterrupt):
+            train(settings, tmp_path / "run", data=photographs, device="cpu", report=stop_after(4))
+        assert train(settings, tmp_path / "run", data=photographs, device="cpu", resume=True).step == 5
+
+    def test_pairs_that_are_held_out_are_scored_and_not_learned_from(self, tmp_path, photographs, monkeypatch):
+        list(degrade_files(photographs, tmp_path / "pairs", "haze"))
+        settings = recipe(data={"source": "pairs", "held_out": 0.25})
+        task = Restoration(settings)
+        learned, scored = task.training_data(tmp_path / "pairs"), task.validation_data(tmp_path / "pairs")
+        names = [{data[number]["name"] for number in range(len(data))} for data in (learned, scored)]
+        assert names[0] | names[1] == {"0", "1", "2", "3"}
+        assert not names[0] & names[1]
+        assert len(names[1]) == 1
+        with pytest.raises(RunError, match=r"holds out 0\.25 of the pairs to score on, and .* is given for that, too"):
+            train(settings, tmp_path / "run", data=tmp_path / "pairs", validation_data=tmp_path / "pairs")
+        with pytest.raises(RecipeError, match="held_out is a share of pairs"):
+            recipe(data={"held_out": 0.25})
+
+    @pytest.mark.parametrize("kept", [True, False])
+    def test_statistics_of_normalization_are_kept_where_the_recipe_says_so(
+        self, tmp_path, photographs, tiny_weights, kept
+    ):
+        settings = recipe(optim={"steps": 1, "warmup_steps": 0, "keep_statistics": kept})
+        train(settings, tmp_path / "run", data=photographs, weights=tiny_weights, device="cpu")
+        before, after = (
+            load_model(path).state_dict() for path in (tiny_weights, tmp_path / "run" / "weights" / "last")
+        )
+        running = [key for key in before if key.endswith(("running_mean", "running_var"))]
+        assert running
+        assert all(torch.equal(before[key], after[key]) == kept for key in running)
 
     def test_weights_that_do_not_load_leave_no_run(self, tmp_path, photographs):
         with pytest.raises(CheckpointError, match="no weights called"):

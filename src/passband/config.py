@@ -2,12 +2,13 @@
 
 import tomllib
 from collections.abc import Iterable, Iterator
-from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+
+from passband.naming import nearest
 
 
 class RecipeError(ValueError):
@@ -44,21 +45,29 @@ class DataConfig(Section, frozen=True):
     """Side of the square training crops, in pixels; a multiple of 8."""
     batch: PositiveInt = 4
     """Crops per step and process."""
+    views: Literal[1, 2] = 1
+    """Pictures of a scene that the network gets: 2 are the left and right views of dual-pixel pairs."""
     workers: int = Field(default=2, ge=0)
     """Processes that prepare samples; 0 prepares them in the training process."""
+    held_out: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the pairs that is scored on and not learned from, for `pairs`; see `data.held_out.split_pairs`."""
 
     @model_validator(mode="after")
     def _something_to_learn(self) -> "DataConfig":
         if not set(self.degradations) - {"clean"}:
             raise ValueError("degradations need at least one kind besides `clean`")
+        if self.views == 2 and self.source != "pairs":
+            raise ValueError("views = 2 needs source = \"pairs\": photographs have one view")
+        if self.held_out and self.source != "pairs":
+            raise ValueError("held_out is a share of pairs: give photographs to score on as a folder of their own")
         return self
 
 
 class OptimConfig(Section, frozen=True):
     """How the weights move."""
 
-    optimizer: Literal["adam", "adamw"] = "adam"
-    """Adam as published, or AdamW with `weight_decay`."""
+    optimizer: Literal["adam", "adamw", "muon"] = "adam"
+    """Adam as published, AdamW with `weight_decay`, or `optimizers.Muon`."""
     learning_rate: PositiveFloat = 1e-4
     """Peak, reached after the warm-up."""
     final_learning_rate: float = Field(default=1e-6, ge=0)
@@ -79,6 +88,8 @@ class OptimConfig(Section, frozen=True):
     """Largest norm of the gradient."""
     ema: float = Field(default=0.999, ge=0, lt=1)
     """Decay of the averaged weights, which are the ones scored and saved; 0 turns averaging off."""
+    keep_statistics: bool = False
+    """Whether batch normalization keeps the statistics that the weights came with, for fine-tuning in small batches."""
 
     @model_validator(mode="after")
     def _one_length(self) -> "OptimConfig":
@@ -115,6 +126,8 @@ class ValidationConfig(Section, frozen=True):
     """Crops scored."""
     crop: PositiveInt = 256
     """Their side, in pixels; a multiple of 8."""
+    patience: PositiveInt | None = None
+    """Validations without a better score after which a run ends; None goes on to its length."""
 
 
 class Recipe(Section, frozen=True):
@@ -135,6 +148,16 @@ class Recipe(Section, frozen=True):
     optim: OptimConfig
     loss: LossConfig = LossConfig()
     validation: ValidationConfig = ValidationConfig()
+
+    @model_validator(mode="after")
+    def _views_fit(self) -> "Recipe":
+        needed, given = 3 * self.data.views, self.model.numbers.get("in_channels", 3)
+        if given != needed:
+            raise ValueError(
+                f"data.views = {self.data.views} needs model.numbers with in_channels = {needed}, 3 for each view; "
+                f"got {given}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> "Recipe":
@@ -191,8 +214,8 @@ def _sentences(error: ValidationError) -> Iterator[str]:
         where = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
             known = _keys_at(problem["loc"][:-1])
-            nearest = get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.0)
-            yield f"unknown key {where}; did you mean {'.'.join([*map(str, problem['loc'][:-1]), *nearest])}?"
+            near = nearest(str(problem["loc"][-1]), known)
+            yield f"unknown key {where}; did you mean {'.'.join([*map(str, problem['loc'][:-1]), str(near)])}?"
         elif problem["type"] == "value_error":
             yield f"{where + ': ' if where else ''}{problem['msg'].removeprefix('Value error, ')}"
         else:

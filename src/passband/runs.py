@@ -30,6 +30,8 @@ class Progress:
     best_score: float = -math.inf
     seconds: float = 0.0
     """Time spent in the loop, over all sessions."""
+    stale: int = 0
+    """Validations since the one with the best score."""
     figures: dict[str, float] = field(default_factory=dict)
     """Of the last validation."""
 
@@ -92,12 +94,14 @@ class RunLog:
         weights: str | Path | None,
         progress: Progress,
         status: str,
+        reason: str | None = None,
     ) -> None:
-        """Write run.json."""
+        """Write run.json: `status` is running, finished, stopped, interrupted or failed, `reason` says why it ended."""
         if not self.active:
             return
         content = {
             "status": status,
+            "reason": reason,
             "recipe": recipe.model_dump(),
             "network": network,
             "data": str(Path(data).resolve()),

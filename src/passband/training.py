@@ -24,6 +24,7 @@ from passband.checkpoint import load_config, load_state, load_weights
 from passband.config import OptimConfig, Recipe
 from passband.data.restoration import NumberedSampler
 from passband.models import build_model
+from passband.optimizers import Muon
 from passband.runs import Progress, RunError, RunLog, latest_checkpoint, save_checkpoint
 from passband.tasks import TASKS
 
@@ -64,8 +65,9 @@ def train(
         recipe: settings of the run.
         output: the run's folder; new, or with `resume` one that was begun.
         data: what to train on, as `recipe.data.source` says.
-        validation_data: what to score on; None holds nothing out and scores on `data`.
-        weights: weights to start from (fine-tuning); the network is then the one that they are for.
+        validation_data: what to score on; None scores on `data`, but for what `recipe.data.held_out` keeps from it.
+        weights: weights to start from (fine-tuning); the network is then the one that they are for, and they are the
+            best ones until a validation is better.
         resume: go on from the last checkpoint in `output`.
         max_minutes: stop cleanly, with a checkpoint, after this long.
         device: `"auto"` or `"cpu"`.
@@ -75,16 +77,23 @@ def train(
         Where the run stands, with the figures of the last validation.
 
     Raises:
-        RunError: if `output` holds a run and `resume` is off, or the reverse, or the loss is not finite.
+        RunError: if `output` holds a run and `resume` is off, or the reverse, if pairs are held out for validation and
+            `validation_data` is given, too, or if the loss is not finite.
         CheckpointError: for `weights` that cannot be used.
         ValueError: for a recipe whose network or degradations are unknown.
     """
     checkpoints = output / "checkpoints"
     latest = latest_checkpoint(output)
     if resume and latest is None:
-        raise RunError(f"nothing to resume in {output}: it holds no checkpoint")
+        raise RunError(f"nothing to resume in {output}: it holds no checkpoint; begin anew in another folder")
     if not resume and (output / "run.json").exists():
         raise RunError(f"{output} holds a run already: go on with --resume, or choose another folder")
+
+    if validation_data is not None and recipe.data.held_out:
+        raise RunError(
+            f"the recipe holds out {recipe.data.held_out:g} of the pairs to score on, and {validation_data} is given "
+            "for that, too: leave out data.held_out or the folder"
+        )
 
     # a run before this one in the same process may have had another precision or device
     AcceleratorState._reset_state(reset_partial_state="RANK" not in os.environ)
@@ -97,6 +106,7 @@ def train(
     model = build_model(**{"name" if key == "model" else key: value for key, value in network.items()})
     if weights is not None:
         load_state(model, load_weights(weights), source=weights)
+    task.check(model, weights or recipe.model.name)
 
     dataset = task.training_data(data)
     global_batch = recipe.data.batch * accelerator.num_processes
@@ -117,61 +127,82 @@ def train(
     validation_loader = _loader(task.validation_data(validation_data or data), recipe)
     # the one folder in which a run's record lies, kept by the first process alone
     log = RunLog(output, accelerator.is_main_process, progress.step)
-    log.describe(recipe, network, data, validation_data, weights, progress, status="running")
 
+    def describe(status: str, reason: str | None = None) -> None:
+        log.describe(recipe, network, data, validation_data, weights, progress, status, reason)
+
+    def validate() -> None:
+        scored = averaged.module.to(accelerator.device)
+        with accelerator.autocast():
+            result = task.validate(scored, _on(accelerator.device, validation_loader))
+        progress.figures = result.figures
+        progress.stale += 1
+        log.validation(progress.step, result.figures, result.picture)
+        log.weights("last", scored, network)
+        if result.score > progress.best_score:
+            progress.best_score, progress.stale = result.score, 0
+            log.weights("best", scored, network)
+
+    describe("running")
     started, seconds_before = time.monotonic(), progress.seconds
     recent = _Rate(global_batch)
-    stopped = False
-    for batch in loader:
-        if max_minutes is not None and time.monotonic() - started >= max_minutes * 60:
-            stopped = True
-            break
+    patience = recipe.validation.patience
+    status, reason = "finished", None
+    try:
+        if weights is not None and latest is None:
+            validate()  # the weights themselves are what training has to beat
+        for batch in loader:
+            if max_minutes is not None and time.monotonic() - started >= max_minutes * 60:
+                status, reason = "stopped", f"after {max_minutes:g} minutes"
+                break
+            if patience is not None and progress.stale >= patience:
+                reason = f"the last {patience} validations were no better than an earlier one"
+                break
 
-        model.train()
-        rate = learning_rate(progress.step, steps, warmup, recipe.optim)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        with accelerator.autocast():
-            loss, figures = task.loss(model, batch)
-        optimizer.zero_grad(set_to_none=True)
-        accelerator.backward(loss)
-        if recipe.optim.clip_norm is not None:
-            accelerator.clip_grad_norm_(model.parameters(), recipe.optim.clip_norm)
-        optimizer.step()
-        averaged.update_parameters(accelerator.unwrap_model(model))
-        progress.step += 1
-        progress.seconds = seconds_before + time.monotonic() - started
-
-        value = loss.item()
-        if not math.isfinite(value):
-            raise RunError(
-                f"the loss is {value} at step {progress.step}: lower optim.learning_rate or optim.clip_norm, look for "
-                f"broken pictures in {data}, and resume from the last checkpoint in {checkpoints}"
-            )
-        watched = {name: figure.item() for name, figure in figures.items()}
-        log.step(progress.step, {"loss": value, **watched, "learning_rate": rate})
-        speed = recent.tick()
-        report(StepReport(progress.step, steps, value, watched, speed, (steps - progress.step) * global_batch / speed))
-
-        last = progress.step == steps
-        if progress.step % recipe.validation.every == 0 or last:
-            network_to_score = averaged.module.to(accelerator.device)
+            model.train()
+            if recipe.optim.keep_statistics:
+                _keep_statistics(model)
+            rate = learning_rate(progress.step, steps, warmup, recipe.optim)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
             with accelerator.autocast():
-                result = task.validate(network_to_score, _on(accelerator.device, validation_loader))
-            progress.figures = result.figures
-            log.validation(progress.step, result.figures, result.picture)
-            log.weights("last", network_to_score, network)
-            if result.score > progress.best_score:
-                progress.best_score = result.score
-                log.weights("best", network_to_score, network)
-        if progress.step % recipe.checkpoint_every == 0 or last:
-            save_checkpoint(accelerator, checkpoints, progress.step)
+                loss, figures = task.loss(model, batch)
+            optimizer.zero_grad(set_to_none=True)
+            accelerator.backward(loss)
+            if recipe.optim.clip_norm is not None:
+                accelerator.clip_grad_norm_(model.parameters(), recipe.optim.clip_norm)
+            optimizer.step()
+            averaged.update_parameters(accelerator.unwrap_model(model))
+            progress.step += 1
+            progress.seconds = seconds_before + time.monotonic() - started
 
-    if stopped and progress.step:
-        save_checkpoint(accelerator, checkpoints, progress.step)
-        log.weights("last", averaged.module, network)
-    status = "stopped" if stopped else "finished"
-    log.describe(recipe, network, data, validation_data, weights, progress, status=status)
+            value = loss.item()
+            if not math.isfinite(value):
+                raise RunError(
+                    f"the loss is {value} at step {progress.step}: lower optim.learning_rate or optim.clip_norm, look "
+                    f"for broken pictures in {data}, and resume from the last checkpoint in {checkpoints}"
+                )
+            watched = {name: figure.item() for name, figure in figures.items()}
+            log.step(progress.step, {"loss": value, **watched, "learning_rate": rate})
+            speed = recent.tick()
+            left = (steps - progress.step) * global_batch / speed
+            report(StepReport(progress.step, steps, value, watched, speed, left))
+
+            last = progress.step == steps
+            if progress.step % recipe.validation.every == 0 or last:
+                validate()
+            if progress.step % recipe.checkpoint_every == 0 or last:
+                save_checkpoint(accelerator, checkpoints, progress.step)
+
+        if reason is not None and progress.step:  # it ended before its length
+            save_checkpoint(accelerator, checkpoints, progress.step)
+            log.weights("last", averaged.module, network)
+    except BaseException as error:
+        status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        describe(status, str(error) or type(error).__name__)
+        log.close()
+        raise
+    describe(status, reason)
     log.close()
     accelerator.end_training()
     return progress
@@ -209,7 +240,16 @@ def _optimizer(optim: OptimConfig, model: nn.Module) -> torch.optim.Optimizer:
     """The recipe's optimizer; its rate is set at every step."""
     if optim.optimizer == "adamw":
         return torch.optim.AdamW(model.parameters(), optim.learning_rate, optim.betas, weight_decay=optim.weight_decay)
+    if optim.optimizer == "muon":
+        return Muon(model.parameters(), optim.learning_rate, optim.betas)
     return torch.optim.Adam(model.parameters(), optim.learning_rate, optim.betas)
+
+
+def _keep_statistics(model: nn.Module) -> None:
+    """Have batch normalization use its running statistics as they are, within a network in training."""
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.eval()
 
 
 def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:

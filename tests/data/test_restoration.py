@@ -6,7 +6,7 @@ from torch.utils.data import DataLoader
 
 from passband.data import restoration
 from passband.data.degrade import KINDS, degrade
-from passband.data.pairs import Pair
+from passband.data.pairs import Pair, find_pairs
 from passband.data.restoration import (
     FixedCrops,
     ImageCache,
@@ -17,6 +17,7 @@ from passband.data.restoration import (
     degraded_as_file,
     read_pair,
 )
+from passband.io.image import Picture, PictureMeta, read_image, write_picture
 
 MIXTURE = {"rain": 1.0, "motion-blur": 1.0, "clean": 1.0}
 
@@ -219,6 +220,29 @@ def test_a_pair_of_two_sizes_is_refused_naming_both_files_and_sizes(tmp_path, cr
         assert f"{degraded} is 30x20 but {clean} is 20x30" in str(caught.value)
 
 
+def test_left_and_right_view_are_6_channels_cut_and_mirrored_as_the_clean_picture_is(tmp_path):
+    for name, blue in (("inputL", 1), ("inputR", 2), ("target", 3)):
+        save(tmp_path / name / "a.png", map_of(20, 40, blue))
+    data = Pairs(find_pairs(tmp_path, views=2), 16, seed=5)
+    mirrored = set()
+    for number in range(8):
+        sample = data[number]
+        left, right, clean = levels(torch.cat([sample["degraded"], sample["clean"]])).split(3)
+        assert torch.equal(left[:2], clean[:2])
+        assert torch.equal(right[:2], clean[:2])
+        assert [view[2].unique().tolist() for view in (left, right, clean)] == [[1], [2], [3]]
+        mirrored.add(bool(clean[1, 0, 0] > clean[1, 0, -1]))
+    assert mirrored == {False, True}
+
+
+def test_a_right_view_of_another_size_is_refused_by_name(tmp_path):
+    for name, height in (("inputL", 20), ("inputR", 21), ("target", 20)):
+        save(tmp_path / name / "a.png", map_of(height, 30, 0))
+    (pair,) = find_pairs(tmp_path, views=2)
+    with pytest.raises(ValueError, match=r"inputR/a\.png is 30x21 but .*target/a\.png is 30x20: a pair has one size"):
+        read_pair(pair)
+
+
 # --- crops and rounding ---------------------------------------------------------------------------------------------
 
 
@@ -313,7 +337,7 @@ def reads(monkeypatch):
 
 def test_a_picture_in_memory_is_not_read_again_and_the_one_unused_longest_goes_first(tmp_path, reads):
     a, b, c = (save(tmp_path / f"{name}.png", map_of(10, 10, 0)) for name in "abc")
-    cache = ImageCache(2 * 3 * 100 * 4)  # two pictures of float32
+    cache = ImageCache(2 * 3 * 100)  # two pictures of 8 bits
     for path in (a, b, a, b, a, c, a, b):
         cache(path)
     assert reads == ["a", "b", "c", "b"]
@@ -330,6 +354,31 @@ def test_a_cache_keeps_to_its_capacity_whatever_the_sizes(tmp_path, capacity):
         assert torch.equal(levels(image).movedim(0, -1), torch.from_numpy(map_of(*sizes[number], number)).int())
         assert cache.size == sum(image.nbytes for image in cache.images.values()) <= capacity
     assert len(cache.images) == len(paths) or capacity < 100_000
+
+
+@pytest.mark.parametrize(("bits", "size"), [(8, 1), (16, 4)])
+def test_a_cache_gives_the_bits_that_the_file_gives(tmp_path, bits, size):
+    values = torch.arange(256) * (1 if bits == 8 else 251) / (2**bits - 1)
+    path = tmp_path / "a.png"
+    write_picture(path, Picture(values.expand(3, 4, 256), meta=PictureMeta(bits=bits)))
+    cache = ImageCache(1_000_000)
+    first, again = cache(path), cache(path)
+    assert torch.equal(first, again)
+    assert torch.equal(first, read_image(path))
+    assert cache.size == 3 * 4 * 256 * size
+
+
+def test_validation_crops_are_made_once_and_not_kept_beyond_the_cache(folder, reads, monkeypatch):
+    data = FixedCrops(folder, ["rain"], 16, count=5, seed=0)
+    first = [data[number] for number in range(5)]
+    assert all(torch.equal(data[number]["degraded"], first[number]["degraded"]) for number in range(5))
+    assert len(reads) == 5
+    monkeypatch.setattr(restoration, "CACHE_BYTES", 3 * 2 * 3 * 16 * 16 * 4)
+    data = FixedCrops(folder, ["rain"], 16, count=5, seed=0)
+    for _ in range(2):
+        assert [data[number]["name"] for number in range(5)] == [sample["name"] for sample in first]
+    assert len(data.kept) == 3
+    assert len(reads) == 5 + 5 + 2
 
 
 def test_training_reads_each_photograph_once(folder, reads):

@@ -16,8 +16,8 @@ from passband.ops.color import linear_to_srgb, srgb_to_linear
 SCENE_PX = 768
 """A picture whose longer side is below this counts as a cut-out of a larger scene; see `smooth_field`."""
 
-_STEPS = 48  # time steps of a camera path: at 15 px, a turn every third of a pixel is already smooth
-_SPLATS = 256  # points along a path: less than a tenth of a pixel apart, so that the rasterized line has no beads
+_STEPS = 48  # time steps of a camera path: at 34 px, a turn every 0.7 of a pixel
+_SPLATS = 512  # points along a path: less than a tenth of a pixel apart, so that the rasterized line has no beads
 _LEVELS = 5  # discs per defocused picture: neighbors differ by well under a pixel of radius
 
 
@@ -53,18 +53,18 @@ def sample_motion_blur(rng: np.random.Generator) -> MotionBlur:
     """Draw a hand-held exposure.
 
     Returns:
-        length 6 to 12 px, shake 0 to 0.3, jerk 0 to 0.02 per step.
+        length 11 to 34 px along a path of many turns, shake 0.3 to 1, jerk 0 to 0.02 per step.
     """
-    return MotionBlur(length=rng.uniform(6, 12), shake=rng.uniform(0, 0.3), jerk=rng.uniform(0, 0.02))
+    return MotionBlur(length=rng.uniform(11, 34), shake=rng.uniform(0.3, 1), jerk=rng.uniform(0, 0.02))
 
 
 def sample_defocus(rng: np.random.Generator) -> Defocus:
     """Draw a lens setting.
 
     Returns:
-        smallest 1.5 to 3.5 px, largest 0.3 to 1.2 px more.
+        smallest 1.2 to 4.2 px, largest 0.3 to 1.2 px more.
     """
-    smallest = rng.uniform(1.5, 3.5)
+    smallest = rng.uniform(1.2, 4.2)
     return Defocus(smallest=smallest, largest=smallest + rng.uniform(0.3, 1.2))
 
 

@@ -1,7 +1,7 @@
 """Data sets of degraded and clean pictures, in which a sample's number decides everything about it."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TypedDict
@@ -26,7 +26,7 @@ CACHE_BYTES = 1_000_000_000
 class Sample(TypedDict):
     """One pair, ready for a network."""
 
-    degraded: Float[Tensor, "3 H W"]
+    degraded: Float[Tensor, "C H W"]
     clean: Float[Tensor, "3 H W"]
     kind: str
     name: str
@@ -80,7 +80,7 @@ class Pairs(Dataset[Sample]):
     """A folder of pairs, cropped and flipped alike.
 
     Args:
-        folder: see `pairs.find_pairs`.
+        source: a folder, see `pairs.find_pairs`, or some of its pairs.
         crop: side of the square crops in pixels; None gives whole pictures, in order.
         seed: with the sample's number decides order, crop and flip.
 
@@ -89,8 +89,8 @@ class Pairs(Dataset[Sample]):
         ValueError: listing files without a partner; on access, for a pair of two sizes.
     """
 
-    def __init__(self, folder: Path, crop: int | None, seed: int = 0):
-        self.pairs = find_pairs(folder)
+    def __init__(self, source: Path | Sequence[Pair], crop: int | None, seed: int = 0):
+        self.pairs = find_pairs(source) if isinstance(source, Path) else list(source)
         self.crop, self.seed = crop, seed
         self.read = ImageCache() if crop else read_image
 
@@ -111,7 +111,7 @@ class FixedCrops(Dataset[Sample]):
     """Center crops for validation, the same at every pass.
 
     Args:
-        folder: clean photographs, or a folder of pairs where `kinds` is empty.
+        source: a folder of clean photographs; or, where `kinds` is empty, a folder of pairs or some of its pairs.
         kinds: degradations, taken in turn.
         crop: side of the crops in pixels.
         count: crops in all; of pairs, at most one of each.
@@ -122,10 +122,15 @@ class FixedCrops(Dataset[Sample]):
         ValueError: listing files without a partner; on access, for an unknown kind or a pair of two sizes.
     """
 
-    def __init__(self, folder: Path, kinds: list[str], crop: int, count: int, seed: int):
+    def __init__(self, source: Path | Sequence[Pair], kinds: list[str], crop: int, count: int, seed: int):
         self.kinds, self.crop, self.seed = kinds, crop, seed
-        self.sources: list[Path] | list[Pair] = _some_images(folder) if kinds else find_pairs(folder)
+        self.sources: list[Path] | list[Pair]
+        if isinstance(source, Path):
+            self.sources = _some_images(source) if kinds else find_pairs(source)
+        else:
+            self.sources = list(source)
         self.count = count if kinds else min(count, len(self.sources))
+        self.kept: dict[int, Sample] = {}
 
     def __len__(self) -> int:
         """Crops."""
@@ -135,6 +140,14 @@ class FixedCrops(Dataset[Sample]):
         """The crop of this number."""
         if not 0 <= number < self.count:  # what ends a `for` over the data set
             raise IndexError(f"there are {self.count} crops, numbered from 0; got {number}")
+        if number not in self.kept:
+            sample = self._cut(number)
+            if (len(self.kept) + 1) * (sample["degraded"].nbytes + sample["clean"].nbytes) > CACHE_BYTES:
+                return sample
+            self.kept[number] = sample
+        return self.kept[number]
+
+    def _cut(self, number: int) -> Sample:
         source = self.sources[number % len(self.sources)]
         if isinstance(source, Pair):
             degraded, clean = crop_and_flip(read_pair(source, read_image), self.crop, None)
@@ -180,18 +193,26 @@ class ImageCache:
         """The picture in this file."""
         if path in self.images:
             self.images.move_to_end(path)
-            return self.images[path]
+            return _as_unit(self.images[path])
         image = read_image(path)
-        self.images[path] = image
-        self.size += image.nbytes
+        levels = image.mul(255).round_().to(torch.uint8)
+        # of an 8-bit file, a quarter of the memory and the same values
+        kept = levels if torch.equal(_as_unit(levels), image) else image
+        self.images[path] = kept
+        self.size += kept.nbytes
         while self.size > self.capacity:  # a picture that does not fit at all goes itself
             self.size -= self.images.popitem(last=False)[1].nbytes
         return image
 
 
+def _as_unit(image: Tensor) -> Float[Tensor, "3 H W"]:
+    """A kept picture in [0, 1], by the same arithmetic as when it was read."""
+    return image / 255 if image.dtype == torch.uint8 else image
+
+
 def crop_and_flip(
-    images: list[Float[Tensor, "3 H W"]], side: int, rng: np.random.Generator | None, *, flip: bool = True
-) -> list[Float[Tensor, "3 S S"]]:
+    images: list[Float[Tensor, "_ H W"]], side: int, rng: np.random.Generator | None, *, flip: bool = True
+) -> list[Float[Tensor, "_ S S"]]:
     """Cut the same square from pictures of one size, mirrored left to right half of the time.
 
     Args:
@@ -221,21 +242,26 @@ def degraded_as_file(image: Float[Tensor, "3 H W"], kind: str, *, seed: int, ind
     return degrade(image, kind, seed=seed, index=index).mul(255).round_().div_(255)
 
 
-def read_pair(pair: Pair, read: Callable[[Path], Tensor] = read_image) -> list[Float[Tensor, "3 H W"]]:
+def read_pair(pair: Pair, read: Callable[[Path], Tensor] = read_image) -> list[Float[Tensor, "_ H W"]]:
     """The degraded and the clean picture of a pair.
 
     Args:
-        pair: two files.
+        pair: two files, or three with a right view.
         read: gives the picture in a file.
+
+    Returns:
+        The degraded picture, of 6 channels where there are a left and a right view, and the clean one, of 3.
 
     Raises:
         ValueError: if their sizes differ.
     """
-    images = [read(pair.degraded), read(pair.clean)]
-    if images[0].shape != images[1].shape:
-        sizes = [f"{image.shape[2]}x{image.shape[1]}" for image in images]
-        raise ValueError(f"{pair.degraded} is {sizes[0]} but {pair.clean} is {sizes[1]}: a pair has one size")
-    return images
+    paths = [pair.degraded, pair.clean] if pair.right is None else [pair.degraded, pair.right, pair.clean]
+    *views, clean = images = [read(path) for path in paths]
+    for path, image in zip(paths, images, strict=True):
+        if image.shape != clean.shape:
+            sizes = [f"{shape[2]}x{shape[1]}" for shape in (image.shape, clean.shape)]
+            raise ValueError(f"{path} is {sizes[0]} but {pair.clean} is {sizes[1]}: a pair has one size")
+    return [views[0] if len(views) == 1 else torch.cat(views), clean]
 
 
 def _some_images(folder: Path) -> list[Path]:

@@ -12,11 +12,15 @@ from torch.utils.data import Dataset
 
 from passband.analysis.comparison import comparison_rows
 from passband.config import Recipe
+from passband.data.held_out import split_pairs
+from passband.data.pairs import Pair, find_pairs
 from passband.data.restoration import CLEAN, FixedCrops, Pairs, Photographs, Sample
 from passband.losses import multiscale_loss, relative_multiscale_loss
 from passband.metrics import psnr
+from passband.models.sfnet import mean_view
 from passband.ops.tiling import pad_to_multiple
 
+_VIEWS = {1: "one view", 2: "left and right views"}
 PICTURES = 6
 """Rows of the validation picture."""
 
@@ -47,14 +51,25 @@ class Restoration:
         """Crops whose numbers go on past the first epoch."""
         data = self.recipe.data
         if data.source == "pairs":
-            return Pairs(folder, data.crop, self.recipe.seed)
+            return Pairs(self._split(folder)[0], data.crop, self.recipe.seed)
         return Photographs(folder, data.degradations, data.crop, self.recipe.seed)
 
     def validation_data(self, folder: Path) -> Dataset[Sample]:
         """Crops that are the same every time; degraded with another seed than those of the training."""
         data, validation = self.recipe.data, self.recipe.validation
         kinds = [] if data.source == "pairs" else [kind for kind in data.degradations if kind != CLEAN]
-        return FixedCrops(folder, kinds, validation.crop, validation.count, self.recipe.seed + 1)
+        source = self._split(folder)[1] if data.source == "pairs" else folder
+        return FixedCrops(source, kinds, validation.crop, validation.count, self.recipe.seed + 1)
+
+    def check(self, model: nn.Module, weights: str | Path) -> None:
+        """Refuse a network that does not take what the recipe's data give; see `check_views`."""
+        check_views(model, self.recipe.data.views, weights)
+
+    def _split(self, folder: Path) -> tuple[list[Pair], list[Pair]]:
+        """The pairs to learn from and those to score on; the same where none are held out."""
+        data = self.recipe.data
+        pairs = find_pairs(folder, data.views)
+        return split_pairs(pairs, data.held_out, self.recipe.seed) if data.held_out else (pairs, pairs)
 
     def loss(self, model: nn.Module, batch: dict[str, Any]) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
         """The loss of a batch, and figures to watch, detached."""
@@ -72,15 +87,40 @@ class Restoration:
         scores, rows = [], []
         for batch in batches:
             restored = restore_batch(model, batch["degraded"]).float().clamp(0, 1)
-            after, before = psnr(restored, batch["clean"]), psnr(batch["degraded"], batch["clean"])
+            degraded = mean_view(batch["degraded"])
+            after, before = psnr(restored, batch["clean"]), psnr(degraded, batch["clean"])
             scores += after.tolist()
             for kind, gain in zip(batch["kind"], (after - before).tolist(), strict=True):
                 gains.setdefault(kind, []).append(gain)
-            rows += list(zip(batch["degraded"], restored, batch["clean"], strict=True))
+            rows += list(zip(degraded, restored, batch["clean"], strict=True))
         model.train(was_training)
         mean = sum(scores) / len(scores)
         figures = {"psnr": mean} | {f"gain/{kind}": sum(values) / len(values) for kind, values in gains.items()}
         return Validation(mean, figures, comparison_rows([list(row) for row in rows[:PICTURES]]))
+
+
+def input_views(model: nn.Module) -> int:
+    """How many pictures of a scene a network takes: 1, or 2 where left and right views are its 6 input channels."""
+    return getattr(model, "in_channels", 3) // 3
+
+
+def check_views(model: nn.Module, views: int, weights: str | Path) -> None:
+    """Refuse a network that takes another number of views than there are.
+
+    Args:
+        model: a restoration network.
+        views: pictures of each scene that it will be given.
+        weights: what to call it in the error.
+
+    Raises:
+        ValueError: saying what it takes and what to do.
+    """
+    if (taken := input_views(model)) != views:
+        needed, given = (_VIEWS.get(count, f"{count} views") for count in (taken, views))
+        raise ValueError(
+            f"{weights} takes {3 * taken} input channels ({needed} of a scene), but gets {3 * views} ({given}): choose "
+            f"weights for {given}, or give it {needed}"
+        )
 
 
 def restore_batch(model: nn.Module, degraded: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 3 H W"]:

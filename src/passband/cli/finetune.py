@@ -1,0 +1,96 @@
+"""`passband finetune`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def finetune(
+    weights: Annotated[
+        str, typer.Option("--from", help="Weights to start from: shipped name, folder, published pickle or hub id.")
+    ] = "general",
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of pairs: degraded/ and clean/, ... With --resume, the run's own.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The run's folder. Default: runs/NAME of the data")
+    ] = None,
+    validation_data: Annotated[
+        Path | None, typer.Option(help="Pairs to score on. Default: a fifth of the data, held out.")
+    ] = None,
+    recipe: Annotated[str | None, typer.Option(help="Shipped recipe or TOML file, instead of chosen settings.")] = None,
+    minutes: Annotated[float, typer.Option(help="Time for all of it.")] = 10.0,
+    steps: Annotated[int | None, typer.Option(min=1, help="Length of the training, instead of --minutes.")] = None,
+    crop: Annotated[int | None, typer.Option(min=16, help="Side of the training crops. Default: 160 or less.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Peak of the rate. Default: 5e-4, or 5e-5 for deep networks.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Decides what is held out, order and crops.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
+    device: Annotated[str, typer.Option(help="auto or cpu.")] = "auto",
+) -> None:
+    """Fine-tune weights on your own pairs, and score held-out ones before and after."""
+    from passband.cli.console import progress_bar
+    from passband.config import load_recipe
+    from passband.finetuning import finetune as run
+    from passband.finetuning import resume_finetuning
+    from passband.runs import RunError
+    from passband.training import StepReport
+
+    if output is None:
+        if data is None:
+            raise RunError(
+                "--data is needed: a folder of pairs to fine-tune on; or a run to go on with, -o RUN --resume"
+            )
+        output = Path("runs") / data.resolve().name
+    with progress_bar("{task.completed}/{task.total} steps", "{task.fields[figures]}") as progress:
+        bar = progress.add_task("fine-tuning", total=None, figures="")
+
+        def show(step: StepReport) -> None:
+            figures = [f"{name} {value:.2f}" for name, value in step.figures.items()]
+            texts = [f"loss {step.loss:.4g}", *figures, f"{step.images_per_second:.1f} images/s"]
+            progress.update(bar, completed=step.step, total=step.steps, figures="  ".join(texts))
+
+        if resume:
+            result = resume_finetuning(output, device=device, report=show)
+        elif data is None:
+            raise RunError("--data is needed: a folder of pairs to fine-tune on")
+        else:
+            result = run(
+                weights,
+                data,
+                output,
+                validation_data=validation_data,
+                recipe=None if recipe is None else load_recipe(recipe),
+                minutes=minutes,
+                steps=steps,
+                crop=crop,
+                learning_rate=learning_rate,
+                seed=seed,
+                device=device,
+                announce=typer.echo,
+                report=show,
+            )
+    _print(result)
+    typer.echo(f"{result['steps']} steps; {result['ended']}")
+    typer.echo(
+        f"weights: {output / 'weights' / 'best'}; degraded | before | after | clean: {output / 'before_after.png'}"
+    )
+
+
+def _print(result: dict[str, Any]) -> None:
+    """The table of held-out pairs, degraded -> before -> after."""
+
+    def line(name: str, row: dict[str, Any]) -> str:
+        decibels = " -> ".join(f"{row[f'psnr_{when}']:5.2f}" for when in ("degraded", "before", "after"))
+        similar = " -> ".join(f"{row[f'ssim_{when}']:.4f}" for when in ("degraded", "before", "after"))
+        return f"{name:<24} {decibels} dB   {similar}   {row['psnr_after'] - row['psnr_before']:+.2f} dB"
+
+    typer.echo(f"{'held out':<24} degraded -> before -> after")
+    for row in result["images"]:
+        typer.echo(line(row["name"], row))
+    mean = result["mean"]
+    typer.echo(line(f"mean of {len(result['images'])} ({result['protocol']})", mean))
+    if mean["psnr_after"] <= mean["psnr_before"]:
+        typer.echo("Nothing was gained on held-out pairs: add pairs, or give it more --minutes.")

@@ -1,0 +1,146 @@
+"""Scores of held-out pairs before and after, as tables and pictures."""
+
+import csv
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from passband.analysis.comparison import comparison_rows
+from passband.data.pairs import Pair
+from passband.data.restoration import read_pair
+from passband.finetuning.settings import SCORED
+from passband.inference import Restorer
+from passband.io.files import write_whole
+from passband.io.image import write_image
+from passband.metrics import psnr, ssim
+from passband.models import load_model, pick_device
+from passband.models.sfnet import mean_view
+from passband.provenance import environment
+from passband.runs import read_run
+from passband.tasks.restoration import restore_batch
+
+SHOWN, SHOWN_SIDE = 6, 320
+"""Rows of the picture before and after, and the side in pixels of the parts shown."""
+
+Item = TypeVar("Item")
+
+
+def score(weights: str | Path, views: int, pairs: Sequence[Pair], device: str) -> list[tuple[dict[str, float], Tensor]]:
+    """Restore the degraded pictures of pairs.
+
+    Args:
+        weights: as in `models.load_model`.
+        views: pictures of each scene that they take.
+        pairs: what to restore, at most so many as shall be.
+        device: see `models.pick_device`.
+
+    Returns:
+        For each pair, PSNR in dB and SSIM of the whole picture, and the middle of it.
+    """
+    restore = Restorer(weights, device).restore if views == 1 else _restoring_views(weights, device)
+    scores = []
+    for pair in pairs:
+        degraded, clean = (image[None] for image in read_pair(pair))
+        restored = restore(degraded).cpu()
+        figures = {"psnr": psnr(restored, clean).item(), "ssim": ssim(restored, clean).item()}
+        scores.append((figures, _middle(restored[0])))
+    return scores
+
+
+def _restoring_views(weights: str | Path, device: str) -> Callable[[Tensor], Tensor]:
+    """What restores a scene from several views, which a `Restorer` does not."""
+    place = pick_device(device)
+    model = load_model(weights).to(place)
+
+    @torch.inference_mode()
+    def restore(degraded: Tensor) -> Tensor:
+        return restore_batch(model, degraded.to(place)).clamp(0, 1)
+
+    return restore
+
+
+def conclude(
+    output: Path,
+    views: int,
+    held_out: Sequence[Pair],
+    before: Sequence[tuple[dict[str, float], Tensor]],
+    steps: int,
+    device: str,
+) -> dict[str, Any]:
+    """Score the best weights of a run that has ended, and write the tables and the picture.
+
+    Args:
+        output: the run's folder.
+        views: pictures of each scene that the weights take.
+        held_out: all pairs that were held out.
+        before: what `score` gave for `evenly(held_out, SCORED)` and the weights that it began with.
+        steps: of the run.
+        device: see `models.pick_device`.
+
+    Returns:
+        What finetune.json holds.
+    """
+    pairs = evenly(held_out, SCORED)
+    after = score(output / "weights" / "best", views, pairs, device)
+    images, rows = [], []
+    for pair, (earlier, earlier_picture), (later, later_picture) in zip(pairs, before, after, strict=True):
+        degraded, clean = (image[None] for image in read_pair(pair))
+        degraded = mean_view(degraded)
+        images.append(
+            {
+                "name": pair.name,
+                "psnr_degraded": psnr(degraded, clean).item(),
+                "psnr_before": earlier["psnr"],
+                "psnr_after": later["psnr"],
+                "ssim_degraded": ssim(degraded, clean).item(),
+                "ssim_before": earlier["ssim"],
+                "ssim_after": later["ssim"],
+            }
+        )
+        rows.append([_middle(degraded[0]), earlier_picture, later_picture, _middle(clean[0])])
+    figures = [name for name in images[0] if name != "name"]
+    result = {
+        "mean": {name: fmean(image[name] for image in images) for name in figures},
+        "images": images,
+        "protocol": "rgb",
+        "held_out": [pair.name for pair in held_out],
+        "steps": steps,
+        "ended": read_run(output)["reason"] or "it reached its length",
+        **environment(),
+    }
+    with write_whole(output / "finetune.json") as path:
+        content = {**result, "mean": _writable(result["mean"]), "images": [_writable(image) for image in images]}
+        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    with write_whole(output / "finetune.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["name", *figures])
+        writer.writeheader()
+        writer.writerows(images)
+    write_image(output / "before_after.png", comparison_rows(evenly(rows, SHOWN)))
+    return result
+
+
+def evenly(items: Sequence[Item], most: int) -> list[Item]:
+    """At most so many of a sequence's items, spread over it, in order."""
+    count = min(most, len(items))
+    return [items[index * len(items) // count] for index in range(count)]
+
+
+def _writable(figures: dict[str, Any]) -> dict[str, Any]:
+    """The same with infinite figures (of equal pictures) as text, because JSON has no infinity."""
+    return {
+        name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in figures.items()
+    }
+
+
+def _middle(image: Tensor) -> Tensor:
+    """The middle of a picture, its own memory."""
+    height, width = image.shape[-2:]
+    top, left = max(0, height - SHOWN_SIDE) // 2, max(0, width - SHOWN_SIDE) // 2
+    return image[:, top : top + SHOWN_SIDE, left : left + SHOWN_SIDE].clone()

@@ -1,0 +1,212 @@
+"""Fine-tuning from weights and a folder of pairs to better weights and the proof."""
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from passband.config import Recipe
+from passband.data.held_out import shared_scenes, split_pairs
+from passband.data.pairs import Pair, find_pairs
+from passband.data.restoration import read_pair
+from passband.finetuning.report import conclude, evenly, score
+from passband.finetuning.settings import (
+    HELD_OUT,
+    PROBE_STEPS,
+    SCORED,
+    VALIDATIONS,
+    fast_precision,
+    recipe_for_pairs,
+    time_steps,
+)
+from passband.models import SFNet, load_model
+from passband.runs import RunError, read_run
+from passband.tasks.restoration import input_views
+from passband.training import StepReport, train
+
+CHECKED = 50
+"""Pairs of each side that are read before anything begins; the others are checked when they are used."""
+SMALLEST = 16
+"""Least side of a picture in pixels; SSIM's window has 11."""
+FEW_STEPS = 50
+"""Fewer are said to be few."""
+
+
+def finetune(
+    weights: str | Path,
+    data: Path,
+    output: Path,
+    *,
+    validation_data: Path | None = None,
+    recipe: Recipe | None = None,
+    minutes: float = 10.0,
+    steps: int | None = None,
+    crop: int | None = None,
+    learning_rate: float | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    announce: Callable[[str], None] = lambda text: None,
+    report: Callable[[StepReport], None] = lambda report: None,
+) -> dict[str, Any]:
+    """Fine-tune weights on a folder of pairs, and score held-out pairs before and after.
+
+    Writes a run as `training.train` does, whose weights/best are those of the best validation (the given weights
+    count as one), and finetune.json, finetune.csv and before_after.png (degraded | before | after | clean).
+
+    Args:
+        weights: what to start from: a shipped name, a folder, a published SFNet pickle, or a hub id.
+        data: a folder of pairs, see `data.pairs.find_pairs`.
+        output: the run's folder, new.
+        validation_data: pairs to score on; None holds a fifth of `data` out, see `data.held_out.split_pairs`.
+        recipe: settings of the run; None chooses them, with what is given from `minutes` to `seed`.
+        minutes: time for all of it, scoring included. The steps that fit are found once, by timing a few, and kept in
+            the run's recipe, so that a resumed run is the same run.
+        steps: length of the run, instead of `minutes`.
+        crop: side of the training crops in pixels, a multiple of 8; None for what suits the pictures.
+        learning_rate: peak of the rate; None for half of what such a network was trained with.
+        seed: decides what is held out, order, crops and flips.
+        device: `"auto"` or `"cpu"`.
+        announce: called with what was decided, a line at a time.
+        report: called after every step.
+
+    Returns:
+        What finetune.json holds: `mean` and `images` (PSNR in dB and SSIM by the protocol `rgb` of the degraded
+        pictures, before and after), `steps`, `ended` and versions.
+
+    Raises:
+        RunError: if `output` holds a run, the weights are not an SFNet's or not for such pictures, or a picture to
+            score on is among those to learn from.
+        CheckpointError: for weights that cannot be used.
+        ValueError: for pairs that cannot be used: fewer than two, of two sizes, too small, or without a partner.
+        FileNotFoundError: if there are no pairs.
+    """
+    started = time.monotonic()
+    if (output / "run.json").exists():
+        raise RunError(f"{output} holds a run already: go on with --resume, or choose another folder")
+    if minutes <= 0 or (steps is not None and steps < 1):
+        raise ValueError(f"fine-tuning takes minutes above 0, or steps from 1; got {minutes:g} and {steps}")
+    if recipe is not None and recipe.data.source != "pairs":
+        raise RunError(f'recipe {recipe.name} degrades photographs itself; fine-tuning needs data.source = "pairs"')
+    network = _network(weights)
+    views = input_views(network)
+    share = 0.0 if validation_data is not None else (recipe.data.held_out if recipe else 0.0) or HELD_OUT
+    training, held_out = _sides(data, validation_data, views, share, recipe.seed if recipe else seed)
+    smallest = _check_pairs([*evenly(training, CHECKED), *evenly(held_out, CHECKED)], crop)
+    announce(f"{len(training)} pairs to learn from, {len(held_out)} held out: {_names(held_out)}")
+    scored_from = time.monotonic()
+    before = score(weights, views, evenly(held_out, SCORED), device)
+    scoring = time.monotonic() - scored_from
+
+    if recipe is None:
+        choose = partial(
+            recipe_for_pairs,
+            smallest=smallest,
+            crop=crop,
+            share=share,
+            views=views,
+            depth=network.numbers["depth"],
+            learning_rate=learning_rate,
+            precision=fast_precision(device),
+            device=device,
+            seed=seed,
+        )
+        if steps is None:
+            step, validation = time_steps(choose(PROBE_STEPS), weights, data, validation_data, device)
+            left = 60 * minutes - (time.monotonic() - started) - scoring  # scoring comes once more at the end
+            steps = max(1, int((left - (VALIDATIONS + 1) * validation) / step))
+            if steps < FEW_STEPS:
+                announce(f"only few steps fit into {minutes:g} minutes: one takes {step:.1f} s; give it more --minutes")
+        recipe = choose(steps)
+        crops = f"{recipe.data.batch} crops of {recipe.data.crop} pixels"
+        announce(f"{steps} steps of {crops}, rate {recipe.optim.learning_rate:g}, {recipe.precision}")
+    else:
+        recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"held_out": share})})
+    progress = train(
+        recipe, output, data=data, validation_data=validation_data, weights=weights, device=device, report=report
+    )
+    return conclude(output, views, held_out, before, progress.step, device)
+
+
+def resume_finetuning(
+    output: Path, *, device: str = "auto", report: Callable[[StepReport], None] = lambda report: None
+) -> dict[str, Any]:
+    """Go on with a fine-tuning that was stopped, to the bits of one that was not.
+
+    Args:
+        output: the run's folder; it says what was begun, with which recipe and pairs.
+        device: as in `finetune`.
+        report: called after every step.
+
+    Returns:
+        As `finetune`.
+
+    Raises:
+        RunError: if the folder holds no run, or one that began from no weights.
+        ValueError, FileNotFoundError, CheckpointError: for pairs and weights, as `finetune`.
+    """
+    begun = read_run(output)
+    recipe, weights, data = begun["recipe"], begun["weights"], Path(begun["data"])
+    validation_data = Path(begun["validation_data"]) if begun["validation_data"] else None
+    if weights is None:
+        raise RunError(f"{output} holds a training from fresh weights, not a fine-tuning: passband train --resume")
+    views = recipe.data.views
+    _, held_out = _sides(data, validation_data, views, recipe.data.held_out, recipe.seed)
+    before = score(weights, views, evenly(held_out, SCORED), device)
+    progress = train(
+        recipe,
+        output,
+        data=data,
+        validation_data=validation_data,
+        weights=weights,
+        resume=True,
+        device=device,
+        report=report,
+    )
+    return conclude(output, views, held_out, before, progress.step, device)
+
+
+def _sides(
+    data: Path, validation_data: Path | None, views: int, share: float, seed: int
+) -> tuple[list[Pair], list[Pair]]:
+    """The pairs to learn from and those to score on."""
+    pairs = find_pairs(data, views)
+    if validation_data is None:
+        return split_pairs(pairs, share, seed)
+    held_out = find_pairs(validation_data, views)
+    if shared := shared_scenes(pairs, held_out):
+        raise RunError(
+            f"{len(shared)} of the pairs to score on in {validation_data} have a clean picture that is in {data}, too, "
+            f"so the score would say nothing: {_names(shared)}; take them out of one"
+        )
+    return pairs, held_out
+
+
+def _network(weights: str | Path) -> SFNet:
+    """The network of the weights, which is one that can be trained."""
+    model = load_model(weights)
+    if not isinstance(model, SFNet):
+        raise RunError(f"{weights} is not an SFNet: restore and evaluate take it, but only an SFNet is fine-tuned")
+    return model
+
+
+def _check_pairs(pairs: Sequence[Pair], crop: int | None) -> int:
+    """The least side of the pictures of pairs that suit each other and the crop."""
+    sides = []
+    for pair in pairs:
+        _, clean = read_pair(pair)
+        height, width = clean.shape[-2:]
+        sides.append(min(height, width))
+        for least, what in ((SMALLEST, "pictures of fine-tuning"), (crop or 0, f"crops of {crop} pixels")):
+            if sides[-1] < least:
+                raise ValueError(
+                    f"{what} need {least}x{least} pixels, and {pair.clean} is {width}x{height}: "
+                    + ("choose a smaller crop, or none" if least == crop else "leave it out")
+                )
+    return min(sides)
+
+
+def _names(items: Sequence[Pair] | Sequence[str], most: int = 6) -> str:
+    """The first few names."""
+    names = [item if isinstance(item, str) else item.name for item in items]
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

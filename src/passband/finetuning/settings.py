@@ -1,0 +1,153 @@
+"""Settings of a fine-tuning, chosen for the pairs, the machine and the time."""
+
+import math
+import time
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import torch
+import torch.nn.functional as F
+
+from passband.config import Recipe, parse_recipe
+from passband.models import pick_device
+from passband.training import train
+
+HELD_OUT = 0.2
+"""Share of the pairs that is held out where no folder to score on is given."""
+CROP, LEAST_CROP, VALIDATION_CROP = 160, 64, 256
+"""Sides in pixels: of training crops, how far small pictures push them down (below, they are padded), of those scored
+while training."""
+BATCH = 4
+RATE, DEEP_RATE, DEEP = 5e-4, 5e-5, 8
+"""Peak rates, each half of what such weights were trained with: the shipped ones, and networks of the published depth
+(from this many blocks per stage)."""
+VALIDATIONS, PATIENCE = 12, 6
+"""Validations of a run, and how many without a better score end it: half of them, because the last part of a cosine may
+still gain, and the best weights are kept whatever follows."""
+SCORED = 50
+"""Held-out pairs that are scored, while training and before and after."""
+PROBE_STEPS = 5
+"""Steps that are timed to find how many fit."""
+
+
+def recipe_for_pairs(
+    steps: int,
+    *,
+    smallest: int,
+    crop: int | None,
+    share: float,
+    views: int,
+    depth: int,
+    learning_rate: float | None,
+    precision: str,
+    device: str,
+    seed: int,
+) -> Recipe:
+    """Settings for few pairs: a gentle start with fresh moments, statistics that stay, an end when nothing improves.
+
+    Args:
+        steps: length of the run.
+        smallest: least side of the pictures in pixels.
+        crop: side of the training crops in pixels; None for what suits the pictures.
+        share: of the pairs to hold out.
+        views: pictures of each scene that the network takes.
+        depth: blocks per stage of the network.
+        learning_rate: peak of the rate; None for what suits the depth.
+        precision: `"float32"` or `"bfloat16"`.
+        device: see `models.pick_device`.
+        seed: decides what is held out, order, crops and flips.
+
+    Raises:
+        RecipeError: for a crop that no network takes.
+    """
+    every = max(1, math.ceil(steps / VALIDATIONS))
+    fitting = max(LEAST_CROP, smallest // 8 * 8)
+    content = {
+        "name": "finetune",
+        "seed": seed,
+        "precision": precision,
+        "checkpoint_every": every,
+        "model": {"numbers": {"in_channels": 3 * views}},
+        "data": {
+            "source": "pairs",
+            "views": views,
+            "crop": crop or min(CROP, fitting),
+            "batch": BATCH,
+            "workers": 0 if pick_device(device).type == "cpu" else 4,  # the step has all cores of a CPU
+            "held_out": share,
+        },
+        "optim": {
+            "optimizer": "adamw",
+            "learning_rate": learning_rate or (RATE if depth < DEEP else DEEP_RATE),
+            "final_learning_rate": 0.0,
+            "steps": steps,
+            "warmup_steps": steps // 20,
+            "clip_norm": 0.1,
+            "ema": 0.99,
+            "keep_statistics": True,
+        },
+        "validation": {"every": every, "count": SCORED, "crop": min(VALIDATION_CROP, fitting), "patience": PATIENCE},
+    }
+    return parse_recipe(content, "finetune")
+
+
+def fast_precision(device: str = "auto") -> str:
+    """Find which precision trains faster on a device: `"bfloat16"` or `"float32"`.
+
+    A convolution and its gradient are timed in both, because a processor without instructions for bfloat16 is many
+    times slower in it, and no name of a processor says so.
+
+    Args:
+        device: see `models.pick_device`.
+    """
+    place = pick_device(device)
+    x = torch.randn(BATCH, 32, 128, 128, device=place)
+    weight = torch.randn(32, 32, 3, 3, device=place, requires_grad=True)
+
+    def seconds(dtype: torch.dtype, repeats: int) -> float:
+        times = []
+        for _ in range(repeats):
+            start = time.monotonic()
+            with torch.autocast(place.type, dtype, enabled=dtype != torch.float32):
+                loss = F.conv2d(x, weight, padding=1).float().square().mean()
+            loss.backward()
+            loss.item()  # waits for a device that works on its own
+            times.append(time.monotonic() - start)
+        return min(times)
+
+    exact = seconds(torch.float32, 4)
+    if seconds(torch.bfloat16, 1) > 20 * exact:  # once: where it is slow, it is very slow
+        return "float32"
+    return "bfloat16" if seconds(torch.bfloat16, 3) < exact else "float32"
+
+
+def time_steps(
+    recipe: Recipe, weights: str | Path, data: Path, validation_data: Path | None, device: str
+) -> tuple[float, float]:
+    """Time a few steps of a run that is then thrown away.
+
+    Args:
+        recipe: of `PROBE_STEPS` steps, with one validation at their end.
+        weights: as for the run.
+        data: as for the run.
+        validation_data: as for the run.
+        device: as for the run.
+
+    Returns:
+        Seconds of a step, and of a validation with the checkpoint after it.
+    """
+    ends: list[float] = []
+    with TemporaryDirectory() as folder:
+        train(
+            recipe,
+            Path(folder) / "run",
+            data=data,
+            validation_data=validation_data,
+            weights=weights,
+            device=device,
+            report=lambda _: ends.append(time.monotonic()),
+        )
+        done = time.monotonic()
+    return median(later - earlier for earlier, later in pairwise(ends)), done - ends[-1]

@@ -1,0 +1,46 @@
+import pytest
+import torch
+
+from passband.data.degrade import degrade_files
+from passband.models import load_model
+from tests.cli.test_cli import one_sentence, run  # noqa: F401
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard")
+
+
+def test_it_prints_each_held_out_pair_and_the_mean_and_goes_on(run, tmp_path, photographs, tiny_weights):  # noqa: F811
+    list(degrade_files(photographs, tmp_path / "pairs", "haze"))
+    status, out, _ = run(
+        *("finetune", "--from", tiny_weights, "--data", tmp_path / "pairs", "-o", tmp_path / "run"),
+        *("--steps", 2, "--crop", 32, "--seed", 1, "--learning-rate", 1e-3, "--device", "cpu"),
+    )
+    assert status == 0
+    lines = out.splitlines()
+    assert lines[0].startswith("3 pairs to learn from, 1 held out: ")
+    held_out = lines[0].split(": ")[1]
+    assert "rate 0.001" in lines[1]
+    assert lines[2] == "held out                 degraded -> before -> after"
+    assert lines[3].startswith(held_out)
+    assert lines[4].startswith("mean of 1 (rgb)")
+    assert lines[4].count(" -> ") == 4
+    assert "2 steps; it reached its length" in out
+    assert str(tmp_path / "run" / "weights" / "best") in out
+    assert load_model(tmp_path / "run" / "weights" / "best")(torch.rand(1, 3, 16, 16))
+    status, again, _ = run("finetune", "-o", tmp_path / "run", "--resume", "--device", "cpu")
+    assert status == 0
+    assert again.splitlines()[1:3] == lines[3:5]
+
+
+def test_mistakes_are_one_sentence_each(run, tmp_path, photographs):  # noqa: F811
+    status, _, err = run("finetune")
+    assert one_sentence(status, err, "--data is needed: a folder of pairs")
+    status, _, err = run("finetune", "-o", tmp_path / "run")
+    assert one_sentence(status, err, "--data is needed: a folder of pairs")
+    status, _, err = run("finetune", "--data", photographs, "-o", tmp_path / "run")
+    assert one_sentence(status, err, "holds no pairs of pictures")
+    status, _, err = run("finetune", "-o", tmp_path / "run", "--resume")
+    assert one_sentence(status, err, "holds no run")
+    list(degrade_files(photographs, tmp_path / "pairs", "haze"))
+    status, _, err = run("finetune", "--from", "generl", "--data", tmp_path / "pairs", "-o", tmp_path / "run")
+    assert one_sentence(status, err, "no weights called 'generl'")
+    assert not (tmp_path / "run").exists()
