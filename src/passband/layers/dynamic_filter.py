@@ -1,10 +1,12 @@
 """SFNet's decoupler: low-pass filters that the picture itself chooses, then a modulator over the two parts."""
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from passband.layers.modulation import Modulator
+from passband.layers.pooling import LocalAvgPool2d
 
 
 class DynamicFilter(nn.Module):
@@ -12,6 +14,9 @@ class DynamicFilter(nn.Module):
 
     One low-pass kernel per sample and group of channels is predicted from the global average of the map; its
     weights are positive and add to one. The high part is what the low one leaves.
+
+    Where the modulator weighs whole channels (its pooling is global), filtering and weighing are one filter:
+    low * a + (x - low) * b = (a - b) * low + b * x, so neither part is made.
 
     Args:
         channels: channels of the map, a multiple of `groups`.
@@ -33,6 +38,7 @@ class DynamicFilter(nn.Module):
         if kernel_size % 2 == 0:
             raise ValueError(f"DynamicFilter needs an odd kernel_size; got {kernel_size}")
         self.kernel_size, self.groups = kernel_size, groups
+        self.average = LocalAvgPool2d()
         self.predict = nn.Conv2d(channels, groups * kernel_size**2, 1, bias=False)
         self.norm = nn.BatchNorm2d(groups * kernel_size**2)
         self.modulator = Modulator(channels, pool=pool)
@@ -46,27 +52,60 @@ class DynamicFilter(nn.Module):
         Returns:
             A map of the same shape.
         """
-        low = self.low_pass(x)
-        return self.modulator(low, x - low)
+        kernels = self.kernels(x)
+        for_low, for_high = self.modulator.attention(self.modulator.pool(x))
+        padded = F.pad(x, (self.kernel_size // 2,) * 4, mode="reflect")
+        if for_low.shape[-2:] == (1, 1):
+            return self.modulator.join(self.apply_kernels(padded, self.fold(kernels, for_low, for_high)))
+        return self.modulator.blend(x, self.apply_kernels(padded, kernels), for_low, for_high)
 
     def low_pass(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """The low part of a map: each sample's groups filtered by their own kernels, edges reflected."""
-        batch, channels, height, width = x.shape
-        kernels = self.kernels(x).to(x.dtype).repeat_interleave(channels // self.groups, dim=1)
-        padded = F.pad(x, (self.kernel_size // 2,) * 4, mode="reflect")
-        # samples become groups of one convolution, so that each keeps its own kernels and nothing is unfolded
-        low = F.conv2d(padded.flatten(0, 1)[None], kernels.flatten(0, 1)[:, None], groups=batch * channels)
-        return low.view(batch, channels, height, width)
+        return self.apply_kernels(F.pad(x, (self.kernel_size // 2,) * 4, mode="reflect"), self.kernels(x))
 
     def kernels(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B G k k"]:
         """One kernel per sample and group; each adds to one."""
-        logits = self.predict(x.mean((-2, -1), keepdim=True))
-        if self.training and len(x) > 1:
+        return self.kernels_for(self.average(x))
+
+    def kernels_for(self, average: Float[Tensor, "B C 1 1"]) -> Float[Tensor, "B G k k"]:
+        """The kernels of maps with this global average."""
+        logits = self.predict(average)
+        if self.training and len(average) > 1:
             logits = self.norm(logits)
         else:  # one 1x1 map has no spread to normalize by: use the running statistics, as in evaluation
             norm = self.norm
             logits = F.batch_norm(
                 logits, norm.running_mean, norm.running_var, norm.weight, norm.bias, training=False, eps=norm.eps
             )
-        weights = logits.view(len(x), self.groups, -1).softmax(-1)
+        weights = logits.view(len(average), self.groups, -1).softmax(-1)
         return weights.unflatten(-1, (self.kernel_size, self.kernel_size))
+
+    def fold(
+        self,
+        kernels: Float[Tensor, "B G k k"],
+        for_low: Float[Tensor, "B C 1 1"],
+        for_high: Float[Tensor, "B C 1 1"],
+    ) -> Float[Tensor, "B C k k"]:
+        """Kernels that filter and weigh at once, one per sample and channel."""
+        per_channel = kernels.repeat_interleave(for_low.shape[1] // self.groups, dim=1)
+        center = torch.zeros_like(kernels[:1, :1])
+        center[..., self.kernel_size // 2, self.kernel_size // 2] = 1.0
+        return per_channel * (for_low - for_high) + center * for_high
+
+    def apply_kernels(
+        self, padded: Float[Tensor, "B C _ _"], kernels: Float[Tensor, "B _ k k"]
+    ) -> Float[Tensor, "B C h w"]:
+        """Filter a map that is padded already.
+
+        Args:
+            padded: the map with kernel_size // 2 more positions on every side.
+            kernels: per sample, one for each group or for each channel.
+
+        Returns:
+            The filtered map, without the padding.
+        """
+        batch, channels = padded.shape[:2]
+        kernels = kernels.to(padded.dtype).repeat_interleave(channels // kernels.shape[1], dim=1)
+        # samples become groups of one convolution, so that each keeps its own kernels and nothing is unfolded
+        out = F.conv2d(padded.flatten(0, 1)[None], kernels.flatten(0, 1)[:, None], groups=batch * channels)
+        return out.view(batch, channels, *out.shape[-2:])

@@ -30,10 +30,29 @@ class Modulator(nn.Module):
 
     def forward(self, low: Float[Tensor, "B C H W"], high: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """Weigh and join the two parts, with `low + high` the map they come from."""
-        hidden = self.squeeze(self.pool(low + high))
-        attention = torch.cat([self.excite_high(hidden), self.excite_low(hidden)], dim=1).softmax(dim=1)
-        for_high, for_low = attention.to(low.dtype).chunk(2, dim=1)
-        return self.join(torch.addcmul(high * for_high, low, for_low))
+        x = low + high
+        return self.blend(x, low, *self.attention(self.pool(x)))
+
+    def attention(self, pooled: Float[Tensor, "B C h w"]) -> tuple[Float[Tensor, "B C h w"], Float[Tensor, "B C h w"]]:
+        """Weights of the low and of the high part; over all channels of both they add to one.
+
+        Args:
+            pooled: the pooled map, 1 x 1 where pooling is global.
+        """
+        hidden = self.squeeze(pooled)
+        weights = torch.cat([self.excite_high(hidden), self.excite_low(hidden)], dim=1).softmax(dim=1)
+        for_high, for_low = weights.chunk(2, dim=1)
+        return for_low, for_high
+
+    def blend(
+        self,
+        x: Float[Tensor, "B C H W"],
+        low: Float[Tensor, "B C H W"],
+        for_low: Float[Tensor, "B C _ _"],
+        for_high: Float[Tensor, "B C _ _"],
+    ) -> Float[Tensor, "B C H W"]:
+        """Join the low part of a map and what it leaves, each with its weights."""
+        return self.join(torch.addcmul((x - low) * for_high.to(x.dtype), low, for_low.to(x.dtype)))
 
 
 class GlobalModulation(nn.Module):
@@ -56,7 +75,10 @@ class GlobalModulation(nn.Module):
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """Modulate a map; the shape stays."""
-        average = self.pool(x)
+        return self.modulate(x, self.pool(x))
+
+    def modulate(self, x: Float[Tensor, "B C H W"], average: Float[Tensor, "B C _ _"]) -> Float[Tensor, "B C H W"]:
+        """Modulate a map, or a part of one, whose pooled map is known."""
         high, low = self.high[:, None, None] + 1.0, self.low[:, None, None]
         # x * high + average * (low - high): the average is one position per map when pooling is global
         return torch.addcmul((average * (low - high)).to(x.dtype), x, high.to(x.dtype))
@@ -89,18 +111,40 @@ class WindowModulation(nn.Module):
         Raises:
             ValueError: if H or W is not divisible.
         """
+        windows = self.split(x)
+        high, low = (p.view(-1, self.windows, self.windows, 1, 1) for p in (self.high, self.low))
+        return self._weigh(windows, self.pool(windows), high, low).transpose(3, 4).reshape(x.shape)
+
+    def split(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C rows columns h w"]:
+        """The windows of a map: a view, not a copy.
+
+        Raises:
+            ValueError: if H or W is not divisible.
+        """
         batch, channels, height, width = x.shape
-        if height % self.windows or width % self.windows:
+        count = self.windows
+        if height % count or width % count:
             raise ValueError(
-                f"WindowModulation needs H and W divisible by {self.windows}, got {height}x{width}; "
+                f"WindowModulation needs H and W divisible by {count}, got {height}x{width}; "
                 "pad the picture with ops.tiling.pad_to_multiple"
             )
-        grid = (self.windows, self.windows)
-        # a view, not a copy: B C rows columns h w
-        windows = x.view(
-            batch, channels, grid[0], height // grid[0], grid[1], width // grid[1]
-        ).transpose(3, 4)  # fmt: skip
-        average = self.pool(windows)
-        high, low = (p.view(channels, *grid, 1, 1) for p in (self.high, self.low))
-        out = torch.addcmul((average * (low - high)).to(x.dtype), windows, high.to(x.dtype))
-        return out.transpose(3, 4).reshape(x.shape)
+        return x.view(batch, channels, count, height // count, count, width // count).transpose(3, 4)
+
+    def modulate_window(
+        self, x: Float[Tensor, "B C H W"], average: Float[Tensor, "B C _ _"], place: tuple[int, int]
+    ) -> Float[Tensor, "B C H W"]:
+        """Modulate one window, or a part of one, whose pooled map is known.
+
+        Args:
+            x: the window.
+            average: its pooled map.
+            place: row and column of the window, from 0.
+        """
+        shape = (-1, self.windows, self.windows)
+        high, low = (p.view(shape)[:, place[0], place[1], None, None] for p in (self.high, self.low))
+        return self._weigh(x, average, high, low)
+
+    @staticmethod
+    def _weigh(x: Tensor, average: Tensor, high: Tensor, low: Tensor) -> Tensor:
+        """(x - average) * high + average * low."""
+        return torch.addcmul((average * (low - high)).to(x.dtype), x, high.to(x.dtype))

@@ -58,26 +58,22 @@ class LocalAvgPool2d(nn.Module):
         Returns:
             1 x 1 averages where the window covers the map, else one average per position (H x W).
         """
-        height, width = x.shape[-2:]
-        if self.window is None or self.training:
-            return x.mean((-2, -1), keepdim=True)
-        window = self._window(height, width)
-        if window[0] >= height and window[1] >= width:
-            return x.mean((-2, -1), keepdim=True)
-        return local_average(x, window)
+        window = self.window_for(*x.shape[-2:])
+        return x.mean((-2, -1), keepdim=True) if window is None else local_average(x, window)
 
-    def _window(self, height: int, width: int) -> tuple[int, int]:
-        """Window height and width for a map of this size."""
-        assert self.window is not None
+    def window_for(self, height: int, width: int) -> tuple[int, int] | None:
+        """Height and width of the window on a map of this size; None where the average is global."""
+        if self.window is None or self.training:
+            return None
         if self.mode == "tlc":
-            side = max(1, self.window // self.stride)
-            return side, side
-        if self.mode == "first" and self._kept is not None:
-            return self._kept
-        window = max(1, height * self.window // TRAINING_CROP), max(1, width * self.window // TRAINING_CROP)
-        if self.mode == "first":
-            self._kept = window
-        return window
+            rows = columns = max(1, self.window // self.stride)
+        elif self.mode == "first" and self._kept is not None:
+            rows, columns = self._kept
+        else:
+            rows, columns = (max(1, side * self.window // TRAINING_CROP) for side in (height, width))
+            if self.mode == "first":
+                self._kept = rows, columns
+        return None if rows >= height and columns >= width else (min(rows, height), min(columns, width))
 
 
 def local_average(x: Float[Tensor, "*B H W"], window: tuple[int, int]) -> Float[Tensor, "*B H W"]:

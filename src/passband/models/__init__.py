@@ -2,15 +2,25 @@
 
 import inspect
 from collections.abc import Callable
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from passband.checkpoint import CheckpointError, load_config, load_state, load_weights
+from passband.checkpoint import (
+    CONFIG_FILE,
+    CheckpointError,
+    find_weights,
+    is_sfnet,
+    load_config,
+    load_state,
+    read_state,
+    with_our_names,
+)
+from passband.models.foreign import load_foreign
 from passband.models.sfnet import SFNet, sfnet, sfnet_small
+from passband.naming import entry
 
 MODELS: dict[str, Callable[..., nn.Module]] = {"sfnet": sfnet, "sfnet-small": sfnet_small}
 
@@ -27,12 +37,12 @@ def build_model(name: str, **numbers: Any) -> nn.Module:
     Raises:
         ValueError: for an unknown name or keyword, naming the nearest.
     """
-    builder = _known(name, MODELS, "network")
+    builder = entry(name, MODELS, "network")
     # a builder takes overrides for the class it returns
     target = inspect.signature(builder).return_annotation
     accepted = inspect.signature(target if inspect.isclass(target) else builder).parameters
     for number in numbers:
-        _known(number, accepted, f"number of {name}")
+        entry(number, accepted, f"number of {name}")
     return builder(**numbers)
 
 
@@ -40,20 +50,28 @@ def load_model(source: str | Path, **overrides: Any) -> nn.Module:
     """Load a network with its weights, ready for evaluation.
 
     Args:
-        source: a shipped name, a folder of ours, a published SFNet pickle, or a hub id.
+        source: a shipped name, a folder of ours, a published SFNet pickle, a hub id, or a file of another restoration
+            network that spandrel knows, see `models.foreign`.
         overrides: keywords of the constructor that replace those of the config, such as `pool_window=210`.
 
     Raises:
         CheckpointError: where the weights are missing, unsafe, damaged or for another network.
         ValueError: for an unknown override.
     """
+    path = find_weights(source)
+    found = read_state(path)
+    state = with_our_names(found)
+    if not is_sfnet(state) and (path.suffix != ".safetensors" or not path.with_name(CONFIG_FILE).exists()):
+        foreign = load_foreign(found, source, **overrides)
+        if foreign is not None:
+            return foreign.eval()
     config = {**load_config(source), **overrides}
     name = config.pop("model")
     try:
         model = build_model(name, **config)
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{source}: {error}") from error
-    load_state(model, load_weights(source), source=source)
+    load_state(model, state, source=source)
     return model.eval()
 
 
@@ -77,12 +95,3 @@ def pick_device(name: str = "auto") -> torch.device:
         reason = str(error).splitlines()[0]
         raise ValueError(f"device {name!r} cannot be used here: {reason}; try auto or cpu") from error
     return device
-
-
-def _known(name: str, known: Any, what: str) -> Any:
-    """The entry of `known` called `name`, or an error that names the nearest."""
-    if name in known:
-        return known[name]
-    nearest = get_close_matches(name, list(known), n=1, cutoff=0.0)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-    raise ValueError(f"unknown {what} {name!r}{hint} (known: {', '.join(known)})")

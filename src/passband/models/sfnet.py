@@ -65,6 +65,7 @@ class SFNet(
             raise ValueError(f"depth is at least 1 residual block per stage; got {depth}")
         if in_channels < 3 or in_channels % 3:
             raise ValueError(f"in_channels is 3 per view of the scene; got {in_channels}")
+        self.in_channels = in_channels
         self.numbers = {
             "width": width,
             "depth": depth,
@@ -107,12 +108,7 @@ class SFNet(
         Raises:
             ValueError: for a size the network cannot take.
         """
-        height, width = image.shape[-2:]
-        if height % self.multiple or width % self.multiple or min(height, width) < self.minimum:
-            raise ValueError(
-                f"SFNet needs H and W divisible by {self.multiple} and at least {self.minimum}, got {height}x{width}; "
-                f"use ops.tiling.pad_to_multiple(image, {self.multiple}, {self.minimum})"
-            )
+        self.check_size(*image.shape[-2:])
         half = F.interpolate(image, scale_factor=0.5)
         quarter = F.interpolate(half, scale_factor=0.5)
 
@@ -123,13 +119,21 @@ class SFNet(
         x = self.encoder[2](self.fuse[1](torch.cat([x, self.shallow[1](quarter)], dim=1)))
 
         x = self.decoder[2](x)
-        restored_quarter = self.head[2](x) + _mean_view(quarter)
+        restored_quarter = self.head[2](x) + mean_view(quarter)
         x = self.merge[1](torch.cat([F.gelu(self.grow[1](x)), half_features], dim=1))
         x = self.decoder[1](F.gelu(x))
-        restored_half = self.head[1](x) + _mean_view(half)
+        restored_half = self.head[1](x) + mean_view(half)
         x = self.merge[0](torch.cat([F.gelu(self.grow[0](x)), full_features], dim=1))
         x = self.decoder[0](F.gelu(x))
-        return [restored_quarter, restored_half, self.head[0](x) + _mean_view(image)]
+        return [restored_quarter, restored_half, self.head[0](x) + mean_view(image)]
+
+    def check_size(self, height: int, width: int) -> None:
+        """Raise a ValueError, which says what to do, for a size the network cannot take."""
+        if height % self.multiple or width % self.multiple or min(height, width) < self.minimum:
+            raise ValueError(
+                f"SFNet needs H and W divisible by {self.multiple} and at least {self.minimum}, got {height}x{width}; "
+                f"use ops.tiling.pad_to_multiple(image, {self.multiple}, {self.minimum})"
+            )
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write the weights for `save_pretrained`; the mixin writes the config and the model card."""
@@ -207,6 +211,6 @@ def _shallow_features(in_channels: int, channels: int) -> nn.Sequential:
     )
 
 
-def _mean_view(image: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 3 H W"]:
+def mean_view(image: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 3 H W"]:
     """The mean of the views of 3 channels each: the picture itself where there is one."""
     return image if image.shape[1] == 3 else image.unflatten(1, (-1, 3)).mean(1)

@@ -1,0 +1,320 @@
+"""SFNet computed band by band: the same outputs from a fraction of the memory.
+
+A layer needs a few rows around those it makes, so each one is computed a band of rows at a time. Averages over the
+map are complete when the last band of the layer before has been computed. What is alive at once is a block's input,
+to which its output is added in place, one map between its two halves, and the maps kept for the decoder: the rest is
+a band high. Shallow features are made twice, for their statistics and for their use, and never kept.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import product
+from typing import Any, Protocol, cast, runtime_checkable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from passband.layers import DynamicFilter, LocalAvgPool2d, WindowModulation
+from passband.layers.pooled import Global, Local, Pooled
+from passband.models.sfnet import ResidualBlock, SFNet, mean_view
+
+BAND_VALUES = 2**20
+"""Values of a map in one of its bands: 4 MB of float32. Larger bands are no faster and leave holes in the heap."""
+LEAST_ROWS = 8
+"""Rows of a band at least, however wide the picture."""
+
+Map = Float[Tensor, "1 _ _ _"]
+
+
+class Window:
+    """A part of a map that window modulation treats alike.
+
+    Args:
+        rows: first row and the one after the last, in positions of the map.
+        columns: the same of columns.
+        place: row and column of the window in the picture.
+        pooled: the pooled map of the part; its row 0 is the part's first.
+    """
+
+    def __init__(self, rows: tuple[int, int], columns: tuple[int, int], place: tuple[int, int], pooled: Pooled):
+        self.rows, self.columns, self.place, self.pooled = rows, columns, place, pooled
+
+
+@runtime_checkable
+class Statistics(Protocol):
+    """Where a network that runs in bands has the averages of its maps from."""
+
+    def average(self, pool: LocalAvgPool2d, x: Map) -> Pooled:
+        """The pooled map."""
+        ...
+
+    def windows(self, modulation: WindowModulation, x: Map) -> list[Window]:
+        """The windows that cover the map, with their pooled maps."""
+        ...
+
+    def spread(self, norm: nn.InstanceNorm2d, bands: Iterator[Map]) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
+        """Mean and variance of a map whose bands come from top to bottom, in float32."""
+        ...
+
+
+class OwnStatistics:
+    """The averages of the maps themselves: those of the network that sees the whole picture at once."""
+
+    def average(self, pool: LocalAvgPool2d, x: Map) -> Pooled:
+        """The pooled map, by the layer's own rule."""
+        window = pool.window_for(*x.shape[-2:])
+        return Global(pool(x)) if window is None else Local(x, window)
+
+    def windows(self, modulation: WindowModulation, x: Map) -> list[Window]:
+        """Windows of equal size, each pooled by itself."""
+        count = modulation.windows
+        height, width = (side // count for side in x.shape[-2:])
+        pool = cast(LocalAvgPool2d, modulation.pool)
+        window, parts = pool.window_for(height, width), modulation.split(x)
+        means = pool(parts) if window is None else parts
+        windows = []
+        for row, column in product(range(count), repeat=2):
+            pooled = Local(parts[:, :, row, column], window) if window else Global(means[:, :, row, column])
+            rows, columns = (row * height, (row + 1) * height), (column * width, (column + 1) * width)
+            windows.append(Window(rows, columns, (row, column), pooled))
+        return windows
+
+    def spread(self, norm: nn.InstanceNorm2d, bands: Iterator[Map]) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
+        """Mean and variance, merged band by band."""
+        moments = Moments()
+        for band in bands:
+            moments.add(band)
+        return moments.mean, moments.variance
+
+
+class Moments:
+    """Mean and variance of values that come in parts, one of each per channel (Chan et al., 1979)."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.mean: Tensor = torch.zeros(())
+        self.squares: Tensor = torch.zeros(())
+
+    def add(self, part: Map) -> None:
+        """Take in more positions."""
+        count = part.shape[-2] * part.shape[-1]
+        variance, mean = torch.var_mean(part.float(), dim=(0, -2, -1), correction=0)
+        total, change = self.count + count, mean - self.mean.to(mean)
+        self.squares = self.squares.to(mean) + variance * count + change**2 * (self.count * count / total)
+        self.mean = self.mean.to(mean) + change * (count / total)
+        self.count = total
+
+    @property
+    def variance(self) -> Tensor:
+        """Variance of the values seen, not corrected for their number."""
+        return self.squares / self.count
+
+
+@torch.no_grad()
+def restore_in_bands(
+    model: SFNet,
+    image: Float[Tensor, "B C H W"],
+    *,
+    rows: int | None = None,
+    statistics: Statistics | None = None,
+) -> Float[Tensor, "B 3 H W"]:
+    """Restore pictures one by one, each layer a band of rows at a time.
+
+    Args:
+        model: the network, in evaluation.
+        image: degraded pictures in [0, 1], H and W divisible by 8 and at least 16.
+        rows: height of a band at full size, even; None for `BAND_VALUES`. Less takes less memory and more time.
+        statistics: where averages come from; None for those of each picture.
+
+    Returns:
+        The full-size prediction, not clamped: that of `model(image)[-1]` but for rounding.
+
+    Raises:
+        ValueError: for a network in training, or a size or a height of bands that does not fit.
+    """
+    if model.training:
+        raise ValueError("restore_in_bands needs a network in evaluation; call model.eval() first")
+    if rows is not None and (rows < 4 or rows % 2):
+        raise ValueError(f"bands are an even number of rows, at least 4; got {rows}")
+    model.check_size(*image.shape[-2:])
+    walk = _Walk(model, rows, statistics or OwnStatistics())
+    return torch.cat([walk.restore(picture[None]) for picture in image]) if len(image) > 1 else walk.restore(image)
+
+
+class _Walk:
+    """One picture's way through the network."""
+
+    def __init__(self, model: SFNet, rows: int | None, statistics: Statistics):
+        self.model, self.rows, self.statistics = model, rows, statistics
+
+    def restore(self, image: Map) -> Float[Tensor, "1 3 H W"]:
+        model = self.model
+        stem = cast(nn.Conv2d, model.stem[0])
+        full = self.layer(image.shape, stem.out_channels, lambda a, b: F.gelu(_conv(stem, _band(image, a, b, 1))))
+        self.stage(model.encoder[0], full)
+        half = self.enter(1, full, image[..., ::2, ::2])
+        self.stage(model.encoder[1], half)
+        quarter = self.enter(2, half, image[..., ::4, ::4])
+        self.stage(model.encoder[2], quarter)
+
+        self.stage(model.decoder[2], quarter)
+        self.leave(1, quarter, half)
+        del quarter
+        self.stage(model.decoder[1], half)
+        self.leave(0, half, full)
+        del half
+        self.stage(model.decoder[0], full)
+        head = cast(nn.Conv2d, model.head[0])
+        return self.layer(
+            image.shape, 3, lambda a, b: _conv(head, _band(full, a, b, 1)) + mean_view(image[..., a:b, :])
+        )
+
+    def layer(self, shape: tuple[int, ...], channels: int, make: Callable[[int, int], Tensor]) -> Map:
+        """A map from its bands; as large as `shape` says, of the dtype that `make` gives."""
+        out = None
+        for start, end in self.spans(shape[-2], shape[-1], channels):
+            band = make(start, end)
+            if out is None:
+                out = band.new_empty(1, channels, *shape[-2:])
+            out[..., start:end, :] = band
+        assert out is not None
+        return out
+
+    def spans(self, height: int, width: int, channels: int) -> list[tuple[int, int]]:
+        """Starts and ends of bands; the starts are even."""
+        rows = self.rows or max(LEAST_ROWS, BAND_VALUES // (width * channels) // 2 * 2)
+        return [(start, min(start + rows, height)) for start in range(0, height, rows)]
+
+    def enter(self, scale: int, above: Map, image: Map) -> Map:
+        """The map a stage of the encoder begins with: half the one above, fused with the shallow features."""
+        stem, fuse = cast(nn.Conv2d, self.model.stem[scale]), cast(nn.Conv2d, self.model.fuse[scale - 1])
+        shallow = cast(nn.Sequential, self.model.shallow[scale - 1])
+        norm = cast(nn.InstanceNorm2d, shallow[-1])
+        height, width = image.shape[-2:]
+        spans = self.spans(height, width, fuse.out_channels)
+        mean, variance = self.statistics.spread(norm, (_shallow(shallow, image, a, b) for a, b in spans))
+
+        def make(start: int, end: int) -> Tensor:
+            top, bottom = max(start - 1, 0), min(end + 1, height)
+            # row r of the stem reads rows 2 r - 1 to 2 r + 1 above, of which the last one is never below the map
+            x = F.gelu(_conv(stem, _rows(above, 2 * top - 1, 2 * bottom)))
+            features = F.batch_norm(
+                _shallow(shallow, image, top, bottom), mean, variance, norm.weight, norm.bias, False, 0.0, norm.eps
+            )
+            return _conv(fuse, _rows(torch.cat([x, features], dim=1), start - 1 - top, end + 1 - top))
+
+        return self.layer(image.shape, fuse.out_channels, make)
+
+    def leave(self, scale: int, below: Map, skip: Map) -> None:
+        """Make the map a stage of the decoder begins with, in place of what the encoder kept for it."""
+        grow, merge = cast(nn.ConvTranspose2d, self.model.grow[scale]), cast(nn.Conv2d, self.model.merge[scale])
+        for start, end in self.spans(skip.shape[-2], skip.shape[-1], skip.shape[1]):
+            band = _band(below, start // 2, end // 2, 1)
+            # each row below becomes two; the first and the last two are those of the rows around
+            grown = F.gelu(F.conv_transpose2d(band, grow.weight, grow.bias, stride=2, padding=1)[..., 2:-2, :])
+            skip[..., start:end, :] = F.gelu(merge(torch.cat([grown, skip[..., start:end, :]], dim=1)))
+
+    def stage(self, blocks: Any, x: Map) -> None:
+        """A stage, in place."""
+        for block in blocks:
+            self.block(block, x)
+
+    def block(self, block: ResidualBlock, x: Map) -> None:
+        """A residual block, in place."""
+        y = self.layer(x.shape, x.shape[1], lambda a, b: F.gelu(_conv(block.conv_in, _band(x, a, b, 1))))
+        first, second = y.chunk(2, dim=1)
+        del y
+        if block.filters is not None:
+            first = self.filter(cast(DynamicFilter, block.filters[0]), first)
+            second = self.filter(cast(DynamicFilter, block.filters[1]), second)
+        average = self.statistics.average(cast(LocalAvgPool2d, block.modulate_global.pool), first)
+        windows = self.statistics.windows(block.modulate_window, second)
+        height = x.shape[-2]
+        for start, end in self.spans(height, x.shape[-1], x.shape[1]):
+            top, bottom = max(start - 1, 0), min(end + 1, height)
+            z = torch.cat(
+                [
+                    block.modulate_global.modulate(first[..., top:bottom, :], average.rows(top, bottom)),
+                    _modulate_windows(block.modulate_window, second, windows, top, bottom),
+                ],
+                dim=1,
+            )
+            x[..., start:end, :] += _conv(block.conv_out, _rows(z, start - 1 - top, end + 1 - top))
+
+    def filter(self, layer: DynamicFilter, x: Map) -> Map:
+        """A dynamic filter; in place where its attention is global, in a new map where windows still read the old."""
+        kernels = layer.kernels_for(self.statistics.average(layer.average, x).rows(0, 1))
+        pooled = self.statistics.average(cast(LocalAvgPool2d, layer.modulator.pool), x)
+        halo, height = layer.kernel_size // 2, x.shape[-2]
+        spans = self.spans(height, x.shape[-1], x.shape[1])
+        if not pooled.is_global:
+            out = torch.empty_like(x, memory_format=torch.contiguous_format)
+            for start, end in spans:
+                low = layer.apply_kernels(_reflected(_band(x, start, end, halo, reflect=True), halo), kernels)
+                weights = layer.modulator.attention(pooled.rows(start, end))
+                out[..., start:end, :] = layer.modulator.blend(x[..., start:end, :], low, *weights)
+            return out
+        folded = layer.fold(kernels, *layer.modulator.attention(pooled.rows(0, 1)))
+        above = x[..., :0, :]
+        for start, end in spans:
+            # the rows above have been replaced: the filter reads their copies
+            band = torch.cat([above, x[..., start : min(end + halo, height), :]], dim=-2)
+            above = x[..., end - halo : end, :].clone()
+            outside = (0, 0, max(halo - start, 0), max(end + halo - height, 0))
+            band = F.pad(band, outside, mode="reflect") if any(outside) else band
+            x[..., start:end, :] = layer.modulator.join(layer.apply_kernels(_reflected(band, halo), folded))
+        return x
+
+
+def _shallow(shallow: nn.Sequential, image: Map, start: int, end: int) -> Map:
+    """Rows of the shallow features before their normalization."""
+    height = image.shape[-2]
+    top, bottom = max(start - 1, 0), min(end + 1, height)
+    x = F.gelu(shallow[2](F.gelu(_conv(cast(nn.Conv2d, shallow[0]), _band(image, top, bottom, 1)))))
+    x = _rows(x, start - 1 - top, end + 1 - top)
+    return shallow[6](F.gelu(_conv(cast(nn.Conv2d, shallow[4]), x)))
+
+
+def _modulate_windows(
+    modulation: WindowModulation, x: Map, windows: list[Window], start: int, end: int
+) -> Float[Tensor, "1 C _ W"]:
+    """Rows of a map after window modulation."""
+    out = torch.empty_like(x[..., start:end, :], memory_format=torch.contiguous_format)
+    for window in windows:
+        top, bottom = max(start, window.rows[0]), min(end, window.rows[1])
+        if top >= bottom:
+            continue
+        columns = slice(*window.columns)
+        average = window.pooled.rows(top - window.rows[0], bottom - window.rows[0])
+        part = modulation.modulate_window(x[..., top:bottom, columns], average, window.place)
+        out[..., top - start : bottom - start, columns] = part
+    return out
+
+
+def _conv(conv: nn.Conv2d, band: Map) -> Map:
+    """A convolution of rows that bring what lies above and below with them."""
+    return F.conv2d(band, conv.weight, conv.bias, conv.stride, (0, int(conv.padding[1])))
+
+
+def _rows(x: Map, start: int, end: int) -> Map:
+    """Rows of a map; those outside of it are zero."""
+    height = x.shape[-2]
+    outside = (0, 0, max(-start, 0), max(end - height, 0))
+    x = x[..., max(start, 0) : min(end, height), :]
+    return F.pad(x, outside) if any(outside) else x
+
+
+def _band(x: Map, start: int, end: int, halo: int, reflect: bool = False) -> Map:
+    """Rows of a map and `halo` more above and below."""
+    if not reflect:
+        return _rows(x, start - halo, end + halo)
+    height = x.shape[-2]
+    outside = (0, 0, max(halo - start, 0), max(end + halo - height, 0))
+    x = x[..., max(start - halo, 0) : min(end + halo, height), :]
+    return F.pad(x, outside, mode="reflect") if any(outside) else x
+
+
+def _reflected(band: Map, halo: int) -> Map:
+    """Columns reflected at both sides."""
+    return F.pad(band, (halo, halo, 0, 0), mode="reflect")
