@@ -1,0 +1,107 @@
+"""Peak memory of restoring a video, for a 10-second and a 10-minute clip: it shall not grow with the length.
+
+    python benchmarks/video.py [--seconds 10 600] [--size 320 180] [-o video.json]
+
+The clips are made by this script (25 frames a second, with sound) and restored by a network that returns its input,
+because what the network itself takes does not depend on the length. Each runs in a process of its own, whose peak
+resident memory is reported. Bar: at most 1.1 times for sixty times the length.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from fractions import Fraction
+from pathlib import Path
+
+RATE = 25
+
+
+def make_clip(path: Path, seconds: int, size: tuple[int, int]) -> None:
+    """A drifting pattern and a tone."""
+    import av
+    import numpy as np
+
+    width, height = size
+    y, x = np.mgrid[:height, : width + 256]
+    pattern = (127 + 80 * np.sin(x / 11) * np.cos(y / 7)).astype(np.uint8)
+    tone = (8000 * np.sin(np.arange(1024) / 20)).astype(np.int16)[None]
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("libx264", rate=RATE, options={"preset": "ultrafast", "crf": "23"})
+        video.width, video.height, video.pix_fmt = width, height, "yuv420p"
+        sound = out.add_stream("aac", rate=48000, layout="mono")
+        chunks = 0
+        for number in range(seconds * RATE):
+            image = np.repeat(pattern[:, number % 256 : number % 256 + width, None], 3, axis=2)
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image))
+            frame.pts, frame.time_base = number, Fraction(1, RATE)
+            out.mux(video.encode(frame))
+            while chunks * 1024 / 48000 < (number + 1) / RATE:
+                chunk = av.AudioFrame.from_ndarray(tone, format="s16", layout="mono")
+                chunk.sample_rate, chunk.pts = 48000, chunks * 1024
+                out.mux(sound.encode(chunk))
+                chunks += 1
+        out.mux(video.encode())
+        out.mux(sound.encode())
+
+
+def child(source: Path, target: Path) -> None:
+    """Restore one clip and print its figures as JSON."""
+    import torch
+
+    from passband.inference import Restorer
+    from passband.inference.video import restore_video
+
+    class Same(Restorer):
+        def __init__(self) -> None:
+            self.model, self.device = torch.nn.Identity(), torch.device("cpu")
+
+        def restore(self, degraded: torch.Tensor) -> torch.Tensor:
+            return degraded
+
+    started = time.perf_counter()
+    summary = restore_video(Same(), source, target)
+    unit = 1024 if sys.platform == "linux" else 1  # kibibytes on Linux, bytes on macOS
+    figures = {
+        "frames": summary.frames,
+        "seconds": time.perf_counter() - started,
+        "bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
+        "time_error": summary.time_error,
+    }
+    print(json.dumps(figures))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=int, nargs=2, default=[10, 600], help="lengths of the clips")
+    parser.add_argument("--size", type=int, nargs=2, default=[320, 180], help="width and height, pixels")
+    parser.add_argument("-o", "--output", type=Path, help="JSON file for the figures")
+    parser.add_argument("--child", nargs=2, type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        child(*options.child)
+        return
+
+    figures = {}
+    print(f"{'clip':>8}{'frames':>9}{'seconds':>9}{'frames/s':>10}{'peak MB':>9}{'of first':>10}")
+    with tempfile.TemporaryDirectory() as folder:
+        for length in options.seconds:
+            source = Path(folder) / f"{length}.mp4"
+            make_clip(source, length, tuple(options.size))
+            command = [sys.executable, __file__, "--child", str(source), str(Path(folder) / f"{length}_restored.mp4")]
+            figure = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            figures[f"{length} s"] = figure
+            figure["ratio"] = figure["bytes"] / next(iter(figures.values()))["bytes"]
+            print(
+                f"{length:>6} s{figure['frames']:>9}{figure['seconds']:>9.1f}"
+                f"{figure['frames'] / figure['seconds']:>10.1f}{figure['bytes'] / 1e6:>9.0f}{figure['ratio']:>10.3f}"
+            )
+    if options.output:
+        options.output.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

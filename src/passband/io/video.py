@@ -1,0 +1,353 @@
+"""Videos in: frames one by one, with everything that a file says of them.
+
+PyAV (FFmpeg's libraries) decodes. A frame keeps its planes as stored beside its RGB, because what a network leaves
+alone goes back as it was (`video_color`); `video_segment` encodes frames, and `video_join` writes the file.
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import av
+import numpy as np
+import torch
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Disposition
+from av.video.stream import VideoStream
+from jaxtyping import Float
+from torch import Tensor
+
+from passband.io.video_color import HDR_TRANSFERS, Coding, luma_weights, planes_to_rgb
+
+VIDEO_SUFFIXES = frozenset(
+    (
+        ".mp4",
+        ".m4v",
+        ".mov",
+        ".mkv",
+        ".webm",
+        ".avi",
+        ".mpg",
+        ".mpeg",
+        ".ts",
+        ".mts",
+        ".m2ts",
+        ".wmv",
+        ".flv",
+        ".3gp",
+        ".ogv",
+    )
+)
+"""Suffixes that a folder is searched for; compare in lower case."""
+
+_BT709, _LIMITED, _FULL = 1, 1, 2  # codes of ITU-T H.273 and of FFmpeg's AVColorRange
+
+
+class VideoError(ValueError):
+    """A video that cannot be read, or cannot be written as asked; says which file, why, and what to do."""
+
+
+@dataclass(frozen=True)
+class VideoFormat:
+    """What all frames of a video have in common.
+
+    Attributes:
+        width: of a frame as stored, before any turn; pixels.
+        height: of a frame as stored; pixels.
+        pixels: FFmpeg's name of the planes that frames are read and written in, such as `yuv420p10le`.
+        coding: how these planes hold colors.
+        color: FFmpeg's codes of range, primaries, transfer function and matrix, as the file has them.
+        time_base: the unit of time stamps, seconds.
+        rate: the average number of frames per second.
+        aspect: width of a pixel over its height; None where the file does not say.
+        display_matrix: how players turn or mirror a frame, nine numbers as in MP4; None for not at all.
+        frames: how many frames the header promises, or None where it does not say.
+    """
+
+    width: int
+    height: int
+    pixels: str
+    coding: Coding
+    color: tuple[int, int, int, int]
+    time_base: Fraction
+    rate: Fraction
+    aspect: Fraction | None
+    display_matrix: tuple[int, ...] | None
+    frames: int | None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame.
+
+    Attributes:
+        pts: its time stamp, in units of the video's `time_base`.
+        luma: as stored.
+        chroma: as stored, at its own size.
+        image: RGB in [0, 1].
+    """
+
+    pts: int
+    luma: Float[Tensor, "1 H W"]
+    chroma: Float[Tensor, "2 h w"]
+    image: Float[Tensor, "3 H W"]
+
+
+class VideoReader(AbstractContextManager):
+    """Decodes the first video stream of a file that is not a cover picture.
+
+    Args:
+        path: the file.
+
+    Attributes:
+        format: what all frames have in common.
+        stream: the index of the stream in the file.
+        notes: what of the file is lost or was damaged, a sentence each; complete when all frames are read.
+        packets: coded frames that were there so far.
+        decoded: frames that came of them so far.
+        last_duration: how long the last frame so far is shown, in units of the time base, as far as the file tells.
+
+    Raises:
+        VideoError: for a file that is not a video, has no video stream or no frame that decodes, is interlaced,
+            is HDR, or holds colors in a way that cannot be turned into RGB.
+        OSError: for one that cannot be read.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.container = open_video(path)
+        self.packets = self.decoded = self._damaged = self._discarded = 0
+        self.last_duration = 0
+        self.notes: list[str] = []
+        try:
+            stream = restored_stream(self.container, path)
+            self.stream, self._stream = stream.index, stream
+            self._frames = self._decode()
+            self._first = next(self._frames, None)
+            if self._first is None:
+                raise VideoError(f"{path} holds no frame that decodes: nothing to restore")
+            self.format = _format(path, stream, self._first)
+            self._look_at(self._first)
+        except BaseException:
+            self.container.close()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.container.close()
+
+    def frames(self, start: int = 0) -> Iterator[Frame]:
+        """Decode all frames, once.
+
+        Args:
+            start: how many frames to pass over; they are decoded all the same, since only that finds a frame exactly.
+
+        Yields:
+            Frames, in the order they are shown; time stamps increase.
+
+        Raises:
+            VideoError: if size, kind of pixels or interlacing change on the way.
+            OSError: for a file that cannot be read any further.
+        """
+        first, self._first = self._first, None
+        assert first is not None, "frames are decoded once"
+        last: int | None = None
+        step = max(1, round(1 / (self.format.rate * self.format.time_base)))
+        for number, frame in enumerate(chain([first], self._frames)):
+            self._check(frame, number)
+            pts = frame.pts if frame.pts is not None else (0 if last is None else last + step)
+            if last is not None:
+                pts = max(pts, last + 1)  # two frames of one time stamp cannot be stored
+            last, self.last_duration = pts, frame.duration or step
+            if number >= start:
+                yield _to_tensors(pts, frame, self.format)
+        if self.lost:
+            self.notes.append(f"{self.lost} of {self.decoded + self.lost} frames do not decode and are lost")
+        if self._damaged:
+            self.notes.append(f"{self._damaged} frames are damaged in the source and were restored as they decode")
+
+    @property
+    def expected(self) -> int | None:
+        """How many frames to expect, by the header's count or else by its duration."""
+        if self.format.frames or not self.container.duration:
+            return self.format.frames
+        return round(Fraction(self.container.duration, av.time_base) * self.format.rate)
+
+    @property
+    def lost(self) -> int:
+        """Frames that the file has, or promises in its header, and that did not decode; final at the end."""
+        promised = (self.format.frames or 0) - self._discarded
+        return max(0, max(self.packets, promised) - self.decoded)
+
+    def _decode(self) -> Iterator[av.VideoFrame]:
+        packets = self.container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except FFmpegError as error:  # the file is damaged where a packet should begin
+                self.notes.append(f"the file cannot be read beyond frame {self.decoded} ({error.strerror})")
+                return
+            if packet.size:
+                self._discarded += packet.is_discard
+                self.packets += not packet.is_discard
+            try:
+                frames = packet.decode()
+            except FFmpegError:
+                continue  # counted as lost
+            for frame in frames:
+                self.decoded += 1
+                self._damaged += frame.is_corrupt
+                yield frame
+
+    def _look_at(self, frame: av.VideoFrame) -> None:
+        """Note what of a frame is not kept."""
+        components = frame.format.components
+        if any(component.is_alpha for component in components):
+            self.notes.append("transparency is not kept")
+        if max(component.bits for component in components) > 10:
+            self.notes.append("more than 10 bits a sample become 10")
+        if _side_data(frame, "A53_CC") is not None:
+            self.notes.append("closed captions stored inside the pictures are not kept")
+
+    def _check(self, frame: av.VideoFrame, number: int) -> None:
+        if (frame.width, frame.height) != (self.format.width, self.format.height):
+            raise VideoError(
+                f"{self.path} changes from {self.format.width}x{self.format.height} to {frame.width}x{frame.height} "
+                f"at frame {number}: cut it there and restore the parts one by one"
+            )
+        if frame.interlaced_frame:
+            raise VideoError(
+                f"{self.path} is interlaced at frame {number}, and a network would take the two half pictures for "
+                "one: deinterlace it first, for instance with ffmpeg -vf bwdif"
+            )
+
+
+def open_video(path: Path) -> InputContainer:
+    """Open a video file.
+
+    Raises:
+        VideoError: for a file that is not a video, or was cut so that nothing of it can be read.
+        OSError: for one that cannot be read.
+    """
+    with path.open("rb") as file:  # says of folders and missing files what Python says of them
+        head = file.read(12)
+    try:
+        return av.open(str(path), metadata_errors="replace")
+    except FFmpegError as error:
+        if head[4:8] == b"ftyp":
+            raise VideoError(
+                f"{path} has lost its index: it was cut before its end, where the recorder writes it; repair it with "
+                "a tool such as untrunc and try again"
+            ) from error
+        raise VideoError(f"{path} is not a video, or is damaged where it begins ({error.strerror})") from error
+
+
+def restored_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The stream to restore: the first with video that is neither a cover picture nor a thumbnail.
+
+    Raises:
+        VideoError: where there is none.
+    """
+    stills = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+    for stream in container.streams.video:
+        if not stream.disposition & stills:
+            if stream.codec_context is None:
+                raise VideoError(f"{path}: no decoder for its video is installed; convert it to H.264 first")
+            return stream
+    kinds = sorted({stream.type for stream in container.streams if stream.type != "video"})
+    raise VideoError(f"{path} has no moving pictures" + (f", only {' and '.join(kinds)}" if kinds else ""))
+
+
+def _format(path: Path, stream: VideoStream, frame: av.VideoFrame) -> VideoFormat:
+    if frame.color_trc in HDR_TRANSFERS:
+        raise VideoError(
+            f"{path} is HDR ({HDR_TRANSFERS[frame.color_trc]}), whose values a network trained on standard pictures "
+            "would misread: convert it to standard range first, for instance with ffmpeg's zscale and tonemap filters"
+        )
+    pixels, subsampling, bits = _working_pixels(frame)
+    full = frame.color_range == _FULL or frame.format.name.startswith("yuvj")
+    color = (_FULL if full else frame.color_range, frame.color_primaries, frame.color_trc, frame.colorspace)
+    if _is_rgb(frame):
+        full, color = False, (_LIMITED, frame.color_primaries, frame.color_trc, _BT709)
+    try:
+        red, blue = luma_weights(color[3], frame.width, frame.height)
+    except KeyError:
+        raise VideoError(
+            f"{path} stores colors by matrix {color[3]} of ITU-T H.273, which is not supported: convert it to BT.709"
+        ) from None
+    rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+    return VideoFormat(
+        width=frame.width,
+        height=frame.height,
+        pixels=pixels,
+        coding=Coding(red, blue, full, bits, subsampling),
+        color=color,
+        time_base=stream.time_base or 1 / rate,
+        rate=rate,
+        aspect=stream.sample_aspect_ratio or None,
+        display_matrix=_display_matrix(frame),
+        frames=stream.frames or None,
+    )
+
+
+def _working_pixels(frame: av.VideoFrame) -> tuple[str, tuple[int, int], int]:
+    """Planes that lose nothing of a frame (10 bits at most) and that encoders take: name, subsampling and bits."""
+    form = frame.format
+    bits = 10 if max(component.bits for component in form.components) > 8 else 8
+    if _is_rgb(frame):
+        across, down = 1, 1
+    elif len(form.components) < 3:  # gray
+        across, down = 2, 2
+    else:
+        across, down = 16 // form.chroma_width(16), 16 // form.chroma_height(16)
+    # encoders refuse odd sizes where chroma is halved, and know no other subsampling
+    names = {(2, 2): "yuv420p", (2, 1): "yuv422p"}
+    if (across, down) not in names or frame.width % across or frame.height % down:
+        across, down = 1, 1
+    return names.get((across, down), "yuv444p") + ("10le" if bits == 10 else ""), (across, down), bits
+
+
+def _to_tensors(pts: int, frame: av.VideoFrame, video: VideoFormat) -> Frame:
+    name = frame.format.name
+    if name.replace("yuvj", "yuv") != video.pixels:
+        to: dict[str, Any] = {"format": video.pixels}
+        full = _FULL if video.coding.full_range else _LIMITED
+        to |= {"src_color_range": full, "dst_color_range": full}
+        if _is_rgb(frame):
+            to |= {"src_color_range": _FULL, "dst_color_range": _LIMITED, "dst_colorspace": "ITU709"}
+        frame = frame.reformat(**to)
+    luma, blue, red = (
+        torch.from_numpy(plane_view(plane, video.coding.bits).astype(np.float32)) for plane in frame.planes
+    )
+    chroma = torch.stack([blue, red])
+    image = planes_to_rgb(luma[None, None], chroma[None], video.coding)[0]
+    return Frame(pts, luma[None], chroma, image)
+
+
+def plane_view(plane: Any, bits: int) -> np.ndarray:
+    """The samples of a plane of a PyAV frame, H W, without the padding at the end of its rows; writable."""
+    dtype = np.dtype(np.uint8 if bits == 8 else "<u2")
+    return np.frombuffer(plane, dtype).reshape(plane.height, plane.line_size // dtype.itemsize)[:, : plane.width]
+
+
+def _is_rgb(frame: av.VideoFrame) -> bool:
+    return frame.format.is_rgb or frame.format.has_palette
+
+
+def _display_matrix(frame: av.VideoFrame) -> tuple[int, ...] | None:
+    data = _side_data(frame, "DISPLAYMATRIX")
+    return None if data is None else tuple(np.frombuffer(data, np.int32).tolist())
+
+
+def _side_data(frame: av.VideoFrame, kind: str) -> bytes | None:
+    container: Any = frame.side_data  # PyAV declares another type
+    return bytes(container[kind]) if kind in container else None
