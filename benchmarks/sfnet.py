@@ -25,14 +25,15 @@ from passband.models import MODELS
 VARIANTS = ("unfold float32", "float32", "bfloat16")
 
 
-def unfold_low_pass(self: DynamicFilter, x: torch.Tensor) -> torch.Tensor:
-    """The low part by k^2 shifted copies of the map, as research code writes it."""
+def unfold_forward(self: DynamicFilter, x: torch.Tensor) -> torch.Tensor:
+    """A dynamic filter by k^2 shifted copies of the map, as research code writes it."""
     batch, channels, height, width = x.shape
     kernels = self.kernels(x).flatten(2)
     padded = F.pad(x, (self.kernel_size // 2,) * 4, mode="reflect")
     patches = F.unfold(padded, self.kernel_size)
     patches = patches.view(batch, self.groups, channels // self.groups, self.kernel_size**2, height * width)
-    return (patches * kernels[:, :, None, :, None]).sum(3).view(x.shape)
+    low = (patches * kernels[:, :, None, :, None]).sum(3).view(x.shape)
+    return self.modulator(low, x - low)
 
 
 def build(name: str) -> torch.nn.Module:
@@ -48,7 +49,7 @@ def build(name: str) -> torch.nn.Module:
 def child(variant: str, name: str, size: int, output: Path) -> None:
     """Run one variant and print its figures as JSON."""
     if variant.startswith("unfold"):
-        DynamicFilter.low_pass = unfold_low_pass  # type: ignore[method-assign]
+        DynamicFilter.forward = unfold_forward  # type: ignore[method-assign]
     model = build(name)
     image = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(1))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -35,7 +35,7 @@ def main() -> None:
     overrides = {
         name: getattr(options, name) for name in ("pool_window", "pool_mode") if getattr(options, name) is not None
     }
-    restorer = Restorer(options.weights, options.device, **overrides)
+    restorer = Restorer(options.weights, options.device, precision="float32", **overrides)
     photographs = list(enumerate(find_images(options.photographs)))[:: options.every]
     print(f"{len(photographs)} photographs, seed {options.seed}, weights {options.weights}, mean of each picture's own")
     print(f"{'':<13}{'PSNR in':>9}{'out':>8}{'gain':>8}{'worst':>8}{'SSIM in':>10}{'out':>8}{'worse than input':>19}")

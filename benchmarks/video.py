@@ -52,13 +52,9 @@ def child(source: Path, target: Path) -> None:
     """Restore one clip and print its figures as JSON."""
     import torch
 
-    from passband.inference import Restorer
-    from passband.inference.video import restore_video
+    from passband.inference import Restorer, restore_video
 
     class Same(Restorer):
-        def __init__(self) -> None:
-            self.model, self.device = torch.nn.Identity(), torch.device("cpu")
-
         def restore(self, degraded: torch.Tensor) -> torch.Tensor:
             return degraded
 

@@ -26,7 +26,7 @@ def pairs(photographs, tmp_path):
 def test_figures_equal_scikit_images_and_the_report_holds_them_all(pairs, tiny_weights, tmp_path):
     shown = []
     result = evaluate(tiny_weights, pairs, tmp_path / "report", device="cpu", report=lambda row, _: shown.append(row))
-    restorer = Restorer(tiny_weights, "cpu")
+    restorer = Restorer(tiny_weights, "cpu", precision="float32")
     for row in result["images"]:
         degraded, clean = (read_image(pairs / part / f"{row['name']}.png") for part in ("degraded", "clean"))
         for suffix, image in (("", restorer(degraded)), ("_degraded", degraded)):
@@ -113,7 +113,7 @@ def test_every_protocol_scores_what_a_restorer_gives_and_stands_in_the_report(ti
     noisy_pair(tmp_path)
     result = evaluate(tiny_weights, tmp_path, tmp_path / "report", protocol=protocol, device="cpu")
     degraded, clean = (read_image(tmp_path / part / "a.png")[None] for part in ("degraded", "clean"))
-    restored = Restorer(tiny_weights, "cpu").restore(degraded)
+    restored = Restorer(tiny_weights, "cpu", precision="float32").restore(degraded)
     expected = [*PROTOCOLS[protocol](restored, clean), *PROTOCOLS[protocol](degraded, clean)]
     figures = [result["mean"][name] for name in ("psnr", "ssim", "psnr_degraded", "ssim_degraded")]
     assert figures == pytest.approx([one.item() for one in expected], abs=1e-9)
@@ -131,7 +131,7 @@ def test_the_report_reads_alone_and_its_links_lead_somewhere(tiny_weights, tmp_p
     for part in (result["weights_sha256"], result["jpeg_decoder"], "cpu, float32", " GB", result["versions"]["torch"]):
         assert part in text
     degraded = read_image(tmp_path / "my pairs" / "degraded" / "a.png")
-    restored = Restorer(tiny_weights, "cpu")(degraded)
+    restored = Restorer(tiny_weights, "cpu", precision="float32")(degraded)
     # half a step of 8 bits, and a little for the float that holds it
     torch.testing.assert_close(
         read_image(tmp_path / "report" / "restored" / "a.png"), restored, rtol=0, atol=0.501 / 255

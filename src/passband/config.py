@@ -57,7 +57,7 @@ class DataConfig(Section, frozen=True):
         if not set(self.degradations) - {"clean"}:
             raise ValueError("degradations need at least one kind besides `clean`")
         if self.views == 2 and self.source != "pairs":
-            raise ValueError("views = 2 needs source = \"pairs\": photographs have one view")
+            raise ValueError('views = 2 needs source = "pairs": photographs have one view')
         if self.held_out and self.source != "pairs":
             raise ValueError("held_out is a share of pairs: give photographs to score on as a folder of their own")
         return self

@@ -95,7 +95,8 @@ def evaluate(
 
     @torch.inference_mode()
     def restore(degraded: Float[Tensor, "1 C H W"]) -> Float[Tensor, "1 3 H W"]:
-        return map_tiles(partial(restore_batch, model), degraded.to(place), WHOLE, OVERLAP).clamp(0, 1).cpu()
+        restored = map_tiles(partial(restore_batch, model), degraded.to(place), WHOLE, OVERLAP, model.multiple)  # type: ignore[arg-type]
+        return restored.clamp(0, 1).cpu()
 
     rows: list[dict[str, Any]] = []
     tiled = 0

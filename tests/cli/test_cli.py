@@ -51,7 +51,7 @@ def test_help_names_every_command_and_imports_nothing_heavy():
         "assert not heavy, heavy"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    for command in ("restore", "demo", "degrade", "evaluate", "train", "convert"):
+    for command in ("restore", "demo", "degrade", "evaluate", "train", "finetune", "convert"):
         assert command in done.stdout
 
 

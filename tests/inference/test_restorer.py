@@ -1,9 +1,11 @@
 import numpy as np
+import psutil
 import pytest
 import torch
 from PIL import Image
 
 from passband.inference import Restorer
+from passband.inference.engines import TorchEngine
 from passband.io.image import write_image
 from passband.models import pick_device
 
@@ -15,7 +17,7 @@ def identity(identity_weights):
 
 @pytest.fixture(scope="module")
 def tiny(tiny_weights):
-    return Restorer(tiny_weights, "cpu")
+    return Restorer(tiny_weights, "cpu", precision="float32")
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
@@ -81,24 +83,41 @@ def test_another_kind_of_thing_is_refused_with_what_is_needed(tiny, thing, error
         tiny(thing)
 
 
-def test_too_little_memory_is_said_with_the_size(tiny, monkeypatch):
-    def full(*_):
-        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes")
+def test_a_picture_over_the_cap_is_refused_with_what_would_do(tiny_weights, tmp_path):
+    restorer = Restorer(tiny_weights, "cpu", memory="10MB")  # less than Python itself
+    with pytest.raises(MemoryError, match=r"33x20 pixels need .* there is room for 0\.00 GB: allow"):
+        restorer(torch.rand(3, 20, 33))
+    write_image(tmp_path / "a.png", torch.rand(3, 20, 33))
+    with pytest.raises(MemoryError, match=r"a\.png: 33x20 pixels need"):
+        restorer.restore_file(tmp_path / "a.png", tmp_path / "b.png")
+    assert not (tmp_path / "b.png").exists()
 
-    monkeypatch.setattr("passband.inference.restorer.restore_batch", full)
-    with pytest.raises(
-        MemoryError, match=r"33x20 pixels in tiles of \d+ need more memory than cpu has free; choose a smaller tile"
-    ):
-        tiny(torch.rand(3, 20, 33))
+
+def test_a_file_over_the_cap_is_refused_before_it_is_decoded(tiny_weights, tmp_path, monkeypatch):
+    Image.new("L", (10_000, 10_000)).save(tmp_path / "large.png")
+    monkeypatch.setattr("passband.inference.restorer.read_picture", pytest.fail)
+    restorer = Restorer(tiny_weights, "cpu")
+    restorer.memory = psutil.Process().memory_info().rss + 10**9
+    with pytest.raises(MemoryError, match=r"large\.png: 10000x10000 pixels need"):
+        restorer.restore_file(tmp_path / "large.png", tmp_path / "b.png")
 
 
-def test_a_large_picture_is_restored_in_tiles_close_to_the_whole(tiny_weights, photograph):
-    whole, tiled = Restorer(tiny_weights, "cpu"), Restorer(tiny_weights, "cpu", tile=384)
-    image = photograph.repeat(1, 2, 1)  # 600 x 451
-    difference = (whole(image) - tiled(image)).abs()
-    assert 0 < difference.max() < 0.1
-    with pytest.raises(ValueError, match="tile is at least 384 pixels"):
-        Restorer(tiny_weights, "cpu", tile=100)
+def test_a_memory_that_is_no_size_is_refused_at_once(tiny_weights):
+    with pytest.raises(ValueError, match="memory is a size such as '2GB'.* got 'plenty'"):
+        Restorer(tiny_weights, "cpu", memory="plenty")
+
+
+def test_a_picture_is_not_changed_by_restoring_it_with_a_network_that_returns_its_input(identity_weights):
+    class Same(torch.nn.Module):
+        multiple = minimum = 1
+
+        def forward(self, x):
+            return [x]
+
+    restorer, image = Restorer(identity_weights, "cpu"), torch.full((1, 3, 4, 4), 1.5)
+    restorer.engine = TorchEngine(Same(), "float32")
+    assert restorer.restore(image).max() == 1
+    assert image.max() == 1.5
 
 
 def test_a_device_that_is_not_here_is_refused():

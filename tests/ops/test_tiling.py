@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from passband.ops.tiling import _tile_spans, map_tiles, pad_to_multiple
+from passband.ops.tiling import _spans, _weights, lay_tiles, map_tiles, pad_to_multiple
 
 SIDES = st.integers(1, 23)
 
@@ -80,31 +80,67 @@ def test_tiles_of_the_identity_are_the_picture(height, width, side, part):
     assert set(sizes) == {(min(height, side), min(width, side))}
 
 
-def test_tiles_share_at_least_the_overlap_and_are_as_few_as_that_allows():
+@pytest.mark.parametrize("multiple", [1, 2])
+def test_tiles_share_at_least_the_overlap_and_are_as_few_as_that_allows(multiple):
     for length in range(11, 60):
-        spans = _tile_spans(length, 10, 4)
-        assert spans[0][0] == 0
-        assert spans[-1][1] == length
-        assert all(before[1] - after[0] >= 4 for before, after in pairwise(spans))
-        assert len(spans) == 1 + math.ceil((length - 10) / 6)
+        spans = _spans(length, 10, 4, multiple)
+        padded = math.ceil(length / multiple) * multiple
+        assert spans[0].start == 0
+        assert spans[-1].end == padded
+        assert all(before.end - after.start >= 4 for before, after in pairwise(spans))
+        assert len(spans) == 1 + math.ceil((padded - 10) / 6)
+        assert all(span.start % multiple == 0 and span.size == 10 for span in spans)
 
 
-def test_what_two_tiles_disagree_on_changes_gradually():
+def test_own_parts_of_tiles_cover_the_picture_once():
+    for side, overlap in ((16, 8), (24, 8), (32, 0)):
+        counts = torch.zeros(56, 104)
+        for tile in lay_tiles(51, 99, side, overlap, 8):
+            rows, columns = tile.rows, tile.columns
+            assert rows.start <= rows.own_start < rows.own_end <= rows.end
+            counts[rows.own_start : rows.own_end, columns.own_start : columns.own_end] += 1
+        assert (counts == 1).all()
+
+
+@given(st.integers(17, 90), st.integers(8, 40), st.floats(0, 0.5), st.sampled_from([1, 2, 8]))
+def test_weights_of_all_tiles_add_to_one_everywhere(length, side, part, multiple):
+    side = max(side // multiple, 1) * multiple
+    spans = _spans(length, side, int(part * side) // multiple * multiple, multiple)
+    total = torch.zeros(spans[-1].end)
+    for span, weights in zip(spans, _weights(spans), strict=True):
+        assert (weights >= 0).all()
+        total[span.start : span.end] += weights
+    torch.testing.assert_close(total, torch.ones_like(total))
+
+
+def test_what_two_tiles_disagree_on_changes_gradually_in_the_middle_of_what_they_share():
     image = torch.zeros(1, 1, 8, 40)
     values = iter([0.0, 1.0])
     blended = map_tiles(lambda tile: torch.full_like(tile, next(values)), image, 24, 8)
-    steps = blended[0, 0, 0].diff()
-    torch.testing.assert_close(blended[0, 0, 0, :16], torch.zeros(16))
-    torch.testing.assert_close(blended[0, 0, 0, 24:], torch.ones(16))
-    assert (steps >= 0).all()
-    assert steps.max() <= 1 / 8 + 1e-6
+    torch.testing.assert_close(blended[0, 0, 0, :18], torch.zeros(18))
+    torch.testing.assert_close(blended[0, 0, 0, 17:23].diff(), torch.tensor([0.125, 0.25, 0.25, 0.25, 0.125]))
+    torch.testing.assert_close(blended[0, 0, 0, 22:], torch.ones(18))
+
+
+def test_what_a_tile_sees_at_its_border_does_not_show():
+    image = torch.rand(1, 1, 9, 60)
+
+    def blur(tile):  # sees two pixels far, and zeros beyond a border
+        return torch.nn.functional.avg_pool2d(tile, 5, 1, 2)
+
+    torch.testing.assert_close(map_tiles(blur, image, 24, 8), blur(image))
 
 
 def test_a_picture_of_one_tile_is_passed_as_it_is():
     image = torch.rand(1, 3, 10, 12)
-    assert map_tiles(lambda tile: tile, image, 12, 4) is image
+    seen = []
+    map_tiles(lambda tile: seen.append(tile) or tile, image, 12, 4)
+    assert len(seen) == 1
+    assert torch.equal(seen[0], image)
 
 
 def test_an_overlap_that_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="0 to half their side of 10 pixels; got 6"):
         map_tiles(lambda tile: tile, torch.rand(1, 3, 20, 20), 10, 6)
+    with pytest.raises(ValueError, match="multiples of 8; got 20 and 8"):
+        map_tiles(lambda tile: tile, torch.rand(1, 3, 40, 40), 20, 8, multiple=8)

@@ -8,6 +8,8 @@ from passband.cli.convert import convert
 from passband.cli.degrade import degrade
 from passband.cli.demo import demo
 from passband.cli.evaluate import evaluate
+from passband.cli.export import export
+from passband.cli.finetune import finetune
 from passband.cli.restore import restore
 from passband.cli.train import train
 
@@ -19,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     epilog="--debug, anywhere, shows the traceback of an error.",
 )
-for command in (restore, demo, degrade, evaluate, train, convert):
+for command in (restore, demo, degrade, evaluate, train, finetune, convert, export):
     app.command()(command)
 
 

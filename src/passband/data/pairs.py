@@ -3,7 +3,7 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,8 +56,12 @@ class Pair:
     """The right view of a dual-pixel photograph, whose left view is then `degraded`."""
 
 
-def find_images(folder: Path) -> list[Path]:
+def find_images(folder: Path, suffixes: Collection[str] = SUFFIXES) -> list[Path]:
     """All pictures below a folder, sorted by path; hidden files and what lies in hidden folders are left out.
+
+    Args:
+        folder: where to look.
+        suffixes: what counts as one, in lower case with the dot.
 
     Raises:
         FileNotFoundError: if there is no such folder.
@@ -73,7 +77,7 @@ def find_images(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and not _is_hidden(path, folder) and path.is_file()
+        if path.suffix.lower() in suffixes and not _is_hidden(path, folder) and path.is_file()
     )
 
 

@@ -43,7 +43,9 @@ def score(weights: str | Path, views: int, pairs: Sequence[Pair], device: str) -
     Returns:
         For each pair, PSNR in dB and SSIM of the whole picture, and the middle of it.
     """
-    restore = Restorer(weights, device).restore if views == 1 else _restoring_views(weights, device)
+    restore = (
+        Restorer(weights, device, precision="float32").restore if views == 1 else _restoring_views(weights, device)
+    )
     scores = []
     for pair in pairs:
         degraded, clean = (image[None] for image in read_pair(pair))

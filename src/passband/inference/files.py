@@ -1,14 +1,20 @@
-"""Restoring many files: which become which, and one by one what became of them."""
+"""Restoring many files, pictures and videos: which become which, and one by one what became of them."""
 
 import glob
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from passband.data.pairs import find_images
 from passband.inference.restorer import Restorer
+from passband.inference.video import PARTS_SUFFIX, VideoProgress, restore_video
 from passband.io.image import DEFAULT_MAX_PIXELS, SUFFIXES, ImageError
+from passband.io.video import VIDEO_SUFFIXES, VideoError
+from passband.io.video_join import target_suffix
+
+SOURCES = SUFFIXES | VIDEO_SUFFIXES
+"""Suffixes of what can be restored."""
 
 
 @dataclass(frozen=True)
@@ -17,6 +23,11 @@ class Job:
 
     source: Path
     target: Path
+
+    @property
+    def is_video(self) -> bool:
+        """Whether it is a video, by its suffix."""
+        return self.source.suffix.lower() in VIDEO_SUFFIXES
 
     @property
     def compare(self) -> Path:
@@ -31,6 +42,18 @@ class Outcome:
     job: Job
     status: Literal["restored", "skipped", "failed"]
     reason: str = ""
+    """Why it failed."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of a restored video: what was lost, damaged or left out."""
+
+
+@dataclass(frozen=True)
+class VideoOptions:
+    """How videos are restored and written; see `video.restore_video`."""
+
+    codec: str | None = None
+    crf: int | None = None
+    temporal: float | None = None
 
 
 def plan_jobs(sources: Sequence[str | Path], output: Path | None = None) -> list[Job]:
@@ -38,32 +61,35 @@ def plan_jobs(sources: Sequence[str | Path], output: Path | None = None) -> list
 
     Args:
         sources: files, folders (with all below them) and glob patterns.
-        output: a folder, or for a single file a name with a picture's suffix. None puts `NAME_restored.png` beside
+        output: a folder, or for a single file a name with a suffix of its kind. None puts `NAME_restored.png` beside
             a file `NAME.png` and fills a folder `FOLDER_restored` for a folder.
 
     Returns:
-        Jobs, in the order of the sources. The tree below a folder is kept.
+        Jobs, in the order of the sources. The tree below a folder is kept, and so are types, but for videos in
+            containers that are read and not written, which become Matroska.
 
     Raises:
-        FileNotFoundError: for a source that is not there, or a folder without pictures.
+        FileNotFoundError: for a source that is not there, or a folder without pictures and videos.
         PermissionError: for a folder that cannot be read.
-        ValueError: if two files would become one.
+        ValueError: if two files would become one, or a picture a video.
     """
     jobs: list[Job] = []
     for source in (path for given in sources for path in _expand(given)):
         if source.is_dir():
             folder = output or source.with_name(f"{source.resolve().name}_restored")
             # what an earlier run left below the source is no source
-            images = [path for path in find_images(source) if not path.is_relative_to(folder)]
-            if not images:
-                raise FileNotFoundError(f"{source} holds no pictures ({', '.join(sorted(SUFFIXES))})")
-            jobs += [Job(path, folder / path.relative_to(source)) for path in images]
+            found = [path for path in find_images(source, SOURCES) if not _is_ours(path, folder)]
+            if not found:
+                raise FileNotFoundError(f"{source} holds no pictures or videos ({', '.join(sorted(SOURCES))})")
+            jobs += [Job(path, _typed(folder / path.relative_to(source))) for path in found]
         elif output is None:
-            jobs.append(Job(source, source.with_name(f"{source.stem}_restored{source.suffix}")))
-        elif output.suffix.lower() in SUFFIXES and not output.is_dir():
+            jobs.append(Job(source, _typed(source.with_name(f"{source.stem}_restored{source.suffix}"))))
+        elif output.suffix.lower() in SOURCES and not output.is_dir():
+            if (output.suffix.lower() in VIDEO_SUFFIXES) != (source.suffix.lower() in VIDEO_SUFFIXES):
+                raise ValueError(f"{source} cannot become {output}: a picture stays a picture, a video a video")
             jobs.append(Job(source, output))
         else:
-            jobs.append(Job(source, output / source.name))
+            jobs.append(Job(source, _typed(output / source.name)))
     targets: dict[Path, Path] = {}
     for job in jobs:
         other = targets.setdefault(job.target, job.source)
@@ -82,32 +108,54 @@ def restore_files(
     overwrite: bool = False,
     quality: int = 95,
     max_pixels: int = DEFAULT_MAX_PIXELS,
+    video: VideoOptions | None = None,
+    report: Callable[[VideoProgress], None] | None = None,
 ) -> Iterator[Outcome]:
     """Restore files one by one; a bad one does not keep the others from being done.
 
     Args:
         restorer: the network.
         jobs: from `plan_jobs`.
-        compare: write before/after pictures beside the restored ones.
+        compare: write before/after pictures beside the restored ones; not of videos.
         overwrite: do again what is done; otherwise a target that exists is skipped.
         quality: of JPEG and lossy WebP, 1 to 100.
         max_pixels: larger pictures fail before they are decoded.
+        video: how videos are restored and written.
+        report: called with the progress of a video, after each batch of frames.
 
     Yields:
         What became of each job, in their order. A failed one carries the reason.
     """
+    options = video or VideoOptions()
     for job in jobs:
         if job.target.exists() and not overwrite:
             yield Outcome(job, "skipped")
             continue
+        notes: tuple[str, ...] = ()
         try:
-            restorer.restore_file(
-                job.source, job.target, compare=job.compare if compare else None, quality=quality, max_pixels=max_pixels
-            )
-        except (ImageError, OSError, MemoryError) as error:
+            if job.is_video:
+                notes = restore_video(
+                    restorer,
+                    job.source,
+                    job.target,
+                    codec=options.codec,
+                    crf=options.crf,
+                    temporal=options.temporal,
+                    overwrite=overwrite,
+                    report=report,
+                ).notes
+            else:
+                restorer.restore_file(
+                    job.source,
+                    job.target,
+                    compare=job.compare if compare else None,
+                    quality=quality,
+                    max_pixels=max_pixels,
+                )
+        except (ImageError, VideoError, OSError, MemoryError) as error:
             yield Outcome(job, "failed", str(error))
         else:
-            yield Outcome(job, "restored")
+            yield Outcome(job, "restored", notes=notes)
 
 
 def _expand(source: str | Path) -> list[Path]:
@@ -119,3 +167,14 @@ def _expand(source: str | Path) -> list[Path]:
     if not matches:
         raise FileNotFoundError(f"no file, folder or match for {source}")
     return [Path(match) for match in matches]
+
+
+def _typed(target: Path) -> Path:
+    """The target with a suffix that can be written."""
+    is_video = target.suffix.lower() in VIDEO_SUFFIXES
+    return target.with_suffix(target_suffix(target.suffix)) if is_video else target
+
+
+def _is_ours(path: Path, folder: Path) -> bool:
+    """Whether an earlier run left this below the source: a restored file, or a part of a video that is not done."""
+    return path.is_relative_to(folder) or any(part.endswith(PARTS_SUFFIX) for part in path.parts)

@@ -1,5 +1,7 @@
 """Restoring one picture, in memory or from file to file."""
 
+import hashlib
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -8,19 +10,21 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from passband.analysis.comparison import before_after
+from passband.inference.engines import TorchEngine, load_engine, restore_tiled
+from passband.inference.memory import parse_memory, plan, restore_within, room
 from passband.io.arrays import from_array, to_array
 from passband.io.image import DEFAULT_MAX_PIXELS, from_pil, read_picture, to_pil, write_image, write_picture
-from passband.models import load_model, pick_device
-from passband.ops.tiling import map_tiles
-from passband.tasks.restoration import restore_batch
+from passband.models import load_model
+from passband.provenance import weights_checksum
+from passband.tasks.restoration import check_views
 
 TILE = 1536
-"""Side of a tile in pixels: a square picture of 2.4 MP is whole."""
+"""Side in pixels above which engines other than torch get tiles: a square picture of 2.4 MP is whole."""
 OVERLAP = 192
-"""Pixels over which tiles blend."""
+"""Pixels over which those tiles blend."""
 
 Pictured = TypeVar("Pictured", Image.Image, np.ndarray, Tensor)
 
@@ -29,24 +33,64 @@ class Restorer:
     """Restores pictures with one network.
 
     Args:
-        weights: a shipped name such as `"general"`, a folder, a published SFNet pickle, or a hub id.
+        weights: a shipped name such as `"general"`, a folder, a published SFNet pickle, a hub id, or a file of
+            `passband export`.
         device: see `models.pick_device`.
-        tile: side in pixels above which a picture is restored in overlapping tiles, which bounds the memory it
-            takes (about 2 KB per pixel of a tile in float32) but lets each tile see only its own statistics.
+        memory: what the process may hold at its peak, such as `"2GB"` (on a GPU: what torch may hold on it); None for
+            most of what is free. A picture that does not fit whole is restored band by band, which gives the same,
+            or else in tiles, which give nearly the same. For torch; the other engines take large pictures in tiles
+            that know nothing of each other.
+        engine: what runs the network: `"torch"`, `"openvino"` or `"onnxruntime"`; see `engines.load_engine`.
+        precision: `"auto"`, the fastest that this machine has and that agrees with float32 to 60 dB, or one by name;
+            see `engines.load_engine`.
         overrides: keywords of the network's constructor that replace those of its config, such as
             `pool_window=210`.
 
     Raises:
         CheckpointError: for weights that cannot be used.
-        ValueError: for a device or a tile that cannot be used.
+        ExportError: for an engine that is not installed or that cannot run this network.
+        ValueError: for a device that is not here, a memory that is no size, a memory for an engine that has no such
+            cap, an unknown engine or precision, or a network for several views.
     """
 
-    def __init__(self, weights: str | Path = "general", device: str = "auto", tile: int = TILE, **overrides: Any):
-        if tile < 2 * OVERLAP:
-            raise ValueError(f"tile is at least {2 * OVERLAP} pixels, twice the overlap; got {tile}")
-        self.tile = tile
-        self.device = pick_device(device)
-        self.model = load_model(weights, **overrides).to(self.device)
+    def __init__(
+        self,
+        weights: str | Path = "general",
+        device: str = "auto",
+        memory: int | str | None = None,
+        *,
+        engine: str = "torch",
+        precision: str = "auto",
+        **overrides: Any,
+    ):
+        self.memory = None if memory is None else parse_memory(memory)
+        self.engine = load_engine(weights, engine, precision, device, **overrides)
+        self.weights = str(weights)
+        self.precision, self.engine_name = self.engine.precision, self.engine.name
+        check_views(self.engine, 1, weights)
+        if self.memory is not None and not isinstance(self.engine, TorchEngine):
+            raise ValueError(f"a cap on memory is for the engine torch; {self.engine.name} has none")
+        self.device = self.engine.device if isinstance(self.engine, TorchEngine) else torch.device("cpu")
+
+    @property
+    def model(self) -> nn.Module:
+        """The network, where torch runs it.
+
+        Raises:
+            ValueError: for another engine.
+        """
+        if not isinstance(self.engine, TorchEngine):
+            raise ValueError(f"{self.engine.name} runs the network outside of torch; use the engine torch for this")
+        return self.engine.model
+
+    def checksum(self) -> str:
+        """SHA-256 of what decides the restored pictures: weights and structure of the network, or an exported file."""
+        if isinstance(self.engine, TorchEngine):
+            return hashlib.sha256(f"{self.model!r}{weights_checksum(self.model)}".encode()).hexdigest()
+        path = Path(self.weights)
+        if path.is_file():
+            return hashlib.sha256(path.read_bytes()).hexdigest()
+        return weights_checksum(load_model(self.weights))
 
     def __call__(self, picture: Pictured | str | Path) -> Pictured | Image.Image:
         """Restore a picture and give back what was given.
@@ -92,24 +136,17 @@ class Restorer:
         """Restore a batch of any size from 1 x 1, in [0, 1] in and out, on the restorer's device.
 
         Raises:
-            MemoryError: saying the size that did not fit.
+            MemoryError: saying what would fit, and what to do.
         """
-        try:
-            restored = map_tiles(
-                lambda tile: restore_batch(self.model, tile),
-                degraded.to(self.device, torch.float32),
-                self.tile,
-                OVERLAP,
-            )
-        except RuntimeError as error:
-            if "memory" not in str(error).lower():
-                raise
-            height, width = degraded.shape[-2:]
-            raise MemoryError(
-                f"{width}x{height} pixels in tiles of {self.tile} need more memory than {self.device} has free; "
-                "choose a smaller tile"
-            ) from error
-        return restored.clamp(0, 1)
+        degraded = degraded.to(self.device, torch.float32)
+        if isinstance(self.engine, TorchEngine):
+            with self.engine.autocast():
+                restored = restore_within(self.engine.model, degraded, self.memory).float()
+        else:
+            restored = restore_tiled(self.engine, degraded, TILE, OVERLAP)
+        # in place, for a large picture counts; but a network may give back what it was given
+        given = restored.untyped_storage().data_ptr() == degraded.untyped_storage().data_ptr()
+        return restored.clamp(0, 1) if given else restored.clamp_(0, 1)
 
     def restore_file(
         self,
@@ -134,8 +171,32 @@ class Restorer:
             OSError: for one that cannot be read or written.
             MemoryError: for one that does not fit.
         """
+        self._check_room(source, max_pixels)
         picture = read_picture(source, max_pixels=max_pixels)
         restored = self.restore(picture.image[None])[0].cpu()
         write_picture(target, replace(picture, image=restored), quality=quality)
         if compare is not None:
             write_image(compare, before_after(picture.image, restored))
+
+    def _check_room(self, source: Path, max_pixels: int) -> None:
+        """Refuse a file that cannot be restored in the memory there is, before it is decoded.
+
+        Raises:
+            MemoryError: with the reason.
+        """
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                with Image.open(source) as header:
+                    width, height = header.size
+            except Exception:  # whatever is wrong with the file, reading it says so
+                return
+        if width * height > max_pixels or not isinstance(self.engine, TorchEngine):
+            return
+        # the decoded picture in bytes and in float32, on the host and on the device
+        picture = (3 + 12) * width * height
+        try:
+            with self.engine.autocast():
+                plan(self.engine.model, (1, 3, height, width), room(self.device, self.memory) - picture)
+        except MemoryError as error:
+            raise MemoryError(f"{source}: {error}") from error

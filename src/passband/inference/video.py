@@ -1,6 +1,5 @@
 """Restoring videos: streamed frame by frame, resumable, with everything but the pictures as it was."""
 
-import hashlib
 import json
 import shutil
 import time
@@ -13,7 +12,7 @@ from pathlib import Path
 import av
 import torch
 from safetensors import SafetensorError
-from torch import Tensor, nn
+from torch import Tensor
 
 from passband.inference.restorer import Restorer
 from passband.inference.temporal import Flicker, Smoother, smoothed_statistics
@@ -33,6 +32,8 @@ from passband.io.video_segment import (
 
 SEGMENT_PIXELS = 100_000_000
 """Pixels after which work is kept: 108 frames of 1280x720, about a minute's work or less on most machines."""
+PARTS_SUFFIX = ".parts"
+"""Added to the name of a video that is not done: the folder of its finished segments."""
 _SEGMENT_FRAMES = range(24, 241)  # shorter ones would waste bits on key frames, longer ones lose more when killed
 _BATCH_PIXELS = 1 << 18  # small frames are restored several at a time
 
@@ -149,7 +150,7 @@ def restore_video(
         wanted = min(max(SEGMENT_PIXELS // pixels, _SEGMENT_FRAMES[0]), _SEGMENT_FRAMES[-1])
         length = wanted // batch * batch  # so that batches are the same wherever a run begins
         job = _describe(restorer, source, encoding, temporal, length)
-        parts = _Parts(target.with_name(f"{target.name}.parts"), job)
+        parts = _Parts(target.with_name(target.name + PARTS_SUFFIX), job)
         state = _State(Flicker(), smoother)
         state.load(parts.extras)
         done = resumed = parts.frames
@@ -286,20 +287,11 @@ def _describe(
         "encoding": asdict(encoding),
         "temporal": temporal,
         "segment": length,
-        "network": _fingerprint(restorer.model),
+        "network": restorer.checksum(),
         "restorer": {key: value for key, value in vars(restorer).items() if isinstance(value, simple)},
         "device": str(restorer.device),
         "versions": {"torch": torch.__version__, "av": av.__version__},
     }
-
-
-def _fingerprint(model: nn.Module) -> str:
-    """A checksum of a network's weights and structure, pooling windows among it."""
-    digest = hashlib.sha256(repr(model).encode())
-    for name, value in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy())
-    return digest.hexdigest()
 
 
 def _says(description: Path, job: dict[str, object]) -> bool:

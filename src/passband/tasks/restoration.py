@@ -99,16 +99,16 @@ class Restoration:
         return Validation(mean, figures, comparison_rows([list(row) for row in rows[:PICTURES]]))
 
 
-def input_views(model: nn.Module) -> int:
+def input_views(model: object) -> int:
     """How many pictures of a scene a network takes: 1, or 2 where left and right views are its 6 input channels."""
     return getattr(model, "in_channels", 3) // 3
 
 
-def check_views(model: nn.Module, views: int, weights: str | Path) -> None:
+def check_views(model: object, views: int, weights: str | Path) -> None:
     """Refuse a network that takes another number of views than there are.
 
     Args:
-        model: a restoration network.
+        model: a restoration network, or what runs one; 3 channels where it has no `in_channels`.
         views: pictures of each scene that it will be given.
         weights: what to call it in the error.
 

@@ -1,0 +1,179 @@
+import psutil
+import pytest
+import torch
+from torch import nn
+
+from passband.inference import memory
+from passband.inference.memory import (
+    LEAST_TILE,
+    Plan,
+    live_bytes_per_pixel,
+    parse_memory,
+    plan,
+    restore_within,
+    room,
+    run,
+)
+from passband.models import SFNet
+from passband.models.sfnet_tiles import restore_in_tiles
+from passband.tasks.restoration import restore_batch
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    return SFNet(width=16, depth=1).eval()
+
+
+class Foreign(nn.Module):
+    """A network that is no SFNet: it adds what it sees in a neighborhood."""
+
+    multiple, minimum = 4, 8
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, x):
+        return [x + self.conv(x)]
+
+
+@pytest.mark.parametrize(
+    ("size", "count"),
+    [
+        ("2GB", 2 * 10**9),
+        ("1500 MB", 15 * 10**8),
+        (" 1.5 gib ", 3 * 2**29),
+        ("64k", 64_000),
+        ("1e", None),
+        ("5000000", 5_000_000),
+        (2**31, 2**31),
+    ],
+)
+def test_sizes_are_read_as_people_write_them(size, count):
+    if count is None:
+        with pytest.raises(ValueError, match="memory is a size"):
+            parse_memory(size)
+    else:
+        assert parse_memory(size) == count
+
+
+@pytest.mark.parametrize("size", ["two", "", "-1GB", "2 000", "GB", "0", 0, True, "2GB of it"])
+def test_what_is_no_size_is_refused_with_an_example(size):
+    with pytest.raises(ValueError, match="memory is a size such as '2GB' or '1500 MB', or a number of bytes; got"):
+        parse_memory(size)
+
+
+def test_a_cap_leaves_what_the_process_does_not_hold_and_none_most_of_what_is_free():
+    held = psutil.Process().memory_info().rss
+    assert abs(room(CPU, held + 10**9) - 10**9) < 10**8
+    assert room(CPU, 1) < 0
+    assert 0 < room(CPU) < psutil.virtual_memory().total
+
+
+def test_less_room_goes_from_whole_to_bands_to_ever_smaller_tiles(model):
+    plans = [plan(model, (1, 3, 3000, 4000), megabytes * 10**6) for megabytes in (9000, 2500, 1200, 700)]
+    assert [chosen.mode for chosen in plans] == ["whole", "bands", "tiles", "tiles"]
+    assert plans[2].side > plans[3].side >= LEAST_TILE
+    assert all(chosen.side % 8 == 0 for chosen in plans)
+    assert plans[0].bytes > plans[1].bytes > plans[2].bytes > plans[3].bytes
+    assert plans[3].bytes <= 700 * 10**6
+    assert str(plans[1]).startswith("bands, about")
+    assert f"tiles of {plans[2].side} pixels" in str(plans[2])
+
+
+def test_a_network_that_is_no_sfnet_is_whole_or_in_tiles():
+    assert plan(Foreign(), (1, 3, 3000, 4000), 10**10).mode == "whole"
+    assert plan(Foreign(), (1, 3, 3000, 4000), 6 * 10**8).mode == "tiles"
+
+
+def test_a_narrow_picture_is_cut_across_alone(model):
+    chosen = plan(model, (1, 3, 200, 90_000), 900 * 10**6)
+    assert chosen.mode == "tiles"
+    assert chosen.side > 1000
+
+
+def test_a_picture_that_cannot_fit_is_refused_with_what_would(model):
+    with pytest.raises(MemoryError, match=r"10000x10000 pixels need 1\.\d\d GB .*restored picture is 1\.20 GB.*allow"):
+        plan(model, (1, 3, 10_000, 10_000), 8 * 10**8)
+    with pytest.raises(MemoryError) as caught:
+        plan(model, (1, 3, 5000, 5000), 10**8)
+    needed = float(str(caught.value).split("need ")[1].split(" GB")[0])
+    assert plan(model, (1, 3, 5000, 5000), int(needed * 1e9) + 10**7).mode == "tiles"
+
+
+def test_more_channels_more_pictures_and_half_precision_change_what_is_needed(model):
+    small = live_bytes_per_pixel(model)
+    assert live_bytes_per_pixel(SFNet(width=32, depth=1).eval()) > 1.5 * small
+    with torch.autocast("cpu", torch.bfloat16):
+        assert live_bytes_per_pixel(model) < small
+    assert plan(model, (2, 3, 64, 64), 10**10).bytes > plan(model, (1, 3, 64, 64), 10**10).bytes
+
+
+def test_live_bytes_of_a_chain_are_those_of_its_largest_neighbors():
+    class Chain(Foreign):
+        def forward(self, x):
+            wide = x.repeat(1, 5, 1, 1)  # 60 bytes per pixel
+            wide = wide + 1  # 60 more while the former is alive
+            return [wide[:, :3] * 2]  # 12 more, after one of the two has gone
+
+    assert live_bytes_per_pixel(Chain()) == 120
+
+
+@pytest.mark.parametrize("size", [(1, 1), (33, 20)])
+@torch.no_grad()
+def test_every_plan_restores_pictures_of_any_size(model, size):
+    image = torch.rand(2, 3, *size)
+    whole = restore_batch(model, image)
+    torch.testing.assert_close(run(model, image, Plan("whole", 0)), whole)
+    torch.testing.assert_close(run(model, image, Plan("bands", 0)), whole, rtol=0, atol=1e-5)
+    tiled = run(model, image, Plan("tiles", 0, side=LEAST_TILE))
+    torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-2)
+
+
+@torch.no_grad()
+def test_tiles_of_a_network_that_sees_little_are_the_whole():
+    foreign, image = Foreign(), torch.rand(1, 3, 40, 1100)
+    torch.testing.assert_close(run(foreign, image, Plan("tiles", 0, side=512)), restore_batch(foreign, image))
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("can't allocate memory: 9")]
+)
+@torch.no_grad()
+def test_where_memory_runs_out_half_the_room_is_tried(model, monkeypatch, error):
+    image, tried = torch.rand(1, 3, 300, 350), []
+
+    def failing(model, image, plan):
+        tried.append(plan)
+        if len(tried) < 3:
+            raise error
+        return run(model, image, plan)
+
+    monkeypatch.setattr(memory, "run", failing)
+    monkeypatch.setattr(memory, "room", lambda *_: 10**9)
+    for name, value in {"CONSTANT": 10**6, "BAND_COPIES": 1, "OVERLAP": 64, "LEAST_TILE": 128}.items():
+        monkeypatch.setattr(memory, name, value)
+    restored = restore_within(model, image)
+    assert [chosen.mode for chosen in tried] == ["whole", "bands", "tiles"]
+    assert tried[0].bytes / 2 >= tried[1].bytes
+    torch.testing.assert_close(restored, restore_in_tiles(model, image, tried[2].side, memory.OVERLAP))
+
+
+def test_memory_that_runs_out_again_and_again_ends_in_one_sentence_and_other_errors_pass(model, monkeypatch):
+    def failing(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(memory, "run", failing)
+    monkeypatch.setattr(memory, "room", lambda *_: 10**9)
+    with pytest.raises(MemoryError, match=r"33x20 pixels need more memory than cpu has free; close other programs"):
+        restore_within(model, torch.rand(1, 3, 20, 33))
+
+    def broken(*_):
+        raise RuntimeError("shapes differ")
+
+    monkeypatch.setattr(memory, "run", broken)
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        restore_within(model, torch.rand(1, 3, 20, 33))
