@@ -1,0 +1,244 @@
+"""SFNet as an ONNX graph, node by node.
+
+Written out instead of traced: it is made in milliseconds where a trace takes minutes, names its nodes after the
+modules (so that quantization can leave some of them alone), and takes forms that engines run well. With global
+pooling a dynamic filter and its modulator are linear in the map,
+
+    low * a_low + (x - low) * a_high = x * ((a_low - a_high) kernel + a_high delta),
+
+one depthwise convolution whose kernels are made from the average of the map.
+"""
+
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from passband.layers import DynamicFilter, GlobalModulation, WindowModulation
+from passband.models import SFNet
+
+OPSET = 20
+"""Of ONNX: the first with GELU."""
+FILTER_SCOPE = "filters"
+"""Part of the names of all nodes of dynamic filters."""
+INPUT, OUTPUT = "degraded", "restored"
+FRONT = ("front.full", "front.half", "front.quarter")
+"""Names of the first features of the picture. What makes them is a hundredth of the work and most of what bfloat16
+costs: a hazy picture varies little about a large mean, of which bfloat16 keeps three digits."""
+
+
+class ExportError(ValueError):
+    """A network, a file or a setting that cannot be exported, with the reason."""
+
+
+def sfnet_graph(model: nn.Module, half: bool = False) -> Any:
+    """Write a network as an ONNX model of one picture of any size that is a multiple of 8, from 16.
+
+    Args:
+        model: an SFNet with global pooling.
+        half: parameters and maps in float16. Averages stay float32, and so do input and output.
+
+    Returns:
+        An `onnx.ModelProto` with the input `degraded`, 1 C H W, and the output `restored`, 1 3 H W, both float32, in
+        [0, 1] (the output is not clamped).
+
+    Raises:
+        ExportError: for another network, or one with local pooling.
+    """
+    from onnx import TensorProto, checker, helper
+
+    if not isinstance(model, SFNet):
+        raise ExportError(
+            f"export writes SFNet alone, got {type(model).__name__}; run this network with --engine torch"
+        )
+    if model.numbers["pool_window"] is not None:
+        raise ExportError(
+            "export needs global pooling, and these weights pool locally "
+            f"(pool_window={model.numbers['pool_window']}); run them with --engine torch"
+        )
+    writer = _Writer(half)
+    image = writer.cast(INPUT) if half else INPUT
+    restored = writer.trunk(model, image, *writer.front(model, image))
+    writer.op("Identity", writer.widen(restored), output=OUTPUT)
+
+    def picture(name: str, channels: int) -> Any:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, channels, "height", "width"])
+
+    graph = helper.make_graph(
+        writer.nodes, "sfnet", [picture(INPUT, model.in_channels)], [picture(OUTPUT, 3)], writer.parameters
+    )
+    opset = [helper.make_opsetid("", OPSET)]
+    # version 9 of the file format came with this opset; runtimes from 2024 on read it
+    proto = helper.make_model(graph, opset_imports=opset, producer_name="passband", ir_version=9)
+    helper.set_model_props(proto, {"precision": "float16" if half else "float32"})
+    checker.check_model(proto)
+    return proto
+
+
+class _Writer:
+    """Collects nodes and parameters; each method adds one part of the network and returns the name of its output."""
+
+    def __init__(self, half: bool):
+        from onnx import TensorProto, helper, numpy_helper
+
+        self.make_node, self.to_proto = helper.make_node, numpy_helper.from_array
+        self.float32, self.float16 = TensorProto.FLOAT, TensorProto.FLOAT16
+        self.half = half
+        self.nodes: list[Any] = []
+        self.parameters: list[Any] = []
+
+    def front(self, model: SFNet, image: str) -> list[str]:
+        half = self.halve(image)
+        return [
+            self.gelu(self.conv("stem.0", model.stem[0], image), name=FRONT[0]),
+            self.shallow("shallow.0", model.shallow[0], half, name=FRONT[1]),
+            self.shallow("shallow.1", model.shallow[1], self.halve(half), name=FRONT[2]),
+        ]
+
+    def trunk(self, model: SFNet, image: str, full: str, half: str, quarter: str) -> str:
+        full = self.stage("encoder.0", model.encoder[0], full)
+        x = self.op("Concat", self.gelu(self.conv("stem.1", model.stem[1], full)), half, axis=1)
+        half = self.stage("encoder.1", model.encoder[1], self.conv("fuse.0", model.fuse[0], x))
+        x = self.op("Concat", self.gelu(self.conv("stem.2", model.stem[2], half)), quarter, axis=1)
+        x = self.stage("encoder.2", model.encoder[2], self.conv("fuse.1", model.fuse[1], x))
+
+        x = self.stage("decoder.2", model.decoder[2], x)
+        for scale, features in ((1, half), (0, full)):
+            x = self.op("Concat", self.gelu(self.conv(f"grow.{scale}", model.grow[scale], x)), features, axis=1)
+            x = self.gelu(self.conv(f"merge.{scale}", model.merge[scale], x))
+            x = self.stage(f"decoder.{scale}", model.decoder[scale], x)
+        if model.in_channels > 3:
+            image = self.op("Mean", *self.op("Split", image, outputs=model.in_channels // 3, axis=1))
+        return self.op("Add", self.conv("head.0", model.head[0], x), image)
+
+    def stage(self, name: str, stage: nn.Module, x: str) -> str:
+        for number, block in enumerate(stage.children()):
+            x = self.block(f"{name}.{number}", block, x)
+        return x
+
+    def block(self, name: str, block: Any, x: str) -> str:
+        first, second = self.op("Split", self.gelu(self.conv(f"{name}.conv_in", block.conv_in, x)), outputs=2, axis=1)
+        if block.filters is not None:
+            first = self.filter(f"{name}.{FILTER_SCOPE}.0", block.filters[0], first)
+            second = self.filter(f"{name}.{FILTER_SCOPE}.1", block.filters[1], second)
+        first = self.modulate_global(f"{name}.modulate_global", block.modulate_global, first)
+        second = self.modulate_window(f"{name}.modulate_window", block.modulate_window, second)
+        y = self.op("Concat", first, second, axis=1)
+        return self.op("Add", self.conv(f"{name}.conv_out", block.conv_out, y), x)
+
+    def filter(self, name: str, dynamic: DynamicFilter, x: str) -> str:
+        size, groups, norm, modulator = dynamic.kernel_size, dynamic.groups, dynamic.norm, dynamic.modulator
+        channels = dynamic.predict.in_channels
+        shared = channels // groups
+        average = self.mean(x, f"{name}.average")
+        # BatchNorm in evaluation is one multiplication and one addition: part of the 1x1 convolution before it
+        scale = _array(norm.weight) / np.sqrt(_array(norm.running_var) + norm.eps)
+        weight = _array(dynamic.predict.weight) * scale[:, None, None, None]
+        bias = _array(norm.bias) - _array(norm.running_mean) * scale
+        logits = self.op("Conv", average, self.value(weight), self.value(bias), name=f"{name}.predict")
+        kernels = self.op("Softmax", self.reshape(logits, groups, 1, size**2), axis=2, name=f"{name}.kernels")
+
+        hidden = self.conv(f"{name}.squeeze", modulator.squeeze, average)
+        parts = (modulator.excite_high, modulator.excite_low)
+        weight = np.concatenate([_array(part.weight) for part in parts])
+        bias = np.concatenate([_array(part.bias) for part in parts])
+        logits = self.op("Conv", hidden, self.value(weight), self.value(bias), name=f"{name}.excite")
+        attention = self.op("Softmax", logits, axis=1, name=f"{name}.attention")
+        high, low = self.op("Split", attention, outputs=2, axis=1, name=f"{name}.parts")
+        high, low = self.reshape(high, groups, shared, 1), self.reshape(low, groups, shared, 1)
+
+        delta = np.zeros(size**2)
+        delta[size**2 // 2] = 1
+        kernels = self.op("Mul", self.op("Sub", low, high, name=f"{name}.low"), kernels, name=f"{name}.weigh")
+        through = self.op("Mul", high, self.value(delta), name=f"{name}.high")
+        kernels = self.reshape(self.op("Add", kernels, through, name=f"{name}.fold"), channels, 1, size, size)
+        edge = size // 2
+        borders = self.integers(0, 0, edge, edge, 0, 0, edge, edge)
+        padded = self.op("Pad", x, borders, mode="reflect", name=f"{name}.pad")
+        filtered = self.op("Conv", padded, kernels, group=channels, kernel_shape=[size, size], name=f"{name}.filter")
+        return self.conv(f"{name}.join", modulator.join, filtered)
+
+    def modulate_global(self, name: str, modulation: GlobalModulation, x: str) -> str:
+        high, low = _array(modulation.high) + 1, _array(modulation.low)
+        shift = self.op("Mul", self.mean(x, f"{name}.average"), self.per_channel(low - high), name=f"{name}.shift")
+        return self.op("Add", self.op("Mul", x, self.per_channel(high), name=f"{name}.scale"), shift)
+
+    def modulate_window(self, name: str, modulation: WindowModulation, x: str) -> str:
+        side = modulation.windows
+        high, low = (_array(p).reshape(-1, side, side) for p in (modulation.high, modulation.low))
+        rows = []
+        for i, row in enumerate(self.op("Split", x, outputs=side, axis=2)):
+            windows = []
+            for j, window in enumerate(self.op("Split", row, outputs=side, axis=3)):
+                average = self.mean(window, f"{name}.average.{i}{j}")
+                shift = self.op("Mul", average, self.per_channel((low - high)[:, i, j]))
+                windows.append(self.op("Add", self.op("Mul", window, self.per_channel(high[:, i, j])), shift))
+            rows.append(self.op("Concat", *windows, axis=3))
+        return self.op("Concat", *rows, axis=2)
+
+    def shallow(self, prefix: str, layers: Any, x: str, name: str) -> str:
+        *convolutions, norm = (layer for layer in layers if not isinstance(layer, nn.GELU))
+        for number, layer in enumerate(convolutions):
+            x = self.conv(f"{prefix}.{2 * number}", layer, x)
+            x = self.gelu(x) if number + 1 < len(convolutions) else x
+        scale, bias = self.value(_array(norm.weight)), self.value(_array(norm.bias))
+        return self.op("InstanceNormalization", x, scale, bias, epsilon=norm.eps, name=name)
+
+    def conv(self, name: str, layer: Any, x: str) -> str:
+        transposed = isinstance(layer, nn.ConvTranspose2d)
+        weight, bias = self.value(_array(layer.weight)), self.value(_array(layer.bias))
+        return self.op(
+            "ConvTranspose" if transposed else "Conv", x, weight, bias, name=name,
+            kernel_shape=list(layer.kernel_size), strides=list(layer.stride), pads=list(layer.padding) * 2,
+        )  # fmt: skip
+
+    def mean(self, x: str, name: str) -> str:
+        # a sum over a large map leaves the range of float16
+        x = self.op("ReduceMean", self.widen(x), self.integers(2, 3), keepdims=1, name=name)
+        return self.cast(x) if self.half else x
+
+    def gelu(self, x: str, name: str = "") -> str:
+        return self.op("Gelu", x, name=name)
+
+    def halve(self, x: str) -> str:
+        """Every second row and column: what nearest-neighbor interpolation by one half takes."""
+        start, end, axes, step = (self.integers(n, m) for n, m in ((0, 0), (2**31, 2**31), (2, 3), (2, 2)))
+        return self.op("Slice", x, start, end, axes, step)
+
+    def reshape(self, x: str, *shape: int) -> str:
+        return self.op("Reshape", x, self.integers(*shape))
+
+    def cast(self, x: str) -> str:
+        return self.op("Cast", x, to=self.float16)
+
+    def widen(self, x: str) -> str:
+        return self.op("Cast", x, to=self.float32) if self.half else x
+
+    def op(self, kind: str, *inputs: str, outputs: int = 1, name: str = "", output: str = "", **attributes: Any) -> Any:
+        """Add a node; its output's name, or a list of them where there are several."""
+        name = name or f"{kind}.{len(self.nodes)}"
+        names = [output or name] if outputs == 1 else [f"{name}:{number}" for number in range(outputs)]
+        if kind == "Split":
+            attributes["num_outputs"] = outputs
+        self.nodes.append(self.make_node(kind, list(inputs), names, name=name, **attributes))
+        return names[0] if outputs == 1 else names
+
+    def per_channel(self, values: np.ndarray) -> str:
+        return self.value(values.reshape(1, -1, 1, 1))
+
+    def value(self, array: np.ndarray) -> str:
+        return self._constant(array.astype(np.float16 if self.half else np.float32))
+
+    def integers(self, *numbers: int) -> str:
+        return self._constant(np.array(numbers, dtype=np.int64))
+
+    def _constant(self, array: np.ndarray) -> str:
+        name = f"parameter.{len(self.parameters)}"
+        self.parameters.append(self.to_proto(np.ascontiguousarray(array), name))
+        return name
+
+
+def _array(tensor: Tensor | nn.Parameter | None) -> np.ndarray:
+    """A parameter in float64, so that what is folded rounds once."""
+    assert tensor is not None
+    return tensor.detach().double().cpu().numpy()

@@ -1,0 +1,277 @@
+"""Engines: one network, run by torch, OpenVINO or ONNX Runtime, at the precision that is fast here and agrees."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from passband.export.graph import ExportError, sfnet_graph
+from passband.export.quantize import quantized
+from passband.export.runtimes import (
+    SUFFIXES,
+    OnnxRuntime,
+    OpenVINORuntime,
+    Precision,
+    read_openvino,
+    require,
+)
+from passband.inference.precision import AGREEMENT, agreement, fast_precision
+from passband.layers import DynamicFilter
+from passband.models import SFNet, load_model, pick_device
+from passband.ops.tiling import map_tiles, pad_to_multiple
+
+EngineName = Literal["torch", "openvino", "onnxruntime"]
+ENGINES: tuple[str, ...] = get_args(EngineName)
+PRECISIONS: tuple[str, ...] = ("auto", *get_args(Precision))
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+FLOAT32_PARTS = ("stem", "shallow", "head")
+"""Parts of SFNet that compute in float32 at every precision, and so do its dynamic filters: a few hundredths of the
+work of the published network, and on hazy pictures 10 dB of what bfloat16 costs."""
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """What runs a network."""
+
+    name: str
+    precision: Precision
+    multiple: int
+    """Sides of the pictures are divisible by this."""
+    minimum: int
+    """Least side of the pictures, in pixels."""
+    in_channels: int
+
+    def __call__(self, padded: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 3 H W"]:
+        """Restore pictures whose sides are multiples of `multiple` and at least `minimum`; not clamped."""
+        ...
+
+
+class TorchEngine:
+    """A network in torch.
+
+    Args:
+        model: a restoration network in evaluation mode, which gives its outputs smallest first. It is moved, and at a
+            precision below float32 its first layers are made to stay in float32, so it is the engine's from here on.
+        precision: `"auto"`, `"float32"`, `"bfloat16"` or `"float16"` (on a GPU alone).
+        device: where it runs.
+        compile: on a GPU, compile it and replay it as CUDA graphs: pays for many pictures of one size, since each new
+            size costs a minute.
+
+    Raises:
+        ValueError: for a precision that torch does not have on the device.
+    """
+
+    name = "torch"
+
+    def __init__(
+        self, model: nn.Module, precision: str = "auto", device: torch.device | None = None, *, compile: bool = False
+    ):
+        self.device = device or torch.device("cpu")
+        _check_precision(precision)
+        if precision == "int8":
+            raise ValueError("int8 needs --engine openvino; torch has auto, float32, bfloat16 and float16")
+        if precision == "float16" and self.device.type == "cpu":
+            raise ValueError("float16 needs a GPU; on a processor use --precision auto, bfloat16 or float32")
+        if compile and self.device.type != "cuda":
+            raise ValueError(f"compile needs a CUDA GPU, got the device {self.device.type}; leave it out")
+        self.model = model.to(self.device)
+        self.multiple, self.minimum = int(model.multiple), int(model.minimum)  # type: ignore[arg-type]
+        self.in_channels = int(getattr(model, "in_channels", 3))
+        self.precision: Precision = "float32"
+        fast = fast_precision(self.device, torch.get_num_threads()) if precision == "auto" else precision
+        if fast != "float32":
+            self._choose(fast, check=precision == "auto")
+        if self.device.type == "cuda" and self.precision != "float32":
+            self.model = self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._run: Callable[[Tensor], Any] = self.model
+        if compile:
+            self._run = torch.compile(self.model, mode="reduce-overhead", dynamic=False)
+
+    def _choose(self, precision: Any, check: bool) -> None:
+        """Go to a lower precision, and back if the network does not agree at it."""
+        exact = self._restore_with("float32") if check else None
+        undo = [_keep_float32(part, self.device.type) for part in _float32_parts(self.model)]
+        if exact is not None:
+            views = self.in_channels // 3
+            close = agreement(exact, self._restore_with(precision), self.multiple, self.minimum, views)
+            if close < AGREEMENT:
+                for restore in undo:
+                    restore()
+                return
+        self.precision = precision
+
+    def _restore_with(self, precision: Precision) -> Callable[[Tensor], Tensor]:
+        @torch.inference_mode()
+        def run(padded: Tensor) -> Tensor:
+            with self.autocast(precision):
+                return self.model(padded.to(self.device))[-1].float()
+
+        return run
+
+    def autocast(self, precision: Precision | None = None) -> AbstractContextManager[Any]:
+        """The context in which `model`, called by others, computes at this engine's precision."""
+        dtype = DTYPES[precision or self.precision]
+        return torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32)
+
+    @torch.inference_mode()
+    def __call__(self, padded: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 3 H W"]:
+        """Restore pictures whose sides are multiples of `multiple` and at least `minimum`; not clamped."""
+        with self.autocast():
+            return self._run(padded.to(self.device, torch.float32))[-1].float()
+
+
+def load_engine(
+    weights: str | Path = "general",
+    engine: str = "torch",
+    precision: str = "auto",
+    device: str = "auto",
+    *,
+    compile: bool = False,
+    **overrides: Any,
+) -> Engine:
+    """Load weights into what runs them.
+
+    Args:
+        weights: as `models.load_model` takes them, or a file of `passband export` (.onnx or .xml), which runs in ONNX
+            Runtime or OpenVINO.
+        engine: `"torch"`, `"openvino"` or `"onnxruntime"`; the last two run on the processor. Ignored for an exported
+            .xml; an exported .onnx runs in OpenVINO where that is asked for.
+        precision: `"auto"` is the fastest that this machine has and that agrees with float32 to 60 dB on this network's
+            own output; or `"float32"`, `"bfloat16"`, `"float16"` (torch on a GPU), `"int8"` (OpenVINO: quantizing takes
+            minutes once, and is kept in the user's cache folder).
+        device: see `models.pick_device`. For torch.
+        compile: see `TorchEngine`.
+        overrides: keywords of the network's constructor, such as `pool_window=210`.
+
+    Raises:
+        CheckpointError: for weights that cannot be used.
+        ExportError: for an engine that is not installed or that cannot run this network.
+        ValueError: for an unknown engine, or a precision or device that it does not have.
+    """
+    if engine not in ENGINES:
+        raise ValueError(f"engine is one of {', '.join(ENGINES)}; got {engine!r}")
+    _check_precision(precision)
+    exported = SUFFIXES.get(Path(weights).suffix) if Path(weights).suffix in SUFFIXES else None
+    if exported is None and engine == "torch":
+        return TorchEngine(load_model(weights, **overrides), precision, pick_device(device), compile=compile)
+    if device not in ("auto", "cpu"):
+        name = exported or engine
+        raise ValueError(
+            f"{name} runs on the processor here, got the device {device!r}; use auto, cpu or --engine torch"
+        )
+    if compile:
+        raise ValueError("compile is for --engine torch on a CUDA GPU; leave it out")
+    if exported is not None:
+        return _load_exported(Path(weights), exported, engine, precision, overrides)
+    if engine == "openvino":
+        require("openvino", "openvino", "onnx")
+        return _openvino(load_model(weights, **overrides), precision)
+    _only_float32(precision)
+    require("onnxruntime", "onnxruntime", "onnx")
+    return OnnxRuntime(sfnet_graph(load_model(weights, **overrides)))
+
+
+def restore_tiled(
+    engine: Engine, degraded: Float[Tensor, "B C H W"], tile: int, overlap: int
+) -> Float[Tensor, "B 3 H W"]:
+    """Restore pictures of any size with any engine, whole or in blended tiles that know nothing of each other.
+
+    Args:
+        engine: from `load_engine`.
+        degraded: pictures in [0, 1], from 1 x 1.
+        tile: side in pixels above which a picture is cut; at least twice the overlap.
+        overlap: pixels over which tiles blend.
+
+    Returns:
+        The restored pictures, on the device of `degraded`, not clamped.
+    """
+
+    def restore(part: Tensor) -> Tensor:
+        padded, (height, width) = pad_to_multiple(part, engine.multiple, engine.minimum)
+        return engine(padded)[..., :height, :width].to(part.device)
+
+    return map_tiles(restore, degraded, tile, overlap, engine.multiple)
+
+
+def _openvino(model: nn.Module, precision: str) -> OpenVINORuntime:
+    """A network in OpenVINO, converted in memory."""
+    import openvino as ov
+
+    if precision == "int8":
+        return OpenVINORuntime(quantized(model), "int8")
+    converted = ov.Core().read_model(sfnet_graph(model).SerializeToString())
+    return _fastest_openvino(converted, precision)
+
+
+def _fastest_openvino(converted: Any, precision: str) -> OpenVINORuntime:
+    """An OpenVINO model at a precision, or at the fastest that agrees with float32."""
+    import openvino as ov
+
+    if precision != "auto":
+        return OpenVINORuntime(converted, precision)  # type: ignore[arg-type]
+    exact = OpenVINORuntime(converted)
+    # OpenVINO names what the processor has instructions for
+    if "BF16" not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        return exact
+    fast = OpenVINORuntime(converted, "bfloat16")
+    close = agreement(exact, fast, exact.multiple, exact.minimum, exact.in_channels // 3)
+    return fast if close >= AGREEMENT else exact
+
+
+def _load_exported(path: Path, native: str, engine: str, precision: str, overrides: dict[str, Any]) -> Engine:
+    """A file of `passband export`."""
+    if overrides:
+        raise ExportError(
+            f"{path} is exported, its network is fixed: {', '.join(overrides)} cannot be changed any more"
+        )
+    if not path.is_file():
+        raise ExportError(f"no file {path}")
+    if native == "onnxruntime" and engine != "openvino":
+        _only_float32(precision)
+        return OnnxRuntime(path)
+    if engine == "onnxruntime":
+        raise ExportError(f"{path} is for OpenVINO; export --to onnx for ONNX Runtime")
+    require("openvino", "openvino")
+    model = read_openvino(path)
+    has_int8 = any(node.get_type_name() == "FakeQuantize" for node in model.get_ops())
+    if has_int8 and precision in ("auto", "int8"):
+        return OpenVINORuntime(model, "int8")
+    if has_int8 or precision == "int8":
+        is_it = "is" if has_int8 else "is not"
+        raise ExportError(f"{path} {is_it} quantized, so it cannot run in {precision}; use --precision auto")
+    return _fastest_openvino(model, precision)
+
+
+def _only_float32(precision: str) -> None:
+    """Refuse what ONNX Runtime does not do faster on a processor."""
+    if precision not in ("auto", "float32"):
+        raise ValueError(f"onnxruntime runs in float32 here, got {precision}; use auto, or --engine openvino")
+
+
+def _check_precision(precision: str) -> None:
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision is one of {', '.join(PRECISIONS)}; got {precision!r}")
+
+
+def _float32_parts(model: nn.Module) -> list[nn.Module]:
+    """The parts of SFNet that need it; none of other networks, which say for themselves what they need."""
+    if not isinstance(model, SFNet):
+        return []
+    parts = [part for name in FLOAT32_PARTS for part in getattr(model, name)]
+    return parts + [module for module in model.modules() if isinstance(module, DynamicFilter)]
+
+
+def _keep_float32(module: nn.Module, device: str) -> Callable[[], None]:
+    """Make a module compute in float32 under autocast, too; what comes back undoes it."""
+    forward = module.forward
+
+    def in_float32(x: Tensor) -> Tensor:
+        with torch.autocast(device, enabled=False):
+            return forward(x.float())
+
+    module.forward = in_float32
+    return lambda: delattr(module, "forward")

@@ -1,0 +1,56 @@
+"""`passband export` as a person types it."""
+
+import sys
+
+import pytest
+import torch
+
+from passband.cli import main
+from passband.export.runtimes import OnnxRuntime
+from passband.models import load_model
+
+
+@pytest.fixture
+def export(monkeypatch, capsys):
+    """Runs `passband export ARGUMENTS` and gives (status, standard output, standard error)."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["passband", "export", *map(str, arguments)])
+        with pytest.raises(SystemExit) as done:
+            main()
+        captured = capsys.readouterr()
+        return done.value.code or 0, captured.out, captured.err
+
+    return run
+
+
+def test_export_says_how_near_the_file_is(export, tiny_weights, tmp_path):
+    status, out, err = export(tiny_weights, "--to", "onnx", "-o", tmp_path / "tiny.onnx")
+    assert (status, err) == (0, "")
+    first, second, path = out.splitlines()
+    assert first.startswith("80x64: ")
+    assert second.startswith("104x120: ")
+    assert "dB against torch, largest difference" in second
+    assert path == str(tmp_path / "tiny.onnx")
+    image = torch.rand(1, 3, 16, 24)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            OnnxRuntime(tmp_path / "tiny.onnx")(image), load_model(tiny_weights)(image)[-1], rtol=0, atol=1e-5
+        )
+
+
+def test_int8_says_its_cost(export, tiny_weights, photographs, tmp_path):
+    arguments = ("--to", "openvino", "-o", tmp_path / "tiny.xml", "--precision", "int8", "--calibration", photographs)
+    status, out, _ = export(tiny_weights, *arguments)
+    assert status == 0
+    assert len(out.splitlines()) == 4  # its progress is elsewhere
+    assert "against a clean photograph:" in out
+    assert "in int8, cost" in out
+
+
+def test_a_mistake_is_one_sentence(export, tiny_weights, tmp_path):
+    status, out, err = export(tiny_weights, "--to", "onnx", "-o", tmp_path / "tiny.xml")
+    assert (status, out) == (1, "")
+    assert err.startswith("Error: --to onnx needs an output that ends in .onnx")
+    assert len(err.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,70 @@
+import pytest
+import torch
+
+from passband.export import ExportError, convert, export_model, sfnet_graph
+from passband.export.runtimes import OnnxRuntime, OpenVINORuntime
+from passband.models import load_model
+
+
+@pytest.mark.parametrize(
+    ("to", "name", "runtime"), [("onnx", "a.onnx", OnnxRuntime), ("openvino", "a.xml", OpenVINORuntime)]
+)
+def test_a_file_is_compared_at_two_sizes_and_is_the_network(network_weights, tmp_path, to, name, runtime):
+    exported = export_model(network_weights, tmp_path / "out" / name, to)
+    assert [(parity.height, parity.width) for parity in exported.parities] == [(64, 80), (120, 104)]
+    assert all(parity.largest_difference < 1e-4 and parity.psnr > 80 for parity in exported.parities)
+    assert exported.psnr_torch is None
+    image = torch.rand(1, 3, 40, 48)
+    with torch.no_grad():
+        reference = load_model(network_weights)(image)[-1]
+    torch.testing.assert_close(runtime(exported.path)(image), reference, rtol=0, atol=1e-5)
+    # nothing else is left
+    assert {path.stem for path in exported.path.parent.iterdir()} == {"a"}
+
+
+@pytest.mark.parametrize(("to", "name"), [("onnx", "a.onnx"), ("openvino", "a.xml")])
+def test_half_precision_halves_the_files(network_weights, tmp_path, to, name):
+    sizes = {}
+    for precision in ("float32", "float16"):
+        exported = export_model(network_weights, tmp_path / precision / name, to, precision)
+        # the graph itself, in the .xml, does not shrink
+        sizes[precision] = max(path.stat().st_size for path in exported.path.parent.iterdir() if path.suffix != ".xml")
+    assert min(parity.psnr for parity in exported.parities) > 60
+    assert sizes["float16"] < 0.7 * sizes["float32"]
+
+
+def test_int8_says_what_it_costs_against_clean_pictures(network_weights, photographs, tmp_path):
+    exported = export_model(network_weights, tmp_path / "a.xml", "openvino", "int8", calibration=photographs)
+    assert exported.psnr_torch is not None
+    assert exported.psnr_exported is not None
+    assert exported.psnr_exported == pytest.approx(exported.psnr_torch, abs=1)
+    assert min(parity.psnr for parity in exported.parities) > 30
+
+
+def test_a_file_that_is_not_the_network_any_more_is_not_written(network_weights, tmp_path, monkeypatch):
+    other = load_model(network_weights)
+    torch.nn.init.constant_(other.head[0].bias, 0.5)
+    monkeypatch.setattr(convert, "sfnet_graph", lambda _, half=False: sfnet_graph(other, half))
+    with pytest.raises(ExportError, match=r"float32 differs by \d.*at most 1e-04 is needed; nothing was written"):
+        export_model(network_weights, tmp_path / "a.onnx", "onnx")
+    with pytest.raises(ExportError, match=r"float16 agrees to \d+\.\d dB.*where 60 dB is needed; nothing was written"):
+        export_model(network_weights, tmp_path / "a.onnx", "onnx", "float16")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("output", "to", "precision", "calibration", "says"),
+    [
+        ("a.onnx", "tensorrt", "float32", None, "writes onnx or openvino; got --to tensorrt"),
+        ("a.xml", "onnx", "float32", None, "--to onnx needs an output that ends in .onnx; got .*a.xml"),
+        ("a", "openvino", "float32", None, "--to openvino needs an output that ends in .xml"),
+        ("a.onnx", "onnx", "int8", None, "int8 is for OpenVINO; use --to openvino"),
+        ("a.xml", "openvino", "bfloat16", None, "bfloat16 is chosen when the file runs"),
+        ("a.xml", "openvino", "float32", ".", "--calibration is for --precision int8; got float32"),
+    ],
+)
+def test_what_does_not_fit_together_is_said_before_anything_is_loaded(
+    output, to, precision, calibration, says, tmp_path
+):
+    with pytest.raises(ExportError, match=says):
+        export_model("no such weights", tmp_path / output, to, precision, calibration and tmp_path)
