@@ -14,6 +14,14 @@ hypothesis.settings.register_profile("passband", deadline=None, derandomize=True
 hypothesis.settings.load_profile("passband")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def cache_folder_of_the_tests(tmp_path_factory):
+    """Keeps what is cached between runs out of the user's own folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PASSBAND_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def photograph():
     """A real photograph, 3 x 300 x 451 (the bundled cat)."""

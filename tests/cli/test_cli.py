@@ -13,7 +13,7 @@ from passband.checkpoint import load_weights
 from passband.cli import main
 from passband.io.image import write_image
 from passband.models import load_model
-from tests import golden
+from tests import clips, golden
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_help_names_every_command_and_imports_nothing_heavy():
         "assert not heavy, heavy"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    for command in ("restore", "demo", "degrade", "evaluate", "train", "finetune", "convert"):
+    for command in ("restore", "demo", "degrade", "evaluate", "train", "finetune", "convert", "export"):
         assert command in done.stdout
 
 
@@ -74,6 +74,36 @@ def test_restore_does_a_folder_counts_and_ends_well(run, tmp_path, identity_weig
     status, _, err = run("restore", tmp_path / "in", *options)
     assert status == 0
     assert "0 restored, 2 skipped" in err
+
+
+def test_restore_does_a_video_with_an_engine_of_choice(run, tmp_path, identity_weights):
+    source = clips.write_clip(tmp_path / "clip.mp4", clips.even(5))
+    options = ("--weights", identity_weights, "--engine", "onnxruntime", "--crf", "12", "--codec", "h265")
+    status, out, err = run("restore", source, *options)
+    assert status == 0
+    assert str(tmp_path / "clip_restored.mp4") in out.replace("\n", "")
+    assert "1 restored, 0 failed" in err
+    assert clips.times(tmp_path / "clip_restored.mp4") == clips.times(source)
+    status, _, err = run("restore", source, "-o", tmp_path / "x.mp4", *options, "--temporal")
+    assert status == 1
+    assert "onnxruntime runs the network outside of torch; use the engine torch" in err
+    assert not (tmp_path / "x.mp4").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--memory", "lots"), "memory is a size such as '2GB'"),
+        (("--precision", "float8"), "precision is one of auto, float32"),
+        (("--engine", "onx"), "engine is one of torch, openvino, onnxruntime; got 'onx'"),
+        (("--precision", "int8"), "int8 needs --engine openvino"),
+    ],
+)
+def test_restore_says_what_an_option_may_be(run, tmp_path, identity_weights, options, sentence):
+    write_image(tmp_path / "a.png", torch.rand(3, 9, 9))
+    status, _, err = run("restore", tmp_path / "a.png", "--weights", identity_weights, *options)
+    assert status == 1
+    assert sentence in err
 
 
 def test_restore_names_a_bad_file_does_the_others_and_ends_badly(run, tmp_path, identity_weights):

@@ -3,8 +3,9 @@ import pytest
 import torch
 from PIL import Image
 
-from passband.inference import Job, Restorer, plan_jobs, restore_files
+from passband.inference import Job, Restorer, VideoOptions, plan_jobs, restore_files
 from passband.io.image import read_picture, write_image
+from tests import clips
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +72,22 @@ class TestPlan:
         with pytest.raises(PermissionError, match="Permission denied"):
             plan_jobs([tmp_path])
 
+    def test_videos_are_sources_too_and_become_what_can_be_written(self, tmp_path):
+        for name in ("a.png", "b.mp4", "c.avi", "b_restored.mp4.parts/0.mkv"):
+            (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "in" / name).touch()
+        jobs = plan_jobs([tmp_path / "in"], tmp_path / "out")
+        assert [job.target.name for job in jobs] == ["a.png", "b.mp4", "c.mkv"]
+        assert [job.is_video for job in jobs] == [False, True, True]
+        assert plan_jobs([tmp_path / "in" / "c.avi"])[0].target == tmp_path / "in" / "c_restored.mkv"
+        assert plan_jobs([tmp_path / "in" / "b.mp4"], tmp_path / "x.mov")[0].target == tmp_path / "x.mov"
+
+    @pytest.mark.parametrize(("source", "target"), [("a.png", "x.mp4"), ("b.mp4", "x.png")])
+    def test_a_picture_does_not_become_a_video_nor_the_reverse(self, tmp_path, source, target):
+        (tmp_path / source).touch()
+        with pytest.raises(ValueError, match="a picture stays a picture, a video a video"):
+            plan_jobs([tmp_path / source], tmp_path / target)
+
 
 class TestFiles:
     def test_a_bad_file_is_named_and_the_others_are_done(self, identity, tmp_path):
@@ -130,3 +147,22 @@ class TestFiles:
         with pytest.raises(KeyboardInterrupt):
             list(restore_files(identity, plan_jobs([tmp_path / "a.png"], tmp_path / "out")))
         assert list((tmp_path / "out").iterdir()) == []
+
+    def test_pictures_and_videos_of_a_folder_are_restored_together(self, identity, tmp_path):
+        write_image(tmp_path / "in" / "a.png", torch.rand(3, 8, 8))
+        clips.write_clip(tmp_path / "in" / "b.mp4", clips.UNEVEN)
+        (tmp_path / "in" / "c.mp4").write_text("this is text")
+        seen = []
+        outcomes = list(
+            restore_files(
+                identity,
+                plan_jobs([tmp_path / "in"], tmp_path / "out"),
+                video=VideoOptions(codec="h264", crf=10, temporal=0.5),
+                report=seen.append,
+            )
+        )
+        assert [outcome.status for outcome in outcomes] == ["restored", "restored", "failed"]
+        assert "c.mp4" in outcomes[2].reason
+        assert seen[-1].done == seen[-1].total == len(clips.UNEVEN)
+        assert clips.times(tmp_path / "out" / "b.mp4") == clips.times(tmp_path / "in" / "b.mp4")
+        assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b.mp4"]

@@ -125,3 +125,34 @@ def test_a_device_that_is_not_here_is_refused():
     assert pick_device("auto").type in ("cpu", "cuda", "mps")
     with pytest.raises(ValueError, match="device 'warp' cannot be used here: .*; try auto or cpu"):
         pick_device("warp")
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_another_engine_restores_what_torch_does(tiny, tiny_weights, engine):
+    other = Restorer(tiny_weights, engine=engine, precision="float32")
+    image = torch.rand(1, 3, 29, 43)
+    torch.testing.assert_close(other.restore(image), tiny.restore(image), atol=1e-4, rtol=0)
+    with pytest.raises(ValueError, match=f"{engine} runs the network outside of torch"):
+        _ = other.model
+
+
+def test_a_cap_on_memory_is_for_torch(tiny_weights):
+    with pytest.raises(ValueError, match="a cap on memory is for the engine torch; onnxruntime has none"):
+        Restorer(tiny_weights, memory="2GB", engine="onnxruntime")
+
+
+def test_bfloat16_is_close_to_float32(tiny, tiny_weights):
+    image = torch.rand(1, 3, 40, 24)
+    fast = Restorer(tiny_weights, "cpu", precision="bfloat16")
+    assert fast.precision == "bfloat16"
+    difference = fast.restore(image) - tiny.restore(image)
+    assert difference.any()
+    assert difference.abs().max() < 0.02  # bfloat16 has 8 bits
+
+
+def test_the_checksum_tells_networks_apart_and_pooling_windows_but_not_precisions(tiny, tiny_weights, identity):
+    assert tiny.checksum() == Restorer(tiny_weights, "cpu", precision="bfloat16").checksum()
+    assert tiny.checksum() != identity.checksum()
+    assert tiny.checksum() != Restorer(tiny_weights, "cpu", precision="float32", pool_window=90).checksum()
+    engines = [Restorer(weights, engine="onnxruntime").checksum() for weights in (tiny_weights, tiny_weights)]
+    assert engines[0] == engines[1]
