@@ -16,21 +16,6 @@ from passband.models import load_model
 from tests import clips, golden
 
 
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Runs `passband ARGUMENTS` and gives (status, standard output, standard error)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["passband", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "200")
-        with pytest.raises(SystemExit) as done:
-            main()
-        captured = capsys.readouterr()
-        return done.value.code or 0, captured.out, captured.err
-
-    return run
-
-
 def one_sentence(status, err, *parts):
     """Whether a command failed with one line that says these things, and no traceback."""
     line = err.strip().splitlines()[-1]

@@ -1,27 +1,15 @@
 """`passband evaluate` as a person types it."""
 
-import sys
-
 import pytest
 import torch
 
-from passband.cli import main
 from passband.io.image import write_image
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """Runs `passband evaluate ARGUMENTS` and gives (status, standard output, standard error)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["passband", "evaluate", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "200")
-        with pytest.raises(SystemExit) as done:
-            main()
-        captured = capsys.readouterr()
-        return done.value.code or 0, captured.out, captured.err
-
-    return run
+def evaluate(run):
+    """Runs `passband evaluate ARGUMENTS`."""
+    return lambda *arguments: run("evaluate", *arguments)
 
 
 @pytest.fixture
@@ -33,8 +21,8 @@ def data(tmp_path):
     return tmp_path / "O-HAZE"
 
 
-def test_a_benchmark_is_printed_beside_its_published_figures(run, data, tiny_weights, tmp_path):
-    status, out, _ = run(
+def test_a_benchmark_is_printed_beside_its_published_figures(evaluate, data, tiny_weights, tmp_path):
+    status, out, _ = evaluate(
         tiny_weights, "--data", data, "-o", tmp_path / "r", "--benchmark", "sots-outdoor", "--device", "cpu"
     )
     assert status == 0
@@ -47,8 +35,8 @@ def test_a_benchmark_is_printed_beside_its_published_figures(run, data, tiny_wei
     assert lines[-1] == f"report in {tmp_path / 'r' / 'report.md'}"
 
 
-def test_pooling_flags_reach_the_network_and_the_warning_is_printed(run, data, tiny_weights, tmp_path):
-    status, out, _ = run(
+def test_pooling_flags_reach_the_network_and_the_warning_is_printed(evaluate, data, tiny_weights, tmp_path):
+    status, out, _ = evaluate(
         tiny_weights, "--data", data, "-o", tmp_path / "r", "--pool-window", 200, "--pool-mode", "first", "--save"
     )
     assert status == 0
@@ -66,8 +54,8 @@ def test_pooling_flags_reach_the_network_and_the_warning_is_printed(run, data, t
         (["--benchmark", "DPDD-dual"], "DPDD-dual is for left and right views"),
     ],
 )
-def test_mistakes_are_one_sentence(run, data, tiny_weights, tmp_path, options, message):
-    status, _, err = run(tiny_weights, "--data", data, "-o", tmp_path / "r", *options)
+def test_mistakes_are_one_sentence(evaluate, data, tiny_weights, tmp_path, options, message):
+    status, _, err = evaluate(tiny_weights, "--data", data, "-o", tmp_path / "r", *options)
     line = err.strip().splitlines()[-1]
     assert status == 1
     assert line.startswith("Error: ")

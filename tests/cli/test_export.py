@@ -1,27 +1,16 @@
 """`passband export` as a person types it."""
 
-import sys
-
 import pytest
 import torch
 
-from passband.cli import main
 from passband.export.runtimes import OnnxRuntime
 from passband.models import load_model
 
 
 @pytest.fixture
-def export(monkeypatch, capsys):
-    """Runs `passband export ARGUMENTS` and gives (status, standard output, standard error)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["passband", "export", *map(str, arguments)])
-        with pytest.raises(SystemExit) as done:
-            main()
-        captured = capsys.readouterr()
-        return done.value.code or 0, captured.out, captured.err
-
-    return run
+def export(run):
+    """Runs `passband export ARGUMENTS`."""
+    return lambda *arguments: run("export", *arguments)
 
 
 def test_export_says_how_near_the_file_is(export, tiny_weights, tmp_path):

@@ -3,12 +3,12 @@ import torch
 
 from passband.data.degrade import degrade_files
 from passband.models import load_model
-from tests.cli.test_cli import one_sentence, run  # noqa: F401
+from tests.cli.test_cli import one_sentence
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard")
 
 
-def test_it_prints_each_held_out_pair_and_the_mean_and_goes_on(run, tmp_path, photographs, tiny_weights):  # noqa: F811
+def test_it_prints_each_held_out_pair_and_the_mean_and_goes_on(run, tmp_path, photographs, tiny_weights):
     list(degrade_files(photographs, tmp_path / "pairs", "haze"))
     status, out, _ = run(
         *("finetune", "--from", tiny_weights, "--data", tmp_path / "pairs", "-o", tmp_path / "run"),
@@ -31,7 +31,7 @@ def test_it_prints_each_held_out_pair_and_the_mean_and_goes_on(run, tmp_path, ph
     assert again.splitlines()[1:3] == lines[3:5]
 
 
-def test_mistakes_are_one_sentence_each(run, tmp_path, photographs):  # noqa: F811
+def test_mistakes_are_one_sentence_each(run, tmp_path, photographs):
     status, _, err = run("finetune")
     assert one_sentence(status, err, "--data is needed: a folder of pairs")
     status, _, err = run("finetune", "-o", tmp_path / "run")

@@ -8,7 +8,7 @@ import torch
 from passband.config import RecipeError
 from passband.data.degrade import degrade_files
 from passband.data.pairs import find_pairs
-from passband.finetuning import fast_precision, finetune, resume_finetuning
+from passband.finetuning import finetune, resume_finetuning, training_precision
 from passband.finetuning.report import evenly
 from passband.io.image import read_image, write_image
 from passband.metrics import psnr, ssim
@@ -98,7 +98,7 @@ def test_a_resumed_fine_tuning_is_the_uninterrupted_one_to_the_bit(tmp_path, pai
 def test_minutes_become_steps_that_a_resumed_run_keeps(tmp_path, pairs, tiny_weights, monkeypatch):
     monkeypatch.setattr("passband.finetuning.run.time_steps", lambda *_: (2.0, 3.0))
     monkeypatch.setattr("passband.finetuning.run.time.monotonic", lambda: 0.0)
-    monkeypatch.setattr("passband.finetuning.run.fast_precision", lambda device: "float32")
+    monkeypatch.setattr("passband.finetuning.run.training_precision", lambda device: "float32")
     with pytest.raises(KeyboardInterrupt):
         finetune(tiny_weights, pairs, tmp_path / "run", minutes=1, crop=32, device="cpu", report=stop_after(3))
     # 60 seconds less 13 validations of 3, in steps of 2
@@ -250,10 +250,9 @@ def test_evenly_takes_all_of_few_and_spreads_over_many():
     assert evenly([], 4) == []
 
 
-def test_the_precision_is_the_faster_of_two_by_the_clock(monkeypatch):
-    assert fast_precision("cpu") in ("float32", "bfloat16")
-    seconds = iter([0, 1] * 4 + [0, 30])  # four looks at float32, one at a bfloat16 that is hopeless
-    monkeypatch.setattr("passband.finetuning.settings.time.monotonic", lambda: next(seconds))
-    assert fast_precision("cpu") == "float32"
-    seconds = iter([0, 1] * 4 + [0, 2] + [0, 0.4] * 3)  # slow at first, then faster
-    assert fast_precision("cpu") == "bfloat16"
+@pytest.mark.parametrize(
+    ("fast", "trained"), [("bfloat16", "bfloat16"), ("float32", "float32"), ("float16", "float32")]
+)
+def test_training_is_in_bfloat16_where_it_is_fast_and_never_in_float16(monkeypatch, fast, trained):
+    monkeypatch.setattr("passband.finetuning.settings.fast_precision", lambda device, threads: fast)
+    assert training_precision("cpu") == trained

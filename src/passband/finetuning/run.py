@@ -16,9 +16,9 @@ from passband.finetuning.settings import (
     PROBE_STEPS,
     SCORED,
     VALIDATIONS,
-    fast_precision,
     recipe_for_pairs,
     time_steps,
+    training_precision,
 )
 from passband.models import SFNet, load_model
 from passband.runs import RunError, read_run
@@ -107,7 +107,7 @@ def finetune(
             views=views,
             depth=network.numbers["depth"],
             learning_rate=learning_rate,
-            precision=fast_precision(device),
+            precision=training_precision(device),
             device=device,
             seed=seed,
         )

@@ -8,9 +8,9 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 import torch
-import torch.nn.functional as F
 
 from passband.config import Recipe, parse_recipe
+from passband.inference.precision import fast_precision
 from passband.models import pick_device
 from passband.training import train
 
@@ -93,34 +93,13 @@ def recipe_for_pairs(
     return parse_recipe(content, "finetune")
 
 
-def fast_precision(device: str = "auto") -> str:
-    """Find which precision trains faster on a device: `"bfloat16"` or `"float32"`.
-
-    A convolution and its gradient are timed in both, because a processor without instructions for bfloat16 is many
-    times slower in it, and no name of a processor says so.
+def training_precision(device: str = "auto") -> str:
+    """The precision to train in: `"bfloat16"` where the device computes convolutions fast in it, else `"float32"`.
 
     Args:
         device: see `models.pick_device`.
     """
-    place = pick_device(device)
-    x = torch.randn(BATCH, 32, 128, 128, device=place)
-    weight = torch.randn(32, 32, 3, 3, device=place, requires_grad=True)
-
-    def seconds(dtype: torch.dtype, repeats: int) -> float:
-        times = []
-        for _ in range(repeats):
-            start = time.monotonic()
-            with torch.autocast(place.type, dtype, enabled=dtype != torch.float32):
-                loss = F.conv2d(x, weight, padding=1).float().square().mean()
-            loss.backward()
-            loss.item()  # waits for a device that works on its own
-            times.append(time.monotonic() - start)
-        return min(times)
-
-    exact = seconds(torch.float32, 4)
-    if seconds(torch.bfloat16, 1) > 20 * exact:  # once: where it is slow, it is very slow
-        return "float32"
-    return "bfloat16" if seconds(torch.bfloat16, 3) < exact else "float32"
+    return "bfloat16" if fast_precision(pick_device(device), torch.get_num_threads()) == "bfloat16" else "float32"
 
 
 def time_steps(
