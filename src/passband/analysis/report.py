@@ -30,7 +30,7 @@ def write_report(output: Path, result: dict[str, Any]) -> None:
         result: what `evaluation.evaluate` returns; figures may be infinite.
     """
     with write_whole(output / "evaluation.json") as path:
-        path.write_text(json.dumps(_finite(result), indent=2) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(finite(result), indent=2) + "\n", encoding="utf-8")
     with write_whole(output / "evaluation.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, ["name", *FIGURES, "seconds"], extrasaction="ignore")
         writer.writeheader()
@@ -145,10 +145,10 @@ def _link(path: str) -> str:
     return f"<{path}>"
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """The same with infinite figures (of equal pictures) as text, because JSON has no infinity."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

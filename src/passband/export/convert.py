@@ -9,10 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from passband.data.degrade import degrade
 from passband.export.graph import ExportError, sfnet_graph
 from passband.export.quantize import calibration_pictures, quantize, restored_gain, save_openvino
 from passband.export.runtimes import OnnxRuntime, OpenVINORuntime, require
+from passband.io.arrays import from_array
 from passband.io.files import write_whole
+from passband.metrics import psnr
 from passband.models import load_model
 
 FORMATS = {"onnx": ".onnx", "openvino": ".xml"}
@@ -154,16 +157,11 @@ def _parity(model: nn.Module, engine: Callable[[Tensor], Tensor], height: int, w
     """Compare on a photograph, in haze, which shows differences most."""
     from skimage.data import chelsea
 
-    from passband.data.degrade import degrade
-    from passband.io.arrays import from_array
-
     clean = from_array(chelsea())[0][:, 60 : 60 + height, 140 : 140 + width]
     views = int(model.in_channels) // 3  # type: ignore[arg-type]
     image = degrade(clean, "haze", seed=1, index=0)[None].repeat(1, views, 1, 1)
-    difference = (engine(image) - _reference(model)(image)).double()
-    error = difference.square().mean()
-    psnr = float("inf") if error == 0 else -10 * torch.log10(error).item()
-    return Parity(height, width, psnr, difference.abs().max().item())
+    exported, reference = engine(image), _reference(model)(image)
+    return Parity(height, width, psnr(exported, reference).item(), (exported - reference).abs().max().item())
 
 
 def _check_parity(parities: list[Parity], precision: str, weights: str) -> None:

@@ -10,7 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -21,6 +20,7 @@ from passband.export.runtimes import read_openvino, require
 from passband.io.arrays import from_array
 from passband.io.cache import cache_folder
 from passband.io.image import read_image
+from passband.metrics import psnr
 from passband.ops.tiling import pad_to_multiple
 
 FLOAT_NODES = (f".*{FILTER_SCOPE}.*", r"^stem\.0.*", "^shallow.*", r"^head\.0.*")
@@ -173,6 +173,5 @@ def restored_gain(restore: Any, views: int = 1) -> float:
     scores = []
     for kind in KINDS:
         degraded = degrade(clean, kind, seed=1, index=0).repeat(views, 1, 1)
-        error = restore(degraded[None]).clamp(0, 1)[0] - clean
-        scores.append(-10 * torch.log10(error.double().square().mean()).item())
+        scores.append(psnr(restore(degraded[None]).clamp(0, 1), clean[None]).item())
     return sum(scores) / len(scores)

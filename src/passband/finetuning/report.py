@@ -2,7 +2,6 @@
 
 import csv
 import json
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from passband.analysis.comparison import comparison_rows
+from passband.analysis.report import finite
 from passband.data.pairs import Pair
 from passband.data.restoration import read_pair
 from passband.finetuning.settings import SCORED
@@ -117,8 +117,7 @@ def conclude(
         **environment(),
     }
     with write_whole(output / "finetune.json") as path:
-        content = {**result, "mean": _writable(result["mean"]), "images": [_writable(image) for image in images]}
-        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(finite(result), indent=2) + "\n", encoding="utf-8")
     with write_whole(output / "finetune.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, ["name", *figures])
         writer.writeheader()
@@ -131,14 +130,6 @@ def evenly(items: Sequence[Item], most: int) -> list[Item]:
     """At most so many of a sequence's items, spread over it, in order."""
     count = min(most, len(items))
     return [items[index * len(items) // count] for index in range(count)]
-
-
-def _writable(figures: dict[str, Any]) -> dict[str, Any]:
-    """The same with infinite figures (of equal pictures) as text, because JSON has no infinity."""
-    return {
-        name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in figures.items()
-    }
 
 
 def _middle(image: Tensor) -> Tensor:

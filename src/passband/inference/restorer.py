@@ -184,6 +184,8 @@ class Restorer:
         Raises:
             MemoryError: with the reason.
         """
+        if not isinstance(self.engine, TorchEngine):
+            return
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
@@ -191,7 +193,7 @@ class Restorer:
                     width, height = header.size
             except Exception:  # whatever is wrong with the file, reading it says so
                 return
-        if width * height > max_pixels or not isinstance(self.engine, TorchEngine):
+        if width * height > max_pixels:
             return
         # the decoded picture in bytes and in float32, on the host and on the device
         picture = (3 + 12) * width * height
