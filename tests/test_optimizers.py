@@ -20,12 +20,12 @@ def test_an_orthogonalized_matrix_has_singular_values_near_one_and_the_same_vect
     assert values.min() / matrix.norm() > 0.01
     assert diagonal.min() > 0.55
     assert diagonal.max() < 1.35
-    assert (inner - torch.diag(diagonal)).abs().max() < 0.05  # bfloat16 inside
+    assert (inner - torch.diag(diagonal)).abs().max() < 1e-4
 
 
 def test_scale_does_not_matter_and_zero_stays_zero():
     matrix = random(6, 20)
-    torch.testing.assert_close(orthogonalize(1e4 * matrix), orthogonalize(matrix), atol=0.02, rtol=0)
+    torch.testing.assert_close(orthogonalize(1e4 * matrix), orthogonalize(matrix), atol=1e-5, rtol=0)
     assert not orthogonalize(torch.zeros(4, 9)).any()
 
 
