@@ -149,7 +149,7 @@ class TestRun:
             train(recipe(), tmp_path / "other", data=photographs, device="cpu", resume=True)
 
     def test_a_loss_that_is_not_finite_stops_the_run(self, tmp_path, photographs, monkeypatch):
-        def broken(self, model, batch):
+        def broken(self, model, batch, done):
             return model(batch["degraded"])[-1].mean() * torch.nan, {}
 
         monkeypatch.setattr("passband.tasks.restoration.Restoration.loss", broken)
@@ -157,7 +157,7 @@ class TestRun:
             train(recipe(), tmp_path / "run", data=photographs, device="cpu")
 
     def test_a_run_that_fails_says_so_and_why(self, tmp_path, photographs, monkeypatch):
-        def broken(self, model, batch):
+        def broken(self, model, batch, done):
             return model(batch["degraded"])[-1].mean() * torch.nan, {}
 
         monkeypatch.setattr("passband.tasks.restoration.Restoration.loss", broken)
@@ -211,12 +211,12 @@ class TestRun:
         list(degrade_files(photographs, tmp_path / "pairs", "haze"))
         settings = recipe(data={"source": "pairs", "held_out": 0.25})
         task = Restoration(settings)
-        learned, scored = task.training_data(tmp_path / "pairs"), task.validation_data(tmp_path / "pairs")
+        learned, scored = task.training_data(tmp_path / "pairs", {}), task.validation_data(tmp_path / "pairs", None, {})
         names = [{data[number]["name"] for number in range(len(data))} for data in (learned, scored)]
         assert names[0] | names[1] == {"0", "1", "2", "3"}
         assert not names[0] & names[1]
         assert len(names[1]) == 1
-        with pytest.raises(RunError, match=r"holds out 0\.25 of the pairs to score on, and .* is given for that, too"):
+        with pytest.raises(ValueError, match=r"holds out 0\.25 of the pairs .* is given for that, too"):
             train(settings, tmp_path / "run", data=tmp_path / "pairs", validation_data=tmp_path / "pairs")
         with pytest.raises(RecipeError, match="held_out is a share of pairs"):
             recipe(data={"held_out": 0.25})
@@ -291,6 +291,14 @@ def test_the_learning_rate_warms_up_then_falls_along_a_cosine():
     assert rates[100] == pytest.approx(1e-5)
     assert all(earlier > later for earlier, later in pairwise(rates[10:]))
     assert rates[32] == pytest.approx(1e-5 + (1e-3 - 1e-5) * (1 + math.cos(math.pi * 22 / 90)) / 2)
+
+
+def test_the_learning_rate_is_a_tenth_after_each_milestone():
+    optim = OptimConfig(steps=100, learning_rate=1e-3, milestones=(0.3, 0.6, 0.9))
+    rates = [learning_rate(step, 100, 10, optim) for step in (10, 29, 30, 59, 60, 89, 90, 99)]
+    assert rates == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4, 1e-5, 1e-5, 1e-6, 1e-6])
+    with pytest.raises(ValueError, match="ascending shares"):
+        OptimConfig(steps=1, milestones=(0.6, 0.3))
 
 
 def test_a_folder_without_a_run_is_said_so(tmp_path):

@@ -17,6 +17,8 @@ from passband.io.files import write_whole
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
+ABOUT_DATA = ("preprocessing", "classes_named")
+"""Keys of a config that are no numbers of the network: how its input is made, and the names of what it tells apart."""
 PICKLE_SUFFIXES = (".pkl", ".pth", ".pt", ".ckpt", ".bin")
 
 WRAPPERS = ("model", "model_state_dict", "state_dict", "params_ema", "params", "net")
@@ -107,7 +109,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 
 def load_config(source: str | Path, **hub_options: Any) -> dict[str, Any]:
-    """Read what a folder of ours says of its network: `{"model": name, number: value, ...}`.
+    """Read what a folder of ours says of its network: `{"model": name, number: value, ...}`, and `ABOUT_DATA`.
 
     Args:
         source: as in `load_weights`. A published pickle says nothing of itself: it is the published SFNet.

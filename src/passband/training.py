@@ -23,9 +23,9 @@ from torch.utils.data import DataLoader
 from passband.checkpoint import load_config, load_state, load_weights
 from passband.config import OptimConfig, Recipe
 from passband.data.restoration import NumberedSampler
-from passband.models import build_model
+from passband.models import build_from
 from passband.optimizers import Muon
-from passband.runs import Progress, RunError, RunLog, latest_checkpoint, save_checkpoint
+from passband.runs import Progress, RunError, RunLog, latest_checkpoint, read_run, save_checkpoint
 from passband.tasks import TASKS
 
 MIXED_PRECISION = {"float32": "no", "bfloat16": "bf16"}
@@ -77,10 +77,9 @@ def train(
         Where the run stands, with the figures of the last validation.
 
     Raises:
-        RunError: if `output` holds a run and `resume` is off, or the reverse, if pairs are held out for validation and
-            `validation_data` is given, too, or if the loss is not finite.
+        RunError: if `output` holds a run and `resume` is off, or the reverse, or if the loss is not finite.
         CheckpointError: for `weights` that cannot be used.
-        ValueError: for a recipe whose network or degradations are unknown.
+        ValueError: for a recipe whose network is unknown, or that its task cannot follow with these data.
     """
     checkpoints = output / "checkpoints"
     latest = latest_checkpoint(output)
@@ -89,26 +88,18 @@ def train(
     if not resume and (output / "run.json").exists():
         raise RunError(f"{output} holds a run already: go on with --resume, or choose another folder")
 
-    if validation_data is not None and recipe.data.held_out:
-        raise RunError(
-            f"the recipe holds out {recipe.data.held_out:g} of the pairs to score on, and {validation_data} is given "
-            "for that, too: leave out data.held_out or the folder"
-        )
-
     # a run before this one in the same process may have had another precision or device
     AcceleratorState._reset_state(reset_partial_state="RANK" not in os.environ)
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision=MIXED_PRECISION[recipe.precision])
     set_seed(recipe.seed)
     task = TASKS[recipe.task](recipe)
-    network = {"model": recipe.model.name, **recipe.model.numbers}
-    if weights is not None:
-        network = load_config(weights)
-    model = build_model(**{"name" if key == "model" else key: value for key, value in network.items()})
+    network = read_run(output)["network"] if resume else task.network(data, load_config(weights) if weights else None)
+    model = build_from(network)
     if weights is not None:
         load_state(model, load_weights(weights), source=weights)
     task.check(model, weights or recipe.model.name)
 
-    dataset = task.training_data(data)
+    dataset = task.training_data(data, network)
     global_batch = recipe.data.batch * accelerator.num_processes
     steps_per_epoch = max(1, len(dataset) // global_batch)  # type: ignore[arg-type]
     steps = recipe.optim.length(steps_per_epoch)
@@ -124,7 +115,7 @@ def train(
 
     samples = NumberedSampler(progress.step * global_batch, steps * global_batch)
     loader = accelerator.prepare(_loader(dataset, recipe, sampler=samples))
-    validation_loader = _loader(task.validation_data(validation_data or data), recipe)
+    validation_loader = _loader(task.validation_data(data, validation_data, network), recipe)
     # the one folder in which a run's record lies, kept by the first process alone
     log = RunLog(output, accelerator.is_main_process, progress.step)
 
@@ -166,7 +157,7 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = rate
             with accelerator.autocast():
-                loss, figures = task.loss(model, batch)
+                loss, figures = task.loss(model, batch, progress.step / steps)
             optimizer.zero_grad(set_to_none=True)
             accelerator.backward(loss)
             if recipe.optim.clip_norm is not None:
@@ -209,16 +200,18 @@ def train(
 
 
 def learning_rate(step: int, steps: int, warmup: int, optim: OptimConfig) -> float:
-    """The rate at a step: linear warm-up to the peak, then a cosine to the final rate.
+    """The rate at a step: linear warm-up to the peak, then a cosine to the final rate, or a tenth at each milestone.
 
     Args:
         step: steps done, from 0.
         steps: steps of the whole run.
         warmup: steps of the warm-up.
-        optim: peak and final rate.
+        optim: peak and final rate, milestones.
     """
     if step < warmup:
         return optim.learning_rate * (step + 1) / warmup
+    if optim.milestones:
+        return optim.learning_rate * 0.1 ** sum(step >= part * steps for part in optim.milestones)
     part = min(1.0, (step - warmup) / max(1, steps - warmup))
     swing = optim.learning_rate - optim.final_learning_rate
     return optim.final_learning_rate + swing * (1 + math.cos(math.pi * part)) / 2
@@ -240,6 +233,14 @@ def _optimizer(optim: OptimConfig, model: nn.Module) -> torch.optim.Optimizer:
     """The recipe's optimizer; its rate is set at every step."""
     if optim.optimizer == "adamw":
         return torch.optim.AdamW(model.parameters(), optim.learning_rate, optim.betas, weight_decay=optim.weight_decay)
+    if optim.optimizer == "sgd":
+        return torch.optim.SGD(
+            model.parameters(),
+            optim.learning_rate,
+            optim.momentum,
+            weight_decay=optim.weight_decay,
+            nesterov=optim.momentum > 0,
+        )
     if optim.optimizer == "muon":
         return Muon(model.parameters(), optim.learning_rate, optim.betas)
     return torch.optim.Adam(model.parameters(), optim.learning_rate, optim.betas)
@@ -269,7 +270,7 @@ def _loader(dataset: Any, recipe: Recipe, sampler: NumberedSampler | None = None
     training = sampler is not None
     return DataLoader(
         dataset,
-        recipe.data.batch if training else 1,
+        recipe.data.batch if training else recipe.validation.batch,
         sampler=sampler,
         drop_last=training,
         num_workers=recipe.data.workers if training else 0,

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from passband.config import Recipe
+from passband.config import Recipe, RestorationRecipe
 from passband.data.held_out import shared_scenes, split_pairs
 from passband.data.pairs import Pair, find_pairs
 from passband.data.restoration import read_pair
@@ -86,6 +86,8 @@ def finetune(
         raise RunError(f"{output} holds a run already: go on with --resume, or choose another folder")
     if minutes <= 0 or (steps is not None and steps < 1):
         raise ValueError(f"fine-tuning takes minutes above 0, or steps from 1; got {minutes:g} and {steps}")
+    if recipe is not None and not isinstance(recipe, RestorationRecipe):
+        raise RunError(f"recipe {recipe.name} is of {recipe.task}; fine-tuning on pairs is of restoration")
     if recipe is not None and recipe.data.source != "pairs":
         raise RunError(f'recipe {recipe.name} degrades photographs itself; fine-tuning needs data.source = "pairs"')
     network = _network(weights)

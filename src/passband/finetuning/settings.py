@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from passband.config import Recipe, parse_recipe
+from passband.config import RestorationRecipe, parse_recipe
 from passband.inference.precision import fast_precision
 from passband.models import pick_device
 from passband.training import train
@@ -44,7 +44,7 @@ def recipe_for_pairs(
     precision: str,
     device: str,
     seed: int,
-) -> Recipe:
+) -> RestorationRecipe:
     """Settings for few pairs: a gentle start with fresh moments, statistics that stay, an end when nothing improves.
 
     Args:
@@ -90,7 +90,9 @@ def recipe_for_pairs(
         },
         "validation": {"every": every, "count": SCORED, "crop": min(VALIDATION_CROP, fitting), "patience": PATIENCE},
     }
-    return parse_recipe(content, "finetune")
+    recipe = parse_recipe(content, "finetune")
+    assert isinstance(recipe, RestorationRecipe)  # the task where none is named
+    return recipe
 
 
 def training_precision(device: str = "auto") -> str:
@@ -103,7 +105,7 @@ def training_precision(device: str = "auto") -> str:
 
 
 def time_steps(
-    recipe: Recipe, weights: str | Path, data: Path, validation_data: Path | None, device: str
+    recipe: RestorationRecipe, weights: str | Path, data: Path, validation_data: Path | None, device: str
 ) -> tuple[float, float]:
     """Time a few steps of a run that is then thrown away.
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from passband.checkpoint import (
+    ABOUT_DATA,
     CONFIG_FILE,
     CheckpointError,
     find_weights,
@@ -24,7 +25,7 @@ from passband.naming import entry
 
 MODELS: dict[str, Callable[..., nn.Module]] = {"sfnet": sfnet, "sfnet-small": sfnet_small}
 
-__all__ = ["MODELS", "SFNet", "build_model", "load_model", "pick_device", "sfnet", "sfnet_small"]
+__all__ = ["MODELS", "SFNet", "build_from", "build_model", "load_model", "pick_device", "sfnet", "sfnet_small"]
 
 
 def build_model(name: str, **numbers: Any) -> nn.Module:
@@ -46,6 +47,19 @@ def build_model(name: str, **numbers: Any) -> nn.Module:
     return builder(**numbers)
 
 
+def build_from(config: dict[str, Any]) -> nn.Module:
+    """Build the network that a config is of, with fresh weights.
+
+    Args:
+        config: `{"model": name, number: value, ...}`; what it says of data (`checkpoint.ABOUT_DATA`) is passed over.
+
+    Raises:
+        ValueError: as `build_model`.
+    """
+    numbers = {key: value for key, value in config.items() if key not in ("model", *ABOUT_DATA)}
+    return build_model(config["model"], **numbers)
+
+
 def load_model(source: str | Path, **overrides: Any) -> nn.Module:
     """Load a network with its weights, ready for evaluation.
 
@@ -65,10 +79,8 @@ def load_model(source: str | Path, **overrides: Any) -> nn.Module:
         foreign = load_foreign(found, source, **overrides)
         if foreign is not None:
             return foreign.eval()
-    config = {**load_config(source), **overrides}
-    name = config.pop("model")
     try:
-        model = build_model(name, **config)
+        model = build_from({**load_config(source), **overrides})
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{source}: {error}") from error
     load_state(model, state, source=source)

@@ -1,7 +1,6 @@
 """Restoration: make a degraded picture like the clean one it came from."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from passband.analysis.comparison import comparison_rows
-from passband.config import Recipe
+from passband.config import RestorationRecipe
 from passband.data.held_out import split_pairs
 from passband.data.pairs import Pair, find_pairs
 from passband.data.restoration import CLEAN, FixedCrops, Pairs, Photographs, Sample
@@ -19,22 +18,11 @@ from passband.losses import multiscale_loss, relative_multiscale_loss
 from passband.metrics import psnr
 from passband.models.sfnet import mean_view
 from passband.ops.tiling import pad_to_multiple
+from passband.tasks.task import Loss, Validation
 
 _VIEWS = {1: "one view", 2: "left and right views"}
 PICTURES = 6
 """Rows of the validation picture."""
-
-
-@dataclass(frozen=True)
-class Validation:
-    """How good a network is at a moment of its training."""
-
-    score: float
-    """What picks the best weights: mean PSNR, dB."""
-    figures: dict[str, float]
-    """Name to value."""
-    picture: Float[Tensor, "3 H W"]
-    """Degraded, restored and clean samples side by side."""
 
 
 class Restoration:
@@ -44,19 +32,29 @@ class Restoration:
         recipe: the run's settings.
     """
 
-    def __init__(self, recipe: Recipe):
+    def __init__(self, recipe: RestorationRecipe):
         self.recipe = recipe
 
-    def training_data(self, folder: Path) -> Dataset[Sample]:
+    def network(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
+        """The config of the network to train: the recipe's, or that of the weights to start from."""
+        return start or {"model": self.recipe.model.name, **self.recipe.model.numbers}
+
+    def training_data(self, folder: Path, network: dict[str, Any]) -> Dataset[Sample]:
         """Crops whose numbers go on past the first epoch."""
         data = self.recipe.data
         if data.source == "pairs":
             return Pairs(self._split(folder)[0], data.crop, self.recipe.seed)
         return Photographs(folder, data.degradations, data.crop, self.recipe.seed)
 
-    def validation_data(self, folder: Path) -> Dataset[Sample]:
+    def validation_data(self, training: Path, folder: Path | None, network: dict[str, Any]) -> Dataset[Sample]:
         """Crops that are the same every time; degraded with another seed than those of the training."""
         data, validation = self.recipe.data, self.recipe.validation
+        if folder is not None and data.held_out:
+            raise ValueError(
+                f"the recipe holds out {data.held_out:g} of the pairs to score on, and {folder} is given for that, "
+                "too: leave out data.held_out or the folder"
+            )
+        folder = folder or training
         kinds = [] if data.source == "pairs" else [kind for kind in data.degradations if kind != CLEAN]
         source = self._split(folder)[1] if data.source == "pairs" else folder
         return FixedCrops(source, kinds, validation.crop, validation.count, self.recipe.seed + 1)
@@ -71,7 +69,7 @@ class Restoration:
         pairs = find_pairs(folder, data.views)
         return split_pairs(pairs, data.held_out, self.recipe.seed) if data.held_out else (pairs, pairs)
 
-    def loss(self, model: nn.Module, batch: dict[str, Any]) -> tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]:
+    def loss(self, model: nn.Module, batch: dict[str, Any], done: float) -> Loss:
         """The loss of a batch, and figures to watch, detached."""
         predictions = model(batch["degraded"])
         measure = relative_multiscale_loss if self.recipe.loss.relative else multiscale_loss

@@ -1,0 +1,112 @@
+"""What the recipes of all tasks have in common."""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, model_validator
+
+
+class RecipeError(ValueError):
+    """A recipe that cannot be used, with its name and the reason in the message."""
+
+
+class Section(BaseModel, frozen=True, extra="forbid"):
+    """A table of a recipe: unknown keys are errors, values do not change."""
+
+
+class ModelConfig(Section, frozen=True):
+    """Which network is trained."""
+
+    name: str
+    """A key of `models.MODELS`."""
+    numbers: dict[str, int | float | str | None] = {}
+    """Keywords of its constructor, such as `width` and `depth`."""
+
+
+class OptimConfig(Section, frozen=True):
+    """How the weights move."""
+
+    optimizer: Literal["adam", "adamw", "muon", "sgd"] = "adam"
+    """Adam as SFNet's authors use it, AdamW with `weight_decay`, `optimizers.Muon`, or SGD with Nesterov's momentum."""
+    learning_rate: PositiveFloat = 1e-4
+    """Peak, reached after the warm-up."""
+    final_learning_rate: float = Field(default=1e-6, ge=0)
+    """End of the cosine."""
+    milestones: tuple[float, ...] = ()
+    """Shares of the run, ascending, after each of which the rate is a tenth; none falls along a cosine."""
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    """Decay of the running mean of the gradient, for SGD."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Decay of the running mean and square of the gradient."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """For AdamW and SGD."""
+    steps: PositiveInt | None = None
+    """Length of the run in steps; or `epochs`."""
+    epochs: PositiveInt | None = None
+    """Length of the run in passes over the data; or `steps`."""
+    warmup_steps: int | None = Field(default=None, ge=0)
+    """Steps of linear warm-up; or `warmup_epochs`."""
+    warmup_epochs: int | None = Field(default=None, ge=0)
+    """Epochs of linear warm-up; or `warmup_steps`."""
+    clip_norm: PositiveFloat | None = 0.01
+    """Largest norm of the gradient."""
+    ema: float = Field(default=0.999, ge=0, lt=1)
+    """Decay of the averaged weights, which are the ones scored and saved; 0 turns averaging off."""
+    keep_statistics: bool = False
+    """Whether batch normalization keeps the statistics that the weights came with, for fine-tuning in small batches."""
+
+    @model_validator(mode="after")
+    def _one_length(self) -> "OptimConfig":
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("give the length of the run as `steps` or as `epochs`, one of the two")
+        if list(self.milestones) != sorted(self.milestones) or not all(0 < part < 1 for part in self.milestones):
+            raise ValueError(f"milestones are ascending shares of the run between 0 and 1; got {self.milestones}")
+        if self.warmup_steps is not None and self.warmup_epochs is not None:
+            raise ValueError("give the warm-up as `warmup_steps` or as `warmup_epochs`, not both")
+        return self
+
+    def length(self, steps_per_epoch: int) -> int:
+        """Steps of the whole run."""
+        return self.steps or (self.epochs or 0) * steps_per_epoch
+
+    def warmup(self, steps_per_epoch: int) -> int:
+        """Steps of the warm-up."""
+        return self.warmup_steps or (self.warmup_epochs or 0) * steps_per_epoch
+
+
+class DataConfig(Section, frozen=True):
+    """What it is trained on. The folders themselves are arguments of a run, because they differ by machine."""
+
+    batch: PositiveInt = 4
+    """Samples per step and process."""
+    workers: int = Field(default=2, ge=0)
+    """Processes that prepare samples; 0 prepares them in the training process."""
+
+
+class ValidationConfig(Section, frozen=True):
+    """How a run is watched."""
+
+    every: PositiveInt = 500
+    """Steps between validations."""
+    batch: PositiveInt = 1
+    """Samples scored at once."""
+    patience: PositiveInt | None = None
+    """Validations without a better score after which a run ends; None goes on to its length."""
+
+
+class Recipe(Section, frozen=True):
+    """Everything that decides a training run, but for the folders it reads and writes."""
+
+    name: str
+    """What the run and its weights are called."""
+    task: str
+    """A key of `config.RECIPES` and of `tasks.TASKS`."""
+    seed: int = 0
+    """Decides initial weights, order and everything random about samples."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the forward and backward pass; weights and optimizer are float32 always."""
+    checkpoint_every: PositiveInt = 500
+    """Steps between checkpoints to resume from."""
+    model: ModelConfig
+    data: DataConfig = DataConfig()
+    optim: OptimConfig
+    validation: ValidationConfig = ValidationConfig()

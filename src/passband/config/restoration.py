@@ -1,0 +1,86 @@
+"""Recipes of restoration."""
+
+from typing import Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from passband.config.common import DataConfig, ModelConfig, Recipe, Section, ValidationConfig
+
+
+class RestorationModel(ModelConfig, frozen=True):
+    """Which network is trained."""
+
+    name: str = "sfnet-small"
+    """A key of `models.MODELS`."""
+
+
+class RestorationData(DataConfig, frozen=True):
+    """Pictures and what spoils them."""
+
+    source: Literal["photographs", "pairs"] = "photographs"
+    """`photographs`: a folder of clean pictures, degraded on the fly; `pairs`: a folder of pairs."""
+    degradations: dict[str, PositiveFloat] = Field(
+        default={"rain": 1.0, "snow": 1.0, "haze": 1.0, "motion-blur": 1.0, "defocus": 1.0}
+    )
+    """Kind to weight in the mixture, for `photographs`; `clean` is a kind, too."""
+    crop: PositiveInt = 256
+    """Side of the square training crops, in pixels; a multiple of 8."""
+    views: Literal[1, 2] = 1
+    """Pictures of a scene that the network gets: 2 are the left and right views of dual-pixel pairs."""
+    held_out: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the pairs that is scored on and not learned from, for `pairs`; see `data.held_out.split_pairs`."""
+
+    @model_validator(mode="after")
+    def _something_to_learn(self) -> "RestorationData":
+        if not set(self.degradations) - {"clean"}:
+            raise ValueError("degradations need at least one kind besides `clean`")
+        if self.views == 2 and self.source != "pairs":
+            raise ValueError('views = 2 needs source = "pairs": photographs have one view')
+        if self.held_out and self.source != "pairs":
+            raise ValueError("held_out is a share of pairs: give photographs to score on as a folder of their own")
+        return self
+
+
+class RestorationLoss(Section, frozen=True):
+    """What is minimized."""
+
+    spectral_weight: float = Field(default=0.1, ge=0)
+    """Weight of the spectral L1 beside the L1 of pixels."""
+    relative: bool = False
+    """Whether samples count by the logarithm of their loss, for mixtures of strong and weak degradations."""
+
+
+class RestorationValidation(ValidationConfig, frozen=True):
+    """What is scored while a run goes on."""
+
+    count: PositiveInt = 20
+    """Crops scored."""
+    crop: PositiveInt = 256
+    """Their side, in pixels; a multiple of 8."""
+
+
+class RestorationRecipe(Recipe, frozen=True):
+    """A run that learns to restore pictures."""
+
+    task: Literal["restoration"] = "restoration"
+    model: RestorationModel = RestorationModel()
+    data: RestorationData = RestorationData()
+    loss: RestorationLoss = RestorationLoss()
+    validation: RestorationValidation = RestorationValidation()
+
+    @model_validator(mode="after")
+    def _views_fit(self) -> "RestorationRecipe":
+        needed, given = 3 * self.data.views, self.model.numbers.get("in_channels", 3)
+        if given != needed:
+            raise ValueError(
+                f"data.views = {self.data.views} needs model.numbers with in_channels = {needed}, 3 for each view; "
+                f"got {given}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> "RestorationRecipe":
+        for name, crop in (("data.crop", self.data.crop), ("validation.crop", self.validation.crop)):
+            if crop % 8 or crop < 16:
+                raise ValueError(f"{name} is a multiple of 8 and at least 16 pixels; got {crop}")
+        return self

@@ -1,0 +1,58 @@
+"""What a task gives the training loop."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+Loss = tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]
+"""What is minimized, and figures to watch, detached."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """How good a network is at a moment of its training."""
+
+    score: float
+    """What picks the best weights: the higher, the better."""
+    figures: dict[str, float]
+    """Name to value."""
+    picture: Float[Tensor, "3 H W"]
+    """What it made of some samples."""
+
+
+class Task(Protocol):
+    """Data, loss and scores of a kind of job; built from a recipe of its kind in `config.RECIPES`."""
+
+    def network(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
+        """The config of the network to train, as `models.build_from` takes and `checkpoint.save_weights` writes it.
+
+        Args:
+            folder: to train on; what depends on the data, such as the number of classes, is found in it.
+            start: the config of the weights to start from; None for fresh ones.
+        """
+        ...
+
+    def check(self, model: nn.Module, weights: str | Path) -> None:
+        """Refuse a network, called `weights`, that does not take what the recipe's data give."""
+        ...
+
+    def training_data(self, folder: Path, network: dict[str, Any]) -> Dataset[Any]:
+        """Samples, dictionaries whose tensors are of one size; their numbers go on past the first epoch."""
+        ...
+
+    def validation_data(self, training: Path, folder: Path | None, network: dict[str, Any]) -> Dataset[Any]:
+        """Samples that are the same every time; of the folder to train on where there is no other."""
+        ...
+
+    def loss(self, model: nn.Module, batch: dict[str, Any], done: float) -> Loss:
+        """The loss of a batch when this share of the run, from 0 to 1, is done."""
+        ...
+
+    def validate(self, model: nn.Module, batches: Iterable[dict[str, Any]]) -> Validation:
+        """Score a network, which is put into evaluation mode and back."""
+        ...
