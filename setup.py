@@ -1,0 +1,88 @@
+"""Builds the compiled JPEG reader where a C compiler and libjpeg-turbo are there; everything else is in pyproject.toml.
+
+Without either the installation succeeds all the same, says so in its log (`pip install -v`), and JPEG coefficients are
+read through the package jpeglib; `passband doctor` tells which of the two is in use.
+
+The header is looked for where the compiler looks (on Debian and Ubuntu it comes with libjpeg-turbo8-dev or
+libjpeg62-turbo-dev), in the folder named by PASSBAND_LIBJPEG, in a conda environment, and in Homebrew's jpeg-turbo.
+Only Linux has been tried.
+"""
+
+import os
+import sys
+import sysconfig
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import BaseError, CCompilerError
+
+SOURCES = Path("src/passband/io/_jpeg")
+LIMITED = not sysconfig.get_config_var("Py_GIL_DISABLED")  # the free-threaded interpreter has no stable interface yet
+
+
+class BuildReader(build_ext):
+    """Compiles the reader, or says in one line why it did not."""
+
+    def build_extension(self, ext: Extension) -> None:
+        """Compile one extension; an error is no reason to install nothing."""
+        try:
+            super().build_extension(ext)
+        except (BaseError, CCompilerError) as error:
+            self.warn(
+                f"passband: the compiled JPEG reader was not built ({error}). JPEG coefficients will be read through "
+                f"the package jpeglib, four times as slowly: pip install 'passband[jpeg]'. For the compiled one "
+                f"install a C compiler and libjpeg-turbo's header (Debian: libjpeg-dev, Fedora: libjpeg-turbo-devel, "
+                f"Homebrew: jpeg-turbo), or name its folder in PASSBAND_LIBJPEG, and install passband again."
+            )
+
+
+def prefixes() -> list[Path]:
+    """Folders that hold libjpeg-turbo's header, the caller's first; where the compiler finds it, there may be none."""
+    named = os.environ.get("PASSBAND_LIBJPEG")
+    candidates = [Path(named)] if named else []
+    if conda := os.environ.get("CONDA_PREFIX"):
+        candidates += [Path(conda), Path(conda) / "Library"]
+    if sys.platform == "darwin":
+        brews = (os.environ.get("HOMEBREW_PREFIX"), "/opt/homebrew", "/usr/local")
+        candidates += [Path(brew) / "opt" / "jpeg-turbo" for brew in brews if brew]
+    if sys.platform == "win32":
+        candidates += [Path("C:/libjpeg-turbo64"), Path("C:/libjpeg-turbo-gcc64")]
+    found = [
+        prefix for prefix in candidates if any((prefix / part / "jpeglib.h").is_file() for part in ("", "include"))
+    ]
+    if named and Path(named) not in found:
+        print(f"passband: PASSBAND_LIBJPEG names {named}, which has neither jpeglib.h nor include/jpeglib.h")
+    return found[:1]  # headers of one and a library of another would not fit
+
+
+def existing(*folders: Path) -> list[str]:
+    """The folders that there are."""
+    return [str(folder.resolve()) for folder in folders if folder.is_dir()]
+
+
+def reader() -> Extension:
+    """The extension, with what its compiler needs to know."""
+    windows, found = sys.platform == "win32", prefixes()
+    libraries = [folder for prefix in found for folder in existing(prefix / "lib", prefix / "lib64", prefix)]
+    return Extension(
+        "passband.io._jpeg.native",
+        sources=sorted(source.as_posix() for source in SOURCES.glob("*.c")),
+        depends=sorted(header.as_posix() for header in SOURCES.glob("*.h")),
+        include_dirs=[folder for prefix in found for folder in existing(prefix / "include", prefix)],
+        library_dirs=libraries,
+        runtime_library_dirs=[] if windows else libraries,
+        libraries=["jpeg"],
+        # Products and sums rounded one by one, as torch does it: the two ways to compute channels agree to the bit.
+        extra_compile_args=["/O2"] if windows else ["-O3", "-ffp-contract=off"],
+        define_macros=[("Py_LIMITED_API", "0x030B0000")] if LIMITED else [],
+        py_limited_api=LIMITED,
+        optional=True,
+    )
+
+
+setup(
+    ext_modules=[reader()],
+    cmdclass={"build_ext": BuildReader},
+    options={"bdist_wheel": {"py_limited_api": "cp311"}} if LIMITED else {},
+)

@@ -1,0 +1,86 @@
+"""What this machine has for the library: versions, devices, readers, engines; and how to get what it lacks."""
+
+import platform
+import sys
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+
+from passband.inference.precision import fast_precision, processor
+from passband.io.jpeg import backend, reader_library
+from passband.provenance import environment
+
+ENGINES = {"openvino": "openvino", "onnxruntime": "onnx"}
+"""Packages that run networks besides torch, and the extra that brings each."""
+_COMPILER = {
+    "linux": "apt install gcc libjpeg-dev (Debian, Ubuntu) or dnf install gcc libjpeg-turbo-devel (Fedora)",
+    "darwin": "brew install jpeg-turbo",
+}
+
+
+def describe_machine() -> dict[str, str]:
+    """Say what decides speed and results here, found out now.
+
+    The first time on a processor this times some convolutions, for a fifth of a second.
+
+    Returns:
+        Names of things and what was found of each, in an order to be shown.
+    """
+    return {
+        **_versions(),
+        "devices": ", ".join(_devices()),
+        "processor": processor(),
+        "fast on it": _fast_precisions(),
+        "JPEG pictures": str(environment()["jpeg_decoder"]),
+        "JPEG coefficients": jpeg_reader(),
+        **{package: _package(package, extra) for package, extra in ENGINES.items()},
+        "video (PyAV)": _package("av"),
+    }
+
+
+def jpeg_reader() -> str:
+    """Name what reads JPEG coefficients here and, where it is not the fast one, how to get that."""
+    kind, library = backend(), reader_library()
+    if kind == "compiled":
+        return f"compiled, {library}"
+    tools = _COMPILER.get(sys.platform, "install a C compiler and libjpeg-turbo (https://libjpeg-turbo.org)")
+    faster = f"{tools}, then install passband again: pip install --force-reinstall --no-deps ."
+    if kind == "jpeglib":
+        return f"{library}; for the compiled reader, four times as fast: {faster}"
+    return f"none; slow: pip install 'passband[jpeg]'; fast: {faster}"
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "passband": version("passband"),
+        "Python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchvision": _package("torchvision"),
+    }
+
+
+def _package(name: str, extra: str | None = None) -> str:
+    """A package's version, or that it is missing or broken, and how to install it."""
+    install = f"pip install {name if extra is None else f'passband[{extra}]'!r}"
+    try:
+        found = version(name)
+    except PackageNotFoundError:
+        return f"not installed: {install}"
+    try:
+        import_module(name)
+    except Exception as error:  # a broken package may raise anything
+        return f"{found}, but it cannot be imported ({' '.join(str(error).split())}): {install}"
+    return found
+
+
+def _devices() -> list[str]:
+    found = [f"cuda:{index} {torch.cuda.get_device_name(index)}" for index in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return [*found, f"cpu with {torch.get_num_threads()} threads"]
+
+
+def _fast_precisions() -> str:
+    fast = fast_precision(torch.device("cpu"), torch.get_num_threads())
+    return "float32" if fast == "float32" else f"float32, {fast}"

@@ -1,0 +1,160 @@
+"""JPEG coefficients through the package jpeglib, where the compiled reader was not built. See `io.jpeg`.
+
+The package reads paths alone, keeps what it finds of metadata in global variables, and goes on after damage without a
+word to its caller. So a file's segments are walked first; it gets a temporary copy without metadata, one at a time.
+Damage within entropy-coded data, which only a decoder sees, is not noticed here.
+"""
+
+import tempfile
+import threading
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jpeglib
+import numpy as np
+import torch
+
+from passband.io.jpeg_markers import Segments, walk
+from passband.io.jpeg_types import (
+    Failure,
+    JpegCoefficients,
+    JpegHeader,
+    Outcome,
+    Planes,
+    Wanted,
+    crop_fits,
+)
+
+NAME = "jpeglib"
+LIBRARY = f"jpeglib {version('jpeglib')}"
+_LOCK = threading.Lock()
+Result = TypeVar("Result")
+
+Content = str | Any
+"""A path, or an object whose buffer is a file's content."""
+
+
+def read_headers(sources: tuple[Content, ...], threads: int, max_pixels: int) -> list[JpegHeader | Failure]:
+    """Read headers alone; a failure stands in the place of its file. The threads are not used."""
+    return [_attempt(lambda source=source: _open(source, max_pixels).header) for source in sources]
+
+
+def read_blocks(
+    sources: tuple[Content, ...], threads: int, max_pixels: int, strict: bool
+) -> list[JpegCoefficients | Failure]:
+    """Read quantized blocks; a failure stands in the place of its file. The threads are not used."""
+    return [_attempt(lambda source=source: _decode(_open(source, max_pixels), strict)) for source in sources]
+
+
+def read_channels(
+    sources: tuple[Content, ...], threads: int, max_pixels: int, strict: bool, wanted: Wanted
+) -> list[Planes | Failure]:
+    """Read chosen channels as numbers; a failure stands in the place of its file. The threads are not used."""
+
+    def one(index: int) -> Planes:
+        segments = _open(sources[index], max_pixels)
+        if not crop_fits(segments.header, wanted.crops[index], wanted.flips[index]):
+            raise Failure(Outcome.BAD_CROP, header=segments.header)
+        return _channels(_decode(segments, strict), wanted, index)
+
+    return [_attempt(lambda index=index: one(index)) for index in range(len(sources))]
+
+
+def write_blocks(coefficients: JpegCoefficients) -> bytes:
+    """Encode blocks, which are known to fit the header.
+
+    Raises:
+        Failure: where the package cannot write such a file.
+    """
+    header, tables = coefficients.header, coefficients.quantization.numpy()
+    if header.color_space == "rgb":
+        raise Failure(Outcome.UNSUPPORTED, "R, G and B in it, which jpeglib does not write")
+    if len(header.factors) > 1 and sum(down * across for down, across in header.factors) > 10:
+        raise Failure(Outcome.UNSUPPORTED, "more than ten blocks in an MCU, which jpeglib does not write")
+    slots = [next(k for k, other in enumerate(tables) if (other == table).all()) for table in tables]
+    used = sorted(set(slots))
+    planes = [blocks.numpy().reshape(*blocks.shape[:2], 8, 8) for blocks in coefficients.blocks]
+    with _LOCK, tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "picture.jpg"
+        picture = jpeglib.from_dct(
+            *planes,
+            qt=np.stack([tables[slot].reshape(8, 8) for slot in used]).astype(np.uint16),
+            quant_tbl_no=[used.index(slot) for slot in slots],
+        )
+        picture.height, picture.width = header.height, header.width
+        picture.samp_factor = np.array([(down, across) for across, down in header.sampling], np.int32)
+        try:
+            picture.write_dct(str(path), flags=["+OPTIMIZE_CODING"])
+        except OSError as error:
+            raise Failure(Outcome.DAMAGED, "jpeglib has no code for one of its values") from error
+        return path.read_bytes()
+
+
+def _attempt(function: Callable[[], Result]) -> Result | Failure:
+    try:
+        return function()
+    except Failure as failure:
+        return failure
+    except OSError as error:
+        return Failure(Outcome.NO_FILE, os_error=error.errno or 0)
+    except MemoryError:
+        return Failure(Outcome.NO_MEMORY)
+
+
+def _open(source: Content, max_pixels: int) -> Segments:
+    """What the segments of a file say, judged as the compiled reader judges its headers."""
+    segments = walk(Path(source).read_bytes() if isinstance(source, str) else bytes(source))
+    if segments.header.height * segments.header.width > max_pixels:
+        raise Failure(Outcome.TOO_LARGE, header=segments.header)
+    return segments
+
+
+def _decode(segments: Segments, strict: bool) -> JpegCoefficients:
+    header = segments.header
+    missing = sorted(set(range(len(header.sampling))) - segments.coded)
+    if strict and missing:
+        raise Failure(Outcome.RECOVERABLE, f"color component {missing[0] + 1} is in none of its scans")
+    if strict and not segments.ended:
+        raise Failure(Outcome.RECOVERABLE, "Premature end of JPEG file")
+    with _LOCK, tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "picture.jpg"
+        path.write_bytes(segments.bare)
+        try:
+            picture = jpeglib.read_dct(str(path))
+            planes = [picture.Y] if len(header.sampling) == 1 else [picture.Y, picture.Cb, picture.Cr]
+            tables = np.stack([picture.get_component_qt(index) for index in range(len(planes))])
+        except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+            raise Failure(Outcome.DAMAGED, "jpeglib cannot decode it") from error
+    grids = tuple(plane.shape[:2] for plane in planes)
+    if grids != header.grids:
+        raise Failure(Outcome.DAMAGED, f"jpeglib finds blocks of {grids} where its header says {header.grids}")
+    return JpegCoefficients(
+        tuple(torch.from_numpy(plane.reshape(*plane.shape[:2], 64).copy()) for plane in planes),
+        torch.from_numpy(tables.reshape(len(planes), 64).astype(np.int32)),
+        header,
+    )
+
+
+def _channels(coefficients: JpegCoefficients, wanted: Wanted, index: int) -> Planes:
+    """What the compiled reader does while it reads, in torch."""
+    header, flip = coefficients.header, wanted.flips[index]
+    planes, first = [], 0
+    for component, (blocks, (across, down)) in enumerate(zip(coefficients.blocks, header.factors, strict=True)):
+        channels = torch.tensor(wanted.channels[component], dtype=torch.long)
+        rows, columns = slice(None), slice(header.whole_mcus[1] * across if flip else None)
+        if crop := wanted.crops[index]:
+            rows = slice(crop[0] * down, (crop[0] + crop[2]) * down)
+            columns = slice(crop[1] * across, (crop[1] + crop[3]) * across)
+        values = blocks[rows, columns, channels].permute(2, 0, 1).float()
+        values = values * coefficients.quantization[component, channels].float()[:, None, None]
+        if flip:
+            # a basis function of odd horizontal frequency is odd about the block's middle
+            values = values.flip(-1) * torch.where(channels % 2 == 1, -1.0, 1.0)[:, None, None]
+        if wanted.mean is not None and wanted.std is not None:
+            here = slice(first, first + len(channels))
+            values = (values - wanted.mean[here, None, None]) / wanted.std[here, None, None]
+        planes.append(values.contiguous())
+        first += len(channels)
+    return tuple(planes)
