@@ -5,7 +5,15 @@ import pytest
 import torch
 from skimage.color import rgb2xyz, rgb2ycbcr, xyz2rgb
 
-from passband.ops.color import linear_to_srgb, srgb_to_linear, studio_luma, studio_luma_8bit
+from passband.ops.color import (
+    jpeg_samples,
+    linear_to_srgb,
+    rgb_to_ycbcr,
+    srgb_to_linear,
+    studio_luma,
+    studio_luma_8bit,
+    ycbcr_to_rgb,
+)
 
 LEVELS = torch.arange(256, dtype=torch.float64).view(1, 16, 16) / 255
 SEAM = 2e-8  # the standard's rounded constants leave a step of this size between the line and the power
@@ -91,3 +99,36 @@ def test_luma_keeps_leading_dimensions_and_rounds_floats_to_8_bits_first():
     assert studio_luma(image).shape == studio_luma_8bit(image).shape == (2, 2, 1, 5, 7)
     rounded = image.double().mul(255).round() / 255
     torch.testing.assert_close(studio_luma_8bit(image), studio_luma_8bit(rounded), rtol=0, atol=0)
+
+
+def test_ycbcr_of_8_bit_colors_is_scikit_images_in_the_full_range():
+    image = torch.from_numpy(np.random.default_rng(3).random((3, 7, 11)))
+    # scikit-image has the studio range: 219 steps of luma from 16 on, and 224 of chroma
+    luma, blueness, redness = torch.from_numpy(rgb2ycbcr(image.movedim(0, -1).numpy())).unbind(-1)
+    expected = torch.stack([(luma - 16) / 219, (blueness - 128) / 224, (redness - 128) / 224])
+    expected[1:] += 128 / 255
+    # its weights have six digits
+    torch.testing.assert_close(rgb_to_ycbcr(image), expected, rtol=0, atol=1e-5)
+
+
+def test_ycbcr_of_gray_is_neutral_and_of_the_primaries_reaches_the_ends():
+    gray = LEVELS.expand(3, -1, -1)
+    neutral = torch.stack([LEVELS[0], *torch.full((2, 16, 16), 128 / 255, dtype=torch.float64)])
+    torch.testing.assert_close(rgb_to_ycbcr(gray), neutral, rtol=0, atol=1e-15)
+    samples = jpeg_samples(torch.tensor([[1.0, 0, 0], [0, 0, 1]], dtype=torch.float64).mT[..., None])[..., 0]
+    # red: 76.245 luma and the most of Cr; blue: 29.07 and the most of Cb
+    expected = torch.tensor([[76.245 - 128, 29.07 - 128], [-43.02765, 127.5], [127.5, -20.73466]], dtype=torch.float64)
+    torch.testing.assert_close(samples, expected, rtol=0, atol=1e-5)  # as many digits as are written here
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 1), (3, 5, 7), (2, 2, 3, 13, 1)])
+def test_ycbcr_and_rgb_undo_each_other_also_outside_of_the_range(shape):
+    image = 3 * torch.rand(shape, dtype=torch.float64) - 1
+    torch.testing.assert_close(ycbcr_to_rgb(rgb_to_ycbcr(image)), image, rtol=0, atol=1e-14)
+    torch.testing.assert_close(rgb_to_ycbcr(ycbcr_to_rgb(image)), image, rtol=0, atol=1e-14)
+
+
+def test_samples_of_a_jpeg_file_are_around_zero():
+    black_and_white = torch.tensor([0.0, 1.0]).expand(3, 1, 2)
+    expected = torch.tensor([[-128.0, 127], [0, 0], [0, 0]])[:, None]
+    torch.testing.assert_close(jpeg_samples(black_and_white), expected, rtol=0, atol=2e-5)  # last digits of 128

@@ -1,5 +1,6 @@
-"""Color spaces: the sRGB transfer function between stored values and linear light; luma of video."""
+"""Color spaces: the sRGB transfer function between stored values and linear light; YCbCr of JPEG; luma of video."""
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -31,6 +32,52 @@ def linear_to_srgb(light: Float[Tensor, "*B C H W"]) -> Float[Tensor, "*B C H W"
     """
     # the clamp keeps the power's gradient finite where the linear branch is taken
     return (light * 12.92).where(light <= 0.0031308, 1.055 * light.clamp(min=0.0031308) ** (1 / 2.4) - 0.055)
+
+
+def rgb_to_ycbcr(image: Float[Tensor, "*B 3 H W"]) -> Float[Tensor, "*B 3 H W"]:
+    """Luma and chroma as JPEG files hold them: BT.601 in the full range, as fractions of 255.
+
+    Args:
+        image: stored RGB values in [0, 1].
+
+    Returns:
+        Y in [0, 1]; Cb and Cr are 128/255 where there is no color, and at most .5 away from it. Not rounded.
+
+    Source: ITU-T T.871 (JFIF), section 7.
+    """
+    red, green, blue = image.split(1, dim=-3)
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    return torch.cat([luma, (blue - luma) / 1.772 + 128 / 255, (red - luma) / 1.402 + 128 / 255], dim=-3)
+
+
+def ycbcr_to_rgb(image: Float[Tensor, "*B 3 H W"]) -> Float[Tensor, "*B 3 H W"]:
+    """Undo `rgb_to_ycbcr`.
+
+    Args:
+        image: Y, Cb and Cr as it gives them.
+
+    Returns:
+        RGB; outside [0, 1] where no color has such luma and chroma.
+
+    Source: ITU-T T.871 (JFIF), section 7.
+    """
+    luma, blueness, redness = image.split(1, dim=-3)
+    blue, red = luma + 1.772 * (blueness - 128 / 255), luma + 1.402 * (redness - 128 / 255)
+    return torch.cat([red, (luma - 0.299 * red - 0.114 * blue) / 0.587, blue], dim=-3)
+
+
+def jpeg_samples(image: Float[Tensor, "*B 3 H W"]) -> Float[Tensor, "*B 3 H W"]:
+    """What the DCT of a JPEG file is taken of: YCbCr of 8 bits, shifted to lie around zero.
+
+    Args:
+        image: stored RGB values in [0, 1].
+
+    Returns:
+        255 x - 128 of Y, Cb and Cr, from -128 to 127; not rounded.
+
+    Source: ITU-T T.81, section A.3.1.
+    """
+    return 255 * rgb_to_ycbcr(image) - 128
 
 
 def studio_luma(image: Float[Tensor, "*B 3 H W"]) -> Float[Tensor, "*B 1 H W"]:

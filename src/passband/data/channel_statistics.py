@@ -1,0 +1,210 @@
+"""Mean and standard deviation of frequency channels, by which a network's input is centered and scaled.
+
+The deviations are those of single coefficients, over all positions of all pictures. (The published pipeline scales by
+deviations of pictures' means, which leaves its channels with deviations far above 1.)
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor
+
+from passband.io.files import write_whole
+from passband.layers.channels import ChannelSubset
+from passband.naming import entry
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelStatistics:
+    """Mean and standard deviation of every channel of cubes.
+
+    Attributes:
+        mean: of each channel, in the cubes' units.
+        std: of each channel, with the number of positions as divisor; 0 for a channel that never changes.
+        positions: how many positions of cubes (blocks of pixels) were counted.
+        pictures: how many pictures they came from.
+        stride: of the cubes, 8 or 4 pixels.
+        provenance: what the pictures were, how they were read, when and with which version.
+    """
+
+    mean: Float64[Tensor, " K"]
+    std: Float64[Tensor, " K"]
+    positions: int
+    pictures: int
+    stride: int = 8
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def fit(
+        cls,
+        cubes: Iterable[Float[Tensor, "_ K _ _"]],
+        stride: int = 8,
+        provenance: Mapping[str, str] | None = None,
+    ) -> "ChannelStatistics":
+        """Measure cubes one after the other, holding one at a time.
+
+        Args:
+            cubes: batches of any size, on any device; each entry of a batch counts as a picture, and each position of
+                each picture counts alike.
+            stride: of the cubes, 8 or 4 pixels.
+            provenance: what to remember.
+
+        Raises:
+            ValueError: where there are no positions, a cube has another number of channels than the first, or holds
+                NaN or infinite values.
+
+        Source: Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances",
+        1979. All sums are in float64.
+        """
+        total: ChannelStatistics | None = None
+        for number, cube in enumerate(cubes):
+            values = cube.detach().movedim(1, 0).flatten(1).to("cpu", torch.float64)
+            if not values.isfinite().all():
+                raise ValueError(f"cube {number} has NaN or infinite coefficients; statistics need finite ones")
+            if not values.numel():
+                continue
+            part = cls(
+                values.mean(1), values.std(1, correction=0), values.shape[1], len(cube), stride, dict(provenance or {})
+            )
+            total = part if total is None else total.merge(part)
+        if total is None:
+            raise ValueError("statistics need at least one cube that is not empty, got none")
+        return total
+
+    def merge(self, other: "ChannelStatistics") -> "ChannelStatistics":
+        """The statistics of what both have seen, with the provenance of the first.
+
+        Args:
+            other: of the same channels and stride.
+
+        Raises:
+            ValueError: where channels or strides differ.
+        """
+        if len(self.mean) != len(other.mean) or self.stride != other.stride:
+            raise ValueError(
+                f"statistics of the same channels are needed, got {len(self.mean)} channels at stride {self.stride} "
+                f"and {len(other.mean)} at stride {other.stride}"
+            )
+        positions = self.positions + other.positions
+        share = other.positions / positions
+        apart = other.mean - self.mean
+        variance = (1 - share) * self.std.square() + share * other.std.square() + share * (1 - share) * apart.square()
+        return ChannelStatistics(
+            self.mean + share * apart,
+            variance.sqrt(),
+            positions,
+            self.pictures + other.pictures,
+            self.stride,
+            self.provenance,
+        )
+
+    def select(self, subset: ChannelSubset) -> "ChannelStatistics":
+        """Those of a subset's channels.
+
+        Args:
+            subset: of the whole cube that was measured.
+
+        Raises:
+            ValueError: where these are not the statistics of a whole cube, or the subset does not fit its blocks.
+        """
+        whole = 3 * self.stride**2
+        if len(self.mean) != whole:
+            raise ValueError(f"a subset is taken of a whole cube's {whole} channels, these are of {len(self.mean)}")
+        index = torch.tensor(subset.indices(self.stride))
+        return ChannelStatistics(
+            self.mean[index], self.std[index], self.positions, self.pictures, self.stride, self.provenance
+        )
+
+    def normalize(self, cube: Float[Tensor, "*B K h w"]) -> Float[Tensor, "*B K h w"]:
+        """Center and scale channels: (x - mean) / std; a channel whose std is 0 is centered alone.
+
+        Args:
+            cube: of the same channels.
+        """
+        mean, scale = (value.to(cube)[:, None, None] for value in (self.mean, self._scale()))
+        return (cube - mean) / scale
+
+    def denormalize(self, cube: Float[Tensor, "*B K h w"]) -> Float[Tensor, "*B K h w"]:
+        """Undo `normalize`.
+
+        Args:
+            cube: normalized channels.
+        """
+        mean, scale = (value.to(cube)[:, None, None] for value in (self.mean, self._scale()))
+        return cube * scale + mean
+
+    def _scale(self) -> Float64[Tensor, " K"]:
+        """What channels are divided by."""
+        return self.std.where(self.std > 0, 1.0)
+
+    def save(self, path: Path | str) -> None:
+        """Write them as JSON, whole or not at all.
+
+        Args:
+            path: the file; missing folders are made.
+
+        Raises:
+            OSError: where it cannot be written.
+        """
+        content = {
+            "stride": self.stride,
+            "pictures": self.pictures,
+            "positions": self.positions,
+            "provenance": dict(self.provenance),
+            "mean": self.mean.tolist(),
+            "std": self.std.tolist(),
+        }
+        with write_whole(Path(path)) as temporary:
+            temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path | str) -> "ChannelStatistics":
+        """Read what `save` wrote.
+
+        Args:
+            path: a JSON file.
+
+        Raises:
+            ValueError: where it is no such file.
+            OSError: where it cannot be read.
+        """
+        text = Path(path).read_text(encoding="utf-8")
+        try:
+            content = json.loads(text)
+            mean, std = (torch.tensor(content[key], dtype=torch.float64) for key in ("mean", "std"))
+            counts = [content[key] for key in ("positions", "pictures", "stride")]
+            provenance = {str(key): str(value) for key, value in content["provenance"].items()}
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ValueError(
+                f"{path} is no file of channel statistics: JSON with mean, std, positions, pictures, stride and "
+                f"provenance is needed ({type(error).__name__}: {error})"
+            ) from error
+        positions, pictures, stride = counts
+        if mean.ndim != 1 or mean.shape != std.shape or not (mean.isfinite() & std.isfinite() & (std >= 0)).all():
+            raise ValueError(
+                f"{path} needs as many finite means as deviations, these not negative; got {list(mean.shape)} and "
+                f"{list(std.shape)}"
+            )
+        if stride not in (8, 4) or not all(isinstance(count, int) and count > 0 for count in counts):
+            raise ValueError(f"{path} needs positive whole positions and pictures and a stride of 8 or 4; got {counts}")
+        return cls(mean, std, positions, pictures, stride, provenance)
+
+
+def shipped_statistics(name: str) -> ChannelStatistics:
+    """Statistics inside the package.
+
+    Args:
+        name: `imagenet-8` or `imagenet-4`: of 355 ImageNet photographs, cubes of their files' own coefficients
+            (`ops.cube.assemble_cube`) at a stride of 8 or 4 pixels. Their provenance says more.
+
+    Raises:
+        ValueError: for an unknown name, with the nearest.
+    """
+    folder = Path(str(files("passband"))) / "data" / "statistics"
+    known = {path.stem: path for path in sorted(folder.glob("*.json"))}
+    return ChannelStatistics.load(entry(name, known, "channel statistics"))
