@@ -19,13 +19,52 @@ from passband.checkpoint import (
     read_state,
     with_our_names,
 )
+from passband.models.dct_mobilenet import FrequencyMobileNet, dct_mobilenet_v2, mobilenet_v2
+from passband.models.dct_resnet import FrequencyResNet, dct_resnet18, dct_resnet50, resnet18, resnet50
 from passband.models.foreign import load_foreign
+from passband.models.gated import Gated, GatedClassifier, gated_dct_resnet18, gated_dct_resnet50
+from passband.models.imagenet import load_imagenet
+from passband.models.published import from_published
 from passband.models.sfnet import SFNet, sfnet, sfnet_small
 from passband.naming import entry
 
-MODELS: dict[str, Callable[..., nn.Module]] = {"sfnet": sfnet, "sfnet-small": sfnet_small}
+MODELS: dict[str, Callable[..., nn.Module]] = {
+    "sfnet": sfnet,
+    "sfnet-small": sfnet_small,
+    "dct-resnet18": dct_resnet18,
+    "dct-resnet50": dct_resnet50,
+    "dct-mobilenet-v2": dct_mobilenet_v2,
+    "gated-dct-resnet18": gated_dct_resnet18,
+    "gated-dct-resnet50": gated_dct_resnet50,
+    "resnet18": resnet18,
+    "resnet50": resnet50,
+    "mobilenet-v2": mobilenet_v2,
+}
 
-__all__ = ["MODELS", "SFNet", "build_from", "build_model", "load_model", "pick_device", "sfnet", "sfnet_small"]
+__all__ = [
+    "MODELS",
+    "FrequencyMobileNet",
+    "FrequencyResNet",
+    "Gated",
+    "GatedClassifier",
+    "SFNet",
+    "build_from",
+    "build_model",
+    "dct_mobilenet_v2",
+    "dct_resnet18",
+    "dct_resnet50",
+    "from_published",
+    "gated_dct_resnet18",
+    "gated_dct_resnet50",
+    "load_imagenet",
+    "load_model",
+    "mobilenet_v2",
+    "pick_device",
+    "resnet18",
+    "resnet50",
+    "sfnet",
+    "sfnet_small",
+]
 
 
 def build_model(name: str, **numbers: Any) -> nn.Module:
@@ -39,9 +78,10 @@ def build_model(name: str, **numbers: Any) -> nn.Module:
         ValueError: for an unknown name or keyword, naming the nearest.
     """
     builder = entry(name, MODELS, "network")
-    # a builder takes overrides for the class it returns
+    # a builder takes overrides for the class it returns, or for what puts that together from parts
     target = inspect.signature(builder).return_annotation
-    accepted = inspect.signature(target if inspect.isclass(target) else builder).parameters
+    target = getattr(target, "from_numbers", target)
+    accepted = inspect.signature(target if callable(target) else builder).parameters
     for number in numbers:
         entry(number, accepted, f"number of {name}")
     return builder(**numbers)

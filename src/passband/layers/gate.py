@@ -1,0 +1,163 @@
+"""A gate that learns which frequency channels a network needs (Xu et al., CVPR 2020, section 3.3).
+
+Differences from the released gate: evaluation is without noise, so that a picture is judged the same twice; the
+temperature is used, and falls on a schedule; what is pooled is the magnitude of a channel, because the mean of signed
+coefficients is nearly zero and mostly noise; and it counts what it opens, in training and evaluation.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+POOLS = ("magnitude", "signed")
+
+OFF, ON = 0.1, 2.0
+"""Initial biases of a channel's two logits: sigmoid(1.9) = 87 % of the gates are open at the start."""
+SPREAD = 1e-3
+"""Standard deviation of the initial weights of the logits: at the start the picture has next to no say."""
+
+
+class ChannelGate(nn.Module):
+    """Let some channels of a cube through, chosen for each picture, and set the others to zero.
+
+    Per channel: pooled value -> 1 x 1 convolution over all channels, batch normalization, ReLU -> a pair of logits from
+    the channel's own value -> Gumbel-softmax, rounded forward and smooth backward (straight-through). In evaluation the
+    larger logit decides, without noise.
+
+    Args:
+        channels: of the cube.
+        pool: what is pooled over positions: the `"magnitude"` of coefficients, or the `"signed"` values of the released
+            gate.
+
+    Attributes:
+        temperature: of the Gumbel-softmax, above 0, set by whoever trains, see `temperature`. How often a gate opens
+            does not depend on it, only how smooth the gradient is.
+        opened: how many pictures each channel was let through for since `reset`.
+        seen: how many pictures there were.
+
+    Raises:
+        ValueError: if `channels` is below 1 or `pool` is unknown.
+
+    Source: Xu et al., CVPR 2020, section 3.3; Jang et al., "Categorical Reparameterization with Gumbel-Softmax", ICLR
+    2017.
+    """
+
+    opened: Tensor
+    seen: Tensor
+
+    def __init__(self, channels: int = 192, pool: str = "magnitude"):
+        super().__init__()
+        if channels < 1:
+            raise ValueError(f"ChannelGate needs at least 1 channel; got {channels}")
+        if pool not in POOLS:
+            raise ValueError(f"pool of a ChannelGate is one of {', '.join(POOLS)}; got {pool!r}")
+        self.channels, self.pool = channels, pool
+        self.temperature = 1.0
+        self.squeeze = nn.Conv2d(channels, channels, 1)
+        self.norm = nn.BatchNorm2d(channels)
+        self.pair = nn.Conv2d(channels, 2 * channels, 1, groups=channels)
+        nn.init.kaiming_normal_(self.squeeze.weight, mode="fan_out", nonlinearity="relu")
+        nn.init.zeros_(self.squeeze.bias)  # type: ignore[arg-type]
+        nn.init.normal_(self.pair.weight, std=SPREAD)
+        with torch.no_grad():
+            self.pair.bias.copy_(torch.tensor([OFF, ON]).repeat(channels))  # type: ignore[union-attr]
+        self.register_buffer("opened", torch.zeros(channels, dtype=torch.int64))
+        self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, cube: Float[Tensor, "B C H W"]) -> tuple[Float[Tensor, "B C H W"], Float[Tensor, "B C"]]:
+        """Gate a batch of cubes.
+
+        Args:
+            cube: normalized coefficients.
+
+        Returns:
+            The cubes with the closed channels at zero, and which are open: 1 or 0, with the gradient of the soft
+            decision while training.
+
+        Raises:
+            ValueError: for another number of channels, or a temperature that is not above 0.
+        """
+        if cube.shape[1] != self.channels:
+            raise ValueError(f"ChannelGate was built for {self.channels} channels, got {cube.shape[1]}")
+        logits = self.logits(cube)
+        if self.training:
+            if self.temperature <= 0:
+                raise ValueError(f"temperature of a ChannelGate is above 0; got {self.temperature}")
+            soft = F.gumbel_softmax(logits, tau=self.temperature, dim=-1)[..., 1]
+            hard = (soft > 0.5).to(soft.dtype)
+            # the difference is exactly zero, so that the value stays exactly 0 or 1
+            decision = hard + (soft - soft.detach())
+        else:
+            decision = hard = (logits[..., 1] > logits[..., 0]).to(logits.dtype)
+        with torch.no_grad():
+            self.opened += hard.sum(0).to(torch.int64)
+            self.seen += len(cube)
+        return cube * decision.to(cube.dtype)[:, :, None, None], decision
+
+    def logits(self, cube: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C 2"]:
+        """A pair of logits per channel, closed and open, in float32 at least."""
+        pooled = (cube.abs() if self.pool == "magnitude" else cube).mean((2, 3), keepdim=True)
+        mixed = self.squeeze(pooled)
+        if self.training and len(cube) > 1:
+            mixed = self.norm(mixed)
+        else:  # one picture has no spread to normalize by: use the running statistics, as in evaluation
+            norm = self.norm
+            mixed = F.batch_norm(
+                mixed, norm.running_mean, norm.running_var, norm.weight, norm.bias, training=False, eps=norm.eps
+            )
+        pairs = self.pair(F.relu(mixed)).view(len(cube), self.channels, 2)
+        return pairs if pairs.dtype == torch.float64 else pairs.float()
+
+    def keep_probability(self) -> Float[Tensor, " C"]:
+        """The share of pictures since `reset` for which each channel was open, 0 to 1.
+
+        Raises:
+            ValueError: if there were none.
+        """
+        if not self.seen:
+            raise ValueError("the gate has seen no pictures: run it on some, in training or in evaluation")
+        return self.opened / self.seen
+
+    def to_static(self, count: int) -> list[int]:
+        """The channels that were open most often, to be a fixed subset from now on.
+
+        Args:
+            count: how many, 1 to all.
+
+        Returns:
+            Exactly `count` indices, ascending; of channels that were open equally often, the lower ones.
+
+        Raises:
+            ValueError: if there are not so many channels, or the gate has seen no pictures.
+        """
+        if not 1 <= count <= self.channels:
+            raise ValueError(f"a subset has 1 to {self.channels} channels; got {count}")
+        often = self.keep_probability().argsort(descending=True, stable=True)
+        return sorted(often[:count].tolist())
+
+    def reset(self) -> None:
+        """Count from zero again."""
+        self.opened.zero_()
+        self.seen.zero_()
+
+
+def temperature(fraction: float, start: float = 5.0, end: float = 0.5) -> float:
+    """Temperature of the Gumbel-softmax when this share of a run is done: it falls by the same factor each step.
+
+    A high one gives smooth gradients far from the decision that is taken; a low one gives gradients near it that vary
+    much.
+
+    Args:
+        fraction: 0 to 1.
+        start: at the beginning; 5 as in FBNet (Wu et al., CVPR 2019), whose fall is exponential, too.
+        end: at the end; 0.5, the lowest that Jang et al. (ICLR 2017) let theirs fall to.
+
+    Raises:
+        ValueError: if `fraction` is not in [0, 1] or a temperature is not above 0.
+    """
+    if not 0 <= fraction <= 1:
+        raise ValueError(f"fraction is the share of the run that is done, 0 to 1; got {fraction}")
+    if min(start, end) <= 0:
+        raise ValueError(f"temperatures are above 0; got {start} to {end}")
+    return start * (end / start) ** fraction

@@ -1,0 +1,85 @@
+"""ImageNet weights of torchvision's RGB networks, as far as they fit a network of frequency channels."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from passband.models.classifier import Classifier
+from passband.models.dct_mobilenet import FrequencyMobileNet
+from passband.models.dct_resnet import FrequencyResNet
+
+HEADS = ("fc.", "classifier.")
+
+
+class Mapped(NamedTuple):
+    """What became of each entry of a network: names, in the network's order."""
+
+    copied: list[str]
+    """As they were."""
+    sliced: list[str]
+    """Of the first block, which took more channels: the first ones."""
+    fresh: list[str]
+    """Without a counterpart of a shape that fits: left as they were initialized."""
+
+
+@torch.no_grad()
+def load_imagenet(model: FrequencyResNet | FrequencyMobileNet, state: dict[str, Tensor] | None = None) -> Mapped:
+    """Start a network from weights of its RGB counterpart.
+
+    All but the first block is copied. Of the first block's weights for 64 channels (ResNet; 32 in MobileNetV2) the
+    first C are kept where the network takes no more, as in Xu et al. (CVPR 2020); else they stay fresh. So does the
+    last layer where the classes are not ImageNet's 1000.
+
+    Args:
+        model: the network, changed in place. For a gated one, its `network`.
+        state: name to tensor, with torchvision's names; None downloads torchvision's `IMAGENET1K_V1`.
+
+    Returns:
+        What was copied, sliced and left.
+
+    Raises:
+        ValueError: where more than the first block and the last layer does not fit: another width, or weights of
+            another network. Then nothing is changed.
+    """
+    state = _published(model) if state is None else state
+    mapped = Mapped([], [], [])
+    new: dict[str, Tensor] = {}
+    for name, own in model.state_dict().items():
+        given = state.get(name)
+        if given is not None and given.shape == own.shape:
+            mapped.copied.append(name)
+            new[name] = given
+        elif given is not None and name.startswith(model.first_block) and _at_most(own, given):
+            mapped.sliced.append(name)
+            new[name] = given[tuple(slice(size) for size in own.shape)]
+        else:
+            mapped.fresh.append(name)
+    misfits = [
+        name
+        for name in mapped.fresh
+        # old files lack the counters of batch normalization
+        if not name.startswith((model.first_block, *HEADS)) and not name.endswith("num_batches_tracked")
+    ]
+    if misfits:
+        raise ValueError(
+            f"{len(misfits)} entries of {model.name} do not fit these weights, the first {misfits[0]}: ImageNet "
+            f"weights are of {_counterpart(model)} in its published width"
+        )
+    model.load_state_dict(new, strict=False)
+    return mapped
+
+
+def _at_most(own: Tensor, given: Tensor) -> bool:
+    return own.ndim == given.ndim and all(a <= b for a, b in zip(own.shape, given.shape, strict=True))
+
+
+def _counterpart(model: Classifier) -> str:
+    """What torchvision calls the RGB network."""
+    return model.name.removeprefix("dct-").replace("-", "_")
+
+
+def _published(model: Classifier) -> dict[str, Tensor]:
+    from torchvision.models import get_model_weights
+
+    return dict(get_model_weights(_counterpart(model))["IMAGENET1K_V1"].get_state_dict(progress=False, check_hash=True))

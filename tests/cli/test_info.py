@@ -1,0 +1,71 @@
+import pytest
+import torch
+
+from passband.cli.info import parse_size
+from passband.models import gated_dct_resnet18, load_model
+from passband.provenance import weights_checksum
+from tests.cli.test_cli import one_sentence
+from tests.models.test_foreign import dncnn
+
+
+def rows(out):
+    return {line[:14].strip(): line[15:] for line in out.splitlines()}
+
+
+def test_a_network_by_name_says_what_it_costs(run):
+    status, out, _ = run("info", "dct-resnet50")
+    assert status == 0
+    found = rows(out)
+    assert (found["name"], found["task"]) == ("dct-resnet50", "classification")
+    assert (found["parameters"], found["MACs"]) == ("25,534,696", "3.931 G")
+    assert (found["input"], found["input numbers"]) == ("24 x 56 x 56", "0.5 times those of 3 x 224 x 224")
+    assert "depth=50" in found["numbers"]
+    assert "random" in found["checksum"]
+
+
+def test_channels_and_size_are_counted_as_asked(run):
+    found = rows(run("info", "dct-mobilenet-v2", "--channels", 6, "--size", "56x112")[1])
+    assert found["input"] == "6 x 56 x 112"
+    assert found["input numbers"].startswith("0.25 times")
+
+
+def test_weights_say_their_checksum_and_restoration_is_counted_at_256_pixels(run, tiny_weights):
+    found = rows(run("info", tiny_weights)[1])
+    model = load_model(tiny_weights)
+    assert found["checksum"] == weights_checksum(model)
+    assert (found["name"], found["task"], found["input"]) == ("SFNet", "restoration", "3 x 256 x 256")
+    assert found["parameters"] == f"{sum(p.numel() for p in model.parameters()):,}"
+    small = rows(run("info", tiny_weights, "--size", "64")[1])
+    whole, quarter = (float(part["MACs"].split()[0]) for part in (found, small))
+    assert whole / quarter == pytest.approx(16, rel=0.03)  # but for what does not grow with the picture, and rounding
+
+
+def test_classifiers_and_networks_of_other_projects_are_known_by_their_weights(run, tmp_path):
+    gated_dct_resnet18(width=4, channels=12, classes=3).save_pretrained(tmp_path / "gated")
+    found = rows(run("info", tmp_path / "gated")[1])
+    assert (found["name"], found["input"]) == ("gated-dct-resnet18", "12 x 56 x 56")
+    torch.save(dncnn().state_dict(), tmp_path / "denoiser.pth")
+    found = rows(run("info", tmp_path / "denoiser.pth", "--size", "17x31")[1])
+    assert (found["name"], found["numbers"]) == ("DnCNN", "none to choose")
+    convolutions = sum(value.numel() for value in dncnn().state_dict().values() if value.ndim == 4)
+    assert found["MACs"] == f"{17 * 31 * convolutions / 1e9:.3f} G"
+
+
+def test_mistakes_are_one_sentence_each(run, tiny_weights):
+    status, _, err = run("info", "dct-resnet51")
+    assert one_sentence(status, err, "no weights called 'dct-resnet51'", "networks by name: sfnet,", "dct-resnet50")
+    status, _, err = run("info", tiny_weights, "--channels", 24)
+    assert one_sentence(status, err, "--channels is for a network by name")
+    status, _, err = run("info", "sfnet", "--channels", 6)
+    assert one_sentence(status, err, "did you mean 'in_channels'?")
+    status, _, err = run("info", "sfnet", "--size", "20x24")
+    assert one_sentence(status, err, "divisible by 8")
+    status, _, err = run("info", "sfnet", "--size", "a4")
+    assert one_sentence(status, err, "such as 56 or 720x1280; got 'a4'")
+
+
+def test_sizes_are_read_as_height_by_width():
+    assert (parse_size("56"), parse_size("720X1280")) == ((56, 56), (720, 1280))
+    for wrong in ("", "0", "8x", "1x2x3", "-8"):
+        with pytest.raises(ValueError, match="such as 56"):
+            parse_size(wrong)

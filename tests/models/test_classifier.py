@@ -1,0 +1,85 @@
+"""How classifiers are saved and come back."""
+
+import json
+
+import pytest
+import torch
+
+from passband.checkpoint import CheckpointError, save_weights
+from passband.models import (
+    MODELS,
+    FrequencyMobileNet,
+    FrequencyResNet,
+    GatedClassifier,
+    SFNet,
+    build_from,
+    build_model,
+    load_model,
+)
+
+SMALL = {
+    "dct-resnet18": {"channels": 6, "width": 4},
+    "dct-resnet50": {"width": 4, "published_stride": True},
+    "gated-dct-resnet18": {"channels": 8, "width": 4, "pool": "signed"},
+    "gated-dct-resnet50": {"channels": 8, "width": 4, "grid": 28},
+    "dct-mobilenet-v2": {"width": 0.1},
+    "resnet18": {"width": 4},
+    "resnet50": {"width": 4},
+    "mobilenet-v2": {"width": 0.1},
+}
+
+
+def test_every_classifier_is_tried_here():
+    assert {name for name in MODELS if not name.startswith("sfnet")} == set(SMALL)
+
+
+@pytest.mark.parametrize("name", SMALL)
+@torch.no_grad()
+def test_saved_weights_come_back_whichever_way_they_are_loaded(name, tmp_path):
+    torch.manual_seed(0)
+    model = build_model(name, classes=3, **SMALL[name])
+    x = torch.randn(2, model.channels, 40, 33)
+    model.train()(x)  # statistics, and the gate's counts
+    saved = {key: value.clone() for key, value in model.state_dict().items()}
+    model.eval().save_pretrained(tmp_path / "mine")
+    config = json.loads((tmp_path / "mine" / "config.json").read_text())
+    assert config == {"model": name, **model.numbers}
+    assert (model.name, model.task, model.classes) == (name, "classification", 3)
+    for again in (load_model(tmp_path / "mine"), type(model).from_pretrained(tmp_path / "mine")):
+        assert type(again) is type(model)
+        assert not again.training
+        assert again.numbers == model.numbers
+        for key, value in saved.items():
+            assert torch.equal(again.state_dict()[key], value), key
+        torch.testing.assert_close(again(x), model(x), rtol=0, atol=0)
+
+
+@torch.no_grad()
+def test_a_config_of_a_run_which_names_only_what_was_chosen_is_enough(tmp_path):
+    config = {"model": "dct-resnet18", "width": 4, "classes": 3, "classes_named": ["a", "b", "c"]}
+    model = build_from(config)
+    save_weights(model, tmp_path, config)
+    again = FrequencyResNet.from_pretrained(tmp_path)
+    assert again.numbers["depth"] == 18
+    assert torch.equal(again.fc.weight, model.fc.weight)
+
+
+def test_weights_of_another_class_are_refused_with_what_they_are(tmp_path):
+    FrequencyMobileNet(width=0.1, classes=3).save_pretrained(tmp_path / "mobile")
+    with pytest.raises(
+        CheckpointError, match=r"mobile holds no FrequencyResNet but a dct-mobilenet-v2; use .*load_model"
+    ):
+        FrequencyResNet.from_pretrained(tmp_path / "mobile")
+    SFNet(width=16, depth=1).save_pretrained(tmp_path / "sfnet")
+    with pytest.raises(CheckpointError, match="sfnet holds no GatedClassifier but a sfnet"):
+        GatedClassifier.from_pretrained(tmp_path / "sfnet")
+    save_weights(torch.nn.Identity(), tmp_path / "bad", {"model": "dct-resnet18", "depth": 34})
+    with pytest.raises(CheckpointError, match=r"bad: depth of a FrequencyResNet is one of"):
+        FrequencyResNet.from_pretrained(tmp_path / "bad")
+
+
+def test_a_wrong_number_is_refused_with_the_nearest_for_parts_too():
+    with pytest.raises(ValueError, match=r"unknown number of gated-dct-resnet18 'poool'; did you mean 'pool'\?"):
+        build_model("gated-dct-resnet18", poool="signed")
+    with pytest.raises(ValueError, match=r"unknown number of dct-mobilenet-v2 'depth'"):
+        build_model("dct-mobilenet-v2", depth=18)
