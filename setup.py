@@ -9,16 +9,28 @@ Only Linux has been tried.
 """
 
 import os
+import shutil
 import sys
 import sysconfig
 from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 from setuptools.errors import BaseError, CCompilerError
 
 SOURCES = Path("src/passband/io/_jpeg")
 LIMITED = not sysconfig.get_config_var("Py_GIL_DISABLED")  # the free-threaded interpreter has no stable interface yet
+
+
+class BuildPackage(build_py):
+    """Begins anew: what an earlier build left, of modules that are gone since, does not get into a wheel."""
+
+    def run(self) -> None:
+        """Copy the package."""
+        if not self.editable_mode:
+            shutil.rmtree(self.build_lib, ignore_errors=True)
+        super().run()
 
 
 class BuildReader(build_ext):
@@ -83,6 +95,6 @@ def reader() -> Extension:
 
 setup(
     ext_modules=[reader()],
-    cmdclass={"build_ext": BuildReader},
+    cmdclass={"build_ext": BuildReader, "build_py": BuildPackage},
     options={"bdist_wheel": {"py_limited_api": "cp311"}} if LIMITED else {},
 )

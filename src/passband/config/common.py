@@ -18,7 +18,7 @@ class ModelConfig(Section, frozen=True):
 
     name: str
     """A key of `models.MODELS`."""
-    numbers: dict[str, int | float | str | None] = {}
+    numbers: dict[str, bool | int | float | str | None] = {}
     """Keywords of its constructor, such as `width` and `depth`."""
 
 
