@@ -1,38 +1,70 @@
 """Peak memory of the process that restores a large picture, and how far bands and tiles are from the whole.
 
-    python benchmarks/memory.py [--quick] [-o memory.json]
+    python benchmarks/memory.py [--rows "720p bands" ...] [--quick] [--again] [-o memory.json]
 
 Each row runs in a process of its own; its peak is the largest resident size of that process, with Python, torch and
-both pictures. Rows with a weights' name restore a noisy gradient with them; the others have weights that make every
-branch matter. Differences are taken at a size where the whole picture fits, in the unit of the pictures, [0, 1].
+both pictures. With -o the figures are written after each row, and a row that is in the file already is not run again,
+unless by --again. Rows of the network `sfnet`, the published one, have weights that make every branch matter; those of
+a weights' name have these.
+
+The last rows compare bands and tiles with the whole picture, at a size where that fits: the largest difference of
+bands, in the unit of the pictures, [0, 1]; the PSNR of tiles, in dB; and their seam figure, the mean gradient across
+borders of tiles over that elsewhere, divided by the same ratio of the whole: 1 where there are no seams.
 """
 
 import argparse
 import json
-import resource
-import subprocess
-import sys
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+import torch.nn.functional as F
+from figures import peak, read_figures, run_child, write_figures
+from skimage.data import chelsea
 
-from passband.inference.memory import Plan, plan, restore_within, room, run
+from passband.analysis.seams import seam_figure
+from passband.data.degrade import degrade
+from passband.io.arrays import from_array
+from passband.metrics import psnr
 from passband.models import load_model, sfnet
+from passband.models.sfnet_tiles import PASSES, restore_in_tiles
 from passband.ops.tiling import lay_tiles
+from passband.tasks.memory import OVERLAP, Plan, restore_within, run
 
-# network, width, height, how (a mode, or a cap in bytes), bar in GB
-ROWS = [
-    ("sfnet", 1280, 720, "whole", None),
-    ("sfnet", 1280, 720, "bands", 2.0),
-    ("sfnet", 3840, 2160, "bands", 6.0),
-    ("general", 6000, 4000, 2_000_000_000, 2.0),
-    ("sfnet", 6000, 4000, 2_000_000_000, 2.0),
-]
-QUICK = [
-    ("general", 640, 480, "whole", None),
-    ("general", 640, 480, "bands", 2.0),
-    ("general", 1600, 1200, 1_200_000_000, 1.2),
-]
+
+@dataclass(frozen=True)
+class Row:
+    """One process: a picture restored in a way (`whole`, `bands`) or within a cap in bytes; or a comparison."""
+
+    network: str
+    width: int
+    height: int
+    how: str | int
+    bar: float | None = None
+    """Peak in GB that it shall stay below."""
+    tile: int = 0
+    """Side of the tiles of a comparison, in pixels."""
+    overlap: int = OVERLAP
+    """Pixels that these tiles share."""
+
+
+COMPARE = "compare"
+ROWS = {
+    "720p whole": Row("sfnet", 1280, 720, "whole"),
+    "720p bands": Row("sfnet", 1280, 720, "bands", 2.0),
+    "4K bands": Row("sfnet", 3840, 2160, "bands", 6.0),
+    "24 MP general 2GB": Row("general", 6000, 4000, 2_000_000_000, 2.0),
+    "24 MP sfnet 2GB": Row("sfnet", 6000, 4000, 2_000_000_000, 2.0),
+    "compare general": Row("general", 1536, 1024, COMPARE, tile=768),
+    "compare sfnet": Row("sfnet", 1536, 1024, COMPARE, tile=768),
+}
+QUICK = {
+    "quick whole": Row("general", 320, 240, "whole"),
+    "quick bands": Row("general", 320, 240, "bands", 2.0),
+    "quick tiles": Row("general", 1600, 1200, 1_200_000_000, 1.2),
+    "quick compare": Row("general", 192, 128, COMPARE, tile=96, overlap=48),
+}
 
 
 def network(name: str) -> torch.nn.Module:
@@ -47,93 +79,92 @@ def network(name: str) -> torch.nn.Module:
     return model
 
 
-def picture(height: int, width: int) -> torch.Tensor:
+def gradient(height: int, width: int) -> torch.Tensor:
     """A noisy gradient: its parts have other averages than the whole."""
     generator = torch.Generator().manual_seed(1)
     return torch.rand(1, 3, height, width, generator=generator).mul_(0.3).add_(torch.linspace(0, 0.6, height)[:, None])
 
 
+def hazy_photograph(height: int, width: int) -> torch.Tensor:
+    """A photograph in haze, where averages matter most; in noise no seam would show."""
+    clean = F.interpolate(from_array(chelsea())[0][None], (height, width), mode="bilinear", antialias=True)[0]
+    return degrade(clean, "haze", seed=1, index=0)[None]
+
+
 @torch.inference_mode()
-def peak(name: str, width: int, height: int, how: str | int) -> dict:
+def restore(row: Row) -> dict[str, Any]:
     """Restore in this process, and say what it took."""
-    model, image = network(name), picture(height, width)
-    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    if isinstance(how, int):
-        chosen = plan(model, tuple(image.shape), room(image.device, how))
-        restored = restore_within(model, image, how)
+    model, image = network(row.network), gradient(row.height, row.width)
+    held = peak()
+    if isinstance(row.how, int):
+        _, chosen = restore_within(model, image, row.how)
     else:
-        chosen = Plan(how, 0)
-        restored = run(model, image, chosen)
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    unit = 1024 if sys.platform == "linux" else 1  # kibibytes on Linux, bytes on macOS
-    figures = {"plan": str(chosen), "peak": most * unit, "above": (most - held) * unit}
-    if chosen.side:
-        figures["seam"] = seam(restored, chosen.side)
-    return figures
-
-
-def seam(restored: torch.Tensor, side: int) -> float:
-    """Mean gradient across the borders of tiles over the mean gradient elsewhere."""
-    from passband.inference.memory import OVERLAP
-
-    tiles = lay_tiles(*restored.shape[-2:], side, OVERLAP, 8)
-    at, elsewhere = [], []
-    for dim, spans in ((-2, [tile.rows for tile in tiles]), (-1, [tile.columns for tile in tiles])):
-        steps = torch.stack([part.abs().mean() for part in restored.diff(dim=dim).split(1, dim)])
-        border = torch.zeros(len(steps), dtype=torch.bool)
-        border[[span.own_start - 1 for span in spans if span.own_start]] = True
-        at.append(steps[border])
-        elsewhere.append(steps[~border].mean().expand(int(border.sum())))
-    return (torch.cat(at).mean() / torch.cat(elsewhere).mean()).item()
+        chosen = Plan(row.how, 0)  # type: ignore[arg-type]
+        run(model, image, chosen)
+    most = peak()
+    return {"plan": chosen.how, "peak": most, "above": most - held}
 
 
 @torch.inference_mode()
-def differences(name: str, height: int, width: int, side: int) -> dict:
-    """How far bands and tiles are from the whole, at a size where all fit."""
-    from passband.models.sfnet_tiles import restore_in_tiles
-
-    model, image = network(name), picture(height, width)
+def compare(row: Row) -> dict[str, Any]:
+    """How far bands and tiles are from the whole."""
+    model = network(row.network)
+    image = hazy_photograph(row.height, row.width)
     whole = run(model, image, Plan("whole", 0))
-    figures = {"bands": (run(model, image, Plan("bands", 0)) - whole).abs().max().item()}
-    for passes in (0, 1, 2):
-        tiled = restore_in_tiles(model, image, side, side // 16 * 8, passes=passes)
-        figures[f"tiles, {passes} passes, dB"] = -10 * (tiled - whole).square().mean().log10().item()
+    figures: dict[str, Any] = {"bands": (run(model, image, Plan("bands", 0)) - whole).abs().max().item()}
+    tiles = lay_tiles(row.height, row.width, row.tile, row.overlap, 8)
+    for name, passes in (("plain", 0), ("shared", PASSES)):
+        tiled = restore_in_tiles(model, image, row.tile, row.overlap, passes=passes)  # type: ignore[arg-type]
+        figures[name] = {"psnr": psnr(tiled, whole).item(), "seam": seam_figure(tiled, whole, tiles)}
     return figures
+
+
+def show(name: str, row: Row, figures: dict[str, Any]) -> None:
+    """Print a row."""
+    size = f"{row.width}x{row.height}"
+    if row.how == COMPARE:
+        plain, shared = figures["plain"], figures["shared"]
+        print(
+            f"{name:<20}{size:>11}  against the whole: bands differ by {figures['bands']:.1e}; tiles of {row.tile} "
+            f"with the whole's statistics {shared['psnr']:.1f} dB, seam figure {shared['seam']:.4f}; plain tiles "
+            f"{plain['psnr']:.1f} dB, {plain['seam']:.4f}",
+            flush=True,
+        )
+        return
+    bar = "" if row.bar is None else f"{row.bar:.1f}"
+    print(
+        f"{name:<20}{size:>11}{figures['peak'] / 1e9:>9.2f}{bar:>6}{figures['above'] / 1e9:>13.2f}  {figures['plan']}",
+        flush=True,
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", nargs="+", metavar="NAME", help=f"some of: {', '.join(ROWS)}")
     parser.add_argument("--quick", action="store_true", help="small pictures")
-    parser.add_argument("-o", "--output", type=Path, help="JSON file for the figures")
+    parser.add_argument("--again", action="store_true", help="also what the file has already")
+    parser.add_argument("-o", "--output", type=Path, help="JSON file for the figures, and of those to go on from")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        print(json.dumps(peak(*json.loads(options.child))))
+        row = Row(**json.loads(options.child))
+        print(json.dumps(compare(row) if row.how == COMPARE else restore(row)))
         return
 
-    rows = []
-    print(f"{'network':<10}{'picture':>11}{'asked':>8}{'peak GB':>9}{'bar':>6}{'of it above':>13}{'seam':>7}  plan")
-    for row in QUICK if options.quick else ROWS:
-        name, width, height, how, bar = row
-        command = [sys.executable, __file__, "--child", json.dumps(row[:4])]
-        done = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
-        rows.append({"network": name, "width": width, "height": height, "asked": how, "bar": bar, **done})
-        asked = how if isinstance(how, str) else f"{how / 1e9:.1f} GB"
-        seam_figure = f"{done['seam']:.3f}" if "seam" in done else ""
-        print(
-            f"{name:<10}{f'{width}x{height}':>11}{asked:>8}{done['peak'] / 1e9:>9.2f}{bar or '':>6}"
-            f"{done['above'] / 1e9:>13.2f}{seam_figure:>7}  {done['plan']}",
-            flush=True,
-        )
-    size = (128, 192, 96) if options.quick else (512, 768, 384)
-    agreement = {}
-    for name in ("general",) if options.quick else ("general", "sfnet"):
-        agreement[name] = differences(name, *size)
-        print(f"{name} {size[1]}x{size[0]}, tiles of {size[2]}: " + ", ".join(
-            f"{key} {value:.2g}" if key == "bands" else f"{key} {value:.1f}" for key, value in agreement[name].items()
-        ))  # fmt: skip
-    if options.output:
-        options.output.write_text(json.dumps({"rows": rows, "agreement": agreement}, indent=2) + "\n")
+    rows = QUICK if options.quick else ROWS
+    for name in options.rows or ():
+        if name not in rows:
+            parser.error(f"--rows takes {', '.join(rows)}; got {name!r}")
+    figures = read_figures(options.output)
+    print(f"{'row':<20}{'picture':>11}{'peak GB':>9}{'bar':>6}{'of it above':>13}  plan")
+    for name in options.rows or rows:
+        row = rows[name]
+        known = figures.get(name, {})
+        if options.again or known.get("row") != asdict(row):
+            known = {"row": asdict(row), **run_child(__file__, "--child", json.dumps(asdict(row)))}
+            figures[name] = known
+            write_figures(options.output, figures)
+        show(name, row, known)
 
 
 if __name__ == "__main__":

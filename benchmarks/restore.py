@@ -17,16 +17,14 @@ to int8 takes minutes the first time.
 import argparse
 import json
 import os
-import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from figures import peak, reset_peak, run_child, write_figures
 from sfnet import build, unfold_forward
 from skimage.data import chelsea
 
@@ -75,20 +73,6 @@ def child(variant: str, weights: Path, height: int, width: int, output: Path) ->
     print(json.dumps({"seconds": seconds, "bytes": peak(), "precision": engine.precision}))
 
 
-def reset_peak() -> None:
-    """Forget the peak so far, which loading may have set, where the system can."""
-    if sys.platform == "linux":
-        Path("/proc/self/clear_refs").write_text("5")
-
-
-def peak() -> int:
-    """Bytes of memory that this process held at most."""
-    if sys.platform == "linux":
-        status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-        return int(status["VmHWM"].split()[0]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
-
-
 def compare(options: argparse.Namespace) -> dict[str, dict[str, dict[str, float | str]]]:
     """Run all variants at all sizes, and print a table for each size."""
     variants = [REFERENCE, *(name for name in options.variants if name != REFERENCE)]
@@ -101,9 +85,8 @@ def compare(options: argparse.Namespace) -> dict[str, dict[str, dict[str, float 
             for number in range(options.rounds):
                 turned = variants[number % len(variants) :] + variants[: number % len(variants)]
                 for variant in turned:
-                    command = [sys.executable, __file__, "--child", variant, str(weights), str(height), str(width)]
-                    done = subprocess.run([*command, str(Path(folder) / variant)], stdout=subprocess.PIPE, check=True)
-                    runs[variant].append(json.loads(done.stdout.splitlines()[-1]))
+                    choices = ("--child", variant, str(weights), str(height), str(width), str(Path(folder) / variant))
+                    runs[variant].append(run_child(__file__, *choices))
             outputs = {variant: torch.load(Path(folder) / variant) for variant in variants}
             size = f"{width}x{height}"
             figures[size] = {variant: summary(runs[variant]) for variant in variants}
@@ -180,8 +163,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as cache:
         os.environ.setdefault("PASSBAND_CACHE", cache)
         figures = score(options) if options.data else compare(options)
-    if options.output:
-        options.output.write_text(json.dumps(figures, indent=2) + "\n")
+    write_figures(options.output, figures)
 
 
 if __name__ == "__main__":

@@ -9,15 +9,13 @@ one to warm up; memory is the peak of the process above what it held before the 
 
 import argparse
 import json
-import resource
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from figures import peak, reset_peak, run_child, write_figures
 
 from passband.layers import DynamicFilter
 from passband.models import MODELS
@@ -52,17 +50,17 @@ def child(variant: str, name: str, size: int, output: Path) -> None:
         DynamicFilter.forward = unfold_forward  # type: ignore[method-assign]
     model = build(name)
     image = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(1))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    reset_peak()
+    before = peak()
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=variant == "bfloat16"):
         restored = model(image)[-1]
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        most = peak()
         started = time.perf_counter()
         for _ in range(2):
             model(image)
     seconds = (time.perf_counter() - started) / 2
     torch.save(restored.float(), output)
-    unit = 1024 if sys.platform == "linux" else 1  # kibibytes on Linux, bytes on macOS
-    print(json.dumps({"seconds": seconds, "bytes": (peak - before) * unit}))
+    print(json.dumps({"seconds": seconds, "bytes": most - before}))
 
 
 def main() -> None:
@@ -81,9 +79,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(options.rounds):
             for variant in VARIANTS:
-                command = [sys.executable, __file__, "--model", options.model, "--size", str(options.size)]
-                command += ["--child", variant, str(Path(folder) / variant)]
-                done = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+                choices = ("--model", options.model, "--size", str(options.size))
+                done = run_child(__file__, *choices, "--child", variant, str(Path(folder) / variant))
                 figures[variant]["seconds"] = min(figures[variant]["seconds"], done["seconds"])
                 figures[variant]["bytes"] = max(figures[variant]["bytes"], done["bytes"])
         outputs = {variant: torch.load(Path(folder) / variant) for variant in VARIANTS}
@@ -100,8 +97,7 @@ def main() -> None:
             f"{variant:<16}{figure['seconds']:>9.3f}{figure['time_ratio']:>11.2f}{figure['bytes'] / 1e6:>9.0f}"
             f"{figure['memory_ratio']:>11.2f}{figure['difference']:>21.1e}"
         )
-    if options.output:
-        options.output.write_text(json.dumps(figures, indent=2) + "\n")
+    write_figures(options.output, figures)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,10 @@ picture, then the mean. The last row passes the clean photographs through.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import torch
+from figures import write_figures
 
 from passband.data.degrade import KINDS
 from passband.data.pairs import find_images
@@ -65,8 +65,7 @@ def main() -> None:
             f"{figures[kind]['ssim_degraded']:>10.4f}{figures[kind]['ssim']:>8.4f}{worse:>19}",
             flush=True,
         )
-    if options.output:
-        options.output.write_text(json.dumps(figures, indent=2) + "\n")
+    write_figures(options.output, figures)
 
 
 if __name__ == "__main__":

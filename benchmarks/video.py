@@ -9,13 +9,12 @@ resident memory is reported. Bar: at most 1.1 times for sixty times the length.
 
 import argparse
 import json
-import resource
-import subprocess
-import sys
 import tempfile
 import time
 from fractions import Fraction
 from pathlib import Path
+
+from figures import peak, run_child, write_figures
 
 RATE = 25
 
@@ -60,11 +59,10 @@ def child(source: Path, target: Path) -> None:
 
     started = time.perf_counter()
     summary = restore_video(Same(), source, target)
-    unit = 1024 if sys.platform == "linux" else 1  # kibibytes on Linux, bytes on macOS
     figures = {
         "frames": summary.frames,
         "seconds": time.perf_counter() - started,
-        "bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
+        "bytes": peak(),
         "time_error": summary.time_error,
     }
     print(json.dumps(figures))
@@ -87,16 +85,14 @@ def main() -> None:
         for length in options.seconds:
             source = Path(folder) / f"{length}.mp4"
             make_clip(source, length, tuple(options.size))
-            command = [sys.executable, __file__, "--child", str(source), str(Path(folder) / f"{length}_restored.mp4")]
-            figure = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            figure = run_child(__file__, "--child", str(source), str(Path(folder) / f"{length}_restored.mp4"))
             figures[f"{length} s"] = figure
             figure["ratio"] = figure["bytes"] / next(iter(figures.values()))["bytes"]
             print(
                 f"{length:>6} s{figure['frames']:>9}{figure['seconds']:>9.1f}"
                 f"{figure['frames'] / figure['seconds']:>10.1f}{figure['bytes'] / 1e6:>9.0f}{figure['ratio']:>10.3f}"
             )
-    if options.output:
-        options.output.write_text(json.dumps(figures, indent=2) + "\n")
+    write_figures(options.output, figures)
 
 
 if __name__ == "__main__":

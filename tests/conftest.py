@@ -1,5 +1,7 @@
 """Small pictures and weights that several tests need."""
 
+import os
+
 import hypothesis
 import pytest
 import torch
@@ -48,6 +50,20 @@ def identity_weights(tmp_path_factory):
     folder = tmp_path_factory.mktemp("identity")
     model.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture
+def close_folder(monkeypatch):
+    """Makes a folder refuse to be read, as the system does; permissions do not bind root."""
+    scan, closed = os.scandir, set()
+
+    def refuse(path):
+        if str(path) in closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    return lambda folder: closed.add(str(folder))
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from passband.data.degrade import degrade
     from passband.evaluation import evaluate
-    from passband.inference import Restorer
+    from passband.inference import Classifier, Restorer
     from passband.io.image import read_image, write_image
     from passband.models import SFNet, load_model, sfnet, sfnet_small
     from passband.training import train
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __version__ = version("passband")
 
 __all__ = [
+    "Classifier",
     "Restorer",
     "SFNet",
     "degrade",
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Classifier": "inference",
     "Restorer": "inference",
     "SFNet": "models",
     "degrade": "data.degrade",

@@ -44,6 +44,16 @@ def test_pooling_flags_reach_the_network_and_the_warning_is_printed(evaluate, da
     assert (tmp_path / "r" / "restored" / "01_outdoor_hazy.png").exists()
 
 
+def test_a_damaged_picture_is_named_the_others_are_scored_and_it_ends_badly(evaluate, data, tiny_weights, tmp_path):
+    path = data / "hazy" / "02_outdoor_hazy.png"
+    path.write_bytes(path.read_bytes()[:-300])
+    status, out, _ = evaluate(tiny_weights, "--data", data, "-o", tmp_path / "r", "--memory", "64GB")
+    assert status == 1
+    assert "mean of 1 (rgb)" in out
+    assert "1 of 2 pairs could not be scored and are in no mean" in out
+    assert "02_outdoor_hazy.png is a PNG file that is cut short" in out.replace("\n", " ")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -51,6 +61,7 @@ def test_pooling_flags_reach_the_network_and_the_warning_is_printed(evaluate, da
         (["--protocol", "sfnt"], "did you mean 'sfnet'?"),
         (["--pool-mode", "fractions"], "did you mean 'fraction'?"),
         (["--pool-mode", "tlc"], "give pool_window, too"),
+        (["--memory", "lots"], "memory is a size such as '2GB'"),
         (["--benchmark", "DPDD-dual"], "DPDD-dual is for left and right views"),
     ],
 )

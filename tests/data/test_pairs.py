@@ -63,6 +63,31 @@ def test_an_unreadable_folder_is_an_error_and_not_an_empty_one(tmp_path, monkeyp
         find_images(tmp_path)
 
 
+def test_an_unreadable_folder_below_is_told_and_the_others_are_looked_at(tmp_path, close_folder):
+    make(tmp_path, "a/1.png", "b/2.png", "b/deep/3.png", "c/4.png")
+    close_folder(tmp_path / "b")
+    told = []
+    assert find_images(tmp_path, unreadable=told.append) == [tmp_path / "a/1.png", tmp_path / "c/4.png"]
+    assert [error.filename for error in told] == [str(tmp_path / "b")]
+    with pytest.warns(UserWarning, match=r"/b cannot be read \(Permission denied\) and is left out"):
+        find_images(tmp_path)
+
+
+def test_a_file_that_may_not_be_looked_at_is_told(tmp_path, monkeypatch):
+    make(tmp_path, "a.png", "b.png")
+    looked = Path.is_file
+
+    def refuse(path):
+        if path.name == "a.png":
+            raise PermissionError(13, "Permission denied", str(path))
+        return looked(path)
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    told = []
+    assert find_images(tmp_path, unreadable=told.append) == [tmp_path / "b.png"]
+    assert told[0].filename == str(tmp_path / "a.png")
+
+
 # --- find_pairs -----------------------------------------------------------------------------------------------------
 
 
@@ -234,6 +259,19 @@ def test_one_half_of_a_set_is_told_from_the_whole(tmp_path):
     make(tmp_path / "gt", "1.png")
     with pytest.raises(FileNotFoundError, match=rf"hazy holds no pairs .* is one half of {tmp_path}, which does"):
         find_pairs(tmp_path / "hazy")
+
+
+def test_pairs_in_folders_that_cannot_be_read_are_told_once_and_left_out(tmp_path, close_folder):
+    for scene in ("one", "two"):
+        make(tmp_path / scene, "blur/1.png", "sharp/1.png")
+    close_folder(tmp_path / "two")
+    told = []
+    assert [pair.name for pair in find_pairs(tmp_path, unreadable=told.append)] == ["one/1"]
+    assert [error.filename for error in told] == [str(tmp_path / "two")]
+    make(tmp_path / "one", "blur/night/2.png", "sharp/night/2.png")
+    close_folder(tmp_path / "one" / "blur" / "night")
+    with pytest.raises(ValueError, match=r"1 pictures .* have no partner .*sharp/night/2\.png"):
+        find_pairs(tmp_path, unreadable=told.append)
 
 
 # --- two views --------------------------------------------------------------------------------------------------------

@@ -244,6 +244,22 @@ def test_left_and_right_views_are_fine_tuned_together(tmp_path, photograph):
     assert load_model(tmp_path / "run" / "weights" / "best").numbers["in_channels"] == 6
 
 
+def test_a_recipe_that_says_nothing_of_views_gets_those_of_the_weights(tmp_path, photograph):
+    for number in range(3):
+        picture = photograph[:, 60 * number :][:, :40, 100:150]
+        for side in ("inputL", "inputR", "target"):
+            write_image(tmp_path / "pairs" / side / f"{number}.png", picture)
+    SFNet(width=16, depth=1, in_channels=6).save_pretrained(tmp_path / "dual")
+    settings = recipe(data={"source": "pairs"}, optim={"steps": 1, "warmup_steps": 0})
+    finetune(tmp_path / "dual", tmp_path / "pairs", tmp_path / "run", recipe=settings, device="cpu")
+    kept = read_run(tmp_path / "run")["recipe"]
+    assert (kept.data.views, kept.model.numbers["in_channels"]) == (2, 6)
+    assert load_model(tmp_path / "run" / "weights" / "best").numbers["in_channels"] == 6
+    told = recipe(data={"source": "pairs", "views": 1}, optim={"steps": 1, "warmup_steps": 0})
+    with pytest.raises(ValueError, match=r"dual takes 6 input channels .*, but gets 3"):
+        finetune(tmp_path / "dual", tmp_path / "pairs", tmp_path / "other", recipe=told, device="cpu")
+
+
 def test_evenly_takes_all_of_few_and_spreads_over_many():
     assert evenly([1, 2, 3], 5) == [1, 2, 3]
     assert evenly(list(range(100)), 4) == [0, 25, 50, 75]

@@ -72,6 +72,16 @@ class TestPlan:
         with pytest.raises(PermissionError, match="Permission denied"):
             plan_jobs([tmp_path])
 
+    def test_a_sub_folder_that_cannot_be_read_is_a_job_that_fails_by_name(self, identity, tmp_path, close_folder):
+        write_image(tmp_path / "in" / "a.png", torch.rand(3, 8, 8))
+        write_image(tmp_path / "in" / "deep" / "private" / "b.png", torch.rand(3, 8, 8))
+        close_folder(tmp_path / "in" / "deep" / "private")
+        jobs = plan_jobs([tmp_path / "in"], tmp_path / "out")
+        outcomes = list(restore_files(identity, jobs))
+        assert [outcome.status for outcome in outcomes] == ["restored", "failed"]
+        assert outcomes[1].reason == f"{tmp_path / 'in' / 'deep' / 'private'} cannot be read (Permission denied)"
+        assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
+
     def test_videos_are_sources_too_and_become_what_can_be_written(self, tmp_path):
         for name in ("a.png", "b.mp4", "c.avi", "b_restored.mp4.parts/0.mkv"):
             (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -132,7 +142,11 @@ class TestFiles:
         monkeypatch.setattr("pathlib.Path.write_bytes", full)
         (outcome,) = restore_files(identity, plan_jobs([tmp_path / "a.png"], tmp_path / "out"))
         assert outcome.status == "failed"
-        assert outcome.reason.endswith("out/a.png: No space left on device")
+        folder = tmp_path / "out"
+        assert outcome.reason == (
+            f"cannot write {folder / 'a.png'}: no space left for it in {folder}; free some there, or choose another "
+            "folder"
+        )
         assert list((tmp_path / "out").iterdir()) == []
 
     def test_ctrl_c_leaves_no_half_file(self, identity, tmp_path, monkeypatch):

@@ -127,6 +127,22 @@ def test_a_device_that_is_not_here_is_refused():
         pick_device("warp")
 
 
+def test_smoothing_ends_with_its_block(tiny_weights):
+    restorer = Restorer(tiny_weights, "cpu", precision="float32")
+    frames = torch.rand(2, 1, 3, 24, 32)
+    alone = [restorer.restore(frame) for frame in frames]
+    with restorer.smoothing(0.9) as smoother:
+        smoothed = []
+        for frame in frames:
+            smoother.begin([False])
+            smoothed.append(restorer.restore(frame))
+    torch.testing.assert_close(smoothed[0], alone[0], rtol=0, atol=1e-6)
+    assert not torch.allclose(smoothed[1], alone[1], rtol=0, atol=1e-6)
+    assert torch.equal(restorer.restore(frames[1]), alone[1])
+    with pytest.raises(ValueError, match="at least 0 and below 1"), restorer.smoothing(1.0):
+        pytest.fail("a strength of 1 forgets nothing")
+
+
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
 def test_another_engine_restores_what_torch_does(tiny, tiny_weights, engine):
     other = Restorer(tiny_weights, engine=engine, precision="float32")

@@ -4,9 +4,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from passband.inference.temporal import CUT_SIMILARITY, Flicker, luma_cells, similarity, smoothed_statistics
+from passband.inference.temporal import (
+    CUT_SIMILARITY,
+    Flicker,
+    SmoothedStatistics,
+    luma_cells,
+    similarity,
+    smoothed_statistics,
+)
 from passband.layers import LocalAvgPool2d
 from passband.models import load_model
+from passband.models.sfnet_bands import restore_in_bands
+from passband.tasks.restoration import restore_batch
+from tests.models.test_sfnet_bands import network
 
 
 class Pools(nn.Module):
@@ -54,16 +64,47 @@ def test_where_pooling_is_local_only_the_mean_over_the_frame_is_smoothed():
     torch.testing.assert_close(smoothed, local - means + _by_hand(means, 0.8, [True] + [False] * 4))
 
 
-def test_tiles_of_a_frame_have_averages_of_their_own():
+def test_a_frame_that_is_restored_again_because_memory_ran_out_counts_once():
     clip, model = _clip(4), Pools().eval()
     with smoothed_statistics(model, 0.5) as smoother:
         seen = []
         for frame in clip[:, None]:
             smoother.begin([False])
-            seen.append(torch.stack([model(half)[1] for half in (frame[..., :4], frame[..., 4:])]))
-    for tile, half in enumerate((clip[..., :4], clip[..., 4:])):
-        expected = _by_hand(half.square().mean((-2, -1), keepdim=True), 0.5, [True, False, False, False])
-        torch.testing.assert_close(torch.cat([frame[tile] for frame in seen]), expected)
+            assert not smoother.used
+            model.first(frame)  # as far as the first try came
+            seen.append(torch.stack(model(frame)))
+            assert smoother.used
+    for layer, maps in enumerate((clip, clip.square())):
+        expected = _by_hand(maps.mean((-2, -1), keepdim=True), 0.5, [True, False, False, False])
+        torch.testing.assert_close(torch.cat([frame[layer] for frame in seen]), expected)
+
+
+@pytest.mark.parametrize(("pool_window", "pool_mode"), [(None, "fraction"), (100, "fraction"), (24, "tlc")])
+@torch.no_grad()
+def test_frames_by_bands_are_smoothed_as_whole_ones_are_whatever_the_pooling(pool_window, pool_mode):
+    model = network(pool_window, pool_mode, depth=1)
+    for parameter in model.parameters():
+        if parameter.ndim == 4:  # fresh convolutions shrink what they get, and smoothing would hardly show
+            parameter *= 2
+    height, width = 40, 56
+    levels = torch.tensor([0.1, 0.5, 0.3])[:, None, None, None]
+    clip = torch.rand(3, 3, height, width, generator=torch.Generator().manual_seed(4)) * (1 - levels) + 0.9 * levels
+    alone, whole, banded = [], [], []
+    with smoothed_statistics(model, 0.8) as smoother:
+        for frame in clip[:, None]:
+            smoother.begin([False])
+            whole.append(restore_batch(model, frame))
+    with smoothed_statistics(model, 0.8) as smoother:
+        statistics = SmoothedStatistics(smoother, model)
+        for frame in clip[:, None]:
+            smoother.begin([False])
+            banded.append(restore_in_bands(model, frame, rows=8, statistics=statistics))
+        layers = sum(isinstance(module, LocalAvgPool2d) for module in model.modules())
+        assert len(smoother.averages) == layers
+    for frame in clip[:, None]:
+        alone.append(restore_batch(model, frame))
+    torch.testing.assert_close(torch.cat(banded), torch.cat(whole), rtol=0, atol=1e-5)
+    assert (whole[1] - alone[1]).abs().max() > 5e-3
 
 
 def test_going_on_with_the_averages_of_before_equals_not_having_stopped():

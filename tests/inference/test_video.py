@@ -10,6 +10,7 @@ from passband.inference import Restorer
 from passband.inference import video as inference_video
 from passband.inference.video import restore_video
 from passband.io.video import VideoError
+from passband.tasks import memory
 from tests import clips
 
 
@@ -171,8 +172,41 @@ def test_smoothing_lowers_the_flicker_of_a_static_scene_under_changing_haze(tmp_
 
 def test_smoothing_that_the_restorer_bypasses_is_refused(tmp_path, still):
     source = clips.write_clip(tmp_path / "clip.mp4", clips.even(3))
-    with pytest.raises(ValueError, match="temporal smoothing needs frames that pass through"):
+    with pytest.raises(ValueError, match="temporal smoothing needs frames that pass through .* which Still bypasses"):
         restore_video(still, source, tmp_path / "out.mp4", temporal=0.8)
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_smoothing_of_frames_that_fit_in_tiles_alone_is_refused_with_how_much_more_it_needs(
+    tmp_path, tiny_weights, monkeypatch
+):
+    source = clips.write_clip(tmp_path / "clip.mp4", clips.even(3))
+    restorer = Restorer(tiny_weights, "cpu", precision="float32")
+    monkeypatch.setattr(memory, "room", lambda *_: 10**6)
+    with pytest.raises(MemoryError, match=r"64x48 pixels need .* GB .*cannot be cut into tiles; .* allow .* GB more"):
+        restore_video(restorer, source, tmp_path / "out.mp4", temporal=0.8)
+    assert not list(tmp_path.glob("out*"))
+
+
+@pytest.mark.parametrize("pool_window", [None, 100])
+def test_smoothing_by_bands_gives_the_frames_of_smoothing_whole(tmp_path, tiny_weights, monkeypatch, pool_window):
+    source = clips.write_clip(tmp_path / "clip.mp4", clips.even(4), audio=None)
+    restorer = Restorer(tiny_weights, "cpu", precision="float32", pool_window=pool_window)
+    made = []
+
+    def restore(model, image, plan, statistics):
+        made.append(plan.mode)
+        return run(model, image, plan, statistics)
+
+    run = memory.run
+    monkeypatch.setattr(memory, "run", restore)
+    restore_video(restorer, source, tmp_path / "whole.mkv", codec="ffv1", temporal=0.8)
+    monkeypatch.setattr(memory, "WHOLE_SLACK", 10**6)
+    restore_video(restorer, source, tmp_path / "bands.mkv", codec="ffv1", temporal=0.8)
+    assert made == ["whole"] * 4 + ["bands"] * 4
+    for whole, banded in zip(clips.frames(tmp_path / "whole.mkv"), clips.frames(tmp_path / "bands.mkv"), strict=True):
+        first, second = (frame.to_ndarray(format="gray").astype(int) for frame in (whole, banded))
+        assert abs(first - second).max() <= 1  # of 255: a value near the middle of two may be rounded either way
 
 
 def test_a_change_of_size_leaves_no_parts_behind(tmp_path, still):

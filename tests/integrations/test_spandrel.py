@@ -82,6 +82,20 @@ def test_no_other_architecture_takes_our_weights_and_ours_takes_no_others(tiny_w
     assert not SFNetArch().detect(sister)
 
 
+def test_a_window_that_install_is_told_is_that_of_the_published_tables(tmp_path, monkeypatch):
+    registry = ArchRegistry()
+    monkeypatch.setattr("passband.integrations.spandrel.MAIN_REGISTRY", registry)
+    install(pool_window=80)
+    torch.save({"model": golden.published_state()}, tmp_path / "published.pth")
+    image = golden.image("golden-c", 64, 64)
+    descriptor = ModelLoader(registry=registry).load_from_file(tmp_path / "published.pth")
+    expected = golden.outputs("sfnet_tlc80_64x64")["full"].clamp(0, 1)
+    torch.testing.assert_close(descriptor(image), expected, rtol=0, atol=1e-5)
+    assert descriptor.tags[-1] == "pool 80"
+    with pytest.raises(ValueError, match="pool_window is at least 1"):
+        install(pool_window=0)
+
+
 def test_weights_that_miss_an_entry_are_refused_by_its_name():
     state = SFNet(width=16, depth=1).state_dict()
     state.pop("head.0.bias")

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from passband.io.files import write_whole
+from passband.io.files import WriteError, write_whole
 
 
 def test_a_block_that_ends_well_leaves_only_the_file(tmp_path):
@@ -24,14 +24,23 @@ def test_an_interrupted_block_keeps_the_old_file_and_leaves_no_other(tmp_path, i
     assert (tmp_path / "a.txt").read_text() == "old"
 
 
-def test_a_full_disk_is_reported_with_the_name_of_the_file(tmp_path):
-    with (
-        pytest.raises(OSError, match=r"cannot write .*a\.txt: No space left") as caught,
-        write_whole(tmp_path / "a.txt"),
-    ):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    assert caught.value.errno == errno.ENOSPC
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_one_sentence_with_the_folder_and_what_to_do(tmp_path, number):
+    with pytest.raises(WriteError) as caught, write_whole(tmp_path / "a.txt"):
+        raise OSError(number, os.strerror(number))
+    assert str(caught.value) == (
+        f"cannot write {tmp_path / 'a.txt'}: no space left for it in {tmp_path}; free some there, or choose another "
+        "folder"
+    )
+    assert caught.value.errno == number
     assert list(tmp_path.iterdir()) == []
+
+
+def test_another_reason_is_the_systems_own(tmp_path):
+    with pytest.raises(OSError, match=rf"^cannot write {tmp_path}/a\.txt: Read-only") as caught:  # noqa: SIM117
+        with write_whole(tmp_path / "a.txt"):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+    assert caught.value.errno == errno.EROFS
 
 
 def test_a_parent_that_is_a_file_is_reported(tmp_path):

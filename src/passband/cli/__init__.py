@@ -4,12 +4,16 @@ import sys
 
 import typer
 
+from passband.cli.analyze import analyze
+from passband.cli.classify import classify
 from passband.cli.convert import convert
 from passband.cli.degrade import degrade
 from passband.cli.demo import demo
+from passband.cli.doctor import doctor
 from passband.cli.evaluate import evaluate
 from passband.cli.export import export
 from passband.cli.finetune import finetune
+from passband.cli.info import info
 from passband.cli.restore import restore
 from passband.cli.train import train
 
@@ -21,8 +25,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     epilog="--debug, anywhere, shows the traceback of an error.",
 )
-for command in (restore, demo, degrade, evaluate, train, finetune, convert, export):
+for command in (restore, demo, degrade, evaluate, train, finetune, convert, export, info, classify, doctor):
     app.command()(command)
+app.add_typer(analyze, name="analyze")
 
 
 @app.callback(invoke_without_command=True)

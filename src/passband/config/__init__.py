@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
+from passband.config.classification import ClassificationData, ClassificationRecipe, GateConfig
 from passband.config.common import (
     DataConfig,
     ModelConfig,
@@ -20,13 +21,16 @@ from passband.config.common import (
 from passband.config.restoration import RestorationRecipe
 from passband.naming import entry, nearest
 
-RECIPES: dict[str, type[Recipe]] = {"restoration": RestorationRecipe}
+RECIPES: dict[str, type[Recipe]] = {"classification": ClassificationRecipe, "restoration": RestorationRecipe}
 DEFAULT_TASK = "restoration"
 """The task of a recipe that names none."""
 
 __all__ = [
     "RECIPES",
+    "ClassificationData",
+    "ClassificationRecipe",
     "DataConfig",
+    "GateConfig",
     "ModelConfig",
     "OptimConfig",
     "Recipe",

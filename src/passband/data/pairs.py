@@ -2,8 +2,9 @@
 
 import os
 import re
+import warnings
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,15 @@ ROLE = re.compile(
 """Words that say which of a pair a file is, as in `01_outdoor_hazy` and `01_outdoor_GT`, or `blur_7` and `gt_7`."""
 
 
+Report = Callable[[OSError], None]
+"""What is told of a folder or file that cannot be looked at; its `filename` is which, its `strerror` why."""
+
+
+def warn_unreadable(error: OSError) -> None:
+    """Warn that a folder or file cannot be looked at and is left out."""
+    warnings.warn(f"{error.filename} cannot be read ({error.strerror}) and is left out", stacklevel=2)
+
+
 @dataclass(frozen=True)
 class Pair:
     """A degraded picture and the clean one it came from."""
@@ -56,12 +66,13 @@ class Pair:
     """The right view of a dual-pixel photograph, whose left view is then `degraded`."""
 
 
-def find_images(folder: Path, suffixes: Collection[str] = SUFFIXES) -> list[Path]:
+def find_images(folder: Path, suffixes: Collection[str] = SUFFIXES, unreadable: Report = warn_unreadable) -> list[Path]:
     """All pictures below a folder, sorted by path; hidden files and what lies in hidden folders are left out.
 
     Args:
         folder: where to look.
         suffixes: what counts as one, in lower case with the dot.
+        unreadable: called with the error of each folder below it that cannot be read.
 
     Raises:
         FileNotFoundError: if there is no such folder.
@@ -73,20 +84,22 @@ def find_images(folder: Path, suffixes: Collection[str] = SUFFIXES) -> list[Path
         raise FileNotFoundError(f"no folder {folder}")
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is a file; a folder of pictures is needed")
-    next(folder.iterdir(), None)  # rglob passes over what it may not read; this does not
+    next(folder.iterdir(), None)  # of the folder itself an error is one
     return sorted(
         path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in suffixes and not _is_hidden(path, folder) and path.is_file()
+        for parent, _, files in _walk(folder, unreadable)
+        for path in (parent / name for name in files if not name.startswith("."))
+        if path.suffix.lower() in suffixes and _is_file(path, unreadable)
     )
 
 
-def find_pairs(root: Path, views: int = 1) -> list[Pair]:
+def find_pairs(root: Path, views: int = 1, unreadable: Report = warn_unreadable) -> list[Pair]:
     """Pair the pictures of a folder by name.
 
     Args:
         root: a folder with sub-folders named as in `LAYOUTS`, or else with folders of such (as one per scene).
         views: 2 for left and right views of each scene, in sub-folders named as in `DUAL_LAYOUTS`.
+        unreadable: called with the error of each folder below it that cannot be read.
 
     Returns:
         Pairs in the order of the degraded files. Files belong together when they have the same path below the
@@ -102,7 +115,7 @@ def find_pairs(root: Path, views: int = 1) -> list[Pair]:
     if not root.is_dir():
         raise FileNotFoundError(f"no folder {root}")
     names = LAYOUTS if views == 1 else DUAL_LAYOUTS
-    pairs = [pair for folders in _layouts(root, names) for pair in _match(root, *folders)]
+    pairs = [pair for folders in _layouts(root, names, unreadable) for pair in _match(root, unreadable, *folders)]
     if not pairs:
         known = ", ".join("/".join(layout) if views == 1 else " + ".join(layout) for layout in names)
         raise FileNotFoundError(
@@ -115,17 +128,32 @@ def find_pairs(root: Path, views: int = 1) -> list[Pair]:
     return pairs
 
 
-def _is_hidden(path: Path, folder: Path) -> bool:
-    """Whether a path is hidden itself, or within a hidden folder below `folder`."""
-    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+def _walk(folder: Path, unreadable: Report) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """A folder and those below it, each with the names of its folders and files; hidden folders are passed over."""
+    for parent, folders, files in os.walk(folder, onerror=unreadable):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield Path(parent), folders, files
 
 
-def _layouts(root: Path, names: Sequence[tuple[str, ...]]) -> list[list[Path]]:
+def _is_file(path: Path, unreadable: Report) -> bool:
+    """Whether a path is a file; one that may not be looked at is none."""
+    try:
+        return path.is_file()
+    except OSError as error:
+        unreadable(error)
+        return False
+
+
+def _layouts(root: Path, names: Sequence[tuple[str, ...]], unreadable: Report) -> list[list[Path]]:
     """The folders of a layout at `root`, or, where there is none, of those anywhere below it."""
     if layout := _layout(root, names):
         return [layout]
-    folders = sorted(path for path in root.rglob("*") if path.is_dir() and not _is_hidden(path, root))
-    return [layout for folder in folders if (layout := _layout(folder, names))]
+    closed: list[OSError] = []
+    found = {parent / name for parent, folders, _ in _walk(root, closed.append) for name in folders}
+    for error in closed:
+        unreadable(error)
+    readable = sorted(found - {Path(str(error.filename)) for error in closed})
+    return [layout for folder in readable if (layout := _layout(folder, names))]
 
 
 def _layout(parent: Path, names: Sequence[tuple[str, ...]]) -> list[Path] | None:
@@ -148,11 +176,11 @@ def _folder(parent: Path, name: str) -> Path | None:
     return parent
 
 
-def _match(root: Path, *folders: Path) -> list[Pair]:
+def _match(root: Path, unreadable: Report, *folders: Path) -> list[Pair]:
     """Pairs of the folders of a layout: the degraded one, or the left and the right; then the clean one."""
     first, *others = folders
-    paths = find_images(first)
-    partners = [_partners(paths, first, find_images(other), other) for other in others]
+    paths = find_images(first, unreadable=unreadable)
+    partners = [_partners(paths, first, find_images(other, unreadable=unreadable), other) for other in others]
     place = Path(os.path.commonpath(folders)).relative_to(root)
     return [
         Pair(path, found[-1], (place / _stem(path, first)).as_posix(), *found[:-1])
@@ -210,13 +238,17 @@ def _without_roles(stem: Path) -> str:
 
 def _hint(root: Path, views: int) -> str:
     """What may have been meant by a folder without pairs."""
-    if views == 2 and _layouts(root, LAYOUTS):
+    if views == 2 and _layouts(root, LAYOUTS, _say_nothing):
         return " with two views, which this network takes (6 input channels)"
-    if views == 1 and _layouts(root, DUAL_LAYOUTS):
+    if views == 1 and _layouts(root, DUAL_LAYOUTS, _say_nothing):
         return " with one view (its left and right views are for a network with 6 input channels)"
     if root.parent.is_dir() and (layout := _layout(root.parent, LAYOUTS)) and root in layout:
         return f" but is one half of {root.parent}, which does"
     return ""
+
+
+def _say_nothing(error: OSError) -> None:
+    """What is told of a folder that has been told of."""
 
 
 def _some(names: list[str], most: int = 10) -> str:

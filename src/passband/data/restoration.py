@@ -2,7 +2,6 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import TypedDict
 
@@ -13,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from passband.data.degrade import KINDS, degrade
+from passband.data.order import shuffled
 from passband.data.pairs import Pair, find_images, find_pairs
 from passband.io.image import read_image
 from passband.ops.tiling import pad_to_multiple
@@ -64,7 +64,7 @@ class Photographs(Dataset[Sample]):
 
     def __getitem__(self, number: int) -> Sample:
         """The sample of this number; numbers go on past the first epoch."""
-        path = self.paths[_shuffled(number, len(self.paths), self.seed)]
+        path = self.paths[shuffled(number, len(self.paths), self.seed)]
         rng = np.random.default_rng([self.seed, number, 1])
         kind = self.kinds[rng.choice(len(self.kinds), p=self.probabilities)]
         (clean,) = crop_and_flip([self.read(path)], self.crop, rng, flip=self.augment)
@@ -100,7 +100,7 @@ class Pairs(Dataset[Sample]):
 
     def __getitem__(self, number: int) -> Sample:
         """The sample of this number; with crops, numbers go on past the first epoch."""
-        pair = self.pairs[_shuffled(number, len(self.pairs), self.seed) if self.crop else number]
+        pair = self.pairs[shuffled(number, len(self.pairs), self.seed) if self.crop else number]
         images = read_pair(pair, self.read)
         if self.crop:
             images = crop_and_flip(images, self.crop, np.random.default_rng([self.seed, number, 1]))
@@ -270,15 +270,3 @@ def _some_images(folder: Path) -> list[Path]:
     if not paths:
         raise FileNotFoundError(f"{folder} holds no pictures")
     return paths
-
-
-def _shuffled(number: int, count: int, seed: int) -> int:
-    """Which of `count` things a sample takes: each once per epoch, in an order of the epoch's own."""
-    epoch, position = divmod(number, count)
-    return int(_order(count, seed * 1_000_003 + epoch)[position])
-
-
-@lru_cache(maxsize=4)
-def _order(count: int, seed: int) -> Tensor:
-    """The order of an epoch, drawn once and not for every sample of it."""
-    return torch.randperm(count, generator=torch.Generator().manual_seed(seed))

@@ -2,12 +2,11 @@
 
 import csv
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any, TypeVar
 
-import torch
 from torch import Tensor
 
 from passband.analysis.comparison import comparison_rows
@@ -15,7 +14,6 @@ from passband.analysis.report import finite
 from passband.data.pairs import Pair
 from passband.data.restoration import read_pair
 from passband.finetuning.settings import SCORED
-from passband.inference import Restorer
 from passband.io.files import write_whole
 from passband.io.image import write_image
 from passband.metrics import psnr, ssim
@@ -23,7 +21,8 @@ from passband.models import load_model, pick_device
 from passband.models.sfnet import mean_view
 from passband.provenance import environment
 from passband.runs import read_run
-from passband.tasks.restoration import restore_batch
+from passband.tasks.memory import restore_within
+from passband.tasks.restoration import check_views
 
 SHOWN, SHOWN_SIDE = 6, 320
 """Rows of the picture before and after, and the side in pixels of the parts shown."""
@@ -43,28 +42,16 @@ def score(weights: str | Path, views: int, pairs: Sequence[Pair], device: str) -
     Returns:
         For each pair, PSNR in dB and SSIM of the whole picture, and the middle of it.
     """
-    restore = (
-        Restorer(weights, device, precision="float32").restore if views == 1 else _restoring_views(weights, device)
-    )
+    place = pick_device(device)
+    model = load_model(weights).to(place)
+    check_views(model, views, weights)
     scores = []
     for pair in pairs:
         degraded, clean = (image[None] for image in read_pair(pair))
-        restored = restore(degraded).cpu()
+        restored = restore_within(model, degraded.to(place))[0].clamp(0, 1).cpu()
         figures = {"psnr": psnr(restored, clean).item(), "ssim": ssim(restored, clean).item()}
         scores.append((figures, _middle(restored[0])))
     return scores
-
-
-def _restoring_views(weights: str | Path, device: str) -> Callable[[Tensor], Tensor]:
-    """What restores a scene from several views, which a `Restorer` does not."""
-    place = pick_device(device)
-    model = load_model(weights).to(place)
-
-    @torch.inference_mode()
-    def restore(degraded: Tensor) -> Tensor:
-        return restore_batch(model, degraded.to(place)).clamp(0, 1)
-
-    return restore
 
 
 def conclude(

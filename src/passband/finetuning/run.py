@@ -59,7 +59,8 @@ def finetune(
         data: a folder of pairs, see `data.pairs.find_pairs`.
         output: the run's folder, new.
         validation_data: pairs to score on; None holds a fifth of `data` out, see `data.held_out.split_pairs`.
-        recipe: settings of the run; None chooses them, with what is given from `minutes` to `seed`.
+        recipe: settings of the run; None chooses them, with what is given from `minutes` to `seed`. One that says
+            nothing of views gets those of the weights.
         minutes: time for all of it, scoring included. The steps that fit are found once, by timing a few, and kept in
             the run's recipe, so that a resumed run is the same run.
         steps: length of the run, instead of `minutes`.
@@ -123,7 +124,7 @@ def finetune(
         crops = f"{recipe.data.batch} crops of {recipe.data.crop} pixels"
         announce(f"{steps} steps of {crops}, rate {recipe.optim.learning_rate:g}, {recipe.precision}")
     else:
-        recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"held_out": share})})
+        recipe = _fitted(recipe, share, views)
     progress = train(
         recipe, output, data=data, validation_data=validation_data, weights=weights, device=device, report=report
     )
@@ -182,6 +183,15 @@ def _sides(
             f"so the score would say nothing: {_names(shared)}; take them out of one"
         )
     return pairs, held_out
+
+
+def _fitted(recipe: RestorationRecipe, share: float, views: int) -> RestorationRecipe:
+    """A recipe that holds this share out, for the weights' number of views unless it names its own."""
+    data, model = {"held_out": share}, recipe.model
+    if "views" not in recipe.data.model_fields_set and views != recipe.data.views:
+        data |= {"views": views}
+        model = model.model_copy(update={"numbers": {**model.numbers, "in_channels": 3 * views}})
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update=data), "model": model})
 
 
 def _network(weights: str | Path) -> SFNet:

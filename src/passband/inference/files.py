@@ -23,6 +23,8 @@ class Job:
 
     source: Path
     target: Path
+    problem: str = ""
+    """Why it cannot be done, if that is known before: a folder that cannot be read."""
 
     @property
     def is_video(self) -> bool:
@@ -66,7 +68,8 @@ def plan_jobs(sources: Sequence[str | Path], output: Path | None = None) -> list
 
     Returns:
         Jobs, in the order of the sources. The tree below a folder is kept, and so are types, but for videos in
-            containers that are read and not written, which become Matroska.
+            containers that are read and not written, which become Matroska. A sub-folder that cannot be read is a job
+            that fails.
 
     Raises:
         FileNotFoundError: for a source that is not there, or a folder without pictures and videos.
@@ -78,10 +81,17 @@ def plan_jobs(sources: Sequence[str | Path], output: Path | None = None) -> list
         if source.is_dir():
             folder = output or source.with_name(f"{source.resolve().name}_restored")
             # what an earlier run left below the source is no source
-            found = [path for path in find_images(source, SOURCES) if not _is_ours(path, folder)]
-            if not found:
+            closed: list[OSError] = []
+            found = [path for path in find_images(source, SOURCES, closed.append) if not _is_ours(path, folder)]
+            unread = {Path(str(error.filename)): error.strerror for error in closed}
+            if not found and not unread:
                 raise FileNotFoundError(f"{source} holds no pictures or videos ({', '.join(sorted(SOURCES))})")
             jobs += [Job(path, _typed(folder / path.relative_to(source))) for path in found]
+            jobs += [
+                Job(path, folder / path.relative_to(source), f"{path} cannot be read ({reason})")
+                for path, reason in unread.items()
+                if not _is_ours(path, folder)
+            ]
         elif output is None:
             jobs.append(Job(source, _typed(source.with_name(f"{source.stem}_restored{source.suffix}"))))
         elif output.suffix.lower() in SOURCES and not output.is_dir():
@@ -128,6 +138,9 @@ def restore_files(
     """
     options = video or VideoOptions()
     for job in jobs:
+        if job.problem:
+            yield Outcome(job, "failed", job.problem)
+            continue
         if job.target.exists() and not overwrite:
             yield Outcome(job, "skipped")
             continue

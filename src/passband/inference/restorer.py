@@ -1,7 +1,8 @@
 """Restoring one picture, in memory or from file to file."""
 
 import hashlib
-import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,17 +15,18 @@ from torch import Tensor, nn
 
 from passband.analysis.comparison import before_after
 from passband.inference.engines import TorchEngine, load_engine, restore_tiled
-from passband.inference.memory import parse_memory, plan, restore_within, room
+from passband.inference.temporal import SmoothedStatistics, Smoother, smoothed_statistics
 from passband.io.arrays import from_array, to_array
 from passband.io.image import DEFAULT_MAX_PIXELS, from_pil, read_picture, to_pil, write_image, write_picture
+from passband.io.image_header import stored_size
 from passband.models import load_model
+from passband.models.sfnet_bands import Statistics
 from passband.provenance import weights_checksum
+from passband.tasks.memory import OVERLAP, parse_memory, plan, restore_within, room
 from passband.tasks.restoration import check_views
 
 TILE = 1536
 """Side in pixels above which engines other than torch get tiles: a square picture of 2.4 MP is whole."""
-OVERLAP = 192
-"""Pixels over which those tiles blend."""
 
 Pictured = TypeVar("Pictured", Image.Image, np.ndarray, Tensor)
 
@@ -38,7 +40,7 @@ class Restorer:
         device: see `models.pick_device`.
         memory: what the process may hold at its peak, such as `"2GB"` (on a GPU: what torch may hold on it); None for
             most of what is free. A picture that does not fit whole is restored band by band, which gives the same,
-            or else in tiles, which give nearly the same. For torch; the other engines take large pictures in tiles
+            or else in tiles, which come near it. For torch; the other engines take large pictures in tiles
             that know nothing of each other.
         engine: what runs the network: `"torch"`, `"openvino"` or `"onnxruntime"`; see `engines.load_engine`.
         precision: `"auto"`, the fastest that this machine has and that agrees with float32 to 60 dB, or one by name;
@@ -71,6 +73,7 @@ class Restorer:
         if self.memory is not None and not isinstance(self.engine, TorchEngine):
             raise ValueError(f"a cap on memory is for the engine torch; {self.engine.name} has none")
         self.device = self.engine.device if isinstance(self.engine, TorchEngine) else torch.device("cpu")
+        self._statistics: Statistics | None = None
 
     @property
     def model(self) -> nn.Module:
@@ -131,6 +134,26 @@ class Restorer:
         mode = picture.mode if isinstance(picture, Image.Image) else restored.mode
         return restored.convert(mode) if mode in ("L", "LA") else restored
 
+    @contextmanager
+    def smoothing(self, strength: float) -> Iterator[Smoother]:
+        """Smooth the network's averages over the frames that are restored one by one within the block.
+
+        Args:
+            strength: part of an average that comes from the frames before, in [0, 1); see `temporal.STRENGTH`.
+
+        Yields:
+            The smoother, whose `begin` announces each frame.
+
+        Raises:
+            ValueError: for another strength, or for a network or an engine whose averages cannot be smoothed.
+        """
+        with smoothed_statistics(self.model, strength) as smoother:
+            self._statistics = SmoothedStatistics(smoother, self.model)
+            try:
+                yield smoother
+            finally:
+                self._statistics = None
+
     @torch.inference_mode()
     def restore(self, degraded: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W"]:
         """Restore a batch of any size from 1 x 1, in [0, 1] in and out, on the restorer's device.
@@ -141,7 +164,8 @@ class Restorer:
         degraded = degraded.to(self.device, torch.float32)
         if isinstance(self.engine, TorchEngine):
             with self.engine.autocast():
-                restored = restore_within(self.engine.model, degraded, self.memory).float()
+                restored, _ = restore_within(self.engine.model, degraded, self.memory, self._statistics)
+            restored = restored.float()
         else:
             restored = restore_tiled(self.engine, degraded, TILE, OVERLAP)
         # in place, for a large picture counts; but a network may give back what it was given
@@ -186,15 +210,10 @@ class Restorer:
         """
         if not isinstance(self.engine, TorchEngine):
             return
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                with Image.open(source) as header:
-                    width, height = header.size
-            except Exception:  # whatever is wrong with the file, reading it says so
-                return
-        if width * height > max_pixels:
+        size = stored_size(source)
+        if size is None or size[0] * size[1] > max_pixels:  # reading the file says so
             return
+        width, height = size
         # the decoded picture in bytes and in float32, on the host and on the device
         picture = (3 + 12) * width * height
         try:

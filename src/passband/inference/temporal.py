@@ -3,19 +3,22 @@
 The network weighs frequencies by averages over the whole frame. Noise or haze that changes from frame to frame moves
 these averages, and with them the brightness and the sharpness of everything. `smoothed_statistics` replaces each
 average by an exponential moving average over the frames of a scene; the attention computed from it is smoothed
-likewise.
+likewise. A frame too large for the memory there is goes by bands, which have local averages from `SmoothedStatistics`.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passband.layers import LocalAvgPool2d
+from passband.layers import LocalAvgPool2d, WindowModulation
+from passband.layers.pooled import Local, Pooled
+from passband.models.sfnet_bands import BAND_VALUES, LEAST_ROWS, Map, OwnStatistics, Window
 
 STRENGTH = 0.8
 """Part of an average that comes from the frames before: it remembers about 5 frames."""
@@ -40,8 +43,10 @@ class Smoother:
             raise ValueError(f"the strength of temporal smoothing is at least 0 and below 1; got {strength}")
         self.strength = strength
         self.averages: dict[str, Tensor] = {}
+        self.before: dict[str, Tensor] = {}
         self.cuts: Sequence[bool] = ()
-        self.calls: dict[str, int] = {}
+        self.used = False
+        """Whether the announced frames came by a pooling layer."""
 
     def begin(self, cuts: Sequence[bool]) -> None:
         """Announce a batch of consecutive frames.
@@ -49,7 +54,7 @@ class Smoother:
         Args:
             cuts: of each frame, whether it begins a scene; there the averages start anew.
         """
-        self.cuts, self.calls = cuts, {}
+        self.cuts, self.before, self.used = cuts, dict(self.averages), False
 
     def smooth(self, name: str, pooled: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
         """Smooth what a layer has pooled.
@@ -58,20 +63,77 @@ class Smoother:
         differs from the mean moves with the scene.
 
         Args:
-            name: of the layer. It may pool several times per batch, once for each tile of a frame: each time has
-                averages of its own.
+            name: of the layer.
             pooled: averages of the announced frames, the first axis.
         """
-        call = self.calls[name] = self.calls.get(name, -1) + 1
-        slot = f"{name}/{call}"
         means = pooled.float().mean((-2, -1), keepdim=True)
-        average, smoothed = self.averages.get(slot), []
+        return (pooled + self.shift(name, means)).to(pooled.dtype)
+
+    def shift(self, name: str, means: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
+        """How far smoothing moves the means of a layer.
+
+        Args:
+            name: of the layer.
+            means: of the announced frames, the first axis. Frames that are restored again, because memory ran out the
+                first time, go on from the averages before them, too.
+        """
+        average, smoothed = self.before.get(name), []
         for mean, cut in zip(means, self.cuts, strict=True):
             average = mean if average is None or cut else average * self.strength + mean * (1 - self.strength)
             smoothed.append(average)
         assert average is not None
-        self.averages[slot] = average
-        return (pooled + (torch.stack(smoothed) - means)).to(pooled.dtype)
+        self.averages[name], self.used = average, True
+        return torch.stack(smoothed) - means
+
+
+class SmoothedStatistics(OwnStatistics):
+    """The averages of a frame's own maps, smoothed where it is computed by bands and its pooling is local.
+
+    Global averages come from the pooling layers themselves, which `smoothed_statistics` smooths. Local ones are never
+    made as a whole: their mean is taken band by band before any of their rows is used.
+
+    Args:
+        smoother: of `smoothed_statistics`.
+        model: the network that it smooths.
+    """
+
+    def __init__(self, smoother: Smoother, model: nn.Module):
+        self.smoother = smoother
+        self.names = {module: name for name, module in model.named_modules() if isinstance(module, LocalAvgPool2d)}
+
+    def average(self, pool: LocalAvgPool2d, x: Map) -> Pooled:
+        """The pooled map, by the layer's own rule."""
+        pooled = super().average(pool, x)
+        if not isinstance(pooled, Local):
+            return pooled
+        return _Shifted(pooled, self.smoother.shift(self.names[pool], _mean(pooled)))
+
+    def windows(self, modulation: WindowModulation, x: Map) -> list[Window]:
+        """Windows of equal size, each pooled by itself."""
+        windows, count = super().windows(modulation, x), modulation.windows
+        local = [window.pooled for window in windows if isinstance(window.pooled, Local)]
+        if not local:
+            return windows
+        means = torch.stack([_mean(pooled) for pooled in local], dim=2).unflatten(2, (count, count))
+        shift = self.smoother.shift(self.names[cast(LocalAvgPool2d, modulation.pool)], means)
+        return [
+            Window(window.rows, window.columns, window.place, _Shifted(pooled, shift[:, :, *window.place]))
+            for window, pooled in zip(windows, local, strict=True)
+        ]
+
+
+class _Shifted:
+    """A pooled map moved by one value per channel."""
+
+    is_global = False
+
+    def __init__(self, pooled: Local, shift: Float[Tensor, "1 C 1 1"]):
+        self.pooled, self.shift = pooled, shift
+
+    def rows(self, start: int, end: int) -> Float[Tensor, "1 C _ W"]:
+        """Its rows, in the dtype of the map."""
+        rows = self.pooled.rows(start, end)
+        return (rows + self.shift).to(rows.dtype)
 
 
 @contextmanager
@@ -177,6 +239,16 @@ class Flicker:
         """The flicker of the degraded and of the restored video, in 8-bit levels; 0 where there is but one frame."""
         degraded, restored, pairs = self.state["sums"].tolist()
         return degraded / max(pairs, 1), restored / max(pairs, 1)
+
+
+def _mean(pooled: Local) -> Float[Tensor, "1 C 1 1"]:
+    """The mean of a pooled map, a band of its rows at a time."""
+    channels, height, width = pooled.x.shape[1:]
+    step = max(LEAST_ROWS, BAND_VALUES // (width * channels))
+    total = pooled.x.new_zeros(1, channels, 1, 1, dtype=torch.float32)
+    for start in range(0, height, step):
+        total += pooled.rows(start, min(start + step, height)).float().sum((-2, -1), keepdim=True)
+    return total / (height * width)
 
 
 def _smooth_output(

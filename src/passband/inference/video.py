@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from passband.inference.restorer import Restorer
-from passband.inference.temporal import Flicker, Smoother, smoothed_statistics
+from passband.inference.temporal import Flicker, Smoother
 from passband.io.files import write_whole
 from passband.io.video import Frame, VideoError, VideoReader
 from passband.io.video_color import change_planes
@@ -128,7 +128,7 @@ def restore_video(
         VideoError: for a source that cannot be restored, or a target that cannot hold it.
         FileExistsError: for a target that exists, unless it may be replaced.
         OSError: for a file that cannot be read or written.
-        MemoryError: for frames that do not fit.
+        MemoryError: for frames that do not fit, or, where they are smoothed, fit in tiles alone.
         ValueError: for a strength outside [0, 1), or a network whose statistics cannot be smoothed.
     """
     started = time.monotonic()
@@ -137,15 +137,13 @@ def restore_video(
             raise VideoError(f"{source} would be replaced by its restored video: choose another output")
         if not overwrite:
             raise FileExistsError(f"{target} exists: choose another output, or overwrite it")
-    smoothing = nullcontext() if temporal is None else smoothed_statistics(restorer.model, temporal)
-    if temporal is not None:  # what a restorer measures at its first use shall not be taken for frames
-        restorer.restore(torch.zeros(1, 3, 16, 16))
+    smoothing = nullcontext() if temporal is None else restorer.smoothing(temporal)
     with VideoReader(source) as reader, smoothing as smoother:
         video = reader.format
         encoding = choose_encoding(video, source, target.suffix.lower(), codec, crf)
         check_target(source, target, reader.stream, video, encoding)
         pixels = video.width * video.height
-        # one by one where they are smoothed, since a restorer may split a batch
+        # one by one where they are smoothed, since bands split a batch
         batch = 1 if temporal is not None else max(1, min(_SEGMENT_FRAMES[0] // 2, _BATCH_PIXELS // pixels))
         wanted = min(max(SEGMENT_PIXELS // pixels, _SEGMENT_FRAMES[0]), _SEGMENT_FRAMES[-1])
         length = wanted // batch * batch  # so that batches are the same wherever a run begins
@@ -170,6 +168,10 @@ def restore_video(
                 parts.add(number, encoder.finish(state.extras))
         except VideoError:  # the source itself is at fault: nothing of this work can be used
             parts.remove()
+            raise
+        except (MemoryError, ValueError):
+            if not parts.segments:  # it could not even begin
+                parts.remove()
             raise
         joined = join(source, target, reader.stream, video, encoding, parts.segments, reader.last_duration)
         parts.remove()
@@ -262,10 +264,10 @@ def _restore_batch(
     if state.smoother is not None:
         state.smoother.begin(cuts)
     restored = restorer.restore(degraded).float().cpu()
-    if state.smoother is not None and not state.smoother.averages:
+    if state.smoother is not None and not state.smoother.used:
         raise ValueError(
-            "temporal smoothing needs frames that pass through the network's own pooling layers, which an exported "
-            "engine or a memory limit bypasses: run it without"
+            "temporal smoothing needs frames that pass through the network's own pooling layers, which "
+            f"{type(restorer).__name__} bypasses: run it without"
         )
     state.flicker.add(degraded, restored, cuts)
     luma, chroma = (
@@ -288,7 +290,9 @@ def _describe(
         "temporal": temporal,
         "segment": length,
         "network": restorer.checksum(),
-        "restorer": {key: value for key, value in vars(restorer).items() if isinstance(value, simple)},
+        "restorer": {
+            key: value for key, value in vars(restorer).items() if isinstance(value, simple) and not key.startswith("_")
+        },
         "device": str(restorer.device),
         "versions": {"torch": torch.__version__, "av": av.__version__},
     }

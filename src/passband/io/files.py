@@ -1,9 +1,18 @@
 """Files written whole, or not at all."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
+
+
+class WriteError(OSError):
+    """A file that cannot be written, in one sentence that names it."""
+
+    def __str__(self) -> str:
+        """The sentence, without the number of the error."""
+        return str(self.strerror)
 
 
 @contextmanager
@@ -20,7 +29,7 @@ def write_whole(path: Path) -> Iterator[Path]:
         The path to write to.
 
     Raises:
-        OSError: naming `path`, where it cannot be written (read-only folder, full disk).
+        WriteError: naming `path`, where it cannot be written (read-only folder, full disk).
     """
     temporary = path.with_name(f".{token_hex(6)}.partial{path.suffix}")
     try:
@@ -31,4 +40,7 @@ def write_whole(path: Path) -> Iterator[Path]:
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise OSError(error.errno, f"cannot write {path}: {error.strerror or error}") from error
+        reason = str(error.strerror or error)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            reason = f"no space left for it in {path.parent}; free some there, or choose another folder"
+        raise WriteError(error.errno, f"cannot write {path}: {reason}") from error

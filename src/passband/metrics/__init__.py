@@ -1,6 +1,17 @@
-"""How close a picture is to another."""
+"""How good a network is: how close its pictures are to others, how often its classes are right."""
 
+from passband.metrics.classification import class_accuracy, confusion_matrix, rank_of, ranking, wilson_interval
 from passband.metrics.fidelity import SSIM_WINDOW, psnr, ssim
 from passband.metrics.protocols import PROTOCOLS
 
-__all__ = ["PROTOCOLS", "SSIM_WINDOW", "psnr", "ssim"]
+__all__ = [
+    "PROTOCOLS",
+    "SSIM_WINDOW",
+    "class_accuracy",
+    "confusion_matrix",
+    "psnr",
+    "rank_of",
+    "ranking",
+    "ssim",
+    "wilson_interval",
+]

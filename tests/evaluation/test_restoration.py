@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from passband.data.degrade import degrade_files
@@ -15,6 +16,8 @@ from passband.io.image import read_image, write_image
 from passband.metrics import PROTOCOLS
 from passband.models import SFNet, load_model
 from passband.provenance import jpeg_decoder, weights_checksum
+from passband.tasks import memory
+from tests.models.test_foreign import dncnn
 
 
 @pytest.fixture
@@ -223,10 +226,103 @@ def test_weights_for_another_number_of_views_than_there_are_say_so(tiny_weights,
         Restorer(tmp_path / "dual", "cpu")
 
 
-def test_a_large_picture_is_restored_in_tiles_and_the_report_says_so(identity_weights, tmp_path, monkeypatch):
-    monkeypatch.setattr("passband.evaluation.WHOLE", 64)
-    monkeypatch.setattr("passband.evaluation.OVERLAP", 16)
-    noisy_pair(tmp_path, 24, 100)
+@pytest.fixture
+def little_room(monkeypatch):
+    """Gives pictures so much memory, and tiles that are small enough for it."""
+    for name, value in {"CONSTANT": 10**6, "BAND_COPIES": 0, "OVERLAP": 32, "LEAST_TILE": 64}.items():
+        monkeypatch.setattr(memory, name, value)
+    return lambda size: monkeypatch.setattr(memory, "room", lambda *_: size)
+
+
+def test_what_does_not_fit_whole_is_restored_by_bands_to_the_same_figures(windowed_weights, tmp_path, little_room):
+    noisy_pair(tmp_path / "pairs" / "large", 96, 131)
+    noisy_pair(tmp_path / "pairs" / "small", 24, 31)
+    whole = evaluate(windowed_weights, tmp_path / "pairs", tmp_path / "whole", device="cpu")
+    assert ([row["computed"] for row in whole["images"]], whole["notes"]) == (["whole", "whole"], [])
+    little_room(3_500_000)
+    bands = evaluate(windowed_weights, tmp_path / "pairs", tmp_path / "bands", device="cpu")
+    assert [row["computed"] for row in bands["images"]] == ["bands", "whole"]
+    for one, other in zip(bands["images"], whole["images"], strict=True):
+        assert one["psnr"] == pytest.approx(other["psnr"], abs=1e-3)
+    assert bands["notes"] == [
+        "1 of 2 pictures did not fit into memory whole and were restored band by band, which gives the same: large/a."
+    ]
+    assert f"- {bands['notes'][0]}" in (tmp_path / "bands" / "report.md").read_text()
+
+
+def test_what_fits_in_tiles_alone_is_restored_so_and_the_note_says_what_that_gives(
+    windowed_weights, tmp_path, little_room
+):
+    noisy_pair(tmp_path / "pairs", 96, 331)
+    whole = evaluate(windowed_weights, tmp_path / "pairs", tmp_path / "whole", device="cpu")
+    little_room(3_000_000)
+    tiles = evaluate(windowed_weights, tmp_path / "pairs", tmp_path / "tiles", device="cpu")
+    (way,) = [row["computed"] for row in tiles["images"]]
+    assert re.fullmatch(r"tiles of \d+ pixels", way)
+    assert tiles["notes"] == [
+        f"1 of 1 pictures did not fit into memory whole and were restored in {way} that share the whole picture's "
+        "statistics, which comes near it but is not the same: a."
+    ]
+    assert tiles["mean"]["psnr"] == pytest.approx(whole["mean"]["psnr"], abs=0.05)
+    torch.save(dncnn().state_dict(), tmp_path / "denoiser.pth")
+    little_room(memory.plan(load_model(tmp_path / "denoiser.pth"), (1, 3, 96, 331), 10**12).bytes - 1)
+    plain = evaluate(tmp_path / "denoiser.pth", tmp_path / "pairs", tmp_path / "plain", device="cpu")
+    assert "in tiles of" in plain["notes"][0]
+    assert "that know nothing of each other" in plain["notes"][0]
+
+
+def test_a_cap_on_memory_is_a_size_and_is_kept(tiny_weights, tmp_path):
+    noisy_pair(tmp_path)
+    with pytest.raises(ValueError, match="memory is a size such as '2GB'.* got 'plenty'"):
+        evaluate(tiny_weights, tmp_path, tmp_path / "report", device="cpu", memory="plenty")
+    with pytest.raises(ValueError, match=r"none of 1 pairs could be scored: .*a\.png: 31x24 pixels need .*: allow"):
+        evaluate(tiny_weights, tmp_path, tmp_path / "report", device="cpu", memory="10MB")
+    assert not (tmp_path / "report").exists()
+
+
+def test_all_pairs_that_cannot_be_scored_are_named_before_any_is_restored(tiny_weights, tmp_path, monkeypatch):
+    for name in ("fine", "mismatched", "empty", "small"):
+        noisy_pair(tmp_path / name)
+    write_image(tmp_path / "mismatched" / "clean" / "a.png", torch.rand(3, 24, 30))
+    (tmp_path / "empty" / "degraded" / "a.png").write_bytes(b"")
+    for part in ("degraded", "clean"):
+        write_image(tmp_path / "small" / part / "a.png", torch.rand(3, 9, 30))
+    monkeypatch.setattr(
+        "passband.evaluation.restoration.restore_within", lambda *_: pytest.fail("no picture is to be restored")
+    )
+    with pytest.raises(ValueError, match="^3 of 4 pairs cannot be scored: ") as caught:
+        evaluate(tiny_weights, tmp_path, tmp_path / "report", device="cpu")
+    empty, mismatched, small = str(caught.value).split(": ", 1)[1].split(" | ")
+    assert "empty/degraded/a.png is empty" in empty
+    assert "mismatched/degraded/a.png is 31x24 but" in mismatched
+    assert "small/clean/a.png is 30x9: SSIM needs" in small
+
+
+def test_pictures_of_one_size_once_they_are_turned_are_a_pair(identity_weights, tmp_path):
+    clean = noisy_pair(tmp_path)
+    turned = (clean.transpose(1, 2).flip(1) * 255).round().byte().movedim(0, -1).numpy()  # a quarter turn to the left
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(turned).save(tmp_path / "degraded" / "a.png", exif=exif)
     result = evaluate(identity_weights, tmp_path, tmp_path / "report", device="cpu")
-    assert result["mean"]["psnr"] == pytest.approx(result["mean"]["psnr_degraded"], abs=1e-4)
-    assert result["notes"][0].startswith("1 pictures with a side above 64 pixels were restored in overlapping tiles")
+    assert result["failed"] == []
+    assert result["mean"]["psnr"] > 50
+
+
+def test_a_picture_that_turns_out_to_be_damaged_is_named_and_in_no_mean(identity_weights, tmp_path, close_folder):
+    for name in ("one", "two", "three"):
+        noisy_pair(tmp_path / name)
+    path = tmp_path / "two" / "degraded" / "a.png"
+    path.write_bytes(path.read_bytes()[:-300])
+    noisy_pair(tmp_path / "private")
+    close_folder(tmp_path / "private")
+    result = evaluate(identity_weights, tmp_path, tmp_path / "report", device="cpu")
+    assert [row["name"] for row in result["images"]] == ["one/a", "three/a"]
+    (failed,) = result["failed"]
+    assert failed["name"] == "two/a"
+    assert f"{path} is a PNG file that is cut short or damaged" in failed["reason"]
+    assert result["notes"] == [
+        f"1 of 3 pairs could not be scored and are in no mean: {failed['reason']}.",
+        f"1 folders cannot be read, and pairs in them are left out: {tmp_path / 'private'} (Permission denied).",
+    ]
+    assert json.loads((tmp_path / "report" / "evaluation.json").read_text())["failed"] == [failed]

@@ -8,6 +8,8 @@ alive at once.
 
 import re
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,8 +19,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from passband.layers import LocalAvgPool2d
 from passband.models import SFNet
-from passband.models.sfnet_bands import BAND_VALUES, LEAST_ROWS, restore_in_bands
+from passband.models.sfnet_bands import BAND_VALUES, LEAST_ROWS, Statistics, restore_in_bands
 from passband.models.sfnet_tiles import restore_in_tiles
 from passband.ops.tiling import map_tiles, pad_to_multiple
 from passband.tasks.restoration import restore_batch
@@ -57,10 +60,14 @@ class Plan:
     side: int = 0
     """Height and width of tiles in pixels; 0 without tiles."""
 
+    @property
+    def how(self) -> str:
+        """The way in words: `whole`, `bands`, or `tiles of 1536 pixels`."""
+        return f"{self.mode} of {self.side} pixels" if self.side else self.mode
+
     def __str__(self) -> str:
         """In words, for reports."""
-        tiles = f" of {self.side} pixels" if self.side else ""
-        return f"{self.mode}{tiles}, about {self.bytes / 1e9:.2f} GB"
+        return f"{self.how}, about {self.bytes / 1e9:.2f} GB"
 
 
 def parse_memory(size: str | int) -> int:
@@ -98,7 +105,7 @@ def room(device: torch.device, cap: int | None = None) -> int:
     return int(free * FREE_SHARE) if cap is None else cap - taken
 
 
-def plan(model: nn.Module, shape: tuple[int, ...], room: int) -> Plan:
+def plan(model: nn.Module, shape: tuple[int, ...], room: int, *, tiles: bool = True) -> Plan:
     """Choose how to restore pictures: whole if that fits, else exactly by bands, else in the largest tiles that fit.
 
     Args:
@@ -106,9 +113,10 @@ def plan(model: nn.Module, shape: tuple[int, ...], room: int) -> Plan:
             whole picture.
         shape: B C H W of the pictures, which are in memory already.
         room: bytes there are for it, see the function `room`.
+        tiles: whether they may be cut; frames whose averages are smoothed over time may not.
 
     Raises:
-        MemoryError: if not even the smallest tiles fit, saying what would.
+        MemoryError: if not even the smallest tiles fit, or nothing but tiles, saying what would.
     """
     batch, channels, height, width = shape
     pixels = height * width
@@ -116,7 +124,7 @@ def plan(model: nn.Module, shape: tuple[int, ...], room: int) -> Plan:
     pictures = 4 * pixels * batch * 3
     padded = 4 * pixels * channels
     per_pixel = live_bytes_per_pixel(model)
-    whole = CONSTANT + pictures + int(WHOLE_SLACK * per_pixel * pixels * batch)
+    exact = whole = CONSTANT + pictures + int(WHOLE_SLACK * per_pixel * pixels * batch)
     if whole <= room:
         return Plan("whole", whole)
     if isinstance(model, SFNet):
@@ -125,9 +133,16 @@ def plan(model: nn.Module, shape: tuple[int, ...], room: int) -> Plan:
         bands = CONSTANT // 4 + 4 * BAND_COPIES * band + pictures + padded * batch + per_pixel * pixels
         if bands <= room:
             return Plan("bands", bands)
+        exact = min(whole, bands)
         constant = CONSTANT // 4 + 4 * BAND_COPIES * BAND_VALUES
     else:
         per_pixel, constant = int(WHOLE_SLACK * per_pixel * batch), CONSTANT
+    if not tiles:
+        raise MemoryError(
+            f"{width}x{height} pixels need {_gigabytes(exact)} beyond what is taken already, because frames that are "
+            f"smoothed over time cannot be cut into tiles; there is room for {_gigabytes(max(room, 0))}: allow "
+            f"{_gigabytes(exact - room)} more memory, or leave out the temporal smoothing"
+        )
     constant += pictures
     # a tile is cut out, padded and restored
     per_pixel += 4 * (2 * channels + 6)
@@ -144,43 +159,60 @@ def plan(model: nn.Module, shape: tuple[int, ...], room: int) -> Plan:
     )
 
 
-def run(model: nn.Module, image: Float[Tensor, "B C H W"], plan: Plan) -> Float[Tensor, "B 3 H W"]:
-    """Restore pictures of any size as planned; the prediction is not clamped."""
+def run(
+    model: nn.Module, image: Float[Tensor, "B C H W"], plan: Plan, statistics: Statistics | None = None
+) -> Float[Tensor, "B 3 H W"]:
+    """Restore pictures of any size as planned; the prediction is not clamped.
+
+    Args:
+        model: a restoration network.
+        image: degraded pictures in [0, 1].
+        plan: of the function `plan`.
+        statistics: where bands have the averages from; None for those of each picture.
+    """
     if plan.mode == "whole":
         return restore_batch(model, image)
     if plan.mode == "bands":
         padded, (height, width) = pad_to_multiple(image, SFNet.multiple, SFNet.minimum)
-        return restore_in_bands(_sfnet(model), padded)[..., :height, :width]
+        return restore_in_bands(_sfnet(model), padded, statistics=statistics)[..., :height, :width]
+    assert statistics is None, "tiles have statistics of their own"
     if isinstance(model, SFNet):
         return restore_in_tiles(model, image, plan.side, OVERLAP)
     return map_tiles(lambda tile: restore_batch(model, tile), image, plan.side, OVERLAP, 8)
 
 
+@torch.no_grad()
 def restore_within(
-    model: nn.Module, image: Float[Tensor, "B C H W"], cap: int | None = None
-) -> Float[Tensor, "B 3 H W"]:
+    model: nn.Module,
+    image: Float[Tensor, "B C H W"],
+    cap: int | None = None,
+    statistics: Statistics | None = None,
+) -> tuple[Float[Tensor, "B 3 H W"], Plan]:
     """Restore pictures within a cap on memory; where memory runs out all the same, again with half the room.
 
     Args:
         model: a restoration network.
         image: degraded pictures in [0, 1], from 1 x 1, on the network's device.
         cap: bytes, see `room`.
+        statistics: where bands have the averages from, such as those smoothed over frames, and then tiles, which have
+            their own, are no choice; None for those of each picture.
 
     Returns:
-        The full-size prediction, not clamped.
+        The full-size prediction, not clamped, and how it was made.
 
     Raises:
         MemoryError: saying what to do, where the picture does not fit.
     """
-    chosen = plan(model, tuple(image.shape), room(image.device, cap))
+    shape, tiles = tuple(image.shape), statistics is None
+    chosen = plan(model, shape, room(image.device, cap), tiles=tiles)
     while True:
         try:
-            return run(model, image, chosen)
+            return run(model, image, chosen, statistics), chosen
         except (MemoryError, RuntimeError) as error:
             if not _out_of_memory(error):
                 raise
             try:
-                chosen = plan(model, tuple(image.shape), chosen.bytes // 2)
+                chosen = plan(model, shape, chosen.bytes // 2, tiles=tiles)
             except MemoryError:
                 height, width = image.shape[-2:]
                 raise MemoryError(
@@ -205,10 +237,21 @@ def live_bytes_per_pixel(model: nn.Module) -> float:
     if key not in known:
         channels = getattr(model, "numbers", {}).get("in_channels", 3)
         picture = torch.zeros(1, channels, PROBE, PROBE, device=device)
-        with _Follow() as followed:
+        with _Follow() as followed, _as_before(model):
             restore_batch(model, picture)
         known[key] = followed.peak / PROBE**2
     return known[key]
+
+
+@contextmanager
+def _as_before(model: nn.Module) -> Iterator[None]:
+    """Leave no trace of a run in the pooling layers, of which some keep the window of the first picture they see."""
+    kept = [(layer, dict(layer.__dict__)) for layer in model.modules() if isinstance(layer, LocalAvgPool2d)]
+    try:
+        yield
+    finally:
+        for layer, state in kept:
+            layer.__dict__.update(state)
 
 
 class _Follow(TorchFunctionMode):

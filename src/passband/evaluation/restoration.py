@@ -1,12 +1,10 @@
 """Scoring a network on a folder of pairs, with a report that says how."""
 
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -15,26 +13,23 @@ from passband.analysis.report import FIGURES, write_pictures, write_report
 from passband.data.pairs import Pair, find_pairs
 from passband.data.restoration import read_pair
 from passband.io.image import write_image
+from passband.io.image_header import stored_size
 from passband.layers.pooling import POOL_MODES
 from passband.metrics import PROTOCOLS, SSIM_WINDOW
-from passband.models import load_model, pick_device
+from passband.models import SFNet, load_model, pick_device
 from passband.models.sfnet import mean_view
 from passband.naming import entry
-from passband.ops.tiling import map_tiles
 from passband.provenance import environment, peak_memory, weights_checksum
-from passband.tasks.restoration import check_views, input_views, restore_batch
+from passband.tasks.memory import Plan, live_bytes_per_pixel, parse_memory, restore_within
+from passband.tasks.restoration import check_views, input_views
 
-WHOLE = 1536
-"""Sides up to this many pixels are restored whole, longer ones in tiles of it."""
-OVERLAP = 192
-"""Pixels over which tiles blend."""
 GLOBAL = "global"
 """The mode of pooling without a window, beside `layers.pooling.POOL_MODES`."""
 
-Restore = Callable[[Float[Tensor, "1 C H W"]], Float[Tensor, "1 3 H W"]]
+Restore = Callable[[Float[Tensor, "1 C H W"]], tuple[Float[Tensor, "1 3 H W"], Plan]]
 
 
-def evaluate(
+def evaluate_restoration(
     weights: str | Path,
     data: Path,
     output: Path,
@@ -45,6 +40,7 @@ def evaluate(
     pool_mode: str | None = None,
     save: bool = False,
     device: str = "auto",
+    memory: int | str | None = None,
     report: Callable[[dict[str, Any], int], None] = lambda row, count: None,
     **overrides: Any,
 ) -> dict[str, Any]:
@@ -66,21 +62,27 @@ def evaluate(
             own.
         save: write every restored picture, too, as restored/NAME.png.
         device: see `models.pick_device`.
+        memory: what the process may hold at its peak, such as `"2GB"`; None for most of what is free. A picture that
+            does not fit whole is restored by bands, which give the same, or else in tiles, which come near it; the
+            notes name those.
         report: called with each picture's figures and the number of pictures.
         overrides: further keywords of the network's constructor.
 
     Returns:
-        What evaluation.json holds: `mean` and `images` (PSNR in dB, SSIM up to 1), and all that decides them.
+        What evaluation.json holds: `mean` and `images` (PSNR in dB, SSIM up to 1), `failed` (pairs that turned out to
+            be damaged or did not fit into memory: they are in no mean), and all that decides them.
 
     Raises:
-        ValueError: for an unknown protocol, benchmark or pooling mode, a mode without a window, pairs of two sizes,
-            pictures too small for SSIM, unpaired files, or pairs of another number of views than the weights take.
+        ValueError: for an unknown protocol, benchmark or pooling mode, a mode without a window, a memory that is no
+            size, unpaired files, or pairs of another number of views than the weights take; before any work, listing
+            the pairs of two sizes, too small for SSIM, or that are no pictures by their headers.
         CheckpointError: for weights that cannot be used.
     """
     known = find_benchmark(benchmark) if benchmark else None
     protocol = protocol or (known.protocol if known else "rgb")
     score = entry(protocol, PROTOCOLS, "protocol")
     place = pick_device(device)
+    cap = None if memory is None else parse_memory(memory)
     model = _load(weights, known, pool_window, pool_mode, overrides)
     views = min(2, input_views(model))
     check_views(model, views, weights)
@@ -90,29 +92,42 @@ def evaluate(
             f"{known.name} is for {taken} of a scene, but {weights} takes {3 * views} input channels: choose weights "
             f"for {3 * known.views}"
         )
-    pairs = find_pairs(data, views)
+    closed: list[OSError] = []
+    pairs = find_pairs(data, views, closed.append)
+    _check(pairs, data)
     model = model.to(place)
+    live_bytes_per_pixel(model)  # found once, in no picture's seconds
 
-    @torch.inference_mode()
-    def restore(degraded: Float[Tensor, "1 C H W"]) -> Float[Tensor, "1 3 H W"]:
-        restored = map_tiles(partial(restore_batch, model), degraded.to(place), WHOLE, OVERLAP, model.multiple)  # type: ignore[arg-type]
-        return restored.clamp(0, 1).cpu()
+    def restore(degraded: Float[Tensor, "1 C H W"]) -> tuple[Float[Tensor, "1 3 H W"], Plan]:
+        restored, plan = restore_within(model, degraded.to(place), cap)
+        return restored.clamp(0, 1).cpu(), plan
 
     rows: list[dict[str, Any]] = []
-    tiled = 0
+    scored: list[Pair] = []
+    failed: list[dict[str, str]] = []
     for pair in pairs:
-        degraded, clean = _read(pair, data)
+        try:
+            degraded, clean = _read(pair, data)
+        except (ValueError, OSError) as error:
+            failed.append({"name": pair.name, "reason": str(error)})
+            continue
         started = time.perf_counter()
-        restored = restore(degraded)
+        try:
+            restored, plan = restore(degraded)
+        except MemoryError as error:
+            failed.append({"name": pair.name, "reason": f"{pair.degraded}: {error}"})
+            continue
         seconds = time.perf_counter() - started
-        tiled += max(clean.shape[-2:]) > WHOLE
         figures = [*score(restored, clean), *score(mean_view(degraded), clean)]
         row: dict[str, Any] = {"name": pair.name, **dict(zip(FIGURES, (one.item() for one in figures), strict=True))}
-        row |= {"seconds": seconds, "file": f"restored/{pair.name}.png" if save else None}
+        row |= {"seconds": seconds, "computed": plan.how, "file": f"restored/{pair.name}.png" if save else None}
         if save:
             write_image(output / row["file"], restored[0])
         rows.append(row)
+        scored.append(pair)
         report(row, len(pairs))
+    if not rows:
+        raise ValueError(f"none of {len(pairs)} pairs could be scored: {_listed([one['reason'] for one in failed])}")
 
     ranked = sorted(range(len(rows)), key=lambda number: rows[number]["psnr"])
     shown = {"worst": ranked[0], "median": ranked[len(ranked) // 2], "best": ranked[-1]}
@@ -121,6 +136,7 @@ def evaluate(
     result = {
         "mean": mean,
         "images": rows,
+        "failed": failed,
         "protocol": protocol,
         "protocol_summary": (score.__doc__ or "").strip().splitlines()[0],
         "benchmark": known.name if known else None,
@@ -130,7 +146,11 @@ def evaluate(
         "network": {"architecture": getattr(model, "name", type(model).__name__), **numbers},
         "data": str(data),
         **{rank: rows[number]["name"] for rank, number in shown.items()},
-        "notes": _notes(numbers, known, pairs[0], tiled, views),
+        "notes": [
+            *_notes(numbers, known, scored[0], views),
+            *_ways(rows, isinstance(model, SFNet)),
+            *_left_out(failed, len(pairs), closed),
+        ],
         "device": str(place),
         "precision": str(next(model.parameters()).dtype).removeprefix("torch."),
         "seconds": sum(row["seconds"] for row in rows),
@@ -138,7 +158,7 @@ def evaluate(
         **environment(),
     }
     write_report(output, result)
-    write_pictures(output / "worst_median_best.png", (_row(pairs[n], restore) for n in dict.fromkeys(shown.values())))
+    write_pictures(output / "worst_median_best.png", (_row(scored[n], restore) for n in dict.fromkeys(shown.values())))
     return result
 
 
@@ -171,6 +191,22 @@ def _load(
     return load_model(weights, **overrides, **asked) if asked else model
 
 
+def _check(pairs: Sequence[Pair], data: Path) -> None:
+    """Refuse pairs that cannot be scored, as far as the headers of their files tell: all of them, before any work."""
+    problems = []
+    for pair in pairs:
+        paths = [path for path in (pair.degraded, pair.clean, pair.right) if path is not None]
+        first, *others = [stored_size(path) for path in paths]
+        if first is not None and min(first) >= SSIM_WINDOW and all(size == first for size in others):
+            continue
+        try:
+            _read(pair, data)  # a picture may be turned when it is read, and then have the other's size
+        except (ValueError, OSError) as error:
+            problems.append(str(error))
+    if problems:
+        raise ValueError(f"{len(problems)} of {len(pairs)} pairs cannot be scored: {_listed(problems)}")
+
+
 def _read(pair: Pair, data: Path) -> list[Float[Tensor, "1 _ H W"]]:
     """The pictures of a pair, if they can be scored."""
     degraded, clean = (image[None] for image in read_pair(pair))
@@ -185,11 +221,11 @@ def _read(pair: Pair, data: Path) -> list[Float[Tensor, "1 _ H W"]]:
 def _row(pair: Pair, restore: Restore) -> tuple[Tensor, Tensor, Tensor]:
     """A pair and what is restored of it, for showing."""
     degraded, clean = read_pair(pair)
-    return mean_view(degraded[None])[0], restore(degraded[None])[0], clean
+    return mean_view(degraded[None])[0], restore(degraded[None])[0][0], clean
 
 
-def _notes(numbers: dict[str, Any], benchmark: Benchmark | None, first: Pair, tiled: int, views: int) -> list[str]:
-    """What a reader of the figures must know."""
+def _notes(numbers: dict[str, Any], benchmark: Benchmark | None, first: Pair, views: int) -> list[str]:
+    """What a reader of the figures must know of the network and its input."""
     notes = []
     if benchmark and benchmark.pool_window is not None and benchmark.pool_window == numbers.get("pool_window"):
         notes.append(
@@ -201,11 +237,47 @@ def _notes(numbers: dict[str, Any], benchmark: Benchmark | None, first: Pair, ti
             f"The pooling window is that of the first picture ({first.name}) for all of them (pool_mode first), so the "
             "figures depend on which file sorts first, as those of the released code do."
         )
-    if tiled:
-        notes.append(
-            f"{tiled} pictures with a side above {WHOLE} pixels were restored in overlapping tiles, of which each has "
-            "statistics of its own."
-        )
     if views == 2:
         notes.append("The degraded picture of a pair is the mean of its left and right view.")
     return notes
+
+
+def _ways(rows: Sequence[dict[str, Any]], shared: bool) -> list[str]:
+    """How the pictures were computed that were not restored whole.
+
+    Args:
+        rows: of all pictures.
+        shared: whether tiles share the statistics of the whole picture.
+    """
+    ways: dict[str, list[str]] = {}
+    for row in rows:
+        ways.setdefault(row["computed"], []).append(row["name"])
+    tiles = (
+        "share the whole picture's statistics, which comes near it but is not the same"
+        if shared
+        else "know nothing of each other, which gives something else"
+    )
+    return [
+        f"{len(names)} of {len(rows)} pictures did not fit into memory whole and were restored "
+        + ("band by band, which gives the same: " if way == "bands" else f"in {way} that {tiles}: ")
+        + f"{_listed(names, ', ')}."
+        for way, names in ways.items()
+        if way != "whole"
+    ]
+
+
+def _left_out(failed: Sequence[dict[str, str]], count: int, closed: Sequence[OSError]) -> list[str]:
+    """What is missing from the figures."""
+    notes = []
+    if failed:
+        reasons = _listed([one["reason"] for one in failed])
+        notes.append(f"{len(failed)} of {count} pairs could not be scored and are in no mean: {reasons}.")
+    if closed:
+        folders = _listed([f"{error.filename} ({error.strerror})" for error in closed], ", ")
+        notes.append(f"{len(closed)} folders cannot be read, and pairs in them are left out: {folders}.")
+    return notes
+
+
+def _listed(items: Sequence[str], between: str = " | ", most: int = 10) -> str:
+    """The first few of some texts."""
+    return between.join(items[:most]) + (f"{between}and {len(items) - most} more" if len(items) > most else "")

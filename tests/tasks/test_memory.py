@@ -3,8 +3,12 @@ import pytest
 import torch
 from torch import nn
 
-from passband.inference import memory
-from passband.inference.memory import (
+from passband.layers import LocalAvgPool2d
+from passband.models import SFNet
+from passband.models.sfnet_bands import OwnStatistics
+from passband.models.sfnet_tiles import restore_in_tiles
+from passband.tasks import memory
+from passband.tasks.memory import (
     LEAST_TILE,
     Plan,
     live_bytes_per_pixel,
@@ -14,8 +18,6 @@ from passband.inference.memory import (
     room,
     run,
 )
-from passband.models import SFNet
-from passband.models.sfnet_tiles import restore_in_tiles
 from passband.tasks.restoration import restore_batch
 
 CPU = torch.device("cpu")
@@ -82,6 +84,7 @@ def test_less_room_goes_from_whole_to_bands_to_ever_smaller_tiles(model):
     assert plans[3].bytes <= 700 * 10**6
     assert str(plans[1]).startswith("bands, about")
     assert f"tiles of {plans[2].side} pixels" in str(plans[2])
+    assert [chosen.how for chosen in plans[1:3]] == ["bands", f"tiles of {plans[2].side} pixels"]
 
 
 def test_a_network_that_is_no_sfnet_is_whole_or_in_tiles():
@@ -102,6 +105,31 @@ def test_a_picture_that_cannot_fit_is_refused_with_what_would(model):
         plan(model, (1, 3, 5000, 5000), 10**8)
     needed = float(str(caught.value).split("need ")[1].split(" GB")[0])
     assert plan(model, (1, 3, 5000, 5000), int(needed * 1e9) + 10**7).mode == "tiles"
+
+
+def test_where_tiles_are_no_choice_the_room_for_bands_is_named(model):
+    exact = plan(model, (1, 3, 3000, 4000), 2500 * 10**6)
+    assert plan(model, (1, 3, 3000, 4000), 2500 * 10**6, tiles=False) == exact
+    with pytest.raises(
+        MemoryError,
+        match=rf"4000x3000 pixels need {exact.bytes / 1e9:.2f} GB .*smoothed over time cannot be cut into tiles; there "
+        rf"is room for 1\.20 GB: allow {exact.bytes / 1e9 - 1.2:.2f} GB more",
+    ):
+        plan(model, (1, 3, 3000, 4000), 12 * 10**8, tiles=False)
+
+
+def test_planning_leaves_the_window_of_the_first_picture_to_the_first_picture():
+    torch.manual_seed(0)
+    windowed = SFNet(width=16, depth=1, pool_window=100, pool_mode="first").eval()
+    live_bytes_per_pixel(windowed)
+    image = torch.rand(1, 3, 40, 64)
+    layers = [module for module in windowed.modules() if isinstance(module, LocalAvgPool2d) and module.window]
+    with torch.no_grad():
+        restored, _ = restore_within(windowed, image)
+    # 40 and 64 pixels, at full size: of 128 x 128, on which memory is measured, windows are square
+    assert (40 * 100 // 256, 64 * 100 // 256) in {layer.window_for(1000, 1000) for layer in layers}
+    with torch.no_grad():
+        torch.testing.assert_close(restored, restore_batch(windowed, image))
 
 
 def test_more_channels_more_pictures_and_half_precision_change_what_is_needed(model):
@@ -146,20 +174,44 @@ def test_tiles_of_a_network_that_sees_little_are_the_whole():
 def test_where_memory_runs_out_half_the_room_is_tried(model, monkeypatch, error):
     image, tried = torch.rand(1, 3, 300, 350), []
 
-    def failing(model, image, plan):
+    def failing(model, image, plan, statistics):
         tried.append(plan)
         if len(tried) < 3:
             raise error
-        return run(model, image, plan)
+        return run(model, image, plan, statistics)
 
     monkeypatch.setattr(memory, "run", failing)
     monkeypatch.setattr(memory, "room", lambda *_: 10**9)
     for name, value in {"CONSTANT": 10**6, "BAND_COPIES": 1, "OVERLAP": 64, "LEAST_TILE": 128}.items():
         monkeypatch.setattr(memory, name, value)
-    restored = restore_within(model, image)
+    restored, made = restore_within(model, image)
+    assert made == tried[2]
     assert [chosen.mode for chosen in tried] == ["whole", "bands", "tiles"]
     assert tried[0].bytes / 2 >= tried[1].bytes
     torch.testing.assert_close(restored, restore_in_tiles(model, image, tried[2].side, memory.OVERLAP))
+
+
+@torch.no_grad()
+def test_bands_take_their_averages_from_where_they_are_told_and_tiles_are_then_no_choice(model, monkeypatch):
+    class Watched(OwnStatistics):
+        def __init__(self):
+            self.asked = 0
+
+        def average(self, pool, x):
+            self.asked += 1
+            return super().average(pool, x)
+
+    image, watched = torch.rand(1, 3, 300, 350), Watched()
+    bands = plan(model, (1, 3, 300, 350), 2 * 10**8)
+    assert bands.mode == "bands"
+    monkeypatch.setattr(memory, "room", lambda *_: bands.bytes)
+    restored, made = restore_within(model, image, statistics=watched)
+    assert made.mode == "bands"
+    assert watched.asked > 10
+    torch.testing.assert_close(restored, restore_batch(model, image), rtol=0, atol=1e-5)
+    monkeypatch.setattr(memory, "room", lambda *_: bands.bytes - 1)
+    with pytest.raises(MemoryError, match="350x300 pixels need .* leave out the temporal smoothing"):
+        restore_within(model, image, statistics=watched)
 
 
 def test_memory_that_runs_out_again_and_again_ends_in_one_sentence_and_other_errors_pass(model, monkeypatch):

@@ -1,0 +1,41 @@
+"""What benchmarks share: rows in processes of their own, their peaks of memory, and figures in a JSON file."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def run_child(script: str, *arguments: str) -> Any:
+    """Run a script in a process of its own, and read the JSON in the last line that it prints."""
+    done = subprocess.run([sys.executable, script, *arguments], check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def reset_peak() -> None:
+    """Forget the peak so far, which loading may have set, where the system can."""
+    if sys.platform == "linux":
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak() -> int:
+    """Bytes of memory that this process held at most."""
+    if sys.platform == "linux":  # where the peak of `getrusage` begins with that of the parent
+        status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        return int(status["VmHWM"].split()[0]) * 1024
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
+
+
+def read_figures(path: Path | None) -> dict[str, Any]:
+    """What an earlier run left in a file; nothing where there is none."""
+    return json.loads(path.read_text(encoding="utf-8")) if path is not None and path.exists() else {}
+
+
+def write_figures(path: Path | None, figures: Any) -> None:
+    """Write figures to a file, if there shall be one."""
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,258 @@
+"""Classification: tell what a picture shows, by its frequency channels or its pixels."""
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from passband.analysis.confusion import confusion_picture
+from passband.checkpoint import CheckpointError
+from passband.config import ClassificationRecipe
+from passband.data.classification import (
+    UNKNOWN,
+    CenterPictures,
+    ClassSample,
+    LabeledPictures,
+    TrainingPictures,
+    find_classes,
+    split_classes,
+)
+from passband.data.duplicates import duplicates
+from passband.data.fitting import fitted, of_imagenet, unnormalized
+from passband.data.preprocessing import PIXELS, Preprocessing
+from passband.io.image import ImageError
+from passband.layers.channels import channel_subset
+from passband.layers.gate import ChannelGate, temperature
+from passband.metrics import confusion_matrix, rank_of, ranking
+from passband.models.gated import Gated
+from passband.tasks.task import Loss, Validation
+
+TOP = 5
+"""Guesses of which one may be right, scored where there are more classes."""
+NAMED = 5
+"""Files that a warning names at most."""
+
+_log = logging.getLogger(__name__)
+
+
+class Classification:
+    """Data, loss and validation of classification.
+
+    Args:
+        recipe: the run's settings.
+
+    Raises:
+        ValueError: for channels that are unknown, or that cells of the stride have not.
+    """
+
+    def __init__(self, recipe: ClassificationRecipe):
+        self.recipe = recipe
+        data = recipe.data
+        channels = () if data.input in PIXELS else tuple(channel_subset(data.channels).indices())
+        self.plain = unnormalized(data.input, channels, data.size, data.stride)
+        self.skipped: set[str] = set()
+        self.class_names: list[str] = []
+        self.found: dict[tuple[Path, tuple[str, ...] | None], tuple[LabeledPictures, LabeledPictures]] = {}
+
+    def network(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
+        """The config of the network to train, with what the data decide: channels, classes, statistics.
+
+        Weights to start from bring their own statistics, and have to tell the same classes apart.
+
+        Raises:
+            ValueError: where the folder holds no classes, or not those of the weights.
+            CheckpointError: where the weights take another input than the recipe gives.
+        """
+        learned = self._split(folder, start.get("classes_named") if start else None)[0]
+        if start is not None:
+            return self._started(start, learned, folder)
+        return {
+            "model": self.recipe.model.name,
+            **self.recipe.model.numbers,
+            "channels": self.plain.input_channels,
+            "classes": len(learned.classes),
+            "preprocessing": self._fitted(learned, folder).to_config(),
+            "classes_named": list(learned.classes),
+        }
+
+    def check(self, model: nn.Module, weights: str | Path) -> None:
+        """Refuse a network that is no classifier, or takes other channels than the recipe gives."""
+        if getattr(model, "task", None) != self.recipe.task:
+            raise CheckpointError(
+                f"{weights} is no classifier but a {getattr(model, 'name', type(model).__name__)}: name one in the "
+                "recipe, such as dct-resnet18 for frequency channels or resnet18 for pixels"
+            )
+        taken, given = model.channels, self.plain.input_channels
+        if taken != given:
+            raise CheckpointError(
+                f"{weights} takes {taken} channels, but input {self.plain.input!r} gives {given}: choose others with "
+                "data.input or data.channels"
+            )
+        pixels = bool(getattr(model, "numbers", {}).get("stem"))
+        if pixels != (self.plain.input in PIXELS):
+            wanted = "pixels, data.input rgb or ycbcr" if pixels else "cubes, data.input coefficients or published"
+            raise CheckpointError(f"{weights} takes {wanted}; the recipe gives it {self.plain.input!r}")
+
+    def training_data(self, folder: Path, network: dict[str, Any]) -> Dataset[ClassSample]:
+        """Random views whose numbers go on past the first epoch."""
+        data = self.recipe.data
+        return TrainingPictures(
+            self._split(folder, network["classes_named"])[0],
+            Preprocessing.from_config(network["preprocessing"]),
+            self.recipe.seed,
+            scale=data.scale,
+            flip=data.flip,
+            skip_bad=data.skip_bad,
+        )
+
+    def validation_data(self, training: Path, folder: Path | None, network: dict[str, Any]) -> Dataset[ClassSample]:
+        """Center views of the folder to score on, of what is held out, or of what is learned from.
+
+        Warns of pictures in a folder of their own that are learned from, too.
+
+        Raises:
+            ValueError: where pictures are held out, and a folder is given, too.
+        """
+        self.class_names = names = network["classes_named"]
+        learned, held_out = self._split(training, names)
+        if folder is not None:
+            if self.recipe.data.held_out:
+                raise ValueError(
+                    f"the recipe holds out {self.recipe.data.held_out:g} of the pictures to score on, and {folder} is "
+                    "given for that, too: leave out data.held_out or the folder"
+                )
+            held_out = find_classes(folder, names)
+            _warn_of_leaks(held_out, learned)
+        elif not self.recipe.data.held_out:
+            _log.warning("scored on pictures that are learned from: give others, or hold some out with data.held_out")
+        return CenterPictures(
+            held_out.spread(self.recipe.validation.count), Preprocessing.from_config(network["preprocessing"])
+        )
+
+    def loss(self, model: nn.Module, batch: dict[str, Any], done: float) -> Loss:
+        """Cross-entropy, and of a network with a gate the cost on open channels; see `config.classification`."""
+        self._attend(batch["problem"])
+        # noise of a gate or of dropout that follows from the samples is the same after a run was stopped and resumed
+        torch.manual_seed(self.recipe.seed * 1_000_003 + int(batch["number"][0]))
+        settings = self.recipe.gate
+        for layer in model.modules():
+            if isinstance(layer, ChannelGate):
+                layer.temperature = temperature(done, settings.start_temperature, settings.end_temperature)
+        output = model(batch["input"])
+        logits = output.logits if isinstance(output, Gated) else output
+        loss = F.cross_entropy(logits, batch["label"], label_smoothing=self.recipe.loss.label_smoothing)
+        figures = {"top1": (logits.detach().argmax(1) == batch["label"]).float().mean()}
+        if isinstance(output, Gated):
+            opened = output.open.mean() if settings.reduction == "mean" else output.open.sum(1).mean()
+            loss = loss + settings.weight * opened
+            figures["open"] = output.open.detach().sum(1).mean()
+        return loss, figures
+
+    @torch.no_grad()
+    def validate(self, model: nn.Module, batches: Iterable[dict[str, Any]]) -> Validation:
+        """Score a network, which is put into evaluation mode and back.
+
+        Returns:
+            Top-1 accuracy as the score; shares of right answers, and the cross-entropy in nats; the confusion matrix.
+
+        Raises:
+            ImageError: for a file that cannot be read, unless the recipe skips such, or for none that can.
+        """
+        was_training = model.training
+        model.eval()
+        ranks: list[Tensor] = []
+        losses: list[Tensor] = []
+        guesses: list[Tensor] = []
+        truths: list[Tensor] = []
+        names: list[str] = []
+        for batch in batches:
+            self._attend(batch["problem"])
+            output = model(batch["input"])
+            logits = (output.logits if isinstance(output, Gated) else output).float()
+            kept = batch["label"] != UNKNOWN
+            logits, labels = logits[kept], batch["label"][kept]
+            losses.append(F.cross_entropy(logits, labels, reduction="none").cpu())
+            ranks.append(rank_of(logits, labels).cpu())
+            guesses.append(ranking(logits)[:, 0].cpu())
+            truths.append(labels.cpu())
+            names = names or [str(number) for number in range(logits.shape[1])]
+        model.train(was_training)
+        rank = torch.cat(ranks) if ranks else torch.empty(0)
+        if not len(rank):
+            raise ImageError("none of the pictures to score on can be read; the log names them")
+        figures = {"top1": (rank == 0).double().mean().item()}
+        if len(names) > TOP:
+            figures[f"top{TOP}"] = (rank < TOP).double().mean().item()
+        figures["loss"] = torch.cat(losses).double().mean().item()
+        confusion = confusion_matrix(torch.cat(guesses), torch.cat(truths), len(names))
+        return Validation(figures["top1"], figures, confusion_picture(confusion, self.class_names or names))
+
+    def _split(self, folder: Path, names: list[str] | None) -> tuple[LabeledPictures, LabeledPictures]:
+        """The pictures to learn from and those to score on; the same where none are held out."""
+        place = (folder, None if names is None else tuple(names))
+        if place not in self.found:
+            pictures = find_classes(folder, names)
+            share = self.recipe.data.held_out
+            self.found[place] = (
+                split_classes(pictures, folder, share, self.recipe.seed) if share else (pictures, pictures)
+            )
+        return self.found[place]
+
+    def _fitted(self, learned: LabeledPictures, folder: Path) -> Preprocessing:
+        """Preprocessing with the statistics that the recipe asks for."""
+        data = self.recipe.data
+        if data.statistics == "imagenet":
+            return of_imagenet(self.plain)
+        return fitted(self.plain, learned.spread(data.statistics_count), folder, skip_bad=data.skip_bad)
+
+    def _started(self, start: dict[str, Any], learned: LabeledPictures, folder: Path) -> dict[str, Any]:
+        """The config of weights to start from, where data and recipe fit it."""
+        if start.get("classes") != len(learned.classes):
+            raise CheckpointError(
+                f"the weights to start from tell {start.get('classes')} classes apart, but the data have "
+                f"{len(learned.classes)}: choose weights of these classes, or train without --from"
+            )
+        if "preprocessing" not in start:
+            return {
+                **start,
+                "preprocessing": self._fitted(learned, folder).to_config(),
+                "classes_named": list(learned.classes),
+            }
+        prepared = Preprocessing.from_config(start["preprocessing"])
+        for name in ("input", "channels", "size", "stride"):
+            given, taken = getattr(self.plain, name), getattr(prepared, name)
+            if given != taken:
+                raise CheckpointError(
+                    f"the weights to start from were trained with data.{name} = {taken!r}, the recipe has {given!r}: "
+                    "make the recipe say the same"
+                )
+        return start
+
+    def _attend(self, problems: list[str]) -> None:
+        """Raise an error, or warn once of each, where files could not be read."""
+        for problem in (line for text in problems for line in text.splitlines() if line):
+            if not self.recipe.data.skip_bad:
+                raise ImageError(f"{problem}. To leave out files that cannot be read, set data.skip_bad = true")
+            if problem not in self.skipped:
+                self.skipped.add(problem)
+                _log.warning("left out (%d until now): %s", len(self.skipped), problem)
+
+
+def _warn_of_leaks(scored: LabeledPictures, learned: LabeledPictures) -> None:
+    """Warn of pictures to score on that are learned from, too."""
+    found = duplicates(scored.paths, learned.paths)
+    if found:
+        some = "; ".join(f"{one} is {other}" for one, other in found[:NAMED])
+        more = f"; and {len(found) - NAMED} more" if len(found) > NAMED else ""
+        _log.warning(
+            "%d of %d pictures to score on are learned from, too, byte for byte: %s%s",
+            len(found),
+            len(scored),
+            some,
+            more,
+        )

@@ -1,0 +1,130 @@
+"""A trained classifier as its weights hold it: the network, how it gets a picture, and what its classes are called."""
+
+import inspect
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from passband.checkpoint import CheckpointError, load_config
+from passband.data.preprocessing import Preprocessing
+from passband.models import MODELS, load_model, pick_device
+from passband.models.gated import Gated
+
+TASK = "classification"
+"""What a network of this kind has as its attribute `task`."""
+
+
+@dataclass(frozen=True)
+class TrainedClassifier:
+    """All that is needed to tell what a picture shows."""
+
+    model: nn.Module
+    """On its device, ready for evaluation."""
+    preprocessing: Preprocessing
+    """How a picture becomes the network's input."""
+    classes: tuple[str, ...]
+    """Names, in the order of the network's outputs."""
+    device: torch.device
+
+    @torch.inference_mode()
+    def logits(self, views: Float[Tensor, "B K h w"]) -> Float[Tensor, "B classes"]:
+        """Score prepared pictures, on any device; the scores come back to the CPU."""
+        return logits_of(self.model(views.to(self.device))).float().cpu()
+
+    def score_files(
+        self, paths: Sequence[Path], batch: int = 32, workers: int = 0
+    ) -> Iterator[tuple[Path, Float[Tensor, " classes"] | str]]:
+        """Score pictures in files, in their order; a bad one does not keep the others from being scored.
+
+        Args:
+            paths: of the pictures.
+            batch: how many are scored at once.
+            workers: processes that prepare them; 0 prepares them here.
+
+        Yields:
+            Each path with a logit per class, or with what is wrong with the file.
+        """
+        loader = DataLoader(_Views(paths, self.preprocessing), batch, num_workers=workers, collate_fn=list)
+        remaining = iter(paths)
+        for views in loader:
+            good = [view for view in views if isinstance(view, Tensor)]
+            scores = iter(self.logits(torch.stack(good)) if good else ())
+            for view in views:
+                yield next(remaining), view if isinstance(view, str) else next(scores)
+
+
+class _Views(Dataset[Tensor | str]):
+    """Prepared pictures, or what is wrong with their files."""
+
+    def __init__(self, paths: Sequence[Path], preprocessing: Preprocessing):
+        self.paths, self.preprocessing = paths, preprocessing
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, number: int) -> Tensor | str:
+        try:
+            return self.preprocessing.prepare(self.paths[number])
+        except (ValueError, OSError, MemoryError) as error:
+            return str(error) or f"{self.paths[number]}: {type(error).__name__}"
+
+
+def load_classifier(weights: str | Path, device: str = "auto") -> TrainedClassifier:
+    """Load a classifier with all that its weights say.
+
+    Args:
+        weights: a folder that training made, such as RUN/weights/best, a shipped name, or a hub id.
+        device: see `models.pick_device`.
+
+    Raises:
+        CheckpointError: for weights that cannot be used, are of another kind of network, or do not say how pictures
+            are prepared.
+        ValueError: for a device that is not here.
+    """
+    place = pick_device(device)
+    config = load_config(weights)
+    model = load_model(weights)
+    if getattr(model, "task", None) != TASK:
+        raise CheckpointError(
+            f"{weights} is no classifier but a {getattr(model, 'name', type(model).__name__)}: give weights that "
+            "`passband train` made with a recipe of the task classification"
+        )
+    if "preprocessing" not in config:
+        raise CheckpointError(
+            f"{weights} does not say how pictures become its input: its config.json needs `preprocessing`, which "
+            "`passband train` writes"
+        )
+    try:
+        preprocessing = Preprocessing.from_config(config["preprocessing"])
+    except (TypeError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{weights}: the preprocessing in its config.json cannot be used: {error}") from error
+    numbered = [str(number) for number in range(int(model.classes))]  # type: ignore[arg-type]
+    classes = tuple(str(name) for name in config.get("classes_named", numbered))
+    if len(classes) != len(numbered):
+        raise CheckpointError(
+            f"{weights} tells {len(numbered)} classes apart, but its config.json names {len(classes)} (classes_named)"
+        )
+    return TrainedClassifier(model.to(place), preprocessing, classes, place)
+
+
+def is_classifier(weights: str | Path) -> bool:
+    """Whether weights are of a classifier, as far as their config says; no weights are read.
+
+    Args:
+        weights: as in `models.load_model`. What cannot be found or has no config is none: loading it says why.
+    """
+    try:
+        builder = MODELS.get(load_config(weights).get("model", ""))
+    except CheckpointError:
+        return False
+    return builder is not None and getattr(inspect.signature(builder).return_annotation, "task", None) == TASK
+
+
+def logits_of(output: Float[Tensor, "B classes"] | Gated) -> Float[Tensor, "B classes"]:
+    """The scores in what a classifier gives, with a gate or without."""
+    return output.logits if isinstance(output, Gated) else output

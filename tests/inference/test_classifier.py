@@ -1,0 +1,137 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from passband.checkpoint import CheckpointError, load_config
+from passband.data.preprocessing import Preprocessing
+from passband.inference.classifier import Classifier, find_pictures
+from passband.io.image import ImageError, read_image
+from passband.models import load_model
+from passband.tasks.classifier import is_classifier, load_classifier
+from tests.classifiers import PERIODS, save_classifier, texture, write_textures
+
+
+@pytest.fixture(scope="module")
+def textures(tmp_path_factory):
+    return write_textures(tmp_path_factory.mktemp("textures"), count=2)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    return save_classifier(tmp_path_factory.mktemp("weights"))
+
+
+def literal(weights, path):
+    """Class to probability, computed step by step from the files."""
+    config = load_config(weights)
+    view = Preprocessing.from_config(config["preprocessing"]).prepare(path)
+    with torch.no_grad():
+        logits = load_model(weights)(view[None])
+    logits = getattr(logits, "logits", logits)[0].double().numpy()
+    exponents = np.exp(logits - logits.max())
+    return dict(zip(config["classes_named"], exponents / exponents.sum(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("model", "kind"),
+    [
+        ("dct-resnet18", "coefficients"),
+        ("gated-dct-resnet18", "coefficients"),
+        ("resnet18", "rgb"),
+        ("resnet18", "ycbcr"),
+        ("dct-resnet18", "published"),
+    ],
+)
+def test_guesses_are_the_softmax_of_the_network_on_the_prepared_picture(textures, tmp_path, model, kind):
+    weights = save_classifier(tmp_path / "weights", model, kind)
+    classifier = Classifier(weights, "cpu")
+    paths = find_pictures([textures])
+    results = list(classifier.classify(paths, top=2, batch=4))
+    assert [result.source for result in results] == paths
+    for result in results:
+        expected = literal(weights, result.source)
+        best = sorted(expected, key=expected.get, reverse=True)[:2]
+        assert [guess.name for guess in result.guesses] == best
+        assert [classifier.classes[guess.number] for guess in result.guesses] == best
+        # a batch is summed in another order than one picture
+        assert [guess.probability for guess in result.guesses] == pytest.approx(
+            [expected[name] for name in best], rel=1e-4
+        )
+
+
+def test_a_bad_file_is_named_and_the_others_are_done(textures, weights, tmp_path):
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes((textures / "fine" / "0.jpg").read_bytes()[:700])
+    missing, good = tmp_path / "missing.jpg", textures / "fine" / "1.jpg"
+    results = list(Classifier(weights, "cpu").classify([bad, good, missing, bad], batch=3))
+    assert [result.error is None for result in results] == [False, True, False, False]
+    assert "bad.jpg" in results[0].error
+    assert "missing.jpg" in results[2].error
+    assert results[0].guesses == ()
+    assert len(results[1].guesses) == 3
+    assert json.loads(json.dumps(results[1].as_dict()))["guesses"][0]["class"] in PERIODS
+
+
+def test_pixels_in_memory_and_a_file_without_loss_are_one_picture(weights, tmp_path):
+    classifier = Classifier(weights, "cpu")
+    pixels = texture("middle", 5, (67, 89))
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    of_file = classifier(tmp_path / "a.png")
+    for picture in (pixels, Image.fromarray(pixels), read_image(tmp_path / "a.png"), str(tmp_path / "a.png")):
+        assert classifier(picture) == of_file
+    assert sum(guess.probability for guess in of_file) == pytest.approx(1)
+
+
+def test_what_is_no_picture_is_refused(weights, tmp_path):
+    classifier = Classifier(weights, "cpu")
+    with pytest.raises(ValueError, match=r"a tensor is 3 H W, float, in \[0, 1\]; got \(1, 3, 40, 40\)"):
+        classifier(torch.rand(1, 3, 40, 40))
+    with pytest.raises(ValueError, match="1 or more; got 0"):
+        classifier(torch.rand(3, 40, 40), top=0)
+    (tmp_path / "a.jpg").write_text("no picture")
+    with pytest.raises(ImageError, match=r"a\.jpg"):
+        classifier(tmp_path / "a.jpg")
+
+
+def test_sources_are_files_folders_and_patterns_each_once(textures, tmp_path):
+    found = find_pictures([textures / "fine" / "1.jpg", textures / "fine", str(textures / "*" / "0.jpg")])
+    names = [path.relative_to(textures).as_posix() for path in found]
+    assert names == ["fine/1.jpg", "fine/0.jpg", "coarse/0.jpg", "middle/0.jpg"]
+    with pytest.raises(FileNotFoundError, match="no file, folder or match for"):
+        find_pictures([tmp_path / "none*.jpg"])
+    with pytest.raises(FileNotFoundError, match="holds no pictures"):
+        find_pictures([tmp_path])
+
+
+def test_weights_that_are_no_trained_classifier_are_refused(weights, tiny_weights, tmp_path):
+    assert is_classifier(weights)
+    assert not is_classifier(tiny_weights)
+    assert not is_classifier(tmp_path / "nothing")
+    with pytest.raises(CheckpointError, match="is no classifier but a SFNet|is no classifier but a sfnet"):
+        load_classifier(tiny_weights, "cpu")
+    config = load_config(weights)
+    for change, message in (
+        ({"preprocessing": None}, "does not say how pictures become its input"),
+        ({"classes_named": ["a", "b"]}, "tells 3 classes apart, but its config.json names 2"),
+        (
+            {"preprocessing": {**config["preprocessing"], "input": "raw"}},
+            "preprocessing in its config.json cannot be used",
+        ),
+    ):
+        changed = {key: value for key, value in {**config, **change}.items() if value is not None}
+        (tmp_path / "changed").mkdir(exist_ok=True)
+        (tmp_path / "changed" / "model.safetensors").write_bytes((weights / "model.safetensors").read_bytes())
+        (tmp_path / "changed" / "config.json").write_text(json.dumps(changed))
+        with pytest.raises(CheckpointError, match=message):
+            load_classifier(tmp_path / "changed", "cpu")
+
+
+def test_classes_without_names_are_numbered(tmp_path):
+    save_classifier(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["classes_named"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert Classifier(tmp_path, "cpu").classes == ("0", "1", "2")
