@@ -64,7 +64,7 @@ def train(
     Args:
         recipe: settings of the run.
         output: the run's folder; new, or with `resume` one that was begun.
-        data: what to train on, as `recipe.data.source` says.
+        data: what to train on, as `recipe.data` says.
         validation_data: what to score on; None scores on `data`, but for what `recipe.data.held_out` keeps from it.
         weights: weights to start from (fine-tuning); the network is then the one that they are for, and they are the
             best ones until a validation is better.

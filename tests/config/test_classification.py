@@ -54,4 +54,4 @@ def test_pixels_may_have_any_size():
 
 
 def test_the_folder_to_train_on_is_described_for_who_forgets_it():
-    assert "sub-folder for each class" in recipe().data.source
+    assert "sub-folder for each class" in recipe().data.content

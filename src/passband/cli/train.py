@@ -43,7 +43,7 @@ def train(
     else:
         settings = load_recipe(recipe)
     if data is None:
-        raise RunError(f"--data is needed: a folder of {settings.data.source} to train on")
+        raise RunError(f"--data is needed: a folder of {settings.data.content} to train on")
 
     with progress_bar("{task.completed}/{task.total} steps", "{task.fields[figures]}") as progress:
         bar = progress.add_task(settings.name, total=None, figures="")

@@ -63,7 +63,7 @@ class ClassificationData(DataConfig, frozen=True):
         return values
 
     @property
-    def source(self) -> str:
+    def content(self) -> str:
         """What the folder to train on holds, in words."""
         return "pictures with a sub-folder for each class"
 

@@ -81,6 +81,11 @@ class DataConfig(Section, frozen=True):
     workers: int = Field(default=2, ge=0)
     """Processes that prepare samples; 0 prepares them in the training process."""
 
+    @property
+    def content(self) -> str:
+        """What the folder to train on holds, in words."""
+        return "samples"
+
 
 class ValidationConfig(Section, frozen=True):
     """How a run is watched."""

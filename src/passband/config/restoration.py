@@ -30,6 +30,11 @@ class RestorationData(DataConfig, frozen=True):
     held_out: float = Field(default=0.0, ge=0, lt=1)
     """Share of the pairs that is scored on and not learned from, for `pairs`; see `data.held_out.split_pairs`."""
 
+    @property
+    def content(self) -> str:
+        """What the folder to train on holds, in words."""
+        return self.source
+
     @model_validator(mode="after")
     def _something_to_learn(self) -> "RestorationData":
         if not set(self.degradations) - {"clean"}:
