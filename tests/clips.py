@@ -11,6 +11,9 @@ import numpy as np
 UNEVEN = (0, 3000, 4000, 9001, 20000, 20001, 33333, 50000, 61234, 99999)
 """Time stamps of a variable frame rate, in 1/90000 s."""
 
+X265 = "log-level=none:pools=none:frame-threads=1"
+"""Without threads of its own, which a clip of a few frames does not need."""
+
 
 def even(frames: int, start: int = 0) -> list[int]:
     """Time stamps of 25 frames a second, in 1/90000 s."""
@@ -79,9 +82,7 @@ def write_clip(
         context: Any = video.codec_context
         context.height, context.width = images[0].shape[:2]
         context.pix_fmt, context.time_base, video.time_base = pixels, time_base, time_base
-        context.options = {"libx264": {"crf": str(crf), "bf": "2"}, "libx265": {"x265-params": "log-level=none"}}.get(
-            codec, {}
-        )
+        context.options = {"libx264": {"crf": str(crf), "bf": "2"}, "libx265": {"x265-params": X265}}.get(codec, {})
         if interlaced:
             context.options = {**context.options, "x264-params": "interlaced=1"}
         if color:
