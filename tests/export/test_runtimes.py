@@ -1,17 +1,29 @@
+import signal
+import subprocess
+import sys
+
 import onnx
-import openvino as ov
 import pytest
 import torch
 
 from passband.export import ExportError, sfnet_graph
 from passband.export.quantize import save_openvino
-from passband.export.runtimes import FRONT, OnnxRuntime, OpenVINORuntime, read_openvino, require, split_front
+from passband.export.runtimes import (
+    FRONT,
+    OnnxRuntime,
+    OpenVINORuntime,
+    openvino_core,
+    openvino_model,
+    read_openvino,
+    require,
+    split_front,
+)
 from tests.export.conftest import make_network
 
 
 @pytest.fixture(scope="module")
 def converted(network):
-    return ov.Core().read_model(sfnet_graph(network).SerializeToString())
+    return openvino_model(network)
 
 
 def test_openvino_in_float32_is_torch_in_float32_picture_by_picture(network, converted):
@@ -22,7 +34,8 @@ def test_openvino_in_float32_is_torch_in_float32_picture_by_picture(network, con
 
 def test_front_then_trunk_is_the_whole(network, converted):
     front, trunk = (
-        ov.Core().compile_model(part, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}) for part in split_front(converted)
+        openvino_core().compile_model(part, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        for part in split_front(converted)
     )
     image = torch.rand(1, 3, 32, 56)
     features = front(image.numpy())
@@ -97,4 +110,23 @@ def test_a_missing_package_says_what_to_install(engine, extra):
 
 
 def _read(graph):
-    return ov.Core().read_model(graph.SerializeToString())
+    return openvino_core().read_model(graph.SerializeToString())
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGCHLD"), reason="signals of child processes are POSIX")
+def test_signals_are_handled_after_engines_have_come_and_gone(network_weights, tmp_path):
+    """A freed signal stack would be a segmentation fault."""
+    script = f"""
+import signal, subprocess, sys
+from passband.export.runtimes import OpenVINORuntime, openvino_model
+from passband.models import load_model
+seen = []
+signal.signal(signal.SIGCHLD, lambda *_: seen.append(1))  # as loaders with workers do
+model = openvino_model(load_model({str(network_weights)!r}))
+first, second = OpenVINORuntime(model), OpenVINORuntime(model)
+del first
+del second
+subprocess.run([sys.executable, "-c", ""], check=True)
+assert seen
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from passband.data.degrade import degrade
 from passband.export.graph import ExportError, sfnet_graph
 from passband.export.quantize import calibration_pictures, quantize, restored_gain, save_openvino
-from passband.export.runtimes import OnnxRuntime, OpenVINORuntime, require
+from passband.export.runtimes import OnnxRuntime, OpenVINORuntime, openvino_model, require
 from passband.io.arrays import from_array
 from passband.io.files import write_whole
 from passband.metrics import psnr
@@ -127,14 +127,11 @@ def _formats(
     if to == "onnx":
         graph = sfnet_graph(model, half=precision == "float16")
         return lambda path: _write(path, graph.SerializeToString()), OnnxRuntime
-    require("openvino", "openvino")
-    import openvino as ov
-
     if precision == "int8":
         views = int(model.in_channels) // 3  # type: ignore[arg-type]
         made = quantize(model, calibration_pictures(calibration, views))
         return lambda path: save_openvino(made, path), lambda path: OpenVINORuntime(path, "int8")
-    made = ov.Core().read_model(sfnet_graph(model).SerializeToString())
+    made = openvino_model(model)
     return lambda path: save_openvino(made, path, half=precision == "float16"), OpenVINORuntime
 
 

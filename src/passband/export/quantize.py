@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from passband.data.degrade import KINDS, degrade
 from passband.data.pairs import find_images
 from passband.export.graph import FILTER_SCOPE, INPUT, ExportError, sfnet_graph
-from passband.export.runtimes import read_openvino, require
+from passband.export.runtimes import openvino_model, read_openvino, require
 from passband.io.arrays import from_array
 from passband.io.cache import cache_folder
 from passband.io.image import read_image
@@ -59,9 +59,8 @@ def quantize(model: nn.Module, pictures: Sequence[Float[Tensor, "C _ _"]]) -> An
     """
     require("openvino", "openvino", "onnx", "nncf")
     import nncf
-    import openvino as ov
 
-    converted = ov.Core().read_model(sfnet_graph(model).SerializeToString())
+    converted = openvino_model(model)
     channels = converted.input(0).partial_shape[1].get_length()
     samples = []
     for picture in pictures:

@@ -1,14 +1,15 @@
 """Exported networks, run by the engines that take them."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
-from passband.export.graph import FRONT, INPUT, ExportError
+from passband.export.graph import FRONT, INPUT, ExportError, sfnet_graph
 from passband.models import SFNet
 
 Precision = Literal["float32", "bfloat16", "float16", "int8"]
@@ -35,6 +36,32 @@ def require(engine: str, *modules: str) -> None:
             ) from error
 
 
+@cache
+def openvino_core() -> Any:
+    """OpenVINO's core: one for the whole process, and never let go.
+
+    Each core gives the calling thread a signal stack of its own and puts the earlier one back when it goes. Cores that
+    go in another order than the reverse leave a stack that is freed, and the next signal that Python handles (of a
+    data loader's worker, say) is a segmentation fault.
+
+    Raises:
+        ExportError: where OpenVINO is not installed.
+    """
+    require("openvino", "openvino")
+    import openvino as ov
+
+    return ov.Core()
+
+
+def openvino_model(network: nn.Module) -> Any:
+    """A network as an OpenVINO model in memory.
+
+    Raises:
+        ExportError: where OpenVINO is not installed, or the network has no form here.
+    """
+    return openvino_core().read_model(sfnet_graph(network).SerializeToString())
+
+
 class OpenVINORuntime:
     """A network in OpenVINO, on the processor.
 
@@ -53,12 +80,10 @@ class OpenVINORuntime:
 
     def __init__(self, source: Any, precision: Precision = "float32"):
         require(self.name, "openvino")
-        import openvino as ov
-
         if precision == "float16":
             raise ExportError("openvino computes in float32, bfloat16 or int8 here, got float16; use auto")
         self.precision: Precision = precision
-        core = ov.Core()
+        core = openvino_core()
         if isinstance(source, str | Path):
             source = read_openvino(Path(source))
         self.in_channels = source.input(0).partial_shape[1].get_length()
@@ -126,12 +151,10 @@ def read_openvino(path: Path) -> Any:
     Raises:
         ExportError: for a file that is missing, damaged, or not of `passband export`.
     """
-    import openvino as ov
-
     if path.suffix == ".xml" and path.exists() and not path.with_suffix(".bin").exists():
         raise ExportError(f"{path} needs its parameters beside it, in {path.with_suffix('.bin').name}")
     try:
-        model = ov.Core().read_model(path)
+        model = openvino_core().read_model(path)
         names = {name for port in model.inputs for name in port.get_names()}
     except RuntimeError as error:
         raise ExportError(f"{path} is missing, damaged or not a network: {_first_line(error)}") from error

@@ -16,6 +16,8 @@ from passband.export.runtimes import (
     OnnxRuntime,
     OpenVINORuntime,
     Precision,
+    openvino_core,
+    openvino_model,
     read_openvino,
     require,
 )
@@ -199,23 +201,18 @@ def restore_tiled(
 
 def _openvino(model: nn.Module, precision: str) -> OpenVINORuntime:
     """A network in OpenVINO, converted in memory."""
-    import openvino as ov
-
     if precision == "int8":
         return OpenVINORuntime(quantized(model), "int8")
-    converted = ov.Core().read_model(sfnet_graph(model).SerializeToString())
-    return _fastest_openvino(converted, precision)
+    return _fastest_openvino(openvino_model(model), precision)
 
 
 def _fastest_openvino(converted: Any, precision: str) -> OpenVINORuntime:
     """An OpenVINO model at a precision, or at the fastest that agrees with float32."""
-    import openvino as ov
-
     if precision != "auto":
         return OpenVINORuntime(converted, precision)  # type: ignore[arg-type]
     exact = OpenVINORuntime(converted)
     # OpenVINO names what the processor has instructions for
-    if "BF16" not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if "BF16" not in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         return exact
     fast = OpenVINORuntime(converted, "bfloat16")
     close = agreement(exact, fast, exact.multiple, exact.minimum, exact.in_channels // 3)
