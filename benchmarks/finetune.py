@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from passband.data.pairs import find_images
+from passband.data.pictures import find_images
 from passband.data.weather import Haze, Rain, Streaks, rain
 from passband.finetuning import finetune
 from passband.io.image import read_image, write_image

@@ -14,7 +14,7 @@ import torch
 from figures import write_figures
 
 from passband.data.degrade import KINDS
-from passband.data.pairs import find_images
+from passband.data.pictures import find_images
 from passband.data.restoration import CLEAN, degraded_as_file
 from passband.inference import Restorer
 from passband.io.image import read_image

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import set_seed
+from accelerate.utils import send_to_device, set_seed
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
@@ -109,13 +109,13 @@ def train(
     averaged = AveragedModel(
         accelerator.unwrap_model(model), multi_avg_fn=_moving_average(recipe.optim.ema), use_buffers=True
     )
-    accelerator.register_for_checkpointing(averaged, progress)
+    accelerator.register_for_checkpointing(averaged, progress, *task.state())
     if latest is not None:
         accelerator.load_state(str(latest))
 
     samples = NumberedSampler(progress.step * global_batch, steps * global_batch)
-    loader = accelerator.prepare(_loader(dataset, recipe, sampler=samples))
-    validation_loader = _loader(task.validation_data(data, validation_data, network), recipe)
+    loader = accelerator.prepare(_loader(dataset, recipe, task.collate, sampler=samples))
+    validation_loader = _loader(task.validation_data(data, validation_data, network), recipe, task.collate)
     # the one folder in which a run's record lies, kept by the first process alone
     log = RunLog(output, accelerator.is_main_process, progress.step)
 
@@ -125,7 +125,7 @@ def train(
     def validate() -> None:
         scored = averaged.module.to(accelerator.device)
         with accelerator.autocast():
-            result = task.validate(scored, _on(accelerator.device, validation_loader))
+            result = task.validate(scored, (send_to_device(batch, accelerator.device) for batch in validation_loader))
         progress.figures = result.figures
         progress.stale += 1
         log.validation(progress.step, result.figures, result.picture)
@@ -265,7 +265,9 @@ def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
     return update
 
 
-def _loader(dataset: Any, recipe: Recipe, sampler: NumberedSampler | None = None) -> DataLoader[Any]:
+def _loader(
+    dataset: Any, recipe: Recipe, collate: Callable[[list[Any]], Any], sampler: NumberedSampler | None = None
+) -> DataLoader[Any]:
     """Batches of samples: training ones by number, validation ones in order."""
     training = sampler is not None
     return DataLoader(
@@ -274,10 +276,5 @@ def _loader(dataset: Any, recipe: Recipe, sampler: NumberedSampler | None = None
         sampler=sampler,
         drop_last=training,
         num_workers=recipe.data.workers if training else 0,
+        collate_fn=collate,
     )
-
-
-def _on(device: torch.device, batches: Any) -> Any:
-    """Batches with their tensors on a device."""
-    for batch in batches:
-        yield {key: value.to(device) if isinstance(value, Tensor) else value for key, value in batch.items()}

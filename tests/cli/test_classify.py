@@ -64,7 +64,7 @@ def test_evaluate_refuses_options_of_restoration_for_a_classifier(run, textures,
         "evaluate", weights, "--data", textures, "-o", tmp_path, "--protocol", "rgb", "--pool-window", 80
     )
     assert status == 1
-    assert "is a classifier: leave out --protocol, --pool-window, which are for restoration" in err
+    assert "is for classification: leave out --protocol, --pool-window, which are for restoration" in err
 
 
 def test_analyze_channels_prints_the_list_and_writes_the_maps(run, textures, tmp_path):

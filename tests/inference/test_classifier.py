@@ -6,11 +6,13 @@ import torch
 from PIL import Image
 
 from passband.checkpoint import CheckpointError, load_config
+from passband.data.pictures import find_pictures
 from passband.data.preprocessing import Preprocessing
-from passband.inference.classifier import Classifier, find_pictures
+from passband.inference.classifier import Classifier
 from passband.io.image import ImageError, read_image
 from passband.models import load_model
-from passband.tasks.classifier import is_classifier, load_classifier
+from passband.tasks import task_of
+from passband.tasks.classifier import load_classifier
 from tests.classifiers import PERIODS, save_classifier, texture, write_textures
 
 
@@ -96,20 +98,9 @@ def test_what_is_no_picture_is_refused(weights, tmp_path):
         classifier(tmp_path / "a.jpg")
 
 
-def test_sources_are_files_folders_and_patterns_each_once(textures, tmp_path):
-    found = find_pictures([textures / "fine" / "1.jpg", textures / "fine", str(textures / "*" / "0.jpg")])
-    names = [path.relative_to(textures).as_posix() for path in found]
-    assert names == ["fine/1.jpg", "fine/0.jpg", "coarse/0.jpg", "middle/0.jpg"]
-    with pytest.raises(FileNotFoundError, match="no file, folder or match for"):
-        find_pictures([tmp_path / "none*.jpg"])
-    with pytest.raises(FileNotFoundError, match="holds no pictures"):
-        find_pictures([tmp_path])
-
-
 def test_weights_that_are_no_trained_classifier_are_refused(weights, tiny_weights, tmp_path):
-    assert is_classifier(weights)
-    assert not is_classifier(tiny_weights)
-    assert not is_classifier(tmp_path / "nothing")
+    assert task_of(weights) == "classification"
+    assert task_of(tiny_weights) == task_of(tmp_path / "nothing") == "restoration"
     with pytest.raises(CheckpointError, match="is no classifier but a SFNet|is no classifier but a sfnet"):
         load_classifier(tiny_weights, "cpu")
     config = load_config(weights)

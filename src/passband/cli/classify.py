@@ -17,7 +17,8 @@ def classify(
 ) -> None:
     """Say what pictures show, with probabilities; JPEG files are not decoded for networks of their coefficients."""
     from passband.cli.console import progress_bar
-    from passband.inference.classifier import Classifier, find_pictures
+    from passband.data.pictures import find_pictures
+    from passband.inference.classifier import Classifier
 
     paths = find_pictures(sources)
     classifier = Classifier(weights, device)

@@ -32,18 +32,32 @@ def evaluate(
     workers: Annotated[int, typer.Option(min=0, help="Processes that read a classifier's pictures; 0: this one.")] = 0,
 ) -> None:
     """Score weights: PSNR and SSIM on pairs, beside those of the input; a classifier's accuracy on classes."""
+    from passband.tasks import task_of
+
+    task = task_of(weights)
+    of_restoration = {"protocol": protocol, "benchmark": benchmark, "memory": memory}
+    of_restoration |= {"pool_window": pool_window, "pool_mode": pool_mode, "save": save or None}
+    options = _given(weights, task, restoration=of_restoration, classification={"workers": workers or None})
+    _PRINTED[task](weights, data, output, device=device, **options)
+
+
+def _given(weights: str, task: str, **of_tasks: dict[str, Any]) -> dict[str, Any]:
+    """The options of a task that are given; those of other tasks are refused."""
+    for other, options in of_tasks.items():
+        given = [name for name, value in options.items() if value is not None and name not in of_tasks[task]]
+        if given:
+            names = ", ".join("--" + name.replace("_", "-") for name in given)
+            raise ValueError(
+                f"{weights} is for {task}: leave out {names}, which {'is' if len(given) == 1 else 'are'} for {other}"
+            )
+    return {name: value for name, value in of_tasks[task].items() if value is not None}
+
+
+def _evaluate_restoration(weights: str, data: Path, output: Path, **options: Any) -> None:
+    """Score a restoring network and print what came of it."""
     from passband.analysis.report import published_table
     from passband.cli.console import progress_bar
     from passband.evaluation import evaluate_restoration as run
-    from passband.tasks.classifier import is_classifier
-
-    if is_classifier(weights):
-        given = {"--protocol": protocol, "--benchmark": benchmark, "--memory": memory}
-        given |= {"--pool-window": pool_window, "--pool-mode": pool_mode, "--save": save or None}
-        if wrong := [name for name, value in given.items() if value is not None]:
-            raise ValueError(f"{weights} is a classifier: leave out {', '.join(wrong)}, which are for restoration")
-        _evaluate_classifier(weights, data, output, device, workers)
-        return
 
     def line(name: str, row: dict[str, Any]) -> str:
         return (
@@ -58,19 +72,7 @@ def evaluate(
             progress.update(bar, advance=1, total=total)
             typer.echo(line(row["name"], row))
 
-        result = run(
-            weights,
-            data,
-            output,
-            protocol=protocol,
-            benchmark=benchmark,
-            pool_window=pool_window,
-            pool_mode=pool_mode,
-            save=save,
-            device=device,
-            memory=memory,
-            report=report,
-        )
+        result = run(weights, data, output, report=report, **options)
     typer.echo(line(f"mean of {len(result['images'])} ({result['protocol']})", result["mean"]))
     if result["benchmark"]:
         typer.echo("\n".join(["", *published_table(result), ""]))
@@ -81,7 +83,7 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def _evaluate_classifier(weights: str, data: Path, output: Path, device: str, workers: int) -> None:
+def _evaluate_classifier(weights: str, data: Path, output: Path, **options: Any) -> None:
     """Score a classifier and print what came of it."""
     from passband.analysis.classification_report import figures_line
     from passband.cli.console import progress_bar
@@ -95,7 +97,7 @@ def _evaluate_classifier(weights: str, data: Path, output: Path, device: str, wo
             if "reason" in row:
                 typer.echo(f"failed: {row['reason']}", err=True)
 
-        result = evaluate_classifier(weights, data, output, device=device, workers=workers, report=report)
+        result = evaluate_classifier(weights, data, output, report=report, **options)
     for row in result["classes"]:
         if row["count"]:
             typer.echo(f"{row['name']:<24} {100 * row['accuracy']:6.2f} % of {row['count']}")
@@ -105,3 +107,6 @@ def _evaluate_classifier(weights: str, data: Path, output: Path, device: str, wo
     typer.echo(f"report in {output / 'report.md'}")
     if result["failed"]:
         raise typer.Exit(1)
+
+
+_PRINTED = {"classification": _evaluate_classifier, "restoration": _evaluate_restoration}

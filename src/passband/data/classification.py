@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from passband.data.duplicates import without_duplicates
 from passband.data.order import shuffled
-from passband.data.pairs import find_images
+from passband.data.pictures import find_images
 from passband.data.preprocessing import Preprocessing
 from passband.data.views import Augmentation
 from passband.io.image import ImageError

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from passband.data.blur import defocus, motion_blur, sample_defocus, sample_motion_blur
-from passband.data.pairs import find_images
+from passband.data.pictures import find_images
 from passband.data.weather import haze, rain, sample_haze, sample_rain, sample_snow, snow
 from passband.io.image import read_image, write_image
 from passband.naming import nearest

@@ -2,13 +2,12 @@
 
 import os
 import re
-import warnings
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from passband.io.image import SUFFIXES
+from passband.data.pictures import Report, find_images, walk, warn_unreadable
 
 LAYOUTS = (
     ("degraded", "clean"),
@@ -45,15 +44,6 @@ ROLE = re.compile(
 """Words that say which of a pair a file is, as in `01_outdoor_hazy` and `01_outdoor_GT`, or `blur_7` and `gt_7`."""
 
 
-Report = Callable[[OSError], None]
-"""What is told of a folder or file that cannot be looked at; its `filename` is which, its `strerror` why."""
-
-
-def warn_unreadable(error: OSError) -> None:
-    """Warn that a folder or file cannot be looked at and is left out."""
-    warnings.warn(f"{error.filename} cannot be read ({error.strerror}) and is left out", stacklevel=2)
-
-
 @dataclass(frozen=True)
 class Pair:
     """A degraded picture and the clean one it came from."""
@@ -64,33 +54,6 @@ class Pair:
     """What to call it: the path of the degraded file within the set, without suffix and layout folder."""
     right: Path | None = None
     """The right view of a dual-pixel photograph, whose left view is then `degraded`."""
-
-
-def find_images(folder: Path, suffixes: Collection[str] = SUFFIXES, unreadable: Report = warn_unreadable) -> list[Path]:
-    """All pictures below a folder, sorted by path; hidden files and what lies in hidden folders are left out.
-
-    Args:
-        folder: where to look.
-        suffixes: what counts as one, in lower case with the dot.
-        unreadable: called with the error of each folder below it that cannot be read.
-
-    Raises:
-        FileNotFoundError: if there is no such folder.
-        NotADirectoryError: if it is a file.
-        PermissionError: if it cannot be read.
-    """
-    folder = Path(folder)
-    if not folder.exists():
-        raise FileNotFoundError(f"no folder {folder}")
-    if not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is a file; a folder of pictures is needed")
-    next(folder.iterdir(), None)  # of the folder itself an error is one
-    return sorted(
-        path
-        for parent, _, files in _walk(folder, unreadable)
-        for path in (parent / name for name in files if not name.startswith("."))
-        if path.suffix.lower() in suffixes and _is_file(path, unreadable)
-    )
 
 
 def find_pairs(root: Path, views: int = 1, unreadable: Report = warn_unreadable) -> list[Pair]:
@@ -128,28 +91,12 @@ def find_pairs(root: Path, views: int = 1, unreadable: Report = warn_unreadable)
     return pairs
 
 
-def _walk(folder: Path, unreadable: Report) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """A folder and those below it, each with the names of its folders and files; hidden folders are passed over."""
-    for parent, folders, files in os.walk(folder, onerror=unreadable):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield Path(parent), folders, files
-
-
-def _is_file(path: Path, unreadable: Report) -> bool:
-    """Whether a path is a file; one that may not be looked at is none."""
-    try:
-        return path.is_file()
-    except OSError as error:
-        unreadable(error)
-        return False
-
-
 def _layouts(root: Path, names: Sequence[tuple[str, ...]], unreadable: Report) -> list[list[Path]]:
     """The folders of a layout at `root`, or, where there is none, of those anywhere below it."""
     if layout := _layout(root, names):
         return [layout]
     closed: list[OSError] = []
-    found = {parent / name for parent, folders, _ in _walk(root, closed.append) for name in folders}
+    found = {parent / name for parent, folders, _ in walk(root, closed.append) for name in folders}
     for error in closed:
         unreadable(error)
     readable = sorted(found - {Path(str(error.filename)) for error in closed})

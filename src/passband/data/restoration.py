@@ -13,7 +13,8 @@ from torch.utils.data import Dataset, Sampler
 
 from passband.data.degrade import KINDS, degrade
 from passband.data.order import shuffled
-from passband.data.pairs import Pair, find_images, find_pairs
+from passband.data.pairs import Pair, find_pairs
+from passband.data.pictures import find_images
 from passband.io.image import read_image
 from passband.ops.tiling import pad_to_multiple
 

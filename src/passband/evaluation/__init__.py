@@ -1,13 +1,20 @@
 """Scoring a network on data that it never saw, with a report that says how."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from passband.evaluation.classification import evaluate_classifier
 from passband.evaluation.restoration import evaluate_restoration
-from passband.tasks.classifier import is_classifier
+from passband.tasks import task_of
 
-__all__ = ["evaluate", "evaluate_classifier", "evaluate_restoration"]
+__all__ = ["EVALUATIONS", "evaluate", "evaluate_classifier", "evaluate_restoration"]
+
+EVALUATIONS: dict[str, Callable[..., dict[str, Any]]] = {
+    "classification": evaluate_classifier,
+    "restoration": evaluate_restoration,
+}
+"""Task to what scores its networks."""
 
 
 def evaluate(weights: str | Path, data: Path, output: Path, **options: Any) -> dict[str, Any]:
@@ -17,13 +24,13 @@ def evaluate(weights: str | Path, data: Path, output: Path, **options: Any) -> d
         weights: a shipped name, a folder, a published pickle, or a hub id.
         data: a folder of pairs for restoration, of a sub-folder for each class for a classifier.
         output: a folder for the report.
-        options: of `evaluate_restoration` or `evaluate_classifier`.
+        options: of the function in `EVALUATIONS`.
 
     Returns:
-        What evaluation.json holds, see the two.
+        What evaluation.json holds, see that function.
 
     Raises:
         CheckpointError: for weights that cannot be used.
-        ValueError, FileNotFoundError: for data that cannot, see the two.
+        ValueError, FileNotFoundError: for data that cannot, see that function.
     """
-    return (evaluate_classifier if is_classifier(weights) else evaluate_restoration)(weights, data, output, **options)
+    return EVALUATIONS[task_of(weights)](weights, data, output, **options)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from passband.analysis.channels import draw_channels
 from passband.checkpoint import CheckpointError
-from passband.data.pairs import find_images
+from passband.data.pictures import find_images
 from passband.io.files import write_whole
 from passband.layers.channels import COMPONENTS, SUBSETS, from_indices
 from passband.models.gated import GatedClassifier

@@ -1,6 +1,5 @@
 """Telling what pictures show: in memory, or file by file."""
 
-import glob
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,8 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from passband.data.pairs import find_images
 from passband.io.arrays import from_array
-from passband.io.image import SUFFIXES, from_pil
+from passband.io.image import from_pil
 from passband.metrics.classification import ranking
 from passband.tasks.classifier import load_classifier
 
@@ -124,35 +122,6 @@ class Classifier:
         probabilities = logits.double().softmax(0)
         chosen = ranking(logits[None])[0, :top].tolist()
         return tuple(Guess(self.classes[number], number, probabilities[number].item()) for number in chosen)
-
-
-def find_pictures(sources: Sequence[str | Path]) -> list[Path]:
-    """The picture files that sources name.
-
-    Args:
-        sources: files, folders (with all below them) and glob patterns.
-
-    Returns:
-        Files in the order of the sources, each once; a file that is named itself may have any suffix.
-
-    Raises:
-        FileNotFoundError: for a source that is not there, or a folder without pictures.
-        PermissionError: for a folder that cannot be read.
-    """
-    found: dict[Path, None] = {}
-    for source in sources:
-        path = Path(source).expanduser()
-        # patterns may be absolute, which Path.glob does not take
-        matched = [str(path)] if path.exists() else sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207
-        matches = [Path(match) for match in matched]
-        if not matches:
-            raise FileNotFoundError(f"no file, folder or match for {source}")
-        for match in matches:
-            pictures = find_images(match) if match.is_dir() else [match]
-            if not pictures:
-                raise FileNotFoundError(f"{match} holds no pictures ({', '.join(sorted(SUFFIXES))})")
-            found |= dict.fromkeys(pictures)
-    return list(found)
 
 
 def _check_top(top: int) -> None:

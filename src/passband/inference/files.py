@@ -1,12 +1,11 @@
 """Restoring many files, pictures and videos: which become which, and one by one what became of them."""
 
-import glob
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from passband.data.pairs import find_images
+from passband.data.pictures import expand, find_images
 from passband.inference.restorer import Restorer
 from passband.inference.video import PARTS_SUFFIX, VideoProgress, restore_video
 from passband.io.image import DEFAULT_MAX_PIXELS, SUFFIXES, ImageError
@@ -77,7 +76,7 @@ def plan_jobs(sources: Sequence[str | Path], output: Path | None = None) -> list
         ValueError: if two files would become one, or a picture a video.
     """
     jobs: list[Job] = []
-    for source in (path for given in sources for path in _expand(given)):
+    for source in (path for given in sources for path in expand(given)):
         if source.is_dir():
             folder = output or source.with_name(f"{source.resolve().name}_restored")
             # what an earlier run left below the source is no source
@@ -169,17 +168,6 @@ def restore_files(
             yield Outcome(job, "failed", str(error))
         else:
             yield Outcome(job, "restored", notes=notes)
-
-
-def _expand(source: str | Path) -> list[Path]:
-    """The files or the folder that a source names."""
-    path = Path(source).expanduser()
-    if path.exists():
-        return [path]
-    matches = sorted(glob.glob(str(path), recursive=True)) if glob.has_magic(str(path)) else []  # noqa: PTH207 (absolute patterns, too)
-    if not matches:
-        raise FileNotFoundError(f"no file, folder or match for {source}")
-    return [Path(match) for match in matches]
 
 
 def _typed(target: Path) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 
 from passband.analysis.confusion import confusion_picture
 from passband.checkpoint import CheckpointError
@@ -30,7 +30,8 @@ from passband.layers.channels import channel_subset
 from passband.layers.gate import ChannelGate, temperature
 from passband.metrics import confusion_matrix, rank_of, ranking
 from passband.models.gated import Gated
-from passband.tasks.task import Loss, Validation
+from passband.tasks.classifier import TASK, logits_of
+from passband.tasks.task import Loss, Stateful, Validation
 
 TOP = 5
 """Guesses of which one may be right, scored where there are more classes."""
@@ -80,9 +81,17 @@ class Classification:
             "classes_named": list(learned.classes),
         }
 
+    def state(self) -> list[Stateful]:
+        """Nothing beside the network."""
+        return []
+
+    def collate(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
+        """Stack samples, whose tensors are of one size."""
+        return default_collate(samples)
+
     def check(self, model: nn.Module, weights: str | Path) -> None:
         """Refuse a network that is no classifier, or takes other channels than the recipe gives."""
-        if getattr(model, "task", None) != self.recipe.task:
+        if getattr(model, "task", None) != TASK:
             raise CheckpointError(
                 f"{weights} is no classifier but a {getattr(model, 'name', type(model).__name__)}: name one in the "
                 "recipe, such as dct-resnet18 for frequency channels or resnet18 for pixels"
@@ -144,7 +153,7 @@ class Classification:
             if isinstance(layer, ChannelGate):
                 layer.temperature = temperature(done, settings.start_temperature, settings.end_temperature)
         output = model(batch["input"])
-        logits = output.logits if isinstance(output, Gated) else output
+        logits = logits_of(output)
         loss = F.cross_entropy(logits, batch["label"], label_smoothing=self.recipe.loss.label_smoothing)
         figures = {"top1": (logits.detach().argmax(1) == batch["label"]).float().mean()}
         if isinstance(output, Gated):
@@ -172,8 +181,7 @@ class Classification:
         names: list[str] = []
         for batch in batches:
             self._attend(batch["problem"])
-            output = model(batch["input"])
-            logits = (output.logits if isinstance(output, Gated) else output).float()
+            logits = logits_of(model(batch["input"])).float()
             kept = batch["label"] != UNKNOWN
             logits, labels = logits[kept], batch["label"][kept]
             losses.append(F.cross_entropy(logits, labels, reduction="none").cpu())

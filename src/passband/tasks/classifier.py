@@ -1,6 +1,5 @@
 """A trained classifier as its weights hold it: the network, how it gets a picture, and what its classes are called."""
 
-import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from passband.checkpoint import CheckpointError, load_config
 from passband.data.preprocessing import Preprocessing
-from passband.models import MODELS, load_model, pick_device
+from passband.models import load_model, pick_device
 from passband.models.gated import Gated
 
 TASK = "classification"
@@ -110,19 +109,6 @@ def load_classifier(weights: str | Path, device: str = "auto") -> TrainedClassif
             f"{weights} tells {len(numbered)} classes apart, but its config.json names {len(classes)} (classes_named)"
         )
     return TrainedClassifier(model.to(place), preprocessing, classes, place)
-
-
-def is_classifier(weights: str | Path) -> bool:
-    """Whether weights are of a classifier, as far as their config says; no weights are read.
-
-    Args:
-        weights: as in `models.load_model`. What cannot be found or has no config is none: loading it says why.
-    """
-    try:
-        builder = MODELS.get(load_config(weights).get("model", ""))
-    except CheckpointError:
-        return False
-    return builder is not None and getattr(inspect.signature(builder).return_annotation, "task", None) == TASK
 
 
 def logits_of(output: Float[Tensor, "B classes"] | Gated) -> Float[Tensor, "B classes"]:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 
 from passband.analysis.comparison import comparison_rows
 from passband.config import RestorationRecipe
@@ -18,7 +18,7 @@ from passband.losses import multiscale_loss, relative_multiscale_loss
 from passband.metrics import psnr
 from passband.models.sfnet import mean_view
 from passband.ops.tiling import pad_to_multiple
-from passband.tasks.task import Loss, Validation
+from passband.tasks.task import Loss, Stateful, Validation
 
 _VIEWS = {1: "one view", 2: "left and right views"}
 PICTURES = 6
@@ -38,6 +38,14 @@ class Restoration:
     def network(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
         """The config of the network to train: the recipe's, or that of the weights to start from."""
         return start or {"model": self.recipe.model.name, **self.recipe.model.numbers}
+
+    def state(self) -> list[Stateful]:
+        """Nothing beside the network."""
+        return []
+
+    def collate(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
+        """Stack samples, whose tensors are of one size."""
+        return default_collate(samples)
 
     def training_data(self, folder: Path, network: dict[str, Any]) -> Dataset[Sample]:
         """Crops whose numbers go on past the first epoch."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -25,6 +25,19 @@ class Validation:
     """What it made of some samples."""
 
 
+@runtime_checkable
+class Stateful(Protocol):
+    """What a checkpoint keeps."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that it has to go on with."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on with what `state_dict` gave."""
+        ...
+
+
 class Task(Protocol):
     """Data, loss and scores of a kind of job; built from a recipe of its kind in `config.RECIPES`."""
 
@@ -37,12 +50,20 @@ class Task(Protocol):
         """
         ...
 
+    def state(self) -> list[Stateful]:
+        """What the task learns while training, beside the network, for checkpoints to keep."""
+        ...
+
+    def collate(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
+        """Make a batch of samples."""
+        ...
+
     def check(self, model: nn.Module, weights: str | Path) -> None:
         """Refuse a network, called `weights`, that does not take what the recipe's data give."""
         ...
 
     def training_data(self, folder: Path, network: dict[str, Any]) -> Dataset[Any]:
-        """Samples, dictionaries whose tensors are of one size; their numbers go on past the first epoch."""
+        """Samples, as `collate` takes them; their numbers go on past the first epoch."""
         ...
 
     def validation_data(self, training: Path, folder: Path | None, network: dict[str, Any]) -> Dataset[Any]:

@@ -1,0 +1,98 @@
+"""Finding picture files: in folders, by patterns, by name."""
+
+import glob
+import os
+import warnings
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
+
+from passband.io.image import SUFFIXES
+
+Report = Callable[[OSError], None]
+"""What is told of a folder or file that cannot be looked at; its `filename` is which, its `strerror` why."""
+
+
+def warn_unreadable(error: OSError) -> None:
+    """Warn that a folder or file cannot be looked at and is left out."""
+    warnings.warn(f"{error.filename} cannot be read ({error.strerror}) and is left out", stacklevel=2)
+
+
+def find_images(folder: Path, suffixes: Collection[str] = SUFFIXES, unreadable: Report = warn_unreadable) -> list[Path]:
+    """All pictures below a folder, sorted by path; hidden files and what lies in hidden folders are left out.
+
+    Args:
+        folder: where to look.
+        suffixes: what counts as one, in lower case with the dot.
+        unreadable: called with the error of each folder below it that cannot be read.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+        NotADirectoryError: if it is a file.
+        PermissionError: if it cannot be read.
+    """
+    folder = Path(folder)
+    if not folder.exists():
+        raise FileNotFoundError(f"no folder {folder}")
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file; a folder of pictures is needed")
+    next(folder.iterdir(), None)  # of the folder itself an error is one
+    return sorted(
+        path
+        for parent, _, files in walk(folder, unreadable)
+        for path in (parent / name for name in files if not name.startswith("."))
+        if path.suffix.lower() in suffixes and is_file(path, unreadable)
+    )
+
+
+def find_pictures(sources: Sequence[str | Path]) -> list[Path]:
+    """The picture files that sources name.
+
+    Args:
+        sources: files, folders (with all below them) and glob patterns.
+
+    Returns:
+        Files in the order of the sources, each once; a file that is named itself may have any suffix.
+
+    Raises:
+        FileNotFoundError: for a source that is not there, or a folder without pictures.
+        PermissionError: for a folder that cannot be read.
+    """
+    found: dict[Path, None] = {}
+    for match in (path for source in sources for path in expand(source)):
+        pictures = find_images(match) if match.is_dir() else [match]
+        if not pictures:
+            raise FileNotFoundError(f"{match} holds no pictures ({', '.join(sorted(SUFFIXES))})")
+        found |= dict.fromkeys(pictures)
+    return list(found)
+
+
+def expand(source: str | Path) -> list[Path]:
+    """The files or folders that a source names: itself, or what matches it as a glob pattern.
+
+    Raises:
+        FileNotFoundError: for one that is not there, or a pattern without a match.
+    """
+    path = Path(source).expanduser()
+    if path.exists():
+        return [path]
+    # patterns may be absolute, which Path.glob does not take
+    matches = sorted(glob.glob(str(path), recursive=True)) if glob.has_magic(str(path)) else []  # noqa: PTH207
+    if not matches:
+        raise FileNotFoundError(f"no file, folder or match for {source}")
+    return [Path(match) for match in matches]
+
+
+def walk(folder: Path, unreadable: Report) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """A folder and those below it, each with the names of its folders and files; hidden folders are passed over."""
+    for parent, folders, files in os.walk(folder, onerror=unreadable):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield Path(parent), folders, files
+
+
+def is_file(path: Path, unreadable: Report) -> bool:
+    """Whether a path is a file; one that may not be looked at is none."""
+    try:
+        return path.is_file()
+    except OSError as error:
+        unreadable(error)
+        return False
