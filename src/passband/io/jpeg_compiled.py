@@ -88,14 +88,16 @@ def _coefficients(result: Any) -> JpegCoefficients:
     header = _header(result)
     # copied because bytes cannot be written to, which torch warns of; 384 bytes
     quantization = torch.frombuffer(bytearray(result[4]), dtype=torch.uint16).to(torch.int32)
+    # blocks that fill up the last MCUs are in memory, and left out
     blocks = tuple(
-        torch.frombuffer(memory, dtype=torch.int16).view(rows, columns, 64) for rows, columns, memory in result[5]
+        torch.frombuffer(memory, dtype=torch.int16).view(-1, stride, 64)[:rows, :columns]
+        for rows, columns, stride, memory in result[5]
     )
     return JpegCoefficients(blocks, quantization.view(len(blocks), 64), header)
 
 
 def _plane(plane: Any, channels: int) -> Float[Tensor, "K h w"]:
-    rows, columns, memory = plane
+    rows, columns, _, memory = plane
     if memory is None:
         return torch.empty(0, rows, columns)
     return torch.frombuffer(memory, dtype=torch.float32).view(channels, rows, columns)

@@ -93,7 +93,7 @@ static PyObject *planes_of(state *state, picture *picture)
             memory = memory_of(state, plane->values, plane->bytes);
             plane->values = NULL;
         }
-        entry = memory == NULL ? NULL : Py_BuildValue("(iiN)", plane->rows, plane->columns, memory);
+        entry = memory == NULL ? NULL : Py_BuildValue("(iiiN)", plane->rows, plane->columns, plane->stride, memory);
         if (entry == NULL || PyTuple_SetItem(planes, component, entry) < 0)
             Py_CLEAR(planes);
     }

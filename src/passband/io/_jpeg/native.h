@@ -50,7 +50,8 @@ typedef struct {
 typedef struct {
     int rows, columns; /* in blocks */
     int top, left;     /* of the crop, in blocks of the stored component */
-    void *values;      /* int16 rows x columns x 64, or float32 channels x rows x columns; malloc'd */
+    int stride;        /* blocks from one row to the next */
+    void *values;      /* int16 (rows or more) x stride x 64, or float32 channels x rows x columns; malloc'd */
     size_t bytes;
 } plane;
 

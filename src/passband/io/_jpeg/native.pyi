@@ -15,8 +15,8 @@ class Memory:
 
 _Header = tuple[int, int, int, int, tuple[tuple[int, int], ...]]
 """Height, width, libjpeg's color space, orientation, (horizontal, vertical) sampling factors."""
-_Planes = tuple[tuple[int, int, Memory | None], ...]
-"""Rows, columns and values of each component; no memory where there are no values."""
+_Planes = tuple[tuple[int, int, int, Memory | None], ...]
+"""Rows, columns, blocks from one row to the next, and values of each component; no memory where there are none."""
 _Result = tuple[int, str, int, _Header | None, bytes | None, _Planes | None]
 """Outcome, text, errno, header, uint16 quantization tables, planes."""
 

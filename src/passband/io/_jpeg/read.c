@@ -7,11 +7,93 @@
 /* Encoders write about ten. A file of a few kilobytes can hold thousands, each a walk through the whole picture. */
 #define MAX_SCANS 500
 
+/* A component's blocks, in one piece that can be handed on. */
 typedef struct {
-    struct jpeg_decompress_struct jpeg;
+    JBLOCK *values;
+    JBLOCKARRAY rows;
+    JDIMENSION height, width; /* in blocks, filled up to whole MCUs */
+} store;
+
+typedef struct {
+    struct jpeg_decompress_struct jpeg; /* first: libjpeg hands this pointer back */
     struct jpeg_progress_mgr progress;
     guard guard;
+    store stores[COMPONENTS];
+    int stored;
+    void (*realize_others)(j_common_ptr jpeg);
 } reader;
+
+/* --- memory for blocks: libjpeg's own would be cleared, copied from and let go again ------------------------------- */
+
+static jvirt_barray_ptr request_store(j_common_ptr jpeg, int pool, boolean zero, JDIMENSION width, JDIMENSION height,
+                                      JDIMENSION access)
+{
+    reader *self = (reader *)jpeg;
+    store *store;
+    (void)pool;
+    (void)zero;
+    (void)access;
+    if (self->stored == COMPONENTS) {
+        fail(self->guard.failure, UNSUPPORTED, "more than %d color components", COMPONENTS);
+        longjmp(self->guard.escape, 1);
+    }
+    store = self->stores + self->stored++;
+    store->height = height;
+    store->width = width;
+    return (jvirt_barray_ptr)store; /* opaque to all but the functions here */
+}
+
+static void realize_stores(j_common_ptr jpeg)
+{
+    reader *self = (reader *)jpeg;
+    int index;
+    JDIMENSION y;
+    for (index = 0; index < self->stored; index++) {
+        store *store = self->stores + index;
+        if (store->values != NULL)
+            continue;
+        if (store->width <= SIZE_MAX / sizeof(JBLOCK) / store->height) {
+            store->values = calloc((size_t)store->width * store->height, sizeof(JBLOCK));
+            store->rows = malloc(store->height * sizeof(JBLOCKROW));
+        }
+        if (store->values == NULL || store->rows == NULL) {
+            fail(self->guard.failure, NO_MEMORY, "");
+            longjmp(self->guard.escape, 1);
+        }
+        for (y = 0; y < store->height; y++)
+            store->rows[y] = store->values + (size_t)y * store->width;
+    }
+    self->realize_others(jpeg);
+}
+
+static JBLOCKARRAY access_store(j_common_ptr jpeg, jvirt_barray_ptr array, JDIMENSION start, JDIMENSION count,
+                                boolean writable)
+{
+    (void)jpeg;
+    (void)count;
+    (void)writable;
+    return ((store *)array)->rows + start;
+}
+
+static void use_stores(reader *self)
+{
+    struct jpeg_memory_mgr *memory = self->jpeg.mem;
+    self->realize_others = memory->realize_virt_arrays;
+    memory->request_virt_barray = request_store;
+    memory->realize_virt_arrays = realize_stores;
+    memory->access_virt_barray = access_store;
+}
+
+static void free_stores(reader *self)
+{
+    int index;
+    for (index = 0; index < self->stored; index++) {
+        free(self->stores[index].values);
+        free(self->stores[index].rows);
+    }
+}
+
+/* --- what a file says ---------------------------------------------------------------------------------------------- */
 
 static unsigned char *read_file(const path_char *path, size_t *size, failure *failure)
 {
@@ -185,29 +267,23 @@ static int take_quantization(const struct jpeg_decompress_struct *jpeg, picture 
     return 1;
 }
 
-static JBLOCKROW blocks_of_row(reader *self, jvirt_barray_ptr array, int row)
+/* Takes a component's blocks over; no crop is taken of whole blocks. */
+static void take_blocks(plane *plane, store *store)
 {
-    j_common_ptr jpeg = (j_common_ptr)&self->jpeg;
-    return jpeg->mem->access_virt_barray(jpeg, array, (JDIMENSION)row, 1, FALSE)[0];
+    plane->values = store->values;
+    plane->stride = (int)store->width;
+    plane->bytes = (size_t)store->height * store->width * sizeof(JBLOCK);
+    store->values = NULL;
 }
 
-static void copy_blocks(reader *self, const plane *plane, jvirt_barray_ptr array)
-{
-    size_t bytes = (size_t)plane->columns * sizeof(JBLOCK);
-    int y;
-    for (y = 0; y < plane->rows; y++)
-        memcpy((char *)plane->values + y * bytes, blocks_of_row(self, array, plane->top + y) + plane->left, bytes);
-}
-
-static void take_channels(reader *self, const picture *picture, const request *request, int component, int first,
-                          jvirt_barray_ptr array)
+static void take_channels(const picture *picture, const request *request, int component, int first, const store *store)
 {
     const plane *plane = picture->planes + component;
     const ptrdiff_t step = picture->flipped ? -DCTSIZE2 : DCTSIZE2;
     const int columns = plane->columns;
     int y, x, k;
     for (y = 0; y < plane->rows; y++) {
-        JBLOCKROW row = blocks_of_row(self, array, plane->top + y) + plane->left;
+        const JBLOCK *row = store->rows[plane->top + y] + plane->left;
         for (k = 0; k < request->counts[component]; k++) {
             const int channel = request->channels[first + k];
             const float quantizer = picture->quantization[component][channel];
@@ -229,6 +305,7 @@ static void take_channels(reader *self, const picture *picture, const request *r
 static int allocate(plane *plane, size_t bytes_each, failure *failure)
 {
     size_t cells = (size_t)plane->rows * (size_t)plane->columns;
+    plane->stride = plane->columns;
     plane->bytes = 0;
     if (bytes_each == 0)
         return 1;
@@ -244,7 +321,7 @@ static int allocate(plane *plane, size_t bytes_each, failure *failure)
 
 static void on_progress(j_common_ptr common)
 {
-    reader *self = (reader *)common; /* jpeg is its first member */
+    reader *self = (reader *)common;
     if (self->jpeg.input_scan_number > MAX_SCANS) {
         fail(self->guard.failure, DAMAGED, "it has more than %d scans", MAX_SCANS);
         longjmp(self->guard.escape, 1);
@@ -259,6 +336,7 @@ static void decode(reader *self, picture *picture, const request *request)
         return;
     self->jpeg.err = guard_errors(&self->guard, &picture->failure, request->strict);
     jpeg_create_decompress(&self->jpeg);
+    use_stores(self);
     self->progress.progress_monitor = on_progress;
     self->jpeg.progress = &self->progress;
     jpeg_mem_src(&self->jpeg, picture->data, (unsigned long)picture->size);
@@ -271,13 +349,15 @@ static void decode(reader *self, picture *picture, const request *request)
     if (!take_quantization(&self->jpeg, picture, request))
         return;
     for (component = first = 0; component < picture->components; first += request->counts[component++]) {
-        size_t each = request->task == BLOCKS ? sizeof(JBLOCK) : request->counts[component] * sizeof(float);
-        if (!allocate(picture->planes + component, each, &picture->failure))
+        plane *plane = picture->planes + component;
+        store *store = (void *)arrays[component];
+        if (request->task == BLOCKS) {
+            take_blocks(plane, store);
+            continue;
+        }
+        if (!allocate(plane, request->counts[component] * sizeof(float), &picture->failure))
             return;
-        if (request->task == BLOCKS)
-            copy_blocks(self, picture->planes + component, arrays[component]);
-        else
-            take_channels(self, picture, request, component, first, arrays[component]);
+        take_channels(picture, request, component, first, store);
     }
 }
 
@@ -298,6 +378,7 @@ void read_picture(picture *picture, const request *request)
     else {
         decode(&self, picture, request);
         jpeg_destroy_decompress(&self.jpeg);
+        free_stores(&self);
     }
     if (picture->failure.outcome != DONE)
         free_planes(picture);
