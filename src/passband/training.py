@@ -7,7 +7,7 @@ that was stopped or killed goes on to the same losses as one that was not.
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,8 +124,9 @@ def train(
 
     def validate() -> None:
         scored = averaged.module.to(accelerator.device)
+        batches: Iterator[Any] = (send_to_device(batch, accelerator.device) for batch in validation_loader)
         with accelerator.autocast():
-            result = task.validate(scored, (send_to_device(batch, accelerator.device) for batch in validation_loader))
+            result = task.validate(scored, batches)
         progress.figures = result.figures
         progress.stale += 1
         log.validation(progress.step, result.figures, result.picture)
