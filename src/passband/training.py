@@ -7,7 +7,7 @@ that was stopped or killed goes on to the same losses as one that was not.
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,9 +124,8 @@ def train(
 
     def validate() -> None:
         scored = averaged.module.to(accelerator.device)
-        batches: Iterator[Any] = (send_to_device(batch, accelerator.device) for batch in validation_loader)
         with accelerator.autocast():
-            result = task.validate(scored, batches)
+            result = task.validate(scored, _on(accelerator.device, validation_loader))
         progress.figures = result.figures
         progress.stale += 1
         log.validation(progress.step, result.figures, result.picture)
@@ -279,3 +278,9 @@ def _loader(
         num_workers=recipe.data.workers if training else 0,
         collate_fn=collate,
     )
+
+
+def _on(device: torch.device, batches: Iterable[Any]) -> Iterator[Any]:
+    """Batches with their tensors on a device."""
+    for batch in batches:
+        yield send_to_device(batch, device)
