@@ -25,7 +25,7 @@ def low_pass(
         image: any range and size.
         radius: of the disc, which holds its border, in cycles per shorter side; 0 keeps each channel's mean. One for
             all, or one for each picture of a batch.
-        softness: 0 for a hard border; otherwise the tau of sigmoid((radius - distance) / tau), in the same unit. Through
+        softness: 0 for a hard border; otherwise the tau of sigmoid((radius - distance) / tau), in that unit. Through
             a soft one gradients reach the radius.
 
     Returns:
