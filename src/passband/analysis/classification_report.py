@@ -9,7 +9,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from passband.analysis.confusion import confusion_picture
-from passband.analysis.report import finite
+from passband.analysis.report import finite, how_it_was_made
 from passband.io.files import write_whole
 from passband.io.image import write_image
 
@@ -88,25 +88,9 @@ def _markdown(result: dict[str, Any]) -> list[str]:
         lines += ["", f"## Not scored ({len(result['failed'])})", ""]
         lines += [f"- {_cell(row['reason'])}" for row in result["failed"][:LISTED]]
         lines += ["- ..."] if len(result["failed"]) > LISTED else []
-    lines += ["", "## How it was made", "", "| | |", "|---|---|"]
-    return lines + [f"| {name} | {value} |" for name, value in _settings(result).items()]
-
-
-def _settings(result: dict[str, Any]) -> dict[str, str]:
-    """What decides the figures, by name."""
-    peak = result["peak_memory_bytes"]
-    return {
-        "weights": f"`{result['weights']}`",
-        "SHA-256 of the weights": f"`{result['weights_sha256']}`",
-        "network": ", ".join(f"{name} {value}" for name, value in result["network"].items()),
-        "input": ", ".join(f"{name} {_short(value)}" for name, value in result["preprocessing"].items()),
-        "JPEG decoder": result["jpeg_decoder"],
-        "device and precision": f"{result['device']}, {result['precision']}",
-        "speed": f"{result['images_per_second']:.1f} pictures/s, reading included",
-        "peak memory of the process": "not known here" if peak is None else f"{peak / 1e9:.2f} GB",
-        "versions": ", ".join(f"{name} {version}" for name, version in result["versions"].items()),
-        "commit": result["commit"] or "not a checkout",
-    }
+    taken = ", ".join(f"{name} {_short(value)}" for name, value in result["preprocessing"].items())
+    speed = f"{result['images_per_second']:.1f} pictures/s, reading included"
+    return [*lines, "", *how_it_was_made(result, {"input": taken}, {"speed": speed})]
 
 
 def _short(value: Any, most: int = 60) -> str:

@@ -101,11 +101,14 @@ def _markdown(result: dict[str, Any]) -> list[str]:
         "",
         "![Degraded, restored and clean](worst_median_best.png)",
         "",
-        "## How it was made",
-        "",
-        "| | |",
-        "|---|---|",
-        *(f"| {name} | {value} |" for name, value in _settings(result).items()),
+        *how_it_was_made(
+            result,
+            {"protocol": f"`{result['protocol']}`: {result['protocol_summary']}"},
+            {
+                "seconds": f"{result['seconds']:.2f} of restoring, {result['seconds'] / len(result['images']):.3f} per "
+                "picture"
+            },
+        ),
         "",
         "## Pictures",
         "",
@@ -123,21 +126,34 @@ def _markdown(result: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _settings(result: dict[str, Any]) -> dict[str, str]:
-    """What decides the figures, by name."""
+def how_it_was_made(result: dict[str, Any], scored: dict[str, str], speed: dict[str, str]) -> list[str]:
+    """The lines of a report that say what decides its figures.
+
+    Args:
+        result: what evaluation.json holds.
+        scored: how networks of this task are scored, by name.
+        speed: how long that took, by name.
+    """
     peak = result["peak_memory_bytes"]
-    return {
+    settings = {
         "weights": f"`{result['weights']}`",
         "SHA-256 of the weights": f"`{result['weights_sha256']}`",
         "network": ", ".join(f"{name} {value}" for name, value in result["network"].items()),
-        "protocol": f"`{result['protocol']}`: {result['protocol_summary']}",
+        **scored,
         "JPEG decoder": result["jpeg_decoder"],
         "device and precision": f"{result['device']}, {result['precision']}",
-        "seconds": f"{result['seconds']:.2f} of restoring, {result['seconds'] / len(result['images']):.3f} per picture",
+        **speed,
         "peak memory of the process": "not known here" if peak is None else f"{peak / 1e9:.2f} GB",
         "versions": ", ".join(f"{name} {version}" for name, version in result["versions"].items()),
         "commit": result["commit"] or "not a checkout",
     }
+    return [
+        "## How it was made",
+        "",
+        "| | |",
+        "|---|---|",
+        *(f"| {name} | {value} |" for name, value in settings.items()),
+    ]
 
 
 def _link(path: str) -> str:

@@ -25,8 +25,13 @@ from torch import Tensor
 from passband.naming import entry
 from passband.ops.fourier import low_pass, radial_spectrum
 
-DEFINITIONS = {name: name for name in ("magnitude", "energy", "radius", "area")}
-"""Names of the definitions."""
+DEFINITIONS = {
+    "magnitude": "the summed spectrum magnitude, with the mean",
+    "energy": "the energy without the mean",
+    "radius": "the Nyquist frequency",
+    "area": "the number of frequencies",
+}
+"""Name to what a ratio is a share of."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,7 @@ class RadialProfile:
     def ratio(self, radius: float) -> float:
         """The ratio that a radius keeps."""
         if self.definition == "radius":
-            return min(1.0, radius / (min(self.size) / 2))
+            return _of_nyquist(radius, *self.size)
         return self.shares[min(int(radius), len(self.shares) - 1)]
 
 
@@ -134,7 +139,7 @@ def ratios_of(images: Float[Tensor, "B C H W"], radius: float, definition: str =
     """
     entry(definition, DEFINITIONS, "definition of the frequency ratio")
     if definition == "radius":
-        return torch.full((len(images),), min(1.0, radius / (min(images.shape[-2:]) / 2)), device=images.device)
+        return torch.full((len(images),), _of_nyquist(radius, *images.shape[-2:]), device=images.device)
     shares = _shares(_rings(images, definition))
     return shares[:, min(int(radius), shares.shape[1] - 1)].float()
 
@@ -153,7 +158,6 @@ def low_pass_ratio(
     Raises:
         ValueError: as `radii_of`, or for a profile of another size.
     """
-    _check(ratio)
     if ratio == 1:
         return images
     if profile is None:
@@ -202,3 +206,8 @@ def _share_of_nyquist(ratio: float, height: int, width: int) -> float:
     """The radius of a share of the Nyquist frequency; that of the whole lies beyond the corners."""
     shorter = min(height, width)
     return float(shorter) if ratio == 1 else ratio * shorter / 2
+
+
+def _of_nyquist(radius: float, height: int, width: int) -> float:
+    """The share of the Nyquist frequency that a radius is, at most the whole."""
+    return min(1.0, radius / (min(height, width) / 2))

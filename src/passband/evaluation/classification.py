@@ -12,10 +12,8 @@ from passband.analysis.classification_report import write_classification_report
 from passband.data.classification import find_classes
 from passband.metrics.classification import class_accuracy, confusion_matrix, rank_of, ranking, wilson_interval
 from passband.provenance import environment, peak_memory, weights_checksum
+from passband.tasks.classification import TOP
 from passband.tasks.classifier import load_classifier
-
-TOP = 5
-"""Guesses of which one is right for a top-5 hit; told where there are more classes."""
 
 
 def evaluate_classifier(

@@ -9,6 +9,7 @@ from torch import Tensor
 from passband.io._jpeg import native
 from passband.io.jpeg_types import (
     COLOR_SPACES,
+    Content,
     Failure,
     JpegCoefficients,
     JpegHeader,
@@ -19,9 +20,6 @@ from passband.io.jpeg_types import (
 
 NAME = "compiled"
 LIBRARY = native.LIBRARY
-
-Content = str | Any
-"""A path, or an object whose buffer is a file's content."""
 
 
 def read_headers(sources: tuple[Content, ...], threads: int, max_pixels: int) -> list[JpegHeader | Failure]:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import jpeglib
 import numpy as np
@@ -18,6 +18,7 @@ import torch
 
 from passband.io.jpeg_markers import Segments, walk
 from passband.io.jpeg_types import (
+    Content,
     Failure,
     JpegCoefficients,
     JpegHeader,
@@ -31,9 +32,6 @@ NAME = "jpeglib"
 LIBRARY = f"jpeglib {version('jpeglib')}"
 _LOCK = threading.Lock()
 Result = TypeVar("Result")
-
-Content = str | Any
-"""A path, or an object whose buffer is a file's content."""
 
 
 def read_headers(sources: tuple[Content, ...], threads: int, max_pixels: int) -> list[JpegHeader | Failure]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from jaxtyping import Float, Int16, Int32, UInt8
 from torch import Tensor
@@ -15,6 +15,8 @@ COLOR_SPACES: dict[int, ColorSpace] = {1: "gray", 2: "rgb", 3: "ycbcr"}
 """By libjpeg's numbers."""
 JpegSource = Path | str | bytes | UInt8[Tensor, " N"]
 """A file's path, or its content."""
+Content = str | Any
+"""What readers take: a path, or an object whose buffer is a file's content."""
 McuCrop = tuple[int, int, int, int]
 """First row, first column, height and width, in MCUs."""
 Planes = tuple[Float[Tensor, "_ _ _"], ...]

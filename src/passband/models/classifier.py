@@ -11,7 +11,7 @@ from passband.checkpoint import CheckpointError, load_config, load_state, load_w
 HUB_OPTIONS = ("revision", "cache_dir", "force_download", "local_files_only", "token")
 
 
-class Classifier(
+class ClassifierNetwork(
     nn.Module,
     ModelHubMixin,
     library_name="passband",
@@ -55,7 +55,7 @@ class Classifier(
         save_weights(self, save_directory, config={"model": self.name, **self.numbers})
 
     @classmethod
-    def _from_pretrained(cls, *, model_id: str, **kwargs: Any) -> "Classifier":
+    def _from_pretrained(cls, *, model_id: str, **kwargs: Any) -> "ClassifierNetwork":
         """Read the weights for `from_pretrained`: from a folder, or from the hub with the mixin's own options."""
         options = {key: kwargs.pop(key) for key in HUB_OPTIONS if key in kwargs}
         from passband.models import build_from  # whose builders need this class first

@@ -13,12 +13,12 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passband.models.classifier import Classifier
+from passband.models.classifier import ClassifierNetwork
 
 GRID = 112
 
 
-class FrequencyMobileNet(Classifier):
+class FrequencyMobileNet(ClassifierNetwork):
     """Tell classes apart by a cube of frequency channels, or by a picture, at a tenth of ResNet's cost.
 
     Args:

@@ -22,13 +22,13 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passband.models.classifier import Classifier
+from passband.models.classifier import ClassifierNetwork
 
 DEPTHS = (18, 50)
 GRIDS = (28, 56)
 
 
-class FrequencyResNet(Classifier):
+class FrequencyResNet(ClassifierNetwork):
     """Tell classes apart by a cube of frequency channels, or by a picture.
 
     Args:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from passband.layers.gate import ChannelGate
-from passband.models.classifier import Classifier
+from passband.models.classifier import ClassifierNetwork
 from passband.models.dct_resnet import FrequencyResNet
 
 
@@ -23,7 +23,7 @@ class Gated(NamedTuple):
     """1 for each channel that was let through, else 0; with a gradient while training, to put a cost on."""
 
 
-class GatedClassifier(Classifier):
+class GatedClassifier(ClassifierNetwork):
     """A gate, and a classifier of what it lets through.
 
     Args:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from passband.models.classifier import Classifier
+from passband.models.classifier import ClassifierNetwork
 from passband.models.dct_mobilenet import FrequencyMobileNet
 from passband.models.dct_resnet import FrequencyResNet
 
@@ -74,12 +74,12 @@ def _at_most(own: Tensor, given: Tensor) -> bool:
     return own.ndim == given.ndim and all(a <= b for a, b in zip(own.shape, given.shape, strict=True))
 
 
-def _counterpart(model: Classifier) -> str:
+def _counterpart(model: ClassifierNetwork) -> str:
     """What torchvision calls the RGB network."""
     return model.name.removeprefix("dct-").replace("-", "_")
 
 
-def _published(model: Classifier) -> dict[str, Tensor]:
+def _published(model: ClassifierNetwork) -> dict[str, Tensor]:
     from torchvision.models import get_model_weights
 
     return dict(get_model_weights(_counterpart(model))["IMAGENET1K_V1"].get_state_dict(progress=False, check_hash=True))
