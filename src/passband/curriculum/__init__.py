@@ -4,6 +4,18 @@ In a training loop: `ratio = schedule(step)`, then `images = low_pass_ratio(imag
 """
 
 from passband.curriculum.ratio import DEFINITIONS, RadialProfile, low_pass_ratio, radii_of, ratios_of
-from passband.curriculum.schedule import RatioSchedule
+from passband.curriculum.schedule import SHAPES, RatioSchedule
+from passband.curriculum.stages import MODES, Curriculum, check_stride
 
-__all__ = ["DEFINITIONS", "RadialProfile", "RatioSchedule", "low_pass_ratio", "radii_of", "ratios_of"]
+__all__ = [
+    "DEFINITIONS",
+    "MODES",
+    "SHAPES",
+    "Curriculum",
+    "RadialProfile",
+    "RatioSchedule",
+    "check_stride",
+    "low_pass_ratio",
+    "radii_of",
+    "ratios_of",
+]

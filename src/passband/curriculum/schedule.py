@@ -3,7 +3,15 @@
 import math
 import warnings
 from dataclasses import dataclass
-from typing import Literal
+
+from passband.naming import entry
+
+SHAPES = {
+    "linear": "in a line",
+    "cosine": "slow at both ends",
+    "step": "in plateaus of equal length",
+}
+"""Name to how a ratio gets from start to end."""
 
 
 @dataclass(frozen=True)
@@ -15,14 +23,14 @@ class RatioSchedule:
         start: the ratio that it begins with, from 0 to 1.
         end: the ratio that it comes to. `start=1, end=0.3` is the falling schedule of "Adaptive Frequency Ratio
             Scheduler" (lab slides, 2023), `start=0.3` goes from coarse to fine, and `start == end` is a fixed ratio.
-        shape: how it gets there: `"linear"`, `"cosine"` (slow at both ends) or `"step"` (in `plateaus`).
+        shape: how it gets there: a key of `SHAPES`.
         plateaus: ratios of the shape `"step"`, the first and the last among them; 2 or more.
         hold: the share of the training, at its end, that stays at `end`.
         tail: the share of the training after that which falls back from `end` to `tail_end`, linearly.
         tail_end: the ratio of the last step where there is a tail.
 
     Raises:
-        ValueError: for what is no share, a hold and a tail that leave no time, or no steps.
+        ValueError: for an unknown shape, what is no share, a hold and a tail that leave no time, or no steps.
 
     Warns:
         UserWarning: where the last step does not see the whole spectrum, which scores are taken with.
@@ -31,7 +39,7 @@ class RatioSchedule:
     steps: int
     start: float = 0.3
     end: float = 1.0
-    shape: Literal["linear", "cosine", "step"] = "linear"
+    shape: str = "linear"
     plateaus: int = 3
     hold: float = 0.0
     tail: float = 0.0
@@ -39,6 +47,7 @@ class RatioSchedule:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
+        entry(self.shape, SHAPES, "shape of the schedule")
         if self.steps < 1:
             raise ValueError(f"a schedule is of 1 step or more; got {self.steps}")
         for name in ("start", "end", "hold", "tail", "tail_end"):
