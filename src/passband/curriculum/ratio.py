@@ -176,17 +176,19 @@ def _check(ratio: float) -> None:
 
 def _rings(images: Float[Tensor, "B C H W"], definition: str) -> Float[Tensor, "B rings"]:
     """What each ring of each picture counts for."""
-    finite = images.isfinite().flatten(1).all(1)
-    if not finite.all():
-        raise ValueError(f"picture {int((~finite).nonzero()[0, 0])} of the batch has values that are not finite")
     images = images.detach().double()
     if definition == "magnitude":
-        return radial_spectrum(images).sum(1)
-    if definition == "energy":
-        return radial_spectrum(images - images.mean((-2, -1), keepdim=True), power=2).sum(1)
-    impulse = torch.zeros(1, 1, *images.shape[-2:], dtype=torch.float64, device=images.device)
-    impulse[..., 0, 0] = 1  # has all frequencies alike
-    return radial_spectrum(impulse).sum(1).expand(len(images), -1)
+        rings = radial_spectrum(images).sum(1)
+    elif definition == "energy":
+        rings = radial_spectrum(images - images.mean((-2, -1), keepdim=True), power=2).sum(1)
+    else:
+        impulse = torch.zeros(1, 1, *images.shape[-2:], dtype=torch.float64, device=images.device)
+        impulse[..., 0, 0] = 1  # has all frequencies alike
+        rings = radial_spectrum(impulse).sum(1) + 0 * images.sum((-3, -2, -1))[:, None]
+    finite = rings.isfinite().all(1)  # as one value that is not makes all of a spectrum
+    if not finite.all():
+        raise ValueError(f"picture {int((~finite).nonzero()[0, 0])} of the batch has values that are not finite")
+    return rings
 
 
 def _shares(rings: Float[Tensor, "B rings"]) -> Float[Tensor, "B rings"]:
