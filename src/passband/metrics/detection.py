@@ -1,0 +1,264 @@
+"""How well boxes and masks are found: COCO's twelve figures for each, and predictions as COCO's files have them.
+
+Average precision and recall are those of the COCO challenge (Lin et al., ECCV 2014): at most 100 instances a picture,
+101 recalls, and ten overlaps from .50 to .95. The package faster-coco-eval counts them; its figures are those of
+pycocotools. Boxes and masks are scored apart: an instance is small, medium or large by its box in the one, and by its
+mask in the other.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from passband.io.files import write_whole
+from passband.io.rle import Rle, encode_mask
+
+FIGURES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
+"""COCO's twelve, in the order of its own tool."""
+PAPER = {"AP": "AP", "AP50": "AP50", "AP75": "AP75", "S": "APs", "M": "APm", "L": "APl"}
+"""The columns that papers print, and the figures that they are."""
+MASK_PADDING = 1
+"""Pixels of nothing around a predicted mask before it is enlarged, so that its border is not cut."""
+Result = dict[str, Any]
+"""An instance: `image_id`, `category_id`, `bbox` (x, y, width, height in pixels), `score`, maybe `segmentation`."""
+
+
+def paste_masks(
+    masks: Float[Tensor, "N 1 m m"],
+    boxes: Float[Tensor, "N 4"],
+    size: tuple[int, int],
+    threshold: float = 0.5,
+) -> Iterator[Rle]:
+    """Bring masks that are predicted within boxes into the picture, one after the other.
+
+    One mask of the picture's size is held at a time, so that memory does not grow with their number.
+
+    Args:
+        masks: probabilities in [0, 1], on a grid over each box.
+        boxes: x1, y1, x2, y2 in pixels of the picture.
+        size: (height, width) of the picture, in pixels.
+        threshold: a pixel is inside where its probability is higher.
+
+    Yields:
+        The code of each mask, in order. Its pixels are those of torchvision's `paste_masks_in_image`.
+    """
+    height, width = size
+    side = masks.shape[-1]
+    padded = F.pad(masks.detach(), (MASK_PADDING,) * 4)
+    for mask, (left, top, right, bottom) in zip(
+        padded, _enlarged(boxes, (side + 2 * MASK_PADDING) / side), strict=True
+    ):
+        shape = max(bottom - top + 1, 1), max(right - left + 1, 1)
+        rows = slice(max(top, 0), min(bottom + 1, height))
+        columns = slice(max(left, 0), min(right + 1, width))
+        inside = torch.zeros(height, width, dtype=torch.uint8)
+        if rows.start < rows.stop and columns.start < columns.stop:
+            resized = F.interpolate(mask[None], size=shape, mode="bilinear", align_corners=False)[0, 0]
+            seen = resized[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+            inside[rows, columns] = (seen > threshold).to("cpu", torch.uint8)
+        yield encode_mask(inside)
+
+
+def coco_results(
+    image_id: int,
+    boxes: Float[Tensor, "N 4"],
+    scores: Float[Tensor, " N"],
+    labels: Int[Tensor, " N"],
+    category_ids: Mapping[int, int],
+    masks: Iterable[Rle] | None = None,
+) -> list[Result]:
+    """The instances of a picture as COCO's results have them.
+
+    Args:
+        image_id: of the picture.
+        boxes: x1, y1, x2, y2 in pixels.
+        scores: of each, in [0, 1].
+        labels: of each, from 1.
+        category_ids: the data set's number of each label; instances of other labels are left out.
+        masks: of each, as `paste_masks` gives them.
+
+    Returns:
+        One entry for each instance, in order.
+    """
+    codes = [None] * len(boxes) if masks is None else masks
+    results = []
+    for (left, top, right, bottom), score, label, code in zip(
+        boxes.tolist(), scores.tolist(), labels.tolist(), codes, strict=True
+    ):
+        if label not in category_ids:
+            continue
+        result: Result = {
+            "image_id": image_id,
+            "category_id": category_ids[label],
+            "bbox": [left, top, right - left, bottom - top],
+            "score": score,
+        }
+        results.append(result if code is None else {**result, "segmentation": code})
+    return results
+
+
+def instances_json(path: Path, results: Sequence[Result]) -> None:
+    """Write instances as COCO's result files have them, to be scored by its tools.
+
+    Args:
+        path: the file, written whole or not at all.
+        results: as `coco_results` gives them, of any pictures.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with write_whole(path) as temporary:
+        temporary.write_text(json.dumps(list(results), allow_nan=False) + "\n", encoding="utf-8")
+
+
+class CocoScores:
+    """Collects the instances found in pictures, and scores them.
+
+    Args:
+        ground_truth: `images`, `annotations` and `categories` as a COCO file has them: the pictures to score on, all of
+            which count, whether instances are found in them or not.
+        category_ids: the data set's number of each label, from 1.
+        masks: score masks, too.
+
+    Raises:
+        ImportError: where the package faster-coco-eval is missing.
+    """
+
+    def __init__(self, ground_truth: Mapping[str, Any], category_ids: Mapping[int, int], *, masks: bool = True):
+        _evaluator()  # rather before hours of prediction than after them
+        self.ground_truth, self.category_ids, self.masks = ground_truth, dict(category_ids), masks
+        self.results: list[Result] = []
+        self._unseen = {image["id"] for image in ground_truth["images"]}
+        self._seen: set[int] = set()
+        self._kept: dict[str, tuple[dict[str, float], dict[str, float]]] = {}
+        self._kept_of = -1
+
+    def add(
+        self,
+        image_id: int,
+        boxes: Float[Tensor, "N 4"],
+        scores: Float[Tensor, " N"],
+        labels: Int[Tensor, " N"],
+        masks: Iterable[Rle] | None = None,
+    ) -> list[Result]:
+        """Take what was found in a picture.
+
+        Args:
+            image_id: of the picture.
+            boxes: x1, y1, x2, y2 in pixels.
+            scores: of each, in [0, 1].
+            labels: of each, from 1.
+            masks: of each, as `paste_masks` gives them; needed where masks are scored.
+
+        Returns:
+            The same as results.
+
+        Raises:
+            ValueError: for a picture that is not among those to score on, or is added twice; or without masks that
+                shall be scored.
+        """
+        if image_id not in self._unseen:
+            problem = "was added before" if image_id in self._seen else "is not among those to score on"
+            raise ValueError(f"picture {image_id} {problem}; each of the ground truth's pictures is added once")
+        if self.masks and masks is None:
+            raise ValueError(f"masks are scored, but picture {image_id} has none: add them, or score boxes alone")
+        self._unseen.remove(image_id)
+        self._seen.add(image_id)
+        found = coco_results(image_id, boxes, scores, labels, self.category_ids, masks if self.masks else None)
+        self.results += found
+        return found
+
+    def figures(self) -> dict[str, dict[str, float]]:
+        """COCO's twelve figures for `"box"` and, where masks are scored, for `"mask"`.
+
+        Returns:
+            Shares in [0, 1] by the names of `FIGURES`; -1 where there is nothing to find, such as no small instance.
+        """
+        return {kind: figures for kind, (figures, _) in self._scored.items()}
+
+    def category_figures(self) -> dict[str, dict[str, float]]:
+        """AP of each category for `"box"` and `"mask"`, by the category's name; -1 where there is nothing to find."""
+        return {kind: figures for kind, (_, figures) in self._scored.items()}
+
+    @property
+    def _scored(self) -> dict[str, tuple[dict[str, float], dict[str, float]]]:
+        """Figures over all categories and of each, computed once for what has been added."""
+        if self._kept_of != len(self._seen):
+            kinds = {"box": "bbox", **({"mask": "segm"} if self.masks else {})}
+            self._kept = {kind: self._evaluate(name) for kind, name in kinds.items()}
+            self._kept_of = len(self._seen)
+        return self._kept
+
+    def _evaluate(self, kind: str) -> tuple[dict[str, float], dict[str, float]]:
+        """The figures of boxes (`"bbox"`) or masks (`"segm"`)."""
+        coco, evaluator = _evaluator()
+        # the tool writes into what it is given. Without a box beside it, an instance's area is that of its mask
+        left_out = "segmentation" if kind == "bbox" else "bbox"
+        results = [{key: value for key, value in result.items() if key != left_out} for result in self.results]
+        truth = {
+            **self.ground_truth,
+            "annotations": [
+                dict(annotation)
+                for annotation in self.ground_truth["annotations"]
+                if kind == "bbox" or annotation.get("segmentation")
+            ],
+        }
+        expected = coco(truth)
+        evaluation = evaluator(expected, expected.loadRes(results), kind)
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+        # precision is -1 where a category has nothing to find: overlaps x recalls x categories x areas x limits
+        precision = torch.as_tensor(evaluation.eval["precision"])[:, :, :, 0, -1]
+        names = {category["id"]: category["name"] for category in self.ground_truth["categories"]}
+        return (
+            {name: float(value) for name, value in zip(FIGURES, evaluation.all_stats[: len(FIGURES)], strict=True)},
+            {names[number]: _mean(precision[:, :, place]) for place, number in enumerate(evaluation.params.catIds)},
+        )
+
+
+def paper_columns(figures: Mapping[str, Mapping[str, float]]) -> dict[str, float | None]:
+    """The columns of papers' tables: AP, AP50, AP75 and AP of small, medium and large instances, in percent.
+
+    Args:
+        figures: as `CocoScores.figures` gives them.
+
+    Returns:
+        `"box AP"`, `"box AP50"`, ... and then those of masks; None where there is nothing to find.
+    """
+    return {
+        f"{kind} {column}": 100 * values[figure] if values[figure] >= 0 else None
+        for kind, values in figures.items()
+        for column, figure in PAPER.items()
+    }
+
+
+def _enlarged(boxes: Float[Tensor, "N 4"], scale: float) -> list[list[int]]:
+    """Boxes made larger around their centers, in whole pixels cut towards zero."""
+    half = (boxes[:, 2:] - boxes[:, :2]) * 0.5
+    center = (boxes[:, 2:] + boxes[:, :2]) * 0.5
+    half = half * scale
+    return torch.cat([center - half, center + half], 1).to("cpu", torch.int64).tolist()
+
+
+def _mean(precision: Float[Tensor, "..."]) -> float:
+    """The mean over overlaps and recalls of a category; -1 where it has nothing to find."""
+    known = precision[precision > -1]
+    return float(known.mean()) if len(known) else -1.0
+
+
+def _evaluator() -> tuple[Any, Any]:
+    """The classes that hold a data set and that score."""
+    try:
+        from faster_coco_eval import COCO, COCOeval_faster
+    except ImportError as missing:
+        raise ImportError(
+            "boxes and masks are scored by the package faster-coco-eval: pip install 'passband[detection]'"
+        ) from missing
+    return COCO, COCOeval_faster
