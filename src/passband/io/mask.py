@@ -1,0 +1,119 @@
+"""Mask files in and out: pictures whose numbers are classes, not colors."""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Int, Int64
+from numpy import ndarray
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from passband.io.files import write_whole
+from passband.io.image import DEFAULT_MAX_PIXELS, ImageError
+from passband.io.image_decode import decode, kind_of
+
+COLORED = 24
+"""Mean difference of the greatest and the least of R, G and B, in levels of 255, from which a lossy mask is colored;
+gray ones stay below 2."""
+
+
+@dataclass(frozen=True)
+class StoredMask:
+    """A mask as its file has it, turned upright."""
+
+    values: Int64[Tensor, "H W"]
+    """Gray levels, or indices into a palette."""
+    grays: Int64[Tensor, "H W"] | None
+    """Gray levels of 255; None where a palette has colors."""
+    exact: bool
+    """Whether the file type keeps values as they were: PNG, TIFF, BMP and lossless WebP do."""
+
+
+def read_stored_mask(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> StoredMask:
+    """Read a mask file without taking its numbers for colors.
+
+    Args:
+        path: a PNG, JPEG, WebP, TIFF or BMP file: gray of any depth, of two levels, with a palette, or RGB with three
+            equal channels. Alpha is left out.
+        max_pixels: refuse a file whose header claims more, before decoding it.
+
+    Raises:
+        ImageError: as `io.image.read_picture`; and for a colored picture without a palette.
+        OSError: the file cannot be read.
+    """
+    data = Path(path).read_bytes()
+    kind = kind_of(data[:16])
+    if kind is None:
+        raise ImageError(f"{path} is empty or no PNG, JPEG, WebP, TIFF or BMP picture; a mask is one of these")
+    decoded = decode(data, kind, str(path), max_pixels)
+    if kind != "JPEG":
+        with Image.open(io.BytesIO(data)) as image:
+            if image.mode in ("P", "1"):
+                return _indices(image)
+    pixels, exact = decoded.pixels, kind != "JPEG" and (kind != "WEBP" or decoded.lossless)
+    values = _gray(pixels, exact, path)
+    top = np.iinfo(pixels.dtype).max
+    if kind == "PNG" and data[25] == 0 and data[24] in (2, 4):
+        values //= 255 // (2 ** data[24] - 1)  # Pillow stretches few levels over 255
+        top = 2 ** data[24] - 1
+    return StoredMask(values, (values * 255).div(top, rounding_mode="floor"), exact)
+
+
+def write_mask(path: Path | str, mask: Int[Tensor, "H W"], classes: int) -> None:
+    """Write classes as a gray PNG: 0 and 255 where there is one class beside the background, else their numbers.
+
+    Args:
+        path: the file to write, whole or not at all; missing folders are made.
+        mask: numbers of classes, from 0; with `classes` 1, 1 is the foreground.
+        classes: 1 for foreground and background, else how many there are with the background.
+
+    Raises:
+        ImageError: for another suffix than .png, values that are no classes, or an empty mask.
+        OSError: the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".png":
+        raise ImageError(f"{path} cannot be written: masks are PNG files, which keep numbers as they are")
+    highest = max(classes - 1, 1)
+    if not mask.numel() or int(mask.min()) < 0 or int(mask.max()) > highest:
+        found = f"{int(mask.min())} to {int(mask.max())}" if mask.numel() else "no pixels"
+        raise ImageError(f"{path} cannot be written: classes are 0 to {highest}, the mask has {found}")
+    values = mask.detach().cpu().numpy()
+    pixels = (values * 255 if classes == 1 else values).astype(np.uint8 if highest < 256 else np.uint16)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    with write_whole(path) as temporary:
+        temporary.write_bytes(file.getvalue())
+
+
+def _indices(image: Image.Image) -> StoredMask:
+    """A mask of two levels, or of indices into a palette."""
+    image = ImageOps.exif_transpose(image)
+    if image.mode == "1":
+        values = torch.from_numpy(np.asarray(image).astype(np.int64))
+        return StoredMask(values, values * 255, True)
+    values = torch.from_numpy(np.asarray(image).astype(np.int64))
+    colors = torch.tensor(image.getpalette("RGB") or [0, 0, 0]).reshape(-1, 3)
+    colors = torch.cat([colors, colors.new_zeros(256, 3)])  # a palette may be shorter than its indices
+    used = colors[values.unique()]
+    gray = bool((used == used[:, :1]).all())
+    return StoredMask(values, colors[:, 0][values] if gray else None, True)
+
+
+def _gray(pixels: ndarray, exact: bool, path: Path | str) -> Int64[Tensor, "H W"]:
+    """The one number of each pixel, of gray pictures that may be stored with three channels, and with alpha."""
+    planes = torch.from_numpy(pixels.astype(np.int64))
+    if planes.shape[-1] <= 2:
+        return planes[..., 0]
+    colors = planes[..., :3]
+    spread = colors.amax(-1) - colors.amin(-1)
+    colored = bool(spread.any()) if exact else spread.double().mean() >= COLORED
+    if colored:
+        raise ImageError(
+            f"{path} is a colored picture, which does not say which color is which class: a mask is gray or has a "
+            "palette"
+        )
+    return colors[..., 0] if exact else colors.sum(-1).div(3, rounding_mode="floor")
