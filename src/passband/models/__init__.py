@@ -19,6 +19,7 @@ from passband.checkpoint import (
     read_state,
     with_our_names,
 )
+from passband.models.dct_mask_rcnn import FrequencyRCNN, dct_mask_rcnn, dct_mask_rcnn_resnet18
 from passband.models.dct_mobilenet import FrequencyMobileNet, dct_mobilenet_v2, mobilenet_v2
 from passband.models.dct_resnet import FrequencyResNet, dct_resnet18, dct_resnet50, resnet18, resnet50
 from passband.models.foreign import load_foreign
@@ -26,6 +27,8 @@ from passband.models.gated import Gated, GatedClassifier, gated_dct_resnet18, ga
 from passband.models.imagenet import load_imagenet
 from passband.models.published import from_published
 from passband.models.sfnet import SFNet, sfnet, sfnet_small
+from passband.models.smp import SMPNetwork, smp
+from passband.models.unet import UNet, unet
 from passband.naming import entry
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
@@ -34,22 +37,31 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "dct-resnet18": dct_resnet18,
     "dct-resnet50": dct_resnet50,
     "dct-mobilenet-v2": dct_mobilenet_v2,
+    "dct-mask-rcnn": dct_mask_rcnn,
+    "dct-mask-rcnn-resnet18": dct_mask_rcnn_resnet18,
     "gated-dct-resnet18": gated_dct_resnet18,
     "gated-dct-resnet50": gated_dct_resnet50,
     "resnet18": resnet18,
     "resnet50": resnet50,
     "mobilenet-v2": mobilenet_v2,
+    "unet": unet,
+    "smp": smp,
 }
 
 __all__ = [
     "MODELS",
     "FrequencyMobileNet",
+    "FrequencyRCNN",
     "FrequencyResNet",
     "Gated",
     "GatedClassifier",
     "SFNet",
+    "SMPNetwork",
+    "UNet",
     "build_from",
     "build_model",
+    "dct_mask_rcnn",
+    "dct_mask_rcnn_resnet18",
     "dct_mobilenet_v2",
     "dct_resnet18",
     "dct_resnet50",
@@ -64,6 +76,8 @@ __all__ = [
     "resnet50",
     "sfnet",
     "sfnet_small",
+    "smp",
+    "unet",
 ]
 
 
@@ -119,8 +133,11 @@ def load_model(source: str | Path, **overrides: Any) -> nn.Module:
         foreign = load_foreign(found, source, **overrides)
         if foreign is not None:
             return foreign.eval()
+    config = {**load_config(source), **overrides}
+    for name in {"encoder_weights", "backbone_weights"} & set(config):
+        config[name] = None  # what they were to start from is in the weights
     try:
-        model = build_from({**load_config(source), **overrides})
+        model = build_from(config)
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{source}: {error}") from error
     load_state(model, state, source=source)

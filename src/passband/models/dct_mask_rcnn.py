@@ -1,0 +1,352 @@
+"""Mask R-CNN and Faster R-CNN on frequency channels (Xu et al., CVPR 2020, section 4.4), and on RGB to compare with.
+
+Region proposals, heads, losses and the resizing of pictures are torchvision's Mask R-CNN with a feature pyramid (He et
+al., ICCV 2017; Lin et al., CVPR 2017), with its names of parameters: `channels="rgb"` with a ResNet-50 is torchvision's
+network and takes its weights. Frequency channels replace the ResNet's first layers, as in `models.dct_resnet`: a cube
+at a stride of 4 pixels enters layer1.
+
+Two ways lead to the cube, with the same weights; `models.detection_stem` says what it is:
+
+- A: pictures come in, are resized, and the cube is computed from their pixels.
+- B: cubes come in, as JPEG files hold them, with the sizes of their pictures. Nothing is decoded or resized.
+
+Boxes are in pixels of the picture that came in, either way. Masks are left as they are predicted, on 28 x 28 places of
+each box; `metrics.detection.paste_masks` brings them into the picture one after the other, because a hundred of them at
+once take gigabytes.
+
+MACs of the backbone of ResNet-50 without its pyramid, by `analysis.cost`: 3.93 G of 24 channels and 4.09 G of RGB for a
+picture of 224 x 224; they grow with the number of pixels.
+
+Differences from the published network: layer2 halves the resolution as ResNet's does; batches, anchors and losses are
+torchvision's instead of mmdetection's; 48S and 64S are of pictures doubled by interpolation (see `detection_stem`).
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from passband.checkpoint import load_weights
+from passband.layers.channels import channel_subset
+from passband.models.dct_resnet import FrequencyResNet
+from passband.models.detection_stem import DIVISIBLE, GRAY, CubeStem, batch_cubes
+from passband.models.imagenet import Mapped, load_imagenet
+from passband.naming import entry
+
+BACKBONES = {"resnet18": 18, "resnet50": 50}
+NORMS = ("batch", "frozen", "group")
+WAYS = ("A", "B")
+LEVELS = 4
+"""Layers of the ResNet that enter the pyramid, which adds one more level by leaving out every other place."""
+DETECTOR_NUMBERS = ("box_score", "box_nms", "box_detections", "box_batch", "rpn_")
+"""What keywords begin with that are torchvision's own."""
+Losses = dict[str, Float[Tensor, ""]]
+Found = dict[str, Tensor]
+
+
+class FrequencyRCNN(nn.Module):
+    """Find the instances of categories in pictures: boxes, scores, labels, and masks.
+
+    Args:
+        channels: a name of `layers.channels.SUBSETS` or channels' numbers, ascending; `"rgb"` or None for pixels.
+        classes: categories, the background not counted.
+        masks: whether masks are found, too (Mask R-CNN), or boxes alone (Faster R-CNN).
+        backbone: a key of `BACKBONES`.
+        width: channels of layer1's 3 x 3 convolutions; 2, 4 and 8 times as many in the layers after it.
+        features: channels of the pyramid and of the heads' convolutions.
+        box_features: outputs of each of the box head's two hidden layers.
+        norm: `"batch"` for training from fresh weights in large batches; `"frozen"`, batch normalization that keeps its
+            statistics and scales, for weights that were trained before; `"group"` for fresh weights in small batches
+            (Wu and He, ECCV 2018). Of the ResNet alone: pyramid and heads have none.
+        way: `"A"` takes pictures, `"B"` cubes.
+        min_size: shorter side of resized pictures, in pixels; of several, training draws one, and the last one is
+            evaluated with.
+        max_size: longest side of resized pictures, in pixels.
+        mean: of each channel, subtracted; None for ImageNet's.
+        std: of each channel, divided by; None for ImageNet's.
+        chroma_ratio: see `models.detection_stem`.
+        doubled: see `models.detection_stem`.
+        smallest_anchor: side of the finest level's anchors in pixels of the resized picture; each next level has twice
+            that.
+        backbone_weights: what the ResNet starts from, see `load_backbone`: weights of a classifier of the same
+            channels, or `"imagenet"` for torchvision's; None for nothing.
+        frozen_layers: how many of the ResNet's first layers do not learn: 1 for layer1 and what is before it, to 4.
+        box_score_thresh: least score of an instance.
+        box_nms_thresh: overlap above which the lower of two boxes of a category is dropped.
+        box_detections_per_img: instances in a picture, at most.
+        box_batch_size_per_image: boxes of a picture that the box head learns from.
+        rpn_batch_size_per_image: anchors of a picture that the proposals learn from.
+        rpn_pre_nms_top_n_train: proposals of a level in training, before overlapping ones are dropped.
+        rpn_pre_nms_top_n_test: the same in evaluation.
+        rpn_post_nms_top_n_train: proposals of a picture in training.
+        rpn_post_nms_top_n_test: the same in evaluation.
+
+    Attributes:
+        name: a key of `models.MODELS`, whose builder makes this network again from `numbers`.
+        numbers: keywords of that builder.
+
+    Raises:
+        ValueError: where a number does not fit, or weights of the backbone.
+        CheckpointError: for weights of the backbone that cannot be read.
+    """
+
+    task = "detection"
+
+    def __init__(
+        self,
+        channels: str | Sequence[int] | None = "24S",
+        classes: int = 80,
+        masks: bool = True,
+        backbone: str = "resnet50",
+        width: int = 64,
+        features: int = 256,
+        box_features: int = 1024,
+        norm: str = "batch",
+        way: str = "A",
+        min_size: int | Sequence[int] = 800,
+        max_size: int = 1333,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        chroma_ratio: int = 2,
+        doubled: bool = False,
+        smallest_anchor: int = 32,
+        backbone_weights: str | None = None,
+        frozen_layers: int = 0,
+        box_score_thresh: float = 0.05,
+        box_nms_thresh: float = 0.5,
+        box_detections_per_img: int = 100,
+        box_batch_size_per_image: int = 512,
+        rpn_batch_size_per_image: int = 256,
+        rpn_pre_nms_top_n_train: int = 2000,
+        rpn_pre_nms_top_n_test: int = 1000,
+        rpn_post_nms_top_n_train: int = 2000,
+        rpn_post_nms_top_n_test: int = 1000,
+    ):
+        given = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
+        super().__init__()
+        from torchvision.models.detection.backbone_utils import BackboneWithFPN
+
+        self.name = {"resnet18": "dct-mask-rcnn-resnet18"}.get(backbone, "dct-mask-rcnn")
+        self.numbers = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
+        self.numbers["backbone_weights"] = None  # what it starts from, it has
+        self.depth = entry(backbone, BACKBONES, "backbone")
+        self.is_rgb = channels is None or channels == "rgb"
+        self.classes, self.masks, self.way, self.norm, self.width = classes, masks, way, norm, width
+        if way not in WAYS or (self.is_rgb and way != "A"):
+            raise ValueError(f"way is A, or B for cubes of frequency channels; got {way!r} with channels {channels!r}")
+        if norm not in NORMS:
+            raise ValueError(f"norm is one of {', '.join(NORMS)}; got {norm!r}")
+        if not 0 <= frozen_layers <= LEVELS:
+            raise ValueError(f"frozen_layers is 0 to {LEVELS}; got {frozen_layers}")
+        sizes = (min_size,) if isinstance(min_size, int) else tuple(min_size)
+        if not sizes or min(sizes) < 1 or max_size < max(sizes):
+            raise ValueError(f"min_size needs sides of 1 to max_size = {max_size} pixels; got {sizes}")
+        if min(classes, features, box_features, smallest_anchor) < 1:
+            raise ValueError("classes, features, box_features and smallest_anchor are at least 1")
+
+        if self.is_rgb and (mean is None) != (std is None):
+            raise ValueError("give mean and std of the pixels both, or neither for ImageNet's")
+        stem = None
+        if not self.is_rgb:
+            subset = channel_subset(channels)  # type: ignore[arg-type]
+            stem = CubeStem(subset, mean, std, takes_pixels=way == "A", chroma_ratio=chroma_ratio, doubled=doubled)
+        self.channels = 3 if stem is None else len(stem.mean)
+        resnet = self._resnet()
+        body = nn.Sequential(OrderedDict(resnet.named_children()))
+        if stem is not None:
+            body = nn.Sequential(OrderedDict([("stem", stem), *body.named_children()]))
+        _renormalize(body, norm)
+        frozen = [f"layer{layer}" for layer in range(1, frozen_layers + 1)] + ["conv1", "bn1"] * bool(frozen_layers)
+        for step, module in body.named_children():
+            if step in frozen:
+                module.requires_grad_(False)
+        outlets = {f"layer{level + 1}": str(level) for level in range(LEVELS)}
+        outgoing = [(width << level) * (4 if self.depth == 50 else 1) for level in range(LEVELS)]
+        self.backbone = BackboneWithFPN(body, outlets, outgoing, features)
+
+        detector = self._detector(
+            classes,
+            features,
+            box_features,
+            smallest_anchor,
+            min_size=sizes,
+            max_size=max_size,
+            # what batches are padded with is zero then, after this: a mean pixel, or one whose coefficients are
+            image_mean=mean if self.is_rgb else [GRAY] * 3,
+            image_std=std if self.is_rgb else [1.0] * 3,
+            size_divisible=DIVISIBLE,
+            **{name: value for name, value in given.items() if name.startswith(DETECTOR_NUMBERS)},
+        )
+        if backbone_weights is not None:
+            self.load_backbone(None if backbone_weights == "imagenet" else load_weights(backbone_weights))
+        self.transform, self.rpn, self.roi_heads = detector.transform, detector.rpn, detector.roi_heads
+
+    def forward(
+        self,
+        images: list[Float[Tensor, "_ _ _"]],
+        targets: list[dict[str, Tensor]] | None = None,
+        sizes: list[tuple[int, int]] | None = None,
+    ) -> Losses | list[Found]:
+        """Losses in training, instances in evaluation.
+
+        Args:
+            images: in way A pictures, RGB in [0, 1], of any sizes; in way B cubes, not normalized, in the units of
+                `ops.cube`.
+            targets: in training, for each image `boxes` (x1, y1, x2, y2 in pixels of the image), `labels` from 1, and
+                `masks` of the image's size where masks are found; no instances are none of each.
+            sizes: height and width of the pictures in pixels, for cubes.
+
+        Returns:
+            Five losses by torchvision's names (four without masks) in training. In evaluation, for each image `boxes`,
+            `labels` and `scores`, highest first, and `mask_probs` (N 1 28 28: probabilities on a grid over each box).
+
+        Raises:
+            ValueError: for images of another kind, training without targets, or a box without area.
+        """
+        from torchvision.models.detection.image_list import ImageList
+        from torchvision.models.detection.transform import resize_boxes
+
+        self._check(images, targets, sizes)
+        if self.way == "A":
+            shown = [(image.shape[-2], image.shape[-1]) for image in images]
+            batch, targets = self.transform(images, targets)
+            tensors = batch.tensors
+        else:
+            shown = list(sizes or ())
+            tensors, in_pixels = batch_cubes(images, shown)
+            batch = ImageList(in_pixels, shown)
+        # boxes of a thousand pixels have no digits behind the point in bfloat16: autocast ends before them
+        features = OrderedDict((level, _at_least_single(feature)) for level, feature in self.backbone(tensors).items())
+        with torch.autocast(tensors.device.type, enabled=False):
+            proposals, losses = self.rpn(batch, features, targets)
+            found, more = self.roi_heads(features, proposals, batch.image_sizes, targets)
+        if self.training:
+            return {**more, **losses}
+        results = []
+        for one, resized, size in zip(found, batch.image_sizes, shown, strict=True):
+            result = {**one, "boxes": resize_boxes(one["boxes"], resized, size)}
+            if self.masks:
+                result["mask_probs"] = result.pop("masks")
+            results.append(result)
+        return results
+
+    def load_backbone(self, state: dict[str, Tensor] | None = None) -> Mapped:
+        """Start the ResNet from a classifier's weights; pyramid and heads stay as they are.
+
+        Args:
+            state: of torchvision's ResNet, or of a `FrequencyResNet`; None downloads torchvision's `IMAGENET1K_V1`.
+                Of the first block the first channels are taken where the weights have more, see
+                `models.imagenet.load_imagenet`.
+
+        Returns:
+            What was copied, sliced and left.
+
+        Raises:
+            ValueError: for weights of another network, or group normalization, whose scales mean something else.
+        """
+        if self.norm == "group":
+            raise ValueError('weights of a classifier are with batch normalization: set norm to "frozen" or "batch"')
+        resnet = self._resnet()
+        mapped = load_imagenet(resnet, state)
+        left = {*mapped.fresh}
+        self.backbone.body.load_state_dict(
+            {
+                name: value
+                for name, value in resnet.state_dict().items()
+                if name not in left and not (name.startswith("fc.") or (self.norm == "frozen" and "tracked" in name))
+            },
+            strict=False,
+        )
+        return mapped
+
+    def _resnet(self) -> FrequencyResNet:
+        """The classifier whose layers are the backbone's."""
+        return FrequencyResNet(self.channels, 1, self.depth, self.width, stem=self.is_rgb)
+
+    def _detector(
+        self, classes: int, features: int, box_features: int, smallest_anchor: int, **numbers: Any
+    ) -> nn.Module:
+        """Torchvision's detector around the backbone, whose parts are taken."""
+        from torchvision.models.detection import FasterRCNN, MaskRCNN
+        from torchvision.models.detection.anchor_utils import AnchorGenerator
+        from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+        from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
+        from torchvision.ops import MultiScaleRoIAlign
+
+        levels = [str(level) for level in range(LEVELS)]
+        box_pool = MultiScaleRoIAlign(levels, output_size=7, sampling_ratio=2)
+        anchors = tuple((smallest_anchor << level,) for level in range(LEVELS + 1))
+        parts: dict[str, Any] = {
+            "rpn_anchor_generator": AnchorGenerator(anchors, ((0.5, 1.0, 2.0),) * len(anchors)),
+            "box_roi_pool": box_pool,
+            "box_head": TwoMLPHead(features * 7 * 7, box_features),
+            "box_predictor": FastRCNNPredictor(box_features, classes + 1),
+        }
+        if not self.masks:
+            return FasterRCNN(self.backbone, **parts, **numbers)
+        parts["mask_head"] = MaskRCNNHeads(features, (features,) * 4, 1)
+        parts["mask_predictor"] = MaskRCNNPredictor(features, features, classes + 1)
+        return MaskRCNN(self.backbone, **parts, **numbers)
+
+    def _check(
+        self,
+        images: Sequence[Tensor],
+        targets: Sequence[dict[str, Tensor]] | None,
+        sizes: Sequence[tuple[int, int]] | None,
+    ) -> None:
+        """Refuse what cannot be trained on or evaluated."""
+        what = "pictures of 3" if self.way == "A" else f"cubes of {self.channels}"
+        needed = 3 if self.way == "A" else self.channels
+        if not images or any(image.ndim != 3 or image.shape[0] != needed for image in images):
+            raise ValueError(
+                f"{self.name} takes a list of {what} channels each (way {self.way}); got "
+                f"{[tuple(image.shape) for image in images]}"
+            )
+        if (self.way == "B") != (sizes is not None) or (sizes is not None and len(sizes) != len(images)):
+            needs = "needs the sizes of all pictures" if self.way == "B" else "has no sizes"
+            raise ValueError(f"way {self.way} {needs}; got {0 if sizes is None else len(sizes)} of {len(images)}")
+        if self.training and (targets is None or len(targets) != len(images)):
+            raise ValueError("training needs targets for each of the images; call .eval() to find instances")
+        for place, target in enumerate(targets or ()):
+            boxes = target["boxes"]
+            flat = (boxes[:, 2:] <= boxes[:, :2]).any(1).nonzero().flatten()
+            if len(flat):
+                raise ValueError(
+                    f"boxes are x1, y1, x2, y2 with x1 < x2 and y1 < y2; image {place} of the batch has "
+                    f"{boxes[int(flat[0])].tolist()}"
+                )
+
+
+def dct_mask_rcnn(**overrides: Any) -> FrequencyRCNN:
+    """Mask R-CNN with a ResNet-50 of 24 frequency channels; `channels="rgb"` is torchvision's."""
+    return FrequencyRCNN(**overrides)
+
+
+def dct_mask_rcnn_resnet18(**overrides: Any) -> FrequencyRCNN:
+    """Its small kin with a narrow ResNet-18, for work without a GPU."""
+    small = {"backbone": "resnet18", "width": 32, "features": 64, "box_features": 256, "norm": "group"}
+    return FrequencyRCNN(**{**small, **overrides})
+
+
+def _at_least_single(feature: Tensor) -> Tensor:
+    return feature.float() if feature.dtype in (torch.bfloat16, torch.float16) else feature
+
+
+def _renormalize(body: nn.Module, norm: str) -> None:
+    """Replace batch normalization within a network."""
+    from torchvision.ops import FrozenBatchNorm2d
+
+    if norm == "batch":
+        return
+    for parent in list(body.modules()):
+        for name, layer in list(parent.named_children()):
+            if isinstance(layer, nn.BatchNorm2d):
+                count = layer.num_features
+                # 32 groups as published, and of at least 4 channels
+                groups = max(1, min(32, count // 4))
+                while count % groups:
+                    groups -= 1
+                setattr(parent, name, FrozenBatchNorm2d(count) if norm == "frozen" else nn.GroupNorm(groups, count))

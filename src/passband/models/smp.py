@@ -1,0 +1,127 @@
+"""Networks of segmentation-models-pytorch by name: any of its architectures on any of its encoders."""
+
+import inspect
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from passband.models.segmentation import SegmentationNetwork
+from passband.naming import entry
+
+
+class SMPNetwork(SegmentationNetwork):
+    """A network of segmentation-models-pytorch that takes pictures in [0, 1].
+
+    What an encoder's weights were trained with (mean and std of the channels) is applied within, and saved with the
+    weights; without `encoder_weights` pictures go in as they are.
+
+    Args:
+        architecture: as segmentation-models-pytorch calls it, such as "Unet", "FPN" or "DeepLabV3Plus".
+        encoder: as it calls that, such as "resnet34".
+        encoder_weights: of the encoder to start from, such as "imagenet", which are downloaded; None for fresh ones.
+            Weights that are loaded afterwards replace them.
+        in_channels: of the picture.
+        classes: 1 for foreground or not, else how many classes there are with the background.
+        multiple: sides of the input are divisible by this; 32 is what encoders of five halvings need.
+        options: other keywords of the architecture, such as {"decoder_channels": [64, 32, 16, 8, 4]}.
+
+    Raises:
+        ImportError: where the package is missing, saying how to install it.
+        ValueError: for an unknown architecture, encoder or option.
+    """
+
+    def __init__(
+        self,
+        architecture: str = "Unet",
+        encoder: str = "resnet34",
+        encoder_weights: str | None = None,
+        in_channels: int = 3,
+        classes: int = 1,
+        multiple: int = 32,
+        options: dict[str, Any] | None = None,
+    ):
+        super().__init__()
+        self.name = "smp"
+        self.numbers = {
+            "architecture": architecture,
+            "encoder": encoder,
+            "encoder_weights": None,  # the weights that are saved hold the encoder's
+            "in_channels": in_channels,
+            "classes": classes,
+            "multiple": multiple,
+            "options": options or {},
+        }
+        if min(in_channels, classes, multiple) < 1:
+            raise ValueError(
+                f"in_channels, classes and multiple are at least 1; got {in_channels}, {classes} and {multiple}"
+            )
+        self.in_channels, self.classes, self.multiple = in_channels, classes, multiple
+        self.network = _build(architecture, encoder, encoder_weights, in_channels, classes, options or {})
+        mean, std = _statistics(encoder, encoder_weights, in_channels)
+        self.register_buffer("mean", mean.reshape(1, -1, 1, 1))
+        self.register_buffer("std", std.reshape(1, -1, 1, 1))
+
+    def forward(self, image: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K H W"]:
+        """Score every class at every pixel.
+
+        Args:
+            image: pictures in [0, 1], of sides that are multiples of `multiple`.
+
+        Returns:
+            A logit per class and pixel.
+
+        Raises:
+            ValueError: for another number of channels, or other sides.
+        """
+        self.check_input(image)
+        return self.network((image - self.mean) / self.std)  # type: ignore[operator]
+
+
+def smp(**overrides: Any) -> SMPNetwork:
+    """The U-Net on a ResNet-34 of segmentation-models-pytorch, or what the numbers name: 24.4 M parameters."""
+    return SMPNetwork(**overrides)
+
+
+def _build(
+    architecture: str,
+    encoder: str,
+    encoder_weights: str | None,
+    in_channels: int,
+    classes: int,
+    options: dict[str, Any],
+) -> nn.Module:
+    """The package's network, with errors that say what is known."""
+    try:
+        import segmentation_models_pytorch as package
+    except ImportError as error:
+        raise ImportError(
+            "networks called smp need segmentation-models-pytorch: pip install 'passband[segmentation]', or train the "
+            "network called unet"
+        ) from error
+    architectures = {one.__name__: one for one in package.MODEL_ARCHITECTURES_MAPPING.values()}
+    accepted = inspect.signature(entry(architecture, architectures, "architecture")).parameters
+    for option in options:  # the package itself passes over those that it does not know
+        entry(option, accepted, f"option of {architecture}")
+    if not encoder.startswith("tu-"):  # those of timm, some of a thousand
+        entry(encoder, dict.fromkeys(package.encoders.get_encoder_names()), "encoder")
+    try:
+        return package.create_model(
+            architecture, encoder, encoder_weights, in_channels=in_channels, classes=classes, **options
+        )
+    except (KeyError, TypeError, RuntimeError) as error:
+        reason = str(error).strip(chr(34))
+        raise ValueError(f"segmentation-models-pytorch cannot build {architecture} on {encoder}: {reason}") from error
+
+
+def _statistics(
+    encoder: str, encoder_weights: str | None, in_channels: int
+) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
+    """Mean and std of what an encoder's weights were trained with."""
+    if encoder_weights is None or in_channels != 3:
+        return torch.zeros(in_channels), torch.ones(in_channels)
+    from segmentation_models_pytorch.encoders import get_preprocessing_params
+
+    found = get_preprocessing_params(encoder, encoder_weights)
+    return torch.tensor(found["mean"] or [0.0] * 3), torch.tensor(found["std"] or [1.0] * 3)

@@ -1,0 +1,112 @@
+"""U-Net (Ronneberger, Fischer and Brox, MICCAI 2015), with batch normalization and sides that are kept.
+
+Differences from the paper: convolutions pad by one pixel, so that a map of logits has the size of its picture and skips
+need no cropping; each is followed by batch normalization, and has no bias of its own. With `bilinear` the maps are
+enlarged by interpolation instead of transposed convolutions: 17.3 M parameters instead of 31.0 M at width 64.
+"""
+
+from itertools import pairwise
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from passband.models.segmentation import SegmentationNetwork
+
+
+class UNet(SegmentationNetwork):
+    """Tell for every pixel what it shows, from maps of several sizes.
+
+    Args:
+        width: channels of the maps of full size; twice as many at each size below.
+        depth: how often maps are halved.
+        in_channels: of the picture.
+        classes: 1 for foreground or not, else how many classes there are with the background.
+        bilinear: whether maps are enlarged by bilinear interpolation, and have half as many channels at the smallest
+            size, instead of by transposed convolutions.
+
+    Raises:
+        ValueError: where a number does not fit.
+    """
+
+    def __init__(self, width: int = 64, depth: int = 4, in_channels: int = 3, classes: int = 1, bilinear: bool = False):
+        super().__init__()
+        if min(width, depth, in_channels, classes) < 1:
+            raise ValueError(
+                f"width, depth, in_channels and classes are at least 1; got {width}, {depth}, {in_channels} and "
+                f"{classes}"
+            )
+        self.name = "unet"
+        self.numbers = {
+            "width": width,
+            "depth": depth,
+            "in_channels": in_channels,
+            "classes": classes,
+            "bilinear": bilinear,
+        }
+        self.in_channels, self.classes, self.multiple = in_channels, classes, 2**depth
+        widths = [width << level for level in range(depth + 1)]
+        half = 2 if bilinear else 1  # interpolation keeps the channels that a transposed convolution halves
+        widths[-1] //= half
+        self.stem = _double(in_channels, width)
+        self.down = nn.ModuleList(_double(before, after) for before, after in pairwise(widths))
+        self.up, self.merge = nn.ModuleList(), nn.ModuleList()
+        coming = widths[-1]
+        for level in reversed(range(depth)):
+            skip = widths[level]
+            self.up.append(
+                nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
+                if bilinear
+                else nn.ConvTranspose2d(coming, skip, 2, stride=2)
+            )
+            joined = skip + (coming if bilinear else skip)
+            coming = skip // half if level else width
+            self.merge.append(_double(joined, coming, between=joined // 2 if bilinear else coming))
+        self.head = nn.Conv2d(width, classes, 1)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        # logits near 0 everywhere: a network that begins sure of itself first has to unlearn that
+        nn.init.normal_(self.head.weight, std=0.01)
+        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+
+    def forward(self, image: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K H W"]:
+        """Score every class at every pixel.
+
+        Args:
+            image: pictures in [0, 1], of sides that are multiples of `multiple`.
+
+        Returns:
+            A logit per class and pixel.
+
+        Raises:
+            ValueError: for another number of channels, or other sides.
+        """
+        self.check_input(image)
+        maps = [self.stem(image)]
+        for convolutions in self.down:
+            maps.append(convolutions(F.max_pool2d(maps[-1], 2)))
+        x = maps.pop()
+        for enlarge, convolutions in zip(self.up, self.merge, strict=True):
+            x = convolutions(torch.cat([maps.pop(), enlarge(x)], 1))
+        return self.head(x)
+
+
+def unet(**overrides: Any) -> UNet:
+    """The U-Net of width 64 and depth 4: 31.0 M parameters, 48.2 GMAC at 256 x 256."""
+    return UNet(**overrides)
+
+
+def _double(coming: int, going: int, between: int | None = None) -> nn.Sequential:
+    """Two 3 x 3 convolutions, each with batch normalization and ReLU."""
+    between = between or going
+    return nn.Sequential(
+        nn.Conv2d(coming, between, 3, padding=1, bias=False),
+        nn.BatchNorm2d(between),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(between, going, 3, padding=1, bias=False),
+        nn.BatchNorm2d(going),
+        nn.ReLU(inplace=True),
+    )
