@@ -46,3 +46,45 @@ def channels(
     typer.echo(f"heat maps and list in {output}")
     if use.failed:
         raise typer.Exit(1)
+
+
+@analyze.command()
+def ratio(
+    weights: Annotated[str, typer.Argument(help="A run's folder, or weights of a network that takes pixels.")],
+    data: Annotated[Path, typer.Option(help="Folder of pictures, or of pictures and masks.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for curves and figures.")],
+    definition: Annotated[str, typer.Option(help="What a ratio is of: magnitude, energy, radius, area.")] = "magnitude",
+    terms: Annotated[str, typer.Option(help="Second term: variance, total-variation, noise, cost.")] = "variance",
+    alpha: Annotated[float, typer.Option(min=0, help="Weight of the saliency.")] = 1.0,
+    beta: Annotated[float, typer.Option(min=0, help="Weight of the second term.")] = 1.0,
+    radii: Annotated[int, typer.Option(min=3, help="Radii of the sweep.")] = 32,
+    pictures: Annotated[int, typer.Option(min=1, help="Pictures at most, taken evenly from the folder.")] = 16,
+    size: Annotated[int | None, typer.Option(min=1, help="Side in pixels. Default: that of the training.")] = None,
+    method: Annotated[str, typer.Option(help="Refine by golden section (sweep), or by descent (gradient).")] = "sweep",
+    per_image: Annotated[bool, typer.Option("--per-image", help="The best ratio of each picture, too.")] = False,
+    batch: Annotated[int | None, typer.Option(min=1, help="Pictures at once. Default: all.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+) -> None:
+    """Find the frequency ratio at which a network sees most of what it looks at."""
+    from passband.curriculum import RatioSearch
+    from passband.inference.ratio import analyze_ratio
+
+    search = RatioSearch(definition, terms, alpha, beta, radii, method, batch=batch)
+    found = analyze_ratio(
+        weights, output, data=data, search=search, pictures=pictures, size=size, per_image=per_image, device=device
+    )
+    for reason in found.failed:
+        typer.echo(f"failed: {reason}", err=True)
+    best = found.optimum
+    typer.echo(
+        f"{best.pictures} pictures of {best.size[0]}x{best.size[1]} pixels, {len(best.radii)} radii: {best.words}"
+    )
+    if len(best.minima) > 1:
+        typer.echo(f"local minima, the deepest first: {', '.join(f'{ratio:.3f}' for ratio in best.minima)}")
+    for remark in best.remarks:
+        typer.echo(remark)
+    for path, one in found.each:
+        typer.echo(f"{path}: {one.words}")
+    typer.echo(f"curve and figures in {output}")
+    if found.failed:
+        raise typer.Exit(1)

@@ -1,0 +1,106 @@
+"""What a sweep for the best frequency ratio costs beside its passes through the network.
+
+    python benchmarks/ratio.py [--size 160] [--pictures 16] [--radii 32] [--width 16] [--rounds 3] [-o ratio.json]
+
+A sweep takes two passes forward and back at each radius, one for low and one for high frequencies of all pictures. The
+bare passes are as many, of the same network (a U-Net), pictures and score, and do nothing else: no Fourier transform,
+no saliency, no second term. Each round times every way once, in an order that turns, so that a drifting machine slows
+all of them alike; a ratio is of the medians over the rounds. Pictures are photographs that scikit-image brings.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import skimage.data
+import torch
+import torch.nn.functional as F
+from figures import write_figures
+from torch import Tensor, nn
+
+from passband.curriculum import RatioSearch
+from passband.curriculum.objective import TERMS, BandTerms, output_score
+from passband.models.unet import unet
+from passband.provenance import environment
+
+
+def photographs(count: int, size: int) -> Tensor:
+    """Views of photographs, B 3 SIZE SIZE."""
+    names = ("astronaut", "chelsea", "coffee", "rocket")
+    images = []
+    for number in range(count):
+        image = torch.from_numpy(getattr(skimage.data, names[number % 4])()).permute(2, 0, 1)[None] / 255
+        shift = 7 * (number // 4)
+        images.append(F.interpolate(image[..., shift:, shift:], (size, size), mode="bilinear", antialias=True))
+    return torch.cat(images)
+
+
+def bare_passes(model: nn.Module, images: Tensor, count: int) -> None:
+    """Forward and back to the pictures, so many times."""
+    for _ in range(count):
+        inputs = images.detach().requires_grad_()
+        torch.autograd.grad(output_score(model(inputs)).sum(), inputs)
+
+
+def sweep(model: nn.Module, images: Tensor, term: str, radii: tuple[float, ...]) -> None:
+    """Both terms at every radius, the pictures' spectrum included."""
+    terms = BandTerms(model, images, term)
+    for radius in radii:
+        terms.at(radius, torch.ones(len(images)))
+
+
+def seconds(work: Callable[[], object], device: torch.device) -> float:
+    """What a call takes."""
+    wait = torch.cuda.synchronize if device.type == "cuda" else int
+    wait()
+    started = time.perf_counter()
+    work()
+    wait()
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=160, help="side of the pictures, a multiple of 16")
+    parser.add_argument("--pictures", type=int, default=16)
+    parser.add_argument("--radii", type=int, default=32)
+    parser.add_argument("--width", type=int, default=16, help="of the U-Net")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("-o", "--output", type=Path, help="write the figures as JSON")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+    device = torch.device(options.device)
+    model = unet(width=options.width).to(device).eval()
+    images = photographs(options.pictures, options.size).to(device)
+    bare_passes(model, images, 1)  # what is made once
+    radii = RatioSearch("area", radii=options.radii)(model, images[:1]).radii
+    works: dict[str, Callable[[], object]] = {
+        "bare passes": partial(bare_passes, model, images, 2 * len(radii)),
+        **{f"sweep, {term}": partial(sweep, model, images, term, radii) for term in TERMS},
+        "whole search, variance": partial(RatioSearch("area", radii=options.radii), model, images),
+    }
+    taken: dict[str, list[float]] = {name: [] for name in works}
+    for number in range(options.rounds):
+        names = [*works]
+        for name in names[number % len(names) :] + names[: number % len(names)]:
+            taken[name].append(seconds(works[name], device))
+    figures = {name: statistics.median(times) for name, times in taken.items()}
+    bare = figures["bare passes"]
+    print(f"{2 * len(radii)} passes of {len(images)} pictures of {options.size} pixels on {device}\n")
+    print("| | seconds | of the bare passes |")
+    print("|---|---|---|")
+    for name, value in figures.items():
+        print(f"| {name} | {value:.2f} | {value / bare:.2f}x |")
+    print("\nThe whole search is the sweep with its refinement, which takes passes of its own.")
+    about = {**vars(options), "output": None, "radii": len(radii), "passes": 2 * len(radii)}
+    write_figures(options.output, {**about, "seconds": figures, "rounds_s": taken, **environment()})
+
+
+if __name__ == "__main__":
+    main()
