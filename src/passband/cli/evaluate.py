@@ -10,12 +10,18 @@ def evaluate(
     weights: Annotated[str, typer.Argument(help="Shipped name, folder, published pickle or hub id.")],
     data: Annotated[
         Path,
-        typer.Option(help="Folder of pairs: degraded/ and clean/, hazy/ and gt/, ...; of classes for a classifier."),
+        typer.Option(
+            help="Folder of pairs: degraded/ and clean/, hazy/ and gt/, ...; of classes for a classifier; of images/ "
+            "and masks/ for segmentation."
+        ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the report.")],
     protocol: Annotated[
         str | None,
-        typer.Option(help="rgb, rgb8, sfnet, y-basicsr or y-matlab. Default: the benchmark's, or rgb."),
+        typer.Option(
+            help="Restoration: rgb, rgb8, sfnet, y-basicsr, y-matlab; default the benchmark's, or rgb. Segmentation: "
+            "lab_macro (default), pranet, binary, micro."
+        ),
     ] = None,
     benchmark: Annotated[
         str | None, typer.Option(help="Puts published figures beside: SOTS-Indoor, GoPro, CSD, Test100, ...")
@@ -31,13 +37,21 @@ def evaluate(
     save: Annotated[bool, typer.Option("--save", help="Write every restored picture, too.")] = False,
     workers: Annotated[int, typer.Option(min=0, help="Processes that read a classifier's pictures; 0: this one.")] = 0,
 ) -> None:
-    """Score weights: PSNR and SSIM on pairs, beside those of the input; a classifier's accuracy on classes."""
+    """Score weights: PSNR and SSIM on pairs, a classifier's accuracy on classes, Dice and IoU on masks."""
     from passband.tasks import task_of
 
     task = task_of(weights)
     of_restoration = {"protocol": protocol, "benchmark": benchmark, "memory": memory}
     of_restoration |= {"pool_window": pool_window, "pool_mode": pool_mode, "save": save or None}
-    options = _given(weights, task, restoration=of_restoration, classification={"workers": workers or None})
+    of_detection = {"benchmark": benchmark, "workers": workers or None}
+    options = _given(
+        weights,
+        task,
+        restoration=of_restoration,
+        classification={"workers": workers or None},
+        detection=of_detection,
+        segmentation={"protocol": protocol, "workers": workers or None},
+    )
     _PRINTED[task](weights, data, output, device=device, **options)
 
 
@@ -109,4 +123,57 @@ def _evaluate_classifier(weights: str, data: Path, output: Path, **options: Any)
         raise typer.Exit(1)
 
 
-_PRINTED = {"classification": _evaluate_classifier, "restoration": _evaluate_restoration}
+def _evaluate_detector(weights: str, data: Path, output: Path, **options: Any) -> None:
+    """Score a detector and print what came of it."""
+    from passband.analysis.detection_report import paper_table
+    from passband.cli.console import progress_bar
+    from passband.evaluation import evaluate_detector
+
+    with progress_bar("{task.completed}/{task.total}") as progress:
+        bar = progress.add_task("scoring")
+
+        def report(row: dict[str, Any], total: int) -> None:
+            progress.update(bar, advance=1, total=total)
+            if "reason" in row:
+                typer.echo(f"failed: {row['reason']}", err=True)
+
+        result = evaluate_detector(weights, data, output, report=report, **options)
+    typer.echo("\n".join([*paper_table(result), ""]))
+    for note in result["notes"]:
+        typer.echo(note)
+    typer.echo(f"{len(result['images'])} pictures; report in {output / 'report.md'}")
+    if result["failed"]:
+        raise typer.Exit(1)
+
+
+def _evaluate_segmenter(weights: str, data: Path, output: Path, **options: Any) -> None:
+    """Score a segmentation network and print what came of it."""
+    from passband.analysis.segmentation_report import figures_line
+    from passband.cli.console import progress_bar
+    from passband.evaluation import evaluate_segmenter
+
+    with progress_bar("{task.completed}/{task.total}") as progress:
+        bar = progress.add_task("scoring")
+
+        def report(row: dict[str, Any], total: int) -> None:
+            progress.update(bar, advance=1, total=total)
+            if "reason" in row:
+                typer.echo(f"failed: {row['reason']}", err=True)
+
+        result = evaluate_segmenter(weights, data, output, report=report, **options)
+    names = result["figures"]
+    typer.echo(f"{len(result['images'])} pictures ({result['protocol']}): {figures_line(result['mean'], names)}")
+    typer.echo(f"all background: {figures_line(result['background'], names)}")
+    for note in result["notes"]:
+        typer.echo(note)
+    typer.echo(f"report in {output / 'report.md'}")
+    if result["failed"]:
+        raise typer.Exit(1)
+
+
+_PRINTED = {
+    "classification": _evaluate_classifier,
+    "detection": _evaluate_detector,
+    "restoration": _evaluate_restoration,
+    "segmentation": _evaluate_segmenter,
+}

@@ -1,9 +1,13 @@
 """`passband train`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from passband.config import Recipe
+    from passband.training import StepReport
 
 
 def train(
@@ -21,11 +25,8 @@ def train(
     device: Annotated[str, typer.Option(help="auto or cpu.")] = "auto",
 ) -> None:
     """Train a network by a recipe, or go on training it."""
-    from passband.cli.console import progress_bar
     from passband.config import load_recipe, shipped_recipes
     from passband.runs import RunError, read_run
-    from passband.training import StepReport
-    from passband.training import train as run
 
     if output is None:
         if recipe is None:
@@ -45,25 +46,64 @@ def train(
     if data is None:
         raise RunError(f"--data is needed: a folder of {settings.data.content} to train on")
 
+    run = _train_many if _is_sweep(settings) else _train_one
+    run(
+        settings,
+        output,
+        data=data,
+        validation_data=validation_data,
+        weights=weights,
+        resume=resume,
+        max_minutes=max_minutes,
+        device=device,
+    )
+
+
+def _is_sweep(recipe: "Recipe") -> bool:
+    """Whether a recipe is of several runs."""
+    from passband.config import SegmentationRecipe
+
+    return isinstance(recipe, SegmentationRecipe) and bool(recipe.curriculum.final_ratios)
+
+
+def _train_one(settings: "Recipe", output: Path, **options: Any) -> None:
+    """Train a network and print what came of it."""
+    from passband.cli.console import progress_bar
+    from passband.training import train
+
     with progress_bar("{task.completed}/{task.total} steps", "{task.fields[figures]}") as progress:
         bar = progress.add_task(settings.name, total=None, figures="")
 
-        def show(step: StepReport) -> None:
-            figures = [f"{name} {value:.2f}" for name, value in step.figures.items()]
-            texts = [f"loss {step.loss:.4g}", *figures, f"{step.images_per_second:.1f} images/s"]
-            progress.update(bar, completed=step.step, total=step.steps, figures="  ".join(texts))
+        def show(step: "StepReport") -> None:
+            progress.update(bar, completed=step.step, total=step.steps, figures=_figures(step))
 
-        result = run(
-            settings,
-            output,
-            data=data,
-            validation_data=validation_data,
-            weights=weights,
-            resume=resume,
-            max_minutes=max_minutes,
-            device=device,
-            report=show,
-        )
+        result = train(settings, output, report=show, **options)
     scores = ", ".join(f"{name} {value:.2f}" for name, value in result.figures.items()) or "not validated yet"
     typer.echo(f"step {result.step}: {scores}")
     typer.echo(f"weights in {output / 'weights'}")
+
+
+def _train_many(settings: Any, output: Path, **options: Any) -> None:
+    """Train a network for each of a recipe's final ratios and print the table."""
+    from passband.cli.console import progress_bar
+    from passband.study.ratios import sweep_ratios
+
+    with progress_bar("{task.completed}/{task.total} steps", "{task.fields[figures]}") as progress:
+        bar = progress.add_task(settings.name, total=None, figures="")
+
+        def show(ratio: float, step: "StepReport") -> None:
+            name = f"{settings.name} {ratio:g}"
+            progress.update(bar, description=name, completed=step.step, total=step.steps, figures=_figures(step))
+
+        sweep = sweep_ratios(settings, output, report=show, **options)
+    if sweep.rows:
+        typer.echo((output / "table.md").read_text(encoding="utf-8"))
+    if not sweep.is_done:
+        typer.echo(f"{len(sweep.rows)} of {len(sweep.ratios)} runs done; --resume goes on", err=True)
+    typer.echo(f"runs in {output}")
+
+
+def _figures(step: "StepReport") -> str:
+    """What is shown beside the bar."""
+    figures = [f"{name} {value:.2f}" for name, value in step.figures.items()]
+    return "  ".join([f"loss {step.loss:.4g}", *figures, f"{step.images_per_second:.1f} images/s"])

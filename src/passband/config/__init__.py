@@ -18,10 +18,17 @@ from passband.config.common import (
     Section,
     ValidationConfig,
 )
+from passband.config.detection import DetectionRecipe
 from passband.config.restoration import RestorationRecipe
+from passband.config.segmentation import SegmentationRecipe
 from passband.naming import entry, nearest
 
-RECIPES: dict[str, type[Recipe]] = {"classification": ClassificationRecipe, "restoration": RestorationRecipe}
+RECIPES: dict[str, type[Recipe]] = {
+    "classification": ClassificationRecipe,
+    "detection": DetectionRecipe,
+    "restoration": RestorationRecipe,
+    "segmentation": SegmentationRecipe,
+}
 DEFAULT_TASK = "restoration"
 """The task of a recipe that names none."""
 
@@ -30,6 +37,7 @@ __all__ = [
     "ClassificationData",
     "ClassificationRecipe",
     "DataConfig",
+    "DetectionRecipe",
     "GateConfig",
     "ModelConfig",
     "OptimConfig",
@@ -37,6 +45,7 @@ __all__ = [
     "RecipeError",
     "RestorationRecipe",
     "Section",
+    "SegmentationRecipe",
     "ValidationConfig",
     "load_recipe",
     "parse_recipe",

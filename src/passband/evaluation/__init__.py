@@ -5,14 +5,25 @@ from pathlib import Path
 from typing import Any
 
 from passband.evaluation.classification import evaluate_classifier
+from passband.evaluation.detection import evaluate_detector
 from passband.evaluation.restoration import evaluate_restoration
+from passband.evaluation.segmentation import evaluate_segmenter
 from passband.tasks import task_of
 
-__all__ = ["EVALUATIONS", "evaluate", "evaluate_classifier", "evaluate_restoration"]
+__all__ = [
+    "EVALUATIONS",
+    "evaluate",
+    "evaluate_classifier",
+    "evaluate_detector",
+    "evaluate_restoration",
+    "evaluate_segmenter",
+]
 
 EVALUATIONS: dict[str, Callable[..., dict[str, Any]]] = {
     "classification": evaluate_classifier,
+    "detection": evaluate_detector,
     "restoration": evaluate_restoration,
+    "segmentation": evaluate_segmenter,
 }
 """Task to what scores its networks."""
 
@@ -22,7 +33,8 @@ def evaluate(weights: str | Path, data: Path, output: Path, **options: Any) -> d
 
     Args:
         weights: a shipped name, a folder, a published pickle, or a hub id.
-        data: a folder of pairs for restoration, of a sub-folder for each class for a classifier.
+        data: a folder of pairs for restoration, of a sub-folder for each class for a classifier, of pictures and
+            annotations in COCO's format for a detector, of pictures and masks for a segmentation network.
         output: a folder for the report.
         options: of the function in `EVALUATIONS`.
 

@@ -1,13 +1,16 @@
-"""Using trained networks: `Restorer` for pictures in memory, `restore_files` for files, `Classifier` for classes."""
+"""Using trained networks: to restore, in memory (`Restorer`) or by files, to classify, to find instances."""
 
 from passband.inference.classifier import Classifier
 from passband.inference.demo import demonstrate
 from passband.inference.files import Job, Outcome, VideoOptions, plan_jobs, restore_files
+from passband.inference.instances import FoundIn, InstanceFinder
 from passband.inference.restorer import Restorer
 from passband.inference.video import VideoProgress, VideoSummary, restore_video
 
 __all__ = [
     "Classifier",
+    "FoundIn",
+    "InstanceFinder",
     "Job",
     "Outcome",
     "Restorer",

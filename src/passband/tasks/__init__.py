@@ -8,12 +8,19 @@ from typing import Any
 from passband.checkpoint import CheckpointError, load_config
 from passband.models import MODELS
 from passband.tasks.classification import Classification
+from passband.tasks.detection import Detection
 from passband.tasks.restoration import Restoration
+from passband.tasks.segmentation import Segmentation
 from passband.tasks.task import Task
 
-TASKS: dict[str, Callable[[Any], Task]] = {"classification": Classification, "restoration": Restoration}
+TASKS: dict[str, Callable[[Any], Task]] = {
+    "classification": Classification,
+    "detection": Detection,
+    "restoration": Restoration,
+    "segmentation": Segmentation,
+}
 
-__all__ = ["TASKS", "Classification", "Restoration", "Task", "task_of"]
+__all__ = ["TASKS", "Classification", "Detection", "Restoration", "Segmentation", "Task", "task_of"]
 
 
 def task_of(weights: str | Path) -> str:

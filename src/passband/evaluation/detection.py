@@ -1,0 +1,199 @@
+"""Scoring a detector on pictures with instances, with a report that says how."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from torch.utils.data import DataLoader
+
+from passband.analysis.detection_report import PUBLISHED, write_detection_report
+from passband.data.coco import CocoImage, CocoPictures, find_coco
+from passband.data.detection import DetectionSample, ScoredPictures
+from passband.io.image import write_image
+from passband.metrics.detection import CocoScores, instances_json, paper_columns
+from passband.naming import entry
+from passband.provenance import environment, peak_memory, weights_checksum
+from passband.tasks.detector import Instances, TrainedDetector, beside_truth, cube_form, find_instances, load_detector
+
+PROTOCOL = "COCO: AP over the overlaps .50 to .95 and 101 recalls, at most 100 instances a picture, crowds not counted"
+OVERLAYS = 12
+"""Pictures that are drawn, spread evenly."""
+OVERLAY_HEIGHT = 720
+"""Of drawn pictures in pixels, at most."""
+
+
+def evaluate_detector(
+    weights: str | Path,
+    data: Path,
+    output: Path,
+    *,
+    benchmark: str | None = None,
+    score: float = 0.5,
+    workers: int = 0,
+    device: str = "auto",
+    report: Callable[[dict[str, Any], int], None] = lambda row, count: None,
+) -> dict[str, Any]:
+    """Score a detector: COCO's twelve figures of boxes and of masks, and AP of each category.
+
+    Writes evaluation.json (what is returned), evaluation.csv (a row per picture), categories.csv, instances.json (all
+    that was found, as COCO's result files have it), overlays/*.png (what is there | what was found) and report.md.
+
+    Args:
+        weights: a folder that training made, such as RUN/weights/best, or a hub id.
+        data: a folder or a file of annotations in COCO's format, see `data.coco.find_coco`; with categories that are
+            called as those of the weights.
+        output: a folder for the report.
+        benchmark: a key of `analysis.detection_report.PUBLISHED`, whose published figures stand beside; None for none.
+        score: the least of an instance that is drawn and counted as found in evaluation.csv; AP counts all.
+        workers: processes that read pictures; 0 reads them here.
+        device: see `models.pick_device`.
+        report: called with each picture's row, or with the `name` and `reason` of one that cannot be read, and the
+            number of pictures.
+
+    Returns:
+        What evaluation.json holds: `figures` (shares in [0, 1] for `box` and, with masks, `mask`; -1 where there is
+        nothing to find), `columns` (papers' columns, in percent), `categories`, `images`, `failed`, and all that
+        decides them.
+
+    Raises:
+        CheckpointError: for weights that cannot be used, or that are of no detector.
+        FileNotFoundError: where there are no annotations, or a picture is missing.
+        CocoError: for annotations that cannot be used, or of a category that the weights do not know.
+        ValueError: for a score out of range, an unknown benchmark, or where no picture can be read.
+    """
+    if not 0 <= score <= 1:
+        raise ValueError(f"score is the least that an instance is shown with, 0 to 1; got {score}")
+    published = None if benchmark is None else entry(benchmark, PUBLISHED, "benchmark of detection")
+    trained = load_detector(weights, device)
+    model = trained.model
+    pictures = find_coco(Path(data), masks=model.masks, classes=trained.classes)
+    scores = CocoScores(pictures.ground_truth(), pictures.category_ids, masks=model.masks)
+
+    count = len(pictures)
+    drawn = {place * count // min(OVERLAYS, count) for place in range(min(OVERLAYS, count))}
+    rows: list[dict[str, Any]] = []
+    failed: list[dict[str, Any]] = []
+    spent = 0.0
+    started = time.perf_counter()
+    loader = DataLoader(
+        ScoredPictures(pictures, cubes=cube_form(model)), None, num_workers=workers, collate_fn=_as_it_is
+    )
+    for place, (image, sample) in enumerate(zip(pictures.images, loader, strict=True)):
+        if sample["problem"]:
+            failed.append({"name": image.path.name, "reason": sample["problem"]})
+            report(failed[-1], count)
+            continue
+        before = time.perf_counter()
+        found = _found(trained, sample)
+        spent += time.perf_counter() - before
+        scores.add(image.number, found.boxes, found.scores, found.labels, found.masks)
+        file = None
+        if place in drawn:
+            file = f"overlays/{image.path.stem}.png"
+            there, shown = beside_truth(pictures, image.number, found, score, OVERLAY_HEIGHT)
+            write_image(output / file, _side_by_side(there, shown))
+        rows.append(_row(image, found, score, time.perf_counter() - before, file))
+        report(rows[-1], count)
+    seconds = time.perf_counter() - started
+    if not rows:
+        raise ValueError(f"{data} holds no picture that can be read; the first of {len(failed)}: {failed[0]['reason']}")
+
+    figures = scores.figures()
+    result = {
+        "task": "detection",
+        "figures": figures,
+        "columns": paper_columns(figures),
+        "categories": _categories(pictures, scores),
+        "images": rows,
+        "failed": failed,
+        "benchmark": benchmark,
+        "published": published or [],
+        "protocol": PROTOCOL,
+        "scored_by": f"faster-coco-eval {version('faster-coco-eval')}",
+        "score": score,
+        "weights": str(weights),
+        "weights_sha256": weights_checksum(model),
+        "network": {"architecture": model.name, **_chosen(model.numbers)},
+        "data": str(data),
+        "annotations": str(pictures.source),
+        "notes": _notes(pictures, failed),
+        "device": str(trained.device),
+        "precision": str(next(model.parameters()).dtype).removeprefix("torch."),
+        "seconds": seconds,
+        "network_seconds": spent,
+        "images_per_second": len(rows) / seconds,
+        "peak_memory_bytes": peak_memory(trained.device),
+        **environment(),
+    }
+    instances_json(output / "instances.json", scores.results)
+    write_detection_report(output, result)
+    return result
+
+
+def _found(trained: TrainedDetector, sample: DetectionSample) -> Instances:
+    """The instances in a sample."""
+    return find_instances(trained.model, [sample["image"].to(trained.device)], [sample["size"]])[0]
+
+
+def _as_it_is(sample: DetectionSample) -> DetectionSample:
+    """A sample, whose picture keeps its size."""
+    return sample
+
+
+def _row(image: CocoImage, found: Instances, score: float, seconds: float, file: str | None) -> dict[str, Any]:
+    """A picture's row; AP is of all pictures alone."""
+    return {
+        "name": image.path.name,
+        "image_id": image.number,
+        "height": image.height,
+        "width": image.width,
+        "instances": sum(not one.is_crowd for one in image.instances),
+        "found": len(found.above(score)),
+        "best_score": found.scores[0].item() if len(found) else None,
+        "seconds": seconds,
+        "file": file,
+    }
+
+
+def _chosen(numbers: dict[str, Any]) -> dict[str, Any]:
+    """The numbers of a network that are no absence."""
+    return {name: value for name, value in numbers.items() if value is not None}
+
+
+def _side_by_side(there: Any, shown: Any) -> Any:
+    """Two pictures in a row."""
+    from passband.analysis.comparison import comparison_rows
+
+    return comparison_rows([[there, shown]])
+
+
+def _categories(pictures: CocoPictures, scores: CocoScores) -> list[dict[str, Any]]:
+    """A row per category of the annotations; AP is None where there is nothing to find."""
+    counts = Counter(one.category for image in pictures.images for one in image.instances if not one.is_crowd)
+    figures = scores.category_figures()
+    return [
+        {
+            "name": name,
+            "id": number,
+            "instances": counts[number],
+            **{f"{kind}_AP": None if values.get(name, -1.0) < 0 else values[name] for kind, values in figures.items()},
+        }
+        for number, name in pictures.categories.items()
+    ]
+
+
+def _notes(pictures: CocoPictures, failed: list[dict[str, Any]]) -> list[str]:
+    """What a reader of the figures must know."""
+    notes = []
+    if failed:
+        notes.append(
+            f"{len(failed)} files could not be read and count as pictures in which nothing was found; the first: "
+            f"{failed[0]['reason']}"
+        )
+    if missing := [name for name in pictures.classes if name not in pictures.categories.values()]:
+        listed = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+        notes.append(f"{len(missing)} of {len(pictures.classes)} categories are not in these annotations: {listed}.")
+    return notes

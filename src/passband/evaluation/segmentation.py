@@ -1,0 +1,182 @@
+"""Scoring a segmentation network on pictures with masks, with a report that says how."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from passband.analysis.overlay import overlay
+from passband.analysis.segmentation_report import write_segmentation_report
+from passband.data.masks import MaskPair, find_mask_pairs, read_pair
+from passband.data.segmentation import FixedSegmentation, collate
+from passband.metrics.segmentation import SegmentationScores, predicted_classes, resized_logits
+from passband.provenance import environment, peak_memory, weights_checksum
+from passband.tasks.segmenter import TrainedSegmenter, load_segmenter
+
+DEFAULT_PROTOCOL = "lab_macro"
+"""Fits binary masks and those of several classes."""
+SHOWN = 3
+"""Pictures shown of the worst, and of the best."""
+
+
+def evaluate_segmenter(
+    weights: str | Path,
+    data: Path,
+    output: Path,
+    *,
+    protocol: str = DEFAULT_PROTOCOL,
+    pairs: Sequence[MaskPair] | None = None,
+    batch: int = 8,
+    workers: int = 0,
+    device: str = "auto",
+    report: Callable[[dict[str, Any], int], None] = lambda row, count: None,
+) -> dict[str, Any]:
+    """Score a segmentation network by a named protocol, beside what an empty answer gets.
+
+    Writes evaluation.json (what is returned), evaluation.csv (a row per picture), worst_best.png and report.md (the
+    same to be read). Each picture is seen whole, resized to what the weights were trained for, and scored at the size
+    of its mask.
+
+    Args:
+        weights: a folder that training made, such as RUN/weights/best, a shipped name, or a hub id.
+        data: a folder of pictures with masks, see `data.masks.find_mask_pairs`.
+        output: a folder for the report.
+        protocol: a key of `metrics.segmentation.PROTOCOLS`.
+        pairs: those to score, where they are not all that `data` holds.
+        batch: pictures scored at once.
+        workers: processes that read them; 0 reads them here.
+        device: see `models.pick_device`.
+        report: called with each picture's figures, or with the `name` and `reason` of one that cannot be used, and the
+            number of pictures.
+
+    Returns:
+        What evaluation.json holds: `mean` (the protocol's figures, and Dice and IoU of the foreground), `background`
+        (the same of an empty answer), `classes`, `images`, `failed`, and all that decides them.
+
+    Raises:
+        CheckpointError: for weights that cannot be used, or that segment nothing.
+        FileNotFoundError: where there are no pictures with masks.
+        ValueError: for an unknown protocol or one that does not fit the classes, or where no picture can be used.
+    """
+    trained = load_segmenter(weights, device)
+    scores = SegmentationScores(protocol, trained.classes)
+    given = find_mask_pairs(data) if pairs is None else list(pairs)
+    loader = DataLoader(
+        FixedSegmentation(given, trained.classes, trained.size, cache=False),
+        batch,
+        num_workers=workers,
+        collate_fn=collate,
+    )
+    rows: list[dict[str, Any]] = []
+    failed: list[dict[str, Any]] = []
+    empty, nothing = SegmentationScores(protocol, trained.classes), _nothing(trained.classes)
+    network_seconds, started = 0.0, time.perf_counter()
+    for samples in loader:
+        before = time.perf_counter()
+        logits = trained.logits(samples["image"]).cpu()
+        network_seconds += time.perf_counter() - before
+        for one, mask, name, problem in zip(logits, samples["mask"], samples["name"], samples["problem"], strict=True):
+            if problem:
+                failed.append({"name": name, "reason": problem})
+                report(failed[-1], len(given))
+                continue
+            seen = scores.counts.clone()
+            figures = scores.add(one, mask)
+            empty.add(nothing, mask)
+            counts = (scores.counts - seen).double() / mask.numel()
+            covered = {"foreground": counts[1:].sum().item(), "predicted": counts[:, 1:].sum().item()}
+            rows.append({"name": name, **figures, **covered})
+            report(rows[-1], len(given))
+    seconds = time.perf_counter() - started
+    if not rows:
+        raise ValueError(f"{data} holds no picture that can be scored; the first of {len(failed)}: {_reason(failed)}")
+
+    main = scores.protocol.figures[0]
+    order = sorted(rows, key=lambda row: (row["foreground_dice"], row[main], row["name"]))
+    worst, best = order[:SHOWN], order[SHOWN:][::-1][:SHOWN]
+    result = {
+        "task": "segmentation",
+        "protocol": protocol,
+        "protocol_summary": scores.protocol.summary,
+        "figures": [*scores.protocol.figures, "foreground_dice", "foreground_iou"],
+        "mean": scores.total(),
+        "background": empty.total(),
+        "classes": _per_class(scores.counts, trained.class_names),
+        "images": rows,
+        "worst": [row["name"] for row in worst],
+        "best": [row["name"] for row in best],
+        "failed": failed,
+        "weights": str(weights),
+        "weights_sha256": weights_checksum(trained.model),
+        "network": {"architecture": trained.model.name, **trained.model.numbers},  # type: ignore[dict-item]
+        "size": trained.size,
+        "data": str(data),
+        "notes": _notes(rows, failed),
+        "device": str(trained.device),
+        "precision": str(next(trained.model.parameters()).dtype).removeprefix("torch."),
+        "seconds": seconds,
+        "network_seconds": network_seconds,
+        "images_per_second": len(rows) / seconds,
+        "peak_memory_bytes": peak_memory(trained.device),
+        **environment(),
+    }
+    by_name = {pair.name: pair for pair in given}
+    shown = [_shown(trained, by_name[row["name"]]) for row in (*worst, *best)]
+    write_segmentation_report(output, result, shown)
+    return result
+
+
+def _nothing(classes: int) -> Float[Tensor, "K 1 1"]:
+    """Logits that find nothing but background."""
+    logits = torch.full((classes, 1, 1), -1.0)
+    if classes > 1:
+        logits[0] = 1.0
+    return logits
+
+
+def _per_class(confusion: Tensor, names: Sequence[str]) -> list[dict[str, Any]]:
+    """A row per class, of all pixels together; IoU and Dice are None for one that neither truth nor answer has."""
+    table = confusion.double()
+    rows = []
+    for number, name in enumerate(names):
+        right, true, taken = table[number, number], table[number].sum(), table[:, number].sum()
+        here = bool(true + taken)
+        rows.append(
+            {
+                "name": name,
+                "share": (true / table.sum()).item(),
+                "iou": (right / (true + taken - right)).item() if here else None,
+                "dice": (2 * right / (true + taken)).item() if here else None,
+            }
+        )
+    return rows
+
+
+def _notes(rows: list[dict[str, Any]], failed: list[dict[str, Any]]) -> list[str]:
+    """What a reader of the figures must know."""
+    notes = []
+    if failed:
+        notes.append(f"{len(failed)} files could not be used and are not counted; the first: {_reason(failed)}")
+    if empty := [row["name"] for row in rows if not row["foreground"]]:
+        notes.append(
+            f"{len(empty)} masks are empty, such as that of {empty[0]}: Dice and IoU of the foreground are there 1 "
+            "for an empty answer and 0 for any other."
+        )
+    return notes
+
+
+def _reason(failed: list[dict[str, Any]]) -> str:
+    return failed[0]["reason"] if failed else "there are none"
+
+
+def _shown(trained: TrainedSegmenter, pair: MaskPair) -> tuple[Float[Tensor, "3 H W"], ...]:
+    """A picture, its truth and what was predicted, at its own size."""
+    image, mask = read_pair(pair, trained.classes)
+    logits = trained.logits(trained.prepare(image)[None]).cpu()
+    predicted = predicted_classes(resized_logits(logits, mask.shape)[0])
+    return image, overlay(image, mask), overlay(image, predicted)

@@ -1,0 +1,1 @@
+"""Many trainings put beside each other: what a setting does, as a table and a picture."""

@@ -1,0 +1,66 @@
+"""Mean and std of a detector's channels, measured in the pictures that it learns from."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from passband.config.detection import DetectionData
+from passband.data.channel_statistics import ChannelStatistics
+from passband.data.coco import CocoPictures
+from passband.data.cubes import read_pixels
+from passband.data.native_cubes import NativeFormat, read_native_cube
+from passband.io.image import ImageError
+from passband.layers.channels import channel_subset
+from passband.models.detection_stem import GRAY, STRIDE, CubeStem
+
+
+def fitted_statistics(data: DetectionData, pictures: CocoPictures) -> tuple[list[float], list[float], dict[str, Any]]:
+    """Measure what a detector gets: pictures resized as it resizes them, or files' own coefficients.
+
+    Args:
+        data: of the recipe; not of pixels.
+        pictures: to measure in; what cannot be read is left out.
+
+    Returns:
+        Mean and std of each channel; how many pictures they are of.
+
+    Raises:
+        ImageError: where none can be read.
+    """
+    subset = channel_subset(data.channels)
+    count = len(subset)
+    stem = CubeStem(subset, [0.0] * count, [1.0] * count, chroma_ratio=data.chroma_ratio, doubled=data.doubled)
+    form = NativeFormat(tuple(subset.indices()), chroma_ratio=data.chroma_ratio) if data.way == "B" else None
+    total: ChannelStatistics | None = None
+    problem = ""
+    for image in pictures.images:
+        try:
+            if form is not None:
+                cube = read_native_cube(image.path, form).values[None]
+            else:
+                cube = stem.cube(_resized(read_pixels(image.path), data) - GRAY)
+        except (ImageError, OSError) as error:
+            problem = problem or str(error)
+            continue
+        if cube.numel():
+            part = ChannelStatistics.fit([cube], STRIDE)
+            total = part if total is None else total.merge(part)
+    if total is None:
+        raise ImageError(f"none of {len(pictures)} pictures to measure can be read; the first: {problem}")
+    std = total.std.where(total.std > 0, torch.ones_like(total.std))
+    about = {"statistics": "fit", "statistics_pictures": total.pictures, "statistics_positions": total.positions}
+    return total.mean.tolist(), std.tolist(), about
+
+
+def _resized(image: Float[Tensor, "3 H W"], data: DetectionData) -> Float[Tensor, "1 3 h w"]:
+    """A picture as the network sees it, less what is no whole cell."""
+    sides = image.shape[-2:]
+    scale = min(data.min_size[-1] / min(sides), data.max_size / max(sides))
+    resized = F.interpolate(
+        image[None], scale_factor=scale, mode="bilinear", recompute_scale_factor=True, align_corners=False
+    )
+    height, width = (side // STRIDE * STRIDE for side in resized.shape[-2:])
+    return resized[..., :height, :width]

@@ -1,0 +1,263 @@
+"""Detection: find the instances of categories in pictures, with boxes and masks."""
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from passband.analysis.comparison import comparison_rows
+from passband.checkpoint import CheckpointError
+from passband.config import DetectionRecipe
+from passband.data.coco import CocoPictures, find_coco
+from passband.data.detection import DetectionPictures, DetectionSample, ScoredPictures, collate
+from passband.data.duplicates import duplicates
+from passband.data.instance_targets import PairedAugmentation
+from passband.io.image import ImageError
+from passband.metrics.detection import CocoScores
+from passband.models import FrequencyRCNN
+from passband.tasks.channel_fit import fitted_statistics
+from passband.tasks.detector import beside_truth, cube_form, find_instances
+from passband.tasks.task import Loss, Stateful, Validation
+
+SHOWN = 4
+"""Pictures of a validation that are drawn."""
+DRAWN_SCORE = 0.5
+"""Least score of an instance that is drawn."""
+DRAWN_SIDE = 480
+"""Height of drawn pictures, in pixels, at most."""
+NAMED = 5
+"""Files that a warning names at most."""
+WATCHED = ("AP", "AP50", "AP75")
+"""Figures of a validation, of boxes and of masks; an evaluation has all."""
+
+_log = logging.getLogger(__name__)
+
+
+class Detection:
+    """Data, losses and validation of detection.
+
+    Args:
+        recipe: the run's settings.
+    """
+
+    def __init__(self, recipe: DetectionRecipe):
+        self.recipe = recipe
+        self.skipped: set[str] = set()
+        self.scored: CocoPictures | None = None
+        self.found: dict[tuple[Path, tuple[str, ...] | None], tuple[CocoPictures, CocoPictures]] = {}
+
+    def network(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
+        """The config of the network to train, with what the data decide: classes, statistics of the channels.
+
+        Weights to start from bring their classes and statistics.
+
+        Raises:
+            CocoError: where the folder holds no instances to train on, or other categories than the weights know.
+            CheckpointError: where the weights take another input than the recipe gives.
+        """
+        data = self.recipe.data
+        shown = {"way": data.way, "min_size": list(data.min_size), "max_size": data.max_size}
+        if start is not None:
+            self._check_start(start)
+            self._split(folder, start.get("classes_named"))
+            return {**start, "backbone_weights": None, **shown}
+        learned = self._split(folder, None)[0]
+        numbers: dict[str, Any] = dict(self.recipe.model.numbers)
+        weights = self.recipe.model.backbone_weights
+        if weights is not None:
+            numbers = {"norm": "frozen", **numbers}
+        mean, std, about = None, None, {"statistics": "imagenet"}
+        if data.statistics == "fit" and not data.is_rgb:
+            mean, std, about = fitted_statistics(data, learned.spread(data.statistics_count))
+        return {
+            "model": self.recipe.model.name,
+            **numbers,
+            "backbone_weights": weights,
+            "channels": self._channels(),
+            "classes": len(learned.classes),
+            "masks": data.masks,
+            **shown,
+            "chroma_ratio": data.chroma_ratio,
+            "doubled": data.doubled,
+            "mean": mean,
+            "std": std,
+            "preprocessing": {
+                **about,
+                "category_ids": [learned.category_ids[label + 1] for label in range(len(learned.classes))],
+            },
+            "classes_named": list(learned.classes),
+        }
+
+    def state(self) -> list[Stateful]:
+        """Nothing beside the network."""
+        return []
+
+    def collate(self, samples: list[DetectionSample]) -> Any:
+        """Put pictures of different sizes side by side."""
+        return collate(samples)
+
+    def check(self, model: nn.Module, weights: str | Path) -> None:
+        """Refuse a network that is no detector, or takes another input than the recipe gives."""
+        if not isinstance(model, FrequencyRCNN):
+            raise CheckpointError(
+                f"{weights} is no detector but a {getattr(model, 'name', type(model).__name__)}: name one in the "
+                "recipe, such as dct-mask-rcnn"
+            )
+
+    def training_data(self, folder: Path, network: dict[str, Any]) -> Dataset[DetectionSample]:
+        """Pictures, changed at random, whose numbers go on past the first epoch."""
+        data = self.recipe.data
+        learned = self._split(folder, network.get("classes_named"))[0]
+        if learned.skipped:
+            _log.warning("%s: not trained on are %s", learned.source, learned.skipped_text())
+        return DetectionPictures(
+            learned,
+            self.recipe.seed,
+            augmentation=PairedAugmentation(data.flip, data.scale, data.crop),
+            cubes=_form(network),
+            skip_bad=data.skip_bad,
+        )
+
+    def validation_data(self, training: Path, folder: Path | None, network: dict[str, Any]) -> Dataset[DetectionSample]:
+        """Pictures of the folder to score on, of what is held out, or of what is learned from.
+
+        Warns of pictures in a folder of their own that are learned from, too.
+
+        Raises:
+            ValueError: where pictures are held out, and a folder is given, too.
+        """
+        names = network.get("classes_named")
+        learned, scored = self._split(training, names)
+        if folder is not None:
+            if self.recipe.data.held_out:
+                raise ValueError(
+                    f"the recipe holds out {self.recipe.data.held_out:g} of the pictures to score on, and {folder} is "
+                    "given for that, too: leave out data.held_out or the folder"
+                )
+            scored = find_coco(folder, masks=self.recipe.data.masks, classes=names)
+            _warn_of_leaks(scored, learned)
+        elif not self.recipe.data.held_out:
+            _log.warning("scored on pictures that are learned from: give others, or hold some out with data.held_out")
+        self.scored = scored.spread(self.recipe.validation.count)
+        return ScoredPictures(self.scored, cubes=_form(network))
+
+    def loss(self, model: nn.Module, batch: dict[str, Any], done: float) -> Loss:
+        """The sum of torchvision's losses: of proposals, and of boxes, classes and masks."""
+        self._attend(batch["problems"])
+        # proposals are drawn at random: what follows from the samples is the same after a run was stopped and resumed
+        torch.manual_seed(self.recipe.seed * 1_000_003 + int(batch["numbers"][0]))
+        sizes = {"sizes": [tuple(size) for size in batch["sizes"]]} if self.recipe.data.way == "B" else {}
+        losses: dict[str, Tensor] = model(batch["images"], batch["targets"], **sizes)
+        total = torch.stack(list(losses.values())).sum()
+        return total, {name.removeprefix("loss_"): loss.detach() for name, loss in losses.items()}
+
+    @torch.no_grad()
+    def validate(self, model: nn.Module, batches: Iterable[dict[str, Any]]) -> Validation:
+        """Score a network, which is put into evaluation mode and back.
+
+        Returns:
+            AP of masks as the score, or of boxes where there are no masks; COCO's AP, AP50 and AP75 of both; some
+            pictures with their true instances and those that were found. A picture that cannot be read counts as one
+            in which nothing was found.
+
+        Raises:
+            ImageError: for a file that cannot be read, unless the recipe skips such.
+        """
+        if self.scored is None or not isinstance(model, FrequencyRCNN):
+            raise TypeError("a detector is scored on what validation_data gave before")
+        was_training = model.training
+        model.eval()
+        ids = self.scored.category_ids
+        scores = CocoScores(self.scored.ground_truth(), ids, masks=model.masks)
+        rows: list[list[Tensor]] = []
+        for batch in batches:
+            self._attend(batch["problems"])
+            good = [place for place, problem in enumerate(batch["problems"]) if not problem]
+            sizes = [tuple(batch["sizes"][place]) for place in good]
+            found = find_instances(model, [batch["images"][place] for place in good], sizes) if good else []
+            for place, one in zip(good, found, strict=True):
+                number = batch["targets"][place]["image_id"]
+                scores.add(number, one.boxes, one.scores, one.labels, one.masks)
+                if len(rows) < SHOWN:
+                    rows.append(beside_truth(self.scored, number, one, DRAWN_SCORE, DRAWN_SIDE))
+        model.train(was_training)
+        if not rows:
+            raise ImageError("none of the pictures to score on can be read; the log names them")
+        figures = scores.figures()
+        kind = "mask" if model.masks else "box"
+        watched = {f"{part}_{name}": values[name] for part, values in figures.items() for name in WATCHED}
+        return Validation(figures[kind]["AP"], watched, comparison_rows(rows))
+
+    def _channels(self) -> str | list[int]:
+        """The recipe's channels as JSON can hold them."""
+        channels = self.recipe.data.channels
+        if self.recipe.data.is_rgb:
+            return "rgb"
+        return channels if isinstance(channels, str) else list(channels)
+
+    def _check_start(self, start: dict[str, Any]) -> None:
+        """Refuse weights to start from that take another input than the recipe gives."""
+        for name, given in (
+            ("channels", self._channels()),
+            ("masks", self.recipe.data.masks),
+            ("chroma_ratio", self.recipe.data.chroma_ratio),
+            ("doubled", self.recipe.data.doubled),
+        ):
+            if name in start and start[name] != given:
+                raise CheckpointError(
+                    f"the weights to start from were trained with data.{name} = {start[name]!r}, the recipe has "
+                    f"{given!r}: make the recipe say the same"
+                )
+
+    def _split(self, folder: Path, names: list[str] | None) -> tuple[CocoPictures, CocoPictures]:
+        """The pictures to learn from and those to score on; the same where none are held out."""
+        place = (folder, None if names is None else tuple(names))
+        if place not in self.found:
+            pictures = find_coco(folder, masks=self.recipe.data.masks, classes=names)
+            learned, scored = pictures, pictures
+            if share := self.recipe.data.held_out:
+                count = max(1, round(share * len(pictures)))
+                if count >= len(pictures):
+                    raise ValueError(f"data.held_out = {share:g} of {len(pictures)} pictures leaves none to learn from")
+                drawn = np.random.default_rng(self.recipe.seed).permutation(len(pictures)).tolist()
+                learned, scored = pictures.only(sorted(drawn[count:])), pictures.only(sorted(drawn[:count]))
+            self.found[place] = (learned.for_training(), scored)
+        return self.found[place]
+
+    def _attend(self, problems: list[str]) -> None:
+        """Raise an error, or warn once of each, where files could not be read."""
+        for problem in (line for text in problems for line in text.splitlines() if line):
+            if not self.recipe.data.skip_bad:
+                raise ImageError(f"{problem}. To leave out files that cannot be read, set data.skip_bad = true")
+            if problem not in self.skipped:
+                self.skipped.add(problem)
+                _log.warning("left out (%d until now): %s", len(self.skipped), problem)
+
+
+def _form(network: dict[str, Any]) -> Any:
+    """What cubes a network takes; None where it takes pictures."""
+    from passband.models import build_from
+
+    with torch.device("meta"):
+        model = build_from({**network, "backbone_weights": None})
+    return cube_form(model) if isinstance(model, FrequencyRCNN) else None
+
+
+def _warn_of_leaks(scored: CocoPictures, learned: CocoPictures) -> None:
+    """Warn of pictures to score on that are learned from, too."""
+    found = duplicates([image.path for image in scored.images], [image.path for image in learned.images])
+    if found:
+        some = "; ".join(f"{one} is {other}" for one, other in found[:NAMED])
+        more = f"; and {len(found) - NAMED} more" if len(found) > NAMED else ""
+        _log.warning(
+            "%d of %d pictures to score on are learned from, too, byte for byte: %s%s",
+            len(found),
+            len(scored),
+            some,
+            more,
+        )

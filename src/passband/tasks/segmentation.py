@@ -1,0 +1,312 @@
+"""Segmentation: tell what is where in a picture, learning from coarse pictures first where a recipe says so."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from passband.analysis.comparison import comparison_rows
+from passband.analysis.overlay import overlay
+from passband.checkpoint import CheckpointError
+from passband.config import SegmentationRecipe
+from passband.config.segmentation import SegmentationData
+from passband.curriculum import check_stride
+from passband.data.leaks import leak_report, sequences_by_likeness
+from passband.data.masks import MaskPair, find_mask_pairs, survey_masks
+from passband.data.segmentation import (
+    FixedSegmentation,
+    PairedAugmentation,
+    SegmentationPictures,
+    SegmentationSample,
+    collate,
+    shrunk_mask,
+)
+from passband.data.splits import named_pairs, sequences_by_frames, sequences_by_pattern, split_pairs
+from passband.io.image import ImageError
+from passband.losses import segmentation_loss
+from passband.metrics.segmentation import SegmentationScores, predicted_classes, resized_logits
+from passband.tasks.curriculum import Lesson, measured_profile, stored_profile
+from passband.tasks.segmenter import TASK, class_names
+from passband.tasks.task import Loss, Stateful, Validation
+
+SHOWN = 6
+"""Rows of the validation picture."""
+NAMED = 5
+"""Pictures that a warning names at most."""
+
+_log = logging.getLogger(__name__)
+
+
+class Segmentation:
+    """Data, loss and validation of segmentation.
+
+    Args:
+        recipe: the run's settings.
+
+    Raises:
+        ValueError: for a recipe of several runs, `curriculum.final_ratios`.
+    """
+
+    def __init__(self, recipe: SegmentationRecipe):
+        if recipe.curriculum.final_ratios:
+            raise ValueError(
+                "curriculum.final_ratios are several runs: `passband train` or study.ratios.sweep_ratios does them one "
+                "by one"
+            )
+        self.recipe = recipe
+        self.measure = segmentation_loss(recipe.loss.name, recipe.data.classes)
+        self.skipped: set[str] = set()
+        self.found: dict[Path, tuple[list[MaskPair], list[MaskPair]]] = {}
+        self.lesson: Lesson | None = None
+
+    def network(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
+        """The config of the network to train, with what the data decide: the profile of their spectrum.
+
+        Weights to start from keep their numbers, and have to tell as many classes apart.
+
+        Raises:
+            ValueError: where the folder holds no pictures with masks, or masks that cannot be learned from.
+            CheckpointError: where the weights are for another number of classes.
+        """
+        data = self.recipe.data
+        learned = self.split(folder)[0]
+        survey = survey_masks(learned, data.classes)
+        if survey.empty:
+            _log.info("%d of %d masks are empty, such as that of %s", len(survey.empty), survey.count, survey.empty[0])
+        about = {
+            "preprocessing": {"size": data.size, "profile": self._profile(learned)},
+            "classes_named": list(data.class_names or class_names(data.classes)),
+        }
+        if start is not None:
+            if start.get("classes", 1) != data.classes:
+                raise CheckpointError(
+                    f"the weights to start from have {start.get('classes', 1)} classes, the recipe {data.classes}: "
+                    "make data.classes say the same, or train without --from"
+                )
+            if "encoder_weights" in start:
+                about["encoder_weights"] = None  # those that it started from are in the weights
+            return {**start, **about}
+        return {"model": self.recipe.model.name, **self.recipe.model.numbers, "classes": data.classes, **about}
+
+    def state(self) -> list[Stateful]:
+        """The ratios that an adaptive schedule has found."""
+        return self._lesson.state()
+
+    def collate(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
+        """Stack pictures; masks, which may differ in size, are listed."""
+        return collate(samples)  # type: ignore[arg-type]
+
+    def check(self, model: nn.Module, weights: str | Path) -> None:
+        """Refuse a network that segments nothing, or does not take the sizes of the data and of the curriculum."""
+        if getattr(model, "task", None) != TASK:
+            raise CheckpointError(
+                f"{weights} segments nothing, but is a {getattr(model, 'name', type(model).__name__)}: name a network "
+                "in the recipe that does, such as unet or smp"
+            )
+        multiple = int(model.multiple)  # type: ignore[arg-type]
+        for name, sizes in (("data.size", (self.recipe.data.size,)), ("curriculum.sizes", self.recipe.sizes)):
+            try:
+                check_stride(sizes, multiple)
+            except ValueError as error:
+                raise ValueError(f"{name} does not fit {weights}: {error}") from error
+
+    def training_data(self, folder: Path, network: dict[str, Any]) -> Dataset[SegmentationSample]:
+        """Changed pictures whose numbers go on past the first epoch."""
+        data, curriculum = self.recipe.data, self.recipe.curriculum
+        learned = self.split(folder)[0]
+        reference = None
+        if curriculum.mode != "none" and curriculum.schedule == "adaptive":
+            reference = torch.stack(list(self._pictures(_spread(learned, curriculum.adaptive.pictures))))
+        self.lesson = Lesson(self.recipe, stored_profile(network["preprocessing"]), reference)
+        return SegmentationPictures(
+            learned,
+            data.classes,
+            data.size,
+            self.recipe.seed,
+            augmentation=PairedAugmentation(
+                data.flip, data.turn, data.scale, data.brightness, data.contrast, data.saturation, data.hue
+            ),
+            cache=data.cache,
+            skip_bad=data.skip_bad,
+        )
+
+    def validation_data(
+        self, training: Path, folder: Path | None, network: dict[str, Any]
+    ) -> Dataset[SegmentationSample]:
+        """Whole pictures with masks of their own size: of a folder, of what is held out, or of what is learned from.
+
+        Warns of pictures that are learned from, too, or are nearly the same as such.
+
+        Raises:
+            ValueError: where pictures are held out or listed, and a folder is given, too.
+        """
+        data = self.recipe.data
+        learned, scored = self.split(training)
+        if folder is not None:
+            if data.held_out or data.validation_list:
+                raise ValueError(
+                    f"the recipe says which pictures of the folder to train on are scored on, and {folder} is given "
+                    "for that, too: leave out data.held_out and data.validation_list, or the folder"
+                )
+            scored = find_mask_pairs(folder)
+        if scored is learned:
+            _log.warning("scored on pictures that are learned from: give others, or hold some out with data.held_out")
+        else:
+            for line in leak_report(learned, scored).lines(NAMED):
+                _log.warning("%s", line)
+        return FixedSegmentation(
+            _spread(scored, self.recipe.validation.count), data.classes, data.size, cache=data.cache
+        )
+
+    def loss(self, model: nn.Module, batch: dict[str, Any], done: float) -> Loss:
+        """The loss of what the network makes of the curriculum's pictures, at the size of the masks.
+
+        Raises:
+            ImageError: for a file that cannot be used, unless the recipe skips such.
+            ValueError: for pictures that are not finite, with their names.
+        """
+        self._attend(batch["problem"])
+        images, mask = batch["image"], torch.stack(batch["mask"])
+        finite = images.isfinite().flatten(1).all(1)
+        if not finite.all():
+            names = [name for name, good in zip(batch["name"], finite.tolist(), strict=True) if not good]
+            raise ValueError(f"pictures with values that are not finite: {', '.join(names)}; leave them out")
+        # dropout that follows from the samples is the same after a run was stopped and resumed
+        torch.manual_seed(self.recipe.seed * 1_000_003 + int(batch["number"][0]))
+        seen, figures = self._lesson.pictures(images, model, done)
+        logits = resized_logits(model(seen), mask.shape[-2:])
+        with torch.no_grad():
+            figures["dice"] = _pooled_dice(logits, mask)
+        return self.measure(logits, mask), figures
+
+    @torch.no_grad()
+    def validate(self, model: nn.Module, batches: Iterable[dict[str, Any]]) -> Validation:
+        """Score a network on whole pictures, at the size of their masks; it is put into evaluation mode and back.
+
+        Returns:
+            The mean Dice of the foreground as the score of binary masks, else the mean IoU of the classes; the figures
+            of `lab_macro`, or of `micro` for several classes, and the loss; rows of picture, truth and prediction.
+
+        Raises:
+            ImageError: for files that cannot be used, unless the recipe skips such, or where none can.
+        """
+        was_training = model.training
+        model.eval()
+        classes = self.recipe.data.classes
+        scores = SegmentationScores("lab_macro" if classes == 1 else "micro", classes)
+        losses: list[float] = []
+        rows: list[list[Tensor]] = []
+        for batch in batches:
+            self._attend(batch["problem"])
+            logits = model(batch["image"]).float()
+            for image, one, mask, problem in zip(batch["image"], logits, batch["mask"], batch["problem"], strict=True):
+                if problem:
+                    continue
+                scores.add(one, mask)
+                losses.append(self.measure(resized_logits(one[None], mask.shape), mask[None]).item())
+                if len(rows) < SHOWN:
+                    rows.append(_row(image.cpu(), mask.cpu(), one.cpu()))
+        model.train(was_training)
+        if not losses:
+            raise ImageError("none of the pictures to score on can be used; the log names them")
+        figures = {**scores.total(), "loss": sum(losses) / len(losses)}
+        score = figures["foreground_dice" if classes == 1 else "class_iou"]
+        return Validation(score, figures, comparison_rows(rows))
+
+    def split(self, folder: Path) -> tuple[list[MaskPair], list[MaskPair]]:
+        """The pictures to learn from and those to score on; the same list where none are set apart."""
+        if folder not in self.found:
+            self.found[folder] = _split(find_mask_pairs(folder), self.recipe.data)
+        return self.found[folder]
+
+    @property
+    def _lesson(self) -> Lesson:
+        assert self.lesson is not None, "training_data comes first"
+        return self.lesson
+
+    def _profile(self, pairs: Sequence[MaskPair]) -> dict[str, Any] | None:
+        """The profile of the pictures as JSON can hold it, where ratios are measured."""
+        count = self.recipe.curriculum.profile_count
+        profile = measured_profile(self.recipe.curriculum, self._pictures(_spread(pairs, count)))
+        return None if profile is None else profile.to_config()
+
+    def _pictures(self, pairs: Sequence[MaskPair]) -> Iterable[Float[Tensor, "3 S S"]]:
+        """Whole pictures in the size of training."""
+        data = self.recipe.data
+        samples = FixedSegmentation(pairs, data.classes, data.size, cache=False)
+        given = 0
+        for number in range(len(pairs)):
+            sample = samples[number]
+            self._attend([sample["problem"]])
+            if not sample["problem"]:
+                given += 1
+                yield sample["image"]
+        if not given:
+            raise ImageError(f"none of {len(pairs)} pictures can be used; the log names them")
+
+    def _attend(self, problems: Iterable[str]) -> None:
+        """Raise an error, or warn once of each, where files could not be used."""
+        for problem in (line for text in problems for line in text.splitlines() if line):
+            if not self.recipe.data.skip_bad:
+                raise ImageError(f"{problem}. To leave out files that cannot be used, set data.skip_bad = true")
+            if problem not in self.skipped:
+                self.skipped.add(problem)
+                _log.warning("left out (%d until now): %s", len(self.skipped), problem)
+
+
+def _split(pairs: list[MaskPair], data: SegmentationData) -> tuple[list[MaskPair], list[MaskPair]]:
+    """The pairs to learn from and those to score on, as a recipe says."""
+    if data.held_out:
+        learned, scored = split_pairs(
+            pairs, (1 - data.held_out, data.held_out), data.split_seed, _sequences(pairs, data.sequence)
+        )
+        return learned, scored
+    scored = named_pairs(pairs, Path(data.validation_list)) if data.validation_list else None
+    if data.training_list:
+        learned = named_pairs(pairs, Path(data.training_list))
+        if both := [pair.name for pair in learned if pair in (scored or ())]:
+            raise ValueError(
+                f"{data.training_list} and {data.validation_list} name {len(both)} pictures both, such as {both[0]}: "
+                "what is scored on is not learned from"
+            )
+    else:
+        learned = [pair for pair in pairs if pair not in (scored or ())]
+    if not learned:
+        raise ValueError(f"{data.validation_list} names all {len(pairs)} pictures, so that none is left to learn from")
+    return learned, learned if scored is None else scored
+
+
+def _sequences(pairs: list[MaskPair], how: str | None) -> list[str] | None:
+    """The sequence of each picture, by which pictures are held out together."""
+    if how is None:
+        return None
+    if how == "alike":
+        return sequences_by_likeness(pairs)
+    names = [pair.name for pair in pairs]
+    return sequences_by_frames(names) if how == "frames" else sequences_by_pattern(names, how)
+
+
+def _spread(pairs: Sequence[MaskPair], count: int | None) -> list[MaskPair]:
+    """So many pairs, evenly spread; None, or more than there are, for all."""
+    if count is None or count >= len(pairs):
+        return list(pairs)
+    return [pairs[number * len(pairs) // count] for number in range(count)]
+
+
+def _pooled_dice(logits: Float[Tensor, "B K H W"], mask: Tensor) -> Float[Tensor, ""]:
+    """Dice of the foreground of a whole batch; of several classes, of pixels that are of the right one."""
+    found = predicted_classes(logits.detach())
+    right = ((found == mask) & (mask > 0)).sum()
+    both = (found > 0).sum() + (mask > 0).sum()
+    return torch.where(both > 0, 2 * right / both.clamp(min=1), torch.ones_like(both, dtype=torch.float32))
+
+
+def _row(image: Float[Tensor, "3 S S"], mask: Tensor, logits: Float[Tensor, "K S S"]) -> list[Float[Tensor, "3 S S"]]:
+    """A picture, its truth and what was predicted."""
+    truth = shrunk_mask(mask, max(2, len(logits)), (image.shape[-2], image.shape[-1]))
+    return [image, overlay(image, truth), overlay(image, predicted_classes(logits))]

@@ -1,0 +1,140 @@
+"""Whole runs of segmentation, on blobs, by every kind of curriculum."""
+
+import csv
+import json
+
+import pytest
+import torch
+
+from passband.config import parse_recipe
+from passband.models import load_model
+from passband.training import train
+from tests.segmenters import write_blobs
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard"),
+    pytest.mark.filterwarnings("ignore:the schedule ends at a frequency ratio:UserWarning"),
+]
+
+CURRICULA = {
+    "none": {"mode": "none"},
+    "mask": {"mode": "mask", "definition": "magnitude"},
+    "crop": {"mode": "crop", "sizes": [16, 24]},
+    "adaptive": {
+        "mode": "mask",
+        "schedule": "adaptive",
+        "definition": "magnitude",
+        "adaptive": {"shares": [0.0, 0.5], "radii": 3, "pictures": 2, "between": "linear"},
+    },
+}
+
+
+def recipe(curriculum, **changes):
+    content = {
+        "name": "tiny",
+        "task": "segmentation",
+        "seed": 0,
+        "checkpoint_every": 2,
+        "model": {"numbers": {"width": 4, "depth": 2}},
+        "data": {"size": 32, "batch": 4, "workers": 0, "scale": (0.7, 1.0)},
+        "optim": {"steps": 6, "learning_rate": 1e-2, "final_learning_rate": 1e-4},
+        "loss": {"name": "cross_entropy+dice"},
+        "curriculum": curriculum,
+        "validation": {"every": 3, "batch": 2},
+    }
+    for name, value in changes.items():
+        content[name] = {**content.get(name, {}), **value} if isinstance(value, dict) else value
+    return parse_recipe(content, "test")
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """A folder to learn from, and one of other blobs."""
+    root = tmp_path_factory.mktemp("blobs")
+    return write_blobs(root / "train", 10), write_blobs(root / "test", 4, seed=1)
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("kind", ["none", "mask", "crop"])
+def test_blobs_are_found_after_every_curriculum(kind, folders, tmp_path):
+    data, other = folders
+    settings = recipe(CURRICULA[kind], optim={"steps": 40}, validation={"every": 100})
+    progress = train(settings, tmp_path, data=data, validation_data=other, device="cpu")
+    assert progress.figures["foreground_dice"] > 0.8
+    steps = rows(tmp_path / "log.csv")
+    if kind == "none":
+        assert list(steps[0]) == ["step", "loss", "dice", "learning_rate"]
+        return
+    ratios = [float(step["ratio"]) for step in steps]
+    assert ratios == sorted(ratios)
+    assert (ratios[0], ratios[-1]) == (0.5, 1.0)
+    sides = [float(step["side"]) for step in steps]
+    assert sides == ([16] * 12 + [24] * 12 + [32] * 16 if kind == "crop" else [32] * 40)
+
+
+def test_several_classes_are_told_apart(tmp_path):
+    data = write_blobs(tmp_path / "data", 8, classes=3)
+    settings = recipe(CURRICULA["crop"], data={"classes": 3}, optim={"steps": 40}, validation={"every": 100})
+    progress = train(settings, tmp_path / "run", data=data, device="cpu")
+    assert progress.figures["class_iou"] > 0.5  # a quarter without any foreground
+    config = json.loads((tmp_path / "run" / "weights" / "best" / "config.json").read_text())
+    assert (config["classes"], config["classes_named"]) == (3, ["0", "1", "2"])
+
+
+@pytest.mark.parametrize("kind", ["mask", "crop", "adaptive"])
+def test_a_run_that_was_stopped_goes_on_to_the_same_numbers(kind, folders, tmp_path):
+    data, other = folders
+
+    def stop(done):
+        if done.step == 5:
+            raise KeyboardInterrupt
+
+    places = {"data": data, "validation_data": other, "device": "cpu"}
+    settings = recipe(CURRICULA[kind], optim={"steps": 8})
+    train(settings, tmp_path / "whole", **places)
+    with pytest.raises(KeyboardInterrupt):
+        train(settings, tmp_path / "parts", report=stop, **places)
+    train(settings, tmp_path / "parts", resume=True, **places)
+    for name in ("log.csv", "validation.csv"):
+        assert rows(tmp_path / "parts" / name) == rows(tmp_path / "whole" / name)
+    states = [load_model(tmp_path / run / "weights" / "last").state_dict() for run in ("whole", "parts")]
+    for name, value in states[0].items():
+        assert torch.equal(value, states[1][name]), name
+
+
+def test_what_was_searched_before_a_stop_is_not_searched_again(folders, tmp_path):
+    data, other = folders
+
+    def stop(done):
+        if done.step == 5:
+            raise KeyboardInterrupt
+
+    places = {"data": data, "validation_data": other, "device": "cpu"}
+    settings = recipe(CURRICULA["adaptive"], optim={"steps": 8})
+    with pytest.raises(KeyboardInterrupt):
+        train(settings, tmp_path, report=stop, **places)
+    state = next(
+        state
+        for path in sorted((tmp_path / "checkpoints" / "step-000000004").glob("custom_checkpoint_*.pkl"))
+        if "found" in (state := torch.load(path, weights_only=False))
+    )
+    assert list(state["found"]) == [0.0]
+    train(settings, tmp_path, resume=True, **places)
+    steps = rows(tmp_path / "log.csv")
+    assert [float(step["ratio"]) for step in steps[:4]] == [state["found"][0.0]] * 4
+
+
+def test_weights_are_trained_on_at_another_size(folders, tmp_path):
+    data, other = folders
+    places = {"data": data, "validation_data": other, "device": "cpu"}
+    train(recipe(CURRICULA["none"]), tmp_path / "first", **places)
+    further = recipe(CURRICULA["mask"], data={"size": 16}, optim={"steps": 1})
+    train(further, tmp_path / "second", weights=tmp_path / "first" / "weights" / "last", **places)
+    config = json.loads((tmp_path / "second" / "weights" / "last" / "config.json").read_text())
+    assert config["preprocessing"]["size"] == 16
+    assert config["preprocessing"]["profile"]["size"] == [16, 16]
+    assert config["width"] == 4
