@@ -56,9 +56,7 @@ def chosen(pictures: CocoPictures, count: int) -> CocoPictures:
             smallest = min(instance.area for instance in image.instances)
             shares.append((smallest / (image.height * image.width), place))
     if len(shares) < count:
-        raise SystemExit(
-            f"{pictures.source} has {len(shares)} pictures of 1 to {MOST} instances, fewer than {count}"
-        )
+        raise SystemExit(f"{pictures.source} has {len(shares)} pictures of 1 to {MOST} instances, fewer than {count}")
     return pictures.only(sorted(place for _, place in sorted(shares, reverse=True)[:count]))
 
 

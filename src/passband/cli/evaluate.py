@@ -38,6 +38,8 @@ def evaluate(
     workers: Annotated[int, typer.Option(min=0, help="Processes that read a classifier's pictures; 0: this one.")] = 0,
 ) -> None:
     """Score weights: PSNR and SSIM on pairs, a classifier's accuracy on classes, Dice and IoU on masks."""
+    from passband.cli.console import progress_bar
+    from passband.evaluation import EVALUATIONS
     from passband.tasks import task_of
 
     task = task_of(weights)
@@ -52,7 +54,23 @@ def evaluate(
         detection=of_detection,
         segmentation={"protocol": protocol, "workers": workers or None},
     )
-    _PRINTED[task](weights, data, output, device=device, **options)
+    with progress_bar("{task.completed}/{task.total}") as progress:
+        bar = progress.add_task("scoring")
+
+        def report(row: dict[str, Any], total: int) -> None:
+            progress.update(bar, advance=1, total=total)
+            if "reason" in row:
+                typer.echo(f"failed: {row['reason']}", err=True)
+            elif task == "restoration":
+                typer.echo(_restored(row["name"], row))
+
+        result = EVALUATIONS[task](weights, data, output, device=device, report=report, **options)
+    typer.echo("\n".join(_SUMMARIES[task](result)))
+    for note in result["notes"]:
+        typer.echo(note)
+    typer.echo(f"report in {output / 'report.md'}")
+    if result["failed"]:
+        raise typer.Exit(1)
 
 
 def _given(weights: str, task: str, **of_tasks: dict[str, Any]) -> dict[str, Any]:
@@ -67,113 +85,52 @@ def _given(weights: str, task: str, **of_tasks: dict[str, Any]) -> dict[str, Any
     return {name: value for name, value in of_tasks[task].items() if value is not None}
 
 
-def _evaluate_restoration(weights: str, data: Path, output: Path, **options: Any) -> None:
-    """Score a restoring network and print what came of it."""
+def _restored(name: str, row: dict[str, Any]) -> str:
+    """What a restoration gained, in a line."""
+    return (
+        f"{name:<24} {row['psnr_degraded']:7.2f} -> {row['psnr']:6.2f} dB   "
+        f"{row['ssim_degraded']:.4f} -> {row['ssim']:.4f}"
+    )
+
+
+def _of_restoration(result: dict[str, Any]) -> list[str]:
     from passband.analysis.report import published_table
-    from passband.cli.console import progress_bar
-    from passband.evaluation import evaluate_restoration as run
 
-    def line(name: str, row: dict[str, Any]) -> str:
-        return (
-            f"{name:<24} {row['psnr_degraded']:7.2f} -> {row['psnr']:6.2f} dB   "
-            f"{row['ssim_degraded']:.4f} -> {row['ssim']:.4f}"
-        )
-
-    with progress_bar("{task.completed}/{task.total}") as progress:
-        bar = progress.add_task("scoring")
-
-        def report(row: dict[str, Any], total: int) -> None:
-            progress.update(bar, advance=1, total=total)
-            typer.echo(line(row["name"], row))
-
-        result = run(weights, data, output, report=report, **options)
-    typer.echo(line(f"mean of {len(result['images'])} ({result['protocol']})", result["mean"]))
-    if result["benchmark"]:
-        typer.echo("\n".join(["", *published_table(result), ""]))
-    for note in result["notes"]:
-        typer.echo(note)
-    typer.echo(f"report in {output / 'report.md'}")
-    if result["failed"]:
-        raise typer.Exit(1)
+    mean = _restored(f"mean of {len(result['images'])} ({result['protocol']})", result["mean"])
+    return [mean, *(["", *published_table(result), ""] if result["benchmark"] else [])]
 
 
-def _evaluate_classifier(weights: str, data: Path, output: Path, **options: Any) -> None:
-    """Score a classifier and print what came of it."""
+def _of_classification(result: dict[str, Any]) -> list[str]:
     from passband.analysis.classification_report import figures_line
-    from passband.cli.console import progress_bar
-    from passband.evaluation import evaluate_classifier
 
-    with progress_bar("{task.completed}/{task.total}") as progress:
-        bar = progress.add_task("scoring")
-
-        def report(row: dict[str, Any], total: int) -> None:
-            progress.update(bar, advance=1, total=total)
-            if "reason" in row:
-                typer.echo(f"failed: {row['reason']}", err=True)
-
-        result = evaluate_classifier(weights, data, output, report=report, **options)
-    for row in result["classes"]:
-        if row["count"]:
-            typer.echo(f"{row['name']:<24} {100 * row['accuracy']:6.2f} % of {row['count']}")
-    typer.echo(f"{len(result['images'])} pictures: {figures_line(result['mean'])}")
-    for note in result["notes"]:
-        typer.echo(note)
-    typer.echo(f"report in {output / 'report.md'}")
-    if result["failed"]:
-        raise typer.Exit(1)
+    classes = [
+        f"{row['name']:<24} {100 * row['accuracy']:6.2f} % of {row['count']}"
+        for row in result["classes"]
+        if row["count"]
+    ]
+    return [*classes, f"{len(result['images'])} pictures: {figures_line(result['mean'])}"]
 
 
-def _evaluate_detector(weights: str, data: Path, output: Path, **options: Any) -> None:
-    """Score a detector and print what came of it."""
+def _of_detection(result: dict[str, Any]) -> list[str]:
     from passband.analysis.detection_report import paper_table
-    from passband.cli.console import progress_bar
-    from passband.evaluation import evaluate_detector
 
-    with progress_bar("{task.completed}/{task.total}") as progress:
-        bar = progress.add_task("scoring")
-
-        def report(row: dict[str, Any], total: int) -> None:
-            progress.update(bar, advance=1, total=total)
-            if "reason" in row:
-                typer.echo(f"failed: {row['reason']}", err=True)
-
-        result = evaluate_detector(weights, data, output, report=report, **options)
-    typer.echo("\n".join([*paper_table(result), ""]))
-    for note in result["notes"]:
-        typer.echo(note)
-    typer.echo(f"{len(result['images'])} pictures; report in {output / 'report.md'}")
-    if result["failed"]:
-        raise typer.Exit(1)
+    return [*paper_table(result), "", f"{len(result['images'])} pictures"]
 
 
-def _evaluate_segmenter(weights: str, data: Path, output: Path, **options: Any) -> None:
-    """Score a segmentation network and print what came of it."""
+def _of_segmentation(result: dict[str, Any]) -> list[str]:
     from passband.analysis.segmentation_report import figures_line
-    from passband.cli.console import progress_bar
-    from passband.evaluation import evaluate_segmenter
 
-    with progress_bar("{task.completed}/{task.total}") as progress:
-        bar = progress.add_task("scoring")
-
-        def report(row: dict[str, Any], total: int) -> None:
-            progress.update(bar, advance=1, total=total)
-            if "reason" in row:
-                typer.echo(f"failed: {row['reason']}", err=True)
-
-        result = evaluate_segmenter(weights, data, output, report=report, **options)
     names = result["figures"]
-    typer.echo(f"{len(result['images'])} pictures ({result['protocol']}): {figures_line(result['mean'], names)}")
-    typer.echo(f"all background: {figures_line(result['background'], names)}")
-    for note in result["notes"]:
-        typer.echo(note)
-    typer.echo(f"report in {output / 'report.md'}")
-    if result["failed"]:
-        raise typer.Exit(1)
+    return [
+        f"{len(result['images'])} pictures ({result['protocol']}): {figures_line(result['mean'], names)}",
+        f"all background: {figures_line(result['background'], names)}",
+    ]
 
 
-_PRINTED = {
-    "classification": _evaluate_classifier,
-    "detection": _evaluate_detector,
-    "restoration": _evaluate_restoration,
-    "segmentation": _evaluate_segmenter,
+_SUMMARIES = {
+    "classification": _of_classification,
+    "detection": _of_detection,
+    "restoration": _of_restoration,
+    "segmentation": _of_segmentation,
 }
+"""What is printed of a result, line by line."""

@@ -95,6 +95,10 @@ class FrequencyRCNN(nn.Module):
 
     task = "detection"
 
+    transform: nn.Module
+    rpn: nn.Module
+    roi_heads: nn.Module
+
     def __init__(
         self,
         channels: str | Sequence[int] | None = "24S",
@@ -130,7 +134,9 @@ class FrequencyRCNN(nn.Module):
         from torchvision.models.detection.backbone_utils import BackboneWithFPN
 
         self.name = {"resnet18": "dct-mask-rcnn-resnet18"}.get(backbone, "dct-mask-rcnn")
-        self.numbers = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
+        self.numbers: dict[str, Any] = {
+            name: list(value) if isinstance(value, tuple) else value for name, value in given.items()
+        }
         self.numbers["backbone_weights"] = None  # what it starts from, it has
         self.depth = entry(backbone, BACKBONES, "backbone")
         self.is_rgb = channels is None or channels == "rgb"
@@ -167,7 +173,7 @@ class FrequencyRCNN(nn.Module):
         outgoing = [(width << level) * (4 if self.depth == 50 else 1) for level in range(LEVELS)]
         self.backbone = BackboneWithFPN(body, outlets, outgoing, features)
 
-        detector = self._detector(
+        detector: Any = self._detector(
             classes,
             features,
             box_features,
@@ -227,7 +233,7 @@ class FrequencyRCNN(nn.Module):
             return {**more, **losses}
         results = []
         for one, resized, size in zip(found, batch.image_sizes, shown, strict=True):
-            result = {**one, "boxes": resize_boxes(one["boxes"], resized, size)}
+            result = {**one, "boxes": resize_boxes(one["boxes"], list(resized), list(size))}
             if self.masks:
                 result["mask_probs"] = result.pop("masks")
             results.append(result)

@@ -14,7 +14,7 @@ from passband.data.cubes import read_pixels
 from passband.data.native_cubes import NativeFormat, read_native_cube
 from passband.io.image import ImageError
 from passband.layers.channels import channel_subset
-from passband.models.detection_stem import GRAY, STRIDE, CubeStem
+from passband.models.detection_stem import DIVISIBLE, GRAY, STRIDE, CubeStem
 
 
 def fitted_statistics(data: DetectionData, pictures: CocoPictures) -> tuple[list[float], list[float], dict[str, Any]]:
@@ -41,7 +41,7 @@ def fitted_statistics(data: DetectionData, pictures: CocoPictures) -> tuple[list
             if form is not None:
                 cube = read_native_cube(image.path, form).values[None]
             else:
-                cube = stem.cube(_resized(read_pixels(image.path), data) - GRAY)
+                cube = _cells(read_pixels(image.path), data, stem)
         except (ImageError, OSError) as error:
             problem = problem or str(error)
             continue
@@ -55,12 +55,13 @@ def fitted_statistics(data: DetectionData, pictures: CocoPictures) -> tuple[list
     return total.mean.tolist(), std.tolist(), about
 
 
-def _resized(image: Float[Tensor, "3 H W"], data: DetectionData) -> Float[Tensor, "1 3 h w"]:
-    """A picture as the network sees it, less what is no whole cell."""
+def _cells(image: Float[Tensor, "3 H W"], data: DetectionData, stem: CubeStem) -> Float[Tensor, "1 K h w"]:
+    """The cube of a picture resized and padded as the network does, its whole cells alone."""
     sides = image.shape[-2:]
     scale = min(data.min_size[-1] / min(sides), data.max_size / max(sides))
     resized = F.interpolate(
         image[None], scale_factor=scale, mode="bilinear", recompute_scale_factor=True, align_corners=False
     )
-    height, width = (side // STRIDE * STRIDE for side in resized.shape[-2:])
-    return resized[..., :height, :width]
+    height, width = resized.shape[-2:]
+    padded = F.pad(resized - GRAY, (0, -width % DIVISIBLE, 0, -height % DIVISIBLE))
+    return stem.cube(padded)[..., : height // STRIDE, : width // STRIDE]
