@@ -265,3 +265,11 @@ def test_images_that_do_not_fit_are_refused():
         FrequencyRCNN(**{**TINY, "way": "B"}).eval()([torch.rand(24, 10, 10)])
     with pytest.raises(ValueError, match="10 x 20 cells"):
         batch_cubes([torch.rand(24, 9, 20)], [(40, 80)])
+
+
+def test_a_network_is_saved_and_comes_back_with_its_weights(tmp_path):
+    network = FrequencyRCNN(**TINY)
+    network.save_pretrained(tmp_path)
+    again = FrequencyRCNN.from_pretrained(tmp_path)
+    assert (again.name, again.numbers, again.training) == (network.name, network.numbers, False)
+    assert all(torch.equal(value, again.state_dict()[name]) for name, value in network.state_dict().items())

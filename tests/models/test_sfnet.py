@@ -169,8 +169,9 @@ def test_a_wrong_name_or_number_is_refused_with_the_nearest():
     with pytest.raises(ValueError, match=r"unknown network 'sfnet-smal'; did you mean 'sfnet-small'\?"):
         build_model("sfnet-smal")
     for name in MODELS:
-        with pytest.raises(ValueError, match=r"unknown number of .* 'widht'; did you mean 'width'\?"):
-            build_model(name, widht=16)
+        wrong, right = ("encodr", "encoder") if name == "smp" else ("widht", "width")
+        with pytest.raises(ValueError, match=rf"unknown number of .* '{wrong}'; did you mean '{right}'\?"):
+            build_model(name, **{wrong: 16})
 
 
 def _randomize(model):

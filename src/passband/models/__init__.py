@@ -26,6 +26,7 @@ from passband.models.foreign import load_foreign
 from passband.models.gated import Gated, GatedClassifier, gated_dct_resnet18, gated_dct_resnet50
 from passband.models.imagenet import load_imagenet
 from passband.models.published import from_published
+from passband.models.saved import without_starts
 from passband.models.sfnet import SFNet, sfnet, sfnet_small
 from passband.models.smp import SMPNetwork, smp
 from passband.models.unet import UNet, unet
@@ -133,11 +134,8 @@ def load_model(source: str | Path, **overrides: Any) -> nn.Module:
         foreign = load_foreign(found, source, **overrides)
         if foreign is not None:
             return foreign.eval()
-    config = {**load_config(source), **overrides}
-    for name in {"encoder_weights", "backbone_weights"} & set(config):
-        config[name] = None  # what they were to start from is in the weights
     try:
-        model = build_from(config)
+        model = build_from(without_starts({**load_config(source), **overrides}))
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{source}: {error}") from error
     load_state(model, state, source=source)

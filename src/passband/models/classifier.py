@@ -1,19 +1,12 @@
-"""What the classifiers share: what they say of themselves, and how they are saved and come back."""
+"""What the classifiers share: what they say of themselves."""
 
-from pathlib import Path
-from typing import Any
+from torch import Tensor
 
-from huggingface_hub import ModelHubMixin
-from torch import Tensor, nn
-
-from passband.checkpoint import CheckpointError, load_config, load_state, load_weights, save_weights
-
-HUB_OPTIONS = ("revision", "cache_dir", "force_download", "local_files_only", "token")
+from passband.models.saved import SavedNetwork
 
 
 class ClassifierNetwork(
-    nn.Module,
-    ModelHubMixin,
+    SavedNetwork,
     library_name="passband",
     pipeline_tag="image-classification",
     license="mit",
@@ -26,8 +19,6 @@ class ClassifierNetwork(
     method `from_numbers`'.
 
     Attributes:
-        name: a key of `models.MODELS`, whose builder makes this network again from `numbers`.
-        numbers: keywords of that builder.
         channels: of the input.
         classes: how many it tells apart.
         input_shape: channels, height and width of the input that the published figures are of. Other heights and
@@ -36,8 +27,6 @@ class ClassifierNetwork(
 
     task = "classification"
 
-    name: str
-    numbers: dict[str, Any]
     channels: int
     classes: int
     input_shape: tuple[int, int, int]
@@ -49,23 +38,3 @@ class ClassifierNetwork(
                 f"{self.name} takes {self.channels} channels, got {x.shape[1]}; select {self.channels} of them, or "
                 f"build the network with channels={x.shape[1]}"
             )
-
-    def _save_pretrained(self, save_directory: Path) -> None:
-        """Write the weights for `save_pretrained`; the mixin writes the model card."""
-        save_weights(self, save_directory, config={"model": self.name, **self.numbers})
-
-    @classmethod
-    def _from_pretrained(cls, *, model_id: str, **kwargs: Any) -> "ClassifierNetwork":
-        """Read the weights for `from_pretrained`: from a folder, or from the hub with the mixin's own options."""
-        options = {key: kwargs.pop(key) for key in HUB_OPTIONS if key in kwargs}
-        from passband.models import build_from  # whose builders need this class first
-
-        config = {**load_config(model_id, **options), **kwargs}
-        try:
-            model = build_from(config)
-        except (TypeError, ValueError) as error:
-            raise CheckpointError(f"{model_id}: {error}") from error
-        if not isinstance(model, cls):
-            raise CheckpointError(f"{model_id} holds no {cls.__name__} but a {config['model']}; use models.load_model")
-        load_state(model, load_weights(model_id, **options), source=model_id)
-        return model.eval()

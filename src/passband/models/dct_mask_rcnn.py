@@ -34,6 +34,7 @@ from passband.layers.channels import channel_subset
 from passband.models.dct_resnet import FrequencyResNet
 from passband.models.detection_stem import DIVISIBLE, GRAY, CubeStem, batch_cubes
 from passband.models.imagenet import Mapped, load_imagenet
+from passband.models.saved import SavedNetwork
 from passband.naming import entry
 
 BACKBONES = {"resnet18": 18, "resnet50": 50}
@@ -47,7 +48,14 @@ Losses = dict[str, Float[Tensor, ""]]
 Found = dict[str, Tensor]
 
 
-class FrequencyRCNN(nn.Module):
+class FrequencyRCNN(
+    SavedNetwork,
+    library_name="passband",
+    pipeline_tag="object-detection",
+    license="mit",
+    paper_url="https://arxiv.org/abs/2002.12416",
+    tags=["object-detection", "instance-segmentation", "dct", "frequency-domain"],
+):
     """Find the instances of categories in pictures: boxes, scores, labels, and masks.
 
     Args:
@@ -83,10 +91,6 @@ class FrequencyRCNN(nn.Module):
         rpn_pre_nms_top_n_test: the same in evaluation.
         rpn_post_nms_top_n_train: proposals of a picture in training.
         rpn_post_nms_top_n_test: the same in evaluation.
-
-    Attributes:
-        name: a key of `models.MODELS`, whose builder makes this network again from `numbers`.
-        numbers: keywords of that builder.
 
     Raises:
         ValueError: where a number does not fit, or weights of the backbone.
@@ -134,9 +138,7 @@ class FrequencyRCNN(nn.Module):
         from torchvision.models.detection.backbone_utils import BackboneWithFPN
 
         self.name = {"resnet18": "dct-mask-rcnn-resnet18"}.get(backbone, "dct-mask-rcnn")
-        self.numbers: dict[str, Any] = {
-            name: list(value) if isinstance(value, tuple) else value for name, value in given.items()
-        }
+        self.numbers = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
         self.numbers["backbone_weights"] = None  # what it starts from, it has
         self.depth = entry(backbone, BACKBONES, "backbone")
         self.is_rgb = channels is None or channels == "rgb"

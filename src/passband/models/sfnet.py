@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from passband.checkpoint import load_state, load_weights, save_weights
 from passband.layers import DynamicFilter, GlobalModulation, LocalAvgPool2d, WindowModulation
 from passband.layers.pooling import PoolMode
+from passband.models.saved import HUB_OPTIONS
 
 
 class SFNet(
@@ -142,8 +143,7 @@ class SFNet(
     @classmethod
     def _from_pretrained(cls, *, model_id: str, **kwargs: Any) -> "SFNet":
         """Read the weights for `from_pretrained`: from a folder, or from the hub with the mixin's own options."""
-        hub_options = ("revision", "cache_dir", "force_download", "local_files_only", "token")
-        options = {key: kwargs.pop(key) for key in hub_options if key in kwargs}
+        options = {key: kwargs.pop(key) for key in HUB_OPTIONS if key in kwargs}
         model = cls(**kwargs)
         load_state(model, load_weights(model_id, **options), source=model_id)
         return model.eval()

@@ -31,6 +31,7 @@ from passband.layers.gate import ChannelGate, temperature
 from passband.metrics import confusion_matrix, rank_of, ranking
 from passband.models.gated import Gated
 from passband.tasks.classifier import TASK, logits_of
+from passband.tasks.problems import Problems
 from passband.tasks.task import Loss, Stateful, Validation
 
 TOP = 5
@@ -56,7 +57,7 @@ class Classification:
         data = recipe.data
         channels = () if data.input in PIXELS else tuple(channel_subset(data.channels).indices())
         self.plain = unnormalized(data.input, channels, data.size, data.stride)
-        self.skipped: set[str] = set()
+        self.problems = Problems(recipe.data.skip_bad)
         self.class_names: list[str] = []
         self.found: dict[tuple[Path, tuple[str, ...] | None], tuple[LabeledPictures, LabeledPictures]] = {}
 
@@ -145,7 +146,7 @@ class Classification:
 
     def loss(self, model: nn.Module, batch: dict[str, Any], done: float) -> Loss:
         """Cross-entropy, and of a network with a gate the cost on open channels; see `config.classification`."""
-        self._attend(batch["problem"])
+        self.problems.attend(batch["problem"])
         # noise of a gate or of dropout that follows from the samples is the same after a run was stopped and resumed
         torch.manual_seed(self.recipe.seed * 1_000_003 + int(batch["number"][0]))
         settings = self.recipe.gate
@@ -180,7 +181,7 @@ class Classification:
         truths: list[Tensor] = []
         names: list[str] = []
         for batch in batches:
-            self._attend(batch["problem"])
+            self.problems.attend(batch["problem"])
             logits = logits_of(model(batch["input"])).float()
             kept = batch["label"] != UNKNOWN
             logits, labels = logits[kept], batch["label"][kept]
@@ -240,15 +241,6 @@ class Classification:
                     "make the recipe say the same"
                 )
         return start
-
-    def _attend(self, problems: list[str]) -> None:
-        """Raise an error, or warn once of each, where files could not be read."""
-        for problem in (line for text in problems for line in text.splitlines() if line):
-            if not self.recipe.data.skip_bad:
-                raise ImageError(f"{problem}. To leave out files that cannot be read, set data.skip_bad = true")
-            if problem not in self.skipped:
-                self.skipped.add(problem)
-                _log.warning("left out (%d until now): %s", len(self.skipped), problem)
 
 
 def _warn_of_leaks(scored: LabeledPictures, learned: LabeledPictures) -> None:

@@ -22,6 +22,7 @@ from passband.metrics.detection import CocoScores
 from passband.models import FrequencyRCNN
 from passband.tasks.channel_fit import fitted_statistics
 from passband.tasks.detector import beside_truth, cube_form, find_instances
+from passband.tasks.problems import Problems
 from passband.tasks.task import Loss, Stateful, Validation
 
 SHOWN = 4
@@ -47,7 +48,7 @@ class Detection:
 
     def __init__(self, recipe: DetectionRecipe):
         self.recipe = recipe
-        self.skipped: set[str] = set()
+        self.problems = Problems(recipe.data.skip_bad)
         self.scored: CocoPictures | None = None
         self.found: dict[tuple[Path, tuple[str, ...] | None], tuple[CocoPictures, CocoPictures]] = {}
 
@@ -97,9 +98,9 @@ class Detection:
         """Nothing beside the network."""
         return []
 
-    def collate(self, samples: list[DetectionSample]) -> Any:
+    def collate(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
         """Put pictures of different sizes side by side."""
-        return collate(samples)
+        return collate(samples)  # type: ignore[arg-type,return-value]
 
     def check(self, model: nn.Module, weights: str | Path) -> None:
         """Refuse a network that is no detector, or takes another input than the recipe gives."""
@@ -148,7 +149,7 @@ class Detection:
 
     def loss(self, model: nn.Module, batch: dict[str, Any], done: float) -> Loss:
         """The sum of torchvision's losses: of proposals, and of boxes, classes and masks."""
-        self._attend(batch["problems"])
+        self.problems.attend(batch["problems"])
         # proposals are drawn at random: what follows from the samples is the same after a run was stopped and resumed
         torch.manual_seed(self.recipe.seed * 1_000_003 + int(batch["numbers"][0]))
         sizes = {"sizes": [tuple(size) for size in batch["sizes"]]} if self.recipe.data.way == "B" else {}
@@ -176,7 +177,7 @@ class Detection:
         scores = CocoScores(self.scored.ground_truth(), ids, masks=model.masks)
         rows: list[list[Tensor]] = []
         for batch in batches:
-            self._attend(batch["problems"])
+            self.problems.attend(batch["problems"])
             good = [place for place, problem in enumerate(batch["problems"]) if not problem]
             sizes = [tuple(batch["sizes"][place]) for place in good]
             found = find_instances(model, [batch["images"][place] for place in good], sizes) if good else []
@@ -228,15 +229,6 @@ class Detection:
                 learned, scored = pictures.only(sorted(drawn[count:])), pictures.only(sorted(drawn[:count]))
             self.found[place] = (learned.for_training(), scored)
         return self.found[place]
-
-    def _attend(self, problems: list[str]) -> None:
-        """Raise an error, or warn once of each, where files could not be read."""
-        for problem in (line for text in problems for line in text.splitlines() if line):
-            if not self.recipe.data.skip_bad:
-                raise ImageError(f"{problem}. To leave out files that cannot be read, set data.skip_bad = true")
-            if problem not in self.skipped:
-                self.skipped.add(problem)
-                _log.warning("left out (%d until now): %s", len(self.skipped), problem)
 
 
 def _form(network: dict[str, Any]) -> Any:

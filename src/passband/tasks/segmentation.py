@@ -31,6 +31,7 @@ from passband.io.image import ImageError
 from passband.losses import segmentation_loss
 from passband.metrics.segmentation import SegmentationScores, predicted_classes, resized_logits
 from passband.tasks.curriculum import Lesson, measured_profile, stored_profile
+from passband.tasks.problems import Problems
 from passband.tasks.segmenter import TASK, class_names
 from passband.tasks.task import Loss, Stateful, Validation
 
@@ -60,7 +61,7 @@ class Segmentation:
             )
         self.recipe = recipe
         self.measure = segmentation_loss(recipe.loss.name, recipe.data.classes)
-        self.skipped: set[str] = set()
+        self.problems = Problems(recipe.data.skip_bad)
         self.found: dict[Path, tuple[list[MaskPair], list[MaskPair]]] = {}
         self.lesson: Lesson | None = None
 
@@ -170,7 +171,7 @@ class Segmentation:
             ImageError: for a file that cannot be used, unless the recipe skips such.
             ValueError: for pictures that are not finite, with their names.
         """
-        self._attend(batch["problem"])
+        self.problems.attend(batch["problem"])
         images, mask = batch["image"], torch.stack(batch["mask"])
         finite = images.isfinite().flatten(1).all(1)
         if not finite.all():
@@ -202,7 +203,7 @@ class Segmentation:
         losses: list[float] = []
         rows: list[list[Tensor]] = []
         for batch in batches:
-            self._attend(batch["problem"])
+            self.problems.attend(batch["problem"])
             logits = model(batch["image"]).float()
             for image, one, mask, problem in zip(batch["image"], logits, batch["mask"], batch["problem"], strict=True):
                 if problem:
@@ -242,21 +243,12 @@ class Segmentation:
         given = 0
         for number in range(len(pairs)):
             sample = samples[number]
-            self._attend([sample["problem"]])
+            self.problems.attend([sample["problem"]])
             if not sample["problem"]:
                 given += 1
                 yield sample["image"]
         if not given:
             raise ImageError(f"none of {len(pairs)} pictures can be used; the log names them")
-
-    def _attend(self, problems: Iterable[str]) -> None:
-        """Raise an error, or warn once of each, where files could not be used."""
-        for problem in (line for text in problems for line in text.splitlines() if line):
-            if not self.recipe.data.skip_bad:
-                raise ImageError(f"{problem}. To leave out files that cannot be used, set data.skip_bad = true")
-            if problem not in self.skipped:
-                self.skipped.add(problem)
-                _log.warning("left out (%d until now): %s", len(self.skipped), problem)
 
 
 def _split(pairs: list[MaskPair], data: SegmentationData) -> tuple[list[MaskPair], list[MaskPair]]:
