@@ -9,7 +9,8 @@ same files; only the curriculum differs:
 - full: none.
 - crop-up: from coarse to fine on cropped spectra: half of the side for 30 % of the steps, three quarters for 30 %, the
   whole for 40 %.
-- mask-up: the same ratios by masks, at full size: what the cropping itself changes is the difference.
+- crop-thirds: each of these for a third of the steps.
+- mask-up: the ratios of crop-up by masks, at full size: what the cropping itself changes is the difference.
 - down-R: masks whose ratio falls linearly from 1 to R, by magnitude: the schedule of "Adaptive Frequency Ratio
   Scheduler" (lab slides, 2023).
 - adaptive (not among the default rows): masks whose ratio, by radius, is searched at four moments of the training.
@@ -61,6 +62,7 @@ def down(final: float) -> dict[str, Any]:
 ROWS: dict[str, dict[str, Any]] = {
     "full": {"mode": "none"},
     "crop-up": {"mode": "crop", **UP},
+    "crop-thirds": {"mode": "crop", **UP, "hold": 0.0},
     "mask-up": {"mode": "mask", **UP},
     "down-0.9": down(0.9),
     "down-0.6": down(0.6),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from passband.data.degrade import degrade
     from passband.evaluation import evaluate
-    from passband.inference import Classifier, Restorer
+    from passband.inference import Classifier, InstanceFinder, Restorer, Segmenter
     from passband.io.image import read_image, write_image
     from passband.models import SFNet, load_model, sfnet, sfnet_small
     from passband.training import train
@@ -16,8 +16,10 @@ __version__ = version("passband")
 
 __all__ = [
     "Classifier",
+    "InstanceFinder",
     "Restorer",
     "SFNet",
+    "Segmenter",
     "degrade",
     "evaluate",
     "load_model",
@@ -30,8 +32,10 @@ __all__ = [
 
 _HOMES = {
     "Classifier": "inference",
+    "InstanceFinder": "inference",
     "Restorer": "inference",
     "SFNet": "models",
+    "Segmenter": "inference",
     "degrade": "data.degrade",
     "evaluate": "evaluation",
     "load_model": "models",

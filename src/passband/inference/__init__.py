@@ -1,10 +1,11 @@
-"""Using trained networks: to restore, in memory (`Restorer`) or by files, to classify, to find instances."""
+"""Using trained networks: to restore, in memory (`Restorer`) or by files, to classify, to segment, to find instances."""
 
 from passband.inference.classifier import Classifier
 from passband.inference.demo import demonstrate
 from passband.inference.files import Job, Outcome, VideoOptions, plan_jobs, restore_files
 from passband.inference.instances import FoundIn, InstanceFinder
 from passband.inference.restorer import Restorer
+from passband.inference.segmenter import Segmenter
 from passband.inference.video import VideoProgress, VideoSummary, restore_video
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Job",
     "Outcome",
     "Restorer",
+    "Segmenter",
     "VideoOptions",
     "VideoProgress",
     "VideoSummary",
