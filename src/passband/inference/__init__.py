@@ -1,4 +1,4 @@
-"""Using trained networks: to restore, in memory (`Restorer`) or by files, to classify, to segment, to find instances."""
+"""Using trained networks: to restore (`Restorer`, or by files), to classify, to segment, to find instances."""
 
 from passband.inference.classifier import Classifier
 from passband.inference.demo import demonstrate
