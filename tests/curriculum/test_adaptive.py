@@ -170,6 +170,8 @@ torch.set_num_threads(1)
 rank = int(sys.argv[1])
 torch.distributed.init_process_group("gloo", init_method="file://{tmp_path / "store"}", rank=rank, world_size=2)
 model = torch.nn.Sequential(torch.nn.BatchNorm2d(1), torch.nn.Conv2d(1, 1, 1))
+torch.nn.init.ones_(model[1].weight)
+torch.nn.init.zeros_(model[1].bias)
 model = torch.nn.parallel.DistributedDataParallel(model)
 search = RatioSearch("radius", "cost", radii=5, alpha=1.0 - rank, score=lambda out: out.square().sum((1, 2, 3)))
 x = torch.arange(32) / 32

@@ -158,7 +158,8 @@ class TestValidate:
     def test_pictures_that_are_learned_from_are_warned_of(self, folder, caplog):
         job = task()
         network = job.network(folder, None)
-        job.validation_data(folder, folder, network)
+        with caplog.at_level(logging.WARNING):
+            job.validation_data(folder, folder, network)
         assert "4 of 4 pictures to score on are learned from" in caplog.text
 
 
