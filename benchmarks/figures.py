@@ -1,10 +1,13 @@
-"""What benchmarks share: rows in processes of their own, their peaks of memory, and figures in a JSON file."""
+"""What benchmarks share: pictures, rows in processes of their own, their peaks of memory, figures in a JSON file."""
 
 import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
 
 
 def run_child(script: str, *arguments: str) -> Any:
@@ -39,3 +42,18 @@ def write_figures(path: Path | None, figures: Any) -> None:
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+def photographs(count: int, size: int) -> "torch.Tensor":
+    """Views of photographs, B 3 SIZE SIZE."""
+    import skimage.data  # not for benchmarks whose processes are weighed
+    import torch
+    import torch.nn.functional as F
+
+    names = ("astronaut", "chelsea", "coffee", "rocket")
+    images = []
+    for number in range(count):
+        image = torch.from_numpy(getattr(skimage.data, names[number % 4])()).permute(2, 0, 1)[None] / 255
+        shift = 7 * (number // 4)
+        images.append(F.interpolate(image[..., shift:, shift:], (size, size), mode="bilinear", antialias=True))
+    return torch.cat(images)

@@ -14,25 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import skimage.data
 import torch
-import torch.nn.functional as F
-from figures import write_figures
+from figures import photographs, write_figures
 
 from passband.curriculum import radii_of
 
 RATIOS = [tenth / 10 for tenth in range(1, 10)]
-
-
-def photographs(batch: int, size: int) -> torch.Tensor:
-    """Views of photographs, B 3 SIZE SIZE."""
-    names = ("astronaut", "chelsea", "coffee", "rocket")
-    images = []
-    for number in range(batch):
-        image = torch.from_numpy(getattr(skimage.data, names[number % 4])()).permute(2, 0, 1)[None] / 255
-        shift = 7 * (number // 4)
-        images.append(F.interpolate(image[..., shift:, shift:], (size, size), mode="bilinear", antialias=True))
-    return torch.cat(images)
 
 
 def searched(images: torch.Tensor, ratio: float) -> list[int]:

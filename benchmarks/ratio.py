@@ -15,27 +15,14 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import skimage.data
 import torch
-import torch.nn.functional as F
-from figures import write_figures
+from figures import photographs, write_figures
 from torch import Tensor, nn
 
 from passband.curriculum import RatioSearch
 from passband.curriculum.objective import TERMS, BandTerms, output_score
 from passband.models.unet import unet
 from passband.provenance import environment
-
-
-def photographs(count: int, size: int) -> Tensor:
-    """Views of photographs, B 3 SIZE SIZE."""
-    names = ("astronaut", "chelsea", "coffee", "rocket")
-    images = []
-    for number in range(count):
-        image = torch.from_numpy(getattr(skimage.data, names[number % 4])()).permute(2, 0, 1)[None] / 255
-        shift = 7 * (number // 4)
-        images.append(F.interpolate(image[..., shift:, shift:], (size, size), mode="bilinear", antialias=True))
-    return torch.cat(images)
 
 
 def bare_passes(model: nn.Module, images: Tensor, count: int) -> None:

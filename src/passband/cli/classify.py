@@ -1,7 +1,6 @@
 """`passband classify`."""
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,7 +15,7 @@ def classify(
     workers: Annotated[int, typer.Option(min=0, help="Processes that read pictures; 0 reads them in this one.")] = 0,
 ) -> None:
     """Say what pictures show, with probabilities; JPEG files are not decoded for networks of their coefficients."""
-    from passband.cli.console import progress_bar
+    from passband.cli.console import named, progress_bar
     from passband.data.pictures import find_pictures
     from passband.inference.classifier import Classifier
 
@@ -33,13 +32,8 @@ def classify(
                 guesses = ", ".join(f"{guess.name} {100 * guess.probability:.1f} %" for guess in result.guesses)
                 typer.echo(f"{result.source}: {guesses}")
             if result.error is not None:
-                typer.echo(f"failed: {_named(result.source, result.error)}", err=True)
+                typer.echo(f"failed: {named(result.source, result.error)}", err=True)
             progress.update(bar, advance=1)
     typer.echo(f"{len(paths) - failures} classified, {failures} failed", err=True)
     if failures:
         raise typer.Exit(1)
-
-
-def _named(source: Path, error: str) -> str:
-    """An error with its file's name, once."""
-    return error if str(source) in error else f"{source}: {error}"

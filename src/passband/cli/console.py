@@ -1,6 +1,7 @@
 """What the commands share of the screen."""
 
 import sys
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -20,3 +21,8 @@ def progress_bar(*texts: str) -> Progress:
         transient=True,
         redirect_stdout=sys.stdout.isatty(),
     )
+
+
+def named(source: Path, error: str) -> str:
+    """An error with its file's name, once."""
+    return error if str(source) in error else f"{source}: {error}"

@@ -80,7 +80,7 @@ def _instances(
     """Write instances.json, and pictures with what was found."""
     from collections import Counter
 
-    from passband.cli.console import progress_bar
+    from passband.cli.console import named, progress_bar
     from passband.data.pictures import find_pictures
     from passband.inference.instances import INSTANCES_FILE, InstanceFinder
 
@@ -95,8 +95,7 @@ def _instances(
         for result in finder.find_in_files(paths, folder, score=score, overlay=overlay):
             if result.instances is None:
                 failed += 1
-                text = str(result.error)
-                typer.echo(f"failed: {text if str(result.source) in text else f'{result.source}: {text}'}", err=True)
+                typer.echo(f"failed: {named(result.source, str(result.error))}", err=True)
             else:
                 counts = Counter(finder.classes[label - 1] for label in result.instances.labels.tolist())
                 found = ", ".join(f"{count} {name}" for name, count in counts.most_common())

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from passband.analysis.instances import draw_instances
 from passband.data.cubes import read_pixels
-from passband.io.arrays import from_array
+from passband.inference.pixels import pixels_of
 from passband.io.files import write_whole
-from passband.io.image import from_pil, write_image
+from passband.io.image import write_image
 from passband.io.rle import mask_area
 from passband.metrics.detection import coco_results
 from passband.tasks.detector import Instances, load_detector
@@ -73,15 +73,7 @@ class InstanceFinder:
         _check_score(score)
         if isinstance(picture, str | Path):
             return self.trained.find_in(Path(picture)).above(score)
-        if isinstance(picture, Image.Image):
-            image = from_pil(picture).image
-        elif isinstance(picture, Tensor):
-            image = picture
-        else:
-            image = from_array(picture)[0]
-        if image.ndim != 3 or image.shape[0] != 3 or not image.is_floating_point():
-            raise ValueError(f"a tensor is 3 H W, float, in [0, 1]; got {tuple(image.shape)} {image.dtype}")
-        return self.trained.find(image).above(score)
+        return self.trained.find(pixels_of(picture)).above(score)
 
     def overlay(self, image: Float[Tensor, "3 H W"], instances: Instances) -> Float[Tensor, "3 H W"]:
         """The picture with masks, boxes, names and scores.

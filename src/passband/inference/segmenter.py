@@ -12,8 +12,8 @@ from torch import Tensor
 
 from passband.analysis.overlay import overlay
 from passband.data.pictures import expand, find_images
-from passband.io.arrays import from_array
-from passband.io.image import SUFFIXES, ImageError, from_pil, read_image, write_image
+from passband.inference.pixels import pixels_of
+from passband.io.image import SUFFIXES, ImageError, read_image, write_image
 from passband.io.mask import write_mask
 from passband.metrics.segmentation import resized_logits
 from passband.tasks.segmenter import load_segmenter
@@ -86,7 +86,7 @@ class Segmenter:
             OSError: for one that cannot be read.
             ValueError: for a tensor or array of another shape.
         """
-        return self.segment_image(_pixels(picture))
+        return self.segment_image(pixels_of(picture))
 
     def segment_image(self, image: Float[Tensor, "3 H W"]) -> Int64[Tensor, "H W"]:
         """Tell the class of each pixel.
@@ -118,7 +118,7 @@ class Segmenter:
         Returns:
             A map for each class, the background's first, of the picture's size; they add to 1.
         """
-        image = _pixels(picture)
+        image = pixels_of(picture)
         logits = resized_logits(self._logits(image), image.shape[-2:])[0]
         if len(logits) > 1:
             return logits.softmax(0)
@@ -208,15 +208,3 @@ def plan_masks(sources: Sequence[str | Path], output: Path | None = None) -> lis
                 f"{pictures[target.resolve()]} would be replaced by what {source} becomes: choose another output"
             )
     return list(dict.fromkeys(jobs))
-
-
-def _pixels(picture: Image.Image | np.ndarray | Tensor | str | Path) -> Float[Tensor, "3 H W"]:
-    """A picture of any kind as RGB in [0, 1]."""
-    if isinstance(picture, str | Path):
-        return read_image(picture)
-    if isinstance(picture, Image.Image):
-        return from_pil(picture).image
-    image = picture if isinstance(picture, Tensor) else from_array(picture)[0]
-    if image.ndim != 3 or image.shape[0] != 3 or not image.is_floating_point():
-        raise ValueError(f"a tensor is 3 H W, float, in [0, 1]; got {tuple(image.shape)} {image.dtype}")
-    return image

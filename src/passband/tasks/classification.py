@@ -22,7 +22,6 @@ from passband.data.classification import (
     find_classes,
     split_classes,
 )
-from passband.data.duplicates import duplicates
 from passband.data.fitting import fitted, of_imagenet, unnormalized
 from passband.data.preprocessing import PIXELS, Preprocessing
 from passband.io.image import ImageError
@@ -31,13 +30,12 @@ from passband.layers.gate import ChannelGate, temperature
 from passband.metrics import confusion_matrix, rank_of, ranking
 from passband.models.gated import Gated
 from passband.tasks.classifier import TASK, logits_of
+from passband.tasks.leaks import warn_of_leaks
 from passband.tasks.problems import Problems
 from passband.tasks.task import Loss, Stateful, Validation
 
 TOP = 5
 """Guesses of which one may be right, scored where there are more classes."""
-NAMED = 5
-"""Files that a warning names at most."""
 
 _log = logging.getLogger(__name__)
 
@@ -137,7 +135,7 @@ class Classification:
                     "given for that, too: leave out data.held_out or the folder"
                 )
             held_out = find_classes(folder, names)
-            _warn_of_leaks(held_out, learned)
+            warn_of_leaks(held_out.paths, learned.paths)
         elif not self.recipe.data.held_out:
             _log.warning("scored on pictures that are learned from: give others, or hold some out with data.held_out")
         return CenterPictures(
@@ -241,18 +239,3 @@ class Classification:
                     "make the recipe say the same"
                 )
         return start
-
-
-def _warn_of_leaks(scored: LabeledPictures, learned: LabeledPictures) -> None:
-    """Warn of pictures to score on that are learned from, too."""
-    found = duplicates(scored.paths, learned.paths)
-    if found:
-        some = "; ".join(f"{one} is {other}" for one, other in found[:NAMED])
-        more = f"; and {len(found) - NAMED} more" if len(found) > NAMED else ""
-        _log.warning(
-            "%d of %d pictures to score on are learned from, too, byte for byte: %s%s",
-            len(found),
-            len(scored),
-            some,
-            more,
-        )

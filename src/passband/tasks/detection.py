@@ -15,13 +15,13 @@ from passband.checkpoint import CheckpointError
 from passband.config import DetectionRecipe
 from passband.data.coco import CocoPictures, find_coco
 from passband.data.detection import DetectionPictures, DetectionSample, ScoredPictures, collate
-from passband.data.duplicates import duplicates
 from passband.data.instance_targets import PairedAugmentation
 from passband.io.image import ImageError
 from passband.metrics.detection import CocoScores
 from passband.models import FrequencyRCNN
 from passband.tasks.channel_fit import fitted_statistics
 from passband.tasks.detector import beside_truth, cube_form, find_instances
+from passband.tasks.leaks import warn_of_leaks
 from passband.tasks.problems import Problems
 from passband.tasks.task import Loss, Stateful, Validation
 
@@ -31,8 +31,6 @@ DRAWN_SCORE = 0.5
 """Least score of an instance that is drawn."""
 DRAWN_SIDE = 480
 """Height of drawn pictures, in pixels, at most."""
-NAMED = 5
-"""Files that a warning names at most."""
 WATCHED = ("AP", "AP50", "AP75")
 """Figures of a validation, of boxes and of masks; an evaluation has all."""
 
@@ -141,7 +139,7 @@ class Detection:
                     "given for that, too: leave out data.held_out or the folder"
                 )
             scored = find_coco(folder, masks=self.recipe.data.masks, classes=names)
-            _warn_of_leaks(scored, learned)
+            warn_of_leaks([image.path for image in scored.images], [image.path for image in learned.images])
         elif not self.recipe.data.held_out:
             _log.warning("scored on pictures that are learned from: give others, or hold some out with data.held_out")
         self.scored = scored.spread(self.recipe.validation.count)
@@ -234,22 +232,8 @@ class Detection:
 def _form(network: dict[str, Any]) -> Any:
     """What cubes a network takes; None where it takes pictures."""
     from passband.models import build_from
+    from passband.models.saved import without_starts
 
     with torch.device("meta"):
-        model = build_from({**network, "backbone_weights": None})
+        model = build_from(without_starts(network))
     return cube_form(model) if isinstance(model, FrequencyRCNN) else None
-
-
-def _warn_of_leaks(scored: CocoPictures, learned: CocoPictures) -> None:
-    """Warn of pictures to score on that are learned from, too."""
-    found = duplicates([image.path for image in scored.images], [image.path for image in learned.images])
-    if found:
-        some = "; ".join(f"{one} is {other}" for one, other in found[:NAMED])
-        more = f"; and {len(found) - NAMED} more" if len(found) > NAMED else ""
-        _log.warning(
-            "%d of %d pictures to score on are learned from, too, byte for byte: %s%s",
-            len(found),
-            len(scored),
-            some,
-            more,
-        )

@@ -1,0 +1,35 @@
+"""Pictures to score on that are learned from, too."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from passband.data.duplicates import duplicates
+
+NAMED = 5
+"""Files that a warning names at most."""
+
+_log = logging.getLogger(__name__)
+
+
+def warn_of_leaks(scored: Sequence[Path], learned: Sequence[Path]) -> None:
+    """Warn of files to score on that are learned from, too, byte for byte.
+
+    Args:
+        scored: to score on.
+        learned: to learn from.
+
+    Raises:
+        OSError: where a file cannot be read.
+    """
+    found = duplicates(scored, learned)
+    if found:
+        some = "; ".join(f"{one} is {other}" for one, other in found[:NAMED])
+        more = f"; and {len(found) - NAMED} more" if len(found) > NAMED else ""
+        _log.warning(
+            "%d of %d pictures to score on are learned from, too, byte for byte: %s%s",
+            len(found),
+            len(scored),
+            some,
+            more,
+        )
