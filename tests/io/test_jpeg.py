@@ -1,5 +1,8 @@
 import io
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import jpeglib
 import numpy as np
@@ -26,6 +29,7 @@ from passband.io.jpeg import (
 from tests.io.jpeg_files import ENGINES, all_kinds, encoded, photograph, random_coefficients
 
 KINDS = all_kinds()
+ROOT = Path(__file__).parents[2]
 
 
 def same(one: JpegCoefficients, other: JpegCoefficients) -> bool:
@@ -114,6 +118,45 @@ def test_tensors_outlive_the_call_and_can_be_written_to():
     first.blocks[0].add_(1)
     assert torch.equal(first.blocks[0], before + 1)
     assert torch.equal(read_coefficients(KINDS["4:2:0"]).blocks[0], before)
+
+
+def test_nothing_of_one_picture_is_left_in_the_memory_of_the_next(engine):
+    data = KINDS["progressive 4:2:0"]
+    cut = data[: len(data) // 2]
+    wanted = read_coefficients(cut, allow_truncated=True)
+    assert (wanted.blocks[0] == 0).any()
+    for _ in range(20):
+        blocks = read_coefficients(data).blocks
+        for plane in blocks:
+            plane.fill_(77)
+        del blocks, plane  # its memory may be taken by the next
+        assert same(read_coefficients(cut, allow_truncated=True), wanted)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at a Linux process's memory")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_memory_kept_for_pictures_to_come_is_bounded(threads):
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "65536"}  # malloc itself keeps none
+    command = f"from tests.io.test_jpeg import megabytes_held_and_kept as measure; print(*measure({threads}))"
+    done = subprocess.run([sys.executable, "-c", command], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    held, kept = map(float, done.stdout.split())
+    assert held > 200
+    assert kept < 80
+
+
+def megabytes_held_and_kept(threads: int) -> tuple[float, float]:
+    """What a process has grown by with the coefficients of many pictures, and after letting them go."""
+
+    def resident() -> float:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    large = encoded(Image.new("RGB", (1024, 512)))
+    before = resident()
+    held = read_coefficients_batch([large] * 150, threads=threads)
+    grown = resident() - before
+    del held
+    return grown, resident() - before
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------

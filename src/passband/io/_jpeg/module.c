@@ -22,7 +22,7 @@ static void memory_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
-    free(((Memory *)self)->values);
+    give_memory(((Memory *)self)->values);
     release(self);
     Py_DECREF(type);
 }
@@ -30,7 +30,7 @@ static void memory_dealloc(PyObject *self)
 static PyType_Slot memory_slots[] = {
     {Py_bf_getbuffer, memory_buffer},
     {Py_tp_dealloc, memory_dealloc},
-    {Py_tp_doc, (void *)"Bytes that are freed with the last tensor that looks at them."},
+    {Py_tp_doc, (void *)"Bytes that are let go with the last tensor that looks at them."},
     {0, NULL},
 };
 
@@ -50,7 +50,7 @@ static PyObject *memory_of(state *state, void *values, size_t bytes)
 {
     Memory *self = (Memory *)PyType_GenericAlloc(state->memory, 0);
     if (self == NULL) {
-        free(values);
+        give_memory(values);
         return NULL;
     }
     self->values = values;
@@ -251,6 +251,10 @@ static int execute(PyObject *module)
     state->memory = (PyTypeObject *)PyType_FromSpec(&memory_spec);
     if (state->memory == NULL)
         return -1;
+    if (open_pool() < 0) {
+        PyErr_NoMemory();
+        return -1;
+    }
     return PyModule_AddStringConstant(module, "LIBRARY", "libjpeg-turbo " VERSION_OF(LIBJPEG_TURBO_VERSION));
 }
 

@@ -1,4 +1,4 @@
-/* What the parts of the compiled JPEG reader share. Nothing here but module.c knows Python. */
+/* What the parts of the compiled JPEG reader share; only batch.h adds Python to it. */
 
 #ifndef PASSBAND_JPEG_NATIVE_H
 #define PASSBAND_JPEG_NATIVE_H
@@ -51,7 +51,7 @@ typedef struct {
     int rows, columns; /* in blocks */
     int top, left;     /* of the crop, in blocks of the stored component */
     int stride;        /* blocks from one row to the next */
-    void *values;      /* int16 (rows or more) x stride x 64, or float32 channels x rows x columns; malloc'd */
+    void *values;      /* int16 (rows or more) x stride x 64, or float32 channels x rows x columns; of take_memory */
     size_t bytes;
 } plane;
 
@@ -94,6 +94,11 @@ typedef struct {
 
 struct jpeg_error_mgr *guard_errors(guard *guard, failure *failure, int strict);
 void fail(failure *failure, enum outcome outcome, const char *format, ...);
+
+/* Memory for blocks, or NULL, in any thread. What is given may be NULL. */
+int open_pool(void); /* before all else; -1 where there is no memory */
+void *take_memory(size_t size, int zeroed);
+void give_memory(void *memory);
 
 /* Reads one picture; what it allocates is in picture->planes, freed by free_planes. */
 void read_picture(picture *picture, const request *request);

@@ -25,6 +25,11 @@ typedef struct {
 
 /* --- memory for blocks: libjpeg's own would be cleared, copied from and let go again ------------------------------- */
 
+static size_t bytes_of(const store *store)
+{
+    return (size_t)store->width * store->height * sizeof(JBLOCK);
+}
+
 static jvirt_barray_ptr request_store(j_common_ptr jpeg, int pool, boolean zero, JDIMENSION width, JDIMENSION height,
                                       JDIMENSION access)
 {
@@ -53,7 +58,7 @@ static void realize_stores(j_common_ptr jpeg)
         if (store->values != NULL)
             continue;
         if (store->width <= SIZE_MAX / sizeof(JBLOCK) / store->height) {
-            store->values = calloc((size_t)store->width * store->height, sizeof(JBLOCK));
+            store->values = take_memory(bytes_of(store), 1);
             store->rows = malloc(store->height * sizeof(JBLOCKROW));
         }
         if (store->values == NULL || store->rows == NULL) {
@@ -88,7 +93,7 @@ static void free_stores(reader *self)
 {
     int index;
     for (index = 0; index < self->stored; index++) {
-        free(self->stores[index].values);
+        give_memory(self->stores[index].values);
         free(self->stores[index].rows);
     }
 }
@@ -272,7 +277,7 @@ static void take_blocks(plane *plane, store *store)
 {
     plane->values = store->values;
     plane->stride = (int)store->width;
-    plane->bytes = (size_t)store->height * store->width * sizeof(JBLOCK);
+    plane->bytes = bytes_of(store);
     store->values = NULL;
 }
 
@@ -310,7 +315,7 @@ static int allocate(plane *plane, size_t bytes_each, failure *failure)
     if (bytes_each == 0)
         return 1;
     if (cells <= SIZE_MAX / bytes_each)
-        plane->values = malloc(cells * bytes_each);
+        plane->values = take_memory(cells * bytes_each, 0);
     if (plane->values == NULL) {
         fail(failure, NO_MEMORY, "");
         return 0;
@@ -390,7 +395,7 @@ void free_planes(picture *picture)
 {
     int component;
     for (component = 0; component < COMPONENTS; component++) {
-        free(picture->planes[component].values);
+        give_memory(picture->planes[component].values);
         picture->planes[component].values = NULL;
     }
 }
