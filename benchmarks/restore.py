@@ -6,7 +6,8 @@
 The first compares the published network, with weights that are the same everywhere, at 256 x 256 and 1280 x 720. The
 reference is the network as research code writes it: each dynamic filter unfolds k^2 copies of its map. Each variant
 runs in a process of its own; the processes take turns, so that a drifting machine slows all of them alike, and their
-order turns, too. Times are of one picture, whole, after one to warm up: the least and the median over the rounds.
+order turns, too. Times are of one picture, after one to warm up: the least and the median over the rounds. The
+reference restores it whole, the others as `passband restore` does: torch by bands where its maps are large.
 Agreement is the PSNR against the reference, in dB for a signal of range 1. Memory is the peak of the whole process from
 the first picture on, with torch and parameters.
 
@@ -31,6 +32,7 @@ from skimage.data import chelsea
 from passband.data.degrade import degrade
 from passband.data.pairs import find_pairs
 from passband.inference.engines import load_engine, restore_tiled
+from passband.inference.restorer import Restorer
 from passband.io.arrays import from_array
 from passband.io.image import read_image
 from passband.layers import DynamicFilter
@@ -62,15 +64,17 @@ def child(variant: str, weights: Path, height: int, width: int, output: Path) ->
     """Run one variant and print its figures as JSON."""
     if variant == REFERENCE:
         DynamicFilter.forward = unfold_forward  # type: ignore[method-assign]
-    engine = load_engine(weights, *VARIANTS[variant], device="cpu")
+    name, precision = VARIANTS[variant]
+    restorer = Restorer(weights, engine=name, precision=precision, device="cpu")
+    restore = restorer.engine if variant == REFERENCE else restorer.restore
     image = picture(height, width)
     reset_peak()
-    restored = engine(image)
+    restored = restore(image).clamp(0, 1)
     started = time.perf_counter()
-    engine(image)
+    restore(image)
     seconds = time.perf_counter() - started
     torch.save(restored, output)
-    print(json.dumps({"seconds": seconds, "bytes": peak(), "precision": engine.precision}))
+    print(json.dumps({"seconds": seconds, "bytes": peak(), "precision": restorer.precision}))
 
 
 def compare(options: argparse.Namespace) -> dict[str, dict[str, dict[str, float | str]]]:

@@ -75,7 +75,8 @@ def test_a_cap_leaves_what_the_process_does_not_hold_and_none_most_of_what_is_fr
     assert 0 < room(CPU) < psutil.virtual_memory().total
 
 
-def test_less_room_goes_from_whole_to_bands_to_ever_smaller_tiles(model):
+def test_less_room_goes_from_whole_to_bands_to_ever_smaller_tiles(model, monkeypatch):
+    monkeypatch.setattr(memory, "LARGE_MAP", 10**12)
     plans = [plan(model, (1, 3, 3000, 4000), megabytes * 10**6) for megabytes in (9000, 2500, 1200, 700)]
     assert [chosen.mode for chosen in plans] == ["whole", "bands", "tiles", "tiles"]
     assert plans[2].side > plans[3].side >= LEAST_TILE
@@ -85,6 +86,17 @@ def test_less_room_goes_from_whole_to_bands_to_ever_smaller_tiles(model):
     assert str(plans[1]).startswith("bands, about")
     assert f"tiles of {plans[2].side} pixels" in str(plans[2])
     assert [chosen.how for chosen in plans[1:3]] == ["bands", f"tiles of {plans[2].side} pixels"]
+
+
+def test_bands_come_first_on_a_processor_where_maps_are_large(model, monkeypatch):
+    assert model.numbers["width"] == 16
+    whole, bands = (plan(model, (1, 3, 512, width), 10**10) for width in (1024, 1032))
+    assert (whole.mode, bands.mode) == ("whole", "bands")
+    assert plan(model, (2, 3, 512, 1024), 10**10).mode == "bands"
+    with torch.autocast("cpu", torch.bfloat16):
+        assert plan(model, (1, 3, 512, 1032), 10**10).mode == "whole"
+    monkeypatch.setattr(memory, "_on_processor", lambda _: False)
+    assert plan(model, (1, 3, 512, 1032), 10**10).mode == "whole"
 
 
 def test_a_network_that_is_no_sfnet_is_whole_or_in_tiles():

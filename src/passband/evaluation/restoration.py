@@ -62,8 +62,8 @@ def evaluate_restoration(
             own.
         save: write every restored picture, too, as restored/NAME.png.
         device: see `models.pick_device`.
-        memory: what the process may hold at its peak, such as `"2GB"`; None for most of what is free. A picture that
-            does not fit whole is restored by bands, which give the same, or else in tiles, which come near it; the
+        memory: what the process may hold at its peak, such as `"2GB"`; None for most of what is free. A large picture
+            is restored by bands, which give the same, or where that does not fit in tiles, which come near it; the
             notes name those.
         report: called with each picture's figures and the number of pictures.
         overrides: further keywords of the network's constructor.
@@ -148,7 +148,7 @@ def evaluate_restoration(
         **{rank: rows[number]["name"] for rank, number in shown.items()},
         "notes": [
             *_notes(numbers, known, scored[0], views),
-            *_ways(rows, isinstance(model, SFNet)),
+            *_tiled(rows, isinstance(model, SFNet)),
             *_left_out(failed, len(pairs), closed),
         ],
         "device": str(place),
@@ -242,8 +242,8 @@ def _notes(numbers: dict[str, Any], benchmark: Benchmark | None, first: Pair, vi
     return notes
 
 
-def _ways(rows: Sequence[dict[str, Any]], shared: bool) -> list[str]:
-    """How the pictures were computed that were not restored whole.
+def _tiled(rows: Sequence[dict[str, Any]], shared: bool) -> list[str]:
+    """Which pictures were restored in tiles; bands give what the whole gives.
 
     Args:
         rows: of all pictures.
@@ -251,18 +251,17 @@ def _ways(rows: Sequence[dict[str, Any]], shared: bool) -> list[str]:
     """
     ways: dict[str, list[str]] = {}
     for row in rows:
-        ways.setdefault(row["computed"], []).append(row["name"])
+        if row["computed"].startswith("tiles"):
+            ways.setdefault(row["computed"], []).append(row["name"])
     tiles = (
         "share the whole picture's statistics, which comes near it but is not the same"
         if shared
         else "know nothing of each other, which gives something else"
     )
     return [
-        f"{len(names)} of {len(rows)} pictures did not fit into memory whole and were restored "
-        + ("band by band, which gives the same: " if way == "bands" else f"in {way} that {tiles}: ")
-        + f"{_listed(names, ', ')}."
+        f"{len(names)} of {len(rows)} pictures did not fit into memory and were restored in {way} that {tiles}: "
+        f"{_listed(names, ', ')}."
         for way, names in ways.items()
-        if way != "whole"
     ]
 
 

@@ -39,9 +39,9 @@ class Restorer:
             `passband export`.
         device: see `models.pick_device`.
         memory: what the process may hold at its peak, such as `"2GB"` (on a GPU: what torch may hold on it); None for
-            most of what is free. A picture that does not fit whole is restored band by band, which gives the same,
-            or else in tiles, which come near it. For torch; the other engines take large pictures in tiles
-            that know nothing of each other.
+            most of what is free. A large picture is restored band by band, which gives the same, or where that does
+            not fit in tiles, which come near it. For torch; the other engines take large pictures in tiles that know
+            nothing of each other.
         engine: what runs the network: `"torch"`, `"openvino"` or `"onnxruntime"`; see `engines.load_engine`.
         precision: `"auto"`, the fastest that this machine has and that agrees with float32 to 60 dB, or one by name;
             see `engines.load_engine`.

@@ -1,4 +1,4 @@
-"""Restoring a picture within a cap on memory: whole, band by band, or in tiles, whichever fits first.
+"""Restoring a picture within a cap on memory: whole or band by band, whichever is faster and fits, or else in tiles.
 
 What each takes was measured as the peak of the process over pictures of growing size (`benchmarks/memory.py`): it is
 a constant, for the libraries' own buffers, and a part that grows with the picture, which is computed here from the
@@ -36,6 +36,9 @@ WHOLE_SLACK = 1.15
 """Measured peak over that of the tensors followed: convolutions copy their input and output."""
 BAND_SLACK = 1.1
 """The same for bands, whose convolutions copy bands alone."""
+LARGE_MAP = 2**25
+"""Bytes of a map above which bands are faster on a processor: allocators (glibc's from 32 MiB on) take each such map
+from the system anew, and to fault its pages in takes as long as to compute it."""
 OVERLAP = 256
 """Pixels that tiles share at least."""
 LEAST_TILE = 2 * OVERLAP
@@ -106,7 +109,9 @@ def room(device: torch.device, cap: int | None = None) -> int:
 
 
 def plan(model: nn.Module, shape: tuple[int, ...], room: int, *, tiles: bool = True) -> Plan:
-    """Choose how to restore pictures: whole if that fits, else exactly by bands, else in the largest tiles that fit.
+    """Choose how to restore pictures: whole, or by bands where that is faster or all that fits, or else in tiles.
+
+    Bands give the same as the whole, to rounding; tiles come near it, and are as large as fits.
 
     Args:
         model: a restoration network. One that is not an SFNet is not run in bands, and its tiles do not know the
@@ -124,19 +129,20 @@ def plan(model: nn.Module, shape: tuple[int, ...], room: int, *, tiles: bool = T
     pictures = 4 * pixels * batch * 3
     padded = 4 * pixels * channels
     per_pixel = live_bytes_per_pixel(model)
-    exact = whole = CONSTANT + pictures + int(WHOLE_SLACK * per_pixel * pixels * batch)
-    if whole <= room:
-        return Plan("whole", whole)
+    ways = [Plan("whole", CONSTANT + pictures + int(WHOLE_SLACK * per_pixel * pixels * batch))]
     if isinstance(model, SFNet):
         per_pixel = int(BAND_SLACK * _live_maps(model) * _map_bytes(model))
         band = max(BAND_VALUES, LEAST_ROWS * width * model.numbers["width"])
         bands = CONSTANT // 4 + 4 * BAND_COPIES * band + pictures + padded * batch + per_pixel * pixels
-        if bands <= room:
-            return Plan("bands", bands)
-        exact = min(whole, bands)
+        faster = _on_processor(model) and _map_bytes(model) * pixels * batch > LARGE_MAP
+        ways.insert(0 if faster else 1, Plan("bands", bands))
         constant = CONSTANT // 4 + 4 * BAND_COPIES * BAND_VALUES
     else:
         per_pixel, constant = int(WHOLE_SLACK * per_pixel * batch), CONSTANT
+    for way in ways:
+        if way.bytes <= room:
+            return way
+    exact = min(way.bytes for way in ways)
     if not tiles:
         raise MemoryError(
             f"{width}x{height} pixels need {_gigabytes(exact)} beyond what is taken already, because frames that are "
@@ -292,6 +298,10 @@ def _map_bytes(model: SFNet) -> int:
     device = next(model.parameters()).device.type
     half = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device).itemsize == 2
     return model.numbers["width"] * (2 if half else 4)
+
+
+def _on_processor(model: nn.Module) -> bool:
+    return next(model.parameters()).device.type == "cpu"
 
 
 def _sfnet(model: nn.Module) -> SFNet:
