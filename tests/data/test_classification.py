@@ -184,5 +184,5 @@ class TestSamples:
     def test_a_file_that_is_gone_is_bad_and_all_bad_files_are_an_error(self, tmp_path):
         gone = LabeledPictures(("a", "b"), (tmp_path / "a.jpg", tmp_path / "b.jpg"), (0, 1))
         assert "a.jpg" in CenterPictures(gone, CUBES)[0]["problem"]
-        with pytest.raises(ImageError, match="none of 2 pictures can be read"):
+        with pytest.raises(ImageError, match="none of 2 pictures can be used"):
             TrainingPictures(gone, CUBES, seed=0, skip_bad=True)[0]

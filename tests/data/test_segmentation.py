@@ -131,7 +131,7 @@ class TestTraining:
         assert replaced["image"].any()
 
     def test_all_bad_pairs_are_an_error(self, spoiled):
-        with pytest.raises(ImageError, match="none of 1 pairs can be used"):
+        with pytest.raises(ImageError, match="none of 1 pictures can be used"):
             SegmentationPictures(spoiled[1:2], 1, SIZE, 0, skip_bad=True)[0]
 
     def test_more_classes_than_a_byte_holds_are_refused(self, pairs):

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from passband.data.duplicates import without_duplicates
-from passband.data.order import shuffled
+from passband.data.order import usable
 from passband.data.pictures import find_images
 from passband.data.preprocessing import Preprocessing
 from passband.data.views import Augmentation
@@ -196,22 +196,15 @@ class TrainingPictures(Dataset[ClassSample]):
     def __getitem__(self, number: int) -> ClassSample:
         """The sample of this number; numbers go on past the first epoch.
 
-        What cannot be read is said in the sample rather than raised, because a loader's process can only hand on where
-        in its own code an error came from.
-
         Raises:
-            ImageError: where no picture can be read at all.
+            ImageError: where no picture can be used at all.
         """
-        count = len(self.pictures)
-        first = shuffled(number, count, self.seed)
-        problems: list[str] = []
-        for index in ((first + step) % count for step in range(count)):
+
+        def prepare(index: int) -> ClassSample:
             draw = Augmentation(np.random.default_rng([self.seed, number, 1]), self.scale, self.flip)
-            sample = _sample(self.pictures, index, number, self.preprocessing, draw)
-            if not sample["problem"] or not self.skip_bad:
-                return {**sample, "problem": "\n".join([*problems, sample["problem"]]).strip()}
-            problems.append(sample["problem"])
-        raise ImageError(f"none of {count} pictures can be read; the first: {problems[0]}")
+            return _sample(self.pictures, index, number, self.preprocessing, draw)
+
+        return usable(prepare, number, len(self.pictures), self.seed, skip_bad=self.skip_bad)
 
 
 class CenterPictures(Dataset[ClassSample]):

@@ -19,7 +19,7 @@ from passband.data.instance_targets import (
     mirrored,
 )
 from passband.data.native_cubes import NativeFormat, read_native_cube
-from passband.data.order import shuffled
+from passband.data.order import usable
 from passband.io.image import ImageError
 from passband.io.rle import MaskError
 
@@ -96,26 +96,18 @@ class DetectionPictures(Dataset[DetectionSample]):
     def __getitem__(self, number: int) -> DetectionSample:
         """The sample of this number; numbers go on past the first epoch.
 
-        What cannot be read is said in the sample rather than raised, because a loader's process can only hand on where
-        in its own code an error came from.
-
         Raises:
-            ImageError: where no picture can be read at all.
+            ImageError: where no picture can be used at all.
         """
-        count = len(self.pictures)
-        first = shuffled(number, count, self.seed)
-        problems: list[str] = []
-        for index in ((first + step) % count for step in range(count)):
+
+        def prepare(index: int) -> DetectionSample:
             rng = np.random.default_rng([self.seed, number, 1])
             try:
-                sample = self._sample(self.pictures.images[index], number, rng)
+                return self._sample(self.pictures.images[index], number, rng)
             except (ImageError, OSError, MaskError) as error:
-                problems.append(str(error))
-                if self.skip_bad:
-                    continue
-                sample = _unread(self.pictures, index, number)
-            return {**sample, "problem": "\n".join(problems)}
-        raise ImageError(f"none of {count} pictures can be read; the first: {problems[0]}")
+                return _unread(self.pictures, index, number, error)
+
+        return usable(prepare, number, len(self.pictures), self.seed, skip_bad=self.skip_bad)
 
     def _sample(self, image: CocoImage, number: int, rng: np.random.Generator) -> DetectionSample:
         """A picture and its instances, changed."""
@@ -167,7 +159,7 @@ class ScoredPictures(Dataset[DetectionSample]):
                 values, size, _ = _cube(image, self.cubes, wants_mirrored=False)
             target = instance_target(image, self.pictures.labels, masks=self.masks, crowds=True)
         except (ImageError, OSError, MaskError) as error:
-            return {**_unread(self.pictures, number, number), "problem": str(error)}
+            return _unread(self.pictures, number, number, error)
         return {
             "image": values,
             "size": size,
@@ -220,7 +212,7 @@ def _check_size(image: CocoImage, height: int, width: int) -> None:
         )
 
 
-def _unread(pictures: CocoPictures, index: int, number: int) -> DetectionSample:
+def _unread(pictures: CocoPictures, index: int, number: int, error: Exception) -> DetectionSample:
     """What stands for a picture that cannot be read: a black one without instances."""
     image = pictures.images[index]
     target: DetectionTarget = {
@@ -238,5 +230,5 @@ def _unread(pictures: CocoPictures, index: int, number: int) -> DetectionSample:
         "target": target,
         "name": str(image.path),
         "number": number,
-        "problem": "",
+        "problem": str(error),
     }

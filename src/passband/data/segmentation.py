@@ -17,7 +17,7 @@ import mmap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypedDict
 
 import numpy as np
@@ -28,7 +28,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from passband.data.masks import MaskPair, read_pair
-from passband.data.order import shuffled
+from passband.data.order import usable
 from passband.io.image import ImageError
 
 UNKNOWN = -1
@@ -152,21 +152,11 @@ class SegmentationPictures(Dataset[SegmentationSample]):
     def __getitem__(self, number: int) -> SegmentationSample:
         """The sample of this number; numbers go on past the first epoch.
 
-        What cannot be used is said in the sample rather than raised, because a loader's process can only hand on where
-        in its own code an error came from.
-
         Raises:
             ImageError: where no pair can be used at all.
         """
-        count = len(self.pairs)
-        first = shuffled(number, count, self.seed)
-        problems: list[str] = []
-        for index in ((first + step) % count for step in range(count)):
-            sample = self._sample(index, number)
-            if not sample["problem"] or not self.skip_bad:
-                return {**sample, "problem": "\n".join([*problems, sample["problem"]]).strip()}
-            problems.append(sample["problem"])
-        raise ImageError(f"none of {count} pairs can be used; the first: {problems[0]}")
+        prepare = partial(self._sample, number=number)
+        return usable(prepare, number, len(self.pairs), self.seed, skip_bad=self.skip_bad)
 
     def _sample(self, index: int, number: int) -> SegmentationSample:
         """A pair of files as a sample, or why it is none."""
