@@ -4,7 +4,9 @@ import csv
 import json
 
 import pytest
+import segmentation_models_pytorch
 import torch
+from segmentation_models_pytorch import encoders
 
 from passband.config import parse_recipe
 from passband.models import load_model
@@ -73,7 +75,7 @@ def test_blobs_are_found_after_every_curriculum(kind, folders, tmp_path):
     assert ratios == sorted(ratios)
     assert (ratios[0], ratios[-1]) == (0.5, 1.0)
     sides = [float(step["side"]) for step in steps]
-    assert sides == ([16] * 12 + [24] * 12 + [32] * 16 if kind == "crop" else [32] * 40)
+    assert sides == ([16] * 13 + [24] * 13 + [32] * 14 if kind == "crop" else [32] * 40)
 
 
 def test_several_classes_are_told_apart(tmp_path):
@@ -126,6 +128,34 @@ def test_what_was_searched_before_a_stop_is_not_searched_again(folders, tmp_path
     train(settings, tmp_path, resume=True, **places)
     steps = rows(tmp_path / "log.csv")
     assert [float(step["ratio"]) for step in steps[:4]] == [state["found"][0.0]] * 4
+
+
+def test_the_weights_that_an_encoder_starts_from_are_fetched_once(folders, tmp_path, monkeypatch):
+    data, other = folders
+    build, fetched = segmentation_models_pytorch.create_model, []
+
+    def without_download(architecture, encoder, encoder_weights, **numbers):
+        fetched.append(encoder_weights)
+        return build(architecture, encoder, None, **numbers)
+
+    def stop(done):
+        if done.step == 3:
+            raise KeyboardInterrupt
+
+    known = {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.25]}
+    monkeypatch.setattr(segmentation_models_pytorch, "create_model", without_download)
+    monkeypatch.setattr(encoders, "get_preprocessing_params", lambda encoder, weights: known)
+    numbers = {"architecture": "FPN", "encoder": "mobilenet_v2", "encoder_weights": "imagenet"}
+    settings = recipe(CURRICULA["none"], model={"name": "smp", "numbers": numbers}, optim={"steps": 4})
+    places = {"data": data, "validation_data": other, "device": "cpu"}
+    with pytest.raises(KeyboardInterrupt):
+        train(settings, tmp_path / "first", report=stop, **places)
+    train(settings, tmp_path / "first", resume=True, **places)
+    train(settings, tmp_path / "second", weights=tmp_path / "first" / "weights" / "last", **places)
+    assert fetched[0] == "imagenet"
+    assert set(fetched[1:]) == {None}
+    model = load_model(tmp_path / "second" / "weights" / "last")
+    torch.testing.assert_close(model.mean.flatten(), torch.tensor(known["mean"]))  # as what it starts from was trained
 
 
 def test_weights_are_trained_on_at_another_size(folders, tmp_path):

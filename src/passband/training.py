@@ -24,6 +24,7 @@ from passband.checkpoint import load_config, load_state, load_weights
 from passband.config import OptimConfig, Recipe
 from passband.data.restoration import NumberedSampler
 from passband.models import build_from
+from passband.models.saved import without_starts
 from passband.optimizers import Muon
 from passband.runs import Progress, RunError, RunLog, latest_checkpoint, read_run, save_checkpoint
 from passband.tasks import TASKS
@@ -94,7 +95,8 @@ def train(
     set_seed(recipe.seed)
     task = TASKS[recipe.task](recipe)
     network = read_run(output)["network"] if resume else task.network(data, load_config(weights) if weights else None)
-    model = build_from(network)
+    # a checkpoint, or weights, replace what a fresh network would start from
+    model = build_from(without_starts(network) if resume or weights is not None else network)
     if weights is not None:
         load_state(model, load_weights(weights), source=weights)
     task.check(model, weights or recipe.model.name)
