@@ -75,7 +75,7 @@ def test_blobs_are_found_after_every_curriculum(kind, folders, tmp_path):
     assert ratios == sorted(ratios)
     assert (ratios[0], ratios[-1]) == (0.5, 1.0)
     sides = [float(step["side"]) for step in steps]
-    assert sides == ([16] * 13 + [24] * 13 + [32] * 14 if kind == "crop" else [32] * 40)
+    assert sides == ([16] * 14 + [24] * 13 + [32] * 13 if kind == "crop" else [32] * 40)
 
 
 def test_several_classes_are_told_apart(tmp_path):

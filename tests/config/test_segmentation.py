@@ -47,9 +47,11 @@ def parsed(**tables):
         ({"curriculum": {"mode": "mask", "final_ratios": [0.5, 0.5]}}, r"some are named twice"),
         ({"curriculum": {"final_ratios": [0.5]}}, r"final_ratios need mode = \"mask\" or \"crop\""),
         (
-            {"curriculum": {"schedule": "adaptive", "hold": 0.5}},
+            {"curriculum": {"adaptive": {"hold": 0.5}}},
             r"the last 0\.5 of the run see the whole spectrum, so that a search at 0\.75 changes nothing",
         ),
+        ({"curriculum": {"schedule": "adaptive", "hold": 0.5}}, r"the searched one has adaptive\.hold"),
+        ({"curriculum": {"adaptive": {"shares": [0.5, 1.0]}}}, r"shares are ascending shares .* from 0 to below 1"),
         ({"curriculum": {"adaptive": {"shares": [0.5, 0.2]}}}, r"shares are ascending shares of the run"),
         ({"curriculum": {"adaptive": {"alpha": 0, "beta": 0}}}, r"alpha and beta are both 0"),
         ({"curriculum": {"adaptive": {"term": "noisy"}}}, r"curriculum\.adaptive\.term: .*got 'noisy'"),
@@ -99,7 +101,7 @@ def test_a_recipe_that_says_nothing_has_the_slides_settings_and_one_word_turns_o
         1, settings.start, settings.end, settings.shape, settings.plateaus, settings.hold, settings.tail
     )
     followed = Curriculum(schedule, "crop", crop.sizes)
-    assert [followed.size_at(done, 256, 256)[0] for done in (0, 0.299, 0.301, 0.599, 0.601, 1)] == [
+    assert [followed.size_at(done, 256, 256)[0] for done in (0, 0.333, 0.334, 0.666, 0.667, 1)] == [
         128,
         128,
         192,
@@ -140,7 +142,8 @@ def test_a_shipped_recipe_builds_and_its_first_lines_are_true(name):
     assert f"passband train {name} --data" in said
     share = re.search(r"0?(\.\d+) of the pixels|in 0?(\.\d+) of the pixels", said)
     if share:
-        schedule = RatioSchedule(1, 0.5, 1.0, "step", 3, 0.1)
+        told = recipe.curriculum
+        schedule = RatioSchedule(1, told.start, told.end, told.shape, told.plateaus, told.hold)
         pixels = Curriculum(schedule, "crop", recipe.sizes).pixels(1000, recipe.data.size, recipe.data.size)
         assert pixels == pytest.approx(float(share[1]), abs=0.005)
 

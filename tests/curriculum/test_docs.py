@@ -31,7 +31,7 @@ def test_the_crops_in_the_documentation_are_of_the_sizes_and_the_share_that_it_s
     scope = block(1)
     assert scope["small"].shape == (2, 3, 128, 128)
     assert scope["logits"].shape == scope["masks"].shape
-    assert scope["share"] == pytest.approx(0.64, abs=0.005)
+    assert scope["share"] == pytest.approx(0.604, abs=0.005)
 
 
 def test_the_callback_in_the_documentation_makes_batches_smaller_as_the_training_goes_on(monkeypatch):

@@ -4,14 +4,16 @@ import torch
 from passband.curriculum import Curriculum, RadialProfile, RatioSchedule, check_stride, low_pass_ratio
 from passband.ops.fourier import spectral_crop
 
-STAGES = RatioSchedule(100, start=0.5, shape="step", plateaus=3, hold=0.1)
+STAGES = RatioSchedule(99, start=0.5, shape="step", plateaus=3)
 
 
-def test_crops_of_128_192_256_for_30_30_40_percent_see_two_thirds_of_the_pixels():
+def test_crops_of_128_192_256_for_a_third_each_see_three_fifths_of_the_pixels():
     curriculum = Curriculum(STAGES, sizes=(128, 192))
-    sides = [curriculum.size_at(step / 100, 256, 256)[0] for step in range(100)]
-    assert sides == [128] * 30 + [192] * 30 + [256] * 40
-    assert 1 / curriculum.pixels(100, 256, 256) == pytest.approx(1 / (0.3 / 4 + 0.3 * 9 / 16 + 0.4))  # 1.55
+    sides = [curriculum.size_at(step / 99, 256, 256)[0] for step in range(99)]
+    assert sides == [128] * 33 + [192] * 33 + [256] * 33
+    assert curriculum.pixels(99, 256, 256) == pytest.approx((1 / 4 + 9 / 16 + 1) / 3)  # 0.604
+    held = RatioSchedule(100, start=0.5, shape="step", plateaus=3, hold=0.1)
+    assert Curriculum(held, sizes=(128, 192)).pixels(100, 256, 256) == pytest.approx(0.3 / 4 + 0.3 * 9 / 16 + 0.4)
 
 
 @pytest.mark.parametrize(("size", "cropped"), [((64, 64), (32, 32)), ((96, 64), (48, 32)), ((33, 70), (32, 67))])

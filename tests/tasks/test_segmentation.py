@@ -172,7 +172,7 @@ class TestLoss:
         made = prepared(task(curriculum={"mode": "crop", "sizes": [16, 24]}), folder)
         model, given = Watched(torch.randn(2, 1, SIZE, SIZE)), batch()
         mask = torch.stack(given["mask"]).float()
-        for done, side in ((0.0, 16), (0.29, 16), (0.31, 24), (0.59, 24), (0.61, 32), (1.0, 32)):
+        for done, side in ((0.0, 16), (0.33, 16), (0.34, 24), (0.66, 24), (0.67, 32), (1.0, 32)):
             loss, figures = made.loss(model, given, done)
             assert model.seen[-1].shape == (2, 3, side, side)
             assert figures["side"].item() == side

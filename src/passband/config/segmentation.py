@@ -138,6 +138,8 @@ class AdaptiveConfig(Section, frozen=True):
     """Of the sweep."""
     method: Literal["sweep", "gradient"] = "sweep"
     """How the sweep's answer is refined."""
+    hold: float = Field(default=0.1, ge=0, le=1)
+    """Share of the run, at its end, that sees the whole spectrum."""
     least: float = Field(default=0.1, ge=0, le=1)
     """The smallest ratio that is used, whatever is found."""
     pictures: PositiveInt = 8
@@ -145,8 +147,14 @@ class AdaptiveConfig(Section, frozen=True):
 
     @model_validator(mode="after")
     def _ascending(self) -> "AdaptiveConfig":
-        if not self.shares or list(self.shares) != sorted(set(self.shares)) or self.shares[0] < 0:
-            raise ValueError(f"shares are ascending shares of the run, from 0 to below 1; got {self.shares}")
+        shares = self.shares
+        if not shares or list(shares) != sorted(set(shares)) or shares[0] < 0 or shares[-1] >= 1:
+            raise ValueError(f"shares are ascending shares of the run, from 0 to below 1; got {shares}")
+        if self.hold and shares[-1] >= 1 - self.hold:
+            raise ValueError(
+                f"the last {self.hold:g} of the run see the whole spectrum, so that a search at {shares[-1]:g} changes "
+                f"nothing: let shares end below {1 - self.hold:g}"
+            )
         if not self.alpha + self.beta > 0:
             raise ValueError("alpha and beta are both 0, so that nothing is searched for: give one of them a weight")
         return self
@@ -177,8 +185,8 @@ class CurriculumConfig(Section, frozen=True):
     """How it gets there."""
     plateaus: int = Field(default=3, ge=2)
     """Ratios of the shape `step`, the first and the last among them."""
-    hold: float = Field(default=0.1, ge=0, le=1)
-    """Share of the run, at its end, that stays at `end`; of an adaptive schedule, that sees the whole spectrum."""
+    hold: float = Field(default=0.0, ge=0, le=1)
+    """Share of the run, at its end, that stays at `end`."""
     tail: float = Field(default=0.0, ge=0, le=1)
     """Share of the run after that which goes from `end` to `tail_end`."""
     tail_end: float = Field(default=1.0, ge=0, le=1)
@@ -198,13 +206,8 @@ class CurriculumConfig(Section, frozen=True):
                 f'by {self.definition} a picture may have a size of its own: crops need profile = "data", or '
                 'definition = "radius"'
             )
-        if self.schedule == "adaptive" and self.hold and self.adaptive.shares[-1] >= 1 - self.hold:
-            raise ValueError(
-                f"the last {self.hold:g} of the run see the whole spectrum, so that a search at "
-                f"{self.adaptive.shares[-1]:g} changes nothing: let adaptive.shares end below {1 - self.hold:g}"
-            )
-        if self.schedule == "adaptive" and self.adaptive.shares[-1] >= 1:
-            raise ValueError(f"adaptive.shares are from 0 to below 1; got {self.adaptive.shares}")
+        if self.schedule == "adaptive" and self.hold:
+            raise ValueError("hold is of the schedule from start to end; the searched one has adaptive.hold")
         if bad := [ratio for ratio in self.final_ratios if not 0 <= ratio <= 1]:
             raise ValueError(f"final_ratios are shares from 0 to 1; got {', '.join(map(str, bad))}")
         if len(set(self.final_ratios)) < len(self.final_ratios):

@@ -33,8 +33,8 @@ class Curriculum:
     """A schedule, and how pictures follow it.
 
     In mode `"crop"` a picture is cut, spectrum first, to the smallest of `sizes` that holds the ratio, and is whole
-    where none does: `RatioSchedule(steps, start=0.5, shape="step", plateaus=3, hold=0.1)` with sizes 128 and 192 trains
-    on pictures of 256 at 128 / 192 / 256 pixels for 30 / 30 / 40 % of the steps. Few sizes, all multiples of what the
+    where none does: `RatioSchedule(steps, start=0.5, shape="step", plateaus=3)` with sizes 128 and 192 trains on
+    pictures of 256 at 128, 192 and 256 pixels for a third of the steps each. Few sizes, all multiples of what the
     network halves by, keep compiled kernels and memory in use. Labels stay as large as they are: the network's output
     is interpolated to them.
 

@@ -122,4 +122,4 @@ def _adaptive(settings: CurriculumConfig, profile: RadialProfile | None) -> Adap
         profile=profile,
         batch=4,  # on a processor a sweep of more at once is no faster, and holds more memory
     )
-    return AdaptiveSchedule(chosen.shares, search, chosen.between, hold=settings.hold, least=chosen.least)
+    return AdaptiveSchedule(chosen.shares, search, chosen.between, hold=chosen.hold, least=chosen.least)
