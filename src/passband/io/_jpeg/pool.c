@@ -16,10 +16,10 @@
 #endif
 #define KEPT_BLOCKS 512
 
-/* In front of the memory that is handed out, and as wide as malloc aligns. */
+/* In front of the memory that is handed out, which it keeps aligned to 16 bytes as malloc has it. */
 typedef union {
     size_t capacity;
-    long double alignment;
+    char room[16];
 } header;
 
 typedef struct {
