@@ -68,7 +68,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "down-0.6": down(0.6),
     "down-0.3": down(0.3),
     "down-0": down(0.0),
-    "adaptive": {"mode": "mask", "schedule": "adaptive", "hold": 0.1},
+    "adaptive": {"mode": "mask", "schedule": "adaptive"},
 }
 BASE = "full"
 SCORES = ("foreground_dice", "foreground_iou", "accuracy", "f1", "precision", "recall", "iou")
@@ -295,7 +295,7 @@ def draw(cells: Cells, path: Path, clock: str) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure((8, 5), dpi=150, layout="constrained")
+    figure = Figure((9, 5), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for name in sorted(cells, key=list(ROWS).index):
@@ -308,7 +308,7 @@ def draw(cells: Cells, path: Path, clock: str) -> None:
         axes.fill_between(seconds, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
     axes.set(xlabel=f"seconds of training ({clock} clock)", ylabel="Dice of the foreground, %", xlim=(0, None))
     axes.grid(alpha=0.3)
-    axes.legend(title="mean and range of the seeds")
+    figure.legend(title="mean and range\nof the seeds", loc="outside right upper")
     with write_whole(path) as temporary:
         figure.savefig(temporary)
 
