@@ -14,6 +14,7 @@ from passband.cli.evaluate import evaluate
 from passband.cli.export import export
 from passband.cli.finetune import finetune
 from passband.cli.info import info
+from passband.cli.recipe import recipe
 from passband.cli.restore import restore
 from passband.cli.segment import segment
 from passband.cli.train import train
@@ -26,7 +27,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     epilog="--debug, anywhere, shows the traceback of an error.",
 )
-for command in (restore, demo, degrade, evaluate, train, finetune, convert, export, info, classify, segment, doctor):
+for command in (
+    *(restore, demo, degrade, evaluate),
+    *(train, recipe, finetune, convert, export, info),
+    *(classify, segment, doctor),
+):
     app.command()(command)
 app.add_typer(analyze, name="analyze")
 

@@ -72,7 +72,11 @@ def load_recipe(source: str | Path) -> Recipe:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise RecipeError(f"no recipe {source}: neither a file nor one of {', '.join(shipped_recipes())}") from error
+        near = nearest(Path(source).stem, shipped_recipes())
+        raise RecipeError(
+            f"no recipe {source}: neither a file nor a shipped one; did you mean {near}? (`passband recipe` lists all "
+            f"{len(shipped_recipes())})"
+        ) from error
     except (OSError, ValueError) as error:
         raise RecipeError(f"recipe {path} cannot be read: {error}") from error
     return parse_recipe(content, path)
