@@ -105,6 +105,9 @@ def test_a_name_that_is_nothing_says_what_was_looked_for(tmp_path):
         find_weights("generl")
     with pytest.raises(CheckpointError, match=r"a folder without model\.safetensors"):
         find_weights(tmp_path)
+    sfnet_small(depth=1).save_pretrained(tmp_path / "weights" / "last")
+    with pytest.raises(CheckpointError, match=r"no weights called .*best': .*; .*weights has last$"):
+        find_weights(tmp_path / "weights" / "best")
     (tmp_path / "notes.txt").write_text("")
     with pytest.raises(CheckpointError, match=r"notes\.txt does not look like weights"):
         find_weights(tmp_path / "notes.txt")

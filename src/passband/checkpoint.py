@@ -160,9 +160,11 @@ def find_weights(source: str | Path, name: str = WEIGHTS_FILE, **hub_options: An
             )
         return path
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)):
+        beside = sorted(found.parent.name for found in path.parent.glob(f"*/{WEIGHTS_FILE}"))
+        hint = f"; {path.parent} has {', '.join(beside)}" if beside else ""
         raise CheckpointError(
             f"no weights called {str(source)!r}: it is neither a shipped name ({', '.join(shipped)}), nor a folder or "
-            "file that exists, nor a hub id (OWNER/NAME)"
+            f"file that exists, nor a hub id (OWNER/NAME){hint}"
         )
     from huggingface_hub import hf_hub_download
 

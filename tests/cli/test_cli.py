@@ -11,6 +11,7 @@ from PIL import Image
 
 from passband.checkpoint import load_weights
 from passband.cli import main
+from passband.config import load_recipe, shipped_recipes
 from passband.io.image import write_image
 from passband.models import load_model
 from tests import clips, golden
@@ -184,7 +185,35 @@ def test_train_trains_and_resumes(run, tmp_path, photographs):
         "train", tmp_path / "tiny.toml", "--data", photographs, "-o", tmp_path / "run", "--device", "cpu"
     )
     assert status == 0
-    assert "step 2: psnr" in out
+    assert "step 2 of 2: psnr" in out
     status, out, _ = run("train", "-o", tmp_path / "run", "--resume", "--device", "cpu")
     assert status == 0
     assert "step 2: psnr" in out
+
+
+def test_an_interrupted_run_says_where_it_would_go_on(run, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("passband.training.train", interrupted)
+    command = ("train", "general", "--data", tmp_path, "-o", tmp_path / "run")
+    status, _, err = run(*command)
+    assert status == 130
+    assert f"There is no checkpoint in {tmp_path / 'run'} yet" in err
+    (tmp_path / "run" / "checkpoints" / "step-000000058").mkdir(parents=True)
+    assert f"`passband train -o {tmp_path / 'run'} --resume` goes on after step-000000058." in run(*command)[2]
+
+
+def test_recipes_are_listed_and_printed(run, tmp_path):
+    status, out, _ = run("recipe")
+    assert status == 0
+    listed = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert listed.keys() == shipped_recipes().keys()
+    assert listed["general"].startswith("The weights that ship as `general`")
+    assert not any(about.endswith(".") for about in listed.values())
+    status, out, _ = run("recipe", "dct-small")
+    (tmp_path / "mine.toml").write_text(out)
+    assert status == 0
+    assert load_recipe(tmp_path / "mine.toml") == load_recipe("dct-small")
+    status, _, err = run("recipe", "dct-smal")
+    assert one_sentence(status, err, "no shipped recipe dct-smal; did you mean dct-small?")

@@ -1,7 +1,10 @@
+import json
+
 import pytest
 import torch
 
 from passband.cli.info import parse_size
+from passband.data.preprocessing import Preprocessing
 from passband.models import gated_dct_resnet18, load_model
 from passband.provenance import weights_checksum
 from tests.cli.test_cli import one_sentence
@@ -44,6 +47,10 @@ def test_classifiers_and_networks_of_other_projects_are_known_by_their_weights(r
     gated_dct_resnet18(width=4, channels=12, classes=3).save_pretrained(tmp_path / "gated")
     found = rows(run("info", tmp_path / "gated")[1])
     assert (found["name"], found["input"]) == ("gated-dct-resnet18", "12 x 56 x 56")
+    config = tmp_path / "gated" / "config.json"
+    trained = Preprocessing("coefficients", tuple(range(12)), 160, 8, (0.0,) * 12, (1.0,) * 12)
+    config.write_text(json.dumps({**json.loads(config.read_text()), "preprocessing": trained.to_config()}))
+    assert rows(run("info", tmp_path / "gated")[1])["input"] == "12 x 20 x 20"  # what it was trained on
     torch.save(dncnn().state_dict(), tmp_path / "denoiser.pth")
     found = rows(run("info", tmp_path / "denoiser.pth", "--size", "17x31")[1])
     assert (found["name"], found["numbers"]) == ("DnCNN", "none to choose")

@@ -91,7 +91,7 @@ def test_a_folder_of_masks_is_trained_on_and_a_mistake_is_one_sentence(run, data
     recipe.write_text(RECIPE + 'mode = "crop"\nsizes = [16]\n')
     status, out, _ = run("train", recipe, "--data", data, "-o", tmp_path / "run", "--device", "cpu")
     assert status == 0
-    assert out.splitlines()[-1] == f"weights in {tmp_path / 'run' / 'weights'}"
+    assert out.splitlines()[-1] == f"weights in {tmp_path / 'run/weights/best'}, {tmp_path / 'run/weights/last'}"
     assert "foreground_dice" in out
     recipe.write_text(RECIPE + 'mode = "crop"\nsizes = [18]\n')
     status, _, err = run("train", recipe, "--data", data, "-o", tmp_path / "other", "--device", "cpu")

@@ -90,3 +90,10 @@ def test_a_shape_that_is_no_picture_is_refused_saying_what_is(shape):
 def test_a_dtype_that_is_no_picture_is_refused_saying_what_is(dtype):
     with pytest.raises(ValueError, match=rf"uint8, uint16 or float in \[0, 1\]; got {dtype}"):
         from_array(np.zeros((5, 7, 3), dtype))
+
+
+@pytest.mark.parametrize("values", [np.full((4, 4, 3), 219.0), np.full((4, 4), -3.0, dtype=np.float32)])
+def test_floats_of_another_range_are_refused(values):
+    with pytest.raises(ValueError, match=r"floats are in \[0, 1\]; these go from -?\d+ to -?\d+"):
+        from_array(values)
+    from_array(np.clip(values, -0.2, 1.2))  # what a filter overshoots is no other range

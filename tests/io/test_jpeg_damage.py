@@ -153,7 +153,7 @@ def test_a_truncated_file_is_an_error_unless_it_may_be(kind, engine):
     whole = read_coefficients(data)
     begin = segments(data)[SCAN]
     for length in (len(data) - 2, (begin + len(data)) // 2):
-        with pytest.raises(JpegError, match="cut short or damaged: Premature end.*pass allow_truncated=True"):
+        with pytest.raises(JpegError, match="damaged: Premature end.*reads what there is with allow_truncated=True"):
             read_coefficients(data[:length])
         partly = read_coefficients(data[:length], allow_truncated=True)
         assert partly.header == whole.header

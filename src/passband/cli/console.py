@@ -4,18 +4,27 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 
-def progress_bar(*texts: str) -> Progress:
-    """A progress bar on standard error, with these texts after it; it disappears when done.
+class Steps(ProgressColumn):
+    """`3/10 steps`, once it is known how many there are."""
+
+    def render(self, task: Task) -> Text:
+        """The text of a bar."""
+        return Text("" if task.total is None else f"{task.completed:g}/{task.total:g} steps")
+
+
+def progress_bar(*columns: str | ProgressColumn) -> Progress:
+    """A progress bar on standard error, with these texts and columns after it; it disappears when done.
 
     What a command prints meanwhile appears above the bar, or goes where standard output is sent.
     """
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        *[TextColumn(text) for text in texts],
+        *[TextColumn(column) if isinstance(column, str) else column for column in columns],
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,

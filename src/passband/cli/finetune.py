@@ -31,7 +31,7 @@ def finetune(
     device: Annotated[str, typer.Option(help="auto or cpu.")] = "auto",
 ) -> None:
     """Fine-tune weights on your own pairs, and score held-out ones before and after."""
-    from passband.cli.console import progress_bar
+    from passband.cli.console import Steps, progress_bar
     from passband.config import load_recipe
     from passband.finetuning import finetune as run
     from passband.finetuning import resume_finetuning
@@ -44,7 +44,7 @@ def finetune(
                 "--data is needed: a folder of pairs to fine-tune on; or a run to go on with, -o RUN --resume"
             )
         output = Path("runs") / data.resolve().name
-    with progress_bar("{task.completed}/{task.total} steps", "{task.fields[figures]}") as progress:
+    with progress_bar(Steps(), "{task.fields[figures]}") as progress:
         bar = progress.add_task("fine-tuning", total=None, figures="")
 
         def show(step: StepReport) -> None:

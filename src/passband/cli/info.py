@@ -12,7 +12,7 @@ def info(
     ],
     size: Annotated[
         str | None,
-        typer.Option(help="Height and width of the input, such as 56 or 720x1280. Default: 256 for restoration."),
+        typer.Option(help="Height and width, such as 56 or 720x1280. Default: as trained; 256 for restoration."),
     ] = None,
     channels: Annotated[
         int | None, typer.Option(min=1, help="Frequency channels of a network by name. Weights have theirs.")
@@ -25,6 +25,7 @@ def info(
     from passband.checkpoint import CheckpointError
     from passband.models import MODELS, build_model, load_model
     from passband.provenance import weights_checksum
+    from passband.tasks import input_shape_of
 
     by_name = source in MODELS
     if channels is not None and not by_name:
@@ -36,7 +37,8 @@ def info(
     except CheckpointError as error:
         raise CheckpointError(f"{error}; networks by name: {', '.join(MODELS)}") from error
     numbers = getattr(model, "numbers", {})
-    shape = getattr(model, "input_shape", (numbers.get("in_channels", 3), 256, 256))
+    shape = None if by_name else input_shape_of(source)
+    shape = shape or getattr(model, "input_shape", (numbers.get("in_channels", 3), 256, 256))
     found = cost(model, (shape[0], *parse_size(size)) if size else shape)
     rows = {
         "name": source if by_name else getattr(model, "name", type(model).__name__),

@@ -68,27 +68,44 @@ def _is_sweep(recipe: "Recipe") -> bool:
 
 def _train_one(settings: "Recipe", output: Path, **options: Any) -> None:
     """Train a network and print what came of it."""
-    from passband.cli.console import progress_bar
+    from passband.cli.console import Steps, progress_bar
     from passband.training import train
 
-    with progress_bar("{task.completed}/{task.total} steps", "{task.fields[figures]}") as progress:
+    steps = 0
+    with progress_bar(Steps(), "{task.fields[figures]}") as progress:
         bar = progress.add_task(settings.name, total=None, figures="")
 
         def show(step: "StepReport") -> None:
+            nonlocal steps
+            steps = step.steps
             progress.update(bar, completed=step.step, total=step.steps, figures=_figures(step))
 
-        result = train(settings, output, report=show, **options)
+        try:
+            result = train(settings, output, report=show, **options)
+        except KeyboardInterrupt:
+            typer.echo(_goes_on(output), err=True)
+            raise
     scores = ", ".join(f"{name} {value:.2f}" for name, value in result.figures.items()) or "not validated yet"
-    typer.echo(f"step {result.step}: {scores}")
-    typer.echo(f"weights in {output / 'weights'}")
+    typer.echo(f"step {result.step}{f' of {steps}' if steps else ''}: {scores}")
+    typer.echo(f"weights in {', '.join(str(path.parent) for path in sorted(output.glob('weights/*/*.safetensors')))}")
+
+
+def _goes_on(output: Path) -> str:
+    """Where a run that was interrupted would go on."""
+    from passband.runs import latest_checkpoint
+
+    latest = latest_checkpoint(output)
+    if latest is None:
+        return f"There is no checkpoint in {output} yet: begin anew in another folder."
+    return f"`passband train -o {output} --resume` goes on after {latest.name}."
 
 
 def _train_many(settings: Any, output: Path, **options: Any) -> None:
     """Train a network for each of a recipe's final ratios and print the table."""
-    from passband.cli.console import progress_bar
+    from passband.cli.console import Steps, progress_bar
     from passband.study.ratios import sweep_ratios
 
-    with progress_bar("{task.completed}/{task.total} steps", "{task.fields[figures]}") as progress:
+    with progress_bar(Steps(), "{task.fields[figures]}") as progress:
         bar = progress.add_task(settings.name, total=None, figures="")
 
         def show(ratio: float, step: "StepReport") -> None:

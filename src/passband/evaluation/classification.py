@@ -10,6 +10,7 @@ import torch.nn.functional as F
 
 from passband.analysis.classification_report import write_classification_report
 from passband.data.classification import find_classes
+from passband.io.jpeg import reader_library
 from passband.metrics.classification import class_accuracy, confusion_matrix, rank_of, ranking, wilson_interval
 from passband.provenance import environment, peak_memory, weights_checksum
 from passband.tasks.classification import TOP
@@ -117,6 +118,8 @@ def evaluate_classifier(
         "peak_memory_bytes": peak_memory(trained.device),
         **environment(),
     }
+    if trained.preprocessing.input == "coefficients":  # which Pillow does not decode
+        result["jpeg_decoder"] = reader_library()
     write_classification_report(output, result, confusion, names)
     return result
 

@@ -10,8 +10,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from passband.io.arrays import from_array
-from passband.io.image import from_pil
+from passband.inference.pixels import pixels_of
 from passband.metrics.classification import ranking
 from passband.tasks.classifier import load_classifier
 
@@ -83,14 +82,9 @@ class Classifier:
         _check_top(top)
         prepare = self.trained.preprocessing
         if isinstance(picture, str | Path):
-            view = prepare.prepare(Path(picture))
-        elif isinstance(picture, Image.Image):
-            view = prepare.prepare_image(from_pil(picture).image)
+            view = prepare.prepare(Path(picture))  # of its coefficients, where it has some
         else:
-            image = picture if isinstance(picture, Tensor) else from_array(picture)[0]
-            if image.ndim != 3 or image.shape[0] != 3 or not image.is_floating_point():
-                raise ValueError(f"a tensor is 3 H W, float, in [0, 1]; got {tuple(image.shape)} {image.dtype}")
-            view = prepare.prepare_image(image)
+            view = prepare.prepare_image(pixels_of(picture))
         return self._guesses(self.trained.logits(view[None])[0], top)
 
     def classify(

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from passband.io.arrays import from_array
+from passband.io.arrays import check_range, from_array
 from passband.io.image import from_pil, read_image
 
 
@@ -21,7 +21,7 @@ def pixels_of(picture: Image.Image | np.ndarray | Tensor | str | Path) -> Float[
     Raises:
         ImageError: for a file that is not a picture.
         OSError: for one that cannot be read.
-        ValueError: for a tensor or array of another shape.
+        ValueError: for a tensor or array of another shape, or of another range.
     """
     if isinstance(picture, str | Path):
         return read_image(picture)
@@ -30,4 +30,5 @@ def pixels_of(picture: Image.Image | np.ndarray | Tensor | str | Path) -> Float[
     image = picture if isinstance(picture, Tensor) else from_array(picture)[0]
     if image.ndim != 3 or image.shape[0] != 3 or not image.is_floating_point():
         raise ValueError(f"a tensor is 3 H W, float, in [0, 1]; got {tuple(image.shape)} {image.dtype}")
+    check_range(image)
     return image

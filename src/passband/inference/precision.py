@@ -122,10 +122,13 @@ def processor() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
-    fields = dict(line.split(":", 1) for line in lines if ":" in line)  # of the last core
-    wanted = ("model name", "cpu family", "model", "stepping", "CPU part")
-    named = [value.strip() for field, value in fields.items() if field.strip() in wanted]
-    return " ".join(named) or platform.processor() or platform.machine()
+    said = (line.split(":", 1) for line in lines if ":" in line)  # of the last core
+    fields = {name.strip(): value.strip() for name, value in said}
+    name = fields.get("model name") or platform.processor() or platform.machine()
+    numbers = [
+        f"{field} {fields[field]}" for field in ("cpu family", "model", "stepping", "CPU part") if field in fields
+    ]
+    return f"{name} ({', '.join(numbers)})" if numbers else name
 
 
 def _conv_seconds(dtype: torch.dtype, side: int) -> float:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from passband.analysis.comparison import before_after
 from passband.inference.engines import TorchEngine, load_engine, restore_tiled
 from passband.inference.temporal import SmoothedStatistics, Smoother, smoothed_statistics
-from passband.io.arrays import from_array, to_array
+from passband.io.arrays import check_range, from_array, to_array
 from passband.io.image import DEFAULT_MAX_PIXELS, from_pil, read_picture, to_pil, write_image, write_picture
 from passband.io.image_header import stored_size
 from passband.models import load_model
@@ -111,13 +111,14 @@ class Restorer:
         Raises:
             ImageError: for a file that is not a picture.
             TypeError: for another kind of thing.
-            ValueError: for a shape or dtype that is none of these.
+            ValueError: for a shape or dtype that is none of these, or floats of another range.
         """
         if isinstance(picture, Tensor):
             if picture.ndim not in (3, 4) or picture.shape[-3] != 3 or not picture.is_floating_point():
                 raise ValueError(
                     f"a tensor is 3 H W or B 3 H W, float, in [0, 1]; got {tuple(picture.shape)} {picture.dtype}"
                 )
+            check_range(picture)
             batch = picture if picture.ndim == 4 else picture[None]
             restored = self.restore(batch).to(picture)
             return restored if picture.ndim == 4 else restored[0]

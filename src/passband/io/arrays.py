@@ -20,12 +20,14 @@ def from_array(array: np.ndarray) -> tuple[Float[Tensor, "3 H W"], Float[Tensor,
         RGB and, where there is one, alpha; float32 in [0, 1].
 
     Raises:
-        ValueError: for another shape or dtype.
+        ValueError: for another shape or dtype, or floats that are plainly of another range.
     """
     planes = array[..., None] if array.ndim == 2 else array
     if planes.ndim != 3 or planes.shape[-1] not in (1, 2, 3, 4) or planes.size == 0:
         raise ValueError(f"{ACCEPTED}; got shape {array.shape}")
     top = _top(array.dtype)
+    if top == 1:
+        check_range(array)
     # a copy always, because torch warns of memory that may not be written
     values = torch.from_numpy(np.array(np.moveaxis(planes, -1, 0), dtype=np.float32, order="C")) / top
     colors = 1 if len(values) <= 2 else 3
@@ -54,6 +56,19 @@ def to_array(image: Float[Tensor, "3 H W"], alpha: Float[Tensor, "1 H W"] | None
     if np.issubdtype(like.dtype, np.integer):
         values = np.rint(np.clip(values, 0, 1) * _top(like.dtype))
     return values.astype(like.dtype).reshape(like.shape)
+
+
+def check_range(values: np.ndarray | Tensor) -> None:
+    """Refuse floats that are plainly of another range than [0, 1], such as 0 to 255; a little beyond is let through.
+
+    Raises:
+        ValueError: saying what was given.
+    """
+    if 0 in values.shape:
+        return
+    least, greatest = float(values.min()), float(values.max())
+    if greatest > 2 or least < -1:
+        raise ValueError(f"pictures of floats are in [0, 1]; these go from {least:g} to {greatest:g}")
 
 
 def _top(dtype: np.dtype) -> float:

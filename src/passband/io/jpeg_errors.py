@@ -45,8 +45,8 @@ def _error(failure: Failure, name: str, max_pixels: int, crop: McuCrop | None, f
             )
         case Outcome.RECOVERABLE:
             return JpegError(
-                f"{name} is a JPEG file that is cut short or damaged: {text}; to take what there is, pass "
-                f"allow_truncated=True"
+                f"{name} is a JPEG file that is cut short or damaged: {text}; passband.io.jpeg reads what "
+                f"there is with allow_truncated=True"
             )
     if header is None:
         return JpegError(f"{name} is a JPEG file that is cut short or damaged: {text}")

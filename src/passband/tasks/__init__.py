@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from passband.checkpoint import CheckpointError, load_config
+from passband.data.preprocessing import Preprocessing
 from passband.models import MODELS
 from passband.tasks.classification import Classification
 from passband.tasks.detection import Detection
@@ -20,7 +21,7 @@ TASKS: dict[str, Callable[[Any], Task]] = {
     "segmentation": Segmentation,
 }
 
-__all__ = ["TASKS", "Classification", "Detection", "Restoration", "Segmentation", "Task", "task_of"]
+__all__ = ["TASKS", "Classification", "Detection", "Restoration", "Segmentation", "Task", "input_shape_of", "task_of"]
 
 
 def task_of(weights: str | Path) -> str:
@@ -38,3 +39,24 @@ def task_of(weights: str | Path) -> str:
         return "restoration"
     built = inspect.signature(builder).return_annotation if builder is not None else None
     return getattr(built, "task", "restoration")
+
+
+def input_shape_of(weights: str | Path) -> tuple[int, int, int] | None:
+    """Channels, height and width of what a network was trained on, as far as its config says; no weights are read.
+
+    Args:
+        weights: as in `models.load_model`.
+
+    Returns:
+        None where the config says nothing of it, as for restoration, which takes any size.
+
+    Raises:
+        CheckpointError: where nothing is found.
+    """
+    stored = load_config(weights).get("preprocessing")
+    if not isinstance(stored, dict):
+        return None
+    if "input" in stored:
+        return Preprocessing.from_config(stored).input_shape
+    size = stored.get("size")
+    return (3, size, size) if isinstance(size, int) else None
