@@ -1,3 +1,5 @@
+import csv
+
 import pytest
 import torch
 
@@ -23,7 +25,11 @@ def test_it_prints_each_held_out_pair_and_the_mean_and_goes_on(run, tmp_path, ph
     assert lines[3].startswith(held_out)
     assert lines[4].startswith("mean of 1 (rgb)")
     assert lines[4].count(" -> ") == 4
-    assert "2 steps; it reached its length" in out
+    with (tmp_path / "run" / "validation.csv").open(newline="") as file:
+        scores = {row["step"]: float(row["psnr"]) for row in csv.DictReader(file)}
+    assert len(scores) == len({*scores.values()}) > 1
+    best = max(scores, key=scores.__getitem__)
+    assert f"2 steps; it reached its length; the best weights are those of step {best}" in out
     assert str(tmp_path / "run" / "weights" / "best") in out
     assert load_model(tmp_path / "run" / "weights" / "best")(torch.rand(1, 3, 16, 16))
     status, again, _ = run("finetune", "-o", tmp_path / "run", "--resume", "--device", "cpu")

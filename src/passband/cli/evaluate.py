@@ -88,8 +88,8 @@ def _given(weights: str, task: str, **of_tasks: dict[str, Any]) -> dict[str, Any
 def _restored(name: str, row: dict[str, Any]) -> str:
     """What a restoration gained, in a line."""
     return (
-        f"{name:<24} {row['psnr_degraded']:7.2f} -> {row['psnr']:6.2f} dB   "
-        f"{row['ssim_degraded']:.4f} -> {row['ssim']:.4f}"
+        f"{name:<24} PSNR {row['psnr_degraded']:7.2f} -> {row['psnr']:6.2f} dB   "
+        f"SSIM {row['ssim_degraded']:.4f} -> {row['ssim']:.4f}"
     )
 
 

@@ -73,7 +73,7 @@ def finetune(
                 report=show,
             )
     _print(result)
-    typer.echo(f"{result['steps']} steps; {result['ended']}")
+    typer.echo(f"{result['steps']} steps; {result['ended']}; the best weights are those of step {result['best_step']}")
     typer.echo(
         f"weights: {output / 'weights' / 'best'}; degraded | before | after | clean: {output / 'before_after.png'}"
     )

@@ -100,6 +100,7 @@ def conclude(
         "protocol": "rgb",
         "held_out": [pair.name for pair in held_out],
         "steps": steps,
+        "best_step": _best_step(output),
         "ended": read_run(output)["reason"] or "it reached its length",
         **environment(),
     }
@@ -111,6 +112,12 @@ def conclude(
         writer.writerows(images)
     write_image(output / "before_after.png", comparison_rows(evenly(rows, SHOWN)))
     return result
+
+
+def _best_step(output: Path) -> int:
+    """The step whose weights are the best ones of a run; 0 for those that it began with."""
+    with (output / "validation.csv").open(newline="", encoding="utf-8") as file:
+        return int(max(csv.DictReader(file), key=lambda row: float(row["psnr"]))["step"])
 
 
 def evenly(items: Sequence[Item], most: int) -> list[Item]:
