@@ -159,13 +159,8 @@ def find_weights(source: str | Path, name: str = WEIGHTS_FILE, **hub_options: An
                 f"{path} does not look like weights: expected .safetensors or one of {', '.join(PICKLE_SUFFIXES)}"
             )
         return path
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)):
-        beside = sorted(found.parent.name for found in path.parent.glob(f"*/{WEIGHTS_FILE}"))
-        hint = f"; {path.parent} has {', '.join(beside)}" if beside else ""
-        raise CheckpointError(
-            f"no weights called {str(source)!r}: it is neither a shipped name ({', '.join(shipped)}), nor a folder or "
-            f"file that exists, nor a hub id (OWNER/NAME){hint}"
-        )
+    if not _is_hub_id(source):
+        raise _nothing(source)
     from huggingface_hub import hf_hub_download
 
     try:
@@ -174,6 +169,35 @@ def find_weights(source: str | Path, name: str = WEIGHTS_FILE, **hub_options: An
         raise CheckpointError(
             f"{source}: no such file or folder here, and the hub gave no {name}: {_first_line(error)}"
         ) from error
+
+
+def here_or_hub(source: str | Path) -> str:
+    """Where the hub's own `from_pretrained` finds weights: the folder of a shipped name, another path, or a hub id.
+
+    Args:
+        source: one of these.
+
+    Raises:
+        CheckpointError: for what is none of them, which the hub would be asked for again and again.
+    """
+    path = shipped_weights().get(str(source), Path(source))
+    if not path.exists() and not _is_hub_id(source):
+        raise _nothing(source)
+    return str(path if path.exists() else source)
+
+
+def _is_hub_id(source: str | Path) -> bool:
+    return re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)) is not None
+
+
+def _nothing(source: str | Path) -> CheckpointError:
+    """What is said of a name that leads nowhere."""
+    beside = sorted(found.parent.name for found in Path(source).parent.glob(f"*/{WEIGHTS_FILE}"))
+    hint = f"; {Path(source).parent} has {', '.join(beside)}" if beside else ""
+    return CheckpointError(
+        f"no weights called {str(source)!r}: it is neither a shipped name ({', '.join(shipped_weights())}), nor a "
+        f"folder or file that exists, nor a hub id (OWNER/NAME){hint}"
+    )
 
 
 def load_state(module: nn.Module, state: dict[str, Tensor], source: str | Path) -> None:

@@ -3,8 +3,8 @@ import json
 import pytest
 import torch
 
-from passband.checkpoint import load_state, load_weights
-from passband.models import MODELS, SFNet, build_model, load_model, sfnet, sfnet_small
+from passband.checkpoint import CheckpointError, load_state, load_weights
+from passband.models import MODELS, SFNet, UNet, build_model, load_model, sfnet, sfnet_small
 from tests import golden
 
 
@@ -163,6 +163,22 @@ def test_from_pretrained_asks_the_hub_for_an_id(tmp_path, monkeypatch):
     again = SFNet.from_pretrained("someone/sfnet")
     assert asked == [("someone/sfnet", "config.json"), ("someone/sfnet", "model.safetensors")]
     assert torch.equal(again.head[0].weight, model.head[0].weight)
+
+
+def test_from_pretrained_knows_the_shipped_names_and_asks_the_hub_for_nothing_else(tmp_path, monkeypatch):
+    def download(*_, **__):
+        pytest.fail("the hub is asked")
+
+    monkeypatch.setattr("huggingface_hub.hub_mixin.hf_hub_download", download)
+    image = torch.rand(1, 3, 16, 16)
+    with torch.no_grad():
+        torch.testing.assert_close(SFNet.from_pretrained("general")(image), load_model("general")(image))
+    for network in (SFNet, UNet):
+        with pytest.raises(CheckpointError, match=r"no weights called 'gopro': .*nor a hub id"):
+            network.from_pretrained("gopro")
+    UNet(width=4, depth=1).save_pretrained(tmp_path)
+    with pytest.raises(CheckpointError, match="holds no SFNet; use models.load_model"):
+        SFNet.from_pretrained(tmp_path)
 
 
 def test_a_wrong_name_or_number_is_refused_with_the_nearest():

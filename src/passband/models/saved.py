@@ -1,17 +1,20 @@
 """How networks are saved and come back: `save_pretrained`, `from_pretrained`, `push_to_hub`."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from huggingface_hub import ModelHubMixin
 from torch import nn
 
-from passband.checkpoint import CheckpointError, load_config, load_state, load_weights, save_weights
+from passband.checkpoint import CheckpointError, here_or_hub, load_config, load_state, load_weights, save_weights
 
 HUB_OPTIONS = ("revision", "cache_dir", "force_download", "local_files_only", "token")
 """Keywords of `from_pretrained` that are the hub's, and not the network's."""
 STARTS = ("encoder_weights", "backbone_weights")
 """Numbers of networks that say what they start from, which saved weights replace."""
+
+
+Network = TypeVar("Network", bound="SavedNetwork")
 
 
 class SavedNetwork(nn.Module, ModelHubMixin):
@@ -28,6 +31,19 @@ class SavedNetwork(nn.Module, ModelHubMixin):
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write the weights for `save_pretrained`; the mixin writes the model card."""
         save_weights(self, save_directory, config={"model": self.name, **self.numbers})
+
+    @classmethod
+    def from_pretrained(cls: type[Network], pretrained_model_name_or_path: str | Path, **options: Any) -> Network:
+        """Load a network from a folder, a shipped name or the hub, ready for evaluation.
+
+        Args:
+            pretrained_model_name_or_path: which.
+            options: those of `huggingface_hub.ModelHubMixin`, and keywords of the network that replace its config's.
+
+        Raises:
+            CheckpointError: for weights that cannot be used.
+        """
+        return super().from_pretrained(here_or_hub(pretrained_model_name_or_path), **options)
 
     @classmethod
     def _from_pretrained(cls, *, model_id: str, **kwargs: Any) -> "SavedNetwork":

@@ -17,7 +17,7 @@ from huggingface_hub import ModelHubMixin
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passband.checkpoint import load_state, load_weights, save_weights
+from passband.checkpoint import CheckpointError, here_or_hub, load_config, load_state, load_weights, save_weights
 from passband.layers import DynamicFilter, GlobalModulation, LocalAvgPool2d, WindowModulation
 from passband.layers.pooling import PoolMode
 from passband.models.saved import HUB_OPTIONS
@@ -141,10 +141,30 @@ class SFNet(
         save_weights(self, save_directory, config={"model": "sfnet", **self.numbers})
 
     @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> "SFNet":
+        """Load a network from a folder, a shipped name or the hub, ready for evaluation.
+
+        Args:
+            pretrained_model_name_or_path: which.
+            options: those of `huggingface_hub.ModelHubMixin`, and keywords of the network that replace its config's.
+
+        Raises:
+            CheckpointError: for weights that cannot be used.
+        """
+        return super().from_pretrained(here_or_hub(pretrained_model_name_or_path), **options)
+
+    @classmethod
     def _from_pretrained(cls, *, model_id: str, **kwargs: Any) -> "SFNet":
         """Read the weights for `from_pretrained`: from a folder, or from the hub with the mixin's own options."""
         options = {key: kwargs.pop(key) for key in HUB_OPTIONS if key in kwargs}
-        model = cls(**kwargs)
+        if Path(model_id).exists():  # the config may name a builder with numbers of its own
+            from passband.models import build_from  # whose builders need this class first
+
+            model = build_from({**load_config(model_id), **kwargs})
+            if not isinstance(model, cls):
+                raise CheckpointError(f"{model_id} holds no {cls.__name__}; use models.load_model")
+        else:
+            model = cls(**kwargs)
         load_state(model, load_weights(model_id, **options), source=model_id)
         return model.eval()
 
