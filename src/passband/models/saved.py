@@ -14,23 +14,11 @@ STARTS = ("encoder_weights", "backbone_weights")
 """Numbers of networks that say what they start from, which saved weights replace."""
 
 
-Network = TypeVar("Network", bound="SavedNetwork")
+Network = TypeVar("Network", bound="HubNetwork")
 
 
-class SavedNetwork(nn.Module, ModelHubMixin):
-    """A network whose weights lie beside a config that builds it again.
-
-    Attributes:
-        name: a key of `models.MODELS`, whose builder makes this network again from `numbers`.
-        numbers: keywords of that builder.
-    """
-
-    name: str
-    numbers: dict[str, Any]
-
-    def _save_pretrained(self, save_directory: Path) -> None:
-        """Write the weights for `save_pretrained`; the mixin writes the model card."""
-        save_weights(self, save_directory, config={"model": self.name, **self.numbers})
+class HubNetwork(nn.Module, ModelHubMixin):
+    """A network that `from_pretrained` finds by a shipped name, too, and asks the hub for ids alone."""
 
     @classmethod
     def from_pretrained(cls: type[Network], pretrained_model_name_or_path: str | Path, **options: Any) -> Network:
@@ -44,6 +32,22 @@ class SavedNetwork(nn.Module, ModelHubMixin):
             CheckpointError: for weights that cannot be used.
         """
         return super().from_pretrained(here_or_hub(pretrained_model_name_or_path), **options)
+
+
+class SavedNetwork(HubNetwork):
+    """A network whose weights lie beside a config that builds it again.
+
+    Attributes:
+        name: a key of `models.MODELS`, whose builder makes this network again from `numbers`.
+        numbers: keywords of that builder.
+    """
+
+    name: str
+    numbers: dict[str, Any]
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        """Write the weights for `save_pretrained`; the mixin writes the model card."""
+        save_weights(self, save_directory, config={"model": self.name, **self.numbers})
 
     @classmethod
     def _from_pretrained(cls, *, model_id: str, **kwargs: Any) -> "SavedNetwork":

@@ -13,19 +13,17 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from huggingface_hub import ModelHubMixin
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passband.checkpoint import CheckpointError, here_or_hub, load_config, load_state, load_weights, save_weights
+from passband.checkpoint import CheckpointError, load_config, load_state, load_weights, save_weights
 from passband.layers import DynamicFilter, GlobalModulation, LocalAvgPool2d, WindowModulation
 from passband.layers.pooling import PoolMode
-from passband.models.saved import HUB_OPTIONS
+from passband.models.saved import HUB_OPTIONS, HubNetwork
 
 
 class SFNet(
-    nn.Module,
-    ModelHubMixin,
+    HubNetwork,
     library_name="passband",
     pipeline_tag="image-to-image",
     license="mit",
@@ -139,19 +137,6 @@ class SFNet(
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write the weights for `save_pretrained`; the mixin writes the config and the model card."""
         save_weights(self, save_directory, config={"model": "sfnet", **self.numbers})
-
-    @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> "SFNet":
-        """Load a network from a folder, a shipped name or the hub, ready for evaluation.
-
-        Args:
-            pretrained_model_name_or_path: which.
-            options: those of `huggingface_hub.ModelHubMixin`, and keywords of the network that replace its config's.
-
-        Raises:
-            CheckpointError: for weights that cannot be used.
-        """
-        return super().from_pretrained(here_or_hub(pretrained_model_name_or_path), **options)
 
     @classmethod
     def _from_pretrained(cls, *, model_id: str, **kwargs: Any) -> "SFNet":
