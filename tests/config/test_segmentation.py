@@ -12,10 +12,10 @@ from passband.config import segmentation as config
 from passband.curriculum import DEFINITIONS, MODES, SHAPES, Curriculum, RatioSchedule
 from passband.curriculum.adaptive import BETWEEN
 from passband.curriculum.objective import TERMS
-from passband.curriculum.optimum import METHODS
+from passband.curriculum.search import METHODS
 from passband.losses import SEGMENTATION_LOSSES
 from passband.models import build_model
-from passband.study.ratios import of_ratio
+from passband.study.ratio_sweep import of_ratio
 from passband.tasks import Segmentation
 
 VARIANTS = ("full", "fixed", "down", "up", "adaptive", "crop")

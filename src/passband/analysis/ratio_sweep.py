@@ -17,7 +17,7 @@ def sweep_table(name: str, rows: Sequence[dict[str, Any]], *, fixed: bool) -> li
 
     Args:
         name: of the recipe.
-        rows: of `study.ratios.Sweep`; at least one.
+        rows: of `study.ratio_sweep.Sweep`; at least one.
         fixed: whether the ratio was the same throughout each run.
     """
     columns = (*SCORES, *FOREGROUND)
@@ -40,7 +40,7 @@ def draw_sweep(rows: Sequence[dict[str, Any]], path: Path, *, fixed: bool) -> No
     """Draw the scores over the ratios, the greatest first.
 
     Args:
-        rows: of `study.ratios.Sweep`; at least one.
+        rows: of `study.ratio_sweep.Sweep`; at least one.
         path: of the picture.
         fixed: whether the ratio was the same throughout each run.
 

@@ -6,9 +6,9 @@ In a training loop: `ratio = schedule(step)`, then `images = low_pass_ratio(imag
 from passband.curriculum.adaptive import AdaptiveSchedule
 from passband.curriculum.objective import saliency
 from passband.curriculum.optimal_ratio import OptimalRatio
-from passband.curriculum.optimum import RatioSearch
 from passband.curriculum.ratio import DEFINITIONS, RadialProfile, low_pass_ratio, radii_of, ratios_of
 from passband.curriculum.schedule import SHAPES, RatioSchedule
+from passband.curriculum.search import RatioSearch
 from passband.curriculum.stages import MODES, Curriculum, check_stride
 
 __all__ = [

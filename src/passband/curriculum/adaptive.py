@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from passband.curriculum.optimal_ratio import OptimalRatio
-from passband.curriculum.optimum import RatioSearch
+from passband.curriculum.search import RatioSearch
 from passband.naming import entry
 
 BETWEEN = {

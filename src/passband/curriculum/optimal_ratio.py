@@ -20,7 +20,7 @@ class OptimalRatio:
     beta: float
     """Weight of the second term, of which less is better."""
     method: str
-    """A key of `optimum.METHODS`."""
+    """A key of `search.METHODS`."""
     softness: float | None
     """Of the border of the descent's disc, in cycles; None for another method."""
     size: tuple[int, int]

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passband.analysis.frequency_ratio import draw_ratio
+from passband.analysis.ratio_curve import draw_ratio
 from passband.checkpoint import CheckpointError, load_config
 from passband.curriculum import OptimalRatio, RadialProfile, RatioSearch
 from passband.data.masks import find_mask_pairs

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from passband.config.segmentation import CurriculumConfig, SegmentationRecipe
 from passband.curriculum import AdaptiveSchedule, Curriculum, RadialProfile, RatioSchedule
-from passband.curriculum.optimum import RatioSearch
+from passband.curriculum.search import RatioSearch
 from passband.tasks.task import Stateful
 
 MEASURED = ("magnitude", "energy", "area")

@@ -10,7 +10,7 @@ from passband.config import parse_recipe
 from passband.evaluation import evaluate_segmenter
 from passband.models import load_model
 from passband.runs import RunError, read_run
-from passband.study.ratios import sweep_ratios
+from passband.study.ratio_sweep import sweep_ratios
 from passband.training import train
 from tests.segmenters import write_blobs
 

@@ -8,7 +8,7 @@ from scipy.signal import find_peaks
 
 from passband.curriculum import DEFINITIONS, RadialProfile, RatioSearch, low_pass_ratio, radii_of
 from passband.curriculum.objective import TERMS, saliency
-from passband.curriculum.optimum import METHODS
+from passband.curriculum.search import METHODS
 from passband.ops.fourier import band_split, low_pass
 from tests.curriculum.networks import Linear, Quadratic, noisy_pictures, small_network, waves
 

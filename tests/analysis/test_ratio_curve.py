@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from passband.analysis.frequency_ratio import draw_ratio, ratio_curves
+from passband.analysis.ratio_curve import draw_ratio, ratio_curves
 
 
 def found(**changes):
