@@ -181,10 +181,13 @@ def test_train_trains_and_resumes(run, tmp_path, photographs):
         'name = "tiny"\n[model]\nname = "sfnet"\nnumbers = {width = 16, depth = 1}\n'
         "[data]\ncrop = 32\nbatch = 2\nworkers = 0\n[optim]\nsteps = 2\n[validation]\ncount = 1\ncrop = 32\n"
     )
-    status, out, _ = run(
+    status, out, err = run(
         "train", tmp_path / "tiny.toml", "--data", photographs, "-o", tmp_path / "run", "--device", "cpu"
     )
     assert status == 0
+    # where no bar can be seen, there are lines
+    assert "tiny: step 1 of 2  loss " in err
+    assert "tiny: step 2 of 2  loss " in err
     assert "step 2 of 2: psnr" in out
     status, out, _ = run("train", "-o", tmp_path / "run", "--resume", "--device", "cpu")
     assert status == 0

@@ -1,19 +1,19 @@
 """What the commands share of the screen."""
 
 import sys
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+if TYPE_CHECKING:
+    from passband.training import StepReport
 
-class Steps(ProgressColumn):
-    """`3/10 steps`, once it is known how many there are."""
-
-    def render(self, task: Task) -> Text:
-        """The text of a bar."""
-        return Text("" if task.total is None else f"{task.completed:g}/{task.total:g} steps")
+PACE = 30.0
+"""Seconds between two lines of progress where no bar can be seen."""
 
 
 def progress_bar(*columns: str | ProgressColumn) -> Progress:
@@ -30,6 +30,46 @@ def progress_bar(*columns: str | ProgressColumn) -> Progress:
         transient=True,
         redirect_stdout=sys.stdout.isatty(),
     )
+
+
+class TrainingProgress:
+    """The steps of a training on standard error: a bar, or where none can be seen a line every `PACE` seconds.
+
+    Args:
+        name: of the run.
+    """
+
+    def __init__(self, name: str):
+        self.name, self.steps = name, 0
+        self._bar = progress_bar(_Steps(), "{task.fields[figures]}")
+        self._task = self._bar.add_task(name, total=None, figures="")
+        self._due = 0.0
+
+    def __enter__(self) -> "TrainingProgress":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.stop()
+
+    def show(self, step: "StepReport", name: str | None = None) -> None:
+        """Show a step, of the run called so where there are several."""
+        self.steps = step.steps
+        shown = name or self.name
+        figures = [f"loss {step.loss:.4g}", *(f"{key} {value:.2f}" for key, value in step.figures.items())]
+        text = "  ".join([*figures, f"{step.images_per_second:.1f} images/s"])
+        self._bar.update(self._task, description=shown, completed=step.step, total=step.steps, figures=text)
+        if not self._bar.console.is_terminal and (time.monotonic() >= self._due or step.step == step.steps):
+            print(f"{shown}: step {step.step} of {step.steps}  {text}", file=sys.stderr, flush=True)
+            self._due = time.monotonic() + PACE
+
+
+class _Steps(ProgressColumn):
+    """`3/10 steps`, once it is known how many there are."""
+
+    def render(self, task: Task) -> Text:
+        """The text of a bar."""
+        return Text("" if task.total is None else f"{task.completed:g}/{task.total:g} steps")
 
 
 def named(source: Path, error: str) -> str:

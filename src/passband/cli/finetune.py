@@ -31,12 +31,11 @@ def finetune(
     device: Annotated[str, typer.Option(help="auto or cpu.")] = "auto",
 ) -> None:
     """Fine-tune weights on your own pairs, and score held-out ones before and after."""
-    from passband.cli.console import Steps, progress_bar
+    from passband.cli.console import TrainingProgress
     from passband.config import load_recipe
     from passband.finetuning import finetune as run
     from passband.finetuning import resume_finetuning
     from passband.runs import RunError
-    from passband.training import StepReport
 
     if output is None:
         if data is None:
@@ -44,16 +43,9 @@ def finetune(
                 "--data is needed: a folder of pairs to fine-tune on; or a run to go on with, -o RUN --resume"
             )
         output = Path("runs") / data.resolve().name
-    with progress_bar(Steps(), "{task.fields[figures]}") as progress:
-        bar = progress.add_task("fine-tuning", total=None, figures="")
-
-        def show(step: StepReport) -> None:
-            figures = [f"{name} {value:.2f}" for name, value in step.figures.items()]
-            texts = [f"loss {step.loss:.4g}", *figures, f"{step.images_per_second:.1f} images/s"]
-            progress.update(bar, completed=step.step, total=step.steps, figures="  ".join(texts))
-
+    with TrainingProgress("fine-tuning") as progress:
         if resume:
-            result = resume_finetuning(output, device=device, report=show)
+            result = resume_finetuning(output, device=device, report=progress.show)
         elif data is None:
             raise RunError("--data is needed: a folder of pairs to fine-tune on")
         else:
@@ -70,7 +62,7 @@ def finetune(
                 seed=seed,
                 device=device,
                 announce=typer.echo,
-                report=show,
+                report=progress.show,
             )
     _print(result)
     typer.echo(f"{result['steps']} steps; {result['ended']}; the best weights are those of step {result['best_step']}")

@@ -68,25 +68,17 @@ def _is_sweep(recipe: "Recipe") -> bool:
 
 def _train_one(settings: "Recipe", output: Path, **options: Any) -> None:
     """Train a network and print what came of it."""
-    from passband.cli.console import Steps, progress_bar
+    from passband.cli.console import TrainingProgress
     from passband.training import train
 
-    steps = 0
-    with progress_bar(Steps(), "{task.fields[figures]}") as progress:
-        bar = progress.add_task(settings.name, total=None, figures="")
-
-        def show(step: "StepReport") -> None:
-            nonlocal steps
-            steps = step.steps
-            progress.update(bar, completed=step.step, total=step.steps, figures=_figures(step))
-
+    with TrainingProgress(settings.name) as progress:
         try:
-            result = train(settings, output, report=show, **options)
+            result = train(settings, output, report=progress.show, **options)
         except KeyboardInterrupt:
             typer.echo(_goes_on(output), err=True)
             raise
     scores = ", ".join(f"{name} {value:.2f}" for name, value in result.figures.items()) or "not validated yet"
-    typer.echo(f"step {result.step}{f' of {steps}' if steps else ''}: {scores}")
+    typer.echo(f"step {result.step}{f' of {progress.steps}' if progress.steps else ''}: {scores}")
     typer.echo(f"weights in {', '.join(str(path.parent) for path in sorted(output.glob('weights/*/*.safetensors')))}")
 
 
@@ -102,15 +94,13 @@ def _goes_on(output: Path) -> str:
 
 def _train_many(settings: Any, output: Path, **options: Any) -> None:
     """Train a network for each of a recipe's final ratios and print the table."""
-    from passband.cli.console import Steps, progress_bar
-    from passband.study.ratios import sweep_ratios
+    from passband.cli.console import TrainingProgress
+    from passband.study.ratio_sweep import sweep_ratios
 
-    with progress_bar(Steps(), "{task.fields[figures]}") as progress:
-        bar = progress.add_task(settings.name, total=None, figures="")
+    with TrainingProgress(settings.name) as progress:
 
         def show(ratio: float, step: "StepReport") -> None:
-            name = f"{settings.name} {ratio:g}"
-            progress.update(bar, description=name, completed=step.step, total=step.steps, figures=_figures(step))
+            progress.show(step, f"{settings.name} {ratio:g}")
 
         sweep = sweep_ratios(settings, output, report=show, **options)
     if sweep.rows:
@@ -118,9 +108,3 @@ def _train_many(settings: Any, output: Path, **options: Any) -> None:
     if not sweep.is_done:
         typer.echo(f"{len(sweep.rows)} of {len(sweep.ratios)} runs done; --resume goes on", err=True)
     typer.echo(f"runs in {output}")
-
-
-def _figures(step: "StepReport") -> str:
-    """What is shown beside the bar."""
-    figures = [f"{name} {value:.2f}" for name, value in step.figures.items()]
-    return "  ".join([f"loss {step.loss:.4g}", *figures, f"{step.images_per_second:.1f} images/s"])
