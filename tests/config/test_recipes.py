@@ -92,6 +92,8 @@ def test_the_benchmarks_that_recipes_name_exist_and_have_the_window_that_they_sa
             {**RECIPE, "optim": {"steps": 3, "learning_rat": 1}},
             r"unknown key optim\.learning_rat; did you mean optim\.learning_rate\?",
         ),
+        ({**RECIPE, "epochs": 3}, r"unknown key epochs; did you mean optim\.epochs\?"),
+        ({**RECIPE, "optim": {**RECIPE["optim"], "batch": 3}}, r"did you mean data\.batch or validation\.batch\?"),
         ({**RECIPE, "data": {"corp": 64}}, r"did you mean data\.crop\?"),
         ({**RECIPE, "data": {"degradations": {"clean": 1}}}, r"data: degradations need at least one kind besides"),
         ({"name": "mine"}, r"optim: field required"),

@@ -1,7 +1,7 @@
 """Recipes: validated settings of a training run, read from TOML, a kind of them for each task in `RECIPES`."""
 
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_args
@@ -107,9 +107,7 @@ def _sentences(error: ValidationError, recipe: type[Recipe]) -> Iterator[str]:
     for problem in error.errors():
         where = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
-            known = _keys_at(recipe, problem["loc"][:-1])
-            near = nearest(str(problem["loc"][-1]), known)
-            yield f"unknown key {where}; did you mean {'.'.join([*map(str, problem['loc'][:-1]), str(near)])}?"
+            yield f"unknown key {where}; did you mean {_nearest_key(recipe, [str(part) for part in problem['loc']])}?"
         elif problem["type"] == "value_error":
             yield f"{where + ': ' if where else ''}{problem['msg'].removeprefix('Value error, ')}"
         else:
@@ -117,10 +115,29 @@ def _sentences(error: ValidationError, recipe: type[Recipe]) -> Iterator[str]:
             yield f"{where}: {problem['msg'][0].lower()}{problem['msg'][1:]}{got}"
 
 
-def _keys_at(recipe: type[Recipe], location: Iterable[int | str]) -> list[str]:
-    """The keys that the table at this place of a recipe may have."""
-    section: Any = recipe
-    for part in location:
-        annotation = section.model_fields[str(part)].annotation
-        section = annotation if isinstance(annotation, type) else next(a for a in get_args(annotation) if a)
-    return list(section.model_fields)
+def _nearest_key(recipe: type[Recipe], location: list[str]) -> str:
+    """The key that was meant by one that is not there: of that name in another table, or the nearest of its own."""
+    *table, name = location
+    elsewhere = [key for key in _keys(recipe) if key.rpartition(".")[2] == name]
+    if elsewhere:
+        return " or ".join(elsewhere)
+    section = recipe
+    for part in table:
+        section = _section(section, part) or section
+    return ".".join([*table, str(nearest(name, section.model_fields))])
+
+
+def _keys(section: type[Section], before: str = "") -> Iterator[str]:
+    """All keys of a table and of those within it, as `optim.steps`."""
+    for name in section.model_fields:
+        yield before + name
+        within = _section(section, name)
+        if within is not None:
+            yield from _keys(within, f"{before}{name}.")
+
+
+def _section(section: type[Section], name: str) -> type[Section] | None:
+    """The table that a key holds, which may be optional; None where it holds a value."""
+    annotation = section.model_fields[name].annotation
+    kinds = (annotation, *get_args(annotation))
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section)), None)
