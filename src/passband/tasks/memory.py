@@ -146,8 +146,8 @@ def plan(model: nn.Module, shape: tuple[int, ...], room: int, *, tiles: bool = T
     if not tiles:
         raise MemoryError(
             f"{width}x{height} pixels need {_gigabytes(exact)} beyond what is taken already, because frames that are "
-            f"smoothed over time cannot be cut into tiles; there is room for {_gigabytes(max(room, 0))}: allow "
-            f"{_gigabytes(exact - room)} more memory, or leave out the temporal smoothing"
+            f"smoothed over time cannot be cut into tiles; {_left(room)}: allow {_gigabytes(exact - room)} more "
+            "memory, or leave out the temporal smoothing"
         )
     constant += pictures
     # a tile is cut out, padded and restored
@@ -160,8 +160,8 @@ def plan(model: nn.Module, shape: tuple[int, ...], room: int, *, tiles: bool = T
     least = constant + per_pixel * LEAST_TILE * min(LEAST_TILE, height, width)
     raise MemoryError(
         f"{width}x{height} pixels need {_gigabytes(least)} even in the smallest tiles, of which the restored picture "
-        f"is {_gigabytes(pictures)}, beyond what is taken already; there is room for {_gigabytes(max(room, 0))}: allow "
-        f"{_gigabytes(least - room)} more memory, or restore a smaller picture"
+        f"is {_gigabytes(pictures)}, beyond what is taken already; {_left(room)}: allow {_gigabytes(least - room)} "
+        "more memory, or restore a smaller picture"
     )
 
 
@@ -307,6 +307,13 @@ def _on_processor(model: nn.Module) -> bool:
 def _sfnet(model: nn.Module) -> SFNet:
     assert isinstance(model, SFNet)
     return model
+
+
+def _left(room: int) -> str:
+    """What is left, in words."""
+    if room < 0:
+        return f"and that alone is {_gigabytes(-room)} above the cap"
+    return f"there is room for {_gigabytes(room)}"
 
 
 def _out_of_memory(error: Exception) -> bool:
