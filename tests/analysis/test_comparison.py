@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from passband.analysis.comparison import GAP, before_after, comparison_rows, zoomed_crop
+from passband.analysis.comparison import GAP, before_after, captioned, comparison_rows, zoomed_crop
 
 
 def pictures(*sizes):
@@ -31,6 +31,32 @@ def test_rows_lie_on_white_where_they_belong():
 def test_one_picture_alone_is_itself():
     (picture,) = pictures((5, 3))
     assert torch.equal(comparison_rows([[picture]]), picture)
+
+
+def test_a_caption_stands_above_its_picture_and_changes_none_of_it():
+    rows = [pictures((20, 90), (20, 90)), pictures((30, 40)), pictures((9, 50), (9, 50))]
+    sheet = comparison_rows(rows, [("rain: 20.1 dB", ""), (), ("a name that is much too long", "clean")])
+    plain = comparison_rows(rows)
+    strips = [captioned(row[0], "").shape[-2] - row[0].shape[-2] for row in rows]
+    assert sheet.shape[-2] == plain.shape[-2] + strips[0] + strips[2]
+    first, last = slice(0, strips[0]), slice(-9 - strips[2], -9)
+    assert torch.equal(sheet[:, strips[0] : strips[0] + 20 + GAP + 30 + GAP], plain[:, : 20 + GAP + 30 + GAP])
+    assert torch.equal(sheet[:, -9:], plain[:, -9:])
+    # black letters above the first picture, none above the second, and none between those of the last row
+    assert sheet[:, first, :90].min() < 0.2
+    assert (sheet[:, first, 90:] == 1).all()
+    assert sheet[:, last, :50].min() < 0.2
+    assert (sheet[:, last, 50 : 50 + GAP] == 1).all()
+    assert sheet[:, last, 50 + GAP : 100 + GAP].min() < 0.2
+
+
+@pytest.mark.parametrize("width", [1, 8, 64, 256, 2000])
+def test_captions_are_legible_and_no_larger_than_the_picture_needs(width):
+    (picture,) = pictures((5, width))
+    shown = captioned(picture, "restored: 31.4 dB")
+    assert shown.shape[-1] == width
+    assert 9 <= shown.shape[-2] - 5 <= 27
+    assert torch.equal(shown[:, -5:], picture)
 
 
 @pytest.mark.parametrize(

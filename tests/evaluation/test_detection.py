@@ -70,7 +70,7 @@ def test_the_report_shows_columns_pictures_and_published_figures(scored):
     assert f"| ours | {result['columns']['box AP']:.1f} |" in text
     for row in result["images"]:
         assert f"](<{row['file']}>)" in text
-        assert read_image(output / row["file"]).shape == (3, 48, 2 * 64 + 4)
+        assert read_image(output / row["file"]).shape == (3, 13 + 48, 2 * 64 + 4)  # a caption above
     assert json.loads((output / "evaluation.json").read_text())["figures"] == result["figures"]
     assert {row["name"] for row in result["categories"]} == set(CLASSES)
     assert result["peak_memory_bytes"] > 0

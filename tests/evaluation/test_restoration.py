@@ -56,7 +56,7 @@ def test_figures_equal_scikit_images_and_the_report_holds_them_all(pairs, tiny_w
     assert (written["device"], written["precision"]) == ("cpu", "float32")
     assert written["peak_memory_bytes"] > 50e6
     picture = read_image(tmp_path / "report" / "worst_median_best.png")
-    assert picture.shape == (3, 6 * 48 + 5 * 4, 3 * 56 + 2 * 4)
+    assert picture.shape == (3, 6 * 48 + 5 * 4 + 3 * 13, 3 * 56 + 2 * 4)  # three rows have captions
 
 
 def test_rgb8_rounds_what_is_compared(pairs, tiny_weights, tmp_path):

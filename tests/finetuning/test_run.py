@@ -66,7 +66,7 @@ def test_it_learns_from_four_fifths_and_scores_the_rest_before_and_after(tmp_pat
     with (tmp_path / "run" / "finetune.csv").open(newline="") as file:
         (row,) = csv.DictReader(file)
     assert float(row["psnr_after"]) == image["psnr_after"]
-    assert read_image(tmp_path / "run" / "before_after.png").shape == (3, 40, 4 * 48 + 3 * 4)
+    assert read_image(tmp_path / "run" / "before_after.png").shape == (3, 13 + 40, 4 * 48 + 3 * 4)  # captions above
     recipe = read_run(tmp_path / "run")["recipe"]
     assert recipe.optim.keep_statistics
     assert recipe.validation.patience is not None

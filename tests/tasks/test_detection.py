@@ -141,7 +141,7 @@ class TestValidate:
         assert result.score == result.figures[f"{kind}_AP"]
         assert set(result.figures) == {f"{part}_{name}" for part in ({"box", kind}) for name in ("AP", "AP50", "AP75")}
         assert -1 <= result.score <= 1
-        assert result.picture.shape == (3, 4 * 48 + 3 * 4, 2 * 64 + 4)
+        assert result.picture.shape == (3, 4 * (13 + 48) + 3 * 4, 2 * 64 + 4)  # each with a caption
         assert model.training
 
     def test_held_out_pictures_are_not_learned_from(self, folder):

@@ -1,4 +1,4 @@
-"""Pictures side by side."""
+"""Pictures side by side, with captions."""
 
 from collections.abc import Sequence
 
@@ -7,22 +7,56 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from passband.io.image import from_pil
+
 GAP = 4
 """Pixels of white between pictures."""
+LETTERS = 24
+"""A caption of so many letters fills a picture's width, if its size is within `TEXT_SIZES`."""
+TEXT_SIZES = (9, 18)
+"""Least and greatest height of a caption's letters, in pixels."""
 
 
-def comparison_rows(rows: Sequence[Sequence[Float[Tensor, "3 _ _"]]]) -> Float[Tensor, "3 H W"]:
+def comparison_rows(
+    rows: Sequence[Sequence[Float[Tensor, "3 _ _"]]], captions: Sequence[Sequence[str]] = ()
+) -> Float[Tensor, "3 H W"]:
     """Rows of pictures on white; within a row all have one size, rows may differ in width.
 
     Args:
         rows: pictures in [0, 1], at least one in each row.
+        captions: for each row a text above each of its pictures, cut where it is too long for it, or none for the
+            row; none at all leaves the pictures alone.
 
     Returns:
         One picture, with `GAP` pixels between two; the shorter rows end in white.
     """
-    joined = [_join(row, dim=-1) for row in rows]
+    shown = rows
+    if captions:
+        shown = [
+            [captioned(image, text) for image, text in zip(row, texts, strict=True)] if texts else row
+            for row, texts in zip(rows, captions, strict=True)
+        ]
+    joined = [_join(row, dim=-1) for row in shown]
     width = max(row.shape[-1] for row in joined)
     return _join([F.pad(row, (0, width - row.shape[-1]), value=1.0) for row in joined], dim=-2)
+
+
+def captioned(image: Float[Tensor, "3 H W"], text: str) -> Float[Tensor, "3 h W"]:
+    """A picture in [0, 1] below a strip of white with a text, which is cut where it is too long."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    width = image.shape[-1]
+    least, greatest = TEXT_SIZES
+    # letters are about half as wide as high
+    size = max(least, min(greatest, 2 * width // LETTERS))
+    strip = Image.new("RGB", (width, size + size // 2), "white")
+    ImageDraw.Draw(strip).text((0, 0), text, fill="black", font=ImageFont.load_default(size))
+    return torch.cat([from_pil(strip).image.to(image), image], dim=-2)
+
+
+def restoration_captions(name: str, before: float, after: float) -> tuple[str, str, str]:
+    """Captions of a degraded, a restored and a clean picture, with the PSNR of the first two in dB."""
+    return f"{name}: {before:.1f} dB", f"restored: {after:.1f} dB", "clean"
 
 
 def before_after(before: Float[Tensor, "3 H W"], after: Float[Tensor, "3 H W"]) -> Float[Tensor, "3 h w"]:

@@ -39,13 +39,16 @@ def write_report(output: Path, result: dict[str, Any]) -> None:
         path.write_text("\n".join(_markdown(result)) + "\n", encoding="utf-8")
 
 
-def write_pictures(path: Path, rows: Iterable[Sequence[Float[Tensor, "3 H W"]]]) -> None:
+def write_pictures(
+    path: Path, rows: Iterable[Sequence[Float[Tensor, "3 H W"]]], captions: Iterable[Sequence[str]] = ()
+) -> None:
     """Write degraded | restored | clean for each row, and below it the same enlarged where there is most detail.
 
     Args:
         path: of the picture.
         rows: a degraded, a restored and a clean picture of one size each; rows may differ in size. Pictures with a
             side above `SHOWN` pixels are shrunk, and taken one row at a time.
+        captions: three texts for each row, shown above it.
     """
     shown: list[list[Tensor]] = []
     for row in rows:
@@ -55,7 +58,7 @@ def write_pictures(path: Path, rows: Iterable[Sequence[Float[Tensor, "3 H W"]]])
         enlarged = zoomed_crop(row, row[-1])
         shown.append([F.interpolate(image[None], size, mode="area")[0] for image in row])
         shown.append([F.interpolate(image[None], (size[0], size[0]), mode="nearest")[0] for image in enlarged])
-    write_image(path, comparison_rows(shown))
+    write_image(path, comparison_rows(shown, [part for texts in captions for part in (texts, ())]))
 
 
 def published_table(result: dict[str, Any]) -> list[str]:

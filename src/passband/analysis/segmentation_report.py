@@ -35,7 +35,10 @@ NAMES = {
 
 
 def write_segmentation_report(
-    output: Path, result: dict[str, Any], shown: Sequence[Sequence[Float[Tensor, "3 _ _"]]]
+    output: Path,
+    result: dict[str, Any],
+    shown: Sequence[Sequence[Float[Tensor, "3 _ _"]]],
+    captions: Sequence[Sequence[str]],
 ) -> None:
     """Write evaluation.json, evaluation.csv (a row per picture), worst_best.png and report.md.
 
@@ -43,6 +46,7 @@ def write_segmentation_report(
         output: the folder, made where it does not exist.
         result: what `evaluate_segmenter` returns.
         shown: rows of pictures in [0, 1], all of a row of one size.
+        captions: a text for each of them.
     """
     with write_whole(output / "evaluation.json") as path:
         path.write_text(json.dumps(finite(result), indent=2) + "\n", encoding="utf-8")
@@ -50,7 +54,8 @@ def write_segmentation_report(
         writer = csv.DictWriter(file, ["name", *result["figures"], "foreground", "predicted"])
         writer.writeheader()
         writer.writerows(result["images"])
-    write_image(output / "worst_best.png", comparison_rows([[_small(image) for image in row] for row in shown]))
+    small = [[_small(image) for image in row] for row in shown]
+    write_image(output / "worst_best.png", comparison_rows(small, captions))
     with write_whole(output / "report.md") as path:
         path.write_text("\n".join(_markdown(result)) + "\n", encoding="utf-8")
 

@@ -18,4 +18,4 @@ def demo(
     gains = demonstrate(restorer, output, None if kind == "all" else [kind], seed=seed)
     for name, (before, after) in gains.items():
         typer.echo(f"{name:<12} {before:5.2f} -> {after:5.2f} dB   gain {after - before:+5.2f} dB")
-    typer.echo(f"degraded | restored | original: {output / 'demo.png'}")
+    typer.echo(f"degraded | restored | clean: {output / 'demo.png'}")

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
+from passband.analysis.comparison import comparison_rows
 from passband.analysis.detection_report import PUBLISHED, write_detection_report
 from passband.data.coco import CocoImage, CocoPictures, find_coco
 from passband.data.detection import DetectionSample, ScoredPictures
@@ -16,7 +17,15 @@ from passband.io.image import write_image
 from passband.metrics.detection import CocoScores, instances_json, paper_columns
 from passband.naming import entry
 from passband.provenance import environment, peak_memory, weights_checksum
-from passband.tasks.detector import Instances, TrainedDetector, beside_truth, cube_form, find_instances, load_detector
+from passband.tasks.detector import (
+    COLUMNS,
+    Instances,
+    TrainedDetector,
+    beside_truth,
+    cube_form,
+    find_instances,
+    load_detector,
+)
 
 PROTOCOL = "COCO: AP over the overlaps .50 to .95 and 101 recalls, at most 100 instances a picture, crowds not counted"
 OVERLAYS = 12
@@ -93,8 +102,8 @@ def evaluate_detector(
         file = None
         if place in drawn:
             file = f"overlays/{image.path.stem}.png"
-            there, shown = beside_truth(pictures, image.number, found, score, OVERLAY_HEIGHT)
-            write_image(output / file, _side_by_side(there, shown))
+            drawn_pair = beside_truth(pictures, image.number, found, score, OVERLAY_HEIGHT)
+            write_image(output / file, comparison_rows([drawn_pair], [COLUMNS]))
         rows.append(_row(image, found, score, time.perf_counter() - before, file))
         report(rows[-1], count)
     seconds = time.perf_counter() - started
@@ -161,13 +170,6 @@ def _row(image: CocoImage, found: Instances, score: float, seconds: float, file:
 def _chosen(numbers: dict[str, Any]) -> dict[str, Any]:
     """The numbers of a network that are no absence."""
     return {name: value for name, value in numbers.items() if value is not None}
-
-
-def _side_by_side(there: Any, shown: Any) -> Any:
-    """Two pictures in a row."""
-    from passband.analysis.comparison import comparison_rows
-
-    return comparison_rows([[there, shown]])
 
 
 def _categories(pictures: CocoPictures, scores: CocoScores) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from passband.analysis.comparison import restoration_captions
 from passband.analysis.published import Benchmark, beside_published, find_benchmark
 from passband.analysis.report import FIGURES, write_pictures, write_report
 from passband.data.pairs import Pair, find_pairs
@@ -158,7 +159,11 @@ def evaluate_restoration(
         **environment(),
     }
     write_report(output, result)
-    write_pictures(output / "worst_median_best.png", (_row(scored[n], restore) for n in dict.fromkeys(shown.values())))
+    write_pictures(
+        output / "worst_median_best.png",
+        (_row(scored[number], restore) for number in dict.fromkeys(shown.values())),
+        [_captions(rows[number]) for number in dict.fromkeys(shown.values())],
+    )
     return result
 
 
@@ -222,6 +227,11 @@ def _row(pair: Pair, restore: Restore) -> tuple[Tensor, Tensor, Tensor]:
     """A pair and what is restored of it, for showing."""
     degraded, clean = read_pair(pair)
     return mean_view(degraded[None])[0], restore(degraded[None])[0][0], clean
+
+
+def _captions(row: dict[str, Any]) -> tuple[str, str, str]:
+    """What is written above the pictures of a row."""
+    return restoration_captions(row["name"], row["psnr_degraded"], row["psnr"])
 
 
 def _notes(numbers: dict[str, Any], benchmark: Benchmark | None, first: Pair, views: int) -> list[str]:

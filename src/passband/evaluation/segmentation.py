@@ -127,7 +127,10 @@ def evaluate_segmenter(
     }
     by_name = {pair.name: pair for pair in given}
     shown = [_shown(trained, by_name[row["name"]]) for row in (*worst, *best)]
-    write_segmentation_report(output, result, shown)
+    captions = [
+        (row["name"], "ground truth", f"prediction: Dice {row['foreground_dice']:.2f}") for row in (*worst, *best)
+    ]
+    write_segmentation_report(output, result, shown, captions)
     return result
 
 

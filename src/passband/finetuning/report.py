@@ -77,7 +77,7 @@ def conclude(
     """
     pairs = evenly(held_out, SCORED)
     after = score(output / "weights" / "best", views, pairs, device)
-    images, rows = [], []
+    images, rows, captions = [], [], []
     for pair, (earlier, earlier_picture), (later, later_picture) in zip(pairs, before, after, strict=True):
         degraded, clean = (image[None] for image in read_pair(pair))
         degraded = mean_view(degraded)
@@ -93,6 +93,14 @@ def conclude(
             }
         )
         rows.append([_middle(degraded[0]), earlier_picture, later_picture, _middle(clean[0])])
+        captions.append(
+            [
+                f"{pair.name}: {images[-1]['psnr_degraded']:.1f} dB",
+                f"before: {earlier['psnr']:.1f} dB",
+                f"fine-tuned: {later['psnr']:.1f} dB",
+                "clean",
+            ]
+        )
     figures = [name for name in images[0] if name != "name"]
     result = {
         "mean": {name: fmean(image[name] for image in images) for name in figures},
@@ -110,7 +118,7 @@ def conclude(
         writer = csv.DictWriter(file, ["name", *figures])
         writer.writeheader()
         writer.writerows(images)
-    write_image(output / "before_after.png", comparison_rows(evenly(rows, SHOWN)))
+    write_image(output / "before_after.png", comparison_rows(evenly(rows, SHOWN), evenly(captions, SHOWN)))
     return result
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from passband.analysis.comparison import comparison_rows
+from passband.analysis.comparison import comparison_rows, restoration_captions
 from passband.data.degrade import KINDS
 from passband.data.restoration import degraded_as_file
 from passband.inference.restorer import Restorer
@@ -19,7 +19,7 @@ def demonstrate(
 
     Args:
         restorer: the network.
-        output: gets demo.png: a row per degradation, each degraded | restored | original.
+        output: gets demo.png: a row per degradation, each degraded | restored | clean.
         kinds: keys of `data.degrade.KINDS`; None for all.
         seed: of the degradations.
 
@@ -32,11 +32,13 @@ def demonstrate(
     from skimage.data import chelsea
 
     clean = from_array(chelsea())[0]
-    gains, rows = {}, []
+    gains, rows, captions = {}, [], []
     for kind in kinds or KINDS:
         degraded = degraded_as_file(clean, kind, seed=seed, index=0)
         restored = restorer.restore(degraded[None])[0].cpu()
-        gains[kind] = (psnr(degraded[None], clean[None]).item(), psnr(restored[None], clean[None]).item())
+        before, after = (psnr(image[None], clean[None]).item() for image in (degraded, restored))
+        gains[kind] = (before, after)
         rows.append([degraded, restored, clean])
-    write_image(output / "demo.png", comparison_rows(rows))
+        captions.append(restoration_captions(kind, before, after))
+    write_image(output / "demo.png", comparison_rows(rows, captions))
     return gains

@@ -20,7 +20,7 @@ from passband.io.image import ImageError
 from passband.metrics.detection import CocoScores
 from passband.models import FrequencyRCNN
 from passband.tasks.channel_fit import fitted_statistics
-from passband.tasks.detector import beside_truth, cube_form, find_instances
+from passband.tasks.detector import COLUMNS, beside_truth, cube_form, find_instances
 from passband.tasks.leaks import warn_of_leaks
 from passband.tasks.problems import Problems
 from passband.tasks.task import Loss, Stateful, Validation
@@ -190,7 +190,7 @@ class Detection:
         figures = scores.figures()
         kind = "mask" if model.masks else "box"
         watched = {f"{part}_{name}": values[name] for part, values in figures.items() for name in WATCHED}
-        return Validation(figures[kind]["AP"], watched, comparison_rows(rows))
+        return Validation(figures[kind]["AP"], watched, comparison_rows(rows, [COLUMNS] * len(rows)))
 
     def _channels(self) -> str | list[int]:
         """The recipe's channels as JSON can hold them."""

@@ -175,6 +175,10 @@ def load_detector(weights: str | Path, device: str = "auto") -> TrainedDetector:
     return TrainedDetector(model.to(place), classes, ids, place)
 
 
+COLUMNS = ("ground truth", "prediction")
+"""Captions of what `beside_truth` draws."""
+
+
 def beside_truth(
     pictures: CocoPictures, number: int, found: Instances, score: float, height: int
 ) -> list[Float[Tensor, "3 _ _"]]:

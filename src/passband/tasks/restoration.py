@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.data import Dataset, default_collate
 
-from passband.analysis.comparison import comparison_rows
+from passband.analysis.comparison import comparison_rows, restoration_captions
 from passband.config import RestorationRecipe
 from passband.data.held_out import split_pairs
 from passband.data.pairs import Pair, find_pairs
@@ -90,7 +90,7 @@ class Restoration:
         was_training = model.training
         model.eval()
         gains: dict[str, list[float]] = {}
-        scores, rows = [], []
+        scores, rows, captions = [], [], []
         for batch in batches:
             restored = restore_batch(model, batch["degraded"]).float().clamp(0, 1)
             degraded = mean_view(batch["degraded"])
@@ -99,10 +99,12 @@ class Restoration:
             for kind, gain in zip(batch["kind"], (after - before).tolist(), strict=True):
                 gains.setdefault(kind, []).append(gain)
             rows += list(zip(degraded, restored, batch["clean"], strict=True))
+            captions += map(restoration_captions, batch["kind"], before.tolist(), after.tolist())
         model.train(was_training)
         mean = sum(scores) / len(scores)
         figures = {"psnr": mean} | {f"gain/{kind}": sum(values) / len(values) for kind, values in gains.items()}
-        return Validation(mean, figures, comparison_rows([list(row) for row in rows[:PICTURES]]))
+        shown = comparison_rows([list(row) for row in rows[:PICTURES]], captions[:PICTURES])
+        return Validation(mean, figures, shown)
 
 
 def input_views(model: object) -> int:

@@ -35,6 +35,8 @@ from passband.tasks.problems import Problems
 from passband.tasks.segmenter import TASK, class_names
 from passband.tasks.task import Loss, Stateful, Validation
 
+COLUMNS = ("picture", "ground truth", "prediction")
+"""Captions of a validation's pictures."""
 SHOWN = 6
 """Rows of the validation picture."""
 NAMED = 5
@@ -56,8 +58,8 @@ class Segmentation:
     def __init__(self, recipe: SegmentationRecipe):
         if recipe.curriculum.final_ratios:
             raise ValueError(
-                "curriculum.final_ratios are several runs: `passband train` or study.ratios.sweep_ratios does them one "
-                "by one"
+                "curriculum.final_ratios are several runs: `passband train` or study.ratio_sweep.sweep_ratios does "
+                "them one by one"
             )
         self.recipe = recipe
         self.measure = segmentation_loss(recipe.loss.name, recipe.data.classes)
@@ -217,7 +219,7 @@ class Segmentation:
             raise ImageError("none of the pictures to score on can be used; the log names them")
         figures = {**scores.total(), "loss": sum(losses) / len(losses)}
         score = figures["foreground_dice" if classes == 1 else "class_iou"]
-        return Validation(score, figures, comparison_rows(rows))
+        return Validation(score, figures, comparison_rows(rows, [COLUMNS] * len(rows)))
 
     def split(self, folder: Path) -> tuple[list[MaskPair], list[MaskPair]]:
         """The pictures to learn from and those to score on; the same list where none are set apart."""
