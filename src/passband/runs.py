@@ -6,7 +6,7 @@ import math
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from accelerate import Accelerator
 from torch import Tensor, nn
@@ -133,6 +133,23 @@ class RunLog:
             if is_new:
                 writer.writerow(["step", *figures])
             writer.writerow([step, *(repr(value) for value in figures.values())])
+
+
+def weights_of(source: str | Path, prefer: Literal["best", "last"] = "best") -> str | Path:
+    """The weights of a run's folder, preferred ones or else the others; anything else names weights itself."""
+    if not (Path(source) / "run.json").exists():
+        return source
+    folder = Path(source) / "weights"
+    other = "last" if prefer == "best" else "best"
+    return folder / (prefer if (folder / prefer).exists() else other)
+
+
+def trained_on(weights: str | Path) -> Path | None:
+    """The folder that weights within a run's folder, such as RUN/weights/best, were trained on, where that is known."""
+    try:
+        return Path(read_run(Path(weights).resolve().parent.parent)["data"])
+    except RunError:
+        return None
 
 
 def latest_checkpoint(output: Path) -> Path | None:

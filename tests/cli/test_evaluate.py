@@ -44,6 +44,22 @@ def test_pooling_flags_reach_the_network_and_the_warning_is_printed(evaluate, da
     assert (tmp_path / "r" / "restored" / "01_outdoor_hazy.png").exists()
 
 
+def test_scores_of_what_was_learned_from_are_called_so(evaluate, run, data, tmp_path):
+    (tmp_path / "tiny.toml").write_text(
+        'name = "tiny"\n[model]\nname = "sfnet"\nnumbers = {width = 16, depth = 1}\n'
+        '[data]\nsource = "pairs"\ncrop = 16\nbatch = 1\nworkers = 0\n[optim]\nsteps = 1\n[validation]\ncount = 1\n'
+    )
+    command = ("train", tmp_path / "tiny.toml", "--data", data, "-o", tmp_path / "run", "--device", "cpu")
+    assert run(*command)[0] == 0
+    best = tmp_path / "run" / "weights" / "best"
+    said = f"{best} was trained in {data}: on other data it may score less"
+    assert said in evaluate(best, "--data", data, "-o", tmp_path / "r")[1]
+    other = data.rename(tmp_path / "elsewhere")
+    assert "was trained in" not in evaluate(best, "--data", other, "-o", tmp_path / "s")[1]
+    (tmp_path / "run" / "run.json").write_text("{")
+    assert evaluate(best, "--data", other, "-o", tmp_path / "t")[0] == 0
+
+
 def test_a_damaged_picture_is_named_the_others_are_scored_and_it_ends_badly(evaluate, data, tiny_weights, tmp_path):
     path = data / "hazy" / "02_outdoor_hazy.png"
     path.write_bytes(path.read_bytes()[:-300])

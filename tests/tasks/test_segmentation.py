@@ -343,7 +343,7 @@ class TestTrained:
         assert torch.equal(trained.prepare(image), FixedSegmentation(pairs, 1, 32)[1]["image"])
 
     def test_weights_that_cannot_segment_say_why(self, tmp_path, tiny_weights):
-        with pytest.raises(CheckpointError, match="segments nothing, but is a"):
+        with pytest.raises(CheckpointError, match="is no segmentation network but a"):
             load_segmenter(tiny_weights, "cpu")
         with pytest.raises(CheckpointError, match=r"needs `preprocessing` with `size`, a multiple of 4 pixels.*got 30"):
             load_segmenter(save_segmenter(tmp_path / "size", size=30), "cpu")

@@ -40,6 +40,7 @@ def evaluate(
     """Score weights: PSNR and SSIM on pairs, a classifier's accuracy on classes, Dice and IoU on masks."""
     from passband.cli.console import progress_bar
     from passband.evaluation import EVALUATIONS
+    from passband.runs import trained_on
     from passband.tasks import task_of
 
     task = task_of(weights)
@@ -68,6 +69,9 @@ def evaluate(
     typer.echo("\n".join(_SUMMARIES[task](result)))
     for note in result["notes"]:
         typer.echo(note)
+    learned = trained_on(weights)
+    if learned is not None and data.resolve().is_relative_to(learned):
+        typer.echo(f"{weights} was trained in {learned}: on other data it may score less")
     typer.echo(f"report in {output / 'report.md'}")
     if result["failed"]:
         raise typer.Exit(1)

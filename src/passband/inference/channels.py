@@ -16,6 +16,7 @@ from passband.io.files import write_whole
 from passband.layers.channels import COMPONENTS, SUBSETS, from_indices
 from passband.models.gated import GatedClassifier
 from passband.provenance import weights_checksum
+from passband.runs import weights_of
 from passband.tasks.classifier import TrainedClassifier, load_classifier
 
 NUMBERED = 192
@@ -91,7 +92,8 @@ def analyze_channels(
         FileNotFoundError: for a folder without pictures.
         ValueError: where the gate has not so many channels, or has seen no pictures.
     """
-    weights = _weights(source)
+    # a gate is trained to the end; the best score may have come before it closed
+    weights = weights_of(source, prefer="last")
     trained = load_classifier(weights, device)
     if not isinstance(trained.model, GatedClassifier):
         raise CheckpointError(
@@ -119,15 +121,6 @@ def analyze_channels(
     with write_whole(output / "channels.toml") as path:
         path.write_text(_toml(use, weights), encoding="utf-8")
     return use
-
-
-def _weights(source: str | Path) -> str | Path:
-    """The weights of a run, or those that are named."""
-    folder = Path(source) / "weights"
-    if not (Path(source) / "run.json").exists():
-        return source
-    # a gate is trained to the end; the best score may have come before it closed
-    return folder / ("last" if (folder / "last").exists() else "best")
 
 
 def _count(trained: TrainedClassifier, data: Path, batch: int, workers: int) -> tuple[str, ...]:

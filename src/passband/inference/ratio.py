@@ -21,6 +21,7 @@ from passband.io.image import read_image
 from passband.models import load_model, pick_device
 from passband.ops.color import rgb_to_ycbcr
 from passband.provenance import weights_checksum
+from passband.runs import weights_of
 from passband.tasks import task_of
 from passband.tasks.classifier import load_classifier
 from passband.tasks.curriculum import stored_profile
@@ -88,7 +89,7 @@ def analyze_ratio(
     search = search or RatioSearch()
     if pictures < 1:
         raise ValueError(f"a search needs 1 picture or more; got {pictures}")
-    weights = _weights(source)
+    weights = weights_of(source)
     network = _load(weights, size, device)
     images, used, failed = _read(data, pictures, network.preprocessing)
     images = images.to(network.device)
@@ -136,14 +137,6 @@ class _OfPixels(nn.Module):
         values = rgb_to_ycbcr(image) if prepared.input == "ycbcr" else image
         mean, std = (image.new_tensor(numbers).view(1, -1, 1, 1) for numbers in (prepared.mean, prepared.std))
         return self.model((values - mean) / std)
-
-
-def _weights(source: str | Path) -> str | Path:
-    """The best weights of a run, or those that are named."""
-    folder = Path(source) / "weights"
-    if not (Path(source) / "run.json").exists():
-        return source
-    return folder / ("best" if (folder / "best").exists() else "last")
 
 
 def _load(weights: str | Path, size: int | None, device: str) -> _Network:

@@ -9,10 +9,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from passband.checkpoint import CheckpointError, load_config
+from passband.checkpoint import CheckpointError
 from passband.data.preprocessing import Preprocessing
-from passband.models import load_model, pick_device
 from passband.models.gated import Gated
+from passband.tasks.weights import load_of_task
 
 TASK = "classification"
 """What a network of this kind has as its attribute `task`."""
@@ -85,14 +85,7 @@ def load_classifier(weights: str | Path, device: str = "auto") -> TrainedClassif
             are prepared.
         ValueError: for a device that is not here.
     """
-    place = pick_device(device)
-    config = load_config(weights)
-    model = load_model(weights)
-    if getattr(model, "task", None) != TASK:
-        raise CheckpointError(
-            f"{weights} is no classifier but a {getattr(model, 'name', type(model).__name__)}: give weights that "
-            "`passband train` made with a recipe of the task classification"
-        )
+    model, config, place = load_of_task(weights, TASK, device)
     if "preprocessing" not in config:
         raise CheckpointError(
             f"{weights} does not say how pictures become its input: its config.json needs `preprocessing`, which "

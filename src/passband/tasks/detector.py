@@ -11,14 +11,15 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from passband.analysis.instances import draw_instances
-from passband.checkpoint import CheckpointError, load_config
+from passband.checkpoint import CheckpointError
 from passband.data.coco import CocoPictures
 from passband.data.cubes import read_pixels
 from passband.data.native_cubes import NativeFormat, read_native_cube
 from passband.io.rle import Rle, compress
 from passband.layers.channels import channel_subset
 from passband.metrics.detection import paste_masks
-from passband.models import FrequencyRCNN, load_model, pick_device
+from passband.models import FrequencyRCNN
+from passband.tasks.weights import load_of_task
 
 TASK = "detection"
 """What a network of this kind has as its attribute `task`."""
@@ -154,14 +155,9 @@ def load_detector(weights: str | Path, device: str = "auto") -> TrainedDetector:
         CheckpointError: for weights that cannot be used, or that are of no detector.
         ValueError: for a device that is not here.
     """
-    place = pick_device(device)
-    config = load_config(weights)
-    model = load_model(weights)
-    if not isinstance(model, FrequencyRCNN):
-        raise CheckpointError(
-            f"{weights} is no detector (it is a {getattr(model, 'name', type(model).__name__)}): give weights that "
-            "`passband train` made with a recipe of the task detection"
-        )
+    model, config, place = load_of_task(weights, TASK, device)
+    if not isinstance(model, FrequencyRCNN):  # the one network of this task
+        raise TypeError(f"{type(model).__name__} is for {TASK}, but finds no instances as FrequencyRCNN does")
     numbered = [str(number + 1) for number in range(model.classes)]
     classes = tuple(str(name) for name in config.get("classes_named", numbered))
     about = config.get("preprocessing")

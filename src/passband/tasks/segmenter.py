@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passband.checkpoint import CheckpointError, load_config
-from passband.models import load_model, pick_device
+from passband.checkpoint import CheckpointError
+from passband.tasks.weights import load_of_task
 
 TASK = "segmentation"
 """What a network of this kind has as its attribute `task`."""
@@ -63,14 +63,7 @@ def load_segmenter(weights: str | Path, device: str = "auto") -> TrainedSegmente
             are prepared.
         ValueError: for a device that is not here.
     """
-    place = pick_device(device)
-    config = load_config(weights)
-    model = load_model(weights)
-    if getattr(model, "task", None) != TASK:
-        raise CheckpointError(
-            f"{weights} segments nothing, but is a {getattr(model, 'name', type(model).__name__)}: give weights that "
-            "`passband train` made with a recipe of the task segmentation"
-        )
+    model, config, place = load_of_task(weights, TASK, device)
     stored = config.get("preprocessing")
     preprocessing = stored if isinstance(stored, dict) else {}
     size = preprocessing.get("size")
