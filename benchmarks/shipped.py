@@ -1,6 +1,6 @@
 """What shipped weights gain on photographs they never saw, degraded by a seed.
 
-    python benchmarks/shipped.py PHOTOGRAPHS [--weights general] [--seed 2026] [-o shipped.json]
+    python benchmarks/shipped.py PHOTOGRAPHS [--weights general] [--seed 2026] [--kinds rain clean] [-o shipped.json]
 
 PHOTOGRAPHS is a folder of clean pictures (the published figures are of the 24 of Kodak). Each is degraded in every
 way, rounded to 8 bits, restored and compared to the clean one: PSNR in dB and SSIM on float RGB, one value per
@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--pool-window", type=int)
     parser.add_argument("--pool-mode")
     parser.add_argument("--every", type=int, default=1, help="score every Nth photograph only")
+    parser.add_argument("--kinds", nargs="+", default=[*KINDS, CLEAN], choices=[*KINDS, CLEAN])
     parser.add_argument("-o", "--output", type=Path, help="JSON file for the figures")
     options = parser.parse_args()
     overrides = {
@@ -40,7 +41,7 @@ def main() -> None:
     print(f"{len(photographs)} photographs, seed {options.seed}, weights {options.weights}, mean of each picture's own")
     print(f"{'':<13}{'PSNR in':>9}{'out':>8}{'gain':>8}{'worst':>8}{'SSIM in':>10}{'out':>8}{'worse than input':>19}")
     figures = {}
-    for kind in (*KINDS, CLEAN):
+    for kind in options.kinds:
         rows = []
         for index, path in photographs:
             clean = read_image(path)[None]
