@@ -120,7 +120,7 @@ class TestNetwork:
 
 class TestCheck:
     def test_networks_that_segment_nothing_are_refused(self):
-        with pytest.raises(CheckpointError, match="mine segments nothing, but is a"):
+        with pytest.raises(CheckpointError, match="mine is no segmentation network but a"):
             task().check(SFNet(width=16, depth=1), "mine")
 
     def test_sizes_that_a_network_cannot_take_are_named(self):

@@ -33,6 +33,7 @@ from passband.tasks.classifier import TASK, logits_of
 from passband.tasks.leaks import warn_of_leaks
 from passband.tasks.problems import Problems
 from passband.tasks.task import Loss, Stateful, Validation
+from passband.tasks.weights import check_task
 
 TOP = 5
 """Guesses of which one may be right, scored where there are more classes."""
@@ -90,11 +91,7 @@ class Classification:
 
     def check(self, model: nn.Module, weights: str | Path) -> None:
         """Refuse a network that is no classifier, or takes other channels than the recipe gives."""
-        if getattr(model, "task", None) != TASK:
-            raise CheckpointError(
-                f"{weights} is no classifier but a {getattr(model, 'name', type(model).__name__)}: name one in the "
-                "recipe, such as dct-resnet18 for frequency channels or resnet18 for pixels"
-            )
+        check_task(model, TASK, weights, "name one in the recipe, such as dct-resnet18 or, for pixels, resnet18")
         taken, given = model.channels, self.plain.input_channels
         if taken != given:
             raise CheckpointError(

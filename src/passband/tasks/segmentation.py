@@ -34,6 +34,7 @@ from passband.tasks.curriculum import Lesson, measured_profile, stored_profile
 from passband.tasks.problems import Problems
 from passband.tasks.segmenter import TASK, class_names
 from passband.tasks.task import Loss, Stateful, Validation
+from passband.tasks.weights import check_task
 
 COLUMNS = ("picture", "ground truth", "prediction")
 """Captions of a validation's pictures."""
@@ -105,12 +106,8 @@ class Segmentation:
         return collate(samples)  # type: ignore[arg-type]
 
     def check(self, model: nn.Module, weights: str | Path) -> None:
-        """Refuse a network that segments nothing, or does not take the sizes of the data and of the curriculum."""
-        if getattr(model, "task", None) != TASK:
-            raise CheckpointError(
-                f"{weights} segments nothing, but is a {getattr(model, 'name', type(model).__name__)}: name a network "
-                "in the recipe that does, such as unet or smp"
-            )
+        """Refuse a network of another task, or one that does not take the sizes of the data and of the curriculum."""
+        check_task(model, TASK, weights, "name one in the recipe, such as unet or smp")
         multiple = int(model.multiple)  # type: ignore[arg-type]
         for name, sizes in (("data.size", (self.recipe.data.size,)), ("curriculum.sizes", self.recipe.sizes)):
             try:

@@ -77,9 +77,12 @@ def load_of_task(
     """
     place = pick_device(device)
     config, model = load_config(weights), load_model(weights)
-    if getattr(model, "task", None) != task:
-        raise CheckpointError(
-            f"{weights} is no {NETWORKS[task]} but a {getattr(model, 'name', type(model).__name__)}: give weights that "
-            f"`passband train` made with a recipe of the task {task}"
-        )
+    check_task(model, task, weights, f"give weights that `passband train` made with a recipe of the task {task}")
     return model, config, place
+
+
+def check_task(model: nn.Module, task: str, weights: str | Path, advice: str) -> None:
+    """Refuse a network, called `weights`, that is for another task, and say what to do."""
+    if getattr(model, "task", None) != task:
+        name = getattr(model, "name", type(model).__name__)
+        raise CheckpointError(f"{weights} is no {NETWORKS[task]} but a {name}: {advice}")
