@@ -1,0 +1,27 @@
+"""The shipped networks for one degradation are worth their place: beside `general`, on a photograph they never saw."""
+
+import pytest
+from skimage.data import astronaut
+
+from passband.checkpoint import shipped_weights
+from passband.data.restoration import degraded_as_file
+from passband.inference import Restorer
+from passband.io.arrays import from_array
+from passband.metrics import psnr
+
+KINDS = {"derain-small": "rain", "desnow-small": "snow", "defocus-small": "defocus"}
+
+
+def test_they_are_all_here():
+    assert set(shipped_weights()) == {"general", *KINDS}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_one_for_a_single_degradation_is_better_at_it_than_the_general_one(name):
+    clean = from_array(astronaut())[0][:, 32:224, 128:320]
+    degraded = degraded_as_file(clean, KINDS[name], seed=3, index=0)[None]
+    scores = {
+        weights: psnr(Restorer(weights, "cpu", precision="float32").restore(degraded), clean[None]).item()
+        for weights in (name, "general")
+    }
+    assert scores[name] > scores["general"] + 0.5
