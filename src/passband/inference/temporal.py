@@ -1,9 +1,10 @@
 """Videos without flicker: pooled statistics smoothed over frames, scene cuts, and a figure for flicker.
 
-The network weighs frequencies by averages over the whole frame. Noise or haze that changes from frame to frame moves
-these averages, and with them the brightness and the sharpness of everything. `smoothed_statistics` replaces each
-average by an exponential moving average over the frames of a scene; the attention computed from it is smoothed
-likewise. A frame too large for the memory there is goes by bands, which have local averages from `SmoothedStatistics`.
+The network weighs frequencies by averages over the whole frame. Noise moves these averages from frame to frame, and
+with them the brightness and the sharpness of everything. `smoothed_statistics` replaces each average by an exponential
+moving average over the frames of a scene; the attention computed from it is smoothed likewise. Where the light or the
+haze itself jumps, the averages of the frames before are wrong: there they begin anew. A frame too large for the memory
+there is goes by bands, which have local averages from `SmoothedStatistics`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,8 @@ STRENGTH = 0.8
 """Part of an average that comes from the frames before: it remembers about 5 frames."""
 CUT_SIMILARITY = 0.4
 """Frames less alike than this are of two scenes; see `similarity`."""
+JUMP = 2.0
+"""A frame whose mean luma is so many 8-bit levels from the one before has averages of its own."""
 _CELLS = 16
 _FLOOR = (2 / 255) ** 2
 
@@ -52,7 +55,7 @@ class Smoother:
         """Announce a batch of consecutive frames.
 
         Args:
-            cuts: of each frame, whether it begins a scene; there the averages start anew.
+            cuts: of each frame, whether the averages start anew, because it begins a scene or its brightness jumps.
         """
         self.cuts, self.before, self.used = cuts, dict(self.averages), False
 
@@ -217,11 +220,13 @@ class Flicker:
 
     def cuts(self, degraded: Float[Tensor, "B 3 H W"]) -> list[bool]:
         """Whether each frame of a batch begins a scene, by its similarity to the frame before."""
-        cells = luma_cells(degraded).cpu()
-        previous = [self.state["cells"][0] if "cells" in self.state else None, *cells[:-1]]
+        return [before is None or similarity(before, after) < CUT_SIMILARITY for before, after in self._steps(degraded)]
+
+    def jumps(self, degraded: Float[Tensor, "B 3 H W"]) -> list[bool]:
+        """Whether the mean luma of each frame of a batch is more than `JUMP` levels from that of the frame before."""
         return [
-            before is None or similarity(before, after) < CUT_SIMILARITY
-            for before, after in zip(previous, cells, strict=True)
+            before is not None and 255 * abs((after - before).mean().item()) > JUMP
+            for before, after in self._steps(degraded)
         ]
 
     def add(self, degraded: Float[Tensor, "B 3 H W"], restored: Float[Tensor, "B 3 H W"], cuts: Sequence[bool]) -> None:
@@ -233,6 +238,11 @@ class Flicker:
                 difference = (pair - self.state["cells"]).abs().double().mean((-2, -1)) * 255
                 self.state["sums"] += torch.cat([difference, torch.ones(1, dtype=torch.float64)])
             self.state["cells"] = pair
+
+    def _steps(self, degraded: Float[Tensor, "B 3 H W"]) -> list[tuple[Tensor | None, Tensor]]:
+        """The cells of the frame before, None for the first of all, and of each frame of a batch."""
+        cells = luma_cells(degraded).cpu()
+        return list(zip([self.state["cells"][0] if "cells" in self.state else None, *cells[:-1]], cells, strict=True))
 
     @property
     def figures(self) -> tuple[float, float]:

@@ -262,7 +262,8 @@ def _restore_batch(
     degraded = torch.stack([frame.image for frame in group])
     cuts = state.flicker.cuts(degraded)
     if state.smoother is not None:
-        state.smoother.begin(cuts)
+        jumps = state.flicker.jumps(degraded)
+        state.smoother.begin([cut or jump for cut, jump in zip(cuts, jumps, strict=True)])
     restored = restorer.restore(degraded).float().cpu()
     if state.smoother is not None and not state.smoother.used:
         raise ValueError(
