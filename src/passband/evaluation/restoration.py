@@ -159,10 +159,11 @@ def evaluate_restoration(
         **environment(),
     }
     write_report(output, result)
+    distinct = list(dict.fromkeys(shown.values()))
     write_pictures(
         output / "worst_median_best.png",
-        (_row(scored[number], restore) for number in dict.fromkeys(shown.values())),
-        [_captions(rows[number]) for number in dict.fromkeys(shown.values())],
+        (_row(scored[number], restore) for number in distinct),
+        [_captions(rows[number]) for number in distinct],
     )
     return result
 
