@@ -147,9 +147,20 @@ def weights_of(source: str | Path, prefer: Literal["best", "last"] = "best") -> 
 def trained_on(weights: str | Path) -> Path | None:
     """The folder that weights within a run's folder, such as RUN/weights/best, were trained on, where that is known."""
     try:
-        return Path(read_run(Path(weights).resolve().parent.parent)["data"])
-    except RunError:
+        # the data alone: a recipe of another version is no reason to keep them back
+        return Path(_content(Path(weights).resolve().parent.parent)["data"])
+    except (RunError, KeyError):
         return None
+
+
+def check_free(output: Path) -> None:
+    """Refuse a folder that holds a run.
+
+    Raises:
+        RunError: where it does, with what to do.
+    """
+    if (output / "run.json").exists():
+        raise RunError(f"{output} holds a run already: go on with --resume, or choose another folder")
 
 
 def latest_checkpoint(output: Path) -> Path | None:
@@ -182,14 +193,19 @@ def read_run(output: Path) -> dict[str, Any]:
     Raises:
         RunError: if the folder holds no run.
     """
+    run = _content(output)
+    return {**run, "recipe": parse_recipe(run["recipe"], output / "run.json")}
+
+
+def _content(output: Path) -> dict[str, Any]:
+    """What run.json says, as it is."""
     path = output / "run.json"
     try:
-        run = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise RunError(f"{output} holds no run: there is no {path.name} in it") from error
     except ValueError as error:
         raise RunError(f"{path} is damaged: {error}") from error
-    return {**run, "recipe": parse_recipe(run["recipe"], path)}
 
 
 def _drop_rows_after(path: Path, step: int) -> None:

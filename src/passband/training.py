@@ -26,7 +26,7 @@ from passband.data.restoration import NumberedSampler
 from passband.models import build_from
 from passband.models.saved import without_starts
 from passband.optimizers import Muon
-from passband.runs import Progress, RunError, RunLog, latest_checkpoint, read_run, save_checkpoint
+from passband.runs import Progress, RunError, RunLog, check_free, latest_checkpoint, read_run, save_checkpoint
 from passband.tasks import TASKS
 
 MIXED_PRECISION = {"float32": "no", "bfloat16": "bf16"}
@@ -86,8 +86,8 @@ def train(
     latest = latest_checkpoint(output)
     if resume and latest is None:
         raise RunError(f"nothing to resume in {output}: it holds no checkpoint; begin anew in another folder")
-    if not resume and (output / "run.json").exists():
-        raise RunError(f"{output} holds a run already: go on with --resume, or choose another folder")
+    if not resume:
+        check_free(output)
 
     # a run before this one in the same process may have had another precision or device
     AcceleratorState._reset_state(reset_partial_state="RANK" not in os.environ)

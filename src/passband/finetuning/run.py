@@ -21,7 +21,7 @@ from passband.finetuning.settings import (
     training_precision,
 )
 from passband.models import SFNet, load_model
-from passband.runs import RunError, read_run
+from passband.runs import RunError, check_free, read_run
 from passband.tasks.restoration import input_views
 from passband.training import StepReport, train
 
@@ -83,8 +83,7 @@ def finetune(
         FileNotFoundError: if there are no pairs.
     """
     started = time.monotonic()
-    if (output / "run.json").exists():
-        raise RunError(f"{output} holds a run already: go on with --resume, or choose another folder")
+    check_free(output)
     if minutes <= 0 or (steps is not None and steps < 1):
         raise ValueError(f"fine-tuning takes minutes above 0, or steps from 1; got {minutes:g} and {steps}")
     if recipe is not None and not isinstance(recipe, RestorationRecipe):

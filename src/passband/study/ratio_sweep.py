@@ -17,7 +17,7 @@ from passband.config import SegmentationRecipe
 from passband.evaluation import evaluate_segmenter
 from passband.io.files import write_whole
 from passband.provenance import environment
-from passband.runs import RunError, latest_checkpoint, read_run
+from passband.runs import RunError, check_free, latest_checkpoint, read_run
 from passband.tasks.segmentation import Segmentation
 from passband.training import StepReport, train
 
@@ -79,14 +79,12 @@ def sweep_ratios(
     """
     if not recipe.curriculum.final_ratios:
         raise ValueError("a sweep needs curriculum.final_ratios, such as [0.9, 0.6, 0.3, 0]")
-    begun = (output / "run.json").exists()
-    if begun and not resume:
-        raise RunError(f"{output} holds a run already: go on with --resume, or choose another folder")
-    if resume:
-        if not begun:
-            raise RunError(f"nothing to resume in {output}: begin anew in another folder")
-        if read_run(output)["recipe"] != recipe:
-            raise RunError(f"{output} was begun with another recipe: choose another folder, or the recipe that it has")
+    if not resume:
+        check_free(output)
+    elif not (output / "run.json").exists():
+        raise RunError(f"nothing to resume in {output}: begin anew in another folder")
+    elif read_run(output)["recipe"] != recipe:
+        raise RunError(f"{output} was begun with another recipe: choose another folder, or the recipe that it has")
     started = time.monotonic()
     rows: list[dict[str, Any]] = []
     status = "interrupted"
