@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from passband.data.degradations.version1.weather import Haze, Rain, Streaks, rain
 from passband.data.pictures import find_images
-from passband.data.weather import Haze, Rain, Streaks, rain
 from passband.finetuning import finetune
 from passband.io.image import read_image, write_image
 

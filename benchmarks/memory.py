@@ -24,7 +24,7 @@ from figures import peak, read_figures, run_child, write_figures
 from skimage.data import chelsea
 
 from passband.analysis.seams import seam_figure
-from passband.data.degrade import degrade
+from passband.data.degradations import degrade
 from passband.io.arrays import from_array
 from passband.metrics import psnr
 from passband.models import load_model, sfnet

@@ -29,7 +29,7 @@ from figures import peak, reset_peak, run_child, write_figures
 from sfnet import build, unfold_forward
 from skimage.data import chelsea
 
-from passband.data.degrade import degrade
+from passband.data.degradations import degrade
 from passband.data.pairs import find_pairs
 from passband.inference.engines import load_engine, restore_tiled
 from passband.inference.restorer import Restorer

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from figures import write_figures
 
-from passband.data.degrade import KINDS
+from passband.data.degradations import KINDS
 from passband.data.pictures import find_images
 from passband.data.restoration import CLEAN, degraded_as_file
 from passband.inference import Restorer

@@ -14,7 +14,7 @@ import torch
 
 from passband.checkpoint import CheckpointError
 from passband.config import OptimConfig, RecipeError, parse_recipe
-from passband.data.degrade import degrade_files
+from passband.data.degradations import degrade_files
 from passband.models import SFNet, load_model
 from passband.runs import RunError, latest_checkpoint, read_run
 from passband.tasks.restoration import Restoration, Validation

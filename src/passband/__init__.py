@@ -5,7 +5,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from passband.data.degrade import degrade
+    from passband.data.degradations import degrade
     from passband.evaluation import evaluate
     from passband.inference import Classifier, InstanceFinder, Restorer, Segmenter
     from passband.io.image import read_image, write_image

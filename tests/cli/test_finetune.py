@@ -3,7 +3,7 @@ import csv
 import pytest
 import torch
 
-from passband.data.degrade import degrade_files
+from passband.data.degradations import degrade_files
 from passband.models import load_model
 from tests.cli.test_cli import one_sentence
 

@@ -16,7 +16,7 @@ from passband.config import (
     parse_recipe,
     shipped_recipes,
 )
-from passband.data.degrade import KINDS
+from passband.data.degradations import KINDS
 from passband.data.restoration import CLEAN
 from passband.models import MODELS, build_model
 from passband.tasks import TASKS

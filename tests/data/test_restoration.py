@@ -5,7 +5,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from passband.data import restoration
-from passband.data.degrade import KINDS, degrade
+from passband.data.degradations import KINDS, degrade
 from passband.data.pairs import Pair, find_pairs
 from passband.data.restoration import (
     FixedCrops,

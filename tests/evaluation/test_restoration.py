@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from passband.data.degrade import degrade_files
+from passband.data.degradations import degrade_files
 from passband.evaluation import evaluate
 from passband.inference import Restorer
 from passband.io.image import read_image, write_image

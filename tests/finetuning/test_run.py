@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from passband.config import RecipeError
-from passband.data.degrade import degrade_files
+from passband.data.degradations import degrade_files
 from passband.data.pairs import find_pairs
 from passband.finetuning import finetune, resume_finetuning, training_precision
 from passband.finetuning.report import evenly

@@ -11,7 +11,7 @@ from spandrel.architectures.DnCNN import DnCNN
 from torch import nn
 
 from passband.checkpoint import CheckpointError
-from passband.data.degrade import degrade_files
+from passband.data.degradations import degrade_files
 from passband.evaluation import evaluate
 from passband.inference import Restorer
 from passband.models import load_model

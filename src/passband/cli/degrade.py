@@ -14,7 +14,7 @@ def degrade(
 ) -> None:
     """Make a folder of pairs from clean photographs."""
     from passband.cli.console import progress_bar
-    from passband.data.degrade import degrade_files
+    from passband.data.degradations import degrade_files
 
     with progress_bar("{task.completed}/{task.total}") as progress:
         bar = progress.add_task(kind)

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from passband.data.degrade import KINDS, degrade
+from passband.data.degradations import KINDS, degrade
 from passband.data.order import shuffled
 from passband.data.pairs import Pair, find_pairs
 from passband.data.pictures import find_images

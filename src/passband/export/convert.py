@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from passband.data.degrade import degrade
+from passband.data.degradations import degrade
 from passband.export.graph import ExportError, sfnet_graph
 from passband.export.quantize import calibration_pictures, quantize, restored_gain, save_openvino
 from passband.export.runtimes import OnnxRuntime, OpenVINORuntime, openvino_model, require

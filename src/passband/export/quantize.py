@@ -13,7 +13,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passband.data.degrade import KINDS, degrade
+from passband.data.degradations import KINDS, degrade
 from passband.data.pictures import find_images
 from passband.export.graph import FILTER_SCOPE, INPUT, ExportError, sfnet_graph
 from passband.export.runtimes import openvino_model, read_openvino, require

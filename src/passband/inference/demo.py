@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from passband.analysis.comparison import comparison_rows, restoration_captions
-from passband.data.degrade import KINDS
+from passband.data.degradations import KINDS
 from passband.data.restoration import degraded_as_file
 from passband.inference.restorer import Restorer
 from passband.io.arrays import from_array

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.data.degrade import degrade
+from passband.data.degradations import degrade
 from passband.export.runtimes import Precision
 from passband.io.arrays import from_array
 from passband.io.cache import cache_folder

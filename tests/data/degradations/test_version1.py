@@ -3,7 +3,8 @@ import pytest
 import torch
 from skimage import data
 
-from passband.data.blur import (
+from passband.data.degradations import KINDS, degrade
+from passband.data.degradations.version1.blur import (
     Defocus,
     MotionBlur,
     camera_path,
@@ -15,8 +16,7 @@ from passband.data.blur import (
     sample_motion_blur,
     smooth_field,
 )
-from passband.data.degrade import KINDS, degrade
-from passband.data.weather import (
+from passband.data.degradations.version1.weather import (
     Flakes,
     Haze,
     Rain,

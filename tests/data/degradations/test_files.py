@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from skimage import data
 
-from passband.data.degrade import KINDS, degrade, degrade_files
+from passband.data.degradations import KINDS, degrade, degrade_files
 from passband.data.pairs import find_pairs
 from passband.io.image import ImageError
 

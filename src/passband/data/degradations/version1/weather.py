@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.data.blur import smooth_field
+from passband.data.degradations.version1.blur import smooth_field
 
 _Range = tuple[float, float]
 
