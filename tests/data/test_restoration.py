@@ -7,6 +7,7 @@ from torch.utils.data import DataLoader
 from passband.data import restoration
 from passband.data.degradations import KINDS, degrade
 from passband.data.pairs import Pair, find_pairs
+from passband.data.pictures import find_images
 from passband.data.restoration import (
     FixedCrops,
     ImageCache,
@@ -210,14 +211,50 @@ def test_a_missing_and_an_empty_folder_of_photographs_are_refused(tmp_path, make
         make(tmp_path)
 
 
-@pytest.mark.parametrize("crop", [None, 16])
-def test_a_pair_of_two_sizes_is_refused_naming_both_files_and_sizes(tmp_path, crop):
+def test_a_pair_of_two_sizes_is_refused_naming_both_files_and_sizes(tmp_path):
     degraded = save(tmp_path / "degraded" / "a_1.png", map_of(20, 30, 0))
     clean = save(tmp_path / "clean" / "a.png", map_of(30, 20, 0))
-    for access in (lambda: Pairs(tmp_path, crop)[0], lambda: read_pair(Pair(degraded, clean, "a"))):
+    for access in (lambda: Pairs(tmp_path, None)[0], lambda: read_pair(Pair(degraded, clean, "a"))):
         with pytest.raises(ValueError, match="a pair has one size") as caught:
             access()
         assert f"{degraded} is 30x20 but {clean} is 20x30" in str(caught.value)
+    assert f"{degraded} is 30x20 but {clean} is 20x30" in Pairs(tmp_path, 16)[0]["problem"]
+
+
+def damage(path):
+    path.write_bytes(path.read_bytes()[:60])
+
+
+def test_a_photograph_that_cannot_be_read_is_named_in_its_sample_or_the_next_one_is_taken(folder):
+    bad = find_images(folder)[3]
+    damage(bad)
+    samples = [Photographs(folder, MIXTURE, 16, seed=0)[number] for number in range(7)]
+    (problem,) = (sample["problem"] for sample in samples if sample["problem"])
+    assert str(bad) in problem
+    assert {sample["degraded"].shape for sample in samples} == {(3, 16, 16)}
+    skipping = [Photographs(folder, MIXTURE, 16, seed=0, skip_bad=True)[number] for number in range(7)]
+    assert bad.stem not in {sample["name"] for sample in skipping}
+    assert [sample["problem"] for sample in skipping] == [sample["problem"] for sample in samples]
+    for path in find_images(folder):
+        damage(path)
+    with pytest.raises(ValueError, match="none of 7 pictures can be used"):
+        Photographs(folder, MIXTURE, 16, seed=0, skip_bad=True)[0]
+
+
+@pytest.mark.parametrize("views", [1, 2])
+def test_a_pair_that_cannot_be_used_is_named_in_its_sample_or_the_next_one_is_taken(tmp_path, views):
+    for name in ("inputL", "inputR", "target") if views == 2 else ("input", "target"):
+        for number in range(3):
+            save(tmp_path / name / f"{number}.png", map_of(20, 20 + (name == "target" and number == 1), number))
+    pairs = find_pairs(tmp_path, views)
+    samples = [Pairs(pairs, 16, seed=0)[number] for number in range(3)]
+    assert sum("a pair has one size" in sample["problem"] for sample in samples) == 1
+    assert {sample["degraded"].shape for sample in samples} == {(3 * views, 16, 16)}
+    skipping = [Pairs(pairs, 16, seed=0, skip_bad=True)[number]["name"] for number in range(3)]
+    assert set(skipping) == {"0", "2"}
+    fixed = FixedCrops(pairs, [], 16, 3, seed=0)
+    assert ["a pair has one size" in sample["problem"] for sample in fixed] == [False, True, False]
+    assert {sample["degraded"].shape for sample in fixed} == {(3 * views, 16, 16)}
 
 
 def test_left_and_right_view_are_6_channels_cut_and_mirrored_as_the_clean_picture_is(tmp_path):

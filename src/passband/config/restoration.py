@@ -27,6 +27,8 @@ class RestorationData(DataConfig, frozen=True):
     """Side of the square training crops, in pixels; a multiple of 8."""
     views: Literal[1, 2] = 1
     """Pictures of a scene that the network gets: 2 are the left and right views of dual-pixel pairs."""
+    skip_bad: bool = False
+    """Whether files that cannot be used are left out, with a warning that names them, instead of ending the run."""
     held_out: float = Field(default=0.0, ge=0, lt=1)
     """Share of the pairs that is scored on and not learned from, for `pairs`; see `data.held_out.split_pairs`."""
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from passband.data.degradations import KINDS, degrade
-from passband.data.order import shuffled
+from passband.data.order import usable
 from passband.data.pairs import Pair, find_pairs
 from passband.data.pictures import find_images
 from passband.io.image import read_image
@@ -22,6 +22,8 @@ CLEAN = "clean"
 """The kind of a sample that is not degraded at all, so that a network learns to leave good pictures alone."""
 CACHE_BYTES = 1_000_000_000
 """Decoded pictures kept in memory by each data set (and each worker of it)."""
+UNUSABLE = (ValueError, OSError)
+"""Errors of files that cannot be used: damaged or missing, or pairs of two sizes."""
 
 
 class Sample(TypedDict):
@@ -31,6 +33,8 @@ class Sample(TypedDict):
     clean: Float[Tensor, "3 H W"]
     kind: str
     name: str
+    problem: str
+    """Why a file could not be used; empty where all could. The images are then black."""
 
 
 class Photographs(Dataset[Sample]):
@@ -42,13 +46,23 @@ class Photographs(Dataset[Sample]):
         crop: side of the square crops in pixels; smaller pictures are padded by reflection.
         seed: with the sample's number decides order, crop, flip and degradation.
         augment: flips at random.
+        skip_bad: take the next photograph instead of one that cannot be read.
 
     Raises:
         FileNotFoundError: if the folder is missing or holds no picture.
         ValueError: for an unknown kind.
     """
 
-    def __init__(self, folder: Path, degradations: Mapping[str, float], crop: int, seed: int, *, augment: bool = True):
+    def __init__(
+        self,
+        folder: Path,
+        degradations: Mapping[str, float],
+        crop: int,
+        seed: int,
+        *,
+        augment: bool = True,
+        skip_bad: bool = False,
+    ):
         unknown = set(degradations) - {*KINDS, CLEAN}
         if unknown:
             raise ValueError(f"unknown degradations {sorted(unknown)}; known: {', '.join((*KINDS, CLEAN))}")
@@ -56,7 +70,7 @@ class Photographs(Dataset[Sample]):
         self.kinds = list(degradations)
         weights = np.array([degradations[kind] for kind in self.kinds], dtype=np.float64)
         self.probabilities = weights / weights.sum()
-        self.crop, self.seed, self.augment = crop, seed, augment
+        self.crop, self.seed, self.augment, self.skip_bad = crop, seed, augment, skip_bad
         self.read = ImageCache()
 
     def __len__(self) -> int:
@@ -64,17 +78,25 @@ class Photographs(Dataset[Sample]):
         return len(self.paths)
 
     def __getitem__(self, number: int) -> Sample:
-        """The sample of this number; numbers go on past the first epoch."""
-        path = self.paths[shuffled(number, len(self.paths), self.seed)]
-        rng = np.random.default_rng([self.seed, number, 1])
-        kind = self.kinds[rng.choice(len(self.kinds), p=self.probabilities)]
-        (clean,) = crop_and_flip([self.read(path)], self.crop, rng, flip=self.augment)
-        return {
-            "degraded": degraded_as_file(clean, kind, seed=self.seed, index=number),
-            "clean": clean,
-            "kind": kind,
-            "name": path.stem,
-        }
+        """The sample of this number; numbers go on past the first epoch.
+
+        Raises:
+            ImageError: where no photograph can be used at all.
+        """
+
+        def prepare(index: int) -> Sample:
+            path = self.paths[index]
+            rng = np.random.default_rng([self.seed, number, 1])
+            kind = self.kinds[rng.choice(len(self.kinds), p=self.probabilities)]
+            try:
+                image = self.read(path)
+            except UNUSABLE as error:
+                return _unread(3, self.crop, kind, path.stem, error)
+            (clean,) = crop_and_flip([image], self.crop, rng, flip=self.augment)
+            degraded = degraded_as_file(clean, kind, seed=self.seed, index=number)
+            return {"degraded": degraded, "clean": clean, "kind": kind, "name": path.stem, "problem": ""}
+
+        return usable(prepare, number, len(self.paths), self.seed, skip_bad=self.skip_bad)
 
 
 class Pairs(Dataset[Sample]):
@@ -84,15 +106,16 @@ class Pairs(Dataset[Sample]):
         source: a folder, see `pairs.find_pairs`, or some of its pairs.
         crop: side of the square crops in pixels; None gives whole pictures, in order.
         seed: with the sample's number decides order, crop and flip.
+        skip_bad: for crops, take the next pair instead of one that cannot be used.
 
     Raises:
         FileNotFoundError: if the folder or a layout is missing.
-        ValueError: listing files without a partner; on access, for a pair of two sizes.
+        ValueError: listing files without a partner.
     """
 
-    def __init__(self, source: Path | Sequence[Pair], crop: int | None, seed: int = 0):
+    def __init__(self, source: Path | Sequence[Pair], crop: int | None, seed: int = 0, *, skip_bad: bool = False):
         self.pairs = find_pairs(source) if isinstance(source, Path) else list(source)
-        self.crop, self.seed = crop, seed
+        self.crop, self.seed, self.skip_bad = crop, seed, skip_bad
         self.read = ImageCache() if crop else read_image
 
     def __len__(self) -> int:
@@ -100,12 +123,26 @@ class Pairs(Dataset[Sample]):
         return len(self.pairs)
 
     def __getitem__(self, number: int) -> Sample:
-        """The sample of this number; with crops, numbers go on past the first epoch."""
-        pair = self.pairs[shuffled(number, len(self.pairs), self.seed) if self.crop else number]
-        images = read_pair(pair, self.read)
-        if self.crop:
-            images = crop_and_flip(images, self.crop, np.random.default_rng([self.seed, number, 1]))
-        return {"degraded": images[0], "clean": images[1], "kind": "pair", "name": pair.name}
+        """The sample of this number; with crops, numbers go on past the first epoch.
+
+        Raises:
+            ImageError: for crops, where no pair can be used at all.
+            ValueError: for a whole pair of two sizes, or a file that cannot be read.
+        """
+        if self.crop is None:
+            degraded, clean = read_pair(self.pairs[number], self.read)
+            return _of_pair(self.pairs[number], degraded, clean)
+        side = self.crop
+
+        def prepare(index: int) -> Sample:
+            pair = self.pairs[index]
+            try:
+                images = read_pair(pair, self.read)
+            except UNUSABLE as error:
+                return _unread(_channels(pair), side, "pair", pair.name, error)
+            return _of_pair(pair, *crop_and_flip(images, side, np.random.default_rng([self.seed, number, 1])))
+
+        return usable(prepare, number, len(self.pairs), self.seed, skip_bad=self.skip_bad)
 
 
 class FixedCrops(Dataset[Sample]):
@@ -120,7 +157,7 @@ class FixedCrops(Dataset[Sample]):
 
     Raises:
         FileNotFoundError: if the folder is missing, or holds no picture or no layout of pairs.
-        ValueError: listing files without a partner; on access, for an unknown kind or a pair of two sizes.
+        ValueError: listing files without a partner; on access, for an unknown kind.
     """
 
     def __init__(self, source: Path | Sequence[Pair], kinds: list[str], crop: int, count: int, seed: int):
@@ -138,7 +175,7 @@ class FixedCrops(Dataset[Sample]):
         return self.count
 
     def __getitem__(self, number: int) -> Sample:
-        """The crop of this number."""
+        """The crop of this number; its `problem` says why a file cannot be used."""
         if not 0 <= number < self.count:  # what ends a `for` over the data set
             raise IndexError(f"there are {self.count} crops, numbered from 0; got {number}")
         if number not in self.kept:
@@ -151,12 +188,19 @@ class FixedCrops(Dataset[Sample]):
     def _cut(self, number: int) -> Sample:
         source = self.sources[number % len(self.sources)]
         if isinstance(source, Pair):
-            degraded, clean = crop_and_flip(read_pair(source, read_image), self.crop, None)
-            return {"degraded": degraded, "clean": clean, "kind": "pair", "name": source.name}
+            try:
+                images = read_pair(source, read_image)
+            except UNUSABLE as error:
+                return _unread(_channels(source), self.crop, "pair", source.name, error)
+            return _of_pair(source, *crop_and_flip(images, self.crop, None))
         kind = self.kinds[number % len(self.kinds)]
-        (clean,) = crop_and_flip([read_image(source)], self.crop, None)
+        try:
+            image = read_image(source)
+        except UNUSABLE as error:
+            return _unread(3, self.crop, kind, source.stem, error)
+        (clean,) = crop_and_flip([image], self.crop, None)
         degraded = degraded_as_file(clean, kind, seed=self.seed, index=number)
-        return {"degraded": degraded, "clean": clean, "kind": kind, "name": source.stem}
+        return {"degraded": degraded, "clean": clean, "kind": kind, "name": source.stem, "problem": ""}
 
 
 class NumberedSampler(Sampler[int]):
@@ -263,6 +307,22 @@ def read_pair(pair: Pair, read: Callable[[Path], Tensor] = read_image) -> list[F
             sizes = [f"{shape[2]}x{shape[1]}" for shape in (image.shape, clean.shape)]
             raise ValueError(f"{path} is {sizes[0]} but {pair.clean} is {sizes[1]}: a pair has one size")
     return [views[0] if len(views) == 1 else torch.cat(views), clean]
+
+
+def _of_pair(pair: Pair, degraded: Float[Tensor, "C H W"], clean: Float[Tensor, "3 H W"]) -> Sample:
+    """The sample of a pair that can be used."""
+    return {"degraded": degraded, "clean": clean, "kind": "pair", "name": pair.name, "problem": ""}
+
+
+def _channels(pair: Pair) -> int:
+    """Channels of the degraded picture of a pair."""
+    return 3 if pair.right is None else 6
+
+
+def _unread(channels: int, side: int, kind: str, name: str, error: Exception) -> Sample:
+    """What stands for files that cannot be used: black squares, and why."""
+    degraded, clean = torch.zeros(channels, side, side), torch.zeros(3, side, side)
+    return {"degraded": degraded, "clean": clean, "kind": kind, "name": name, "problem": str(error)}
 
 
 def _some_images(folder: Path) -> list[Path]:

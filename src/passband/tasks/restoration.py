@@ -14,10 +14,12 @@ from passband.config import RestorationRecipe
 from passband.data.held_out import split_pairs
 from passband.data.pairs import Pair, find_pairs
 from passband.data.restoration import CLEAN, FixedCrops, Pairs, Photographs, Sample
+from passband.io.image import ImageError
 from passband.losses import multiscale_loss, relative_multiscale_loss
 from passband.metrics import psnr
 from passband.models.sfnet import mean_view
 from passband.ops.tiling import pad_to_multiple
+from passband.tasks.problems import Problems
 from passband.tasks.task import Loss, Stateful, Validation
 
 _VIEWS = {1: "one view", 2: "left and right views"}
@@ -34,6 +36,7 @@ class Restoration:
 
     def __init__(self, recipe: RestorationRecipe):
         self.recipe = recipe
+        self.problems = Problems(recipe.data.skip_bad)
 
     def network(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
         """The config of the network to train: the recipe's, or that of the weights to start from."""
@@ -51,8 +54,8 @@ class Restoration:
         """Crops whose numbers go on past the first epoch."""
         data = self.recipe.data
         if data.source == "pairs":
-            return Pairs(self._split(folder)[0], data.crop, self.recipe.seed)
-        return Photographs(folder, data.degradations, data.crop, self.recipe.seed)
+            return Pairs(self._split(folder)[0], data.crop, self.recipe.seed, skip_bad=data.skip_bad)
+        return Photographs(folder, data.degradations, data.crop, self.recipe.seed, skip_bad=data.skip_bad)
 
     def validation_data(self, training: Path, folder: Path | None, network: dict[str, Any]) -> Dataset[Sample]:
         """Crops that are the same every time; degraded with another seed than those of the training."""
@@ -78,7 +81,12 @@ class Restoration:
         return split_pairs(pairs, data.held_out, self.recipe.seed) if data.held_out else (pairs, pairs)
 
     def loss(self, model: nn.Module, batch: dict[str, Any], done: float) -> Loss:
-        """The loss of a batch, and figures to watch, detached."""
+        """The loss of a batch, and figures to watch, detached.
+
+        Raises:
+            ImageError: for a file that cannot be used, unless the recipe skips such.
+        """
+        self.problems.attend(batch["problem"])
         predictions = model(batch["degraded"])
         measure = relative_multiscale_loss if self.recipe.loss.relative else multiscale_loss
         loss = measure(predictions, batch["clean"], self.recipe.loss.spectral_weight)
@@ -86,21 +94,31 @@ class Restoration:
 
     @torch.no_grad()
     def validate(self, model: nn.Module, batches: Iterable[dict[str, Any]]) -> Validation:
-        """Score a network, which is put into evaluation mode and back."""
+        """Score a network, which is put into evaluation mode and back.
+
+        Raises:
+            ImageError: for files that cannot be used, unless the recipe skips such, or where none can.
+        """
         was_training = model.training
         model.eval()
         gains: dict[str, list[float]] = {}
         scores, rows, captions = [], [], []
         for batch in batches:
-            restored = restore_batch(model, batch["degraded"]).float().clamp(0, 1)
-            degraded = mean_view(batch["degraded"])
-            after, before = psnr(restored, batch["clean"]), psnr(degraded, batch["clean"])
+            self.problems.attend(batch["problem"])
+            good = [place for place, problem in enumerate(batch["problem"]) if not problem]
+            if not good:
+                continue
+            given, clean, kinds = batch["degraded"][good], batch["clean"][good], [batch["kind"][one] for one in good]
+            restored, degraded = restore_batch(model, given).float().clamp(0, 1), mean_view(given)
+            after, before = psnr(restored, clean), psnr(degraded, clean)
             scores += after.tolist()
-            for kind, gain in zip(batch["kind"], (after - before).tolist(), strict=True):
+            for kind, gain in zip(kinds, (after - before).tolist(), strict=True):
                 gains.setdefault(kind, []).append(gain)
-            rows += list(zip(degraded, restored, batch["clean"], strict=True))
-            captions += map(restoration_captions, batch["kind"], before.tolist(), after.tolist())
+            rows += list(zip(degraded, restored, clean, strict=True))
+            captions += map(restoration_captions, kinds, before.tolist(), after.tolist())
         model.train(was_training)
+        if not scores:
+            raise ImageError("none of the pictures to score on can be used; the log names them")
         mean = sum(scores) / len(scores)
         figures = {"psnr": mean} | {f"gain/{kind}": sum(values) / len(values) for kind, values in gains.items()}
         shown = comparison_rows([list(row) for row in rows[:PICTURES]], captions[:PICTURES])
