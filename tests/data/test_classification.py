@@ -46,7 +46,17 @@ def touch(folder, *names):
 
 class TestFindClasses:
     def test_sub_folders_are_classes_by_name_and_their_pictures_are_found_at_any_depth(self, tmp_path):
-        touch(tmp_path, "b/2.jpg", "b/deep/er/1.PNG", "a/x.jpeg", "B/y.jpg", ".hidden/z.jpg", "a/notes.txt", "c.jpg")
+        touch(
+            tmp_path,
+            "b/2.jpg",
+            "b/deep/er/1.PNG",
+            "a/x.jpeg",
+            "B/y.jpg",
+            ".hidden/z.jpg",
+            "@eaDir/z.jpg",
+            "a/notes.txt",
+            "c.jpg",
+        )
         found = find_classes(tmp_path)
         assert found.classes == ("B", "a", "b")
         names = [path.relative_to(tmp_path).as_posix() for path in found.paths]

@@ -33,7 +33,7 @@ class TestFinding:
 
     def test_several_sets_below_are_found_and_named_by_their_folder(self, tmp_path):
         make(tmp_path, *[f"{part}/{role}/x/1.png" for part in ("cvc", "kvasir/test") for role in ("image", "mask")])
-        make(tmp_path, ".hidden/images/1.png", ".hidden/masks/1.png")
+        make(tmp_path, ".hidden/images/1.png", ".hidden/masks/1.png", "cvc/image/@eaDir/x.png", "@eaDir/images/1.png")
         assert names(find_mask_pairs(tmp_path)) == ["cvc/x/1", "kvasir/test/x/1"]
         assert names(find_mask_pairs(tmp_path / "cvc")) == ["x/1"]
 

@@ -88,7 +88,8 @@ def test_a_long_list_of_files_without_a_partner_is_cut_and_counted(tmp_path):
 
 
 def test_hidden_files_need_no_partner(tmp_path):
-    make(tmp_path / "degraded", "a.png", "._a.png", ".checkpoints/a.png")
+    make(tmp_path / "degraded", "a.png", "._a.png", ".checkpoints/a.png", "@eaDir/a.png/SYNOPHOTO_THUMB_XL.jpg")
+    make(tmp_path / "@eaDir" / "hazy", "b.png")
     make(tmp_path / "clean", "a.png")
     assert len(find_pairs(tmp_path)) == 1
 

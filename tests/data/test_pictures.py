@@ -15,11 +15,30 @@ def test_pictures_of_every_kind_are_found_at_any_depth_in_order(tmp_path):
     assert find_images(tmp_path) == sorted(made)
 
 
-@pytest.mark.parametrize("hidden", [".a.png", "._a.png", "sub/.a.png", ".cache/a.png", "sub/.checkpoints/x/a.png"])
+HIDDEN = [".a.png", "._a.png", "sub/.a.png", ".cache/a.png", "sub/.checkpoints/x/a.png"]
+MADE_BY_SYSTEMS = ["@eaDir/a.png/SYNOPHOTO_THUMB_M.jpg", "sub/@eaDir/x.jpg", "#recycle/a.png", "__MACOSX/sub/a.png"]
+
+
+@pytest.mark.parametrize("hidden", [*HIDDEN, *MADE_BY_SYSTEMS])
 def test_hidden_files_and_folders_are_left_out(tmp_path, hidden):
     (visible,) = make(tmp_path, "sub/a.png")
     make(tmp_path, hidden)
     assert find_images(tmp_path) == [visible]
+    assert find_pictures([tmp_path / "**" / "*.[jp][pn]g"]) == [visible]
+
+
+def test_folders_that_only_look_like_those_of_a_system_are_looked_into(tmp_path):
+    made = make(tmp_path, "# O-HAZY NTIRE 2018/a.png", "@home/a.png", "_x/a.png")
+    assert find_images(tmp_path) == sorted(made)
+
+
+@pytest.mark.parametrize("folder", ["@eaDir", ".trash"])
+def test_a_hidden_folder_is_searched_where_it_is_named(tmp_path, folder):
+    made = make(tmp_path, f"{folder}/a.png")
+    assert find_images(tmp_path / folder) == made
+    assert find_pictures([tmp_path / folder / "*.png"]) == made
+    with pytest.raises(FileNotFoundError, match="no file, folder or match"):
+        find_pictures([tmp_path / "*" / "*.png"])
 
 
 def test_a_folder_may_itself_be_in_a_hidden_one(tmp_path):

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from passband.data.duplicates import without_duplicates
 from passband.data.order import usable
-from passband.data.pictures import find_images
+from passband.data.pictures import find_images, is_hidden
 from passband.data.preprocessing import Preprocessing
 from passband.data.views import Augmentation
 from passband.io.image import ImageError
@@ -92,7 +92,7 @@ def find_classes(folder: Path, classes: Sequence[str] | None = None) -> LabeledP
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"no folder {folder}: one is needed that holds a sub-folder of pictures for each class")
-    found = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    found = sorted(path.name for path in folder.iterdir() if path.is_dir() and not is_hidden(path.name))
     parts = [name for name in found if name.lower() in PARTS]
     if found and found == parts:
         raise ValueError(

@@ -11,6 +11,20 @@ from passband.io.image import SUFFIXES
 Report = Callable[[OSError], None]
 """What is told of a folder or file that cannot be looked at; its `filename` is which, its `strerror` why."""
 
+SYSTEM_FOLDERS = frozenset(
+    (
+        *("@eadir", "@recycle", "@tmp", "#recycle", "#snapshot"),
+        *("__macosx", "$recycle.bin", "system volume information", "lost+found"),
+    )
+)
+"""Folders that storage devices (Synology, QNAP) and operating systems make for themselves, in lower case. Their
+pictures are thumbnails, deleted files and resource forks."""
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is passed over: it begins with a dot, or is one of `SYSTEM_FOLDERS`."""
+    return name.startswith(".") or name.lower() in SYSTEM_FOLDERS
+
 
 def warn_unreadable(error: OSError) -> None:
     """Warn that a folder or file cannot be looked at and is left out."""
@@ -39,7 +53,7 @@ def find_images(folder: Path, suffixes: Collection[str] = SUFFIXES, unreadable: 
     return sorted(
         path
         for parent, _, files in walk(folder, unreadable)
-        for path in (parent / name for name in files if not name.startswith("."))
+        for path in (parent / name for name in files if not is_hidden(name))
         if path.suffix.lower() in suffixes and is_file(path, unreadable)
     )
 
@@ -69,6 +83,8 @@ def find_pictures(sources: Sequence[str | Path]) -> list[Path]:
 def expand(source: str | Path) -> list[Path]:
     """The files or folders that a source names: itself, or what matches it as a glob pattern.
 
+    Hidden files and folders, and `SYSTEM_FOLDERS`, match only where the pattern names them.
+
     Raises:
         FileNotFoundError: for one that is not there, or a pattern without a match.
     """
@@ -77,15 +93,22 @@ def expand(source: str | Path) -> list[Path]:
         return [path]
     # patterns may be absolute, which Path.glob does not take
     matches = sorted(glob.glob(str(path), recursive=True)) if glob.has_magic(str(path)) else []  # noqa: PTH207
-    if not matches:
+    # glob itself passes over names that begin with a dot
+    found = [match for match in map(Path, matches) if not _system_folders(match) - _system_folders(path)]
+    if not found:
         raise FileNotFoundError(f"no file, folder or match for {source}")
-    return [Path(match) for match in matches]
+    return found
+
+
+def _system_folders(path: Path) -> set[str]:
+    """The parts of a path that are names of `SYSTEM_FOLDERS`."""
+    return {part for part in path.parts if part.lower() in SYSTEM_FOLDERS}
 
 
 def walk(folder: Path, unreadable: Report) -> Iterator[tuple[Path, list[str], list[str]]]:
     """A folder and those below it, each with the names of its folders and files; hidden folders are passed over."""
     for parent, folders, files in os.walk(folder, onerror=unreadable):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in folders if not is_hidden(name)]
         yield Path(parent), folders, files
 
 
