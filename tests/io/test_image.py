@@ -20,6 +20,7 @@ from passband.io.image import (
     Picture,
     PictureMeta,
     from_pil,
+    kind_of_file,
     read_image,
     read_picture,
     to_pil,
@@ -277,7 +278,7 @@ def test_a_16_bit_picture_larger_than_one_compressed_block_comes_back(tmp_path, 
 def test_tiny_pictures_of_every_type_work(tmp_path, suffix, size):
     image = torch.full((3, *size), 0.25)
     write_image(tmp_path / f"tiny{suffix}", image)
-    atol = 2 / 255 if suffix in (".jpg", ".jpeg", ".webp") else 0.5 / 255  # lossy, or half a level
+    atol = 2 / 255 if suffix not in (".png", ".tif", ".tiff", ".bmp") else 0.5 / 255  # lossy, or half a level
     torch.testing.assert_close(read_image(tmp_path / f"tiny{suffix}"), image, atol=atol, rtol=0)
 
 
@@ -564,6 +565,38 @@ def test_content_decides_when_reading_and_the_suffix_when_writing(tmp_path):
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "a.TIFF"), pixels)
 
 
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF", "BMP"])
+def test_a_file_without_a_suffix_is_read_and_written_as_what_it_is(tmp_path, kind):
+    Image.fromarray(random_pixels("rgb", 8)).save(tmp_path / "photo", format=kind)
+    assert kind_of_file(tmp_path / "photo") == kind
+    write_picture(tmp_path / "photo_restored", read_picture(tmp_path / "photo"))
+    assert kind_of_file(tmp_path / "photo_restored") == kind
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".jpe", ".JPE"])
+def test_other_suffixes_of_jpeg_are_jpeg(tmp_path, suffix):
+    write_image(tmp_path / f"a{suffix}", torch.full((3, 4, 5), 0.25))
+    assert kind_of_file(tmp_path / f"a{suffix}") == "JPEG"
+
+
+def test_a_file_of_no_picture_type_or_that_is_not_there_has_no_kind(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"text")
+    assert kind_of_file(tmp_path / "a.png") is None
+    assert kind_of_file(tmp_path / "b.png") is None
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".webp", ".bmp"])
+def test_writing_says_that_16_bits_became_8(tmp_path, suffix):
+    picture = Picture(torch.rand(3, 4, 5), meta=PictureMeta(bits=16))
+    assert any("rounded to 8" in note for note in write_picture(tmp_path / f"a{suffix}", picture))
+
+
+@pytest.mark.parametrize(("suffix", "lost"), [(".jpg", True), (".png", False), (".webp", False), (".bmp", False)])
+def test_writing_says_that_alpha_was_left_out(tmp_path, suffix, lost):
+    notes = write_picture(tmp_path / f"a{suffix}", Picture(torch.rand(3, 4, 5), torch.rand(1, 4, 5)))
+    assert any("no alpha channel" in note for note in notes) is lost
+
+
 # --- Pillow in and out ----------------------------------------------------------------------------------------------
 
 
@@ -798,7 +831,7 @@ def test_a_file_without_permission_is_a_permission_error(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["a.gif", "a", "a.jp2"])
 def test_an_unsupported_suffix_is_refused_with_those_supported(tmp_path, name):
-    with pytest.raises(ImageError, match=r"is not one of \.bmp \.jpeg \.jpg \.png \.tif \.tiff \.webp") as error:
+    with pytest.raises(ImageError, match=r"\.bmp .*\.jfif \.jpe \.jpeg \.jpg \.png \.tif \.tiff \.webp") as error:
         write_image(tmp_path / name, torch.rand(3, 2, 2))
     assert one_sentence(error, tmp_path / name)
 

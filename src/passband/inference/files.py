@@ -45,7 +45,7 @@ class Outcome:
     reason: str = ""
     """Why it failed."""
     notes: tuple[str, ...] = ()
-    """What the user should know of a restored video: what was lost, damaged or left out."""
+    """What the user should know of a restored file: what was lost, damaged or left out."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def restore_files(
                     report=report,
                 ).notes
             else:
-                restorer.restore_file(
+                notes = restorer.restore_file(
                     job.source,
                     job.target,
                     compare=job.compare if compare else None,

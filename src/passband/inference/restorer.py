@@ -181,7 +181,7 @@ class Restorer:
         compare: Path | None = None,
         quality: int = 95,
         max_pixels: int = DEFAULT_MAX_PIXELS,
-    ) -> None:
+    ) -> tuple[str, ...]:
         """Restore a file into another, keeping bit depth, alpha, EXIF and color profile where its type can.
 
         Args:
@@ -191,6 +191,9 @@ class Restorer:
             quality: of JPEG and lossy WebP, 1 to 100.
             max_pixels: larger pictures are refused before they are decoded.
 
+        Returns:
+            Sentences about what was lost, damaged or left out; empty where nothing was.
+
         Raises:
             ImageError: for a file that is not a picture, is damaged or too large.
             OSError: for one that cannot be read or written.
@@ -199,9 +202,10 @@ class Restorer:
         self._check_room(source, max_pixels)
         picture = read_picture(source, max_pixels=max_pixels)
         restored = self.restore(picture.image[None])[0].cpu()
-        write_picture(target, replace(picture, image=restored), quality=quality)
+        notes = write_picture(target, replace(picture, image=restored), quality=quality)
         if compare is not None:
             write_image(compare, before_after(picture.image, restored))
+        return (*picture.notes, *notes)
 
     def _check_room(self, source: Path, max_pixels: int) -> None:
         """Refuse a file that cannot be restored in the memory there is, before it is decoded.

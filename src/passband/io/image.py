@@ -18,9 +18,10 @@ from PIL import Image
 from torch import Tensor
 
 from passband.io.files import write_whole
-from passband.io.image_decode import Decoded, ImageError, decode, from_pillow, kind_of
+from passband.io.image_decode import Decoded, ImageError, decode, from_pillow
 from passband.io.image_encode import bmp_with_alpha, png16, tiff
 from passband.io.image_exif import icc_for
+from passband.io.image_kinds import HEAD, KINDS, NAMES, SUFFIXES, kind_of, kind_of_file
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
@@ -29,6 +30,7 @@ __all__ = [
     "Picture",
     "PictureMeta",
     "from_pil",
+    "kind_of_file",
     "read_image",
     "read_picture",
     "to_pil",
@@ -38,18 +40,6 @@ __all__ = [
 
 DEFAULT_MAX_PIXELS = 200_000_000
 """Larger than any camera's picture; as float32 RGB it takes 2.4 GB."""
-
-_KINDS = {
-    ".png": "PNG",
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".webp": "WEBP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".bmp": "BMP",
-}
-SUFFIXES = frozenset(_KINDS)
-"""Suffixes that can be written, and that a folder is searched for; compare in lower case."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +71,13 @@ class Picture:
         image: RGB in [0, 1], upright; a gray picture has three equal channels.
         alpha: opacity in [0, 1], not premultiplied; None where every pixel is opaque.
         meta: what else the file held.
+        notes: sentences about what the file held that is not in the picture.
     """
 
     image: Float[Tensor, "3 H W"]
     alpha: Float[Tensor, "1 H W"] | None = None
     meta: PictureMeta = field(default_factory=PictureMeta)
+    notes: tuple[str, ...] = ()
 
 
 def read_picture(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
@@ -103,12 +95,12 @@ def read_picture(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> P
         OSError: the file cannot be read: FileNotFoundError, PermissionError, IsADirectoryError.
     """
     with Path(path).open("rb") as file:
-        head = file.read(16)
+        head = file.read(HEAD)
         if not head:
-            raise ImageError(f"{path} is empty; a PNG, JPEG, WebP, TIFF or BMP picture is needed")
+            raise ImageError(f"{path} is empty; a {NAMES} picture is needed")
         kind = kind_of(head)
         if kind is None:
-            raise ImageError(f"{path} is not a PNG, JPEG, WebP, TIFF or BMP picture: it begins with {head[:8]!r}")
+            raise ImageError(f"{path} is not a {NAMES} picture: it begins with {head[:8]!r}")
         data = head + file.read()
     return _picture(decode(data, kind, str(path), max_pixels), kind)
 
@@ -130,24 +122,28 @@ def read_image(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Flo
     return read_picture(path, max_pixels=max_pixels).image
 
 
-def write_picture(path: Path | str, picture: Picture, *, quality: int = 95) -> None:
+def write_picture(path: Path | str, picture: Picture, *, quality: int = 95) -> tuple[str, ...]:
     """Write a picture with its alpha, depth, EXIF and ICC profile, as far as the file type can hold them.
 
-    The suffix decides the type. JPEG, WebP and BMP hold 8 bits; JPEG has no alpha, which is left out (the colors are
-    not blended with a background); BMP has no metadata; WebP has no gray. A lossless WebP stays lossless. EXIF too
-    long for JPEG (64 KiB) is left out. A picture with `meta.gray` is written gray, as the mean of R, G and B.
+    The suffix decides the type; where there is none, `meta.kind` does. JPEG, WebP and BMP hold 8 bits; JPEG has no
+    alpha, which is left out (the colors are not blended with a background); BMP has no metadata; WebP has no gray. A
+    lossless WebP stays lossless. EXIF too long for JPEG (64 KiB) is left out. A picture with `meta.gray` is written
+    gray, as the mean of R, G and B.
 
     Args:
         path: the file to write, whole or not at all; missing folders are made.
         picture: values outside [0, 1] are clamped, then rounded to the nearest level.
         quality: 1 to 100, for JPEG and lossy WebP; JPEG keeps full color resolution from 90 on.
 
+    Returns:
+        Sentences about what the file type could not hold; empty where nothing was lost.
+
     Raises:
         ImageError: unsupported suffix, NaN or infinite values, alpha of another size, or too large for the type.
         OSError: the file cannot be written.
     """
     path, meta = Path(path), picture.meta
-    kind = _KINDS.get(path.suffix.lower())
+    kind = KINDS.get(path.suffix.lower()) if path.suffix else meta.kind
     if kind is None:
         known = " ".join(sorted(SUFFIXES))
         raise ImageError(f"{path} cannot be written: its suffix {path.suffix!r} is not one of {known}")
@@ -163,6 +159,7 @@ def write_picture(path: Path | str, picture: Picture, *, quality: int = 95) -> N
         raise ImageError(f"{path} cannot be written as {kind}: {error}") from error
     with write_whole(path) as temporary:
         temporary.write_bytes(data)
+    return _losses(picture, kind)
 
 
 def write_image(path: Path | str, image: Float[Tensor, "3 H W"], *, quality: int = 95) -> None:
@@ -177,6 +174,8 @@ def write_image(path: Path | str, image: Float[Tensor, "3 H W"], *, quality: int
         ImageError: as in `write_picture`.
         OSError: as in `write_picture`.
     """
+    if not Path(path).suffix:
+        raise ImageError(f"{path} cannot be written: its name needs one of the suffixes {' '.join(sorted(SUFFIXES))}")
     write_picture(path, Picture(image), quality=quality)
 
 
@@ -216,7 +215,7 @@ def from_pil(image: Image.Image) -> Picture:
     except (OSError, SyntaxError) as error:
         raise ImageError(f"{name} is cut short or damaged: {error}") from error
     kind = {"MPO": "JPEG"}.get(image.format or "PNG", image.format or "PNG")
-    return _picture(decoded, kind if kind in _KINDS.values() else "PNG")
+    return _picture(decoded, kind if kind in KINDS.values() else "PNG")
 
 
 def _picture(decoded: Decoded, kind: str) -> Picture:
@@ -230,6 +229,16 @@ def _picture(decoded: Decoded, kind: str) -> Picture:
             kind, decoded.pixels.itemsize * 8, gray, exif=decoded.exif, icc=decoded.icc, lossless=decoded.lossless
         ),
     )
+
+
+def _losses(picture: Picture, kind: str) -> tuple[str, ...]:
+    """What a file type cannot hold of a picture, in sentences."""
+    notes = []
+    if picture.meta.bits == 16 and kind not in ("PNG", "TIFF"):
+        notes.append(f"{kind} files hold 8 bits per sample: the 16 bits of the source were rounded to 8")
+    if picture.alpha is not None and kind == "JPEG":
+        notes.append("JPEG files hold no alpha channel: the transparency of the source was left out")
+    return tuple(notes)
 
 
 def _unit(planes: UInt8[ndarray, "C H W"] | UInt16[ndarray, "C H W"]) -> Float[Tensor, "C H W"]:

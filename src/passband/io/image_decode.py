@@ -63,22 +63,6 @@ class Decoded:
     lossless: bool = False
 
 
-def kind_of(head: bytes) -> str | None:
-    """Tell a file type by its first 16 bytes: "PNG", "JPEG", "WEBP", "TIFF", "BMP", or None for any other."""
-    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
-        return "WEBP"
-    signatures = {
-        b"\x89PNG\r\n\x1a\n": "PNG",
-        b"\xff\xd8\xff": "JPEG",
-        b"II*\0": "TIFF",
-        b"MM\0*": "TIFF",
-        b"II+\0": "TIFF",
-        b"MM\0+": "TIFF",
-        b"BM": "BMP",
-    }
-    return next((kind for start, kind in signatures.items() if head.startswith(start)), None)
-
-
 def decode(data: bytes, kind: str, name: str, max_pixels: int) -> Decoded:
     """Decode a picture file of a known type.
 

@@ -4,10 +4,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from passband.io.image_decode import kind_of
+from passband.io.image_kinds import HEAD, kind_of
 from passband.io.webp import webp_size
-
-_HEAD = 64  # bytes that hold a WebP file's size
 
 
 def stored_size(path: Path) -> tuple[int, int] | None:
@@ -21,7 +19,7 @@ def stored_size(path: Path) -> tuple[int, int] | None:
     """
     try:
         with path.open("rb") as file:
-            head = file.read(_HEAD)
+            head = file.read(HEAD)
             kind = kind_of(head)
             if kind is None or kind == "WEBP":
                 return None if kind is None else webp_size(head)

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from passband.io.files import write_whole
 from passband.io.image import DEFAULT_MAX_PIXELS, ImageError
-from passband.io.image_decode import decode, kind_of
+from passband.io.image_decode import decode
+from passband.io.image_kinds import HEAD, NAMES, kind_of
 
 COLORED = 24
 """Mean difference of the greatest and the least of R, G and B, in levels of 255, from which a lossy mask is colored;
@@ -45,9 +46,9 @@ def read_stored_mask(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) 
         OSError: the file cannot be read.
     """
     data = Path(path).read_bytes()
-    kind = kind_of(data[:16])
+    kind = kind_of(data[:HEAD])
     if kind is None:
-        raise ImageError(f"{path} is empty or no PNG, JPEG, WebP, TIFF or BMP picture; a mask is one of these")
+        raise ImageError(f"{path} is empty or no {NAMES} picture; a mask is one of these")
     decoded = decode(data, kind, str(path), max_pixels)
     if kind != "JPEG":
         with Image.open(io.BytesIO(data)) as image:

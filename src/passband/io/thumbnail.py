@@ -10,7 +10,7 @@ from PIL import Image, ImageOps, JpegImagePlugin
 from torch import Tensor
 
 from passband.io.image import ImageError, read_image
-from passband.io.image_decode import kind_of
+from passband.io.image_kinds import HEAD, kind_of
 
 
 def read_thumbnail(path: Path | str, side: int) -> Float[Tensor, "S S"]:
@@ -31,7 +31,7 @@ def read_thumbnail(path: Path | str, side: int) -> Float[Tensor, "S S"]:
     """
     path = Path(path)
     with path.open("rb") as file:
-        kind = kind_of(file.read(16))
+        kind = kind_of(file.read(HEAD))
     if kind != "JPEG":
         levels = read_image(path).mean(0).mul(255).round().to(torch.uint8).numpy()
         return _small(Image.fromarray(levels), side)
