@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from passband.data.degradations.fields import fractal_map, normal_map
+from passband.data.degradations.fields import enlarge, fractal_map, normal_map, reduce
 
 
 @pytest.mark.parametrize("scale", [1, 1.5, 7, 40])
@@ -32,3 +32,17 @@ def test_maps_have_any_size(height, width):
     assert field.shape == (height, width)
     assert field.dtype == np.float32
     assert 0 <= field.min() <= field.max() <= 1
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (13, 8), (12, 9)])
+@pytest.mark.parametrize("factor", [1, 2, 3])
+def test_reducing_and_enlarging_keep_a_constant(height, width, factor):
+    image = np.full((3, height, width), 0.3, np.float32)
+    small = reduce(image, factor)
+    assert small.shape == (3, -(-height // factor), -(-width // factor))
+    np.testing.assert_allclose(enlarge(small, height, width), image, rtol=1e-6)
+
+
+def test_reducing_averages_blocks():
+    image = np.arange(16, dtype=np.float32).reshape(4, 4)
+    np.testing.assert_array_equal(reduce(image, 2), [[2.5, 4.5], [10.5, 12.5]])

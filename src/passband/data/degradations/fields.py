@@ -1,4 +1,4 @@
-"""Random maps over a picture: smooth ones and fractal ones, drawn small and enlarged.
+"""Random maps over a picture: smooth ones and fractal ones, drawn small and enlarged; resizing of maps.
 
 A map is a window of a field without end, so that a crop of 96 pixels shows what a crop of a larger picture shows.
 """
@@ -6,6 +6,8 @@ A map is a window of a field without end, so that a crop of 96 pixels shows what
 import math
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from jaxtyping import Float32
 from PIL import Image
 from scipy.special import ndtr
@@ -60,3 +62,38 @@ def fractal_map(
         total += np.float32(amplitude) * normal_map(height, width, rng, max(1.0, size))
         power += amplitude**2
     return ndtr(total / np.float32(math.sqrt(power)))
+
+
+def enlarge(small: Float32[np.ndarray, "*C h w"], height: int, width: int) -> Float32[np.ndarray, "*C H W"]:
+    """Resize a map to a picture's size by bilinear interpolation.
+
+    Args:
+        small: one map or several.
+        height: of the result in pixels.
+        width: of the result in pixels.
+
+    Returns:
+        The maps in the new size. Values stay within the range of `small`.
+    """
+    maps = torch.from_numpy(np.ascontiguousarray(small)).reshape(1, -1, *small.shape[-2:])
+    resized = F.interpolate(maps, size=(height, width), mode="bilinear", align_corners=False)
+    return resized.reshape(*small.shape[:-2], height, width).numpy()
+
+
+def reduce(image: Float32[np.ndarray, "*C H W"], factor: int) -> Float32[np.ndarray, "*C h w"]:
+    """Make a picture smaller by the mean of square blocks.
+
+    Args:
+        image: one picture or several channels.
+        factor: side of a block in pixels, at least 1.
+
+    Returns:
+        The picture with sides divided by `factor` and rounded up; a block at the border repeats the last pixels.
+    """
+    height, width = image.shape[-2:]
+    if factor == 1:
+        return image
+    rest = [(0, 0)] * (image.ndim - 2) + [(0, -height % factor), (0, -width % factor)]
+    padded = np.pad(image, rest, mode="edge")
+    rows, columns = padded.shape[-2] // factor, padded.shape[-1] // factor
+    return padded.reshape(*image.shape[:-2], rows, factor, columns, factor).mean(axis=(-3, -1), dtype=np.float32)
