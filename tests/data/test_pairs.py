@@ -1,6 +1,7 @@
 import pytest
 
-from passband.data.pairs import DUAL_LAYOUTS, LAYOUTS, Pair, find_pairs
+from passband.data.pair_layouts import DUAL_LAYOUTS, LAYOUTS
+from passband.data.pairs import Pair, find_pairs
 from tests.pictures import make
 
 
@@ -128,6 +129,33 @@ def test_a_missing_folder_and_a_missing_layout_are_refused_naming_what_is_expect
         ("all/synthetic/city_read_00001.jpg", "all/gt/city_read_00001.jpg"),  # Snow100K
         ("train/data/0_rain.png", "train/gt/0_clean.png"),  # DeRainDrop
         ("inputC/1P0A0917.png", "target/1P0A0917.png"),
+        ("NH-HAZE/01_hazy.png", "NH-HAZE/01_GT.png"),
+        ("Rain100H/rain-001.png", "Rain100H/norain-001.png"),  # Rain100, RainTrainH
+        ("Rain100L/rainy/rain-001.png", "Rain100L/norain-001.png"),
+        ("Rain100L/rain/rain-001.png", "Rain100L/norain/norain-001.png"),
+        ("Rain100L/input/rain-001.png", "Rain100L/target/norain-001.png"),
+        ("Rain200H/train/rain/X2/norain-1x2.png", "Rain200H/train/norain/norain-1.png"),
+        ("Rain12600/rainy_image/1_14.jpg", "Rain12600/ground_truth/1.jpg"),  # Rain1400
+        ("Rain12/input/001_in.png", "Rain12/groundtruth/001_GT.png"),
+        ("real_test_1000/rain/000.png", "real_test_1000/gt/000gt.png"),  # SPA-Data
+        ("Test1/in/im_0001_s80_a04.png", "Test1/gt/im_0001.png"),  # Outdoor-Rain
+        ("RainDS_real/train_set/rainstreak_raindrop/2.png", "RainDS_real/train_set/gt/2.png"),
+        ("RainDS_syn/train/raindrop/pie-rd-1.png", "RainDS_syn/train/gt/pie-norain-1.png"),
+        ("OTS/hazy/part1/0025_0.8_0.04.jpg", "OTS/clear/0025.jpg"),  # RESIDE, in parts
+        ("Haze4K/train/haze/1_0.53_1.84.png", "Haze4K/train/gt/1.png"),
+        ("HSTS/synthetic/0586.jpg", "HSTS/original/0586.jpg"),
+        ("train/train_blur/000/00000000.png", "train/train_sharp/000/00000000.png"),  # REDS
+        ("BSD_1ms8ms/train/000/Blur/RGB/00000000.png", "BSD_1ms8ms/train/000/Sharp/RGB/00000000.png"),
+        ("LOLdataset/our485/low/2.png", "LOLdataset/our485/high/2.png"),
+        ("Real_captured/Train/Low/low00001.png", "Real_captured/Train/Normal/normal00001.png"),  # LOL-v2
+        ("Data/0001_001_S6_00100_00060_3200_L/0001_NOISY_SRGB_010.PNG",
+         "Data/0001_001_S6_00100_00060_3200_L/0001_GT_SRGB_010.PNG"),  # SIDD
+        ("SIDD_Small/0001_001/NOISY_SRGB_010.PNG", "SIDD_Small/0001_001/GT_SRGB_010.PNG"),
+        ("CroppedImages/Canon5D2_5_160_3200_ball_16_real.JPG",
+         "CroppedImages/Canon5D2_5_160_3200_ball_16_mean.JPG"),  # PolyU
+        ("raw-890/2_img_.png", "reference-890/2_img_.png"),  # UIEB
+        ("HIDE_dataset/train/10fromGOPR1001.png", "HIDE_dataset/GT/10fromGOPR1001.png"),
+        ("HIDE_dataset/test/test-long-shot/1.png", "HIDE_dataset/GT/1.png"),
     ],
 )  # fmt: skip
 def test_published_data_sets_are_paired_as_they_are(tmp_path, degraded, clean):
@@ -135,6 +163,58 @@ def test_published_data_sets_are_paired_as_they_are(tmp_path, degraded, clean):
     make(tmp_path / "unrelated" / "mask", "1.png")
     (pair,) = find_pairs(tmp_path)
     assert [pair.degraded, pair.clean, pair.right] == [*paths, None]
+
+
+def test_pairs_of_one_folder_are_told_by_the_last_word_that_says_which_they_are(tmp_path):
+    make(tmp_path, "clear_lake_hazy.png", "clear_lake_GT.png", "rain_gt_2.png", "rain_blur_2.png", "._01_hazy.png")
+    found = [(pair.degraded.name, pair.clean.name, pair.name) for pair in find_pairs(tmp_path)]
+    assert found == [
+        ("clear_lake_hazy.png", "clear_lake_GT.png", "clear_lake_hazy"),
+        ("rain_blur_2.png", "rain_gt_2.png", "rain_blur_2"),
+    ]
+    make(tmp_path, "03_hazy.png", "04_GT.png")
+    with pytest.raises(ValueError, match=r"^2 pictures in .* no partner .*03_hazy\.png, .*04_GT\.png$"):
+        find_pairs(tmp_path)
+
+
+def test_a_layout_goes_before_pairs_of_one_folder(tmp_path):
+    make(tmp_path, "hazy/1.png", "gt/1.png", "figures/a_hazy.png", "figures/a_gt.png", "b_hazy.png", "b_gt.png")
+    assert [pair.name for pair in find_pairs(tmp_path)] == ["1"]
+
+
+def test_names_that_say_something_but_have_no_partner_at_all_are_no_pairs(tmp_path):
+    make(tmp_path, "rain-001.png", "clear_sky.png", "in_the_park.png", "real_madrid.png")
+    with pytest.raises(FileNotFoundError, match=r"holds no pairs .* or pairs in one folder named as 01_hazy\.png and"):
+        find_pairs(tmp_path)
+
+
+def test_several_degraded_folders_of_one_clean_folder_are_joined_and_named_apart(tmp_path):
+    make(tmp_path, *[f"train/{name}/2.png" for name in ("gt", "raindrop", "rainstreak", "rainstreak_raindrop")])
+    assert [(pair.name, pair.clean.parent.name) for pair in find_pairs(tmp_path)] == [
+        ("train/raindrop/2", "gt"),
+        ("train/rainstreak/2", "gt"),
+        ("train/rainstreak_raindrop/2", "gt"),
+    ]
+
+
+def test_one_part_of_a_set_finds_the_clean_pictures_that_all_parts_share(tmp_path):
+    root = tmp_path / "HIDE_dataset"
+    make(root, "GT/1.png", "GT/2.png", "GT/3.png")
+    make(root, "train/1.png", "test/test-close-ups/2.png", "test/test-long-shot/3.png")
+    assert [pair.name for pair in find_pairs(root)] == ["train/1", "test/test-close-ups/2", "test/test-long-shot/3"]
+    assert [(pair.name, pair.clean.name) for pair in find_pairs(root / "train")] == [("1", "1.png")]
+    parts = [pair.name for pair in find_pairs(root / "test")]
+    assert parts == ["test-close-ups/2", "test-long-shot/3"]
+    assert [pair.name for pair in find_pairs(root / "test" / "test-long-shot")] == ["3"]
+    make(root / "train", "4.png")
+    with pytest.raises(ValueError, match=r"^1 pictures in .* no partner .*train/4\.png$"):
+        find_pairs(root)
+
+
+def test_a_clean_folder_without_sub_folders_serves_those_of_the_degraded_one(tmp_path):
+    make(tmp_path / "hazy", "part1/0025_0.8.jpg", "part2/0025_0.9.jpg", "part2/0026_1.jpg")
+    first, second = make(tmp_path / "clear", "0025.jpg", "0026.jpg")
+    assert [pair.clean for pair in find_pairs(tmp_path)] == [first, first, second]
 
 
 def test_the_words_that_say_which_of_a_pair_a_file_is_leave_the_rest_of_the_name_to_decide(tmp_path):
