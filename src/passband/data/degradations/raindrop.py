@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float32
-from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from passband.data.degradations.fields import fractal_map
+from passband.data.degradations.fields import enlarge, fractal_map, reduce
 from passband.ops.color import linear_to_srgb, srgb_to_linear
 
 _BIN = 1.5  # drops within this ratio of radius are drawn together, each on a square of the largest one's size
@@ -232,11 +231,12 @@ def _seen_through(light: np.ndarray, lens: _Lens, glass: Raindrop) -> np.ndarray
     """The linear light that reaches each pixel through its drop."""
     height, width = lens.height, lens.width
     factor = max(1, min(round(glass.reduction / 2), max(height, width)))
-    small = _reduced(light, max(1, height // factor), max(1, width // factor))
+    small = reduce(light, factor)
+    below, beside = (factor * side for side in small.shape[-2:])
     # toward the rim rays are bent further and further, so that a drop shows nearly all that is before the pane
     bent = glass.reduction * lens.radius / np.sqrt(np.maximum(1.2 - lens.u**2 - lens.v**2, 0.15))
     rows, columns = np.arange(height, dtype=np.float32)[:, None], np.arange(width, dtype=np.float32)
-    film = _looked_up(small, (rows - bent * lens.v + 0.5) / height, (columns - bent * lens.u + 0.5) / width)
+    film = _looked_up(small, (rows - bent * lens.v + 0.5) / below, (columns - bent * lens.u + 0.5) / beside)
     film *= lens.light * np.float32(glass.gain)
     upward = np.clip(0.5 + lens.v, 0, 1)
     upward = np.float32(glass.sky) * upward * upward * (3 - 2 * np.minimum(upward, 1))
@@ -258,8 +258,7 @@ def _misty(light: np.ndarray, glass: Raindrop, wet: np.ndarray, rng: np.random.G
     grain = gaussian_filter(rng.random((height, width), dtype=np.float32), max(0.5, 0.6 * glass.blur), mode="nearest")
     grain = np.clip(1 + np.float32(1.5 * max(0.5, glass.blur)) * (grain - 0.5), 0, 1.5)
     opacity = np.clip(glass.mist * share * grain * (1 - wet), 0, 1).astype(np.float32)
-    factor = rng.uniform(4, 12)
-    wide = _enlarged(_reduced(light, math.ceil(height / factor), math.ceil(width / factor)), height, width)
+    wide = enlarge(reduce(light, int(rng.integers(4, 13))), height, width)
     veil = np.float32(rng.uniform(0.1, 0.6)) * np.float32(glass.skylight)
     scattered = wide + np.float32(rng.uniform(0.1, 0.5)) * (veil - wide)
     return light + opacity * (scattered - light)
@@ -279,17 +278,6 @@ def _looked_up(small: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
         flat[:, row * width + columns[0]] * (1 - right) + flat[:, row * width + columns[1]] * right for row in rows
     )
     return upper * (1 - down) + lower * down
-
-
-def _reduced(light: np.ndarray, height: int, width: int) -> np.ndarray:
-    """A picture averaged down to a size."""
-    return np.stack([np.asarray(Image.fromarray(one).resize((width, height), Image.Resampling.BOX)) for one in light])
-
-
-def _enlarged(light: np.ndarray, height: int, width: int) -> np.ndarray:
-    """A small picture enlarged smoothly."""
-    size = (width, height)
-    return np.stack([np.asarray(Image.fromarray(one).resize(size, Image.Resampling.BICUBIC)) for one in light])
 
 
 def _to_linear(image: np.ndarray) -> np.ndarray:
