@@ -113,6 +113,22 @@ def test_a_picture_without_instances_and_a_bad_file_are_left_out_where_that_is_a
     assert "000000000002.jpg" in caplog.text
 
 
+def test_a_box_without_area_fails_no_batch(tmp_path, caplog):
+    folder = write_shapes(tmp_path / "shapes", count=3)
+    annotations = folder / "annotations" / "instances_train2017.json"
+    content = json.loads(annotations.read_text())
+    size = content["images"][0]["width"]
+    for number, bbox in enumerate(([20.3, 10, 1e-6, 20], [size - 1e-8, 3, 9, 9])):
+        polygon = [[20.3, 10, 22, 10, 22, 30]]
+        content["annotations"].append(
+            {**content["annotations"][0], "id": 900 + number, "bbox": bbox, "segmentation": polygon}
+        )
+    annotations.write_text(json.dumps(content))
+    with caplog.at_level(logging.WARNING):
+        assert train(recipe(), tmp_path / "run", data=folder, device="cpu").step == 4
+    assert "2 x box without area in the picture" in caplog.text
+
+
 def test_half_precision_keeps_boxes_in_single(folder, tmp_path):
     settings = recipe(steps=2)
     settings = settings.model_copy(update={"precision": "bfloat16"})

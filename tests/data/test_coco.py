@@ -3,12 +3,14 @@
 import json
 
 import pytest
+import torch
 from PIL import Image
 from pycocotools.coco import COCO
 
 from passband.data.coco import find_coco
-from passband.data.coco_instances import CROWD, EMPTY, NO_AREA, NO_MASK
+from passband.data.coco_instances import CROWD, EMPTY, LEAST_SIDE, NO_AREA, NO_MASK
 from passband.data.coco_json import CocoError
+from passband.data.instance_targets import instance_target, mirrored
 from tests.coco_files import CATEGORIES, annotation, box, disc, quietly, two_pictures, write_coco
 
 
@@ -127,6 +129,101 @@ def test_what_is_not_trained_on_is_counted_and_still_scored(tmp_path):
     assert trained.skipped == pictures.skipped
 
 
+@pytest.mark.parametrize(
+    "bbox",
+    [
+        [20.3, 10, 1e-6, 5],  # nothing in float32
+        [20.3, 10, 5, 1e-6],
+        [29.9999999, 2, 9, 9],  # on the right border in float32
+        [2, 19.9999999, 9, 9],
+        [-9, 2, 9 + 1e-8, 9],  # on the left border where it is mirrored
+        [30, 2, 5, 5],
+        [5, 5, -2, 3],
+        [1e38, 2, 1e39, 5],
+    ],
+)
+@pytest.mark.parametrize("masks", [True, False])
+def test_a_box_that_vanishes_in_single_precision_or_on_the_border_is_counted(tmp_path, bbox, masks):
+    polygon = [[20.3, 10, 22, 10, 22, 15]]
+    write_coco(tmp_path, {1: (20, 30)}, [box(1, 1, 2, 2, 9, 9)])
+    path = tmp_path / "annotations" / "instances_train2017.json"
+    change(path, lambda content: content["annotations"].append(annotation(2, 1, 3, bbox, polygon)))
+    pictures = find_coco(tmp_path, masks=masks)
+    assert pictures.skipped == {NO_AREA: 1}
+    assert [one.number for one in pictures.images[0].trained] == [1]
+
+
+@pytest.mark.parametrize("size", [(20, 30), (4000, 60000)])
+def test_the_least_box_that_is_trained_on_has_a_side_however_it_is_mirrored_and_resized(tmp_path, size):
+    height, width = size
+    thin = 1.01 * LEAST_SIDE * width
+    write_coco(tmp_path, {1: (20, 30)}, [box(1, 1, 2, 2, 9, 9)])
+    path = tmp_path / "annotations" / "instances_train2017.json"
+
+    def edit(content):
+        content["images"][0].update(height=height, width=width)
+        places = (0.1 * width, 0.7 * width, width - 1.5 * thin)
+        content["annotations"] = [
+            annotation(number, 1, 3, [left, 3, thin, 9], []) for number, left in enumerate(places, 1)
+        ]
+
+    change(path, edit)
+    pictures = find_coco(tmp_path, masks=False)
+    assert pictures.skipped == {}
+    target = instance_target(pictures.images[0], pictures.labels, masks=False, crowds=False)
+    for boxes in (target["boxes"], mirrored(target, width)["boxes"]):
+        for factor in (1, 800 / 3001, 0.0133):
+            resized = boxes * torch.tensor(factor)
+            assert (resized[:, 2:] > resized[:, :2]).all()
+
+
+@pytest.mark.parametrize(
+    ("value", "crowd"),
+    [*((value, False) for value in (0, "0", 0.0, False, None)), *((value, True) for value in (1, "1", 1.0, True))],
+)
+def test_iscrowd_is_0_or_1_in_any_type(tmp_path, value, crowd):
+    write_coco(tmp_path, {1: (20, 30)}, [box(1, 1, 2, 2, 9, 9, iscrowd=value)])
+    (one,) = find_coco(tmp_path).images[0].instances
+    assert one.is_crowd is crowd
+    assert one.annotation(1)["iscrowd"] == int(crowd)
+
+
+def root_category(content):
+    """Roboflow's habit: a category 0 that only names the group of the others."""
+    content["categories"] = [{**one, "supercategory": "shapes"} for one in content["categories"]]
+    content["categories"].insert(0, {"id": 0, "name": "shapes", "supercategory": "none"})
+
+
+def test_an_unused_category_that_names_a_group_or_repeats_a_name_is_left_out_with_a_note(folder):
+    path = folder / "annotations" / "instances_train2017.json"
+    known = find_coco(folder).classes
+    change(path, root_category)
+    pictures = find_coco(folder)
+    assert (pictures.classes, pictures.labels) == (known, {3: 1, 17: 2, 90: 3})
+    (note,) = pictures.notes
+    assert "the category 0 ('shapes') has no annotations" in note
+    change(path, lambda content: content["categories"][0].update(name="disc"))
+    assert find_coco(folder).classes == known
+    assert find_coco(folder, classes=known).notes
+
+
+def test_a_group_that_is_used_and_an_unused_category_that_is_none_are_kept(folder):
+    path = change(folder / "annotations" / "instances_train2017.json", root_category)
+    change(path, lambda content: content["annotations"][0].update(category_id=0))
+    pictures = find_coco(folder)
+    assert (pictures.classes[0], pictures.notes) == ("shapes", ())
+    change(path, lambda content: content["categories"].append({"id": 91, "name": "ring", "supercategory": "shapes"}))
+    assert find_coco(folder).classes == (*pictures.classes, "ring")
+
+
+def test_a_folder_of_parts_with_annotations_names_them(tmp_path):
+    for part in ("train", "valid"):
+        (tmp_path / part).mkdir()
+        (tmp_path / part / "_annotations.coco.json").write_text("{}")
+    with pytest.raises(FileNotFoundError, match=r"its folders train, valid have some: name one of them"):
+        find_coco(tmp_path)
+
+
 def test_without_masks_boxes_alone_are_trained_on(tmp_path):
     write_coco(tmp_path, {1: (20, 30)}, [annotation(4, 1, 3, [2, 2, 5, 5], []), box(1, 1, 2, 2, 9, 9)])
     pictures = find_coco(tmp_path, masks=False)
@@ -211,6 +308,13 @@ def entry(name, place, /, **values):
         (entry("annotations", 1, category_id=4), r"annotation 12 of image 7 \(0+7.png\) has the category 4, .* 3"),
         (entry("annotations", 1, bbox=[1, 2, 3]), r"annotation 12 of image 7 .* bbox of four finite numbers"),
         (entry("annotations", 1, bbox=[1, 2, 3, float("nan")]), r"annotation 12 .* four finite numbers"),
+        (entry("annotations", 1, bbox=[1, 2, 3, 10**400]), r"annotation 12 .* four finite numbers"),
+        (entry("annotations", 1, iscrowd=2), r"annotation 12 .* needs 0 or 1 as iscrowd; got '2'"),
+        (entry("annotations", 1, iscrowd="no"), r"annotation 12 .* needs 0 or 1 as iscrowd; got 'no'"),
+        (entry("annotations", 1, iscrowd=[0]), r"annotation 12 .* needs 0 or 1 as iscrowd"),
+        (entry("annotations", 1, area="large"), r"annotation 12 .* finite number of pixels as area.* 'large'"),
+        (entry("annotations", 1, area=[]), r"annotation 12 .* finite number of pixels as area"),
+        (entry("images", 1, height=10**400), r"image 40 needs a height of at most"),
         (entry("annotations", 1, segmentation=[[1, 2, 3, 4, 5]]), r"annotation 12 .* polygon that is no list"),
         (entry("annotations", 1, segmentation=[[1, 2, 3, 4, 5, 1e9]]), r"annotation 12 .* within 100000"),
         (entry("annotations", 1, segmentation="x"), r"annotation 12 .* polygons or a run-length code .* 'x'"),

@@ -197,6 +197,17 @@ def test_figures_follow_what_is_added_later():
     assert scores.figures()["box"]["AR100"] > few
 
 
+def test_instances_pictures_and_categories_numbered_from_0_are_scored_as_any_other():
+    truth = {
+        "images": [{"id": 0, "file_name": "a.png", "height": 40, "width": 50}],
+        "categories": [{"id": 0, "name": "a"}],
+        "annotations": [{"id": 0, "image_id": 0, "category_id": 0, "bbox": [5, 5, 20, 20], "area": 400, "iscrowd": 0}],
+    }
+    scores = CocoScores(truth, {1: 0}, masks=False)
+    scores.add(0, torch.tensor([[5.0, 5, 25, 25]]), torch.tensor([0.9]), torch.tensor([1]))
+    assert scores.figures()["box"]["AP"] == pytest.approx(1)
+
+
 def test_labels_that_the_data_set_has_not_are_left_out():
     results = coco_results(
         5, torch.tensor([[1.0, 2, 4, 8], [0, 0, 1, 1]]), torch.tensor([0.5, 0.25]), torch.tensor([2, 7]), LABELS

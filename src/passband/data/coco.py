@@ -19,6 +19,7 @@ from typing import Any
 
 from passband.data.coco_instances import EMPTY, SKIPS, Instance, read_instance
 from passband.data.coco_json import CocoError, checked_entries, read_json, unique
+from passband.data.pictures import is_hidden
 from passband.naming import nearest
 
 PREFIX = "instances_"
@@ -60,6 +61,7 @@ class CocoPictures:
         classes: names of the labels, the first of which is 1; 0 is the background.
         has_masks: masks were read, and instances without one are not trained on.
         skipped: how many instances and pictures are left out of training, by the reasons of `SKIPS`.
+        notes: what else was passed over in the file, a sentence each.
     """
 
     source: Path
@@ -68,6 +70,7 @@ class CocoPictures:
     classes: tuple[str, ...]
     has_masks: bool = True
     skipped: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """How many pictures there are."""
@@ -158,7 +161,7 @@ def find_coco(
     """
     annotations, root, part = _annotations(Path(source), part)
     content = read_json(annotations)
-    categories = _categories(content, annotations)
+    categories, notes = _categories(content, annotations)
     names = tuple(categories.values() if classes is None else classes)
     for name in categories.values():
         if name not in names:
@@ -171,7 +174,7 @@ def find_coco(
     folder = Path(pictures) if pictures is not None else _pictures(annotations, root, part, entries)
     found = _instances(content, entries, categories, masks, annotations)
     images = tuple(_image(entry, folder, tuple(found[entry["id"]]), annotations) for entry in entries)
-    return CocoPictures(annotations, images, categories, names, masks, _skipped(images))
+    return CocoPictures(annotations, images, categories, names, masks, _skipped(images), notes)
 
 
 def _annotations(source: Path, part: str | None) -> tuple[Path, Path, str | None]:
@@ -182,7 +185,7 @@ def _annotations(source: Path, part: str | None) -> tuple[Path, Path, str | None
     if not source.is_dir():
         raise FileNotFoundError(f"no file or folder {source}: annotations in COCO's format are needed")
     folders = [source / "annotations", source, *([source / part] if part else [])]
-    files = [path for folder in folders for path in sorted(folder.glob("*.json")) if not path.name.startswith(".")]
+    files = [path for folder in folders for path in sorted(folder.glob("*.json")) if not is_hidden(path.name)]
     if part:
         fitting = [path for path in files if _part(path) == part or path.parent == source / part]
     else:
@@ -190,7 +193,11 @@ def _annotations(source: Path, part: str | None) -> tuple[Path, Path, str | None
     names = ", ".join(str(path.relative_to(source)) for path in files) or "no .json files"
     if not fitting:
         wanted = f"{PREFIX}{part}.json" if part else f"annotations/{PREFIX}*.json"
-        raise FileNotFoundError(f"{source} holds no annotations in COCO's format: {wanted} is needed, it has {names}")
+        parts = sorted({path.parent.name for path in source.glob("*/*.json") if not is_hidden(path.parent.name)})
+        hint = f"; its folders {', '.join(parts)} have some: name one of them" if parts and not files else ""
+        raise FileNotFoundError(
+            f"{source} holds no annotations in COCO's format: {wanted} is needed, it has {names}{hint}"
+        )
     if len(fitting) > 1:
         raise CocoError(f"{source} holds several files of annotations ({names}): name one of them, or its part")
     return fitting[0], source, part or _part(fitting[0])
@@ -217,16 +224,36 @@ def _pictures(annotations: Path, root: Path, part: str | None, entries: Sequence
     )
 
 
-def _categories(content: Mapping[str, Any], annotations: Path) -> dict[int, str]:
-    """Names of categories by their numbers, ascending."""
+def _categories(content: Mapping[str, Any], annotations: Path) -> tuple[dict[int, str], tuple[str, ...]]:
+    """Names of categories by their numbers, ascending, and notes on those that are left out."""
     entries = checked_entries(content, "categories", ("id", "name"), annotations)
     if not entries:
         raise CocoError(f"{annotations} names no categories; at least one is needed")
     unique(entries, "categories", annotations)
-    names = Counter(entry["name"] for entry in entries)
+    used = _used(content.get("annotations"))
+    kept = sorted(entries, key=lambda entry: entry["id"])
+    notes = []
+    for entry in [one for one in kept if used is not None and one["id"] not in used]:
+        others = [one for one in kept if one is not entry]
+        if any(entry["name"] in (one["name"], one.get("supercategory")) for one in others):
+            kept = others
+            notes.append(
+                f"{annotations}: the category {entry['id']} ({entry['name']!r}) has no annotations and only names a "
+                "group of categories, or repeats the name of one; it is left out."
+            )
+    names = Counter(entry["name"] for entry in kept)
     if twice := [name for name, count in names.items() if count > 1]:
         raise CocoError(f"{annotations} has {names[twice[0]]} categories that are called {twice[0]!r}; give them names")
-    return {entry["id"]: entry["name"] for entry in sorted(entries, key=lambda entry: entry["id"])}
+    return {entry["id"]: entry["name"] for entry in kept}, tuple(notes)
+
+
+def _used(annotations: Any) -> set[int] | None:
+    """The numbers of the categories that annotations have; None where they are wrong, which is refused elsewhere."""
+    if not isinstance(annotations, list):
+        return None
+    found = [one.get("category_id") if isinstance(one, dict) else None for one in annotations]
+    numbers = {number for number in found if isinstance(number, int)}
+    return None if any(not isinstance(number, int) for number in found) else numbers
 
 
 def _image(entry: Mapping[str, Any], folder: Path, instances: tuple[Instance, ...], annotations: Path) -> CocoImage:

@@ -1,5 +1,7 @@
 """One instance of a COCO file: its box, its mask, and whether it is trained on."""
 
+import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +16,9 @@ SKIPS = (NO_AREA, NO_MASK, CROWD, EMPTY)
 """What is not trained on: instances of the first three kinds, and pictures in which no instance is left."""
 FARTHEST = 100_000
 """How far from the picture's corner polygons may be, in pixels; what is farther is no coordinate in pixels."""
+LEAST_SIDE = 2**-18
+"""Least side of a box in the picture, as a share of the picture's longer side. Less may vanish where a box is rounded
+to float32, mirrored or resized, and detectors refuse a batch with a box that has no width or height."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,20 +86,53 @@ def read_instance(entry: Mapping[str, Any], height: int, width: int, masks: bool
         raise CocoError(f"{about} needs a bbox of four finite numbers, x, y, width and height; got {box!r}")
     left, top, across, down = map(float, box)
     segmentation = _segmentation(entry.get("segmentation"), height, width, about) if masks else None
-    is_crowd = bool(entry.get("iscrowd", 0))
-    seen = min(left + across, width) - max(left, 0), min(top + down, height) - max(top, 0)
+    is_crowd = _is_crowd(entry.get("iscrowd"), about)
     skip = ""
     if is_crowd:
         skip = CROWD
-    elif min(seen) <= 0:
+    elif not _is_seen(left, left + across, width, LEAST_SIDE * max(height, width)) or not _is_seen(
+        top, top + down, height, LEAST_SIDE * max(height, width)
+    ):
         skip = NO_AREA
     elif masks and segmentation is None:
         skip = NO_MASK
-    area = entry.get("area")
+    area = _area(entry.get("area"), about)
     if area is None:  # some tools do not write it
         area = across * down if segmentation is None else mask_area(compress(segmentation, height, width))
     bbox = left, top, across, down
     return Instance(entry["id"], entry["category_id"], bbox, float(area), is_crowd, segmentation, skip)
+
+
+def _is_seen(start: float, end: float, side: int, least: float) -> bool:
+    """Whether what lies in a picture of a box, along one side, is more than the least as float32 has it."""
+    first, last = (float(np.float32(min(max(value, 0.0), side))) for value in (start, end))
+    return last - first > least
+
+
+def _is_crowd(value: Any, about: str) -> bool:
+    """What `iscrowd` says: 0 or 1 of any type, or nothing for 0."""
+    if value is None:
+        return False
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = -1.0
+    if number not in (0, 1):
+        raise CocoError(f"{about} needs 0 or 1 as iscrowd; got {str(value)[:60]!r}")
+    return number == 1
+
+
+def _area(value: Any, about: str) -> float | None:
+    """The area in pixels; None where there is none."""
+    if value is None:
+        return None
+    try:
+        area = float(value)
+    except (TypeError, ValueError, OverflowError):
+        area = math.nan
+    if not math.isfinite(area):
+        raise CocoError(f"{about} needs a finite number of pixels as area, or none; got {str(value)[:60]!r}")
+    return area
 
 
 def _segmentation(value: Any, height: int, width: int, about: str) -> tuple[np.ndarray, ...] | dict[str, Any] | None:
@@ -130,4 +168,7 @@ def _segmentation(value: Any, height: int, width: int, about: str) -> tuple[np.n
 
 def _are_finite(values: Sequence[Any]) -> bool:
     """Whether all are numbers, and finite."""
-    return all(isinstance(value, int | float) and abs(value) < float("inf") for value in values)
+    return all(
+        isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+        for value in values
+    )

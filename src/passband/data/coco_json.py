@@ -8,6 +8,8 @@ from typing import Any
 
 _TYPES = {"file_name": str, "name": str}
 """Keys whose values are text; those of `bbox` are checked with their picture, all others are whole numbers."""
+LONGEST = 1_000_000
+"""Longest side of a picture, in pixels; what is longer is damage."""
 
 
 class CocoError(ValueError):
@@ -26,7 +28,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         content = json.loads(path.read_bytes())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise CocoError(f"{path} is cut short or no JSON: {error}") from error
     if not isinstance(content, dict):
         kind = "a list, as files of results have" if isinstance(content, list) else f"{str(content)[:40]!r}"
@@ -61,6 +63,8 @@ def checked_entries(
                 raise CocoError(f"{path}: entry {place} of {name!r} needs {wanted} as {key}; got {value!r}")
             if key in ("height", "width") and int(value) < 1:
                 raise CocoError(f"{path}: image {entry['id']} needs a {key} of at least 1 pixel; got {value}")
+            if key in ("height", "width") and int(value) > LONGEST:
+                raise CocoError(f"{path}: image {entry['id']} needs a {key} of at most {LONGEST} pixels")
     return entries
 
 

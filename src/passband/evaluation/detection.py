@@ -189,7 +189,7 @@ def _categories(pictures: CocoPictures, scores: CocoScores) -> list[dict[str, An
 
 def _notes(pictures: CocoPictures, failed: list[dict[str, Any]]) -> list[str]:
     """What a reader of the figures must know."""
-    notes = []
+    notes = [*pictures.notes]
     if failed:
         notes.append(
             f"{len(failed)} files could not be read and count as pictures in which nothing was found; the first: "

@@ -201,14 +201,14 @@ class CocoScores:
         # the tool writes into what it is given. Without a box beside it, an instance's area is that of its mask
         left_out = "segmentation" if kind == "bbox" else "bbox"
         results = [{key: value for key, value in result.items() if key != left_out} for result in self.results]
-        truth = {
-            **self.ground_truth,
-            "annotations": [
-                dict(annotation)
-                for annotation in self.ground_truth["annotations"]
-                if kind == "bbox" or annotation.get("segmentation")
-            ],
-        }
+        chosen = (
+            annotation
+            for annotation in self.ground_truth["annotations"]
+            if kind == "bbox" or annotation.get("segmentation")
+        )
+        # numbered anew from 1: the tool takes an annotation that has the id 0 for one that was not found
+        numbered = [{**annotation, "id": number} for number, annotation in enumerate(chosen, 1)]
+        truth = {**self.ground_truth, "annotations": numbered}
         expected = coco(truth)
         evaluation = evaluator(expected, expected.loadRes(results), kind)
         evaluation.evaluate()

@@ -109,6 +109,8 @@ class Detection:
         """Pictures, changed at random, whose numbers go on past the first epoch."""
         data = self.recipe.data
         learned = self._split(folder, network.get("classes_named"))[0]
+        for note in learned.notes:
+            _log.warning("%s", note)
         if learned.skipped:
             _log.warning("%s: not trained on are %s", learned.source, learned.skipped_text())
         return DetectionPictures(
