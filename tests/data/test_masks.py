@@ -194,8 +194,26 @@ class TestSurvey:
         pairs = find_mask_pairs(tmp_path)
         survey = survey_masks(pairs, 1)
         share = np.mean([read_mask(pair.mask, 1).double().mean() for pair in pairs])
-        assert (survey.count, survey.empty) == (3, ("1",))
+        assert (survey.count, survey.empty, survey.full) == (3, ("1",), ())
         assert survey.shares == pytest.approx((1 - share, share))
+
+    def test_masks_of_nothing_but_foreground_are_counted_where_there_are_two_classes(self, tmp_path):
+        write_pairs(tmp_path, 3)
+        save(tmp_path / "masks" / "2.png", np.full((37, 53), 255))
+        save(tmp_path / "masks" / "0.png", np.full((37, 53), 1))
+        pairs = find_mask_pairs(tmp_path)
+        assert survey_masks(pairs, 1).full == ("0", "2")
+        assert survey_masks(pairs, 256).full == ()
+
+    def test_masks_in_alpha_are_surveyed_as_what_they_say(self, tmp_path):
+        write_pairs(tmp_path, 2)
+        expected = survey_masks(find_mask_pairs(tmp_path), 1)
+        for path in (tmp_path / "masks").iterdir():
+            alpha = Image.open(path).convert("L").point(lambda level: 255 * (level > 0))
+            white = Image.new("RGB", alpha.size, "white")
+            white.putalpha(alpha)
+            white.save(path)
+        assert survey_masks(find_mask_pairs(tmp_path), 1) == expected
 
     def test_a_set_of_empty_masks_is_nothing_to_learn_from(self, tmp_path):
         write_pairs(tmp_path, 3)

@@ -22,7 +22,11 @@ def gray_png(path, levels, depth):
     rows = b"".join(
         b"\0" + np.packbits(((row[:, None] >> np.arange(depth)[::-1]) & 1).astype(np.uint8)).tobytes() for row in levels
     )
-    header = struct.pack(">IIBBBBB", levels.shape[1], levels.shape[0], depth, 0, 0, 0, 0)
+    write_png(path, struct.pack(">IIBBBBB", levels.shape[1], levels.shape[0], depth, 0, 0, 0, 0), rows)
+
+
+def write_png(path, header, rows):
+    """A PNG file of a header and filtered rows."""
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
     path.write_bytes(
         b"\x89PNG\r\n\x1a\n"
@@ -31,6 +35,13 @@ def gray_png(path, levels, depth):
             for kind, data in chunks
         )
     )
+
+
+def write_deep(path, pixels):
+    """An RGBA PNG of 16 bits, which Pillow does not write."""
+    rows = b"".join(b"\0" + (row.astype(">u2") * 257).tobytes() for row in pixels)
+    header = struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 16, 6, 0, 0, 0)
+    write_png(path, header, rows)
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif", "bmp"])
@@ -45,6 +56,49 @@ def test_gray_levels_are_read_as_they_are_whatever_holds_them(tmp_path, suffix, 
     assert stored.grays is not None
     assert torch.equal(stored.grays, stored.values)
     assert stored.exact
+
+
+def with_alpha(color, hidden=None):
+    """A picture of one color whose alpha is the mask; what is transparent may have another color."""
+    pixels = np.empty((*MASK.shape, 4), np.uint8)
+    pixels[..., :3] = color
+    pixels[MASK == 0, :3] = color if hidden is None else hidden
+    pixels[..., 3] = MASK * 255
+    return Image.fromarray(pixels)
+
+
+@pytest.mark.parametrize("color", [(255, 255, 255), (0, 0, 0), (200, 30, 30)])
+@pytest.mark.parametrize("form", ["RGBA.png", "LA.png", "RGBA.tif", "RGBA.webp", "P.png", "16 bits.png"])
+def test_a_mask_in_alpha_is_read_where_all_pixels_have_one_color(tmp_path, color, form):
+    mode, suffix = form.split(".")
+    image = with_alpha(color)
+    if mode == "16 bits":
+        write_deep(tmp_path / "a.png", np.asarray(image))
+    else:
+        image.convert("RGBA" if mode == "P" else mode).save(tmp_path / f"a.{suffix}", lossless=True, exact=True)
+        if mode == "P":
+            image.quantize(4).save(tmp_path / "a.png")
+    stored = read_stored_mask(tmp_path / f"a.{suffix}")
+    assert stored.grays is not None
+    assert torch.equal(stored.grays, values(MASK) * 255)
+    assert stored.exact
+
+
+@pytest.mark.parametrize(("color", "hidden"), [((0, 0, 0), (255, 255, 255)), ((255, 0, 0), (0, 0, 0))])
+def test_a_binary_mask_lies_in_alpha_where_all_that_is_seen_has_one_color(tmp_path, color, hidden):
+    with_alpha(color, hidden).save(tmp_path / "a.png")
+    stored = read_stored_mask(tmp_path / "a.png", is_binary=True)
+    assert torch.equal(stored.values, values(MASK) * 255)
+
+
+def test_classes_in_gray_levels_are_not_taken_from_alpha(tmp_path):
+    levels = np.stack([MASK * 2, MASK * 255], -1)
+    Image.fromarray(levels.astype(np.uint8), "LA").save(tmp_path / "a.png")
+    assert torch.equal(read_stored_mask(tmp_path / "a.png").values, values(MASK) * 2)
+    levels[..., 0] += np.arange(31, dtype=np.uint8) % 2
+    Image.fromarray(levels.astype(np.uint8), "LA").save(tmp_path / "a.png")
+    stored = read_stored_mask(tmp_path / "a.png", is_binary=True)
+    assert torch.equal(stored.values, values(levels[..., 0]))
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif", "bmp"])

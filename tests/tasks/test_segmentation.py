@@ -117,6 +117,15 @@ class TestNetwork:
         with pytest.raises(ValueError, match="all 3 masks are empty, so that there is nothing to learn"):
             task().network(tmp_path, None)
 
+    def test_masks_of_nothing_but_foreground_are_warned_of(self, tmp_path, caplog):
+        write_blobs(tmp_path, 3)
+        for path in (tmp_path / "masks").iterdir():
+            Image.fromarray(np.full((37, 53), 255, np.uint8)).save(path)
+        task().network(tmp_path, None)
+        (record,) = caplog.records
+        assert record.levelname == "WARNING"
+        assert "all 3 masks are foreground everywhere, such as that of 0, so that there is" in record.getMessage()
+
 
 class TestCheck:
     def test_networks_that_segment_nothing_are_refused(self):

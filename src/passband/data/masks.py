@@ -60,6 +60,8 @@ class MaskSurvey:
     """Masks that were looked at."""
     empty: tuple[str, ...]
     """Names of the pairs with nothing but background."""
+    full: tuple[str, ...]
+    """Names of the pairs with nothing but foreground, for binary masks."""
     shares: tuple[float, ...]
     """Of the pixels, for each class; background and foreground of binary masks. Every picture counts alike."""
 
@@ -93,7 +95,8 @@ def read_mask(path: Path, classes: int) -> Int64[Tensor, "H W"]:
     """Read what a mask file says of each pixel.
 
     A binary mask holds 0 and 1, or dark and light gray, which may be stored as JPEG: foreground is above `HALF`. A mask
-    of several classes holds their numbers, as gray levels or as indices into a palette.
+    of several classes holds their numbers, as gray levels or as indices into a palette. A mask may also lie in alpha,
+    see `io.mask.read_stored_mask`.
 
     Args:
         path: of the file.
@@ -110,7 +113,7 @@ def read_mask(path: Path, classes: int) -> Int64[Tensor, "H W"]:
     """
     if classes < 1:
         raise ValueError(f"classes is 1 for binary masks, or how many there are; got {classes}")
-    stored = read_stored_mask(path)
+    stored = read_stored_mask(path, is_binary=classes == 1)
     if classes == 1:
         return _binary(path, stored.values, stored.grays, stored.exact)
     if not stored.exact:
@@ -170,6 +173,7 @@ def survey_masks(pairs: Sequence[MaskPair], classes: int) -> MaskSurvey:
         ValueError: where every mask is empty.
     """
     empty: list[str] = []
+    full: list[str] = []
     wrong: list[str] = []
     shares = torch.zeros(max(classes, 2), dtype=torch.float64)
     count = 0
@@ -188,6 +192,8 @@ def survey_masks(pairs: Sequence[MaskPair], classes: int) -> MaskSurvey:
         shares += torch.bincount(mask.flatten(), minlength=len(shares)) / mask.numel()
         if not mask.any():
             empty.append(pair.name)
+        elif classes == 1 and mask.all():
+            full.append(pair.name)
     if wrong:
         raise MaskError(f"{len(wrong)} of {len(pairs)} masks cannot be used: {_some(wrong, '; ')}")
     if count and len(empty) == count:
@@ -195,7 +201,7 @@ def survey_masks(pairs: Sequence[MaskPair], classes: int) -> MaskSurvey:
             f"all {count} masks are empty, so that there is nothing to learn: the first is {pairs[0].mask}; masks are "
             "white (or 1) where something is"
         )
-    return MaskSurvey(count, tuple(empty), tuple((shares / max(count, 1)).tolist()))
+    return MaskSurvey(count, tuple(empty), tuple(full), tuple((shares / max(count, 1)).tolist()))
 
 
 def _binary(

@@ -26,19 +26,22 @@ class StoredMask:
     """A mask as its file has it, turned upright."""
 
     values: Int64[Tensor, "H W"]
-    """Gray levels, or indices into a palette."""
+    """Gray levels, indices into a palette, or alpha where the mask lies in it."""
     grays: Int64[Tensor, "H W"] | None
     """Gray levels of 255; None where a palette has colors."""
     exact: bool
     """Whether the file type keeps values as they were: PNG, TIFF, BMP and lossless WebP do."""
 
 
-def read_stored_mask(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> StoredMask:
+def read_stored_mask(path: Path | str, *, is_binary: bool = False, max_pixels: int = DEFAULT_MAX_PIXELS) -> StoredMask:
     """Read a mask file without taking its numbers for colors.
 
     Args:
         path: a PNG, JPEG, WebP, TIFF or BMP file: gray of any depth, of two levels, with a palette, or RGB with three
-            equal channels. Alpha is left out.
+            equal channels. Alpha is left out, unless the mask lies in it: where all pixels have one color, and alpha
+            differs between them.
+        is_binary: the mask tells two classes apart. Then it also lies in alpha where all pixels that can be seen have
+            one color, and others are transparent.
         max_pixels: refuse a file whose header claims more, before decoding it.
 
     Raises:
@@ -53,10 +56,13 @@ def read_stored_mask(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) 
     if kind != "JPEG":
         with Image.open(io.BytesIO(data)) as image:
             if image.mode in ("P", "1"):
-                return _indices(image)
+                return _indices(image, is_binary)
     pixels, exact = decoded.pixels, kind != "JPEG" and (kind != "WEBP" or decoded.lossless)
-    values = _gray(pixels, exact, path)
     top = np.iinfo(pixels.dtype).max
+    if _lies_in_alpha(pixels, is_binary):
+        alpha = torch.from_numpy(pixels[..., -1].astype(np.int64))
+        return StoredMask(alpha, (alpha * 255).div(top, rounding_mode="floor"), exact)
+    values = _gray(pixels, exact, path)
     if kind == "PNG" and data[25] == 0 and data[24] in (2, 4):
         values //= 255 // (2 ** data[24] - 1)  # Pillow stretches few levels over 255
         top = 2 ** data[24] - 1
@@ -90,9 +96,25 @@ def write_mask(path: Path | str, mask: Int[Tensor, "H W"], classes: int) -> None
         temporary.write_bytes(file.getvalue())
 
 
-def _indices(image: Image.Image) -> StoredMask:
+def _lies_in_alpha(pixels: ndarray, is_binary: bool) -> bool:
+    """Whether colors say nothing and alpha says something, see `read_stored_mask`."""
+    if pixels.shape[-1] not in (2, 4):
+        return False
+    colors, alpha = pixels[..., :-1].reshape(-1, pixels.shape[-1] - 1), pixels[..., -1].ravel()
+    if (alpha == alpha[0]).all():
+        return False
+    seen = colors[alpha > 0] if is_binary and not alpha.all() else colors
+    return bool((seen == seen[0]).all())
+
+
+def _indices(image: Image.Image, is_binary: bool) -> StoredMask:
     """A mask of two levels, or of indices into a palette."""
     image = ImageOps.exif_transpose(image)
+    if "transparency" in image.info:
+        pixels = np.asarray(image.convert("RGBA"))
+        if _lies_in_alpha(pixels, is_binary):
+            alpha = torch.from_numpy(pixels[..., -1].astype(np.int64))
+            return StoredMask(alpha, alpha, True)
     if image.mode == "1":
         values = torch.from_numpy(np.asarray(image).astype(np.int64))
         return StoredMask(values, values * 255, True)

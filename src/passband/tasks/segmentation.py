@@ -82,6 +82,15 @@ class Segmentation:
         survey = survey_masks(learned, data.classes)
         if survey.empty:
             _log.info("%d of %d masks are empty, such as that of %s", len(survey.empty), survey.count, survey.empty[0])
+        if survey.full:
+            every = len(survey.full) == survey.count
+            _log.log(
+                logging.WARNING if every else logging.INFO,
+                "%s masks are foreground everywhere, such as that of %s%s",
+                f"all {survey.count}" if every else f"{len(survey.full)} of {survey.count}",
+                survey.full[0],
+                ", so that there is nothing to tell apart: masks are black (or 0) where nothing is" if every else "",
+            )
         about = {
             "preprocessing": {"size": data.size, "profile": self._profile(learned)},
             "classes_named": list(data.class_names or class_names(data.classes)),
