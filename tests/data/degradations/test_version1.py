@@ -4,14 +4,11 @@ import torch
 from skimage import data
 
 from passband.data.degradations import KINDS, degrade
+from passband.data.degradations.kernels import camera_path, disc_kernel, rasterize
 from passband.data.degradations.version1.blur import (
     Defocus,
-    MotionBlur,
-    camera_path,
     convolve,
     defocus,
-    disc_kernel,
-    rasterize,
     sample_defocus,
     sample_motion_blur,
     smooth_field,
@@ -150,7 +147,7 @@ def test_depth_of_crops_is_nearly_constant_at_values_all_over_the_range():
 def test_motion_kernel_sums_to_one_is_centered_and_no_longer_than_its_path(seed):
     rng = np.random.default_rng(seed)
     motion = sample_motion_blur(rng)
-    path = camera_path(motion, rng)
+    path = camera_path(motion.length, motion.shake, motion.jerk, rng)
     steps = np.hypot(*np.diff(path, axis=0).T)
     # a chord across a corner is shorter than the path around it, never longer
     assert 0.8 * motion.length < steps.sum() <= motion.length + 1e-9
@@ -164,7 +161,7 @@ def test_motion_kernel_sums_to_one_is_centered_and_no_longer_than_its_path(seed)
 
 
 def test_steady_motion_is_a_straight_line_of_the_stated_length():
-    path = camera_path(MotionBlur(length=12, shake=0, jerk=0), np.random.default_rng(0))
+    path = camera_path(12, 0, 0, np.random.default_rng(0))
     assert np.hypot(*(path[-1] - path[0])) == pytest.approx(12)
 
 

@@ -11,13 +11,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from passband.data.degradations.kernels import camera_path, disc_kernel, rasterize
 from passband.ops.color import linear_to_srgb, srgb_to_linear
 
 SCENE_PX = 768
 """A picture whose longer side is below this counts as a cut-out of a larger scene; see `smooth_field`."""
 
-_STEPS = 48  # time steps of a camera path: at 34 px, a turn every 0.7 of a pixel
-_SPLATS = 512  # points along a path: less than a tenth of a pixel apart, so that the rasterized line has no beads
 _LEVELS = 5  # discs per defocused picture: neighbors differ by well under a pixel of radius
 
 
@@ -79,7 +78,7 @@ def motion_blur(image: Float[Tensor, "3 H W"], motion: MotionBlur, rng: np.rando
     Returns:
         sRGB in [0, 1], float32; the kernel's center of mass is at its middle, so that nothing moves on the whole.
     """
-    kernel = rasterize(camera_path(motion, rng))
+    kernel = rasterize(camera_path(motion.length, motion.shake, motion.jerk, rng))
     light = srgb_to_linear(image.double()).cpu().numpy()
     (blurred,) = convolve(light, [kernel])
     return _to_picture(blurred, image)
@@ -109,76 +108,6 @@ def defocus(image: Float[Tensor, "3 H W"], lens: Defocus, rng: np.random.Generat
     for k, layer in zip(used, convolve(light, [disc_kernel(radii[k]) for k in used]), strict=True):
         blurred += weights[k] * layer
     return _to_picture(blurred, image)
-
-
-def camera_path(motion: MotionBlur, rng: np.random.Generator) -> Float[np.ndarray, "points 2"]:
-    """Draw where a still point wanders on the sensor during the exposure, at constant speed.
-
-    Args:
-        motion: length and character of the path.
-        rng: draws direction, turns and jerks.
-
-    Returns:
-        (y, x) in pixels, equally spaced in time, centered on their mean.
-
-    Source: Boracchi & Foi, "Modeling the performance of image restoration from motion blur", IEEE TIP 2012
-    (inertia, Gaussian disturbance, pull back to the start, impulses), speed kept constant as in
-    Kupyn et al., "DeblurGAN", CVPR 2018.
-    """
-    turns = rng.standard_normal((_STEPS, 2)) @ np.array([1, 1j])
-    jerks = rng.random(_STEPS) < motion.jerk
-    bounces = np.exp(1j * (math.pi + rng.uniform(-0.5, 0.5, _STEPS)))
-    velocity = complex(np.exp(2j * math.pi * rng.random()))
-    position = [0j]
-    for turn, jerk, bounce in zip(turns.tolist(), jerks.tolist(), bounces.tolist(), strict=True):
-        pull = 0.7 * position[-1] / _STEPS
-        velocity += motion.shake * (turn - pull)
-        if jerk:
-            velocity += 2 * abs(velocity) * bounce
-        velocity /= abs(velocity)
-        position.append(position[-1] + velocity)
-    scaled = np.array(position) * (motion.length / _STEPS)
-    times = np.linspace(0, _STEPS, _SPLATS)
-    path = np.stack([np.interp(times, np.arange(_STEPS + 1), part) for part in (scaled.imag, scaled.real)], axis=-1)
-    return path - path.mean(axis=0)
-
-
-def rasterize(path: Float[np.ndarray, "points 2"]) -> Float[np.ndarray, "K K"]:
-    """Draw a path as a blur kernel, each point shared bilinearly among its four pixels.
-
-    Args:
-        path: (y, x) in pixels from the kernel's middle.
-
-    Returns:
-        A kernel of odd side, 2 * ceil(largest coordinate) + 1, that sums to 1.
-    """
-    radius = math.ceil(np.abs(path).max())
-    side = 2 * radius + 1
-    corner = np.floor(path).astype(int)
-    fraction = path - corner
-    kernel = np.zeros(side * side)
-    for dy in (0, 1):
-        for dx in (0, 1):
-            weight = np.abs(1 - dy - fraction[:, 0]) * np.abs(1 - dx - fraction[:, 1])
-            # the clip reaches only pixels of weight 0, beside a point that lies on the last row or column
-            y, x = np.clip(corner + radius + (dy, dx), 0, side - 1).T
-            kernel += np.bincount(y * side + x, weights=weight, minlength=side * side)
-    return kernel.reshape(side, side) / kernel.sum()
-
-
-def disc_kernel(radius: float) -> Float[np.ndarray, "K K"]:
-    """Build the image of a point out of focus: a disc with a rim one pixel wide.
-
-    Args:
-        radius: in pixels, at least 0; 0.5 and less is no blur.
-
-    Returns:
-        A kernel of odd side, 2 * ceil(radius - 0.5) + 1, that sums to 1.
-    """
-    half = max(0, math.ceil(radius - 0.5))
-    offset = np.arange(-half, half + 1)
-    kernel = np.clip(radius + 0.5 - np.hypot(offset[:, None], offset), 0, 1) if half else np.ones((1, 1))
-    return kernel / kernel.sum()
 
 
 def convolve(
