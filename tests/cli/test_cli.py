@@ -165,6 +165,19 @@ def test_degrade_then_evaluate_says_both_figures(run, tmp_path, photographs, ide
     assert mean["psnr"] == pytest.approx(mean["psnr_degraded"], abs=1e-5)
 
 
+def test_degrade_names_a_bad_picture_does_the_others_and_replaces_no_set_unasked(run, tmp_path, photographs):
+    bad = sorted(photographs.iterdir())[0]
+    bad.write_bytes(bad.read_bytes()[:100])
+    status, out, err = run("degrade", photographs, tmp_path / "pairs", "--kind", "snow")
+    assert (status, out) == (1, f"3 pairs in {tmp_path / 'pairs'}, 1 failed\n")
+    assert f"failed: {bad}" in err
+    status, _, err = run("degrade", photographs, tmp_path / "pairs", "--kind", "rain")
+    assert one_sentence(status, err, "holds pairs already of snow with the seed 0", "--overwrite")
+    bad.unlink()
+    status, out, _ = run("degrade", photographs, tmp_path / "pairs", "--kind", "rain", "--overwrite")
+    assert (status, out) == (0, f"3 pairs in {tmp_path / 'pairs'}\n")
+
+
 def test_a_published_pickle_becomes_a_folder_that_gives_the_same_pictures(run, tmp_path):
     torch.save({"model": golden.published_state()}, tmp_path / "GOPRO.pkl")
     status, out, _ = run("convert", tmp_path / "GOPRO.pkl", tmp_path / "gopro", "--pool-window", 80)

@@ -11,15 +11,25 @@ def degrade(
     output: Annotated[Path, typer.Argument(help="Gets the folders degraded/ and clean/.")],
     kind: Annotated[str, typer.Option(help="rain, snow, haze, motion-blur or defocus.")],
     seed: Annotated[int, typer.Option(min=0, help="Names the set: the same seed gives the same pictures.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the pairs that OUTPUT holds.")] = False,
 ) -> None:
     """Make a folder of pairs from clean photographs."""
-    from passband.cli.console import progress_bar
+    from passband.cli.console import named, progress_bar
     from passband.data.degradations import degrade_files
 
     with progress_bar("{task.completed}/{task.total}") as progress:
         bar = progress.add_task(kind)
-        written = 0
-        for _, total in degrade_files(source, output, kind, seed=seed):
+        written, bad = 0, 0
+
+        def failed(path: Path, error: Exception) -> None:
+            nonlocal bad
+            bad += 1
+            typer.echo(f"failed: {named(path, str(error) or type(error).__name__)}", err=True)
+            progress.update(bar, completed=written + bad)
+
+        for _, total in degrade_files(source, output, kind, seed=seed, overwrite=overwrite, failed=failed):
             written += 1
-            progress.update(bar, completed=written, total=total)
-    typer.echo(f"{written} pairs in {output}")
+            progress.update(bar, completed=written + bad, total=total)
+    typer.echo(f"{written} pairs in {output}{f', {bad} failed' if bad else ''}")
+    if bad:
+        raise typer.Exit(1)

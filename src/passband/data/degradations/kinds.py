@@ -27,6 +27,9 @@ dB: rain 20.3 (17.6 to 24.5), snow 19.5 (16.6 to 24.0), haze 11.2 (7.2 to 16.1),
 defocus 25.7 (18.7 to 30.5). A smooth picture loses less to a blur, a bright one less to weather.
 """
 
+VERSION = 1
+"""Of the simulators behind `KINDS`: what one seed draws is the same as long as this is."""
+
 
 def degrade(image: Float[Tensor, "3 H W"], kind: str, *, seed: int, index: int) -> Float[Tensor, "3 H W"]:
     """Degrade a clean photograph the way one seed and one index say.
