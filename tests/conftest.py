@@ -1,8 +1,10 @@
 """Small pictures and weights that several tests need."""
 
 import os
+import random
 
 import hypothesis
+import numpy as np
 import pytest
 import torch
 from skimage import data
@@ -14,6 +16,28 @@ from passband.models import SFNet
 # how fast a machine is decides no test; and the same examples everywhere
 hypothesis.settings.register_profile("passband", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("passband")
+
+# One thread in each process, and in those that tests start: processes of pytest-xdist would fight for the cores, and
+# so the sums of a network do not depend on the machine.
+torch.set_num_threads(1)
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
+MOST_PROCESSES = 8
+"""Of `pytest -n auto`: each takes up to 2 GB of memory and 10 s to import everything."""
+
+
+def pytest_xdist_auto_num_workers():
+    """A process for each core that this one may use, up to `MOST_PROCESSES`."""
+    return min(MOST_PROCESSES, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup():
+    """Seeds every generator before each test, so that no test depends on which ones ran before it in its process."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
 
 
 @pytest.fixture(autouse=True, scope="session")

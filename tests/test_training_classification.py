@@ -52,9 +52,9 @@ def rows(path):
 
 
 INPUTS = {
-    "coefficients": {"data": {"input": "coefficients"}, "optim": {"steps": 60}},
+    "coefficients": {"data": {"input": "coefficients"}, "optim": {"steps": 40}},
     "published": {"data": {"input": "published", "size": 112, "scale": (0.5, 1.0)}, "optim": {"steps": 60}},
-    "rgb": {"data": {"input": "rgb", "size": 48}, "model": {"name": "resnet18"}, "optim": {"steps": 60}},
+    "rgb": {"data": {"input": "rgb", "size": 48}, "model": {"name": "resnet18"}, "optim": {"steps": 40}},
 }
 
 

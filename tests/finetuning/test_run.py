@@ -154,7 +154,7 @@ def test_small_pictures_make_smaller_crops(tmp_path, photograph, tiny_weights):
     assert "crops of 72 pixels" in lines[1]
 
 
-@pytest.mark.parametrize(("depth", "rate"), [(2, "0.0005"), (16, "5e-05")])
+@pytest.mark.parametrize(("depth", "rate"), [(7, "0.0005"), (8, "5e-05")])
 def test_the_rate_is_half_of_what_such_a_network_was_trained_with(tmp_path, pairs, depth, rate):
     SFNet(width=16, depth=depth).save_pretrained(tmp_path / "weights")
     lines = []

@@ -155,18 +155,16 @@ def test_progress_counts_to_the_last_frame(tmp_path, still):
     assert all(progress.frames_per_second > 0 for progress in seen)
 
 
-def test_smoothing_lowers_the_flicker_of_a_static_scene_under_changing_haze(tmp_path, photograph, tiny_weights):
-    scene = photograph[:, 100:148, 150:214]
-    levels = torch.rand(24, generator=torch.Generator().manual_seed(0)) * 0.5
-    images = [
-        ((scene * (1 - level) + 0.9 * level) * 255).round().byte().movedim(0, -1).numpy().copy() for level in levels
-    ]
-    source = clips.write_clip(tmp_path / "clip.mkv", clips.even(24), images=images, codec="ffv1", audio=None)
-    restorer = Restorer(tiny_weights, device="cpu")
+def test_smoothing_lowers_the_flicker_that_noise_adds_to_a_static_hazy_scene(tmp_path, photograph):
+    hazy, noise = photograph[:, 100:148, 150:214] * 0.6 + 0.36, torch.Generator().manual_seed(0)
+    frames = [(hazy + 0.04 * torch.randn(hazy.shape, generator=noise)).clamp(0, 1) for _ in range(12)]
+    images = [(frame * 255).round().byte().movedim(0, -1).numpy().copy() for frame in frames]
+    source = clips.write_clip(tmp_path / "clip.mkv", clips.even(12), images=images, codec="ffv1", audio=None)
+    restorer = Restorer("dehaze-small", device="cpu")
     alone = restore_video(restorer, source, tmp_path / "alone.mkv")
     smoothed = restore_video(restorer, source, tmp_path / "smoothed.mkv", temporal=0.8)
     assert alone.flicker[0] == smoothed.flicker[0] > 1
-    assert smoothed.added_flicker < alone.added_flicker
+    assert 0 < smoothed.added_flicker < 0.9 * alone.added_flicker
     assert smoothed.added_flicker == smoothed.flicker[1] - smoothed.flicker[0]
 
 

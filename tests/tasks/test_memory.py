@@ -1,3 +1,5 @@
+from functools import cache
+
 import psutil
 import pytest
 import torch
@@ -179,12 +181,19 @@ def test_tiles_of_a_network_that_sees_little_are_the_whole():
     torch.testing.assert_close(run(foreign, image, Plan("tiles", 0, side=512)), restore_batch(foreign, image))
 
 
+@pytest.fixture(scope="module")
+def picture_in_tiles(model):
+    """A picture of 300 x 350 pixels, and how it is in tiles of a side, restored once."""
+    image = torch.rand(1, 3, 300, 350)
+    return image, cache(lambda side: restore_in_tiles(model, image, side, 64))
+
+
 @pytest.mark.parametrize(
     "error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("can't allocate memory: 9")]
 )
 @torch.no_grad()
-def test_where_memory_runs_out_half_the_room_is_tried(model, monkeypatch, error):
-    image, tried = torch.rand(1, 3, 300, 350), []
+def test_where_memory_runs_out_half_the_room_is_tried(model, monkeypatch, picture_in_tiles, error):
+    (image, in_tiles), tried = picture_in_tiles, []
 
     def failing(model, image, plan, statistics):
         tried.append(plan)
@@ -200,7 +209,7 @@ def test_where_memory_runs_out_half_the_room_is_tried(model, monkeypatch, error)
     assert made == tried[2]
     assert [chosen.mode for chosen in tried] == ["whole", "bands", "tiles"]
     assert tried[0].bytes / 2 >= tried[1].bytes
-    torch.testing.assert_close(restored, restore_in_tiles(model, image, tried[2].side, memory.OVERLAP))
+    torch.testing.assert_close(restored, in_tiles(tried[2].side))
 
 
 @torch.no_grad()
