@@ -10,6 +10,7 @@ from passband.inference.channels import analyze_channels
 from passband.io.image import read_image
 from passband.layers.channels import channel_subset
 from passband.models import build_from, load_model
+from passband.ops.dct import zigzag
 from tests.classifiers import save_classifier, write_textures
 
 
@@ -44,10 +45,29 @@ def test_probabilities_are_the_shares_of_pictures_for_which_the_gate_was_open(te
     assert expected[numbers].std() > 0.1  # some are open, some are not
     torch.testing.assert_close(use.probability, expected)
     assert use.pictures == len(paths) == 9
-    best = sorted(numbers, key=lambda number: (-expected[number].item(), number))[:11]
+    places = [zigzag().index(number % 64) for number in range(192)]
+    best = sorted(numbers, key=lambda number: (-expected[number].item(), places[number], number))[:11]
     assert list(use.kept) == sorted(best)
     least = min(expected[number].item() for number in best)
     assert use.tied == sum(expected[number].item() >= least for number in numbers) - 11
+
+
+def test_of_channels_that_tie_those_of_lower_frequency_are_kept_and_that_is_said(gated, tmp_path):
+    config = load_config(gated)
+    model = load_model(gated)
+    model.gate.seen.fill_(50)
+    model.gate.opened.fill_(30)
+    numbers = channel_subset("48S").indices()
+    model.gate.opened[-1] = 40
+    save_weights(model, tmp_path / "weights", config)
+    use = analyze_channels(tmp_path / "weights", tmp_path / "out", keep=10, device="cpu")
+    assert use.tied == 38
+    lowest = [0, 64, 128, 1, 65, 129, 8, 72, 136]
+    assert sorted(use.kept) == sorted([numbers[-1], *lowest])
+    assert use.tied_words.startswith(
+        "38 other channels tie with the last of these 10; of channels that tie, those of lower"
+    )
+    assert f"# {use.tied_words}." in (tmp_path / "out" / "channels.toml").read_text()
 
 
 def test_the_list_is_one_that_a_recipe_takes(textures, gated, tmp_path):

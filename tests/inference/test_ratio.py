@@ -62,6 +62,18 @@ def test_the_answer_is_that_of_a_search_on_the_resized_pictures(unet, photograph
     assert read_image(tmp_path / "out" / "ratio.png").std() > 0.01
 
 
+def test_a_network_that_finds_nothing_gets_no_ratio(unet, photographs, tmp_path):
+    model = load_model(unet)
+    with torch.no_grad():
+        model.head.bias.fill_(-1e3)
+    save_weights(model, tmp_path / "blind", load_config(unet))
+    with pytest.raises(
+        ValueError, match=r"blind finds nothing but background in all 4 pictures of .*: train it longer"
+    ):
+        analyze_ratio(tmp_path / "blind", tmp_path / "out", data=photographs, search=SEARCH, size=16, device="cpu")
+    assert not (tmp_path / "out").exists()
+
+
 def test_masks_of_a_set_are_no_pictures_and_few_are_taken_evenly(unet, masked, tmp_path):
     found = analyze_ratio(unet, tmp_path, data=masked, search=SEARCH, size=16, pictures=2, device="cpu")
     assert [path.relative_to(masked).as_posix() for path in found.pictures] == ["images/0.png", "images/2.png"]

@@ -121,6 +121,15 @@ def test_a_static_subset_has_exactly_as_many_channels_and_none_left_out_was_open
     assert kept == sorted(sorted(range(len(counts)), key=lambda index: (-counts[index], index))[:count])
 
 
+def test_channels_that_were_open_equally_often_are_taken_in_the_order_that_is_given():
+    module = gate(5)
+    module.opened.copy_(torch.tensor([3, 4, 3, 3, 1]))
+    module.seen.fill_(4)
+    assert module.to_static(3, [4, 3, 2, 1, 0]) == [1, 2, 3]
+    with pytest.raises(ValueError, match="order names each of 5 channels once"):
+        module.to_static(3, [4, 3, 2, 1])
+
+
 def test_a_subset_of_no_or_too_many_channels_is_refused():
     for count in (0, 13):
         with pytest.raises(ValueError, match=f"1 to 12 channels; got {count}"):

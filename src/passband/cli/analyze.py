@@ -36,10 +36,7 @@ def channels(
     typer.echo(f"{use.pictures} pictures; {use.probability.sum():.1f} channels open on average")
     typer.echo(f"kept {len(use.kept)} ({counts}), open for {100 * shares.min():.0f} to {100 * shares.max():.0f} %")
     if use.tied:
-        typer.echo(
-            f"{use.tied} more were open as often as the least of these, so that the gate alone did not choose: "
-            "raise gate.weight, or train longer"
-        )
+        typer.echo(f"{use.tied_words}. To let the gate choose, raise gate.weight or train longer.")
     for name, shared in found["shared"].items():
         typer.echo(f"{shared} of {len(use.kept)} are in {name}")
     typer.echo(f"channels = {list(use.kept)}")

@@ -13,7 +13,7 @@ from passband.analysis.channels import draw_channels
 from passband.checkpoint import CheckpointError
 from passband.data.pictures import find_images
 from passband.io.files import write_whole
-from passband.layers.channels import COMPONENTS, SUBSETS, from_indices
+from passband.layers.channels import COMPONENTS, SUBSETS, from_indices, zigzag_order
 from passband.models.gated import GatedClassifier
 from passband.provenance import weights_checksum
 from passband.runs import weights_of
@@ -32,7 +32,8 @@ class ChannelUse:
     pictures: int
     """How many were counted."""
     kept: tuple[int, ...]
-    """Numbers of the channels that were open most often, ascending."""
+    """Numbers of the channels that were open most often, ascending; of such as were open equally often, those of lower
+    frequency, in zigzag order."""
     failed: tuple[str, ...]
     """Of pictures that could not be read, why."""
 
@@ -41,6 +42,17 @@ class ChannelUse:
         """How many channels that are not kept were open as often as the least of those that are."""
         least = self.probability[list(self.kept)].min()
         return int((self.probability >= least).sum()) - len(self.kept)
+
+    @property
+    def tied_words(self) -> str:
+        """What the tie means for the choice; empty where there is none."""
+        if not self.tied:
+            return ""
+        channels, tie = ("channel", "ties") if self.tied == 1 else ("channels", "tie")
+        return (
+            f"{self.tied} other {channels} {tie} with the last of these {len(self.kept)}; of channels that tie, those "
+            "of lower frequency are kept (zigzag order)"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The same for JSON, with the counts of Y, Cb and Cr and what published subsets share with the kept one."""
@@ -58,6 +70,7 @@ class ChannelUse:
             "kept": list(self.kept),
             "counts": dict(zip(COMPONENTS, kept.counts, strict=True)),
             "tied": self.tied,
+            "tied_words": self.tied_words,
             "shared": shared,
             "failed": list(self.failed),
         }
@@ -111,7 +124,7 @@ def analyze_channels(
     numbers = torch.tensor(trained.preprocessing.channels)
     probability = torch.zeros(NUMBERED)
     probability[numbers] = gate.keep_probability().cpu().float()
-    kept = tuple(numbers[gate.to_static(keep)].tolist())
+    kept = tuple(numbers[gate.to_static(keep, zigzag_order(numbers.tolist()))].tolist())
     use = ChannelUse(probability, int(gate.seen), kept, failed)
     draw_channels(probability, output / "channels.png", order="raster")
     draw_channels(probability, output / "channels-zigzag.png", order="zigzag")
@@ -141,6 +154,7 @@ def _toml(use: ChannelUse, weights: str | Path) -> str:
     lines = [
         f"# The {len(use.kept)} channels that the gate of {weights} opened most often, over {use.pictures} pictures:",
         f"# {counts}. Numbers are component 64 + 8 v + u.",
+        *([f"# {use.tied_words}."] if use.tied else []),
         "[data]",
         f"channels = {list(use.kept)}",
     ]

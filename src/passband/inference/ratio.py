@@ -13,11 +13,13 @@ from torch import Tensor, nn
 from passband.analysis.ratio_curve import draw_ratio
 from passband.checkpoint import CheckpointError, load_config
 from passband.curriculum import OptimalRatio, RadialProfile, RatioSearch
+from passband.curriculum.objective import evaluating
 from passband.data.masks import find_mask_pairs
 from passband.data.pictures import find_images
 from passband.data.preprocessing import PIXELS, Preprocessing
 from passband.io.files import write_whole
 from passband.io.image import read_image
+from passband.metrics.segmentation import predicted_classes
 from passband.models import load_model, pick_device
 from passband.ops.color import rgb_to_ycbcr
 from passband.provenance import weights_checksum
@@ -84,7 +86,8 @@ def analyze_ratio(
     Raises:
         CheckpointError: for weights that cannot be used, or of another kind of network.
         FileNotFoundError: for a folder without pictures.
-        ValueError: for numbers out of range, or where no picture can be read.
+        ValueError: for numbers out of range, where no picture can be read, or where a segmentation network finds
+            nothing in any picture, so that its saliency says nothing.
     """
     search = search or RatioSearch()
     if pictures < 1:
@@ -93,6 +96,11 @@ def analyze_ratio(
     network = _load(weights, size, device)
     images, used, failed = _read(data, pictures, network.preprocessing)
     images = images.to(network.device)
+    if network.is_segmentation and not _finds_something(network.model, images, search.batch or len(images)):
+        raise ValueError(
+            f"{weights} finds nothing but background in all {len(images)} pictures of {data}, so there is no best "
+            "ratio to search for: train it longer, or give pictures in which it finds something"
+        )
     known = network.profile
     if search.profile is None and known and (known.definition, known.size) == (search.definition, images.shape[-2:]):
         search = replace(search, profile=known)
@@ -122,6 +130,8 @@ class _Network:
     checksum: str
     profile: RadialProfile | None = None
     """Of what it was trained on."""
+    is_segmentation: bool = False
+    """It tells background from something, pixel by pixel."""
 
 
 class _OfPixels(nn.Module):
@@ -165,7 +175,14 @@ def _load(weights: str | Path, size: int | None, device: str) -> _Network:
     if side % multiple:
         near = max(1, round(side / multiple)) * multiple
         raise ValueError(f"{weights} takes sides that are multiples of {multiple}; got a size of {side}: try {near}")
-    return _Network(model.to(place), side, place, weights_checksum(model), stored_profile(known))
+    return _Network(model.to(place), side, place, weights_checksum(model), stored_profile(known), is_segmentation=True)
+
+
+@torch.no_grad()
+def _finds_something(model: nn.Module, images: Float[Tensor, "B 3 H W"], batch: int) -> bool:
+    """Whether a segmentation network tells any pixel of the pictures from background."""
+    with evaluating(model):
+        return any(bool(predicted_classes(model(some)).any()) for some in images.split(batch))
 
 
 def _read(

@@ -199,6 +199,19 @@ def triangle(y: int, cb: int, cr: int) -> ChannelSubset:
     return ChannelSubset(*(tuple(sorted(divmod(index, SIDE) for index in order[:count])) for count in (y, cb, cr)))
 
 
+def zigzag_order(numbers: Sequence[int]) -> list[int]:
+    """Places of channels from the lowest frequency to the highest: along the zigzag, each of Y, of Cb, then of Cr.
+
+    Args:
+        numbers: of channels, 0 to 191, as `ChannelSubset.indices` gives them.
+    """
+    along = zigzag(SIDE)
+    places = {index: place for place, index in enumerate(along)}
+    component_and_index = [divmod(number, SIDE * SIDE) for number in numbers]
+    ranks = [(places[index], component) for component, index in component_and_index]
+    return sorted(range(len(ranks)), key=ranks.__getitem__)
+
+
 def channel_subset(choice: str | Sequence[int]) -> ChannelSubset:
     """The subset of a name, or of channels' numbers.
 

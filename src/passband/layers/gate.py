@@ -5,6 +5,8 @@ temperature is used, and falls on a schedule; what is pooled is the magnitude of
 coefficients is nearly zero and mostly noise; and it counts what it opens, in training and evaluation.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -119,22 +121,28 @@ class ChannelGate(nn.Module):
             raise ValueError("the gate has seen no pictures: run it on some, in training or in evaluation")
         return self.opened / self.seen
 
-    def to_static(self, count: int) -> list[int]:
+    def to_static(self, count: int, order: Sequence[int] | None = None) -> list[int]:
         """The channels that were open most often, to be a fixed subset from now on.
 
         Args:
             count: how many, 1 to all.
+            order: all indices, in the order in which channels that were open equally often are taken, such as
+                `layers.channels.zigzag_order`; None for ascending ones.
 
         Returns:
-            Exactly `count` indices, ascending; of channels that were open equally often, the lower ones.
+            Exactly `count` indices, ascending.
 
         Raises:
-            ValueError: if there are not so many channels, or the gate has seen no pictures.
+            ValueError: if there are not so many channels, `order` does not name each channel once, or the gate has
+                seen no pictures.
         """
         if not 1 <= count <= self.channels:
             raise ValueError(f"a subset has 1 to {self.channels} channels; got {count}")
-        often = self.keep_probability().argsort(descending=True, stable=True)
-        return sorted(often[:count].tolist())
+        first = list(range(self.channels)) if order is None else list(order)
+        if sorted(first) != list(range(self.channels)):
+            raise ValueError(f"order names each of {self.channels} channels once; got {len(first)} indices")
+        often = self.keep_probability()[first].argsort(descending=True, stable=True)
+        return sorted(first[place] for place in often[:count].tolist())
 
     def reset(self) -> None:
         """Count from zero again."""
