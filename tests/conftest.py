@@ -97,3 +97,9 @@ def photographs(tmp_path, photograph):
     for number in range(4):
         write_image(folder / f"{number}.png", photograph[:, 60 * number : 60 * number + 48, 90 : 90 + 56])
     return folder
+
+
+@pytest.fixture
+def unchecked(monkeypatch):
+    """Switches off the types that are checked while tests run, so that the library's own errors are seen."""
+    monkeypatch.setattr("jaxtyping.config.jaxtyping_disable", True)

@@ -1,6 +1,10 @@
 import pytest
 
-from passband.naming import entry, nearest
+from passband.config import shipped_recipes
+from passband.data.degradations import KINDS
+from passband.naming import entry, listed, nearest, suggestion
+
+WEIGHTS = ("defocus-small", "dehaze-small", "derain-small", "desnow-small", "general")
 
 KNOWN = {"GoPro": 1, "SOTS-Indoor": 2, "SOTS-Outdoor": 3}
 
@@ -23,3 +27,53 @@ def test_a_known_name_gives_its_entry_and_an_unknown_one_the_nearest_and_all():
     message = r"^unknown benchmark 'GoPr'; did you mean 'GoPro'\? \(known: GoPro, SOTS-Indoor, SOTS-Outdoor\)$"
     with pytest.raises(ValueError, match=message):
         entry("GoPr", KNOWN, "benchmark")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        *(("fog", "haze"), ("Foggy", "haze"), ("mist", "haze"), ("dehaze", "haze"), ("hase", "haze")),
+        *(("blur", "motion-blur"), ("deblur", "motion-blur"), ("motion_blur", "motion-blur"), ("shake", "motion-blur")),
+        *(("bokeh", "defocus"), ("out-of-focus", "defocus"), ("rainy", "rain"), ("snowfall", "snow"), ("snwo", "snow")),
+    ],
+)
+def test_another_word_for_a_degradation_is_understood(typed, meant):
+    assert nearest(typed, KINDS) == meant
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        *(("derian-small", "derain-small"), ("genral", "general"), ("fog-small", "dehaze-small")),
+        *(("rain", "derain-small"), ("deblur", "general"), ("defocus", "defocus-small"), ("default", "general")),
+    ],
+)
+def test_another_word_for_weights_is_understood(typed, meant):
+    assert nearest(typed, WEIGHTS) == meant
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("derian", "derain"), ("dct-smal", "dct-small"), ("deblur-gpro", "deblur-gopro")]
+)
+def test_a_misspelled_recipe_is_found(typed, meant):
+    assert nearest(typed, shipped_recipes()) == meant
+
+
+@pytest.mark.parametrize("typed", ["hail", "xyz", "", "??"])
+def test_what_is_like_nothing_suggests_nothing(typed):
+    assert nearest(typed, KINDS) is None
+    assert suggestion(typed, KINDS) == ""
+    with pytest.raises(ValueError, match=r"^unknown kind '.*' \(known: rain, "):
+        entry(typed, KINDS, "kind")
+
+
+def test_every_name_is_its_own_nearest():
+    for names in (KINDS, WEIGHTS, shipped_recipes()):
+        for name in names:
+            assert nearest(name, names) == name
+            assert nearest(name.upper().replace("-", "_"), names) == name
+
+
+def test_long_lists_are_cut():
+    assert listed(map(str, range(30)), 3) == "0, 1, 2, and 27 more"
+    assert listed("ab", 3) == "a, b"

@@ -235,7 +235,7 @@ class TestRun:
         assert all(torch.equal(before[key], after[key]) == kept for key in running)
 
     def test_weights_that_do_not_load_leave_no_run(self, tmp_path, photographs):
-        with pytest.raises(CheckpointError, match="no weights called"):
+        with pytest.raises(CheckpointError, match="no weights named"):
             train(recipe(), tmp_path / "run", data=photographs, weights="nothing", device="cpu")
         assert not (tmp_path / "run").exists()
 

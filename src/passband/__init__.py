@@ -1,34 +1,63 @@
-"""Vision models that choose which frequencies to let through."""
+"""Vision models that choose which frequencies to let through: restore, classify, segment, and train all three.
+
+    import passband
+
+    restored = passband.Restorer("general")("photo.jpg")
+
+Predictors: Restorer, Classifier, Segmenter, InstanceFinder. They take files, PIL pictures, arrays and tensors.
+Work: train, finetune, evaluate, degrade. Files: read_image, write_image, as_tensor. Networks: load_model, SFNet, sfnet,
+sfnet_small.
+
+Parts for your own programs: passband.ops, layers, losses, metrics, curriculum, models, data, io.
+`help(passband.Restorer)` and `help(passband.layers)` say more, and so does the folder docs of the repository. On the
+command line: `passband --help`.
+"""
 
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from passband.data.degradations import degrade
-    from passband.evaluation import evaluate
-    from passband.inference import Classifier, InstanceFinder, Restorer, Segmenter
-    from passband.io.image import read_image, write_image
-    from passband.models import SFNet, load_model, sfnet, sfnet_small
-    from passband.training import train
+    from passband import analysis as analysis
+    from passband import checkpoint as checkpoint
+    from passband import config as config
+    from passband import curriculum as curriculum
+    from passband import data as data
+    from passband import evaluation as evaluation
+    from passband import export as export
+    from passband import finetuning as finetuning
+    from passband import inference as inference
+    from passband import integrations as integrations
+    from passband import io as io
+    from passband import layers as layers
+    from passband import losses as losses
+    from passband import metrics as metrics
+    from passband import models as models
+    from passband import naming as naming
+    from passband import ops as ops
+    from passband import optimizers as optimizers
+    from passband import provenance as provenance
+    from passband import runs as runs
+    from passband import study as study
+    from passband import tasks as tasks
+    from passband import training as training
+    from passband.data.degradations import degrade as degrade
+    from passband.evaluation import evaluate as evaluate
+    from passband.finetuning import finetune as finetune
+    from passband.inference import Classifier as Classifier
+    from passband.inference import InstanceFinder as InstanceFinder
+    from passband.inference import Restorer as Restorer
+    from passband.inference import Segmenter as Segmenter
+    from passband.io.image import read_image as read_image
+    from passband.io.image import write_image as write_image
+    from passband.io.pictures import as_tensor as as_tensor
+    from passband.models import SFNet as SFNet
+    from passband.models import load_model as load_model
+    from passband.models import sfnet as sfnet
+    from passband.models import sfnet_small as sfnet_small
+    from passband.training import train as train
 
 __version__ = version("passband")
-
-__all__ = [
-    "Classifier",
-    "InstanceFinder",
-    "Restorer",
-    "SFNet",
-    "Segmenter",
-    "degrade",
-    "evaluate",
-    "load_model",
-    "read_image",
-    "sfnet",
-    "sfnet_small",
-    "train",
-    "write_image",
-]
 
 _HOMES = {
     "Classifier": "inference",
@@ -36,8 +65,10 @@ _HOMES = {
     "Restorer": "inference",
     "SFNet": "models",
     "Segmenter": "inference",
-    "degrade": "data.degrade",
+    "as_tensor": "io.pictures",
+    "degrade": "data.degradations",
     "evaluate": "evaluation",
+    "finetune": "finetuning",
     "load_model": "models",
     "read_image": "io.image",
     "sfnet": "models",
@@ -45,12 +76,25 @@ _HOMES = {
     "train": "training",
     "write_image": "io.image",
 }
+"""Public names to the module that has them."""
+_ROOMS = (
+    *("analysis", "checkpoint", "config", "curriculum", "data", "evaluation", "export", "finetuning", "inference"),
+    *("integrations", "io", "layers", "losses", "metrics", "models", "naming", "ops", "optimizers", "provenance"),
+    *("runs", "study", "tasks", "training"),
+)
+"""Modules that are attributes without an import of their own. There is no `__all__`: with one, `help(passband)` would
+print every class in full."""
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that `import passband` costs nothing."""
+    if name in _ROOMS:
+        return import_module(f"passband.{name}")
     if name not in _HOMES:
-        raise AttributeError(f"module 'passband' has no attribute {name!r}")
+        from passband.naming import suggestion
+
+        near = suggestion(name, __dir__()) if not name.startswith("_") else ""
+        raise AttributeError(f"module 'passband' has no attribute {name!r}.{near}")
     value = getattr(import_module(f"passband.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
@@ -58,4 +102,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """The public names."""
-    return [*__all__, "__version__"]
+    return sorted([*_HOMES, *_ROOMS, "__version__"])

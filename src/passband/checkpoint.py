@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from passband.io.files import write_whole
+from passband.naming import listed, nearest
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
@@ -151,7 +152,7 @@ def find_weights(source: str | Path, name: str = WEIGHTS_FILE, **hub_options: An
     path = shipped.get(str(source), Path(source))
     if path.is_dir():
         if not (path / WEIGHTS_FILE).exists():
-            raise CheckpointError(f"{path} is a folder without {WEIGHTS_FILE}: save_pretrained or a run makes one")
+            raise CheckpointError(_without_weights(path))
         return path / name
     if path.exists():
         if path.suffix not in (*PICKLE_SUFFIXES, ".safetensors"):
@@ -192,12 +193,30 @@ def _is_hub_id(source: str | Path) -> bool:
 
 def _nothing(source: str | Path) -> CheckpointError:
     """What is said of a name that leads nowhere."""
-    beside = sorted(found.parent.name for found in Path(source).parent.glob(f"*/{WEIGHTS_FILE}"))
-    hint = f"; {Path(source).parent} has {', '.join(beside)}" if beside else ""
+    folder, shipped = Path(source).parent, shipped_weights()
+    beside = sorted(found.parent.name for found in folder.glob(f"*/{WEIGHTS_FILE}"))
+    near = nearest(Path(source).name, [*shipped, *beside])
+    if near in beside and near not in shipped:
+        near = str(folder / near)
+    hint = "" if near is None else f" Did you mean {near!r}?"
+    here = f" In {'this folder' if folder == Path() else folder}: {listed(beside)}." if beside else ""
     return CheckpointError(
-        f"no weights called {str(source)!r}: it is neither a shipped name ({', '.join(shipped_weights())}), nor a "
-        f"folder or file that exists, nor a hub id (OWNER/NAME){hint}"
+        f"no weights named {str(source)!r}.{hint} Shipped weights: {', '.join(shipped)}.{here} A folder, a file or a "
+        "hub id (OWNER/NAME) will also do."
     )
+
+
+def _without_weights(folder: Path) -> str:
+    """What is said of a folder that holds no weights, with those that lie below it."""
+    below = sorted(found.parent for found in folder.glob(f"weights/*/{WEIGHTS_FILE}"))
+    below = below or sorted(found.parent for found in folder.glob(f"*/{WEIGHTS_FILE}"))
+    if not below:
+        return (
+            f"{folder} holds no weights: there is no {WEIGHTS_FILE} in it. Give a folder that `passband train` or "
+            "save_pretrained wrote."
+        )
+    kind = " It is a run:" if (folder / "weights") == below[0].parent else " Give one of its folders:"
+    return f"{folder} holds no weights itself.{kind} use {listed([str(path) for path in below], 6)}."
 
 
 def load_state(module: nn.Module, state: dict[str, Tensor], source: str | Path) -> None:

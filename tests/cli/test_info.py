@@ -60,7 +60,7 @@ def test_classifiers_and_networks_of_other_projects_are_known_by_their_weights(r
 
 def test_mistakes_are_one_sentence_each(run, tiny_weights):
     status, _, err = run("info", "dct-resnet51")
-    assert one_sentence(status, err, "no weights called 'dct-resnet51'", "networks by name: sfnet,", "dct-resnet50")
+    assert one_sentence(status, err, "no weights named 'dct-resnet51'", "Networks by name: sfnet,", "dct-resnet50")
     status, _, err = run("info", tiny_weights, "--channels", 24)
     assert one_sentence(status, err, "--channels is for a network by name")
     status, _, err = run("info", "sfnet", "--channels", 6)

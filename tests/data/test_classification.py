@@ -90,7 +90,7 @@ class TestFindClasses:
 
     def test_unknown_classes_and_missing_folders_are_named(self, tmp_path):
         touch(tmp_path, "cat/1.jpg", "doge/1.jpg")
-        with pytest.raises(ValueError, match=r"doge is no class of the 3 that are known; the nearest is 'dog'"):
+        with pytest.raises(ValueError, match=r"doge is no class of the 3 that are known\. Did you mean 'dog'\?"):
             find_classes(tmp_path, ["cat", "dog", "eel"])
         with pytest.raises(FileNotFoundError, match="no folder"):
             find_classes(tmp_path / "none")

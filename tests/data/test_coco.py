@@ -60,7 +60,7 @@ def test_labels_of_known_classes_are_kept_for_a_file_with_fewer_and_others(tmp_p
     pictures = find_coco(tmp_path, classes=("disc", "crowd of boxes", "box"))
     assert pictures.labels == {5: 3}
     assert pictures.category_ids == {3: 5}
-    with pytest.raises(CocoError, match=r"category 'box', which is none of the 2 .* nearest is 'boxes'"):
+    with pytest.raises(CocoError, match=r"category 'box', which is none of the 2 .* Did you mean 'boxes'\?"):
         find_coco(tmp_path, classes=("disc", "boxes"))
 
 

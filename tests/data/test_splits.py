@@ -90,7 +90,7 @@ class TestLists:
     @pytest.mark.parametrize(
         ("text", "words"),
         [
-            ("cvc/0\ncvc/7\n8.png", r"2 names in .*list\.txt are of no picture of the 5: cvc/7, 8.png; the nearest"),
+            ("cvc/0\ncvc/7\n8.png", r"2 names in .*list\.txt are of no picture of the 5: cvc/7, 8.png\."),
             ("2", "of several pictures each, add their folders: 2"),
             ("cvc/0\n0.jpg\n1", r"are there twice: cvc/0, 0\.jpg"),
             ("\n# none\n", "names no pictures"),

@@ -72,7 +72,7 @@ def test_padding_does_not_show_where_none_is_needed(tiny):
     ("thing", "error", "message"),
     [
         (torch.zeros(4, 5, 5), ValueError, r"3 H W or B 3 H W"),
-        (torch.zeros(3, 5, 5, dtype=torch.uint8), ValueError, r"torch\.uint8"),
+        (torch.zeros(3, 5, 5, dtype=torch.int64), ValueError, r"torch\.int64"),
         (np.zeros((5, 5, 7)), ValueError, r"got shape \(5, 5, 7\)"),
         (np.zeros((5, 5), dtype=np.int64), ValueError, "got int64"),
         (3, TypeError, "int|3"),  # or what checks types while tests run

@@ -35,7 +35,7 @@ def info(
         with torch.device("meta") if by_name else nullcontext():  # without values, which nobody asks for
             model = build_model(source, **numbers) if by_name else load_model(source)
     except CheckpointError as error:
-        raise CheckpointError(f"{error}; networks by name: {', '.join(MODELS)}") from error
+        raise CheckpointError(f"{error} Networks by name: {', '.join(MODELS)}") from error
     numbers = getattr(model, "numbers", {})
     shape = None if by_name else input_shape_of(source)
     shape = shape or getattr(model, "input_shape", (numbers.get("in_channels", 3), 256, 256))

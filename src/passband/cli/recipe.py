@@ -10,8 +10,7 @@ def recipe(
     name: Annotated[str | None, typer.Argument(help="Of a shipped recipe, to print it. Default: list all.")] = None,
 ) -> None:
     """List the shipped recipes, or print one to change: passband recipe NAME > mine.toml."""
-    from passband.config import RecipeError, shipped_recipes
-    from passband.naming import nearest
+    from passband.config import no_recipe, shipped_recipes
 
     shipped = shipped_recipes()
     if name is None:
@@ -20,7 +19,7 @@ def recipe(
             typer.echo(f"{known:<{width}}  {_about(path.read_text(encoding='utf-8'))}")
         return
     if name not in shipped:
-        raise RecipeError(f"no shipped recipe {name}; did you mean {nearest(name, shipped)}?")
+        raise no_recipe(name)
     typer.echo(shipped[name].read_text(encoding="utf-8"), nl=False)
 
 

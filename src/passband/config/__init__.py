@@ -21,7 +21,7 @@ from passband.config.common import (
 from passband.config.detection import DetectionRecipe
 from passband.config.restoration import RestorationRecipe
 from passband.config.segmentation import SegmentationRecipe
-from passband.naming import entry, nearest
+from passband.naming import entry, listed, nearest, suggestion
 
 RECIPES: dict[str, type[Recipe]] = {
     "classification": ClassificationRecipe,
@@ -72,14 +72,24 @@ def load_recipe(source: str | Path) -> Recipe:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        near = nearest(Path(source).stem, shipped_recipes())
-        raise RecipeError(
-            f"no recipe {source}: neither a file nor a shipped one; did you mean {near}? (`passband recipe` lists all "
-            f"{len(shipped_recipes())})"
-        ) from error
+        raise no_recipe(source) from error
     except (OSError, ValueError) as error:
         raise RecipeError(f"recipe {path} cannot be read: {error}") from error
     return parse_recipe(content, path)
+
+
+def no_recipe(source: str | Path) -> RecipeError:
+    """What is said of a recipe that is not there.
+
+    Args:
+        source: as given.
+    """
+    shipped = shipped_recipes()
+    near = suggestion(Path(source).stem, shipped)
+    return RecipeError(
+        f"no recipe {str(source)!r}: it is neither a file nor a shipped recipe.{near} `passband recipe` lists all "
+        f"{len(shipped)}."
+    )
 
 
 def parse_recipe(content: dict[str, Any], source: str | Path) -> Recipe:
@@ -107,7 +117,8 @@ def _sentences(error: ValidationError, recipe: type[Recipe]) -> Iterator[str]:
     for problem in error.errors():
         where = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
-            yield f"unknown key {where}; did you mean {_nearest_key(recipe, [str(part) for part in problem['loc']])}?"
+            near = _nearest_key(recipe, [str(part) for part in problem["loc"]])
+            yield f"unknown key {where}{near}"
         elif problem["type"] == "value_error":
             yield f"{where + ': ' if where else ''}{problem['msg'].removeprefix('Value error, ')}"
         else:
@@ -116,15 +127,18 @@ def _sentences(error: ValidationError, recipe: type[Recipe]) -> Iterator[str]:
 
 
 def _nearest_key(recipe: type[Recipe], location: list[str]) -> str:
-    """The key that was meant by one that is not there: of that name in another table, or the nearest of its own."""
+    """A question for the key that was meant by one that is not there; the keys of its table where none is near."""
     *table, name = location
     elsewhere = [key for key in _keys(recipe) if key.rpartition(".")[2] == name]
     if elsewhere:
-        return " or ".join(elsewhere)
+        return f"; did you mean {' or '.join(elsewhere)}?"
     section = recipe
     for part in table:
         section = _section(section, part) or section
-    return ".".join([*table, str(nearest(name, section.model_fields))])
+    near = nearest(name, section.model_fields)
+    if near is None:
+        return f" (known: {listed(section.model_fields)})"
+    return f"; did you mean {'.'.join([*table, near])}?"
 
 
 def _keys(section: type[Section], before: str = "") -> Iterator[str]:

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from passband.naming import entry
+from passband.ops.checks import check_images
 from passband.ops.fourier import frequency_distance
 
 Score = Callable[[Any], Float[Tensor, " B"]]
@@ -64,6 +65,7 @@ def saliency(model: nn.Module, images: Float[Tensor, "B C H W"], score: Score = 
     Raises:
         ValueError: for a score that is not one number for each picture.
     """
+    check_images(images, "saliency")
     with evaluating(model), torch.enable_grad(), torch.autocast(images.device.type, enabled=False):
         inputs = images.detach().requires_grad_()
         scores = score(model(inputs))

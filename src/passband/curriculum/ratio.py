@@ -23,6 +23,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from passband.naming import entry
+from passband.ops.checks import check_images
 from passband.ops.fourier import low_pass, radial_spectrum
 
 DEFINITIONS = {
@@ -61,6 +62,7 @@ class RadialProfile:
         entry(definition, DEFINITIONS, "definition of the frequency ratio")
         total, size, pictures = torch.zeros(0, dtype=torch.float64), (0, 0), 0
         for batch in images:
+            check_images(batch, "RadialProfile.of")
             height, width = batch.shape[-2:]
             if pictures and (height, width) != size:
                 raise ValueError(f"pictures of a profile are of one size; got {size[0]}x{size[1]} and {height}x{width}")
@@ -118,6 +120,7 @@ def radii_of(images: Float[Tensor, "B C H W"], ratio: float, definition: str = "
     Raises:
         ValueError: for a ratio that is not from 0 to 1, an unknown definition, or pictures that are not finite.
     """
+    check_images(images, "radii_of")
     entry(definition, DEFINITIONS, "definition of the frequency ratio")
     _check(ratio)
     if definition == "radius":
@@ -137,6 +140,7 @@ def ratios_of(images: Float[Tensor, "B C H W"], radius: float, definition: str =
     Raises:
         ValueError: for an unknown definition, or pictures that are not finite.
     """
+    check_images(images, "ratios_of")
     entry(definition, DEFINITIONS, "definition of the frequency ratio")
     if definition == "radius":
         return torch.full((len(images),), _of_nyquist(radius, *images.shape[-2:]), device=images.device)
@@ -158,6 +162,8 @@ def low_pass_ratio(
     Raises:
         ValueError: as `radii_of`, or for a profile of another size.
     """
+    check_images(images, "low_pass_ratio")
+    _check(ratio)
     if ratio == 1:
         return images
     if profile is None:

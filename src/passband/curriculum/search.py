@@ -12,6 +12,7 @@ from passband.curriculum.objective import TERMS, BandTerms, Score, evaluating, o
 from passband.curriculum.optimal_ratio import OptimalRatio
 from passband.curriculum.ratio import DEFINITIONS, RadialProfile
 from passband.naming import entry
+from passband.ops.checks import check_images
 from passband.ops.fourier import frequency_distance
 
 METHODS = {
@@ -96,6 +97,7 @@ class RatioSearch:
         Raises:
             ValueError: for no pictures, some that are not finite, a profile of another size, or as `BandTerms`.
         """
+        check_images(images, "RatioSearch")
         profile = self._profile(images)
         candidates = _candidates(profile)
         terms = BandTerms(model, images, self.term, self.score, self.batch)
@@ -122,6 +124,7 @@ class RatioSearch:
         Raises:
             ValueError: as `__call__`.
         """
+        check_images(images, "RatioSearch.each")
         whole = self._profile(images)
         candidates = _candidates(whole)
         profiles = [self.profile or RadialProfile.of([image[None]], whole.definition) for image in images]

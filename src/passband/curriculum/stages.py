@@ -10,6 +10,7 @@ from torch import Tensor
 
 from passband.curriculum.ratio import RadialProfile, low_pass_ratio
 from passband.naming import entry
+from passband.ops.checks import check_images
 from passband.ops.fourier import spectral_crop
 
 MODES = {
@@ -80,6 +81,7 @@ class Curriculum:
         Raises:
             ValueError: as `low_pass_ratio`, in the mode `"mask"`.
         """
+        check_images(images, "Curriculum.apply")
         if self.mode == "mask":
             return low_pass_ratio(images, self.schedule.at(done), self.definition, self.profile)
         height, width = images.shape[-2:]

@@ -18,7 +18,7 @@ from passband.data.pictures import find_images, is_hidden
 from passband.data.preprocessing import Preprocessing
 from passband.data.views import Augmentation
 from passband.io.image import ImageError
-from passband.naming import nearest
+from passband.naming import listed, suggestion
 
 UNKNOWN = -1
 """The label of a sample whose file cannot be read."""
@@ -106,8 +106,8 @@ def find_classes(folder: Path, classes: Sequence[str] | None = None) -> LabeledP
         raise ValueError(f"{folder} holds one class, {', '.join(names)}: at least 2 are needed to tell apart")
     if unknown := [name for name in found if name not in names]:
         raise ValueError(
-            f"{folder / unknown[0]} is no class of the {len(names)} that are known; the nearest is "
-            f"{nearest(unknown[0], names)!r}. Folders are called as the classes that were learned"
+            f"{folder / unknown[0]} is no class of the {len(names)} that are known."
+            f"{suggestion(unknown[0], names)} Name folders as the classes that were learned: {listed(names)}"
         )
     paths: list[Path] = []
     labels: list[int] = []

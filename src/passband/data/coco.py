@@ -20,7 +20,7 @@ from typing import Any
 from passband.data.coco_instances import EMPTY, SKIPS, Instance, read_instance
 from passband.data.coco_json import CocoError, checked_entries, read_json, unique
 from passband.data.pictures import is_hidden
-from passband.naming import nearest
+from passband.naming import listed, suggestion
 
 PREFIX = "instances_"
 """What COCO's names of annotation files begin with, before the name of their part such as `train2017`."""
@@ -166,8 +166,8 @@ def find_coco(
     for name in categories.values():
         if name not in names:
             raise CocoError(
-                f"{annotations} has the category {name!r}, which is none of the {len(names)} that are known; the "
-                f"nearest is {nearest(name, names)!r}. Categories are called as those that were learned"
+                f"{annotations} has the category {name!r}, which is none of the {len(names)} that are known."
+                f"{suggestion(name, names)} Name categories as those that were learned: {listed(names)}"
             )
     entries = checked_entries(content, "images", ("id", "file_name", "height", "width"), annotations)
     unique(entries, "images", annotations)

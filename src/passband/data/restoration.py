@@ -16,6 +16,7 @@ from passband.data.order import usable
 from passband.data.pairs import Pair, find_pairs
 from passband.data.pictures import find_images
 from passband.io.image import read_image
+from passband.naming import suggestion
 from passband.ops.tiling import pad_to_multiple
 
 CLEAN = "clean"
@@ -65,7 +66,8 @@ class Photographs(Dataset[Sample]):
     ):
         unknown = set(degradations) - {*KINDS, CLEAN}
         if unknown:
-            raise ValueError(f"unknown degradations {sorted(unknown)}; known: {', '.join((*KINDS, CLEAN))}")
+            near = suggestion(min(unknown), (*KINDS, CLEAN))
+            raise ValueError(f"unknown degradations {sorted(unknown)}; known: {', '.join((*KINDS, CLEAN))}.{near}")
         self.paths = _some_images(folder)
         self.kinds = list(degradations)
         weights = np.array([degradations[kind] for kind in self.kinds], dtype=np.float64)

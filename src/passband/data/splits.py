@@ -9,7 +9,7 @@ from pathlib import Path
 
 from passband.data.duplicates import duplicates
 from passband.data.masks import NAMED, MaskPair
-from passband.naming import nearest
+from passband.naming import suggestion
 
 NUMBER = re.compile(r"(\d+)(?!.*\d)")
 """The last number in a name, which counts the frames of a video."""
@@ -98,8 +98,8 @@ def named_pairs(pairs: Sequence[MaskPair], listing: Path) -> list[MaskPair]:
     found = [_lookup(name, known) for name in names]
     if lost := [name for name, matches in zip(names, found, strict=True) if not matches]:
         raise ValueError(
-            f"{len(lost)} names in {listing} are of no picture of the {len(pairs)}: {_some(lost)}; the nearest to the "
-            f"first is {nearest(lost[0], [pair.name for pair in pairs])!r}"
+            f"{len(lost)} names in {listing} are of no picture of the {len(pairs)}: {_some(lost)}."
+            f"{suggestion(lost[0], [pair.name for pair in pairs])}"
         )
     if several := [name for name, matches in zip(names, found, strict=True) if len(matches) > 1]:
         raise ValueError(f"names in {listing} are of several pictures each, add their folders: {_some(several)}")

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from jaxtyping import Float
-from PIL import Image
 from torch import Tensor
 
-from passband.inference.pixels import pixels_of
+from passband.io.pictures import AnyPicture, as_tensor
 from passband.metrics.classification import ranking
+from passband.naming import described, listed
 from passband.tasks.classifier import load_classifier
 
 
@@ -60,10 +59,14 @@ class Classifier:
 
     def __init__(self, weights: str | Path, device: str = "auto"):
         self.trained = load_classifier(weights, device)
+        self.weights = str(weights)
         self.classes = self.trained.classes
         self.device = self.trained.device
 
-    def __call__(self, picture: Image.Image | np.ndarray | Tensor | str | Path, top: int = 5) -> tuple[Guess, ...]:
+    def __repr__(self) -> str:
+        return described(self, self.weights, {"classes": f"[{listed(self.classes, 6)}]", "device": self.device})
+
+    def __call__(self, picture: AnyPicture, top: int = 5) -> tuple[Guess, ...]:
         """Tell what a picture shows.
 
         Args:
@@ -84,7 +87,7 @@ class Classifier:
         if isinstance(picture, str | Path):
             view = prepare.prepare(Path(picture))  # of its coefficients, where it has some
         else:
-            view = prepare.prepare_image(pixels_of(picture))
+            view = prepare.prepare_image(as_tensor(picture))
         return self._guesses(self.trained.logits(view[None])[0], top)
 
     def classify(

@@ -24,6 +24,7 @@ from passband.export.runtimes import (
 from passband.inference.precision import AGREEMENT, agreement, fast_precision
 from passband.layers import DynamicFilter
 from passband.models import SFNet, load_model, pick_device
+from passband.naming import suggestion
 from passband.ops.tiling import map_tiles, pad_to_multiple
 
 EngineName = Literal["torch", "openvino", "onnxruntime"]
@@ -155,7 +156,7 @@ def load_engine(
         ValueError: for an unknown engine, or a precision or device that it does not have.
     """
     if engine not in ENGINES:
-        raise ValueError(f"engine is one of {', '.join(ENGINES)}; got {engine!r}")
+        raise ValueError(f"engine is one of {', '.join(ENGINES)}; got {engine!r}.{suggestion(engine, ENGINES)}")
     _check_precision(precision)
     exported = SUFFIXES.get(Path(weights).suffix) if Path(weights).suffix in SUFFIXES else None
     if exported is None and engine == "torch":
@@ -251,7 +252,8 @@ def _only_float32(precision: str) -> None:
 
 def _check_precision(precision: str) -> None:
     if precision not in PRECISIONS:
-        raise ValueError(f"precision is one of {', '.join(PRECISIONS)}; got {precision!r}")
+        near = suggestion(precision, PRECISIONS)
+        raise ValueError(f"precision is one of {', '.join(PRECISIONS)}; got {precision!r}.{near}")
 
 
 def _float32_parts(model: nn.Module) -> list[nn.Module]:

@@ -6,18 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from jaxtyping import Float
-from PIL import Image
 from torch import Tensor
 
 from passband.analysis.instances import draw_instances
 from passband.data.cubes import read_pixels
-from passband.inference.pixels import pixels_of
 from passband.io.files import write_whole
 from passband.io.image import write_image
+from passband.io.pictures import AnyPicture, as_tensor
 from passband.io.rle import mask_area
 from passband.metrics.detection import coco_results
+from passband.naming import described, listed
 from passband.tasks.detector import Instances, load_detector
 
 INSTANCES_FILE = "instances.json"
@@ -53,10 +52,14 @@ class InstanceFinder:
 
     def __init__(self, weights: str | Path, device: str = "auto"):
         self.trained = load_detector(weights, device)
+        self.weights = str(weights)
         self.classes = self.trained.classes
         self.device = self.trained.device
 
-    def __call__(self, picture: Image.Image | np.ndarray | Tensor | str | Path, score: float = 0.5) -> Instances:
+    def __repr__(self) -> str:
+        return described(self, self.weights, {"classes": f"[{listed(self.classes, 6)}]", "device": self.device})
+
+    def __call__(self, picture: AnyPicture, score: float = 0.5) -> Instances:
         """The instances in a picture, the surest first.
 
         Args:
@@ -73,7 +76,7 @@ class InstanceFinder:
         _check_score(score)
         if isinstance(picture, str | Path):
             return self.trained.find_in(Path(picture)).above(score)
-        return self.trained.find(pixels_of(picture)).above(score)
+        return self.trained.find(as_tensor(picture)).above(score)
 
     def overlay(self, image: Float[Tensor, "3 H W"], instances: Instances) -> Float[Tensor, "3 H W"]:
         """The picture with masks, boxes, names and scores.

@@ -1,6 +1,7 @@
 """Restoring one picture, in memory or from file to file."""
 
 import hashlib
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,13 +15,15 @@ from PIL import Image
 from torch import Tensor, nn
 
 from passband.analysis.comparison import before_after
+from passband.checkpoint import CheckpointError, load_config
 from passband.inference.engines import TorchEngine, load_engine, restore_tiled
 from passband.inference.temporal import SmoothedStatistics, Smoother, smoothed_statistics
-from passband.io.arrays import check_range, from_array, to_array
-from passband.io.image import DEFAULT_MAX_PIXELS, from_pil, read_picture, to_pil, write_image, write_picture
+from passband.io.image import DEFAULT_MAX_PIXELS, read_picture, write_image, write_picture
 from passband.io.image_header import stored_size
-from passband.models import load_model
+from passband.io.pictures import take
+from passband.models import accepted_numbers, load_model
 from passband.models.sfnet_bands import Statistics
+from passband.naming import described, nearest, suggestion
 from passband.provenance import weights_checksum
 from passband.tasks.memory import OVERLAP, parse_memory, plan, restore_within, room
 from passband.tasks.restoration import check_views
@@ -52,7 +55,7 @@ class Restorer:
         CheckpointError: for weights that cannot be used.
         ExportError: for an engine that is not installed or that cannot run this network.
         ValueError: for a device that is not here, a memory that is no size, a memory for an engine that has no such
-            cap, an unknown engine or precision, or a network for several views.
+            cap, an unknown engine, precision or option, or a network for several views.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Restorer:
         precision: str = "auto",
         **overrides: Any,
     ):
+        _check_options(weights, overrides)
         self.memory = None if memory is None else parse_memory(memory)
         self.engine = load_engine(weights, engine, precision, device, **overrides)
         self.weights = str(weights)
@@ -74,6 +78,11 @@ class Restorer:
             raise ValueError(f"a cap on memory is for the engine torch; {self.engine.name} has none")
         self.device = self.engine.device if isinstance(self.engine, TorchEngine) else torch.device("cpu")
         self._statistics: Statistics | None = None
+
+    def __repr__(self) -> str:
+        facts = {"device": str(self.device), "engine": self.engine_name, "precision": self.precision}
+        cap = {} if self.memory is None else {"memory": self.memory}
+        return described(self, self.weights, {**facts, **cap})
 
     @property
     def model(self) -> nn.Module:
@@ -102,7 +111,7 @@ class Restorer:
             picture: one of
                 a PIL picture, whose mode comes back where it is L, LA, RGB or RGBA (others become RGB or RGBA);
                 an array H W, H W 1, H W 3, or with alpha H W 2 or H W 4, uint8 or uint16 or float in [0, 1];
-                a tensor 3 H W or B 3 H W, float in [0, 1];
+                a tensor 3 H W or B 3 H W, float in [0, 1] or uint8;
                 a path, which gives a PIL picture (8 bits; `restore_file` keeps more and the file's metadata).
 
         Returns:
@@ -113,27 +122,8 @@ class Restorer:
             TypeError: for another kind of thing.
             ValueError: for a shape or dtype that is none of these, or floats of another range.
         """
-        if isinstance(picture, Tensor):
-            if picture.ndim not in (3, 4) or picture.shape[-3] != 3 or not picture.is_floating_point():
-                raise ValueError(
-                    f"a tensor is 3 H W or B 3 H W, float, in [0, 1]; got {tuple(picture.shape)} {picture.dtype}"
-                )
-            check_range(picture)
-            batch = picture if picture.ndim == 4 else picture[None]
-            restored = self.restore(batch).to(picture)
-            return restored if picture.ndim == 4 else restored[0]
-        if isinstance(picture, np.ndarray):
-            image, alpha = from_array(picture)
-            return to_array(self.restore(image[None])[0].cpu(), alpha, like=picture)
-        if isinstance(picture, Image.Image):
-            source = from_pil(picture)
-        elif isinstance(picture, str | Path):
-            source = read_picture(Path(picture))
-        else:
-            raise TypeError(f"a picture is a path, a PIL picture, an array or a tensor; got {type(picture).__name__}")
-        restored = to_pil(self.restore(source.image[None])[0].cpu(), source.alpha)
-        mode = picture.mode if isinstance(picture, Image.Image) else restored.mode
-        return restored.convert(mode) if mode in ("L", "LA") else restored
+        taken = take(picture)
+        return taken.give(self.restore(taken.images))
 
     @contextmanager
     def smoothing(self, strength: float) -> Iterator[Smoother]:
@@ -226,3 +216,23 @@ class Restorer:
                 plan(self.engine.model, (1, 3, height, width), room(self.device, self.memory) - picture)
         except MemoryError as error:
             raise MemoryError(f"{source}: {error}") from error
+
+
+def _check_options(weights: str | Path, overrides: dict[str, Any]) -> None:
+    """Refuse keywords that neither the restorer nor the network of the weights has.
+
+    Raises:
+        ValueError: naming the nearest.
+    """
+    if not overrides:
+        return
+    own = [name for name in inspect.signature(Restorer).parameters if name != "overrides"]
+    try:
+        numbers = list(accepted_numbers(load_config(weights)["model"]))
+    except CheckpointError:
+        numbers = []  # of another project, or an exported file: whoever loads it says what it takes
+    for option in overrides:
+        if option not in numbers and (numbers or nearest(option, own)):
+            known = [*own, *numbers]
+            near = suggestion(option, known)
+            raise ValueError(f"Restorer has no option {option!r}.{near} Options: {', '.join(known)}.")

@@ -4,18 +4,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int64
-from PIL import Image
 from torch import Tensor
 
 from passband.analysis.overlay import overlay
 from passband.data.pictures import expand, find_images
-from passband.inference.pixels import pixels_of
 from passband.io.image import SUFFIXES, ImageError, read_image, write_image
 from passband.io.mask import write_mask
+from passband.io.pictures import AnyPicture, as_tensor
 from passband.metrics.segmentation import resized_logits
+from passband.naming import described, listed
 from passband.tasks.segmenter import load_segmenter
 
 MASK_SUFFIX = ".png"
@@ -68,10 +67,14 @@ class Segmenter:
 
     def __init__(self, weights: str | Path, device: str = "auto"):
         self.trained = load_segmenter(weights, device)
+        self.weights = str(weights)
         self.classes = self.trained.class_names
         self.device = self.trained.device
 
-    def __call__(self, picture: Image.Image | np.ndarray | Tensor | str | Path) -> Int64[Tensor, "H W"]:
+    def __repr__(self) -> str:
+        return described(self, self.weights, {"classes": f"[{listed(self.classes, 6)}]", "device": self.device})
+
+    def __call__(self, picture: AnyPicture) -> Int64[Tensor, "H W"]:
         """Tell the class of each pixel.
 
         Args:
@@ -86,7 +89,7 @@ class Segmenter:
             OSError: for one that cannot be read.
             ValueError: for a tensor or array of another shape.
         """
-        return self.segment_image(pixels_of(picture))
+        return self.segment_image(as_tensor(picture))
 
     def segment_image(self, image: Float[Tensor, "3 H W"]) -> Int64[Tensor, "H W"]:
         """Tell the class of each pixel.
@@ -109,7 +112,7 @@ class Segmenter:
             best = torch.maximum(best, other)
         return mask
 
-    def probabilities(self, picture: Image.Image | np.ndarray | Tensor | str | Path) -> Float[Tensor, "K H W"]:
+    def probabilities(self, picture: AnyPicture) -> Float[Tensor, "K H W"]:
         """The probability of each class at each pixel, by the network's own estimate.
 
         Args:
@@ -118,7 +121,7 @@ class Segmenter:
         Returns:
             A map for each class, the background's first, of the picture's size; they add to 1.
         """
-        image = pixels_of(picture)
+        image = as_tensor(picture)
         logits = resized_logits(self._logits(image), image.shape[-2:])[0]
         if len(logits) > 1:
             return logits.softmax(0)

@@ -1,5 +1,7 @@
 """Arrays in and out: H W or H W C, integers or floats, as numpy programs hold pictures."""
 
+import math
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -62,13 +64,20 @@ def check_range(values: np.ndarray | Tensor) -> None:
     """Refuse floats that are plainly of another range than [0, 1], such as 0 to 255; a little beyond is let through.
 
     Raises:
-        ValueError: saying what was given.
+        ValueError: saying what was given, also for values that are not finite, which would spread over the result.
     """
     if 0 in values.shape:
         return
     least, greatest = float(values.min()), float(values.max())
+    if not (math.isfinite(least) and math.isfinite(greatest)):
+        broken = ~torch.as_tensor(values).isfinite()
+        raise ValueError(
+            f"pictures of floats have finite values; {int(broken.sum()):,} of {broken.numel():,} are NaN or infinite. "
+            "Replace them first, for example with numpy.nan_to_num or torch.nan_to_num."
+        )
     if greatest > 2 or least < -1:
-        raise ValueError(f"pictures of floats are in [0, 1]; these go from {least:g} to {greatest:g}")
+        advice = " Divide by 255." if 2 < greatest <= 255 else ""
+        raise ValueError(f"pictures of floats are in [0, 1]; these go from {least:g} to {greatest:g}.{advice}")
 
 
 def _top(dtype: np.dtype) -> float:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from passband.layers.modulation import Modulator
 from passband.layers.pooling import LocalAvgPool2d
+from passband.ops.checks import check_images
 
 
 class DynamicFilter(nn.Module):
@@ -51,7 +52,17 @@ class DynamicFilter(nn.Module):
 
         Returns:
             A map of the same shape.
+
+        Raises:
+            TypeError: for what is not a tensor of floating-point values.
+            ValueError: for another number of channels, or a map that is too small.
         """
+        check_images(x, "DynamicFilter", self.predict.in_channels)
+        if min(x.shape[-2:]) <= self.kernel_size // 2:
+            raise ValueError(
+                f"DynamicFilter with kernel_size {self.kernel_size} needs H and W above {self.kernel_size // 2}, got "
+                f"{x.shape[-2]}x{x.shape[-1]}; use ops.tiling.pad_to_multiple"
+            )
         kernels = self.kernels(x)
         for_low, for_high = self.modulator.attention(self.modulator.pool(x))
         padded = F.pad(x, (self.kernel_size // 2,) * 4, mode="reflect")

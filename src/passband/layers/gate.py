@@ -12,6 +12,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from passband.naming import suggestion
+from passband.ops.checks import check_images
+
 POOLS = ("magnitude", "signed")
 
 OFF, ON = 0.1, 2.0
@@ -53,7 +56,8 @@ class ChannelGate(nn.Module):
         if channels < 1:
             raise ValueError(f"ChannelGate needs at least 1 channel; got {channels}")
         if pool not in POOLS:
-            raise ValueError(f"pool of a ChannelGate is one of {', '.join(POOLS)}; got {pool!r}")
+            near = suggestion(pool, POOLS)
+            raise ValueError(f"pool of a ChannelGate is one of {', '.join(POOLS)}; got {pool!r}.{near}")
         self.channels, self.pool = channels, pool
         self.temperature = 1.0
         self.squeeze = nn.Conv2d(channels, channels, 1)
@@ -80,6 +84,7 @@ class ChannelGate(nn.Module):
         Raises:
             ValueError: for another number of channels, or a temperature that is not above 0.
         """
+        check_images(cube, "ChannelGate")
         if cube.shape[1] != self.channels:
             raise ValueError(f"ChannelGate was built for {self.channels} channels, got {cube.shape[1]}")
         logits = self.logits(cube)

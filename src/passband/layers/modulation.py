@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from passband.layers.pooling import LocalAvgPool2d
+from passband.ops.checks import check_images, check_same_shape
 
 
 class Modulator(nn.Module):
@@ -29,7 +30,14 @@ class Modulator(nn.Module):
         self.join = nn.Conv2d(channels, channels, 1)
 
     def forward(self, low: Float[Tensor, "B C H W"], high: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
-        """Weigh and join the two parts, with `low + high` the map they come from."""
+        """Weigh and join the two parts, with `low + high` the map they come from.
+
+        Raises:
+            TypeError: for what is not a tensor of floating-point values.
+            ValueError: for another number of channels, or shapes that differ.
+        """
+        check_same_shape(low, high, "Modulator", ("low", "high"))
+        check_images(low, "Modulator", self.squeeze.in_channels)
         x = low + high
         return self.blend(x, low, *self.attention(self.pool(x)))
 
@@ -74,7 +82,13 @@ class GlobalModulation(nn.Module):
         self.low = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
-        """Modulate a map; the shape stays."""
+        """Modulate a map; the shape stays.
+
+        Raises:
+            TypeError: for what is not a tensor of floating-point values.
+            ValueError: for another number of channels.
+        """
+        check_images(x, "GlobalModulation", len(self.high))
         return self.modulate(x, self.pool(x))
 
     def modulate(self, x: Float[Tensor, "B C H W"], average: Float[Tensor, "B C _ _"]) -> Float[Tensor, "B C H W"]:
@@ -109,8 +123,10 @@ class WindowModulation(nn.Module):
         """Modulate a map whose H and W are divisible by `windows`; the shape stays.
 
         Raises:
-            ValueError: if H or W is not divisible.
+            TypeError: for what is not a tensor of floating-point values.
+            ValueError: for another number of channels, or if H or W is not divisible.
         """
+        check_images(x, "WindowModulation", len(self.high) // self.windows**2)
         windows = self.split(x)
         high, low = (p.view(-1, self.windows, self.windows, 1, 1) for p in (self.high, self.low))
         return self._weigh(windows, self.pool(windows), high, low).transpose(3, 4).reshape(x.shape)

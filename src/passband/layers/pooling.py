@@ -12,6 +12,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from passband.naming import suggestion
+from passband.ops.checks import check_floats
+
 PoolMode = Literal["fraction", "first", "tlc"]
 POOL_MODES: tuple[str, ...] = get_args(PoolMode)
 TRAINING_CROP = 256
@@ -39,7 +42,8 @@ class LocalAvgPool2d(nn.Module):
         if window is not None and window < 1:
             raise ValueError(f"pool_window is at least 1, or None for the global average; got {window}")
         if mode not in POOL_MODES:
-            raise ValueError(f"pool_mode is one of {', '.join(POOL_MODES)}; got {mode!r}")
+            near = suggestion(mode, POOL_MODES)
+            raise ValueError(f"pool_mode is one of {', '.join(POOL_MODES)}; got {mode!r}.{near}")
         if stride < 1:
             raise ValueError(f"stride is at least 1; got {stride}")
         self.window, self.mode, self.stride = window, mode, stride
@@ -58,6 +62,7 @@ class LocalAvgPool2d(nn.Module):
         Returns:
             1 x 1 averages where the window covers the map, else one average per position (H x W).
         """
+        check_floats(x, "LocalAvgPool2d")
         window = self.window_for(*x.shape[-2:])
         return x.mean((-2, -1), keepdim=True) if window is None else local_average(x, window)
 

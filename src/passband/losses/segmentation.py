@@ -4,6 +4,7 @@ All compute in float32 at least, whatever autocast says, and take logits and mas
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +12,7 @@ from jaxtyping import Float, Int, Num
 from torch import Tensor
 
 from passband.naming import entry
+from passband.ops.checks import check_images, kind_of, shape_of
 
 SMOOTH = 1.0
 """Pixels that `dice_loss` adds: they keep the gradient of nearly empty masks finite, and are little beside a mask of
@@ -24,6 +26,7 @@ def binary_cross_entropy(logits: Float[Tensor, "B 1 H W"], mask: Num[Tensor, "B 
         logits: of the foreground.
         mask: 1 for foreground, 0 for background, or the share of the foreground.
     """
+    _check(logits, mask, "binary_cross_entropy", 1)
     return F.binary_cross_entropy_with_logits(_precise(logits)[:, 0], mask.to(_precise(logits).dtype))
 
 
@@ -41,6 +44,7 @@ def dice_loss(
 
     Source: Milletari, Navab and Ahmadi, "V-Net", 3DV 2016, without the squares in the denominator.
     """
+    _check(logits, mask, "dice_loss", 1)
     return _soft_dice(_precise(logits).sigmoid(), mask[:, None].to(_precise(logits).dtype), smooth).mean()
 
 
@@ -56,6 +60,7 @@ def cross_entropy(logits: Float[Tensor, "B K H W"], mask: Int[Tensor, "B H W"]) 
         logits: one per class.
         mask: numbers of classes.
     """
+    _check(logits, mask, "cross_entropy")
     return F.cross_entropy(_precise(logits), mask.long())
 
 
@@ -71,6 +76,7 @@ def class_dice_loss(
         mask: numbers of classes.
         smooth: above 0, in pixels.
     """
+    _check(logits, mask, "class_dice_loss")
     truth = F.one_hot(mask.long(), logits.shape[1]).movedim(-1, 1)
     probabilities = _precise(logits).softmax(1)
     return _soft_dice(probabilities, truth.to(probabilities.dtype), smooth).mean()
@@ -102,6 +108,19 @@ def segmentation_loss(name: str, classes: int) -> SegmentationLoss:
         ValueError: for an unknown name, naming the nearest.
     """
     return entry(name, SEGMENTATION_LOSSES, "loss")[classes > 1]
+
+
+def _check(logits: Any, mask: Any, where: str, channels: int | None = None) -> None:
+    """Refuse logits and masks that do not belong together, which torch might spread over each other."""
+    check_images(logits, f"logits of {where}", channels)
+    if not isinstance(mask, Tensor):
+        raise TypeError(f"{where} needs a tensor B H W as its mask, got {kind_of(mask)}.")
+    if mask.shape != (len(logits), *logits.shape[-2:]):
+        more = " Leave out the axis of the channels: mask[:, 0]." if mask.ndim == 4 and mask.shape[1] == 1 else ""
+        raise ValueError(
+            f"{where} needs a mask B H W of the batch and the size of the logits, got a mask of {shape_of(mask)} and "
+            f"logits of {shape_of(logits)}.{more}"
+        )
 
 
 def _precise(logits: Tensor) -> Tensor:

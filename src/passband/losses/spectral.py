@@ -5,6 +5,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from passband.ops.checks import check_same_shape
+
 
 def spectral_l1(restored: Float[Tensor, "B C H W"], clean: Float[Tensor, "B C H W"]) -> Float[Tensor, ""]:
     """Mean absolute difference of the real and imaginary parts of two unnormalized spectra.
@@ -19,5 +21,6 @@ def spectral_l1(restored: Float[Tensor, "B C H W"], clean: Float[Tensor, "B C H 
 
     Source: Cui et al., ICLR 2023, section 3.4 (after Cho et al., MIMO-UNet, ICCV 2021).
     """
+    check_same_shape(restored, clean, "spectral_l1", ("restored", "clean"))
     spectra = [torch.fft.fft2(image.float(), dim=(-2, -1), norm="backward") for image in (restored, clean)]
     return F.l1_loss(torch.view_as_real(spectra[0]), torch.view_as_real(spectra[1]))

@@ -5,6 +5,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from passband.ops.checks import check_images, check_same_shape
+
 SSIM_WINDOW = 11
 SSIM_SIGMA = 1.5
 SSIM_CONSTANTS = (0.01**2, 0.03**2)
@@ -20,7 +22,12 @@ def psnr(image: Float[Tensor, "B C H W"], reference: Float[Tensor, "B C H W"]) -
 
     Returns:
         One value per picture, over all its channels, computed in float64; infinity for equal pictures.
+
+    Raises:
+        TypeError: for what is not a tensor of floating-point values.
+        ValueError: for shapes that differ, or are not B C H W.
     """
+    _check(image, reference, "psnr")
     error = (image.double() - reference.double()).square().mean((-3, -2, -1))
     return -10 * error.log10()
 
@@ -36,10 +43,12 @@ def ssim(image: Float[Tensor, "B C H W"], reference: Float[Tensor, "B C H W"]) -
         One value per picture, the mean over channels and positions, computed in float64.
 
     Raises:
-        ValueError: for pictures smaller than the window.
+        TypeError: as `psnr`.
+        ValueError: for shapes that differ, or pictures smaller than the window.
 
     Source: Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", 2004.
     """
+    _check(image, reference, "ssim")
     height, width = image.shape[-2:]
     if min(height, width) < SSIM_WINDOW:
         raise ValueError(f"ssim needs pictures of at least {SSIM_WINDOW}x{SSIM_WINDOW} pixels, got {height}x{width}")
@@ -53,6 +62,12 @@ def ssim(image: Float[Tensor, "B C H W"], reference: Float[Tensor, "B C H W"]) -
         (mean_x**2 + mean_y**2 + first) * (variance_x + variance_y + second)
     )
     return similarity.mean((-3, -2, -1))
+
+
+def _check(image: Tensor, reference: Tensor, where: str) -> None:
+    """Refuse what is not two batches of one shape."""
+    check_same_shape(image, reference, where, ("image", "reference"))
+    check_images(image, where)
 
 
 def _gaussian_mean(x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C _ _"]:

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from passband.metrics.fidelity import psnr, ssim
+from passband.ops.checks import check_same_shape
 from passband.ops.color import studio_luma, studio_luma_8bit
 
 Images = Float[Tensor, "B C H W"]
@@ -40,6 +41,7 @@ def rgb(image: Images, reference: Images) -> Figures:
 
 def rgb8(image: Images, reference: Images) -> Figures:
     """As `rgb`, after rounding both to 8 bits: what comparing saved files gives."""
+    check_same_shape(image, reference, "rgb8", ("image", "reference"))
     return rgb(_in_8_bits(image), _in_8_bits(reference))
 
 
@@ -53,6 +55,7 @@ def sfnet(image: Images, reference: Images) -> Figures:
 
     Source: github.com/c-yn/SFNet, `Image_dehazing/eval.py`.
     """
+    check_same_shape(image, reference, "sfnet", ("image", "reference"))
     height, width = ((side // SFNET_MULTIPLE + 1) * SFNET_MULTIPLE for side in image.shape[-2:])
     ratio = max(1, round(min(height, width) / SFNET_SIDE))
     size = (height // ratio, width // ratio)
@@ -67,6 +70,7 @@ def y_basicsr(image: Images, reference: Images) -> Figures:
 
     Source: github.com/XPixelGroup/BasicSR, `metrics/psnr_ssim.py`.
     """
+    check_same_shape(image, reference, "y-basicsr", ("image", "reference"))
     return rgb(studio_luma(image), studio_luma(reference))
 
 
@@ -75,6 +79,7 @@ def y_matlab(image: Images, reference: Images) -> Figures:
 
     Source: github.com/c-yn/SFNet, `Image_deraining/deraining_test.m`: `rgb2ycbcr` of uint8, then Wang's SSIM of 2003.
     """
+    check_same_shape(image, reference, "y-matlab", ("image", "reference"))
     return rgb(studio_luma_8bit(image), studio_luma_8bit(reference))
 
 

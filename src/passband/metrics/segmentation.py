@@ -15,7 +15,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Int64
 from torch import Tensor
 
+from passband.metrics.counting import count_pairs
 from passband.naming import entry
+from passband.ops.checks import check_floats, shape_of
 
 LEVELS = 256
 """Thresholds of the protocol `pranet`."""
@@ -45,10 +47,12 @@ def class_counts(predicted: Int[Tensor, "..."], mask: Int[Tensor, "..."], classe
         predicted: numbers of classes.
         mask: the true ones.
         classes: how many there are with the background.
+
+    Raises:
+        TypeError: for values that are not integers.
+        ValueError: for shapes that differ, or numbers that are not from 0 to classes - 1.
     """
-    return torch.bincount((mask.long() * classes + predicted.long()).flatten(), minlength=classes**2).view(
-        classes, classes
-    )
+    return count_pairs(mask, predicted, classes, "class_counts", ("mask", "predicted"))
 
 
 def predicted_classes(logits: Float[Tensor, "*B K H W"]) -> Int64[Tensor, "*B H W"]:
@@ -57,6 +61,7 @@ def predicted_classes(logits: Float[Tensor, "*B K H W"]) -> Int64[Tensor, "*B H 
     Args:
         logits: NaN counts as background.
     """
+    check_floats(logits, "predicted_classes")
     logits = logits.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
     return (logits[..., 0, :, :] > 0).long() if logits.shape[-3] == 1 else logits.argmax(-3)
 
@@ -121,6 +126,11 @@ def threshold_curves(
 
     Source: Fan et al., "PraNet", MICCAI 2020, and its evaluation.
     """
+    check_floats(probability, "threshold_curves")
+    if probability.shape != mask.shape:
+        raise ValueError(
+            f"threshold_curves needs a map and a mask of one size, got {shape_of(probability)} and {shape_of(mask)}."
+        )
     levels = stretched_levels(probability)
     bins = torch.bincount(levels.flatten() + LEVELS * mask.flatten().long(), minlength=2 * LEVELS).view(2, LEVELS)
     wrong, right = bins.flip(1).cumsum(1).flip(1).double()
@@ -242,6 +252,12 @@ class SegmentationScores:
         Raises:
             ValueError: for another number of logits, or values of the mask that are no classes.
         """
+        check_floats(logits, "SegmentationScores.add")
+        if logits.ndim != 3 or mask.ndim != 2:
+            raise ValueError(
+                f"SegmentationScores.add needs logits K H W and a mask H W of one picture, got logits of "
+                f"{shape_of(logits)} and a mask of {shape_of(mask)}."
+            )
         if len(logits) != self.classes:
             raise ValueError(f"{self.classes} maps of logits are needed, one per class; got {len(logits)}")
         if not mask.numel() or int(mask.min()) < 0 or int(mask.max()) >= len(self.counts):

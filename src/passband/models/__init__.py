@@ -1,7 +1,7 @@
 """Networks, one file per architecture, by name in `MODELS`."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,7 @@ __all__ = [
     "SFNet",
     "SMPNetwork",
     "UNet",
+    "accepted_numbers",
     "build_from",
     "build_model",
     "dct_mask_rcnn",
@@ -92,14 +93,26 @@ def build_model(name: str, **numbers: Any) -> nn.Module:
     Raises:
         ValueError: for an unknown name or keyword, naming the nearest.
     """
+    builder, accepted = entry(name, MODELS, "network"), accepted_numbers(name)
+    for number in numbers:
+        entry(number, accepted, f"number of {name}")
+    return builder(**numbers)
+
+
+def accepted_numbers(name: str) -> Mapping[str, inspect.Parameter]:
+    """The keywords that a network's builder takes.
+
+    Args:
+        name: a key of `MODELS`.
+
+    Raises:
+        ValueError: for an unknown name, naming the nearest.
+    """
     builder = entry(name, MODELS, "network")
     # a builder takes overrides for the class it returns, or for what puts that together from parts
     target = inspect.signature(builder).return_annotation
     target = getattr(target, "from_numbers", target)
-    accepted = inspect.signature(target if callable(target) else builder).parameters
-    for number in numbers:
-        entry(number, accepted, f"number of {name}")
-    return builder(**numbers)
+    return inspect.signature(target if callable(target) else builder).parameters
 
 
 def build_from(config: dict[str, Any]) -> nn.Module:

@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from passband.models.inputs import check_batch
 from passband.models.saved import SavedNetwork
 
 
@@ -32,7 +33,13 @@ class ClassifierNetwork(
     input_shape: tuple[int, int, int]
 
     def check_input(self, x: Tensor) -> None:
-        """Raise a ValueError, which says what to do, for an input of other channels than the network takes."""
+        """Refuse what the network cannot take, saying what to do.
+
+        Raises:
+            TypeError: for what is not a tensor of the weights' type.
+            ValueError: for another shape or another number of channels.
+        """
+        check_batch(x, self, self.name)
         if x.shape[1] != self.channels:
             raise ValueError(
                 f"{self.name} takes {self.channels} channels, got {x.shape[1]}; select {self.channels} of them, or "

@@ -34,8 +34,9 @@ from passband.layers.channels import channel_subset
 from passband.models.dct_resnet import FrequencyResNet
 from passband.models.detection_stem import DIVISIBLE, GRAY, CubeStem, batch_cubes
 from passband.models.imagenet import Mapped, load_imagenet
+from passband.models.inputs import check_list
 from passband.models.saved import SavedNetwork
-from passband.naming import entry
+from passband.naming import entry, suggestion
 
 BACKBONES = {"resnet18": 18, "resnet50": 50}
 NORMS = ("batch", "frozen", "group")
@@ -146,7 +147,7 @@ class FrequencyRCNN(
         if way not in WAYS or (self.is_rgb and way != "A"):
             raise ValueError(f"way is A, or B for cubes of frequency channels; got {way!r} with channels {channels!r}")
         if norm not in NORMS:
-            raise ValueError(f"norm is one of {', '.join(NORMS)}; got {norm!r}")
+            raise ValueError(f"norm is one of {', '.join(NORMS)}; got {norm!r}.{suggestion(norm, NORMS)}")
         if not 0 <= frozen_layers <= LEVELS:
             raise ValueError(f"frozen_layers is 0 to {LEVELS}; got {frozen_layers}")
         sizes = (min_size,) if isinstance(min_size, int) else tuple(min_size)
@@ -308,6 +309,7 @@ class FrequencyRCNN(
         """Refuse what cannot be trained on or evaluated."""
         what = "pictures of 3" if self.way == "A" else f"cubes of {self.channels}"
         needed = 3 if self.way == "A" else self.channels
+        check_list(images, self, self.name)
         if not images or any(image.ndim != 3 or image.shape[0] != needed for image in images):
             raise ValueError(
                 f"{self.name} takes a list of {what} channels each (way {self.way}); got "

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from passband.checkpoint import CheckpointError
+from passband.models.inputs import check_batch
 
 
 class Foreign(nn.Module):
@@ -39,7 +40,11 @@ class Foreign(nn.Module):
 
         Returns:
             One entry: the restored pictures in [0, 1].
+
+        Raises:
+            TypeError, ValueError: for what is no such batch, see `models.inputs.check_batch`.
         """
+        check_batch(image, self, self.name, 3)
         return [torch.cat([self.descriptor(picture[None]) for picture in image])]
 
 

@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from passband.models.inputs import check_batch
 from passband.models.saved import SavedNetwork
 
 
@@ -29,7 +30,13 @@ class SegmentationNetwork(
     multiple: int
 
     def check_input(self, image: Tensor) -> None:
-        """Raise a ValueError, which says what to do, for an input that the network cannot take."""
+        """Refuse what the network cannot take, saying what to do.
+
+        Raises:
+            TypeError: for what is not a tensor of the weights' type.
+            ValueError: for another shape or another number of channels, or for sides that do not fit.
+        """
+        check_batch(image, self, self.name)
         channels, height, width = image.shape[1:]
         if channels != self.in_channels:
             raise ValueError(

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from passband.checkpoint import CheckpointError, load_config, load_state, load_weights, save_weights
 from passband.layers import DynamicFilter, GlobalModulation, LocalAvgPool2d, WindowModulation
 from passband.layers.pooling import PoolMode
+from passband.models.inputs import check_batch
 from passband.models.saved import HUB_OPTIONS, HubNetwork
 
 
@@ -105,8 +106,10 @@ class SFNet(
             Restored pictures at quarter, half and full size, near [0, 1] but not clamped.
 
         Raises:
-            ValueError: for a size the network cannot take.
+            TypeError: for what is not a tensor of the weights' type, such as an array or 8-bit integers.
+            ValueError: for a shape, a size or a number of channels that the network cannot take.
         """
+        check_batch(image, self, "SFNet", self.in_channels)
         self.check_size(*image.shape[-2:])
         half = F.interpolate(image, scale_factor=0.5)
         quarter = F.interpolate(half, scale_factor=0.5)

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from passband.ops.checks import check_images
 from passband.ops.color import jpeg_samples
 from passband.ops.dct import block_dct, check_channels, dct2
 from passband.ops.dct_geometry import join_blocks, split_blocks
@@ -74,6 +75,8 @@ def assemble_cube(
     Source: DCT coefficients of chroma at half the size as the low frequencies of a block, as in Gueguen et al., NeurIPS
     2018; without its pixels by splitting blocks.
     """
+    for component in components:
+        check_images(component, "assemble_cube", channels=JPEG_BLOCK**2)
     _check(ratios, len(components), stride)
     wanted = _wanted(channels, stride)
     parts = [_parts(ratio, stride) for ratio in ratios]
@@ -111,6 +114,7 @@ def disassemble_cube(
     Raises:
         ValueError: where the cube has another number of channels, or its cells make no whole blocks.
     """
+    check_images(cube, "disassemble_cube")
     _check(ratios, len(ratios), stride)
     size = stride * stride
     if cube.shape[1] != 3 * size:
@@ -143,6 +147,7 @@ def image_cube(
     Raises:
         ValueError: where H or W is no multiple of the stride.
     """
+    check_images(image, "image_cube", channels=3)
     _check([(1, 1), ratio, ratio], 3, stride)
     wanted = _wanted(channels, stride)
     samples = jpeg_samples(image)

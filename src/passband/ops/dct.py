@@ -16,6 +16,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64, Num
 from torch import Tensor
 
+from passband.ops.checks import check_floats
+
 Rest = ParamSpec("Rest")
 
 LARGEST_FOLDED = 16
@@ -39,10 +41,7 @@ def full_precision(
 
     @wraps(function)
     def transform(values: Tensor, *args: Rest.args, **kwargs: Rest.kwargs) -> Tensor:
-        if not values.is_floating_point():
-            raise TypeError(
-                f"{function.__name__} needs floating-point values, got {values.dtype}; convert with .float()"
-            )
+        check_floats(values, function.__name__)
         kind = values.device.type
         autocast = torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
         with autocast:

@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from passband.ops.checks import check_floats
+
 
 def low_pass(
     image: Float[Tensor, "*B C H W"],
@@ -34,6 +36,7 @@ def low_pass(
     Raises:
         ValueError: for a negative or undefined radius or softness, or radii that are not one for each picture.
     """
+    check_floats(image, "low_pass")
     height, width = image.shape[-2:]
     distance = frequency_distance(height, width, image.device, _precision(image))
     radius = torch.as_tensor(radius, dtype=distance.dtype, device=image.device)
@@ -85,6 +88,7 @@ def spectral_crop(image: Float[Tensor, "*B C H W"], size: tuple[int, int]) -> Fl
     Raises:
         ValueError: for a size that is larger than the image, or below 1.
     """
+    check_floats(image, "spectral_crop")
     full = image.shape[-2:]
     if not (1 <= size[0] <= full[0] and 1 <= size[1] <= full[1]):
         raise ValueError(f"a crop of the spectrum of {full[0]}x{full[1]} is from 1x1 to that; got {size[0]}x{size[1]}")
@@ -121,6 +125,7 @@ def spectral_pad(image: Float[Tensor, "*B C H W"], size: tuple[int, int]) -> Flo
     Raises:
         ValueError: for a size that is smaller than the image.
     """
+    check_floats(image, "spectral_pad")
     height, width = image.shape[-2:]
     if size[0] < height or size[1] < width:
         raise ValueError(f"a spectrum of {height}x{width} is padded to that or more; got {size[0]}x{size[1]}")
@@ -169,6 +174,7 @@ def radial_spectrum(image: Float[Tensor, "*B C H W"], power: int = 1) -> Float[T
     Raises:
         ValueError: for another power.
     """
+    check_floats(image, "radial_spectrum")
     if power not in (1, 2):
         raise ValueError(f"power is 1 for magnitudes or 2 for energy; got {power}")
     height, width = image.shape[-2:]

@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from passband.ops.checks import check_images
+
 
 def pad_to_multiple(
     image: Float[Tensor, "B C H W"], multiple: int, minimum: int = 0
@@ -24,6 +26,7 @@ def pad_to_multiple(
         The padded picture and the (height, width) to crop it back to. A side whose padding is as long as the side
         or longer has no reflection: there the last row or column is repeated.
     """
+    check_images(image, "pad_to_multiple")
     height, width = image.shape[-2:]
     bottom, right = (-(-max(side, minimum) // multiple) * multiple - side for side in (height, width))
     for padding, side in (((0, 0, 0, bottom), height), ((0, right, 0, 0), width)):
@@ -143,6 +146,7 @@ def map_tiles(
     Raises:
         ValueError: if the overlap does not fit the side.
     """
+    check_images(image, "map_tiles")
     height, width = image.shape[-2:]
     tiles = lay_tiles(height, width, side, overlap, multiple)
     return blend_tiles(lambda tile: function(tile.of(image)), tiles, height, width)

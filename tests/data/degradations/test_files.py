@@ -106,7 +106,7 @@ def test_one_picture_alone_is_a_set_of_one(tmp_path, photographs):
 
 
 def test_an_unknown_kind_is_refused_naming_the_nearest_and_writes_nothing(tmp_path, photographs):
-    with pytest.raises(ValueError, match="got 'snwo'; did you mean 'snow'"):
+    with pytest.raises(ValueError, match="got 'snwo'. Did you mean 'snow'"):
         list(degrade_files(photographs, tmp_path / "pairs", "snwo"))
     assert not (tmp_path / "pairs").exists()
 

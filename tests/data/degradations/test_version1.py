@@ -95,7 +95,7 @@ def test_severity_is_moderate_on_photographs(kind, low, high):
 
 
 def test_unknown_kind_names_the_nearest():
-    with pytest.raises(ValueError, match="did you mean 'motion-blur'"):
+    with pytest.raises(ValueError, match="Did you mean 'motion-blur'"):
         degrade(noise(4, 4), "motionblur", seed=0, index=0)
 
 

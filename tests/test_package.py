@@ -1,0 +1,71 @@
+import pkgutil
+import pydoc
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import passband
+
+
+def fresh(script):
+    """What a script prints in an interpreter of its own."""
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_every_module_is_an_attribute_after_a_bare_import():
+    known = {module.name for module in pkgutil.iter_modules(passband.__path__)} - {"cli", "__main__"}
+    script = f"import passband; print([getattr(passband, name).__name__ for name in {sorted(known)}])"
+    assert fresh(script) == str([f"passband.{name}" for name in sorted(known)])
+    assert known <= set(dir(passband))
+
+
+def test_a_loop_needs_one_import():
+    script = (
+        "import torch, passband; x = torch.rand(1, 3, 16, 16); "
+        "s = passband.curriculum.RatioSchedule(steps=4, start=0.5); y = passband.curriculum.low_pass_ratio(x, s(0)); "
+        "passband.losses.multiscale_loss([y], x); passband.metrics.psnr(y, x); passband.layers.ChannelGate(3); "
+        "print(passband.finetune.__name__, passband.as_tensor(x[0]).shape[0])"
+    )
+    assert fresh(script) == "finetune 3"
+
+
+def test_importing_loads_nothing_heavy():
+    heavy = fresh("import sys, passband; print(sorted({'torch', 'numpy', 'PIL', 'pydantic'} & set(sys.modules)))")
+    assert heavy == "[]"
+
+
+def test_every_listed_name_is_there_and_every_public_name_is_listed():
+    for name in dir(passband):
+        assert getattr(passband, name) is not None
+    beside = {"Any", "TYPE_CHECKING", "import_module", "version", "cli", "jaxtyping"}  # the last is of the tests' own
+    assert {name for name in vars(passband) if not name.startswith("_")} <= {*dir(passband), *beside}
+
+
+def test_help_fits_on_a_page_and_names_what_there_is():
+    shown = pydoc.plain(pydoc.render_doc(passband))
+    assert len(shown.splitlines()) < 80
+    for name in ("Restorer", "Classifier", "Segmenter", "InstanceFinder", "train", "finetune", "evaluate", "degrade"):
+        assert name in shown
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"), [("Restorr", "Restorer"), ("curiculum", "curriculum"), ("loses", "losses")]
+)
+def test_a_misspelled_attribute_names_the_nearest(wrong, right):
+    with pytest.raises(AttributeError, match=f"has no attribute '{wrong}'. Did you mean '{right}'"):
+        getattr(passband, wrong)
+    assert not hasattr(passband, "__wrapped__")
+
+
+def test_the_type_checker_sees_the_same_names():
+    lines = Path(passband.__file__).read_text(encoding="utf-8").splitlines()
+    seen = {line.rsplit(" as ", 1)[1] for line in lines if line.startswith("    from passband") and " as " in line}
+    assert seen == set(dir(passband)) - {"__version__"}
+
+
+def test_the_version_is_the_one_of_the_project():
+    project = Path(__file__).parents[1] / "pyproject.toml"
+    assert passband.__version__ == tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"]
