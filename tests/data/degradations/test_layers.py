@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from passband.data.degradations.layers import fill
+from passband.data.degradations.layers import cover, expand_highlights, fill, split
 
 
 def test_a_hole_in_a_plain_picture_disappears_however_large_it_is():
@@ -20,3 +20,17 @@ def test_what_stays_is_not_changed():
     filled = fill(picture, hole)
     np.testing.assert_array_equal(filled[:, :10], picture[:, :10])
     np.testing.assert_array_equal(fill(picture, np.ones((31, 17), np.float32)), picture)
+
+
+def test_an_object_that_was_split_off_covers_its_place_exactly():
+    rng = np.random.default_rng(0)
+    picture, front = rng.random((3, 31, 17), dtype=np.float32), rng.random((31, 17), dtype=np.float32)
+    np.testing.assert_allclose(cover(*split(picture, front)), picture, atol=1e-6)
+
+
+def test_only_channels_that_may_be_clipped_are_expanded():
+    light = np.linspace(0, 1, 300, dtype=np.float32).reshape(3, 1, 100)
+    expanded = expand_highlights(light, 5.0)
+    assert (expanded >= light).all()
+    np.testing.assert_array_equal(expanded[light <= 0.9], light[light <= 0.9])
+    assert expanded.max() > 1.2

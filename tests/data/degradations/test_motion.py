@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from passband.data.degradations.motion import MotionBlur, draw_path, expand_highlights, motion_blur, sample_motion_blur
+from passband.data.degradations.motion import MotionBlur, draw_path, motion_blur, sample_motion_blur
 from passband.ops.color import srgb_to_linear
 
 STRAIGHT = MotionBlur(
@@ -102,13 +102,6 @@ def test_a_clipped_highlight_spreads_white_instead_of_gray():
     bright = motion_blur(image, replace(STRAIGHT, highlights=8.0), np.random.default_rng(0))
     assert (bright >= plain - 1e-5).all()
     assert bright.max() > plain.max() + 0.1
-
-
-def test_only_bright_places_are_expanded():
-    light = np.linspace(0, 1, 300, dtype=np.float32).reshape(3, 1, 100)
-    expanded = expand_highlights(light, 5.0)
-    assert (expanded >= light).all()
-    np.testing.assert_array_equal(expanded[..., light.max(axis=(0, 1)) < 0.7], light[..., light.max(axis=(0, 1)) < 0.7])
 
 
 def test_an_object_moves_by_itself():

@@ -83,9 +83,49 @@ def disc_kernel(radius: float) -> Float[np.ndarray, "K K"]:
     return kernel / kernel.sum()
 
 
+def aperture_kernel(
+    radius: float,
+    *,
+    blades: int = 0,
+    angle: float = 0.0,
+    roundness: float = 0.0,
+    rim: float = 0.0,
+    cut: tuple[float, float] = (0.0, 0.0),
+) -> Float[np.ndarray, "K K"]:
+    """Build the image of a point out of focus behind a real aperture.
+
+    Args:
+        radius: from the middle to a corner of the aperture in pixels, at least 0; 0.5 and less is no blur.
+        blades: sides of the aperture; 0 is a disc.
+        angle: turn of the aperture in radians.
+        roundness: how far the sides bend out to the circle, 0 (straight) to 1 (a disc).
+        rim: brightness at the edge over that of the middle, less 1: above 0 a bright ring, down to -1 a soft edge.
+        cut: (y, x) by which the lens barrel is moved before the aperture, as a share of the radius; a point near the
+            corner of the picture becomes a cat's eye.
+
+    Returns:
+        A kernel of odd side, 2 * ceil(radius - 0.5) + 1, that sums to 1.
+    """
+    half = max(0, math.ceil(radius - 0.5))
+    if not half:
+        return np.ones((1, 1))
+    y, x = np.mgrid[-half : half + 1, -half : half + 1]
+    distance = np.hypot(y, x)
+    edge = np.full(distance.shape, float(radius))
+    if blades:
+        sector = 2 * math.pi / blades
+        polygon = math.cos(sector / 2) / np.cos((np.arctan2(y, x) - angle) % sector - sector / 2)
+        edge *= polygon + roundness * (1 - polygon)
+    kernel = np.clip(edge + 0.5 - distance, 0, 1)
+    if any(cut):
+        kernel *= np.clip(radius + 0.5 - np.hypot(y - cut[0] * radius, x - cut[1] * radius), 0, 1)
+    kernel *= 1 + rim * np.minimum(distance / edge, 1) ** 2
+    return kernel / kernel.sum()
+
+
 def convolve_varying(
     planes: Float32[np.ndarray, "C H W"],
-    kernel_at: Callable[[float, float], Float[np.ndarray, "_ _"]],
+    kernel_at: Callable[[float, float], Float[np.ndarray, "*_ K K"]],
     rows: int,
     columns: int,
 ) -> Float32[np.ndarray, "C H W"]:
@@ -93,7 +133,8 @@ def convolve_varying(
 
     Args:
         planes: any number of channels, any size.
-        kernel_at: gives the kernel at a position (y, x) in pixels, with an odd side and a sum of 1.
+        kernel_at: gives the kernel at a position (y, x) in pixels, with an odd side and a sum of 1. One for all
+            channels, or one for each.
         rows: nodes from top to bottom at which the kernel is computed, at least 1.
         columns: nodes from left to right.
 
@@ -108,7 +149,7 @@ def convolve_varying(
     for top, middle_y, bottom, down in _nodes(height, rows):
         for left, middle_x, right, across in _nodes(width, columns):
             kernel = kernel_at(middle_y, middle_x)
-            window = _window(planes, top, bottom, left, right, len(kernel) // 2)
+            window = _window(planes, top, bottom, left, right, kernel.shape[-1] // 2)
             weight = (down[:, None] * across).astype(np.float32)
             out[:, top:bottom, left:right] += weight * _valid(window, kernel)
     return out
@@ -149,9 +190,9 @@ def _window(
     return np.pad(window, missing, mode="reflect")
 
 
-def _valid(window: Float32[np.ndarray, "C h w"], kernel: Float[np.ndarray, "K K"]) -> Float32[np.ndarray, "C _ _"]:
+def _valid(window: Float32[np.ndarray, "C h w"], kernel: Float[np.ndarray, "*_ K K"]) -> Float32[np.ndarray, "C _ _"]:
     """Convolve where the kernel lies within the window."""
-    side = len(kernel)
+    side = kernel.shape[-1]
     if side == 1:
         return window
     shape = [fft.next_fast_len(length, real=True) for length in window.shape[-2:]]

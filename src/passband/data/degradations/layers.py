@@ -7,11 +7,11 @@ from scipy.ndimage import gaussian_filter
 _REACH = 8.0  # standard deviation in pixels of the neighborhood that fills a hole
 
 
-def fill(light: Float32[np.ndarray, "3 H W"], hole: Float32[np.ndarray, "H W"]) -> Float32[np.ndarray, "3 H W"]:
+def fill(light: Float32[np.ndarray, "C H W"], hole: Float32[np.ndarray, "H W"]) -> Float32[np.ndarray, "C H W"]:
     """Fill a hole in a picture by the smooth color of what lies around it.
 
     Args:
-        light: the picture.
+        light: the picture, or any map of one or more channels.
         hole: 1 where the picture is to be replaced, 0 where it stays, between at soft outlines.
 
     Returns:
@@ -20,8 +20,57 @@ def fill(light: Float32[np.ndarray, "3 H W"], hole: Float32[np.ndarray, "H W"]) 
     stays = 1 - hole
     kept = np.concatenate([light * stays, stays[None]])
     total = kept.mean(axis=(1, 2), dtype=np.float64)
-    if total[3] < 1e-6:  # nothing stays
+    if total[-1] < 1e-6:  # nothing stays
         return light
     around = gaussian_filter(kept, (0, _REACH, _REACH), truncate=2.5)
-    around += (1e-3 * total / total[3])[:, None, None].astype(np.float32)
-    return light * stays + hole * around[:3] / around[3]
+    around += (1e-3 * total / total[-1])[:, None, None].astype(np.float32)
+    return light * stays + hole * around[:-1] / around[-1]
+
+
+def split(
+    light: Float32[np.ndarray, "3 H W"], front: Float32[np.ndarray, "H W"]
+) -> tuple[Float32[np.ndarray, "3 H W"], Float32[np.ndarray, "4 H W"]]:
+    """Split a picture into what is behind an object and the object.
+
+    Args:
+        light: the picture.
+        front: opacity of the object, 0 to 1.
+
+    Returns:
+        The picture without the object, and the object's light with its opacity as fourth channel. `cover` puts them
+        together again exactly.
+    """
+    behind = fill(light, front)
+    return behind, np.concatenate([light - behind * (1 - front), front[None]])
+
+
+def cover(
+    behind: Float32[np.ndarray, "3 H W"], front: Float32[np.ndarray, "planes H W"]
+) -> Float32[np.ndarray, "3 H W"]:
+    """Put an object before a picture.
+
+    Args:
+        behind: the picture.
+        front: three channels of the object's light, already multiplied by its opacity, then its opacity: one plane, or
+            one for each channel.
+
+    Returns:
+        What is seen.
+    """
+    return behind * (1 - front[3:]) + front[:3]
+
+
+def expand_highlights(light: Float32[np.ndarray, "3 H W"], gain: float) -> Float32[np.ndarray, "3 H W"]:
+    """Guess how bright clipped places were: channels within a tenth of white become brighter than 1.
+
+    Args:
+        light: linear light in [0, 1].
+        gain: what is added to the brightest places, as a multiple of their light. Where more than a few per cent of the
+            picture are bright, as with a sky, it is less.
+
+    Returns:
+        Light at least that of the picture.
+    """
+    clipped = np.clip((light - np.float32(0.9)) / np.float32(0.1), 0, 1) ** 2  # a channel below it was measured
+    share = float(clipped.mean())
+    return light * (1 + np.float32(gain / (1 + 20 * share)) * clipped)

@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter
 from passband.data.degradations.depth import segment
 from passband.data.degradations.fields import enlarge, reduce
 from passband.data.degradations.kernels import camera_path, convolve_varying, rasterize
-from passband.data.degradations.layers import fill
+from passband.data.degradations.layers import cover, expand_highlights, split
 from passband.ops.color import linear_to_srgb, srgb_to_linear
 
 _NODE_STEP = 2.0  # neighboring kernels differ by at most this many pixels of path
@@ -124,13 +124,11 @@ def motion_blur(
         else:
             alone = camera_path(motion.own, motion.shake * rng.random(), 0, rng)
             track = Path(alone, np.zeros((len(alone), 2)), (0.0, 0.0), height, width)
-        behind = fill(light, soft)
-        # what is not behind is the object, so that the layers give the picture back where nothing moves
-        layers.append(track.blur(np.concatenate([light - behind * (1 - soft), soft[None]])))
-        light = behind
+        light, thing = split(light, soft)
+        layers.append(track.blur(thing))
     blurred = path.blur(light)
     for layer in reversed(layers):
-        blurred = blurred * (1 - layer[3]) + layer[:3]
+        blurred = cover(blurred, layer)
     blurred = np.clip(blurred, 0, 1)
     return np.clip(linear_to_srgb(torch.from_numpy(blurred)).numpy(), 0, 1) if motion.linear else blurred
 
@@ -214,22 +212,6 @@ def draw_path(motion: MotionBlur, height: int, width: int, rng: np.random.Genera
     courses = np.stack([np.interp(moments, np.arange(count), course) for course in courses.T], axis=-1)
     courses -= courses[len(courses) // 2] if motion.middle else courses.mean(axis=0)
     return Path(courses[:, :2], courses[:, 2:], center, height, width)
-
-
-def expand_highlights(light: Float32[np.ndarray, "3 H W"], gain: float) -> Float32[np.ndarray, "3 H W"]:
-    """Guess how bright clipped places were: the brightest become brighter than 1.
-
-    Args:
-        light: linear light in [0, 1].
-        gain: what is added to the brightest places, as a multiple of their light. Where more than a few per cent of the
-            picture are bright, as with a sky, it is less.
-
-    Returns:
-        Light at least that of the picture.
-    """
-    brightness = np.clip((light.max(axis=0) - 0.7) / 0.3, 0, 1)
-    share = float(brightness.mean())
-    return light * (1 + np.float32(gain / (1 + 20 * share)) * brightness**2)
 
 
 def _object(image: Float32[np.ndarray, "3 H W"], rng: np.random.Generator) -> Float32[np.ndarray, "H W"]:
