@@ -87,8 +87,9 @@ def second_raindrop(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     height, width = image.shape[:2]
     rows, columns = np.mgrid[:height, :width].astype(np.float64)
     water = np.zeros((height, width))
-    for _ in range(int(log_uniform(rng, 20, 500) * height * width / 393216) + 1):
-        radius = float(np.clip(log_uniform(rng, 2, 30) * rng.uniform(0.4, 1), 1.8, 30))
+    largest = float(log_uniform(rng, 6, 28))
+    for _ in range(int(log_uniform(rng, 90, 900) * (height * width / 393216) * min(1, 12 / largest)) + 1):
+        radius = 2 + (largest - 2) * rng.random() ** 2.5
         y, x = rng.uniform(0, height), rng.uniform(0, width)
         top, left = max(0, int(y - 3 * radius)), max(0, int(x - 3 * radius))
         box = slice(top, int(y + 3 * radius) + 1), slice(left, int(x + 3 * radius) + 1)
@@ -100,17 +101,18 @@ def second_raindrop(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     film = np.sqrt(np.maximum(water - 1.2, 0)) * rng.uniform(1.2, 2)
     film = gaussian_filter(film, 0.7)
     slope_y, slope_x = np.gradient(film)
-    distance = rng.uniform(30, 160)
+    distance = rng.uniform(30, 120)
     reach = distance / (1 + 0.33 * np.hypot(slope_y, slope_x))
     light = to_light(image)
-    soft = np.stack([gaussian_filter(light[..., c], 2.0, mode="nearest") for c in range(3)], -1)
+    soft = np.stack([gaussian_filter(light[..., c], 3.0, mode="nearest") for c in range(3)], -1)
     places = np.stack([columns + slope_x * reach + 0.5, rows + slope_y * reach + 0.5], -1) / (width, height) * 2 - 1
     seen = F.grid_sample(
         torch.from_numpy(soft).permute(2, 0, 1)[None], torch.from_numpy(places)[None], "bilinear", "reflection",
         align_corners=False,
     )[0].permute(1, 2, 0).numpy()  # fmt: skip
     loss = np.clip(1.15 - 0.35 * np.hypot(slope_y, slope_x), 0.25, 1.15)
-    seen = seen * loss[..., None] + rng.uniform(0, 0.25) * np.clip(slope_y, 0, 1)[..., None]
+    around = light.mean() * rng.uniform(0.2, 0.6)  # of all that the picture does not show
+    seen = seen * loss[..., None] + around + rng.uniform(0, 0.5) * np.clip(-slope_y, 0, 1)[..., None]
     alpha = np.clip(film / 0.8, 0, 1) * rng.uniform(0.75, 1)
     blur = float(log_uniform(rng, 0.5, 4.5))
     kernel = _spot(blur)
