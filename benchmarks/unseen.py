@@ -11,7 +11,7 @@ restore --weights` takes them.
 FOLDER holds pairs as `passband evaluate --data` takes them; that of `--side-by-side` holds pictures whose left half is
 clean and whose right half is degraded. A folder from which something was learned is scored on the part that was held
 out: `--hold-out 5` takes the first, sixth, eleventh pair by name and so on. Large pictures are restored by bands;
-`--longest` reduces both of a pair instead.
+`--longest` reduces both of a pair instead, and `--crop` cuts out the middle of every picture.
 
 KODAK is a folder of clean photographs. Each is degraded by the second generator of every kind
 (`benchmarks/second_generators.py`), from which no network ever learns, and by the generator that networks learn from;
@@ -74,12 +74,25 @@ def reduced(picture: Tensor, longest: int | None) -> Tensor:
     return F.interpolate(picture[None], size, mode="bicubic", antialias=True)[0].clamp(0, 1)
 
 
+def cropped(picture: Tensor, side: int | None) -> Tensor:
+    """The middle of a picture."""
+    height, width = picture.shape[-2:]
+    side = side or max(height, width)
+    top, left = max(0, (height - side) // 2), max(0, (width - side) // 2)
+    return picture[:, top : top + side, left : left + side].contiguous()
+
+
+def as_asked(picture: Tensor, options: argparse.Namespace) -> Tensor:
+    """A picture of a pair, reduced and cut as the options say."""
+    return cropped(reduced(picture, options.longest), options.crop)
+
+
 def pair_items(folder: Path, options: argparse.Namespace) -> list[Item]:
     """The pairs of a folder that are to be scored."""
     pairs = sorted(find_pairs(folder), key=lambda pair: pair.name)[:: options.hold_out]
 
     def read(pair: Any) -> tuple[Tensor, Tensor]:
-        degraded, clean = (reduced(one, options.longest) for one in read_pair(pair))
+        degraded, clean = (as_asked(one, options) for one in read_pair(pair))
         return degraded, clean
 
     return [Item(pair.name, partial(read, pair)) for pair in spread(pairs, options.limit)]
@@ -93,17 +106,9 @@ def side_by_side_items(folder: Path, options: argparse.Namespace) -> list[Item]:
         both = read_image(path)
         half = both.shape[-1] // 2
         clean, degraded = both[..., :half], both[..., -half:]
-        return reduced(degraded, options.longest), reduced(clean, options.longest)
+        return as_asked(degraded, options), as_asked(clean, options)
 
     return [Item(path.stem, partial(read, path)) for path in spread(paths, options.limit)]
-
-
-def cropped(picture: Tensor, side: int | None) -> Tensor:
-    """The middle of a picture."""
-    height, width = picture.shape[-2:]
-    side = side or max(height, width)
-    top, left = max(0, (height - side) // 2), max(0, (width - side) // 2)
-    return picture[:, top : top + side, left : left + side].contiguous()
 
 
 def generated_items(degrade: Callable[..., Tensor], kind: str, options: argparse.Namespace) -> list[Item]:
@@ -241,7 +246,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="score at most so many pairs of a folder")
     parser.add_argument("--longest", type=int, help="reduce larger pairs to so many pixels")
     parser.add_argument("--count", type=int, help="score at most so many clean photographs")
-    parser.add_argument("--crop", type=int, help="cut so many pixels out of the middle of clean photographs")
+    parser.add_argument("--crop", type=int, help="cut so many pixels out of the middle of every picture")
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--device", default="auto")

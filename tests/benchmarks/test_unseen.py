@@ -28,7 +28,7 @@ def pairs(tmp_path):
 
 
 def options(**changes) -> Namespace:
-    return Namespace(**{"hold_out": 1, "limit": None, "longest": None, **changes})
+    return Namespace(**{"hold_out": 1, "limit": None, "longest": None, "crop": None, **changes})
 
 
 def test_a_fifth_is_held_out_by_name_from_the_first(pairs):
@@ -53,6 +53,11 @@ def test_the_left_half_is_clean_and_the_right_half_degraded(tmp_path):
 def test_both_of_a_large_pair_are_reduced_alike(pairs):
     item = unseen.pair_items(pairs, options(longest=18))[0]
     assert [tuple(one.shape) for one in item.read()] == [(3, 12, 18), (3, 12, 18)]
+
+
+def test_the_middle_of_both_of_a_pair_is_cut_out(pairs):
+    item = unseen.pair_items(pairs, options(crop=16))[0]
+    torch.testing.assert_close(item.read()[0], picture(0)[:, 4:20, 10:26])
 
 
 def test_a_network_that_changes_nothing_gains_nothing_on_any_set(
