@@ -1,5 +1,6 @@
 import os
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,7 +16,8 @@ from passband.checkpoint import (
     save_weights,
     shipped_weights,
 )
-from passband.models import load_model, sfnet, sfnet_small
+from passband.models import SFNet, load_model, sfnet, sfnet_small
+from passband.runs import trained_on, weights_of
 from tests import golden
 
 
@@ -111,6 +113,25 @@ def test_a_name_that_is_nothing_says_what_was_looked_for(tmp_path):
     (tmp_path / "notes.txt").write_text("")
     with pytest.raises(CheckpointError, match=r"notes\.txt does not look like weights"):
         find_weights(tmp_path / "notes.txt")
+
+
+def test_a_run_s_folder_is_its_best_weights_everywhere_and_a_folder_of_runs_names_them(tmp_path):
+    run = tmp_path / "runs" / "mine"
+    run.mkdir(parents=True)
+    (run / "run.json").write_text('{"data": "/photographs"}')
+    with pytest.raises(CheckpointError, match=r"mine is a run that has no weights yet.* --resume"):
+        load_weights(run)
+    models = {name: SFNet(width=16, depth=1).eval() for name in ("last", "best")}
+    for name, model in models.items():
+        model.save_pretrained(run / "weights" / name)
+        for source in (run, str(run), run / "weights"):
+            assert load_config(source)["width"] == 16
+            for loaded in (load_model(source), SFNet.from_pretrained(source)):
+                assert torch.equal(loaded.stem[0].weight, model.stem[0].weight)
+    assert weights_of(run, "last") == run / "weights" / "last"
+    assert trained_on(run) == trained_on(run / "weights" / "best") == Path("/photographs")
+    with pytest.raises(CheckpointError, match=r"runs holds no weights itself\. It holds several runs: use .*mine"):
+        load_weights(tmp_path / "runs")
 
 
 def test_a_hub_that_cannot_be_reached_is_one_sentence(monkeypatch):

@@ -102,9 +102,29 @@ class TestRun:
         stopped = train(recipe(), tmp_path / "run", data=photographs, device="cpu", max_minutes=10 / 60)
         monkeypatch.undo()
         assert 1 <= stopped.step < 8
+        assert (stopped.steps, stopped.reason, stopped.is_stopped) == (8, "after 0.166667 minutes", True)
         assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "stopped"
-        train(recipe(), tmp_path / "run", data=photographs, device="cpu", resume=True)
+        ended = train(recipe(), str(tmp_path / "run"), data=str(photographs), device="cpu", resume=True)
+        assert (ended.step, ended.reason, ended.is_stopped) == (8, None, False)
         assert rows(tmp_path / "run" / "log.csv") == rows(tmp_path / "whole" / "log.csv")
+
+    def test_recipes_and_folders_may_be_text_and_a_recipe_a_name(self, tmp_path, photographs):
+        text = 'name = "a"\nmodel = {name = "sfnet", numbers = {width = 16, depth = 1}}\noptim = {steps = 1}\n'
+        text += "data = {crop = 16, batch = 2, workers = 0}\nvalidation = {count = 1, crop = 16}\n"
+        (tmp_path / "a.toml").write_text(text)
+        folders = {"data": str(photographs), "validation_data": str(photographs)}
+        progress = train(str(tmp_path / "a.toml"), str(tmp_path / "run"), **folders, device="cpu")
+        assert (progress.step, read_run(tmp_path / "run")["recipe"].name) == (1, "a")
+        with pytest.raises(RecipeError, match=r"no recipe 'genral'"):
+            train("genral", tmp_path / "other", data=photographs)
+
+    def test_a_warm_up_longer_than_the_run_is_refused_in_mixed_units_before_anything_is_written(
+        self, tmp_path, photographs
+    ):
+        settings = recipe(optim={"steps": None, "epochs": 2, "warmup_steps": 5})
+        with pytest.raises(ValueError, match="warm-up of 5 steps is longer than the run of 4 steps"):
+            train(settings, tmp_path / "run", data=photographs, device="cpu")
+        assert not (tmp_path / "run" / "run.json").exists()
 
     def test_runs_of_two_precisions_follow_each_other_in_one_process(self, tmp_path, photographs):
         for number, precision in enumerate(("float32", "bfloat16", "float32")):

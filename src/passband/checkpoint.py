@@ -6,7 +6,7 @@ import re
 import warnings
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -18,6 +18,7 @@ from passband.naming import listed, nearest
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
+RUN_FILE = "run.json"
 ABOUT_DATA = ("preprocessing", "classes_named")
 """Keys of a config that are no numbers of the network: how its input is made, and the names of what it tells apart."""
 PICKLE_SUFFIXES = (".pkl", ".pth", ".pt", ".ckpt", ".bin")
@@ -85,7 +86,8 @@ def load_weights(source: str | Path, **hub_options: Any) -> dict[str, Tensor]:
     """Read a state dict, whatever it lies in.
 
     Args:
-        source: a shipped name, a folder with model.safetensors, such a file, a published pickle, or a hub id.
+        source: a shipped name, a folder with model.safetensors, such a file, a run's folder (for its best weights), a
+            published pickle, or a hub id.
         hub_options: passed to `huggingface_hub.hf_hub_download` for a hub id.
 
     Returns:
@@ -151,9 +153,7 @@ def find_weights(source: str | Path, name: str = WEIGHTS_FILE, **hub_options: An
     shipped = shipped_weights()
     path = shipped.get(str(source), Path(source))
     if path.is_dir():
-        if not (path / WEIGHTS_FILE).exists():
-            raise CheckpointError(_without_weights(path))
-        return path / name
+        return run_weights(path) / name
     if path.exists():
         if path.suffix not in (*PICKLE_SUFFIXES, ".safetensors"):
             raise CheckpointError(
@@ -184,7 +184,34 @@ def here_or_hub(source: str | Path) -> str:
     path = shipped_weights().get(str(source), Path(source))
     if not path.exists() and not _is_hub_id(source):
         raise _nothing(source)
+    if path.is_dir():
+        path = run_weights(path)
     return str(path if path.exists() else source)
+
+
+def run_weights(folder: Path, prefer: Literal["best", "last"] = "best") -> Path:
+    """The folder in which the weights lie that a folder stands for.
+
+    Args:
+        folder: with weights, or of a run, or the folder `weights` of a run.
+        prefer: which weights of a run to take; the others where it has no such.
+
+    Raises:
+        CheckpointError: for a folder that is none of these, or a run that has no weights yet.
+    """
+    if (folder / WEIGHTS_FILE).exists():
+        return folder
+    is_run = (folder / RUN_FILE).exists()
+    held = folder / "weights" if (folder / "weights").is_dir() else folder
+    for name in (prefer, "best", "last"):
+        if (held / name / WEIGHTS_FILE).exists():
+            return held / name
+    if is_run and not any(folder.glob(f"*/{RUN_FILE}")):  # which a sweep of runs has
+        raise CheckpointError(
+            f"{folder} is a run that has no weights yet, because it was not validated: go on with it (passband train "
+            f"-o {folder} --resume), or choose other weights"
+        )
+    raise CheckpointError(_without_weights(folder))
 
 
 def _is_hub_id(source: str | Path) -> bool:
@@ -208,15 +235,15 @@ def _nothing(source: str | Path) -> CheckpointError:
 
 def _without_weights(folder: Path) -> str:
     """What is said of a folder that holds no weights, with those that lie below it."""
-    below = sorted(found.parent for found in folder.glob(f"weights/*/{WEIGHTS_FILE}"))
-    below = below or sorted(found.parent for found in folder.glob(f"*/{WEIGHTS_FILE}"))
+    runs = sorted(found.parent for found in folder.glob(f"*/{RUN_FILE}"))
+    below = runs or sorted(found.parent for found in folder.glob(f"*/{WEIGHTS_FILE}"))
     if not below:
         return (
             f"{folder} holds no weights: there is no {WEIGHTS_FILE} in it. Give a folder that `passband train` or "
             "save_pretrained wrote."
         )
-    kind = " It is a run:" if (folder / "weights") == below[0].parent else " Give one of its folders:"
-    return f"{folder} holds no weights itself.{kind} use {listed([str(path) for path in below], 6)}."
+    kind = "It holds several runs:" if runs else "Give one of its folders:"
+    return f"{folder} holds no weights itself. {kind} use {listed([str(path) for path in below], 6)}."
 
 
 def load_state(module: nn.Module, state: dict[str, Tensor], source: str | Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from passband.checkpoint import save_weights
+from passband.checkpoint import RUN_FILE, run_weights, save_weights
 from passband.config import Recipe, parse_recipe
 from passband.io.files import write_whole
 from passband.io.image import write_image
@@ -34,6 +34,14 @@ class Progress:
     """Validations since the one with the best score."""
     figures: dict[str, float] = field(default_factory=dict)
     """Of the last validation."""
+    remark: str = ""
+    """What is wrong with the network of the last validation, such as that it finds nothing; empty where nothing is."""
+    steps: int = 0
+    """Of the whole run."""
+    reason: str | None = None
+    """Why the last session ended before the run's length; None where it did not."""
+    is_stopped: bool = False
+    """It ended because its time was over, so that it goes on where it is resumed."""
 
     def state_dict(self) -> dict[str, Any]:
         """All of it, for a checkpoint."""
@@ -112,9 +120,10 @@ class RunLog:
             "seconds": round(progress.seconds, 1),
             "best_score": progress.best_score if math.isfinite(progress.best_score) else None,
             "figures": progress.figures,
+            "remark": progress.remark,
             **environment(),
         }
-        with write_whole(self.output / "run.json") as path:
+        with write_whole(self.output / RUN_FILE) as path:
             path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     def close(self) -> None:
@@ -137,20 +146,20 @@ class RunLog:
 
 def weights_of(source: str | Path, prefer: Literal["best", "last"] = "best") -> str | Path:
     """The weights of a run's folder, preferred ones or else the others; anything else names weights itself."""
-    if not (Path(source) / "run.json").exists():
-        return source
-    folder = Path(source) / "weights"
-    other = "last" if prefer == "best" else "best"
-    return folder / (prefer if (folder / prefer).exists() else other)
+    return run_weights(Path(source), prefer) if (Path(source) / RUN_FILE).exists() else source
 
 
 def trained_on(weights: str | Path) -> Path | None:
-    """The folder that weights within a run's folder, such as RUN/weights/best, were trained on, where that is known."""
-    try:
-        # the data alone: a recipe of another version is no reason to keep them back
-        return Path(_content(Path(weights).resolve().parent.parent)["data"])
-    except (RunError, KeyError):
-        return None
+    """The folder that the weights of a run, or within its folder (RUN/weights/best), were trained on, where known."""
+    folder = Path(weights).resolve()
+    for run in (folder, folder.parent, folder.parent.parent):
+        if (run / RUN_FILE).exists():
+            try:
+                # the data alone: a recipe of another version is no reason to keep them back
+                return Path(_content(run)["data"])
+            except (RunError, KeyError):
+                return None
+    return None
 
 
 def check_free(output: Path) -> None:
@@ -159,7 +168,7 @@ def check_free(output: Path) -> None:
     Raises:
         RunError: where it does, with what to do.
     """
-    if (output / "run.json").exists():
+    if (output / RUN_FILE).exists():
         raise RunError(f"{output} holds a run already: go on with --resume, or choose another folder")
 
 
@@ -194,12 +203,12 @@ def read_run(output: Path) -> dict[str, Any]:
         RunError: if the folder holds no run.
     """
     run = _content(output)
-    return {**run, "recipe": parse_recipe(run["recipe"], output / "run.json")}
+    return {**run, "recipe": parse_recipe(run["recipe"], output / RUN_FILE)}
 
 
 def _content(output: Path) -> dict[str, Any]:
     """What run.json says, as it is."""
-    path = output / "run.json"
+    path = output / RUN_FILE
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:

@@ -21,7 +21,8 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from passband.checkpoint import load_config, load_state, load_weights
-from passband.config import OptimConfig, Recipe
+from passband.config import OptimConfig, Recipe, load_recipe
+from passband.config.common import check_warmup
 from passband.data.restoration import NumberedSampler
 from passband.models import build_from
 from passband.models.saved import without_starts
@@ -45,11 +46,11 @@ class StepReport:
 
 
 def train(
-    recipe: Recipe,
-    output: Path,
+    recipe: Recipe | str | Path,
+    output: str | Path,
     *,
-    data: Path,
-    validation_data: Path | None = None,
+    data: str | Path,
+    validation_data: str | Path | None = None,
     weights: str | Path | None = None,
     resume: bool = False,
     max_minutes: float | None = None,
@@ -63,7 +64,7 @@ def train(
     (to be named as weights anywhere), checkpoints/ (to resume from).
 
     Args:
-        recipe: settings of the run.
+        recipe: settings of the run, the name of a shipped recipe, or a TOML file.
         output: the run's folder; new, or with `resume` one that was begun.
         data: what to train on, as `recipe.data` says.
         validation_data: what to score on; None scores on `data`, but for what `recipe.data.held_out` keeps from it.
@@ -75,13 +76,18 @@ def train(
         report: called after every step.
 
     Returns:
-        Where the run stands, with the figures of the last validation.
+        Where the run stands, with the figures of the last validation, and why it ended before its length.
 
     Raises:
+        RecipeError: for a recipe that cannot be found or used.
         RunError: if `output` holds a run and `resume` is off, or the reverse, or if the loss is not finite.
         CheckpointError: for `weights` that cannot be used.
-        ValueError: for a recipe whose network is unknown, or that its task cannot follow with these data.
+        ValueError: for a recipe whose network is unknown, whose warm-up is longer than the run, or that its task cannot
+            follow with these data.
     """
+    recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    output, data = Path(output), Path(data)
+    validation_data = None if validation_data is None else Path(validation_data)
     checkpoints = output / "checkpoints"
     latest = latest_checkpoint(output)
     if resume and latest is None:
@@ -106,6 +112,7 @@ def train(
     steps_per_epoch = max(1, len(dataset) // global_batch)  # type: ignore[arg-type]
     steps = recipe.optim.length(steps_per_epoch)
     warmup = recipe.optim.warmup(steps_per_epoch)
+    check_warmup(warmup, steps, "steps")
     progress = Progress()
     model, optimizer = accelerator.prepare(model, _optimizer(recipe.optim, model))
     averaged = AveragedModel(
@@ -114,6 +121,7 @@ def train(
     accelerator.register_for_checkpointing(averaged, progress, *task.state())
     if latest is not None:
         accelerator.load_state(str(latest))
+    progress.steps, progress.reason, progress.is_stopped = steps, None, False
 
     samples = NumberedSampler(progress.step * global_batch, steps * global_batch)
     loader = accelerator.prepare(_loader(dataset, recipe, task.collate, sampler=samples))
@@ -128,7 +136,7 @@ def train(
         scored = averaged.module.to(accelerator.device)
         with accelerator.autocast():
             result = task.validate(scored, _on(accelerator.device, validation_loader))
-        progress.figures = result.figures
+        progress.figures, progress.remark = result.figures, result.remark
         progress.stale += 1
         log.validation(progress.step, result.figures, result.picture)
         log.weights("last", scored, network)
@@ -187,6 +195,7 @@ def train(
             if progress.step % recipe.checkpoint_every == 0 or last:
                 save_checkpoint(accelerator, checkpoints, progress.step)
 
+        progress.reason, progress.is_stopped = reason, status == "stopped"
         if reason is not None and progress.step:  # it ended before its length
             save_checkpoint(accelerator, checkpoints, progress.step)
             log.weights("last", averaged.module, network)

@@ -202,9 +202,27 @@ def test_train_trains_and_resumes(run, tmp_path, photographs):
     assert "tiny: step 1 of 2  loss " in err
     assert "tiny: step 2 of 2  loss " in err
     assert "step 2 of 2: psnr" in out
-    status, out, _ = run("train", "-o", tmp_path / "run", "--resume", "--device", "cpu")
+    resumed = ("train", "-o", tmp_path / "run", "--resume", "--device", "cpu")
+    status, out, _ = run(*resumed)
     assert status == 0
-    assert "step 2: psnr" in out
+    assert "step 2 of 2: psnr" in out
+    status, out, _ = run(*resumed, "--steps", 5, "--max-minutes", 0)
+    assert status == 0
+    assert "step 2 of 5: psnr" in out
+    command = f"`passband train -o {tmp_path / 'run'} --resume` goes on after step-000000002."
+    assert f"Stopped after 0 minutes, before its end. {command}" in out
+    status, out, _ = run(*resumed, "--epochs", 2, "--set", "data.batch=1", "--set", "optim.clip_norm=none")
+    assert (status, "step 8 of 8: psnr" in out) == (0, True)
+    settings = json.loads((tmp_path / "run" / "run.json").read_text())["recipe"]
+    assert (settings["optim"]["steps"], settings["optim"]["epochs"], settings["optim"]["clip_norm"]) == (None, 2, None)
+    status, _, err = run(*resumed, "--set", "optim.step=3")
+    assert one_sentence(status, err, "unknown key optim.step; did you mean optim.steps?")
+    status, _, err = run(*resumed, "--steps", 3, "--epochs", 2)
+    assert one_sentence(status, err, "give the length as --steps or as --epochs, not both")
+    status, _, err = run(*resumed, "--steps", 3, "--set", "optim.steps=4")
+    assert one_sentence(status, err, "give optim.steps once")
+    status, out, _ = run("restore", next(photographs.iterdir()), "--weights", tmp_path / "run", "-o", tmp_path / "out")
+    assert status == 0
 
 
 def test_an_interrupted_run_says_where_it_would_go_on(run, tmp_path, monkeypatch):

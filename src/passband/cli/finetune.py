@@ -22,6 +22,10 @@ def finetune(
     recipe: Annotated[str | None, typer.Option(help="Shipped recipe or TOML file, instead of chosen settings.")] = None,
     minutes: Annotated[float, typer.Option(help="Time for all of it.")] = 10.0,
     steps: Annotated[int | None, typer.Option(min=1, help="Length of the training, instead of --minutes.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="The same in passes over the pairs.")] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", help="KEY=VALUE of the settings, such as data.batch=2. Repeatable.")
+    ] = None,
     crop: Annotated[int | None, typer.Option(min=16, help="Side of the training crops. Default: 160 or less.")] = None,
     learning_rate: Annotated[
         float | None, typer.Option(help="Peak of the rate. Default: 5e-4, or 5e-5 for deep networks.")
@@ -32,11 +36,13 @@ def finetune(
 ) -> None:
     """Fine-tune weights on your own pairs, and score held-out ones before and after."""
     from passband.cli.console import TrainingProgress
-    from passband.config import load_recipe
+    from passband.cli.settings import collected_changes
     from passband.finetuning import finetune as run
     from passband.finetuning import resume_finetuning
+    from passband.finetuning.report import REACHED
     from passband.runs import RunError
 
+    changed = collected_changes(changes, steps=steps, epochs=epochs)
     if output is None:
         if data is None:
             raise RunError(
@@ -44,6 +50,8 @@ def finetune(
             )
         output = Path("runs") / data.resolve().name
     with TrainingProgress("fine-tuning") as progress:
+        if resume and changed:
+            raise RunError("a resumed fine-tuning keeps its settings: leave out --set, --steps and --epochs")
         if resume:
             result = resume_finetuning(output, device=device, report=progress.show)
         elif data is None:
@@ -54,9 +62,9 @@ def finetune(
                 data,
                 output,
                 validation_data=validation_data,
-                recipe=None if recipe is None else load_recipe(recipe),
+                recipe=recipe,
+                changes=changed,
                 minutes=minutes,
-                steps=steps,
                 crop=crop,
                 learning_rate=learning_rate,
                 seed=seed,
@@ -65,7 +73,12 @@ def finetune(
                 report=progress.show,
             )
     _print(result)
-    typer.echo(f"{result['steps']} steps; {result['ended']}; the best weights are those of step {result['best_step']}")
+    early = "" if result["ended"] == REACHED else f", because {result['ended']}"
+    best = result["best_step"]
+    kept = (
+        f"The best weights are those of step {best}." if best else "No improvement, so the original weights were kept."
+    )
+    typer.echo(f"Finished after {result['steps']} step{'s' if result['steps'] != 1 else ''}{early}. {kept}")
     typer.echo(
         f"weights: {output / 'weights' / 'best'}; degraded | before | after | clean: {output / 'before_after.png'}"
     )

@@ -1,5 +1,6 @@
 """`passband train`."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,12 +21,19 @@ def train(
         Path | None, typer.Option("-o", "--output", help="The run's folder. Default: runs/RECIPE")
     ] = None,
     weights: Annotated[str | None, typer.Option("--from", help="Weights to start from (fine-tuning).")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Length of the run, instead of the recipe's.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="The same in passes over the data.")] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE of the recipe, such as optim.learning_rate=1e-4. Repeatable."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
     max_minutes: Annotated[float | None, typer.Option(min=0, help="Stop cleanly after this long.")] = None,
     device: Annotated[str, typer.Option(help="auto or cpu.")] = "auto",
 ) -> None:
     """Train a network by a recipe, or go on training it."""
-    from passband.config import load_recipe, shipped_recipes
+    from passband.cli.settings import collected_changes
+    from passband.config import changed_recipe, load_recipe, shipped_recipes
     from passband.runs import RunError, read_run
 
     if output is None:
@@ -43,6 +51,7 @@ def train(
         raise RunError(f"name a recipe: {', '.join(shipped_recipes())}, or a TOML file")
     else:
         settings = load_recipe(recipe)
+    settings = changed_recipe(settings, collected_changes(changes, steps=steps, epochs=epochs))
     if data is None:
         raise RunError(f"--data is needed: a folder of {settings.data.content} to train on")
 
@@ -78,7 +87,13 @@ def _train_one(settings: "Recipe", output: Path, **options: Any) -> None:
             typer.echo(_goes_on(output), err=True)
             raise
     scores = ", ".join(f"{name} {value:.2f}" for name, value in result.figures.items()) or "not validated yet"
-    typer.echo(f"step {result.step}{f' of {progress.steps}' if progress.steps else ''}: {scores}")
+    typer.echo(f"step {result.step} of {result.steps}: {scores}")
+    if result.remark:
+        typer.echo(result.remark)
+    if result.is_stopped:
+        typer.echo(f"Stopped {result.reason}, before its end. {_goes_on(output)}")
+    elif result.reason is not None:
+        typer.echo(f"Ended early: {result.reason}.")
     typer.echo(f"weights in {', '.join(str(path.parent) for path in sorted(output.glob('weights/*/*.safetensors')))}")
 
 
@@ -89,7 +104,7 @@ def _goes_on(output: Path) -> str:
     latest = latest_checkpoint(output)
     if latest is None:
         return f"There is no checkpoint in {output} yet: begin anew in another folder."
-    return f"`passband train -o {output} --resume` goes on after {latest.name}."
+    return f"`passband train -o {shlex.quote(str(output))} --resume` goes on after {latest.name}."
 
 
 def _train_many(settings: Any, output: Path, **options: Any) -> None:
@@ -106,5 +121,6 @@ def _train_many(settings: Any, output: Path, **options: Any) -> None:
     if sweep.rows:
         typer.echo((output / "table.md").read_text(encoding="utf-8"))
     if not sweep.is_done:
-        typer.echo(f"{len(sweep.rows)} of {len(sweep.ratios)} runs done; --resume goes on", err=True)
+        command = f"passband train -o {shlex.quote(str(output))} --resume"
+        typer.echo(f"{len(sweep.rows)} of {len(sweep.ratios)} runs done. `{command}` goes on.", err=True)
     typer.echo(f"runs in {output}")

@@ -1,13 +1,14 @@
 """Recipes: validated settings of a training run, read from TOML, a kind of them for each task in `RECIPES`."""
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import ValidationError
 
+from passband.config.changes import changed_content, parse_changes
 from passband.config.classification import ClassificationData, ClassificationRecipe, GateConfig
 from passband.config.common import (
     DataConfig,
@@ -47,7 +48,9 @@ __all__ = [
     "Section",
     "SegmentationRecipe",
     "ValidationConfig",
+    "changed_recipe",
     "load_recipe",
+    "parse_changes",
     "parse_recipe",
     "shipped_recipes",
 ]
@@ -90,6 +93,20 @@ def no_recipe(source: str | Path) -> RecipeError:
         f"no recipe {str(source)!r}: it is neither a file nor a shipped recipe.{near} `passband recipe` lists all "
         f"{len(shipped)}."
     )
+
+
+def changed_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """A recipe with some of its settings changed, checked as a whole.
+
+    Args:
+        recipe: stays as it is.
+        changes: whole names of keys and their values, such as `{"optim.steps": 100, "data.batch": 2}`. Where `steps` is
+            given, `epochs` goes, and the reverse; so with the warm-up.
+
+    Raises:
+        RecipeError: for unknown keys, naming the nearest, and values that do not fit.
+    """
+    return parse_recipe(changed_content(recipe, changes), recipe.name) if changes else recipe
 
 
 def parse_recipe(content: dict[str, Any], source: str | Path) -> Recipe:

@@ -43,6 +43,8 @@ class OptimConfig(Section, frozen=True):
     """Length of the run in steps; or `epochs`."""
     epochs: PositiveInt | None = None
     """Length of the run in passes over the data; or `steps`."""
+    least_steps: int = Field(default=0, ge=0)
+    """Least length in steps of a run whose length is given as `epochs`, for small sets, whose epochs are short."""
     warmup_steps: int | None = Field(default=None, ge=0)
     """Steps of linear warm-up; or `warmup_epochs`."""
     warmup_epochs: int | None = Field(default=None, ge=0)
@@ -62,15 +64,37 @@ class OptimConfig(Section, frozen=True):
             raise ValueError(f"milestones are ascending shares of the run between 0 and 1; got {self.milestones}")
         if self.warmup_steps is not None and self.warmup_epochs is not None:
             raise ValueError("give the warm-up as `warmup_steps` or as `warmup_epochs`, not both")
+        for unit in ("steps", "epochs"):
+            length, warmup = getattr(self, unit), getattr(self, f"warmup_{unit}")
+            if length is not None and warmup is not None:
+                check_warmup(warmup, length, unit)
         return self
 
     def length(self, steps_per_epoch: int) -> int:
         """Steps of the whole run."""
-        return self.steps or (self.epochs or 0) * steps_per_epoch
+        return self.steps or max((self.epochs or 0) * steps_per_epoch, self.least_steps)
 
     def warmup(self, steps_per_epoch: int) -> int:
         """Steps of the warm-up."""
         return self.warmup_steps or (self.warmup_epochs or 0) * steps_per_epoch
+
+
+def check_warmup(warmup: int, length: int, unit: str) -> None:
+    """Refuse a warm-up that is longer than its run, which would never reach its learning rate.
+
+    Args:
+        warmup: its length.
+        length: that of the run.
+        unit: of both, `"steps"` or `"epochs"`.
+
+    Raises:
+        ValueError: with what to change.
+    """
+    if warmup > length:
+        raise ValueError(
+            f"the warm-up of {warmup} {unit} is longer than the run of {length} {unit}: lower optim.warmup_{unit}, or "
+            "make the run longer"
+        )
 
 
 class DataConfig(Section, frozen=True):

@@ -28,11 +28,11 @@ EVALUATIONS: dict[str, Callable[..., dict[str, Any]]] = {
 """Task to what scores its networks."""
 
 
-def evaluate(weights: str | Path, data: Path, output: Path, **options: Any) -> dict[str, Any]:
+def evaluate(weights: str | Path, data: str | Path, output: str | Path, **options: Any) -> dict[str, Any]:
     """Score a network by what it is for, and write a report.
 
     Args:
-        weights: a shipped name, a folder, a published pickle, or a hub id.
+        weights: a shipped name, a folder, a run's folder, a published pickle, or a hub id.
         data: a folder of pairs for restoration, of a sub-folder for each class for a classifier, of pictures and
             annotations in COCO's format for a detector, of pictures and masks for a segmentation network.
         output: a folder for the report.
@@ -45,4 +45,4 @@ def evaluate(weights: str | Path, data: Path, output: Path, **options: Any) -> d
         CheckpointError: for weights that cannot be used.
         ValueError, FileNotFoundError: for data that cannot, see that function.
     """
-    return EVALUATIONS[task_of(weights)](weights, data, output, **options)
+    return EVALUATIONS[task_of(weights)](weights, Path(data), Path(output), **options)

@@ -19,8 +19,8 @@ from passband.tasks.classifier import load_classifier
 
 def evaluate_classifier(
     weights: str | Path,
-    data: Path,
-    output: Path,
+    data: str | Path,
+    output: str | Path,
     *,
     batch: int = 32,
     workers: int = 0,
@@ -54,6 +54,7 @@ def evaluate_classifier(
         ValueError: for a folder of a class that the weights do not know, naming the nearest, or where no picture can
             be read.
     """
+    data, output = Path(data), Path(output)
     trained = load_classifier(weights, device)
     names = list(trained.classes)
     pictures = find_classes(data, names)

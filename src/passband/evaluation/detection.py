@@ -36,8 +36,8 @@ OVERLAY_HEIGHT = 720
 
 def evaluate_detector(
     weights: str | Path,
-    data: Path,
-    output: Path,
+    data: str | Path,
+    output: str | Path,
     *,
     benchmark: str | None = None,
     score: float = 0.5,
@@ -73,6 +73,7 @@ def evaluate_detector(
         CocoError: for annotations that cannot be used, or of a category that the weights do not know.
         ValueError: for a score out of range, an unknown benchmark, or where no picture can be read.
     """
+    data, output = Path(data), Path(output)
     if not 0 <= score <= 1:
         raise ValueError(f"score is the least that an instance is shown with, 0 to 1; got {score}")
     published = None if benchmark is None else entry(benchmark, PUBLISHED, "benchmark of detection")

@@ -32,8 +32,8 @@ Restore = Callable[[Float[Tensor, "1 C H W"]], tuple[Float[Tensor, "1 3 H W"], P
 
 def evaluate_restoration(
     weights: str | Path,
-    data: Path,
-    output: Path,
+    data: str | Path,
+    output: str | Path,
     *,
     protocol: str | None = None,
     benchmark: str | None = None,
@@ -79,6 +79,7 @@ def evaluate_restoration(
             the pairs of two sizes, too small for SSIM, or that are no pictures by their headers.
         CheckpointError: for weights that cannot be used.
     """
+    data, output = Path(data), Path(output)
     known = find_benchmark(benchmark) if benchmark else None
     protocol = protocol or (known.protocol if known else "rgb")
     score = entry(protocol, PROTOCOLS, "protocol")

@@ -26,8 +26,8 @@ SHOWN = 3
 
 def evaluate_segmenter(
     weights: str | Path,
-    data: Path,
-    output: Path,
+    data: str | Path,
+    output: str | Path,
     *,
     protocol: str = DEFAULT_PROTOCOL,
     pairs: Sequence[MaskPair] | None = None,
@@ -63,6 +63,7 @@ def evaluate_segmenter(
         FileNotFoundError: where there are no pictures with masks.
         ValueError: for an unknown protocol or one that does not fit the classes, or where no picture can be used.
     """
+    data, output = Path(data), Path(output)
     trained = load_segmenter(weights, device)
     scores = SegmentationScores(protocol, trained.classes)
     given = find_mask_pairs(data) if pairs is None else list(pairs)

@@ -24,6 +24,8 @@ from passband.runs import read_run
 from passband.tasks.memory import restore_within
 from passband.tasks.restoration import check_views
 
+REACHED = "it reached its length"
+"""Why a run ended that did not end early."""
 SHOWN, SHOWN_SIDE = 6, 320
 """Rows of the picture before and after, and the side in pixels of the parts shown."""
 
@@ -109,7 +111,7 @@ def conclude(
         "held_out": [pair.name for pair in held_out],
         "steps": steps,
         "best_step": _best_step(output),
-        "ended": read_run(output)["reason"] or "it reached its length",
+        "ended": read_run(output)["reason"] or REACHED,
         **environment(),
     }
     with write_whole(output / "finetune.json") as path:

@@ -1,12 +1,12 @@
 """Fine-tuning from weights and a folder of pairs to better weights and the proof."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from passband.config import Recipe, RestorationRecipe
+from passband.config import Recipe, RestorationRecipe, changed_recipe, load_recipe
 from passband.data.held_out import shared_scenes, split_pairs
 from passband.data.pairs import Pair, find_pairs
 from passband.data.restoration import read_pair
@@ -35,11 +35,12 @@ FEW_STEPS = 50
 
 def finetune(
     weights: str | Path,
-    data: Path,
-    output: Path,
+    data: str | Path,
+    output: str | Path,
     *,
-    validation_data: Path | None = None,
-    recipe: Recipe | None = None,
+    validation_data: str | Path | None = None,
+    recipe: Recipe | str | Path | None = None,
+    changes: Mapping[str, Any] | None = None,
     minutes: float = 10.0,
     steps: int | None = None,
     crop: int | None = None,
@@ -59,8 +60,9 @@ def finetune(
         data: a folder of pairs, see `data.pairs.find_pairs`.
         output: the run's folder, new.
         validation_data: pairs to score on; None holds a fifth of `data` out, see `data.held_out.split_pairs`.
-        recipe: settings of the run; None chooses them, with what is given from `minutes` to `seed`. One that says
-            nothing of views gets those of the weights.
+        recipe: settings of the run, the name of a shipped recipe, or a TOML file; None chooses them, with what is given
+            from `minutes` to `seed`. One that says nothing of views gets those of the weights.
+        changes: of single settings, chosen ones or those of the recipe, see `config.changed_recipe`.
         minutes: time for all of it, scoring included. The steps that fit are found once, by timing a few, and kept in
             the run's recipe, so that a resumed run is the same run.
         steps: length of the run, instead of `minutes`.
@@ -83,6 +85,16 @@ def finetune(
         FileNotFoundError: if there are no pairs.
     """
     started = time.monotonic()
+    data, output, changes = Path(data), Path(output), changes or {}
+    validation_data = None if validation_data is None else Path(validation_data)
+    if isinstance(recipe, str | Path):
+        recipe = load_recipe(recipe)
+    if recipe is not None:
+        recipe = changed_recipe(recipe, changes)
+    else:  # what decides more than itself, before it is part of a recipe
+        steps = _number(changes, "optim.steps", steps)
+        crop = _number(changes, "data.crop", crop)
+        seed = _number(changes, "seed", seed) or 0
     check_free(output)
     if minutes <= 0 or (steps is not None and steps < 1):
         raise ValueError(f"fine-tuning takes minutes above 0, or steps from 1; got {minutes:g} and {steps}")
@@ -92,7 +104,8 @@ def finetune(
         raise RunError(f'recipe {recipe.name} degrades photographs itself; fine-tuning needs data.source = "pairs"')
     network = _network(weights)
     views = input_views(network)
-    share = 0.0 if validation_data is not None else (recipe.data.held_out if recipe else 0.0) or HELD_OUT
+    wanted = recipe.data.held_out if recipe else changes.get("data.held_out")
+    share = 0.0 if validation_data is not None else (wanted if isinstance(wanted, float) else 0.0) or HELD_OUT
     training, held_out = _sides(data, validation_data, views, share, recipe.seed if recipe else seed)
     smallest = _check_pairs([*evenly(training, CHECKED), *evenly(held_out, CHECKED)], crop)
     announce(f"{len(training)} pairs to learn from, {len(held_out)} held out: {_names(held_out)}")
@@ -101,7 +114,7 @@ def finetune(
     scoring = time.monotonic() - scored_from
 
     if recipe is None:
-        choose = partial(
+        chosen = partial(
             recipe_for_pairs,
             smallest=smallest,
             crop=crop,
@@ -113,6 +126,14 @@ def finetune(
             device=device,
             seed=seed,
         )
+
+        def choose(length: int) -> RestorationRecipe:
+            settings = changed_recipe(chosen(length), changes)
+            assert isinstance(settings, RestorationRecipe)  # a change of the task is refused with the first one
+            return settings
+
+        if steps is None and (epochs := _number(changes, "optim.epochs", None)):
+            steps = max(1, epochs * (len(training) // chosen(1).data.batch))
         if steps is None:
             step, validation = time_steps(choose(PROBE_STEPS), weights, data, validation_data, device)
             left = 60 * minutes - (time.monotonic() - started) - scoring  # scoring comes once more at the end
@@ -131,7 +152,7 @@ def finetune(
 
 
 def resume_finetuning(
-    output: Path, *, device: str = "auto", report: Callable[[StepReport], None] = lambda report: None
+    output: str | Path, *, device: str = "auto", report: Callable[[StepReport], None] = lambda report: None
 ) -> dict[str, Any]:
     """Go on with a fine-tuning that was stopped, to the bits of one that was not.
 
@@ -147,6 +168,7 @@ def resume_finetuning(
         RunError: if the folder holds no run, or one that began from no weights.
         ValueError, FileNotFoundError, CheckpointError: for pairs and weights, as `finetune`.
     """
+    output = Path(output)
     begun = read_run(output)
     recipe, weights, data = begun["recipe"], begun["weights"], Path(begun["data"])
     validation_data = Path(begun["validation_data"]) if begun["validation_data"] else None
@@ -166,6 +188,12 @@ def resume_finetuning(
         report=report,
     )
     return conclude(output, views, held_out, before, progress.step, device)
+
+
+def _number(changes: Mapping[str, Any], key: str, otherwise: int | None) -> int | None:
+    """The whole number that a setting is changed to; another value is refused with the recipe."""
+    value = changes.get(key)
+    return value if isinstance(value, int) else otherwise
 
 
 def _sides(

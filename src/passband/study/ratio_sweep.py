@@ -46,10 +46,10 @@ class Sweep:
 
 def sweep_ratios(
     recipe: SegmentationRecipe,
-    output: Path,
+    output: str | Path,
     *,
-    data: Path,
-    validation_data: Path | None = None,
+    data: str | Path,
+    validation_data: str | Path | None = None,
     weights: str | Path | None = None,
     resume: bool = False,
     max_minutes: float | None = None,
@@ -77,6 +77,8 @@ def sweep_ratios(
         RunError: if `output` holds a sweep and `resume` is off, or the reverse, or one of other settings.
         ValueError: for a recipe without final ratios; as `training.train`.
     """
+    output, data = Path(output), Path(data)
+    validation_data = None if validation_data is None else Path(validation_data)
     if not recipe.curriculum.final_ratios:
         raise ValueError("a sweep needs curriculum.final_ratios, such as [0.9, 0.6, 0.3, 0]")
     if not resume:

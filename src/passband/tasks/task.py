@@ -23,6 +23,8 @@ class Validation:
     """Name to value."""
     picture: Float[Tensor, "3 H W"]
     """What it made of some samples."""
+    remark: str = ""
+    """What is wrong with what it gives, in a sentence, such as that it finds nothing; empty where nothing is."""
 
 
 @runtime_checkable
