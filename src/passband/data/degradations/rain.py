@@ -1,0 +1,230 @@
+"""Rain as photographs and public data sets hold it: layers of streaks of many looks before a veil of far drops.
+
+Computed on stored sRGB values, as the public training sets are (Rain100, Rain800, Rain12). Sizes are in pixels.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float32
+from scipy import fft, ndimage
+from scipy.special import ndtri
+
+from passband.data.degradations.blending import Blend, blend, draw_blend, draw_light, mist
+from passband.data.degradations.fields import fractal_map
+
+Picture = Float32[np.ndarray, "3 H W"]
+Map = Float32[np.ndarray, "H W"]
+
+_SPACING = 0.7  # pixels between the points of a streak: its line then has no beads
+_FWHM = 2.355  # full width at half maximum of a Gaussian, in standard deviations
+
+
+@dataclass(frozen=True)
+class Streaks:
+    """One layer of streaks.
+
+    Attributes:
+        drawing: `"drops"` draws every streak by itself; `"noise"` smears and thresholds noise along the direction of
+            fall, as the usual recipe for image editors does, by which Rain100 and Rain800 were made.
+        angle: direction of fall in radians from the vertical.
+        jitter: standard deviation of a single drop's direction about it, in radians, 0 to 0.25.
+        length: mean length in pixels, 4 to 80.
+        width: full width at half opacity in pixels, 0.5 to 4.
+        cover: share of the picture that streaks cover, 0.005 to 0.6.
+        opacity: of the most opaque streak, 0.1 to 1.
+        edge: gain of the profile before it is cut off at 1: 1 is soft, 3 is sharp.
+        bend: sideways deviation of a streak's middle, as a share of its length, 0 to 0.08.
+        broken: how far noise interrupts the streaks, 0 to 1.
+    """
+
+    drawing: Literal["drops", "noise"]
+    angle: float
+    jitter: float
+    length: float
+    width: float
+    cover: float
+    opacity: float
+    edge: float
+    bend: float
+    broken: float
+
+
+@dataclass(frozen=True)
+class Rain:
+    """A shower.
+
+    Attributes:
+        layers: one to five layers of streaks, whose directions differ.
+        blend: how streaks join the picture: added and clipped, as a screen, or as a partly transparent layer.
+        light: sRGB of a streak, each 0 to 1.
+        veil: share of the light that drops too far to be seen singly replace, 0 to 0.5.
+        airlight: sRGB of the veil.
+        softened: standard deviation in pixels of the blur of what lies behind the veil, 0 to 1.
+    """
+
+    layers: tuple[Streaks, ...]
+    blend: Blend
+    light: tuple[float, float, float]
+    veil: float
+    airlight: tuple[float, float, float]
+    softened: float
+
+
+def sample_rain(rng: np.random.Generator) -> Rain:
+    """Draw a shower.
+
+    Returns:
+        one to five layers whose directions deviate by 0.03 to 0.4 radians (standard deviation) from a common one,
+        mostly within 50 degrees of the vertical; ranges of a layer as `Streaks` states them, lengths, widths and
+        covers log-uniform; blends added 55, alpha 25 and screen 20 %; light from gray to white, tinted three times in
+        ten; a veil and its blur three times in ten.
+
+    Source: the ranges span the pictures of Rain100L and Rain100H (Yang et al., CVPR 2017), Rain800 (Zhang et al., TCSVT
+    2020), Rain12 (Li et al., CVPR 2016) and of real rain as Garg & Nayar (SIGGRAPH 2006) describe it.
+    """
+    count = int(rng.choice([1, 1, 1, 2, 2, 3, 4, 5]))
+    common = float(np.clip(rng.normal(0, 0.4), -1.3, 1.3))
+    spread = math.exp(rng.uniform(math.log(0.03), math.log(0.4)))
+    strength = rng.uniform(0.1, 1)
+    layers = tuple(_draw_layer(rng, common + rng.normal(0, spread), strength) for _ in range(count))
+    veiled = rng.random() < 0.3
+    return Rain(
+        layers=layers,
+        blend=draw_blend(rng, added=0.55, alpha=0.25),
+        light=draw_light(rng, 0.6, 1.0, tinted=0.3),
+        veil=rng.uniform(0.02, 0.5) if veiled else 0.0,
+        airlight=draw_light(rng, 0.4, 0.95, tinted=0.3),
+        softened=rng.uniform(0, 1) if veiled and rng.random() < 0.5 else 0.0,
+    )
+
+
+def rain(image: Picture, shower: Rain, rng: np.random.Generator) -> Picture:
+    """Put rain before a picture.
+
+    Args:
+        image: sRGB in [0, 1].
+        shower: streaks, their light and the veil behind them.
+        rng: draws each streak and the veil's density.
+
+    Returns:
+        sRGB in [0, 1].
+    """
+    behind = image
+    if shower.softened:
+        behind = ndimage.gaussian_filter(behind, (0, shower.softened, shower.softened))
+    if shower.veil:
+        behind = mist(behind, shower.veil, shower.airlight, rng)
+    height, width = image.shape[-2:]
+    for layer in shower.layers:
+        behind = blend(behind, streak_opacity(layer, height, width, rng), shower.light, shower.blend)
+    return behind
+
+
+def streak_opacity(layer: Streaks, height: int, width: int, rng: np.random.Generator) -> Map:
+    """Draw one layer of streaks.
+
+    Args:
+        layer: look and number of the streaks.
+        height: in pixels.
+        width: in pixels.
+        rng: draws every streak.
+
+    Returns:
+        Opacity in [0, 1].
+    """
+    draw = _drops if layer.drawing == "drops" else _smeared_noise
+    opacity = draw(layer, height, width, rng)
+    if layer.broken:
+        size = math.exp(rng.uniform(math.log(3), math.log(40)))
+        holes = np.clip(3 * (fractal_map(height, width, rng, size, octaves=2) - 0.5) + 0.5, 0, 1)
+        opacity = opacity * (1 - layer.broken * holes)
+    return np.clip(layer.opacity * opacity, 0, 1).astype(np.float32)
+
+
+def _draw_layer(rng: np.random.Generator, angle: float, strength: float) -> Streaks:
+    """Draw one layer, of like strength as the others of its shower."""
+    length = math.exp(rng.uniform(math.log(4), math.log(80)))
+    width = min(math.exp(rng.uniform(math.log(0.5), math.log(4))), max(0.7, length / 4))
+    return Streaks(
+        drawing="noise" if rng.random() < 0.4 else "drops",
+        angle=angle,
+        jitter=rng.choice([0.01, 0.03, 0.08, 0.25], p=[0.4, 0.35, 0.2, 0.05]),
+        length=length,
+        width=width,
+        cover=math.exp(rng.uniform(math.log(0.005), math.log(0.6))),
+        opacity=float(np.clip(strength * rng.uniform(0.6, 1.2), 0.1, 1)),
+        edge=rng.uniform(1, 3),
+        bend=rng.uniform(0, 0.08) if rng.random() < 0.2 else 0.0,
+        broken=rng.uniform(0.2, 1) if rng.random() < 0.4 else 0.0,
+    )
+
+
+def _drops(layer: Streaks, height: int, width: int, rng: np.random.Generator) -> Map:
+    """Draw streaks one by one: points along each, shared among four pixels, then widened by a Gaussian."""
+    margin = math.ceil(0.8 * layer.length + 2 * layer.width) + 1
+    rows, columns = height + 2 * margin, width + 2 * margin
+    # streaks that fall at random cover 1 - exp(-n a) of the picture, n of them to a pixel and each of area a
+    density = -math.log1p(-min(layer.cover, 0.95)) / (layer.length * max(layer.width, 1.0))
+    count = max(1, rng.poisson(density * rows * columns))
+    steps = max(3, math.ceil(1.5 * layer.length / _SPACING))
+    along = np.linspace(-0.5, 0.5, steps, dtype=np.float32)
+    length = (layer.length * rng.uniform(0.5, 1.5, (count, 1))).astype(np.float32)
+    angle = layer.angle + layer.jitter * rng.standard_normal((count, 1), np.float32)
+    bend = layer.bend * length * rng.choice([-1, 1], (count, 1)) * (1 - 4 * along**2)
+    y = rng.uniform(0, rows, (count, 1)) + length * along * np.cos(angle) - bend * np.sin(angle)
+    x = rng.uniform(0, columns, (count, 1)) + length * along * np.sin(angle) + bend * np.cos(angle)
+    taper = np.clip(rng.uniform(1, 4) * (1 - np.abs(2 * along)), 0, 1)
+    head = 1 + rng.uniform(-0.6, 0.6) * 2 * along  # brighter at one end, as drops in flight are
+    weight = taper * head * rng.uniform(0.3, 1, (count, 1)) * (length / (steps - 1))
+    line = splat(y, x, np.broadcast_to(weight, y.shape), rows, columns)
+    sigma = layer.width / _FWHM
+    # a line splatted at 1 a pixel has this peak once widened; splatting by itself widens to about a pixel
+    peak = min(1.0, 1 / (math.sqrt(2 * math.pi) * max(sigma, 0.4)))
+    if sigma > 0.3:
+        line = ndimage.gaussian_filter(line, sigma, truncate=3)
+    line = line[margin : margin + height, margin : margin + width] / peak
+    return np.clip(layer.edge * line * min(1.0, layer.width), 0, 1)
+
+
+def _smeared_noise(layer: Streaks, height: int, width: int, rng: np.random.Generator) -> Map:
+    """Smear noise along the fall, keep its highest part and stretch it."""
+    margin = math.ceil(0.5 * layer.length) + 2
+    rows, columns = (fft.next_fast_len(side + 2 * margin, real=True) for side in (height, width))
+    noise = rng.standard_normal((rows, columns), np.float32)
+    sigma = layer.width / _FWHM
+    v = np.fft.fftfreq(rows).astype(np.float32)[:, None]
+    u = np.fft.rfftfreq(columns).astype(np.float32)
+    phase = np.float32(math.pi * layer.length) * (v * math.cos(layer.angle) + u * math.sin(layer.angle))
+    line = np.sinc(phase / np.float32(math.pi)) * np.exp(-2 * (math.pi * sigma) ** 2 * (v**2 + u**2))
+    smeared = fft.irfft2(fft.rfft2(noise) * line, (rows, columns))[margin : margin + height, margin : margin + width]
+    smeared = smeared / max(1e-9, float(smeared.std()))
+    # the normal quantile that leaves `cover` of the picture above it; what lies a deviation higher is opaque
+    threshold = float(ndtri(1 - min(layer.cover, 0.9)))
+    return np.clip(layer.edge * (smeared - threshold) / 1.5, 0, 1)
+
+
+def splat(
+    y: np.ndarray, x: np.ndarray, weight: np.ndarray, height: int, width: int
+) -> Float32[np.ndarray, "{height} {width}"]:
+    """Add weights at points to a map, each shared among its four pixels; points outside are left out.
+
+    Args:
+        y: row of each point.
+        x: column of each point.
+        weight: what each adds in all.
+        height: in pixels.
+        width: in pixels.
+    """
+    top, left = np.floor(y).astype(np.int64), np.floor(x).astype(np.int64)
+    inside = (top >= 0) & (top < height - 1) & (left >= 0) & (left < width - 1)
+    top, left = top[inside], left[inside]
+    down, right = y[inside] - top, x[inside] - left
+    given = weight[inside]
+    corner = top * width + left
+    places = np.concatenate([corner, corner + 1, corner + width, corner + width + 1])
+    parts = np.concatenate([(1 - down) * (1 - right), (1 - down) * right, down * (1 - right), down * right])
+    total = np.bincount(places, weights=parts * np.tile(given, 4), minlength=height * width)
+    return total.reshape(height, width).astype(np.float32)
