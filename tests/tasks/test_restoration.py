@@ -87,3 +87,73 @@ def test_the_views_of_a_network_are_counted_and_no_other_number_of_them_passes(c
     with pytest.raises(ValueError, match=rf"^mine takes {channels} input channels .*, but gets {channels + 3} "):
         check_views(model, taken + 1, "mine")
     assert input_views(torch.nn.Identity()) == 1  # networks of other houses take a picture
+
+
+SOURCES = {
+    "name": "sources",
+    "model": {"name": "sfnet", "numbers": {"width": 16, "depth": 1}},
+    "data": {
+        "batch": 2,
+        "workers": 0,
+        "degradations": {"rain": 1.0, "raindrop": 1.0, "clean": 1.0},
+        "camera": 0.5,
+        "mixtures": 0.5,
+        "zoom": 2.0,
+        "crops": [16, 24],
+        "sources": [
+            {"folder": "photographs", "weight": 2.0},
+            {"folder": "more", "degradations": {"snow": 1.0}},
+            {"folder": "rainy", "content": "pairs", "held_out": 0.4},
+        ],
+    },
+    "optim": {"steps": 4},
+    "validation": {"every": 2, "count": 2, "crop": 16},
+}
+
+
+@pytest.fixture
+def several(tmp_path):
+    """Two folders of photographs and one of pairs."""
+    for folder in ("photographs", "more", "rainy/degraded", "rainy/clean"):
+        for number in range(5):
+            write_image(tmp_path / "data" / folder / f"{number}.png", torch.rand(3, 40, 44))
+    return tmp_path / "data"
+
+
+def test_several_sources_are_learned_from_and_held_out_pairs_scored_on(several, tmp_path):
+    progress = train(parse_recipe(SOURCES, "sources"), tmp_path / "run", data=several, device="cpu")
+    assert progress.step == 4
+    assert {"psnr", "gain/pair", "gain/rain", "gain/raindrop"} == set(progress.figures)
+
+
+def test_crops_grow_with_the_steps_and_held_out_pairs_are_not_learned_from(several):
+    task = Restoration(parse_recipe(SOURCES, "sources"))
+    data = task.training_data(several, {})
+    sides = [data[number]["clean"].shape[-1] for number in range(8)]
+    assert sides == [16] * 4 + [24] * 4
+    seen = {data[number]["kind"].split("+")[0] for number in range(60)}
+    assert seen == {"rain", "raindrop", "clean", "snow", "pair"}
+    learned = {pair.name for pair in data.sources[2].pairs}
+    scored = {sample["name"] for sample in task.validation_data(several, None, {}) if sample["kind"] == "pair"}
+    assert len(learned) == 3
+    assert len(scored) == 2
+    assert not learned & scored
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"source": "pairs"}, "say them of each of data.sources"),
+        ({"crop_shares": [1.0]}, "one share for each of crops"),
+        ({"crops": [20]}, "multiple of 8"),
+        ({"sources": [{"folder": "a", "weigth": 1.0}]}, "weight"),
+    ],
+)
+def test_recipes_of_sources_that_contradict_themselves_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        parse_recipe(SOURCES | {"data": SOURCES["data"] | changes}, "sources")
+
+
+def test_crops_of_a_run_need_its_length_in_steps():
+    with pytest.raises(ValueError, match="optim.steps"):
+        parse_recipe(SOURCES | {"optim": {"epochs": 2}}, "sources")

@@ -14,6 +14,21 @@ class RestorationModel(ModelConfig, frozen=True):
     """A key of `models.MODELS`."""
 
 
+class RestorationSource(Section, frozen=True):
+    """One of several folders to learn from."""
+
+    folder: str
+    """Its path below the folder that the run is given."""
+    content: Literal["photographs", "pairs"] = "photographs"
+    """`photographs`: clean images, degraded on the fly; `pairs`: degraded and clean images."""
+    weight: PositiveFloat = 1.0
+    """Share of the samples, relative to the other sources."""
+    degradations: dict[str, PositiveFloat] = {}
+    """Weights of the kinds, for `photographs`; empty for those of `data.degradations`."""
+    held_out: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the pairs that is scored on and not learned from; see `data.held_out.split_pairs`."""
+
+
 class RestorationData(DataConfig, frozen=True):
     """Pictures and what spoils them."""
 
@@ -31,6 +46,20 @@ class RestorationData(DataConfig, frozen=True):
     """Whether files that cannot be used are left out, with a warning that names them, instead of ending the run."""
     held_out: float = Field(default=0.0, ge=0, lt=1)
     """Share of the pairs that is scored on and not learned from, for `pairs`; see `data.held_out.split_pairs`."""
+    sources: tuple[RestorationSource, ...] = ()
+    """Several folders to learn from, instead of the one of `source`."""
+    simulators: Literal[1, 2] = 2
+    """Version of the simulators that degrade photographs; see `data.degradations.VERSIONS`."""
+    camera: float = Field(default=0.0, ge=0, le=1)
+    """Share of the degraded photographs that a random camera develops: exposure, color, noise, JPEG."""
+    mixtures: float = Field(default=0.0, ge=0, le=1)
+    """Share of the degraded photographs that have two kinds of degradations."""
+    zoom: float = Field(default=1.0, ge=1)
+    """Photographs are reduced by a random factor of up to this before they are cropped."""
+    crops: tuple[PositiveInt, ...] = ()
+    """Sides of the training crops in pixels, one after the other in the course of the run, instead of `crop`."""
+    crop_shares: tuple[PositiveFloat, ...] = ()
+    """Share of the run for each of `crops`; equal ones where it is empty."""
 
     @property
     def content(self) -> str:
@@ -45,6 +74,10 @@ class RestorationData(DataConfig, frozen=True):
             raise ValueError('views = 2 needs source = "pairs": photographs have one view')
         if self.held_out and self.source != "pairs":
             raise ValueError("held_out is a share of pairs: give photographs to score on as a folder of their own")
+        if self.sources and (self.source == "pairs" or self.held_out or self.views == 2):
+            raise ValueError("source, held_out and views are for one folder: say them of each of data.sources")
+        if self.crop_shares and len(self.crop_shares) != len(self.crops):
+            raise ValueError(f"crop_shares has one share for each of crops; got {self.crop_shares} for {self.crops}")
         return self
 
 
@@ -87,7 +120,14 @@ class RestorationRecipe(Recipe, frozen=True):
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> "RestorationRecipe":
-        for name, crop in (("data.crop", self.data.crop), ("validation.crop", self.validation.crop)):
+        sides = [("data.crop", self.data.crop), ("validation.crop", self.validation.crop)]
+        for name, crop in sides + [("data.crops", crop) for crop in self.data.crops]:
             if crop % 8 or crop < 16:
                 raise ValueError(f"{name} is a multiple of 8 and at least 16 pixels; got {crop}")
+        return self
+
+    @model_validator(mode="after")
+    def _length_known(self) -> "RestorationRecipe":
+        if self.data.crops and self.optim.steps is None:
+            raise ValueError("data.crops are shares of the run: give its length as optim.steps, not as epochs")
         return self

@@ -1,17 +1,20 @@
 """Data sets of degraded and clean pictures, in which a sample's number decides everything about it."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from passband.data.degradations import KINDS, degrade
+from passband.data.degradations import NEWEST, VERSIONS, degrade, degrade_and_develop
 from passband.data.order import usable
 from passband.data.pairs import Pair, find_pairs
 from passband.data.pictures import find_images
@@ -38,15 +41,51 @@ class Sample(TypedDict):
     """Why a file could not be used; empty where all could. The images are then black."""
 
 
+@dataclass(frozen=True)
+class Simulation:
+    """How photographs are degraded besides the kind of the degradation.
+
+    Attributes:
+        version: of the simulators, a key of `degradations.VERSIONS`.
+        camera: share of the samples that a random camera develops and stores, see `degradations.camera`.
+        mixtures: share of the degraded samples that get a second kind of degradation.
+        zoom: photographs are reduced by a random factor of up to this before they are cropped, at least 1.
+    """
+
+    version: int = NEWEST
+    camera: float = 0.0
+    mixtures: float = 0.0
+    zoom: float = 1.0
+
+
+@dataclass(frozen=True)
+class CropSchedule:
+    """Sides of crops that change in the course of a run.
+
+    Attributes:
+        sides: in pixels, one after the other.
+        ends: number of the first sample after each of them; the last side goes on for ever.
+    """
+
+    sides: tuple[int, ...]
+    ends: tuple[int, ...]
+
+    def __call__(self, number: int) -> int:
+        """The side of the crop of a sample."""
+        return next((side for side, end in zip(self.sides, self.ends, strict=True) if number < end), self.sides[-1])
+
+
 class Photographs(Dataset[Sample]):
     """Clean photographs, cropped, flipped and degraded on the fly.
 
     Args:
         folder: clean pictures, in any sub-folders.
-        degradations: kind (a key of `degrade.KINDS`, or `"clean"`) to its weight in the mixture.
-        crop: side of the square crops in pixels; smaller pictures are padded by reflection.
+        degradations: kind (a key of `degradations.KINDS`, or `"clean"`) to its weight in the mixture.
+        crop: side of the square crops in pixels, the same for all samples or by their number; smaller pictures are
+            padded by reflection.
         seed: with the sample's number decides order, crop, flip and degradation.
         augment: flips at random.
+        simulation: version of the simulators, and what else happens to the pictures.
         skip_bad: take the next photograph instead of one that cannot be read.
 
     Raises:
@@ -58,21 +97,24 @@ class Photographs(Dataset[Sample]):
         self,
         folder: Path,
         degradations: Mapping[str, float],
-        crop: int,
+        crop: int | CropSchedule,
         seed: int,
         *,
         augment: bool = True,
+        simulation: Simulation = Simulation(),
         skip_bad: bool = False,
     ):
-        unknown = set(degradations) - {*KINDS, CLEAN}
+        known = (*VERSIONS[simulation.version], CLEAN)
+        unknown = set(degradations) - {*known}
         if unknown:
-            near = suggestion(min(unknown), (*KINDS, CLEAN))
-            raise ValueError(f"unknown degradations {sorted(unknown)}; known: {', '.join((*KINDS, CLEAN))}.{near}")
+            near = suggestion(min(unknown), known)
+            raise ValueError(f"unknown degradations {sorted(unknown)}; known: {', '.join(known)}.{near}")
         self.paths = _some_images(folder)
         self.kinds = list(degradations)
         weights = np.array([degradations[kind] for kind in self.kinds], dtype=np.float64)
         self.probabilities = weights / weights.sum()
         self.crop, self.seed, self.augment, self.skip_bad = crop, seed, augment, skip_bad
+        self.simulation = simulation
         self.read = ImageCache()
 
     def __len__(self) -> int:
@@ -90,15 +132,28 @@ class Photographs(Dataset[Sample]):
             path = self.paths[index]
             rng = np.random.default_rng([self.seed, number, 1])
             kind = self.kinds[rng.choice(len(self.kinds), p=self.probabilities)]
+            side = self.crop if isinstance(self.crop, int) else self.crop(number)
             try:
                 image = self.read(path)
             except UNUSABLE as error:
-                return _unread(3, self.crop, kind, path.stem, error)
-            (clean,) = crop_and_flip([image], self.crop, rng, flip=self.augment)
-            degraded = degraded_as_file(clean, kind, seed=self.seed, index=number)
+                return _unread(3, side, kind, path.stem, error)
+            taken = _zoomed_side(image, side, self.simulation.zoom, rng)
+            (clean,) = crop_and_flip([image], taken, rng, flip=self.augment)
+            if taken > side:
+                clean = F.interpolate(clean[None], (side, side), mode="bicubic", antialias=True)[0].clamp(0, 1)
+            kind = self._mixed(kind, rng)
+            developed = rng.random() < self.simulation.camera
+            degraded, clean = _degraded(clean, kind, self.simulation.version, developed, self.seed, number)
             return {"degraded": degraded, "clean": clean, "kind": kind, "name": path.stem, "problem": ""}
 
         return usable(prepare, number, len(self.paths), self.seed, skip_bad=self.skip_bad)
+
+    def _mixed(self, kind: str, rng: np.random.Generator) -> str:
+        """The kind, joined now and then by a second one."""
+        others = [other for other in self.kinds if other not in (kind, CLEAN)]
+        if kind == CLEAN or not others or rng.random() >= self.simulation.mixtures:
+            return kind
+        return f"{kind}+{others[rng.integers(len(others))]}"
 
 
 class Pairs(Dataset[Sample]):
@@ -106,7 +161,8 @@ class Pairs(Dataset[Sample]):
 
     Args:
         source: a folder, see `pairs.find_pairs`, or some of its pairs.
-        crop: side of the square crops in pixels; None gives whole pictures, in order.
+        crop: side of the square crops in pixels, the same for all samples or by their number; None gives whole
+            pictures, in order.
         seed: with the sample's number decides order, crop and flip.
         skip_bad: for crops, take the next pair instead of one that cannot be used.
 
@@ -115,7 +171,14 @@ class Pairs(Dataset[Sample]):
         ValueError: listing files without a partner.
     """
 
-    def __init__(self, source: Path | Sequence[Pair], crop: int | None, seed: int = 0, *, skip_bad: bool = False):
+    def __init__(
+        self,
+        source: Path | Sequence[Pair],
+        crop: int | CropSchedule | None,
+        seed: int = 0,
+        *,
+        skip_bad: bool = False,
+    ):
         self.pairs = find_pairs(source) if isinstance(source, Path) else list(source)
         self.crop, self.seed, self.skip_bad = crop, seed, skip_bad
         self.read = ImageCache() if crop else read_image
@@ -134,7 +197,7 @@ class Pairs(Dataset[Sample]):
         if self.crop is None:
             degraded, clean = read_pair(self.pairs[number], self.read)
             return _of_pair(self.pairs[number], degraded, clean)
-        side = self.crop
+        side = self.crop if isinstance(self.crop, int) else self.crop(number)
 
         def prepare(index: int) -> Sample:
             pair = self.pairs[index]
@@ -156,14 +219,17 @@ class FixedCrops(Dataset[Sample]):
         crop: side of the crops in pixels.
         count: crops in all; of pairs, at most one of each.
         seed: names the degradations.
+        version: of the simulators, a key of `degradations.VERSIONS`.
 
     Raises:
         FileNotFoundError: if the folder is missing, or holds no picture or no layout of pairs.
         ValueError: listing files without a partner; on access, for an unknown kind.
     """
 
-    def __init__(self, source: Path | Sequence[Pair], kinds: list[str], crop: int, count: int, seed: int):
-        self.kinds, self.crop, self.seed = kinds, crop, seed
+    def __init__(
+        self, source: Path | Sequence[Pair], kinds: list[str], crop: int, count: int, seed: int, version: int = NEWEST
+    ):
+        self.kinds, self.crop, self.seed, self.version = kinds, crop, seed, version
         self.sources: list[Path] | list[Pair]
         if isinstance(source, Path):
             self.sources = _some_images(source) if kinds else find_pairs(source)
@@ -201,7 +267,7 @@ class FixedCrops(Dataset[Sample]):
         except UNUSABLE as error:
             return _unread(3, self.crop, kind, source.stem, error)
         (clean,) = crop_and_flip([image], self.crop, None)
-        degraded = degraded_as_file(clean, kind, seed=self.seed, index=number)
+        degraded = degraded_as_file(clean, kind, seed=self.seed, index=number, version=self.version)
         return {"degraded": degraded, "clean": clean, "kind": kind, "name": source.stem, "problem": ""}
 
 
@@ -282,11 +348,30 @@ def crop_and_flip(
     return [image.flip(-1) if mirrored else image.clone() for image in cut]
 
 
-def degraded_as_file(image: Float[Tensor, "3 H W"], kind: str, *, seed: int, index: int) -> Float[Tensor, "3 H W"]:
+def degraded_as_file(
+    image: Float[Tensor, "3 H W"], kind: str, *, seed: int, index: int, version: int = NEWEST
+) -> Float[Tensor, "3 H W"]:
     """Degrade and round to 8 bits, as the pictures that come in files are; `"clean"` changes nothing."""
+    return _degraded(image, kind, version, False, seed, index)[0]
+
+
+def _degraded(
+    image: Float[Tensor, "3 H W"], kind: str, version: int, developed: bool, seed: int, index: int
+) -> tuple[Float[Tensor, "3 H W"], Float[Tensor, "3 H W"]]:
+    """The degraded picture in 8 bits and the clean one, both with a camera's exposure where it is developed."""
     if kind == CLEAN:
-        return image
-    return degrade(image, kind, seed=seed, index=index).mul(255).round_().div_(255)
+        return image, image
+    if developed:
+        degraded, image = degrade_and_develop(image, kind, seed=seed, index=index, version=version)
+    else:
+        degraded = degrade(image, kind, seed=seed, index=index, version=version)
+    return degraded.mul(255).round_().div_(255), image
+
+
+def _zoomed_side(image: Float[Tensor, "3 H W"], side: int, zoom: float, rng: np.random.Generator) -> int:
+    """The side of the square that is reduced to a crop, at most that of the picture where this is larger."""
+    factor = math.exp(rng.uniform(0, math.log(zoom))) if zoom > 1 else 1.0
+    return max(side, min(round(side * factor), *image.shape[-2:]))
 
 
 def read_pair(pair: Pair, read: Callable[[Path], Tensor] = read_image) -> list[Float[Tensor, "_ H W"]]:

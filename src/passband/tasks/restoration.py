@@ -5,16 +5,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.utils.data import Dataset, default_collate
+from torch.utils.data import ConcatDataset, Dataset, default_collate
 
 from passband.analysis.comparison import comparison_rows, restoration_captions
 from passband.config import RestorationRecipe
+from passband.config.restoration import RestorationSource
 from passband.data.held_out import split_pairs
 from passband.data.pairs import Pair, find_pairs
-from passband.data.restoration import CLEAN, FixedCrops, Pairs, Photographs, Sample
+from passband.data.restoration import CLEAN, CropSchedule, FixedCrops, Pairs, Photographs, Sample, Simulation
 from passband.io.image import ImageError
+from passband.data.sources import Sources
 from passband.losses import multiscale_loss, relative_multiscale_loss
 from passband.metrics import psnr
 from passband.models.sfnet import mean_view
@@ -52,10 +55,24 @@ class Restoration:
 
     def training_data(self, folder: Path, network: dict[str, Any]) -> Dataset[Sample]:
         """Crops whose numbers go on past the first epoch."""
-        data = self.recipe.data
+        data, seed, crop = self.recipe.data, self.recipe.seed, self._crop()
         if data.source == "pairs":
-            return Pairs(self._split(folder)[0], data.crop, self.recipe.seed, skip_bad=data.skip_bad)
-        return Photographs(folder, data.degradations, data.crop, self.recipe.seed, skip_bad=data.skip_bad)
+            return Pairs(self._split(folder)[0], crop, seed, skip_bad=data.skip_bad)
+        simulation = Simulation(data.simulators, data.camera, data.mixtures, data.zoom)
+        if not data.sources:
+            return Photographs(folder, data.degradations, crop, seed, simulation=simulation, skip_bad=data.skip_bad)
+        sources: list[Photographs | Pairs] = []
+        for number, source in enumerate(data.sources):
+            inside, own_seed = folder / source.folder, seed + 1000 * number
+            if source.content == "pairs":
+                pairs = self._split_source(inside, source)[0]
+                sources.append(Pairs(pairs, crop, own_seed, skip_bad=data.skip_bad))
+            else:
+                kinds = source.degradations or data.degradations
+                sources.append(
+                    Photographs(inside, kinds, crop, own_seed, simulation=simulation, skip_bad=data.skip_bad)
+                )
+        return Sources(sources, [source.weight for source in data.sources], seed)
 
     def validation_data(self, training: Path, folder: Path | None, network: dict[str, Any]) -> Dataset[Sample]:
         """Crops that are the same every time; degraded with another seed than those of the training."""
@@ -65,10 +82,30 @@ class Restoration:
                 f"the recipe holds out {data.held_out:g} of the pairs to score on, and {folder} is given for that, "
                 "too: leave out data.held_out or the folder"
             )
+        seed, version = self.recipe.seed + 1, data.simulators
+        if data.sources:
+            return self._validation_of_sources(training, folder)
         folder = folder or training
         kinds = [] if data.source == "pairs" else [kind for kind in data.degradations if kind != CLEAN]
         source = self._split(folder)[1] if data.source == "pairs" else folder
-        return FixedCrops(source, kinds, validation.crop, validation.count, self.recipe.seed + 1)
+        return FixedCrops(source, kinds, validation.crop, validation.count, seed, version)
+
+    def _validation_of_sources(self, training: Path, folder: Path | None) -> Dataset[Sample]:
+        """Held-out pairs of the sources that have some, and degraded crops of `folder` or of the other sources."""
+        data, validation, seed = self.recipe.data, self.recipe.validation, self.recipe.seed + 1
+        parts: list[Dataset[Sample]] = []
+        of_photographs = [source for source in data.sources if source.content == "photographs"]
+        for source in data.sources:
+            if source.content == "pairs" and source.held_out:
+                held = self._split_source(training / source.folder, source)[1]
+                parts.append(FixedCrops(held, [], validation.crop, validation.count, seed))
+        if of_photographs:
+            kinds = [kind for kind in data.degradations if kind != CLEAN]
+            photographs = folder or training / of_photographs[0].folder
+            parts.append(FixedCrops(photographs, kinds, validation.crop, validation.count, seed, data.simulators))
+        if not parts:
+            raise ValueError("nothing to score on: give held_out to a source of pairs, or a source of photographs")
+        return ConcatDataset(parts)
 
     def check(self, model: nn.Module, weights: str | Path) -> None:
         """Refuse a network that does not take what the recipe's data give; see `check_views`."""
@@ -79,6 +116,21 @@ class Restoration:
         data = self.recipe.data
         pairs = find_pairs(folder, data.views)
         return split_pairs(pairs, data.held_out, self.recipe.seed) if data.held_out else (pairs, pairs)
+
+    def _split_source(self, folder: Path, source: RestorationSource) -> tuple[list[Pair], list[Pair]]:
+        """The pairs of a source to learn from and those to score on."""
+        pairs = find_pairs(folder)
+        return split_pairs(pairs, source.held_out, self.recipe.seed) if source.held_out else (pairs, [])
+
+    def _crop(self) -> int | CropSchedule:
+        """The side of the training crops, or its schedule over the samples of the whole run."""
+        data, steps = self.recipe.data, self.recipe.optim.steps
+        if not data.crops or steps is None:
+            return data.crop
+        shares = data.crop_shares or (1.0,) * len(data.crops)
+        batch = data.batch * PartialState().num_processes
+        ends = [round(steps * sum(shares[: place + 1]) / sum(shares)) * batch for place in range(len(shares))]
+        return CropSchedule(data.crops, tuple(ends))
 
     def loss(self, model: nn.Module, batch: dict[str, Any], done: float) -> Loss:
         """The loss of a batch, and figures to watch, detached.

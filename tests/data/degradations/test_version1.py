@@ -1,9 +1,12 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 from skimage import data
 
-from passband.data.degradations import KINDS, degrade
+from passband.data.degradations import VERSIONS
+from passband.data.degradations import degrade as degrade_by_any_version
 from passband.data.degradations.kernels import camera_path, disc_kernel, rasterize
 from passband.data.degradations.version1.blur import (
     Defocus,
@@ -30,6 +33,8 @@ from passband.data.degradations.version1.weather import (
 )
 from passband.ops.color import srgb_to_linear
 
+degrade = partial(degrade_by_any_version, version=1)
+
 PICTURES = ("astronaut", "chelsea", "coffee", "rocket")  # those that come inside the wheel
 CLEAR = Haze(beta=0.0, near=0.0, airlight=(1.0, 1.0, 1.0), gradient=0.0)
 
@@ -46,7 +51,7 @@ def psnr(a: torch.Tensor, b: torch.Tensor) -> float:
     return -10 * float((a - b).square().mean().log10())
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", VERSIONS[1])
 def test_seed_and_index_decide_every_bit(kind):
     image = noise(61, 47)
     first = degrade(image, kind, seed=3, index=5)
@@ -55,7 +60,7 @@ def test_seed_and_index_decide_every_bit(kind):
     assert not torch.equal(first, degrade(image, kind, seed=4, index=5))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", VERSIONS[1])
 def test_global_random_state_is_neither_read_nor_changed(kind):
     image = noise(40, 40)
     outputs = []
@@ -69,7 +74,7 @@ def test_global_random_state_is_neither_read_nor_changed(kind):
     assert torch.equal(*outputs)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", VERSIONS[1])
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (3, 5), (7, 300), (97, 101)])
 @pytest.mark.parametrize("value", [0.0, 1.0, None])
 def test_any_size_stays_in_range_and_leaves_the_input_alone(kind, height, width, value):
@@ -88,7 +93,7 @@ def test_any_size_stays_in_range_and_leaves_the_input_alone(kind, height, width,
     [("rain", 16, 25), ("snow", 16, 25), ("haze", 6, 16), ("motion-blur", 18, 34), ("defocus", 18, 34)],
 )
 def test_severity_is_moderate_on_photographs(kind, low, high):
-    # the photographs of the wheel are smoother than Kodak's, so a blur may cost less than `KINDS` says
+    # the photographs of the wheel are smoother than Kodak's, so a blur may cost less than `FIRST_KINDS` says
     for index, name in enumerate(PICTURES):
         image = photograph(name)
         assert low < psnr(degrade(image, kind, seed=2026, index=index), image) < high

@@ -1,6 +1,6 @@
 """Degradations of clean photographs: what each kind draws, and pairs made with it."""
 
 from passband.data.degradations.files import degrade_files
-from passband.data.degradations.kinds import KINDS, degrade
+from passband.data.degradations.kinds import KINDS, NEWEST, VERSIONS, degrade, degrade_and_develop, split_kind
 
-__all__ = ["KINDS", "degrade", "degrade_files"]
+__all__ = ["KINDS", "NEWEST", "VERSIONS", "degrade", "degrade_and_develop", "degrade_files", "split_kind"]

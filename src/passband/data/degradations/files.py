@@ -4,11 +4,11 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from importlib.metadata import version
+from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
 
-from passband.data.degradations.kinds import VERSION, check_kind, degrade
+from passband.data.degradations.kinds import NEWEST, degrade, split_kind
 from passband.data.pictures import find_images
 from passband.io.files import write_whole
 from passband.io.image import ImageError, read_image, write_image
@@ -27,6 +27,7 @@ def degrade_files(
     kind: str,
     *,
     seed: int = 0,
+    version: int = NEWEST,
     overwrite: bool = False,
     failed: Callable[[Path, Exception], None] | None = None,
 ) -> Iterator[tuple[Path, int]]:
@@ -39,8 +40,9 @@ def degrade_files(
         source: a picture, or a folder of them (with all below it, but for the pairs of an earlier run); a picture's
             index is its place among the sorted paths.
         output: the folder.
-        kind: a key of `KINDS`.
+        kind: a key of `KINDS`, or several joined by `+`.
         seed: names the set.
+        version: of the simulators, a key of `VERSIONS`.
         overwrite: replace the pairs that are there. Pairs of the earlier set that degradation.json names, and that the
             new one has not, are removed; other files stay.
         failed: called with each picture that cannot be used and the reason; None to raise an error that names them
@@ -50,12 +52,12 @@ def degrade_files(
         The path of each degraded picture when its pair is written, and the number of pictures.
 
     Raises:
-        ValueError: for an unknown kind, two pictures that would get one name, or a source that would be replaced.
+        ValueError: for an unknown kind or version, two pictures that would get one name, or a source that would be replaced.
         FileNotFoundError: if there is no picture.
         FileExistsError: if the folder holds pairs, unless they are to be replaced.
         ImageError: naming the pictures that cannot be used, see `failed`.
     """
-    check_kind(kind)
+    split_kind(kind, version)
     root = source.parent if source.is_file() else source
     made = [(output / part).resolve() for part in PARTS]
     if any(root.resolve().is_relative_to(folder) for folder in made):
@@ -78,8 +80,8 @@ def degrade_files(
     about = {
         "kind": kind,
         "seed": seed,
-        "version": VERSION,
-        "passband": version("passband"),
+        "version": version,
+        "passband": version_of("passband"),
         "source": str(source.resolve()),
         "pairs": [name.as_posix() for name in names],
     }
@@ -89,7 +91,7 @@ def degrade_files(
         files = [output / part / name for part in PARTS]
         try:
             clean = read_image(path)
-            write_image(files[0], degrade(clean, kind, seed=seed, index=index))
+            write_image(files[0], degrade(clean, kind, seed=seed, index=index, version=version))
             write_image(files[1], clean)
         except Exception as error:  # whatever it is, the other pictures are done
             for file in files:

@@ -1,6 +1,7 @@
 """Degradations of clean photographs for training and scoring, decided by a seed and an index alone.
 
-A test set is named by its seed: `degrade(photo, "rain", seed=2026, index=3)` is the same picture wherever it is made.
+A test set is named by its kind, seed and version: `degrade(photo, "rain", seed=2026, index=3)` is the same picture
+wherever it is made. A version that has been published never changes; better simulators are a new one.
 """
 
 from collections.abc import Callable
@@ -8,39 +9,81 @@ from os import PathLike
 from typing import Any, TypeVar, overload
 
 import numpy as np
+import torch
+from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from passband.data.degradations.version1.blur import defocus, motion_blur, sample_defocus, sample_motion_blur
-from passband.data.degradations.version1.weather import haze, rain, sample_haze, sample_rain, sample_snow, snow
+from passband.data.degradations.camera import develop, sample_camera
+from passband.data.degradations.defocus import defocus, sample_defocus
+from passband.data.degradations.haze import haze, sample_haze
+from passband.data.degradations.motion import motion_blur, sample_motion_blur
+from passband.data.degradations.rain import rain, sample_rain
+from passband.data.degradations.raindrop import raindrop, sample_raindrop
+from passband.data.degradations.scratch import sample_scratch, scratch
+from passband.data.degradations.snow import sample_snow, snow
+from passband.data.degradations.version1 import blur as first_blur
+from passband.data.degradations.version1 import weather as first_weather
 from passband.io.pictures import AnyPicture, one_of, take
 from passband.naming import suggestion
 
 Given = TypeVar("Given", Image.Image, np.ndarray, Tensor)
+Settings = TypeVar("Settings")
+Degrade = Callable[[Tensor, np.random.Generator], Tensor]
 
-KINDS: dict[str, Callable[[Tensor, np.random.Generator], Tensor]] = {
-    "rain": lambda image, rng: rain(image, sample_rain(rng), rng),
-    "snow": lambda image, rng: snow(image, sample_snow(rng), rng),
-    "haze": lambda image, rng: haze(image, sample_haze(rng), rng),
-    "motion-blur": lambda image, rng: motion_blur(image, sample_motion_blur(rng), rng),
-    "defocus": lambda image, rng: defocus(image, sample_defocus(rng), rng),
+
+def _on_arrays(
+    simulate: Callable[[np.ndarray, Settings, np.random.Generator], np.ndarray],
+    sample: Callable[[np.random.Generator], Settings],
+) -> Degrade:
+    """Let a simulator of arrays take tensors."""
+
+    def degrade_tensor(image: Tensor, rng: np.random.Generator) -> Tensor:
+        degraded = simulate(image.cpu().float().numpy(), sample(rng), rng)
+        return torch.from_numpy(np.ascontiguousarray(degraded)).to(image.device)
+
+    return degrade_tensor
+
+
+FIRST_KINDS: dict[str, Degrade] = {
+    "rain": lambda image, rng: first_weather.rain(image, first_weather.sample_rain(rng), rng),
+    "snow": lambda image, rng: first_weather.snow(image, first_weather.sample_snow(rng), rng),
+    "haze": lambda image, rng: first_weather.haze(image, first_weather.sample_haze(rng), rng),
+    "motion-blur": lambda image, rng: first_blur.motion_blur(image, first_blur.sample_motion_blur(rng), rng),
+    "defocus": lambda image, rng: first_blur.defocus(image, first_blur.sample_defocus(rng), rng),
 }
-"""Each degradation with its own random strength. The order is part of every seed: append, never insert.
+"""The degradations of version 1, in the order that is part of every seed.
 
 PSNR against the clean picture over the 24 photographs of Kodak (768 x 512, seed 2026, index from 0), mean and range in
 dB: rain 20.3 (17.6 to 24.5), snow 19.5 (16.6 to 24.0), haze 11.2 (7.2 to 16.1), motion-blur 25.6 (17.7 to 32.6),
 defocus 25.7 (18.7 to 30.5). A smooth picture loses less to a blur, a bright one less to weather.
 """
-
-VERSION = 1
-"""Of the simulators behind `KINDS`: what one seed draws is the same as long as this is."""
+KINDS: dict[str, Degrade] = {
+    "rain": _on_arrays(rain, sample_rain),
+    "snow": _on_arrays(snow, sample_snow),
+    "haze": _on_arrays(haze, sample_haze),
+    "motion-blur": _on_arrays(motion_blur, sample_motion_blur),
+    "defocus": _on_arrays(defocus, sample_defocus),
+    "raindrop": _on_arrays(raindrop, sample_raindrop),
+    "scratch": _on_arrays(scratch, sample_scratch),
+}
+"""The degradations of the newest version, each with its own random strength, from hardly visible to severe. The order
+is part of every seed: append, never insert."""
+VERSIONS = {1: FIRST_KINDS, 2: KINDS}
+"""The degradations of every version."""
+NEWEST = 2
+"""The version that is used unless another one is asked for."""
+LIGHT_PATH = ("haze", "rain", "snow", "raindrop", "defocus", "motion-blur", "scratch")
+"""The order in which mixtures are made: air, drops in it, glass, lens, shutter, and what happens to the print."""
 
 
 @overload
-def degrade(picture: Given, kind: str, *, seed: int = 0, index: int = 0) -> Given: ...
+def degrade(picture: Given, kind: str, *, seed: int = 0, index: int = 0, version: int = NEWEST) -> Given: ...
 @overload
-def degrade(picture: str | PathLike[str], kind: str, *, seed: int = 0, index: int = 0) -> Image.Image: ...
-def degrade(picture: AnyPicture, kind: str, *, seed: int = 0, index: int = 0) -> Any:
+def degrade(
+    picture: str | PathLike[str], kind: str, *, seed: int = 0, index: int = 0, version: int = NEWEST
+) -> Image.Image: ...
+def degrade(picture: AnyPicture, kind: str, *, seed: int = 0, index: int = 0, version: int = NEWEST) -> Any:
     """Degrade a clean photograph the way one seed and one index say, and give back what was given.
 
     No global random state is read or changed. The same pixels give the same degraded pixels, whatever they came in.
@@ -49,9 +92,11 @@ def degrade(picture: AnyPicture, kind: str, *, seed: int = 0, index: int = 0) ->
         picture: one clean photograph in sRGB of any size from 1 x 1: a path, a PIL picture, an array H W 3 of uint8,
             uint16 or floats in [0, 1], or a tensor 3 H W of floats in [0, 1] or of uint8; see `io.pictures`. Streaks,
             flakes and blur have their size in pixels.
-        kind: a key of `KINDS`.
+        kind: a key of `KINDS`, or several joined by `+`, such as `"rain+haze"`, which follow one another as in
+            `LIGHT_PATH`.
         seed: names the set, at least 0.
         index: position of the picture in the set, at least 0.
+        version: of the simulators, a key of `VERSIONS`.
 
     Returns:
         The degraded picture in the kind, the size, the type and on the device that was given; a path gives a PIL
@@ -61,19 +106,76 @@ def degrade(picture: AnyPicture, kind: str, *, seed: int = 0, index: int = 0) ->
         ImageError: for a file that is not a picture.
         OSError: for one that cannot be read.
         TypeError: for another kind of thing.
-        ValueError: the kind is unknown, there is not one picture but a batch, its values are of another range, or a
-            number is negative.
+        ValueError: the kind or version is unknown, there is not one picture but a batch, its values are of another
+            range, or a number is negative.
     """
-    check_kind(kind)
+    split_kind(kind, version)
+    _check_place(seed, index)
+    taken = take(picture)
+    return taken.give(_degraded(one_of(taken), kind, seed, index, version)[None])
+
+
+def degrade_and_develop(
+    image: Float[Tensor, "3 H W"], kind: str, *, seed: int, index: int, version: int = NEWEST
+) -> tuple[Float[Tensor, "3 H W"], Float[Tensor, "3 H W"]]:
+    """Degrade a clean photograph and take it with a random camera, see `camera`.
+
+    Args:
+        image: sRGB in [0, 1], any size from 1 x 1.
+        kind: as for `degrade`.
+        seed: names the set, at least 0.
+        index: position of the picture in the set, at least 0.
+        version: a key of `VERSIONS`.
+
+    Returns:
+        The degraded picture, and the clean one with the same exposure and color; sRGB in [0, 1].
+
+    Raises:
+        ValueError: as `degrade` does.
+    """
+    _check_place(seed, index)
+    degraded = _degraded(image, kind, seed, index, version)
+    rng = np.random.default_rng([seed, index, len(KINDS), version])
+    taken = develop(degraded.cpu().numpy(), image.cpu().float().numpy(), sample_camera(rng), rng)
+    first, second = (torch.from_numpy(np.ascontiguousarray(part)).to(image.device) for part in taken)
+    return first, second
+
+
+def split_kind(kind: str, version: int = NEWEST) -> list[str]:
+    """The single kinds of a mixture, in the order in which they are made.
+
+    Args:
+        kind: a key of `KINDS`, or several joined by `+`.
+        version: a key of `VERSIONS`.
+
+    Raises:
+        ValueError: for an unknown version or kind, naming the nearest, or one that is named twice.
+    """
+    if version not in VERSIONS:
+        raise ValueError(f"degrade needs a version among {', '.join(map(str, VERSIONS))}, got {version}")
+    known = VERSIONS[version]
+    kinds = kind.split("+")
+    for one in kinds:
+        if one not in known:
+            raise ValueError(f"degrade needs a kind among {', '.join(known)}, got {one!r}.{suggestion(one, known)}")
+    if len(set(kinds)) < len(kinds):
+        raise ValueError(f"degrade needs each kind of a mixture once, got {kind!r}")
+    return sorted(kinds, key=LIGHT_PATH.index)
+
+
+def _degraded(
+    image: Float[Tensor, "3 H W"], kind: str, seed: int, index: int, version: int
+) -> Float[Tensor, "3 H W"]:
+    """Degrade one picture in [0, 1] by each kind of a mixture in turn."""
+    known = VERSIONS[version]
+    for one in split_kind(kind, version):
+        place = list(known).index(one)
+        rng = np.random.default_rng([seed, index, place] if version == 1 else [seed, index, place, version])
+        image = known[one](image, rng)
+    return image
+
+
+def _check_place(seed: int, index: int) -> None:
+    """Refuse numbers below 0."""
     if seed < 0 or index < 0:
         raise ValueError(f"degrade needs a seed and an index of at least 0, got {seed} and {index}; count from 0")
-    taken = take(picture)
-    image = one_of(taken)
-    rng = np.random.default_rng([seed, index, list(KINDS).index(kind)])
-    return taken.give(KINDS[kind](image, rng)[None])
-
-
-def check_kind(kind: str) -> None:
-    """Refuse an unknown kind, naming the nearest."""
-    if kind not in KINDS:
-        raise ValueError(f"degrade needs a kind among {', '.join(KINDS)}, got {kind!r}.{suggestion(kind, KINDS)}")
