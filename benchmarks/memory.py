@@ -88,7 +88,7 @@ def gradient(height: int, width: int) -> torch.Tensor:
 def hazy_photograph(height: int, width: int) -> torch.Tensor:
     """A photograph in haze, where averages matter most; in noise no seam would show."""
     clean = F.interpolate(from_array(chelsea())[0][None], (height, width), mode="bilinear", antialias=True)[0]
-    return degrade(clean, "haze", seed=1, index=0)[None]
+    return degrade(clean, "haze", seed=1, index=0, version=1)[None]
 
 
 @torch.inference_mode()

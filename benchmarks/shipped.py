@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from figures import write_figures
 
-from passband.data.degradations import KINDS
+from passband.data.degradations import KINDS, VERSIONS
 from passband.data.pictures import find_images
 from passband.data.restoration import CLEAN, degraded_as_file
 from passband.inference import Restorer
@@ -30,7 +30,8 @@ def main() -> None:
     parser.add_argument("--pool-window", type=int)
     parser.add_argument("--pool-mode")
     parser.add_argument("--every", type=int, default=1, help="score every Nth photograph only")
-    parser.add_argument("--kinds", nargs="+", default=[*KINDS, CLEAN], choices=[*KINDS, CLEAN])
+    parser.add_argument("--kinds", nargs="+", choices=[*KINDS, CLEAN], help="default: those of the version, and clean")
+    parser.add_argument("--version", type=int, default=1, choices=VERSIONS, help="of the simulators")
     parser.add_argument("-o", "--output", type=Path, help="JSON file for the figures")
     options = parser.parse_args()
     overrides = {
@@ -41,11 +42,11 @@ def main() -> None:
     print(f"{len(photographs)} photographs, seed {options.seed}, weights {options.weights}, mean of each picture's own")
     print(f"{'':<13}{'PSNR in':>9}{'out':>8}{'gain':>8}{'worst':>8}{'SSIM in':>10}{'out':>8}{'worse than input':>19}")
     figures = {}
-    for kind in options.kinds:
+    for kind in options.kinds or [*VERSIONS[options.version], CLEAN]:
         rows = []
         for index, path in photographs:
             clean = read_image(path)[None]
-            degraded = degraded_as_file(clean[0], kind, seed=options.seed, index=index)[None]
+            degraded = degraded_as_file(clean[0], kind, seed=options.seed, index=index, version=options.version)[None]
             restored = restorer.restore(degraded).cpu()
             rows.append([f(x, clean).item() for f in (psnr, ssim) for x in (degraded, restored)])
         before, after, similar_before, similar_after = torch.tensor(rows, dtype=torch.float64).unbind(1)

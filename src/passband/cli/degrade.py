@@ -9,7 +9,7 @@ import typer
 def degrade(
     source: Annotated[Path, typer.Argument(help="A folder of clean pictures, or one picture.")],
     output: Annotated[Path, typer.Argument(help="Gets the folders degraded/ and clean/.")],
-    kind: Annotated[str, typer.Option(help="rain, snow, haze, motion-blur, defocus, raindrop, scratch, or two with a +.")],
+    kind: Annotated[str, typer.Option(help="rain, snow, haze, motion-blur, defocus, raindrop, scratch; or rain+haze.")],
     seed: Annotated[int, typer.Option(min=0, help="Names the set: the same seed gives the same pictures.")] = 0,
     version: Annotated[int, typer.Option(help="Of the simulators: 2 is wide, 1 what older sets were made by.")] = 2,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the pairs that OUTPUT holds.")] = False,
@@ -28,7 +28,9 @@ def degrade(
             typer.echo(f"failed: {named(path, str(error) or type(error).__name__)}", err=True)
             progress.update(bar, completed=written + bad)
 
-        for _, total in degrade_files(source, output, kind, seed=seed, version=version, overwrite=overwrite, failed=failed):
+        for _, total in degrade_files(
+            source, output, kind, seed=seed, version=version, overwrite=overwrite, failed=failed
+        ):
             written += 1
             progress.update(bar, completed=written + bad, total=total)
     typer.echo(f"{written} pairs in {output}{f', {bad} failed' if bad else ''}")

@@ -151,7 +151,8 @@ def _nearest_key(recipe: type[Recipe], location: list[str]) -> str:
         return f"; did you mean {' or '.join(elsewhere)}?"
     section = recipe
     for part in table:
-        section = _section(section, part) or section
+        if not part.isdecimal():  # the place in a list of tables
+            section = _section(section, part) or section
     near = nearest(name, section.model_fields)
     if near is None:
         return f" (known: {listed(section.model_fields)})"

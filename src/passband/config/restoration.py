@@ -23,7 +23,7 @@ class RestorationSource(Section, frozen=True):
     """`photographs`: clean images, degraded on the fly; `pairs`: degraded and clean images."""
     weight: PositiveFloat = 1.0
     """Share of the samples, relative to the other sources."""
-    degradations: dict[str, PositiveFloat] = {}
+    degradations: dict[str, PositiveFloat] = Field(default={})
     """Weights of the kinds, for `photographs`; empty for those of `data.degradations`."""
     held_out: float = Field(default=0.0, ge=0, lt=1)
     """Share of the pairs that is scored on and not learned from; see `data.held_out.split_pairs`."""

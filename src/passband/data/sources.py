@@ -22,7 +22,9 @@ class Sources(Dataset[Sample]):
 
     def __init__(self, sources: Sequence[Photographs | Pairs], weights: Sequence[float], seed: int):
         if len(sources) != len(weights) or not sources:
-            raise ValueError(f"a weight is needed for each source, got {len(weights)} weights for {len(sources)} sources")
+            raise ValueError(
+                f"a weight is needed for each source, got {len(weights)} weights for {len(sources)} sources"
+            )
         self.sources, self.seed = list(sources), seed
         self.probabilities = np.array(weights, np.float64) / np.sum(weights)
 

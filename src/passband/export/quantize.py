@@ -13,7 +13,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passband.data.degradations import KINDS, degrade
+from passband.data.degradations import VERSIONS, degrade
 from passband.data.pictures import find_images
 from passband.export.graph import FILTER_SCOPE, INPUT, ExportError, sfnet_graph
 from passband.export.runtimes import openvino_model, read_openvino, require
@@ -88,7 +88,7 @@ def calibration_pictures(folder: Path | None = None, views: int = 1) -> list[Ten
 
     Args:
         folder: degraded pictures of the kind that will be restored; None for three photographs that come with
-            scikit-image, degraded in all ways of `data.degrade.KINDS`.
+            scikit-image, degraded in all ways of the first simulators.
         views: of 3 channels each, in which each picture is repeated.
 
     Returns:
@@ -110,9 +110,9 @@ def calibration_pictures(folder: Path | None = None, views: int = 1) -> list[Ten
         from_array(photograph)[0][:, 90:290, 120:360] for photograph in (data.astronaut(), data.coffee(), data.rocket())
     ]
     return [
-        degrade(crop, kind, seed=5, index=index).repeat(views, 1, 1)
+        degrade(crop, kind, seed=5, index=index, version=1).repeat(views, 1, 1)
         for index, crop in enumerate(crops)
-        for kind in KINDS
+        for kind in VERSIONS[1]
     ]
 
 
@@ -180,7 +180,7 @@ def restored_gain(restore: Any, views: int = 1) -> float:
 
     clean = from_array(coffee())[0][:, 40:200, 400:592]
     scores = []
-    for kind in KINDS:
-        degraded = degrade(clean, kind, seed=1, index=0).repeat(views, 1, 1)
+    for kind in VERSIONS[1]:
+        degraded = degrade(clean, kind, seed=1, index=0, version=1).repeat(views, 1, 1)
         scores.append(psnr(restore(degraded[None]).clamp(0, 1), clean[None]).item())
     return sum(scores) / len(scores)

@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from passband.analysis.comparison import comparison_rows, restoration_captions
-from passband.data.degradations import KINDS
+from passband.data.degradations import VERSIONS
 from passband.data.restoration import degraded_as_file
 from passband.inference.restorer import Restorer
 from passband.io.arrays import from_array
 from passband.io.image import write_image
 from passband.metrics import psnr
+
+VERSION = 1
+"""Version of the simulators that are shown."""
 
 
 def demonstrate(
@@ -20,7 +23,7 @@ def demonstrate(
     Args:
         restorer: the network.
         output: gets demo.png: a row per degradation, each degraded | restored | clean.
-        kinds: keys of `data.degrade.KINDS`; None for all.
+        kinds: degradations of the first version of the simulators, whose strength is moderate; None for all.
         seed: of the degradations.
 
     Returns:
@@ -33,8 +36,8 @@ def demonstrate(
 
     clean = from_array(chelsea())[0]
     gains, rows, captions = {}, [], []
-    for kind in kinds or KINDS:
-        degraded = degraded_as_file(clean, kind, seed=seed, index=0)
+    for kind in kinds or VERSIONS[VERSION]:
+        degraded = degraded_as_file(clean, kind, seed=seed, index=0, version=VERSION)
         restored = restorer.restore(degraded[None])[0].cpu()
         before, after = (psnr(image[None], clean[None]).item() for image in (degraded, restored))
         gains[kind] = (before, after)

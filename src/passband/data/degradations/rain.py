@@ -9,11 +9,11 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32
-from scipy import fft, ndimage
+from scipy import ndimage
 from scipy.special import ndtri
 
 from passband.data.degradations.blending import Blend, blend, draw_blend, draw_light, mist
-from passband.data.degradations.fields import fractal_map
+from passband.data.degradations.fields import fractal_map, smooth_length
 
 Picture = Float32[np.ndarray, "3 H W"]
 Map = Float32[np.ndarray, "H W"]
@@ -192,14 +192,15 @@ def _drops(layer: Streaks, height: int, width: int, rng: np.random.Generator) ->
 def _smeared_noise(layer: Streaks, height: int, width: int, rng: np.random.Generator) -> Map:
     """Smear noise along the fall, keep its highest part and stretch it."""
     margin = math.ceil(0.5 * layer.length) + 2
-    rows, columns = (fft.next_fast_len(side + 2 * margin, real=True) for side in (height, width))
+    rows, columns = (smooth_length(side + 2 * margin) for side in (height, width))
     noise = rng.standard_normal((rows, columns), np.float32)
     sigma = layer.width / _FWHM
     v = np.fft.fftfreq(rows).astype(np.float32)[:, None]
     u = np.fft.rfftfreq(columns).astype(np.float32)
     phase = np.float32(math.pi * layer.length) * (v * math.cos(layer.angle) + u * math.sin(layer.angle))
     line = np.sinc(phase / np.float32(math.pi)) * np.exp(-2 * (math.pi * sigma) ** 2 * (v**2 + u**2))
-    smeared = fft.irfft2(fft.rfft2(noise) * line, (rows, columns))[margin : margin + height, margin : margin + width]
+    smeared = np.fft.irfft2(np.fft.rfft2(noise, norm="backward") * line, (rows, columns), norm="backward")
+    smeared = smeared[margin : margin + height, margin : margin + width]
     smeared = smeared / max(1e-9, float(smeared.std()))
     # the normal quantile that leaves `cover` of the picture above it; what lies a deviation higher is opaque
     threshold = float(ndtri(1 - min(layer.cover, 0.9)))

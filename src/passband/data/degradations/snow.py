@@ -9,9 +9,10 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32
-from scipy import fft, ndimage
+from scipy import ndimage
 
 from passband.data.degradations.blending import Blend, blend, draw_blend, draw_light, mist
+from passband.data.degradations.fields import smooth_length
 from passband.data.degradations.rain import splat
 
 Picture = Float32[np.ndarray, "3 H W"]
@@ -118,7 +119,7 @@ def flake_opacity(
         Opacity in [0, 1].
     """
     reach = math.ceil(layer.diameter * (0.75 + 0.5 * layer.rim + 0.75 * layer.travel)) + 2
-    rows, columns = (fft.next_fast_len(side + 2 * reach, real=True) for side in (height, width))
+    rows, columns = (smooth_length(side + 2 * reach) for side in (height, width))
     spectrum = np.zeros((rows, columns // 2 + 1), np.complex64)
     for _ in range(_LOOKS):
         count = rng.poisson(layer.density * 1e-6 * rows * columns / _LOOKS)
@@ -129,8 +130,10 @@ def flake_opacity(
         depth = -np.log1p(-np.minimum(opacity, 0.98))
         spots = splat(rng.uniform(0, rows - 1, count), rng.uniform(0, columns - 1, count), depth, rows, columns)
         kernel = _flake(layer, reach, rng)
-        spectrum += fft.rfft2(spots) * fft.rfft2(kernel, (rows, columns))
-    depth = fft.irfft2(spectrum, (rows, columns))[2 * reach : 2 * reach + height, 2 * reach : 2 * reach + width]
+        spectrum += np.fft.rfft2(spots, norm="backward") * np.fft.rfft2(kernel, (rows, columns), norm="backward")
+    depth = np.fft.irfft2(spectrum, (rows, columns), norm="backward")[
+        2 * reach : 2 * reach + height, 2 * reach : 2 * reach + width
+    ]
     return np.clip(-np.expm1(-depth), 0, 1).astype(np.float32)
 
 

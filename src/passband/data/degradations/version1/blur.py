@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from passband.data.degradations.fields import smooth_length
 from passband.data.degradations.kernels import camera_path, disc_kernel, rasterize
 from passband.ops.color import linear_to_srgb, srgb_to_linear
 
@@ -125,7 +126,7 @@ def convolve(
     height, width = light.shape[-2:]
     reach = max(len(kernel) for kernel in kernels) // 2
     padded = np.pad(light, ((0, 0), (reach, reach), (reach, reach)), mode="reflect")
-    size = (_smooth_length(height + 2 * reach), _smooth_length(width + 2 * reach))
+    size = (smooth_length(height + 2 * reach), smooth_length(width + 2 * reach))
     spectrum = np.fft.rfft2(padded, s=size, axes=(-2, -1), norm="backward")
     out = []
     for kernel in kernels:
@@ -178,18 +179,6 @@ def _spline(position: Float[np.ndarray, "N"], cells: int) -> Float[np.ndarray, "
     weights = np.zeros((len(position), cells + 3))
     np.put_along_axis(weights, cell[:, None] + np.arange(4), basis, axis=1)
     return weights
-
-
-def _smooth_length(length: int) -> int:
-    """Find the next length without a prime factor above 5, where the FFT is fast."""
-    while True:
-        rest = length
-        for factor in (2, 3, 5):
-            while rest % factor == 0:
-                rest //= factor
-        if rest == 1:
-            return length
-        length += 1
 
 
 def _to_picture(light: Float[np.ndarray, "3 H W"], like: Float[Tensor, "3 H W"]) -> Float[Tensor, "3 H W"]:
