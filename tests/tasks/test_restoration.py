@@ -157,3 +157,11 @@ def test_recipes_of_sources_that_contradict_themselves_are_refused(changes, mess
 def test_crops_of_a_run_need_its_length_in_steps():
     with pytest.raises(ValueError, match="optim.steps"):
         parse_recipe(SOURCES | {"optim": {"epochs": 2}}, "sources")
+
+
+def test_a_picture_that_is_not_degraded_at_all_has_a_finite_score():
+    task = Restoration(parse_recipe(SOURCES, "sources"))
+    image = torch.rand(1, 3, 16, 16)
+    batch = {"degraded": image, "clean": image, "kind": ["scratch"], "name": ["a"], "problem": [""]}
+    figures = task.validate(SFNet(width=16, depth=1), [batch]).figures
+    assert all(torch.tensor(value).isfinite() for value in figures.values())

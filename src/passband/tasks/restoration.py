@@ -26,6 +26,8 @@ from passband.tasks.problems import Problems
 from passband.tasks.task import Loss, Stateful, Validation
 
 _VIEWS = {1: "one view", 2: "left and right views"}
+BEST = 60.0
+"""PSNR in dB that counts at most: above it, a picture that is hardly degraded would decide the mean."""
 PICTURES = 6
 """Rows of the validation picture."""
 

@@ -75,9 +75,9 @@ def test_a_camera_exposes_both_pictures_and_faults_stay_with_the_degraded_one():
 
 
 def test_unknown_names_are_refused_with_the_nearest():
-    with pytest.raises(ValueError, match="did you mean 'motion-blur'"):
+    with pytest.raises(ValueError, match="Did you mean 'motion-blur'"):
         degrade(noise(4, 4), "motionblur", seed=0, index=0)
-    with pytest.raises(ValueError, match="did you mean 'rain'"):
+    with pytest.raises(ValueError, match="Did you mean 'rain'"):
         degrade(noise(4, 4), "haze+rian", seed=0, index=0)
     with pytest.raises(ValueError, match="each kind of a mixture once"):
         degrade(noise(4, 4), "haze+haze", seed=0, index=0)
