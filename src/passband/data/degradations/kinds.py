@@ -163,9 +163,7 @@ def split_kind(kind: str, version: int = NEWEST) -> list[str]:
     return sorted(kinds, key=LIGHT_PATH.index)
 
 
-def _degraded(
-    image: Float[Tensor, "3 H W"], kind: str, seed: int, index: int, version: int
-) -> Float[Tensor, "3 H W"]:
+def _degraded(image: Float[Tensor, "3 H W"], kind: str, seed: int, index: int, version: int) -> Float[Tensor, "3 H W"]:
     """Degrade one picture in [0, 1] by each kind of a mixture in turn."""
     known = VERSIONS[version]
     for one in split_kind(kind, version):
