@@ -164,7 +164,7 @@ class Restoration:
                 continue
             given, clean, kinds = batch["degraded"][good], batch["clean"][good], [batch["kind"][one] for one in good]
             restored, degraded = restore_batch(model, given).float().clamp(0, 1), mean_view(given)
-            after, before = psnr(restored, clean), psnr(degraded, clean)
+            after, before = (psnr(image, clean).clamp(max=BEST) for image in (restored, degraded))
             scores += after.tolist()
             for kind, gain in zip(kinds, (after - before).tolist(), strict=True):
                 gains.setdefault(kind, []).append(gain)
