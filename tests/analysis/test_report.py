@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from passband.analysis import report
+from passband.analysis.comparison import GAP, MARGIN
+from passband.analysis.lettering import line_height
 from passband.analysis.report import published_table, write_pictures, write_report
 from passband.io.image import read_image
 
@@ -65,12 +67,26 @@ def test_figures_that_were_not_published_are_left_empty():
     assert published_table(result)[3:] == ["| rerun | 26.24 |  |", "| ours - rerun | +3.76 |  |"]
 
 
-def test_large_pictures_are_shown_small_and_small_ones_as_they_are(tmp_path, monkeypatch):
-    monkeypatch.setattr(report, "SHOWN", 32)
-    wide, small = torch.rand(3, 3, 40, 80), torch.rand(3, 3, 20, 30)
+def test_columns_are_aligned_and_a_frame_says_where_the_enlarged_part_lies(tmp_path):
+    wide, small = torch.rand(3, 3, 400, 800), torch.rand(3, 3, 200, 300)
     write_pictures(tmp_path / "a.png", iter([list(wide), list(small)]))
     sheet = read_image(tmp_path / "a.png")
-    assert sheet.shape == (3, 2 * 16 + 2 * 20 + 3 * 4, 3 * 32 + 2 * 4)
-    # the wide row's first picture, each pixel of it the mean of 2.5 x 2.5, and the small row's as it was
-    assert sheet[:, :16, :32].mean() == pytest.approx(wide[0].mean().item(), abs=0.02)
-    torch.testing.assert_close(sheet[:, 40:60, :30], small[0], rtol=0, atol=0.501 / 255)
+    # two rows each: the picture, shrunk to 640 pixels where it is larger, and its part by whole numbers of pixels
+    assert sheet.shape == (3, 320 + 3 * (320 // 3) + 2 * 200 + 3 * GAP, 3 * 640 + 2 * GAP)
+    for column in range(3):
+        left = column * (640 + GAP)
+        shown = sheet[:, -400 - GAP : -200 - GAP, left : left + 300]
+        same = ((shown - small[column]).abs().amax(0) < 0.501 / 255).float().mean()
+        assert 0.95 < same < 1  # all but the frame
+        part = sheet[:, -200:, left : left + 300]
+        assert torch.equal(part, part[:, ::4, ::4].repeat_interleave(4, 1).repeat_interleave(4, 2))
+
+
+def test_titles_and_captions_are_written_above_pictures(tmp_path):
+    row = list(torch.rand(3, 3, 100, 250))
+    write_pictures(tmp_path / "a.png", [row], [("degraded: 1.0 dB", "restored: 2.0 dB", "clean")], ["Worst: a.png"])
+    sheet = read_image(tmp_path / "a.png")[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
+    strip = line_height(12)
+    assert sheet.shape == (3, 2 * strip + 200 + GAP, 3 * 250 + 2 * GAP)
+    for top in (0, strip):
+        assert sheet[:, top : top + strip, :200].min() < 0.3

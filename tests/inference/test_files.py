@@ -3,6 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
+from passband.analysis.comparison import GAP, MARGIN
 from passband.inference import Job, Restorer, VideoOptions, plan_jobs, restore_files
 from passband.io.image import read_picture, write_image
 from tests import clips
@@ -129,9 +130,9 @@ class TestFiles:
             )
         )
         both = read_picture(tmp_path / "out" / "a_compare.png").image
-        assert both.shape == (3, 20, 44)
-        torch.testing.assert_close(both[..., :20], read_picture(tmp_path / "a.png").image)
-        torch.testing.assert_close(both[..., 24:], read_picture(tmp_path / "out" / "a.png").image)
+        rows, column = slice(-20 - MARGIN, -MARGIN), (both.shape[-1] - 2 * MARGIN - GAP) // 2
+        for name, left in (("a.png", MARGIN), ("out/a.png", MARGIN + column + GAP)):
+            torch.testing.assert_close(both[:, rows, left : left + 20], read_picture(tmp_path / name).image)
 
     def test_a_full_disk_fails_each_file_by_name_and_leaves_nothing(self, identity, tmp_path, monkeypatch):
         write_image(tmp_path / "a.png", torch.rand(3, 8, 8))

@@ -1,4 +1,4 @@
-"""Pictures side by side, with captions."""
+"""Pictures side by side in columns that are aligned, with titles and captions in letters of one size."""
 
 from collections.abc import Sequence
 
@@ -7,92 +7,101 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.io.image import from_pil
+from passband.analysis.lettering import text_strip
 
-GAP = 4
+GAP = 8
 """Pixels of white between pictures."""
-LETTERS = 24
-"""A caption of so many letters fills a picture's width, if its size is within `TEXT_SIZES`."""
-TEXT_SIZES = (9, 18)
-"""Least and greatest height of a caption's letters, in pixels."""
+MARGIN = 12
+"""Pixels of white around a sheet that has letters."""
+LETTERS = 20
+"""The size of captions is the width of the narrowest column over this, if that is within `TEXT_SIZES`."""
+TEXT_SIZES = (11, 20)
+"""Least and greatest size of letters, in pixels."""
+NARROWEST = 220
+"""Width in pixels that a captioned column has at least: smaller pictures are enlarged by whole numbers of pixels."""
 
 
 def comparison_rows(
-    rows: Sequence[Sequence[Float[Tensor, "3 _ _"]]], captions: Sequence[Sequence[str]] = ()
+    rows: Sequence[Sequence[Float[Tensor, "3 _ _"]]],
+    captions: Sequence[Sequence[str]] = (),
+    titles: Sequence[str] = (),
 ) -> Float[Tensor, "3 H W"]:
-    """Rows of pictures on white; within a row all have one size, rows may differ in width.
+    """Rows of pictures on white, in columns that begin at the same place in every row.
 
     Args:
-        rows: pictures in [0, 1], at least one in each row.
-        captions: for each row a text above each of its pictures, cut where it is too long for it, or none for the
-            row; none at all leaves the pictures alone.
+        rows: pictures in [0, 1], at least one in each row; sizes may differ.
+        captions: for each row a text above each of its pictures, or none for the row; none at all leaves the pictures
+            alone. A text that is too long loses letters in its middle.
+        titles: for each row a text above all of it, empty for none; none at all where no row has any.
 
     Returns:
-        One picture, with `GAP` pixels between two; the shorter rows end in white.
+        One picture, with `GAP` pixels between two, and with `MARGIN` pixels around it where there are letters. Where
+        there are letters, pictures of a sheet that are all small are enlarged by repeating pixels.
     """
-    shown = rows
-    if captions:
-        shown = [
-            [captioned(image, text) for image, text in zip(row, texts, strict=True)] if texts else row
-            for row, texts in zip(rows, captions, strict=True)
-        ]
-    joined = [_join(row, dim=-1) for row in shown]
-    width = max(row.shape[-1] for row in joined)
-    return _join([F.pad(row, (0, width - row.shape[-1]), value=1.0) for row in joined], dim=-2)
+    captions, titles = list(captions) or [()] * len(rows), list(titles) or [""] * len(rows)
+    if not any(captions) and not any(titles):
+        widths = _widths(rows)
+        return _below([_beside(row, widths) for row in rows], GAP)
+    times = max(1, -(-NARROWEST // max(_widths(rows))))
+    enlarged = [[_enlarged(image, times) for image in row] for row in rows]
+    widths = [max(width, NARROWEST) for width in _widths(enlarged)]
+    size, whole = text_size(min(widths)), sum(widths) + GAP * (len(widths) - 1)
+    groups = []
+    for row, texts, title in zip(enlarged, captions, titles, strict=True):
+        lines = [text_strip(title, whole, size, bold=True)] if title else []
+        if texts:
+            strips = [text_strip(text, width, size) for text, width in zip(texts, widths, strict=False)]
+            lines.append(_beside(strips, widths))
+        group = torch.cat([*lines, _beside(row, widths)], -2)
+        if title or not groups or not any(titles):
+            groups.append(group)
+        else:  # belongs to the titled row above
+            groups[-1] = _below([groups[-1], group], GAP)
+    return F.pad(_below(groups, 3 * GAP if any(titles) else GAP), (MARGIN,) * 4, value=1.0)
 
 
-def captioned(image: Float[Tensor, "3 H W"], text: str) -> Float[Tensor, "3 h W"]:
-    """A picture in [0, 1] below a strip of white with a text, which is cut where it is too long."""
-    from PIL import Image, ImageDraw, ImageFont
+def restoration_captions(before: float, after: float, kind: str = "") -> tuple[str, str, str]:
+    """Captions of a degraded, a restored and a clean picture.
 
-    width = image.shape[-1]
+    Args:
+        before: PSNR of the degraded picture, dB.
+        after: PSNR of the restored one, dB.
+        kind: of the degradation, if there are several.
+    """
+    return f"degraded{f' ({kind})' if kind else ''}: {before:.1f} dB", f"restored: {after:.1f} dB", "clean"
+
+
+def text_size(width: int) -> int:
+    """The size of letters above a column of pictures, in pixels.
+
+    Args:
+        width: of the column, in pixels.
+    """
     least, greatest = TEXT_SIZES
-    # letters are about half as wide as high
-    size = max(least, min(greatest, 2 * width // LETTERS))
-    strip = Image.new("RGB", (width, size + size // 2), "white")
-    ImageDraw.Draw(strip).text((0, 0), text, fill="black", font=ImageFont.load_default(size))
-    return torch.cat([from_pil(strip).image.to(image), image], dim=-2)
+    return max(least, min(greatest, width // LETTERS))
 
 
-def restoration_captions(name: str, before: float, after: float) -> tuple[str, str, str]:
-    """Captions of a degraded, a restored and a clean picture, with the PSNR of the first two in dB."""
-    return f"{name}: {before:.1f} dB", f"restored: {after:.1f} dB", "clean"
+def _beside(images: Sequence[Float[Tensor, "3 _ _"]], widths: Sequence[int]) -> Float[Tensor, "3 H W"]:
+    """Pictures in columns of these widths, on white."""
+    row = torch.ones(3, max(image.shape[-2] for image in images), sum(widths) + GAP * (len(widths) - 1))
+    left = 0
+    for image, width in zip(images, widths, strict=False):
+        row[:, : image.shape[-2], left : left + image.shape[-1]] = image
+        left += width + GAP
+    return row
 
 
-def before_after(before: Float[Tensor, "3 H W"], after: Float[Tensor, "3 H W"]) -> Float[Tensor, "3 h w"]:
-    """A picture before and after: side by side, or one above the other where it is wide."""
-    return _join([before, after], dim=-2 if before.shape[-1] > 1.6 * before.shape[-2] else -1)
+def _below(rows: Sequence[Float[Tensor, "3 _ W"]], gap: int) -> Float[Tensor, "3 H W"]:
+    """Rows of one width below each other, with white between them."""
+    return torch.cat([part for row in rows for part in (row.new_ones(3, gap, row.shape[-1]), row)][1:], -2)
 
 
-def zoomed_crop(
-    images: Sequence[Float[Tensor, "3 H W"]], reference: Float[Tensor, "3 H W"], side: int = 64
-) -> list[Float[Tensor, "3 _ _"]]:
-    """The square where `reference` has most detail, from each picture, enlarged to the picture's height.
-
-    Args:
-        images: pictures of one size.
-        reference: of that size, decides where to look.
-        side: of the square, in pixels; smaller where the pictures are. It is looked for in steps of a quarter of it.
-
-    Returns:
-        Crops enlarged by repeating pixels, so that nothing is smoothed; as high as the pictures.
-    """
-    height, width = reference.shape[-2:]
-    side = min(side, height, width)
-    gray = reference.mean(0)
-    # zeros counted as neighbors would make an edge of a bright picture's border
-    around = F.avg_pool2d(gray[None, None], 3, stride=1, padding=1, count_include_pad=False)[0, 0]
-    step = max(1, side // 4)
-    energy = F.avg_pool2d((gray - around).abs()[None], side, stride=step)[0]
-    position = int(energy.argmax())
-    top, left = position // energy.shape[1] * step, position % energy.shape[1] * step
-    crops = [image[:, top : top + side, left : left + side] for image in images]
-    return [F.interpolate(crop[None], (height, height), mode="nearest")[0] for crop in crops]
+def _widths(rows: Sequence[Sequence[Tensor]]) -> list[int]:
+    """The width of each column."""
+    count = max(len(row) for row in rows)
+    return [max(row[place].shape[-1] for row in rows if len(row) > place) for place in range(count)]
 
 
-def _join(images: Sequence[Float[Tensor, "3 _ _"]], dim: int) -> Float[Tensor, "3 _ _"]:
-    """Pictures along a direction, with gaps."""
-    shape = list(images[0].shape)
-    shape[dim] = GAP
-    gap = images[0].new_ones(shape)
-    return torch.cat([part for image in images for part in (gap, image)][1:], dim=dim)
+def _enlarged(image: Float[Tensor, "3 h w"], times: int) -> Float[Tensor, "3 H W"]:
+    """A picture with every pixel repeated."""
+    return image if times == 1 else image.repeat_interleave(times, -2).repeat_interleave(times, -1)

@@ -11,13 +11,16 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.analysis.comparison import comparison_rows, zoomed_crop
+from passband.analysis.comparison import comparison_rows
+from passband.analysis.zoom import framed, magnified, most_detailed
 from passband.io.files import write_whole
 from passband.io.image import write_image
 
 FIGURES = ("psnr", "ssim", "psnr_degraded", "ssim_degraded")
-SHOWN = 1024
+SHOWN = 640
 """Longest side of a picture within a picture, in pixels."""
+ZOOM = 4
+"""How many times the part with most detail is enlarged, against the picture above it."""
 ROWS = 200
 """Pictures listed in report.md; evaluation.csv lists all."""
 
@@ -40,25 +43,35 @@ def write_report(output: Path, result: dict[str, Any]) -> None:
 
 
 def write_pictures(
-    path: Path, rows: Iterable[Sequence[Float[Tensor, "3 H W"]]], captions: Iterable[Sequence[str]] = ()
+    path: Path,
+    rows: Iterable[Sequence[Float[Tensor, "3 H W"]]],
+    captions: Iterable[Sequence[str]] = (),
+    titles: Sequence[str] = (),
 ) -> None:
     """Write degraded | restored | clean for each row, and below it the same enlarged where there is most detail.
+
+    All columns begin at the same place. A frame in each picture says where the enlarged part lies.
 
     Args:
         path: of the picture.
         rows: a degraded, a restored and a clean picture of one size each; rows may differ in size. Pictures with a
             side above `SHOWN` pixels are shrunk, and taken one row at a time.
         captions: three texts for each row, shown above it.
+        titles: a text for each row, shown above its captions.
     """
     shown: list[list[Tensor]] = []
     for row in rows:
         height, width = row[-1].shape[-2:]
         ratio = min(1.0, SHOWN / max(height, width))
         size = (max(1, round(height * ratio)), max(1, round(width * ratio)))
-        enlarged = zoomed_crop(row, row[-1])
-        shown.append([F.interpolate(image[None], size, mode="area")[0] for image in row])
-        shown.append([F.interpolate(image[None], (size[0], size[0]), mode="nearest")[0] for image in enlarged])
-    write_image(path, comparison_rows(shown, [part for texts in captions for part in (texts, ())]))
+        times = max(1, round(ratio * ZOOM)) if ratio < 1 else ZOOM
+        part = most_detailed(row[-1], max(1, size[0] // times), max(1, size[1] // times))
+        small = [F.interpolate(image[None], size, mode="area")[0] for image in row]
+        shown.append([framed(image, part.scaled(ratio)) for image in small])
+        shown.append([magnified(part.of(image), times) for image in row])
+    pairs = zip(captions, titles or [""] * len(shown), strict=False)
+    texts = [part for text, title in pairs for part in ((text, title), ((), ""))]
+    write_image(path, comparison_rows(shown, [text for text, _ in texts], [title for _, title in texts]))
 
 
 def published_table(result: dict[str, Any]) -> list[str]:

@@ -164,7 +164,8 @@ def evaluate_restoration(
     write_pictures(
         output / "worst_median_best.png",
         (_row(scored[number], restore) for number in distinct),
-        [_captions(rows[number]) for number in distinct],
+        [restoration_captions(rows[number]["psnr_degraded"], rows[number]["psnr"]) for number in distinct],
+        [f"{_ranks(shown, number)}: {rows[number]['name']}" for number in distinct],
     )
     return result
 
@@ -231,9 +232,9 @@ def _row(pair: Pair, restore: Restore) -> tuple[Tensor, Tensor, Tensor]:
     return mean_view(degraded[None])[0], restore(degraded[None])[0][0], clean
 
 
-def _captions(row: dict[str, Any]) -> tuple[str, str, str]:
-    """What is written above the pictures of a row."""
-    return restoration_captions(row["name"], row["psnr_degraded"], row["psnr"])
+def _ranks(shown: dict[str, int], number: int) -> str:
+    """Which of worst, median and best a picture is, such as `Worst and median`."""
+    return " and ".join(rank for rank, other in shown.items() if other == number).capitalize()
 
 
 def _notes(numbers: dict[str, Any], benchmark: Benchmark | None, first: Pair, views: int) -> list[str]:

@@ -42,6 +42,6 @@ def demonstrate(
         before, after = (psnr(image[None], clean[None]).item() for image in (degraded, restored))
         gains[kind] = (before, after)
         rows.append([degraded, restored, clean])
-        captions.append(restoration_captions(kind, before, after))
+        captions.append(restoration_captions(before, after, kind))
     write_image(output / "demo.png", comparison_rows(rows, captions))
     return gains

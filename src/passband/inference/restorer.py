@@ -14,11 +14,11 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor, nn
 
-from passband.analysis.comparison import before_after
+from passband.analysis.before_after import PIXELS, write_comparison
 from passband.checkpoint import CheckpointError, load_config
 from passband.inference.engines import TorchEngine, load_engine, restore_tiled
 from passband.inference.temporal import SmoothedStatistics, Smoother, smoothed_statistics
-from passband.io.image import DEFAULT_MAX_PIXELS, read_picture, write_image, write_picture
+from passband.io.image import DEFAULT_MAX_PIXELS, read_picture, write_picture
 from passband.io.image_header import stored_size
 from passband.io.pictures import take
 from passband.models import accepted_numbers, load_model
@@ -169,6 +169,7 @@ class Restorer:
         target: Path,
         *,
         compare: Path | None = None,
+        compare_pixels: int | None = PIXELS,
         quality: int = 95,
         max_pixels: int = DEFAULT_MAX_PIXELS,
     ) -> tuple[str, ...]:
@@ -177,7 +178,8 @@ class Restorer:
         Args:
             source: the degraded picture.
             target: where the restored one goes; its suffix says the type.
-            compare: where a before/after picture goes, if anywhere.
+            compare: where a before/after picture goes, if anywhere; it shows what was saved.
+            compare_pixels: that this has at most; None keeps every pixel.
             quality: of JPEG and lossy WebP, 1 to 100.
             max_pixels: larger pictures are refused before they are decoded.
 
@@ -194,7 +196,7 @@ class Restorer:
         restored = self.restore(picture.image[None])[0].cpu()
         notes = write_picture(target, replace(picture, image=restored), quality=quality)
         if compare is not None:
-            write_image(compare, before_after(picture.image, restored))
+            write_comparison(picture, target, compare, pixels=compare_pixels, max_pixels=max_pixels)
         return (*picture.notes, *notes)
 
     def _check_room(self, source: Path, max_pixels: int) -> None:

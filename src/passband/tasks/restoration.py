@@ -169,7 +169,7 @@ class Restoration:
             for kind, gain in zip(kinds, (after - before).tolist(), strict=True):
                 gains.setdefault(kind, []).append(gain)
             rows += list(zip(degraded, restored, clean, strict=True))
-            captions += map(restoration_captions, kinds, before.tolist(), after.tolist())
+            captions += map(restoration_captions, before.tolist(), after.tolist(), kinds)
         model.train(was_training)
         if not scores:
             raise ImageError("none of the pictures to score on can be used; the log names them")
