@@ -22,6 +22,7 @@ from passband.io.image_decode import Decoded, ImageError, decode, from_pillow
 from passband.io.image_encode import bmp_with_alpha, png16, tiff
 from passband.io.image_exif import icc_for
 from passband.io.image_kinds import HEAD, KINDS, NAMES, SUFFIXES, kind_of, kind_of_file
+from passband.io.quiet import without_warnings
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
@@ -195,6 +196,7 @@ def to_pil(image: Float[Tensor, "3 H W"], alpha: Float[Tensor, "1 H W"] | None =
     return Image.fromarray(_quantized(image, alpha, bits=8, gray=False, name="the image"))
 
 
+@without_warnings()
 def from_pil(image: Image.Image) -> Picture:
     """Take a picture from a Pillow image, turned upright if it still carries an EXIF orientation.
 

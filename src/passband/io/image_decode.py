@@ -27,6 +27,7 @@ from PIL import (
 )
 
 from passband.io.image_exif import ICC_PROFILE, ORIENTATION, exif_from_tiff, exif_of, icc_for, turn, upright
+from passband.io.quiet import without_warnings
 from passband.io.webp import webp_is_lossless, webp_size
 
 Pixels = UInt8[ndarray, "H W C"] | UInt16[ndarray, "H W C"]
@@ -63,6 +64,7 @@ class Decoded:
     lossless: bool = False
 
 
+@without_warnings()
 def decode(data: bytes, kind: str, name: str, max_pixels: int) -> Decoded:
     """Decode a picture file of a known type.
 

@@ -5,9 +5,11 @@ from pathlib import Path
 from PIL import Image
 
 from passband.io.image_kinds import HEAD, kind_of
+from passband.io.quiet import without_warnings
 from passband.io.webp import webp_size
 
 
+@without_warnings()
 def stored_size(path: Path) -> tuple[int, int] | None:
     """Width and height of a picture file as stored, before any turn that its EXIF block asks for.
 

@@ -1,8 +1,8 @@
 """JPEG coefficients through the package jpeglib, where the compiled reader was not built. See `io.jpeg`.
 
 The package reads paths alone, keeps what it finds of metadata in global variables, and goes on after damage without a
-word to its caller. So a file's segments are walked first; it gets a temporary copy without metadata, one at a time.
-Damage within entropy-coded data, which only a decoder sees, is not noticed here.
+word to its caller: libjpeg prints what is wrong to standard error. So a file's segments are walked first; it gets a
+temporary copy without metadata, one at a time, and what is printed meanwhile is taken for the error.
 """
 
 import tempfile
@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
 import jpeglib
 import numpy as np
@@ -27,11 +27,24 @@ from passband.io.jpeg_types import (
     Wanted,
     crop_fits,
 )
+from passband.io.quiet import captured_stderr
 
 NAME = "jpeglib"
 LIBRARY = f"jpeglib {version('jpeglib')}"
 _LOCK = threading.Lock()
 Result = TypeVar("Result")
+_STANDARD_CODES = bytes.fromhex(
+    "ffc401a20000010501010101010100000000000000000102030405060708090a0b100002010303020403050504040000017d01020300"
+    "041105122131410613516107227114328191a1082342b1c11552d1f02433627282090a161718191a25262728292a3435363738393a43"
+    "4445464748494a535455565758595a636465666768696a737475767778797a838485868788898a92939495969798999aa2a3a4a5a6a7"
+    "a8a9aab2b3b4b5b6b7b8b9bac2c3c4c5c6c7c8c9cad2d3d4d5d6d7d8d9dae1e2e3e4e5e6e7e8e9eaf1f2f3f4f5f6f7f8f9fa01000301"
+    "01010101010101010000000000000102030405060708090a0b1100020102040403040705040400010277000102031104052131061241"
+    "510761711322328108144291a1b1c109233352f0156272d10a162434e125f11718191a262728292a35363738393a434445464748494a"
+    "535455565758595a636465666768696a737475767778797a82838485868788898a92939495969798999aa2a3a4a5a6a7a8a9aab2b3b4"
+    "b5b6b7b8b9bac2c3c4c5c6c7c8c9cad2d3d4d5d6d7d8d9dae2e3e4e5e6e7e8e9eaf2f3f4f5f6f7f8f9fa"
+)
+"""The Huffman tables of ITU-T T.81, annex K.3, as a segment: they are meant where a file has none, as frames of Motion
+JPEG videos do."""
 
 
 def read_headers(sources: tuple[Content, ...], threads: int, max_pixels: int) -> list[JpegHeader | Failure]:
@@ -118,13 +131,19 @@ def _decode(segments: Segments, strict: bool) -> JpegCoefficients:
         raise Failure(Outcome.RECOVERABLE, "Premature end of JPEG file")
     with _LOCK, tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "picture.jpg"
-        path.write_bytes(segments.bare)
-        try:
-            picture = jpeglib.read_dct(str(path))
-            planes = [picture.Y] if len(header.sampling) == 1 else [picture.Y, picture.Cb, picture.Cr]
-            tables = np.stack([picture.get_component_qt(index) for index in range(len(planes))])
-        except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            raise Failure(Outcome.DAMAGED, "jpeglib cannot decode it") from error
+        path.write_bytes(
+            segments.bare if b"\xff\xc4" in segments.bare else b"\xff\xd8" + _STANDARD_CODES + segments.bare[2:]
+        )
+        with captured_stderr() as text:
+            try:
+                picture = jpeglib.read_dct(str(path))
+                planes = [picture.Y] if len(header.sampling) == 1 else [picture.Y, picture.Cb, picture.Cr]
+                tables = np.stack([picture.get_component_qt(index) for index in range(len(planes))])
+            except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+                raise Failure(Outcome.DAMAGED, _first_line(text) or "jpeglib cannot decode it") from error
+            complaint = _first_line(text)
+    if strict and complaint:
+        raise Failure(Outcome.RECOVERABLE, complaint)
     grids = tuple(plane.shape[:2] for plane in planes)
     if grids != header.grids:
         raise Failure(Outcome.DAMAGED, f"jpeglib finds blocks of {grids} where its header says {header.grids}")
@@ -133,6 +152,12 @@ def _decode(segments: Segments, strict: bool) -> JpegCoefficients:
         torch.from_numpy(tables.reshape(len(planes), 64).astype(np.int32)),
         header,
     )
+
+
+def _first_line(file: IO[bytes]) -> str:
+    """What libjpeg printed first; empty where it printed nothing."""
+    file.seek(0)
+    return file.readline(200).decode("ascii", "replace").strip()
 
 
 def _channels(coefficients: JpegCoefficients, wanted: Wanted, index: int) -> Planes:

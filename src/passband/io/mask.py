@@ -15,6 +15,7 @@ from passband.io.files import write_whole
 from passband.io.image import DEFAULT_MAX_PIXELS, ImageError
 from passband.io.image_decode import decode
 from passband.io.image_kinds import HEAD, NAMES, kind_of
+from passband.io.quiet import without_warnings
 
 COLORED = 24
 """Mean difference of the greatest and the least of R, G and B, in levels of 255, from which a lossy mask is colored;
@@ -33,6 +34,7 @@ class StoredMask:
     """Whether the file type keeps values as they were: PNG, TIFF, BMP and lossless WebP do."""
 
 
+@without_warnings()
 def read_stored_mask(path: Path | str, *, is_binary: bool = False, max_pixels: int = DEFAULT_MAX_PIXELS) -> StoredMask:
     """Read a mask file without taking its numbers for colors.
 
@@ -54,9 +56,12 @@ def read_stored_mask(path: Path | str, *, is_binary: bool = False, max_pixels: i
         raise ImageError(f"{path} is empty or no {NAMES} picture; a mask is one of these")
     decoded = decode(data, kind, str(path), max_pixels)
     if kind != "JPEG":
-        with Image.open(io.BytesIO(data)) as image:
-            if image.mode in ("P", "1"):
-                return _indices(image, is_binary)
+        try:
+            image = Image.OPEN[kind][0](io.BytesIO(data), "")  # not `Image.open`, which has a limit of its own
+        except SyntaxError:
+            image = None  # a layout of TIFF that Pillow does not know; those have no palette
+        if image is not None and image.mode in ("P", "1"):
+            return _indices(image, is_binary)
     pixels, exact = decoded.pixels, kind != "JPEG" and (kind != "WEBP" or decoded.lossless)
     top = np.iinfo(pixels.dtype).max
     if _lies_in_alpha(pixels, is_binary):

@@ -11,8 +11,10 @@ from torch import Tensor
 
 from passband.io.image import ImageError, read_image
 from passband.io.image_kinds import HEAD, kind_of
+from passband.io.quiet import without_warnings
 
 
+@without_warnings()
 def read_thumbnail(path: Path | str, side: int) -> Float[Tensor, "S S"]:
     """A picture as a small gray square, whatever its shape.
 
@@ -39,7 +41,9 @@ def read_thumbnail(path: Path | str, side: int) -> Float[Tensor, "S S"]:
         image = JpegImagePlugin.JpegImageFile(io.BytesIO(path.read_bytes()))
         image.draft("L", (2 * side, 2 * side))
         return _small(ImageOps.exif_transpose(image).convert("L"), side)
-    except (OSError, SyntaxError, ValueError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged file makes a decoder raise anything
         raise ImageError(f"{path} is a JPEG file that is cut short or damaged: {error}") from error
 
 
