@@ -1,0 +1,187 @@
+"""Every reader of passband on one file, and what is wrong with how it answered, for `fuzz.py`."""
+
+import io
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import av
+import numpy as np
+import tifffile
+import torch
+from fuzz_seeds import Seed
+from PIL import Image
+
+from passband.checkpoint import CheckpointError
+from passband.config import RecipeError, load_recipe
+from passband.data.coco import find_coco
+from passband.data.coco_json import CocoError
+from passband.inference import Restorer
+from passband.inference.video import restore_video
+from passband.io import jpeg, jpeg_compiled, jpeg_engine, jpeg_fallback
+from passband.io.image import ImageError, read_picture
+from passband.io.image_header import stored_size
+from passband.io.mask import read_stored_mask
+from passband.io.thumbnail import read_thumbnail
+from passband.io.video import VideoError, VideoReader
+from passband.io.video_join import target_suffix
+from passband.models import load_model
+
+DAMAGED = re.compile(r"damaged|cut short|cut before|lost its index")
+LONGEST = 2000
+"""Characters of a message that a terminal still shows as a sentence."""
+Read = Callable[[Path], Any]
+CHANNELS = ((0, 1, 8, 63), (0,), (2, 1))
+
+
+class Still(Restorer):
+    """A restorer that gives back what it gets, without a network."""
+
+    def __init__(self) -> None:
+        super().__init__("general", device="cpu")
+
+    def restore(self, degraded: Any) -> Any:
+        """Give back what came."""
+        return degraded
+
+
+def _coefficients(engine: Any, truncated: bool) -> Read:
+    def read(path: Path) -> None:
+        with patch.object(jpeg_engine, "engine", lambda: engine):
+            jpeg.read_header(path)
+            jpeg.read_coefficients(path, allow_truncated=truncated)
+            jpeg.read_channels(path.read_bytes(), CHANNELS, flip=truncated, allow_truncated=truncated)
+
+    return read
+
+
+def _frames(path: Path) -> None:
+    with VideoReader(path) as reader:
+        for _ in islice(reader.frames(), 100):
+            pass
+
+
+@cache
+def _still() -> Still:
+    return Still()
+
+
+def _restored(path: Path) -> None:
+    target = path.parent / "restored" / f"out{target_suffix(path.suffix)}"
+    try:
+        restore_video(_still(), path, target)
+    finally:
+        for left in target.parent.rglob("*") if target.parent.exists() else ():
+            if left.is_file():
+                left.unlink()
+
+
+PICTURE: dict[str, Read] = {
+    "read_picture": read_picture,
+    "stored_size": stored_size,
+    "read_stored_mask": read_stored_mask,
+    "read_thumbnail": lambda path: read_thumbnail(path, 16),
+}
+READERS: dict[str, dict[str, Read]] = {
+    **dict.fromkeys(("PNG", "JPEG", "WebP", "TIFF", "BMP"), PICTURE),
+    "JPEG coefficients": {
+        f"{name}{', truncated' if truncated else ''}": _coefficients(engine, truncated)
+        for name, engine in (("compiled", jpeg_compiled), ("jpeglib", jpeg_fallback))
+        for truncated in (False, True)
+    },
+    "COCO JSON": {"find_coco": find_coco, "find_coco, boxes": lambda path: find_coco(path, masks=False)},
+    "recipe": {"load_recipe": load_recipe},
+    "weights": {"load_model": lambda path: load_model(path.parent)},
+    "video": {"VideoReader": _frames, "restore_video": _restored},
+}
+"""Of each kind of files, what reads them."""
+ERRORS: dict[str, tuple[type[Exception], ...]] = {
+    "JPEG coefficients": (jpeg.JpegError,),
+    "COCO JSON": (CocoError, FileNotFoundError),  # of a picture that is named and not there
+    "recipe": (RecipeError,),
+    "weights": (CheckpointError,),
+    "video": (VideoError,),
+}
+"""Of each kind, the errors that its readers may raise; ImageError where none is listed."""
+SELDOM = {"restore_video": 4, "jpeglib": 2, "jpeglib, truncated": 2, "find_coco, boxes": 4}
+"""Readers that take each so many files only, because they are slow."""
+
+
+def readers(kind: str, number: int) -> Iterator[tuple[str, Read]]:
+    """The readers that a file of a kind goes through."""
+    for name, read in READERS[kind.split()[0] if kind.startswith("video") else kind].items():
+        if number % SELDOM.get(name, 1) == 0:
+            yield name, read
+
+
+def complaint(kind: str, error: Exception) -> str | None:
+    """What is wrong with an error that a reader raised; None for passband's own, in a sentence."""
+    own = ERRORS.get("video" if kind.startswith("video") else kind, (ImageError,))
+    if not isinstance(error, own):
+        return f"{type(error).__name__}: {str(error)[:200]}"
+    text = str(error)
+    if len(text) > LONGEST:
+        return f"a message of {len(text):,} characters"
+    if any(ord(character) < 32 or 127 <= ord(character) < 160 for character in text):
+        return f"a message with control characters: {text[:200]!r}"
+    return None
+
+
+def sound_after_all(seed: Seed, path: Path, error: Exception) -> bool:
+    """Whether a file that was called damaged is read without complaint, to the pixels of the sound file, by others."""
+    if not DAMAGED.search(str(error)):
+        return False
+    reference = _reference(seed)
+    if reference is None:
+        return False
+    try:
+        found = _independent(seed.kind, path)
+    except Exception:  # a complaint
+        return False
+    return found is not None and len(found) == len(reference) and all(map(np.array_equal, found, reference))
+
+
+@cache
+def _reference_of(kind: str, name: str, data: bytes) -> list[np.ndarray] | None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(data)
+        return _independent(kind, path)
+
+
+def _reference(seed: Seed) -> list[np.ndarray] | None:
+    name, data = next(iter(seed.files.items()))
+    return _reference_of(seed.kind, name, data)
+
+
+def _independent(kind: str, path: Path) -> list[np.ndarray] | None:
+    """All pictures in a file as Pillow, tifffile or FFmpeg read them; None for files that hold none."""
+    if kind == "TIFF":
+        try:
+            return [tifffile.imread(path, key=0)]
+        except Exception:  # a compression that tifffile needs a package for
+            kind = "Pillow"
+    if kind in ("PNG", "JPEG", "JPEG coefficients", "WebP", "BMP", "Pillow"):
+        with Image.open(io.BytesIO(path.read_bytes())) as image:
+            image.load()
+            return [np.asarray(image)]
+    if kind.startswith("video"):
+        frames = []
+        with av.open(f"file:{path}") as container:
+            for frame in islice(container.decode(video=0), 100):
+                if frame.is_corrupt:
+                    return None
+                frames.append(frame.to_ndarray())
+        return frames
+    return None
+
+
+def quiet() -> None:
+    """One thread, as each of the processes of a run has."""
+    torch.set_num_threads(1)
