@@ -12,6 +12,7 @@ from jaxtyping import Float, Float32
 from scipy.ndimage import gaussian_filter
 
 from passband.data.degradations.depth import scene_depth
+from passband.data.degradations.draws import log_large, log_uniform
 from passband.data.degradations.kernels import aperture_kernel, convolve_varying
 from passband.data.degradations.layers import cover, expand_highlights, fill, split
 from passband.ops.color import linear_to_srgb, srgb_to_linear
@@ -65,16 +66,16 @@ def sample_defocus(rng: np.random.Generator) -> Defocus:
     """Draw a lens and where it is focused.
 
     Returns:
-        The larger radius is 0.8 to 12 px, log-uniform. The whole picture has nearly one radius in 20 % of draws; the
-        far is out of focus and the near within a fifth of that in 30 %, the reverse in 15 %; the focus lies between
-        them in 15 %; else both are out of focus to different degrees on the same side (radii of the dual-pixel
+        The larger radius is 0.8 to 12 px, large ones more often. The whole picture has nearly one radius in 20 % of
+        draws; the far is out of focus and the near within a fifth of that in 30 %, the reverse in 15 %; the focus lies
+        between them in 15 %; else both are out of focus to different degrees on the same side (radii of the dual-pixel
         photographs of Abuolaim & Brown, "Defocus deblurring using dual-pixel data", ECCV 2020, at 1 to 2 megapixels).
         Two layers in 60 %. A Gaussian in 20 %; else a disc in 35 %, else 5 to 9 blades with roundness 0 to 1. rim -0.8
         to 1 in 60 %, else 0. Cat's eyes in 40 %, up to 0.8. Fringe in half of the draws, at most 0.8 px and a tenth of
         the larger radius. Clipped highlights in 40 %, up to 0.5 to 8 times above white, log-uniform. Stored values are
         added in 10 %.
     """
-    large = math.exp(rng.uniform(math.log(0.8), math.log(12)))
+    large = log_large(rng, 0.8, 12)
     style, side = rng.random(), float(rng.choice([-1, 1]))
     if style < 0.2:
         far, near = side * large, side * large * rng.uniform(0.9, 1)
@@ -103,7 +104,7 @@ def sample_defocus(rng: np.random.Generator) -> Defocus:
         cat_eye=rng.uniform(0, 0.8) if rng.random() < 0.4 else 0.0,
         axis=(axis_y, axis_x),
         fringe=rng.uniform(-1, 1) * min(0.8, 0.1 * large) if rng.random() < 0.5 else 0.0,
-        highlights=math.exp(rng.uniform(math.log(0.5), math.log(8))) if rng.random() < 0.4 else 0.0,
+        highlights=log_uniform(rng, 0.5, 8) if rng.random() < 0.4 else 0.0,
         linear=bool(rng.random() < 0.9),
     )
 

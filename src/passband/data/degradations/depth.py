@@ -12,9 +12,11 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int
 from scipy.ndimage import gaussian_filter, uniform_filter
 
+from passband.data.degradations.draws import log_uniform
 from passband.data.degradations.fields import enlarge, fractal_map, reduce
 
 _WORKING_PX = 128  # longest side of the reduced picture
+_CROP_PX = 256  # a picture with a longer side up to this is taken for a cut-out that shows few things
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _NEAREST = 0.03  # least depth, where 1 is the farthest thing that is not sky
 
@@ -63,12 +65,11 @@ def scene_depth(
     height, width = image.shape[-2:]
     factor = max(1 if min(height, width) < 32 else 2, math.ceil(max(height, width) / _WORKING_PX))
     small = reduce(image, factor)
-    parts = segment(small, int(rng.integers(1, 13)), rng)
+    least, most = (1, 13) if max(height, width) <= _CROP_PX else (4, 25)
+    parts = segment(small, int(rng.integers(least, most)), rng)
     depth = _outdoors(parts, rng) if outdoors else _room(parts, rng)
     if rng.random() < 0.5:  # surfaces are not flat
-        rough = (
-            fractal_map(small.shape[-2], small.shape[-1], rng, math.exp(rng.uniform(math.log(6), math.log(100)))) - 0.5
-        )
+        rough = fractal_map(small.shape[-2], small.shape[-1], rng, log_uniform(rng, 6, 100)) - 0.5
         depth = depth * np.exp(np.float32(rng.uniform(0, 0.4)) * rough)
     highest = 3 if outdoors else 1
     depth = _guided(np.clip(depth, _NEAREST, highest), image, small, rng)
@@ -90,7 +91,7 @@ def segment(small: Float32[np.ndarray, "3 h w"], count: int, rng: np.random.Gene
     height, width = small.shape[-2:]
     y, x = np.mgrid[:height, :width].astype(np.float32)
     y, x = (y + 0.5) / height, (x + 0.5) / width
-    nearness = np.float32(math.exp(rng.uniform(math.log(0.15), math.log(1.2))))
+    nearness = np.float32(log_uniform(rng, 0.25, 1.3))
     smooth = gaussian_filter(small, (0, 0.8, 0.8), truncate=2)
     features = np.stack([*smooth, nearness * y, nearness * x], axis=-1).reshape(-1, 5)
     centers = features[rng.integers(len(features), size=count)]
@@ -152,7 +153,7 @@ def find_sky(parts: Segments) -> Bool[np.ndarray, "count"]:
 def _room(parts: Segments, rng: np.random.Generator) -> Float32[np.ndarray, "h w"]:
     """Give each segment a place in a room: on its walls or floor, or nearer as a thing."""
     height, width = parts.labels.shape
-    zoom = np.float32(math.exp(rng.uniform(math.log(0.15), 0)))  # part of the room that the picture shows
+    zoom = np.float32(log_uniform(rng, 0.15, 1))  # part of the room that the picture shows
     top, left = (1 - zoom) * rng.random(2)
     y = (2 * (top + zoom * (np.arange(height, dtype=np.float32) + 0.5) / height) - 1)[:, None]
     x = 2 * (left + zoom * (np.arange(width, dtype=np.float32) + 0.5) / width) - 1
@@ -169,7 +170,8 @@ def _room(parts: Segments, rng: np.random.Generator) -> Float32[np.ndarray, "h w
     else:
         scale = np.bincount(parts.labels.reshape(-1), weights=nearness.reshape(-1)) / (parts.share * parts.labels.size)
         own = scale * rng.uniform(1, 2.5, parts.count)
-        loose = rng.random(parts.count) < rng.uniform(0.1, 0.7)
+        loose = rng.random(parts.count) < rng.uniform(0.3, 0.9)
+    own = own * np.exp(rng.uniform(-0.2, 1.2) * (parts.bottom - 0.5))  # nearer things reach lower
     planes = _planes(own, parts, rng, steepness=rng.uniform(0, 0.5))
     nearness = np.where(loose[parts.labels], planes, nearness)
     return (1 / np.clip(nearness, 1, 1 / _NEAREST)).astype(np.float32)
@@ -182,12 +184,11 @@ def _outdoors(parts: Segments, rng: np.random.Generator) -> Float32[np.ndarray, 
     sky_bottom = float(parts.bottom[sky].max()) if sky.any() else None
     if sky_bottom is not None:
         horizon = sky_bottom - rng.uniform(-0.15, 0.35)
-        end = rng.uniform(math.log(0.06), math.log(0.9))
+        end = log_uniform(rng, 0.06, 0.9)
     else:  # a cut-out below the sky, from just below the horizon to far below it
-        horizon = -math.exp(rng.uniform(math.log(0.02), math.log(10)))
-        end = rng.uniform(math.log(0.1), 0)
-    end = math.exp(end)  # depth of the ground at the bottom of the picture
-    horizon = min(horizon, 0.9)
+        horizon = -log_uniform(rng, 0.02, 10)
+        end = log_uniform(rng, 0.1, 1)
+    horizon = min(horizon, 0.9)  # and `end` is the depth of the ground at the bottom of the picture
 
     def ground(y: np.ndarray) -> np.ndarray:
         return np.clip(end * (1 - horizon) / np.maximum(y - horizon, 1e-3), _NEAREST, 1)
@@ -231,7 +232,7 @@ def _guided(
 ) -> Float32[np.ndarray, "H W"]:
     """Enlarge a depth so that its edges follow the luma of the picture."""
     side = 2 * int(rng.integers(1, 4)) + 1
-    smallest = math.exp(rng.uniform(math.log(3e-4), math.log(1e-2)))  # variance of luma that counts as an edge
+    smallest = log_uniform(rng, 3e-4, 1e-2)  # variance of luma that counts as an edge
     guide = np.tensordot(_LUMA, small, 1)
     mean_guide, mean_depth = _box(guide, side), _box(depth, side)
     covariance = _box(guide * depth, side) - mean_guide * mean_depth

@@ -9,6 +9,7 @@ from jaxtyping import Float32
 from scipy.ndimage import gaussian_filter
 
 from passband.data.degradations.depth import scene_depth
+from passband.data.degradations.draws import log_uniform
 from passband.data.degradations.fields import fractal_map
 from passband.ops.color import linear_to_srgb, srgb_to_linear
 
@@ -64,9 +65,9 @@ def sample_haze(rng: np.random.Generator) -> Haze:
     style = rng.random()
     lamps = int(rng.integers(1, 5)) if rng.random() < 0.06 else 0
     if style < 0.45:
-        outdoors, near, beta, level = False, 0.0, _log_uniform(rng, 0.3, 2.6), rng.uniform(0.5, 1)
+        outdoors, near, beta, level = False, 0.0, log_uniform(rng, 0.3, 2.6), rng.uniform(0.5, 1)
     elif style < 0.85:
-        outdoors, near, beta, level = True, 0.0, _log_uniform(rng, 0.15, 3.0), rng.uniform(0.6, 1)
+        outdoors, near, beta, level = True, 0.0, log_uniform(rng, 0.15, 3.0), rng.uniform(0.6, 1)
     else:
         outdoors, near = bool(rng.random() < 0.7), rng.uniform(0.3, 1)
         beta, level = rng.uniform(1, 3.5), rng.uniform(0.4, 0.9)
@@ -82,7 +83,7 @@ def sample_haze(rng: np.random.Generator) -> Haze:
         beta=beta,
         near=near,
         patchiness=patchiness,
-        patch=_log_uniform(rng, 30, 600),
+        patch=log_uniform(rng, 30, 600),
         airlight=(red, green, blue),
         gradient=(strong * math.cos(turn), strong * math.sin(turn)),
         lamps=lamps,
@@ -153,7 +154,7 @@ def _airlight(
     light = np.array(air.airlight, np.float32)[:, None, None] + ramp
     for _ in range(air.lamps):
         center_y, center_x = rng.uniform(-0.5, 0.5, 2)
-        size = _log_uniform(rng, 0.03, 0.5) * max(height, width)
+        size = log_uniform(rng, 0.03, 0.5) * max(height, width)
         warm = rng.uniform(0, 0.5)  # 0 is white, 0.5 is sodium orange
         color = np.array([1, 1 - warm, 1 - 1.8 * warm], np.float32) * rng.uniform(0.2, 0.6)
         distance = np.hypot((y - center_y) * height, (x - center_x) * width) / size
@@ -175,8 +176,3 @@ def _tint(rng: np.random.Generator) -> np.ndarray:
 def _linear(image: Float32[np.ndarray, "3 H W"]) -> Float32[np.ndarray, "3 H W"]:
     """Turn stored values into linear light."""
     return srgb_to_linear(torch.from_numpy(image)).numpy()
-
-
-def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    """Draw between two bounds, each factor alike."""
-    return math.exp(rng.uniform(math.log(low), math.log(high)))

@@ -12,6 +12,7 @@ from jaxtyping import Float, Float32
 from scipy.ndimage import gaussian_filter
 
 from passband.data.degradations.depth import segment
+from passband.data.degradations.draws import log_large, log_uniform
 from passband.data.degradations.fields import enlarge, reduce
 from passband.data.degradations.kernels import camera_path, convolve_varying, rasterize
 from passband.data.degradations.layers import cover, expand_highlights, split
@@ -66,7 +67,7 @@ def sample_motion_blur(rng: np.random.Generator) -> MotionBlur:
     """Draw an exposure.
 
     Returns:
-        length 2 to 40 px, log-uniform (GoPro and REDS reach some 40 px: Nah et al., CVPR 2017; NTIRE 2019); straight in
+        length 2 to 40 px, long ones more often (as in GoPro and REDS: Nah et al., CVPR 2017; NTIRE 2019); straight in
         25 % of draws, else shake 0.01 to 1, log-uniform, and jerk 0 to 0.03 (Boracchi & Foi, IEEE TIP 2012); uneven 0
         to 0.9. turn in half of the draws, 0.1 to 3 degrees, log-uniform, and zoom in 20 %, 0.1 % to 4 %, log-uniform
         (hand-held cameras turn by a few degrees: Whyte et al., "Non-uniform deblurring for shaken images", IJCV 2012);
@@ -80,17 +81,17 @@ def sample_motion_blur(rng: np.random.Generator) -> MotionBlur:
     frames = int(rng.integers(7, 16)) if rng.random() < 0.35 else 0
     center_y, center_x = rng.uniform(-1, 2, 2).tolist()
     return MotionBlur(
-        length=_log_uniform(rng, 2, 40),
-        shake=0.0 if straight else _log_uniform(rng, 0.01, 1),
+        length=log_large(rng, 2, 40),
+        shake=0.0 if straight else log_uniform(rng, 0.01, 1),
         jerk=0.0 if straight else rng.uniform(0, 0.03),
         uneven=rng.uniform(0, 0.9),
-        turn=_log_uniform(rng, 0.1, 3) if rng.random() < 0.5 else 0.0,
-        zoom=_log_uniform(rng, 0.001, 0.04) if rng.random() < 0.2 else 0.0,
+        turn=log_uniform(rng, 0.1, 3) if rng.random() < 0.5 else 0.0,
+        zoom=log_uniform(rng, 0.001, 0.04) if rng.random() < 0.2 else 0.0,
         center=(center_y, center_x),
         frames=frames,
         duty=rng.uniform(0.3, 1) if frames else 1.0,
         middle=bool(rng.random() < (0.7 if frames else 0.2)),
-        highlights=_log_uniform(rng, 0.5, 8) if rng.random() < 0.35 else 0.0,
+        highlights=log_uniform(rng, 0.5, 8) if rng.random() < 0.35 else 0.0,
         linear=bool(rng.random() < 0.85),
         objects=objects,
         own=40 * rng.random() ** 2 if rng.random() < 0.5 else None,
@@ -225,8 +226,3 @@ def _object(image: Float32[np.ndarray, "3 H W"], rng: np.random.Generator) -> Fl
         chosen = ~chosen
     mask = chosen[parts.labels].astype(np.float32)
     return np.clip(gaussian_filter(enlarge(mask, height, width), 0.7), 0, 1)
-
-
-def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    """Draw between two bounds, each factor alike."""
-    return math.exp(rng.uniform(math.log(low), math.log(high)))

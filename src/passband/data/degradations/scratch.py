@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
+from passband.data.degradations.draws import log_uniform
 from passband.data.degradations.fields import fractal_map
 from passband.data.degradations.strokes import Marks, draw_strokes
 
@@ -172,17 +173,17 @@ def _scratches(rng: np.random.Generator) -> Marks:
     """Draw long thin marks: of one direction, as film and wiping leave them, or of any."""
     parallel = rng.random() < 0.5
     return Marks(
-        cover=_log_uniform(rng, 0.002, 0.1),
-        length=_log_uniform(rng, 15, 1500),
-        width=_log_uniform(rng, 0.5, 4),
+        cover=log_uniform(rng, 0.002, 0.1),
+        length=log_uniform(rng, 15, 1500),
+        width=log_uniform(rng, 0.5, 4),
         opacity=rng.uniform(0.15, 1),
         bright=_brightness(rng),
         value=rng.uniform(0.7, 1),
         tint=rng.uniform(0, 0.3) if rng.random() < 0.3 else 0.0,
         direction=rng.uniform(0, math.pi),
-        spread=_log_uniform(rng, 0.005, 0.3) if parallel else 3.0,
-        bend=_log_uniform(rng, 0.00005, 0.005),
-        wander=_log_uniform(rng, 0.003, 0.15),
+        spread=log_uniform(rng, 0.005, 0.3) if parallel else 3.0,
+        bend=log_uniform(rng, 0.00005, 0.005),
+        wander=log_uniform(rng, 0.003, 0.15),
         broken=rng.uniform(0.1, 0.7) if rng.random() < 0.5 else 0.0,
         soft=rng.uniform(0.3, 1.2) if rng.random() < 0.5 else 0.0,
     )
@@ -191,16 +192,16 @@ def _scratches(rng: np.random.Generator) -> Marks:
 def _hairs(rng: np.random.Generator) -> Marks:
     """Draw curled fibers."""
     return Marks(
-        cover=_log_uniform(rng, 0.0005, 0.02),
-        length=_log_uniform(rng, 20, 200),
-        width=_log_uniform(rng, 0.7, 3),
+        cover=log_uniform(rng, 0.0005, 0.02),
+        length=log_uniform(rng, 20, 200),
+        width=log_uniform(rng, 0.7, 3),
         opacity=rng.uniform(0.3, 1),
         bright=_brightness(rng),
         value=rng.uniform(0.6, 1),
         tint=rng.uniform(0, 0.15),
         direction=0.0,
         spread=3.0,
-        bend=_log_uniform(rng, 0.005, 0.06),
+        bend=log_uniform(rng, 0.005, 0.06),
         wander=rng.uniform(0.1, 1.2),
         broken=0.0,
         soft=rng.uniform(0.3, 2) if rng.random() < 0.5 else 0.0,
@@ -209,9 +210,9 @@ def _hairs(rng: np.random.Generator) -> Marks:
 
 def _dust(rng: np.random.Generator) -> Marks:
     """Draw specks: strokes about as long as they are wide."""
-    width = _log_uniform(rng, 0.8, 9)
+    width = log_uniform(rng, 0.8, 9)
     return Marks(
-        cover=_log_uniform(rng, 0.0005, 0.04),
+        cover=log_uniform(rng, 0.0005, 0.04),
         length=width * rng.uniform(0.8, 2.5),
         width=width,
         opacity=rng.uniform(0.3, 1),
@@ -233,11 +234,11 @@ def _stain(rng: np.random.Generator) -> Stain:
     base = _BROWN if kind < 0.5 else (0.4, 0.4, 0.4) if kind < 0.75 else (1.6, 1.6, 1.5)
     red, green, blue = (np.array(base) * rng.uniform(0.85, 1.15, 3)).tolist()
     return Stain(
-        share=_log_uniform(rng, 0.05, 0.6),
-        scale=_log_uniform(rng, 20, 500),
+        share=log_uniform(rng, 0.05, 0.6),
+        scale=log_uniform(rng, 20, 500),
         strength=rng.uniform(0.1, 0.8),
         rim=rng.uniform(0, 3),
-        edge=_log_uniform(rng, 0.01, 0.2),
+        edge=log_uniform(rng, 0.01, 0.2),
         color=(red, green, blue),
     )
 
@@ -245,12 +246,12 @@ def _stain(rng: np.random.Generator) -> Stain:
 def _folds(rng: np.random.Generator) -> Folds:
     """Draw creases."""
     return Folds(
-        count=_log_uniform(rng, 0.5, 6),
-        width=_log_uniform(rng, 1, 6),
+        count=log_uniform(rng, 0.5, 6),
+        width=log_uniform(rng, 1, 6),
         opacity=rng.uniform(0.2, 1),
         value=rng.uniform(0.6, 1) if rng.random() < 0.8 else rng.uniform(0, 0.3),
         shade=rng.uniform(0, 0.4),
-        reach=_log_uniform(rng, 3, 40),
+        reach=log_uniform(rng, 3, 40),
     )
 
 
@@ -258,8 +259,3 @@ def _brightness(rng: np.random.Generator) -> float:
     """Draw the share of bright marks: none, all, or some."""
     kind = rng.random()
     return 1.0 if kind < 0.4 else 0.0 if kind < 0.75 else rng.random()
-
-
-def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    """Draw a number whose logarithm is uniform."""
-    return math.exp(rng.uniform(math.log(low), math.log(high)))
