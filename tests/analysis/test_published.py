@@ -45,3 +45,33 @@ def test_differences_are_measured_minus_published_and_empty_where_nothing_was_pu
     (only,) = beside_published(find_benchmark("RealBlur-J"), 26.0, 0.8)
     assert only["psnr_difference"] == pytest.approx(-0.24)
     assert only["ssim_difference"] is only["ssim_published"] is None
+
+
+NAMES = {
+    "SOTS-Indoor": "1400_1",
+    "SOTS-Outdoor": "0001_0.8_0.2",
+    "Dense-Haze": "51_hazy",
+    "I-Haze": "31_indoor_hazy",
+    "O-Haze": "41_outdoor_hazy",
+    "HIDE": "test/test-close-ups/10fromGOPR1001",
+    "DPDD-single": "1P0A0917",
+    "DPDD-dual": "1P0A0917",
+    "Rain100L": "rain-001",
+    "Rain100H": "1",
+    "Test2800": "901_14",
+}
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_pictures_are_those_of_a_benchmark_by_count_and_names(name):
+    benchmark = BENCHMARKS[name]
+    one = NAMES.get(name, "GOPR0384_11_00/000001" if name == "GoPro" else "1")
+    assert benchmark.counts
+    for count in benchmark.counts:
+        assert benchmark.mismatch([one] * count) == ""
+    wrong = benchmark.mismatch([one] * 10)
+    assert wrong.startswith(f"{name} has ")
+    assert wrong.endswith("pictures, and these are 10")
+    if benchmark.names:
+        other = benchmark.mismatch([one] * (benchmark.counts[0] - 1) + ["holiday"])
+        assert other == f"1 of these pictures have other names than those of {name}, such as holiday"

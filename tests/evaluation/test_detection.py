@@ -47,6 +47,9 @@ def test_figures_are_those_of_coco_s_own_tool_on_what_was_written(folder, scored
             evaluation.summarize()
             assert list(result["figures"][name].values()) == pytest.approx(evaluation.stats.tolist(), abs=1e-9)
     assert len(results) > 4 * 20
+    assert result["notes"][0].startswith(
+        "This is no comparison with coco: its val2017 has 5000 pictures and 80 categories"
+    )
 
 
 def test_rows_are_what_is_found_in_each_picture(folder, scored):

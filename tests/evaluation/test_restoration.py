@@ -2,6 +2,7 @@ import csv
 import json
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from passband.analysis.published import BENCHMARKS
 from passband.data.degradations import degrade_files
 from passband.evaluation import evaluate
 from passband.inference import Restorer
@@ -141,17 +143,33 @@ def test_the_report_reads_alone_and_its_links_lead_somewhere(tiny_weights, tmp_p
     )
 
 
+def test_differences_to_a_benchmark_are_given_for_as_many_pictures_with_its_names(tiny_weights, tmp_path, monkeypatch):
+    noisy_pair(tmp_path, 40, 48)
+    few = {**BENCHMARKS, "Rain100H": replace(BENCHMARKS["Rain100H"], counts=(1,), names="^a$")}
+    monkeypatch.setattr("passband.analysis.published.BENCHMARKS", few)
+    result = evaluate(tiny_weights, tmp_path, tmp_path / "report", benchmark="Rain100H", device="cpu")
+    (row,) = result["published"]
+    assert row["psnr_difference"] == result["mean"]["psnr"] - 31.90
+    assert (
+        f"| ours - paper | {result['mean']['psnr'] - 31.90:+.2f} |" in (tmp_path / "report" / "report.md").read_text()
+    )
+    assert not any("no comparison" in note for note in result["notes"])
+
+
 def test_a_benchmark_brings_its_protocol_its_window_and_the_published_figures(windowed_weights, tmp_path):
     noisy_pair(tmp_path, 40, 48)
     result = evaluate(windowed_weights, tmp_path, tmp_path / "report", benchmark="gopro", device="cpu")
     assert (result["benchmark"], result["protocol"]) == ("GoPro", "rgb")
     assert result["network"]["pool_window"] == 80
-    assert "as for the table of GoPro (pool_window 80)" in result["notes"][0]
+    assert "as for the table of GoPro (pool_window 80)" in result["notes"][1]
+    said = "This is no comparison with GoPro: GoPro has 1111 pictures, and these are 1."
+    assert result["notes"][0].startswith(said)
     (row,) = result["published"]
-    assert row["psnr_difference"] == result["mean"]["psnr"] - 33.27
+    assert row["psnr_difference"] is row["ssim_difference"] is None
     text = (tmp_path / "report" / "report.md").read_text()
     assert "| paper | 33.27 | 0.963 |" in text
-    assert f"| ours - paper | {result['mean']['psnr'] - 33.27:+.2f} |" in text
+    assert "ours - paper" not in text
+    assert said in text
     given = evaluate(
         windowed_weights, tmp_path, tmp_path / "b", benchmark="GoPro", protocol="rgb8", pool_window=200, device="cpu"
     )

@@ -1,6 +1,7 @@
 """What was published, to stand beside what is measured: one entry per benchmark of SFNet's tables."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from passband.naming import entry
@@ -20,34 +21,96 @@ class Benchmark:
     """Where from to (PSNR in dB, SSIM), with as many digits as were published."""
     views: int = 1
     """Pictures of a scene that the network gets."""
+    counts: tuple[int, ...] = ()
+    """How many pairs the set has; several where it is used in parts, or was published more than once."""
+    names: str = ""
+    """A regular expression that is found in the name of each pair; empty where repackagings have names of their own."""
+
+    def mismatch(self, names: Sequence[str]) -> str:
+        """Why pairs are not those of the benchmark, in words; empty where they may be.
+
+        Args:
+            names: of the pairs that were scored, see `data.pairs.Pair`.
+        """
+        if len(names) not in self.counts:
+            return f"{self.name} has {' or '.join(map(str, self.counts))} pictures, and these are {len(names)}"
+        other = [name for name in names if not re.search(self.names, name)]
+        if other:
+            return f"{len(other)} of these pictures have other names than those of {self.name}, such as {other[0]}"
+        return ""
 
 
 PAPER = "paper"
 RERUN = "rerun"
 """An independent run of the released code with the released weights."""
 
+_NUMBERED = r"(^|/|rain-)\d+(_\d+)?$"
+"""Names of rainy pictures: 1, 001, rain-001, norain-1 or 1_14."""
+
 _ALL = (
-    Benchmark("SOTS-Indoor", "dehaze", "sfnet", 246, {PAPER: (41.24, 0.996), RERUN: (41.24, 0.9962)}),
-    Benchmark("SOTS-Outdoor", "dehaze", "sfnet", 210, {PAPER: (40.05, 0.996), RERUN: (39.26, 0.9956)}),
-    Benchmark("Dense-Haze", "dehaze", "sfnet", None, {PAPER: (17.46, 0.578)}),
+    Benchmark(
+        "SOTS-Indoor",
+        "dehaze",
+        "sfnet",
+        246,
+        {PAPER: (41.24, 0.996), RERUN: (41.24, 0.9962)},
+        counts=(500,),
+        names=r"14\d\d_\d",
+    ),
+    Benchmark(
+        "SOTS-Outdoor",
+        "dehaze",
+        "sfnet",
+        210,
+        {PAPER: (40.05, 0.996), RERUN: (39.26, 0.9956)},
+        counts=(492, 500),
+        names=r"\d{4}_[\d.]+",
+    ),
+    Benchmark("Dense-Haze", "dehaze", "sfnet", None, {PAPER: (17.46, 0.578)}, counts=(5, 55), names=r"\d\d"),
     # the weights of SOTS indoor and outdoor on sets they were not trained for, then fine-tuned on these
-    Benchmark("I-Haze", "dehaze", "sfnet", 246, {RERUN: (12.54, 0.588), f"{RERUN}, fine-tuned": (18.44, 0.8422)}),
-    Benchmark("O-Haze", "dehaze", "sfnet", 210, {RERUN: (17.93, 0.7652), f"{RERUN}, fine-tuned": (22.51, 0.9078)}),
-    Benchmark("GoPro", "deblur", "rgb", 80, {PAPER: (33.27, 0.963)}),
-    Benchmark("HIDE", "deblur", "rgb", 110, {PAPER: (31.10, 0.941)}),
-    Benchmark("RSBlur", "deblur", "rgb", 75, {PAPER: (34.35, 0.872)}),
-    Benchmark("RealBlur-R", "deblur", "rgb", 80, {RERUN: (33.46, None)}),
-    Benchmark("RealBlur-J", "deblur", "rgb", 80, {RERUN: (26.24, None)}),
-    Benchmark("CSD", "desnow", "sfnet", 200, {PAPER: (38.41, 0.99)}),
-    Benchmark("SRRS", "desnow", "sfnet", None, {PAPER: (32.40, 0.98), RERUN: (32.51, 0.9824)}),
-    Benchmark("Snow100K", "desnow", "sfnet", None, {PAPER: (33.79, 0.95), RERUN: (33.83, 0.9541)}),
-    Benchmark("Test100", "derain", "y-matlab", None, {PAPER: (31.47, 0.919)}),
-    Benchmark("Rain100H", "derain", "y-matlab", None, {PAPER: (31.90, 0.908)}),
-    Benchmark("Rain100L", "derain", "y-matlab", None, {PAPER: (38.21, 0.974)}),
-    Benchmark("Test2800", "derain", "y-matlab", None, {PAPER: (33.69, 0.937)}),
-    Benchmark("Test1200", "derain", "y-matlab", None, {PAPER: (32.55, 0.911)}),
-    Benchmark("DPDD-single", "defocus", "rgb", None, {PAPER: (26.23, 0.811)}),
-    Benchmark("DPDD-dual", "defocus", "rgb", None, {PAPER: (26.34, 0.817)}, views=2),
+    Benchmark(
+        "I-Haze",
+        "dehaze",
+        "sfnet",
+        246,
+        {RERUN: (12.54, 0.588), f"{RERUN}, fine-tuned": (18.44, 0.8422)},
+        counts=(5, 30, 35),
+        names=r"\d\d",
+    ),
+    Benchmark(
+        "O-Haze",
+        "dehaze",
+        "sfnet",
+        210,
+        {RERUN: (17.93, 0.7652), f"{RERUN}, fine-tuned": (22.51, 0.9078)},
+        counts=(5, 45),
+        names=r"\d\d",
+    ),
+    Benchmark("GoPro", "deblur", "rgb", 80, {PAPER: (33.27, 0.963)}, counts=(1111,), names="GOPR"),
+    Benchmark("HIDE", "deblur", "rgb", 110, {PAPER: (31.10, 0.941)}, counts=(2025,), names="from"),
+    Benchmark("RSBlur", "deblur", "rgb", 75, {PAPER: (34.35, 0.872)}, counts=(3360,)),
+    Benchmark("RealBlur-R", "deblur", "rgb", 80, {RERUN: (33.46, None)}, counts=(980,)),
+    Benchmark("RealBlur-J", "deblur", "rgb", 80, {RERUN: (26.24, None)}, counts=(980,)),
+    Benchmark("CSD", "desnow", "sfnet", 200, {PAPER: (38.41, 0.99)}, counts=(2000,), names=r"\d$"),
+    Benchmark(
+        "SRRS", "desnow", "sfnet", None, {PAPER: (32.40, 0.98), RERUN: (32.51, 0.9824)}, counts=(2000,), names=r"\d$"
+    ),
+    Benchmark(
+        "Snow100K",
+        "desnow",
+        "sfnet",
+        None,
+        {PAPER: (33.79, 0.95), RERUN: (33.83, 0.9541)},
+        counts=(2000,),
+        names=r"\d$",
+    ),
+    Benchmark("Test100", "derain", "y-matlab", None, {PAPER: (31.47, 0.919)}, counts=(98, 100), names=_NUMBERED),
+    Benchmark("Rain100H", "derain", "y-matlab", None, {PAPER: (31.90, 0.908)}, counts=(100,), names=_NUMBERED),
+    Benchmark("Rain100L", "derain", "y-matlab", None, {PAPER: (38.21, 0.974)}, counts=(100,), names=_NUMBERED),
+    Benchmark("Test2800", "derain", "y-matlab", None, {PAPER: (33.69, 0.937)}, counts=(2800,), names=_NUMBERED),
+    Benchmark("Test1200", "derain", "y-matlab", None, {PAPER: (32.55, 0.911)}, counts=(1200,), names=_NUMBERED),
+    Benchmark("DPDD-single", "defocus", "rgb", None, {PAPER: (26.23, 0.811)}, counts=(76,), names="1P0A"),
+    Benchmark("DPDD-dual", "defocus", "rgb", None, {PAPER: (26.34, 0.817)}, views=2, counts=(76,), names="1P0A"),
 )
 BENCHMARKS = {benchmark.name: benchmark for benchmark in _ALL}
 """Cui et al., "Selective Frequency Network for Image Restoration", ICLR 2023.
@@ -55,7 +118,8 @@ BENCHMARKS = {benchmark.name: benchmark for benchmark in _ALL}
 Protocols and windows are those of the released scripts where there is one: they score dehazing and desnowing by
 `sfnet`, PSNR of deblurring by `rgb` and deraining by `y-matlab`; which SSIM the tables of deblurring and defocus hold,
 no released script says. Windows of RealBlur, I-Haze and O-Haze are those of the weights' own benchmark. RealBlur's and
-RSBlur's own scripts align the pictures before they score; nothing is aligned here."""
+RSBlur's own scripts align the pictures before they score; nothing is aligned here. Counts and names are those of the
+authors and of widely used repackagings."""
 
 
 def find_benchmark(name: str) -> Benchmark:
@@ -68,27 +132,30 @@ def find_benchmark(name: str) -> Benchmark:
     return entry(by_lower.get(name.lower(), name), BENCHMARKS, "benchmark")
 
 
-def beside_published(benchmark: Benchmark, psnr: float, ssim: float) -> list[dict[str, str | float | None]]:
+def beside_published(
+    benchmark: Benchmark, psnr: float, ssim: float, *, is_comparison: bool = True
+) -> list[dict[str, str | float | None]]:
     """A row per published figure, with what was measured and the difference.
 
     Args:
         benchmark: whose figures.
         psnr: measured, dB.
         ssim: measured, up to 1.
+        is_comparison: the pictures are those of the benchmark, see `Benchmark.mismatch`.
 
     Returns:
         Rows of `source`, `psnr`, `psnr_published`, `psnr_difference` and the same of SSIM; differences are measured
-        minus published, None where nothing was published.
+        minus published, None where nothing was published, or of other pictures.
     """
     return [
         {
             "source": source,
             "psnr": psnr,
             "psnr_published": published_psnr,
-            "psnr_difference": psnr - published_psnr,
+            "psnr_difference": psnr - published_psnr if is_comparison else None,
             "ssim": ssim,
             "ssim_published": published_ssim,
-            "ssim_difference": None if published_ssim is None else ssim - published_ssim,
+            "ssim_difference": ssim - published_ssim if is_comparison and published_ssim is not None else None,
         }
         for source, (published_psnr, published_ssim) in benchmark.figures.items()
     ]

@@ -75,7 +75,7 @@ def write_pictures(
 
 
 def published_table(result: dict[str, Any]) -> list[str]:
-    """Lines of a Markdown table: what was measured, what was published, the difference.
+    """Lines of a Markdown table: what was measured, what was published, and, of the same pictures, the difference.
 
     Args:
         result: of an evaluation of a benchmark.
@@ -87,10 +87,10 @@ def published_table(result: dict[str, Any]) -> list[str]:
     ]
     for row in result["published"]:
         name, ssim, change = row["source"], row["ssim_published"], row["ssim_difference"]
-        lines += [
-            f"| {name} | {row['psnr_published']:.2f} | {'' if ssim is None else f'{ssim:g}'} |",
-            f"| ours - {name} | {row['psnr_difference']:+.2f} | {'' if change is None else f'{change:+.4f}'} |",
-        ]
+        lines.append(f"| {name} | {row['psnr_published']:.2f} | {'' if ssim is None else f'{ssim:g}'} |")
+        if row["psnr_difference"] is not None:
+            ours = f"| ours - {name} | {row['psnr_difference']:+.2f} | {'' if change is None else f'{change:+.4f}'} |"
+            lines.append(ours)
     return lines
 
 

@@ -34,6 +34,10 @@ OVERLAY_HEIGHT = 720
 """Of drawn pictures in pixels, at most."""
 
 
+VAL2017 = 5000, 80
+"""Pictures and categories of COCO's part that published figures are of."""
+
+
 def evaluate_detector(
     weights: str | Path,
     data: str | Path,
@@ -129,7 +133,7 @@ def evaluate_detector(
         "network": {"architecture": model.name, **_chosen(model.numbers)},
         "data": str(data),
         "annotations": str(pictures.source),
-        "notes": _notes(pictures, failed),
+        "notes": [*_not_compared(pictures, benchmark), *_notes(pictures, failed)],
         "device": str(trained.device),
         "precision": str(next(model.parameters()).dtype).removeprefix("torch."),
         "seconds": seconds,
@@ -185,6 +189,16 @@ def _categories(pictures: CocoPictures, scores: CocoScores) -> list[dict[str, An
             **{f"{kind}_AP": None if values.get(name, -1.0) < 0 else values[name] for kind, values in figures.items()},
         }
         for number, name in pictures.categories.items()
+    ]
+
+
+def _not_compared(pictures: CocoPictures, benchmark: str | None) -> list[str]:
+    """What to say of pictures that are not those of the benchmark, COCO's val2017."""
+    if benchmark is None or (len(pictures), len(pictures.categories)) == VAL2017:
+        return []
+    return [
+        f"This is no comparison with {benchmark}: its val2017 has {VAL2017[0]} pictures and {VAL2017[1]} categories, "
+        f"and these are {len(pictures)} and {len(pictures.categories)}. The published figures are of other pictures."
     ]
 
 

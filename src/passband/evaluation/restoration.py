@@ -57,7 +57,8 @@ def evaluate_restoration(
         output: a folder for the report.
         protocol: a key of `metrics.PROTOCOLS`; None for the benchmark's, or `"rgb"`.
         benchmark: a key of `analysis.published.BENCHMARKS`, whose protocol and pooling window are then the defaults and
-            whose published figures stand beside the measured ones.
+            whose published figures stand beside the measured ones; with differences where count and names of the
+            pictures are those of the benchmark, and with a note where they are not.
         pool_window: the network's test-time pooling window; None for the benchmark's, or the weights' own.
         pool_mode: how the window is read, see `layers.LocalAvgPool2d`, or `"global"` for none; None for the weights'
             own.
@@ -135,6 +136,7 @@ def evaluate_restoration(
     shown = {"worst": ranked[0], "median": ranked[len(ranked) // 2], "best": ranked[-1]}
     mean = {name: sum(row[name] for row in rows) / len(rows) for name in FIGURES}
     numbers = getattr(model, "numbers", {})
+    other = known.mismatch([pair.name for pair in scored]) if known else ""
     result = {
         "mean": mean,
         "images": rows,
@@ -142,13 +144,14 @@ def evaluate_restoration(
         "protocol": protocol,
         "protocol_summary": (score.__doc__ or "").strip().splitlines()[0],
         "benchmark": known.name if known else None,
-        "published": beside_published(known, mean["psnr"], mean["ssim"]) if known else [],
+        "published": beside_published(known, mean["psnr"], mean["ssim"], is_comparison=not other) if known else [],
         "weights": str(weights),
         "weights_sha256": weights_checksum(model),
         "network": {"architecture": getattr(model, "name", type(model).__name__), **numbers},
         "data": str(data),
         **{rank: rows[number]["name"] for rank, number in shown.items()},
         "notes": [
+            *_not_compared(known, other),
             *_notes(numbers, known, scored[0], views),
             *_tiled(rows, isinstance(model, SFNet)),
             *_left_out(failed, len(pairs), closed),
@@ -235,6 +238,13 @@ def _row(pair: Pair, restore: Restore) -> tuple[Tensor, Tensor, Tensor]:
 def _ranks(shown: dict[str, int], number: int) -> str:
     """Which of worst, median and best a picture is, such as `Worst and median`."""
     return " and ".join(rank for rank, other in shown.items() if other == number).capitalize()
+
+
+def _not_compared(benchmark: Benchmark | None, mismatch: str) -> list[str]:
+    """What to say of pictures that are not those of the benchmark."""
+    if benchmark is None or not mismatch:
+        return []
+    return [f"This is no comparison with {benchmark.name}: {mismatch}. The published figures are of other pictures."]
 
 
 def _notes(numbers: dict[str, Any], benchmark: Benchmark | None, first: Pair, views: int) -> list[str]:
