@@ -74,3 +74,13 @@ def test_a_large_bright_picture_does_not_overflow_half_precision():
     torch.nn.init.constant_(model.stem[0].bias, 8.0)
     image = torch.ones(1, 3, 128, 160)
     assert np.isfinite(OnnxRuntime(sfnet_graph(model, half=True))(image).numpy()).all()
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 16), (24, 56), (88, 40)])
+def test_the_graph_has_blended_windows_where_the_network_has(height, width):
+    model = make_network(blend_windows=True)
+    image = torch.rand(1, 3, height, width)
+    with torch.no_grad():
+        whole = model(image)[-1]
+        assert (make_network()(image)[-1] - whole).abs().max() > 1e-3
+        torch.testing.assert_close(OnnxRuntime(sfnet_graph(model))(image), whole, rtol=0, atol=2e-6)

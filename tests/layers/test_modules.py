@@ -121,3 +121,55 @@ def test_window_modulation_refuses_an_odd_map_and_says_what_to_do():
 def test_dynamic_filter_refuses_numbers_that_do_not_fit(arguments, message):
     with pytest.raises(ValueError, match=message):
         DynamicFilter(*arguments)
+
+
+def blended(high, low, x):
+    """Blended window modulation, position by position in float64."""
+    height, width = x.shape[-2:]
+    out = torch.zeros(x.shape, dtype=torch.float64)
+    means = [
+        [x[..., i * height // 2 : (i + 1) * height // 2, j * width // 2 : (j + 1) * width // 2] for j in (0, 1)]
+        for i in (0, 1)
+    ]
+    for row in range(height):
+        for column in range(width):
+            # the centers of the windows lie at a quarter and at three quarters
+            down = min(max((row + 0.5) / height * 2 - 0.5, 0), 1)
+            across = min(max((column + 0.5) / width * 2 - 0.5, 0), 1)
+            for i, j in ((0, 0), (0, 1), (1, 0), (1, 1)):
+                share = (down if i else 1 - down) * (across if j else 1 - across)
+                mean = means[i][j].mean((-2, -1))
+                own_high, own_low = high.view(-1, 2, 2)[:, i, j], low.view(-1, 2, 2)[:, i, j]
+                out[..., row, column] += share * (x[..., row, column] * own_high + mean * (own_low - own_high))
+    return out
+
+
+def test_blended_windows_interpolate_weights_and_averages_between_the_centers():
+    layer = WindowModulation(3, blended=True)
+    torch.nn.init.normal_(layer.high)
+    torch.nn.init.normal_(layer.low)
+    x = torch.randn(2, 3, 10, 14)
+    expected = blended(layer.high.detach().double(), layer.low.detach().double(), x.double())
+    torch.testing.assert_close(layer(x), expected.float(), rtol=0, atol=1e-5)
+
+
+def test_blended_windows_leave_no_step_on_a_smooth_map():
+    x = torch.linspace(0, 1, 64).expand(1, 4, 64, 64) + torch.linspace(0, 1, 64)[:, None]
+    steps = {}
+    for smooth in (False, True):
+        torch.manual_seed(0)
+        layer = WindowModulation(4, blended=smooth)
+        torch.nn.init.normal_(layer.high)
+        torch.nn.init.normal_(layer.low)
+        steps[smooth] = float(layer(x).detach().diff(dim=-1)[..., 31].abs().mean())
+    assert steps[False] > 0.2
+    assert steps[True] < 0.1
+
+
+def test_windows_of_equal_weights_and_averages_are_the_same_blended_or_not():
+    layers = [WindowModulation(4, blended=smooth) for smooth in (False, True)]
+    for layer in layers:
+        torch.nn.init.constant_(layer.high, 0.7)
+        torch.nn.init.constant_(layer.low, -0.3)
+    x = torch.randn(1, 4, 8, 8).repeat(1, 1, 2, 2)
+    torch.testing.assert_close(layers[0](x), layers[1](x))

@@ -196,3 +196,10 @@ def _randomize(model):
     for parameter in model.parameters():
         if parameter.ndim == 1 and not parameter.any():
             parameter.data = 0.3 * torch.randn(parameter.shape, generator=generator)
+
+
+def test_blended_windows_are_named_in_the_config_and_refused_with_local_pooling(tmp_path):
+    SFNet(width=16, depth=1, blend_windows=True).save_pretrained(tmp_path)
+    assert SFNet.from_pretrained(tmp_path).numbers["blend_windows"] is True
+    with pytest.raises(ValueError, match=r"needs global pooling, got pool_window=80\. Leave out pool_window"):
+        SFNet.from_pretrained(tmp_path, pool_window=80)

@@ -101,3 +101,13 @@ def test_moments_of_parts_are_those_of_all_even_far_from_zero():
         moments.add(part)
     torch.testing.assert_close(moments.mean, x.double().mean((0, -2, -1)).float(), rtol=0, atol=1e-3)
     torch.testing.assert_close(moments.variance, x.double().var((0, -2, -1), correction=0).float(), rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize(("size", "rows"), [((48, 72), 4), ((104, 40), 10), ((56, 24), None)])
+@torch.no_grad()
+def test_bands_give_what_the_whole_picture_gives_with_blended_windows(size, rows):
+    model, unblended = network(blend_windows=True), network()
+    images = torch.rand(2, 3, *size)
+    whole = model(images)[-1]
+    assert (whole - unblended(images)[-1]).abs().max() > 0.01
+    torch.testing.assert_close(restore_in_bands(model, images, rows=rows), whole, rtol=0, atol=1e-5)

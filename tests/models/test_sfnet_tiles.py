@@ -85,3 +85,14 @@ def test_cells_cover_a_map_of_any_length_without_empty_ones():
         assert edges[0] == 0
         assert edges[-1] == length
         assert (edges.diff() >= 1).all()
+
+
+@torch.no_grad()
+def test_tiles_with_blended_windows_are_nearly_the_whole_where_plain_tiles_are_not():
+    model = network(depth=1, blend_windows=True)
+    image = uneven(149, 221)
+    whole = restore_batch(model, image)
+    errors = [(restore_in_tiles(model, image, 128, 64, passes=passes) - whole).square().mean() for passes in (0, 2)]
+    assert errors[1] < errors[0] / 100
+    exact = restore_in_tiles(model, uneven(72, 264), 256, 128, passes=40)
+    torch.testing.assert_close(exact, restore_batch(model, uneven(72, 264)), rtol=0, atol=1e-4)

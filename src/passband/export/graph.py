@@ -166,6 +166,8 @@ class _Writer:
     def modulate_window(self, name: str, modulation: WindowModulation, x: str) -> str:
         side = modulation.windows
         high, low = (_array(p).reshape(-1, side, side) for p in (modulation.high, modulation.low))
+        if modulation.blended:
+            return self.modulate_blended(name, high, low - high, x)
         rows = []
         for i, row in enumerate(self.op("Split", x, outputs=side, axis=2)):
             windows = []
@@ -175,6 +177,25 @@ class _Writer:
                 windows.append(self.op("Add", self.op("Mul", window, self.per_channel(high[:, i, j])), shift))
             rows.append(self.op("Concat", *windows, axis=3))
         return self.op("Concat", *rows, axis=2)
+
+    def modulate_blended(self, name: str, high: np.ndarray, shift: np.ndarray, x: str) -> str:
+        side = high.shape[-1]
+        averages = []
+        for i, row in enumerate(self.op("Split", x, outputs=side, axis=2)):
+            parts = self.op("Split", row, outputs=side, axis=3)
+            averages.append(
+                self.op("Concat", *[self.mean(part, f"{name}.average.{i}{j}") for j, part in enumerate(parts)], axis=3)
+            )
+        moved = self.op("Mul", self.op("Concat", *averages, axis=2), self.value(shift[None]), name=f"{name}.move")
+        size = self.op("Shape", x)
+        high_map = self.enlarge(self.value(high[None]), size, f"{name}.high")
+        shift_map = self.enlarge(moved, size, f"{name}.shift")
+        return self.op("Add", self.op("Mul", x, high_map, name=f"{name}.scale"), shift_map)
+
+    def enlarge(self, x: str, size: str, name: str) -> str:
+        """Interpolate linearly between the centers of positions, as `window_shares` does."""
+        mode = "half_pixel"
+        return self.op("Resize", x, "", "", size, name=name, mode="linear", coordinate_transformation_mode=mode)
 
     def shallow(self, prefix: str, layers: Any, x: str, name: str) -> str:
         *convolutions, norm = (layer for layer in layers if not isinstance(layer, nn.GELU))

@@ -1,6 +1,7 @@
 """SFNet's modulators: weights for the low and the high part of a map."""
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -103,17 +104,21 @@ class WindowModulation(nn.Module):
 
     With q a quadrant and d its average: (q - d) * high + d * low. Zero at the start: then it returns zero.
 
+    The published layer changes its weights and d abruptly from one window to the next, which leaves a faint step along
+    the middle lines of smooth pictures. Blended, both change linearly from the center of a window to that of the next.
+
     Args:
         channels: channels of the map.
         windows: windows per side; 2 gives quadrants.
         pool: how d is made within a window; None for its average.
+        blended: interpolate weights and averages between the centers of the windows; needs one average per window.
 
-    Source: Cui et al., ICLR 2023, section 3.3.
+    Source: Cui et al., ICLR 2023, section 3.3; `blended` is ours.
     """
 
-    def __init__(self, channels: int, windows: int = 2, pool: nn.Module | None = None):
+    def __init__(self, channels: int, windows: int = 2, pool: nn.Module | None = None, blended: bool = False):
         super().__init__()
-        self.windows = windows
+        self.windows, self.blended = windows, blended
         self.pool = pool or LocalAvgPool2d()
         # one value per channel and window, channel-major, windows row by row
         self.high = nn.Parameter(torch.zeros(channels * windows**2))
@@ -128,6 +133,9 @@ class WindowModulation(nn.Module):
         """
         check_images(x, "WindowModulation", len(self.high) // self.windows**2)
         windows = self.split(x)
+        if self.blended:
+            down, across = (window_shares(self.windows, side).to(x.device) for side in x.shape[-2:])
+            return self.modulate_blended(x, self.pool(windows)[..., 0, 0], down, across)
         high, low = (p.view(-1, self.windows, self.windows, 1, 1) for p in (self.high, self.low))
         return self._weigh(windows, self.pool(windows), high, low).transpose(3, 4).reshape(x.shape)
 
@@ -160,7 +168,43 @@ class WindowModulation(nn.Module):
         high, low = (p.view(shape)[:, place[0], place[1], None, None] for p in (self.high, self.low))
         return self._weigh(x, average, high, low)
 
+    def modulate_blended(
+        self,
+        x: Float[Tensor, "B C H W"],
+        averages: Float[Tensor, "B C rows columns"],
+        down: Float[Tensor, "rows H"],
+        across: Float[Tensor, "columns W"],
+    ) -> Float[Tensor, "B C H W"]:
+        """Modulate a map, or a part of one, by weights and averages that are interpolated between windows.
+
+        Args:
+            x: the map or the part.
+            averages: average of each window of the whole map.
+            down: share of each row of windows in each row of `x`, see `window_shares`.
+            across: share of each column of windows in each column of `x`.
+        """
+        shape = (1, -1, self.windows, self.windows)
+        high, low = self.high.view(shape), self.low.view(shape)
+        high, shift = (
+            (down.T.to(part.dtype) @ (part @ across.to(part.dtype))).to(x.dtype)
+            for part in (high, averages * (low - high))
+        )
+        return torch.addcmul(shift, x, high)
+
     @staticmethod
     def _weigh(x: Tensor, average: Tensor, high: Tensor, low: Tensor) -> Tensor:
         """(x - average) * high + average * low."""
         return torch.addcmul((average * (low - high)).to(x.dtype), x, high.to(x.dtype))
+
+
+def window_shares(windows: int, length: int) -> Float[Tensor, "{windows} {length}"]:
+    """How much each of several windows in a row counts at each position, linear between their centers.
+
+    Args:
+        windows: how many there are.
+        length: positions of all of them.
+
+    Returns:
+        Shares that add to one at each position; before the first center and after the last, that window alone.
+    """
+    return F.interpolate(torch.eye(windows)[None], length, mode="linear", align_corners=False)[0]

@@ -40,6 +40,8 @@ class SFNet(
             what to add to the mean of the views.
         pool_window: test-time local pooling window, see `layers.LocalAvgPool2d`; None pools globally.
         pool_mode: how `pool_window` is read: `"fraction"`, `"first"` or `"tlc"`.
+        blend_windows: whether window modulation changes gradually over the picture, which leaves no step along its
+            middle lines; the published weights were trained without. It needs global pooling.
 
     Raises:
         ValueError: where a number does not fit.
@@ -57,6 +59,7 @@ class SFNet(
         in_channels: int = 3,
         pool_window: int | None = None,
         pool_mode: PoolMode = "fraction",
+        blend_windows: bool = False,
     ):
         super().__init__()
         if width < 16 or width % 16:
@@ -65,6 +68,11 @@ class SFNet(
             raise ValueError(f"depth is at least 1 residual block per stage; got {depth}")
         if in_channels < 3 or in_channels % 3:
             raise ValueError(f"in_channels is 3 per view of the scene; got {in_channels}")
+        if blend_windows and pool_window is not None:
+            raise ValueError(
+                f"blend_windows needs global pooling, got pool_window={pool_window}. Leave out pool_window, or set "
+                "blend_windows=False."
+            )
         self.in_channels = in_channels
         self.numbers = {
             "width": width,
@@ -72,11 +80,13 @@ class SFNet(
             "in_channels": in_channels,
             "pool_window": pool_window,
             "pool_mode": pool_mode,
+            "blend_windows": blend_windows,
         }
         widths = (width, 2 * width, 4 * width)
         pool = partial(LocalAvgPool2d, pool_window, pool_mode)
         stages = [
-            partial(_stage, channels, depth, stride, pool) for channels, stride in zip(widths, (1, 2, 4), strict=True)
+            partial(_stage, channels, depth, stride, pool, blend_windows)
+            for channels, stride in zip(widths, (1, 2, 4), strict=True)
         ]
         # index 0 is full size, 1 half, 2 quarter
         self.stem = nn.ModuleList(
@@ -166,9 +176,12 @@ class ResidualBlock(nn.Module):
         stride: pixels of the picture per position of the map.
         pool: makes a pooling layer for a stride. A quadrant of the map, half as high and wide, is pooled with half
             the window, hence twice the stride.
+        blend_windows: whether window modulation changes gradually over the map.
     """
 
-    def __init__(self, channels: int, dynamic: bool, stride: int, pool: Callable[..., LocalAvgPool2d]):
+    def __init__(
+        self, channels: int, dynamic: bool, stride: int, pool: Callable[..., LocalAvgPool2d], blend_windows: bool
+    ):
         super().__init__()
         half = channels // 2
         self.conv_in = nn.Conv2d(channels, channels, 3, padding=1)
@@ -178,7 +191,7 @@ class ResidualBlock(nn.Module):
             else None
         )
         self.modulate_global = GlobalModulation(half, pool=pool(stride=stride))
-        self.modulate_window = WindowModulation(half, windows=2, pool=pool(stride=2 * stride))
+        self.modulate_window = WindowModulation(half, windows=2, pool=pool(stride=2 * stride), blended=blend_windows)
         self.conv_out = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
@@ -200,9 +213,11 @@ def sfnet_small(**overrides: Any) -> SFNet:
     return SFNet(**{"depth": 2, **overrides})
 
 
-def _stage(channels: int, depth: int, stride: int, pool: Callable[..., LocalAvgPool2d]) -> nn.Sequential:
+def _stage(
+    channels: int, depth: int, stride: int, pool: Callable[..., LocalAvgPool2d], blend_windows: bool
+) -> nn.Sequential:
     """`depth` residual blocks, of which the last has the dynamic filters."""
-    return nn.Sequential(*[ResidualBlock(channels, i == depth - 1, stride, pool) for i in range(depth)])
+    return nn.Sequential(*[ResidualBlock(channels, i == depth - 1, stride, pool, blend_windows) for i in range(depth)])
 
 
 def _shallow_features(in_channels: int, channels: int) -> nn.Sequential:

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from passband.layers import DynamicFilter, LocalAvgPool2d, WindowModulation
+from passband.layers.modulation import window_shares
 from passband.layers.pooled import Global, Local, Pooled
 from passband.models.sfnet import ResidualBlock, SFNet, mean_view
 
@@ -25,6 +26,24 @@ LEAST_ROWS = 8
 """Rows of a band at least, however wide the picture."""
 
 Map = Float[Tensor, "1 _ _ _"]
+
+
+class BlendedWindows:
+    """Averages of all windows of a map whose modulation is blended, and their shares at each position.
+
+    Args:
+        averages: of each window.
+        down: share of each row of windows in each row of the map.
+        across: share of each column of windows in each column of the map.
+    """
+
+    def __init__(
+        self,
+        averages: Float[Tensor, "1 C rows columns"],
+        down: Float[Tensor, "rows H"],
+        across: Float[Tensor, "columns W"],
+    ):
+        self.averages, self.down, self.across = averages, down, across
 
 
 class Window:
@@ -53,6 +72,10 @@ class Statistics(Protocol):
         """The windows that cover the map, with their pooled maps."""
         ...
 
+    def blended_windows(self, modulation: WindowModulation, x: Map) -> BlendedWindows:
+        """The averages of all windows of a map whose modulation is blended."""
+        ...
+
     def spread(self, norm: nn.InstanceNorm2d, bands: Iterator[Map]) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
         """Mean and variance of a map whose bands come from top to bottom, in float32."""
         ...
@@ -79,6 +102,11 @@ class OwnStatistics:
             rows, columns = (row * height, (row + 1) * height), (column * width, (column + 1) * width)
             windows.append(Window(rows, columns, (row, column), pooled))
         return windows
+
+    def blended_windows(self, modulation: WindowModulation, x: Map) -> BlendedWindows:
+        """Windows of equal size that cover the map."""
+        down, across = (window_shares(modulation.windows, side).to(x.device) for side in x.shape[-2:])
+        return BlendedWindows(modulation.pool(modulation.split(x))[..., 0, 0], down, across)
 
     def spread(self, norm: nn.InstanceNorm2d, bands: Iterator[Map]) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
         """Mean and variance, merged band by band."""
@@ -229,17 +257,19 @@ class _Walk:
             first = self.filter(cast(DynamicFilter, block.filters[0]), first)
             second = self.filter(cast(DynamicFilter, block.filters[1]), second)
         average = self.statistics.average(cast(LocalAvgPool2d, block.modulate_global.pool), first)
-        windows = self.statistics.windows(block.modulate_window, second)
+        modulation = block.modulate_window
+        blended = self.statistics.blended_windows(modulation, second) if modulation.blended else None
+        windows = [] if blended else self.statistics.windows(modulation, second)
         height = x.shape[-2]
         for start, end in self.spans(height, x.shape[-1], x.shape[1]):
             top, bottom = max(start - 1, 0), min(end + 1, height)
-            z = torch.cat(
-                [
-                    block.modulate_global.modulate(first[..., top:bottom, :], average.rows(top, bottom)),
-                    _modulate_windows(block.modulate_window, second, windows, top, bottom),
-                ],
-                dim=1,
-            )
+            if blended:
+                rows, down = second[..., top:bottom, :], blended.down[:, top:bottom]
+                quarters = modulation.modulate_blended(rows, blended.averages, down, blended.across)
+            else:
+                quarters = _modulate_windows(modulation, second, windows, top, bottom)
+            whole = block.modulate_global.modulate(first[..., top:bottom, :], average.rows(top, bottom))
+            z = torch.cat([whole, quarters], dim=1)
             x[..., start:end, :] += _conv(block.conv_out, _rows(z, start - 1 - top, end + 1 - top))
 
     def filter(self, layer: DynamicFilter, x: Map) -> Map:

@@ -18,9 +18,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from passband.layers import LocalAvgPool2d, WindowModulation
+from passband.layers.modulation import window_shares
 from passband.layers.pooled import Global, Pooled
 from passband.models.sfnet import SFNet
-from passband.models.sfnet_bands import Map, Moments, Window, restore_in_bands
+from passband.models.sfnet_bands import BlendedWindows, Map, Moments, Window, restore_in_bands
 from passband.ops.tiling import Tile, blend_tiles, lay_tiles, pad_to_multiple
 
 CELLS = 64
@@ -144,6 +145,20 @@ class PictureStatistics:
                 windows.append(Window(rows, columns, (row, column), pooled))
         return windows
 
+    def blended_windows(self, modulation: WindowModulation, x: Map) -> BlendedWindows:
+        """The averages of all windows of the whole picture, and their shares where the tile is."""
+        stride, count = self.tile.rows.size // x.shape[-2], modulation.windows
+        sides = [side // stride for side in self.size]
+        edges = [torch.linspace(0, side, count + 1, dtype=torch.float64).round() for side in sides]
+        averages = self._grid(modulation, x, stride, *edges).cells().to(x.device, torch.float32)
+        corner = self._corner(stride)
+        shares = []
+        for side, start, length in zip(sides, corner, x.shape[-2:], strict=True):
+            whole = window_shares(count, side)
+            # what a tile has beyond the picture repeats its last position
+            shares.append(whole[:, (torch.arange(length) + start).clamp(max=side - 1)].to(x.device))
+        return BlendedWindows(averages[None].to(x.dtype), *shares)
+
     def spread(self, norm: nn.InstanceNorm2d, bands: Iterator[Map]) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
         """Mean and variance over the whole picture."""
         found, gathered = self._visit(norm, Moments)
@@ -229,6 +244,11 @@ class Grid:
                 part = down.T @ (x[0, :, start:end, slice(*columns)].float() @ across)
                 self.sums += part.to("cpu", torch.float64)
                 self.counts += (down.sum(0)[:, None] * across.sum(0)).to("cpu", torch.float64)
+
+    def cells(self) -> Float[Tensor, "C R K"]:
+        """The average of each cell; of one that no tile has reached yet, that of all positions seen."""
+        all_seen = self.sums.sum((-2, -1), keepdim=True) / self.counts.sum()
+        return torch.where(self.counts > 0, self.sums / self.counts.clamp(min=1), all_seen)
 
     def pooled(
         self,
