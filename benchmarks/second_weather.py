@@ -63,7 +63,7 @@ def second_rain(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     exposure = float(log_uniform(rng, 1 / 300, 1 / 40))
     wind = rng.normal(0, 2.5, 3)
     pitch = rng.normal(0, 0.15)
-    count = int(log_uniform(rng, 1500, 20000) * height * width / 393216) + 1
+    count = int(log_uniform(rng, 2500, 20000) * height * width / 393216) + 1
     far, near = rng.uniform(5, 14), rng.uniform(0.5, 1.5)
     z = rng.uniform(near**2, far**2, count) ** 0.5
     x = rng.uniform(-0.75, 0.75, count) * z * width / focal
@@ -80,9 +80,9 @@ def second_rain(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     along = last - first
     reach = np.maximum(np.hypot(*along.T), 0.3)
     across = np.stack([-along[:, 1], along[:, 0]], 1) / reach[:, None]
-    boost = float(log_uniform(rng, 8, 60))
+    boost = float(log_uniform(rng, 20, 100))
     opacity = np.clip(boost * thick / (reach + thick), 0.02, 0.95)
-    opacity *= np.clip(thick / 0.8, 0.2, 1)
+    opacity *= np.clip(thick / 0.8, 0.4, 1)
     half = np.maximum(thick, 0.8)[:, None] / 2
     shown = (reach < 0.8 * max(height, width)) & (opacity > 0.015)
     corners = np.stack(
@@ -91,7 +91,7 @@ def second_rain(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     )  # fmt: skip
     light = to_light(image)
     around = np.stack([gaussian_filter(light[..., c], max(height, width) / 6, mode="nearest") for c in range(3)], -1)
-    gathered = around * rng.uniform(0.6, 1.2) + np.clip(light.mean() * rng.uniform(0.6, 2), 0.1, 0.8)
+    gathered = around * rng.uniform(0.6, 1.2) + np.clip(light.mean() * rng.uniform(0.8, 2.5), 0.15, 0.9)
     veil = 0.04 * rng.random() ** 2 * np.linspace(1, rng.uniform(0.2, 1), height)[:, None, None]
     wet = light + veil * (light.mean() + 0.2 - light)
     edges = np.quantile(opacity[shown], np.linspace(0, 1, LEVELS + 1)) if shown.any() else np.zeros(LEVELS + 1)
