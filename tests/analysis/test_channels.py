@@ -46,13 +46,29 @@ def test_the_picture_itself_is_bright_where_a_channel_is_open(tmp_path):
 
 @pytest.mark.parametrize("order", ["raster", "zigzag"])
 def test_squares_carry_their_number_in_the_order_asked_for(order):
-    for panel in channel_maps(probabilities(), order).axes[:3]:
+    for component, panel in enumerate(channel_maps(probabilities(), order).axes[:3]):
         numbers = {text.get_position()[::-1]: int(text.get_text()) for text in panel.texts}
         assert len(numbers) == 64
         for (v, u), number in numbers.items():
-            assert (8 * v + u) == (number if order == "raster" else zigzag()[number])
+            assert (8 * v + u) == (number - 64 * component if order == "raster" else zigzag()[number])
     if order == "zigzag":  # figure A.6 of the standard
         assert [numbers[place] for place in ((0, 1), (1, 0), (2, 0), (1, 1), (0, 2), (7, 7))] == [1, 2, 3, 4, 5, 63]
+
+
+def test_kept_channels_have_a_frame_at_their_place_and_numbers_as_in_the_list():
+    kept = [0, 9, 64, 191]
+    figure = channel_maps(probabilities(), "raster", kept)
+    framed = [
+        64 * component + 8 * round(frame.get_y() + 0.46) + round(frame.get_x() + 0.46)
+        for component, panel in enumerate(figure.axes[:3])
+        for frame in panel.patches
+    ]
+    assert framed == kept
+    written = {int(text.get_text()) for panel in figure.axes[:3] for text in panel.texts}
+    assert written == set(range(192))
+    assert "channels.toml" in figure.get_supxlabel()
+    assert "4 channels that are kept" in figure.get_supxlabel()
+    assert figure.get_suptitle()
 
 
 def test_numbers_can_be_read_on_every_color():

@@ -23,7 +23,7 @@ def found(**changes):
         "least": -0.8,
         "bracket": [0.1, 0.7],
         "interior": True,
-        "words": "best ratio 0.450 by area, a radius of 5 cycles",
+        "words": "Best ratio 0.450 by area, a radius of 5 cycles.",
     }
     return {**answer, **changes}
 
@@ -49,11 +49,19 @@ def test_the_best_ratio_and_the_words_are_in_the_picture():
     figure = ratio_curves(found())
     best = lines(figure)["best"]
     assert (list(best.get_xdata()), list(best.get_ydata())) == ([0.45], [-0.8])
-    assert figure.axes[0].get_title() == found()["words"]
-    words = "no interior optimum: the objective is the same at every ratio"
-    ends = ratio_curves(found(interior=False, words=words))
-    assert ends.axes[0].get_title() == words
-    assert lines(ends)["best"].get_marker() != best.get_marker()
+    assert figure.axes[0].get_title(loc="left") == found()["words"]
+    assert [text.get_text() for text in figure.axes[0].texts] == [
+        "How much of the spectrum the network responds to most"
+    ]
+
+
+def test_no_best_ratio_is_drawn_where_there_is_none():
+    words = "No best ratio found: the lowest value is at the edge of the range (0.056 by area)."
+    ends = ratio_curves(found(interior=False, words=words, ratio=0.056))
+    assert ends.axes[0].get_title(loc="left") == words
+    assert "best" not in lines(ends)
+    labels = [text.get_text() for text in ends.axes[0].get_legend().get_texts()]
+    assert not any(word in label for label in labels for word in ("best", "bracket", "0.056"))
 
 
 def test_a_term_that_is_constant_is_drawn_flat_and_called_so():

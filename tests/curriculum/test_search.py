@@ -31,7 +31,7 @@ def test_two_waves_are_best_told_apart_by_the_ratio_of_the_lower_one():
     assert found.interior
     expected = [seen(images, radius) for radius in (0, 3, 48)]
     assert found.saliency == pytest.approx(expected, rel=1e-12)
-    assert found.words == "best ratio 0.667 by magnitude, a radius of 3 cycles"
+    assert found.words == "Best ratio 0.667 by magnitude, a radius of 3 cycles."
 
 
 @pytest.mark.parametrize("radii", [5, 8, 13, ALL])
@@ -103,7 +103,7 @@ def test_nothing_but_cost_has_no_interior_optimum():
     found = RatioSearch(term="cost", alpha=0.0, radii=6)(small_network(), noisy_pictures())
     assert not found.interior
     assert found.ratio == found.ratios[0] == found.minima[0]
-    assert found.words.startswith("no interior optimum: the objective is least at an end, the ratio 0.")
+    assert found.words.startswith("No best ratio found: the lowest value is at the edge of the range (0.")
 
 
 def test_total_variation_alone_has_its_optimum_at_the_ends_and_takes_the_whole_spectrum():
@@ -112,7 +112,7 @@ def test_total_variation_alone_has_its_optimum_at_the_ends_and_takes_the_whole_s
     assert not found.interior
     assert found.ratio == 1
     assert found.minima[:2] == (1, found.ratios[0])
-    assert found.words == "no interior optimum: the objective is least at an end, the ratio 1.000 by magnitude"
+    assert found.words == "No best ratio found: the lowest value is at the edge of the range (1.000 by magnitude)."
 
 
 def test_variance_says_nothing_at_any_ratio_by_parseval_and_the_answer_says_so():
@@ -122,7 +122,7 @@ def test_variance_says_nothing_at_any_ratio_by_parseval_and_the_answer_says_so()
     own = images.double().flatten(2).var(-1, correction=0).sum(1).mean().item()
     assert found.penalty == pytest.approx([own] * len(found.radii), rel=1e-6)
     assert found.constant == ("penalty",)
-    assert found.remarks[0].startswith("variance says nothing: Var(low) + Var(high) is the pictures' own at every")
+    assert found.remarks[0].startswith("The variance term is constant and had no effect")
     weighed = RatioSearch(term="variance", beta=100.0, radii=ALL)(model, images)
     assert (weighed.ratio, weighed.objective) == (found.ratio, found.objective)
     assert min(found.objective) == -1
@@ -135,15 +135,15 @@ def test_a_linear_network_has_no_interior_optimum():
         assert found.constant == ("saliency", "penalty")
         assert set(found.objective) == {0}
         assert (found.ratio, found.interior) == (1, False)
-        assert found.words == "no interior optimum: the objective is the same at every ratio"
-        assert [remark.split(":")[0] for remark in found.remarks] == ["variance says nothing", "saliency says nothing"]
+        assert found.words == "No best ratio found: the objective is the same at every ratio."
+        assert [" ".join(remark.split()[:2]) for remark in found.remarks] == ["The variance", "The saliency"]
 
 
 def test_a_gray_picture_has_one_ratio_and_no_optimum():
     found = RatioSearch(term="cost")(Quadratic(), torch.full((1, 3, 8, 8), 0.5))
     assert found.ratios == (1,)
-    assert found.words == "no interior optimum: the objective is the same at every ratio"
-    assert found.remarks[0].startswith("cost says nothing")
+    assert found.words == "No best ratio found: the objective is the same at every ratio."
+    assert found.remarks[0].startswith("The cost term is the same at every ratio and had no effect")
 
 
 def test_all_local_minima_are_listed_the_deepest_first():

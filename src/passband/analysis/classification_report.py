@@ -1,4 +1,4 @@
-"""The files of a classifier's evaluation: evaluation.json, evaluation.csv, confusion.csv, confusion.png, report.md."""
+"""The files of a classifier's evaluation: tables, the confusion matrix as a chart, and report.md."""
 
 import csv
 import json
@@ -8,10 +8,10 @@ from typing import Any
 from jaxtyping import Int
 from torch import Tensor
 
-from passband.analysis.confusion import confusion_picture
+from passband.analysis.charts import save_charts
+from passband.analysis.confusion import confusion_chart
 from passband.analysis.report import finite, how_it_was_made
 from passband.io.files import write_whole
-from passband.io.image import write_image
 
 COLUMNS = ("name", "true", "predicted", "probability", "rank", "loss")
 """Of evaluation.csv."""
@@ -22,7 +22,7 @@ LISTED = 20
 def write_classification_report(
     output: Path, result: dict[str, Any], confusion: Int[Tensor, "classes classes"], names: list[str]
 ) -> None:
-    """Write evaluation.json, evaluation.csv (a row per picture), confusion.csv, confusion.png and report.md.
+    """Write evaluation.json, evaluation.csv (a row per picture), confusion.csv, .png and .svg, and report.md.
 
     Args:
         output: the folder, made where it does not exist.
@@ -40,7 +40,7 @@ def write_classification_report(
         rows = csv.writer(file)
         rows.writerow(["true \\ predicted", *names])
         rows.writerows([name, *counts] for name, counts in zip(names, confusion.tolist(), strict=True))
-    write_image(output / "confusion.png", confusion_picture(confusion, names))
+    save_charts(confusion_chart(confusion, names), output / "confusion.png")
     with write_whole(output / "report.md") as path:
         path.write_text("\n".join(_markdown(result)) + "\n", encoding="utf-8")
 

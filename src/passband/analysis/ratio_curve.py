@@ -1,15 +1,15 @@
-"""What a search for the best frequency ratio found, as a picture."""
+"""What a search for the best frequency ratio found, as a chart."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from passband.io.files import write_whole
+from passband.analysis.charts import PALETTE, QUIET, STYLE, headline, new_chart, save_chart
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COLORS = {"saliency": "#0072b2", "penalty": "#d55e00", "objective": "black"}
+COLORS = {"saliency": PALETTE[0], "penalty": PALETTE[1], "objective": "black", "best": PALETTE[2]}
 """Told apart by color-blind readers; line styles differ, too."""
 
 
@@ -25,13 +25,11 @@ def draw_ratio(found: Mapping[str, Any], path: Path | str, each: Sequence[float]
         ValueError: for a file type that cannot be drawn.
         OSError: the file cannot be written.
     """
-    figure = ratio_curves(found, each)
-    with write_whole(Path(path)) as temporary:
-        figure.savefig(temporary)
+    save_chart(ratio_curves(found, each), path)
 
 
 def ratio_curves(found: Mapping[str, Any], each: Sequence[float] = ()) -> "Figure":
-    """Both terms and the objective over the ratio, with the best ratio and its bracket marked.
+    """Both terms and the objective over the ratio, with the best ratio and its bracket marked where there is one.
 
     Args:
         found: as `curriculum.OptimalRatio.as_dict` gives it, or a ratio.json holds it under `"optimum"`.
@@ -40,33 +38,40 @@ def ratio_curves(found: Mapping[str, Any], each: Sequence[float] = ()) -> "Figur
     Returns:
         A figure of its own, which pyplot does not know of.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from matplotlib import rc_context
 
-    figure = Figure(figsize=(8, 5), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
+    with rc_context(STYLE):
+        return _drawn(found, each)
+
+
+def _drawn(found: Mapping[str, Any], each: Sequence[float]) -> "Figure":
+    """The figure."""
+    figure = new_chart(8, 5.4)
     panel = figure.subplots()
     ratios = found["ratios"]
-    panel.axvspan(*found["bracket"], color="0.92", label="bracket")
+    if found["interior"]:
+        panel.axvspan(*found["bracket"], color="0.92", label="bracket")
     for curve, style, name in (("saliency", "--", "saliency of low + high"), ("penalty", ":", found["term"])):
         alike = curve in found["constant"]
         values = [0.0] * len(ratios) if alike else _scaled(found[curve])
         panel.plot(ratios, values, style, color=COLORS[curve], label=f"{name}, constant" if alike else name)
     formula = f"objective: {found['beta']:g} {found['term']} - {found['alpha']:g} saliency"
     panel.plot(ratios, found["objective"], "-o", color=COLORS["objective"], markersize=3, label=formula)
-    mark = "o" if found["interior"] else "X"
-    panel.axvline(found["ratio"], color="0.4", linewidth=1)
-    panel.plot(
-        [found["ratio"]], [found["least"]], mark, color="#009e73", markersize=9, label=f"best: {found['ratio']:.3f}"
-    )
+    if found["interior"]:
+        panel.axvline(found["ratio"], color="0.4", linewidth=1)
+        best = f"best: {found['ratio']:.3f}"
+        panel.plot([found["ratio"]], [found["least"]], "o", color=COLORS["best"], markersize=9, label=best)
     if each:
         panel.plot(each, [0.02] * len(each), "|", color="0.3", markersize=12, transform=panel.get_xaxis_transform())
-    panel.set_title(found["words"], fontsize=10)
+    headline(panel, "How much of the spectrum the network responds to most", found["words"])
     panel.set(
         xlabel=f"frequency ratio by {found['definition']}",
         ylabel="scaled over the sweep",
         xlim=(min(0.0, min(ratios)), 1.02),
     )
+    panel.grid(color="0.93")
+    panel.set_axisbelow(True)
+    panel.tick_params(colors=QUIET)
     panel.legend(loc="upper left", bbox_to_anchor=(0, -0.14), ncols=2, frameon=False)
     return figure
 

@@ -2,11 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from passband.analysis.charts import PALETTE, QUIET, STYLE, headline, new_chart, save_charts
 from passband.analysis.segmentation_report import NAMES
-from passband.io.files import write_whole
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MARKERS = ("o", "s", "^", "v", "D", "P", "X")
+"""Told apart without color."""
 SCORES = ("accuracy", "f1", "precision", "recall", "iou")
 """The slides' five, in their order."""
 FOREGROUND = ("foreground_dice", "foreground_iou")
@@ -37,36 +42,56 @@ def sweep_table(name: str, rows: Sequence[dict[str, Any]], *, fixed: bool) -> li
 
 
 def draw_sweep(rows: Sequence[dict[str, Any]], path: Path, *, fixed: bool) -> None:
-    """Draw the scores over the ratios, the greatest first.
+    """Draw `sweep_chart` as PNG and SVG.
 
     Args:
         rows: of `study.ratio_sweep.Sweep`; at least one.
-        path: of the picture.
+        path: of the PNG file; the SVG file lies beside it.
         fixed: whether the ratio was the same throughout each run.
 
     Raises:
         OSError: the file cannot be written.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    save_charts(sweep_chart(rows, fixed=fixed), path)
 
-    figure = Figure((7.5, 5), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
+
+def sweep_chart(rows: Sequence[dict[str, Any]], *, fixed: bool) -> "Figure":
+    """The scores over the ratios, the greatest first.
+
+    Args:
+        rows: as in `draw_sweep`.
+        fixed: as in `draw_sweep`.
+
+    Returns:
+        A figure of its own, which pyplot does not know of.
+    """
+    from matplotlib import rc_context
+
+    with rc_context(STYLE):
+        return _drawn(rows, fixed)
+
+
+def _drawn(rows: Sequence[dict[str, Any]], fixed: bool) -> "Figure":
+    """The figure."""
+    figure = new_chart(8, 5.4)
     axes = figure.add_subplot()
     ordered = sorted(rows, key=lambda row: -row["final_ratio"])
     ratios = [row["final_ratio"] for row in ordered]
-    for name in (*SCORES, "foreground_dice"):
+    for name, color, marker in zip((*SCORES, "foreground_dice"), PALETTE, MARKERS, strict=False):
         style = "--" if name in FOREGROUND else "-"
-        axes.plot(ratios, [100 * row[name] for row in ordered], style, marker="o", markersize=4, label=NAMES[name])
-    axes.axhline(
-        100 * rows[0]["background"]["iou"], color="gray", linewidth=1, linestyle=":", label="IoU, empty answer"
+        values = [100 * row[name] for row in ordered]
+        axes.plot(ratios, values, style, color=color, marker=marker, markersize=5, label=NAMES[name])
+    empty = 100 * rows[0]["background"]["iou"]
+    axes.axhline(empty, color=QUIET, linewidth=1, linestyle=":", label="IoU without any foreground")
+    headline(
+        axes, "Scores over the frequency ratio", f"{len(rows)} runs, scored on {rows[0]['pictures']} whole pictures"
     )
     axes.set(xlabel="frequency ratio" if fixed else "final frequency ratio", ylabel="%", ylim=(0, 100))
     axes.invert_xaxis()
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize="small")
-    with write_whole(path) as temporary:
-        figure.savefig(temporary)
+    axes.grid(color="0.93")
+    axes.set_axisbelow(True)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize="small")
+    return figure
 
 
 def _figures(row: dict[str, Any], columns: Sequence[str]) -> str:

@@ -62,7 +62,7 @@ def ratio(
     batch: Annotated[int | None, typer.Option(min=1, help="Pictures at once. Default: all.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
 ) -> None:
-    """Find the frequency ratio at which a network sees most of what it looks at."""
+    """Find how much of the spectrum a trained network responds to most."""
     from passband.curriculum import RatioSearch
     from passband.inference.ratio import analyze_ratio
 
@@ -74,7 +74,7 @@ def ratio(
         typer.echo(f"failed: {reason}", err=True)
     best = found.optimum
     typer.echo(
-        f"{best.pictures} pictures of {best.size[0]}x{best.size[1]} pixels, {len(best.radii)} radii: {best.words}"
+        f"{best.pictures} pictures of {best.size[0]}x{best.size[1]} pixels, {len(best.radii)} radii. {best.words}"
     )
     if len(best.minima) > 1:
         typer.echo(f"local minima, the deepest first: {', '.join(f'{ratio:.3f}' for ratio in best.minima)}")

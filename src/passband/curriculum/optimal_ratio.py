@@ -57,24 +57,25 @@ class OptimalRatio:
         """The answer in a sentence."""
         if self.interior:
             more = f"; {len(self.minima)} local minima" if len(self.minima) > 1 else ""
-            return f"best ratio {self.ratio:.3f} by {self.definition}, a radius of {self.radius:g} cycles{more}"
+            return f"Best ratio {self.ratio:.3f} by {self.definition}, a radius of {self.radius:g} cycles{more}."
         if min(self.objective) == max(self.objective):
-            return "no interior optimum: the objective is the same at every ratio"
-        return f"no interior optimum: the objective is least at an end, the ratio {self.ratio:.3f} by {self.definition}"
+            return "No best ratio found: the objective is the same at every ratio."
+        edge = f"{self.ratio:.3f} by {self.definition}"
+        return f"No best ratio found: the lowest value is at the edge of the range ({edge})."
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What to know of terms that say nothing."""
+        """What to know of terms that had no effect."""
         found = []
         if self.term == "variance":
             found.append(
-                "variance says nothing: Var(low) + Var(high) is the pictures' own at every ratio (Parseval), so that "
-                "saliency alone decides; total-variation, noise and cost are terms that differ"
+                "The variance term is constant and had no effect, because Var(low) + Var(high) is the same at every "
+                "ratio (Parseval). Try --terms noise, total-variation or cost."
             )
         elif "penalty" in self.constant:
-            found.append(f"{self.term} says nothing: it is the same at every ratio, so that saliency alone decides")
+            found.append(f"The {self.term} term is the same at every ratio and had no effect.")
         if "saliency" in self.constant:
-            found.append("saliency says nothing: it is the same at every ratio, as that of a linear network is")
+            found.append("The saliency is the same at every ratio and had no effect, as for a linear network.")
         return tuple(found)
 
     def as_dict(self) -> dict[str, Any]:

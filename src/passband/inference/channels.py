@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.analysis.channels import draw_channels
+from passband.analysis.channels import channel_maps
+from passband.analysis.charts import save_charts
 from passband.checkpoint import CheckpointError
 from passband.data.pictures import find_images
 from passband.io.files import write_whole
@@ -88,8 +89,8 @@ def analyze_channels(
 ) -> ChannelUse:
     """Find which channels a trained gate lets through, draw them, and write the subset to train on without the gate.
 
-    Writes channels.png (heat maps, numbered 8 v + u), channels-zigzag.png (the same numbered as in Xu et al., CVPR
-    2020), channels.json, and channels.toml, whose list a recipe takes as it is.
+    Writes channels.png (heat maps, numbered as the list is), channels-zigzag.png (the same numbered as in Xu et al.,
+    CVPR 2020), both also as SVG, channels.json, and channels.toml, whose list a recipe takes as it is.
 
     Args:
         source: a run's folder, or weights of a gated classifier.
@@ -126,8 +127,8 @@ def analyze_channels(
     probability[numbers] = gate.keep_probability().cpu().float()
     kept = tuple(numbers[gate.to_static(keep, zigzag_order(numbers.tolist()))].tolist())
     use = ChannelUse(probability, int(gate.seen), kept, failed)
-    draw_channels(probability, output / "channels.png", order="raster")
-    draw_channels(probability, output / "channels-zigzag.png", order="zigzag")
+    for order, name in (("raster", "channels"), ("zigzag", "channels-zigzag")):
+        save_charts(channel_maps(probability, order, kept), output / f"{name}.png")
     about = {"weights": str(weights), "weights_sha256": checksum, "data": str(data or "training")}
     with write_whole(output / "channels.json") as path:
         path.write_text(json.dumps({**about, **use.as_dict()}, indent=2) + "\n", encoding="utf-8")

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passband.analysis.ratio_curve import draw_ratio
+from passband.analysis.charts import save_charts
+from passband.analysis.ratio_curve import ratio_curves
 from passband.checkpoint import CheckpointError, load_config
 from passband.curriculum import OptimalRatio, RadialProfile, RatioSearch
 from passband.curriculum.objective import evaluating
@@ -71,7 +72,7 @@ def analyze_ratio(
     The pictures are RGB in [0, 1], as ratios of a curriculum are of; how the network normalizes them is part of the
     network. Segmentation networks get them resized to squares, classifiers the view that they classify with. Where the
     weights hold the profile of their training set, for this definition and size, ratios are by that, and otherwise by
-    the pictures' own. Writes ratio.json and ratio.png.
+    the pictures' own. Writes ratio.json, ratio.png and ratio.svg.
 
     Args:
         source: a run's folder, or weights of a segmentation network or of a classifier of pixels.
@@ -107,7 +108,7 @@ def analyze_ratio(
     optimum = search(network.model, images)
     each = tuple(zip(used, search.each(network.model, images), strict=True)) if per_image else ()
     found = RatioAnalysis(optimum, each, used, failed)
-    draw_ratio(optimum.as_dict(), output / "ratio.png", [one.ratio for _, one in each])
+    save_charts(ratio_curves(optimum.as_dict(), [one.ratio for _, one in each if one.interior]), output / "ratio.png")
     about = {
         "weights": str(weights),
         "weights_sha256": network.checksum,
