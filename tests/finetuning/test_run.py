@@ -10,6 +10,7 @@ from passband.data.degradations import degrade_files
 from passband.data.pairs import find_pairs
 from passband.finetuning import finetune, resume_finetuning, training_precision
 from passband.finetuning.report import evenly
+from passband.finetuning.settings import fit_time
 from passband.io.image import read_image, write_image
 from passband.metrics import psnr, ssim
 from passband.models import SFNet, load_model
@@ -100,10 +101,12 @@ def test_minutes_become_steps_that_a_resumed_run_keeps(tmp_path, pairs, tiny_wei
     monkeypatch.setattr("passband.finetuning.run.time.monotonic", lambda: 0.0)
     monkeypatch.setattr("passband.finetuning.run.training_precision", lambda device: "float32")
     with pytest.raises(KeyboardInterrupt):
-        finetune(tiny_weights, pairs, tmp_path / "run", minutes=1, crop=32, device="cpu", report=stop_after(3))
-    # 60 seconds less 13 validations of 3, in steps of 2
-    assert read_run(tmp_path / "run")["recipe"].optim.steps == 10
-    assert resume_finetuning(tmp_path / "run", device="cpu")["steps"] == 10
+        finetune(tiny_weights, pairs, tmp_path / "run", minutes=1, crop=32, device="cpu", report=stop_after(4))
+    # of 60 seconds, 9 are three validations of the one pair held out; the others are steps of 2
+    recipe = read_run(tmp_path / "run")["recipe"]
+    assert recipe.optim.steps == 25
+    assert recipe.validation.every == 13
+    assert resume_finetuning(tmp_path / "run", device="cpu")["steps"] == 25
 
 
 def test_a_time_into_which_no_step_fits_leaves_one_and_says_so(tmp_path, pairs, tiny_weights):
@@ -112,8 +115,34 @@ def test_a_time_into_which_no_step_fits_leaves_one_and_says_so(tmp_path, pairs, 
         tiny_weights, pairs, tmp_path / "run", minutes=0.001, crop=32, device="cpu", announce=lines.append
     )
     assert result["steps"] == 1
-    assert lines[1].startswith("only few steps fit into 0.001 minutes: one takes ")
+    assert lines[1].startswith("only 1 steps fit into 0.001 minutes, too few to learn much. Use --minutes ")
     assert lines[2].startswith("1 steps of 4 crops")
+
+
+@pytest.mark.parametrize("seconds", [1, 60, 900, 36_000])
+@pytest.mark.parametrize("step", [0.02, 0.7, 11, 200])
+@pytest.mark.parametrize("validated", [0.01, 0.4, 6])
+@pytest.mark.parametrize("count", [1, 9, 50])
+def test_a_plan_fits_its_time_and_validates_for_a_fifth_of_it_at_most(seconds, step, validated, count):
+    plan = fit_time(seconds, step, validated, (160, 128, 96, 64), count)
+    validations = (plan.validations + 1) * plan.count * validated
+    steps = plan.steps * step * (plan.crop / 160) ** 2
+    assert 1 <= plan.count <= count
+    assert 1 <= plan.validations <= min(12, plan.steps)
+    if seconds > 20 * validated:
+        assert validations <= seconds / 5
+    if plan.steps > 1:
+        assert 0.6 * seconds < steps + validations <= seconds + 1e-6
+    if plan.crop > 64:  # smaller crops are for short times alone
+        assert plan.steps >= 200
+
+
+def test_a_slow_machine_makes_steps_and_not_validations():
+    # measured: 48 pairs, 15 minutes, 70 seconds for a step of four crops of 160 pixels, 4 for a validation crop
+    plan = fit_time(800, 70, 4, (160, 128, 96, 64), 9)
+    assert plan.crop == 64
+    assert plan.steps >= 55
+    assert plan.count * (plan.validations + 1) * 4 <= 160
 
 
 def test_weights_that_only_get_worse_stay_the_best(tmp_path, pairs, identity_weights):

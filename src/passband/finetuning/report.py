@@ -13,7 +13,6 @@ from passband.analysis.comparison import comparison_rows
 from passband.analysis.report import finite
 from passband.data.pairs import Pair
 from passband.data.restoration import read_pair
-from passband.finetuning.settings import SCORED
 from passband.io.files import write_whole
 from passband.io.image import write_image
 from passband.metrics import psnr, ssim
@@ -70,14 +69,14 @@ def conclude(
         output: the run's folder.
         views: pictures of each scene that the weights take.
         held_out: all pairs that were held out.
-        before: what `score` gave for `evenly(held_out, SCORED)` and the weights that it began with.
+        before: what `score` gave for some of them, taken by `evenly`, and the weights that the run began with.
         steps: of the run.
         device: see `models.pick_device`.
 
     Returns:
         What finetune.json holds.
     """
-    pairs = evenly(held_out, SCORED)
+    pairs = evenly(held_out, len(before))
     after = score(output / "weights" / "best", views, pairs, device)
     images, rows, captions = [], [], []
     for pair, (earlier, earlier_picture), (later, later_picture) in zip(pairs, before, after, strict=True):

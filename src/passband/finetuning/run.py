@@ -1,10 +1,14 @@
 """Fine-tuning from weights and a folder of pairs to better weights and the proof."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from passband.config import Recipe, RestorationRecipe, changed_recipe, load_recipe
 from passband.data.held_out import shared_scenes, split_pairs
@@ -12,10 +16,17 @@ from passband.data.pairs import Pair, find_pairs
 from passband.data.restoration import read_pair
 from passband.finetuning.report import conclude, evenly, score
 from passband.finetuning.settings import (
+    CROPS,
     HELD_OUT,
+    LEAST_CROP,
+    LEAST_STEPS,
+    PROBE_CROPS,
     PROBE_STEPS,
     SCORED,
+    SHARE_SCORED,
     VALIDATIONS,
+    Plan,
+    fit_time,
     recipe_for_pairs,
     time_steps,
     training_precision,
@@ -29,8 +40,6 @@ CHECKED = 50
 """Pairs of each side that are read before anything begins; the others are checked when they are used."""
 SMALLEST = 16
 """Least side of a picture in pixels; SSIM's window has 11."""
-FEW_STEPS = 50
-"""Fewer are said to be few."""
 
 
 def finetune(
@@ -63,8 +72,9 @@ def finetune(
         recipe: settings of the run, the name of a shipped recipe, or a TOML file; None chooses them, with what is given
             from `minutes` to `seed`. One that says nothing of views gets those of the weights.
         changes: of single settings, chosen ones or those of the recipe, see `config.changed_recipe`.
-        minutes: time for all of it, scoring included. The steps that fit are found once, by timing a few, and kept in
-            the run's recipe, so that a resumed run is the same run.
+        minutes: time for all of it, scoring included. The steps that fit are found by timing a few, with smaller crops
+            and fewer validations where time is short, and kept in the run's recipe, so that a resumed run is the same
+            run. A run that is slower than the timed steps stops when the time is up, and can be resumed.
         steps: length of the run, instead of `minutes`.
         crop: side of the training crops in pixels, a multiple of 8; None for what suits the pictures.
         learning_rate: peak of the rate; None for half of what such a network was trained with.
@@ -109,15 +119,16 @@ def finetune(
     training, held_out = _sides(data, validation_data, views, share, recipe.seed if recipe else seed)
     smallest = _check_pairs([*evenly(training, CHECKED), *evenly(held_out, CHECKED)], crop)
     announce(f"{len(training)} pairs to learn from, {len(held_out)} held out: {_names(held_out)}")
-    scored_from = time.monotonic()
-    before = score(weights, views, evenly(held_out, SCORED), device)
-    scoring = time.monotonic() - scored_from
+    plan: Plan | None = None
+    deadline = started + 60 * minutes if recipe is None and steps is None and "optim.epochs" not in changes else None
+    before, scoring = _scored(weights, views, held_out, device, 60 * minutes if deadline else None)
 
     if recipe is None:
+        fitting = max(LEAST_CROP, smallest // 8 * 8)
+        sides = [crop] if crop else sorted({min(side, fitting) for side in CROPS}, reverse=True)
         chosen = partial(
             recipe_for_pairs,
             smallest=smallest,
-            crop=crop,
             share=share,
             views=views,
             depth=network.numbers["depth"],
@@ -127,26 +138,43 @@ def finetune(
             seed=seed,
         )
 
-        def choose(length: int) -> RestorationRecipe:
-            settings = changed_recipe(chosen(length), changes)
+        def choose(plan: Plan) -> RestorationRecipe:
+            settings = changed_recipe(
+                chosen(plan.steps, crop=plan.crop, validations=plan.validations, count=plan.count), changes
+            )
             assert isinstance(settings, RestorationRecipe)  # a change of the task is refused with the first one
             return settings
 
-        if steps is None and (epochs := _number(changes, "optim.epochs", None)):
-            steps = max(1, epochs * (len(training) // chosen(1).data.batch))
-        if steps is None:
-            step, validation = time_steps(choose(PROBE_STEPS), weights, data, validation_data, device)
-            left = 60 * minutes - (time.monotonic() - started) - scoring  # scoring comes once more at the end
-            steps = max(1, int((left - (VALIDATIONS + 1) * validation) / step))
-            if steps < FEW_STEPS:
-                announce(f"only few steps fit into {minutes:g} minutes: one takes {step:.1f} s; give it more --minutes")
-        recipe = choose(steps)
+        plan = Plan(steps or 1, sides[0], VALIDATIONS, len(before))
+        if (epochs := _number(changes, "optim.epochs", None)) and steps is None:
+            plan = replace(plan, steps=max(1, epochs * (len(training) // choose(plan).data.batch)))
+        elif deadline is not None:
+            probe = choose(Plan(PROBE_STEPS, sides[0], 1, min(PROBE_CROPS, len(held_out))))
+            step, validated = time_steps(probe, weights, data, validation_data, device)
+            left = deadline - time.monotonic() - scoring  # scoring comes once more at the end
+            plan = fit_time(left, step, validated, sides, len(before))
+            if plan.steps < LEAST_STEPS:
+                least = minutes + (LEAST_STEPS - plan.steps) * step * (plan.crop / sides[0]) ** 2 / 60
+                announce(
+                    f"only {plan.steps} steps fit into {minutes:g} minutes, too few to learn much. Use --minutes "
+                    f"{math.ceil(least)} for {LEAST_STEPS} steps."
+                )
+        recipe = choose(plan)
         crops = f"{recipe.data.batch} crops of {recipe.data.crop} pixels"
-        announce(f"{steps} steps of {crops}, rate {recipe.optim.learning_rate:g}, {recipe.precision}")
+        announce(f"{recipe.optim.steps} steps of {crops}, rate {recipe.optim.learning_rate:g}, {recipe.precision}")
     else:
         recipe = _fitted(recipe, share, views)
     progress = train(
-        recipe, output, data=data, validation_data=validation_data, weights=weights, device=device, report=report
+        recipe,
+        output,
+        data=data,
+        validation_data=validation_data,
+        weights=weights,
+        max_minutes=None
+        if deadline is None or plan is None or plan.steps < LEAST_STEPS
+        else (deadline - time.monotonic() - scoring) / 60,
+        device=device,
+        report=report,
     )
     return conclude(output, views, held_out, before, progress.step, device)
 
@@ -176,7 +204,7 @@ def resume_finetuning(
         raise RunError(f"{output} holds a training from fresh weights, not a fine-tuning: passband train --resume")
     views = recipe.data.views
     _, held_out = _sides(data, validation_data, views, recipe.data.held_out, recipe.seed)
-    before = score(weights, views, evenly(held_out, SCORED), device)
+    before = score(weights, views, evenly(held_out, min(SCORED, recipe.validation.count)), device)
     progress = train(
         recipe,
         output,
@@ -188,6 +216,19 @@ def resume_finetuning(
         report=report,
     )
     return conclude(output, views, held_out, before, progress.step, device)
+
+
+def _scored(
+    weights: str | Path, views: int, held_out: Sequence[Pair], device: str, seconds: float | None
+) -> tuple[list[tuple[dict[str, float], Tensor]], float]:
+    """The scores of some held-out pairs, and how many seconds they took; as many as fit into a share of a time."""
+    begun = time.monotonic()
+    first = score(weights, views, evenly(held_out, 1), device)
+    count = min(SCORED, len(held_out))
+    if seconds is not None:  # they are scored once more at the end
+        count = max(1, min(count, int(SHARE_SCORED * seconds / 2 / max(1e-6, time.monotonic() - begun))))
+    scores = first if count == 1 else score(weights, views, evenly(held_out, count), device)
+    return scores, time.monotonic() - begun
 
 
 def _number(changes: Mapping[str, Any], key: str, otherwise: int | None) -> int | None:

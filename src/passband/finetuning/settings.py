@@ -2,6 +2,8 @@
 
 import math
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -28,8 +30,54 @@ VALIDATIONS, PATIENCE = 12, 6
 still gain, and the best weights are kept whatever follows."""
 SCORED = 50
 """Held-out pairs that are scored, while training and before and after."""
-PROBE_STEPS = 5
-"""Steps that are timed to find how many fit."""
+SHARE_SCORED, SHARE_VALIDATED = 0.1, 0.15
+"""Shares of the time for the scores before and after, and for the validations of the run, at most."""
+CROPS = (160, 128, 96, 64)
+"""Sides of training crops in pixels, from which a short time takes smaller ones."""
+WANTED_STEPS, LEAST_STEPS = 200, 20
+"""Steps for which crops become smaller, and under which little can be learned."""
+PROBE_STEPS, PROBE_CROPS = 3, 2
+"""Steps and validation crops that are timed to find how many fit."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The size of a run that fits into a time.
+
+    Attributes:
+        steps: length of the run.
+        crop: side of the training crops in pixels.
+        validations: in the course of the run, besides the one before the first step.
+        count: crops of each validation.
+    """
+
+    steps: int
+    crop: int
+    validations: int
+    count: int
+
+
+def fit_time(seconds: float, step: float, validated: float, crops: Sequence[int], count: int) -> Plan:
+    """Find the run that fits into a time, of which validations take at most a small share.
+
+    Args:
+        seconds: time for steps and validations.
+        step: seconds of a step with the first of `crops`.
+        validated: seconds that one crop takes in a validation.
+        crops: sides to choose from in pixels, the largest first. A smaller one is taken where fewer than
+            `WANTED_STEPS` steps of a larger one fit.
+        count: held-out crops that there are to validate on.
+
+    Returns:
+        At least one step and one validation of one crop, whatever the time.
+    """
+    affordable = SHARE_VALIDATED * max(0.0, seconds) / max(validated, 1e-9)  # crops in all validations
+    count = max(1, min(count, int(affordable / 2)))
+    validations = max(1, min(VALIDATIONS, int(affordable / count) - 1))
+    left = max(0.0, seconds - (validations + 1) * count * validated)
+    fitting = [(crop, max(1, int(left / (step * (crop / crops[0]) ** 2)))) for crop in crops]
+    crop, steps = next((fit for fit in fitting if fit[1] >= WANTED_STEPS), fitting[-1])
+    return Plan(steps, crop, min(validations, steps), count)
 
 
 def recipe_for_pairs(
@@ -44,6 +92,8 @@ def recipe_for_pairs(
     precision: str,
     device: str,
     seed: int,
+    validations: int = VALIDATIONS,
+    count: int = SCORED,
 ) -> RestorationRecipe:
     """Settings for few pairs: a gentle start with fresh moments, statistics that stay, an end when nothing improves.
 
@@ -58,17 +108,19 @@ def recipe_for_pairs(
         precision: `"float32"` or `"bfloat16"`.
         device: see `models.pick_device`.
         seed: decides what is held out, order, crops and flips.
+        validations: in the course of the run.
+        count: held-out pairs that are validated on, and scored before and after.
 
     Raises:
         RecipeError: for a crop that no network takes.
     """
-    every = max(1, math.ceil(steps / VALIDATIONS))
+    every = max(1, math.ceil(steps / validations))
     fitting = max(LEAST_CROP, smallest // 8 * 8)
     content = {
         "name": "finetune",
         "seed": seed,
         "precision": precision,
-        "checkpoint_every": every,
+        "checkpoint_every": max(1, math.ceil(steps / VALIDATIONS)),
         "model": {"numbers": {"in_channels": 3 * views}},
         "data": {
             "source": "pairs",
@@ -88,7 +140,12 @@ def recipe_for_pairs(
             "ema": 0.99,
             "keep_statistics": True,
         },
-        "validation": {"every": every, "count": SCORED, "crop": min(VALIDATION_CROP, fitting), "patience": PATIENCE},
+        "validation": {
+            "every": every,
+            "count": count,
+            "crop": min(VALIDATION_CROP, fitting),
+            "patience": PATIENCE if validations == VALIDATIONS else None,  # few validations are needed to choose from
+        },
     }
     recipe = parse_recipe(content, "finetune")
     assert isinstance(recipe, RestorationRecipe)  # the task where none is named
@@ -110,14 +167,14 @@ def time_steps(
     """Time a few steps of a run that is then thrown away.
 
     Args:
-        recipe: of `PROBE_STEPS` steps, with one validation at their end.
+        recipe: of `PROBE_STEPS` steps, with one validation at their end, of `PROBE_CROPS` crops at most.
         weights: as for the run.
         data: as for the run.
         validation_data: as for the run.
         device: as for the run.
 
     Returns:
-        Seconds of a step, and of a validation with the checkpoint after it.
+        Seconds of a step, and of a crop in a validation.
     """
     ends: list[float] = []
     with TemporaryDirectory() as folder:
@@ -131,4 +188,4 @@ def time_steps(
             report=lambda _: ends.append(time.monotonic()),
         )
         done = time.monotonic()
-    return median(later - earlier for earlier, later in pairwise(ends)), done - ends[-1]
+    return median(later - earlier for earlier, later in pairwise(ends)), (done - ends[-1]) / recipe.validation.count
