@@ -57,7 +57,7 @@ def test_the_documented_ranges_hold():
     assert all(0 <= channel <= 1 for air in draws for channel in air.airlight)
     assert all(np.mean(air.airlight) >= 0.25 for air in draws)
     assert all(max(air.airlight) - min(air.airlight) <= 0.3 for air in draws)
-    assert all(0 <= air.patchiness <= 0.7 and 30 <= air.patch <= 600 for air in draws)
+    assert all(0 <= air.patchiness <= 0.7 and 80 <= air.patch <= 800 for air in draws)
     assert all(0 <= air.noise <= 0.03 and 0 <= air.spread <= 3 and 0 <= air.lamps <= 4 for air in draws)
     assert 0.35 < np.mean([air.outdoors for air in draws]) < 0.65
     image = _picture(24, 24)

@@ -83,7 +83,7 @@ def sample_haze(rng: np.random.Generator) -> Haze:
         beta=beta,
         near=near,
         patchiness=patchiness,
-        patch=log_uniform(rng, 30, 600),
+        patch=log_uniform(rng, 80, 800),
         airlight=(red, green, blue),
         gradient=(strong * math.cos(turn), strong * math.sin(turn)),
         lamps=lamps,
@@ -139,7 +139,7 @@ def transmission(
     depth = scene_depth(image, rng, outdoors=air.outdoors)
     optical = np.float32(air.beta) * (np.float32(air.near) + np.float32(1 - air.near) * depth)
     if air.patchiness:
-        density = fractal_map(image.shape[-2], image.shape[-1], rng, air.patch, octaves=4, roughness=0.6) - 0.5
+        density = fractal_map(image.shape[-2], image.shape[-1], rng, air.patch, octaves=4, roughness=0.5) - 0.5
         optical = optical * np.exp(np.float32(air.patchiness * math.sqrt(12)) * density)  # 1 / 12: a uniform's variance
     return np.maximum(np.exp(-optical), np.float32(LEAST_TRANSMISSION))
 

@@ -61,7 +61,7 @@ def cover(
 
 
 def expand_highlights(light: Float32[np.ndarray, "3 H W"], gain: float) -> Float32[np.ndarray, "3 H W"]:
-    """Guess how bright clipped places were: channels within a tenth of white become brighter than 1.
+    """Guess how bright clipped places were: where every channel is within a tenth of white, all become brighter.
 
     Args:
         light: linear light in [0, 1].
@@ -71,6 +71,7 @@ def expand_highlights(light: Float32[np.ndarray, "3 H W"], gain: float) -> Float
     Returns:
         Light at least that of the picture.
     """
-    clipped = np.clip((light - np.float32(0.9)) / np.float32(0.1), 0, 1) ** 2  # a channel below it was measured
+    # a channel well below white was measured; to expand the others alone would change the color
+    clipped = np.clip((light.min(axis=0) - np.float32(0.9)) / np.float32(0.1), 0, 1) ** 2
     share = float(clipped.mean())
     return light * (1 + np.float32(gain / (1 + 20 * share)) * clipped)
