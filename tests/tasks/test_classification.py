@@ -200,6 +200,13 @@ class TestValidate:
         assert result.figures["top1"] == 0.8
         assert sorted(result.figures) == ["loss", "top1"]
 
+    def test_a_network_that_gives_one_class_to_all_is_told_to_train_longer(self):
+        same = Fixed(torch.eye(3)[[1, 1, 1]])
+        remark = task().validate(same, [batch([0, 1, 2])]).remark
+        assert remark == "The network gives the class 1 to every picture that was scored: train longer."
+        assert not task().validate(same, [batch([1, 1, 1])]).remark
+        assert not task().validate(Fixed(torch.eye(3)), [batch([0, 0, 0])]).remark
+
     def test_the_network_is_scored_in_evaluation_and_put_back(self):
         modes = []
 

@@ -243,6 +243,19 @@ class TestLoss:
 
 
 class TestValidate:
+    @pytest.mark.parametrize("classes", [1, 3])
+    def test_a_network_that_finds_only_background_is_told_to_train_longer(self, classes):
+        logits = torch.full((2, classes, 8, 8), -5.0)
+        logits[:, 0] += 0 if classes == 1 else 9
+        masks = [torch.randint(2, (8, 8)), torch.zeros(8, 8, dtype=torch.int64)]
+        made = task(data={"classes": classes})
+        remark = made.validate(Watched(logits), [batch(torch.rand(2, 3, 32, 32), masks)]).remark
+        assert remark == "The network finds only background in the pictures that were scored: train longer."
+        # nothing is right where there is nothing, and one pixel is something
+        assert not made.validate(Watched(logits), [batch(torch.rand(2, 3, 32, 32), [masks[1]] * 2)]).remark
+        logits[0, -1, 0, 0] = 20
+        assert not made.validate(Watched(logits), [batch(torch.rand(2, 3, 32, 32), masks)]).remark
+
     def test_figures_are_those_of_scikit_learn_at_the_size_of_each_mask(self):
         logits = torch.randn(3, 1, 8, 8)
         masks = [torch.randint(2, size) for size in ((17, 29), (32, 32), (41, 23))]

@@ -166,6 +166,8 @@ def _notes(rows: list[dict[str, Any]], failed: list[dict[str, Any]]) -> list[str
     notes = []
     if failed:
         notes.append(f"{len(failed)} files could not be used and are not counted; the first: {_reason(failed)}")
+    if any(row["foreground"] for row in rows) and not any(row["predicted"] for row in rows):
+        notes.append("The network finds only background in all pictures: train it longer.")
     if empty := [row["name"] for row in rows if not row["foreground"]]:
         notes.append(
             f"{len(empty)} masks are empty, such as that of {empty[0]}: Dice and IoU of the foreground are there 1 "

@@ -194,7 +194,12 @@ class Classification:
             figures[f"top{TOP}"] = (rank < TOP).double().mean().item()
         figures["loss"] = torch.cat(losses).double().mean().item()
         confusion = confusion_matrix(torch.cat(guesses), torch.cat(truths), len(names))
-        return Validation(figures["top1"], figures, confusion_picture(confusion, self.class_names or names))
+        classes = self.class_names or names
+        one = torch.cat(guesses).unique()
+        remark = ""
+        if len(one) == 1 and len(torch.cat(truths).unique()) > 1:
+            remark = f"The network gives the class {classes[int(one)]} to every picture that was scored: train longer."
+        return Validation(figures["top1"], figures, confusion_picture(confusion, classes), remark)
 
     def _split(self, folder: Path, names: list[str] | None) -> tuple[LabeledPictures, LabeledPictures]:
         """The pictures to learn from and those to score on; the same where none are held out."""

@@ -35,6 +35,9 @@ DRAWN_SIDE = 480
 WATCHED = ("AP", "AP50", "AP75")
 """Figures of a validation, of boxes and of masks; an evaluation has all."""
 
+NOTHING_FOUND = "The network finds no instance in the pictures that were scored: train longer."
+"""Remark on a network that finds nothing, though there is something."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -189,7 +192,9 @@ class Detection:
         figures = scores.figures()
         kind = "mask" if model.masks else "box"
         watched = {f"{part}_{name}": values[name] for part, values in figures.items() for name in WATCHED}
-        return Validation(figures[kind]["AP"], watched, comparison_rows(rows, [COLUMNS] * len(rows)))
+        holds = any(image.trained for image in self.scored.images)
+        remark = NOTHING_FOUND if holds and not scores.results else ""
+        return Validation(figures[kind]["AP"], watched, comparison_rows(rows, [COLUMNS] * len(rows)), remark)
 
     def _channels(self) -> str | list[int]:
         """The recipe's channels as JSON can hold them."""

@@ -43,6 +43,9 @@ SHOWN = 6
 NAMED = 5
 """Pictures that a warning names at most."""
 
+ONLY_BACKGROUND = "The network finds only background in the pictures that were scored: train longer."
+"""Remark on a network whose masks are all empty, though those of the pictures are not."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -210,6 +213,7 @@ class Segmentation:
         scores = SegmentationScores("lab_macro" if classes == 1 else "micro", classes)
         losses: list[float] = []
         rows: list[list[Tensor]] = []
+        finds = holds = False
         for batch in batches:
             self.problems.attend(batch["problem"])
             logits = model(batch["image"]).float()
@@ -217,6 +221,7 @@ class Segmentation:
                 if problem:
                     continue
                 scores.add(one, mask)
+                finds, holds = finds or bool(predicted_classes(one).any()), holds or bool(mask.any())
                 losses.append(self.measure(resized_logits(one[None], mask.shape), mask[None]).item())
                 if len(rows) < SHOWN:
                     rows.append(_row(image.cpu(), mask.cpu(), one.cpu()))
@@ -225,7 +230,8 @@ class Segmentation:
             raise ImageError("none of the pictures to score on can be used; the log names them")
         figures = {**scores.total(), "loss": sum(losses) / len(losses)}
         score = figures["foreground_dice" if classes == 1 else "class_iou"]
-        return Validation(score, figures, comparison_rows(rows, [COLUMNS] * len(rows)))
+        remark = ONLY_BACKGROUND if holds and not finds else ""
+        return Validation(score, figures, comparison_rows(rows, [COLUMNS] * len(rows)), remark)
 
     def split(self, folder: Path) -> tuple[list[MaskPair], list[MaskPair]]:
         """The pictures to learn from and those to score on; the same list where none are set apart."""
