@@ -80,3 +80,12 @@ def test_a_warm_up_longer_than_the_run_is_refused_in_both_units():
 def test_small_sets_are_learned_from_for_the_least_number_of_steps():
     optim = parse_recipe({"name": "a", "optim": {"epochs": 3, "least_steps": 100}}, "a").optim
     assert [optim.length(count) for count in (1, 33, 34)] == [100, 100, 102]
+
+
+@pytest.mark.parametrize("pictures", [10, 60, 300])
+def test_the_recipe_for_small_sets_has_steps_enough_and_a_curve_whatever_their_size(pictures):
+    recipe = load_recipe("segment-small")
+    learned = round(pictures * (1 - recipe.data.held_out))
+    steps = recipe.optim.length(max(1, learned // recipe.data.batch))
+    assert steps >= 1200
+    assert recipe.validation.every <= steps / 10

@@ -30,7 +30,8 @@ def pairs(photographs, tmp_path):
 
 def test_figures_equal_scikit_images_and_the_report_holds_them_all(pairs, tiny_weights, tmp_path):
     shown = []
-    result = evaluate(tiny_weights, pairs, tmp_path / "report", device="cpu", report=lambda row, _: shown.append(row))
+    folders = str(tiny_weights), str(pairs), str(tmp_path / "report")
+    result = evaluate(*folders, device="cpu", report=lambda row, _: shown.append(row))
     restorer = Restorer(tiny_weights, "cpu", precision="float32")
     for row in result["images"]:
         degraded, clean = (read_image(pairs / part / f"{row['name']}.png") for part in ("degraded", "clean"))

@@ -74,11 +74,24 @@ def test_it_learns_from_four_fifths_and_scores_the_rest_before_and_after(tmp_pat
 
 
 def test_the_statistics_of_the_weights_stay(tmp_path, pairs, tiny_weights):
-    finetune(tiny_weights, pairs, tmp_path / "run", steps=2, crop=32, device="cpu")
+    finetune(str(tiny_weights), str(pairs), str(tmp_path / "run"), steps=2, crop=32, device="cpu")
     before, after = states(tiny_weights, tmp_path / "run" / "weights" / "last")
     changed = {key for key in before if not torch.equal(before[key], after[key])}
     assert not any("running_" in key for key in before.keys() & changed)
     assert "head.0.weight" in changed
+
+
+def test_chosen_settings_can_be_changed_one_by_one_and_decide_what_follows_from_them(tmp_path, pairs, tiny_weights):
+    changes = {"optim.epochs": 1, "data.batch": 1, "data.crop": 24, "data.held_out": 0.5, "seed": 5}
+    result = finetune(tiny_weights, pairs, tmp_path / "run", changes=changes, device="cpu")
+    recipe = read_run(tmp_path / "run")["recipe"]
+    assert (recipe.optim.epochs, recipe.optim.steps, recipe.seed) == (1, None, 5)
+    assert (recipe.data.batch, recipe.data.crop, recipe.data.held_out) == (1, 24, 0.5)
+    count = len(find_pairs(pairs))
+    assert len(result["held_out"]) == count // 2
+    assert result["steps"] == count - count // 2
+    with pytest.raises(RecipeError, match=r"unknown key optim\.step; did you mean optim\.steps"):
+        finetune(tiny_weights, pairs, tmp_path / "other", steps=2, changes={"optim.step": 3}, device="cpu")
 
 
 def test_a_resumed_fine_tuning_is_the_uninterrupted_one_to_the_bit(tmp_path, pairs, tiny_weights):

@@ -10,6 +10,7 @@ from passband.data.coco import CocoError
 from passband.io.image import ImageError
 from passband.models import build_from, build_model
 from passband.tasks import TASKS, task_of
+from passband.tasks.detector import Instances
 from tests.detectors import write_shapes
 from tests.models.detectors import TINY
 
@@ -143,6 +144,18 @@ class TestValidate:
         assert -1 <= result.score <= 1
         assert result.picture.shape == (3, 4 * (13 + 48) + 3 * 4, 2 * 64 + 4)  # each with a caption
         assert model.training
+
+    def test_a_network_that_finds_nothing_is_told_to_train_longer(self, folder, monkeypatch):
+        def nothing(model, images, sizes):
+            empty = torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.int64)
+            return [Instances(*empty, size) for size in sizes]
+
+        monkeypatch.setattr("passband.tasks.detection.find_instances", nothing)
+        job = task({"masks": False})
+        network = job.network(folder, None)
+        scored = job.validation_data(folder, None, network)
+        result = job.validate(build_from(network), [job.collate([scored[0]])])
+        assert result.remark == "The network finds no instance in the pictures that were scored: train longer."
 
     def test_held_out_pictures_are_not_learned_from(self, folder):
         job = task({"held_out": 0.5})

@@ -129,6 +129,7 @@ def recipe_for_pairs(
             "batch": BATCH,
             "workers": 0 if pick_device(device).type == "cpu" else 4,  # the step has all cores of a CPU
             "held_out": share,
+            "skip_bad": True,  # pairs that were not looked at before the run do not end it
         },
         "optim": {
             "optimizer": "adamw",
