@@ -1,6 +1,7 @@
 """Small videos that the tests make: pictures, a tone, subtitles, and what files say about themselves."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,20 @@ def write_clip(
             out.mux(sound.encode(chunk))
         if sound:
             out.mux(sound.encode())
+    return path
+
+
+def with_further_video(path: Path, *sources: Path) -> Path:
+    """Write the first streams of several files into one."""
+    with ExitStack() as stack:
+        out = stack.enter_context(av.open(str(path), "w"))
+        opened = [stack.enter_context(av.open(str(source))) for source in sources]
+        streams = [out.add_stream_from_template(container.streams[0], opaque=True) for container in opened]
+        for container, stream in zip(opened, streams, strict=True):
+            for packet in container.demux(container.streams[0]):
+                if packet.size:
+                    packet.stream = stream
+                    out.mux(packet)
     return path
 
 

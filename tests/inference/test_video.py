@@ -143,7 +143,7 @@ def test_the_folder_of_parts_says_what_it_is_of(tmp_path, still):
         restore_video(still, source, tmp_path / "out.mp4", codec="h265", report=_killed_after(1))
     job = json.loads((tmp_path / "out.mp4.parts" / "job.json").read_text())
     assert job["source"]["name"] == "clip.mp4"
-    assert job["encoding"] == {"codec": "h265", "crf": 19}
+    assert job["encoding"] == {"codec": "h265", "crf": 19, "alpha": False}
 
 
 def test_progress_counts_to_the_last_frame(tmp_path, still):

@@ -100,7 +100,8 @@ def test_odd_sizes_are_read_at_full_chroma_because_encoders_refuse_to_halve_them
 def test_transparency_and_depth_that_are_lost_are_noted(tmp_path):
     path = clips.write_clip(tmp_path / "clip.mkv", [0], codec="ffv1", pixels="yuva444p12le", audio=None)
     reader, _ = _read(path)
-    assert reader.notes == ["transparency is not kept", "more than 10 bits a sample become 10"]
+    assert reader.format.alpha
+    assert reader.notes == ["more than 10 bits a sample become 10"]
 
 
 def test_turn_and_pixel_aspect_are_read(tmp_path):

@@ -29,6 +29,10 @@ def restore(
     codec: Annotated[str | None, typer.Option(help="Of videos: h264, h265, vp9, av1, ffv1.")] = None,
     crf: Annotated[int | None, typer.Option(help="Quality of videos; smaller is better.")] = None,
     temporal: Annotated[bool, typer.Option("--temporal", help="Calm the flicker of videos.")] = False,
+    drop_unsupported: Annotated[
+        bool,
+        typer.Option("--drop-unsupported", help="Leave out sound and subtitles that a video's target cannot hold."),
+    ] = False,
 ) -> None:
     """Restore photographs and videos: haze, rain, snow, motion blur, defocus."""
     from passband.cli.console import progress_bar
@@ -55,7 +59,7 @@ def restore(
             overwrite=overwrite,
             quality=quality,
             max_pixels=max_pixels or DEFAULT_MAX_PIXELS,
-            video=VideoOptions(codec, crf, STRENGTH if temporal else None),
+            video=VideoOptions(codec, crf, STRENGTH if temporal else None, drop_unsupported),
             report=report,
         )
         for number, outcome in enumerate(outcomes, start=1):

@@ -55,6 +55,7 @@ class VideoOptions:
     codec: str | None = None
     crf: int | None = None
     temporal: float | None = None
+    drop_unsupported: bool = False
 
 
 def plan_jobs(sources: Sequence[str | Path], output: Path | None = None) -> list[Job]:
@@ -154,6 +155,7 @@ def restore_files(
                     crf=options.crf,
                     temporal=options.temporal,
                     overwrite=overwrite,
+                    drop_unsupported=options.drop_unsupported,
                     report=report,
                 ).notes
             else:

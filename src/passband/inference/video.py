@@ -17,7 +17,7 @@ from torch import Tensor
 from passband.inference.restorer import Restorer
 from passband.inference.temporal import Flicker, Smoother
 from passband.io.files import write_whole
-from passband.io.video import Frame, VideoError, VideoReader
+from passband.io.video import Frame, VideoError, VideoFormat, VideoReader
 from passband.io.video_color import change_planes
 from passband.io.video_join import check_target, join
 from passband.io.video_segment import (
@@ -101,6 +101,7 @@ def restore_video(
     crf: int | None = None,
     temporal: float | None = None,
     overwrite: bool = False,
+    drop_unsupported: bool = False,
     report: Callable[[VideoProgress], None] | None = None,
 ) -> VideoSummary:
     """Restore the first video stream of a file, and copy everything else of it.
@@ -119,6 +120,7 @@ def restore_video(
         temporal: strength of smoothing over frames in [0, 1), such as `temporal.STRENGTH`; None for each frame by
             itself.
         overwrite: replace a target that exists.
+        drop_unsupported: leave out sound and subtitles that the target cannot hold, with a note, instead of refusing.
         report: called after each batch of frames.
 
     Returns:
@@ -141,7 +143,7 @@ def restore_video(
     with VideoReader(source) as reader, smoothing as smoother:
         video = reader.format
         encoding = choose_encoding(video, source, target.suffix.lower(), codec, crf)
-        check_target(source, target, reader.stream, video, encoding)
+        check_target(source, target, reader.stream, video, encoding, drop_unsupported=drop_unsupported)
         pixels = video.width * video.height
         # one by one where they are smoothed, since bands split a batch
         batch = 1 if temporal is not None else max(1, min(_SEGMENT_FRAMES[0] // 2, _BATCH_PIXELS // pixels))
@@ -186,7 +188,7 @@ def restore_video(
             time_error=joined.time_error,
             copied=joined.copied,
             flicker=state.flicker.figures,
-            notes=(*parts.notes, *reader.notes, *joined.notes),
+            notes=(*parts.notes, *_what_is_lost(video, encoding, target.suffix.lower()), *reader.notes, *joined.notes),
         )
 
 
@@ -276,7 +278,22 @@ def _restore_batch(
     )
     luma, chroma = change_planes(luma, chroma, degraded, restored, reader.format.coding)
     for frame, frame_luma, frame_chroma in zip(group, luma, chroma, strict=True):
-        encoder.add(frame.pts, frame_luma, frame_chroma)
+        encoder.add(frame.pts, frame_luma, frame_chroma, frame.alpha)
+
+
+def _what_is_lost(video: VideoFormat, encoding: Encoding, suffix: str) -> list[str]:
+    """What of the pictures the new file does not hold, a sentence each."""
+    lost = []
+    if video.alpha and not encoding.alpha:
+        lost.append(
+            f"transparency is not kept by codec {encoding.codec} in {suffix}; it is kept by codec vp9 in .webm and .mkv, "
+            "and by codec ffv1 in .mkv"
+        )
+    if video.surround and not video.surround.can_be_written:
+        lost.append("how the picture wraps around the viewer, or holds two eyes, is not kept")
+    elif video.surround.stereo is not None and suffix == ".mov":
+        lost.append("how the picture holds two eyes is not kept in .mov; .mp4 and .mkv keep it")
+    return lost
 
 
 def _describe(

@@ -17,11 +17,11 @@ from typing import Any
 import av
 import numpy as np
 import torch
-from av.error import FFmpegError
 from jaxtyping import Float
 from torch import Tensor
 
 from passband.io.video_color import planes_to_rgb
+from passband.io.video_decode import Decoder
 from passband.io.video_format import (
     FULL,
     LIMITED,
@@ -30,10 +30,12 @@ from passband.io.video_format import (
     VideoFormat,
     format_of,
     is_rgb,
+    media_url,
     open_video,
     restored_stream,
-    side_data,
+    with_alpha,
 )
+from passband.io.video_surround import side_data
 
 __all__ = [
     "VIDEO_SUFFIXES",
@@ -41,9 +43,11 @@ __all__ = [
     "VideoError",
     "VideoFormat",
     "VideoReader",
+    "media_url",
     "open_video",
     "plane_view",
     "restored_stream",
+    "with_alpha",
 ]
 
 
@@ -56,12 +60,14 @@ class Frame:
         luma: as stored.
         chroma: as stored, at its own size.
         image: RGB in [0, 1].
+        alpha: transparency, as stored; None where the video has none.
     """
 
     pts: int
     luma: Float[Tensor, "1 H W"]
     chroma: Float[Tensor, "2 h w"]
     image: Float[Tensor, "3 H W"]
+    alpha: Float[Tensor, "1 H W"] | None = None
 
 
 class VideoReader(AbstractContextManager):
@@ -74,8 +80,6 @@ class VideoReader(AbstractContextManager):
         format: what all frames have in common.
         stream: the index of the stream in the file.
         notes: what of the file is lost or was damaged, a sentence each; complete when all frames are read.
-        packets: coded frames that were there so far.
-        decoded: frames that came of them so far.
         last_duration: how long the last frame so far is shown, in units of the time base, as far as the file tells.
 
     Raises:
@@ -87,18 +91,17 @@ class VideoReader(AbstractContextManager):
     def __init__(self, path: Path):
         self.path = path
         self.container = open_video(path)
-        self.packets = self.decoded = self._damaged = self._discarded = 0
         self.last_duration = 0
-        self.notes: list[str] = []
         try:
             stream = restored_stream(self.container, path)
-            self.stream, self._stream = stream.index, stream
-            self._frames = self._decode()
+            self.stream, self._decoder = stream.index, Decoder(self.container, stream, path)
+            self.notes = self._decoder.notes
+            self._frames = self._decoder.frames()
             self._first = next(self._frames, None)
             if self._first is None:
                 raise VideoError(f"{path} holds no frame that decodes: nothing to restore")
-            self.format = format_of(path, stream, self._first)
-            self._look_at(self._first)
+            self.format = format_of(path, stream, self._first[1])
+            self._look_at(self._first[1])
         except BaseException:
             self.container.close()
             raise
@@ -125,18 +128,19 @@ class VideoReader(AbstractContextManager):
         assert first is not None, "frames are decoded once"
         last: int | None = None
         step = max(1, round(1 / (self.format.rate * self.format.time_base)))
-        for number, frame in enumerate(chain([first], self._frames)):
+        for number, (time, frame) in enumerate(chain([first], self._frames)):
             self._check(frame, number)
-            pts = frame.pts if frame.pts is not None else (0 if last is None else last + step)
+            pts = time if time is not None else (0 if last is None else last + step)
             if last is not None:
                 pts = max(pts, last + 1)  # two frames of one time stamp cannot be stored
             last, self.last_duration = pts, frame.duration or step
             if number >= start:
                 yield _to_tensors(pts, frame, self.format)
+        decoder = self._decoder
         if self.lost:
-            self.notes.append(f"{self.lost} of {self.decoded + self.lost} frames do not decode and are lost")
-        if self._damaged:
-            self.notes.append(f"{self._damaged} frames are damaged in the source and were restored as they decode")
+            self.notes.append(f"{self.lost} of {decoder.decoded + self.lost} frames do not decode and are lost")
+        if decoder.damaged:
+            self.notes.append(f"{decoder.damaged} frames are damaged in the source and were restored as they decode")
 
     @property
     def expected(self) -> int | None:
@@ -148,36 +152,11 @@ class VideoReader(AbstractContextManager):
     @property
     def lost(self) -> int:
         """Frames that the file has, or promises in its header, and that did not decode; final at the end."""
-        promised = (self.format.frames or 0) - self._discarded
-        return max(0, max(self.packets, promised) - self.decoded)
-
-    def _decode(self) -> Iterator[av.VideoFrame]:
-        packets = self.container.demux(self._stream)
-        while True:
-            try:
-                packet = next(packets)
-            except StopIteration:
-                return
-            except FFmpegError as error:  # the file is damaged where a packet should begin
-                self.notes.append(f"the file cannot be read beyond frame {self.decoded} ({error.strerror})")
-                return
-            if packet.size:
-                self._discarded += packet.is_discard
-                self.packets += not packet.is_discard
-            try:
-                frames = packet.decode()
-            except FFmpegError:
-                continue  # counted as lost
-            for frame in frames:
-                self.decoded += 1
-                self._damaged += frame.is_corrupt
-                yield frame
+        return self._decoder.lost
 
     def _look_at(self, frame: av.VideoFrame) -> None:
         """Note what of a frame is not kept."""
         components = frame.format.components
-        if any(component.is_alpha for component in components):
-            self.notes.append("transparency is not kept")
         if max(component.bits for component in components) > 10:
             self.notes.append("more than 10 bits a sample become 10")
         if side_data(frame, "A53_CC") is not None:
@@ -197,20 +176,20 @@ class VideoReader(AbstractContextManager):
 
 
 def _to_tensors(pts: int, frame: av.VideoFrame, video: VideoFormat) -> Frame:
-    name = frame.format.name
-    if name.replace("yuvj", "yuv") != video.pixels:
-        to: dict[str, Any] = {"format": video.pixels}
+    pixels = with_alpha(video.pixels) if video.alpha else video.pixels
+    if frame.format.name.replace("yuvj", "yuv") != pixels:
+        to: dict[str, Any] = {"format": pixels}
         full = FULL if video.coding.full_range else LIMITED
         to |= {"src_color_range": full, "dst_color_range": full}
         if is_rgb(frame):
             to |= {"src_color_range": FULL, "dst_color_range": LIMITED, "dst_colorspace": "ITU709"}
         frame = frame.reformat(**to)
-    luma, blue, red = (
+    luma, blue, red, *alpha = (
         torch.from_numpy(plane_view(plane, video.coding.bits).astype(np.float32)) for plane in frame.planes
     )
     chroma = torch.stack([blue, red])
     image = planes_to_rgb(luma[None, None], chroma[None], video.coding)[0]
-    return Frame(pts, luma[None], chroma, image)
+    return Frame(pts, luma[None], chroma, image, alpha[0][None] if alpha else None)
 
 
 def plane_view(plane: Any, bits: int) -> np.ndarray:

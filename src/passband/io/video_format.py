@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 import av
 import numpy as np
@@ -13,6 +13,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from passband.io.video_color import HDR_TRANSFERS, Coding, luma_weights
+from passband.io.video_surround import FLAT, Surround, side_data, surround_of
 
 VIDEO_SUFFIXES = frozenset(
     (
@@ -38,6 +39,8 @@ VIDEO_SUFFIXES = frozenset(
 LIMITED, FULL = 1, 2
 """Ranges of stored samples, as FFmpeg's AVColorRange numbers them."""
 _BT709 = 1  # code of ITU-T H.273
+# what MP4 and QuickTime files begin with
+_FIRST_BOXES = frozenset((b"ftyp", b"mdat", b"moov", b"wide", b"free", b"skip", b"pnot", b"styp"))
 
 
 class VideoError(ValueError):
@@ -59,6 +62,8 @@ class VideoFormat:
         aspect: width of a pixel over its height; None where the file does not say.
         display_matrix: how players turn or mirror a frame, nine numbers as in MP4; None for not at all.
         frames: how many frames the header promises, or None where it does not say.
+        alpha: whether frames hold transparency.
+        surround: how a frame wraps around the viewer and holds two eyes.
     """
 
     width: int
@@ -71,6 +76,13 @@ class VideoFormat:
     aspect: Fraction | None
     display_matrix: tuple[int, ...] | None
     frames: int | None
+    alpha: bool = False
+    surround: Surround = FLAT
+
+
+def media_url(path: Path) -> str:
+    """A path as FFmpeg takes it: without `file:`, the part of a name before a colon would be a protocol."""
+    return f"file:{path}"
 
 
 def open_video(path: Path) -> InputContainer:
@@ -80,12 +92,12 @@ def open_video(path: Path) -> InputContainer:
         VideoError: for a file that is not a video, or was cut so that nothing of it can be read.
         OSError: for one that cannot be read.
     """
-    with path.open("rb") as file:  # says of folders and missing files what Python says of them
-        head = file.read(12)
     try:
-        return av.open(str(path), metadata_errors="replace")
+        return av.open(media_url(path), metadata_errors="replace")
     except FFmpegError as error:
-        if head[4:8] == b"ftyp":
+        with path.open("rb") as file:  # says of folders and missing files what Python says of them
+            lost = _lacks_index(file, path.stat().st_size)
+        if lost:
             raise VideoError(
                 f"{path} has lost its index: it was cut before its end, where the recorder writes it; repair it with "
                 "a tool such as untrunc and try again"
@@ -93,18 +105,38 @@ def open_video(path: Path) -> InputContainer:
         raise VideoError(f"{path} is not a video, or is damaged where it begins ({error.strerror})") from error
 
 
+def _lacks_index(file: BinaryIO, size: int) -> bool:
+    """Whether an MP4 or QuickTime file ends before the end of its index, the box `moov`."""
+    place, first = 0, True
+    while place + 8 <= size:
+        file.seek(place)
+        head = file.read(16)
+        length, kind = int.from_bytes(head[:4], "big"), head[4:8]
+        if length == 1:  # the length is in 64 bits
+            length = int.from_bytes(head[8:16], "big")
+        if first and kind not in _FIRST_BOXES:
+            return False
+        if kind == b"moov":
+            return place + length > size
+        if length < 8:  # 0: up to the end of the file
+            return length == 0
+        place, first = place + length, False
+    return not first
+
+
 def restored_stream(container: InputContainer, path: Path) -> VideoStream:
-    """The stream to restore: the first with video that is neither a cover picture nor a thumbnail.
+    """The stream to restore: the first that decodes to video and is neither a cover picture nor a thumbnail.
 
     Raises:
         VideoError: where there is none.
     """
     stills = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
-    for stream in container.streams.video:
-        if not stream.disposition & stills:
-            if stream.codec_context is None:
-                raise VideoError(f"{path}: no decoder for its video is installed; convert it to H.264 first")
+    moving = [stream for stream in container.streams.video if not stream.disposition & stills]
+    for stream in moving:
+        if stream.codec_context is not None:
             return stream
+    if moving:
+        raise VideoError(f"{path}: no decoder for its video is installed; convert it to H.264 first")
     kinds = sorted({stream.type for stream in container.streams if stream.type != "video"})
     raise VideoError(f"{path} has no moving pictures" + (f", only {' and '.join(kinds)}" if kinds else ""))
 
@@ -148,6 +180,8 @@ def format_of(path: Path, stream: VideoStream, frame: av.VideoFrame) -> VideoFor
         aspect=stream.sample_aspect_ratio or None,
         display_matrix=_display_matrix(frame),
         frames=stream.frames or None,
+        alpha=has_alpha(frame),
+        surround=surround_of(frame),
     )
 
 
@@ -168,6 +202,16 @@ def _working_pixels(frame: av.VideoFrame) -> tuple[str, tuple[int, int], int]:
     return names.get((across, down), "yuv444p") + ("10le" if bits == 10 else ""), (across, down), bits
 
 
+def with_alpha(pixels: str) -> str:
+    """FFmpeg's name of planes with one more for transparency."""
+    return pixels.replace("yuv", "yuva")
+
+
+def has_alpha(frame: av.VideoFrame) -> bool:
+    """Whether a frame holds transparency."""
+    return any(component.is_alpha for component in frame.format.components)
+
+
 def is_rgb(frame: av.VideoFrame) -> bool:
     """Whether a frame is stored as RGB, by planes or by a palette."""
     return frame.format.is_rgb or frame.format.has_palette
@@ -176,9 +220,3 @@ def is_rgb(frame: av.VideoFrame) -> bool:
 def _display_matrix(frame: av.VideoFrame) -> tuple[int, ...] | None:
     data = side_data(frame, "DISPLAYMATRIX")
     return None if data is None else tuple(np.frombuffer(data, np.int32).tolist())
-
-
-def side_data(frame: av.VideoFrame, kind: str) -> bytes | None:
-    """What a frame has beside its samples, by FFmpeg's name of it; None where it has none."""
-    container: Any = frame.side_data  # PyAV declares another type
-    return bytes(container[kind]) if kind in container else None

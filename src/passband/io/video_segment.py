@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Final
 
 import av
 import numpy as np
@@ -23,7 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from passband.io.files import write_whole
-from passband.io.video import VideoError, VideoFormat, plane_view
+from passband.io.video import VideoError, VideoFormat, plane_view, with_alpha
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Codec:
         worst: the largest crf.
         options: of the encoder.
         tag: the name that QuickTime needs in MP4, where it is not FFmpeg's own choice.
+        alpha: suffixes of files that hold its transparency.
     """
 
     encoder: str
@@ -43,17 +45,20 @@ class Codec:
     worst: int = 0
     options: Mapping[str, str] = field(default_factory=dict)
     tag: str | None = None
+    alpha: tuple[str, ...] = ()
 
 
 CODECS = {
     "h264": Codec("libx264", 17, 51),
     "h265": Codec("libx265", 19, 51, {"x265-params": "log-level=none"}, "hvc1"),
-    "vp9": Codec("libvpx-vp9", 20, 63, {"deadline": "good", "cpu-used": "2", "row-mt": "1"}),
+    "vp9": Codec("libvpx-vp9", 20, 63, {"deadline": "good", "cpu-used": "2", "row-mt": "1"}, alpha=(".webm", ".mkv")),
     "av1": Codec("libsvtav1", 20, 63, {"preset": "6"}),
-    "ffv1": Codec("ffv1", None, options={"level": "3", "slicecrc": "1"}),
+    "ffv1": Codec("ffv1", None, options={"level": "3", "slicecrc": "1"}, alpha=(".mkv",)),
 }
 """Name to codec. The default qualities are hard to tell from the source at twice its size."""
 
+ALPHA: Final = "matroska_block_additional"
+"""FFmpeg's name of what is kept beside a packet: with VP9, its transparency."""
 _TELLS_ASPECT = ("libx264", "libx265")  # for the others the container would have to, which PyAV cannot set
 
 
@@ -64,10 +69,12 @@ class Encoding:
     Attributes:
         codec: a key of `CODECS`.
         crf: quality, smaller is better; None where nothing is lost.
+        alpha: whether transparency is kept.
     """
 
     codec: str
     crf: int | None
+    alpha: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,12 +86,14 @@ class Segment:
         pts: the time stamp of each, in units of the video's time base.
         keys: whether each can be decoded without those before it.
         extras: tensors of the caller.
+        alpha: what WebM keeps beside each packet for its transparency; none at all where there is none.
     """
 
     packets: Sequence[bytes]
     pts: Sequence[int]
     keys: Sequence[bool]
     extras: Mapping[str, Tensor] = field(default_factory=dict)
+    alpha: Sequence[bytes] = ()
 
 
 def choose_encoding(
@@ -127,7 +136,13 @@ def choose_encoding(
             f"{path} has pixels {video.aspect} as wide as high, which codec {codec} cannot say: choose codec h264 "
             "and a target .mkv or .mp4"
         )
-    return Encoding(codec, known.crf if crf is None else crf)
+    alpha = video.alpha and suffix in known.alpha and with_alpha(video.pixels) in _pixel_formats(known.encoder)
+    return Encoding(codec, known.crf if crf is None else crf, alpha)
+
+
+def planes(video: VideoFormat, encoding: Encoding) -> str:
+    """FFmpeg's name of the planes that an encoder is given."""
+    return with_alpha(video.pixels) if encoding.alpha else video.pixels
 
 
 def configure(context: VideoCodecContext, video: VideoFormat, encoding: Encoding) -> None:
@@ -138,7 +153,8 @@ def configure(context: VideoCodecContext, video: VideoFormat, encoding: Encoding
         video: what it compresses.
         encoding: how.
     """
-    context.width, context.height, context.pix_fmt = video.width, video.height, video.pixels
+    os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 tells errors alone; it takes this from nowhere else
+    context.width, context.height, context.pix_fmt = video.width, video.height, planes(video, encoding)
     context.time_base, context.framerate = video.time_base, video.rate
     context.color_range, context.color_primaries, context.color_trc, context.colorspace = video.color
     context.sample_aspect_ratio = video.aspect or Fraction(0, 1)  # 0: not said
@@ -156,8 +172,7 @@ class SegmentEncoder:
     """
 
     def __init__(self, video: VideoFormat, encoding: Encoding):
-        self.video = video
-        os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 tells errors alone; it takes this from nowhere else
+        self.video, self._pixels = video, planes(video, encoding)
         context = av.CodecContext.create(CODECS[encoding.codec].encoder, "w")
         assert isinstance(context, VideoCodecContext)
         self._context = context
@@ -165,25 +180,30 @@ class SegmentEncoder:
         self._packets: list[bytes] = []
         self._pts: list[int] = []
         self._keys: list[bool] = []
+        self._alpha: list[bytes] = []
 
-    def add(self, pts: int, luma: Float[Tensor, "1 H W"], chroma: Float[Tensor, "2 h w"]) -> None:
+    def add(
+        self,
+        pts: int,
+        luma: Float[Tensor, "1 H W"],
+        chroma: Float[Tensor, "2 h w"],
+        alpha: Float[Tensor, "1 H W"] | None = None,
+    ) -> None:
         """Compress one frame.
 
         Args:
             pts: its time stamp in units of the video's time base, above that of the frame before.
             luma: as stored, whole numbers.
             chroma: as stored.
+            alpha: as stored, where the encoding keeps it.
         """
-        frame = av.VideoFrame(self.video.width, self.video.height, self.video.pixels)
+        frame = av.VideoFrame(self.video.width, self.video.height, self._pixels)
         frame.pts, frame.time_base = pts, self.video.time_base
         frame.color_range, frame.color_primaries, frame.color_trc, frame.colorspace = self.video.color
-        for plane, values in zip(
-            frame.planes,
-            torch.cat([luma.flatten(), chroma.flatten()]).split([luma.numel(), chroma[0].numel(), chroma[1].numel()]),
-            strict=True,
-        ):
+        given = [luma[0], *chroma] + ([] if alpha is None else [alpha[0]])
+        for plane, values in zip(frame.planes, given, strict=False):  # what is left over is transparency that goes
             view = plane_view(plane, self.video.coding.bits)
-            view[:] = values.view(view.shape).cpu().numpy()
+            view[:] = values.cpu().numpy()
         self._take(self._context.encode(frame))
 
     def finish(self, extras: Mapping[str, Tensor]) -> Segment:
@@ -196,7 +216,7 @@ class SegmentEncoder:
             The segment.
         """
         self._take(self._context.encode(None))
-        return Segment(self._packets, self._pts, self._keys, extras)
+        return Segment(self._packets, self._pts, self._keys, extras, self._alpha if any(self._alpha) else ())
 
     def _take(self, packets: Sequence[av.Packet]) -> None:
         for packet in packets:
@@ -204,6 +224,7 @@ class SegmentEncoder:
             self._packets.append(bytes(packet))
             self._pts.append(packet.pts)
             self._keys.append(packet.is_keyframe)
+            self._alpha.append(bytes(packet.get_sidedata(ALPHA)) if packet.has_sidedata(ALPHA) else b"")
 
 
 def write_segment(path: Path, segment: Segment) -> None:
@@ -212,10 +233,9 @@ def write_segment(path: Path, segment: Segment) -> None:
     Raises:
         OSError: where it cannot be written.
     """
-    payload = np.frombuffer(b"".join(segment.packets), np.uint8)
     tensors = {
-        "packets": torch.from_numpy(payload.copy()),
-        "sizes": torch.tensor([len(packet) for packet in segment.packets]),
+        **_packed("packets", "sizes", segment.packets),
+        **(_packed("alpha", "alpha_sizes", segment.alpha) if segment.alpha else {}),
         "pts": torch.tensor(segment.pts),
         "keys": torch.tensor(segment.keys),
         **{f"extra.{name}": value.contiguous() for name, value in segment.extras.items()},
@@ -236,10 +256,10 @@ def read_segment(path: Path) -> Segment:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
     except SafetensorError as error:
         raise VideoError(f"{path} is damaged: remove it to restore its frames again") from error
-    payload, ends = tensors["packets"].numpy().tobytes(), tensors["sizes"].cumsum(0).tolist()
-    packets = [payload[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    packets = _unpacked(tensors, "packets", "sizes")
+    alpha = _unpacked(tensors, "alpha", "alpha_sizes") if "alpha" in tensors else []
     extras = {name.removeprefix("extra."): value for name, value in tensors.items() if name.startswith("extra.")}
-    return Segment(packets, tensors["pts"].tolist(), tensors["keys"].tolist(), extras)
+    return Segment(packets, tensors["pts"].tolist(), tensors["keys"].tolist(), extras, alpha)
 
 
 def read_time_stamps(path: Path) -> list[int]:
@@ -263,6 +283,17 @@ def decode_times(pts: Sequence[int]) -> list[int]:
     late = max(place - rank[time] for place, time in enumerate(pts))
     step = shown[1] - shown[0] if len(shown) > 1 else 1
     return [shown[0] - step * (late - place) for place in range(late)] + shown[: len(shown) - late]
+
+
+def _packed(name: str, sizes: str, parts: Sequence[bytes]) -> dict[str, Tensor]:
+    """Bytes of several lengths as two tensors."""
+    payload = np.frombuffer(b"".join(parts), np.uint8)
+    return {name: torch.from_numpy(payload.copy()), sizes: torch.tensor([len(part) for part in parts])}
+
+
+def _unpacked(tensors: Mapping[str, Tensor], name: str, sizes: str) -> list[bytes]:
+    payload, ends = tensors[name].numpy().tobytes(), tensors[sizes].cumsum(0).tolist()
+    return [payload[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def _pixel_formats(encoder: str) -> set[str]:
