@@ -53,6 +53,7 @@ def write_clip(
     attachment: bytes | None = None,
     cover: bytes | None = None,
     options: dict[str, str] | None = None,
+    encoder_options: dict[str, str] | None = None,
 ) -> Path:
     """Write a video.
 
@@ -67,7 +68,7 @@ def write_clip(
         crf: of libx264.
         time_base: seconds per unit.
         audio: an encoder; None for none.
-        subtitles: "mov_text" or "subrip".
+        subtitles: "mov_text", "subrip" or "webvtt".
         chapters: two, of half a second.
         rotation: degrees, counter-clockwise.
         aspect: of a pixel.
@@ -76,6 +77,7 @@ def write_clip(
         attachment: of a font.
         cover: a JPEG file (MP4 alone).
         options: of the container.
+        encoder_options: of the video's encoder, beside those of the other arguments.
     """
     images = images if images is not None else pictures(len(pts), size)
     with av.open(str(path), "w", container_options=options or {}) as out:
@@ -84,6 +86,7 @@ def write_clip(
         context.height, context.width = images[0].shape[:2]
         context.pix_fmt, context.time_base, video.time_base = pixels, time_base, time_base
         context.options = {"libx264": {"crf": str(crf), "bf": "2"}, "libx265": {"x265-params": X265}}.get(codec, {})
+        context.options = {**context.options, **(encoder_options or {})}
         if interlaced:
             context.options = {**context.options, "x264-params": "interlaced=1"}
         if color:

@@ -286,8 +286,8 @@ def _what_is_lost(video: VideoFormat, encoding: Encoding, suffix: str) -> list[s
     lost = []
     if video.alpha and not encoding.alpha:
         lost.append(
-            f"transparency is not kept by codec {encoding.codec} in {suffix}; it is kept by codec vp9 in .webm and .mkv, "
-            "and by codec ffv1 in .mkv"
+            f"transparency is not kept by codec {encoding.codec} in {suffix}; codec vp9 keeps it in .webm and .mkv, "
+            "and codec ffv1 in .mkv"
         )
     if video.surround and not video.surround.can_be_written:
         lost.append("how the picture wraps around the viewer, or holds two eyes, is not kept")

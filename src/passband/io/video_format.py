@@ -95,14 +95,19 @@ def open_video(path: Path) -> InputContainer:
     try:
         return av.open(media_url(path), metadata_errors="replace")
     except FFmpegError as error:
-        with path.open("rb") as file:  # says of folders and missing files what Python says of them
-            lost = _lacks_index(file, path.stat().st_size)
-        if lost:
-            raise VideoError(
-                f"{path} has lost its index: it was cut before its end, where the recorder writes it; repair it with "
-                "a tool such as untrunc and try again"
-            ) from error
+        _check_index(path)  # says of folders and missing files what Python says of them
         raise VideoError(f"{path} is not a video, or is damaged where it begins ({error.strerror})") from error
+
+
+def _check_index(path: Path) -> None:
+    """Refuse an MP4 that was cut before the end of its index."""
+    with path.open("rb") as file:
+        if not _lacks_index(file, path.stat().st_size):
+            return
+    raise VideoError(
+        f"{path} has lost its index: it was cut before its end, where the recorder writes it; repair it with a tool "
+        "such as untrunc and try again"
+    )
 
 
 def _lacks_index(file: BinaryIO, size: int) -> bool:
@@ -137,6 +142,7 @@ def restored_stream(container: InputContainer, path: Path) -> VideoStream:
             return stream
     if moving:
         raise VideoError(f"{path}: no decoder for its video is installed; convert it to H.264 first")
+    _check_index(path)
     kinds = sorted({stream.type for stream in container.streams if stream.type != "video"})
     raise VideoError(f"{path} has no moving pictures" + (f", only {' and '.join(kinds)}" if kinds else ""))
 

@@ -45,7 +45,7 @@ def add_restored(out: OutputContainer, video: VideoFormat, encoding: Encoding) -
     stream.time_base = video.time_base
     if codec.tag and out.format.name in ("mp4", "mov"):
         stream.codec_context.codec_tag = codec.tag
-    if encoding.alpha:
+    if encoding.alpha and encoding.codec == "vp9":  # beside its packets; others have it in them
         stream.metadata["alpha_mode"] = "1"
     stream.set_display_matrix(video.display_matrix)
     return stream

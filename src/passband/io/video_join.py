@@ -158,15 +158,14 @@ def _join_beginning(
     source: InputContainer, suffix: str, video: VideoFormat, encoding: Encoding, copies: Sequence[Copy], path: Path
 ) -> None:
     """Join the first packets of all streams, and one frame, in memory."""
-    encoder = SegmentEncoder(video, encoding)
-    height, width = video.height, video.width
     across, down = video.coding.subsampling
-    chroma = torch.full((2, -(-height // down), -(-width // across)), video.coding.gray)
-    luma = torch.full((1, height, width), video.coding.scales[0])
-    encoder.add(0, luma, chroma, luma if encoding.alpha else None)
-    segment = encoder.finish({})
+    luma = torch.full((1, video.height, video.width), video.coding.scales[0])
+    chroma = torch.full((2, -(-video.height // down), -(-video.width // across)), video.coding.gray)
     options = container_options(suffix, source, video, 0, index_first=False)
     try:
+        encoder = SegmentEncoder(video, encoding)
+        encoder.add(0, luma, chroma, luma if encoding.alpha else None)
+        segment = encoder.finish({})
         with av.open(BytesIO(), "w", format=CONTAINERS[suffix], container_options=options) as out:
             joiner = Joiner(source, out, suffix, copies)
             joiner.add_streams(video, encoding)
@@ -174,7 +173,7 @@ def _join_beginning(
             joiner.copy(first, payloads(segment), segment.pts, 1)
     except (FFmpegError, ValueError) as error:
         raise VideoError(
-            f"{path} cannot be written as {suffix} ({error}): name the target with another suffix"
+            f"{path} cannot be written as {suffix} with codec {encoding.codec} ({error}): choose another of them"
         ) from error
 
 

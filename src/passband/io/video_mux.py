@@ -9,7 +9,7 @@ from typing import Any
 
 import av
 from av.container import InputContainer, OutputContainer
-from av.error import FFmpegError, InvalidDataError
+from av.error import FFmpegError
 from av.packet import Packet, PacketSideData, packet_sidedata_type_from_literal
 from av.stream import Stream
 from av.video.stream import VideoStream
@@ -21,7 +21,8 @@ from passband.io.video_streams import Copy, Way, add_copy
 
 # what a muxer writes itself, and what is no longer true of a stream compressed anew
 _OWN_KEYS = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder"})
-_STALE_KEYS = frozenset({"encoder", "BPS", "DURATION", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES", "alpha_mode"})
+_STALE_KEYS = frozenset({"ENCODER", "BPS", "DURATION", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES", "ALPHA_MODE"})
+_SYSTEM_ERRORS = 1 << 16  # numbers of FFmpeg's own errors are above those of the system's
 _MP4 = (".mp4", ".m4v", ".mov")
 
 Payload = tuple[bytes, bool, bytes]
@@ -127,7 +128,7 @@ class Joiner:
         try:
             self.out.mux_one(packet)
         except FFmpegError as error:
-            if isinstance(error, InvalidDataError) or error.errno == errno.EINVAL:
+            if error.errno == errno.EINVAL or (error.errno or 0) > _SYSTEM_ERRORS:
                 return False
             raise
         return True
@@ -216,4 +217,4 @@ def _is_gap(packet: Packet) -> bool:
 
 
 def _is_stale(key: str) -> bool:
-    return key.split("-")[0] in _STALE_KEYS or key.startswith("_STATISTICS")
+    return key.split("-")[0].upper() in _STALE_KEYS or key.startswith("_STATISTICS")

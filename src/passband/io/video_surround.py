@@ -1,5 +1,6 @@
 """How a picture wraps around the viewer (360 degrees) and holds two eyes, as FFmpeg's frames and Matroska say it."""
 
+import struct
 from dataclasses import dataclass
 from itertools import starmap
 from typing import Any
@@ -57,12 +58,12 @@ class Surround:
             kind = _PROJECTIONS[int(words[0])]
             left, top, right, bottom, padding = words[4:9].view(np.uint32).tolist()
             numbers = [0, 0, padding] if kind == _CUBE_MAP else [0, top, bottom, left, right]
-            angles = (words[1:4] / 65536).astype(">f4")
+            angles = [struct.pack(">f", angle / 65536) for angle in words[1:4].tolist()]
             made += element(
                 _PROJECTION,
                 element(_TYPE, kind.to_bytes(1, "big"))
                 + element(_PRIVATE, np.array(numbers, ">u4").tobytes())
-                + b"".join(starmap(element, zip(_POSE, (angle.tobytes() for angle in angles), strict=True))),
+                + b"".join(starmap(element, zip(_POSE, angles, strict=True))),
             )
         return made
 
