@@ -1,7 +1,10 @@
 import io
 import logging
 import os
+import threading
 import warnings
+import zlib
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -11,7 +14,7 @@ from PIL import Image
 from passband.io.image import ImageError, read_image
 from passband.io.image_header import stored_size
 from passband.io.mask import read_stored_mask
-from passband.io.quiet import captured_stderr, without_warnings
+from passband.io.quiet import captured_stderr, silent_stderr, without_warnings
 from passband.io.thumbnail import read_thumbnail
 
 
@@ -57,6 +60,52 @@ def test_overlapping_reads_are_quiet_until_the_last_ends_and_leave_the_filters_a
         warnings.warn("ours", stacklevel=1)
 
 
+@pytest.mark.parametrize("read", [read_image, read_stored_mask])
+@pytest.mark.parametrize("mode", ["RGB", "1"])
+def test_libtiff_prints_nothing(read, mode, tmp_path, capfd):
+    compression = "group4" if mode == "1" else "tiff_lzw"
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8))
+    noise.convert(mode).save(tmp_path / "damaged.tif", compression=compression)
+    data = bytearray((tmp_path / "damaged.tif").read_bytes())
+    data[40:60] = bytes(range(7, 147, 7))
+    (tmp_path / "damaged.tif").write_bytes(data)
+    with suppress(ImageError):
+        read(tmp_path / "damaged.tif")
+    assert capfd.readouterr() == ("", "")
+    os.write(2, b"after")
+    assert capfd.readouterr().err == "after"
+
+
+def test_overlapping_reads_are_silent_until_the_last_ends(capfd):
+    first, second = silent_stderr(), silent_stderr()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    os.write(2, b"dropped")
+    second.__exit__(None, None, None)
+    os.write(2, b"kept")
+    assert capfd.readouterr().err == "kept"
+
+
+def test_who_listens_waits_for_those_that_are_silent(capfd):
+    silent, heard = silent_stderr(), []
+
+    def listen():
+        with captured_stderr() as file:
+            os.write(2, b"mine")
+            file.seek(0)
+            heard.append(file.read())
+
+    silent.__enter__()
+    thread = threading.Thread(target=listen)
+    thread.start()
+    os.write(2, b"theirs")
+    silent.__exit__(None, None, None)
+    thread.join()
+    assert heard == [b"mine"]
+    assert capfd.readouterr().err == ""
+
+
 def test_standard_error_is_taken_and_given_back(capfd):
     with captured_stderr() as file:
         os.write(2, b"from C\n")
@@ -81,3 +130,32 @@ def test_a_damaged_header_is_the_same_error_for_thumbnails(tmp_path):
         (tmp_path / "cut.jpg").write_bytes(data[:end])
         with pytest.raises(ImageError, match="cut short or damaged"):
             read_thumbnail(tmp_path / "cut.jpg", 4)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_header_that_claims_more_pixels_than_the_file_can_hold_is_refused_before_memory_is_taken(tmp_path, kind):
+    path = tmp_path / f"tall.{kind.lower()}"
+    Image.new("RGB", (40, 30)).save(path)
+    data = bytearray(path.read_bytes())
+    if kind == "PNG":
+        data[20:24] = (4_000_000).to_bytes(4, "big")
+        data[29:33] = zlib.crc32(bytes(data[12:29])).to_bytes(4, "big")
+    else:
+        frame = data.index(b"\xff\xc0")
+        data[frame + 5 : frame + 9] = b"\xff\xff\x0b\xb8"
+    path.write_bytes(data)
+    with pytest.raises(
+        ImageError, match=r"damaged: it says that it has \d+x\d+ pixels, which take [\d,]+ bytes or more"
+    ):
+        read_image(path)
+
+
+@pytest.mark.parametrize(
+    "options", [{"quality": 1}, {"quality": 1, "progressive": True}, {"quality": 1, "optimize": True}]
+)
+def test_the_shortest_files_of_plain_pictures_are_long_enough(options, tmp_path):
+    Image.new("L", (2000, 1500)).save(tmp_path / "plain.jpg", **options)
+    assert read_image(tmp_path / "plain.jpg").shape == (3, 1500, 2000)
+    for mode in ("1", "L", "RGB", "I;16"):
+        Image.new(mode, (2000, 1500)).save(tmp_path / "plain.png", compress_level=9)
+        assert read_image(tmp_path / "plain.png").shape == (3, 1500, 2000)

@@ -9,7 +9,7 @@ import io
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,7 +27,7 @@ from PIL import (
 )
 
 from passband.io.image_exif import ICC_PROFILE, ORIENTATION, exif_from_tiff, exif_of, icc_for, turn, upright
-from passband.io.quiet import without_warnings
+from passband.io.quiet import silent_stderr, without_warnings
 from passband.io.webp import webp_is_lossless, webp_size
 
 Pixels = UInt8[ndarray, "H W C"] | UInt16[ndarray, "H W C"]
@@ -94,6 +94,7 @@ def decode(data: bytes, kind: str, name: str, max_pixels: int) -> Decoded:
                 return _from_tifffile(data, name, max_pixels)
             raise
         _check_size(image.size, name, max_pixels)
+        _check_length(image, data, kind, name)
         with _strict_pillow(image.width * image.height):
             if isinstance(image, PngImagePlugin.PngImageFile):
                 return _from_png(image, data, name)
@@ -123,9 +124,16 @@ def from_pillow(image: Image.Image, name: str) -> Decoded:
     """
     # Before loading: Pillow then turns the pixels of a TIFF by itself and forgets that it did.
     exif = exif_from_tiff(image.getexif()) if isinstance(image, TiffImagePlugin.TiffImageFile) else None
-    image.load()
+    load(image)
     decoded = _with_metadata(_array(image, name), image)
     return replace(decoded, exif=exif) if exif else decoded
+
+
+def load(image: Image.Image) -> None:
+    """Decode an image without what libtiff would print to standard error."""
+    libtiff = any(tile.codec_name == "libtiff" for tile in getattr(image, "tile", []))
+    with silent_stderr() if libtiff else nullcontext():
+        image.load()
 
 
 def _with_metadata(pixels: Pixels, image: Image.Image) -> Decoded:
@@ -248,7 +256,7 @@ def _decoded_as(image: ImageFile.ImageFile, rawmode: str) -> UInt8[ndarray, "H W
         return (rawmode, *args[1:]) if isinstance(args, tuple) else rawmode
 
     image.tile = [tile._replace(args=renamed(tile.args)) for tile in image.tile]
-    image.load()
+    load(image)
     return np.array(image)
 
 
@@ -294,6 +302,23 @@ def _check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
         raise ImageError(
             f"{name} is {size[0]}x{size[1]} pixels ({size[0] * size[1]:,}), over the limit of {max_pixels:,}; if you "
             f"trust the file, raise the limit with max_pixels= in Python or --max-pixels on the command line"
+        )
+
+
+def _check_length(image: Image.Image, data: bytes, kind: str, name: str) -> None:
+    """Refuse a file that is far too short for its pixels before memory is taken for them."""
+    if kind == "PNG":
+        samples = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(data[25], 1)
+        # deflate makes 1,032 bytes of one, at most
+        least = image.height * (image.width * samples * data[24] // 8) // 1032
+    elif kind == "JPEG" and b"\xff\xc9" not in data and b"\xff\xca" not in data:  # no arithmetic coding
+        least = image.width * image.height // 512  # a bit for each block of 64 pixels
+    else:
+        return
+    if len(data) < least:
+        raise ImageError(
+            f"{name} is a {kind} file that is cut short or damaged: it says that it has {image.width}x{image.height} "
+            f"pixels, which take {least:,} bytes or more, and has {len(data):,} bytes"
         )
 
 

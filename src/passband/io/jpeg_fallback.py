@@ -43,8 +43,8 @@ _STANDARD_CODES = bytes.fromhex(
     "535455565758595a636465666768696a737475767778797a82838485868788898a92939495969798999aa2a3a4a5a6a7a8a9aab2b3b4"
     "b5b6b7b8b9bac2c3c4c5c6c7c8c9cad2d3d4d5d6d7d8d9dae2e3e4e5e6e7e8e9eaf2f3f4f5f6f7f8f9fa"
 )
-"""The Huffman tables of ITU-T T.81, annex K.3, as a segment: they are meant where a file has none, as frames of Motion
-JPEG videos do."""
+"""The Huffman tables of ITU-T T.81, annex K.3, as a segment: they are meant where a file lacks one, as frames of
+Motion JPEG videos do."""
 
 
 def read_headers(sources: tuple[Content, ...], threads: int, max_pixels: int) -> list[JpegHeader | Failure]:
@@ -131,9 +131,9 @@ def _decode(segments: Segments, strict: bool) -> JpegCoefficients:
         raise Failure(Outcome.RECOVERABLE, "Premature end of JPEG file")
     with _LOCK, tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "picture.jpg"
-        path.write_bytes(
-            segments.bare if b"\xff\xc4" in segments.bare else b"\xff\xd8" + _STANDARD_CODES + segments.bare[2:]
-        )
+        # the file's own tables take their place; libjpeg-turbo has none for progressive files either
+        codes = b"" if b"\xff\xc2" in segments.bare else _STANDARD_CODES
+        path.write_bytes(segments.bare[:2] + codes + segments.bare[2:])
         with captured_stderr() as text:
             try:
                 picture = jpeglib.read_dct(str(path))

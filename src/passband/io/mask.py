@@ -13,7 +13,7 @@ from torch import Tensor
 
 from passband.io.files import write_whole
 from passband.io.image import DEFAULT_MAX_PIXELS, ImageError
-from passband.io.image_decode import decode
+from passband.io.image_decode import decode, load
 from passband.io.image_kinds import HEAD, NAMES, kind_of
 from passband.io.quiet import without_warnings
 
@@ -61,6 +61,7 @@ def read_stored_mask(path: Path | str, *, is_binary: bool = False, max_pixels: i
         except SyntaxError:
             image = None  # a layout of TIFF that Pillow does not know; those have no palette
         if image is not None and image.mode in ("P", "1"):
+            load(image)
             return _indices(image, is_binary)
     pixels, exact = decoded.pixels, kind != "JPEG" and (kind != "WEBP" or decoded.lossless)
     top = np.iinfo(pixels.dtype).max
