@@ -121,6 +121,8 @@ def train(
     accelerator.register_for_checkpointing(averaged, progress, *task.state())
     if latest is not None:
         accelerator.load_state(str(latest))
+    if progress.step > steps:
+        raise RunError(f"{output} is at step {progress.step} already, beyond the {steps} steps asked for: ask for more")
     progress.steps, progress.reason, progress.is_stopped = steps, None, False
 
     samples = NumberedSampler(progress.step * global_batch, steps * global_batch)

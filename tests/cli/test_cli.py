@@ -217,6 +217,8 @@ def test_train_trains_and_resumes(run, tmp_path, photographs):
     assert (settings["optim"]["steps"], settings["optim"]["epochs"], settings["optim"]["clip_norm"]) == (None, 2, None)
     status, _, err = run(*resumed, "--set", "optim.step=3")
     assert one_sentence(status, err, "unknown key optim.step; did you mean optim.steps?")
+    status, _, err = run(*resumed, "--steps", 3)
+    assert one_sentence(status, err, "is at step 8 already, beyond the 3 steps asked for")
     status, _, err = run(*resumed, "--steps", 3, "--epochs", 2)
     assert one_sentence(status, err, "give the length as --steps or as --epochs, not both")
     status, _, err = run(*resumed, "--steps", 3, "--set", "optim.steps=4")

@@ -7,7 +7,7 @@ import typer
 
 
 def evaluate(
-    weights: Annotated[str, typer.Argument(help="Shipped name, folder, published pickle or hub id.")],
+    weights: Annotated[str, typer.Argument(help="Shipped name, run, folder, published pickle or hub id.")],
     data: Annotated[
         Path,
         typer.Option(

@@ -8,7 +8,8 @@ import typer
 
 def finetune(
     weights: Annotated[
-        str, typer.Option("--from", help="Weights to start from: shipped name, folder, published pickle or hub id.")
+        str,
+        typer.Option("--from", help="Weights to start from: shipped name, run, folder, published pickle or hub id."),
     ] = "general",
     data: Annotated[
         Path | None, typer.Option(help="Folder of pairs: degraded/ and clean/, ... With --resume, the run's own.")

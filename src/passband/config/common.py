@@ -92,8 +92,8 @@ def check_warmup(warmup: int, length: int, unit: str) -> None:
     """
     if warmup > length:
         raise ValueError(
-            f"the warm-up of {warmup} {unit} is longer than the run of {length} {unit}: lower optim.warmup_{unit}, or "
-            "make the run longer"
+            f"the warm-up of {warmup} {unit} is longer than the run of {length} {unit}: make the run longer, or lower "
+            f"optim.warmup_{unit} (--set optim.warmup_{unit}={length // 10})"
         )
 
 
