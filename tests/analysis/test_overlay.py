@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from passband.analysis.overlay import class_color, overlay
+from passband.analysis.overlay import FIRST_COLORS, class_color, note, overlay
+from passband.ops.color import linear_to_srgb, srgb_to_linear
 
 
 def test_the_background_is_left_and_the_inside_is_mixed_with_the_color_of_its_class():
@@ -35,7 +36,7 @@ def test_without_an_outline_all_is_translucent():
 
 def test_neighboring_classes_have_colors_far_apart():
     colors = torch.stack([class_color(number) for number in range(1, 21)])
-    assert (colors[1:] - colors[:-1]).norm(dim=1).min() > 0.7
+    assert (colors[1:] - colors[:-1]).norm(dim=1).min() > 0.6
     assert torch.cdist(colors, colors).add(10 * torch.eye(20)).min() > 0.1
     assert ((colors >= 0) & (colors <= 1)).all()
 
@@ -43,3 +44,36 @@ def test_neighboring_classes_have_colors_far_apart():
 def test_a_mask_of_another_size_is_refused():
     with pytest.raises(ValueError, match=r"a picture of its size; got \(5, 4\) and \(4, 5\)"):
         overlay(torch.zeros(3, 4, 5), torch.zeros(5, 4, dtype=torch.int64))
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [  # Machado, Oliveira and Fernandes, 2009: what people without red and without green cones see, of linear light
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    ],
+    ids=["protanopia", "deuteranopia"],
+)
+def test_color_blind_readers_tell_the_first_classes_apart(seen):
+    colors = torch.stack([class_color(number) for number in range(1, len(FIRST_COLORS) + 1)])
+    light = srgb_to_linear(colors.T[:, :, None])[..., 0]
+    shown = linear_to_srgb((torch.tensor(seen) @ light).clamp(0, 1)[..., None])[..., 0].T
+    assert torch.cdist(shown, shown).add(10 * torch.eye(len(colors))).min() > 0.15
+
+
+def test_nothing_found_is_said_where_that_is_asked_for_and_only_where_all_is_background():
+    image, mask = torch.full((3, 90, 160), 0.5), torch.zeros(90, 160, dtype=torch.int64)
+    assert torch.equal(overlay(image, mask), image)
+    said = overlay(image, mask, nothing="nothing found")
+    assert (said[:, :30, :120] - image[:, :30, :120]).abs().max() == 0.5
+    assert torch.equal(said[:, 40:].mul(255).round(), image[:, 40:].mul(255).round())
+    mask[50, 60] = 1
+    assert torch.equal(overlay(image, mask, nothing="nothing found"), overlay(image, mask))
+
+
+def test_a_note_is_white_on_black_and_fits_into_every_picture():
+    for size in ((1, 1), (5, 200), (200, 20), (300, 400)):
+        image = torch.rand(3, *size)
+        assert note(image, "nothing found").shape == image.shape
+    shown = note(torch.full((3, 300, 400), 0.5), "nothing found")
+    assert {0.0, 1.0} <= set(shown.unique().tolist())

@@ -185,4 +185,4 @@ def _shown(trained: TrainedSegmenter, pair: MaskPair) -> tuple[Float[Tensor, "3 
     image, mask = read_pair(pair, trained.classes)
     logits = trained.logits(trained.prepare(image)[None]).cpu()
     predicted = predicted_classes(resized_logits(logits, mask.shape)[0])
-    return image, overlay(image, mask), overlay(image, predicted)
+    return image, overlay(image, mask, nothing="nothing to find"), overlay(image, predicted, nothing="nothing found")

@@ -154,7 +154,7 @@ class Segmenter:
                 if job.target in missing or overwrite:
                     write_mask(job.target, mask, self.trained.classes)
                 if overlays:
-                    write_image(job.overlay, overlay(image, mask))
+                    write_image(job.overlay, overlay(image, mask, nothing="nothing found"))
             except (ImageError, OSError, MemoryError) as error:
                 reason = str(error) or type(error).__name__
                 yield Segmented(job, error=reason if str(job.source) in reason else f"{job.source}: {reason}")

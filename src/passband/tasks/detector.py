@@ -195,7 +195,11 @@ def beside_truth(
     kept = found.above(score)
     drawn = [
         draw_instances(
-            pixels, boxes, [pictures.categories[one.category] for one in truth], masks if pictures.has_masks else None
+            pixels,
+            boxes,
+            [pictures.categories[one.category] for one in truth],
+            masks if pictures.has_masks else None,
+            nothing="nothing to find",
         ),
         draw_instances(pixels, kept.boxes, kept.titles(pictures.classes), kept.masks),
     ]
