@@ -11,3 +11,8 @@ def make(folder, *names):
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.zeros((2, 3, 3), np.uint8)).save(path)
     return paths
+
+
+def names(folder):
+    """The names in a folder but for hidden ones, such as the record of what was written there."""
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))

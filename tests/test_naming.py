@@ -2,9 +2,10 @@ import pytest
 
 from passband.config import shipped_recipes
 from passband.data.degradations import KINDS
-from passband.naming import entry, listed, nearest, suggestion
+from passband.naming import entry, listed, nearest, printable, suggestion
 
 WEIGHTS = ("defocus-small", "dehaze-small", "derain-small", "desnow-small", "general")
+
 
 KNOWN = {"GoPro": 1, "SOTS-Indoor": 2, "SOTS-Outdoor": 3}
 
@@ -77,3 +78,10 @@ def test_every_name_is_its_own_nearest():
 def test_long_lists_are_cut():
     assert listed(map(str, range(30)), 3) == "0, 1, 2, and 27 more"
     assert listed("ab", 3) == "a, b"
+
+
+def test_a_name_of_any_characters_is_shown_on_one_line_that_can_be_encoded():
+    plain = "Bildschirmfoto 1.00\N{NARROW NO-BREAK SPACE}Uhr caf\xe9 \N{GRINNING FACE}.png"
+    assert printable(plain) == plain
+    assert printable("caf\udce9\n\x1b[2J\u2028.png") == r"caf\xe9\n\x1b[2J\u2028.png"
+    assert printable("\ud800").encode() == rb"\ud800"

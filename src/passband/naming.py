@@ -1,6 +1,7 @@
-"""Names that people type: the entry of a name, or an error that suggests the one that was meant."""
+"""Names: the entry of one that somebody typed, or an error that suggests the one meant; and any name on one line."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from difflib import SequenceMatcher
 from typing import TypeVar
@@ -137,3 +138,22 @@ def _meanings(name: str) -> set[int]:
     if "-" in lower and any(lower in group for group in SYNONYMS):
         words = {lower}  # motion-blur is one word
     return {number for number, group in enumerate(SYNONYMS) if words & group}
+
+
+def printable(text: str) -> str:
+    r"""The text on one line, with an escape such as `\n` or `\xe9` for each character that no terminal can show.
+
+    These are control characters, which a file name may hold and which could also move the cursor, and bytes of a file
+    name that are no UTF-8, which Python keeps as lone surrogates. Encoded as UTF-8, the result raises no error.
+    """
+    return text if text.isprintable() else "".join(_shown(character) for character in text)
+
+
+def _shown(character: str) -> str:
+    """A character, or its escape."""
+    kind = unicodedata.category(character)
+    if kind == "Cs" and 0xDC80 <= ord(character) <= 0xDCFF:
+        return f"\\x{ord(character) - 0xDC00:02x}"  # the byte that it stands for
+    if kind in ("Cc", "Cs", "Zl", "Zp"):
+        return character.encode("unicode_escape").decode("ascii")
+    return character

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from passband.data.pictures import find_images, find_pictures
+from passband.data.finding import find_pictures
+from passband.data.pictures import find_images
 from passband.io.image import SUFFIXES
 from tests.pictures import make
 

@@ -296,22 +296,46 @@ def test_a_cap_on_memory_is_a_size_and_is_kept(tiny_weights, tmp_path):
     assert not (tmp_path / "report").exists()
 
 
-def test_all_pairs_that_cannot_be_scored_are_named_before_any_is_restored(tiny_weights, tmp_path, monkeypatch):
+def test_pairs_that_cannot_be_scored_are_named_and_the_others_are_scored(tiny_weights, tmp_path):
     for name in ("fine", "mismatched", "empty", "small"):
         noisy_pair(tmp_path / name)
     write_image(tmp_path / "mismatched" / "clean" / "a.png", torch.rand(3, 24, 30))
     (tmp_path / "empty" / "degraded" / "a.png").write_bytes(b"")
     for part in ("degraded", "clean"):
         write_image(tmp_path / "small" / part / "a.png", torch.rand(3, 9, 30))
-    monkeypatch.setattr(
-        "passband.evaluation.restoration.restore_within", lambda *_: pytest.fail("no picture is to be restored")
+    seen = []
+    result = evaluate(
+        tiny_weights, tmp_path, tmp_path / "report", device="cpu", report=lambda row, count: seen.append((row, count))
     )
-    with pytest.raises(ValueError, match="^3 of 4 pairs cannot be scored: ") as caught:
-        evaluate(tiny_weights, tmp_path, tmp_path / "report", device="cpu")
-    empty, mismatched, small = str(caught.value).split(": ", 1)[1].split(" | ")
+    assert [row["name"] for row in result["images"]] == ["fine/a"]
+    empty, mismatched, small = (one["reason"] for one in result["failed"])
     assert "empty/degraded/a.png is empty" in empty
     assert "mismatched/degraded/a.png is 31x24 but" in mismatched
     assert "small/clean/a.png is 30x9: SSIM needs" in small
+    assert [count for _, count in seen] == [4] * 4
+    assert [row["name"] for row, _ in seen if "reason" in row] == ["empty/a", "mismatched/a", "small/a"]
+    (tmp_path / "fine" / "clean" / "a.png").write_bytes(b"")
+    with pytest.raises(ValueError, match="^none of 4 pairs can be scored: "):
+        evaluate(tiny_weights, tmp_path, tmp_path / "report", device="cpu")
+
+
+def test_an_error_of_any_kind_fails_one_pair_and_no_other(tiny_weights, tmp_path, monkeypatch):
+    for name in ("one", "two"):
+        noisy_pair(tmp_path / name)
+    restore = memory.restore_within
+    calls = []
+
+    def broken(*given):
+        calls.append(given)
+        if len(calls) == 1:
+            raise AttributeError("no such attribute")
+        return restore(*given)
+
+    monkeypatch.setattr("passband.evaluation.restoration.restore_within", broken)
+    result = evaluate(tiny_weights, tmp_path, tmp_path / "report", device="cpu")
+    assert [row["name"] for row in result["images"]] == ["two/a"]
+    (failed,) = result["failed"]
+    assert failed["reason"] == f"{tmp_path / 'one' / 'degraded' / 'a.png'}: AttributeError: no such attribute"
 
 
 def test_pictures_of_one_size_once_they_are_turned_are_a_pair(identity_weights, tmp_path):

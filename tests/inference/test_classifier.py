@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from passband.checkpoint import CheckpointError, load_config
-from passband.data.pictures import find_pictures
+from passband.data.finding import find_pictures
 from passband.data.preprocessing import Preprocessing
 from passband.inference.classifier import Classifier
 from passband.io.image import ImageError, read_image

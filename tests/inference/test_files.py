@@ -7,6 +7,7 @@ from passband.analysis.comparison import GAP, MARGIN
 from passband.inference import Job, Restorer, VideoOptions, plan_jobs, restore_files
 from passband.io.image import read_picture, write_image
 from tests import clips
+from tests.pictures import names
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +38,8 @@ class TestPlan:
         assert plan_jobs([photo], tmp_path / "out") == [Job(photo, tmp_path / "out" / "a.jpg")]
         assert plan_jobs([photo], tmp_path / "b.png") == [Job(photo, tmp_path / "b.png")]
 
-    def test_a_folder_keeps_its_tree_and_leaves_out_what_an_earlier_run_wrote(self, tmp_path):
-        for name in ("a.png", "deep/b.JPG", "deep/notes.txt", ".hidden.png", "out/a.png"):
+    def test_a_folder_keeps_its_tree_and_leaves_out_hidden_files_and_other_kinds(self, tmp_path):
+        for name in ("a.png", "deep/b.JPG", "deep/notes.txt", ".hidden.png"):
             (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).touch()
         jobs = plan_jobs([tmp_path], tmp_path / "out")
@@ -81,10 +82,10 @@ class TestPlan:
         outcomes = list(restore_files(identity, jobs))
         assert [outcome.status for outcome in outcomes] == ["restored", "failed"]
         assert outcomes[1].reason == f"{tmp_path / 'in' / 'deep' / 'private'} cannot be read (Permission denied)"
-        assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
+        assert names(tmp_path / "out") == ["a.png"]
 
     def test_videos_are_sources_too_and_become_what_can_be_written(self, tmp_path):
-        for name in ("a.png", "b.mp4", "c.avi", "b_restored.mp4.parts/0.mkv"):
+        for name in ("a.png", "b.mp4", "c.avi", "b_restored.mp4.parts/job.json", "b_restored.mp4.parts/0.mkv"):
             (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / "in" / name).touch()
         jobs = plan_jobs([tmp_path / "in"], tmp_path / "out")
@@ -110,14 +111,17 @@ class TestFiles:
         assert [outcome.status for outcome in outcomes] == ["restored", "failed", "failed", "restored"]
         assert "b.png is not a" in outcomes[1].reason
         assert "c.jpg is empty" in outcomes[2].reason
-        assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "d.png"]
+        assert names(tmp_path / "out") == ["a.png", "d.png"]
 
     def test_done_files_are_skipped_unless_overwritten(self, identity, tmp_path):
         write_image(tmp_path / "a.png", torch.rand(3, 8, 8))
         jobs = plan_jobs([tmp_path / "a.png"], tmp_path / "out")
         assert [o.status for o in restore_files(identity, jobs)] == ["restored"]
-        (tmp_path / "out" / "a.png").write_bytes(b"mine")
         assert [o.status for o in restore_files(identity, jobs)] == ["skipped"]
+        (tmp_path / "out" / "a.png").write_bytes(b"mine")
+        (refused,) = restore_files(identity, jobs)
+        assert refused.status == "failed"
+        assert refused.reason.startswith(f"{tmp_path / 'out' / 'a.png'} is there already, and passband has no record")
         assert (tmp_path / "out" / "a.png").read_bytes() == b"mine"
         assert [o.status for o in restore_files(identity, jobs, overwrite=True)] == ["restored"]
         assert (tmp_path / "out" / "a.png").read_bytes() != b"mine"
@@ -180,4 +184,4 @@ class TestFiles:
         assert "c.mp4" in outcomes[2].reason
         assert seen[-1].done == seen[-1].total == len(clips.UNEVEN)
         assert clips.times(tmp_path / "out" / "b.mp4") == clips.times(tmp_path / "in" / "b.mp4")
-        assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b.mp4"]
+        assert names(tmp_path / "out") == ["a.png", "b.mp4"]

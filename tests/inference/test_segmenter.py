@@ -7,6 +7,7 @@ from passband.checkpoint import CheckpointError
 from passband.data.masks import read_mask
 from passband.inference.segmenter import Segmenter, plan_masks
 from passband.io.image import ImageError, read_image
+from tests.pictures import names
 from tests.segmenters import blob, save_segmenter, write_blobs
 
 
@@ -84,7 +85,7 @@ class TestFiles:
                 assert torch.equal(read_mask(result.job.target, classes), mask)
                 assert result.shares[0] == pytest.approx((mask == 0).double().mean().item())
                 assert sum(result.shares) == pytest.approx(1)
-                drawn = read_image(result.job.overlay)
+                drawn = read_image(result.job.companion)
                 original = read_image(result.job.source)
                 assert torch.equal(drawn[:, mask == 0], original[:, mask == 0])
                 assert not torch.equal(drawn, original)
@@ -109,18 +110,20 @@ class TestFiles:
         results = list(segmenter.segment_files(plan_masks([folder], tmp_path / "out")))
         assert [result.error is None for result in results] == [True, False, True]
         assert str(folder / "1.png") in results[1].error
-        assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0.png", "2.png"]
+        assert names(tmp_path / "out") == ["0.png", "2.png"]
 
     def test_what_is_done_is_kept_unless_it_is_to_be_done_again(self, segmenter, tmp_path):
         folder = write_blobs(tmp_path, 1) / "images"
         jobs = plan_masks([folder], tmp_path / "out")
         list(segmenter.segment_files(jobs))
-        jobs[0].target.write_bytes(b"mine")
         (again,) = segmenter.segment_files(jobs)
         assert again.skipped
         (overlaid,) = segmenter.segment_files(jobs, overlays=True)
         assert not overlaid.skipped
-        assert jobs[0].overlay.exists()
+        assert jobs[0].companion.exists()
+        jobs[0].target.write_bytes(b"mine")
+        (refused,) = segmenter.segment_files(jobs, overlays=True)
+        assert "0.png is there already, and passband has no record" in refused.error
         assert jobs[0].target.read_bytes() == b"mine"
         list(segmenter.segment_files(jobs, overwrite=True))
         assert torch.equal(read_mask(jobs[0].target, 1), segmenter(jobs[0].source))
@@ -136,21 +139,34 @@ class TestPlans:
         assert [target.as_posix() for target in targets] == ["in_masks/2.png", "in_masks/a/1.png", "in_masks/a/b/1.png"]
         (one,) = plan_masks([str(tmp_path / "in" / "*.webp")], tmp_path / "m.png")
         assert one.target == tmp_path / "m.png"
-        assert one.overlay == tmp_path / "m_overlay.png"
+        assert one.companion == tmp_path / "m_overlay.png"
         (one,) = plan_masks([tmp_path / "in" / "2.webp"], tmp_path / "out")
         assert one.target == tmp_path / "out" / "2.png"
         inside = plan_masks([tmp_path / "in"], tmp_path / "in" / "a")
-        assert [job.source.name for job in inside] == ["2.webp"]
+        assert [job.target.relative_to(tmp_path / "in" / "a").as_posix() for job in inside] == [
+            *("2.png", "a/1.png", "a/b/1.png"),
+        ]
+
+    def test_pictures_that_differ_by_suffix_have_masks_and_overlays_of_their_own(self, tmp_path):
+        (tmp_path / "in").mkdir()
+        for name in ("a.png", "a.jpg", "a_overlay.png"):
+            Image.new("RGB", (4, 4)).save(tmp_path / "in" / name)
+        jobs = plan_masks([tmp_path / "in"], tmp_path / "out")
+        assert [job.target.name for job in jobs] == ["a.jpg.png", "a.png", "a_overlay.png"]
+        assert [job.companion.name for job in jobs] == [
+            *("a.jpg_overlay.png", "a.png_overlay.png", "a_overlay_overlay.png"),
+        ]
+        (alone,) = plan_masks([tmp_path / "in" / "a.jpg"], tmp_path / "out")
+        assert alone == jobs[0]
 
     def test_what_would_lose_a_file_is_refused(self, tmp_path):
-        for name in ("a.png", "a.jpg", "a_overlay.png"):
+        for name in ("x/a.png", "y/a.png"):
+            (tmp_path / name).parent.mkdir()
             Image.new("RGB", (4, 4)).save(tmp_path / name)
         with pytest.raises(ValueError, match=r"would both become .*out/a\.png: give them outputs of their own"):
-            plan_masks([tmp_path / "a.png", tmp_path / "a.jpg"], tmp_path / "out")
-        with pytest.raises(ValueError, match=r"would both become .*out/a_overlay\.png"):
-            plan_masks([tmp_path / "a.png", tmp_path / "a_overlay.png"], tmp_path / "out")
-        with pytest.raises(ValueError, match=r"a\.png would be replaced by what .*a\.png becomes: choose another"):
-            plan_masks([tmp_path / "a.png"], tmp_path)
+            plan_masks([tmp_path / "x", tmp_path / "y"], tmp_path / "out")
+        with pytest.raises(ValueError, match=r"a\.png would be replaced by its mask: choose another"):
+            plan_masks([tmp_path / "x" / "a.png"], tmp_path / "x")
         (tmp_path / "empty").mkdir()
         with pytest.raises(FileNotFoundError, match="holds no pictures"):
             plan_masks([tmp_path / "empty"])

@@ -1,9 +1,10 @@
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
-from passband.io.files import WriteError, write_whole
+from passband.io.files import WriteError, failure, fitted_name, is_parts_folder, parts_folder, write_whole
 
 
 def test_a_block_that_ends_well_leaves_only_the_file(tmp_path):
@@ -47,3 +48,37 @@ def test_a_parent_that_is_a_file_is_reported(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match=r"cannot write .*a\.txt"), write_whole(tmp_path / "file" / "a.txt"):
         raise AssertionError("the block must not run")
+
+
+class TestNames:
+    def test_a_name_that_fits_is_kept_and_a_longer_one_is_shortened_to_255_bytes(self):
+        assert fitted_name("a" * 242, "_restored.jpg") == "a" * 242 + "_restored.jpg"
+        for stem in ("a" * 243, "é" * 125, "a" + "é" * 125, "\N{GRINNING FACE}" * 62, "\udce9" * 250):
+            name = fitted_name(stem, "_restored.jpg")
+            assert name.endswith("_restored.jpg")
+            assert 248 <= len(os.fsencode(name)) <= 255
+            assert name == fitted_name(stem, "_restored.jpg")
+            assert name != fitted_name(stem + "b", "_restored.jpg")
+
+    def test_the_longest_name_of_a_video_has_a_folder_of_segments(self, tmp_path):
+        target = tmp_path / f"{'v' * 251}.mp4"
+        folder = parts_folder(target)
+        folder.mkdir()
+        assert not is_parts_folder(folder)
+        (folder / "job.json").touch()
+        assert is_parts_folder(folder)
+        assert parts_folder(tmp_path / "v.mp4") == tmp_path / "v.mp4.parts"
+        with write_whole(target) as temporary:
+            temporary.write_bytes(b"whole")
+        assert target.read_bytes() == b"whole"
+
+
+def test_a_failure_names_its_file_once_and_errors_of_unexpected_kinds():
+    path = Path("a.png")
+    assert failure(ValueError("a.png is empty"), path) == "a.png is empty"
+    assert failure(ValueError("it is empty"), path) == "a.png: it is empty"
+    assert failure(ValueError("b.png is empty"), path, Path("b.png")) == "b.png is empty"
+    assert failure(MemoryError(), path) == "a.png: MemoryError"
+    assert failure(AttributeError("no name"), path) == "a.png: AttributeError: no name"
+    error = UnicodeEncodeError("ascii", "é", 0, 1, "no such letter")
+    assert failure(error, path).startswith("a.png: UnicodeEncodeError: ")

@@ -32,17 +32,23 @@ def write_classification_report(
     """
     with write_whole(output / "evaluation.json") as path:
         path.write_text(json.dumps(finite(result), indent=2) + "\n", encoding="utf-8")
-    with write_whole(output / "evaluation.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
+    with (
+        write_whole(output / "evaluation.csv") as path,
+        path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+    ):
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows(result["images"])
-    with write_whole(output / "confusion.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
+    with (
+        write_whole(output / "confusion.csv") as path,
+        path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+    ):
         rows = csv.writer(file)
         rows.writerow(["true \\ predicted", *names])
         rows.writerows([name, *counts] for name, counts in zip(names, confusion.tolist(), strict=True))
     save_charts(confusion_chart(confusion, names), output / "confusion.png")
     with write_whole(output / "report.md") as path:
-        path.write_text("\n".join(_markdown(result)) + "\n", encoding="utf-8")
+        path.write_text("\n".join(_markdown(result)) + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def figures_line(mean: dict[str, float]) -> str:

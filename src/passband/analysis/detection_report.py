@@ -55,7 +55,7 @@ def write_detection_report(output: Path, result: dict[str, Any]) -> None:
     with write_whole(output / "categories.csv") as path:
         _write_csv(path, list(result["categories"][0]), result["categories"])
     with write_whole(output / "report.md") as path:
-        path.write_text("\n".join(_markdown(result)) + "\n", encoding="utf-8")
+        path.write_text("\n".join(_markdown(result)) + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def paper_table(result: dict[str, Any]) -> list[str]:
@@ -76,7 +76,7 @@ def paper_table(result: dict[str, Any]) -> list[str]:
 
 def _write_csv(path: Path, columns: list[str], rows: list[dict[str, Any]]) -> None:
     """Write rows under a header."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.DictWriter(file, columns, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)

@@ -34,12 +34,15 @@ def write_report(output: Path, result: dict[str, Any]) -> None:
     """
     with write_whole(output / "evaluation.json") as path:
         path.write_text(json.dumps(finite(result), indent=2) + "\n", encoding="utf-8")
-    with write_whole(output / "evaluation.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
+    with (
+        write_whole(output / "evaluation.csv") as path,
+        path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+    ):
         writer = csv.DictWriter(file, ["name", *FIGURES, "seconds"], extrasaction="ignore")
         writer.writeheader()
         writer.writerows(result["images"])
     with write_whole(output / "report.md") as path:
-        path.write_text("\n".join(_markdown(result)) + "\n", encoding="utf-8")
+        path.write_text("\n".join(_markdown(result)) + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def write_pictures(

@@ -50,14 +50,17 @@ def write_segmentation_report(
     """
     with write_whole(output / "evaluation.json") as path:
         path.write_text(json.dumps(finite(result), indent=2) + "\n", encoding="utf-8")
-    with write_whole(output / "evaluation.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
+    with (
+        write_whole(output / "evaluation.csv") as path,
+        path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+    ):
         writer = csv.DictWriter(file, ["name", *result["figures"], "foreground", "predicted"])
         writer.writeheader()
         writer.writerows(result["images"])
     small = [[_small(image) for image in row] for row in shown]
     write_image(output / "worst_best.png", comparison_rows(small, captions))
     with write_whole(output / "report.md") as path:
-        path.write_text("\n".join(_markdown(result)) + "\n", encoding="utf-8")
+        path.write_text("\n".join(_markdown(result)) + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def scores_table(result: dict[str, Any]) -> list[str]:

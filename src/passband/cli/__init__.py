@@ -23,7 +23,6 @@ app = typer.Typer(
     name="passband",
     help="Vision models that choose which frequencies to let through.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     epilog="--debug, anywhere, shows the traceback of an error.",
 )
@@ -48,15 +47,18 @@ def version(version: bool = typer.Option(False, "--version", help="Print the ver
 
 def main() -> None:
     """Run a command; an error is one sentence on standard error and a status that is not 0."""
+    from passband.cli.console import accept_any_name, say
+
+    accept_any_name()
     debug = "--debug" in sys.argv[1:]
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         app(arguments)
     except KeyboardInterrupt:
-        typer.echo("Interrupted; what was finished is kept.", err=True)
+        say("Interrupted; what was finished is kept.", err=True)
         sys.exit(130)
     except Exception as error:
         if debug:
             raise
-        typer.echo(f"Error: {' '.join(str(error).split()) or type(error).__name__}", err=True)
+        say(f"Error: {' '.join(str(error).split()) or type(error).__name__}", err=True)
         sys.exit(1)

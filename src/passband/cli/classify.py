@@ -15,25 +15,24 @@ def classify(
     workers: Annotated[int, typer.Option(min=0, help="Processes that read pictures; 0 reads them in this one.")] = 0,
 ) -> None:
     """Say what pictures show, with probabilities; JPEG files are not decoded for networks of their coefficients."""
-    from passband.cli.console import named, progress_bar
-    from passband.data.pictures import find_pictures
+    from passband.cli.console import say
+    from passband.cli.files import FileRun, fail_at_once
+    from passband.data.finding import PICTURES, PassedOver, find_sources
     from passband.inference.classifier import Classifier
+    from passband.io.image import SUFFIXES
 
-    paths = find_pictures(sources)
+    passed: list[PassedOver] = []
+    found = find_sources(sources, SUFFIXES, PICTURES, once=True, passed=passed.append)
     classifier = Classifier(weights, device)
-    failures = 0
-    with progress_bar("{task.completed}/{task.total}") as progress:
-        bar = progress.add_task("classifying", total=len(paths))
+    run = FileRun("classifying", "classified", [source.path.name for source in found])
+    with run.shown("Run the command again for the others."):
+        paths = fail_at_once(run, found)
         for result in classifier.classify(paths, top, workers=workers):
-            failures += result.error is not None
             if as_json:
-                typer.echo(json.dumps(result.as_dict()))
-            elif result.error is None:
-                guesses = ", ".join(f"{guess.name} {100 * guess.probability:.1f} %" for guess in result.guesses)
-                typer.echo(f"{result.source}: {guesses}")
+                say(json.dumps(result.as_dict()))
             if result.error is not None:
-                typer.echo(f"failed: {named(result.source, result.error)}", err=True)
-            progress.update(bar, advance=1)
-    typer.echo(f"{len(paths) - failures} classified, {failures} failed", err=True)
-    if failures:
-        raise typer.Exit(1)
+                run.failed(result.error)
+                continue
+            guesses = ", ".join(f"{guess.name} {100 * guess.probability:.1f} %" for guess in result.guesses)
+            run.finished("" if as_json else f"{result.source}: {guesses}")
+    run.end(passed)

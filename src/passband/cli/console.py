@@ -2,12 +2,14 @@
 
 import sys
 import time
-from pathlib import Path
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
+
+from passband.naming import printable
 
 if TYPE_CHECKING:
     from passband.training import StepReport
@@ -16,19 +18,42 @@ PACE = 30.0
 """Seconds between two lines of progress where no bar can be seen."""
 
 
-def progress_bar(*columns: str | ProgressColumn) -> Progress:
+def say(text: str, *, err: bool = False) -> None:
+    """Print a line, whatever is in it: characters that cannot be printed are shown by their escapes.
+
+    Args:
+        text: a line; a name of a file in it may hold any characters.
+        err: on standard error.
+    """
+    print(printable(text), file=sys.stderr if err else sys.stdout, flush=True)
+
+
+def accept_any_name() -> None:
+    """Let standard output and standard error show, by its escape, what their encoding does not have."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def progress_bar(*columns: str | ProgressColumn, hidden: bool = False) -> Progress:
     """A progress bar on standard error, with these texts and columns after it; it disappears when done.
 
     What a command prints meanwhile appears above the bar, or goes where standard output is sent.
+
+    Args:
+        columns: texts, with the fields of a task in braces, or columns.
+        hidden: show nothing.
     """
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        *[TextColumn(column) if isinstance(column, str) else column for column in columns],
+        # a name such as [1].png is no markup
+        *[TextColumn(column, markup=False) if isinstance(column, str) else column for column in columns],
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
         redirect_stdout=sys.stdout.isatty(),
+        disable=hidden,
     )
 
 
@@ -70,8 +95,3 @@ class _Steps(ProgressColumn):
     def render(self, task: Task) -> Text:
         """The text of a bar."""
         return Text("" if task.total is None else f"{task.completed:g}/{task.total:g} steps")
-
-
-def named(source: Path, error: str) -> str:
-    """An error with its file's name, once."""
-    return error if str(source) in error else f"{source}: {error}"

@@ -1,15 +1,21 @@
 """`passband restore`."""
 
-from pathlib import Path
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from passband.cli.files import FileRun
+    from passband.data.finding import PassedOver
+    from passband.inference import Outcome
+    from passband.inference.files import Progress
 
 
 def restore(
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="Pictures, videos, folders, or globs.")],
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option("-o", "--output", help="Folder, or file for one source. Default: *_restored beside the source."),
     ] = None,
     weights: Annotated[
@@ -21,8 +27,10 @@ def restore(
         str, typer.Option(help="auto (fast and agreeing), float32, bfloat16, float16, int8.")
     ] = "auto",
     engine: Annotated[str, typer.Option(help="torch, openvino, onnxruntime.")] = "torch",
-    compare: Annotated[bool, typer.Option("--compare", help="Write before/after pictures, too.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Do again what is done.")] = False,
+    compare: Annotated[bool, typer.Option("--compare", help="Also write before/after pictures.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Restore everything again, and replace files whoever wrote them.")
+    ] = False,
     quality: Annotated[int, typer.Option(min=1, max=100, help="Of JPEG and lossy WebP.")] = 95,
     pool_window: Annotated[int | None, typer.Option(min=1, help="Replaces the weights' own pooling window.")] = None,
     max_pixels: Annotated[int | None, typer.Option(min=1, help="Refuse larger pictures. Default: 200 million.")] = None,
@@ -33,26 +41,33 @@ def restore(
         bool,
         typer.Option("--drop-unsupported", help="Leave out sound and subtitles that a video's target cannot hold."),
     ] = False,
+    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Only say what would be restored.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Say more of each file.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but what failed.")] = False,
 ) -> None:
     """Restore photographs and videos: haze, rain, snow, motion blur, defocus."""
-    from passband.cli.console import progress_bar
-    from passband.inference import Restorer, VideoOptions, VideoProgress, plan_jobs, restore_files
+    from passband.cli.console import say
+    from passband.cli.files import GOES_ON, FileRun
+    from passband.inference import Restorer, VideoOptions, plan_jobs, restore_files
     from passband.inference.temporal import STRENGTH
     from passband.io.image import DEFAULT_MAX_PIXELS
+    from passband.io.records import Records
 
-    jobs = plan_jobs(sources, output)
+    if verbose and quiet:
+        raise ValueError("--verbose and --quiet exclude each other: leave out one of them")
+    passed: list[PassedOver] = []
+    records = Records()
+    jobs = plan_jobs(sources, output, passed=passed.append, records=records)
     overrides: dict[str, Any] = {} if pool_window is None else {"pool_window": pool_window}
     restorer = Restorer(weights, device, memory, engine=engine, precision=precision, **overrides)
-    counts = {"restored": 0, "skipped": 0, "failed": 0}
-    with progress_bar("{task.completed}/{task.total}", "{task.fields[name]}") as progress:
-        bar = progress.add_task("restoring", total=len(jobs), name=jobs[0].source.name)
-        frames = progress.add_task("frames", visible=False, name="")
-
-        def report(video: VideoProgress) -> None:
-            name = f"{video.frames_per_second:.2f} frames/s"
-            progress.update(frames, completed=video.done, total=video.total, name=name, visible=True)
-
-        outcomes = restore_files(
+    if verbose:
+        say(f"{weights} on {restorer.device} by {restorer.engine_name} in {restorer.precision}", err=True)
+        for one in passed:
+            say(f"passed over: {one.path} ({one.kind})", err=True)
+    done = "would be restored" if dry_run else "restored"
+    run = FileRun("restoring", done, [job.source.name for job in jobs], quiet=quiet)
+    with run.shown(f"{GOES_ON} A video goes on after its last finished segment."):
+        for outcome in restore_files(
             restorer,
             jobs,
             compare=compare,
@@ -60,20 +75,44 @@ def restore(
             quality=quality,
             max_pixels=max_pixels or DEFAULT_MAX_PIXELS,
             video=VideoOptions(codec, crf, STRENGTH if temporal else None, drop_unsupported),
-            report=report,
-        )
-        for number, outcome in enumerate(outcomes, start=1):
-            counts[outcome.status] += 1
-            if outcome.status == "failed":
-                typer.echo(f"failed: {outcome.reason}", err=True)
-            elif outcome.status == "restored":
-                typer.echo(outcome.job.target)
-            for note in outcome.notes:
-                typer.echo(f"{outcome.job.source}: {note}", err=True)
-            upcoming = jobs[number].source.name if number < len(jobs) else ""
-            progress.update(bar, completed=number, name=upcoming)
-            progress.update(frames, completed=0, visible=False)
-    skipped = f", {counts['skipped']} skipped (done before; --overwrite does them again)" if counts["skipped"] else ""
-    typer.echo(f"{counts['restored']} restored{skipped}, {counts['failed']} failed", err=True)
-    if counts["failed"]:
-        raise typer.Exit(1)
+            report=_reporter(run),
+            dry_run=dry_run,
+            records=records,
+        ):
+            _show(outcome, run, verbose=verbose)
+    run.end(passed)
+
+
+def _reporter(run: "FileRun") -> "Callable[[Progress], None]":
+    """What shows how far a video or a large picture is."""
+    from passband.inference import VideoProgress
+
+    def report(progress: "Progress") -> None:
+        if isinstance(progress, VideoProgress):
+            of = "" if progress.total is None else f" of {progress.total}"
+            text = f"{progress.done}{of} frames, {progress.frames_per_second:.2f} frames/s"
+            run.part(progress.done, progress.total, text, progress.seconds_left)
+        else:
+            run.part(progress.done, 1, f"{100 * progress.done:.0f} %", progress.seconds_left)
+
+    return report
+
+
+def _show(outcome: "Outcome", run: "FileRun", *, verbose: bool) -> None:
+    """Count a file and print what became of it."""
+    from passband.cli.console import say
+
+    source, target = outcome.job.source, outcome.job.target
+    again = f" (again: {outcome.again})" if outcome.again else ""
+    if outcome.status == "failed":
+        run.failed(outcome.reason)
+    elif outcome.status == "skipped":
+        if verbose:
+            say(f"{source}: done before, {target}", err=True)
+        run.skipped()
+    elif outcome.status == "planned":
+        run.finished(f"{source} -> {target}{again}", again=outcome.again)
+    else:
+        if verbose:
+            say(f"{source}: {outcome.seconds:.1f} s{again}", err=True)
+        run.finished(str(target), [f"{source}: {note}" for note in outcome.notes], outcome.again)

@@ -1,7 +1,6 @@
 """`passband segment`."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,11 +10,13 @@ def segment(
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="Pictures, folders, or globs.")],
     weights: Annotated[str, typer.Option(help="Folder that training made (RUN/weights/best), shipped name or hub id.")],
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option("-o", "--output", help="Folder, or .png for one source. Default: *_mask(s) beside the source."),
     ] = None,
     overlay: Annotated[bool, typer.Option("--overlay", help="Write pictures with what was found over them.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Do again what is done.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Segment everything again, and replace files whoever wrote them.")
+    ] = False,
     score: Annotated[
         float | None, typer.Option(min=0, max=1, help="Of detectors: least score of an instance. Default: .5")
     ] = None,
@@ -38,39 +39,36 @@ def segment(
 
 
 def _classes(
-    sources: list[str], weights: str, output: Path | None, *, overlay: bool, overwrite: bool, device: str
+    sources: list[str], weights: str, output: str | None, *, overlay: bool, overwrite: bool, device: str
 ) -> None:
     """Write masks of classes."""
-    from passband.cli.console import progress_bar
+    from passband.cli.files import GOES_ON, FileRun
+    from passband.data.finding import PassedOver
     from passband.inference.segmenter import Segmenter, plan_masks
+    from passband.io.records import Records
 
-    jobs = plan_masks(sources, output)
+    passed: list[PassedOver] = []
+    records = Records()
+    jobs = plan_masks(sources, output, passed=passed.append, records=records)
     segmenter = Segmenter(weights, device)
-    done = skipped = failed = 0
-    with progress_bar("{task.completed}/{task.total}") as progress:
-        bar = progress.add_task("segmenting", total=len(jobs))
-        for result in segmenter.segment_files(jobs, overlays=overlay, overwrite=overwrite):
+    run = FileRun("segmenting", "segmented", [job.source.name for job in jobs])
+    with run.shown(GOES_ON):
+        for result in segmenter.segment_files(jobs, overlays=overlay, overwrite=overwrite, records=records):
             if result.error is not None:
-                failed += 1
-                typer.echo(f"failed: {result.error}", err=True)
+                run.failed(result.error)
             elif result.skipped:
-                skipped += 1
+                run.skipped()
             else:
-                done += 1
                 found = zip(segmenter.classes[1:], result.shares[1:], strict=True)
                 shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in found if share)
-                typer.echo(f"{result.job.target}: {shares or 'nothing'}")
-            progress.update(bar, advance=1)
-    kept = f", {skipped} skipped (done before; --overwrite does them again)" if skipped else ""
-    typer.echo(f"{done} segmented{kept}, {failed} failed", err=True)
-    if failed:
-        raise typer.Exit(1)
+                run.finished(f"{result.job.target}: {shares or 'nothing'}", result.notes, result.again)
+    run.end(passed)
 
 
 def _instances(
     sources: list[str],
     weights: str,
-    output: Path | None,
+    output: str | None,
     *,
     overlay: bool,
     overwrite: bool,
@@ -79,31 +77,38 @@ def _instances(
 ) -> None:
     """Write instances.json, and pictures with what was found."""
     from collections import Counter
+    from contextlib import closing
 
-    from passband.cli.console import named, progress_bar
-    from passband.data.pictures import find_pictures
+    from passband.cli.files import FileRun, fail_at_once
+    from passband.data.finding import PICTURES, PassedOver, find_sources
     from passband.inference.instances import INSTANCES_FILE, InstanceFinder
+    from passband.inference.plan import folder_of_pictures
+    from passband.io.image import SUFFIXES
+    from passband.io.records import Records
 
-    paths = find_pictures(sources)
-    folder = output or Path(f"{paths[0].with_suffix('')}_instances" if len(paths) == 1 else "instances")
+    passed: list[PassedOver] = []
+    records = Records()
+    found = find_sources(sources, SUFFIXES, PICTURES, once=True, passed=passed.append, records=records)
+    folder = folder_of_pictures([source.path for source in found], output, "_instances", "instances")
     if (folder / INSTANCES_FILE).exists() and not overwrite:
         raise FileExistsError(f"{folder / INSTANCES_FILE} is there already: choose another folder, or --overwrite")
     finder = InstanceFinder(weights, device)
-    failed = 0
-    with progress_bar("{task.completed}/{task.total}") as progress:
-        bar = progress.add_task("finding", total=len(paths))
-        for result in finder.find_in_files(paths, folder, score=score, overlay=overlay):
-            if result.instances is None:
-                failed += 1
-                typer.echo(f"failed: {named(result.source, str(result.error))}", err=True)
-            else:
+    run = FileRun("finding", "pictures", [source.path.name for source in found])
+    goes_on = f"Their instances are in {folder / INSTANCES_FILE}. Run the command with --overwrite to do all of them."
+    with run.shown(goes_on):
+        paths = fail_at_once(run, found)
+        results = finder.find_in_files(
+            paths, folder, score=score, overlay=overlay, overwrite=overwrite, records=records
+        )
+        with closing(results):  # which writes what was found, however this ends
+            for result in results:
+                if result.instances is None:
+                    run.failed(str(result.error))
+                    continue
                 counts = Counter(finder.classes[label - 1] for label in result.instances.labels.tolist())
-                found = ", ".join(f"{count} {name}" for name, count in counts.most_common())
-                typer.echo(f"{result.source}: {found or 'nothing'}")
-            progress.update(bar, advance=1)
-    typer.echo(f"{len(paths) - failed} pictures, {failed} failed; instances in {folder / INSTANCES_FILE}", err=True)
-    if failed:
-        raise typer.Exit(1)
+                names = ", ".join(f"{count} {name}" for name, count in counts.most_common())
+                run.finished(f"{result.source}: {names or 'nothing'}")
+    run.end(passed, after=f"; instances in {folder / INSTANCES_FILE}")
 
 
 _SEGMENTED: dict[str, Callable[..., Any]] = {"detection": _instances, "segmentation": _classes}

@@ -20,6 +20,7 @@ from passband.data.instance_targets import (
 )
 from passband.data.native_cubes import NativeFormat, read_native_cube
 from passband.data.order import usable
+from passband.io.files import failure
 from passband.io.image import ImageError
 from passband.io.rle import MaskError
 
@@ -158,7 +159,7 @@ class ScoredPictures(Dataset[DetectionSample]):
             else:
                 values, size, _ = _cube(image, self.cubes, wants_mirrored=False)
             target = instance_target(image, self.pictures.labels, masks=self.masks, crowds=True)
-        except (ImageError, OSError, MaskError) as error:
+        except Exception as error:  # of any kind: a bad file may break what reads it in any way
             return _unread(self.pictures, number, number, error)
         return {
             "image": values,
@@ -230,5 +231,5 @@ def _unread(pictures: CocoPictures, index: int, number: int, error: Exception) -
         "target": target,
         "name": str(image.path),
         "number": number,
-        "problem": str(error),
+        "problem": failure(error, image.path, pictures.source),
     }

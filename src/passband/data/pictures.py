@@ -3,7 +3,8 @@
 import glob
 import os
 import warnings
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from passband.io.image import SUFFIXES
@@ -58,28 +59,6 @@ def find_images(folder: Path, suffixes: Collection[str] = SUFFIXES, unreadable: 
     )
 
 
-def find_pictures(sources: Sequence[str | Path]) -> list[Path]:
-    """The picture files that sources name.
-
-    Args:
-        sources: files, folders (with all below them) and glob patterns.
-
-    Returns:
-        Files in the order of the sources, each once; a file that is named itself may have any suffix.
-
-    Raises:
-        FileNotFoundError: for a source that is not there, or a folder without pictures.
-        PermissionError: for a folder that cannot be read.
-    """
-    found: dict[Path, None] = {}
-    for match in (path for source in sources for path in expand(source)):
-        pictures = find_images(match) if match.is_dir() else [match]
-        if not pictures:
-            raise FileNotFoundError(f"{match} holds no pictures ({', '.join(sorted(SUFFIXES))})")
-        found |= dict.fromkeys(pictures)
-    return list(found)
-
-
 def expand(source: str | Path) -> list[Path]:
     """The files or folders that a source names: itself, or what matches it as a glob pattern.
 
@@ -88,7 +67,9 @@ def expand(source: str | Path) -> list[Path]:
     Raises:
         FileNotFoundError: for one that is not there, or a pattern without a match.
     """
-    path = Path(source).expanduser()
+    path = Path(source)
+    with suppress(RuntimeError):  # a name may begin with ~ without being of a user
+        path = path.expanduser()
     if path.exists():
         return [path]
     # patterns may be absolute, which Path.glob does not take

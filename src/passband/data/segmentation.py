@@ -29,6 +29,7 @@ from torch.utils.data import Dataset
 
 from passband.data.masks import MaskPair, read_pair
 from passband.data.order import usable
+from passband.io.files import failure
 from passband.io.image import ImageError
 
 UNKNOWN = -1
@@ -212,8 +213,9 @@ class FixedSegmentation(Dataset[SegmentationSample]):
         try:
             levels, stored = self._pair(number)
             image, mask = levels.float() / 255, stored.long()
-        except (ImageError, OSError) as error:
-            image, mask, problem = torch.zeros(3, self.size, self.size), torch.full((1, 1), UNKNOWN), str(error)
+        except Exception as error:  # of any kind: a bad file may break what reads it in any way
+            image, mask = torch.zeros(3, self.size, self.size), torch.full((1, 1), UNKNOWN)
+            problem = failure(error, self.pairs[number].image, self.pairs[number].mask)
         return {"image": image, "mask": mask, "name": self.pairs[number].name, "number": number, "problem": problem}
 
     def _pair(self, number: int) -> tuple[UInt8[Tensor, "3 S S"], UInt8[Tensor, "H W"] | Int32[Tensor, "H W"]]:

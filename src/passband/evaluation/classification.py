@@ -12,6 +12,7 @@ from passband.analysis.classification_report import write_classification_report
 from passband.data.classification import find_classes
 from passband.io.jpeg import reader_library
 from passband.metrics.classification import class_accuracy, confusion_matrix, rank_of, ranking, wilson_interval
+from passband.naming import printable
 from passband.provenance import environment, peak_memory, weights_checksum
 from passband.tasks.classification import TOP
 from passband.tasks.classifier import load_classifier
@@ -67,7 +68,7 @@ def evaluate_classifier(
     started = time.perf_counter()
     scored = trained.score_files(pictures.paths, batch, workers)
     for truth, (path, scores) in zip(pictures.labels, scored, strict=True):
-        name = path.relative_to(data).as_posix()
+        name = printable(path.relative_to(data).as_posix())
         if isinstance(scores, str):
             failed.append({"name": name, "reason": scores})
             report(failed[-1], len(pictures))

@@ -13,9 +13,10 @@ from passband.analysis.comparison import comparison_rows
 from passband.analysis.detection_report import PUBLISHED, write_detection_report
 from passband.data.coco import CocoImage, CocoPictures, find_coco
 from passband.data.detection import DetectionSample, ScoredPictures
+from passband.io.files import failure
 from passband.io.image import write_image
 from passband.metrics.detection import CocoScores, instances_json, paper_columns
-from passband.naming import entry
+from passband.naming import entry, printable
 from passband.provenance import environment, peak_memory, weights_checksum
 from passband.tasks.detector import (
     COLUMNS,
@@ -96,12 +97,17 @@ def evaluate_detector(
         ScoredPictures(pictures, cubes=cube_form(model)), None, num_workers=workers, collate_fn=_as_it_is
     )
     for place, (image, sample) in enumerate(zip(pictures.images, loader, strict=True)):
-        if sample["problem"]:
-            failed.append({"name": image.path.name, "reason": sample["problem"]})
+        before = time.perf_counter()
+        problem, found = sample["problem"], None
+        if not problem:
+            try:
+                found = _found(trained, sample)
+            except Exception as error:  # of any kind: a picture may be larger than the memory
+                problem = failure(error, image.path)
+        if found is None:
+            failed.append({"name": printable(image.path.name), "reason": problem})
             report(failed[-1], count)
             continue
-        before = time.perf_counter()
-        found = _found(trained, sample)
         spent += time.perf_counter() - before
         scores.add(image.number, found.boxes, found.scores, found.labels, found.masks)
         file = None
@@ -160,7 +166,7 @@ def _as_it_is(sample: Any) -> Any:
 def _row(image: CocoImage, found: Instances, score: float, seconds: float, file: str | None) -> dict[str, Any]:
     """A picture's row; AP is of all pictures alone."""
     return {
-        "name": image.path.name,
+        "name": printable(image.path.name),
         "image_id": image.number,
         "height": image.height,
         "width": image.width,

@@ -13,13 +13,14 @@ from passband.analysis.published import Benchmark, beside_published, find_benchm
 from passband.analysis.report import FIGURES, write_pictures, write_report
 from passband.data.pairs import Pair, find_pairs
 from passband.data.restoration import read_pair
+from passband.io.files import failure
 from passband.io.image import write_image
 from passband.io.image_header import stored_size
 from passband.layers.pooling import POOL_MODES
 from passband.metrics import PROTOCOLS, SSIM_WINDOW
 from passband.models import SFNet, load_model, pick_device
 from passband.models.sfnet import mean_view
-from passband.naming import entry
+from passband.naming import entry, printable
 from passband.provenance import environment, peak_memory, weights_checksum
 from passband.tasks.memory import Plan, live_bytes_per_pixel, parse_memory, restore_within
 from passband.tasks.restoration import check_views, input_views
@@ -67,17 +68,19 @@ def evaluate_restoration(
         memory: what the process may hold at its peak, such as `"2GB"`; None for most of what is free. A large picture
             is restored by bands, which give the same, or where that does not fit in tiles, which come near it; the
             notes name those.
-        report: called with each picture's figures and the number of pictures.
+        report: called with each picture's figures, or with the `name` and `reason` of one that cannot be scored, and
+            the number of pictures.
         overrides: further keywords of the network's constructor.
 
     Returns:
-        What evaluation.json holds: `mean` and `images` (PSNR in dB, SSIM up to 1), `failed` (pairs that turned out to
-            be damaged or did not fit into memory: they are in no mean), and all that decides them.
+        What evaluation.json holds: `mean` and `images` (PSNR in dB, SSIM up to 1), `failed` (pairs that are
+            damaged, of two sizes or too small, or do not fit into memory: they are in no mean), and all that decides
+            them.
 
     Raises:
         ValueError: for an unknown protocol, benchmark or pooling mode, a mode without a window, a memory that is no
-            size, unpaired files, or pairs of another number of views than the weights take; before any work, listing
-            the pairs of two sizes, too small for SSIM, or that are no pictures by their headers.
+            size, unpaired files, pairs of another number of views than the weights take, or where no pair can be
+            scored.
         CheckpointError: for weights that cannot be used.
     """
     data, output = Path(data), Path(output)
@@ -97,7 +100,7 @@ def evaluate_restoration(
         )
     closed: list[OSError] = []
     pairs = find_pairs(data, views, closed.append)
-    _check(pairs, data)
+    problems = _problems(pairs, data)
     model = model.to(place)
     live_bytes_per_pixel(model)  # found once, in no picture's seconds
 
@@ -108,27 +111,35 @@ def evaluate_restoration(
     rows: list[dict[str, Any]] = []
     scored: list[Pair] = []
     failed: list[dict[str, str]] = []
-    for pair in pairs:
-        try:
-            degraded, clean = _read(pair, data)
-        except (ValueError, OSError) as error:
-            failed.append({"name": pair.name, "reason": str(error)})
-            continue
+
+    def score_pair(pair: Pair) -> dict[str, Any]:
+        degraded, clean = _read(pair, data)
         started = time.perf_counter()
-        try:
-            restored, plan = restore(degraded)
-        except MemoryError as error:
-            failed.append({"name": pair.name, "reason": f"{pair.degraded}: {error}"})
-            continue
+        restored, plan = restore(degraded)
         seconds = time.perf_counter() - started
         figures = [*score(restored, clean), *score(mean_view(degraded), clean)]
-        row: dict[str, Any] = {"name": pair.name, **dict(zip(FIGURES, (one.item() for one in figures), strict=True))}
+        row: dict[str, Any] = {
+            "name": printable(pair.name),
+            **dict(zip(FIGURES, (one.item() for one in figures), strict=True)),
+        }
         row |= {"seconds": seconds, "computed": plan.how, "file": f"restored/{pair.name}.png" if save else None}
         if save:
             write_image(output / row["file"], restored[0])
-        rows.append(row)
-        scored.append(pair)
-        report(row, len(pairs))
+        return row
+
+    for pair in pairs:
+        reason = problems.get(pair.name)
+        if reason is None:
+            try:
+                rows.append(score_pair(pair))
+            except Exception as error:  # of any kind: a bad file may break what reads it in any way
+                reason = failure(error, *_paths(pair))
+        if reason is None:
+            scored.append(pair)
+            report(rows[-1], len(pairs))
+        else:
+            failed.append({"name": printable(pair.name), "reason": reason})
+            report(failed[-1], len(pairs))
     if not rows:
         raise ValueError(f"none of {len(pairs)} pairs could be scored: {_listed([one['reason'] for one in failed])}")
 
@@ -202,20 +213,29 @@ def _load(
     return load_model(weights, **overrides, **asked) if asked else model
 
 
-def _check(pairs: Sequence[Pair], data: Path) -> None:
-    """Refuse pairs that cannot be scored, as far as the headers of their files tell: all of them, before any work."""
-    problems = []
+def _problems(pairs: Sequence[Pair], data: Path) -> dict[str, str]:
+    """Why pairs cannot be scored, by their names, as far as the headers of their files tell before any work.
+
+    Raises:
+        ValueError: where no pair is left.
+    """
+    problems = {}
     for pair in pairs:
-        paths = [path for path in (pair.degraded, pair.clean, pair.right) if path is not None]
-        first, *others = [stored_size(path) for path in paths]
-        if first is not None and min(first) >= SSIM_WINDOW and all(size == first for size in others):
-            continue
         try:
+            first, *others = [stored_size(path) for path in _paths(pair)]
+            if first is not None and min(first) >= SSIM_WINDOW and all(size == first for size in others):
+                continue
             _read(pair, data)  # a picture may be turned when it is read, and then have the other's size
-        except (ValueError, OSError) as error:
-            problems.append(str(error))
-    if problems:
-        raise ValueError(f"{len(problems)} of {len(pairs)} pairs cannot be scored: {_listed(problems)}")
+        except Exception as error:
+            problems[pair.name] = failure(error, *_paths(pair))
+    if len(problems) == len(pairs):
+        raise ValueError(f"none of {len(pairs)} pairs can be scored: {_listed(list(problems.values()))}")
+    return problems
+
+
+def _paths(pair: Pair) -> list[Path]:
+    """The files of a pair."""
+    return [path for path in (pair.degraded, pair.clean, pair.right) if path is not None]
 
 
 def _read(pair: Pair, data: Path) -> list[Float[Tensor, "1 _ H W"]]:

@@ -15,6 +15,7 @@ from passband.analysis.segmentation_report import write_segmentation_report
 from passband.data.masks import MaskPair, find_mask_pairs, read_pair
 from passband.data.segmentation import FixedSegmentation, collate
 from passband.metrics.segmentation import SegmentationScores, predicted_classes, resized_logits
+from passband.naming import printable
 from passband.provenance import environment, peak_memory, weights_checksum
 from passband.tasks.segmenter import TrainedSegmenter, load_segmenter
 
@@ -83,7 +84,7 @@ def evaluate_segmenter(
         network_seconds += time.perf_counter() - before
         for one, mask, name, problem in zip(logits, samples["mask"], samples["name"], samples["problem"], strict=True):
             if problem:
-                failed.append({"name": name, "reason": problem})
+                failed.append({"name": printable(name), "reason": problem})
                 report(failed[-1], len(given))
                 continue
             seen = scores.counts.clone()
@@ -91,7 +92,7 @@ def evaluate_segmenter(
             empty.add(nothing, mask)
             counts = (scores.counts - seen).double() / mask.numel()
             covered = {"foreground": counts[1:].sum().item(), "predicted": counts[:, 1:].sum().item()}
-            rows.append({"name": name, **figures, **covered})
+            rows.append({"name": printable(name), **figures, **covered})
             report(rows[-1], len(given))
     seconds = time.perf_counter() - started
     if not rows:
@@ -126,7 +127,7 @@ def evaluate_segmenter(
         "peak_memory_bytes": peak_memory(trained.device),
         **environment(),
     }
-    by_name = {pair.name: pair for pair in given}
+    by_name = {printable(pair.name): pair for pair in given}
     shown = [_shown(trained, by_name[row["name"]]) for row in (*worst, *best)]
     captions = [
         (row["name"], "ground truth", f"prediction: Dice {row['foreground_dice']:.2f}") for row in (*worst, *best)

@@ -2,8 +2,10 @@
 
 from passband.inference.classifier import Classifier
 from passband.inference.demo import demonstrate
-from passband.inference.files import Job, Outcome, VideoOptions, plan_jobs, restore_files
+from passband.inference.files import PictureProgress, VideoOptions, plan_jobs, restore_files
 from passband.inference.instances import FoundIn, InstanceFinder
+from passband.inference.jobs import Outcome
+from passband.inference.plan import Job
 from passband.inference.restorer import Restorer
 from passband.inference.segmenter import Segmenter
 from passband.inference.video import VideoProgress, VideoSummary, restore_video
@@ -14,6 +16,7 @@ __all__ = [
     "InstanceFinder",
     "Job",
     "Outcome",
+    "PictureProgress",
     "Restorer",
     "Segmenter",
     "VideoOptions",

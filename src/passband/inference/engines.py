@@ -25,6 +25,7 @@ from passband.inference.precision import AGREEMENT, agreement, fast_precision
 from passband.layers import DynamicFilter
 from passband.models import SFNet, load_model, pick_device
 from passband.naming import suggestion
+from passband.ops.progress import Report
 from passband.ops.tiling import map_tiles, pad_to_multiple
 
 EngineName = Literal["torch", "openvino", "onnxruntime"]
@@ -179,7 +180,7 @@ def load_engine(
 
 
 def restore_tiled(
-    engine: Engine, degraded: Float[Tensor, "B C H W"], tile: int, overlap: int
+    engine: Engine, degraded: Float[Tensor, "B C H W"], tile: int, overlap: int, report: Report | None = None
 ) -> Float[Tensor, "B 3 H W"]:
     """Restore pictures of any size with any engine, whole or in blended tiles that know nothing of each other.
 
@@ -188,6 +189,7 @@ def restore_tiled(
         degraded: pictures in [0, 1], from 1 x 1.
         tile: side in pixels above which a picture is cut; at least twice the overlap.
         overlap: pixels over which tiles blend.
+        report: called after each tile with the share that is done.
 
     Returns:
         The restored pictures, on the device of `degraded`, not clamped.
@@ -197,7 +199,7 @@ def restore_tiled(
         padded, (height, width) = pad_to_multiple(part, engine.multiple, engine.minimum)
         return engine(padded)[..., :height, :width].to(part.device)
 
-    return map_tiles(restore, degraded, tile, overlap, engine.multiple)
+    return map_tiles(restore, degraded, tile, overlap, engine.multiple, report)
 
 
 def _openvino(model: nn.Module, precision: str) -> OpenVINORuntime:

@@ -1,51 +1,43 @@
 """Restoring many files, pictures and videos: which become which, and one by one what became of them."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
-from passband.data.pictures import expand, find_images
+from passband.data.finding import Pass, find_sources
+from passband.inference.jobs import Outcome, Work, run_jobs
+from passband.inference.plan import Job, Naming, plan
 from passband.inference.restorer import Restorer
-from passband.inference.video import PARTS_SUFFIX, VideoProgress, restore_video
-from passband.io.image import DEFAULT_MAX_PIXELS, SUFFIXES, ImageError
-from passband.io.video import VIDEO_SUFFIXES, VideoError
+from passband.inference.video import VideoProgress, restore_video
+from passband.io.image import DEFAULT_MAX_PIXELS, SUFFIXES
+from passband.io.records import Making, Records
+from passband.io.video import VIDEO_SUFFIXES
 from passband.io.video_join import target_suffix
 
 SOURCES = SUFFIXES | VIDEO_SUFFIXES
 """Suffixes of what can be restored."""
+_QUALITY = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".heic", ".heif", ".avif"))
 
 
-@dataclass(frozen=True)
-class Job:
-    """One file to restore."""
-
-    source: Path
-    target: Path
-    problem: str = ""
-    """Why it cannot be done, if that is known before: a folder that cannot be read."""
-
-    @property
-    def is_video(self) -> bool:
-        """Whether it is a video, by its suffix."""
-        return self.source.suffix.lower() in VIDEO_SUFFIXES
-
-    @property
-    def compare(self) -> Path:
-        """Where its before/after picture goes."""
-        return self.target.with_name(f"{self.target.stem}_compare.png")
+def _written(suffix: str) -> str:
+    """The suffix of a restored file: that of its source where such files can be written."""
+    return target_suffix(suffix) if suffix in VIDEO_SUFFIXES else suffix
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a job."""
-
-    job: Job
-    status: Literal["restored", "skipped", "failed"]
-    reason: str = ""
-    """Why it failed."""
-    notes: tuple[str, ...] = ()
-    """What the user should know of a restored file: what was lost, damaged or left out."""
+RESTORED = Naming(
+    tag="_restored",
+    folder="_restored",
+    companion="_compare.png",
+    becomes="its restored picture",
+    written=_written,
+    targets=SOURCES,
+    sources=SOURCES,
+    nameless=SUFFIXES,
+)
+"""How restored files are named."""
 
 
 @dataclass(frozen=True)
@@ -58,55 +50,57 @@ class VideoOptions:
     drop_unsupported: bool = False
 
 
-def plan_jobs(sources: Sequence[str | Path], output: Path | None = None) -> list[Job]:
+@dataclass(frozen=True)
+class PictureProgress:
+    """How far a large picture is, which is restored in bands or tiles.
+
+    Attributes:
+        done: share that is restored, 0 to 1.
+        seconds_left: None where nothing is done yet.
+    """
+
+    done: float
+    seconds_left: float | None
+
+
+Progress = VideoProgress | PictureProgress
+
+
+def plan_jobs(
+    sources: Sequence[str | Path],
+    output: str | Path | None = None,
+    *,
+    passed: Pass = lambda _: None,
+    records: Records | None = None,
+) -> list[Job]:
     """Say which file becomes which.
 
     Args:
         sources: files, folders (with all below them) and glob patterns.
         output: a folder, or for a single file a name with a suffix of its kind. None puts `NAME_restored.png` beside
             a file `NAME.png` and fills a folder `FOLDER_restored` for a folder.
+        passed: called with each file of another kind that is passed over; see `data.finding.find_sources`.
+        records: of the folders that the sources lie in.
 
     Returns:
         Jobs, in the order of the sources. The tree below a folder is kept, and so are types, but for videos in
-            containers that are read and not written, which become Matroska. A sub-folder that cannot be read is a job
-            that fails.
+            containers that are read and not written, which become Matroska. What an earlier run wrote is no source. A
+            source that is not there and a folder that cannot be read are jobs that fail.
 
     Raises:
-        FileNotFoundError: for a source that is not there, or a folder without pictures and videos.
-        PermissionError: for a folder that cannot be read.
-        ValueError: if two files would become one, or a picture a video.
+        FileNotFoundError: where there is nothing to do, because a source is not there or a folder holds no pictures
+            and videos.
+        PermissionError: where there is nothing to do, because a folder cannot be read.
+        ValueError: if two files of different folders would become one, a picture a video, or an output is of a type
+            that cannot be written.
     """
-    jobs: list[Job] = []
-    for source in (path for given in sources for path in expand(given)):
-        if source.is_dir():
-            folder = output or source.with_name(f"{source.resolve().name}_restored")
-            # what an earlier run left below the source is no source
-            closed: list[OSError] = []
-            found = [path for path in find_images(source, SOURCES, closed.append) if not _is_ours(path, folder)]
-            unread = {Path(str(error.filename)): error.strerror for error in closed}
-            if not found and not unread:
-                raise FileNotFoundError(f"{source} holds no pictures or videos ({', '.join(sorted(SOURCES))})")
-            jobs += [Job(path, _typed(folder / path.relative_to(source))) for path in found]
-            jobs += [
-                Job(path, folder / path.relative_to(source), f"{path} cannot be read ({reason})")
-                for path, reason in unread.items()
-                if not _is_ours(path, folder)
-            ]
-        elif output is None:
-            jobs.append(Job(source, _typed(source.with_name(f"{source.stem}_restored{source.suffix}"))))
-        elif output.suffix.lower() in SOURCES and not output.is_dir():
-            if (output.suffix.lower() in VIDEO_SUFFIXES) != (source.suffix.lower() in VIDEO_SUFFIXES):
-                raise ValueError(f"{source} cannot become {output}: a picture stays a picture, a video a video")
-            jobs.append(Job(source, output))
-        else:
-            jobs.append(Job(source, _typed(output / source.name)))
-    targets: dict[Path, Path] = {}
+    records = records or Records()
+    found = find_sources(sources, SOURCES, "pictures or videos", passed=passed, records=records)
+    jobs = plan(found, output, RESTORED, records)
+    videos = {source.path for source in found if source.suffix in VIDEO_SUFFIXES}
     for job in jobs:
-        other = targets.setdefault(job.target, job.source)
-        if other != job.source:
-            raise ValueError(f"{other} and {job.source} would both become {job.target}: give them outputs of their own")
-        if job.target.resolve() == job.source.resolve():
-            raise ValueError(f"{job.source} would be replaced by its restored picture: choose another output")
+        if not job.problem and job.is_video != (job.source in videos):
+            raise ValueError(f"{job.source} cannot become {job.target}: a picture stays a picture, a video a video")
     return jobs
 
 
@@ -119,65 +113,80 @@ def restore_files(
     quality: int = 95,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     video: VideoOptions | None = None,
-    report: Callable[[VideoProgress], None] | None = None,
+    report: Callable[[Progress], None] | None = None,
+    dry_run: bool = False,
+    records: Records | None = None,
 ) -> Iterator[Outcome]:
-    """Restore files one by one; a bad one does not keep the others from being done.
+    """Restore files one by one; whatever is wrong with one, the others are done.
+
+    What was written is recorded in `.passband.jsonl` in its folder. A restored file is kept where the same source,
+    weights and options would make it again, and replaced where they would not; a file that is not recorded, or has
+    changed since, is never replaced.
 
     Args:
         restorer: the network.
         jobs: from `plan_jobs`.
         compare: write before/after pictures beside the restored ones; not of videos.
-        overwrite: do again what is done; otherwise a target that exists is skipped.
+        overwrite: restore everything again, and replace files whoever wrote them.
         quality: of JPEG and lossy WebP, 1 to 100.
         max_pixels: larger pictures fail before they are decoded.
         video: how videos are restored and written.
-        report: called with the progress of a video, after each batch of frames.
+        report: called with the progress of a video after each batch of frames, and with that of a picture after each
+            band or tile.
+        dry_run: only say what would be done.
+        records: of the folders that are written to.
 
     Yields:
         What became of each job, in their order. A failed one carries the reason.
     """
     options = video or VideoOptions()
-    for job in jobs:
-        if job.problem:
-            yield Outcome(job, "failed", job.problem)
-            continue
-        if job.target.exists() and not overwrite:
-            yield Outcome(job, "skipped")
-            continue
-        notes: tuple[str, ...] = ()
-        try:
-            if job.is_video:
-                notes = restore_video(
-                    restorer,
-                    job.source,
-                    job.target,
-                    codec=options.codec,
-                    crf=options.crf,
-                    temporal=options.temporal,
-                    overwrite=overwrite,
-                    drop_unsupported=options.drop_unsupported,
-                    report=report,
-                ).notes
-            else:
-                notes = restorer.restore_file(
-                    job.source,
-                    job.target,
-                    compare=job.compare if compare else None,
-                    quality=quality,
-                    max_pixels=max_pixels,
-                )
-        except (ImageError, VideoError, OSError, MemoryError) as error:
-            yield Outcome(job, "failed", str(error))
-        else:
-            yield Outcome(job, "restored", notes=notes)
+    weights = cache(restorer.checksum)
+
+    def making(job: Job) -> Making:
+        network = {"engine": restorer.engine_name, "precision": restorer.precision}
+        if job.is_video:
+            return Making("restore", weights(), {**network, **asdict(options)})
+        return Making("restore", weights(), {**network, "quality": quality} if _has_quality(job) else network)
+
+    def do(job: Job, companion: Path | None) -> tuple[tuple[str, ...], Any]:
+        if job.is_video:
+            done = restore_video(
+                restorer,
+                job.source,
+                job.target,
+                codec=options.codec,
+                crf=options.crf,
+                temporal=options.temporal,
+                overwrite=True,  # what may be replaced has been decided
+                drop_unsupported=options.drop_unsupported,
+                report=report,
+            )
+            return done.notes, done
+        notes = restorer.restore_file(
+            job.source,
+            job.target,
+            compare=companion,
+            quality=quality,
+            max_pixels=max_pixels,
+            report=None if report is None else _timed(report),
+        )
+        return notes, None
+
+    work = Work(do, making, lambda job: compare and not job.is_video, RESTORED.companion)
+    yield from run_jobs(jobs, work, overwrite=overwrite, dry_run=dry_run, records=records)
 
 
-def _typed(target: Path) -> Path:
-    """The target with a suffix that can be written."""
-    is_video = target.suffix.lower() in VIDEO_SUFFIXES
-    return target.with_suffix(target_suffix(target.suffix)) if is_video else target
+def _has_quality(job: Job) -> bool:
+    """Whether the quality that is asked for changes what is written."""
+    return job.target.suffix.lower() in _QUALITY
 
 
-def _is_ours(path: Path, folder: Path) -> bool:
-    """Whether an earlier run left this below the source: a restored file, or a part of a video that is not done."""
-    return path.is_relative_to(folder) or any(part.endswith(PARTS_SUFFIX) for part in path.parts)
+def _timed(report: Callable[[Progress], None]) -> Callable[[float], None]:
+    """What is called with the share of a picture that is done, and reports it with the time that is left."""
+    started = time.monotonic()
+
+    def tell(share: float) -> None:
+        elapsed = time.monotonic() - started
+        report(PictureProgress(share, elapsed / share - elapsed if share > 0 else None))
+
+    return tell

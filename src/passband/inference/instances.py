@@ -1,8 +1,9 @@
 """Finding instances in pictures, in memory or file by file, and writing them as COCO's files have them."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ from torch import Tensor
 
 from passband.analysis.instances import draw_instances
 from passband.data.cubes import read_pixels
-from passband.io.files import write_whole
+from passband.io.files import failure, fitted_name, write_whole
 from passband.io.image import write_image
 from passband.io.pictures import AnyPicture, as_tensor
+from passband.io.records import Making, Records, signature, stranger
 from passband.io.rle import mask_area
 from passband.metrics.detection import coco_results
 from passband.naming import described, listed
+from passband.provenance import weights_checksum
 from passband.tasks.detector import Instances, load_detector
 
 INSTANCES_FILE = "instances.json"
@@ -88,18 +91,28 @@ class InstanceFinder:
         return draw_instances(image, instances.boxes, instances.titles(self.classes), instances.masks)
 
     def find_in_files(
-        self, paths: Sequence[Path], output: Path, *, score: float = 0.5, overlay: bool = False
-    ) -> Iterator[FoundIn]:
-        """Find instances in files; a bad one does not keep the others from being done.
+        self,
+        paths: Sequence[Path],
+        output: Path,
+        *,
+        score: float = 0.5,
+        overlay: bool = False,
+        overwrite: bool = True,
+        records: Records | None = None,
+    ) -> Generator[FoundIn, None, None]:
+        """Find instances in files; whatever is wrong with one, the others are done.
 
-        Writes instances.json when all are done: `images`, `annotations` and `categories` as COCO's files have them, the
-        annotations with scores. With `overlay`, pictures with their instances, too.
+        Writes instances.json when all are done, or when the work ends before: `images`, `annotations` and `categories`
+        as COCO's files have them, the annotations with scores. With `overlay`, also pictures with their instances,
+        which are recorded in `.passband.jsonl` in their folder, so that they are no sources of the next run.
 
         Args:
             paths: of the pictures.
             output: the folder to write to, made where it does not exist.
             score: the least of an instance, in [0, 1].
             overlay: write overlays/NAME.png for each picture.
+            overwrite: replace overlays that passband did not write.
+            records: of the folders that are written to.
 
         Yields:
             What was found in each file, in their order; a failed one carries the reason.
@@ -109,6 +122,8 @@ class InstanceFinder:
             OSError: where `output` cannot be written.
         """
         _check_score(score)
+        records = records or Records()
+        making = Making("segment", weights_checksum(self.trained.model), {"score": score})
         content: dict[str, list[Any]] = {
             "images": [],
             "annotations": [],
@@ -118,43 +133,49 @@ class InstanceFinder:
             ],
         }
         names = _overlay_names(paths)
-        for number, path in enumerate(paths, 1):
-            try:
-                instances = self(path, score)
-                drawn = None
-                if overlay:
-                    drawn = output / "overlays" / names[number - 1]
-                    write_image(drawn, self.overlay(read_pixels(path), instances))
-            except (ValueError, OSError, MemoryError) as error:
-                yield FoundIn(path, error=str(error) or f"{path}: {type(error).__name__}")
-                continue
-            height, width = instances.size
-            content["images"].append({"id": number, "file_name": str(path), "height": height, "width": width})
-            self._add(content["annotations"], number, instances)
-            yield FoundIn(path, instances, overlay=drawn)
-        with write_whole(output / INSTANCES_FILE) as temporary:
-            temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
+        try:
+            for number, path in enumerate(paths, 1):
+                drawn = output / "overlays" / names[number - 1] if overlay else None
+                try:
+                    if drawn is not None and not overwrite and drawn.exists() and records.entry(drawn) is None:
+                        raise FileExistsError(stranger(drawn))
+                    seen = signature(path)
+                    instances = self(path, score)
+                    if drawn is not None:
+                        write_image(drawn, self.overlay(read_pixels(path), instances))
+                        records.add(drawn, path, seen, making)
+                    height, width = instances.size
+                    found = self._annotations(number, instances)
+                except Exception as error:  # of any kind: a bad file may break what reads it in any way
+                    yield FoundIn(path, error=failure(error, path, *([] if drawn is None else [drawn])))
+                    continue
+                content["images"].append({"id": number, "file_name": str(path), "height": height, "width": width})
+                for one in found:
+                    content["annotations"].append({"id": len(content["annotations"]) + 1, **one})
+                yield FoundIn(path, instances, overlay=drawn)
+        finally:  # also of what was found until somebody interrupts it
+            with write_whole(output / INSTANCES_FILE) as temporary:
+                temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
-    def _add(self, annotations: list[Any], image: int, instances: Instances) -> None:
-        """Take the instances of a picture."""
+    def _annotations(self, image: int, instances: Instances) -> list[dict[str, Any]]:
+        """The instances of a picture, but for their own numbers."""
         ids = dict(enumerate(self.trained.category_ids, 1))
-        results = coco_results(image, instances.boxes, instances.scores, instances.labels, ids, instances.masks)
-        for result in results:
+        annotations = []
+        for result in coco_results(image, instances.boxes, instances.scores, instances.labels, ids, instances.masks):
             _, _, width, height = result["bbox"]
             mask = result.get("segmentation")
             area = width * height if mask is None else float(mask_area(mask))
-            annotations.append({"id": len(annotations) + 1, **result, "area": area, "iscrowd": 0})
+            annotations.append({**result, "area": area, "iscrowd": 0})
+        return annotations
 
 
 def _overlay_names(paths: Sequence[Path]) -> list[str]:
     """A file name for each path: its own stem or, where several have it, with a number."""
-    seen: dict[str, int] = {}
-    names = []
+    taken: dict[str, None] = {}  # in their order
     for path in paths:
-        count = seen.get(path.stem, 0)
-        seen[path.stem] = count + 1
-        names.append(f"{path.stem}.png" if not count else f"{path.stem}-{count + 1}.png")
-    return names
+        endings = (f"-{number}.png" if number > 1 else ".png" for number in count(1))
+        taken[next(name for ending in endings if (name := fitted_name(path.stem, ending)) not in taken)] = None
+    return list(taken)
 
 
 def _check_score(score: float) -> None:

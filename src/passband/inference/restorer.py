@@ -24,6 +24,7 @@ from passband.io.pictures import take
 from passband.models import accepted_numbers, load_model
 from passband.models.sfnet_bands import Statistics
 from passband.naming import described, nearest, suggestion
+from passband.ops.progress import Report
 from passband.provenance import weights_checksum
 from passband.tasks.memory import OVERLAP, parse_memory, plan, restore_within, room
 from passband.tasks.restoration import check_views
@@ -146,8 +147,12 @@ class Restorer:
                 self._statistics = None
 
     @torch.inference_mode()
-    def restore(self, degraded: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W"]:
+    def restore(self, degraded: Float[Tensor, "B 3 H W"], report: Report | None = None) -> Float[Tensor, "B 3 H W"]:
         """Restore a batch of any size from 1 x 1, in [0, 1] in and out, on the restorer's device.
+
+        Args:
+            degraded: the pictures.
+            report: called after each band or tile with the share that is done; small pictures have none.
 
         Raises:
             MemoryError: saying what would fit, and what to do.
@@ -155,10 +160,10 @@ class Restorer:
         degraded = degraded.to(self.device, torch.float32)
         if isinstance(self.engine, TorchEngine):
             with self.engine.autocast():
-                restored, _ = restore_within(self.engine.model, degraded, self.memory, self._statistics)
+                restored, _ = restore_within(self.engine.model, degraded, self.memory, self._statistics, report)
             restored = restored.float()
         else:
-            restored = restore_tiled(self.engine, degraded, TILE, OVERLAP)
+            restored = restore_tiled(self.engine, degraded, TILE, OVERLAP, report)
         # in place, for a large picture counts; but a network may give back what it was given
         given = restored.untyped_storage().data_ptr() == degraded.untyped_storage().data_ptr()
         return restored.clamp(0, 1) if given else restored.clamp_(0, 1)
@@ -172,6 +177,7 @@ class Restorer:
         compare_pixels: int | None = PIXELS,
         quality: int = 95,
         max_pixels: int = DEFAULT_MAX_PIXELS,
+        report: Report | None = None,
     ) -> tuple[str, ...]:
         """Restore a file into another, keeping bit depth, alpha, EXIF and color profile where its type can.
 
@@ -182,6 +188,7 @@ class Restorer:
             compare_pixels: that this has at most; None keeps every pixel.
             quality: of JPEG and lossy WebP, 1 to 100.
             max_pixels: larger pictures are refused before they are decoded.
+            report: called after each band or tile with the share that is done.
 
         Returns:
             Sentences about what was lost, damaged or left out; empty where nothing was.
@@ -193,7 +200,7 @@ class Restorer:
         """
         self._check_room(source, max_pixels)
         picture = read_picture(source, max_pixels=max_pixels)
-        restored = self.restore(picture.image[None])[0].cpu()
+        restored = self.restore(picture.image[None], report)[0].cpu()
         notes = write_picture(target, replace(picture, image=restored), quality=quality)
         if compare is not None:
             write_comparison(picture, target, compare, pixels=compare_pixels, max_pixels=max_pixels)

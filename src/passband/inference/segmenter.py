@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -9,42 +10,49 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from passband.analysis.overlay import overlay
-from passband.data.pictures import expand, find_images
-from passband.io.image import SUFFIXES, ImageError, read_image, write_image
+from passband.data.finding import PICTURES, Pass, find_sources
+from passband.inference.jobs import Work, run_jobs
+from passband.inference.plan import Job, Naming, plan
+from passband.io.image import SUFFIXES, read_image, write_image
 from passband.io.mask import write_mask
 from passband.io.pictures import AnyPicture, as_tensor
+from passband.io.records import Making, Records
 from passband.metrics.segmentation import resized_logits
 from passband.naming import described, listed
+from passband.provenance import weights_checksum
 from passband.tasks.segmenter import load_segmenter
 
 MASK_SUFFIX = ".png"
 """Masks keep their numbers in PNG files."""
 
 
-@dataclass(frozen=True)
-class MaskJob:
-    """A picture file and the mask that it becomes."""
-
-    source: Path
-    target: Path
-
-    @property
-    def overlay(self) -> Path:
-        """Where the picture with its mask over it goes."""
-        return self.target.with_name(f"{self.target.stem}_overlay.png")
+MASKS = Naming(
+    tag="_mask",
+    folder="_masks",
+    companion="_overlay.png",
+    becomes="its mask",
+    written=lambda _: MASK_SUFFIX,
+    targets=frozenset((MASK_SUFFIX,)),
+    sources=SUFFIXES,
+)
+"""How masks are named; their companions are the pictures with their masks over them."""
 
 
 @dataclass(frozen=True)
 class Segmented:
     """What became of a file."""
 
-    job: MaskJob
+    job: Job
     shares: tuple[float, ...] = ()
     """Of the picture that each class covers, the background first; none where nothing was done."""
     skipped: bool = False
     """Whether the mask was there already."""
     error: str | None = None
     """Why it failed."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of it."""
+    again: str = ""
+    """Why a mask that passband wrote before was made again: `other weights`."""
 
 
 class Segmenter:
@@ -129,38 +137,49 @@ class Segmenter:
         return torch.stack([1 - foreground, foreground])
 
     def segment_files(
-        self, jobs: Sequence[MaskJob], *, overlays: bool = False, overwrite: bool = False
+        self,
+        jobs: Sequence[Job],
+        *,
+        overlays: bool = False,
+        overwrite: bool = False,
+        records: Records | None = None,
     ) -> Iterator[Segmented]:
-        """Write the masks of pictures one by one; a bad file does not keep the others from being done.
+        """Write the masks of pictures one by one; whatever is wrong with one, the others are done.
 
-        Masks of foreground and background are 0 and 255, others the numbers of their classes.
+        Masks of foreground and background are 0 and 255, others the numbers of their classes. What was written is
+        recorded in `.passband.jsonl` in its folder: a mask is kept where the same picture and weights would make it
+        again, and replaced where they would not; a file that is not recorded, or has changed since, is never replaced.
 
         Args:
             jobs: from `plan_masks`.
-            overlays: write the picture with its mask over it, too.
-            overwrite: do again what is done; otherwise a mask that exists is kept.
+            overlays: also write the picture with its mask over it.
+            overwrite: make everything again, and replace files whoever wrote them.
+            records: of the folders that are written to.
 
         Yields:
             What became of each job, in their order. A failed one carries the reason.
         """
-        for job in jobs:
-            missing = [path for path in (job.target, *([job.overlay] if overlays else [])) if not path.exists()]
-            if not missing and not overwrite:
-                yield Segmented(job, skipped=True)
-                continue
-            try:
-                image = read_image(job.source)
-                mask = self.segment_image(image)
-                if job.target in missing or overwrite:
-                    write_mask(job.target, mask, self.trained.classes)
-                if overlays:
-                    write_image(job.overlay, overlay(image, mask, nothing="nothing found"))
-            except (ImageError, OSError, MemoryError) as error:
-                reason = str(error) or type(error).__name__
-                yield Segmented(job, error=reason if str(job.source) in reason else f"{job.source}: {reason}")
-            else:
-                counts = torch.bincount(mask.flatten(), minlength=len(self.classes))
-                yield Segmented(job, tuple((counts / mask.numel()).tolist()))
+        weights = cache(lambda: weights_checksum(self.trained.model))
+
+        def do(job: Job, companion: Path | None) -> tuple[tuple[str, ...], tuple[float, ...]]:
+            image = read_image(job.source)
+            mask = self.segment_image(image)
+            write_mask(job.target, mask, self.trained.classes)
+            if companion is not None:
+                write_image(companion, overlay(image, mask, nothing="nothing found"))
+            counts = torch.bincount(mask.flatten(), minlength=len(self.classes))
+            return (), tuple((counts / mask.numel()).tolist())
+
+        work = Work(do, lambda _: Making("segment", weights(), {}), lambda _: overlays, MASKS.companion)
+        for outcome in run_jobs(jobs, work, overwrite=overwrite, records=records):
+            yield Segmented(
+                outcome.job,
+                outcome.result or (),
+                skipped=outcome.status == "skipped",
+                error=outcome.reason or None,
+                notes=outcome.notes,
+                again=outcome.again,
+            )
 
     def _logits(self, image: Float[Tensor, "3 H W"]) -> Float[Tensor, "1 K S S"]:
         """What the network gives for a picture, in the size that it works in."""
@@ -169,45 +188,31 @@ class Segmenter:
         return self.trained.logits(self.trained.prepare(image.cpu().float())[None]).cpu()
 
 
-def plan_masks(sources: Sequence[str | Path], output: Path | None = None) -> list[MaskJob]:
+def plan_masks(
+    sources: Sequence[str | Path],
+    output: str | Path | None = None,
+    *,
+    passed: Pass = lambda _: None,
+    records: Records | None = None,
+) -> list[Job]:
     """Say which picture becomes which mask.
 
     Args:
         sources: picture files, folders (with all below them) and glob patterns.
         output: a folder, or for a single file a name that ends in .png. None puts `NAME_mask.png` beside a file and
             fills a folder `FOLDER_masks` for a folder, whose tree is kept.
+        passed: called with each file of another kind that is passed over; see `data.finding.find_sources`.
+        records: of the folders that the sources lie in.
+
+    Returns:
+        Jobs, in the order of the sources. What an earlier run wrote is no source. A source that is not there and a
+        folder that cannot be read are jobs that fail.
 
     Raises:
-        FileNotFoundError: for a source that is not there, or a folder without pictures.
-        PermissionError: for a folder that cannot be read.
-        ValueError: if two pictures would become one mask, or a mask would take a picture's place.
+        FileNotFoundError: where there is nothing to do, because a source is not there or a folder holds no pictures.
+        PermissionError: where there is nothing to do, because a folder cannot be read.
+        ValueError: if two pictures of different folders would become one mask, a mask would take its picture's place,
+            or an output is of another type.
     """
-    jobs: list[MaskJob] = []
-    found = [path for given in sources for path in expand(given)]
-    for source in found:
-        if source.is_dir():
-            folder = output or source.with_name(f"{source.resolve().name}_masks")
-            # what an earlier run left below the source is no source
-            pictures = [path for path in find_images(source) if not path.is_relative_to(folder)]
-            if not pictures:
-                raise FileNotFoundError(f"{source} holds no pictures ({', '.join(sorted(SUFFIXES))})")
-            jobs += [MaskJob(path, (folder / path.relative_to(source)).with_suffix(MASK_SUFFIX)) for path in pictures]
-        elif output is None:
-            jobs.append(MaskJob(source, source.with_name(f"{source.stem}_mask{MASK_SUFFIX}")))
-        elif output.suffix.lower() == MASK_SUFFIX and not output.is_dir():
-            jobs.append(MaskJob(source, output))
-        else:
-            jobs.append(MaskJob(source, output / f"{source.stem}{MASK_SUFFIX}"))
-    targets: dict[Path, Path] = {}
-    for job in jobs:
-        for target in (job.target, job.overlay):
-            other = targets.setdefault(target, job.source)
-            if other != job.source:
-                raise ValueError(f"{other} and {job.source} would both become {target}: give them outputs of their own")
-    pictures = {job.source.resolve(): job.source for job in jobs}
-    for target, source in targets.items():
-        if target.resolve() in pictures:
-            raise ValueError(
-                f"{pictures[target.resolve()]} would be replaced by what {source} becomes: choose another output"
-            )
-    return list(dict.fromkeys(jobs))
+    records = records or Records()
+    return plan(find_sources(sources, SUFFIXES, PICTURES, passed=passed, records=records), output, MASKS, records)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from passband.inference.restorer import Restorer
 from passband.inference.temporal import Flicker, Smoother
-from passband.io.files import write_whole
+from passband.io.files import PARTS_JOB, parts_folder, write_whole
 from passband.io.video import Frame, VideoError, VideoFormat, VideoReader
 from passband.io.video_color import change_planes
 from passband.io.video_join import check_target, join
@@ -32,8 +32,6 @@ from passband.io.video_segment import (
 
 SEGMENT_PIXELS = 100_000_000
 """Pixels after which work is kept: 108 frames of 1280x720, about a minute's work or less on most machines."""
-PARTS_SUFFIX = ".parts"
-"""Added to the name of a video that is not done: the folder of its finished segments."""
 _SEGMENT_FRAMES = range(24, 241)  # shorter ones would waste bits on key frames, longer ones lose more when killed
 _BATCH_PIXELS = 1 << 18  # small frames are restored several at a time
 
@@ -150,7 +148,7 @@ def restore_video(
         wanted = min(max(SEGMENT_PIXELS // pixels, _SEGMENT_FRAMES[0]), _SEGMENT_FRAMES[-1])
         length = wanted // batch * batch  # so that batches are the same wherever a run begins
         job = _describe(restorer, source, encoding, temporal, length)
-        parts = _Parts(target.with_name(target.name + PARTS_SUFFIX), job)
+        parts = _Parts(parts_folder(target), job)
         state = _State(Flicker(), smoother)
         state.load(parts.extras)
         done = resumed = parts.frames
@@ -226,7 +224,7 @@ class _Parts:
         self.frames = 0
         self.extras: dict[str, Tensor] = {}
         self.notes: list[str] = []
-        description = folder / "job.json"
+        description = folder / PARTS_JOB
         if folder.exists() and not _says(description, job):
             shutil.rmtree(folder)
             self.notes.append(f"{folder.name} was of another source, network or setting and has been removed")

@@ -19,6 +19,7 @@ from passband.layers import DynamicFilter, LocalAvgPool2d, WindowModulation
 from passband.layers.modulation import window_shares
 from passband.layers.pooled import Global, Local, Pooled
 from passband.models.sfnet import ResidualBlock, SFNet, mean_view
+from passband.ops.progress import Report, part_of
 
 BAND_VALUES = 2**20
 """Values of a map in one of its bands: 4 MB of float32. Larger bands are no faster and leave holes in the heap."""
@@ -146,6 +147,7 @@ def restore_in_bands(
     *,
     rows: int | None = None,
     statistics: Statistics | None = None,
+    report: Report | None = None,
 ) -> Float[Tensor, "B 3 H W"]:
     """Restore pictures one by one, each layer a band of rows at a time.
 
@@ -154,6 +156,7 @@ def restore_in_bands(
         image: degraded pictures in [0, 1], H and W divisible by 8 and at least 16.
         rows: height of a band at full size, even; None for `BAND_VALUES`. Less takes less memory and more time.
         statistics: where averages come from; None for those of each picture.
+        report: called after each band with the share of the work that is done.
 
     Returns:
         The full-size prediction, not clamped: that of `model(image)[-1]` but for rounding.
@@ -166,18 +169,24 @@ def restore_in_bands(
     if rows is not None and (rows < 4 or rows % 2):
         raise ValueError(f"bands are an even number of rows, at least 4; got {rows}")
     model.check_size(*image.shape[-2:])
-    walk = _Walk(model, rows, statistics or OwnStatistics())
-    return torch.cat([walk.restore(picture[None]) for picture in image]) if len(image) > 1 else walk.restore(image)
+
+    def restore(number: int) -> Float[Tensor, "1 3 H W"]:
+        one = part_of(report, number / len(image), (number + 1) / len(image))
+        return _Walk(model, rows, statistics or OwnStatistics(), one).restore(image[number : number + 1])
+
+    return torch.cat([restore(number) for number in range(len(image))]) if len(image) > 1 else restore(0)
 
 
 class _Walk:
     """One picture's way through the network."""
 
-    def __init__(self, model: SFNet, rows: int | None, statistics: Statistics):
-        self.model, self.rows, self.statistics = model, rows, statistics
+    def __init__(self, model: SFNet, rows: int | None, statistics: Statistics, report: Report | None = None):
+        self.model, self.rows, self.statistics, self.report = model, rows, statistics, report
+        self.done, self.all = 0.0, 1.0
 
     def restore(self, image: Map) -> Float[Tensor, "1 3 H W"]:
         model = self.model
+        self.done, self.all = 0.0, _work(model, *image.shape[-2:])
         stem = cast(nn.Conv2d, model.stem[0])
         full = self.layer(image.shape, stem.out_channels, lambda a, b: F.gelu(_conv(stem, _band(image, a, b, 1))))
         self.stage(model.encoder[0], full)
@@ -209,10 +218,15 @@ class _Walk:
         assert out is not None
         return out
 
-    def spans(self, height: int, width: int, channels: int) -> list[tuple[int, int]]:
-        """Starts and ends of bands; the starts are even."""
+    def spans(self, height: int, width: int, channels: int) -> Iterator[tuple[int, int]]:
+        """Starts and ends of bands; the starts are even. A band is done when the next one is asked for."""
         rows = self.rows or max(LEAST_ROWS, BAND_VALUES // (width * channels) // 2 * 2)
-        return [(start, min(start + rows, height)) for start in range(0, height, rows)]
+        for start in range(0, height, rows):
+            end = min(start + rows, height)
+            yield start, end
+            if self.report is not None:
+                self.done += (end - start) * width * channels**2
+                self.report(min(self.done / self.all, 1.0))
 
     def enter(self, scale: int, above: Map, image: Map) -> Map:
         """The map a stage of the encoder begins with: half the one above, fused with the shallow features."""
@@ -295,6 +309,17 @@ class _Walk:
             band = F.pad(band, outside, mode="reflect") if any(outside) else band
             x[..., start:end, :] = layer.modulator.join(layer.apply_kernels(_reflected(band, halo), folded))
         return x
+
+
+def _work(model: SFNet, height: int, width: int) -> float:
+    """What `_Walk.spans` counts for a picture: values times channels, over all loops over bands."""
+    # halving a map doubles its channels, so that a loop counts the same at each of the three sizes
+    one = height * width * model.numbers["width"] ** 2
+    blocks = [cast(ResidualBlock, block) for stage in (*model.encoder, *model.decoder) for block in cast(Any, stage)]
+    # the filters of a block loop over half of its channels each
+    loops = sum(2 if block.filters is None else 2.5 for block in blocks)
+    # the stem, statistics and features of two sizes, and what leads back to them
+    return (loops + 1 + 2 * 2 + 2) * one + height * width * 3**2
 
 
 def _shallow(shallow: nn.Sequential, image: Map, start: int, end: int) -> Map:

@@ -22,6 +22,7 @@ from passband.layers.modulation import window_shares
 from passband.layers.pooled import Global, Pooled
 from passband.models.sfnet import SFNet
 from passband.models.sfnet_bands import BlendedWindows, Map, Moments, Window, restore_in_bands
+from passband.ops.progress import Report, part_of
 from passband.ops.tiling import Tile, blend_tiles, lay_tiles, pad_to_multiple
 
 CELLS = 64
@@ -41,6 +42,7 @@ def restore_in_tiles(
     *,
     passes: int = PASSES,
     rows: int | None = None,
+    report: Report | None = None,
 ) -> Float[Tensor, "B 3 H W"]:
     """Restore pictures of any size, one by one, in tiles that share the statistics of the whole picture.
 
@@ -53,6 +55,7 @@ def restore_in_tiles(
             times as much as that. 0 gives plain tiles; as many as there are pooling layers settle each with all
             before it settled.
         rows: height of a band, see `restore_in_bands`.
+        report: called after each band of a tile with the share of the work that is done.
 
     Returns:
         The full-size prediction, not clamped.
@@ -61,17 +64,24 @@ def restore_in_tiles(
     tiles = lay_tiles(height, width, side, overlap, model.multiple)
     if len(tiles) == 1:
         padded, _ = pad_to_multiple(image, model.multiple, model.minimum)
-        return restore_in_bands(model, padded, rows=rows)[..., :height, :width]
+        return restore_in_bands(model, padded, rows=rows, report=report)[..., :height, :width]
     # each pooling layer is a place, that of window modulation among them
     places = sum(isinstance(module, LocalAvgPool2d | nn.InstanceNorm2d) for module in model.modules())
-    restored = []
+    # of all work, what a run of the network over a tile is: one run, and those of the passes, which end early
+    runs = 1 + sum(number * places // passes / places for number in range(1, passes + 1))
+    unit = 1 / (runs * len(tiles) * len(image))
+    restored, done = [], 0.0
     for picture in image.split(1):
         statistics = PictureStatistics(tiles)
 
         def restore(tile: Tile, picture: Tensor = picture, statistics: PictureStatistics = statistics) -> Tensor:
+            nonlocal done
             padded, _ = pad_to_multiple(tile.of(picture), model.multiple, model.minimum)
             statistics.enter(tile)
-            return restore_in_bands(model, padded, rows=rows, statistics=statistics)
+            # a pass that gathers statistics ends before the network does
+            share = statistics.wanted / places or 1.0
+            part, done = part_of(report, done, done + unit), done + unit * share
+            return restore_in_bands(model, padded, rows=rows, statistics=statistics, report=part)
 
         for number in range(1, passes + 1):
             statistics.wanted = number * places // passes

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from passband.ops.checks import check_images
+from passband.ops.progress import Report
 
 
 def pad_to_multiple(
@@ -129,6 +130,7 @@ def map_tiles(
     side: int,
     overlap: int,
     multiple: int = 1,
+    report: Report | None = None,
 ) -> Float[Tensor, "B D H W"]:
     """Apply a function tile by tile, and blend what it gives where tiles overlap.
 
@@ -139,6 +141,7 @@ def map_tiles(
         overlap: pixels that neighboring tiles share at least, 0 to side / 2. A function that looks less than a
             quarter of it far gives what it gives for the whole picture.
         multiple: see `lay_tiles`.
+        report: called after each tile with the share that is done.
 
     Returns:
         The blended picture. Where one tile covers the picture this is `function(image)`.
@@ -149,7 +152,17 @@ def map_tiles(
     check_images(image, "map_tiles")
     height, width = image.shape[-2:]
     tiles = lay_tiles(height, width, side, overlap, multiple)
-    return blend_tiles(lambda tile: function(tile.of(image)), tiles, height, width)
+    done = 0
+
+    def make(tile: Tile) -> Float[Tensor, "B D h w"]:
+        nonlocal done
+        made = function(tile.of(image))
+        done += 1
+        if report is not None:
+            report(done / len(tiles))
+        return made
+
+    return blend_tiles(make, tiles, height, width)
 
 
 def _spans(length: int, side: int, overlap: int, multiple: int) -> list[Span]:

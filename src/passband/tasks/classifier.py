@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from passband.checkpoint import CheckpointError
 from passband.data.preprocessing import Preprocessing
+from passband.io.files import failure
 from passband.models.gated import Gated
 from passband.tasks.weights import load_of_task
 
@@ -52,9 +54,17 @@ class TrainedClassifier:
         remaining = iter(paths)
         for views in loader:
             good = [view for view in views if isinstance(view, Tensor)]
-            scores = iter(self.logits(torch.stack(good)) if good else ())
-            for view in views:
-                yield next(remaining), view if isinstance(view, str) else next(scores)
+            scores = iter(self._scores(good))
+            for path, view in zip(islice(remaining, len(views)), views, strict=True):
+                given = view if isinstance(view, str) else next(scores)
+                yield path, failure(given, path) if isinstance(given, Exception) else given
+
+    def _scores(self, views: Sequence[Float[Tensor, "K h w"]]) -> Sequence[Float[Tensor, " classes"] | Exception]:
+        """The scores of each picture, or why there are none; one by one, where they cannot be scored together."""
+        try:
+            return list(self.logits(torch.stack(list(views)))) if views else []
+        except Exception as error:
+            return [error] if len(views) == 1 else [one for view in views for one in self._scores([view])]
 
 
 class _Views(Dataset[Tensor | str]):
@@ -69,8 +79,8 @@ class _Views(Dataset[Tensor | str]):
     def __getitem__(self, number: int) -> Tensor | str:
         try:
             return self.preprocessing.prepare(self.paths[number])
-        except (ValueError, OSError, MemoryError) as error:
-            return str(error) or f"{self.paths[number]}: {type(error).__name__}"
+        except Exception as error:  # of any kind: a bad file may break what reads it in any way
+            return failure(error, self.paths[number])
 
 
 def load_classifier(weights: str | Path, device: str = "auto") -> TrainedClassifier:

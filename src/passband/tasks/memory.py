@@ -23,6 +23,7 @@ from passband.layers import LocalAvgPool2d
 from passband.models import SFNet
 from passband.models.sfnet_bands import BAND_VALUES, LEAST_ROWS, Statistics, restore_in_bands
 from passband.models.sfnet_tiles import restore_in_tiles
+from passband.ops.progress import Report
 from passband.ops.tiling import map_tiles, pad_to_multiple
 from passband.tasks.restoration import restore_batch
 
@@ -166,7 +167,11 @@ def plan(model: nn.Module, shape: tuple[int, ...], room: int, *, tiles: bool = T
 
 
 def run(
-    model: nn.Module, image: Float[Tensor, "B C H W"], plan: Plan, statistics: Statistics | None = None
+    model: nn.Module,
+    image: Float[Tensor, "B C H W"],
+    plan: Plan,
+    statistics: Statistics | None = None,
+    report: Report | None = None,
 ) -> Float[Tensor, "B 3 H W"]:
     """Restore pictures of any size as planned; the prediction is not clamped.
 
@@ -175,16 +180,17 @@ def run(
         image: degraded pictures in [0, 1].
         plan: of the function `plan`.
         statistics: where bands have the averages from; None for those of each picture.
+        report: called after each band or tile with the share that is done; never for pictures restored whole.
     """
     if plan.mode == "whole":
         return restore_batch(model, image)
     if plan.mode == "bands":
         padded, (height, width) = pad_to_multiple(image, SFNet.multiple, SFNet.minimum)
-        return restore_in_bands(_sfnet(model), padded, statistics=statistics)[..., :height, :width]
+        return restore_in_bands(_sfnet(model), padded, statistics=statistics, report=report)[..., :height, :width]
     assert statistics is None, "tiles have statistics of their own"
     if isinstance(model, SFNet):
-        return restore_in_tiles(model, image, plan.side, OVERLAP)
-    return map_tiles(lambda tile: restore_batch(model, tile), image, plan.side, OVERLAP, 8)
+        return restore_in_tiles(model, image, plan.side, OVERLAP, report=report)
+    return map_tiles(lambda tile: restore_batch(model, tile), image, plan.side, OVERLAP, 8, report)
 
 
 @torch.no_grad()
@@ -193,6 +199,7 @@ def restore_within(
     image: Float[Tensor, "B C H W"],
     cap: int | None = None,
     statistics: Statistics | None = None,
+    report: Report | None = None,
 ) -> tuple[Float[Tensor, "B 3 H W"], Plan]:
     """Restore pictures within a cap on memory; where memory runs out all the same, again with half the room.
 
@@ -202,6 +209,7 @@ def restore_within(
         cap: bytes, see `room`.
         statistics: where bands have the averages from, such as those smoothed over frames, and then tiles, which have
             their own, are no choice; None for those of each picture.
+        report: see the function `run`; it begins again where memory ran out.
 
     Returns:
         The full-size prediction, not clamped, and how it was made.
@@ -213,7 +221,7 @@ def restore_within(
     chosen = plan(model, shape, room(image.device, cap), tiles=tiles)
     while True:
         try:
-            return run(model, image, chosen, statistics), chosen
+            return run(model, image, chosen, statistics, report), chosen
         except (MemoryError, RuntimeError) as error:
             if not _out_of_memory(error):
                 raise

@@ -1,0 +1,113 @@
+import json
+import os
+import shutil
+
+import pytest
+
+from passband.io.records import RECORD_FILE, Making, Records, signature
+
+MAKING = Making("restore", "abc", {"quality": 95, "temporal": None})
+
+
+@pytest.fixture
+def made(tmp_path):
+    """A source and what was made of it, recorded."""
+    source, target = tmp_path / "in" / "a.png", tmp_path / "out" / "a.png"
+    for path, content in ((source, b"source"), (target, b"target")):
+        path.parent.mkdir()
+        path.write_bytes(content)
+    Records().add(target, source, signature(source), MAKING)
+    return source, target
+
+
+def test_a_recorded_file_is_what_the_same_source_weights_and_options_make(made):
+    source, target = made
+    records = Records()
+    assert records.entry(target) is not None
+    assert records.difference(target, source, MAKING) == ""
+    assert records.difference(target, source, Making("restore", "other", MAKING.options)) == "other weights"
+    assert records.difference(target, source, Making("restore", "abc", {"quality": 90})) == "other options"
+    assert records.difference(target, source, Making("segment", "abc", MAKING.options)) == "another command"
+
+
+def test_a_source_is_told_by_its_content_and_not_by_its_time_or_place(made, tmp_path):
+    source, target = made
+    os.utime(source, ns=(1, 1))
+    assert Records().difference(target, source, MAKING) == ""
+    moved = source.rename(tmp_path / "elsewhere.png")
+    assert Records().difference(target, moved, MAKING) == ""
+    source.write_bytes(b"source, changed")
+    assert Records().difference(target, source, MAKING) == "the source has changed"
+
+
+def test_another_file_of_the_same_length_and_time_is_another_source(made, tmp_path):
+    source, target = made
+    other = tmp_path / "other.png"
+    other.write_bytes(b"ecruos")
+    stat = source.stat()
+    os.utime(other, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert Records().difference(target, other, MAKING) == "another source"
+
+
+def test_what_was_not_recorded_or_has_changed_since_is_a_stranger_s(made):
+    source, target = made
+    assert Records().entry(source) is None
+    os.utime(target, ns=(1, 1))  # a copy is still what was written
+    assert Records().entry(target) is not None
+    target.write_bytes(b"edited")
+    assert Records().entry(target) is None
+    target.unlink()
+    assert Records().entry(target) is None
+
+
+def test_what_was_made_of_a_source_is_told_also_when_both_are_moved(made, tmp_path):
+    source, target = made
+    assert Records().is_made_of(target, {source.resolve()})
+    assert not Records().is_made_of(target, {target.resolve()})
+    assert not Records().is_made_of(source, {source.resolve()})
+    shutil.move(tmp_path / "in", tmp_path / "new" / "in")
+    shutil.move(tmp_path / "out", tmp_path / "new" / "out")
+    place = (tmp_path / "new" / "in" / "a.png").resolve()
+    assert Records().is_made_of(tmp_path / "new" / "out" / "a.png", {place})
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b"\n", b"{", b"[]\n", b'{"file": "a.png"}\n', b"\xff\xfe\n", b'{"file": 1, "source": null}\n'],
+    ids=["nothing", "empty line", "cut line", "list", "short", "no text", "types"],
+)
+def test_a_damaged_record_is_as_good_as_its_whole_lines(made, damage):
+    source, target = made
+    record = target.parent / RECORD_FILE
+    whole = record.read_bytes()
+    record.write_bytes(damage)
+    assert Records().entry(target) is None
+    record.write_bytes(damage + b"\n" + whole + damage)
+    assert Records().entry(target) is not None
+    second = target.with_name("b.png")
+    second.write_bytes(b"another")
+    Records().add(second, source, signature(source), MAKING)
+    assert Records().entry(second) is not None
+    assert Records().entry(target) is not None
+
+
+def test_the_last_line_of_a_file_counts(made):
+    source, target = made
+    target.write_bytes(b"again")
+    records = Records()
+    assert records.entry(target) is None
+    records.add(target, source, signature(source), Making("restore", "new", {}))
+    for known in (records, Records()):
+        assert known.difference(target, source, Making("restore", "new", {})) == ""
+    assert len((target.parent / RECORD_FILE).read_text().splitlines()) == 2
+
+
+def test_a_name_of_any_bytes_is_recorded(tmp_path):
+    source = tmp_path / os.fsdecode(b"caf\xe9\n.png")
+    target = source.with_name(os.fsdecode(b"caf\xe9\n_restored.png"))
+    for path in (source, target):
+        path.write_bytes(b"x")
+    Records().add(target, source, signature(source), MAKING)
+    (line,) = (tmp_path / RECORD_FILE).read_text("ascii").splitlines()
+    assert json.loads(line)["file"] == target.name
+    assert Records().is_made_of(target, {source.resolve()})
