@@ -15,8 +15,9 @@ def degrade(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the pairs that OUTPUT holds.")] = False,
 ) -> None:
     """Make a folder of pairs from clean photographs."""
-    from passband.cli.console import named, progress_bar
+    from passband.cli.console import progress_bar, say
     from passband.data.degradations import degrade_files
+    from passband.io.files import failure
 
     with progress_bar("{task.completed}/{task.total}") as progress:
         bar = progress.add_task(kind)
@@ -25,7 +26,7 @@ def degrade(
         def failed(path: Path, error: Exception) -> None:
             nonlocal bad
             bad += 1
-            typer.echo(f"failed: {named(path, str(error) or type(error).__name__)}", err=True)
+            say(f"failed: {failure(error, path)}", err=True)
             progress.update(bar, completed=written + bad)
 
         for _, total in degrade_files(
@@ -33,6 +34,6 @@ def degrade(
         ):
             written += 1
             progress.update(bar, completed=written + bad, total=total)
-    typer.echo(f"{written} pairs in {output}{f', {bad} failed' if bad else ''}")
+    say(f"{written} pairs in {output}{f', {bad} failed' if bad else ''}")
     if bad:
         raise typer.Exit(1)
