@@ -5,6 +5,7 @@ import shutil
 import pytest
 import torch
 
+from passband.analysis.comparison import GAP, MARGIN
 from passband.config import RecipeError
 from passband.data.degradations import degrade_files
 from passband.data.pairs import find_pairs
@@ -67,7 +68,9 @@ def test_it_learns_from_four_fifths_and_scores_the_rest_before_and_after(tmp_pat
     with (tmp_path / "run" / "finetune.csv").open(newline="") as file:
         (row,) = csv.DictReader(file)
     assert float(row["psnr_after"]) == image["psnr_after"]
-    assert read_image(tmp_path / "run" / "before_after.png").shape == (3, 13 + 40, 4 * 48 + 3 * 4)  # captions above
+    height, width = read_image(tmp_path / "run" / "before_after.png").shape[-2:]
+    assert width == 4 * 5 * 48 + 3 * GAP + 2 * MARGIN  # small pictures are shown five times as large
+    assert height > 5 * 40 + 2 * MARGIN  # captions above
     recipe = read_run(tmp_path / "run")["recipe"]
     assert recipe.optim.keep_statistics
     assert recipe.validation.patience is not None

@@ -4,6 +4,7 @@ import logging
 import pytest
 import torch
 
+from passband.analysis.comparison import GAP, MARGIN
 from passband.checkpoint import CheckpointError, load_config, save_weights
 from passband.config import RecipeError, parse_recipe
 from passband.data.coco import CocoError
@@ -142,7 +143,8 @@ class TestValidate:
         assert result.score == result.figures[f"{kind}_AP"]
         assert set(result.figures) == {f"{part}_{name}" for part in ({"box", kind}) for name in ("AP", "AP50", "AP75")}
         assert -1 <= result.score <= 1
-        assert result.picture.shape == (3, 4 * (13 + 48) + 3 * 4, 2 * 64 + 4)  # each with a caption
+        assert result.picture.shape[-1] == 2 * 4 * 64 + GAP + 2 * MARGIN  # four times as large
+        assert result.picture.shape[-2] > 4 * 4 * 48 + 3 * GAP + 2 * MARGIN  # each with a caption
         assert model.training
 
     def test_a_network_that_finds_nothing_is_told_to_train_longer(self, folder, monkeypatch):

@@ -8,6 +8,7 @@ from PIL import Image
 from sklearn.metrics import jaccard_score
 from torch import nn
 
+from passband.analysis.comparison import GAP, MARGIN
 from passband.checkpoint import CheckpointError
 from passband.config import parse_recipe
 from passband.curriculum import RadialProfile, low_pass_ratio
@@ -271,7 +272,7 @@ class TestValidate:
         assert model.modes == [False]
         assert model.training
         assert result.picture.shape[0] == 3
-        assert result.picture.shape[-1] == 3 * 32 + 8
+        assert result.picture.shape[-1] == 3 * 7 * 32 + 2 * GAP + 2 * MARGIN  # seven times as large
 
     def test_whole_pictures_are_scored_whatever_the_curriculum(self, folder):
         made = prepared(task(curriculum={"mode": "crop", "sizes": [16]}), folder)

@@ -115,7 +115,7 @@ class Detection:
         for note in learned.notes:
             _log.warning("%s", note)
         if learned.skipped:
-            _log.warning("%s: not trained on are %s", learned.source, learned.skipped_text())
+            _log.warning("%s: skipped in training: %s", learned.source, learned.skipped_text())
         return DetectionPictures(
             learned,
             self.recipe.seed,
