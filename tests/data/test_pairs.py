@@ -197,6 +197,15 @@ def test_several_degraded_folders_of_one_clean_folder_are_joined_and_named_apart
     ]
 
 
+def test_folders_that_cannot_be_read_are_told_once_of_pairs_in_one_folder_too(tmp_path, close_folder):
+    for scene in ("one", "two"):
+        make(tmp_path / scene, "0001_NOISY_SRGB_010.PNG", "0001_GT_SRGB_010.PNG")
+    close_folder(tmp_path / "two")
+    told = []
+    assert [pair.name for pair in find_pairs(tmp_path, unreadable=told.append)] == ["one/0001_NOISY_SRGB_010"]
+    assert [error.filename for error in told] == [str(tmp_path / "two")]
+
+
 def test_one_part_of_a_set_finds_the_clean_pictures_that_all_parts_share(tmp_path):
     root = tmp_path / "HIDE_dataset"
     make(root, "GT/1.png", "GT/2.png", "GT/3.png")

@@ -137,7 +137,7 @@ def _shared(root: Path, unreadable: Report) -> list[Pair]:
     while above[-1].name.lower() in names:  # a part, whose clean pictures lie further up
         above.append(above[-1].parent)
     pairs: list[Pair] = []
-    for parent in (*above, *([] if len(above) > 1 else _folders_below(root, unreadable))):
+    for parent in (*above, *([] if len(above) > 1 else _folders_below(root, _say_nothing))):
         inside = _folders_in(parent)
         for degraded, clean in SHARED_LAYOUTS:
             folder, other = _folder(parent, degraded, inside), _folder(parent, clean, inside)
@@ -151,7 +151,7 @@ def _shared(root: Path, unreadable: Report) -> list[Pair]:
 def _side_by_side(root: Path, unreadable: Report) -> list[Pair]:
     """Pairs whose two files lie in one folder, at `root` or else anywhere below it."""
     return _within(root, root, unreadable) or [
-        pair for folder in _folders_below(root, unreadable) for pair in _within(root, folder, unreadable)
+        pair for folder in _folders_below(root, _say_nothing) for pair in _within(root, folder, unreadable)
     ]
 
 
