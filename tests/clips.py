@@ -12,6 +12,9 @@ import numpy as np
 UNEVEN = (0, 3000, 4000, 9001, 20000, 20001, 33333, 50000, 61234, 99999)
 """Time stamps of a variable frame rate, in 1/90000 s."""
 
+DATA = Path(__file__).parent / "data" / "video"
+"""Videos of other tools."""
+
 X265 = "log-level=none:bframes=0"
 """Without B frames: with them x265 leaves the decoding times of a clip of one or two frames unset."""
 

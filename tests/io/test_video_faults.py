@@ -15,7 +15,6 @@ from passband.io.video_template import with_video_elements
 from tests import clips
 from tests.joining import joined
 
-DATA = Path(__file__).parent.parent / "data" / "video"
 MPEG_TS = 188  # bytes of a packet of a transport stream
 
 
@@ -202,8 +201,8 @@ def test_vp8_frames_that_are_never_shown_are_no_losses(tmp_path):
 
 @pytest.mark.parametrize(("suffix", "codec"), [(".webm", None), (".mkv", "vp9"), (".mkv", "ffv1")])
 def test_transparency_is_kept_where_the_codec_can(tmp_path, suffix, codec):
-    joined(DATA / "alpha.webm", target := tmp_path / f"out{suffix}", codec)
-    with VideoReader(DATA / "alpha.webm") as before, VideoReader(target) as after:
+    joined(clips.DATA / "alpha.webm", target := tmp_path / f"out{suffix}", codec)
+    with VideoReader(clips.DATA / "alpha.webm") as before, VideoReader(target) as after:
         assert after.format.alpha
         for first, second in zip(before.frames(), after.frames(), strict=True):
             assert (first.alpha - second.alpha).abs().mean() < 2  # of 255
@@ -213,7 +212,7 @@ def test_transparency_is_kept_where_the_codec_can(tmp_path, suffix, codec):
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
 def test_transparency_that_is_not_kept_is_not_promised(tmp_path, suffix):
-    joined(DATA / "alpha.webm", target := tmp_path / f"out{suffix}")
+    joined(clips.DATA / "alpha.webm", target := tmp_path / f"out{suffix}")
     assert "alpha_mode" not in _tags(target)
 
 

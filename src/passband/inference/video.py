@@ -16,6 +16,7 @@ from torch import Tensor
 
 from passband.inference.restorer import Restorer
 from passband.inference.temporal import Flicker, Smoother
+from passband.inference.video_compare import compare_videos
 from passband.io.files import PARTS_JOB, parts_folder, write_whole
 from passband.io.video import Frame, VideoError, VideoFormat, VideoReader
 from passband.io.video_color import change_planes
@@ -85,6 +86,18 @@ class VideoSummary:
     notes: tuple[str, ...]
 
     @property
+    def line(self) -> str:
+        """All of it but the notes, in one line."""
+        quality = "nothing lost" if self.crf is None else f"crf {self.crf}"
+        parts = [f"{self.frames} frames in {self.seconds:.0f} s, {self.codec} ({quality})"]
+        if self.resumed:
+            parts.append(f"{self.resumed} restored by an earlier run")
+        if self.lost:
+            parts.append(f"{self.lost} lost")
+        parts.append(f"copied: {', '.join(self.copied)}" if self.copied else "no other streams")
+        return "; ".join(parts)
+
+    @property
     def added_flicker(self) -> float:
         """The flicker that restoration added, in 8-bit levels; below 0 where it took some away."""
         return self.flicker[1] - self.flicker[0]
@@ -100,6 +113,7 @@ def restore_video(
     temporal: float | None = None,
     overwrite: bool = False,
     drop_unsupported: bool = False,
+    compare: Path | None = None,
     report: Callable[[VideoProgress], None] | None = None,
 ) -> VideoSummary:
     """Restore the first video stream of a file, and copy everything else of it.
@@ -119,6 +133,7 @@ def restore_video(
             itself.
         overwrite: replace a target that exists.
         drop_unsupported: leave out sound and subtitles that the target cannot hold, with a note, instead of refusing.
+        compare: where a video goes that shows this one before and after, if anywhere; see `compare_videos`.
         report: called after each batch of frames.
 
     Returns:
@@ -175,6 +190,8 @@ def restore_video(
             raise
         joined = join(source, target, reader.stream, video, encoding, parts.segments, reader.last_duration)
         parts.remove()
+        if compare is not None:
+            compare_videos(source, target, compare)
         return VideoSummary(
             frames=joined.frames,
             resumed=resumed,
