@@ -70,6 +70,8 @@ def test_restore_does_a_video_with_an_engine_of_choice(run, tmp_path, identity_w
     assert str(tmp_path / "clip_restored.mp4") in out.replace("\n", "")
     assert "1 restored, 0 failed" in err
     assert clips.times(tmp_path / "clip_restored.mp4") == clips.times(source)
+    assert "5 frames in " in err
+    assert "h265 (crf 12); copied: audio aac" in err.replace("\n", " ")
     status, _, err = run("restore", source, "-o", tmp_path / "x.mp4", *options, "--temporal")
     assert status == 1
     assert "onnxruntime runs the network outside of torch; use the engine torch" in err

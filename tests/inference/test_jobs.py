@@ -61,7 +61,7 @@ class TestOneLaw:
             return ("a note",), 7
 
         jobs = [Job(source, tmp_path / source.name) for source in sources]
-        work = Work(do, lambda _: Making("copy", "", {}), lambda _: False, "")
+        work = Work(do, lambda _: Making("copy", "", {}), lambda _: False, lambda _: "")
         outcomes = list(run_jobs(jobs, work))
         assert statuses(outcomes) == ["restored", "failed", "restored"]
         assert "b.png" in outcomes[1].reason
@@ -78,8 +78,8 @@ class TestOneLaw:
         job = Job(source, tmp_path / "out.png")
         making = Making("copy", "", {})
         with pytest.raises(KeyboardInterrupt):
-            list(run_jobs([job], Work(do, lambda _: making, lambda _: True, "_compare.png")))
-        work = Work(lambda *_: pytest.fail("it is done"), lambda _: making, lambda _: False, "")
+            list(run_jobs([job], Work(do, lambda _: making, lambda _: True, lambda _: "_compare.png")))
+        work = Work(lambda *_: pytest.fail("it is done"), lambda _: making, lambda _: False, lambda _: "")
         assert statuses(run_jobs([job], work)) == ["skipped"]
 
     def test_files_of_every_name_are_restored(self, restore, tmp_path):

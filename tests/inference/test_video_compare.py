@@ -3,6 +3,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from passband.inference import plan_jobs, restore_files
 from passband.inference.video import restore_video
 from passband.inference.video_compare import compare_videos
 from passband.io.video import VideoError
@@ -79,3 +80,21 @@ def test_the_summary_of_a_video_is_one_line(tmp_path, identity_weights):
     summary = restore_video(Still(identity_weights), source, tmp_path / "out.mkv")
     assert summary.line == f"5 frames in {summary.seconds:.0f} s, h264 (crf 17); copied: audio aac"
     assert "\n" not in summary.line
+
+
+def test_a_run_over_files_compares_videos_and_makes_only_what_is_missing(tmp_path, identity_weights):
+    source = clips.write_clip(tmp_path / "clip.mp4", clips.even(5))
+    first = Still(identity_weights)
+    (outcome,) = restore_files(first, plan_jobs([source]))
+    assert (outcome.status, outcome.result.frames) == ("restored", 5)
+    written = (tmp_path / "clip_restored.mp4").stat().st_mtime_ns
+    again = Still(identity_weights)
+    (outcome,) = restore_files(again, plan_jobs([source]), compare=True)
+    assert (outcome.status, again.seen) == ("restored", 0)
+    assert (tmp_path / "clip_restored.mp4").stat().st_mtime_ns == written
+    compare = tmp_path / "clip_restored_compare.mp4"
+    assert clips.times(compare) == clips.times(source)
+    assert [outcome.status for outcome in restore_files(again, plan_jobs([source]), compare=True)] == ["skipped"]
+    compare.unlink()
+    list(restore_files(again, plan_jobs([source]), compare=True, overwrite=True))
+    assert (again.seen, compare.exists()) == (5, True)

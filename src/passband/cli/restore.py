@@ -27,7 +27,7 @@ def restore(
         str, typer.Option(help="auto (fast and agreeing), float32, bfloat16, float16, int8.")
     ] = "auto",
     engine: Annotated[str, typer.Option(help="torch, openvino, onnxruntime.")] = "torch",
-    compare: Annotated[bool, typer.Option("--compare", help="Also write before/after pictures.")] = False,
+    compare: Annotated[bool, typer.Option("--compare", help="Also show each file before and after.")] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Restore everything again, and replace files whoever wrote them.")
     ] = False,
@@ -101,6 +101,7 @@ def _reporter(run: "FileRun") -> "Callable[[Progress], None]":
 def _show(outcome: "Outcome", run: "FileRun", *, verbose: bool) -> None:
     """Count a file and print what became of it."""
     from passband.cli.console import say
+    from passband.inference import VideoSummary
 
     source, target = outcome.job.source, outcome.job.target
     again = f" (again: {outcome.again})" if outcome.again else ""
@@ -115,4 +116,5 @@ def _show(outcome: "Outcome", run: "FileRun", *, verbose: bool) -> None:
     else:
         if verbose:
             say(f"{source}: {outcome.seconds:.1f} s{again}", err=True)
-        run.finished(str(target), [f"{source}: {note}" for note in outcome.notes], outcome.again)
+        summed_up = [outcome.result.line] if isinstance(outcome.result, VideoSummary) else []
+        run.finished(str(target), [f"{source}: {note}" for note in (*summed_up, *outcome.notes)], outcome.again)

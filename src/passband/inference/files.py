@@ -12,6 +12,7 @@ from passband.inference.jobs import Outcome, Work, run_jobs
 from passband.inference.plan import Job, Naming, plan
 from passband.inference.restorer import Restorer
 from passband.inference.video import VideoProgress, restore_video
+from passband.inference.video_compare import COMPARE_SUFFIX, compare_videos
 from passband.io.image import DEFAULT_MAX_PIXELS, SUFFIXES
 from passband.io.records import Making, Records
 from passband.io.video import VIDEO_SUFFIXES
@@ -31,6 +32,7 @@ RESTORED = Naming(
     tag="_restored",
     folder="_restored",
     companion="_compare.png",
+    companion_of_video=f"_compare{COMPARE_SUFFIX}",
     becomes="its restored picture",
     written=_written,
     targets=SOURCES,
@@ -126,7 +128,7 @@ def restore_files(
     Args:
         restorer: the network.
         jobs: from `plan_jobs`.
-        compare: write before/after pictures beside the restored ones; not of videos.
+        compare: write pictures and videos that show each before and after, beside the restored ones.
         overwrite: restore everything again, and replace files whoever wrote them.
         quality: of JPEG and lossy WebP, 1 to 100.
         max_pixels: larger pictures fail before they are decoded.
@@ -139,7 +141,7 @@ def restore_files(
     Yields:
         What became of each job, in their order. A failed one carries the reason.
     """
-    options = video or VideoOptions()
+    options, records = video or VideoOptions(), records or Records()
     weights = cache(restorer.checksum)
 
     def making(job: Job) -> Making:
@@ -150,6 +152,9 @@ def restore_files(
 
     def do(job: Job, companion: Path | None) -> tuple[tuple[str, ...], Any]:
         if job.is_video:
+            if companion is not None and not overwrite and _is_done(job, records, making(job)):
+                compare_videos(job.source, job.target, companion)  # which is all that is missing
+                return (), None
             done = restore_video(
                 restorer,
                 job.source,
@@ -159,6 +164,7 @@ def restore_files(
                 temporal=options.temporal,
                 overwrite=True,  # what may be replaced has been decided
                 drop_unsupported=options.drop_unsupported,
+                compare=companion,
                 report=report,
             )
             return done.notes, done
@@ -172,8 +178,14 @@ def restore_files(
         )
         return notes, None
 
-    work = Work(do, making, lambda job: compare and not job.is_video, RESTORED.companion)
+    work = Work(do, making, lambda _: compare, RESTORED.ending)
     yield from run_jobs(jobs, work, overwrite=overwrite, dry_run=dry_run, records=records)
+
+
+def _is_done(job: Job, records: Records, making: Making) -> bool:
+    """Whether the target of a job is there, as it would be made again."""
+    there = job.target.exists() and records.entry(job.target) is not None
+    return there and not records.difference(job.target, job.source, making)
 
 
 def _has_quality(job: Job) -> bool:

@@ -40,14 +40,14 @@ class Work:
     """How the target of a job is made."""
     wants_companion: Callable[[Job], bool]
     """Whether the companion of a job is wanted."""
-    companion: str
-    """Ends the name of a companion, where the job does not say it."""
+    ending: Callable[[Path], str]
+    """Takes a target and gives what ends the name of its companion, where the job does not say it."""
 
     def companion_of(self, job: Job) -> Path | None:
         """Where the companion of a job goes, if it is wanted."""
         if not self.wants_companion(job):
             return None
-        return job.companion or job.target.with_name(fitted_name(job.target.stem, self.companion))
+        return job.companion or job.target.with_name(fitted_name(job.target.stem, self.ending(job.target)))
 
 
 def run_jobs(

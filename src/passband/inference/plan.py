@@ -50,6 +50,13 @@ class Naming:
     """Suffixes of sources."""
     nameless: frozenset[str] = frozenset()
     """Suffixes of types that can be written to a name without a suffix, as their source has it."""
+    companion_of_video: str = ""
+    """Ends the name of the video beside a video; none for the same as beside a picture."""
+
+    def ending(self, target: Path) -> str:
+        """What ends the name of the companion of a target."""
+        is_video = target.suffix.lower() in VIDEO_SUFFIXES
+        return self.companion_of_video if is_video and self.companion_of_video else self.companion
 
 
 def plan(sources: Sequence[Source], output: str | Path | None, naming: Naming, records: Records) -> list[Job]:
@@ -222,8 +229,8 @@ class _Planner:
             yield fitted_name(stem, f"{tag}-{number}{suffix}")
 
     def _companion(self, source: Source, target: Path) -> Path:
-        """Where the picture beside a target goes."""
-        ending = self.naming.companion
+        """Where the picture or the video beside a target goes."""
+        ending = self.naming.ending(target)
         stem = _stem(source.path)
         names = [fitted_name(target.name, ending)]
         if self._owns(source) or target.stem not in (stem, stem + self.naming.tag):

@@ -170,7 +170,7 @@ class Segmenter:
             counts = torch.bincount(mask.flatten(), minlength=len(self.classes))
             return (), tuple((counts / mask.numel()).tolist())
 
-        work = Work(do, lambda _: Making("segment", weights(), {}), lambda _: overlays, MASKS.companion)
+        work = Work(do, lambda _: Making("segment", weights(), {}), lambda _: overlays, MASKS.ending)
         for outcome in run_jobs(jobs, work, overwrite=overwrite, records=records):
             yield Segmented(
                 outcome.job,
