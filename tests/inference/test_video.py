@@ -192,9 +192,9 @@ def test_smoothing_by_bands_gives_the_frames_of_smoothing_whole(tmp_path, tiny_w
     restorer = Restorer(tiny_weights, "cpu", precision="float32", pool_window=pool_window)
     made = []
 
-    def restore(model, image, plan, statistics):
+    def restore(model, image, plan, statistics, report):
         made.append(plan.mode)
-        return run(model, image, plan, statistics)
+        return run(model, image, plan, statistics, report)
 
     run = memory.run
     monkeypatch.setattr(memory, "run", restore)

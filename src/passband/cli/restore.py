@@ -27,6 +27,9 @@ def restore(
         str, typer.Option(help="auto (fast and agreeing), float32, bfloat16, float16, int8.")
     ] = "auto",
     engine: Annotated[str, typer.Option(help="torch, openvino, onnxruntime.")] = "torch",
+    strength: Annotated[
+        float, typer.Option(min=0, max=1, help="How much of the change is kept: 0 none, 1 all of it.")
+    ] = 1.0,
     compare: Annotated[bool, typer.Option("--compare", help="Also show each file before and after.")] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Restore everything again, and replace files whoever wrote them.")
@@ -59,7 +62,7 @@ def restore(
     records = Records()
     jobs = plan_jobs(sources, output, passed=passed.append, records=records)
     overrides: dict[str, Any] = {} if pool_window is None else {"pool_window": pool_window}
-    restorer = Restorer(weights, device, memory, engine=engine, precision=precision, **overrides)
+    restorer = Restorer(weights, device, memory, engine=engine, precision=precision, strength=strength, **overrides)
     if verbose:
         say(f"{weights} on {restorer.device} by {restorer.engine_name} in {restorer.precision}", err=True)
         for one in passed:

@@ -145,7 +145,9 @@ def restore_files(
     weights = cache(restorer.checksum)
 
     def making(job: Job) -> Making:
-        network = {"engine": restorer.engine_name, "precision": restorer.precision}
+        network: dict[str, Any] = {"engine": restorer.engine_name, "precision": restorer.precision}
+        if restorer.strength != 1:
+            network["strength"] = restorer.strength
         if job.is_video:
             return Making("restore", weights(), {**network, **asdict(options)})
         return Making("restore", weights(), {**network, "quality": quality} if _has_quality(job) else network)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from passband.analysis.before_after import PIXELS, write_comparison
 from passband.checkpoint import CheckpointError, load_config
 from passband.inference.engines import TorchEngine, load_engine, restore_tiled
+from passband.inference.guard import Change, blended
 from passband.inference.temporal import SmoothedStatistics, Smoother, smoothed_statistics
 from passband.io.image import DEFAULT_MAX_PIXELS, read_picture, write_picture
 from passband.io.image_header import stored_size
@@ -49,6 +50,7 @@ class Restorer:
         engine: what runs the network: `"torch"`, `"openvino"` or `"onnxruntime"`; see `engines.load_engine`.
         precision: `"auto"`, the fastest that this machine has and that agrees with float32 to 60 dB, or one by name;
             see `engines.load_engine`.
+        strength: how much of the change that the network makes is kept: 0 gives the picture as it was, 1 all of it.
         overrides: keywords of the network's constructor that replace those of its config, such as
             `pool_window=210`.
 
@@ -67,9 +69,13 @@ class Restorer:
         *,
         engine: str = "torch",
         precision: str = "auto",
+        strength: float = 1.0,
         **overrides: Any,
     ):
         _check_options(weights, overrides)
+        if not 0 <= strength <= 1:
+            raise ValueError(f"Restorer needs a strength between 0 (no change) and 1 (all of it), got {strength}")
+        self.strength = strength
         self.memory = None if memory is None else parse_memory(memory)
         self.engine = load_engine(weights, engine, precision, device, **overrides)
         self.weights = str(weights)
@@ -83,7 +89,8 @@ class Restorer:
     def __repr__(self) -> str:
         facts = {"device": str(self.device), "engine": self.engine_name, "precision": self.precision}
         cap = {} if self.memory is None else {"memory": self.memory}
-        return described(self, self.weights, {**facts, **cap})
+        part = {} if self.strength == 1 else {"strength": self.strength}
+        return described(self, self.weights, {**facts, **cap, **part})
 
     @property
     def model(self) -> nn.Module:
@@ -158,15 +165,20 @@ class Restorer:
             MemoryError: saying what would fit, and what to do.
         """
         degraded = degraded.to(self.device, torch.float32)
+        restored = self._restored(degraded, report)
+        # in place, for a large picture counts; but a network may give back what it was given
+        given = restored.untyped_storage().data_ptr() == degraded.untyped_storage().data_ptr()
+        return restored.clamp(0, 1) if given else restored.clamp_(0, 1)
+
+    def _restored(self, degraded: Float[Tensor, "B 3 H W"], report: Report | None) -> Float[Tensor, "B 3 H W"]:
+        """Run the network on pictures on its device; what it gives, mixed by the strength, is not clamped."""
         if isinstance(self.engine, TorchEngine):
             with self.engine.autocast():
                 restored, _ = restore_within(self.engine.model, degraded, self.memory, self._statistics, report)
             restored = restored.float()
         else:
             restored = restore_tiled(self.engine, degraded, TILE, OVERLAP, report)
-        # in place, for a large picture counts; but a network may give back what it was given
-        given = restored.untyped_storage().data_ptr() == degraded.untyped_storage().data_ptr()
-        return restored.clamp(0, 1) if given else restored.clamp_(0, 1)
+        return blended(degraded, restored.to(degraded.device), self.strength)
 
     def restore_file(
         self,
@@ -191,7 +203,8 @@ class Restorer:
             report: called after each band or tile with the share that is done.
 
         Returns:
-            Sentences about what was lost, damaged or left out; empty where nothing was.
+            Sentences about what was lost, damaged or left out, and about a restoration that changed almost nothing or
+            something unexpected, see `guard`; empty where there is nothing to say.
 
         Raises:
             ImageError: for a file that is not a picture, is damaged or too large.
@@ -200,11 +213,15 @@ class Restorer:
         """
         self._check_room(source, max_pixels)
         picture = read_picture(source, max_pixels=max_pixels)
-        restored = self.restore(picture.image[None], report)[0].cpu()
+        with torch.inference_mode():
+            degraded = picture.image[None].to(self.device, torch.float32)
+            restored = self._restored(degraded, report)
+            told = Change.between(degraded, restored).notes(self.weights) if self.strength else ()
+            restored = restored[0].clamp(0, 1).cpu()
         notes = write_picture(target, replace(picture, image=restored), quality=quality)
         if compare is not None:
             write_comparison(picture, target, compare, pixels=compare_pixels, max_pixels=max_pixels)
-        return (*picture.notes, *notes)
+        return (*picture.notes, *notes, *told)
 
     def _check_room(self, source: Path, max_pixels: int) -> None:
         """Refuse a file that cannot be restored in the memory there is, before it is decoded.
