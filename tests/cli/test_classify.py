@@ -46,7 +46,7 @@ def test_weights_for_restoration_are_refused_in_one_sentence(run, textures, tiny
     line = err.strip().splitlines()[-1]
     assert status == 1
     assert line.startswith("Error: ")
-    assert "is no classifier" in line
+    assert "it cannot classify. Train a classifier first: passband train dct-small" in line
 
 
 def test_evaluate_scores_a_classifier_on_folders_of_classes(run, textures, weights, tmp_path):
@@ -77,5 +77,5 @@ def test_analyze_channels_prints_the_list_and_writes_the_maps(run, textures, tmp
     assert f"channels = {kept}" in lines
     assert any(line.endswith(" of 24 are in 24D") for line in lines)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "channels.json", "channels.toml", "channels.png", "channels-zigzag.png"
+        "channels.json", "channels.toml", "channels.png", "channels.svg", "channels-zigzag.png", "channels-zigzag.svg"
     }  # fmt: skip

@@ -10,6 +10,8 @@ import torch
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from passband.analysis.comparison import GAP, MARGIN
+from passband.analysis.lettering import line_height
 from passband.analysis.published import BENCHMARKS
 from passband.data.degradations import degrade_files
 from passband.evaluation import evaluate
@@ -59,7 +61,9 @@ def test_figures_equal_scikit_images_and_the_report_holds_them_all(pairs, tiny_w
     assert (written["device"], written["precision"]) == ("cpu", "float32")
     assert written["peak_memory_bytes"] > 50e6
     picture = read_image(tmp_path / "report" / "worst_median_best.png")
-    assert picture.shape == (3, 6 * 48 + 5 * 4 + 3 * 13, 3 * 56 + 2 * 4)  # three rows have captions
+    # each picture and its part four times as large, below a title and a line of captions
+    group = 2 * line_height(11) + 2 * 4 * 48 + GAP
+    assert picture.shape == (3, 3 * group + 2 * 3 * GAP + 2 * MARGIN, 3 * 4 * 56 + 2 * GAP + 2 * MARGIN)
 
 
 def test_rgb8_rounds_what_is_compared(pairs, tiny_weights, tmp_path):
@@ -291,7 +295,7 @@ def test_a_cap_on_memory_is_a_size_and_is_kept(tiny_weights, tmp_path):
     noisy_pair(tmp_path)
     with pytest.raises(ValueError, match="memory is a size such as '2GB'.* got 'plenty'"):
         evaluate(tiny_weights, tmp_path, tmp_path / "report", device="cpu", memory="plenty")
-    with pytest.raises(ValueError, match=r"none of 1 pairs could be scored: .*a\.png: 31x24 pixels need .*: allow"):
+    with pytest.raises(ValueError, match=r"none of 1 pairs could be scored: .*a\.png: 31x24 pixels need .*Allow"):
         evaluate(tiny_weights, tmp_path, tmp_path / "report", device="cpu", memory="10MB")
     assert not (tmp_path / "report").exists()
 

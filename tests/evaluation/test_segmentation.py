@@ -139,5 +139,5 @@ def test_bad_files_are_named_and_not_counted(weights, tmp_path):
 def test_an_unknown_protocol_and_weights_of_another_kind_are_refused(blobs, weights, tiny_weights, tmp_path):
     with pytest.raises(ValueError, match=r"unknown protocol 'pranett'; did you mean 'pranet'\?"):
         evaluate_segmenter(weights, blobs, tmp_path, protocol="pranett")
-    with pytest.raises(CheckpointError, match="is no segmentation network but a"):
+    with pytest.raises(CheckpointError, match="it cannot segment"):
         evaluate_segmenter(tiny_weights, blobs, tmp_path)

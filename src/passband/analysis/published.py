@@ -116,8 +116,8 @@ BENCHMARKS = {benchmark.name: benchmark for benchmark in _ALL}
 """Cui et al., "Selective Frequency Network for Image Restoration", ICLR 2023.
 
 Protocols and windows are those of the released scripts where there is one: they score dehazing and desnowing by
-`sfnet`, PSNR of deblurring by `rgb` and deraining by `y-matlab`; which SSIM the tables of deblurring and defocus hold,
-no released script says. Windows of RealBlur, I-Haze and O-Haze are those of the weights' own benchmark. RealBlur's and
+`sfnet`, PSNR of deblurring by `rgb` and deraining by `y-matlab`; no released script shows which SSIM was used for
+deblurring and defocus. Windows of RealBlur, I-Haze and O-Haze are those of the weights' own benchmark. RealBlur's and
 RSBlur's own scripts align the pictures before they score; nothing is aligned here. Counts and names are those of the
 authors and of widely used repackagings."""
 

@@ -146,9 +146,9 @@ def plan(model: nn.Module, shape: tuple[int, ...], room: int, *, tiles: bool = T
     exact = min(way.bytes for way in ways)
     if not tiles:
         raise MemoryError(
-            f"{width}x{height} pixels need {_gigabytes(exact)} beyond what is taken already, because frames that are "
-            f"smoothed over time cannot be cut into tiles; {_left(room)}: allow {_gigabytes(exact - room)} more "
-            "memory, or leave out the temporal smoothing"
+            f"{width}x{height} pixels need {_gigabytes(exact)} of memory, because frames that are smoothed over time "
+            f"cannot be cut into tiles, {_left(room)}. Allow {_gigabytes(exact - room)} more with --memory, close "
+            "other programs, or leave out the temporal smoothing."
         )
     constant += pictures
     # a tile is cut out, padded and restored
@@ -160,9 +160,8 @@ def plan(model: nn.Module, shape: tuple[int, ...], room: int, *, tiles: bool = T
         return Plan("tiles", constant + per_pixel * side * min(side, height, width), side)
     least = constant + per_pixel * LEAST_TILE * min(LEAST_TILE, height, width)
     raise MemoryError(
-        f"{width}x{height} pixels need {_gigabytes(least)} even in the smallest tiles, of which the restored picture "
-        f"is {_gigabytes(pictures)}, beyond what is taken already; {_left(room)}: allow {_gigabytes(least - room)} "
-        "more memory, or restore a smaller picture"
+        f"{width}x{height} pixels need {_gigabytes(least)} of memory even in the smallest tiles, {_left(room)}. Allow "
+        f"{_gigabytes(least - room)} more with --memory, close other programs, or restore a smaller picture."
     )
 
 
@@ -320,8 +319,8 @@ def _sfnet(model: nn.Module) -> SFNet:
 def _left(room: int) -> str:
     """What is left, in words."""
     if room < 0:
-        return f"and that alone is {_gigabytes(-room)} above the cap"
-    return f"there is room for {_gigabytes(room)}"
+        return f"but Python and torch already use {_gigabytes(-room)} more than the cap"
+    return f"but {_gigabytes(room)} is left"
 
 
 def _out_of_memory(error: Exception) -> bool:

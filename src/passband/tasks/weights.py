@@ -18,6 +18,15 @@ NETWORKS = {
     "segmentation": "segmentation network",
 }
 """A task to what its networks are called."""
+DOES = {
+    "classification": ("classifies images", "classify"),
+    "detection": ("finds instances", "find instances"),
+    "restoration": ("restores images", "restore"),
+    "segmentation": ("segments images", "segment"),
+}
+"""A task to what its networks do, as `it does` and as `it can do`."""
+RECIPES = {"classification": "dct-small", "detection": "detection-small", "segmentation": "segment-small"}
+"""A task to the recipe to begin with."""
 
 
 def task_of(weights: str | Path) -> str:
@@ -77,12 +86,16 @@ def load_of_task(
     """
     place = pick_device(device)
     config, model = load_config(weights), load_model(weights)
-    check_task(model, task, weights, f"give weights that `passband train` made with a recipe of the task {task}")
+    recipe = f"passband train {RECIPES[task]} --data FOLDER -o RUN" if task in RECIPES else "passband recipe"
+    check_task(model, task, weights, f"train a {NETWORKS[task]} first: {recipe}")
     return model, config, place
 
 
 def check_task(model: nn.Module, task: str, weights: str | Path, advice: str) -> None:
     """Refuse a network, called `weights`, that is for another task, and say what to do."""
-    if getattr(model, "task", None) != task:
+    own = getattr(model, "task", "restoration")
+    if own != task:
         name = getattr(model, "name", type(model).__name__)
-        raise CheckpointError(f"{weights} is no {NETWORKS[task]} but a {name}: {advice}")
+        raise CheckpointError(
+            f"{str(weights)!r} {DOES[own][0]} ({name}); it cannot {DOES[task][1]}. {advice[:1].upper()}{advice[1:]}."
+        )
