@@ -102,7 +102,7 @@ SOURCES = {
         "crops": [16, 24],
         "sources": [
             {"folder": "photographs", "weight": 2.0},
-            {"folder": "more", "degradations": {"snow": 1.0}},
+            {"folder": "more", "degradations": {"snow": 1.0}, "simulators": 1},
             {"folder": "rainy", "content": "pairs", "held_out": 0.4},
         ],
     },
@@ -131,6 +131,7 @@ def test_crops_grow_with_the_steps_and_held_out_pairs_are_not_learned_from(sever
     data = task.training_data(several, {})
     sides = [data[number]["clean"].shape[-1] for number in range(8)]
     assert sides == [16] * 4 + [24] * 4
+    assert [source.simulation.version for source in data.sources[:2]] == [2, 1]
     seen = {data[number]["kind"].split("+")[0] for number in range(60)}
     assert seen == {"rain", "raindrop", "clean", "snow", "pair"}
     learned = {pair.name for pair in data.sources[2].pairs}

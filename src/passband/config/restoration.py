@@ -25,6 +25,8 @@ class RestorationSource(Section, frozen=True):
     """Share of the samples, relative to the other sources."""
     degradations: dict[str, PositiveFloat] = Field(default={})
     """Weights of the kinds, for `photographs`; empty for those of `data.degradations`."""
+    simulators: Literal[1, 2] | None = None
+    """Version of the simulators, for `photographs`; None for that of `data.simulators`."""
     held_out: float = Field(default=0.0, ge=0, lt=1)
     """Share of the pairs that is scored on and not learned from; see `data.held_out.split_pairs`."""
 

@@ -1,6 +1,7 @@
 """Restoration: make a degraded picture like the clean one it came from."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +72,8 @@ class Restoration:
                 sources.append(Pairs(pairs, crop, own_seed, skip_bad=data.skip_bad))
             else:
                 kinds = source.degradations or data.degradations
-                sources.append(
-                    Photographs(inside, kinds, crop, own_seed, simulation=simulation, skip_bad=data.skip_bad)
-                )
+                own = replace(simulation, version=source.simulators or data.simulators)
+                sources.append(Photographs(inside, kinds, crop, own_seed, simulation=own, skip_bad=data.skip_bad))
         return Sources(sources, [source.weight for source in data.sources], seed)
 
     def validation_data(self, training: Path, folder: Path | None, network: dict[str, Any]) -> Dataset[Sample]:
