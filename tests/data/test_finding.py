@@ -25,7 +25,7 @@ def record(source, *targets):
 
 def test_other_kinds_and_linked_folders_are_counted_by_kind(tmp_path):
     make(tmp_path / "in", "a.png")
-    for name in ("b.heic", "c.HEIC", "d.gif", "e.nef", "notes", ".hidden.gif", ".git/f.gif"):
+    for name in ("b.psd", "c.PSD", "d.gif", "e.nef", "notes", ".hidden.gif", ".git/f.gif"):
         (tmp_path / "in" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "in" / name).write_bytes(b"something else")
     make(tmp_path / "other", "b.png")
@@ -35,11 +35,11 @@ def test_other_kinds_and_linked_folders_are_counted_by_kind(tmp_path):
     names, problems, passed = find(tmp_path / "in")
     assert (names, problems) == (["a.png"], [])
     assert kinds_passed_over(passed) == (
-        "6 files of other kinds passed over: .heic 2, .gif 1, .nef 1, .png 1, without a suffix 1; "
+        "6 files of other kinds passed over: .psd 2, .gif 1, .nef 1, .png 1, without a suffix 1; "
         "2 linked folders passed over"
     )
     assert kinds_passed_over([]) == ""
-    assert kinds_passed_over(passed[:1]) == "1 file of another kind passed over: .heic 1"
+    assert kinds_passed_over(passed[:1]) == "1 file of another kind passed over: .psd 1"
 
 
 def test_a_file_without_a_telling_suffix_is_known_by_its_content(tmp_path):
@@ -82,8 +82,8 @@ def test_one_source_that_is_not_there_keeps_no_other_from_being_found(tmp_path, 
 
 
 def test_a_folder_of_other_kinds_alone_is_an_error_that_counts_them(tmp_path):
-    (tmp_path / "a.heic").write_bytes(b"x")
-    with pytest.raises(FileNotFoundError, match=r"holds no pictures \(.*\); 1 file of another kind .*\.heic 1"):
+    (tmp_path / "a.psd").write_bytes(b"x")
+    with pytest.raises(FileNotFoundError, match=r"holds no pictures \(.*\); 1 file of another kind .*\.psd 1"):
         find(tmp_path)
 
 

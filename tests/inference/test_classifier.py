@@ -73,6 +73,34 @@ def test_a_bad_file_is_named_and_the_others_are_done(textures, weights, tmp_path
     assert "bad.jpg" in results[0].error
     assert "missing.jpg" in results[2].error
     assert results[0].guesses == ()
+
+
+def test_an_error_of_any_kind_fails_one_file_and_no_other_of_its_batch(textures, weights, monkeypatch):
+    paths = find_pictures([textures])
+    classifier = Classifier(weights, "cpu")
+    prepare, logits = Preprocessing.prepare, type(classifier.trained).logits
+    marked = prepare(classifier.trained.preprocessing, paths[2])
+
+    def broken(self, path):
+        if path == paths[1]:
+            raise AttributeError("no such attribute")
+        return prepare(self, path)
+
+    def out_of_memory(self, views):
+        if any(torch.equal(view, marked) for view in views):
+            raise RuntimeError("out of memory")
+        return logits(self, views)
+
+    monkeypatch.setattr(Preprocessing, "prepare", broken)
+    monkeypatch.setattr(type(classifier.trained), "logits", out_of_memory)
+    results = list(classifier.classify(paths, batch=len(paths)))
+    assert [result.source for result in results] == paths
+    assert [result.error for result in results] == [
+        None,
+        f"{paths[1]}: AttributeError: no such attribute",
+        f"{paths[2]}: RuntimeError: out of memory",
+        *[None] * (len(paths) - 3),
+    ]
     assert len(results[1].guesses) == 3
     assert json.loads(json.dumps(results[1].as_dict()))["guesses"][0]["class"] in PERIODS
 

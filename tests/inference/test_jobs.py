@@ -8,6 +8,7 @@ from passband.inference import Job, Restorer, VideoOptions, plan_jobs, restore_f
 from passband.inference.jobs import Work, run_jobs
 from passband.io.image import write_image
 from passband.io.records import RECORD_FILE, Making
+from tests import clips
 from tests.pictures import names
 
 
@@ -96,6 +97,16 @@ class TestOneLaw:
         beside = restore(*(tmp_path / "in" / name for name in given))
         assert statuses(beside) == ["restored"] * 6
         assert len(names(tmp_path / "in")) == 13
+
+    def test_a_video_of_any_name_is_restored_and_goes_on(self, restore, tmp_path):
+        (tmp_path / "in").mkdir()
+        source = tmp_path / "in" / os.fsdecode(b"caf\xe9.mp4")
+        clips.write_clip(tmp_path / "clip.mp4", clips.even(3)).rename(source)
+        clips.write_clip(tmp_path / "clip.mp4", clips.even(3)).rename(tmp_path / "in" / ("é" * 123 + ".mp4"))
+        clips.write_clip(tmp_path / "clip.mp4", clips.even(3)).rename(tmp_path / "in" / "clip")
+        assert statuses(restore(tmp_path / "in", output=tmp_path / "out")) == ["restored"] * 3
+        assert names(tmp_path / "out") == sorted([source.name, "clip.mp4", "é" * 123 + ".mp4"])
+        assert statuses(restore(tmp_path / "in", output=tmp_path / "out", compare=True)) == ["skipped"] * 3
 
 
 class TestDoneBefore:

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -111,3 +113,17 @@ def test_bands_give_what_the_whole_picture_gives_with_blended_windows(size, rows
     whole = model(images)[-1]
     assert (whole - unblended(images)[-1]).abs().max() > 0.01
     torch.testing.assert_close(restore_in_bands(model, images, rows=rows), whole, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("numbers", [{}, {"depth": 1}, {"pool_window": 40}])
+@pytest.mark.parametrize("rows", [4, 10, None])
+@torch.no_grad()
+def test_bands_tell_what_share_of_the_work_is_done(numbers, rows):
+    seen = []
+    restore_in_bands(network(**numbers), torch.rand(2, 3, 48, 24), rows=rows, report=seen.append)
+    assert seen == sorted(seen)
+    assert seen[-1] == pytest.approx(1, abs=1e-9)
+    # of each picture a half, and no jump at its end: all loops over bands are counted
+    half = max(share for share in seen if share < 0.5 + 1e-9)
+    assert half == pytest.approx(0.5)
+    assert max(after - before for before, after in pairwise(seen)) < 0.05

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -96,3 +98,12 @@ def test_tiles_with_blended_windows_are_nearly_the_whole_where_plain_tiles_are_n
     assert errors[1] < errors[0] / 100
     exact = restore_in_tiles(model, uneven(72, 264), 256, 128, passes=40)
     torch.testing.assert_close(exact, restore_batch(model, uneven(72, 264)), rtol=0, atol=1e-4)
+
+
+@torch.no_grad()
+def test_tiles_tell_what_share_of_the_work_is_done_also_while_they_gather_statistics():
+    seen = []
+    restore_in_tiles(network(), torch.rand(2, 3, 56, 88), 48, 16, report=seen.append)
+    assert seen == sorted(seen)
+    assert seen[-1] == 1
+    assert max(after - before for before, after in pairwise(seen)) < 0.05

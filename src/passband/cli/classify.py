@@ -1,6 +1,7 @@
 """`passband classify`."""
 
 import json
+from itertools import chain
 from typing import Annotated
 
 import typer
@@ -16,18 +17,19 @@ def classify(
 ) -> None:
     """Say what pictures show, with probabilities; JPEG files are not decoded for networks of their coefficients."""
     from passband.cli.console import say
-    from passband.cli.files import FileRun, fail_at_once
+    from passband.cli.files import FileRun
     from passband.data.finding import PICTURES, PassedOver, find_sources
-    from passband.inference.classifier import Classifier
+    from passband.inference.classifier import Classified, Classifier
     from passband.io.image import SUFFIXES
 
     passed: list[PassedOver] = []
     found = find_sources(sources, SUFFIXES, PICTURES, once=True, passed=passed.append)
     classifier = Classifier(weights, device)
-    run = FileRun("classifying", "classified", [source.path.name for source in found])
+    bad = [Classified(source.path, error=source.problem) for source in found if source.problem]
+    good = [source.path for source in found if not source.problem]
+    run = FileRun("classifying", "classified", [path.name for path in (*(one.source for one in bad), *good)])
     with run.shown("Run the command again for the others."):
-        paths = fail_at_once(run, found)
-        for result in classifier.classify(paths, top, workers=workers):
+        for result in chain(bad, classifier.classify(good, top, workers=workers)):
             if as_json:
                 say(json.dumps(result.as_dict()))
             if result.error is not None:

@@ -44,16 +44,17 @@ def progress_bar(*columns: str | ProgressColumn, hidden: bool = False) -> Progre
         columns: texts, with the fields of a task in braces, or columns.
         hidden: show nothing.
     """
+    console = Console(stderr=True)
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         # a name such as [1].png is no markup
         *[TextColumn(column, markup=False) if isinstance(column, str) else column for column in columns],
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=console,
         transient=True,
         redirect_stdout=sys.stdout.isatty(),
-        disable=hidden,
+        disable=hidden or not console.is_terminal,  # a bar that nobody sees would leave an empty line
     )
 
 

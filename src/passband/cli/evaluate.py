@@ -38,7 +38,7 @@ def evaluate(
     workers: Annotated[int, typer.Option(min=0, help="Processes that read a classifier's pictures; 0: this one.")] = 0,
 ) -> None:
     """Score weights: PSNR and SSIM on pairs, a classifier's accuracy on classes, Dice and IoU on masks."""
-    from passband.cli.console import progress_bar
+    from passband.cli.console import progress_bar, say
     from passband.evaluation import EVALUATIONS
     from passband.runs import trained_on
     from passband.tasks import task_of
@@ -61,9 +61,9 @@ def evaluate(
         def report(row: dict[str, Any], total: int) -> None:
             progress.update(bar, advance=1, total=total)
             if "reason" in row:
-                typer.echo(f"failed: {row['reason']}", err=True)
+                say(f"failed: {row['reason']}", err=True)
             elif task == "restoration":
-                typer.echo(_restored(row["name"], row))
+                say(_restored(row["name"], row))
 
         result = EVALUATIONS[task](weights, data, output, device=device, report=report, **options)
     typer.echo("\n".join(_SUMMARIES[task](result)))

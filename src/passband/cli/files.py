@@ -4,15 +4,15 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from passband.cli.console import progress_bar, say
+from passband.naming import printable
 
 if TYPE_CHECKING:
-    from passband.data.finding import PassedOver, Source
+    from passband.data.finding import PassedOver
 
 PACE = 10.0
 """Seconds between two lines of progress where no bar can be seen."""
@@ -31,11 +31,12 @@ class FileRun:
     """
 
     def __init__(self, doing: str, done: str, names: Sequence[str], *, quiet: bool = False):
-        self.doing, self.done, self.names, self.quiet = doing, done, names, quiet
+        self.doing, self.done, self.quiet = doing, done, quiet
+        self.names = [printable(name) for name in names]
         self.counts: Counter[str] = Counter()
         self.again: Counter[str] = Counter()
         self._bar = progress_bar("{task.completed:g}/{task.total:g}", "{task.fields[text]}", hidden=quiet)
-        self._files = self._bar.add_task(doing, total=len(names), text=names[0] if names else "")
+        self._files = self._bar.add_task(doing, total=len(names), text=self.names[0] if names else "")
         self._part = self._bar.add_task("", total=1, visible=False, text="")
         self._started = time.monotonic()
         self._due = self._started + PACE
@@ -147,14 +148,6 @@ class FileRun:
             text = f"about {duration(left)} left"
         name = self.names[ended] if ended < len(self.names) else ""
         say(f"{self.doing} {min(ended + 1, len(self.names))} of {len(self.names)}: {name}, {text}", err=True)
-
-
-def fail_at_once(run: FileRun, sources: "Sequence[Source]") -> "list[Path]":
-    """Count the sources that cannot be read, and give the paths of the others."""
-    for source in sources:
-        if source.problem:
-            run.failed(source.problem)
-    return [source.path for source in sources if not source.problem]
 
 
 def duration(seconds: float) -> str:

@@ -79,7 +79,7 @@ def _instances(
     from collections import Counter
     from contextlib import closing
 
-    from passband.cli.files import FileRun, fail_at_once
+    from passband.cli.files import FileRun
     from passband.data.finding import PICTURES, PassedOver, find_sources
     from passband.inference.instances import INSTANCES_FILE, InstanceFinder
     from passband.inference.plan import folder_of_pictures
@@ -93,10 +93,14 @@ def _instances(
     if (folder / INSTANCES_FILE).exists() and not overwrite:
         raise FileExistsError(f"{folder / INSTANCES_FILE} is there already: choose another folder, or --overwrite")
     finder = InstanceFinder(weights, device)
+    found.sort(key=lambda source: not source.problem)  # what cannot be read comes first
     run = FileRun("finding", "pictures", [source.path.name for source in found])
     goes_on = f"Their instances are in {folder / INSTANCES_FILE}. Run the command with --overwrite to do all of them."
     with run.shown(goes_on):
-        paths = fail_at_once(run, found)
+        for source in found:
+            if source.problem:
+                run.failed(source.problem)
+        paths = [source.path for source in found if not source.problem]
         results = finder.find_in_files(
             paths, folder, score=score, overlay=overlay, overwrite=overwrite, records=records
         )

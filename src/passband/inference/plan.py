@@ -91,9 +91,18 @@ def folder_of_pictures(paths: Sequence[Path], output: str | Path | None, tag: st
         output: as given.
         tag: added to the name of a single picture.
         several: the name of the folder for several.
+
+    Raises:
+        ValueError: for an output that names a file.
     """
     if output is not None:
-        return Path(output).expanduser()
+        path = Path(output).expanduser()
+        is_folder = path.is_dir() or str(output).endswith(("/", os.sep))
+        if not is_folder and (path.exists() or names_a_type(path.suffix)):
+            raise ValueError(
+                f"a folder is needed, and {path} names a file: write {path}{os.sep} if it shall be a folder"
+            )
+        return path
     return paths[0].with_name(fitted_name(paths[0].stem, tag)) if len(paths) == 1 else Path(several)
 
 

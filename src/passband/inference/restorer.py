@@ -78,7 +78,7 @@ class Restorer:
         self.strength = strength
         self.memory = None if memory is None else parse_memory(memory)
         self.engine = load_engine(weights, engine, precision, device, **overrides)
-        self.weights = str(weights)
+        self.weights, self._overrides = str(weights), overrides
         self.precision, self.engine_name = self.engine.precision, self.engine.name
         check_views(self.engine, 1, weights)
         if self.memory is not None and not isinstance(self.engine, TorchEngine):
@@ -110,7 +110,8 @@ class Restorer:
         path = Path(self.weights)
         if path.is_file():
             return hashlib.sha256(path.read_bytes()).hexdigest()
-        return weights_checksum(load_model(self.weights))
+        model = load_model(self.weights, **self._overrides)
+        return hashlib.sha256(f"{model!r}{weights_checksum(model)}".encode()).hexdigest()
 
     def __call__(self, picture: Pictured | str | Path) -> Pictured | Image.Image:
         """Restore a picture and give back what was given.

@@ -19,8 +19,8 @@ from av.codec.codec import UnknownCodecError
 from av.codec.context import Flags
 from av.video.codeccontext import VideoCodecContext
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 from passband.io.files import write_whole
@@ -241,7 +241,7 @@ def write_segment(path: Path, segment: Segment) -> None:
         **{f"extra.{name}": value.contiguous() for name, value in segment.extras.items()},
     }
     with write_whole(path) as temporary:
-        save_file(tensors, temporary)
+        temporary.write_bytes(save(tensors))  # safetensors itself opens no path that is not UTF-8
 
 
 def read_segment(path: Path) -> Segment:
@@ -252,8 +252,7 @@ def read_segment(path: Path) -> Segment:
         OSError: for one that cannot be read.
     """
     try:
-        with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
+        tensors = load(path.read_bytes())
     except SafetensorError as error:
         raise VideoError(f"{path} is damaged: remove it to restore its frames again") from error
     packets = _unpacked(tensors, "packets", "sizes")
@@ -263,9 +262,8 @@ def read_segment(path: Path) -> Segment:
 
 
 def read_time_stamps(path: Path) -> list[int]:
-    """The time stamps of a segment's packets in the order they are decoded, without reading the packets."""
-    with safe_open(path, "pt") as file:
-        return file.get_tensor("pts").tolist()
+    """The time stamps of a segment's packets in the order they are decoded."""
+    return load(path.read_bytes())["pts"].tolist()
 
 
 def decode_times(pts: Sequence[int]) -> list[int]:
