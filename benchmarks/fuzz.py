@@ -44,7 +44,7 @@ from fuzz_seeds import Seed, seeds
 
 SHARES = {"PNG": 14, "JPEG": 14, "WebP": 9, "TIFF": 16, "BMP": 6, "JPEG coefficients": 15, "COCO JSON": 8, "recipe": 6}
 SHARES |= {"weights": 4, "video .mp4": 2, "video .mov": 1, "video .mkv": 2, "video .webm": 1, "video .avi": 2}
-SHARES |= {"video .ts": 1}
+SHARES |= {"video .ts": 1, "pickle": 1, "run record": 1, "statistics": 1}
 """How often a file is of a kind, in parts of their sum."""
 CPU_SECONDS, WALL_SECONDS = 10, 60
 GROWTH, MEMORY = 10**9, 6 * 10**9
@@ -276,6 +276,7 @@ def report(options: argparse.Namespace, counts: Counter, findings: list[Finding]
         )
     names = ("passband", "pillow", "tifffile", "av", "numpy", "torch")
     about = {
+        "first": options.first,
         "count": options.count,
         "seed": options.seed,
         "seconds": seconds,
@@ -287,6 +288,7 @@ def report(options: argparse.Namespace, counts: Counter, findings: list[Finding]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=2000, help="files, the sound ones among them")
+    parser.add_argument("--first", type=int, default=0, help="begin at this number")
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--workers", type=int, default=1, help="processes")
     parser.add_argument("--kind", help="only files of this kind, such as PNG or video")
@@ -301,17 +303,30 @@ def main() -> None:
         again(options.only, options.seed, corpus, options.output)
         return
     kinds = (
-        {number: case(number, options.seed, corpus)[0].kind for number in range(options.count)} if options.kind else {}
+        {
+            number: case(number, options.seed, corpus)[0].kind
+            for number in range(options.first, options.first + options.count)
+        }
+        if options.kind
+        else {}
     )
-    numbers = [n for n in range(options.count) if not options.kind or kinds[n].startswith(options.kind)]
+    numbers = [
+        n
+        for n in range(options.first, options.first + options.count)
+        if not options.kind or kinds[n].startswith(options.kind)
+    ]
     workers = [Worker(numbers[first :: options.workers], options.seed, corpus) for first in range(options.workers)]
     counts, findings, started = Counter(), [], time.monotonic()
-    for done, (number, kind, outcome, found) in enumerate(results(workers), 1):
-        kind = kind or case(number, options.seed, corpus)[0].kind
-        counts[kind, outcome] += 1
-        findings += [{"kind": kind, **finding} for finding in found]
-        if done % 1000 == 0:
-            print(f"{done} files, {len(findings)} findings, {time.monotonic() - started:.0f} s", file=sys.stderr)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        for done, (number, kind, outcome, found) in enumerate(results(workers), 1):
+            kind = kind or case(number, options.seed, corpus)[0].kind
+            counts[kind, outcome] += 1
+            findings += [{"kind": kind, **finding} for finding in found]
+            if done % 1000 == 0:
+                print(f"{done} files, {len(findings)} findings, {time.monotonic() - started:.0f} s", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("stopped: the table is of what is done", file=sys.stderr)
     report(options, counts, findings, time.monotonic() - started)
     sys.exit(bool(findings))
 

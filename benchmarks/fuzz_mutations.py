@@ -248,6 +248,8 @@ OWN: dict[str, tuple[Mutation, ...]] = {
     "annotations.json": (json_values,) * 20,
     "recipe.toml": (toml_lines,) * 15,
     "config.json": (json_values,) * 20,
+    "run.json": (json_values,) * 20,
+    "statistics.json": (json_values,) * 20,
     "model.safetensors": (safetensors_header,) * 10 + (tensor_bytes,),
     ".mp4": (parts_of(box_parts),) * 5,
     ".mov": (parts_of(box_parts),) * 5,

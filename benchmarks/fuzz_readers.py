@@ -17,8 +17,9 @@ import torch
 from fuzz_seeds import Seed
 from PIL import Image, UnidentifiedImageError
 
-from passband.checkpoint import CheckpointError
+from passband.checkpoint import CheckpointError, load_weights
 from passband.config import RecipeError, load_recipe
+from passband.data.channel_statistics import ChannelStatistics
 from passband.data.coco import find_coco
 from passband.data.coco_json import CocoError
 from passband.inference import Restorer
@@ -31,6 +32,7 @@ from passband.io.thumbnail import read_thumbnail
 from passband.io.video import VideoError, VideoReader
 from passband.io.video_join import target_suffix
 from passband.models import load_model
+from passband.runs import RunError, read_run
 
 DAMAGED = re.compile(r"damaged|cut short|cut before|lost its index")
 LONGEST = 2000
@@ -97,6 +99,9 @@ READERS: dict[str, dict[str, Read]] = {
     "COCO JSON": {"find_coco": find_coco, "find_coco, boxes": lambda path: find_coco(path, masks=False)},
     "recipe": {"load_recipe": load_recipe},
     "weights": {"load_model": lambda path: load_model(path.parent)},
+    "pickle": {"load_weights": load_weights},
+    "run record": {"read_run": lambda path: read_run(path.parent)},
+    "statistics": {"ChannelStatistics": ChannelStatistics.load},
     "video": {"VideoReader": _frames, "restore_video": _restored},
 }
 """Of each kind of files, what reads them."""
@@ -105,6 +110,9 @@ ERRORS: dict[str, tuple[type[Exception], ...]] = {
     "COCO JSON": (CocoError, FileNotFoundError),  # of a picture that is named and not there
     "recipe": (RecipeError,),
     "weights": (CheckpointError,),
+    "pickle": (CheckpointError,),
+    "run record": (RunError, RecipeError),
+    "statistics": (ValueError,),
     "video": (VideoError,),
 }
 """Of each kind, the errors that its readers may raise; ImageError where none is listed."""
@@ -134,7 +142,7 @@ def complaint(kind: str, error: Exception) -> str | None:
 
 def sound_after_all(seed: Seed, path: Path, error: Exception) -> bool:
     """Whether a file that was called damaged is read without complaint, to the pixels of the sound file, by others."""
-    if not DAMAGED.search(str(error)):
+    if not DAMAGED.search(str(error)) or "Corrupt JPEG data" in str(error):  # libjpeg complains, and Pillow is silent
         return False
     judge, expected = _judge(seed.kind, *next(iter(seed.files.items())))
     try:
@@ -151,7 +159,7 @@ Pixels = list[np.ndarray]
 def _judge(kind: str, name: str, data: bytes) -> tuple[Callable[[Path], Pixels], Pixels]:
     """An independent reader of a sound file, and what it finds there: nothing of files without pictures."""
     judges = (_by_ffmpeg,) if kind.startswith("video") else (_by_pillow, _by_tifffile)
-    if kind in ("COCO JSON", "recipe", "weights"):
+    if kind in ERRORS and kind not in ("JPEG coefficients", "video"):
         return lambda _: [], []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name

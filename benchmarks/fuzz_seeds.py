@@ -7,13 +7,14 @@ import tempfile
 import zlib
 from dataclasses import dataclass
 from fractions import Fraction
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from passband.config import shipped_recipes
+from passband.config import load_recipe, shipped_recipes
 
 SIZE = (45, 37)
 """Width and height of the pictures: odd, and no multiple of a block."""
@@ -36,7 +37,7 @@ class Seed:
 
 def seeds() -> list[Seed]:
     """All sound files, the same in every run with the same versions of the packages."""
-    return [*_png(), *_jpeg(), *_webp(), *_tiff(), *_bmp(), *_coco(), *_recipes(), *_weights(), *_videos()]
+    return [*_png(), *_jpeg(), *_webp(), *_tiff(), *_bmp(), *_coco(), *_recipes(), *_records(), *_weights(), *_videos()]
 
 
 def _picture(width: int = SIZE[0], height: int = SIZE[1]) -> Image.Image:
@@ -236,6 +237,15 @@ def _recipes() -> list[Seed]:
     return [Seed("recipe", name, {"recipe.toml": path.read_bytes()}) for name, path in shipped_recipes().items()]
 
 
+def _records() -> list[Seed]:
+    run = {"recipe": load_recipe("general").model_dump(mode="json"), "status": "finished", "data": "data", "seconds": 1}
+    statistics = (Path(str(files("passband"))) / "data" / "statistics" / "imagenet-4.json").read_bytes()
+    return [
+        Seed("run record", "general", {"run.json": json.dumps(run).encode()}),
+        Seed("statistics", "imagenet-4", {"statistics.json": statistics}),
+    ]
+
+
 def _weights() -> list[Seed]:
     import torch
 
@@ -251,8 +261,11 @@ def _weights() -> list[Seed]:
         torch.manual_seed(0)
         with tempfile.TemporaryDirectory() as folder:
             build_model(name, **numbers).save_pretrained(folder)  # type: ignore[operator]
-            files = {part: (Path(folder) / part).read_bytes() for part in ("model.safetensors", "config.json")}
-        found.append(Seed("weights", name, files))
+            content = {part: (Path(folder) / part).read_bytes() for part in ("model.safetensors", "config.json")}
+        found.append(Seed("weights", name, content))
+    file = io.BytesIO()
+    torch.save({"model": build_model("sfnet", **networks["sfnet"]).state_dict()}, file)
+    found.append(Seed("pickle", "sfnet", {"weights.pkl": file.getvalue()}))
     return found
 
 

@@ -1,3 +1,4 @@
+import json
 import os
 import pickle
 from pathlib import Path
@@ -16,8 +17,9 @@ from passband.checkpoint import (
     save_weights,
     shipped_weights,
 )
+from passband.config import RecipeError, load_recipe
 from passband.models import SFNet, load_model, sfnet, sfnet_small
-from passband.runs import trained_on, weights_of
+from passband.runs import RunError, read_run, trained_on, weights_of
 from tests import golden
 
 
@@ -161,3 +163,45 @@ def test_shipped_weights_load_are_small_and_have_a_card():
         assert (folder / WEIGHTS_FILE).stat().st_size <= 12_000_000
         assert "PSNR" in (folder / "README.md").read_text()
         assert sum(parameter.numel() for parameter in load_model(name).parameters()) > 0
+
+
+@pytest.mark.parametrize(
+    ("numbers", "says"),
+    [
+        ({"depth": 10**30}, "depth = 1000000000000000000000000000000 does not fit these weights"),
+        ({"width": 2**31}, "width = 2147483648 does not fit"),
+        ({"width": float("nan")}, "width = nan does not fit"),
+        ({"depth": -1}, "model.safetensors|tiny|width|depth"),
+        ({"width": 17}, "width"),
+    ],
+)
+def test_a_config_of_a_far_larger_network_is_refused_before_memory_is_taken(tmp_path, tiny_weights, numbers, says):
+    (tmp_path / "model.safetensors").write_bytes((tiny_weights / "model.safetensors").read_bytes())
+    config = json.loads((tiny_weights / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | numbers))
+    with pytest.raises(CheckpointError, match=says):
+        load_model(tmp_path)
+
+
+def test_a_config_nested_beyond_measure_is_refused(tmp_path, tiny_weights):
+    (tmp_path / "model.safetensors").write_bytes((tiny_weights / "model.safetensors").read_bytes())
+    (tmp_path / "config.json").write_text("[" * 100_000)
+    with pytest.raises(CheckpointError, match="is not JSON"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("[" * 100_000, "damaged"),
+        ("[1]", "an object is needed, it holds a list"),
+        ("{}", "needs the recipe of the run"),
+    ],
+)
+def test_a_run_without_a_record_of_a_run_is_an_error_with_its_name(tmp_path, content, says):
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(RunError, match=rf"run\.json is damaged.*{says}"):
+        read_run(tmp_path)
+    with pytest.raises(RecipeError, match="cannot be read"):
+        (tmp_path / "nested.toml").write_text("a = " + "[" * 100_000)
+        load_recipe(tmp_path / "nested.toml")

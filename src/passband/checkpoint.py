@@ -132,7 +132,7 @@ def load_config(source: str | Path, **hub_options: Any) -> dict[str, Any]:
         raise CheckpointError(
             f"{source}: there is no {CONFIG_FILE} beside the weights to say which network they are for"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is not JSON: {error}") from error
     if not isinstance(config, dict):
         raise CheckpointError(f"{path} holds no settings of a network but a {type(config).__name__}")

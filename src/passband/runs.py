@@ -157,7 +157,7 @@ def trained_on(weights: str | Path) -> Path | None:
             try:
                 # the data alone: a recipe of another version is no reason to keep them back
                 return Path(_content(run)["data"])
-            except (RunError, KeyError):
+            except (RunError, KeyError, TypeError):
                 return None
     return None
 
@@ -203,6 +203,8 @@ def read_run(output: Path) -> dict[str, Any]:
         RunError: if the folder holds no run.
     """
     run = _content(output)
+    if not isinstance(run.get("recipe"), dict):
+        raise RunError(f"{output / RUN_FILE} is damaged: it needs the recipe of the run")
     return {**run, "recipe": parse_recipe(run["recipe"], output / RUN_FILE)}
 
 
@@ -210,11 +212,14 @@ def _content(output: Path) -> dict[str, Any]:
     """What run.json says, as it is."""
     path = output / RUN_FILE
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise RunError(f"{output} holds no run: there is no {path.name} in it") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RunError(f"{path} is damaged: {error}") from error
+    if not isinstance(content, dict):
+        raise RunError(f"{path} is damaged: an object is needed, it holds a {type(content).__name__}")
+    return content
 
 
 def _drop_rows_after(path: Path, step: int) -> None:

@@ -338,3 +338,12 @@ def test_a_file_of_results_is_told_from_one_of_annotations(folder):
 def test_the_order_of_categories_in_the_file_does_not_matter(tmp_path):
     write_coco(tmp_path, {1: (20, 30)}, [box(1, 1, 2, 2, 9, 9)], list(reversed(CATEGORIES)))
     assert find_coco(tmp_path).labels == {3: 1, 17: 2, 90: 3}
+
+
+def test_a_message_about_keys_holds_no_control_characters(tmp_path):
+    path = tmp_path / "instances.json"
+    path.write_text(json.dumps({"images": [], "categories": [{"id": 1, "\x1b[31m": "cat"}], "annotations": []}))
+    with pytest.raises(CocoError) as caught:
+        find_coco(path)
+    assert str(caught.value).isprintable()
+    assert r"it has id, '\x1b[31m'" in str(caught.value)

@@ -283,3 +283,10 @@ def test_a_file_without_tables_of_codes_has_the_standard_ones_as_frames_of_video
         bare = bare[:codes] + bare[codes + 2 + int.from_bytes(bare[codes + 2 : codes + 4], "big") :]
     for planes in zip(read_coefficients(bare).blocks, read_coefficients(plain).blocks, strict=True):
         assert torch.equal(*planes)
+
+
+def test_a_header_that_claims_more_blocks_than_the_file_has_bits_is_refused_before_jpeglib_takes_memory(monkeypatch):
+    monkeypatch.setattr(jpeg_engine, "engine", lambda: ENGINES["jpeglib"])
+    monkeypatch.setattr(ENGINES["jpeglib"].jpeglib, "read_dct", lambda path: pytest.fail("memory was taken"))
+    with pytest.raises(JpegError, match="less than a bit for each block"):
+        read_coefficients(patched(PLAIN, FRAME, 5, b"\xff\xdc\x0b\xb8"))

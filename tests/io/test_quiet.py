@@ -9,13 +9,16 @@ from contextlib import suppress
 import numpy as np
 import pytest
 import tifffile
+import torch
 from PIL import Image
 
-from passband.io.image import ImageError, read_image
+from passband.io.image import ImageError, Picture, PictureMeta, read_image, write_picture
 from passband.io.image_header import stored_size
 from passband.io.mask import read_stored_mask
 from passband.io.quiet import captured_stderr, silent_stderr, without_warnings
 from passband.io.thumbnail import read_thumbnail
+
+DEEP = PictureMeta(bits=16)
 
 
 def warn_as_pillow() -> None:
@@ -159,3 +162,22 @@ def test_the_shortest_files_of_plain_pictures_are_long_enough(options, tmp_path)
     for mode in ("1", "L", "RGB", "I;16"):
         Image.new(mode, (2000, 1500)).save(tmp_path / "plain.png", compress_level=9)
         assert read_image(tmp_path / "plain.png").shape == (3, 1500, 2000)
+
+
+@pytest.mark.parametrize("bits", [2, 16])
+def test_a_png_with_a_chunk_before_its_header_is_read_as_pillow_reads_it(bits, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 65536, (5, 7, 3), np.uint16)
+    if bits == 16:
+        write_picture(
+            tmp_path / "sound.png", Picture(torch.from_numpy(pixels / 65535).float().movedim(-1, 0), meta=DEEP)
+        )
+    else:
+        Image.fromarray((pixels[..., 0] % 4).astype(np.uint8)).save(tmp_path / "sound.png", bits=2)
+    data = (tmp_path / "sound.png").read_bytes()
+    text = b"tEXtTitle\0a title"
+    chunk = (len(text) - 4).to_bytes(4, "big") + text + zlib.crc32(text).to_bytes(4, "big")
+    (tmp_path / "odd.png").write_bytes(data[:8] + chunk + data[8:])
+    assert torch.equal(read_image(tmp_path / "odd.png"), read_image(tmp_path / "sound.png"))
+    if bits == 2:
+        masks = [read_stored_mask(tmp_path / name).values for name in ("odd.png", "sound.png")]
+        assert torch.equal(*masks)

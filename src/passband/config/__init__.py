@@ -76,7 +76,7 @@ def load_recipe(source: str | Path) -> Recipe:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise no_recipe(source) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RecipeError(f"recipe {path} cannot be read: {error}") from error
     return parse_recipe(content, path)
 

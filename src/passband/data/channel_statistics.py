@@ -179,7 +179,7 @@ class ChannelStatistics:
             mean, std = (torch.tensor(content[key], dtype=torch.float64) for key in ("mean", "std"))
             counts = [content[key] for key in ("positions", "pictures", "stride")]
             provenance = {str(key): str(value) for key, value in content["provenance"].items()}
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ValueError(
                 f"{path} is no file of channel statistics: JSON with mean, std, positions, pictures, stride and "
                 f"provenance is needed ({type(error).__name__}: {error})"

@@ -85,6 +85,16 @@ def unique(entries: Sequence[Mapping[str, Any]], name: str, path: Path) -> None:
         raise CocoError(f"{path} has {count} entries of {name!r} with the id {number}; each needs its own")
 
 
+def _printable(key: Any) -> str:
+    """A key as it is, or quoted where a terminal would take it for more than text; shortened."""
+    text = str(key)[:40]
+    return text if text.isprintable() else repr(text)
+
+
 def _listed(value: Any) -> str:
     """The keys of an object, or what came in its place."""
-    return (", ".join(map(str, value)) or "nothing") if isinstance(value, Mapping) else f"{str(value)[:40]!r}"
+    return (
+        (", ".join(_printable(key) for key in value) or "nothing")
+        if isinstance(value, Mapping)
+        else f"{str(value)[:40]!r}"
+    )

@@ -193,8 +193,14 @@ def _cmyk_to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
+def png_samples(data: bytes) -> tuple[int, int]:
+    """Bits of a sample and type of color, by the header chunk of a PNG file; some programs put another before it."""
+    header = data.index(b"IHDR", 8)
+    return data[header + 12], data[header + 13]
+
+
 def _from_png(image: PngImagePlugin.PngImageFile, data: bytes, name: str) -> Decoded:
-    depth, color_type = data[24], data[25]  # IHDR is the first chunk, always
+    depth, color_type = png_samples(data)
     if depth < 8 and color_type == 0 and image.mode == "L" and "transparency" in image.info:
         image.info["transparency"] *= 255 // (2**depth - 1)  # Pillow stretches the gray to 8 bits, not the key
     if depth < 16 or color_type == 0:
@@ -308,9 +314,10 @@ def _check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
 def _check_length(image: Image.Image, data: bytes, kind: str, name: str) -> None:
     """Refuse a file that is far too short for its pixels before memory is taken for them."""
     if kind == "PNG":
-        samples = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(data[25], 1)
+        depth, color_type = png_samples(data)
+        samples = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(color_type, 1)
         # deflate makes 1,032 bytes of one, at most
-        least = image.height * (image.width * samples * data[24] // 8) // 1032
+        least = image.height * (image.width * samples * depth // 8) // 1032
     elif kind == "JPEG" and b"\xff\xc9" not in data and b"\xff\xca" not in data:  # no arithmetic coding
         least = image.width * image.height // 512  # a bit for each block of 64 pixels
     else:

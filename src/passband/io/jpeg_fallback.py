@@ -119,6 +119,9 @@ def _open(source: Content, max_pixels: int) -> Segments:
     segments = walk(Path(source).read_bytes() if isinstance(source, str) else bytes(source))
     if segments.header.height * segments.header.width > max_pixels:
         raise Failure(Outcome.TOO_LARGE, header=segments.header)
+    if segments.header.height * segments.header.width > 512 * len(segments.bare):
+        # jpeglib would take memory for all of them first
+        raise Failure(Outcome.DAMAGED, "it has less than a bit for each block of pixels")
     return segments
 
 

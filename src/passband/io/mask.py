@@ -13,7 +13,7 @@ from torch import Tensor
 
 from passband.io.files import write_whole
 from passband.io.image import DEFAULT_MAX_PIXELS, ImageError
-from passband.io.image_decode import decode, load
+from passband.io.image_decode import decode, load, png_samples
 from passband.io.image_kinds import HEAD, NAMES, kind_of
 from passband.io.quiet import without_warnings
 
@@ -69,9 +69,10 @@ def read_stored_mask(path: Path | str, *, is_binary: bool = False, max_pixels: i
         alpha = torch.from_numpy(pixels[..., -1].astype(np.int64))
         return StoredMask(alpha, (alpha * 255).div(top, rounding_mode="floor"), exact)
     values = _gray(pixels, exact, path)
-    if kind == "PNG" and data[25] == 0 and data[24] in (2, 4):
-        values //= 255 // (2 ** data[24] - 1)  # Pillow stretches few levels over 255
-        top = 2 ** data[24] - 1
+    depth, color_type = png_samples(data) if kind == "PNG" else (8, 0)
+    if color_type == 0 and depth in (2, 4):
+        values //= 255 // (2**depth - 1)  # Pillow stretches few levels over 255
+        top = 2**depth - 1
     return StoredMask(values, (values * 255).div(top, rounding_mode="floor"), exact)
 
 

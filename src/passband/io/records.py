@@ -164,7 +164,7 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
     for line in lines:
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if _is_entry(entry):
             entries[entry["file"]] = entry

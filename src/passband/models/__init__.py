@@ -147,12 +147,24 @@ def load_model(source: str | Path, **overrides: Any) -> nn.Module:
         foreign = load_foreign(found, source, **overrides)
         if foreign is not None:
             return foreign.eval()
+    config = load_config(source)
+    _check_numbers(config, state, source)
     try:
-        model = build_from(without_starts({**load_config(source), **overrides}))
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{source}: {error}") from error
+        model = build_from(without_starts({**config, **overrides}))
+    except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:  # torch's own for numbers that do not fit
+        raise CheckpointError(f"{source}: {str(error).splitlines()[0]}") from error
     load_state(model, state, source=source)
     return model.eval()
+
+
+def _check_numbers(config: dict[str, Any], state: dict[str, torch.Tensor], source: str | Path) -> None:
+    """Refuse a config of a network that is far larger than the weights, before memory is taken for it."""
+    largest = max(1000, len(state), *(side for value in state.values() for side in value.shape))
+    for key, value in config.items():
+        if key not in ABOUT_DATA and isinstance(value, int | float) and not abs(value) <= largest:
+            raise CheckpointError(
+                f"{source}: {key} = {value} does not fit these weights, whose sides are up to {largest}"
+            )
 
 
 def pick_device(name: str = "auto") -> torch.device:

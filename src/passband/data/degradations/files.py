@@ -132,7 +132,7 @@ def _earlier(output: Path) -> dict[str, Any]:
     """What degradation.json says of the set that is there; nothing where it does not say all."""
     try:
         about = json.loads((output / SET_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     is_whole = (
         isinstance(about, dict) and {"kind", "seed", "pairs"} <= about.keys() and isinstance(about["pairs"], list)
