@@ -14,7 +14,6 @@ command line: `passband --help`.
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ if TYPE_CHECKING:
     from passband.models import sfnet_small as sfnet_small
     from passband.training import train as train
 
-__version__ = version("passband")
+    __version__: str
 
 _HOMES = {
     "Classifier": "inference",
@@ -90,6 +89,10 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that `import passband` costs nothing."""
     if name in _ROOMS:
         return import_module(f"passband.{name}")
+    if name == "__version__":  # reading it takes longer than all the rest
+        from importlib.metadata import version
+
+        return version("passband")
     if name not in _HOMES:
         from passband.naming import suggestion
 
