@@ -193,7 +193,7 @@ def test_a_config_nested_beyond_measure_is_refused(tmp_path, tiny_weights):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("[" * 100_000, "damaged"),
+        ("[" * 100_000, "recursion"),
         ("[1]", "an object is needed, it holds a list"),
         ("{}", "needs the recipe of the run"),
     ],
