@@ -74,6 +74,7 @@ def test_a_bad_file_is_named_and_the_others_are_done(textures, weights, tmp_path
     assert "missing.jpg" in results[2].error
     assert results[0].guesses == ()
     assert len(results[1].guesses) == 3
+    assert json.loads(json.dumps(results[1].as_dict()))["guesses"][0]["class"] in PERIODS
 
 
 def test_an_error_of_any_kind_fails_one_file_and_no_other_of_its_batch(textures, weights, monkeypatch):
@@ -102,7 +103,6 @@ def test_an_error_of_any_kind_fails_one_file_and_no_other_of_its_batch(textures,
         f"{paths[2]}: RuntimeError: out of memory",
         *[None] * (len(paths) - 3),
     ]
-    assert json.loads(json.dumps(results[1].as_dict()))["guesses"][0]["class"] in PERIODS
 
 
 def test_pixels_in_memory_and_a_file_without_loss_are_one_picture(weights, tmp_path):
