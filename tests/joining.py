@@ -24,4 +24,4 @@ def joined(source: Path, target: Path, codec: str | None = None, crf: int | None
                 encoder.add(frame.pts, frame.luma, frame.chroma, frame.alpha)
             segments.append(source.with_name(f"{number}.safetensors"))
             write_segment(segments[-1], encoder.finish({}))
-        return join(source, target, reader.stream, video, encoding, segments, reader.last_duration)
+        return join(source, target, reader.stream, video, encoding, segments, reader.last_duration, reader.jumps)

@@ -12,7 +12,7 @@ from PIL import Image
 from passband.io.video import VideoError, VideoReader
 from passband.io.video_surround import Surround
 from passband.io.video_template import with_video_elements
-from tests import clips
+from tests import clips, edits
 from tests.joining import joined
 
 MPEG_TS = 188  # bytes of a packet of a transport stream
@@ -97,9 +97,8 @@ def test_a_second_video_that_decodes_is_restored_where_the_first_does_not(tmp_pa
         assert len(list(reader.frames())) == 9
 
 
-@pytest.mark.parametrize("audio", ["aac", "mp2", "libopus"])
-@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("audio", "suffix"), [("aac", ".mkv"), ("aac", ".mp4"), ("mp2", ".mkv")])
+@pytest.mark.parametrize("seed", range(2))
 def test_a_transport_stream_with_packets_gone_is_restored_to_its_end(tmp_path, audio, suffix, seed):
     source = clips.write_clip(tmp_path / "clip.ts", clips.even(75), size=(192, 128), audio=audio, crf=4)
     parts = np.frombuffer(source.read_bytes(), np.uint8).reshape(-1, MPEG_TS)
@@ -110,6 +109,22 @@ def test_a_transport_stream_with_packets_gone_is_restored_to_its_end(tmp_path, a
     result = joined(source, target := tmp_path / f"out{suffix}")
     assert result.frames == len(clips.times(target)) > 20
     assert clips.packets(target, 1)[-1][0] > 2
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_two_recordings_one_after_the_other_play_on(tmp_path, suffix):
+    first = edits.write_flash(tmp_path / "first", 3.0, at=2.0, suffix=".ts").read_bytes()
+    second = edits.write_flash(tmp_path / "second", 3.0, at=1.0, suffix=".ts")
+    second.write_bytes(first + second.read_bytes())
+    result = joined(second, target := tmp_path / f"out{suffix}")
+    assert result.frames == 150
+    times = np.diff([float(time) for time in clips.times(target)])
+    assert np.abs(times - 0.04).max() < 0.005
+    flashes = [frame.time for frame in clips.frames(target) if frame.to_ndarray(format="gray").mean() > 128]
+    heard, wave = edits.heard(target)
+    clicks = [float(heard[np.where(np.abs(heard - flash) < 0.2, np.abs(wave), 0).argmax()]) for flash in flashes]
+    assert flashes[1] - flashes[0] == pytest.approx(2.0, abs=0.005)
+    assert clicks == pytest.approx(flashes, abs=0.005)
 
 
 def test_packets_that_the_muxer_refuses_are_counted(tmp_path):

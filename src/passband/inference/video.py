@@ -188,7 +188,9 @@ def restore_video(
             if not parts.segments:  # it could not even begin
                 parts.remove()
             raise
-        joined = join(source, target, reader.stream, video, encoding, parts.segments, reader.last_duration)
+        joined = join(
+            source, target, reader.stream, video, encoding, parts.segments, reader.last_duration, reader.jumps
+        )
         parts.remove()
         if compare is not None:
             compare_videos(source, target, compare)

@@ -5,7 +5,7 @@ alone goes back as it was (`video_color`). `video_format` says what all frames h
 frames, and `video_join` writes the file.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -139,6 +139,8 @@ class VideoReader(AbstractContextManager):
         decoder = self._decoder
         if self.lost:
             self.notes.append(f"{self.lost} of {decoder.decoded + self.lost} frames do not decode and are lost")
+        if self.jumps:
+            self.notes.append(f"the times of the file start again {len(self.jumps)} times; here they go on")
         if decoder.damaged:
             self.notes.append(f"{decoder.damaged} frames are damaged in the source and were restored as they decode")
 
@@ -148,6 +150,11 @@ class VideoReader(AbstractContextManager):
         if self.format.frames or not self.container.duration:
             return self.format.frames
         return round(Fraction(self.container.duration, av.time_base) * self.format.rate)
+
+    @property
+    def jumps(self) -> Sequence[Fraction]:
+        """How much later times are made where they start again; final at the end. See `video_clock`."""
+        return self._decoder.clock.jumps if self._decoder.clock is not None else ()
 
     @property
     def lost(self) -> int:

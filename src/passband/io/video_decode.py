@@ -11,6 +11,8 @@ from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
+from passband.io.video_clock import Clock
+
 # decoders that read the transparency which WebM keeps beside the coded frames; FFmpeg's own do not
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 # codecs that may decode frames in another order than they are shown
@@ -34,6 +36,7 @@ class Decoder:
         decoded: frames that came of them so far.
         damaged: how many of these have errors.
         notes: what is lost, a sentence each.
+        clock: of the times of a transport stream; None for other files.
     """
 
     def __init__(self, container: InputContainer, stream: VideoStream, path: Path):
@@ -46,6 +49,7 @@ class Decoder:
         self._pending: list[int] | None = [] if self._is_avi and stream.codec_context.name in _REORDERED else None
         self._context = stream.codec_context
         self._begun = False
+        self.clock = Clock() if container.format.name in ("mpegts", "mpeg") else None
 
     @property
     def lost(self) -> int:
@@ -71,6 +75,8 @@ class Decoder:
                 self.notes.append(f"the file cannot be read beyond frame {self.decoded} ({error.strerror})")
                 return
             if packet.size:
+                if self.clock is not None:
+                    self.clock.correct(packet)
                 self._count(packet)
             elif packet.pts is not None:
                 continue  # an empty slot; a decoder would take it for the end

@@ -1,6 +1,6 @@
 """Segments and everything else of a source file, joined into one video without compressing anything again."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from io import BytesIO
@@ -11,9 +11,11 @@ import av
 import torch
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.packet import Packet
 
 from passband.io.files import write_whole
 from passband.io.video import VideoError, VideoFormat, media_url, open_video
+from passband.io.video_clock import Clock
 from passband.io.video_header import can_hold_restored
 from passband.io.video_mux import Joiner, container_options, payloads
 from passband.io.video_segment import Encoding, SegmentEncoder, read_segment, read_time_stamps
@@ -104,6 +106,7 @@ def join(
     encoding: Encoding,
     segments: Sequence[Path],
     last_duration: int,
+    jumps: Sequence[Fraction] = (),
 ) -> Joined:
     """Write a video of segments, and of the other streams, metadata and chapters of its source.
 
@@ -118,6 +121,7 @@ def join(
         encoding: how the segments are compressed.
         segments: their files, in order.
         last_duration: how long the last frame is shown, in units of the video's time base.
+        jumps: how much later times are made where those of the source start again, of its `VideoReader`.
 
     Returns:
         What was written.
@@ -143,11 +147,19 @@ def join(
                 joiner = Joiner(container, out, target.suffix.lower(), copies)
                 joiner.add_streams(video, encoding)
                 packets = chain.from_iterable(payloads(read_segment(path)) for path in segments)
-                joiner.copy(readable(container), packets, pts, last_duration)
+                joiner.copy(_going_on(readable(container), jumps), packets, pts, last_duration)
             frames, error = _read_back(temporary, joiner.restored_out.index, sorted(pts), video.time_base)
         except FFmpegError as error:
             raise OSError(error.errno or 0, error.strerror or str(error)) from error
     return Joined(frames, error, tuple(joiner.copied), tuple(joiner.notes))
+
+
+def _going_on(packets: Iterable[Packet], jumps: Sequence[Fraction]) -> Iterator[Packet]:
+    clock = Clock(jumps)
+    for packet in packets:
+        if jumps:
+            clock.correct(packet)
+        yield packet
 
 
 def _missing(copies: Iterable[Copy]) -> list[Copy]:
