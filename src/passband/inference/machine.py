@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 import torch
 
 from passband.inference.precision import fast_precision, processor
+from passband.io.image_heif import HEIC_EXTRA, has_avif
 from passband.io.jpeg import backend, reader_library
 from passband.provenance import environment
 
@@ -34,6 +35,8 @@ def describe_machine() -> dict[str, str]:
         "fast on it": _fast_precisions(),
         "JPEG pictures": str(environment()["jpeg_decoder"]),
         "JPEG coefficients": jpeg_reader(),
+        "HEIC pictures": _package("pillow_heif", HEIC_EXTRA),
+        "AVIF pictures": f"Pillow {version('Pillow')}" if has_avif() else "not read: pip install -U 'Pillow>=11.3'",
         **{package: _package(package, extra) for package, extra in ENGINES.items()},
         "video (PyAV)": _package("av"),
     }

@@ -14,18 +14,18 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor, nn
 
-from passband.analysis.before_after import PIXELS, write_comparison
+from passband.analysis.before_after import PIXELS
 from passband.checkpoint import CheckpointError, load_config
 from passband.inference.engines import TorchEngine, load_engine, restore_tiled
 from passband.inference.guard import Change, blended
 from passband.inference.temporal import SmoothedStatistics, Smoother, smoothed_statistics
-from passband.io.image import DEFAULT_MAX_PIXELS, read_picture, write_picture
+from passband.io.image import DEFAULT_MAX_PIXELS, Picture, open_pictures, write_pictures
 from passband.io.image_header import stored_size
 from passband.io.pictures import take
 from passband.models import accepted_numbers, load_model
 from passband.models.sfnet_bands import Statistics
 from passband.naming import described, nearest, suggestion
-from passband.ops.progress import Report
+from passband.ops.progress import Report, part_of
 from passband.provenance import weights_checksum
 from passband.tasks.memory import OVERLAP, parse_memory, plan, restore_within, room
 from passband.tasks.restoration import check_views
@@ -192,14 +192,17 @@ class Restorer:
         max_pixels: int = DEFAULT_MAX_PIXELS,
         report: Report | None = None,
     ) -> tuple[str, ...]:
-        """Restore a file into another, keeping bit depth, alpha, EXIF and color profile where its type can.
+        """Restore a file into another, keeping bit depth, alpha, metadata and color profile where its type can.
+
+        All pages of a TIFF and all frames of an animation are restored, one by one.
 
         Args:
             source: the degraded picture.
-            target: where the restored one goes; its suffix says the type.
-            compare: where a before/after picture goes, if anywhere; it shows what was saved.
+            target: where the restored one goes; its suffix says the type, and without one the type stays.
+            compare: where a before/after picture goes, if anywhere; it shows what was saved, of several pages or
+                frames the first.
             compare_pixels: that this has at most; None keeps every pixel.
-            quality: of JPEG and lossy WebP, 1 to 100.
+            quality: of lossy types, 1 to 100.
             max_pixels: larger pictures are refused before they are decoded.
             report: called after each band or tile with the share that is done.
 
@@ -213,16 +216,22 @@ class Restorer:
             MemoryError: for one that does not fit.
         """
         self._check_room(source, max_pixels)
-        picture = read_picture(source, max_pixels=max_pixels)
-        with torch.inference_mode():
-            degraded = picture.image[None].to(self.device, torch.float32)
-            restored = self._restored(degraded, report)
-            told = Change.between(degraded, restored).notes(self.weights) if self.strength else ()
-            restored = restored[0].clamp(0, 1).cpu()
-        notes = write_picture(target, replace(picture, image=restored), quality=quality)
-        if compare is not None:
-            write_comparison(picture, target, compare, pixels=compare_pixels, max_pixels=max_pixels)
-        return (*picture.notes, *notes, *told)
+        file = open_pictures(source, max_pixels=max_pixels)
+        first: list[Picture] = []
+        told: list[str] = []
+
+        def restored() -> Iterator[Picture]:
+            for index, picture in enumerate(file.pictures):
+                if compare is not None and not first:
+                    first.append(picture)
+                progress = part_of(report, index / file.count, (index + 1) / file.count)
+                with torch.inference_mode():
+                    degraded = picture.image[None].to(self.device, torch.float32)
+                    image = self._restored(degraded, progress)
+                    told.extend(Change.between(degraded, image).notes(self.weights) if self.strength else ())
+                yield replace(picture, image=image[0].clamp(0, 1).cpu())
+
+        notes = write_pictures(target, replace(file, pictures=restored()), quality=quality)
 
     def _check_room(self, source: Path, max_pixels: int) -> None:
         """Refuse a file that cannot be restored in the memory there is, before it is decoded.

@@ -14,6 +14,8 @@ _EXIF, _GPS, _INTEROP = 34665, 34853, 40965
 _PHOTO_TAGS = frozenset(
     {270, 271, 272, ORIENTATION, 282, 283, 296, 305, 306, 315, 316, 318, 319, 18246, 33432, _EXIF, _GPS}
 ) | frozenset(range(40091, 40096))
+# The kind and number of a page, and what GeoTIFF and GDAL say of its place.
+_PAGE_TAGS = frozenset({254, 285, 297, 33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113})
 
 
 def upright(exif: bytes) -> tuple[int, bytes]:
@@ -63,55 +65,57 @@ def turn(pixels: Shaped[ndarray, "h w C"], orientation: int) -> Shaped[ndarray, 
     return rot90(pixels, {3: 2, 6: -1, 8: 1}.get(orientation, 0))
 
 
-def exif_of(image: Image.Image) -> bytes | None:
-    """Take the EXIF block a PNG, JPEG or WebP file brought, without its marker.
+def bare_exif(exif: object) -> bytes | None:
+    """An EXIF block from its TIFF header on, without the marker that some types put before it.
 
     Args:
-        image: a loaded Pillow image (PNG may keep EXIF after the pixels).
-
-    Returns:
-        The block from its TIFF header on, or None.
+        exif: what a reader found; anything but bytes is no block.
     """
-    block = image.info.get("exif")
-    old_png = image.info.get("Raw profile type exif")  # ImageMagick's way before PNG had a chunk for it
-    if block is None and isinstance(old_png, str):
-        try:
-            block = bytes.fromhex("".join(old_png.split("\n")[3:]))
-        except ValueError:
-            return None
-    if not isinstance(block, bytes):
-        return None
-    while block.startswith(b"Exif\0\0"):
-        block = block[6:]
-    return block or None
+    while isinstance(exif, bytes) and exif.startswith(b"Exif\0\0"):
+        exif = exif[6:]
+    return exif if isinstance(exif, bytes) and exif else None
 
 
 def exif_from_tiff(directory: Image.Exif) -> bytes | None:
     """Make an EXIF block of the tags of a TIFF directory that describe the photo.
 
     Args:
-        directory: the first directory of the file.
+        directory: of a page.
 
     Returns:
         The block with orientation 1 where the file had one (Pillow turns the pixels of a TIFF itself), or None.
     """
-    ifd = _photo_directory(directory)
+    ifd = _chosen_tags(directory, _PHOTO_TAGS)
     if ORIENTATION in ifd:
         ifd[ORIENTATION] = 1
     return b"II*\0\x08\0\0\0" + ifd.tobytes(8) if len(ifd) else None
 
 
-def add_exif_to_tiff(ifd: TiffImagePlugin.ImageFileDirectory_v2, exif: bytes) -> None:
+def own_tags_of_tiff(directory: Image.Exif) -> bytes | None:
+    """Make a block of the tags that describe a page and that no other type of file has, such as its place on earth.
+
+    Args:
+        directory: of the page.
+
+    Returns:
+        A block as of EXIF, or None.
+    """
+    ifd = _chosen_tags(directory, _PAGE_TAGS)
+    return b"II*\0\x08\0\0\0" + ifd.tobytes(8) if len(ifd) else None
+
+
+def add_exif_to_tiff(ifd: TiffImagePlugin.ImageFileDirectory_v2, exif: bytes, *, own: bool = False) -> None:
     """Put the tags of an EXIF block into the directory of a TIFF file about to be written.
 
     Args:
         ifd: the directory; tags it already has stay.
         exif: a block from its TIFF header on; a damaged one adds nothing.
+        own: take the tags of `own_tags_of_tiff` rather than those of a photo.
     """
     directory = Image.Exif()
     try:
         directory.load(exif)
-        photo = _photo_directory(directory)
+        photo = _chosen_tags(directory, _PAGE_TAGS if own else _PHOTO_TAGS)
     except (SyntaxError, struct.error, OSError, ValueError, TypeError, KeyError):
         return
     for tag, value in photo.items():
@@ -119,9 +123,9 @@ def add_exif_to_tiff(ifd: TiffImagePlugin.ImageFileDirectory_v2, exif: bytes) ->
             ifd[tag] = value
 
 
-def _photo_directory(directory: Image.Exif) -> TiffImagePlugin.ImageFileDirectory_v2:
+def _chosen_tags(directory: Image.Exif, tags: frozenset[int]) -> TiffImagePlugin.ImageFileDirectory_v2:
     chosen = TiffImagePlugin.ImageFileDirectory_v2()
-    for tag in sorted(_PHOTO_TAGS.intersection(directory)):
+    for tag in sorted(tags.intersection(directory)):
         value: Any = directory[tag]
         if tag in (_EXIF, _GPS):
             # An offset into the old file means nothing in the new one.

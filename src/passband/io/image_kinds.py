@@ -12,11 +12,15 @@ KINDS = {
     ".tif": "TIFF",
     ".tiff": "TIFF",
     ".bmp": "BMP",
+    ".avif": "AVIF",
+    ".heic": "HEIC",
+    ".heif": "HEIC",
+    ".hif": "HEIC",
 }
 """The type that each suffix stands for."""
 SUFFIXES = frozenset(KINDS)
 """Suffixes that can be written, and that a folder is searched for; compare in lower case."""
-NAMES = "PNG, JPEG, WebP, TIFF or BMP"
+NAMES = "PNG, JPEG, WebP, TIFF, BMP, AVIF or HEIC"
 """What messages call the types."""
 HEAD = 64
 """Bytes at the start of a file that tell its type."""
@@ -30,6 +34,9 @@ _SIGNATURES = {
     b"MM\0+": "TIFF",
     b"BM": "BMP",
 }
+_AVIF_BRANDS = {b"avif", b"avis"}
+_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
+_GENERAL_BRANDS = {b"mif1", b"msf1", b"mif2"}
 
 
 def kind_of(head: bytes) -> str | None:
@@ -43,7 +50,18 @@ def kind_of(head: bytes) -> str | None:
     """
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return "WEBP"
+    if head[4:8] == b"ftyp":
+        return _kind_of_heif(head)
     return next((kind for start, kind in _SIGNATURES.items() if head.startswith(start)), None)
+
+
+def _kind_of_heif(head: bytes) -> str | None:
+    """HEIC or AVIF, by the brands that the file names; videos name others."""
+    size = min(int.from_bytes(head[:4], "big"), len(head))
+    brands = [head[8:12], *(head[at : at + 4] for at in range(16, size - 3, 4))]
+    if brands[0] not in _AVIF_BRANDS | _HEIC_BRANDS | _GENERAL_BRANDS:
+        return None
+    return next((kind for kind, own in (("AVIF", _AVIF_BRANDS), ("HEIC", _HEIC_BRANDS)) if own & set(brands)), None)
 
 
 def kind_of_file(path: Path | str) -> str | None:

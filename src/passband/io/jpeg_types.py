@@ -8,7 +8,7 @@ from typing import Any, Literal
 from jaxtyping import Float, Int16, Int32, UInt8
 from torch import Tensor
 
-from passband.io.image_decode import ImageError
+from passband.io.image_types import ImageError
 
 ColorSpace = Literal["gray", "rgb", "ycbcr"]
 COLOR_SPACES: dict[int, ColorSpace] = {1: "gray", 2: "rgb", 3: "ycbcr"}

@@ -8,14 +8,17 @@ import numpy as np
 import torch
 from jaxtyping import Int, Int64
 from numpy import ndarray
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from passband.io.files import write_whole
 from passband.io.image import DEFAULT_MAX_PIXELS, ImageError
-from passband.io.image_decode import decode, load, png_samples
+from passband.io.image_decode import decode
+from passband.io.image_exif import turn, upright
+from passband.io.image_header import READERS
 from passband.io.image_kinds import HEAD, NAMES, kind_of
-from passband.io.quiet import without_warnings
+from passband.io.image_pillow import strict_pillow
+from passband.io.image_png import open_png
 
 COLORED = 24
 """Mean difference of the greatest and the least of R, G and B, in levels of 255, from which a lossy mask is colored;
@@ -34,7 +37,6 @@ class StoredMask:
     """Whether the file type keeps values as they were: PNG, TIFF, BMP and lossless WebP do."""
 
 
-@without_warnings()
 def read_stored_mask(path: Path | str, *, is_binary: bool = False, max_pixels: int = DEFAULT_MAX_PIXELS) -> StoredMask:
     """Read a mask file without taking its numbers for colors.
 
@@ -55,21 +57,18 @@ def read_stored_mask(path: Path | str, *, is_binary: bool = False, max_pixels: i
     if kind is None:
         raise ImageError(f"{path} is empty or no {NAMES} picture; a mask is one of these")
     decoded = decode(data, kind, str(path), max_pixels)
-    if kind != "JPEG":
-        try:
-            image = Image.OPEN[kind][0](io.BytesIO(data), "")  # not `Image.open`, which has a limit of its own
-        except SyntaxError:
-            image = None  # a layout of TIFF that Pillow does not know; those have no palette
-        if image is not None and image.mode in ("P", "1"):
-            load(image)
-            return _indices(image, is_binary)
-    pixels, exact = decoded.pixels, kind != "JPEG" and (kind != "WEBP" or decoded.lossless)
+    exact = kind in ("PNG", "TIFF", "BMP") or (kind == "WEBP" and decoded.meta.lossless)
+    if kind in ("PNG", "TIFF", "BMP"):
+        stored = _opened(data, kind, str(path))
+        if stored is not None:
+            return _indices(*stored, is_binary)
+    pixels = decoded.pixels
     top = np.iinfo(pixels.dtype).max
     if _lies_in_alpha(pixels, is_binary):
         alpha = torch.from_numpy(pixels[..., -1].astype(np.int64))
         return StoredMask(alpha, (alpha * 255).div(top, rounding_mode="floor"), exact)
     values = _gray(pixels, exact, path)
-    depth, color_type = png_samples(data) if kind == "PNG" else (8, 0)
+    depth, color_type = open_png(data, str(path)).header[8:10] if kind == "PNG" else (8, 0)
     if color_type == 0 and depth in (2, 4):
         values //= 255 // (2**depth - 1)  # Pillow stretches few levels over 255
         top = 2**depth - 1
@@ -114,18 +113,39 @@ def _lies_in_alpha(pixels: ndarray, is_binary: bool) -> bool:
     return bool((seen == seen[0]).all())
 
 
-def _indices(image: Image.Image, is_binary: bool) -> StoredMask:
+def _opened(data: bytes, kind: str, name: str) -> tuple[Image.Image, int] | None:
+    """The file as Pillow loads it, and the orientation in which it lies; None where Pillow does not know its layout."""
+    orientation = 1
+    if kind == "PNG":
+        png = open_png(data, name)
+        orientation = upright(png.meta.exif)[0] if png.meta.exif else 1
+        data = png.still
+    try:
+        image = READERS[kind](io.BytesIO(data))
+    except (SyntaxError, OSError, ValueError):
+        return None
+    if image.mode not in ("P", "1"):
+        return None
+    with strict_pillow(image.width * image.height):
+        image.load()  # which turns a TIFF upright
+    return image, orientation
+
+
+def _indices(image: Image.Image, orientation: int, is_binary: bool) -> StoredMask:
     """A mask of two levels, or of indices into a palette."""
-    image = ImageOps.exif_transpose(image)
+
+    def upright_values(image: Image.Image) -> ndarray:
+        pixels = np.asarray(image)
+        return turn(pixels if pixels.ndim == 3 else pixels[..., None], orientation)
+
     if "transparency" in image.info:
-        pixels = np.asarray(image.convert("RGBA"))
+        pixels = upright_values(image.convert("RGBA"))
         if _lies_in_alpha(pixels, is_binary):
             alpha = torch.from_numpy(pixels[..., -1].astype(np.int64))
             return StoredMask(alpha, alpha, True)
+    values = torch.from_numpy(upright_values(image)[..., 0].astype(np.int64))
     if image.mode == "1":
-        values = torch.from_numpy(np.asarray(image).astype(np.int64))
         return StoredMask(values, values * 255, True)
-    values = torch.from_numpy(np.asarray(image).astype(np.int64))
     colors = torch.tensor(image.getpalette("RGB") or [0, 0, 0]).reshape(-1, 3)
     colors = torch.cat([colors, colors.new_zeros(256, 3)])  # a palette may be shorter than its indices
     used = colors[values.unique()]

@@ -1,6 +1,7 @@
 """Very small gray pictures of files, to compare thousands of them with each other."""
 
 import io
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,11 @@ from jaxtyping import Float
 from PIL import Image, ImageOps, JpegImagePlugin
 from torch import Tensor
 
-from passband.io.image import ImageError, read_image
+from passband.io.image import read_image
 from passband.io.image_kinds import HEAD, kind_of
-from passband.io.quiet import without_warnings
+from passband.io.image_pillow import strict_pillow
 
 
-@without_warnings()
 def read_thumbnail(path: Path | str, side: int) -> Float[Tensor, "S S"]:
     """A picture as a small gray square, whatever its shape.
 
@@ -35,16 +35,16 @@ def read_thumbnail(path: Path | str, side: int) -> Float[Tensor, "S S"]:
     with path.open("rb") as file:
         kind = kind_of(file.read(HEAD))
     if kind != "JPEG":
-        levels = read_image(path).mean(0).mul(255).round().to(torch.uint8).numpy()
-        return _small(Image.fromarray(levels), side)
-    try:
+        return _small(_levels(path), side)
+    with suppress(OSError, SyntaxError, ValueError), strict_pillow(0):
         image = JpegImagePlugin.JpegImageFile(io.BytesIO(path.read_bytes()))
         image.draft("L", (2 * side, 2 * side))
         return _small(ImageOps.exif_transpose(image).convert("L"), side)
-    except MemoryError:
-        raise
-    except Exception as error:  # a damaged file makes a decoder raise anything
-        raise ImageError(f"{path} is a JPEG file that is cut short or damaged: {error}") from error
+    return _small(_levels(path), side)  # which reads a file without its end marker, or says what is wrong
+
+
+def _levels(path: Path) -> Image.Image:
+    return Image.fromarray(read_image(path).mean(0).mul(255).round().to(torch.uint8).numpy())
 
 
 def _small(image: Image.Image, side: int) -> Float[Tensor, "S S"]:

@@ -20,7 +20,7 @@ def webp_size(data: bytes) -> tuple[int, int]:
         struct.error: the file ends within its header.
         StopIteration: the file has no chunk.
     """
-    kind, body = next(_chunks(data, 12, len(data)))
+    kind, body = next(webp_chunks(data, 12, len(data)))
     if kind == b"VP8X":
         width, height = (int.from_bytes(data[start : start + 3], "little") for start in (body + 4, body + 7))
         return 1 + width, 1 + height
@@ -37,15 +37,22 @@ def webp_is_lossless(data: bytes) -> bool:
     Args:
         data: the file.
     """
-    for kind, body in _chunks(data, 12, len(data)):
+    for kind, body in webp_chunks(data, 12, len(data)):
         if kind == b"ANMF":  # an animation: its first frame tells
-            return any(inner == b"VP8L" for inner, _ in _chunks(data, body + 16, len(data)))
+            return any(inner == b"VP8L" for inner, _ in webp_chunks(data, body + 16, len(data)))
         if kind in (b"VP8L", b"VP8 "):
             return kind == b"VP8L"
     return False
 
 
-def _chunks(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int]]:
+def webp_chunks(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int]]:
+    """The name of each chunk and where its content begins.
+
+    Args:
+        data: the file.
+        start: where the first chunk begins.
+        end: where to stop.
+    """
     while start + 8 <= end:
         kind, size = struct.unpack_from("<4sI", data, start)
         yield kind, start + 8
