@@ -9,6 +9,7 @@ from passband.io.image_heif import stored_size_heif
 from passband.io.image_kinds import HEAD, kind_of
 from passband.io.image_pillow import strict_pillow
 from passband.io.image_tiff_raw import page_of
+from passband.io.quiet import without_warnings
 from passband.io.webp import webp_size
 
 # The classes rather than `Image.open`, which would apply Pillow's own size limit, and take other file types.
@@ -20,6 +21,7 @@ READERS: dict[str, type[ImageFile.ImageFile]] = {
 }
 
 
+@without_warnings()
 def stored_size(path: Path) -> tuple[int, int] | None:
     """Width and height of a picture file as stored, before any turn that its EXIF block asks for.
 

@@ -19,6 +19,7 @@ from passband.io.image_header import READERS
 from passband.io.image_kinds import HEAD, NAMES, kind_of
 from passband.io.image_pillow import strict_pillow
 from passband.io.image_png import open_png
+from passband.io.quiet import without_warnings
 
 COLORED = 24
 """Mean difference of the greatest and the least of R, G and B, in levels of 255, from which a lossy mask is colored;
@@ -37,6 +38,7 @@ class StoredMask:
     """Whether the file type keeps values as they were: PNG, TIFF, BMP and lossless WebP do."""
 
 
+@without_warnings()
 def read_stored_mask(path: Path | str, *, is_binary: bool = False, max_pixels: int = DEFAULT_MAX_PIXELS) -> StoredMask:
     """Read a mask file without taking its numbers for colors.
 
