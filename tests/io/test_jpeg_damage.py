@@ -1,4 +1,5 @@
 import contextlib
+import io
 import itertools
 import os
 import struct
@@ -15,9 +16,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from passband.io import jpeg_engine
-from passband.io.image import ImageError
+from passband.io.image import ImageError, read_picture
 from passband.io.image_exif import upright
-from passband.io.jpeg import JpegError, read_channels, read_coefficients, read_coefficients_batch, read_header
+from passband.io.jpeg import (
+    JpegError,
+    read_channels,
+    read_channels_batch,
+    read_coefficients,
+    read_coefficients_batch,
+    read_header,
+)
 from tests.io.jpeg_files import ENGINES, all_kinds, encoded, patched, photograph, segments, with_segment
 
 KINDS = all_kinds()
@@ -153,7 +161,7 @@ def test_a_truncated_file_is_an_error_unless_it_may_be(kind, engine):
     data = KINDS[kind]
     whole = read_coefficients(data)
     begin = segments(data)[SCAN]
-    for length in (len(data) - 2, (begin + len(data)) // 2):
+    for length in (len(data) - 4, (begin + len(data)) // 2):  # more than the end marker is gone
         with pytest.raises(JpegError, match="damaged: Premature end.*reads what there is with allow_truncated=True"):
             read_coefficients(data[:length])
         partly = read_coefficients(data[:length], allow_truncated=True)
@@ -290,3 +298,32 @@ def test_a_header_that_claims_more_blocks_than_the_file_has_bits_is_refused_befo
     monkeypatch.setattr(ENGINES["jpeglib"].jpeglib, "read_dct", lambda path: pytest.fail("memory was taken"))
     with pytest.raises(JpegError, match="less than a bit for each block"):
         read_coefficients(patched(PLAIN, FRAME, 5, b"\xff\xdc\x0b\xb8"))
+
+
+# --- only the end marker is missing ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "progressive" not in kind])
+def test_a_file_that_lacks_only_its_end_marker_is_read(kind):
+    data = KINDS[kind]
+    assert data.endswith(b"\xff\xd9")
+    whole, unended = read_coefficients(data), read_coefficients(data[:-2])
+    assert all(torch.equal(a, b) for a, b in zip(whole.blocks, unended.blocks, strict=True))
+    flip = min(whole.header.whole_mcus) > 0
+    (planes,) = read_channels_batch([data[:-2]], [[0, 1], [0], [0]], flips=[flip])
+    for a, b in zip(planes, read_channels(data, [[0, 1], [0], [0]], flip=flip), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_file_that_lacks_more_than_its_end_marker_is_refused():
+    for cut in range(3, 40):
+        with pytest.raises(JpegError, match="cut short or damaged"):
+            read_coefficients(PLAIN[:-cut])
+
+
+def test_pixels_of_a_file_without_its_end_marker_are_read_with_a_note():
+    path = Path(__file__).parent.parent / "data" / "no_eoi.jpg"
+    picture = read_picture(path)
+    assert picture.notes == ("its end marker is missing, but every block of pixels is there",)
+    with Image.open(io.BytesIO(path.read_bytes() + b"\xff\xd9")) as image:
+        np.testing.assert_array_equal((picture.image * 255).round().byte().permute(1, 2, 0), np.array(image))

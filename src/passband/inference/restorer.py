@@ -232,6 +232,9 @@ class Restorer:
                 yield replace(picture, image=image[0].clamp(0, 1).cpu())
 
         notes = write_pictures(target, replace(file, pictures=restored()), quality=quality)
+        if compare is not None:
+            write_comparison(first[0], target, compare, pixels=compare_pixels, max_pixels=max_pixels)
+        return (*notes, *dict.fromkeys(told))
 
     def _check_room(self, source: Path, max_pixels: int) -> None:
         """Refuse a file that cannot be restored in the memory there is, before it is decoded.

@@ -5,7 +5,8 @@ A JPEG file holds, for each component, 8 x 8 blocks of quantized coefficients of
 frequency u is at 8v + u (files and most papers' figures number them in zigzag).
 
 Reading is entropy decoding, by libjpeg-turbo in a compiled module, or, where that was not built, by the package jpeglib
-at a quarter of the speed; `backend` tells which. Both give the same numbers. Refused are 12-bit files, CMYK, arithmetic
+at a quarter of the speed; `backend` tells which. Both give the same numbers. A file that lacks nothing but its end
+marker is read, unless it is progressive. Refused are 12-bit files, CMYK, arithmetic
 and lossless coding. Orientation is read, never applied.
 
 `read_coefficients` gives all that a file holds, and `write_coefficients` writes it back without loss. `read_channels`
@@ -14,7 +15,9 @@ normalized. `read_header` says beforehand what there is to crop from.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal, overload
 
 import torch
@@ -26,11 +29,13 @@ from passband.io.image import DEFAULT_MAX_PIXELS
 from passband.io.jpeg_engine import backend, reader_library
 from passband.io.jpeg_errors import Errors, checked
 from passband.io.jpeg_types import (
+    Failure,
     JpegCoefficients,
     JpegError,
     JpegHeader,
     JpegSource,
     McuCrop,
+    Outcome,
     Planes,
     Wanted,
 )
@@ -93,7 +98,9 @@ def read_coefficients(
         OSError: the file cannot be read.
         ImportError: neither the compiled reader nor jpeglib is installed.
     """
-    results = jpeg_engine.engine().read_blocks((_content(source),), 1, max_pixels, not allow_truncated)
+    contents = (_content(source),)
+    results = jpeg_engine.engine().read_blocks(contents, 1, max_pixels, not allow_truncated)
+    _read_unended(results, contents, lambda data, _: jpeg_engine.engine().read_blocks((data,), 1, max_pixels, True))
     return checked(results, [source], "raise", max_pixels)[0]
 
 
@@ -143,6 +150,7 @@ def read_coefficients_batch(
     """
     contents = tuple(map(_content, sources))
     results = jpeg_engine.engine().read_blocks(contents, _threads(threads), max_pixels, not allow_truncated)
+    _read_unended(results, contents, lambda data, _: jpeg_engine.engine().read_blocks((data,), 1, max_pixels, True))
     return checked(results, sources, errors, max_pixels)
 
 
@@ -184,7 +192,11 @@ def read_channels(
         ImportError: as in `read_coefficients`.
     """
     wanted = _wanted(channels, (crop,), (flip,), mean, std)
-    results = jpeg_engine.engine().read_channels((_content(source),), 1, max_pixels, not allow_truncated, wanted)
+    contents = (_content(source),)
+    results = jpeg_engine.engine().read_channels(contents, 1, max_pixels, not allow_truncated, wanted)
+    _read_unended(
+        results, contents, lambda data, _: jpeg_engine.engine().read_channels((data,), 1, max_pixels, True, wanted)
+    )
     return checked(results, [source], "raise", max_pixels, wanted)[0]
 
 
@@ -261,6 +273,12 @@ def read_channels_batch(
     wanted = _wanted(channels, tuple(crops), tuple(flips), mean, std)
     contents = tuple(map(_content, sources))
     results = jpeg_engine.engine().read_channels(contents, _threads(threads), max_pixels, not allow_truncated, wanted)
+
+    def again(data: bytes, index: int) -> list[Any]:
+        own = replace(wanted, crops=(wanted.crops[index],), flips=(wanted.flips[index],))
+        return jpeg_engine.engine().read_channels((data,), 1, max_pixels, True, own)
+
+    _read_unended(results, contents, again)
     return checked(results, sources, errors, max_pixels, wanted)
 
 
@@ -285,6 +303,24 @@ def _content(source: JpegSource) -> Any:
     if isinstance(source, bytes):
         return source
     return source.cpu().contiguous().numpy() if isinstance(source, Tensor) else os.fspath(source)
+
+
+def _read_unended(results: list[Any], contents: Sequence[Any], read: Callable[[bytes, int], list[Any]]) -> None:
+    """Read files again that lack nothing but their end marker, in place of their failures.
+
+    With the marker a reader notices every block that is missing. Not so in progressive files, which may end after any
+    of their scans: they stay refused.
+    """
+    for index, result in enumerate(results):
+        if not isinstance(result, Failure) or result.outcome is not Outcome.RECOVERABLE:
+            continue
+        source = contents[index]
+        data = Path(source).read_bytes() if isinstance(source, str) else bytes(source)
+        if b"\xff\xd9" in data[-2:] or b"\xff\xc2" in data[: data.find(b"\xff\xda")]:
+            continue
+        (again,) = read(data + b"\xff\xd9", index)
+        if not isinstance(again, Failure):
+            results[index] = again
 
 
 def _threads(threads: int) -> int:
