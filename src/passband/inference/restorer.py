@@ -14,7 +14,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor, nn
 
-from passband.analysis.before_after import PIXELS
+from passband.analysis.before_after import PIXELS, write_comparison
 from passband.checkpoint import CheckpointError, load_config
 from passband.inference.engines import TorchEngine, load_engine, restore_tiled
 from passband.inference.guard import Change, blended
