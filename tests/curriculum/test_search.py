@@ -156,7 +156,7 @@ def test_all_local_minima_are_listed_the_deepest_first():
     last = [found.ratios[edge - 1] for edge in shape["right_edges"]]
     values = dict(zip(found.ratios, found.objective, strict=True))
     assert list(found.minima) == sorted(last, key=lambda ratio: (values[ratio], -ratio))
-    assert replace(found, interior=True).words.endswith(f"; {len(found.minima)} local minima")
+    assert replace(found, interior=True).words.endswith(f"; {len(found.minima)} local minima.")
 
 
 @pytest.mark.parametrize("term", ["noise", "cost", "total-variation"])

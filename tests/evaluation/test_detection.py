@@ -114,7 +114,7 @@ def test_what_does_not_fit_is_refused(folder, tmp_path):
         evaluate_detector(weights, tmp_path / "other.json", tmp_path / "report", device="cpu")
     with pytest.raises(ValueError, match="'coco'"):
         evaluate_detector(weights, folder, tmp_path / "report", benchmark="cocoa", device="cpu")
-    with pytest.raises(CheckpointError, match="no detector"):
+    with pytest.raises(CheckpointError, match="cannot find instances"):
         evaluate_detector(save_classifier(tmp_path / "classifier"), folder, tmp_path / "report", device="cpu")
     assert not (tmp_path / "report").exists()
 

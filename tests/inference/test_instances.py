@@ -105,7 +105,7 @@ def test_coefficients_of_a_turned_file_find_what_lies_in_the_upright_picture(fol
 
 
 def test_what_is_no_detector_or_no_picture_is_refused(folder, weights, tmp_path):
-    with pytest.raises(CheckpointError, match="no detector"):
+    with pytest.raises(CheckpointError, match="cannot find instances"):
         InstanceFinder(save_classifier(tmp_path / "classifier"), "cpu")
     finder = InstanceFinder(weights, "cpu")
     with pytest.raises(ValueError, match="0 to 1"):

@@ -195,11 +195,11 @@ def picture_in_tiles(model):
 def test_where_memory_runs_out_half_the_room_is_tried(model, monkeypatch, picture_in_tiles, error):
     (image, in_tiles), tried = picture_in_tiles, []
 
-    def failing(model, image, plan, statistics):
+    def failing(model, image, plan, statistics, report):
         tried.append(plan)
         if len(tried) < 3:
             raise error
-        return run(model, image, plan, statistics)
+        return run(model, image, plan, statistics, report)
 
     monkeypatch.setattr(memory, "run", failing)
     monkeypatch.setattr(memory, "room", lambda *_: 10**9)
