@@ -347,3 +347,14 @@ def test_a_message_about_keys_holds_no_control_characters(tmp_path):
         find_coco(path)
     assert str(caught.value).isprintable()
     assert r"it has id, '\x1b[31m'" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "a/" * 3000])
+def test_a_picture_whose_name_no_system_takes_is_one_that_is_not_there(tmp_path, name):
+    images = [{"id": 1, "file_name": name, "height": 5, "width": 5}]
+    content = {"images": images, "categories": [{"id": 1, "name": "cat"}], "annotations": []}
+    (tmp_path / "instances.json").write_text(json.dumps(content))
+    with pytest.raises(FileNotFoundError, match="names the picture"):
+        find_coco(tmp_path / "instances.json")
+    with pytest.raises(FileNotFoundError, match="names the picture"):
+        find_coco(tmp_path / "instances.json", tmp_path)

@@ -213,7 +213,7 @@ def _pictures(annotations: Path, root: Path, part: str | None, entries: Sequence
     parts = [root / part, root / "images" / part] if part else []
     folders = list(dict.fromkeys([*parts, root / "images", root, annotations.parent]))
     for folder in folders:
-        if entries and (folder / entries[0]["file_name"]).is_file():
+        if entries and _is_there(folder / entries[0]["file_name"]):
             return folder
     if not entries:
         return annotations.parent
@@ -222,6 +222,14 @@ def _pictures(annotations: Path, root: Path, part: str | None, entries: Sequence
         f"{annotations} names the picture {entries[0]['file_name']} (image {entries[0]['id']}), which is in none of "
         f"{looked}: name the folder of the pictures"
     )
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a name that a file says leads to a file; one that no system takes, such as a longer one, does not."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _categories(content: Mapping[str, Any], annotations: Path) -> tuple[dict[int, str], tuple[str, ...]]:
@@ -259,7 +267,7 @@ def _used(annotations: Any) -> set[int] | None:
 def _image(entry: Mapping[str, Any], folder: Path, instances: tuple[Instance, ...], annotations: Path) -> CocoImage:
     """A picture, which has to be there."""
     path = folder / entry["file_name"]
-    if not path.is_file():
+    if not _is_there(path):
         raise FileNotFoundError(f"{annotations} names the picture {path} (image {entry['id']}), which is not there")
     return CocoImage(entry["id"], path, entry["height"], entry["width"], instances)
 
