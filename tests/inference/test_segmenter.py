@@ -59,9 +59,14 @@ class TestPictures:
         image[1, 2, 3] = torch.nan
         with pytest.raises(ValueError, match="finite values; 1 of"):
             segmenter(image)
-        for wrong in (torch.rand(1, 3, 8, 8), torch.rand(4, 8, 8), torch.zeros(3, 8, 8, dtype=torch.uint8)):
-            with pytest.raises(ValueError, match=r"a tensor is 3 H W, float, in \[0, 1\]; got"):
-                segmenter(wrong)
+        with pytest.raises(
+            ValueError, match="one picture of shape 3 H W is needed, got a batch of shape 1 x 3 x 8 x 8"
+        ):
+            segmenter(torch.rand(1, 3, 8, 8))
+        with pytest.raises(ValueError, match=r"got \(4, 8, 8\)"):
+            segmenter(torch.rand(4, 8, 8))
+        levels = torch.randint(0, 256, (3, 8, 8), dtype=torch.uint8)
+        assert torch.equal(segmenter(levels), segmenter(levels / 255))
         with pytest.raises(FileNotFoundError):
             segmenter("nowhere.png")
         (tmp_path / "text.png").write_bytes(b"nothing of the kind")
