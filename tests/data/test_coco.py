@@ -358,3 +358,16 @@ def test_a_picture_whose_name_no_system_takes_is_one_that_is_not_there(tmp_path,
         find_coco(tmp_path / "instances.json")
     with pytest.raises(FileNotFoundError, match="names the picture"):
         find_coco(tmp_path / "instances.json", tmp_path)
+
+
+@pytest.mark.parametrize("size", [2**31, None, "20x30", [20], {"a": 1}])
+def test_a_code_whose_size_is_no_size_is_refused(tmp_path, size):
+    (tmp_path / "1.png").touch()
+    content = {
+        "images": [{"id": 1, "file_name": "1.png", "height": 20, "width": 30}],
+        "categories": [{"id": 1, "name": "cat"}],
+        "annotations": [annotation(1, 1, 1, [2, 3, 4, 5], segmentation={"size": size, "counts": [600]})],
+    }
+    (tmp_path / "instances.json").write_text(json.dumps(content))
+    with pytest.raises(CocoError, match="needs a mask of the picture's size, 20 x 30"):
+        find_coco(tmp_path / "instances.json")

@@ -138,10 +138,10 @@ def _area(value: Any, about: str) -> float | None:
 def _segmentation(value: Any, height: int, width: int, about: str) -> tuple[np.ndarray, ...] | dict[str, Any] | None:
     """A mask's polygons or code, checked; None where there is none in the picture."""
     if isinstance(value, dict):
-        if "counts" not in value or list(value.get("size", ())) != [height, width]:
+        if "counts" not in value or value.get("size") not in ([height, width], (height, width)):
             raise CocoError(
                 f"{about} needs a mask of the picture's size, {height} x {width}, with counts; got one of "
-                f"{value.get('size')}"
+                f"{str(value.get('size'))[:60]}"
             )
         return value
     if not value:
