@@ -1,6 +1,7 @@
 import io
 import logging
 import os
+import struct
 import threading
 import warnings
 import zlib
@@ -181,3 +182,25 @@ def test_a_png_with_a_chunk_before_its_header_is_read_as_pillow_reads_it(bits, t
     if bits == 2:
         masks = [read_stored_mask(tmp_path / name).values for name in ("odd.png", "sound.png")]
         assert torch.equal(*masks)
+
+
+@pytest.mark.parametrize("read", [read_image, read_stored_mask])
+def test_a_tiff_without_a_picture_is_an_error_with_its_name(read, tmp_path):
+    Image.new("L", (7, 5)).save(tmp_path / "sound.tif")
+    data = bytearray((tmp_path / "sound.tif").read_bytes())
+    data[4:8] = bytes(4)  # no directory
+    (tmp_path / "empty.tif").write_bytes(data)
+    with pytest.raises(ImageError, match=r"empty\.tif is a TIFF file that is cut short or damaged"):
+        read(tmp_path / "empty.tif")
+
+
+def test_a_tag_beyond_the_file_is_no_warning_where_the_pixels_cannot_be_found(tmp_path):
+    Image.new("L", (7, 5)).save(tmp_path / "odd.tif", compression="tiff_lzw")
+    data = bytearray((tmp_path / "odd.tif").read_bytes())
+    entry = data.index(struct.pack("<HHI", 259, 3, 1))
+    data[entry + 4 : entry + 8] = (2**31).to_bytes(4, "little")
+    (tmp_path / "odd.tif").write_bytes(data)
+    with suppress(ImageError), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        read_image(tmp_path / "odd.tif")
+    assert not caught

@@ -56,7 +56,7 @@ def open_file(data: bytes, kind: str, name: str, max_pixels: int) -> DecodedFile
     Raises:
         ImageError: damaged, or of a kind that is not supported.
     """
-    with _Named(kind, name):
+    with _Named(kind, name), without_warnings():
         file = _opened(data, kind, name, max_pixels)
     return replace(file, pictures=_each(file.pictures, kind, name))
 
@@ -122,11 +122,15 @@ def _opened(data: bytes, kind: str, name: str, max_pixels: int) -> DecodedFile:
 
 
 def _each(pictures: Iterator[Decoded], kind: str, name: str) -> Iterator[Decoded]:
+    found = False
     while True:
-        with _Named(kind, name):
+        with _Named(kind, name), without_warnings():
             picture = next(pictures, None)
+        if picture is None and not found:
+            raise ImageError(f"{name} is a {kind} file that is cut short or damaged: it holds no picture")
         if picture is None:
             return
+        found = True
         yield picture
 
 
