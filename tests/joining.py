@@ -22,6 +22,6 @@ def joined(source: Path, target: Path, codec: str | None = None, crf: int | None
             encoder = SegmentEncoder(video, encoding)
             for frame in group:
                 encoder.add(frame.pts, frame.luma, frame.chroma, frame.alpha)
-            segments.append(source.with_name(f"{number}.safetensors"))
+            segments.append(target.with_name(f"{target.stem}.{number}.safetensors"))
             write_segment(segments[-1], encoder.finish({}))
         return join(source, target, reader.stream, video, encoding, segments, reader.last_duration, reader.jumps)
