@@ -1,6 +1,7 @@
 import json
 import os
 import pickle
+import shutil
 from pathlib import Path
 
 import pytest
@@ -205,3 +206,13 @@ def test_a_run_without_a_record_of_a_run_is_an_error_with_its_name(tmp_path, con
     with pytest.raises(RecipeError, match="cannot be read"):
         (tmp_path / "nested.toml").write_text("a = " + "[" * 100_000)
         load_recipe(tmp_path / "nested.toml")
+
+
+def test_what_a_damaged_header_holds_is_quoted_without_control_characters(tiny_weights, tmp_path):
+    shutil.copytree(tiny_weights, tmp_path / "bad")
+    path = tmp_path / "bad" / "model.safetensors"
+    path.write_bytes(path.read_bytes().replace(b'"F32"', b'"\x1b3\n"'[:5].ljust(5, b'"'), 1))
+    with pytest.raises(CheckpointError) as caught:
+        load_weights(tmp_path / "bad")
+    assert str(caught.value).replace("\n", "").isprintable()
+    assert "\x1b" not in str(caught.value)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from passband.io.files import write_whole
-from passband.naming import listed, nearest
+from passband.naming import listed, nearest, printable
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
@@ -333,7 +333,8 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except SafetensorError as error:
-        raise CheckpointError(f"{path} is damaged or not a safetensors file: {error}") from error
+        reason = printable(str(error))  # which may quote what a damaged header holds
+        raise CheckpointError(f"{path} is damaged or not a safetensors file: {reason}") from error
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:

@@ -204,3 +204,28 @@ def test_a_tag_beyond_the_file_is_no_warning_where_the_pixels_cannot_be_found(tm
         warnings.simplefilter("always")
         read_image(tmp_path / "odd.tif")
     assert not caught
+
+
+def test_of_several_headers_of_a_png_the_last_holds_as_with_pillow(tmp_path):
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    levels = np.arange(30, dtype=np.uint8).reshape(5, 6)
+    Image.fromarray(levels).save(tmp_path / "one.png")
+    data = (tmp_path / "one.png").read_bytes()
+    first = chunk(
+        b"IHDR", struct.pack(">IIBBBBB", 6, 5, 16, 6, 0, 0, 0)
+    )  # color and alpha of 16 bits, which it has not
+    (tmp_path / "two.png").write_bytes(data[:8] + first + data[8:])
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "two.png")), levels)
+    assert torch.equal(read_image(tmp_path / "two.png"), read_image(tmp_path / "one.png"))
+
+
+def test_a_decoder_without_memory_says_which_file_needs_it(tmp_path, monkeypatch):
+    def without_memory(*_: object) -> None:
+        raise MemoryError
+
+    Image.new("L", (4, 4)).save(tmp_path / "a.png")
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", without_memory)
+    with pytest.raises(MemoryError, match=r"a\.png needs more memory to be decoded than there is"):
+        read_image(tmp_path / "a.png")

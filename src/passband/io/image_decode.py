@@ -147,3 +147,5 @@ class _Named:
         if isinstance(error, Exception) and not isinstance(error, ImageError | MemoryError):
             reason = " ".join(str(error).split()) or type(error).__name__
             raise ImageError(f"{self.name} is a {self.kind} file that is cut short or damaged: {reason}") from error
+        if isinstance(error, MemoryError) and not str(error):
+            raise MemoryError(f"{self.name} needs more memory to be decoded than there is") from error

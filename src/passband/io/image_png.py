@@ -95,7 +95,9 @@ def open_png(data: bytes, name: str) -> PngFile:
     kinds = [kind for kind, _ in chunks]
     if b"IHDR" not in kinds:
         raise ValueError("its header is missing")
-    chunks.insert(0, chunks.pop(kinds.index(b"IHDR")))  # some programs put another chunk before it
+    # some programs put another chunk before the header, and of several headers other readers follow the last
+    last = next(chunk for chunk in reversed(chunks) if chunk[0] == b"IHDR")
+    chunks = [last, *(chunk for chunk in chunks if chunk[0] != b"IHDR")]
     if len(chunks[0][1]) < 25:
         raise ValueError("its header is cut short")
     header = bytes(chunks[0][1][8:21])
