@@ -4,7 +4,8 @@
 
     restored = passband.Restorer("general")("photo.jpg")
 
-Predictors: Restorer, Classifier, Segmenter, InstanceFinder. They take files, PIL pictures, arrays and tensors.
+Predictors: Restorer, Inspector, Classifier, Segmenter, InstanceFinder. They take files, PIL pictures, arrays and
+tensors.
 Work: train, finetune, evaluate, degrade. Files: read_image, write_image, as_tensor. Networks: load_model, SFNet, sfnet,
 sfnet_small.
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from passband.evaluation import evaluate as evaluate
     from passband.finetuning import finetune as finetune
     from passband.inference import Classifier as Classifier
+    from passband.inference import Inspector as Inspector
     from passband.inference import InstanceFinder as InstanceFinder
     from passband.inference import Restorer as Restorer
     from passband.inference import Segmenter as Segmenter
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Classifier": "inference",
+    "Inspector": "inference",
     "InstanceFinder": "inference",
     "Restorer": "inference",
     "SFNet": "models",

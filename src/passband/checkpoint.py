@@ -76,8 +76,17 @@ class CheckpointError(ValueError):
     """Weights that cannot be used, with their source and the reason in the message."""
 
 
+INSPECTOR = "inspector"
+"""Weights inside the package that restore nothing, but say what is wrong with a picture."""
+
+
 def shipped_weights() -> dict[str, Path]:
-    """Name to folder of the weights inside the package."""
+    """Name to folder of the weights of restoration networks inside the package."""
+    return {name: folder for name, folder in _packaged().items() if name != INSPECTOR}
+
+
+def _packaged() -> dict[str, Path]:
+    """Name to folder of all weights inside the package."""
     root = Path(str(files("passband"))) / "weights"
     return {path.parent.name: path.parent for path in sorted(root.glob(f"*/{WEIGHTS_FILE}"))}
 
@@ -150,8 +159,7 @@ def find_weights(source: str | Path, name: str = WEIGHTS_FILE, **hub_options: An
     Raises:
         CheckpointError: where there is nothing of that name, saying what was looked for.
     """
-    shipped = shipped_weights()
-    path = shipped.get(str(source), Path(source))
+    path = _packaged().get(str(source), Path(source))
     if path.is_dir():
         return run_weights(path) / name
     if path.exists():
@@ -181,7 +189,7 @@ def here_or_hub(source: str | Path) -> str:
     Raises:
         CheckpointError: for what is none of them, which the hub would be asked for again and again.
     """
-    path = shipped_weights().get(str(source), Path(source))
+    path = _packaged().get(str(source), Path(source))
     if not path.exists() and not _is_hub_id(source):
         raise _nothing(source)
     if path.is_dir():

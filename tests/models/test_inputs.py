@@ -38,7 +38,7 @@ def call(model, batch):
 
 
 def test_every_network_is_tried_here():
-    assert set(SMALL) == set(MODELS)
+    assert set(SMALL) == set(MODELS) - {"inspector"}  # which takes views of a picture, see test_inspector
 
 
 @pytest.mark.parametrize("name", SMALL)

@@ -14,6 +14,7 @@ from passband.cli.evaluate import evaluate
 from passband.cli.export import export
 from passband.cli.finetune import finetune
 from passband.cli.info import info
+from passband.cli.inspect import inspect
 from passband.cli.recipe import recipe
 from passband.cli.restore import restore
 from passband.cli.segment import segment
@@ -27,7 +28,7 @@ app = typer.Typer(
     epilog="--debug, anywhere, shows the traceback of an error.",
 )
 for command in (
-    *(restore, demo, degrade, evaluate),
+    *(restore, inspect, demo, degrade, evaluate),
     *(train, recipe, finetune, convert, export, info),
     *(classify, segment, doctor),
 ):

@@ -19,7 +19,7 @@ def restore(
         typer.Option("-o", "--output", help="Folder, or file for one source. Default: *_restored beside the source."),
     ] = None,
     weights: Annotated[
-        str, typer.Option(help="Shipped name, folder, published pickle, hub id, .onnx, .xml.")
+        str, typer.Option(help="auto (chooses for each file), shipped name, folder, pickle, hub id, .onnx, .xml.")
     ] = "general",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     memory: Annotated[str | None, typer.Option(help="Cap, such as 2GB. Default: most of what is free.")] = None,

@@ -20,6 +20,7 @@ from passband.config.common import (
     ValidationConfig,
 )
 from passband.config.detection import DetectionRecipe
+from passband.config.inspection import InspectionRecipe
 from passband.config.restoration import RestorationRecipe
 from passband.config.segmentation import SegmentationRecipe
 from passband.naming import entry, listed, nearest, suggestion
@@ -27,6 +28,7 @@ from passband.naming import entry, listed, nearest, suggestion
 RECIPES: dict[str, type[Recipe]] = {
     "classification": ClassificationRecipe,
     "detection": DetectionRecipe,
+    "inspection": InspectionRecipe,
     "restoration": RestorationRecipe,
     "segmentation": SegmentationRecipe,
 }
@@ -40,6 +42,7 @@ __all__ = [
     "DataConfig",
     "DetectionRecipe",
     "GateConfig",
+    "InspectionRecipe",
     "ModelConfig",
     "OptimConfig",
     "Recipe",

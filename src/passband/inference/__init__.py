@@ -1,8 +1,10 @@
 """Using trained networks: to restore (`Restorer`, or by files), to classify, to segment, to find instances."""
 
+from passband.inference.automatic import AutomaticRestorer
 from passband.inference.classifier import Classifier
 from passband.inference.demo import demonstrate
 from passband.inference.files import PictureProgress, VideoOptions, plan_jobs, restore_files
+from passband.inference.inspector import Diagnosis, Inspected, Inspector
 from passband.inference.instances import FoundIn, InstanceFinder
 from passband.inference.jobs import Outcome
 from passband.inference.plan import Job
@@ -11,8 +13,12 @@ from passband.inference.segmenter import Segmenter
 from passband.inference.video import VideoProgress, VideoSummary, restore_video
 
 __all__ = [
+    "AutomaticRestorer",
     "Classifier",
+    "Diagnosis",
     "FoundIn",
+    "Inspected",
+    "Inspector",
     "InstanceFinder",
     "Job",
     "Outcome",

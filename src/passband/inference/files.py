@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from passband.data.finding import Pass, find_sources
+from passband.inference.automatic import AutomaticRestorer, copy_whole
 from passband.inference.jobs import Outcome, Work, run_jobs
 from passband.inference.plan import Job, Naming, plan
 from passband.inference.restorer import Restorer
@@ -157,8 +158,15 @@ def restore_files(
             if companion is not None and not overwrite and _is_done(job, records, making(job)):
                 compare_videos(job.source, job.target, companion)  # which is all that is missing
                 return (), None
+            network, chosen = restorer, ()
+            if isinstance(restorer, AutomaticRestorer):
+                network, line = restorer.for_video(job.source, job.target)
+                chosen = (line,)
+                if network is None:
+                    copy_whole(job.source, job.target)
+                    return chosen, None
             done = restore_video(
-                restorer,
+                network,
                 job.source,
                 job.target,
                 codec=options.codec,
@@ -169,7 +177,7 @@ def restore_files(
                 compare=companion,
                 report=report,
             )
-            return done.notes, done
+            return (*chosen, *done.notes), done
         notes = restorer.restore_file(
             job.source,
             job.target,

@@ -33,6 +33,8 @@ from passband.tasks.restoration import check_views
 TILE = 1536
 """Side in pixels above which engines other than torch get tiles: a square picture of 2.4 MP is whole."""
 
+AUTO = "auto"
+"""The weights that stand for a choice of each picture's own."""
 Pictured = TypeVar("Pictured", Image.Image, np.ndarray, Tensor)
 
 
@@ -40,8 +42,9 @@ class Restorer:
     """Restores pictures with one network.
 
     Args:
-        weights: a shipped name such as `"general"`, a folder, a published SFNet pickle, a hub id, or a file of
-            `passband export`.
+        weights: `"auto"`, which inspects each picture and chooses a shipped network or leaves it alone, see
+            `automatic.AutomaticRestorer`; a shipped name such as `"general"`, a folder, a published SFNet pickle, a hub
+            id, or a file of `passband export`.
         device: see `models.pick_device`.
         memory: what the process may hold at its peak, such as `"2GB"` (on a GPU: what torch may hold on it); None for
             most of what is free. A large picture is restored band by band, which gives the same, or where that does
@@ -60,6 +63,14 @@ class Restorer:
         ValueError: for a device that is not here, a memory that is no size, a memory for an engine that has no such
             cap, an unknown engine, precision or option, or a network for several views.
     """
+
+    def __new__(cls, weights: str | Path = "general", *_: Any, **__: Any) -> "Restorer":
+        """A restorer; of `"auto"` the kind that chooses a network for each picture."""
+        if cls is Restorer and weights == AUTO:
+            from passband.inference.automatic import AutomaticRestorer  # which is a restorer itself
+
+            return object.__new__(AutomaticRestorer)
+        return object.__new__(cls)
 
     def __init__(
         self,

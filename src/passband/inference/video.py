@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from passband.inference.restorer import Restorer
+from passband.inference.restorer import AUTO, Restorer
 from passband.inference.temporal import Flicker, Smoother
 from passband.inference.video_compare import compare_videos
 from passband.io.files import PARTS_JOB, parts_folder, write_whole
@@ -147,6 +147,10 @@ def restore_video(
         ValueError: for a strength outside [0, 1), or a network whose statistics cannot be smoothed.
     """
     started = time.monotonic()
+    if restorer.weights == AUTO:
+        raise ValueError(
+            f"a video is restored by one network: take what Restorer({AUTO!r}).for_video({str(source)!r}) chooses"
+        )
     if target.exists():
         if target.resolve() == source.resolve():
             raise VideoError(f"{source} would be replaced by its restored video: choose another output")

@@ -22,6 +22,10 @@ SIDE = 8
 
 Frequency = tuple[int, int]
 """Vertical frequency v and horizontal frequency u, each 0 to 7."""
+_LOW = tuple(8 * v + u for v in range(4) for u in range(4))
+INSPECTED: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]] = (tuple(range(64)), _LOW, _LOW)
+"""Raster indices 8v + u of the frequencies of Y, Cb and Cr that an inspector sees: all of Y, and those of chroma that a
+JPEG file with chroma at half the size has."""
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from passband.models.dct_resnet import FrequencyResNet, dct_resnet18, dct_resnet
 from passband.models.foreign import load_foreign
 from passband.models.gated import Gated, GatedClassifier, gated_dct_resnet18, gated_dct_resnet50
 from passband.models.imagenet import load_imagenet
+from passband.models.inspector import InspectorNetwork, inspector
 from passband.models.published import from_published
 from passband.models.saved import without_starts
 from passband.models.sfnet import SFNet, sfnet, sfnet_small
@@ -45,6 +46,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "resnet18": resnet18,
     "resnet50": resnet50,
     "mobilenet-v2": mobilenet_v2,
+    "inspector": inspector,
     "unet": unet,
     "smp": smp,
 }
@@ -56,6 +58,7 @@ __all__ = [
     "FrequencyResNet",
     "Gated",
     "GatedClassifier",
+    "InspectorNetwork",
     "SFNet",
     "SMPNetwork",
     "UNet",
@@ -70,6 +73,7 @@ __all__ = [
     "from_published",
     "gated_dct_resnet18",
     "gated_dct_resnet50",
+    "inspector",
     "load_imagenet",
     "load_model",
     "mobilenet_v2",

@@ -12,6 +12,7 @@ PREDICTORS = {
     "classification": "Classifier",
     "segmentation": "Segmenter",
     "detection": "InstanceFinder",
+    "inspection": "Inspector",
 }
 """A task to the class that takes files, PIL pictures and arrays."""
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from passband.tasks.classification import Classification
 from passband.tasks.detection import Detection
+from passband.tasks.inspection import Inspection
 from passband.tasks.restoration import Restoration
 from passband.tasks.segmentation import Segmentation
 from passband.tasks.task import Task
@@ -13,8 +14,19 @@ from passband.tasks.weights import input_shape_of, task_of
 TASKS: dict[str, Callable[[Any], Task]] = {
     "classification": Classification,
     "detection": Detection,
+    "inspection": Inspection,
     "restoration": Restoration,
     "segmentation": Segmentation,
 }
 
-__all__ = ["TASKS", "Classification", "Detection", "Restoration", "Segmentation", "Task", "input_shape_of", "task_of"]
+__all__ = [
+    "TASKS",
+    "Classification",
+    "Detection",
+    "Inspection",
+    "Restoration",
+    "Segmentation",
+    "Task",
+    "input_shape_of",
+    "task_of",
+]

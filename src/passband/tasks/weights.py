@@ -14,6 +14,7 @@ from passband.models import MODELS, load_model, pick_device
 NETWORKS = {
     "classification": "classifier",
     "detection": "detector",
+    "inspection": "inspector",
     "restoration": "restoration network",
     "segmentation": "segmentation network",
 }
@@ -21,11 +22,17 @@ NETWORKS = {
 DOES = {
     "classification": ("classifies images", "classify"),
     "detection": ("finds instances", "find instances"),
+    "inspection": ("says what is wrong with images", "inspect"),
     "restoration": ("restores images", "restore"),
     "segmentation": ("segments images", "segment"),
 }
 """A task to what its networks do, as `it does` and as `it can do`."""
-RECIPES = {"classification": "dct-small", "detection": "detection-small", "segmentation": "segment-small"}
+RECIPES = {
+    "classification": "dct-small",
+    "detection": "detection-small",
+    "inspection": "inspector",
+    "segmentation": "segment-small",
+}
 """A task to the recipe to begin with."""
 
 
@@ -87,7 +94,8 @@ def load_of_task(
     place = pick_device(device)
     config, model = load_config(weights), load_model(weights)
     recipe = f"passband train {RECIPES[task]} --data FOLDER -o RUN" if task in RECIPES else "passband recipe"
-    check_task(model, task, weights, f"train a {NETWORKS[task]} first: {recipe}")
+    article = "an" if task == "inspection" else "a"
+    check_task(model, task, weights, f"train {article} {NETWORKS[task]} first: {recipe}")
     return model, config, place
 
 

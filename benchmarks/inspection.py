@@ -1,0 +1,156 @@
+"""Score an inspector: what it finds, what it predicts, and what it leaves alone.
+
+On clean photographs and on the second generators of each kind, on which no network learns: the share of clean pictures
+that are left alone, the share of pictures whose likeliest kind is right, the share that gets the network with the
+largest true gain or its own specialist, and predicted against true gains.
+"""
+
+import argparse
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from figures import write_figures
+from second_generators import SECOND, degrade_second
+from torch import Tensor
+
+from passband.checkpoint import shipped_weights
+from passband.data.cubes import read_pixels
+from passband.data.inspection_views import file_views
+from passband.data.pictures import find_images
+from passband.data.restoration import CLEAN, degraded_as_file
+from passband.inference import Inspector, Restorer
+from passband.inference.inspector import Diagnosis
+from passband.io.image import read_image, to_pil
+from passband.metrics import psnr
+from passband.study.gain_table import SPECIALISTS
+
+MOST = 60.0
+"""PSNR of equal pictures, in dB."""
+WIDTHS = (4, 8, 8, 9, 7, 9, 10, 10, 7)
+"""Of the columns that are printed."""
+
+
+def cropped(image: Tensor, side: int | None) -> Tensor:
+    """The middle of a picture, at most so many pixels square."""
+    height, width = image.shape[-2:]
+    side = side or max(height, width)
+    top, left = max(0, (height - side) // 2), max(0, (width - side) // 2)
+    return image[:, top : top + side, left : left + side].contiguous()
+
+
+def stored(image: Tensor, quality: int | None) -> bytes:
+    """A picture as a file, JPEG of a quality or PNG."""
+    file = io.BytesIO()
+    if quality is None:
+        to_pil(image).save(file, "PNG", compress_level=1)
+    else:
+        to_pil(image).save(file, "JPEG", quality=quality)
+    return file.getvalue()
+
+
+def look(
+    inspector: Inspector, kind: str, paths: list[Path], options: argparse.Namespace, restorers: dict[str, Restorer]
+) -> list[dict[str, Any]]:
+    """What is found in every picture of a kind, and what is true."""
+    rows = []
+    for index, path in enumerate(paths):
+        clean = read_image(path)
+        if kind == CLEAN:
+            degraded = clean
+        elif options.generator == "second":
+            degraded = degrade_second(clean, kind, seed=options.seed, index=index)
+        else:
+            degraded = degraded_as_file(clean, kind, seed=options.seed, index=index)
+        content = stored(cropped(degraded, options.crop), options.quality)
+        given, target = read_pixels(content)[None], cropped(clean, options.crop)[None]
+        found: Diagnosis = inspector._diagnose(file_views(content)).among(list(shipped_weights()))
+        before = min(MOST, psnr(given, target).item())
+        first = max(found.probabilities, key=lambda name: found.probabilities[name])
+        row: dict[str, Any] = {
+            "name": path.stem,
+            "first": first,
+            "psnr": before,
+            "psnr_predicted": found.psnr,
+            "choice": found.choice,
+            "confidence": found.confidence,
+            "predicted": dict(found.gains),
+            "true": {},
+        }
+        for name, restorer in restorers.items():
+            part = [cropped(image[0], options.part)[None] for image in (given, target)]
+            pair = min(MOST, psnr(*part).item()), min(MOST, psnr(restorer.restore(part[0]).cpu(), part[1]).item())
+            row["true"][name] = pair[1] - pair[0]
+        rows.append(row)
+    return rows
+
+
+def figures_of(kind: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The figures of a kind."""
+    errors = [
+        row["predicted"][name] - row["true"][name] for row in rows for name in row["true"] if name in row["predicted"]
+    ]
+    special, own = SPECIALISTS.get(kind, ""), {"general"}
+    own |= {special} if special in shipped_weights() else set()
+    best = [max(row["true"], key=lambda name: row["true"][name]) for row in rows if row["true"]]
+    right = [row["choice"] in own for row in rows]
+    return {
+        "n": len(rows),
+        "alone": float(np.mean([row["choice"] is None for row in rows])),
+        "right_kind": float(np.mean([row["first"] == kind for row in rows])),
+        "right_network": None if kind == CLEAN else float(np.mean(right)),
+        "is_best": float(np.mean([row["choice"] == name for row, name in zip(rows, best, strict=True)]))
+        if best
+        else None,
+        "strange": float(np.mean([row["confidence"] < 0.1 for row in rows])),
+        "psnr_error": float(np.mean([abs(row["psnr"] - row["psnr_predicted"]) for row in rows])),
+        "gain_error": float(np.mean(np.abs(errors))) if errors else None,
+        "gain_bias": float(np.mean(errors)) if errors else None,
+        "pictures": rows,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("photographs", type=Path, help="clean photographs, such as Kodak's")
+    parser.add_argument("--generator", choices=["second", "trained"], default="second")
+    parser.add_argument("--kinds", nargs="+", default=[*SECOND, CLEAN], choices=[*SECOND, CLEAN])
+    parser.add_argument("--weights", default="inspector")
+    parser.add_argument("--count", type=int, help="photographs, from the first")
+    parser.add_argument("--crop", type=int, help="side of the middle that is inspected, in pixels; all by default")
+    parser.add_argument("--part", type=int, help="side of the middle that is restored, for true gains")
+    parser.add_argument(
+        "--restore", nargs="*", help="networks whose true gains are measured; those that ship by default"
+    )
+    parser.add_argument("--quality", type=int, help="of JPEG; PNG by default")
+    parser.add_argument("--seed", type=int, default=2026)
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("-o", "--output", type=Path, help="JSON file for the figures")
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    inspector = Inspector(options.weights)
+    names = list(shipped_weights()) if options.restore is None else options.restore
+    restorers = {name: Restorer(name, precision="float32") for name in names}
+    paths = find_images(options.photographs)[: options.count]
+    found = {}
+    titles = ("n", "alone", "kind", "network", "best", "strange", "PSNR err", "gain err", "bias")
+    print(f"{'':<13}" + "".join(f"{title:>{width}}" for title, width in zip(titles, WIDTHS, strict=True)))
+    for kind in options.kinds:
+        row = found[kind] = figures_of(kind, look(inspector, kind, paths, options, restorers))
+        shares = [row["alone"], row["right_kind"], row["right_network"], row["is_best"], row["strange"]]
+        texts = ["-" if share is None else f"{100 * share:.0f} %" for share in shares]
+        errors = [
+            "-" if row[name] is None else f"{row[name]:.2f}" for name in ("psnr_error", "gain_error", "gain_bias")
+        ]
+        cells = zip([str(row["n"]), *texts, *errors], WIDTHS, strict=True)
+        print(f"{kind:<13}" + "".join(f"{text:>{width}}" for text, width in cells), flush=True)
+        write_figures(
+            options.output, {"protocol": {key: str(value) for key, value in vars(options).items()}, "kinds": found}
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""`passband inspect`."""
+
+import json
+from itertools import chain
+from typing import Annotated
+
+import typer
+
+
+def inspect(
+    sources: Annotated[list[str], typer.Argument(metavar="PHOTO", help="Pictures, folders, or globs.")],
+    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each picture.")] = False,
+    weights: Annotated[str, typer.Option(help="Folder of an inspector, instead of the shipped one.")] = "inspector",
+) -> None:
+    """Say what is wrong with pictures, how strong it is, and which network would help."""
+    from passband.cli.console import say
+    from passband.cli.files import FileRun
+    from passband.data.finding import PICTURES, PassedOver, find_sources
+    from passband.inference.inspector import Inspected, Inspector
+    from passband.io.image import SUFFIXES
+
+    passed: list[PassedOver] = []
+    found = find_sources(sources, SUFFIXES, PICTURES, once=True, passed=passed.append)
+    inspector = Inspector(weights)
+    bad = [Inspected(source.path, error=source.problem) for source in found if source.problem]
+    good = [source.path for source in found if not source.problem]
+    run = FileRun("inspecting", "inspected", [path.name for path in (*(one.source for one in bad), *good)])
+    width = min(40, max((len(str(path)) for path in good), default=0))
+    with run.shown("Run the command again for the others."):
+        for result in chain(bad, inspector.inspect(good)):
+            if as_json:
+                say(json.dumps(result.as_dict()))
+            if result.diagnosis is None:
+                run.failed(result.error or "")
+                continue
+            run.finished("" if as_json else f"{result.source!s:<{width}}  {result.diagnosis.line}")
+    run.end(passed)

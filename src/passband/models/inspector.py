@@ -1,0 +1,233 @@
+"""A small network that says what is wrong with a picture, from block-DCT coefficients.
+
+It follows Xu et al., "Learning in the Frequency Domain", CVPR 2020, in taking the coefficients of a JPEG file as its
+input. It differs in that it sees logarithms of their magnitudes, because streaks, haze and blur change how much there
+is of a frequency rather than where, and in that it never resizes what it sees.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from passband.layers.channels import INSPECTED
+from passband.models.saved import SavedNetwork
+
+KINDS = ("rain", "snow", "haze", "motion-blur", "defocus", "raindrop", "scratch", "clean")
+"""What it tells apart unless it is told other kinds."""
+PSNR_SCALE, PSNR_MIDDLE = 10.0, 25.0
+"""PSNR in dB is predicted as a multiple of the first above the second."""
+GAIN_SCALE = 5.0
+"""Gains are predicted in multiples of so many dB."""
+WINDOW_CHANNELS = sum(map(len, INSPECTED))
+MAP_CHANNELS, MAP = 6, 16
+"""Channels and side of the coarse map of a picture."""
+SIGNED = 15
+"""Frequencies of Y whose sign is seen as well: those with v + u < 5, which say where edges and streaks lean."""
+_MEMORY = 0.005  # weight of a batch in the running statistics of what is known
+_SHRUNK = 0.2  # added to correlations, which some thousand pictures do not tell exactly
+
+
+class Findings(NamedTuple):
+    """What the network says of a batch of pictures."""
+
+    kinds: Float[Tensor, "B K"]
+    """A logit for each kind; several may hold."""
+    psnr: Float[Tensor, " B"]
+    """Of the picture against its unknown clean form, in dB."""
+    gains: Float[Tensor, "B N"]
+    """Of each restoration network, in dB."""
+    strangeness: Float[Tensor, " B"]
+    """How far the picture is from those that were learned from: standard deviations above their mean distance."""
+
+
+class InspectorNetwork(
+    SavedNetwork, library_name="passband", license="mit", tags=["image-quality", "dct", "frequency-domain"]
+):
+    """Says which degradations a picture has, how strong they are, and which network would mend them.
+
+    Args:
+        kinds: names of what it tells apart.
+        networks: names of the restoration networks whose gain it predicts.
+        width: channels of its layers.
+        hidden: values that describe a picture.
+    """
+
+    task = "inspection"
+    name = "inspector"
+    input_shape = (WINDOW_CHANNELS, 32, 32)
+    """Of one window."""
+
+    def __init__(
+        self,
+        kinds: Sequence[str] = KINDS,
+        networks: Sequence[str] = ("general",),
+        width: int = 48,
+        hidden: int = 128,
+    ):
+        super().__init__()
+        self.numbers: dict[str, Any] = {
+            "kinds": list(kinds),
+            "networks": list(networks),
+            "width": width,
+            "hidden": hidden,
+        }
+        self.kinds, self.networks = tuple(kinds), tuple(networks)
+        self.reduce = _layer(WINDOW_CHANNELS + SIGNED, width, 1)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(_layer(width, width, 3), nn.Conv2d(width, width, 1)) for _ in range(2)
+        )
+        self.overview = nn.Sequential(_layer(MAP_CHANNELS, width // 2, 3), _layer(width // 2, width // 2, 3))
+        described = 3 * width + 2 * (WINDOW_CHANNELS + SIGNED) + 3 * (width // 2)
+        self.normalize = nn.BatchNorm1d(described)
+        self.describe = nn.Sequential(nn.Linear(described, hidden), nn.GELU(), nn.Dropout(0.2))
+        self.head = nn.Sequential(
+            nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, len(kinds) + 1 + len(networks))
+        )
+        self.known = Known(2 * (WINDOW_CHANNELS + SIGNED))
+        low = [place for place, index in enumerate(INSPECTED[0]) if index // 8 + index % 8 < 5]
+        means = [0, len(INSPECTED[0]), len(INSPECTED[0]) + len(INSPECTED[1])]
+        self.register_buffer("signed", torch.tensor(low), persistent=False)
+        self.register_buffer("means", torch.tensor(means), persistent=False)
+
+    def forward(
+        self, windows: Float[Tensor, "B ... K h w"], overview: Float[Tensor, "B M n n"] | None = None
+    ) -> Findings:
+        """Look at pictures.
+
+        Args:
+            windows: B W K h w of each picture, as `data.inspection_views.Views` has them; or one window, B K h w.
+            overview: of each picture, likewise; None for an empty one, to measure what the network costs.
+        """
+        if windows.ndim == 4:
+            windows = windows[:, None]
+        if overview is None:
+            overview = windows.new_zeros(windows.shape[0], MAP_CHANNELS, MAP, MAP)
+        batch, count = windows.shape[:2]
+        seen = self._seen(windows.flatten(0, 1))
+        x = self.reduce(seen)
+        for block in self.blocks:
+            x = x + block(x)
+        statistics = _spread(_joined(seen, batch, count))
+        maps = _joined(x, batch, count)
+        strong = maps.clamp(min=0).pow(4).mean(-1).add(1e-6).pow(0.25)
+        coarse = self.overview(overview).flatten(2)
+        described = torch.cat(
+            [_spread(maps), strong, statistics, _spread(coarse), coarse.amax(-1)],
+            1,
+        )
+        answers = self.head(self.describe(self.normalize(described)))
+        kinds, psnr, gains = answers.split([len(self.kinds), 1, len(self.networks)], 1)
+        return Findings(
+            kinds, psnr[:, 0] * PSNR_SCALE + PSNR_MIDDLE, gains * GAIN_SCALE, self.known(statistics.detach())
+        )
+
+    def _seen(self, windows: Float[Tensor, "B K h w"]) -> Float[Tensor, "B J h w"]:
+        """Logarithms of the magnitudes of all frequencies, of means with their sign, then of low frequencies of Y."""
+        sizes = windows.abs().log1p() / 3
+        low = self.get_buffer("signed")
+        leaning = sizes[:, low] * windows[:, low].sign()
+        means = self.get_buffer("means")
+        sizes[:, means] = windows[:, means] / 512
+        return torch.cat([sizes, leaning], 1)
+
+
+class Known(nn.Module):
+    """Remembers how statistics of the pictures that were learned from are spread, and tells what is far from them.
+
+    The distance is Mahalanobis's: Lee et al., "A simple unified framework for detecting out-of-distribution samples",
+    NeurIPS 2018, here of statistics of the input, which no training can make alike for strange pictures.
+
+    Args:
+        size: how many statistics a picture has.
+    """
+
+    def __init__(self, size: int):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("covariance", torch.eye(size))
+        self.register_buffer("distance", torch.tensor([0.0, 1.0]))
+        self.register_buffer("batches", torch.tensor(0.0))
+
+    @torch.no_grad()
+    def forward(self, statistics: Float[Tensor, "B S"]) -> Float[Tensor, " B"]:
+        """Standard deviations of the logarithm of the distance above its mean; learns while training.
+
+        While training, every tenth batch alone is measured, because the factorization would be the most of a step; the
+        others have zeros.
+        """
+        with torch.autocast(statistics.device.type, enabled=False):
+            statistics = statistics.float()
+            if not self.training:
+                return self._strangeness(statistics)
+            batches = self.get_buffer("batches")
+            is_measured = batches.item() % 10 == 9 and len(statistics) > 1
+            strangeness = self._measure(statistics) if is_measured else statistics.new_zeros(len(statistics))
+            # a mean of all batches first, a moving one later
+            share = max(_MEMORY, 1 / (1 + batches.item()))
+            mean, covariance = self.get_buffer("mean"), self.get_buffer("covariance")
+            mean.lerp_(statistics.mean(0), share)
+            away = statistics - mean
+            covariance.lerp_(away.T @ away / len(statistics), share)
+            batches.add_(1)
+            return strangeness
+
+    def _measure(self, statistics: Float[Tensor, "B S"]) -> Float[Tensor, " B"]:
+        """Remember how far a batch is from the ones before it."""
+        far, distance = self._distances(statistics), self.get_buffer("distance")
+        measured = (self.get_buffer("batches").item() + 1) / 10
+        distance.lerp_(torch.stack([far.mean(), far.std()]), max(10 * _MEMORY, 1 / measured))
+        return self._strangeness(statistics)
+
+    def _strangeness(self, statistics: Float[Tensor, "B S"]) -> Float[Tensor, " B"]:
+        """Standard deviations above the mean."""
+        distance = self.get_buffer("distance")
+        return (self._distances(statistics) - distance[0]) / distance[1].clamp(min=1e-3)
+
+    def _distances(self, statistics: Float[Tensor, "B S"]) -> Float[Tensor, " B"]:
+        """Logarithms of distances; directions that hardly vary count as if they varied a little."""
+        mean, covariance = self.get_buffer("mean"), self.get_buffer("covariance")
+        scale = covariance.diagonal().clamp(min=1e-6).sqrt()
+        correlation = covariance / scale[:, None] / scale + _SHRUNK * torch.eye(len(mean), device=mean.device)
+        away = ((statistics - mean) / scale).T
+        solved = torch.linalg.solve(correlation, away)
+        return ((away * solved).sum(0) / len(mean)).clamp(min=1e-9).log() / 2
+
+
+def share_as_strange(strangeness: float) -> float:
+    """The share of the pictures learned from that are at least as strange, if their distances are normal.
+
+    Args:
+        strangeness: as in `Findings`.
+    """
+    return 0.5 * math.erfc(strangeness / math.sqrt(2))
+
+
+def inspector(**numbers: Any) -> InspectorNetwork:
+    """The inspector.
+
+    Args:
+        numbers: keywords of `InspectorNetwork`.
+    """
+    return InspectorNetwork(**numbers)
+
+
+def _layer(channels: int, width: int, side: int) -> nn.Sequential:
+    """A convolution at full resolution with its normalization."""
+    return nn.Sequential(
+        nn.Conv2d(channels, width, side, padding=side // 2, bias=False), nn.BatchNorm2d(width), nn.GELU()
+    )
+
+
+def _joined(maps: Float[Tensor, "BW C h w"], batch: int, count: int) -> Float[Tensor, "B C n"]:
+    """All positions of all windows of each picture."""
+    return maps.unflatten(0, (batch, count)).transpose(1, 2).flatten(2)
+
+
+def _spread(values: Float[Tensor, "B C n"]) -> Float[Tensor, "B D"]:
+    """Means and standard deviations."""
+    mean = values.mean(-1)
+    return torch.cat([mean, (values - mean[..., None]).square().mean(-1).add(1e-6).sqrt()], 1)

@@ -1,0 +1,175 @@
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import passband
+from passband.checkpoint import CheckpointError, shipped_weights
+from passband.inference import AutomaticRestorer, Diagnosis, Inspector, Restorer, plan_jobs, restore_files
+from passband.inference.inspector import mean_of
+from passband.io.image import ImageError, read_image, to_pil, write_image
+from tests import clips
+from tests.inspecting import decided, photograph, saved
+
+
+def inspector(folder, *args, **options):
+    return Inspector(saved(decided(*args, **options), folder / "inspector"))
+
+
+class Halved:
+    """Stands for the restorer of a network: gives half of what it gets."""
+
+    def __init__(self, name):
+        self.name, self.weights = name, name
+
+    def restore(self, degraded, report=None):
+        return degraded / 2
+
+
+def automatic(folder, monkeypatch, *args, **options):
+    """A restorer that always finds the same, with networks that halve."""
+    restorer = AutomaticRestorer(inspector=inspector(folder, *args, **options), device="cpu")
+    loaded = []
+    monkeypatch.setattr(restorer, "restorer", lambda name: loaded.append(name) or Halved(name))
+    return restorer, loaded
+
+
+class TestDiagnosis:
+    def test_a_degraded_picture_gets_the_network_of_the_largest_gain(self):
+        found = Diagnosis({"rain": 0.93, "haze": 0.2, "clean": 0.02}, 24.2, {"general": 3.0, "derain-small": 5.1}, 1.0)
+        assert found.choice == "derain-small"
+        assert found.line == "rain (0.93), about 24 dB: derain-small, expected +5.1 dB"
+
+    def test_a_picture_that_is_clean_strange_or_beyond_help_is_left_alone_and_told_why(self):
+        gains = {"general": 3.0}
+        clean = Diagnosis({"rain": 0.1, "clean": 0.97}, 40.0, gains, 1.0)
+        unsure = Diagnosis({"rain": 0.6, "clean": 0.7}, 40.0, gains, 1.0)
+        strange = Diagnosis({"rain": 0.9, "clean": 0.02}, 20.0, gains, 0.04)
+        hopeless = Diagnosis({"rain": 0.9, "clean": 0.02}, 30.0, {"general": 0.2}, 1.0)
+        assert [one.choice for one in (clean, unsure, strange, hopeless)] == [None] * 4
+        assert clean.line == "clean (0.97): left alone"
+        assert "like nothing that the inspector knows (confidence 0.04): left alone" in strange.line
+        assert hopeless.line == (
+            "rain (0.90), about 30 dB: no network is expected to help (general +0.2 dB): left alone"
+        )
+
+    def test_networks_that_do_not_ship_are_not_chosen(self):
+        found = Diagnosis({"rain": 0.9, "clean": 0.0}, 24.0, {"general": 3.0, "mine": 9.0}, 1.0)
+        assert found.among(["general"]).choice == "general"
+        assert found.among([]).choice is None
+
+    def test_the_mean_of_frames_is_of_all_that_is_said(self):
+        one = Diagnosis({"rain": 0.8, "clean": 0.1}, 20.0, {"general": 2.0}, 1.0)
+        two = Diagnosis({"rain": 0.4, "clean": 0.5}, 30.0, {"general": 4.0}, 0.5)
+        mean = mean_of([one, two])
+        assert mean.probabilities == pytest.approx({"rain": 0.6, "clean": 0.3})
+        assert (mean.psnr, mean.gains["general"], mean.confidence) == pytest.approx((25.0, 3.0, 0.75))
+
+
+class TestInspector:
+    def test_files_arrays_pictures_and_tensors_are_taken(self, tmp_path):
+        look = inspector(tmp_path, ["rain", "haze"], 22.0)
+        image = photograph(1)
+        write_image(tmp_path / "a.png", image)
+        array = np.asarray(to_pil(image))
+        for picture in (tmp_path / "a.png", str(tmp_path / "a.png"), to_pil(image), array, image):
+            found = look(picture)
+            assert list(found.found) == ["rain", "haze"]
+            assert found.psnr == pytest.approx(22.0, abs=1e-4)
+            assert found.gains["derain-small"] == pytest.approx(5.0, abs=1e-4)
+            assert found.confidence == 1
+
+    def test_a_bad_file_does_not_keep_the_others_from_being_done(self, tmp_path):
+        (tmp_path / "bad.jpg").write_bytes(b"nothing")
+        write_image(tmp_path / "good.jpg", photograph(2))
+        bad, good = inspector(tmp_path, ["rain"]).inspect([tmp_path / "bad.jpg", tmp_path / "good.jpg"])
+        assert "bad.jpg" in (bad.error or "")
+        assert bad.as_dict()["error"]
+        assert good.as_dict()["choice"] == "derain-small"
+        with pytest.raises(ImageError, match=r"bad\.jpg"):
+            inspector(tmp_path, ["rain"])(tmp_path / "bad.jpg")
+
+    def test_weights_of_another_task_are_refused(self):
+        with pytest.raises(CheckpointError, match="general"):
+            Inspector("general")
+
+    def test_the_inspector_is_public_and_no_restoration_network(self):
+        assert passband.Inspector is Inspector
+        assert "inspector" not in shipped_weights()
+
+
+class TestAutomatic:
+    def test_it_is_what_restorer_makes_of_auto(self, tmp_path, monkeypatch):
+        look = inspector(tmp_path, ["rain"])
+        monkeypatch.setattr("passband.inference.automatic.Inspector", lambda: look)
+        restorer = Restorer("auto", "cpu")
+        assert isinstance(restorer, AutomaticRestorer)
+        assert restorer.choices == ["general", "derain-small"]
+        assert type(Restorer("general", "cpu")) is Restorer
+        with pytest.raises(ValueError, match="name it, such as general"):
+            _ = restorer.model
+
+    def test_a_degraded_picture_is_restored_by_the_chosen_network(self, tmp_path, monkeypatch):
+        restorer, loaded = automatic(tmp_path, monkeypatch, ["rain"])
+        image = photograph(3)
+        torch.testing.assert_close(restorer.restore(image[None])[0], image / 2)
+        assert loaded == ["derain-small"]
+
+    @pytest.mark.parametrize("found", [{"kinds": ["clean"]}, {"kinds": ["rain"], "known": False}])
+    def test_a_clean_or_strange_picture_keeps_its_bytes_and_its_file(self, tmp_path, monkeypatch, found):
+        restorer, loaded = automatic(tmp_path, monkeypatch, **found)
+        image = photograph(4)
+        assert torch.equal(restorer.restore(image[None])[0], image)
+        assert np.array_equal(restorer(np.asarray(to_pil(image))), np.asarray(to_pil(image)))
+        data = io.BytesIO()
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        to_pil(image).save(data, "JPEG", quality=70, exif=exif)
+        (tmp_path / "in").mkdir()
+        (tmp_path / "in" / "a.jpg").write_bytes(data.getvalue())
+        (outcome,) = restore_files(restorer, plan_jobs([tmp_path / "in" / "a.jpg"], tmp_path / "out"))
+        assert outcome.status == "restored"
+        assert "left alone" in outcome.notes[0]
+        assert (tmp_path / "out" / "a.jpg").read_bytes() == data.getvalue()
+        restorer.restore_file(tmp_path / "in" / "a.jpg", tmp_path / "a.png")
+        assert torch.equal(read_image(tmp_path / "a.png"), read_image(tmp_path / "in" / "a.jpg"))
+        assert not loaded
+
+    def test_what_was_chosen_is_the_first_note_of_a_file(self, tmp_path, monkeypatch, tiny_weights):
+        restorer, _ = automatic(tmp_path, monkeypatch, ["rain"], 24.0)
+        monkeypatch.setattr(restorer, "restorer", lambda name: Restorer(tiny_weights, "cpu"))
+        write_image(tmp_path / "a.png", photograph(5))
+        (outcome,) = restore_files(restorer, plan_jobs([tmp_path / "a.png"], tmp_path / "out"))
+        assert outcome.notes[0] == "rain (0.95), about 24 dB: derain-small, expected +5.0 dB"
+
+    def test_a_video_is_decided_once_from_several_frames(self, tmp_path, monkeypatch, tiny_weights):
+        clips.write_clip(tmp_path / "a.mp4", clips.even(12))
+        restorer, loaded = automatic(tmp_path, monkeypatch, ["rain"])
+        tiny = Restorer(tiny_weights, "cpu")
+        monkeypatch.setattr(restorer, "restorer", lambda name: loaded.append(name) or tiny)
+        network, line = restorer.for_video(tmp_path / "a.mp4")
+        assert network is tiny
+        assert loaded == ["derain-small"]
+        assert line.startswith("5 frames were inspected: rain (0.95)")
+        with pytest.raises(ValueError, match="one network"):
+            passband.inference.restore_video(restorer, tmp_path / "a.mp4", tmp_path / "b.mp4")
+
+    def test_a_clean_video_is_copied(self, tmp_path, monkeypatch):
+        clips.write_clip(tmp_path / "a.mp4", clips.even(3))
+        restorer, _ = automatic(tmp_path, monkeypatch, ["clean"])
+        (outcome,) = restore_files(restorer, plan_jobs([tmp_path / "a.mp4"], tmp_path / "out"))
+        assert outcome.status == "restored"
+        assert "left alone" in outcome.notes[0]
+        assert (tmp_path / "out" / "a.mp4").read_bytes() == (tmp_path / "a.mp4").read_bytes()
+
+    def test_the_checksum_depends_on_the_inspector(self, tmp_path, monkeypatch):
+        one, _ = automatic(tmp_path / "1", monkeypatch, ["rain"])
+        other, _ = automatic(tmp_path / "2", monkeypatch, ["snow"])
+        assert one.checksum() == one.checksum()
+        assert one.checksum() != other.checksum()
+
+    def test_an_inspector_that_knows_no_shipped_network_is_refused(self, tmp_path):
+        with pytest.raises(CheckpointError, match="knows none of the networks that ship"):
+            AutomaticRestorer(inspector=inspector(tmp_path, ["rain"], gains={"mine": 3.0}), device="cpu")

@@ -1,0 +1,48 @@
+"""Photographs and inspectors for tests."""
+
+import json
+
+import numpy as np
+import torch
+
+from passband.data.degradations import KINDS
+from passband.io.image import write_image
+from passband.models.inspector import InspectorNetwork
+
+
+def photograph(seed, height=96, width=112):
+    """Smooth color with edges: soft noise in cells, a few bars."""
+    rng = np.random.default_rng(seed)
+    cells = torch.from_numpy(rng.random((1, 3, 7, 9), np.float32))
+    image = torch.nn.functional.interpolate(cells, (height, width), mode="bicubic", align_corners=False)[0]
+    for _ in range(6):
+        top, left = int(rng.integers(height - 8)), int(rng.integers(width - 8))
+        image[:, top : top + int(rng.integers(2, 8)), left : left + int(rng.integers(4, 60))] = float(rng.random())
+    return image.clamp(0, 1)
+
+
+def photographs(folder, count=12):
+    """A folder of such photographs."""
+    for number in range(count):
+        write_image(folder / f"{number:02d}.png", photograph(number))
+    return folder
+
+
+def decided(kinds=(), psnr=20.0, gains=None, *, known=True):
+    """An inspector that says the same of every picture."""
+    gains = {"general": 2.0, "derain-small": 5.0} if gains is None else gains
+    model = InspectorNetwork([*KINDS, "clean"], list(gains), width=8, hidden=8)
+    last = model.head[-1]
+    torch.nn.init.zeros_(last.weight)
+    logits = [3.0 if kind in kinds else -3.0 for kind in model.kinds]
+    with torch.no_grad():
+        last.bias.copy_(torch.tensor([*logits, (psnr - 25) / 10, *(gain / 5 for gain in gains.values())]))
+        model.known.distance.copy_(torch.tensor([100.0 if known else -100.0, 1.0]))
+    return model.eval()
+
+
+def saved(model, folder):
+    """The folder of an inspector's weights."""
+    model.save_pretrained(folder)
+    assert json.loads((folder / "config.json").read_text())["model"] == "inspector"
+    return folder
