@@ -1,3 +1,4 @@
+import inspect
 import io
 
 import numpy as np
@@ -6,7 +7,8 @@ import torch
 from PIL import Image
 
 import passband
-from passband.checkpoint import CheckpointError, shipped_weights
+from passband.checkpoint import CheckpointError, find_weights, shipped_weights
+from passband.data.degradations import KINDS
 from passband.inference import AutomaticRestorer, Diagnosis, Inspector, Restorer, plan_jobs, restore_files
 from passband.inference.inspector import mean_of
 from passband.io.image import ImageError, read_image, to_pil, write_image
@@ -49,6 +51,9 @@ class TestDiagnosis:
         strange = Diagnosis({"rain": 0.9, "clean": 0.02}, 20.0, gains, 0.04)
         hopeless = Diagnosis({"rain": 0.9, "clean": 0.02}, 30.0, {"general": 0.2}, 1.0)
         assert [one.choice for one in (clean, unsure, strange, hopeless)] == [None] * 4
+        doubtful = Diagnosis({"rain": 0.4, "clean": 0.1}, 30.0, gains, 1.0)
+        assert doubtful.choice is None
+        assert doubtful.line == "nothing is sure, likeliest is rain (0.40): left alone"
         assert clean.line == "clean (0.97): left alone"
         assert "like nothing that the inspector knows (confidence 0.04): left alone" in strange.line
         assert hopeless.line == (
@@ -95,6 +100,14 @@ class TestInspector:
         with pytest.raises(CheckpointError, match="general"):
             Inspector("general")
 
+    def test_the_shipped_inspector_is_small_has_a_card_and_knows_networks_that_ship(self):
+        assert (find_weights("inspector").stat().st_size) < 1_000_000
+        assert "PSNR" in find_weights("inspector", "README.md").read_text()
+        look = Inspector()
+        assert set(look.networks) & set(shipped_weights())
+        assert look.kinds == (*KINDS, "clean")
+        assert Restorer("auto", "cpu").choices
+
     def test_the_inspector_is_public_and_no_restoration_network(self):
         assert passband.Inspector is Inspector
         assert "inspector" not in shipped_weights()
@@ -108,6 +121,7 @@ class TestAutomatic:
         assert isinstance(restorer, AutomaticRestorer)
         assert restorer.choices == ["general", "derain-small"]
         assert type(Restorer("general", "cpu")) is Restorer
+        assert list(inspect.signature(Restorer).parameters)[:3] == ["weights", "device", "memory"]
         with pytest.raises(ValueError, match="name it, such as general"):
             _ = restorer.model
 

@@ -76,7 +76,9 @@ class Diagnosis:
         if not self.is_known:
             return f"like nothing that the inspector knows (confidence {self.confidence:.2f}): left alone"
         if not self.is_degraded:
-            return f"{CLEAN} ({self.probabilities.get(CLEAN, 0.0):.2f}): left alone"
+            kind, chance = max(self.probabilities.items(), key=lambda item: item[1])
+            sure = "" if chance >= FOUND else "nothing is sure, likeliest is "
+            return f"{sure}{kind} ({chance:.2f}): left alone"
         kinds = ", ".join(f"{kind} ({chance:.2f})" for kind, chance in self.found.items())
         what = f"{kinds}, about {self.psnr:.0f} dB"
         if self.best is None:

@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -266,6 +267,10 @@ class Restorer:
                 plan(self.engine.model, (1, 3, height, width), room(self.device, self.memory) - picture)
         except MemoryError as error:
             raise MemoryError(f"{source}: {error}") from error
+
+
+# what help and completion show: the options, and not those of `__new__`
+Restorer.__signature__ = inspect.signature(partial(Restorer.__init__, None))  # type: ignore[attr-defined]
 
 
 def _check_options(weights: str | Path, overrides: dict[str, Any]) -> None:

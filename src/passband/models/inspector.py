@@ -7,6 +7,7 @@ is of a frequency rather than where, and in that it never resizes what it sees.
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -159,7 +160,8 @@ class Known(nn.Module):
         While training, every tenth batch alone is measured, because the factorization would be the most of a step; the
         others have zeros.
         """
-        with torch.autocast(statistics.device.type, enabled=False):
+        kind = statistics.device.type
+        with torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext():
             statistics = statistics.float()
             if not self.training:
                 return self._strangeness(statistics)
