@@ -18,7 +18,6 @@ from torch import Tensor
 
 from passband.checkpoint import shipped_weights
 from passband.data.cubes import read_pixels
-from passband.data.inspection_views import file_views
 from passband.data.pictures import find_images
 from passband.data.restoration import CLEAN, degraded_as_file
 from passband.inference import Inspector, Restorer
@@ -26,6 +25,7 @@ from passband.inference.inspector import Diagnosis
 from passband.io.image import read_image, to_pil
 from passband.metrics import psnr
 from passband.study.gain_table import SPECIALISTS
+from passband.tasks.inspection import PSNR_RANGE
 
 MOST = 60.0
 """PSNR of equal pictures, in dB."""
@@ -66,7 +66,7 @@ def look(
             degraded = degraded_as_file(clean, kind, seed=options.seed, index=index)
         content = stored(cropped(degraded, options.crop), options.quality)
         given, target = read_pixels(content)[None], cropped(clean, options.crop)[None]
-        found: Diagnosis = inspector._diagnose(file_views(content)).among(list(shipped_weights()))
+        found: Diagnosis = inspector.inspect_content(content).among(list(shipped_weights()))
         before = min(MOST, psnr(given, target).item())
         first = max(found.probabilities, key=lambda name: found.probabilities[name])
         row: dict[str, Any] = {
@@ -105,7 +105,7 @@ def figures_of(kind: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
         if best
         else None,
         "strange": float(np.mean([row["confidence"] < 0.1 for row in rows])),
-        "psnr_error": float(np.mean([abs(row["psnr"] - row["psnr_predicted"]) for row in rows])),
+        "psnr_error": float(np.mean([abs(min(row["psnr"], PSNR_RANGE[1]) - row["psnr_predicted"]) for row in rows])),
         "gain_error": float(np.mean(np.abs(errors))) if errors else None,
         "gain_bias": float(np.mean(errors)) if errors else None,
         "pictures": rows,

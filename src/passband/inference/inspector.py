@@ -178,6 +178,17 @@ class Inspector:
         """
         return self._diagnose(file_views(path, max_pixels=max_pixels))
 
+    def inspect_content(self, content: bytes) -> Diagnosis:
+        """Say what is wrong with the picture in a file's content.
+
+        Args:
+            content: of a picture file.
+
+        Raises:
+            ImageError: where it is no picture, or damaged.
+        """
+        return self._diagnose(file_views(content))
+
     def inspect(self, paths: Sequence[str | Path]) -> Iterator[Inspected]:
         """Inspect files one by one; a bad one does not keep the others from being done.
 
