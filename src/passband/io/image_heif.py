@@ -193,13 +193,7 @@ def _packed(nclx: dict[str, Any]) -> bytes:
 def _unpacked(packed: bytes) -> dict[str, int]:
     if len(packed) != 8:
         return {}
-    values = dict(zip(_NCLX, struct.unpack(">4H", packed), strict=True))
-    return {
-        "color_primaries": values["color_primaries"],
-        "transfer_characteristic": values["transfer_characteristics"],
-        "matrix_coefficients": values["matrix_coefficients"],
-        "full_range_flag": values["full_range_flag"],
-    }
+    return dict(zip(_NCLX, struct.unpack(">4H", packed), strict=True))
 
 
 def _colors(data: bytes) -> tuple[int, int]:
