@@ -1,13 +1,14 @@
 """What a camera and a file do to a picture after the weather and the lens: exposure, color, noise, sharpening, JPEG."""
 
 import io
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32
 from PIL import Image
 from scipy import ndimage
+
+from passband.data.degradations.draws import log_uniform
 
 Picture = Float32[np.ndarray, "3 H W"]
 
@@ -51,8 +52,8 @@ def sample_camera(rng: np.random.Generator) -> Camera:
     exposed, noisy = rng.random() < 0.5, rng.random() < 0.33
     red, green, blue = (np.exp(rng.uniform(-0.13, 0.13, 3)) if exposed and rng.random() < 0.5 else np.ones(3)).tolist()
     return Camera(
-        exposure=math.exp(rng.uniform(math.log(0.4), math.log(1.6))) if exposed else 1.0,
-        gamma=math.exp(rng.uniform(math.log(0.7), math.log(1.5))) if exposed else 1.0,
+        exposure=log_uniform(rng, 0.4, 1.6) if exposed else 1.0,
+        gamma=log_uniform(rng, 0.7, 1.5) if exposed else 1.0,
         balance=(red, green, blue),
         read_noise=rng.uniform(0, 0.02) if noisy else 0.0,
         shot_noise=rng.uniform(0, 0.001) if noisy else 0.0,

@@ -13,6 +13,7 @@ from scipy import ndimage
 from scipy.special import ndtri
 
 from passband.data.degradations.blending import Blend, blend, draw_blend, draw_light, mist
+from passband.data.degradations.draws import log_uniform
 from passband.data.degradations.fields import fractal_map, smooth_length
 
 Picture = Float32[np.ndarray, "3 H W"]
@@ -87,7 +88,7 @@ def sample_rain(rng: np.random.Generator) -> Rain:
     """
     count = int(rng.choice([1, 1, 1, 2, 2, 3, 4, 5]))
     common = float(np.clip(rng.normal(0, 0.4), -1.3, 1.3))
-    spread = math.exp(rng.uniform(math.log(0.03), math.log(0.4)))
+    spread = log_uniform(rng, 0.03, 0.4)
     strength = rng.uniform(0.1, 1)
     layers = tuple(_draw_layer(rng, common + rng.normal(0, spread), strength) for _ in range(count))
     veiled = rng.random() < 0.3
@@ -138,7 +139,7 @@ def streak_opacity(layer: Streaks, height: int, width: int, rng: np.random.Gener
     draw = _drops if layer.drawing == "drops" else _smeared_noise
     opacity = draw(layer, height, width, rng)
     if layer.broken:
-        size = math.exp(rng.uniform(math.log(3), math.log(40)))
+        size = log_uniform(rng, 3, 40)
         holes = np.clip(3 * (fractal_map(height, width, rng, size, octaves=2) - 0.5) + 0.5, 0, 1)
         opacity = opacity * (1 - layer.broken * holes)
     return np.clip(layer.opacity * opacity, 0, 1).astype(np.float32)
@@ -146,15 +147,15 @@ def streak_opacity(layer: Streaks, height: int, width: int, rng: np.random.Gener
 
 def _draw_layer(rng: np.random.Generator, angle: float, strength: float) -> Streaks:
     """Draw one layer, of like strength as the others of its shower."""
-    length = math.exp(rng.uniform(math.log(4), math.log(80)))
-    width = min(math.exp(rng.uniform(math.log(0.5), math.log(4))), max(0.7, length / 4))
+    length = log_uniform(rng, 4, 80)
+    width = min(log_uniform(rng, 0.5, 4), max(0.7, length / 4))
     return Streaks(
         drawing="noise" if rng.random() < 0.4 else "drops",
         angle=angle,
         jitter=rng.choice([0.01, 0.03, 0.08, 0.25], p=[0.4, 0.35, 0.2, 0.05]),
         length=length,
         width=width,
-        cover=math.exp(rng.uniform(math.log(0.005), math.log(0.6))),
+        cover=log_uniform(rng, 0.005, 0.6),
         opacity=float(np.clip(strength * rng.uniform(0.6, 1.2), 0.1, 1)),
         edge=rng.uniform(1, 3),
         bend=rng.uniform(0, 0.08) if rng.random() < 0.2 else 0.0,

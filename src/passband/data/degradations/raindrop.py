@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float32
 from scipy.ndimage import gaussian_filter
 
+from passband.data.degradations.draws import log_uniform
 from passband.data.degradations.fields import enlarge, fractal_map, reduce
 from passband.ops.color import linear_to_srgb, srgb_to_linear
 
@@ -75,22 +76,22 @@ def sample_raindrop(rng: np.random.Generator) -> Raindrop:
     detection and removal in video", IEEE TPAMI 2016, which also derives that a drop shows the scene turned, reduced by
     10 to 30 times and about as bright as the scene; drops of wind screens are stretched and run.
     """
-    smallest = math.exp(rng.uniform(math.log(1.5), math.log(12)))
-    largest = math.exp(rng.uniform(math.log(max(3.0, 1.3 * smallest)), math.log(30)))
-    blur = math.exp(rng.uniform(math.log(0.4), math.log(5)))
+    smallest = log_uniform(rng, 1.5, 12)
+    largest = log_uniform(rng, max(3.0, 1.3 * smallest), 30)
+    blur = log_uniform(rng, 0.4, 5)
     return Raindrop(
-        cover=math.exp(rng.uniform(math.log(0.005), math.log(0.4))),
+        cover=log_uniform(rng, 0.005, 0.4),
         smallest=smallest,
         largest=largest,
         falloff=rng.uniform(0.5, 3),
         uneven=rng.uniform(0, 0.25),
         stretch=rng.uniform(0.9, 1.4),
-        reduction=math.exp(rng.uniform(math.log(4), math.log(30))),
+        reduction=log_uniform(rng, 4, 30),
         blur=min(blur, largest / 2),
         opacity=rng.uniform(0.55, 1),
         gain=rng.uniform(0.6, 1.5),
         sky=0.9 * rng.random() ** 1.5,
-        skylight=math.exp(rng.uniform(math.log(0.1), 0)),
+        skylight=log_uniform(rng, 0.1, 1),
         rim=rng.uniform(0, 0.9),
         sparkle=rng.uniform(0.2, 2) if rng.random() < 0.6 else 0.0,
         runs=rng.uniform(0.3, 4) if rng.random() < 0.35 else 0.0,
@@ -205,7 +206,7 @@ def _draw_runs(lens: _Lens, glass: Raindrop, rng: np.random.Generator) -> None:
     longest = 500
     count = rng.poisson(glass.runs * (lens.width + 40) / 100 * (lens.height + longest) / 1000)
     for _ in range(count):
-        length = int(math.exp(rng.uniform(math.log(30), math.log(longest))))
+        length = int(log_uniform(rng, 30, longest))
         radius = rng.uniform(max(1.0, 0.3 * glass.largest), max(1.5, 0.6 * glass.largest))
         bottom = int(rng.integers(0, lens.height + longest))
         steps = np.cumsum(rng.normal(0, 0.25, length + 1))

@@ -12,6 +12,7 @@ from jaxtyping import Float32
 from scipy import ndimage
 
 from passband.data.degradations.blending import Blend, blend, draw_blend, draw_light, mist
+from passband.data.degradations.draws import log_uniform
 from passband.data.degradations.fields import smooth_length
 from passband.data.degradations.rain import splat
 
@@ -140,7 +141,7 @@ def flake_opacity(
 def _draw_layer(rng: np.random.Generator, angle: float, strength: float) -> Flakes:
     """Draw one layer: small flakes are many, sharp or not, and large ones few and mostly out of focus."""
     diameter = math.exp(math.log(30) * rng.random() ** 1.4)
-    cover = math.exp(rng.uniform(math.log(0.001), math.log(0.15)))
+    cover = log_uniform(rng, 0.001, 0.15)
     travel = rng.uniform(0, 1) if rng.random() < 0.8 else rng.uniform(1, 5)
     travel = min(travel, 50 / diameter)
     area = diameter * diameter * (0.79 + travel)
