@@ -76,10 +76,10 @@ def run_case(
     """Take one file through its readers.
 
     Args:
-        number: of the file.
-        seed: of the run.
+        number: number of the file.
+        seed: seed of the run.
         corpus: the sound files.
-        folder: to write the file to.
+        folder: folder that the file is written to.
         printed: the descriptor that standard output and error go to.
 
     Returns:

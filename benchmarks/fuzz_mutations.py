@@ -262,8 +262,8 @@ def mutated(data: bytes, name: str, rng: Random, others: Sequence[bytes]) -> byt
     """A file after one to three mutations.
 
     Args:
-        data: of the sound file.
-        name: of the file.
+        data: bytes of the sound file.
+        name: name of the file.
         rng: decides everything.
         others: the sound files of the kind.
     """

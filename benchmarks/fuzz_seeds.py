@@ -25,8 +25,8 @@ class Seed:
     """A sound file, or a few that are read together.
 
     Attributes:
-        kind: of the readers, such as "PNG".
-        name: what is special about it.
+        kind: kind of the readers, such as "PNG".
+        name: name that says what is special about the file.
         files: content by file name; the first is what a reader is given.
     """
 

@@ -34,7 +34,7 @@ def degrade_second(
         kind: a key of `SECOND`.
         seed: names the set.
         index: position of the picture in the set.
-        disparity: for haze, true disparities of the picture, H W, 0 where unknown; None for a scene of planes.
+        disparity: true disparities of the picture for haze, H W, 0 where unknown; None for a scene of planes.
 
     Returns:
         sRGB in [0, 1], rounded to 8 bits as a file holds it.
