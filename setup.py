@@ -19,7 +19,7 @@ from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 from setuptools.errors import BaseError, CCompilerError
 
-SOURCES = Path("src/passband/io/_jpeg")
+SOURCES = Path("src/passband/io/jpeg/native_reader")
 LIMITED = not sysconfig.get_config_var("Py_GIL_DISABLED")  # the free-threaded interpreter has no stable interface yet
 
 
@@ -78,7 +78,7 @@ def reader() -> Extension:
     windows, found = sys.platform == "win32", prefixes()
     libraries = [folder for prefix in found for folder in existing(prefix / "lib", prefix / "lib64", prefix)]
     return Extension(
-        "passband.io._jpeg.native",
+        "passband.io.jpeg.native_reader.native",
         sources=sorted(source.as_posix() for source in SOURCES.glob("*.c")),
         depends=sorted(header.as_posix() for header in SOURCES.glob("*.h")),
         include_dirs=[folder for prefix in found for folder in existing(prefix / "include", prefix)],

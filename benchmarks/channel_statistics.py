@@ -4,7 +4,7 @@
 
 Every file's coefficients are dequantized, brought onto one grid without pixels, turned upright and cropped to the cells
 that lie within the picture; every cell of every picture counts alike, and gray files have chroma of zero. Files that
-cannot be read so are named and left out. `passband.data.channel_statistics` ships what this measured of ImageNet.
+cannot be read so are named and left out. `passband.data.cubes.channel_statistics` ships what this measured of ImageNet.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from passband import __version__
-from passband.data.channel_statistics import ChannelStatistics
+from passband.data.cubes.channel_statistics import ChannelStatistics
 from passband.io.jpeg import JpegError, dequantize, read_coefficients, reader_library
 from passband.ops.cube import assemble_cube, sampling_ratios
 from passband.ops.dct_geometry import crop_blocks, orient

@@ -26,10 +26,10 @@ from typing import Any
 
 import torch
 
+from passband.analysis.channels import analyze_channels
 from passband.analysis.cost import cost
 from passband.config import parse_recipe
 from passband.evaluation import evaluate_classifier
-from passband.inference.channels import analyze_channels
 from passband.provenance import environment
 from passband.runs import latest_checkpoint, read_run
 from passband.tasks.classifier import load_classifier

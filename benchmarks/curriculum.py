@@ -42,7 +42,7 @@ import torch
 from passband.config import parse_recipe
 from passband.data.masks import find_mask_pairs, read_mask
 from passband.io.files import write_whole
-from passband.metrics.segmentation import all_background
+from passband.metrics.mask_scores import all_background
 from passband.provenance import environment
 from passband.runs import latest_checkpoint, read_run
 from passband.tasks import TASKS

@@ -30,9 +30,9 @@ from torch.nn.functional import interpolate
 from torchvision.transforms.functional import to_tensor
 
 from passband.data.coco import CocoImage, CocoPictures, find_coco
-from passband.data.cubes import read_pixels
-from passband.data.detection import DetectionPictures
-from passband.data.native_cubes import NativeFormat, read_native_cube
+from passband.data.cubes.fixed_size import read_pixels
+from passband.data.cubes.native_size import NativeFormat, read_native_cube
+from passband.data.datasets.detection import DetectionPictures
 from passband.io.files import write_whole
 from passband.io.jpeg import backend
 from passband.io.rle import mask_functions

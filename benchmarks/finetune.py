@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from passband.data.degradations.version1.weather import Haze, Rain, Streaks, rain
-from passband.data.pictures import find_images
+from passband.data.images import find_images
 from passband.finetuning import finetune
 from passband.io.image import read_image, write_image
 

@@ -17,22 +17,25 @@ import torch
 from fuzz_seeds import Seed
 from PIL import Image, UnidentifiedImageError
 
-from passband.checkpoint import CheckpointError, load_weights
 from passband.config import RecipeError, load_recipe
-from passband.data.channel_statistics import ChannelStatistics
 from passband.data.coco import find_coco
-from passband.data.coco_json import CocoError
+from passband.data.coco.entries import CocoError
+from passband.data.cubes.channel_statistics import ChannelStatistics
 from passband.inference import Restorer
-from passband.inference.video import restore_video
-from passband.io import jpeg, jpeg_compiled, jpeg_engine, jpeg_fallback
+from passband.inference.video.streaming import restore_video
+from passband.io import jpeg
 from passband.io.image import ImageError, read_picture
-from passband.io.image_header import stored_size
+from passband.io.image.size import stored_size
+from passband.io.jpeg import compiled as jpeg_compiled
+from passband.io.jpeg import engine as jpeg_engine
+from passband.io.jpeg import fallback as jpeg_fallback
 from passband.io.mask import read_stored_mask
 from passband.io.thumbnail import read_thumbnail
 from passband.io.video import VideoError, VideoReader
-from passband.io.video_join import target_suffix
+from passband.io.video.join import target_suffix
 from passband.models import load_model
 from passband.runs import RunError, read_run
+from passband.weights_io import CheckpointError, load_weights
 
 DAMAGED = re.compile(r"damaged|cut short|cut before|lost its index")
 LONGEST = 2000

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import torch
 
-from passband.checkpoint import shipped_weights
 from passband.config import InspectionRecipe, load_recipe
 from passband.inference import Restorer
-from passband.study.gain_table import measure_gains
+from passband.studies.gain_table import measure_gains
+from passband.weights_io import shipped_weights
 
 
 def main() -> None:

@@ -16,16 +16,16 @@ from figures import write_figures
 from second_generators import SECOND, degrade_second
 from torch import Tensor
 
-from passband.checkpoint import shipped_weights
-from passband.data.cubes import read_pixels
-from passband.data.pictures import find_images
-from passband.data.restoration import CLEAN, degraded_as_file
+from passband.data.cubes.fixed_size import read_pixels
+from passband.data.datasets.restoration import CLEAN, degraded_as_file
+from passband.data.images import find_images
 from passband.inference import Inspector, Restorer
 from passband.inference.inspector import Diagnosis
 from passband.io.image import read_image, to_pil
 from passband.metrics import psnr
-from passband.study.gain_table import SPECIALISTS
+from passband.studies.gain_table import SPECIALISTS
 from passband.tasks.inspection import PSNR_RANGE
+from passband.weights_io import shipped_weights
 
 MOST = 60.0
 """PSNR of equal pictures, in dB."""

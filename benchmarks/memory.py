@@ -25,12 +25,12 @@ from skimage.data import chelsea
 
 from passband.analysis.seams import seam_figure
 from passband.data.degradations import degrade
+from passband.inference.memory import OVERLAP, Plan, restore_within, run
 from passband.io.arrays import from_array
 from passband.metrics import psnr
 from passband.models import load_model, sfnet
-from passband.models.sfnet_tiles import PASSES, restore_in_tiles
+from passband.models.sfnet.tiles import PASSES, restore_in_tiles
 from passband.ops.tiling import lay_tiles
-from passband.tasks.memory import OVERLAP, Plan, restore_within, run
 
 
 @dataclass(frozen=True)

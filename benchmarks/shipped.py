@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 from figures import write_figures
 
+from passband.data.datasets.restoration import CLEAN, degraded_as_file
 from passband.data.degradations import KINDS, VERSIONS
-from passband.data.pictures import find_images
-from passband.data.restoration import CLEAN, degraded_as_file
+from passband.data.images import find_images
 from passband.inference import Restorer
 from passband.io.image import read_image
 from passband.metrics import psnr, ssim

@@ -35,14 +35,14 @@ from PIL import Image
 from second_generators import SECOND, degrade_second
 from torch import Tensor
 
-from passband.checkpoint import shipped_weights
+from passband.data.datasets.restoration import CLEAN, degraded_as_file, read_pair
 from passband.data.degradations import KINDS
+from passband.data.images import find_images
 from passband.data.pairs import find_pairs
-from passband.data.pictures import find_images
-from passband.data.restoration import CLEAN, degraded_as_file, read_pair
 from passband.inference import Restorer
 from passband.io.image import read_image
 from passband.metrics import psnr, ssim
+from passband.weights_io import shipped_weights
 
 DEPTH = "haze-depth"
 """Haze of true disparities, beside the kinds of `SECOND`."""

@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from passband.checkpoint import save_weights
 from passband.data.preprocessing import Preprocessing
 from passband.layers.channels import channel_subset
 from passband.models import build_model
+from passband.weights_io import save_weights
 
 PERIODS = {"coarse": 31, "fine": 3, "middle": 9}
 """Class to the period of its waves, in pixels."""

@@ -1,6 +1,6 @@
 """Folders of shapes in COCO's format, and detectors of them with fresh weights."""
 
-from passband.checkpoint import save_weights
+from passband.weights_io import save_weights
 from tests.coco_files import box, disc, write_coco
 from tests.models.detectors import noisy_detector
 

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from passband.checkpoint import save_weights
 from passband.models import build_model
+from passband.weights_io import save_weights
 
 
 def blob(seed, size=(37, 53), classes=1):

@@ -3,9 +3,9 @@ import pytest
 import torch
 from PIL import features
 
-from passband.checkpoint import save_weights
 from passband.models import SFNet, load_model
 from passband.provenance import environment, jpeg_decoder, peak_memory, weights_checksum
+from passband.weights_io import save_weights
 
 
 def test_the_decoder_is_named_with_pillows_version_of_it(monkeypatch):

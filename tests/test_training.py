@@ -12,13 +12,13 @@ from itertools import count, pairwise
 import pytest
 import torch
 
-from passband.checkpoint import CheckpointError
 from passband.config import OptimConfig, RecipeError, load_recipe, parse_recipe
 from passband.data.degradations import degrade_files
 from passband.models import SFNet, load_model
 from passband.runs import RunError, latest_checkpoint, read_run
 from passband.tasks.restoration import Restoration, Validation
 from passband.training import learning_rate, train
+from passband.weights_io import CheckpointError
 
 
 def recipe(**changes):

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from passband import analysis as analysis
-    from passband import checkpoint as checkpoint
     from passband import config as config
     from passband import curriculum as curriculum
     from passband import data as data
+    from passband import drawing as drawing
     from passband import evaluation as evaluation
     from passband import export as export
     from passband import finetuning as finetuning
@@ -38,9 +38,10 @@ if TYPE_CHECKING:
     from passband import optimizers as optimizers
     from passband import provenance as provenance
     from passband import runs as runs
-    from passband import study as study
+    from passband import studies as studies
     from passband import tasks as tasks
     from passband import training as training
+    from passband import weights_io as weights_io
     from passband.data.degradations import degrade as degrade
     from passband.evaluation import evaluate as evaluate
     from passband.finetuning import finetune as finetune
@@ -49,9 +50,9 @@ if TYPE_CHECKING:
     from passband.inference import InstanceFinder as InstanceFinder
     from passband.inference import Restorer as Restorer
     from passband.inference import Segmenter as Segmenter
+    from passband.io.conversion import as_tensor as as_tensor
     from passband.io.image import read_image as read_image
     from passband.io.image import write_image as write_image
-    from passband.io.pictures import as_tensor as as_tensor
     from passband.models import SFNet as SFNet
     from passband.models import load_model as load_model
     from passband.models import sfnet as sfnet
@@ -80,9 +81,9 @@ _HOMES = {
 }
 """Public names to the module that has them."""
 _ROOMS = (
-    *("analysis", "checkpoint", "config", "curriculum", "data", "evaluation", "export", "finetuning", "inference"),
+    *("analysis", "config", "curriculum", "data", "drawing", "evaluation", "export", "finetuning", "inference"),
     *("integrations", "io", "layers", "losses", "metrics", "models", "naming", "ops", "optimizers", "provenance"),
-    *("runs", "study", "tasks", "training"),
+    *("runs", "studies", "tasks", "training", "weights_io"),
 )
 """Modules that are attributes without an import of their own. There is no `__all__`: with one, `help(passband)` would
 print every class in full."""

@@ -11,11 +11,11 @@ from typing import Any, Literal
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from passband.checkpoint import RUN_FILE, run_weights, save_weights
 from passband.config import Recipe, parse_recipe
 from passband.io.files import write_whole
 from passband.io.image import write_image
 from passband.provenance import environment
+from passband.weights_io import RUN_FILE, run_weights, save_weights
 
 
 class RunError(RuntimeError):

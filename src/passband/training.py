@@ -20,15 +20,15 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
-from passband.checkpoint import load_config, load_state, load_weights
 from passband.config import OptimConfig, Recipe, load_recipe
 from passband.config.common import check_warmup
-from passband.data.restoration import NumberedSampler
+from passband.data.datasets.restoration import NumberedSampler
 from passband.models import build_from
 from passband.models.saved import without_starts
 from passband.optimizers import Muon
 from passband.runs import Progress, RunError, RunLog, check_free, latest_checkpoint, read_run, save_checkpoint
 from passband.tasks import TASKS
+from passband.weights_io import load_config, load_state, load_weights
 
 MIXED_PRECISION = {"float32": "no", "bfloat16": "bf16"}
 

@@ -1,108 +1,113 @@
-import sys
+import json
+import tomllib
 
-import numpy as np
 import pytest
 import torch
-from matplotlib import colormaps
-from PIL import Image
 
-from passband.analysis.channels import COLORS, channel_maps, draw_channels
+from passband.analysis.channels import analyze_channels
+from passband.data.preprocessing import Preprocessing
+from passband.io.image import read_image
+from passband.layers.channels import channel_subset
+from passband.models import build_from, load_model
 from passband.ops.dct import zigzag
+from passband.weights_io import CheckpointError, load_config, load_state, save_weights
+from tests.classifiers import save_classifier, write_textures
 
 
-def probabilities():
-    return torch.rand(192, generator=torch.Generator().manual_seed(0))
+@pytest.fixture(scope="module")
+def textures(tmp_path_factory):
+    return write_textures(tmp_path_factory.mktemp("textures"), count=3)
 
 
-def test_each_component_has_its_map_with_v_down_and_u_right():
-    probability = probabilities()
-    figure = channel_maps(probability)
-    panels = figure.axes[:3]
-    assert [panel.get_title() for panel in panels] == ["Y", "Cb", "Cr"]
-    for component, panel in enumerate(panels):
-        shown = panel.images[0].get_array()
-        for v, u in ((0, 0), (2, 5), (7, 1)):
-            assert shown[v, u] == pytest.approx(probability[64 * component + 8 * v + u].item())
-        assert panel.get_ylim()[0] > panel.get_ylim()[1]  # rows run down
-    assert len(figure.axes) == 4  # the fourth is the color bar
+@pytest.fixture(scope="module")
+def gated(tmp_path_factory):
+    """Weights whose gate closes some channels always and others for some pictures."""
+    folder = save_classifier(tmp_path_factory.mktemp("gated"), "gated-dct-resnet18", channels="48S")
+    model = load_model(folder)
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        model.gate.pair.weight.normal_(0, 2, generator=generator)
+        model.gate.pair.bias.normal_(0, 1, generator=generator)
+    save_weights(model, folder, load_config(folder))
+    return folder
 
 
-def test_the_picture_itself_is_bright_where_a_channel_is_open(tmp_path):
-    # a picture of the file, not of the figure's parts: left half of Cr open
-    probability = torch.zeros(3, 8, 8)
-    probability[2, :, :4] = 1
-    draw_channels(probability.flatten(), tmp_path / "channels.png")
-    pixels = np.asarray(Image.open(tmp_path / "channels.png").convert("RGB")).astype(int)
-    bright, dark = (np.array(colormaps[COLORS](value, bytes=True)[:3]).astype(int) for value in (1.0, 0.0))
-    rows, columns = np.nonzero((abs(pixels - bright) <= 3).all(-1))
-    inside = columns < 0.9 * pixels.shape[1]  # the color bar is to the right of it
-    left, right = columns[inside].min(), columns[inside].max()
-    top, bottom = rows[inside].min(), rows[inside].max()
-    assert 2 / 3 * 0.9 < left / pixels.shape[1] < right / pixels.shape[1] < 0.85
-    assert (bottom - top) / (right - left) == pytest.approx(2, rel=0.05)
-    closed = pixels[top + 3, right + (right - left) // 2]
-    assert (abs(closed - dark) <= 3).all()
+def test_probabilities_are_the_shares_of_pictures_for_which_the_gate_was_open(textures, gated, tmp_path):
+    use = analyze_channels(gated, tmp_path, data=textures, keep=11, batch=4, device="cpu")
+    model, config = load_model(gated), load_config(gated)
+    prepare = Preprocessing.from_config(config["preprocessing"]).prepare
+    paths = sorted(textures.glob("*/*.jpg"))
+    with torch.no_grad():
+        opened = torch.stack([model(prepare(path)[None]).open[0] for path in paths])
+    numbers = channel_subset("48S").indices()
+    expected = torch.zeros(192)
+    expected[numbers] = opened.mean(0)
+    assert expected[numbers].std() > 0.1  # some are open, some are not
+    torch.testing.assert_close(use.probability, expected)
+    assert use.pictures == len(paths) == 9
+    places = [zigzag().index(number % 64) for number in range(192)]
+    best = sorted(numbers, key=lambda number: (-expected[number].item(), places[number], number))[:11]
+    assert list(use.kept) == sorted(best)
+    least = min(expected[number].item() for number in best)
+    assert use.tied == sum(expected[number].item() >= least for number in numbers) - 11
 
 
-@pytest.mark.parametrize("order", ["raster", "zigzag"])
-def test_squares_carry_their_number_in_the_order_asked_for(order):
-    for component, panel in enumerate(channel_maps(probabilities(), order).axes[:3]):
-        numbers = {text.get_position()[::-1]: int(text.get_text()) for text in panel.texts}
-        assert len(numbers) == 64
-        for (v, u), number in numbers.items():
-            assert (8 * v + u) == (number - 64 * component if order == "raster" else zigzag()[number])
-    if order == "zigzag":  # figure A.6 of the standard
-        assert [numbers[place] for place in ((0, 1), (1, 0), (2, 0), (1, 1), (0, 2), (7, 7))] == [1, 2, 3, 4, 5, 63]
+def test_of_channels_that_tie_those_of_lower_frequency_are_kept_and_that_is_said(gated, tmp_path):
+    config = load_config(gated)
+    model = load_model(gated)
+    model.gate.seen.fill_(50)
+    model.gate.opened.fill_(30)
+    numbers = channel_subset("48S").indices()
+    model.gate.opened[-1] = 40
+    save_weights(model, tmp_path / "weights", config)
+    use = analyze_channels(tmp_path / "weights", tmp_path / "out", keep=10, device="cpu")
+    assert use.tied == 38
+    lowest = [0, 64, 128, 1, 65, 129, 8, 72, 136]
+    assert sorted(use.kept) == sorted([numbers[-1], *lowest])
+    assert use.tied_words.startswith(
+        "38 other channels tie with the last of these 10; of channels that tie, those of lower"
+    )
+    assert f"# {use.tied_words}." in (tmp_path / "out" / "channels.toml").read_text()
 
 
-def test_kept_channels_have_a_frame_at_their_place_and_numbers_as_in_the_list():
-    kept = [0, 9, 64, 191]
-    figure = channel_maps(probabilities(), "raster", kept)
-    framed = [
-        64 * component + 8 * round(frame.get_y() + 0.46) + round(frame.get_x() + 0.46)
-        for component, panel in enumerate(figure.axes[:3])
-        for frame in panel.patches
-    ]
-    assert framed == kept
-    written = {int(text.get_text()) for panel in figure.axes[:3] for text in panel.texts}
-    assert written == set(range(192))
-    assert "channels.toml" in figure.get_supxlabel()
-    assert "4 channels that are kept" in figure.get_supxlabel()
-    assert figure.get_suptitle()
+def test_the_list_is_one_that_a_recipe_takes(textures, gated, tmp_path):
+    use = analyze_channels(gated, tmp_path, data=textures, keep=24, device="cpu")
+    recipe = tomllib.loads((tmp_path / "channels.toml").read_text())
+    assert recipe == {"data": {"channels": list(use.kept)}}
+    assert len(channel_subset(recipe["data"]["channels"])) == 24
+    written = json.loads((tmp_path / "channels.json").read_text())
+    assert written["kept"] == list(use.kept)
+    assert tuple(written["counts"].values()) == channel_subset(use.kept).counts
+    assert torch.tensor(written["probability"]["Cb"]).flatten().tolist() == use.probability[64:128].tolist()
+    assert written["shared"]["24S"] == len({*use.kept} & {*channel_subset("24S").indices()})
+    raster, zigzag = (read_image(tmp_path / f"{name}.png") for name in ("channels", "channels-zigzag"))
+    assert raster.shape == zigzag.shape
+    assert not torch.equal(raster, zigzag)
 
 
-def test_numbers_can_be_read_on_every_color():
-    def luminance(color):
-        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in color]
-        return np.dot([0.2126, 0.7152, 0.0722], linear)
-
-    for panel in channel_maps(torch.linspace(0, 1, 192)).axes[:3]:
-        shown = panel.images[0].get_array()
-        for text in panel.texts:
-            u, v = text.get_position()
-            ground, ink = (
-                luminance(colormaps[COLORS](float(shown[v, u]))[:3]),
-                {"black": 0, "white": 1}[text.get_color()],
-            )
-            light, dark = max(ground, ink), min(ground, ink)
-            assert (light + 0.05) / (dark + 0.05) >= 4.5  # WCAG 2.1, level AA
-
-
-def test_drawing_does_not_touch_pyplot(monkeypatch, tmp_path):
-    monkeypatch.delitem(sys.modules, "matplotlib.pyplot", raising=False)
-    draw_channels(probabilities(), tmp_path / "deep" / "channels.svg")
-    assert "matplotlib.pyplot" not in sys.modules
-    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["channels.svg"]
-    assert (tmp_path / "deep" / "channels.svg").read_text().startswith("<?xml")
+def test_without_data_the_counts_of_the_training_are_taken_of_weights_or_their_run(gated, tmp_path):
+    config = load_config(gated)
+    model = build_from(config)
+    load_state(model, load_model(gated).state_dict(), source="gated")
+    model.gate.opened.copy_(torch.arange(48))
+    model.gate.seen.fill_(50)
+    save_weights(model, tmp_path / "run" / "weights" / "last", config)
+    (tmp_path / "run" / "run.json").write_text("{}")
+    for source in (tmp_path / "run", tmp_path / "run" / "weights" / "last"):
+        use = analyze_channels(source, tmp_path / "out", keep=3, device="cpu")
+        numbers = channel_subset("48S").indices()
+        assert use.pictures == 50
+        assert list(use.kept) == numbers[-3:]
+        assert use.probability[numbers].tolist() == pytest.approx([number / 50 for number in range(48)])
 
 
-def test_what_cannot_be_drawn_is_refused_and_nothing_is_written(tmp_path):
-    with pytest.raises(ValueError, match=r"0 to 1; got -0\.5 to"):
-        draw_channels(torch.linspace(-0.5, 1, 192), tmp_path / "a.png")
-    with pytest.raises(ValueError, match="0 to 1; got nan"):
-        draw_channels(torch.full((192,), torch.nan), tmp_path / "a.png")
-    with pytest.raises(ValueError, match=r"a\.bmp cannot be drawn: its suffix '\.bmp' is not one of .*png"):
-        draw_channels(probabilities(), tmp_path / "a.bmp")
-    with pytest.raises(ValueError, match="raster or zigzag; got 'spiral'"):
-        draw_channels(probabilities(), tmp_path / "a.png", "spiral")
-    assert list(tmp_path.iterdir()) == []
+def test_mistakes_are_named(textures, gated, tmp_path):
+    with pytest.raises(ValueError, match="has counted no pictures yet: name some with --data"):
+        analyze_channels(gated, tmp_path, device="cpu")
+    with pytest.raises(ValueError, match="1 to 48 channels; got 49"):
+        analyze_channels(gated, tmp_path, data=textures, keep=49, device="cpu")
+    with pytest.raises(FileNotFoundError, match="holds no pictures"):
+        (tmp_path / "empty").mkdir()
+        analyze_channels(gated, tmp_path, data=tmp_path / "empty", device="cpu")
+    with pytest.raises(CheckpointError, match="has no gate, but is a dct-resnet18"):
+        analyze_channels(save_classifier(tmp_path / "plain"), tmp_path, data=textures, device="cpu")

@@ -9,11 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
-from passband.checkpoint import load_weights
 from passband.cli import main
 from passband.config import load_recipe, shipped_recipes
 from passband.io.image import write_image
 from passband.models import load_model
+from passband.weights_io import load_weights
 from tests import clips, golden
 
 

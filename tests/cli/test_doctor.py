@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from passband.inference import machine
-from passband.io import jpeg_engine, jpeg_fallback
+from passband.io.jpeg import engine as jpeg_engine
+from passband.io.jpeg import fallback as jpeg_fallback
 
 
 def lines(out: str) -> dict[str, str]:

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from passband.analysis.cost import macs
-from passband.analysis.detection_report import PUBLISHED
 from passband.config import DetectionRecipe, load_recipe, shipped_recipes
+from passband.evaluation.detection_report import PUBLISHED
 from passband.models import build_model
 
 ROWS = {

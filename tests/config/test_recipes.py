@@ -5,7 +5,6 @@ import re
 import pytest
 import torch
 
-from passband.analysis.published import find_benchmark
 from passband.config import (
     RECIPES,
     OptimConfig,
@@ -16,8 +15,9 @@ from passband.config import (
     parse_recipe,
     shipped_recipes,
 )
+from passband.data.datasets.restoration import CLEAN
 from passband.data.degradations import KINDS
-from passband.data.restoration import CLEAN
+from passband.evaluation.benchmarks import find_benchmark
 from passband.models import MODELS, build_model
 from passband.tasks import TASKS
 from passband.tasks.restoration import input_views

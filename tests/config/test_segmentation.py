@@ -15,7 +15,7 @@ from passband.curriculum.objective import TERMS
 from passband.curriculum.search import METHODS
 from passband.losses import SEGMENTATION_LOSSES
 from passband.models import build_model
-from passband.study.ratio_sweep import of_ratio
+from passband.studies.ratio_sweep import of_ratio
 from passband.tasks import Segmentation
 
 VARIANTS = ("full", "fixed", "down", "up", "adaptive", "crop")

@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-from passband.data.cubes import read_pixels
+from passband.data.cubes.fixed_size import read_pixels
 from passband.data.inspection_views import file_views, pixel_views, window_places
 from passband.io.image import ImageError, to_pil
 from passband.ops.color import rgb_to_ycbcr

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from passband.checkpoint import load_config, save_weights
 from passband.evaluation import evaluate_classifier
 from passband.inference.classifier import Classifier
 from passband.io.image import read_image
 from passband.models import load_model
 from passband.provenance import weights_checksum
+from passband.weights_io import load_config, save_weights
 from tests.classifiers import save_classifier, write_textures
 
 SEVEN = ("coarse", "fine", "middle", "a", "b", "c", "d")

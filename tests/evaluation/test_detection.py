@@ -6,12 +6,12 @@ import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from passband.analysis.comparison import GAP, MARGIN
-from passband.checkpoint import CheckpointError
 from passband.data.coco import CocoError
+from passband.drawing.comparison import GAP, MARGIN
 from passband.evaluation import evaluate, evaluate_detector
 from passband.inference import InstanceFinder
 from passband.io.image import read_image
+from passband.weights_io import CheckpointError
 from tests.classifiers import save_classifier
 from tests.coco_files import quietly
 from tests.detectors import CLASSES, save_detector, write_shapes

@@ -10,17 +10,16 @@ import torch
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from passband.analysis.comparison import GAP, MARGIN
-from passband.analysis.lettering import line_height
-from passband.analysis.published import BENCHMARKS
 from passband.data.degradations import degrade_files
+from passband.drawing.comparison import GAP, MARGIN
+from passband.drawing.lettering import line_height
 from passband.evaluation import evaluate
-from passband.inference import Restorer
+from passband.evaluation.benchmarks import BENCHMARKS
+from passband.inference import Restorer, memory
 from passband.io.image import read_image, write_image
 from passband.metrics import PROTOCOLS
 from passband.models import SFNet, load_model
 from passband.provenance import jpeg_decoder, weights_checksum
-from passband.tasks import memory
 from tests.models.test_foreign import dncnn
 
 
@@ -151,7 +150,7 @@ def test_the_report_reads_alone_and_its_links_lead_somewhere(tiny_weights, tmp_p
 def test_differences_to_a_benchmark_are_given_for_as_many_pictures_with_its_names(tiny_weights, tmp_path, monkeypatch):
     noisy_pair(tmp_path, 40, 48)
     few = {**BENCHMARKS, "Rain100H": replace(BENCHMARKS["Rain100H"], counts=(1,), names="^a$")}
-    monkeypatch.setattr("passband.analysis.published.BENCHMARKS", few)
+    monkeypatch.setattr("passband.evaluation.benchmarks.BENCHMARKS", few)
     result = evaluate(tiny_weights, tmp_path, tmp_path / "report", benchmark="Rain100H", device="cpu")
     (row,) = result["published"]
     assert row["psnr_difference"] == result["mean"]["psnr"] - 31.90

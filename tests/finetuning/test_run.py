@@ -5,10 +5,10 @@ import shutil
 import pytest
 import torch
 
-from passband.analysis.comparison import GAP, MARGIN
 from passband.config import RecipeError
 from passband.data.degradations import degrade_files
 from passband.data.pairs import find_pairs
+from passband.drawing.comparison import GAP, MARGIN
 from passband.finetuning import finetune, resume_finetuning, training_precision
 from passband.finetuning.report import evenly
 from passband.finetuning.settings import fit_time

@@ -5,7 +5,6 @@ import pytest
 import torch
 from PIL import Image
 
-from passband.checkpoint import CheckpointError, load_config
 from passband.data.finding import find_pictures
 from passband.data.preprocessing import Preprocessing
 from passband.inference.classifier import Classifier
@@ -13,6 +12,7 @@ from passband.io.image import ImageError, read_image
 from passband.models import load_model
 from passband.tasks import task_of
 from passband.tasks.classifier import load_classifier
+from passband.weights_io import CheckpointError, load_config
 from tests.classifiers import PERIODS, save_classifier, texture, write_textures
 
 

@@ -7,11 +7,11 @@ import torch
 from PIL import Image
 
 import passband
-from passband.checkpoint import CheckpointError, find_weights, shipped_weights
 from passband.data.degradations import KINDS
 from passband.inference import AutomaticRestorer, Diagnosis, Inspector, Restorer, plan_jobs, restore_files
 from passband.inference.inspector import mean_of
 from passband.io.image import ImageError, read_image, to_pil, write_image
+from passband.weights_io import CheckpointError, find_weights, shipped_weights
 from tests import clips
 from tests.inspecting import decided, photograph, saved
 

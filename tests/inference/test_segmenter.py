@@ -3,10 +3,10 @@ import pytest
 import torch
 from PIL import Image
 
-from passband.checkpoint import CheckpointError
 from passband.data.masks import read_mask
 from passband.inference.segmenter import Segmenter, plan_masks
 from passband.io.image import ImageError, read_image
+from passband.weights_io import CheckpointError
 from tests.pictures import names
 from tests.segmenters import blob, save_segmenter, write_blobs
 

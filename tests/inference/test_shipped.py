@@ -3,11 +3,11 @@
 import pytest
 from skimage.data import astronaut
 
-from passband.checkpoint import shipped_weights
-from passband.data.restoration import degraded_as_file
+from passband.data.datasets.restoration import degraded_as_file
 from passband.inference import Restorer
 from passband.io.arrays import from_array
 from passband.metrics import psnr
+from passband.weights_io import shipped_weights
 
 KINDS = {"derain-small": "rain", "desnow-small": "snow", "dehaze-small": "haze", "defocus-small": "defocus"}
 

@@ -2,10 +2,10 @@ import pytest
 import torch
 from spandrel import MAIN_REGISTRY, ArchRegistry, ArchSupport, DuplicateArchitectureError, ModelLoader, ModelTiling
 
-from passband.checkpoint import WEIGHTS_FILE
 from passband.integrations.spandrel import SFNetArch, install
 from passband.models import SFNet, load_model
 from passband.tasks.restoration import restore_batch
+from passband.weights_io import WEIGHTS_FILE
 from tests import golden
 
 

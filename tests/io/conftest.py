@@ -2,8 +2,8 @@
 
 import pytest
 
-from passband.io import jpeg_engine
-from tests.io.jpeg_files import ENGINES
+from passband.io.jpeg import engine as jpeg_engine
+from tests.io.jpeg.jpeg_files import ENGINES
 
 
 @pytest.fixture(params=list(ENGINES))

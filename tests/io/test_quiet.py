@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from passband.io.image import ImageError, Picture, PictureMeta, read_image, write_picture
-from passband.io.image_header import stored_size
+from passband.io.image.size import stored_size
 from passband.io.mask import read_stored_mask
 from passband.io.quiet import captured_stderr, silent_stderr, without_warnings
 from passband.io.thumbnail import read_thumbnail

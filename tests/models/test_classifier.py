@@ -6,7 +6,6 @@ import json
 import pytest
 import torch
 
-from passband.checkpoint import CheckpointError, save_weights
 from passband.models import (
     MODELS,
     FrequencyMobileNet,
@@ -17,6 +16,7 @@ from passband.models import (
     build_model,
     load_model,
 )
+from passband.weights_io import CheckpointError, save_weights
 
 SMALL = {
     "dct-resnet18": {"channels": 6, "width": 4},

@@ -8,8 +8,7 @@ from torchvision.models.detection.roi_heads import paste_masks_in_image
 from torchvision.ops import FrozenBatchNorm2d
 
 from passband.analysis.cost import macs
-from passband.checkpoint import save_weights
-from passband.data.channel_statistics import shipped_statistics
+from passband.data.cubes.channel_statistics import shipped_statistics
 from passband.layers.channels import channel_subset
 from passband.models import FrequencyRCNN, build_model, load_model
 from passband.models.dct_resnet import FrequencyResNet
@@ -18,6 +17,7 @@ from passband.ops.color import ycbcr_to_rgb
 from passband.ops.cube import assemble_cube
 from passband.ops.dct import inverse_block_dct
 from passband.ops.dct_geometry import downscale_by_two
+from passband.weights_io import save_weights
 from tests.models.detectors import TINY, noisy_detector, targets
 
 LISTS = channel_subset("24S").lists(4)

@@ -10,13 +10,13 @@ from spandrel.architectures.Compact import Compact
 from spandrel.architectures.DnCNN import DnCNN
 from torch import nn
 
-from passband.checkpoint import CheckpointError
 from passband.data.degradations import degrade_files
 from passband.evaluation import evaluate
 from passband.inference import Restorer
 from passband.models import load_model
 from passband.models.foreign import Foreign
 from passband.tasks.restoration import restore_batch
+from passband.weights_io import CheckpointError
 
 
 def dncnn(channels=3):

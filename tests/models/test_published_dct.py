@@ -5,9 +5,9 @@ import torch
 import torchvision.models
 from torch import nn
 
-from passband.checkpoint import CheckpointError, read_state
 from passband.layers.gate import ChannelGate
 from passband.models import FrequencyResNet, GatedClassifier, from_published
+from passband.weights_io import CheckpointError, read_state
 from tests.models.test_dct_resnet import first_block_of, set_stride, settle
 
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from passband.checkpoint import CheckpointError
 from passband.models import UNet, build_model, load_model
 from passband.tasks import task_of
+from passband.weights_io import CheckpointError
 
 
 def expected_parameters(width, depth, channels, classes, bilinear=False):

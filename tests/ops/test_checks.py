@@ -13,7 +13,7 @@ from passband.layers import (
 )
 from passband.losses import multiscale_loss, relative_multiscale_loss, segmentation_loss, spectral_l1
 from passband.metrics import PROTOCOLS, confusion_matrix, psnr, rank_of, ranking, ssim, wilson_interval
-from passband.metrics.segmentation import SegmentationScores, class_counts, predicted_classes, threshold_curves
+from passband.metrics.mask_scores import SegmentationScores, class_counts, predicted_classes, threshold_curves
 from passband.ops.color import (
     jpeg_samples,
     linear_to_srgb,

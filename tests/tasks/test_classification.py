@@ -6,15 +6,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from passband.checkpoint import CheckpointError
 from passband.config import parse_recipe
-from passband.data.classification import CenterPictures, TrainingPictures, find_classes
+from passband.data.datasets.classification import CenterPictures, TrainingPictures, find_classes
 from passband.data.preprocessing import Preprocessing
 from passband.io.image import ImageError
 from passband.layers.gate import temperature
 from passband.models import SFNet, build_from
 from passband.models.gated import Gated
 from passband.tasks import TASKS
+from passband.weights_io import CheckpointError
 from tests.classifiers import write_textures
 
 

@@ -2,12 +2,12 @@ import math
 
 import pytest
 
-from passband.checkpoint import load_config
 from passband.config import parse_recipe
 from passband.data.gains import read_gains
-from passband.study.gain_table import measure_gains
+from passband.studies.gain_table import measure_gains
 from passband.tasks.inspection import Inspection, made_of
 from passband.training import train
+from passband.weights_io import load_config
 from tests.inspecting import photographs
 
 RECIPE = {

@@ -8,17 +8,17 @@ from PIL import Image
 from sklearn.metrics import jaccard_score
 from torch import nn
 
-from passband.analysis.comparison import GAP, MARGIN
-from passband.checkpoint import CheckpointError
 from passband.config import parse_recipe
 from passband.curriculum import RadialProfile, low_pass_ratio
+from passband.data.datasets.segmentation import FixedSegmentation
 from passband.data.masks import find_mask_pairs
-from passband.data.segmentation import FixedSegmentation
+from passband.drawing.comparison import GAP, MARGIN
 from passband.io.image import ImageError
 from passband.models import SFNet, build_from
 from passband.ops.fourier import spectral_crop
 from passband.tasks import TASKS
 from passband.tasks.segmenter import load_segmenter
+from passband.weights_io import CheckpointError
 from tests.segmenters import save_segmenter, write_blobs
 
 pytestmark = pytest.mark.filterwarnings("ignore:the schedule ends at a frequency ratio:UserWarning")

@@ -1,1 +1,1 @@
-"""Looking at what a network does: pictures and curves."""
+"""What trained networks use and cost: frequency channels, the frequency ratio, operations, seams between tiles."""

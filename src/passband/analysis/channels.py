@@ -1,112 +1,162 @@
-"""Which frequency channels a gate lets through, as heat maps (Xu et al., CVPR 2020, figure 5)."""
+"""Which frequency channels a trained gate lets through, and the subset to keep of them."""
 
-from collections.abc import Collection
+import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.analysis.charts import NOTE, QUIET, STYLE, new_chart, readable_on, save_chart
-from passband.ops.dct import zigzag
+from passband.data.images import find_images
+from passband.drawing.channel_maps import channel_maps
+from passband.drawing.charts import save_charts
+from passband.io.files import write_whole
+from passband.layers.channels import COMPONENTS, SUBSETS, from_indices, zigzag_order
+from passband.models.gated import GatedClassifier
+from passband.provenance import weights_checksum
+from passband.runs import weights_of
+from passband.tasks.classifier import TrainedClassifier, load_classifier
+from passband.weights_io import CheckpointError
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-COMPONENTS = ("Y", "Cb", "Cr")
-COLORS = "inferno"
-"""Dark is never, bright is always, in this order in gray print, too."""
-KEPT = "#56B4E9"
-"""Color of the frames of kept channels, which the heat map does not have."""
-ORDERS = {
-    "raster": "Numbers are those of channels.toml: 64 component + 8 v + u.",
-    "zigzag": "Numbers run in zigzag order within each component, as in the figures of Xu et al., CVPR 2020.",
-}
-"""How squares are numbered, by name."""
+NUMBERED = 192
+"""Frequency channels there are: 64 each of Y, Cb and Cr."""
 
 
-def draw_channels(
-    probability: Float[Tensor, "192"], path: Path | str, order: str = "raster", kept: Collection[int] = ()
-) -> None:
-    """Draw `channel_maps` into a file.
+@dataclass(frozen=True)
+class ChannelUse:
+    """How often a gate opened each channel."""
 
-    Args:
-        probability: as in `channel_maps`.
-        path: the file to write, whole or not at all: .png, .svg, .pdf.
-        order: as in `channel_maps`.
-        kept: as in `channel_maps`.
+    probability: Float[Tensor, "192"]
+    """Share of pictures by the channel's number, component 64 + 8 v + u; 0 for one that the network does not get."""
+    pictures: int
+    """How many were counted."""
+    kept: tuple[int, ...]
+    """Numbers of the channels that were open most often, ascending; of such as were open equally often, those of lower
+    frequency, in zigzag order."""
+    failed: tuple[str, ...]
+    """Of pictures that could not be read, why."""
 
-    Raises:
-        ValueError: as `channel_maps`, or for a file type that cannot be drawn.
-        OSError: the file cannot be written.
-    """
-    save_chart(channel_maps(probability, order, kept), path)
+    @property
+    def tied(self) -> int:
+        """How many channels that are not kept were open as often as the least of those that are."""
+        least = self.probability[list(self.kept)].min()
+        return int((self.probability >= least).sum()) - len(self.kept)
 
-
-def channel_maps(probability: Float[Tensor, "192"], order: str = "raster", kept: Collection[int] = ()) -> "Figure":
-    """How often each frequency channel was open: an 8 x 8 map for each of Y, Cb and Cr, bright where it was often.
-
-    Vertical frequencies v run down and horizontal ones u run right, so that the mean of a block is at the top left.
-    Each square carries its number.
-
-    Args:
-        probability: 0 to 1 for each channel 64 * component + 8 v + u, as `ChannelGate.keep_probability` gives it.
-        order: how squares are numbered, a key of `ORDERS`: `"raster"`, from 0 to 191 as everywhere here, or
-            `"zigzag"`, from 0 to 63 within each component, as in the paper's figures.
-        kept: numbers of the channels that get a frame, from 0 to 191 in raster order.
-
-    Returns:
-        A figure of its own, which pyplot does not know of.
-
-    Raises:
-        ValueError: for a value outside [0, 1], or an unknown order.
-    """
-    from matplotlib import rc_context
-
-    values = probability.detach().cpu().double()
-    if not bool(((values >= 0) & (values <= 1)).all()):
-        raise ValueError(
-            f"how often a channel is open is 0 to 1; got {float(values.min()):g} to {float(values.max()):g}"
+    @property
+    def tied_words(self) -> str:
+        """What the tie means for the choice; empty where there is none."""
+        if not self.tied:
+            return ""
+        channels, tie = ("channel", "ties") if self.tied == 1 else ("channels", "tie")
+        return (
+            f"{self.tied} other {channels} {tie} with the last of these {len(self.kept)}; of channels that tie, those "
+            "of lower frequency are kept (zigzag order)"
         )
-    if order not in ORDERS:
-        raise ValueError(f"order of the squares is {' or '.join(ORDERS)}; got {order!r}")
-    with rc_context(STYLE):
-        return _drawn(values, order, set(kept))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same for JSON, with the counts of Y, Cb and Cr and what published subsets share with the kept one."""
+        kept = from_indices(self.kept)
+        shared = {
+            name: len({*subset.indices()} & {*self.kept})
+            for name, subset in SUBSETS.items()
+            if len(subset) == len(self.kept)
+        }
+        return {
+            "pictures": self.pictures,
+            "probability": {
+                name: values.tolist() for name, values in zip(COMPONENTS, self.probability.view(3, 8, 8), strict=True)
+            },
+            "kept": list(self.kept),
+            "counts": dict(zip(COMPONENTS, kept.counts, strict=True)),
+            "tied": self.tied,
+            "tied_words": self.tied_words,
+            "shared": shared,
+            "failed": list(self.failed),
+        }
 
 
-def _drawn(values: Float[Tensor, "192"], order: str, kept: set[int]) -> "Figure":
-    """The figure."""
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
-    from matplotlib.patches import Rectangle
+def analyze_channels(
+    source: str | Path,
+    output: Path,
+    *,
+    data: Path | None = None,
+    keep: int = 24,
+    batch: int = 32,
+    workers: int = 0,
+    device: str = "auto",
+) -> ChannelUse:
+    """Find which channels a trained gate lets through, draw them, and write the subset to train on without the gate.
 
-    figure = new_chart(12, 4.9, "How often the gate opens each frequency channel")
-    panels = figure.subplots(1, len(COMPONENTS))
-    colors = ScalarMappable(Normalize(0, 1), COLORS)
-    frames = f" Framed: the {len(kept)} channels that are kept." if kept else ""
-    figure.supxlabel(f"{ORDERS[order]}{frames}", x=0.01, ha="left", fontsize=NOTE, color=QUIET)
-    for number, (panel, component) in enumerate(zip(panels, COMPONENTS, strict=True)):
-        numbers, squares = _numbers(order, number), values.view(-1, 8, 8)[number].tolist()
-        panel.imshow(squares, norm=colors.norm, cmap=colors.cmap)
-        panel.set_title(component, fontsize=12)
-        panel.set(xlabel="horizontal frequency u", xticks=range(8), yticks=range(8))
-        panel.spines[:].set_visible(False)
-        for v, row in enumerate(squares):
-            for u, value in enumerate(row):
-                ink = readable_on(colors.to_rgba(value))
-                panel.text(u, v, str(numbers[8 * v + u]), color=ink, ha="center", va="center", fontsize=8)
-                if 64 * number + 8 * v + u in kept:
-                    panel.add_patch(
-                        Rectangle((u - 0.46, v - 0.46), 0.92, 0.92, fill=False, edgecolor=KEPT, linewidth=2)
-                    )
-    panels[0].set_ylabel("vertical frequency v")
-    figure.colorbar(colors, ax=panels, label="share of pictures", pad=0.01)
-    return figure
+    Writes channels.png (heat maps, numbered as the list is), channels-zigzag.png (the same numbered as in Xu et al.,
+    CVPR 2020), both also as SVG, channels.json, and channels.toml, whose list a recipe takes as it is.
+
+    Args:
+        source: a run's folder, or weights of a gated classifier.
+        output: a folder for these files, made where it does not exist.
+        data: pictures to count on, in any sub-folders; None takes the counts that the weights hold, of training.
+        keep: how many channels the subset shall have.
+        batch: pictures looked at at once.
+        workers: processes that prepare them; 0 prepares them here.
+        device: see `models.pick_device`.
+
+    Raises:
+        CheckpointError: for weights that cannot be used, or without a gate.
+        FileNotFoundError: for a folder without pictures.
+        ValueError: where the gate has not so many channels, or has seen no pictures.
+    """
+    # a gate is trained to the end; the best score may have come before it closed
+    weights = weights_of(source, prefer="last")
+    trained = load_classifier(weights, device)
+    if not isinstance(trained.model, GatedClassifier):
+        raise CheckpointError(
+            f"{weights} has no gate, but is a {trained.model.name}: give a run of a gated network, such as "  # type: ignore[union-attr]
+            "gated-dct-resnet50"
+        )
+    gate = trained.model.gate
+    checksum = weights_checksum(trained.model)  # before anything is counted, for the counts are part of the weights
+    failed: tuple[str, ...] = ()
+    if data is not None:
+        gate.reset()
+        failed = _count(trained, data, batch, workers)
+    elif not gate.seen:
+        raise ValueError(f"the gate of {weights} has counted no pictures yet: name some with --data")
+    numbers = torch.tensor(trained.preprocessing.channels)
+    probability = torch.zeros(NUMBERED)
+    probability[numbers] = gate.keep_probability().cpu().float()
+    kept = tuple(numbers[gate.to_static(keep, zigzag_order(numbers.tolist()))].tolist())
+    use = ChannelUse(probability, int(gate.seen), kept, failed)
+    for order, name in (("raster", "channels"), ("zigzag", "channels-zigzag")):
+        save_charts(channel_maps(probability, order, kept), output / f"{name}.png")
+    about = {"weights": str(weights), "weights_sha256": checksum, "data": str(data or "training")}
+    with write_whole(output / "channels.json") as path:
+        path.write_text(json.dumps({**about, **use.as_dict()}, indent=2) + "\n", encoding="utf-8")
+    with write_whole(output / "channels.toml") as path:
+        path.write_text(_toml(use, weights), encoding="utf-8")
+    return use
 
 
-def _numbers(order: str, component: int) -> list[int]:
-    """What the square of each raster index of a component is called."""
-    if order == "raster":
-        return list(range(64 * component, 64 * component + 64))
-    places = zigzag()
-    return sorted(range(64), key=places.__getitem__)
+def _count(trained: TrainedClassifier, data: Path, batch: int, workers: int) -> tuple[str, ...]:
+    """Let the gate see the pictures of a folder; what was wrong with those that cannot be read."""
+    paths = find_images(data)
+    if not paths:
+        raise FileNotFoundError(f"{data} holds no pictures")
+    scores = [score for _, score in trained.score_files(paths, batch, workers)]
+    failed = tuple(score for score in scores if isinstance(score, str))
+    if len(failed) == len(scores):
+        raise ValueError(f"{data} holds no picture that can be read; the first of {len(failed)}: {failed[0]}")
+    return failed
+
+
+def _toml(use: ChannelUse, weights: str | Path) -> str:
+    """The part of a recipe that chooses the kept channels."""
+    counts = ", ".join(f"{count} of {name}" for name, count in use.as_dict()["counts"].items())
+    lines = [
+        f"# The {len(use.kept)} channels that the gate of {weights} opened most often, over {use.pictures} pictures:",
+        f"# {counts}. Numbers are component 64 + 8 v + u.",
+        *([f"# {use.tied_words}."] if use.tied else []),
+        "[data]",
+        f"channels = {list(use.kept)}",
+    ]
+    return "\n".join(lines) + "\n"

@@ -48,7 +48,7 @@ def version(version: bool = typer.Option(False, "--version", help="Print the ver
 
 def main() -> None:
     """Run a command; an error is one sentence on standard error and a status that is not 0."""
-    from passband.cli.console import accept_any_name, say
+    from passband.cli.shared.console import accept_any_name, say
 
     accept_any_name()
     debug = "--debug" in sys.argv[1:]

@@ -25,7 +25,7 @@ def channels(
     workers: Annotated[int, typer.Option(min=0, help="Processes that read pictures; 0 reads them in this one.")] = 0,
 ) -> None:
     """Draw which frequency channels a gate lets through, and list those to keep for a recipe."""
-    from passband.inference.channels import analyze_channels
+    from passband.analysis.channels import analyze_channels
 
     use = analyze_channels(source, output, data=data, keep=keep, device=device, workers=workers)
     for reason in use.failed:
@@ -63,8 +63,8 @@ def ratio(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
 ) -> None:
     """Find how much of the spectrum a trained network responds to most."""
+    from passband.analysis.ratio import analyze_ratio
     from passband.curriculum import RatioSearch
-    from passband.inference.ratio import analyze_ratio
 
     search = RatioSearch(definition, terms, alpha, beta, radii, method, batch=batch)
     found = analyze_ratio(

@@ -16,8 +16,8 @@ def classify(
     workers: Annotated[int, typer.Option(min=0, help="Processes that read pictures; 0 reads them in this one.")] = 0,
 ) -> None:
     """Say what pictures show, with probabilities; JPEG files are not decoded for networks of their coefficients."""
-    from passband.cli.console import say
-    from passband.cli.files import FileRun
+    from passband.cli.shared.console import say
+    from passband.cli.shared.files import FileRun
     from passband.data.finding import PICTURES, PassedOver, find_sources
     from passband.inference.classifier import Classified, Classifier
     from passband.io.image import SUFFIXES

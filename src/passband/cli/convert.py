@@ -15,8 +15,8 @@ def convert(
     """Turn weights into a folder of ours: safetensors and a config."""
     import torch
 
-    from passband.checkpoint import CheckpointError, load_config, save_weights
     from passband.models import SFNet, load_model
+    from passband.weights_io import CheckpointError, load_config, save_weights
 
     overrides = {} if pool_window is None else {"pool_window": pool_window}
     model = load_model(source, **overrides)

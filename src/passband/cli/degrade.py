@@ -15,7 +15,7 @@ def degrade(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the pairs that OUTPUT holds.")] = False,
 ) -> None:
     """Make a folder of pairs from clean photographs."""
-    from passband.cli.console import progress_bar, say
+    from passband.cli.shared.console import progress_bar, say
     from passband.data.degradations import degrade_files
     from passband.io.files import failure
 

@@ -38,7 +38,7 @@ def evaluate(
     workers: Annotated[int, typer.Option(min=0, help="Processes that read a classifier's pictures; 0: this one.")] = 0,
 ) -> None:
     """Score weights: PSNR and SSIM on pairs, a classifier's accuracy on classes, Dice and IoU on masks."""
-    from passband.cli.console import progress_bar, say
+    from passband.cli.shared.console import progress_bar, say
     from passband.evaluation import EVALUATIONS
     from passband.runs import trained_on
     from passband.tasks import task_of
@@ -98,14 +98,14 @@ def _restored(name: str, row: dict[str, Any]) -> str:
 
 
 def _of_restoration(result: dict[str, Any]) -> list[str]:
-    from passband.analysis.report import published_table
+    from passband.evaluation.restoration_report import published_table
 
     mean = _restored(f"mean of {len(result['images'])} ({result['protocol']})", result["mean"])
     return [mean, *(["", *published_table(result), ""] if result["benchmark"] else [])]
 
 
 def _of_classification(result: dict[str, Any]) -> list[str]:
-    from passband.analysis.classification_report import figures_line
+    from passband.evaluation.classification_report import figures_line
 
     classes = [
         f"{row['name']:<24} {100 * row['accuracy']:6.2f} % of {row['count']}"
@@ -116,13 +116,13 @@ def _of_classification(result: dict[str, Any]) -> list[str]:
 
 
 def _of_detection(result: dict[str, Any]) -> list[str]:
-    from passband.analysis.detection_report import paper_table
+    from passband.evaluation.detection_report import paper_table
 
     return [*paper_table(result), "", f"{len(result['images'])} pictures"]
 
 
 def _of_segmentation(result: dict[str, Any]) -> list[str]:
-    from passband.analysis.segmentation_report import figures_line
+    from passband.evaluation.segmentation_report import figures_line
 
     names = result["figures"]
     return [

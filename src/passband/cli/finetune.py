@@ -36,8 +36,8 @@ def finetune(
     device: Annotated[str, typer.Option(help="auto or cpu.")] = "auto",
 ) -> None:
     """Fine-tune weights on your own pairs, and score held-out ones before and after."""
-    from passband.cli.console import TrainingProgress
-    from passband.cli.settings import collected_changes
+    from passband.cli.shared.console import TrainingProgress
+    from passband.cli.shared.settings import collected_changes
     from passband.finetuning import finetune as run
     from passband.finetuning import resume_finetuning
     from passband.finetuning.report import REACHED

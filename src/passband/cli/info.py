@@ -22,10 +22,10 @@ def info(
     import torch
 
     from passband.analysis.cost import cost
-    from passband.checkpoint import CheckpointError
     from passband.models import MODELS, build_model, load_model
     from passband.provenance import weights_checksum
     from passband.tasks import input_shape_of
+    from passband.weights_io import CheckpointError
 
     by_name = source in MODELS
     if channels is not None and not by_name:

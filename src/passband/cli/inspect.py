@@ -13,8 +13,8 @@ def inspect(
     weights: Annotated[str, typer.Option(help="Folder of an inspector, instead of the shipped one.")] = "inspector",
 ) -> None:
     """Say what is wrong with pictures, how strong it is, and which network would help."""
-    from passband.cli.console import say
-    from passband.cli.files import FileRun
+    from passband.cli.shared.console import say
+    from passband.cli.shared.files import FileRun
     from passband.data.finding import PICTURES, PassedOver, find_sources
     from passband.inference.inspector import Inspected, Inspector
     from passband.io.image import SUFFIXES

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from passband.cli.files import FileRun
+    from passband.cli.shared.files import FileRun
     from passband.data.finding import PassedOver
     from passband.inference import Outcome
-    from passband.inference.files import Progress
+    from passband.inference.files.restoring import Progress
 
 
 def restore(
@@ -49,10 +49,10 @@ def restore(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but what failed.")] = False,
 ) -> None:
     """Restore photographs and videos: haze, rain, snow, motion blur, defocus."""
-    from passband.cli.console import say
-    from passband.cli.files import GOES_ON, FileRun
+    from passband.cli.shared.console import say
+    from passband.cli.shared.files import GOES_ON, FileRun
     from passband.inference import Restorer, VideoOptions, plan_jobs, restore_files
-    from passband.inference.temporal import STRENGTH
+    from passband.inference.video.temporal import STRENGTH
     from passband.io.image import DEFAULT_MAX_PIXELS
     from passband.io.records import Records
 
@@ -103,7 +103,7 @@ def _reporter(run: "FileRun") -> "Callable[[Progress], None]":
 
 def _show(outcome: "Outcome", run: "FileRun", *, verbose: bool) -> None:
     """Count a file and print what became of it."""
-    from passband.cli.console import say
+    from passband.cli.shared.console import say
     from passband.inference import VideoSummary
 
     source, target = outcome.job.source, outcome.job.target

@@ -23,8 +23,8 @@ def segment(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
 ) -> None:
     """Say what is where in pictures: a mask for each, of its size; of detectors instances.json, as COCO has it."""
-    from passband.checkpoint import CheckpointError
     from passband.tasks import task_of
+    from passband.weights_io import CheckpointError
 
     task = task_of(weights)
     if task not in _SEGMENTED:
@@ -42,7 +42,7 @@ def _classes(
     sources: list[str], weights: str, output: str | None, *, overlay: bool, overwrite: bool, device: str
 ) -> None:
     """Write masks of classes."""
-    from passband.cli.files import GOES_ON, FileRun
+    from passband.cli.shared.files import GOES_ON, FileRun
     from passband.data.finding import PassedOver
     from passband.inference.segmenter import Segmenter, plan_masks
     from passband.io.records import Records
@@ -79,10 +79,10 @@ def _instances(
     from collections import Counter
     from contextlib import closing
 
-    from passband.cli.files import FileRun
+    from passband.cli.shared.files import FileRun
     from passband.data.finding import PICTURES, PassedOver, find_sources
-    from passband.inference.instances import INSTANCES_FILE, InstanceFinder
-    from passband.inference.plan import folder_of_pictures
+    from passband.inference.detector import INSTANCES_FILE, InstanceFinder
+    from passband.inference.files.plan import folder_of_pictures
     from passband.io.image import SUFFIXES
     from passband.io.records import Records
 

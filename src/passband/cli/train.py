@@ -32,7 +32,7 @@ def train(
     device: Annotated[str, typer.Option(help="auto or cpu.")] = "auto",
 ) -> None:
     """Train a network by a recipe, or go on training it."""
-    from passband.cli.settings import collected_changes
+    from passband.cli.shared.settings import collected_changes
     from passband.config import changed_recipe, load_recipe, shipped_recipes
     from passband.runs import RunError, read_run
 
@@ -77,7 +77,7 @@ def _is_sweep(recipe: "Recipe") -> bool:
 
 def _train_one(settings: "Recipe", output: Path, **options: Any) -> None:
     """Train a network and print what came of it."""
-    from passband.cli.console import TrainingProgress
+    from passband.cli.shared.console import TrainingProgress
     from passband.training import train
 
     with TrainingProgress(settings.name) as progress:
@@ -109,8 +109,8 @@ def _goes_on(output: Path) -> str:
 
 def _train_many(settings: Any, output: Path, **options: Any) -> None:
     """Train a network for each of a recipe's final ratios and print the table."""
-    from passband.cli.console import TrainingProgress
-    from passband.study.ratio_sweep import sweep_ratios
+    from passband.cli.shared.console import TrainingProgress
+    from passband.studies.ratio_sweep import sweep_ratios
 
     with TrainingProgress(settings.name) as progress:
 

@@ -61,7 +61,7 @@ __all__ = [
 
 def shipped_recipes() -> dict[str, Path]:
     """Name to file of the recipes inside the package."""
-    return {path.stem: path for path in sorted((Path(str(files("passband"))) / "recipes").glob("*.toml"))}
+    return {path.stem: path for path in sorted((Path(str(files("passband"))) / "recipes").glob("*/*.toml"))}
 
 
 def load_recipe(source: str | Path) -> Recipe:

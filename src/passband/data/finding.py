@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from passband.data.pictures import Report, expand, is_hidden, walk
+from passband.data.images import Report, expand, is_hidden, walk
 from passband.io.files import is_parts_folder
 from passband.io.image import SUFFIXES
 from passband.io.kinds import names_a_type, suffix_by_content

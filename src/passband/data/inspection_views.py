@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.data.cubes import read_pixels
+from passband.data.cubes.fixed_size import read_pixels
 from passband.io.image import DEFAULT_MAX_PIXELS, read_image
 from passband.io.jpeg import JpegCoefficients, JpegError, read_coefficients
 from passband.layers.channels import INSPECTED as CHANNELS

@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from passband.data.pictures import Report, find_images, walk, warn_unreadable
+from passband.data.images import Report, find_images, walk, warn_unreadable
 from passband.io.image import ImageError, read_image
-from passband.io.image_header import stored_size
+from passband.io.image.size import stored_size
 from passband.io.mask import read_stored_mask
 
 LAYOUTS = (

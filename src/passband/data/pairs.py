@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from passband.data.images import Report, find_images, is_file, is_hidden, walk, warn_unreadable
 from passband.data.pair_layouts import DUAL_LAYOUTS, IN_ORDER, LAYOUTS, SHARED_LAYOUTS, is_clean, scene
-from passband.data.pictures import Report, find_images, is_file, is_hidden, walk, warn_unreadable
 from passband.io.image import SUFFIXES
 
 Folders = list[Path]

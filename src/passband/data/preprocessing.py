@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.data.cubes import CubeFormat, file_cube, pixel_cube, read_pixels
-from passband.data.published_dct import CROP, RESIZED, published_cube
-from passband.data.views import Augmentation, pixel_window
+from passband.data.cubes.fixed_size import CubeFormat, file_cube, pixel_cube, read_pixels
+from passband.data.cubes.published import CROP, RESIZED, published_cube
+from passband.data.cubes.views import Augmentation, pixel_window
 from passband.layers.channels import from_indices
 from passband.ops.color import rgb_to_ycbcr
 

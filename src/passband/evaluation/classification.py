@@ -8,10 +8,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from passband.analysis.classification_report import write_classification_report
-from passband.data.classification import find_classes
+from passband.data.datasets.classification import find_classes
+from passband.evaluation.classification_report import write_classification_report
 from passband.io.jpeg import reader_library
-from passband.metrics.classification import class_accuracy, confusion_matrix, rank_of, ranking, wilson_interval
+from passband.metrics.class_scores import class_accuracy, confusion_matrix, rank_of, ranking, wilson_interval
 from passband.naming import printable
 from passband.provenance import environment, peak_memory, weights_checksum
 from passband.tasks.classification import TOP

@@ -9,13 +9,13 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
-from passband.analysis.comparison import comparison_rows
-from passband.analysis.detection_report import PUBLISHED, write_detection_report
 from passband.data.coco import CocoImage, CocoPictures, find_coco
-from passband.data.detection import DetectionSample, ScoredPictures
+from passband.data.datasets.detection import DetectionSample, ScoredPictures
+from passband.drawing.comparison import comparison_rows
+from passband.evaluation.detection_report import PUBLISHED, write_detection_report
 from passband.io.files import failure
 from passband.io.image import write_image
-from passband.metrics.detection import CocoScores, instances_json, paper_columns
+from passband.metrics.instance_scores import CocoScores, instances_json, paper_columns
 from passband.naming import entry, printable
 from passband.provenance import environment, peak_memory, weights_checksum
 from passband.tasks.detector import (

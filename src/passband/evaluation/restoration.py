@@ -8,21 +8,21 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passband.analysis.comparison import restoration_captions
-from passband.analysis.published import Benchmark, beside_published, find_benchmark
-from passband.analysis.report import FIGURES, write_pictures, write_report
+from passband.data.datasets.restoration import read_pair
 from passband.data.pairs import Pair, find_pairs
-from passband.data.restoration import read_pair
+from passband.drawing.comparison import restoration_captions
+from passband.evaluation.benchmarks import Benchmark, beside_published, find_benchmark
+from passband.evaluation.restoration_report import FIGURES, write_pictures, write_report
+from passband.inference.memory import Plan, live_bytes_per_pixel, parse_memory, restore_within
 from passband.io.files import failure
 from passband.io.image import write_image
-from passband.io.image_header import stored_size
+from passband.io.image.size import stored_size
 from passband.layers.pooling import POOL_MODES
 from passband.metrics import PROTOCOLS, SSIM_WINDOW
 from passband.models import SFNet, load_model, pick_device
 from passband.models.sfnet import mean_view
 from passband.naming import entry, printable
 from passband.provenance import environment, peak_memory, weights_checksum
-from passband.tasks.memory import Plan, live_bytes_per_pixel, parse_memory, restore_within
 from passband.tasks.restoration import check_views, input_views
 
 GLOBAL = "global"

@@ -10,11 +10,11 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from passband.analysis.overlay import overlay
-from passband.analysis.segmentation_report import write_segmentation_report
+from passband.data.datasets.segmentation import FixedSegmentation, collate
 from passband.data.masks import MaskPair, find_mask_pairs, read_pair
-from passband.data.segmentation import FixedSegmentation, collate
-from passband.metrics.segmentation import SegmentationScores, predicted_classes, resized_logits
+from passband.drawing.overlay import overlay
+from passband.evaluation.segmentation_report import write_segmentation_report
+from passband.metrics.mask_scores import SegmentationScores, predicted_classes, resized_logits
 from passband.naming import printable
 from passband.provenance import environment, peak_memory, weights_checksum
 from passband.tasks.segmenter import TrainedSegmenter, load_segmenter

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from passband.data.degradations import VERSIONS, degrade
-from passband.data.pictures import find_images
+from passband.data.images import find_images
 from passband.export.graph import FILTER_SCOPE, INPUT, ExportError, sfnet_graph
 from passband.export.runtimes import openvino_model, read_openvino, require
 from passband.io.arrays import from_array

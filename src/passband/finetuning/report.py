@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
-from passband.analysis.comparison import comparison_rows
-from passband.analysis.report import finite
+from passband.data.datasets.restoration import read_pair
 from passband.data.pairs import Pair
-from passband.data.restoration import read_pair
+from passband.drawing.comparison import comparison_rows
+from passband.evaluation.restoration_report import finite
+from passband.inference.memory import restore_within
 from passband.io.files import write_whole
 from passband.io.image import write_image
 from passband.metrics import psnr, ssim
@@ -20,7 +21,6 @@ from passband.models import load_model, pick_device
 from passband.models.sfnet import mean_view
 from passband.provenance import environment
 from passband.runs import read_run
-from passband.tasks.memory import restore_within
 from passband.tasks.restoration import check_views
 
 REACHED = "it reached its length"

@@ -11,9 +11,9 @@ from typing import Any
 from torch import Tensor
 
 from passband.config import Recipe, RestorationRecipe, changed_recipe, load_recipe
+from passband.data.datasets.restoration import read_pair
 from passband.data.held_out import shared_scenes, split_pairs
 from passband.data.pairs import Pair, find_pairs
-from passband.data.restoration import read_pair
 from passband.finetuning.report import conclude, evenly, score
 from passband.finetuning.settings import (
     CROPS,

@@ -3,14 +3,14 @@
 from passband.inference.automatic import AutomaticRestorer
 from passband.inference.classifier import Classifier
 from passband.inference.demo import demonstrate
-from passband.inference.files import PictureProgress, VideoOptions, plan_jobs, restore_files
+from passband.inference.detector import FoundIn, InstanceFinder
+from passband.inference.files.jobs import Outcome
+from passband.inference.files.plan import Job
+from passband.inference.files.restoring import PictureProgress, VideoOptions, plan_jobs, restore_files
 from passband.inference.inspector import Diagnosis, Inspected, Inspector
-from passband.inference.instances import FoundIn, InstanceFinder
-from passband.inference.jobs import Outcome
-from passband.inference.plan import Job
 from passband.inference.restorer import Restorer
 from passband.inference.segmenter import Segmenter
-from passband.inference.video import VideoProgress, VideoSummary, restore_video
+from passband.inference.video.streaming import VideoProgress, VideoSummary, restore_video
 
 __all__ = [
     "AutomaticRestorer",

@@ -8,18 +8,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.analysis.before_after import PIXELS, write_comparison
-from passband.checkpoint import CheckpointError, shipped_weights
+from passband.drawing.before_after import PIXELS, write_comparison
 from passband.inference.engines import Engine
 from passband.inference.inspector import Diagnosis, Inspector, mean_of
 from passband.inference.restorer import AUTO, Restorer
 from passband.io.files import write_whole
 from passband.io.image import DEFAULT_MAX_PIXELS, kind_of_file, read_picture, write_picture
-from passband.io.image_kinds import KINDS
+from passband.io.image.kinds import KINDS
 from passband.io.video import VideoReader
 from passband.models import pick_device
 from passband.ops.progress import Report
 from passband.provenance import weights_checksum
+from passband.weights_io import CheckpointError, shipped_weights
 
 FRAMES = 5
 """Frames of a video that are inspected."""

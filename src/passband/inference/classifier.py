@@ -8,8 +8,8 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.io.pictures import AnyPicture, as_tensor
-from passband.metrics.classification import ranking
+from passband.io.conversion import AnyPicture, as_tensor
+from passband.metrics.class_scores import ranking
 from passband.naming import described, listed
 from passband.tasks.classifier import load_classifier
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from passband.analysis.comparison import comparison_rows, restoration_captions
+from passband.data.datasets.restoration import degraded_as_file
 from passband.data.degradations import VERSIONS
-from passband.data.restoration import degraded_as_file
+from passband.drawing.comparison import comparison_rows, restoration_captions
 from passband.inference.restorer import Restorer
 from passband.io.arrays import from_array
 from passband.io.image import write_image

@@ -8,14 +8,14 @@ from typing import Any
 
 import torch
 
-from passband.checkpoint import INSPECTOR
+from passband.data.datasets.restoration import CLEAN
 from passband.data.inspection_views import Views, file_views, pixel_views
-from passband.data.restoration import CLEAN
+from passband.io.conversion import AnyPicture, as_tensor
 from passband.io.image import DEFAULT_MAX_PIXELS
-from passband.io.pictures import AnyPicture, as_tensor
 from passband.models.inspector import InspectorNetwork, share_as_strange
 from passband.naming import described, listed
 from passband.tasks.weights import load_of_task
+from passband.weights_io import INSPECTOR
 
 FOUND = 0.5
 """A degradation is said to be there from this probability on."""

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 import torch
 
 from passband.inference.precision import fast_precision, processor
-from passband.io.image_heif import HEIC_EXTRA, has_avif
+from passband.io.image.formats.heif import HEIC_EXTRA, has_avif
 from passband.io.jpeg import backend, reader_library
 from passband.provenance import environment
 

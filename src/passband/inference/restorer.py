@@ -15,21 +15,21 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor, nn
 
-from passband.analysis.before_after import PIXELS, write_comparison
-from passband.checkpoint import CheckpointError, load_config
+from passband.drawing.before_after import PIXELS, write_comparison
 from passband.inference.engines import TorchEngine, load_engine, restore_tiled
 from passband.inference.guard import Change, blended
-from passband.inference.temporal import SmoothedStatistics, Smoother, smoothed_statistics
+from passband.inference.memory import OVERLAP, parse_memory, plan, restore_within, room
+from passband.inference.video.temporal import SmoothedStatistics, Smoother, smoothed_statistics
+from passband.io.conversion import take
 from passband.io.image import DEFAULT_MAX_PIXELS, Picture, open_pictures, write_pictures
-from passband.io.image_header import stored_size
-from passband.io.pictures import take
+from passband.io.image.size import stored_size
 from passband.models import accepted_numbers, load_model
-from passband.models.sfnet_bands import Statistics
+from passband.models.sfnet.bands import Statistics
 from passband.naming import described, nearest, suggestion
 from passband.ops.progress import Report, part_of
 from passband.provenance import weights_checksum
-from passband.tasks.memory import OVERLAP, parse_memory, plan, restore_within, room
 from passband.tasks.restoration import check_views
+from passband.weights_io import CheckpointError, load_config
 
 TILE = 1536
 """Side in pixels above which engines other than torch get tiles: a square picture of 2.4 MP is whole."""

@@ -9,15 +9,15 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from passband.analysis.overlay import overlay
 from passband.data.finding import PICTURES, Pass, find_sources
-from passband.inference.jobs import Work, run_jobs
-from passband.inference.plan import Job, Naming, plan
+from passband.drawing.overlay import overlay
+from passband.inference.files.jobs import Work, run_jobs
+from passband.inference.files.plan import Job, Naming, plan
+from passband.io.conversion import AnyPicture, as_tensor
 from passband.io.image import SUFFIXES, read_image, write_image
 from passband.io.mask import write_mask
-from passband.io.pictures import AnyPicture, as_tensor
 from passband.io.records import Making, Records
-from passband.metrics.segmentation import resized_logits
+from passband.metrics.mask_scores import resized_logits
 from passband.naming import described, listed
 from passband.provenance import weights_checksum
 from passband.tasks.segmenter import load_segmenter

@@ -15,9 +15,9 @@ from typing import Any
 
 from torch import Tensor
 
-from passband.checkpoint import is_sfnet, with_our_names
 from passband.layers.pooling import LocalAvgPool2d, PoolMode
 from passband.models import SFNet
+from passband.weights_io import is_sfnet, with_our_names
 
 try:
     from spandrel import (

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from passband.io.image_kinds import KINDS, kind_of
+from passband.io.image.kinds import KINDS, kind_of
 
 _PICTURES = {kind: suffix for suffix, kind in reversed(KINDS.items())}  # the first suffix of each
 _VIDEOS = {

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from passband.io.files import write_whole
 from passband.io.image import DEFAULT_MAX_PIXELS, ImageError
-from passband.io.image_decode import decode
-from passband.io.image_exif import turn, upright
-from passband.io.image_header import READERS
-from passband.io.image_kinds import HEAD, NAMES, kind_of
-from passband.io.image_pillow import strict_pillow
-from passband.io.image_png import open_png
+from passband.io.image.decode import decode
+from passband.io.image.formats.png import open_png
+from passband.io.image.kinds import HEAD, NAMES, kind_of
+from passband.io.image.metadata.exif import turn, upright
+from passband.io.image.pillow import strict_pillow
+from passband.io.image.size import READERS
 from passband.io.quiet import without_warnings
 
 COLORED = 24

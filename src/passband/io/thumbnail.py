@@ -11,8 +11,8 @@ from PIL import Image, ImageOps, JpegImagePlugin
 from torch import Tensor
 
 from passband.io.image import read_image
-from passband.io.image_kinds import HEAD, kind_of
-from passband.io.image_pillow import strict_pillow
+from passband.io.image.kinds import HEAD, kind_of
+from passband.io.image.pillow import strict_pillow
 
 
 def read_thumbnail(path: Path | str, side: int) -> Float[Tensor, "S S"]:

@@ -1,6 +1,6 @@
 """How good a network is: how close its pictures are to others, how often its classes are right."""
 
-from passband.metrics.classification import class_accuracy, confusion_matrix, rank_of, ranking, wilson_interval
+from passband.metrics.class_scores import class_accuracy, confusion_matrix, rank_of, ranking, wilson_interval
 from passband.metrics.fidelity import SSIM_WINDOW, psnr, ssim
 from passband.metrics.protocols import PROTOCOLS
 

@@ -8,17 +8,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from passband.checkpoint import (
-    ABOUT_DATA,
-    CONFIG_FILE,
-    CheckpointError,
-    find_weights,
-    is_sfnet,
-    load_config,
-    load_state,
-    read_state,
-    with_our_names,
-)
 from passband.models.dct_mask_rcnn import FrequencyRCNN, dct_mask_rcnn, dct_mask_rcnn_resnet18
 from passband.models.dct_mobilenet import FrequencyMobileNet, dct_mobilenet_v2, mobilenet_v2
 from passband.models.dct_resnet import FrequencyResNet, dct_resnet18, dct_resnet50, resnet18, resnet50
@@ -32,6 +21,17 @@ from passband.models.sfnet import SFNet, sfnet, sfnet_small
 from passband.models.smp import SMPNetwork, smp
 from passband.models.unet import UNet, unet
 from passband.naming import entry
+from passband.weights_io import (
+    ABOUT_DATA,
+    CONFIG_FILE,
+    CheckpointError,
+    find_weights,
+    is_sfnet,
+    load_config,
+    load_state,
+    read_state,
+    with_our_names,
+)
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "sfnet": sfnet,

@@ -29,7 +29,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passband.checkpoint import load_weights
 from passband.layers.channels import channel_subset
 from passband.models.dct_resnet import FrequencyResNet
 from passband.models.detection_stem import DIVISIBLE, GRAY, CubeStem, batch_cubes
@@ -37,6 +36,7 @@ from passband.models.imagenet import Mapped, load_imagenet
 from passband.models.inputs import check_list
 from passband.models.saved import SavedNetwork
 from passband.naming import entry, suggestion
+from passband.weights_io import load_weights
 
 BACKBONES = {"resnet18": 18, "resnet50": 50}
 NORMS = ("batch", "frozen", "group")

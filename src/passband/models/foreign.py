@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passband.checkpoint import CheckpointError
 from passband.models.inputs import check_batch
+from passband.weights_io import CheckpointError
 
 
 class Foreign(nn.Module):

@@ -8,10 +8,10 @@ import re
 
 from torch import Tensor
 
-from passband.checkpoint import CheckpointError, load_state
 from passband.layers.gate import ChannelGate
 from passband.models.dct_resnet import FrequencyResNet
 from passband.models.gated import GatedClassifier
+from passband.weights_io import CheckpointError, load_state
 
 PUBLISHED_KEYS = (
     (r"^module\.", ""),  # saved from DataParallel

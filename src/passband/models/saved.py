@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from huggingface_hub import ModelHubMixin
 from torch import nn
 
-from passband.checkpoint import CheckpointError, here_or_hub, load_config, load_state, load_weights, save_weights
+from passband.weights_io import CheckpointError, here_or_hub, load_config, load_state, load_weights, save_weights
 
 HUB_OPTIONS = ("revision", "cache_dir", "force_download", "local_files_only", "token")
 """Keywords of `from_pretrained` that are the hub's, and not the network's."""

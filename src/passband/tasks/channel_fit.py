@@ -8,10 +8,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from passband.config.detection import DetectionData
-from passband.data.channel_statistics import ChannelStatistics
 from passband.data.coco import CocoPictures
-from passband.data.cubes import read_pixels
-from passband.data.native_cubes import NativeFormat, read_native_cube
+from passband.data.cubes.channel_statistics import ChannelStatistics
+from passband.data.cubes.fixed_size import read_pixels
+from passband.data.cubes.native_size import NativeFormat, read_native_cube
 from passband.io.image import ImageError
 from passband.layers.channels import channel_subset
 from passband.models.detection_stem import DIVISIBLE, GRAY, STRIDE, CubeStem

@@ -10,10 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import Dataset, default_collate
 
-from passband.analysis.confusion import confusion_picture
-from passband.checkpoint import CheckpointError
 from passband.config import ClassificationRecipe
-from passband.data.classification import (
+from passband.data.cubes.fitting import fitted, of_imagenet, unnormalized
+from passband.data.datasets.classification import (
     UNKNOWN,
     CenterPictures,
     ClassSample,
@@ -22,18 +21,19 @@ from passband.data.classification import (
     find_classes,
     split_classes,
 )
-from passband.data.fitting import fitted, of_imagenet, unnormalized
+from passband.data.leak_warnings import warn_of_leaks
 from passband.data.preprocessing import PIXELS, Preprocessing
+from passband.drawing.confusion import confusion_picture
 from passband.io.image import ImageError
 from passband.layers.channels import channel_subset
 from passband.layers.gate import ChannelGate, temperature
 from passband.metrics import confusion_matrix, rank_of, ranking
 from passband.models.gated import Gated
 from passband.tasks.classifier import TASK, logits_of
-from passband.tasks.leaks import warn_of_leaks
 from passband.tasks.problems import Problems
 from passband.tasks.task import Loss, Stateful, Validation
 from passband.tasks.weights import check_task
+from passband.weights_io import CheckpointError
 
 TOP = 5
 """Guesses of which one may be right, scored where there are more classes."""

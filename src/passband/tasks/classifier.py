@@ -10,11 +10,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from passband.checkpoint import CheckpointError
 from passband.data.preprocessing import Preprocessing
 from passband.io.files import failure
 from passband.models.gated import Gated
 from passband.tasks.weights import load_of_task
+from passband.weights_io import CheckpointError
 
 TASK = "classification"
 """What a network of this kind has as its attribute `task`."""

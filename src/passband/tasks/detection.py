@@ -10,21 +10,21 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from passband.analysis.comparison import comparison_rows
-from passband.checkpoint import CheckpointError
 from passband.config import DetectionRecipe
 from passband.data.coco import CocoPictures, find_coco
-from passband.data.detection import DetectionPictures, DetectionSample, ScoredPictures, collate
-from passband.data.instance_targets import PairedAugmentation
+from passband.data.coco.targets import PairedAugmentation
+from passband.data.datasets.detection import DetectionPictures, DetectionSample, ScoredPictures, collate
+from passband.data.leak_warnings import warn_of_leaks
+from passband.drawing.comparison import comparison_rows
 from passband.io.image import ImageError
-from passband.metrics.detection import CocoScores
+from passband.metrics.instance_scores import CocoScores
 from passband.models import FrequencyRCNN
 from passband.tasks.channel_fit import fitted_statistics
 from passband.tasks.detector import COLUMNS, TASK, beside_truth, cube_form, find_instances
-from passband.tasks.leaks import warn_of_leaks
 from passband.tasks.problems import Problems
 from passband.tasks.task import Loss, Stateful, Validation
 from passband.tasks.weights import check_task
+from passband.weights_io import CheckpointError
 
 SHOWN = 4
 """Pictures of a validation that are drawn."""

@@ -10,16 +10,16 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from passband.analysis.instances import draw_instances
-from passband.checkpoint import CheckpointError
 from passband.data.coco import CocoPictures
-from passband.data.cubes import read_pixels
-from passband.data.native_cubes import NativeFormat, read_native_cube
+from passband.data.cubes.fixed_size import read_pixels
+from passband.data.cubes.native_size import NativeFormat, read_native_cube
+from passband.drawing.instances import draw_instances
 from passband.io.rle import Rle, compress
 from passband.layers.channels import channel_subset
-from passband.metrics.detection import paste_masks
+from passband.metrics.instance_scores import paste_masks
 from passband.models import FrequencyRCNN
 from passband.tasks.weights import load_of_task
+from passband.weights_io import CheckpointError
 
 TASK = "detection"
 """What a network of this kind has as its attribute `task`."""

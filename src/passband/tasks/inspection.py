@@ -12,11 +12,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.data import Dataset, default_collate
 
-from passband.checkpoint import CheckpointError
 from passband.config import InspectionRecipe
-from passband.data.degradations import KINDS
-from passband.data.gains import GainTable, read_gains
-from passband.data.inspection import (
+from passband.data.datasets.inspection import (
     InspectionPictures,
     Inspections,
     InspectionSample,
@@ -24,13 +21,16 @@ from passband.data.inspection import (
     Source,
     is_held_out,
 )
+from passband.data.datasets.restoration import CLEAN
+from passband.data.degradations import KINDS
+from passband.data.gains import GainTable, read_gains
+from passband.data.images import find_images
 from passband.data.pairs import find_pairs
-from passband.data.pictures import find_images
-from passband.data.restoration import CLEAN
 from passband.io.image import ImageError
 from passband.models.inspector import Findings, InspectorNetwork
 from passband.tasks.problems import Problems
 from passband.tasks.task import Loss, Stateful, Validation
+from passband.weights_io import CheckpointError
 
 PSNR_RANGE = (5.0, 45.0)
 GAIN_RANGE = (-3.0, 20.0)

@@ -11,13 +11,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.data import ConcatDataset, Dataset, default_collate
 
-from passband.analysis.comparison import comparison_rows, restoration_captions
 from passband.config import RestorationRecipe
 from passband.config.restoration import RestorationSource
+from passband.data.datasets.restoration import CLEAN, CropSchedule, FixedCrops, Pairs, Photographs, Sample, Simulation
+from passband.data.datasets.sources import Sources
 from passband.data.held_out import split_pairs
 from passband.data.pairs import Pair, find_pairs
-from passband.data.restoration import CLEAN, CropSchedule, FixedCrops, Pairs, Photographs, Sample, Simulation
-from passband.data.sources import Sources
+from passband.drawing.comparison import comparison_rows, restoration_captions
 from passband.io.image import ImageError
 from passband.losses import multiscale_loss, relative_multiscale_loss
 from passband.metrics import psnr

@@ -10,15 +10,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from passband.analysis.comparison import comparison_rows
-from passband.analysis.overlay import overlay
-from passband.checkpoint import CheckpointError
 from passband.config import SegmentationRecipe
 from passband.config.segmentation import SegmentationData
 from passband.curriculum import check_stride
-from passband.data.leaks import leak_report, sequences_by_likeness
-from passband.data.masks import MaskPair, find_mask_pairs, survey_masks
-from passband.data.segmentation import (
+from passband.data.datasets.segmentation import (
     FixedSegmentation,
     PairedAugmentation,
     SegmentationPictures,
@@ -26,15 +21,20 @@ from passband.data.segmentation import (
     collate,
     shrunk_mask,
 )
+from passband.data.leaks import leak_report, sequences_by_likeness
+from passband.data.masks import MaskPair, find_mask_pairs, survey_masks
 from passband.data.splits import named_pairs, sequences_by_frames, sequences_by_pattern, split_pairs
+from passband.drawing.comparison import comparison_rows
+from passband.drawing.overlay import overlay
 from passband.io.image import ImageError
 from passband.losses import segmentation_loss
-from passband.metrics.segmentation import SegmentationScores, predicted_classes, resized_logits
+from passband.metrics.mask_scores import SegmentationScores, predicted_classes, resized_logits
 from passband.tasks.curriculum import Lesson, measured_profile, stored_profile
 from passband.tasks.problems import Problems
 from passband.tasks.segmenter import TASK, class_names
 from passband.tasks.task import Loss, Stateful, Validation
 from passband.tasks.weights import check_task
+from passband.weights_io import CheckpointError
 
 COLUMNS = ("picture", "ground truth", "prediction")
 """Captions of a validation's pictures."""

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passband.checkpoint import CheckpointError
 from passband.tasks.weights import load_of_task
+from passband.weights_io import CheckpointError
 
 TASK = "segmentation"
 """What a network of this kind has as its attribute `task`."""

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from passband.checkpoint import CheckpointError, load_config
 from passband.data.preprocessing import Preprocessing
 from passband.models import MODELS, load_model, pick_device
+from passband.weights_io import CheckpointError, load_config
 
 NETWORKS = {
     "classification": "classifier",

@@ -4,7 +4,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from passband.data.degradations.camera import Camera, develop, sample_camera
+from passband.data.degradations.parts.camera import Camera, develop, sample_camera
 
 PLAIN = Camera(1.0, 1.0, (1.0, 1.0, 1.0), 0.0, 0.0, 0.0, None)
 

@@ -8,7 +8,7 @@ import torch
 
 from passband.data.degradations import defocus as module
 from passband.data.degradations.defocus import Defocus, defocus, sample_defocus
-from passband.data.degradations.kernels import aperture_kernel
+from passband.data.degradations.parts.kernels import aperture_kernel
 from passband.ops.color import srgb_to_linear
 
 FLAT = Defocus(

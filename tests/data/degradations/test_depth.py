@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from passband.data.degradations.depth import find_sky, scene_depth, segment
+from passband.data.degradations.parts.depth import find_sky, scene_depth, segment
 
 
 def _landscape(height: int, width: int) -> np.ndarray:

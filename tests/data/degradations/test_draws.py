@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from passband.data.degradations.draws import log_large, log_uniform
+from passband.data.degradations.parts.draws import log_large, log_uniform
 
 
 def test_each_factor_is_as_likely():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from passband.data.degradations.fields import enlarge, fractal_map, normal_map, reduce
+from passband.data.degradations.parts.fields import enlarge, fractal_map, normal_map, reduce
 
 
 @pytest.mark.parametrize("scale", [1, 1.5, 7, 40])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from passband.data.degradations.kernels import aperture_kernel, convolve_varying, disc_kernel
+from passband.data.degradations.parts.kernels import aperture_kernel, convolve_varying, disc_kernel
 
 
 def _direct(planes: np.ndarray, kernel: np.ndarray) -> np.ndarray:

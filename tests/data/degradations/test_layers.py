@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from passband.data.degradations.layers import cover, expand_highlights, fill, split
+from passband.data.degradations.parts.layers import cover, expand_highlights, fill, split
 
 
 def test_a_hole_in_a_plain_picture_disappears_however_large_it_is():

@@ -3,8 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from passband.data.degradations.parts.strokes import Marks
 from passband.data.degradations.scratch import Folds, Scratch, Stain, sample_scratch, scratch
-from passband.data.degradations.strokes import Marks
 
 LINES = Marks(
     cover=0.03, length=60, width=2, opacity=1, bright=1, value=1, tint=0, direction=0, spread=0, bend=0, wander=0,

@@ -7,7 +7,7 @@ from skimage import data
 
 from passband.data.degradations import VERSIONS
 from passband.data.degradations import degrade as degrade_by_any_version
-from passband.data.degradations.kernels import camera_path, disc_kernel, rasterize
+from passband.data.degradations.parts.kernels import camera_path, disc_kernel, rasterize
 from passband.data.degradations.version1.blur import (
     Defocus,
     convolve,

@@ -11,10 +11,10 @@ import torch
 from jaxtyping import Float, Float32
 from scipy.ndimage import gaussian_filter
 
-from passband.data.degradations.depth import scene_depth
-from passband.data.degradations.draws import log_large, log_uniform
-from passband.data.degradations.kernels import aperture_kernel, convolve_varying
-from passband.data.degradations.layers import cover, expand_highlights, fill, split
+from passband.data.degradations.parts.depth import scene_depth
+from passband.data.degradations.parts.draws import log_large, log_uniform
+from passband.data.degradations.parts.kernels import aperture_kernel, convolve_varying
+from passband.data.degradations.parts.layers import cover, expand_highlights, fill, split
 from passband.ops.color import linear_to_srgb, srgb_to_linear
 
 _MOST_LEVELS = 5  # radii computed in a layer

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from passband.data.degradations.kinds import NEWEST, degrade, split_kind
-from passband.data.pictures import find_images
+from passband.data.images import find_images
 from passband.io.files import write_whole
 from passband.io.image import ImageError, read_image, write_image
 

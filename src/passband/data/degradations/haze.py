@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float32
 from scipy.ndimage import gaussian_filter
 
-from passband.data.degradations.depth import scene_depth
-from passband.data.degradations.draws import log_uniform
-from passband.data.degradations.fields import fractal_map
+from passband.data.degradations.parts.depth import scene_depth
+from passband.data.degradations.parts.draws import log_uniform
+from passband.data.degradations.parts.fields import fractal_map
 from passband.ops.color import linear_to_srgb, srgb_to_linear
 
 LEAST_TRANSMISSION = 0.05

@@ -14,17 +14,17 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from passband.data.degradations.camera import develop, sample_camera
 from passband.data.degradations.defocus import defocus, sample_defocus
 from passband.data.degradations.haze import haze, sample_haze
 from passband.data.degradations.motion import motion_blur, sample_motion_blur
+from passband.data.degradations.parts.camera import develop, sample_camera
 from passband.data.degradations.rain import rain, sample_rain
 from passband.data.degradations.raindrop import raindrop, sample_raindrop
 from passband.data.degradations.scratch import sample_scratch, scratch
 from passband.data.degradations.snow import sample_snow, snow
 from passband.data.degradations.version1 import blur as first_blur
 from passband.data.degradations.version1 import weather as first_weather
-from passband.io.pictures import AnyPicture, one_of, take
+from passband.io.conversion import AnyPicture, one_of, take
 from passband.naming import suggestion
 
 Given = TypeVar("Given", Image.Image, np.ndarray, Tensor)

@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Float, Float32
 from scipy.ndimage import gaussian_filter
 
-from passband.data.degradations.depth import segment
-from passband.data.degradations.draws import log_large, log_uniform
-from passband.data.degradations.fields import enlarge, reduce
-from passband.data.degradations.kernels import camera_path, convolve_varying, rasterize
-from passband.data.degradations.layers import cover, expand_highlights, split
+from passband.data.degradations.parts.depth import segment
+from passband.data.degradations.parts.draws import log_large, log_uniform
+from passband.data.degradations.parts.fields import enlarge, reduce
+from passband.data.degradations.parts.kernels import camera_path, convolve_varying, rasterize
+from passband.data.degradations.parts.layers import cover, expand_highlights, split
 from passband.ops.color import linear_to_srgb, srgb_to_linear
 
 _NODE_STEP = 2.0  # neighboring kernels differ by at most this many pixels of path

@@ -12,9 +12,9 @@ from jaxtyping import Float32
 from scipy import ndimage
 from scipy.special import ndtri
 
-from passband.data.degradations.blending import Blend, blend, draw_blend, draw_light, mist
-from passband.data.degradations.draws import log_uniform
-from passband.data.degradations.fields import fractal_map, smooth_length
+from passband.data.degradations.parts.blending import Blend, blend, draw_blend, draw_light, mist
+from passband.data.degradations.parts.draws import log_uniform
+from passband.data.degradations.parts.fields import fractal_map, smooth_length
 
 Picture = Float32[np.ndarray, "3 H W"]
 Map = Float32[np.ndarray, "H W"]

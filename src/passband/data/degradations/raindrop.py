@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float32
 from scipy.ndimage import gaussian_filter
 
-from passband.data.degradations.draws import log_uniform
-from passband.data.degradations.fields import enlarge, fractal_map, reduce
+from passband.data.degradations.parts.draws import log_uniform
+from passband.data.degradations.parts.fields import enlarge, fractal_map, reduce
 from passband.ops.color import linear_to_srgb, srgb_to_linear
 
 _BIN = 1.5  # drops within this ratio of radius are drawn together, each on a square of the largest one's size

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
-from passband.data.degradations.draws import log_uniform
-from passband.data.degradations.fields import fractal_map
-from passband.data.degradations.strokes import Marks, draw_strokes
+from passband.data.degradations.parts.draws import log_uniform
+from passband.data.degradations.parts.fields import fractal_map
+from passband.data.degradations.parts.strokes import Marks, draw_strokes
 
 _BROWN = (0.62, 0.47, 0.28)  # what tea, rust and old glue leave of white
 

@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Float32
 from scipy import ndimage
 
-from passband.data.degradations.blending import Blend, blend, draw_blend, draw_light, mist
-from passband.data.degradations.draws import log_uniform
-from passband.data.degradations.fields import smooth_length
+from passband.data.degradations.parts.blending import Blend, blend, draw_blend, draw_light, mist
+from passband.data.degradations.parts.draws import log_uniform
+from passband.data.degradations.parts.fields import smooth_length
 from passband.data.degradations.rain import splat
 
 Picture = Float32[np.ndarray, "3 H W"]

@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.data.degradations.fields import smooth_length
-from passband.data.degradations.kernels import camera_path, disc_kernel, rasterize
+from passband.data.degradations.parts.fields import smooth_length
+from passband.data.degradations.parts.kernels import camera_path, disc_kernel, rasterize
 from passband.ops.color import linear_to_srgb, srgb_to_linear
 
 SCENE_PX = 768

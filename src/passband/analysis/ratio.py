@@ -1,0 +1,220 @@
+"""The frequency ratio at which a trained network sees most of what it looks at."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from passband.curriculum import OptimalRatio, RadialProfile, RatioSearch
+from passband.curriculum.objective import evaluating
+from passband.data.images import find_images
+from passband.data.masks import find_mask_pairs
+from passband.data.preprocessing import PIXELS, Preprocessing
+from passband.drawing.charts import save_charts
+from passband.drawing.ratio_curve import ratio_curves
+from passband.io.files import write_whole
+from passband.io.image import read_image
+from passband.metrics.mask_scores import predicted_classes
+from passband.models import load_model, pick_device
+from passband.ops.color import rgb_to_ycbcr
+from passband.provenance import weights_checksum
+from passband.runs import weights_of
+from passband.tasks import task_of
+from passband.tasks.classifier import load_classifier
+from passband.tasks.curriculum import stored_profile
+from passband.weights_io import CheckpointError, load_config
+
+SIZE = 256
+"""Side of the pictures, in pixels, for a segmentation network whose weights do not tell."""
+
+
+@dataclass(frozen=True)
+class RatioAnalysis:
+    """What a search on pictures in files found."""
+
+    optimum: OptimalRatio
+    """For the pictures together."""
+    each: tuple[tuple[Path, OptimalRatio], ...]
+    """For each picture; none unless asked for."""
+    pictures: tuple[Path, ...]
+    """What was looked at."""
+    failed: tuple[str, ...]
+    """Of pictures that could not be read, why."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same for JSON."""
+        return {
+            "optimum": self.optimum.as_dict(),
+            "each": [{"picture": str(path), **found.as_dict()} for path, found in self.each],
+            "pictures": [str(path) for path in self.pictures],
+            "failed": list(self.failed),
+        }
+
+
+def analyze_ratio(
+    source: str | Path,
+    output: Path,
+    *,
+    data: Path,
+    search: RatioSearch | None = None,
+    pictures: int = 16,
+    size: int | None = None,
+    per_image: bool = False,
+    device: str = "auto",
+) -> RatioAnalysis:
+    """Search the best frequency ratio of a network's pictures, draw the curve and write its figures.
+
+    The pictures are RGB in [0, 1], as ratios of a curriculum are of; how the network normalizes them is part of the
+    network. Segmentation networks get them resized to squares, classifiers the view that they classify with. Where the
+    weights hold the profile of their training set, for this definition and size, ratios are by that, and otherwise by
+    the pictures' own. Writes ratio.json, ratio.png and ratio.svg.
+
+    Args:
+        source: a run's folder, or weights of a segmentation network or of a classifier of pixels.
+        output: a folder for these files, made where it does not exist.
+        data: pictures in any sub-folders; of a folder of pictures and masks, the pictures.
+        search: how; None as `RatioSearch` has it.
+        pictures: how many to take at most, evenly from all; 1 or more.
+        size: side in pixels; None for that of the training.
+        per_image: whether to search for each picture, too, which costs as much again.
+        device: see `models.pick_device`.
+
+    Raises:
+        CheckpointError: for weights that cannot be used, or of another kind of network.
+        FileNotFoundError: for a folder without pictures.
+        ValueError: for numbers out of range, where no picture can be read, or where a segmentation network finds
+            nothing in any picture, so that its saliency says nothing.
+    """
+    search = search or RatioSearch()
+    if pictures < 1:
+        raise ValueError(f"a search needs 1 picture or more; got {pictures}")
+    weights = weights_of(source)
+    network = _load(weights, size, device)
+    images, used, failed = _read(data, pictures, network.preprocessing)
+    images = images.to(network.device)
+    if network.is_segmentation and not _finds_something(network.model, images, search.batch or len(images)):
+        raise ValueError(
+            f"{weights} finds nothing but background in all {len(images)} pictures of {data}, so there is no best "
+            "ratio to search for: train it longer, or give pictures in which it finds something"
+        )
+    known = network.profile
+    if search.profile is None and known and (known.definition, known.size) == (search.definition, images.shape[-2:]):
+        search = replace(search, profile=known)
+    optimum = search(network.model, images)
+    each = tuple(zip(used, search.each(network.model, images), strict=True)) if per_image else ()
+    found = RatioAnalysis(optimum, each, used, failed)
+    save_charts(ratio_curves(optimum.as_dict(), [one.ratio for _, one in each if one.interior]), output / "ratio.png")
+    about = {
+        "weights": str(weights),
+        "weights_sha256": network.checksum,
+        "data": str(data),
+        "profile_pictures": search.profile.pictures if search.profile else optimum.pictures,
+    }
+    with write_whole(output / "ratio.json") as path:
+        path.write_text(json.dumps({**about, **found.as_dict()}, indent=2) + "\n", encoding="utf-8")
+    return found
+
+
+@dataclass(frozen=True)
+class _Network:
+    """What takes pictures in [0, 1] and gives logits."""
+
+    model: nn.Module
+    preprocessing: Preprocessing | int
+    """How a file becomes such a picture: a classifier's view, not normalized, or the side of a square."""
+    device: torch.device
+    checksum: str
+    profile: RadialProfile | None = None
+    """Of what it was trained on."""
+    is_segmentation: bool = False
+    """It tells background from something, pixel by pixel."""
+
+
+class _OfPixels(nn.Module):
+    """A classifier with its normalization."""
+
+    def __init__(self, model: nn.Module, preprocessing: Preprocessing):
+        super().__init__()
+        self.model, self.preprocessing = model, preprocessing
+
+    def forward(self, image: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B classes"]:
+        """Logits of pictures in [0, 1]."""
+        prepared = self.preprocessing
+        values = rgb_to_ycbcr(image) if prepared.input == "ycbcr" else image
+        mean, std = (image.new_tensor(numbers).view(1, -1, 1, 1) for numbers in (prepared.mean, prepared.std))
+        return self.model((values - mean) / std)
+
+
+def _load(weights: str | Path, size: int | None, device: str) -> _Network:
+    """The network of weights, for pictures of a size."""
+    task = task_of(weights)
+    if task == "classification":
+        trained = load_classifier(weights, device)
+        prepared = trained.preprocessing
+        if prepared.input not in PIXELS:
+            raise CheckpointError(
+                f"{weights} takes {prepared.input}, not pixels, so that no picture of low frequencies can be given to "
+                "it: give a network whose data.input is rgb or ycbcr"
+            )
+        plain = replace(prepared, input="rgb", size=size or prepared.size, mean=(0.0,) * 3, std=(1.0,) * 3)
+        model = _OfPixels(trained.model, prepared).to(trained.device)
+        return _Network(model, plain, trained.device, weights_checksum(trained.model))
+    place, model = pick_device(device), load_model(weights)
+    if task != "segmentation":
+        name = getattr(model, "name", type(model).__name__)
+        raise CheckpointError(
+            f"{weights} is a {name} for {task}, which gives no scores of classes whose gradient could be looked at: "
+            "give weights of a segmentation network or of a classifier of pixels"
+        )
+    known = load_config(weights).get("preprocessing", {})
+    side, multiple = size or int(known.get("size", SIZE)), int(getattr(model, "multiple", 1))
+    if side % multiple:
+        near = max(1, round(side / multiple)) * multiple
+        raise ValueError(f"{weights} takes sides that are multiples of {multiple}; got a size of {side}: try {near}")
+    return _Network(model.to(place), side, place, weights_checksum(model), stored_profile(known), is_segmentation=True)
+
+
+@torch.no_grad()
+def _finds_something(model: nn.Module, images: Float[Tensor, "B 3 H W"], batch: int) -> bool:
+    """Whether a segmentation network tells any pixel of the pictures from background."""
+    with evaluating(model):
+        return any(bool(predicted_classes(model(some)).any()) for some in images.split(batch))
+
+
+def _read(
+    data: Path, count: int, preprocessing: Preprocessing | int
+) -> tuple[Float[Tensor, "B 3 H W"], tuple[Path, ...], tuple[str, ...]]:
+    """Some pictures of a folder, their files, and what was wrong with others."""
+    paths = _pictures(data)
+    if not paths:
+        raise FileNotFoundError(f"{data} holds no pictures")
+    count = min(count, len(paths))
+    chosen = [paths[number * len(paths) // count] for number in range(count)]
+    images, used, failed = [], [], []
+    for path in chosen:
+        try:
+            image = read_image(path) if isinstance(preprocessing, int) else preprocessing.prepare(path)
+        except (ValueError, OSError, MemoryError) as error:
+            failed.append(str(error) or f"{path}: {type(error).__name__}")
+            continue
+        if isinstance(preprocessing, int):
+            sides = (preprocessing, preprocessing)
+            image = F.interpolate(image[None], sides, mode="bilinear", align_corners=False, antialias=True)[0]
+        images.append(image)
+        used.append(path)
+    if not images:
+        raise ValueError(f"{data} holds no picture that can be read; the first of {len(failed)}: {failed[0]}")
+    return torch.stack(images), tuple(used), tuple(failed)
+
+
+def _pictures(data: Path) -> list[Path]:
+    """The pictures of a folder; masks, where it has such, are none."""
+    try:
+        return [pair.image for pair in find_mask_pairs(data)]
+    except FileNotFoundError:
+        return find_images(data)

@@ -1,0 +1,106 @@
+"""What a camera and a file do to a picture after the weather and the lens: exposure, color, noise, sharpening, JPEG."""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32
+from PIL import Image
+from scipy import ndimage
+
+from passband.data.degradations.parts.draws import log_uniform
+
+Picture = Float32[np.ndarray, "3 H W"]
+
+
+@dataclass(frozen=True)
+class Camera:
+    """How a picture is developed and stored.
+
+    Exposure and color belong to the photograph, so that the clean picture gets them as well; noise and compression are
+    faults, which the degraded picture alone has.
+
+    Attributes:
+        exposure: factor of the light, 0.4 to 1.6.
+        gamma: exponent of the tone curve, 0.7 to 1.5.
+        balance: factors of red, green and blue, 0.88 to 1.14.
+        read_noise: standard deviation in the dark, 0 to 0.02 of full scale.
+        shot_noise: variance per unit of light, 0 to 0.001.
+        sharpening: strength of an unsharp mask of 1 pixel, 0 to 0.8; of both pictures.
+        quality: of JPEG with chroma at half resolution, 40 to 100; None stores the pixels as they are.
+    """
+
+    exposure: float
+    gamma: float
+    balance: tuple[float, float, float]
+    read_noise: float
+    shot_noise: float
+    sharpening: float
+    quality: int | None
+
+
+def sample_camera(rng: np.random.Generator) -> Camera:
+    """Draw a camera.
+
+    Returns:
+        the ranges of `Camera`: exposure, tone and color change in half of the pictures, noise is in a third, sharpening
+        in a seventh, JPEG in a third.
+
+    Source: noise as Foi et al., "Practical Poissonian-Gaussian noise modeling", IEEE TIP 2008, measured for phones and
+    cameras in good to dim light.
+    """
+    exposed, noisy = rng.random() < 0.5, rng.random() < 0.33
+    red, green, blue = (np.exp(rng.uniform(-0.13, 0.13, 3)) if exposed and rng.random() < 0.5 else np.ones(3)).tolist()
+    return Camera(
+        exposure=log_uniform(rng, 0.4, 1.6) if exposed else 1.0,
+        gamma=log_uniform(rng, 0.7, 1.5) if exposed else 1.0,
+        balance=(red, green, blue),
+        read_noise=rng.uniform(0, 0.02) if noisy else 0.0,
+        shot_noise=rng.uniform(0, 0.001) if noisy else 0.0,
+        sharpening=rng.uniform(0.1, 0.8) if rng.random() < 0.15 else 0.0,
+        quality=int(rng.integers(40, 101)) if rng.random() < 0.33 else None,
+    )
+
+
+def develop(degraded: Picture, clean: Picture, camera: Camera, rng: np.random.Generator) -> tuple[Picture, Picture]:
+    """Take a pair with one camera.
+
+    Args:
+        degraded: sRGB in [0, 1].
+        clean: sRGB in [0, 1], of the same size.
+        camera: how it is developed and stored.
+        rng: draws the noise.
+
+    Returns:
+        The degraded and the clean picture, sRGB in [0, 1].
+    """
+    degraded, clean = (_expose(image, camera) for image in (degraded, clean))
+    if camera.read_noise or camera.shot_noise:
+        deviation = np.sqrt(camera.read_noise**2 + camera.shot_noise * degraded)
+        degraded = degraded + deviation * rng.standard_normal(degraded.shape, np.float32)
+    if camera.sharpening:
+        degraded, clean = (_sharpen(image, camera.sharpening) for image in (degraded, clean))
+    degraded = np.clip(degraded, 0, 1, dtype=np.float32)
+    if camera.quality is not None:
+        degraded = _compressed(degraded, camera.quality)
+    return degraded, np.clip(clean, 0, 1, dtype=np.float32)
+
+
+def _expose(image: Picture, camera: Camera) -> Picture:
+    """Apply exposure, white balance and tone curve to one picture."""
+    gain = np.array(camera.balance, np.float32)[:, None, None] * np.float32(camera.exposure)
+    if camera.exposure == 1 and camera.gamma == 1 and camera.balance == (1, 1, 1):
+        return image
+    return np.clip(image * gain, 0, 1) ** np.float32(camera.gamma)
+
+
+def _sharpen(image: Picture, strength: float) -> Picture:
+    """Add what a Gaussian of one pixel takes away."""
+    return image + np.float32(strength) * (image - ndimage.gaussian_filter(image, (0, 1, 1)))
+
+
+def _compressed(image: Picture, quality: int) -> Picture:
+    """Store a picture as JPEG and read it again."""
+    file = io.BytesIO()
+    Image.fromarray((image.transpose(1, 2, 0) * 255 + 0.5).astype(np.uint8)).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file), np.float32).transpose(2, 0, 1) / np.float32(255)

@@ -1,0 +1,1 @@
+"""Everything that passband draws: comparisons, overlays, charts."""

@@ -1,0 +1,1 @@
+"""Restoring videos: frames are streamed, statistics are smoothed over time, and a comparison is made."""

@@ -1,0 +1,96 @@
+"""A video before and after: both side by side, labeled, in one video."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from passband.drawing.before_after import before_after
+from passband.io.files import write_whole
+from passband.io.image import Picture, PictureMeta
+from passband.io.video import Frame, VideoError, VideoFormat, VideoReader, media_url
+
+COMPARE_SUFFIX = ".mp4"
+"""Of the video that shows a video before and after."""
+COMPARE_PIXELS = 2_000_000
+"""A frame of it has at most as many: nearly those of Full HD."""
+_CRF = "18"
+_BT709, _LIMITED = 1, 1
+
+
+def compare_videos(before: Path, after: Path, target: Path, *, pixels: int | None = COMPARE_PIXELS) -> None:
+    """Write a video, H.264 in MP4 without sound, that shows two others side by side, or one above the other.
+
+    Each frame is shown upright and with square pixels, under the labels that comparisons of pictures have.
+
+    Args:
+        before: the degraded video.
+        after: the restored one, with the same frames.
+        target: the video to be written, whole.
+        pixels: that its frames have at most; larger ones are shrunk. None keeps every pixel.
+
+    Raises:
+        VideoError: for a file that is not a video, or two that do not have the same frames.
+        OSError: for one that cannot be read or written.
+    """
+    with VideoReader(before) as first, VideoReader(after) as second, write_whole(target) as temporary:
+        tick, scale = first.format.time_base, second.format.time_base
+        options = {"movflags": "faststart"}
+        with av.open(media_url(temporary), "w", format="mp4", container_options=options) as out:
+            stream = None
+            for degraded, restored in zip(first.frames(), second.frames(), strict=False):
+                # Matroska rounds times to milliseconds
+                if abs(degraded.pts * tick - restored.pts * scale) > Fraction(1, 1000):
+                    raise VideoError(f"{before} and {after} cannot be compared: their frames have different times")
+                sheet = before_after(_shown(degraded, first.format), _shown(restored, second.format), pixels).image
+                sheet = F.pad(sheet, (0, sheet.shape[-1] % 2, 0, sheet.shape[-2] % 2), value=1.0)
+                frame = av.VideoFrame.from_ndarray((sheet * 255).round().byte().movedim(0, -1).contiguous().numpy())
+                frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range=_LIMITED)
+                frame.color_range, frame.colorspace = _LIMITED, _BT709
+                frame.color_primaries, frame.color_trc = first.format.color[1], first.format.color[2]
+                frame.pts, frame.time_base = degraded.pts, tick
+                if stream is None:
+                    stream = out.add_stream("libx264", rate=first.format.rate)
+                    stream.time_base = tick
+                    context = stream.codec_context
+                    context.width, context.height, context.pix_fmt = frame.width, frame.height, "yuv420p"
+                    context.time_base, context.options = tick, {"crf": _CRF}
+                    context.color_range, context.colorspace = _LIMITED, _BT709
+                    context.color_primaries, context.color_trc = first.format.color[1], first.format.color[2]
+                out.mux(stream.encode(frame))
+            if stream is not None:
+                out.mux(stream.encode())
+
+
+def _shown(frame: Frame, video: VideoFormat) -> Picture:
+    """A frame as players show it."""
+    image = _upright(_square(frame.image, video.aspect), video.display_matrix)
+    alpha = None
+    if frame.alpha is not None:
+        alpha = _upright(_square(frame.alpha / ((1 << video.coding.bits) - 1), video.aspect), video.display_matrix)
+    return Picture(image, alpha, PictureMeta("PNG"))
+
+
+def _square(image: Float[Tensor, "C H W"], aspect: Fraction | None) -> Float[Tensor, "C h w"]:
+    """An image whose pixels are as wide as high: its shorter side grows."""
+    if aspect in (None, 1):
+        return image
+    assert aspect is not None
+    height, width = image.shape[-2:]
+    size = (height, round(width * aspect)) if aspect > 1 else (round(height / aspect), width)
+    return F.interpolate(image[None], size, mode="bilinear", align_corners=False, antialias=True)[0].clamp(0, 1)
+
+
+def _upright(image: Float[Tensor, "C H W"], matrix: tuple[int, ...] | None) -> Float[Tensor, "C h w"]:
+    """An image turned and mirrored as a display matrix says, by quarter turns."""
+    if matrix is None:
+        return image
+    # where a point x, y goes: a x + c y across and b x + d y down
+    a, b, c, d = (round(matrix[place] / 65536) for place in (0, 1, 3, 4))
+    if a == 0 and d == 0:
+        image, a, d = image.transpose(-2, -1), c, b
+    mirrored = [axis for axis, sign in ((-1, a), (-2, d)) if sign < 0]
+    return image.flip(mirrored) if mirrored else image

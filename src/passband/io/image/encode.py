@@ -1,0 +1,126 @@
+"""Pictures as the bytes of a file, whatever its type. The public side is `passband.io.image`."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+from passband.io.image.formats.apng import animated_png
+from passband.io.image.formats.bmp import encode_bmp
+from passband.io.image.formats.heif import encode_avif, encode_heic
+from passband.io.image.formats.jpeg import draw_thumbnail, encode_jpeg
+from passband.io.image.formats.png_write import COLOR_CHUNKS, encode_png
+from passband.io.image.formats.tiff_write import TAGS, tiff_pages
+from passband.io.image.formats.webp import animated_webp, encode_webp
+from passband.io.image.metadata.exif import icc_for
+from passband.io.image.metadata.exif_edit import fitted_exif, with_density
+from passband.io.image.metadata.iptc import iptc_of
+from passband.io.image.metadata.xmp import fitted_xmp
+from passband.io.image.types import Animation, PictureMeta, Pixels
+
+DEEP = frozenset({"PNG", "TIFF", "HEIC"})
+"""Types that hold 16 bits a sample (HEIC 10 of them)."""
+ANIMATED = frozenset({"PNG", "WEBP"})
+"""Types that hold animations."""
+_DENSITY_IN_EXIF = frozenset({"WEBP", "HEIC", "AVIF"})
+_NAMES = {"WEBP": "WebP"}
+
+
+def encode_still(pixels: Pixels, kind: str, meta: PictureMeta, quality: int, name: str, notes: list[str]) -> bytes:
+    """Encode one picture.
+
+    Args:
+        pixels: gray, gray and alpha, RGB or RGBA, as far as the type holds them.
+        kind: of the file.
+        meta: what to write with the pixels.
+        quality: 1 to 100, of lossy types.
+        name: what messages call the file.
+        notes: gets what the type cannot hold.
+
+    Raises:
+        ImageError: a package that the type needs is missing.
+        ValueError, OSError: the type cannot hold such a picture.
+    """
+    meta = fitted_meta(pixels, kind, meta, notes)
+    if kind == "PNG":
+        return encode_png(pixels, meta)
+    if kind == "JPEG":
+        return encode_jpeg(pixels, meta, quality, notes)
+    if kind == "WEBP":
+        return encode_webp(pixels, meta, quality)
+    if kind == "BMP":
+        return encode_bmp(pixels, meta)
+    if kind == "TIFF":
+        return b"".join(tiff_pages([(pixels, meta)], 1))
+    encode: Callable[[Pixels, PictureMeta, int, str], bytes] = {"HEIC": encode_heic, "AVIF": encode_avif}[kind]
+    return encode(pixels, meta, quality, name)
+
+
+def encode_animation(stills: Iterable[bytes], kind: str, animation: Animation) -> Iterator[bytes]:
+    """Put still files of a type of `ANIMATED` together.
+
+    Args:
+        stills: complete files, of one size.
+        kind: of the file.
+        animation: their times.
+
+    Yields:
+        The parts of the file.
+    """
+    if kind == "PNG":
+        yield from animated_png(stills, animation)
+    else:
+        yield animated_webp(stills, animation)
+
+
+def fitted_meta(pixels: Pixels, kind: str, meta: PictureMeta, notes: list[str]) -> PictureMeta:
+    """Metadata made true for the pixels that they are written with, as far as a type can hold them.
+
+    Args:
+        pixels: of the picture.
+        kind: of the file to write.
+        meta: what is known.
+        notes: gets what the type cannot hold.
+
+    Returns:
+        What to write.
+    """
+    height, width, channels = pixels.shape
+    lost = _lost(kind, meta)
+    if lost:
+        notes.append(f"{_NAMES.get(kind, kind)} files cannot hold all metadata: {', '.join(lost)} left out")
+    exif = (
+        fitted_exif(meta.exif, width, height, lambda side, room: draw_thumbnail(pixels, side, room))
+        if meta.exif
+        else None
+    )
+    if meta.density and kind in _DENSITY_IN_EXIF:
+        exif = with_density(exif, meta.density)
+    return replace(
+        meta,
+        exif=exif,
+        icc=icc_for(meta.icc, gray=channels <= 2),
+        xmp=fitted_xmp(meta.xmp, width, height) if meta.xmp else None,
+    )
+
+
+def _lost(kind: str, meta: PictureMeta) -> list[str]:
+    """Names of what a type cannot hold."""
+    lost = []
+    if kind == "BMP":
+        named = {"EXIF": meta.exif, "the color profile": meta.icc, "XMP": meta.xmp}
+        lost += [name for name, value in named.items() if value]
+    if meta.photoshop and kind not in ("JPEG", "PNG", "TIFF"):
+        lost.append("IPTC" if iptc_of(meta.photoshop) else "Photoshop's data")
+    if kind == meta.kind:
+        return lost
+    names = {name for name, _ in meta.extras}
+    if names & COLOR_CHUNKS - {b"sRGB"}:
+        lost.append("the color space (its colors may look different)")
+    if names & {b"tEXt", b"zTXt", b"iTXt", b"comment"}:
+        lost.append("text")
+    if TAGS in names and len(dict(meta.extras)[TAGS]) > _ONLY_PAGE_NUMBERS:
+        lost.append("geographic tags")
+    return lost
+
+
+_ONLY_PAGE_NUMBERS = 62
+"""Bytes of a block that says no more than which page this is."""

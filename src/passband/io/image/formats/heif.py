@@ -1,0 +1,209 @@
+"""HEIC and AVIF files, which phones write.
+
+Pillow reads and writes AVIF by itself from version 11.3 on, with 8 bits. HEIC needs the package pillow-heif, the extra
+`heic`.
+
+Source: ISO/IEC 23008-12 (HEIF), AV1 Image File Format 1.1, ISO/IEC 14496-12, section 12.1.5 (color information).
+"""
+
+import io
+import struct
+from typing import Any
+
+import numpy as np
+from PIL import Image, features
+
+from passband.io.image.metadata.exif import bare_exif, upright
+from passband.io.image.metadata.xmp import upright_xmp, without_gain_map
+from passband.io.image.pillow import pixels_of_pillow, strict_pillow, unpremultiplied
+from passband.io.image.types import Decoded, ImageError, PictureMeta, Pixels, check_size, refuse_hdr
+from passband.io.image.upright import upright_picture
+
+HEIC_EXTRA = "heic"
+"""The extra of passband that brings the package for HEIC."""
+_SRGB = 13
+_FURTHER = "further pictures in the file (such as depth, a gain map for HDR screens, or a series) were left out"
+
+
+def decode_heic(data: bytes, name: str, max_pixels: int) -> Decoded:
+    """Decode the main picture of a HEIC file.
+
+    Args:
+        data: the file.
+        name: what messages call it.
+        max_pixels: refuse larger pictures.
+
+    Raises:
+        ImageError: pillow-heif is not installed, or the picture is HDR or too large.
+    """
+    heif = _library(f"{name} cannot be read")
+    file = heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)
+    check_size(file.size, name, max_pixels)
+    info: dict[str, Any] = file.info
+    nclx = info.get("nclx_profile") or {}
+    refuse_hdr(int(nclx.get("transfer_characteristics", _SRGB)), name)
+    samples = np.asarray(file)
+    pixels = samples if samples.ndim == 3 else samples[..., None]
+    pixels = unpremultiplied(pixels) if file.premultiplied_alpha else pixels
+    notes = (_FURTHER,) if len(file) > 1 or info.get("aux") or info.get("depth_images") else ()
+    exif, xmp = bare_exif(info.get("exif")), info.get("xmp")
+    # libheif has turned the pixels; what EXIF and XMP say of it is not for readers of this type
+    exif = upright(exif)[1] if exif else None
+    xmp = upright_xmp(without_gain_map(xmp) if notes else xmp) if xmp else None
+    extras = ((b"nclx", _packed(nclx)),) if nclx and not info.get("icc_profile") else ()
+    meta = PictureMeta("HEIC", exif=exif or None, icc=info.get("icc_profile"), xmp=xmp, extras=extras)
+    return upright_picture(pixels, meta, notes)
+
+
+def encode_heic(pixels: Pixels, meta: PictureMeta, quality: int, name: str) -> bytes:
+    """Encode a HEIC file; 16 bits are stored as 10.
+
+    Args:
+        pixels: gray, RGB or RGBA, 8 or 16 bits.
+        meta: what to write with them.
+        quality: 1 to 100.
+        name: what messages call the file.
+
+    Raises:
+        ImageError: pillow-heif is not installed.
+    """
+    heif = _library(f"{name} cannot be written")
+    height, width, channels = pixels.shape
+    mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels] + (";16" if pixels.dtype == np.uint16 else "")
+    file = heif.from_bytes(mode=mode, size=(width, height), data=np.ascontiguousarray(pixels).tobytes())
+    if meta.icc:
+        file[0].info.update(icc_profile=meta.icc, icc_profile_type="prof")
+    written = io.BytesIO()
+    colors = _unpacked(dict(meta.extras).get(b"nclx", b"")) if meta.kind == "HEIC" else {}
+    sampling = {"chroma": "444"} if quality >= 90 and channels >= 3 else {}
+    file.save(written, quality=quality, exif=meta.exif, xmp=meta.xmp, **sampling, **colors)
+    return written.getvalue()
+
+
+def decode_avif(data: bytes, name: str, max_pixels: int) -> Decoded:
+    """Decode the first picture of an AVIF file.
+
+    Args:
+        data: the file.
+        name: what messages call it.
+        max_pixels: refuse larger pictures.
+
+    Raises:
+        ImageError: this Pillow cannot read AVIF, or the picture is HDR or too large.
+    """
+    check_avif(f"{name} cannot be read")
+    from PIL import AvifImagePlugin
+
+    notes = []
+    primaries, transfer = _colors(data)
+    refuse_hdr(transfer, name)
+    with strict_pillow(0):
+        image = AvifImagePlugin.AvifImageFile(io.BytesIO(data))
+    check_size(image.size, name, max_pixels)
+    count = int(getattr(image, "n_frames", 1))
+    bits = _bits(data)
+    if count > 1:
+        notes.append(f"its animation has {count} frames; only the first is kept")
+    if bits > 8:
+        notes.append(f"AVIF files are read with 8 bits per sample: its {bits} bits were rounded to 8")
+    if "icc_profile" not in image.info and primaries not in (1, 2):
+        notes.append("the color space that it names cannot be kept, so its colors may look different")
+    with strict_pillow(image.width * image.height):
+        image.load()
+        pixels = pixels_of_pillow(image, name)
+    exif = bare_exif(image.info.get("exif"))
+    meta = PictureMeta("AVIF", exif=exif, icc=image.info.get("icc_profile"), xmp=image.info.get("xmp"))
+    return upright_picture(pixels, meta, tuple(notes))
+
+
+def encode_avif(pixels: Pixels, meta: PictureMeta, quality: int, name: str) -> bytes:
+    """Encode an AVIF file of 8 bits.
+
+    Args:
+        pixels: gray, RGB or RGBA.
+        meta: what to write with them.
+        quality: 1 to 100.
+        name: what messages call the file.
+
+    Raises:
+        ImageError: this Pillow cannot write AVIF.
+    """
+    check_avif(f"{name} cannot be written")
+    file = io.BytesIO()
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    sampling = "4:0:0" if image.mode in ("L", "LA") else "4:4:4" if quality >= 90 else "4:2:0"
+    if image.mode == "LA":
+        image = image.convert("RGBA")
+    image.save(
+        file,
+        "AVIF",
+        quality=quality,
+        subsampling=sampling,
+        exif=meta.exif or b"",
+        icc_profile=meta.icc,
+        xmp=meta.xmp or b"",
+    )
+    return file.getvalue()
+
+
+def stored_size_heif(data: bytes, kind: str) -> tuple[int, int]:
+    """Width and height of a HEIC or AVIF file, without decoding it."""
+    if kind == "HEIC":
+        return _library("the file cannot be read").open_heif(io.BytesIO(data)).size
+    from PIL import AvifImagePlugin
+
+    return AvifImagePlugin.AvifImageFile(io.BytesIO(data)).size
+
+
+def check_avif(action: str) -> None:
+    """Refuse AVIF where Pillow was built without it.
+
+    Args:
+        action: what cannot be done, at the start of the message.
+
+    Raises:
+        ImageError: saying what to install.
+    """
+    if not has_avif():
+        raise ImageError(f"{action}: AVIF needs Pillow 11.3 or newer; install it with: pip install -U Pillow")
+
+
+def has_avif() -> bool:
+    """Whether this Pillow reads and writes AVIF."""
+    return "avif" in features.modules and features.check("avif") is True
+
+
+def _library(action: str) -> Any:
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise ImageError(
+            f"{action}: HEIC pictures need the package pillow-heif; install it with: pip install 'passband[heic]'"
+        ) from error
+    return pillow_heif
+
+
+_NCLX = ("color_primaries", "transfer_characteristics", "matrix_coefficients", "full_range_flag")
+
+
+def _packed(nclx: dict[str, Any]) -> bytes:
+    return struct.pack(">4H", *(int(nclx.get(name, 2)) for name in _NCLX))
+
+
+def _unpacked(packed: bytes) -> dict[str, int]:
+    if len(packed) != 8:
+        return {}
+    return dict(zip(_NCLX, struct.unpack(">4H", packed), strict=True))
+
+
+def _colors(data: bytes) -> tuple[int, int]:
+    """Codes of primaries and transfer function in ITU-T H.273 of the first color box; 2 where there is none."""
+    at = data.find(b"colrnclx")
+    return struct.unpack_from(">HH", data, at + 8) if 0 <= at <= len(data) - 12 else (2, 2)
+
+
+def _bits(data: bytes) -> int:
+    """Bits per sample that the header of an AVIF file names."""
+    at = data.find(b"av1C")
+    flags = data[at + 6] if 0 <= at < len(data) - 6 else 0
+    return 8 if not flags & 64 else 12 if flags & 32 else 10

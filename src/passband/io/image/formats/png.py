@@ -1,0 +1,270 @@
+"""PNG files: their chunks, and pictures of 8 and 16 bits, still or animated.
+
+Pillow decodes the pixels and sees no other chunk, because it refuses long texts. It keeps 8 of the 16 bits of color
+files, which are decoded twice therefore.
+
+Source: PNG specification, third edition.
+"""
+
+import io
+import struct
+import sys
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from jaxtyping import UInt16
+from numpy import ndarray
+from PIL import ImageFile, PngImagePlugin
+
+from passband.io.image.formats.png_write import COLOR_CHUNKS, RAW_PROFILE, SIGNATURE, TEXT_CHUNKS, XMP
+from passband.io.image.metadata.exif import bare_exif
+from passband.io.image.metadata.iptc import resources_of
+from passband.io.image.pillow import decoded_as, pixels_of_pillow, rawmode_of, strict_pillow, with_key_color
+from passband.io.image.types import Animation, Density, PictureMeta, Pixels, check_length, refuse_hdr
+
+_PIXEL_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
+_FRAME_CHUNKS = frozenset({b"acTL", b"fcTL", b"fdAT"})
+_LARGEST = 1 << 26
+"""Bytes of metadata that a compressed chunk may become; more is left out, with a note."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame of an animation as it is stored.
+
+    Attributes:
+        size: width and height, pixels.
+        place: first column and row of the canvas that it covers.
+        duration: seconds.
+        disposal: what becomes of its area before the next frame: 0 stays, 1 is cleared, 2 is as it was before.
+        over: it is laid over what is there, rather than replacing it.
+        data: its compressed pixels.
+    """
+
+    size: tuple[int, int]
+    place: tuple[int, int]
+    duration: Fraction
+    disposal: int
+    over: bool
+    data: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class PngFile:
+    """The chunks of a PNG file.
+
+    Attributes:
+        header: content of IHDR.
+        still: the file with the chunks of its first picture's pixels alone.
+        palette: the chunks that every frame needs.
+        meta: what came with the pixels.
+        frames: of an animation; empty where there is none.
+        animation: their times, or None.
+        notes: what could not be taken.
+    """
+
+    header: bytes
+    still: bytes
+    palette: bytes
+    meta: PictureMeta
+    frames: tuple[Frame, ...]
+    animation: Animation | None
+    notes: tuple[str, ...]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return struct.unpack_from(">II", self.header)
+
+
+def open_png(data: bytes, name: str) -> PngFile:
+    """Read all chunks of a PNG file, decoding no pixel.
+
+    Args:
+        data: the file.
+        name: what messages call it.
+
+    Raises:
+        ImageError: for HDR.
+        struct.error, ValueError: the file is damaged.
+    """
+    chunks = list(_chunks(data))
+    kinds = [kind for kind, _ in chunks]
+    if b"IHDR" not in kinds:
+        raise ValueError("its header is missing")
+    # some programs put another chunk before the header, and of several headers other readers follow the last
+    last = next(chunk for chunk in reversed(chunks) if chunk[0] == b"IHDR")
+    chunks = [last, *(chunk for chunk in chunks if chunk[0] != b"IHDR")]
+    if len(chunks[0][1]) < 25:
+        raise ValueError("its header is cut short")
+    header = bytes(chunks[0][1][8:21])
+    notes: list[str] = []
+    meta = _meta(chunks, name, notes)
+    still = b"".join([SIGNATURE, *(raw for kind, raw in chunks if kind in _PIXEL_CHUNKS or _is_critical(kind))])
+    palette = b"".join(raw for kind, raw in chunks if kind in (b"PLTE", b"tRNS"))
+    if b"IEND" not in kinds:
+        notes.append("its end marker is missing, but every pixel is there")
+    frames, animation = _frames(chunks)
+    return PngFile(header, still, palette, meta, frames, animation, tuple(notes))
+
+
+def still_pixels(data: bytes, name: str) -> Pixels:
+    """Decode a PNG file that holds chunks of pixels alone."""
+    width, height = struct.unpack_from(">II", data, 16)
+    samples = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(data[25], 1)
+    # deflate makes 1,032 bytes of one, at most
+    check_length((width, height), height * (width * samples * data[24] // 8) // 1032, len(data), "PNG", name)
+    with strict_pillow(width * height):
+        image = PngImagePlugin.PngImageFile(io.BytesIO(data))
+        depth, color_type = data[24], data[25]
+        if depth < 8 and color_type == 0 and image.mode == "L" and "transparency" in image.info:
+            image.info["transparency"] *= 255 // (2**depth - 1)  # Pillow stretches the gray to 8 bits, not the key
+        if depth < 16 or color_type == 0:
+            image.load()
+            return pixels_of_pillow(image, name)
+        if color_type == 4:
+            # As RGBA of 8 bit, each pixel is the two bytes of gray and the two of alpha.
+            deep = decoded_as(image, "RGBA").view(">u2").astype(np.uint16)
+        else:
+            deep = deep_color(image, PngImagePlugin.PngImageFile(io.BytesIO(data)))
+        return with_key_color(deep, image)
+
+
+def deep_color(image: ImageFile.ImageFile, again: ImageFile.ImageFile) -> UInt16[ndarray, "H W C"]:
+    """Read all 16 bits of a color file by decoding it twice.
+
+    Pillow unpacks 16-bit color to the high byte of each sample. Told the opposite byte order, it unpacks the low one.
+
+    Args:
+        image: the file, opened and not loaded.
+        again: the same file, opened once more.
+    """
+    raw = rawmode_of(image).replace("RGBa", "RGBA")
+    # libtiff hands over samples in the order of this machine, which Pillow calls N.
+    order = raw[-1] if raw[-1] != "N" else ("L" if sys.byteorder == "little" else "B")
+    opposite = raw[:-1] + {"B": "L", "L": "B"}[order]
+    deep = decoded_as(image, raw).astype(np.uint16) << 8
+    deep |= decoded_as(again, opposite)
+    return deep
+
+
+def _is_critical(kind: bytes) -> bool:
+    return not kind[0] & 32
+
+
+def _chunks(data: bytes) -> Iterable[tuple[bytes, memoryview]]:
+    """The name and all bytes of each chunk, up to the end marker; the last may be cut short."""
+    view, position = memoryview(data), len(SIGNATURE)
+    while position + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        yield kind, view[position : position + 12 + length]
+        if kind == b"IEND":
+            return
+        position += 12 + length
+
+
+def _body(raw: memoryview) -> bytes | None:
+    """The content of an ancillary chunk; None where it is damaged, which is no reason to refuse the picture."""
+    body = bytes(raw[8:-4])
+    whole = len(raw) == 12 + struct.unpack_from(">I", raw)[0]
+    return body if whole and zlib.crc32(raw[4:-4]) == struct.unpack_from(">I", raw, len(raw) - 4)[0] else None
+
+
+def _meta(chunks: Sequence[tuple[bytes, memoryview]], name: str, notes: list[str]) -> PictureMeta:
+    """What the ancillary chunks say."""
+    found: dict[str, bytes | None] = {"exif": None, "icc": None, "xmp": None, "photoshop": None}
+    density, extras = None, []
+    for kind, raw in chunks:
+        if _is_critical(kind) or kind in _FRAME_CHUNKS or kind == b"tRNS":
+            continue
+        body = _body(raw)
+        if body is None:
+            notes.append(f"a damaged {kind.decode('latin-1')} chunk was left out")
+            continue
+        if kind == b"cICP" and len(body) == 4:
+            refuse_hdr(body[1], name)
+        if kind == b"eXIf":
+            found["exif"] = body
+        elif kind == b"iCCP":
+            found["icc"] = _inflated(body.partition(b"\0")[2][1:], "color profile", notes)
+        elif kind == b"pHYs" and len(body) == 9:
+            x, y, unit = struct.unpack(">IIB", body)
+            density = Density(x, y, "m" if unit == 1 else "ratio") if x and y else None
+        elif kind in COLOR_CHUNKS or (kind in TEXT_CHUNKS and not _took_profile(kind, body, found, notes)):
+            extras.append((kind, body))
+    photoshop = found["photoshop"]
+    return PictureMeta(
+        "PNG",
+        exif=bare_exif(found["exif"]),
+        icc=found["icc"],
+        density=density,
+        xmp=found["xmp"],
+        photoshop=resources_of(photoshop) if photoshop else None,
+        extras=tuple(extras),
+    )
+
+
+def _took_profile(kind: bytes, body: bytes, found: dict[str, bytes | None], notes: list[str]) -> bool:
+    """Take a text that is metadata of another standard, in the ways that ImageMagick and Adobe write it."""
+    if kind == b"iTXt" and body.startswith(XMP):
+        compressed, rest = body[len(XMP)], body[len(XMP) + 2 :]
+        text = rest.split(b"\0", 2)[-1]
+        found["xmp"] = _inflated(text, "XMP packet", notes) if compressed else text
+        return True
+    if not body.startswith(RAW_PROFILE) or kind == b"iTXt":
+        return False
+    label, _, text = body.partition(b"\0")
+    name = {b"exif": "exif", b"APP1": "exif", b"icc": "icc", b"icm": "icc", b"xmp": "xmp", b"iptc": "photoshop",
+            b"8bim": "photoshop"}.get(label[len(RAW_PROFILE) :])  # fmt: skip
+    text = _inflated(text[1:], "profile", notes) if kind == b"zTXt" else text
+    if name is None or text is None:
+        return text is None
+    try:
+        profile = bytes.fromhex("".join(text.decode("latin-1").split("\n")[3:]))
+    except ValueError:
+        return False
+    if profile.startswith(b"http://ns.adobe.com/xap/1.0/\0"):
+        name, profile = "xmp", profile[29:]
+    found[name] = found[name] or profile
+    return True
+
+
+def _inflated(data: bytes, what: str, notes: list[str]) -> bytes | None:
+    try:
+        inflater = zlib.decompressobj()
+        text = inflater.decompress(data, _LARGEST)
+        if not inflater.unconsumed_tail:
+            return text
+        notes.append(f"a {what} of more than {_LARGEST >> 20} MiB was left out")
+    except zlib.error:
+        notes.append(f"a damaged {what} was left out")
+    return None
+
+
+def _frames(chunks: Sequence[tuple[bytes, memoryview]]) -> tuple[tuple[Frame, ...], Animation | None]:
+    """The frames of an animation, in the order in which they are shown."""
+    control = next((_body(raw) for kind, raw in chunks if kind == b"acTL"), None)
+    if control is None or len(control) != 8:
+        return (), None
+    frames: list[tuple[bytes, list[bytes]]] = []
+    still_first = True
+    for kind, raw in chunks:
+        body = bytes(raw[8:-4])
+        if kind == b"fcTL":
+            frames.append((body, []))
+        elif kind == b"IDAT" and frames:
+            still_first = False
+            frames[0][1].append(body)
+        elif kind == b"fdAT" and frames:
+            frames[-1][1].append(body[4:])
+    stored = tuple(_frame(header, data) for header, data in frames if data)
+    durations = tuple(frame.duration for frame in stored)
+    return stored, Animation(durations, struct.unpack(">II", control)[1], still_first)
+
+
+def _frame(header: bytes, data: list[bytes]) -> Frame:
+    width, height, x, y, numerator, denominator, disposal, blend = struct.unpack_from(">4IHHBB", header, 4)
+    return Frame((width, height), (x, y), Fraction(numerator, denominator or 100), disposal, bool(blend), tuple(data))

@@ -1,0 +1,179 @@
+"""TIFF files, page by page.
+
+Pillow decodes most. It keeps 8 of the 16 bits of color files, which are decoded twice therefore; layouts that it does
+not know or mistakes are taken apart by `image_tiff_raw`.
+"""
+
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from PIL import Image, TiffImagePlugin
+
+from passband.io.image.formats import tiff_raw as raw
+from passband.io.image.formats.png import deep_color
+from passband.io.image.formats.tiff_write import TAGS
+from passband.io.image.metadata.exif import ICC_PROFILE, ORIENTATION, exif_from_tiff, icc_for, own_tags_of_tiff, turn
+from passband.io.image.metadata.exif_edit import exif_density, swapped_exif
+from passband.io.image.metadata.iptc import resources_of
+from passband.io.image.metadata.xmp import upright_xmp
+from passband.io.image.pillow import (
+    CMYK_NOTE,
+    DEEP_CMYK_NOTE,
+    pixels_of_pillow,
+    rawmode_of,
+    strict_pillow,
+    unpremultiplied,
+)
+from passband.io.image.types import SUPPORTED, Decoded, ImageError, PictureMeta, Pixels, check_size
+
+_DESCRIPTION, _XMP, _IPTC, _PHOTOSHOP, _SUB_DIRECTORIES = 270, 700, 33723, 34377, 330
+_DECODED_BY_PILLOW = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32946, 34925, 50000, 50001})
+"""Codes of compressions."""
+
+
+def decode_tiff(data: bytes, name: str, max_pixels: int) -> tuple[int, Iterator[Decoded]]:
+    """Decode every page of a TIFF file, one by one.
+
+    Args:
+        data: the file.
+        name: what messages call it.
+        max_pixels: refuse larger pages.
+
+    Returns:
+        How many pages there are, and the pages.
+    """
+    try:
+        with strict_pillow(0):
+            image = TiffImagePlugin.TiffImageFile(io.BytesIO(data))
+            count = int(getattr(image, "n_frames", 1))
+    except Exception:  # a layout that Pillow does not know makes it raise anything
+        count = 0
+    stacked = raw.stacked_pages(data) if count <= 1 else 0
+    if stacked > 1:
+        return stacked, (_from_stack(data, index, name, max_pixels) for index in range(stacked))
+    count = count or raw.count_pages(data)
+    return count, (_page(data, index, name, max_pixels) for index in range(count))
+
+
+def _page(data: bytes, index: int, name: str, max_pixels: int) -> Decoded:
+    try:
+        with strict_pillow(0):
+            image = TiffImagePlugin.TiffImageFile(io.BytesIO(data))
+            image.seek(index)
+    except Exception:  # as above
+        return _from_raw(data, index, name, max_pixels)
+    check_size(image.size, name, max_pixels)
+    with strict_pillow(image.width * image.height):
+        return _from_pillow(image, data, index, name, max_pixels)
+
+
+def _from_pillow(image: TiffImagePlugin.TiffImageFile, data: bytes, index: int, name: str, max_pixels: int) -> Decoded:
+    tags = image.tag_v2
+    bits = set(tags.get(258, (1,)))
+    if not bits <= {1, 2, 4, 8, 16} or image.mode in ("I", "F"):
+        stored = {1: "unsigned", 2: "signed", 3: "float"}.get(tags.get(339, (1,))[0], "unusual")
+        raise ImageError(f"{name} holds {'/'.join(map(str, sorted(bits)))}-bit {stored} samples; {SUPPORTED}")
+    compression = int(tags.get(259, 1))
+    if compression not in _DECODED_BY_PILLOW:
+        raise raw.unsupported(name, compression)
+    deep = bits == {16} and image.mode in ("RGB", "RGBA")
+    if tags.get(284) == 2 and (deep or image.mode == "LA" or (bits == {16} and image.mode == "CMYK")):
+        return _from_raw(data, index, name, max_pixels)  # Pillow mistakes the planes of these
+    notes = [DEEP_CMYK_NOTE if 16 in bits else CMYK_NOTE] if image.mode == "CMYK" else []
+    if _SUB_DIRECTORIES in tags:
+        notes.append("smaller copies of the picture inside the file (SubIFDs) were left out")
+    # Before loading: Pillow then turns the pixels by itself and forgets that it did.
+    directory = image.getexif()
+    meta = tiff_meta(directory, image.info.get("icc_profile"))
+    if deep:
+        again = TiffImagePlugin.TiffImageFile(io.BytesIO(data))
+        again.seek(index)
+        premultiplied = rawmode_of(image).startswith("RGBa")
+        pixels: Pixels = deep_color(image, again)
+        pixels = unpremultiplied(pixels) if premultiplied else pixels
+    else:
+        image.load()
+        pixels = pixels_of_pillow(image, name)
+        if image.mode.startswith("I;16") and tags.get(262) == 0:
+            pixels = 65535 - pixels  # white is zero, which Pillow minds in 8-bit files only
+    return Decoded(pixels, _with_icc(meta, pixels), tuple(notes))
+
+
+def _from_raw(data: bytes, index: int, name: str, max_pixels: int) -> Decoded:
+    """Read a page that Pillow does not know, such as 16-bit gray with alpha and 16-bit planes."""
+    page = raw.page_of(data, index, name)
+    check_size(page.size, name, max_pixels)
+    pixels = raw.pixels_of(data, page, name)
+    directory = _directory_of(data, page)
+    meta = tiff_meta(directory, directory.get(ICC_PROFILE))
+    notes = ()
+    if page.photometric == raw.CMYK:
+        notes = (DEEP_CMYK_NOTE if pixels.dtype == np.uint16 else CMYK_NOTE,)
+        levels = pixels[..., :4] >> 8 if pixels.dtype == np.uint16 else pixels[..., :4]
+        inks = Image.fromarray(np.ascontiguousarray(levels.astype(np.uint8)), "CMYK")
+        inks.info["icc_profile"] = directory.get(ICC_PROFILE)
+        pixels = pixels_of_pillow(inks, name)
+    return Decoded(turn(pixels, directory.get(ORIENTATION, 1)), _with_icc(meta, pixels), notes)
+
+
+def _from_stack(data: bytes, index: int, name: str, max_pixels: int) -> Decoded:
+    """A page of a stack that ImageJ wrote with one directory for all pages."""
+    page = raw.page_of(data, 0, name)
+    check_size(page.size, name, max_pixels)
+    first = _from_raw(data, 0, name, max_pixels) if index == 0 else None
+    return first or Decoded(raw.pixels_of_stack(data, page, index, name), PictureMeta("TIFF"))
+
+
+def _directory_of(data: bytes, page: raw.Page) -> Image.Exif:
+    """The tags of a page as Pillow hands them out."""
+    directory = Image.Exif()
+    directory.endian, directory.bigtiff = page.order, page.big
+    if not (page.big and page.order == ">"):
+        directory.load_from_fp(io.BytesIO(data), page.offset)
+        return directory
+    for tag, value in page.fields.items():  # Pillow does not know BigTIFF of this byte order
+        is_ratio = tag in (282, 283) and isinstance(value, tuple)
+        directory[tag] = TiffImagePlugin.IFDRational(*value) if is_ratio else value
+    return directory
+
+
+def tiff_meta(directory: Image.Exif, icc: Any) -> PictureMeta:
+    """What the tags of a page say, for pixels that are upright.
+
+    Args:
+        directory: of the page, before Pillow loads its pixels.
+        icc: its color profile, as the reader found it.
+    """
+    exif = exif_from_tiff(directory)
+    orientation = directory.get(ORIENTATION, 1)
+    if exif and orientation in (5, 6, 7, 8):
+        exif = swapped_exif(exif)
+    xmp = _bytes(directory.get(_XMP))
+    photoshop = _bytes(directory.get(_PHOTOSHOP)) or _bytes(directory.get(_IPTC))
+    own = own_tags_of_tiff(directory)
+    return PictureMeta(
+        "TIFF",
+        exif=exif,
+        icc=icc if isinstance(icc, bytes) else None,
+        density=exif_density(exif) if exif else None,
+        xmp=upright_xmp(xmp) if xmp else None,
+        photoshop=resources_of(photoshop) if photoshop else None,
+        extras=((TAGS, own),) if own else (),
+    )
+
+
+def _with_icc(meta: PictureMeta, pixels: Pixels) -> PictureMeta:
+    return replace(meta, icc=icc_for(meta.icc, gray=pixels.shape[-1] <= 2))
+
+
+def _bytes(value: Any) -> bytes | None:
+    """The bytes of a tag, which some writers declare as numbers of four bytes."""
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, tuple) and value and all(isinstance(number, int) for number in value):
+        size = 1 if max(value) < 256 else 4
+        return b"".join(number.to_bytes(size, "little") for number in value)
+    return None

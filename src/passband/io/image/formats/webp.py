@@ -1,0 +1,121 @@
+"""WebP files, still and animated.
+
+Source: WebP container specification, RFC 9649, section 2.
+"""
+
+import io
+import struct
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+
+from PIL import Image, WebPImagePlugin
+
+from passband.io.image.formats.webp_chunks import webp_chunks, webp_is_lossless, webp_size
+from passband.io.image.metadata.exif import bare_exif
+from passband.io.image.pillow import pixels_of_pillow, strict_pillow
+from passband.io.image.types import Animation, Decoded, PictureMeta, Pixels, check_size
+from passband.io.image.upright import upright_picture
+
+_LONGEST = 0xFFFFFF
+"""Milliseconds that a frame can be shown."""
+
+
+def webp_animation(data: bytes) -> Animation | None:
+    """When the frames of an animation are shown; None for a still picture.
+
+    Args:
+        data: the file.
+    """
+    durations, loops = [], 0
+    for kind, body in webp_chunks(data, 12, len(data)):
+        if kind == b"ANIM":
+            (loops,) = struct.unpack_from("<H", data, body + 4)
+        elif kind == b"ANMF":
+            durations.append(Fraction(int.from_bytes(data[body + 12 : body + 15], "little"), 1000))
+    return Animation(tuple(durations), loops) if len(durations) > 1 else None
+
+
+def decode_webp(data: bytes, name: str, max_pixels: int) -> Iterator[Decoded]:
+    """Decode every picture of a WebP file, one by one.
+
+    Args:
+        data: the file.
+        name: what messages call it.
+        max_pixels: refuse larger pictures.
+
+    Yields:
+        The pictures as they are shown.
+    """
+    size = webp_size(data)
+    check_size(size, name, max_pixels)
+    with strict_pillow(size[0] * size[1]):  # Pillow makes the canvas when it opens the file
+        image = WebPImagePlugin.WebPImageFile(io.BytesIO(data))
+    meta = PictureMeta(
+        "WEBP",
+        exif=bare_exif(image.info.get("exif")),
+        icc=image.info.get("icc_profile"),
+        xmp=image.info.get("xmp"),
+        lossless=webp_is_lossless(data),
+    )
+    for index in range(int(getattr(image, "n_frames", 1))):
+        with strict_pillow(size[0] * size[1]):
+            image.seek(index)
+            image.load()
+            pixels = pixels_of_pillow(image, name).copy()
+        yield upright_picture(pixels, meta)
+
+
+def encode_webp(pixels: Pixels, meta: PictureMeta, quality: int) -> bytes:
+    """Encode a WebP file.
+
+    Args:
+        pixels: RGB or RGBA, 8 bits.
+        meta: what to write with them; a lossless file stays lossless.
+        quality: 1 to 100, of lossy files.
+    """
+    # `exact` keeps the colors under fully transparent pixels.
+    how = {"lossless": True, "exact": True} if meta.lossless else {"quality": quality, "exact": True}
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "WEBP", exif=meta.exif or b"", icc_profile=meta.icc, xmp=meta.xmp or b"", **how)
+    return file.getvalue()
+
+
+def animated_webp(stills: Iterable[bytes], animation: Animation) -> bytes:
+    """Put still WebP files of one size together to an animation.
+
+    Args:
+        stills: complete files; the metadata are those of the first.
+        animation: their times.
+    """
+    frames, before, after = [], b"", b""
+    has_alpha, width, height, flags = False, 0, 0, 2
+    for index, still in enumerate(stills):
+        chunks = [(kind, still[body : body + size]) for kind, body, size in _sized(still)]
+        width, height = webp_size(still)
+        has_alpha |= any(kind == b"ALPH" or (kind == b"VP8L" and body[4] & 16) for kind, body in chunks)
+        picture = b"".join(_chunk(kind, body) for kind, body in chunks if kind in (b"ALPH", b"VP8 ", b"VP8L"))
+        duration = min(round(animation.durations[index] * 1000), _LONGEST)
+        place = bytes(6) + _three(width - 1) + _three(height - 1) + _three(duration)
+        frames.append(_chunk(b"ANMF", place + b"\x02" + picture))  # replaces what was shown, and stays
+        if index == 0:
+            before = b"".join(_chunk(kind, body) for kind, body in chunks if kind == b"ICCP")
+            after = b"".join(_chunk(kind, body) for kind, body in chunks if kind in (b"EXIF", b"XMP "))
+            names = {kind for kind, _ in chunks}
+            flags |= 32 * (b"ICCP" in names) | 8 * (b"EXIF" in names) | 4 * (b"XMP " in names)
+    canvas = struct.pack("<I", flags | 16 * has_alpha) + _three(width - 1) + _three(height - 1)
+    times = _chunk(b"ANIM", bytes(4) + struct.pack("<H", min(animation.loops, 0xFFFF)))
+    body = b"".join([b"WEBP", _chunk(b"VP8X", canvas), before, times, *frames, after])
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def _sized(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    for kind, body in webp_chunks(data, 12, len(data)):
+        yield kind, body, struct.unpack_from("<I", data, body - 4)[0]
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    return kind + struct.pack("<I", len(body)) + body + bytes(len(body) % 2)
+
+
+def _three(number: int) -> bytes:
+    return number.to_bytes(3, "little")

@@ -1,0 +1,56 @@
+"""The size of a picture by its header alone, so that thousands of files can be looked at before any is decoded."""
+
+import struct
+from pathlib import Path
+
+from PIL import BmpImagePlugin, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
+
+from passband.io.image.formats.heif import stored_size_heif
+from passband.io.image.formats.tiff_raw import page_of
+from passband.io.image.formats.webp_chunks import webp_size
+from passband.io.image.kinds import HEAD, kind_of
+from passband.io.image.pillow import strict_pillow
+from passband.io.quiet import without_warnings
+
+# The classes rather than `Image.open`, which would apply Pillow's own size limit, and take other file types.
+READERS: dict[str, type[ImageFile.ImageFile]] = {
+    "PNG": PngImagePlugin.PngImageFile,
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "TIFF": TiffImagePlugin.TiffImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+}
+
+
+@without_warnings()
+def stored_size(path: Path) -> tuple[int, int] | None:
+    """Width and height of a picture file as stored, before any turn that its EXIF block asks for.
+
+    Args:
+        path: a PNG, JPEG, WebP, TIFF, BMP, AVIF or HEIC file.
+
+    Returns:
+        Pixels, of the first page or frame; None where the header does not tell: reading the picture says why.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+            kind = kind_of(head)
+            if kind is None:
+                return None
+            if kind == "PNG":
+                return struct.unpack_from(">II", head, head.index(b"IHDR") + 4)
+            if kind == "WEBP":
+                return webp_size(head)
+            file.seek(0)
+            if kind in ("HEIC", "AVIF"):
+                return stored_size_heif(file.read(), kind)
+            try:
+                with strict_pillow(0):
+                    return READERS[kind](file, str(path)).size
+            except Exception:
+                if kind != "TIFF":
+                    raise
+                file.seek(0)
+                return page_of(file.read(), 0, str(path)).size
+    except Exception:  # a damaged header makes a decoder raise anything
+        return None

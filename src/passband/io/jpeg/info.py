@@ -1,0 +1,188 @@
+"""What is known of a JPEG file without its pixels, and how reading one may end. The public side is `io.jpeg`."""
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, Literal
+
+from jaxtyping import Float, Int16, Int32, UInt8
+from torch import Tensor
+
+from passband.io.image.types import ImageError
+
+ColorSpace = Literal["gray", "rgb", "ycbcr"]
+COLOR_SPACES: dict[int, ColorSpace] = {1: "gray", 2: "rgb", 3: "ycbcr"}
+"""By libjpeg's numbers."""
+JpegSource = Path | str | bytes | UInt8[Tensor, " N"]
+"""A file's path, or its content."""
+Content = str | Any
+"""What readers take: a path, or an object whose buffer is a file's content."""
+McuCrop = tuple[int, int, int, int]
+"""First row, first column, height and width, in MCUs."""
+Planes = tuple[Float[Tensor, "_ _ _"], ...]
+"""Channels, rows and columns of each component."""
+
+
+class JpegError(ImageError):
+    """A JPEG file whose coefficients cannot be read or written; the message names it and says why."""
+
+
+@dataclass(frozen=True)
+class JpegHeader:
+    """What the headers of a JPEG file say.
+
+    Attributes:
+        height: of the picture in pixels, as stored.
+        width: of the picture in pixels, as stored.
+        sampling: (horizontal, vertical) sampling factors of each component, 1 to 4, as stored; those of a single
+            component mean nothing.
+        orientation: 1 to 8, as EXIF defines them; 1 where the file has none.
+        color_space: what the components are: gray; Y, Cb, Cr; or R, G, B.
+    """
+
+    height: int
+    width: int
+    sampling: tuple[tuple[int, int], ...]
+    orientation: int = 1
+    color_space: ColorSpace = "ycbcr"
+
+    @property
+    def factors(self) -> tuple[tuple[int, int], ...]:
+        """Columns and rows of blocks of each component in one MCU (minimum coded unit)."""
+        return self.sampling if len(self.sampling) > 1 else ((1, 1),)
+
+    @property
+    def mcu(self) -> tuple[int, int]:
+        """Height and width of an MCU in pixels: 8 x 8 for gray and 4:4:4, 16 x 16 for 4:2:0."""
+        return 8 * max(down for _, down in self.factors), 8 * max(across for across, _ in self.factors)
+
+    @property
+    def whole_mcus(self) -> tuple[int, int]:
+        """Rows and columns of MCUs that lie within the picture: what may be cropped from, and flipped."""
+        return self.height // self.mcu[0], self.width // self.mcu[1]
+
+    @property
+    def grids(self) -> tuple[tuple[int, int], ...]:
+        """Rows and columns of blocks of each component.
+
+        As libjpeg counts them: blocks that hold at least one true sample. Those that only fill the last MCU are not
+        among them; nothing is lost with them.
+        """
+        mcu_height, mcu_width = self.mcu
+        return tuple(
+            (-(-self.height * down // mcu_height), -(-self.width * across // mcu_width))
+            for across, down in self.factors
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class JpegCoefficients:
+    """The quantized coefficients of a JPEG file: all that it says of its pixels, losslessly.
+
+    Attributes:
+        blocks: of each component, quantized, as stored: the coefficient of frequencies v, u is at 8v + u. Their rows
+            and columns are `header.grids`: components differ where color is subsampled, and the last ones may reach
+            beyond the picture.
+        quantization: step of each coefficient of each component, 0 to 65535, in the same order.
+        header: sizes, sampling factors, orientation and color space.
+    """
+
+    blocks: tuple[Int16[Tensor, "_ _ 64"], ...] = field(repr=False)
+    quantization: Int32[Tensor, "C 64"] = field(repr=False)
+    header: JpegHeader
+
+    @property
+    def height(self) -> int:
+        """Of the picture in pixels, as stored."""
+        return self.header.height
+
+    @property
+    def width(self) -> int:
+        """Of the picture in pixels, as stored."""
+        return self.header.width
+
+    @property
+    def sampling(self) -> tuple[tuple[int, int], ...]:
+        """(Horizontal, vertical) sampling factors of each component."""
+        return self.header.sampling
+
+    @property
+    def orientation(self) -> int:
+        """1 to 8, as EXIF defines them."""
+        return self.header.orientation
+
+    @property
+    def color_space(self) -> ColorSpace:
+        """What the components are."""
+        return self.header.color_space
+
+
+class Outcome(IntEnum):
+    """How reading a file ended; the same names and numbers as in native_reader/native.h."""
+
+    DONE = 0
+    EMPTY = 1
+    NOT_JPEG = 2
+    DAMAGED = 3
+    RECOVERABLE = 4
+    UNSUPPORTED = 5
+    TOO_LARGE = 6
+    BAD_CROP = 7
+    NO_FILE = 8
+    NO_MEMORY = 9
+
+
+class Failure(Exception):  # noqa: N818
+    """Why a file was not read, before it has a name and a sentence.
+
+    Args:
+        outcome: anything but `DONE`.
+        text: particulars, of libjpeg or ours.
+        os_error: errno, with `NO_FILE`.
+        header: where it was read.
+    """
+
+    def __init__(self, outcome: Outcome, text: str = "", os_error: int = 0, header: JpegHeader | None = None):
+        super().__init__(outcome, text)
+        self.outcome, self.text, self.os_error, self.header = outcome, text, os_error, header
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to take of every file of a call.
+
+    Attributes:
+        channels: raster indices of the channels of each component; fewer components use the first ones.
+        mean: subtracted, of all channels one after the other; None with `std` None.
+        std: divided by.
+        crops: one for each file; None for the whole.
+        flips: whether to mirror each file left to right.
+    """
+
+    channels: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+    mean: Float[Tensor, " K"] | None
+    std: Float[Tensor, " K"] | None
+    crops: tuple[McuCrop | None, ...]
+    flips: tuple[bool, ...]
+
+
+def available_mcus(header: JpegHeader, flip: bool) -> tuple[int, int]:
+    """Rows and columns of MCUs that a crop may lie in.
+
+    All of whose blocks are stored, be it with samples beyond the picture's edge; a flip takes columns that end within
+    the picture.
+    """
+    rows, columns = (
+        min(grid[axis] // factor[1 - axis] for grid, factor in zip(header.grids, header.factors, strict=True))
+        for axis in (0, 1)
+    )
+    return rows, (header.whole_mcus[1] if flip else columns)
+
+
+def crop_fits(header: JpegHeader, crop: McuCrop | None, flip: bool) -> bool:
+    """Tell whether a crop lies in the picture and, with `flip`, can be mirrored exactly."""
+    rows, columns = available_mcus(header, flip)
+    if crop is None:
+        return columns > 0 or not flip
+    top, left, height, width = crop
+    return min(top, left) >= 0 and min(height, width) >= 1 and top + height <= rows and left + width <= columns

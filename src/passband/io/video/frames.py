@@ -1,0 +1,140 @@
+"""Coded frames to frames: transparency, times that a file only numbers, and which frames are lost."""
+
+from collections.abc import Iterator
+from heapq import heapify, heappop, heappush
+from pathlib import Path
+
+import av
+from av.codec.context import CodecContext
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
+
+from passband.io.video.clock import Clock
+
+# decoders that read the transparency which WebM keeps beside the coded frames; FFmpeg's own do not
+_ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+# codecs that may decode frames in another order than they are shown
+_REORDERED = frozenset(("h264", "hevc", "mpeg4", "mpeg2video", "mpeg1video", "vc1", "wmv3"))
+_LONGEST_WAIT = 17
+"""Coded frames that may wait to be shown: H.264 reorders 16 at most."""
+_EMPTY_MPEG4 = 19
+"""Bytes of the largest coded frame of MPEG-4 that only repeats the one before; FFmpeg's decoder has the same limit."""
+
+
+class Decoder:
+    """Decodes a video stream and counts its frames.
+
+    Args:
+        container: an open file.
+        stream: of it.
+        path: the file.
+
+    Attributes:
+        packets: coded frames so far, of those that are to be shown.
+        decoded: frames that came of them so far.
+        damaged: how many of these have errors.
+        notes: what is lost, a sentence each.
+        clock: of the times of a transport stream; None for other files.
+    """
+
+    def __init__(self, container: InputContainer, stream: VideoStream, path: Path):
+        self.packets = self.decoded = self.damaged = 0
+        self.notes: list[str] = []
+        self._container, self._stream = container, stream
+        self._discarded = self._hidden = self._slots = 0
+        self._is_avi = container.format.name == "avi"
+        self._is_cut = not self._is_avi or _avi_is_cut(path)
+        self._pending: list[int] | None = [] if self._is_avi and stream.codec_context.name in _REORDERED else None
+        self._context = stream.codec_context
+        self._begun = False
+        self.clock = Clock() if container.format.name in ("mpegts", "mpeg") else None
+
+    @property
+    def lost(self) -> int:
+        """Frames that the file has, or promises in its header, and that did not decode; final at the end."""
+        coded = max(0, self.packets - self._hidden - self.decoded)
+        if self._is_avi:  # it promises slots, of which empty ones repeat the frame before
+            return coded + (max(0, self._stream.frames - self._slots) if self._is_cut else 0)
+        return max(coded, (self._stream.frames or 0) - self._discarded - self.decoded)
+
+    def frames(self) -> Iterator[tuple[int | None, av.VideoFrame]]:
+        """Decode, once.
+
+        Yields:
+            The time stamp of each frame in the stream's unit, as far as the file has one, and the frame.
+        """
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except FFmpegError as error:  # the file is damaged where a packet should begin
+                self.notes.append(f"the file cannot be read beyond frame {self.decoded} ({error.strerror})")
+                return
+            if packet.size:
+                if self.clock is not None:
+                    self.clock.correct(packet)
+                self._count(packet)
+            elif packet.pts is not None:
+                continue  # an empty slot; a decoder would take it for the end
+            try:
+                frames = self._context.decode(packet)
+            except FFmpegError:
+                if self._pending and packet.dts in self._pending:
+                    self._pending.remove(packet.dts)
+                    heapify(self._pending)
+                continue  # counted as lost
+            for frame in frames:
+                self.decoded += 1
+                self.damaged += frame.is_corrupt
+                yield self._time(frame), frame
+
+    def _count(self, packet: av.Packet) -> None:
+        if not self._begun:
+            self._begin(packet)
+        if packet.is_discard:
+            self._discarded += 1
+            return
+        self.packets += 1
+        self._hidden += _shows_nothing(packet, self._context.name)
+        if packet.dts is not None:
+            self._slots = packet.dts + 1
+            if self._pending is not None:
+                heappush(self._pending, packet.dts)
+
+    def _begin(self, packet: av.Packet) -> None:
+        """Take a decoder that knows transparency where the first coded frame has some."""
+        self._begun = True
+        if not packet.has_sidedata("matroska_block_additional"):
+            return
+        try:
+            context = CodecContext.create(_ALPHA_DECODERS[self._context.name], "r")
+        except (KeyError, ValueError):
+            self.notes.append("transparency cannot be decoded here and is not kept")
+            return
+        assert isinstance(context, VideoCodecContext)
+        self._context = context
+
+    def _time(self, frame: av.VideoFrame) -> int | None:
+        if self._pending is None:
+            return frame.pts
+        while len(self._pending) > _LONGEST_WAIT:  # coded frames of which nothing came, without an error
+            heappop(self._pending)
+        return heappop(self._pending) if self._pending else frame.pts
+
+
+def _shows_nothing(packet: av.Packet, codec: str) -> bool:
+    """Whether a coded frame is not to be shown by itself: it repeats the one before, or others are made of it."""
+    if codec == "mpeg4":
+        return packet.size <= _EMPTY_MPEG4
+    return codec in ("vp8", "libvpx") and not bytes(packet)[0] & 0x10
+
+
+def _avi_is_cut(path: Path) -> bool:
+    """Whether an AVI file is shorter than it says where it begins."""
+    with path.open("rb") as file:
+        head = file.read(8)
+    return int.from_bytes(head[4:8], "little") + 8 > path.stat().st_size

@@ -1,0 +1,220 @@
+"""The streams of a file being joined: those that are copied, and the one that segments replace."""
+
+import errno
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+from itertools import pairwise, repeat
+from typing import Any
+
+import av
+from av.container import InputContainer, OutputContainer
+from av.error import FFmpegError
+from av.packet import Packet, PacketSideData, packet_sidedata_type_from_literal
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+from passband.io.video import VideoFormat
+from passband.io.video.header import add_restored
+from passband.io.video.segment import ALPHA, Encoding, Segment, decode_times
+from passband.io.video.streams import Copy, Way, add_copy
+
+# what a muxer writes itself, and what is no longer true of a stream compressed anew
+_OWN_KEYS = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder"})
+_STALE_KEYS = frozenset({"ENCODER", "BPS", "DURATION", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES", "ALPHA_MODE"})
+_SYSTEM_ERRORS = 1 << 16  # numbers of FFmpeg's own errors are above those of the system's
+_MP4 = (".mp4", ".m4v", ".mov")
+
+Payload = tuple[bytes, bool, bytes]
+"""A packet of the restored stream, whether it is a key frame, and its transparency."""
+
+
+class Joiner:
+    """Writes one file.
+
+    Args:
+        source: the open source.
+        out: the file to be written.
+        suffix: of it, in lower case.
+        copies: what becomes of each stream.
+
+    Attributes:
+        copied: the streams copied, such as `audio aac`.
+        notes: what of the source is not in it, a sentence each.
+        restored_out: the stream of the restored frames, once there is one.
+    """
+
+    def __init__(self, source: InputContainer, out: OutputContainer, suffix: str, copies: Sequence[Copy]):
+        self.source, self.out, self.suffix, self.copies = source, out, suffix, copies
+        self.streams: dict[int, Stream] = {}
+        self.copied: list[str] = []
+        self.notes: list[str] = []
+        self.restored_out: VideoStream
+        self.time_base: Fraction
+
+    def add_streams(self, video: VideoFormat, encoding: Encoding) -> None:
+        """Add all streams, metadata and chapters."""
+        self.out.metadata.update({key: value for key, value in self.source.metadata.items() if key not in _OWN_KEYS})
+        self.out.set_chapters(self.source.chapters())
+        for stream, copy in zip(self.source.streams, self.copies, strict=True):
+            metadata = stream.metadata
+            if copy.way is Way.RESTORED:
+                self.restored_out = new = add_restored(self.out, video, encoding)
+                self.time_base = video.time_base
+                metadata = {key: value for key, value in metadata.items() if not _is_stale(key)}
+            elif copy.way is Way.MUXER:
+                continue
+            elif copy.way is Way.NONE:
+                self.notes.append(f"{self.suffix} cannot hold stream {copy.index} ({copy.name}), it is left out")
+                continue
+            elif copy.way is Way.COVER:
+                _attach_cover(self.out, self.source.name, stream)
+                self.copied.append(f"cover {copy.name}")
+                continue
+            else:
+                new = add_copy(self.out, stream, copy, starts_hidden=self.suffix not in _MP4)
+                self.copied.append(copy.name)
+            new.metadata.update(metadata)
+            new.disposition = stream.disposition
+            self.streams[stream.index] = new
+
+    def copy(
+        self, packets: Iterable[Packet], payloads: Iterable[Payload], pts: Sequence[int], last_duration: int
+    ) -> None:
+        """Copy packets of the source, those of the restored stream in place of its own.
+
+        Args:
+            packets: of the source, in its order.
+            payloads: of the restored stream, in the order they are decoded.
+            pts: when each is shown, in units of the video's time base.
+            last_duration: how long the last frame is shown, in these units.
+        """
+        restored = self._restored_packets(payloads, pts, last_duration)
+        hidden, refused = Counter[int](), Counter[int]()
+        shown: set[int] = set()
+        end = Fraction(0)
+        for packet in packets:
+            index, copy = packet.stream_index, self.copies[packet.stream_index]
+            if packet.size and packet.pts is not None and copy.way is not Way.COVER:
+                end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
+            if copy.way is Way.RESTORED:
+                # one by one in place of those of the source, so that the streams stay interleaved
+                if (new := next(restored, None)) is not None:
+                    self.out.mux_one(new)
+            elif index in self.streams and packet.size and not _is_gap(packet):
+                if not packet.is_discard:
+                    shown.add(index)
+                elif index in shown or hidden[index] < copy.lead.dropped:
+                    hidden[index] += 1
+                    continue
+                elif self._would_be_heard(packet):
+                    continue
+                refused[index] += not self._mux(packet)
+        for new in restored:
+            self.out.mux_one(new)
+        self._note(hidden, "hidden by an edit list")
+        self._note(refused, "damaged or out of order")
+        self._note_end(end)
+
+    def _would_be_heard(self, packet: Packet) -> bool:
+        """Whether a packet that only primes the decoder lies where MP4's muxer hides nothing: after 0."""
+        return self.suffix in _MP4 and packet.stream.type == "audio" and packet.pts is not None and packet.pts >= 0
+
+    def _mux(self, packet: Packet) -> bool:
+        """Write a packet that is copied; whether the muxer takes it."""
+        packet.stream = self.streams[packet.stream_index]
+        if packet.pts is None:
+            packet.pts = packet.dts
+        try:
+            self.out.mux_one(packet)
+        except FFmpegError as error:
+            if error.errno == errno.EINVAL or (error.errno or 0) > _SYSTEM_ERRORS:
+                return False
+            raise
+        return True
+
+    def _note(self, counts: Counter[int], reason: str) -> None:
+        for index, count in sorted(counts.items()):
+            if count:
+                them = "packet is" if count == 1 else "packets are"
+                self.notes.append(f"{count} {them} left out of stream {index} ({self.copies[index].name}): {reason}")
+
+    def _note_end(self, end: Fraction) -> None:
+        promised = Fraction(self.source.duration or 0, av.time_base) + Fraction(
+            self.source.start_time or 0, av.time_base
+        )
+        if promised - end > Fraction(1, 2):
+            self.notes.append(
+                f"the file ends at {float(end):.1f} s of the {float(promised):.1f} s that its header promises"
+            )
+
+    def _restored_packets(
+        self, payloads: Iterable[Payload], pts: Sequence[int], last_duration: int
+    ) -> Iterator[Packet]:
+        durations = {before: after - before for before, after in pairwise(sorted(pts))}
+        for (payload, key, alpha), time, decode_time in zip(payloads, pts, decode_times(pts), strict=True):
+            packet = Packet(payload)
+            packet.pts, packet.dts, packet.time_base = time, decode_time, self.time_base
+            packet.duration = durations.get(time, last_duration)
+            packet.is_keyframe = key
+            if alpha:
+                data: Any = PacketSideData
+                beside = data(packet_sidedata_type_from_literal(ALPHA), len(alpha))
+                beside.update(alpha)
+                packet.set_sidedata(beside)
+            packet.stream = self.restored_out
+            yield packet
+
+
+def payloads(segment: Segment) -> Iterator[Payload]:
+    """The packets of a segment."""
+    return zip(segment.packets, segment.keys, segment.alpha or repeat(b""), strict=False)
+
+
+def container_options(
+    suffix: str, source: InputContainer, video: VideoFormat, first: int, *, index_first: bool = True
+) -> dict[str, str]:
+    """How the muxer writes a file.
+
+    Args:
+        suffix: of the file, in lower case.
+        source: the open source.
+        video: what the restored frames have in common.
+        first: when the first of them is shown, in units of the video's time base.
+        index_first: whether the index of an MP4 goes in front, for which the muxer reads its file again.
+
+    Returns:
+        Options of FFmpeg.
+    """
+    # FFmpeg counts how a picture wraps around the viewer as unofficial
+    strict = {"strict": "unofficial"} if video.surround else {}
+    if suffix not in _MP4:
+        # AAC begins before 0, with sound that is not to be heard; the muxer would move all else to make room for it
+        return strict | ({"avoid_negative_ts": "disabled"} if first >= 0 else {})
+    # the index in front, so that the file plays while it loads; Apple's own keys are kept only if asked for
+    flags = ["faststart"] * index_first + ["use_metadata_tags"] * any(key.startswith("com.") for key in source.metadata)
+    # a first frame later than 0 is stored in units of the movie, which shall be as fine as the video's
+    scale = {"movie_timescale": str(max(1000, video.time_base.denominator))}
+    return strict | scale | ({"movflags": "+".join(flags)} if flags else {})
+
+
+def _attach_cover(out: OutputContainer, source: str, stream: Stream) -> None:
+    """Attach a cover picture, which Matroska keeps as a file; as a stream it would be a video of one frame."""
+    kind = stream.codec_context.name.replace("mjpeg", "jpeg")
+    with av.open(source, metadata_errors="replace") as container:
+        packets = container.demux(container.streams[stream.index])
+        picture = next((bytes(packet) for packet in packets if packet.size), b"")
+    name = stream.metadata.get("filename", f"cover.{kind.replace('jpeg', 'jpg')}")
+    out.add_attachment(name, stream.metadata.get("mimetype", f"image/{kind}"), picture)
+
+
+def _is_gap(packet: Packet) -> bool:
+    """Whether a packet is a pause between two subtitles in MP4, which MP4's muxer writes itself."""
+    stream = packet.stream
+    if stream.type != "subtitle" or stream.codec_context is None or stream.codec_context.name != "mov_text":
+        return False
+    return packet.size == 2 and bytes(packet) == b"\0\0"
+
+
+def _is_stale(key: str) -> bool:
+    return key.split("-")[0].upper() in _STALE_KEYS or key.startswith("_STATISTICS")

@@ -1,0 +1,113 @@
+"""What restoration networks gain on the pictures of an inspection set: a table for an inspector to learn from."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from passband.config import InspectionRecipe
+from passband.data.cubes.fixed_size import read_pixels
+from passband.data.datasets.inspection import BEST, Made
+from passband.data.datasets.restoration import UNUSABLE, crop_and_flip
+from passband.data.gains import GainTable, GainTableError, read_gains
+from passband.metrics import psnr
+from passband.tasks.inspection import Inspection, made_of
+
+Restore = Callable[[Tensor], Tensor]
+"""Makes a batch B 3 H W in [0, 1] better."""
+SPECIALISTS = {
+    "rain": "derain-small",
+    "snow": "desnow-small",
+    "haze": "dehaze-small",
+    "defocus": "defocus-small",
+    "motion-blur": "deblur-small",
+    "raindrop": "raindrop-small",
+    "scratch": "scratch-small",
+}
+"""A kind to the name that its specialist has or may have; drawn more often where not all networks are measured."""
+_LIKELY = 2 / 3
+_KEPT = 20  # pictures after which the table is written
+
+
+def measure_gains(
+    recipe: InspectionRecipe,
+    data: Path,
+    output: Path,
+    restorers: Mapping[str, Restore],
+    *,
+    count: int,
+    most: int | None = None,
+    part: int | None = None,
+    report: Callable[[int], None] = lambda done: None,
+) -> GainTable:
+    """Restore the first pictures of a recipe with each network and keep what was gained; go on where it was stopped.
+
+    Args:
+        recipe: says how pictures are made.
+        data: what they are made of.
+        output: the table, an .npz file.
+        restorers: by name, `Restorer.restore` of each network.
+        count: pictures, from number 0.
+        most: networks for each picture: `general`, and others drawn by its number, the specialist of its kind more
+            often; None for all.
+        part: side of the square in the middle of a picture that is restored, in pixels; None for all of it.
+        report: called with the number of pictures done, after each.
+
+    Returns:
+        The table. A picture that cannot be made, or a network that was not drawn, has NaN.
+
+    Raises:
+        GainTableError: where `output` is a table of other pictures or networks.
+    """
+    wanted = made_of(recipe)
+    table = read_gains(output, wanted) if output.exists() else GainTable(tuple(restorers), wanted)
+    if table.networks != tuple(restorers):
+        raise GainTableError(
+            f"{output} is of the networks {', '.join(table.networks)}, and gains of {', '.join(restorers)} are wanted: "
+            "choose another output"
+        )
+    pictures = Inspection(recipe).pictures(data)
+    for number in range(count):
+        if number not in table.rows:
+            try:
+                made = pictures(number)
+            except UNUSABLE:
+                table.rows[number] = (math.nan,) * len(restorers)
+            else:
+                drawn = _drawn(list(restorers), made.kind, most, number)
+                table.rows[number] = tuple(
+                    gain_on(made, restorers[name], part) if name in drawn else math.nan for name in restorers
+                )
+            if len(table.rows) % _KEPT == 0:
+                table.write(output)
+        report(number + 1)
+    table.write(output)
+    return table
+
+
+def gain_on(made: Made, restore: Restore, part: int | None = None) -> float:
+    """What a network gains on a picture, in dB.
+
+    Args:
+        made: the picture.
+        restore: the network.
+        part: as in `measure_gains`.
+    """
+    images = [read_pixels(made.content), made.clean]
+    degraded, clean = (image[None] for image in (images if part is None else crop_and_flip(images, part, None)))
+    before, after = (min(BEST, psnr(image, clean).item()) for image in (degraded, restore(degraded).float().cpu()))
+    return after - before
+
+
+def _drawn(names: Sequence[str], kind: str, most: int | None, number: int) -> set[str]:
+    """The networks that are measured on a picture."""
+    if most is None or most >= len(names):
+        return set(names)
+    rng = np.random.default_rng([number, 5])
+    first = ["general"] if "general" in names else []
+    special = [SPECIALISTS[one] for one in kind.split("+") if SPECIALISTS.get(one) in names]
+    likely = special if rng.random() < _LIKELY else []
+    others = [str(name) for name in rng.permutation([name for name in names if name not in (*first, *likely)])]
+    return {*[*first, *likely, *others][:most]}

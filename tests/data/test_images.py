@@ -1,0 +1,107 @@
+from pathlib import Path
+
+import pytest
+
+from passband.data.finding import find_pictures
+from passband.data.images import find_images
+from passband.io.image import SUFFIXES
+from tests.pictures import make
+
+
+def test_pictures_of_every_kind_are_found_at_any_depth_in_order(tmp_path):
+    names = [f"a/b/{suffix[1:]}{suffix.upper() if number % 2 else suffix}" for number, suffix in enumerate(SUFFIXES)]
+    made = make(tmp_path, *names, "z.png", "A.jpg", "a.png", "b/0.png")
+    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "folder.png").mkdir()
+    assert find_images(tmp_path) == sorted(made)
+
+
+HIDDEN = [".a.png", "._a.png", "sub/.a.png", ".cache/a.png", "sub/.checkpoints/x/a.png"]
+MADE_BY_SYSTEMS = ["@eaDir/a.png/SYNOPHOTO_THUMB_M.jpg", "sub/@eaDir/x.jpg", "#recycle/a.png", "__MACOSX/sub/a.png"]
+
+
+@pytest.mark.parametrize("hidden", [*HIDDEN, *MADE_BY_SYSTEMS])
+def test_hidden_files_and_folders_are_left_out(tmp_path, hidden):
+    (visible,) = make(tmp_path, "sub/a.png")
+    make(tmp_path, hidden)
+    assert find_images(tmp_path) == [visible]
+    assert find_pictures([tmp_path / "**" / "*.[jp][pn]g"]) == [visible]
+
+
+def test_folders_that_only_look_like_those_of_a_system_are_looked_into(tmp_path):
+    made = make(tmp_path, "# O-HAZY NTIRE 2018/a.png", "@home/a.png", "_x/a.png")
+    assert find_images(tmp_path) == sorted(made)
+
+
+@pytest.mark.parametrize("folder", ["@eaDir", ".trash"])
+def test_a_hidden_folder_is_searched_where_it_is_named(tmp_path, folder):
+    made = make(tmp_path, f"{folder}/a.png")
+    assert find_images(tmp_path / folder) == made
+    assert find_pictures([tmp_path / folder / "*.png"]) == made
+    with pytest.raises(FileNotFoundError, match="no file, folder or match"):
+        find_pictures([tmp_path / "*" / "*.png"])
+
+
+def test_a_folder_may_itself_be_in_a_hidden_one(tmp_path):
+    folder = tmp_path / ".cache" / "photographs"
+    assert find_images(make(folder, "a.png")[0].parent) == [folder / "a.png"]
+
+
+def test_a_folder_without_pictures_gives_none(tmp_path):
+    assert find_images(tmp_path) == []
+
+
+def test_a_missing_folder_and_a_file_are_refused_by_name(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere"):
+        find_images(tmp_path / "nowhere")
+    (file,) = make(tmp_path, "a.png")
+    with pytest.raises(NotADirectoryError, match=r"a\.png is a file; a folder of pictures is needed"):
+        find_images(file)
+
+
+def test_an_unreadable_folder_is_an_error_and_not_an_empty_one(tmp_path, monkeypatch):
+    make(tmp_path, "a.png")
+
+    def refuse(folder):
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)  # because permissions do not bind root
+    with pytest.raises(PermissionError, match=tmp_path.name):
+        find_images(tmp_path)
+
+
+def test_an_unreadable_folder_below_is_told_and_the_others_are_looked_at(tmp_path, close_folder):
+    make(tmp_path, "a/1.png", "b/2.png", "b/deep/3.png", "c/4.png")
+    close_folder(tmp_path / "b")
+    told = []
+    assert find_images(tmp_path, unreadable=told.append) == [tmp_path / "a/1.png", tmp_path / "c/4.png"]
+    assert [error.filename for error in told] == [str(tmp_path / "b")]
+    with pytest.warns(UserWarning, match=r"/b cannot be read \(Permission denied\) and is left out"):
+        find_images(tmp_path)
+
+
+def test_a_file_that_may_not_be_looked_at_is_told(tmp_path, monkeypatch):
+    make(tmp_path, "a.png", "b.png")
+    looked = Path.is_file
+
+    def refuse(path):
+        if path.name == "a.png":
+            raise PermissionError(13, "Permission denied", str(path))
+        return looked(path)
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    told = []
+    assert find_images(tmp_path, unreadable=told.append) == [tmp_path / "b.png"]
+    assert told[0].filename == str(tmp_path / "a.png")
+
+
+def test_sources_are_files_folders_and_patterns_each_once(tmp_path):
+    make(tmp_path, "fine/0.png", "fine/1.png", "coarse/0.png", "coarse/1.png")
+    found = find_pictures([tmp_path / "fine" / "1.png", tmp_path / "fine", str(tmp_path / "*" / "0.png")])
+    names = [path.relative_to(tmp_path).as_posix() for path in found]
+    assert names == ["fine/1.png", "fine/0.png", "coarse/0.png"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match="no file, folder or match for"):
+        find_pictures([tmp_path / "none*.jpg"])
+    with pytest.raises(FileNotFoundError, match="holds no pictures"):
+        find_pictures([tmp_path / "empty"])

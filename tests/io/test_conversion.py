@@ -1,0 +1,111 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from passband.data.degradations import degrade
+from passband.io.conversion import as_tensor, one_of, take
+from passband.io.image import from_pil, write_image
+
+LEVELS = np.random.default_rng(0).integers(0, 256, (11, 17, 3), dtype=np.uint8)
+
+
+def ways(tmp_path):
+    """One picture in every kind that is taken."""
+    write_image(tmp_path / "a.png", torch.from_numpy(LEVELS).movedim(-1, 0) / 255)
+    tensor = torch.from_numpy(LEVELS).movedim(-1, 0)
+    return {
+        "path": tmp_path / "a.png",
+        "name of a file": str(tmp_path / "a.png"),
+        "PIL": Image.fromarray(LEVELS),
+        "array": LEVELS,
+        "array of 16 bits": LEVELS.astype(np.uint16) * 257,
+        "array of floats": (LEVELS / 255).astype(np.float32),
+        "tensor of bytes": tensor,
+        "tensor": tensor / 255,
+    }
+
+
+def test_every_kind_is_the_same_tensor(tmp_path):
+    expected = torch.from_numpy(LEVELS).movedim(-1, 0) / 255
+    for name, picture in ways(tmp_path).items():
+        image = as_tensor(picture)
+        assert image.dtype == torch.float32, name
+        torch.testing.assert_close(image, expected, rtol=0, atol=1e-7, msg=name)
+
+
+def test_every_kind_comes_back_as_what_it_was(tmp_path):
+    for name, picture in ways(tmp_path).items():
+        taken = take(picture)
+        given = taken.give(taken.images)
+        if isinstance(picture, str | Path):
+            assert isinstance(given, Image.Image)
+            picture = Image.open(picture)
+        assert type(given) in (type(picture), Image.Image), name
+        np.testing.assert_allclose(np.asarray(given), np.asarray(picture), atol=1e-7, err_msg=name)
+        assert np.asarray(given).dtype == np.asarray(picture).dtype, name
+
+
+@pytest.mark.parametrize("kind", ["rain", "haze", "defocus"])
+def test_a_seed_degrades_every_kind_alike(tmp_path, kind):
+    kinds = ways(tmp_path)
+    expected = degrade(kinds["tensor"], kind, seed=3, index=2)
+    assert not torch.equal(expected, kinds["tensor"])
+    for name, picture in kinds.items():
+        degraded = degrade(picture, kind, seed=3, index=2)
+        assert isinstance(degraded, Image.Image) or type(degraded) is type(picture)
+        atol = 0.51 / 255  # what is not of floats is rounded to 8 bits
+        torch.testing.assert_close(as_tensor(degraded), expected.clamp(0, 1), rtol=0, atol=atol, msg=name)
+
+
+def test_degrading_keeps_alpha_gray_and_precision():
+    transparent = np.dstack([LEVELS, LEVELS[..., 0]])
+    assert np.array_equal(degrade(transparent, "snow")[..., 3], LEVELS[..., 0])
+    assert degrade(Image.fromarray(transparent), "snow").mode == "RGBA"
+    assert degrade(Image.fromarray(LEVELS[..., 0]), "haze").mode == "L"
+    assert degrade(LEVELS[..., 0], "haze").shape == (11, 17)
+    assert degrade(torch.rand(3, 8, 9, dtype=torch.float64), "rain").dtype == torch.float64
+
+
+def test_one_picture_is_needed_where_one_is_asked_for():
+    batch = torch.rand(2, 3, 8, 9)
+    assert take(batch).give(batch).shape == batch.shape
+    for refuse in (as_tensor, lambda x: degrade(x, "rain"), lambda x: one_of(take(x))):
+        with pytest.raises(
+            ValueError, match=r"one picture of shape 3 H W is needed, got a batch of shape 2 x 3 x 8 x 9: index it"
+        ):
+            refuse(batch)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("thing", "error", "message"),
+    [
+        (3, TypeError, "a path, a PIL picture, an array or a tensor; got an int"),
+        (None, TypeError, "got a NoneType"),
+        (b"\x89PNG", TypeError, "got a bytes"),
+        ([LEVELS], TypeError, "got a list"),
+        (torch.zeros(8, 9, 3), ValueError, r"channels come first: image\.movedim\(-1, -3\)"),
+        (torch.zeros(4, 8, 9), ValueError, "alpha channel"),
+        (torch.zeros(1, 8, 9), ValueError, "gray channel"),
+        (torch.zeros(8, 9), ValueError, r"got \(8, 9\) torch\.float32\.$"),
+        (torch.zeros(3, 8, 9, dtype=torch.int64), ValueError, r"image\.float\(\) / 255"),
+        (torch.zeros(3, 0, 9), ValueError, "not empty"),
+        (torch.full((3, 8, 9), 255.0), ValueError, r"in \[0, 1\]; these go from 255 to 255\. Divide by 255"),
+        (np.full((8, 9, 3), 200.0), ValueError, "Divide by 255"),
+        (np.where(np.arange(72).reshape(8, 9) == 5, np.nan, 0.5), ValueError, "1 of 72 are NaN or infinite"),
+        (torch.tensor([[[0.5, float("inf")]]] * 3), ValueError, "3 of 6 are NaN or infinite"),
+        ("nowhere.png", FileNotFoundError, "nowhere"),
+    ],
+)
+def test_what_is_no_picture_is_refused_with_what_to_do(thing, error, message):
+    with pytest.raises(error, match=message):
+        as_tensor(thing)
+
+
+def test_pictures_are_turned_upright():
+    image = Image.fromarray(LEVELS)
+    image.getexif()[0x0112] = 6
+    assert as_tensor(image).shape == from_pil(image).image.shape
