@@ -10,8 +10,8 @@ heads), trained from fresh weights by the same recipe on the same pictures in th
 differs:
 
 - rgb: ResNet's own stem.
-- dct-24s: the DCT of the resized pixels (way A).
-- native-24s: the JPEG files' own coefficients at the files' own size (way B), which costs as many times more as the
+- dct-24s: the DCT of the resized pixels.
+- native-24s: the JPEG files' own coefficients at the files' own size, which costs as many times more as the
   files are larger than SIZE.
 
 Scored on the very pictures that are learned from: a figure near 1 says that losses, boxes, masks and scores fit each
@@ -40,7 +40,7 @@ from passband.training import StepReport, train
 ROWS: dict[str, dict[str, Any]] = {
     "rgb": {"channels": "rgb"},
     "dct-24s": {"channels": "24S"},
-    "native-24s": {"channels": "24S", "way": "B"},
+    "native-24s": {"channels": "24S", "input": "coefficients"},
 }
 MOST = 6
 """Instances in a picture that is chosen."""
@@ -150,7 +150,7 @@ def measured(row: str, data: Path, options: argparse.Namespace) -> dict[str, Any
         "seconds_per_step": progress.seconds / max(1, progress.step),
         "figures": scored["figures"],
         "parameters": sum(weight.numel() for weight in detector.model.parameters()),
-        "backbone_macs": None if detector.model.way == "B" else macs(detector.model.backbone, side),
+        "backbone_macs": None if detector.model.input == "coefficients" else macs(detector.model.backbone, side),
     }
     with write_whole(done) as temporary:
         temporary.write_text(json.dumps(taken, indent=2) + "\n", encoding="utf-8")

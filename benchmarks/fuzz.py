@@ -162,7 +162,7 @@ class Worker:
     """A process that handles every n-th number, begun anew behind a file that ended it."""
 
     def __init__(self, numbers: Sequence[int], seed: int, corpus: Sequence[Seed]):
-        self.numbers, self.seed, self.corpus = numbers, seed, corpus
+        self.arguments, self.seed, self.corpus = numbers, seed, corpus
         self.state = mmap.mmap(-1, 24)
         self.start()
 
@@ -172,7 +172,7 @@ class Worker:
         self.receiver, sender = multiprocessing.Pipe(duplex=False)
         context = multiprocessing.get_context("fork")
         self.process = context.Process(
-            target=work, args=(self.numbers, self.seed, self.corpus, self.state, sender), daemon=True
+            target=work, args=(self.arguments, self.seed, self.corpus, self.state, sender), daemon=True
         )
         self.process.start()
         sender.close()
@@ -197,7 +197,7 @@ class Worker:
     def go_on(self) -> None:
         """Begin anew behind the number that ended the process."""
         number = self.current[0]
-        self.numbers = [other for other in self.numbers if other > number]
+        self.arguments = [other for other in self.arguments if other > number]
         self.start()
 
 

@@ -50,6 +50,6 @@ def save_classifier(
         if isinstance(module, torch.nn.BatchNorm2d):
             module.weight.data.uniform_(0.5, 1.5)
             module.bias.data.normal_(0, 0.3)
-    config = {"model": model, **network.numbers, "preprocessing": preprocessing.to_config()}
+    config = {"model": model, **network.arguments, "preprocessing": preprocessing.to_config()}
     save_weights(network, folder, {**config, "classes_named": list(classes), **about})
     return folder

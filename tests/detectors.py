@@ -19,6 +19,6 @@ def write_shapes(root, count=4, size=(48, 64), suffix=".jpg"):
 def save_detector(folder, **numbers):
     """A folder of weights that find many things."""
     model = noisy_detector(**{"min_size": [48], "max_size": 80, **numbers})
-    config = {"model": "dct-mask-rcnn-resnet18", **model.numbers}
+    config = {"model": "dct-mask-rcnn-resnet18", **model.arguments}
     save_weights(model, folder, {**config, "preprocessing": {"category_ids": IDS}, "classes_named": CLASSES})
     return folder

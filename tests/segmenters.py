@@ -48,6 +48,6 @@ def save_segmenter(folder, size=32, classes=1, seed=0, **about):
     with torch.no_grad():  # so that each class is found about as often as any other
         picture = torch.from_numpy(blob(99, (size // 4 * 4, size // 4 * 4))[0]).permute(2, 0, 1)[None].float() / 255
         network.head.bias -= network.eval()(picture).flatten(2).median(-1).values[0]
-    config = {"model": "unet", **network.numbers, "preprocessing": {"size": size, "profile": None}}
+    config = {"model": "unet", **network.arguments, "preprocessing": {"size": size, "profile": None}}
     save_weights(network, folder, {**config, **about})
     return folder

@@ -20,7 +20,7 @@ def test_a_checksum_is_of_the_weights_and_not_of_their_file(tiny_weights, tmp_pa
     model = load_model(tiny_weights)
     checksum = weights_checksum(model)
     assert len(checksum) == 64
-    save_weights(model, tmp_path / "again", {"model": "sfnet", **model.numbers})
+    save_weights(model, tmp_path / "again", {"model": "sfnet", **model.arguments})
     assert weights_checksum(load_model(tmp_path / "again", pool_window=80)) == checksum
     state = {name: value for name, value in model.state_dict().items() if "num_batches_tracked" not in name}
     torch.save({"model": state}, tmp_path / "pickle.pkl")

@@ -27,7 +27,7 @@ def recipe(**changes):
         "name": "tiny",
         "seed": 3,
         "checkpoint_every": 2,
-        "model": {"name": "sfnet", "numbers": {"width": 16, "depth": 1}},
+        "model": {"name": "sfnet", "arguments": {"width": 16, "depth": 1}},
         "data": {"crop": 32, "batch": 2, "workers": 0},
         "optim": {"steps": 8, "warmup_steps": 2, "learning_rate": 1e-3, "clip_norm": 0.1},
         "validation": {"every": 4, "count": 2, "crop": 32},

@@ -24,7 +24,7 @@ def recipe(**changes):
         "task": "classification",
         "seed": 2,
         "checkpoint_every": 2,
-        "model": {"name": "dct-resnet18", "numbers": {"width": 8}},
+        "model": {"name": "dct-resnet18", "arguments": {"width": 8}},
         "data": {"channels": "24S", "size": 64, "scale": (0.25, 1.0), "batch": 6, "workers": 0},
         "optim": {"steps": 6, "optimizer": "adamw", "learning_rate": 3e-3, "final_learning_rate": 1e-4, "ema": 0.5},
         "validation": {"every": 3},

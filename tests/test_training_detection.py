@@ -9,6 +9,7 @@ import torch
 
 from passband.config import parse_recipe
 from passband.models import load_model
+from passband.runs import read_run
 from passband.tasks.detector import load_detector
 from passband.training import train
 from tests.detectors import CLASSES, IDS, write_shapes
@@ -25,7 +26,7 @@ def recipe(data=None, numbers=None, every=2, **optim):
             "task": "detection",
             "seed": 2,
             "checkpoint_every": 2,
-            "model": {"name": "dct-mask-rcnn-resnet18", "numbers": NUMBERS | (numbers or {})},
+            "model": {"name": "dct-mask-rcnn-resnet18", "arguments": NUMBERS | (numbers or {})},
             "data": {"min_size": [48, 64], "max_size": 90, "batch": 2, "workers": 0, **(data or {})},
             "optim": {"steps": 4, "optimizer": "adamw", "learning_rate": 2e-3, "milestones": [], "ema": 0.5, **optim},
             "validation": {"every": every, "batch": 2},
@@ -44,7 +45,7 @@ def rows(path):
         return list(csv.reader(file))
 
 
-@pytest.mark.parametrize("data", [{}, {"way": "B"}], ids=["A", "B"])
+@pytest.mark.parametrize("data", [{}, {"input": "coefficients"}], ids=["A", "B"])
 def test_instances_are_learned_from_pixels_and_from_coefficients(data, folder, tmp_path):
     larger = {"width": 8, "features": 16, "box_features": 32}
     data = {"min_size": [48], "flip": False, **data}
@@ -61,13 +62,13 @@ def test_instances_are_learned_from_pixels_and_from_coefficients(data, folder, t
     assert len(trained.find_in(next(folder.glob("train2017/*.jpg")))) > 0
 
 
-@pytest.mark.parametrize("way", ["A", "B"])
-def test_a_run_that_was_stopped_goes_on_to_the_same_numbers(way, folder, tmp_path):
+@pytest.mark.parametrize("input", ["pixels", "coefficients"])
+def test_a_run_that_was_stopped_goes_on_to_the_same_numbers(input, folder, tmp_path):
     def stop(done):
         if done.step == 3:
             raise KeyboardInterrupt
 
-    settings = recipe({"way": way, "min_size": [40, 48, 64]})
+    settings = recipe({"input": input, "min_size": [40, 48, 64]})
     places = {"data": folder, "device": "cpu"}
     train(settings, tmp_path / "whole", **places)
     with pytest.raises(KeyboardInterrupt):
@@ -83,10 +84,25 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_numbers(way, folder, tmp_pat
     ]  # fmt: skip
 
 
+def test_weights_and_runs_of_the_first_version_are_read_under_their_former_names(folder, tmp_path):
+    run = tmp_path / "run"
+    train(recipe({"input": "coefficients"}, steps=1), run, data=folder)
+    record, config = run / "run.json", run / "weights" / "last" / "config.json"
+    for path in (record, config):
+        path.write_text(
+            path.read_text().replace('"input": "coefficients"', '"way": "B"').replace('"arguments"', '"numbers"')
+        )
+    assert '"way": "B"' in config.read_text()
+    assert load_model(run / "weights" / "last").input == "coefficients"
+    found = read_run(run)
+    assert (found["recipe"].data.input, found["network"]["input"]) == ("coefficients", "coefficients")
+    assert found["recipe"].model.arguments == recipe().model.arguments
+
+
 def test_weights_trained_one_way_go_on_the_other(folder, tmp_path):
     train(recipe(steps=2), tmp_path / "first", data=folder, device="cpu")
     train(
-        recipe({"way": "B"}, steps=1),
+        recipe({"input": "coefficients"}, steps=1),
         tmp_path / "second",
         data=folder,
         weights=tmp_path / "first" / "weights" / "last",
@@ -95,8 +111,8 @@ def test_weights_trained_one_way_go_on_the_other(folder, tmp_path):
     configs = [
         json.loads((tmp_path / run / "weights" / "last" / "config.json").read_text()) for run in ("first", "second")
     ]
-    assert configs[1] == {**configs[0], "way": "B"}
-    assert load_model(tmp_path / "second" / "weights" / "last").way == "B"
+    assert configs[1] == {**configs[0], "input": "coefficients"}
+    assert load_model(tmp_path / "second" / "weights" / "last").input == "coefficients"
 
 
 def test_a_picture_without_instances_and_a_bad_file_are_left_out_where_that_is_asked(tmp_path, caplog):

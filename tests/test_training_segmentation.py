@@ -37,7 +37,7 @@ def recipe(curriculum, **changes):
         "task": "segmentation",
         "seed": 0,
         "checkpoint_every": 2,
-        "model": {"numbers": {"width": 4, "depth": 2}},
+        "model": {"arguments": {"width": 4, "depth": 2}},
         "data": {"size": 32, "batch": 4, "workers": 0, "scale": (0.7, 1.0)},
         "optim": {"steps": 6, "learning_rate": 1e-2, "final_learning_rate": 1e-4},
         "loss": {"name": "cross_entropy+dice"},
@@ -146,7 +146,7 @@ def test_the_weights_that_an_encoder_starts_from_are_fetched_once(folders, tmp_p
     monkeypatch.setattr(segmentation_models_pytorch, "create_model", without_download)
     monkeypatch.setattr(encoders, "get_preprocessing_params", lambda encoder, weights: known)
     numbers = {"architecture": "FPN", "encoder": "mobilenet_v2", "encoder_weights": "imagenet"}
-    settings = recipe(CURRICULA["none"], model={"name": "smp", "numbers": numbers}, optim={"steps": 4})
+    settings = recipe(CURRICULA["none"], model={"name": "smp", "arguments": numbers}, optim={"steps": 4})
     places = {"data": data, "validation_data": other, "device": "cpu"}
     with pytest.raises(KeyboardInterrupt):
         train(settings, tmp_path / "first", report=stop, **places)

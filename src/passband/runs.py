@@ -15,7 +15,7 @@ from passband.config import Recipe, parse_recipe
 from passband.io.files import write_whole
 from passband.io.image import write_image
 from passband.provenance import environment
-from passband.weights_io import RUN_FILE, run_weights, save_weights
+from passband.weights_io import RUN_FILE, run_weights, save_weights, with_current_names
 
 
 class RunError(RuntimeError):
@@ -205,6 +205,8 @@ def read_run(output: Path) -> dict[str, Any]:
     run = _content(output)
     if not isinstance(run.get("recipe"), dict):
         raise RunError(f"{output / RUN_FILE} is damaged: it needs the recipe of the run")
+    if isinstance(run.get("network"), dict):
+        run["network"] = with_current_names(run["network"])
     return {**run, "recipe": parse_recipe(run["recipe"], output / RUN_FILE)}
 
 

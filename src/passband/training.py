@@ -100,7 +100,9 @@ def train(
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision=MIXED_PRECISION[recipe.precision])
     set_seed(recipe.seed)
     task = TASKS[recipe.task](recipe)
-    network = read_run(output)["network"] if resume else task.network(data, load_config(weights) if weights else None)
+    network = (
+        read_run(output)["network"] if resume else task.network_config(data, load_config(weights) if weights else None)
+    )
     # a checkpoint, or weights, replace what a fresh network would start from
     model = build_from(without_starts(network) if resume or weights is not None else network)
     if weights is not None:

@@ -145,7 +145,20 @@ def load_config(source: str | Path, **hub_options: Any) -> dict[str, Any]:
         raise CheckpointError(f"{path} is not JSON: {error}") from error
     if not isinstance(config, dict):
         raise CheckpointError(f"{path} holds no settings of a network but a {type(config).__name__}")
-    return {"model": "sfnet", **config}
+    return with_current_names({"model": "sfnet", **config})
+
+
+def with_current_names(config: dict[str, Any]) -> dict[str, Any]:
+    """The config of a network with the names that its arguments have now.
+
+    Args:
+        config: as a file holds it. Version 0.1.0 called the input of a detector `way`, `"A"` or `"B"`.
+    """
+    former = {"A": "pixels", "B": "coefficients"}
+    if config.get("way") not in former:
+        return config
+    renamed = {key: value for key, value in config.items() if key != "way"}
+    return {**renamed, "input": former[config["way"]]}
 
 
 def find_weights(source: str | Path, name: str = WEIGHTS_FILE, **hub_options: Any) -> Path:

@@ -21,7 +21,7 @@ def test_a_network_by_name_says_what_it_costs(run):
     found = rows(out)
     assert (found["name"], found["task"]) == ("dct-resnet50", "classification")
     assert (found["parameters"], found["MACs"]) == ("25,534,696", "3.931 G")
-    assert (found["input"], found["input numbers"]) == ("24 x 56 x 56", "0.5 times those of 3 x 224 x 224")
+    assert (found["input"], found["input values"]) == ("24 x 56 x 56", "0.5 times those of 3 x 224 x 224")
     assert "depth=50" in found["numbers"]
     assert "random" in found["checksum"]
 
@@ -29,7 +29,7 @@ def test_a_network_by_name_says_what_it_costs(run):
 def test_channels_and_size_are_counted_as_asked(run):
     found = rows(run("info", "dct-mobilenet-v2", "--channels", 6, "--size", "56x112")[1])
     assert found["input"] == "6 x 56 x 112"
-    assert found["input numbers"].startswith("0.25 times")
+    assert found["input values"].startswith("0.25 times")
 
 
 def test_weights_say_their_checksum_and_restoration_is_counted_at_256_pixels(run, tiny_weights):

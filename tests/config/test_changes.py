@@ -47,7 +47,7 @@ def test_every_task_takes_a_length_in_either_unit_instead_of_its_own(name):
 
 def test_a_table_within_a_table_keeps_its_other_values():
     recipe = load_recipe("general")
-    changed = changed_recipe(recipe, {"data.degradations.rain": 3.0, "model.numbers.depth": 2})
+    changed = changed_recipe(recipe, {"data.degradations.rain": 3.0, "model.arguments.depth": 2})
     assert changed.data.degradations == {**recipe.data.degradations, "rain": 3.0}
     plain = parse_recipe({"name": "plain", "optim": {"steps": 5}}, "plain")
     mixture = changed_recipe(plain, {"data.degradations.rain": 3.0}).data.degradations

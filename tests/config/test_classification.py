@@ -45,8 +45,8 @@ def test_data_that_cannot_be_made_are_refused_with_a_reason(data, words):
 
 @pytest.mark.parametrize("number", ["channels", "classes"])
 def test_numbers_that_the_data_decide_are_refused(number):
-    with pytest.raises(RecipeError, match=f"numbers come without {number}"):
-        recipe(model={"name": "dct-resnet18", "numbers": {number: 3}})
+    with pytest.raises(RecipeError, match=f"arguments come without {number}"):
+        recipe(model={"name": "dct-resnet18", "arguments": {number: 3}})
 
 
 def test_pixels_may_have_any_size():

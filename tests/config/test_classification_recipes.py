@@ -46,7 +46,7 @@ def test_the_network_takes_what_the_data_give_at_the_cost_that_is_said(name):
     given = Classification(recipe).plain.input_shape
     assert given == (channels, side, side)
     with torch.device("meta"):
-        model = build_model(recipe.model.name, channels=channels, classes=1000, **recipe.model.numbers)
+        model = build_model(recipe.model.name, channels=channels, classes=1000, **recipe.model.arguments)
     if name not in ("dct-small", "gated-small"):
         assert model.input_shape == given
     said = "".join(line for line in shipped_recipes()[name].read_text().splitlines(keepends=True) if line[0] == "#")

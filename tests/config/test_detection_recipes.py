@@ -25,7 +25,7 @@ def built(name):
     with torch.device("meta"):
         return build_model(
             model.name,
-            **model.numbers,
+            **model.arguments,
             channels=data.channels,
             chroma_ratio=data.chroma_ratio,
             doubled=data.doubled,
@@ -64,6 +64,6 @@ def test_rows_differ_in_their_input_alone():
 def test_the_small_one_builds():
     recipe = load_recipe("detection-small")
     with torch.device("meta"):
-        model = build_model(recipe.model.name, **recipe.model.numbers, min_size=recipe.data.min_size)
+        model = build_model(recipe.model.name, **recipe.model.arguments, min_size=recipe.data.min_size)
     assert model.norm == "group"
     assert sum(weight.numel() for weight in model.parameters()) < 8e6

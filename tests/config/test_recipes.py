@@ -7,6 +7,7 @@ import torch
 
 from passband.config import (
     RECIPES,
+    DetectionRecipe,
     OptimConfig,
     RecipeError,
     RestorationRecipe,
@@ -32,7 +33,7 @@ def test_every_shipped_recipe_parses_and_names_what_exists(name):
     assert recipe.task in TASKS
     assert recipe.model.name in MODELS
     with torch.device("meta"):
-        model = build_model(recipe.model.name, **recipe.model.numbers)
+        model = build_model(recipe.model.name, **recipe.model.arguments)
     if isinstance(recipe, RestorationRecipe):
         assert set(recipe.data.degradations) <= {*KINDS, CLEAN}
         assert input_views(model) == recipe.data.views
@@ -105,9 +106,9 @@ def test_the_benchmarks_that_recipes_name_exist_and_have_the_window_that_they_sa
         ({**RECIPE, "data": {"views": 2}}, r"data: views = 2 needs source = \"pairs\""),
         (
             {**RECIPE, "data": {"views": 2, "source": "pairs"}},
-            r"data\.views = 2 needs model\.numbers with in_channels = 6, 3 for each view; got 3",
+            r"data\.views = 2 needs model\.arguments with in_channels = 6, 3 for each view; got 3",
         ),
-        ({**RECIPE, "model": {"numbers": {"in_channels": 6}}}, r"data\.views = 1 needs .* in_channels = 3, .* got 6"),
+        ({**RECIPE, "model": {"arguments": {"in_channels": 6}}}, r"data\.views = 1 needs .* in_channels = 3, .* got 6"),
         ({**RECIPE, "precision": "float8"}, r"precision: .*'float32' or 'bfloat16', got 'float8'"),
     ],
 )
@@ -153,3 +154,17 @@ def test_every_setting_says_what_it_is():
                 assert described, f"{section.__name__}.{setting.target.id}"
                 checked += 1
     assert checked > 30
+
+
+def test_recipes_of_the_first_version_are_read_under_their_former_names():
+    network = {"name": "sfnet", "numbers": {"width": 16}}
+    assert parse_recipe({**RECIPE, "model": network}, "old.toml").model.arguments == {"width": 16}
+    with pytest.raises(RecipeError, match="numbers"):  # one of the two names
+        parse_recipe({**RECIPE, "model": {**network, "arguments": {}}}, "both.toml")
+    detector = {"name": "x", "task": "detection", "model": {"name": "dct-mask-rcnn"}, "optim": {"epochs": 1}}
+    for former, now in (("A", "pixels"), ("B", "coefficients")):
+        recipe = parse_recipe({**detector, "data": {"way": former}}, "old.toml")
+        assert isinstance(recipe, DetectionRecipe)
+        assert recipe.data.input == now
+    with pytest.raises(RecipeError, match="way"):
+        parse_recipe({**detector, "data": {"way": "C"}}, "old.toml")

@@ -63,7 +63,7 @@ def parsed(**tables):
         ),
         ({"data": {"sequence": "frames"}}, r"sequence says what is held out together: it needs held_out"),
         ({"data": {"scale": [0.0, 1.0]}}, r"scale is two shares of a picture's area"),
-        ({"model": {"numbers": {"classes": 3}}}, r"numbers come without classes: data\.classes says"),
+        ({"model": {"arguments": {"classes": 3}}}, r"arguments come without classes: data\.classes says"),
         ({"loss": {"name": "dise"}}, r"loss\.name: .*got 'dise'"),
     ],
 )
@@ -132,7 +132,7 @@ def test_a_shipped_recipe_builds_and_its_first_lines_are_true(name):
     )
     runs = [of_ratio(recipe, ratio) for ratio in recipe.curriculum.final_ratios] or [recipe]
     with torch.device("meta"):
-        model = build_model(recipe.model.name, **recipe.model.numbers)
+        model = build_model(recipe.model.name, **recipe.model.arguments)
     for run in runs:
         Segmentation(run).check(model, name)
     counted = cost(model, (3, recipe.data.size, recipe.data.size))

@@ -84,7 +84,7 @@ def test_the_report_shows_columns_pictures_and_published_figures(scored):
 
 
 def test_boxes_alone_and_coefficients_are_scored_as_well(folder, tmp_path):
-    weights = save_detector(tmp_path / "weights", masks=False, way="B")
+    weights = save_detector(tmp_path / "weights", masks=False, input="coefficients")
     result = evaluate(weights, folder, tmp_path / "report", device="cpu")
     assert set(result["figures"]) == {"box"}
     assert "mask_AP" not in result["categories"][0]

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from passband.export import ExportError, convert, export_model, sfnet_graph
+from passband.export import ExportError, export_model, sfnet_graph, write
 from passband.export.runtimes import OnnxRuntime, OpenVINORuntime
 from passband.models import load_model
 
@@ -44,7 +44,7 @@ def test_int8_says_what_it_costs_against_clean_pictures(network_weights, photogr
 def test_a_file_that_is_not_the_network_any_more_is_not_written(network_weights, tmp_path, monkeypatch):
     other = load_model(network_weights)
     torch.nn.init.constant_(other.head[0].bias, 0.5)
-    monkeypatch.setattr(convert, "sfnet_graph", lambda _, half=False: sfnet_graph(other, half))
+    monkeypatch.setattr(write, "sfnet_graph", lambda _, half=False: sfnet_graph(other, half))
     with pytest.raises(ExportError, match=r"float32 differs by \d.*at most 1e-04 is needed; nothing was written"):
         export_model(network_weights, tmp_path / "a.onnx", "onnx")
     with pytest.raises(ExportError, match=r"float16 agrees to \d+\.\d dB.*where 60 dB is needed; nothing was written"):

@@ -286,7 +286,7 @@ def test_left_and_right_views_are_fine_tuned_together(tmp_path, photograph):
     SFNet(width=16, depth=1, in_channels=6).save_pretrained(tmp_path / "dual")
     result = finetune(tmp_path / "dual", tmp_path / "pairs", tmp_path / "run", steps=1, crop=32, device="cpu")
     assert len(result["held_out"]) == 1
-    assert load_model(tmp_path / "run" / "weights" / "best").numbers["in_channels"] == 6
+    assert load_model(tmp_path / "run" / "weights" / "best").arguments["in_channels"] == 6
 
 
 def test_a_recipe_that_says_nothing_of_views_gets_those_of_the_weights(tmp_path, photograph):
@@ -298,8 +298,8 @@ def test_a_recipe_that_says_nothing_of_views_gets_those_of_the_weights(tmp_path,
     settings = recipe(data={"source": "pairs"}, optim={"steps": 1, "warmup_steps": 0})
     finetune(tmp_path / "dual", tmp_path / "pairs", tmp_path / "run", recipe=settings, device="cpu")
     kept = read_run(tmp_path / "run")["recipe"]
-    assert (kept.data.views, kept.model.numbers["in_channels"]) == (2, 6)
-    assert load_model(tmp_path / "run" / "weights" / "best").numbers["in_channels"] == 6
+    assert (kept.data.views, kept.model.arguments["in_channels"]) == (2, 6)
+    assert load_model(tmp_path / "run" / "weights" / "best").arguments["in_channels"] == 6
     told = recipe(data={"source": "pairs", "views": 1}, optim={"steps": 1, "warmup_steps": 0})
     with pytest.raises(ValueError, match=r"dual takes 6 input channels .*, but gets 3"):
         finetune(tmp_path / "dual", tmp_path / "pairs", tmp_path / "other", recipe=told, device="cpu")

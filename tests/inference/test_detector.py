@@ -92,7 +92,7 @@ def test_files_of_one_name_have_overlays_of_their_own(folder, weights, tmp_path)
 
 
 def test_coefficients_of_a_turned_file_find_what_lies_in_the_upright_picture(folder, tmp_path):
-    weights = save_detector(tmp_path / "weights", way="B")
+    weights = save_detector(tmp_path / "weights", input="coefficients")
     path = tmp_path / "turned.jpg"
     exif = Image.Exif()
     exif[0x0112] = 6

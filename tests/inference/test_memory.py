@@ -91,7 +91,7 @@ def test_less_room_goes_from_whole_to_bands_to_ever_smaller_tiles(model, monkeyp
 
 
 def test_bands_come_first_on_a_processor_where_maps_are_large(model, monkeypatch):
-    assert model.numbers["width"] == 16
+    assert model.arguments["width"] == 16
     whole, bands = (plan(model, (1, 3, 512, width), 10**10) for width in (1024, 1032))
     assert (whole.mode, bands.mode) == ("whole", "bands")
     assert plan(model, (2, 3, 512, 1024), 10**10).mode == "bands"

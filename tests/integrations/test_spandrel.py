@@ -43,7 +43,7 @@ def test_the_numbers_of_a_network_are_read_from_its_weights(loader, numbers):
     width, depth, in_channels = numbers
     model = SFNet(width=width, depth=depth, in_channels=in_channels)
     descriptor = loader.load_from_state_dict(model.state_dict())
-    assert {name: descriptor.model.numbers[name] for name in ("width", "depth", "in_channels")} == {
+    assert {name: descriptor.model.arguments[name] for name in ("width", "depth", "in_channels")} == {
         "width": width,
         "depth": depth,
         "in_channels": in_channels,

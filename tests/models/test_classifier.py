@@ -45,12 +45,12 @@ def test_saved_weights_come_back_whichever_way_they_are_loaded(name, tmp_path):
     saved = {key: value.clone() for key, value in model.state_dict().items()}
     model.eval().save_pretrained(tmp_path / "mine")
     config = json.loads((tmp_path / "mine" / "config.json").read_text())
-    assert config == {"model": name, **model.numbers}
+    assert config == {"model": name, **model.arguments}
     assert (model.name, model.task, model.classes) == (name, "classification", 3)
     for again in (load_model(tmp_path / "mine"), type(model).from_pretrained(tmp_path / "mine")):
         assert type(again) is type(model)
         assert not again.training
-        assert again.numbers == model.numbers
+        assert again.arguments == model.arguments
         for key, value in saved.items():
             assert torch.equal(again.state_dict()[key], value), key
         torch.testing.assert_close(again(x), model(x), rtol=0, atol=0)
@@ -62,7 +62,7 @@ def test_a_config_of_a_run_which_names_only_what_was_chosen_is_enough(tmp_path):
     model = build_from(config)
     save_weights(model, tmp_path, config)
     again = FrequencyResNet.from_pretrained(tmp_path)
-    assert again.numbers["depth"] == 18
+    assert again.arguments["depth"] == 18
     assert torch.equal(again.fc.weight, model.fc.weight)
 
 
@@ -81,7 +81,7 @@ def test_weights_of_another_class_are_refused_with_what_they_are(tmp_path):
 
 
 def test_a_wrong_number_is_refused_with_the_nearest_for_parts_too():
-    with pytest.raises(ValueError, match=r"unknown number of gated-dct-resnet18 'poool'; did you mean 'pool'\?"):
+    with pytest.raises(ValueError, match=r"unknown argument of gated-dct-resnet18 'poool'; did you mean 'pool'\?"):
         build_model("gated-dct-resnet18", poool="signed")
-    with pytest.raises(ValueError, match=r"unknown number of dct-mobilenet-v2 'depth'"):
+    with pytest.raises(ValueError, match=r"unknown argument of dct-mobilenet-v2 'depth'"):
         build_model("dct-mobilenet-v2", depth=18)

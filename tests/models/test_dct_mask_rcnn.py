@@ -49,7 +49,7 @@ def test_pixels_and_coefficients_give_the_same_instances(masks):
     sizes = [(96, 128), (64, 160)]
     taken = [planes(*size, ratio) for size, ratio in zip(sizes, (1, 2), strict=True)]
     by_pixels = noisy_detector(masks=masks, min_size=64, max_size=999).double()
-    by_cubes = noisy_detector(masks=masks, way="B").double()
+    by_cubes = noisy_detector(masks=masks, input="coefficients").double()
     by_cubes.load_state_dict(by_pixels.state_dict())
     cubes = [cube_of(one, ratio) for one, ratio in zip(taken, (1, 2), strict=True)]
     for place, (components, ratio) in enumerate(zip(taken, (1, 2), strict=True)):
@@ -69,7 +69,7 @@ def test_a_batch_of_cubes_finds_what_one_of_pictures_does():
     sizes = [(64, 96), (64, 160)]
     taken = [planes(*size, 2) for size in sizes]
     by_pixels = noisy_detector(min_size=64, max_size=999)
-    by_cubes = noisy_detector(way="B")
+    by_cubes = noisy_detector(input="coefficients")
     by_cubes.load_state_dict(by_pixels.state_dict())
     expected = by_pixels([decoded(one, 2).float() for one in taken])
     found = by_cubes([cube_of(one, 2).float() for one in taken], sizes=sizes)
@@ -83,7 +83,7 @@ def test_a_batch_of_cubes_finds_what_one_of_pictures_does():
 def test_boxes_of_cubes_lie_in_the_true_picture(size):
     height, width = size
     whole = planes(-(-height // 16) * 16, -(-width // 16) * 16, 2)
-    found = noisy_detector(way="B")([cube_of(whole, 2).float()], sizes=[size])[0]
+    found = noisy_detector(input="coefficients")([cube_of(whole, 2).float()], sizes=[size])[0]
     assert len(found["boxes"]) > 10
     assert found["boxes"].min() >= 0
     assert found["boxes"][:, ::2].max() <= width
@@ -94,7 +94,7 @@ def test_boxes_of_cubes_lie_in_the_true_picture(size):
 
 @torch.no_grad()
 def test_cells_beyond_the_picture_are_not_looked_at():
-    model = noisy_detector(way="B")
+    model = noisy_detector(input="coefficients")
     cube = cube_of(planes(48, 64, 2), 2).float()
     changed = cube.clone()
     changed[:, 9:], changed[:, :, 13:] = 1e3, -1e3
@@ -162,14 +162,14 @@ def test_stems_of_48_and_64_published_channels_are_of_the_doubled_picture():
 
 
 @pytest.mark.parametrize("norm", ["batch", "group", "frozen"])
-@pytest.mark.parametrize("way", ["A", "B"])
-def test_it_learns_of_pictures_with_instances_and_without(way, norm):
+@pytest.mark.parametrize("input", ["pixels", "coefficients"])
+def test_it_learns_of_pictures_with_instances_and_without(input, norm):
     torch.manual_seed(0)
-    model = FrequencyRCNN(**{**TINY, "norm": norm, "way": way, "min_size": (48, 64), "max_size": 100}).train()
+    model = FrequencyRCNN(**{**TINY, "norm": norm, "input": input, "min_size": (48, 64), "max_size": 100}).train()
     sizes = [(64, 80), (45, 71)]
     pictures = [torch.rand(3, *size) for size in sizes]
-    given = {"sizes": sizes} if way == "B" else {}
-    if way == "B":
+    given = {"sizes": sizes} if input == "coefficients" else {}
+    if input == "coefficients":
         pictures = [torch.randn(24, -(-height // 4), -(-width // 4)) for height, width in sizes]
     losses = model(pictures, [targets(2, *sizes[0]), targets(0, *sizes[1])], **given)
     assert set(losses) == {
@@ -222,10 +222,10 @@ def test_a_backbone_starts_from_a_classifier_of_the_same_channels():
 def test_saved_weights_come_back(tmp_path):
     torch.manual_seed(0)
     model = build_model("dct-mask-rcnn-resnet18", **{**TINY, "min_size": (40, 48), "max_size": 80}).eval()
-    config = json.loads(json.dumps({"model": model.name, **model.numbers}))
+    config = json.loads(json.dumps({"model": model.name, **model.arguments}))
     save_weights(model, tmp_path / "mine", config)
     again = load_model(tmp_path / "mine")
-    assert again.numbers == model.numbers
+    assert again.arguments == model.arguments
     image = torch.rand(3, 37, 53)
     for one, other in zip(again([image])[0].values(), model([image])[0].values(), strict=True):
         assert torch.equal(one, other)
@@ -236,8 +236,8 @@ def test_saved_weights_come_back(tmp_path):
     [
         ({"channels": "64S"}, "24S"),
         ({"channels": "64S", "doubled": True, "chroma_ratio": 1}, "give mean and std"),
-        ({"channels": "rgb", "way": "B"}, "way"),
-        ({"channels": "24S", "doubled": True, "chroma_ratio": 1, "way": "B"}, "take way A"),
+        ({"channels": "rgb", "input": "coefficients"}, "input"),
+        ({"channels": "24S", "doubled": True, "chroma_ratio": 1, "input": "coefficients"}, "take input = pixels"),
         ({"channels": "24S", "mean": [0.0], "std": [1.0]}, "24 channels"),
         ({"channels": [0, 2, 66], "chroma_ratio": 2}, "chroma_ratio to 1"),
         ({"norm": "layer"}, "norm"),
@@ -262,7 +262,7 @@ def test_images_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="pictures of 3"):
         model.eval()([torch.rand(24, 10, 10)])
     with pytest.raises(ValueError, match="needs the sizes"):
-        FrequencyRCNN(**{**TINY, "way": "B"}).eval()([torch.rand(24, 10, 10)])
+        FrequencyRCNN(**{**TINY, "input": "coefficients"}).eval()([torch.rand(24, 10, 10)])
     with pytest.raises(ValueError, match="10 x 20 cells"):
         batch_cubes([torch.rand(24, 9, 20)], [(40, 80)])
 
@@ -271,5 +271,5 @@ def test_a_network_is_saved_and_comes_back_with_its_weights(tmp_path):
     network = FrequencyRCNN(**TINY)
     network.save_pretrained(tmp_path)
     again = FrequencyRCNN.from_pretrained(tmp_path)
-    assert (again.name, again.numbers, again.training) == (network.name, network.numbers, False)
+    assert (again.name, again.arguments, again.training) == (network.name, network.arguments, False)
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in network.state_dict().items())

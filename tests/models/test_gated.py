@@ -18,7 +18,7 @@ def test_the_network_gets_what_the_gate_lets_through():
     out = model(cube)
     through = cube.clone()
     through[:, ::3] = 0
-    torch.testing.assert_close(out.logits, model.network(through))
+    torch.testing.assert_close(out.logits, model.network_config(through))
     assert out.open.tolist() == [[0, 1, 1] * 4] * 5
 
 
@@ -43,8 +43,8 @@ def test_a_cost_on_open_gates_reaches_every_gate():
 def test_the_builders_are_of_all_192_channels_and_say_what_they_are_built_of():
     model = gated_dct_resnet18(width=4, pool="signed")
     assert (model.name, model.channels, model.input_shape) == ("gated-dct-resnet18", 192, (192, 56, 56))
-    assert (model.gate.pool, model.network.numbers["depth"], model.task) == ("signed", 18, "classification")
-    again = GatedClassifier.from_numbers(**model.numbers)
+    assert (model.gate.pool, model.network.arguments["depth"], model.task) == ("signed", 18, "classification")
+    again = GatedClassifier.from_arguments(**model.arguments)
     assert {k: v.shape for k, v in again.state_dict().items()} == {k: v.shape for k, v in model.state_dict().items()}
 
 

@@ -37,7 +37,7 @@ def test_a_published_checkpoint_gives_the_published_logits(tmp_path):
     model = from_published(read_state(tmp_path / "model_best.pth"))
     assert isinstance(model, FrequencyResNet)
     assert not model.training
-    assert {name: model.numbers[name] for name in ("channels", "classes", "depth", "published_stride")} == {
+    assert {name: model.arguments[name] for name in ("channels", "classes", "depth", "published_stride")} == {
         "channels": 24,
         "classes": 5,
         "depth": 50,

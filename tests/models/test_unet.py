@@ -93,9 +93,9 @@ def test_weights_come_back_by_every_way(tmp_path):
     model = UNet(3, 2, classes=4, bilinear=True).eval()
     model.save_pretrained(tmp_path)
     x = torch.rand(1, 3, 8, 12)
-    for loaded in (load_model(tmp_path), UNet.from_pretrained(tmp_path), build_model("unet", **model.numbers)):
+    for loaded in (load_model(tmp_path), UNet.from_pretrained(tmp_path), build_model("unet", **model.arguments)):
         assert isinstance(loaded, UNet)
-        assert loaded.numbers == model.numbers
+        assert loaded.arguments == model.arguments
     torch.testing.assert_close(load_model(tmp_path)(x), model(x))
     torch.testing.assert_close(UNet.from_pretrained(tmp_path)(x), model(x))
     assert task_of(tmp_path) == "segmentation" == UNet.task
@@ -116,5 +116,5 @@ def test_what_does_not_fit_is_said_with_a_way_out():
         model(torch.rand(1, 1, 16, 24))
     with pytest.raises(ValueError, match="at least 1; got 4, 0, 3 and 1"):
         UNet(4, 0)
-    with pytest.raises(ValueError, match="unknown number of unet 'widht'; did you mean 'width'"):
+    with pytest.raises(ValueError, match="unknown argument of unet 'widht'; did you mean 'width'"):
         build_model("unet", widht=4)

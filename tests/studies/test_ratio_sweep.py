@@ -27,7 +27,7 @@ def recipe(**curriculum):
         "name": "tiny",
         "task": "segmentation",
         "checkpoint_every": 1,
-        "model": {"numbers": {"width": 4, "depth": 2}},
+        "model": {"arguments": {"width": 4, "depth": 2}},
         "data": {"size": 32, "batch": 2, "workers": 0},
         "optim": {"steps": 3},
         "curriculum": {**settings, **curriculum},

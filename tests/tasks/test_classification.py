@@ -22,7 +22,7 @@ def task(data=None, **changes):
     content = {
         "name": "tiny",
         "task": "classification",
-        "model": {"name": "dct-resnet18", "numbers": {"width": 8}},
+        "model": {"name": "dct-resnet18", "arguments": {"width": 8}},
         "data": {"channels": "6", "size": 32, **(data or {})},
         "optim": {"steps": 5},
         **changes,
@@ -59,7 +59,7 @@ def batch(labels, problems=None):
 
 class TestNetwork:
     def test_data_decide_channels_classes_and_preprocessing(self, folder):
-        config = task().network(folder, None)
+        config = task().network_config(folder, None)
         assert {key: config[key] for key in ("model", "width", "channels", "classes", "classes_named")} == {
             "model": "dct-resnet18",
             "width": 8,
@@ -80,9 +80,9 @@ class TestNetwork:
         pixels = kind != "published"
         made = task(
             {"input": kind, "size": 56, "statistics_count": 2},
-            model={"name": "resnet18" if pixels else "dct-resnet18", "numbers": {"width": 8}},
+            model={"name": "resnet18" if pixels else "dct-resnet18", "arguments": {"width": 8}},
         )
-        config = made.network(folder, None)
+        config = made.network_config(folder, None)
         assert config["channels"] == (3 if pixels else 6)
         made.check(build_from(config), "tiny")
         sample = made.training_data(folder, config)[0]
@@ -90,7 +90,7 @@ class TestNetwork:
 
     def test_what_is_held_out_is_not_measured_nor_learned(self, folder):
         made = task({"held_out": 0.25})
-        config = made.network(folder, None)
+        config = made.network_config(folder, None)
         assert Preprocessing.from_config(config["preprocessing"]).statistics["pictures"] == 9
         learned, scored = made.training_data(folder, config), made.validation_data(folder, None, config)
         assert isinstance(learned, TrainingPictures)
@@ -101,18 +101,18 @@ class TestNetwork:
             made.validation_data(folder, folder, config)
 
     def test_weights_to_start_from_bring_their_statistics_and_have_to_fit(self, folder, tmp_path):
-        config = task().network(folder, None)
-        assert task().network(folder, {**config, "more": 1}) == {**config, "more": 1}
+        config = task().network_config(folder, None)
+        assert task().network_config(folder, {**config, "more": 1}) == {**config, "more": 1}
         with pytest.raises(CheckpointError, match=r"data\.size = 32, the recipe has 64"):
-            task({"size": 64}).network(folder, config)
+            task({"size": 64}).network_config(folder, config)
         with pytest.raises(CheckpointError, match="tell 9 classes apart, but the data have 3"):
-            task().network(folder, {**config, "classes": 9})
+            task().network_config(folder, {**config, "classes": 9})
         bare = {key: value for key, value in config.items() if key not in ("preprocessing", "classes_named")}
-        assert task().network(folder, bare) == config
+        assert task().network_config(folder, bare) == config
         other = write_textures(tmp_path / "other", classes=("fine",), count=1)
         (other / "fein").mkdir()
         with pytest.raises(ValueError, match="fein is no class of the 3"):
-            task().network(other, config)
+            task().network_config(other, config)
 
     def test_unknown_channels_are_refused_before_anything_is_read(self):
         with pytest.raises(ValueError, match="24X"):
@@ -237,7 +237,7 @@ class TestValidationData:
         (other / "fine" / "leak.jpg").write_bytes((folder / "fine" / "3.jpg").read_bytes())
         made = task()
         with caplog.at_level(logging.WARNING):
-            data = made.validation_data(folder, other, {**made.network(folder, None)})
+            data = made.validation_data(folder, other, {**made.network_config(folder, None)})
         assert len(data) == 5
         assert [sample["label"] for sample in data] == [1, 1, 1, 2, 2]
         (record,) = caplog.records
@@ -249,6 +249,6 @@ class TestValidationData:
     def test_scoring_on_what_is_learned_is_told(self, folder, caplog):
         made = task(validation={"count": 6})
         with caplog.at_level(logging.WARNING):
-            data = made.validation_data(folder, None, made.network(folder, None))
+            data = made.validation_data(folder, None, made.network_config(folder, None))
         assert [sample["label"] for sample in data] == [0, 0, 1, 1, 2, 2]
         assert "scored on pictures that are learned from" in caplog.text

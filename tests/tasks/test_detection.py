@@ -22,7 +22,7 @@ def recipe(data=None, **changes):
     content = {
         "name": "tiny",
         "task": "detection",
-        "model": {"name": "dct-mask-rcnn-resnet18", "numbers": NUMBERS},
+        "model": {"name": "dct-mask-rcnn-resnet18", "arguments": NUMBERS},
         "data": {"min_size": [48], "max_size": 80, "batch": 2, "workers": 0, **(data or {})},
         "optim": {"steps": 4, "milestones": []},
         **changes,
@@ -46,18 +46,20 @@ def first_batch(job, folder, network, count=2):
 
 class TestNetwork:
     def test_data_decide_classes_and_their_numbers(self, folder):
-        network = task().network(folder, None)
+        network = task().network_config(folder, None)
         assert network["classes_named"] == ["disc", "box", "crowd of boxes"]
         assert network["preprocessing"]["category_ids"] == [3, 17, 90]
         assert network["classes"] == 3
         model = build_from(json.loads(json.dumps(network)))
-        assert (model.task, model.way, model.channels) == ("detection", "A", 24)
+        assert (model.task, model.input, model.channels) == ("detection", "pixels", 24)
         assert model.roi_heads.box_predictor.cls_score.out_features == 4
 
-    @pytest.mark.parametrize("data", [{}, {"way": "B"}, {"channels": "48S", "chroma_ratio": 1, "doubled": True}])
+    @pytest.mark.parametrize(
+        "data", [{}, {"input": "coefficients"}, {"channels": "48S", "chroma_ratio": 1, "doubled": True}]
+    )
     def test_fitted_statistics_normalize_what_the_network_gets(self, folder, data):
         job = task({"statistics": "fit", **data})
-        network = job.network(folder, None)
+        network = job.network_config(folder, None)
         model = build_from(network)
         stem = model.backbone.body["stem"]
         seen = []
@@ -65,7 +67,7 @@ class TestNetwork:
         samples = [job.training_data(folder, network)[number] for number in range(4)]
         model.eval()
         for sample in samples:
-            given = {"sizes": [sample["size"]]} if model.way == "B" else {}
+            given = {"sizes": [sample["size"]]} if model.input == "coefficients" else {}
             with torch.no_grad():
                 model([sample["image"]], **given)
         height, width = 12, 16  # of the picture, in cells; what is beside is padding
@@ -78,22 +80,22 @@ class TestNetwork:
 
     def test_weights_of_a_classifier_start_a_frozen_backbone(self, folder, tmp_path):
         classifier = build_model("dct-resnet18", classes=2, width=8)
-        save_weights(classifier, tmp_path, {"model": classifier.name, **classifier.numbers})
+        save_weights(classifier, tmp_path, {"model": classifier.name, **classifier.arguments})
         numbers = {name: value for name, value in NUMBERS.items() if name != "norm"}
-        model = {"name": "dct-mask-rcnn-resnet18", "numbers": numbers, "backbone_weights": str(tmp_path)}
-        network = task(model=model).network(folder, None)
+        model = {"name": "dct-mask-rcnn-resnet18", "arguments": numbers, "backbone_weights": str(tmp_path)}
+        network = task(model=model).network_config(folder, None)
         assert network["norm"] == "frozen"
         built = build_from(network)
         assert torch.equal(built.backbone.body["layer3"][0].conv1.weight, classifier.layer3[0].conv1.weight)
 
     def test_weights_to_start_from_bring_their_classes(self, folder):
-        start = task().network(folder, None)
-        network = task({"way": "B", "max_size": 99}).network(folder, start)
-        assert network == {**start, "way": "B", "max_size": 99}
+        start = task().network_config(folder, None)
+        network = task({"input": "coefficients", "max_size": 99}).network_config(folder, start)
+        assert network == {**start, "input": "coefficients", "max_size": 99}
         with pytest.raises(CheckpointError, match=r"data\.channels"):
-            task({"channels": "rgb"}).network(folder, start)
+            task({"channels": "rgb"}).network_config(folder, start)
         with pytest.raises(CocoError, match="disc"):
-            task().network(folder, {**start, "classes_named": ["dog", "box", "crowd of boxes"]})
+            task().network_config(folder, {**start, "classes_named": ["dog", "box", "crowd of boxes"]})
 
     def test_another_kind_of_network_is_refused(self):
         with pytest.raises(CheckpointError, match="dct-mask-rcnn"):
@@ -101,10 +103,10 @@ class TestNetwork:
 
 
 class TestLoss:
-    @pytest.mark.parametrize("data", [{}, {"way": "B"}, {"channels": "rgb"}, {"masks": False}])
+    @pytest.mark.parametrize("data", [{}, {"input": "coefficients"}, {"channels": "rgb"}, {"masks": False}])
     def test_parts_add_up_and_follow_from_the_samples(self, folder, data):
         job = task(data)
-        network = job.network(folder, None)
+        network = job.network_config(folder, None)
         torch.manual_seed(0)
         model = build_from(network).train()
         batch = first_batch(job, folder, network)
@@ -119,7 +121,7 @@ class TestLoss:
         folder = write_shapes(tmp_path, count=2)
         next(iter(sorted(folder.glob("train2017/*.jpg")))).write_bytes(b"no picture")
         job = task()
-        network = job.network(folder, None)
+        network = job.network_config(folder, None)
         with pytest.raises(ImageError, match=r"skip_bad"):
             job.loss(build_from(network).train(), first_batch(job, folder, network), 0.0)
         job = task({"skip_bad": True})
@@ -132,10 +134,12 @@ class TestLoss:
 
 
 class TestValidate:
-    @pytest.mark.parametrize(("data", "kind"), [({}, "mask"), ({"masks": False}, "box"), ({"way": "B"}, "mask")])
+    @pytest.mark.parametrize(
+        ("data", "kind"), [({}, "mask"), ({"masks": False}, "box"), ({"input": "coefficients"}, "mask")]
+    )
     def test_the_score_is_ap_and_the_picture_shows_truth_and_what_was_found(self, folder, data, kind):
         job = task(data)
-        network = job.network(folder, None)
+        network = job.network_config(folder, None)
         torch.manual_seed(0)
         model = build_from(network).train()
         scored = job.validation_data(folder, None, network)
@@ -154,14 +158,14 @@ class TestValidate:
 
         monkeypatch.setattr("passband.tasks.detection.find_instances", nothing)
         job = task({"masks": False})
-        network = job.network(folder, None)
+        network = job.network_config(folder, None)
         scored = job.validation_data(folder, None, network)
         result = job.validate(build_from(network), [job.collate([scored[0]])])
         assert result.remark == "The network finds no instance in the pictures that were scored: train longer."
 
     def test_held_out_pictures_are_not_learned_from(self, folder):
         job = task({"held_out": 0.5})
-        network = job.network(folder, None)
+        network = job.network_config(folder, None)
         learned = job.training_data(folder, network)
         scored = job.validation_data(folder, None, network)
         names = [{data[number]["name"] for number in range(len(data))} for data in (learned, scored)]
@@ -172,7 +176,7 @@ class TestValidate:
 
     def test_pictures_that_are_learned_from_are_warned_of(self, folder, caplog):
         job = task()
-        network = job.network(folder, None)
+        network = job.network_config(folder, None)
         with caplog.at_level(logging.WARNING):
             job.validation_data(folder, folder, network)
         assert "4 of 4 pictures to score on are learned from" in caplog.text
@@ -181,12 +185,12 @@ class TestValidate:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"data": {"way": "B", "channels": "rgb"}}, "way B"),
-        ({"data": {"way": "B", "crop": 0.5}}, "whole"),
+        ({"data": {"input": "coefficients", "channels": "rgb"}}, "coefficients"),
+        ({"data": {"input": "coefficients", "crop": 0.5}}, "whole"),
         ({"data": {"channels": "64S", "doubled": True}}, "chroma_ratio = 1"),
         ({"data": {"min_size": [900], "max_size": 800}}, "min_size"),
         ({"data": {"chanels": "24S"}}, "did you mean data.channels"),
-        ({"model": {"numbers": {"classes": 3}}}, "annotations"),
+        ({"model": {"arguments": {"classes": 3}}}, "annotations"),
     ],
 )
 def test_recipes_that_do_not_fit_are_refused(changes, message):
@@ -195,7 +199,7 @@ def test_recipes_that_do_not_fit_are_refused(changes, message):
 
 
 def test_weights_of_a_detector_are_known_as_such(tmp_path, folder):
-    network = task().network(folder, None)
+    network = task().network_config(folder, None)
     save_weights(build_from(network), tmp_path / "mine", network)
     assert task_of(tmp_path / "mine") == "detection"
     assert load_config(tmp_path / "mine")["preprocessing"]["category_ids"] == [3, 17, 90]

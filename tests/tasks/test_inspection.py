@@ -13,7 +13,7 @@ from tests.inspecting import photographs
 RECIPE = {
     "name": "mine",
     "task": "inspection",
-    "model": {"numbers": {"width": 8, "hidden": 8}},
+    "model": {"arguments": {"width": 8, "hidden": 8}},
     "data": {"samples": 40, "crop": 64, "zoom": 1.2, "batch": 8, "workers": 0},
     "optim": {"steps": 3, "learning_rate": 1e-3, "optimizer": "adamw"},
     "validation": {"count": 3, "batch": 2},

@@ -10,7 +10,7 @@ from passband.training import train
 
 DUAL = {
     "name": "dual",
-    "model": {"name": "sfnet", "numbers": {"width": 16, "depth": 1, "in_channels": 6}},
+    "model": {"name": "sfnet", "arguments": {"width": 16, "depth": 1, "in_channels": 6}},
     "data": {"source": "pairs", "views": 2, "crop": 16, "batch": 2, "workers": 0},
     "optim": {"steps": 2},
     "validation": {"every": 1, "count": 2, "crop": 16},
@@ -54,7 +54,7 @@ def test_a_truncated_file_ends_a_run_naming_it_or_is_left_out_and_named(tmp_path
 
     def run(skip_bad, output):
         content = DUAL | {
-            "model": {"name": "sfnet", "numbers": {"width": 16, "depth": 1}},
+            "model": {"name": "sfnet", "arguments": {"width": 16, "depth": 1}},
             "data": {"source": source, "crop": 16, "batch": 2, "workers": 0, "skip_bad": skip_bad},
             "optim": {"epochs": 2},
         }
@@ -91,7 +91,7 @@ def test_the_views_of_a_network_are_counted_and_no_other_number_of_them_passes(c
 
 SOURCES = {
     "name": "sources",
-    "model": {"name": "sfnet", "numbers": {"width": 16, "depth": 1}},
+    "model": {"name": "sfnet", "arguments": {"width": 16, "depth": 1}},
     "data": {
         "batch": 2,
         "workers": 0,

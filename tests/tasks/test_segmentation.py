@@ -29,7 +29,7 @@ def task(**tables):
     content = {
         "name": "tiny",
         "task": "segmentation",
-        "model": {"numbers": {"width": 4, "depth": 2}},
+        "model": {"arguments": {"width": 4, "depth": 2}},
         "optim": {"steps": 5},
         **tables,
         "data": {"size": SIZE, **tables.get("data", {})},
@@ -71,13 +71,13 @@ def batch(images=None, masks=None, problems=None):
 
 def prepared(made, folder):
     """The task with its curriculum, as the loop asks for it."""
-    made.training_data(folder, made.network(folder, None))
+    made.training_data(folder, made.network_config(folder, None))
     return made
 
 
 class TestNetwork:
     def test_data_decide_classes_names_and_profile(self, folder):
-        config = task().network(folder, None)
+        config = task().network_config(folder, None)
         assert config == {
             "model": "unet",
             "width": 4,
@@ -91,7 +91,7 @@ class TestNetwork:
     @pytest.mark.parametrize("definition", ["magnitude", "energy", "area"])
     def test_the_profile_is_that_of_the_pictures_to_learn_from(self, folder, definition):
         made = task(curriculum={"mode": "mask", "definition": definition}, data={"held_out": 0.25})
-        profile = made.network(folder, None)["preprocessing"]["profile"]
+        profile = made.network_config(folder, None)["preprocessing"]["profile"]
         learned = made.split(folder)[0]
         assert len(learned) == 6
         samples = FixedSegmentation(learned, 1, SIZE)
@@ -102,27 +102,27 @@ class TestNetwork:
 
     def test_no_profile_is_measured_where_ratios_do_not_need_one(self, folder):
         for settings in ({"mode": "crop", "sizes": [16]}, {"mode": "mask", "definition": "area", "profile": "picture"}):
-            assert task(curriculum=settings).network(folder, None)["preprocessing"]["profile"] is None
+            assert task(curriculum=settings).network_config(folder, None)["preprocessing"]["profile"] is None
 
     def test_weights_to_start_from_keep_their_numbers_and_have_to_fit(self, folder):
         start = {"model": "unet", "width": 8, "depth": 3, "classes": 1, "preprocessing": {"size": 999}}
-        config = task().network(folder, start)
+        config = task().network_config(folder, start)
         assert (config["width"], config["depth"], config["preprocessing"]["size"]) == (8, 3, SIZE)
         with pytest.raises(CheckpointError, match=r"have 4 classes, the recipe 1: make data\.classes say the same"):
-            task().network(folder, {**start, "classes": 4})
+            task().network_config(folder, {**start, "classes": 4})
 
     def test_masks_that_teach_nothing_are_refused(self, tmp_path):
         write_blobs(tmp_path, 3)
         for path in (tmp_path / "masks").iterdir():
             Image.fromarray(np.zeros((37, 53), np.uint8)).save(path)
         with pytest.raises(ValueError, match="all 3 masks are empty, so that there is nothing to learn"):
-            task().network(tmp_path, None)
+            task().network_config(tmp_path, None)
 
     def test_masks_of_nothing_but_foreground_are_warned_of(self, tmp_path, caplog):
         write_blobs(tmp_path, 3)
         for path in (tmp_path / "masks").iterdir():
             Image.fromarray(np.full((37, 53), 255, np.uint8)).save(path)
-        task().network(tmp_path, None)
+        task().network_config(tmp_path, None)
         (record,) = caplog.records
         assert record.levelname == "WARNING"
         assert "all 3 masks are foreground everywhere, such as that of 0, so that there is" in record.getMessage()
@@ -170,7 +170,7 @@ class TestLoss:
         settings = {"mode": "mask", "definition": "magnitude", "start": 0.6, "shape": "linear", "hold": 0.0}
         made = prepared(task(curriculum=settings), folder)
         model, images = Watched(torch.randn(2, 1, SIZE, SIZE)), torch.rand(2, 3, SIZE, SIZE)
-        profile = RadialProfile.from_config(made.network(folder, None)["preprocessing"]["profile"])
+        profile = RadialProfile.from_config(made.network_config(folder, None)["preprocessing"]["profile"])
         for done, ratio in ((0.0, 0.6), (0.5, 0.8), (1.0, 1.0)):
             _, figures = made.loss(model, batch(images), done)
             torch.testing.assert_close(model.seen[-1], low_pass_ratio(images, ratio, profile=profile))
@@ -308,7 +308,7 @@ class TestSplit:
 
     def test_what_is_held_out_is_not_learned(self, folder):
         made = task(data={"held_out": 0.25})
-        config = made.network(folder, None)
+        config = made.network_config(folder, None)
         learned, scored = made.training_data(folder, config), made.validation_data(folder, None, config)
         assert (len(learned), len(scored)) == (6, 2)
         assert {learned[number]["name"] for number in range(6)}.isdisjoint(self.names(scored))
@@ -347,7 +347,7 @@ class TestSplit:
         for part in ("images", "masks"):
             (other / part / "leak.png").write_bytes((folder / part / "4.png").read_bytes())
         made = task()
-        config = made.network(folder, None)
+        config = made.network_config(folder, None)
         with caplog.at_level(logging.WARNING):
             assert len(made.validation_data(folder, other, config)) == 4
         assert "1 of 4 pictures to score on are learned from, too, byte for byte: leak is 4" in caplog.text

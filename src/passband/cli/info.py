@@ -18,7 +18,7 @@ def info(
         int | None, typer.Option(min=1, help="Frequency channels of a network by name. Weights have theirs.")
     ] = None,
 ) -> None:
-    """Say what a network is: its numbers, parameters, multiply-accumulates and input."""
+    """Say what a network is: its arguments, parameters, multiply-accumulates and input."""
     import torch
 
     from passband.analysis.cost import cost
@@ -31,22 +31,22 @@ def info(
     if channels is not None and not by_name:
         raise ValueError(f"--channels is for a network by name ({', '.join(MODELS)}); {source} has its own")
     try:
-        numbers = {} if channels is None else {"channels": channels}
+        arguments = {} if channels is None else {"channels": channels}
         with torch.device("meta") if by_name else nullcontext():  # without values, which nobody asks for
-            model = build_model(source, **numbers) if by_name else load_model(source)
+            model = build_model(source, **arguments) if by_name else load_model(source)
     except CheckpointError as error:
         raise CheckpointError(f"{error} Networks by name: {', '.join(MODELS)}") from error
-    numbers = getattr(model, "numbers", {})
+    arguments = getattr(model, "arguments", {})
     shape = None if by_name else input_shape_of(source)
-    shape = shape or getattr(model, "input_shape", (numbers.get("in_channels", 3), 256, 256))
+    shape = shape or getattr(model, "input_shape", (arguments.get("in_channels", 3), 256, 256))
     found = cost(model, (shape[0], *parse_size(size)) if size else shape)
     rows = {
         "name": source if by_name else getattr(model, "name", type(model).__name__),
         "task": getattr(model, "task", "restoration"),
-        "numbers": ", ".join(f"{number}={value}" for number, value in numbers.items()) or "none to choose",
+        "arguments": ", ".join(f"{name}={value}" for name, value in arguments.items()) or "none to choose",
         "parameters": f"{found.parameters:,}",
         "input": " x ".join(map(str, found.input_shape)),
-        "input numbers": f"{found.normalized_input_size:.3g} times those of 3 x 224 x 224",
+        "input values": f"{found.normalized_input_size:.3g} times those of 3 x 224 x 224",
         "MACs": f"{found.macs / 1e9:.3f} G",
         "checksum": "none, its weights are random" if by_name else weights_checksum(model),
     }

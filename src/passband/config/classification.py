@@ -15,10 +15,10 @@ class ClassificationModel(ModelConfig, frozen=True):
 
     @model_validator(mode="after")
     def _data_decide(self) -> "ClassificationModel":
-        if found := {"channels", "classes"} & set(self.numbers):
+        if found := {"channels", "classes"} & set(self.arguments):
             raise ValueError(
-                f"numbers come without {' and '.join(sorted(found))}: data.channels says which channels there are, and "
-                "the folders of the data which classes"
+                f"arguments come without {' and '.join(sorted(found))}: data.channels says which channels there are, "
+                "and the folders of the data which classes"
             )
         return self
 

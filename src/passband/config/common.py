@@ -1,6 +1,6 @@
 """What the recipes of all tasks have in common."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, model_validator
 
@@ -18,8 +18,16 @@ class ModelConfig(Section, frozen=True):
 
     name: str
     """A key of `models.MODELS`."""
-    numbers: dict[str, bool | int | float | str | None] = {}
+    arguments: dict[str, bool | int | float | str | None] = {}
     """Keywords of its constructor, such as `width` and `depth`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _former_name(cls, values: Any) -> Any:
+        """Read recipes and runs of version 0.1.0, which call the arguments numbers."""
+        if isinstance(values, dict) and "numbers" in values and "arguments" not in values:
+            return {"arguments" if key == "numbers" else key: value for key, value in values.items()}
+        return values
 
 
 class OptimConfig(Section, frozen=True):

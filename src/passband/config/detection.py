@@ -1,13 +1,13 @@
 """Recipes of detection."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from passband.config.common import DataConfig, ModelConfig, OptimConfig, Recipe, ValidationConfig
 
 OF_THE_DATA = (
-    *("channels", "classes", "masks", "way", "min_size", "max_size", "chroma_ratio", "doubled", "mean", "std"),
+    *("channels", "classes", "masks", "input", "min_size", "max_size", "chroma_ratio", "doubled", "mean", "std"),
     "backbone_weights",
 )
 """Numbers of a detector that other keys of a recipe, or the data, decide."""
@@ -25,10 +25,10 @@ class DetectionModel(ModelConfig, frozen=True):
 
     @model_validator(mode="after")
     def _data_decide(self) -> "DetectionModel":
-        if found := {*OF_THE_DATA} & set(self.numbers):
+        if found := {*OF_THE_DATA} & set(self.arguments):
             raise ValueError(
-                f"numbers come without {' and '.join(sorted(found))}: keys of data and model.backbone_weights say what "
-                "comes in, and the annotations which classes there are"
+                f"arguments come without {' and '.join(sorted(found))}: keys of data and model.backbone_weights say "
+                "what comes in, and the annotations which classes there are"
             )
         return self
 
@@ -40,14 +40,14 @@ class DetectionData(DataConfig, frozen=True):
     """Pictures per step and process."""
     channels: str | tuple[int, ...] = "24S"
     """A name of `layers.channels.SUBSETS`, numbers 0 to 191 as `passband analyze channels` lists them, or `rgb`."""
-    way: Literal["A", "B"] = "A"
-    """A: pictures, from whose pixels channels are computed; B: the coefficients of JPEG files, no pixels, at the
-    files' own size."""
+    input: Literal["pixels", "coefficients"] = "pixels"
+    """`pixels` computes channels from the pixels of images; `coefficients` reads those of JPEG files, without
+    pixels and at the files' own size."""
     masks: bool = True
     """Whether masks are learned and found, or boxes alone."""
     min_size: tuple[PositiveInt, ...] = (800,)
     """Shorter side of resized pictures, in pixels; of several, each training picture gets one, and the last one is
-    scored with. Way B resizes nothing."""
+    scored with. Coefficients are not resized."""
     max_size: PositiveInt = 1333
     """Longest side of resized pictures, in pixels."""
     chroma_ratio: Literal[1, 2] = 2
@@ -56,7 +56,7 @@ class DetectionData(DataConfig, frozen=True):
     """Whether channels are those of blocks of 8 x 8 in pictures of twice the size, as published, which 48S and 64S
     need; `chroma_ratio` is then 1."""
     flip: bool = True
-    """Whether training pictures are mirrored left to right half of the time; in way B where that is exact."""
+    """Whether training pictures are mirrored left to right half of the time; of coefficients where that is exact."""
     scale: tuple[PositiveFloat, PositiveFloat] = (1.0, 1.0)
     """Least and greatest factor by which training pictures are resized, before `min_size`."""
     crop: float = Field(default=1.0, gt=0, le=1)
@@ -81,17 +81,30 @@ class DetectionData(DataConfig, frozen=True):
         """Whether pixels are learned from rather than channels."""
         return isinstance(self.channels, str) and self.channels.lower() == "rgb"
 
+    @model_validator(mode="before")
+    @classmethod
+    def _former_name(cls, values: Any) -> Any:
+        """Read recipes and runs of version 0.1.0, which call the input `way`, "A" or "B"."""
+        former = {"A": "pixels", "B": "coefficients"}
+        if isinstance(values, dict) and values.get("way") in former and "input" not in values:
+            return {**{key: value for key, value in values.items() if key != "way"}, "input": former[values["way"]]}
+        return values
+
     @model_validator(mode="after")
     def _fits(self) -> "DetectionData":
         if not self.min_size or max(self.min_size) > self.max_size:
             raise ValueError(f"min_size needs sides up to max_size = {self.max_size}; got {list(self.min_size)}")
         if self.scale[0] > self.scale[1]:
             raise ValueError(f"scale is a least and a greatest factor; got {list(self.scale)}")
-        if self.way == "B":
+        if self.input == "coefficients":
             if self.is_rgb or self.doubled:
-                raise ValueError('way B reads coefficients as files hold them: leave out "rgb" and doubled, or take A')
+                raise ValueError(
+                    'input = "coefficients" reads what files hold: leave out "rgb" and doubled, or take "pixels"'
+                )
             if self.scale != (1, 1) or self.crop != 1:
-                raise ValueError("way B shows pictures whole and at their own size: leave out scale and crop")
+                raise ValueError(
+                    'input = "coefficients" shows images whole and at their own size: leave out scale and crop'
+                )
         if self.doubled and (self.statistics != "fit" or self.chroma_ratio != 1):
             raise ValueError('doubled pictures need chroma_ratio = 1 and statistics = "fit"')
         return self

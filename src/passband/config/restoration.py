@@ -112,10 +112,10 @@ class RestorationRecipe(Recipe, frozen=True):
 
     @model_validator(mode="after")
     def _views_fit(self) -> "RestorationRecipe":
-        needed, given = 3 * self.data.views, self.model.numbers.get("in_channels", 3)
+        needed, given = 3 * self.data.views, self.model.arguments.get("in_channels", 3)
         if given != needed:
             raise ValueError(
-                f"data.views = {self.data.views} needs model.numbers with in_channels = {needed}, 3 for each view; "
+                f"data.views = {self.data.views} needs model.arguments with in_channels = {needed}, 3 for each view; "
                 f"got {given}"
             )
         return self

@@ -23,9 +23,9 @@ class SegmentationModel(ModelConfig, frozen=True):
 
     @model_validator(mode="after")
     def _data_decide(self) -> "SegmentationModel":
-        if found := {"classes", "in_channels"} & set(self.numbers):
+        if found := {"classes", "in_channels"} & set(self.arguments):
             raise ValueError(
-                f"numbers come without {' and '.join(sorted(found))}: data.classes says which classes there are, and "
+                f"arguments come without {' and '.join(sorted(found))}: data.classes says which classes there are, and "
                 "pictures have 3 channels"
             )
         return self

@@ -109,7 +109,7 @@ def evaluate_classifier(
         "failed": failed,
         "weights": str(weights),
         "weights_sha256": checksum,
-        "network": {"architecture": trained.model.name, **trained.model.numbers},  # type: ignore[dict-item]
+        "network": {"architecture": trained.model.name, **trained.model.arguments},  # type: ignore[dict-item]
         "preprocessing": trained.preprocessing.to_config(),
         "data": str(data),
         "notes": _notes(confusion, names, failed),

@@ -136,7 +136,7 @@ def evaluate_detector(
         "score": score,
         "weights": str(weights),
         "weights_sha256": weights_checksum(model),
-        "network": {"architecture": model.name, **_chosen(model.numbers)},
+        "network": {"architecture": model.name, **_chosen(model.arguments)},
         "data": str(data),
         "annotations": str(pictures.source),
         "notes": [*_not_compared(pictures, benchmark), *_notes(pictures, failed)],

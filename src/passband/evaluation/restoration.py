@@ -87,7 +87,7 @@ def evaluate_restoration(
     known = find_benchmark(benchmark) if benchmark else None
     protocol = protocol or (known.protocol if known else "rgb")
     score = entry(protocol, PROTOCOLS, "protocol")
-    place = pick_device(device)
+    torch_device = pick_device(device)
     cap = None if memory is None else parse_memory(memory)
     model = _load(weights, known, pool_window, pool_mode, overrides)
     views = min(2, input_views(model))
@@ -101,11 +101,11 @@ def evaluate_restoration(
     closed: list[OSError] = []
     pairs = find_pairs(data, views, closed.append)
     problems = _problems(pairs, data)
-    model = model.to(place)
+    model = model.to(torch_device)
     live_bytes_per_pixel(model)  # found once, in no picture's seconds
 
     def restore(degraded: Float[Tensor, "1 C H W"]) -> tuple[Float[Tensor, "1 3 H W"], Plan]:
-        restored, plan = restore_within(model, degraded.to(place), cap)
+        restored, plan = restore_within(model, degraded.to(torch_device), cap)
         return restored.clamp(0, 1).cpu(), plan
 
     rows: list[dict[str, Any]] = []
@@ -146,7 +146,7 @@ def evaluate_restoration(
     ranked = sorted(range(len(rows)), key=lambda number: rows[number]["psnr"])
     shown = {"worst": ranked[0], "median": ranked[len(ranked) // 2], "best": ranked[-1]}
     mean = {name: sum(row[name] for row in rows) / len(rows) for name in FIGURES}
-    numbers = getattr(model, "numbers", {})
+    arguments = getattr(model, "arguments", {})
     other = known.mismatch([pair.name for pair in scored]) if known else ""
     result = {
         "mean": mean,
@@ -158,19 +158,19 @@ def evaluate_restoration(
         "published": beside_published(known, mean["psnr"], mean["ssim"], is_comparison=not other) if known else [],
         "weights": str(weights),
         "weights_sha256": weights_checksum(model),
-        "network": {"architecture": getattr(model, "name", type(model).__name__), **numbers},
+        "network": {"architecture": getattr(model, "name", type(model).__name__), **arguments},
         "data": str(data),
         **{rank: rows[number]["name"] for rank, number in shown.items()},
         "notes": [
             *_not_compared(known, other),
-            *_notes(numbers, known, scored[0], views),
+            *_notes(arguments, known, scored[0], views),
             *_tiled(rows, isinstance(model, SFNet)),
             *_left_out(failed, len(pairs), closed),
         ],
-        "device": str(place),
+        "device": str(torch_device),
         "precision": str(next(model.parameters()).dtype).removeprefix("torch."),
         "seconds": sum(row["seconds"] for row in rows),
-        "peak_memory_bytes": peak_memory(place),
+        "peak_memory_bytes": peak_memory(torch_device),
         **environment(),
     }
     write_report(output, result)
@@ -197,8 +197,8 @@ def _load(
     if pool_mode == GLOBAL and pool_window is not None:
         raise ValueError(f"pool_mode global has no window, but pool_window is {pool_window}: leave out one of the two")
     model = load_model(weights, **overrides)
-    numbers = getattr(model, "numbers", {})
-    if "pool_window" not in numbers:
+    arguments = getattr(model, "arguments", {})
+    if "pool_window" not in arguments:
         if pool_window is None and pool_mode is None:
             return model
         raise ValueError(f"{weights} is a {type(model).__name__}, which has no pooling window: leave out the pooling")
@@ -208,7 +208,7 @@ def _load(
     asked = {name: value for name, value in asked.items() if value is not None}
     if pool_mode == GLOBAL:
         asked = {"pool_window": None}
-    elif pool_mode is not None and asked.get("pool_window", numbers["pool_window"]) is None:
+    elif pool_mode is not None and asked.get("pool_window", arguments["pool_window"]) is None:
         raise ValueError(f"pool_mode {pool_mode} needs a window, and {weights} has none: give pool_window, too")
     return load_model(weights, **overrides, **asked) if asked else model
 
@@ -267,15 +267,15 @@ def _not_compared(benchmark: Benchmark | None, mismatch: str) -> list[str]:
     return [f"This is no comparison with {benchmark.name}: {mismatch}. The published figures are of other pictures."]
 
 
-def _notes(numbers: dict[str, Any], benchmark: Benchmark | None, first: Pair, views: int) -> list[str]:
+def _notes(arguments: dict[str, Any], benchmark: Benchmark | None, first: Pair, views: int) -> list[str]:
     """What a reader of the figures must know of the network and its input."""
     notes = []
-    if benchmark and benchmark.pool_window is not None and benchmark.pool_window == numbers.get("pool_window"):
+    if benchmark and benchmark.pool_window is not None and benchmark.pool_window == arguments.get("pool_window"):
         notes.append(
             f"The network pools as for the table of {benchmark.name} (pool_window {benchmark.pool_window}), which "
             "suits the published weights; pool_mode global does without."
         )
-    if numbers.get("pool_mode") == "first" and numbers["pool_window"] is not None:
+    if arguments.get("pool_mode") == "first" and arguments["pool_window"] is not None:
         notes.append(
             f"The pooling window is that of the first picture ({first.name}) for all of them (pool_mode first), so the "
             "figures depend on which file sorts first, as those of the released code do."

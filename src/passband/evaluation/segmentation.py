@@ -115,7 +115,7 @@ def evaluate_segmenter(
         "failed": failed,
         "weights": str(weights),
         "weights_sha256": weights_checksum(trained.model),
-        "network": {"architecture": trained.model.name, **trained.model.numbers},  # type: ignore[dict-item]
+        "network": {"architecture": trained.model.name, **trained.model.arguments},  # type: ignore[dict-item]
         "size": trained.size,
         "data": str(data),
         "notes": _notes(rows, failed),

@@ -51,10 +51,10 @@ def sfnet_graph(model: nn.Module, half: bool = False) -> Any:
         raise ExportError(
             f"export writes SFNet alone, got {type(model).__name__}; run this network with --engine torch"
         )
-    if model.numbers["pool_window"] is not None:
+    if model.arguments["pool_window"] is not None:
         raise ExportError(
             "export needs global pooling, and these weights pool locally "
-            f"(pool_window={model.numbers['pool_window']}); run them with --engine torch"
+            f"(pool_window={model.arguments['pool_window']}); run them with --engine torch"
         )
     writer = _Writer(half)
     image = writer.cast(INPUT) if half else INPUT

@@ -43,13 +43,13 @@ def score(weights: str | Path, views: int, pairs: Sequence[Pair], device: str) -
     Returns:
         For each pair, PSNR in dB and SSIM of the whole picture, and the middle of it.
     """
-    place = pick_device(device)
-    model = load_model(weights).to(place)
+    torch_device = pick_device(device)
+    model = load_model(weights).to(torch_device)
     check_views(model, views, weights)
     scores = []
     for pair in pairs:
         degraded, clean = (image[None] for image in read_pair(pair))
-        restored = restore_within(model, degraded.to(place))[0].clamp(0, 1).cpu()
+        restored = restore_within(model, degraded.to(torch_device))[0].clamp(0, 1).cpu()
         figures = {"psnr": psnr(restored, clean).item(), "ssim": ssim(restored, clean).item()}
         scores.append((figures, _middle(restored[0])))
     return scores

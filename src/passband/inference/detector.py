@@ -66,7 +66,7 @@ class InstanceFinder:
         """The instances in a picture, the surest first.
 
         Args:
-            picture: a path (of whose JPEG file a network of way B reads the coefficients), a PIL picture, an array H W
+            picture: a path (of whose JPEG file a network of coefficients reads these), a PIL picture, an array H W
                 or H W 3 of uint8, uint16 or float in [0, 1], or a tensor 3 H W in [0, 1].
             score: the least of an instance, in [0, 1].
 

@@ -133,7 +133,7 @@ def plan(model: nn.Module, shape: tuple[int, ...], room: int, *, tiles: bool = T
     ways = [Plan("whole", CONSTANT + pictures + int(WHOLE_SLACK * per_pixel * pixels * batch))]
     if isinstance(model, SFNet):
         per_pixel = int(BAND_SLACK * _live_maps(model) * _map_bytes(model))
-        band = max(BAND_VALUES, LEAST_ROWS * width * model.numbers["width"])
+        band = max(BAND_VALUES, LEAST_ROWS * width * model.arguments["width"])
         bands = CONSTANT // 4 + 4 * BAND_COPIES * band + pictures + padded * batch + per_pixel * pixels
         faster = _on_processor(model) and _map_bytes(model) * pixels * batch > LARGE_MAP
         ways.insert(0 if faster else 1, Plan("bands", bands))
@@ -248,7 +248,7 @@ def live_bytes_per_pixel(model: nn.Module) -> float:
     device = parameter.device
     key = (device.type, torch.is_autocast_enabled(device.type), torch.get_autocast_dtype(device.type))
     if key not in known:
-        channels = getattr(model, "numbers", {}).get("in_channels", 3)
+        channels = getattr(model, "arguments", {}).get("in_channels", 3)
         picture = torch.zeros(1, channels, PROBE, PROBE, device=device)
         with _Follow() as followed, _as_before(model):
             restore_batch(model, picture)
@@ -297,14 +297,14 @@ class _Follow(TorchFunctionMode):
 def _live_maps(model: SFNet) -> float:
     """Full-size maps alive at once in bands: a block's input and what is between its two convolutions."""
     # windows that are local still read what a filter replaces, in half of the channels
-    return 2 if model.numbers["pool_window"] is None else 2.5
+    return 2 if model.arguments["pool_window"] is None else 2.5
 
 
 def _map_bytes(model: SFNet) -> int:
     """Bytes per pixel of a full-size map at the present precision."""
     device = next(model.parameters()).device.type
     half = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device).itemsize == 2
-    return model.numbers["width"] * (2 if half else 4)
+    return model.arguments["width"] * (2 if half else 4)
 
 
 def _on_processor(model: nn.Module) -> bool:

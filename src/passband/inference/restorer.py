@@ -23,7 +23,7 @@ from passband.inference.video.temporal import SmoothedStatistics, Smoother, smoo
 from passband.io.conversion import take
 from passband.io.image import DEFAULT_MAX_PIXELS, Picture, open_pictures, write_pictures
 from passband.io.image.size import stored_size
-from passband.models import accepted_numbers, load_model
+from passband.models import accepted_arguments, load_model
 from passband.models.sfnet.bands import Statistics
 from passband.naming import described, nearest, suggestion
 from passband.ops.progress import Report, part_of
@@ -283,11 +283,11 @@ def _check_options(weights: str | Path, overrides: dict[str, Any]) -> None:
         return
     own = [name for name in inspect.signature(Restorer).parameters if name != "overrides"]
     try:
-        numbers = list(accepted_numbers(load_config(weights)["model"]))
+        arguments = list(accepted_arguments(load_config(weights)["model"]))
     except CheckpointError:
-        numbers = []  # of another project, or an exported file: whoever loads it says what it takes
+        arguments = []  # of another project, or an exported file: whoever loads it says what it takes
     for option in overrides:
-        if option not in numbers and (numbers or nearest(option, own)):
-            known = [*own, *numbers]
+        if option not in arguments and (arguments or nearest(option, own)):
+            known = [*own, *arguments]
             near = suggestion(option, known)
             raise ValueError(f"Restorer has no option {option!r}.{near} Options: {', '.join(known)}.")

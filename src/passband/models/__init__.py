@@ -62,7 +62,7 @@ __all__ = [
     "SFNet",
     "SMPNetwork",
     "UNet",
-    "accepted_numbers",
+    "accepted_arguments",
     "build_from",
     "build_model",
     "dct_mask_rcnn",
@@ -87,23 +87,23 @@ __all__ = [
 ]
 
 
-def build_model(name: str, **numbers: Any) -> nn.Module:
+def build_model(name: str, **arguments: Any) -> nn.Module:
     """Build a network with fresh weights.
 
     Args:
         name: a key of `MODELS`.
-        numbers: keywords of its constructor.
+        arguments: keywords of its constructor.
 
     Raises:
         ValueError: for an unknown name or keyword, naming the nearest.
     """
-    builder, accepted = entry(name, MODELS, "network"), accepted_numbers(name)
-    for number in numbers:
-        entry(number, accepted, f"number of {name}")
-    return builder(**numbers)
+    builder, accepted = entry(name, MODELS, "network"), accepted_arguments(name)
+    for argument in arguments:
+        entry(argument, accepted, f"argument of {name}")
+    return builder(**arguments)
 
 
-def accepted_numbers(name: str) -> Mapping[str, inspect.Parameter]:
+def accepted_arguments(name: str) -> Mapping[str, inspect.Parameter]:
     """The keywords that a network's builder takes.
 
     Args:
@@ -115,7 +115,7 @@ def accepted_numbers(name: str) -> Mapping[str, inspect.Parameter]:
     builder = entry(name, MODELS, "network")
     # a builder takes overrides for the class it returns, or for what puts that together from parts
     target = inspect.signature(builder).return_annotation
-    target = getattr(target, "from_numbers", target)
+    target = getattr(target, "from_arguments", target)
     return inspect.signature(target if callable(target) else builder).parameters
 
 
@@ -123,13 +123,13 @@ def build_from(config: dict[str, Any]) -> nn.Module:
     """Build the network that a config is of, with fresh weights.
 
     Args:
-        config: `{"model": name, number: value, ...}`; what it says of data (`checkpoint.ABOUT_DATA`) is passed over.
+        config: `{"model": name, argument: value, ...}`; what it says of data (`checkpoint.ABOUT_DATA`) is passed over.
 
     Raises:
         ValueError: as `build_model`.
     """
-    numbers = {key: value for key, value in config.items() if key not in ("model", *ABOUT_DATA)}
-    return build_model(config["model"], **numbers)
+    arguments = {key: value for key, value in config.items() if key not in ("model", *ABOUT_DATA)}
+    return build_model(config["model"], **arguments)
 
 
 def load_model(source: str | Path, **overrides: Any) -> nn.Module:
@@ -152,16 +152,16 @@ def load_model(source: str | Path, **overrides: Any) -> nn.Module:
         if foreign is not None:
             return foreign.eval()
     config = load_config(source)
-    _check_numbers(config, state, source)
+    _check_arguments(config, state, source)
     try:
         model = build_from(without_starts({**config, **overrides}))
-    except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:  # torch's own for numbers that do not fit
+    except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:  # torch's own for arguments that do not fit
         raise CheckpointError(f"{source}: {str(error).splitlines()[0]}") from error
     load_state(model, state, source=source)
     return model.eval()
 
 
-def _check_numbers(config: dict[str, Any], state: dict[str, torch.Tensor], source: str | Path) -> None:
+def _check_arguments(config: dict[str, Any], state: dict[str, torch.Tensor], source: str | Path) -> None:
     """Refuse a config of a network that is far larger than the weights, before memory is taken for it."""
     largest = max(1000, len(state), *(side for value in state.values() for side in value.shape))
     for key, value in config.items():

@@ -16,8 +16,8 @@ class ClassifierNetwork(
 ):
     """A network that tells classes apart: of a cube of frequency channels or, for comparison, of a picture.
 
-    The constructor's keywords are the network's numbers; those of a class that is put together from parts are its class
-    method `from_numbers`'.
+    The constructor's keywords are the network's arguments; those of a class that is put together from parts are its
+    class method `from_arguments`'.
 
     Attributes:
         channels: of the input.

@@ -40,7 +40,7 @@ from passband.weights_io import load_weights
 
 BACKBONES = {"resnet18": 18, "resnet50": 50}
 NORMS = ("batch", "frozen", "group")
-WAYS = ("A", "B")
+INPUTS = ("pixels", "coefficients")
 LEVELS = 4
 """Layers of the ResNet that enter the pyramid, which adds one more level by leaving out every other place."""
 DETECTOR_NUMBERS = ("box_score", "box_nms", "box_detections", "box_batch", "rpn_")
@@ -70,7 +70,7 @@ class FrequencyRCNN(
         norm: `"batch"` for training from fresh weights in large batches; `"frozen"`, batch normalization that keeps its
             statistics and scales, for weights that were trained before; `"group"` for fresh weights in small batches
             (Wu and He, ECCV 2018). Of the ResNet alone: pyramid and heads have none.
-        way: `"A"` takes pictures, `"B"` cubes.
+        input: `"pixels"` takes images, `"coefficients"` takes cubes of JPEG coefficients.
         min_size: shorter side of resized pictures, in pixels; of several, training draws one, and the last one is
             evaluated with.
         max_size: longest side of resized pictures, in pixels.
@@ -114,7 +114,7 @@ class FrequencyRCNN(
         features: int = 256,
         box_features: int = 1024,
         norm: str = "batch",
-        way: str = "A",
+        input: str = "pixels",
         min_size: int | Sequence[int] = 800,
         max_size: int = 1333,
         mean: Sequence[float] | None = None,
@@ -139,13 +139,15 @@ class FrequencyRCNN(
         from torchvision.models.detection.backbone_utils import BackboneWithFPN
 
         self.name = {"resnet18": "dct-mask-rcnn-resnet18"}.get(backbone, "dct-mask-rcnn")
-        self.numbers = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
-        self.numbers["backbone_weights"] = None  # what it starts from, it has
+        self.arguments = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
+        self.arguments["backbone_weights"] = None  # what it starts from, it has
         self.depth = entry(backbone, BACKBONES, "backbone")
         self.is_rgb = channels is None or channels == "rgb"
-        self.classes, self.masks, self.way, self.norm, self.width = classes, masks, way, norm, width
-        if way not in WAYS or (self.is_rgb and way != "A"):
-            raise ValueError(f"way is A, or B for cubes of frequency channels; got {way!r} with channels {channels!r}")
+        self.classes, self.masks, self.input, self.norm, self.width = classes, masks, input, norm, width
+        if input not in INPUTS or (self.is_rgb and input != "pixels"):
+            raise ValueError(
+                f"input is pixels, or coefficients for frequency channels; got {input!r} with channels {channels!r}"
+            )
         if norm not in NORMS:
             raise ValueError(f"norm is one of {', '.join(NORMS)}; got {norm!r}.{suggestion(norm, NORMS)}")
         if not 0 <= frozen_layers <= LEVELS:
@@ -161,7 +163,9 @@ class FrequencyRCNN(
         stem = None
         if not self.is_rgb:
             subset = channel_subset(channels)  # type: ignore[arg-type]
-            stem = CubeStem(subset, mean, std, takes_pixels=way == "A", chroma_ratio=chroma_ratio, doubled=doubled)
+            stem = CubeStem(
+                subset, mean, std, takes_pixels=input == "pixels", chroma_ratio=chroma_ratio, doubled=doubled
+            )
         self.channels = 3 if stem is None else len(stem.mean)
         resnet = self._resnet()
         body = nn.Sequential(OrderedDict(resnet.named_children()))
@@ -202,8 +206,8 @@ class FrequencyRCNN(
         """Losses in training, instances in evaluation.
 
         Args:
-            images: in way A pictures, RGB in [0, 1], of any sizes; in way B cubes, not normalized, in the units of
-                `ops.cube`.
+            images: images, RGB in [0, 1], of any sizes; or, for coefficients, cubes that are not normalized, in the
+                units of `ops.cube`.
             targets: in training, for each image `boxes` (x1, y1, x2, y2 in pixels of the image), `labels` from 1, and
                 `masks` of the image's size where masks are found; no instances are none of each.
             sizes: height and width of the pictures in pixels, for cubes.
@@ -219,7 +223,7 @@ class FrequencyRCNN(
         from torchvision.models.detection.transform import resize_boxes
 
         self._check(images, targets, sizes)
-        if self.way == "A":
+        if self.input == "pixels":
             shown = [(image.shape[-2], image.shape[-1]) for image in images]
             batch, targets = self.transform(images, targets)
             tensors = batch.tensors
@@ -276,7 +280,7 @@ class FrequencyRCNN(
         return FrequencyResNet(self.channels, 1, self.depth, self.width, stem=self.is_rgb)
 
     def _detector(
-        self, classes: int, features: int, box_features: int, smallest_anchor: int, **numbers: Any
+        self, classes: int, features: int, box_features: int, smallest_anchor: int, **arguments: Any
     ) -> nn.Module:
         """Torchvision's detector around the backbone, whose parts are taken."""
         from torchvision.models.detection import FasterRCNN, MaskRCNN
@@ -295,10 +299,10 @@ class FrequencyRCNN(
             "box_predictor": FastRCNNPredictor(box_features, classes + 1),
         }
         if not self.masks:
-            return FasterRCNN(self.backbone, **parts, **numbers)
+            return FasterRCNN(self.backbone, **parts, **arguments)
         parts["mask_head"] = MaskRCNNHeads(features, (features,) * 4, 1)
         parts["mask_predictor"] = MaskRCNNPredictor(features, features, classes + 1)
-        return MaskRCNN(self.backbone, **parts, **numbers)
+        return MaskRCNN(self.backbone, **parts, **arguments)
 
     def _check(
         self,
@@ -307,17 +311,17 @@ class FrequencyRCNN(
         sizes: Sequence[tuple[int, int]] | None,
     ) -> None:
         """Refuse what cannot be trained on or evaluated."""
-        what = "pictures of 3" if self.way == "A" else f"cubes of {self.channels}"
-        needed = 3 if self.way == "A" else self.channels
+        what = "pictures of 3" if self.input == "pixels" else f"cubes of {self.channels}"
+        needed = 3 if self.input == "pixels" else self.channels
         check_list(images, self, self.name)
         if not images or any(image.ndim != 3 or image.shape[0] != needed for image in images):
             raise ValueError(
-                f"{self.name} takes a list of {what} channels each (way {self.way}); got "
+                f"{self.name} takes a list of {what} channels each (input {self.input}); got "
                 f"{[tuple(image.shape) for image in images]}"
             )
-        if (self.way == "B") != (sizes is not None) or (sizes is not None and len(sizes) != len(images)):
-            needs = "needs the sizes of all pictures" if self.way == "B" else "has no sizes"
-            raise ValueError(f"way {self.way} {needs}; got {0 if sizes is None else len(sizes)} of {len(images)}")
+        if (self.input == "coefficients") != (sizes is not None) or (sizes is not None and len(sizes) != len(images)):
+            needs = "needs the sizes of all pictures" if self.input == "coefficients" else "takes no sizes"
+            raise ValueError(f"input {self.input} {needs}; got {0 if sizes is None else len(sizes)} of {len(images)}")
         if self.training and (targets is None or len(targets) != len(images)):
             raise ValueError("training needs targets for each of the images; call .eval() to find instances")
         for place, target in enumerate(targets or ()):

@@ -45,7 +45,7 @@ class FrequencyMobileNet(ClassifierNetwork):
         from torchvision.models.mobilenetv2 import InvertedResidual, mobilenet_v2
 
         self.channels, self.classes = channels, classes
-        self.numbers = {"channels": channels, "classes": classes, "width": width, "stem": stem}
+        self.arguments = {"channels": channels, "classes": classes, "width": width, "stem": stem}
         self.name = "mobilenet-v2" if stem else "dct-mobilenet-v2"
         self.input_shape = (channels, 2 * GRID, 2 * GRID) if stem else (channels, GRID, GRID)
         network = mobilenet_v2(width_mult=width, num_classes=classes)

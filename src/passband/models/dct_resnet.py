@@ -67,7 +67,7 @@ class FrequencyResNet(ClassifierNetwork):
         if grid == 28 and (published_stride or stem):
             raise ValueError("grid=28 drops layer1 and keeps layer2's resolution; leave out published_stride and stem")
         self.channels, self.classes = channels, classes
-        self.numbers = {
+        self.arguments = {
             "channels": channels,
             "classes": classes,
             "depth": depth,

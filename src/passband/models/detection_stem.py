@@ -76,7 +76,9 @@ class CubeStem(nn.Module):
             raise ValueError(f"chroma_ratio is 1 (4:4:4) or 2 (4:2:0); got {chroma_ratio}")
         if doubled:
             if not takes_pixels:
-                raise ValueError("doubled cubes are made of pixels: no file holds their coefficients; take way A")
+                raise ValueError(
+                    "doubled cubes are made of pixels, because no file holds their coefficients; take input = pixels"
+                )
             if chroma_ratio != 1:
                 raise ValueError("doubled pictures are doubled in luma and chroma: set chroma_ratio to 1")
         highest = max((max(frequency) for part in (subset.cb, subset.cr) for frequency in part), default=0)

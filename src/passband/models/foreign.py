@@ -54,7 +54,7 @@ def load_foreign(state: dict[str, Tensor], source: Any, **overrides: Any) -> For
     Args:
         state: name to tensor, as in the file.
         source: what to call the weights in an error.
-        overrides: none, because these networks have no numbers to choose.
+        overrides: none, because these networks have no arguments to choose.
 
     Returns:
         The network, or None where spandrel knows no architecture with such names.

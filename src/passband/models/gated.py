@@ -36,7 +36,7 @@ class GatedClassifier(ClassifierNetwork):
 
     def __init__(self, gate: ChannelGate, network: FrequencyResNet):
         super().__init__()
-        if network.numbers["stem"]:
+        if network.arguments["stem"]:
             raise ValueError(f"a gate chooses frequency channels, which {network.name} does not take")
         if gate.channels != network.channels:
             raise ValueError(
@@ -46,13 +46,13 @@ class GatedClassifier(ClassifierNetwork):
         self.gate, self.network = gate, network
         self.name = f"gated-{network.name}"
         self.channels, self.classes, self.input_shape = network.channels, network.classes, network.input_shape
-        self.numbers = {
-            **{number: value for number, value in network.numbers.items() if number != "stem"},
+        self.arguments = {
+            **{name: value for name, value in network.arguments.items() if name != "stem"},
             "pool": gate.pool,
         }
 
     @classmethod
-    def from_numbers(
+    def from_arguments(
         cls,
         channels: int = 192,
         classes: int = 1000,
@@ -62,7 +62,7 @@ class GatedClassifier(ClassifierNetwork):
         published_stride: bool = False,
         pool: str = "magnitude",
     ) -> "GatedClassifier":
-        """Build gate and network from their numbers, see `ChannelGate` and `FrequencyResNet`."""
+        """Build gate and network from their arguments, see `ChannelGate` and `FrequencyResNet`."""
         return cls(
             ChannelGate(channels, pool), FrequencyResNet(channels, classes, depth, width, grid, published_stride)
         )
@@ -83,9 +83,9 @@ class GatedClassifier(ClassifierNetwork):
 
 def gated_dct_resnet18(**overrides: Any) -> GatedClassifier:
     """ResNet-18 behind a gate on all 192 frequency channels."""
-    return GatedClassifier.from_numbers(**{"depth": 18, **overrides})
+    return GatedClassifier.from_arguments(**{"depth": 18, **overrides})
 
 
 def gated_dct_resnet50(**overrides: Any) -> GatedClassifier:
     """ResNet-50 behind a gate on all 192 frequency channels."""
-    return GatedClassifier.from_numbers(**overrides)
+    return GatedClassifier.from_arguments(**overrides)

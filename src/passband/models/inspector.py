@@ -70,7 +70,7 @@ class InspectorNetwork(
         hidden: int = 128,
     ):
         super().__init__()
-        self.numbers: dict[str, Any] = {
+        self.arguments: dict[str, Any] = {
             "kinds": list(kinds),
             "networks": list(networks),
             "width": width,
@@ -208,13 +208,13 @@ def share_as_strange(strangeness: float) -> float:
     return 0.5 * math.erfc(strangeness / math.sqrt(2))
 
 
-def inspector(**numbers: Any) -> InspectorNetwork:
+def inspector(**arguments: Any) -> InspectorNetwork:
     """The inspector.
 
     Args:
-        numbers: keywords of `InspectorNetwork`.
+        arguments: keywords of `InspectorNetwork`.
     """
-    return InspectorNetwork(**numbers)
+    return InspectorNetwork(**arguments)
 
 
 def _layer(channels: int, width: int, side: int) -> nn.Sequential:

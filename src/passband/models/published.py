@@ -51,12 +51,12 @@ def from_published(state: dict[str, Tensor], source: str = "the checkpoint") -> 
         raise CheckpointError(
             f"{source} is no published ResNet-50 of frequency channels: it needs model.0.0.conv1.weight and fc.weight"
         )
-    numbers = {"channels": first.shape[1], "classes": last.shape[0], "published_stride": True}
+    arguments = {"channels": first.shape[1], "classes": last.shape[0], "published_stride": True}
     if not any(key.startswith("gate.") for key in named):
-        network = FrequencyResNet(**numbers)
+        network = FrequencyResNet(**arguments)
         load_state(network, named, source)
         return network.eval()
-    gated = GatedClassifier(ChannelGate(numbers["channels"], pool="signed"), FrequencyResNet(**numbers))
+    gated = GatedClassifier(ChannelGate(arguments["channels"], pool="signed"), FrequencyResNet(**arguments))
     counts = {name: getattr(gated.gate, name) for name in ("opened", "seen")}  # which the released gate does not keep
     renamed = {key if key.startswith("gate.") else f"network.{key}": value for key, value in named.items()}
     load_state(gated, {**renamed, **{f"gate.{name}": count for name, count in counts.items()}}, source)

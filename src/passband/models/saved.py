@@ -38,16 +38,16 @@ class SavedNetwork(HubNetwork):
     """A network whose weights lie beside a config that builds it again.
 
     Attributes:
-        name: a key of `models.MODELS`, whose builder makes this network again from `numbers`.
-        numbers: keywords of that builder.
+        name: a key of `models.MODELS`, whose builder makes this network again from `arguments`.
+        arguments: keywords of that builder.
     """
 
     name: str
-    numbers: dict[str, Any]
+    arguments: dict[str, Any]
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write the weights for `save_pretrained`; the mixin writes the model card."""
-        save_weights(self, save_directory, config={"model": self.name, **self.numbers})
+        save_weights(self, save_directory, config={"model": self.name, **self.arguments})
 
     @classmethod
     def _from_pretrained(cls, *, model_id: str, **kwargs: Any) -> "SavedNetwork":

@@ -15,7 +15,7 @@ class SegmentationNetwork(
 ):
     """A network that tells for every pixel of a picture what it shows.
 
-    The constructor's keywords are the network's numbers.
+    The constructor's keywords are the network's arguments.
 
     Attributes:
         in_channels: of the picture.

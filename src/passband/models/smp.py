@@ -44,7 +44,7 @@ class SMPNetwork(SegmentationNetwork):
     ):
         super().__init__()
         self.name = "smp"
-        self.numbers = {
+        self.arguments = {
             "architecture": architecture,
             "encoder": encoder,
             "encoder_weights": None,  # the weights that are saved hold the encoder's
@@ -80,7 +80,7 @@ class SMPNetwork(SegmentationNetwork):
 
 
 def smp(**overrides: Any) -> SMPNetwork:
-    """The U-Net on a ResNet-34 of segmentation-models-pytorch, or what the numbers name: 24.4 M parameters."""
+    """The U-Net on a ResNet-34 of segmentation-models-pytorch, or what the arguments name: 24.4 M parameters."""
     return SMPNetwork(**overrides)
 
 

@@ -39,7 +39,7 @@ class UNet(SegmentationNetwork):
                 f"{classes}"
             )
         self.name = "unet"
-        self.numbers = {
+        self.arguments = {
             "width": width,
             "depth": depth,
             "in_channels": in_channels,

@@ -33,7 +33,9 @@ def fitted_statistics(data: DetectionData, pictures: CocoPictures) -> tuple[list
     subset = channel_subset(data.channels)
     count = len(subset)
     stem = CubeStem(subset, [0.0] * count, [1.0] * count, chroma_ratio=data.chroma_ratio, doubled=data.doubled)
-    form = NativeFormat(tuple(subset.indices()), chroma_ratio=data.chroma_ratio) if data.way == "B" else None
+    form = (
+        NativeFormat(tuple(subset.indices()), chroma_ratio=data.chroma_ratio) if data.input == "coefficients" else None
+    )
     total: ChannelStatistics | None = None
     problem = ""
     for image in pictures.images:

@@ -60,7 +60,7 @@ class Classification:
         self.class_names: list[str] = []
         self.found: dict[tuple[Path, tuple[str, ...] | None], tuple[LabeledPictures, LabeledPictures]] = {}
 
-    def network(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
+    def network_config(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
         """The config of the network to train, with what the data decide: channels, classes, statistics.
 
         Weights to start from bring their own statistics, and have to tell the same classes apart.
@@ -74,7 +74,7 @@ class Classification:
             return self._started(start, learned, folder)
         return {
             "model": self.recipe.model.name,
-            **self.recipe.model.numbers,
+            **self.recipe.model.arguments,
             "channels": self.plain.input_channels,
             "classes": len(learned.classes),
             "preprocessing": self._fitted(learned, folder).to_config(),
@@ -98,7 +98,7 @@ class Classification:
                 f"{weights} takes {taken} channels, but input {self.plain.input!r} gives {given}: choose others with "
                 "data.input or data.channels"
             )
-        pixels = bool(getattr(model, "numbers", {}).get("stem"))
+        pixels = bool(getattr(model, "arguments", {}).get("stem"))
         if pixels != (self.plain.input in PIXELS):
             wanted = "pixels, data.input rgb or ycbcr" if pixels else "cubes, data.input coefficients or published"
             raise CheckpointError(f"{weights} takes {wanted}; the recipe gives it {self.plain.input!r}")

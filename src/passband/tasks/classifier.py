@@ -95,7 +95,7 @@ def load_classifier(weights: str | Path, device: str = "auto") -> TrainedClassif
             are prepared.
         ValueError: for a device that is not here.
     """
-    model, config, place = load_of_task(weights, TASK, device)
+    model, config, chosen_device = load_of_task(weights, TASK, device)
     if "preprocessing" not in config:
         raise CheckpointError(
             f"{weights} does not say how pictures become its input: its config.json needs `preprocessing`, which "
@@ -111,7 +111,7 @@ def load_classifier(weights: str | Path, device: str = "auto") -> TrainedClassif
         raise CheckpointError(
             f"{weights} tells {len(numbered)} classes apart, but its config.json names {len(classes)} (classes_named)"
         )
-    return TrainedClassifier(model.to(place), preprocessing, classes, place)
+    return TrainedClassifier(model.to(chosen_device), preprocessing, classes, chosen_device)
 
 
 def logits_of(output: Float[Tensor, "B classes"] | Gated) -> Float[Tensor, "B classes"]:

@@ -54,7 +54,7 @@ class Detection:
         self.scored: CocoPictures | None = None
         self.found: dict[tuple[Path, tuple[str, ...] | None], tuple[CocoPictures, CocoPictures]] = {}
 
-    def network(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
+    def network_config(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
         """The config of the network to train, with what the data decide: classes, statistics of the channels.
 
         Weights to start from bring their classes and statistics.
@@ -64,22 +64,22 @@ class Detection:
             CheckpointError: where the weights take another input than the recipe gives.
         """
         data = self.recipe.data
-        shown = {"way": data.way, "min_size": list(data.min_size), "max_size": data.max_size}
+        shown = {"input": data.input, "min_size": list(data.min_size), "max_size": data.max_size}
         if start is not None:
             self._check_start(start)
             self._split(folder, start.get("classes_named"))
             return {**start, "backbone_weights": None, **shown}
         learned = self._split(folder, None)[0]
-        numbers: dict[str, Any] = dict(self.recipe.model.numbers)
+        arguments: dict[str, Any] = dict(self.recipe.model.arguments)
         weights = self.recipe.model.backbone_weights
         if weights is not None:
-            numbers = {"norm": "frozen", **numbers}
+            arguments = {"norm": "frozen", **arguments}
         mean, std, about = None, None, {"statistics": "imagenet"}
         if data.statistics == "fit" and not data.is_rgb:
             mean, std, about = fitted_statistics(data, learned.spread(data.statistics_count))
         return {
             "model": self.recipe.model.name,
-            **numbers,
+            **arguments,
             "backbone_weights": weights,
             "channels": self._channels(),
             "classes": len(learned.classes),
@@ -152,7 +152,7 @@ class Detection:
         self.problems.attend(batch["problems"])
         # proposals are drawn at random: what follows from the samples is the same after a run was stopped and resumed
         torch.manual_seed(self.recipe.seed * 1_000_003 + int(batch["numbers"][0]))
-        sizes = {"sizes": [tuple(size) for size in batch["sizes"]]} if self.recipe.data.way == "B" else {}
+        sizes = {"sizes": [tuple(size) for size in batch["sizes"]]} if self.recipe.data.input == "coefficients" else {}
         losses: dict[str, Tensor] = model(batch["images"], batch["targets"], **sizes)
         total = torch.stack(list(losses.values())).sum()
         return total, {name.removeprefix("loss_"): loss.detach() for name, loss in losses.items()}

@@ -90,12 +90,12 @@ class TrainedDetector:
             image: RGB in [0, 1].
 
         Raises:
-            ValueError: where the network takes cubes (way B).
+            ValueError: where the network takes coefficients.
         """
         return find_instances(self.model, [image.to(self.device)], [(image.shape[-2], image.shape[-1])])[0]
 
     def find_in(self, path: Path) -> Instances:
-        """The instances in a file: of its pixels or, in way B, of its coefficients.
+        """The instances in a file: of its pixels or of its coefficients, whichever the network takes.
 
         Args:
             path: of a picture.
@@ -119,10 +119,10 @@ def find_instances(
 
     Args:
         model: in evaluation mode.
-        images: pictures or, in way B, cubes, on its device.
+        images: images or cubes, whichever the network takes, on its device.
         sizes: height and width of each picture, in pixels.
     """
-    found = model(images, sizes=sizes) if model.way == "B" else model(images)
+    found = model(images, sizes=sizes) if model.input == "coefficients" else model(images)
     return [
         Instances(
             one["boxes"].float().cpu(),
@@ -137,10 +137,10 @@ def find_instances(
 
 def cube_form(model: FrequencyRCNN) -> NativeFormat | None:
     """What cubes a network takes, not normalized; None where it takes pictures."""
-    if model.way == "A":
+    if model.input == "pixels":
         return None
     return NativeFormat(
-        tuple(channel_subset(model.numbers["channels"]).indices()), chroma_ratio=model.numbers["chroma_ratio"]
+        tuple(channel_subset(model.arguments["channels"]).indices()), chroma_ratio=model.arguments["chroma_ratio"]
     )
 
 
@@ -155,7 +155,7 @@ def load_detector(weights: str | Path, device: str = "auto") -> TrainedDetector:
         CheckpointError: for weights that cannot be used, or that are of no detector.
         ValueError: for a device that is not here.
     """
-    model, config, place = load_of_task(weights, TASK, device)
+    model, config, chosen_device = load_of_task(weights, TASK, device)
     if not isinstance(model, FrequencyRCNN):  # the one network of this task
         raise TypeError(f"{type(model).__name__} is for {TASK}, but finds no instances as FrequencyRCNN does")
     numbered = [str(number + 1) for number in range(model.classes)]
@@ -168,7 +168,7 @@ def load_detector(weights: str | Path, device: str = "auto") -> TrainedDetector:
             f"{weights} tells {model.classes} categories apart, but its config.json names {len(classes)} "
             f"(classes_named) and numbers {len(ids)} (preprocessing.category_ids)"
         )
-    return TrainedDetector(model.to(place), classes, ids, place)
+    return TrainedDetector(model.to(chosen_device), classes, ids, chosen_device)
 
 
 COLUMNS = ("ground truth", "prediction")

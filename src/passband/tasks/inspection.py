@@ -48,7 +48,7 @@ class Inspection:
         self.recipe = recipe
         self.problems = Problems(recipe.data.skip_bad)
 
-    def network(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
+    def network_config(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
         """The config of the network to train: it knows all kinds, and the networks of the table of gains."""
         table = self._table(folder)
         names = list(table.networks) if table else []
@@ -59,8 +59,8 @@ class Inspection:
                     f"has {', '.join(names) or 'none'}: train without --from"
                 )
             return start
-        numbers = {"kinds": [*KINDS, CLEAN], "networks": names, **self.recipe.model.numbers}
-        return {"model": self.recipe.model.name, **numbers}
+        arguments = {"kinds": [*KINDS, CLEAN], "networks": names, **self.recipe.model.arguments}
+        return {"model": self.recipe.model.name, **arguments}
 
     def state(self) -> list[Stateful]:
         """Nothing beside the network."""

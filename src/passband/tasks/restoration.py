@@ -44,9 +44,9 @@ class Restoration:
         self.recipe = recipe
         self.problems = Problems(recipe.data.skip_bad)
 
-    def network(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
+    def network_config(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
         """The config of the network to train: the recipe's, or that of the weights to start from."""
-        return start or {"model": self.recipe.model.name, **self.recipe.model.numbers}
+        return start or {"model": self.recipe.model.name, **self.recipe.model.arguments}
 
     def state(self) -> list[Stateful]:
         """Nothing beside the network."""

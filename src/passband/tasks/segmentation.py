@@ -71,7 +71,7 @@ class Segmentation:
         self.found: dict[Path, tuple[list[MaskPair], list[MaskPair]]] = {}
         self.lesson: Lesson | None = None
 
-    def network(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
+    def network_config(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
         """The config of the network to train, with what the data decide: the profile of their spectrum.
 
         Weights to start from keep their numbers, and have to tell as many classes apart.
@@ -107,7 +107,7 @@ class Segmentation:
             if "encoder_weights" in start:
                 about["encoder_weights"] = None  # those that it started from are in the weights
             return {**start, **about}
-        return {"model": self.recipe.model.name, **self.recipe.model.numbers, "classes": data.classes, **about}
+        return {"model": self.recipe.model.name, **self.recipe.model.arguments, "classes": data.classes, **about}
 
     def state(self) -> list[Stateful]:
         """The ratios that an adaptive schedule has found."""

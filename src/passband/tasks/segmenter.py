@@ -63,7 +63,7 @@ def load_segmenter(weights: str | Path, device: str = "auto") -> TrainedSegmente
             are prepared.
         ValueError: for a device that is not here.
     """
-    model, config, place = load_of_task(weights, TASK, device)
+    model, config, chosen_device = load_of_task(weights, TASK, device)
     stored = config.get("preprocessing")
     preprocessing = stored if isinstance(stored, dict) else {}
     size = preprocessing.get("size")
@@ -79,7 +79,7 @@ def load_segmenter(weights: str | Path, device: str = "auto") -> TrainedSegmente
         raise CheckpointError(
             f"{weights} tells {max(2, classes)} classes apart, but its config.json names {len(names)} (classes_named)"
         )
-    return TrainedSegmenter(model.to(place), size, classes, names, preprocessing, place)
+    return TrainedSegmenter(model.to(chosen_device), size, classes, names, preprocessing, chosen_device)
 
 
 def class_names(classes: int) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ class Stateful(Protocol):
 class Task(Protocol):
     """Data, loss and scores of a kind of job; built from a recipe of its kind in `config.RECIPES`."""
 
-    def network(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
+    def network_config(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
         """The config of the network to train, as `models.build_from` takes and `checkpoint.save_weights` writes it.
 
         Args:

@@ -91,12 +91,12 @@ def load_of_task(
         CheckpointError: for weights that cannot be used, or are for another task.
         ValueError: for a device that is not here.
     """
-    place = pick_device(device)
+    chosen_device = pick_device(device)
     config, model = load_config(weights), load_model(weights)
     recipe = f"passband train {RECIPES[task]} --data FOLDER -o RUN" if task in RECIPES else "passband recipe"
     article = "an" if task == "inspection" else "a"
     check_task(model, task, weights, f"train {article} {NETWORKS[task]} first: {recipe}")
-    return model, config, place
+    return model, config, chosen_device
 
 
 def check_task(model: nn.Module, task: str, weights: str | Path, advice: str) -> None:

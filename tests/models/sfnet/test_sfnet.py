@@ -186,7 +186,7 @@ def test_a_wrong_name_or_number_is_refused_with_the_nearest():
         build_model("sfnet-smal")
     for name in MODELS:
         wrong, right = ("encodr", "encoder") if name == "smp" else ("widht", "width")
-        with pytest.raises(ValueError, match=rf"unknown number of .* '{wrong}'; did you mean '{right}'\?"):
+        with pytest.raises(ValueError, match=rf"unknown argument of .* '{wrong}'; did you mean '{right}'\?"):
             build_model(name, **{wrong: 16})
 
 
@@ -200,6 +200,6 @@ def _randomize(model):
 
 def test_blended_windows_are_named_in_the_config_and_refused_with_local_pooling(tmp_path):
     SFNet(width=16, depth=1, blend_windows=True).save_pretrained(tmp_path)
-    assert SFNet.from_pretrained(tmp_path).numbers["blend_windows"] is True
+    assert SFNet.from_pretrained(tmp_path).arguments["blend_windows"] is True
     with pytest.raises(ValueError, match=r"needs global pooling, got pool_window=80\. Leave out pool_window"):
         SFNet.from_pretrained(tmp_path, pool_window=80)

@@ -74,7 +74,7 @@ class SFNet(
                 "blend_windows=False."
             )
         self.in_channels = in_channels
-        self.numbers = {
+        self.arguments = {
             "width": width,
             "depth": depth,
             "in_channels": in_channels,
@@ -149,13 +149,13 @@ class SFNet(
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write the weights for `save_pretrained`; the mixin writes the config and the model card."""
-        save_weights(self, save_directory, config={"model": "sfnet", **self.numbers})
+        save_weights(self, save_directory, config={"model": "sfnet", **self.arguments})
 
     @classmethod
     def _from_pretrained(cls, *, model_id: str, **kwargs: Any) -> "SFNet":
         """Read the weights for `from_pretrained`: from a folder, or from the hub with the mixin's own options."""
         options = {key: kwargs.pop(key) for key in HUB_OPTIONS if key in kwargs}
-        if Path(model_id).exists():  # the config may name a builder with numbers of its own
+        if Path(model_id).exists():  # the config may name a builder with arguments of its own
             from passband.models import build_from  # whose builders need this class first
 
             model = build_from({**load_config(model_id), **kwargs})

@@ -314,7 +314,7 @@ class _Walk:
 def _work(model: SFNet, height: int, width: int) -> float:
     """What `_Walk.spans` counts for a picture: values times channels, over all loops over bands."""
     # halving a map doubles its channels, so that a loop counts the same at each of the three sizes
-    one = height * width * model.numbers["width"] ** 2
+    one = height * width * model.arguments["width"] ** 2
     blocks = [cast(ResidualBlock, block) for stage in (*model.encoder, *model.decoder) for block in cast(Any, stage)]
     # the filters of a block loop over half of its channels each
     loops = sum(2 if block.filters is None else 2.5 for block in blocks)
