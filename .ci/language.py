@@ -1,0 +1,89 @@
+"""Checks what can be counted about the language of docstrings and documents; see "Language" in CONTRIBUTING.md.
+
+    python .ci/language.py [FILE ...]
+
+Without files, all Python files of the package, its benchmarks and examples, and all documents are checked. The exit
+status is 1 where something is found.
+"""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+PREPOSITIONS = {
+    *("about", "above", "after", "against", "along", "as", "at", "before", "behind", "below", "beside", "between", "by"),
+    *("during", "for", "from", "in", "inside", "into", "like", "of", "on", "onto", "out", "outside", "over", "per"),
+    *("since", "through", "to", "toward", "under", "until", "up", "upon", "with", "within", "without"),
+}
+"""Words that an argument's line does not begin with: "scores: scores of each image", not "scores: of each"."""
+QUESTIONS = ("What ", "Which ", "How ")
+"""Words that begin questions, and no other sentence."""
+SECTIONS = ("Args:", "Attributes:")
+ARGUMENT = re.compile(r"^ {4}\**(\w+)(?: \([^)]*\))?: (\S+)")
+LENGTH = 120
+"""Characters in a line of a document; tables, links and code blocks are as long as they need to be."""
+
+
+def docstrings(path: Path) -> Iterator[tuple[int, str]]:
+    """Line numbers and texts of all docstrings in a file, those of attributes included."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        for statement in body if isinstance(body, list) else ():
+            if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Constant):
+                continue
+            if isinstance(statement.value.value, str):
+                yield statement.lineno, statement.value.value
+
+
+def python_faults(path: Path) -> Iterator[tuple[int, str]]:
+    """What is found in the docstrings of a Python file, with its lines."""
+    for start, text in docstrings(path):
+        section, margin = "", 0
+        for number, line in enumerate(text.split("\n"), start):
+            stripped = line.strip()
+            if stripped.endswith(":") and stripped[:-1].isalpha() and stripped[0].isupper():
+                section, margin = stripped, len(line) - len(line.lstrip())
+            if section in SECTIONS and (found := ARGUMENT.match(line[margin:])):
+                if found[2].strip(",.;").lower() in PREPOSITIONS:
+                    yield number, f"an argument's line begins with a preposition: {stripped}"
+            sentence = stripped if number == start else ""
+            if sentence.startswith(QUESTIONS) and "?" not in text:
+                yield number, f"a sentence begins with a question word: {stripped}"
+
+
+def document_faults(path: Path) -> Iterator[tuple[int, str]]:
+    """What is found in a Markdown file, with its lines."""
+    inside = False
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+        if line.lstrip().startswith("```"):
+            inside = not inside
+        if inside or line.lstrip().startswith(("|", "[", "!", "<")):
+            continue
+        if len(line) > LENGTH:
+            yield number, f"{len(line)} characters; lines have at most {LENGTH}"
+        if re.match(r"(?:[-*] |\d+\. )?(?:What|Which|How) ", line) and "?" not in line and not line.startswith("#"):
+            yield number, f"a sentence begins with a question word: {line[:60]}"
+
+
+def main() -> int:
+    """Print what is found, and return the exit status."""
+    names = sys.argv[1:] or subprocess.run(
+        ["git", "ls-files", "*.py", "*.md"], capture_output=True, text=True, check=True
+    ).stdout.split("\n")
+    count = 0
+    for path in map(Path, filter(None, names)):
+        if path.suffix == ".py" and path.parts[0] == "tests":
+            continue
+        for line, fault in python_faults(path) if path.suffix == ".py" else document_faults(path):
+            print(f"{path}:{line}: {fault}")
+            count += 1
+    print(f"{count} faults" if count else "language: nothing found")
+    return int(count > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
