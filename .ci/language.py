@@ -13,11 +13,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-PREPOSITIONS = {
-    *("about", "above", "after", "against", "along", "as", "at", "before", "behind", "below", "beside", "between", "by"),
-    *("during", "for", "from", "in", "inside", "into", "like", "of", "on", "onto", "out", "outside", "over", "per"),
-    *("since", "through", "to", "toward", "under", "until", "up", "upon", "with", "within", "without"),
-}
+PREPOSITIONS = set(
+    "about above after against along as at before behind below beside between by during for from in inside into like "
+    "of on onto out outside over per since through to toward under until up upon with within without".split()
+)
 """Words that an argument's line does not begin with: "scores: scores of each image", not "scores: of each"."""
 QUESTIONS = ("What ", "Which ", "How ")
 """Words that begin questions, and no other sentence."""
@@ -47,9 +46,9 @@ def python_faults(path: Path) -> Iterator[tuple[int, str]]:
             stripped = line.strip()
             if stripped.endswith(":") and stripped[:-1].isalpha() and stripped[0].isupper():
                 section, margin = stripped, len(line) - len(line.lstrip())
-            if section in SECTIONS and (found := ARGUMENT.match(line[margin:])):
-                if found[2].strip(",.;").lower() in PREPOSITIONS:
-                    yield number, f"an argument's line begins with a preposition: {stripped}"
+            argument = ARGUMENT.match(line[margin:]) if section in SECTIONS else None
+            if argument and argument[2].strip(",.;").lower() in PREPOSITIONS:
+                yield number, f"an argument's line begins with a preposition: {stripped}"
             sentence = stripped if number == start else ""
             if sentence.startswith(QUESTIONS) and "?" not in text:
                 yield number, f"a sentence begins with a question word: {stripped}"

@@ -12,6 +12,7 @@ from itertools import count, pairwise
 import pytest
 import torch
 
+from passband import runs
 from passband.config import OptimConfig, RecipeError, load_recipe, parse_recipe
 from passband.data.degradations import degrade_files
 from passband.models import SFNet, load_model
@@ -82,6 +83,20 @@ class TestRun:
         assert (tmp_path / "run" / "validation" / "step-000000008.png").stat().st_size > 0
         assert list((tmp_path / "run" / "tensorboard").glob("events.*"))
         assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-000000008"]
+
+    def test_without_tensorboard_runs_say_so_once_and_leave_all_else(self, tmp_path, photographs, monkeypatch, caplog):
+        monkeypatch.setitem(sys.modules, "tensorboard", None)
+        for name in [name for name in sys.modules if name.startswith("torch.utils.tensorboard")]:
+            monkeypatch.delitem(sys.modules, name)
+        runs._say_that_tensorboard_is_missing.cache_clear()
+        for folder in ("first", "second"):
+            train(recipe(), tmp_path / folder, data=photographs, device="cpu")
+            assert len(rows(tmp_path / folder / "log.csv")) == 9
+            assert (tmp_path / folder / "validation" / "step-000000008.png").stat().st_size > 0
+            assert not (tmp_path / folder / "tensorboard").exists()
+        said = [record.getMessage() for record in caplog.records if record.name == "passband.runs"]
+        assert len(said) == 1
+        assert "pip install 'passband[tensorboard]'" in said[0]
 
     @pytest.mark.parametrize("interrupted", [3, 4, 7])
     def test_an_interrupted_run_goes_on_to_the_same_bits(self, tmp_path, photographs, interrupted):

@@ -68,7 +68,7 @@ _HOMES = {
     "Restorer": "inference",
     "SFNet": "models",
     "Segmenter": "inference",
-    "as_tensor": "io.pictures",
+    "as_tensor": "io.conversion",
     "degrade": "data.degradations",
     "evaluate": "evaluation",
     "finetune": "finetuning",

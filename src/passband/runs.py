@@ -2,11 +2,13 @@
 
 import csv
 import json
+import logging
 import math
 import shutil
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from accelerate import Accelerator
 from torch import Tensor, nn
@@ -16,6 +18,11 @@ from passband.io.files import write_whole
 from passband.io.image import write_image
 from passband.provenance import environment
 from passband.weights_io import RUN_FILE, run_weights, save_weights, with_current_names
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+_log = logging.getLogger(__name__)
 
 
 class RunError(RuntimeError):
@@ -64,28 +71,28 @@ class RunLog:
 
     def __init__(self, output: Path, active: bool, step: int):
         self.output, self.active = output, active
+        self.board: SummaryWriter | None = None
         if active:
-            from torch.utils.tensorboard import SummaryWriter
-
             output.mkdir(parents=True, exist_ok=True)
             for name in ("log.csv", "validation.csv"):
                 _drop_rows_after(output / name, step)
-            self.board = SummaryWriter(str(output / "tensorboard"), purge_step=step + 1)
+            self.board = _event_writer(output / "tensorboard", step)
 
     def step(self, step: int, figures: dict[str, float]) -> None:
         """Log a step's figures, exactly."""
         self._row("log.csv", step, figures)
-        if self.active:
+        if self.board is not None:
             for name, value in figures.items():
                 self.board.add_scalar(f"train/{name}", value, step)
 
     def validation(self, step: int, figures: dict[str, float], picture: Tensor) -> None:
         """Log a validation's figures and picture."""
         self._row("validation.csv", step, figures)
-        if self.active:
+        if self.board is not None:
             for name, value in figures.items():
                 self.board.add_scalar(f"validation/{name}", value, step)
             self.board.add_image("validation", picture.cpu(), step)
+        if self.active:
             write_image(self.output / "validation" / f"step-{step:09d}.png", picture.cpu())
 
     def weights(self, name: str, model: nn.Module, network: dict[str, Any]) -> None:
@@ -128,7 +135,7 @@ class RunLog:
 
     def close(self) -> None:
         """Flush what is buffered."""
-        if self.active:
+        if self.board is not None:
             self.board.close()
 
     def _row(self, name: str, step: int, figures: dict[str, float]) -> None:
@@ -208,6 +215,33 @@ def read_run(output: Path) -> dict[str, Any]:
     if isinstance(run.get("network"), dict):
         run["network"] = with_current_names(run["network"])
     return {**run, "recipe": parse_recipe(run["recipe"], output / RUN_FILE)}
+
+
+def _event_writer(folder: Path, step: int) -> "SummaryWriter | None":
+    """Open TensorBoard's record of a run, where the package tensorboard is installed.
+
+    Args:
+        folder: folder of the events.
+        step: last step that counts; events of later steps are dropped.
+
+    Returns:
+        The writer, or None if tensorboard cannot be imported.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        _say_that_tensorboard_is_missing()
+        return None
+    return SummaryWriter(str(folder), purge_step=step + 1)
+
+
+@cache
+def _say_that_tensorboard_is_missing() -> None:
+    """Log the message once in a process, however many runs it trains."""
+    _log.warning(
+        "TensorBoard is not installed, so no TensorBoard events are written. log.csv and validation.csv hold the same "
+        "figures. To write events as well, run: pip install 'passband[tensorboard]'"
+    )
 
 
 def _content(output: Path) -> dict[str, Any]:

@@ -60,8 +60,8 @@ def train(
     """Train a network, or go on training it.
 
     Writes into `output`: run.json (recipe, versions, seed, commit, final figures), log.csv (every step),
-    validation.csv, TensorBoard events, validation/*.png (degraded | restored | clean), weights/best and weights/last
-    (to be named as weights anywhere), checkpoints/ (to resume from).
+    validation.csv, validation/*.png (degraded | restored | clean), weights/best and weights/last (to be named as
+    weights anywhere), checkpoints/ (to resume from), and TensorBoard events where tensorboard is installed.
 
     Args:
         recipe: settings of the run, the name of a shipped recipe, or a TOML file.

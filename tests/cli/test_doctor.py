@@ -26,7 +26,7 @@ def test_the_doctor_names_versions_devices_readers_and_engines(run):
     assert f"cpu with {torch.get_num_threads()} threads" in found["devices"]
     assert found["fast on it"] in ("float32", "float32, bfloat16")
     assert found["JPEG coefficients"].startswith(jpeg_engine.backend())
-    for package in ("openvino", "onnxruntime"):
+    for package in ("openvino", "onnxruntime", "tensorboard"):
         assert found[package] == version(package)
 
 
@@ -53,7 +53,7 @@ def test_the_doctor_says_how_to_get_the_fast_reader(system, tools, run, monkeypa
 
 def test_what_is_missing_or_broken_comes_with_the_line_that_installs_it(run, monkeypatch):
     def lacking(name: str) -> str:
-        if name in ("openvino", "torchvision"):
+        if name in ("openvino", "tensorboard", "torchvision"):
             raise PackageNotFoundError(name)
         return version(name)
 
@@ -63,6 +63,7 @@ def test_what_is_missing_or_broken_comes_with_the_line_that_installs_it(run, mon
     found = lines(out)
     assert status == 0
     assert found["openvino"] == "not installed: pip install 'passband[openvino]'"
+    assert found["tensorboard"] == "not installed: pip install 'passband[tensorboard]'"
     assert found["torchvision"] == "not installed: pip install 'torchvision'"
     assert found["onnxruntime"].startswith(f"{version('onnxruntime')}, but it cannot be imported (")
     assert found["onnxruntime"].endswith("pip install 'passband[onnx]'")

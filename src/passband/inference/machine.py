@@ -39,6 +39,7 @@ def describe_machine() -> dict[str, str]:
         "AVIF pictures": f"Pillow {version('Pillow')}" if has_avif() else "not read: pip install -U 'Pillow>=11.3'",
         **{package: _package(package, extra) for package, extra in ENGINES.items()},
         "video (PyAV)": _package("av"),
+        "tensorboard": _package("tensorboard", "tensorboard"),
     }
 
 
