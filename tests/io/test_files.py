@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from passband.io.files import WriteError, failure, fitted_name, is_parts_folder, parts_folder, write_whole
+from passband.io import files
+from passband.io.files import WriteError, cache_folder, failure, fitted_name, is_parts_folder, parts_folder, write_whole
 
 
 def test_a_block_that_ends_well_leaves_only_the_file(tmp_path):
@@ -82,3 +83,27 @@ def test_a_failure_names_its_file_once_and_errors_of_unexpected_kinds():
     assert failure(AttributeError("no name"), path) == "a.png: AttributeError: no name"
     error = UnicodeEncodeError("ascii", "é", 0, 1, "no such letter")
     assert failure(error, path).startswith("a.png: UnicodeEncodeError: ")
+
+
+def test_the_cache_is_where_the_user_says(monkeypatch, tmp_path):
+    monkeypatch.setenv("PASSBAND_CACHE", str(tmp_path / "here"))
+    assert cache_folder() == tmp_path / "here"
+
+
+@pytest.mark.parametrize(
+    ("system", "variable", "inside"),
+    [
+        ("linux", "XDG_CACHE_HOME", ".cache"),
+        ("darwin", None, "Library/Caches"),
+        ("win32", "LOCALAPPDATA", "AppData/Local"),
+    ],
+)
+def test_else_it_is_where_the_system_keeps_such_things(monkeypatch, tmp_path, system, variable, inside):
+    monkeypatch.delenv("PASSBAND_CACHE", raising=False)
+    monkeypatch.setattr(files.sys, "platform", system)
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    if variable:
+        monkeypatch.setenv(variable, str(tmp_path / "chosen"))
+        assert cache_folder() == tmp_path / "chosen" / "passband"
+        monkeypatch.delenv(variable)
+    assert cache_folder() == tmp_path / inside / "passband"

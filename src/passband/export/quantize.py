@@ -18,7 +18,7 @@ from passband.data.images import find_images
 from passband.export.graph import FILTER_SCOPE, INPUT, ExportError, sfnet_graph
 from passband.export.runtimes import openvino_model, read_openvino, require
 from passband.io.arrays import from_array
-from passband.io.cache import cache_folder
+from passband.io.files import cache_folder
 from passband.io.image import read_image
 from passband.metrics import psnr
 from passband.ops.tiling import pad_to_multiple

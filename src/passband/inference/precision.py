@@ -15,8 +15,7 @@ from torch import Tensor
 from passband.data.degradations import degrade
 from passband.export.runtimes import Precision
 from passband.io.arrays import from_array
-from passband.io.cache import cache_folder
-from passband.io.files import write_whole
+from passband.io.files import cache_folder, write_whole
 from passband.ops.tiling import pad_to_multiple
 
 AGREEMENT = 60.0

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,6 +88,22 @@ def is_parts_folder(path: Path) -> bool:
         return path.name.endswith(PARTS_SUFFIX) and (path / PARTS_JOB).is_file()
     except OSError:
         return False
+
+
+def cache_folder() -> Path:
+    """The user's cache folder for passband: `$PASSBAND_CACHE`, or where the system keeps such things.
+
+    It may not exist yet. Deleting it costs the time to make things again, and nothing else.
+    """
+    if chosen := os.environ.get("PASSBAND_CACHE"):
+        return Path(chosen)
+    if sys.platform == "win32":
+        root = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        root = Path.home() / "Library" / "Caches"
+    else:
+        root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(root) / "passband"
 
 
 def failure(error: BaseException, path: Path, *others: Path) -> str:
