@@ -27,8 +27,8 @@ from torch import Tensor
 from passband.io.image import DEFAULT_MAX_PIXELS
 from passband.io.jpeg import engine as jpeg_engine
 from passband.io.jpeg.engine import backend, reader_library
-from passband.io.jpeg.errors import Errors, checked
 from passband.io.jpeg.info import (
+    Errors,
     Failure,
     JpegCoefficients,
     JpegError,
@@ -38,6 +38,7 @@ from passband.io.jpeg.info import (
     Outcome,
     Planes,
     Wanted,
+    checked,
 )
 from passband.io.jpeg.write import write_coefficients
 

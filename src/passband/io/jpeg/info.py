@@ -1,5 +1,7 @@
 """What is known of a JPEG file without its pixels, and how reading one may end. The public side is `io.jpeg`."""
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
@@ -19,6 +21,8 @@ Content = str | Any
 """What readers take: a path, or an object whose buffer is a file's content."""
 McuCrop = tuple[int, int, int, int]
 """First row, first column, height and width, in MCUs."""
+Errors = Literal["raise", "return"]
+"""What a batch does with failures: raises the first, or returns each in place of its result."""
 Planes = tuple[Float[Tensor, "_ _ _"], ...]
 """Channels, rows and columns of each component."""
 
@@ -186,3 +190,60 @@ def crop_fits(header: JpegHeader, crop: McuCrop | None, flip: bool) -> bool:
         return columns > 0 or not flip
     top, left, height, width = crop
     return min(top, left) >= 0 and min(height, width) >= 1 and top + height <= rows and left + width <= columns
+
+
+def checked(
+    results: list[Any], sources: Sequence[JpegSource], errors: Errors, max_pixels: int, wanted: Wanted | None = None
+) -> list[Any]:
+    """Give failures their sentences, and raise the first if asked to."""
+    for index, result in enumerate(results):
+        if isinstance(result, Failure):
+            source = sources[index]
+            name = str(source) if isinstance(source, str | Path) else "the JPEG data"
+            name += f" (number {index} of the batch)" if len(sources) > 1 and not isinstance(source, str | Path) else ""
+            crop, flip = (wanted.crops[index], wanted.flips[index]) if wanted else (None, False)
+            results[index] = _error(result, name, max_pixels, crop, flip)
+            if errors == "raise":
+                raise results[index]
+    return results
+
+
+def _error(failure: Failure, name: str, max_pixels: int, crop: McuCrop | None, flip: bool) -> Exception:
+    """What a failure is called outside."""
+    text, header = failure.text, failure.header
+    match failure.outcome:
+        case Outcome.NO_FILE:
+            return OSError(failure.os_error, os.strerror(failure.os_error), name)
+        case Outcome.NO_MEMORY:
+            return MemoryError(f"{name} needs more memory than there is")
+        case Outcome.EMPTY:
+            return JpegError(f"{name} is empty; a JPEG picture is needed")
+        case Outcome.NOT_JPEG:
+            return JpegError(f"{name} is not a JPEG picture: {text}")
+        case Outcome.UNSUPPORTED:
+            return JpegError(
+                f"{name} is a JPEG file with {text}; coefficients are read of gray and three-component files of 8 "
+                f"bits, Huffman-coded. Read its pixels with read_image, or save it anew"
+            )
+        case Outcome.RECOVERABLE:
+            return JpegError(
+                f"{name} is a JPEG file that is cut short or damaged: {text}; passband.io.jpeg reads what "
+                f"there is with allow_truncated=True"
+            )
+    if header is None:
+        return JpegError(f"{name} is a JPEG file that is cut short or damaged: {text}")
+    if failure.outcome is Outcome.TOO_LARGE:
+        return JpegError(
+            f"{name} is {header.width}x{header.height} pixels ({header.width * header.height:,}), over the limit of "
+            f"{max_pixels:,}; if you trust the file, raise the limit with max_pixels= in Python or --max-pixels on the "
+            f"command line"
+        )
+    if failure.outcome is Outcome.BAD_CROP:
+        rows, columns = available_mcus(header, flip)
+        wish = "a flip" if crop is None else f"the crop (row, column, height, width) = {tuple(crop)}"
+        whole = "whole " if flip else ""
+        return JpegError(
+            f"{name} has {rows} rows and {columns} columns of {whole}MCUs of {header.mcu[0]}x{header.mcu[1]} pixels; "
+            f"{wish} does not fit them"
+        )
+    return JpegError(f"{name} is a JPEG file that is cut short or damaged: {text}")
