@@ -7,7 +7,7 @@ from PIL import BmpImagePlugin, ImageFile, JpegImagePlugin, PngImagePlugin, Tiff
 
 from passband.io.image.formats.heif import stored_size_heif
 from passband.io.image.formats.tiff_raw import page_of
-from passband.io.image.formats.webp_chunks import webp_size
+from passband.io.image.formats.webp import webp_size
 from passband.io.image.kinds import HEAD, kind_of
 from passband.io.image.pillow import strict_pillow
 from passband.io.quiet import without_warnings

@@ -10,7 +10,6 @@ from fractions import Fraction
 
 from PIL import Image, WebPImagePlugin
 
-from passband.io.image.formats.webp_chunks import webp_chunks, webp_is_lossless, webp_size
 from passband.io.image.metadata.exif import bare_exif
 from passband.io.image.pillow import pixels_of_pillow, strict_pillow
 from passband.io.image.types import Animation, Decoded, PictureMeta, Pixels, check_size
@@ -20,6 +19,44 @@ _LONGEST = 0xFFFFFF
 """Milliseconds that a frame can be shown."""
 
 
+def webp_size(data: bytes) -> tuple[int, int]:
+    """Read width and height from the first chunk, without the canvas that opening the file would allocate.
+
+    Args:
+        data: the file.
+
+    Returns:
+        Width and height in pixels.
+
+    Raises:
+        struct.error: the file ends within its header.
+        StopIteration: the file has no chunk.
+    """
+    kind, body = next(_chunks(data, 12, len(data)))
+    if kind == b"VP8X":
+        width, height = (int.from_bytes(data[start : start + 3], "little") for start in (body + 4, body + 7))
+        return 1 + width, 1 + height
+    if kind == b"VP8L":
+        packed = int.from_bytes(data[body + 1 : body + 5], "little")
+        return 1 + (packed & 0x3FFF), 1 + (packed >> 14 & 0x3FFF)
+    width, height = struct.unpack_from("<HH", data, body + 6)
+    return width & 0x3FFF, height & 0x3FFF
+
+
+def _is_lossless(data: bytes) -> bool:
+    """Tell whether the picture, or the first frame of an animation, is in a lossless chunk (VP8L).
+
+    Args:
+        data: the file.
+    """
+    for kind, body in _chunks(data, 12, len(data)):
+        if kind == b"ANMF":  # an animation: its first frame tells
+            return any(inner == b"VP8L" for inner, _ in _chunks(data, body + 16, len(data)))
+        if kind in (b"VP8L", b"VP8 "):
+            return kind == b"VP8L"
+    return False
+
+
 def webp_animation(data: bytes) -> Animation | None:
     """When the frames of an animation are shown; None for a still picture.
 
@@ -27,7 +64,7 @@ def webp_animation(data: bytes) -> Animation | None:
         data: the file.
     """
     durations, loops = [], 0
-    for kind, body in webp_chunks(data, 12, len(data)):
+    for kind, body in _chunks(data, 12, len(data)):
         if kind == b"ANIM":
             (loops,) = struct.unpack_from("<H", data, body + 4)
         elif kind == b"ANMF":
@@ -55,7 +92,7 @@ def decode_webp(data: bytes, name: str, max_pixels: int) -> Iterator[Decoded]:
         exif=bare_exif(image.info.get("exif")),
         icc=image.info.get("icc_profile"),
         xmp=image.info.get("xmp"),
-        lossless=webp_is_lossless(data),
+        lossless=_is_lossless(data),
     )
     for index in range(int(getattr(image, "n_frames", 1))):
         with strict_pillow(size[0] * size[1]):
@@ -108,8 +145,22 @@ def animated_webp(stills: Iterable[bytes], animation: Animation) -> bytes:
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
+def _chunks(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int]]:
+    """The name of each chunk and where its content begins.
+
+    Args:
+        data: the file.
+        start: where the first chunk begins.
+        end: where to stop.
+    """
+    while start + 8 <= end:
+        kind, size = struct.unpack_from("<4sI", data, start)
+        yield kind, start + 8
+        start += 8 + size + size % 2
+
+
 def _sized(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    for kind, body in webp_chunks(data, 12, len(data)):
+    for kind, body in _chunks(data, 12, len(data)):
         yield kind, body, struct.unpack_from("<I", data, body - 4)[0]
 
 
