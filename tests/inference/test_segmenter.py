@@ -59,9 +59,7 @@ class TestPictures:
         image[1, 2, 3] = torch.nan
         with pytest.raises(ValueError, match="finite values; 1 of"):
             segmenter(image)
-        with pytest.raises(
-            ValueError, match="one picture of shape 3 H W is needed, got a batch of shape 1 x 3 x 8 x 8"
-        ):
+        with pytest.raises(ValueError, match="one image of shape 3 H W is needed, got a batch of shape 1 x 3 x 8 x 8"):
             segmenter(torch.rand(1, 3, 8, 8))
         with pytest.raises(ValueError, match=r"got \(4, 8, 8\)"):
             segmenter(torch.rand(4, 8, 8))

@@ -74,7 +74,7 @@ def test_one_picture_is_needed_where_one_is_asked_for():
     assert take(batch).give(batch).shape == batch.shape
     for refuse in (as_tensor, lambda x: degrade(x, "rain"), lambda x: one_of(take(x))):
         with pytest.raises(
-            ValueError, match=r"one picture of shape 3 H W is needed, got a batch of shape 2 x 3 x 8 x 9: index it"
+            ValueError, match=r"one image of shape 3 H W is needed, got a batch of shape 2 x 3 x 8 x 9: index it"
         ):
             refuse(batch)
 
@@ -83,7 +83,7 @@ def test_one_picture_is_needed_where_one_is_asked_for():
 @pytest.mark.parametrize(
     ("thing", "error", "message"),
     [
-        (3, TypeError, "a path, a PIL picture, an array or a tensor; got an int"),
+        (3, TypeError, "a path, a PIL image, an array or a tensor; got an int"),
         (None, TypeError, "got a NoneType"),
         (b"\x89PNG", TypeError, "got a bytes"),
         ([LEVELS], TypeError, "got a list"),

@@ -164,7 +164,7 @@ def test_masks_are_turned_upright_as_pictures_are(tmp_path, mode):
 def test_colored_pictures_are_no_masks(tmp_path, suffix):
     red = np.stack([MASK * 255, MASK * 0, MASK * 0], -1)
     Image.fromarray(red).save(tmp_path / f"a.{suffix}")
-    with pytest.raises(ImageError, match=rf"a\.{suffix} is a colored picture"):
+    with pytest.raises(ImageError, match=rf"a\.{suffix} is a colored image"):
         read_stored_mask(tmp_path / f"a.{suffix}")
 
 

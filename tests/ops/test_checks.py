@@ -92,7 +92,7 @@ def test_arrays_and_lists_are_refused_everywhere_with_how_to_convert_them(name):
     with pytest.raises(TypeError, match=r"got a numpy array of shape 2 x 3 x 16 x 16.* passband\.as_tensor"):
         ON_PICTURES[name](np.zeros((2, 3, 16, 16), np.float32))
     if name != "RadialProfile.of":
-        with pytest.raises(TypeError, match=r"got a list\. Join the pictures with torch\.stack"):
+        with pytest.raises(TypeError, match=r"got a list\. Join the images with torch\.stack"):
             ON_PICTURES[name]([torch.zeros(3, 16, 16)])
 
 

@@ -79,7 +79,7 @@ def test_every_picture_may_have_its_own_radius():
     image = random((12, 15), 3, 2)
     each = torch.stack([low_pass(one, radius) for one, radius in zip(image, (0, 2, 4), strict=True)])
     torch.testing.assert_close(low_pass(image, torch.tensor([0.0, 2.0, 4.0], dtype=torch.float64)), each)
-    with pytest.raises(ValueError, match="one radius for each of 3 pictures is needed; got 2"):
+    with pytest.raises(ValueError, match="one radius for each of 3 images is needed; got 2"):
         low_pass(image, torch.tensor([1.0, 2.0]))
 
 

@@ -1,4 +1,4 @@
-"""Arrays in and out: H W or H W C, integers or floats, as numpy programs hold pictures."""
+"""Arrays in and out: H W or H W C, integers or floats, as numpy programs hold images."""
 
 import math
 
@@ -13,7 +13,7 @@ ACCEPTED = (
 
 
 def from_array(array: np.ndarray) -> tuple[Float[Tensor, "3 H W"], Float[Tensor, "1 H W"] | None]:
-    """Take a picture from an array.
+    """Take an image from an array.
 
     Args:
         array: H W, H W 1, H W 2, H W 3 or H W 4; uint8, uint16, or float in [0, 1]; of either byte order.
@@ -72,12 +72,12 @@ def check_range(values: np.ndarray | Tensor) -> None:
     if not (math.isfinite(least) and math.isfinite(greatest)):
         broken = ~torch.as_tensor(values).isfinite()
         raise ValueError(
-            f"pictures of floats have finite values; {int(broken.sum()):,} of {broken.numel():,} are NaN or infinite. "
+            f"images of floats have finite values; {int(broken.sum()):,} of {broken.numel():,} are NaN or infinite. "
             "Replace them first, for example with numpy.nan_to_num or torch.nan_to_num."
         )
     if greatest > 2 or least < -1:
         advice = " Divide by 255." if 2 < greatest <= 255 else ""
-        raise ValueError(f"pictures of floats are in [0, 1]; these go from {least:g} to {greatest:g}.{advice}")
+        raise ValueError(f"images of floats are in [0, 1]; these go from {least:g} to {greatest:g}.{advice}")
 
 
 def _top(dtype: np.dtype) -> float:

@@ -1,4 +1,4 @@
-"""A picture of any kind that a person holds, in and out: files, PIL pictures, arrays and tensors.
+"""An image of any kind that a person holds, in and out: files, PIL images, arrays and tensors.
 
 This is the only place that knows them all. `as_tensor` is for what is only looked at; `take` remembers the kind, so
 that `Taken.give` gives back what was given.
@@ -20,7 +20,7 @@ from passband.io.image import from_pil, read_picture, to_pil
 from passband.ops.checks import kind_of, shape_of
 
 AnyPicture: TypeAlias = Image.Image | np.ndarray | Tensor | str | PathLike[str]
-"""A path; a PIL picture; an array H W, H W 1, H W 2, H W 3 or H W 4 of uint8, uint16 or floats in [0, 1]; a tensor
+"""A path; a PIL image; an array H W, H W 1, H W 2, H W 3 or H W 4 of uint8, uint16 or floats in [0, 1]; a tensor
 3 H W of floats in [0, 1] or of uint8."""
 BYTE = 255.0
 """Full brightness of 8 bits."""
@@ -28,10 +28,10 @@ BYTE = 255.0
 
 @dataclass(frozen=True)
 class Taken:
-    """A picture as the library holds it, and the thing that it was."""
+    """An image as the library holds it, and the thing that it was."""
 
     images: Float[Tensor, "B 3 H W"]
-    """RGB in [0, 1]: one picture, or the batch of a tensor."""
+    """RGB in [0, 1]: one image, or the batch of a tensor."""
     alpha: Float[Tensor, "1 H W"] | None
     """Opacity in [0, 1], not premultiplied."""
     given: Any
@@ -39,17 +39,17 @@ class Taken:
 
     @property
     def is_batch(self) -> bool:
-        """Whether a batch was passed, and not one picture."""
+        """Whether a batch was passed, and not one image."""
         return isinstance(self.given, Tensor) and self.given.ndim == 4
 
     def give(self, images: Float[Tensor, "B 3 H W"]) -> Any:
-        """Pictures of the same size in the kind that was passed.
+        """Images of the same size in the kind that was passed.
 
         Args:
             images: RGB in [0, 1], in the place of `self.images`.
 
         Returns:
-            A tensor or an array of the shape and the type that was passed, or a PIL picture: of mode L, LA, RGB or
+            A tensor or an array of the shape and the type that was passed, or a PIL image: of mode L, LA, RGB or
             RGBA where such a one was passed, else RGB or RGBA. Alpha is the one that was passed.
 
         Raises:
@@ -69,13 +69,13 @@ class Taken:
 
 
 def take(picture: AnyPicture) -> Taken:
-    """Take a picture of any kind, or a batch of pictures in a tensor.
+    """Take an image of any kind, or a batch of images in a tensor.
 
     Args:
-        picture: as `AnyPicture`; a tensor may also be a batch B 3 H W. EXIF turns PIL pictures and files upright.
+        picture: as `AnyPicture`; a tensor may also be a batch B 3 H W. EXIF turns PIL images and files upright.
 
     Raises:
-        ImageError: for a file that is not a picture.
+        ImageError: for a file that is not an image.
         OSError: for one that cannot be read.
         TypeError: for another kind of thing.
         ValueError: for a shape or a type of values that is none of these, or floats of another range.
@@ -90,22 +90,22 @@ def take(picture: AnyPicture) -> Taken:
     elif isinstance(picture, str | PathLike):
         source = read_picture(Path(picture))
     else:
-        raise TypeError(f"a picture is a path, a PIL picture, an array or a tensor; got {kind_of(picture)}")
+        raise TypeError(f"an image is a path, a PIL image, an array or a tensor; got {kind_of(picture)}")
     return Taken(source.image[None], source.alpha, picture)
 
 
 def as_tensor(picture: AnyPicture) -> Float[Tensor, "3 H W"]:
-    """Any picture as RGB in [0, 1], the way networks, losses and metrics take it after `[None]` makes a batch of it.
+    """Any image as RGB in [0, 1], the way networks, losses and metrics take it after `[None]` makes a batch of it.
 
     Args:
         picture: as `AnyPicture`.
 
     Returns:
         float32 unless a tensor of another precision was passed; on the CPU, or where the tensor is. Gray becomes three
-        equal channels, alpha is left out, and EXIF turns a picture upright.
+        equal channels, alpha is left out, and EXIF turns an image upright.
 
     Raises:
-        ImageError: for a file that is not a picture.
+        ImageError: for a file that is not an image.
         OSError: for one that cannot be read.
         TypeError: for another kind of thing.
         ValueError: for a batch, another shape or type of values, or floats of another range.
@@ -114,15 +114,13 @@ def as_tensor(picture: AnyPicture) -> Float[Tensor, "3 H W"]:
 
 
 def one_of(taken: Taken) -> Float[Tensor, "3 H W"]:
-    """The one picture that was passed.
+    """The one image that was passed.
 
     Raises:
         ValueError: where it was a batch.
     """
     if taken.is_batch:
-        raise ValueError(
-            f"one picture of shape 3 H W is needed, got a batch of shape {shape_of(taken.given)}: index it"
-        )
+        raise ValueError(f"one image of shape 3 H W is needed, got a batch of shape {shape_of(taken.given)}: index it")
     return taken.images[0]
 
 

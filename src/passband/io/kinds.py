@@ -12,7 +12,7 @@ _VIDEOS = {
     b"\x30\x26\xb2\x75\x8e\x66\xcf\x11": ".wmv",
     b"\0\0\x01\xba": ".mpg",
 }
-# files of the family of MP4 that are no videos: still pictures, raw files of Canon, sound
+# files of the family of MP4 that are no videos: still images, raw files of Canon, sound
 _STILL = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis", b"crx ", b"M4A ")
 _TRANSPORT = 188  # bytes of a packet of MPEG-TS, each of which begins with 0x47
 _TYPE = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,4}")
@@ -28,7 +28,7 @@ def names_a_type(suffix: str) -> bool:
 
 
 def suffix_by_content(path: Path) -> str:
-    """The suffix, in lower case, that a picture or video of this content has; empty for any other content.
+    """The suffix, in lower case, that an image or video of this content has; empty for any other content.
 
     Raises:
         OSError: for a file that cannot be read.

@@ -1,4 +1,4 @@
-"""Mask files in and out: pictures whose numbers are classes, not colors."""
+"""Mask files in and out: images whose numbers are classes, not colors."""
 
 import io
 from dataclasses import dataclass
@@ -51,13 +51,13 @@ def read_stored_mask(path: Path | str, *, is_binary: bool = False, max_pixels: i
         max_pixels: refuse a file whose header claims more, before decoding it.
 
     Raises:
-        ImageError: as `io.image.read_picture`; and for a colored picture without a palette.
+        ImageError: as `io.image.read_picture`; and for a colored image without a palette.
         OSError: the file cannot be read.
     """
     data = Path(path).read_bytes()
     kind = kind_of(data[:HEAD])
     if kind is None:
-        raise ImageError(f"{path} is empty or no {NAMES} picture; a mask is one of these")
+        raise ImageError(f"{path} is empty or no {NAMES} image; a mask is one of these")
     decoded = decode(data, kind, str(path), max_pixels)
     exact = kind in ("PNG", "TIFF", "BMP") or (kind == "WEBP" and decoded.meta.lossless)
     if kind in ("PNG", "TIFF", "BMP"):
@@ -156,7 +156,7 @@ def _indices(image: Image.Image, orientation: int, is_binary: bool) -> StoredMas
 
 
 def _gray(pixels: ndarray, exact: bool, path: Path | str) -> Int64[Tensor, "H W"]:
-    """The one number of each pixel, of gray pictures that may be stored with three channels, and with alpha."""
+    """The one number of each pixel, of gray images that may be stored with three channels, and with alpha."""
     planes = torch.from_numpy(pixels.astype(np.int64))
     if planes.shape[-1] <= 2:
         return planes[..., 0]
@@ -165,7 +165,6 @@ def _gray(pixels: ndarray, exact: bool, path: Path | str) -> Int64[Tensor, "H W"
     colored = bool(spread.any()) if exact else spread.double().mean() >= COLORED
     if colored:
         raise ImageError(
-            f"{path} is a colored picture, which does not say which color is which class: a mask is gray or has a "
-            "palette"
+            f"{path} is a colored image, which does not say which color is which class: a mask is gray or has a palette"
         )
     return colors[..., 0] if exact else colors.sum(-1).div(3, rounding_mode="floor")

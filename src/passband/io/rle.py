@@ -76,10 +76,10 @@ def compress(segmentation: Segmentation, height: int, width: int) -> Rle:
     """The compressed code of a mask in any form that COCO files have.
 
     Args:
-        segmentation: polygons of at least three points, whose union is meant and whose parts outside the picture do
-            not count; or a code of the picture's size.
-        height: of the picture, in pixels.
-        width: of the picture, in pixels.
+        segmentation: polygons of at least three points, whose union is meant and whose parts outside the image do
+            not count; or a code of the image's size.
+        height: of the image, in pixels.
+        width: of the image, in pixels.
 
     Raises:
         MaskError: for a code of another size, or that is damaged.
@@ -91,7 +91,7 @@ def compress(segmentation: Segmentation, height: int, width: int) -> Rle:
             raise MaskError(f"a mask needs polygons of at least 3 points, got {len(polygons)} polygons")
         return _as_text(functions.merge(functions.frPyObjects(polygons, height, width)))
     if list(segmentation["size"]) != [height, width]:
-        raise MaskError(f"the mask needs the picture's size, {height} x {width}; got {segmentation['size']}")
+        raise MaskError(f"the mask needs the image's size, {height} x {width}; got {segmentation['size']}")
     if isinstance(segmentation["counts"], str | bytes):
         return _as_text(segmentation)
     try:
@@ -135,7 +135,7 @@ def _counts(text: str | bytes) -> np.ndarray:
     ends = np.flatnonzero(values & 32 == 0)
     starts = np.concatenate([[0], ends[:-1] + 1])
     place = np.arange(len(values)) - np.repeat(starts, ends - starts + 1)
-    if place.max() > 6:  # 35 bits, more than any picture has pixels
+    if place.max() > 6:  # 35 bits, more than any image has pixels
         raise MaskError(f"the counts {data[:20]!r}... of a mask are no compressed run-length code")
     counts = np.add.reduceat((values & 31) << 5 * place, starts)
     counts -= np.where(values[ends] & 16, np.int64(1) << 5 * (ends - starts + 1), 0)

@@ -1,4 +1,4 @@
-"""Very small gray pictures of files, to compare thousands of them with each other."""
+"""Very small gray images of files, to compare thousands of them with each other."""
 
 import io
 from contextlib import suppress
@@ -16,7 +16,7 @@ from passband.io.image.pillow import strict_pillow
 
 
 def read_thumbnail(path: Path | str, side: int) -> Float[Tensor, "S S"]:
-    """A picture as a small gray square, whatever its shape.
+    """An image as a small gray square, whatever its shape.
 
     JPEG files are decoded at a part of their size, several times as fast as whole.
 
@@ -28,7 +28,7 @@ def read_thumbnail(path: Path | str, side: int) -> Float[Tensor, "S S"]:
         Luma in [0, 1]; of other files than JPEG the mean of R, G and B.
 
     Raises:
-        ImageError: the file cannot be read as a picture.
+        ImageError: the file cannot be read as an image.
         OSError: the file cannot be read.
     """
     path = Path(path)

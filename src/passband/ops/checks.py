@@ -29,7 +29,7 @@ def check_floats(image: Any, where: str) -> None:
 
 
 def check_images(image: Any, where: str, channels: int | None = None) -> None:
-    """Refuse what is not a batch of pictures B C H W of floating-point values.
+    """Refuse what is not a batch of images B C H W of floating-point values.
 
     Args:
         image: what was passed.
@@ -98,8 +98,8 @@ def conversion(image: Any) -> str:
     if type(image).__module__.partition(".")[0] == "numpy":
         return "Convert it with passband.as_tensor(array), which also moves the channels first."
     if isinstance(image, list | tuple):
-        return "Join the pictures with torch.stack, or pass them one by one."
-    return "Convert it with passband.as_tensor, which takes files, PIL pictures and arrays."
+        return "Join the images with torch.stack, or pass them one by one."
+    return "Convert it with passband.as_tensor, which takes files, PIL images and arrays."
 
 
 def channel_advice(image: Tensor, channels: int) -> str:
@@ -115,7 +115,7 @@ def channel_advice(image: Tensor, channels: int) -> str:
 
 
 def check_rgb(image: Any, where: str) -> None:
-    """Refuse what is not one picture or several, ... 3 H W, of floating-point values.
+    """Refuse what is not one image or several, ... 3 H W, of floating-point values.
 
     Args:
         image: what was passed.

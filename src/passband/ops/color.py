@@ -104,7 +104,7 @@ def studio_luma(image: Float[Tensor, "*B 3 H W"]) -> Float[Tensor, "*B 1 H W"]:
 
 
 def studio_luma_8bit(image: Float[Tensor, "*B 3 H W"]) -> Float[Tensor, "*B 1 H W"]:
-    """The same of an 8-bit picture, rounded to a whole number again, as MATLAB's `rgb2ycbcr` gives for uint8.
+    """The same of an 8-bit image, rounded to a whole number again, as MATLAB's `rgb2ycbcr` gives for uint8.
 
     Args:
         image: stored RGB values in [0, 1]; they are rounded to 8 bits first.

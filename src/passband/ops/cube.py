@@ -1,4 +1,4 @@
-"""Cubes: Y, Cb and Cr of a picture as frequency channels on one grid, at a stride of 8 or 4 pixels.
+"""Cubes: Y, Cb and Cr of an image as frequency channels on one grid, at a stride of 8 or 4 pixels.
 
 A JPEG file may hold its chroma at half the size, in blocks that cover twice the pixels. A block is orthonormally
 several smaller ones, so every component comes to the grid without pixels: 8 x 8 coefficients of chroma at half the size
@@ -22,7 +22,7 @@ from passband.ops.dct_geometry import join_blocks, split_blocks
 JPEG_BLOCK = 8
 
 Ratio = tuple[int, int]
-"""How many times fewer rows and columns of samples a component has than the picture: (2, 2) for chroma at 4:2:0."""
+"""How many times fewer rows and columns of samples a component has than the image: (2, 2) for chroma at 4:2:0."""
 
 
 def sampling_ratios(sampling: Sequence[tuple[int, int]]) -> list[Ratio]:
@@ -59,7 +59,7 @@ def assemble_cube(
         components: Y, Cb and Cr, or Y alone: dequantized coefficients of 8 x 8 blocks in raster order, on the
             components' own grids.
         ratios: (vertical, horizontal) of each component, 1, 2 or 4; (2, 2) for chroma at 4:2:0. See `sampling_ratios`.
-        stride: side b of the cube's cells, 8 or 4 pixels of the picture.
+        stride: side b of the cube's cells, 8 or 4 pixels of the image.
         channels: for Y, Cb and Cr, which frequencies are wanted, as raster indices b v + u; None for all b^2 of each.
 
     Returns:
@@ -85,7 +85,7 @@ def assemble_cube(
     for name, grid, (down, across) in zip(("Y", "Cb", "Cr"), grids, parts, strict=False):
         if grid[0] - height >= down or grid[1] - width >= across:
             raise ValueError(
-                f"components need grids of one picture: with ratios {list(ratios)} that of {name} covers {grid[0]} x "
+                f"components need grids of one image: with ratios {list(ratios)} that of {name} covers {grid[0]} x "
                 f"{grid[1]} cells of {stride} pixels, but another one {height} x {width}"
             )
     placed = []

@@ -1,4 +1,4 @@
-"""The DCT-II of pictures and of their blocks, always orthonormal, and the orders of its coefficients.
+"""The DCT-II of images and of their blocks, always orthonormal, and the orders of its coefficients.
 
 Coefficients of blocks are B (C b b) H/b W/b: channel c b b + b v + u holds vertical frequency v and horizontal
 frequency u of component c, in raster order. Of samples 255 x - 128 in YCbCr they are in the units of a JPEG file, whose
@@ -115,7 +115,7 @@ def idct2(coefficients: Float[Tensor, "*B N M"]) -> Float[Tensor, "*B N M"]:
 def block_dct(
     image: Float[Tensor, "B C H W"], block: int = 8, channels: Sequence[Sequence[int]] | None = None
 ) -> Float[Tensor, "B K h w"]:
-    """The orthonormal DCT-II of every block of a picture.
+    """The orthonormal DCT-II of every block of an image.
 
     Args:
         image: any components in any unit; for the units of JPEG, 255 x - 128 of YCbCr (`ops.color.jpeg_samples`).
@@ -155,7 +155,7 @@ def inverse_block_dct(coefficients: Float[Tensor, "B K h w"], block: int = 8) ->
         block: side of the blocks, in pixels.
 
     Returns:
-        The picture, with H = h * block and W = w * block.
+        The image, with H = h * block and W = w * block.
 
     Raises:
         ValueError: where the channels are no whole components.
@@ -256,7 +256,7 @@ def zigzag_to_raster(coefficients: Num[Tensor, "B K h w"], block: int = 8) -> Nu
 
 
 def check_channels(channels: Sequence[Sequence[int]], components: int, block: int) -> None:
-    """Refuse lists of frequencies that do not fit a picture.
+    """Refuse lists of frequencies that do not fit an image.
 
     Args:
         channels: for each component, raster indices `block * v + u`.
@@ -333,7 +333,7 @@ def _index(indices: Sequence[int], like: Tensor) -> Int64[Tensor, " K"]:
 
 
 def _patterns(block: int) -> Float[Tensor, "K b b"]:
-    """The pictures of all frequencies of a block."""
+    """The images of all frequencies of a block."""
     matrix = dct_matrix(block)
     return torch.einsum("vy,ux->vuyx", matrix, matrix).flatten(0, 1)
 

@@ -1,7 +1,7 @@
 """Flips, turns, crops, halving and blocks of other sizes, on DCT coefficients themselves: exact, and without pixels.
 
 All take and give the coefficients of `ops.dct.block_dct` with every frequency of every component. They are exact for
-whole blocks: where the last row or column of blocks sticks out of a picture, crop it before a flip or a turn.
+whole blocks: where the last row or column of blocks sticks out of an image, crop it before a flip or a turn.
 """
 
 import torch
@@ -12,7 +12,7 @@ from passband.ops.dct import constant, dct_matrix, full_precision, split_compone
 
 
 def flip_horizontal(coefficients: Num[Tensor, "B K h w"], block: int = 8) -> Num[Tensor, "B K h w"]:
-    """The coefficients of the picture with left and right exchanged.
+    """The coefficients of the image with left and right exchanged.
 
     Args:
         coefficients: floating-point, or signed integers as a file holds them.
@@ -22,7 +22,7 @@ def flip_horizontal(coefficients: Num[Tensor, "B K h w"], block: int = 8) -> Num
 
 
 def flip_vertical(coefficients: Num[Tensor, "B K h w"], block: int = 8) -> Num[Tensor, "B K h w"]:
-    """The coefficients of the picture with top and bottom exchanged.
+    """The coefficients of the image with top and bottom exchanged.
 
     Args:
         coefficients: floating-point, or signed integers as a file holds them.
@@ -33,7 +33,7 @@ def flip_vertical(coefficients: Num[Tensor, "B K h w"], block: int = 8) -> Num[T
 
 
 def transpose(coefficients: Num[Tensor, "B K h w"], block: int = 8) -> Num[Tensor, "B K w h"]:
-    """The coefficients of the picture mirrored at its main diagonal.
+    """The coefficients of the image mirrored at its main diagonal.
 
     Args:
         coefficients: floating-point or integers.
@@ -43,11 +43,11 @@ def transpose(coefficients: Num[Tensor, "B K h w"], block: int = 8) -> Num[Tenso
 
 
 def rotate90(coefficients: Num[Tensor, "B K h w"], turns: int = 1, block: int = 8) -> Num[Tensor, "B K _ _"]:
-    """The coefficients of the turned picture.
+    """The coefficients of the turned image.
 
     Args:
         coefficients: floating-point, or signed integers as a file holds them.
-        turns: quarter turns, counterclockwise as in `torch.rot90(picture, turns, (-2, -1))`; negative for clockwise.
+        turns: quarter turns, counterclockwise as in `torch.rot90(image, turns, (-2, -1))`; negative for clockwise.
         block: side of the blocks, in pixels.
     """
     turned = coefficients
@@ -88,7 +88,7 @@ def orient(coefficients: Num[Tensor, "B K h w"], orientation: int, block: int = 
 def crop_blocks(
     coefficients: Num[Tensor, "B K h w"], top: int, left: int, height: int, width: int
 ) -> Num[Tensor, "B K _ _"]:
-    """A part of a picture, cut between blocks.
+    """A part of an image, cut between blocks.
 
     Args:
         coefficients: floating-point or integers, of any frequencies.
@@ -110,7 +110,7 @@ def crop_blocks(
 
 @full_precision
 def downscale_by_two(coefficients: Float[Tensor, "B K h w"], block: int = 8) -> Float[Tensor, "B K _ _"]:
-    """The coefficients of the picture of half the size, each pixel the mean of 2 x 2.
+    """The coefficients of the image of half the size, each pixel the mean of 2 x 2.
 
     Args:
         coefficients: an even number of rows and columns of blocks.

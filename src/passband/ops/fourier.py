@@ -1,10 +1,10 @@
-"""Parts of a picture's spectrum: discs of low frequencies, what is left of them, and smaller pictures with just these.
+"""Parts of an image's spectrum: discs of low frequencies, what is left of them, and smaller images with just these.
 
 The spectrum is `torch.fft.rfft2(norm="backward")` of each channel. Distances from its center are in cycles per shorter
-side, sqrt((v/H)^2 + (u/W)^2) * min(H, W): sqrt(v^2 + u^2) on square pictures, and a circle in cycles per pixel on all
+side, sqrt((v/H)^2 + (u/W)^2) * min(H, W): sqrt(v^2 + u^2) on square images, and a circle in cycles per pixel on all
 others, whose Nyquist frequency is min(H, W) / 2. The corners lie beyond it, up to sqrt(2) times as far.
 
-Transforms are computed in float32, or in float64 for such pictures, whatever autocast says: in half precision they are
+Transforms are computed in float32, or in float64 for such images, whatever autocast says: in half precision they are
 inexact, and on GPUs bound to powers of two.
 """
 
@@ -26,15 +26,15 @@ def low_pass(
     Args:
         image: any range and size.
         radius: of the disc, which holds its border, in cycles per shorter side; 0 keeps each channel's mean. One for
-            all, or one for each picture of a batch.
+            all, or one for each image of a batch.
         softness: 0 for a hard border; otherwise the tau of sigmoid((radius - distance) / tau), in that unit. Through
             a soft one gradients reach the radius.
 
     Returns:
-        The low-passed picture, of the image's type.
+        The low-passed image, of the image's type.
 
     Raises:
-        ValueError: for a negative or undefined radius or softness, or radii that are not one for each picture.
+        ValueError: for a negative or undefined radius or softness, or radii that are not one for each image.
     """
     check_floats(image, "low_pass")
     height, width = image.shape[-2:]
@@ -46,7 +46,7 @@ def low_pass(
         raise ValueError(f"softness is 0 or more cycles; got {softness}")
     if radius.ndim:
         if image.ndim != 4 or len(radius) != len(image):
-            raise ValueError(f"one radius for each of {len(image)} pictures is needed; got {len(radius)}")
+            raise ValueError(f"one radius for each of {len(image)} images is needed; got {len(radius)}")
         radius = radius.view(-1, 1, 1, 1)
     mask = torch.sigmoid((radius - distance) / softness) if softness else (distance <= radius).to(distance.dtype)
     return _inverse(_spectrum(image) * mask, (height, width)).to(image.dtype)
@@ -58,7 +58,7 @@ def band_split(
     *,
     softness: float = 0.0,
 ) -> tuple[Float[Tensor, "*B C H W"], Float[Tensor, "*B C H W"]]:
-    """Split a picture into low frequencies and all others.
+    """Split an image into low frequencies and all others.
 
     Args:
         image: as for `low_pass`.
@@ -76,10 +76,10 @@ def band_split(
 
 
 def spectral_crop(image: Float[Tensor, "*B C H W"], size: tuple[int, int]) -> Float[Tensor, "*B C h w"]:
-    """A smaller picture with just the frequencies that it can hold.
+    """A smaller image with just the frequencies that it can hold.
 
-    What is kept is unchanged: the mean stays, and what lies in both pictures' spectra has the same amplitude. The two
-    Nyquist frequencies of an even side fall on one, as they do when a picture is sampled.
+    What is kept is unchanged: the mean stays, and what lies in both images' spectra has the same amplitude. The two
+    Nyquist frequencies of an even side fall on one, as they do when an image is sampled.
 
     Args:
         image: any range and size.
@@ -113,9 +113,9 @@ def spectral_crop(image: Float[Tensor, "*B C H W"], size: tuple[int, int]) -> Fl
 
 
 def spectral_pad(image: Float[Tensor, "*B C H W"], size: tuple[int, int]) -> Float[Tensor, "*B C h w"]:
-    """A larger picture with the same frequencies and no others; `spectral_crop` gives the image back.
+    """A larger image with the same frequencies and no others; `spectral_crop` gives the image back.
 
-    A picture whose frequencies lie within a disc that the smaller one holds, without its Nyquist frequencies, comes
+    An image whose frequencies lie within a disc that the smaller one holds, without its Nyquist frequencies, comes
     back from `spectral_crop` and this as it was.
 
     Args:
@@ -149,8 +149,8 @@ def frequency_distance(
     """How far each frequency of `torch.fft.rfft2` is from 0, in cycles per shorter side.
 
     Args:
-        height: of the picture, in pixels.
-        width: of the picture, in pixels; u is width // 2 + 1.
+        height: of the image, in pixels.
+        width: of the image, in pixels; u is width // 2 + 1.
         device: of the result.
         dtype: of the result; whole distances are exact in either precision.
     """
@@ -192,7 +192,7 @@ def radial_spectrum(image: Float[Tensor, "*B C H W"], power: int = 1) -> Float[T
 
 
 def _precision(image: Tensor) -> torch.dtype:
-    """What the transforms of a picture are computed in."""
+    """What the transforms of an image are computed in."""
     return torch.float64 if image.dtype == torch.float64 else torch.float32
 
 
@@ -203,6 +203,6 @@ def _spectrum(image: Tensor) -> Tensor:
 
 
 def _inverse(spectrum: Tensor, size: tuple[int, int]) -> Tensor:
-    """The picture of a half spectrum."""
+    """The image of a half spectrum."""
     with torch.autocast(spectrum.device.type, enabled=False):
         return torch.fft.irfft2(spectrum, s=size, norm="backward")

@@ -1,4 +1,4 @@
-"""Padding a picture to the sizes a network takes and cropping back; tiles that overlap and blend."""
+"""Padding an image to the sizes a network takes and cropping back; tiles that overlap and blend."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ def pad_to_multiple(
     """Pad at the bottom and right until both sides are multiples, by reflection where that is possible.
 
     Args:
-        image: a picture of any size from 1 x 1.
+        image: an image of any size from 1 x 1.
         multiple: what the sides shall be divisible by, in pixels.
         minimum: the least side, in pixels; the padded one is a multiple all the same.
 
     Returns:
-        The padded picture and the (height, width) to crop it back to. A side whose padding is as long as the side
+        The padded image and the (height, width) to crop it back to. A side whose padding is as long as the side
         or longer has no reflection: there the last row or column is repeated.
     """
     check_images(image, "pad_to_multiple")
@@ -40,7 +40,7 @@ def pad_to_multiple(
 class Span:
     """Rows or columns of a tile: from `start` to `end`, of which those from `own_start` to `own_end` are its own.
 
-    The own parts of all tiles cover the picture once.
+    The own parts of all tiles cover the image once.
     """
 
     start: int
@@ -56,26 +56,26 @@ class Span:
 
 @dataclass(frozen=True)
 class Tile:
-    """A part of a picture that shares its borders with its neighbors."""
+    """A part of an image that shares its borders with its neighbors."""
 
     rows: Span
     columns: Span
 
     def of(self, image: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C h w"]:
-        """The part of a picture, cut where the picture ends before the tile does."""
+        """The part of an image, cut where the image ends before the tile does."""
         return image[..., self.rows.start : self.rows.end, self.columns.start : self.columns.end]
 
 
 def lay_tiles(height: int, width: int, side: int, overlap: int, multiple: int = 1) -> list[Tile]:
-    """As few tiles as cover a picture, evenly spread.
+    """As few tiles as cover an image, evenly spread.
 
     Args:
-        height: of the picture in pixels.
-        width: of the picture in pixels.
-        side: height and width of a tile in pixels; a side of the picture that is not longer is not cut.
+        height: of the image in pixels.
+        width: of the image in pixels.
+        side: height and width of a tile in pixels; a side of the image that is not longer is not cut.
         overlap: pixels that neighboring tiles share at least, 0 to side / 2.
         multiple: tiles begin and end at multiples of this, so that what a network with strides does falls on the same
-            positions as in the whole picture. The last ones end where the picture padded to a multiple would.
+            positions as in the whole image. The last ones end where the image padded to a multiple would.
 
     Raises:
         ValueError: if the overlap does not fit the side, or either is no multiple.
@@ -91,16 +91,16 @@ def lay_tiles(height: int, width: int, side: int, overlap: int, multiple: int = 
 def blend_tiles(
     function: Callable[[Tile], Float[Tensor, "B D h w"]], tiles: list[Tile], height: int, width: int
 ) -> Float[Tensor, "B D H W"]:
-    """Put a picture together from its tiles.
+    """Put an image together from its tiles.
 
     Where tiles overlap, the border between their own parts is blended over at most half of what they share, so that
     the rest, where a tile has seen too little around it, does not show.
 
     Args:
-        function: makes a tile, which may end where the picture does.
+        function: makes a tile, which may end where the image does.
         tiles: from `lay_tiles`.
-        height: of the picture in pixels.
-        width: of the picture in pixels.
+        height: of the image in pixels.
+        width: of the image in pixels.
     """
     if len(tiles) == 1:
         return function(tiles[0])[..., :height, :width]
@@ -136,15 +136,15 @@ def map_tiles(
 
     Args:
         function: takes and gives tiles of one size.
-        image: the picture.
-        side: height and width of a tile in pixels; a side of the picture that is not longer is not cut.
+        image: the image.
+        side: height and width of a tile in pixels; a side of the image that is not longer is not cut.
         overlap: pixels that neighboring tiles share at least, 0 to side / 2. A function that looks less than a
-            quarter of it far gives what it gives for the whole picture.
+            quarter of it far gives what it gives for the whole image.
         multiple: see `lay_tiles`.
         report: called after each tile with the share that is done.
 
     Returns:
-        The blended picture. Where one tile covers the picture this is `function(image)`.
+        The blended image. Where one tile covers the image this is `function(image)`.
 
     Raises:
         ValueError: if the overlap does not fit the side.

@@ -698,7 +698,7 @@ def test_an_empty_file_is_named(tmp_path, suffix):
 def test_a_file_that_is_no_picture_is_named(tmp_path, content):
     path = tmp_path / "text.png"
     path.write_bytes(content)
-    with pytest.raises(ImageError, match="is not a PNG, JPEG, WebP, TIFF, BMP, AVIF or HEIC picture") as error:
+    with pytest.raises(ImageError, match="is not a PNG, JPEG, WebP, TIFF, BMP, AVIF or HEIC image") as error:
         read_picture(path)
     assert one_sentence(error, path)
 

@@ -115,8 +115,8 @@ def test_a_claimed_size_over_the_limit_is_refused_before_memory_is_taken(read, e
 def test_what_is_no_jpeg_is_named(engine, tmp_path):
     path = tmp_path / "picture.jpg"
     for content, message in [
-        (b"", "is empty; a JPEG picture is needed"),
-        (b"\x89PNG\r\n\x1a\n", "is not a JPEG picture: it starts with 0x89 0x50"),
+        (b"", "is empty; a JPEG image is needed"),
+        (b"\x89PNG\r\n\x1a\n", "is not a JPEG image: it starts with 0x89 0x50"),
         (b"\xff\xd8", "is a JPEG file that is cut short or damaged"),
         (b"\xff\xd8\xff\xd9", "is a JPEG file that is cut short or damaged"),
         (PLAIN[: segments(PLAIN)[FRAME]] + PLAIN[segments(PLAIN)[SCAN] :], "is a JPEG file that is cut short or dam"),

@@ -1,6 +1,6 @@
-"""Pictures in and out: the only place that knows file types, bit depths, palettes, metadata and color profiles.
+"""Images in and out: the only place that knows file types, bit depths, palettes, metadata and color profiles.
 
-Inside, a picture is float32 RGB in [0, 1], whatever the file holds; alpha is kept aside, and `PictureMeta` remembers
+Inside, an image is float32 RGB in [0, 1], whatever the file holds; alpha is kept aside, and `PictureMeta` remembers
 what is needed to write the same kind of file back: EXIF, XMP, IPTC, the color profile, density, and what only one type
 has. PNG, JPEG, WebP, TIFF and BMP are read, by content rather than suffix, and AVIF and HEIC where the packages for
 them are there. 16 bits survive in PNG and TIFF. Files that lose nothing come back with the pixels they had, except that
@@ -48,17 +48,17 @@ __all__ = [
 ]
 
 DEFAULT_MAX_PIXELS = 200_000_000
-"""Larger than any camera's picture; as float32 RGB it takes 2.4 GB."""
+"""Larger than any camera's image; as float32 RGB it takes 2.4 GB."""
 
 
 @dataclass(frozen=True)
 class PictureFile:
-    """All pictures of a file: one, the pages of a TIFF, or the frames of an animation.
+    """All images of a file: one, the pages of a TIFF, or the frames of an animation.
 
     Attributes:
         count: how many there are.
         pictures: reads them one by one, in order; can be gone through once.
-        animation: when frames are shown; None of a single picture, and of pages.
+        animation: when frames are shown; None of a single image, and of pages.
     """
 
     count: int
@@ -67,14 +67,14 @@ class PictureFile:
 
 
 def open_pictures(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> PictureFile:
-    """Look at a picture file that may hold several pictures.
+    """Look at an image file that may hold several images.
 
     Args:
         path: as in `read_picture`.
-        max_pixels: refuse pictures whose header claims more, before decoding them.
+        max_pixels: refuse images whose header claims more, before decoding them.
 
     Returns:
-        Its pictures, which are decoded when it is their turn and raise what `read_picture` raises.
+        Its images, which are decoded when it is their turn and raise what `read_picture` raises.
 
     Raises:
         ImageError: as in `read_picture`.
@@ -83,17 +83,17 @@ def open_pictures(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> 
     with Path(path).open("rb") as file:
         head = file.read(HEAD)
         if not head:
-            raise ImageError(f"{path} is empty; a {NAMES} picture is needed")
+            raise ImageError(f"{path} is empty; a {NAMES} image is needed")
         kind = kind_of(head)
         if kind is None:
-            raise ImageError(f"{path} is not a {NAMES} picture: it begins with {head[:8]!r}")
+            raise ImageError(f"{path} is not a {NAMES} image: it begins with {head[:8]!r}")
         data = head + file.read()
     opened: DecodedFile = open_file(data, kind, str(path), max_pixels)
     return PictureFile(opened.count, map(_picture, opened.pictures), opened.animation)
 
 
 def read_picture(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
-    """Read a picture file with all that is needed to write it back.
+    """Read an image file with all that is needed to write it back.
 
     Args:
         path: a PNG, JPEG, WebP, TIFF, BMP, AVIF or HEIC file; its content decides, not its suffix. Of several pages or
@@ -101,10 +101,10 @@ def read_picture(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> P
         max_pixels: refuse a file whose header claims more, before decoding it.
 
     Returns:
-        The picture, turned upright by its EXIF orientation.
+        The image, turned upright by its EXIF orientation.
 
     Raises:
-        ImageError: empty, not a picture, truncated, damaged, too large, HDR, or of an unsupported kind such as 32-bit
+        ImageError: empty, not an image, truncated, damaged, too large, HDR, or of an unsupported kind such as 32-bit
             float; or a package that its type needs is missing.
         OSError: the file cannot be read: FileNotFoundError, PermissionError, IsADirectoryError.
     """
@@ -114,7 +114,7 @@ def read_picture(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> P
 
 
 def read_image(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Float[Tensor, "3 H W"]:
-    """Read a picture file as RGB, leaving alpha and metadata.
+    """Read an image file as RGB, leaving alpha and metadata.
 
     The tensor is what `Restorer`, the networks and `write_image` take.
 
@@ -133,12 +133,12 @@ def read_image(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Flo
 
 
 def write_picture(path: Path | str, picture: Picture, *, quality: int = 95) -> tuple[str, ...]:
-    """Write a picture with its alpha, depth, metadata and color profile, as far as the file type can hold them.
+    """Write an image with its alpha, depth, metadata and color profile, as far as the file type can hold them.
 
     The suffix decides the type; where there is none, `meta.kind` does. JPEG, WebP, BMP and AVIF hold 8 bits; JPEG has
     no alpha, which is left out (the colors are not blended with a background); BMP has no metadata but density; WebP
     has no gray. A lossless WebP stays lossless. EXIF and XMP too long for JPEG (64 KiB) are left out. Sizes in the
-    metadata become those of the picture, and the thumbnail of EXIF is drawn anew. A picture with `meta.gray` is written
+    metadata become those of the image, and the thumbnail of EXIF is drawn anew. An image with `meta.gray` is written
     gray, as the mean of R, G and B.
 
     Args:
@@ -157,18 +157,18 @@ def write_picture(path: Path | str, picture: Picture, *, quality: int = 95) -> t
 
 
 def write_pictures(path: Path | str, file: PictureFile, *, quality: int = 95) -> tuple[str, ...]:
-    """Write all pictures of a file, one by one, so that those that are still to come need not be there yet.
+    """Write all images of a file, one by one, so that those that are still to come need not be there yet.
 
     Pages go into TIFF files, animations into PNG and WebP files, whose frames are each written whole and shown as long
-    as before. Another type gets the first picture, and a note says so.
+    as before. Another type gets the first image, and a note says so.
 
     Args:
         path: as in `write_picture`.
-        file: the pictures; frames of an animation have one size.
+        file: the images; frames of an animation have one size.
         quality: as in `write_picture`.
 
     Returns:
-        Sentences about what was not in the pictures already, from `Picture.notes`, and what the type could not hold.
+        Sentences about what was not in the images already, from `Picture.notes`, and what the type could not hold.
 
     Raises:
         ImageError: as in `write_picture`.
@@ -207,7 +207,7 @@ def write_pictures(path: Path | str, file: PictureFile, *, quality: int = 95) ->
     else:
         parts = (still(*each) for each in levels())
         parts = encode_animation(parts, kind, file.animation) if several and file.animation else parts
-    begun = next(parts)  # of a single picture all, so that one that cannot be written leaves no folder behind
+    begun = next(parts)  # of a single image all, so that one that cannot be written leaves no folder behind
     with write_whole(path) as temporary:
         temporary.write_bytes(begun)
         if several:
@@ -250,7 +250,7 @@ def to_pil(image: Float[Tensor, "3 H W"], alpha: Float[Tensor, "1 H W"] | None =
 
 
 def from_pil(image: Image.Image) -> Picture:
-    """Take a picture from a Pillow image, turned upright if it still carries an EXIF orientation.
+    """Take an image from a Pillow image, turned upright if it still carries an EXIF orientation.
 
     Pillow itself keeps 8 of the 16 bits of color files; use `read_picture` for those.
 
@@ -258,7 +258,7 @@ def from_pil(image: Image.Image) -> Picture:
         image: of any mode but 32-bit and Lab; not changed.
 
     Returns:
-        The picture, as `read_picture` would give it.
+        The image, as `read_picture` would give it.
 
     Raises:
         ImageError: a mode that is not supported, or a damaged file behind the image.
@@ -303,7 +303,7 @@ def _losses(picture: Picture, kind: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _Layout:
-    """What samples a written picture has; the frames of an animation share one."""
+    """What samples a written image has; the frames of an animation share one."""
 
     kind: str
     alpha: bool

@@ -1,4 +1,4 @@
-"""The pictures in the bytes of a file, whatever its type. The public side is `passband.io.image`."""
+"""The images in the bytes of a file, whatever its type. The public side is `passband.io.image`."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -28,12 +28,12 @@ _SINGLE: dict[str, Callable[[bytes, str, int], Decoded]] = {
 
 @dataclass(frozen=True)
 class DecodedFile:
-    """The pictures of a file: one, the pages of a TIFF, or the frames of an animation.
+    """The images of a file: one, the pages of a TIFF, or the frames of an animation.
 
     Attributes:
         count: how many there are.
         pictures: decodes them one by one, in order; can be gone through once.
-        animation: their times; None of a single picture, and of pages.
+        animation: their times; None of a single image, and of pages.
     """
 
     count: int
@@ -42,16 +42,16 @@ class DecodedFile:
 
 
 def open_file(data: bytes, kind: str, name: str, max_pixels: int) -> DecodedFile:
-    """Look at a picture file of a known type.
+    """Look at an image file of a known type.
 
     Args:
         data: the whole file.
         kind: what `kind_of` said.
         name: what messages call the file.
-        max_pixels: refuse a header that claims more, before any pixel is decoded; of each picture.
+        max_pixels: refuse a header that claims more, before any pixel is decoded; of each image.
 
     Returns:
-        Its pictures, which raise ImageError when it is their turn and they cannot be decoded.
+        Its images, which raise ImageError when it is their turn and they cannot be decoded.
 
     Raises:
         ImageError: damaged, or of a kind that is not supported.
@@ -62,7 +62,7 @@ def open_file(data: bytes, kind: str, name: str, max_pixels: int) -> DecodedFile
 
 
 def decode(data: bytes, kind: str, name: str, max_pixels: int) -> Decoded:
-    """Decode the only or first picture of a file of a known type.
+    """Decode the only or first image of a file of a known type.
 
     Args:
         data: the whole file.
@@ -127,7 +127,7 @@ def _each(pictures: Iterator[Decoded], kind: str, name: str) -> Iterator[Decoded
         with _Named(kind, name), without_warnings():
             picture = next(pictures, None)
         if picture is None and not found:
-            raise ImageError(f"{name} is a {kind} file that is cut short or damaged: it holds no picture")
+            raise ImageError(f"{name} is a {kind} file that is cut short or damaged: it holds no image")
         if picture is None:
             return
         found = True

@@ -1,4 +1,4 @@
-"""Pictures as the bytes of a file, whatever its type. The public side is `passband.io.image`."""
+"""Images as the bytes of a file, whatever its type. The public side is `passband.io.image`."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -25,7 +25,7 @@ _NAMES = {"WEBP": "WebP"}
 
 
 def encode_still(pixels: Pixels, kind: str, meta: PictureMeta, quality: int, name: str, notes: list[str]) -> bytes:
-    """Encode one picture.
+    """Encode one image.
 
     Args:
         pixels: gray, gray and alpha, RGB or RGBA, as far as the type holds them.
@@ -37,7 +37,7 @@ def encode_still(pixels: Pixels, kind: str, meta: PictureMeta, quality: int, nam
 
     Raises:
         ImageError: a package that the type needs is missing.
-        ValueError, OSError: the type cannot hold such a picture.
+        ValueError, OSError: the type cannot hold such an image.
     """
     meta = fitted_meta(pixels, kind, meta, notes)
     if kind == "PNG":
@@ -75,7 +75,7 @@ def fitted_meta(pixels: Pixels, kind: str, meta: PictureMeta, notes: list[str]) 
     """Metadata made true for the pixels that they are written with, as far as a type can hold them.
 
     Args:
-        pixels: of the picture.
+        pixels: of the image.
         kind: of the file to write.
         meta: what is known.
         notes: gets what the type cannot hold.

@@ -1,4 +1,4 @@
-"""The types of picture files: by suffix, and by content."""
+"""The types of image files: by suffix, and by content."""
 
 from pathlib import Path
 

@@ -1,7 +1,7 @@
 """Pixels from Pillow's images, and Pillow kept strict and quiet while it decodes.
 
 Pillow's guards against huge and against truncated files, its warnings and libtiff's messages are settings of the whole
-process. They are changed while a picture is decoded (`strict_pillow`), and go back to what they were afterwards.
+process. They are changed while an image is decoded (`strict_pillow`), and go back to what they were afterwards.
 """
 
 import ctypes
@@ -132,7 +132,7 @@ def strict_pillow(pixels: int) -> Iterator[None]:
     """Hold Pillow to refuse truncated files, to accept `pixels`, which our own limit has passed, and to print nothing.
 
     These are settings of the whole process that a user may have changed, so they go back to what they were when the
-    last decode in any thread ends, and the size guard is lifted only for a picture that would trip it.
+    last decode in any thread ends, and the size guard is lifted only for an image that would trip it.
     """
     with _Strictness.lock:
         if _Strictness.active == 0:

@@ -1,4 +1,4 @@
-"""The size of a picture by its header alone, so that thousands of files can be looked at before any is decoded."""
+"""The size of an image by its header alone, so that thousands of files can be looked at before any is decoded."""
 
 import struct
 from pathlib import Path
@@ -23,13 +23,13 @@ READERS: dict[str, type[ImageFile.ImageFile]] = {
 
 @without_warnings()
 def stored_size(path: Path) -> tuple[int, int] | None:
-    """Width and height of a picture file as stored, before any turn that its EXIF block asks for.
+    """Width and height of an image file as stored, before any turn that its EXIF block asks for.
 
     Args:
         path: a PNG, JPEG, WebP, TIFF, BMP, AVIF or HEIC file.
 
     Returns:
-        Pixels, of the first page or frame; None where the header does not tell: reading the picture says why.
+        Pixels, of the first page or frame; None where the header does not tell: reading the image says why.
     """
     try:
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""What the readers and writers of picture files hand to each other. The public side is `passband.io.image`."""
+"""What the readers and writers of image files hand to each other. The public side is `passband.io.image`."""
 
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -16,12 +16,12 @@ _METERS = {"inch": 0.0254, "cm": 0.01, "m": 1.0}
 
 
 class ImageError(ValueError):
-    """A picture that cannot be read or written; the message names the file and says why."""
+    """An image that cannot be read or written; the message names the file and says why."""
 
 
 @dataclass(frozen=True)
 class Density:
-    """How many pixels of a picture fill a length on paper.
+    """How many pixels of an image fill a length on paper.
 
     Attributes:
         x: pixels per unit, across.
@@ -52,7 +52,7 @@ class Density:
 
 @dataclass(frozen=True)
 class PictureMeta:
-    """What a picture file had besides its pixels.
+    """What an image file had besides its pixels.
 
     Attributes:
         kind: one of the types of `image_kinds.KINDS`, such as "PNG".
@@ -82,13 +82,13 @@ class PictureMeta:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture and what is needed to write it back; swap the pixels with `dataclasses.replace`.
+    """An image and what is needed to write it back; swap the pixels with `dataclasses.replace`.
 
     Attributes:
-        image: RGB in [0, 1], upright; a gray picture has three equal channels.
+        image: RGB in [0, 1], upright; a gray image has three equal channels.
         alpha: opacity in [0, 1], not premultiplied; None where every pixel is opaque.
         meta: what else the file held.
-        notes: sentences about what the file held that is not in the picture.
+        notes: sentences about what the file held that is not in the image.
     """
 
     image: Float[Tensor, "3 H W"]
@@ -99,7 +99,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture as it is stored, turned upright.
+    """An image as it is stored, turned upright.
 
     Attributes:
         pixels: gray, gray+alpha, RGB or RGBA by the number of channels; 8 or 16 bit by the type.
@@ -119,7 +119,7 @@ class Animation:
     Attributes:
         durations: how long each frame stays, in seconds.
         loops: how often all are shown; 0 for ever.
-        still_first: the first picture is shown only by programs that know no animations, and has no duration.
+        still_first: the first image is shown only by programs that know no animations, and has no duration.
     """
 
     durations: tuple[Fraction, ...]
@@ -128,7 +128,7 @@ class Animation:
 
 
 def check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
-    """Refuse a picture whose header claims too many pixels.
+    """Refuse an image whose header claims too many pixels.
 
     Args:
         size: width and height in pixels.
@@ -166,7 +166,7 @@ def check_length(size: tuple[int, int], least: int, length: int, kind: str, name
 
 
 def refuse_hdr(transfer: int, name: str) -> None:
-    """Refuse pictures whose values are coded for HDR, as videos are refused.
+    """Refuse images whose values are coded for HDR, as videos are refused.
 
     Args:
         transfer: code of the transfer function in ITU-T H.273, table 3.
@@ -177,6 +177,6 @@ def refuse_hdr(transfer: int, name: str) -> None:
     """
     if transfer in (16, 18):
         raise ImageError(
-            f"{name} is HDR ({'PQ' if transfer == 16 else 'HLG'}), whose values a network trained on standard pictures "
+            f"{name} is HDR ({'PQ' if transfer == 16 else 'HLG'}), whose values a network trained on standard images "
             f"would misread: convert it to standard range (such as sRGB) first"
         )

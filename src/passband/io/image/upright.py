@@ -1,4 +1,4 @@
-"""Pictures turned upright, with all that their metadata says of how they lie."""
+"""Images turned upright, with all that their metadata says of how they lie."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from passband.io.image.types import Decoded, PictureMeta, Pixels
 
 
 def upright_picture(pixels: Pixels, meta: PictureMeta, notes: tuple[str, ...] = ()) -> Decoded:
-    """Turn a picture as its EXIF orientation asks, and say so in its metadata.
+    """Turn an image as its EXIF orientation asks, and say so in its metadata.
 
     Args:
         pixels: as stored.
@@ -17,7 +17,7 @@ def upright_picture(pixels: Pixels, meta: PictureMeta, notes: tuple[str, ...] = 
         notes: what could not be taken.
 
     Returns:
-        The picture, without a profile that does not describe its pixels.
+        The image, without a profile that does not describe its pixels.
     """
     orientation, exif = upright(meta.exif) if meta.exif else (1, None)
     density, xmp = meta.density, meta.xmp

@@ -66,7 +66,7 @@ Statistics = Float[Tensor, " K"] | Sequence[float]
 
 
 def read_header(source: JpegSource, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> JpegHeader:
-    """Read size, sampling, orientation and color space of a JPEG file, none of its picture.
+    """Read size, sampling, orientation and color space of a JPEG file, none of its image.
 
     Args:
         source: a path, or a file's content as bytes or uint8.
@@ -173,9 +173,9 @@ def read_channels(
         channels: for each component the raster indices 8v + u of its channels, in the order wanted; three lists, or
             one for gray files alone. Gray files use the first. A list may be empty.
         crop: first row, first column, height and width in MCUs (`JpegHeader.mcu`): 8 x 8 pixels where color has full
-            resolution, 16 x 16 in 4:2:0 files. Exact: the blocks of the cropped picture.
-        flip: mirror left to right. Exact: the coefficients of the mirrored picture. Columns must end within the
-            picture, so without a crop those beyond the last whole MCU are left out.
+            resolution, 16 x 16 in 4:2:0 files. Exact: the blocks of the cropped image.
+        flip: mirror left to right. Exact: the coefficients of the mirrored image. Columns must end within the
+            image, so without a crop those beyond the last whole MCU are left out.
         mean: what to subtract, one for each channel, in the order of `channels`; 0 by default.
         std: what to divide by, then; 1 by default.
         max_pixels: as in `read_coefficients`.
@@ -187,7 +187,7 @@ def read_channels(
         one resolution, `torch.cat` makes one tensor of them.
 
     Raises:
-        JpegError: as in `read_coefficients`; or the crop leaves the picture.
+        JpegError: as in `read_coefficients`; or the crop leaves the image.
         OSError: as in `read_coefficients`.
         ValueError: channels out of range, or mean or std of another length or zero.
         ImportError: as in `read_coefficients`.

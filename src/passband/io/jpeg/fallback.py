@@ -51,7 +51,7 @@ _STANDARD_CODES = bytes.fromhex(
 """The Huffman tables of ITU-T T.81, annex K.3, as a segment: they are meant where a file lacks one, as frames of
 Motion JPEG videos do."""
 MAX_SCANS = 500
-"""Encoders write about ten. A file of a few kilobytes can hold thousands, each a walk through the whole picture."""
+"""Encoders write about ten. A file of a few kilobytes can hold thousands, each a walk through the whole image."""
 _BASELINE, _PROGRESSIVE, _ARITHMETIC = (0xC0, 0xC1), 0xC2, (0xC9, 0xCA)
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SOI, _EOI, _SOS, _APP0, _APP1, _APP14, _APP15, _COM = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xEE, 0xEF, 0xFE
@@ -235,7 +235,7 @@ def walk(data: bytes) -> Segments:
         data: the whole file.
 
     Raises:
-        Failure: empty, not a JPEG, of an unsupported kind, or without a picture. Neither the size nor what is missing
+        Failure: empty, not a JPEG, of an unsupported kind, or without an image. Neither the size nor what is missing
             at the end is judged here.
     """
     if not data:

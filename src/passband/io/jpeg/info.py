@@ -36,8 +36,8 @@ class JpegHeader:
     """What the headers of a JPEG file say.
 
     Attributes:
-        height: of the picture in pixels, as stored.
-        width: of the picture in pixels, as stored.
+        height: of the image in pixels, as stored.
+        width: of the image in pixels, as stored.
         sampling: (horizontal, vertical) sampling factors of each component, 1 to 4, as stored; those of a single
             component mean nothing.
         orientation: 1 to 8, as EXIF defines them; 1 where the file has none.
@@ -62,7 +62,7 @@ class JpegHeader:
 
     @property
     def whole_mcus(self) -> tuple[int, int]:
-        """Rows and columns of MCUs that lie within the picture: what may be cropped from, and flipped."""
+        """Rows and columns of MCUs that lie within the image: what may be cropped from, and flipped."""
         return self.height // self.mcu[0], self.width // self.mcu[1]
 
     @property
@@ -86,7 +86,7 @@ class JpegCoefficients:
     Attributes:
         blocks: of each component, quantized, as stored: the coefficient of frequencies v, u is at 8v + u. Their rows
             and columns are `header.grids`: components differ where color is subsampled, and the last ones may reach
-            beyond the picture.
+            beyond the image.
         quantization: step of each coefficient of each component, 0 to 65535, in the same order.
         header: sizes, sampling factors, orientation and color space.
     """
@@ -97,12 +97,12 @@ class JpegCoefficients:
 
     @property
     def height(self) -> int:
-        """Of the picture in pixels, as stored."""
+        """Of the image in pixels, as stored."""
         return self.header.height
 
     @property
     def width(self) -> int:
-        """Of the picture in pixels, as stored."""
+        """Of the image in pixels, as stored."""
         return self.header.width
 
     @property
@@ -173,8 +173,8 @@ class Wanted:
 def available_mcus(header: JpegHeader, flip: bool) -> tuple[int, int]:
     """Rows and columns of MCUs that a crop may lie in.
 
-    All of whose blocks are stored, be it with samples beyond the picture's edge; a flip takes columns that end within
-    the picture.
+    All of whose blocks are stored, be it with samples beyond the image's edge; a flip takes columns that end within
+    the image.
     """
     rows, columns = (
         min(grid[axis] // factor[1 - axis] for grid, factor in zip(header.grids, header.factors, strict=True))
@@ -184,7 +184,7 @@ def available_mcus(header: JpegHeader, flip: bool) -> tuple[int, int]:
 
 
 def crop_fits(header: JpegHeader, crop: McuCrop | None, flip: bool) -> bool:
-    """Tell whether a crop lies in the picture and, with `flip`, can be mirrored exactly."""
+    """Tell whether a crop lies in the image and, with `flip`, can be mirrored exactly."""
     rows, columns = available_mcus(header, flip)
     if crop is None:
         return columns > 0 or not flip
@@ -217,9 +217,9 @@ def _error(failure: Failure, name: str, max_pixels: int, crop: McuCrop | None, f
         case Outcome.NO_MEMORY:
             return MemoryError(f"{name} needs more memory than there is")
         case Outcome.EMPTY:
-            return JpegError(f"{name} is empty; a JPEG picture is needed")
+            return JpegError(f"{name} is empty; a JPEG image is needed")
         case Outcome.NOT_JPEG:
-            return JpegError(f"{name} is not a JPEG picture: {text}")
+            return JpegError(f"{name} is not a JPEG image: {text}")
         case Outcome.UNSUPPORTED:
             return JpegError(
                 f"{name} is a JPEG file with {text}; coefficients are read of gray and three-component files of 8 "

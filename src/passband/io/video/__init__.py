@@ -71,7 +71,7 @@ class Frame:
 
 
 class VideoReader(AbstractContextManager):
-    """Decodes the first video stream of a file that is not a cover picture.
+    """Decodes the first video stream of a file that is not a cover image.
 
     Args:
         path: the file.
@@ -167,7 +167,7 @@ class VideoReader(AbstractContextManager):
         if max(component.bits for component in components) > 10:
             self.notes.append("more than 10 bits a sample become 10")
         if side_data(frame, "A53_CC") is not None:
-            self.notes.append("closed captions stored inside the pictures are not kept")
+            self.notes.append("closed captions stored inside the images are not kept")
 
     def _check(self, frame: av.VideoFrame, number: int) -> None:
         if (frame.width, frame.height) != (self.format.width, self.format.height):
@@ -177,7 +177,7 @@ class VideoReader(AbstractContextManager):
             )
         if frame.interlaced_frame:
             raise VideoError(
-                f"{self.path} is interlaced at frame {number}, and a network would take the two half pictures for "
+                f"{self.path} is interlaced at frame {number}, and a network would take the two half images for "
                 "one: deinterlace it first, for instance with ffmpeg -vf bwdif"
             )
 

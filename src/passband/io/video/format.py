@@ -1,4 +1,4 @@
-"""What a video file says of its pictures: which stream they are in, their size, color, rate and time base."""
+"""What a video file says of its images: which stream they are in, their size, color, rate and time base."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -130,7 +130,7 @@ def _lacks_index(file: BinaryIO, size: int) -> bool:
 
 
 def restored_stream(container: InputContainer, path: Path) -> VideoStream:
-    """The stream to restore: the first that decodes to video and is neither a cover picture nor a thumbnail.
+    """The stream to restore: the first that decodes to video and is neither a cover image nor a thumbnail.
 
     Raises:
         VideoError: where there is none.
@@ -160,7 +160,7 @@ def format_of(path: Path, stream: VideoStream, frame: av.VideoFrame) -> VideoFor
     """
     if frame.color_trc in HDR_TRANSFERS:
         raise VideoError(
-            f"{path} is HDR ({HDR_TRANSFERS[frame.color_trc]}), whose values a network trained on standard pictures "
+            f"{path} is HDR ({HDR_TRANSFERS[frame.color_trc]}), whose values a network trained on standard images "
             "would misread: convert it to standard range first, for instance with ffmpeg's zscale and tonemap filters"
         )
     pixels, subsampling, bits = _working_pixels(frame)

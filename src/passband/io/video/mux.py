@@ -186,7 +186,7 @@ def container_options(
     Returns:
         Options of FFmpeg.
     """
-    # FFmpeg counts how a picture wraps around the viewer as unofficial
+    # FFmpeg counts how an image wraps around the viewer as unofficial
     strict = {"strict": "unofficial"} if video.surround else {}
     if suffix not in _MP4:
         # AAC begins before 0, with sound that is not to be heard; the muxer would move all else to make room for it
@@ -199,7 +199,7 @@ def container_options(
 
 
 def _attach_cover(out: OutputContainer, source: str, stream: Stream) -> None:
-    """Attach a cover picture, which Matroska keeps as a file; as a stream it would be a video of one frame."""
+    """Attach a cover image, which Matroska keeps as a file; as a stream it would be a video of one frame."""
     kind = stream.codec_context.name.replace("mjpeg", "jpeg")
     with av.open(source, metadata_errors="replace") as container:
         packets = container.demux(container.streams[stream.index])

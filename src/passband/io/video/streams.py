@@ -80,7 +80,7 @@ def plan_copies(source: InputContainer, suffix: str, restored: int, leads: Mappi
 
     Returns:
         One for each stream. A stream that is not required may be left out with a note: data, attachments and covers,
-        pictures and texts that nothing here decodes, and such sound where other sound remains.
+        images and texts that nothing here decodes, and such sound where other sound remains.
     """
     copies = []
     for stream in source.streams:
@@ -201,7 +201,7 @@ def stream_name(stream: Stream) -> str:
 
 def _lead(stream: Stream, packets: list[Packet]) -> Lead:
     shown = next((place for place, packet in enumerate(packets) if not packet.is_discard), len(packets))
-    # a decoder of sound needs the packet before; a decoder of pictures all since a key frame
+    # a decoder of sound needs the packet before; a decoder of images all since a key frame
     dropped = max(0, shown - 1) if stream.type == "audio" else 0
     hidden = 0.0
     if stream.type == "audio" and packets:

@@ -1,4 +1,4 @@
-"""How a picture wraps around the viewer (360 degrees) and holds two eyes, as FFmpeg's frames and Matroska say it."""
+"""How an image wraps around the viewer (360 degrees) and holds two eyes, as FFmpeg's frames and Matroska say it."""
 
 import struct
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ _PROJECTIONS = {0: _EQUIRECTANGULAR, 1: _CUBE_MAP, 2: _EQUIRECTANGULAR}
 
 @dataclass(frozen=True)
 class Surround:
-    """What a file says of a picture that is more than a flat one.
+    """What a file says of an image that is more than a flat one.
 
     Attributes:
-        spherical: FFmpeg's AVSphericalMapping; None for a flat picture.
+        spherical: FFmpeg's AVSphericalMapping; None for a flat image.
         stereo: FFmpeg's AVStereo3D; None for one eye.
     """
 
@@ -72,7 +72,7 @@ FLAT = Surround()
 
 
 def surround_of(frame: av.VideoFrame) -> Surround:
-    """What a frame says of it; a picture for one eye that is flat says nothing."""
+    """What a frame says of it; an image for one eye that is flat says nothing."""
     stereo = side_data(frame, "STEREO3D")
     if stereo is not None and _words(stereo)[0] == 0:  # one eye
         stereo = None

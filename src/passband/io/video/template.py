@@ -81,7 +81,7 @@ def with_hidden_start(stream: Stream, seconds: float) -> Stream:
 
 
 def with_video_elements(header: bytes, elements: bytes) -> Stream:
-    """A stream to be copied from, of a Matroska file of one video stream, with more said of the pictures.
+    """A stream to be copied from, of a Matroska file of one video stream, with more said of the images.
 
     Args:
         header: of the file.

@@ -17,15 +17,15 @@ _CLEARED, _BEFORE = 1, 2
 
 
 def canvases(file: PngFile, name: str, max_pixels: int) -> Iterator[Pixels]:
-    """Every picture of an animation as it is shown.
+    """Every image of an animation as it is shown.
 
     Args:
         file: its chunks.
         name: what messages call it.
-        max_pixels: refuse larger pictures.
+        max_pixels: refuse larger images.
 
     Yields:
-        The pixels of the whole canvas; the picture for programs that know no animations first, where it is not part
+        The pixels of the whole canvas; the image for programs that know no animations first, where it is not part
         of the animation.
 
     Raises:
@@ -40,7 +40,7 @@ def canvases(file: PngFile, name: str, max_pixels: int) -> Iterator[Pixels]:
     for frame in file.frames:
         (left, top), (across, down) = frame.place, frame.size
         if not across or not down or left + across > width or top + down > height:
-            raise ValueError("a frame of its animation leaves the picture")
+            raise ValueError("a frame of its animation leaves the image")
         header = struct.pack(">II", across, down) + file.header[8:]
         parts = [SIGNATURE, chunk(b"IHDR", header), file.palette, *(chunk(b"IDAT", data) for data in frame.data)]
         pixels = still_pixels(b"".join([*parts, chunk(b"IEND", b"")]), name)

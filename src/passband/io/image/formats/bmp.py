@@ -23,7 +23,7 @@ def decode_bmp(data: bytes, name: str, max_pixels: int) -> Decoded:
     Args:
         data: the file.
         name: what messages call it.
-        max_pixels: refuse larger pictures.
+        max_pixels: refuse larger images.
     """
     with strict_pillow(0):
         image = BmpImagePlugin.BmpImageFile(io.BytesIO(data))

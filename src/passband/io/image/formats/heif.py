@@ -22,19 +22,19 @@ from passband.io.image.upright import upright_picture
 HEIC_EXTRA = "heic"
 """The extra of passband that brings the package for HEIC."""
 _SRGB = 13
-_FURTHER = "further pictures in the file (such as depth, a gain map for HDR screens, or a series) were left out"
+_FURTHER = "further images in the file (such as depth, a gain map for HDR screens, or a series) were left out"
 
 
 def decode_heic(data: bytes, name: str, max_pixels: int) -> Decoded:
-    """Decode the main picture of a HEIC file.
+    """Decode the main image of a HEIC file.
 
     Args:
         data: the file.
         name: what messages call it.
-        max_pixels: refuse larger pictures.
+        max_pixels: refuse larger images.
 
     Raises:
-        ImageError: pillow-heif is not installed, or the picture is HDR or too large.
+        ImageError: pillow-heif is not installed, or the image is HDR or too large.
     """
     heif = _library(f"{name} cannot be read")
     file = heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)
@@ -81,15 +81,15 @@ def encode_heic(pixels: Pixels, meta: PictureMeta, quality: int, name: str) -> b
 
 
 def decode_avif(data: bytes, name: str, max_pixels: int) -> Decoded:
-    """Decode the first picture of an AVIF file.
+    """Decode the first image of an AVIF file.
 
     Args:
         data: the file.
         name: what messages call it.
-        max_pixels: refuse larger pictures.
+        max_pixels: refuse larger images.
 
     Raises:
-        ImageError: this Pillow cannot read AVIF, or the picture is HDR or too large.
+        ImageError: this Pillow cannot read AVIF, or the image is HDR or too large.
     """
     check_avif(f"{name} cannot be read")
     from PIL import AvifImagePlugin
@@ -178,7 +178,7 @@ def _library(action: str) -> Any:
         import pillow_heif
     except ImportError as error:
         raise ImageError(
-            f"{action}: HEIC pictures need the package pillow-heif; install it with: pip install 'passband[heic]'"
+            f"{action}: HEIC images need the package pillow-heif; install it with: pip install 'passband[heic]'"
         ) from error
     return pillow_heif
 

@@ -37,7 +37,7 @@ def decode_jpeg(data: bytes, name: str, max_pixels: int) -> Decoded:
     Args:
         data: the file.
         name: what messages call it.
-        max_pixels: refuse larger pictures.
+        max_pixels: refuse larger images.
     """
     with strict_pillow(0):
         image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
@@ -140,14 +140,14 @@ def _meta(data: bytes) -> tuple[PictureMeta, list[str]]:
         elif marker == _COM:
             extras.append((b"comment", body))
     if pictures > 1:
-        notes.append("further pictures in the file (a preview, depth or a gain map for HDR screens) were left out")
+        notes.append("further images in the file (a preview, depth or a gain map for HDR screens) were left out")
         xmp = without_gain_map(xmp) if xmp else None
         extras = [extra for extra in extras if extra[0] == b"comment"]
     return PictureMeta("JPEG", density=density, xmp=xmp, photoshop=resources_of(photoshop), extras=tuple(extras)), notes
 
 
 def _pictures(block: bytes) -> int:
-    """How many pictures the index of a multi-picture file names."""
+    """How many images the index of a multi-picture file names."""
     order = {b"II": "<", b"MM": ">"}.get(block[:2])
     try:
         start = struct.unpack_from(f"{order}I", block, 4)[0] if order else len(block)
@@ -166,7 +166,7 @@ def _with_icc(meta: PictureMeta, image: Image.Image) -> PictureMeta:
 
 def _is_all_there(data: bytes, max_pixels: int) -> bool:
     """Whether a file lacks nothing but its end marker."""
-    from passband.io.jpeg import JpegError, read_coefficients  # which imports the errors of pictures
+    from passband.io.jpeg import JpegError, read_coefficients  # which imports the errors of images
 
     try:
         read_coefficients(data, max_pixels=max_pixels)
@@ -176,7 +176,7 @@ def _is_all_there(data: bytes, max_pixels: int) -> bool:
 
 
 def draw_thumbnail(pixels: Pixels, side: int, room: int) -> bytes | None:
-    """Draw a picture as a small JPEG file of at most `room` bytes.
+    """Draw an image as a small JPEG file of at most `room` bytes.
 
     Args:
         pixels: gray or RGB, with or without alpha, which is left out.
@@ -186,7 +186,7 @@ def draw_thumbnail(pixels: Pixels, side: int, room: int) -> bytes | None:
     Returns:
         The file, of the highest quality that fits; None where none does.
     """
-    step = max(1, max(pixels.shape[:2]) // (4 * side))  # a first look at a large picture need not see each pixel
+    step = max(1, max(pixels.shape[:2]) // (4 * side))  # a first look at a large image need not see each pixel
     levels = pixels[::step, ::step, : 1 if pixels.shape[-1] <= 2 else 3]
     levels = (levels >> 8).astype(np.uint8) if levels.dtype == np.uint16 else levels
     image = Image.fromarray(np.ascontiguousarray(levels[..., 0] if levels.shape[-1] == 1 else levels))

@@ -1,4 +1,4 @@
-"""PNG files: their chunks, and pictures of 8 and 16 bits, still or animated.
+"""PNG files: their chunks, and images of 8 and 16 bits, still or animated.
 
 Pillow decodes the pixels and sees no other chunk, because it refuses long texts. It keeps 8 of the 16 bits of color
 files, which are decoded twice therefore.
@@ -58,7 +58,7 @@ class PngFile:
 
     Attributes:
         header: content of IHDR.
-        still: the file with the chunks of its first picture's pixels alone.
+        still: the file with the chunks of its first image's pixels alone.
         palette: the chunks that every frame needs.
         meta: what came with the pixels.
         frames: of an animation; empty where there is none.
@@ -167,7 +167,7 @@ def _chunks(data: bytes) -> Iterable[tuple[bytes, memoryview]]:
 
 
 def _body(raw: memoryview) -> bytes | None:
-    """The content of an ancillary chunk; None where it is damaged, which is no reason to refuse the picture."""
+    """The content of an ancillary chunk; None where it is damaged, which is no reason to refuse the image."""
     body = bytes(raw[8:-4])
     whole = len(raw) == 12 + struct.unpack_from(">I", raw)[0]
     return body if whole and zlib.crc32(raw[4:-4]) == struct.unpack_from(">I", raw, len(raw) - 4)[0] else None

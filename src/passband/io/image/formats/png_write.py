@@ -23,7 +23,7 @@ XMP = b"XML:com.adobe.xmp\0"
 """How the text begins that is an XMP packet."""
 RAW_PROFILE = b"Raw profile type "
 """How the name of a text begins that is metadata, as ImageMagick writes it."""
-_BLOCK = 1 << 18  # bytes filtered and compressed at a time, so that memory stays near the size of the picture
+_BLOCK = 1 << 18  # bytes filtered and compressed at a time, so that memory stays near the size of the image
 
 
 def encode_png(pixels: Pixels, meta: PictureMeta) -> bytes:

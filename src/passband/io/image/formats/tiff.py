@@ -84,7 +84,7 @@ def _from_pillow(image: TiffImagePlugin.TiffImageFile, data: bytes, index: int, 
         return _from_raw(data, index, name, max_pixels)  # Pillow mistakes the planes of these
     notes = [DEEP_CMYK_NOTE if 16 in bits else CMYK_NOTE] if image.mode == "CMYK" else []
     if _SUB_DIRECTORIES in tags:
-        notes.append("smaller copies of the picture inside the file (SubIFDs) were left out")
+        notes.append("smaller copies of the image inside the file (SubIFDs) were left out")
     # Before loading: Pillow then turns the pixels by itself and forgets that it did.
     directory = image.getexif()
     meta = tiff_meta(directory, image.info.get("icc_profile"))

@@ -15,11 +15,11 @@ from passband.io.image.metadata.exif import ICC_PROFILE, add_exif_to_tiff
 from passband.io.image.metadata.iptc import iptc_of
 from passband.io.image.types import Density, ImageError, PictureMeta, Pixels
 
-_BLOCK = 1 << 18  # bytes compressed at a time, so that memory stays near the size of the picture
+_BLOCK = 1 << 18  # bytes compressed at a time, so that memory stays near the size of the image
 _LARGEST = 0xFFFFFFFF
 _XMP, _IPTC, _PHOTOSHOP = 700, 33723, 34377
 TAGS = b"tags"
-"""Name, among the extras of a picture, of the tags that only TIFF has."""
+"""Name, among the extras of an image, of the tags that only TIFF has."""
 
 
 def tiff_pages(pages: Iterable[tuple[Pixels, PictureMeta]], count: int) -> Iterator[bytes]:

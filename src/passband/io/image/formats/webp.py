@@ -44,7 +44,7 @@ def webp_size(data: bytes) -> tuple[int, int]:
 
 
 def _is_lossless(data: bytes) -> bool:
-    """Tell whether the picture, or the first frame of an animation, is in a lossless chunk (VP8L).
+    """Tell whether the image, or the first frame of an animation, is in a lossless chunk (VP8L).
 
     Args:
         data: the file.
@@ -58,7 +58,7 @@ def _is_lossless(data: bytes) -> bool:
 
 
 def webp_animation(data: bytes) -> Animation | None:
-    """When the frames of an animation are shown; None for a still picture.
+    """When the frames of an animation are shown; None for a still image.
 
     Args:
         data: the file.
@@ -73,15 +73,15 @@ def webp_animation(data: bytes) -> Animation | None:
 
 
 def decode_webp(data: bytes, name: str, max_pixels: int) -> Iterator[Decoded]:
-    """Decode every picture of a WebP file, one by one.
+    """Decode every image of a WebP file, one by one.
 
     Args:
         data: the file.
         name: what messages call it.
-        max_pixels: refuse larger pictures.
+        max_pixels: refuse larger images.
 
     Yields:
-        The pictures as they are shown.
+        The images as they are shown.
     """
     size = webp_size(data)
     check_size(size, name, max_pixels)

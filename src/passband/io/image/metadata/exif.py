@@ -1,4 +1,4 @@
-"""The metadata that travels with a picture: EXIF blocks and ICC profiles, as bytes."""
+"""The metadata that travels with an image: EXIF blocks and ICC profiles, as bytes."""
 
 import struct
 from typing import Any
@@ -136,7 +136,7 @@ def _chosen_tags(directory: Image.Exif, tags: frozenset[int]) -> TiffImagePlugin
             alone = TiffImagePlugin.ImageFileDirectory_v2()
             alone[tag] = value
             alone.tobytes(8)
-        except Exception:  # one malformed tag is no reason to lose the others, or the picture
+        except Exception:  # one malformed tag is no reason to lose the others, or the image
             continue
         chosen[tag] = value
     return chosen

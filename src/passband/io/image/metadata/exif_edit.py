@@ -96,7 +96,7 @@ def exif_density(exif: bytes) -> Density | None:
 
 
 def swapped_exif(exif: bytes) -> bytes:
-    """Swap what is said of across and down, for a picture whose width and height were swapped.
+    """Swap what is said of across and down, for an image whose width and height were swapped.
 
     Sizes in pixels are for `fitted_exif`.
 
@@ -120,17 +120,17 @@ def swapped_exif(exif: bytes) -> bytes:
 
 
 def fitted_exif(exif: bytes, width: int, height: int, thumbnail: Callable[[int, int], bytes | None]) -> bytes:
-    """Make an EXIF block true for the picture that it is written with.
+    """Make an EXIF block true for the image that it is written with.
 
     Args:
         exif: a block from its TIFF header on; a damaged one is given back.
-        width: of the picture, pixels.
-        height: of the picture, pixels.
-        thumbnail: draws the picture as a JPEG file; takes the longer side in pixels and the most bytes that it may
+        width: of the image, pixels.
+        height: of the image, pixels.
+        thumbnail: draws the image as a JPEG file; takes the longer side in pixels and the most bytes that it may
             have, and gives None where that cannot be.
 
     Returns:
-        The block with all sizes those of the picture, and with its thumbnail drawn anew in the room of the old one. A
+        The block with all sizes those of the image, and with its thumbnail drawn anew in the room of the old one. A
         thumbnail that is no JPEG, or for which there is too little room, is taken out.
     """
     try:

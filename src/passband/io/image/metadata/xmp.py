@@ -1,4 +1,4 @@
-"""What an XMP packet says about the picture around it, kept true when that picture changes.
+"""What an XMP packet says about the image around it, kept true when that image changes.
 
 The packet is changed as text, so that all else in it stays as its author wrote it. Source: XMP specification, parts 1
 to 3.
@@ -14,7 +14,7 @@ _GAIN_MAP = (
 
 
 def upright_xmp(xmp: bytes) -> bytes:
-    """Say that the picture is upright, where the packet says how it lies.
+    """Say that the image is upright, where the packet says how it lies.
 
     Args:
         xmp: a packet.
@@ -23,7 +23,7 @@ def upright_xmp(xmp: bytes) -> bytes:
 
 
 def fitted_xmp(xmp: bytes, width: int, height: int) -> bytes:
-    """Give the sizes of the picture where the packet has sizes, and take thumbnails of the old picture out.
+    """Give the sizes of the image where the packet has sizes, and take thumbnails of the old image out.
 
     Args:
         xmp: a packet.
@@ -38,7 +38,7 @@ def fitted_xmp(xmp: bytes, width: int, height: int) -> bytes:
 
 
 def without_gain_map(xmp: bytes) -> bytes:
-    """Take out what describes further pictures of the file, such as a gain map for HDR screens, which is not kept."""
+    """Take out what describes further images of the file, such as a gain map for HDR screens, which is not kept."""
     for pattern in _GAIN_MAP:
         xmp = pattern.sub(b"", xmp)
     return xmp
