@@ -1,4 +1,5 @@
 from functools import cache
+from weakref import WeakKeyDictionary
 
 import psutil
 import pytest
@@ -9,13 +10,13 @@ from passband.inference import memory
 from passband.inference.memory import (
     LEAST_TILE,
     Plan,
-    live_bytes_per_pixel,
     parse_memory,
     plan,
     restore_within,
     room,
     run,
 )
+from passband.inference.memory_probe import live_bytes_per_pixel
 from passband.layers import LocalAvgPool2d
 from passband.models import SFNet
 from passband.models.sfnet.bands import OwnStatistics
@@ -154,6 +155,31 @@ def test_more_channels_more_pictures_and_half_precision_change_what_is_needed(mo
     assert plan(model, (2, 3, 64, 64), 10**10).bytes > plan(model, (1, 3, 64, 64), 10**10).bytes
 
 
+def test_networks_of_one_architecture_share_what_is_found_and_others_do_not(monkeypatch):
+    probed = []
+
+    def probe(model, picture):
+        probed.append(model)
+        return restore_batch(model, picture)
+
+    monkeypatch.setattr("passband.inference.memory_probe._PROBED", WeakKeyDictionary())
+    monkeypatch.setattr("passband.inference.memory_probe.restore_batch", probe)
+    first, second = SFNet(width=16, depth=1).eval(), SFNet(width=16, depth=1).eval()
+    assert live_bytes_per_pixel(first) == live_bytes_per_pixel(second) > 0
+    assert probed == [first]
+    windowed, deep = SFNet(width=16, depth=1, pool_window=32).eval(), SFNet(width=16, depth=2).eval()
+    exchanged, double = SFNet(width=16, depth=1).eval(), SFNet(width=16, depth=1).eval().double()
+    exchanged.head[0] = nn.Sequential(exchanged.head[0])
+    for other in (windowed, deep, exchanged):
+        live_bytes_per_pixel(other)
+    # the picture that is probed is float32, so an answer of another precision would hide this
+    with pytest.raises(TypeError, match=r"weights of torch\.float64"):
+        live_bytes_per_pixel(double)
+    with torch.autocast("cpu", torch.bfloat16):
+        live_bytes_per_pixel(first)
+    assert probed == [first, windowed, deep, exchanged, double, first]
+
+
 def test_live_bytes_of_a_chain_are_those_of_its_largest_neighbors():
     class Chain(Foreign):
         def forward(self, x):
@@ -183,9 +209,13 @@ def test_tiles_of_a_network_that_sees_little_are_the_whole():
 
 @pytest.fixture(scope="module")
 def picture_in_tiles(model):
-    """A picture of 300 x 350 pixels, and how it is in tiles of a side, restored once."""
+    """A picture of 300 x 350 pixels, how it is in tiles of a side, and what runs a plan, each made once."""
     image = torch.rand(1, 3, 300, 350)
-    return image, cache(lambda side: restore_in_tiles(model, image, side, 64))
+    return (
+        image,
+        cache(lambda side: restore_in_tiles(model, image, side, 64)),
+        cache(lambda plan: run(model, image, plan)),
+    )
 
 
 @pytest.mark.parametrize(
@@ -193,13 +223,14 @@ def picture_in_tiles(model):
 )
 @torch.no_grad()
 def test_where_memory_runs_out_half_the_room_is_tried(model, monkeypatch, picture_in_tiles, error):
-    (image, in_tiles), tried = picture_in_tiles, []
+    (image, in_tiles, run_once), tried = picture_in_tiles, []
 
     def failing(model, image, plan, statistics, report):
         tried.append(plan)
         if len(tried) < 3:
             raise error
-        return run(model, image, plan, statistics, report)
+        assert (statistics, report) == (None, None)
+        return run_once(plan)
 
     monkeypatch.setattr(memory, "run", failing)
     monkeypatch.setattr(memory, "room", lambda *_: 10**9)

@@ -13,7 +13,8 @@ from passband.data.pairs import Pair, find_pairs
 from passband.drawing.comparison import restoration_captions
 from passband.evaluation.benchmarks import Benchmark, beside_published, find_benchmark
 from passband.evaluation.restoration_report import FIGURES, write_pictures, write_report
-from passband.inference.memory import Plan, live_bytes_per_pixel, parse_memory, restore_within
+from passband.inference.memory import Plan, parse_memory, restore_within
+from passband.inference.memory_probe import live_bytes_per_pixel
 from passband.io.files import failure
 from passband.io.image import write_image
 from passband.io.image.size import stored_size

@@ -2,24 +2,20 @@
 
 What each takes was measured as the peak of the process over pictures of growing size (`benchmarks/memory.py`): it is
 a constant, for the libraries' own buffers, and a part that grows with the picture, which is computed here from the
-network: for whole pictures from following the tensors of one small run, for bands and tiles from the maps that are
-alive at once.
+network: for whole pictures from following the tensors of one small run (`memory_probe`), for bands and tiles from the
+maps that are alive at once.
 """
 
 import re
-import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
-from passband.layers import LocalAvgPool2d
+from passband.inference.memory_probe import live_bytes_per_pixel
 from passband.models import SFNet
 from passband.models.sfnet.bands import BAND_VALUES, LEAST_ROWS, Statistics, restore_in_bands
 from passband.models.sfnet.tiles import restore_in_tiles
@@ -44,8 +40,6 @@ OVERLAP = 256
 """Pixels that tiles share at least."""
 LEAST_TILE = 2 * OVERLAP
 """Side of the smallest tiles, in pixels."""
-PROBE = 128
-"""Side of the picture that a network is followed on."""
 
 _UNITS = {"": 1, "b": 1} | {
     f"{letter}{kind}b": base**power
@@ -235,63 +229,6 @@ def restore_within(
         # outside of the handler, so that the failed run's tensors, which its traceback holds, are gone
         if image.device.type == "cuda":
             torch.cuda.empty_cache()
-
-
-@torch.no_grad()
-def live_bytes_per_pixel(model: nn.Module) -> float:
-    """Bytes of tensors alive at once, at most, per pixel of a small picture that the network restores.
-
-    Counts what the network makes, at the present precision; not its weights.
-    """
-    known = model.__dict__.setdefault("_live_bytes", {})
-    parameter = next(model.parameters(), torch.zeros(()))
-    device = parameter.device
-    key = (device.type, torch.is_autocast_enabled(device.type), torch.get_autocast_dtype(device.type))
-    if key not in known:
-        channels = getattr(model, "arguments", {}).get("in_channels", 3)
-        picture = torch.zeros(1, channels, PROBE, PROBE, device=device)
-        with _Follow() as followed, _as_before(model):
-            restore_batch(model, picture)
-        known[key] = followed.peak / PROBE**2
-    return known[key]
-
-
-@contextmanager
-def _as_before(model: nn.Module) -> Iterator[None]:
-    """Leave no trace of a run in the pooling layers, of which some keep the window of the first picture they see."""
-    kept = [(layer, dict(layer.__dict__)) for layer in model.modules() if isinstance(layer, LocalAvgPool2d)]
-    try:
-        yield
-    finally:
-        for layer, state in kept:
-            layer.__dict__.update(state)
-
-
-class _Follow(TorchFunctionMode):
-    """Follows the storages of the tensors made while it is entered.
-
-    By torch's functions, not its operators: to see those, torch would import 150 MB of compiler.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.alive: dict[int, int] = {}
-        self.now = self.peak = 0
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        for tensor in out if isinstance(out, tuple | list) else (out,):
-            if isinstance(tensor, Tensor):
-                storage = tensor.untyped_storage()
-                if storage._cdata not in self.alive:
-                    self.alive[storage._cdata] = storage.nbytes()
-                    self.now += storage.nbytes()
-                    self.peak = max(self.peak, self.now)
-                    weakref.finalize(storage, self._gone, storage._cdata)
-        return out
-
-    def _gone(self, storage: int) -> None:
-        self.now -= self.alive.pop(storage)
 
 
 def _live_maps(model: SFNet) -> float:
