@@ -5,6 +5,7 @@ import json
 import logging
 import math
 import shutil
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,8 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from passband.config import Recipe, parse_recipe
+from passband.drawing.charts import save_charts
+from passband.drawing.training_curves import Curves, training_curves
 from passband.io.files import write_whole
 from passband.io.image import write_image
 from passband.provenance import environment
@@ -23,6 +26,10 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 _log = logging.getLogger(__name__)
+
+
+CURVES_FILE = "curves.png"
+"""In a run's folder: its figures over the steps. curves.svg lies beside it."""
 
 
 class RunError(RuntimeError):
@@ -242,6 +249,53 @@ def _say_that_tensorboard_is_missing() -> None:
         "TensorBoard is not installed, so no TensorBoard events are written. log.csv and validation.csv hold the same "
         "figures. To write events as well, run: pip install 'passband[tensorboard]'"
     )
+
+
+def draw_curves(output: Path | str, target: Path | str | None = None) -> Path:
+    """Draw the figures of a run over its steps, as PNG and SVG; also of a run that is not done.
+
+    Args:
+        output: the run's folder.
+        target: the PNG file, beside which the SVG file lies; None for `CURVES_FILE` in the run's folder.
+
+    Returns:
+        The PNG file.
+
+    Raises:
+        RunError: if the folder holds no run, or one without steps.
+        ValueError: for a target that does not end in .png.
+        OSError: for a file that cannot be read or written.
+    """
+    output = Path(output)
+    target = Path(target) if target is not None else output / CURVES_FILE
+    if target.suffix.lower() != ".png":
+        raise ValueError(f"curves are drawn as a PNG and an SVG file: name the first, which ends in .png, not {target}")
+    run = _content(output)
+    trained, validated = (_curves(output / name) for name in ("log.csv", "validation.csv"))
+    if not (trained or validated):
+        raise RunError(f"{output} holds a run without steps, so it has no curves yet: train it first")
+    recipe = run.get("recipe")
+    name = recipe.get("name") if isinstance(recipe, dict) else None
+    save_charts(training_curves(trained, validated, f"Training of {name or output.resolve().name}"), target)
+    return target
+
+
+def _curves(path: Path) -> Curves:
+    """Figures of a CSV file by their names; rows that are not whole, as a crash leaves them, are left out."""
+    if not path.exists():
+        return {}
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        header, *rows = list(csv.reader(file)) or [[]]
+    steps: list[int] = []
+    values: list[list[float]] = []
+    for row in rows:
+        with suppress(ValueError):
+            step, *figures = row
+            if len(row) == len(header):
+                numbers = [float(figure) for figure in figures]
+                steps.append(int(step))
+                values.append(numbers)
+    return {name: (steps, [row[place] for row in values]) for place, name in enumerate(header[1:])} if steps else {}
 
 
 def _content(output: Path) -> dict[str, Any]:

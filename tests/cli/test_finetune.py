@@ -32,6 +32,7 @@ def test_it_prints_each_held_out_pair_and_the_mean_and_goes_on(run, tmp_path, ph
     kept = "No improvement, so the original weights were kept."
     assert f"Finished after 2 steps. {f'The best weights are those of step {best}.' if int(best) else kept}" in out
     assert str(tmp_path / "run" / "weights" / "best") in out
+    assert f"curves in {tmp_path / 'run' / 'curves.png'}" in out
     assert load_model(tmp_path / "run" / "weights" / "best")(torch.rand(1, 3, 16, 16))
     status, again, _ = run("finetune", "-o", tmp_path / "run", "--resume", "--device", "cpu")
     assert status == 0

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from passband.models import gated_dct_resnet18, load_model
 from passband.provenance import weights_checksum
 from tests.cli.test_cli import one_sentence
 from tests.models.test_foreign import dncnn
+from tests.test_training import recipe
 
 
 def rows(out):
@@ -56,6 +58,20 @@ def test_classifiers_and_networks_of_other_projects_are_known_by_their_weights(r
     assert (found["name"], found["numbers"]) == ("DnCNN", "none to choose")
     convolutions = sum(value.numel() for value in dncnn().state_dict().values() if value.ndim == 4)
     assert found["MACs"] == f"{17 * 31 * convolutions / 1e9:.3f} G"
+
+
+def test_a_run_says_how_far_it_is_and_where_its_curves_are(run, tiny_weights, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(tiny_weights, folder / "weights" / "best")
+    (folder / "run.json").write_text(json.dumps({"status": "stopped", "recipe": recipe().model_dump(), "step": 2}))
+    (folder / "log.csv").write_text("step,loss\n1,2.0\n2,1.0\n")
+    found = rows(run("info", folder)[1])
+    assert found["run"] == "tiny, stopped at step 2"
+    assert found["curves"] == f"not drawn yet; `passband analyze curves {folder}` draws them"
+    assert run("analyze", "curves", folder)[:2] == (0, f"curves in {folder / 'curves.png'}\n")
+    assert rows(run("info", folder)[1])["curves"] == str(folder / "curves.png")
+    status, _, err = run("analyze", "curves", tmp_path)
+    assert one_sentence(status, err, "holds no run")
 
 
 def test_mistakes_are_one_sentence_each(run, tiny_weights):

@@ -85,3 +85,16 @@ def ratio(
     typer.echo(f"curve and figures in {output}")
     if found.failed:
         raise typer.Exit(1)
+
+
+@analyze.command()
+def curves(
+    run: Annotated[Path, typer.Argument(help="A run's folder, of a run that is done, stopped or still going.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The PNG file. Default: curves.png in the run's folder.")
+    ] = None,
+) -> None:
+    """Draw the loss, the learning rate and the scores of a training over its steps, as PNG and SVG."""
+    from passband.runs import draw_curves
+
+    typer.echo(f"curves in {draw_curves(run, output)}")

@@ -38,6 +38,7 @@ def finetune(
     """Fine-tune weights on your own pairs, and score held-out ones before and after."""
     from passband.cli.shared.console import TrainingProgress
     from passband.cli.shared.settings import collected_changes
+    from passband.cli.train import draw_curves
     from passband.finetuning import finetune as run
     from passband.finetuning import resume_finetuning
     from passband.finetuning.report import REACHED
@@ -80,6 +81,7 @@ def finetune(
         f"The best weights are those of step {best}." if best else "No improvement, so the original weights were kept."
     )
     typer.echo(f"Finished after {result['steps']} step{'s' if result['steps'] != 1 else ''}{early}. {kept}")
+    draw_curves(output)
     typer.echo(
         f"weights: {output / 'weights' / 'best'}; degraded | before | after | clean: {output / 'before_after.png'}"
     )

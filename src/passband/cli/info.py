@@ -1,6 +1,7 @@
 """`passband info`."""
 
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,7 +26,7 @@ def info(
     from passband.models import MODELS, build_model, load_model
     from passband.provenance import weights_checksum
     from passband.tasks import input_shape_of
-    from passband.weights_io import CheckpointError
+    from passband.weights_io import RUN_FILE, CheckpointError
 
     by_name = source in MODELS
     if channels is not None and not by_name:
@@ -50,8 +51,22 @@ def info(
         "MACs": f"{found.macs / 1e9:.3f} G",
         "checksum": "none, its weights are random" if by_name else weights_checksum(model),
     }
+    if (Path(source) / RUN_FILE).exists():
+        rows |= _of_run(Path(source))
     for row, value in rows.items():
         typer.echo(f"{row:<14} {value}")
+
+
+def _of_run(folder: Path) -> dict[str, str]:
+    """Rows of a run's folder: how far it is, and where its curves are."""
+    from passband.runs import CURVES_FILE, read_run
+
+    run = read_run(folder)
+    curves = folder / CURVES_FILE
+    return {
+        "run": f"{run['recipe'].name}, {run['status']} at step {run['step']}",
+        "curves": str(curves) if curves.exists() else f"not drawn yet; `passband analyze curves {folder}` draws them",
+    }
 
 
 def parse_size(size: str) -> tuple[int, int]:

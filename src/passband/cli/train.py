@@ -94,7 +94,19 @@ def _train_one(settings: "Recipe", output: Path, **options: Any) -> None:
         typer.echo(f"Stopped {result.reason}, before its end. {_goes_on(output)}")
     elif result.reason is not None:
         typer.echo(f"Ended early: {result.reason}.")
+    draw_curves(output)
     typer.echo(f"weights in {', '.join(str(path.parent) for path in sorted(output.glob('weights/*/*.safetensors')))}")
+
+
+def draw_curves(output: Path) -> None:
+    """Draw the curves of a run and say where they are; a run without steps has none."""
+    from passband.runs import RunError
+    from passband.runs import draw_curves as draw
+
+    try:
+        typer.echo(f"curves in {draw(output)}")
+    except (OSError, RunError) as error:  # the training itself is done
+        typer.echo(f"no curves: {error}", err=True)
 
 
 def _goes_on(output: Path) -> str:

@@ -17,7 +17,7 @@ PROBE = 128
 """Side, in pixels, of the picture that a network is followed on."""
 
 _PROBED: WeakKeyDictionary[type, dict[Any, float]] = WeakKeyDictionary()
-"""Bytes per pixel by class and then by what else they depend on, of networks whose `arguments` say how they are built."""
+"""Bytes per pixel of networks that have `arguments`: by class, and then by what else they depend on."""
 
 
 @torch.no_grad()

@@ -1,0 +1,52 @@
+import json
+
+import pytest
+from PIL import Image
+
+from passband.runs import RunError, draw_curves
+from tests.test_training import recipe
+
+
+@pytest.fixture
+def run_folder(tmp_path):
+    """A run's record as it lies in its folder, without weights."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "run.json").write_text(json.dumps({"status": "running", "recipe": recipe().model_dump(), "step": 2}))
+    (folder / "log.csv").write_text("step,loss,learning_rate\n1,2.0,0.1\n2,1.0,0.05\n")
+    (folder / "validation.csv").write_text("step,psnr\n2,30.5\n")
+    return folder
+
+
+def test_curves_of_a_run_are_written_as_png_and_svg_under_its_name(run_folder, tmp_path):
+    assert draw_curves(str(run_folder)) == run_folder / "curves.png"
+    with Image.open(run_folder / "curves.png") as picture:
+        assert picture.width > 1000
+    svg = (run_folder / "curves.svg").read_text()
+    for text in ("Training of tiny", "loss", "learning rate", "psnr"):
+        assert f"<!-- {text} -->" in svg
+    assert draw_curves(run_folder, tmp_path / "slides" / "a.png") == tmp_path / "slides" / "a.png"
+    assert {path.name for path in (tmp_path / "slides").iterdir()} == {"a.png", "a.svg"}
+
+
+def test_rows_that_a_crash_or_a_hand_left_half_written_are_left_out(run_folder, monkeypatch):
+    seen = []
+    monkeypatch.setattr("passband.runs.training_curves", lambda *given: seen.append(given))
+    monkeypatch.setattr("passband.runs.save_charts", lambda *_: None)
+    with (run_folder / "log.csv").open("ab") as file:
+        file.write(b"\nthree,1,1\n3,abc,0.1\n4,0.5\n5,0.5,0.1,7\n6,0.25,0.0125\n7,0.2\xff")
+    (run_folder / "validation.csv").write_text("")
+    draw_curves(run_folder)
+    trained = {"loss": ([1, 2, 6], [2, 1, 0.25]), "learning_rate": ([1, 2, 6], [0.1, 0.05, 0.0125])}
+    assert seen == [(trained, {}, "Training of tiny")]
+
+
+def test_a_folder_without_run_or_steps_and_another_kind_of_file_are_refused(run_folder, tmp_path):
+    with pytest.raises(RunError, match="holds no run"):
+        draw_curves(tmp_path)
+    with pytest.raises(ValueError, match=r"which ends in \.png, not .*a\.jpg"):
+        draw_curves(run_folder, tmp_path / "a.jpg")
+    for name in ("log.csv", "validation.csv"):
+        (run_folder / name).unlink()
+    with pytest.raises(RunError, match="mine holds a run without steps, so it has no curves yet"):
+        draw_curves(run_folder)
