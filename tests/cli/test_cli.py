@@ -85,6 +85,9 @@ def test_restore_does_a_video_with_an_engine_of_choice(run, tmp_path, identity_w
         (("--precision", "float8"), "precision is one of auto, float32"),
         (("--engine", "onx"), "engine is one of torch, openvino, onnxruntime; got 'onx'"),
         (("--precision", "int8"), "int8 needs --engine openvino"),
+        (("--compare-pixels", "all"), "--compare-pixels is the size of what --compare writes: give --compare with it"),
+        (("--compare", "--compare-pixels", "big"), "is a number of pixels from 20000, or all; got 'big'"),
+        (("--compare", "--compare-pixels", "19999"), "is a number of pixels from 20000, or all; got '19999'"),
     ],
 )
 def test_restore_says_what_an_option_may_be(run, tmp_path, identity_weights, options, sentence):
@@ -92,6 +95,17 @@ def test_restore_says_what_an_option_may_be(run, tmp_path, identity_weights, opt
     status, _, err = run("restore", tmp_path / "a.png", "--weights", identity_weights, *options)
     assert status == 1
     assert sentence in err
+
+
+def test_comparisons_have_as_many_pixels_as_asked_and_all_with_all(run, tmp_path, identity_weights):
+    write_image(tmp_path / "a.png", torch.zeros(3, 300, 200))
+    areas = []
+    for size in ("40_000", "ALL", "100,000"):
+        options = ("--weights", identity_weights, "--compare", "--compare-pixels", size)
+        assert run("restore", tmp_path / "a.png", *options)[0] == 0
+        with Image.open(tmp_path / "a_restored_compare.png") as picture:
+            areas.append(picture.width * picture.height)
+    assert areas[0] <= 40_000 < areas[2] <= 100_000 < 2 * 300 * 200 < areas[1]
 
 
 def test_restore_names_a_bad_file_does_the_others_and_ends_badly(run, tmp_path, identity_weights):
@@ -204,6 +218,8 @@ def test_train_trains_and_resumes(run, tmp_path, photographs):
     assert "tiny: step 1 of 2  loss " in err
     assert "tiny: step 2 of 2  loss " in err
     assert "step 2 of 2: psnr" in out
+    assert f"curves in {tmp_path / 'run' / 'curves.png'}" in out
+    assert (tmp_path / "run" / "curves.svg").exists()
     resumed = ("train", "-o", tmp_path / "run", "--resume", "--device", "cpu")
     status, out, _ = run(*resumed)
     assert status == 0

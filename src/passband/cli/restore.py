@@ -31,6 +31,10 @@ def restore(
         float, typer.Option(min=0, max=1, help="How much of the change is kept: 0 none, 1 all of it.")
     ] = 1.0,
     compare: Annotated[bool, typer.Option("--compare", help="Also show each file before and after.")] = False,
+    compare_pixels: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="Pixels that --compare shows at most, or all. Default: 2 million."),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Restore everything again, and replace files whoever wrote them.")
     ] = False,
@@ -58,6 +62,8 @@ def restore(
 
     if verbose and quiet:
         raise ValueError("--verbose and --quiet exclude each other: leave out one of them")
+    if compare_pixels is not None and not compare:
+        raise ValueError("--compare-pixels is the size of what --compare writes: give --compare with it")
     passed: list[PassedOver] = []
     records = Records()
     jobs = plan_jobs(sources, output, passed=passed.append, records=records)
@@ -74,6 +80,7 @@ def restore(
             restorer,
             jobs,
             compare=compare,
+            compare_pixels=_pixels(compare_pixels),
             overwrite=overwrite,
             quality=quality,
             max_pixels=max_pixels or DEFAULT_MAX_PIXELS,
@@ -84,6 +91,27 @@ def restore(
         ):
             _show(outcome, run, verbose=verbose)
     run.end(passed)
+
+
+def _pixels(asked: str | None) -> int | None:
+    """The number of pixels that --compare-pixels asks for; None for all of them.
+
+    Raises:
+        ValueError: for neither a number that suffices nor `all`.
+    """
+    from passband.drawing.before_after import LEAST_PIXELS, PIXELS
+
+    if asked is None:
+        return PIXELS
+    if asked.lower() == "all":
+        return None
+    number = asked.replace("_", "").replace(",", "")
+    if not (number.isascii() and number.isdigit()) or int(number) < LEAST_PIXELS:
+        raise ValueError(
+            f"--compare-pixels is a number of pixels from {LEAST_PIXELS}, or all; got {asked!r}. Give a number such as "
+            "8000000."
+        )
+    return int(number)
 
 
 def _reporter(run: "FileRun") -> "Callable[[Progress], None]":

@@ -14,6 +14,8 @@ from passband.io.image import Picture, PictureMeta, read_picture, write_picture
 LABELS = ("degraded", "restored")
 PIXELS = 2_000_000
 """A comparison has at most as many, unless more are asked for: enough for a slide."""
+LEAST_PIXELS = 20_000
+"""Of a comparison, so that pictures of any shape have room beside the labels."""
 WIDE = 1.6
 """Width over height above which the pictures stand one above the other."""
 SQUARE = 8
@@ -82,7 +84,9 @@ def _size(height: int, width: int, stacked: bool, pixels: int | None) -> tuple[i
         if pixels is None or _area(size, stacked) <= pixels:
             return size
         if size == (1, 1):
-            raise ValueError(f"a comparison of {pixels:,} pixels has no room for pictures; at least 20,000 are needed.")
+            raise ValueError(
+                f"a comparison of {pixels:,} pixels has no room for pictures; at least {LEAST_PIXELS:,} are needed."
+            )
         ratio *= min(0.99, max(0.5, (pixels / _area(size, stacked)) ** 0.5))
 
 

@@ -126,6 +126,28 @@ class TestFiles:
         assert [o.status for o in restore_files(identity, jobs, overwrite=True)] == ["restored"]
         assert (tmp_path / "out" / "a.png").read_bytes() != b"mine"
 
+    def test_the_size_of_comparisons_is_chosen_and_another_size_is_written_anew(self, identity_weights, tmp_path):
+        write_image(tmp_path / "a.png", torch.rand(3, 300, 200))
+        jobs, identity = plan_jobs([tmp_path / "a.png"], tmp_path / "out"), Restorer(identity_weights, "cpu")
+
+        def compared(**options):
+            (outcome,) = restore_files(identity, jobs, compare=True, **options)
+            height, width = read_picture(tmp_path / "out" / "a_compare.png").image.shape[-2:]
+            return outcome.status, height * width
+
+        usual = compared()
+        assert usual[1] > 2 * 300 * 200
+        status, small = compared(compare_pixels=40_000)
+        assert status == "restored"
+        assert 30_000 < small <= 40_000
+        assert compared(compare_pixels=40_000) == ("skipped", small)
+        assert compared(compare_pixels=None) == usual  # every pixel of a small picture
+        assert compared(compare_pixels=None) == ("skipped", usual[1])
+        assert compared() == usual
+        assert compared() == ("skipped", usual[1])
+        # the restored picture is the same with each
+        assert [one.status for one in restore_files(identity, jobs)] == ["skipped"]
+
     def test_compare_writes_before_and_after_side_by_side(self, tiny_weights, tmp_path):
         write_image(tmp_path / "a.png", torch.rand(3, 20, 20))
         list(

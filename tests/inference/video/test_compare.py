@@ -61,6 +61,20 @@ def test_a_comparison_of_large_frames_is_made_smaller(tmp_path):
     assert 150_000 < height * width < 202_000
 
 
+def test_the_size_is_chosen_where_videos_are_restored_and_another_one_restores_nothing_again(
+    tmp_path, identity_weights
+):
+    source = clips.write_clip(tmp_path / "clip.mp4", clips.even(2), size=(320, 240), audio=None)
+    compare, network = tmp_path / "clip_restored_compare.mp4", Still(identity_weights)
+    areas = []
+    for pixels in (30_000, 60_000):
+        list(restore_files(network, plan_jobs([source]), compare=True, compare_pixels=pixels))
+        height, width = clips.frames(compare)[0].to_ndarray(format="gray").shape
+        areas.append(height * width)
+    assert 20_000 < areas[0] < 31_000 < 50_000 < areas[1] < 61_000
+    assert network.seen == 2
+
+
 def test_transparent_videos_are_compared(tmp_path):
     source = clips.DATA / "alpha.webm"
     compare_videos(source, source, tmp_path / "compare.mp4")

@@ -42,6 +42,8 @@ class Work:
     """Whether the companion of a job is wanted."""
     ending: Callable[[Path], str]
     """Takes a target and gives what ends the name of its companion, where the job does not say it."""
+    companion_making: Callable[[Job], Making] | None = None
+    """How the companion of a job is made; None for as its target."""
 
     def companion_of(self, job: Job) -> Path | None:
         """Where the companion of a job goes, if it is wanted."""
@@ -84,14 +86,16 @@ def _run(job: Job, work: Work, records: Records, *, overwrite: bool, dry_run: bo
     """Do one job, if it has to be done."""
     companion = work.companion_of(job)
     wanted = [job.target] if companion is None else [job.target, companion]
-    making = work.making(job)
+    makings = dict.fromkeys(wanted, work.making(job))
+    if companion is not None and work.companion_making is not None:
+        makings[companion] = work.companion_making(job)
     there = [path for path in wanted if path.exists()]
     again = ""
     if not overwrite:
         for path in there:
             if records.entry(path) is None:
                 return Outcome(job, "failed", stranger(path))
-        differences = [records.difference(path, job.source, making) for path in there]
+        differences = [records.difference(path, job.source, makings[path]) for path in there]
         again = next(filter(None, differences), "")
         if not again and there == wanted:
             return Outcome(job, "skipped")
@@ -106,7 +110,7 @@ def _run(job: Job, work: Work, records: Records, *, overwrite: bool, dry_run: bo
         # of what was written, however it ended: the next run must not take it for somebody else's
         for path in wanted:
             if _stamp(path) not in (None, before[path]):
-                notes += _record(records, path, job, seen, making)
+                notes += _record(records, path, job, seen, makings[path])
     if again == "another source":
         notes = (f"{job.target} replaces what another file had become", *notes)
     seconds = time.monotonic() - started

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from passband.data.finding import Pass, find_sources
+from passband.drawing.before_after import PIXELS
 from passband.inference.automatic import AutomaticRestorer, copy_whole
 from passband.inference.files.jobs import Outcome, Work, run_jobs
 from passband.inference.files.plan import Job, Naming, plan
@@ -112,6 +113,7 @@ def restore_files(
     jobs: Sequence[Job],
     *,
     compare: bool = False,
+    compare_pixels: int | None = PIXELS,
     overwrite: bool = False,
     quality: int = 95,
     max_pixels: int = DEFAULT_MAX_PIXELS,
@@ -130,6 +132,8 @@ def restore_files(
         restorer: the network.
         jobs: from `plan_jobs`.
         compare: write pictures and videos that show each before and after, beside the restored ones.
+        compare_pixels: that such a picture, or a frame of such a video, has at most; None keeps every pixel. What was
+            written with another number is written again.
         overwrite: restore everything again, and replace files whoever wrote them.
         quality: of JPEG and lossy WebP, 1 to 100.
         max_pixels: larger pictures fail before they are decoded.
@@ -153,10 +157,15 @@ def restore_files(
             return Making("restore", weights(), {**network, **asdict(options)})
         return Making("restore", weights(), {**network, "quality": quality} if _has_quality(job) else network)
 
+    def companion_making(job: Job) -> Making:
+        made = making(job)
+        # one of the usual size is recorded as its target is
+        return made if compare_pixels == PIXELS else replace(made, options={**made.options, "pixels": compare_pixels})
+
     def do(job: Job, companion: Path | None) -> tuple[tuple[str, ...], Any]:
         if job.is_video:
             if companion is not None and not overwrite and _is_done(job, records, making(job)):
-                compare_videos(job.source, job.target, companion)  # which is all that is missing
+                compare_videos(job.source, job.target, companion, pixels=compare_pixels)  # which is all that is missing
                 return (), None
             network, chosen = restorer, ()
             if isinstance(restorer, AutomaticRestorer):
@@ -175,6 +184,7 @@ def restore_files(
                 overwrite=True,  # what may be replaced has been decided
                 drop_unsupported=options.drop_unsupported,
                 compare=companion,
+                compare_pixels=compare_pixels,
                 report=report,
             )
             return (*chosen, *done.notes), done
@@ -182,13 +192,14 @@ def restore_files(
             job.source,
             job.target,
             compare=companion,
+            compare_pixels=compare_pixels,
             quality=quality,
             max_pixels=max_pixels,
             report=None if report is None else _timed(report),
         )
         return notes, None
 
-    work = Work(do, making, lambda _: compare, RESTORED.ending)
+    work = Work(do, making, lambda _: compare, RESTORED.ending, companion_making)
     yield from run_jobs(jobs, work, overwrite=overwrite, dry_run=dry_run, records=records)
 
 

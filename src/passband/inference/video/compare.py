@@ -8,14 +8,14 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.drawing.before_after import before_after
+from passband.drawing.before_after import PIXELS, before_after
 from passband.io.files import write_whole
 from passband.io.image import Picture, PictureMeta
 from passband.io.video import Frame, VideoError, VideoFormat, VideoReader, media_url
 
 COMPARE_SUFFIX = ".mp4"
 """Of the video that shows a video before and after."""
-COMPARE_PIXELS = 2_000_000
+COMPARE_PIXELS = PIXELS
 """A frame of it has at most as many: nearly those of Full HD."""
 _CRF = "18"
 _BT709, _LIMITED = 1, 1

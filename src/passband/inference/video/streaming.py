@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from passband.inference.restorer import AUTO, Restorer
-from passband.inference.video.compare import compare_videos
+from passband.inference.video.compare import COMPARE_PIXELS, compare_videos
 from passband.inference.video.temporal import Flicker, Smoother
 from passband.io.files import PARTS_JOB, parts_folder, write_whole
 from passband.io.video import Frame, VideoError, VideoFormat, VideoReader
@@ -114,6 +114,7 @@ def restore_video(
     overwrite: bool = False,
     drop_unsupported: bool = False,
     compare: Path | None = None,
+    compare_pixels: int | None = COMPARE_PIXELS,
     report: Callable[[VideoProgress], None] | None = None,
 ) -> VideoSummary:
     """Restore the first video stream of a file, and copy everything else of it.
@@ -134,6 +135,7 @@ def restore_video(
         overwrite: replace a target that exists.
         drop_unsupported: leave out sound and subtitles that the target cannot hold, with a note, instead of refusing.
         compare: where a video goes that shows this one before and after, if anywhere; see `compare_videos`.
+        compare_pixels: that its frames have at most; None keeps every pixel.
         report: called after each batch of frames.
 
     Returns:
@@ -197,7 +199,7 @@ def restore_video(
         )
         parts.remove()
         if compare is not None:
-            compare_videos(source, target, compare)
+            compare_videos(source, target, compare, pixels=compare_pixels)
         return VideoSummary(
             frames=joined.frames,
             resumed=resumed,
