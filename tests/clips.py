@@ -1,8 +1,9 @@
 """Small videos that the tests make: pictures, a tone, subtitles, and what files say about themselves."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,26 @@ def pictures(count: int, size: tuple[int, int] = (64, 48)) -> list[np.ndarray]:
     ]
 
 
+def _made_once(write: Callable[..., Path]) -> Callable[..., Path]:
+    """What writes the same clip from memory when it is asked for again: many tests begin with the same ones."""
+    made: dict[Any, bytes] = {}
+
+    @wraps(write)
+    def once(path: Path, pts: Sequence[int], **options: Any) -> Path:
+        images = options.get("images")
+        shown = None if images is None else tuple((image.shape, image.dtype.str, image.tobytes()) for image in images)
+        others = repr(sorted((name, value) for name, value in options.items() if name != "images"))
+        key = (path.suffix, tuple(pts), shown, others)
+        if key not in made:
+            made[key] = write(path, pts, **options).read_bytes()
+        else:
+            path.write_bytes(made[key])
+        return path
+
+    return once
+
+
+@_made_once
 def write_clip(
     path: Path,
     pts: Sequence[int],

@@ -10,8 +10,8 @@ import torch
 from skimage import data
 
 from passband.io.arrays import from_array
-from passband.io.image import write_image
 from passband.models import SFNet
+from tests.pictures import write_photographs
 
 # how fast a machine is decides no test; and the same examples everywhere
 hypothesis.settings.register_profile("passband", deadline=None, derandomize=True)
@@ -93,10 +93,29 @@ def close_folder(monkeypatch):
 @pytest.fixture
 def photographs(tmp_path, photograph):
     """A folder with four small photographs."""
-    folder = tmp_path / "photographs"
-    for number in range(4):
-        write_image(folder / f"{number}.png", photograph[:, 60 * number : 60 * number + 48, 90 : 90 + 56])
-    return folder
+    return write_photographs(tmp_path / "photographs", photograph)
+
+
+@pytest.fixture(scope="session")
+def _int8():
+    """What was quantized in this process, by network and pictures."""
+    return {}
+
+
+@pytest.fixture
+def quantized_once(monkeypatch, _int8):
+    """Quantizes the same network on the same pictures once in a process; each time takes seconds."""
+    from passband.export import quantize, write
+
+    def once(model, pictures):
+        key = (sfnet_graph(model).SerializeToString(), *(picture.numpy().tobytes() for picture in pictures))
+        if key not in _int8:
+            _int8[key] = real(model, pictures)
+        return _int8[key]
+
+    real, sfnet_graph = quantize.quantize, quantize.sfnet_graph
+    for module in (quantize, write):
+        monkeypatch.setattr(module, "quantize", once)
 
 
 @pytest.fixture

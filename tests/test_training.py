@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from dataclasses import replace
 from itertools import count, pairwise
 
@@ -20,6 +21,7 @@ from passband.runs import RunError, latest_checkpoint, read_run
 from passband.tasks.restoration import Restoration, Validation
 from passband.training import learning_rate, train
 from passband.weights_io import CheckpointError
+from tests.pictures import write_photographs
 
 
 def recipe(**changes):
@@ -51,6 +53,17 @@ def stop_after(step):
             raise KeyboardInterrupt
 
     return report
+
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory, photograph):
+    """The folder of a run that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    write_photographs(folder / "photographs", photograph)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module="tensorboard")
+        train(recipe(), folder / "run", data=folder / "photographs", device="cpu")
+    return folder / "run"
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard")
@@ -99,19 +112,17 @@ class TestRun:
         assert "pip install 'passband[tensorboard]'" in said[0]
 
     @pytest.mark.parametrize("interrupted", [3, 4, 7])
-    def test_an_interrupted_run_goes_on_to_the_same_bits(self, tmp_path, photographs, interrupted):
-        train(recipe(), tmp_path / "whole", data=photographs, device="cpu")
+    def test_an_interrupted_run_goes_on_to_the_same_bits(self, tmp_path, photographs, whole_run, interrupted):
         with pytest.raises(KeyboardInterrupt):
             train(recipe(), tmp_path / "cut", data=photographs, device="cpu", report=stop_after(interrupted))
         train(recipe(), tmp_path / "cut", data=photographs, device="cpu", resume=True)
         for name in ("log.csv", "validation.csv"):
-            assert rows(tmp_path / "cut" / name) == rows(tmp_path / "whole" / name)
+            assert rows(tmp_path / "cut" / name) == rows(whole_run / name)
         for name in ("best", "last"):
-            whole, cut = (load_model(tmp_path / run / "weights" / name).state_dict() for run in ("whole", "cut"))
+            whole, cut = (load_model(run / "weights" / name).state_dict() for run in (whole_run, tmp_path / "cut"))
             assert all(torch.equal(whole[key], cut[key]) for key in whole)
 
-    def test_it_stops_after_its_minutes_and_goes_on(self, tmp_path, photographs, monkeypatch):
-        train(recipe(), tmp_path / "whole", data=photographs, device="cpu")
+    def test_it_stops_after_its_minutes_and_goes_on(self, tmp_path, photographs, whole_run, monkeypatch):
         seconds = count()
         monkeypatch.setattr("passband.training.time.monotonic", lambda: next(seconds))  # one more at every look
         stopped = train(recipe(), tmp_path / "run", data=photographs, device="cpu", max_minutes=10 / 60)
@@ -121,7 +132,7 @@ class TestRun:
         assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "stopped"
         ended = train(recipe(), str(tmp_path / "run"), data=str(photographs), device="cpu", resume=True)
         assert (ended.step, ended.reason, ended.is_stopped) == (8, None, False)
-        assert rows(tmp_path / "run" / "log.csv") == rows(tmp_path / "whole" / "log.csv")
+        assert rows(tmp_path / "run" / "log.csv") == rows(whole_run / "log.csv")
 
     def test_recipes_and_folders_may_be_text_and_a_recipe_a_name(self, tmp_path, photographs):
         text = 'name = "a"\nmodel = {name = "sfnet", numbers = {width = 16, depth = 1}}\noptim = {steps = 1}\n'

@@ -5,6 +5,7 @@ import torch
 
 from passband.export.runtimes import OnnxRuntime
 from passband.models import load_model
+from tests.export.conftest import make_network
 
 
 @pytest.fixture
@@ -28,9 +29,10 @@ def test_export_says_how_near_the_file_is(export, tiny_weights, tmp_path):
         )
 
 
-def test_int8_says_its_cost(export, tiny_weights, photographs, tmp_path):
+def test_int8_says_its_cost(export, photographs, quantized_once, tmp_path):
+    make_network().save_pretrained(tmp_path / "network")
     arguments = ("--to", "openvino", "-o", tmp_path / "tiny.xml", "--precision", "int8", "--calibration", photographs)
-    status, out, _ = export(tiny_weights, *arguments)
+    status, out, _ = export(tmp_path / "network", *arguments)
     assert status == 0
     assert len(out.splitlines()) == 4  # its progress is elsewhere
     assert "against a clean photograph:" in out

@@ -8,9 +8,9 @@ from passband.io.image import write_image
 
 
 @pytest.fixture
-def few_pictures(monkeypatch, photograph):
-    """Two small pictures to calibrate on."""
-    pictures = [photograph[:, :40, :56], photograph[:, 100:124, 200:232]]
+def few_pictures(monkeypatch, photographs):
+    """Four small pictures to calibrate on."""
+    pictures = calibration_pictures(photographs)
     monkeypatch.setattr(quantize, "calibration_pictures", lambda folder=None, views=1: pictures)
     return pictures
 
@@ -22,7 +22,7 @@ def cache(monkeypatch, tmp_path):
 
 
 def test_int8_agrees_keeps_dynamic_filters_in_float_and_is_made_once(
-    network, few_pictures, cache, photograph, monkeypatch
+    network, few_pictures, quantized_once, cache, photograph, monkeypatch
 ):
     made = quantized(network)
     rounded = [node for node in made.get_ops() if node.get_type_name() == "FakeQuantize"]

@@ -33,7 +33,7 @@ def test_half_precision_halves_the_files(network_weights, tmp_path, to, name):
     assert sizes["float16"] < 0.7 * sizes["float32"]
 
 
-def test_int8_says_what_it_costs_against_clean_pictures(network_weights, photographs, tmp_path):
+def test_int8_says_what_it_costs_against_clean_pictures(network_weights, photographs, quantized_once, tmp_path):
     exported = export_model(network_weights, tmp_path / "a.xml", "openvino", "int8", calibration=photographs)
     assert exported.psnr_torch is not None
     assert exported.psnr_exported is not None
