@@ -37,7 +37,7 @@ def pictures(count: int, size: tuple[int, int] = (64, 48)) -> list[np.ndarray]:
 
 
 def _made_once(write: Callable[..., Path]) -> Callable[..., Path]:
-    """What writes the same clip from memory when it is asked for again: many tests begin with the same ones."""
+    """A writer that takes a clip from memory when it is asked for again; many tests begin with the same clips."""
     made: dict[Any, bytes] = {}
 
     @wraps(write)

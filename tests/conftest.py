@@ -98,7 +98,7 @@ def photographs(tmp_path, photograph):
 
 @pytest.fixture(scope="session")
 def _int8():
-    """What was quantized in this process, by network and pictures."""
+    """Quantized networks of this process, by network and pictures."""
     return {}
 
 

@@ -1,4 +1,4 @@
-"""How a training went: every figure of its log over the steps, as a chart."""
+"""A chart of a training: every figure of its log over the steps."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ def training_curves(trained: Curves, validated: Curves, title: str) -> "Figure":
     Args:
         trained: figures of the steps.
         validated: figures of the validations; their panels come first.
-        title: of the chart.
+        title: text above the chart.
 
     Returns:
         A figure of its own, which pyplot does not know of.

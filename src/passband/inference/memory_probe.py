@@ -47,7 +47,7 @@ def live_bytes_per_pixel(model: nn.Module) -> float:
 
 
 def _architecture(model: nn.Module) -> tuple[Any, ...]:
-    """What decides the maps that a network makes: its arguments, and its layers, which may have been exchanged."""
+    """All that decides the maps of a network: its arguments, and its layers, some of which may have been replaced."""
     layers = tuple(type(layer) for layer in model.modules())
     shapes = tuple(parameter.shape for parameter in model.parameters())
     return str(getattr(model, "arguments", {})), layers, shapes

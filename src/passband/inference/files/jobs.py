@@ -43,7 +43,7 @@ class Work:
     ending: Callable[[Path], str]
     """Takes a target and gives what ends the name of its companion, where the job does not say it."""
     companion_making: Callable[[Job], Making] | None = None
-    """How the companion of a job is made; None for as its target."""
+    """Takes a job and gives how its companion is made; None where that is as its target."""
 
     def companion_of(self, job: Job) -> Path | None:
         """Where the companion of a job goes, if it is wanted."""
