@@ -24,7 +24,7 @@ def test_a_network_by_name_says_what_it_costs(run):
     assert (found["name"], found["task"]) == ("dct-resnet50", "classification")
     assert (found["parameters"], found["MACs"]) == ("25,534,696", "3.931 G")
     assert (found["input"], found["input values"]) == ("24 x 56 x 56", "0.5 times those of 3 x 224 x 224")
-    assert "depth=50" in found["numbers"]
+    assert "depth=50" in found["arguments"]
     assert "random" in found["checksum"]
 
 
@@ -55,7 +55,7 @@ def test_classifiers_and_networks_of_other_projects_are_known_by_their_weights(r
     assert rows(run("info", tmp_path / "gated")[1])["input"] == "12 x 20 x 20"  # what it was trained on
     torch.save(dncnn().state_dict(), tmp_path / "denoiser.pth")
     found = rows(run("info", tmp_path / "denoiser.pth", "--size", "17x31")[1])
-    assert (found["name"], found["numbers"]) == ("DnCNN", "none to choose")
+    assert (found["name"], found["arguments"]) == ("DnCNN", "none to choose")
     convolutions = sum(value.numel() for value in dncnn().state_dict().values() if value.ndim == 4)
     assert found["MACs"] == f"{17 * 31 * convolutions / 1e9:.3f} G"
 
