@@ -29,7 +29,7 @@ import torch
 
 from passband.analysis.cost import macs
 from passband.config import parse_recipe
-from passband.data.coco import CocoPictures, find_coco
+from passband.data.coco import CocoImages, find_coco
 from passband.evaluation import evaluate
 from passband.io.files import write_whole
 from passband.provenance import environment
@@ -48,7 +48,7 @@ BAR = 0.5
 """Mask AP50 that says that a row learned."""
 
 
-def chosen(pictures: CocoPictures, count: int) -> CocoPictures:
+def chosen(pictures: CocoImages, count: int) -> CocoImages:
     """The pictures whose smallest instance takes the largest share."""
     shares = []
     for place, image in enumerate(pictures.images):
@@ -60,7 +60,7 @@ def chosen(pictures: CocoPictures, count: int) -> CocoPictures:
     return pictures.only(sorted(place for _, place in sorted(shares, reverse=True)[:count]))
 
 
-def written(pictures: CocoPictures, path: Path) -> Path:
+def written(pictures: CocoImages, path: Path) -> Path:
     """A file of annotations of these pictures and the categories in them."""
     truth = pictures.ground_truth()
     files = {image.number: str(image.path.resolve()) for image in pictures.images}
@@ -157,7 +157,7 @@ def measured(row: str, data: Path, options: argparse.Namespace) -> dict[str, Any
     return taken
 
 
-def table(rows: dict[str, dict[str, Any]], pictures: CocoPictures, options: argparse.Namespace) -> str:
+def table(rows: dict[str, dict[str, Any]], pictures: CocoImages, options: argparse.Namespace) -> str:
     """The table in Markdown."""
     lines = [
         f"# {len(pictures)} pictures of {pictures.source.name}, {options.size} pixels, from fresh weights",

@@ -29,10 +29,10 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from torchvision.transforms.functional import to_tensor
 
-from passband.data.coco import CocoImage, CocoPictures, find_coco
+from passband.data.coco import CocoImage, CocoImages, find_coco
 from passband.data.cubes.fixed_size import read_pixels
 from passband.data.cubes.native_size import NativeFormat, read_native_cube
-from passband.data.datasets.detection import DetectionPictures
+from passband.data.datasets.detection import DetectionTrainingSet
 from passband.io.files import write_whole
 from passband.io.jpeg import backend
 from passband.io.rle import mask_functions
@@ -52,17 +52,17 @@ def resized_size(height: int, width: int) -> tuple[int, int]:
     return round(height * factor), round(width * factor)
 
 
-def image_of(pictures: CocoPictures, number: int) -> CocoImage:
+def image_of(pictures: CocoImages, number: int) -> CocoImage:
     return pictures.images[number % len(pictures)]
 
 
-def samples(pictures: CocoPictures, cubes: NativeFormat | None = None) -> LOADED:
+def samples(pictures: CocoImages, cubes: NativeFormat | None = None) -> LOADED:
     """As `passband train` prepares samples: pixels or cubes, boxes and masks."""
-    data = DetectionPictures(pictures, 0, cubes=cubes)
+    data = DetectionTrainingSet(pictures, 0, cubes=cubes)
     return lambda number: data[number]["image"]
 
 
-def pillow_samples(pictures: CocoPictures) -> LOADED:
+def pillow_samples(pictures: CocoImages) -> LOADED:
     """As torchvision's references prepare samples: Pillow, and masks of polygons by COCO's functions."""
     functions = mask_functions()
 
@@ -91,7 +91,7 @@ def pillow_pixels(image: CocoImage) -> Tensor:
         return to_tensor(file.convert("RGB"))
 
 
-def resized(pictures: CocoPictures, read: Callable[[CocoImage], Tensor]) -> LOADED:
+def resized(pictures: CocoImages, read: Callable[[CocoImage], Tensor]) -> LOADED:
     """The picture alone, mirrored, and resized as torchvision's detectors do it."""
 
     def load(number: int) -> Tensor:
@@ -103,7 +103,7 @@ def resized(pictures: CocoPictures, read: Callable[[CocoImage], Tensor]) -> LOAD
     return load
 
 
-def pixels_alone(pictures: CocoPictures) -> LOADED:
+def pixels_alone(pictures: CocoImages) -> LOADED:
     def load(number: int) -> Tensor:
         values = read_pixels(image_of(pictures, number).path)
         return values.flip(-1) if number % 2 else values
@@ -111,11 +111,11 @@ def pixels_alone(pictures: CocoPictures) -> LOADED:
     return load
 
 
-def cubes_alone(pictures: CocoPictures, form: NativeFormat) -> LOADED:
+def cubes_alone(pictures: CocoImages, form: NativeFormat) -> LOADED:
     return lambda number: read_native_cube(image_of(pictures, number).path, form, mirrored=bool(number % 2)).values
 
 
-def encoded_and_parsed(pictures: CocoPictures, channels: str, folder: Path) -> LOADED:
+def encoded_and_parsed(pictures: CocoImages, channels: str, folder: Path) -> LOADED:
     """The published construction by way of two JPEG files; the picture alone."""
     import jpeglib
 
@@ -145,7 +145,7 @@ def encoded_and_parsed(pictures: CocoPictures, channels: str, folder: Path) -> L
     return load
 
 
-def ways(pictures: CocoPictures, folder: Path) -> dict[str, LOADED | str]:
+def ways(pictures: CocoImages, folder: Path) -> dict[str, LOADED | str]:
     """Each way to load a picture, or why it cannot be had."""
     form = NativeFormat(tuple(channel_subset("24S").indices()), 2)
     found: dict[str, LOADED | str] = {

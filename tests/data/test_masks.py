@@ -5,7 +5,15 @@ import pytest
 import torch
 from PIL import Image
 
-from passband.data.masks import LAYOUTS, MaskError, MaskPair, find_mask_pairs, read_mask, read_pair, survey_masks
+from passband.data.masks import (
+    LAYOUTS,
+    MaskFileError,
+    MaskPair,
+    find_mask_pairs,
+    read_mask,
+    read_mask_pair,
+    survey_masks,
+)
 from passband.io.image import ImageError
 from tests.masks import ellipses, picture_of, write_pairs
 from tests.pictures import make
@@ -131,14 +139,14 @@ class TestBinary:
         ],
     )
     def test_numbers_of_classes_are_not_taken_for_darkness(self, tmp_path, levels, words):
-        with pytest.raises(MaskError, match=rf"a\.png holds {words}"):
+        with pytest.raises(MaskFileError, match=rf"a\.png holds {words}"):
             read_mask(save(tmp_path / "a.png", levels), 1)
 
     def test_a_colored_palette_of_several_classes_is_refused(self, tmp_path):
         image = Image.fromarray(MASK * 2).convert("P")
         image.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0])
         image.save(tmp_path / "a.png")
-        with pytest.raises(MaskError, match="holds the values 0, 2"):
+        with pytest.raises(MaskFileError, match="holds the values 0, 2"):
             read_mask(tmp_path / "a.png", 1)
 
 
@@ -154,13 +162,13 @@ class TestClasses:
 
     def test_values_that_are_no_classes_are_named(self, tmp_path):
         path = save(tmp_path / "a.png", [[0, 1, 4, 7]])
-        with pytest.raises(MaskError, match=r"the values 4, 7, but 4 classes are 0 to 3: set classes to 8 or more"):
+        with pytest.raises(MaskFileError, match=r"the values 4, 7, but 4 classes are 0 to 3: set classes to 8 or more"):
             read_mask(path, 4)
-        with pytest.raises(MaskError, match="of masks with 0 and 255, classes is 1"):
+        with pytest.raises(MaskFileError, match="of masks with 0 and 255, classes is 1"):
             read_mask(save(tmp_path / "b.png", MASK * 255), 2)
 
     def test_jpeg_is_refused(self, tmp_path):
-        with pytest.raises(MaskError, match=r"a\.jpg is stored with losses.*PNG"):
+        with pytest.raises(MaskFileError, match=r"a\.jpg is stored with losses.*PNG"):
             read_mask(save(tmp_path / "a.jpg", MASK), 2)
 
     def test_no_class_is_refused(self, tmp_path):
@@ -174,16 +182,16 @@ def test_a_pair_is_read_with_both_turned_upright(tmp_path):
     image = picture_of("one", MASK)
     save(tmp_path / "image.png", np.rot90(image, -1), exif=exif)
     save(tmp_path / "mask.png", MASK * 255)
-    picture, mask = read_pair(MaskPair(tmp_path / "image.png", tmp_path / "mask.png", "a"), 1)
+    picture, mask = read_mask_pair(MaskPair(tmp_path / "image.png", tmp_path / "mask.png", "a"), 1)
     assert torch.equal((picture * 255).round().byte(), torch.from_numpy(image).movedim(-1, 0))
     assert torch.equal(mask, torch.from_numpy(MASK.astype(np.int64)))
 
 
 def test_a_mask_of_another_size_is_an_error_with_both_files(tmp_path):
     pair = MaskPair(save(tmp_path / "i.png", picture_of("one", MASK)), save(tmp_path / "m.png", MASK[:-1] * 255), "a")
-    with pytest.raises(MaskError, match=r"i\.png is 34x21 pixels, its mask .*m\.png 34x20"):
-        read_pair(pair, 1)
-    with pytest.raises(MaskError, match=r"1 of 1 masks cannot be used: .*i\.png is 34x21 pixels, .*m\.png 34x20"):
+    with pytest.raises(MaskFileError, match=r"i\.png is 34x21 pixels, its mask .*m\.png 34x20"):
+        read_mask_pair(pair, 1)
+    with pytest.raises(MaskFileError, match=r"1 of 1 masks cannot be used: .*i\.png is 34x21 pixels, .*m\.png 34x20"):
         survey_masks([pair], 1)
 
 
@@ -226,7 +234,7 @@ class TestSurvey:
         write_pairs(tmp_path, 13)
         for number in range(12):
             save(tmp_path / "masks" / f"{number}.png", np.full((37, 53), 3))
-        with pytest.raises(MaskError, match="12 of 13 masks cannot be used") as error:
+        with pytest.raises(MaskFileError, match="12 of 13 masks cannot be used") as error:
             survey_masks(find_mask_pairs(tmp_path), 1)
         assert str(error.value).count("holds the values") == 10
         assert str(error.value).endswith("and 2 more")
@@ -237,4 +245,4 @@ class TestSurvey:
         pairs = find_mask_pairs(tmp_path)
         assert survey_masks(pairs, 1).count == 2
         with pytest.raises(ImageError, match=r"1\.png"):
-            read_pair(pairs[1], 1)
+            read_mask_pair(pairs[1], 1)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from passband.config import parse_recipe
-from passband.data.datasets.classification import CenterPictures, TrainingPictures, find_classes
+from passband.data.datasets.classification import ClassificationTrainingSet, ClassificationValidationSet, find_classes
 from passband.data.preprocessing import Preprocessing
 from passband.io.image import ImageError
 from passband.layers.gate import temperature
@@ -93,8 +93,8 @@ class TestNetwork:
         config = made.network_config(folder, None)
         assert Preprocessing.from_config(config["preprocessing"]).statistics["pictures"] == 9
         learned, scored = made.training_data(folder, config), made.validation_data(folder, None, config)
-        assert isinstance(learned, TrainingPictures)
-        assert isinstance(scored, CenterPictures)
+        assert isinstance(learned, ClassificationTrainingSet)
+        assert isinstance(scored, ClassificationValidationSet)
         assert (len(learned), len(scored)) == (9, 3)
         assert {learned[number]["name"] for number in range(9)}.isdisjoint(sample["name"] for sample in scored)
         with pytest.raises(ValueError, match=r"holds out 0\.25 of the pictures"):

@@ -10,7 +10,7 @@ from torch import nn
 
 from passband.config import parse_recipe
 from passband.curriculum import RadialProfile, low_pass_ratio
-from passband.data.datasets.segmentation import FixedSegmentation
+from passband.data.datasets.segmentation import SegmentationValidationSet
 from passband.data.masks import find_mask_pairs
 from passband.drawing.comparison import GAP, MARGIN
 from passband.io.image import ImageError
@@ -94,7 +94,7 @@ class TestNetwork:
         profile = made.network_config(folder, None)["preprocessing"]["profile"]
         learned = made.split(folder)[0]
         assert len(learned) == 6
-        samples = FixedSegmentation(learned, 1, SIZE)
+        samples = SegmentationValidationSet(learned, 1, SIZE)
         images = torch.stack([samples[number]["image"] for number in range(6)])
         expected = RadialProfile.of([images], definition)
         assert profile["pictures"] == 6
@@ -363,7 +363,7 @@ class TestTrained:
         trained = load_segmenter(save_segmenter(tmp_path / "weights"), "cpu")
         pairs = find_mask_pairs(data)
         image = torch.from_numpy(np.array(Image.open(pairs[1].image))).permute(2, 0, 1).float() / 255
-        assert torch.equal(trained.prepare(image), FixedSegmentation(pairs, 1, 32)[1]["image"])
+        assert torch.equal(trained.prepare(image), SegmentationValidationSet(pairs, 1, 32)[1]["image"])
 
     def test_weights_that_cannot_segment_say_why(self, tmp_path, tiny_weights):
         with pytest.raises(CheckpointError, match="it cannot segment"):

@@ -21,7 +21,7 @@ LINKED_FOLDER = "linked folder"
 
 
 @dataclass(frozen=True)
-class Source:
+class InputFile:
     """A file to work on."""
 
     path: Path
@@ -54,7 +54,7 @@ def find_sources(
     once: bool = False,
     passed: Pass = lambda _: None,
     records: Records | None = None,
-) -> list[Source]:
+) -> list[InputFile]:
     """Find the files that sources name.
 
     In a folder, and among the matches of a pattern, a file counts if its suffix is one of `suffixes` or, where it has
@@ -143,8 +143,8 @@ class _Search:
 
     def __init__(self, suffixes: Collection[str], what: str, *, once: bool):
         self.suffixes, self.what, self.once = suffixes, what, once
-        self.found: list[Source] = []
-        self.problems: list[Source] = []
+        self.found: list[InputFile] = []
+        self.problems: list[InputFile] = []
         self.refused: list[OSError] = []
         self.passed: list[PassedOver] = []
         self._seen: set[tuple[Path, Path | None]] = set()
@@ -174,7 +174,7 @@ class _Search:
         if error.strerror is not None:  # of the system: it does not say the name in a sentence
             error = type(error)(f"{given} cannot be read ({error.strerror})")
         self.refused.append(error)
-        self.problems.append(Source(Path(given), problem=str(error)))
+        self.problems.append(InputFile(Path(given), problem=str(error)))
 
     def _add_folder(self, folder: Path, *, must_hold: bool) -> None:
         """Look below a folder."""
@@ -188,7 +188,7 @@ class _Search:
                 self._sort(path, folder)
         for error in unread:
             path = Path(str(error.filename))
-            self.found.append(Source(path, root=folder, problem=f"{path} cannot be read ({error.strerror})"))
+            self.found.append(InputFile(path, root=folder, problem=f"{path} cannot be read ({error.strerror})"))
         if must_hold and len(self.found) == before:
             raise FileNotFoundError(self._nothing(f"{folder} holds no", passed))
 
@@ -204,7 +204,7 @@ class _Search:
         try:
             suffix = self._type(path) if path.is_file() else ""
         except OSError as error:
-            self.found.append(Source(path, root=root, problem=f"{path} cannot be read ({error.strerror})"))
+            self.found.append(InputFile(path, root=root, problem=f"{path} cannot be read ({error.strerror})"))
             return
         if suffix in self.suffixes:
             self._take(path, suffix, root)
@@ -231,7 +231,7 @@ class _Search:
         key = (path.resolve(), None if self.once or root is None else root.resolve())
         if key not in self._seen:
             self._seen.add(key)
-            self.found.append(Source(path, suffix, root))
+            self.found.append(InputFile(path, suffix, root))
 
     def _nothing(self, begin: str, passed: int) -> str:
         """Say that nothing wanted was found, and what else was."""

@@ -38,7 +38,7 @@ NAMED = 10
 """Files that an error names at most."""
 
 
-class MaskError(ImageError):
+class MaskFileError(ImageError):
     """A mask that can be read but says nothing of its picture: values that are no classes, or another size."""
 
 
@@ -106,7 +106,7 @@ def read_mask(path: Path, classes: int) -> Int64[Tensor, "H W"]:
         The number of the class at each pixel; 1 for the foreground of a binary mask.
 
     Raises:
-        MaskError: for values that are no classes, naming them.
+        MaskFileError: for values that are no classes, naming them.
         ImageError: for a file that cannot be read, or that is colored.
         OSError: the file cannot be read.
         ValueError: for less than one class.
@@ -117,21 +117,21 @@ def read_mask(path: Path, classes: int) -> Int64[Tensor, "H W"]:
     if classes == 1:
         return _binary(path, stored.values, stored.grays, stored.exact)
     if not stored.exact:
-        raise MaskError(
+        raise MaskFileError(
             f"{path} is stored with losses, which change the numbers of {classes} classes: a PNG mask is needed. Only "
             "binary masks (classes = 1) may be JPEG"
         )
     if stored.values.max() >= classes:
         wrong = [int(value) for value in stored.values.unique() if value >= classes]
         hint = "; of masks with 0 and 255, classes is 1" if wrong == [255] else ""
-        raise MaskError(
+        raise MaskFileError(
             f"{path} holds the values {_some(wrong)}, but {classes} classes are 0 to {classes - 1}: set classes to "
             f"{max(wrong) + 1} or more, or correct the mask{hint}"
         )
     return stored.values
 
 
-def read_pair(pair: MaskPair, classes: int) -> tuple[Float[Tensor, "3 H W"], Int64[Tensor, "H W"]]:
+def read_mask_pair(pair: MaskPair, classes: int) -> tuple[Float[Tensor, "3 H W"], Int64[Tensor, "H W"]]:
     """Read a picture and its mask, each turned upright.
 
     Args:
@@ -142,14 +142,14 @@ def read_pair(pair: MaskPair, classes: int) -> tuple[Float[Tensor, "3 H W"], Int
         RGB in [0, 1], and the class at each pixel.
 
     Raises:
-        MaskError: for two of unlike sizes, or values that are no classes.
+        MaskFileError: for two of unlike sizes, or values that are no classes.
         ImageError: for a file that cannot be read.
         OSError: where one cannot be read.
     """
     image, mask = read_image(pair.image), read_mask(pair.mask, classes)
     if image.shape[-2:] != mask.shape:
         (height, width), (rows, columns) = image.shape[-2:], mask.shape
-        raise MaskError(
+        raise MaskFileError(
             f"{pair.image} is {width}x{height} pixels, its mask {pair.mask} {columns}x{rows}: a mask has the size of "
             "its picture"
         )
@@ -168,8 +168,8 @@ def survey_masks(pairs: Sequence[MaskPair], classes: int) -> MaskSurvey:
         over: whoever takes the samples decides of them.
 
     Raises:
-        MaskError: for masks of another size than their picture, or with values that are no classes; all are counted,
-            the first `NAMED` named.
+        MaskFileError: if masks differ in size from their images, or hold values that are not classes. The message
+            counts all of them and names the first `NAMED`.
         ValueError: where every mask is empty.
     """
     empty: list[str] = []
@@ -180,7 +180,7 @@ def survey_masks(pairs: Sequence[MaskPair], classes: int) -> MaskSurvey:
     for pair in pairs:
         try:
             mask = read_mask(pair.mask, classes)
-        except MaskError as error:
+        except MaskFileError as error:
             wrong.append(str(error))
             continue
         except (ImageError, OSError):
@@ -195,7 +195,7 @@ def survey_masks(pairs: Sequence[MaskPair], classes: int) -> MaskSurvey:
         elif classes == 1 and mask.all():
             full.append(pair.name)
     if wrong:
-        raise MaskError(f"{len(wrong)} of {len(pairs)} masks cannot be used: {_some(wrong, '; ')}")
+        raise MaskFileError(f"{len(wrong)} of {len(pairs)} masks cannot be used: {_some(wrong, '; ')}")
     if count and len(empty) == count:
         raise ValueError(
             f"all {count} masks are empty, so that there is nothing to learn: the first is {pairs[0].mask}; masks are "
@@ -213,7 +213,7 @@ def _binary(
     if grays is None or (exact and (grays.max() <= HALF or _has_void(grays))):
         found = values.unique().tolist()
         needed = max((value for value in found if value < 255), default=1) + 1
-        raise MaskError(
+        raise MaskFileError(
             f"{path} holds the values {_some(found)}, but a binary mask has 0 and 1, or 0 and 255: for more classes, "
             f"set classes to {needed} or more"
         )

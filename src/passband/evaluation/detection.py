@@ -9,8 +9,8 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
-from passband.data.coco import CocoImage, CocoPictures, find_coco
-from passband.data.datasets.detection import DetectionSample, ScoredPictures
+from passband.data.coco import CocoImage, CocoImages, find_coco
+from passband.data.datasets.detection import DetectionSample, DetectionValidationSet
 from passband.drawing.comparison import comparison_rows
 from passband.evaluation.detection_report import PUBLISHED, write_detection_report
 from passband.io.files import failure
@@ -94,7 +94,7 @@ def evaluate_detector(
     spent = 0.0
     started = time.perf_counter()
     loader = DataLoader(
-        ScoredPictures(pictures, cubes=cube_form(model)), None, num_workers=workers, collate_fn=_as_it_is
+        DetectionValidationSet(pictures, cubes=cube_form(model)), None, num_workers=workers, collate_fn=_as_it_is
     )
     for place, (image, sample) in enumerate(zip(pictures.images, loader, strict=True)):
         before = time.perf_counter()
@@ -183,7 +183,7 @@ def _chosen(numbers: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in numbers.items() if value is not None}
 
 
-def _categories(pictures: CocoPictures, scores: CocoScores) -> list[dict[str, Any]]:
+def _categories(pictures: CocoImages, scores: CocoScores) -> list[dict[str, Any]]:
     """A row per category of the annotations; AP is None where there is nothing to find."""
     counts = Counter(one.category for image in pictures.images for one in image.instances if not one.is_crowd)
     figures = scores.category_figures()
@@ -198,7 +198,7 @@ def _categories(pictures: CocoPictures, scores: CocoScores) -> list[dict[str, An
     ]
 
 
-def _not_compared(pictures: CocoPictures, benchmark: str | None) -> list[str]:
+def _not_compared(pictures: CocoImages, benchmark: str | None) -> list[str]:
     """What to say of pictures that are not those of the benchmark, COCO's val2017."""
     if benchmark is None or (len(pictures), len(pictures.categories)) == VAL2017:
         return []
@@ -208,7 +208,7 @@ def _not_compared(pictures: CocoPictures, benchmark: str | None) -> list[str]:
     ]
 
 
-def _notes(pictures: CocoPictures, failed: list[dict[str, Any]]) -> list[str]:
+def _notes(pictures: CocoImages, failed: list[dict[str, Any]]) -> list[str]:
     """What a reader of the figures must know."""
     notes = [*pictures.notes]
     if failed:

@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from passband.data.datasets.segmentation import FixedSegmentation, collate
-from passband.data.masks import MaskPair, find_mask_pairs, read_pair
+from passband.data.datasets.segmentation import SegmentationValidationSet, collate_masks
+from passband.data.masks import MaskPair, find_mask_pairs, read_mask_pair
 from passband.drawing.overlay import overlay
 from passband.evaluation.segmentation_report import write_segmentation_report
 from passband.metrics.mask_scores import SegmentationScores, predicted_classes, resized_logits
@@ -69,10 +69,10 @@ def evaluate_segmenter(
     scores = SegmentationScores(protocol, trained.classes)
     given = find_mask_pairs(data) if pairs is None else list(pairs)
     loader = DataLoader(
-        FixedSegmentation(given, trained.classes, trained.size, cache=False),
+        SegmentationValidationSet(given, trained.classes, trained.size, cache=False),
         batch,
         num_workers=workers,
-        collate_fn=collate,
+        collate_fn=collate_masks,
     )
     rows: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
@@ -183,7 +183,7 @@ def _reason(failed: list[dict[str, Any]]) -> str:
 
 def _shown(trained: TrainedSegmenter, pair: MaskPair) -> tuple[Float[Tensor, "3 H W"], ...]:
     """A picture, its truth and what was predicted, at its own size."""
-    image, mask = read_pair(pair, trained.classes)
+    image, mask = read_mask_pair(pair, trained.classes)
     logits = trained.logits(trained.prepare(image)[None]).cpu()
     predicted = predicted_classes(resized_logits(logits, mask.shape)[0])
     return image, overlay(image, mask, nothing="nothing to find"), overlay(image, predicted, nothing="nothing found")

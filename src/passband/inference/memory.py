@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from passband.inference.memory_probe import live_bytes_per_pixel
 from passband.models import SFNet
-from passband.models.sfnet.bands import BAND_VALUES, LEAST_ROWS, Statistics, restore_in_bands
+from passband.models.sfnet.bands import BAND_VALUES, LEAST_ROWS, MapStatistics, restore_in_bands
 from passband.models.sfnet.tiles import restore_in_tiles
 from passband.ops.progress import Report
 from passband.ops.tiling import map_tiles, pad_to_multiple
@@ -163,7 +163,7 @@ def run(
     model: nn.Module,
     image: Float[Tensor, "B C H W"],
     plan: Plan,
-    statistics: Statistics | None = None,
+    statistics: MapStatistics | None = None,
     report: Report | None = None,
 ) -> Float[Tensor, "B 3 H W"]:
     """Restore pictures of any size as planned; the prediction is not clamped.
@@ -191,7 +191,7 @@ def restore_within(
     model: nn.Module,
     image: Float[Tensor, "B C H W"],
     cap: int | None = None,
-    statistics: Statistics | None = None,
+    statistics: MapStatistics | None = None,
     report: Report | None = None,
 ) -> tuple[Float[Tensor, "B 3 H W"], Plan]:
     """Restore pictures within a cap on memory; where memory runs out all the same, again with half the room.

@@ -24,7 +24,7 @@ from passband.io.conversion import take
 from passband.io.image import DEFAULT_MAX_PIXELS, Picture, open_pictures, write_pictures
 from passband.io.image.size import stored_size
 from passband.models import accepted_arguments, load_model
-from passband.models.sfnet.bands import Statistics
+from passband.models.sfnet.bands import MapStatistics
 from passband.naming import described, nearest, suggestion
 from passband.ops.progress import Report, part_of
 from passband.provenance import weights_checksum
@@ -96,7 +96,7 @@ class Restorer:
         if self.memory is not None and not isinstance(self.engine, TorchEngine):
             raise ValueError(f"a cap on memory is for the engine torch; {self.engine.name} has none")
         self.device = self.engine.device if isinstance(self.engine, TorchEngine) else torch.device("cpu")
-        self._statistics: Statistics | None = None
+        self._statistics: MapStatistics | None = None
 
     def __repr__(self) -> str:
         facts = {"device": str(self.device), "engine": self.engine_name, "precision": self.precision}

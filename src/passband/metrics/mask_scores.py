@@ -22,7 +22,7 @@ from passband.ops.checks import check_floats, shape_of
 LEVELS = 256
 """Thresholds of the protocol `pranet`."""
 
-Figures = dict[str, float]
+MaskMetrics = dict[str, float]
 """Name to value, in [0, 1]."""
 
 
@@ -34,7 +34,7 @@ class Protocol:
     """What is done, in a sentence."""
     figures: tuple[str, ...]
     """Names of the figures, the main one first."""
-    picture: Callable[[Float[Tensor, "K H W"], Int[Tensor, "H W"]], Figures] | None
+    picture: Callable[[Float[Tensor, "K H W"], Int[Tensor, "H W"]], MaskMetrics] | None
     """The figures of a picture, from logits of the mask's size; None where only a whole set has any."""
     binary: bool = False
     """Whether it is for masks of foreground and background alone."""
@@ -66,7 +66,7 @@ def predicted_classes(logits: Float[Tensor, "*B K H W"]) -> Int64[Tensor, "*B H 
     return (logits[..., 0, :, :] > 0).long() if logits.shape[-3] == 1 else logits.argmax(-3)
 
 
-def macro_figures(counts: Int[Tensor, "K K"]) -> Figures:
+def macro_figures(counts: Int[Tensor, "K K"]) -> MaskMetrics:
     """Accuracy, and the means over classes of F1, precision, recall and IoU, as scikit-learn has them.
 
     Classes that neither the truth nor the answer has are left out, as `labels=None` does; what would be 0 / 0 is 0, as
@@ -88,7 +88,7 @@ def macro_figures(counts: Int[Tensor, "K K"]) -> Figures:
     }
 
 
-def foreground_figures(counts: Int[Tensor, "K K"]) -> Figures:
+def foreground_figures(counts: Int[Tensor, "K K"]) -> MaskMetrics:
     """Dice and IoU of the foreground: of several classes the mean over those that truth or answer have.
 
     An empty answer to an empty mask is right: 1.
@@ -149,12 +149,12 @@ def stretched_levels(probability: Float[Tensor, "H W"]) -> Int64[Tensor, "H W"]:
     return ((values - least) / (span + 1e-8) * (LEVELS - 1)).round().long()
 
 
-def lab_macro(logits: Float[Tensor, "K H W"], mask: Int[Tensor, "H W"]) -> Figures:
+def lab_macro(logits: Float[Tensor, "K H W"], mask: Int[Tensor, "H W"]) -> MaskMetrics:
     """Of a picture, `macro_figures` over the background and the other classes."""
     return macro_figures(class_counts(predicted_classes(logits), mask, max(len(logits), 2)))
 
 
-def pranet(logits: Float[Tensor, "1 H W"], mask: Int[Tensor, "H W"]) -> Figures:
+def pranet(logits: Float[Tensor, "1 H W"], mask: Int[Tensor, "H W"]) -> MaskMetrics:
     """Of a picture, the means over 256 thresholds of `threshold_curves`, and the mean absolute error."""
     probability = logits[0].double().sigmoid()
     dice, iou = threshold_curves(probability, mask)
@@ -162,13 +162,13 @@ def pranet(logits: Float[Tensor, "1 H W"], mask: Int[Tensor, "H W"]) -> Figures:
     return {"mean_dice": dice.mean().item(), "mean_iou": iou.mean().item(), "mae": error.mean().item()}
 
 
-def binary(logits: Float[Tensor, "1 H W"], mask: Int[Tensor, "H W"]) -> Figures:
+def binary(logits: Float[Tensor, "1 H W"], mask: Int[Tensor, "H W"]) -> MaskMetrics:
     """Of a picture, Dice and IoU of the foreground at probability .5; 1 of an empty answer to an empty mask."""
     found = foreground_figures(class_counts(predicted_classes(logits), mask, 2))
     return {"dice": found["foreground_dice"], "iou": found["foreground_iou"]}
 
 
-def micro_figures(counts: Int[Tensor, "K K"]) -> Figures:
+def micro_figures(counts: Int[Tensor, "K K"]) -> MaskMetrics:
     """Dice, IoU, precision and recall of all pixels of a set together, the foreground's classes pooled.
 
     What would be 0 / 0 is 0; Dice and IoU of empty answers to empty masks are 1.
@@ -237,9 +237,9 @@ class SegmentationScores:
             raise ValueError(f"protocol {protocol} is for binary masks, and there are {classes} classes: use {others}")
         self.classes = classes
         self.counts = torch.zeros(max(classes, 2), max(classes, 2), dtype=torch.int64)
-        self.pictures: list[Figures] = []
+        self.pictures: list[MaskMetrics] = []
 
-    def add(self, logits: Float[Tensor, "K h w"], mask: Int[Tensor, "H W"]) -> Figures:
+    def add(self, logits: Float[Tensor, "K h w"], mask: Int[Tensor, "H W"]) -> MaskMetrics:
         """Score a picture.
 
         Args:
@@ -271,7 +271,7 @@ class SegmentationScores:
         self.pictures.append(figures)
         return figures
 
-    def total(self) -> Figures:
+    def total(self) -> MaskMetrics:
         """The figures of all pictures together: means of theirs, or those of all pixels by `micro`.
 
         Raises:
@@ -297,7 +297,7 @@ def resized_logits(logits: Float[Tensor, "B K h w"], size: Any) -> Float[Tensor,
     return F.interpolate(logits, tuple(size), mode="bilinear", align_corners=False)
 
 
-def all_background(protocol: str, masks: Iterable[Int[Tensor, "_ _"]], classes: int = 1) -> Figures:
+def all_background(protocol: str, masks: Iterable[Int[Tensor, "_ _"]], classes: int = 1) -> MaskMetrics:
     """What a network gets that finds nothing, to stand beside every table.
 
     Args:

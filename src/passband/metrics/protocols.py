@@ -16,14 +16,14 @@ from passband.ops.checks import check_same_shape
 from passband.ops.color import studio_luma, studio_luma_8bit
 
 Images = Float[Tensor, "B C H W"]
-Figures = tuple[Float[Tensor, "B"], Float[Tensor, "B"]]
+FidelityMetrics = tuple[Float[Tensor, "B"], Float[Tensor, "B"]]
 """PSNR in dB and SSIM, one of each per picture."""
 SFNET_MULTIPLE = 8
 SFNET_SIDE = 256
 """Pixels: SFNet's released scripts pad to multiples of the one and shrink towards the other before SSIM."""
 
 
-def rgb(image: Images, reference: Images) -> Figures:
+def rgb(image: Images, reference: Images) -> FidelityMetrics:
     """Floats as they are: PSNR over all of RGB; SSIM with an 11 x 11 Gaussian of 1.5, where it fits, per channel.
 
     Args:
@@ -39,13 +39,13 @@ def rgb(image: Images, reference: Images) -> Figures:
     return psnr(image, reference), ssim(image, reference)
 
 
-def rgb8(image: Images, reference: Images) -> Figures:
+def rgb8(image: Images, reference: Images) -> FidelityMetrics:
     """As `rgb`, after rounding both to 8 bits: what comparing saved files gives."""
     check_same_shape(image, reference, "rgb8", ("image", "reference"))
     return rgb(_in_8_bits(image), _in_8_bits(reference))
 
 
-def sfnet(image: Images, reference: Images) -> Figures:
+def sfnet(image: Images, reference: Images) -> FidelityMetrics:
     """PSNR as `rgb`; SSIM after both are shrunk, as SFNet's released dehazing and desnowing scripts do.
 
     With H' = 8 (H // 8 + 1) and W' alike (the released padding, which also lengthens sides that are multiples of 8) and
@@ -63,7 +63,7 @@ def sfnet(image: Images, reference: Images) -> Figures:
     return psnr(image, reference), ssim(*pooled)
 
 
-def y_basicsr(image: Images, reference: Images) -> Figures:
+def y_basicsr(image: Images, reference: Images) -> FidelityMetrics:
     """Both figures on luma in the studio range, in floats: BasicSR's with `test_y_channel`.
 
     BasicSR validates on pictures rounded to 8 bits; for such pictures this is its figure.
@@ -74,7 +74,7 @@ def y_basicsr(image: Images, reference: Images) -> Figures:
     return rgb(studio_luma(image), studio_luma(reference))
 
 
-def y_matlab(image: Images, reference: Images) -> Figures:
+def y_matlab(image: Images, reference: Images) -> FidelityMetrics:
     """Both figures on luma rounded to whole numbers, of pictures of 8 bits: the MATLAB scripts of deraining tables.
 
     Source: github.com/c-yn/SFNet, `Image_deraining/deraining_test.m`: `rgb2ycbcr` of uint8, then Wang's SSIM of 2003.
@@ -83,7 +83,7 @@ def y_matlab(image: Images, reference: Images) -> Figures:
     return rgb(studio_luma_8bit(image), studio_luma_8bit(reference))
 
 
-PROTOCOLS: dict[str, Callable[[Images, Images], Figures]] = {
+PROTOCOLS: dict[str, Callable[[Images, Images], FidelityMetrics]] = {
     "rgb": rgb,
     "rgb8": rgb8,
     "sfnet": sfnet,

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from passband.config import InspectionRecipe
 from passband.data.cubes.fixed_size import read_pixels
-from passband.data.datasets.inspection import BEST, Made
+from passband.data.datasets.inspection import BEST, InspectionImage
 from passband.data.datasets.restoration import UNUSABLE, crop_and_flip
 from passband.data.gains import GainTable, GainTableError, read_gains
 from passband.metrics import psnr
@@ -87,7 +87,7 @@ def measure_gains(
     return table
 
 
-def gain_on(made: Made, restore: Restore, part: int | None = None) -> float:
+def gain_on(made: InspectionImage, restore: Restore, part: int | None = None) -> float:
     """What a network gains on a picture, in dB.
 
     Args:

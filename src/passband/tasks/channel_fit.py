@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from passband.config.detection import DetectionData
-from passband.data.coco import CocoPictures
+from passband.data.coco import CocoImages
 from passband.data.cubes.channel_statistics import ChannelStatistics
 from passband.data.cubes.fixed_size import read_pixels
 from passband.data.cubes.native_size import NativeFormat, read_native_cube
@@ -17,7 +17,7 @@ from passband.layers.channels import channel_subset
 from passband.models.detection_stem import DIVISIBLE, GRAY, STRIDE, CubeStem
 
 
-def fitted_statistics(data: DetectionData, pictures: CocoPictures) -> tuple[list[float], list[float], dict[str, Any]]:
+def fitted_statistics(data: DetectionData, pictures: CocoImages) -> tuple[list[float], list[float], dict[str, Any]]:
     """Measure what a detector gets: pictures resized as it resizes them, or files' own coefficients.
 
     Args:

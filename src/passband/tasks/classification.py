@@ -14,10 +14,10 @@ from passband.config import ClassificationRecipe
 from passband.data.cubes.fitting import fitted, of_imagenet, unnormalized
 from passband.data.datasets.classification import (
     UNKNOWN,
-    CenterPictures,
+    ClassificationTrainingSet,
+    ClassificationValidationSet,
     ClassSample,
-    LabeledPictures,
-    TrainingPictures,
+    LabeledImages,
     find_classes,
     split_classes,
 )
@@ -58,7 +58,7 @@ class Classification:
         self.plain = unnormalized(data.input, channels, data.size, data.stride)
         self.problems = Problems(recipe.data.skip_bad)
         self.class_names: list[str] = []
-        self.found: dict[tuple[Path, tuple[str, ...] | None], tuple[LabeledPictures, LabeledPictures]] = {}
+        self.found: dict[tuple[Path, tuple[str, ...] | None], tuple[LabeledImages, LabeledImages]] = {}
 
     def network_config(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
         """The config of the network to train, with what the data decide: channels, classes, statistics.
@@ -106,7 +106,7 @@ class Classification:
     def training_data(self, folder: Path, network: dict[str, Any]) -> Dataset[ClassSample]:
         """Random views whose numbers go on past the first epoch."""
         data = self.recipe.data
-        return TrainingPictures(
+        return ClassificationTrainingSet(
             self._split(folder, network["classes_named"])[0],
             Preprocessing.from_config(network["preprocessing"]),
             self.recipe.seed,
@@ -135,7 +135,7 @@ class Classification:
             warn_of_leaks(held_out.paths, learned.paths)
         elif not self.recipe.data.held_out:
             _log.warning("scored on pictures that are learned from: give others, or hold some out with data.held_out")
-        return CenterPictures(
+        return ClassificationValidationSet(
             held_out.spread(self.recipe.validation.count), Preprocessing.from_config(network["preprocessing"])
         )
 
@@ -201,7 +201,7 @@ class Classification:
             remark = f"The network gives the class {classes[int(one)]} to every picture that was scored: train longer."
         return Validation(figures["top1"], figures, confusion_picture(confusion, classes), remark)
 
-    def _split(self, folder: Path, names: list[str] | None) -> tuple[LabeledPictures, LabeledPictures]:
+    def _split(self, folder: Path, names: list[str] | None) -> tuple[LabeledImages, LabeledImages]:
         """The pictures to learn from and those to score on; the same where none are held out."""
         place = (folder, None if names is None else tuple(names))
         if place not in self.found:
@@ -212,14 +212,14 @@ class Classification:
             )
         return self.found[place]
 
-    def _fitted(self, learned: LabeledPictures, folder: Path) -> Preprocessing:
+    def _fitted(self, learned: LabeledImages, folder: Path) -> Preprocessing:
         """Preprocessing with the statistics that the recipe asks for."""
         data = self.recipe.data
         if data.statistics == "imagenet":
             return of_imagenet(self.plain)
         return fitted(self.plain, learned.spread(data.statistics_count), folder, skip_bad=data.skip_bad)
 
-    def _started(self, start: dict[str, Any], learned: LabeledPictures, folder: Path) -> dict[str, Any]:
+    def _started(self, start: dict[str, Any], learned: LabeledImages, folder: Path) -> dict[str, Any]:
         """The config of weights to start from, where data and recipe fit it."""
         if start.get("classes") != len(learned.classes):
             raise CheckpointError(

@@ -11,9 +11,14 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from passband.config import DetectionRecipe
-from passband.data.coco import CocoPictures, find_coco
-from passband.data.coco.targets import PairedAugmentation
-from passband.data.datasets.detection import DetectionPictures, DetectionSample, ScoredPictures, collate
+from passband.data.coco import CocoImages, find_coco
+from passband.data.coco.targets import InstanceAugmentation
+from passband.data.datasets.detection import (
+    DetectionSample,
+    DetectionTrainingSet,
+    DetectionValidationSet,
+    collate_instances,
+)
 from passband.data.leak_warnings import warn_of_leaks
 from passband.drawing.comparison import comparison_rows
 from passband.io.image import ImageError
@@ -51,8 +56,8 @@ class Detection:
     def __init__(self, recipe: DetectionRecipe):
         self.recipe = recipe
         self.problems = Problems(recipe.data.skip_bad)
-        self.scored: CocoPictures | None = None
-        self.found: dict[tuple[Path, tuple[str, ...] | None], tuple[CocoPictures, CocoPictures]] = {}
+        self.scored: CocoImages | None = None
+        self.found: dict[tuple[Path, tuple[str, ...] | None], tuple[CocoImages, CocoImages]] = {}
 
     def network_config(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
         """The config of the network to train, with what the data decide: classes, statistics of the channels.
@@ -102,7 +107,7 @@ class Detection:
 
     def collate(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
         """Put pictures of different sizes side by side."""
-        return collate(samples)  # type: ignore[arg-type,return-value]
+        return collate_instances(samples)  # type: ignore[arg-type,return-value]
 
     def check(self, model: nn.Module, weights: str | Path) -> None:
         """Refuse a network that is no detector, or takes another input than the recipe gives."""
@@ -116,10 +121,10 @@ class Detection:
             _log.warning("%s", note)
         if learned.skipped:
             _log.warning("%s: skipped in training: %s", learned.source, learned.skipped_text())
-        return DetectionPictures(
+        return DetectionTrainingSet(
             learned,
             self.recipe.seed,
-            augmentation=PairedAugmentation(data.flip, data.scale, data.crop),
+            augmentation=InstanceAugmentation(data.flip, data.scale, data.crop),
             cubes=_form(network),
             skip_bad=data.skip_bad,
         )
@@ -145,7 +150,7 @@ class Detection:
         elif not self.recipe.data.held_out:
             _log.warning("scored on pictures that are learned from: give others, or hold some out with data.held_out")
         self.scored = scored.spread(self.recipe.validation.count)
-        return ScoredPictures(self.scored, cubes=_form(network))
+        return DetectionValidationSet(self.scored, cubes=_form(network))
 
     def loss(self, model: nn.Module, batch: dict[str, Any], done: float) -> Loss:
         """The sum of torchvision's losses: of proposals, and of boxes, classes and masks."""
@@ -217,7 +222,7 @@ class Detection:
                     f"{given!r}: make the recipe say the same"
                 )
 
-    def _split(self, folder: Path, names: list[str] | None) -> tuple[CocoPictures, CocoPictures]:
+    def _split(self, folder: Path, names: list[str] | None) -> tuple[CocoImages, CocoImages]:
         """The pictures to learn from and those to score on; the same where none are held out."""
         place = (folder, None if names is None else tuple(names))
         if place not in self.found:

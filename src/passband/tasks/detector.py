@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from passband.data.coco import CocoPictures
+from passband.data.coco import CocoImages
 from passband.data.cubes.fixed_size import read_pixels
 from passband.data.cubes.native_size import NativeFormat, read_native_cube
 from passband.drawing.instances import draw_instances
@@ -176,7 +176,7 @@ COLUMNS = ("ground truth", "prediction")
 
 
 def beside_truth(
-    pictures: CocoPictures, number: int, found: Instances, score: float, height: int
+    pictures: CocoImages, number: int, found: Instances, score: float, height: int
 ) -> list[Float[Tensor, "3 _ _"]]:
     """A picture with its true instances, and with those that were found.
 

@@ -14,11 +14,11 @@ from torch.utils.data import Dataset, default_collate
 
 from passband.config import InspectionRecipe
 from passband.data.datasets.inspection import (
-    InspectionPictures,
-    Inspections,
+    InspectionFiles,
+    InspectionImages,
+    InspectionImageSettings,
     InspectionSample,
-    Making,
-    Source,
+    InspectionSet,
     is_held_out,
 )
 from passband.data.datasets.restoration import CLEAN
@@ -75,7 +75,7 @@ class Inspection:
         if not isinstance(model, InspectorNetwork):
             raise ValueError(f"{weights} is no inspector: a recipe of the task inspection trains one")
 
-    def pictures(self, folder: Path) -> InspectionPictures:
+    def pictures(self, folder: Path) -> InspectionImages:
         """What makes the pictures of the recipe.
 
         Args:
@@ -86,13 +86,15 @@ class Inspection:
         """
         data = self.recipe.data
         sources = [
-            Source(find_pairs(folder / source.folder), source.weight, source.kind)
+            InspectionFiles(find_pairs(folder / source.folder), source.weight, source.kind)
             if source.content == "pairs"
-            else Source(_images(folder / source.folder), source.weight)
+            else InspectionFiles(_images(folder / source.folder), source.weight)
             for source in data.sources
         ]
-        making = Making(**{name: getattr(data, name) for name in Making.__dataclass_fields__})
-        return InspectionPictures(sources or [Source(_images(folder))], making, self.recipe.seed)
+        settings = InspectionImageSettings(
+            **{name: getattr(data, name) for name in InspectionImageSettings.__dataclass_fields__}
+        )
+        return InspectionImages(sources or [InspectionFiles(_images(folder))], settings, self.recipe.seed)
 
     def training_data(self, folder: Path, network: dict[str, Any]) -> Dataset[InspectionSample]:
         """Nine tenths of the pictures."""
@@ -111,7 +113,7 @@ class Inspection:
         numbers = [number for number in range(data.samples) if is_held_out(number) != training]
         if not training:
             numbers = numbers[: self.recipe.validation.count]
-        return Inspections(
+        return InspectionSet(
             self.pictures(folder),
             numbers,
             self._table(folder),
@@ -182,7 +184,7 @@ def made_of(recipe: InspectionRecipe) -> str:
     Args:
         recipe: the settings of a run.
     """
-    keys = ("sources", *Making.__dataclass_fields__)
+    keys = ("sources", *InspectionImageSettings.__dataclass_fields__)
     return json.dumps({"seed": recipe.seed, **recipe.data.model_dump(include=set(keys))}, sort_keys=True)
 
 

@@ -13,8 +13,16 @@ from torch.utils.data import ConcatDataset, Dataset, default_collate
 
 from passband.config import RestorationRecipe
 from passband.config.restoration import RestorationSource
-from passband.data.datasets.restoration import CLEAN, CropSchedule, FixedCrops, Pairs, Photographs, Sample, Simulation
-from passband.data.datasets.sources import Sources
+from passband.data.datasets.restoration import (
+    CLEAN,
+    CropSchedule,
+    PairTrainingSet,
+    PhotographTrainingSet,
+    RestorationSample,
+    RestorationValidationSet,
+    Simulation,
+)
+from passband.data.datasets.sources import MixedTrainingSet
 from passband.data.held_out import split_pairs
 from passband.data.pairs import Pair, find_pairs
 from passband.drawing.comparison import comparison_rows, restoration_captions
@@ -56,27 +64,33 @@ class Restoration:
         """Stack samples, whose tensors are of one size."""
         return default_collate(samples)
 
-    def training_data(self, folder: Path, network: dict[str, Any]) -> Dataset[Sample]:
+    def training_data(self, folder: Path, network: dict[str, Any]) -> Dataset[RestorationSample]:
         """Crops whose numbers go on past the first epoch."""
         data, seed, crop = self.recipe.data, self.recipe.seed, self._crop()
         if data.source == "pairs":
-            return Pairs(self._split(folder)[0], crop, seed, skip_bad=data.skip_bad)
+            return PairTrainingSet(self._split(folder)[0], crop, seed, skip_bad=data.skip_bad)
         simulation = Simulation(data.simulators, data.camera, data.mixtures, data.zoom)
         if not data.sources:
-            return Photographs(folder, data.degradations, crop, seed, simulation=simulation, skip_bad=data.skip_bad)
-        sources: list[Photographs | Pairs] = []
+            return PhotographTrainingSet(
+                folder, data.degradations, crop, seed, simulation=simulation, skip_bad=data.skip_bad
+            )
+        sources: list[PhotographTrainingSet | PairTrainingSet] = []
         for number, source in enumerate(data.sources):
             inside, own_seed = folder / source.folder, seed + 1000 * number
             if source.content == "pairs":
                 pairs = self._split_source(inside, source)[0]
-                sources.append(Pairs(pairs, crop, own_seed, skip_bad=data.skip_bad))
+                sources.append(PairTrainingSet(pairs, crop, own_seed, skip_bad=data.skip_bad))
             else:
                 kinds = source.degradations or data.degradations
                 own = replace(simulation, version=source.simulators or data.simulators)
-                sources.append(Photographs(inside, kinds, crop, own_seed, simulation=own, skip_bad=data.skip_bad))
-        return Sources(sources, [source.weight for source in data.sources], seed)
+                sources.append(
+                    PhotographTrainingSet(inside, kinds, crop, own_seed, simulation=own, skip_bad=data.skip_bad)
+                )
+        return MixedTrainingSet(sources, [source.weight for source in data.sources], seed)
 
-    def validation_data(self, training: Path, folder: Path | None, network: dict[str, Any]) -> Dataset[Sample]:
+    def validation_data(
+        self, training: Path, folder: Path | None, network: dict[str, Any]
+    ) -> Dataset[RestorationSample]:
         """Crops that are the same every time; degraded with another seed than those of the training."""
         data, validation = self.recipe.data, self.recipe.validation
         if folder is not None and data.held_out:
@@ -90,21 +104,23 @@ class Restoration:
         folder = folder or training
         kinds = [] if data.source == "pairs" else [kind for kind in data.degradations if kind != CLEAN]
         source = self._split(folder)[1] if data.source == "pairs" else folder
-        return FixedCrops(source, kinds, validation.crop, validation.count, seed, version)
+        return RestorationValidationSet(source, kinds, validation.crop, validation.count, seed, version)
 
-    def _validation_of_sources(self, training: Path, folder: Path | None) -> Dataset[Sample]:
+    def _validation_of_sources(self, training: Path, folder: Path | None) -> Dataset[RestorationSample]:
         """Held-out pairs of the sources that have some, and degraded crops of `folder` or of the other sources."""
         data, validation, seed = self.recipe.data, self.recipe.validation, self.recipe.seed + 1
-        parts: list[Dataset[Sample]] = []
+        parts: list[Dataset[RestorationSample]] = []
         of_photographs = [source for source in data.sources if source.content == "photographs"]
         for source in data.sources:
             if source.content == "pairs" and source.held_out:
                 held = self._split_source(training / source.folder, source)[1]
-                parts.append(FixedCrops(held, [], validation.crop, validation.count, seed))
+                parts.append(RestorationValidationSet(held, [], validation.crop, validation.count, seed))
         if of_photographs:
             kinds = [kind for kind in data.degradations if kind != CLEAN]
             photographs = folder or training / of_photographs[0].folder
-            parts.append(FixedCrops(photographs, kinds, validation.crop, validation.count, seed, data.simulators))
+            parts.append(
+                RestorationValidationSet(photographs, kinds, validation.crop, validation.count, seed, data.simulators)
+            )
         if not parts:
             raise ValueError("nothing to score on: give held_out to a source of pairs, or a source of photographs")
         return ConcatDataset(parts)

@@ -14,11 +14,11 @@ from passband.config import SegmentationRecipe
 from passband.config.segmentation import SegmentationData
 from passband.curriculum import check_stride
 from passband.data.datasets.segmentation import (
-    FixedSegmentation,
-    PairedAugmentation,
-    SegmentationPictures,
+    SegmentationAugmentation,
     SegmentationSample,
-    collate,
+    SegmentationTrainingSet,
+    SegmentationValidationSet,
+    collate_masks,
     shrunk_mask,
 )
 from passband.data.leaks import leak_report, sequences_by_likeness
@@ -115,7 +115,7 @@ class Segmentation:
 
     def collate(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
         """Stack pictures; masks, which may differ in size, are listed."""
-        return collate(samples)  # type: ignore[arg-type]
+        return collate_masks(samples)  # type: ignore[arg-type]
 
     def check(self, model: nn.Module, weights: str | Path) -> None:
         """Refuse a network of another task, or one that does not take the sizes of the data and of the curriculum."""
@@ -135,12 +135,12 @@ class Segmentation:
         if curriculum.mode != "none" and curriculum.schedule == "adaptive":
             reference = torch.stack(list(self._pictures(_spread(learned, curriculum.adaptive.pictures))))
         self.lesson = Lesson(self.recipe, stored_profile(network["preprocessing"]), reference)
-        return SegmentationPictures(
+        return SegmentationTrainingSet(
             learned,
             data.classes,
             data.size,
             self.recipe.seed,
-            augmentation=PairedAugmentation(
+            augmentation=SegmentationAugmentation(
                 data.flip, data.turn, data.scale, data.brightness, data.contrast, data.saturation, data.hue
             ),
             cache=data.cache,
@@ -171,7 +171,7 @@ class Segmentation:
         else:
             for line in leak_report(learned, scored).lines(NAMED):
                 _log.warning("%s", line)
-        return FixedSegmentation(
+        return SegmentationValidationSet(
             _spread(scored, self.recipe.validation.count), data.classes, data.size, cache=data.cache
         )
 
@@ -253,7 +253,7 @@ class Segmentation:
     def _pictures(self, pairs: Sequence[MaskPair]) -> Iterable[Float[Tensor, "3 S S"]]:
         """Whole pictures in the size of training."""
         data = self.recipe.data
-        samples = FixedSegmentation(pairs, data.classes, data.size, cache=False)
+        samples = SegmentationValidationSet(pairs, data.classes, data.size, cache=False)
         given = 0
         for number in range(len(pairs)):
             sample = samples[number]

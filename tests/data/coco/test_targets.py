@@ -9,7 +9,7 @@ from torchvision.ops import masks_to_boxes
 from torchvision.transforms.v2 import functional as paired
 
 from passband.data.coco import find_coco
-from passband.data.coco.targets import PairedAugmentation, augmented, instance_target, mirrored
+from passband.data.coco.targets import InstanceAugmentation, augmented, instance_target, mirrored
 from passband.io.image import read_image
 from tests.coco_files import annotation, box, disc, runs, two_pictures, write_coco
 
@@ -92,7 +92,7 @@ def changes(pictures, augmentation, count=24, **options):
 def test_half_of_the_pictures_are_mirrored_with_their_instances(pictures):
     originals = [whole(pictures, place) for place in (0, 1)]
     count = 0
-    for seed, (image, target) in enumerate(changes(pictures, PairedAugmentation())):
+    for seed, (image, target) in enumerate(changes(pictures, InstanceAugmentation())):
         straight, before = originals[seed % 2]
         flipped = not torch.equal(image, straight)
         count += flipped
@@ -103,12 +103,12 @@ def test_half_of_the_pictures_are_mirrored_with_their_instances(pictures):
 
 def test_nothing_changes_without_an_augmentation(pictures):
     image, target = whole(pictures)
-    same, also = augmented(image, target, PairedAugmentation(flip=False), np.random.default_rng(0))
+    same, also = augmented(image, target, InstanceAugmentation(flip=False), np.random.default_rng(0))
     assert torch.equal(image, same)
     assert all(torch.equal(also[name], target[name]) for name in ("boxes", "masks", "labels", "area"))
 
 
-@pytest.mark.parametrize("augmentation", [PairedAugmentation(crop=0.4), PairedAugmentation(True, (0.6, 1.7), 0.5)])
+@pytest.mark.parametrize("augmentation", [InstanceAugmentation(crop=0.4), InstanceAugmentation(True, (0.6, 1.7), 0.5)])
 def test_after_every_change_masks_lie_on_their_shapes_and_boxes_around_them(pictures, augmentation):
     sizes = set()
     for image, target in changes(pictures, augmentation):
@@ -130,10 +130,10 @@ def test_after_every_change_masks_lie_on_their_shapes_and_boxes_around_them(pict
 
 
 def test_areas_follow_a_change_of_size(pictures):
-    for image, target in changes(pictures, PairedAugmentation(scale=(2.0, 2.0)), 4):
+    for image, target in changes(pictures, InstanceAugmentation(scale=(2.0, 2.0)), 4):
         assert max(image.shape[-2:]) in (122, 136)
         assert torch.equal(target["area"], target["masks"].flatten(1).sum(1).float())
-    for _, target in changes(pictures, PairedAugmentation(scale=(2.0, 2.0)), 4, masks=False):
+    for _, target in changes(pictures, InstanceAugmentation(scale=(2.0, 2.0)), 4, masks=False):
         boxes = target["boxes"]
         torch.testing.assert_close(target["area"], (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
 
@@ -146,7 +146,7 @@ def test_a_cut_instance_keeps_the_box_of_what_is_left_of_its_mask(tmp_path):
     cut = 0
     for seed in range(20):
         image, target = whole(pictures)
-        image, target = augmented(image, target, PairedAugmentation(False, crop=0.3), np.random.default_rng(seed))
+        image, target = augmented(image, target, InstanceAugmentation(False, crop=0.3), np.random.default_rng(seed))
         if image.shape[-2:] != (41, 63):
             cut += 1
             around = masks_to_boxes(target["masks"] != 0) + torch.tensor([0.0, 0, 1, 1])
@@ -160,7 +160,7 @@ def test_a_crop_never_loses_all_instances(tmp_path):
     sizes = set()
     for seed in range(12):
         image, target = whole(pictures)
-        image, target = augmented(image, target, PairedAugmentation(crop=0.2), np.random.default_rng(seed))
+        image, target = augmented(image, target, InstanceAugmentation(crop=0.2), np.random.default_rng(seed))
         assert len(target["boxes"]) == 1
         sizes.add(tuple(image.shape[-2:]))
     assert len(sizes) > 5
@@ -170,7 +170,7 @@ def test_no_other_generator_is_touched(pictures):
     torch.manual_seed(3)
     np.random.seed(3)
     before = torch.get_rng_state().clone(), np.random.get_state()[1].copy()
-    list(changes(pictures, PairedAugmentation(True, (0.5, 2.0), 0.5), 4))
+    list(changes(pictures, InstanceAugmentation(True, (0.5, 2.0), 0.5), 4))
     assert torch.equal(torch.get_rng_state(), before[0])
     assert np.array_equal(np.random.get_state()[1], before[1])
 
@@ -178,4 +178,4 @@ def test_no_other_generator_is_touched(pictures):
 @pytest.mark.parametrize("options", [{"scale": (0.0, 1.0)}, {"scale": (2.0, 1.0)}, {"crop": 0.0}, {"crop": 1.5}])
 def test_values_out_of_range_are_refused(options):
     with pytest.raises(ValueError, match=r"needs a (least|share)"):
-        PairedAugmentation(**options)
+        InstanceAugmentation(**options)

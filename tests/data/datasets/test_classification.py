@@ -8,9 +8,9 @@ from torch.utils.data import DataLoader
 from passband.data.cubes.views import Augmentation
 from passband.data.datasets.classification import (
     UNKNOWN,
-    CenterPictures,
-    LabeledPictures,
-    TrainingPictures,
+    ClassificationTrainingSet,
+    ClassificationValidationSet,
+    LabeledImages,
     find_classes,
     split_classes,
 )
@@ -141,7 +141,7 @@ class TestSplit:
 class TestSamples:
     def test_a_number_decides_everything_about_a_sample(self, folder):
         pictures = find_classes(folder)
-        data = TrainingPictures(pictures, CUBES, seed=4, scale=(0.2, 1.0))
+        data = ClassificationTrainingSet(pictures, CUBES, seed=4, scale=(0.2, 1.0))
         for number in (0, 3, 14, 15, 16, 1000):
             sample = data[number]
             index = shuffled(number, 15, 4)
@@ -149,14 +149,14 @@ class TestSamples:
             assert torch.equal(sample["input"], CUBES.prepare(pictures.paths[index], draw))
             assert (sample["label"], sample["name"]) == (pictures.labels[index], str(pictures.paths[index]))
             assert (sample["number"], sample["problem"]) == (number, "")
-        assert not torch.equal(data[0]["input"], TrainingPictures(pictures, CUBES, seed=5)[0]["input"])
+        assert not torch.equal(data[0]["input"], ClassificationTrainingSet(pictures, CUBES, seed=5)[0]["input"])
 
     def test_an_epoch_has_each_picture_once(self, folder):
-        data = TrainingPictures(find_classes(folder), CUBES, seed=1)
+        data = ClassificationTrainingSet(find_classes(folder), CUBES, seed=1)
         assert len({data[number]["name"] for number in range(15, 30)}) == len(data) == 15
 
     def test_loaders_make_batches_that_workers_do_not_change(self, folder):
-        data = TrainingPictures(find_classes(folder), CUBES, seed=1)
+        data = ClassificationTrainingSet(find_classes(folder), CUBES, seed=1)
         batches = [list(DataLoader(data, 5, num_workers=workers)) for workers in (0, 2)]
         for one, other in zip(*batches, strict=True):
             assert one["input"].shape == (5, 6, 8, 8)
@@ -166,7 +166,7 @@ class TestSamples:
 
     def test_centers_are_in_order_and_end(self, folder):
         pictures = find_classes(folder)
-        samples = list(CenterPictures(pictures, CUBES))
+        samples = list(ClassificationValidationSet(pictures, CUBES))
         assert [sample["name"] for sample in samples] == [str(path) for path in pictures.paths]
         assert tuple(sample["label"] for sample in samples) == pictures.labels
         assert torch.equal(samples[7]["input"], CUBES.prepare(pictures.paths[7]))
@@ -174,7 +174,10 @@ class TestSamples:
     def test_a_bad_file_is_said_in_its_sample(self, spoiled):
         pictures = find_classes(spoiled)
         number = next(number for number in range(6) if shuffled(number, 6, 0) == 4)
-        for sample in (TrainingPictures(pictures, CUBES, seed=0)[number], CenterPictures(pictures, CUBES)[4]):
+        for sample in (
+            ClassificationTrainingSet(pictures, CUBES, seed=0)[number],
+            ClassificationValidationSet(pictures, CUBES)[4],
+        ):
             assert re.search(r"1\.jpg is a JPEG file that is cut short", sample["problem"])
             assert sample["label"] == UNKNOWN
             assert sample["input"].shape == CUBES.input_shape
@@ -182,7 +185,7 @@ class TestSamples:
 
     def test_a_bad_file_is_replaced_by_the_next_where_bad_ones_are_skipped(self, spoiled):
         pictures = find_classes(spoiled)
-        data = TrainingPictures(pictures, CUBES, seed=0, skip_bad=True)
+        data = ClassificationTrainingSet(pictures, CUBES, seed=0, skip_bad=True)
         number = next(number for number in range(6) if shuffled(number, 6, 0) == 4)
         sample = data[number]
         assert sample["name"] == str(pictures.paths[5])
@@ -192,7 +195,7 @@ class TestSamples:
         assert sum(bool(data[other]["problem"]) for other in range(6)) == 1
 
     def test_a_file_that_is_gone_is_bad_and_all_bad_files_are_an_error(self, tmp_path):
-        gone = LabeledPictures(("a", "b"), (tmp_path / "a.jpg", tmp_path / "b.jpg"), (0, 1))
-        assert "a.jpg" in CenterPictures(gone, CUBES)[0]["problem"]
+        gone = LabeledImages(("a", "b"), (tmp_path / "a.jpg", tmp_path / "b.jpg"), (0, 1))
+        assert "a.jpg" in ClassificationValidationSet(gone, CUBES)[0]["problem"]
         with pytest.raises(ImageError, match="none of 2 pictures can be used"):
-            TrainingPictures(gone, CUBES, seed=0, skip_bad=True)[0]
+            ClassificationTrainingSet(gone, CUBES, seed=0, skip_bad=True)[0]

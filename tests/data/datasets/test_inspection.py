@@ -5,10 +5,10 @@ import torch
 
 from passband.data.cubes.fixed_size import read_pixels
 from passband.data.datasets.inspection import (
-    InspectionPictures,
-    Inspections,
-    Making,
-    Source,
+    InspectionFiles,
+    InspectionImages,
+    InspectionImageSettings,
+    InspectionSet,
     is_held_out,
     kinds_of,
 )
@@ -20,8 +20,8 @@ EQUAL = dict.fromkeys(KINDS, 1.0)
 
 
 def pictures(folder, seed=3, **making):
-    making = Making(**{"degradations": EQUAL, "crop": 64, "zoom": 1.3, **making})
-    return InspectionPictures([Source(sorted(folder.iterdir()))], making, seed)
+    making = InspectionImageSettings(**{"degradations": EQUAL, "crop": 64, "zoom": 1.3, **making})
+    return InspectionImages([InspectionFiles(sorted(folder.iterdir()))], making, seed)
 
 
 def test_a_picture_is_decided_by_seed_and_number_alone(tmp_path):
@@ -59,7 +59,7 @@ def test_held_out_pictures_are_of_photographs_that_no_other_picture_takes(tmp_pa
 def test_samples_say_what_is_wrong_and_mirror_only_while_training(tmp_path):
     make = pictures(photographs(tmp_path))
     table = GainTable(("general", "derain-small"), "all", {0: (1.0, math.nan), 1: (2.0, 3.0)})
-    fixed = Inspections(make, [0, 1, 2], table, ["derain-small", "general"], training=False)
+    fixed = InspectionSet(make, [0, 1, 2], table, ["derain-small", "general"], training=False)
     assert [fixed[place]["kind"] for place in range(3)] == [make(number).kind for number in range(3)]
     assert fixed[1]["gains"].tolist() == [3.0, 2.0]
     assert fixed[0]["gains"].isnan().tolist() == [True, False]
@@ -67,7 +67,7 @@ def test_samples_say_what_is_wrong_and_mirror_only_while_training(tmp_path):
     assert fixed[2]["psnr"].item() == pytest.approx(make(2).psnr())
     with pytest.raises(IndexError, match="3 pictures"):
         fixed[3]
-    training = Inspections(make, [0, 1, 2], table, ["general"], training=True)
+    training = InspectionSet(make, [0, 1, 2], table, ["general"], training=True)
     numbers = [training[place]["number"] for place in range(9)]
     assert sorted(numbers[:3]) == sorted(numbers[3:6]) == [0, 1, 2]
     mirrored = [
@@ -85,10 +85,10 @@ def test_a_damaged_photograph_is_told_or_passed_over(tmp_path):
     photographs(tmp_path, 3)
     (tmp_path / "01.png").write_bytes(b"damaged")
     make = pictures(tmp_path)
-    told = Inspections(make, range(9), None, [], training=False)
+    told = InspectionSet(make, range(9), None, [], training=False)
     problems = [bool(told[place]["problem"]) for place in range(9)]
     assert 0 < sum(problems) < 9
-    passing = Inspections(make, range(9), None, [], training=False, skip_bad=True)
+    passing = InspectionSet(make, range(9), None, [], training=False, skip_bad=True)
     bad = problems.index(True)
     assert "01.png" in passing[bad]["problem"]
     assert passing[bad]["windows"].any()

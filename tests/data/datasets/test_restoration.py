@@ -6,11 +6,11 @@ from torch.utils.data import DataLoader
 
 from passband.data.datasets import restoration
 from passband.data.datasets.restoration import (
-    FixedCrops,
     ImageCache,
     NumberedSampler,
-    Pairs,
-    Photographs,
+    PairTrainingSet,
+    PhotographTrainingSet,
+    RestorationValidationSet,
     Simulation,
     crop_and_flip,
     degraded_as_file,
@@ -74,11 +74,11 @@ def paired(tmp_path):
     return tmp_path / "pairs"
 
 
-# --- Photographs and Pairs ------------------------------------------------------------------------------------------
+# --- Training sets ----------------------------------------------------------------------------------------
 
 
 def data_sets(folder, paired, seed=3):
-    return [Photographs(folder, MIXTURE, 16, seed), Pairs(paired, 16, seed)]
+    return [PhotographTrainingSet(folder, MIXTURE, 16, seed), PairTrainingSet(paired, 16, seed)]
 
 
 def test_the_number_of_a_sample_and_the_seed_decide_everything_about_it(folder, paired):
@@ -135,18 +135,18 @@ def test_a_numbered_sampler_counts_from_start_to_before_stop():
 
 
 def test_crops_are_squares_of_the_photograph_from_anywhere_and_mirrored_half_of_the_time(folder):
-    data = Photographs(folder, {"clean": 1.0}, 16, seed=0)
+    data = PhotographTrainingSet(folder, {"clean": 1.0}, 16, seed=0)
     places = [place(data[number]["clean"]) for number in range(400)]
     tops, lefts, mirrored = (np.array(values) for values in zip(*places, strict=True))
     assert (tops.min(), tops.max()) == (0, 40 - 16)
     assert (lefts.min(), lefts.max()) == (0, 53 - 16)
     assert 0.4 < mirrored.mean() < 0.6  # four standard deviations of 400 tosses
-    upright = Photographs(folder, {"clean": 1.0}, 16, seed=0, augment=False)
+    upright = PhotographTrainingSet(folder, {"clean": 1.0}, 16, seed=0, augment=False)
     assert [place(upright[number]["clean"]) for number in range(50)] == [(y, x, False) for y, x, _ in places[:50]]
 
 
 def test_a_pair_is_cut_and_mirrored_alike(paired):
-    data = Pairs(paired, 16, seed=1)
+    data = PairTrainingSet(paired, 16, seed=1)
     samples = [data[number] for number in range(60)]
     assert all(place(sample["degraded"]) == place(sample["clean"]) for sample in samples)
     assert {place(sample["clean"])[2] for sample in samples} == {True, False}
@@ -156,7 +156,7 @@ def test_a_pair_is_cut_and_mirrored_alike(paired):
 
 
 def test_pairs_without_a_crop_are_whole_in_order_and_end(paired):
-    data = Pairs(paired, None)
+    data = PairTrainingSet(paired, None)
     samples = list(data)
     assert [sample["name"] for sample in samples] == ["0", "1", "2", "3", "4"]
     for sample in samples:
@@ -165,7 +165,7 @@ def test_pairs_without_a_crop_are_whole_in_order_and_end(paired):
 
 
 def test_kinds_are_mixed_by_their_weights(folder):
-    data = Photographs(folder, {"clean": 3, "defocus": 1, "rain": 0}, 4, seed=0)
+    data = PhotographTrainingSet(folder, {"clean": 3, "defocus": 1, "rain": 0}, 4, seed=0)
     kinds = [data[number]["kind"] for number in range(300)]
     assert set(kinds) == {"clean", "defocus"}
     assert 0.65 < kinds.count("clean") / 300 < 0.85  # four standard deviations
@@ -174,7 +174,7 @@ def test_kinds_are_mixed_by_their_weights(folder):
 def test_the_clean_kind_is_untouched_and_every_other_is_degraded_by_seed_and_number(folder):
     # of the first version, whose degradations change every picture
     kinds = [*VERSIONS[1], "clean"]
-    data = Photographs(folder, dict.fromkeys(kinds, 1.0), 16, seed=5, simulation=Simulation(version=1))
+    data = PhotographTrainingSet(folder, dict.fromkeys(kinds, 1.0), 16, seed=5, simulation=Simulation(version=1))
     seen = set()
     for number in range(40):
         sample = data[number]
@@ -201,11 +201,15 @@ def test_a_sample_may_be_changed_without_changing_the_next(folder, paired):
 
 def test_unknown_kinds_are_refused_before_any_work(tmp_path):
     with pytest.raises(ValueError, match=r"unknown degradations \['fog', 'hail'\]; known: rain, .*clean"):
-        Photographs(tmp_path / "nowhere", {"rain": 1, "hail": 1, "fog": 1}, 16, seed=0)
+        PhotographTrainingSet(tmp_path / "nowhere", {"rain": 1, "hail": 1, "fog": 1}, 16, seed=0)
 
 
 @pytest.mark.parametrize(
-    "make", [lambda path: Photographs(path, MIXTURE, 16, 0), lambda path: FixedCrops(path, ["rain"], 16, 4, 0)]
+    "make",
+    [
+        lambda path: PhotographTrainingSet(path, MIXTURE, 16, 0),
+        lambda path: RestorationValidationSet(path, ["rain"], 16, 4, 0),
+    ],
 )
 def test_a_missing_and_an_empty_folder_of_photographs_are_refused(tmp_path, make):
     with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere"):
@@ -217,11 +221,11 @@ def test_a_missing_and_an_empty_folder_of_photographs_are_refused(tmp_path, make
 def test_a_pair_of_two_sizes_is_refused_naming_both_files_and_sizes(tmp_path):
     degraded = save(tmp_path / "degraded" / "a_1.png", map_of(20, 30, 0))
     clean = save(tmp_path / "clean" / "a.png", map_of(30, 20, 0))
-    for access in (lambda: Pairs(tmp_path, None)[0], lambda: read_pair(Pair(degraded, clean, "a"))):
+    for access in (lambda: PairTrainingSet(tmp_path, None)[0], lambda: read_pair(Pair(degraded, clean, "a"))):
         with pytest.raises(ValueError, match="a pair has one size") as caught:
             access()
         assert f"{degraded} is 30x20 but {clean} is 20x30" in str(caught.value)
-    assert f"{degraded} is 30x20 but {clean} is 20x30" in Pairs(tmp_path, 16)[0]["problem"]
+    assert f"{degraded} is 30x20 but {clean} is 20x30" in PairTrainingSet(tmp_path, 16)[0]["problem"]
 
 
 def damage(path):
@@ -231,17 +235,17 @@ def damage(path):
 def test_a_photograph_that_cannot_be_read_is_named_in_its_sample_or_the_next_one_is_taken(folder):
     bad = find_images(folder)[3]
     damage(bad)
-    samples = [Photographs(folder, MIXTURE, 16, seed=0)[number] for number in range(7)]
+    samples = [PhotographTrainingSet(folder, MIXTURE, 16, seed=0)[number] for number in range(7)]
     (problem,) = (sample["problem"] for sample in samples if sample["problem"])
     assert str(bad) in problem
     assert {sample["degraded"].shape for sample in samples} == {(3, 16, 16)}
-    skipping = [Photographs(folder, MIXTURE, 16, seed=0, skip_bad=True)[number] for number in range(7)]
+    skipping = [PhotographTrainingSet(folder, MIXTURE, 16, seed=0, skip_bad=True)[number] for number in range(7)]
     assert bad.stem not in {sample["name"] for sample in skipping}
     assert [sample["problem"] for sample in skipping] == [sample["problem"] for sample in samples]
     for path in find_images(folder):
         damage(path)
     with pytest.raises(ValueError, match="none of 7 pictures can be used"):
-        Photographs(folder, MIXTURE, 16, seed=0, skip_bad=True)[0]
+        PhotographTrainingSet(folder, MIXTURE, 16, seed=0, skip_bad=True)[0]
 
 
 @pytest.mark.parametrize("views", [1, 2])
@@ -250,12 +254,12 @@ def test_a_pair_that_cannot_be_used_is_named_in_its_sample_or_the_next_one_is_ta
         for number in range(3):
             save(tmp_path / name / f"{number}.png", map_of(20, 20 + (name == "target" and number == 1), number))
     pairs = find_pairs(tmp_path, views)
-    samples = [Pairs(pairs, 16, seed=0)[number] for number in range(3)]
+    samples = [PairTrainingSet(pairs, 16, seed=0)[number] for number in range(3)]
     assert sum("a pair has one size" in sample["problem"] for sample in samples) == 1
     assert {sample["degraded"].shape for sample in samples} == {(3 * views, 16, 16)}
-    skipping = [Pairs(pairs, 16, seed=0, skip_bad=True)[number]["name"] for number in range(3)]
+    skipping = [PairTrainingSet(pairs, 16, seed=0, skip_bad=True)[number]["name"] for number in range(3)]
     assert set(skipping) == {"0", "2"}
-    fixed = FixedCrops(pairs, [], 16, 3, seed=0)
+    fixed = RestorationValidationSet(pairs, [], 16, 3, seed=0)
     assert ["a pair has one size" in sample["problem"] for sample in fixed] == [False, True, False]
     assert {sample["degraded"].shape for sample in fixed} == {(3 * views, 16, 16)}
 
@@ -263,7 +267,7 @@ def test_a_pair_that_cannot_be_used_is_named_in_its_sample_or_the_next_one_is_ta
 def test_left_and_right_view_are_6_channels_cut_and_mirrored_as_the_clean_picture_is(tmp_path):
     for name, blue in (("inputL", 1), ("inputR", 2), ("target", 3)):
         save(tmp_path / name / "a.png", map_of(20, 40, blue))
-    data = Pairs(find_pairs(tmp_path, views=2), 16, seed=5)
+    data = PairTrainingSet(find_pairs(tmp_path, views=2), 16, seed=5)
     mirrored = set()
     for number in range(8):
         sample = data[number]
@@ -303,7 +307,7 @@ def test_a_picture_smaller_than_the_crop_is_reflected_or_repeated_at_its_end(hei
 
 def test_small_photographs_fill_the_crop(tmp_path):
     save(tmp_path / "a.png", map_of(9, 1, 3))
-    sample = Photographs(tmp_path, MIXTURE, 16, seed=0)[0]
+    sample = PhotographTrainingSet(tmp_path, MIXTURE, 16, seed=0)[0]
     assert sample["degraded"].shape == sample["clean"].shape == (3, 16, 16)
 
 
@@ -321,12 +325,12 @@ def test_the_clean_kind_is_not_even_rounded():
     assert torch.equal(degraded_as_file(image, "clean", seed=0, index=0), image)
 
 
-# --- FixedCrops -----------------------------------------------------------------------------------------------------
+# --- RestorationValidationSet ---------------------------------------------------------------------------
 
 
 def test_fixed_crops_are_the_same_at_every_pass_and_end(folder):
-    passes = [list(FixedCrops(folder, ["rain", "haze", "defocus"], 16, 10, seed=1)) for _ in range(2)]
-    data = FixedCrops(folder, ["rain", "haze", "defocus"], 16, 10, seed=1)
+    passes = [list(RestorationValidationSet(folder, ["rain", "haze", "defocus"], 16, 10, seed=1)) for _ in range(2)]
+    data = RestorationValidationSet(folder, ["rain", "haze", "defocus"], 16, 10, seed=1)
     passes += [list(data), [data[number] for number in reversed(range(10))][::-1]]
     assert [len(samples) for samples in passes] == [len(data)] * 4 == [10] * 4
     for samples in passes[1:]:
@@ -334,18 +338,18 @@ def test_fixed_crops_are_the_same_at_every_pass_and_end(folder):
 
 
 def test_fixed_crops_take_the_center_of_each_picture_and_the_kinds_in_turn(folder):
-    for number, sample in enumerate(FixedCrops(folder, ["rain", "haze", "defocus"], 16, 10, seed=1)):
+    for number, sample in enumerate(RestorationValidationSet(folder, ["rain", "haze", "defocus"], 16, 10, seed=1)):
         kind = ("rain", "haze", "defocus")[number % 3]
         assert sample["kind"] == kind
         assert place(sample["clean"]) == ((40 - 16) // 2, (53 - 16) // 2, False)
         assert torch.equal(sample["degraded"], degraded_as_file(sample["clean"], kind, seed=1, index=number))
-    names = [FixedCrops(folder, ["rain"], 16, 10, seed=1)[number]["name"] for number in range(10)]
+    names = [RestorationValidationSet(folder, ["rain"], 16, 10, seed=1)[number]["name"] for number in range(10)]
     assert names == [path.stem for path in sorted(folder.rglob("*.png"))] + names[:3]
 
 
 def test_fixed_crops_of_pairs_are_central_and_at_most_one_of_each(paired):
-    assert len(FixedCrops(paired, [], 16, 3, seed=0)) == 3
-    samples = list(FixedCrops(paired, [], 16, 20, seed=0))
+    assert len(RestorationValidationSet(paired, [], 16, 3, seed=0)) == 3
+    samples = list(RestorationValidationSet(paired, [], 16, 20, seed=0))
     assert [sample["name"] for sample in samples] == ["0", "1", "2", "3", "4"]
     for sample in samples:
         assert place(sample["degraded"]) == place(sample["clean"]) == (12, 18, False)
@@ -355,7 +359,7 @@ def test_fixed_crops_of_pairs_are_central_and_at_most_one_of_each(paired):
 @pytest.mark.parametrize("number", [-1, 4])
 def test_a_number_beyond_the_fixed_crops_is_refused(folder, number):
     with pytest.raises(IndexError, match=f"4 crops, numbered from 0; got {number}"):
-        FixedCrops(folder, ["rain"], 16, 4, seed=0)[number]
+        RestorationValidationSet(folder, ["rain"], 16, 4, seed=0)[number]
 
 
 # --- ImageCache -----------------------------------------------------------------------------------------------------
@@ -409,12 +413,12 @@ def test_a_cache_gives_the_bits_that_the_file_gives(tmp_path, bits, size):
 
 
 def test_validation_crops_are_made_once_and_not_kept_beyond_the_cache(folder, reads, monkeypatch):
-    data = FixedCrops(folder, ["rain"], 16, count=5, seed=0)
+    data = RestorationValidationSet(folder, ["rain"], 16, count=5, seed=0)
     first = [data[number] for number in range(5)]
     assert all(torch.equal(data[number]["degraded"], first[number]["degraded"]) for number in range(5))
     assert len(reads) == 5
     monkeypatch.setattr(restoration, "CACHE_BYTES", 3 * 2 * 3 * 16 * 16 * 4)
-    data = FixedCrops(folder, ["rain"], 16, count=5, seed=0)
+    data = RestorationValidationSet(folder, ["rain"], 16, count=5, seed=0)
     for _ in range(2):
         assert [data[number]["name"] for number in range(5)] == [sample["name"] for sample in first]
     assert len(data.kept) == 3
@@ -422,7 +426,7 @@ def test_validation_crops_are_made_once_and_not_kept_beyond_the_cache(folder, re
 
 
 def test_training_reads_each_photograph_once(folder, reads):
-    data = Photographs(folder, {"clean": 1.0}, 16, seed=0)
+    data = PhotographTrainingSet(folder, {"clean": 1.0}, 16, seed=0)
     for number in range(21):
         data[number]
     assert sorted(reads) == [str(number) for number in range(7)]

@@ -13,18 +13,18 @@ from passband.data.datasets import segmentation
 from passband.data.datasets.order import shuffled
 from passband.data.datasets.segmentation import (
     UNKNOWN,
-    FixedSegmentation,
-    PairedAugmentation,
-    SegmentationPictures,
-    collate,
+    SegmentationAugmentation,
+    SegmentationTrainingSet,
+    SegmentationValidationSet,
+    collate_masks,
     shrunk_mask,
 )
-from passband.data.masks import find_mask_pairs, read_pair
+from passband.data.masks import find_mask_pairs, read_mask_pair
 from passband.io.image import ImageError
 from tests.masks import ellipses, write_pairs
 
 SIZE = 24
-OFF = PairedAugmentation(flip=False, turn=False, scale=(1, 1), brightness=0, contrast=0, saturation=0)
+OFF = SegmentationAugmentation(flip=False, turn=False, scale=(1, 1), brightness=0, contrast=0, saturation=0)
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +47,10 @@ def equal(one, other):
 
 class TestTraining:
     def test_without_changes_samples_are_the_pairs_resized_in_an_order_of_the_epochs_own(self, pairs):
-        data = SegmentationPictures(pairs, 1, SIZE, seed=3)
+        data = SegmentationTrainingSet(pairs, 1, SIZE, seed=3)
         for number in (0, 4, 5, 123):
             sample = data[number]
-            image, mask = read_pair(pairs[shuffled(number, 5, 3)], 1)
+            image, mask = read_mask_pair(pairs[shuffled(number, 5, 3)], 1)
             small = F.interpolate(image[None], (SIZE, SIZE), mode="bilinear", antialias=True)[0]
             torch.testing.assert_close(sample["image"], small, atol=0.5 / 255 + 1e-6, rtol=0)  # kept in 8 bits
             assert torch.equal(sample["mask"], shrunk_mask(mask, 2, (SIZE, SIZE)))
@@ -61,18 +61,22 @@ class TestTraining:
         assert len(data) == 5
 
     def test_a_number_decides_all_of_a_sample_whatever_was_drawn_before(self, pairs):
-        one, other = (SegmentationPictures(pairs, 1, SIZE, 7, augmentation=PairedAugmentation(hue=0.1)) for _ in "ab")
+        one, other = (
+            SegmentationTrainingSet(pairs, 1, SIZE, 7, augmentation=SegmentationAugmentation(hue=0.1)) for _ in "ab"
+        )
         first = [one[number] for number in range(12)]
         torch.manual_seed(99)
         for number in reversed(range(12)):
             torch.rand(3)
             assert equal(first[number], other[number])
-        assert not equal(first[0], SegmentationPictures(pairs, 1, SIZE, 8, augmentation=PairedAugmentation())[0])
+        assert not equal(
+            first[0], SegmentationTrainingSet(pairs, 1, SIZE, 8, augmentation=SegmentationAugmentation())[0]
+        )
         repeated = [number for number in range(5, 12) if first[number]["name"] == first[0]["name"]]
         assert not equal(first[0], first[repeated[0]])
 
     def test_the_generators_of_the_process_are_left_alone(self, pairs):
-        data = SegmentationPictures(pairs, 1, SIZE, 7, augmentation=PairedAugmentation())
+        data = SegmentationTrainingSet(pairs, 1, SIZE, 7, augmentation=SegmentationAugmentation())
         torch.manual_seed(5)
         expected = torch.rand(4)
         torch.manual_seed(5)
@@ -82,9 +86,9 @@ class TestTraining:
 
     def test_loaders_give_the_same_with_and_without_workers_and_memory(self, pairs):
         def batches(workers, cache):
-            data = SegmentationPictures(pairs, 1, SIZE, 1, augmentation=PairedAugmentation(), cache=cache)
+            data = SegmentationTrainingSet(pairs, 1, SIZE, 1, augmentation=SegmentationAugmentation(), cache=cache)
             assert (data.kept is not None) == cache
-            loader = DataLoader(data, 5, sampler=range(10), num_workers=workers, collate_fn=collate)
+            loader = DataLoader(data, 5, sampler=range(10), num_workers=workers, collate_fn=collate_masks)
             return list(loader)
 
         plain = batches(0, False)
@@ -97,46 +101,48 @@ class TestTraining:
 
     def test_pictures_are_read_once_even_by_several_processes(self, tmp_path):
         pairs = find_mask_pairs(write_pairs(tmp_path, 4))
-        data = SegmentationPictures(pairs, 1, SIZE, 1)
-        before = [batch["image"] for batch in DataLoader(data, 4, sampler=range(4), num_workers=2, collate_fn=collate)]
+        data = SegmentationTrainingSet(pairs, 1, SIZE, 1)
+        before = [
+            batch["image"] for batch in DataLoader(data, 4, sampler=range(4), num_workers=2, collate_fn=collate_masks)
+        ]
         for pair in pairs:
             pair.image.unlink()
-        after = [batch["image"] for batch in DataLoader(data, 4, sampler=range(4), collate_fn=collate)]
+        after = [batch["image"] for batch in DataLoader(data, 4, sampler=range(4), collate_fn=collate_masks)]
         assert all(map(torch.equal, before, after))
         data[0]["image"].zero_()
         assert data[0]["image"].any()
 
     def test_what_does_not_fit_into_memory_is_read_again(self, pairs, monkeypatch):
         monkeypatch.setattr(segmentation, "MEMORY_SHARE", 0.0)
-        data = SegmentationPictures(pairs, 1, SIZE, 1)
+        data = SegmentationTrainingSet(pairs, 1, SIZE, 1)
         assert data.kept is None
-        assert FixedSegmentation(pairs, 1, SIZE).kept is None
+        assert SegmentationValidationSet(pairs, 1, SIZE).kept is None
         assert not data[0]["problem"]
 
     def test_a_copy_for_another_process_gives_the_same(self, pairs):
-        data = SegmentationPictures(pairs, 1, SIZE, 1, augmentation=PairedAugmentation())
+        data = SegmentationTrainingSet(pairs, 1, SIZE, 1, augmentation=SegmentationAugmentation())
         first = data[0]
         assert equal(pickle.loads(pickle.dumps(data))[0], first)
 
     def test_a_bad_pair_is_said_in_its_sample_or_replaced(self, spoiled):
         number = next(number for number in range(3) if shuffled(number, 3, 0) == 1)
-        sample = SegmentationPictures(spoiled, 1, SIZE, 0)[number]
+        sample = SegmentationTrainingSet(spoiled, 1, SIZE, 0)[number]
         assert "1.png" in sample["problem"]
         assert not sample["image"].any()
         assert (sample["mask"] == UNKNOWN).all()
         assert sample["mask"].shape == (SIZE, SIZE)
-        replaced = SegmentationPictures(spoiled, 1, SIZE, 0, skip_bad=True)[number]
+        replaced = SegmentationTrainingSet(spoiled, 1, SIZE, 0, skip_bad=True)[number]
         assert replaced["name"] == "2"
         assert "1.png" in replaced["problem"]
         assert replaced["image"].any()
 
     def test_all_bad_pairs_are_an_error(self, spoiled):
         with pytest.raises(ImageError, match="none of 1 pictures can be used"):
-            SegmentationPictures(spoiled[1:2], 1, SIZE, 0, skip_bad=True)[0]
+            SegmentationTrainingSet(spoiled[1:2], 1, SIZE, 0, skip_bad=True)[0]
 
     def test_more_classes_than_a_byte_holds_are_refused(self, pairs):
         with pytest.raises(ValueError, match="at most 256 classes"):
-            SegmentationPictures(pairs, 257, SIZE, 0)
+            SegmentationTrainingSet(pairs, 257, SIZE, 0)
 
 
 class TestAugmentation:
@@ -150,7 +156,7 @@ class TestAugmentation:
         views = set()
         for seed in range(100):
             (image, _), (changed, moved) = self.draw(
-                PairedAugmentation(scale=(1, 1), brightness=0, contrast=0, saturation=0), seed
+                SegmentationAugmentation(scale=(1, 1), brightness=0, contrast=0, saturation=0), seed
             )
             assert torch.equal(changed[:1], moved * 200)
             views.add(changed.numpy().tobytes())
@@ -160,13 +166,13 @@ class TestAugmentation:
 
     @pytest.mark.parametrize(("flip", "turn", "count"), [(True, False, 4), (False, True, 4), (False, False, 1)])
     def test_what_is_off_does_nothing(self, flip, turn, count):
-        augmentation = PairedAugmentation(flip, turn, (1, 1), 0, 0, 0)
+        augmentation = SegmentationAugmentation(flip, turn, (1, 1), 0, 0, 0)
         assert len({self.draw(augmentation, seed)[1][0].numpy().tobytes() for seed in range(40)}) == count
 
     def test_crops_move_pictures_and_masks_together_and_show_the_share_asked_for(self):
         spans = []
         for seed in range(40):
-            augmentation = PairedAugmentation(False, False, (0.25, 0.5), 0, 0, 0)
+            augmentation = SegmentationAugmentation(False, False, (0.25, 0.5), 0, 0, 0)
             _, (changed, moved) = self.draw(augmentation, seed, 64)
             assert changed.shape == (3, 64, 64)
             inside = (changed[0] > 100) == (moved[0] == 1)
@@ -179,10 +185,10 @@ class TestAugmentation:
 
     def test_colors_change_the_picture_alone(self):
         for name, augmentation in (
-            ("brightness", PairedAugmentation(False, False, (1, 1), 0.3, 0, 0)),
-            ("contrast", PairedAugmentation(False, False, (1, 1), 0, 0.3, 0)),
-            ("saturation", PairedAugmentation(False, False, (1, 1), 0, 0, 0.3)),
-            ("hue", PairedAugmentation(False, False, (1, 1), 0, 0, 0, 0.1)),
+            ("brightness", SegmentationAugmentation(False, False, (1, 1), 0.3, 0, 0)),
+            ("contrast", SegmentationAugmentation(False, False, (1, 1), 0, 0.3, 0)),
+            ("saturation", SegmentationAugmentation(False, False, (1, 1), 0, 0, 0.3)),
+            ("hue", SegmentationAugmentation(False, False, (1, 1), 0, 0, 0, 0.1)),
         ):
             (image, mask), (changed, moved) = self.draw(augmentation, 1)
             assert torch.equal(mask, moved), name
@@ -202,31 +208,33 @@ class TestAugmentation:
     )
     def test_numbers_out_of_range_are_refused(self, numbers, words):
         with pytest.raises(ValueError, match=words):
-            PairedAugmentation(**numbers)
+            SegmentationAugmentation(**numbers)
 
 
 class TestFixed:
     def test_pictures_are_resized_and_masks_keep_their_size(self, pairs):
-        data = FixedSegmentation(pairs, 1, SIZE)
+        data = SegmentationValidationSet(pairs, 1, SIZE)
         samples = list(data)
         assert [sample["name"] for sample in samples] == [pair.name for pair in pairs]
         assert [sample["mask"].shape for sample in samples] == [(37, 53)] * 3 + [(41, 29)] * 2
         for sample, pair in zip(samples, pairs, strict=True):
-            assert torch.equal(sample["mask"], read_pair(pair, 1)[1])
+            assert torch.equal(sample["mask"], read_mask_pair(pair, 1)[1])
             assert sample["image"].shape == (3, SIZE, SIZE)
-        for sample, again, unkept in zip(samples, data, FixedSegmentation(pairs, 1, SIZE, cache=False), strict=True):
+        for sample, again, unkept in zip(
+            samples, data, SegmentationValidationSet(pairs, 1, SIZE, cache=False), strict=True
+        ):
             assert equal(sample, again)
             assert equal(sample, unkept)
 
     def test_batches_list_masks_that_differ_in_size(self, pairs):
-        (batch,) = DataLoader(FixedSegmentation(pairs, 1, SIZE), 5, collate_fn=collate)
+        (batch,) = DataLoader(SegmentationValidationSet(pairs, 1, SIZE), 5, collate_fn=collate_masks)
         assert batch["image"].shape == (5, 3, SIZE, SIZE)
         assert [mask.shape for mask in batch["mask"]] == [(37, 53)] * 3 + [(41, 29)] * 2
         assert batch["number"].tolist() == [0, 1, 2, 3, 4]
         assert batch["problem"] == [""] * 5
 
     def test_a_bad_pair_is_said_in_its_sample(self, spoiled):
-        sample = FixedSegmentation(spoiled, 1, SIZE)[1]
+        sample = SegmentationValidationSet(spoiled, 1, SIZE)[1]
         assert "1.png" in sample["problem"]
         assert sample["mask"].tolist() == [[UNKNOWN]]
         assert not sample["image"].any()
@@ -292,6 +300,6 @@ def test_masks_of_several_classes_are_learned_from(tmp_path):
         numbers[:10] = 1
         Image.fromarray(numbers).save(path)
     pairs = find_mask_pairs(tmp_path)
-    sample = SegmentationPictures(pairs, 4, SIZE, 0, augmentation=PairedAugmentation())[0]
+    sample = SegmentationTrainingSet(pairs, 4, SIZE, 0, augmentation=SegmentationAugmentation())[0]
     assert {*sample["mask"].unique().tolist()} <= {0, 1, 3}
-    assert {*FixedSegmentation(pairs, 4, SIZE)[1]["mask"].unique().tolist()} == {0, 1, 3}
+    assert {*SegmentationValidationSet(pairs, 4, SIZE)[1]["mask"].unique().tolist()} == {0, 1, 3}

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from passband.data.finding import Source
+from passband.data.finding import InputFile
 from passband.inference import plan_jobs
 from passband.inference.files.plan import plan
 from passband.inference.files.restoring import RESTORED
@@ -37,7 +37,7 @@ class TestFolders:
             (job,) = plan_masks([here])
             assert job.target.resolve() == (tmp_path / "photos_masks" / "a.png").resolve()
         with pytest.raises(ValueError, match="no place beside / *: choose an output"):
-            plan([Source(Path("/a.png"), ".png", Path("/"))], None, RESTORED, Records())
+            plan([InputFile(Path("/a.png"), ".png", Path("/"))], None, RESTORED, Records())
 
     def test_a_linked_folder_has_outputs_beside_the_link(self, tmp_path, touch):
         touch("disk/2026/a.png")

@@ -51,7 +51,7 @@ class CocoImage:
 
 
 @dataclass(frozen=True)
-class CocoPictures:
+class CocoImages:
     """A data set of pictures with instances.
 
     Attributes:
@@ -87,7 +87,7 @@ class CocoPictures:
         """The category's number of each label; of none that this file has not."""
         return {label: number for number, label in self.labels.items()}
 
-    def only(self, numbers: Sequence[int]) -> "CocoPictures":
+    def only(self, numbers: Sequence[int]) -> "CocoImages":
         """The pictures at these places, of all categories.
 
         Args:
@@ -96,7 +96,7 @@ class CocoPictures:
         images = tuple(self.images[number] for number in numbers)
         return replace(self, images=images, skipped=_skipped(images))
 
-    def spread(self, count: int | None) -> "CocoPictures":
+    def spread(self, count: int | None) -> "CocoImages":
         """So many pictures, evenly spread.
 
         Args:
@@ -106,7 +106,7 @@ class CocoPictures:
             return self
         return self.only([number * len(self) // count for number in range(count)])
 
-    def for_training(self) -> "CocoPictures":
+    def for_training(self) -> "CocoImages":
         """The pictures that have instances to train on; `skipped` counts the others, too.
 
         Raises:
@@ -141,7 +141,7 @@ def find_coco(
     part: str | None = None,
     masks: bool = True,
     classes: Sequence[str] | None = None,
-) -> CocoPictures:
+) -> CocoImages:
     """Read a data set in COCO's format.
 
     Args:
@@ -174,7 +174,7 @@ def find_coco(
     folder = Path(pictures) if pictures is not None else _pictures(annotations, root, part, entries)
     found = _instances(content, entries, categories, masks, annotations)
     images = tuple(_image(entry, folder, tuple(found[entry["id"]]), annotations) for entry in entries)
-    return CocoPictures(annotations, images, categories, names, masks, _skipped(images), notes)
+    return CocoImages(annotations, images, categories, names, masks, _skipped(images), notes)
 
 
 def _annotations(source: Path, part: str | None) -> tuple[Path, Path, str | None]:

@@ -33,7 +33,7 @@ class DetectionTarget(TypedDict):
 
 
 @dataclass(frozen=True)
-class PairedAugmentation:
+class InstanceAugmentation:
     """How a picture and its instances are changed for training.
 
     Attributes:
@@ -123,7 +123,7 @@ def mirrored(target: DetectionTarget, width: int) -> DetectionTarget:
 
 
 def augmented(
-    image: Float[Tensor, "3 H W"], target: DetectionTarget, augmentation: PairedAugmentation, rng: np.random.Generator
+    image: Float[Tensor, "3 H W"], target: DetectionTarget, augmentation: InstanceAugmentation, rng: np.random.Generator
 ) -> tuple[Float[Tensor, "3 h w"], DetectionTarget]:
     """A picture changed together with its instances, by torchvision's transforms of paired tensors.
 

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from passband.data.cubes.channel_statistics import ChannelStatistics, shipped_statistics
-from passband.data.datasets.classification import LabeledPictures
+from passband.data.datasets.classification import LabeledImages
 from passband.data.preprocessing import PIXELS, Input, Preprocessing
 from passband.io.image import ImageError
 from passband.layers.channels import from_indices
@@ -33,7 +33,7 @@ def unnormalized(kind: Input, channels: tuple[int, ...], size: int, stride: int)
     return Preprocessing(kind, channels, size, 1 if kind in PIXELS else stride, (0.0,) * count, (1.0,) * count)
 
 
-def fitted(plain: Preprocessing, pictures: LabeledPictures, folder: Path, *, skip_bad: bool) -> Preprocessing:
+def fitted(plain: Preprocessing, pictures: LabeledImages, folder: Path, *, skip_bad: bool) -> Preprocessing:
     """Preprocessing with mean and std of some pictures: of their center views, over all positions.
 
     Args:

@@ -32,7 +32,7 @@ class Augmentation:
 
 
 @dataclass(frozen=True)
-class Window:
+class PixelWindow:
     """A part of a picture, in pixels.
 
     Attributes:
@@ -60,7 +60,7 @@ class CubeView:
         offset: row and column of the cube's picture, in pixels, where the window begins; what is around it is gray.
     """
 
-    window: Window
+    window: PixelWindow
     reduction: Fraction
     offset: tuple[int, int]
 
@@ -123,10 +123,10 @@ def cube_view(
         places.append((start * unit, shown * unit, int(offset * unit / reduction)))
     (top, rows, above), (left, columns, before) = places
     mirrored = augmentation is not None and augmentation.flip and bool(augmentation.rng.integers(2))
-    return CubeView(Window(top, left, rows, columns, mirrored), reduction, (above, before))
+    return CubeView(PixelWindow(top, left, rows, columns, mirrored), reduction, (above, before))
 
 
-def pixel_window(height: int, width: int, augmentation: Augmentation | None = None) -> Window:
+def pixel_window(height: int, width: int, augmentation: Augmentation | None = None) -> PixelWindow:
     """Choose what a view of pixels shows, to be resized to a square.
 
     Args:
@@ -138,7 +138,7 @@ def pixel_window(height: int, width: int, augmentation: Augmentation | None = No
     """
     if augmentation is None:
         side = max(1, round(CENTER_SHARE * min(height, width)))
-        return Window((height - side) // 2, (width - side) // 2, side, side)
+        return PixelWindow((height - side) // 2, (width - side) // 2, side, side)
     rng = augmentation.rng
     rows, columns = height, width
     for _ in range(TRIES):
@@ -151,7 +151,7 @@ def pixel_window(height: int, width: int, augmentation: Augmentation | None = No
         rows, columns = min(height, round(width / ASPECT[0])), min(width, round(height * ASPECT[1]))
     top, left = int(rng.integers(height - rows + 1)), int(rng.integers(width - columns + 1))
     mirrored = augmentation.flip and bool(rng.integers(2))
-    return Window(top, left, rows, columns, mirrored)
+    return PixelWindow(top, left, rows, columns, mirrored)
 
 
 def _sharper(halvings: int, scale: tuple[float, float]) -> list[int]:

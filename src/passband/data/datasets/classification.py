@@ -27,7 +27,7 @@ PARTS = ("train", "training", "val", "valid", "validation", "test")
 
 
 @dataclass(frozen=True)
-class LabeledPictures:
+class LabeledImages:
     """Picture files and their classes.
 
     Attributes:
@@ -44,19 +44,19 @@ class LabeledPictures:
         """How many files there are."""
         return len(self.paths)
 
-    def only(self, numbers: Sequence[int]) -> "LabeledPictures":
+    def only(self, numbers: Sequence[int]) -> "LabeledImages":
         """Those of these numbers, of all classes.
 
         Args:
             numbers: indices of files.
         """
-        return LabeledPictures(
+        return LabeledImages(
             self.classes,
             tuple(self.paths[number] for number in numbers),
             tuple(self.labels[number] for number in numbers),
         )
 
-    def spread(self, count: int | None) -> "LabeledPictures":
+    def spread(self, count: int | None) -> "LabeledImages":
         """So many, evenly spread over the files, which are sorted by class.
 
         Args:
@@ -78,7 +78,7 @@ class ClassSample(TypedDict):
     """Why a file could not be read; empty where it could."""
 
 
-def find_classes(folder: Path, classes: Sequence[str] | None = None) -> LabeledPictures:
+def find_classes(folder: Path, classes: Sequence[str] | None = None) -> LabeledImages:
     """The pictures of a folder with a sub-folder for each class; the classes are sorted by name.
 
     Args:
@@ -119,12 +119,12 @@ def find_classes(folder: Path, classes: Sequence[str] | None = None) -> LabeledP
         labels += [names.index(name)] * len(images)
     if not paths:
         raise FileNotFoundError(f"{folder} holds no pictures in its sub-folders")
-    return LabeledPictures(names, tuple(paths), tuple(labels))
+    return LabeledImages(names, tuple(paths), tuple(labels))
 
 
 def split_classes(
-    pictures: LabeledPictures, folder: Path, share: float, seed: int
-) -> tuple[LabeledPictures, LabeledPictures]:
+    pictures: LabeledImages, folder: Path, share: float, seed: int
+) -> tuple[LabeledImages, LabeledImages]:
     """Hold some pictures of each class out, so that no file is on both sides.
 
     Which ones depends on their names within the folder and on the seed alone. Pictures that equal one to learn from,
@@ -164,7 +164,7 @@ def split_classes(
     )
 
 
-class TrainingPictures(Dataset[ClassSample]):
+class ClassificationTrainingSet(Dataset[ClassSample]):
     """Random views of pictures.
 
     Args:
@@ -178,7 +178,7 @@ class TrainingPictures(Dataset[ClassSample]):
 
     def __init__(
         self,
-        pictures: LabeledPictures,
+        pictures: LabeledImages,
         preprocessing: Preprocessing,
         seed: int,
         *,
@@ -207,7 +207,7 @@ class TrainingPictures(Dataset[ClassSample]):
         return usable(prepare, number, len(self.pictures), self.seed, skip_bad=self.skip_bad)
 
 
-class CenterPictures(Dataset[ClassSample]):
+class ClassificationValidationSet(Dataset[ClassSample]):
     """The center view of every picture, in order, to score on.
 
     Args:
@@ -215,7 +215,7 @@ class CenterPictures(Dataset[ClassSample]):
         preprocessing: makes what the network takes.
     """
 
-    def __init__(self, pictures: LabeledPictures, preprocessing: Preprocessing):
+    def __init__(self, pictures: LabeledImages, preprocessing: Preprocessing):
         self.pictures, self.preprocessing = pictures, preprocessing
 
     def __len__(self) -> int:
@@ -230,7 +230,7 @@ class CenterPictures(Dataset[ClassSample]):
 
 
 def _sample(
-    pictures: LabeledPictures, index: int, number: int, preprocessing: Preprocessing, draw: Augmentation | None
+    pictures: LabeledImages, index: int, number: int, preprocessing: Preprocessing, draw: Augmentation | None
 ) -> ClassSample:
     """A picture ready for a network, or why it is not."""
     path, label, problem = pictures.paths[index], pictures.labels[index], ""

@@ -9,10 +9,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from passband.data.coco import CocoImage, CocoPictures
+from passband.data.coco import CocoImage, CocoImages
 from passband.data.coco.targets import (
     DetectionTarget,
-    PairedAugmentation,
+    InstanceAugmentation,
     augmented,
     instance_target,
     mirrored,
@@ -24,7 +24,7 @@ from passband.io.files import failure
 from passband.io.image import ImageError
 from passband.io.rle import MaskError
 
-FLIPPED = PairedAugmentation()
+FLIPPED = InstanceAugmentation()
 """Mirrored half of the time, at their own size."""
 
 
@@ -53,11 +53,11 @@ class DetectionBatch(TypedDict):
     problems: list[str]
 
 
-class DetectionPictures(Dataset[DetectionSample]):
+class DetectionTrainingSet(Dataset[DetectionSample]):
     """Pictures to learn from, changed at random; a sample's number decides how.
 
     Args:
-        pictures: with instances to train on, see `CocoPictures.for_training`.
+        pictures: with instances to train on, see `CocoImages.for_training`.
         seed: with the sample's number decides order and changes.
         augmentation: how pictures change. Cubes are mirrored at most, and only where that is exact: where the width is
             a multiple of 4 pixels, or the file is no JPEG file.
@@ -70,10 +70,10 @@ class DetectionPictures(Dataset[DetectionSample]):
 
     def __init__(
         self,
-        pictures: CocoPictures,
+        pictures: CocoImages,
         seed: int,
         *,
-        augmentation: PairedAugmentation = FLIPPED,
+        augmentation: InstanceAugmentation = FLIPPED,
         cubes: NativeFormat | None = None,
         skip_bad: bool = False,
     ):
@@ -132,16 +132,16 @@ class DetectionPictures(Dataset[DetectionSample]):
         }
 
 
-class ScoredPictures(Dataset[DetectionSample]):
+class DetectionValidationSet(Dataset[DetectionSample]):
     """Every picture as it is, in order, to score on.
 
     Args:
         pictures: all that are scored, those without instances, too.
         cubes: read cubes at stride 4 rather than pixels.
-        masks: give the masks of targets, which scores do not need: they come from `CocoPictures.ground_truth`.
+        masks: give the masks of targets, which scores do not need: they come from `CocoImages.ground_truth`.
     """
 
-    def __init__(self, pictures: CocoPictures, *, cubes: NativeFormat | None = None, masks: bool = False):
+    def __init__(self, pictures: CocoImages, *, cubes: NativeFormat | None = None, masks: bool = False):
         self.pictures, self.cubes, self.masks = pictures, cubes, masks
 
     def __len__(self) -> int:
@@ -171,7 +171,7 @@ class ScoredPictures(Dataset[DetectionSample]):
         }
 
 
-def collate(samples: Sequence[DetectionSample]) -> DetectionBatch:
+def collate_instances(samples: Sequence[DetectionSample]) -> DetectionBatch:
     """Put samples side by side, as torchvision's detectors take them: nothing is stacked.
 
     Args:
@@ -213,7 +213,7 @@ def _check_size(image: CocoImage, height: int, width: int) -> None:
         )
 
 
-def _unread(pictures: CocoPictures, index: int, number: int, error: Exception) -> DetectionSample:
+def _unread(pictures: CocoImages, index: int, number: int, error: Exception) -> DetectionSample:
     """What stands for a picture that cannot be read: a black one without instances."""
     image = pictures.images[index]
     target: DetectionTarget = {

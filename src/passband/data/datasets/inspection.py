@@ -56,7 +56,7 @@ class InspectionSample(TypedDict):
 
 
 @dataclass(frozen=True)
-class Source:
+class InspectionFiles:
     """Photographs or pairs to learn from.
 
     Attributes:
@@ -71,7 +71,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Making:
+class InspectionImageSettings:
     """How pictures are made; the fields are those of the same names of `config.inspection.InspectionData`."""
 
     degradations: Mapping[str, float]
@@ -87,7 +87,7 @@ class Making:
 
 
 @dataclass(frozen=True, eq=False)
-class Made:
+class InspectionImage:
     """A picture of which everything is known.
 
     Attributes:
@@ -106,7 +106,7 @@ class Made:
         return min(BEST, -10 * math.log10(max(error, 1e-12)))
 
 
-class InspectionPictures:
+class InspectionImages:
     """Makes the picture of a number, whole.
 
     Args:
@@ -118,7 +118,7 @@ class InspectionPictures:
         ValueError: for an unknown kind, naming the nearest.
     """
 
-    def __init__(self, sources: Sequence[Source], making: Making, seed: int):
+    def __init__(self, sources: Sequence[InspectionFiles], making: InspectionImageSettings, seed: int):
         for kind in (*making.degradations, *(source.kind for source in sources if source.kind)):
             entry(kind, KINDS, "degradation")
         self.sources, self.making, self.seed = list(sources), making, seed
@@ -129,7 +129,7 @@ class InspectionPictures:
         self.chances = chances / chances.sum()
         self.read = ImageCache()
 
-    def __call__(self, number: int) -> Made:
+    def __call__(self, number: int) -> InspectionImage:
         """The picture of this number.
 
         Raises:
@@ -157,7 +157,7 @@ class InspectionPictures:
             else:
                 degraded = degrade(clean, kind, seed=self.seed, index=number)
         degraded, clean = (_resized(image, making.crop) for image in (degraded, clean))
-        return Made(self._stored(degraded, rng), clean, kind)
+        return InspectionImage(self._stored(degraded, rng), clean, kind)
 
     def _kind(self, rng: np.random.Generator) -> str:
         """One kind of degradation, or now and then two."""
@@ -178,7 +178,7 @@ class InspectionPictures:
         return file.getvalue()
 
 
-class Inspections(Dataset[InspectionSample]):
+class InspectionSet(Dataset[InspectionSample]):
     """Pictures with their views and with all that an inspector is to say of them.
 
     Args:
@@ -192,7 +192,7 @@ class Inspections(Dataset[InspectionSample]):
 
     def __init__(
         self,
-        pictures: InspectionPictures,
+        pictures: InspectionImages,
         numbers: Sequence[int],
         table: GainTable | None,
         networks: Sequence[str],
@@ -288,7 +288,7 @@ def _part(files: Sequence[Path] | Sequence[Pair], held_out: bool) -> list[Path] 
 
 
 def _cut(
-    images: list[Float[Tensor, "3 H W"]], side: int, making: Making, rng: np.random.Generator
+    images: list[Float[Tensor, "3 H W"]], side: int, making: InspectionImageSettings, rng: np.random.Generator
 ) -> list[Float[Tensor, "3 S S"]]:
     """The same square of pictures of one size, from a random scale."""
     factor = math.exp(rng.uniform(-math.log(making.enlarged), math.log(making.zoom)))

@@ -17,7 +17,7 @@ class Prepared(TypedDict):
     """Why it cannot be used, or of the ones in whose place it stands; empty where all is well."""
 
 
-Sample = TypeVar("Sample", bound=Prepared)
+PreparedSample = TypeVar("PreparedSample", bound=Prepared)
 
 
 def shuffled(number: int, count: int, seed: int) -> int:
@@ -32,7 +32,9 @@ def shuffled(number: int, count: int, seed: int) -> int:
     return int(_order(count, seed * 1_000_003 + epoch)[position])
 
 
-def usable(prepare: Callable[[int], Sample], number: int, count: int, seed: int, *, skip_bad: bool) -> Sample:
+def usable(
+    prepare: Callable[[int], PreparedSample], number: int, count: int, seed: int, *, skip_bad: bool
+) -> PreparedSample:
     """The sample of a number, or of the next thing that can be used.
 
     What cannot be used is said in the sample rather than raised, because a loader's process can only hand on where in

@@ -30,7 +30,7 @@ UNUSABLE = (ValueError, OSError)
 """Errors of files that cannot be used: damaged or missing, or pairs of two sizes."""
 
 
-class Sample(TypedDict):
+class RestorationSample(TypedDict):
     """One pair, ready for a network."""
 
     degraded: Float[Tensor, "C H W"]
@@ -75,7 +75,7 @@ class CropSchedule:
         return next((side for side, end in zip(self.sides, self.ends, strict=True) if number < end), self.sides[-1])
 
 
-class Photographs(Dataset[Sample]):
+class PhotographTrainingSet(Dataset[RestorationSample]):
     """Clean photographs, cropped, flipped and degraded on the fly.
 
     Args:
@@ -121,14 +121,14 @@ class Photographs(Dataset[Sample]):
         """Photographs, one sample of each being an epoch."""
         return len(self.paths)
 
-    def __getitem__(self, number: int) -> Sample:
+    def __getitem__(self, number: int) -> RestorationSample:
         """The sample of this number; numbers go on past the first epoch.
 
         Raises:
             ImageError: where no photograph can be used at all.
         """
 
-        def prepare(index: int) -> Sample:
+        def prepare(index: int) -> RestorationSample:
             path = self.paths[index]
             rng = np.random.default_rng([self.seed, number, 1])
             kind = self.kinds[rng.choice(len(self.kinds), p=self.probabilities)]
@@ -156,7 +156,7 @@ class Photographs(Dataset[Sample]):
         return f"{kind}+{others[rng.integers(len(others))]}"
 
 
-class Pairs(Dataset[Sample]):
+class PairTrainingSet(Dataset[RestorationSample]):
     """A folder of pairs, cropped and flipped alike.
 
     Args:
@@ -187,7 +187,7 @@ class Pairs(Dataset[Sample]):
         """Pairs, one sample of each being an epoch."""
         return len(self.pairs)
 
-    def __getitem__(self, number: int) -> Sample:
+    def __getitem__(self, number: int) -> RestorationSample:
         """The sample of this number; with crops, numbers go on past the first epoch.
 
         Raises:
@@ -199,7 +199,7 @@ class Pairs(Dataset[Sample]):
             return _of_pair(self.pairs[number], degraded, clean)
         side = self.crop if isinstance(self.crop, int) else self.crop(number)
 
-        def prepare(index: int) -> Sample:
+        def prepare(index: int) -> RestorationSample:
             pair = self.pairs[index]
             try:
                 images = read_pair(pair, self.read)
@@ -210,7 +210,7 @@ class Pairs(Dataset[Sample]):
         return usable(prepare, number, len(self.pairs), self.seed, skip_bad=self.skip_bad)
 
 
-class FixedCrops(Dataset[Sample]):
+class RestorationValidationSet(Dataset[RestorationSample]):
     """Center crops for validation, the same at every pass.
 
     Args:
@@ -236,13 +236,13 @@ class FixedCrops(Dataset[Sample]):
         else:
             self.sources = list(source)
         self.count = count if kinds else min(count, len(self.sources))
-        self.kept: dict[int, Sample] = {}
+        self.kept: dict[int, RestorationSample] = {}
 
     def __len__(self) -> int:
         """Crops."""
         return self.count
 
-    def __getitem__(self, number: int) -> Sample:
+    def __getitem__(self, number: int) -> RestorationSample:
         """The crop of this number; its `problem` says why a file cannot be used."""
         if not 0 <= number < self.count:  # what ends a `for` over the data set
             raise IndexError(f"there are {self.count} crops, numbered from 0; got {number}")
@@ -253,7 +253,7 @@ class FixedCrops(Dataset[Sample]):
             self.kept[number] = sample
         return self.kept[number]
 
-    def _cut(self, number: int) -> Sample:
+    def _cut(self, number: int) -> RestorationSample:
         source = self.sources[number % len(self.sources)]
         if isinstance(source, Pair):
             try:
@@ -272,7 +272,7 @@ class FixedCrops(Dataset[Sample]):
 
 
 class NumberedSampler(Sampler[int]):
-    """Sample numbers from `start` to before `stop`, so that a run goes on where it was.
+    """RestorationSample numbers from `start` to before `stop`, so that a run goes on where it was.
 
     Args:
         start: first sample.
@@ -396,7 +396,7 @@ def read_pair(pair: Pair, read: Callable[[Path], Tensor] = read_image) -> list[F
     return [views[0] if len(views) == 1 else torch.cat(views), clean]
 
 
-def _of_pair(pair: Pair, degraded: Float[Tensor, "C H W"], clean: Float[Tensor, "3 H W"]) -> Sample:
+def _of_pair(pair: Pair, degraded: Float[Tensor, "C H W"], clean: Float[Tensor, "3 H W"]) -> RestorationSample:
     """The sample of a pair that can be used."""
     return {"degraded": degraded, "clean": clean, "kind": "pair", "name": pair.name, "problem": ""}
 
@@ -406,7 +406,7 @@ def _channels(pair: Pair) -> int:
     return 3 if pair.right is None else 6
 
 
-def _unread(channels: int, side: int, kind: str, name: str, error: Exception) -> Sample:
+def _unread(channels: int, side: int, kind: str, name: str, error: Exception) -> RestorationSample:
     """What stands for files that cannot be used: black squares, and why."""
     degraded, clean = torch.zeros(channels, side, side), torch.zeros(3, side, side)
     return {"degraded": degraded, "clean": clean, "kind": kind, "name": name, "problem": str(error)}

@@ -28,7 +28,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from passband.data.datasets.order import usable
-from passband.data.masks import MaskPair, read_pair
+from passband.data.masks import MaskPair, read_mask_pair
 from passband.io.files import failure
 from passband.io.image import ImageError
 
@@ -50,7 +50,7 @@ class SegmentationSample(TypedDict):
 
 
 @dataclass(frozen=True)
-class PairedAugmentation:
+class SegmentationAugmentation:
     """How a picture and its mask are changed together; what is off draws nothing.
 
     Attributes:
@@ -113,7 +113,7 @@ class PairedAugmentation:
         return image.as_subclass(Tensor), mask.as_subclass(Tensor)
 
 
-class SegmentationPictures(Dataset[SegmentationSample]):
+class SegmentationTrainingSet(Dataset[SegmentationSample]):
     """Pictures and masks to learn from, both of one size.
 
     Args:
@@ -136,7 +136,7 @@ class SegmentationPictures(Dataset[SegmentationSample]):
         size: int,
         seed: int,
         *,
-        augmentation: PairedAugmentation | None = None,
+        augmentation: SegmentationAugmentation | None = None,
         cache: bool = True,
         skip_bad: bool = False,
     ):
@@ -177,7 +177,7 @@ class SegmentationPictures(Dataset[SegmentationSample]):
         """R, G, B and the mask of a pair, resized."""
         if self.kept is not None and (known := self.kept.get(index)) is not None:
             return known
-        image, mask = read_pair(self.pairs[index], self.classes)
+        image, mask = read_mask_pair(self.pairs[index], self.classes)
         small = shrunk_mask(mask, max(self.classes, 2), (self.size, self.size))
         planes = torch.cat([_levels(image, self.size), small[None].to(torch.uint8)])
         if self.kept is not None:
@@ -185,7 +185,7 @@ class SegmentationPictures(Dataset[SegmentationSample]):
         return planes
 
 
-class FixedSegmentation(Dataset[SegmentationSample]):
+class SegmentationValidationSet(Dataset[SegmentationSample]):
     """Pictures of one size and masks of their own, in order, to score on.
 
     Args:
@@ -222,14 +222,14 @@ class FixedSegmentation(Dataset[SegmentationSample]):
         """A picture, resized, and its mask as it is."""
         if self.kept is not None and number in self.kept:
             return self.kept[number]
-        image, mask = read_pair(self.pairs[number], self.classes)
+        image, mask = read_mask_pair(self.pairs[number], self.classes)
         found = _levels(image, self.size), mask.to(torch.uint8 if self.classes <= 256 else torch.int32)
         if self.kept is not None and _fits(found[1].nbytes):
             self.kept[number] = found
         return found
 
 
-def collate(samples: Sequence[SegmentationSample]) -> dict[str, Any]:
+def collate_masks(samples: Sequence[SegmentationSample]) -> dict[str, Any]:
     """Make a batch of samples whose masks may differ in size.
 
     Args:

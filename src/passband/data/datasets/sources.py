@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from torch.utils.data import Dataset
 
-from passband.data.datasets.restoration import Pairs, Photographs, Sample
+from passband.data.datasets.restoration import PairTrainingSet, PhotographTrainingSet, RestorationSample
 
 
-class Sources(Dataset[Sample]):
+class MixedTrainingSet(Dataset[RestorationSample]):
     """Samples of several data sets, drawn with given weights; a sample's number decides which and what.
 
     Args:
@@ -20,7 +20,7 @@ class Sources(Dataset[Sample]):
         ValueError: if the number of weights is not that of the sources.
     """
 
-    def __init__(self, sources: Sequence[Photographs | Pairs], weights: Sequence[float], seed: int):
+    def __init__(self, sources: Sequence[PhotographTrainingSet | PairTrainingSet], weights: Sequence[float], seed: int):
         if len(sources) != len(weights) or not sources:
             raise ValueError(
                 f"a weight is needed for each source, got {len(weights)} weights for {len(sources)} sources"
@@ -32,7 +32,7 @@ class Sources(Dataset[Sample]):
         """Files of all sources."""
         return sum(map(len, self.sources))
 
-    def __getitem__(self, number: int) -> Sample:
+    def __getitem__(self, number: int) -> RestorationSample:
         """The sample of this number; numbers go on past the first epoch."""
         rng = np.random.default_rng([self.seed, number, 2])
         return self.sources[rng.choice(len(self.sources), p=self.probabilities)][number]

@@ -12,12 +12,10 @@ from jaxtyping import Float32
 from scipy import ndimage
 from scipy.special import ndtri
 
+from passband.data.degradations.parts.arrays import ImageArray, MapArray
 from passband.data.degradations.parts.blending import Blend, blend, draw_blend, draw_light, mist
 from passband.data.degradations.parts.draws import log_uniform
 from passband.data.degradations.parts.fields import fractal_map, smooth_length
-
-Picture = Float32[np.ndarray, "3 H W"]
-Map = Float32[np.ndarray, "H W"]
 
 _SPACING = 0.7  # pixels between the points of a streak: its line then has no beads
 _FWHM = 2.355  # full width at half maximum of a Gaussian, in standard deviations
@@ -102,7 +100,7 @@ def sample_rain(rng: np.random.Generator) -> Rain:
     )
 
 
-def rain(image: Picture, shower: Rain, rng: np.random.Generator) -> Picture:
+def rain(image: ImageArray, shower: Rain, rng: np.random.Generator) -> ImageArray:
     """Put rain before a picture.
 
     Args:
@@ -124,7 +122,7 @@ def rain(image: Picture, shower: Rain, rng: np.random.Generator) -> Picture:
     return behind
 
 
-def streak_opacity(layer: Streaks, height: int, width: int, rng: np.random.Generator) -> Map:
+def streak_opacity(layer: Streaks, height: int, width: int, rng: np.random.Generator) -> MapArray:
     """Draw one layer of streaks.
 
     Args:
@@ -163,7 +161,7 @@ def _draw_layer(rng: np.random.Generator, angle: float, strength: float) -> Stre
     )
 
 
-def _drops(layer: Streaks, height: int, width: int, rng: np.random.Generator) -> Map:
+def _drops(layer: Streaks, height: int, width: int, rng: np.random.Generator) -> MapArray:
     """Draw streaks one by one: points along each, shared among four pixels, then widened by a Gaussian."""
     margin = math.ceil(0.8 * layer.length + 2 * layer.width) + 1
     rows, columns = height + 2 * margin, width + 2 * margin
@@ -190,7 +188,7 @@ def _drops(layer: Streaks, height: int, width: int, rng: np.random.Generator) ->
     return np.clip(layer.edge * line * min(1.0, layer.width), 0, 1)
 
 
-def _smeared_noise(layer: Streaks, height: int, width: int, rng: np.random.Generator) -> Map:
+def _smeared_noise(layer: Streaks, height: int, width: int, rng: np.random.Generator) -> MapArray:
     """Smear noise along the fall, keep its highest part and stretch it."""
     margin = math.ceil(0.5 * layer.length) + 2
     rows, columns = (smooth_length(side + 2 * margin) for side in (height, width))

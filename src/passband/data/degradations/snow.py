@@ -11,12 +11,11 @@ import numpy as np
 from jaxtyping import Float32
 from scipy import ndimage
 
+from passband.data.degradations.parts.arrays import ImageArray
 from passband.data.degradations.parts.blending import Blend, blend, draw_blend, draw_light, mist
 from passband.data.degradations.parts.draws import log_uniform
 from passband.data.degradations.parts.fields import smooth_length
 from passband.data.degradations.rain import splat
-
-Picture = Float32[np.ndarray, "3 H W"]
 
 _LOOKS = 3  # flakes of so many shapes in a layer; more cost time and are not seen
 
@@ -87,7 +86,7 @@ def sample_snow(rng: np.random.Generator) -> Snow:
     )
 
 
-def snow(image: Picture, fall: Snow, rng: np.random.Generator) -> Picture:
+def snow(image: ImageArray, fall: Snow, rng: np.random.Generator) -> ImageArray:
     """Put snow before a picture.
 
     Args:

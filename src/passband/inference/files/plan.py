@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from passband.data.finding import Source
+from passband.data.finding import InputFile
 from passband.io.files import fitted_name
 from passband.io.kinds import names_a_type
 from passband.io.records import Records
@@ -59,7 +59,7 @@ class Naming:
         return self.companion_of_video if is_video and self.companion_of_video else self.companion
 
 
-def plan(sources: Sequence[Source], output: str | Path | None, naming: Naming, records: Records) -> list[Job]:
+def plan(sources: Sequence[InputFile], output: str | Path | None, naming: Naming, records: Records) -> list[Job]:
     """Say which file becomes which.
 
     No target is another's, nor a source. Where two names would be the same, that of a file whose type changes keeps
@@ -114,7 +114,7 @@ class _Output:
     is_file: bool
 
     @classmethod
-    def of(cls, output: str | Path, sources: Sequence[Source], naming: Naming) -> "_Output":
+    def of(cls, output: str | Path, sources: Sequence[InputFile], naming: Naming) -> "_Output":
         """Tell whether a file or a folder is meant."""
         path, suffix = Path(output).expanduser(), Path(output).suffix.lower()
         if path.is_dir() or str(output).endswith(("/", os.sep)):
@@ -151,10 +151,10 @@ _NO_FOLDERS = frozenset(
 class _Planner:
     """Gives names, each once."""
 
-    def __init__(self, sources: Sequence[Source], naming: Naming, records: Records):
+    def __init__(self, sources: Sequence[InputFile], naming: Naming, records: Records):
         self.sources, self.naming, self.records = sources, naming, records
         self.own = {source.path.resolve() for source in sources if not source.problem}
-        self.taken: dict[Path, Source] = {}
+        self.taken: dict[Path, InputFile] = {}
         self._folders: dict[Path, dict[str, list[str]]] = {}
 
     def plan(self, output: _Output | None) -> list[Job]:
@@ -169,7 +169,7 @@ class _Planner:
                 jobs.append(Job(source.path, target, problem, None if problem else self._companion(source, target)))
         return jobs
 
-    def _no_type(self, source: Source) -> str:
+    def _no_type(self, source: InputFile) -> str:
         """Say that a file is nothing that can be made something of."""
         known = " ".join(sorted(self.naming.sources))
         try:
@@ -179,7 +179,7 @@ class _Planner:
             return f"{source.path} cannot be read ({error.strerror})"
         return f"{source.path} is of no type that is read ({known}), by its name and by its content: convert it first"
 
-    def _target(self, source: Source, output: _Output | None) -> Path | None:
+    def _target(self, source: InputFile, output: _Output | None) -> Path | None:
         """Where a file goes; None for one that goes there already, for it was named twice."""
         if output is not None and output.is_file:
             return self._unless_own(source, output.path)
@@ -203,13 +203,13 @@ class _Planner:
                 return target
         raise AssertionError("names do not end")
 
-    def _unless_own(self, source: Source, target: Path) -> Path:
+    def _unless_own(self, source: InputFile, target: Path) -> Path:
         """The target of a file, if it is not the file."""
         if target.resolve() == source.path.resolve():
             raise ValueError(f"{source.path} would be replaced by {self.naming.becomes}: choose another output")
         return target
 
-    def _folder(self, source: Source, output: _Output | None) -> tuple[Path, bool]:
+    def _folder(self, source: InputFile, output: _Output | None) -> tuple[Path, bool]:
         """The folder that a file goes to, and whether it is that of the file, where its name must be another."""
         if source.root is None:
             return (source.path.parent, True) if output is None else (output.path, False)
@@ -223,7 +223,7 @@ class _Planner:
             raise ValueError(f"there is no place beside {root}: choose an output")
         return root.with_name(fitted_name(root.name, self.naming.folder))
 
-    def _names(self, source: Source, is_beside: bool) -> Iterator[str]:
+    def _names(self, source: InputFile, is_beside: bool) -> Iterator[str]:
         """Names that a target may have, the best first."""
         tag = self.naming.tag if is_beside else ""
         suffix, whole = self._suffix(source), source.path.name
@@ -237,7 +237,7 @@ class _Planner:
         for number in count(2):
             yield fitted_name(stem, f"{tag}-{number}{suffix}")
 
-    def _companion(self, source: Source, target: Path) -> Path:
+    def _companion(self, source: InputFile, target: Path) -> Path:
         """Where the picture or the video beside a target goes."""
         ending = self.naming.ending(target)
         stem = _stem(source.path)
@@ -253,7 +253,7 @@ class _Planner:
                     return target.with_name(name)
         raise AssertionError("names do not end")
 
-    def _owns(self, source: Source, suffix: str | None = None) -> bool:
+    def _owns(self, source: InputFile, suffix: str | None = None) -> bool:
         """Whether a file has the name without its suffix, of those in its folder that differ from it by suffix alone.
 
         Args:
@@ -268,7 +268,7 @@ class _Planner:
         ]
         return all((not self._keeps_type(source), source.path.name) < rank for rank in ranks)
 
-    def _peers(self, source: Source) -> Collection[str]:
+    def _peers(self, source: InputFile) -> Collection[str]:
         """The files in the folder of a file that have its name but for the suffix, and itself."""
         folder = source.path.parent
         if folder not in self._folders:
@@ -283,12 +283,12 @@ class _Planner:
                     names.setdefault(path.stem, []).append(one.name)
         return self._folders[folder].get(_stem(source.path), [])
 
-    def _suffix(self, source: Source) -> str:
+    def _suffix(self, source: InputFile) -> str:
         """The suffix of a target; as the source spells it, where it is the same."""
         written, own = self.naming.written(source.suffix), source.path.suffix
         return own if own.lower() == written or (not own and written in self.naming.nameless) else written
 
-    def _keeps_type(self, source: Source) -> bool:
+    def _keeps_type(self, source: InputFile) -> bool:
         return self._suffix(source) == source.path.suffix
 
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from passband.layers import LocalAvgPool2d, WindowModulation
 from passband.layers.pooled import Local, Pooled
-from passband.models.sfnet.bands import BAND_VALUES, LEAST_ROWS, Map, OwnStatistics, Window
+from passband.models.sfnet.bands import BAND_VALUES, LEAST_ROWS, Map, MapWindow, OwnStatistics
 
 STRENGTH = 0.8
 """Part of an average that comes from the frames before: it remembers about 5 frames."""
@@ -111,7 +111,7 @@ class SmoothedStatistics(OwnStatistics):
             return pooled
         return _Shifted(pooled, self.smoother.shift(self.names[pool], _mean(pooled)))
 
-    def windows(self, modulation: WindowModulation, x: Map) -> list[Window]:
+    def windows(self, modulation: WindowModulation, x: Map) -> list[MapWindow]:
         """Windows of equal size, each pooled by itself."""
         windows, count = super().windows(modulation, x), modulation.windows
         local = [window.pooled for window in windows if isinstance(window.pooled, Local)]
@@ -120,7 +120,7 @@ class SmoothedStatistics(OwnStatistics):
         means = torch.stack([_mean(pooled) for pooled in local], dim=2).unflatten(2, (count, count))
         shift = self.smoother.shift(self.names[cast(LocalAvgPool2d, modulation.pool)], means)
         return [
-            Window(window.rows, window.columns, window.place, _Shifted(pooled, shift[:, :, *window.place]))
+            MapWindow(window.rows, window.columns, window.place, _Shifted(pooled, shift[:, :, *window.place]))
             for window, pooled in zip(windows, local, strict=True)
         ]
 

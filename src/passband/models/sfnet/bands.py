@@ -47,7 +47,7 @@ class BlendedWindows:
         self.averages, self.down, self.across = averages, down, across
 
 
-class Window:
+class MapWindow:
     """A part of a map that window modulation treats alike.
 
     Args:
@@ -62,14 +62,14 @@ class Window:
 
 
 @runtime_checkable
-class Statistics(Protocol):
+class MapStatistics(Protocol):
     """Where a network that runs in bands has the averages of its maps from."""
 
     def average(self, pool: LocalAvgPool2d, x: Map) -> Pooled:
         """The pooled map."""
         ...
 
-    def windows(self, modulation: WindowModulation, x: Map) -> list[Window]:
+    def windows(self, modulation: WindowModulation, x: Map) -> list[MapWindow]:
         """The windows that cover the map, with their pooled maps."""
         ...
 
@@ -90,7 +90,7 @@ class OwnStatistics:
         window = pool.window_for(*x.shape[-2:])
         return Global(pool(x)) if window is None else Local(x, window)
 
-    def windows(self, modulation: WindowModulation, x: Map) -> list[Window]:
+    def windows(self, modulation: WindowModulation, x: Map) -> list[MapWindow]:
         """Windows of equal size, each pooled by itself."""
         count = modulation.windows
         height, width = (side // count for side in x.shape[-2:])
@@ -101,7 +101,7 @@ class OwnStatistics:
         for row, column in product(range(count), repeat=2):
             pooled = Local(parts[:, :, row, column], window) if window else Global(means[:, :, row, column])
             rows, columns = (row * height, (row + 1) * height), (column * width, (column + 1) * width)
-            windows.append(Window(rows, columns, (row, column), pooled))
+            windows.append(MapWindow(rows, columns, (row, column), pooled))
         return windows
 
     def blended_windows(self, modulation: WindowModulation, x: Map) -> BlendedWindows:
@@ -146,7 +146,7 @@ def restore_in_bands(
     image: Float[Tensor, "B C H W"],
     *,
     rows: int | None = None,
-    statistics: Statistics | None = None,
+    statistics: MapStatistics | None = None,
     report: Report | None = None,
 ) -> Float[Tensor, "B 3 H W"]:
     """Restore pictures one by one, each layer a band of rows at a time.
@@ -180,7 +180,7 @@ def restore_in_bands(
 class _Walk:
     """One picture's way through the network."""
 
-    def __init__(self, model: SFNet, rows: int | None, statistics: Statistics, report: Report | None = None):
+    def __init__(self, model: SFNet, rows: int | None, statistics: MapStatistics, report: Report | None = None):
         self.model, self.rows, self.statistics, self.report = model, rows, statistics, report
         self.done, self.all = 0.0, 1.0
 
@@ -332,7 +332,7 @@ def _shallow(shallow: nn.Sequential, image: Map, start: int, end: int) -> Map:
 
 
 def _modulate_windows(
-    modulation: WindowModulation, x: Map, windows: list[Window], start: int, end: int
+    modulation: WindowModulation, x: Map, windows: list[MapWindow], start: int, end: int
 ) -> Float[Tensor, "1 C _ W"]:
     """Rows of a map after window modulation."""
     out = torch.empty_like(x[..., start:end, :], memory_format=torch.contiguous_format)

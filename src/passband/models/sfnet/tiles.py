@@ -21,7 +21,7 @@ from passband.layers import LocalAvgPool2d, WindowModulation
 from passband.layers.modulation import window_shares
 from passband.layers.pooled import Global, Pooled
 from passband.models.sfnet import SFNet
-from passband.models.sfnet.bands import BlendedWindows, Map, Moments, Window, restore_in_bands
+from passband.models.sfnet.bands import BlendedWindows, Map, MapWindow, Moments, restore_in_bands
 from passband.ops.progress import Report, part_of
 from passband.ops.tiling import Tile, blend_tiles, lay_tiles, pad_to_multiple
 
@@ -133,7 +133,7 @@ class PictureStatistics:
         grid = self._grid(pool, x, stride, *(_edges(side, window is not None) for side in (height, width)))
         return grid.pooled(x, window, (0, height), (0, width), self._corner(stride))
 
-    def windows(self, modulation: WindowModulation, x: Map) -> list[Window]:
+    def windows(self, modulation: WindowModulation, x: Map) -> list[MapWindow]:
         """The windows of the whole picture that the tile touches."""
         stride, count = self.tile.rows.size // x.shape[-2], modulation.windows
         height, width = (side // stride // count for side in self.size)
@@ -154,7 +154,7 @@ class PictureStatistics:
                 limits = (row * height, (row + 1) * height), (column * width, (column + 1) * width)
                 part = x[..., slice(*rows), slice(*columns)]
                 pooled = grid.pooled(part, window, *limits, (top + rows[0], left + columns[0]))
-                windows.append(Window(rows, columns, (row, column), pooled))
+                windows.append(MapWindow(rows, columns, (row, column), pooled))
         return windows
 
     def blended_windows(self, modulation: WindowModulation, x: Map) -> BlendedWindows:

@@ -4,13 +4,11 @@ import io
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32
 from PIL import Image
 from scipy import ndimage
 
+from passband.data.degradations.parts.arrays import ImageArray
 from passband.data.degradations.parts.draws import log_uniform
-
-Picture = Float32[np.ndarray, "3 H W"]
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,9 @@ def sample_camera(rng: np.random.Generator) -> Camera:
     )
 
 
-def develop(degraded: Picture, clean: Picture, camera: Camera, rng: np.random.Generator) -> tuple[Picture, Picture]:
+def develop(
+    degraded: ImageArray, clean: ImageArray, camera: Camera, rng: np.random.Generator
+) -> tuple[ImageArray, ImageArray]:
     """Take a pair with one camera.
 
     Args:
@@ -86,7 +86,7 @@ def develop(degraded: Picture, clean: Picture, camera: Camera, rng: np.random.Ge
     return degraded, np.clip(clean, 0, 1, dtype=np.float32)
 
 
-def _expose(image: Picture, camera: Camera) -> Picture:
+def _expose(image: ImageArray, camera: Camera) -> ImageArray:
     """Apply exposure, white balance and tone curve to one picture."""
     gain = np.array(camera.balance, np.float32)[:, None, None] * np.float32(camera.exposure)
     if camera.exposure == 1 and camera.gamma == 1 and camera.balance == (1, 1, 1):
@@ -94,12 +94,12 @@ def _expose(image: Picture, camera: Camera) -> Picture:
     return np.clip(image * gain, 0, 1) ** np.float32(camera.gamma)
 
 
-def _sharpen(image: Picture, strength: float) -> Picture:
+def _sharpen(image: ImageArray, strength: float) -> ImageArray:
     """Add what a Gaussian of one pixel takes away."""
     return image + np.float32(strength) * (image - ndimage.gaussian_filter(image, (0, 1, 1)))
 
 
-def _compressed(image: Picture, quality: int) -> Picture:
+def _compressed(image: ImageArray, quality: int) -> ImageArray:
     """Store a picture as JPEG and read it again."""
     file = io.BytesIO()
     Image.fromarray((image.transpose(1, 2, 0) * 255 + 0.5).astype(np.uint8)).save(file, "JPEG", quality=quality)
