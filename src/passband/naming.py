@@ -1,4 +1,4 @@
-"""Names: the entry of one that somebody typed, or an error that suggests the one meant; and any name on one line."""
+"""Looks up names that users type, suggests the nearest known name in errors, and prints names safely on one line."""
 
 import re
 import unicodedata
@@ -36,27 +36,27 @@ SYNONYMS: tuple[frozenset[str], ...] = tuple(
         "restoration restore restorer denoise",
     )
 )
-"""Groups of words that mean the same in this field. A word may be in several groups."""
+"""Groups of words that mean the same in image restoration and recognition. A word may be in several groups."""
 CLOSE = 0.6
-"""Similarity of two spellings, 0 to 1, from which one may be a misspelling of the other."""
+"""Similarity from which one spelling may be a misspelling of another, 0 to 1."""
 CONTAINED = 3
-"""Letters that a name needs at least before names that contain it are suggested."""
+"""Length in letters from which a name is also searched for inside longer names."""
 LISTED = 20
-"""Names that an error lists at most."""
+"""Largest number of names that an error lists."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that was probably meant, whatever the case.
+    """Return the known name that the user probably meant, ignoring case.
 
-    A misspelling comes first (`genral`), then another word for the same thing (`fog` for `haze`), then a part of a name
+    Misspellings are tried first (`genral` for `general`), then synonyms (`fog` for `haze`), then parts of a name
     (`outdoor` for `SOTS-Outdoor`).
 
     Args:
-        name: as typed.
-        known: what there is.
+        name: name as the user typed it.
+        known: all known names.
 
     Returns:
-        None where nothing is near, so that no error suggests what nobody meant.
+        The nearest name, or None if no known name is near. An error then suggests nothing.
     """
     names = list(known)
     alike = {other: _similarity(name, other) for other in names}
@@ -74,33 +74,44 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def suggestion(name: object, known: Iterable[str]) -> str:
-    """A sentence that suggests the nearest name, with a space before it; empty where nothing is near.
+    """Return a sentence that suggests the nearest name, with a space before it.
 
     Args:
-        name: as typed.
-        known: what there is.
+        name: name as the user typed it.
+        known: all known names.
+
+    Returns:
+        A sentence such as " Did you mean 'general'?", or an empty text if no known name is near.
     """
     near = nearest(str(name), known)
     return "" if near is None else f" Did you mean {near!r}?"
 
 
 def listed(known: Iterable[str], most: int = LISTED) -> str:
-    """Names in a row, of which the first are shown where there are many."""
+    """Join names with commas for a message.
+
+    Args:
+        known: names in the order of the message.
+        most: largest number of names to show.
+
+    Returns:
+        All names, or the first `most` names and the number of the others.
+    """
     names = list(known)
     rest = f", and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + rest
 
 
 def entry(name: str, known: Mapping[str, Entry], what: str) -> Entry:
-    """The entry of a name.
+    """Return the entry that has a name.
 
     Args:
-        name: as typed.
-        known: what there is.
-        what: the kind of thing, for the error.
+        name: name as the user typed it.
+        known: all entries by name.
+        what: kind of the entry for the error, such as `model`.
 
     Raises:
-        ValueError: for an unknown name, with the nearest where one is near, and those that are known.
+        ValueError: if no entry has this name. The message suggests the nearest name and lists the known names.
     """
     if isinstance(name, str) and name in known:
         return known[name]
@@ -110,50 +121,50 @@ def entry(name: str, known: Mapping[str, Entry], what: str) -> Entry:
 
 
 def described(thing: object, name: str, facts: Mapping[str, object]) -> str:
-    """What a thing shows of itself when it is printed, such as `Restorer('general', device=cpu)`.
+    """Return the text that an object prints as, such as `Restorer('general', device=cpu)`.
 
     Args:
-        thing: whose class is named.
-        name: of what it was made of.
-        facts: what else, in order.
+        thing: object whose class is named.
+        name: name of what the object was made from, such as its weights.
+        facts: further names and values, in the order of the text.
     """
     rest = "".join(f", {key}={value}" for key, value in facts.items())
     return f"{type(thing).__name__}({name!r}{rest})"
 
 
 def _plain(name: str) -> str:
-    """A name without case and separators."""
+    """Return a name without case and separators."""
     return re.sub(r"[\W_]+", "", name.lower())
 
 
 def _similarity(name: str, other: str) -> float:
-    """How alike two names are spelled, 0 to 1, whatever the case and the separators."""
+    """Return the similarity of two spellings, 0 to 1, ignoring case and separators."""
     return SequenceMatcher(None, _plain(name), _plain(other), autojunk=False).ratio()
 
 
 def _meanings(name: str) -> set[int]:
-    """The groups of synonyms that a name, or a word of it, belongs to."""
+    """Return the numbers of the groups of synonyms to which a name or one of its words belongs."""
     lower = name.lower()
     words = {lower, *re.split(r"[\W_]+", lower)}
     if "-" in lower and any(lower in group for group in SYNONYMS):
-        words = {lower}  # motion-blur is one word
+        words = {lower}  # motion-blur counts as one word
     return {number for number, group in enumerate(SYNONYMS) if words & group}
 
 
 def printable(text: str) -> str:
-    r"""The text on one line, with an escape such as `\n` or `\xe9` for each character that no terminal can show.
+    r"""Return a text on one line, with an escape such as `\n` or `\xe9` for each character that a terminal cannot show.
 
-    These are control characters, which a file name may hold and which could also move the cursor, and bytes of a file
-    name that are no UTF-8, which Python keeps as lone surrogates. Encoded as UTF-8, the result raises no error.
+    File names may contain control characters, which could move the cursor. They may also contain bytes that are not
+    valid UTF-8, which Python keeps as lone surrogates. The result can always be encoded as UTF-8.
     """
-    return text if text.isprintable() else "".join(_shown(character) for character in text)
+    return text if text.isprintable() else "".join(_escaped(character) for character in text)
 
 
-def _shown(character: str) -> str:
-    """A character, or its escape."""
+def _escaped(character: str) -> str:
+    """Return a character, or its escape if a terminal cannot show it."""
     kind = unicodedata.category(character)
     if kind == "Cs" and 0xDC80 <= ord(character) <= 0xDCFF:
-        return f"\\x{ord(character) - 0xDC00:02x}"  # the byte that it stands for
+        return f"\\x{ord(character) - 0xDC00:02x}"  # the surrogate stands for this byte
     if kind in ("Cc", "Cs", "Zl", "Zp"):
         return character.encode("unicode_escape").decode("ascii")
     return character

@@ -1,7 +1,7 @@
-"""An image of any kind that a person holds, in and out: files, PIL images, arrays and tensors.
+"""Converts images of every kind that users hold to tensors and back: files, PIL images, arrays and tensors.
 
-This is the only place that knows them all. `as_tensor` is for what is only looked at; `take` remembers the kind, so
-that `Taken.give` gives back what was given.
+This is the only module that knows all these kinds. `as_tensor` only converts to a tensor. `take` also remembers the
+kind, so that `Taken.give` returns a result of the same kind as the input.
 """
 
 from dataclasses import dataclass
@@ -20,40 +20,40 @@ from passband.io.image import from_pil, read_picture, to_pil
 from passband.ops.checks import kind_of, shape_of
 
 AnyPicture: TypeAlias = Image.Image | np.ndarray | Tensor | str | PathLike[str]
-"""A path; a PIL image; an array H W, H W 1, H W 2, H W 3 or H W 4 of uint8, uint16 or floats in [0, 1]; a tensor
-3 H W of floats in [0, 1] or of uint8."""
+"""A path; a PIL image; an array of shape H W, H W 1, H W 2, H W 3 or H W 4, as uint8, uint16 or float in [0, 1]; or a
+tensor of shape 3 H W, as float in [0, 1] or uint8."""
 BYTE = 255.0
-"""Full brightness of 8 bits."""
+"""Value of full brightness in 8 bits."""
 
 
 @dataclass(frozen=True)
 class Taken:
-    """An image as the library holds it, and the thing that it was."""
+    """An image or batch as the library holds it, together with the user's original object."""
 
     images: Float[Tensor, "B 3 H W"]
-    """RGB in [0, 1]: one image, or the batch of a tensor."""
+    """RGB in [0, 1]: a batch of one image, or the user's batch."""
     alpha: Float[Tensor, "1 H W"] | None
-    """Opacity in [0, 1], not premultiplied."""
+    """Opacity in [0, 1], not premultiplied, or None."""
     given: Any
-    """What was passed."""
+    """Object that the user passed."""
 
     @property
     def is_batch(self) -> bool:
-        """Whether a batch was passed, and not one image."""
+        """Tell whether the user passed a batch rather than a single image."""
         return isinstance(self.given, Tensor) and self.given.ndim == 4
 
     def give(self, images: Float[Tensor, "B 3 H W"]) -> Any:
-        """Images of the same size in the kind that was passed.
+        """Convert images to the kind that the user passed.
 
         Args:
-            images: RGB in [0, 1], in the place of `self.images`.
+            images: RGB in [0, 1], of the same shape as `self.images`.
 
         Returns:
-            A tensor or an array of the shape and the type that was passed, or a PIL image: of mode L, LA, RGB or
-            RGBA where such a one was passed, else RGB or RGBA. Alpha is the one that was passed.
+            A tensor or array of the shape and type that the user passed, or a PIL image. PIL images of mode L, LA, RGB
+            or RGBA keep their mode; all others become RGB or RGBA. The alpha channel of the input is kept.
 
         Raises:
-            ImageError: for values that are not finite, where integers are wanted.
+            ImageError: if integers are needed and some values are not finite.
         """
         if isinstance(self.given, Tensor):
             if not self.given.is_floating_point():
@@ -69,16 +69,17 @@ class Taken:
 
 
 def take(picture: AnyPicture) -> Taken:
-    """Take an image of any kind, or a batch of images in a tensor.
+    """Convert an image of any kind, or a batch in a tensor, and remember its kind.
 
     Args:
-        picture: as `AnyPicture`; a tensor may also be a batch B 3 H W. EXIF turns PIL images and files upright.
+        picture: image as described at `AnyPicture`, or a tensor of shape B 3 H W. PIL images and files are turned
+            upright as their EXIF orientation says.
 
     Raises:
-        ImageError: for a file that is not an image.
-        OSError: for one that cannot be read.
-        TypeError: for another kind of thing.
-        ValueError: for a shape or a type of values that is none of these, or floats of another range.
+        ImageError: if a file is not an image.
+        OSError: if a file cannot be read.
+        TypeError: if the object is of another kind.
+        ValueError: if the shape, dtype or range of values is not one of these.
     """
     if isinstance(picture, Tensor):
         return Taken(_batch(picture), None, picture)
@@ -95,29 +96,34 @@ def take(picture: AnyPicture) -> Taken:
 
 
 def as_tensor(picture: AnyPicture) -> Float[Tensor, "3 H W"]:
-    """Any image as RGB in [0, 1], the way networks, losses and metrics take it after `[None]` makes a batch of it.
+    """Convert an image of any kind to an RGB tensor in [0, 1].
+
+    Networks, losses and metrics take the result after `[None]` has made a batch of it.
 
     Args:
-        picture: as `AnyPicture`.
+        picture: image as described at `AnyPicture`.
 
     Returns:
-        float32 unless a tensor of another precision was passed; on the CPU, or where the tensor is. Gray becomes three
-        equal channels, alpha is left out, and EXIF turns an image upright.
+        A tensor on the CPU as float32; tensors keep their device and floating-point type. Gray images become three
+        equal channels, alpha is left out, and images are turned upright as their EXIF orientation says.
 
     Raises:
-        ImageError: for a file that is not an image.
-        OSError: for one that cannot be read.
-        TypeError: for another kind of thing.
-        ValueError: for a batch, another shape or type of values, or floats of another range.
+        ImageError: if a file is not an image.
+        OSError: if a file cannot be read.
+        TypeError: if the object is of another kind.
+        ValueError: if it is a batch, or if the shape, dtype or range of values is not one of these.
     """
     return one_of(take(picture))
 
 
 def one_of(taken: Taken) -> Float[Tensor, "3 H W"]:
-    """The one image that was passed.
+    """Return the single image that the user passed.
+
+    Args:
+        taken: converted input.
 
     Raises:
-        ValueError: where it was a batch.
+        ValueError: if the user passed a batch.
     """
     if taken.is_batch:
         raise ValueError(f"one image of shape 3 H W is needed, got a batch of shape {shape_of(taken.given)}: index it")
@@ -125,7 +131,7 @@ def one_of(taken: Taken) -> Float[Tensor, "3 H W"]:
 
 
 def _batch(image: Tensor) -> Float[Tensor, "B 3 H W"]:
-    """A tensor as a batch of floats."""
+    """Return a tensor as a batch of floats."""
     known = image.is_floating_point() or image.dtype == torch.uint8
     if image.ndim not in (3, 4) or image.shape[-3] != 3 or not known or not image.numel():
         raise ValueError(
@@ -140,7 +146,7 @@ def _batch(image: Tensor) -> Float[Tensor, "B 3 H W"]:
 
 
 def _advice(image: Tensor) -> str:
-    """A sentence, with a space before it, that says how a tensor gets the shape that is needed; empty if unknown."""
+    """Return a sentence, with a space before it, that says how to give a tensor the right shape; empty if unknown."""
     if image.ndim not in (3, 4):
         return ""
     if image.shape[-3] == 3:

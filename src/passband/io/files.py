@@ -1,4 +1,4 @@
-"""Files written whole, or not at all; names that a file system takes; and what went wrong, in a sentence."""
+"""Writes files completely or not at all, makes names that every file system accepts, and describes failures."""
 
 import errno
 import hashlib
@@ -10,36 +10,37 @@ from pathlib import Path
 from secrets import token_hex
 
 NAME_BYTES = 255
-"""Bytes of a file's name, at most, on the file systems of Linux, macOS and Windows."""
+"""Largest length of a file name in bytes on the file systems of Linux, macOS and Windows."""
 PARTS_SUFFIX = ".parts"
-"""Ends the name of the folder of a video that is not done: that of its finished segments."""
+"""Suffix of the folder that holds the finished segments of an unfinished video."""
 PARTS_JOB = "job.json"
-"""What a folder of segments holds from its beginning: all that decides them."""
+"""Name of the file in a folder of segments that holds the job: everything that decides the segments."""
 
 
 class WriteError(OSError):
-    """A file that cannot be written, in one sentence that names it."""
+    """A file cannot be written. The message is one sentence that names the file."""
 
     def __str__(self) -> str:
-        """The sentence, without the number of the error."""
+        """Return the sentence without the error number."""
         return str(self.strerror)
 
 
 @contextmanager
 def write_whole(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`, renamed to it when the block ends well and removed when it does not.
+    """Yield a temporary path, and rename the file at that path to `path` when the block ends.
 
-    A reader, a crash or Ctrl-C never sees half a file. Parent folders are made. The temporary name keeps the
-    suffix of `path`, because many writers choose their format by it.
+    No reader ever sees a partly written file. If the block raises an error, the temporary file is removed and an older
+    file at `path` stays. Parent folders are created. The temporary name keeps the suffix of `path`, because many
+    writers choose the file format by the suffix.
 
     Args:
-        path: where the file shall be.
+        path: path of the finished file.
 
     Yields:
-        The path to write to.
+        The temporary path to write to.
 
     Raises:
-        WriteError: naming `path`, where it cannot be written (read-only folder, full disk).
+        WriteError: if `path` cannot be written, for example because the folder is read-only or the disk is full.
     """
     temporary = path.with_name(f".{token_hex(6)}.partial{path.suffix}")
     try:
@@ -52,38 +53,38 @@ def write_whole(path: Path) -> Iterator[Path]:
     except OSError as error:
         reason = str(error.strerror or error)
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            reason = f"no space left for it in {path.parent}; free some there, or choose another folder"
+            reason = f"no space left in {path.parent}; free some space there, or choose another folder"
         raise WriteError(error.errno, f"cannot write {path}: {reason}") from error
 
 
 def fitted_name(stem: str, ending: str) -> str:
-    """A file's name that a file system takes: `stem` with `ending`, the stem shortened where they are too long.
+    """Join a stem and an ending to a file name, and shorten the stem if the name would be too long.
 
     Args:
-        stem: begins the name.
-        ending: ends it, such as `_restored.jpg`; kept whole.
+        stem: beginning of the name.
+        ending: end of the name, such as `_restored.jpg`. It is never shortened.
 
     Returns:
-        A name of at most `NAME_BYTES` bytes. A shortened stem ends in a tilde and eight digits that depend on the
-        whole stem, so that two long stems stay two names.
+        A name of at most `NAME_BYTES` bytes. A shortened stem ends with a tilde and eight digits that are computed from
+        the whole stem, so two long stems get different names.
     """
     if len(os.fsencode(stem + ending)) <= NAME_BYTES:
         return stem + ending
     digits = f"~{hashlib.sha256(os.fsencode(stem)).hexdigest()[:8]}"
     room = NAME_BYTES - len(os.fsencode(digits + ending))
     end = len(stem)
-    while len(os.fsencode(stem[:end])) > room:  # by characters, since a cut within one is no name in UTF-8
+    while len(os.fsencode(stem[:end])) > room:  # whole characters are removed, so that the name stays valid UTF-8
         end -= 1
     return stem[:end] + digits + ending
 
 
 def parts_folder(target: Path) -> Path:
-    """The folder beside a video that keeps its finished segments until it is done."""
+    """Return the folder beside a video that holds its finished segments until the video is complete."""
     return target.with_name(fitted_name(target.name, PARTS_SUFFIX))
 
 
 def is_parts_folder(path: Path) -> bool:
-    """Whether a folder keeps segments of a video; one that is merely called so is none."""
+    """Tell whether a path is a folder of video segments. A folder that only has the suffix is not one."""
     try:
         return path.name.endswith(PARTS_SUFFIX) and (path / PARTS_JOB).is_file()
     except OSError:
@@ -91,9 +92,9 @@ def is_parts_folder(path: Path) -> bool:
 
 
 def cache_folder() -> Path:
-    """The user's cache folder for passband: `$PASSBAND_CACHE`, or where the system keeps such things.
+    """Return the user's cache folder for passband: `$PASSBAND_CACHE`, or the cache folder of the operating system.
 
-    It may not exist yet. Deleting it costs the time to make things again, and nothing else.
+    The folder may not exist yet. It can be deleted at any time: passband then computes its contents again.
     """
     if chosen := os.environ.get("PASSBAND_CACHE"):
         return Path(chosen)
@@ -107,14 +108,14 @@ def cache_folder() -> Path:
 
 
 def failure(error: BaseException, path: Path, *others: Path) -> str:
-    """Say why a file failed, in one sentence with the file's name.
+    """Describe why a file failed, in one sentence that contains the name of the file.
 
     Args:
-        error: what was raised. The kinds that passband raises for bad files speak for themselves; others are named.
-        path: of the file.
-        others: files that belong to it, one of which the error may name instead.
+        error: error that was raised. Messages of passband's own errors are kept; for other errors the type is added.
+        path: path of the file.
+        others: paths of files that belong to it. The error may name one of them instead.
     """
-    said = str(error)
-    if not said or not isinstance(error, ValueError | OSError | MemoryError) or isinstance(error, UnicodeError):
-        said = f"{type(error).__name__}: {said}" if said else type(error).__name__
-    return said if any(str(one) in said for one in (path, *others)) else f"{path}: {said}"
+    message = str(error)
+    if not message or not isinstance(error, ValueError | OSError | MemoryError) or isinstance(error, UnicodeError):
+        message = f"{type(error).__name__}: {message}" if message else type(error).__name__
+    return message if any(str(one) in message for one in (path, *others)) else f"{path}: {message}"

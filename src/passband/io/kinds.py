@@ -1,37 +1,43 @@
-"""What a file is, by its first bytes, for files whose names do not say."""
+"""Recognizes file types by the first bytes of a file, for files whose names do not tell the type."""
 
 import re
 from pathlib import Path
 
 from passband.io.image.kinds import KINDS, kind_of
 
-_PICTURES = {kind: suffix for suffix, kind in reversed(KINDS.items())}  # the first suffix of each
+_PICTURES = {kind: suffix for suffix, kind in reversed(KINDS.items())}  # first suffix of each type
 _VIDEOS = {
     b"\x1a\x45\xdf\xa3": ".mkv",
     b"FLV\x01": ".flv",
     b"\x30\x26\xb2\x75\x8e\x66\xcf\x11": ".wmv",
     b"\0\0\x01\xba": ".mpg",
 }
-# files of the family of MP4 that are no videos: still images, raw files of Canon, sound
+# Types of the MP4 family that are not videos: still images, raw photos of Canon cameras, and sound.
 _STILL = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis", b"crx ", b"M4A ")
-_TRANSPORT = 188  # bytes of a packet of MPEG-TS, each of which begins with 0x47
+_TRANSPORT = 188  # bytes in a packet of MPEG-TS; each packet begins with 0x47
 _TYPE = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,4}")
 _LEGACY = frozenset((".jif", ".jfi", ".pjp", ".pjpeg"))
 
 
 def names_a_type(suffix: str) -> bool:
-    """Whether a suffix looks like that of a file type: `.gif` or `.mp4`, but not the end of `2026.11.26`.
+    """Tell whether a suffix looks like a file type, such as `.gif` or `.mp4`, but unlike the end of `2026.11.26`.
 
-    Old suffixes of JPEG files do not count, because no program but a browser writes them, and the content tells.
+    Old suffixes of JPEG files do not count: only browsers write them, and the content tells the type.
     """
     return _TYPE.fullmatch(suffix) is not None and suffix.lower() not in _LEGACY
 
 
 def suffix_by_content(path: Path) -> str:
-    """The suffix, in lower case, that an image or video of this content has; empty for any other content.
+    """Return the usual suffix of an image or video with this content, in lower case.
+
+    Args:
+        path: path of the file.
+
+    Returns:
+        The suffix with its dot, or an empty text if the content is neither an image nor a video.
 
     Raises:
-        OSError: for a file that cannot be read.
+        OSError: if the file cannot be read.
     """
     with path.open("rb") as file:
         head = file.read(_TRANSPORT + 1)

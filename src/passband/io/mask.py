@@ -1,4 +1,4 @@
-"""Mask files in and out: images whose numbers are classes, not colors."""
+"""Reads and writes mask files: images whose values are class numbers instead of colors."""
 
 import io
 from dataclasses import dataclass
@@ -22,37 +22,38 @@ from passband.io.image.size import READERS
 from passband.io.quiet import without_warnings
 
 COLORED = 24
-"""Mean difference of the greatest and the least of R, G and B, in levels of 255, from which a lossy mask is colored;
-gray ones stay below 2."""
+"""Mean difference between the largest and the smallest of R, G and B, in levels of 255, from which a lossy mask counts
+as colored. Gray masks stay below 2."""
 
 
 @dataclass(frozen=True)
 class StoredMask:
-    """A mask as its file has it, turned upright."""
+    """A mask as its file stores it, turned upright."""
 
     values: Int64[Tensor, "H W"]
-    """Gray levels, indices into a palette, or alpha where the mask lies in it."""
+    """Gray levels, indices into a palette, or alpha if the alpha channel holds the mask."""
     grays: Int64[Tensor, "H W"] | None
-    """Gray levels of 255; None where a palette has colors."""
+    """Gray levels, 0 to 255; None if the palette has colors."""
     exact: bool
-    """Whether the file type keeps values as they were: PNG, TIFF, BMP and lossless WebP do."""
+    """Whether the file type stores values without loss: PNG, TIFF, BMP and lossless WebP do."""
 
 
 @without_warnings()
 def read_stored_mask(path: Path | str, *, is_binary: bool = False, max_pixels: int = DEFAULT_MAX_PIXELS) -> StoredMask:
-    """Read a mask file without taking its numbers for colors.
+    """Read a mask file as numbers, without interpreting them as colors.
 
     Args:
-        path: a PNG, JPEG, WebP, TIFF or BMP file: gray of any depth, of two levels, with a palette, or RGB with three
-            equal channels. Alpha is left out, unless the mask lies in it: where all pixels have one color, and alpha
-            differs between them.
-        is_binary: the mask tells two classes apart. Then it also lies in alpha where all pixels that can be seen have
-            one color, and others are transparent.
-        max_pixels: refuse a file whose header claims more, before decoding it.
+        path: path of a PNG, JPEG, WebP, TIFF or BMP file. It may be gray of any depth, have two levels or a palette, or
+            be RGB with three equal channels. Alpha is left out unless it holds the mask: all pixels have the same
+            color, and alpha varies.
+        is_binary: whether the mask separates two classes. Alpha then also holds the mask if all visible pixels have the
+            same color and other pixels are transparent.
+        max_pixels: largest number of pixels; larger files are refused before they are decoded.
 
     Raises:
-        ImageError: as `io.image.read_picture`; and for a colored image without a palette.
-        OSError: the file cannot be read.
+        ImageError: if the file is damaged, too large or not an image, as in `io.image.read_picture`, or if it is a
+            colored image without a palette.
+        OSError: if the file cannot be read.
     """
     data = Path(path).read_bytes()
     kind = kind_of(data[:HEAD])
@@ -61,33 +62,35 @@ def read_stored_mask(path: Path | str, *, is_binary: bool = False, max_pixels: i
     decoded = decode(data, kind, str(path), max_pixels)
     exact = kind in ("PNG", "TIFF", "BMP") or (kind == "WEBP" and decoded.meta.lossless)
     if kind in ("PNG", "TIFF", "BMP"):
-        stored = _opened(data, kind, str(path))
+        stored = _load_stored(data, kind, str(path))
         if stored is not None:
-            return _indices(*stored, is_binary)
+            return _mask_of_indices(*stored, is_binary)
     pixels = decoded.pixels
     top = np.iinfo(pixels.dtype).max
     if _lies_in_alpha(pixels, is_binary):
         alpha = torch.from_numpy(pixels[..., -1].astype(np.int64))
         return StoredMask(alpha, (alpha * 255).div(top, rounding_mode="floor"), exact)
-    values = _gray(pixels, exact, path)
+    values = _gray_levels(pixels, exact, path)
     depth, color_type = open_png(data, str(path)).header[8:10] if kind == "PNG" else (8, 0)
     if color_type == 0 and depth in (2, 4):
-        values //= 255 // (2**depth - 1)  # Pillow stretches few levels over 255
+        values //= 255 // (2**depth - 1)  # Pillow stretches the levels to the range 0 to 255
         top = 2**depth - 1
     return StoredMask(values, (values * 255).div(top, rounding_mode="floor"), exact)
 
 
 def write_mask(path: Path | str, mask: Int[Tensor, "H W"], classes: int) -> None:
-    """Write classes as a gray PNG: 0 and 255 where there is one class beside the background, else their numbers.
+    """Write a mask as a gray PNG file.
+
+    A binary mask is written as 0 and 255, a mask of several classes as the class numbers.
 
     Args:
-        path: the file to write, whole or not at all; missing folders are made.
-        mask: numbers of classes, from 0; with `classes` 1, 1 is the foreground.
-        classes: 1 for foreground and background, else how many there are with the background.
+        path: path of the file. It is written completely or not at all; missing folders are created.
+        mask: class numbers from 0. With `classes` 1, the foreground is 1.
+        classes: number of classes including the background, or 1 for foreground and background.
 
     Raises:
-        ImageError: for another suffix than .png, values that are no classes, or an empty mask.
-        OSError: the file cannot be written.
+        ImageError: if the suffix is not .png, if the mask is empty, or if it holds other class numbers.
+        OSError: if the file cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() != ".png":
@@ -105,7 +108,7 @@ def write_mask(path: Path | str, mask: Int[Tensor, "H W"], classes: int) -> None
 
 
 def _lies_in_alpha(pixels: ndarray, is_binary: bool) -> bool:
-    """Whether colors say nothing and alpha says something, see `read_stored_mask`."""
+    """Tell whether the alpha channel holds the mask; see `read_stored_mask`."""
     if pixels.shape[-1] not in (2, 4):
         return False
     colors, alpha = pixels[..., :-1].reshape(-1, pixels.shape[-1] - 1), pixels[..., -1].ravel()
@@ -115,8 +118,11 @@ def _lies_in_alpha(pixels: ndarray, is_binary: bool) -> bool:
     return bool((seen == seen[0]).all())
 
 
-def _opened(data: bytes, kind: str, name: str) -> tuple[Image.Image, int] | None:
-    """The file as Pillow loads it, and the orientation in which it lies; None where Pillow does not know its layout."""
+def _load_stored(data: bytes, kind: str, name: str) -> tuple[Image.Image, int] | None:
+    """Load a file with Pillow, and return the image and its orientation.
+
+    Returns None if Pillow does not know the file's layout, or if it has neither two levels nor a palette.
+    """
     orientation = 1
     if kind == "PNG":
         png = open_png(data, name)
@@ -129,12 +135,12 @@ def _opened(data: bytes, kind: str, name: str) -> tuple[Image.Image, int] | None
     if image.mode not in ("P", "1"):
         return None
     with strict_pillow(image.width * image.height):
-        image.load()  # which turns a TIFF upright
+        image.load()  # this also turns a TIFF upright
     return image, orientation
 
 
-def _indices(image: Image.Image, orientation: int, is_binary: bool) -> StoredMask:
-    """A mask of two levels, or of indices into a palette."""
+def _mask_of_indices(image: Image.Image, orientation: int, is_binary: bool) -> StoredMask:
+    """Return a mask of two levels or of palette indices."""
 
     def upright_values(image: Image.Image) -> ndarray:
         pixels = np.asarray(image)
@@ -149,14 +155,14 @@ def _indices(image: Image.Image, orientation: int, is_binary: bool) -> StoredMas
     if image.mode == "1":
         return StoredMask(values, values * 255, True)
     colors = torch.tensor(image.getpalette("RGB") or [0, 0, 0]).reshape(-1, 3)
-    colors = torch.cat([colors, colors.new_zeros(256, 3)])  # a palette may be shorter than its indices
+    colors = torch.cat([colors, colors.new_zeros(256, 3)])  # a palette may have fewer colors than 256
     used = colors[values.unique()]
     gray = bool((used == used[:, :1]).all())
     return StoredMask(values, colors[:, 0][values] if gray else None, True)
 
 
-def _gray(pixels: ndarray, exact: bool, path: Path | str) -> Int64[Tensor, "H W"]:
-    """The one number of each pixel, of gray images that may be stored with three channels, and with alpha."""
+def _gray_levels(pixels: ndarray, exact: bool, path: Path | str) -> Int64[Tensor, "H W"]:
+    """Return one number for each pixel of a gray image, which may be stored with three channels or alpha."""
     planes = torch.from_numpy(pixels.astype(np.int64))
     if planes.shape[-1] <= 2:
         return planes[..., 0]

@@ -1,4 +1,4 @@
-"""Keeps libraries that read files from writing to the terminal: what is wrong is said once, in a sentence."""
+"""Keeps libraries that read files from writing to the terminal, because passband reports each problem itself."""
 
 import logging
 import os
@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
-# They log what they find odd; without a handler anywhere, Python would print that. Who sets up logging still sees it.
+# The libraries log what they find odd. Without any handler, Python would print those messages. Users who set up logging
+# still see them.
 for library in ("PIL", "tifffile"):
     logging.getLogger(library).addHandler(logging.NullHandler())
 
 
 class _Quiet:
-    """How many reads are under way, and the entry that they share in the list of warnings' filters."""
+    """Counts the reads in progress, and holds their common entry in the list of warning filters."""
 
     lock = threading.Lock()
     active = 0
@@ -24,10 +25,10 @@ class _Quiet:
 
 @contextmanager
 def without_warnings() -> Iterator[None]:
-    """Leave out the warnings of Pillow and tifffile while a file is read.
+    """Hide the warnings of Pillow and tifffile while a file is read. This is also a decorator.
 
-    The filters belong to the whole process, so one entry is put among them by the first of several reads that overlap,
-    in whichever thread, and is taken out by the last. What a user has set otherwise stays. Also a decorator.
+    Warning filters apply to the whole process. If several reads overlap, in any threads, the first one adds a filter
+    and the last one removes it. Filters that the user set stay.
     """
     with _Quiet.lock:
         if _Quiet.active == 0:
@@ -40,12 +41,12 @@ def without_warnings() -> Iterator[None]:
         with _Quiet.lock:
             _Quiet.active -= 1
             if _Quiet.active == 0 and isinstance(warnings.filters, list):
-                with suppress(ValueError):  # the filters were set anew meanwhile
+                with suppress(ValueError):  # the filters were replaced in the meantime
                     warnings.filters.remove(_Quiet.entry)
 
 
 class _Terminal:
-    """Where standard error goes: to the terminal, to nowhere while some read, or to the file of one that listens."""
+    """Redirects standard error: to nowhere while files are read, or to the file of one caller that captures it."""
 
     condition = threading.Condition()
     silent = 0
@@ -54,14 +55,14 @@ class _Terminal:
 
     @classmethod
     def turn_to(cls, descriptor: int) -> None:
-        """Send what is written to standard error elsewhere."""
-        with suppress(OSError):  # a process without standard error, such as a service
+        """Redirect standard error to a file descriptor."""
+        with suppress(OSError):  # a process may have no standard error, for example a service
             cls.kept = os.dup(2)
             os.dup2(descriptor, 2)
 
     @classmethod
     def turn_back(cls) -> None:
-        """Send it to the terminal again."""
+        """Direct standard error to the terminal again."""
         if cls.kept is not None:
             os.dup2(cls.kept, 2)
             os.close(cls.kept)
@@ -69,7 +70,7 @@ class _Terminal:
 
     @classmethod
     def begin_anew(cls) -> None:
-        """In a process that was forked meanwhile, in which none of the other threads goes on."""
+        """Reset the state in a forked process, in which the other threads do not run."""
         cls.condition, cls.silent, cls.listening = threading.Condition(), 0, False
         cls.turn_back()
 
@@ -80,9 +81,9 @@ if hasattr(os, "register_at_fork"):
 
 @contextmanager
 def silent_stderr() -> Iterator[None]:
-    """Drop what C libraries write to standard error, of this process and all its threads.
+    """Discard what C libraries write to standard error, for this process and all its threads.
 
-    Several reads may overlap; the terminal is back when the last ends.
+    Several reads may overlap. Standard error works again when the last one ends.
     """
     with _Terminal.condition:
         _Terminal.condition.wait_for(lambda: not _Terminal.listening)
@@ -103,10 +104,12 @@ def silent_stderr() -> Iterator[None]:
 
 @contextmanager
 def captured_stderr() -> Iterator[IO[bytes]]:
-    """Take what C libraries write to standard error, of this process and all its threads; one at a time.
+    """Capture what C libraries write to standard error, for this process and all its threads.
+
+    Only one caller captures at a time; others wait.
 
     Yields:
-        A file that holds what was written.
+        A file that holds the captured output.
     """
     with tempfile.TemporaryFile() as file:
         with _Terminal.condition:

@@ -1,8 +1,8 @@
-"""A record of the files that passband wrote, kept in a hidden file of the folder that they lie in.
+"""Records the files that passband wrote, in a hidden file of each output folder.
 
-It tells a finished file from one that another source, other weights or other options made, and from one that passband
-did not write. A line of JSON for each file is appended when the file is whole, so that a record is as good as its last
-complete line. A file that the record does not name, or that has changed since, is somebody else's.
+The record tells whether an output is finished, and whether it was made from the same source with the same weights and
+options. Each finished file adds one line of JSON, so that a crash damages at most the last line. A file that is not in
+the record, or that has changed since, is treated as the user's own.
 """
 
 import hashlib
@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import Any
 
 RECORD_FILE = ".passband.jsonl"
-"""Name of the record in a folder."""
+"""Name of the record in each folder."""
 
 
 @dataclass(frozen=True)
 class Making:
-    """All that decides a file that is made of another one.
+    """Everything that decides the content of an output, apart from its source.
 
     Attributes:
-        command: what makes it, such as `restore`.
-        weights: checksum of the network.
-        options: those that change what is written; values that JSON has.
+        command: name of the command that makes it, such as `restore`.
+        weights: checksum of the network's weights.
+        options: options that change the output, with values that JSON can hold.
     """
 
     command: str
@@ -33,65 +33,68 @@ class Making:
 
 
 class Records:
-    """The records of all folders that a run comes by. Each is read once, when a file of its folder is asked for."""
+    """The records of all folders that a command uses. Each record is read once, when it is first needed."""
 
     def __init__(self) -> None:
         self._folders: dict[Path, dict[str, dict[str, Any]]] = {}
 
     def entry(self, path: Path) -> dict[str, Any] | None:
-        """What is recorded of a file; None where passband did not write it, or it has changed since.
+        """Return the record of a file, or None if passband did not write the file or if it has changed since.
 
         Args:
-            path: of a file.
+            path: path of the file.
         """
-        found = self._of_folder(path.parent).get(path.name)
+        recorded = self._entries_in(path.parent).get(path.name)
         try:
-            return found if found is not None and _is(path, found) else None
+            return recorded if recorded is not None and _matches(path, recorded) else None
         except OSError:
             return None
 
     def is_made_of(self, path: Path, sources: Collection[Path]) -> bool:
-        """Whether passband wrote a file, and made it of one of these sources.
+        """Tell whether passband made a file from one of several sources.
 
         Args:
-            path: of a file that exists.
-            sources: paths without links in them.
+            path: path of an existing file.
+            sources: paths of the sources, without symbolic links.
         """
-        found = self.entry(path)
-        return found is not None and any(source in sources for source in _origins(path, found))
+        recorded = self.entry(path)
+        return recorded is not None and any(source in sources for source in _source_paths(path, recorded))
 
     def difference(self, path: Path, source: Path, making: Making) -> str:
-        """Why a file that passband wrote is not what would be written now; empty where it is.
+        """Return the reason why a recorded file differs from what would be written now.
 
         Args:
-            path: of a file with an `entry`.
-            source: what it would be made of.
-            making: how it would be made.
+            path: path of a file that has an `entry`.
+            source: path of the source that would be used.
+            making: command, weights and options that would be used.
+
+        Returns:
+            The reason in a few words, or an empty text if the file is up to date.
 
         Raises:
-            OSError: for a source that cannot be read.
+            OSError: if the source cannot be read.
         """
-        found = self.entry(path)
-        assert found is not None, "strangers' files are not compared"
-        if not _is(source, found["source"]):
-            return "the source has changed" if source.resolve() in _origins(path, found) else "another source"
-        if found["command"] != making.command:
+        recorded = self.entry(path)
+        assert recorded is not None, "strangers' files are not compared"
+        if not _matches(source, recorded["source"]):
+            return "the source has changed" if source.resolve() in _source_paths(path, recorded) else "another source"
+        if recorded["command"] != making.command:
             return "another command"
-        if found["weights"] != making.weights:
+        if recorded["weights"] != making.weights:
             return "other weights"
-        return "" if found["options"] == json.loads(json.dumps(making.options)) else "other options"
+        return "" if recorded["options"] == json.loads(json.dumps(making.options)) else "other options"
 
     def add(self, path: Path, source: Path, seen: dict[str, Any], making: Making) -> None:
         """Record a file that has just been written.
 
         Args:
-            path: of the file.
-            source: what it was made of.
+            path: path of the file.
+            source: path of its source.
             seen: `signature` of the source before it was read.
-            making: how it was made.
+            making: command, weights and options that made the file.
 
         Raises:
-            OSError: where the record cannot be written.
+            OSError: if the record cannot be written.
         """
         whole = source.resolve()
         origin = {"path": str(whole), "relative": os.path.relpath(whole, path.parent.resolve())}
@@ -99,14 +102,14 @@ class Records:
         entry = {"file": path.name, **signature(path), "source": {**origin, **seen}, **made}
         line = json.dumps(entry) + "\n"
         with (path.parent / RECORD_FILE).open("a+b") as file:
-            # a line that a crash cut short must not swallow this one
+            # The last line may be incomplete after a crash. A new line must not be joined to it.
             if file.tell() and (file.seek(-1, os.SEEK_END), file.read())[1] != b"\n":
                 line = "\n" + line
             file.write(line.encode("ascii"))
-        self._of_folder(path.parent)[path.name] = json.loads(line)
+        self._entries_in(path.parent)[path.name] = json.loads(line)
 
-    def _of_folder(self, folder: Path) -> dict[str, dict[str, Any]]:
-        """Name to entry, of a folder's record."""
+    def _entries_in(self, folder: Path) -> dict[str, dict[str, Any]]:
+        """Return the entries in a folder's record, by file name."""
         folder = folder.resolve()
         if folder not in self._folders:
             self._folders[folder] = _read(folder / RECORD_FILE)
@@ -114,27 +117,31 @@ class Records:
 
 
 def signature(path: Path) -> dict[str, Any]:
-    """Length in bytes, time of modification in nanoseconds and SHA-256 of a file.
+    """Return the length in bytes, the modification time in nanoseconds and the SHA-256 checksum of a file.
+
+    Args:
+        path: path of the file.
 
     Raises:
-        OSError: for one that cannot be read.
+        OSError: if the file cannot be read.
     """
     stat = path.stat()
     return {"bytes": stat.st_size, "modified": stat.st_mtime_ns, "sha256": _checksum(path)}
 
 
 def stranger(path: Path) -> str:
-    """Say that a file is in the way that passband did not write."""
+    """Return the error message for an output path at which passband did not write the existing file."""
     return (
         f"{path} is there already, and passband has no record of having written it as it is: choose another output, or "
         "replace it with --overwrite"
     )
 
 
-def _is(path: Path, recorded: dict[str, Any]) -> bool:
-    """Whether a file is what was recorded: by length and time or, where the time differs, by its content.
+def _matches(path: Path, recorded: dict[str, Any]) -> bool:
+    """Tell whether a file matches a recorded signature.
 
-    A source at another path is compared by its content alone, for two files may have one length and one time.
+    The length must match, and either the modification time or the checksum. A source at another path is compared by its
+    checksum, because two files may have the same length and time.
     """
     stat = path.stat()
     if stat.st_size != recorded["bytes"]:
@@ -143,8 +150,11 @@ def _is(path: Path, recorded: dict[str, Any]) -> bool:
     return (same_place and stat.st_mtime_ns == recorded["modified"]) or _checksum(path) == recorded["sha256"]
 
 
-def _origins(path: Path, entry: dict[str, Any]) -> tuple[Path, Path]:
-    """Where the source of a file is: where it was, or where it is if both have been moved together."""
+def _source_paths(path: Path, entry: dict[str, Any]) -> tuple[Path, Path]:
+    """Return two paths at which the source of a file may be found.
+
+    The first is its recorded path. The second is its path if the source and the file were moved together.
+    """
     source = entry["source"]
     return Path(source["path"]), Path(os.path.normpath(path.parent.resolve() / source["relative"]))
 
@@ -155,7 +165,7 @@ def _checksum(path: Path) -> str:
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
-    """The entries of a record, the last of each file; lines that are damaged or of another kind are passed over."""
+    """Read a record, and return the last entry of each file. Lines that are damaged or of another kind are ignored."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -172,7 +182,7 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _is_entry(entry: Any) -> bool:
-    """Whether a line of a record has what is read of it."""
+    """Tell whether a line of a record has all fields that are used."""
     texts, numbers = ("sha256",), ("bytes", "modified")
 
     def is_file(part: Any, *more: str) -> bool:

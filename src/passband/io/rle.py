@@ -1,7 +1,8 @@
-"""Masks as COCO files hold them: run-length codes and polygons, by the mask functions of faster-coco-eval.
+"""Reads and writes masks in COCO format (run-length codes and polygons) with the functions of faster-coco-eval.
 
-A code says how many pixels, column after column, are outside, then inside, and so on. Its counts are a list of numbers,
-or compressed to text. A polygon is x1, y1, x2, y2, ... in pixels; an instance may have several.
+A run-length code lists the numbers of pixels that are outside, then inside, then outside the mask and so on, column
+after column. Its counts are a list of numbers or a compressed text. A polygon is a list x1, y1, x2, y2 and so on, in
+pixels. An instance may have several polygons.
 """
 
 from collections.abc import Sequence
@@ -14,21 +15,21 @@ from jaxtyping import Bool, UInt8
 from torch import Tensor
 
 Rle = dict[str, Any]
-"""`size`, (height, width) in pixels, and `counts`, compressed to text."""
+"""Dictionary with `size`, (height, width) in pixels, and `counts`, the runs compressed to text."""
 Segmentation = Rle | Sequence[Sequence[float]] | Sequence[np.ndarray]
-"""A code, compressed or not, or polygons."""
+"""A run-length code, compressed or not, or polygons."""
 
 
 class MaskError(ValueError):
-    """What should be a mask, and is none."""
+    """The data are not a valid mask."""
 
 
 @cache
 def mask_functions() -> Any:
-    """The module that codes masks.
+    """Import the module that encodes and decodes masks.
 
     Raises:
-        ImportError: where it is not installed, saying how it is.
+        ImportError: if faster-coco-eval is not installed.
     """
     try:
         from faster_coco_eval.core import mask
@@ -41,24 +42,27 @@ def mask_functions() -> Any:
 
 
 def encode_mask(mask: Bool[Tensor, "H W"] | UInt8[Tensor, "H W"]) -> Rle:
-    """The compressed code of a mask.
+    """Encode a mask as a compressed run-length code.
 
     Args:
-        mask: nonzero inside.
+        mask: nonzero inside the mask.
     """
-    # column after column, as the code counts
+    # The code counts column after column.
     pixels = np.asfortranarray((mask != 0).cpu().numpy().view(np.uint8))
     return _as_text(mask_functions().encode(pixels))
 
 
 def decode_mask(rle: Rle) -> UInt8[Tensor, "H W"]:
-    """The pixels of a compressed code, 1 inside.
+    """Decode a compressed run-length code.
 
     Args:
-        rle: as `compress` or `encode_mask` gives it.
+        rle: code from `compress` or `encode_mask`.
+
+    Returns:
+        The mask, 1 inside and 0 outside.
 
     Raises:
-        MaskError: where it is damaged.
+        MaskError: if the code is damaged.
     """
     height, width = rle["size"]
     counts = _counts(rle["counts"])
@@ -67,22 +71,22 @@ def decode_mask(rle: Rle) -> UInt8[Tensor, "H W"]:
             f"the mask needs a run-length code of {height} x {width} pixels; got one of {counts.sum()} pixels in "
             f"{len(counts)} runs"
         )
-    inside = np.arange(len(counts), dtype=np.uint8) & 1  # outside and inside by turns
+    inside = np.arange(len(counts), dtype=np.uint8) & 1  # runs are outside and inside by turns
     columns = np.repeat(inside, counts).reshape(width, height)
     return torch.from_numpy(columns).T
 
 
 def compress(segmentation: Segmentation, height: int, width: int) -> Rle:
-    """The compressed code of a mask in any form that COCO files have.
+    """Convert a mask in any form of the COCO format to a compressed run-length code.
 
     Args:
-        segmentation: polygons of at least three points, whose union is meant and whose parts outside the image do
-            not count; or a code of the image's size.
-        height: of the image, in pixels.
-        width: of the image, in pixels.
+        segmentation: a code of the image's size, or polygons of at least three points. The mask is the union of the
+            polygons; parts outside the image are cut off.
+        height: height of the image, in pixels.
+        width: width of the image, in pixels.
 
     Raises:
-        MaskError: for a code of another size, or that is damaged.
+        MaskError: if the code is damaged or has another size, or if a polygon has too few points.
     """
     functions = mask_functions()
     if not isinstance(segmentation, dict):
@@ -97,46 +101,47 @@ def compress(segmentation: Segmentation, height: int, width: int) -> Rle:
     try:
         return _as_text(functions.frPyObjects(segmentation, height, width))
     except (ValueError, RuntimeError) as error:
-        raise MaskError(f"the mask's counts are no runs of {height} x {width} pixels: {error}") from error
+        raise MaskError(f"the mask's counts are not runs for {height} x {width} pixels: {error}") from error
 
 
 def mask_area(rle: Rle) -> int:
-    """How many pixels are inside.
+    """Return the number of pixels inside a mask.
 
     Args:
-        rle: compressed.
+        rle: compressed code.
     """
     return int(mask_functions().area(rle))
 
 
 def _as_text(rle: Any) -> Rle:
-    """A code whose counts are text, as JSON can hold them."""
+    """Return a code whose counts are text, which JSON can hold."""
     height, width = (int(side) for side in rle["size"])
     counts = rle["counts"]
     return {"size": [height, width], "counts": counts.decode() if isinstance(counts, bytes) else str(counts)}
 
 
 def _counts(text: str | bytes) -> np.ndarray:
-    """The runs of compressed counts.
+    """Decode the runs of compressed counts.
 
-    Characters from 48 on hold 5 bits, the lowest first, and whether more follow; the last one's highest bit is the
-    sign. From the fourth on, a count is the difference to the one before the last.
+    Each character minus 48 holds 5 bits of a number, lowest bits first. Its next bit tells whether more characters
+    follow; the highest bit of the last character is the sign. From the fourth run on, the number is the difference to
+    the run before the previous one.
 
     Args:
-        text: of a code.
+        text: counts of a code.
 
     Raises:
-        MaskError: where it holds other characters, or ends too early.
+        MaskError: if the text holds other characters or ends too early.
     """
     data = text.encode() if isinstance(text, str) else text
     values = np.frombuffer(data, np.uint8).astype(np.int64) - 48
     if not len(values) or values.min() < 0 or values.max() > 63 or values[-1] & 32:
-        raise MaskError(f"the counts {data[:20]!r}... of a mask are no compressed run-length code")
+        raise MaskError(f"the counts {data[:20]!r}... of a mask are not a compressed run-length code")
     ends = np.flatnonzero(values & 32 == 0)
     starts = np.concatenate([[0], ends[:-1] + 1])
     place = np.arange(len(values)) - np.repeat(starts, ends - starts + 1)
-    if place.max() > 6:  # 35 bits, more than any image has pixels
-        raise MaskError(f"the counts {data[:20]!r}... of a mask are no compressed run-length code")
+    if place.max() > 6:  # 35 bits; no image has that many pixels
+        raise MaskError(f"the counts {data[:20]!r}... of a mask are not a compressed run-length code")
     counts = np.add.reduceat((values & 31) << 5 * place, starts)
     counts -= np.where(values[ends] & 16, np.int64(1) << 5 * (ends - starts + 1), 0)
     counts[1::2] = counts[1::2].cumsum()

@@ -1,4 +1,4 @@
-"""Very small gray images of files, to compare thousands of them with each other."""
+"""Reads very small gray versions of image files, for comparing thousands of images with each other."""
 
 import io
 from contextlib import suppress
@@ -16,38 +16,38 @@ from passband.io.image.pillow import strict_pillow
 
 
 def read_thumbnail(path: Path | str, side: int) -> Float[Tensor, "S S"]:
-    """An image as a small gray square, whatever its shape.
+    """Read an image as a small gray square. Its aspect ratio is not kept.
 
-    JPEG files are decoded at a part of their size, several times as fast as whole.
+    JPEG files are decoded at a reduced size, which is several times as fast.
 
     Args:
-        path: a PNG, JPEG, WebP, TIFF or BMP file.
-        side: in pixels.
+        path: path of a PNG, JPEG, WebP, TIFF or BMP file.
+        side: height and width of the square, in pixels.
 
     Returns:
-        Luma in [0, 1]; of other files than JPEG the mean of R, G and B.
+        Gray levels in [0, 1]: luma for JPEG files, the mean of R, G and B for others.
 
     Raises:
-        ImageError: the file cannot be read as an image.
-        OSError: the file cannot be read.
+        ImageError: if the file is not a readable image.
+        OSError: if the file cannot be read.
     """
     path = Path(path)
     with path.open("rb") as file:
         kind = kind_of(file.read(HEAD))
     if kind != "JPEG":
-        return _small(_levels(path), side)
-    with suppress(Exception), strict_pillow(0):  # a damaged file makes a decoder raise anything
+        return _shrink(_gray_image(path), side)
+    with suppress(Exception), strict_pillow(0):  # decoders raise many kinds of errors for damaged files
         image = JpegImagePlugin.JpegImageFile(io.BytesIO(path.read_bytes()))
         image.draft("L", (2 * side, 2 * side))
-        return _small(ImageOps.exif_transpose(image).convert("L"), side)
-    return _small(_levels(path), side)  # which reads a file without its end marker, or says what is wrong
+        return _shrink(ImageOps.exif_transpose(image).convert("L"), side)
+    return _shrink(_gray_image(path), side)  # this reads files without an end marker, or raises a clear error
 
 
-def _levels(path: Path) -> Image.Image:
+def _gray_image(path: Path) -> Image.Image:
     return Image.fromarray(read_image(path).mean(0).mul(255).round().to(torch.uint8).numpy())
 
 
-def _small(image: Image.Image, side: int) -> Float[Tensor, "S S"]:
-    """Means over the area of each pixel of the square."""
+def _shrink(image: Image.Image, side: int) -> Float[Tensor, "S S"]:
+    """Shrink an image to a square; each pixel is the mean of its area."""
     small = np.asarray(image.resize((side, side), Image.Resampling.BOX), dtype=np.float32)
     return torch.from_numpy(small / 255)
