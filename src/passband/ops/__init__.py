@@ -1,1 +1,1 @@
-"""Pure functions on tensors: no files, no parameters, no state; imports torch alone."""
+"""Pure functions on tensors, without files, parameters or state. They import only torch."""

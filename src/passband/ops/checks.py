@@ -1,7 +1,7 @@
-"""What every public function on tensors refuses first, with a sentence that says what to do.
+"""Checks the inputs of public functions on tensors, and raises errors that say what to do.
 
-torch itself wraps integers around, spreads one batch over another, or stops within a layer with an error about that
-layer. Each check reads shapes and types alone, so it costs nothing beside the work that follows.
+Without these checks, torch would wrap integers around, broadcast one batch over another, or fail inside a layer with an
+error about that layer. Each check reads only shapes and types, so its cost is negligible.
 """
 
 from typing import Any
@@ -11,14 +11,14 @@ from torch import Tensor
 
 
 def check_floats(image: Any, where: str) -> None:
-    """Refuse what is not a tensor of floating-point values.
+    """Raise an error unless the input is a tensor of floating-point values.
 
     Args:
-        image: what was passed.
-        where: the function or layer, for the error.
+        image: input to check.
+        where: name of the function or layer for the error.
 
     Raises:
-        TypeError: for another kind of thing, or for integers.
+        TypeError: if the input is not a tensor, or holds integers.
     """
     if not isinstance(image, Tensor):
         raise TypeError(
@@ -29,16 +29,16 @@ def check_floats(image: Any, where: str) -> None:
 
 
 def check_images(image: Any, where: str, channels: int | None = None) -> None:
-    """Refuse what is not a batch of images B C H W of floating-point values.
+    """Raise an error unless the input is a batch of images, B C H W, of floating-point values.
 
     Args:
-        image: what was passed.
-        where: the function or layer, for the error.
-        channels: how many there must be; None for any number.
+        image: input to check.
+        where: name of the function or layer for the error.
+        channels: number of channels that the batch must have, or None for any number.
 
     Raises:
-        TypeError: as `check_floats`.
-        ValueError: for another number of axes or channels, or for a batch without values.
+        TypeError: if the input is not a tensor of floating-point values.
+        ValueError: if the number of axes or channels is wrong.
     """
     check_floats(image, where)
     wanted = f"B {'C' if channels is None else channels} H W"
@@ -52,17 +52,17 @@ def check_images(image: Any, where: str, channels: int | None = None) -> None:
 
 
 def check_same_shape(first: Any, second: Any, where: str, names: tuple[str, str]) -> None:
-    """Refuse two batches of floating-point values whose shapes differ, which torch might spread over each other.
+    """Raise an error unless two tensors of floating-point values have the same shape. torch might broadcast them.
 
     Args:
-        first: what was passed first.
-        second: what was passed beside it.
-        where: the function, for the error.
-        names: what the function calls the two.
+        first: first tensor.
+        second: second tensor.
+        where: name of the function for the error.
+        names: names of the two arguments.
 
     Raises:
-        TypeError: as `check_floats`, for either.
-        ValueError: for shapes that differ, with both.
+        TypeError: if either is not a tensor of floating-point values.
+        ValueError: if the shapes differ.
     """
     check_floats(first, f"{names[0]} of {where}")
     check_floats(second, f"{names[1]} of {where}")
@@ -74,12 +74,12 @@ def check_same_shape(first: Any, second: Any, where: str, names: tuple[str, str]
 
 
 def shape_of(image: Tensor) -> str:
-    """A tensor's shape in words, such as `1 x 3 x 64 x 96`."""
+    """Return a tensor's shape as a text such as `1 x 3 x 64 x 96`."""
     return " x ".join(map(str, image.shape)) or "() (a single number)"
 
 
 def kind_of(thing: Any) -> str:
-    """What something is, in words, with shape and type where it has them."""
+    """Describe an object in words, with its shape and type if it has them."""
     name = {"ndarray": "numpy array"}.get(type(thing).__name__, type(thing).__name__)
     name = f"{'an' if name[0].lower() in 'aeio' else 'a'} {name}"
     if isinstance(thing, Tensor):
@@ -91,7 +91,7 @@ def kind_of(thing: Any) -> str:
 
 
 def conversion(image: Any) -> str:
-    """A sentence that says how something becomes a tensor of floating-point values in [0, 1]."""
+    """Return a sentence that says how to convert an object to a tensor of floating-point values in [0, 1]."""
     if isinstance(image, Tensor):
         full = {torch.uint8: "255", torch.uint16: "65535", torch.int16: "32767"}.get(image.dtype)
         return f"Convert it with image.float() / {full}." if full else "Convert it with image.float()."
@@ -103,7 +103,12 @@ def conversion(image: Any) -> str:
 
 
 def channel_advice(image: Tensor, channels: int) -> str:
-    """A sentence, with a space before it, that says how a batch gets the channels that are needed; empty if unknown."""
+    """Return a sentence, with a space before it, that says how to get the right channels; empty if unknown.
+
+    Args:
+        image: batch of images with the wrong number of channels.
+        channels: number of channels that is needed.
+    """
     found = image.shape[1]
     if image.shape[-1] == channels:
         return " The channels come second: image.movedim(-1, 1)."
@@ -115,15 +120,15 @@ def channel_advice(image: Tensor, channels: int) -> str:
 
 
 def check_rgb(image: Any, where: str) -> None:
-    """Refuse what is not one image or several, ... 3 H W, of floating-point values.
+    """Raise an error unless the input is RGB: an image 3 H W or several with leading axes, of floating-point values.
 
     Args:
-        image: what was passed.
-        where: the function, for the error.
+        image: input to check.
+        where: name of the function for the error.
 
     Raises:
-        TypeError: as `check_floats`.
-        ValueError: for another number of channels.
+        TypeError: if the input is not a tensor of floating-point values.
+        ValueError: if it does not have 3 channels.
     """
     check_floats(image, where)
     if image.ndim < 3 or image.shape[-3] != 3:

@@ -1,4 +1,4 @@
-"""Color spaces: the sRGB transfer function between stored values and linear light; YCbCr of JPEG; luma of video."""
+"""Converts between color spaces: sRGB and linear light, YCbCr of JPEG files, and luma of video."""
 
 import torch
 from jaxtyping import Float
@@ -8,7 +8,7 @@ from passband.ops.checks import check_floats, check_rgb
 
 
 def srgb_to_linear(image: Float[Tensor, "*B C H W"]) -> Float[Tensor, "*B C H W"]:
-    """Undo the sRGB transfer function, so that values add as light does.
+    """Convert sRGB values to linear light, in which values add as light does.
 
     Args:
         image: sRGB values in [0, 1].
@@ -23,7 +23,7 @@ def srgb_to_linear(image: Float[Tensor, "*B C H W"]) -> Float[Tensor, "*B C H W"
 
 
 def linear_to_srgb(light: Float[Tensor, "*B C H W"]) -> Float[Tensor, "*B C H W"]:
-    """Apply the sRGB transfer function to linear light.
+    """Convert linear light to sRGB values.
 
     Args:
         light: linear light in [0, 1].
@@ -34,18 +34,18 @@ def linear_to_srgb(light: Float[Tensor, "*B C H W"]) -> Float[Tensor, "*B C H W"
     Source: IEC 61966-2-1:1999.
     """
     check_floats(light, "linear_to_srgb")
-    # the clamp keeps the power's gradient finite where the linear branch is taken
+    # The clamp keeps the gradient of the power finite where the linear branch is used.
     return (light * 12.92).where(light <= 0.0031308, 1.055 * light.clamp(min=0.0031308) ** (1 / 2.4) - 0.055)
 
 
 def rgb_to_ycbcr(image: Float[Tensor, "*B 3 H W"]) -> Float[Tensor, "*B 3 H W"]:
-    """Luma and chroma as JPEG files hold them: BT.601 in the full range, as fractions of 255.
+    """Convert RGB to luma and chroma as JPEG files define them: BT.601 in the full range, as fractions of 255.
 
     Args:
         image: stored RGB values in [0, 1].
 
     Returns:
-        Y in [0, 1]; Cb and Cr are 128/255 where there is no color, and at most .5 away from it. Not rounded.
+        Y in [0, 1]. Cb and Cr are 128/255 for gray, and differ from it by at most 0.5. Nothing is rounded.
 
     Source: ITU-T T.871 (JFIF), section 7.
     """
@@ -56,13 +56,13 @@ def rgb_to_ycbcr(image: Float[Tensor, "*B 3 H W"]) -> Float[Tensor, "*B 3 H W"]:
 
 
 def ycbcr_to_rgb(image: Float[Tensor, "*B 3 H W"]) -> Float[Tensor, "*B 3 H W"]:
-    """Undo `rgb_to_ycbcr`.
+    """Convert luma and chroma to RGB; the inverse of `rgb_to_ycbcr`.
 
     Args:
-        image: Y, Cb and Cr as it gives them.
+        image: Y, Cb and Cr as `rgb_to_ycbcr` returns them.
 
     Returns:
-        RGB; outside [0, 1] where no color has such luma and chroma.
+        RGB. Values lie outside [0, 1] if no color has this luma and chroma.
 
     Source: ITU-T T.871 (JFIF), section 7.
     """
@@ -73,13 +73,13 @@ def ycbcr_to_rgb(image: Float[Tensor, "*B 3 H W"]) -> Float[Tensor, "*B 3 H W"]:
 
 
 def jpeg_samples(image: Float[Tensor, "*B 3 H W"]) -> Float[Tensor, "*B 3 H W"]:
-    """What the DCT of a JPEG file is taken of: YCbCr of 8 bits, shifted to lie around zero.
+    """Convert RGB to the samples to which JPEG applies the DCT: YCbCr in levels of 8 bits, shifted by 128.
 
     Args:
         image: stored RGB values in [0, 1].
 
     Returns:
-        255 x - 128 of Y, Cb and Cr, from -128 to 127; not rounded.
+        255 x - 128 of Y, Cb and Cr, from -128 to 127, not rounded.
 
     Source: ITU-T T.81, section A.3.1.
     """
@@ -88,15 +88,15 @@ def jpeg_samples(image: Float[Tensor, "*B 3 H W"]) -> Float[Tensor, "*B 3 H W"]:
 
 
 def studio_luma(image: Float[Tensor, "*B 3 H W"]) -> Float[Tensor, "*B 1 H W"]:
-    """Luma Y' of BT.601 in the studio range, as a fraction of 255: black is 16/255, white 235/255.
+    """Return luma Y' of BT.601 in the studio range, as a fraction of 255: black is 16/255, white is 235/255.
 
     Args:
         image: stored RGB values in [0, 1].
 
     Returns:
-        Y', in float64 and not rounded.
+        Y' in float64, not rounded.
 
-    Source: ITU-R BT.601-7, with the coefficients as MATLAB and BasicSR have them.
+    Source: ITU-R BT.601-7, with the coefficients of MATLAB and BasicSR.
     """
     check_rgb(image, "studio_luma")
     red, green, blue = image.double().split(1, dim=-3)
@@ -104,16 +104,16 @@ def studio_luma(image: Float[Tensor, "*B 3 H W"]) -> Float[Tensor, "*B 1 H W"]:
 
 
 def studio_luma_8bit(image: Float[Tensor, "*B 3 H W"]) -> Float[Tensor, "*B 1 H W"]:
-    """The same of an 8-bit image, rounded to a whole number again, as MATLAB's `rgb2ycbcr` gives for uint8.
+    """Return `studio_luma` of an 8-bit image, rounded to 8 bits, as MATLAB's `rgb2ycbcr` does for uint8.
 
     Args:
-        image: stored RGB values in [0, 1]; they are rounded to 8 bits first.
+        image: stored RGB values in [0, 1]. They are rounded to 8 bits first.
 
     Returns:
-        Y' in float64, a whole number from 16 to 235 divided by 255. Halves are rounded up, decided in whole numbers.
+        Y' in float64: whole numbers from 16 to 235, divided by 255. Halves are rounded up exactly.
     """
     check_rgb(image, "studio_luma_8bit")
     red, green, blue = image.double().mul(255).round().split(1, dim=-3)
-    # thousandths of the coefficients, so that sums below 2^53 are exact and no half falls to the wrong side
+    # The coefficients are in thousandths, so that all sums are whole numbers below 2^53 and rounding is exact.
     scaled = 65481 * red + 128553 * green + 24966 * blue
     return (((scaled + 127_500) / 255_000).floor() + 16) / 255

@@ -1,10 +1,10 @@
-"""Cubes: Y, Cb and Cr of an image as frequency channels on one grid, at a stride of 8 or 4 pixels.
+"""Arranges Y, Cb and Cr of an image as frequency channels on one grid, at a stride of 8 or 4 pixels: a DCT cube.
 
-A JPEG file may hold its chroma at half the size, in blocks that cover twice the pixels. A block is orthonormally
-several smaller ones, so every component comes to the grid without pixels: 8 x 8 coefficients of chroma at half the size
-are four blocks of 4 x 4, each the low frequencies of the 8 x 8 block of luma at its place. Of such a file, a cube at
-stride 4 holds nothing but zeros besides 16 frequencies of Y, 4 of Cb and 4 of Cr, and these are the file's own, one to
-one.
+A JPEG file may store chroma at half the resolution, so that a block of chroma covers twice as many pixels in each
+direction. An orthonormal transform splits such a block into several smaller blocks without decoding to pixels: 8 x 8
+coefficients of chroma become four blocks of 4 x 4, which are the low frequencies of the 8 x 8 luma blocks at the same
+places. For such a file, a cube at stride 4 has 16 frequencies of Y, 4 of Cb and 4 of Cr that are not zero. They
+correspond one to one to the coefficients of the file.
 """
 
 from collections.abc import Sequence
@@ -22,20 +22,20 @@ from passband.ops.dct_geometry import join_blocks, split_blocks
 JPEG_BLOCK = 8
 
 Ratio = tuple[int, int]
-"""How many times fewer rows and columns of samples a component has than the image: (2, 2) for chroma at 4:2:0."""
+"""Subsampling of a component, (vertical, horizontal), relative to the image: (2, 2) for chroma at 4:2:0."""
 
 
 def sampling_ratios(sampling: Sequence[tuple[int, int]]) -> list[Ratio]:
-    """The ratios of components from the sampling factors that a JPEG file states.
+    """Compute the subsampling ratios of components from the sampling factors in a JPEG file.
 
     Args:
-        sampling: (horizontal, vertical) factor of each component, 1 to 4, as in ITU-T T.81, B.2.2.
+        sampling: (horizontal, vertical) sampling factor of each component, 1 to 4, as in ITU-T T.81, B.2.2.
 
     Returns:
-        (vertical, horizontal) ratio of each.
+        The (vertical, horizontal) ratio of each component.
 
     Raises:
-        ValueError: where a component is not 1, 2 or 4 times smaller than the largest, as in 3:2.
+        ValueError: if a ratio is not 1, 2 or 4, for example 3:2.
     """
     widest, tallest = (max(factors) for factors in zip(*sampling, strict=True))
     for horizontal, vertical in sampling:
@@ -53,32 +53,34 @@ def assemble_cube(
     stride: int = 8,
     channels: Sequence[Sequence[int]] | None = None,
 ) -> Float[Tensor, "B K h w"]:
-    """Bring the components of a JPEG file onto one grid, exactly and without pixels.
+    """Arrange the components of a JPEG file on one grid, exactly and without decoding to pixels.
 
     Args:
-        components: Y, Cb and Cr, or Y alone: dequantized coefficients of 8 x 8 blocks in raster order, on the
-            components' own grids.
-        ratios: (vertical, horizontal) of each component, 1, 2 or 4; (2, 2) for chroma at 4:2:0. See `sampling_ratios`.
+        components: Y, Cb and Cr, or Y alone: dequantized coefficients of 8 x 8 blocks in raster order. Each component
+            has its own grid of blocks.
+        ratios: (vertical, horizontal) ratio of each component, 1, 2 or 4; (2, 2) for chroma at 4:2:0. See
+            `sampling_ratios`.
         stride: side b of the cube's cells, 8 or 4 pixels of the image.
-        channels: for Y, Cb and Cr, which frequencies are wanted, as raster indices b v + u; None for all b^2 of each.
+        channels: frequencies to return for Y, Cb and Cr, as raster indices b v + u; None for all b^2 of each.
 
     Returns:
-        The channels of Y, of Cb and of Cr, in orthonormal units of b x b blocks of samples: the lowest is b times the
-        mean of its cell (of level-shifted samples, in the components of a file). A component that is r times smaller
-        has only frequencies below b / r: the DCT of its samples in the cell, times the square root of r for each
-        direction; the others are zero. A gray file's Cb and Cr are zero. Grids that do not end together, as those of
-        sides that are no whole MCUs, are cropped to what all components cover: the cells of the luma grid.
+        The channels of Y, then Cb, then Cr, as orthonormal coefficients of b x b blocks of samples. The lowest
+        frequency is b times the mean of its cell. JPEG samples are shifted by 128 before. A component that is
+        subsampled by r has only frequencies below b / r in that direction: the DCT of its samples in the cell, times
+        the square root of r for each direction. Its other frequencies are zero. Cb and Cr of a gray file are zero. If
+        the grids have different sizes, because the sides of the image are not multiples of an MCU, the cube is cropped
+        to the cells that all components cover.
 
     Raises:
-        ValueError: where components, ratios and grids do not fit each other.
+        ValueError: if components, ratios and grids do not match.
 
-    Source: DCT coefficients of chroma at half the size as the low frequencies of a block, as in Gueguen et al., NeurIPS
-    2018; without its pixels by splitting blocks.
+    Source: Gueguen et al., NeurIPS 2018, use DCT coefficients of half-size chroma as the low frequencies of a block.
+    Here blocks are split without decoding to pixels.
     """
     for component in components:
         check_images(component, "assemble_cube", channels=JPEG_BLOCK**2)
     _check(ratios, len(components), stride)
-    wanted = _wanted(channels, stride)
+    chosen = _chosen(channels, stride)
     parts = [_parts(ratio, stride) for ratio in ratios]
     grids = [(c.shape[-2] * down, c.shape[-1] * across) for c, (down, across) in zip(components, parts, strict=True)]
     height, width = (min(sides) for sides in zip(*grids, strict=True))
@@ -89,10 +91,10 @@ def assemble_cube(
                 f"{grid[1]} cells of {stride} pixels, but another one {height} x {width}"
             )
     placed = []
-    for component, ratio, split, indices in zip(components, ratios, parts, wanted, strict=False):
+    for component, ratio, split, indices in zip(components, ratios, parts, chosen, strict=False):
         low = split_blocks(component, split, JPEG_BLOCK)[..., :height, :width]
         placed.append(_place(low, ratio, stride, indices))
-    for indices in wanted[len(components) :]:
+    for indices in chosen[len(components) :]:
         placed.append(components[0].new_zeros(components[0].shape[0], len(indices), height, width))
     return torch.cat(placed, 1)
 
@@ -100,19 +102,19 @@ def assemble_cube(
 def disassemble_cube(
     cube: Float[Tensor, "B K h w"], ratios: Sequence[Ratio], stride: int = 8
 ) -> list[Float[Tensor, "B 64 _ _"]]:
-    """Undo `assemble_cube`: the coefficients that a JPEG file of these ratios holds.
+    """Convert a cube to the coefficients of a JPEG file with these ratios; the inverse of `assemble_cube`.
 
     Args:
-        cube: all 3 b^2 channels.
-        ratios: (vertical, horizontal) of each component; one for Y alone.
+        cube: cube with all 3 b^2 channels.
+        ratios: (vertical, horizontal) ratio of each component; a single ratio for Y alone.
         stride: side b of the cube's cells, 8 or 4 pixels.
 
     Returns:
-        Dequantized coefficients of 8 x 8 blocks for each ratio. Frequencies that a smaller component has not are left
-        out.
+        Dequantized coefficients of 8 x 8 blocks for each component. Frequencies that a subsampled component cannot hold
+        are left out.
 
     Raises:
-        ValueError: where the cube has another number of channels, or its cells make no whole blocks.
+        ValueError: if the number of channels is wrong, or if the cells do not form whole blocks.
     """
     check_images(cube, "disassemble_cube")
     _check(ratios, len(ratios), stride)
@@ -133,37 +135,40 @@ def image_cube(
     ratio: Ratio = (1, 1),
     channels: Sequence[Sequence[int]] | None = None,
 ) -> Float[Tensor, "B K h w"]:
-    """The cube of pixels: what `assemble_cube` gives for their JPEG file, but for its rounding.
+    """Compute the cube of an RGB image.
+
+    The result equals `assemble_cube` for a JPEG file of the image, apart from the rounding in the file.
 
     Args:
-        image: RGB in [0, 1]; on any device, differentiable.
+        image: RGB in [0, 1], on any device; gradients flow through it.
         stride: side b of the cube's cells, 8 or 4 pixels.
-        ratio: (vertical, horizontal) of the chroma, 1, 2 or 4: its samples are means of as many pixels.
-        channels: as in `assemble_cube`; only these are computed.
+        ratio: (vertical, horizontal) ratio of the chroma, 1, 2 or 4. Each chroma sample is the mean of that many
+            pixels.
+        channels: frequencies to compute for Y, Cb and Cr, as in `assemble_cube`.
 
     Returns:
-        The channels of Y, of Cb and of Cr, in the units of `assemble_cube`.
+        The channels of Y, then Cb, then Cr, in the units of `assemble_cube`.
 
     Raises:
-        ValueError: where H or W is no multiple of the stride.
+        ValueError: if H or W is not a multiple of the stride.
     """
     check_images(image, "image_cube", channels=3)
     _check([(1, 1), ratio, ratio], 3, stride)
-    wanted = _wanted(channels, stride)
+    chosen = _chosen(channels, stride)
     samples = jpeg_samples(image)
     if ratio == (1, 1):
-        return block_dct(samples, stride, wanted)
-    luma = [block_dct(samples[:, :1], stride, wanted[:1])] if wanted[0] else []
+        return block_dct(samples, stride, chosen)
+    luma = [block_dct(samples[:, :1], stride, chosen[:1])] if chosen[0] else []
     means = F.avg_pool2d(samples[:, 1:], ratio)
     cells = means.unflatten(-1, (-1, stride // ratio[1])).unflatten(-3, (-1, stride // ratio[0]))
     # B C h y w x -> B C h w v u -> B C (v u) h w
     low = dct2(cells.transpose(-3, -2)).movedim((-2, -1), (2, 3)).flatten(2, 3)
-    chroma = [_place(low[:, component], ratio, stride, wanted[1 + component]) for component in range(2)]
+    chroma = [_place(low[:, component], ratio, stride, chosen[1 + component]) for component in range(2)]
     return torch.cat([*luma, *chroma], 1)
 
 
 def _check(ratios: Sequence[Ratio], components: int, stride: int) -> None:
-    """Refuse what no cube is made of."""
+    """Raise an error unless ratios, components and stride can form a cube."""
     if stride not in (8, 4):
         raise ValueError(f"a cube has a stride of 8 or 4 pixels, got {stride}")
     if components not in (1, 3) or len(ratios) != components:
@@ -176,8 +181,8 @@ def _check(ratios: Sequence[Ratio], components: int, stride: int) -> None:
             raise ValueError(f"a component has 1, 2 or 4 times fewer rows and columns, got {ratio[0]} and {ratio[1]}")
 
 
-def _wanted(channels: Sequence[Sequence[int]] | None, stride: int) -> list[Sequence[int]]:
-    """The frequencies of Y, Cb and Cr that are asked for."""
+def _chosen(channels: Sequence[Sequence[int]] | None, stride: int) -> list[Sequence[int]]:
+    """Return the frequencies of Y, Cb and Cr that are chosen."""
     if channels is None:
         return [range(stride * stride)] * 3
     check_channels(channels, 3, stride)
@@ -185,17 +190,17 @@ def _wanted(channels: Sequence[Sequence[int]] | None, stride: int) -> list[Seque
 
 
 def _parts(ratio: Ratio, stride: int) -> tuple[int, int]:
-    """Cells along each direction that a JPEG block of a component covers."""
+    """Return the number of cells that a JPEG block of a component covers in each direction."""
     return JPEG_BLOCK * ratio[0] // stride, JPEG_BLOCK * ratio[1] // stride
 
 
-def _place(low: Float[Tensor, "B J h w"], ratio: Ratio, stride: int, wanted: Sequence[int]) -> Float[Tensor, "B K h w"]:
-    """Put the frequencies of a component's smaller block where they are in a whole one, and zeros elsewhere."""
+def _place(low: Float[Tensor, "B J h w"], ratio: Ratio, stride: int, chosen: Sequence[int]) -> Float[Tensor, "B K h w"]:
+    """Place the frequencies of a component's smaller block into the channels of a whole block, with zeros elsewhere."""
     rows, columns = stride // ratio[0], stride // ratio[1]
-    frequencies = [divmod(index, stride) for index in wanted]
-    there = [place for place, (v, u) in enumerate(frequencies) if v < rows and u < columns]
-    placed = low.new_zeros(low.shape[0], len(wanted), *low.shape[2:])
-    # a sample stands for as many pixels as the ratios say, so that the square of each direction's norm grows by its own
-    taken = low[:, [frequencies[place][0] * columns + frequencies[place][1] for place in there]]
-    placed[:, there] = taken * (ratio[0] * ratio[1]) ** 0.5
+    frequencies = [divmod(index, stride) for index in chosen]
+    available = [place for place, (v, u) in enumerate(frequencies) if v < rows and u < columns]
+    placed = low.new_zeros(low.shape[0], len(chosen), *low.shape[2:])
+    # A sample stands for as many pixels as the ratios say, so the squared norm grows by the ratio of each direction.
+    taken = low[:, [frequencies[place][0] * columns + frequencies[place][1] for place in available]]
+    placed[:, available] = taken * (ratio[0] * ratio[1]) ** 0.5
     return placed

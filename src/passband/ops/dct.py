@@ -1,9 +1,9 @@
-"""The DCT-II of images and of their blocks, always orthonormal, and the orders of its coefficients.
+"""Computes the orthonormal DCT-II of images and of their blocks, and converts between orders of coefficients.
 
-Coefficients of blocks are B (C b b) H/b W/b: channel c b b + b v + u holds vertical frequency v and horizontal
-frequency u of component c, in raster order. Of samples 255 x - 128 in YCbCr they are in the units of a JPEG file, whose
-lowest one is 8 times the mean of its block. Halves are computed in single precision, and autocast has no say: a
-coefficient of 1,000 has no digits behind the point in bfloat16.
+Block coefficients have the shape B (C b b) H/b W/b. In raster order, channel c b b + b v + u holds vertical frequency v
+and horizontal frequency u of component c. For samples 255 x - 128 in YCbCr, the coefficients have the units of a JPEG
+file: the lowest one is 8 times the mean of its block. Half-precision inputs are transformed in single precision, and
+autocast is ignored: bfloat16 has too few digits, for example no fractional digits at 1,000.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,22 +21,23 @@ from passband.ops.checks import check_floats
 Rest = ParamSpec("Rest")
 
 LARGEST_FOLDED = 16
-"""Side of a block up to which both directions are folded into one matrix, whose size grows with the fourth power."""
+"""Largest side of a block for which both directions are combined into one matrix. The matrix grows with the fourth
+power of the side."""
 
 
 def full_precision(
     function: Callable[Concatenate[Tensor, Rest], Tensor],
 ) -> Callable[Concatenate[Tensor, Rest], Tensor]:
-    """Have a linear transform computed in single precision at least, whatever autocast says.
+    """Make a linear transform compute in single precision at least, also inside autocast.
 
     Args:
-        function: takes a tensor first and gives one.
+        function: function whose first argument and result are tensors.
 
     Returns:
-        The same function; what it gives has the precision of what it takes.
+        The same function. Its result has the precision of its input.
 
     Raises:
-        TypeError: by the function, for a tensor of integers.
+        TypeError: if the returned function is called with integers.
     """
 
     @wraps(function)
@@ -52,26 +53,27 @@ def full_precision(
 
 
 def constant(make: Callable[..., Tensor], *sizes: int, like: Tensor) -> Tensor:
-    """A constant matrix in the precision and the place of a tensor, made once; not to be written to.
+    """Return a constant matrix with the dtype and device of a tensor. It is cached, so it must not be modified.
 
     Args:
-        make: gives it in float64.
-        sizes: what `make` takes.
-        like: the tensor.
+        make: function that computes the matrix in float64.
+        sizes: arguments of `make`.
+        like: tensor whose dtype and device the matrix gets.
     """
-    # what is made while torch traces, with or without tensors that hold no numbers, shall not be kept
+    # Matrices that are made while torch traces must not be cached. They may be tensors without values.
     keep = type(like) is Tensor and not torch.compiler.is_compiling()
     return (_make if keep else _make.__wrapped__)(make, sizes, like.dtype, like.device)
 
 
 def dct_matrix(size: int) -> Float[Tensor, "N N"]:
-    """The orthonormal matrix D of the DCT-II: D x are the coefficients of x, D^T their inverse.
+    """Return the orthonormal matrix D of the DCT-II: D x are the coefficients of x, and D^T is the inverse.
 
     Args:
         size: number of samples N, at least 1.
 
     Returns:
-        float64; row u is s(u) sqrt(2 / N) cos(pi (2 x + 1) u / (2 N)), with s(0) = 1 / sqrt 2 and s(u) = 1 elsewhere.
+        The matrix in float64. Row u is s(u) sqrt(2 / N) cos(pi (2 x + 1) u / (2 N)), with s(0) = 1 / sqrt 2 and s(u) =
+        1 for all other u.
 
     Source: Ahmed, Natarajan and Rao, IEEE Trans. Computers C-23, 1974.
     """
@@ -83,10 +85,10 @@ def dct_matrix(size: int) -> Float[Tensor, "N N"]:
 
 @full_precision
 def dct2(samples: Float[Tensor, "*B N M"]) -> Float[Tensor, "*B N M"]:
-    """The orthonormal DCT-II over the last two axes, of any size.
+    """Compute the orthonormal DCT-II over the last two axes, for any size.
 
     Args:
-        samples: N x M values.
+        samples: values of shape N x M.
 
     Returns:
         Coefficients (v, u), vertical frequency first.
@@ -99,13 +101,13 @@ def dct2(samples: Float[Tensor, "*B N M"]) -> Float[Tensor, "*B N M"]:
 
 @full_precision
 def idct2(coefficients: Float[Tensor, "*B N M"]) -> Float[Tensor, "*B N M"]:
-    """Undo `dct2`.
+    """Compute the inverse of `dct2`.
 
     Args:
-        coefficients: N x M of them.
+        coefficients: coefficients of shape N x M.
 
     Returns:
-        The samples.
+        The samples, N x M.
     """
     rows, columns = (constant(dct_matrix, side, like=coefficients) for side in coefficients.shape[-2:])
     return rows.mT @ coefficients @ columns
@@ -115,20 +117,19 @@ def idct2(coefficients: Float[Tensor, "*B N M"]) -> Float[Tensor, "*B N M"]:
 def block_dct(
     image: Float[Tensor, "B C H W"], block: int = 8, channels: Sequence[Sequence[int]] | None = None
 ) -> Float[Tensor, "B K h w"]:
-    """The orthonormal DCT-II of every block of an image.
+    """Compute the orthonormal DCT-II of every block of an image.
 
     Args:
-        image: any components in any unit; for the units of JPEG, 255 x - 128 of YCbCr (`ops.color.jpeg_samples`).
+        image: components in any unit. For the units of JPEG, use 255 x - 128 of YCbCr (`ops.color.jpeg_samples`).
         block: side of the blocks, in pixels.
-        channels: for each component, which frequencies are wanted, as raster indices `block * v + u`; only these are
-            computed. None for all.
+        channels: frequencies to compute for each component, as raster indices `block * v + u`; None for all.
 
     Returns:
-        Coefficients with h = H / block and w = W / block: component after component, each in the order asked for, or in
-        raster order.
+        Coefficients with h = H / block and w = W / block, component after component. The channels of each component are
+        in the order of `channels`, or in raster order.
 
     Raises:
-        ValueError: where H or W is no multiple of the block, or a frequency does not exist.
+        ValueError: if H or W is not a multiple of the block, or if a frequency does not exist.
     """
     height, width = image.shape[-2:]
     if block < 1 or height % block or width % block:
@@ -138,8 +139,8 @@ def block_dct(
         )
     if channels is not None:
         check_channels(channels, image.shape[1], block)
-    # the backward pass of the convolution takes several times as long as that of the products, and devices other than
-    # processors may compute convolutions in less than single precision
+    # The convolution's backward pass takes several times as long as that of the matrix products. On devices other than
+    # CPUs, convolutions may be computed in less than single precision.
     inference = not (torch.is_grad_enabled() and image.requires_grad)
     if inference and image.device.type == "cpu" and block <= LARGEST_FOLDED:
         return _by_convolution(image, block, channels)
@@ -148,7 +149,7 @@ def block_dct(
 
 @full_precision
 def inverse_block_dct(coefficients: Float[Tensor, "B K h w"], block: int = 8) -> Float[Tensor, "B C H W"]:
-    """Undo `block_dct`.
+    """Compute the inverse of `block_dct`.
 
     Args:
         coefficients: all block x block frequencies of every component, in raster order.
@@ -158,7 +159,7 @@ def inverse_block_dct(coefficients: Float[Tensor, "B K h w"], block: int = 8) ->
         The image, with H = h * block and W = w * block.
 
     Raises:
-        ValueError: where the channels are no whole components.
+        ValueError: if the number of channels is not a multiple of block x block.
     """
     blocks = split_components(coefficients, block)
     matrix = constant(dct_matrix, block, like=coefficients)
@@ -169,14 +170,14 @@ def inverse_block_dct(coefficients: Float[Tensor, "B K h w"], block: int = 8) ->
 
 
 def split_components(coefficients: Num[Tensor, "B K h w"], block: int = 8) -> Num[Tensor, "B C v u h w"]:
-    """Give components and frequencies axes of their own.
+    """Split the channels into separate axes for components and frequencies.
 
     Args:
         coefficients: all block x block frequencies of every component, in raster order.
-        block: side of the blocks.
+        block: side of the blocks, in pixels.
 
     Raises:
-        ValueError: where the channels are no whole components.
+        ValueError: if the number of channels is not a multiple of block x block.
     """
     channels = coefficients.shape[1]
     if block < 1 or channels % (block * block):
@@ -188,7 +189,7 @@ def split_components(coefficients: Num[Tensor, "B K h w"], block: int = 8) -> Nu
 
 
 def group_frequencies(blocks: Num[Tensor, "B C h w F"]) -> Num[Tensor, "B K h w"]:
-    """Put equal frequencies of all blocks together, as frequency channels.
+    """Arrange coefficients by frequency: each channel holds one frequency of all blocks.
 
     Args:
         blocks: F coefficients of every block.
@@ -200,77 +201,77 @@ def group_frequencies(blocks: Num[Tensor, "B C h w F"]) -> Num[Tensor, "B K h w"
 
 
 def ungroup_frequencies(coefficients: Num[Tensor, "B K h w"], block: int = 8) -> Num[Tensor, "B C h w F"]:
-    """Put the coefficients of each block together, as a JPEG file holds them; undoes `group_frequencies`.
+    """Arrange coefficients by block, as a JPEG file stores them; the inverse of `group_frequencies`.
 
     Args:
         coefficients: all block x block frequencies of every component.
-        block: side of the blocks.
+        block: side of the blocks, in pixels.
 
     Raises:
-        ValueError: where the channels are no whole components.
+        ValueError: if the number of channels is not a multiple of block x block.
     """
     return split_components(coefficients, block).flatten(2, 3).movedim(2, -1)
 
 
 def zigzag(block: int = 8) -> tuple[int, ...]:
-    """The zigzag order: at place i, the raster index `block * v + u` of the i-th frequency.
+    """Return the zigzag order: entry i is the raster index `block * v + u` of the i-th frequency.
 
     Args:
-        block: side of the blocks.
+        block: side of the blocks, in pixels.
 
     Source: ITU-T T.81, figure A.6.
     """
 
     def place(index: int) -> tuple[int, int]:
         v, u = divmod(index, block)
-        return v + u, v if (v + u) % 2 else u  # odd diagonals run down, even ones up
+        return v + u, v if (v + u) % 2 else u  # odd diagonals run downward, even ones upward
 
     return tuple(sorted(range(block * block), key=place))
 
 
 def raster_to_zigzag(coefficients: Num[Tensor, "B K h w"], block: int = 8) -> Num[Tensor, "B K h w"]:
-    """Bring the channels of each component from raster into zigzag order.
+    """Reorder the channels of each component from raster order to zigzag order.
 
     Args:
         coefficients: all block x block frequencies of every component.
-        block: side of the blocks.
+        block: side of the blocks, in pixels.
 
     Raises:
-        ValueError: where the channels are no whole components.
+        ValueError: if the number of channels is not a multiple of block x block.
     """
     return _reorder(coefficients, block, zigzag(block))
 
 
 def zigzag_to_raster(coefficients: Num[Tensor, "B K h w"], block: int = 8) -> Num[Tensor, "B K h w"]:
-    """Bring the channels of each component from zigzag into raster order.
+    """Reorder the channels of each component from zigzag order to raster order.
 
     Args:
         coefficients: all block x block frequencies of every component.
-        block: side of the blocks.
+        block: side of the blocks, in pixels.
 
     Raises:
-        ValueError: where the channels are no whole components.
+        ValueError: if the number of channels is not a multiple of block x block.
     """
     order = zigzag(block)
     return _reorder(coefficients, block, sorted(range(len(order)), key=order.__getitem__))
 
 
 def check_channels(channels: Sequence[Sequence[int]], components: int, block: int) -> None:
-    """Refuse lists of frequencies that do not fit an image.
+    """Raise an error unless lists of frequencies match an image.
 
     Args:
-        channels: for each component, raster indices `block * v + u`.
-        components: how many there are.
-        block: side of the blocks.
+        channels: raster indices `block * v + u` of each component.
+        components: number of components.
+        block: side of the blocks, in pixels.
 
     Raises:
-        ValueError: for another number of lists, no frequency at all, or one that does not exist.
+        ValueError: if the number of lists is wrong, if all lists are empty, or if a frequency does not exist.
     """
     if len(channels) != components:
         raise ValueError(f"channels need one list for each of {components} components, got {len(channels)}")
     if not any(channels):
         raise ValueError("at least one frequency channel is needed, got none")
-    for index in (index for wanted in channels for index in wanted):
+    for index in (index for chosen in channels for index in chosen):
         if not 0 <= index < block * block:
             raise ValueError(
                 f"a frequency of a block of {block} is 0 to {block * block - 1} (block * v + u), got {index}"
@@ -278,7 +279,7 @@ def check_channels(channels: Sequence[Sequence[int]], components: int, block: in
 
 
 def _reorder(coefficients: Num[Tensor, "B K h w"], block: int, order: Sequence[int]) -> Num[Tensor, "B K h w"]:
-    """Take the channels of each component in another order."""
+    """Reorder the channels of each component."""
     index = torch.tensor(order, device=coefficients.device)
     return split_components(coefficients, block).flatten(2, 3).index_select(2, index).flatten(1, 2)
 
@@ -286,7 +287,7 @@ def _reorder(coefficients: Num[Tensor, "B K h w"], block: int, order: Sequence[i
 def _by_convolution(
     image: Float[Tensor, "B C H W"], block: int, channels: Sequence[Sequence[int]] | None
 ) -> Float[Tensor, "B K h w"]:
-    """The transform as a convolution whose stride is its kernel's side."""
+    """Compute the transform as a convolution whose stride equals the side of its kernel."""
     weight = constant(_patterns, block, like=image)[:, None]
     if channels is None:
         batch, components = image.shape[:2]
@@ -294,9 +295,9 @@ def _by_convolution(
             F.conv2d(image.flatten(0, 1)[:, None], weight, stride=block).unflatten(0, (batch, components)).flatten(1, 2)
         )
     parts = [
-        F.conv2d(image[:, component : component + 1], weight[_index(wanted, image)], stride=block)
-        for component, wanted in enumerate(channels)
-        if wanted
+        F.conv2d(image[:, component : component + 1], weight[_index(chosen, image)], stride=block)
+        for component, chosen in enumerate(channels)
+        if chosen
     ]
     return torch.cat(parts, 1)
 
@@ -304,21 +305,21 @@ def _by_convolution(
 def _by_products(
     image: Float[Tensor, "B C H W"], block: int, channels: Sequence[Sequence[int]] | None
 ) -> Float[Tensor, "B K h w"]:
-    """The transform as two products of matrices, along the rows and along the columns."""
+    """Compute the transform as two matrix products, along the rows and along the columns."""
     if channels is None:
         return _products(image, block, block, block)
     parts = []
-    for component, wanted in enumerate(channels):
-        if wanted:
-            rows, columns = (1 + max(index) for index in zip(*(divmod(index, block) for index in wanted), strict=True))
-            kept = [index // block * columns + index % block for index in wanted]
+    for component, chosen in enumerate(channels):
+        if chosen:
+            rows, columns = (1 + max(index) for index in zip(*(divmod(index, block) for index in chosen), strict=True))
+            positions = [index // block * columns + index % block for index in chosen]
             part = _products(image[:, component : component + 1], block, rows, columns)
-            parts.append(part.index_select(1, _index(kept, image)))
+            parts.append(part.index_select(1, _index(positions, image)))
     return torch.cat(parts, 1)
 
 
 def _products(image: Float[Tensor, "B C H W"], block: int, rows: int, columns: int) -> Float[Tensor, "B K h w"]:
-    """The lowest frequencies: `rows` vertical ones and `columns` horizontal ones."""
+    """Compute the lowest frequencies: `rows` vertical and `columns` horizontal ones."""
     matrix = constant(dct_matrix, block, like=image)
     height, width = (side // block for side in image.shape[-2:])
     across = image.unflatten(-1, (width, block)) @ matrix[:columns].mT
@@ -328,19 +329,19 @@ def _products(image: Float[Tensor, "B C H W"], block: int, rows: int, columns: i
 
 
 def _index(indices: Sequence[int], like: Tensor) -> Int64[Tensor, " K"]:
-    """Indices where a tensor lies."""
+    """Return indices as a tensor on the device of another tensor."""
     return torch.tensor(list(indices), dtype=torch.int64, device=like.device)
 
 
 def _patterns(block: int) -> Float[Tensor, "K b b"]:
-    """The images of all frequencies of a block."""
+    """Return the basis images of all frequencies of a block."""
     matrix = dct_matrix(block)
     return torch.einsum("vy,ux->vuyx", matrix, matrix).flatten(0, 1)
 
 
 @lru_cache(maxsize=64)
 def _make(make: Callable[..., Tensor], sizes: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Make a constant."""
-    # what is made in inference mode could not take part in a backward pass later
+    """Make a constant matrix."""
+    # A tensor that is made in inference mode cannot be used in a backward pass later.
     with torch.inference_mode(False):
         return make(*sizes).to(device, dtype)

@@ -1,7 +1,7 @@
-"""Flips, turns, crops, halving and blocks of other sizes, on DCT coefficients themselves: exact, and without pixels.
+"""Flips, rotates, crops, halves and re-blocks images as DCT coefficients, exactly and without decoding to pixels.
 
-All take and give the coefficients of `ops.dct.block_dct` with every frequency of every component. They are exact for
-whole blocks: where the last row or column of blocks sticks out of an image, crop it before a flip or a turn.
+All functions take and return the coefficients of `ops.dct.block_dct` with every frequency of every component. They are
+exact for whole blocks. If the last row or column of blocks extends beyond the image, crop it before a flip or rotation.
 """
 
 import torch
@@ -12,20 +12,20 @@ from passband.ops.dct import constant, dct_matrix, full_precision, split_compone
 
 
 def flip_horizontal(coefficients: Num[Tensor, "B K h w"], block: int = 8) -> Num[Tensor, "B K h w"]:
-    """The coefficients of the image with left and right exchanged.
+    """Return the coefficients of the image mirrored left to right.
 
     Args:
-        coefficients: floating-point, or signed integers as a file holds them.
+        coefficients: coefficients as floating-point values, or as signed integers like in a file.
         block: side of the blocks, in pixels.
     """
     return (split_components(coefficients.flip(-1), block) * _signs(block, coefficients)[:, None, None]).flatten(1, 3)
 
 
 def flip_vertical(coefficients: Num[Tensor, "B K h w"], block: int = 8) -> Num[Tensor, "B K h w"]:
-    """The coefficients of the image with top and bottom exchanged.
+    """Return the coefficients of the image mirrored top to bottom.
 
     Args:
-        coefficients: floating-point, or signed integers as a file holds them.
+        coefficients: coefficients as floating-point values, or as signed integers like in a file.
         block: side of the blocks, in pixels.
     """
     signs = _signs(block, coefficients)[:, None, None, None]
@@ -33,43 +33,44 @@ def flip_vertical(coefficients: Num[Tensor, "B K h w"], block: int = 8) -> Num[T
 
 
 def transpose(coefficients: Num[Tensor, "B K h w"], block: int = 8) -> Num[Tensor, "B K w h"]:
-    """The coefficients of the image mirrored at its main diagonal.
+    """Return the coefficients of the image mirrored at its main diagonal.
 
     Args:
-        coefficients: floating-point or integers.
+        coefficients: coefficients as floating-point values or integers.
         block: side of the blocks, in pixels.
     """
     return split_components(coefficients, block).transpose(2, 3).transpose(4, 5).flatten(1, 3)
 
 
 def rotate90(coefficients: Num[Tensor, "B K h w"], turns: int = 1, block: int = 8) -> Num[Tensor, "B K _ _"]:
-    """The coefficients of the turned image.
+    """Return the coefficients of the rotated image.
 
     Args:
-        coefficients: floating-point, or signed integers as a file holds them.
-        turns: quarter turns, counterclockwise as in `torch.rot90(image, turns, (-2, -1))`; negative for clockwise.
+        coefficients: coefficients as floating-point values, or as signed integers like in a file.
+        turns: number of quarter turns, counterclockwise as in `torch.rot90(image, turns, (-2, -1))`; negative for
+            clockwise.
         block: side of the blocks, in pixels.
     """
-    turned = coefficients
+    rotated = coefficients
     if turns % 4 in (1, 3):
-        turned = transpose(turned, block)
+        rotated = transpose(rotated, block)
     if turns % 4 in (1, 2):
-        turned = flip_vertical(turned, block)
+        rotated = flip_vertical(rotated, block)
     if turns % 4 in (2, 3):
-        turned = flip_horizontal(turned, block)
-    return turned
+        rotated = flip_horizontal(rotated, block)
+    return rotated
 
 
 def orient(coefficients: Num[Tensor, "B K h w"], orientation: int, block: int = 8) -> Num[Tensor, "B K _ _"]:
-    """Turn coefficients upright, as their file's EXIF orientation says.
+    """Turn coefficients upright according to the EXIF orientation of their file.
 
     Args:
-        coefficients: floating-point, or signed integers as a file holds them.
-        orientation: 1 to 8.
+        coefficients: coefficients as floating-point values, or as signed integers like in a file.
+        orientation: EXIF orientation, 1 to 8.
         block: side of the blocks, in pixels.
 
     Raises:
-        ValueError: for another orientation.
+        ValueError: if the orientation is not 1 to 8.
 
     Source: CIPA DC-008 (EXIF 2.32), tag 0x0112.
     """
@@ -88,17 +89,17 @@ def orient(coefficients: Num[Tensor, "B K h w"], orientation: int, block: int = 
 def crop_blocks(
     coefficients: Num[Tensor, "B K h w"], top: int, left: int, height: int, width: int
 ) -> Num[Tensor, "B K _ _"]:
-    """A part of an image, cut between blocks.
+    """Crop an image along the borders of its blocks.
 
     Args:
-        coefficients: floating-point or integers, of any frequencies.
+        coefficients: coefficients as floating-point values or integers, of any frequencies.
         top: first row, in blocks.
         left: first column, in blocks.
         height: number of rows, in blocks.
         width: number of columns, in blocks.
 
     Raises:
-        ValueError: where the part is empty or sticks out.
+        ValueError: if the crop is empty or extends beyond the image.
     """
     rows, columns = coefficients.shape[-2:]
     if not (0 <= top < top + height <= rows and 0 <= left < left + width <= columns):
@@ -110,17 +111,17 @@ def crop_blocks(
 
 @full_precision
 def downscale_by_two(coefficients: Float[Tensor, "B K h w"], block: int = 8) -> Float[Tensor, "B K _ _"]:
-    """The coefficients of the image of half the size, each pixel the mean of 2 x 2.
+    """Return the coefficients of the image at half its size, where each pixel is the mean of 2 x 2 pixels.
 
     Args:
-        coefficients: an even number of rows and columns of blocks.
-        block: side of the blocks, in pixels; the same before and after.
+        coefficients: coefficients with an even number of rows and columns of blocks.
+        block: side of the blocks before and after, in pixels.
 
     Returns:
-        Half as many rows and columns of blocks.
+        Coefficients with half as many rows and columns of blocks.
 
     Raises:
-        ValueError: for an odd number of rows or columns.
+        ValueError: if the number of rows or columns is odd.
     """
     rows, columns = coefficients.shape[-2:]
     if rows % 2 or columns % 2:
@@ -138,21 +139,21 @@ def downscale_by_two(coefficients: Float[Tensor, "B K h w"], block: int = 8) -> 
 def split_blocks(
     coefficients: Float[Tensor, "B K h w"], parts: int | tuple[int, int] = 2, block: int = 8
 ) -> Float[Tensor, "B J _ _"]:
-    """The coefficients of smaller blocks: nothing is lost, and their squares add to the same sum.
+    """Convert the coefficients of blocks to those of smaller blocks. The transform is orthonormal and loses nothing.
 
     Args:
-        coefficients: of blocks of the side `block`.
-        parts: into how many a block is split along each side, or (vertically, horizontally); 2 makes four 4 x 4 of
-            8 x 8.
+        coefficients: coefficients of blocks with the side `block`.
+        parts: number of parts along each side of a block, or (vertical, horizontal) numbers. With 2, a block of 8 x 8
+            becomes four blocks of 4 x 4.
         block: side of the blocks before, in pixels.
 
     Returns:
         Orthonormal coefficients of the smaller blocks: (block / parts)^2 channels for each component, and `parts` times
-        as many rows and columns. The frequency (v, u) of a smaller block has the channel v (block / horizontal parts)
-        + u.
+        as many rows and columns. The frequency (v, u) of a smaller block is in channel v (block / horizontal parts) +
+        u.
 
     Raises:
-        ValueError: where the parts do not divide the block.
+        ValueError: if the parts do not divide the block.
     """
     down, across = _parts(parts, block)
     rows, columns = coefficients.shape[-2:]
@@ -170,18 +171,18 @@ def split_blocks(
 def join_blocks(
     coefficients: Float[Tensor, "B J h w"], parts: int | tuple[int, int] = 2, block: int = 8
 ) -> Float[Tensor, "B K _ _"]:
-    """Undo `split_blocks`.
+    """Convert the coefficients of smaller blocks to those of larger blocks; the inverse of `split_blocks`.
 
     Args:
-        coefficients: of the smaller blocks.
-        parts: of how many a block is made along each side, or (vertically, horizontally).
-        block: side of the blocks afterwards, in pixels.
+        coefficients: coefficients of the smaller blocks.
+        parts: number of smaller blocks along each side of a larger block, or (vertical, horizontal) numbers.
+        block: side of the larger blocks, in pixels.
 
     Returns:
         Orthonormal coefficients of the larger blocks, block^2 channels for each component.
 
     Raises:
-        ValueError: where the parts do not divide the block, or the smaller blocks make no whole larger ones.
+        ValueError: if the parts do not divide the block, or if the smaller blocks do not form whole larger blocks.
     """
     down, across = _parts(parts, block)
     channels, rows, columns = coefficients.shape[1:]
@@ -202,7 +203,7 @@ def join_blocks(
 
 
 def _parts(parts: int | tuple[int, int], block: int) -> tuple[int, int]:
-    """Vertical and horizontal parts, which divide the block."""
+    """Return the vertical and horizontal numbers of parts, after checking that they divide the block."""
     down, across = (parts, parts) if isinstance(parts, int) else parts
     if min(down, across) < 1 or block % down or block % across:
         raise ValueError(f"a block of {block} splits into parts that divide {block}, got {down} x {across}")
@@ -210,13 +211,13 @@ def _parts(parts: int | tuple[int, int], block: int) -> tuple[int, int]:
 
 
 def _splitting(block: int, down: int, across: int) -> Float[Tensor, "n n"]:
-    """From a block's coefficients, v before u, to (vertical part, v, horizontal part, u) of its parts."""
+    """Return the matrix from coefficients (v, u) of a block to (vertical part, v, horizontal part, u) of its parts."""
     lines = [torch.block_diag(*[dct_matrix(block // parts)] * parts) @ dct_matrix(block).mT for parts in (down, across)]
     return torch.kron(*lines)
 
 
 def _halving(block: int) -> Float[Tensor, "n m"]:
-    """From (vertical neighbor, v, horizontal neighbor, u) of 2 x 2 blocks to the coefficients of their means."""
+    """Return the matrix from (vertical neighbor, v, horizontal neighbor, u) of 2 x 2 blocks to those of their means."""
     matrix = dct_matrix(block)
     means = torch.eye(block, dtype=matrix.dtype).repeat_interleave(2, 1) / 2
     line = matrix @ means @ torch.block_diag(matrix.mT, matrix.mT)
@@ -224,7 +225,7 @@ def _halving(block: int) -> Float[Tensor, "n m"]:
 
 
 def _signs(block: int, like: Tensor) -> Num[Tensor, " b"]:
-    """The signs that mirroring gives to frequencies: odd ones are odd functions."""
+    """Return the sign of each frequency under mirroring: odd frequencies are odd functions."""
     if not like.is_floating_point() and not like.dtype.is_signed:
         raise TypeError(f"coefficients that are mirrored need a signed type, got {like.dtype}")
     return (1 - 2 * (torch.arange(block, device=like.device) % 2)).to(like.dtype)

@@ -1,11 +1,12 @@
-"""Parts of an image's spectrum: discs of low frequencies, what is left of them, and smaller images with just these.
+"""Filters and resizes images by their spectrum: low-pass, band split, cropping and padding of frequencies.
 
-The spectrum is `torch.fft.rfft2(norm="backward")` of each channel. Distances from its center are in cycles per shorter
-side, sqrt((v/H)^2 + (u/W)^2) * min(H, W): sqrt(v^2 + u^2) on square images, and a circle in cycles per pixel on all
-others, whose Nyquist frequency is min(H, W) / 2. The corners lie beyond it, up to sqrt(2) times as far.
+The spectrum is `torch.fft.rfft2(norm="backward")` of each channel. Distances from frequency 0 are in cycles per shorter
+side: sqrt((v/H)^2 + (u/W)^2) * min(H, W). On square images this is sqrt(v^2 + u^2). On all images, equal distances are
+equal frequencies in cycles per pixel. The Nyquist frequency is at min(H, W) / 2, and the corners of the spectrum are up
+to sqrt(2) times as far away.
 
-Transforms are computed in float32, or in float64 for such images, whatever autocast says: in half precision they are
-inexact, and on GPUs bound to powers of two.
+Transforms are computed in float32, or in float64 for float64 images, also inside autocast. In half precision they would
+be inexact, and GPUs support only sizes that are powers of two.
 """
 
 import torch
@@ -21,20 +22,20 @@ def low_pass(
     *,
     softness: float = 0.0,
 ) -> Float[Tensor, "*B C H W"]:
-    """Keep the frequencies within a disc.
+    """Keep the frequencies inside a disc around frequency 0.
 
     Args:
-        image: any range and size.
-        radius: of the disc, which holds its border, in cycles per shorter side; 0 keeps each channel's mean. One for
-            all, or one for each image of a batch.
-        softness: 0 for a hard border; otherwise the tau of sigmoid((radius - distance) / tau), in that unit. Through
-            a soft one gradients reach the radius.
+        image: image of any size and range.
+        radius: radius of the disc in cycles per shorter side; the border belongs to the disc. 0 keeps the mean of each
+            channel. Either one number, or one for each image of the batch.
+        softness: width tau of a soft border, sigmoid((radius - distance) / tau), in the same unit; 0 for a hard border.
+            With a soft border, gradients flow to the radius.
 
     Returns:
-        The low-passed image, of the image's type.
+        The filtered image, with the dtype of the input.
 
     Raises:
-        ValueError: for a negative or undefined radius or softness, or radii that are not one for each image.
+        ValueError: if radius or softness is negative or NaN, or if there is not one radius for each image.
     """
     check_floats(image, "low_pass")
     height, width = image.shape[-2:]
@@ -58,35 +59,35 @@ def band_split(
     *,
     softness: float = 0.0,
 ) -> tuple[Float[Tensor, "*B C H W"], Float[Tensor, "*B C H W"]]:
-    """Split an image into low frequencies and all others.
+    """Split an image into low frequencies and the remaining high frequencies.
 
     Args:
-        image: as for `low_pass`.
-        radius: as for `low_pass`.
-        softness: as for `low_pass`.
+        image: image of any size and range.
+        radius: radius of the low frequencies, as in `low_pass`.
+        softness: width of a soft border, as in `low_pass`.
 
     Returns:
         `low` and `high`, with low + high == image. With a hard border the two are orthogonal.
 
     Raises:
-        ValueError: as `low_pass`.
+        ValueError: if radius or softness is invalid, as in `low_pass`.
     """
     low = low_pass(image, radius, softness=softness)
     return low, image - low
 
 
 def spectral_crop(image: Float[Tensor, "*B C H W"], size: tuple[int, int]) -> Float[Tensor, "*B C h w"]:
-    """A smaller image with just the frequencies that it can hold.
+    """Shrink an image by cropping its spectrum to the frequencies that the smaller size can hold.
 
-    What is kept is unchanged: the mean stays, and what lies in both images' spectra has the same amplitude. The two
-    Nyquist frequencies of an even side fall on one, as they do when an image is sampled.
+    The remaining frequencies keep their amplitudes, so the mean does not change. If a side of the result is even, its
+    positive and negative Nyquist frequencies become one coefficient, as in sampling.
 
     Args:
-        image: any range and size.
-        size: height and width of the result, each from 1 to the image's.
+        image: image of any size and range.
+        size: height and width of the result in pixels, from 1 to the size of the image.
 
     Raises:
-        ValueError: for a size that is larger than the image, or below 1.
+        ValueError: if the size is larger than the image, or below 1.
     """
     check_floats(image, "spectral_crop")
     full = image.shape[-2:]
@@ -95,7 +96,7 @@ def spectral_crop(image: Float[Tensor, "*B C H W"], size: tuple[int, int]) -> Fl
     height, width = size
     spectrum = _spectrum(image)
     if height < full[0]:
-        below = (height - 1) // 2  # negative frequencies that have a positive one for a partner
+        below = (height - 1) // 2  # negative frequencies that have a positive counterpart
         rows = [spectrum[..., : below + 1, :], spectrum[..., full[0] - below :, :]]
         if height % 2 == 0:
             nyquist = height // 2
@@ -106,24 +107,24 @@ def spectral_crop(image: Float[Tensor, "*B C H W"], size: tuple[int, int]) -> Fl
         spectrum = spectrum[..., : width // 2 + 1]
         if width % 2 == 0:
             column = spectrum[..., -1:]
-            # the negative frequency, which a half spectrum leaves out, is the conjugate of its mirror image
+            # A half spectrum leaves out some negative frequencies. They are the conjugates of their mirror images.
             mirrored = column.flip(-2).roll(1, -2).conj()
             spectrum = torch.cat([spectrum[..., :-1], column + mirrored], dim=-1)
     return _inverse(spectrum * (height * width / (full[0] * full[1])), size).to(image.dtype)
 
 
 def spectral_pad(image: Float[Tensor, "*B C H W"], size: tuple[int, int]) -> Float[Tensor, "*B C h w"]:
-    """A larger image with the same frequencies and no others; `spectral_crop` gives the image back.
+    """Enlarge an image by padding its spectrum with zeros; `spectral_crop` undoes it.
 
-    An image whose frequencies lie within a disc that the smaller one holds, without its Nyquist frequencies, comes
-    back from `spectral_crop` and this as it was.
+    Conversely, `spectral_crop` followed by this function returns the image unchanged if its frequencies lie inside a
+    disc that the smaller size can hold, below the Nyquist frequencies.
 
     Args:
-        image: any range and size.
-        size: height and width of the result, each at least the image's.
+        image: image of any size and range.
+        size: height and width of the result in pixels, at least the size of the image.
 
     Raises:
-        ValueError: for a size that is smaller than the image.
+        ValueError: if the size is smaller than the image.
     """
     check_floats(image, "spectral_pad")
     height, width = image.shape[-2:]
@@ -131,7 +132,7 @@ def spectral_pad(image: Float[Tensor, "*B C H W"], size: tuple[int, int]) -> Flo
         raise ValueError(f"a spectrum of {height}x{width} is padded to that or more; got {size[0]}x{size[1]}")
     spectrum = _spectrum(image)
     if size[1] > width:
-        if width % 2 == 0:  # half of it; the other half is at the negative frequency, which is not stored
+        if width % 2 == 0:  # the other half belongs to the negative frequency, which is not stored
             spectrum = torch.cat([spectrum[..., :-1], spectrum[..., -1:] / 2], dim=-1)
         spectrum = torch.nn.functional.pad(spectrum, (0, size[1] // 2 + 1 - spectrum.shape[-1]))
     if size[0] > height:
@@ -146,13 +147,13 @@ def spectral_pad(image: Float[Tensor, "*B C H W"], size: tuple[int, int]) -> Flo
 def frequency_distance(
     height: int, width: int, device: torch.device | str | None = None, dtype: torch.dtype = torch.float32
 ) -> Float[Tensor, "H u"]:
-    """How far each frequency of `torch.fft.rfft2` is from 0, in cycles per shorter side.
+    """Return the distance of each frequency of `torch.fft.rfft2` from frequency 0, in cycles per shorter side.
 
     Args:
-        height: of the image, in pixels.
-        width: of the image, in pixels; u is width // 2 + 1.
-        device: of the result.
-        dtype: of the result; whole distances are exact in either precision.
+        height: height of the image, in pixels.
+        width: width of the image, in pixels. The result has width // 2 + 1 columns.
+        device: device of the result.
+        dtype: dtype of the result. Whole distances are exact in float32 and float64.
     """
     shorter = min(height, width)
     v = torch.fft.fftfreq(height, 1 / height, device=device, dtype=torch.float64) * (shorter / height)
@@ -161,25 +162,28 @@ def frequency_distance(
 
 
 def radial_spectrum(image: Float[Tensor, "*B C H W"], power: int = 1) -> Float[Tensor, "*B C rings"]:
-    """Sum the spectrum over rings: ring R holds the frequencies that a disc of radius R has and one of R - 1 has not.
+    """Sum the spectrum over rings.
+
+    Ring R holds the frequencies that lie inside the disc of radius R but outside the disc of radius R - 1.
 
     Args:
-        image: any range and size.
-        power: 1 for magnitudes, 2 for energy. The energy of all rings is H W times the image's sum of squares
+        image: image of any size and range.
+        power: 1 for magnitudes, 2 for energy. The energy of all rings is H W times the sum of squares of the image
             (Parseval).
 
     Returns:
-        In float32, or float64 for such images; ring 0 is the mean's.
+        Sums in float32, or in float64 for float64 images. Ring 0 holds the mean.
 
     Raises:
-        ValueError: for another power.
+        ValueError: if the power is not 1 or 2.
     """
     check_floats(image, "radial_spectrum")
     if power not in (1, 2):
         raise ValueError(f"power is 1 for magnitudes or 2 for energy; got {power}")
     height, width = image.shape[-2:]
     rings = frequency_distance(height, width, image.device, torch.float64).ceil().long().flatten()
-    # a half spectrum leaves out the mirror images of all columns but that of 0 and of an even width's Nyquist frequency
+    # A half spectrum leaves out the mirror image of each column, except for column 0 and the Nyquist column of an even
+    # width.
     copies = torch.full((width // 2 + 1,), 2.0, device=image.device)
     copies[0] = 1
     if width % 2 == 0:
@@ -192,17 +196,17 @@ def radial_spectrum(image: Float[Tensor, "*B C H W"], power: int = 1) -> Float[T
 
 
 def _precision(image: Tensor) -> torch.dtype:
-    """What the transforms of an image are computed in."""
+    """Return the dtype in which an image is transformed."""
     return torch.float64 if image.dtype == torch.float64 else torch.float32
 
 
 def _spectrum(image: Tensor) -> Tensor:
-    """The half spectrum of each channel."""
+    """Return the half spectrum of each channel."""
     with torch.autocast(image.device.type, enabled=False):
         return torch.fft.rfft2(image.to(_precision(image)), norm="backward")
 
 
 def _inverse(spectrum: Tensor, size: tuple[int, int]) -> Tensor:
-    """The image of a half spectrum."""
+    """Return the image that has a half spectrum."""
     with torch.autocast(spectrum.device.type, enabled=False):
         return torch.fft.irfft2(spectrum, s=size, norm="backward")

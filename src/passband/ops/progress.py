@@ -1,18 +1,21 @@
-"""How far a long computation is."""
+"""Reports the progress of long computations."""
 
 from collections.abc import Callable
 
 Report = Callable[[float], None]
-"""Called with the share that is done, from 0 to 1."""
+"""Function that is called with the finished share of the work, 0 to 1."""
 
 
 def part_of(report: Report | None, start: float, end: float) -> Report | None:
-    """What a part of a computation reports to.
+    """Return a function that reports the progress of a part as progress of the whole computation.
 
     Args:
-        report: of the whole; None where nobody asks.
-        start: share of the whole that is done when the part begins.
-        end: share that is done when it ends.
+        report: function that reports the progress of the whole, or None.
+        start: share of the whole that is finished when the part begins, 0 to 1.
+        end: share of the whole that is finished when the part ends, 0 to 1.
+
+    Returns:
+        The function, or None if `report` is None.
     """
     if report is None:
         return None

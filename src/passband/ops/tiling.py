@@ -1,4 +1,4 @@
-"""Padding an image to the sizes a network takes and cropping back; tiles that overlap and blend."""
+"""Pads images to the sizes that a network needs, and processes large images in overlapping tiles."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ from passband.ops.progress import Report
 def pad_to_multiple(
     image: Float[Tensor, "B C H W"], multiple: int, minimum: int = 0
 ) -> tuple[Float[Tensor, "B C h w"], tuple[int, int]]:
-    """Pad at the bottom and right until both sides are multiples, by reflection where that is possible.
+    """Pad an image at the bottom and right until both sides are multiples of a number.
 
     Args:
-        image: an image of any size from 1 x 1.
-        multiple: what the sides shall be divisible by, in pixels.
-        minimum: the least side, in pixels; the padded one is a multiple all the same.
+        image: image of any size from 1 x 1.
+        multiple: number by which the padded sides are divisible, in pixels.
+        minimum: smallest padded side, in pixels.
 
     Returns:
-        The padded image and the (height, width) to crop it back to. A side whose padding is as long as the side
-        or longer has no reflection: there the last row or column is repeated.
+        The padded image, and the (height, width) to which it must be cropped. Padding reflects the image. If the
+        padding is at least as long as the side, the last row or column is repeated instead.
     """
     check_images(image, "pad_to_multiple")
     height, width = image.shape[-2:]
@@ -38,9 +38,9 @@ def pad_to_multiple(
 
 @dataclass(frozen=True)
 class Span:
-    """Rows or columns of a tile: from `start` to `end`, of which those from `own_start` to `own_end` are its own.
+    """Rows or columns of a tile, from `start` to `end`. Those from `own_start` to `own_end` belong to this tile alone.
 
-    The own parts of all tiles cover the image once.
+    The own parts of all tiles cover the image exactly once.
     """
 
     start: int
@@ -50,35 +50,35 @@ class Span:
 
     @property
     def size(self) -> int:
-        """How many they are."""
+        """Number of rows or columns."""
         return self.end - self.start
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A part of an image that shares its borders with its neighbors."""
+    """A part of an image that overlaps its neighbors."""
 
     rows: Span
     columns: Span
 
     def of(self, image: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C h w"]:
-        """The part of an image, cut where the image ends before the tile does."""
+        """Cut the tile out of an image. The result is smaller where the tile extends beyond the image."""
         return image[..., self.rows.start : self.rows.end, self.columns.start : self.columns.end]
 
 
 def lay_tiles(height: int, width: int, side: int, overlap: int, multiple: int = 1) -> list[Tile]:
-    """As few tiles as cover an image, evenly spread.
+    """Cover an image with as few evenly spaced tiles as possible.
 
     Args:
-        height: of the image in pixels.
-        width: of the image in pixels.
-        side: height and width of a tile in pixels; a side of the image that is not longer is not cut.
-        overlap: pixels that neighboring tiles share at least, 0 to side / 2.
-        multiple: tiles begin and end at multiples of this, so that what a network with strides does falls on the same
-            positions as in the whole image. The last ones end where the image padded to a multiple would.
+        height: height of the image, in pixels.
+        width: width of the image, in pixels.
+        side: height and width of a tile, in pixels. A side of the image that is not longer is not divided.
+        overlap: smallest overlap of neighboring tiles in pixels, 0 to side / 2.
+        multiple: number whose multiples tiles begin and end at, in pixels. A network with strides then works at the
+            same positions as on the whole image. The last tiles end where the padded image would end.
 
     Raises:
-        ValueError: if the overlap does not fit the side, or either is no multiple.
+        ValueError: if the overlap is more than half the side, or if side or overlap is not a multiple of `multiple`.
     """
     if not 0 <= overlap <= side // 2:
         raise ValueError(f"the overlap of tiles is 0 to half their side of {side} pixels; got {overlap}")
@@ -91,16 +91,19 @@ def lay_tiles(height: int, width: int, side: int, overlap: int, multiple: int = 
 def blend_tiles(
     function: Callable[[Tile], Float[Tensor, "B D h w"]], tiles: list[Tile], height: int, width: int
 ) -> Float[Tensor, "B D H W"]:
-    """Put an image together from its tiles.
+    """Combine the results of all tiles to one image.
 
-    Where tiles overlap, the border between their own parts is blended over at most half of what they share, so that
-    the rest, where a tile has seen too little around it, does not show.
+    Neighboring tiles are blended around the border between their own parts, over at most half of their overlap. The
+    outer part of the overlap is not used, because results there lack context.
 
     Args:
-        function: makes a tile, which may end where the image does.
-        tiles: from `lay_tiles`.
-        height: of the image in pixels.
-        width: of the image in pixels.
+        function: function that computes the result of a tile. The result may end where the image ends.
+        tiles: tiles from `lay_tiles`.
+        height: height of the image, in pixels.
+        width: width of the image, in pixels.
+
+    Returns:
+        The combined image.
     """
     if len(tiles) == 1:
         return function(tiles[0])[..., :height, :width]
@@ -132,22 +135,22 @@ def map_tiles(
     multiple: int = 1,
     report: Report | None = None,
 ) -> Float[Tensor, "B D H W"]:
-    """Apply a function tile by tile, and blend what it gives where tiles overlap.
+    """Apply a function tile by tile, and blend the results where tiles overlap.
 
     Args:
-        function: takes and gives tiles of one size.
-        image: the image.
-        side: height and width of a tile in pixels; a side of the image that is not longer is not cut.
-        overlap: pixels that neighboring tiles share at least, 0 to side / 2. A function that looks less than a
-            quarter of it far gives what it gives for the whole image.
-        multiple: see `lay_tiles`.
-        report: called after each tile with the share that is done.
+        function: function from a tile to a result of the same height and width.
+        image: image to process.
+        side: height and width of a tile, in pixels. A side of the image that is not longer is not divided.
+        overlap: smallest overlap of neighboring tiles in pixels, 0 to side / 2. If the function's receptive field
+            reaches less than a quarter of the overlap, the result equals that of the whole image.
+        multiple: number whose multiples tiles begin and end at; see `lay_tiles`.
+        report: function that is called after each tile with the finished share, 0 to 1.
 
     Returns:
-        The blended image. Where one tile covers the image this is `function(image)`.
+        The blended result. If one tile covers the image, this is `function(image)`.
 
     Raises:
-        ValueError: if the overlap does not fit the side.
+        ValueError: if overlap, side or multiple is invalid; see `lay_tiles`.
     """
     check_images(image, "map_tiles")
     height, width = image.shape[-2:]
@@ -156,23 +159,23 @@ def map_tiles(
 
     def make(tile: Tile) -> Float[Tensor, "B D h w"]:
         nonlocal done
-        made = function(tile.of(image))
+        result = function(tile.of(image))
         done += 1
         if report is not None:
             report(done / len(tiles))
-        return made
+        return result
 
     return blend_tiles(make, tiles, height, width)
 
 
 def _spans(length: int, side: int, overlap: int, multiple: int) -> list[Span]:
-    """Spans of as few tiles as cover a length with the overlap, evenly spread."""
+    """Cover a length with as few evenly spaced spans as possible."""
     padded = -(-length // multiple) * multiple
     if padded <= side:
         return [Span(0, padded, 0, padded)]
     count = -(-(padded - overlap) // (side - overlap))
     starts = [number * (padded - side) // (count - 1) // multiple * multiple for number in range(count)]
-    # neighbors part in the middle of what they share
+    # The border between neighbors is in the middle of their overlap.
     borders = [(after + before + side) // 2 // multiple * multiple for before, after in pairwise(starts)]
     return [
         Span(start, start + side, own_start, own_end)
@@ -181,13 +184,13 @@ def _spans(length: int, side: int, overlap: int, multiple: int) -> list[Span]:
 
 
 def _weights(spans: list[Span]) -> list[Float[Tensor, " L"]]:
-    """Weights of the spans' rows or columns; those of all spans add to one everywhere."""
+    """Return the weights of each span's rows or columns. At each position, the weights of all spans add to one."""
     weights = [torch.ones(span.size, dtype=torch.float64) for span in spans]
     for (before, left), (after, right) in pairwise(zip(spans, weights, strict=True)):
         border, shared = after.own_start, before.end - after.start
         if shared == 0:
             continue
-        # no longer than the tiles' own parts, so that never three tiles blend at one place
+        # The blend is at most as long as the tiles' own parts, so that three tiles are never blended at one place.
         own = min(before.own_end - before.own_start, after.own_end - after.own_start)
         reach = min(shared // 4, border - after.start, before.end - border, own // 2)
         position = torch.arange(after.start, before.end) + 0.5 - border
