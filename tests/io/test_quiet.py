@@ -148,9 +148,7 @@ def test_a_header_that_claims_more_pixels_than_the_file_can_hold_is_refused_befo
         frame = data.index(b"\xff\xc0")
         data[frame + 5 : frame + 9] = b"\xff\xff\x0b\xb8"
     path.write_bytes(data)
-    with pytest.raises(
-        ImageError, match=r"damaged: it says that it has \d+x\d+ pixels, which take [\d,]+ bytes or more"
-    ):
+    with pytest.raises(ImageError, match=r"damaged: its header says \d+x\d+ pixels, which need at least [\d,]+ bytes"):
         read_image(path)
 
 
@@ -227,5 +225,5 @@ def test_a_decoder_without_memory_says_which_file_needs_it(tmp_path, monkeypatch
 
     Image.new("L", (4, 4)).save(tmp_path / "a.png")
     monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", without_memory)
-    with pytest.raises(MemoryError, match=r"a\.png needs more memory to be decoded than there is"):
+    with pytest.raises(MemoryError, match=r"a\.png needs more memory to be decoded than is available"):
         read_image(tmp_path / "a.png")

@@ -845,5 +845,5 @@ def test_a_picture_too_large_for_its_type_is_refused(tmp_path):
 def test_alpha_of_another_size_is_refused(tmp_path):
     picture = Picture(torch.rand(3, 4, 5), torch.rand(1, 4, 5))
     object.__setattr__(picture, "image", torch.rand(3, 8, 10))  # past the shape check that runs in tests only
-    with pytest.raises(ImageError, match=r"a\.png needs image and alpha of one size, got 10x8 and 5x4"):
+    with pytest.raises(ImageError, match=r"a\.png needs image and alpha of the same size, got 10x8 and 5x4"):
         write_picture(tmp_path / "a.png", picture)

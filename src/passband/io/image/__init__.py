@@ -1,11 +1,11 @@
-"""Images in and out: the only place that knows file types, bit depths, palettes, metadata and color profiles.
+"""Reads and writes image files. Only this package knows file types, bit depths, palettes, metadata and color profiles.
 
-Inside, an image is float32 RGB in [0, 1], whatever the file holds; alpha is kept aside, and `PictureMeta` remembers
-what is needed to write the same kind of file back: EXIF, XMP, IPTC, the color profile, density, and what only one type
-has. PNG, JPEG, WebP, TIFF and BMP are read, by content rather than suffix, and AVIF and HEIC where the packages for
-them are there. 16 bits survive in PNG and TIFF. Files that lose nothing come back with the pixels they had, except that
-a palette becomes RGB and CMYK becomes sRGB. `open_pictures` and `write_pictures` take all pages of a TIFF and all
-frames of an animation, `read_picture` the first.
+In memory, an image is float32 RGB in [0, 1], whatever its file stores. Alpha is kept separately. `PictureMeta` holds
+everything that is needed to write the same kind of file again: EXIF, XMP, IPTC, the color profile, the density, and
+data that only one file type has. PNG, JPEG, WebP, TIFF and BMP files are recognized by their content rather than their
+suffix; AVIF and HEIC files also, if their packages are installed. PNG and TIFF keep 16 bits. Files of lossless types
+are written back with the same pixels, except that palettes become RGB and CMYK becomes sRGB. `open_pictures` and
+`write_pictures` handle all pages of a TIFF and all frames of an animation; `read_picture` reads only the first.
 """
 
 from collections.abc import Iterator
@@ -48,17 +48,17 @@ __all__ = [
 ]
 
 DEFAULT_MAX_PIXELS = 200_000_000
-"""Larger than any camera's image; as float32 RGB it takes 2.4 GB."""
+"""Default limit of pixels, which is more than any camera's images have. As float32 RGB they take 2.4 GB."""
 
 
 @dataclass(frozen=True)
 class PictureFile:
-    """All images of a file: one, the pages of a TIFF, or the frames of an animation.
+    """All images in a file: a single image, the pages of a TIFF, or the frames of an animation.
 
     Attributes:
-        count: how many there are.
-        pictures: reads them one by one, in order; can be gone through once.
-        animation: when frames are shown; None of a single image, and of pages.
+        count: number of images.
+        pictures: iterator that reads the images one by one, in order. It can be used only once.
+        animation: durations of the frames; None for a single image and for pages.
     """
 
     count: int
@@ -67,18 +67,18 @@ class PictureFile:
 
 
 def open_pictures(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> PictureFile:
-    """Look at an image file that may hold several images.
+    """Open an image file that may hold writes_all images.
 
     Args:
-        path: as in `read_picture`.
-        max_pixels: refuse images whose header claims more, before decoding them.
+        path: path of the file, as in `read_picture`.
+        max_pixels: largest number of pixels of each image; larger images are refused before they are decoded.
 
     Returns:
-        Its images, which are decoded when it is their turn and raise what `read_picture` raises.
+        The images. Each one is decoded when the iterator reaches it, and raises the errors of `read_picture`.
 
     Raises:
-        ImageError: as in `read_picture`.
-        OSError: as in `read_picture`.
+        ImageError: if the file is not an image or is damaged, as in `read_picture`.
+        OSError: if the file cannot be read.
     """
     with Path(path).open("rb") as file:
         head = file.read(HEAD)
@@ -93,20 +93,20 @@ def open_pictures(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> 
 
 
 def read_picture(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
-    """Read an image file with all that is needed to write it back.
+    """Read an image file with everything that is needed to write it again.
 
     Args:
-        path: a PNG, JPEG, WebP, TIFF, BMP, AVIF or HEIC file; its content decides, not its suffix. Of several pages or
-            frames the first is read, and a note says so.
-        max_pixels: refuse a file whose header claims more, before decoding it.
+        path: path of a PNG, JPEG, WebP, TIFF, BMP, AVIF or HEIC file. The content decides the type, not the suffix. If
+            there are writes_all pages or frames, the first is read and a note says so.
+        max_pixels: largest number of pixels; larger files are refused before they are decoded.
 
     Returns:
-        The image, turned upright by its EXIF orientation.
+        The image, turned upright as its EXIF orientation says.
 
     Raises:
-        ImageError: empty, not an image, truncated, damaged, too large, HDR, or of an unsupported kind such as 32-bit
-            float; or a package that its type needs is missing.
-        OSError: the file cannot be read: FileNotFoundError, PermissionError, IsADirectoryError.
+        ImageError: if the file is empty, not an image, incomplete, damaged, too large, HDR, or of an unsupported kind
+            such as 32-bit float; or if its type needs a package that is not installed.
+        OSError: if the file cannot be read: FileNotFoundError, PermissionError or IsADirectoryError.
     """
     file = open_pictures(path, max_pixels=max_pixels)
     first = next(file.pictures)
@@ -114,65 +114,66 @@ def read_picture(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> P
 
 
 def read_image(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Float[Tensor, "3 H W"]:
-    """Read an image file as RGB, leaving alpha and metadata.
+    """Read an image file as RGB, without alpha and metadata.
 
-    The tensor is what `Restorer`, the networks and `write_image` take.
+    `Restorer`, the networks and `write_image` accept this tensor.
 
     Args:
-        path: as in `read_picture`.
-        max_pixels: as in `read_picture`.
+        path: path of the file, as in `read_picture`.
+        max_pixels: largest number of pixels; larger files are refused before they are decoded.
 
     Returns:
-        float32 RGB in [0, 1], turned upright.
+        The image as float32 RGB in [0, 1], turned upright.
 
     Raises:
-        ImageError: as in `read_picture`.
-        OSError: as in `read_picture`.
+        ImageError: if the file is not an image or is damaged, as in `read_picture`.
+        OSError: if the file cannot be read.
     """
     return read_picture(path, max_pixels=max_pixels).image
 
 
 def write_picture(path: Path | str, picture: Picture, *, quality: int = 95) -> tuple[str, ...]:
-    """Write an image with its alpha, depth, metadata and color profile, as far as the file type can hold them.
+    """Write an image with its alpha, bit depth, metadata and color profile, as far as the file type supports them.
 
-    The suffix decides the type; where there is none, `meta.kind` does. JPEG, WebP, BMP and AVIF hold 8 bits; JPEG has
-    no alpha, which is left out (the colors are not blended with a background); BMP has no metadata but density; WebP
-    has no gray. A lossless WebP stays lossless. EXIF and XMP too long for JPEG (64 KiB) are left out. Sizes in the
-    metadata become those of the image, and the thumbnail of EXIF is drawn anew. An image with `meta.gray` is written
-    gray, as the mean of R, G and B.
+    The suffix of the path decides the file type; without a suffix, `meta.kind` does. JPEG, WebP, BMP and AVIF store 8
+    bits per sample. JPEG has no alpha: it is left out, and the colors are not blended with a background. BMP stores no
+    metadata except density. WebP has no gray images. A lossless WebP stays lossless. EXIF and XMP data that are too
+    long for JPEG (64 KiB) are left out. Image sizes in the metadata are updated, and the EXIF thumbnail is drawn again.
+    If `meta.gray` is set, the image is written as the mean of R, G and B.
 
     Args:
-        path: the file to write, whole or not at all; missing folders are made.
-        picture: values outside [0, 1] are clamped, then rounded to the nearest level.
-        quality: 1 to 100, for lossy types; JPEG, AVIF and HEIC keep full color resolution from 90 on.
+        path: path of the file. It is written completely or not at all; missing folders are created.
+        picture: image to write. Values outside [0, 1] are clamped, then all are rounded to the nearest level.
+        quality: quality of lossy types, 1 to 100. From 90 on, JPEG, AVIF and HEIC keep full color resolution.
 
     Returns:
-        Sentences about what the file type could not hold; empty where nothing was lost.
+        Sentences about everything that the file type could not store; empty if nothing was lost.
 
     Raises:
-        ImageError: unsupported suffix, NaN or infinite values, alpha of another size, or too large for the type.
-        OSError: the file cannot be written.
+        ImageError: if the suffix is not supported, values are NaN or infinite, alpha has another size, or the image is
+            too large for the file type.
+        OSError: if the file cannot be written.
     """
     return write_pictures(path, PictureFile(1, iter([picture])), quality=quality)
 
 
 def write_pictures(path: Path | str, file: PictureFile, *, quality: int = 95) -> tuple[str, ...]:
-    """Write all images of a file, one by one, so that those that are still to come need not be there yet.
+    """Write all images of a file one by one. The iterator may produce each image only when it is needed.
 
-    Pages go into TIFF files, animations into PNG and WebP files, whose frames are each written whole and shown as long
-    as before. Another type gets the first image, and a note says so.
+    Pages are written to TIFF files, and animations to PNG and WebP files, with complete frames and unchanged durations.
+    For other types, only the first image is written and a note says so.
 
     Args:
-        path: as in `write_picture`.
-        file: the images; frames of an animation have one size.
-        quality: as in `write_picture`.
+        path: path of the file, as in `write_picture`.
+        file: images to write. All frames of an animation have the same size.
+        quality: quality of lossy types, 1 to 100, as in `write_picture`.
 
     Returns:
-        Sentences about what was not in the images already, from `Picture.notes`, and what the type could not hold.
+        Sentences about everything that was already missing (`Picture.notes`) or that the file type could not store.
 
     Raises:
-        ImageError: as in `write_picture`.
-        OSError: as in `write_picture`.
+        ImageError: if an image cannot be written, as in `write_picture`.
+        OSError: if the file cannot be written.
     """
     path = Path(path)
     first = next(file.pictures)
@@ -183,13 +184,13 @@ def write_pictures(path: Path | str, file: PictureFile, *, quality: int = 95) ->
     if not 1 <= quality <= 100:
         raise ImageError(f"{path} cannot be written with quality {quality}; give 1 to 100")
     notes: list[str] = []
-    several = file.count > 1 and (kind in ANIMATED if file.animation else kind == "TIFF")
-    if file.count > 1 and not several:
+    writes_all = file.count > 1 and (kind in ANIMATED if file.animation else kind == "TIFF")
+    if file.count > 1 and not writes_all:
         notes.append(_only_first(file.count, file.animation))
     layout = _Layout(kind, first.alpha is not None, first.meta.gray, first.meta.bits)
 
     def levels() -> Iterator[tuple[Pixels, PictureMeta]]:
-        for number, picture in enumerate(chain([first], file.pictures if several else ())):
+        for number, picture in enumerate(chain([first], file.pictures if writes_all else ())):
             notes.extend(picture.notes + _losses(picture, kind))
             own = layout if file.animation or number == 0 else _Layout.of(picture, kind)
             yield own.pixels(picture, str(path)), picture.meta
@@ -202,31 +203,31 @@ def write_pictures(path: Path | str, file: PictureFile, *, quality: int = 95) ->
         except (ValueError, OSError) as error:
             raise ImageError(f"{path} cannot be written as {kind}: {error}") from error
 
-    if several and kind == "TIFF":
+    if writes_all and kind == "TIFF":
         parts = tiff_pages(((pixels, fitted_meta(pixels, kind, meta, notes)) for pixels, meta in levels()), file.count)
     else:
         parts = (still(*each) for each in levels())
-        parts = encode_animation(parts, kind, file.animation) if several and file.animation else parts
-    begun = next(parts)  # of a single image all, so that one that cannot be written leaves no folder behind
+        parts = encode_animation(parts, kind, file.animation) if writes_all and file.animation else parts
+    first_part = next(parts)  # a single image is complete here, so that no new folder remains if its encoding fails
     with write_whole(path) as temporary:
-        temporary.write_bytes(begun)
-        if several:
+        temporary.write_bytes(first_part)
+        if writes_all:
             with temporary.open("ab") as target:
                 target.writelines(parts)
     return tuple(dict.fromkeys(notes))
 
 
 def write_image(path: Path | str, image: Float[Tensor, "3 H W"], *, quality: int = 95) -> None:
-    """Write RGB as an 8-bit file without metadata.
+    """Write an RGB image as an 8-bit file without metadata.
 
     Args:
-        path: as in `write_picture`.
+        path: path of the file, as in `write_picture`. It needs a suffix.
         image: RGB in [0, 1].
-        quality: as in `write_picture`.
+        quality: quality of lossy types, 1 to 100, as in `write_picture`.
 
     Raises:
-        ImageError: as in `write_picture`.
-        OSError: as in `write_picture`.
+        ImageError: if the image cannot be written, as in `write_picture`.
+        OSError: if the file cannot be written.
     """
     if not Path(path).suffix:
         raise ImageError(f"{path} cannot be written: its name needs one of the suffixes {' '.join(sorted(SUFFIXES))}")
@@ -234,34 +235,34 @@ def write_image(path: Path | str, image: Float[Tensor, "3 H W"], *, quality: int
 
 
 def to_pil(image: Float[Tensor, "3 H W"], alpha: Float[Tensor, "1 H W"] | None = None) -> Image.Image:
-    """Make an 8-bit Pillow image.
+    """Convert an image to an 8-bit Pillow image.
 
     Args:
-        image: RGB in [0, 1]; clamped, then rounded.
-        alpha: opacity in [0, 1].
+        image: RGB in [0, 1]. Values are clamped and rounded.
+        alpha: opacity in [0, 1], or None.
 
     Returns:
-        A Pillow image of mode RGB, or RGBA with alpha.
+        A Pillow image of mode RGB, or of mode RGBA if there is alpha.
 
     Raises:
-        ImageError: NaN or infinite values, or alpha of another size.
+        ImageError: if values are NaN or infinite, or if alpha has another size.
     """
     return Image.fromarray(_quantized(image, alpha, bits=8, gray=False, name="the image"))
 
 
 def from_pil(image: Image.Image) -> Picture:
-    """Take an image from a Pillow image, turned upright if it still carries an EXIF orientation.
+    """Convert a Pillow image, and turn it upright if it has an EXIF orientation.
 
-    Pillow itself keeps 8 of the 16 bits of color files; use `read_picture` for those.
+    Pillow keeps only 8 of the 16 bits of color files. Use `read_picture` for those.
 
     Args:
-        image: of any mode but 32-bit and Lab; not changed.
+        image: Pillow image of any mode except 32-bit and Lab. It is not changed.
 
     Returns:
-        The image, as `read_picture` would give it.
+        The image, as `read_picture` would return it.
 
     Raises:
-        ImageError: a mode that is not supported, or a damaged file behind the image.
+        ImageError: if the mode is not supported, or if the file behind the image is damaged.
     """
     name = str(getattr(image, "filename", "") or "the Pillow image")
     try:
@@ -290,7 +291,7 @@ def _only_first(count: int, animation: Animation | None) -> str:
 
 
 def _losses(picture: Picture, kind: str) -> tuple[str, ...]:
-    """What a file type cannot hold of the pixels, in sentences."""
+    """Return sentences about the parts of the pixels that a file type cannot store."""
     notes = []
     if picture.meta.bits == 16 and kind not in DEEP:
         notes.append(f"{kind} files hold 8 bits per sample: the 16 bits of the source were rounded to 8")
@@ -303,7 +304,7 @@ def _losses(picture: Picture, kind: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _Layout:
-    """What samples a written image has; the frames of an animation share one."""
+    """Bit depth and channels of a written image. All frames of an animation share one layout."""
 
     kind: str
     alpha: bool
@@ -335,7 +336,7 @@ def _quantized(
         raise ImageError(f"{name} needs one RGB image of shape 3 H W, got {tuple(image.shape)}; index a batch first")
     if alpha is not None and alpha.shape[-2:] != image.shape[-2:]:
         sizes = f"{image.shape[-1]}x{image.shape[-2]} and {alpha.shape[-1]}x{alpha.shape[-2]}"
-        raise ImageError(f"{name} needs image and alpha of one size, got {sizes}; resize alpha like the image")
+        raise ImageError(f"{name} needs image and alpha of the same size, got {sizes}; resize alpha like the image")
     image = image.detach().to("cpu", torch.float32)
     planes = [image.mean(0, keepdim=True) if gray else image]
     if alpha is not None:

@@ -1,4 +1,4 @@
-"""The images in the bytes of a file, whatever its type. The public side is `passband.io.image`."""
+"""Decodes the images in the bytes of a file of any type. The public interface is `passband.io.image`."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -28,12 +28,12 @@ _SINGLE: dict[str, Callable[[bytes, str, int], Decoded]] = {
 
 @dataclass(frozen=True)
 class DecodedFile:
-    """The images of a file: one, the pages of a TIFF, or the frames of an animation.
+    """The images in a file: a single image, the pages of a TIFF, or the frames of an animation.
 
     Attributes:
-        count: how many there are.
-        pictures: decodes them one by one, in order; can be gone through once.
-        animation: their times; None of a single image, and of pages.
+        count: number of images.
+        pictures: iterator that decodes the images one by one, in order. It can be used only once.
+        animation: durations of the frames; None for a single image and for pages.
     """
 
     count: int
@@ -42,60 +42,61 @@ class DecodedFile:
 
 
 def open_file(data: bytes, kind: str, name: str, max_pixels: int) -> DecodedFile:
-    """Look at an image file of a known type.
+    """Open an image file of a known type.
 
     Args:
-        data: the whole file.
-        kind: what `kind_of` said.
-        name: what messages call the file.
-        max_pixels: refuse a header that claims more, before any pixel is decoded; of each image.
+        data: content of the whole file.
+        kind: type of the file, from `kind_of`.
+        name: name of the file for messages.
+        max_pixels: largest number of pixels of each image; larger images are refused before they are decoded.
 
     Returns:
-        Its images, which raise ImageError when it is their turn and they cannot be decoded.
+        The images. The iterator raises ImageError at an image that cannot be decoded.
 
     Raises:
-        ImageError: damaged, or of a kind that is not supported.
+        ImageError: if the file is damaged or of an unsupported kind.
     """
-    with _Named(kind, name), without_warnings():
-        file = _opened(data, kind, name, max_pixels)
-    return replace(file, pictures=_each(file.pictures, kind, name))
+    with _NamedErrors(kind, name), without_warnings():
+        file = _open_by_kind(data, kind, name, max_pixels)
+    return replace(file, pictures=_decode_each(file.pictures, kind, name))
 
 
 def decode(data: bytes, kind: str, name: str, max_pixels: int) -> Decoded:
     """Decode the only or first image of a file of a known type.
 
     Args:
-        data: the whole file.
-        kind: what `kind_of` said.
-        name: what messages call the file.
-        max_pixels: refuse a header that claims more, before any pixel is decoded.
+        data: content of the whole file.
+        kind: type of the file, from `kind_of`.
+        name: name of the file for messages.
+        max_pixels: largest number of pixels; larger images are refused before they are decoded.
 
     Returns:
-        The pixels and what came with them.
+        The pixels and metadata.
 
     Raises:
-        ImageError: too large, truncated, damaged, or of a kind that is not supported.
+        ImageError: if the image is too large, incomplete, damaged or of an unsupported kind.
     """
     return next(open_file(data, kind, name, max_pixels).pictures)
 
 
 @without_warnings()
 def from_pillow(image: Image.Image, name: str) -> Decoded:
-    """Take pixels and metadata from a Pillow image.
+    """Take the pixels and metadata of a Pillow image.
 
     Args:
-        image: of any mode but 32-bit and Lab; it is loaded, not changed.
-        name: what messages call it.
+        image: Pillow image of any mode except 32-bit and Lab. It is loaded, but not changed.
+        name: name of the image for messages.
 
     Returns:
-        The pixels upright, and what came with them.
+        The pixels, turned upright, and the metadata.
 
     Raises:
-        ImageError: naming a mode that is not supported.
-        OSError: where the file behind the image is damaged.
+        ImageError: if the mode is not supported.
+        OSError: if the file behind the image is damaged.
     """
     if isinstance(image, TiffImagePlugin.TiffImageFile):
-        # Before loading: Pillow then turns the pixels of a TIFF by itself and forgets that it did.
+        # The metadata must be read before loading, because loading turns the pixels of a TIFF and removes its
+        # orientation.
         meta = tiff_meta(image.getexif(), image.info.get("icc_profile"))
     else:
         meta = PictureMeta(exif=bare_exif(image.info.get("exif")), icc=image.info.get("icc_profile"))
@@ -103,7 +104,7 @@ def from_pillow(image: Image.Image, name: str) -> Decoded:
     return upright_picture(pixels_of_pillow(image, name), meta)
 
 
-def _opened(data: bytes, kind: str, name: str, max_pixels: int) -> DecodedFile:
+def _open_by_kind(data: bytes, kind: str, name: str, max_pixels: int) -> DecodedFile:
     if kind == "PNG":
         png = open_png(data, name)
         check_size(png.size, name, max_pixels)
@@ -121,10 +122,10 @@ def _opened(data: bytes, kind: str, name: str, max_pixels: int) -> DecodedFile:
     return DecodedFile(1, iter([_SINGLE[kind](data, name, max_pixels)]))
 
 
-def _each(pictures: Iterator[Decoded], kind: str, name: str) -> Iterator[Decoded]:
+def _decode_each(pictures: Iterator[Decoded], kind: str, name: str) -> Iterator[Decoded]:
     found = False
     while True:
-        with _Named(kind, name), without_warnings():
+        with _NamedErrors(kind, name), without_warnings():
             picture = next(pictures, None)
         if picture is None and not found:
             raise ImageError(f"{name} is a {kind} file that is cut short or damaged: it holds no image")
@@ -134,8 +135,8 @@ def _each(pictures: Iterator[Decoded], kind: str, name: str) -> Iterator[Decoded
         yield picture
 
 
-class _Named:
-    """Turns whatever a decoder raises of a damaged file into an error that names the file."""
+class _NamedErrors:
+    """Converts any error that a decoder raises for a damaged file to an ImageError that names the file."""
 
     def __init__(self, kind: str, name: str):
         self.kind, self.name = kind, name
@@ -148,4 +149,4 @@ class _Named:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise ImageError(f"{self.name} is a {self.kind} file that is cut short or damaged: {reason}") from error
         if isinstance(error, MemoryError) and not str(error):
-            raise MemoryError(f"{self.name} needs more memory to be decoded than there is") from error
+            raise MemoryError(f"{self.name} needs more memory to be decoded than is available") from error

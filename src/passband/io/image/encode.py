@@ -1,4 +1,4 @@
-"""Images as the bytes of a file, whatever its type. The public side is `passband.io.image`."""
+"""Encodes images as the bytes of a file of any type. The public interface is `passband.io.image`."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -17,9 +17,9 @@ from passband.io.image.metadata.xmp import fitted_xmp
 from passband.io.image.types import Animation, PictureMeta, Pixels
 
 DEEP = frozenset({"PNG", "TIFF", "HEIC"})
-"""Types that hold 16 bits a sample (HEIC 10 of them)."""
+"""File types that store 16 bits per sample (10 bits in HEIC)."""
 ANIMATED = frozenset({"PNG", "WEBP"})
-"""Types that hold animations."""
+"""File types that can store animations."""
 _DENSITY_IN_EXIF = frozenset({"WEBP", "HEIC", "AVIF"})
 _NAMES = {"WEBP": "WebP"}
 
@@ -28,16 +28,17 @@ def encode_still(pixels: Pixels, kind: str, meta: PictureMeta, quality: int, nam
     """Encode one image.
 
     Args:
-        pixels: gray, gray and alpha, RGB or RGBA, as far as the type holds them.
-        kind: of the file.
-        meta: what to write with the pixels.
-        quality: 1 to 100, of lossy types.
-        name: what messages call the file.
-        notes: gets what the type cannot hold.
+        pixels: gray, gray and alpha, RGB or RGBA, as far as the file type supports them.
+        kind: type of the file.
+        meta: metadata to write.
+        quality: quality of lossy types, 1 to 100.
+        name: name of the file for messages.
+        notes: list to which sentences about lost data are added.
 
     Raises:
-        ImageError: a package that the type needs is missing.
-        ValueError, OSError: the type cannot hold such an image.
+        ImageError: if the file type needs a package that is not installed.
+        ValueError: if the file type cannot store the image.
+        OSError: if the file type cannot store the image.
     """
     meta = fitted_meta(pixels, kind, meta, notes)
     if kind == "PNG":
@@ -55,15 +56,15 @@ def encode_still(pixels: Pixels, kind: str, meta: PictureMeta, quality: int, nam
 
 
 def encode_animation(stills: Iterable[bytes], kind: str, animation: Animation) -> Iterator[bytes]:
-    """Put still files of a type of `ANIMATED` together.
+    """Combine still images to an animation.
 
     Args:
-        stills: complete files, of one size.
-        kind: of the file.
-        animation: their times.
+        stills: complete image files of one type and size.
+        kind: type of the file, one of `ANIMATED`.
+        animation: durations of the frames.
 
     Yields:
-        The parts of the file.
+        The parts of the file, in order.
     """
     if kind == "PNG":
         yield from animated_png(stills, animation)
@@ -72,19 +73,19 @@ def encode_animation(stills: Iterable[bytes], kind: str, animation: Animation) -
 
 
 def fitted_meta(pixels: Pixels, kind: str, meta: PictureMeta, notes: list[str]) -> PictureMeta:
-    """Metadata made true for the pixels that they are written with, as far as a type can hold them.
+    """Update metadata to match the pixels, as far as a file type can store them.
 
     Args:
-        pixels: of the image.
-        kind: of the file to write.
-        meta: what is known.
-        notes: gets what the type cannot hold.
+        pixels: pixels of the image.
+        kind: type of the file to write.
+        meta: metadata of the source.
+        notes: list to which sentences about lost data are added.
 
     Returns:
-        What to write.
+        The metadata to write.
     """
     height, width, channels = pixels.shape
-    lost = _lost(kind, meta)
+    lost = _lost_metadata(kind, meta)
     if lost:
         notes.append(f"{_NAMES.get(kind, kind)} files cannot hold all metadata: {', '.join(lost)} left out")
     exif = (
@@ -102,8 +103,8 @@ def fitted_meta(pixels: Pixels, kind: str, meta: PictureMeta, notes: list[str]) 
     )
 
 
-def _lost(kind: str, meta: PictureMeta) -> list[str]:
-    """Names of what a type cannot hold."""
+def _lost_metadata(kind: str, meta: PictureMeta) -> list[str]:
+    """Return the names of the metadata that a file type cannot store."""
     lost = []
     if kind == "BMP":
         named = {"EXIF": meta.exif, "the color profile": meta.icc, "XMP": meta.xmp}
@@ -123,4 +124,4 @@ def _lost(kind: str, meta: PictureMeta) -> list[str]:
 
 
 _ONLY_PAGE_NUMBERS = 62
-"""Bytes of a block that says no more than which page this is."""
+"""Size in bytes of a block that holds only page numbers."""

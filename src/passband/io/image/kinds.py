@@ -1,4 +1,4 @@
-"""The types of image files: by suffix, and by content."""
+"""Recognizes types of image files by suffix and by content."""
 
 from pathlib import Path
 
@@ -17,13 +17,13 @@ KINDS = {
     ".heif": "HEIC",
     ".hif": "HEIC",
 }
-"""The type that each suffix stands for."""
+"""File type of each suffix."""
 SUFFIXES = frozenset(KINDS)
-"""Suffixes that can be written, and that a folder is searched for; compare in lower case."""
+"""Suffixes of the files that can be written and that are searched for in folders, in lower case."""
 NAMES = "PNG, JPEG, WebP, TIFF, BMP, AVIF or HEIC"
-"""What messages call the types."""
+"""Names of the file types for messages."""
 HEAD = 64
-"""Bytes at the start of a file that tell its type."""
+"""Number of bytes at the start of a file that are enough to recognize its type."""
 
 _SIGNATURES = {
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -40,13 +40,13 @@ _GENERAL_BRANDS = {b"mif1", b"msf1", b"mif2"}
 
 
 def kind_of(head: bytes) -> str | None:
-    """Tell the type of a file by its first bytes.
+    """Return the type of an image file from its first bytes.
 
     Args:
-        head: at least the first `HEAD` bytes, or the whole file if it is shorter.
+        head: first bytes of the file, `HEAD` or more; all of them if the file is shorter.
 
     Returns:
-        One of the values of `KINDS`; None for any other content.
+        A value of `KINDS`, or None for any other content.
     """
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return "WEBP"
@@ -56,7 +56,7 @@ def kind_of(head: bytes) -> str | None:
 
 
 def _kind_of_heif(head: bytes) -> str | None:
-    """HEIC or AVIF, by the brands that the file names; videos name others."""
+    """Return HEIC, AVIF or None, depending on the brands in the file. Videos have other brands."""
     size = min(int.from_bytes(head[:4], "big"), len(head))
     brands = [head[8:12], *(head[at : at + 4] for at in range(16, size - 3, 4))]
     if brands[0] not in _AVIF_BRANDS | _HEIC_BRANDS | _GENERAL_BRANDS:
@@ -65,13 +65,13 @@ def _kind_of_heif(head: bytes) -> str | None:
 
 
 def kind_of_file(path: Path | str) -> str | None:
-    """Tell the type of a file by its content, whatever its name.
+    """Return the type of an image file from its content, whatever its name is.
 
     Args:
-        path: any file.
+        path: path of any file.
 
     Returns:
-        One of the values of `KINDS`; None for any other content, and for a file that cannot be read.
+        A value of `KINDS`, or None for any other content and for files that cannot be read.
     """
     try:
         with Path(path).open("rb") as file:

@@ -1,7 +1,7 @@
-"""Pixels from Pillow's images, and Pillow kept strict and quiet while it decodes.
+"""Takes pixels from Pillow images, and keeps Pillow strict and quiet while it decodes.
 
-Pillow's guards against huge and against truncated files, its warnings and libtiff's messages are settings of the whole
-process. They are changed while an image is decoded (`strict_pillow`), and go back to what they were afterwards.
+Pillow's limits for huge and for incomplete files, its warnings and the messages of libtiff are settings of the whole
+process. `strict_pillow` changes them while an image is decoded, and restores them afterwards.
 """
 
 import ctypes
@@ -28,14 +28,14 @@ def pixels_of_pillow(image: Image.Image, name: str) -> Pixels:
     """Take the pixels of a Pillow image of any common mode.
 
     Args:
-        image: loaded, not changed.
-        name: what messages call it.
+        image: loaded Pillow image. It is not changed.
+        name: name of the image for messages.
 
     Returns:
         Gray, gray and alpha, RGB or RGBA.
 
     Raises:
-        ImageError: naming a mode that is not supported.
+        ImageError: if the mode is not supported.
     """
     mode = image.mode
     if mode.startswith("I;16"):
@@ -54,25 +54,25 @@ def pixels_of_pillow(image: Image.Image, name: str) -> Pixels:
 
 
 def with_key_color(pixels: Pixels, image: Image.Image) -> UInt8[ndarray, "H W K"] | UInt16[ndarray, "H W K"]:
-    """Make alpha of the one color that a PNG without alpha may declare transparent.
+    """Add an alpha channel for the one color that a PNG without alpha may declare transparent.
 
     Args:
-        pixels: as stored.
-        image: the Pillow image, whose `info` says which color.
+        pixels: pixels as stored.
+        image: Pillow image whose `info` holds the transparent color.
     """
     key = image.info.get("transparency")
     if image.mode not in ("1", "L", "I;16", "RGB", "RGBA") or not isinstance(key, int | tuple):
         return pixels
     if pixels.shape[-1] in (2, 4):
         return pixels
-    color = np.array(255 * bool(key) if image.mode == "1" else key)  # Pillow 13 says 255 where 11 said 1
+    color = np.array(255 * bool(key) if image.mode == "1" else key)  # Pillow 13 stores 255 where Pillow 11 stored 1
     full = np.iinfo(pixels.dtype).max
     alpha = np.where((pixels == color).all(-1, keepdims=True), 0, full).astype(pixels.dtype)
     return np.concatenate([pixels, alpha], axis=-1)
 
 
 def decoded_as(image: ImageFile.ImageFile, rawmode: str) -> UInt8[ndarray, "H W C"]:
-    """Decode a file that is opened and not loaded, telling Pillow how its samples are laid out."""
+    """Decode an opened file that is not loaded yet, with the given layout of samples."""
 
     def renamed(args: Any) -> Any:
         return (rawmode, *args[1:]) if isinstance(args, tuple) else rawmode
@@ -83,13 +83,13 @@ def decoded_as(image: ImageFile.ImageFile, rawmode: str) -> UInt8[ndarray, "H W 
 
 
 def rawmode_of(image: ImageFile.ImageFile) -> str:
-    """How Pillow says that the samples of a file are laid out."""
+    """Return Pillow's name for the layout of a file's samples."""
     args = image.tile[0].args
     return str(args[0] if isinstance(args, tuple) else args)
 
 
 def unpremultiplied(pixels: Pixels) -> Pixels:
-    """Straight alpha of premultiplied colors."""
+    """Convert premultiplied colors to straight alpha."""
     full = np.iinfo(pixels.dtype).max
     alpha = pixels[..., -1:].astype(np.float64)
     color = np.divide(pixels[..., :-1] * float(full), alpha, where=alpha > 0, out=np.zeros(pixels[..., :-1].shape))
@@ -114,12 +114,12 @@ def _cmyk_to_rgb(image: Image.Image) -> Image.Image:
             if converted is not None:
                 return converted
         except (ImageCms.PyCMSError, OSError):
-            pass  # a broken profile, or one for other than CMYK: the plain formula below needs none
+            pass  # the profile is broken or not for CMYK; the formula below needs no profile
     return image.convert("RGB")
 
 
 class _Strictness:
-    """How many decodes are under way, and what to go back to after the last."""
+    """Counts the decodes in progress, and holds the settings to restore after the last one."""
 
     lock = threading.Lock()
     active = 0
@@ -129,10 +129,11 @@ class _Strictness:
 
 @contextmanager
 def strict_pillow(pixels: int) -> Iterator[None]:
-    """Hold Pillow to refuse truncated files, to accept `pixels`, which our own limit has passed, and to print nothing.
+    """Make Pillow refuse incomplete files, accept an image of `pixels` pixels, and print nothing.
 
-    These are settings of the whole process that a user may have changed, so they go back to what they were when the
-    last decode in any thread ends, and the size guard is lifted only for an image that would trip it.
+    The caller has already checked the number of pixels against its own limit. The settings apply to the whole process,
+    and users may have changed them. They are restored when the last decode in any thread ends. Pillow's size limit is
+    lifted only for images that exceed it.
     """
     with _Strictness.lock:
         if _Strictness.active == 0:
@@ -155,7 +156,7 @@ def strict_pillow(pixels: int) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Pillow's warnings, which repeat an error or do not matter, and libtiff's messages off the screen."""
+    """Hide Pillow's warnings, which repeat an error or do not matter, and the messages of libtiff."""
     with without_warnings():
         library = _libtiff()
         before = [getattr(library, name)(None) for name in _HANDLERS] if library else []
@@ -171,7 +172,7 @@ _HANDLERS = ("TIFFSetErrorHandler", "TIFFSetErrorHandlerExt", "TIFFSetWarningHan
 
 @cache
 def _libtiff() -> ctypes.CDLL | None:
-    """The libtiff that Pillow uses, where it is a library of its own; on Windows it is not."""
+    """Return the libtiff that Pillow uses if it is a separate library. On Windows it is not."""
     with suppress(OSError, AttributeError, TypeError):
         library = ctypes.CDLL(Image.core.__file__)
         for name in _HANDLERS:

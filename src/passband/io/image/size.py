@@ -1,4 +1,4 @@
-"""The size of an image by its header alone, so that thousands of files can be looked at before any is decoded."""
+"""Reads only the size of images from their headers, so that thousands of files can be checked before any is decoded."""
 
 import struct
 from pathlib import Path
@@ -12,7 +12,7 @@ from passband.io.image.kinds import HEAD, kind_of
 from passband.io.image.pillow import strict_pillow
 from passband.io.quiet import without_warnings
 
-# The classes rather than `Image.open`, which would apply Pillow's own size limit, and take other file types.
+# These classes are used instead of `Image.open`, which would apply Pillow's own size limit and accept other file types.
 READERS: dict[str, type[ImageFile.ImageFile]] = {
     "PNG": PngImagePlugin.PngImageFile,
     "JPEG": JpegImagePlugin.JpegImageFile,
@@ -23,13 +23,14 @@ READERS: dict[str, type[ImageFile.ImageFile]] = {
 
 @without_warnings()
 def stored_size(path: Path) -> tuple[int, int] | None:
-    """Width and height of an image file as stored, before any turn that its EXIF block asks for.
+    """Return the width and height of an image file as stored, before its EXIF orientation is applied.
 
     Args:
-        path: a PNG, JPEG, WebP, TIFF, BMP, AVIF or HEIC file.
+        path: path of a PNG, JPEG, WebP, TIFF, BMP, AVIF or HEIC file.
 
     Returns:
-        Pixels, of the first page or frame; None where the header does not tell: reading the image says why.
+        Width and height of the first page or frame in pixels. None if the header is damaged; reading the image then
+        raises an error with the reason.
     """
     try:
         with path.open("rb") as file:
@@ -52,5 +53,5 @@ def stored_size(path: Path) -> tuple[int, int] | None:
                     raise
                 file.seek(0)
                 return page_of(file.read(), 0, str(path)).size
-    except Exception:  # a damaged header makes a decoder raise anything
+    except Exception:  # decoders raise many kinds of errors for damaged headers
         return None

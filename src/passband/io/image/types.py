@@ -1,4 +1,4 @@
-"""What the readers and writers of image files hand to each other. The public side is `passband.io.image`."""
+"""Defines the data that readers and writers of image files exchange. The public interface is `passband.io.image`."""
 
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -16,17 +16,17 @@ _METERS = {"inch": 0.0254, "cm": 0.01, "m": 1.0}
 
 
 class ImageError(ValueError):
-    """An image that cannot be read or written; the message names the file and says why."""
+    """An image cannot be read or written. The message names the file and the reason."""
 
 
 @dataclass(frozen=True)
 class Density:
-    """How many pixels of an image fill a length on paper.
+    """Density of an image on paper.
 
     Attributes:
-        x: pixels per unit, across.
-        y: pixels per unit, down.
-        unit: "inch", "cm", "m", or "ratio" where only the shape of a pixel is known.
+        x: horizontal number of pixels per unit.
+        y: vertical number of pixels per unit.
+        unit: "inch", "cm" or "m", or "ratio" if only the aspect ratio of the pixels is known.
     """
 
     x: float
@@ -34,9 +34,16 @@ class Density:
     unit: Unit
 
     def per(self, unit: Literal["inch", "cm", "m"]) -> tuple[float, float] | None:
-        """Pixels per another unit, across and down; None where only the shape of a pixel is known.
+        """Return the horizontal and vertical number of pixels per another unit.
 
-        A whole number within 0.01 is taken, because types that count by the meter cannot hold 300 per inch exactly.
+        Values within 0.01 of a whole number are rounded, because types that count per meter cannot store 300 per inch
+        exactly.
+
+        Args:
+            unit: unit of length.
+
+        Returns:
+            Pixels per unit, or None if only the aspect ratio of the pixels is known.
         """
         if self.unit == "ratio":
             return None
@@ -46,26 +53,26 @@ class Density:
         return x, y
 
     def turned(self) -> "Density":
-        """The density with across and down swapped."""
+        """Return the density with horizontal and vertical values exchanged."""
         return Density(self.y, self.x, self.unit)
 
 
 @dataclass(frozen=True)
 class PictureMeta:
-    """What an image file had besides its pixels.
+    """Everything that an image file stores besides its pixels.
 
     Attributes:
-        kind: one of the types of `image_kinds.KINDS`, such as "PNG".
-        bits: 8 or 16 bits a sample.
-        gray: the file had one color channel.
-        exif: EXIF block from its TIFF header on, with orientation 1: the pixels are already turned.
+        kind: type of the file, one of the values of `kinds.KINDS`, such as "PNG".
+        bits: bits per sample, 8 or 16.
+        gray: whether the file has a single color channel.
+        exif: EXIF block, starting with its TIFF header. Its orientation is 1, because the pixels are already upright.
         icc: ICC profile of the pixels.
-        lossless: the file was a lossless WebP.
-        density: pixels per length.
+        lossless: whether the file is a lossless WebP.
+        density: density of the image on paper.
         xmp: XMP packet, as text in UTF-8.
         photoshop: image resource blocks of Photoshop, which hold IPTC data.
-        extras: what only this type of file can hold, as names and contents: color and text chunks of PNG, comments
-            and extended XMP of JPEG.
+        extras: names and contents of data that only this file type has: color and text chunks of PNG, comments and
+            extended XMP of JPEG.
     """
 
     kind: str = "PNG"
@@ -82,13 +89,13 @@ class PictureMeta:
 
 @dataclass(frozen=True)
 class Picture:
-    """An image and what is needed to write it back; swap the pixels with `dataclasses.replace`.
+    """An image with everything that is needed to write it. Use `dataclasses.replace` to exchange the pixels.
 
     Attributes:
-        image: RGB in [0, 1], upright; a gray image has three equal channels.
-        alpha: opacity in [0, 1], not premultiplied; None where every pixel is opaque.
-        meta: what else the file held.
-        notes: sentences about what the file held that is not in the image.
+        image: RGB in [0, 1], upright. A gray image has three equal channels.
+        alpha: opacity in [0, 1], not premultiplied; None if every pixel is opaque.
+        meta: metadata of the file.
+        notes: sentences about content of the file that is missing in the image.
     """
 
     image: Float[Tensor, "3 H W"]
@@ -99,12 +106,12 @@ class Picture:
 
 @dataclass(frozen=True)
 class Decoded:
-    """An image as it is stored, turned upright.
+    """An image with the samples that its file stores, turned upright.
 
     Attributes:
-        pixels: gray, gray+alpha, RGB or RGBA by the number of channels; 8 or 16 bit by the type.
-        meta: what came with them; its `bits` and `gray` are told by the pixels instead.
-        notes: sentences about what is in the file and not here.
+        pixels: gray, gray and alpha, RGB or RGBA, depending on the number of channels; uint8 or uint16.
+        meta: metadata of the file. Its `bits` and `gray` are not set yet; the pixels determine them.
+        notes: sentences about content of the file that is missing in the image.
     """
 
     pixels: Pixels
@@ -114,12 +121,13 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Animation:
-    """When the frames of an animation are shown.
+    """Durations of the frames of an animation.
 
     Attributes:
-        durations: how long each frame stays, in seconds.
-        loops: how often all are shown; 0 for ever.
-        still_first: the first image is shown only by programs that know no animations, and has no duration.
+        durations: duration of each frame, in seconds.
+        loops: number of times that the animation plays; 0 means forever.
+        still_first: whether the first image is shown only by programs without support for animations. It has no
+            duration.
     """
 
     durations: tuple[Fraction, ...]
@@ -128,15 +136,15 @@ class Animation:
 
 
 def check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
-    """Refuse an image whose header claims too many pixels.
+    """Raise an error if an image's header claims too many pixels.
 
     Args:
         size: width and height in pixels.
-        name: what messages call the file.
-        max_pixels: the limit.
+        name: name of the file for messages.
+        max_pixels: largest number of pixels.
 
     Raises:
-        ImageError: naming the size, the limit and how to raise it.
+        ImageError: if the image is too large. The message names the size, the limit and how to raise it.
     """
     if size[0] * size[1] > max_pixels:
         raise ImageError(
@@ -146,34 +154,34 @@ def check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
 
 
 def check_length(size: tuple[int, int], least: int, length: int, kind: str, name: str) -> None:
-    """Refuse a file that is far too short for its pixels, before memory is taken for them.
+    """Raise an error if a file is far too short for its pixels, before memory is allocated for them.
 
     Args:
-        size: width and height that its header claims.
-        least: bytes that so many pixels take at least.
-        length: bytes of the file.
-        kind: of the file.
-        name: what messages call the file.
+        size: width and height from the header, in pixels.
+        least: smallest number of bytes that an image of this size can take.
+        length: length of the file, in bytes.
+        kind: type of the file.
+        name: name of the file for messages.
 
     Raises:
-        ImageError: for a file that is too short.
+        ImageError: if the file is too short.
     """
     if length < least:
         raise ImageError(
-            f"{name} is a {kind} file that is cut short or damaged: it says that it has {size[0]}x{size[1]} pixels, "
-            f"which take {least:,} bytes or more, and has {length:,} bytes"
+            f"{name} is a {kind} file that is cut short or damaged: its header says {size[0]}x{size[1]} pixels, "
+            f"which need at least {least:,} bytes, but it has {length:,} bytes"
         )
 
 
 def refuse_hdr(transfer: int, name: str) -> None:
-    """Refuse images whose values are coded for HDR, as videos are refused.
+    """Raise an error if an image is coded for HDR. Videos are refused in the same way.
 
     Args:
         transfer: code of the transfer function in ITU-T H.273, table 3.
-        name: what messages call the file.
+        name: name of the file for messages.
 
     Raises:
-        ImageError: for PQ and HLG.
+        ImageError: if the transfer function is PQ or HLG.
     """
     if transfer in (16, 18):
         raise ImageError(

@@ -1,4 +1,4 @@
-"""Images turned upright, with all that their metadata says of how they lie."""
+"""Turns images upright, and updates all metadata that depend on their orientation."""
 
 from dataclasses import replace
 
@@ -9,15 +9,15 @@ from passband.io.image.types import Decoded, PictureMeta, Pixels
 
 
 def upright_picture(pixels: Pixels, meta: PictureMeta, notes: tuple[str, ...] = ()) -> Decoded:
-    """Turn an image as its EXIF orientation asks, and say so in its metadata.
+    """Turn an image upright as its EXIF orientation says, and update its metadata.
 
     Args:
-        pixels: as stored.
-        meta: as stored; a density named by the EXIF block alone is taken from there.
-        notes: what could not be taken.
+        pixels: pixels as stored.
+        meta: metadata as stored. If only the EXIF block holds a density, it is taken from there.
+        notes: sentences about content of the file that could not be read.
 
     Returns:
-        The image, without a profile that does not describe its pixels.
+        The upright image. Color profiles that do not describe its pixels are left out.
     """
     orientation, exif = upright(meta.exif) if meta.exif else (1, None)
     density, xmp = meta.density, meta.xmp

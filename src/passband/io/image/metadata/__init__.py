@@ -1,1 +1,1 @@
-"""Metadata that travels with an image: EXIF, IPTC and XMP, kept true when the image changes."""
+"""Keeps metadata of images (EXIF, IPTC and XMP) correct when the image changes."""

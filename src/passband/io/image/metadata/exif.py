@@ -1,4 +1,4 @@
-"""The metadata that travels with an image: EXIF blocks and ICC profiles, as bytes."""
+"""Handles EXIF blocks and ICC profiles as bytes."""
 
 import struct
 from typing import Any
@@ -10,24 +10,24 @@ from PIL import Image, TiffImagePlugin
 ORIENTATION = 274
 ICC_PROFILE = 34675
 _EXIF, _GPS, _INTEROP = 34665, 34853, 40965
-# What describes the photo in a TIFF directory; every other tag there describes how the pixels are stored.
+# Tags in a TIFF directory that describe the photo. All other tags describe how the pixels are stored.
 _PHOTO_TAGS = frozenset(
     {270, 271, 272, ORIENTATION, 282, 283, 296, 305, 306, 315, 316, 318, 319, 18246, 33432, _EXIF, _GPS}
 ) | frozenset(range(40091, 40096))
-# The kind and number of a page, and what GeoTIFF and GDAL say of its place.
+# Tags for the kind and number of a page, and for the geographic position (GeoTIFF and GDAL).
 _PAGE_TAGS = frozenset({254, 285, 297, 33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113})
 
 
 def upright(exif: bytes) -> tuple[int, bytes]:
-    """Read the orientation of an EXIF block and reset it to 1, leaving every other byte as it was.
+    """Read the orientation of an EXIF block, and reset it to 1 without changing any other byte.
 
-    Rewriting the whole block would lose the thumbnail and break maker notes, whose offsets are absolute.
+    Rewriting the whole block would lose the thumbnail and break maker notes, which contain absolute offsets.
 
     Args:
-        exif: an EXIF block from its TIFF header on (no leading `Exif` marker).
+        exif: EXIF block, starting with its TIFF header (without the `Exif` marker).
 
     Returns:
-        The orientation, 1 to 8 (1 where there is none or the block is damaged), and the block.
+        The orientation, 1 to 8, and the changed block. The orientation is 1 if the block has none or is damaged.
     """
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
     if order is None:
@@ -49,14 +49,14 @@ def upright(exif: bytes) -> tuple[int, bytes]:
 
 
 def turn(pixels: Shaped[ndarray, "h w C"], orientation: int) -> Shaped[ndarray, "H W C"]:
-    """Turn pixels as their EXIF orientation asks.
+    """Turn pixels upright according to their EXIF orientation.
 
     Args:
-        pixels: rows, columns, channels as stored.
-        orientation: 1 to 8, as EXIF defines them.
+        pixels: rows, columns and channels as stored.
+        orientation: EXIF orientation, 1 to 8.
 
     Returns:
-        A view with the scene upright; 5 to 8 swap height and width.
+        A view of the pixels with the scene upright. Orientations 5 to 8 exchange height and width.
     """
     if orientation in (2, 4):
         return pixels[:, ::-1] if orientation == 2 else pixels[::-1]
@@ -66,10 +66,10 @@ def turn(pixels: Shaped[ndarray, "h w C"], orientation: int) -> Shaped[ndarray, 
 
 
 def bare_exif(exif: object) -> bytes | None:
-    """An EXIF block from its TIFF header on, without the marker that some types put before it.
+    """Return an EXIF block from its TIFF header on, without the marker that some file types put before it.
 
     Args:
-        exif: what a reader found; anything but bytes is no block.
+        exif: block from a reader. Anything but bytes counts as no block.
     """
     while isinstance(exif, bytes) and exif.startswith(b"Exif\0\0"):
         exif = exif[6:]
@@ -77,13 +77,14 @@ def bare_exif(exif: object) -> bytes | None:
 
 
 def exif_from_tiff(directory: Image.Exif) -> bytes | None:
-    """Make an EXIF block of the tags of a TIFF directory that describe the photo.
+    """Build an EXIF block from the tags of a TIFF directory that describe the photo.
 
     Args:
-        directory: of a page.
+        directory: directory of a page.
 
     Returns:
-        The block with orientation 1 where the file had one (Pillow turns the pixels of a TIFF itself), or None.
+        The block, or None if there are no such tags. Its orientation is 1, because Pillow turns the pixels of TIFF
+        files itself.
     """
     ifd = _chosen_tags(directory, _PHOTO_TAGS)
     if ORIENTATION in ifd:
@@ -92,25 +93,25 @@ def exif_from_tiff(directory: Image.Exif) -> bytes | None:
 
 
 def own_tags_of_tiff(directory: Image.Exif) -> bytes | None:
-    """Make a block of the tags that describe a page and that no other type of file has, such as its place on earth.
+    """Build a block from the tags of a page that only TIFF files have, such as its geographic position.
 
     Args:
-        directory: of the page.
+        directory: directory of a page.
 
     Returns:
-        A block as of EXIF, or None.
+        A block in the format of EXIF, or None if there are no such tags.
     """
     ifd = _chosen_tags(directory, _PAGE_TAGS)
     return b"II*\0\x08\0\0\0" + ifd.tobytes(8) if len(ifd) else None
 
 
 def add_exif_to_tiff(ifd: TiffImagePlugin.ImageFileDirectory_v2, exif: bytes, *, own: bool = False) -> None:
-    """Put the tags of an EXIF block into the directory of a TIFF file about to be written.
+    """Add the tags of an EXIF block to the directory of a TIFF file that will be written.
 
     Args:
-        ifd: the directory; tags it already has stay.
-        exif: a block from its TIFF header on; a damaged one adds nothing.
-        own: take the tags of `own_tags_of_tiff` rather than those of a photo.
+        ifd: directory of the file. Tags that it already has are kept.
+        exif: block, starting with its TIFF header. A damaged block adds nothing.
+        own: whether to add the tags of `own_tags_of_tiff` instead of those that describe the photo.
     """
     directory = Image.Exif()
     try:
@@ -128,7 +129,7 @@ def _chosen_tags(directory: Image.Exif, tags: frozenset[int]) -> TiffImagePlugin
     for tag in sorted(tags.intersection(directory)):
         value: Any = directory[tag]
         if tag in (_EXIF, _GPS):
-            # An offset into the old file means nothing in the new one.
+            # An offset into the old file is meaningless in the new file.
             value = {key: item for key, item in directory.get_ifd(tag).items() if key != _INTEROP}
             if not value:
                 continue
@@ -136,22 +137,22 @@ def _chosen_tags(directory: Image.Exif, tags: frozenset[int]) -> TiffImagePlugin
             alone = TiffImagePlugin.ImageFileDirectory_v2()
             alone[tag] = value
             alone.tobytes(8)
-        except Exception:  # one malformed tag is no reason to lose the others, or the image
+        except Exception:  # one malformed tag must not lose the other tags or the image
             continue
         chosen[tag] = value
     return chosen
 
 
 def icc_for(icc: bytes | None, *, gray: bool) -> bytes | None:
-    """Keep an ICC profile only where it describes the pixels it would be attached to.
+    """Return an ICC profile if it describes pixels of this kind.
 
     Args:
-        icc: a profile, or None.
-        gray: the pixels are gray rather than RGB.
+        icc: profile, or None.
+        gray: whether the pixels are gray rather than RGB.
 
     Returns:
-        The profile, or None where it is for CMYK, or for gray while the pixels are RGB.
+        The profile. None if it is for CMYK, or if it is for gray and the pixels are RGB.
     """
-    # Bytes 16 to 20 of every profile name its color space. An RGB profile on gray pixels is common and harmless.
+    # Bytes 16 to 20 of every profile name its color space. RGB profiles on gray pixels are common and harmless.
     allowed = (b"RGB ", b"GRAY") if gray else (b"RGB ",)
     return icc if icc and icc[16:20] in allowed else None

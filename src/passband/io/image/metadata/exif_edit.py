@@ -1,6 +1,6 @@
-"""Changes to an EXIF block in place, so that every byte that is not concerned stays where it was.
+"""Changes values of EXIF blocks in place, so that all other bytes stay at their positions.
 
-Rewriting the block would break maker notes, whose offsets are absolute. Source: EXIF 2.32, sections 4.5 and 4.6.
+Rewriting a block would break maker notes, which contain absolute offsets. Source: EXIF 2.32, sections 4.5 and 4.6.
 """
 
 import struct
@@ -16,7 +16,7 @@ _X, _Y, _UNIT, _FOCAL_X, _FOCAL_Y = 282, 283, 296, 0xA20E, 0xA20F
 _ORIENTATION, _COMPRESSION, _THUMBNAIL, _THUMBNAIL_LENGTH = 274, 259, 513, 514
 _SHORT, _LONG, _RATIONAL = 3, 4, 5
 _UNITS: dict[int, Unit] = {1: "ratio", 2: "inch", 3: "cm"}
-_TOO_MANY = 1000  # entries of a directory
+_TOO_MANY = 1000  # largest number of entries of a directory
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class _Entry:
     kind: int
     count: int
     at: int
-    """Where its value is, or the offset of it where it takes more than four bytes."""
+    """Position of the value, or of its offset if the value takes more than four bytes."""
 
 
 class _Block:
@@ -53,7 +53,7 @@ class _Block:
         return next((entry for entry in self.entries(directory) if entry.tag == tag), None)
 
     def value(self, entry: _Entry | None) -> int:
-        """A whole number; 0 where there is none."""
+        """Return a whole number; 0 if there is none."""
         if entry is None or entry.kind not in (_SHORT, _LONG):
             return 0
         return self.number(entry.at, 2 if entry.kind == _SHORT else 4)
@@ -65,7 +65,7 @@ class _Block:
             self.write(entry.at, size, value)
 
     def after(self, directory: int) -> int:
-        """Where the offset of the next directory is."""
+        """Return the position of the offset of the next directory."""
         return directory + 2 + 12 * self.number(directory, 2)
 
     def directory(self, within: int, tag: int) -> int:
@@ -73,18 +73,18 @@ class _Block:
 
     @property
     def second(self) -> int:
-        """The directory of the thumbnail; 0 where there is none."""
+        """Position of the directory of the thumbnail; 0 if there is none."""
         return self.number(self.after(self.first), 4)
 
 
 def exif_density(exif: bytes) -> Density | None:
-    """The density that an EXIF block names.
+    """Return the density that an EXIF block states.
 
     Args:
-        exif: a block from its TIFF header on.
+        exif: block, starting with its TIFF header.
 
     Returns:
-        Pixels per inch or centimeter, or their ratio; None where the block names none, or is damaged.
+        Pixels per inch or centimeter, or their ratio; None if the block states none or is damaged.
     """
     try:
         block = _Block(exif)
@@ -96,12 +96,12 @@ def exif_density(exif: bytes) -> Density | None:
 
 
 def swapped_exif(exif: bytes) -> bytes:
-    """Swap what is said of across and down, for an image whose width and height were swapped.
+    """Exchange horizontal and vertical values, for an image whose width and height were exchanged.
 
-    Sizes in pixels are for `fitted_exif`.
+    Sizes in pixels are not changed here; `fitted_exif` sets them.
 
     Args:
-        exif: a block from its TIFF header on; a damaged one is given back.
+        exif: block, starting with its TIFF header. A damaged block is returned unchanged.
     """
     try:
         block = _Block(exif)
@@ -120,18 +120,18 @@ def swapped_exif(exif: bytes) -> bytes:
 
 
 def fitted_exif(exif: bytes, width: int, height: int, thumbnail: Callable[[int, int], bytes | None]) -> bytes:
-    """Make an EXIF block true for the image that it is written with.
+    """Update an EXIF block for the image with which it is written.
 
     Args:
-        exif: a block from its TIFF header on; a damaged one is given back.
-        width: of the image, pixels.
-        height: of the image, pixels.
-        thumbnail: draws the image as a JPEG file; takes the longer side in pixels and the most bytes that it may
-            have, and gives None where that cannot be.
+        exif: block, starting with its TIFF header. A damaged block is returned unchanged.
+        width: width of the image, in pixels.
+        height: height of the image, in pixels.
+        thumbnail: function that draws the image as a JPEG file. Its arguments are the longer side in pixels and the
+            largest number of bytes. It returns None if that is not possible.
 
     Returns:
-        The block with all sizes those of the image, and with its thumbnail drawn anew in the room of the old one. A
-        thumbnail that is no JPEG, or for which there is too little room, is taken out.
+        The block with the sizes of the image and a new thumbnail in place of the old one. The thumbnail is removed if
+        it is not a JPEG file or if there is too little space for a new one.
     """
     try:
         block = _Block(exif)
@@ -147,20 +147,20 @@ def fitted_exif(exif: bytes, width: int, height: int, thumbnail: Callable[[int, 
 
 
 def with_density(exif: bytes | None, density: Density) -> bytes:
-    """Name the density in an EXIF block, for types that have no other place for it.
+    """Write a density into an EXIF block, for file types that store it nowhere else.
 
     Args:
-        exif: a block from its TIFF header on, or None for a new one.
-        density: what it shall say.
+        exif: block, starting with its TIFF header, or None for a new block.
+        density: density to write.
 
     Returns:
-        The block. Its first directory stands at the end, so that nothing else moves.
+        The block. Its new first directory is at the end, so that all other positions stay the same.
     """
     unit = {"ratio": 1, "inch": 2, "cm": 3, "m": 2}[density.unit]
     values = density.per("inch") if density.unit == "m" else (density.x, density.y)
     try:
         block = _Block(exif or b"II*\0\x08\0\0\0\0\0\0\0\0\0")
-        kept = [
+        entries = [
             bytes(block.data[entry.at - 8 : entry.at + 4])
             for entry in block.entries(block.first)
             if entry.tag not in (_X, _Y, _UNIT)
@@ -170,13 +170,13 @@ def with_density(exif: bytes | None, density: Density) -> bytes:
         return with_density(None, density) if exif else b""
     block.data += bytes(len(block.data) % 2)
     start = len(block.data)
-    numbers = start + 2 + 12 * (len(kept) + 3) + 4
+    numbers = start + 2 + 12 * (len(entries) + 3) + 4
     pack = block.order
     for tag, at in ((_X, numbers), (_Y, numbers + 8)):
-        kept.append(struct.pack(f"{pack}HHII", tag, _RATIONAL, 1, at))
-    kept.append(struct.pack(f"{pack}HHIHH", _UNIT, _SHORT, 1, unit, 0))
-    kept.sort(key=lambda entry: struct.unpack_from(f"{pack}H", entry)[0])
-    block.data += struct.pack(f"{pack}H", len(kept)) + b"".join(kept) + struct.pack(f"{pack}I", following)
+        entries.append(struct.pack(f"{pack}HHII", tag, _RATIONAL, 1, at))
+    entries.append(struct.pack(f"{pack}HHIHH", _UNIT, _SHORT, 1, unit, 0))
+    entries.sort(key=lambda entry: struct.unpack_from(f"{pack}H", entry)[0])
+    block.data += struct.pack(f"{pack}H", len(entries)) + b"".join(entries) + struct.pack(f"{pack}I", following)
     for value in values or (1, 1):
         scale = 1 if float(value).is_integer() else 10_000
         block.data += struct.pack(f"{pack}II", round(value * scale), scale)
@@ -198,17 +198,18 @@ def _redraw(block: _Block, width: int, height: int, thumbnail: Callable[[int, in
     place, length = block.entry(second, _THUMBNAIL), block.entry(second, _THUMBNAIL_LENGTH)
     start, room = block.value(place), block.value(length)
     if place is None or length is None or not room or start + room > len(block.data):
-        block.write(block.after(block.first), 4, 0)  # not JPEG: its directory is no longer pointed to
+        # this thumbnail is not a JPEG file, so nothing points to its directory anymore
+        block.write(block.after(block.first), 4, 0)
         if start and room:
             block.data[start : start + room] = bytes(len(block.data[start : start + room]))
         return
     sides = [block.value(block.entry(second, tag)) for tag in (256, 257)]
-    drawn = thumbnail(max(sides) if all(sides) else 160, room)
-    block.data[start : start + room] = (drawn or b"").ljust(room, b"\0")
-    if drawn is None:
+    new_thumbnail = thumbnail(max(sides) if all(sides) else 160, room)
+    block.data[start : start + room] = (new_thumbnail or b"").ljust(room, b"\0")
+    if new_thumbnail is None:
         block.write(block.after(block.first), 4, 0)
         return
-    block.set(length, len(drawn))
+    block.set(length, len(new_thumbnail))
     block.set(block.entry(second, _ORIENTATION), 1)
     long = max(sides) if all(sides) else 160
     for tag, side in ((256, width), (257, height)):

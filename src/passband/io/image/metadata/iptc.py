@@ -1,4 +1,4 @@
-"""Image resource blocks of Photoshop, which hold IPTC data in JPEG and TIFF files.
+"""Reads and writes image resource blocks of Photoshop, which hold IPTC data in JPEG and TIFF files.
 
 Source: Adobe Photoshop File Formats Specification, "Image Resource Blocks"; IPTC-NAA Information Interchange Model.
 """
@@ -8,31 +8,31 @@ from collections.abc import Iterator
 
 _IPTC = 0x0404
 _THUMBNAILS = (0x0409, 0x040C)
-_RECORD = b"\x1c"  # every record of IPTC data begins with it
+_RECORD = b"\x1c"  # first byte of every record of IPTC data
 
 
 def resources_of(data: bytes) -> bytes | None:
-    """Take image resource blocks, or plain IPTC records, as blocks without thumbnails.
+    """Return image resource blocks without thumbnails.
 
     Args:
-        data: blocks, or records.
+        data: image resource blocks, or plain IPTC records.
 
     Returns:
-        Blocks; None where there are none. Damaged ones end the list.
+        The blocks, or None if there are none. They end at the first damaged block.
     """
     if data.startswith(_RECORD):
         return _block(_IPTC, b"\0\0", data)
-    kept = b"".join(_block(number, label, body) for number, label, body in _blocks(data) if number not in _THUMBNAILS)
-    return kept or None
+    blocks = b"".join(_block(number, label, body) for number, label, body in _blocks(data) if number not in _THUMBNAILS)
+    return blocks or None
 
 
 def iptc_of(resources: bytes) -> bytes | None:
-    """The IPTC records in image resource blocks, or None."""
+    """Return the IPTC records in image resource blocks, or None."""
     return next((body for number, _, body in _blocks(resources) if number == _IPTC), None)
 
 
 def _blocks(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    """Number, name (padded, with its length before it) and content of each block."""
+    """Yield the number, the padded name with its length, and the content of each block."""
     position = 0
     while data[position : position + 4] == b"8BIM" and position + 7 <= len(data):
         label = 1 + data[position + 6]

@@ -1,6 +1,6 @@
-"""What an XMP packet says about the image around it, kept true when that image changes.
+"""Updates the statements of an XMP packet about its image when the image changes.
 
-The packet is changed as text, so that all else in it stays as its author wrote it. Source: XMP specification, parts 1
+The packet is changed as text, so that everything else stays as its author wrote it. Source: XMP specification, parts 1
 to 3.
 """
 
@@ -14,37 +14,37 @@ _GAIN_MAP = (
 
 
 def upright_xmp(xmp: bytes) -> bytes:
-    """Say that the image is upright, where the packet says how it lies.
+    """Set the orientation in a packet to upright, if the packet states one.
 
     Args:
-        xmp: a packet.
+        xmp: packet as text in UTF-8.
     """
-    return _replaced(xmp, b"tiff:Orientation", 1)
+    return _replace_value(xmp, b"tiff:Orientation", 1)
 
 
 def fitted_xmp(xmp: bytes, width: int, height: int) -> bytes:
-    """Give the sizes of the image where the packet has sizes, and take thumbnails of the old image out.
+    """Set the sizes in a packet to those of the image, and remove thumbnails of the old image.
 
     Args:
-        xmp: a packet.
-        width: in pixels.
-        height: in pixels.
+        xmp: packet as text in UTF-8.
+        width: width of the image, in pixels.
+        height: height of the image, in pixels.
     """
     for name in (b"tiff:ImageWidth", b"exif:PixelXDimension"):
-        xmp = _replaced(xmp, name, width)
+        xmp = _replace_value(xmp, name, width)
     for name in (b"tiff:ImageLength", b"exif:PixelYDimension"):
-        xmp = _replaced(xmp, name, height)
+        xmp = _replace_value(xmp, name, height)
     return _THUMBNAILS.sub(b"", xmp)
 
 
 def without_gain_map(xmp: bytes) -> bytes:
-    """Take out what describes further images of the file, such as a gain map for HDR screens, which is not kept."""
+    """Remove statements about further images in the file, such as a gain map for HDR screens, which is not kept."""
     for pattern in _GAIN_MAP:
         xmp = pattern.sub(b"", xmp)
     return xmp
 
 
-def _replaced(xmp: bytes, name: bytes, value: int) -> bytes:
+def _replace_value(xmp: bytes, name: bytes, value: int) -> bytes:
     number = str(value).encode()
     xmp = re.sub(rb"(\s" + name + rb"\s*=\s*[\"'])\s*\d+\s*([\"'])", rb"\g<1>" + number + rb"\g<2>", xmp)
     return re.sub(rb"(<" + name + rb">)\s*\d+\s*(</)", rb"\g<1>" + number + rb"\g<2>", xmp)
