@@ -13,9 +13,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-PREPOSITIONS = set(
-    "about above after against along as at before behind below beside between by during for from in inside into like "
-    "of on onto out outside over per since through to toward under until up upon with within without".split()
+PREPOSITION = re.compile(
+    "(about|above|after|against|along|as|at|before|behind|below|beside|between|by|during|for|from|in|inside|into|like|"
+    "of|on|onto|out|outside|over|per|since|through|to|toward|under|until|up|upon|with|within|without)[,.;]?",
+    re.IGNORECASE,
 )
 """Words that an argument's line does not begin with: "scores: scores of each image", not "scores: of each"."""
 QUESTIONS = ("What ", "Which ", "How ")
@@ -47,7 +48,7 @@ def python_faults(path: Path) -> Iterator[tuple[int, str]]:
             if stripped.endswith(":") and stripped[:-1].isalpha() and stripped[0].isupper():
                 section, margin = stripped, len(line) - len(line.lstrip())
             argument = ARGUMENT.match(line[margin:]) if section in SECTIONS else None
-            if argument and argument[2].strip(",.;").lower() in PREPOSITIONS:
+            if argument and PREPOSITION.fullmatch(argument[2]):
                 yield number, f"an argument's line begins with a preposition: {stripped}"
             sentence = stripped if number == start else ""
             if sentence.startswith(QUESTIONS) and "?" not in text:

@@ -205,6 +205,6 @@ def shipped_statistics(name: str) -> ChannelStatistics:
     Raises:
         ValueError: for an unknown name, with the nearest.
     """
-    folder = Path(str(files("passband"))) / "data" / "statistics"
+    folder = Path(str(files("passband"))) / "data" / "cubes" / "statistics"
     known = {path.stem: path for path in sorted(folder.glob("*.json"))}
     return ChannelStatistics.load(entry(name, known, "channel statistics"))
