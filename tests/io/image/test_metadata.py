@@ -334,7 +334,7 @@ def test_xmp_too_long_for_jpeg_is_left_out_with_a_note(tmp_path):
 def test_a_picture_with_further_pictures_inside_says_that_they_are_left_out(tmp_path):
     frames = [Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
     frames[0].save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=frames[1:])
-    assert any("further pictures" in note for note in read_picture(tmp_path / "a.jpg").notes)
+    assert any("further images" in note for note in read_picture(tmp_path / "a.jpg").notes)
 
 
 def test_geographic_tags_of_a_tiff_are_kept(tmp_path):

@@ -1,1 +1,1 @@
-"""One file per type of image file, and what tells the types apart inside."""
+"""Readers and writers of the image file types, one module or more for each type."""

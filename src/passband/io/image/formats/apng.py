@@ -1,4 +1,4 @@
-"""Frames of animated PNG files, laid over each other as a viewer does, and written whole.
+"""Reads and writes the frames of animated PNG files. Frames are composed as a viewer shows them, and written whole.
 
 Source: PNG specification, third edition, sections 11.3.6 and 13.3.
 """
@@ -17,20 +17,20 @@ _CLEARED, _BEFORE = 1, 2
 
 
 def canvases(file: PngFile, name: str, max_pixels: int) -> Iterator[Pixels]:
-    """Every image of an animation as it is shown.
+    """Compose every image of an animation as it is shown.
 
     Args:
-        file: its chunks.
-        name: what messages call it.
-        max_pixels: refuse larger images.
+        file: chunks of the file.
+        name: name of the file for messages.
+        max_pixels: largest number of pixels; larger images are refused.
 
     Yields:
-        The pixels of the whole canvas; the image for programs that know no animations first, where it is not part
-        of the animation.
+        The pixels of the whole canvas for each image. The image for programs without support for animations comes first
+        if it is not part of the animation.
 
     Raises:
-        ImageError: too large.
-        ValueError: a frame leaves the canvas.
+        ImageError: if the canvas is too large.
+        ValueError: if a frame extends beyond the canvas.
     """
     check_size(file.size, name, max_pixels)
     width, height = file.size
@@ -38,7 +38,7 @@ def canvases(file: PngFile, name: str, max_pixels: int) -> Iterator[Pixels]:
         yield still_pixels(file.still, name)
     canvas = None
     for frame in file.frames:
-        (left, top), (across, down) = frame.place, frame.size
+        (left, top), (across, down) = frame.position, frame.size
         if not across or not down or left + across > width or top + down > height:
             raise ValueError("a frame of its animation leaves the image")
         header = struct.pack(">II", across, down) + file.header[8:]
@@ -48,7 +48,7 @@ def canvases(file: PngFile, name: str, max_pixels: int) -> Iterator[Pixels]:
             canvas = np.zeros((height, width, pixels.shape[-1]), pixels.dtype)
         area = canvas[top : top + down, left : left + across]
         before = area.copy()
-        area[:] = _over(pixels, area) if frame.over and pixels.shape[-1] in (2, 4) else pixels
+        area[:] = _composed(pixels, area) if frame.over and pixels.shape[-1] in (2, 4) else pixels
         yield canvas.copy()
         if frame.disposal == _CLEARED:
             area[:] = 0
@@ -57,11 +57,11 @@ def canvases(file: PngFile, name: str, max_pixels: int) -> Iterator[Pixels]:
 
 
 def animated_png(stills: Iterable[bytes], animation: Animation) -> Iterator[bytes]:
-    """Put still PNG files of one size and one type of pixels together to an animation.
+    """Combine still PNG files of the same size and pixel type to an animation.
 
     Args:
-        stills: complete files; the chunks before the pixels are those of the first.
-        animation: their times.
+        stills: complete files. The chunks before the pixels are taken from the first.
+        animation: durations of the frames.
 
     Yields:
         The parts of the file, in order.
@@ -70,7 +70,7 @@ def animated_png(stills: Iterable[bytes], animation: Animation) -> Iterator[byte
     durations = list(animation.durations)
     for index, still in enumerate(stills):
         chunks = list(_split(still))
-        first = next(place for place, (kind, _) in enumerate(chunks) if kind == b"IDAT")
+        first = next(position for position, (kind, _) in enumerate(chunks) if kind == b"IDAT")
         if index == 0:
             yield SIGNATURE + chunk(*chunks[0])
             yield chunk(b"acTL", struct.pack(">II", len(durations), animation.loops))
@@ -100,8 +100,8 @@ def _split(still: bytes) -> Iterator[tuple[bytes, bytes]]:
         position += 12 + length
 
 
-def _over(upper: Pixels, lower: Pixels) -> Pixels:
-    """Colors with alpha laid over others."""
+def _composed(upper: Pixels, lower: Pixels) -> Pixels:
+    """Compose colors with alpha over other colors with alpha."""
     full = float(np.iinfo(upper.dtype).max)
     opacity, below = upper[..., -1:] / full, lower[..., -1:] / full
     result = opacity + below * (1 - opacity)

@@ -1,4 +1,4 @@
-"""BMP files: their density, and alpha.
+"""Reads and writes BMP files with their density and alpha.
 
 Source: Microsoft, "Bitmap Header Types" (BITMAPINFOHEADER, BITMAPV4HEADER).
 """
@@ -14,16 +14,16 @@ from PIL import BmpImagePlugin, Image
 from passband.io.image.pillow import pixels_of_pillow, strict_pillow
 from passband.io.image.types import Decoded, Density, PictureMeta, check_size
 
-_DENSITY = 38  # where the numbers stand, in every header but the oldest
+_DENSITY = 38  # offset of the two numbers in every header except the oldest kind
 
 
 def decode_bmp(data: bytes, name: str, max_pixels: int) -> Decoded:
     """Decode a BMP file.
 
     Args:
-        data: the file.
-        name: what messages call it.
-        max_pixels: refuse larger images.
+        data: content of the file.
+        name: name of the file for messages.
+        max_pixels: largest number of pixels; larger images are refused.
     """
     with strict_pillow(0):
         image = BmpImagePlugin.BmpImageFile(io.BytesIO(data))
@@ -42,8 +42,8 @@ def encode_bmp(pixels: UInt8[ndarray, "H W C"], meta: PictureMeta) -> bytes:
     """Encode a BMP file.
 
     Args:
-        pixels: gray, gray and alpha, RGB or RGBA.
-        meta: whose density is written, where it has one.
+        pixels: gray, gray and alpha, RGB or RGBA, 8 bits.
+        meta: metadata, of which only the density is written.
     """
     channels = pixels.shape[-1]
     if channels in (2, 4):
@@ -59,7 +59,7 @@ def encode_bmp(pixels: UInt8[ndarray, "H W C"], meta: PictureMeta) -> bytes:
 
 
 def _with_alpha(pixels: UInt8[ndarray, "H W 4"]) -> bytes:
-    """A 32-bit BMP with a version 4 header, the only kind in which readers look for alpha."""
+    """Encode a 32-bit BMP with a version 4 header, the only kind in which readers look for alpha."""
     height, width, _ = pixels.shape
     body = np.ascontiguousarray(pixels[::-1, :, [2, 1, 0, 3]]).tobytes()
     start = 14 + 108

@@ -1,7 +1,7 @@
-"""HEIC and AVIF files, which phones write.
+"""Reads and writes HEIC and AVIF files, which phones produce.
 
-Pillow reads and writes AVIF by itself from version 11.3 on, with 8 bits. HEIC needs the package pillow-heif, the extra
-`heic`.
+Pillow supports AVIF with 8 bits from version 11.3 on. HEIC needs the package pillow-heif, which the extra `heic` of
+passband installs.
 
 Source: ISO/IEC 23008-12 (HEIF), AV1 Image File Format 1.1, ISO/IEC 14496-12, section 12.1.5 (color information).
 """
@@ -20,7 +20,7 @@ from passband.io.image.types import Decoded, ImageError, PictureMeta, Pixels, ch
 from passband.io.image.upright import upright_picture
 
 HEIC_EXTRA = "heic"
-"""The extra of passband that brings the package for HEIC."""
+"""Extra of passband that installs the package for HEIC."""
 _SRGB = 13
 _FURTHER = "further images in the file (such as depth, a gain map for HDR screens, or a series) were left out"
 
@@ -29,14 +29,14 @@ def decode_heic(data: bytes, name: str, max_pixels: int) -> Decoded:
     """Decode the main image of a HEIC file.
 
     Args:
-        data: the file.
-        name: what messages call it.
-        max_pixels: refuse larger images.
+        data: content of the file.
+        name: name of the file for messages.
+        max_pixels: largest number of pixels; larger images are refused.
 
     Raises:
-        ImageError: pillow-heif is not installed, or the image is HDR or too large.
+        ImageError: if pillow-heif is not installed, or if the image is HDR or too large.
     """
-    heif = _library(f"{name} cannot be read")
+    heif = _import_pillow_heif(f"{name} cannot be read")
     file = heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)
     check_size(file.size, name, max_pixels)
     info: dict[str, Any] = file.info
@@ -47,34 +47,34 @@ def decode_heic(data: bytes, name: str, max_pixels: int) -> Decoded:
     pixels = unpremultiplied(pixels) if file.premultiplied_alpha else pixels
     notes = (_FURTHER,) if len(file) > 1 or info.get("aux") or info.get("depth_images") else ()
     exif, xmp = bare_exif(info.get("exif")), info.get("xmp")
-    # libheif has turned the pixels; what EXIF and XMP say of it is not for readers of this type
+    # libheif has already turned the pixels, so the orientations in EXIF and XMP do not apply.
     exif = upright(exif)[1] if exif else None
     xmp = upright_xmp(without_gain_map(xmp) if notes else xmp) if xmp else None
-    extras = ((b"nclx", _packed(nclx)),) if nclx and not info.get("icc_profile") else ()
+    extras = ((b"nclx", _pack_colors(nclx)),) if nclx and not info.get("icc_profile") else ()
     meta = PictureMeta("HEIC", exif=exif or None, icc=info.get("icc_profile"), xmp=xmp, extras=extras)
     return upright_picture(pixels, meta, notes)
 
 
 def encode_heic(pixels: Pixels, meta: PictureMeta, quality: int, name: str) -> bytes:
-    """Encode a HEIC file; 16 bits are stored as 10.
+    """Encode a HEIC file. 16-bit pixels are stored with 10 bits.
 
     Args:
         pixels: gray, RGB or RGBA, 8 or 16 bits.
-        meta: what to write with them.
-        quality: 1 to 100.
-        name: what messages call the file.
+        meta: metadata to write.
+        quality: quality, 1 to 100.
+        name: name of the file for messages.
 
     Raises:
-        ImageError: pillow-heif is not installed.
+        ImageError: if pillow-heif is not installed.
     """
-    heif = _library(f"{name} cannot be written")
+    heif = _import_pillow_heif(f"{name} cannot be written")
     height, width, channels = pixels.shape
     mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels] + (";16" if pixels.dtype == np.uint16 else "")
     file = heif.from_bytes(mode=mode, size=(width, height), data=np.ascontiguousarray(pixels).tobytes())
     if meta.icc:
         file[0].info.update(icc_profile=meta.icc, icc_profile_type="prof")
     written = io.BytesIO()
-    colors = _unpacked(dict(meta.extras).get(b"nclx", b"")) if meta.kind == "HEIC" else {}
+    colors = _unpack_colors(dict(meta.extras).get(b"nclx", b"")) if meta.kind == "HEIC" else {}
     sampling = {"chroma": "444"} if quality >= 90 and channels >= 3 else {}
     file.save(written, quality=quality, exif=meta.exif, xmp=meta.xmp, **sampling, **colors)
     return written.getvalue()
@@ -84,24 +84,24 @@ def decode_avif(data: bytes, name: str, max_pixels: int) -> Decoded:
     """Decode the first image of an AVIF file.
 
     Args:
-        data: the file.
-        name: what messages call it.
-        max_pixels: refuse larger images.
+        data: content of the file.
+        name: name of the file for messages.
+        max_pixels: largest number of pixels; larger images are refused.
 
     Raises:
-        ImageError: this Pillow cannot read AVIF, or the image is HDR or too large.
+        ImageError: if this version of Pillow cannot read AVIF, or if the image is HDR or too large.
     """
     check_avif(f"{name} cannot be read")
     from PIL import AvifImagePlugin
 
     notes = []
-    primaries, transfer = _colors(data)
+    primaries, transfer = _color_codes(data)
     refuse_hdr(transfer, name)
     with strict_pillow(0):
         image = AvifImagePlugin.AvifImageFile(io.BytesIO(data))
     check_size(image.size, name, max_pixels)
     count = int(getattr(image, "n_frames", 1))
-    bits = _bits(data)
+    bits = _bits_of_avif(data)
     if count > 1:
         notes.append(f"its animation has {count} frames; only the first is kept")
     if bits > 8:
@@ -117,16 +117,16 @@ def decode_avif(data: bytes, name: str, max_pixels: int) -> Decoded:
 
 
 def encode_avif(pixels: Pixels, meta: PictureMeta, quality: int, name: str) -> bytes:
-    """Encode an AVIF file of 8 bits.
+    """Encode an AVIF file with 8 bits per sample.
 
     Args:
         pixels: gray, RGB or RGBA.
-        meta: what to write with them.
-        quality: 1 to 100.
-        name: what messages call the file.
+        meta: metadata to write.
+        quality: quality, 1 to 100.
+        name: name of the file for messages.
 
     Raises:
-        ImageError: this Pillow cannot write AVIF.
+        ImageError: if this version of Pillow cannot write AVIF.
     """
     check_avif(f"{name} cannot be written")
     file = io.BytesIO()
@@ -147,33 +147,33 @@ def encode_avif(pixels: Pixels, meta: PictureMeta, quality: int, name: str) -> b
 
 
 def stored_size_heif(data: bytes, kind: str) -> tuple[int, int]:
-    """Width and height of a HEIC or AVIF file, without decoding it."""
+    """Return the width and height of a HEIC or AVIF file without decoding it."""
     if kind == "HEIC":
-        return _library("the file cannot be read").open_heif(io.BytesIO(data)).size
+        return _import_pillow_heif("the file cannot be read").open_heif(io.BytesIO(data)).size
     from PIL import AvifImagePlugin
 
     return AvifImagePlugin.AvifImageFile(io.BytesIO(data)).size
 
 
 def check_avif(action: str) -> None:
-    """Refuse AVIF where Pillow was built without it.
+    """Raise an error if this Pillow does not support AVIF.
 
     Args:
-        action: what cannot be done, at the start of the message.
+        action: beginning of the message, such as "a.avif cannot be read".
 
     Raises:
-        ImageError: saying what to install.
+        ImageError: if AVIF is not supported. The message says what to install.
     """
     if not has_avif():
         raise ImageError(f"{action}: AVIF needs Pillow 11.3 or newer; install it with: pip install -U Pillow")
 
 
 def has_avif() -> bool:
-    """Whether this Pillow reads and writes AVIF."""
+    """Tell whether this version of Pillow can read and write AVIF."""
     return "avif" in features.modules and features.check("avif") is True
 
 
-def _library(action: str) -> Any:
+def _import_pillow_heif(action: str) -> Any:
     try:
         import pillow_heif
     except ImportError as error:
@@ -186,24 +186,24 @@ def _library(action: str) -> Any:
 _NCLX = ("color_primaries", "transfer_characteristics", "matrix_coefficients", "full_range_flag")
 
 
-def _packed(nclx: dict[str, Any]) -> bytes:
+def _pack_colors(nclx: dict[str, Any]) -> bytes:
     return struct.pack(">4H", *(int(nclx.get(name, 2)) for name in _NCLX))
 
 
-def _unpacked(packed: bytes) -> dict[str, int]:
+def _unpack_colors(packed: bytes) -> dict[str, int]:
     if len(packed) != 8:
         return {}
     return dict(zip(_NCLX, struct.unpack(">4H", packed), strict=True))
 
 
-def _colors(data: bytes) -> tuple[int, int]:
-    """Codes of primaries and transfer function in ITU-T H.273 of the first color box; 2 where there is none."""
+def _color_codes(data: bytes) -> tuple[int, int]:
+    """Return the codes of primaries and transfer function (ITU-T H.273) in the first color box; 2 if there is none."""
     at = data.find(b"colrnclx")
     return struct.unpack_from(">HH", data, at + 8) if 0 <= at <= len(data) - 12 else (2, 2)
 
 
-def _bits(data: bytes) -> int:
-    """Bits per sample that the header of an AVIF file names."""
+def _bits_of_avif(data: bytes) -> int:
+    """Return the number of bits per sample in the header of an AVIF file."""
     at = data.find(b"av1C")
     flags = data[at + 6] if 0 <= at < len(data) - 6 else 0
     return 8 if not flags & 64 else 12 if flags & 32 else 10

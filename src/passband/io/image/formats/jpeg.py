@@ -1,4 +1,4 @@
-"""JPEG files: the segments around their pixels, which say more than Pillow hands on.
+"""Reads and writes JPEG files, including the segments around the pixels that Pillow does not report.
 
 Source: ITU-T T.81, annex B; JFIF 1.02; EXIF 2.32, section 4.5.2; XMP specification, part 3; CIPA DC-007 (MPF).
 """
@@ -19,7 +19,7 @@ from passband.io.image.types import Decoded, Density, PictureMeta, Pixels, Unit,
 from passband.io.image.upright import upright_picture
 
 ROOM = 65_533
-"""Bytes that a segment holds."""
+"""Largest content of a segment, in bytes."""
 _APP0, _APP1, _APP2, _APP13, _COM, _SOS, _EOI = 0xE0, 0xE1, 0xE2, 0xED, 0xFE, 0xDA, 0xD9
 _EXIF = b"Exif\0\0"
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
@@ -32,25 +32,25 @@ _ENDED = b"\xff\xd9"
 def decode_jpeg(data: bytes, name: str, max_pixels: int) -> Decoded:
     """Decode a JPEG file.
 
-    A file without its end marker is read where every block of pixels is there, which `io.jpeg` tells.
+    A file without an end marker is read if all its blocks are present, which `io.jpeg` checks.
 
     Args:
-        data: the file.
-        name: what messages call it.
-        max_pixels: refuse larger images.
+        data: content of the file.
+        name: name of the file for messages.
+        max_pixels: largest number of pixels; larger images are refused.
     """
     with strict_pillow(0):
         image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
     check_size(image.size, name, max_pixels)
-    if b"\xff\xc9" not in data and b"\xff\xca" not in data:  # no arithmetic coding
-        least = image.width * image.height // 512  # a bit for each block of 64 pixels
+    if b"\xff\xc9" not in data and b"\xff\xca" not in data:  # the file does not use arithmetic coding
+        least = image.width * image.height // 512  # at least one bit for each block of 64 pixels
         check_length(image.size, least, len(data), "JPEG", name)
     meta, notes = _meta(data)
     with strict_pillow(image.width * image.height):
         try:
             image.load()
         except OSError:
-            if not _is_all_there(data, max_pixels):
+            if not _lacks_only_the_end_marker(data, max_pixels):
                 raise
             image = JpegImagePlugin.JpegImageFile(io.BytesIO(data + _ENDED))
             image.load()
@@ -66,16 +66,16 @@ def encode_jpeg(pixels: Pixels, meta: PictureMeta, quality: int, notes: list[str
 
     Args:
         pixels: gray or RGB, 8 bits.
-        meta: what to write with them.
-        quality: 1 to 100.
-        notes: gets what could not be written.
+        meta: metadata to write.
+        quality: quality, 1 to 100.
+        notes: list to which sentences about lost data are added.
     """
     file = io.BytesIO()
     sampling = "4:4:4" if quality >= 90 else "4:2:0"
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     image.save(file, "JPEG", quality=quality, subsampling=sampling, icc_profile=meta.icc)
     data = file.getvalue()
-    end = 4 + struct.unpack_from(">H", data, 4)[0]  # of the JFIF segment, which Pillow writes first
+    end = 4 + struct.unpack_from(">H", data, 4)[0]  # end of the JFIF segment, which Pillow writes first
     return b"".join([data[:13], _density(meta.density), data[18:end], *_segments(meta, notes), data[end:]])
 
 
@@ -98,7 +98,7 @@ def _segment(marker: int, content: bytes) -> bytes:
 
 
 def _density(density: Density | None) -> bytes:
-    """Unit and numbers as JFIF has them."""
+    """Encode unit and numbers of a density as JFIF stores them."""
     inches = density.per("inch") if density else None
     if density is None or (density.unit == "cm" and float(density.x).is_integer() and float(density.y).is_integer()):
         values, unit = (density.x, density.y) if density else (1, 1), 2 if density else 0
@@ -107,8 +107,8 @@ def _density(density: Density | None) -> bytes:
     return struct.pack(">BHH", unit, *(min(max(round(value), 1), 0xFFFF) for value in values))
 
 
-def _walk(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Marker and content of each segment before the pixels."""
+def _segments_before_pixels(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the marker and content of each segment before the pixels."""
     position = 2
     while position + 4 <= len(data) and data[position] == 0xFF:
         marker = data[position + 1]
@@ -125,7 +125,7 @@ def _walk(data: bytes) -> Iterator[tuple[int, bytes]]:
 def _meta(data: bytes) -> tuple[PictureMeta, list[str]]:
     density, xmp, photoshop, extras, notes = None, None, b"", [], []
     pictures = 1
-    for marker, body in _walk(data):
+    for marker, body in _segments_before_pixels(data):
         if marker == _APP0 and body.startswith(b"JFIF\0") and len(body) >= 12:
             unit, x, y = struct.unpack_from(">BHH", body, 7)
             density = Density(x, y, _UNITS[unit]) if x and y and unit in _UNITS else None
@@ -136,7 +136,7 @@ def _meta(data: bytes) -> tuple[PictureMeta, list[str]]:
         elif marker == _APP13 and body.startswith(_PHOTOSHOP):
             photoshop += body[len(_PHOTOSHOP) :]
         elif marker == _APP2 and body.startswith(b"MPF\0"):
-            pictures = max(pictures, _pictures(body[4:]))
+            pictures = max(pictures, _count_in_index(body[4:]))
         elif marker == _COM:
             extras.append((b"comment", body))
     if pictures > 1:
@@ -146,8 +146,8 @@ def _meta(data: bytes) -> tuple[PictureMeta, list[str]]:
     return PictureMeta("JPEG", density=density, xmp=xmp, photoshop=resources_of(photoshop), extras=tuple(extras)), notes
 
 
-def _pictures(block: bytes) -> int:
-    """How many images the index of a multi-picture file names."""
+def _count_in_index(block: bytes) -> int:
+    """Return the number of images in the index of a multi-picture file."""
     order = {b"II": "<", b"MM": ">"}.get(block[:2])
     try:
         start = struct.unpack_from(f"{order}I", block, 4)[0] if order else len(block)
@@ -164,9 +164,9 @@ def _with_icc(meta: PictureMeta, image: Image.Image) -> PictureMeta:
     return replace(meta, exif=bare_exif(image.info.get("exif")), icc=image.info.get("icc_profile"))
 
 
-def _is_all_there(data: bytes, max_pixels: int) -> bool:
-    """Whether a file lacks nothing but its end marker."""
-    from passband.io.jpeg import JpegError, read_coefficients  # which imports the errors of images
+def _lacks_only_the_end_marker(data: bytes, max_pixels: int) -> bool:
+    """Tell whether a file is complete except for its end marker."""
+    from passband.io.jpeg import JpegError, read_coefficients  # imported here, because it imports the errors of images
 
     try:
         read_coefficients(data, max_pixels=max_pixels)
@@ -176,17 +176,17 @@ def _is_all_there(data: bytes, max_pixels: int) -> bool:
 
 
 def draw_thumbnail(pixels: Pixels, side: int, room: int) -> bytes | None:
-    """Draw an image as a small JPEG file of at most `room` bytes.
+    """Draw an image as a small JPEG file.
 
     Args:
-        pixels: gray or RGB, with or without alpha, which is left out.
-        side: of the thumbnail, the longer one in pixels.
-        room: bytes.
+        pixels: gray or RGB. An alpha channel is left out.
+        side: longer side of the thumbnail, in pixels.
+        room: largest length of the file, in bytes.
 
     Returns:
-        The file, of the highest quality that fits; None where none does.
+        The file with the highest quality that fits, or None if no quality fits.
     """
-    step = max(1, max(pixels.shape[:2]) // (4 * side))  # a first look at a large image need not see each pixel
+    step = max(1, max(pixels.shape[:2]) // (4 * side))  # a large image is sampled first, which is much faster
     levels = pixels[::step, ::step, : 1 if pixels.shape[-1] <= 2 else 3]
     levels = (levels >> 8).astype(np.uint8) if levels.dtype == np.uint16 else levels
     image = Image.fromarray(np.ascontiguousarray(levels[..., 0] if levels.shape[-1] == 1 else levels))

@@ -1,7 +1,7 @@
-"""PNG files: their chunks, and images of 8 and 16 bits, still or animated.
+"""Reads PNG files: their chunks and their pixels of 8 and 16 bits, still or animated.
 
-Pillow decodes the pixels and sees no other chunk, because it refuses long texts. It keeps 8 of the 16 bits of color
-files, which are decoded twice therefore.
+Pillow only decodes the pixels. It does not see the other chunks, because it refuses long texts. It keeps 8 of the 16
+bits of color files, so those are decoded twice.
 
 Source: PNG specification, third edition.
 """
@@ -28,24 +28,24 @@ from passband.io.image.types import Animation, Density, PictureMeta, Pixels, che
 _PIXEL_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 _FRAME_CHUNKS = frozenset({b"acTL", b"fcTL", b"fdAT"})
 _LARGEST = 1 << 26
-"""Bytes of metadata that a compressed chunk may become; more is left out, with a note."""
+"""Largest size in bytes of metadata after decompression. Larger metadata are left out, with a note."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A frame of an animation as it is stored.
+    """A frame of an animation as stored.
 
     Attributes:
-        size: width and height, pixels.
-        place: first column and row of the canvas that it covers.
-        duration: seconds.
-        disposal: what becomes of its area before the next frame: 0 stays, 1 is cleared, 2 is as it was before.
-        over: it is laid over what is there, rather than replacing it.
-        data: its compressed pixels.
+        size: width and height, in pixels.
+        position: column and row of its upper left corner on the canvas.
+        duration: duration in seconds.
+        disposal: treatment of its area before the next frame: 0 keeps it, 1 clears it, 2 restores the previous content.
+        over: whether it is composed over the canvas instead of replacing the content.
+        data: compressed pixels.
     """
 
     size: tuple[int, int]
-    place: tuple[int, int]
+    position: tuple[int, int]
     duration: Fraction
     disposal: int
     over: bool
@@ -58,12 +58,12 @@ class PngFile:
 
     Attributes:
         header: content of IHDR.
-        still: the file with the chunks of its first image's pixels alone.
-        palette: the chunks that every frame needs.
-        meta: what came with the pixels.
-        frames: of an animation; empty where there is none.
-        animation: their times, or None.
-        notes: what could not be taken.
+        still: PNG file that holds only the chunks that the pixels of the first image need.
+        palette: chunks that every frame needs.
+        meta: metadata of the file.
+        frames: frames of the animation; empty for a still image.
+        animation: durations of the frames, or None for a still image.
+        notes: sentences about content that could not be read.
     """
 
     header: bytes
@@ -81,28 +81,28 @@ class PngFile:
 
 
 def open_png(data: bytes, name: str) -> PngFile:
-    """Read all chunks of a PNG file, decoding no pixel.
+    """Read all chunks of a PNG file without decoding pixels.
 
     Args:
-        data: the file.
-        name: what messages call it.
+        data: content of the file.
+        name: name of the file for messages.
 
     Raises:
-        ImageError: for HDR.
-        struct.error, ValueError: the file is damaged.
+        ImageError: if the image is HDR. struct.error: if the file is damaged.
+        ValueError: if the file is damaged.
     """
     chunks = list(_chunks(data))
     kinds = [kind for kind, _ in chunks]
     if b"IHDR" not in kinds:
         raise ValueError("its header is missing")
-    # some programs put another chunk before the header, and of several headers other readers follow the last
+    # Some programs write another chunk before the header. If there are several headers, other readers use the last one.
     last = next(chunk for chunk in reversed(chunks) if chunk[0] == b"IHDR")
     chunks = [last, *(chunk for chunk in chunks if chunk[0] != b"IHDR")]
     if len(chunks[0][1]) < 25:
         raise ValueError("its header is cut short")
     header = bytes(chunks[0][1][8:21])
     notes: list[str] = []
-    meta = _meta(chunks, name, notes)
+    meta = _metadata_of(chunks, name, notes)
     still = b"".join([SIGNATURE, *(raw for kind, raw in chunks if kind in _PIXEL_CHUNKS or _is_critical(kind))])
     palette = b"".join(raw for kind, raw in chunks if kind in (b"PLTE", b"tRNS"))
     if b"IEND" not in kinds:
@@ -112,21 +112,22 @@ def open_png(data: bytes, name: str) -> PngFile:
 
 
 def still_pixels(data: bytes, name: str) -> Pixels:
-    """Decode a PNG file that holds chunks of pixels alone."""
+    """Decode a PNG file that holds only the chunks of pixels."""
     width, height = struct.unpack_from(">II", data, 16)
     samples = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(data[25], 1)
-    # deflate makes 1,032 bytes of one, at most
+    # Deflate expands one byte to at most 1,032 bytes.
     check_length((width, height), height * (width * samples * data[24] // 8) // 1032, len(data), "PNG", name)
     with strict_pillow(width * height):
         image = PngImagePlugin.PngImageFile(io.BytesIO(data))
         depth, color_type = data[24], data[25]
         if depth < 8 and color_type == 0 and image.mode == "L" and "transparency" in image.info:
-            image.info["transparency"] *= 255 // (2**depth - 1)  # Pillow stretches the gray to 8 bits, not the key
+            # Pillow stretches gray levels to 8 bits, but not the transparent level
+            image.info["transparency"] *= 255 // (2**depth - 1)
         if depth < 16 or color_type == 0:
             image.load()
             return pixels_of_pillow(image, name)
         if color_type == 4:
-            # As RGBA of 8 bit, each pixel is the two bytes of gray and the two of alpha.
+            # As 8-bit RGBA, each pixel is the two bytes of gray and the two bytes of alpha.
             deep = decoded_as(image, "RGBA").view(">u2").astype(np.uint16)
         else:
             deep = deep_color(image, PngImagePlugin.PngImageFile(io.BytesIO(data)))
@@ -136,14 +137,15 @@ def still_pixels(data: bytes, name: str) -> Pixels:
 def deep_color(image: ImageFile.ImageFile, again: ImageFile.ImageFile) -> UInt16[ndarray, "H W C"]:
     """Read all 16 bits of a color file by decoding it twice.
 
-    Pillow unpacks 16-bit color to the high byte of each sample. Told the opposite byte order, it unpacks the low one.
+    Pillow unpacks only the high byte of each 16-bit color sample. With the opposite byte order, it unpacks the low
+    byte.
 
     Args:
-        image: the file, opened and not loaded.
-        again: the same file, opened once more.
+        image: opened file that is not loaded yet.
+        again: the same file, opened a second time.
     """
     raw = rawmode_of(image).replace("RGBa", "RGBA")
-    # libtiff hands over samples in the order of this machine, which Pillow calls N.
+    # libtiff returns samples in the byte order of this machine, which Pillow calls N.
     order = raw[-1] if raw[-1] != "N" else ("L" if sys.byteorder == "little" else "B")
     opposite = raw[:-1] + {"B": "L", "L": "B"}[order]
     deep = decoded_as(image, raw).astype(np.uint16) << 8
@@ -156,7 +158,7 @@ def _is_critical(kind: bytes) -> bool:
 
 
 def _chunks(data: bytes) -> Iterable[tuple[bytes, memoryview]]:
-    """The name and all bytes of each chunk, up to the end marker; the last may be cut short."""
+    """Yield the name and all bytes of each chunk up to the end marker. The last chunk may be incomplete."""
     view, position = memoryview(data), len(SIGNATURE)
     while position + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
@@ -167,15 +169,15 @@ def _chunks(data: bytes) -> Iterable[tuple[bytes, memoryview]]:
 
 
 def _body(raw: memoryview) -> bytes | None:
-    """The content of an ancillary chunk; None where it is damaged, which is no reason to refuse the image."""
+    """Return the content of an ancillary chunk, or None if it is damaged. The image can still be read."""
     body = bytes(raw[8:-4])
-    whole = len(raw) == 12 + struct.unpack_from(">I", raw)[0]
-    return body if whole and zlib.crc32(raw[4:-4]) == struct.unpack_from(">I", raw, len(raw) - 4)[0] else None
+    is_whole = len(raw) == 12 + struct.unpack_from(">I", raw)[0]
+    return body if is_whole and zlib.crc32(raw[4:-4]) == struct.unpack_from(">I", raw, len(raw) - 4)[0] else None
 
 
-def _meta(chunks: Sequence[tuple[bytes, memoryview]], name: str, notes: list[str]) -> PictureMeta:
-    """What the ancillary chunks say."""
-    found: dict[str, bytes | None] = {"exif": None, "icc": None, "xmp": None, "photoshop": None}
+def _metadata_of(chunks: Sequence[tuple[bytes, memoryview]], name: str, notes: list[str]) -> PictureMeta:
+    """Return the metadata in the ancillary chunks."""
+    profiles: dict[str, bytes | None] = {"exif": None, "icc": None, "xmp": None, "photoshop": None}
     density, extras = None, []
     for kind, raw in chunks:
         if _is_critical(kind) or kind in _FRAME_CHUNKS or kind == b"tRNS":
@@ -187,39 +189,42 @@ def _meta(chunks: Sequence[tuple[bytes, memoryview]], name: str, notes: list[str
         if kind == b"cICP" and len(body) == 4:
             refuse_hdr(body[1], name)
         if kind == b"eXIf":
-            found["exif"] = body
+            profiles["exif"] = body
         elif kind == b"iCCP":
-            found["icc"] = _inflated(body.partition(b"\0")[2][1:], "color profile", notes)
+            profiles["icc"] = _decompressed(body.partition(b"\0")[2][1:], "color profile", notes)
         elif kind == b"pHYs" and len(body) == 9:
             x, y, unit = struct.unpack(">IIB", body)
             density = Density(x, y, "m" if unit == 1 else "ratio") if x and y else None
-        elif kind in COLOR_CHUNKS or (kind in TEXT_CHUNKS and not _took_profile(kind, body, found, notes)):
+        elif kind in COLOR_CHUNKS or (kind in TEXT_CHUNKS and not _read_profile_text(kind, body, profiles, notes)):
             extras.append((kind, body))
-    photoshop = found["photoshop"]
+    photoshop = profiles["photoshop"]
     return PictureMeta(
         "PNG",
-        exif=bare_exif(found["exif"]),
-        icc=found["icc"],
+        exif=bare_exif(profiles["exif"]),
+        icc=profiles["icc"],
         density=density,
-        xmp=found["xmp"],
+        xmp=profiles["xmp"],
         photoshop=resources_of(photoshop) if photoshop else None,
         extras=tuple(extras),
     )
 
 
-def _took_profile(kind: bytes, body: bytes, found: dict[str, bytes | None], notes: list[str]) -> bool:
-    """Take a text that is metadata of another standard, in the ways that ImageMagick and Adobe write it."""
+def _read_profile_text(kind: bytes, body: bytes, profiles: dict[str, bytes | None], notes: list[str]) -> bool:
+    """Read a text chunk that contains metadata of another standard, as ImageMagick and Adobe write it.
+
+    Returns True if the chunk holds such metadata.
+    """
     if kind == b"iTXt" and body.startswith(XMP):
         compressed, rest = body[len(XMP)], body[len(XMP) + 2 :]
         text = rest.split(b"\0", 2)[-1]
-        found["xmp"] = _inflated(text, "XMP packet", notes) if compressed else text
+        profiles["xmp"] = _decompressed(text, "XMP packet", notes) if compressed else text
         return True
     if not body.startswith(RAW_PROFILE) or kind == b"iTXt":
         return False
     label, _, text = body.partition(b"\0")
     name = {b"exif": "exif", b"APP1": "exif", b"icc": "icc", b"icm": "icc", b"xmp": "xmp", b"iptc": "photoshop",
             b"8bim": "photoshop"}.get(label[len(RAW_PROFILE) :])  # fmt: skip
-    text = _inflated(text[1:], "profile", notes) if kind == b"zTXt" else text
+    text = _decompressed(text[1:], "profile", notes) if kind == b"zTXt" else text
     if name is None or text is None:
         return text is None
     try:
@@ -228,11 +233,11 @@ def _took_profile(kind: bytes, body: bytes, found: dict[str, bytes | None], note
         return False
     if profile.startswith(b"http://ns.adobe.com/xap/1.0/\0"):
         name, profile = "xmp", profile[29:]
-    found[name] = found[name] or profile
+    profiles[name] = profiles[name] or profile
     return True
 
 
-def _inflated(data: bytes, what: str, notes: list[str]) -> bytes | None:
+def _decompressed(data: bytes, what: str, notes: list[str]) -> bytes | None:
     try:
         inflater = zlib.decompressobj()
         text = inflater.decompress(data, _LARGEST)
@@ -245,7 +250,7 @@ def _inflated(data: bytes, what: str, notes: list[str]) -> bytes | None:
 
 
 def _frames(chunks: Sequence[tuple[bytes, memoryview]]) -> tuple[tuple[Frame, ...], Animation | None]:
-    """The frames of an animation, in the order in which they are shown."""
+    """Return the frames of an animation in the order in which they are shown."""
     control = next((_body(raw) for kind, raw in chunks if kind == b"acTL"), None)
     if control is None or len(control) != 8:
         return (), None

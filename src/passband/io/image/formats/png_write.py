@@ -1,4 +1,4 @@
-"""PNG files of 8 and 16 bits with their metadata.
+"""Writes PNG files of 8 and 16 bits with their metadata.
 
 Source: PNG specification, third edition, sections 5, 9 and 11.
 """
@@ -17,13 +17,13 @@ from passband.io.image.types import PictureMeta, Pixels
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLOR_CHUNKS = frozenset({b"cICP", b"gAMA", b"cHRM", b"sRGB", b"mDCV", b"cLLI"})
-"""Chunks that say what colors the values are, besides the profile."""
+"""Chunks that define the color space, apart from the color profile."""
 TEXT_CHUNKS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 XMP = b"XML:com.adobe.xmp\0"
-"""How the text begins that is an XMP packet."""
+"""Beginning of a text that holds an XMP packet."""
 RAW_PROFILE = b"Raw profile type "
-"""How the name of a text begins that is metadata, as ImageMagick writes it."""
-_BLOCK = 1 << 18  # bytes filtered and compressed at a time, so that memory stays near the size of the image
+"""Beginning of the name of a text that holds metadata in the format of ImageMagick."""
+_BLOCK = 1 << 18  # number of bytes that are filtered and compressed at a time, which limits the memory
 
 
 def encode_png(pixels: Pixels, meta: PictureMeta) -> bytes:
@@ -31,7 +31,7 @@ def encode_png(pixels: Pixels, meta: PictureMeta) -> bytes:
 
     Args:
         pixels: gray, gray and alpha, RGB or RGBA, 8 or 16 bits.
-        meta: what to write with them.
+        meta: metadata to write.
     """
     if pixels.dtype == np.uint16:
         body = _deep_png(pixels)
@@ -39,7 +39,7 @@ def encode_png(pixels: Pixels, meta: PictureMeta) -> bytes:
         file = io.BytesIO()
         Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(file, "PNG")
         body = file.getvalue()
-    start = len(SIGNATURE) + 25  # the header ends here
+    start = len(SIGNATURE) + 25  # end of the header
     return b"".join([body[:start], *_chunks_of(meta), body[start:]])
 
 
@@ -65,12 +65,12 @@ def _chunks_of(meta: PictureMeta) -> Iterable[bytes]:
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
-    """A chunk with its length and checksum."""
+    """Encode a chunk with its length and checksum."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))
 
 
 def _deep_png(pixels: UInt16[ndarray, "H W C"]) -> bytes:
-    """Encode a 16-bit PNG, of which Pillow keeps 8 bits of color."""
+    """Encode a 16-bit PNG. Pillow would keep only 8 bits of color."""
     height, width, channels = pixels.shape
     color_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
     parts = [SIGNATURE, chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, color_type, 0, 0, 0))]
@@ -80,7 +80,7 @@ def _deep_png(pixels: UInt16[ndarray, "H W C"]) -> bytes:
     for top in range(0, height, step):
         rows = np.ascontiguousarray(pixels[top : top + step], dtype=">u2").view(np.uint8).reshape(-1, above.shape[1])
         filtered = np.empty((len(rows), above.shape[1] + 1), np.uint8)
-        filtered[:, 0] = 4  # Paeth: the best single filter for photographs
+        filtered[:, 0] = 4  # Paeth, the best single filter for photographs
         filtered[:, 1:] = rows - _paeth(rows, above, channels * 2)
         if data := compressor.compress(filtered.tobytes()):
             parts.append(chunk(b"IDAT", data))

@@ -1,7 +1,7 @@
-"""TIFF files, page by page.
+"""Reads TIFF files, page by page.
 
-Pillow decodes most. It keeps 8 of the 16 bits of color files, which are decoded twice therefore; layouts that it does
-not know or mistakes are taken apart by `image_tiff_raw`.
+Pillow decodes most of them. It keeps 8 of the 16 bits of color files, so those are decoded twice. The module `tiff_raw`
+decodes layouts that Pillow does not know or decodes wrongly.
 """
 
 import io
@@ -31,25 +31,25 @@ from passband.io.image.types import SUPPORTED, Decoded, ImageError, PictureMeta,
 
 _DESCRIPTION, _XMP, _IPTC, _PHOTOSHOP, _SUB_DIRECTORIES = 270, 700, 33723, 34377, 330
 _DECODED_BY_PILLOW = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32946, 34925, 50000, 50001})
-"""Codes of compressions."""
+"""Codes of the compressions that Pillow decodes."""
 
 
 def decode_tiff(data: bytes, name: str, max_pixels: int) -> tuple[int, Iterator[Decoded]]:
     """Decode every page of a TIFF file, one by one.
 
     Args:
-        data: the file.
-        name: what messages call it.
-        max_pixels: refuse larger pages.
+        data: content of the file.
+        name: name of the file for messages.
+        max_pixels: largest number of pixels; larger pages are refused.
 
     Returns:
-        How many pages there are, and the pages.
+        The number of pages, and an iterator over the pages.
     """
     try:
         with strict_pillow(0):
             image = TiffImagePlugin.TiffImageFile(io.BytesIO(data))
             count = int(getattr(image, "n_frames", 1))
-    except Exception:  # a layout that Pillow does not know makes it raise anything
+    except Exception:  # Pillow raises many kinds of errors for layouts that it does not know
         count = 0
     stacked = raw.stacked_pages(data) if count <= 1 else 0
     if stacked > 1:
@@ -63,7 +63,7 @@ def _page(data: bytes, index: int, name: str, max_pixels: int) -> Decoded:
         with strict_pillow(0):
             image = TiffImagePlugin.TiffImageFile(io.BytesIO(data))
             image.seek(index)
-    except Exception:  # as above
+    except Exception:  # many kinds of errors, as above
         return _from_raw(data, index, name, max_pixels)
     check_size(image.size, name, max_pixels)
     with strict_pillow(image.width * image.height):
@@ -81,11 +81,11 @@ def _from_pillow(image: TiffImagePlugin.TiffImageFile, data: bytes, index: int, 
         raise raw.unsupported(name, compression)
     deep = bits == {16} and image.mode in ("RGB", "RGBA")
     if tags.get(284) == 2 and (deep or image.mode == "LA" or (bits == {16} and image.mode == "CMYK")):
-        return _from_raw(data, index, name, max_pixels)  # Pillow mistakes the planes of these
+        return _from_raw(data, index, name, max_pixels)  # Pillow decodes these planes wrongly
     notes = [DEEP_CMYK_NOTE if 16 in bits else CMYK_NOTE] if image.mode == "CMYK" else []
     if _SUB_DIRECTORIES in tags:
         notes.append("smaller copies of the image inside the file (SubIFDs) were left out")
-    # Before loading: Pillow then turns the pixels by itself and forgets that it did.
+    # The metadata must be read before loading, because loading turns the pixels and removes the orientation.
     directory = image.getexif()
     meta = tiff_meta(directory, image.info.get("icc_profile"))
     if deep:
@@ -98,12 +98,12 @@ def _from_pillow(image: TiffImagePlugin.TiffImageFile, data: bytes, index: int, 
         image.load()
         pixels = pixels_of_pillow(image, name)
         if image.mode.startswith("I;16") and tags.get(262) == 0:
-            pixels = 65535 - pixels  # white is zero, which Pillow minds in 8-bit files only
+            pixels = 65535 - pixels  # zero is white, which Pillow handles only in 8-bit files
     return Decoded(pixels, _with_icc(meta, pixels), tuple(notes))
 
 
 def _from_raw(data: bytes, index: int, name: str, max_pixels: int) -> Decoded:
-    """Read a page that Pillow does not know, such as 16-bit gray with alpha and 16-bit planes."""
+    """Read a page that Pillow does not support, such as 16-bit gray with alpha and 16-bit planes."""
     page = raw.page_of(data, index, name)
     check_size(page.size, name, max_pixels)
     pixels = raw.pixels_of(data, page, name)
@@ -120,7 +120,7 @@ def _from_raw(data: bytes, index: int, name: str, max_pixels: int) -> Decoded:
 
 
 def _from_stack(data: bytes, index: int, name: str, max_pixels: int) -> Decoded:
-    """A page of a stack that ImageJ wrote with one directory for all pages."""
+    """Read a page of a stack that ImageJ wrote with a single directory for all pages."""
     page = raw.page_of(data, 0, name)
     check_size(page.size, name, max_pixels)
     first = _from_raw(data, 0, name, max_pixels) if index == 0 else None
@@ -128,31 +128,31 @@ def _from_stack(data: bytes, index: int, name: str, max_pixels: int) -> Decoded:
 
 
 def _directory_of(data: bytes, page: raw.Page) -> Image.Exif:
-    """The tags of a page as Pillow hands them out."""
+    """Return the tags of a page in the form that Pillow uses."""
     directory = Image.Exif()
     directory.endian, directory.bigtiff = page.order, page.big
     if not (page.big and page.order == ">"):
         directory.load_from_fp(io.BytesIO(data), page.offset)
         return directory
-    for tag, value in page.fields.items():  # Pillow does not know BigTIFF of this byte order
+    for tag, value in page.fields.items():  # Pillow does not read BigTIFF of this byte order
         is_ratio = tag in (282, 283) and isinstance(value, tuple)
         directory[tag] = TiffImagePlugin.IFDRational(*value) if is_ratio else value
     return directory
 
 
 def tiff_meta(directory: Image.Exif, icc: Any) -> PictureMeta:
-    """What the tags of a page say, for pixels that are upright.
+    """Return the metadata of a page whose pixels are upright.
 
     Args:
-        directory: of the page, before Pillow loads its pixels.
-        icc: its color profile, as the reader found it.
+        directory: directory of the page, before Pillow loads its pixels.
+        icc: color profile of the page, or None.
     """
     exif = exif_from_tiff(directory)
     orientation = directory.get(ORIENTATION, 1)
     if exif and orientation in (5, 6, 7, 8):
         exif = swapped_exif(exif)
-    xmp = _bytes(directory.get(_XMP))
-    photoshop = _bytes(directory.get(_PHOTOSHOP)) or _bytes(directory.get(_IPTC))
+    xmp = _tag_bytes(directory.get(_XMP))
+    photoshop = _tag_bytes(directory.get(_PHOTOSHOP)) or _tag_bytes(directory.get(_IPTC))
     own = own_tags_of_tiff(directory)
     return PictureMeta(
         "TIFF",
@@ -169,8 +169,8 @@ def _with_icc(meta: PictureMeta, pixels: Pixels) -> PictureMeta:
     return replace(meta, icc=icc_for(meta.icc, gray=pixels.shape[-1] <= 2))
 
 
-def _bytes(value: Any) -> bytes | None:
-    """The bytes of a tag, which some writers declare as numbers of four bytes."""
+def _tag_bytes(value: Any) -> bytes | None:
+    """Return the bytes of a tag. Some writers declare them as numbers of four bytes."""
     if isinstance(value, bytes):
         return value
     if isinstance(value, tuple) and value and all(isinstance(number, int) for number in value):

@@ -1,8 +1,10 @@
-"""Pages of TIFF files taken apart: tifffile reads the tags, Pillow's libtiff decompresses, and numpy does the rest.
+"""Decodes TIFF pages that Pillow cannot read.
 
-libtiff is shown each plane as gray pixels of one byte, whatever they are. So it decompresses layouts that neither
-Pillow nor tifffile by itself can read, such as planes of 16 bits in LZW, gray with alpha in Zstandard, and BigTIFF of
-either byte order. Source: TIFF revision 6.0, sections 9, 13 to 15; libtiff, "BigTIFF Design".
+The package tifffile reads the tags, Pillow's libtiff decompresses, and numpy does the rest. Each plane is passed to
+libtiff as gray pixels of one byte. It can therefore decompress layouts that neither Pillow nor tifffile alone can read,
+such as planes of 16 bits in LZW, gray with alpha in Zstandard, and BigTIFF of either byte order.
+
+Source: TIFF revision 6.0, sections 9, 13 to 15; libtiff, "BigTIFF Design".
 """
 
 import io
@@ -20,36 +22,36 @@ from passband.io.image.pillow import strict_pillow, unpremultiplied
 from passband.io.image.types import SUPPORTED, ImageError, Pixels
 
 CMYK = 5
-"""Code of a color space."""
+"""Code of the color space CMYK."""
 _COLORS = {0: 1, 1: 1, 2: 3, CMYK: 4}
-"""Color samples by color space: white is zero, black is zero, RGB, CMYK."""
+"""Number of color samples by color space: white is zero, black is zero, RGB, CMYK."""
 _STREAMS = frozenset({1, 5, 8, 32773, 32946, 34925, 50000})
-"""Codes of compressions that know nothing of pixels: none, LZW, deflate, PackBits, LZMA, Zstandard."""
+"""Codes of the compressions that are independent of the pixel layout: none, LZW, deflate, PackBits, LZMA, Zstandard."""
 _HORIZONTAL = 2
 
 
 @dataclass(frozen=True)
 class Page:
-    """What the tags of a page say.
+    """The tags of a page.
 
     Attributes:
-        size: width and height, pixels.
-        samples: per pixel.
-        bits: of a sample, 8 or 16.
+        size: width and height, in pixels.
+        samples: number of samples per pixel.
+        bits: bits per sample, 8 or 16.
         photometric: code of the color space.
-        planar: each sample has a plane of its own.
-        compression: its code.
-        predictor: its code; 1 for none.
-        extra: codes of what further samples are; 1 and 2 are alpha, premultiplied and not.
-        tile: width and height of a tile; None for strips.
-        rows: rows of a strip.
-        fill_order: 2 where the bits of each byte are reversed.
-        offsets: of each strip or tile.
-        counts: bytes of each.
-        order: "<" or ">", of bytes.
-        big: the file is a BigTIFF.
-        offset: where its directory is.
-        fields: every tag, for metadata.
+        planar: whether each sample has a plane of its own.
+        compression: code of the compression.
+        predictor: code of the predictor; 1 for none.
+        extra: codes of the samples beside the colors; 1 is premultiplied alpha, 2 is straight alpha.
+        tile: width and height of a tile in pixels; None for strips.
+        rows: number of rows of a strip.
+        fill_order: order of bits in a byte; 2 means reversed.
+        offsets: position of each strip or tile in the file.
+        counts: length of each strip or tile, in bytes.
+        order: byte order, "<" or ">".
+        big: whether the file is a BigTIFF.
+        offset: position of the directory in the file.
+        fields: all tags, for metadata.
     """
 
     size: tuple[int, int]
@@ -72,39 +74,39 @@ class Page:
 
     @property
     def planes(self) -> int:
-        """How many there are."""
+        """Number of planes."""
         return self.samples if self.planar else 1
 
     @property
     def unit(self) -> int:
-        """Samples of a pixel in a plane."""
+        """Number of samples of a pixel in one plane."""
         return 1 if self.planar else self.samples
 
 
 def unsupported(name: str, compression: int) -> ImageError:
-    """The error of a sound file in a compression that cannot be read.
+    """Return the error for an intact file whose compression is not supported.
 
     Args:
-        name: what messages call the file.
-        compression: its code.
+        name: name of the file for messages.
+        compression: code of the compression.
     """
     import tifffile
 
     try:
-        called = tifffile.COMPRESSION(compression).name
+        compression_name = tifffile.COMPRESSION(compression).name
     except ValueError:
-        called = f"number {compression}"
+        compression_name = f"number {compression}"
     return ImageError(
-        f"{name} is saved in a way that is not supported: TIFF with the compression {called}. Save it uncompressed or "
-        f"with deflate, LZW or JPEG compression"
+        f"{name} is saved in a way that is not supported: TIFF with the compression {compression_name}. Save it "
+        f"uncompressed or with deflate, LZW or JPEG compression"
     )
 
 
 def count_pages(data: bytes) -> int:
-    """How many pages a file has.
+    """Return the number of pages of a file.
 
     Args:
-        data: the file.
+        data: content of the file.
     """
     import tifffile
 
@@ -113,10 +115,10 @@ def count_pages(data: bytes) -> int:
 
 
 def stacked_pages(data: bytes) -> int:
-    """How many pages ImageJ wrote behind a single directory; 0 for any other file.
+    """Return the number of pages that ImageJ wrote with a single directory; 0 for any other file.
 
     Args:
-        data: the file.
+        data: content of the file.
     """
     if b"ImageJ=" not in data or b"images=" not in data:
         return 0
@@ -130,7 +132,7 @@ def stacked_pages(data: bytes) -> int:
             plain = len(file.pages) == 1 and int(first.compression) == 1 and len(first.dataoffsets) >= 1
             end = first.dataoffsets[0] + count * first.nbytes
             return count if plain and count > 1 and end <= len(data) else 0
-    except Exception:  # a damaged file makes it raise anything; the other readers say what is wrong
+    except Exception:  # many kinds of errors for damaged files; the other readers report the reason
         return 0
 
 
@@ -138,12 +140,12 @@ def page_of(data: bytes, index: int, name: str) -> Page:
     """Read the tags of a page.
 
     Args:
-        data: the file.
-        index: which page.
-        name: what messages call the file.
+        data: content of the file.
+        index: number of the page, from 0.
+        name: name of the file for messages.
 
     Raises:
-        ImageError: for pixels of a kind that is not supported, or another compression.
+        ImageError: if the kind of pixels or the compression is not supported.
     """
     import tifffile
 
@@ -153,8 +155,8 @@ def page_of(data: bytes, index: int, name: str) -> Page:
         samples, bits = int(page.samplesperpixel), int(page.bitspersample)
         colors = _COLORS.get(photometric)
         if colors is None or samples < colors or page.dtype not in (np.uint8, np.uint16) or bits not in (8, 16):
-            held = f"{samples} x {page.dtype or f'{bits}-bit'}"
-            raise ImageError(f"{name} holds {held} samples a pixel; {SUPPORTED}")
+            sample_kind = f"{samples} x {page.dtype or f'{bits}-bit'}"
+            raise ImageError(f"{name} holds {sample_kind} samples a pixel; {SUPPORTED}")
         if compression not in _STREAMS or int(page.predictor) not in (1, _HORIZONTAL):
             raise unsupported(name, compression)
         return Page(
@@ -182,29 +184,29 @@ def pixels_of(data: bytes, page: Page, name: str) -> Pixels:
     """Decode a page.
 
     Args:
-        data: the file.
-        page: its tags.
-        name: what messages call the file.
+        data: content of the file.
+        page: tags of the page.
+        name: name of the file for messages.
 
     Returns:
-        Gray, gray and alpha, RGB, RGBA, or CMYK; as stored, before any turn.
+        Gray, gray and alpha, RGB, RGBA, or CMYK as stored, before the orientation is applied.
     """
     each = len(page.offsets) // page.planes
     planes = []
     for plane in range(page.planes):
         here = slice(plane * each, (plane + 1) * each)
         planes.append(_plane(data, page, page.offsets[here], page.counts[here]))
-    return _colors(np.concatenate(planes, axis=-1) if len(planes) > 1 else planes[0], page)
+    return _to_colors(np.concatenate(planes, axis=-1) if len(planes) > 1 else planes[0], page)
 
 
 def pixels_of_stack(data: bytes, page: Page, index: int, name: str) -> Pixels:
-    """Take a page of an uncompressed stack that has one directory.
+    """Read a page of an uncompressed stack that has a single directory.
 
     Args:
-        data: the file.
-        page: the tags of all pages.
-        index: which page.
-        name: what messages call the file.
+        data: content of the file.
+        page: tags of all pages.
+        index: number of the page, from 0.
+        name: name of the file for messages.
     """
     width, height = page.size
     count = width * height * page.samples
@@ -212,10 +214,10 @@ def pixels_of_stack(data: bytes, page: Page, index: int, name: str) -> Pixels:
     values = np.frombuffer(data, f"{page.order}u{page.bits // 8}", count, start)
     shape = (page.samples, height, width) if page.planar else (height, width, page.samples)
     values = values.astype(values.dtype.newbyteorder("=")).reshape(shape)
-    return _colors(np.moveaxis(values, 0, -1) if page.planar else values, page)
+    return _to_colors(np.moveaxis(values, 0, -1) if page.planar else values, page)
 
 
-def _colors(pixels: Pixels, page: Page) -> Pixels:
+def _to_colors(pixels: Pixels, page: Page) -> Pixels:
     colors = _COLORS[page.photometric]
     if page.photometric == 0:
         pixels = pixels.copy()
@@ -230,37 +232,39 @@ def _plane(data: bytes, page: Page, offsets: tuple[int, ...], counts: tuple[int,
     size = page.bits // 8
     across = page.tile[0] if page.tile else width
     tiles = -(-width // across)
-    levels = _decompressed(data, page, offsets, counts, across * page.unit * size, tiles)
+    levels = _decompress(data, page, offsets, counts, across * page.unit * size, tiles)
     values = levels.reshape(height, -1).view(f"{page.order}u{size}").astype(f"=u{size}", copy=False)
     values = values.reshape(height, tiles, across, page.unit)
     if page.predictor == _HORIZONTAL:
-        values = np.cumsum(values, axis=2, dtype=values.dtype)  # wraps around, as it should
+        values = np.cumsum(values, axis=2, dtype=values.dtype)  # integers wrap around, which is intended
     return values.reshape(height, tiles * across, page.unit)[:, :width]
 
 
-def _decompressed(
+def _decompress(
     data: bytes, page: Page, offsets: tuple[int, ...], counts: tuple[int, ...], row: int, tiles: int
 ) -> UInt8[ndarray, "H L"]:
-    """Rows of bytes, through a file of gray pixels that is made for the purpose."""
+    """Decompress rows of bytes through a temporary file of gray pixels."""
     height = page.size[1]
     parts = [data[start : start + count] for start, count in zip(offsets, counts, strict=True)]
     if any(len(part) < count for part, count in zip(parts, counts, strict=True)):
         raise ValueError("it ends before its pixels do")
-    places, sizes, shape = (324, 325, {322: row, 323: page.tile[1]}) if page.tile else (273, 279, {278: page.rows})
+    starts_tag, counts_tag, shape = (
+        (324, 325, {322: row, 323: page.tile[1]}) if page.tile else (273, 279, {278: page.rows})
+    )
     starts = np.cumsum([8, *map(len, parts)]).tolist()
     end = starts.pop()
     gray = {256: row * tiles, 257: height, 258: 8, 259: page.compression, 262: 1, 266: page.fill_order, 277: 1, 284: 1}
     tags: dict[int, list[int]] = {tag: [value] for tag, value in (gray | shape).items()}
-    tags |= {places: starts, sizes: list(map(len, parts))}
-    file = b"II*\0" + struct.pack("<I", end) + b"".join(parts) + _directory(tags, end)
+    tags |= {starts_tag: starts, counts_tag: list(map(len, parts))}
+    file = b"II*\0" + struct.pack("<I", end) + b"".join(parts) + _encode_directory(tags, end)
     with strict_pillow(row * tiles * height):
         image = TiffImagePlugin.TiffImageFile(io.BytesIO(file))
         image.load()
         return np.asarray(image)
 
 
-def _directory(tags: Mapping[int, list[int]], at: int) -> bytes:
-    """Whole numbers as a directory that begins at a place in its file."""
+def _encode_directory(tags: Mapping[int, list[int]], at: int) -> bytes:
+    """Encode whole numbers as a directory that begins at a given position of its file."""
     room = at + 2 + 12 * len(tags) + 4
     entries, values = [], b""
     for tag, numbers in sorted(tags.items()):

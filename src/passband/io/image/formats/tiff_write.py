@@ -1,4 +1,4 @@
-"""TIFF files of one or several pages, with deflate compression and horizontal differencing.
+"""Writes TIFF files of one or several pages, with deflate compression and horizontal differencing.
 
 Pillow cannot write 16-bit color, nor 16-bit gray with alpha. Source: TIFF revision 6.0, sections 2, 8, 14 and 18.
 """
@@ -15,27 +15,28 @@ from passband.io.image.metadata.exif import ICC_PROFILE, add_exif_to_tiff
 from passband.io.image.metadata.iptc import iptc_of
 from passband.io.image.types import Density, ImageError, PictureMeta, Pixels
 
-_BLOCK = 1 << 18  # bytes compressed at a time, so that memory stays near the size of the image
+_BLOCK = 1 << 18  # number of bytes that are compressed at a time, which limits the memory
 _LARGEST = 0xFFFFFFFF
 _XMP, _IPTC, _PHOTOSHOP = 700, 33723, 34377
 TAGS = b"tags"
-"""Name, among the extras of an image, of the tags that only TIFF has."""
+"""Name of the tags that only TIFF has, among the extras of an image."""
 
 
 def tiff_pages(pages: Iterable[tuple[Pixels, PictureMeta]], count: int) -> Iterator[bytes]:
     """Encode pages one after the other.
 
     Args:
-        pages: gray, gray and alpha, RGB or RGBA of 8 or 16 bits, with straight alpha; and what to write with each.
-        count: how many there are.
+        pages: pixels and metadata of each page. Pixels are gray, gray and alpha, RGB or RGBA of 8 or 16 bits, with
+            straight alpha.
+        count: number of pages.
 
     Yields:
         The parts of the file, in order.
 
     Raises:
-        ImageError: the file would be too large for TIFF.
+        ImageError: if the file would be too large for TIFF.
     """
-    yield b"II*\0" + struct.pack("<I", 8)  # little-endian, as the pixels
+    yield b"II*\0" + struct.pack("<I", 8)  # little-endian, like the pixels
     position = 8
     for number, (pixels, meta) in enumerate(pages, start=1):
         ifd, strips = _page(pixels)
@@ -44,7 +45,7 @@ def tiff_pages(pages: Iterable[tuple[Pixels, PictureMeta]], count: int) -> Itera
             directory = bytearray(ifd.tobytes(position))
         except struct.error as error:
             raise _too_large() from error
-        # the offsets of the strips are counted from the end of the directory, wherever it is
+        # The offsets of the strips are counted from the end of the directory, whose position is not known before.
         end = position + len(directory) + sum(map(len, strips))
         padding = bytes(end % 2)
         if end > _LARGEST:
@@ -58,7 +59,7 @@ def tiff_pages(pages: Iterable[tuple[Pixels, PictureMeta]], count: int) -> Itera
 
 
 def _too_large() -> ImageError:
-    return ImageError("the restored TIFF file would pass the 4 GiB that this type can hold: save it as PNG instead")
+    return ImageError("the TIFF file would be larger than 4 GiB, the limit of this file type; save it as PNG instead")
 
 
 def _page(pixels: Pixels) -> tuple[TiffImagePlugin.ImageFileDirectory_v2, list[bytes]]:
@@ -72,14 +73,14 @@ def _page(pixels: Pixels) -> tuple[TiffImagePlugin.ImageFileDirectory_v2, list[b
         strips.append(zlib.compress(differences.astype(f"<u{pixels.itemsize}").tobytes(), 6))
     ifd = TiffImagePlugin.ImageFileDirectory_v2()
     ifd[256], ifd[257], ifd[258] = width, height, (bits,) * channels
-    ifd[259], ifd[317] = 8, 2  # deflate, horizontal differencing
-    ifd[262] = 1 if channels <= 2 else 2  # black is zero, or RGB
-    ifd[277], ifd[278], ifd[284] = channels, step, 1  # chunky
+    ifd[259], ifd[317] = 8, 2  # deflate with horizontal differencing
+    ifd[262] = 1 if channels <= 2 else 2  # gray where zero is black, or RGB
+    ifd[277], ifd[278], ifd[284] = channels, step, 1  # all samples of a pixel are stored together
     ifd[339] = (1,) * channels  # unsigned integers
     if channels in (2, 4):
-        ifd[338] = 2  # alpha, not premultiplied
+        ifd[338] = 2  # straight alpha
     ends = np.cumsum([0, *map(len, strips)]).tolist()
-    # Pillow would choose 16-bit offsets for a small file and then add the length of the directory to them.
+    # Pillow would choose 16-bit offsets for a small file, and then add the length of the directory to them.
     ifd.tagtype[273] = ifd.tagtype[279] = TiffTags.LONG
     ifd[273], ifd[279] = tuple(ends[:-1]), tuple(map(len, strips))
     return ifd, strips

@@ -1,4 +1,4 @@
-"""WebP files, still and animated.
+"""Reads and writes WebP files, still and animated.
 
 Source: WebP container specification, RFC 9649, section 2.
 """
@@ -16,21 +16,21 @@ from passband.io.image.types import Animation, Decoded, PictureMeta, Pixels, che
 from passband.io.image.upright import upright_picture
 
 _LONGEST = 0xFFFFFF
-"""Milliseconds that a frame can be shown."""
+"""Longest duration of a frame, in milliseconds."""
 
 
 def webp_size(data: bytes) -> tuple[int, int]:
-    """Read width and height from the first chunk, without the canvas that opening the file would allocate.
+    """Read width and height from the first chunk. Opening the file with Pillow would allocate the whole canvas.
 
     Args:
-        data: the file.
+        data: content of the file, or its beginning.
 
     Returns:
         Width and height in pixels.
 
     Raises:
-        struct.error: the file ends within its header.
-        StopIteration: the file has no chunk.
+        struct.error: if the file ends within its header.
+        StopIteration: if the file has no chunk.
     """
     kind, body = next(_chunks(data, 12, len(data)))
     if kind == b"VP8X":
@@ -44,13 +44,9 @@ def webp_size(data: bytes) -> tuple[int, int]:
 
 
 def _is_lossless(data: bytes) -> bool:
-    """Tell whether the image, or the first frame of an animation, is in a lossless chunk (VP8L).
-
-    Args:
-        data: the file.
-    """
+    """Tell whether the image, or the first frame of an animation, is in a lossless chunk (VP8L)."""
     for kind, body in _chunks(data, 12, len(data)):
-        if kind == b"ANMF":  # an animation: its first frame tells
+        if kind == b"ANMF":  # the first frame decides for an animation
             return any(inner == b"VP8L" for inner, _ in _chunks(data, body + 16, len(data)))
         if kind in (b"VP8L", b"VP8 "):
             return kind == b"VP8L"
@@ -58,10 +54,10 @@ def _is_lossless(data: bytes) -> bool:
 
 
 def webp_animation(data: bytes) -> Animation | None:
-    """When the frames of an animation are shown; None for a still image.
+    """Return the durations of an animation's frames, or None for a still image.
 
     Args:
-        data: the file.
+        data: content of the file.
     """
     durations, loops = [], 0
     for kind, body in _chunks(data, 12, len(data)):
@@ -76,16 +72,16 @@ def decode_webp(data: bytes, name: str, max_pixels: int) -> Iterator[Decoded]:
     """Decode every image of a WebP file, one by one.
 
     Args:
-        data: the file.
-        name: what messages call it.
-        max_pixels: refuse larger images.
+        data: content of the file.
+        name: name of the file for messages.
+        max_pixels: largest number of pixels; larger images are refused.
 
     Yields:
-        The images as they are shown.
+        The images, turned upright.
     """
     size = webp_size(data)
     check_size(size, name, max_pixels)
-    with strict_pillow(size[0] * size[1]):  # Pillow makes the canvas when it opens the file
+    with strict_pillow(size[0] * size[1]):  # Pillow allocates the canvas when it opens the file
         image = WebPImagePlugin.WebPImageFile(io.BytesIO(data))
     meta = PictureMeta(
         "WEBP",
@@ -107,51 +103,53 @@ def encode_webp(pixels: Pixels, meta: PictureMeta, quality: int) -> bytes:
 
     Args:
         pixels: RGB or RGBA, 8 bits.
-        meta: what to write with them; a lossless file stays lossless.
-        quality: 1 to 100, of lossy files.
+        meta: metadata to write. A lossless file stays lossless.
+        quality: quality of lossy files, 1 to 100.
     """
-    # `exact` keeps the colors under fully transparent pixels.
-    how = {"lossless": True, "exact": True} if meta.lossless else {"quality": quality, "exact": True}
+    # The option `exact` keeps the colors of fully transparent pixels.
+    options = {"lossless": True} if meta.lossless else {"quality": quality}
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "WEBP", exif=meta.exif or b"", icc_profile=meta.icc, xmp=meta.xmp or b"", **how)
+    metadata = {"exif": meta.exif or b"", "icc_profile": meta.icc, "xmp": meta.xmp or b""}
+    Image.fromarray(pixels).save(file, "WEBP", exact=True, **options, **metadata)
     return file.getvalue()
 
 
 def animated_webp(stills: Iterable[bytes], animation: Animation) -> bytes:
-    """Put still WebP files of one size together to an animation.
+    """Combine still WebP files of the same size to an animation.
 
     Args:
-        stills: complete files; the metadata are those of the first.
-        animation: their times.
+        stills: complete files. The metadata are taken from the first.
+        animation: durations of the frames.
     """
     frames, before, after = [], b"", b""
     has_alpha, width, height, flags = False, 0, 0, 2
     for index, still in enumerate(stills):
-        chunks = [(kind, still[body : body + size]) for kind, body, size in _sized(still)]
+        chunks = [(kind, still[body : body + size]) for kind, body, size in _sized_chunks(still)]
         width, height = webp_size(still)
         has_alpha |= any(kind == b"ALPH" or (kind == b"VP8L" and body[4] & 16) for kind, body in chunks)
-        picture = b"".join(_chunk(kind, body) for kind, body in chunks if kind in (b"ALPH", b"VP8 ", b"VP8L"))
+        image_chunks = b"".join(_chunk(kind, body) for kind, body in chunks if kind in (b"ALPH", b"VP8 ", b"VP8L"))
         duration = min(round(animation.durations[index] * 1000), _LONGEST)
-        place = bytes(6) + _three(width - 1) + _three(height - 1) + _three(duration)
-        frames.append(_chunk(b"ANMF", place + b"\x02" + picture))  # replaces what was shown, and stays
+        frame_header = bytes(6) + _three_bytes(width - 1) + _three_bytes(height - 1) + _three_bytes(duration)
+        # this frame replaces the previous one and stays on the canvas
+        frames.append(_chunk(b"ANMF", frame_header + b"\x02" + image_chunks))
         if index == 0:
             before = b"".join(_chunk(kind, body) for kind, body in chunks if kind == b"ICCP")
             after = b"".join(_chunk(kind, body) for kind, body in chunks if kind in (b"EXIF", b"XMP "))
             names = {kind for kind, _ in chunks}
             flags |= 32 * (b"ICCP" in names) | 8 * (b"EXIF" in names) | 4 * (b"XMP " in names)
-    canvas = struct.pack("<I", flags | 16 * has_alpha) + _three(width - 1) + _three(height - 1)
+    canvas = struct.pack("<I", flags | 16 * has_alpha) + _three_bytes(width - 1) + _three_bytes(height - 1)
     times = _chunk(b"ANIM", bytes(4) + struct.pack("<H", min(animation.loops, 0xFFFF)))
     body = b"".join([b"WEBP", _chunk(b"VP8X", canvas), before, times, *frames, after])
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
 def _chunks(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int]]:
-    """The name of each chunk and where its content begins.
+    """Yield the name of each chunk and the position of its content.
 
     Args:
-        data: the file.
-        start: where the first chunk begins.
-        end: where to stop.
+        data: content of the file.
+        start: position of the first chunk.
+        end: position at which to stop.
     """
     while start + 8 <= end:
         kind, size = struct.unpack_from("<4sI", data, start)
@@ -159,7 +157,7 @@ def _chunks(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int]]:
         start += 8 + size + size % 2
 
 
-def _sized(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+def _sized_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     for kind, body in _chunks(data, 12, len(data)):
         yield kind, body, struct.unpack_from("<I", data, body - 4)[0]
 
@@ -168,5 +166,5 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
     return kind + struct.pack("<I", len(body)) + body + bytes(len(body) % 2)
 
 
-def _three(number: int) -> bytes:
+def _three_bytes(number: int) -> bytes:
     return number.to_bytes(3, "little")
