@@ -14,7 +14,7 @@ from passband.io.jpeg import (
     read_coefficients,
     read_header,
 )
-from passband.io.jpeg.info import Wanted
+from passband.io.jpeg.info import Request
 from tests.io.jpeg.jpeg_files import ENGINES, all_kinds, encoded, photograph
 
 CHANNELS = ((0, 1, 2, 8, 9, 63, 7), (9, 0, 3), (0, 1))
@@ -86,7 +86,7 @@ def test_reading_at_once_is_reading_then_cropping_flipping_choosing_and_normaliz
 
 def _wanted(channels, crop, flip, mean, std):
     statistics = [None if values is None else torch.tensor(values) for values in (mean, std)]
-    return Wanted(channels, *statistics, (crop,), (flip,))
+    return Request(channels, *statistics, (crop,), (flip,))
 
 
 @pytest.mark.parametrize("kind", ["gray", "4:4:4", "4:2:0", "4:4:0"])

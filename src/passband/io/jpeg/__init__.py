@@ -1,17 +1,17 @@
-"""JPEG files to their DCT coefficients and back, without decoding to pixels.
+"""Reads DCT coefficients from JPEG files and writes them, without decoding to pixels.
 
-A JPEG file holds, for each component, 8 x 8 blocks of quantized coefficients of the orthonormal DCT-II of samples minus
-128. They are read here as they are stored, in raster order: the coefficient of vertical frequency v and horizontal
-frequency u is at 8v + u (files and most papers' figures number them in zigzag).
+For each component, a JPEG file stores 8 x 8 blocks of quantized coefficients. They are the orthonormal DCT-II of
+samples minus 128. This package returns them as stored, but in raster order: the coefficient of vertical frequency v and
+horizontal frequency u is at index 8v + u. (Files and the figures of most papers use zigzag order.)
 
-Reading is entropy decoding, by libjpeg-turbo in a compiled module, or, where that was not built, by the package jpeglib
-at a quarter of the speed; `backend` tells which. Both give the same numbers. A file that lacks nothing but its end
-marker is read, unless it is progressive. Refused are 12-bit files, CMYK, arithmetic
-and lossless coding. Orientation is read, never applied.
+Reading is entropy decoding. It uses libjpeg-turbo in a compiled module, or the package jpeglib at a quarter of the
+speed if the module was not built. `backend` tells which one is used. Both return the same numbers. A file that lacks
+only its end marker is read, unless it is progressive. Files with 12 bits, CMYK, arithmetic coding or lossless coding
+are refused. The orientation is returned, but never applied.
 
-`read_coefficients` gives all that a file holds, and `write_coefficients` writes it back without loss. `read_channels`
-gives what a network takes, straight from the file: a crop, mirrored or not, of chosen channels, dequantized and
-normalized. `read_header` says beforehand what there is to crop from.
+`read_coefficients` returns everything that a file stores about its pixels, and `write_coefficients` writes it back
+without loss. `read_channels` returns the input of a network directly from the file: chosen channels of a crop,
+optionally mirrored, dequantized and normalized. `read_header` returns the size that is available for crops.
 """
 
 import os
@@ -37,8 +37,8 @@ from passband.io.jpeg.info import (
     McuCrop,
     Outcome,
     Planes,
-    Wanted,
-    checked,
+    Request,
+    with_errors,
 )
 from passband.io.jpeg.write import write_coefficients
 
@@ -60,25 +60,25 @@ __all__ = [
 ]
 
 Channels = Sequence[Sequence[int]]
-"""Raster indices, 0 to 63, of the channels wanted of each component."""
+"""Raster indices, 0 to 63, of the channels to read from each component."""
 Statistics = Float[Tensor, " K"] | Sequence[float]
-"""One number for each channel: the first component's, then the second's, then the third's."""
+"""One number for each channel, component after component."""
 
 
 def read_header(source: JpegSource, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> JpegHeader:
-    """Read size, sampling, orientation and color space of a JPEG file, none of its image.
+    """Read the size, sampling, orientation and color space of a JPEG file from its header.
 
     Args:
-        source: a path, or a file's content as bytes or uint8.
-        max_pixels: refuse a file whose header claims more.
+        source: path of the file, or its content as bytes or a uint8 tensor.
+        max_pixels: largest number of pixels; larger files are refused.
 
     Raises:
-        JpegError: not a JPEG file, of an unsupported kind, or too large.
-        OSError: the file cannot be read.
-        ImportError: neither the compiled reader nor jpeglib is installed.
+        JpegError: if the source is not a JPEG file, of an unsupported kind, or too large.
+        OSError: if the file cannot be read.
+        ImportError: if neither the compiled reader nor jpeglib is installed.
     """
     results = jpeg_engine.engine().read_headers((_content(source),), 1, max_pixels)
-    return checked(results, [source], "raise", max_pixels)[0]
+    return with_errors(results, [source], "raise", max_pixels)[0]
 
 
 def read_coefficients(
@@ -87,22 +87,22 @@ def read_coefficients(
     """Read all quantized coefficients of a JPEG file.
 
     Args:
-        source: a path, or a file's content as bytes or uint8.
-        max_pixels: refuse a file whose header claims more, before memory is taken for it.
-        allow_truncated: take what there is of a file that is cut short or damaged; what is missing is zero.
+        source: path of the file, or its content as bytes or a uint8 tensor.
+        max_pixels: largest number of pixels; larger files are refused before memory is allocated.
+        allow_truncated: whether to read incomplete or damaged files as far as possible. Missing coefficients are zero.
 
     Returns:
-        The blocks as stored, with what is needed to dequantize and to write them.
+        The blocks as stored, with everything that is needed to dequantize and to write them.
 
     Raises:
-        JpegError: not a JPEG file, of an unsupported kind, too large, cut short or damaged.
-        OSError: the file cannot be read.
-        ImportError: neither the compiled reader nor jpeglib is installed.
+        JpegError: if the source is not a JPEG file, of an unsupported kind, too large, incomplete or damaged.
+        OSError: if the file cannot be read.
+        ImportError: if neither the compiled reader nor jpeglib is installed.
     """
     contents = (_content(source),)
     results = jpeg_engine.engine().read_blocks(contents, 1, max_pixels, not allow_truncated)
     _read_unended(results, contents, lambda data, _: jpeg_engine.engine().read_blocks((data,), 1, max_pixels, True))
-    return checked(results, [source], "raise", max_pixels)[0]
+    return with_errors(results, [source], "raise", max_pixels)[0]
 
 
 @overload
@@ -134,25 +134,26 @@ def read_coefficients_batch(
     """Read all quantized coefficients of many JPEG files at once.
 
     Args:
-        sources: as in `read_coefficients`; the files are opened by the threads, too.
-        threads: how many share the files; Python runs on meanwhile. The package jpeglib uses one.
-        errors: `"raise"` the first file's that has one, when all are done, or `"return"` each in its file's place.
-        max_pixels: of each, as in `read_coefficients`.
-        allow_truncated: as in `read_coefficients`.
+        sources: paths or contents of the files, as in `read_coefficients`. The threads also open the files.
+        threads: number of threads. Python code can run in the meantime. The package jpeglib always uses one thread.
+        errors: `"raise"` to raise the first error after all files are read, or `"return"` to return each error in place
+            of the file's result.
+        max_pixels: largest number of pixels of each file; larger files are refused.
+        allow_truncated: whether to read incomplete or damaged files as far as possible.
 
     Returns:
-        One result a file, in order.
+        One result for each file, in the order of the sources.
 
     Raises:
-        JpegError: as in `read_coefficients`.
-        OSError: as in `read_coefficients`.
-        ValueError: fewer than one thread.
-        ImportError: as in `read_coefficients`.
+        JpegError: if a file cannot be read as JPEG, as in `read_coefficients`.
+        OSError: if a file cannot be read.
+        ValueError: if the number of threads is below 1.
+        ImportError: if neither the compiled reader nor jpeglib is installed.
     """
     contents = tuple(map(_content, sources))
     results = jpeg_engine.engine().read_blocks(contents, _threads(threads), max_pixels, not allow_truncated)
     _read_unended(results, contents, lambda data, _: jpeg_engine.engine().read_blocks((data,), 1, max_pixels, True))
-    return checked(results, sources, errors, max_pixels)
+    return with_errors(results, sources, errors, max_pixels)
 
 
 def read_channels(
@@ -166,39 +167,40 @@ def read_channels(
     max_pixels: int = DEFAULT_MAX_PIXELS,
     allow_truncated: bool = False,
 ) -> Planes:
-    """Read chosen frequency channels of a JPEG file as a network takes them: cropped, dequantized, normalized.
+    """Read chosen frequency channels of a JPEG file as input of a network: cropped, dequantized and normalized.
 
     Args:
-        source: a path, or a file's content as bytes or uint8.
-        channels: for each component the raster indices 8v + u of its channels, in the order wanted; three lists, or
-            one for gray files alone. Gray files use the first. A list may be empty.
-        crop: first row, first column, height and width in MCUs (`JpegHeader.mcu`): 8 x 8 pixels where color has full
-            resolution, 16 x 16 in 4:2:0 files. Exact: the blocks of the cropped image.
-        flip: mirror left to right. Exact: the coefficients of the mirrored image. Columns must end within the
-            image, so without a crop those beyond the last whole MCU are left out.
-        mean: what to subtract, one for each channel, in the order of `channels`; 0 by default.
-        std: what to divide by, then; 1 by default.
-        max_pixels: as in `read_coefficients`.
-        allow_truncated: as in `read_coefficients`.
+        source: path of the file, or its content as bytes or a uint8 tensor.
+        channels: raster indices 8v + u of the channels of each component, in the order of the result. Three lists, or
+            one list for gray files only. Gray files use the first list. A list may be empty.
+        crop: first row, first column, height and width in MCUs (`JpegHeader.mcu`): 8 x 8 pixels if color has full
+            resolution, 16 x 16 pixels in 4:2:0 files. The result is exactly the blocks of the cropped image.
+        flip: whether to mirror left to right. The result is exactly the coefficients of the mirrored image. Mirrored
+            columns must end within the image; without a crop, columns beyond the last whole MCU are left out.
+        mean: number to subtract from each channel, in the order of `channels`; 0 by default.
+        std: number by which each channel is divided after that; 1 by default.
+        max_pixels: largest number of pixels; larger files are refused.
+        allow_truncated: whether to read incomplete or damaged files as far as possible.
 
     Returns:
-        For each component the channels wanted, rows, columns: one component for a gray file. Without mean and std in
-        JPEG's units: the first channel is 8 times the mean of a block's samples minus 128. Where all components have
-        one resolution, `torch.cat` makes one tensor of them.
+        A tensor of shape (channels, rows, columns) for each component; a gray file has one component. Without mean and
+        std, values have the units of JPEG: the first channel is 8 times the mean of a block's samples minus 128. If all
+        components have the same resolution, `torch.cat` joins them to one tensor.
 
     Raises:
-        JpegError: as in `read_coefficients`; or the crop leaves the image.
-        OSError: as in `read_coefficients`.
-        ValueError: channels out of range, or mean or std of another length or zero.
-        ImportError: as in `read_coefficients`.
+        JpegError: if the file cannot be read as JPEG, as in `read_coefficients`, or if the crop extends beyond the
+            image.
+        OSError: if the file cannot be read.
+        ValueError: if a channel is out of range, or if mean or std have the wrong length or std contains zero.
+        ImportError: if neither the compiled reader nor jpeglib is installed.
     """
-    wanted = _wanted(channels, (crop,), (flip,), mean, std)
+    request = _make_request(channels, (crop,), (flip,), mean, std)
     contents = (_content(source),)
-    results = jpeg_engine.engine().read_channels(contents, 1, max_pixels, not allow_truncated, wanted)
+    results = jpeg_engine.engine().read_channels(contents, 1, max_pixels, not allow_truncated, request)
     _read_unended(
-        results, contents, lambda data, _: jpeg_engine.engine().read_channels((data,), 1, max_pixels, True, wanted)
+        results, contents, lambda data, _: jpeg_engine.engine().read_channels((data,), 1, max_pixels, True, request)
     )
-    return checked(results, [source], "raise", max_pixels, wanted)[0]
+    return with_errors(results, [source], "raise", max_pixels, request)[0]
 
 
 @overload
@@ -245,25 +247,26 @@ def read_channels_batch(
     """Read chosen frequency channels of many JPEG files at once, each with its own crop.
 
     Args:
-        sources: as in `read_channels`; the files are opened by the threads, too.
-        channels: as in `read_channels`, of all files.
-        crops: one for each file; None for the whole.
-        flips: one for each file; none by default.
-        mean: as in `read_channels`.
-        std: as in `read_channels`.
-        threads: as in `read_coefficients_batch`.
-        errors: as in `read_coefficients_batch`.
-        max_pixels: as in `read_coefficients`.
-        allow_truncated: as in `read_coefficients`.
+        sources: paths or contents of the files, as in `read_channels`. The threads also open the files.
+        channels: raster indices of the channels, the same for all files, as in `read_channels`.
+        crops: crop of each file, or None for the whole image.
+        flips: whether to mirror each file; False by default.
+        mean: number to subtract from each channel; 0 by default.
+        std: number by which each channel is divided after that; 1 by default.
+        threads: number of threads, as in `read_coefficients_batch`.
+        errors: `"raise"` or `"return"`, as in `read_coefficients_batch`.
+        max_pixels: largest number of pixels of each file; larger files are refused.
+        allow_truncated: whether to read incomplete or damaged files as far as possible.
 
     Returns:
-        What `read_channels` gives, for each file in order.
+        One result of `read_channels` for each file, in the order of the sources.
 
     Raises:
-        JpegError: as in `read_channels`.
-        OSError: as in `read_channels`.
-        ValueError: as in `read_channels`; or crops or flips are not as many as files.
-        ImportError: as in `read_channels`.
+        JpegError: if a file cannot be read as JPEG, or if a crop extends beyond its image.
+        OSError: if a file cannot be read.
+        ValueError: if an argument is invalid, as in `read_channels`, or if there is not one crop and flip for each
+            file.
+        ImportError: if neither the compiled reader nor jpeglib is installed.
     """
     crops = [None] * len(sources) if crops is None else crops
     flips = [False] * len(sources) if flips is None else flips
@@ -271,27 +274,27 @@ def read_channels_batch(
         raise ValueError(
             f"crops and flips are needed for each of the {len(sources)} files, got {len(crops)} and {len(flips)}"
         )
-    wanted = _wanted(channels, tuple(crops), tuple(flips), mean, std)
+    request = _make_request(channels, tuple(crops), tuple(flips), mean, std)
     contents = tuple(map(_content, sources))
-    results = jpeg_engine.engine().read_channels(contents, _threads(threads), max_pixels, not allow_truncated, wanted)
+    results = jpeg_engine.engine().read_channels(contents, _threads(threads), max_pixels, not allow_truncated, request)
 
-    def again(data: bytes, index: int) -> list[Any]:
-        own = replace(wanted, crops=(wanted.crops[index],), flips=(wanted.flips[index],))
+    def reread(data: bytes, index: int) -> list[Any]:
+        own = replace(request, crops=(request.crops[index],), flips=(request.flips[index],))
         return jpeg_engine.engine().read_channels((data,), 1, max_pixels, True, own)
 
-    _read_unended(results, contents, again)
-    return checked(results, sources, errors, max_pixels, wanted)
+    _read_unended(results, contents, reread)
+    return with_errors(results, sources, errors, max_pixels, request)
 
 
 def dequantize(coefficients: JpegCoefficients) -> tuple[Float[Tensor, "64 _ _"], ...]:
     """Multiply coefficients by their quantization steps.
 
     Args:
-        coefficients: as read.
+        coefficients: quantized coefficients of a file.
 
     Returns:
-        For each component the orthonormal DCT-II of its samples minus 128, as float32: channel 8v + u, rows, columns.
-        Channel 0 is 8 times the mean of a block.
+        For each component, the orthonormal DCT-II of its samples minus 128, as float32 of shape (64, rows, columns).
+        Channel 8v + u holds frequency (v, u). Channel 0 is 8 times the mean of a block.
     """
     return tuple(
         blocks.permute(2, 0, 1).float() * steps.float()[:, None, None]
@@ -300,17 +303,17 @@ def dequantize(coefficients: JpegCoefficients) -> tuple[Float[Tensor, "64 _ _"],
 
 
 def _content(source: JpegSource) -> Any:
-    """A path as text, or an object whose buffer is the file's content."""
+    """Return a path as text, or an object whose buffer is the content of the file."""
     if isinstance(source, bytes):
         return source
     return source.cpu().contiguous().numpy() if isinstance(source, Tensor) else os.fspath(source)
 
 
 def _read_unended(results: list[Any], contents: Sequence[Any], read: Callable[[bytes, int], list[Any]]) -> None:
-    """Read files again that lack nothing but their end marker, in place of their failures.
+    """Read files that lack only their end marker a second time, and replace their failures.
 
-    With the marker a reader notices every block that is missing. Not so in progressive files, which may end after any
-    of their scans: they stay refused.
+    With the end marker, a reader notices every missing block. Progressive files may end after any of their scans, so
+    they stay refused.
     """
     for index, result in enumerate(results):
         if not isinstance(result, Failure) or result.outcome is not Outcome.RECOVERABLE:
@@ -319,9 +322,9 @@ def _read_unended(results: list[Any], contents: Sequence[Any], read: Callable[[b
         data = Path(source).read_bytes() if isinstance(source, str) else bytes(source)
         if b"\xff\xd9" in data[-2:] or b"\xff\xc2" in data[: data.find(b"\xff\xda")]:
             continue
-        (again,) = read(data + b"\xff\xd9", index)
-        if not isinstance(again, Failure):
-            results[index] = again
+        (reread,) = read(data + b"\xff\xd9", index)
+        if not isinstance(reread, Failure):
+            results[index] = reread
 
 
 def _threads(threads: int) -> int:
@@ -330,15 +333,15 @@ def _threads(threads: int) -> int:
     return threads
 
 
-def _wanted(
+def _make_request(
     channels: Channels,
     crops: tuple[McuCrop | None, ...],
     flips: tuple[bool, ...],
     mean: Statistics | None,
     std: Statistics | None,
-) -> Wanted:
+) -> Request:
     lists = [tuple(int(channel) for channel in component) for component in channels]
-    if len(lists) not in (1, 3) or any(len(some) > 64 or not all(0 <= c < 64 for c in some) for some in lists):
+    if len(lists) not in (1, 3) or any(len(indices) > 64 or not all(0 <= c < 64 for c in indices) for indices in lists):
         raise ValueError(
             f"channels are one or three lists of at most 64 raster indices 8v + u, 0 to 63; got {channels}"
         )
@@ -346,15 +349,15 @@ def _wanted(
         raise ValueError(f"crops are counted in MCUs of at least 8 x 8 pixels; got {crops}")
     y, cb, cr = lists if len(lists) == 3 else (*lists, (), ())
     if mean is None and std is None:
-        return Wanted((y, cb, cr), None, None, crops, flips)
+        return Request((y, cb, cr), None, None, crops, flips)
     count = len(y) + len(cb) + len(cr)
     means, deviations = (
-        torch.full((count,), default) if given is None else torch.as_tensor(given, dtype=torch.float32).cpu()
-        for given, default in ((mean, 0.0), (std, 1.0))
+        torch.full((count,), default) if value is None else torch.as_tensor(value, dtype=torch.float32).cpu()
+        for value, default in ((mean, 0.0), (std, 1.0))
     )
     if means.shape != (count,) or deviations.shape != (count,) or bool((deviations == 0).any()):
         raise ValueError(
             f"mean and std need one number for each of the {count} channels, std none of zero; "
             f"got {tuple(means.shape)} and {tuple(deviations.shape)} numbers"
         )
-    return Wanted((y, cb, cr), means.contiguous(), deviations.contiguous(), crops, flips)
+    return Request((y, cb, cr), means.contiguous(), deviations.contiguous(), crops, flips)

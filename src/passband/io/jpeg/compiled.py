@@ -1,4 +1,4 @@
-"""JPEG coefficients by the compiled reader; importing this fails where it was not built. See `io.jpeg`."""
+"""Reads JPEG coefficients with the compiled module. Importing this fails if the module was not built. See `io.jpeg`."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from passband.io.jpeg.info import (
     JpegHeader,
     Outcome,
     Planes,
-    Wanted,
+    Request,
 )
 from passband.io.jpeg.native_reader import native
 
@@ -23,7 +23,7 @@ LIBRARY = native.LIBRARY
 
 
 def read_headers(sources: tuple[Content, ...], threads: int, max_pixels: int) -> list[JpegHeader | Failure]:
-    """Read headers alone; a failure stands in the place of its file."""
+    """Read only the headers. A failure takes the place of a file's result."""
     results = native.read_headers(sources, threads, max_pixels)
     return [_header(result) if result[0] == Outcome.DONE else _failure(result) for result in results]
 
@@ -31,21 +31,21 @@ def read_headers(sources: tuple[Content, ...], threads: int, max_pixels: int) ->
 def read_blocks(
     sources: tuple[Content, ...], threads: int, max_pixels: int, strict: bool
 ) -> list[JpegCoefficients | Failure]:
-    """Read quantized blocks; a failure stands in the place of its file."""
+    """Read quantized blocks. A failure takes the place of a file's result."""
     results = native.read_blocks(sources, threads, max_pixels, strict)
     return [_coefficients(result) if result[0] == Outcome.DONE else _failure(result) for result in results]
 
 
 def read_channels(
-    sources: tuple[Content, ...], threads: int, max_pixels: int, strict: bool, wanted: Wanted
+    sources: tuple[Content, ...], threads: int, max_pixels: int, strict: bool, request: Request
 ) -> list[Planes | Failure]:
-    """Read chosen channels as numbers; a failure stands in the place of its file."""
-    mean, std = (None if values is None else values.numpy() for values in (wanted.mean, wanted.std))
+    """Read chosen channels as numbers. A failure takes the place of a file's result."""
+    mean, std = (None if values is None else values.numpy() for values in (request.mean, request.std))
     results: list[Any] = native.read_channels(
-        sources, threads, max_pixels, strict, wanted.channels, mean, std, wanted.crops, wanted.flips
+        sources, threads, max_pixels, strict, request.channels, mean, std, request.crops, request.flips
     )
     return [
-        tuple(_plane(plane, len(channels)) for plane, channels in zip(result[5], wanted.channels, strict=False))
+        tuple(_plane(plane, len(channels)) for plane, channels in zip(result[5], request.channels, strict=False))
         if result[0] == Outcome.DONE
         else _failure(result)
         for result in results
@@ -53,10 +53,10 @@ def read_channels(
 
 
 def write_blocks(coefficients: JpegCoefficients) -> bytes:
-    """Encode blocks, which are known to fit the header.
+    """Encode blocks that match their header.
 
     Raises:
-        Failure: where libjpeg has no code for a value.
+        Failure: if libjpeg has no code for a value.
     """
     header = coefficients.header
     outcome, text, data = native.write_blocks(
@@ -84,9 +84,9 @@ def _failure(result: Any) -> Failure:
 
 def _coefficients(result: Any) -> JpegCoefficients:
     header = _header(result)
-    # copied because bytes cannot be written to, which torch warns of; 384 bytes
+    # These 384 bytes are copied, because torch warns about memory that is read-only.
     quantization = torch.frombuffer(bytearray(result[4]), dtype=torch.uint16).to(torch.int32)
-    # blocks that fill up the last MCUs are in memory, and left out
+    # In memory, blocks fill up the last MCUs. The added blocks are left out.
     blocks = tuple(
         torch.frombuffer(memory, dtype=torch.int16).view(-1, stride, 64)[:rows, :columns]
         for rows, columns, stride, memory in result[5]

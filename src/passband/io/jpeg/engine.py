@@ -1,4 +1,4 @@
-"""Which of the two readers of JPEG coefficients is used here. The public side is `io.jpeg`."""
+"""Chooses between the two readers of JPEG coefficients. The public interface is `io.jpeg`."""
 
 from functools import cache
 from typing import Any, Literal
@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 @cache
 def engine() -> Any:
-    """The module that does the work."""
+    """Import the module that reads and writes coefficients."""
     try:
         from passband.io.jpeg import compiled as chosen
     except ImportError as missing:
@@ -21,7 +21,7 @@ def engine() -> Any:
 
 
 def backend() -> Literal["compiled", "jpeglib", "none"]:
-    """Tell what reads coefficients here: the compiled module, the package jpeglib, or nothing."""
+    """Return the reader of coefficients that is installed: the compiled module, the package jpeglib, or none."""
     try:
         return engine().NAME
     except ImportError:
@@ -29,7 +29,7 @@ def backend() -> Literal["compiled", "jpeglib", "none"]:
 
 
 def reader_library() -> str | None:
-    """Name and version of the library that reads coefficients here; None where there is none."""
+    """Return the name and version of the library that reads coefficients, or None if there is none."""
     try:
         return engine().LIBRARY
     except ImportError:

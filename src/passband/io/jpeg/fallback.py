@@ -1,8 +1,9 @@
-"""JPEG coefficients through the package jpeglib, where the compiled reader was not built. See `io.jpeg`.
+"""Reads JPEG coefficients with the package jpeglib, if the compiled reader was not built. See `io.jpeg`.
 
-The package reads paths alone, keeps what it finds of metadata in global variables, and goes on after damage without a
-word to its caller: libjpeg prints what is wrong to standard error. So a file's segments are walked first; it gets a
-temporary copy without metadata, one at a time, and what is printed meanwhile is taken for the error.
+The package reads only paths, keeps metadata in global variables, and continues after damage without telling its caller:
+libjpeg only prints the problem to standard error. Therefore the segments of a file are parsed first. One file at a time
+is then copied without metadata to a temporary file for the package, and everything that is printed in the meantime
+counts as an error.
 
 Source of the segments: ITU-T T.81, annex B; JFIF 1.02; Adobe Technical Note 5116 (the APP14 marker).
 """
@@ -29,7 +30,7 @@ from passband.io.jpeg.info import (
     JpegHeader,
     Outcome,
     Planes,
-    Wanted,
+    Request,
     crop_fits,
 )
 from passband.io.quiet import captured_stderr
@@ -48,10 +49,11 @@ _STANDARD_CODES = bytes.fromhex(
     "535455565758595a636465666768696a737475767778797a82838485868788898a92939495969798999aa2a3a4a5a6a7a8a9aab2b3b4"
     "b5b6b7b8b9bac2c3c4c5c6c7c8c9cad2d3d4d5d6d7d8d9dae2e3e4e5e6e7e8e9eaf2f3f4f5f6f7f8f9fa"
 )
-"""The Huffman tables of ITU-T T.81, annex K.3, as a segment: they are meant where a file lacks one, as frames of
-Motion JPEG videos do."""
+"""Huffman tables of ITU-T T.81, annex K.3, as a segment. They apply if a file has no tables, like the frames of Motion
+JPEG videos."""
 MAX_SCANS = 500
-"""Encoders write about ten. A file of a few kilobytes can hold thousands, each a walk through the whole image."""
+"""Largest number of scans. Encoders write about ten. A file of a few kilobytes could hold thousands, each of which
+takes a pass over the whole image."""
 _BASELINE, _PROGRESSIVE, _ARITHMETIC = (0xC0, 0xC1), 0xC2, (0xC9, 0xCA)
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SOI, _EOI, _SOS, _APP0, _APP1, _APP14, _APP15, _COM = 0xD8, 0xD9, 0xDA, 0xE0, 0xE1, 0xEE, 0xEF, 0xFE
@@ -59,14 +61,14 @@ _SOI, _EOI, _SOS, _APP0, _APP1, _APP14, _APP15, _COM = 0xD8, 0xD9, 0xDA, 0xE0, 0
 
 @dataclass
 class Segments:
-    """A JPEG file as its segments say.
+    """Parsed segments of a JPEG file.
 
     Attributes:
-        header: what its frame header and metadata say.
-        bare: the file without application data and comments, which say nothing of coefficients.
-        ended: the end marker is there.
-        coded: components that at least one scan has.
-        scans: how many there are.
+        header: content of the frame header and metadata.
+        bare: the file without application data and comments, which do not affect coefficients.
+        ended: whether the end marker is present.
+        coded: components that occur in at least one scan.
+        scans: number of scans.
     """
 
     header: JpegHeader
@@ -77,8 +79,8 @@ class Segments:
 
 
 @dataclass
-class _Walk:
-    """What has been seen so far."""
+class _State:
+    """Data collected so far while the segments are parsed."""
 
     bare: bytearray = field(default_factory=lambda: bytearray(b"\xff\xd8"))
     frame: bytes | None = None
@@ -90,36 +92,36 @@ class _Walk:
 
 
 def read_headers(sources: tuple[Content, ...], threads: int, max_pixels: int) -> list[JpegHeader | Failure]:
-    """Read headers alone; a failure stands in the place of its file. The threads are not used."""
+    """Read only the headers. A failure takes the place of a file's result. The threads are not used."""
     return [_attempt(lambda source=source: _open(source, max_pixels).header) for source in sources]
 
 
 def read_blocks(
     sources: tuple[Content, ...], threads: int, max_pixels: int, strict: bool
 ) -> list[JpegCoefficients | Failure]:
-    """Read quantized blocks; a failure stands in the place of its file. The threads are not used."""
+    """Read quantized blocks. A failure takes the place of a file's result. The threads are not used."""
     return [_attempt(lambda source=source: _decode(_open(source, max_pixels), strict)) for source in sources]
 
 
 def read_channels(
-    sources: tuple[Content, ...], threads: int, max_pixels: int, strict: bool, wanted: Wanted
+    sources: tuple[Content, ...], threads: int, max_pixels: int, strict: bool, request: Request
 ) -> list[Planes | Failure]:
-    """Read chosen channels as numbers; a failure stands in the place of its file. The threads are not used."""
+    """Read chosen channels as numbers. A failure takes the place of a file's result. The threads are not used."""
 
     def one(index: int) -> Planes:
         segments = _open(sources[index], max_pixels)
-        if not crop_fits(segments.header, wanted.crops[index], wanted.flips[index]):
+        if not crop_fits(segments.header, request.crops[index], request.flips[index]):
             raise Failure(Outcome.BAD_CROP, header=segments.header)
-        return _channels(_decode(segments, strict), wanted, index)
+        return _channels(_decode(segments, strict), request, index)
 
     return [_attempt(lambda index=index: one(index)) for index in range(len(sources))]
 
 
 def write_blocks(coefficients: JpegCoefficients) -> bytes:
-    """Encode blocks, which are known to fit the header.
+    """Encode blocks that match their header.
 
     Raises:
-        Failure: where the package cannot write such a file.
+        Failure: if the package cannot write such a file.
     """
     header, tables = coefficients.header, coefficients.quantization.numpy()
     if header.color_space == "rgb":
@@ -130,16 +132,16 @@ def write_blocks(coefficients: JpegCoefficients) -> bytes:
     used = sorted(set(slots))
     planes = [blocks.numpy().reshape(*blocks.shape[:2], 8, 8) for blocks in coefficients.blocks]
     with _LOCK, tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "picture.jpg"
-        picture = jpeglib.from_dct(
+        path = Path(folder) / "image.jpg"
+        image = jpeglib.from_dct(
             *planes,
             qt=np.stack([tables[slot].reshape(8, 8) for slot in used]).astype(np.uint16),
             quant_tbl_no=[used.index(slot) for slot in slots],
         )
-        picture.height, picture.width = header.height, header.width
-        picture.samp_factor = np.array([(down, across) for across, down in header.sampling], np.int32)
+        image.height, image.width = header.height, header.width
+        image.samp_factor = np.array([(down, across) for across, down in header.sampling], np.int32)
         try:
-            picture.write_dct(str(path), flags=["+OPTIMIZE_CODING"])
+            image.write_dct(str(path), flags=["+OPTIMIZE_CODING"])
         except OSError as error:
             raise Failure(Outcome.DAMAGED, "jpeglib has no code for one of its values") from error
         return path.read_bytes()
@@ -157,12 +159,12 @@ def _attempt(function: Callable[[], Result]) -> Result | Failure:
 
 
 def _open(source: Content, max_pixels: int) -> Segments:
-    """What the segments of a file say, judged as the compiled reader judges its headers."""
-    segments = walk(Path(source).read_bytes() if isinstance(source, str) else bytes(source))
+    """Parse the segments of a file, with the same checks of headers as in the compiled reader."""
+    segments = parse_segments(Path(source).read_bytes() if isinstance(source, str) else bytes(source))
     if segments.header.height * segments.header.width > max_pixels:
         raise Failure(Outcome.TOO_LARGE, header=segments.header)
     if segments.header.height * segments.header.width > 512 * len(segments.bare):
-        # jpeglib would take memory for all of them first
+        # The package jpeglib would first allocate memory for all blocks.
         raise Failure(Outcome.DAMAGED, "it has less than a bit for each block of pixels")
     return segments
 
@@ -175,15 +177,15 @@ def _decode(segments: Segments, strict: bool) -> JpegCoefficients:
     if strict and not segments.ended:
         raise Failure(Outcome.RECOVERABLE, "Premature end of JPEG file")
     with _LOCK, tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "picture.jpg"
-        # the file's own tables take their place; libjpeg-turbo has none for progressive files either
+        path = Path(folder) / "image.jpg"
+        # Tables in the file replace these tables. For progressive files, libjpeg-turbo has no default tables either.
         codes = b"" if b"\xff\xc2" in segments.bare else _STANDARD_CODES
         path.write_bytes(segments.bare[:2] + codes + segments.bare[2:])
         with captured_stderr() as text:
             try:
-                picture = jpeglib.read_dct(str(path))
-                planes = [picture.Y] if len(header.sampling) == 1 else [picture.Y, picture.Cb, picture.Cr]
-                tables = np.stack([picture.get_component_qt(index) for index in range(len(planes))])
+                image = jpeglib.read_dct(str(path))
+                planes = [image.Y] if len(header.sampling) == 1 else [image.Y, image.Cb, image.Cr]
+                tables = np.stack([image.get_component_qt(index) for index in range(len(planes))])
             except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
                 raise Failure(Outcome.DAMAGED, _first_line(text) or "jpeglib cannot decode it") from error
             complaint = _first_line(text)
@@ -200,71 +202,72 @@ def _decode(segments: Segments, strict: bool) -> JpegCoefficients:
 
 
 def _first_line(file: IO[bytes]) -> str:
-    """What libjpeg printed first; empty where it printed nothing."""
+    """Return the first line that libjpeg printed, or an empty text."""
     file.seek(0)
     return file.readline(200).decode("ascii", "replace").strip()
 
 
-def _channels(coefficients: JpegCoefficients, wanted: Wanted, index: int) -> Planes:
-    """What the compiled reader does while it reads, in torch."""
-    header, flip = coefficients.header, wanted.flips[index]
+def _channels(coefficients: JpegCoefficients, request: Request, index: int) -> Planes:
+    """Do in torch what the compiled reader does while it reads."""
+    header, flip = coefficients.header, request.flips[index]
     planes, first = [], 0
     for component, (blocks, (across, down)) in enumerate(zip(coefficients.blocks, header.factors, strict=True)):
-        channels = torch.tensor(wanted.channels[component], dtype=torch.long)
+        channels = torch.tensor(request.channels[component], dtype=torch.long)
         rows, columns = slice(None), slice(header.whole_mcus[1] * across if flip else None)
-        if crop := wanted.crops[index]:
+        if crop := request.crops[index]:
             rows = slice(crop[0] * down, (crop[0] + crop[2]) * down)
             columns = slice(crop[1] * across, (crop[1] + crop[3]) * across)
         values = blocks[rows, columns, channels].permute(2, 0, 1).float()
         values = values * coefficients.quantization[component, channels].float()[:, None, None]
         if flip:
-            # a basis function of odd horizontal frequency is odd about the block's middle
+            # Basis functions of odd horizontal frequency are odd functions about the middle of the block.
             values = values.flip(-1) * torch.where(channels % 2 == 1, -1.0, 1.0)[:, None, None]
-        if wanted.mean is not None and wanted.std is not None:
-            here = slice(first, first + len(channels))
-            values = (values - wanted.mean[here, None, None]) / wanted.std[here, None, None]
+        if request.mean is not None and request.std is not None:
+            own_channels = slice(first, first + len(channels))
+            values = (values - request.mean[own_channels, None, None]) / request.std[own_channels, None, None]
         planes.append(values.contiguous())
         first += len(channels)
     return tuple(planes)
 
 
-def walk(data: bytes) -> Segments:
-    """Read the segments of a file.
+def parse_segments(data: bytes) -> Segments:
+    """Parse the segments of a file.
+
+    The size of the image and a missing end are not checked own_channels.
 
     Args:
-        data: the whole file.
+        data: content of the file.
 
     Raises:
-        Failure: empty, not a JPEG, of an unsupported kind, or without an image. Neither the size nor what is missing
-            at the end is judged here.
+        Failure: if the file is empty, not a JPEG file, of an unsupported kind, or has no image.
     """
     if not data:
         raise Failure(Outcome.EMPTY)
     if data[:2] != b"\xff\xd8":
         first, second = (*data[:2], 0)[:2]
         raise Failure(Outcome.NOT_JPEG, f"it starts with 0x{first:02x} 0x{second:02x}")
-    seen = _Walk()
+    state = _State()
     try:
-        _walk(data, seen)
+        _parse_into(data, state)
     except (struct.error, IndexError) as error:
         raise Failure(Outcome.DAMAGED, "a header ends too early") from error
-    if seen.frame is None or not seen.scans:
-        raise Failure(Outcome.DAMAGED, "it ends before a picture begins")
-    header, identifiers = _header(seen.frame, seen)
-    coded = frozenset(identifiers.index(number) for scan in seen.scans for number in scan if number in identifiers)
-    return Segments(header, seen.bare, seen.ended, coded, len(seen.scans))
+    if state.frame is None or not state.scans:
+        raise Failure(Outcome.DAMAGED, "it ends before a image begins")
+    header, identifiers = _header(state.frame, state)
+    coded = frozenset(identifiers.index(number) for scan in state.scans for number in scan if number in identifiers)
+    return Segments(header, state.bare, state.ended, coded, len(state.scans))
 
 
-def _walk(data: bytes, seen: _Walk) -> None:
+def _parse_into(data: bytes, state: _State) -> None:
     position = 2
     while (marker_at := _next_marker(data, position)) >= 0:
         marker = data[marker_at]
         if marker == _EOI:
-            seen.ended = True
-            seen.bare += b"\xff\xd9"
+            state.ended = True
+            state.bare += b"\xff\xd9"
             return
         position = marker_at + 1
-        if 0xD0 <= marker <= _SOI or marker == 0x01:  # alone, without a length
+        if 0xD0 <= marker <= _SOI or marker == 0x01:  # this marker has no length
             continue
         (length,) = struct.unpack_from(">H", data, position)
         body = data[position + 2 : position + length]
@@ -272,26 +275,26 @@ def _walk(data: bytes, seen: _Walk) -> None:
             raise struct.error
         position += length
         if _APP0 <= marker <= _APP15 or marker == _COM:
-            _take_metadata(marker, body, seen)
+            _take_metadata(marker, body, state)
             continue
         if marker in _FRAMES:
-            if seen.frame is not None:
+            if state.frame is not None:
                 raise Failure(Outcome.DAMAGED, "it has two frame headers")
             _refuse_unsupported(marker, body)
-            seen.frame = body
+            state.frame = body
         elif marker == _SOS:
-            if seen.frame is None:
+            if state.frame is None:
                 raise Failure(Outcome.DAMAGED, "a scan comes before the frame header")
-            seen.scans.append(body[1 : 1 + 2 * body[0] : 2])
-            if len(seen.scans) > MAX_SCANS:
+            state.scans.append(body[1 : 1 + 2 * body[0] : 2])
+            if len(state.scans) > MAX_SCANS:
                 raise Failure(Outcome.DAMAGED, f"it has more than {MAX_SCANS} scans")
             end = _end_of_scan(data, position)
             body, position = body + data[position:end], end
-        seen.bare += struct.pack(">BBH", 0xFF, marker, length) + body
+        state.bare += struct.pack(">BBH", 0xFF, marker, length) + body
 
 
 def _next_marker(data: bytes, position: int) -> int:
-    """Where the next marker's second byte is, or -1; padding is passed over, as libjpeg does."""
+    """Return the position of the next marker's second byte, or -1. Padding is skipped, as libjpeg does."""
     while (position := data.find(b"\xff", position)) >= 0:
         while position < len(data) and data[position] == 0xFF:
             position += 1
@@ -303,7 +306,7 @@ def _next_marker(data: bytes, position: int) -> int:
 
 
 def _end_of_scan(data: bytes, position: int) -> int:
-    """Where the marker after entropy-coded data begins: one that is neither a stuffed zero nor a restart."""
+    """Return the end of entropy-coded data: the position of the next marker that is not a restart marker."""
     while (position := data.find(b"\xff", position)) >= 0:
         following = data[position + 1] if position + 1 < len(data) else None
         if following is None or not (following == 0 or following == 0xFF or 0xD0 <= following <= 0xD7):
@@ -312,13 +315,13 @@ def _end_of_scan(data: bytes, position: int) -> int:
     return len(data)
 
 
-def _take_metadata(marker: int, body: bytes, seen: _Walk) -> None:
+def _take_metadata(marker: int, body: bytes, state: _State) -> None:
     if marker == _APP0 and body.startswith(b"JFIF\0") and len(body) >= 14:
-        seen.jfif = True
+        state.jfif = True
     elif marker == _APP14 and body.startswith(b"Adobe") and len(body) >= 12:
-        seen.adobe = body[11]
-    elif marker == _APP1 and body.startswith(b"Exif\0\0") and seen.orientation is None and not seen.scans:
-        seen.orientation = upright(body[6:])[0]
+        state.adobe = body[11]
+    elif marker == _APP1 and body.startswith(b"Exif\0\0") and state.orientation is None and not state.scans:
+        state.orientation = upright(body[6:])[0]
 
 
 def _refuse_unsupported(marker: int, body: bytes) -> None:
@@ -333,7 +336,7 @@ def _refuse_unsupported(marker: int, body: bytes) -> None:
         raise Failure(Outcome.UNSUPPORTED, f"{body[5]} color components{kind}")
 
 
-def _header(body: bytes, seen: _Walk) -> tuple[JpegHeader, bytes]:
+def _header(body: bytes, state: _State) -> tuple[JpegHeader, bytes]:
     height, width, count = struct.unpack_from(">HHB", body, 1)
     if not height or not width:
         raise Failure(Outcome.DAMAGED, "its height or width is zero")
@@ -343,16 +346,16 @@ def _header(body: bytes, seen: _Walk) -> tuple[JpegHeader, bytes]:
     sampling = tuple((factors >> 4, factors & 15) for factors in body[7::3])
     if not all(1 <= factor <= 4 for pair in sampling for factor in pair):
         raise Failure(Outcome.DAMAGED, f"its sampling factors are {sampling}")
-    space = _color_space(identifiers, seen)
-    return JpegHeader(height, width, sampling, seen.orientation or 1, space), identifiers
+    space = _color_space(identifiers, state)
+    return JpegHeader(height, width, sampling, state.orientation or 1, space), identifiers
 
 
-def _color_space(identifiers: bytes, seen: _Walk) -> ColorSpace:
-    """What the components are, by the rules that every decoder shares."""
+def _color_space(identifiers: bytes, state: _State) -> ColorSpace:
+    """Return the color space, by the rules that all decoders share."""
     if len(identifiers) == 1:
         return "gray"
-    if seen.jfif:
+    if state.jfif:
         return "ycbcr"
-    if seen.adobe is not None:
-        return "rgb" if seen.adobe == 0 else "ycbcr"
+    if state.adobe is not None:
+        return "rgb" if state.adobe == 0 else "ycbcr"
     return "rgb" if identifiers == b"RGB" else "ycbcr"

@@ -1,4 +1,4 @@
-"""What is known of a JPEG file without its pixels, and how reading one may end. The public side is `io.jpeg`."""
+"""Defines the headers, coefficients and failures of JPEG files. The public interface is `io.jpeg`."""
 
 import os
 from collections.abc import Sequence
@@ -14,34 +14,34 @@ from passband.io.image.types import ImageError
 
 ColorSpace = Literal["gray", "rgb", "ycbcr"]
 COLOR_SPACES: dict[int, ColorSpace] = {1: "gray", 2: "rgb", 3: "ycbcr"}
-"""By libjpeg's numbers."""
+"""Color spaces by the numbers that libjpeg uses."""
 JpegSource = Path | str | bytes | UInt8[Tensor, " N"]
-"""A file's path, or its content."""
+"""Path of a file, or its content."""
 Content = str | Any
-"""What readers take: a path, or an object whose buffer is a file's content."""
+"""Source of a reader: a path, or an object whose buffer is the content of a file."""
 McuCrop = tuple[int, int, int, int]
 """First row, first column, height and width, in MCUs."""
 Errors = Literal["raise", "return"]
-"""What a batch does with failures: raises the first, or returns each in place of its result."""
+"""Treatment of failures in a batch: the first is raised, or each is returned in place of its result."""
 Planes = tuple[Float[Tensor, "_ _ _"], ...]
 """Channels, rows and columns of each component."""
 
 
 class JpegError(ImageError):
-    """A JPEG file whose coefficients cannot be read or written; the message names it and says why."""
+    """The coefficients of a JPEG file cannot be read or written. The message names the file and the reason."""
 
 
 @dataclass(frozen=True)
 class JpegHeader:
-    """What the headers of a JPEG file say.
+    """Headers of a JPEG file.
 
     Attributes:
-        height: of the image in pixels, as stored.
-        width: of the image in pixels, as stored.
-        sampling: (horizontal, vertical) sampling factors of each component, 1 to 4, as stored; those of a single
-            component mean nothing.
-        orientation: 1 to 8, as EXIF defines them; 1 where the file has none.
-        color_space: what the components are: gray; Y, Cb, Cr; or R, G, B.
+        height: height of the image as stored, in pixels.
+        width: width of the image as stored, in pixels.
+        sampling: (horizontal, vertical) sampling factors of each component as stored, 1 to 4. They have no effect if
+            there is only one component.
+        orientation: EXIF orientation, 1 to 8; 1 if the file has none.
+        color_space: color space of the components: gray, YCbCr or RGB.
     """
 
     height: int
@@ -62,15 +62,15 @@ class JpegHeader:
 
     @property
     def whole_mcus(self) -> tuple[int, int]:
-        """Rows and columns of MCUs that lie within the image: what may be cropped from, and flipped."""
+        """Rows and columns of MCUs that lie completely within the image. Mirrored crops must lie in them."""
         return self.height // self.mcu[0], self.width // self.mcu[1]
 
     @property
     def grids(self) -> tuple[tuple[int, int], ...]:
         """Rows and columns of blocks of each component.
 
-        As libjpeg counts them: blocks that hold at least one true sample. Those that only fill the last MCU are not
-        among them; nothing is lost with them.
+        As in libjpeg, only blocks that contain at least one pixel of the image are counted. Blocks that only fill up
+        the last MCU carry no information.
         """
         mcu_height, mcu_width = self.mcu
         return tuple(
@@ -81,14 +81,14 @@ class JpegHeader:
 
 @dataclass(frozen=True, eq=False)
 class JpegCoefficients:
-    """The quantized coefficients of a JPEG file: all that it says of its pixels, losslessly.
+    """Quantized coefficients of a JPEG file: everything that it stores about its pixels, without loss.
 
     Attributes:
-        blocks: of each component, quantized, as stored: the coefficient of frequencies v, u is at 8v + u. Their rows
-            and columns are `header.grids`: components differ where color is subsampled, and the last ones may reach
-            beyond the image.
-        quantization: step of each coefficient of each component, 0 to 65535, in the same order.
-        header: sizes, sampling factors, orientation and color space.
+        blocks: quantized coefficients of each component. The coefficient of frequency (v, u) is at 8v + u. Rows and
+            columns are `header.grids`. They differ between components if color is subsampled, and the last blocks may
+            extend beyond the image.
+        quantization: quantization step of each coefficient of each component, 0 to 65535, in the same order.
+        header: size, sampling factors, orientation and color space.
     """
 
     blocks: tuple[Int16[Tensor, "_ _ 64"], ...] = field(repr=False)
@@ -97,12 +97,12 @@ class JpegCoefficients:
 
     @property
     def height(self) -> int:
-        """Of the image in pixels, as stored."""
+        """Height of the image as stored, in pixels."""
         return self.header.height
 
     @property
     def width(self) -> int:
-        """Of the image in pixels, as stored."""
+        """Width of the image as stored, in pixels."""
         return self.header.width
 
     @property
@@ -112,17 +112,17 @@ class JpegCoefficients:
 
     @property
     def orientation(self) -> int:
-        """1 to 8, as EXIF defines them."""
+        """EXIF orientation, 1 to 8."""
         return self.header.orientation
 
     @property
     def color_space(self) -> ColorSpace:
-        """What the components are."""
+        """Color space of the components."""
         return self.header.color_space
 
 
 class Outcome(IntEnum):
-    """How reading a file ended; the same names and numbers as in native_reader/native.h."""
+    """Outcome of reading a file, with the same names and numbers as in native_reader/native.h."""
 
     DONE = 0
     EMPTY = 1
@@ -137,13 +137,13 @@ class Outcome(IntEnum):
 
 
 class Failure(Exception):  # noqa: N818
-    """Why a file was not read, before it has a name and a sentence.
+    """A reader's failure, which does not contain the name of the file yet.
 
     Args:
-        outcome: anything but `DONE`.
-        text: particulars, of libjpeg or ours.
-        os_error: errno, with `NO_FILE`.
-        header: where it was read.
+        outcome: any outcome except `DONE`.
+        text: details from libjpeg or from passband.
+        os_error: errno of the operating system, for `NO_FILE`.
+        header: header of the file, if it was read.
     """
 
     def __init__(self, outcome: Outcome, text: str = "", os_error: int = 0, header: JpegHeader | None = None):
@@ -152,14 +152,14 @@ class Failure(Exception):  # noqa: N818
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What to take of every file of a call.
+class Request:
+    """Channels, crops and flips to read from the files of a call.
 
     Attributes:
-        channels: raster indices of the channels of each component; fewer components use the first ones.
-        mean: subtracted, of all channels one after the other; None with `std` None.
-        std: divided by.
-        crops: one for each file; None for the whole.
+        channels: raster indices of the channels of each component. Files with fewer components use the first ones.
+        mean: number to subtract from each channel, component after component; None if `std` is None.
+        std: number by which each channel is divided.
+        crops: crop of each file; None for the whole image.
         flips: whether to mirror each file left to right.
     """
 
@@ -171,10 +171,10 @@ class Wanted:
 
 
 def available_mcus(header: JpegHeader, flip: bool) -> tuple[int, int]:
-    """Rows and columns of MCUs that a crop may lie in.
+    """Return the rows and columns of MCUs in which a crop may lie.
 
-    All of whose blocks are stored, be it with samples beyond the image's edge; a flip takes columns that end within
-    the image.
+    All blocks of these MCUs are stored, although some of their samples may lie beyond the edge of the image. With a
+    flip, the columns must end within the image.
     """
     rows, columns = (
         min(grid[axis] // factor[1 - axis] for grid, factor in zip(header.grids, header.factors, strict=True))
@@ -192,16 +192,16 @@ def crop_fits(header: JpegHeader, crop: McuCrop | None, flip: bool) -> bool:
     return min(top, left) >= 0 and min(height, width) >= 1 and top + height <= rows and left + width <= columns
 
 
-def checked(
-    results: list[Any], sources: Sequence[JpegSource], errors: Errors, max_pixels: int, wanted: Wanted | None = None
+def with_errors(
+    results: list[Any], sources: Sequence[JpegSource], errors: Errors, max_pixels: int, request: Request | None = None
 ) -> list[Any]:
-    """Give failures their sentences, and raise the first if asked to."""
+    """Replace failures by errors with messages, and raise the first one if `errors` is `"raise"`."""
     for index, result in enumerate(results):
         if isinstance(result, Failure):
             source = sources[index]
             name = str(source) if isinstance(source, str | Path) else "the JPEG data"
             name += f" (number {index} of the batch)" if len(sources) > 1 and not isinstance(source, str | Path) else ""
-            crop, flip = (wanted.crops[index], wanted.flips[index]) if wanted else (None, False)
+            crop, flip = (request.crops[index], request.flips[index]) if request else (None, False)
             results[index] = _error(result, name, max_pixels, crop, flip)
             if errors == "raise":
                 raise results[index]
@@ -209,13 +209,13 @@ def checked(
 
 
 def _error(failure: Failure, name: str, max_pixels: int, crop: McuCrop | None, flip: bool) -> Exception:
-    """What a failure is called outside."""
+    """Return the error that users see for a failure."""
     text, header = failure.text, failure.header
     match failure.outcome:
         case Outcome.NO_FILE:
             return OSError(failure.os_error, os.strerror(failure.os_error), name)
         case Outcome.NO_MEMORY:
-            return MemoryError(f"{name} needs more memory than there is")
+            return MemoryError(f"{name} needs more memory than is available")
         case Outcome.EMPTY:
             return JpegError(f"{name} is empty; a JPEG image is needed")
         case Outcome.NOT_JPEG:
@@ -240,10 +240,10 @@ def _error(failure: Failure, name: str, max_pixels: int, crop: McuCrop | None, f
         )
     if failure.outcome is Outcome.BAD_CROP:
         rows, columns = available_mcus(header, flip)
-        wish = "a flip" if crop is None else f"the crop (row, column, height, width) = {tuple(crop)}"
+        requested_part = "a flip" if crop is None else f"the crop (row, column, height, width) = {tuple(crop)}"
         whole = "whole " if flip else ""
         return JpegError(
             f"{name} has {rows} rows and {columns} columns of {whole}MCUs of {header.mcu[0]}x{header.mcu[1]} pixels; "
-            f"{wish} does not fit them"
+            f"{requested_part} does not fit them"
         )
     return JpegError(f"{name} is a JPEG file that is cut short or damaged: {text}")

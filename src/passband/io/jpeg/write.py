@@ -1,4 +1,4 @@
-"""Coefficients to JPEG files. The public side is `io.jpeg`."""
+"""Writes JPEG files from coefficients. The public interface is `io.jpeg`."""
 
 from pathlib import Path
 from typing import overload
@@ -15,21 +15,21 @@ def write_coefficients(coefficients: JpegCoefficients, path: None = None) -> byt
 @overload
 def write_coefficients(coefficients: JpegCoefficients, path: Path | str) -> None: ...
 def write_coefficients(coefficients: JpegCoefficients, path: Path | str | None = None) -> bytes | None:
-    """Write coefficients as a JPEG file that holds exactly them: a baseline one with optimal Huffman codes.
+    """Write coefficients to a baseline JPEG file without loss, with optimal Huffman codes.
 
-    The orientation is written, no other metadata.
+    The orientation is also written, but no other metadata.
 
     Args:
-        coefficients: to write.
-        path: the file, written whole or not at all; None to get its content.
+        coefficients: coefficients to write.
+        path: path of the file, which is written completely or not at all. None to return its content instead.
 
     Returns:
-        The file's content, or None where it was written to a path.
+        The content of the file, or None if it was written to a path.
 
     Raises:
-        JpegError: blocks or tables do not fit the header, or a value is beyond what JPEG has codes for.
-        OSError: the file cannot be written.
-        ImportError: neither the compiled reader nor jpeglib is installed.
+        JpegError: if blocks or tables do not match the header, or if a value is too large for JPEG.
+        OSError: if the file cannot be written.
+        ImportError: if neither the compiled reader nor jpeglib is installed.
     """
     name = "the JPEG file" if path is None else str(path)
     _check_writable(coefficients, name)
@@ -63,7 +63,7 @@ def _check_writable(coefficients: JpegCoefficients, name: str) -> None:
 
 
 def _with_orientation(data: bytes, orientation: int) -> bytes:
-    """Put an EXIF block with nothing but the orientation behind the start of a file and its JFIF or Adobe segment."""
+    """Insert an EXIF block with only the orientation after the start of a file and its JFIF or Adobe segment."""
     if orientation == 1:
         return data
     directory = b"\x01\x00" + b"\x12\x01\x03\x00\x01\x00\x00\x00" + bytes([orientation, 0, 0, 0]) + bytes(4)

@@ -1,1 +1,1 @@
-"""The compiled reader of JPEG coefficients, over libjpeg-turbo; `passband.io.jpeg` is its public side."""
+"""Compiled reader of JPEG coefficients, based on libjpeg-turbo. The public interface is `passband.io.jpeg`."""

@@ -1,4 +1,4 @@
-/* Arguments of Python's to pictures, and the threads that read them. */
+/* Converts Python arguments to images, and runs the threads that read them. */
 
 #include "batch.h"
 
@@ -45,7 +45,7 @@ static int take_source(batch *batch, Py_ssize_t index, PyObject *source)
     }
     if (PyObject_GetBuffer(source, batch->buffers + index, PyBUF_SIMPLE) < 0)
         return -1;
-    /* an empty buffer may have no address, which would be taken for a path to read */
+    /* an empty buffer may have no address; then data would be NULL and the path would be read */
     picture->data = batch->buffers[index].len ? batch->buffers[index].buf : (const void *)"";
     picture->size = (size_t)batch->buffers[index].len;
     return 0;
@@ -167,8 +167,8 @@ static void work_aside(void *argument)
     PyThread_release_lock(worker->done);
 }
 
-/* Reads all pictures. The threads touch nothing of Python's, so the interpreter is left to others meanwhile. A thread
- * that cannot be had is done without. */
+/* Reads all images. The threads use no Python objects, so other Python code can run in the meantime. If a thread
+ * cannot be started, the others do its work. */
 int read_all(batch *batch, int threads, const request *request)
 {
     queue queue = {batch->pictures, batch->count, 0, request, PyThread_allocate_lock()};

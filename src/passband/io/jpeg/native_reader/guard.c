@@ -1,4 +1,4 @@
-/* libjpeg's errors and warnings as values. */
+/* Converts errors and warnings of libjpeg to values. */
 
 #include <stdarg.h>
 
@@ -32,7 +32,7 @@ static void on_error(j_common_ptr jpeg)
         fail(self->failure, NO_MEMORY, "");
         break;
     case JERR_SOF_UNSUPPORTED:
-    case JERR_NOTIMPL: /* lossless coding, in libjpeg-turbo 3 */
+    case JERR_NOTIMPL: /* means lossless coding in libjpeg-turbo 3 */
     case JERR_NOT_COMPILED:
         fail(self->failure, UNSUPPORTED, "lossless or hierarchical coding");
         break;
@@ -48,9 +48,9 @@ static int is_harmless(const guard *self)
     switch (self->base.msg_code) {
     case JWRN_ADOBE_XFORM:
     case JWRN_JFIF_MAJOR:
-        return 1; /* neither has a bearing on the coefficients */
+        return 1; /* neither affects the coefficients */
     case JWRN_EXTRANEOUS_DATA:
-        return !self->in_scans; /* padding between headers, which some cameras write */
+        return !self->in_scans; /* some cameras write padding between headers */
     default:
         return 0;
     }
@@ -60,7 +60,7 @@ static void on_message(j_common_ptr jpeg, int level)
 {
     guard *self = (guard *)jpeg->err;
     if (level >= 0)
-        return; /* a trace */
+        return; /* a trace message */
     self->base.num_warnings++;
     if (self->strict && !is_harmless(self)) {
         self->warned = 1;
@@ -70,7 +70,7 @@ static void on_message(j_common_ptr jpeg, int level)
 
 static void on_output(j_common_ptr jpeg)
 {
-    (void)jpeg; /* libjpeg would print */
+    (void)jpeg; /* the default function would print */
 }
 
 struct jpeg_error_mgr *guard_errors(guard *self, failure *failure, int strict)

@@ -1,11 +1,11 @@
-/* The Python side of the compiled JPEG reader. */
+/* Python interface of the compiled JPEG reader. */
 
 #include "batch.h"
 
 #define TEXT_OF(name) #name
 #define VERSION_OF(name) TEXT_OF(name)
 
-/* --- memory that Python owns and torch looks at -------------------------------------------------------------------- */
+/* --- memory that Python owns and torch uses ------------------------------------------------------------------------ */
 
 typedef struct {
     PyObject_HEAD
@@ -45,7 +45,7 @@ typedef struct {
     PyTypeObject *memory;
 } state;
 
-/* Takes the values over; they are freed even where this fails. */
+/* Takes ownership of the values. They are freed even if this fails. */
 static PyObject *memory_of(state *state, void *values, size_t bytes)
 {
     Memory *self = (Memory *)PyType_GenericAlloc(state->memory, 0);

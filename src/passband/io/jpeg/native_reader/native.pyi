@@ -1,22 +1,22 @@
-"""What the compiled reader takes and gives; `passband.io.jpeg.compiled` makes tensors of it."""
+"""Arguments and results of the compiled reader. `passband.io.jpeg.compiled` converts the results to tensors."""
 
 from typing import Any
 
 from numpy import ndarray
 
 LIBRARY: str
-"""Name and version of the library that it was compiled with."""
+"""Name and version of the JPEG library with which the module was compiled."""
 
 _Bytes = bytes | ndarray[Any, Any]
-"""What has a buffer."""
+"""Object with a readable buffer."""
 
 class Memory:
-    """Has a buffer that can be written to."""
+    """Object with a writable buffer."""
 
 _Header = tuple[int, int, int, int, tuple[tuple[int, int], ...]]
-"""Height, width, libjpeg's color space, orientation, (horizontal, vertical) sampling factors."""
+"""Height, width, color space (number of libjpeg), orientation, and (horizontal, vertical) sampling factors."""
 _Planes = tuple[tuple[int, int, int, Memory | None], ...]
-"""Rows, columns, blocks from one row to the next, and values of each component; no memory where there are none."""
+"""Rows, columns, number of blocks from one row to the next, and values of each component (None if there are none)."""
 _Result = tuple[int, str, int, _Header | None, bytes | None, _Planes | None]
 """Outcome, text, errno, header, uint16 quantization tables, planes."""
 

@@ -1,8 +1,8 @@
-/* Memory of earlier pictures, kept for later ones.
+/* Keeps the memory of earlier images for later images.
  *
- * An allocator with an arena for each thread gives a thread's memory back to the system when a batch is let go, and every
- * page of the next batch is then faulted in anew: a seventh of the time of two threads. What is kept is never more than
- * was in use at once. */
+ * Allocators with an arena for each thread return the memory to the system when a batch is freed. The pages of the next
+ * batch then cause page faults, which take a seventh of the time of two threads. The kept memory is never more than the
+ * largest amount that was in use at once. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -10,13 +10,13 @@
 #include "native.h"
 
 #if defined(__SANITIZE_ADDRESS__)
-#define KEPT_BYTES 0 /* what is kept hides reads beyond the end and after the end */
+#define KEPT_BYTES 0 /* kept memory would hide reads out of bounds and after free */
 #else
 #define KEPT_BYTES ((size_t)64 << 20)
 #endif
 #define KEPT_BLOCKS 512
 
-/* In front of the memory that is handed out, which it keeps aligned to 16 bytes as malloc has it. */
+/* Header in front of each block of memory. It keeps the block aligned to 16 bytes, like malloc. */
 typedef union {
     size_t capacity;
     char room[16];
@@ -24,12 +24,12 @@ typedef union {
 
 typedef struct {
     header *block;
-    size_t capacity; /* the block's own, without a look at memory gone cold */
+    size_t capacity; /* capacity of the block, stored here so that its memory need not be read */
 } kept;
 
 static struct {
     PyThread_type_lock turn;
-    kept blocks[KEPT_BLOCKS]; /* the oldest first */
+    kept blocks[KEPT_BLOCKS]; /* oldest first */
     int count;
     size_t bytes;
 } pool;
@@ -41,7 +41,7 @@ int open_pool(void)
     return pool.turn == NULL ? -1 : 0;
 }
 
-/* Nobody waits: a process forked while another thread held the lock would wait for ever. */
+/* Does not wait for the lock. In a process that was forked while another thread held it, it would wait forever. */
 static int enter(void)
 {
     return PyThread_acquire_lock(pool.turn, NOWAIT_LOCK);
@@ -61,7 +61,7 @@ static header *remove_at(int index)
     return block;
 }
 
-/* The newest kept block of the size or up to an eighth more, or NULL. */
+/* Returns the newest kept block whose capacity is at least the size and at most an eighth more, or NULL. */
 static header *reuse(size_t size)
 {
     header *found = NULL;

@@ -1,21 +1,21 @@
-/* One JPEG file to quantized blocks, or to chosen channels as numbers. */
+/* Reads a JPEG file as quantized blocks, or as chosen channels of numbers. */
 
 #include <errno.h>
 
 #include "native.h"
 
-/* Encoders write about ten. A file of a few kilobytes can hold thousands, each a walk through the whole picture. */
+/* Encoders write about ten scans. A file of a few kilobytes could hold thousands, each a pass over the whole image. */
 #define MAX_SCANS 500
 
-/* A component's blocks, in one piece that can be handed on. */
+/* Blocks of a component, in a single piece of memory that can be passed on. */
 typedef struct {
     JBLOCK *values;
     JBLOCKARRAY rows;
-    JDIMENSION height, width; /* in blocks, filled up to whole MCUs */
+    JDIMENSION height, width; /* in blocks, rounded up to whole MCUs */
 } store;
 
 typedef struct {
-    struct jpeg_decompress_struct jpeg; /* first: libjpeg hands this pointer back */
+    struct jpeg_decompress_struct jpeg; /* must be first, because libjpeg passes a pointer to it */
     struct jpeg_progress_mgr progress;
     guard guard;
     store stores[COMPONENTS];
@@ -23,7 +23,7 @@ typedef struct {
     void (*realize_others)(j_common_ptr jpeg);
 } reader;
 
-/* --- memory for blocks: libjpeg's own would be cleared, copied from and let go again ------------------------------- */
+/* --- memory for blocks: that of libjpeg would be cleared, copied from and freed ------------------------------------ */
 
 static size_t bytes_of(const store *store)
 {
@@ -45,7 +45,7 @@ static jvirt_barray_ptr request_store(j_common_ptr jpeg, int pool, boolean zero,
     store = self->stores + self->stored++;
     store->height = height;
     store->width = width;
-    return (jvirt_barray_ptr)store; /* opaque to all but the functions here */
+    return (jvirt_barray_ptr)store; /* only the functions in this file look inside */
 }
 
 static void realize_stores(j_common_ptr jpeg)
@@ -98,7 +98,7 @@ static void free_stores(reader *self)
     }
 }
 
-/* --- what a file says ---------------------------------------------------------------------------------------------- */
+/* --- headers ------------------------------------------------------------------------------------------------------- */
 
 static unsigned char *read_file(const path_char *path, size_t *size, failure *failure)
 {
@@ -151,7 +151,7 @@ static unsigned long number(const unsigned char *at, int bytes, int big_endian)
     return value;
 }
 
-/* The orientation in an EXIF block, from its TIFF header on; 1 where there is none or the block is damaged. */
+/* Returns the orientation in an EXIF block that starts with its TIFF header; 1 if it has none or is damaged. */
 static int exif_orientation(const unsigned char *block, size_t size)
 {
     unsigned long start, count, entry, value;
@@ -221,10 +221,10 @@ static int describe(const struct jpeg_decompress_struct *jpeg, picture *picture,
     return 1;
 }
 
-/* Where each component's blocks begin and how many are taken. */
+/* Computes the first block and the number of blocks to read from each component. */
 static int lay_out(const struct jpeg_decompress_struct *jpeg, picture *picture)
 {
-    int component, alone = jpeg->num_components == 1; /* sampling factors of a single component mean nothing */
+    int component, alone = jpeg->num_components == 1; /* the sampling factors of a single component have no effect */
     long long whole_columns = jpeg->image_width / (DCTSIZE * (alone ? 1 : jpeg->max_h_samp_factor));
     const long long *crop = picture->crop;
     if (picture->flipped &&
@@ -260,7 +260,7 @@ static int take_quantization(const struct jpeg_decompress_struct *jpeg, picture 
     int component;
     for (component = 0; component < jpeg->num_components; component++) {
         const jpeg_component_info *info = jpeg->comp_info + component;
-        const JQUANT_TBL *table = info->quant_table; /* as it was when the component's first scan began */
+        const JQUANT_TBL *table = info->quant_table; /* the table at the beginning of the component's first scan */
         if (table == NULL && !request->strict)
             table = jpeg->quant_tbl_ptrs[info->quant_tbl_no];
         if (table == NULL) {
@@ -272,7 +272,7 @@ static int take_quantization(const struct jpeg_decompress_struct *jpeg, picture 
     return 1;
 }
 
-/* Takes a component's blocks over; no crop is taken of whole blocks. */
+/* Takes ownership of a component's blocks. Quantized blocks are never cropped. */
 static void take_blocks(plane *plane, store *store)
 {
     plane->values = store->values;
@@ -292,7 +292,7 @@ static void take_channels(const picture *picture, const request *request, int co
         for (k = 0; k < request->counts[component]; k++) {
             const int channel = request->channels[first + k];
             const float quantizer = picture->quantization[component][channel];
-            /* a basis function of odd horizontal frequency is odd about the block's middle */
+            /* basis functions of odd horizontal frequency are odd functions about the middle of the block */
             const int sign = picture->flipped && (channel & 1) ? -1 : 1;
             const JCOEF *in = &row[picture->flipped ? columns - 1 : 0][channel];
             float *out = (float *)plane->values + ((size_t)k * plane->rows + y) * columns;
@@ -378,7 +378,7 @@ void read_picture(picture *picture, const request *request)
     }
     if (picture->size == 0)
         fail(&picture->failure, EMPTY, "");
-    else if (picture->size > 0x7FFFFFFF) /* jpeg_mem_src counts in long, which is 32 bits on Windows */
+    else if (picture->size > 0x7FFFFFFF) /* jpeg_mem_src uses long, which has 32 bits on Windows */
         fail(&picture->failure, UNSUPPORTED, "more than 2 GiB of data");
     else {
         decode(&self, picture, request);

@@ -1,9 +1,9 @@
-/* Quantized blocks to a JPEG file, losing nothing. */
+/* Writes quantized blocks to a JPEG file without loss. */
 
 #include "native.h"
 
 typedef struct {
-    struct jpeg_destination_mgr base; /* first: libjpeg hands this pointer back */
+    struct jpeg_destination_mgr base; /* must be first, because libjpeg passes a pointer to it */
     unsigned char *data;
     size_t size, capacity;
 } sink;
@@ -11,7 +11,7 @@ typedef struct {
 typedef struct {
     struct jpeg_compress_struct jpeg;
     guard guard;
-    sink sink; /* of our own: after an error, libjpeg's leaves it open which of its buffers is still ours to free */
+    sink sink; /* replaces libjpeg's, which does not tell after an error which of its buffers must be freed */
     jpeg_scan_info scans[COMPONENTS];
 } writer;
 
@@ -33,7 +33,7 @@ static boolean on_full(j_compress_ptr jpeg)
     if (grown == NULL)
         ERREXIT1(jpeg, JERR_OUT_OF_MEMORY, 0);
     self->data = grown;
-    self->size = self->capacity; /* libjpeg calls this only where all is filled, whatever it says is left */
+    self->size = self->capacity; /* libjpeg calls this only when the whole buffer is full */
     self->capacity *= 2;
     make_room(self);
     return TRUE;
@@ -45,7 +45,7 @@ static void on_end(j_compress_ptr jpeg)
     self->size = self->capacity - self->base.free_in_buffer;
 }
 
-/* Give the tables slots; components with equal ones share a slot, as encoders have it. */
+/* Assigns slots to the tables. Components with equal tables share a slot, as in other encoders. */
 static void set_quantization(j_compress_ptr jpeg, const uint16_t *tables)
 {
     int component, slot, used = 0;
@@ -65,7 +65,7 @@ static void set_quantization(j_compress_ptr jpeg, const uint16_t *tables)
     }
 }
 
-/* A scan of all components holds at most ten blocks an MCU; beyond that each component has its own. */
+/* A scan of all components may have at most ten blocks per MCU. With more, each component gets its own scan. */
 static void set_scans(writer *self)
 {
     int component, blocks = 0;
@@ -115,9 +115,9 @@ static void encode(writer *self, const unwritten *picture)
     jpeg->in_color_space = (J_COLOR_SPACE)picture->color_space;
     jpeg_set_defaults(jpeg);
     jpeg_set_colorspace(jpeg, (J_COLOR_SPACE)picture->color_space);
-    jpeg->scan_info = NULL; /* MozJPEG's defaults are progressive */
+    jpeg->scan_info = NULL; /* the default of MozJPEG is progressive */
     jpeg->num_scans = 0;
-    jpeg->optimize_coding = TRUE; /* the standard tables lack codes for what a changed coefficient may need */
+    jpeg->optimize_coding = TRUE; /* the standard tables have no codes for some values of changed coefficients */
     for (component = 0; component < picture->components; component++) {
         const int *sampling = picture->sampling[component];
         jpeg->comp_info[component].h_samp_factor = sampling[0];
@@ -140,7 +140,7 @@ static void encode(writer *self, const unwritten *picture)
             common, JPOOL_IMAGE, TRUE, rounded_up(columns[component], sampling[0]),
             rounded_up(rows[component], sampling[1]), (JDIMENSION)sampling[1]);
     }
-    jpeg_write_coefficients(jpeg, arrays); /* allocates the arrays; the blocks are asked for at the end */
+    jpeg_write_coefficients(jpeg, arrays); /* allocates the arrays; the blocks are read at the end */
     for (component = 0; component < picture->components; component++)
         for (y = 0; y < rows[component]; y++)
             memcpy(jpeg->mem->access_virt_barray(common, arrays[component], y, 1, TRUE)[0],
