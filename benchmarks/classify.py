@@ -30,9 +30,9 @@ from passband.analysis.channels import analyze_channels
 from passband.analysis.cost import cost
 from passband.config import parse_recipe
 from passband.evaluation import evaluate_classifier
+from passband.inference import Classifier
 from passband.provenance import environment
 from passband.runs import latest_checkpoint, read_run
-from passband.tasks.classifier import load_classifier
 from passband.training import train
 
 ROWS = {
@@ -135,7 +135,7 @@ def measured(row: str, seed: int, options: argparse.Namespace) -> dict[str, Any]
         return json.loads(done.read_text())
     weights = cell / "run" / "weights" / "last"
     scored = evaluate_classifier(weights, options.validation_data, cell / "report", device=options.device)
-    classifier = load_classifier(weights, "cpu")
+    classifier = Classifier(weights, "cpu")
     shape = classifier.preprocessing.input_shape
     counted = cost(classifier.model, shape)
     result = {

@@ -31,10 +31,10 @@ from passband.analysis.cost import macs
 from passband.config import parse_recipe
 from passband.data.coco import CocoImages, find_coco
 from passband.evaluation import evaluate
+from passband.inference import InstanceFinder
 from passband.io.files import write_whole
 from passband.provenance import environment
 from passband.runs import latest_checkpoint, read_run
-from passband.tasks.detector import load_detector
 from passband.training import StepReport, train
 
 ROWS: dict[str, dict[str, Any]] = {
@@ -141,7 +141,7 @@ def measured(row: str, data: Path, options: argparse.Namespace) -> dict[str, Any
     )
     weights = run / "weights" / "last"
     scored = evaluate(weights, data, folder / "report", device=options.device)
-    detector = load_detector(weights, "cpu")
+    detector = InstanceFinder(weights, "cpu")
     side = (3, options.size, options.size)
     taken = {
         "steps": progress.step,

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from passband.config import parse_recipe
+from passband.inference import InstanceFinder
 from passband.models import load_model
 from passband.runs import read_run
-from passband.tasks.detector import load_detector
 from passband.training import train
 from tests.detectors import CLASSES, IDS, write_shapes
 from tests.models.detectors import TINY
@@ -56,7 +56,7 @@ def test_instances_are_learned_from_pixels_and_from_coefficients(data, folder, t
     header = rows(tmp_path / "validation.csv")[0]
     assert header == ["step", "box_AP", "box_AP50", "box_AP75", "mask_AP", "mask_AP50", "mask_AP75"]
     assert (tmp_path / "validation" / "step-000000040.png").exists()
-    trained = load_detector(tmp_path / "weights" / "best", "cpu")
+    trained = InstanceFinder(tmp_path / "weights" / "best", "cpu")
     assert trained.classes == tuple(CLASSES)
     assert trained.category_ids == tuple(IDS)
     assert len(trained.find_in(next(folder.glob("train2017/*.jpg")))) > 0

@@ -11,7 +11,6 @@ from passband.inference.classifier import Classifier
 from passband.io.image import ImageError, read_image
 from passband.models import load_model
 from passband.tasks import task_of
-from passband.tasks.classifier import load_classifier
 from passband.weights_io import CheckpointError, load_config
 from tests.classifiers import PERIODS, save_classifier, texture, write_textures
 
@@ -80,8 +79,8 @@ def test_a_bad_file_is_named_and_the_others_are_done(textures, weights, tmp_path
 def test_an_error_of_any_kind_fails_one_file_and_no_other_of_its_batch(textures, weights, monkeypatch):
     paths = find_pictures([textures])
     classifier = Classifier(weights, "cpu")
-    prepare, logits = Preprocessing.prepare, type(classifier.trained).logits
-    marked = prepare(classifier.trained.preprocessing, paths[2])
+    prepare, logits = Preprocessing.prepare, Classifier.logits
+    marked = prepare(classifier.preprocessing, paths[2])
 
     def broken(self, path):
         if path == paths[1]:
@@ -94,7 +93,7 @@ def test_an_error_of_any_kind_fails_one_file_and_no_other_of_its_batch(textures,
         return logits(self, views)
 
     monkeypatch.setattr(Preprocessing, "prepare", broken)
-    monkeypatch.setattr(type(classifier.trained), "logits", out_of_memory)
+    monkeypatch.setattr(Classifier, "logits", out_of_memory)
     results = list(classifier.classify(paths, batch=len(paths)))
     assert [result.source for result in results] == paths
     assert [result.error for result in results] == [
@@ -133,10 +132,10 @@ def test_weights_that_are_no_trained_classifier_are_refused(weights, tiny_weight
         CheckpointError,
         match=r"restores images \(SFNet\); it cannot classify\. Train a classifier first: passband train dct-small",
     ):
-        load_classifier(tiny_weights, "cpu")
+        Classifier(tiny_weights, "cpu")
     config = load_config(weights)
     for change, message in (
-        ({"preprocessing": None}, "does not say how pictures become its input"),
+        ({"preprocessing": None}, "does not say how images become its input"),
         ({"classes_named": ["a", "b"]}, "tells 3 classes apart, but its config.json names 2"),
         (
             {"preprocessing": {**config["preprocessing"], "input": "raw"}},
@@ -148,7 +147,7 @@ def test_weights_that_are_no_trained_classifier_are_refused(weights, tiny_weight
         (tmp_path / "changed" / "model.safetensors").write_bytes((weights / "model.safetensors").read_bytes())
         (tmp_path / "changed" / "config.json").write_text(json.dumps(changed))
         with pytest.raises(CheckpointError, match=message):
-            load_classifier(tmp_path / "changed", "cpu")
+            Classifier(tmp_path / "changed", "cpu")
 
 
 def test_classes_without_names_are_numbered(tmp_path):

@@ -8,8 +8,8 @@ from PIL import Image
 from passband.inference import InstanceFinder
 from passband.io.image import read_image
 from passband.io.rle import decode_mask
+from passband.metrics import instance_scores
 from passband.models import build_from
-from passband.tasks.detector import load_detector
 from passband.weights_io import CheckpointError, load_config, save_weights
 from tests.classifiers import save_classifier
 from tests.detectors import CLASSES, IDS, save_detector, write_shapes
@@ -114,18 +114,18 @@ def test_what_is_no_detector_or_no_picture_is_refused(folder, weights, tmp_path)
     config = {**load_config(weights), "classes_named": ["one"]}
     save_weights(build_from(config), tmp_path / "short", config)
     with pytest.raises(CheckpointError, match="names 1"):
-        load_detector(tmp_path / "short", "cpu")
+        InstanceFinder(tmp_path / "short", "cpu")
 
 
 def test_masks_of_a_large_picture_are_held_one_at_a_time(weights, monkeypatch):
     held = []
-    original = detection.encode_mask
+    original = instance_scores.encode_mask
 
     def watched(mask):
         held.append(mask.numel())
         return original(mask)
 
-    monkeypatch.setattr(detection, "encode_mask", watched)
+    monkeypatch.setattr(instance_scores, "encode_mask", watched)
     finder = InstanceFinder(weights, "cpu")
     found = finder(torch.rand(3, 400, 700), score=0.0)
     assert found.grids.shape[1:] == (1, 28, 28)

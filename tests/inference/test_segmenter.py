@@ -3,7 +3,8 @@ import pytest
 import torch
 from PIL import Image
 
-from passband.data.masks import read_mask
+from passband.data.datasets.segmentation import SegmentationValidationSet
+from passband.data.masks import find_mask_pairs, read_mask
 from passband.inference.segmenter import Segmenter, plan_masks
 from passband.io.image import ImageError, read_image
 from passband.weights_io import CheckpointError
@@ -173,3 +174,22 @@ class TestPlans:
         (tmp_path / "empty").mkdir()
         with pytest.raises(FileNotFoundError, match="holds no pictures"):
             plan_masks([tmp_path / "empty"])
+
+
+def test_a_picture_is_prepared_as_in_training(tmp_path):
+    data = write_blobs(tmp_path / "data", 2)
+    segmenter = Segmenter(save_segmenter(tmp_path / "weights"), "cpu")
+    pairs = find_mask_pairs(data)
+    image = torch.from_numpy(np.array(Image.open(pairs[1].image))).permute(2, 0, 1).float() / 255
+    assert torch.equal(segmenter.prepare(image), SegmentationValidationSet(pairs, 1, 32)[1]["image"])
+
+
+def test_weights_that_cannot_segment_say_why(tmp_path, tiny_weights):
+    with pytest.raises(CheckpointError, match="it cannot segment"):
+        Segmenter(tiny_weights, "cpu")
+    with pytest.raises(CheckpointError, match=r"needs `preprocessing` with `size`, a multiple of 4 pixels.*got 30"):
+        Segmenter(save_segmenter(tmp_path / "size", size=30), "cpu")
+    with pytest.raises(CheckpointError, match=r"does not say how images become its input"):
+        Segmenter(save_segmenter(tmp_path / "none", preprocessing=None), "cpu")
+    with pytest.raises(CheckpointError, match="tells 2 classes apart, but its config.json names 3"):
+        Segmenter(save_segmenter(tmp_path / "names", classes_named=["a", "b", "c"]), "cpu")

@@ -11,15 +11,13 @@ from torch import nn
 from passband.config import parse_recipe
 from passband.curriculum import RadialProfile, low_pass_ratio
 from passband.data.datasets.segmentation import SegmentationValidationSet
-from passband.data.masks import find_mask_pairs
 from passband.drawing.comparison import GAP, MARGIN
 from passband.io.image import ImageError
 from passband.models import SFNet, build_from
 from passband.ops.fourier import spectral_crop
 from passband.tasks import TASKS
-from passband.tasks.segmenter import load_segmenter
 from passband.weights_io import CheckpointError
-from tests.segmenters import save_segmenter, write_blobs
+from tests.segmenters import write_blobs
 
 pytestmark = pytest.mark.filterwarnings("ignore:the schedule ends at a frequency ratio:UserWarning")
 SIZE = 32
@@ -355,22 +353,3 @@ class TestSplit:
         with caplog.at_level(logging.WARNING):
             made.validation_data(folder, None, config)
         assert "scored on pictures that are learned from" in caplog.text
-
-
-class TestTrained:
-    def test_a_picture_is_prepared_as_in_training(self, tmp_path):
-        data = write_blobs(tmp_path / "data", 2)
-        trained = load_segmenter(save_segmenter(tmp_path / "weights"), "cpu")
-        pairs = find_mask_pairs(data)
-        image = torch.from_numpy(np.array(Image.open(pairs[1].image))).permute(2, 0, 1).float() / 255
-        assert torch.equal(trained.prepare(image), SegmentationValidationSet(pairs, 1, 32)[1]["image"])
-
-    def test_weights_that_cannot_segment_say_why(self, tmp_path, tiny_weights):
-        with pytest.raises(CheckpointError, match="it cannot segment"):
-            load_segmenter(tiny_weights, "cpu")
-        with pytest.raises(CheckpointError, match=r"needs `preprocessing` with `size`, a multiple of 4 pixels.*got 30"):
-            load_segmenter(save_segmenter(tmp_path / "size", size=30), "cpu")
-        with pytest.raises(CheckpointError, match=r"does not say how pictures become its input"):
-            load_segmenter(save_segmenter(tmp_path / "none", preprocessing=None), "cpu")
-        with pytest.raises(CheckpointError, match="tells 2 classes apart, but its config.json names 3"):
-            load_segmenter(save_segmenter(tmp_path / "names", classes_named=["a", "b", "c"]), "cpu")

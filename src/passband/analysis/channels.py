@@ -12,12 +12,12 @@ from torch import Tensor
 from passband.data.images import find_images
 from passband.drawing.channel_maps import channel_maps
 from passband.drawing.charts import save_charts
+from passband.inference.classifier import Classifier
 from passband.io.files import write_whole
 from passband.layers.channels import COMPONENTS, SUBSETS, from_indices, zigzag_order
 from passband.models.gated import GatedClassifier
 from passband.provenance import weights_checksum
 from passband.runs import weights_of
-from passband.tasks.classifier import TrainedClassifier, load_classifier
 from passband.weights_io import CheckpointError
 
 NUMBERED = 192
@@ -108,21 +108,21 @@ def analyze_channels(
     """
     # a gate is trained to the end; the best score may have come before it closed
     weights = weights_of(source, prefer="last")
-    trained = load_classifier(weights, device)
-    if not isinstance(trained.model, GatedClassifier):
+    classifier = Classifier(weights, device)
+    if not isinstance(classifier.model, GatedClassifier):
         raise CheckpointError(
-            f"{weights} has no gate, but is a {trained.model.name}: give a run of a gated network, such as "  # type: ignore[union-attr]
+            f"{weights} has no gate, but is a {classifier.model.name}: give a run of a gated network, such as "  # type: ignore[union-attr]
             "gated-dct-resnet50"
         )
-    gate = trained.model.gate
-    checksum = weights_checksum(trained.model)  # before anything is counted, for the counts are part of the weights
+    gate = classifier.model.gate
+    checksum = weights_checksum(classifier.model)  # before anything is counted, for the counts are part of the weights
     failed: tuple[str, ...] = ()
     if data is not None:
         gate.reset()
-        failed = _count(trained, data, batch, workers)
+        failed = _count(classifier, data, batch, workers)
     elif not gate.seen:
         raise ValueError(f"the gate of {weights} has counted no pictures yet: name some with --data")
-    numbers = torch.tensor(trained.preprocessing.channels)
+    numbers = torch.tensor(classifier.preprocessing.channels)
     probability = torch.zeros(NUMBERED)
     probability[numbers] = gate.keep_probability().cpu().float()
     kept = tuple(numbers[gate.to_static(keep, zigzag_order(numbers.tolist()))].tolist())
@@ -137,12 +137,12 @@ def analyze_channels(
     return use
 
 
-def _count(trained: TrainedClassifier, data: Path, batch: int, workers: int) -> tuple[str, ...]:
+def _count(classifier: Classifier, data: Path, batch: int, workers: int) -> tuple[str, ...]:
     """Let the gate see the pictures of a folder; what was wrong with those that cannot be read."""
     paths = find_images(data)
     if not paths:
         raise FileNotFoundError(f"{data} holds no pictures")
-    scores = [score for _, score in trained.score_files(paths, batch, workers)]
+    scores = [score for _, score in classifier.score_files(paths, batch, workers)]
     failed = tuple(score for score in scores if isinstance(score, str))
     if len(failed) == len(scores):
         raise ValueError(f"{data} holds no picture that can be read; the first of {len(failed)}: {failed[0]}")

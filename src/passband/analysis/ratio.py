@@ -17,17 +17,17 @@ from passband.data.masks import find_mask_pairs
 from passband.data.preprocessing import PIXELS, Preprocessing
 from passband.drawing.charts import save_charts
 from passband.drawing.ratio_curve import ratio_curves
+from passband.inference.classifier import Classifier
 from passband.io.files import write_whole
 from passband.io.image import read_image
 from passband.metrics.mask_scores import predicted_classes
-from passband.models import load_model, pick_device
+from passband.models import load_with_config, pick_device
 from passband.ops.color import rgb_to_ycbcr
 from passband.provenance import weights_checksum
 from passband.runs import weights_of
 from passband.tasks import task_of
-from passband.tasks.classifier import load_classifier
 from passband.tasks.curriculum import stored_profile
-from passband.weights_io import CheckpointError, load_config
+from passband.weights_io import CheckpointError
 
 SIZE = 256
 """Side of the pictures, in pixels, for a segmentation network whose weights do not tell."""
@@ -154,29 +154,37 @@ def _load(weights: str | Path, size: int | None, device: str) -> _Network:
     """The network of weights, for pictures of a size."""
     task = task_of(weights)
     if task == "classification":
-        trained = load_classifier(weights, device)
-        prepared = trained.preprocessing
+        classifier = Classifier(weights, device)
+        prepared = classifier.preprocessing
         if prepared.input not in PIXELS:
             raise CheckpointError(
                 f"{weights} takes {prepared.input}, not pixels, so that no picture of low frequencies can be given to "
                 "it: give a network whose data.input is rgb or ycbcr"
             )
         plain = replace(prepared, input="rgb", size=size or prepared.size, mean=(0.0,) * 3, std=(1.0,) * 3)
-        model = _OfPixels(trained.model, prepared).to(trained.device)
-        return _Network(model, plain, trained.device, weights_checksum(trained.model))
-    place, model = pick_device(device), load_model(weights)
+        model = _OfPixels(classifier.model, prepared).to(classifier.device)
+        return _Network(model, plain, classifier.device, weights_checksum(classifier.model))
+    chosen_device = pick_device(device)
+    model, config = load_with_config(weights)
     if task != "segmentation":
         name = getattr(model, "name", type(model).__name__)
         raise CheckpointError(
             f"{weights} is a {name} for {task}, which gives no scores of classes whose gradient could be looked at: "
             "give weights of a segmentation network or of a classifier of pixels"
         )
-    known = load_config(weights).get("preprocessing", {})
+    known = config.get("preprocessing", {})
     side, multiple = size or int(known.get("size", SIZE)), int(getattr(model, "multiple", 1))
     if side % multiple:
         near = max(1, round(side / multiple)) * multiple
         raise ValueError(f"{weights} takes sides that are multiples of {multiple}; got a size of {side}: try {near}")
-    return _Network(model.to(place), side, place, weights_checksum(model), stored_profile(known), is_segmentation=True)
+    return _Network(
+        model.to(chosen_device),
+        side,
+        chosen_device,
+        weights_checksum(model),
+        stored_profile(known),
+        is_segmentation=True,
+    )
 
 
 @torch.no_grad()

@@ -10,12 +10,12 @@ import torch.nn.functional as F
 
 from passband.data.datasets.classification import find_classes
 from passband.evaluation.classification_report import write_classification_report
+from passband.inference.classifier import Classifier
 from passband.io.jpeg import reader_library
 from passband.metrics.class_scores import class_accuracy, confusion_matrix, rank_of, ranking, wilson_interval
 from passband.naming import printable
 from passband.provenance import environment, peak_memory, weights_checksum
 from passband.tasks.classification import TOP
-from passband.tasks.classifier import load_classifier
 
 
 def evaluate_classifier(
@@ -56,17 +56,17 @@ def evaluate_classifier(
             be read.
     """
     data, output = Path(data), Path(output)
-    trained = load_classifier(weights, device)
-    names = list(trained.classes)
+    classifier = Classifier(weights, device)
+    names = list(classifier.classes)
     pictures = find_classes(data, names)
-    checksum = weights_checksum(trained.model)  # before a gate counts what it opens, which is part of its weights
+    checksum = weights_checksum(classifier.model)  # before a gate counts what it opens, which is part of its weights
 
     rows: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
     predicted: list[int] = []
     truths: list[int] = []
     started = time.perf_counter()
-    scored = trained.score_files(pictures.paths, batch, workers)
+    scored = classifier.score_files(pictures.paths, batch, workers)
     for truth, (path, scores) in zip(pictures.labels, scored, strict=True):
         name = printable(path.relative_to(data).as_posix())
         if isinstance(scores, str):
@@ -109,18 +109,18 @@ def evaluate_classifier(
         "failed": failed,
         "weights": str(weights),
         "weights_sha256": checksum,
-        "network": {"architecture": trained.model.name, **trained.model.arguments},  # type: ignore[dict-item]
-        "preprocessing": trained.preprocessing.to_config(),
+        "network": {"architecture": classifier.model.name, **classifier.model.arguments},  # type: ignore[dict-item]
+        "preprocessing": classifier.preprocessing.to_config(),
         "data": str(data),
         "notes": _notes(confusion, names, failed),
-        "device": str(trained.device),
-        "precision": str(next(trained.model.parameters()).dtype).removeprefix("torch."),
+        "device": str(classifier.device),
+        "precision": str(next(classifier.model.parameters()).dtype).removeprefix("torch."),
         "seconds": seconds,
         "images_per_second": len(rows) / seconds,
-        "peak_memory_bytes": peak_memory(trained.device),
+        "peak_memory_bytes": peak_memory(classifier.device),
         **environment(),
     }
-    if trained.preprocessing.input == "coefficients":  # which Pillow does not decode
+    if classifier.preprocessing.input == "coefficients":  # which Pillow does not decode
         result["jpeg_decoder"] = reader_library()
     write_classification_report(output, result, confusion, names)
     return result

@@ -10,23 +10,16 @@ from typing import Any
 from torch.utils.data import DataLoader
 
 from passband.data.coco import CocoImage, CocoImages, find_coco
-from passband.data.datasets.detection import DetectionSample, DetectionValidationSet
+from passband.data.datasets.detection import DetectionValidationSet
 from passband.drawing.comparison import comparison_rows
 from passband.evaluation.detection_report import PUBLISHED, write_detection_report
+from passband.inference.detector import InstanceFinder
 from passband.io.files import failure
 from passband.io.image import write_image
 from passband.metrics.instance_scores import CocoScores, instances_json, paper_columns
 from passband.naming import entry, printable
 from passband.provenance import environment, peak_memory, weights_checksum
-from passband.tasks.detector import (
-    COLUMNS,
-    Instances,
-    TrainedDetector,
-    beside_truth,
-    cube_form,
-    find_instances,
-    load_detector,
-)
+from passband.tasks.instances import COLUMNS, Instances, beside_truth, cube_form
 
 PROTOCOL = "COCO: AP over the overlaps .50 to .95 and 101 recalls, at most 100 instances a picture, crowds not counted"
 OVERLAYS = 12
@@ -82,9 +75,9 @@ def evaluate_detector(
     if not 0 <= score <= 1:
         raise ValueError(f"score is the least that an instance is shown with, 0 to 1; got {score}")
     published = None if benchmark is None else entry(benchmark, PUBLISHED, "benchmark of detection")
-    trained = load_detector(weights, device)
-    model = trained.model
-    pictures = find_coco(Path(data), masks=model.masks, classes=trained.classes)
+    finder = InstanceFinder(weights, device)
+    model = finder.model
+    pictures = find_coco(Path(data), masks=model.masks, classes=finder.classes)
     scores = CocoScores(pictures.ground_truth(), pictures.category_ids, masks=model.masks)
 
     count = len(pictures)
@@ -101,7 +94,7 @@ def evaluate_detector(
         problem, found = sample["problem"], None
         if not problem:
             try:
-                found = _found(trained, sample)
+                found = finder.find_prepared(sample["image"], sample["size"])
             except Exception as error:  # of any kind: a picture may be larger than the memory
                 problem = failure(error, image.path)
         if found is None:
@@ -140,22 +133,17 @@ def evaluate_detector(
         "data": str(data),
         "annotations": str(pictures.source),
         "notes": [*_not_compared(pictures, benchmark), *_notes(pictures, failed)],
-        "device": str(trained.device),
+        "device": str(finder.device),
         "precision": str(next(model.parameters()).dtype).removeprefix("torch."),
         "seconds": seconds,
         "network_seconds": spent,
         "images_per_second": len(rows) / seconds,
-        "peak_memory_bytes": peak_memory(trained.device),
+        "peak_memory_bytes": peak_memory(finder.device),
         **environment(),
     }
     instances_json(output / "instances.json", scores.results)
     write_detection_report(output, result)
     return result
-
-
-def _found(trained: TrainedDetector, sample: DetectionSample) -> Instances:
-    """The instances in a sample."""
-    return find_instances(trained.model, [sample["image"].to(trained.device)], [sample["size"]])[0]
 
 
 def _as_it_is(sample: Any) -> Any:

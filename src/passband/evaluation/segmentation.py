@@ -14,10 +14,10 @@ from passband.data.datasets.segmentation import SegmentationValidationSet, colla
 from passband.data.masks import MaskPair, find_mask_pairs, read_mask_pair
 from passband.drawing.overlay import overlay
 from passband.evaluation.segmentation_report import write_segmentation_report
+from passband.inference.segmenter import Segmenter
 from passband.metrics.mask_scores import SegmentationScores, predicted_classes, resized_logits
 from passband.naming import printable
 from passband.provenance import environment, peak_memory, weights_checksum
-from passband.tasks.segmenter import TrainedSegmenter, load_segmenter
 
 DEFAULT_PROTOCOL = "lab_macro"
 """Fits binary masks and those of several classes."""
@@ -65,22 +65,22 @@ def evaluate_segmenter(
         ValueError: for an unknown protocol or one that does not fit the classes, or where no picture can be used.
     """
     data, output = Path(data), Path(output)
-    trained = load_segmenter(weights, device)
-    scores = SegmentationScores(protocol, trained.classes)
+    segmenter = Segmenter(weights, device)
+    scores = SegmentationScores(protocol, segmenter.maps)
     given = find_mask_pairs(data) if pairs is None else list(pairs)
     loader = DataLoader(
-        SegmentationValidationSet(given, trained.classes, trained.size, cache=False),
+        SegmentationValidationSet(given, segmenter.maps, segmenter.size, cache=False),
         batch,
         num_workers=workers,
         collate_fn=collate_masks,
     )
     rows: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
-    empty, nothing = SegmentationScores(protocol, trained.classes), _nothing(trained.classes)
+    empty, nothing = SegmentationScores(protocol, segmenter.maps), _nothing(segmenter.maps)
     network_seconds, started = 0.0, time.perf_counter()
     for samples in loader:
         before = time.perf_counter()
-        logits = trained.logits(samples["image"]).cpu()
+        logits = segmenter.logits(samples["image"]).cpu()
         network_seconds += time.perf_counter() - before
         for one, mask, name, problem in zip(logits, samples["mask"], samples["name"], samples["problem"], strict=True):
             if problem:
@@ -108,27 +108,27 @@ def evaluate_segmenter(
         "figures": [*scores.protocol.figures, "foreground_dice", "foreground_iou"],
         "mean": scores.total(),
         "background": empty.total(),
-        "classes": _per_class(scores.counts, trained.class_names),
+        "classes": _per_class(scores.counts, segmenter.classes),
         "images": rows,
         "worst": [row["name"] for row in worst],
         "best": [row["name"] for row in best],
         "failed": failed,
         "weights": str(weights),
-        "weights_sha256": weights_checksum(trained.model),
-        "network": {"architecture": trained.model.name, **trained.model.arguments},  # type: ignore[dict-item]
-        "size": trained.size,
+        "weights_sha256": weights_checksum(segmenter.model),
+        "network": {"architecture": segmenter.model.name, **segmenter.model.arguments},  # type: ignore[dict-item]
+        "size": segmenter.size,
         "data": str(data),
         "notes": _notes(rows, failed),
-        "device": str(trained.device),
-        "precision": str(next(trained.model.parameters()).dtype).removeprefix("torch."),
+        "device": str(segmenter.device),
+        "precision": str(next(segmenter.model.parameters()).dtype).removeprefix("torch."),
         "seconds": seconds,
         "network_seconds": network_seconds,
         "images_per_second": len(rows) / seconds,
-        "peak_memory_bytes": peak_memory(trained.device),
+        "peak_memory_bytes": peak_memory(segmenter.device),
         **environment(),
     }
     by_name = {printable(pair.name): pair for pair in given}
-    shown = [_shown(trained, by_name[row["name"]]) for row in (*worst, *best)]
+    shown = [_shown(segmenter, by_name[row["name"]]) for row in (*worst, *best)]
     captions = [
         (row["name"], "ground truth", f"prediction: Dice {row['foreground_dice']:.2f}") for row in (*worst, *best)
     ]
@@ -181,9 +181,9 @@ def _reason(failed: list[dict[str, Any]]) -> str:
     return failed[0]["reason"] if failed else "there are none"
 
 
-def _shown(trained: TrainedSegmenter, pair: MaskPair) -> tuple[Float[Tensor, "3 H W"], ...]:
+def _shown(segmenter: Segmenter, pair: MaskPair) -> tuple[Float[Tensor, "3 H W"], ...]:
     """A picture, its truth and what was predicted, at its own size."""
-    image, mask = read_mask_pair(pair, trained.classes)
-    logits = trained.logits(trained.prepare(image)[None]).cpu()
+    image, mask = read_mask_pair(pair, segmenter.maps)
+    logits = segmenter.logits(segmenter.prepare(image)[None]).cpu()
     predicted = predicted_classes(resized_logits(logits, mask.shape)[0])
     return image, overlay(image, mask, nothing="nothing to find"), overlay(image, predicted, nothing="nothing found")

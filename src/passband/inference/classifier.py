@@ -1,127 +1,207 @@
-"""Telling what pictures show: in memory, or file by file."""
+"""Classifies images in memory or in files."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
+from passband.data.preprocessing import Preprocessing
 from passband.io.conversion import AnyPicture, as_tensor
+from passband.io.files import failure
 from passband.metrics.class_scores import ranking
+from passband.models.gated import logits_of
 from passband.naming import described, listed
-from passband.tasks.classifier import load_classifier
+from passband.tasks.weights import class_names, load_of_task
+from passband.weights_io import CheckpointError
 
 
 @dataclass(frozen=True)
 class Guess:
-    """A class that a picture may show."""
+    """A class that an image may show."""
 
     name: str
-    """Of the class."""
+    """Name of the class."""
     number: int
-    """Of the class, from 0."""
+    """Number of the class, from 0."""
     probability: float
-    """By the network's own estimate, 0 to 1."""
+    """Probability by the network's own estimate, 0 to 1."""
 
 
 @dataclass(frozen=True)
 class Classified:
-    """What became of a file."""
+    """The result for one file."""
 
     source: Path
     guesses: tuple[Guess, ...] = ()
-    """The most probable first; none where it failed."""
+    """Guesses, the most probable one first; empty if the file failed."""
     error: str | None = None
-    """Why it failed."""
+    """The reason why the file failed."""
 
     def as_dict(self) -> dict[str, Any]:
-        """The same for JSON."""
+        """Return the result as JSON can hold it."""
         guesses = [{"class": one.name, "number": one.number, "probability": one.probability} for one in self.guesses]
         return {"file": str(self.source), "guesses": guesses, "error": self.error}
 
 
 class Classifier:
-    """Tells what pictures show, with one network, prepared as its weights say.
+    """Classifies images with one network, which gets them as its weights say.
 
     Args:
-        weights: a folder that training made, such as RUN/weights/best, a shipped name, or a hub id.
-        device: see `models.pick_device`.
+        weights: weights to load: a folder that training made, such as RUN/weights/best, a shipped name, or a hub id.
+        device: name of a device, see `models.pick_device`.
 
     Attributes:
-        classes: names, in the order of the network's outputs.
+        model: the network, on its device and ready for evaluation.
+        preprocessing: steps that turn an image into the network's input.
+        classes: names of the classes, in the order of the network's outputs.
 
     Raises:
-        CheckpointError: for weights that cannot be used, or that are of no classifier.
-        ValueError: for a device that is not here.
+        CheckpointError: if the weights cannot be used, are not a classifier's, or do not say how images are prepared.
+        ValueError: if this machine does not have the device.
     """
 
     def __init__(self, weights: str | Path, device: str = "auto"):
-        self.trained = load_classifier(weights, device)
+        model, config, self.device = load_of_task(weights, "classification", device)
         self.weights = str(weights)
-        self.classes = self.trained.classes
-        self.device = self.trained.device
+        if "preprocessing" not in config:
+            raise CheckpointError(
+                f"{weights} does not say how images become its input: its config.json needs `preprocessing`, which "
+                "`passband train` writes"
+            )
+        try:
+            self.preprocessing = Preprocessing.from_config(config["preprocessing"])
+        except (TypeError, ValueError, KeyError) as error:
+            raise CheckpointError(f"{weights}: the preprocessing in its config.json cannot be used: {error}") from error
+        count = int(model.classes)  # type: ignore[arg-type]
+        self.classes = class_names(config, [str(number) for number in range(count)], weights)
+        self.model = model.to(self.device)
 
     def __repr__(self) -> str:
         return described(self, self.weights, {"classes": f"[{listed(self.classes, 6)}]", "device": self.device})
 
     def __call__(self, picture: AnyPicture, top: int = 5) -> tuple[Guess, ...]:
-        """Tell what a picture shows.
+        """Classify one image.
 
         Args:
-            picture: a path (of a JPEG the coefficients are read, where the network takes those), a PIL picture, an
-                array H W or H W 3 of uint8, uint16 or float in [0, 1], or a tensor 3 H W in [0, 1].
-            top: guesses, at most; 1 or more.
+            picture: a path, a PIL image, an array H W or H W 3 of uint8, uint16 or float in [0, 1], or a tensor 3 H W
+                in [0, 1]. If the network takes coefficients, those of a JPEG file are read without decoding it.
+            top: largest number of guesses, 1 or more.
 
         Returns:
-            The most probable classes, the first one first.
+            The most probable classes, in falling order of their probability.
 
         Raises:
-            ImageError, JpegError: for a file that is not a picture.
-            OSError: for one that cannot be read.
-            ValueError: for `top` below 1, or a tensor or array of another shape.
+            ImageError, JpegError: if the file is not an image.
+            OSError: if the file cannot be read.
+            ValueError: if `top` is below 1, or a tensor or array has another shape.
         """
         _check_top(top)
-        prepare = self.trained.preprocessing
         if isinstance(picture, str | Path):
-            view = prepare.prepare(Path(picture))  # of its coefficients, where it has some
+            view = self.preprocessing.prepare(Path(picture))
         else:
-            view = prepare.prepare_image(as_tensor(picture))
-        return self._guesses(self.trained.logits(view[None])[0], top)
+            view = self.preprocessing.prepare_image(as_tensor(picture))
+        return self._guesses(self.logits(view[None])[0], top)
 
     def classify(
         self, paths: Sequence[str | Path], top: int = 5, *, batch: int = 16, workers: int = 0
     ) -> Iterator[Classified]:
-        """Classify files one by one; a bad one does not keep the others from being done.
+        """Classify files one by one; a bad file does not stop the others.
 
         Args:
-            paths: of the pictures.
-            top: guesses for each, at most; 1 or more.
-            batch: how many are scored at once.
-            workers: processes that prepare them; 0 prepares them here.
+            paths: paths of the images.
+            top: largest number of guesses for each image, 1 or more.
+            batch: number of images that the network gets at once.
+            workers: number of processes that prepare images; 0 prepares them in this process.
 
         Yields:
-            What each file shows, in their order; a failed one carries the reason.
+            The result for each file, in their order; that of a bad file holds the reason.
 
         Raises:
-            ValueError: for `top` below 1.
+            ValueError: if `top` is below 1.
         """
         _check_top(top)
-        for path, scores in self.trained.score_files([Path(path) for path in paths], batch, workers):
+        for path, scores in self.score_files([Path(path) for path in paths], batch, workers):
             if isinstance(scores, str):
                 yield Classified(path, error=scores)
             else:
                 yield Classified(path, self._guesses(scores, top))
 
+    @torch.inference_mode()
+    def logits(self, views: Float[Tensor, "B K h w"]) -> Float[Tensor, "B classes"]:
+        """Return the logits of prepared images, on the CPU.
+
+        Args:
+            views: prepared images, on any device.
+        """
+        return logits_of(self.model(views.to(self.device))).float().cpu()
+
+    def score_files(
+        self, paths: Sequence[Path], batch: int = 32, workers: int = 0
+    ) -> Iterator[tuple[Path, Float[Tensor, " classes"] | str]]:
+        """Compute the logits of images in files; a bad file does not stop the others.
+
+        Args:
+            paths: paths of the images.
+            batch: number of images that the network gets at once.
+            workers: number of processes that prepare images; 0 prepares them in this process.
+
+        Yields:
+            Each path in order, with a logit for each class, or with the reason why the file failed.
+        """
+        loader = DataLoader(_Views(paths, self.preprocessing), batch, num_workers=workers, collate_fn=list)
+        remaining = iter(paths)
+        for views in loader:
+            scores = iter(self._scores([view for view in views if isinstance(view, Tensor)]))
+            for path, view in zip(islice(remaining, len(views)), views, strict=True):
+                result = view if isinstance(view, str) else next(scores)
+                yield path, failure(result, path) if isinstance(result, Exception) else result
+
+    def _scores(self, views: Sequence[Float[Tensor, "K h w"]]) -> Sequence[Float[Tensor, " classes"] | Exception]:
+        """Return the logits of each image, or an error; if a batch fails, its images are scored one by one."""
+        try:
+            return list(self.logits(torch.stack(list(views)))) if views else []
+        except Exception as error:
+            return [error] if len(views) == 1 else [one for view in views for one in self._scores([view])]
+
     def _guesses(self, logits: Float[Tensor, " classes"], top: int) -> tuple[Guess, ...]:
-        """The most probable classes."""
+        """Return the most probable classes."""
         probabilities = logits.double().softmax(0)
-        chosen = ranking(logits[None])[0, :top].tolist()
-        return tuple(Guess(self.classes[number], number, probabilities[number].item()) for number in chosen)
+        numbers = ranking(logits[None])[0, :top].tolist()
+        return tuple(Guess(self.classes[number], number, probabilities[number].item()) for number in numbers)
+
+
+class _Views(Dataset[Tensor | str]):
+    """Prepared images, or the reasons why their files failed.
+
+    Args:
+        paths: paths of the images.
+        preprocessing: steps that prepare an image.
+    """
+
+    def __init__(self, paths: Sequence[Path], preprocessing: Preprocessing):
+        self.paths, self.preprocessing = paths, preprocessing
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, number: int) -> Tensor | str:
+        try:
+            return self.preprocessing.prepare(self.paths[number])
+        except Exception as error:  # any kind: a bad file may break its reader in any way
+            return failure(error, self.paths[number])
 
 
 def _check_top(top: int) -> None:
-    """Refuse to give no guesses."""
+    """Refuse a number of guesses below 1.
+
+    Raises:
+        ValueError: if it is.
+    """
     if top < 1:
-        raise ValueError(f"top is how many guesses are wanted, 1 or more; got {top}")
+        raise ValueError(f"top is the largest number of guesses and must be 1 or more; got {top}")

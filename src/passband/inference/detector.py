@@ -1,4 +1,4 @@
-"""Finding instances in pictures, in memory or file by file, and writing them as COCO's files have them."""
+"""Finds instances in images, in memory or in files, and writes them in COCO's format."""
 
 import json
 from collections.abc import Generator, Sequence
@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from passband.data.cubes.fixed_size import read_pixels
+from passband.data.cubes.native_size import read_native_cube
 from passband.drawing.instances import draw_instances
 from passband.io.conversion import AnyPicture, as_tensor
 from passband.io.files import failure, fitted_name, write_whole
@@ -18,75 +19,130 @@ from passband.io.image import write_image
 from passband.io.records import Making, Records, signature, stranger
 from passband.io.rle import mask_area
 from passband.metrics.instance_scores import coco_results
+from passband.models import FrequencyRCNN
 from passband.naming import described, listed
 from passband.provenance import weights_checksum
-from passband.tasks.detector import Instances, load_detector
+from passband.tasks.instances import Instances, cube_form, find_instances
+from passband.tasks.weights import class_names, load_of_task
+from passband.weights_io import CheckpointError
 
 INSTANCES_FILE = "instances.json"
+"""Name of the file that holds the instances of all images."""
 
 
 @dataclass(frozen=True)
 class FoundIn:
-    """What became of a file."""
+    """The result for one file."""
 
     source: Path
     instances: Instances | None = None
-    """None where it failed."""
+    """The instances; None if the file failed."""
     error: str | None = None
-    """Why it failed."""
+    """The reason why the file failed."""
     overlay: Path | None = None
-    """The picture with its instances, where one was written."""
+    """The image with its instances, if one was written."""
 
 
 class InstanceFinder:
-    """Finds instances with one network, as its weights say.
+    """Finds instances with one network, which gets images as its weights say.
 
     Args:
-        weights: a folder that training made, such as RUN/weights/best, or a hub id.
-        device: see `models.pick_device`.
+        weights: weights to load: a folder that training made, such as RUN/weights/best, or a hub id.
+        device: name of a device, see `models.pick_device`.
 
     Attributes:
-        classes: names, the first of which is that of label 1.
+        model: the network, on its device and ready for evaluation.
+        classes: names of the labels, beginning with label 1.
+        category_ids: number of each label in the annotations that the network learned from.
 
     Raises:
-        CheckpointError: for weights that cannot be used, or that are of no detector.
-        ValueError: for a device that is not here.
+        CheckpointError: if the weights cannot be used, or are not a detector's.
+        ValueError: if this machine does not have the device.
     """
 
     def __init__(self, weights: str | Path, device: str = "auto"):
-        self.trained = load_detector(weights, device)
+        model, config, self.device = load_of_task(weights, "detection", device)
+        if not isinstance(model, FrequencyRCNN):  # the only network of this task
+            raise TypeError(f"{type(model).__name__} is for detection, but finds no instances as FrequencyRCNN does")
         self.weights = str(weights)
-        self.classes = self.trained.classes
-        self.device = self.trained.device
+        self.classes = class_names(config, [str(number + 1) for number in range(model.classes)], weights)
+        stored = config.get("preprocessing")
+        numbers = stored.get("category_ids") if isinstance(stored, dict) else None
+        self.category_ids = tuple(int(number) for number in numbers or range(1, model.classes + 1))
+        if len(self.category_ids) != model.classes:
+            raise CheckpointError(
+                f"{weights} tells {model.classes} categories apart, but its config.json numbers "
+                f"{len(self.category_ids)} (preprocessing.category_ids)"
+            )
+        self.model = model.to(self.device)
 
     def __repr__(self) -> str:
         return described(self, self.weights, {"classes": f"[{listed(self.classes, 6)}]", "device": self.device})
 
     def __call__(self, picture: AnyPicture, score: float = 0.5) -> Instances:
-        """The instances in a picture, the surest first.
+        """Find the instances in an image.
 
         Args:
-            picture: a path (of whose JPEG file a network of coefficients reads these), a PIL picture, an array H W
-                or H W 3 of uint8, uint16 or float in [0, 1], or a tensor 3 H W in [0, 1].
-            score: the least of an instance, in [0, 1].
+            picture: a path, a PIL image, an array H W or H W 3 of uint8, uint16 or float in [0, 1], or a tensor 3 H W
+                in [0, 1]. A network of coefficients takes paths of JPEG files only.
+            score: smallest score of an instance, in [0, 1].
+
+        Returns:
+            The instances, in falling order of their scores.
 
         Raises:
-            ImageError, JpegError: for a file that is not a picture.
-            OSError: for one that cannot be read.
-            ValueError: for a score out of range, a tensor or array of another shape, or pixels where the network takes
-                cubes.
+            ImageError, JpegError: if the file is not an image.
+            OSError: if the file cannot be read.
+            ValueError: if the score is out of range, a tensor or array has another shape, or pixels are given to a
+                network of coefficients.
         """
         _check_score(score)
         if isinstance(picture, str | Path):
-            return self.trained.find_in(Path(picture)).above(score)
-        return self.trained.find(as_tensor(picture)).above(score)
+            return self.find_in(Path(picture)).above(score)
+        return self.find(as_tensor(picture)).above(score)
 
-    def overlay(self, image: Float[Tensor, "3 H W"], instances: Instances) -> Float[Tensor, "3 H W"]:
-        """The picture with masks, boxes, names and scores.
+    def find(self, image: Float[Tensor, "3 H W"]) -> Instances:
+        """Find the instances in the pixels of an image, whatever their scores.
 
         Args:
             image: RGB in [0, 1].
-            instances: found in it.
+
+        Raises:
+            ValueError: if the network takes coefficients.
+        """
+        return self.find_prepared(image, (image.shape[-2], image.shape[-1]))
+
+    def find_in(self, path: Path) -> Instances:
+        """Find the instances in a file by its pixels or its coefficients, whichever the network takes.
+
+        Args:
+            path: path of the image.
+
+        Raises:
+            ImageError: if the file is damaged or not an image.
+            OSError: if the file cannot be read.
+        """
+        form = cube_form(self.model)
+        if form is None:
+            return self.find(read_pixels(path))
+        cube = read_native_cube(path, form)
+        return self.find_prepared(cube.values, (cube.height, cube.width))
+
+    def find_prepared(self, image: Float[Tensor, "C h w"], size: tuple[int, int]) -> Instances:
+        """Find the instances in an image or a cube, whichever the network takes.
+
+        Args:
+            image: the image or the cube, on any device.
+            size: height and width of the image, in pixels.
+        """
+        return find_instances(self.model, [image.to(self.device)], [size])[0]
+
+    def overlay(self, image: Float[Tensor, "3 H W"], instances: Instances) -> Float[Tensor, "3 H W"]:
+        """Draw the masks, boxes, names and scores of instances over an image.
+
+        Args:
+            image: RGB in [0, 1].
+            instances: instances in the image.
         """
         return draw_instances(image, instances.boxes, instances.titles(self.classes), instances.masks)
 
@@ -100,36 +156,35 @@ class InstanceFinder:
         overwrite: bool = True,
         records: Records | None = None,
     ) -> Generator[FoundIn, None, None]:
-        """Find instances in files; whatever is wrong with one, the others are done.
+        """Find instances in files; a bad file does not stop the others.
 
-        Writes instances.json when all are done, or when the work ends before: `images`, `annotations` and `categories`
-        as COCO's files have them, the annotations with scores. With `overlay`, also pictures with their instances,
-        which are recorded in `.passband.jsonl` in their folder, so that they are no sources of the next run.
+        Writes instances.json at the end, also if the work ends early: `images`, `annotations` and `categories` in
+        COCO's format, and a score in each annotation. Overlays are recorded in `.passband.jsonl` in their folder, so
+        that the next run does not take them for sources.
 
         Args:
-            paths: of the pictures.
-            output: the folder to write to, made where it does not exist.
-            score: the least of an instance, in [0, 1].
-            overlay: write overlays/NAME.png for each picture.
-            overwrite: replace overlays that passband did not write.
-            records: of the folders that are written to.
+            paths: paths of the images.
+            output: folder to write to, which is made if it does not exist.
+            score: smallest score of an instance, in [0, 1].
+            overlay: whether overlays/NAME.png is written for each image.
+            overwrite: whether overlays of other programs are replaced.
+            records: records of the folders that are written to.
 
         Yields:
-            What was found in each file, in their order; a failed one carries the reason.
+            The result for each file, in their order; that of a bad file holds the reason.
 
         Raises:
-            ValueError: for a score out of range.
-            OSError: where `output` cannot be written.
+            ValueError: if the score is out of range.
+            OSError: if `output` cannot be written.
         """
         _check_score(score)
         records = records or Records()
-        making = Making("segment", weights_checksum(self.trained.model), {"score": score})
+        making = Making("segment", weights_checksum(self.model), {"score": score})
         content: dict[str, list[Any]] = {
             "images": [],
             "annotations": [],
             "categories": [
-                {"id": number, "name": name}
-                for number, name in zip(self.trained.category_ids, self.classes, strict=True)
+                {"id": number, "name": name} for number, name in zip(self.category_ids, self.classes, strict=True)
             ],
         }
         names = _overlay_names(paths)
@@ -145,21 +200,21 @@ class InstanceFinder:
                         write_image(drawn, self.overlay(read_pixels(path), instances))
                         records.add(drawn, path, seen, making)
                     height, width = instances.size
-                    found = self._annotations(number, instances)
-                except Exception as error:  # of any kind: a bad file may break what reads it in any way
+                    annotations = self._annotations(number, instances)
+                except Exception as error:  # any kind: a bad file may break its reader in any way
                     yield FoundIn(path, error=failure(error, path, *([] if drawn is None else [drawn])))
                     continue
                 content["images"].append({"id": number, "file_name": str(path), "height": height, "width": width})
-                for one in found:
+                for one in annotations:
                     content["annotations"].append({"id": len(content["annotations"]) + 1, **one})
                 yield FoundIn(path, instances, overlay=drawn)
-        finally:  # also of what was found until somebody interrupts it
+        finally:  # also after an interruption, with the images that are done
             with write_whole(output / INSTANCES_FILE) as temporary:
                 temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
     def _annotations(self, image: int, instances: Instances) -> list[dict[str, Any]]:
-        """The instances of a picture, but for their own numbers."""
-        ids = dict(enumerate(self.trained.category_ids, 1))
+        """Return the annotations of an image, without their own numbers."""
+        ids = dict(enumerate(self.category_ids, 1))
         annotations = []
         for result in coco_results(image, instances.boxes, instances.scores, instances.labels, ids, instances.masks):
             _, _, width, height = result["bbox"]
@@ -170,15 +225,19 @@ class InstanceFinder:
 
 
 def _overlay_names(paths: Sequence[Path]) -> list[str]:
-    """A file name for each path: its own stem or, where several have it, with a number."""
-    taken: dict[str, None] = {}  # in their order
+    """Return a file name for each path: its own stem, with a number if an earlier path has the same."""
+    names: dict[str, None] = {}  # keeps the order, and finds names fast
     for path in paths:
-        endings = (f"-{number}.png" if number > 1 else ".png" for number in count(1))
-        taken[next(name for ending in endings if (name := fitted_name(path.stem, ending)) not in taken)] = None
-    return list(taken)
+        candidates = (fitted_name(path.stem, f"-{number}.png" if number > 1 else ".png") for number in count(1))
+        names[next(name for name in candidates if name not in names)] = None
+    return list(names)
 
 
 def _check_score(score: float) -> None:
-    """Refuse scores that nothing has."""
+    """Refuse a score out of range.
+
+    Raises:
+        ValueError: if it is.
+    """
     if not 0 <= score <= 1:
-        raise ValueError(f"score is the least that an instance is shown with, 0 to 1; got {score}")
+        raise ValueError(f"score is the smallest score of an instance that is shown, 0 to 1; got {score}")

@@ -1,11 +1,13 @@
-"""Telling what is where in pictures: in memory, or file by file."""
+"""Segments images in memory or in files."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
@@ -20,11 +22,11 @@ from passband.io.records import Making, Records
 from passband.metrics.mask_scores import resized_logits
 from passband.naming import described, listed
 from passband.provenance import weights_checksum
-from passband.tasks.segmenter import load_segmenter
+from passband.tasks.weights import class_names, load_of_task, mask_names
+from passband.weights_io import CheckpointError
 
 MASK_SUFFIX = ".png"
-"""Masks keep their numbers in PNG files."""
-
+"""Suffix of mask files: PNG files keep the numbers of the classes."""
 
 MASKS = Naming(
     tag="_mask",
@@ -35,78 +37,91 @@ MASKS = Naming(
     targets=frozenset((MASK_SUFFIX,)),
     sources=SUFFIXES,
 )
-"""How masks are named; their companions are the pictures with their masks over them."""
+"""Names of mask files; their companions are the images with their masks over them."""
 
 
 @dataclass(frozen=True)
 class Segmented:
-    """What became of a file."""
+    """The result for one file."""
 
     job: Job
     shares: tuple[float, ...] = ()
-    """Of the picture that each class covers, the background first; none where nothing was done."""
+    """Shares of the image that the classes cover, the background first; empty if no mask was made."""
     skipped: bool = False
-    """Whether the mask was there already."""
+    """Whether an earlier run had made the mask."""
     error: str | None = None
-    """Why it failed."""
+    """The reason why the file failed."""
     notes: tuple[str, ...] = ()
-    """What the user should know of it."""
+    """Sentences that the user should read."""
     again: str = ""
-    """Why a mask that passband wrote before was made again: `other weights`."""
+    """The reason why a mask of an earlier run was made again, such as `other weights`."""
 
 
 class Segmenter:
-    """Tells what is where in pictures of any size, with one network, prepared as its weights say.
+    """Segments images of any size with one network, which gets them as its weights say.
 
-    A picture is resized to the square that the network was trained on, and the answer back to the picture's size; a
-    large picture costs no more than a small one, and details below a pixel of that square are lost.
+    An image is resized to the square that the network was trained on, and the mask back to the image's size. A large
+    image therefore costs no more than a small one, and details smaller than a pixel of that square are lost.
 
     Args:
-        weights: a folder that training made, such as RUN/weights/best, a shipped name, or a hub id.
-        device: see `models.pick_device`.
+        weights: weights to load: a folder that training made, such as RUN/weights/best, a shipped name, or a hub id.
+        device: name of a device, see `models.pick_device`.
 
     Attributes:
-        classes: names, the background's first; a mask's numbers are places in it.
+        model: the network, on its device and ready for evaluation.
+        size: side of the square that the network gets, in pixels.
+        maps: number of maps of logits: 1 for foreground or not, else one for each class with the background.
+        classes: names of the classes, the background first; a mask holds their positions in this tuple.
+        preprocessing: entries of the config about the images that the network was trained on.
 
     Raises:
-        CheckpointError: for weights that cannot be used, or that segment nothing.
-        ValueError: for a device that is not here.
+        CheckpointError: if the weights cannot be used, do not segment, or do not say how images are prepared.
+        ValueError: if this machine does not have the device.
     """
 
     def __init__(self, weights: str | Path, device: str = "auto"):
-        self.trained = load_segmenter(weights, device)
+        model, config, self.device = load_of_task(weights, "segmentation", device)
         self.weights = str(weights)
-        self.classes = self.trained.class_names
-        self.device = self.trained.device
+        stored = config.get("preprocessing")
+        self.preprocessing: dict[str, Any] = stored if isinstance(stored, dict) else {}
+        size, multiple = self.preprocessing.get("size"), int(model.multiple)  # type: ignore[arg-type]
+        if not isinstance(size, int) or size < 1 or size % multiple:
+            raise CheckpointError(
+                f"{weights} does not say how images become its input: its config.json needs `preprocessing` with "
+                f"`size`, a multiple of {multiple} pixels, which `passband train` writes; got {size!r}"
+            )
+        self.size, self.maps = size, int(model.classes)  # type: ignore[arg-type]
+        self.classes = class_names(config, mask_names(self.maps), weights)
+        self.model = model.to(self.device)
 
     def __repr__(self) -> str:
         return described(self, self.weights, {"classes": f"[{listed(self.classes, 6)}]", "device": self.device})
 
     def __call__(self, picture: AnyPicture) -> Int64[Tensor, "H W"]:
-        """Tell the class of each pixel.
+        """Return the class of each pixel.
 
         Args:
-            picture: a path, a PIL picture, an array H W or H W 3 of uint8, uint16 or float in [0, 1], or a tensor 3 H W
+            picture: a path, a PIL image, an array H W or H W 3 of uint8, uint16 or float in [0, 1], or a tensor 3 H W
                 in [0, 1].
 
         Returns:
-            Numbers of classes, of the picture's size, turned upright; 1 for the foreground where there are two.
+            Numbers of classes, in the size of the upright image; of two classes the foreground is 1.
 
         Raises:
-            ImageError: for a file that is not a picture.
-            OSError: for one that cannot be read.
-            ValueError: for a tensor or array of another shape.
+            ImageError: if the file is not an image.
+            OSError: if the file cannot be read.
+            ValueError: if a tensor or array has another shape.
         """
         return self.segment_image(as_tensor(picture))
 
     def segment_image(self, image: Float[Tensor, "3 H W"]) -> Int64[Tensor, "H W"]:
-        """Tell the class of each pixel.
+        """Return the class of each pixel.
 
         Args:
             image: RGB in [0, 1], of any size and finite.
 
         Raises:
-            ValueError: for values that are not finite.
+            ValueError: if a value is not finite.
         """
         logits, size = self._logits(image), image.shape[-2:]
         best = resized_logits(logits[:, :1], size)[0, 0]
@@ -121,13 +136,13 @@ class Segmenter:
         return mask
 
     def probabilities(self, picture: AnyPicture) -> Float[Tensor, "K H W"]:
-        """The probability of each class at each pixel, by the network's own estimate.
+        """Return the probability of each class at each pixel, by the network's own estimate.
 
         Args:
-            picture: as in `__call__`.
+            picture: an image as `__call__` takes it.
 
         Returns:
-            A map for each class, the background's first, of the picture's size; they add to 1.
+            A map for each class in the size of the image, the background first; at each pixel they add up to 1.
         """
         image = as_tensor(picture)
         logits = resized_logits(self._logits(image), image.shape[-2:])[0]
@@ -144,27 +159,27 @@ class Segmenter:
         overwrite: bool = False,
         records: Records | None = None,
     ) -> Iterator[Segmented]:
-        """Write the masks of pictures one by one; whatever is wrong with one, the others are done.
+        """Write the masks of images one by one; a bad image does not stop the others.
 
-        Masks of foreground and background are 0 and 255, others the numbers of their classes. What was written is
-        recorded in `.passband.jsonl` in its folder: a mask is kept where the same picture and weights would make it
-        again, and replaced where they would not; a file that is not recorded, or has changed since, is never replaced.
+        Masks of foreground and background hold 0 and 255, others hold the numbers of their classes. Written files are
+        recorded in `.passband.jsonl` in their folder: a mask is kept if the same image and weights would make it
+        again, and replaced otherwise. A file that is not recorded, or has changed since, is never replaced.
 
         Args:
-            jobs: from `plan_masks`.
-            overlays: also write the picture with its mask over it.
-            overwrite: make everything again, and replace files whoever wrote them.
-            records: of the folders that are written to.
+            jobs: jobs from `plan_masks`.
+            overlays: whether the image with its mask over it is written also.
+            overwrite: whether every mask is made again, and files of other programs are replaced.
+            records: records of the folders that are written to.
 
         Yields:
-            What became of each job, in their order. A failed one carries the reason.
+            The result of each job, in their order; that of a failed job holds the reason.
         """
-        weights = cache(lambda: weights_checksum(self.trained.model))
+        weights = cache(lambda: weights_checksum(self.model))
 
         def do(job: Job, companion: Path | None) -> tuple[tuple[str, ...], tuple[float, ...]]:
             image = read_image(job.source)
             mask = self.segment_image(image)
-            write_mask(job.target, mask, self.trained.classes)
+            write_mask(job.target, mask, self.maps)
             if companion is not None:
                 write_image(companion, overlay(image, mask, nothing="nothing found"))
             counts = torch.bincount(mask.flatten(), minlength=len(self.classes))
@@ -181,11 +196,31 @@ class Segmenter:
                 again=outcome.again,
             )
 
+    def prepare(self, image: Float[Tensor, "3 H W"]) -> Float[Tensor, "3 S S"]:
+        """Return the network's input for an image: a square in 255 levels, as in training.
+
+        Args:
+            image: RGB in [0, 1], of any size.
+        """
+        if image.shape[-2:] != (self.size, self.size):
+            size = (self.size, self.size)
+            image = F.interpolate(image[None], size, mode="bilinear", align_corners=False, antialias=True)[0]
+        return image.mul(255).round().clamp(0, 255).div(255)
+
+    @torch.inference_mode()
+    def logits(self, images: Float[Tensor, "B 3 S S"]) -> Float[Tensor, "B K S S"]:
+        """Return the logits of prepared images, on the network's device.
+
+        Args:
+            images: prepared images, on any device.
+        """
+        return self.model(images.to(self.device)).float()
+
     def _logits(self, image: Float[Tensor, "3 H W"]) -> Float[Tensor, "1 K S S"]:
-        """What the network gives for a picture, in the size that it works in."""
+        """Return the logits of an image, in the network's own size."""
         if not image.isfinite().all():
-            raise ValueError("the picture has values that are not finite")
-        return self.trained.logits(self.trained.prepare(image.cpu().float())[None]).cpu()
+            raise ValueError("the image has values that are not finite")
+        return self.logits(self.prepare(image.cpu().float())[None]).cpu()
 
 
 def plan_masks(
@@ -195,24 +230,24 @@ def plan_masks(
     passed: Pass = lambda _: None,
     records: Records | None = None,
 ) -> list[Job]:
-    """Say which picture becomes which mask.
+    """Decide the mask file of each image.
 
     Args:
-        sources: picture files, folders (with all below them) and glob patterns.
-        output: a folder, or for a single file a name that ends in .png. None puts `NAME_mask.png` beside a file and
-            fills a folder `FOLDER_masks` for a folder, whose tree is kept.
-        passed: called with each file of another kind that is passed over; see `data.finding.find_sources`.
-        records: of the folders that the sources lie in.
+        sources: image files, folders (with everything below them) and glob patterns.
+        output: a folder, or for a single file a name that ends in .png. With None, the mask of a file is
+            `NAME_mask.png` beside it, and the masks of a folder lie in `FOLDER_masks` in the same tree.
+        passed: function that is called with each skipped file of another kind; see `data.finding.find_sources`.
+        records: records of the folders that the sources lie in.
 
     Returns:
-        Jobs, in the order of the sources. What an earlier run wrote is no source. A source that is not there and a
-        folder that cannot be read are jobs that fail.
+        Jobs, in the order of the sources. Files that an earlier run wrote are no sources. A missing source and a
+        folder that cannot be read become jobs that fail.
 
     Raises:
-        FileNotFoundError: where there is nothing to do, because a source is not there or a folder holds no pictures.
-        PermissionError: where there is nothing to do, because a folder cannot be read.
-        ValueError: if two pictures of different folders would become one mask, a mask would take its picture's place,
-            or an output is of another type.
+        FileNotFoundError: if nothing can be done because a source is missing or a folder holds no images.
+        PermissionError: if nothing can be done because a folder cannot be read.
+        ValueError: if two images of different folders would become one mask, a mask would replace its image, or the
+            output has another type.
     """
     records = records or Records()
     return plan(find_sources(sources, SUFFIXES, PICTURES, passed=passed, records=records), output, MASKS, records)

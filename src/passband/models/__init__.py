@@ -76,6 +76,7 @@ __all__ = [
     "inspector",
     "load_imagenet",
     "load_model",
+    "load_with_config",
     "mobilenet_v2",
     "pick_device",
     "resnet18",
@@ -133,12 +134,20 @@ def build_from(config: dict[str, Any]) -> nn.Module:
 
 
 def load_model(source: str | Path, **overrides: Any) -> nn.Module:
-    """Load a network with its weights, ready for evaluation.
+    """Load a network with its weights, ready for evaluation; see `load_with_config`."""
+    return load_with_config(source, **overrides)[0]
+
+
+def load_with_config(source: str | Path, **overrides: Any) -> tuple[nn.Module, dict[str, Any]]:
+    """Load a network with its weights, ready for evaluation, and read its config once.
 
     Args:
         source: a shipped name, a folder of ours, a published SFNet pickle, a hub id, or a file of another restoration
             network that spandrel knows, see `models.foreign`.
         overrides: keywords of the constructor that replace those of the config, such as `pool_window=210`.
+
+    Returns:
+        The network, and its config as the file holds it; the config is empty for a network of another project.
 
     Raises:
         CheckpointError: where the weights are missing, unsafe, damaged or for another network.
@@ -150,7 +159,7 @@ def load_model(source: str | Path, **overrides: Any) -> nn.Module:
     if not is_sfnet(state) and (path.suffix != ".safetensors" or not path.with_name(CONFIG_FILE).exists()):
         foreign = load_foreign(found, source, **overrides)
         if foreign is not None:
-            return foreign.eval()
+            return foreign.eval(), {}
     config = load_config(source)
     _check_arguments(config, state, source)
     try:
@@ -158,7 +167,7 @@ def load_model(source: str | Path, **overrides: Any) -> nn.Module:
     except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:  # torch's own for arguments that do not fit
         raise CheckpointError(f"{source}: {str(error).splitlines()[0]}") from error
     load_state(model, state, source=source)
-    return model.eval()
+    return model.eval(), config
 
 
 def _check_arguments(config: dict[str, Any], state: dict[str, torch.Tensor], source: str | Path) -> None:

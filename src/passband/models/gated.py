@@ -23,6 +23,15 @@ class Gated(NamedTuple):
     """1 for each channel that was let through, else 0; with a gradient while training, to put a cost on."""
 
 
+def logits_of(output: Float[Tensor, "B K"] | Gated) -> Float[Tensor, "B K"]:
+    """Return the logits in the output of a classifier, with a gate or without.
+
+    Args:
+        output: output of a classifier.
+    """
+    return output.logits if isinstance(output, Gated) else output
+
+
 class GatedClassifier(ClassifierNetwork):
     """A gate, and a classifier of what it lets through.
 

@@ -28,8 +28,7 @@ from passband.io.image import ImageError
 from passband.layers.channels import channel_subset
 from passband.layers.gate import ChannelGate, temperature
 from passband.metrics import confusion_matrix, rank_of, ranking
-from passband.models.gated import Gated
-from passband.tasks.classifier import TASK, logits_of
+from passband.models.gated import Gated, logits_of
 from passband.tasks.problems import Problems
 from passband.tasks.task import Loss, Stateful, Validation
 from passband.tasks.weights import check_task
@@ -91,7 +90,9 @@ class Classification:
 
     def check(self, model: nn.Module, weights: str | Path) -> None:
         """Refuse a network that is no classifier, or takes other channels than the recipe gives."""
-        check_task(model, TASK, weights, "name one in the recipe, such as dct-resnet18 or, for pixels, resnet18")
+        check_task(
+            model, "classification", weights, "name one in the recipe, such as dct-resnet18 or, for pixels, resnet18"
+        )
         taken, given = model.channels, self.plain.input_channels
         if taken != given:
             raise CheckpointError(

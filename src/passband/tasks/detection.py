@@ -25,7 +25,7 @@ from passband.io.image import ImageError
 from passband.metrics.instance_scores import CocoScores
 from passband.models import FrequencyRCNN
 from passband.tasks.channel_fit import fitted_statistics
-from passband.tasks.detector import COLUMNS, TASK, beside_truth, cube_form, find_instances
+from passband.tasks.instances import COLUMNS, beside_truth, cube_form, find_instances
 from passband.tasks.problems import Problems
 from passband.tasks.task import Loss, Stateful, Validation
 from passband.tasks.weights import check_task
@@ -111,7 +111,7 @@ class Detection:
 
     def check(self, model: nn.Module, weights: str | Path) -> None:
         """Refuse a network that is no detector, or takes another input than the recipe gives."""
-        check_task(model, TASK, weights, "name one in the recipe, such as dct-mask-rcnn")
+        check_task(model, "detection", weights, "name one in the recipe, such as dct-mask-rcnn")
 
     def training_data(self, folder: Path, network: dict[str, Any]) -> Dataset[DetectionSample]:
         """Pictures, changed at random, whose numbers go on past the first epoch."""

@@ -31,9 +31,8 @@ from passband.losses import segmentation_loss
 from passband.metrics.mask_scores import SegmentationScores, predicted_classes, resized_logits
 from passband.tasks.curriculum import Lesson, measured_profile, stored_profile
 from passband.tasks.problems import Problems
-from passband.tasks.segmenter import TASK, class_names
 from passband.tasks.task import Loss, Stateful, Validation
-from passband.tasks.weights import check_task
+from passband.tasks.weights import check_task, mask_names
 from passband.weights_io import CheckpointError
 
 COLUMNS = ("picture", "ground truth", "prediction")
@@ -96,7 +95,7 @@ class Segmentation:
             )
         about = {
             "preprocessing": {"size": data.size, "profile": self._profile(learned)},
-            "classes_named": list(data.class_names or class_names(data.classes)),
+            "classes_named": list(data.class_names or mask_names(data.classes)),
         }
         if start is not None:
             if start.get("classes", 1) != data.classes:
@@ -119,7 +118,7 @@ class Segmentation:
 
     def check(self, model: nn.Module, weights: str | Path) -> None:
         """Refuse a network of another task, or one that does not take the sizes of the data and of the curriculum."""
-        check_task(model, TASK, weights, "name one in the recipe, such as unet or smp")
+        check_task(model, "segmentation", weights, "name one in the recipe, such as unet or smp")
         multiple = int(model.multiple)  # type: ignore[arg-type]
         for name, sizes in (("data.size", (self.recipe.data.size,)), ("curriculum.sizes", self.recipe.sizes)):
             try:

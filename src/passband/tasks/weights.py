@@ -1,6 +1,7 @@
-"""Weights of any task: what they are for, what they take, and the network that they hold."""
+"""Weights of any task: the task that they are for, the input that they take, and the network that they hold."""
 
 import inspect
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import torch
 from torch import nn
 
 from passband.data.preprocessing import Preprocessing
-from passband.models import MODELS, load_model, pick_device
+from passband.models import MODELS, load_with_config, pick_device
 from passband.weights_io import CheckpointError, load_config
 
 NETWORKS = {
@@ -18,7 +19,7 @@ NETWORKS = {
     "restoration": "restoration network",
     "segmentation": "segmentation network",
 }
-"""A task to what its networks are called."""
+"""Name of a network of each task."""
 DOES = {
     "classification": ("classifies images", "classify"),
     "detection": ("finds instances", "find instances"),
@@ -26,24 +27,27 @@ DOES = {
     "restoration": ("restores images", "restore"),
     "segmentation": ("segments images", "segment"),
 }
-"""A task to what its networks do, as `it does` and as `it can do`."""
+"""Work of a network of each task, as in `it ...` and as in `it can ...`."""
 RECIPES = {
     "classification": "dct-small",
     "detection": "detection-small",
     "inspection": "inspector",
     "segmentation": "segment-small",
 }
-"""A task to the recipe to begin with."""
+"""Recipe to begin with for each task."""
+BINARY_NAMES = ("background", "foreground")
+"""Names of the two classes of binary masks, unless recipe or weights have others."""
 
 
 def task_of(weights: str | Path) -> str:
-    """What weights are for, as far as their config says; no weights are read.
+    """Return the task that weights are for, by their config alone; the weights are not read.
 
     Args:
-        weights: as in `models.load_model`.
+        weights: weights as `models.load_model` takes them.
 
     Returns:
-        A key of `TASKS`: restoration for what cannot be found or has no config, because loading it says why.
+        A key of `TASKS`. Weights that cannot be found or have no config count as restoration, because loading them
+        then says what is wrong.
     """
     try:
         builder = MODELS.get(load_config(weights).get("model", ""))
@@ -54,16 +58,16 @@ def task_of(weights: str | Path) -> str:
 
 
 def input_shape_of(weights: str | Path) -> tuple[int, int, int] | None:
-    """Channels, height and width of what a network was trained on, as far as its config says; no weights are read.
+    """Return the shape of the images that a network was trained on, by its config alone; no weights are read.
 
     Args:
-        weights: as in `models.load_model`.
+        weights: weights as `models.load_model` takes them.
 
     Returns:
-        None where the config says nothing of it, as for restoration, which takes any size.
+        Channels, height and width; None if the config does not give them, as for restoration, which takes any size.
 
     Raises:
-        CheckpointError: where nothing is found.
+        CheckpointError: if no weights are found.
     """
     stored = load_config(weights).get("preprocessing")
     if not isinstance(stored, dict):
@@ -80,27 +84,65 @@ def load_of_task(
     """Load a network that must be for a task.
 
     Args:
-        weights: as in `models.load_model`.
-        task: a key of `NETWORKS`.
-        device: see `models.pick_device`; the network is not moved there yet.
+        weights: weights to load, as `models.load_model` takes them.
+        task: task that the network must be for, a key of `NETWORKS`.
+        device: name of a device, see `models.pick_device`; the network is not moved there yet.
 
     Returns:
         The network, its whole config, and the device.
 
     Raises:
-        CheckpointError: for weights that cannot be used, or are for another task.
-        ValueError: for a device that is not here.
+        CheckpointError: if the weights cannot be used, or are for another task.
+        ValueError: if this machine does not have the device.
     """
     chosen_device = pick_device(device)
-    config, model = load_config(weights), load_model(weights)
+    model, config = load_with_config(weights)
     recipe = f"passband train {RECIPES[task]} --data FOLDER -o RUN" if task in RECIPES else "passband recipe"
     article = "an" if task == "inspection" else "a"
     check_task(model, task, weights, f"train {article} {NETWORKS[task]} first: {recipe}")
     return model, config, chosen_device
 
 
+def class_names(config: dict[str, Any], numbered: Sequence[str], weights: str | Path) -> tuple[str, ...]:
+    """Return the names of the classes that a network tells apart.
+
+    Args:
+        config: config of the network.
+        numbered: one name for each class, used if the config names none.
+        weights: name of the weights for the error.
+
+    Raises:
+        CheckpointError: if the config names more or fewer classes.
+    """
+    names = tuple(str(name) for name in config.get("classes_named") or numbered)
+    if len(names) != len(numbered):
+        raise CheckpointError(
+            f"{weights} tells {len(numbered)} classes apart, but its config.json names {len(names)} (classes_named)"
+        )
+    return names
+
+
+def mask_names(maps: int) -> tuple[str, ...]:
+    """Return the names of the classes of masks for weights or a recipe that name none.
+
+    Args:
+        maps: number of maps of logits: 1 for foreground or not, else one for each class with the background.
+    """
+    return BINARY_NAMES if maps == 1 else tuple(str(number) for number in range(maps))
+
+
 def check_task(model: nn.Module, task: str, weights: str | Path, advice: str) -> None:
-    """Refuse a network, called `weights`, that is for another task, and say what to do."""
+    """Refuse a network that is for another task.
+
+    Args:
+        model: the network.
+        task: task that the network must be for, a key of `NETWORKS`.
+        weights: name of the weights for the error.
+        advice: sentence that says what to do, without its full stop.
+
+    Raises:
+        CheckpointError: if the network is for another task.
+    """
     own = getattr(model, "task", "restoration")
     if own != task:
         name = getattr(model, "name", type(model).__name__)
