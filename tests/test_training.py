@@ -14,12 +14,12 @@ import pytest
 import torch
 
 from passband import runs
-from passband.config import OptimConfig, RecipeError, load_recipe, parse_recipe
+from passband.config import OptimConfig, RecipeError, load_recipe, parse_recipe, recipe_on
 from passband.data.degradations import degrade_files
 from passband.models import SFNet, load_model
 from passband.runs import RunError, latest_checkpoint, read_run
 from passband.tasks.restoration import Restoration, Validation
-from passband.training import learning_rate, train
+from passband.training import learning_rate, recipe_within, time_steps, train
 from passband.weights_io import CheckpointError
 from tests.pictures import write_photographs
 
@@ -342,3 +342,55 @@ def test_a_folder_without_a_run_is_said_so(tmp_path):
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(RunError, match=r"run\.json is damaged"):
         read_run(tmp_path)
+
+
+class TestLengthInMinutes:
+    def test_the_length_is_what_fits_beside_validations_and_a_spare(self, photographs, monkeypatch):
+        timed = []
+
+        def time_steps(probe, **given):
+            timed.append((probe.optim.steps, probe.validation.every, given["skip"]))
+            return 0.5, 6.0
+
+        monkeypatch.setattr("passband.training.time_steps", time_steps)
+        fitted = recipe_within(recipe(), 2, data=photographs, device="cpu")
+        assert timed == [(9, 9, 3)]
+        assert fitted.optim.steps == pytest.approx((0.95 * 120 - 4 * 6) / 0.5, abs=1)
+        assert fitted.validation.every * 4 >= fitted.optim.steps > fitted.validation.every * 3
+        assert fitted.optim.warmup_steps == 2
+        with pytest.raises(RunError, match=r"3 steps fit into 0.45 minutes.* 20 are needed: use --minutes 1"):
+            recipe_within(recipe(), 0.45, data=photographs, device="cpu")
+
+    def test_steps_and_validations_are_timed_in_a_run_that_is_thrown_away(self, photographs):
+        short = recipe(optim={"steps": 3, "warmup_steps": 0}, validation={"every": 3})
+        step, validation = time_steps(short, data=photographs, device="cpu")
+        assert 0 < step < 60
+        assert 0 < validation < 60
+
+
+class TestDevices:
+    CUDA = recipe(cuda={"data.batch": 64, "precision": "bfloat16"})
+
+    def test_settings_for_cuda_replace_others_there_alone(self):
+        assert recipe_on(self.CUDA, "cpu") is self.CUDA
+        there = recipe_on(self.CUDA, "cuda")
+        assert (there.data.batch, there.precision, there.cuda) == (64, "bfloat16", {})
+        assert there.data.crop == self.CUDA.data.crop
+        assert recipe_on(there, "cuda") is there  # as a run records it, and goes on with it
+
+    def test_a_run_follows_the_settings_for_its_device(self, tmp_path, photographs, monkeypatch):
+        monkeypatch.setattr("passband.training.recipe_on", lambda given, device: recipe_on(given, "cuda"))
+        changed = recipe(cuda={"data.batch": 1, "optim.steps": 2, "optim.warmup_steps": 0})
+        train(changed, tmp_path / "run", data=photographs, device="cpu")
+        begun = read_run(tmp_path / "run")["recipe"]
+        assert (begun.data.batch, begun.optim.steps, begun.cuda) == (1, 2, {})
+
+    def test_settings_that_do_not_fit_are_refused_when_the_recipe_is_read(self):
+        with pytest.raises(RecipeError, match=r"in its table cuda: .*data\.bacth; did you mean data\.batch"):
+            recipe(cuda={"data.bacth": 64})
+
+    @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here")
+    def test_a_device_that_is_not_here_is_refused_before_anything_is_written(self, tmp_path, photographs):
+        with pytest.raises(ValueError, match="device 'cuda' cannot be used here"):
+            train(recipe(), tmp_path / "run", data=photographs, device="cuda")
+        assert not (tmp_path / "run").exists()

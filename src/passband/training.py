@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -20,10 +21,10 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
-from passband.config import OptimConfig, Recipe, load_recipe
+from passband.config import OptimConfig, Recipe, changed_recipe, load_recipe, recipe_on
 from passband.config.common import check_warmup
 from passband.data.datasets.restoration import NumberedSampler
-from passband.models import build_from
+from passband.models import build_from, pick_device
 from passband.models.saved import without_starts
 from passband.optimizers import Muon
 from passband.runs import Progress, RunError, RunLog, check_free, latest_checkpoint, read_run, save_checkpoint
@@ -31,6 +32,12 @@ from passband.tasks import TASKS
 from passband.weights_io import load_config, load_state, load_weights
 
 MIXED_PRECISION = {"float32": "no", "bfloat16": "bf16"}
+VALIDATIONS = 4
+"""Validations of a run whose length is given in minutes, besides the one of the weights that it starts from."""
+LEAST_STEPS = 20
+"""Steps below which a run whose length is given in minutes would learn nothing."""
+SPARE = 0.05
+"""Share of the minutes that is kept for what varies: the first steps on a device, and writing of checkpoints."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +79,8 @@ def train(
             best ones until a validation is better.
         resume: go on from the last checkpoint in `output`.
         max_minutes: stop cleanly, with a checkpoint, after this long.
-        device: `"auto"` or `"cpu"`.
+        device: device to train on, see `models.pick_device`. On a CUDA device the settings of the recipe's table `cuda`
+            replace others.
         report: called after every step.
 
     Returns:
@@ -82,10 +90,11 @@ def train(
         RecipeError: for a recipe that cannot be found or used.
         RunError: if `output` holds a run and `resume` is off, or the reverse, or if the loss is not finite.
         CheckpointError: for `weights` that cannot be used.
-        ValueError: for a recipe whose network is unknown, whose warm-up is longer than the run, or that its task cannot
-            follow with these data.
+        ValueError: for a device that is not here, a recipe whose network is unknown, whose warm-up is longer than the
+            run, or that its task cannot follow with these data.
     """
-    recipe = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    torch_device = pick_device(device)
+    recipe = recipe_on(recipe if isinstance(recipe, Recipe) else load_recipe(recipe), torch_device.type)
     output, data = Path(output), Path(data)
     validation_data = None if validation_data is None else Path(validation_data)
     checkpoints = output / "checkpoints"
@@ -97,7 +106,9 @@ def train(
 
     # a run before this one in the same process may have had another precision or device
     AcceleratorState._reset_state(reset_partial_state="RANK" not in os.environ)
-    accelerator = Accelerator(cpu=device == "cpu", mixed_precision=MIXED_PRECISION[recipe.precision])
+    if torch_device.index is not None and torch_device.type == "cuda":
+        torch.cuda.set_device(torch_device)
+    accelerator = Accelerator(cpu=torch_device.type == "cpu", mixed_precision=MIXED_PRECISION[recipe.precision])
     set_seed(recipe.seed)
     task = TASKS[recipe.task](recipe)
     network = (
@@ -212,6 +223,95 @@ def train(
     log.close()
     accelerator.end_training()
     return progress
+
+
+def recipe_within(
+    recipe: Recipe | str | Path,
+    minutes: float,
+    *,
+    data: str | Path,
+    validation_data: str | Path | None = None,
+    weights: str | Path | None = None,
+    device: str = "auto",
+) -> Recipe:
+    """Return a recipe whose length is as many steps as this machine trains in some minutes.
+
+    A few steps are trained and timed, and thrown away. The length is then a number of steps, so that the learning
+    rate reaches its end, and a run that was stopped goes on to the same weights.
+
+    Args:
+        recipe: settings of the run, as `train` takes them; its own length is not used.
+        minutes: time of the whole run in minutes, validations included.
+        data: folder to train on, as `train` takes it.
+        validation_data: folder to score on, as `train` takes it.
+        weights: weights to start from, as `train` takes them.
+        device: device to train on, as `train` takes it.
+
+    Raises:
+        RunError: if fewer than `LEAST_STEPS` steps fit.
+        RecipeError, CheckpointError, ValueError: as `train` raises them.
+    """
+    recipe = recipe_on(recipe if isinstance(recipe, Recipe) else load_recipe(recipe), pick_device(device).type)
+    started, warm = time.monotonic(), max(3, recipe.data.workers)
+    probe = {"optim.steps": 3 * warm, "optim.warmup_steps": 0, "validation.every": 3 * warm}
+    # the first batches wait for all workers to begin, and the next ones were prepared meanwhile
+    step, validation = time_steps(
+        changed_recipe(recipe, probe),
+        data=data,
+        validation_data=validation_data,
+        weights=weights,
+        device=device,
+        skip=warm,
+    )
+    left = minutes * 60 * (1 - SPARE) - (VALIDATIONS + (weights is not None)) * validation
+    left -= time.monotonic() - started
+    steps = int(left / step)
+    if steps < LEAST_STEPS:
+        least = minutes + ((LEAST_STEPS - steps) * step) / 60
+        raise RunError(
+            f"{max(0, steps)} steps fit into {minutes:g} minutes, at {step:.2g} s a step and {validation:.2g} s a "
+            f"validation; {LEAST_STEPS} are needed: use --minutes {math.ceil(least)}"
+        )
+    length = {"optim.steps": steps, "optim.warmup_steps": min(recipe.optim.warmup(steps), steps // 10)}
+    every = max(1, math.ceil(steps / VALIDATIONS))
+    return changed_recipe(recipe, {**length, "validation.every": every, "checkpoint_every": max(1, every // 2)})
+
+
+def time_steps(
+    recipe: Recipe,
+    *,
+    data: str | Path,
+    validation_data: str | Path | None = None,
+    weights: str | Path | None = None,
+    device: str = "auto",
+    skip: int = 0,
+) -> tuple[float, float]:
+    """Time the steps of a short run that is thrown away.
+
+    Args:
+        recipe: settings of the run; it has a few steps, and one validation at their end.
+        data: folder to train on, as `train` takes it.
+        validation_data: folder to score on, as `train` takes it.
+        weights: weights to start from, as `train` takes them.
+        device: device to train on, as `train` takes it.
+        skip: steps that are not timed besides the first one.
+
+    Returns:
+        Seconds of a step, and of a validation.
+    """
+    ends: list[float] = []
+    with TemporaryDirectory() as folder:
+        train(
+            recipe,
+            Path(folder) / "run",
+            data=data,
+            validation_data=validation_data,
+            weights=weights,
+            device=device,
+            report=lambda _: ends.append(time.monotonic()),
+        )
+        done = time.monotonic()
+    return (ends[-1] - ends[skip]) / (len(ends) - 1 - skip), done - ends[-1]
 
 
 def learning_rate(step: int, steps: int, warmup: int, optim: OptimConfig) -> float:

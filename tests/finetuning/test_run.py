@@ -113,7 +113,7 @@ def test_a_resumed_fine_tuning_is_the_uninterrupted_one_to_the_bit(tmp_path, pai
 
 
 def test_minutes_become_steps_that_a_resumed_run_keeps(tmp_path, pairs, tiny_weights, monkeypatch):
-    monkeypatch.setattr("passband.finetuning.run.time_steps", lambda *_: (2.0, 3.0))
+    monkeypatch.setattr("passband.finetuning.run.time_steps", lambda probe, **_: (2.0, 3.0 * probe.validation.count))
     monkeypatch.setattr("passband.finetuning.run.time.monotonic", lambda: 0.0)
     monkeypatch.setattr("passband.finetuning.run.training_precision", lambda device: "float32")
     with pytest.raises(KeyboardInterrupt):

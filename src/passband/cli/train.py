@@ -28,8 +28,11 @@ def train(
         typer.Option("--set", help="KEY=VALUE of the recipe, such as optim.learning_rate=1e-4. Repeatable."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, help="Length of the run: as many steps as this machine trains in this time.")
+    ] = None,
     max_minutes: Annotated[float | None, typer.Option(min=0, help="Stop cleanly after this long.")] = None,
-    device: Annotated[str, typer.Option(help="auto or cpu.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
 ) -> None:
     """Train a network by a recipe, or go on training it."""
     from passband.cli.shared.settings import collected_changes
@@ -55,6 +58,15 @@ def train(
     if data is None:
         raise RunError(f"--data is needed: a folder of {settings.data.content} to train on")
 
+    if minutes is not None:
+        if resume or steps is not None or epochs is not None or _is_sweep(settings):
+            raise RunError("--minutes gives the length of one new run: leave out --steps, --epochs and --resume")
+        from passband.training import recipe_within
+
+        settings = recipe_within(
+            settings, minutes, data=data, validation_data=validation_data, weights=weights, device=device
+        )
+        typer.echo(f"{settings.optim.steps} steps fit into {minutes:g} minutes")
     run = _train_many if _is_sweep(settings) else _train_one
     run(
         settings,

@@ -55,6 +55,7 @@ __all__ = [
     "load_recipe",
     "parse_changes",
     "parse_recipe",
+    "recipe_on",
     "shipped_recipes",
 ]
 
@@ -112,6 +113,22 @@ def changed_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     return parse_recipe(changed_content(recipe, changes), recipe.name) if changes else recipe
 
 
+def recipe_on(recipe: Recipe, device: str) -> Recipe:
+    """Return the recipe that a run follows on a kind of device.
+
+    Args:
+        recipe: recipe of the run, which is not changed.
+        device: type of the device, as `torch.device.type` names it. On `"cuda"` the settings of the recipe's table
+            `cuda` replace others.
+
+    Raises:
+        RecipeError: if a setting of that table does not fit.
+    """
+    if device != "cuda" or not recipe.cuda:
+        return recipe
+    return changed_recipe(recipe, {**recipe.cuda, "cuda": {}})
+
+
 def parse_recipe(content: dict[str, Any], source: str | Path) -> Recipe:
     """Validate the tables of a recipe.
 
@@ -127,9 +144,14 @@ def parse_recipe(content: dict[str, Any], source: str | Path) -> Recipe:
     except ValueError as error:
         raise RecipeError(f"recipe {source}: {error}") from error
     try:
-        return kind.model_validate(content)
+        recipe = kind.model_validate(content)
     except ValidationError as error:
         raise RecipeError(f"recipe {source}: {'; '.join(_sentences(error, kind))}") from error
+    try:
+        recipe_on(recipe, "cuda")
+    except RecipeError as error:
+        raise RecipeError(f"recipe {source}, in its table cuda: {error}") from error
+    return recipe
 
 
 def _sentences(error: ValidationError, recipe: type[Recipe]) -> Iterator[str]:

@@ -143,6 +143,8 @@ class Recipe(Section, frozen=True):
     """Of the forward and backward pass; weights and optimizer are float32 always."""
     checkpoint_every: PositiveInt = 500
     """Steps between checkpoints to resume from."""
+    cuda: dict[str, Any] = {}
+    """Settings that replace others where the run trains on a CUDA device, such as `"data.batch" = 64`."""
     model: ModelConfig
     data: DataConfig = DataConfig()
     optim: OptimConfig

@@ -28,13 +28,12 @@ from passband.finetuning.settings import (
     Plan,
     fit_time,
     recipe_for_pairs,
-    time_steps,
     training_precision,
 )
 from passband.models import SFNet, load_model
 from passband.runs import RunError, check_free, read_run
 from passband.tasks.restoration import input_views
-from passband.training import StepReport, train
+from passband.training import StepReport, time_steps, train
 
 CHECKED = 50
 """Pairs of each side that are read before anything begins; the others are checked when they are used."""
@@ -150,7 +149,10 @@ def finetune(
             plan = replace(plan, steps=max(1, epochs * (len(training) // choose(plan).data.batch)))
         elif deadline is not None:
             probe = choose(Plan(PROBE_STEPS, sides[0], 1, min(PROBE_CROPS, len(held_out))))
-            step, validated = time_steps(probe, weights, data, validation_data, device)
+            step, validation = time_steps(
+                probe, data=data, validation_data=validation_data, weights=weights, device=device
+            )
+            validated = validation / probe.validation.count
             left = deadline - time.monotonic() - scoring  # scoring comes once more at the end
             plan = fit_time(left, step, validated, sides, len(before))
             if plan.steps < LEAST_STEPS:

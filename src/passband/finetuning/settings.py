@@ -1,20 +1,14 @@
 """Settings of a fine-tuning, chosen for the pairs, the machine and the time."""
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from pathlib import Path
-from statistics import median
-from tempfile import TemporaryDirectory
 
 import torch
 
 from passband.config import RestorationRecipe, parse_recipe
 from passband.inference.precision import fast_precision
 from passband.models import pick_device
-from passband.training import train
 
 HELD_OUT = 0.2
 """Share of the pairs that is held out where no folder to score on is given."""
@@ -160,33 +154,3 @@ def training_precision(device: str = "auto") -> str:
         device: see `models.pick_device`.
     """
     return "bfloat16" if fast_precision(pick_device(device), torch.get_num_threads()) == "bfloat16" else "float32"
-
-
-def time_steps(
-    recipe: RestorationRecipe, weights: str | Path, data: Path, validation_data: Path | None, device: str
-) -> tuple[float, float]:
-    """Time a few steps of a run that is then thrown away.
-
-    Args:
-        recipe: of `PROBE_STEPS` steps, with one validation at their end, of `PROBE_CROPS` crops at most.
-        weights: as for the run.
-        data: as for the run.
-        validation_data: as for the run.
-        device: as for the run.
-
-    Returns:
-        Seconds of a step, and of a crop in a validation.
-    """
-    ends: list[float] = []
-    with TemporaryDirectory() as folder:
-        train(
-            recipe,
-            Path(folder) / "run",
-            data=data,
-            validation_data=validation_data,
-            weights=weights,
-            device=device,
-            report=lambda _: ends.append(time.monotonic()),
-        )
-        done = time.monotonic()
-    return median(later - earlier for earlier, later in pairwise(ends)), (done - ends[-1]) / recipe.validation.count
