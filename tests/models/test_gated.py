@@ -18,7 +18,7 @@ def test_the_network_gets_what_the_gate_lets_through():
     out = model(cube)
     through = cube.clone()
     through[:, ::3] = 0
-    torch.testing.assert_close(out.logits, model.network_config(through))
+    torch.testing.assert_close(out.logits, model.network(through))
     assert out.open.tolist() == [[0, 1, 1] * 4] * 5
 
 

@@ -52,7 +52,7 @@ def test_mean_and_std_of_an_encoders_weights_are_applied_within_and_saved(tmp_pa
     x = torch.rand(1, 3, 32, 32)
     normalized = (x - torch.tensor(known["mean"])[:, None, None]) / torch.tensor(known["std"])[:, None, None]
     with torch.no_grad():
-        torch.testing.assert_close(model(x), model.network_config(normalized))
+        torch.testing.assert_close(model(x), model.network(normalized))
         model.save_pretrained(tmp_path)
         # a config that still names them, as that of a run does, asks for no download either
         (tmp_path / "config.json").write_text(

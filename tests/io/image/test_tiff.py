@@ -16,7 +16,7 @@ from passband.io.image.size import stored_size
 
 HEIGHT, WIDTH = 21, 18
 CHANNELS = {"gray": 1, "gray+alpha": 2, "rgb": 3, "rgba": 4}
-DATA = Path(__file__).parent.parent / "data"
+DATA = Path(__file__).parents[2] / "data"
 
 
 def noise(layout: str, bits: int) -> np.ndarray:

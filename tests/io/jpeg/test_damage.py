@@ -263,7 +263,7 @@ def damage(count: int, engine: str) -> None:
 def test_two_thousand_damaged_files_give_coefficients_or_an_error_and_print_nothing(name):
     count = 2000 if name == "compiled" else 200  # jpeglib takes twenty times as long for small files
     command = f"from tests.io.jpeg.test_damage import damage; damage({count}, {name!r})"
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-c", command], cwd=root, env=environment, capture_output=True, text=True, timeout=300
@@ -322,7 +322,7 @@ def test_a_file_that_lacks_more_than_its_end_marker_is_refused():
 
 
 def test_pixels_of_a_file_without_its_end_marker_are_read_with_a_note():
-    path = Path(__file__).parent.parent / "data" / "no_eoi.jpg"
+    path = Path(__file__).parents[2] / "data" / "no_eoi.jpg"
     picture = read_picture(path)
     assert picture.notes == ("its end marker is missing, but every block of pixels is there",)
     with Image.open(io.BytesIO(path.read_bytes() + b"\xff\xd9")) as image:

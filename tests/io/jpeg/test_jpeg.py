@@ -29,7 +29,7 @@ from passband.io.jpeg import engine as jpeg_engine
 from tests.io.jpeg.jpeg_files import ENGINES, all_kinds, encoded, photograph, random_coefficients
 
 KINDS = all_kinds()
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def same(one: JpegCoefficients, other: JpegCoefficients) -> bool:
