@@ -1,6 +1,5 @@
 import shlex
 import sys
-from pathlib import Path
 
 import pytest
 

@@ -14,6 +14,7 @@ from pycocotools.cocoeval import COCOeval
 from torchvision.models.detection.roi_heads import paste_masks_in_image
 
 from passband.io.rle import decode_mask, encode_mask
+from passband.metrics import instance_scores
 from passband.metrics.instance_scores import (
     FIGURES,
     CocoScores,
@@ -314,7 +315,7 @@ def test_one_mask_of_the_picture_s_size_is_held_at_a_time(monkeypatch):
         held.append(weakref.ref(mask))
         return encode_mask(mask)
 
-    monkeypatch.setattr(detection, "encode_mask", watched)
+    monkeypatch.setattr(instance_scores, "encode_mask", watched)
     pasted = paste_masks(masks, boxes, (61, 83))
     for count in range(1, 10):
         next(pasted)

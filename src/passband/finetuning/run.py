@@ -260,7 +260,7 @@ def _fitted(recipe: RestorationRecipe, share: float, views: int) -> RestorationR
     data, model = {"held_out": share}, recipe.model
     if "views" not in recipe.data.model_fields_set and views != recipe.data.views:
         data |= {"views": views}
-        model = model.model_copy(update={"numbers": {**model.arguments, "in_channels": 3 * views}})
+        model = model.model_copy(update={"arguments": {**model.arguments, "in_channels": 3 * views}})
     return recipe.model_copy(update={"data": recipe.data.model_copy(update=data), "model": model})
 
 

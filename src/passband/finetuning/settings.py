@@ -115,7 +115,7 @@ def recipe_for_pairs(
         "seed": seed,
         "precision": precision,
         "checkpoint_every": max(1, math.ceil(steps / VALIDATIONS)),
-        "model": {"numbers": {"in_channels": 3 * views}},
+        "model": {"arguments": {"in_channels": 3 * views}},
         "data": {
             "source": "pairs",
             "views": views,

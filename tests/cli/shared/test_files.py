@@ -12,6 +12,7 @@ import torch
 from passband.cli.shared.files import FileRun, duration
 from passband.inference import Restorer
 from passband.io.image import write_image
+from passband.models.sfnet import bands
 from tests.classifiers import save_classifier
 from tests.detectors import save_detector, write_shapes
 from tests.pictures import names
@@ -250,7 +251,7 @@ class TestProgress:
     def test_a_large_picture_tells_how_far_it_is(self, run, tmp_path, identity_weights, monkeypatch):
         monkeypatch.setattr("passband.cli.shared.files.PACE", 0.0)
         monkeypatch.setattr("passband.inference.memory.LARGE_MAP", 0)
-        monkeypatch.setattr("passband.models.sfnet.bands.BAND_VALUES", 0)
+        monkeypatch.setattr(bands, "BAND_VALUES", 0)
         write_image(tmp_path / "a.png", torch.rand(3, 32, 16))
         status, _, err = run("restore", tmp_path / "a.png", "--weights", identity_weights, "--device", "cpu")
         lines = [line for line in err.splitlines() if line.startswith("restoring 1 of 1: a.png, ")]
