@@ -45,10 +45,8 @@ def test_a_long_list_is_cut_in_the_page_and_whole_in_the_table(tmp_path):
     write_report(tmp_path, result_of(restoration_report.ROWS + 3))
     text = (tmp_path / "report.md").read_text()
     assert text.count("| picture ") == restoration_report.ROWS
-    assert (
-        f"The first {restoration_report.ROWS} of {restoration_report.ROWS + 3}; all are in [evaluation.csv](evaluation.csv)."
-        in text
-    )
+    rows = restoration_report.ROWS
+    assert f"The first {rows} of {rows + 3}; all are in [evaluation.csv](evaluation.csv)." in text
     with (tmp_path / "evaluation.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == restoration_report.ROWS + 3
 
