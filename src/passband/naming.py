@@ -87,19 +87,20 @@ def suggestion(name: object, known: Iterable[str]) -> str:
     return "" if near is None else f" Did you mean {near!r}?"
 
 
-def listed(known: Iterable[str], most: int = LISTED) -> str:
-    """Join names with commas for a message.
+def listed(known: Iterable[object], most: int = LISTED, between: str = ", ") -> str:
+    """Join names for a message.
 
     Args:
         known: names in the order of the message.
         most: largest number of names to show.
+        between: text between two names.
 
     Returns:
         All names, or the first `most` names and the number of the others.
     """
-    names = list(known)
-    rest = f", and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest
+    names = list(map(str, known))
+    rest = f"{between}and {len(names) - most} more" if len(names) > most else ""
+    return between.join(names[:most]) + rest
 
 
 def entry(name: str, known: Mapping[str, Entry], what: str) -> Entry:

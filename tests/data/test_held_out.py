@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from passband.data.held_out import shared_scenes, split_pairs
 from passband.data.pairs import Pair, find_pairs
+from passband.data.scenes import shared_scenes
+from passband.data.splits import split_pairs
 
 
 def write(path, content):
@@ -87,7 +88,7 @@ def test_folders_of_the_same_scenes_are_split_by_scene(tmp_path):
 def test_too_few_pairs_or_scenes_are_said_so(tmp_path):
     with pytest.raises(ValueError, match="at least 2 pairs are needed, .*; got 1"):
         split_pairs(pairs_in(tmp_path / "a", ["a"]), 0.2, 0)
-    with pytest.raises(ValueError, match="all 3 pairs have the same clean picture"):
+    with pytest.raises(ValueError, match="all 3 pairs have the same clean image"):
         split_pairs(pairs_in(tmp_path / "b", ["a", "b", "c"], lambda name: "same"), 0.2, 0)
 
 

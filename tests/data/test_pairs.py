@@ -83,7 +83,7 @@ def test_files_without_a_partner_are_listed(tmp_path, degraded, clean, alone):
 def test_a_long_list_of_files_without_a_partner_is_cut_and_counted(tmp_path):
     make(tmp_path / "degraded", "a.png", *(f"{number:02}.png" for number in range(13)))
     make(tmp_path / "clean", "a.png")
-    with pytest.raises(ValueError, match=r"^13 pictures .*00\.png, .*09\.png and 3 more$") as caught:
+    with pytest.raises(ValueError, match=r"^13 pictures .*00\.png, .*09\.png, and 3 more$") as caught:
         find_pairs(tmp_path)
     assert "10.png" not in str(caught.value)
 

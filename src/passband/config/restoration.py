@@ -28,7 +28,7 @@ class RestorationSource(Section, frozen=True):
     simulators: Literal[1, 2] | None = None
     """Version of the simulators, for `photographs`; None for that of `data.simulators`."""
     held_out: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the pairs that is scored on and not learned from; see `data.held_out.split_pairs`."""
+    """Share of the pairs that is scored on and not learned from; see `data.splits.split_pairs`."""
 
 
 class RestorationData(DataConfig, frozen=True):
@@ -47,7 +47,7 @@ class RestorationData(DataConfig, frozen=True):
     skip_bad: bool = False
     """Whether files that cannot be used are left out, with a warning that names them, instead of ending the run."""
     held_out: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the pairs that is scored on and not learned from, for `pairs`; see `data.held_out.split_pairs`."""
+    """Share of the pairs that is scored on and not learned from, for `pairs`; see `data.splits.split_pairs`."""
     sources: tuple[RestorationSource, ...] = ()
     """Several folders to learn from, instead of the one of `source`."""
     simulators: Literal[1, 2] = 2

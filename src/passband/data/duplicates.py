@@ -1,68 +1,68 @@
-"""Files that are in two places, byte for byte: pictures to score on that were learned from."""
+"""Finds files with the same bytes, for example validation images that are also training images."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 TAIL = 4096
-"""Bytes at the end of a file that are compared before all of them: pictures differ there, and headers do not."""
+"""Bytes at the end of files that are compared first: images differ there, while their headers are often equal."""
 
 
-def duplicates(pictures: Sequence[Path], against: Iterable[Path]) -> list[tuple[Path, Path]]:
-    """Find the files that are among others, too, whatever they are called.
+def duplicates(images: Sequence[Path], against: Iterable[Path]) -> list[tuple[Path, Path]]:
+    """Find the files that have the same bytes as one of another set, whatever their names are.
 
-    Only files of equal sizes are opened, and only those read whole whose ends are equal, too.
+    Only files of equal sizes are opened, and only files with equal ends are read whole.
 
     Args:
-        pictures: files to look for.
+        images: files to look for.
         against: files to look among.
 
     Returns:
-        Each picture that has an equal, in the order given, with the first of its equals.
+        Each duplicate in the order of `images`, with the first file of `against` that equals it.
 
     Raises:
-        OSError: where a file cannot be read.
+        OSError: if a file cannot be read.
     """
-    sizes = {path: path.stat().st_size for path in pictures}
-    wanted = set(sizes.values())
-    others = {path: size for path in against if (size := path.stat().st_size) in wanted}
-    known = set(others.values())
-    tails = {path: _tail(path) for path, size in sizes.items() if size in known}
-    ends = set(tails.values())
+    sizes = {path: path.stat().st_size for path in images}
+    image_sizes = set(sizes.values())
+    candidates = {path: size for path in against if (size := path.stat().st_size) in image_sizes}
+    candidate_sizes = set(candidates.values())
+    tails = {path: _tail_key(path) for path, size in sizes.items() if size in candidate_sizes}
+    known_tails = set(tails.values())
     originals: dict[str, Path] = {}
-    for other in others:
-        if _tail(other) in ends:
-            originals.setdefault(_digest(other), other)
-    marks = {path: _digest(path) for path in tails} if originals else {}
-    return [(path, originals[marks[path]]) for path in pictures if path in marks and marks[path] in originals]
+    for candidate in candidates:
+        if _tail_key(candidate) in known_tails:
+            originals.setdefault(digest(candidate), candidate)
+    digests = {path: digest(path) for path in tails} if originals else {}
+    return [(path, originals[digests[path]]) for path in images if path in digests and digests[path] in originals]
 
 
-def without_duplicates(pictures: Sequence[Path], against: Iterable[Path]) -> list[Path]:
-    """The files that are not among others.
+def without_duplicates(images: Sequence[Path], against: Iterable[Path]) -> list[Path]:
+    """Drop the files that have the same bytes as one of another set.
 
     Args:
-        pictures: files to choose from.
+        images: files to choose from.
         against: files to look among.
 
     Returns:
-        Those without an equal in `against`, in the order given.
+        The files without a duplicate in `against`, in the order of `images`.
 
     Raises:
-        OSError: where a file cannot be read.
+        OSError: if a file cannot be read.
     """
-    found = {path for path, _ in duplicates(pictures, against)}
-    return [path for path in pictures if path not in found]
+    dropped = {path for path, _ in duplicates(images, against)}
+    return [path for path in images if path not in dropped]
 
 
-def _tail(path: Path) -> tuple[int, bytes]:
-    """The size and a mark of the end of a file."""
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _tail_key(path: Path) -> tuple[int, bytes]:
+    """Return the size of a file and a hash of its end."""
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - TAIL))
         return size, hashlib.sha256(file.read()).digest()
-
-
-def _digest(path: Path) -> str:
-    """The SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

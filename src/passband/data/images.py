@@ -9,6 +9,9 @@ from pathlib import Path
 
 from passband.io.image import SUFFIXES
 
+NAMED = 10
+"""Number of files that an error or a warning names at most."""
+
 Report = Callable[[OSError], None]
 """What is told of a folder or file that cannot be looked at; its `filename` is which, its `strerror` why."""
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from passband.data.duplicates import duplicates
+from passband.naming import listed
 
 NAMED = 5
 """Files that a warning names at most."""
@@ -24,12 +25,9 @@ def warn_of_leaks(scored: Sequence[Path], learned: Sequence[Path]) -> None:
     """
     found = duplicates(scored, learned)
     if found:
-        some = "; ".join(f"{one} is {other}" for one, other in found[:NAMED])
-        more = f"; and {len(found) - NAMED} more" if len(found) > NAMED else ""
         _log.warning(
-            "%d of %d pictures to score on are learned from, too, byte for byte: %s%s",
+            "%d of %d pictures to score on are learned from, too, byte for byte: %s",
             len(found),
             len(scored),
-            some,
-            more,
+            listed([f"{one} is {other}" for one, other in found], NAMED, "; "),
         )

@@ -13,10 +13,12 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from passband.data.duplicates import duplicates
-from passband.data.masks import NAMED, MaskPair
-from passband.data.splits import connected
+from passband.data.images import NAMED
+from passband.data.masks import MaskPair
+from passband.data.scenes import connected
 from passband.io.image import ImageError
 from passband.io.thumbnail import read_thumbnail
+from passband.naming import listed
 from passband.ops.dct import dct2
 
 SIDE = 32
@@ -54,13 +56,13 @@ class LeakReport:
             some = [f"{one} is {other}" for one, other in self.identical]
             found.append(
                 f"{len(some)} of {self.scored} pictures to score on are learned from, too, byte for byte: "
-                f"{_some(some, most)}"
+                f"{listed(some, most, '; ')}"
             )
         if self.alike:
             some = [f"{one} is like {other}" for one, other, _ in self.alike]
             found.append(
                 f"{len(some)} of {self.scored} pictures to score on are nearly the same as ones that are learned from, "
-                f"as frames of one video are: {_some(some, most)}"
+                f"as frames of one video are: {listed(some, most, '; ')}"
             )
         return found
 
@@ -143,8 +145,3 @@ def _hashes(paths: Sequence[Path]) -> dict[int, Bool[Tensor, "255"]]:
         except (ImageError, OSError):
             continue
     return found
-
-
-def _some(sentences: Sequence[str], most: int) -> str:
-    """The first few of a list of sentences."""
-    return "; ".join(sentences[:most]) + (f"; and {len(sentences) - most} more" if len(sentences) > most else "")

@@ -10,10 +10,11 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from passband.data.images import Report, find_images, walk, warn_unreadable
+from passband.data.images import NAMED, Report, find_images, walk, warn_unreadable
 from passband.io.image import ImageError, read_image
 from passband.io.image.size import stored_size
 from passband.io.mask import read_stored_mask
+from passband.naming import listed
 
 LAYOUTS = (
     ("images", "masks"),
@@ -34,8 +35,6 @@ ROLE = re.compile(r"[ _-](mask|masks|segmentation|seg|label|labels|gt|groundtrut
 """What the name of a mask may have after that of its picture (`ISIC_0000001_segmentation.png`)."""
 HALF = 127
 """Gray level of 255 above which a pixel of a binary mask is foreground."""
-NAMED = 10
-"""Files that an error names at most."""
 
 
 class MaskFileError(ImageError):
@@ -125,8 +124,8 @@ def read_mask(path: Path, classes: int) -> Int64[Tensor, "H W"]:
         wrong = [int(value) for value in stored.values.unique() if value >= classes]
         hint = "; of masks with 0 and 255, classes is 1" if wrong == [255] else ""
         raise MaskFileError(
-            f"{path} holds the values {_some(wrong)}, but {classes} classes are 0 to {classes - 1}: set classes to "
-            f"{max(wrong) + 1} or more, or correct the mask{hint}"
+            f"{path} holds the values {listed(wrong, NAMED)}, but {classes} classes are 0 to {classes - 1}: "
+            f"set classes to {max(wrong) + 1} or more, or correct the mask{hint}"
         )
     return stored.values
 
@@ -195,7 +194,7 @@ def survey_masks(pairs: Sequence[MaskPair], classes: int) -> MaskSurvey:
         elif classes == 1 and mask.all():
             full.append(pair.name)
     if wrong:
-        raise MaskFileError(f"{len(wrong)} of {len(pairs)} masks cannot be used: {_some(wrong, '; ')}")
+        raise MaskFileError(f"{len(wrong)} of {len(pairs)} masks cannot be used: {listed(wrong, NAMED, '; ')}")
     if count and len(empty) == count:
         raise ValueError(
             f"all {count} masks are empty, so that there is nothing to learn: the first is {pairs[0].mask}; masks are "
@@ -214,8 +213,8 @@ def _binary(
         found = values.unique().tolist()
         needed = max((value for value in found if value < 255), default=1) + 1
         raise MaskFileError(
-            f"{path} holds the values {_some(found)}, but a binary mask has 0 and 1, or 0 and 255: for more classes, "
-            f"set classes to {needed} or more"
+            f"{path} holds the values {listed(found, NAMED)}, but a binary mask has 0 and 1, or 0 and 255: "
+            f"for more classes, set classes to {needed} or more"
         )
     return (grays > HALF).long()
 
@@ -262,8 +261,8 @@ def _match(root: Path, images: Path, masks: Path, unreadable: Report) -> list[Ma
     taken = set(partners.values())
     left = [str(path) for stem, path in found.items() if stem not in taken]
     if alone or left:
-        problems = [f"{len(alone)} pictures without a mask in {masks.name}: {_some(alone)}"] if alone else []
-        problems += [f"{len(left)} masks without a picture in {images.name}: {_some(left)}"] if left else []
+        problems = [f"{len(alone)} pictures without a mask in {masks.name}: {listed(alone, NAMED)}"] if alone else []
+        problems += [f"{len(left)} masks without a picture in {images.name}: {listed(left, NAMED)}"] if left else []
         raise ValueError(f"{images.parent} has {'; and '.join(problems)}. A mask is called as its picture is")
     place = images.parent.relative_to(root)
     return [
@@ -277,16 +276,10 @@ def _once(paths: list[Path], folder: Path) -> list[Path]:
     """The files, none of which may be called as another one but for the suffix."""
     count = Counter(_stem(path, folder) for path in paths)
     if twice := [str(path) for path in paths if count[_stem(path, folder)] > 1]:
-        raise ValueError(f"files of one name in {folder} are ambiguous, keep one of each: {_some(twice)}")
+        raise ValueError(f"files of one name in {folder} are ambiguous, keep one of each: {listed(twice, NAMED)}")
     return paths
 
 
 def _stem(path: Path, folder: Path) -> str:
     """A path within a folder, without suffix."""
     return path.relative_to(folder).with_suffix("").as_posix()
-
-
-def _some(names: Sequence[object], between: str = ", ") -> str:
-    """The first few of a list."""
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return between.join(str(name) for name in names[:NAMED]) + more

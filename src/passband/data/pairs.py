@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from passband.data.images import Report, find_images, is_file, is_hidden, walk, warn_unreadable
+from passband.data.images import NAMED, Report, find_images, is_file, is_hidden, walk, warn_unreadable
 from passband.data.pair_layouts import DUAL_LAYOUTS, IN_ORDER, LAYOUTS, SHARED_LAYOUTS, is_clean, scene
 from passband.io.image import SUFFIXES
+from passband.naming import listed
 
 Folders = list[Path]
 """The folders of a layout: the degraded one, or those of the left and the right view; then the clean one."""
@@ -64,7 +65,7 @@ def find_pairs(root: Path, views: int = 1, unreadable: Report = warn_unreadable)
     names_seen = Counter(pair.name for pair in pairs)
     twice = [str(pair.degraded) for pair in pairs if names_seen[pair.name] > 1]
     if twice:
-        raise ValueError(f"degraded pictures of one name are ambiguous, keep one of each: {_some(twice)}")
+        raise ValueError(f"degraded pictures of one name are ambiguous, keep one of each: {listed(twice, NAMED)}")
     return pairs
 
 
@@ -208,7 +209,7 @@ def _partners(
         stems = [stem, Path(stem.name)] if is_flat and stem.parent.name else [stem]
         found = next((found for one in stems if (found := _named(one, by_name, by_scene))), [])
         if len(found) > 1:
-            raise ValueError(f"{path} is ambiguous, keep one of its partners: {_some([str(one) for one in found])}")
+            raise ValueError(f"{path} is ambiguous, keep one of its partners: {listed(found, NAMED)}")
         partners += found
         if not found:
             alone.append(str(path))
@@ -221,7 +222,7 @@ def _partners(
         places = " or ".join(dict.fromkeys((folder.name, other_folder.name)))
         raise ValueError(
             f"{len(alone)} pictures in {Path(os.path.commonpath([folder, other_folder]))} have no partner of the same "
-            f"name in {places}: {_some(alone)}"
+            f"name in {places}: {listed(alone, NAMED)}"
         )
     return partners
 
@@ -256,8 +257,3 @@ def _hint(root: Path, views: int) -> str:
 
 def _say_nothing(error: OSError) -> None:
     """What is told of a folder that has been told of."""
-
-
-def _some(names: list[str], most: int = 10) -> str:
-    """The first few of a list of names."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from passband.config import Recipe, RestorationRecipe, changed_recipe, load_recipe
 from passband.data.datasets.restoration import read_pair
-from passband.data.held_out import shared_scenes, split_pairs
 from passband.data.pairs import Pair, find_pairs
+from passband.data.scenes import shared_scenes
+from passband.data.splits import split_pairs
 from passband.finetuning.report import conclude, evenly, score
 from passband.finetuning.settings import (
     CROPS,
@@ -67,7 +68,7 @@ def finetune(
         weights: what to start from: a shipped name, a folder, a published SFNet pickle, or a hub id.
         data: a folder of pairs, see `data.pairs.find_pairs`.
         output: the run's folder, new.
-        validation_data: pairs to score on; None holds a fifth of `data` out, see `data.held_out.split_pairs`.
+        validation_data: pairs to score on; None holds a fifth of `data` out, see `data.splits.split_pairs`.
         recipe: settings of the run, the name of a shipped recipe, or a TOML file; None chooses them, with what is given
             from `minutes` to `seed`. One that says nothing of views gets those of the weights.
         changes: of single settings, chosen ones or those of the recipe, see `config.changed_recipe`.

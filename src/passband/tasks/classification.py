@@ -19,10 +19,10 @@ from passband.data.datasets.classification import (
     ClassSample,
     LabeledImages,
     find_classes,
-    split_classes,
 )
 from passband.data.leak_warnings import warn_of_leaks
 from passband.data.preprocessing import PIXELS, Preprocessing
+from passband.data.splits import split_classes
 from passband.drawing.confusion import confusion_picture
 from passband.io.image import ImageError
 from passband.layers.channels import channel_subset

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
@@ -20,6 +19,7 @@ from passband.data.datasets.detection import (
     collate_instances,
 )
 from passband.data.leak_warnings import warn_of_leaks
+from passband.data.splits import split_coco
 from passband.drawing.comparison import comparison_rows
 from passband.io.image import ImageError
 from passband.metrics.instance_scores import CocoScores
@@ -229,11 +229,7 @@ class Detection:
             pictures = find_coco(folder, masks=self.recipe.data.masks, classes=names)
             learned, scored = pictures, pictures
             if share := self.recipe.data.held_out:
-                count = max(1, round(share * len(pictures)))
-                if count >= len(pictures):
-                    raise ValueError(f"data.held_out = {share:g} of {len(pictures)} pictures leaves none to learn from")
-                drawn = np.random.default_rng(self.recipe.seed).permutation(len(pictures)).tolist()
-                learned, scored = pictures.only(sorted(drawn[count:])), pictures.only(sorted(drawn[:count]))
+                learned, scored = split_coco(pictures, share, self.recipe.seed)
             self.found[place] = (learned.for_training(), scored)
         return self.found[place]
 

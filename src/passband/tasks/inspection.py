@@ -19,13 +19,13 @@ from passband.data.datasets.inspection import (
     InspectionImageSettings,
     InspectionSample,
     InspectionSet,
-    is_held_out,
 )
 from passband.data.datasets.restoration import CLEAN
 from passband.data.degradations import KINDS
 from passband.data.gains import GainTable, read_gains
 from passband.data.images import find_images
 from passband.data.pairs import find_pairs
+from passband.data.splits import is_held_out
 from passband.io.image import ImageError
 from passband.models.inspector import Findings, InspectorNetwork
 from passband.tasks.problems import Problems

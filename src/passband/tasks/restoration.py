@@ -23,8 +23,8 @@ from passband.data.datasets.restoration import (
     Simulation,
 )
 from passband.data.datasets.sources import MixedTrainingSet
-from passband.data.held_out import split_pairs
 from passband.data.pairs import Pair, find_pairs
+from passband.data.splits import split_pairs
 from passband.drawing.comparison import comparison_rows, restoration_captions
 from passband.io.image import ImageError
 from passband.losses import multiscale_loss, relative_multiscale_loss

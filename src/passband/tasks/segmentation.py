@@ -23,7 +23,8 @@ from passband.data.datasets.segmentation import (
 )
 from passband.data.leaks import leak_report, sequences_by_likeness
 from passband.data.masks import MaskPair, find_mask_pairs, survey_masks
-from passband.data.splits import named_pairs, sequences_by_frames, sequences_by_pattern, split_pairs
+from passband.data.scenes import sequences_by_frames, sequences_by_pattern
+from passband.data.splits import named_pairs, split_mask_pairs
 from passband.drawing.comparison import comparison_rows
 from passband.drawing.overlay import overlay
 from passband.io.image import ImageError
@@ -267,7 +268,7 @@ class Segmentation:
 def _split(pairs: list[MaskPair], data: SegmentationData) -> tuple[list[MaskPair], list[MaskPair]]:
     """The pairs to learn from and those to score on, as a recipe says."""
     if data.held_out:
-        learned, scored = split_pairs(
+        learned, scored = split_mask_pairs(
             pairs, (1 - data.held_out, data.held_out), data.split_seed, _sequences(pairs, data.sequence)
         )
         return learned, scored

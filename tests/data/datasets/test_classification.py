@@ -12,10 +12,10 @@ from passband.data.datasets.classification import (
     ClassificationValidationSet,
     LabeledImages,
     find_classes,
-    split_classes,
 )
 from passband.data.datasets.order import shuffled
 from passband.data.preprocessing import Preprocessing
+from passband.data.splits import split_classes
 from passband.io.image import ImageError
 from passband.layers.channels import channel_subset
 from tests.classifiers import write_textures
@@ -134,7 +134,7 @@ class TestSplit:
 
     def test_a_class_of_one_picture_cannot_be_split(self, tmp_path):
         touch(tmp_path, "a/1.jpg", "b/1.jpg", "b/2.jpg")
-        with pytest.raises(ValueError, match="a holds one picture"):
+        with pytest.raises(ValueError, match="a holds one image"):
             split_classes(find_classes(tmp_path), tmp_path, 0.5, 0)
 
 

@@ -9,11 +9,11 @@ from passband.data.datasets.inspection import (
     InspectionImages,
     InspectionImageSettings,
     InspectionSet,
-    is_held_out,
     kinds_of,
 )
 from passband.data.degradations import KINDS
 from passband.data.gains import GainTable, GainTableError, read_gains
+from passband.data.splits import is_held_out
 from tests.inspecting import photographs
 
 EQUAL = dict.fromkeys(KINDS, 1.0)

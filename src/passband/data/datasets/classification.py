@@ -1,6 +1,5 @@
 """Data sets of pictures and their classes, in which a sample's number decides everything about it."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,6 @@ from torch.utils.data import Dataset
 
 from passband.data.cubes.views import Augmentation
 from passband.data.datasets.order import usable
-from passband.data.duplicates import without_duplicates
 from passband.data.images import find_images, is_hidden
 from passband.data.preprocessing import Preprocessing
 from passband.io.image import ImageError
@@ -122,48 +120,6 @@ def find_classes(folder: Path, classes: Sequence[str] | None = None) -> LabeledI
     return LabeledImages(names, tuple(paths), tuple(labels))
 
 
-def split_classes(
-    pictures: LabeledImages, folder: Path, share: float, seed: int
-) -> tuple[LabeledImages, LabeledImages]:
-    """Hold some pictures of each class out, so that no file is on both sides.
-
-    Which ones depends on their names within the folder and on the seed alone. Pictures that equal one to learn from,
-    byte for byte, are learned from, too.
-
-    Args:
-        pictures: all of them.
-        folder: in which they lie.
-        share: of each class to hold out, above 0 and below 1; at least one picture is, and at least one is not.
-        seed: another one holds out others.
-
-    Returns:
-        The pictures to learn from and those held out.
-
-    Raises:
-        ValueError: for a class with fewer than two pictures.
-    """
-    members: dict[int, list[int]] = {}
-    for number, label in enumerate(pictures.labels):
-        members.setdefault(label, []).append(number)
-    held: set[int] = set()
-    for label, numbers in members.items():
-        if len(numbers) < 2:
-            raise ValueError(
-                f"{folder / pictures.classes[label]} holds one picture, so that none can be held out: add some, or "
-                "give a folder to score on"
-            )
-        drawn = sorted(numbers, key=lambda number: _draw(pictures.paths[number].relative_to(folder), seed))
-        held.update(drawn[: max(1, min(len(numbers) - 1, round(share * len(numbers))))])
-    learned = [path for number, path in enumerate(pictures.paths) if number not in held]
-    apart = set(without_duplicates([pictures.paths[number] for number in sorted(held)], learned))
-    held = {number for number in held if pictures.paths[number] in apart}
-    numbers = range(len(pictures))
-    return (
-        pictures.only([number for number in numbers if number not in held]),
-        pictures.only([number for number in numbers if number in held]),
-    )
-
-
 class ClassificationTrainingSet(Dataset[ClassSample]):
     """Random views of pictures.
 
@@ -239,8 +195,3 @@ def _sample(
     except (ImageError, OSError) as error:
         values, label, problem = torch.zeros(preprocessing.input_shape), UNKNOWN, str(error)
     return {"input": values, "label": label, "name": str(path), "number": number, "problem": problem}
-
-
-def _draw(name: Path, seed: int) -> str:
-    """What puts names into an order of the seed's own."""
-    return hashlib.sha256(f"{seed}/{name.as_posix()}".encode()).hexdigest()

@@ -27,11 +27,10 @@ from passband.data.degradations.parts.camera import develop, sample_camera
 from passband.data.gains import GainTable
 from passband.data.inspection_views import Views, file_views
 from passband.data.pairs import Pair
+from passband.data.splits import is_held_out, numbered_side
 from passband.io.image import to_pil
 from passband.naming import entry
 
-HELD_OUT = 10
-"""Each so-manyth number is of photographs that no other number takes, to be scored on."""
 BEST = 60.0
 """PSNR in dB that counts at most: that of a picture which lost nothing is infinite."""
 _REDUCED = 1.6  # how much at most pictures are reduced after they were degraded
@@ -137,7 +136,7 @@ class InspectionImages:
         """
         making, rng = self.making, np.random.default_rng([self.seed, number, 3])
         source = self.sources[rng.choice(len(self.sources), p=self.shares)]
-        files = _part(source.files, is_held_out(number))
+        files = numbered_side(source.files, is_held_out(number))
         file = files[rng.integers(len(files))]
         kind = CLEAN if rng.random() < making.clean else source.kind or self._kind(rng)
         after = math.exp(rng.uniform(0, math.log(_REDUCED))) if rng.random() < making.reduced else 1.0
@@ -274,17 +273,6 @@ def kinds_of(kind: str) -> Float[Tensor, " K"]:
     """1 for each of `KINDS` and, last, `clean` that a kind of picture has, 0 for the others."""
     names = kind.split("+")
     return torch.tensor([float(name in names) for name in (*KINDS, CLEAN)])
-
-
-def is_held_out(number: int) -> bool:
-    """Whether the picture of a number is to be scored on, and not learned from."""
-    return number % HELD_OUT == HELD_OUT - 1
-
-
-def _part(files: Sequence[Path] | Sequence[Pair], held_out: bool) -> list[Path] | list[Pair]:
-    """The files that a number takes: a tenth of them is held out; all of them where there are too few for that."""
-    some = [file for place, file in enumerate(files) if is_held_out(place) == held_out]
-    return some or list(files)  # pyright: ignore[reportReturnType]
 
 
 def _cut(

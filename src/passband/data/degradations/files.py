@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from passband.data.degradations.kinds import NEWEST, degrade, split_kind
-from passband.data.images import find_images
+from passband.data.images import NAMED, find_images
 from passband.io.files import write_whole
 from passband.io.image import ImageError, read_image, write_image
+from passband.naming import listed
 
 SET_FILE = "degradation.json"
 """Says of a folder of pairs what they were made with."""
 PARTS = ("degraded", "clean")
 """Folders of a set."""
-NAMED = 6
-"""Files that an error names at most."""
 
 
 def degrade_files(
@@ -75,7 +74,7 @@ def degrade_files(
     count = Counter(names)
     twice = [str(path) for path, name in zip(paths, names, strict=True) if count[name] > 1]
     if twice:
-        raise ValueError(f"pictures that differ by suffix alone would become one pair: {_some(twice)}")
+        raise ValueError(f"pictures that differ by suffix alone would become one pair: {listed(twice, NAMED)}")
     _make_room(output, names, overwrite)
 
     about = {
@@ -105,11 +104,11 @@ def degrade_files(
             continue
         yield files[0], len(paths)
     written = [name.as_posix() for path, name in zip(paths, names, strict=True) if path not in problems]
-    listed = {path.relative_to(root).as_posix(): reason for path, reason in problems.items()}
-    _describe(output, {**about, "pairs": written, "status": "finished", "failed": listed})
+    failures = {path.relative_to(root).as_posix(): reason for path, reason in problems.items()}
+    _describe(output, {**about, "pairs": written, "status": "finished", "failed": failures})
     if problems and failed is None:
         raise ImageError(
-            f"{len(problems)} of {len(paths)} pictures cannot be used: {_some([*problems.values()], '; ')}"
+            f"{len(problems)} of {len(paths)} pictures cannot be used: {listed(problems.values(), NAMED, '; ')}"
         )
 
 
@@ -144,9 +143,3 @@ def _describe(output: Path, about: dict[str, Any]) -> None:
     """Write degradation.json."""
     with write_whole(output / SET_FILE) as path:
         path.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-
-
-def _some(items: Sequence[str], between: str = ", ") -> str:
-    """The first few of some texts."""
-    more = f"{between}and {len(items) - NAMED} more" if len(items) > NAMED else ""
-    return between.join(items[:NAMED]) + more
