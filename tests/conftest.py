@@ -2,6 +2,7 @@
 
 import os
 import random
+from pathlib import Path
 
 import hypothesis
 import numpy as np
@@ -23,6 +24,8 @@ torch.set_num_threads(1)
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
+HERE = Path(__file__).parent
+
 MOST_PROCESSES = 8
 """Of `pytest -n auto`: each takes up to 2 GB of memory and 10 s to import everything."""
 
@@ -30,6 +33,17 @@ MOST_PROCESSES = 8
 def pytest_xdist_auto_num_workers():
     """A process for each core that this one may use, up to `MOST_PROCESSES`."""
     return min(MOST_PROCESSES, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+
+
+FAST = {"config", "drawing", "layers", "losses", "metrics", "ops", "test_naming.py"}
+"""Folders and files below tests whose tests are marked `fast`."""
+
+
+def pytest_collection_modifyitems(items):
+    """Marks the tests of small parts."""
+    for item in items:
+        if item.path.is_relative_to(HERE) and item.path.relative_to(HERE).parts[0] in FAST:
+            item.add_marker(pytest.mark.fast)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,0 +1,70 @@
+import ast
+import importlib
+import re
+import shlex
+
+import pytest
+import typer
+
+from passband.cli import app
+from passband.config import load_recipe, shipped_recipes
+from tests.documents import DOCS, ROOT, blocks
+
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
+LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+
+
+@pytest.fixture(scope="module")
+def command():
+    """The command `passband`."""
+    return typer.main.get_command(app)
+
+
+def commands(path):
+    """The words of each call of passband in a document's shell blocks."""
+    for language, text in blocks(path):
+        for line in text.splitlines() if language == "sh" else ():
+            for part in line.split("&&"):
+                words = shlex.split(part, comments=True)
+                if words[:1] == ["passband"]:
+                    yield words[1 : words.index(">")] if ">" in words else words[1:]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_command_of_a_document_has_the_options_that_are_used(document, command):
+    for words in commands(document):
+        if words and words[0].startswith("--"):
+            continue
+        name, *rest = words
+        called = command.commands[name]
+        while hasattr(called, "commands"):
+            name, *rest = rest
+            called = called.commands[name]
+        context = called.make_context(name, [word for word in rest if word != "..."])
+        if name == "train" and context.params["recipe"] in shipped_recipes():
+            load_recipe(context.params["recipe"])
+        elif name == "train" and not context.params["resume"]:
+            assert context.params["recipe"].endswith(".toml"), f"{document.name}: no recipe {context.params['recipe']}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_import_of_a_document_is_there(document):
+    for language, text in blocks(document):
+        if language != "python":
+            continue
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("passband"):
+                module = importlib.import_module(node.module)
+                missing = [alias.name for alias in node.names if not hasattr(module, alias.name)]
+                assert not missing, f"{document.name}: {node.module} has no {missing}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_of_a_document_leads_to_a_file(document):
+    text = re.sub(r"```.*?```|`[^`\n]*`", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+    broken = [link for link in LINK.findall(text) if not (document.parent / link).exists()]
+    assert not broken
+
+
+def test_the_readme_fits_on_three_screens():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
