@@ -25,7 +25,7 @@ from passband.config import OptimConfig, Recipe, changed_recipe, load_recipe, re
 from passband.config.common import check_warmup
 from passband.data.datasets.restoration import NumberedSampler
 from passband.models import build_from, pick_device
-from passband.models.saved import without_starts
+from passband.models.base import without_initial_weights
 from passband.optimizers import Muon
 from passband.runs import Progress, RunError, RunLog, check_free, latest_checkpoint, read_run, save_checkpoint
 from passband.tasks import TASKS
@@ -115,7 +115,7 @@ def train(
         read_run(output)["network"] if resume else task.network_config(data, load_config(weights) if weights else None)
     )
     # a checkpoint, or weights, replace what a fresh network would start from
-    model = build_from(without_starts(network) if resume or weights is not None else network)
+    model = build_from(without_initial_weights(network) if resume or weights is not None else network)
     if weights is not None:
         load_state(model, load_weights(weights), source=weights)
     task.check(model, weights or recipe.model.name)

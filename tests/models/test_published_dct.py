@@ -64,7 +64,9 @@ def test_a_published_gate_decides_by_signed_means_as_it_did():
 
 
 def test_other_weights_are_refused():
-    with pytest.raises(CheckpointError, match=r"other\.pth is no published ResNet-50 .* model\.0\.0\.conv1\.weight"):
+    with pytest.raises(
+        CheckpointError, match=r"published ResNet-50 .*model\.0\.0\.conv1\.weight.*; other\.pth does not"
+    ):
         from_published(ChannelGate(4).state_dict(), "other.pth")
     state = Published(24).state_dict()
     del state["model.2.3.bn1.bias"]

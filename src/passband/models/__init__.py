@@ -8,15 +8,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from passband.models.base import without_initial_weights
 from passband.models.dct_mask_rcnn import FrequencyRCNN, dct_mask_rcnn, dct_mask_rcnn_resnet18
 from passband.models.dct_mobilenet import FrequencyMobileNet, dct_mobilenet_v2, mobilenet_v2
 from passband.models.dct_resnet import FrequencyResNet, dct_resnet18, dct_resnet50, resnet18, resnet50
 from passband.models.foreign import load_foreign
-from passband.models.gated import Gated, GatedClassifier, gated_dct_resnet18, gated_dct_resnet50
+from passband.models.gated import Gated, GatedClassifier, from_published, gated_dct_resnet18, gated_dct_resnet50
 from passband.models.imagenet import load_imagenet
 from passband.models.inspector import InspectorNetwork, inspector
-from passband.models.published import from_published
-from passband.models.saved import without_starts
 from passband.models.sfnet import SFNet, sfnet, sfnet_small
 from passband.models.smp import SMPNetwork, smp
 from passband.models.unet import UNet, unet
@@ -163,7 +162,7 @@ def load_with_config(source: str | Path, **overrides: Any) -> tuple[nn.Module, d
     config = load_config(source)
     _check_arguments(config, state, source)
     try:
-        model = build_from(without_starts({**config, **overrides}))
+        model = build_from(without_initial_weights({**config, **overrides}))
     except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:  # torch's own for arguments that do not fit
         raise CheckpointError(f"{source}: {str(error).splitlines()[0]}") from error
     load_state(model, state, source=source)

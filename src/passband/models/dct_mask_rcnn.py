@@ -30,11 +30,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from passband.layers.channels import channel_subset
+from passband.models.base import SavedNetwork
 from passband.models.dct_resnet import FrequencyResNet
 from passband.models.detection_stem import DIVISIBLE, GRAY, CubeStem, batch_cubes
 from passband.models.imagenet import Mapped, load_imagenet
 from passband.models.inputs import check_list
-from passband.models.saved import SavedNetwork
 from passband.naming import entry, suggestion
 from passband.weights_io import load_weights
 
@@ -43,8 +43,6 @@ NORMS = ("batch", "frozen", "group")
 INPUTS = ("pixels", "coefficients")
 LEVELS = 4
 """Layers of the ResNet that enter the pyramid, which adds one more level by leaving out every other place."""
-DETECTOR_NUMBERS = ("box_score", "box_nms", "box_detections", "box_batch", "rpn_")
-"""What keywords begin with that are torchvision's own."""
 Losses = dict[str, Float[Tensor, ""]]
 Found = dict[str, Tensor]
 
@@ -134,13 +132,43 @@ class FrequencyRCNN(
         rpn_post_nms_top_n_train: int = 2000,
         rpn_post_nms_top_n_test: int = 1000,
     ):
-        given = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
+        torchvision_arguments = {
+            "box_score_thresh": box_score_thresh,
+            "box_nms_thresh": box_nms_thresh,
+            "box_detections_per_img": box_detections_per_img,
+            "box_batch_size_per_image": box_batch_size_per_image,
+            "rpn_batch_size_per_image": rpn_batch_size_per_image,
+            "rpn_pre_nms_top_n_train": rpn_pre_nms_top_n_train,
+            "rpn_pre_nms_top_n_test": rpn_pre_nms_top_n_test,
+            "rpn_post_nms_top_n_train": rpn_post_nms_top_n_train,
+            "rpn_post_nms_top_n_test": rpn_post_nms_top_n_test,
+        }
+        arguments = {
+            "channels": channels,
+            "classes": classes,
+            "masks": masks,
+            "backbone": backbone,
+            "width": width,
+            "features": features,
+            "box_features": box_features,
+            "norm": norm,
+            "input": input,
+            "min_size": min_size,
+            "max_size": max_size,
+            "mean": mean,
+            "std": std,
+            "chroma_ratio": chroma_ratio,
+            "doubled": doubled,
+            "smallest_anchor": smallest_anchor,
+            "backbone_weights": None,  # the saved weights include those that training started from
+            "frozen_layers": frozen_layers,
+            **torchvision_arguments,
+        }
         super().__init__()
         from torchvision.models.detection.backbone_utils import BackboneWithFPN
 
         self.name = {"resnet18": "dct-mask-rcnn-resnet18"}.get(backbone, "dct-mask-rcnn")
-        self.arguments = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
-        self.arguments["backbone_weights"] = None  # what it starts from, it has
+        self.arguments = {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}
         self.depth = entry(backbone, BACKBONES, "backbone")
         self.is_rgb = channels is None or channels == "rgb"
         self.classes, self.masks, self.input, self.norm, self.width = classes, masks, input, norm, width
@@ -191,7 +219,7 @@ class FrequencyRCNN(
             image_mean=mean if self.is_rgb else [GRAY] * 3,
             image_std=std if self.is_rgb else [1.0] * 3,
             size_divisible=DIVISIBLE,
-            **{name: value for name, value in given.items() if name.startswith(DETECTOR_NUMBERS)},
+            **torchvision_arguments,
         )
         if backbone_weights is not None:
             self.load_backbone(None if backbone_weights == "imagenet" else load_weights(backbone_weights))

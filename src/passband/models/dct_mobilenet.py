@@ -13,7 +13,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passband.models.classifier import ClassifierNetwork
+from passband.models.base import ClassifierNetwork
 
 GRID = 112
 

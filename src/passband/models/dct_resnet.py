@@ -22,7 +22,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passband.models.classifier import ClassifierNetwork
+from passband.models.base import ClassifierNetwork
 
 DEPTHS = (18, 50)
 GRIDS = (28, 56)

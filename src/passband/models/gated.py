@@ -4,14 +4,32 @@ Trained with a cost on open gates, it tells by `gate.keep_probability` and `gate
 network without gate is then trained on those.
 """
 
+import re
 from typing import Any, NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor
 
 from passband.layers.gate import ChannelGate
-from passband.models.classifier import ClassifierNetwork
+from passband.models.base import ClassifierNetwork
 from passband.models.dct_resnet import FrequencyResNet
+from passband.weights_io import CheckpointError, load_state
+
+PUBLISHED_KEYS = (
+    (r"^module\.", ""),  # saved from DataParallel
+    (r"^model\.0\.", "layer1."),
+    (r"^model\.1\.", "layer2."),
+    (r"^model\.2\.", "layer3."),
+    (r"^model\.3\.", "layer4."),
+    (r"^inp_GM\.inp_gate\.0\.", "gate.squeeze."),
+    (r"^inp_GM\.inp_gate\.1\.", "gate.norm."),
+    (r"^inp_GM\.inp_gate_l\.", "gate.pair."),
+)
+"""Patterns of published names and their replacements, applied in this order.
+
+The released class keeps torchvision's four layers as entries 0 to 3 of `model`, the last layer as `fc`, and the gate as
+`inp_GM`. Its layer2 keeps the resolution.
+"""
 
 
 class Gated(NamedTuple):
@@ -98,3 +116,40 @@ def gated_dct_resnet18(**overrides: Any) -> GatedClassifier:
 def gated_dct_resnet50(**overrides: Any) -> GatedClassifier:
     """ResNet-50 behind a gate on all 192 frequency channels."""
     return GatedClassifier.from_arguments(**overrides)
+
+
+def from_published(state: dict[str, Tensor], source: str = "the checkpoint") -> FrequencyResNet | GatedClassifier:
+    """Build a network from a checkpoint of the released code (Xu et al., CVPR 2020), with its weights.
+
+    Args:
+        state: tensors by name, as `weights_io.read_state` returns them.
+        source: name of the weights for error messages.
+
+    Returns:
+        The network with `published_stride` in evaluation mode. It has a gate of signed means if the checkpoint has a
+        gate.
+
+    Raises:
+        CheckpointError: if the entries are not those of the released class.
+    """
+    named = {}
+    for key, value in state.items():
+        new = key
+        for pattern, replacement in PUBLISHED_KEYS:
+            new = re.sub(pattern, replacement, new)
+        named[new] = value
+    first, last = named.get("layer1.0.conv1.weight"), named.get("fc.weight")
+    if first is None or last is None or first.ndim != 4 or last.ndim != 2:
+        raise CheckpointError(
+            f"a published ResNet-50 of frequency channels has model.0.0.conv1.weight and fc.weight; {source} does not"
+        )
+    arguments = {"channels": first.shape[1], "classes": last.shape[0], "published_stride": True}
+    if not any(key.startswith("gate.") for key in named):
+        network = FrequencyResNet(**arguments)
+        load_state(network, named, source)
+        return network.eval()
+    gated = GatedClassifier(ChannelGate(arguments["channels"], pool="signed"), FrequencyResNet(**arguments))
+    counts = {name: getattr(gated.gate, name) for name in ("opened", "seen")}  # the released gate does not store them
+    renamed = {key if key.startswith("gate.") else f"network.{key}": value for key, value in named.items()}
+    load_state(gated, {**renamed, **{f"gate.{name}": count for name, count in counts.items()}}, source)
+    return gated.eval()

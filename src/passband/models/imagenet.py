@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from passband.models.classifier import ClassifierNetwork
+from passband.models.base import ClassifierNetwork
 from passband.models.dct_mobilenet import FrequencyMobileNet
 from passband.models.dct_resnet import FrequencyResNet
 

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from passband.layers.channels import INSPECTED
-from passband.models.saved import SavedNetwork
+from passband.models.base import SavedNetwork
 
 KINDS = ("rain", "snow", "haze", "motion-blur", "defocus", "raindrop", "scratch", "clean")
 """What it tells apart unless it is told other kinds."""

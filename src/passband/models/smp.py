@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passband.models.segmentation import SegmentationNetwork
+from passband.models.base import SegmentationNetwork
 from passband.naming import entry
 
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passband.models.segmentation import SegmentationNetwork
+from passband.models.base import SegmentationNetwork
 
 
 class UNet(SegmentationNetwork):

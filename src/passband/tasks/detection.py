@@ -237,8 +237,8 @@ class Detection:
 def _form(network: dict[str, Any]) -> Any:
     """What cubes a network takes; None where it takes pictures."""
     from passband.models import build_from
-    from passband.models.saved import without_starts
+    from passband.models.base import without_initial_weights
 
     with torch.device("meta"):
-        model = build_from(without_starts(network))
+        model = build_from(without_initial_weights(network))
     return cube_form(model) if isinstance(model, FrequencyRCNN) else None

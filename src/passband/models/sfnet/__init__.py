@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from passband.layers import DynamicFilter, GlobalModulation, LocalAvgPool2d, WindowModulation
 from passband.layers.pooling import PoolMode
+from passband.models.base import HUB_OPTIONS, HubNetwork
 from passband.models.inputs import check_batch
-from passband.models.saved import HUB_OPTIONS, HubNetwork
 from passband.weights_io import CheckpointError, load_config, load_state, load_weights, save_weights
 
 
