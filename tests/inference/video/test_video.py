@@ -226,7 +226,7 @@ def test_a_cut_video_is_restored_as_far_as_it_goes_and_says_so(tmp_path, still):
     assert summary.lost > 0
     assert summary.frames + summary.lost == 40
     assert len(clips.times(tmp_path / "out.mp4")) == summary.frames
-    assert summary.notes[0] == f"{summary.lost} of 40 frames do not decode and are lost"
+    assert summary.notes[0] == f"{summary.lost} of 40 frames could not be decoded and are lost"
 
 
 def test_an_existing_target_is_replaced_only_when_asked(tmp_path, still):

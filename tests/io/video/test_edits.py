@@ -75,5 +75,5 @@ def test_a_further_video_with_several_edits_is_left_out_with_a_note(tmp_path):
     both = clips.with_further_video(tmp_path / "both.mp4", first, first)
     edits.with_edits(both, [(0.6, 0.0), (0.8, 1.2)])
     result = joined(both, tmp_path / "out.mp4")
-    assert result.notes == (".mp4 cannot hold stream 1 (video h264), it is left out",)
+    assert result.notes == (".mp4 cannot hold stream 1 (video h264), so it is left out",)
     assert clips.times(tmp_path / "out.mp4") == clips.times(both)

@@ -166,7 +166,7 @@ def test_attached_fonts_are_kept_where_the_container_can_and_told_where_not(tmp_
     with av.open(str(tmp_path / "out.mkv")) as container:
         assert container.streams.attachments[0].data == b"a font"
     assert joined(source, tmp_path / "out.mp4").notes == (
-        ".mp4 cannot hold stream 2 (attachment font.ttf), it is left out",
+        ".mp4 cannot hold stream 2 (attachment font.ttf), so it is left out",
     )
 
 

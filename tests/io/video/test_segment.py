@@ -111,14 +111,14 @@ def test_every_codec_compresses_and_its_worst_quality_is_taken(codec):
 @pytest.mark.parametrize(
     ("video", "options", "message"),
     [
-        (VIDEO, {"codec": "divx"}, "codec is one of h264, h265, vp9, av1, ffv1; got 'divx'"),
+        (VIDEO, {"codec": "divx"}, "codec must be one of h264, h265, vp9, av1, ffv1; got 'divx'"),
         (VIDEO, {"crf": 60}, "codec h264 takes a crf from 0 to 51; got 60"),
         (VIDEO, {"crf": -1}, "codec h264 takes a crf from 0 to 51; got -1"),
-        (VIDEO, {"codec": "ffv1", "crf": 3}, "codec ffv1 loses nothing and takes no crf; got 3"),
+        (VIDEO, {"codec": "ffv1", "crf": 3}, "codec ffv1 is lossless and takes no crf; got 3"),
         (
             replace(VIDEO, aspect=Fraction(4, 3)),
             {"codec": "vp9"},
-            "clip.mp4 has pixels 4/3 as wide as high, which codec vp9",
+            "clip.mp4 has pixels with the aspect ratio 4/3, which codec vp9",
         ),
         (DEEP, {"codec": "vp9"}, "clip.mp4 has pixels of kind yuv420p10le, which codec vp9 cannot store here"),
     ],

@@ -101,7 +101,7 @@ def test_transparency_and_depth_that_are_lost_are_noted(tmp_path):
     path = clips.write_clip(tmp_path / "clip.mkv", [0], codec="ffv1", pixels="yuva444p12le", audio=None)
     reader, _ = _read(path)
     assert reader.format.alpha
-    assert reader.notes == ["more than 10 bits a sample become 10"]
+    assert reader.notes == ["samples of more than 10 bits are rounded to 10 bits"]
 
 
 def test_turn_and_pixel_aspect_are_read(tmp_path):
@@ -121,7 +121,7 @@ def test_frames_after_a_cut_are_counted_as_lost(tmp_path):
     reader, frames = _read(tmp_path / "cut.mp4")
     assert 0 < len(frames) < 40
     assert len(frames) + reader.lost == 40
-    assert reader.notes[0] == f"{reader.lost} of 40 frames do not decode and are lost"
+    assert reader.notes[0] == f"{reader.lost} of 40 frames could not be decoded and are lost"
 
 
 def test_a_damaged_frame_does_not_stop_the_others(tmp_path):
@@ -135,20 +135,20 @@ def test_a_damaged_frame_does_not_stop_the_others(tmp_path):
     path.write_bytes(bytes(data))
     reader, frames = _read(path)
     assert len(frames) == 8
-    assert reader.notes == ["1 of 9 frames do not decode and are lost"]
+    assert reader.notes == ["1 of 9 frames could not be decoded and are lost"]
 
 
 def test_an_mp4_without_its_index_says_that_it_was_cut(tmp_path):
     whole = clips.write_clip(tmp_path / "clip.mp4", clips.even(9)).read_bytes()
     (tmp_path / "cut.mp4").write_bytes(whole[: whole.index(b"moov") - 4])
-    with pytest.raises(VideoError, match="cut.mp4 has lost its index: it was cut before its end"):
+    with pytest.raises(VideoError, match="cut.mp4 has no index: the file is incomplete"):
         VideoReader(tmp_path / "cut.mp4")
 
 
 @pytest.mark.parametrize("content", [b"", b"Dear diary, today I made a video.\n"])
 def test_a_file_that_is_no_video_is_named(tmp_path, content):
     (tmp_path / "diary.mp4").write_bytes(content)
-    with pytest.raises(VideoError, match="diary.mp4 is not a video, or is damaged where it begins"):
+    with pytest.raises(VideoError, match="diary.mp4 is not a video, or its beginning is damaged"):
         VideoReader(tmp_path / "diary.mp4")
 
 
@@ -167,7 +167,7 @@ def test_sound_alone_is_refused(tmp_path):
         chunk = av.AudioFrame.from_ndarray(np.zeros((1, 4096), np.int16), format="s16", layout="mono")
         chunk.sample_rate, chunk.pts = 48000, 0
         out.mux([*stream.encode(chunk), *stream.encode()])
-    with pytest.raises(VideoError, match="song.m4a has no moving pictures, only audio"):
+    with pytest.raises(VideoError, match="song.m4a contains no video, only audio"):
         VideoReader(tmp_path / "song.m4a")
 
 
@@ -178,7 +178,7 @@ def test_a_video_without_frames_is_refused(tmp_path):
         start = data.index(payload)
         data[start : start + len(payload)] = bytes(len(payload))
     path.write_bytes(bytes(data))
-    with pytest.raises(VideoError, match="clip.mkv holds no frame that decodes"):
+    with pytest.raises(VideoError, match="clip.mkv has no frame that can be decoded"):
         VideoReader(path)
 
 

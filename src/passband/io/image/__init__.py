@@ -67,7 +67,7 @@ class PictureFile:
 
 
 def open_pictures(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> PictureFile:
-    """Open an image file that may hold writes_all images.
+    """Open an image file that may hold several images.
 
     Args:
         path: path of the file, as in `read_picture`.
@@ -97,7 +97,7 @@ def read_picture(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> P
 
     Args:
         path: path of a PNG, JPEG, WebP, TIFF, BMP, AVIF or HEIC file. The content decides the type, not the suffix. If
-            there are writes_all pages or frames, the first is read and a note says so.
+            there are several pages or frames, the first is read and a note says so.
         max_pixels: largest number of pixels; larger files are refused before they are decoded.
 
     Returns:

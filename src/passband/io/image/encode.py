@@ -15,6 +15,7 @@ from passband.io.image.metadata.exif_edit import fitted_exif, with_density
 from passband.io.image.metadata.iptc import iptc_of
 from passband.io.image.metadata.xmp import fitted_xmp
 from passband.io.image.types import Animation, PictureMeta, Pixels
+from passband.naming import listed
 
 DEEP = frozenset({"PNG", "TIFF", "HEIC"})
 """File types that store 16 bits per sample (10 bits in HEIC)."""
@@ -87,7 +88,7 @@ def fitted_meta(pixels: Pixels, kind: str, meta: PictureMeta, notes: list[str]) 
     height, width, channels = pixels.shape
     lost = _lost_metadata(kind, meta)
     if lost:
-        notes.append(f"{_NAMES.get(kind, kind)} files cannot hold all metadata: {', '.join(lost)} left out")
+        notes.append(f"{_NAMES.get(kind, kind)} files cannot hold all metadata: {listed(lost)} left out")
     exif = (
         fitted_exif(meta.exif, width, height, lambda side, room: draw_thumbnail(pixels, side, room))
         if meta.exif

@@ -132,7 +132,7 @@ def write_blocks(coefficients: JpegCoefficients) -> bytes:
     used = sorted(set(slots))
     planes = [blocks.numpy().reshape(*blocks.shape[:2], 8, 8) for blocks in coefficients.blocks]
     with _LOCK, tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "image.jpg"
+        path = Path(folder) / "picture.jpg"
         image = jpeglib.from_dct(
             *planes,
             qt=np.stack([tables[slot].reshape(8, 8) for slot in used]).astype(np.uint16),
@@ -177,7 +177,7 @@ def _decode(segments: Segments, strict: bool) -> JpegCoefficients:
     if strict and not segments.ended:
         raise Failure(Outcome.RECOVERABLE, "Premature end of JPEG file")
     with _LOCK, tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "image.jpg"
+        path = Path(folder) / "picture.jpg"
         # Tables in the file replace these tables. For progressive files, libjpeg-turbo has no default tables either.
         codes = b"" if b"\xff\xc2" in segments.bare else _STANDARD_CODES
         path.write_bytes(segments.bare[:2] + codes + segments.bare[2:])
@@ -233,7 +233,7 @@ def _channels(coefficients: JpegCoefficients, request: Request, index: int) -> P
 def parse_segments(data: bytes) -> Segments:
     """Parse the segments of a file.
 
-    The size of the image and a missing end are not checked own_channels.
+    The size of the image and a missing end are not checked here.
 
     Args:
         data: content of the file.
@@ -252,7 +252,7 @@ def parse_segments(data: bytes) -> Segments:
     except (struct.error, IndexError) as error:
         raise Failure(Outcome.DAMAGED, "a header ends too early") from error
     if state.frame is None or not state.scans:
-        raise Failure(Outcome.DAMAGED, "it ends before a image begins")
+        raise Failure(Outcome.DAMAGED, "it ends before a picture begins")
     header, identifiers = _header(state.frame, state)
     coded = frozenset(identifiers.index(number) for scan in state.scans for number in scan if number in identifiers)
     return Segments(header, state.bare, state.ended, coded, len(state.scans))

@@ -1,8 +1,8 @@
-"""Videos in: frames one by one, with everything that a file says of them.
+"""Reads videos frame by frame, with the properties that the file states.
 
-PyAV (FFmpeg's libraries) decodes. A frame keeps its planes as stored beside its RGB, because what a network leaves
-alone goes back as it was (`video_color`). `video_format` says what all frames have in common, `video_segment` encodes
-frames, and `video_join` writes the file.
+PyAV (the libraries of FFmpeg) decodes. Each frame keeps its stored planes beside its RGB image, so that pixels that a
+network does not change are written back exactly (`video.color`). `video.format` holds the properties that all frames
+share, `video.segment` encodes frames, and `video.join` writes the file.
 """
 
 from collections.abc import Iterator, Sequence
@@ -53,14 +53,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame.
+    """A frame of a video.
 
     Attributes:
-        pts: its time stamp, in units of the video's `time_base`.
-        luma: as stored.
-        chroma: as stored, at its own size.
+        pts: time stamp, in units of the video's `time_base`.
+        luma: luma as stored.
+        chroma: chroma as stored, at its own resolution.
         image: RGB in [0, 1].
-        alpha: transparency, as stored; None where the video has none.
+        alpha: opacity as stored; None if the video has none.
     """
 
     pts: int
@@ -74,18 +74,18 @@ class VideoReader(AbstractContextManager):
     """Decodes the first video stream of a file that is not a cover image.
 
     Args:
-        path: the file.
+        path: path of the video.
 
     Attributes:
-        format: what all frames have in common.
-        stream: the index of the stream in the file.
-        notes: what of the file is lost or was damaged, a sentence each; complete when all frames are read.
-        last_duration: how long the last frame so far is shown, in units of the time base, as far as the file tells.
+        format: properties that all frames share.
+        stream: index of the stream in the file.
+        notes: sentences about everything that is lost or was damaged. The list is complete after the last frame.
+        last_duration: duration of the last frame read so far, in units of the time base, as far as the file states it.
 
     Raises:
-        VideoError: for a file that is not a video, has no video stream or no frame that decodes, is interlaced,
-            is HDR, or holds colors in a way that cannot be turned into RGB.
-        OSError: for one that cannot be read.
+        VideoError: if the file is not a video, has no video stream or no frame that can be decoded, is interlaced or
+            HDR, or stores colors in a way that cannot be converted to RGB.
+        OSError: if the file cannot be read.
     """
 
     def __init__(self, path: Path):
@@ -99,9 +99,9 @@ class VideoReader(AbstractContextManager):
             self._frames = self._decoder.frames()
             self._first = next(self._frames, None)
             if self._first is None:
-                raise VideoError(f"{path} holds no frame that decodes: nothing to restore")
+                raise VideoError(f"{path} has no frame that can be decoded, so there is nothing to restore")
             self.format = format_of(path, stream, self._first[1])
-            self._look_at(self._first[1])
+            self._note_losses(self._first[1])
         except BaseException:
             self.container.close()
             raise
@@ -112,17 +112,18 @@ class VideoReader(AbstractContextManager):
         self.container.close()
 
     def frames(self, start: int = 0) -> Iterator[Frame]:
-        """Decode all frames, once.
+        """Decode all frames. This can be called only once.
 
         Args:
-            start: how many frames to pass over; they are decoded all the same, since only that finds a frame exactly.
+            start: number of frames to skip. They are also decoded, because frames can be counted exactly only in that
+                way.
 
         Yields:
-            Frames, in the order they are shown; time stamps increase.
+            Frames in the order in which they are shown. Time stamps increase.
 
         Raises:
-            VideoError: if size, kind of pixels or interlacing change on the way.
-            OSError: for a file that cannot be read any further.
+            VideoError: if the size, pixel format or interlacing changes within the video.
+            OSError: if the file cannot be read any further.
         """
         first, self._first = self._first, None
         assert first is not None, "frames are decoded once"
@@ -132,40 +133,42 @@ class VideoReader(AbstractContextManager):
             self._check(frame, number)
             pts = time if time is not None else (0 if last is None else last + step)
             if last is not None:
-                pts = max(pts, last + 1)  # two frames of one time stamp cannot be stored
+                pts = max(pts, last + 1)  # two frames with the same time stamp cannot be stored
             last, self.last_duration = pts, frame.duration or step
             if number >= start:
                 yield _to_tensors(pts, frame, self.format)
         decoder = self._decoder
         if self.lost:
-            self.notes.append(f"{self.lost} of {decoder.decoded + self.lost} frames do not decode and are lost")
+            self.notes.append(f"{self.lost} of {decoder.decoded + self.lost} frames could not be decoded and are lost")
         if self.jumps:
-            self.notes.append(f"the times of the file start again {len(self.jumps)} times; here they go on")
+            self.notes.append(
+                f"the time stamps restart {len(self.jumps)} times in the source; the output continues them"
+            )
         if decoder.damaged:
-            self.notes.append(f"{decoder.damaged} frames are damaged in the source and were restored as they decode")
+            self.notes.append(f"{decoder.damaged} frames are damaged in the source and were restored as decoded")
 
     @property
     def expected(self) -> int | None:
-        """How many frames to expect, by the header's count or else by its duration."""
+        """Expected number of frames, from the header or else from the duration; None if unknown."""
         if self.format.frames or not self.container.duration:
             return self.format.frames
         return round(Fraction(self.container.duration, av.time_base) * self.format.rate)
 
     @property
     def jumps(self) -> Sequence[Fraction]:
-        """How much later times are made where they start again; final at the end. See `video_clock`."""
+        """Shift in seconds after each restart of the time stamps; final after the last frame. See `video.clock`."""
         return self._decoder.clock.jumps if self._decoder.clock is not None else ()
 
     @property
     def lost(self) -> int:
-        """Frames that the file has, or promises in its header, and that did not decode; final at the end."""
+        """Number of frames in the file or its header that could not be decoded; final after the last frame."""
         return self._decoder.lost
 
-    def _look_at(self, frame: av.VideoFrame) -> None:
-        """Note what of a frame is not kept."""
+    def _note_losses(self, frame: av.VideoFrame) -> None:
+        """Add notes about properties of a frame that are not kept."""
         components = frame.format.components
         if max(component.bits for component in components) > 10:
-            self.notes.append("more than 10 bits a sample become 10")
+            self.notes.append("samples of more than 10 bits are rounded to 10 bits")
         if side_data(frame, "A53_CC") is not None:
             self.notes.append("closed captions stored inside the images are not kept")
 
@@ -177,20 +180,20 @@ class VideoReader(AbstractContextManager):
             )
         if frame.interlaced_frame:
             raise VideoError(
-                f"{self.path} is interlaced at frame {number}, and a network would take the two half images for "
-                "one: deinterlace it first, for instance with ffmpeg -vf bwdif"
+                f"{self.path} is interlaced at frame {number}, and networks cannot restore interlaced frames: "
+                "deinterlace it first, for instance with ffmpeg -vf bwdif"
             )
 
 
 def _to_tensors(pts: int, frame: av.VideoFrame, video: VideoFormat) -> Frame:
     pixels = with_alpha(video.pixels) if video.alpha else video.pixels
     if frame.format.name.replace("yuvj", "yuv") != pixels:
-        to: dict[str, Any] = {"format": pixels}
+        conversion: dict[str, Any] = {"format": pixels}
         full = FULL if video.coding.full_range else LIMITED
-        to |= {"src_color_range": full, "dst_color_range": full}
+        conversion |= {"src_color_range": full, "dst_color_range": full}
         if is_rgb(frame):
-            to |= {"src_color_range": FULL, "dst_color_range": LIMITED, "dst_colorspace": "ITU709"}
-        frame = frame.reformat(**to)
+            conversion |= {"src_color_range": FULL, "dst_color_range": LIMITED, "dst_colorspace": "ITU709"}
+        frame = frame.reformat(**conversion)
     luma, blue, red, *alpha = (
         torch.from_numpy(plane_view(plane, video.coding.bits).astype(np.float32)) for plane in frame.planes
     )
@@ -200,6 +203,6 @@ def _to_tensors(pts: int, frame: av.VideoFrame, video: VideoFormat) -> Frame:
 
 
 def plane_view(plane: Any, bits: int) -> np.ndarray:
-    """The samples of a plane of a PyAV frame, H W, without the padding at the end of its rows; writable."""
+    """Return the samples of a plane of a PyAV frame, H W, without the padding of its rows. The result is writable."""
     dtype = np.dtype(np.uint8 if bits == 8 else "<u2")
     return np.frombuffer(plane, dtype).reshape(plane.height, plane.line_size // dtype.itemsize)[:, : plane.width]

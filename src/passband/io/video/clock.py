@@ -1,4 +1,4 @@
-"""Times that go on where those of a transport stream start again, as in two recordings put one after the other."""
+"""Continues time stamps where those of a transport stream restart, for example in two joined recordings."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -6,17 +6,18 @@ from fractions import Fraction
 from av.packet import Packet
 
 _JUMP = Fraction(1)
-"""Seconds that a packet must be earlier than the one before, for times to have started again."""
+"""Time in seconds by which a packet must be earlier than the previous one to count as a restart."""
 
 
 class Clock:
-    """Corrects the times of packets.
+    """Corrects the time stamps of packets.
 
     Args:
-        jumps: what another clock has found, which this one is to follow: all streams move alike. None to find them.
+        jumps: shifts that another clock found. This clock then uses the same shifts, because all streams restart
+            together. None to find the shifts.
 
     Attributes:
-        jumps: for each time that times started again, how much later they are made, in seconds.
+        jumps: shift after each restart of the time stamps, in seconds.
     """
 
     def __init__(self, jumps: Sequence[Fraction] | None = None):
@@ -27,7 +28,7 @@ class Clock:
         self._passed: dict[int, int] = {}
 
     def correct(self, packet: Packet) -> None:
-        """Change the times of the next packet of a stream so that they go on."""
+        """Correct the time stamps of the next packet of a stream."""
         if packet.dts is None:
             return
         index, time = packet.stream_index, packet.dts * packet.time_base
@@ -37,11 +38,11 @@ class Clock:
                 before = self.jumps[-1] if self.jumps else Fraction(0)
                 self.jumps.append(before + end - time)
             passed = self._passed[index] = min(passed + 1, len(self.jumps))
-        # where a packet does not tell its length, it is as long as the one before
+        # A packet without a duration is as long as the packet before it.
         length = (packet.duration or 0) * packet.time_base or max(Fraction(0), time - self._times.get(index, time))
         self._times[index], self._ends[index] = time, time + length
         if passed:
-            later = round(self.jumps[passed - 1] / packet.time_base)
-            packet.dts += later
+            shift = round(self.jumps[passed - 1] / packet.time_base)
+            packet.dts += shift
             if packet.pts is not None:
-                packet.pts += later
+                packet.pts += shift

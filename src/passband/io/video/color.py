@@ -1,8 +1,8 @@
-"""How a video stores colors: Y'CbCr planes of 8 or 10 bits, by a matrix and a range that the file names.
+"""Converts the colors of videos: Y'CbCr planes of 8 or 10 bits, with the matrix and range that the file states.
 
-Y'CbCr becomes RGB without changing primaries or transfer function. What a network leaves alone shall not change on
-the way back, although chroma is stored at half size and RGB is clipped to [0, 1]: `change_planes` adds to the stored
-planes what the network changed, instead of computing them anew.
+Primaries and transfer function are not converted. Pixels that a network does not change must be written back exactly,
+although chroma is stored at half resolution and RGB is clipped to [0, 1]. Therefore `change_planes` adds the network's
+change to the stored planes instead of computing new planes.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-# weights of red and blue in luma, by the code of the matrix; source: ITU-T H.273, table 4
+# Weights of red and blue in luma, by the code of the matrix. Source: ITU-T H.273, table 4.
 _LUMA = {
     1: (0.2126, 0.0722),  # BT.709
     4: (0.30, 0.11),  # FCC
@@ -23,19 +23,19 @@ _LUMA = {
 }
 _UNSPECIFIED = (2, 3)
 HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
-"""Transfer functions of HDR, by their code in ITU-T H.273, table 3."""
+"""HDR transfer functions by their code in ITU-T H.273, table 3."""
 
 
 @dataclass(frozen=True)
 class Coding:
-    """How planes hold colors.
+    """Coding of colors in planes.
 
     Attributes:
         red: weight of red in luma.
         blue: weight of blue in luma.
-        full_range: 0 to 255 (1023) rather than 16 to 235 (64 to 940).
-        bits: 8 or 10.
-        subsampling: pixels per chroma sample, across and down; each 1 or 2.
+        full_range: whether samples use 0 to 255 (1023) rather than 16 to 235 (64 to 940).
+        bits: bits per sample, 8 or 10.
+        subsampling: pixels per chroma sample, (horizontal, vertical), each 1 or 2.
     """
 
     red: float
@@ -46,7 +46,7 @@ class Coding:
 
     @property
     def scales(self) -> tuple[float, float, float]:
-        """Black, the span of luma, and the span of chroma, as stored."""
+        """Black level, range of luma and range of chroma, as stored."""
         unit = float(1 << (self.bits - 8))
         if self.full_range:
             top = float((1 << self.bits) - 1)
@@ -55,24 +55,24 @@ class Coding:
 
     @property
     def gray(self) -> float:
-        """Chroma without color, as stored."""
+        """Value of chroma without color, as stored."""
         return float(1 << (self.bits - 1))
 
 
 def luma_weights(matrix: int, width: int, height: int) -> tuple[float, float]:
-    """The weights of red and blue in luma.
+    """Return the weights of red and blue in luma.
 
     Args:
-        matrix: its code in ITU-T H.273; where it is unspecified, the size decides as in mpv and most other players:
-            BT.709 from 1280 pixels across or 577 down, BT.601 below.
-        width: of the frame, pixels.
-        height: of the frame, pixels.
+        matrix: code of the matrix in ITU-T H.273. If it is unspecified, the size decides, as in mpv and most other
+            players: BT.709 from 1280 pixels of width or 577 of height, BT.601 below.
+        width: width of the frame, in pixels.
+        height: height of the frame, in pixels.
 
     Returns:
-        Red and blue.
+        Weights of red and blue.
 
     Raises:
-        KeyError: for a matrix that is no weighting of RGB, such as YCgCo, or of constant luminance.
+        KeyError: if the matrix is not a weighting of RGB, such as YCgCo, or has constant luminance.
     """
     if matrix in _UNSPECIFIED:
         matrix = 1 if width >= 1280 or height > 576 else 6
@@ -82,12 +82,13 @@ def luma_weights(matrix: int, width: int, height: int) -> tuple[float, float]:
 def planes_to_rgb(
     luma: Float[Tensor, "B 1 H W"], chroma: Float[Tensor, "B 2 h w"], coding: Coding
 ) -> Float[Tensor, "B 3 H W"]:
-    """Turn stored planes into RGB.
+    """Convert stored planes to RGB.
 
     Args:
-        luma: Y', as stored.
-        chroma: Cb and Cr, as stored; its samples sit on even columns, and midway between two rows.
-        coding: how they hold colors.
+        luma: Y' as stored.
+        chroma: Cb and Cr as stored. Horizontally, chroma samples coincide with even columns; vertically, they lie
+            midway between two rows.
+        coding: coding of colors in the planes.
 
     Returns:
         RGB in [0, 1], clipped.
@@ -112,11 +113,11 @@ def planes_to_rgb(
 def rgb_to_planes(
     image: Float[Tensor, "B 3 H W"], coding: Coding
 ) -> tuple[Float[Tensor, "B 1 H W"], Float[Tensor, "B 2 h w"]]:
-    """Turn RGB into planes, the inverse of `planes_to_rgb` where chroma is not subsampled.
+    """Convert RGB to planes; the inverse of `planes_to_rgb` if chroma is not subsampled.
 
     Args:
         image: RGB in [0, 1].
-        coding: how the planes hold colors.
+        coding: coding of colors in the planes.
 
     Returns:
         Luma and chroma as stored, before rounding.
@@ -140,17 +141,17 @@ def change_planes(
     restored: Float[Tensor, "B 3 H W"],
     coding: Coding,
 ) -> tuple[Float[Tensor, "B 1 H W"], Float[Tensor, "B 2 h w"]]:
-    """Add to stored planes what a network changed; what it left alone stays exactly as stored.
+    """Add a network's change to stored planes. Unchanged pixels keep their stored values exactly.
 
     Args:
-        luma: Y', as stored.
-        chroma: Cb and Cr, as stored.
-        degraded: what `planes_to_rgb` made of them.
-        restored: what the network made of that, in [0, 1].
-        coding: how the planes hold colors.
+        luma: Y' as stored.
+        chroma: Cb and Cr as stored.
+        degraded: result of `planes_to_rgb` for these planes.
+        restored: output of the network for `degraded`, in [0, 1].
+        coding: coding of colors in the planes.
 
     Returns:
-        Luma and chroma as to be stored: rounded, within what the bits hold.
+        Luma and chroma to store: rounded, and clamped to the range of the bits.
     """
     top = (1 << coding.bits) - 1
     before, after = rgb_to_planes(degraded, coding), rgb_to_planes(restored, coding)
@@ -160,12 +161,12 @@ def change_planes(
 
 
 def _double_from_even(x: Float[Tensor, "B C h w"]) -> Float[Tensor, "B C h v"]:
-    """Twice as many columns: the given ones are the even, and the odd lie midway."""
+    """Double the number of columns: given columns become the even ones, and odd ones are interpolated."""
     following = torch.cat([x[..., 1:], x[..., -1:]], dim=-1)
     return torch.stack([x, (x + following) / 2], dim=-1).flatten(-2)
 
 
 def _halve_at_even(x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H w"]:
-    """Half as many columns: the even ones, each smoothed with its neighbors."""
+    """Halve the number of columns: the even columns are kept, each smoothed with its neighbors."""
     padded = F.pad(x, (1, 1, 0, 0), mode="replicate")
     return (padded[..., :-2:2] + 2 * x[..., ::2] + padded[..., 2::2]) / 4

@@ -1,4 +1,4 @@
-"""What a video file says of its images: which stream they are in, their size, color, rate and time base."""
+"""Reads the properties of a video: its stream, size, colors, frame rate and time base."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -34,36 +34,36 @@ VIDEO_SUFFIXES = frozenset(
         ".ogv",
     )
 )
-"""Suffixes that a folder is searched for; compare in lower case."""
+"""Suffixes of the videos that are searched for in folders, in lower case."""
 
 LIMITED, FULL = 1, 2
-"""Ranges of stored samples, as FFmpeg's AVColorRange numbers them."""
-_BT709 = 1  # code of ITU-T H.273
-# what MP4 and QuickTime files begin with
+"""Ranges of stored samples, with the numbers of FFmpeg's AVColorRange."""
+_BT709 = 1  # code in ITU-T H.273
+# Names of the boxes with which MP4 and QuickTime files begin.
 _FIRST_BOXES = frozenset((b"ftyp", b"mdat", b"moov", b"wide", b"free", b"skip", b"pnot", b"styp"))
 
 
 class VideoError(ValueError):
-    """A video that cannot be read, or cannot be written as asked; says which file, why, and what to do."""
+    """A video cannot be read, or cannot be written as requested. The message says which file, why, and what to do."""
 
 
 @dataclass(frozen=True)
 class VideoFormat:
-    """What all frames of a video have in common.
+    """Properties that all frames of a video share.
 
     Attributes:
-        width: of a frame as stored, before any turn; pixels.
-        height: of a frame as stored; pixels.
-        pixels: FFmpeg's name of the planes that frames are read and written in, such as `yuv420p10le`.
-        coding: how these planes hold colors.
-        color: FFmpeg's codes of range, primaries, transfer function and matrix, as the file has them.
-        time_base: the unit of time stamps, seconds.
-        rate: the average number of frames per second.
-        aspect: width of a pixel over its height; None where the file does not say.
-        display_matrix: how players turn or mirror a frame, nine numbers as in MP4; None for not at all.
-        frames: how many frames the header promises, or None where it does not say.
-        alpha: whether frames hold transparency.
-        surround: how a frame wraps around the viewer and holds two eyes.
+        width: width of a frame as stored, before any rotation, in pixels.
+        height: height of a frame as stored, in pixels.
+        pixels: FFmpeg's name of the pixel format in which frames are read and written, such as `yuv420p10le`.
+        coding: coding of colors in these planes.
+        color: FFmpeg's codes of range, primaries, transfer function and matrix in the file.
+        time_base: unit of time stamps, in seconds.
+        rate: average number of frames per second.
+        aspect: width of a pixel divided by its height; None if the file does not state it.
+        display_matrix: rotation or mirroring by players, nine numbers as in MP4; None if there is none.
+        frames: number of frames in the header; None if it does not state one.
+        alpha: whether frames have an alpha channel.
+        surround: projection of a frame around the viewer, and its arrangement for two eyes.
     """
 
     width: int
@@ -81,59 +81,62 @@ class VideoFormat:
 
 
 def media_url(path: Path) -> str:
-    """A path as FFmpeg takes it: without `file:`, the part of a name before a colon would be a protocol."""
+    """Return a path in the form that FFmpeg needs. Without `file:`, it would interpret a colon as a protocol."""
     return f"file:{path}"
 
 
 def open_video(path: Path) -> InputContainer:
     """Open a video file.
 
+    Args:
+        path: path of the video.
+
     Raises:
-        VideoError: for a file that is not a video, or was cut so that nothing of it can be read.
-        OSError: for one that cannot be read.
+        VideoError: if the file is not a video, or is too incomplete to be read.
+        OSError: if the file cannot be read.
     """
     try:
         return av.open(media_url(path), metadata_errors="replace")
     except FFmpegError as error:
-        _check_index(path)  # says of folders and missing files what Python says of them
-        raise VideoError(f"{path} is not a video, or is damaged where it begins ({error.strerror})") from error
+        _check_index(path)  # raises Python's own errors for folders and missing files
+        raise VideoError(f"{path} is not a video, or its beginning is damaged ({error.strerror})") from error
 
 
 def _check_index(path: Path) -> None:
-    """Refuse an MP4 that was cut before the end of its index."""
+    """Raise an error if an MP4 file ends before the end of its index."""
     with path.open("rb") as file:
         if not _lacks_index(file, path.stat().st_size):
             return
     raise VideoError(
-        f"{path} has lost its index: it was cut before its end, where the recorder writes it; repair it with a tool "
+        f"{path} has no index: the file is incomplete, and recorders write the index at the end; repair it with a tool "
         "such as untrunc and try again"
     )
 
 
 def _lacks_index(file: BinaryIO, size: int) -> bool:
-    """Whether an MP4 or QuickTime file ends before the end of its index, the box `moov`."""
-    place, first = 0, True
-    while place + 8 <= size:
-        file.seek(place)
+    """Tell whether an MP4 or QuickTime file ends before the end of its index, the box `moov`."""
+    position, first = 0, True
+    while position + 8 <= size:
+        file.seek(position)
         head = file.read(16)
         length, kind = int.from_bytes(head[:4], "big"), head[4:8]
-        if length == 1:  # the length is in 64 bits
+        if length == 1:  # the length is stored in 64 bits
             length = int.from_bytes(head[8:16], "big")
         if first and kind not in _FIRST_BOXES:
             return False
         if kind == b"moov":
-            return place + length > size
-        if length < 8:  # 0: up to the end of the file
+            return position + length > size
+        if length < 8:  # 0 means up to the end of the file
             return length == 0
-        place, first = place + length, False
+        position, first = position + length, False
     return not first
 
 
 def restored_stream(container: InputContainer, path: Path) -> VideoStream:
-    """The stream to restore: the first that decodes to video and is neither a cover image nor a thumbnail.
+    """Return the stream to restore: the first that can be decoded and is neither a cover image nor a thumbnail.
 
     Raises:
-        VideoError: where there is none.
+        VideoError: if there is no such stream.
     """
     stills = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
     moving = [stream for stream in container.streams.video if not stream.disposition & stills]
@@ -144,19 +147,19 @@ def restored_stream(container: InputContainer, path: Path) -> VideoStream:
         raise VideoError(f"{path}: no decoder for its video is installed; convert it to H.264 first")
     _check_index(path)
     kinds = sorted({stream.type for stream in container.streams if stream.type != "video"})
-    raise VideoError(f"{path} has no moving pictures" + (f", only {' and '.join(kinds)}" if kinds else ""))
+    raise VideoError(f"{path} contains no video" + (f", only {' and '.join(kinds)}" if kinds else ""))
 
 
 def format_of(path: Path, stream: VideoStream, frame: av.VideoFrame) -> VideoFormat:
-    """What all frames have in common, as the stream and its first frame say it.
+    """Return the properties that all frames share, from the stream and its first frame.
 
     Args:
-        path: what messages call the file.
-        stream: of `restored_stream`.
-        frame: its first that decodes.
+        path: path of the video for messages.
+        stream: stream from `restored_stream`.
+        frame: first decoded frame of the stream.
 
     Raises:
-        VideoError: for HDR, or colors that cannot be turned into RGB.
+        VideoError: if the video is HDR, or if its colors cannot be converted to RGB.
     """
     if frame.color_trc in HDR_TRANSFERS:
         raise VideoError(
@@ -192,7 +195,10 @@ def format_of(path: Path, stream: VideoStream, frame: av.VideoFrame) -> VideoFor
 
 
 def _working_pixels(frame: av.VideoFrame) -> tuple[str, tuple[int, int], int]:
-    """Planes that lose nothing of a frame (10 bits at most) and that encoders take: name, subsampling and bits."""
+    """Choose a pixel format that keeps a frame (up to 10 bits) and that encoders accept.
+
+    Returns its name, subsampling and bits.
+    """
     form = frame.format
     bits = 10 if max(component.bits for component in form.components) > 8 else 8
     if is_rgb(frame):
@@ -201,7 +207,7 @@ def _working_pixels(frame: av.VideoFrame) -> tuple[str, tuple[int, int], int]:
         across, down = 2, 2
     else:
         across, down = 16 // form.chroma_width(16), 16 // form.chroma_height(16)
-    # encoders refuse odd sizes where chroma is halved, and know no other subsampling
+    # Encoders refuse odd sizes with halved chroma, and support no other subsampling.
     names = {(2, 2): "yuv420p", (2, 1): "yuv422p"}
     if (across, down) not in names or frame.width % across or frame.height % down:
         across, down = 1, 1
@@ -209,17 +215,17 @@ def _working_pixels(frame: av.VideoFrame) -> tuple[str, tuple[int, int], int]:
 
 
 def with_alpha(pixels: str) -> str:
-    """FFmpeg's name of planes with one more for transparency."""
+    """Return FFmpeg's name of a pixel format with an added alpha plane."""
     return pixels.replace("yuv", "yuva")
 
 
 def has_alpha(frame: av.VideoFrame) -> bool:
-    """Whether a frame holds transparency."""
+    """Tell whether a frame has an alpha channel."""
     return any(component.is_alpha for component in frame.format.components)
 
 
 def is_rgb(frame: av.VideoFrame) -> bool:
-    """Whether a frame is stored as RGB, by planes or by a palette."""
+    """Tell whether a frame is stored as RGB, in planes or with a palette."""
     return frame.format.is_rgb or frame.format.has_palette
 
 

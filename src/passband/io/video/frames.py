@@ -1,4 +1,4 @@
-"""Coded frames to frames: transparency, times that a file only numbers, and which frames are lost."""
+"""Decodes coded frames: handles transparency, restores missing time stamps, and counts lost frames."""
 
 from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
@@ -13,30 +13,30 @@ from av.video.stream import VideoStream
 
 from passband.io.video.clock import Clock
 
-# decoders that read the transparency which WebM keeps beside the coded frames; FFmpeg's own do not
+# Decoders that read the transparency that WebM stores beside the coded frames. FFmpeg's own decoders do not.
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
-# codecs that may decode frames in another order than they are shown
+# Codecs whose frames may be decoded in another order than they are shown.
 _REORDERED = frozenset(("h264", "hevc", "mpeg4", "mpeg2video", "mpeg1video", "vc1", "wmv3"))
 _LONGEST_WAIT = 17
-"""Coded frames that may wait to be shown: H.264 reorders 16 at most."""
+"""Largest number of coded frames that wait to be shown. H.264 reorders at most 16."""
 _EMPTY_MPEG4 = 19
-"""Bytes of the largest coded frame of MPEG-4 that only repeats the one before; FFmpeg's decoder has the same limit."""
+"""Largest size in bytes of a coded MPEG-4 frame that only repeats the previous one, as in FFmpeg's decoder."""
 
 
 class Decoder:
     """Decodes a video stream and counts its frames.
 
     Args:
-        container: an open file.
-        stream: of it.
-        path: the file.
+        container: open file.
+        stream: stream of the file.
+        path: path of the file.
 
     Attributes:
-        packets: coded frames so far, of those that are to be shown.
-        decoded: frames that came of them so far.
-        damaged: how many of these have errors.
-        notes: what is lost, a sentence each.
-        clock: of the times of a transport stream; None for other files.
+        packets: number of coded frames so far, without those that are not shown.
+        decoded: number of frames decoded so far.
+        damaged: number of decoded frames that have errors.
+        notes: sentences about everything that is lost.
+        clock: correction of the time stamps of a transport stream; None for other files.
     """
 
     def __init__(self, container: InputContainer, stream: VideoStream, path: Path):
@@ -53,17 +53,17 @@ class Decoder:
 
     @property
     def lost(self) -> int:
-        """Frames that the file has, or promises in its header, and that did not decode; final at the end."""
+        """Number of frames in the file or its header that could not be decoded; final after the last frame."""
         coded = max(0, self.packets - self._hidden - self.decoded)
-        if self._is_avi:  # it promises slots, of which empty ones repeat the frame before
+        if self._is_avi:  # the header counts slots; empty slots repeat the previous frame
             return coded + (max(0, self._stream.frames - self._slots) if self._is_cut else 0)
         return max(coded, (self._stream.frames or 0) - self._discarded - self.decoded)
 
     def frames(self) -> Iterator[tuple[int | None, av.VideoFrame]]:
-        """Decode, once.
+        """Decode all frames. This can be called only once.
 
         Yields:
-            The time stamp of each frame in the stream's unit, as far as the file has one, and the frame.
+            The time stamp of each frame in units of the stream, or None if the file has none, and the frame.
         """
         packets = self._container.demux(self._stream)
         while True:
@@ -71,7 +71,7 @@ class Decoder:
                 packet = next(packets)
             except StopIteration:
                 return
-            except FFmpegError as error:  # the file is damaged where a packet should begin
+            except FFmpegError as error:  # the file is damaged at the beginning of a packet
                 self.notes.append(f"the file cannot be read beyond frame {self.decoded} ({error.strerror})")
                 return
             if packet.size:
@@ -79,7 +79,7 @@ class Decoder:
                     self.clock.correct(packet)
                 self._count(packet)
             elif packet.pts is not None:
-                continue  # an empty slot; a decoder would take it for the end
+                continue  # an empty slot, which a decoder would interpret as the end
             try:
                 frames = self._context.decode(packet)
             except FFmpegError:
@@ -106,7 +106,7 @@ class Decoder:
                 heappush(self._pending, packet.dts)
 
     def _begin(self, packet: av.Packet) -> None:
-        """Take a decoder that knows transparency where the first coded frame has some."""
+        """Use a decoder that supports transparency if the first coded frame has any."""
         self._begun = True
         if not packet.has_sidedata("matroska_block_additional"):
             return
@@ -121,20 +121,20 @@ class Decoder:
     def _time(self, frame: av.VideoFrame) -> int | None:
         if self._pending is None:
             return frame.pts
-        while len(self._pending) > _LONGEST_WAIT:  # coded frames of which nothing came, without an error
+        while len(self._pending) > _LONGEST_WAIT:  # these coded frames produced nothing, and raised no error
             heappop(self._pending)
         return heappop(self._pending) if self._pending else frame.pts
 
 
 def _shows_nothing(packet: av.Packet, codec: str) -> bool:
-    """Whether a coded frame is not to be shown by itself: it repeats the one before, or others are made of it."""
+    """Tell whether a coded frame is not shown itself: it repeats the previous one, or only others refer to it."""
     if codec == "mpeg4":
         return packet.size <= _EMPTY_MPEG4
     return codec in ("vp8", "libvpx") and not bytes(packet)[0] & 0x10
 
 
 def _avi_is_cut(path: Path) -> bool:
-    """Whether an AVI file is shorter than it says where it begins."""
+    """Tell whether an AVI file is shorter than its header says."""
     with path.open("rb") as file:
         head = file.read(8)
     return int.from_bytes(head[4:8], "little") + 8 > path.stat().st_size

@@ -1,4 +1,4 @@
-"""Segments and everything else of a source file, joined into one video without compressing anything again."""
+"""Joins segments and all other streams of a source file to one video, without compressing anything again."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,20 +20,21 @@ from passband.io.video.header import can_hold_restored
 from passband.io.video.mux import Joiner, container_options, payloads
 from passband.io.video.segment import Encoding, SegmentEncoder, read_segment, read_time_stamps
 from passband.io.video.streams import CONTAINERS, Copy, Way, copied, find_leads, plan_copies, readable
+from passband.naming import listed
 
 VIDEO_TARGETS = frozenset(CONTAINERS)
-"""Suffixes that can be written; compare in lower case."""
+"""Suffixes of the videos that can be written, in lower case."""
 
 
 @dataclass(frozen=True)
 class Joined:
-    """What a joined file holds, as read back from it.
+    """Content of a joined file, as read back from the file.
 
     Attributes:
-        frames: coded frames of the restored stream.
-        time_error: the largest difference of a frame's time stamp from that of the source, seconds.
-        copied: the streams copied, such as `audio aac`.
-        notes: what of the source is not in it, a sentence each.
+        frames: number of coded frames in the restored stream.
+        time_error: largest difference between time stamps of a frame in the file and in the source, in seconds.
+        copied: names of the copied streams, such as `audio aac`.
+        notes: sentences about everything in the source that the file does not contain.
     """
 
     frames: int
@@ -43,7 +44,7 @@ class Joined:
 
 
 def target_suffix(suffix: str) -> str:
-    """The suffix of a restored video: that of the source where such files can be written, else `.mkv`."""
+    """Return the suffix of a restored video: that of the source if such files can be written, otherwise `.mkv`."""
     return suffix if suffix.lower() in VIDEO_TARGETS else ".mkv"
 
 
@@ -56,25 +57,26 @@ def check_target(
     *,
     drop_unsupported: bool = False,
 ) -> None:
-    """Make sure, before any work is done, that a file can hold the restored stream and all sound and subtitles.
+    """Check that a file can hold the restored stream and all sound and subtitles, before any work is done.
 
-    The headers and the first packets of all streams are muxed in memory.
+    The headers and the first packets of all streams are written to a file in memory.
 
     Args:
-        source: the file whose streams are copied.
-        target: the file to be written.
-        restored: the index of the stream that is compressed anew.
-        video: what its frames have in common.
-        encoding: how it is compressed.
-        drop_unsupported: leave out what the file cannot hold, with a note, instead of refusing it.
+        source: path of the video whose streams are copied.
+        target: path of the video to write.
+        restored: index of the stream that is compressed again.
+        video: properties that its frames share.
+        encoding: compression of its frames.
+        drop_unsupported: whether to leave out streams that the target cannot hold, with a note, instead of raising an
+            error.
 
     Raises:
-        VideoError: naming what the file cannot hold.
+        VideoError: if the target cannot hold a stream. The message names the stream.
     """
     suffix = target.suffix.lower()
     if suffix not in VIDEO_TARGETS:
         raise VideoError(
-            f"videos are written as {', '.join(sorted(VIDEO_TARGETS))}; got {target.name}: "
+            f"videos are written as {listed(sorted(VIDEO_TARGETS))}; got {target.name}: "
             f"name it {target.with_suffix('.mkv').name}"
         )
     if not can_hold_restored(suffix, video, encoding):
@@ -108,27 +110,28 @@ def join(
     last_duration: int,
     jumps: Sequence[Fraction] = (),
 ) -> Joined:
-    """Write a video of segments, and of the other streams, metadata and chapters of its source.
+    """Write a video from segments, and from the other streams, metadata and chapters of its source.
 
     Packets of other streams are copied byte by byte with their time stamps. Streams that the target cannot hold are
-    left out with a note, and so are packets that an edit list hides or that are damaged. The file is written whole.
+    left out with a note; so are packets that an edit list hides or that are damaged. The file is written completely or
+    not at all.
 
     Args:
-        source: the file whose streams are copied.
-        target: the file to be written.
-        restored: the index of the stream that the segments replace.
-        video: what its frames have in common.
-        encoding: how the segments are compressed.
-        segments: their files, in order.
-        last_duration: how long the last frame is shown, in units of the video's time base.
-        jumps: how much later times are made where those of the source start again, of its `VideoReader`.
+        source: path of the video whose streams are copied.
+        target: path of the video to write.
+        restored: index of the stream that the segments replace.
+        video: properties that its frames share.
+        encoding: compression of the segments.
+        segments: paths of the segments, in order.
+        last_duration: duration of the last frame, in units of the video's time base.
+        jumps: shifts after each restart of the source's time stamps, from its `VideoReader`.
 
     Returns:
-        What was written.
+        The content of the written file.
 
     Raises:
-        VideoError: for a segment that is damaged.
-        OSError: where the file cannot be written.
+        VideoError: if a segment is damaged.
+        OSError: if the file cannot be written.
     """
     pts = [time for path in segments for time in read_time_stamps(path)]
     with open_video(source) as container:
@@ -147,14 +150,14 @@ def join(
                 joiner = Joiner(container, out, target.suffix.lower(), copies)
                 joiner.add_streams(video, encoding)
                 packets = chain.from_iterable(payloads(read_segment(path)) for path in segments)
-                joiner.copy(_going_on(readable(container), jumps), packets, pts, last_duration)
+                joiner.copy(_with_continued_times(readable(container), jumps), packets, pts, last_duration)
             frames, error = _read_back(temporary, joiner.restored_out.index, sorted(pts), video.time_base)
         except FFmpegError as error:
             raise OSError(error.errno or 0, error.strerror or str(error)) from error
     return Joined(frames, error, tuple(joiner.copied), tuple(joiner.notes))
 
 
-def _going_on(packets: Iterable[Packet], jumps: Sequence[Fraction]) -> Iterator[Packet]:
+def _with_continued_times(packets: Iterable[Packet], jumps: Sequence[Fraction]) -> Iterator[Packet]:
     clock = Clock(jumps)
     for packet in packets:
         if jumps:
@@ -169,7 +172,7 @@ def _missing(copies: Iterable[Copy]) -> list[Copy]:
 def _join_beginning(
     source: InputContainer, suffix: str, video: VideoFormat, encoding: Encoding, copies: Sequence[Copy], path: Path
 ) -> None:
-    """Join the first packets of all streams, and one frame, in memory."""
+    """Join the first packets of all streams and one frame in memory."""
     across, down = video.coding.subsampling
     luma = torch.full((1, video.height, video.width), video.coding.scales[0])
     chroma = torch.full((2, -(-video.height // down), -(-video.width // across)), video.coding.gray)
@@ -185,12 +188,13 @@ def _join_beginning(
             joiner.copy(first, payloads(segment), segment.pts, 1)
     except (FFmpegError, ValueError) as error:
         raise VideoError(
-            f"{path} cannot be written as {suffix} with codec {encoding.codec} ({error}): choose another of them"
+            f"{path} cannot be written as {suffix} with codec {encoding.codec} ({error}): choose another "
+            f"file type or codec"
         ) from error
 
 
 def _read_back(path: Path, index: int, pts: Sequence[int], time_base: Fraction) -> tuple[int, float]:
-    """How many frames a written stream has, and the largest error of their time stamps in seconds."""
+    """Return the number of frames in a written stream, and the largest error of their time stamps in seconds."""
     with open_video(path) as written:
         packets = written.demux(written.streams[index])
         times = sorted(

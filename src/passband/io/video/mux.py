@@ -1,4 +1,4 @@
-"""The streams of a file being joined: those that are copied, and the one that segments replace."""
+"""Writes the streams of a joined file: copied streams, and the stream that segments replace."""
 
 import errno
 from collections import Counter
@@ -19,10 +19,10 @@ from passband.io.video.header import add_restored
 from passband.io.video.segment import ALPHA, Encoding, Segment, decode_times
 from passband.io.video.streams import Copy, Way, add_copy
 
-# what a muxer writes itself, and what is no longer true of a stream compressed anew
+# Keys that a muxer writes itself, and keys that are no longer true of a stream that was compressed again.
 _OWN_KEYS = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder"})
 _STALE_KEYS = frozenset({"ENCODER", "BPS", "DURATION", "NUMBER_OF_FRAMES", "NUMBER_OF_BYTES", "ALPHA_MODE"})
-_SYSTEM_ERRORS = 1 << 16  # numbers of FFmpeg's own errors are above those of the system's
+_SYSTEM_ERRORS = 1 << 16  # FFmpeg's own error numbers are above this, those of the system are below
 _MP4 = (".mp4", ".m4v", ".mov")
 
 Payload = tuple[bytes, bool, bytes]
@@ -30,18 +30,18 @@ Payload = tuple[bytes, bool, bytes]
 
 
 class Joiner:
-    """Writes one file.
+    """Writes a joined file.
 
     Args:
-        source: the open source.
-        out: the file to be written.
-        suffix: of it, in lower case.
-        copies: what becomes of each stream.
+        source: open source file.
+        out: file to write.
+        suffix: suffix of the file, in lower case.
+        copies: treatment of each stream of the source.
 
     Attributes:
-        copied: the streams copied, such as `audio aac`.
-        notes: what of the source is not in it, a sentence each.
-        restored_out: the stream of the restored frames, once there is one.
+        copied: names of the copied streams, such as `audio aac`.
+        notes: sentences about everything in the source that the file does not contain.
+        restored_out: stream of the restored frames, after `add_streams`.
     """
 
     def __init__(self, source: InputContainer, out: OutputContainer, suffix: str, copies: Sequence[Copy]):
@@ -65,7 +65,7 @@ class Joiner:
             elif copy.way is Way.MUXER:
                 continue
             elif copy.way is Way.NONE:
-                self.notes.append(f"{self.suffix} cannot hold stream {copy.index} ({copy.name}), it is left out")
+                self.notes.append(f"{self.suffix} cannot hold stream {copy.index} ({copy.name}), so it is left out")
                 continue
             elif copy.way is Way.COVER:
                 _attach_cover(self.out, self.source.name, stream)
@@ -81,13 +81,13 @@ class Joiner:
     def copy(
         self, packets: Iterable[Packet], payloads: Iterable[Payload], pts: Sequence[int], last_duration: int
     ) -> None:
-        """Copy packets of the source, those of the restored stream in place of its own.
+        """Copy packets of the source, and replace those of the restored stream.
 
         Args:
-            packets: of the source, in its order.
-            payloads: of the restored stream, in the order they are decoded.
-            pts: when each is shown, in units of the video's time base.
-            last_duration: how long the last frame is shown, in these units.
+            packets: packets of the source, in its order.
+            payloads: packets of the restored stream, in decoding order.
+            pts: time stamp of each of them, in units of the video's time base.
+            last_duration: duration of the last frame, in units of the video's time base.
         """
         restored = self._restored_packets(payloads, pts, last_duration)
         hidden, refused = Counter[int](), Counter[int]()
@@ -98,7 +98,7 @@ class Joiner:
             if packet.size and packet.pts is not None and copy.way is not Way.COVER:
                 end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
             if copy.way is Way.RESTORED:
-                # one by one in place of those of the source, so that the streams stay interleaved
+                # Each packet takes the place of one packet of the source, so that the streams stay interleaved.
                 if (new := next(restored, None)) is not None:
                     self.out.mux_one(new)
             elif index in self.streams and packet.size and not _is_gap(packet):
@@ -117,11 +117,14 @@ class Joiner:
         self._note_end(end)
 
     def _would_be_heard(self, packet: Packet) -> bool:
-        """Whether a packet that only primes the decoder lies where MP4's muxer hides nothing: after 0."""
+        """Tell whether a packet that only primes the decoder would be heard.
+
+        The MP4 muxer hides such packets only before time 0.
+        """
         return self.suffix in _MP4 and packet.stream.type == "audio" and packet.pts is not None and packet.pts >= 0
 
     def _mux(self, packet: Packet) -> bool:
-        """Write a packet that is copied; whether the muxer takes it."""
+        """Write a copied packet. Returns whether the muxer accepted it."""
         packet.stream = self.streams[packet.stream_index]
         if packet.pts is None:
             packet.pts = packet.dts
@@ -136,8 +139,8 @@ class Joiner:
     def _note(self, counts: Counter[int], reason: str) -> None:
         for index, count in sorted(counts.items()):
             if count:
-                them = "packet is" if count == 1 else "packets are"
-                self.notes.append(f"{count} {them} left out of stream {index} ({self.copies[index].name}): {reason}")
+                packets = "packet is" if count == 1 else "packets are"
+                self.notes.append(f"{count} {packets} left out of stream {index} ({self.copies[index].name}): {reason}")
 
     def _note_end(self, end: Fraction) -> None:
         promised = Fraction(self.source.duration or 0, av.time_base) + Fraction(
@@ -159,57 +162,58 @@ class Joiner:
             packet.is_keyframe = key
             if alpha:
                 data: Any = PacketSideData
-                beside = data(packet_sidedata_type_from_literal(ALPHA), len(alpha))
-                beside.update(alpha)
-                packet.set_sidedata(beside)
+                side_data = data(packet_sidedata_type_from_literal(ALPHA), len(alpha))
+                side_data.update(alpha)
+                packet.set_sidedata(side_data)
             packet.stream = self.restored_out
             yield packet
 
 
 def payloads(segment: Segment) -> Iterator[Payload]:
-    """The packets of a segment."""
+    """Return the packets of a segment."""
     return zip(segment.packets, segment.keys, segment.alpha or repeat(b""), strict=False)
 
 
 def container_options(
     suffix: str, source: InputContainer, video: VideoFormat, first: int, *, index_first: bool = True
 ) -> dict[str, str]:
-    """How the muxer writes a file.
+    """Return the options of the muxer for a file.
 
     Args:
-        suffix: of the file, in lower case.
-        source: the open source.
-        video: what the restored frames have in common.
-        first: when the first of them is shown, in units of the video's time base.
-        index_first: whether the index of an MP4 goes in front, for which the muxer reads its file again.
+        suffix: suffix of the file, in lower case.
+        source: open source file.
+        video: properties that the restored frames share.
+        first: time stamp of the first restored frame, in units of the video's time base.
+        index_first: whether to move the index of an MP4 file to its beginning. The muxer then reads its file again.
 
     Returns:
         Options of FFmpeg.
     """
-    # FFmpeg counts how an image wraps around the viewer as unofficial
+    # FFmpeg regards projections around the viewer as unofficial.
     strict = {"strict": "unofficial"} if video.surround else {}
     if suffix not in _MP4:
-        # AAC begins before 0, with sound that is not to be heard; the muxer would move all else to make room for it
+        # AAC begins before 0 with sound that must not be heard. By default, the muxer would shift all streams because
+        # of it.
         return strict | ({"avoid_negative_ts": "disabled"} if first >= 0 else {})
-    # the index in front, so that the file plays while it loads; Apple's own keys are kept only if asked for
+    # With the index first, the file can be played while it loads. Apple's own keys are kept only with an extra flag.
     flags = ["faststart"] * index_first + ["use_metadata_tags"] * any(key.startswith("com.") for key in source.metadata)
-    # a first frame later than 0 is stored in units of the movie, which shall be as fine as the video's
+    # A first frame after 0 is stored in units of the movie, which must be as fine as those of the video.
     scale = {"movie_timescale": str(max(1000, video.time_base.denominator))}
     return strict | scale | ({"movflags": "+".join(flags)} if flags else {})
 
 
 def _attach_cover(out: OutputContainer, source: str, stream: Stream) -> None:
-    """Attach a cover image, which Matroska keeps as a file; as a stream it would be a video of one frame."""
+    """Attach a cover image. Matroska stores it as a file; as a stream it would be a video of one frame."""
     kind = stream.codec_context.name.replace("mjpeg", "jpeg")
     with av.open(source, metadata_errors="replace") as container:
         packets = container.demux(container.streams[stream.index])
-        picture = next((bytes(packet) for packet in packets if packet.size), b"")
+        image = next((bytes(packet) for packet in packets if packet.size), b"")
     name = stream.metadata.get("filename", f"cover.{kind.replace('jpeg', 'jpg')}")
-    out.add_attachment(name, stream.metadata.get("mimetype", f"image/{kind}"), picture)
+    out.add_attachment(name, stream.metadata.get("mimetype", f"image/{kind}"), image)
 
 
 def _is_gap(packet: Packet) -> bool:
-    """Whether a packet is a pause between two subtitles in MP4, which MP4's muxer writes itself."""
+    """Tell whether a packet is a pause between two subtitles in MP4, which the MP4 muxer writes itself."""
     stream = packet.stream
     if stream.type != "subtitle" or stream.codec_context is None or stream.codec_context.name != "mov_text":
         return False

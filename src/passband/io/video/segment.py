@@ -1,8 +1,8 @@
-"""Frames to compressed packets, kept in one file per segment until a whole video is joined of them.
+"""Compresses frames to packets, and keeps them in one file per segment until the whole video is joined.
 
-A segment is a run of frames that an encoder of its own has compressed, so that it begins with a key frame and needs
-nothing of its neighbors. Its file (safetensors) holds the packets, their time stamps, and whatever the caller needs
-to go on after it.
+A segment is a sequence of frames that were compressed by an encoder of their own. It begins with a key frame and does
+not depend on its neighbors. Its file (safetensors) holds the packets, their time stamps, and the data that the caller
+needs to continue after it.
 """
 
 import os
@@ -25,19 +25,20 @@ from torch import Tensor
 
 from passband.io.files import write_whole
 from passband.io.video import VideoError, VideoFormat, plane_view, with_alpha
+from passband.naming import listed
 
 
 @dataclass(frozen=True)
 class Codec:
-    """A way to compress video.
+    """A codec for writing video.
 
     Attributes:
-        encoder: FFmpeg's name of it.
-        crf: quality by default, smaller is better; None where nothing is lost.
-        worst: the largest crf.
-        options: of the encoder.
-        tag: the name that QuickTime needs in MP4, where it is not FFmpeg's own choice.
-        alpha: suffixes of files that hold its transparency.
+        encoder: name of the encoder in FFmpeg.
+        crf: default quality, smaller is better; None for lossless codecs.
+        worst: largest crf.
+        options: options of the encoder.
+        tag: name that QuickTime needs in MP4, if it is not FFmpeg's default.
+        alpha: suffixes of the files that can hold its transparency.
     """
 
     encoder: str
@@ -55,20 +56,22 @@ CODECS = {
     "av1": Codec("libsvtav1", 20, 63, {"preset": "6"}),
     "ffv1": Codec("ffv1", None, options={"level": "3", "slicecrc": "1"}, alpha=(".mkv",)),
 }
-"""Name to codec. The default qualities are hard to tell from the source at twice its size."""
+"""Codecs by name. With the default qualities, the result can hardly be told from the source even when enlarged
+twice."""
 
 ALPHA: Final = "matroska_block_additional"
-"""FFmpeg's name of what is kept beside a packet: with VP9, its transparency."""
-_TELLS_ASPECT = ("libx264", "libx265")  # for the others the container would have to, which PyAV cannot set
+"""FFmpeg's name of the data beside a packet. For VP9 it is the transparency."""
+# for other codecs, the container would have to store it, which PyAV does not support
+_TELLS_ASPECT = ("libx264", "libx265")
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a video is compressed.
+    """Compression of a video.
 
     Attributes:
-        codec: a key of `CODECS`.
-        crf: quality, smaller is better; None where nothing is lost.
+        codec: name of the codec, a key of `CODECS`.
+        crf: quality, smaller is better; None for lossless codecs.
         alpha: whether transparency is kept.
     """
 
@@ -82,11 +85,11 @@ class Segment:
     """Compressed frames.
 
     Attributes:
-        packets: in the order they are decoded.
-        pts: the time stamp of each, in units of the video's time base.
-        keys: whether each can be decoded without those before it.
+        packets: packets in decoding order.
+        pts: time stamp of each packet, in units of the video's time base.
+        keys: whether each packet can be decoded without those before it.
         extras: tensors of the caller.
-        alpha: what WebM keeps beside each packet for its transparency; none at all where there is none.
+        alpha: data that WebM stores beside each packet for transparency; empty if there is none.
     """
 
     packets: Sequence[bytes]
@@ -99,49 +102,48 @@ class Segment:
 def choose_encoding(
     video: VideoFormat, path: Path, suffix: str, codec: str | None = None, crf: int | None = None
 ) -> Encoding:
-    """Choose codec and quality, and make sure that this machine's encoder takes the video.
+    """Choose codec and quality, and check that the encoder on this machine accepts the video.
 
     Args:
-        video: what is to be compressed.
-        path: the file it comes from, for the message.
-        suffix: of the file to be written, such as `.mp4`.
-        codec: a key of `CODECS`; None for what plays most widely: in WebM VP9 (AV1 for 10 bits), elsewhere H.264
-            (H.265 for 10 bits).
+        video: properties of the video.
+        path: path of the source for messages.
+        suffix: suffix of the file to write, such as `.mp4`.
+        codec: key of `CODECS`, or None for the most widely supported codec: VP9 in WebM (AV1 for 10 bits), otherwise
+            H.264 (H.265 for 10 bits).
         crf: quality, smaller is better; None for the codec's default.
 
     Returns:
-        The choice.
+        The chosen compression.
 
     Raises:
-        VideoError: for an unknown codec, a crf that it does not have, or pixels that it does not take, not square ones
-            among them.
+        VideoError: if the codec is unknown or does not support the crf, the pixel format or the pixels' aspect ratio.
     """
     if codec is None:
         usual, deep = ("vp9", "av1") if suffix == ".webm" else ("h264", "h265")
         codec = usual if video.coding.bits == 8 else deep
     if codec not in CODECS:
-        raise VideoError(f"codec is one of {', '.join(CODECS)}; got {codec!r}")
-    known = CODECS[codec]
-    if crf is not None and (known.crf is None or not 0 <= crf <= known.worst):
-        takes = "loses nothing and takes no crf" if known.crf is None else f"takes a crf from 0 to {known.worst}"
-        raise VideoError(f"codec {codec} {takes}; got {crf}")
-    if video.pixels not in _pixel_formats(known.encoder):
+        raise VideoError(f"codec must be one of {listed(CODECS)}; got {codec!r}")
+    chosen = CODECS[codec]
+    if crf is not None and (chosen.crf is None or not 0 <= crf <= chosen.worst):
+        limit = "is lossless and takes no crf" if chosen.crf is None else f"takes a crf from 0 to {chosen.worst}"
+        raise VideoError(f"codec {codec} {limit}; got {crf}")
+    if video.pixels not in _pixel_formats(chosen.encoder):
         others = [name for name, other in CODECS.items() if video.pixels in _pixel_formats(other.encoder)]
         raise VideoError(
             f"{path} has pixels of kind {video.pixels}, which codec {codec} cannot store here: choose "
             f"{' or '.join(others) or 'another source'}"
         )
-    if video.aspect not in (None, 1) and known.encoder not in _TELLS_ASPECT:
+    if video.aspect not in (None, 1) and chosen.encoder not in _TELLS_ASPECT:
         raise VideoError(
-            f"{path} has pixels {video.aspect} as wide as high, which codec {codec} cannot say: choose codec h264 "
-            "and a target .mkv or .mp4"
+            f"{path} has pixels with the aspect ratio {video.aspect}, which codec {codec} cannot store: choose codec "
+            "h264 and a target .mkv or .mp4"
         )
-    alpha = video.alpha and suffix in known.alpha and with_alpha(video.pixels) in _pixel_formats(known.encoder)
-    return Encoding(codec, known.crf if crf is None else crf, alpha)
+    alpha = video.alpha and suffix in chosen.alpha and with_alpha(video.pixels) in _pixel_formats(chosen.encoder)
+    return Encoding(codec, chosen.crf if crf is None else crf, alpha)
 
 
 def planes(video: VideoFormat, encoding: Encoding) -> str:
-    """FFmpeg's name of the planes that an encoder is given."""
+    """Return FFmpeg's name of the pixel format that an encoder receives."""
     return with_alpha(video.pixels) if encoding.alpha else video.pixels
 
 
@@ -149,16 +151,16 @@ def configure(context: VideoCodecContext, video: VideoFormat, encoding: Encoding
     """Set up an encoder.
 
     Args:
-        context: not yet open.
-        video: what it compresses.
-        encoding: how.
+        context: encoder that is not open yet.
+        video: properties of the video.
+        encoding: compression of the video.
     """
-    os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 tells errors alone; it takes this from nowhere else
+    os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 then prints only errors; it can be set only in this way
     context.width, context.height, context.pix_fmt = video.width, video.height, planes(video, encoding)
     context.time_base, context.framerate = video.time_base, video.rate
     context.color_range, context.color_primaries, context.color_trc, context.colorspace = video.color
-    context.sample_aspect_ratio = video.aspect or Fraction(0, 1)  # 0: not said
-    context.flags |= Flags.global_header  # headers apart from packets, as MP4 and Matroska want them
+    context.sample_aspect_ratio = video.aspect or Fraction(0, 1)  # 0 means unknown
+    context.flags |= Flags.global_header  # MP4 and Matroska need the headers separate from the packets
     crf = {} if encoding.crf is None else {"crf": str(encoding.crf)}
     context.options = {**CODECS[encoding.codec].options, **crf}
 
@@ -167,8 +169,8 @@ class SegmentEncoder:
     """Compresses the frames of one segment.
 
     Args:
-        video: what all frames have in common.
-        encoding: how they are compressed.
+        video: properties that all frames share.
+        encoding: compression of the frames.
     """
 
     def __init__(self, video: VideoFormat, encoding: Encoding):
@@ -192,22 +194,23 @@ class SegmentEncoder:
         """Compress one frame.
 
         Args:
-            pts: its time stamp in units of the video's time base, above that of the frame before.
-            luma: as stored, whole numbers.
-            chroma: as stored.
-            alpha: as stored, where the encoding keeps it.
+            pts: time stamp in units of the video's time base, larger than that of the previous frame.
+            luma: whole numbers as stored.
+            chroma: whole numbers as stored.
+            alpha: whole numbers as stored, if the encoding keeps transparency.
         """
         frame = av.VideoFrame(self.video.width, self.video.height, self._pixels)
         frame.pts, frame.time_base = pts, self.video.time_base
         frame.color_range, frame.color_primaries, frame.color_trc, frame.colorspace = self.video.color
-        given = [luma[0], *chroma] + ([] if alpha is None else [alpha[0]])
-        for plane, values in zip(frame.planes, given, strict=False):  # what is left over is transparency that goes
+        stored_planes = [luma[0], *chroma] + ([] if alpha is None else [alpha[0]])
+        # if there are fewer planes, transparency is not kept
+        for plane, values in zip(frame.planes, stored_planes, strict=False):
             view = plane_view(plane, self.video.coding.bits)
             view[:] = values.cpu().numpy()
         self._take(self._context.encode(frame))
 
     def finish(self, extras: Mapping[str, Tensor]) -> Segment:
-        """Compress what the encoder still holds.
+        """Compress the frames that the encoder still holds.
 
         Args:
             extras: tensors to keep with the segment.
@@ -228,10 +231,14 @@ class SegmentEncoder:
 
 
 def write_segment(path: Path, segment: Segment) -> None:
-    """Keep a segment in a file, written whole.
+    """Write a segment to a file, completely or not at all.
+
+    Args:
+        path: path of the file.
+        segment: segment to write.
 
     Raises:
-        OSError: where it cannot be written.
+        OSError: if the file cannot be written.
     """
     tensors = {
         **_packed("packets", "sizes", segment.packets),
@@ -241,15 +248,18 @@ def write_segment(path: Path, segment: Segment) -> None:
         **{f"extra.{name}": value.contiguous() for name, value in segment.extras.items()},
     }
     with write_whole(path) as temporary:
-        temporary.write_bytes(save(tensors))  # safetensors itself opens no path that is not UTF-8
+        temporary.write_bytes(save(tensors))  # safetensors cannot open paths that are not UTF-8
 
 
 def read_segment(path: Path) -> Segment:
-    """Read a segment back.
+    """Read a segment from its file.
+
+    Args:
+        path: path of the file.
 
     Raises:
-        VideoError: for a file that is damaged.
-        OSError: for one that cannot be read.
+        VideoError: if the file is damaged.
+        OSError: if the file cannot be read.
     """
     try:
         tensors = load(path.read_bytes())
@@ -262,29 +272,30 @@ def read_segment(path: Path) -> Segment:
 
 
 def read_time_stamps(path: Path) -> list[int]:
-    """The time stamps of a segment's packets in the order they are decoded."""
+    """Return the time stamps of a segment's packets in decoding order."""
     return load(path.read_bytes())["pts"].tolist()
 
 
 def decode_times(pts: Sequence[int]) -> list[int]:
-    """When to decode each packet, so that no frame is shown before it is decoded and times increase.
+    """Compute the decoding time of each packet. Times increase, and no frame is shown before it is decoded.
 
     Args:
-        pts: when each is shown, in the order they are decoded; no two alike.
+        pts: time stamps of the packets in decoding order, all different.
 
     Returns:
-        Times in the same unit: with n the most places that a frame is decoded later than it is shown, that of
-        the frame shown n places before. The first n are before the first frame is shown.
+        Times in the same unit. Let n be the largest number of positions by which a frame is decoded later than shown.
+        Then the i-th packet is decoded at the (i - n)-th time stamp. The first n times are before the first frame is
+        shown.
     """
     shown = sorted(pts)
-    rank = {time: place for place, time in enumerate(shown)}
-    late = max(place - rank[time] for place, time in enumerate(pts))
+    rank = {time: position for position, time in enumerate(shown)}
+    delay = max(position - rank[time] for position, time in enumerate(pts))
     step = shown[1] - shown[0] if len(shown) > 1 else 1
-    return [shown[0] - step * (late - place) for place in range(late)] + shown[: len(shown) - late]
+    return [shown[0] - step * (delay - position) for position in range(delay)] + shown[: len(shown) - delay]
 
 
 def _packed(name: str, sizes: str, parts: Sequence[bytes]) -> dict[str, Tensor]:
-    """Bytes of several lengths as two tensors."""
+    """Convert byte strings of different lengths to two tensors."""
     payload = np.frombuffer(b"".join(parts), np.uint8)
     return {name: torch.from_numpy(payload.copy()), sizes: torch.tensor([len(part) for part in parts])}
 

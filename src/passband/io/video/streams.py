@@ -1,4 +1,4 @@
-"""Which streams of a source a kind of file can hold, found out by muxing their headers and first packets."""
+"""Finds out which streams of a source a kind of file can hold, by writing their headers and first packets."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,34 +15,34 @@ from av.stream import Discard, Disposition, Stream
 from passband.io.video.template import with_hidden_start, without_decoder
 
 CONTAINERS = {".mkv": "matroska", ".mp4": "mp4", ".mov": "mov", ".m4v": "mp4", ".webm": "webm"}
-"""Suffixes that can be written, lower case, and FFmpeg's names of what they are; the widest come first."""
+"""Suffixes that can be written, in lower case, and their names in FFmpeg, beginning with those that hold the most."""
 
-_TRIED = 4  # packets of each stream
-_PAUSE = 8  # bytes of text so short that all of it may be headers
-_LOOKED_AT = 1 << 23  # bytes of the source in which the first packets are looked for
+_TRIED = 4  # number of packets of each stream that are tried
+_PAUSE = 8  # subtitle packets up to this length in bytes may consist only of headers
+_MOST_BYTES = 1 << 23  # number of bytes of the source that are searched for the first packets
 
 
 class Way(Enum):
-    """How a stream comes into the new file."""
+    """Treatment of a stream in the new file."""
 
     RESTORED = "restored"
     TEMPLATE = "template"
     PARAMETERS = "parameters"
-    """Without asking for the codec; see `video_template.without_decoder`."""
+    """Copied without using the codec; see `video.template.without_decoder`."""
     COVER = "cover"
     MUXER = "muxer"
-    """The muxer makes it itself, from chapters and metadata."""
+    """Written by the muxer itself, from chapters and metadata."""
     NONE = "none"
 
 
 @dataclass(frozen=True)
 class Lead:
-    """Where a stream begins.
+    """Beginning of a stream.
 
     Attributes:
-        packets: the first that are copied.
-        dropped: how many before these an edit list hides and nothing needs.
-        hidden: from the first packet that is copied to what is to be heard, in seconds.
+        packets: first packets that are copied.
+        dropped: number of packets before these that an edit list hides and that no decoder needs.
+        hidden: time from the first copied packet to the first sound that is heard, in seconds.
     """
 
     packets: Sequence[Packet] = ()
@@ -52,14 +52,14 @@ class Lead:
 
 @dataclass(frozen=True)
 class Copy:
-    """What becomes of one stream.
+    """Treatment of one stream.
 
     Attributes:
-        index: of the stream in the source.
-        way: how it is written.
-        name: what messages call it.
-        required: whether a file without it is not what was asked for.
-        lead: where it begins.
+        index: index of the stream in the source.
+        way: way in which it is written.
+        name: name of the stream for messages.
+        required: whether a file without this stream is an error.
+        lead: beginning of the stream.
     """
 
     index: int
@@ -70,70 +70,77 @@ class Copy:
 
 
 def plan_copies(source: InputContainer, suffix: str, restored: int, leads: Mapping[int, Lead]) -> list[Copy]:
-    """Say what becomes of each stream of a source.
+    """Decide how each stream of a source is written.
 
     Args:
-        source: an open file.
-        suffix: of the file to be written, a key of `CONTAINERS`.
-        restored: the index of the stream that is compressed anew.
-        leads: of `find_leads`.
+        source: open file.
+        suffix: suffix of the file to write, a key of `CONTAINERS`.
+        restored: index of the stream that is compressed again.
+        leads: beginning of each stream, from `find_leads`.
 
     Returns:
-        One for each stream. A stream that is not required may be left out with a note: data, attachments and covers,
-        images and texts that nothing here decodes, and such sound where other sound remains.
+        One entry for each stream. Streams that are not required may be left out with a note: data, attachments and
+        covers, images and texts without a decoder, and sound without a decoder if other sound remains.
     """
     copies = []
     for stream in source.streams:
         lead = leads.get(stream.index, Lead())
         way = Way.RESTORED if stream.index == restored else _way(stream, suffix, lead)
         copies.append(Copy(stream.index, way, stream_name(stream), _is_required(stream), lead))
-    heard = any(copy.way in (Way.TEMPLATE, Way.PARAMETERS) for copy in _of_type(source, copies, "audio"))
+    has_sound = any(copy.way in (Way.TEMPLATE, Way.PARAMETERS) for copy in _of_type(source, copies, "audio"))
     return [
         Copy(copy.index, copy.way, copy.name, False, copy.lead)
-        if heard and stream.type == "audio" and stream.codec_context is None
+        if has_sound and stream.type == "audio" and stream.codec_context is None
         else copy
         for stream, copy in zip(source.streams, copies, strict=True)
     ]
 
 
 def find_leads(source: InputContainer, restored: int) -> dict[int, Lead]:
-    """Read where the streams of a file begin. The file is to be opened again for anything else."""
-    wanted = {
+    """Read the beginnings of the streams of a file.
+
+    The file must be opened again before it is used for anything else.
+
+    Args:
+        source: open file.
+        restored: index of the stream that is compressed again, which is left out.
+    """
+    incomplete = {
         stream.index
         for stream in source.streams
         if stream.index != restored and stream.type in ("audio", "video", "subtitle", "data")
     }
-    first: dict[int, list[Packet]] = {index: [] for index in wanted}
-    looked_at = 0
+    first: dict[int, list[Packet]] = {index: [] for index in incomplete}
+    bytes_read = 0
     for packet in readable(source):
-        looked_at += packet.size
+        bytes_read += packet.size
         index = packet.stream_index
-        if packet.size and index in wanted:
+        if packet.size and index in incomplete:
             first[index].append(packet)
             if sum(not one.is_discard for one in first[index]) >= _TRIED:
-                wanted.remove(index)
-        found = not wanted or looked_at > _LOOKED_AT
-        if found and not any(packets and all(one.is_discard for one in packets) for packets in first.values()):
+                incomplete.remove(index)
+        has_enough = not incomplete or bytes_read > _MOST_BYTES
+        if has_enough and not any(packets and all(one.is_discard for one in packets) for packets in first.values()):
             break
     return {index: _lead(source.streams[index], packets) for index, packets in first.items()}
 
 
 def add_copy(out: OutputContainer, stream: Stream, copy: Copy, *, starts_hidden: bool) -> Stream:
-    """Add a stream that is copied to a file to be written.
+    """Add a copied stream to a file.
 
     Args:
-        out: the file.
-        stream: of the source.
-        copy: what becomes of it, by its template or its parameters.
-        starts_hidden: say in the header how much of the beginning is not to be heard, as Matroska does; an edit list
-            says it elsewhere.
+        out: file to write.
+        stream: stream of the source.
+        copy: treatment of the stream, from its template or its parameters.
+        starts_hidden: whether the header states how much sound at the beginning must not be heard, as in Matroska. In
+            other files, an edit list states it.
 
     Returns:
         The new stream.
 
     Raises:
-        ValueError: where it does not fit.
-        FFmpegError: likewise.
+        ValueError: if the file cannot hold the stream.
+        FFmpegError: if the file cannot hold the stream.
     """
     if copy.way is Way.PARAMETERS:
         return without_decoder(out, stream)
@@ -144,35 +151,37 @@ def add_copy(out: OutputContainer, stream: Stream, copy: Copy, *, starts_hidden:
 
 
 def can_mux(suffix: str, add: Callable[[OutputContainer], Stream], packets: Sequence[Packet]) -> bool:
-    """Whether a kind of file takes a stream: its header and at least one of its first packets, which it gives back.
+    """Tell whether a kind of file can hold a stream.
+
+    The header and the packets are written to a file in memory, and at least one packet must be read back.
 
     Args:
-        suffix: of the file.
-        add: adds the stream to it.
-        packets: its first; they are not changed.
+        suffix: suffix of the file.
+        add: function that adds the stream to the file.
+        packets: first packets of the stream. They are not changed.
     """
-    file, taken = BytesIO(), 0
+    file, bytes_muxed = BytesIO(), 0
     try:
         with av.open(file, "w", format=CONTAINERS[suffix]) as out:
             new = add(out)
             for packet in map(copied, packets):
                 packet.stream = new
-                with suppress(FFmpegError):  # it may be damaged; the others are tried
+                with suppress(FFmpegError):  # a packet may be damaged; the others are still tried
                     out.mux_one(packet)
-                    taken += packet.size
+                    bytes_muxed += packet.size
             out.start_encoding()
         if not packets:
             return True
         with av.open(BytesIO(file.getvalue()), "r") as back:
-            given = sum(packet.size for packet in back.demux())
+            bytes_back = sum(packet.size for packet in back.demux())
     except (FFmpegError, ValueError):
         return False
-    # headers of packets may be left out, and subtitles have pauses
-    return 0 < taken < 2 * given + _PAUSE
+    # Headers of packets may be left out, and pauses between subtitles are added.
+    return 0 < bytes_muxed < 2 * bytes_back + _PAUSE
 
 
 def copied(packet: Packet) -> Packet:
-    """A packet like another: muxing changes the times of what it is given."""
+    """Copy a packet, because muxing changes the time stamps of the packet that it receives."""
     new = Packet(bytes(packet))
     new.pts, new.dts, new.time_base, new.duration = packet.pts, packet.dts, packet.time_base, packet.duration
     new.is_keyframe, new.stream = packet.is_keyframe, packet.stream
@@ -182,26 +191,26 @@ def copied(packet: Packet) -> Packet:
 
 
 def readable(source: InputContainer) -> Iterator[Packet]:
-    """The packets of a file, up to where it is damaged."""
+    """Yield the packets of a file up to the first damage."""
     with suppress(FFmpegError):
         yield from source.demux()
 
 
 def stream_name(stream: Stream) -> str:
-    """What messages call a stream, such as `audio aac eng`."""
+    """Return the name of a stream for messages, such as `audio aac eng`."""
     if stream.codec_context is not None:
         codec = stream.codec_context.name
     elif stream.type in ("data", "attachment"):
         codec = getattr(stream, "name", None)
-    else:  # PyAV does not know it
+    else:  # unknown to PyAV
         codec = "without a decoder"
     parts = (stream.type, codec, stream.metadata.get("language", ""))
     return " ".join(part for part in parts if part and part != "und")
 
 
 def _lead(stream: Stream, packets: list[Packet]) -> Lead:
-    shown = next((place for place, packet in enumerate(packets) if not packet.is_discard), len(packets))
-    # a decoder of sound needs the packet before; a decoder of images all since a key frame
+    shown = next((position for position, packet in enumerate(packets) if not packet.is_discard), len(packets))
+    # Sound decoders need the previous packet. Image decoders need all packets since a key frame.
     dropped = max(0, shown - 1) if stream.type == "audio" else 0
     hidden = 0.0
     if stream.type == "audio" and packets:
@@ -231,7 +240,7 @@ def _way(stream: Stream, suffix: str, lead: Lead) -> Way:
 
 
 def _is_cut_within(stream: Stream) -> bool:
-    """Whether an edit list hides coded frames after the first that is shown, which packets alone cannot say."""
+    """Tell whether an edit list hides frames after the first shown one. Copied packets cannot express that."""
     entries = iter(stream.index_entries)
     return any(not entry.is_discard for entry in entries) and any(entry.is_discard for entry in entries)
 
