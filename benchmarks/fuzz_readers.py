@@ -24,7 +24,7 @@ from passband.data.cubes.channel_statistics import ChannelStatistics
 from passband.inference import Restorer
 from passband.inference.video.streaming import restore_video
 from passband.io import jpeg
-from passband.io.image import ImageError, read_picture
+from passband.io.image import ImageError, read_stored_image
 from passband.io.image.size import stored_size
 from passband.io.jpeg import compiled as jpeg_compiled
 from passband.io.jpeg import engine as jpeg_engine
@@ -87,7 +87,7 @@ def _restored(path: Path) -> None:
 
 
 PICTURE: dict[str, Read] = {
-    "read_picture": read_picture,
+    "read_stored_image": read_stored_image,
     "stored_size": stored_size,
     "read_stored_mask": read_stored_mask,
     "read_thumbnail": lambda path: read_thumbnail(path, 16),

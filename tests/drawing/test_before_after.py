@@ -7,11 +7,11 @@ from PIL import Image, ImageCms
 from passband.drawing.before_after import PIXELS, before_after, write_comparison
 from passband.drawing.comparison import GAP, MARGIN
 from passband.drawing.lettering import line_height
-from passband.io.image import Picture, PictureMeta, read_picture, write_picture
+from passband.io.image import ImageMeta, StoredImage, read_stored_image, write_stored_image
 
 
 def picture(height, width, **meta):
-    return Picture(torch.rand(3, height, width) * 0.9, None, PictureMeta(**meta))
+    return StoredImage(torch.rand(3, height, width) * 0.9, None, ImageMeta(**meta))
 
 
 @pytest.mark.parametrize(("height", "width", "stacked"), [(250, 300, False), (100, 300, True), (300, 400, False)])
@@ -57,10 +57,10 @@ def test_a_comparison_of_few_pixels_is_refused():
 def test_gray_stays_gray_and_the_profile_is_kept(tmp_path):
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     color = picture(20, 30, icc=profile)
-    gray = Picture(color.image[:1].expand(3, -1, -1), None, PictureMeta(gray=True))
+    gray = StoredImage(color.image[:1].expand(3, -1, -1), None, ImageMeta(gray=True))
     for kind, wanted in ((gray, "L"), (color, "RGB")):
-        write_picture(tmp_path / "a.png", kind)
-        write_picture(tmp_path / "b.png", replace(kind, image=1 - kind.image))
+        write_stored_image(tmp_path / "a.png", kind)
+        write_stored_image(tmp_path / "b.png", replace(kind, image=1 - kind.image))
         write_comparison(tmp_path / "a.png", tmp_path / "b.png", tmp_path / "c.png")
         with Image.open(tmp_path / "c.png") as shown:
             assert shown.mode == wanted
@@ -70,10 +70,10 @@ def test_gray_stays_gray_and_the_profile_is_kept(tmp_path):
 
 def test_the_comparison_shows_what_was_saved_and_not_what_was_meant(tmp_path):
     source = picture(240, 250)
-    write_picture(tmp_path / "b.jpg", source, quality=5)
+    write_stored_image(tmp_path / "b.jpg", source, quality=5)
     write_comparison(source, tmp_path / "b.jpg", tmp_path / "c.png")
-    shown = read_picture(tmp_path / "c.png").image[:, -MARGIN - 240 : -MARGIN, -MARGIN - 250 : -MARGIN]
-    saved = read_picture(tmp_path / "b.jpg").image
+    shown = read_stored_image(tmp_path / "c.png").image[:, -MARGIN - 240 : -MARGIN, -MARGIN - 250 : -MARGIN]
+    saved = read_stored_image(tmp_path / "b.jpg").image
     torch.testing.assert_close(shown, saved, rtol=0, atol=1e-6)
     assert not torch.allclose(shown, source.image, atol=0.05)
 

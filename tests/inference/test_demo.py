@@ -1,7 +1,7 @@
 import pytest
 
 from passband.inference import Restorer, demonstrate
-from passband.io.image import read_picture
+from passband.io.image import read_stored_image
 
 
 @pytest.fixture(scope="module")
@@ -13,4 +13,4 @@ def test_the_demonstration_says_both_figures_and_writes_a_row_per_kind(identity,
     gains = demonstrate(identity, tmp_path, ["haze", "rain"])
     assert list(gains) == ["haze", "rain"]
     assert all(before == pytest.approx(after, abs=1e-6) for before, after in gains.values())
-    assert read_picture(tmp_path / "demo.png").image.shape == (3, 2 * (32 + 300) + 8 + 24, 3 * 451 + 2 * 8 + 24)
+    assert read_stored_image(tmp_path / "demo.png").image.shape == (3, 2 * (32 + 300) + 8 + 24, 3 * 451 + 2 * 8 + 24)

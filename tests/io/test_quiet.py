@@ -13,13 +13,13 @@ import tifffile
 import torch
 from PIL import Image
 
-from passband.io.image import ImageError, Picture, PictureMeta, read_image, write_picture
+from passband.io.image import ImageError, ImageMeta, StoredImage, read_image, write_stored_image
 from passband.io.image.size import stored_size
 from passband.io.mask import read_stored_mask
 from passband.io.quiet import captured_stderr, silent_stderr, without_warnings
 from passband.io.thumbnail import read_thumbnail
 
-DEEP = PictureMeta(bits=16)
+DEEP = ImageMeta(bits=16)
 
 
 def warn_as_pillow() -> None:
@@ -167,8 +167,8 @@ def test_the_shortest_files_of_plain_pictures_are_long_enough(options, tmp_path)
 def test_a_png_with_a_chunk_before_its_header_is_read_as_pillow_reads_it(bits, tmp_path):
     pixels = np.random.default_rng(0).integers(0, 65536, (5, 7, 3), np.uint16)
     if bits == 16:
-        write_picture(
-            tmp_path / "sound.png", Picture(torch.from_numpy(pixels / 65535).float().movedim(-1, 0), meta=DEEP)
+        write_stored_image(
+            tmp_path / "sound.png", StoredImage(torch.from_numpy(pixels / 65535).float().movedim(-1, 0), meta=DEEP)
         )
     else:
         Image.fromarray((pixels[..., 0] % 4).astype(np.uint8)).save(tmp_path / "sound.png", bits=2)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from passband.drawing.comparison import GAP, MARGIN, text_size
 from passband.drawing.lettering import font, line_height, text_strip
-from passband.io.image import Picture, PictureMeta, read_picture, write_picture
+from passband.io.image import ImageMeta, StoredImage, read_stored_image, write_stored_image
 
 LABELS = ("degraded", "restored")
 PIXELS = 2_000_000
@@ -24,7 +24,7 @@ GRAYS = (0.75, 1.0)
 """Of the checkerboard."""
 
 
-def before_after(before: Picture, after: Picture, pixels: int | None = PIXELS) -> Picture:
+def before_after(before: StoredImage, after: StoredImage, pixels: int | None = PIXELS) -> StoredImage:
     """Both pictures with a label each: side by side, or one above the other where they are wide.
 
     Args:
@@ -50,12 +50,12 @@ def before_after(before: Picture, after: Picture, pixels: int | None = PIXELS) -
     gap = sides[0].new_ones(3, GAP, sides[0].shape[-1]) if stacked else sides[0].new_ones(3, sides[0].shape[-2], GAP)
     sheet = torch.cat([sides[0], gap, sides[1]], dim=-2 if stacked else -1)
     gray = before.meta.gray and after.meta.gray
-    meta = PictureMeta("PNG", gray=gray, icc=after.meta.icc)
-    return Picture(F.pad(sheet, (MARGIN,) * 4, value=1.0), None, meta)
+    meta = ImageMeta("PNG", gray=gray, icc=after.meta.icc)
+    return StoredImage(F.pad(sheet, (MARGIN,) * 4, value=1.0), None, meta)
 
 
 def write_comparison(
-    before: Path | Picture, after: Path, target: Path, *, pixels: int | None = PIXELS, max_pixels: int | None = None
+    before: Path | StoredImage, after: Path, target: Path, *, pixels: int | None = PIXELS, max_pixels: int | None = None
 ) -> None:
     """Write `before_after` of two files; nothing is restored for it.
 
@@ -64,7 +64,7 @@ def write_comparison(
         after: the file of the restored one, which is read again, so that the comparison shows what was saved.
         target: the file to write; its suffix says the type.
         pixels: as in `before_after`.
-        max_pixels: larger files are refused before they are decoded; None as `read_picture` does.
+        max_pixels: larger files are refused before they are decoded; None as `read_stored_image` does.
 
     Raises:
         ImageError: for a file that is not a picture.
@@ -72,8 +72,8 @@ def write_comparison(
         ValueError: as `before_after`.
     """
     limit = {} if max_pixels is None else {"max_pixels": max_pixels}
-    first = before if isinstance(before, Picture) else read_picture(before, **limit)
-    write_picture(target, before_after(first, read_picture(after, **limit), pixels))
+    first = before if isinstance(before, StoredImage) else read_stored_image(before, **limit)
+    write_stored_image(target, before_after(first, read_stored_image(after, **limit), pixels))
 
 
 def _size(height: int, width: int, stacked: bool, pixels: int | None) -> tuple[int, int]:
@@ -111,7 +111,7 @@ def _labeled(image: Float[Tensor, "3 h w"], label: str) -> Float[Tensor, "3 H W"
     return torch.cat([strip, F.pad(image, (0, width - image.shape[-1]), value=1.0)], -2)
 
 
-def _opaque(picture: Picture) -> Float[Tensor, "3 H W"]:
+def _opaque(picture: StoredImage) -> Float[Tensor, "3 H W"]:
     """A picture over a checkerboard where it is transparent."""
     if picture.alpha is None:
         return picture.image

@@ -12,7 +12,7 @@ from passband.data.datasets.restoration import read_pair
 from passband.data.pairs import Pair, find_pairs
 from passband.drawing.comparison import restoration_captions
 from passband.evaluation.benchmarks import Benchmark, beside_published, find_benchmark
-from passband.evaluation.restoration_report import FIGURES, write_pictures, write_report
+from passband.evaluation.restoration_report import FIGURES, write_images, write_report
 from passband.inference.memory import Plan, parse_memory, restore_within
 from passband.inference.memory_probe import live_bytes_per_pixel
 from passband.io.files import failure
@@ -176,7 +176,7 @@ def evaluate_restoration(
     }
     write_report(output, result)
     distinct = list(dict.fromkeys(shown.values()))
-    write_pictures(
+    write_images(
         output / "worst_median_best.png",
         (_row(scored[number], restore) for number in distinct),
         [restoration_captions(rows[number]["psnr_degraded"], rows[number]["psnr"]) for number in distinct],

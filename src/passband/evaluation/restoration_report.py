@@ -45,7 +45,7 @@ def write_report(output: Path, result: dict[str, Any]) -> None:
         path.write_text("\n".join(_markdown(result)) + "\n", encoding="utf-8", errors="backslashreplace")
 
 
-def write_pictures(
+def write_images(
     path: Path,
     rows: Iterable[Sequence[Float[Tensor, "3 H W"]]],
     captions: Iterable[Sequence[str]] = (),

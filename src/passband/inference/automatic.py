@@ -13,7 +13,7 @@ from passband.inference.engines import Engine
 from passband.inference.inspector import Diagnosis, Inspector, mean_of
 from passband.inference.restorer import AUTO, Restorer
 from passband.io.files import write_whole
-from passband.io.image import DEFAULT_MAX_PIXELS, kind_of_file, read_picture, write_picture
+from passband.io.image import DEFAULT_MAX_PIXELS, kind_of_file, read_stored_image, write_stored_image
 from passband.io.image.kinds import KINDS
 from passband.io.video import VideoReader
 from passband.models import pick_device
@@ -167,12 +167,12 @@ class AutomaticRestorer(Restorer):
                 report=report,
             )
             return (diagnosis.line, *notes)
-        picture = read_picture(source, max_pixels=max_pixels)  # which says whether it is whole
+        picture = read_stored_image(source, max_pixels=max_pixels)  # which says whether it is whole
         notes = picture.notes
         if kind_of_file(source) == KINDS.get(target.suffix.lower()):
             copy_whole(source, target)
         else:
-            notes = (*notes, *write_picture(target, picture, quality=quality))
+            notes = (*notes, *write_stored_image(target, picture, quality=quality))
         if compare is not None:
             write_comparison(picture, target, compare, pixels=compare_pixels, max_pixels=max_pixels)
         return (diagnosis.line, *notes)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from passband.data.preprocessing import Preprocessing
-from passband.io.conversion import AnyPicture, as_tensor
+from passband.io.conversion import AnyImage, as_tensor
 from passband.io.files import failure
 from passband.metrics.class_scores import ranking
 from passband.models.gated import logits_of
@@ -85,7 +85,7 @@ class Classifier:
     def __repr__(self) -> str:
         return described(self, self.weights, {"classes": f"[{listed(self.classes, 6)}]", "device": self.device})
 
-    def __call__(self, picture: AnyPicture, top: int = 5) -> tuple[Guess, ...]:
+    def __call__(self, picture: AnyImage, top: int = 5) -> tuple[Guess, ...]:
         """Classify one image.
 
         Args:

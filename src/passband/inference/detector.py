@@ -13,7 +13,7 @@ from torch import Tensor
 from passband.data.cubes.fixed_size import read_pixels
 from passband.data.cubes.native_size import read_native_cube
 from passband.drawing.instances import draw_instances
-from passband.io.conversion import AnyPicture, as_tensor
+from passband.io.conversion import AnyImage, as_tensor
 from passband.io.files import failure, fitted_name, write_whole
 from passband.io.image import write_image
 from passband.io.records import Making, Records, signature, stranger
@@ -79,7 +79,7 @@ class InstanceFinder:
     def __repr__(self) -> str:
         return described(self, self.weights, {"classes": f"[{listed(self.classes, 6)}]", "device": self.device})
 
-    def __call__(self, picture: AnyPicture, score: float = 0.5) -> Instances:
+    def __call__(self, picture: AnyImage, score: float = 0.5) -> Instances:
         """Find the instances in an image.
 
         Args:

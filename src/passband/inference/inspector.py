@@ -10,7 +10,7 @@ import torch
 
 from passband.data.datasets.restoration import CLEAN
 from passband.data.inspection_views import Views, file_views, pixel_views
-from passband.io.conversion import AnyPicture, as_tensor
+from passband.io.conversion import AnyImage, as_tensor
 from passband.io.image import DEFAULT_MAX_PIXELS
 from passband.models.inspector import InspectorNetwork, share_as_strange
 from passband.naming import described, listed
@@ -149,7 +149,7 @@ class Inspector:
         facts = {"kinds": f"[{listed(self.kinds, 9)}]", "networks": f"[{listed(self.networks, 9)}]"}
         return described(self, self.weights, facts)
 
-    def __call__(self, picture: AnyPicture) -> Diagnosis:
+    def __call__(self, picture: AnyImage) -> Diagnosis:
         """Say what is wrong with a picture.
 
         Args:

@@ -21,7 +21,7 @@ from passband.inference.guard import Change, blended
 from passband.inference.memory import OVERLAP, parse_memory, plan, restore_within, room
 from passband.inference.video.temporal import SmoothedStatistics, Smoother, smoothed_statistics
 from passband.io.conversion import take
-from passband.io.image import DEFAULT_MAX_PIXELS, Picture, open_pictures, write_pictures
+from passband.io.image import DEFAULT_MAX_PIXELS, StoredImage, open_images, write_images
 from passband.io.image.size import stored_size
 from passband.models import accepted_arguments, load_model
 from passband.models.sfnet.bands import MapStatistics
@@ -228,11 +228,11 @@ class Restorer:
             MemoryError: for one that does not fit.
         """
         self._check_room(source, max_pixels)
-        file = open_pictures(source, max_pixels=max_pixels)
-        first: list[Picture] = []
+        file = open_images(source, max_pixels=max_pixels)
+        first: list[StoredImage] = []
         told: list[str] = []
 
-        def restored() -> Iterator[Picture]:
+        def restored() -> Iterator[StoredImage]:
             for index, picture in enumerate(file.pictures):
                 if compare is not None and not first:
                     first.append(picture)
@@ -243,7 +243,7 @@ class Restorer:
                     told.extend(Change.between(degraded, image).notes(self.weights) if self.strength else ())
                 yield replace(picture, image=image[0].clamp(0, 1).cpu())
 
-        notes = write_pictures(target, replace(file, pictures=restored()), quality=quality)
+        notes = write_images(target, replace(file, pictures=restored()), quality=quality)
         if compare is not None:
             write_comparison(first[0], target, compare, pixels=compare_pixels, max_pixels=max_pixels)
         return (*notes, *dict.fromkeys(told))

@@ -15,7 +15,7 @@ from passband.data.finding import PICTURES, Pass, find_sources
 from passband.drawing.overlay import overlay
 from passband.inference.files.jobs import Work, run_jobs
 from passband.inference.files.plan import Job, Naming, plan
-from passband.io.conversion import AnyPicture, as_tensor
+from passband.io.conversion import AnyImage, as_tensor
 from passband.io.image import SUFFIXES, read_image, write_image
 from passband.io.mask import write_mask
 from passband.io.records import Making, Records
@@ -97,7 +97,7 @@ class Segmenter:
     def __repr__(self) -> str:
         return described(self, self.weights, {"classes": f"[{listed(self.classes, 6)}]", "device": self.device})
 
-    def __call__(self, picture: AnyPicture) -> Int64[Tensor, "H W"]:
+    def __call__(self, picture: AnyImage) -> Int64[Tensor, "H W"]:
         """Return the class of each pixel.
 
         Args:
@@ -135,7 +135,7 @@ class Segmenter:
             best = torch.maximum(best, other)
         return mask
 
-    def probabilities(self, picture: AnyPicture) -> Float[Tensor, "K H W"]:
+    def probabilities(self, picture: AnyImage) -> Float[Tensor, "K H W"]:
         """Return the probability of each class at each pixel, by the network's own estimate.
 
         Args:

@@ -16,10 +16,10 @@ from PIL import Image
 from torch import Tensor
 
 from passband.io.arrays import check_range, from_array, to_array
-from passband.io.image import from_pil, read_picture, to_pil
+from passband.io.image import from_pil, read_stored_image, to_pil
 from passband.ops.checks import kind_of, shape_of
 
-AnyPicture: TypeAlias = Image.Image | np.ndarray | Tensor | str | PathLike[str]
+AnyImage: TypeAlias = Image.Image | np.ndarray | Tensor | str | PathLike[str]
 """A path; a PIL image; an array of shape H W, H W 1, H W 2, H W 3 or H W 4, as uint8, uint16 or float in [0, 1]; or a
 tensor of shape 3 H W, as float in [0, 1] or uint8."""
 BYTE = 255.0
@@ -68,11 +68,11 @@ class Taken:
         return picture.convert(mode) if mode in ("L", "LA") else picture
 
 
-def take(picture: AnyPicture) -> Taken:
+def take(picture: AnyImage) -> Taken:
     """Convert an image of any kind, or a batch in a tensor, and remember its kind.
 
     Args:
-        picture: image as described at `AnyPicture`, or a tensor of shape B 3 H W. PIL images and files are turned
+        picture: image as described at `AnyImage`, or a tensor of shape B 3 H W. PIL images and files are turned
             upright as their EXIF orientation says.
 
     Raises:
@@ -89,19 +89,19 @@ def take(picture: AnyPicture) -> Taken:
     if isinstance(picture, Image.Image):
         source = from_pil(picture)
     elif isinstance(picture, str | PathLike):
-        source = read_picture(Path(picture))
+        source = read_stored_image(Path(picture))
     else:
         raise TypeError(f"an image is a path, a PIL image, an array or a tensor; got {kind_of(picture)}")
     return Taken(source.image[None], source.alpha, picture)
 
 
-def as_tensor(picture: AnyPicture) -> Float[Tensor, "3 H W"]:
+def as_tensor(picture: AnyImage) -> Float[Tensor, "3 H W"]:
     """Convert an image of any kind to an RGB tensor in [0, 1].
 
     Networks, losses and metrics take the result after `[None]` has made a batch of it.
 
     Args:
-        picture: image as described at `AnyPicture`.
+        picture: image as described at `AnyImage`.
 
     Returns:
         A tensor on the CPU as float32; tensors keep their device and floating-point type. Gray images become three

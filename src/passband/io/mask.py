@@ -51,7 +51,7 @@ def read_stored_mask(path: Path | str, *, is_binary: bool = False, max_pixels: i
         max_pixels: largest number of pixels; larger files are refused before they are decoded.
 
     Raises:
-        ImageError: if the file is damaged, too large or not an image, as in `io.image.read_picture`, or if it is a
+        ImageError: if the file is damaged, too large or not an image, as in `io.image.read_stored_image`, or if it is a
             colored image without a palette.
         OSError: if the file cannot be read.
     """

@@ -19,7 +19,7 @@ from passband.data.datasets.restoration import (
 from passband.data.degradations import KINDS, VERSIONS, degrade
 from passband.data.images import find_images
 from passband.data.pairs import Pair, find_pairs
-from passband.io.image import Picture, PictureMeta, read_image, write_picture
+from passband.io.image import ImageMeta, StoredImage, read_image, write_stored_image
 
 MIXTURE = {"rain": 1.0, "motion-blur": 1.0, "clean": 1.0}
 
@@ -404,7 +404,7 @@ def test_a_cache_keeps_to_its_capacity_whatever_the_sizes(tmp_path, capacity):
 def test_a_cache_gives_the_bits_that_the_file_gives(tmp_path, bits, size):
     values = torch.arange(256) * (1 if bits == 8 else 251) / (2**bits - 1)
     path = tmp_path / "a.png"
-    write_picture(path, Picture(values.expand(3, 4, 256), meta=PictureMeta(bits=bits)))
+    write_stored_image(path, StoredImage(values.expand(3, 4, 256), meta=ImageMeta(bits=bits)))
     cache = ImageCache(1_000_000)
     first, again = cache(path), cache(path)
     assert torch.equal(first, again)

@@ -5,7 +5,7 @@ from PIL import Image
 
 from passband.drawing.comparison import GAP, MARGIN
 from passband.inference import Job, Restorer, VideoOptions, plan_jobs, restore_files
-from passband.io.image import read_picture, write_image
+from passband.io.image import read_stored_image, write_image
 from tests import clips
 from tests.pictures import names
 
@@ -23,7 +23,7 @@ def test_files_keep_type_depth_and_metadata(identity, tmp_path):
     Image.fromarray(np.zeros((9, 11, 3), np.uint8)).save(tmp_path / "photo.jpg", exif=exif)
     outcomes = list(restore_files(identity, plan_jobs([tmp_path], tmp_path / "out")))
     assert [outcome.status for outcome in outcomes] == ["restored", "restored"]
-    deep = read_picture(tmp_path / "out" / "deep.png")
+    deep = read_stored_image(tmp_path / "out" / "deep.png")
     assert (deep.meta.bits, deep.meta.gray) == (16, True)
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out" / "deep.png")), array)
     with Image.open(tmp_path / "out" / "photo.jpg") as photo:
@@ -132,7 +132,7 @@ class TestFiles:
 
         def compared(**options):
             (outcome,) = restore_files(identity, jobs, compare=True, **options)
-            height, width = read_picture(tmp_path / "out" / "a_compare.png").image.shape[-2:]
+            height, width = read_stored_image(tmp_path / "out" / "a_compare.png").image.shape[-2:]
             return outcome.status, height * width
 
         usual = compared()
@@ -155,10 +155,10 @@ class TestFiles:
                 Restorer(tiny_weights, "cpu"), plan_jobs([tmp_path / "a.png"], tmp_path / "out"), compare=True
             )
         )
-        both = read_picture(tmp_path / "out" / "a_compare.png").image
+        both = read_stored_image(tmp_path / "out" / "a_compare.png").image
         rows, column = slice(-20 - MARGIN, -MARGIN), (both.shape[-1] - 2 * MARGIN - GAP) // 2
         for name, left in (("a.png", MARGIN), ("out/a.png", MARGIN + column + GAP)):
-            torch.testing.assert_close(both[:, rows, left : left + 20], read_picture(tmp_path / name).image)
+            torch.testing.assert_close(both[:, rows, left : left + 20], read_stored_image(tmp_path / name).image)
 
     def test_a_full_disk_fails_each_file_by_name_and_leaves_nothing(self, identity, tmp_path, monkeypatch):
         write_image(tmp_path / "a.png", torch.rand(3, 8, 8))

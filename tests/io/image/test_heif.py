@@ -8,7 +8,15 @@ import pytest
 import torch
 from PIL import ExifTags, Image
 
-from passband.io.image import Density, ImageError, Picture, PictureMeta, kind_of_file, read_picture, write_picture
+from passband.io.image import (
+    Density,
+    ImageError,
+    ImageMeta,
+    StoredImage,
+    kind_of_file,
+    read_stored_image,
+    write_stored_image,
+)
 from passband.io.image.size import stored_size
 
 SMOOTH = torch.linspace(0, 1, 40).expand(3, 24, 40)
@@ -18,14 +26,14 @@ SMOOTH = torch.linspace(0, 1, 40).expand(3, 24, 40)
 def test_a_picture_of_a_phone_is_read_and_written_back_as_what_it_was(tmp_path, suffix):
     exif = Image.Exif()
     exif[ExifTags.Base.Make] = "passband camera"
-    meta = PictureMeta(exif=exif.tobytes()[6:], density=Density(300, 300, "inch"), xmp=b"<x:xmpmeta/>")
-    write_picture(tmp_path / f"a{suffix}", Picture(SMOOTH, meta=meta))
+    meta = ImageMeta(exif=exif.tobytes()[6:], density=Density(300, 300, "inch"), xmp=b"<x:xmpmeta/>")
+    write_stored_image(tmp_path / f"a{suffix}", StoredImage(SMOOTH, meta=meta))
     assert kind_of_file(tmp_path / f"a{suffix}") == ("AVIF" if suffix == ".avif" else "HEIC")
     assert stored_size(tmp_path / f"a{suffix}") == (40, 24)
     (tmp_path / f"a{suffix}").rename(tmp_path / "a")
-    write_picture(tmp_path / "b", read_picture(tmp_path / "a"))
+    write_stored_image(tmp_path / "b", read_stored_image(tmp_path / "a"))
     assert kind_of_file(tmp_path / "b") == kind_of_file(tmp_path / "a")
-    picture = read_picture(tmp_path / "b")
+    picture = read_stored_image(tmp_path / "b")
     assert (picture.image - SMOOTH).abs().mean() < 2 / 255  # lossy
     assert picture.meta.exif is not None
     assert b"passband camera" in picture.meta.exif
@@ -34,32 +42,32 @@ def test_a_picture_of_a_phone_is_read_and_written_back_as_what_it_was(tmp_path, 
 
 
 def test_a_heic_of_more_than_8_bits_keeps_them(tmp_path):
-    write_picture(tmp_path / "a.heic", Picture(SMOOTH, meta=PictureMeta("HEIC", bits=16)))
-    picture = read_picture(tmp_path / "a.heic")
+    write_stored_image(tmp_path / "a.heic", StoredImage(SMOOTH, meta=ImageMeta("HEIC", bits=16)))
+    picture = read_stored_image(tmp_path / "a.heic")
     assert picture.meta.bits == 16
     assert len(np.unique(picture.image)) > 30
-    assert write_picture(tmp_path / "b.heic", picture) == ()
+    assert write_stored_image(tmp_path / "b.heic", picture) == ()
 
 
 def test_without_its_package_a_heic_says_what_to_install(tmp_path, monkeypatch):
-    write_picture(tmp_path / "a.heic", Picture(SMOOTH))
+    write_stored_image(tmp_path / "a.heic", StoredImage(SMOOTH))
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     with pytest.raises(ImageError, match=r"a\.heic cannot be read: .*pip install 'passband\[heic\]'"):
-        read_picture(tmp_path / "a.heic")
+        read_stored_image(tmp_path / "a.heic")
     with pytest.raises(ImageError, match=r"b\.heic cannot be written: .*pip install 'passband\[heic\]'"):
-        write_picture(tmp_path / "b.heic", Picture(SMOOTH))
+        write_stored_image(tmp_path / "b.heic", StoredImage(SMOOTH))
 
 
 def test_a_hdr_heic_is_refused(tmp_path):
     file = pillow_heif.from_bytes(mode="RGB", size=(16, 16), data=bytes(768))
     file.save(tmp_path / "a.heic", transfer_characteristics=16)
     with pytest.raises(ImageError, match=r"a\.heic is HDR \(PQ\)"):
-        read_picture(tmp_path / "a.heic")
+        read_stored_image(tmp_path / "a.heic")
 
 
 def test_the_color_space_that_a_heic_names_without_a_profile_is_kept(tmp_path):
     file = pillow_heif.from_bytes(mode="RGB", size=(16, 16), data=bytes(768))
     file.save(tmp_path / "a.heic", color_primaries=12, transfer_characteristics=1)
-    write_picture(tmp_path / "b.heic", read_picture(tmp_path / "a.heic"))
+    write_stored_image(tmp_path / "b.heic", read_stored_image(tmp_path / "a.heic"))
     named = pillow_heif.open_heif(tmp_path / "b.heic").info["nclx_profile"]
     assert (named["color_primaries"], named["transfer_characteristics"]) == (12, 1)

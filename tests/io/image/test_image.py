@@ -17,15 +17,15 @@ from passband.io.image import (
     DEFAULT_MAX_PIXELS,
     SUFFIXES,
     ImageError,
-    Picture,
-    PictureMeta,
+    ImageMeta,
+    StoredImage,
     from_pil,
     kind_of_file,
     read_image,
-    read_picture,
+    read_stored_image,
     to_pil,
     write_image,
-    write_picture,
+    write_stored_image,
 )
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -148,7 +148,7 @@ def stored_pixels(path: Path, bits: int) -> np.ndarray:
     return pixels if pixels.ndim == 3 else pixels[..., None]
 
 
-def as_levels(picture: Picture) -> np.ndarray:
+def as_levels(picture: StoredImage) -> np.ndarray:
     top = 2**picture.meta.bits - 1
     planes = picture.image if picture.alpha is None else torch.cat([picture.image, picture.alpha])
     return (planes.double() * top).round().permute(1, 2, 0).numpy()
@@ -178,14 +178,14 @@ def test_reading_and_writing_back_keeps_every_pixel_and_the_metadata(tmp_path, k
     make_file(before, stored, kind, orientation, icc)
     upright = turned(stored, 1 if kind == "BMP" else orientation)
 
-    picture = read_picture(before)
+    picture = read_stored_image(before)
     assert (picture.meta.kind, picture.meta.bits) == (kind, bits)
     assert picture.meta.gray == layout.startswith("gray")
     assert picture.image.dtype == torch.float32
     assert picture.image.is_contiguous()
     np.testing.assert_array_equal(as_levels(picture), rgb_of(upright))
 
-    write_picture(after, picture)
+    write_stored_image(after, picture)
     np.testing.assert_array_equal(stored_pixels(after, bits), upright)
     if kind == "TIFF":  # not with Pillow, which does not know 16-bit gray with alpha
         with tifffile.TiffFile(after) as file:
@@ -198,7 +198,7 @@ def test_reading_and_writing_back_keeps_every_pixel_and_the_metadata(tmp_path, k
             assert exif[ExifTags.Base.Make] == "passband camera"
             assert exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ISOSpeedRatings] == 640
             assert image.info.get("icc_profile") == icc
-    np.testing.assert_array_equal(as_levels(read_picture(after)), rgb_of(upright))
+    np.testing.assert_array_equal(as_levels(read_stored_image(after)), rgb_of(upright))
 
 
 @pytest.mark.parametrize(
@@ -218,10 +218,10 @@ def test_a_palette_comes_back_as_the_colors_it_stands_for(tmp_path, kind, transp
     if transparent:
         expected = np.concatenate([expected, opacity[index][..., None]], axis=-1)
 
-    picture = read_picture(path)
+    picture = read_stored_image(path)
     assert not picture.meta.gray
     np.testing.assert_array_equal(as_levels(picture), expected)
-    write_picture(path, picture)
+    write_stored_image(path, picture)
     np.testing.assert_array_equal(stored_pixels(path, 8), expected)
 
 
@@ -233,9 +233,9 @@ def test_every_exif_orientation_is_applied_as_pillow_applies_it(tmp_path, kind, 
     image.save(path, exif=b"Exif\0\0" + exif_block(orientation), **({"lossless": True} if kind == "WEBP" else {}))
     with Image.open(path) as image:
         expected = np.array(ImageOps.exif_transpose(image))
-    picture = read_picture(path)
+    picture = read_stored_image(path)
     np.testing.assert_array_equal(as_levels(picture), expected)
-    write_picture(path, picture)
+    write_stored_image(path, picture)
     with Image.open(path) as image:
         assert image.size == (expected.shape[1], expected.shape[0])
         assert image.getexif().get(ExifTags.Base.Orientation) == 1
@@ -246,7 +246,7 @@ def test_resetting_the_orientation_changes_no_other_byte_of_the_exif_block(tmp_p
     path = tmp_path / "photo.jpg"
     block = exif_block(6) + b"a maker note with absolute offsets"
     Image.new("RGB", (4, 5)).save(path, exif=b"Exif\0\0" + block)
-    kept = read_picture(path).meta.exif
+    kept = read_stored_image(path).meta.exif
     assert kept is not None
     assert [(old, new) for old, new in zip(block, kept, strict=True) if old != new] == [(6, 1)]
 
@@ -257,9 +257,9 @@ def test_all_65536_levels_of_16_bit_come_back(tmp_path, kind):
     pixels = np.concatenate([levels, levels[::-1], levels.transpose(1, 0, 2)], axis=-1)
     path = tmp_path / f"levels{SUFFIX[kind]}"
     make_file(path, pixels, kind)
-    picture = read_picture(path)
-    write_picture(path, picture)
-    np.testing.assert_array_equal(as_levels(read_picture(path)), pixels)
+    picture = read_stored_image(path)
+    write_stored_image(path, picture)
+    np.testing.assert_array_equal(as_levels(read_stored_image(path)), pixels)
     if kind == "TIFF":
         np.testing.assert_array_equal(tifffile.imread(path), pixels)
 
@@ -269,8 +269,8 @@ def test_a_16_bit_picture_larger_than_one_compressed_block_comes_back(tmp_path, 
     pixels = random_pixels("rgba", 16, 211, 197)  # 332 kB, over the 256 kB written at a time
     path = tmp_path / f"large{SUFFIX[kind]}"
     make_file(path, pixels, kind)
-    write_picture(path, read_picture(path))
-    np.testing.assert_array_equal(as_levels(read_picture(path)), pixels)
+    write_stored_image(path, read_stored_image(path))
+    np.testing.assert_array_equal(as_levels(read_stored_image(path)), pixels)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 5), (5, 3), (1, 17)])
@@ -299,7 +299,7 @@ def test_an_interlaced_16_bit_png_reads_like_the_plain_one(tmp_path):
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", 11, 9, 16, 2, 0, 0, 1))
     path = tmp_path / "adam7.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b""))
-    np.testing.assert_array_equal(as_levels(read_picture(path)), pixels)
+    np.testing.assert_array_equal(as_levels(read_stored_image(path)), pixels)
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -309,7 +309,7 @@ def test_the_transparent_color_of_a_png_becomes_alpha(tmp_path, layout, bits):
     key = struct.pack(f">{pixels.shape[-1]}H", *pixels[2, 3])
     path = tmp_path / "key.png"
     path.write_bytes(png_bytes(pixels, chunk(b"tRNS", key)))
-    picture = read_picture(path)
+    picture = read_stored_image(path)
     assert picture.alpha is not None
     matches = (pixels == pixels[2, 3]).all(-1)
     np.testing.assert_array_equal(picture.alpha[0].numpy() == 0, matches)
@@ -324,7 +324,7 @@ def test_gray_of_few_bits_reads_with_its_transparent_level(tmp_path, depth):
     body = chunk(b"tRNS", struct.pack(">H", 1)) + chunk(b"IDAT", zlib.compress(b"\0" + packed))
     path = tmp_path / "few.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + body + chunk(b"IEND", b""))
-    picture = read_picture(path)
+    picture = read_stored_image(path)
     assert picture.meta.gray
     torch.testing.assert_close(picture.image[0], torch.from_numpy(levels / np.float32(2**depth - 1)))
     assert picture.alpha is not None
@@ -365,7 +365,7 @@ def test_tiff_layouts_and_byte_orders_read_alike(tmp_path, layout, bits, order, 
         byteorder=order,
         **({"planarconfig": "contig"} if channels > 1 else {}) | options,
     )
-    picture = read_picture(tmp_path / "a.tif")
+    picture = read_stored_image(tmp_path / "a.tif")
     np.testing.assert_array_equal(as_levels(picture), rgb_of(pixels))
 
 
@@ -376,13 +376,13 @@ def test_compressed_tiff_from_libtiff_reads(tmp_path, mode, compression):
     image.save(tmp_path / "a.tif", compression=compression)
     expected = np.array(image.convert({"CMYK": "RGB", "1": "L"}.get(mode, mode)))
     expected = expected if expected.ndim == 3 else expected[..., None]
-    np.testing.assert_array_equal(as_levels(read_picture(tmp_path / "a.tif")), rgb_of(expected))
+    np.testing.assert_array_equal(as_levels(read_stored_image(tmp_path / "a.tif")), rgb_of(expected))
 
 
 def test_lzw_tiff_of_16_bit_reads(tmp_path):
     pixels = random_pixels("gray", 16)
     Image.fromarray(pixels[..., 0]).save(tmp_path / "a.tif", compression="tiff_lzw")
-    np.testing.assert_array_equal(as_levels(read_picture(tmp_path / "a.tif")), rgb_of(pixels))
+    np.testing.assert_array_equal(as_levels(read_stored_image(tmp_path / "a.tif")), rgb_of(pixels))
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -393,7 +393,7 @@ def test_premultiplied_tiff_reads_as_straight_alpha(tmp_path, bits):
     color = np.rint(straight[..., :3] * (straight[..., 3:] / top)).astype(straight.dtype)
     stored = np.concatenate([color, straight[..., 3:]], axis=-1)
     tifffile.imwrite(tmp_path / "a.tif", stored, photometric="rgb", extrasamples=["assocalpha"])
-    levels = as_levels(read_picture(tmp_path / "a.tif"))
+    levels = as_levels(read_stored_image(tmp_path / "a.tif"))
     np.testing.assert_array_equal(levels[..., 3], straight[..., 3])
     # Half a level lost by premultiplying doubles at half opacity; Pillow rounds 8 bits down as well.
     np.testing.assert_allclose(levels[..., :3], straight[..., :3], atol=2)
@@ -403,7 +403,7 @@ def test_premultiplied_tiff_reads_as_straight_alpha(tmp_path, bits):
 def test_tiff_where_white_is_zero_is_not_a_negative(tmp_path, bits):
     pixels = random_pixels("gray", bits)
     tifffile.imwrite(tmp_path / "a.tif", 2**bits - 1 - pixels[..., 0], photometric="miniswhite")
-    np.testing.assert_array_equal(as_levels(read_picture(tmp_path / "a.tif")), rgb_of(pixels))
+    np.testing.assert_array_equal(as_levels(read_stored_image(tmp_path / "a.tif")), rgb_of(pixels))
 
 
 def test_of_several_pages_the_first_is_read(tmp_path):
@@ -411,7 +411,7 @@ def test_of_several_pages_the_first_is_read(tmp_path):
     for suffix in (".tif", ".png", ".webp"):
         options = {"lossless": True} if suffix == ".webp" else {}
         pages[0].save(tmp_path / f"pages{suffix}", save_all=True, append_images=pages[1:], **options)
-        picture = read_picture(tmp_path / f"pages{suffix}")
+        picture = read_stored_image(tmp_path / f"pages{suffix}")
         torch.testing.assert_close(picture.image.mean((1, 2)), torch.tensor([1.0, 0.0, 0.0]))
 
 
@@ -427,12 +427,14 @@ def test_of_several_pages_the_first_is_read(tmp_path):
 def test_tiff_of_other_numbers_is_refused_with_what_is_supported(tmp_path, array, words):
     tifffile.imwrite(tmp_path / "a.tif", array, photometric="rgb" if array.ndim == 3 else "minisblack")
     with pytest.raises(ImageError, match=rf"a\.tif holds .*{words}.*supported are 8 and 16-bit"):
-        read_picture(tmp_path / "a.tif")
+        read_stored_image(tmp_path / "a.tif")
 
 
 def test_the_exif_of_a_photo_moves_into_a_tiff_and_out_again(tmp_path):
-    write_picture(tmp_path / "a.tif", Picture(torch.rand(3, 4, 5), meta=PictureMeta(bits=16, exif=exif_block(1))))
-    write_picture(tmp_path / "b.jpg", read_picture(tmp_path / "a.tif"))
+    write_stored_image(
+        tmp_path / "a.tif", StoredImage(torch.rand(3, 4, 5), meta=ImageMeta(bits=16, exif=exif_block(1)))
+    )
+    write_stored_image(tmp_path / "b.jpg", read_stored_image(tmp_path / "a.tif"))
     with Image.open(tmp_path / "b.jpg") as image:
         exif = image.getexif()
         assert exif[ExifTags.Base.Make] == "passband camera"
@@ -468,7 +470,7 @@ def test_cmyk_becomes_rgb_and_loses_its_profile(tmp_path, suffix):
     for name, icc in (("plain", None), ("profile", cmyk_profile()), ("broken", b"\0" * 16 + b"CMYK" + bytes(200))):
         path = tmp_path / (name + suffix)
         inks.save(path, icc_profile=icc, quality=100)
-        picture = read_picture(path)
+        picture = read_stored_image(path)
         assert picture.meta.icc is None
         red, green, blue = picture.image.mean((1, 2)).tolist()
         if name == "profile":
@@ -476,7 +478,7 @@ def test_cmyk_becomes_rgb_and_loses_its_profile(tmp_path, suffix):
         else:
             assert red < 0.02
             assert min(green, blue) > 0.98
-        write_picture(path, picture)
+        write_stored_image(path, picture)
         with Image.open(path) as image:
             assert image.mode == "RGB"
             assert "icc_profile" not in image.info
@@ -488,15 +490,15 @@ def test_jpeg_decodes_to_the_values_pillow_gives_and_stays_near_when_written_bac
     Image.fromarray(photo).save(path, quality=90, exif=b"Exif\0\0" + exif_block(1), icc_profile=SRGB)
     with Image.open(path) as image:
         expected = np.array(image)
-    picture = read_picture(path)
+    picture = read_stored_image(path)
     np.testing.assert_array_equal(as_levels(picture), expected)
-    write_picture(path, picture)
-    again = read_picture(path)
+    write_stored_image(path, picture)
+    again = read_stored_image(path)
     assert again.meta == picture.meta
     assert (again.image - picture.image).abs().mean() < 1 / 255
     sizes = []
     for quality in (60, 95):
-        write_picture(path, picture, quality=quality)
+        write_stored_image(path, picture, quality=quality)
         sizes.append(path.stat().st_size)
     assert sizes[0] < 0.6 * sizes[1]
 
@@ -504,26 +506,26 @@ def test_jpeg_decodes_to_the_values_pillow_gives_and_stays_near_when_written_bac
 def test_a_gray_jpeg_stays_gray(tmp_path):
     path = tmp_path / "gray.jpg"
     Image.fromarray(bundled.camera()[:40, :33]).save(path)
-    picture = read_picture(path)
+    picture = read_stored_image(path)
     assert picture.meta.gray
-    write_picture(path, picture)
+    write_stored_image(path, picture)
     with Image.open(path) as image:
         assert image.mode == "L"
 
 
 def test_a_gray_profile_is_not_attached_to_rgb_pixels(tmp_path):
-    picture = Picture(torch.rand(1, 4, 5).repeat(3, 1, 1), meta=PictureMeta(gray=True, icc=GRAY_PROFILE))
+    picture = StoredImage(torch.rand(1, 4, 5).repeat(3, 1, 1), meta=ImageMeta(gray=True, icc=GRAY_PROFILE))
     for suffix, kept in ((".png", GRAY_PROFILE), (".webp", None)):
-        write_picture(tmp_path / f"a{suffix}", picture)
+        write_stored_image(tmp_path / f"a{suffix}", picture)
         with Image.open(tmp_path / f"a{suffix}") as image:
             assert image.info.get("icc_profile") == kept
 
 
 def test_types_that_hold_less_take_what_they_can(tmp_path):
     image, alpha = torch.rand(3, 6, 5), torch.rand(1, 6, 5)
-    picture = Picture(image, alpha, PictureMeta(bits=16, exif=exif_block(1), icc=SRGB))
+    picture = StoredImage(image, alpha, ImageMeta(bits=16, exif=exif_block(1), icc=SRGB))
     for suffix, mode in ((".jpg", "RGB"), (".webp", "RGBA"), (".bmp", "RGBA")):
-        write_picture(tmp_path / f"a{suffix}", picture)
+        write_stored_image(tmp_path / f"a{suffix}", picture)
         with Image.open(tmp_path / f"a{suffix}") as written:
             assert written.mode == mode
             assert written.info.get("icc_profile") == (None if suffix == ".bmp" else SRGB)
@@ -533,25 +535,25 @@ def test_types_that_hold_less_take_what_they_can(tmp_path):
 
 
 def test_exif_too_long_for_jpeg_is_left_out_rather_than_losing_the_picture(tmp_path):
-    picture = Picture(torch.rand(3, 4, 4), meta=PictureMeta(exif=exif_block(1) + bytes(70_000)))
-    write_picture(tmp_path / "a.jpg", picture)
-    assert read_picture(tmp_path / "a.jpg").meta.exif is None
+    picture = StoredImage(torch.rand(3, 4, 4), meta=ImageMeta(exif=exif_block(1) + bytes(70_000)))
+    write_stored_image(tmp_path / "a.jpg", picture)
+    assert read_stored_image(tmp_path / "a.jpg").meta.exif is None
 
 
 @pytest.mark.parametrize("lossless", [False, True])
 def test_webp_is_written_lossless_only_where_it_was(tmp_path, lossless):
     path = tmp_path / "a.webp"
     Image.fromarray(random_pixels("rgba", 8)).save(path, lossless=lossless, exif=exif_block(1))
-    picture = read_picture(path)
+    picture = read_stored_image(path)
     assert picture.meta.lossless is lossless
-    write_picture(path, picture)
+    write_stored_image(path, picture)
     assert (b"VP8L" in path.read_bytes()) is lossless
 
 
 def test_a_photo_with_a_second_picture_inside_reads_as_jpeg(tmp_path):
     frames = [Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
     frames[0].save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=frames[1:])
-    picture = read_picture(tmp_path / "a.jpg")
+    picture = read_stored_image(tmp_path / "a.jpg")
     assert picture.meta.kind == "JPEG"
     assert picture.image[0].mean() > 0.98
 
@@ -559,9 +561,9 @@ def test_a_photo_with_a_second_picture_inside_reads_as_jpeg(tmp_path):
 def test_content_decides_when_reading_and_the_suffix_when_writing(tmp_path):
     pixels = random_pixels("rgb", 8)
     Image.fromarray(pixels).save(tmp_path / "really_png.jpg", format="PNG")
-    picture = read_picture(tmp_path / "really_png.jpg")
+    picture = read_stored_image(tmp_path / "really_png.jpg")
     assert picture.meta.kind == "PNG"
-    write_picture(tmp_path / "a.TIFF", picture)
+    write_stored_image(tmp_path / "a.TIFF", picture)
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "a.TIFF"), pixels)
 
 
@@ -569,7 +571,7 @@ def test_content_decides_when_reading_and_the_suffix_when_writing(tmp_path):
 def test_a_file_without_a_suffix_is_read_and_written_as_what_it_is(tmp_path, kind):
     Image.fromarray(random_pixels("rgb", 8)).save(tmp_path / "photo", format=kind)
     assert kind_of_file(tmp_path / "photo") == kind
-    write_picture(tmp_path / "photo_restored", read_picture(tmp_path / "photo"))
+    write_stored_image(tmp_path / "photo_restored", read_stored_image(tmp_path / "photo"))
     assert kind_of_file(tmp_path / "photo_restored") == kind
 
 
@@ -587,13 +589,13 @@ def test_a_file_of_no_picture_type_or_that_is_not_there_has_no_kind(tmp_path):
 
 @pytest.mark.parametrize("suffix", [".jpg", ".webp", ".bmp"])
 def test_writing_says_that_16_bits_became_8(tmp_path, suffix):
-    picture = Picture(torch.rand(3, 4, 5), meta=PictureMeta(bits=16))
-    assert any("rounded to 8" in note for note in write_picture(tmp_path / f"a{suffix}", picture))
+    picture = StoredImage(torch.rand(3, 4, 5), meta=ImageMeta(bits=16))
+    assert any("rounded to 8" in note for note in write_stored_image(tmp_path / f"a{suffix}", picture))
 
 
 @pytest.mark.parametrize(("suffix", "lost"), [(".jpg", True), (".png", False), (".webp", False), (".bmp", False)])
 def test_writing_says_that_alpha_was_left_out(tmp_path, suffix, lost):
-    notes = write_picture(tmp_path / f"a{suffix}", Picture(torch.rand(3, 4, 5), torch.rand(1, 4, 5)))
+    notes = write_stored_image(tmp_path / f"a{suffix}", StoredImage(torch.rand(3, 4, 5), torch.rand(1, 4, 5)))
     assert any("no alpha channel" in note for note in notes) is lost
 
 
@@ -635,7 +637,7 @@ def test_a_file_opened_with_pillow_comes_in_like_the_file_itself(tmp_path, kind)
     layout = "rgb" if kind == "TIFF" else "rgba"
     path = tmp_path / f"a{SUFFIX[kind]}"
     make_file(path, random_pixels(layout, 8), kind, orientation=8, icc=SRGB)
-    expected = read_picture(path)
+    expected = read_stored_image(path)
     with Image.open(path) as image:
         picture = from_pil(image)
     np.testing.assert_array_equal(as_levels(picture), as_levels(expected))
@@ -664,7 +666,7 @@ def test_other_float_types_and_tensors_with_gradients_write(tmp_path, dtype):
 
 def test_a_gray_picture_restored_with_color_is_written_as_its_mean(tmp_path):
     image = torch.tensor([0.2, 0.4, 0.9])[:, None, None].expand(3, 2, 2)
-    write_picture(tmp_path / "a.png", Picture(image, meta=PictureMeta(gray=True)))
+    write_stored_image(tmp_path / "a.png", StoredImage(image, meta=ImageMeta(gray=True)))
     assert stored_pixels(tmp_path / "a.png", 8).tolist() == [[[128]] * 2] * 2  # 0.5 of 255, rounded to even
 
 
@@ -690,7 +692,7 @@ def test_an_empty_file_is_named(tmp_path, suffix):
     path = tmp_path / f"a{suffix}"
     path.touch()
     with pytest.raises(ImageError, match="is empty") as error:
-        read_picture(path)
+        read_stored_image(path)
     assert one_sentence(error, path)
 
 
@@ -699,7 +701,7 @@ def test_a_file_that_is_no_picture_is_named(tmp_path, content):
     path = tmp_path / "text.png"
     path.write_bytes(content)
     with pytest.raises(ImageError, match="is not a PNG, JPEG, WebP, TIFF, BMP, AVIF or HEIC image") as error:
-        read_picture(path)
+        read_stored_image(path)
     assert one_sentence(error, path)
 
 
@@ -718,7 +720,7 @@ def test_a_truncated_file_is_an_error_and_never_half_gray(tmp_path, monkeypatch,
     whole = path.read_bytes()
     path.write_bytes(whole[: max(16, int(len(whole) * part))])
     with pytest.raises(ImageError, match="cut short or damaged") as error:
-        read_picture(path)
+        read_stored_image(path)
     assert one_sentence(error, path)
     assert ImageFile.LOAD_TRUNCATED_IMAGES is lenient
 
@@ -728,7 +730,7 @@ def test_a_jpeg_download_that_ends_in_zeros_is_an_error(tmp_path):
     whole = (tmp_path / "a.jpg").read_bytes()
     (tmp_path / "a.jpg").write_bytes(whole[: len(whole) // 2] + bytes(len(whole) // 2))
     with pytest.raises(ImageError, match="cut short or damaged"):
-        read_picture(tmp_path / "a.jpg")
+        read_stored_image(tmp_path / "a.jpg")
 
 
 def claiming(kind: str, width: int, height: int) -> bytes:
@@ -764,7 +766,7 @@ def test_a_huge_claim_is_refused_before_decoding_with_the_size_the_limit_and_the
     path = tmp_path / "bomb"
     path.write_bytes(claiming(kind, width, height))
     with pytest.raises(ImageError, match=rf"{width}x{height} .*{width * height:,}") as error:
-        read_picture(path)
+        read_stored_image(path)
     assert one_sentence(error, path)
     for part in (f"{DEFAULT_MAX_PIXELS:,}", "max_pixels=", "--max-pixels"):
         assert part in str(error.value)
@@ -810,10 +812,10 @@ def test_many_threads_decode_at_once_and_leave_pillow_as_it_was(tmp_path, monkey
 
 def test_errors_of_the_disk_stay_os_errors_with_the_name_of_the_file(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.png"):
-        read_picture(tmp_path / "none.png")
+        read_stored_image(tmp_path / "none.png")
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(IsADirectoryError, match=r"folder\.png"):
-        read_picture(tmp_path / "folder.png")
+        read_stored_image(tmp_path / "folder.png")
     with pytest.raises(OSError, match=r"folder\.png"):
         write_image(tmp_path / "folder.png", torch.rand(3, 2, 2))
 
@@ -826,7 +828,7 @@ def test_a_file_without_permission_is_a_permission_error(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "open", refused)
     with pytest.raises(PermissionError, match=r"a\.png"):
-        read_picture(tmp_path / "a.png")
+        read_stored_image(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("name", ["a.gif", "a", "a.jp2"])
@@ -843,7 +845,7 @@ def test_a_picture_too_large_for_its_type_is_refused(tmp_path):
 
 
 def test_alpha_of_another_size_is_refused(tmp_path):
-    picture = Picture(torch.rand(3, 4, 5), torch.rand(1, 4, 5))
+    picture = StoredImage(torch.rand(3, 4, 5), torch.rand(1, 4, 5))
     object.__setattr__(picture, "image", torch.rand(3, 8, 10))  # past the shape check that runs in tests only
     with pytest.raises(ImageError, match=r"a\.png needs image and alpha of the same size, got 10x8 and 5x4"):
-        write_picture(tmp_path / "a.png", picture)
+        write_stored_image(tmp_path / "a.png", picture)

@@ -12,7 +12,7 @@ import tifffile
 import torch
 from PIL import ExifTags, Image, ImageCms, TiffImagePlugin
 
-from passband.io.image import Density, ImageError, Picture, PictureMeta, read_picture, write_picture
+from passband.io.image import Density, ImageError, ImageMeta, StoredImage, read_stored_image, write_stored_image
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 XMP = (
@@ -58,7 +58,7 @@ def chunks_of(path: Path) -> dict[bytes, bytes]:
 def through(path: Path, target: str = "") -> Path:
     """The file read and written."""
     after = path.with_name("after" + (target or path.suffix))
-    write_picture(after, read_picture(path))
+    write_stored_image(after, read_stored_image(path))
     return after
 
 
@@ -75,32 +75,32 @@ def test_text_in_a_png_may_be_as_long_as_it_likes_and_is_kept(tmp_path, kind, co
         b"iTXt": b"Comment\0\1\0\0\0" + zlib.compress(text),
     }[kind]
     (tmp_path / "a.png").write_bytes(png_with(*[chunk(kind, body)] * count))
-    np.testing.assert_array_equal(read_picture(tmp_path / "a.png").image[:, 0, 0], [1, 0, 0])
+    np.testing.assert_array_equal(read_stored_image(tmp_path / "a.png").image[:, 0, 0], [1, 0, 0])
     assert chunks_of(through(tmp_path / "a.png"))[kind] == body
 
 
 def test_a_large_profile_in_a_png_is_kept(tmp_path):
     profile = SRGB + np.random.default_rng(0).bytes(3_000_000)
     (tmp_path / "a.png").write_bytes(png_with(chunk(b"iCCP", b"x\0\0" + zlib.compress(profile))))
-    assert read_picture(through(tmp_path / "a.png")).meta.icc == profile
+    assert read_stored_image(through(tmp_path / "a.png")).meta.icc == profile
 
 
 def test_a_profile_that_would_fill_the_memory_is_left_out_with_a_note(tmp_path):
     bomb = zlib.compress(bytes(70 << 20), 9)
     (tmp_path / "a.png").write_bytes(png_with(chunk(b"iCCP", b"x\0\0" + bomb)))
-    assert read_picture(tmp_path / "a.png").notes == ("a color profile of more than 64 MiB was left out",)
+    assert read_stored_image(tmp_path / "a.png").notes == ("a color profile of more than 64 MiB was left out",)
 
 
 def test_a_damaged_text_is_no_reason_to_refuse_a_png(tmp_path):
     damaged = bytearray(chunk(b"tEXt", b"Comment\0hello"))
     damaged[-1] ^= 1
     (tmp_path / "a.png").write_bytes(png_with(bytes(damaged)))
-    assert read_picture(tmp_path / "a.png").notes == ("a damaged tEXt chunk was left out",)
+    assert read_stored_image(tmp_path / "a.png").notes == ("a damaged tEXt chunk was left out",)
 
 
 def test_a_png_without_its_end_marker_is_read_with_a_note(tmp_path):
     (tmp_path / "a.png").write_bytes(png_with()[:-12])
-    picture = read_picture(tmp_path / "a.png")
+    picture = read_stored_image(tmp_path / "a.png")
     assert picture.notes == ("its end marker is missing, but every pixel is there",)
     np.testing.assert_array_equal((picture.image * 255).byte().permute(1, 2, 0), np.array(photo()))
 
@@ -119,9 +119,9 @@ P3 = (b"cICP", bytes([12, 13, 0, 1]))
 )
 def test_what_says_which_colors_a_png_has_is_kept(tmp_path, chunks, bits):
     (tmp_path / "a.png").write_bytes(png_with(*(chunk(*each) for each in chunks)))
-    picture = read_picture(tmp_path / "a.png")
-    meta = PictureMeta("PNG", bits, extras=picture.meta.extras)
-    assert write_picture(tmp_path / "b.png", Picture(picture.image, meta=meta)) == ()
+    picture = read_stored_image(tmp_path / "a.png")
+    meta = ImageMeta("PNG", bits, extras=picture.meta.extras)
+    assert write_stored_image(tmp_path / "b.png", StoredImage(picture.image, meta=meta)) == ()
     written = chunks_of(tmp_path / "b.png")
     assert [written[name] for name, _ in chunks] == [body for _, body in chunks]
     assert list(written).index(chunks[0][0]) < list(written).index(b"IDAT")
@@ -129,7 +129,7 @@ def test_what_says_which_colors_a_png_has_is_kept(tmp_path, chunks, bits):
 
 def test_another_type_says_that_it_cannot_hold_the_colors_of_a_png(tmp_path):
     (tmp_path / "a.png").write_bytes(png_with(chunk(*GAMMA)))
-    (note,) = write_picture(tmp_path / "b.jpg", read_picture(tmp_path / "a.png"))
+    (note,) = write_stored_image(tmp_path / "b.jpg", read_stored_image(tmp_path / "a.png"))
     assert "the color space (its colors may look different)" in note
 
 
@@ -137,7 +137,7 @@ def test_another_type_says_that_it_cannot_hold_the_colors_of_a_png(tmp_path):
 def test_hdr_pictures_are_refused_as_hdr_videos_are(tmp_path, code, name):
     (tmp_path / "a.png").write_bytes(png_with(chunk(b"cICP", bytes([9, code, 0, 1]))))
     with pytest.raises(ImageError, match=rf"a\.png is HDR \({name}\).*convert it to standard range"):
-        read_picture(tmp_path / "a.png")
+        read_stored_image(tmp_path / "a.png")
 
 
 # --- density --------------------------------------------------------------------------------------------------------
@@ -156,21 +156,23 @@ def test_the_density_of_a_scan_is_kept(tmp_path, kind):
 def test_the_density_goes_with_a_picture_into_every_type(tmp_path, source, target):
     path = tmp_path / f"a{SUFFIX[source]}"
     photo().save(path, dpi=(300, 200))
-    density = read_picture(through(path, target)).meta.density
+    density = read_stored_image(through(path, target)).meta.density
     assert density is not None
     assert density.per("inch") == (300, 200)
 
 
 def test_a_density_by_the_centimeter_and_a_bare_shape_of_pixels_come_back_from_jpeg(tmp_path):
     for density in (Density(118, 59, "cm"), Density(1, 2, "ratio")):
-        write_picture(tmp_path / "a.jpg", Picture(torch.rand(3, 4, 5), meta=PictureMeta("JPEG", density=density)))
-        assert read_picture(tmp_path / "a.jpg").meta.density == density
+        write_stored_image(
+            tmp_path / "a.jpg", StoredImage(torch.rand(3, 4, 5), meta=ImageMeta("JPEG", density=density))
+        )
+        assert read_stored_image(tmp_path / "a.jpg").meta.density == density
 
 
 def test_alpha_in_a_bmp_has_a_density_as_well(tmp_path):
-    meta = PictureMeta("BMP", density=Density(300, 300, "inch"))
-    write_picture(tmp_path / "a.bmp", Picture(torch.rand(3, 4, 5), torch.rand(1, 4, 5), meta))
-    assert read_picture(tmp_path / "a.bmp").meta.density == Density(11811, 11811, "m")
+    meta = ImageMeta("BMP", density=Density(300, 300, "inch"))
+    write_stored_image(tmp_path / "a.bmp", StoredImage(torch.rand(3, 4, 5), torch.rand(1, 4, 5), meta))
+    assert read_stored_image(tmp_path / "a.bmp").meta.density == Density(11811, 11811, "m")
 
 
 # --- orientation, sizes, thumbnails ---------------------------------------------------------------------------------
@@ -206,7 +208,7 @@ def test_sizes_densities_and_thumbnail_of_exif_are_those_of_the_upright_picture(
     noise = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
     block = exif_with_thumbnail(orientation, WIDTH, HEIGHT, Image.fromarray(noise))
     photo().save(path, exif=b"Exif\0\0" + block)
-    picture = read_picture(path)
+    picture = read_stored_image(path)
     after = through(path)
     with Image.open(after) as image:
         width, height = image.size
@@ -241,7 +243,7 @@ def test_a_damaged_exif_block_is_no_reason_to_refuse_a_picture(tmp_path, block):
     photo().save(tmp_path / "a.jpg", exif=b"Exif\0\0" + block)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert read_picture(through(tmp_path / "a.jpg")).image.shape == (3, HEIGHT, WIDTH)
+        assert read_stored_image(through(tmp_path / "a.jpg")).image.shape == (3, HEIGHT, WIDTH)
 
 
 @pytest.mark.parametrize("orientation", [1, 6])
@@ -283,9 +285,9 @@ def with_xmp_and_iptc(path: Path, orientation: int = 1) -> None:
 @pytest.mark.parametrize("source", [".jpg", ".png", ".tif", ".webp"])
 def test_xmp_and_iptc_go_with_a_picture_into_every_type_that_can_hold_them(tmp_path, source, target):
     with_xmp_and_iptc(tmp_path / f"a{source}")
-    picture = read_picture(tmp_path / f"a{source}")
-    notes = write_picture(tmp_path / f"b{target}", picture)
-    after = read_picture(tmp_path / f"b{target}").meta
+    picture = read_stored_image(tmp_path / f"a{source}")
+    notes = write_stored_image(tmp_path / f"b{target}", picture)
+    after = read_stored_image(tmp_path / f"b{target}").meta
     assert after.xmp is not None
     assert b"a title" in after.xmp
     assert b'tiff:ImageWidth="40"' in after.xmp
@@ -298,7 +300,7 @@ def test_xmp_and_iptc_go_with_a_picture_into_every_type_that_can_hold_them(tmp_p
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp"])
 def test_xmp_says_that_a_turned_picture_is_upright_and_how_large(tmp_path, suffix):
     with_xmp_and_iptc(tmp_path / f"a{suffix}", orientation=6)
-    xmp = read_picture(through(tmp_path / f"a{suffix}")).meta.xmp
+    xmp = read_stored_image(through(tmp_path / f"a{suffix}")).meta.xmp
     assert xmp is not None
     assert b'tiff:Orientation="1"' in xmp
     assert b'tiff:ImageWidth="24"' in xmp
@@ -315,7 +317,7 @@ def test_iptc_and_xmp_of_a_tiff_are_where_others_look_for_them(tmp_path):
 
 def test_a_bmp_says_what_it_could_not_hold(tmp_path):
     with_xmp_and_iptc(tmp_path / "a.jpg")
-    (note,) = write_picture(tmp_path / "a.bmp", read_picture(tmp_path / "a.jpg"))
+    (note,) = write_stored_image(tmp_path / "a.bmp", read_stored_image(tmp_path / "a.jpg"))
     assert note == "BMP files cannot hold all metadata: EXIF, XMP, IPTC left out"
 
 
@@ -326,15 +328,15 @@ def test_comments_of_a_jpeg_are_kept(tmp_path):
 
 
 def test_xmp_too_long_for_jpeg_is_left_out_with_a_note(tmp_path):
-    picture = Picture(torch.rand(3, 4, 4), meta=PictureMeta(xmp=XMP + b" " * 70_000))
-    assert "XMP data did not fit" in write_picture(tmp_path / "a.jpg", picture)[0]
-    assert read_picture(tmp_path / "a.jpg").meta.xmp is None
+    picture = StoredImage(torch.rand(3, 4, 4), meta=ImageMeta(xmp=XMP + b" " * 70_000))
+    assert "XMP data did not fit" in write_stored_image(tmp_path / "a.jpg", picture)[0]
+    assert read_stored_image(tmp_path / "a.jpg").meta.xmp is None
 
 
 def test_a_picture_with_further_pictures_inside_says_that_they_are_left_out(tmp_path):
     frames = [Image.new("RGB", (8, 8), color) for color in ("red", "blue")]
     frames[0].save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=frames[1:])
-    assert any("further images" in note for note in read_picture(tmp_path / "a.jpg").notes)
+    assert any("further images" in note for note in read_stored_image(tmp_path / "a.jpg").notes)
 
 
 def test_geographic_tags_of_a_tiff_are_kept(tmp_path):

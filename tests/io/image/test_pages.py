@@ -13,12 +13,12 @@ from PIL import Image
 from passband.io.image import (
     Animation,
     ImageError,
-    Picture,
-    PictureFile,
-    PictureMeta,
-    open_pictures,
-    read_picture,
-    write_pictures,
+    ImageMeta,
+    ImageSequence,
+    StoredImage,
+    open_images,
+    read_stored_image,
+    write_images,
 )
 
 HEIGHT, WIDTH = 11, 14
@@ -31,10 +31,10 @@ def noise(seed: int, channels: int = 3, dtype: type = np.uint8) -> np.ndarray:
 
 def through(path: Path, suffix: str = "") -> tuple[Path, tuple[str, ...]]:
     after = path.with_name("after" + (suffix or path.suffix))
-    return after, write_pictures(after, open_pictures(path))
+    return after, write_images(after, open_images(path))
 
 
-def levels(picture: Picture) -> np.ndarray:
+def levels(picture: StoredImage) -> np.ndarray:
     planes = picture.image if picture.alpha is None else torch.cat([picture.image, picture.alpha])
     return (planes.double() * (2**picture.meta.bits - 1)).round().permute(1, 2, 0).numpy()
 
@@ -88,14 +88,14 @@ def test_a_stack_of_imagej_comes_back_as_a_stack(tmp_path, order, one_directory)
         (tmp_path / "a.tif").write_bytes(data + page[1:].tobytes())  # the other slices follow the first
     else:
         tifffile.imwrite(tmp_path / "a.tif", stack, imagej=True)
-    assert open_pictures(tmp_path / "a.tif").count == 3
+    assert open_images(tmp_path / "a.tif").count == 3
     after, _ = through(tmp_path / "a.tif")
     np.testing.assert_array_equal(tifffile.imread(after), stack)
 
 
 def test_pages_are_decoded_one_by_one(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.stack([noise(seed) for seed in range(4)]), photometric="rgb")
-    file = open_pictures(tmp_path / "a.tif")
+    file = open_images(tmp_path / "a.tif")
     np.testing.assert_array_equal(levels(next(file.pictures)), noise(0))
     np.testing.assert_array_equal(levels(next(file.pictures)), noise(1))
     assert len(list(file.pictures)) == 2
@@ -119,12 +119,12 @@ def test_another_type_keeps_the_first_page_and_says_so(tmp_path, suffix):
     tifffile.imwrite(tmp_path / "a.tif", np.stack([noise(seed) for seed in range(3)]), photometric="rgb")
     after, notes = through(tmp_path / "a.tif", suffix)
     assert "only the first of its 3 pages is kept" in notes
-    assert open_pictures(after).count == 1
+    assert open_images(after).count == 1
 
 
 def test_reading_one_picture_of_several_says_so(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.stack([noise(seed) for seed in range(3)]), photometric="rgb")
-    assert read_picture(tmp_path / "a.tif").notes == ("only the first of its 3 pages is kept",)
+    assert read_stored_image(tmp_path / "a.tif").notes == ("only the first of its 3 pages is kept",)
 
 
 # --- frames ---------------------------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ def test_frames_that_cover_a_part_are_shown_as_ffmpeg_shows_them(tmp_path, dispo
     )
     with av.open(tmp_path / "a.png", format="apng") as file:
         shown = [frame.to_ndarray(format="rgba").astype(float) for frame in file.decode(video=0)]
-        for picture, expected in zip(open_pictures(tmp_path / "a.png").pictures, shown, strict=True):
+        for picture, expected in zip(open_images(tmp_path / "a.png").pictures, shown, strict=True):
             opacity = expected[..., 3:] / 255  # colors under transparent pixels mean nothing
             np.testing.assert_array_equal(levels(picture) * opacity, expected * opacity)
 
@@ -196,7 +196,7 @@ def test_half_transparent_pixels_are_laid_over_others_as_the_standard_says(tmp_p
     lower, upper = np.array([[[200, 100, 0, 128]]], np.uint8), np.array([[[0, 100, 200, 64]]], np.uint8)
     frames = [Image.fromarray(pixels) for pixels in (lower, upper)]
     frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:], blend=1, disposal=0)
-    _, shown = open_pictures(tmp_path / "a.png").pictures
+    _, shown = open_images(tmp_path / "a.png").pictures
     below, above = 128 / 255, 64 / 255
     opacity = above + below * (1 - above)
     colors = (upper[0, 0, :3] * above + lower[0, 0, :3] * below * (1 - above)) / opacity
@@ -207,7 +207,7 @@ def test_a_picture_for_programs_without_animations_stays_one(tmp_path):
     first = Image.fromarray(noise(9))
     frames = [Image.fromarray(noise(seed)) for seed in range(2)]
     first.save(tmp_path / "a.png", save_all=True, append_images=frames, default_image=True, duration=[100, 200])
-    file = open_pictures(tmp_path / "a.png")
+    file = open_images(tmp_path / "a.png")
     assert file.count == 3
     assert file.animation == Animation((Fraction(1, 10), Fraction(1, 5)), 0, still_first=True)
     after, _ = through(tmp_path / "a.png")
@@ -220,10 +220,10 @@ def test_a_picture_for_programs_without_animations_stays_one(tmp_path):
 
 
 def test_frames_of_16_bits_keep_them(tmp_path):
-    pictures = [Picture(torch.rand(3, 5, 6), meta=PictureMeta(bits=16)) for _ in range(2)]
+    pictures = [StoredImage(torch.rand(3, 5, 6), meta=ImageMeta(bits=16)) for _ in range(2)]
     animation = Animation((Fraction(1, 24), Fraction(1, 25)))
-    write_pictures(tmp_path / "a.png", PictureFile(2, iter(pictures), animation))
-    file = open_pictures(tmp_path / "a.png")
+    write_images(tmp_path / "a.png", ImageSequence(2, iter(pictures), animation))
+    file = open_images(tmp_path / "a.png")
     assert file.animation == animation
     for before, after in zip(pictures, file.pictures, strict=True):
         assert after.meta.bits == 16
@@ -233,7 +233,7 @@ def test_frames_of_16_bits_keep_them(tmp_path):
 def test_an_animation_changes_between_png_and_webp_and_keeps_its_times(tmp_path):
     animate(tmp_path / "a.png", "RGB")
     after, _ = through(tmp_path / "a.png", ".webp")
-    assert open_pictures(after).animation == open_pictures(tmp_path / "a.png").animation
+    assert open_images(after).animation == open_images(tmp_path / "a.png").animation
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".tif", ".bmp"])

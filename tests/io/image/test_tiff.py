@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from PIL import Image, TiffImagePlugin
 
-from passband.io.image import ImageError, Picture, read_picture, write_picture
+from passband.io.image import ImageError, StoredImage, read_stored_image, write_stored_image
 from passband.io.image.size import stored_size
 
 HEIGHT, WIDTH = 21, 18
@@ -24,7 +24,7 @@ def noise(layout: str, bits: int) -> np.ndarray:
     return np.random.default_rng(bits).integers(0, 2**bits, (HEIGHT, WIDTH, CHANNELS[layout]), dtype=dtype)
 
 
-def levels(picture: Picture) -> np.ndarray:
+def levels(picture: StoredImage) -> np.ndarray:
     planes = [picture.image[:1] if picture.meta.gray else picture.image]
     planes += [] if picture.alpha is None else [picture.alpha]
     values = np.concatenate([plane.double().numpy() for plane in planes])
@@ -52,7 +52,7 @@ def test_every_byte_order_offset_size_and_order_of_samples_reads(tmp_path, plane
         resolution=(300, 200),
         resolutionunit="inch",
     )
-    picture = read_picture(tmp_path / "a.tif")
+    picture = read_stored_image(tmp_path / "a.tif")
     np.testing.assert_array_equal(levels(picture), pixels)
     assert picture.meta.density is not None
     assert picture.meta.density.per("inch") == (300, 200)
@@ -89,19 +89,19 @@ def test_every_compression_of_bytes_reads_with_every_layout_of_16_bits(tmp_path,
     with (tmp_path / "a.tif").open("wb") as file:
         ifd.save(file)
         file.writelines(parts)
-    np.testing.assert_array_equal(levels(read_picture(tmp_path / "a.tif")), pixels)
+    np.testing.assert_array_equal(levels(read_stored_image(tmp_path / "a.tif")), pixels)
 
 
 @pytest.mark.parametrize("name", ["sep_lzw_2.tif", "la_zstd_None.tif", "be_bigtiff_g16.tif"])
 def test_layouts_that_were_once_called_damaged_are_read(tmp_path, name):
-    picture = read_picture(DATA / name)
+    picture = read_stored_image(DATA / name)
     assert picture.meta.bits == 16
-    write_picture(tmp_path / name, picture)
-    np.testing.assert_array_equal(levels(read_picture(tmp_path / name)), levels(picture))
+    write_stored_image(tmp_path / name, picture)
+    np.testing.assert_array_equal(levels(read_stored_image(tmp_path / name)), levels(picture))
     shutil.copy(DATA / name, tmp_path / "cut.tif")
     os.truncate(tmp_path / "cut.tif", 3000)
     with pytest.raises(ImageError, match="damaged"):
-        read_picture(tmp_path / "cut.tif")
+        read_stored_image(tmp_path / "cut.tif")
 
 
 def test_tiles_of_16_bit_planes_read(tmp_path):
@@ -115,7 +115,7 @@ def test_tiles_of_16_bit_planes_read(tmp_path):
         compression="deflate",
         predictor=True,
     )
-    np.testing.assert_array_equal(levels(read_picture(tmp_path / "a.tif")), pixels)
+    np.testing.assert_array_equal(levels(read_stored_image(tmp_path / "a.tif")), pixels)
 
 
 def retagged(path: Path, tag: int, value: int) -> None:
@@ -135,7 +135,7 @@ def test_a_compression_that_cannot_be_read_is_named_and_not_called_damage(tmp_pa
     tifffile.imwrite(tmp_path / "a.tif", array, photometric="minisblack", extrasamples=extra)
     retagged(tmp_path / "a.tif", 259, code)
     with pytest.raises(ImageError, match=rf"is saved in a way that is not supported: .*{name}") as error:
-        read_picture(tmp_path / "a.tif")
+        read_stored_image(tmp_path / "a.tif")
     assert "damaged" not in str(error.value)
 
 
@@ -147,7 +147,7 @@ def test_cmyk_says_what_becomes_of_it(tmp_path, planes, bits):
     inks[..., 0] = full
     array = np.moveaxis(inks, -1, 0) if planes == "separate" else inks
     tifffile.imwrite(tmp_path / "a.tif", array, photometric="separated", planarconfig=planes)
-    picture = read_picture(tmp_path / "a.tif")
+    picture = read_stored_image(tmp_path / "a.tif")
     assert picture.meta.bits == 8
     words = "its CMYK colors of 16 bits per sample became RGB of 8 bits" if bits == 16 else "its CMYK colors became RGB"
     assert picture.notes == (words,)

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from passband.io.image import ImageError, read_picture
+from passband.io.image import ImageError, read_stored_image
 from passband.io.image.metadata.exif import upright
 from passband.io.jpeg import (
     JpegError,
@@ -323,7 +323,7 @@ def test_a_file_that_lacks_more_than_its_end_marker_is_refused():
 
 def test_pixels_of_a_file_without_its_end_marker_are_read_with_a_note():
     path = Path(__file__).parents[2] / "data" / "no_eoi.jpg"
-    picture = read_picture(path)
+    picture = read_stored_image(path)
     assert picture.notes == ("its end marker is missing, but every block of pixels is there",)
     with Image.open(io.BytesIO(path.read_bytes() + b"\xff\xd9")) as image:
         np.testing.assert_array_equal((picture.image * 255).round().byte().permute(1, 2, 0), np.array(image))

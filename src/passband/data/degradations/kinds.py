@@ -24,7 +24,7 @@ from passband.data.degradations.scratch import sample_scratch, scratch
 from passband.data.degradations.snow import sample_snow, snow
 from passband.data.degradations.version1 import blur as first_blur
 from passband.data.degradations.version1 import weather as first_weather
-from passband.io.conversion import AnyPicture, one_of, take
+from passband.io.conversion import AnyImage, one_of, take
 from passband.naming import suggestion
 
 Given = TypeVar("Given", Image.Image, np.ndarray, Tensor)
@@ -83,7 +83,7 @@ def degrade(picture: Given, kind: str, *, seed: int = 0, index: int = 0, version
 def degrade(
     picture: str | PathLike[str], kind: str, *, seed: int = 0, index: int = 0, version: int = NEWEST
 ) -> Image.Image: ...
-def degrade(picture: AnyPicture, kind: str, *, seed: int = 0, index: int = 0, version: int = NEWEST) -> Any:
+def degrade(picture: AnyImage, kind: str, *, seed: int = 0, index: int = 0, version: int = NEWEST) -> Any:
     """Degrade a clean photograph the way one seed and one index say, and give back what was given.
 
     No global random state is read or changed. The same pixels give the same degraded pixels, whatever they came in.

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from passband.drawing.before_after import PIXELS, before_after
 from passband.io.files import write_whole
-from passband.io.image import Picture, PictureMeta
+from passband.io.image import ImageMeta, StoredImage
 from passband.io.video import Frame, VideoError, VideoFormat, VideoReader, media_url
 
 COMPARE_SUFFIX = ".mp4"
@@ -65,13 +65,13 @@ def compare_videos(before: Path, after: Path, target: Path, *, pixels: int | Non
                 out.mux(stream.encode())
 
 
-def _shown(frame: Frame, video: VideoFormat) -> Picture:
+def _shown(frame: Frame, video: VideoFormat) -> StoredImage:
     """A frame as players show it."""
     image = _upright(_square(frame.image, video.aspect), video.display_matrix)
     alpha = None
     if frame.alpha is not None:
         alpha = _upright(_square(frame.alpha / ((1 << video.coding.bits) - 1), video.aspect), video.display_matrix)
-    return Picture(image, alpha, PictureMeta("PNG"))
+    return StoredImage(image, alpha, ImageMeta("PNG"))
 
 
 def _square(image: Float[Tensor, "C H W"], aspect: Fraction | None) -> Float[Tensor, "C h w"]:

@@ -1,11 +1,11 @@
 """Reads and writes image files. Only this package knows file types, bit depths, palettes, metadata and color profiles.
 
-In memory, an image is float32 RGB in [0, 1], whatever its file stores. Alpha is kept separately. `PictureMeta` holds
+In memory, an image is float32 RGB in [0, 1], whatever its file stores. Alpha is kept separately. `ImageMeta` holds
 everything that is needed to write the same kind of file again: EXIF, XMP, IPTC, the color profile, the density, and
 data that only one file type has. PNG, JPEG, WebP, TIFF and BMP files are recognized by their content rather than their
 suffix; AVIF and HEIC files also, if their packages are installed. PNG and TIFF keep 16 bits. Files of lossless types
-are written back with the same pixels, except that palettes become RGB and CMYK becomes sRGB. `open_pictures` and
-`write_pictures` handle all pages of a TIFF and all frames of an animation; `read_picture` reads only the first.
+are written back with the same pixels, except that palettes become RGB and CMYK becomes sRGB. `open_images` and
+`write_images` handle all pages of a TIFF and all frames of an animation; `read_stored_image` reads only the first.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from passband.io.image.decode import DecodedFile, from_pillow, open_file
 from passband.io.image.encode import ANIMATED, DEEP, encode_animation, encode_still, fitted_meta
 from passband.io.image.formats.tiff_write import tiff_pages
 from passband.io.image.kinds import HEAD, KINDS, NAMES, SUFFIXES, kind_of, kind_of_file
-from passband.io.image.types import Animation, Decoded, Density, ImageError, Picture, PictureMeta, Pixels
+from passband.io.image.types import Animation, Decoded, Density, ImageError, ImageMeta, Pixels, StoredImage
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
@@ -33,18 +33,18 @@ __all__ = [
     "Animation",
     "Density",
     "ImageError",
-    "Picture",
-    "PictureFile",
-    "PictureMeta",
+    "ImageMeta",
+    "ImageSequence",
+    "StoredImage",
     "from_pil",
     "kind_of_file",
-    "open_pictures",
+    "open_images",
     "read_image",
-    "read_picture",
+    "read_stored_image",
     "to_pil",
     "write_image",
-    "write_picture",
-    "write_pictures",
+    "write_images",
+    "write_stored_image",
 ]
 
 DEFAULT_MAX_PIXELS = 200_000_000
@@ -52,7 +52,7 @@ DEFAULT_MAX_PIXELS = 200_000_000
 
 
 @dataclass(frozen=True)
-class PictureFile:
+class ImageSequence:
     """All images in a file: a single image, the pages of a TIFF, or the frames of an animation.
 
     Attributes:
@@ -62,22 +62,22 @@ class PictureFile:
     """
 
     count: int
-    pictures: Iterator[Picture]
+    pictures: Iterator[StoredImage]
     animation: Animation | None = None
 
 
-def open_pictures(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> PictureFile:
+def open_images(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> ImageSequence:
     """Open an image file that may hold several images.
 
     Args:
-        path: path of the file, as in `read_picture`.
+        path: path of the file, as in `read_stored_image`.
         max_pixels: largest number of pixels of each image; larger images are refused before they are decoded.
 
     Returns:
-        The images. Each one is decoded when the iterator reaches it, and raises the errors of `read_picture`.
+        The images. Each one is decoded when the iterator reaches it, and raises the errors of `read_stored_image`.
 
     Raises:
-        ImageError: if the file is not an image or is damaged, as in `read_picture`.
+        ImageError: if the file is not an image or is damaged, as in `read_stored_image`.
         OSError: if the file cannot be read.
     """
     with Path(path).open("rb") as file:
@@ -89,10 +89,10 @@ def open_pictures(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> 
             raise ImageError(f"{path} is not a {NAMES} image: it begins with {head[:8]!r}")
         data = head + file.read()
     opened: DecodedFile = open_file(data, kind, str(path), max_pixels)
-    return PictureFile(opened.count, map(_picture, opened.pictures), opened.animation)
+    return ImageSequence(opened.count, map(_picture, opened.pictures), opened.animation)
 
 
-def read_picture(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
+def read_stored_image(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> StoredImage:
     """Read an image file with everything that is needed to write it again.
 
     Args:
@@ -108,7 +108,7 @@ def read_picture(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> P
             such as 32-bit float; or if its type needs a package that is not installed.
         OSError: if the file cannot be read: FileNotFoundError, PermissionError or IsADirectoryError.
     """
-    file = open_pictures(path, max_pixels=max_pixels)
+    file = open_images(path, max_pixels=max_pixels)
     first = next(file.pictures)
     return replace(first, notes=(*first.notes, _only_first(file.count, file.animation))) if file.count > 1 else first
 
@@ -119,20 +119,20 @@ def read_image(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Flo
     `Restorer`, the networks and `write_image` accept this tensor.
 
     Args:
-        path: path of the file, as in `read_picture`.
+        path: path of the file, as in `read_stored_image`.
         max_pixels: largest number of pixels; larger files are refused before they are decoded.
 
     Returns:
         The image as float32 RGB in [0, 1], turned upright.
 
     Raises:
-        ImageError: if the file is not an image or is damaged, as in `read_picture`.
+        ImageError: if the file is not an image or is damaged, as in `read_stored_image`.
         OSError: if the file cannot be read.
     """
-    return read_picture(path, max_pixels=max_pixels).image
+    return read_stored_image(path, max_pixels=max_pixels).image
 
 
-def write_picture(path: Path | str, picture: Picture, *, quality: int = 95) -> tuple[str, ...]:
+def write_stored_image(path: Path | str, picture: StoredImage, *, quality: int = 95) -> tuple[str, ...]:
     """Write an image with its alpha, bit depth, metadata and color profile, as far as the file type supports them.
 
     The suffix of the path decides the file type; without a suffix, `meta.kind` does. JPEG, WebP, BMP and AVIF store 8
@@ -154,25 +154,25 @@ def write_picture(path: Path | str, picture: Picture, *, quality: int = 95) -> t
             too large for the file type.
         OSError: if the file cannot be written.
     """
-    return write_pictures(path, PictureFile(1, iter([picture])), quality=quality)
+    return write_images(path, ImageSequence(1, iter([picture])), quality=quality)
 
 
-def write_pictures(path: Path | str, file: PictureFile, *, quality: int = 95) -> tuple[str, ...]:
+def write_images(path: Path | str, file: ImageSequence, *, quality: int = 95) -> tuple[str, ...]:
     """Write all images of a file one by one. The iterator may produce each image only when it is needed.
 
     Pages are written to TIFF files, and animations to PNG and WebP files, with complete frames and unchanged durations.
     For other types, only the first image is written and a note says so.
 
     Args:
-        path: path of the file, as in `write_picture`.
+        path: path of the file, as in `write_stored_image`.
         file: images to write. All frames of an animation have the same size.
-        quality: quality of lossy types, 1 to 100, as in `write_picture`.
+        quality: quality of lossy types, 1 to 100, as in `write_stored_image`.
 
     Returns:
-        Sentences about everything that was already missing (`Picture.notes`) or that the file type could not store.
+        Sentences about everything that was already missing (`StoredImage.notes`) or that the file type could not store.
 
     Raises:
-        ImageError: if an image cannot be written, as in `write_picture`.
+        ImageError: if an image cannot be written, as in `write_stored_image`.
         OSError: if the file cannot be written.
     """
     path = Path(path)
@@ -189,13 +189,13 @@ def write_pictures(path: Path | str, file: PictureFile, *, quality: int = 95) ->
         notes.append(_only_first(file.count, file.animation))
     layout = _Layout(kind, first.alpha is not None, first.meta.gray, first.meta.bits)
 
-    def levels() -> Iterator[tuple[Pixels, PictureMeta]]:
+    def levels() -> Iterator[tuple[Pixels, ImageMeta]]:
         for number, picture in enumerate(chain([first], file.pictures if writes_all else ())):
             notes.extend(picture.notes + _losses(picture, kind))
             own = layout if file.animation or number == 0 else _Layout.of(picture, kind)
             yield own.pixels(picture, str(path)), picture.meta
 
-    def still(pixels: Pixels, meta: PictureMeta) -> bytes:
+    def still(pixels: Pixels, meta: ImageMeta) -> bytes:
         try:
             return encode_still(pixels, kind, meta, quality, str(path), notes)
         except ImageError:
@@ -221,17 +221,17 @@ def write_image(path: Path | str, image: Float[Tensor, "3 H W"], *, quality: int
     """Write an RGB image as an 8-bit file without metadata.
 
     Args:
-        path: path of the file, as in `write_picture`. It needs a suffix.
+        path: path of the file, as in `write_stored_image`. It needs a suffix.
         image: RGB in [0, 1].
-        quality: quality of lossy types, 1 to 100, as in `write_picture`.
+        quality: quality of lossy types, 1 to 100, as in `write_stored_image`.
 
     Raises:
-        ImageError: if the image cannot be written, as in `write_picture`.
+        ImageError: if the image cannot be written, as in `write_stored_image`.
         OSError: if the file cannot be written.
     """
     if not Path(path).suffix:
         raise ImageError(f"{path} cannot be written: its name needs one of the suffixes {' '.join(sorted(SUFFIXES))}")
-    write_picture(path, Picture(image), quality=quality)
+    write_stored_image(path, StoredImage(image), quality=quality)
 
 
 def to_pil(image: Float[Tensor, "3 H W"], alpha: Float[Tensor, "1 H W"] | None = None) -> Image.Image:
@@ -250,16 +250,16 @@ def to_pil(image: Float[Tensor, "3 H W"], alpha: Float[Tensor, "1 H W"] | None =
     return Image.fromarray(_quantized(image, alpha, bits=8, gray=False, name="the image"))
 
 
-def from_pil(image: Image.Image) -> Picture:
+def from_pil(image: Image.Image) -> StoredImage:
     """Convert a Pillow image, and turn it upright if it has an EXIF orientation.
 
-    Pillow keeps only 8 of the 16 bits of color files. Use `read_picture` for those.
+    Pillow keeps only 8 of the 16 bits of color files. Use `read_stored_image` for those.
 
     Args:
         image: Pillow image of any mode except 32-bit and Lab. It is not changed.
 
     Returns:
-        The image, as `read_picture` would return it.
+        The image, as `read_stored_image` would return it.
 
     Raises:
         ImageError: if the mode is not supported, or if the file behind the image is damaged.
@@ -274,11 +274,11 @@ def from_pil(image: Image.Image) -> Picture:
     return replace(picture, meta=replace(picture.meta, kind=kind if kind in KINDS.values() else "PNG"))
 
 
-def _picture(decoded: Decoded) -> Picture:
+def _picture(decoded: Decoded) -> StoredImage:
     planes = np.moveaxis(decoded.pixels, -1, 0)
     gray = len(planes) <= 2
     image = _unit(planes[:1] if gray else planes[:3])
-    return Picture(
+    return StoredImage(
         image.repeat(3, 1, 1) if gray else image,
         _unit(planes[-1:]) if len(planes) in (2, 4) else None,
         replace(decoded.meta, bits=decoded.pixels.itemsize * 8, gray=gray),
@@ -290,7 +290,7 @@ def _only_first(count: int, animation: Animation | None) -> str:
     return f"only the first of its {count} {'frames' if animation else 'pages'} is kept"
 
 
-def _losses(picture: Picture, kind: str) -> tuple[str, ...]:
+def _losses(picture: StoredImage, kind: str) -> tuple[str, ...]:
     """Return sentences about the parts of the pixels that a file type cannot store."""
     notes = []
     if picture.meta.bits == 16 and kind not in DEEP:
@@ -312,10 +312,10 @@ class _Layout:
     bits: int
 
     @classmethod
-    def of(cls, picture: Picture, kind: str) -> "_Layout":
+    def of(cls, picture: StoredImage, kind: str) -> "_Layout":
         return cls(kind, picture.alpha is not None, picture.meta.gray, picture.meta.bits)
 
-    def pixels(self, picture: Picture, name: str) -> Pixels:
+    def pixels(self, picture: StoredImage, name: str) -> Pixels:
         alpha = picture.alpha if self.alpha and self.kind != "JPEG" else None
         if alpha is None and self.alpha and self.kind != "JPEG":
             alpha = torch.ones_like(picture.image[:1])

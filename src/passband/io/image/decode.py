@@ -14,8 +14,8 @@ from passband.io.image.formats.tiff import decode_tiff, tiff_meta
 from passband.io.image.formats.webp import decode_webp, webp_animation
 from passband.io.image.metadata.exif import bare_exif
 from passband.io.image.pillow import pixels_of_pillow
-from passband.io.image.types import Animation, Decoded, ImageError, PictureMeta, check_size
-from passband.io.image.upright import upright_picture
+from passband.io.image.types import Animation, Decoded, ImageError, ImageMeta, check_size
+from passband.io.image.upright import upright_image
 from passband.io.quiet import without_warnings
 
 _SINGLE: dict[str, Callable[[bytes, str, int], Decoded]] = {
@@ -99,9 +99,9 @@ def from_pillow(image: Image.Image, name: str) -> Decoded:
         # orientation.
         meta = tiff_meta(image.getexif(), image.info.get("icc_profile"))
     else:
-        meta = PictureMeta(exif=bare_exif(image.info.get("exif")), icc=image.info.get("icc_profile"))
+        meta = ImageMeta(exif=bare_exif(image.info.get("exif")), icc=image.info.get("icc_profile"))
     image.load()
-    return upright_picture(pixels_of_pillow(image, name), meta)
+    return upright_image(pixels_of_pillow(image, name), meta)
 
 
 def _open_by_kind(data: bytes, kind: str, name: str, max_pixels: int) -> DecodedFile:
@@ -110,9 +110,9 @@ def _open_by_kind(data: bytes, kind: str, name: str, max_pixels: int) -> Decoded
         check_size(png.size, name, max_pixels)
         if png.animation is None or len(png.frames) + png.animation.still_first < 2:
             stills = iter([still_pixels(png.still, name)])
-            return DecodedFile(1, (upright_picture(pixels, png.meta, png.notes) for pixels in stills))
+            return DecodedFile(1, (upright_image(pixels, png.meta, png.notes) for pixels in stills))
         count = len(png.frames) + png.animation.still_first
-        shown = (upright_picture(pixels, png.meta, png.notes) for pixels in canvases(png, name, max_pixels))
+        shown = (upright_image(pixels, png.meta, png.notes) for pixels in canvases(png, name, max_pixels))
         return DecodedFile(count, shown, png.animation)
     if kind == "WEBP":
         animation = webp_animation(data)

@@ -14,7 +14,7 @@ from passband.io.image.metadata.exif import icc_for
 from passband.io.image.metadata.exif_edit import fitted_exif, with_density
 from passband.io.image.metadata.iptc import iptc_of
 from passband.io.image.metadata.xmp import fitted_xmp
-from passband.io.image.types import Animation, PictureMeta, Pixels
+from passband.io.image.types import Animation, ImageMeta, Pixels
 from passband.naming import listed
 
 DEEP = frozenset({"PNG", "TIFF", "HEIC"})
@@ -25,7 +25,7 @@ _DENSITY_IN_EXIF = frozenset({"WEBP", "HEIC", "AVIF"})
 _NAMES = {"WEBP": "WebP"}
 
 
-def encode_still(pixels: Pixels, kind: str, meta: PictureMeta, quality: int, name: str, notes: list[str]) -> bytes:
+def encode_still(pixels: Pixels, kind: str, meta: ImageMeta, quality: int, name: str, notes: list[str]) -> bytes:
     """Encode one image.
 
     Args:
@@ -52,7 +52,7 @@ def encode_still(pixels: Pixels, kind: str, meta: PictureMeta, quality: int, nam
         return encode_bmp(pixels, meta)
     if kind == "TIFF":
         return b"".join(tiff_pages([(pixels, meta)], 1))
-    encode: Callable[[Pixels, PictureMeta, int, str], bytes] = {"HEIC": encode_heic, "AVIF": encode_avif}[kind]
+    encode: Callable[[Pixels, ImageMeta, int, str], bytes] = {"HEIC": encode_heic, "AVIF": encode_avif}[kind]
     return encode(pixels, meta, quality, name)
 
 
@@ -73,7 +73,7 @@ def encode_animation(stills: Iterable[bytes], kind: str, animation: Animation) -
         yield animated_webp(stills, animation)
 
 
-def fitted_meta(pixels: Pixels, kind: str, meta: PictureMeta, notes: list[str]) -> PictureMeta:
+def fitted_meta(pixels: Pixels, kind: str, meta: ImageMeta, notes: list[str]) -> ImageMeta:
     """Update metadata to match the pixels, as far as a file type can store them.
 
     Args:
@@ -104,7 +104,7 @@ def fitted_meta(pixels: Pixels, kind: str, meta: PictureMeta, notes: list[str]) 
     )
 
 
-def _lost_metadata(kind: str, meta: PictureMeta) -> list[str]:
+def _lost_metadata(kind: str, meta: ImageMeta) -> list[str]:
     """Return the names of the metadata that a file type cannot store."""
     lost = []
     if kind == "BMP":

@@ -58,7 +58,7 @@ class Density:
 
 
 @dataclass(frozen=True)
-class PictureMeta:
+class ImageMeta:
     """Everything that an image file stores besides its pixels.
 
     Attributes:
@@ -88,7 +88,7 @@ class PictureMeta:
 
 
 @dataclass(frozen=True)
-class Picture:
+class StoredImage:
     """An image with everything that is needed to write it. Use `dataclasses.replace` to exchange the pixels.
 
     Attributes:
@@ -100,7 +100,7 @@ class Picture:
 
     image: Float[Tensor, "3 H W"]
     alpha: Float[Tensor, "1 H W"] | None = None
-    meta: PictureMeta = field(default_factory=PictureMeta)
+    meta: ImageMeta = field(default_factory=ImageMeta)
     notes: tuple[str, ...] = ()
 
 
@@ -115,7 +115,7 @@ class Decoded:
     """
 
     pixels: Pixels
-    meta: PictureMeta
+    meta: ImageMeta
     notes: tuple[str, ...] = ()
 
 

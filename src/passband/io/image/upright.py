@@ -5,10 +5,10 @@ from dataclasses import replace
 from passband.io.image.metadata.exif import icc_for, turn, upright
 from passband.io.image.metadata.exif_edit import exif_density, swapped_exif
 from passband.io.image.metadata.xmp import upright_xmp
-from passband.io.image.types import Decoded, PictureMeta, Pixels
+from passband.io.image.types import Decoded, ImageMeta, Pixels
 
 
-def upright_picture(pixels: Pixels, meta: PictureMeta, notes: tuple[str, ...] = ()) -> Decoded:
+def upright_image(pixels: Pixels, meta: ImageMeta, notes: tuple[str, ...] = ()) -> Decoded:
     """Turn an image upright as its EXIF orientation says, and update its metadata.
 
     Args:

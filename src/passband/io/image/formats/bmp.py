@@ -12,7 +12,7 @@ from numpy import ndarray
 from PIL import BmpImagePlugin, Image
 
 from passband.io.image.pillow import pixels_of_pillow, strict_pillow
-from passband.io.image.types import Decoded, Density, PictureMeta, check_size
+from passband.io.image.types import Decoded, Density, ImageMeta, check_size
 
 _DENSITY = 38  # offset of the two numbers in every header except the oldest kind
 
@@ -35,10 +35,10 @@ def decode_bmp(data: bytes, name: str, max_pixels: int) -> Decoded:
     if struct.unpack_from("<I", data, 14)[0] >= 40:
         x, y = struct.unpack_from("<ii", data, _DENSITY)
         density = Density(x, y, "m") if x > 0 and y > 0 else None
-    return Decoded(pixels, PictureMeta("BMP", density=density))
+    return Decoded(pixels, ImageMeta("BMP", density=density))
 
 
-def encode_bmp(pixels: UInt8[ndarray, "H W C"], meta: PictureMeta) -> bytes:
+def encode_bmp(pixels: UInt8[ndarray, "H W C"], meta: ImageMeta) -> bytes:
     """Encode a BMP file.
 
     Args:

@@ -16,8 +16,8 @@ from PIL import Image, features
 from passband.io.image.metadata.exif import bare_exif, upright
 from passband.io.image.metadata.xmp import upright_xmp, without_gain_map
 from passband.io.image.pillow import pixels_of_pillow, strict_pillow, unpremultiplied
-from passband.io.image.types import Decoded, ImageError, PictureMeta, Pixels, check_size, refuse_hdr
-from passband.io.image.upright import upright_picture
+from passband.io.image.types import Decoded, ImageError, ImageMeta, Pixels, check_size, refuse_hdr
+from passband.io.image.upright import upright_image
 
 HEIC_EXTRA = "heic"
 """Extra of passband that installs the package for HEIC."""
@@ -51,11 +51,11 @@ def decode_heic(data: bytes, name: str, max_pixels: int) -> Decoded:
     exif = upright(exif)[1] if exif else None
     xmp = upright_xmp(without_gain_map(xmp) if notes else xmp) if xmp else None
     extras = ((b"nclx", _pack_colors(nclx)),) if nclx and not info.get("icc_profile") else ()
-    meta = PictureMeta("HEIC", exif=exif or None, icc=info.get("icc_profile"), xmp=xmp, extras=extras)
-    return upright_picture(pixels, meta, notes)
+    meta = ImageMeta("HEIC", exif=exif or None, icc=info.get("icc_profile"), xmp=xmp, extras=extras)
+    return upright_image(pixels, meta, notes)
 
 
-def encode_heic(pixels: Pixels, meta: PictureMeta, quality: int, name: str) -> bytes:
+def encode_heic(pixels: Pixels, meta: ImageMeta, quality: int, name: str) -> bytes:
     """Encode a HEIC file. 16-bit pixels are stored with 10 bits.
 
     Args:
@@ -112,11 +112,11 @@ def decode_avif(data: bytes, name: str, max_pixels: int) -> Decoded:
         image.load()
         pixels = pixels_of_pillow(image, name)
     exif = bare_exif(image.info.get("exif"))
-    meta = PictureMeta("AVIF", exif=exif, icc=image.info.get("icc_profile"), xmp=image.info.get("xmp"))
-    return upright_picture(pixels, meta, tuple(notes))
+    meta = ImageMeta("AVIF", exif=exif, icc=image.info.get("icc_profile"), xmp=image.info.get("xmp"))
+    return upright_image(pixels, meta, tuple(notes))
 
 
-def encode_avif(pixels: Pixels, meta: PictureMeta, quality: int, name: str) -> bytes:
+def encode_avif(pixels: Pixels, meta: ImageMeta, quality: int, name: str) -> bytes:
     """Encode an AVIF file with 8 bits per sample.
 
     Args:

@@ -15,8 +15,8 @@ from passband.io.image.metadata.exif import bare_exif
 from passband.io.image.metadata.iptc import resources_of
 from passband.io.image.metadata.xmp import without_gain_map
 from passband.io.image.pillow import CMYK_NOTE, pixels_of_pillow, strict_pillow
-from passband.io.image.types import Decoded, Density, PictureMeta, Pixels, Unit, check_length, check_size
-from passband.io.image.upright import upright_picture
+from passband.io.image.types import Decoded, Density, ImageMeta, Pixels, Unit, check_length, check_size
+from passband.io.image.upright import upright_image
 
 ROOM = 65_533
 """Largest content of a segment, in bytes."""
@@ -58,10 +58,10 @@ def decode_jpeg(data: bytes, name: str, max_pixels: int) -> Decoded:
         if image.mode == "CMYK":
             notes.append(CMYK_NOTE)
         pixels = pixels_of_pillow(image, name)
-    return upright_picture(pixels, _with_icc(meta, image), tuple(notes))
+    return upright_image(pixels, _with_icc(meta, image), tuple(notes))
 
 
-def encode_jpeg(pixels: Pixels, meta: PictureMeta, quality: int, notes: list[str]) -> bytes:
+def encode_jpeg(pixels: Pixels, meta: ImageMeta, quality: int, notes: list[str]) -> bytes:
     """Encode a JPEG file.
 
     Args:
@@ -79,7 +79,7 @@ def encode_jpeg(pixels: Pixels, meta: PictureMeta, quality: int, notes: list[str
     return b"".join([data[:13], _density(meta.density), data[18:end], *_segments(meta, notes), data[end:]])
 
 
-def _segments(meta: PictureMeta, notes: list[str]) -> Iterator[bytes]:
+def _segments(meta: ImageMeta, notes: list[str]) -> Iterator[bytes]:
     exif, xmp = _EXIF + meta.exif if meta.exif else b"", _XMP + meta.xmp if meta.xmp else b""
     for content, what in ((exif, "EXIF data"), (xmp, "XMP data")):
         if len(content) > ROOM:
@@ -122,7 +122,7 @@ def _segments_before_pixels(data: bytes) -> Iterator[tuple[int, bytes]]:
         position += 2 + max(length, 2)
 
 
-def _meta(data: bytes) -> tuple[PictureMeta, list[str]]:
+def _meta(data: bytes) -> tuple[ImageMeta, list[str]]:
     density, xmp, photoshop, extras, notes = None, None, b"", [], []
     pictures = 1
     for marker, body in _segments_before_pixels(data):
@@ -143,7 +143,7 @@ def _meta(data: bytes) -> tuple[PictureMeta, list[str]]:
         notes.append("further images in the file (a preview, depth or a gain map for HDR screens) were left out")
         xmp = without_gain_map(xmp) if xmp else None
         extras = [extra for extra in extras if extra[0] == b"comment"]
-    return PictureMeta("JPEG", density=density, xmp=xmp, photoshop=resources_of(photoshop), extras=tuple(extras)), notes
+    return ImageMeta("JPEG", density=density, xmp=xmp, photoshop=resources_of(photoshop), extras=tuple(extras)), notes
 
 
 def _count_in_index(block: bytes) -> int:
@@ -160,7 +160,7 @@ def _count_in_index(block: bytes) -> int:
     return 1
 
 
-def _with_icc(meta: PictureMeta, image: Image.Image) -> PictureMeta:
+def _with_icc(meta: ImageMeta, image: Image.Image) -> ImageMeta:
     return replace(meta, exif=bare_exif(image.info.get("exif")), icc=image.info.get("icc_profile"))
 
 

@@ -23,7 +23,7 @@ from passband.io.image.formats.png_write import COLOR_CHUNKS, RAW_PROFILE, SIGNA
 from passband.io.image.metadata.exif import bare_exif
 from passband.io.image.metadata.iptc import resources_of
 from passband.io.image.pillow import decoded_as, pixels_of_pillow, rawmode_of, strict_pillow, with_key_color
-from passband.io.image.types import Animation, Density, PictureMeta, Pixels, check_length, refuse_hdr
+from passband.io.image.types import Animation, Density, ImageMeta, Pixels, check_length, refuse_hdr
 
 _PIXEL_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 _FRAME_CHUNKS = frozenset({b"acTL", b"fcTL", b"fdAT"})
@@ -69,7 +69,7 @@ class PngFile:
     header: bytes
     still: bytes
     palette: bytes
-    meta: PictureMeta
+    meta: ImageMeta
     frames: tuple[Frame, ...]
     animation: Animation | None
     notes: tuple[str, ...]
@@ -175,7 +175,7 @@ def _body(raw: memoryview) -> bytes | None:
     return body if is_whole and zlib.crc32(raw[4:-4]) == struct.unpack_from(">I", raw, len(raw) - 4)[0] else None
 
 
-def _metadata_of(chunks: Sequence[tuple[bytes, memoryview]], name: str, notes: list[str]) -> PictureMeta:
+def _metadata_of(chunks: Sequence[tuple[bytes, memoryview]], name: str, notes: list[str]) -> ImageMeta:
     """Return the metadata in the ancillary chunks."""
     profiles: dict[str, bytes | None] = {"exif": None, "icc": None, "xmp": None, "photoshop": None}
     density, extras = None, []
@@ -198,7 +198,7 @@ def _metadata_of(chunks: Sequence[tuple[bytes, memoryview]], name: str, notes: l
         elif kind in COLOR_CHUNKS or (kind in TEXT_CHUNKS and not _read_profile_text(kind, body, profiles, notes)):
             extras.append((kind, body))
     photoshop = profiles["photoshop"]
-    return PictureMeta(
+    return ImageMeta(
         "PNG",
         exif=bare_exif(profiles["exif"]),
         icc=profiles["icc"],

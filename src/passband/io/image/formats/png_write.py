@@ -13,7 +13,7 @@ from jaxtyping import UInt8, UInt16
 from numpy import ndarray
 from PIL import Image
 
-from passband.io.image.types import PictureMeta, Pixels
+from passband.io.image.types import ImageMeta, Pixels
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLOR_CHUNKS = frozenset({b"cICP", b"gAMA", b"cHRM", b"sRGB", b"mDCV", b"cLLI"})
@@ -26,7 +26,7 @@ RAW_PROFILE = b"Raw profile type "
 _BLOCK = 1 << 18  # number of bytes that are filtered and compressed at a time, which limits the memory
 
 
-def encode_png(pixels: Pixels, meta: PictureMeta) -> bytes:
+def encode_png(pixels: Pixels, meta: ImageMeta) -> bytes:
     """Encode a still PNG file.
 
     Args:
@@ -43,7 +43,7 @@ def encode_png(pixels: Pixels, meta: PictureMeta) -> bytes:
     return b"".join([body[:start], *_chunks_of(meta), body[start:]])
 
 
-def _chunks_of(meta: PictureMeta) -> Iterable[bytes]:
+def _chunks_of(meta: ImageMeta) -> Iterable[bytes]:
     extras = meta.extras if meta.kind == "PNG" else ()
     yield from (chunk(kind, body) for kind, body in extras if kind in COLOR_CHUNKS)
     if meta.icc:

@@ -27,7 +27,7 @@ from passband.io.image.pillow import (
     strict_pillow,
     unpremultiplied,
 )
-from passband.io.image.types import SUPPORTED, Decoded, ImageError, PictureMeta, Pixels, check_size
+from passband.io.image.types import SUPPORTED, Decoded, ImageError, ImageMeta, Pixels, check_size
 
 _DESCRIPTION, _XMP, _IPTC, _PHOTOSHOP, _SUB_DIRECTORIES = 270, 700, 33723, 34377, 330
 _DECODED_BY_PILLOW = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32946, 34925, 50000, 50001})
@@ -124,7 +124,7 @@ def _from_stack(data: bytes, index: int, name: str, max_pixels: int) -> Decoded:
     page = raw.page_of(data, 0, name)
     check_size(page.size, name, max_pixels)
     first = _from_raw(data, 0, name, max_pixels) if index == 0 else None
-    return first or Decoded(raw.pixels_of_stack(data, page, index, name), PictureMeta("TIFF"))
+    return first or Decoded(raw.pixels_of_stack(data, page, index, name), ImageMeta("TIFF"))
 
 
 def _directory_of(data: bytes, page: raw.Page) -> Image.Exif:
@@ -140,7 +140,7 @@ def _directory_of(data: bytes, page: raw.Page) -> Image.Exif:
     return directory
 
 
-def tiff_meta(directory: Image.Exif, icc: Any) -> PictureMeta:
+def tiff_meta(directory: Image.Exif, icc: Any) -> ImageMeta:
     """Return the metadata of a page whose pixels are upright.
 
     Args:
@@ -154,7 +154,7 @@ def tiff_meta(directory: Image.Exif, icc: Any) -> PictureMeta:
     xmp = _tag_bytes(directory.get(_XMP))
     photoshop = _tag_bytes(directory.get(_PHOTOSHOP)) or _tag_bytes(directory.get(_IPTC))
     own = own_tags_of_tiff(directory)
-    return PictureMeta(
+    return ImageMeta(
         "TIFF",
         exif=exif,
         icc=icc if isinstance(icc, bytes) else None,
@@ -165,7 +165,7 @@ def tiff_meta(directory: Image.Exif, icc: Any) -> PictureMeta:
     )
 
 
-def _with_icc(meta: PictureMeta, pixels: Pixels) -> PictureMeta:
+def _with_icc(meta: ImageMeta, pixels: Pixels) -> ImageMeta:
     return replace(meta, icc=icc_for(meta.icc, gray=pixels.shape[-1] <= 2))
 
 

@@ -13,7 +13,7 @@ from PIL import TiffImagePlugin, TiffTags
 
 from passband.io.image.metadata.exif import ICC_PROFILE, add_exif_to_tiff
 from passband.io.image.metadata.iptc import iptc_of
-from passband.io.image.types import Density, ImageError, PictureMeta, Pixels
+from passband.io.image.types import Density, ImageError, ImageMeta, Pixels
 
 _BLOCK = 1 << 18  # number of bytes that are compressed at a time, which limits the memory
 _LARGEST = 0xFFFFFFFF
@@ -22,7 +22,7 @@ TAGS = b"tags"
 """Name of the tags that only TIFF has, among the extras of an image."""
 
 
-def tiff_pages(pages: Iterable[tuple[Pixels, PictureMeta]], count: int) -> Iterator[bytes]:
+def tiff_pages(pages: Iterable[tuple[Pixels, ImageMeta]], count: int) -> Iterator[bytes]:
     """Encode pages one after the other.
 
     Args:
@@ -86,7 +86,7 @@ def _page(pixels: Pixels) -> tuple[TiffImagePlugin.ImageFileDirectory_v2, list[b
     return ifd, strips
 
 
-def _add_metadata(ifd: TiffImagePlugin.ImageFileDirectory_v2, meta: PictureMeta) -> None:
+def _add_metadata(ifd: TiffImagePlugin.ImageFileDirectory_v2, meta: ImageMeta) -> None:
     if meta.icc:
         ifd[ICC_PROFILE] = meta.icc
     if meta.density:

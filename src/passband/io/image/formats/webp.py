@@ -12,8 +12,8 @@ from PIL import Image, WebPImagePlugin
 
 from passband.io.image.metadata.exif import bare_exif
 from passband.io.image.pillow import pixels_of_pillow, strict_pillow
-from passband.io.image.types import Animation, Decoded, PictureMeta, Pixels, check_size
-from passband.io.image.upright import upright_picture
+from passband.io.image.types import Animation, Decoded, ImageMeta, Pixels, check_size
+from passband.io.image.upright import upright_image
 
 _LONGEST = 0xFFFFFF
 """Longest duration of a frame, in milliseconds."""
@@ -83,7 +83,7 @@ def decode_webp(data: bytes, name: str, max_pixels: int) -> Iterator[Decoded]:
     check_size(size, name, max_pixels)
     with strict_pillow(size[0] * size[1]):  # Pillow allocates the canvas when it opens the file
         image = WebPImagePlugin.WebPImageFile(io.BytesIO(data))
-    meta = PictureMeta(
+    meta = ImageMeta(
         "WEBP",
         exif=bare_exif(image.info.get("exif")),
         icc=image.info.get("icc_profile"),
@@ -95,10 +95,10 @@ def decode_webp(data: bytes, name: str, max_pixels: int) -> Iterator[Decoded]:
             image.seek(index)
             image.load()
             pixels = pixels_of_pillow(image, name).copy()
-        yield upright_picture(pixels, meta)
+        yield upright_image(pixels, meta)
 
 
-def encode_webp(pixels: Pixels, meta: PictureMeta, quality: int) -> bytes:
+def encode_webp(pixels: Pixels, meta: ImageMeta, quality: int) -> bytes:
     """Encode a WebP file.
 
     Args:
