@@ -59,18 +59,18 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
         The nearest name, or None if no known name is near. An error then suggests nothing.
     """
     names = list(known)
-    alike = {other: _similarity(name, other) for other in names}
-    best = max(names, key=alike.__getitem__, default=None)
-    if best is None or alike[best] == 1:
+    similarities = {other: _similarity(name, other) for other in names}
+    best = max(names, key=similarities.__getitem__, default=None)
+    if best is None or similarities[best] == 1:
         return best
     plain = _plain(name)
     synonyms = [other for other in names if _meanings(name) & _meanings(other)]
     containing = [other for other in names if len(plain) >= CONTAINED and plain in _plain(other)]
-    if synonyms and (alike[best] < CLOSE or _meanings(name) - _meanings(best)):
-        return max(synonyms, key=lambda other: (_meanings(name) == _meanings(other), alike[other]))
-    if alike[best] >= CLOSE:
+    if synonyms and (similarities[best] < CLOSE or _meanings(name) - _meanings(best)):
+        return max(synonyms, key=lambda other: (_meanings(name) == _meanings(other), similarities[other]))
+    if similarities[best] >= CLOSE:
         return best
-    return max(containing, key=alike.__getitem__, default=None)
+    return max(containing, key=similarities.__getitem__, default=None)
 
 
 def suggestion(name: object, known: Iterable[str]) -> str:
@@ -83,8 +83,8 @@ def suggestion(name: object, known: Iterable[str]) -> str:
     Returns:
         A sentence such as " Did you mean 'general'?", or an empty text if no known name is near.
     """
-    near = nearest(str(name), known)
-    return "" if near is None else f" Did you mean {near!r}?"
+    known_name = nearest(str(name), known)
+    return "" if known_name is None else f" Did you mean {known_name!r}?"
 
 
 def listed(known: Iterable[object], most: int = LISTED, between: str = ", ") -> str:
@@ -99,8 +99,8 @@ def listed(known: Iterable[object], most: int = LISTED, between: str = ", ") -> 
         All names, or the first `most` names and the number of the others.
     """
     names = list(map(str, known))
-    rest = f"{between}and {len(names) - most} more" if len(names) > most else ""
-    return between.join(names[:most]) + rest
+    ending = f"{between}and {len(names) - most} more" if len(names) > most else ""
+    return between.join(names[:most]) + ending
 
 
 def entry(name: str, known: Mapping[str, Entry], what: str) -> Entry:
@@ -116,8 +116,8 @@ def entry(name: str, known: Mapping[str, Entry], what: str) -> Entry:
     """
     if isinstance(name, str) and name in known:
         return known[name]
-    near = nearest(str(name), known)
-    hint = f"; did you mean {near!r}?" if near else ""
+    known_name = nearest(str(name), known)
+    hint = f"; did you mean {known_name!r}?" if known_name else ""
     raise ValueError(f"unknown {what} {name!r}{hint} (known: {listed(known)})")
 
 
@@ -129,8 +129,8 @@ def described(thing: object, name: str, facts: Mapping[str, object]) -> str:
         name: name of what the object was made from, such as its weights.
         facts: further names and values, in the order of the text.
     """
-    rest = "".join(f", {key}={value}" for key, value in facts.items())
-    return f"{type(thing).__name__}({name!r}{rest})"
+    arguments = "".join(f", {key}={value}" for key, value in facts.items())
+    return f"{type(thing).__name__}({name!r}{arguments})"
 
 
 def _plain(name: str) -> str:

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from passband.data.degradations import degrade
-from passband.io.conversion import as_tensor, one_of, take
+from passband.io.conversion import as_tensor, read_input, single_image
 from passband.io.image import from_pil, write_image
 
 LEVELS = np.random.default_rng(0).integers(0, 256, (11, 17, 3), dtype=np.uint8)
@@ -38,8 +38,8 @@ def test_every_kind_is_the_same_tensor(tmp_path):
 
 def test_every_kind_comes_back_as_what_it_was(tmp_path):
     for name, picture in ways(tmp_path).items():
-        taken = take(picture)
-        given = taken.give(taken.images)
+        source = read_input(picture)
+        given = source.to_original_kind(source.images)
         if isinstance(picture, str | Path):
             assert isinstance(given, Image.Image)
             picture = Image.open(picture)
@@ -71,8 +71,8 @@ def test_degrading_keeps_alpha_gray_and_precision():
 
 def test_one_picture_is_needed_where_one_is_asked_for():
     batch = torch.rand(2, 3, 8, 9)
-    assert take(batch).give(batch).shape == batch.shape
-    for refuse in (as_tensor, lambda x: degrade(x, "rain"), lambda x: one_of(take(x))):
+    assert read_input(batch).to_original_kind(batch).shape == batch.shape
+    for refuse in (as_tensor, lambda x: degrade(x, "rain"), lambda x: single_image(read_input(x))):
         with pytest.raises(
             ValueError, match=r"one image of shape 3 H W is needed, got a batch of shape 2 x 3 x 8 x 9: index it"
         ):

@@ -31,7 +31,7 @@ def test_a_full_disk_is_one_sentence_with_the_folder_and_what_to_do(tmp_path, nu
     with pytest.raises(WriteError) as caught, write_whole(tmp_path / "a.txt"):
         raise OSError(number, os.strerror(number))
     assert str(caught.value) == (
-        f"cannot write {tmp_path / 'a.txt'}: no space left for it in {tmp_path}; free some there, or choose another "
+        f"cannot write {tmp_path / 'a.txt'}: no space left in {tmp_path}; free some space there, or choose another "
         "folder"
     )
     assert caught.value.errno == number

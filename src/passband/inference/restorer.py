@@ -20,7 +20,7 @@ from passband.inference.engines import TorchEngine, load_engine, restore_tiled
 from passband.inference.guard import Change, blended
 from passband.inference.memory import OVERLAP, parse_memory, plan, restore_within, room
 from passband.inference.video.temporal import SmoothedStatistics, Smoother, smoothed_statistics
-from passband.io.conversion import take
+from passband.io.conversion import read_input
 from passband.io.image import DEFAULT_MAX_PIXELS, StoredImage, open_images, write_images
 from passband.io.image.size import stored_size
 from passband.models import accepted_arguments, load_model
@@ -143,8 +143,8 @@ class Restorer:
             TypeError: for another kind of thing.
             ValueError: for a shape or dtype that is none of these, or floats of another range.
         """
-        taken = take(picture)
-        return taken.give(self.restore(taken.images))
+        source = read_input(picture)
+        return source.to_original_kind(self.restore(source.images))
 
     @contextmanager
     def smoothing(self, strength: float) -> Iterator[Smoother]:

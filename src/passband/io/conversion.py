@@ -1,7 +1,7 @@
 """Converts images of every kind that users hold to tensors and back: files, PIL images, arrays and tensors.
 
-This is the only module that knows all these kinds. `as_tensor` only converts to a tensor. `take` also remembers the
-kind, so that `Taken.give` returns a result of the same kind as the input.
+This is the only module that knows all these kinds. `as_tensor` only converts to a tensor. `read_input` also remembers
+the kind, so that `ImageInput.to_original_kind` returns a result of the same kind as the input.
 """
 
 from dataclasses import dataclass
@@ -27,22 +27,22 @@ BYTE = 255.0
 
 
 @dataclass(frozen=True)
-class Taken:
+class ImageInput:
     """An image or batch as the library holds it, together with the user's original object."""
 
     images: Float[Tensor, "B 3 H W"]
     """RGB in [0, 1]: a batch of one image, or the user's batch."""
     alpha: Float[Tensor, "1 H W"] | None
     """Opacity in [0, 1], not premultiplied, or None."""
-    given: Any
+    original: Any
     """Object that the user passed."""
 
     @property
     def is_batch(self) -> bool:
         """Tell whether the user passed a batch rather than a single image."""
-        return isinstance(self.given, Tensor) and self.given.ndim == 4
+        return isinstance(self.original, Tensor) and self.original.ndim == 4
 
-    def give(self, images: Float[Tensor, "B 3 H W"]) -> Any:
+    def to_original_kind(self, images: Float[Tensor, "B 3 H W"]) -> Any:
         """Convert images to the kind that the user passed.
 
         Args:
@@ -55,20 +55,20 @@ class Taken:
         Raises:
             ImageError: if integers are needed and some values are not finite.
         """
-        if isinstance(self.given, Tensor):
-            if not self.given.is_floating_point():
+        if isinstance(self.original, Tensor):
+            if not self.original.is_floating_point():
                 images = images.clamp(0, 1).mul(BYTE).round()
-            restored = images.to(self.given)
+            restored = images.to(self.original)
             return restored if self.is_batch else restored[0]
         (image,) = images.cpu()
-        if isinstance(self.given, np.ndarray):
-            return to_array(image, self.alpha, like=self.given)
+        if isinstance(self.original, np.ndarray):
+            return to_array(image, self.alpha, like=self.original)
         picture = to_pil(image, self.alpha)
-        mode = self.given.mode if isinstance(self.given, Image.Image) else picture.mode
+        mode = self.original.mode if isinstance(self.original, Image.Image) else picture.mode
         return picture.convert(mode) if mode in ("L", "LA") else picture
 
 
-def take(picture: AnyImage) -> Taken:
+def read_input(picture: AnyImage) -> ImageInput:
     """Convert an image of any kind, or a batch in a tensor, and remember its kind.
 
     Args:
@@ -82,17 +82,17 @@ def take(picture: AnyImage) -> Taken:
         ValueError: if the shape, dtype or range of values is not one of these.
     """
     if isinstance(picture, Tensor):
-        return Taken(_batch(picture), None, picture)
+        return ImageInput(_batch(picture), None, picture)
     if isinstance(picture, np.ndarray):
         image, alpha = from_array(picture)
-        return Taken(image[None], alpha, picture)
+        return ImageInput(image[None], alpha, picture)
     if isinstance(picture, Image.Image):
         source = from_pil(picture)
     elif isinstance(picture, str | PathLike):
         source = read_stored_image(Path(picture))
     else:
         raise TypeError(f"an image is a path, a PIL image, an array or a tensor; got {kind_of(picture)}")
-    return Taken(source.image[None], source.alpha, picture)
+    return ImageInput(source.image[None], source.alpha, picture)
 
 
 def as_tensor(picture: AnyImage) -> Float[Tensor, "3 H W"]:
@@ -113,27 +113,29 @@ def as_tensor(picture: AnyImage) -> Float[Tensor, "3 H W"]:
         TypeError: if the object is of another kind.
         ValueError: if it is a batch, or if the shape, dtype or range of values is not one of these.
     """
-    return one_of(take(picture))
+    return single_image(read_input(picture))
 
 
-def one_of(taken: Taken) -> Float[Tensor, "3 H W"]:
+def single_image(source: ImageInput) -> Float[Tensor, "3 H W"]:
     """Return the single image that the user passed.
 
     Args:
-        taken: converted input.
+        source: converted input.
 
     Raises:
         ValueError: if the user passed a batch.
     """
-    if taken.is_batch:
-        raise ValueError(f"one image of shape 3 H W is needed, got a batch of shape {shape_of(taken.given)}: index it")
-    return taken.images[0]
+    if source.is_batch:
+        raise ValueError(
+            f"one image of shape 3 H W is needed, got a batch of shape {shape_of(source.original)}: index it"
+        )
+    return source.images[0]
 
 
 def _batch(image: Tensor) -> Float[Tensor, "B 3 H W"]:
     """Return a tensor as a batch of floats."""
-    known = image.is_floating_point() or image.dtype == torch.uint8
-    if image.ndim not in (3, 4) or image.shape[-3] != 3 or not known or not image.numel():
+    has_known_type = image.is_floating_point() or image.dtype == torch.uint8
+    if image.ndim not in (3, 4) or image.shape[-3] != 3 or not has_known_type or not image.numel():
         raise ValueError(
             "a tensor is 3 H W or B 3 H W, float in [0, 1] or uint8, and not empty; got "
             f"{tuple(image.shape)} {image.dtype}.{_advice(image)}"

@@ -118,4 +118,4 @@ def failure(error: BaseException, path: Path, *others: Path) -> str:
     message = str(error)
     if not message or not isinstance(error, ValueError | OSError | MemoryError) or isinstance(error, UnicodeError):
         message = f"{type(error).__name__}: {message}" if message else type(error).__name__
-    return message if any(str(one) in message for one in (path, *others)) else f"{path}: {message}"
+    return message if any(str(file) in message for file in (path, *others)) else f"{path}: {message}"

@@ -97,8 +97,8 @@ def write_mask(path: Path | str, mask: Int[Tensor, "H W"], classes: int) -> None
         raise ImageError(f"{path} cannot be written: masks are PNG files, which keep numbers as they are")
     highest = max(classes - 1, 1)
     if not mask.numel() or int(mask.min()) < 0 or int(mask.max()) > highest:
-        found = f"{int(mask.min())} to {int(mask.max())}" if mask.numel() else "no pixels"
-        raise ImageError(f"{path} cannot be written: classes are 0 to {highest}, the mask has {found}")
+        content = f"{int(mask.min())} to {int(mask.max())}" if mask.numel() else "no pixels"
+        raise ImageError(f"{path} cannot be written: classes are 0 to {highest}, the mask has {content}")
     values = mask.detach().cpu().numpy()
     pixels = (values * 255 if classes == 1 else values).astype(np.uint8 if highest < 256 else np.uint16)
     file = io.BytesIO()
@@ -114,8 +114,8 @@ def _lies_in_alpha(pixels: ndarray, is_binary: bool) -> bool:
     colors, alpha = pixels[..., :-1].reshape(-1, pixels.shape[-1] - 1), pixels[..., -1].ravel()
     if (alpha == alpha[0]).all():
         return False
-    seen = colors[alpha > 0] if is_binary and not alpha.all() else colors
-    return bool((seen == seen[0]).all())
+    visible_colors = colors[alpha > 0] if is_binary and not alpha.all() else colors
+    return bool((visible_colors == visible_colors[0]).all())
 
 
 def _load_stored(data: bytes, kind: str, name: str) -> tuple[Image.Image, int] | None:

@@ -84,22 +84,22 @@ class Records:
             return "other weights"
         return "" if recorded["options"] == json.loads(json.dumps(making.options)) else "other options"
 
-    def add(self, path: Path, source: Path, seen: dict[str, Any], making: Making) -> None:
+    def add(self, path: Path, source: Path, source_signature: dict[str, Any], making: Making) -> None:
         """Record a file that has just been written.
 
         Args:
             path: path of the file.
             source: path of its source.
-            seen: `signature` of the source before it was read.
+            source_signature: `signature` of the source before it was read.
             making: command, weights and options that made the file.
 
         Raises:
             OSError: if the record cannot be written.
         """
-        whole = source.resolve()
-        origin = {"path": str(whole), "relative": os.path.relpath(whole, path.parent.resolve())}
-        made = {"command": making.command, "weights": making.weights, "options": making.options}
-        entry = {"file": path.name, **signature(path), "source": {**origin, **seen}, **made}
+        resolved = source.resolve()
+        origin = {"path": str(resolved), "relative": os.path.relpath(resolved, path.parent.resolve())}
+        settings = {"command": making.command, "weights": making.weights, "options": making.options}
+        entry = {"file": path.name, **signature(path), "source": {**origin, **source_signature}, **settings}
         line = json.dumps(entry) + "\n"
         with (path.parent / RECORD_FILE).open("a+b") as file:
             # The last line may be incomplete after a crash. A new line must not be joined to it.

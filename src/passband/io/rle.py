@@ -139,10 +139,10 @@ def _counts(text: str | bytes) -> np.ndarray:
         raise MaskError(f"the counts {data[:20]!r}... of a mask are not a compressed run-length code")
     ends = np.flatnonzero(values & 32 == 0)
     starts = np.concatenate([[0], ends[:-1] + 1])
-    place = np.arange(len(values)) - np.repeat(starts, ends - starts + 1)
-    if place.max() > 6:  # 35 bits; no image has that many pixels
+    digit = np.arange(len(values)) - np.repeat(starts, ends - starts + 1)
+    if digit.max() > 6:  # 35 bits; no image has that many pixels
         raise MaskError(f"the counts {data[:20]!r}... of a mask are not a compressed run-length code")
-    counts = np.add.reduceat((values & 31) << 5 * place, starts)
+    counts = np.add.reduceat((values & 31) << 5 * digit, starts)
     counts -= np.where(values[ends] & 16, np.int64(1) << 5 * (ends - starts + 1), 0)
     counts[1::2] = counts[1::2].cumsum()
     counts[2::2] = counts[2::2].cumsum()

@@ -41,13 +41,13 @@ def check_images(image: Any, where: str, channels: int | None = None) -> None:
         ValueError: if the number of axes or channels is wrong.
     """
     check_floats(image, where)
-    wanted = f"B {'C' if channels is None else channels} H W"
+    shape = f"B {'C' if channels is None else channels} H W"
     if image.ndim != 4:
         advice = " Add the axis of the batch: image[None]." if image.ndim == 3 else ""
-        raise ValueError(f"{where} needs a batch of shape {wanted}, got {shape_of(image)}.{advice}")
+        raise ValueError(f"{where} needs a batch of shape {shape}, got {shape_of(image)}.{advice}")
     if channels is not None and image.shape[1] != channels:
         raise ValueError(
-            f"{where} needs a batch of shape {wanted}, got {shape_of(image)}.{channel_advice(image, channels)}"
+            f"{where} needs a batch of shape {shape}, got {shape_of(image)}.{channel_advice(image, channels)}"
         )
 
 
@@ -109,12 +109,12 @@ def channel_advice(image: Tensor, channels: int) -> str:
         image: batch of images with the wrong number of channels.
         channels: number of channels that is needed.
     """
-    found = image.shape[1]
+    count = image.shape[1]
     if image.shape[-1] == channels:
         return " The channels come second: image.movedim(-1, 1)."
-    if channels == 3 and found == 4:
+    if channels == 3 and count == 4:
         return " Leave out the alpha channel: image[:, :3]."
-    if channels == 3 and found == 1:
+    if channels == 3 and count == 1:
         return " Repeat the gray channel: image.expand(-1, 3, -1, -1)."
     return ""
 

@@ -93,7 +93,7 @@ def assemble_cube(
     placed = []
     for component, ratio, split, indices in zip(components, ratios, parts, chosen, strict=False):
         low = split_blocks(component, split, JPEG_BLOCK)[..., :height, :width]
-        placed.append(_place(low, ratio, stride, indices))
+        placed.append(_place_frequencies(low, ratio, stride, indices))
     for indices in chosen[len(components) :]:
         placed.append(components[0].new_zeros(components[0].shape[0], len(indices), height, width))
     return torch.cat(placed, 1)
@@ -163,7 +163,7 @@ def image_cube(
     cells = means.unflatten(-1, (-1, stride // ratio[1])).unflatten(-3, (-1, stride // ratio[0]))
     # B C h y w x -> B C h w v u -> B C (v u) h w
     low = dct2(cells.transpose(-3, -2)).movedim((-2, -1), (2, 3)).flatten(2, 3)
-    chroma = [_place(low[:, component], ratio, stride, chosen[1 + component]) for component in range(2)]
+    chroma = [_place_frequencies(low[:, component], ratio, stride, chosen[1 + component]) for component in range(2)]
     return torch.cat([*luma, *chroma], 1)
 
 
@@ -194,13 +194,15 @@ def _parts(ratio: Ratio, stride: int) -> tuple[int, int]:
     return JPEG_BLOCK * ratio[0] // stride, JPEG_BLOCK * ratio[1] // stride
 
 
-def _place(low: Float[Tensor, "B J h w"], ratio: Ratio, stride: int, chosen: Sequence[int]) -> Float[Tensor, "B K h w"]:
+def _place_frequencies(
+    low: Float[Tensor, "B J h w"], ratio: Ratio, stride: int, chosen: Sequence[int]
+) -> Float[Tensor, "B K h w"]:
     """Place the frequencies of a component's smaller block into the channels of a whole block, with zeros elsewhere."""
     rows, columns = stride // ratio[0], stride // ratio[1]
     frequencies = [divmod(index, stride) for index in chosen]
-    available = [place for place, (v, u) in enumerate(frequencies) if v < rows and u < columns]
+    available = [number for number, (v, u) in enumerate(frequencies) if v < rows and u < columns]
     placed = low.new_zeros(low.shape[0], len(chosen), *low.shape[2:])
     # A sample stands for as many pixels as the ratios say, so the squared norm grows by the ratio of each direction.
-    taken = low[:, [frequencies[place][0] * columns + frequencies[place][1] for place in available]]
-    placed[:, available] = taken * (ratio[0] * ratio[1]) ** 0.5
+    values = low[:, [frequencies[number][0] * columns + frequencies[number][1] for number in available]]
+    placed[:, available] = values * (ratio[0] * ratio[1]) ** 0.5
     return placed

@@ -222,11 +222,11 @@ def zigzag(block: int = 8) -> tuple[int, ...]:
     Source: ITU-T T.81, figure A.6.
     """
 
-    def place(index: int) -> tuple[int, int]:
+    def diagonal(index: int) -> tuple[int, int]:
         v, u = divmod(index, block)
         return v + u, v if (v + u) % 2 else u  # odd diagonals run downward, even ones upward
 
-    return tuple(sorted(range(block * block), key=place))
+    return tuple(sorted(range(block * block), key=diagonal))
 
 
 def raster_to_zigzag(coefficients: Num[Tensor, "B K h w"], block: int = 8) -> Num[Tensor, "B K h w"]:

@@ -171,7 +171,7 @@ class TestFiles:
         assert outcome.status == "failed"
         folder = tmp_path / "out"
         assert outcome.reason == (
-            f"cannot write {folder / 'a.png'}: no space left for it in {folder}; free some there, or choose another "
+            f"cannot write {folder / 'a.png'}: no space left in {folder}; free some space there, or choose another "
             "folder"
         )
         assert list((tmp_path / "out").iterdir()) == []

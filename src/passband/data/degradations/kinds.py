@@ -24,7 +24,7 @@ from passband.data.degradations.scratch import sample_scratch, scratch
 from passband.data.degradations.snow import sample_snow, snow
 from passband.data.degradations.version1 import blur as first_blur
 from passband.data.degradations.version1 import weather as first_weather
-from passband.io.conversion import AnyImage, one_of, take
+from passband.io.conversion import AnyImage, read_input, single_image
 from passband.naming import suggestion
 
 Given = TypeVar("Given", Image.Image, np.ndarray, Tensor)
@@ -111,8 +111,8 @@ def degrade(picture: AnyImage, kind: str, *, seed: int = 0, index: int = 0, vers
     """
     split_kind(kind, version)
     _check_place(seed, index)
-    taken = take(picture)
-    return taken.give(_degraded(one_of(taken), kind, seed, index, version)[None])
+    source = read_input(picture)
+    return source.to_original_kind(_degraded(single_image(source), kind, seed, index, version)[None])
 
 
 def degrade_and_develop(

@@ -112,8 +112,8 @@ def _open_by_kind(data: bytes, kind: str, name: str, max_pixels: int) -> Decoded
             stills = iter([still_pixels(png.still, name)])
             return DecodedFile(1, (upright_image(pixels, png.meta, png.notes) for pixels in stills))
         count = len(png.frames) + png.animation.still_first
-        shown = (upright_image(pixels, png.meta, png.notes) for pixels in canvases(png, name, max_pixels))
-        return DecodedFile(count, shown, png.animation)
+        images = (upright_image(pixels, png.meta, png.notes) for pixels in canvases(png, name, max_pixels))
+        return DecodedFile(count, images, png.animation)
     if kind == "WEBP":
         animation = webp_animation(data)
         return DecodedFile(len(animation.durations) if animation else 1, decode_webp(data, name, max_pixels), animation)
@@ -122,17 +122,17 @@ def _open_by_kind(data: bytes, kind: str, name: str, max_pixels: int) -> Decoded
     return DecodedFile(1, iter([_SINGLE[kind](data, name, max_pixels)]))
 
 
-def _decode_each(pictures: Iterator[Decoded], kind: str, name: str) -> Iterator[Decoded]:
-    found = False
+def _decode_each(images: Iterator[Decoded], kind: str, name: str) -> Iterator[Decoded]:
+    any_decoded = False
     while True:
         with _NamedErrors(kind, name), without_warnings():
-            picture = next(pictures, None)
-        if picture is None and not found:
+            image = next(images, None)
+        if image is None and not any_decoded:
             raise ImageError(f"{name} is a {kind} file that is cut short or damaged: it holds no image")
-        if picture is None:
+        if image is None:
             return
-        found = True
-        yield picture
+        any_decoded = True
+        yield image
 
 
 class _NamedErrors:

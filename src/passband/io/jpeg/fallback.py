@@ -108,13 +108,13 @@ def read_channels(
 ) -> list[Planes | Failure]:
     """Read chosen channels as numbers. A failure takes the place of a file's result. The threads are not used."""
 
-    def one(index: int) -> Planes:
+    def read_one(index: int) -> Planes:
         segments = _open(sources[index], max_pixels)
         if not crop_fits(segments.header, request.crops[index], request.flips[index]):
             raise Failure(Outcome.BAD_CROP, header=segments.header)
         return _channels(_decode(segments, strict), request, index)
 
-    return [_attempt(lambda index=index: one(index)) for index in range(len(sources))]
+    return [_attempt(lambda index=index: read_one(index)) for index in range(len(sources))]
 
 
 def write_blocks(coefficients: JpegCoefficients) -> bytes:
@@ -210,7 +210,7 @@ def _first_line(file: IO[bytes]) -> str:
 def _channels(coefficients: JpegCoefficients, request: Request, index: int) -> Planes:
     """Do in torch what the compiled reader does while it reads."""
     header, flip = coefficients.header, request.flips[index]
-    planes, first = [], 0
+    planes, start = [], 0
     for component, (blocks, (across, down)) in enumerate(zip(coefficients.blocks, header.factors, strict=True)):
         channels = torch.tensor(request.channels[component], dtype=torch.long)
         rows, columns = slice(None), slice(header.whole_mcus[1] * across if flip else None)
@@ -223,10 +223,10 @@ def _channels(coefficients: JpegCoefficients, request: Request, index: int) -> P
             # Basis functions of odd horizontal frequency are odd functions about the middle of the block.
             values = values.flip(-1) * torch.where(channels % 2 == 1, -1.0, 1.0)[:, None, None]
         if request.mean is not None and request.std is not None:
-            own_channels = slice(first, first + len(channels))
+            own_channels = slice(start, start + len(channels))
             values = (values - request.mean[own_channels, None, None]) / request.std[own_channels, None, None]
         planes.append(values.contiguous())
-        first += len(channels)
+        start += len(channels)
     return tuple(planes)
 
 

@@ -117,10 +117,10 @@ def find_leads(source: InputContainer, restored: int) -> dict[int, Lead]:
         index = packet.stream_index
         if packet.size and index in incomplete:
             first[index].append(packet)
-            if sum(not one.is_discard for one in first[index]) >= _TRIED:
+            if sum(not item.is_discard for item in first[index]) >= _TRIED:
                 incomplete.remove(index)
         has_enough = not incomplete or bytes_read > _MOST_BYTES
-        if has_enough and not any(packets and all(one.is_discard for one in packets) for packets in first.values()):
+        if has_enough and not any(packets and all(item.is_discard for item in packets) for packets in first.values()):
             break
     return {index: _lead(source.streams[index], packets) for index, packets in first.items()}
 
@@ -163,17 +163,17 @@ def can_mux(suffix: str, add: Callable[[OutputContainer], Stream], packets: Sequ
     file, bytes_muxed = BytesIO(), 0
     try:
         with av.open(file, "w", format=CONTAINERS[suffix]) as out:
-            new = add(out)
+            stream = add(out)
             for packet in map(copied, packets):
-                packet.stream = new
+                packet.stream = stream
                 with suppress(FFmpegError):  # a packet may be damaged; the others are still tried
                     out.mux_one(packet)
                     bytes_muxed += packet.size
             out.start_encoding()
         if not packets:
             return True
-        with av.open(BytesIO(file.getvalue()), "r") as back:
-            bytes_back = sum(packet.size for packet in back.demux())
+        with av.open(BytesIO(file.getvalue()), "r") as written:
+            bytes_back = sum(packet.size for packet in written.demux())
     except (FFmpegError, ValueError):
         return False
     # Headers of packets may be left out, and pauses between subtitles are added.

@@ -70,20 +70,20 @@ def animated_png(stills: Iterable[bytes], animation: Animation) -> Iterator[byte
     durations = list(animation.durations)
     for index, still in enumerate(stills):
         chunks = list(_split(still))
-        first = next(position for position, (kind, _) in enumerate(chunks) if kind == b"IDAT")
+        first_data = next(position for position, (kind, _) in enumerate(chunks) if kind == b"IDAT")
         if index == 0:
             yield SIGNATURE + chunk(*chunks[0])
             yield chunk(b"acTL", struct.pack(">II", len(durations), animation.loops))
-            yield from (chunk(*part) for part in chunks[1:first])
-        shown = index - animation.still_first
-        if shown >= 0:
-            duration = durations[shown].limit_denominator(0xFFFF)
+            yield from (chunk(*part) for part in chunks[1:first_data])
+        frame_index = index - animation.still_first
+        if frame_index >= 0:
+            duration = durations[frame_index].limit_denominator(0xFFFF)
             duration = min(duration, Fraction(0xFFFF))
             size = chunks[0][1][:8]
             times = struct.pack(">HHBB", min(duration.numerator, 0xFFFF), duration.denominator, 0, 0)
             yield chunk(b"fcTL", struct.pack(">I", number) + size + bytes(8) + times)
             number += 1
-        for kind, body in chunks[first:]:
+        for kind, body in chunks[first_data:]:
             if kind == b"IDAT" and index:
                 yield chunk(b"fdAT", struct.pack(">I", number) + body)
                 number += 1

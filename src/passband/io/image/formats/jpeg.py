@@ -81,9 +81,9 @@ def encode_jpeg(pixels: Pixels, meta: ImageMeta, quality: int, notes: list[str])
 
 def _segments(meta: ImageMeta, notes: list[str]) -> Iterator[bytes]:
     exif, xmp = _EXIF + meta.exif if meta.exif else b"", _XMP + meta.xmp if meta.xmp else b""
-    for content, what in ((exif, "EXIF data"), (xmp, "XMP data")):
+    for content, label in ((exif, "EXIF data"), (xmp, "XMP data")):
         if len(content) > ROOM:
-            notes.append(f"its {what} did not fit into a JPEG file (64 KiB) and was left out")
+            notes.append(f"its {label} did not fit into a JPEG file (64 KiB) and was left out")
         elif content:
             yield _segment(_APP1, content)
     step = ROOM - len(_PHOTOSHOP)
@@ -124,7 +124,7 @@ def _segments_before_pixels(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 def _meta(data: bytes) -> tuple[ImageMeta, list[str]]:
     density, xmp, photoshop, extras, notes = None, None, b"", [], []
-    pictures = 1
+    image_count = 1
     for marker, body in _segments_before_pixels(data):
         if marker == _APP0 and body.startswith(b"JFIF\0") and len(body) >= 12:
             unit, x, y = struct.unpack_from(">BHH", body, 7)
@@ -136,10 +136,10 @@ def _meta(data: bytes) -> tuple[ImageMeta, list[str]]:
         elif marker == _APP13 and body.startswith(_PHOTOSHOP):
             photoshop += body[len(_PHOTOSHOP) :]
         elif marker == _APP2 and body.startswith(b"MPF\0"):
-            pictures = max(pictures, _count_in_index(body[4:]))
+            image_count = max(image_count, _count_in_index(body[4:]))
         elif marker == _COM:
             extras.append((b"comment", body))
-    if pictures > 1:
+    if image_count > 1:
         notes.append("further images in the file (a preview, depth or a gain map for HDR screens) were left out")
         xmp = without_gain_map(xmp) if xmp else None
         extras = [extra for extra in extras if extra[0] == b"comment"]

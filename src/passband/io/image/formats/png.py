@@ -88,7 +88,8 @@ def open_png(data: bytes, name: str) -> PngFile:
         name: name of the file for messages.
 
     Raises:
-        ImageError: if the image is HDR. struct.error: if the file is damaged.
+        ImageError: if the image is HDR.
+        struct.error: if the file is damaged.
         ValueError: if the file is damaged.
     """
     chunks = list(_chunks(data))
@@ -96,8 +97,8 @@ def open_png(data: bytes, name: str) -> PngFile:
     if b"IHDR" not in kinds:
         raise ValueError("its header is missing")
     # Some programs write another chunk before the header. If there are several headers, other readers use the last one.
-    last = next(chunk for chunk in reversed(chunks) if chunk[0] == b"IHDR")
-    chunks = [last, *(chunk for chunk in chunks if chunk[0] != b"IHDR")]
+    header_chunk = next(chunk for chunk in reversed(chunks) if chunk[0] == b"IHDR")
+    chunks = [header_chunk, *(chunk for chunk in chunks if chunk[0] != b"IHDR")]
     if len(chunks[0][1]) < 25:
         raise ValueError("its header is cut short")
     header = bytes(chunks[0][1][8:21])
@@ -128,13 +129,13 @@ def still_pixels(data: bytes, name: str) -> Pixels:
             return pixels_of_pillow(image, name)
         if color_type == 4:
             # As 8-bit RGBA, each pixel is the two bytes of gray and the two bytes of alpha.
-            deep = decoded_as(image, "RGBA").view(">u2").astype(np.uint16)
+            pixels = decoded_as(image, "RGBA").view(">u2").astype(np.uint16)
         else:
-            deep = deep_color(image, PngImagePlugin.PngImageFile(io.BytesIO(data)))
-        return with_key_color(deep, image)
+            pixels = deep_color(image, PngImagePlugin.PngImageFile(io.BytesIO(data)))
+        return with_key_color(pixels, image)
 
 
-def deep_color(image: ImageFile.ImageFile, again: ImageFile.ImageFile) -> UInt16[ndarray, "H W C"]:
+def deep_color(image: ImageFile.ImageFile, reopened: ImageFile.ImageFile) -> UInt16[ndarray, "H W C"]:
     """Read all 16 bits of a color file by decoding it twice.
 
     Pillow unpacks only the high byte of each 16-bit color sample. With the opposite byte order, it unpacks the low
@@ -142,15 +143,15 @@ def deep_color(image: ImageFile.ImageFile, again: ImageFile.ImageFile) -> UInt16
 
     Args:
         image: opened file that is not loaded yet.
-        again: the same file, opened a second time.
+        reopened: the same file, opened a second time.
     """
-    raw = rawmode_of(image).replace("RGBa", "RGBA")
+    layout = rawmode_of(image).replace("RGBa", "RGBA")
     # libtiff returns samples in the byte order of this machine, which Pillow calls N.
-    order = raw[-1] if raw[-1] != "N" else ("L" if sys.byteorder == "little" else "B")
-    opposite = raw[:-1] + {"B": "L", "L": "B"}[order]
-    deep = decoded_as(image, raw).astype(np.uint16) << 8
-    deep |= decoded_as(again, opposite)
-    return deep
+    order = layout[-1] if layout[-1] != "N" else ("L" if sys.byteorder == "little" else "B")
+    opposite = layout[:-1] + {"B": "L", "L": "B"}[order]
+    pixels = decoded_as(image, layout).astype(np.uint16) << 8
+    pixels |= decoded_as(reopened, opposite)
+    return pixels
 
 
 def _is_critical(kind: bytes) -> bool:
@@ -237,15 +238,15 @@ def _read_profile_text(kind: bytes, body: bytes, profiles: dict[str, bytes | Non
     return True
 
 
-def _decompressed(data: bytes, what: str, notes: list[str]) -> bytes | None:
+def _decompressed(data: bytes, content: str, notes: list[str]) -> bytes | None:
     try:
         inflater = zlib.decompressobj()
         text = inflater.decompress(data, _LARGEST)
         if not inflater.unconsumed_tail:
             return text
-        notes.append(f"a {what} of more than {_LARGEST >> 20} MiB was left out")
+        notes.append(f"a {content} of more than {_LARGEST >> 20} MiB was left out")
     except zlib.error:
-        notes.append(f"a damaged {what} was left out")
+        notes.append(f"a damaged {content} was left out")
     return None
 
 

@@ -269,7 +269,7 @@ def _encode_directory(tags: Mapping[int, list[int]], at: int) -> bytes:
     entries, values = [], b""
     for tag, numbers in sorted(tags.items()):
         packed = struct.pack(f"<{len(numbers)}I", *numbers)
-        here = packed if len(numbers) == 1 else struct.pack("<I", room + len(values))
+        value = packed if len(numbers) == 1 else struct.pack("<I", room + len(values))
         values += b"" if len(numbers) == 1 else packed
-        entries.append(struct.pack("<HHI", tag, 4, len(numbers)) + here)
+        entries.append(struct.pack("<HHI", tag, 4, len(numbers)) + value)
     return struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4) + values

@@ -134,9 +134,9 @@ def _chosen_tags(directory: Image.Exif, tags: frozenset[int]) -> TiffImagePlugin
             if not value:
                 continue
         try:
-            alone = TiffImagePlugin.ImageFileDirectory_v2()
-            alone[tag] = value
-            alone.tobytes(8)
+            probe = TiffImagePlugin.ImageFileDirectory_v2()
+            probe[tag] = value
+            probe.tobytes(8)
         except Exception:  # one malformed tag must not lose the other tags or the image
             continue
         chosen[tag] = value

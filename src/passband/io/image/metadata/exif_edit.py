@@ -111,9 +111,9 @@ def swapped_exif(exif: bytes) -> bytes:
         ):
             x, y = (block.entry(directory, tag) for tag in pair)
             if x and y and x.kind == y.kind == _RATIONAL:
-                there, here = (block.number(entry.at, 4) for entry in (x, y))
-                block.write(x.at, 4, here)
-                block.write(y.at, 4, there)
+                x_offset, y_offset = (block.number(entry.at, 4) for entry in (x, y))
+                block.write(x.at, 4, y_offset)
+                block.write(y.at, 4, x_offset)
         return bytes(block.data)
     except (struct.error, KeyError):
         return exif
@@ -135,8 +135,8 @@ def fitted_exif(exif: bytes, width: int, height: int, thumbnail: Callable[[int, 
     """
     try:
         block = _Block(exif)
-        shown = block.directory(block.first, _EXIF)
-        for directory in (block.first, shown, block.directory(shown, _INTEROP)):
+        exif_directory = block.directory(block.first, _EXIF)
+        for directory in (block.first, exif_directory, block.directory(exif_directory, _INTEROP)):
             for entry in block.entries(directory):
                 if entry.tag in _WIDTHS | _HEIGHTS:
                     block.set(entry, width if entry.tag in _WIDTHS else height)
@@ -195,9 +195,9 @@ def _redraw(block: _Block, width: int, height: int, thumbnail: Callable[[int, in
     second = block.second
     if not second:
         return
-    place, length = block.entry(second, _THUMBNAIL), block.entry(second, _THUMBNAIL_LENGTH)
-    start, room = block.value(place), block.value(length)
-    if place is None or length is None or not room or start + room > len(block.data):
+    start_entry, length_entry = block.entry(second, _THUMBNAIL), block.entry(second, _THUMBNAIL_LENGTH)
+    start, room = block.value(start_entry), block.value(length_entry)
+    if start_entry is None or length_entry is None or not room or start + room > len(block.data):
         # this thumbnail is not a JPEG file, so nothing points to its directory anymore
         block.write(block.after(block.first), 4, 0)
         if start and room:
@@ -209,8 +209,8 @@ def _redraw(block: _Block, width: int, height: int, thumbnail: Callable[[int, in
     if new_thumbnail is None:
         block.write(block.after(block.first), 4, 0)
         return
-    block.set(length, len(new_thumbnail))
+    block.set(length_entry, len(new_thumbnail))
     block.set(block.entry(second, _ORIENTATION), 1)
-    long = max(sides) if all(sides) else 160
+    longer_side = max(sides) if all(sides) else 160
     for tag, side in ((256, width), (257, height)):
-        block.set(block.entry(second, tag), max(1, round(side * long / max(width, height))))
+        block.set(block.entry(second, tag), max(1, round(side * longer_side / max(width, height))))
