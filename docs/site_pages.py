@@ -9,15 +9,18 @@ import re
 from collections.abc import Iterator
 from importlib.resources import files as package_files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
-from mkdocs.structure.pages import Page
 
 import passband
 from passband.cli import app
 from passband.config import load_recipe, shipped_recipes
+
+if TYPE_CHECKING:  # tests read this file where mkdocs is not installed
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+    from mkdocs.structure.pages import Page
 
 TASKS = {
     "restoration": "Restoration",
@@ -33,7 +36,7 @@ Pages = dict[str, tuple[str, str]]
 """Titles and texts of pages, by path."""
 
 
-def on_config(config: MkDocsConfig) -> MkDocsConfig:
+def on_config(config: "MkDocsConfig") -> "MkDocsConfig":
     """Replace the placeholders of the navigation by lists of the pages that are made."""
     parts = {"commands": command_pages(), "recipes": recipe_pages(), "weights": weight_pages(), "api": api_pages()}
     config.extra["made"] = {path: text for pages in parts.values() for path, (_, text) in pages.items()}
@@ -49,14 +52,16 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     return config
 
 
-def on_files(files: Files, config: MkDocsConfig) -> Files:
+def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
     """Add the pages that are made."""
+    from mkdocs.structure.files import File
+
     for path, text in config.extra["made"].items():
         files.append(File.generated(config, path, content=text))
     return files
 
 
-def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+def on_page_markdown(markdown: str, page: "Page", config: "MkDocsConfig", files: "Files") -> str:
     """Lead links to cards of shipped weights, which lie outside of docs, to the pages made of them."""
     up = "../" * page.file.src_uri.count("/")
     return CARD.sub(lambda link: f"]({up}weights/{link[1] or 'index'}.md)", markdown)
