@@ -11,8 +11,26 @@ from passband.layers import (
     Modulator,
     WindowModulation,
 )
-from passband.losses import multiscale_loss, relative_multiscale_loss, segmentation_loss, spectral_l1
-from passband.metrics import PROTOCOLS, confusion_matrix, psnr, rank_of, ranking, ssim, wilson_interval
+from passband.losses import (
+    focal_frequency_loss,
+    frequency_loss,
+    multiscale_loss,
+    relative_multiscale_loss,
+    ring_distances,
+    segmentation_loss,
+    spectral_l1,
+)
+from passband.metrics import (
+    PROTOCOLS,
+    confusion_matrix,
+    psnr,
+    psnr_hvs,
+    psnr_hvs_m,
+    rank_of,
+    ranking,
+    ssim,
+    wilson_interval,
+)
 from passband.metrics.mask_scores import SegmentationScores, class_counts, predicted_classes, threshold_curves
 from passband.ops.color import (
     jpeg_samples,
@@ -26,6 +44,7 @@ from passband.ops.color import (
 from passband.ops.cube import assemble_cube, disassemble_cube, image_cube
 from passband.ops.dct import block_dct, dct2, idct2, inverse_block_dct
 from passband.ops.fourier import band_split, low_pass, radial_spectrum, spectral_crop, spectral_pad
+from passband.ops.frequency_distance import frequency_distances
 from passband.ops.tiling import map_tiles, pad_to_multiple
 
 pytestmark = pytest.mark.usefixtures("unchecked")
@@ -64,6 +83,12 @@ ON_PICTURES = {
     "ssim": lambda x: ssim(x, x),
     **{f"protocol {name}": lambda x, score=score: score(x, x) for name, score in PROTOCOLS.items()},
     "spectral_l1": lambda x: spectral_l1(x, x),
+    "frequency_distances": lambda x: frequency_distances(x, x),
+    "frequency_loss": lambda x: frequency_loss(x, x),
+    "focal_frequency_loss": lambda x: focal_frequency_loss(x, x),
+    "ring_distances": lambda x: ring_distances(x, x),
+    "psnr_hvs": lambda x: psnr_hvs(x, x),
+    "psnr_hvs_m": lambda x: psnr_hvs_m(x, x),
     "multiscale_loss": lambda x: multiscale_loss([x], x),
     "relative_multiscale_loss": lambda x: relative_multiscale_loss([x], x),
     **{f"segmentation loss {number}": lambda x, loss=loss: loss(x, x) for number, loss in enumerate(SEGMENTATION)},
@@ -125,7 +150,10 @@ def test_colors_need_three_channels(function, image, advice):
         function(image)
 
 
-@pytest.mark.parametrize("score", [psnr, ssim, *PROTOCOLS.values(), spectral_l1])
+BY_FREQUENCY = [frequency_distances, frequency_loss, focal_frequency_loss, ring_distances, psnr_hvs, psnr_hvs_m]
+
+
+@pytest.mark.parametrize("score", [psnr, ssim, *PROTOCOLS.values(), spectral_l1, *BY_FREQUENCY])
 @pytest.mark.parametrize("other", [(1, 3, 16, 16), (2, 1, 16, 16), (2, 3, 16, 1), (2, 3, 32, 16)])
 def test_what_compares_two_batches_refuses_other_shapes_and_names_both(score, other):
     image, reference = torch.zeros(2, 3, 16, 16), torch.zeros(other)

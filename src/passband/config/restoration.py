@@ -83,6 +83,50 @@ class RestorationData(DataConfig, frozen=True):
         return self
 
 
+class FrequencyLossConfig(Section, frozen=True):
+    """Distance of block-DCT coefficients, see `losses.FrequencyLoss`."""
+
+    weights: Literal["csf", "flat", "gate", "jpeg", "low-pass"] = "csf"
+    """Weights of the frequencies: contrast sensitivity of the eye, all the same, shares of images for which a trained
+    gate opened, quantization steps of JPEG, or low frequencies alone."""
+    weight: PositiveFloat = 1.0
+    """Weight of this loss beside the L1 of pixels."""
+    power: float = Field(default=2.0, ge=1)
+    """Exponent of the differences of coefficients."""
+    stride: PositiveInt | None = None
+    """Distance of the blocks of 8 pixels, in pixels: 1, 2, 4 or 8; None for 8."""
+    masking: bool = False
+    """Whether texture hides differences, as in PSNR-HVS-M."""
+    quality: int | None = Field(default=None, ge=1, le=100)
+    """Quality of the quantization steps, for `jpeg`."""
+    cutoff: float | None = Field(default=None, gt=0, le=1)
+    """Largest radius as a share of the highest frequency's, for `low-pass`."""
+    gate: str | None = None
+    """Weights of a classifier with a trained gate, for `gate`."""
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> "FrequencyLossConfig":
+        for option, weights in (("quality", "jpeg"), ("cutoff", "low-pass"), ("gate", "gate")):
+            if getattr(self, option) is not None and self.weights != weights:
+                raise ValueError(f'{option} is an option of weights = "{weights}"; got weights = "{self.weights}"')
+        if self.weights == "gate" and self.gate is None:
+            raise ValueError('weights = "gate" needs gate, the weights of a classifier with a trained gate')
+        if self.stride is not None and 8 % self.stride:
+            raise ValueError(f"stride is 1, 2, 4 or 8 pixels; got {self.stride}")
+        return self
+
+
+class FocalLossConfig(Section, frozen=True):
+    """Focal frequency loss, see `losses.focal_frequency_loss`."""
+
+    weight: PositiveFloat = 1.0
+    """Weight of this loss beside the L1 of pixels."""
+    alpha: float = Field(default=1.0, ge=0)
+    """Exponent of the weights of the frequencies."""
+    log_matrix: bool = False
+    """Whether weights w become log(1 + w)."""
+
+
 class RestorationLoss(Section, frozen=True):
     """What is minimized."""
 
@@ -90,6 +134,10 @@ class RestorationLoss(Section, frozen=True):
     """Weight of the spectral L1 beside the L1 of pixels."""
     relative: bool = False
     """Whether samples count by the logarithm of their loss, for mixtures of strong and weak degradations."""
+    frequency: FrequencyLossConfig | None = None
+    """A distance of block-DCT coefficients beside the others; None for none."""
+    focal: FocalLossConfig | None = None
+    """The focal frequency loss beside the others; None for none."""
 
 
 class RestorationValidation(ValidationConfig, frozen=True):

@@ -1,6 +1,6 @@
 """SFNet's loss over the sizes that the network predicts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -13,7 +13,10 @@ from passband.ops.checks import check_images, kind_of, shape_of
 
 
 def multiscale_loss(
-    predictions: Sequence[Float[Tensor, "B C _ _"]], clean: Float[Tensor, "B C H W"], spectral_weight: float = 0.1
+    predictions: Sequence[Float[Tensor, "B C _ _"]],
+    clean: Float[Tensor, "B C H W"],
+    spectral_weight: float = 0.1,
+    added: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> Float[Tensor, ""]:
     """Sum over sizes of the L1 distance and the weighted L1 distance of spectra.
 
@@ -23,6 +26,7 @@ def multiscale_loss(
             antialiasing.
         clean: the clean pictures, [0, 1].
         spectral_weight: weight of the spectral part.
+        added: a further loss of each size, which takes predicted and clean images; None for no other.
 
     Returns:
         The sum, computed in float32.
@@ -42,6 +46,8 @@ def multiscale_loss(
         if size != clean.shape[-2:]:
             target = F.interpolate(clean, size, mode="bilinear", align_corners=False, antialias=False)
         total = total + F.l1_loss(predicted.float(), target) + spectral_weight * spectral_l1(predicted, target)
+        if added is not None:
+            total = total + added(predicted.float(), target)
     return total
 
 
@@ -50,6 +56,7 @@ def relative_multiscale_loss(
     clean: Float[Tensor, "B C H W"],
     spectral_weight: float = 0.1,
     floor: float = 0.02,
+    added: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> Float[Tensor, ""]:
     """Mean over samples of the logarithm of `multiscale_loss`.
 
@@ -61,6 +68,7 @@ def relative_multiscale_loss(
         predictions: as for `multiscale_loss`.
         clean: as for `multiscale_loss`.
         spectral_weight: as for `multiscale_loss`.
+        added: as for `multiscale_loss`.
         floor: added to each sample's loss, so that one that is nearly perfect does not outweigh the rest.
 
     Returns:
@@ -73,7 +81,7 @@ def relative_multiscale_loss(
     """
     _check_predictions(predictions, clean, "relative_multiscale_loss")
     samples = [
-        multiscale_loss([predicted[i : i + 1] for predicted in predictions], clean[i : i + 1], spectral_weight)
+        multiscale_loss([predicted[i : i + 1] for predicted in predictions], clean[i : i + 1], spectral_weight, added)
         for i in range(len(clean))
     ]
     return (torch.stack(samples) + floor).log().mean()

@@ -2,6 +2,7 @@
 
 from passband.metrics.class_scores import class_accuracy, confusion_matrix, rank_of, ranking, wilson_interval
 from passband.metrics.fidelity import SSIM_WINDOW, psnr, ssim
+from passband.metrics.frequency import psnr_hvs, psnr_hvs_m
 from passband.metrics.protocols import PROTOCOLS
 
 __all__ = [
@@ -10,6 +11,8 @@ __all__ = [
     "class_accuracy",
     "confusion_matrix",
     "psnr",
+    "psnr_hvs",
+    "psnr_hvs_m",
     "rank_of",
     "ranking",
     "ssim",

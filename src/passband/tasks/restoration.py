@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import ConcatDataset, Dataset, default_collate
 
 from passband.config import RestorationRecipe
-from passband.config.restoration import RestorationSource
+from passband.config.restoration import RestorationLoss, RestorationSource
 from passband.data.datasets.restoration import (
     CLEAN,
     CropSchedule,
@@ -27,9 +27,10 @@ from passband.data.pairs import Pair, find_pairs
 from passband.data.splits import split_pairs
 from passband.drawing.comparison import comparison_rows, restoration_captions
 from passband.io.image import ImageError
-from passband.losses import multiscale_loss, relative_multiscale_loss
+from passband.losses import FocalFrequencyLoss, FrequencyLoss, multiscale_loss, relative_multiscale_loss
 from passband.metrics import psnr
 from passband.models.sfnet import mean_view
+from passband.ops.frequency_distance import BLOCK
 from passband.ops.tiling import pad_to_multiple
 from passband.tasks.problems import Problems
 from passband.tasks.task import Loss, Stateful, Validation
@@ -51,6 +52,7 @@ class Restoration:
     def __init__(self, recipe: RestorationRecipe):
         self.recipe = recipe
         self.problems = Problems(recipe.data.skip_bad)
+        self._weighted = _weighted_losses(recipe.loss)
 
     def network_config(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
         """The config of the network to train: the recipe's, or that of the weights to start from."""
@@ -159,8 +161,16 @@ class Restoration:
         self.problems.attend(batch["problem"])
         predictions = model(batch["degraded"])
         measure = relative_multiscale_loss if self.recipe.loss.relative else multiscale_loss
-        loss = measure(predictions, batch["clean"], self.recipe.loss.spectral_weight)
+        loss = measure(predictions, batch["clean"], self.recipe.loss.spectral_weight, added=self._added)
         return loss, {"psnr": psnr(predictions[-1].detach().clamp(0, 1), batch["clean"]).mean()}
+
+    def _added(self, restored: Tensor, clean: Tensor) -> Tensor:
+        """Compute the losses that the recipe adds to SFNet's, for one size."""
+        total = restored.new_zeros(())
+        for weight, loss in self._weighted:
+            if min(restored.shape[-2:]) >= BLOCK:
+                total = total + weight * loss.to(restored.device)(restored, clean)
+        return total
 
     @torch.no_grad()
     def validate(self, model: nn.Module, batches: Iterable[dict[str, Any]]) -> Validation:
@@ -231,3 +241,17 @@ def restore_batch(model: nn.Module, degraded: Float[Tensor, "B C H W"]) -> Float
     """
     padded, (height, width) = pad_to_multiple(degraded, model.multiple, model.minimum)  # type: ignore[arg-type]
     return model(padded)[-1][..., :height, :width]
+
+
+def _weighted_losses(config: RestorationLoss) -> list[tuple[float, nn.Module]]:
+    """Build the losses that a recipe adds to SFNet's, each with its weight."""
+    losses: list[tuple[float, nn.Module]] = []
+    if config.frequency is not None:
+        options = {name: getattr(config.frequency, name) for name in ("quality", "cutoff", "gate")}
+        given = {name: value for name, value in options.items() if value is not None}
+        shared = {name: getattr(config.frequency, name) for name in ("power", "stride", "masking")}
+        losses.append((config.frequency.weight, FrequencyLoss(config.frequency.weights, **shared, **given)))
+    if config.focal is not None:
+        focal = FocalFrequencyLoss(alpha=config.focal.alpha, log_matrix=config.focal.log_matrix)
+        losses.append((config.focal.weight, focal))
+    return losses
