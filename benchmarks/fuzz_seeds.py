@@ -239,7 +239,7 @@ def _recipes() -> list[Seed]:
 
 def _records() -> list[Seed]:
     run = {"recipe": load_recipe("general").model_dump(mode="json"), "status": "finished", "data": "data", "seconds": 1}
-    statistics = (Path(str(files("passband"))) / "data" / "statistics" / "imagenet-4.json").read_bytes()
+    statistics = (Path(str(files("passband"))) / "data" / "cubes" / "statistics" / "imagenet-4.json").read_bytes()
     return [
         Seed("run record", "general", {"run.json": json.dumps(run).encode()}),
         Seed("statistics", "imagenet-4", {"statistics.json": statistics}),

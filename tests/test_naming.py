@@ -2,7 +2,7 @@ import pytest
 
 from passband.config import shipped_recipes
 from passband.data.degradations import KINDS
-from passband.naming import entry, listed, nearest, printable, suggestion
+from passband.naming import entry, listed, nearest, printable, shortened, suggestion
 
 WEIGHTS = ("defocus-small", "dehaze-small", "derain-small", "desnow-small", "general")
 
@@ -85,3 +85,11 @@ def test_a_name_of_any_characters_is_shown_on_one_line_that_can_be_encoded():
     assert printable(plain) == plain
     assert printable("caf\udce9\n\x1b[2J\u2028.png") == r"caf\xe9\n\x1b[2J\u2028.png"
     assert printable("\ud800").encode() == rb"\ud800"
+
+
+def test_a_long_name_is_quoted_without_its_middle():
+    assert shortened("a" * 200) == "a" * 200
+    assert len(shortened("a" * 5000)) <= 200
+    with pytest.raises(ValueError, match="unknown task") as caught:
+        entry("x" * 5000, {"one": 1}, "task")
+    assert len(str(caught.value)) < 400

@@ -216,3 +216,18 @@ def test_what_a_damaged_header_holds_is_quoted_without_control_characters(tiny_w
         load_weights(tmp_path / "bad")
     assert str(caught.value).replace("\n", "").isprintable()
     assert "\x1b" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"\x80\x02.", b"\x80\x02a."], ids=["nothing on the stack", "too little"])
+def test_a_pickle_that_ends_in_the_middle_of_a_step_is_a_checkpoint_error(content, tmp_path):
+    (tmp_path / "bad.pkl").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"bad\.pkl"):
+        load_weights(tmp_path / "bad.pkl")
+
+
+def test_a_recipe_with_very_much_wrong_is_an_error_that_can_be_read(tmp_path):
+    lines = [f"{'x' * 3000}{number} = 1" for number in range(50)]
+    (tmp_path / "long.toml").write_text("\n".join(lines))
+    with pytest.raises(RecipeError, match="46 more problems") as caught:
+        load_recipe(tmp_path / "long.toml")
+    assert len(str(caught.value)) < 2000 + len(str(tmp_path))

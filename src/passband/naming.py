@@ -41,6 +41,8 @@ CLOSE = 0.6
 """Similarity from which one spelling may be a misspelling of another, 0 to 1."""
 CONTAINED = 3
 """Length in letters from which a name is also searched for inside longer names."""
+LONGEST = 200
+"""Largest number of characters of a name that a message quotes."""
 LISTED = 20
 """Largest number of names that an error lists."""
 
@@ -118,7 +120,7 @@ def entry(name: str, known: Mapping[str, Entry], what: str) -> Entry:
         return known[name]
     known_name = nearest(str(name), known)
     hint = f"; did you mean {known_name!r}?" if known_name else ""
-    raise ValueError(f"unknown {what} {name!r}{hint} (known: {listed(known)})")
+    raise ValueError(f"unknown {what} {shortened(repr(name))}{hint} (known: {listed(known)})")
 
 
 def described(thing: object, name: str, facts: Mapping[str, object]) -> str:
@@ -150,6 +152,19 @@ def _meanings(name: str) -> set[int]:
     if "-" in lower and any(lower in group for group in SYNONYMS):
         words = {lower}  # motion-blur counts as one word
     return {number for number, group in enumerate(SYNONYMS) if words & group}
+
+
+def shortened(text: str, most: int = LONGEST) -> str:
+    """The text, of which the middle is left out where it is longer than a message should quote.
+
+    Args:
+        text: such as a name out of a file.
+        most: characters from which the middle is left out.
+    """
+    if len(text) <= most:
+        return text
+    half = (most - 5) // 2
+    return f"{text[:half]} ... {text[-half:]}"
 
 
 def printable(text: str) -> str:

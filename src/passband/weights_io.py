@@ -370,7 +370,9 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
             f"it asks for {needed[1]}, which could run code" if needed else "it is damaged, or needs more than tensors"
         )
         raise CheckpointError(f"{path} was refused, and nothing in it was run: {reason}") from error
-    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+    except Exception as error:  # a damaged pickle makes the loader raise anything
+        if isinstance(error, MemoryError) or getattr(error, "filename", None) is not None:
+            raise  # the system refuses the file
         if "TorchScript" in str(error):
             raise CheckpointError(
                 f"{path} was refused, and nothing in it was run: it is a TorchScript program; a state dict is needed"

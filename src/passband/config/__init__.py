@@ -23,7 +23,7 @@ from passband.config.detection import DetectionRecipe
 from passband.config.inspection import InspectionRecipe
 from passband.config.restoration import RestorationRecipe
 from passband.config.segmentation import SegmentationRecipe
-from passband.naming import entry, listed, nearest, suggestion
+from passband.naming import entry, listed, nearest, shortened, suggestion
 
 RECIPES: dict[str, type[Recipe]] = {
     "classification": ClassificationRecipe,
@@ -34,6 +34,8 @@ RECIPES: dict[str, type[Recipe]] = {
 }
 DEFAULT_TASK = "restoration"
 """The task of a recipe that names none."""
+_MOST, _LONGEST = 6, 300
+"""Problems that an error about a recipe lists at most, and characters of each."""
 
 __all__ = [
     "RECIPES",
@@ -146,12 +148,19 @@ def parse_recipe(content: dict[str, Any], source: str | Path) -> Recipe:
     try:
         recipe = kind.model_validate(content)
     except ValidationError as error:
-        raise RecipeError(f"recipe {source}: {'; '.join(_sentences(error, kind))}") from error
+        raise RecipeError(f"recipe {source}: {_problems(error, kind)}") from error
     try:
         recipe_on(recipe, "cuda")
     except RecipeError as error:
         raise RecipeError(f"recipe {source}, in its table cuda: {error}") from error
     return recipe
+
+
+def _problems(error: ValidationError, recipe: type[Recipe]) -> str:
+    """Return the first few clauses about what is wrong, each of limited length."""
+    clauses = [shortened(clause, _LONGEST) for clause in _sentences(error, recipe)]
+    rest = f"; and {len(clauses) - _MOST} more problems" if len(clauses) > _MOST else ""
+    return "; ".join(clauses[:_MOST]) + rest
 
 
 def _sentences(error: ValidationError, recipe: type[Recipe]) -> Iterator[str]:
@@ -164,7 +173,7 @@ def _sentences(error: ValidationError, recipe: type[Recipe]) -> Iterator[str]:
         elif problem["type"] == "value_error":
             yield f"{where + ': ' if where else ''}{problem['msg'].removeprefix('Value error, ')}"
         else:
-            got = "" if problem["type"] == "missing" else f", got {problem['input']!r}"
+            got = "" if problem["type"] == "missing" else f", got {shortened(repr(problem['input']))}"
             yield f"{where}: {problem['msg'][0].lower()}{problem['msg'][1:]}{got}"
 
 

@@ -71,11 +71,14 @@ def read_stored_mask(path: Path | str, *, is_binary: bool = False, max_pixels: i
         alpha = torch.from_numpy(pixels[..., -1].astype(np.int64))
         return StoredMask(alpha, (alpha * 255).div(top, rounding_mode="floor"), exact)
     values = _gray_levels(pixels, exact, path)
+    del pixels, decoded
     depth, color_type = open_png(data, str(path)).header[8:10] if kind == "PNG" else (8, 0)
     if color_type == 0 and depth in (2, 4):
         values //= 255 // (2**depth - 1)  # Pillow stretches the levels to the range 0 to 255
         top = 2**depth - 1
-    return StoredMask(values, (values * 255).div(top, rounding_mode="floor"), exact)
+    # in place, because 8 bytes a pixel are much of a large mask
+    grays = values if top == 255 else (values * 255).div_(top, rounding_mode="floor")
+    return StoredMask(values, grays, exact)
 
 
 def write_mask(path: Path | str, mask: Int[Tensor, "H W"], classes: int) -> None:

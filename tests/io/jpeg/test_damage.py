@@ -327,3 +327,13 @@ def test_pixels_of_a_file_without_its_end_marker_are_read_with_a_note():
     assert picture.notes == ("its end marker is missing, but every block of pixels is there",)
     with Image.open(io.BytesIO(path.read_bytes() + b"\xff\xd9")) as image:
         np.testing.assert_array_equal((picture.image * 255).round().byte().permute(1, 2, 0), np.array(image))
+
+
+def test_tables_alone_ahead_of_the_picture_are_passed_over_and_metadata_without_length_too(engine):
+    file = io.BytesIO()
+    Image.linear_gradient("L").resize((24, 16)).save(file, "JPEG")
+    data = file.getvalue()
+    sound = read_coefficients(data)
+    for changed in (data[:20] + b"\xff\xd9" + data, data[:4] + bytes(2) + data[6:]):
+        again = read_coefficients(changed, allow_truncated=True)
+        assert torch.equal(again.blocks[0], sound.blocks[0])

@@ -20,7 +20,7 @@ from typing import Any
 from passband.data.coco.annotation import EMPTY, SKIPS, Instance, read_instance
 from passband.data.coco.entries import CocoError, checked_entries, read_json, unique
 from passband.data.images import is_hidden
-from passband.naming import listed, suggestion
+from passband.naming import listed, printable, shortened, suggestion
 
 PREFIX = "instances_"
 """What COCO's names of annotation files begin with, before the name of their part such as `train2017`."""
@@ -268,7 +268,8 @@ def _image(entry: Mapping[str, Any], folder: Path, instances: tuple[Instance, ..
     """A picture, which has to be there."""
     path = folder / entry["file_name"]
     if not _is_there(path):
-        raise FileNotFoundError(f"{annotations} names the picture {path} (image {entry['id']}), which is not there")
+        named = printable(shortened(str(path)))
+        raise FileNotFoundError(f"{annotations} names the picture {named} (image {entry['id']}), which is not there")
     return CocoImage(entry["id"], path, entry["height"], entry["width"], instances)
 
 

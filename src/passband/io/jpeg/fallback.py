@@ -262,6 +262,11 @@ def _parse_into(data: bytes, state: _State) -> None:
     position = 2
     while (marker_at := _next_marker(data, position)) >= 0:
         marker = data[marker_at]
+        if marker == _EOI and state.frame is None and data[marker_at + 1 : marker_at + 3] == b"\xff\xd8":
+            # tables alone: the picture that they are for follows
+            state.jfif, state.adobe, state.orientation = False, None, None
+            position = marker_at + 3
+            continue
         if marker == _EOI:
             state.ended = True
             state.bare += b"\xff\xd9"
@@ -270,6 +275,9 @@ def _parse_into(data: bytes, state: _State) -> None:
         if 0xD0 <= marker <= _SOI or marker == 0x01:  # this marker has no length
             continue
         (length,) = struct.unpack_from(">H", data, position)
+        if length < 2 and (_APP0 <= marker <= _APP15 or marker == _COM):
+            position += 2  # metadata of no length, which libjpeg passes over up to the next marker
+            continue
         body = data[position + 2 : position + length]
         if length < 2 or len(body) != length - 2:
             raise struct.error

@@ -19,7 +19,7 @@ from jaxtyping import UInt16
 from numpy import ndarray
 from PIL import ImageFile, PngImagePlugin
 
-from passband.io.image.formats.png_write import COLOR_CHUNKS, RAW_PROFILE, SIGNATURE, TEXT_CHUNKS, XMP
+from passband.io.image.formats.png_write import COLOR_CHUNKS, RAW_PROFILE, SIGNATURE, TEXT_CHUNKS, XMP, chunk
 from passband.io.image.metadata.exif import bare_exif
 from passband.io.image.metadata.iptc import resources_of
 from passband.io.image.pillow import decoded_as, pixels_of_pillow, rawmode_of, strict_pillow, with_key_color
@@ -27,6 +27,8 @@ from passband.io.image.types import Animation, Density, ImageMeta, Pixels, check
 
 _PIXEL_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 _FRAME_CHUNKS = frozenset({b"acTL", b"fcTL", b"fdAT"})
+_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+"""Bits of a sample that each color type can have."""
 _LARGEST = 1 << 26
 """Largest size in bytes of metadata after decompression. Larger metadata are left out, with a note."""
 
@@ -96,19 +98,19 @@ def open_png(data: bytes, name: str) -> PngFile:
     kinds = [kind for kind, _ in chunks]
     if b"IHDR" not in kinds:
         raise ValueError("its header is missing")
-    # Some programs write another chunk before the header. If there are several headers, other readers use the last one.
-    header_chunk = next(chunk for chunk in reversed(chunks) if chunk[0] == b"IHDR")
-    chunks = [header_chunk, *(chunk for chunk in chunks if chunk[0] != b"IHDR")]
+    chunks = _with_one_header(chunks)
     if len(chunks[0][1]) < 25:
         raise ValueError("its header is cut short")
     header = bytes(chunks[0][1][8:21])
     notes: list[str] = []
     meta = _metadata_of(chunks, name, notes)
     still = b"".join([SIGNATURE, *(raw for kind, raw in chunks if kind in _PIXEL_CHUNKS or _is_critical(kind))])
+    if b"IEND" not in kinds and len(chunks[-1][1]) == 12 + struct.unpack_from(">I", chunks[-1][1])[0]:
+        still += chunk(b"IEND", b"")  # Pillow looks for a chunk behind the pixels
     palette = b"".join(raw for kind, raw in chunks if kind in (b"PLTE", b"tRNS"))
     if b"IEND" not in kinds:
         notes.append("its end marker is missing, but every pixel is there")
-    frames, animation = _frames(chunks)
+    frames, animation = _frames(chunks, notes)
     return PngFile(header, still, palette, meta, frames, animation, tuple(notes))
 
 
@@ -152,6 +154,21 @@ def deep_color(image: ImageFile.ImageFile, reopened: ImageFile.ImageFile) -> UIn
     pixels = decoded_as(image, layout).astype(np.uint16) << 8
     pixels |= decoded_as(reopened, opposite)
     return pixels
+
+
+def _with_one_header(chunks: Sequence[tuple[bytes, memoryview]]) -> list[tuple[bytes, memoryview]]:
+    """Put the header that the pixels follow in front, and leave out other headers and pixels ahead of any header.
+
+    Some programs put another chunk before the header. Of several headers, readers follow the last one ahead of the
+    pixels whose depth and color type exist.
+    """
+    kinds = [kind for kind, _ in chunks]
+    first = kinds.index(b"IHDR")
+    pixels = kinds.index(b"IDAT", first) if b"IDAT" in kinds[first:] else len(kinds)
+    ahead = [each for each in chunks[first:pixels] if each[0] == b"IHDR"]
+    known = [each for each in ahead if len(each[1]) >= 25 and each[1][16] in _DEPTHS.get(each[1][17], ())]
+    rest = (each for at, each in enumerate(chunks) if each[0] != b"IHDR" and (at > first or each[0] != b"IDAT"))
+    return [(known or ahead)[-1], *rest]
 
 
 def _is_critical(kind: bytes) -> bool:
@@ -250,8 +267,8 @@ def _decompressed(data: bytes, content: str, notes: list[str]) -> bytes | None:
     return None
 
 
-def _frames(chunks: Sequence[tuple[bytes, memoryview]]) -> tuple[tuple[Frame, ...], Animation | None]:
-    """Return the frames of an animation in the order in which they are shown."""
+def _frames(chunks: Sequence[tuple[bytes, memoryview]], notes: list[str]) -> tuple[tuple[Frame, ...], Animation | None]:
+    """Return the frames of an animation in the order in which they are shown, up to one whose header is cut short."""
     control = next((_body(raw) for kind, raw in chunks if kind == b"acTL"), None)
     if control is None or len(control) != 8:
         return (), None
@@ -259,6 +276,9 @@ def _frames(chunks: Sequence[tuple[bytes, memoryview]]) -> tuple[tuple[Frame, ..
     still_first = True
     for kind, raw in chunks:
         body = bytes(raw[8:-4])
+        if kind == b"fcTL" and len(body) < 26:
+            notes.append(f"its animation is damaged from frame {len(frames) + 1} on: later frames were left out")
+            break
         if kind == b"fcTL":
             frames.append((body, []))
         elif kind == b"IDAT" and frames:

@@ -169,7 +169,7 @@ def page_of(data: bytes, index: int, name: str) -> Page:
             int(page.predictor),
             tuple(int(sample) for sample in page.extrasamples),
             (int(page.tilewidth), int(page.tilelength)) if page.is_tiled else None,
-            int(page.rowsperstrip or page.imagelength),
+            min(int(page.rowsperstrip or 0), int(page.imagelength)) or int(page.imagelength),
             int(page.fillorder),
             tuple(map(int, page.dataoffsets)),
             tuple(map(int, page.databytecounts)),
@@ -191,11 +191,16 @@ def pixels_of(data: bytes, page: Page, name: str) -> Pixels:
     Returns:
         Gray, gray and alpha, RGB, RGBA, or CMYK as stored, before the orientation is applied.
     """
-    each = len(page.offsets) // page.planes
+    lengths = _lengths(page)
+    each = len(lengths) // page.planes
+    if len(page.offsets) < len(lengths) or (page.compression != 1 and len(page.counts) < len(lengths)):
+        found = min(len(page.offsets), len(page.counts))
+        raise ValueError(f"its pixels are in {len(lengths)} parts, and its directory has the places of {found}")
+    counts = lengths if page.compression == 1 else page.counts  # known without asking where nothing is compressed
     planes = []
     for plane in range(page.planes):
         here = slice(plane * each, (plane + 1) * each)
-        planes.append(_plane(data, page, page.offsets[here], page.counts[here]))
+        planes.append(_plane(data, page, page.offsets[here], counts[here]))
     return _to_colors(np.concatenate(planes, axis=-1) if len(planes) > 1 else planes[0], page)
 
 
@@ -225,6 +230,17 @@ def _to_colors(pixels: Pixels, page: Page) -> Pixels:
     has_alpha = page.samples > colors and page.extra[:1] in ((1,), (2,)) and page.photometric != CMYK
     pixels = np.ascontiguousarray(pixels[..., : colors + has_alpha])
     return unpremultiplied(pixels) if has_alpha and page.extra[0] == 1 else pixels
+
+
+def _lengths(page: Page) -> tuple[int, ...]:
+    """Bytes of each strip or tile of all planes before compression."""
+    (width, height), sample = page.size, page.unit * page.bits // 8
+    if page.tile:
+        across, down = page.tile
+        count = -(-width // across) * -(-height // down)
+        return (across * down * sample,) * count * page.planes
+    rows = (min(page.rows, height - top) for top in range(0, height, page.rows))
+    return tuple(count * width * sample for count in rows) * page.planes
 
 
 def _plane(data: bytes, page: Page, offsets: tuple[int, ...], counts: tuple[int, ...]) -> Pixels:

@@ -12,11 +12,13 @@ from PIL import Image, WebPImagePlugin
 
 from passband.io.image.metadata.exif import bare_exif
 from passband.io.image.pillow import pixels_of_pillow, strict_pillow
-from passband.io.image.types import Animation, Decoded, ImageMeta, Pixels, check_size
+from passband.io.image.types import Animation, Decoded, ImageError, ImageMeta, Pixels, check_size
 from passband.io.image.upright import upright_image
 
 _LONGEST = 0xFFFFFF
 """Longest duration of a frame, in milliseconds."""
+_LARGE, _SPARSE = 1 << 24, 4096
+"""Size in pixels above which a canvas is checked, and largest ratio of its pixels to those of all frames."""
 
 
 def webp_size(data: bytes) -> tuple[int, int]:
@@ -81,6 +83,7 @@ def decode_webp(data: bytes, name: str, max_pixels: int) -> Iterator[Decoded]:
     """
     size = webp_size(data)
     check_size(size, name, max_pixels)
+    _check_canvas(data, size, name)
     with strict_pillow(size[0] * size[1]):  # Pillow allocates the canvas when it opens the file
         image = WebPImagePlugin.WebPImageFile(io.BytesIO(data))
     meta = ImageMeta(
@@ -96,6 +99,25 @@ def decode_webp(data: bytes, name: str, max_pixels: int) -> Iterator[Decoded]:
             image.load()
             pixels = pixels_of_pillow(image, name).copy()
         yield upright_image(pixels, meta)
+
+
+def _check_canvas(data: bytes, size: tuple[int, int], name: str) -> None:
+    """Refuse a large canvas of which the frames of an animation draw next to nothing, before memory is taken for it.
+
+    Raises:
+        ImageError: naming the sizes.
+    """
+    drawn = 0
+    for kind, body in _chunks(data, 12, len(data)):
+        if kind == b"ANMF":
+            width, height = (1 + int.from_bytes(data[at : at + 3], "little") for at in (body + 6, body + 9))
+            drawn += width * height
+    pixels = size[0] * size[1]
+    if drawn and pixels > _LARGE and pixels > drawn * _SPARSE:
+        raise ImageError(
+            f"{name} is a WEBP file that is cut short or damaged: it says that it has {size[0]}x{size[1]} pixels, and "
+            f"all frames of its animation together draw {drawn:,}"
+        )
 
 
 def encode_webp(pixels: Pixels, meta: ImageMeta, quality: int) -> bytes:

@@ -346,7 +346,12 @@ static void decode(reader *self, picture *picture, const request *request)
     self->jpeg.progress = &self->progress;
     jpeg_mem_src(&self->jpeg, picture->data, (unsigned long)picture->size);
     jpeg_save_markers(&self->jpeg, JPEG_APP0 + 1, 0xFFFF);
-    jpeg_read_header(&self->jpeg, TRUE);
+    /* tables alone may come first, with markers of their own around them */
+    while (jpeg_read_header(&self->jpeg, FALSE) == JPEG_HEADER_TABLES_ONLY) {
+        const struct jpeg_source_mgr *rest = self->jpeg.src;
+        if (rest->bytes_in_buffer < 2 || rest->next_input_byte[0] != 0xFF || rest->next_input_byte[1] != 0xD8)
+            ERREXIT(&self->jpeg, JERR_NO_IMAGE);
+    }
     if (!describe(&self->jpeg, picture, request) || request->task == HEADER || !lay_out(&self->jpeg, picture))
         return;
     self->guard.in_scans = 1;

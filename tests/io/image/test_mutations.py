@@ -1,0 +1,80 @@
+"""Pictures with a few bytes changed that other readers read, or that must be refused in a true sentence."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from PIL import Image
+
+from passband.io.image import ImageError, read_image, read_picture
+
+LEVELS = np.arange(30, dtype=np.uint8).reshape(5, 6)
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def header(depth: int, color_type: int) -> bytes:
+    return chunk(b"IHDR", struct.pack(">IIBBBBB", 6, 5, depth, color_type, 0, 0, 0))
+
+
+def png() -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(LEVELS).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        png()[:-12] + header(16, 6) + png()[-12:],
+        png()[:-12] + header(249, 3),
+        png()[:8] + chunk(b"IDAT", zlib.compress(bytes(999))) + png()[8:],
+        png()[:33] + header(1, 237) + png()[33:],
+    ],
+    ids=["header behind the pixels", "and no end", "pixels ahead of the header", "second header of no known kind"],
+)
+def test_a_png_is_read_by_the_header_that_its_pixels_follow(changed, tmp_path):
+    (tmp_path / "a.png").write_bytes(changed)
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "a.png")), LEVELS)
+    assert torch.equal(read_image(tmp_path / "a.png").mul(255).round()[0], torch.from_numpy(LEVELS).float())
+
+
+def test_a_frame_header_cut_short_ends_the_animation_with_a_note(tmp_path):
+    frames = [Image.new("L", (6, 5), level) for level in (10, 20, 30)]
+    frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:], duration=50)
+    data = (tmp_path / "a.png").read_bytes()
+    last = data.rindex(b"fcTL") - 4
+    (tmp_path / "a.png").write_bytes(data[:last] + chunk(b"fcTL", data[last + 8 : last + 30]) + data[last + 38 :])
+    picture = read_picture(tmp_path / "a.png")
+    assert picture.image.mul(255).round().unique().tolist() == [10]
+    assert any("damaged from frame 3 on" in note for note in picture.notes)
+
+
+def test_an_animation_that_draws_next_to_nothing_of_a_huge_canvas_is_refused_before_memory_is_taken(tmp_path):
+    frames = [Image.new("RGB", (45, 37), color) for color in ("red", "blue")]
+    frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:])
+    data = bytearray((tmp_path / "a.webp").read_bytes())
+    data[26] |= 0x40  # of the width: 4,194,349 pixels
+    (tmp_path / "a.webp").write_bytes(data)
+    with pytest.raises(ImageError, match="frames of its animation together draw 3,330"):
+        read_picture(tmp_path / "a.webp")
+
+
+@pytest.mark.parametrize("tag", [279, 278], ids=["lengths", "rows of a strip"])
+def test_uncompressed_pixels_of_a_tiff_are_found_without_their_lengths(tag, tmp_path):
+    values = np.random.default_rng(0).integers(0, 65536, (5, 6, 2)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="minisblack", extrasamples=["unassalpha"], metadata=None)
+    sound = read_picture(tmp_path / "a.tif")
+    data = (tmp_path / "a.tif").read_bytes()
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        at = file.pages[0].tags[tag].offset  # pyright: ignore[reportAttributeAccessIssue]
+    changed = data[: at + 8] + bytes([0, 0, 0, 127] if tag == 279 else 4) + data[at + 12 :]
+    (tmp_path / "a.tif").write_bytes(changed)
+    again = read_picture(tmp_path / "a.tif")
+    assert torch.equal(sound.image, again.image)
