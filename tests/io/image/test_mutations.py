@@ -10,7 +10,7 @@ import tifffile
 import torch
 from PIL import Image
 
-from passband.io.image import ImageError, read_image, read_picture
+from passband.io.image import ImageError, read_image, read_stored_image
 
 LEVELS = np.arange(30, dtype=np.uint8).reshape(5, 6)
 
@@ -51,7 +51,7 @@ def test_a_frame_header_cut_short_ends_the_animation_with_a_note(tmp_path):
     data = (tmp_path / "a.png").read_bytes()
     last = data.rindex(b"fcTL") - 4
     (tmp_path / "a.png").write_bytes(data[:last] + chunk(b"fcTL", data[last + 8 : last + 30]) + data[last + 38 :])
-    picture = read_picture(tmp_path / "a.png")
+    picture = read_stored_image(tmp_path / "a.png")
     assert picture.image.mul(255).round().unique().tolist() == [10]
     assert any("damaged from frame 3 on" in note for note in picture.notes)
 
@@ -63,18 +63,18 @@ def test_an_animation_that_draws_next_to_nothing_of_a_huge_canvas_is_refused_bef
     data[26] |= 0x40  # of the width: 4,194,349 pixels
     (tmp_path / "a.webp").write_bytes(data)
     with pytest.raises(ImageError, match="frames of its animation together draw 3,330"):
-        read_picture(tmp_path / "a.webp")
+        read_stored_image(tmp_path / "a.webp")
 
 
 @pytest.mark.parametrize("tag", [279, 278], ids=["lengths", "rows of a strip"])
 def test_uncompressed_pixels_of_a_tiff_are_found_without_their_lengths(tag, tmp_path):
     values = np.random.default_rng(0).integers(0, 65536, (5, 6, 2)).astype(np.uint16)
     tifffile.imwrite(tmp_path / "a.tif", values, photometric="minisblack", extrasamples=["unassalpha"], metadata=None)
-    sound = read_picture(tmp_path / "a.tif")
+    sound = read_stored_image(tmp_path / "a.tif")
     data = (tmp_path / "a.tif").read_bytes()
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         at = file.pages[0].tags[tag].offset  # pyright: ignore[reportAttributeAccessIssue]
     changed = data[: at + 8] + bytes([0, 0, 0, 127] if tag == 279 else 4) + data[at + 12 :]
     (tmp_path / "a.tif").write_bytes(changed)
-    again = read_picture(tmp_path / "a.tif")
+    again = read_stored_image(tmp_path / "a.tif")
     assert torch.equal(sound.image, again.image)
