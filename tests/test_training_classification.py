@@ -114,13 +114,13 @@ def test_a_bad_file_ends_a_run_with_its_name_and_skip_bad_goes_on(folders, tmp_p
     bad = data / "fine" / "2.jpg"
     bad.write_bytes(bad.read_bytes()[:700])
     imagenet = {"statistics": "imagenet", "workers": 1}
-    with pytest.raises(ImageError, match=r"2\.jpg is a JPEG file that is cut short.*data\.skip_bad = true"):
+    with pytest.raises(ImageError, match=r"2\.jpg is a JPEG file that is incomplete.*data\.skip_bad = true"):
         train(recipe(data=imagenet), tmp_path / "stopped", data=data, validation_data=folders[1], device="cpu")
     assert json.loads((tmp_path / "stopped" / "run.json").read_text())["status"] == "failed"
     with caplog.at_level(logging.WARNING):
         settings = recipe(data={**imagenet, "skip_bad": True})
         assert train(settings, tmp_path / "on", data=data, device="cpu").step == 6
-    assert caplog.text.count("2.jpg is a JPEG file that is cut short") == 1
+    assert caplog.text.count("2.jpg is a JPEG file that is incomplete") == 1
 
 
 def test_training_goes_on_from_weights_with_their_statistics(folders, tmp_path):

@@ -77,7 +77,7 @@ def test_a_damaged_picture_is_named_the_others_are_scored_and_it_ends_badly(eval
     assert status == 1
     assert "mean of 1 (rgb)" in out
     assert "1 of 2 pairs could not be scored and are in no mean" in out
-    assert "02_outdoor_hazy.png is a PNG file that is cut short" in out.replace("\n", " ")
+    assert "02_outdoor_hazy.png is a PNG file that is incomplete" in out.replace("\n", " ")
 
 
 @pytest.mark.parametrize(

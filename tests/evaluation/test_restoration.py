@@ -363,7 +363,7 @@ def test_a_picture_that_turns_out_to_be_damaged_is_named_and_in_no_mean(identity
     assert [row["name"] for row in result["images"]] == ["one/a", "three/a"]
     (failed,) = result["failed"]
     assert failed["name"] == "two/a"
-    assert f"{path} is a PNG file that is cut short or damaged" in failed["reason"]
+    assert f"{path} is a PNG file that is incomplete or damaged" in failed["reason"]
     assert result["notes"] == [
         f"1 of 3 pairs could not be scored and are in no mean: {failed['reason']}.",
         f"1 folders cannot be read, and pairs in them are left out: {tmp_path / 'private'} (Permission denied).",

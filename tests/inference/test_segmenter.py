@@ -127,7 +127,7 @@ class TestFiles:
         assert jobs[0].companion.exists()
         jobs[0].target.write_bytes(b"mine")
         (refused,) = segmenter.segment_files(jobs, overlays=True)
-        assert "0.png is there already, and passband has no record" in refused.error
+        assert "0.png exists, but passband has no record" in refused.error
         assert jobs[0].target.read_bytes() == b"mine"
         list(segmenter.segment_files(jobs, overwrite=True))
         assert torch.equal(read_mask(jobs[0].target, 1), segmenter(jobs[0].source))

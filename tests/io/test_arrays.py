@@ -94,6 +94,6 @@ def test_a_dtype_that_is_no_picture_is_refused_saying_what_is(dtype):
 
 @pytest.mark.parametrize("values", [np.full((4, 4, 3), 219.0), np.full((4, 4), -3.0, dtype=np.float32)])
 def test_floats_of_another_range_are_refused(values):
-    with pytest.raises(ValueError, match=r"floats are in \[0, 1\]; these go from -?\d+ to -?\d+"):
+    with pytest.raises(ValueError, match=r"floats need values in \[0, 1\]; got -?\d+ to -?\d+"):
         from_array(values)
     from_array(np.clip(values, -0.2, 1.2))  # what a filter overshoots is no other range

@@ -193,11 +193,11 @@ def test_what_is_written_comes_back(tmp_path, classes):
 
 def test_what_cannot_be_written_is_said(tmp_path):
     mask = torch.tensor([[0, 2]])
-    with pytest.raises(ImageError, match=r"a\.jpg cannot be written: masks are PNG"):
+    with pytest.raises(ImageError, match=r"a\.jpg cannot be written: masks need the suffix \.png"):
         write_mask(tmp_path / "a.jpg", mask, 3)
-    with pytest.raises(ImageError, match="classes are 0 to 1, the mask has 0 to 2"):
+    with pytest.raises(ImageError, match="classes must be 0 to 1; the mask has 0 to 2"):
         write_mask(tmp_path / "a.png", mask, 1)
-    with pytest.raises(ImageError, match="classes are 0 to 2, the mask has -1 to 2"):
+    with pytest.raises(ImageError, match="classes must be 0 to 2; the mask has -1 to 2"):
         write_mask(tmp_path / "a.png", torch.tensor([[-1, 2]]), 3)
     with pytest.raises(ImageError, match="no pixels"):
         write_mask(tmp_path / "a.png", mask[:0], 3)

@@ -132,7 +132,7 @@ def test_a_damaged_header_is_the_same_error_for_thumbnails(tmp_path):
     data = file.getvalue()
     for end in range(3, 160, 4):
         (tmp_path / "cut.jpg").write_bytes(data[:end])
-        with pytest.raises(ImageError, match="cut short or damaged"):
+        with pytest.raises(ImageError, match="incomplete or damaged"):
             read_thumbnail(tmp_path / "cut.jpg", 4)
 
 
@@ -188,7 +188,7 @@ def test_a_tiff_without_a_picture_is_an_error_with_its_name(read, tmp_path):
     data = bytearray((tmp_path / "sound.tif").read_bytes())
     data[4:8] = bytes(4)  # no directory
     (tmp_path / "empty.tif").write_bytes(data)
-    with pytest.raises(ImageError, match=r"empty\.tif is a TIFF file that is cut short or damaged"):
+    with pytest.raises(ImageError, match=r"empty\.tif is a TIFF file that is incomplete or damaged"):
         read(tmp_path / "empty.tif")
 
 

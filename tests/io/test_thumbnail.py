@@ -40,7 +40,7 @@ def test_damaged_files_are_named(tmp_path):
     Image.fromarray(data.chelsea()).save(tmp_path / "a.jpg")
     whole = (tmp_path / "a.jpg").read_bytes()
     (tmp_path / "a.jpg").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ImageError, match=r"a\.jpg is a JPEG file that is cut short"):
+    with pytest.raises(ImageError, match=r"a\.jpg is a JPEG file that is incomplete"):
         read_thumbnail(tmp_path / "a.jpg", 32)
     (tmp_path / "b.jpg").write_text("no picture")
     with pytest.raises(ImageError, match=r"b\.jpg"):

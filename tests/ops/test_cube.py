@@ -176,13 +176,13 @@ def test_sampling_factors_of_a_file_become_ratios():
 def test_what_makes_no_cube_is_refused():
     luma, chroma = torch.rand(1, 64, 4, 4), torch.rand(1, 64, 2, 2)
     ratios = RATIOS["4:2:0"]
-    with pytest.raises(ValueError, match="stride of 8 or 4 pixels, got 2"):
+    with pytest.raises(ValueError, match="stride of a cube must be 8 or 4 pixels, got 2"):
         disassemble_cube(luma, ratios, 2)
     with pytest.raises(ValueError, match="got 2 components and 3 ratios"):
         assemble_cube([luma, chroma], ratios)
-    with pytest.raises(ValueError, match=r"that of Y covers 4 x 4 cells of 8 pixels, but another one 2 x 2"):
+    with pytest.raises(ValueError, match=r"Y covers 4 x 4 cells of 8 pixels, but another component covers 2 x 2"):
         assemble_cube([luma, chroma, chroma], RATIOS["4:4:4"])
-    with pytest.raises(ValueError, match="1, 2 or 4 times fewer rows and columns, got 3 and 1"):
+    with pytest.raises(ValueError, match="ratios of a component must be 1, 2 or 4, got 3 and 1"):
         assemble_cube([luma, chroma, chroma], [(1, 1), (3, 1), (3, 1)])
     with pytest.raises(ValueError, match="one list for each of 3 components, got 2"):
         assemble_cube([luma, chroma, chroma], ratios, 8, [[0], [0]])

@@ -131,9 +131,9 @@ def test_geometry_passes_gradients_and_keeps_halves():
 
 
 def test_blocks_that_do_not_split_or_join_are_refused():
-    with pytest.raises(ValueError, match="parts that divide 8, got 3 x 3"):
+    with pytest.raises(ValueError, match="parts must divide the block of 8, got 3 x 3"):
         split_blocks(torch.rand(1, 64, 2, 2), 3)
     with pytest.raises(ValueError, match=r"needs 16 channels .* 2 x 2 smaller blocks, got 16 channels of 3 x 2"):
         join_blocks(torch.rand(1, 16, 3, 2))
-    with pytest.raises(ValueError, match="orientation is 1 to 8, got 0"):
+    with pytest.raises(ValueError, match="orientation must be 1 to 8, got 0"):
         orient(torch.rand(1, 64, 1, 1), 0)

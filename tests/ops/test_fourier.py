@@ -154,15 +154,15 @@ def test_autocast_changes_nothing():
 
 def test_what_cannot_be_meant_is_refused():
     image = random((8, 9))
-    with pytest.raises(ValueError, match="a radius is 0 or more cycles; got -1"):
+    with pytest.raises(ValueError, match="a radius must be 0 or more cycles; got -1"):
         low_pass(image, -1)
-    with pytest.raises(ValueError, match="a radius is 0 or more cycles; got nan"):
+    with pytest.raises(ValueError, match="a radius must be 0 or more cycles; got nan"):
         low_pass(image, math.nan)
-    with pytest.raises(ValueError, match="softness is 0 or more cycles; got -2"):
+    with pytest.raises(ValueError, match="softness must be 0 or more cycles; got -2"):
         low_pass(image, 1, softness=-2.0)
-    with pytest.raises(ValueError, match="a crop of the spectrum of 8x9 is from 1x1 to that; got 9x9"):
+    with pytest.raises(ValueError, match="the size of a spectral crop must be 1x1 to 8x9; got 9x9"):
         spectral_crop(image, (9, 9))
-    with pytest.raises(ValueError, match="a spectrum of 8x9 is padded to that or more; got 8x8"):
+    with pytest.raises(ValueError, match="the size of a padded spectrum must be 8x9 or more; got 8x8"):
         spectral_pad(image, (8, 8))
-    with pytest.raises(ValueError, match="power is 1 for magnitudes or 2 for energy; got 3"):
+    with pytest.raises(ValueError, match="power must be 1 for magnitudes or 2 for energy; got 3"):
         radial_spectrum(image, power=3)

@@ -8,7 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 ACCEPTED = (
-    "an array is H W, H W 1, H W 2 (with alpha), H W 3 or H W 4 (with alpha), of uint8, uint16 or float in [0, 1]"
+    "an array must have shape H W, H W 1, H W 2 (with alpha), H W 3 or H W 4 (with alpha), and be uint8, uint16 or "
+    "float in [0, 1]"
 )
 
 
@@ -78,12 +79,12 @@ def check_range(values: np.ndarray | Tensor) -> None:
     if not (math.isfinite(least) and math.isfinite(greatest)):
         broken = ~torch.as_tensor(values).isfinite()
         raise ValueError(
-            f"images of floats have finite values; {int(broken.sum()):,} of {broken.numel():,} are NaN or infinite. "
+            f"images of floats need finite values; {int(broken.sum()):,} of {broken.numel():,} are NaN or infinite. "
             "Replace them first, for example with numpy.nan_to_num or torch.nan_to_num."
         )
     if greatest > 2 or least < -1:
         advice = " Divide by 255." if 2 < greatest <= 255 else ""
-        raise ValueError(f"images of floats are in [0, 1]; these go from {least:g} to {greatest:g}.{advice}")
+        raise ValueError(f"images of floats need values in [0, 1]; got {least:g} to {greatest:g}.{advice}")
 
 
 def _full_brightness(dtype: np.dtype) -> float:

@@ -91,7 +91,7 @@ def read_input(picture: AnyImage) -> ImageInput:
     elif isinstance(picture, str | PathLike):
         source = read_stored_image(Path(picture))
     else:
-        raise TypeError(f"an image is a path, a PIL image, an array or a tensor; got {kind_of(picture)}")
+        raise TypeError(f"an image must be a path, a PIL image, an array or a tensor; got {kind_of(picture)}")
     return ImageInput(source.image[None], source.alpha, picture)
 
 
@@ -137,7 +137,7 @@ def _batch(image: Tensor) -> Float[Tensor, "B 3 H W"]:
     has_known_type = image.is_floating_point() or image.dtype == torch.uint8
     if image.ndim not in (3, 4) or image.shape[-3] != 3 or not has_known_type or not image.numel():
         raise ValueError(
-            "a tensor is 3 H W or B 3 H W, float in [0, 1] or uint8, and not empty; got "
+            "a tensor must have shape 3 H W or B 3 H W, be float in [0, 1] or uint8, and not be empty; got "
             f"{tuple(image.shape)} {image.dtype}.{_advice(image)}"
         )
     batch = image if image.ndim == 4 else image[None]

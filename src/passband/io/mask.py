@@ -58,7 +58,7 @@ def read_stored_mask(path: Path | str, *, is_binary: bool = False, max_pixels: i
     data = Path(path).read_bytes()
     kind = kind_of(data[:HEAD])
     if kind is None:
-        raise ImageError(f"{path} is empty or no {NAMES} image; a mask is one of these")
+        raise ImageError(f"{path} is empty or not a {NAMES} image, but a mask must be one")
     decoded = decode(data, kind, str(path), max_pixels)
     exact = kind in ("PNG", "TIFF", "BMP") or (kind == "WEBP" and decoded.meta.lossless)
     if kind in ("PNG", "TIFF", "BMP"):
@@ -97,11 +97,11 @@ def write_mask(path: Path | str, mask: Int[Tensor, "H W"], classes: int) -> None
     """
     path = Path(path)
     if path.suffix.lower() != ".png":
-        raise ImageError(f"{path} cannot be written: masks are PNG files, which keep numbers as they are")
+        raise ImageError(f"{path} cannot be written: masks need the suffix .png, because PNG keeps numbers exactly")
     highest = max(classes - 1, 1)
     if not mask.numel() or int(mask.min()) < 0 or int(mask.max()) > highest:
         content = f"{int(mask.min())} to {int(mask.max())}" if mask.numel() else "no pixels"
-        raise ImageError(f"{path} cannot be written: classes are 0 to {highest}, the mask has {content}")
+        raise ImageError(f"{path} cannot be written: classes must be 0 to {highest}; the mask has {content}")
     values = mask.detach().cpu().numpy()
     pixels = (values * 255 if classes == 1 else values).astype(np.uint8 if highest < 256 else np.uint16)
     file = io.BytesIO()
@@ -174,6 +174,6 @@ def _gray_levels(pixels: ndarray, exact: bool, path: Path | str) -> Int64[Tensor
     colored = bool(spread.any()) if exact else spread.double().mean() >= COLORED
     if colored:
         raise ImageError(
-            f"{path} is a colored image, which does not say which color is which class: a mask is gray or has a palette"
+            f"{path} is a colored image, but a mask must be gray or have a palette: colors do not tell the classes"
         )
     return colors[..., 0] if exact else colors.sum(-1).div(3, rounding_mode="floor")

@@ -132,8 +132,8 @@ def signature(path: Path) -> dict[str, Any]:
 def stranger(path: Path) -> str:
     """Return the error message for an output path at which passband did not write the existing file."""
     return (
-        f"{path} is there already, and passband has no record of having written it as it is: choose another output, or "
-        "replace it with --overwrite"
+        f"{path} exists, but passband has no record of writing this file: choose another output, or use --overwrite to "
+        "replace it"
     )
 
 

@@ -35,8 +35,8 @@ def mask_functions() -> Any:
         from faster_coco_eval.core import mask
     except ImportError as missing:
         raise ImportError(
-            "masks of COCO files are read and written by the package faster-coco-eval: pip install "
-            "'passband[detection]' (boxes alone are read without it)"
+            "masks of COCO files need the package faster-coco-eval: pip install 'passband[detection]'. Boxes can be "
+            "read without it."
         ) from missing
     return mask
 
@@ -136,12 +136,12 @@ def _counts(text: str | bytes) -> np.ndarray:
     data = text.encode() if isinstance(text, str) else text
     values = np.frombuffer(data, np.uint8).astype(np.int64) - 48
     if not len(values) or values.min() < 0 or values.max() > 63 or values[-1] & 32:
-        raise MaskError(f"the counts {data[:20]!r}... of a mask are not a compressed run-length code")
+        raise MaskError(f"the counts of a mask are not a compressed run-length code: they begin with {data[:20]!r}")
     ends = np.flatnonzero(values & 32 == 0)
     starts = np.concatenate([[0], ends[:-1] + 1])
     digit = np.arange(len(values)) - np.repeat(starts, ends - starts + 1)
     if digit.max() > 6:  # 35 bits; no image has that many pixels
-        raise MaskError(f"the counts {data[:20]!r}... of a mask are not a compressed run-length code")
+        raise MaskError(f"the counts of a mask are not a compressed run-length code: they begin with {data[:20]!r}")
     counts = np.add.reduceat((values & 31) << 5 * digit, starts)
     counts -= np.where(values[ends] & 16, np.int64(1) << 5 * (ends - starts + 1), 0)
     counts[1::2] = counts[1::2].cumsum()

@@ -68,8 +68,8 @@ def check_same_shape(first: Any, second: Any, where: str, names: tuple[str, str]
     check_floats(second, f"{names[1]} of {where}")
     if first.shape != second.shape:
         raise ValueError(
-            f"{where} compares tensors of one shape, got {names[0]} of shape {shape_of(first)} and {names[1]} of shape "
-            f"{shape_of(second)}. Crop, resize or select until both agree."
+            f"{where} needs two tensors of the same shape, got {names[0]} of shape {shape_of(first)} and {names[1]} of "
+            f"shape {shape_of(second)}. Crop or resize one of them."
         )
 
 

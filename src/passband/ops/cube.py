@@ -87,8 +87,8 @@ def assemble_cube(
     for name, grid, (down, across) in zip(("Y", "Cb", "Cr"), grids, parts, strict=False):
         if grid[0] - height >= down or grid[1] - width >= across:
             raise ValueError(
-                f"components need grids of one image: with ratios {list(ratios)} that of {name} covers {grid[0]} x "
-                f"{grid[1]} cells of {stride} pixels, but another one {height} x {width}"
+                f"components need grids of the same image: with ratios {list(ratios)}, {name} covers {grid[0]} x "
+                f"{grid[1]} cells of {stride} pixels, but another component covers {height} x {width}"
             )
     placed = []
     for component, ratio, split, indices in zip(components, ratios, parts, chosen, strict=False):
@@ -120,7 +120,7 @@ def disassemble_cube(
     _check(ratios, len(ratios), stride)
     size = stride * stride
     if cube.shape[1] != 3 * size:
-        raise ValueError(f"a whole cube at stride {stride} has {3 * size} channels, got {cube.shape[1]}")
+        raise ValueError(f"a whole cube at stride {stride} needs {3 * size} channels, got {cube.shape[1]}")
     components = []
     for component, (down, across) in enumerate(ratios):
         part = cube[:, component * size : (component + 1) * size].unflatten(1, (stride, stride))
@@ -170,15 +170,15 @@ def image_cube(
 def _check(ratios: Sequence[Ratio], components: int, stride: int) -> None:
     """Raise an error unless ratios, components and stride can form a cube."""
     if stride not in (8, 4):
-        raise ValueError(f"a cube has a stride of 8 or 4 pixels, got {stride}")
+        raise ValueError(f"the stride of a cube must be 8 or 4 pixels, got {stride}")
     if components not in (1, 3) or len(ratios) != components:
         raise ValueError(
-            f"a cube is made of Y, or of Y, Cb and Cr, with a ratio for each; got {components} components and "
+            f"a cube needs Y, or Y, Cb and Cr, with a ratio for each; got {components} components and "
             f"{len(ratios)} ratios"
         )
     for ratio in ratios:
         if not {*ratio} <= {1, 2, 4}:
-            raise ValueError(f"a component has 1, 2 or 4 times fewer rows and columns, got {ratio[0]} and {ratio[1]}")
+            raise ValueError(f"the ratios of a component must be 1, 2 or 4, got {ratio[0]} and {ratio[1]}")
 
 
 def _chosen(channels: Sequence[Sequence[int]] | None, stride: int) -> list[Sequence[int]]:

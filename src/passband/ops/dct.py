@@ -182,8 +182,8 @@ def split_components(coefficients: Num[Tensor, "B K h w"], block: int = 8) -> Nu
     channels = coefficients.shape[1]
     if block < 1 or channels % (block * block):
         raise ValueError(
-            f"blocks of {block} need {block * block} channels for each component, got {channels} channels; a cube of "
-            "selected channels has to be embedded in a whole one first (ChannelSubset.embed)"
+            f"blocks of {block} need {block * block} channels for each component, got {channels} channels; embed a "
+            "cube of selected channels in a whole cube first (ChannelSubset.embed)"
         )
     return coefficients.unflatten(1, (channels // (block * block), block, block))
 
@@ -274,7 +274,7 @@ def check_channels(channels: Sequence[Sequence[int]], components: int, block: in
     for index in (index for chosen in channels for index in chosen):
         if not 0 <= index < block * block:
             raise ValueError(
-                f"a frequency of a block of {block} is 0 to {block * block - 1} (block * v + u), got {index}"
+                f"a frequency of a block of {block} must be 0 to {block * block - 1} (block * v + u), got {index}"
             )
 
 

@@ -75,7 +75,7 @@ def orient(coefficients: Num[Tensor, "B K h w"], orientation: int, block: int = 
     Source: CIPA DC-008 (EXIF 2.32), tag 0x0112.
     """
     if orientation not in range(1, 9):
-        raise ValueError(f"an EXIF orientation is 1 to 8, got {orientation}; a file without one has 1")
+        raise ValueError(f"an EXIF orientation must be 1 to 8, got {orientation}; a file without one has 1")
     upright = coefficients
     if orientation >= 5:
         upright = transpose(upright, block)
@@ -104,7 +104,8 @@ def crop_blocks(
     rows, columns = coefficients.shape[-2:]
     if not (0 <= top < top + height <= rows and 0 <= left < left + width <= columns):
         raise ValueError(
-            f"a crop lies within {rows} x {columns} blocks; got {height} x {width} blocks from row {top}, column {left}"
+            f"a crop must lie within {rows} x {columns} blocks; got {height} x {width} blocks from row {top}, "
+            f"column {left}"
         )
     return coefficients[..., top : top + height, left : left + width]
 
@@ -206,7 +207,7 @@ def _parts(parts: int | tuple[int, int], block: int) -> tuple[int, int]:
     """Return the vertical and horizontal numbers of parts, after checking that they divide the block."""
     down, across = (parts, parts) if isinstance(parts, int) else parts
     if min(down, across) < 1 or block % down or block % across:
-        raise ValueError(f"a block of {block} splits into parts that divide {block}, got {down} x {across}")
+        raise ValueError(f"the number of parts must divide the block of {block}, got {down} x {across}")
     return down, across
 
 

@@ -42,9 +42,9 @@ def low_pass(
     distance = frequency_distance(height, width, image.device, _precision(image))
     radius = torch.as_tensor(radius, dtype=distance.dtype, device=image.device)
     if not bool((radius >= 0).all()):
-        raise ValueError(f"a radius is 0 or more cycles; got {radius.tolist()}")
+        raise ValueError(f"a radius must be 0 or more cycles; got {radius.tolist()}")
     if not softness >= 0:
-        raise ValueError(f"softness is 0 or more cycles; got {softness}")
+        raise ValueError(f"softness must be 0 or more cycles; got {softness}")
     if radius.ndim:
         if image.ndim != 4 or len(radius) != len(image):
             raise ValueError(f"one radius for each of {len(image)} images is needed; got {len(radius)}")
@@ -92,7 +92,7 @@ def spectral_crop(image: Float[Tensor, "*B C H W"], size: tuple[int, int]) -> Fl
     check_floats(image, "spectral_crop")
     full = image.shape[-2:]
     if not (1 <= size[0] <= full[0] and 1 <= size[1] <= full[1]):
-        raise ValueError(f"a crop of the spectrum of {full[0]}x{full[1]} is from 1x1 to that; got {size[0]}x{size[1]}")
+        raise ValueError(f"the size of a spectral crop must be 1x1 to {full[0]}x{full[1]}; got {size[0]}x{size[1]}")
     height, width = size
     spectrum = _spectrum(image)
     if height < full[0]:
@@ -129,7 +129,7 @@ def spectral_pad(image: Float[Tensor, "*B C H W"], size: tuple[int, int]) -> Flo
     check_floats(image, "spectral_pad")
     height, width = image.shape[-2:]
     if size[0] < height or size[1] < width:
-        raise ValueError(f"a spectrum of {height}x{width} is padded to that or more; got {size[0]}x{size[1]}")
+        raise ValueError(f"the size of a padded spectrum must be {height}x{width} or more; got {size[0]}x{size[1]}")
     spectrum = _spectrum(image)
     if size[1] > width:
         if width % 2 == 0:  # the other half belongs to the negative frequency, which is not stored
@@ -179,7 +179,7 @@ def radial_spectrum(image: Float[Tensor, "*B C H W"], power: int = 1) -> Float[T
     """
     check_floats(image, "radial_spectrum")
     if power not in (1, 2):
-        raise ValueError(f"power is 1 for magnitudes or 2 for energy; got {power}")
+        raise ValueError(f"power must be 1 for magnitudes or 2 for energy; got {power}")
     height, width = image.shape[-2:]
     rings = frequency_distance(height, width, image.device, torch.float64).ceil().long().flatten()
     # A half spectrum leaves out the mirror image of each column, except for column 0 and the Nyquist column of an even

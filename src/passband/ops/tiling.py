@@ -81,9 +81,9 @@ def lay_tiles(height: int, width: int, side: int, overlap: int, multiple: int = 
         ValueError: if the overlap is more than half the side, or if side or overlap is not a multiple of `multiple`.
     """
     if not 0 <= overlap <= side // 2:
-        raise ValueError(f"the overlap of tiles is 0 to half their side of {side} pixels; got {overlap}")
+        raise ValueError(f"the overlap of tiles must be 0 to half their side of {side} pixels; got {overlap}")
     if side % multiple or overlap % multiple:
-        raise ValueError(f"side and overlap of tiles are multiples of {multiple}; got {side} and {overlap}")
+        raise ValueError(f"side and overlap of tiles must be multiples of {multiple}; got {side} and {overlap}")
     rows, columns = (_spans(length, side, overlap, multiple) for length in (height, width))
     return [Tile(row, column) for row in rows for column in columns]
 

@@ -148,7 +148,7 @@ def test_the_summary_says_why_files_were_restored_again(run, photos, identity_we
     (photos.with_name("in_restored") / "b.png").write_bytes(b"mine")
     status, _, err = run("restore", photos, "--weights", tiny_weights)
     assert status == 1
-    assert "b.png is there already, and passband has no record of having written it as it is" in err
+    assert "b.png exists, but passband has no record of writing this file" in err
     assert err.splitlines()[-1] == "0 restored, 2 skipped (done before; --overwrite does them again), 1 failed"
 
 

@@ -215,9 +215,9 @@ def test_damaged_files_are_named(tmp_path):
     wanted = form()
     cut = tmp_path / "cut.jpg"
     cut.write_bytes(KINDS["4:2:0"][:3000])
-    with pytest.raises(JpegError, match=r"cut\.jpg is a JPEG file that is cut short"):
+    with pytest.raises(JpegError, match=r"cut\.jpg is a JPEG file that is incomplete"):
         file_cube(cut, wanted)
-    with pytest.raises(JpegError, match="cut short"):
+    with pytest.raises(JpegError, match="incomplete"):
         file_cube(cut.read_bytes(), wanted)
     text = tmp_path / "text.jpg"
     text.write_text("no picture")

@@ -178,7 +178,7 @@ class TestSamples:
             ClassificationTrainingSet(pictures, CUBES, seed=0)[number],
             ClassificationValidationSet(pictures, CUBES)[4],
         ):
-            assert re.search(r"1\.jpg is a JPEG file that is cut short", sample["problem"])
+            assert re.search(r"1\.jpg is a JPEG file that is incomplete", sample["problem"])
             assert sample["label"] == UNKNOWN
             assert sample["input"].shape == CUBES.input_shape
             assert not sample["input"].any()

@@ -121,7 +121,7 @@ class TestFiles:
         (tmp_path / "out" / "a.png").write_bytes(b"mine")
         (refused,) = restore_files(identity, jobs)
         assert refused.status == "failed"
-        assert refused.reason.startswith(f"{tmp_path / 'out' / 'a.png'} is there already, and passband has no record")
+        assert refused.reason.startswith(f"{tmp_path / 'out' / 'a.png'} exists, but passband has no record")
         assert (tmp_path / "out" / "a.png").read_bytes() == b"mine"
         assert [o.status for o in restore_files(identity, jobs, overwrite=True)] == ["restored"]
         assert (tmp_path / "out" / "a.png").read_bytes() != b"mine"

@@ -134,7 +134,7 @@ def test_a_compression_that_cannot_be_read_is_named_and_not_called_damage(tmp_pa
     array = pixels if extra else pixels[..., 0]
     tifffile.imwrite(tmp_path / "a.tif", array, photometric="minisblack", extrasamples=extra)
     retagged(tmp_path / "a.tif", 259, code)
-    with pytest.raises(ImageError, match=rf"is saved in a way that is not supported: .*{name}") as error:
+    with pytest.raises(ImageError, match=rf"uses an unsupported TIFF compression: .*{name}") as error:
         read_stored_image(tmp_path / "a.tif")
     assert "damaged" not in str(error.value)
 

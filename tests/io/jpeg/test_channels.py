@@ -166,17 +166,17 @@ def test_crops_reach_as_far_as_stored_blocks_and_mirrored_ones_as_far_as_the_pic
 
 
 def test_a_picture_narrower_than_an_mcu_cannot_be_mirrored(engine):
-    with pytest.raises(JpegError, match="1 rows and 0 columns of whole MCUs of 16x16 pixels; a flip does not fit"):
+    with pytest.raises(JpegError, match="1 rows and 0 columns of whole MCUs of 16x16 pixels; a flip does not lie"):
         read_channels(KINDS["4:2:0 narrower than an MCU"], [[0]] * 3, flip=True)
 
 
 def test_wrong_wishes_are_refused_before_anything_is_read(tmp_path):
     missing = tmp_path / "missing.jpg"
     for channels in ([[0], [0]], [[64], [], []], [[-1]], [[*range(64), 0]]):
-        with pytest.raises(ValueError, match="channels are one or three lists of at most 64 raster indices"):
+        with pytest.raises(ValueError, match="channels must be one or three lists of at most 64 raster indices"):
             read_channels(missing, channels)
     for statistics in ({"mean": [1.0]}, {"std": [1.0, 0.0]}, {"mean": [1.0, 1.0], "std": [1.0] * 3}):
-        with pytest.raises(ValueError, match="one number for each of the 2 channels, std none of zero"):
+        with pytest.raises(ValueError, match="one number for each of the 2 channels, and std must not contain zero"):
             read_channels(missing, [[0, 1]], **statistics)
     with pytest.raises(ValueError, match="counted in MCUs"):
         read_channels(missing, [[0]], crop=(0, 0, 2**40, 1))

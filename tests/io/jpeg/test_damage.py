@@ -117,11 +117,11 @@ def test_what_is_no_jpeg_is_named(engine, tmp_path):
     for content, message in [
         (b"", "is empty; a JPEG image is needed"),
         (b"\x89PNG\r\n\x1a\n", "is not a JPEG image: it starts with 0x89 0x50"),
-        (b"\xff\xd8", "is a JPEG file that is cut short or damaged"),
-        (b"\xff\xd8\xff\xd9", "is a JPEG file that is cut short or damaged"),
-        (PLAIN[: segments(PLAIN)[FRAME]] + PLAIN[segments(PLAIN)[SCAN] :], "is a JPEG file that is cut short or dam"),
-        (patched(PLAIN, FRAME, 5, bytes(4)), "is a JPEG file that is cut short or damaged"),
-        (patched(PLAIN, FRAME, 11, b"\x51"), "is a JPEG file that is cut short or damaged"),
+        (b"\xff\xd8", "is a JPEG file that is incomplete or damaged"),
+        (b"\xff\xd8\xff\xd9", "is a JPEG file that is incomplete or damaged"),
+        (PLAIN[: segments(PLAIN)[FRAME]] + PLAIN[segments(PLAIN)[SCAN] :], "is a JPEG file that is incomplete or dam"),
+        (patched(PLAIN, FRAME, 5, bytes(4)), "is a JPEG file that is incomplete or damaged"),
+        (patched(PLAIN, FRAME, 11, b"\x51"), "is a JPEG file that is incomplete or damaged"),
     ]:
         path.write_bytes(content)
         with pytest.raises(JpegError, match=rf"picture\.jpg {message}"):
@@ -162,7 +162,7 @@ def test_a_truncated_file_is_an_error_unless_it_may_be(kind, engine):
     whole = read_coefficients(data)
     begin = segments(data)[SCAN]
     for length in (len(data) - 4, (begin + len(data)) // 2):  # more than the end marker is gone
-        with pytest.raises(JpegError, match="damaged: Premature end.*reads what there is with allow_truncated=True"):
+        with pytest.raises(JpegError, match="damaged: Premature end.*use allow_truncated=True"):
             read_coefficients(data[:length])
         partly = read_coefficients(data[:length], allow_truncated=True)
         assert partly.header == whole.header
@@ -279,7 +279,7 @@ def test_jpeglib_refuses_what_libjpeg_complains_of_and_reads_it_when_asked(monke
     monkeypatch.setattr(jpeg_engine, "engine", lambda: ENGINES["jpeglib"])
     begin = PLAIN.index(b"\xff\xda") + 20
     damaged = PLAIN[:begin] + b"\xff\xd9" + PLAIN[begin:]
-    with pytest.raises(JpegError, match="cut short or damaged: Corrupt JPEG data: premature end of data segment"):
+    with pytest.raises(JpegError, match="incomplete or damaged: Corrupt JPEG data: premature end of data segment"):
         read_coefficients(damaged)
     read_coefficients(damaged, allow_truncated=True)
     assert capfd.readouterr() == ("", "")
@@ -317,7 +317,7 @@ def test_a_file_that_lacks_only_its_end_marker_is_read(kind):
 
 def test_a_file_that_lacks_more_than_its_end_marker_is_refused():
     for cut in range(3, 40):
-        with pytest.raises(JpegError, match="cut short or damaged"):
+        with pytest.raises(JpegError, match="incomplete or damaged"):
             read_coefficients(PLAIN[:-cut])
 
 

@@ -120,7 +120,7 @@ def test_every_codec_compresses_and_its_worst_quality_is_taken(codec):
             {"codec": "vp9"},
             "clip.mp4 has pixels with the aspect ratio 4/3, which codec vp9",
         ),
-        (DEEP, {"codec": "vp9"}, "clip.mp4 has pixels of kind yuv420p10le, which codec vp9 cannot store here"),
+        (DEEP, {"codec": "vp9"}, "clip.mp4 has the pixel format yuv420p10le, which codec vp9 cannot store"),
     ],
 )
 def test_what_cannot_be_asked_for_is_said_in_one_sentence(tmp_path, video, options, message):

@@ -268,7 +268,7 @@ def from_pil(image: Image.Image) -> StoredImage:
     try:
         decoded = from_pillow(image, name)
     except (OSError, SyntaxError) as error:
-        raise ImageError(f"{name} is cut short or damaged: {error}") from error
+        raise ImageError(f"{name} is incomplete or damaged: {error}") from error
     kind = {"MPO": "JPEG", "HEIF": "HEIC"}.get(image.format or "PNG", image.format or "PNG")
     picture = _picture(decoded)
     return replace(picture, meta=replace(picture.meta, kind=kind if kind in KINDS.values() else "PNG"))
@@ -345,8 +345,8 @@ def _quantized(
     if not bool(torch.isfinite(values).all()):
         count = int((~torch.isfinite(values)).sum())
         raise ImageError(
-            f"{name} cannot be written: {count:,} of its values are NaN or infinite, which a model gives when its "
-            f"weights or its precision do not fit; try float32"
+            f"{name} cannot be written: {count:,} of its values are NaN or infinite, which happens if the "
+            f"weights are wrong or the precision is too low; try float32"
         )
     top = 2**bits - 1
     levels = values.clamp(0, 1).mul_(top).round_().permute(1, 2, 0).numpy()

@@ -168,7 +168,7 @@ def check_length(size: tuple[int, int], least: int, length: int, kind: str, name
     """
     if length < least:
         raise ImageError(
-            f"{name} is a {kind} file that is cut short or damaged: its header says {size[0]}x{size[1]} pixels, "
+            f"{name} is a {kind} file that is incomplete or damaged: its header says {size[0]}x{size[1]} pixels, "
             f"which need at least {least:,} bytes, but it has {length:,} bytes"
         )
 
@@ -185,6 +185,6 @@ def refuse_hdr(transfer: int, name: str) -> None:
     """
     if transfer in (16, 18):
         raise ImageError(
-            f"{name} is HDR ({'PQ' if transfer == 16 else 'HLG'}), whose values a network trained on standard images "
-            f"would misread: convert it to standard range (such as sRGB) first"
+            f"{name} is HDR ({'PQ' if transfer == 16 else 'HLG'}), but networks are trained on images of standard "
+            f"range: convert it to standard range (such as sRGB) first"
         )

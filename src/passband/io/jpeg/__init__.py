@@ -343,7 +343,7 @@ def _make_request(
     lists = [tuple(int(channel) for channel in component) for component in channels]
     if len(lists) not in (1, 3) or any(len(indices) > 64 or not all(0 <= c < 64 for c in indices) for indices in lists):
         raise ValueError(
-            f"channels are one or three lists of at most 64 raster indices 8v + u, 0 to 63; got {channels}"
+            f"channels must be one or three lists of at most 64 raster indices 8v + u, 0 to 63; got {channels}"
         )
     if any(crop is not None and not all(abs(number) < 2**31 for number in crop) for crop in crops):
         raise ValueError(f"crops are counted in MCUs of at least 8 x 8 pixels; got {crops}")
@@ -357,7 +357,7 @@ def _make_request(
     )
     if means.shape != (count,) or deviations.shape != (count,) or bool((deviations == 0).any()):
         raise ValueError(
-            f"mean and std need one number for each of the {count} channels, std none of zero; "
+            f"mean and std need one number for each of the {count} channels, and std must not contain zero; "
             f"got {tuple(means.shape)} and {tuple(deviations.shape)} numbers"
         )
     return Request((y, cb, cr), means.contiguous(), deviations.contiguous(), crops, flips)

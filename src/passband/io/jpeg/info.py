@@ -222,16 +222,16 @@ def _error(failure: Failure, name: str, max_pixels: int, crop: McuCrop | None, f
             return JpegError(f"{name} is not a JPEG image: {text}")
         case Outcome.UNSUPPORTED:
             return JpegError(
-                f"{name} is a JPEG file with {text}; coefficients are read of gray and three-component files of 8 "
-                f"bits, Huffman-coded. Read its pixels with read_image, or save it anew"
+                f"{name} is a JPEG file with {text}; coefficients can be read only from gray and three-component files "
+                f"with 8 bits and Huffman coding. Read its pixels with read_image, or save it again"
             )
         case Outcome.RECOVERABLE:
             return JpegError(
-                f"{name} is a JPEG file that is cut short or damaged: {text}; passband.io.jpeg reads what "
-                f"there is with allow_truncated=True"
+                f"{name} is a JPEG file that is incomplete or damaged: {text}; to read the rest, "
+                f"use allow_truncated=True of passband.io.jpeg"
             )
     if header is None:
-        return JpegError(f"{name} is a JPEG file that is cut short or damaged: {text}")
+        return JpegError(f"{name} is a JPEG file that is incomplete or damaged: {text}")
     if failure.outcome is Outcome.TOO_LARGE:
         return JpegError(
             f"{name} is {header.width}x{header.height} pixels ({header.width * header.height:,}), over the limit of "
@@ -244,6 +244,6 @@ def _error(failure: Failure, name: str, max_pixels: int, crop: McuCrop | None, f
         whole = "whole " if flip else ""
         return JpegError(
             f"{name} has {rows} rows and {columns} columns of {whole}MCUs of {header.mcu[0]}x{header.mcu[1]} pixels; "
-            f"{requested_part} does not fit them"
+            f"{requested_part} does not lie within them"
         )
-    return JpegError(f"{name} is a JPEG file that is cut short or damaged: {text}")
+    return JpegError(f"{name} is a JPEG file that is incomplete or damaged: {text}")

@@ -163,8 +163,8 @@ def format_of(path: Path, stream: VideoStream, frame: av.VideoFrame) -> VideoFor
     """
     if frame.color_trc in HDR_TRANSFERS:
         raise VideoError(
-            f"{path} is HDR ({HDR_TRANSFERS[frame.color_trc]}), whose values a network trained on standard images "
-            "would misread: convert it to standard range first, for instance with ffmpeg's zscale and tonemap filters"
+            f"{path} is HDR ({HDR_TRANSFERS[frame.color_trc]}), but networks are trained on images of standard "
+            "range: convert it to standard range first, for instance with ffmpeg's zscale and tonemap filters"
         )
     pixels, subsampling, bits = _working_pixels(frame)
     full = frame.color_range == FULL or frame.format.name.startswith("yuvj")

@@ -113,7 +113,7 @@ class Decoder:
         try:
             context = CodecContext.create(_ALPHA_DECODERS[self._context.name], "r")
         except (KeyError, ValueError):
-            self.notes.append("transparency cannot be decoded here and is not kept")
+            self.notes.append("no decoder for the transparency is installed, so it is not kept")
             return
         assert isinstance(context, VideoCodecContext)
         self._context = context

@@ -130,7 +130,7 @@ def choose_encoding(
     if video.pixels not in _pixel_formats(chosen.encoder):
         others = [name for name, other in CODECS.items() if video.pixels in _pixel_formats(other.encoder)]
         raise VideoError(
-            f"{path} has pixels of kind {video.pixels}, which codec {codec} cannot store here: choose "
+            f"{path} has the pixel format {video.pixels}, which codec {codec} cannot store on this machine: choose "
             f"{' or '.join(others) or 'another source'}"
         )
     if video.aspect not in (None, 1) and chosen.encoder not in _TELLS_ASPECT:

@@ -40,7 +40,7 @@ def canvases(file: PngFile, name: str, max_pixels: int) -> Iterator[Pixels]:
     for frame in file.frames:
         (left, top), (across, down) = frame.position, frame.size
         if not across or not down or left + across > width or top + down > height:
-            raise ValueError("a frame of its animation leaves the image")
+            raise ValueError("a frame of its animation extends beyond the image")
         header = struct.pack(">II", across, down) + file.header[8:]
         parts = [SIGNATURE, chunk(b"IHDR", header), file.palette, *(chunk(b"IDAT", data) for data in frame.data)]
         pixels = still_pixels(b"".join([*parts, chunk(b"IEND", b"")]), name)

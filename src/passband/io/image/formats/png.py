@@ -100,7 +100,7 @@ def open_png(data: bytes, name: str) -> PngFile:
         raise ValueError("its header is missing")
     chunks = _with_one_header(chunks)
     if len(chunks[0][1]) < 25:
-        raise ValueError("its header is cut short")
+        raise ValueError("its header is incomplete")
     header = bytes(chunks[0][1][8:21])
     notes: list[str] = []
     meta = _metadata_of(chunks, name, notes)

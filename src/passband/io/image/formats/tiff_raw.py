@@ -97,8 +97,8 @@ def unsupported(name: str, compression: int) -> ImageError:
     except ValueError:
         compression_name = f"number {compression}"
     return ImageError(
-        f"{name} is saved in a way that is not supported: TIFF with the compression {compression_name}. Save it "
-        f"uncompressed or with deflate, LZW or JPEG compression"
+        f"{name} uses an unsupported TIFF compression: {compression_name}. Save it uncompressed or "
+        f" with deflate, LZW or JPEG compression"
     )
 
 
@@ -156,7 +156,7 @@ def page_of(data: bytes, index: int, name: str) -> Page:
         colors = _COLORS.get(photometric)
         if colors is None or samples < colors or page.dtype not in (np.uint8, np.uint16) or bits not in (8, 16):
             sample_kind = f"{samples} x {page.dtype or f'{bits}-bit'}"
-            raise ImageError(f"{name} holds {sample_kind} samples a pixel; {SUPPORTED}")
+            raise ImageError(f"{name} has {sample_kind} samples per pixel; {SUPPORTED}")
         if compression not in _STREAMS or int(page.predictor) not in (1, _HORIZONTAL):
             raise unsupported(name, compression)
         return Page(
@@ -263,7 +263,7 @@ def _decompress(
     height = page.size[1]
     parts = [data[start : start + count] for start, count in zip(offsets, counts, strict=True)]
     if any(len(part) < count for part, count in zip(parts, counts, strict=True)):
-        raise ValueError("it ends before its pixels do")
+        raise ValueError("its pixel data are incomplete")
     starts_tag, counts_tag, shape = (
         (324, 325, {322: row, 323: page.tile[1]}) if page.tile else (273, 279, {278: page.rows})
     )
