@@ -90,7 +90,7 @@ def test_a_code_of_another_size_is_refused():
 
 @pytest.mark.parametrize("counts", [[5, 10, 200], [5, -3, 70], [5, "x"]])
 def test_counts_that_are_no_runs_of_the_picture_are_refused(counts):
-    with pytest.raises(MaskError, match="no runs of 9 x 8"):
+    with pytest.raises(MaskError, match="not runs for 9 x 8"):
         compress({"size": [9, 8], "counts": counts}, 9, 8)
 
 

@@ -204,7 +204,7 @@ def test_numbers_that_are_no_classes_and_shapes_that_differ_are_refused_when_cou
         count(numbers, numbers, 2)
     with pytest.raises(ValueError, match="numbers from 0 to 2, got -1 to 2"):
         count(numbers, torch.tensor([0, -1, 2]), 3)
-    with pytest.raises(ValueError, match=r"the same shape, got \w+ of shape [13] and \w+ of shape [13]"):
+    with pytest.raises(ValueError, match=r"one shape, got \w+ of shape [13] and \w+ of shape [13]"):
         count(numbers, numbers[:1], 3)
     with pytest.raises(
         TypeError, match=r"integers, the numbers of classes, got a tensor of shape 3 and type torch\.float"
