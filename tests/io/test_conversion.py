@@ -92,7 +92,7 @@ def test_one_picture_is_needed_where_one_is_asked_for():
         (torch.zeros(1, 8, 9), ValueError, "gray channel"),
         (torch.zeros(8, 9), ValueError, r"got \(8, 9\) torch\.float32\.$"),
         (torch.zeros(3, 8, 9, dtype=torch.int64), ValueError, r"image\.float\(\) / 255"),
-        (torch.zeros(3, 0, 9), ValueError, "not empty"),
+        (torch.zeros(3, 0, 9), ValueError, "not be empty"),
         (torch.full((3, 8, 9), 255.0), ValueError, r"in \[0, 1\]; got 255 to 255\. Divide by 255"),
         (np.full((8, 9, 3), 200.0), ValueError, "Divide by 255"),
         (np.where(np.arange(72).reshape(8, 9) == 5, np.nan, 0.5), ValueError, "1 of 72 are NaN or infinite"),

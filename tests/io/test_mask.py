@@ -174,7 +174,7 @@ def test_damaged_and_foreign_files_are_named(tmp_path):
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "text.png").write_text("no picture at all")
-    for name, words in (("cut.png", "cut short"), ("empty.png", "is empty"), ("text.png", "no PNG")):
+    for name, words in (("cut.png", "incomplete"), ("empty.png", "is empty"), ("text.png", "not a PNG")):
         with pytest.raises(ImageError, match=f"{name}.*{words}"):
             read_stored_mask(tmp_path / name)
     with pytest.raises(FileNotFoundError):

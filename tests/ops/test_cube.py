@@ -186,7 +186,7 @@ def test_what_makes_no_cube_is_refused():
         assemble_cube([luma, chroma, chroma], [(1, 1), (3, 1), (3, 1)])
     with pytest.raises(ValueError, match="one list for each of 3 components, got 2"):
         assemble_cube([luma, chroma, chroma], ratios, 8, [[0], [0]])
-    with pytest.raises(ValueError, match="at stride 4 has 48 channels, got 64"):
+    with pytest.raises(ValueError, match="at stride 4 needs 48 channels, got 64"):
         disassemble_cube(luma, ratios, 4)
     with pytest.raises(ValueError, match="divisible by the block of 8, got 12 x 16"):
         image_cube(torch.rand(1, 3, 12, 16))

@@ -426,7 +426,7 @@ def test_of_several_pages_the_first_is_read(tmp_path):
 )
 def test_tiff_of_other_numbers_is_refused_with_what_is_supported(tmp_path, array, words):
     tifffile.imwrite(tmp_path / "a.tif", array, photometric="rgb" if array.ndim == 3 else "minisblack")
-    with pytest.raises(ImageError, match=rf"a\.tif holds .*{words}.*supported are 8 and 16-bit"):
+    with pytest.raises(ImageError, match=rf"a\.tif has .*{words}.*supported are 8 and 16-bit"):
         read_stored_image(tmp_path / "a.tif")
 
 

@@ -48,7 +48,7 @@ def pixels_of_pillow(image: Image.Image, name: str) -> Pixels:
     elif mode in ("1", "RGBX", "RGBa", "La", "YCbCr", "HSV"):
         image = image.convert({"1": "L", "RGBa": "RGBA", "La": "LA"}.get(mode, "RGB"))
     elif mode not in ("L", "LA", "RGB", "RGBA"):
-        raise ImageError(f"{name} holds pixels of Pillow's mode {mode}; {SUPPORTED}")
+        raise ImageError(f"{name} has pixels of Pillow's mode {mode}; {SUPPORTED}")
     pixels = np.asarray(image)
     return with_key_color(pixels if pixels.ndim == 3 else pixels[..., None], original)
 

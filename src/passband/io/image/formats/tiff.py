@@ -75,7 +75,7 @@ def _from_pillow(image: TiffImagePlugin.TiffImageFile, data: bytes, index: int, 
     bits = set(tags.get(258, (1,)))
     if not bits <= {1, 2, 4, 8, 16} or image.mode in ("I", "F"):
         stored = {1: "unsigned", 2: "signed", 3: "float"}.get(tags.get(339, (1,))[0], "unusual")
-        raise ImageError(f"{name} holds {'/'.join(map(str, sorted(bits)))}-bit {stored} samples; {SUPPORTED}")
+        raise ImageError(f"{name} has {'/'.join(map(str, sorted(bits)))}-bit {stored} samples; {SUPPORTED}")
     compression = int(tags.get(259, 1))
     if compression not in _DECODED_BY_PILLOW:
         raise raw.unsupported(name, compression)
