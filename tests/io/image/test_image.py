@@ -645,7 +645,7 @@ def test_a_file_opened_with_pillow_comes_in_like_the_file_itself(tmp_path, kind)
 
 
 def test_a_pillow_image_of_floats_is_refused():
-    with pytest.raises(ImageError, match=r"the Pillow image holds pixels of Pillow's mode F; supported are"):
+    with pytest.raises(ImageError, match=r"the Pillow image has pixels of Pillow's mode F; supported are"):
         from_pil(Image.new("F", (3, 4)))
 
 
