@@ -17,7 +17,7 @@ from second_generators import SECOND, degrade_second
 from torch import Tensor
 
 from passband.data.cubes.fixed_size import read_pixels
-from passband.data.datasets.restoration import CLEAN, degraded_as_file
+from passband.data.datasets.crops import CLEAN, degraded_as_file
 from passband.data.images import find_images
 from passband.inference import Inspector, Restorer
 from passband.inference.inspector import Diagnosis

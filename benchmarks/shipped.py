@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from figures import write_figures
 
-from passband.data.datasets.restoration import CLEAN, degraded_as_file
+from passband.data.datasets.crops import CLEAN, degraded_as_file
 from passband.data.degradations import KINDS, VERSIONS
 from passband.data.images import find_images
 from passband.inference import Restorer

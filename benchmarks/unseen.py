@@ -35,7 +35,7 @@ from PIL import Image
 from second_generators import SECOND, degrade_second
 from torch import Tensor
 
-from passband.data.datasets.restoration import CLEAN, degraded_as_file, read_pair
+from passband.data.datasets.crops import CLEAN, degraded_as_file, read_pair
 from passband.data.degradations import KINDS
 from passband.data.images import find_images
 from passband.data.pairs import find_pairs

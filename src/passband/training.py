@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader
 
 from passband.config import OptimConfig, Recipe, changed_recipe, load_recipe, recipe_on
 from passband.config.common import check_warmup
-from passband.data.datasets.restoration import NumberedSampler
+from passband.data.datasets.order import NumberedSampler
 from passband.models import build_from, pick_device
 from passband.models.base import without_initial_weights
 from passband.optimizers import Muon

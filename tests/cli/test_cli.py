@@ -150,7 +150,7 @@ def test_mistakes_are_one_sentence_each(run, tmp_path, tiny_weights):
     status, _, err = run("train", "-o", tmp_path / "nothing", "--resume")
     assert one_sentence(status, err, "holds no run")
     status, _, err = run("evaluate", tiny_weights, "--data", tmp_path / "empty", "-o", tmp_path / "report")
-    assert one_sentence(status, err, "holds no pairs of pictures")
+    assert one_sentence(status, err, "holds no pairs of images")
 
 
 def test_debug_shows_the_traceback(monkeypatch, tmp_path):

@@ -45,7 +45,7 @@ def test_mistakes_are_one_sentence_each(run, tmp_path, photographs):
     status, _, err = run("finetune", "-o", tmp_path / "run")
     assert one_sentence(status, err, "--data is needed: a folder of pairs")
     status, _, err = run("finetune", "--data", photographs, "-o", tmp_path / "run")
-    assert one_sentence(status, err, "holds no pairs of pictures")
+    assert one_sentence(status, err, "holds no pairs of images")
     status, _, err = run("finetune", "-o", tmp_path / "run", "--resume")
     assert one_sentence(status, err, "holds no run")
     for given in (("--set", "data.batch=1"), ("--epochs", 2), ("--steps", 2)):

@@ -16,7 +16,7 @@ from passband.config import (
     parse_recipe,
     shipped_recipes,
 )
-from passband.data.datasets.restoration import CLEAN
+from passband.data.datasets.crops import CLEAN
 from passband.data.degradations import KINDS
 from passband.evaluation.benchmarks import find_benchmark
 from passband.models import MODELS, build_model

@@ -44,7 +44,7 @@ def test_the_whole_name_goes_before_what_precedes_its_first_underscore(tmp_path)
 def test_a_name_is_looked_for_in_the_same_sub_folder_only(tmp_path):
     make(tmp_path / "degraded", "a/1.png", "2.png")
     make(tmp_path / "clean", "b/1.png", "2.png")
-    with pytest.raises(ValueError, match=r"2 pictures .*degraded/a/1\.png, .*clean/b/1\.png"):
+    with pytest.raises(ValueError, match=r"2 images .*degraded/a/1\.png, .*clean/b/1\.png"):
         find_pairs(tmp_path)
 
 
@@ -74,7 +74,7 @@ def test_files_without_a_partner_are_listed(tmp_path, degraded, clean, alone):
     make(tmp_path / "degraded", *degraded)
     (tmp_path / "clean").mkdir()
     make(tmp_path / "clean", *clean)
-    with pytest.raises(ValueError, match=f"^{len(alone)} pictures .* have no partner") as caught:
+    with pytest.raises(ValueError, match=f"^{len(alone)} images .* have no partner") as caught:
         find_pairs(tmp_path)
     listed = str(caught.value).split(": ", 1)[1].split(", ")
     assert listed == [str(tmp_path / name) for name in alone]
@@ -83,7 +83,7 @@ def test_files_without_a_partner_are_listed(tmp_path, degraded, clean, alone):
 def test_a_long_list_of_files_without_a_partner_is_cut_and_counted(tmp_path):
     make(tmp_path / "degraded", "a.png", *(f"{number:02}.png" for number in range(13)))
     make(tmp_path / "clean", "a.png")
-    with pytest.raises(ValueError, match=r"^13 pictures .*00\.png, .*09\.png, and 3 more$") as caught:
+    with pytest.raises(ValueError, match=r"^13 images .*00\.png, .*09\.png, and 3 more$") as caught:
         find_pairs(tmp_path)
     assert "10.png" not in str(caught.value)
 
@@ -100,11 +100,11 @@ def test_a_missing_folder_and_a_missing_layout_are_refused_naming_what_is_expect
         find_pairs(tmp_path / "nowhere")
     make(tmp_path, "a.png")
     make(tmp_path / "degraded", "a.png")
-    with pytest.raises(FileNotFoundError, match=r"holds no pairs of pictures: expected .*degraded/clean, .*lq/gt"):
+    with pytest.raises(FileNotFoundError, match=r"holds no pairs of images: expected .*degraded/clean, .*lq/gt"):
         find_pairs(tmp_path)
     (tmp_path / "clean").mkdir()
     (tmp_path / "degraded" / "a.png").unlink()
-    with pytest.raises(FileNotFoundError, match="holds no pairs of pictures"):
+    with pytest.raises(FileNotFoundError, match="holds no pairs of images"):
         find_pairs(tmp_path)
 
 
@@ -173,7 +173,7 @@ def test_pairs_of_one_folder_are_told_by_the_last_word_that_says_which_they_are(
         ("rain_blur_2.png", "rain_gt_2.png", "rain_blur_2"),
     ]
     make(tmp_path, "03_hazy.png", "04_GT.png")
-    with pytest.raises(ValueError, match=r"^2 pictures in .* no partner .*03_hazy\.png, .*04_GT\.png$"):
+    with pytest.raises(ValueError, match=r"^2 images in .* no partner .*03_hazy\.png, .*04_GT\.png$"):
         find_pairs(tmp_path)
 
 
@@ -216,7 +216,7 @@ def test_one_part_of_a_set_finds_the_clean_pictures_that_all_parts_share(tmp_pat
     assert parts == ["test-close-ups/2", "test-long-shot/3"]
     assert [pair.name for pair in find_pairs(root / "test" / "test-long-shot")] == ["3"]
     make(root / "train", "4.png")
-    with pytest.raises(ValueError, match=r"^1 pictures in .* no partner .*train/4\.png$"):
+    with pytest.raises(ValueError, match=r"^1 images in .* no partner .*train/4\.png$"):
         find_pairs(root)
 
 
@@ -231,7 +231,7 @@ def test_the_words_that_say_which_of_a_pair_a_file_is_leave_the_rest_of_the_name
     expected = make(tmp_path / "gt", "gt_1.png", "gt_11.png", "rain_gt_2.png")
     assert [pair.clean for pair in find_pairs(tmp_path)] == expected
     make(tmp_path / "gt", "gt_12.png")
-    with pytest.raises(ValueError, match=r"1 pictures .*gt_12\.png"):
+    with pytest.raises(ValueError, match=r"1 images .*gt_12\.png"):
         find_pairs(tmp_path)
 
 
@@ -240,7 +240,7 @@ def test_the_words_that_say_which_of_a_pair_a_file_is_leave_the_rest_of_the_name
     [
         (["a.png"], ["a.jpg", "a.png"], r"degraded/a\.png is ambiguous, .*clean/a\.jpg, .*clean/a\.png"),
         (["1_hazy.png"], ["1_gt.png", "1_clean.png"], r"1_hazy\.png is ambiguous, .*1_clean\.png, .*1_gt\.png"),
-        (["a.jpg", "a.png"], ["a.png"], r"one name are ambiguous, .*degraded/a\.jpg, .*degraded/a\.png"),
+        (["a.jpg", "a.png"], ["a.png"], r"have the same name; keep one of each: .*degraded/a\.jpg, .*degraded/a\.png"),
     ],
 )
 def test_files_with_more_than_one_partner_are_an_error_that_lists_them(tmp_path, degraded, clean, named):
@@ -273,7 +273,7 @@ def test_pairs_in_folders_that_cannot_be_read_are_told_once_and_left_out(tmp_pat
     assert [error.filename for error in told] == [str(tmp_path / "two")]
     make(tmp_path / "one", "blur/night/2.png", "sharp/night/2.png")
     close_folder(tmp_path / "one" / "blur" / "night")
-    with pytest.raises(ValueError, match=r"1 pictures .* have no partner .*sharp/night/2\.png"):
+    with pytest.raises(ValueError, match=r"1 images .* have no partner .*sharp/night/2\.png"):
         find_pairs(tmp_path, unreadable=told.append)
 
 
@@ -295,7 +295,7 @@ def test_a_missing_right_view_is_listed(tmp_path):
     make(tmp_path / "inputL", "1.png", "2.png")
     make(tmp_path / "inputR", "1.png")
     make(tmp_path / "target", "1.png", "2.png")
-    with pytest.raises(ValueError, match=r"1 pictures .* in inputL or inputR: .*inputL/2\.png$"):
+    with pytest.raises(ValueError, match=r"1 images .* in inputL or inputR: .*inputL/2\.png$"):
         find_pairs(tmp_path, views=2)
 
 
@@ -324,5 +324,5 @@ def test_the_set_whose_names_are_unlike_is_paired_in_order_if_all_of_it_is_there
     found = find_pairs(tmp_path, views=2)
     assert [(pair.degraded, pair.right, pair.clean) for pair in found] == list(zip(lefts, rights, cleans, strict=True))
     make(tmp_path / "test_c" / "target", "1P0A6.png")
-    with pytest.raises(ValueError, match=r"5 pictures .* have no partner"):
+    with pytest.raises(ValueError, match=r"5 images .* have no partner"):
         find_pairs(tmp_path, views=2)

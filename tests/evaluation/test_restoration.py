@@ -236,7 +236,7 @@ def test_left_and_right_views_are_restored_from_6_channels(tmp_path):
 def test_weights_for_another_number_of_views_than_there_are_say_so(tiny_weights, tmp_path):
     SFNet(width=16, depth=1, in_channels=6).save_pretrained(tmp_path / "dual")
     noisy_pair(tmp_path / "single")
-    with pytest.raises(FileNotFoundError, match="no pairs of pictures with two views, which this network takes"):
+    with pytest.raises(FileNotFoundError, match="no pairs of images with two views, which this network takes"):
         evaluate(tmp_path / "dual", tmp_path / "single", tmp_path / "report", device="cpu")
     for name in ("inputL", "inputR", "target"):
         write_image(tmp_path / "double" / name / "1.png", torch.rand(3, 16, 16))

@@ -248,7 +248,7 @@ class TestMistakes:
 
     def test_weights_for_six_channels_are_refused_for_pairs_of_three(self, tmp_path, pairs):
         SFNet(width=16, depth=1, in_channels=6).save_pretrained(tmp_path / "dual")
-        with pytest.raises(FileNotFoundError, match=r"no pairs of pictures with two views, .* \(6 input channels\)"):
+        with pytest.raises(FileNotFoundError, match=r"no pairs of images with two views, .* \(6 input channels\)"):
             finetune(tmp_path / "dual", pairs, tmp_path / "run", device="cpu")
 
     def test_a_recipe_for_photographs_is_refused(self, tmp_path, pairs, tiny_weights):

@@ -3,7 +3,7 @@
 import pytest
 from skimage.data import astronaut
 
-from passband.data.datasets.restoration import degraded_as_file
+from passband.data.datasets.crops import degraded_as_file
 from passband.inference import Restorer
 from passband.io.arrays import from_array
 from passband.metrics import psnr

@@ -113,7 +113,7 @@ class TestNetwork:
         write_blobs(tmp_path, 3)
         for path in (tmp_path / "masks").iterdir():
             Image.fromarray(np.zeros((37, 53), np.uint8)).save(path)
-        with pytest.raises(ValueError, match="all 3 masks are empty, so that there is nothing to learn"):
+        with pytest.raises(ValueError, match="all 3 masks are empty"):
             task().network_config(tmp_path, None)
 
     def test_masks_of_nothing_but_foreground_are_warned_of(self, tmp_path, caplog):

@@ -1,1 +1,1 @@
-"""Data sets, folders of pairs, and the synthetic degradations."""
+"""Data sets, folders of pairs and masks, and synthetic degradations."""

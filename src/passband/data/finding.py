@@ -1,4 +1,4 @@
-"""What the sources of a command name: which files are worked on, which are passed over, and which cannot be read."""
+"""Finds the files that the sources of a command name, and reports the files that are skipped or cannot be read."""
 
 import warnings
 from collections import Counter
@@ -13,9 +13,9 @@ from passband.io.kinds import names_a_type, suffix_by_content
 from passband.io.records import Records
 
 PICTURES = "pictures"
-"""What is wanted by commands that take no videos."""
+"""The files that commands without videos look for, as a word for messages."""
 OURS = "written by passband"
-"""Kind of a file that an earlier run made of a source of this one."""
+"""The kind of a file that an earlier run made from a source of this run."""
 NO_SUFFIX = "without a suffix"
 LINKED_FOLDER = "linked folder"
 
@@ -26,11 +26,11 @@ class InputFile:
 
     path: Path
     suffix: str = ""
-    """Of its type, in lower case: its own or, where that says nothing, by its content. Empty where neither says it."""
+    """Suffix of its type in lower case, from its name or else from its content; empty if neither tells the type."""
     root: Path | None = None
-    """The folder that it was found below; None where it was named itself."""
+    """The folder that was searched; None if the file was named itself."""
     problem: str = ""
-    """Why nothing can be done with it, where that is known already."""
+    """The reason why the file cannot be used, if that is known already."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class PassedOver:
 
 
 Pass = Callable[[PassedOver], None]
-"""What is told of each file or folder that is passed over."""
+"""A function that is called with each file or folder that is passed over."""
 
 
 def find_sources(
@@ -57,26 +57,27 @@ def find_sources(
 ) -> list[InputFile]:
     """Find the files that sources name.
 
-    In a folder, and among the matches of a pattern, a file counts if its suffix is one of `suffixes` or, where it has
-    no suffix that names a type, if its content does. Hidden files and folders are left out, and so is what passband
-    made of another file that is found. Linked folders are passed over, because they may lead in a circle.
+    In a folder, and among the matches of a pattern, a file counts if its suffix is one of `suffixes`. A file whose
+    suffix names no type counts if its content is of such a type. Hidden files and folders are left out, and so are
+    files that passband made from another file that is found. Linked folders are passed over, because they may lead in a
+    circle.
 
     Args:
-        sources: files, folders (with all below them) and glob patterns.
-        suffixes: of what is wanted, in lower case with the dot.
-        what: is wanted, for messages: `pictures`.
-        once: whether a file counts once, even if it is found below several of the sources.
-        passed: called with each file or folder that is passed over.
-        records: of the folders that the sources lie in.
+        sources: files, folders (with everything below them) and glob patterns.
+        suffixes: suffixes of the files to find, in lower case with the dot.
+        what: word for these files in messages, such as `pictures`.
+        once: whether to return a file once, even if it is found below several sources.
+        passed: function that is called with each file or folder that is passed over.
+        records: records of the folders that the sources lie in.
 
     Returns:
-        Files in the order of the sources, those of a folder sorted by path; each once for each folder it was found
-        below, unless `once`. A file that is named itself is among them whatever it is. What cannot be read (a source
-        that is not there, a folder below) is among them with a problem.
+        Files in the order of the sources, those of a folder sorted by path; each once for each folder in which it was
+        found, unless `once`. A file that is named itself is always included. A source that does not exist or a folder
+        that cannot be read is included with a problem.
 
     Raises:
-        FileNotFoundError: where nothing is found, because a source is not there or a folder holds nothing wanted.
-        PermissionError: where nothing is found, because a folder cannot be read.
+        FileNotFoundError: if nothing is found because a source does not exist or a folder holds no such files.
+        PermissionError: if nothing is found because a folder cannot be read.
     """
     search = _Search(suffixes, what, once=once)
     for given in sources:
@@ -88,30 +89,30 @@ def find_sources(
         raise search.refused[0]
     records = records or Records()
     places = {source.path.resolve() for source in search.found if not source.problem}
-    kept = []
+    sources_to_use = []
     for source in search.found:
         if not source.problem and records.is_made_of(source.path, places):
             search.passed.append(PassedOver(source.path, OURS))
         else:
-            kept.append(source)
-    for one in search.passed:
-        passed(one)
-    return kept + search.problems
+            sources_to_use.append(source)
+    for entry in search.passed:
+        passed(entry)
+    return sources_to_use + search.problems
 
 
 def find_pictures(sources: Sequence[str | Path]) -> list[Path]:
-    """The picture files that sources name.
+    """Find the image files that sources name.
 
     Args:
-        sources: files, folders (with all below them) and glob patterns.
+        sources: files, folders (with everything below them) and glob patterns.
 
     Returns:
-        Files in the order of the sources, each once; a file that is named itself may have any suffix.
+        Files in the order of the sources, each once. A file that is named itself may have any suffix.
 
     Raises:
-        FileNotFoundError: for a source that is not there, or a folder without pictures.
-        PermissionError: for a folder that cannot be read.
-        OSError: for another one that cannot.
+        FileNotFoundError: if a source does not exist, or a folder holds no images.
+        PermissionError: if a folder cannot be read.
+        OSError: if a source cannot be read for another reason.
     """
     search = _Search(SUFFIXES, PICTURES, once=True)
     for given in sources:
@@ -123,7 +124,7 @@ def find_pictures(sources: Sequence[str | Path]) -> list[Path]:
 
 
 def kinds_passed_over(passed: Sequence[PassedOver]) -> str:
-    """Say how many files of which other kinds were passed over, the most frequent first; empty where none was."""
+    """Say how many files of other kinds were passed over, the most frequent kind first; empty if there are none."""
     counts = Counter(one.kind for one in passed if one.kind not in (OURS, LINKED_FOLDER))
     parts = []
     if counts:
@@ -139,7 +140,7 @@ def kinds_passed_over(passed: Sequence[PassedOver]) -> str:
 
 
 class _Search:
-    """What has been found so far."""
+    """The files that have been found so far."""
 
     def __init__(self, suffixes: Collection[str], what: str, *, once: bool):
         self.suffixes, self.what, self.once = suffixes, what, once
@@ -150,10 +151,10 @@ class _Search:
         self._seen: set[tuple[Path, Path | None]] = set()
 
     def add(self, given: str | Path) -> None:
-        """Look for what a source names.
+        """Find the files that a source names.
 
         Raises:
-            OSError: for a source that is not there, or a folder that cannot be read or holds nothing wanted.
+            OSError: if the source does not exist, or is a folder that cannot be read or holds no such files.
         """
         matches = expand(given)
         is_pattern = [match.name for match in matches] != [Path(given).name]
@@ -165,20 +166,20 @@ class _Search:
             elif is_pattern:
                 self._sort(match, None)
             else:
-                self._take(match, self._named(match), None)
+                self._add_file(match, self._named_type(match), None)
         if is_pattern and len(self.found) == before:
             raise FileNotFoundError(self._nothing(f"{given} matches no", passed))
 
     def refuse(self, given: str | Path, error: OSError) -> None:
-        """Keep a source with what is wrong with it."""
-        if error.strerror is not None:  # of the system: it does not say the name in a sentence
+        """Store a source together with its error."""
+        if error.strerror is not None:  # an error of the system, whose message is not a sentence with the name
             error = type(error)(f"{given} cannot be read ({error.strerror})")
         self.refused.append(error)
         self.problems.append(InputFile(Path(given), problem=str(error)))
 
     def _add_folder(self, folder: Path, *, must_hold: bool) -> None:
-        """Look below a folder."""
-        next(folder.iterdir(), None)  # of the folder itself an error is one
+        """Find the files below a folder."""
+        next(folder.iterdir(), None)  # raises an error if the folder itself cannot be read
         before, passed = len(self.found), len(self.passed)
         unread: list[OSError] = []
         for path in sorted(self._below(folder, unread.append)):
@@ -193,26 +194,26 @@ class _Search:
             raise FileNotFoundError(self._nothing(f"{folder} holds no", passed))
 
     def _below(self, folder: Path, unreadable: Report) -> Iterator[Path]:
-        """Files and linked folders below a folder, but for hidden ones."""
+        """Iterate over the files and linked folders below a folder, except hidden ones."""
         for parent, folders, files in walk(folder, unreadable):
             folders[:] = [name for name in folders if not is_parts_folder(parent / name)]
             yield from (parent / name for name in files if not is_hidden(name))
             yield from (parent / name for name in folders if (parent / name).is_symlink())
 
     def _sort(self, path: Path, root: Path | None) -> None:
-        """Take a file that was found, or pass it over."""
+        """Add a file that was found, or pass it over."""
         try:
             suffix = self._type(path) if path.is_file() else ""
         except OSError as error:
             self.found.append(InputFile(path, root=root, problem=f"{path} cannot be read ({error.strerror})"))
             return
         if suffix in self.suffixes:
-            self._take(path, suffix, root)
+            self._add_file(path, suffix, root)
         else:
             self.passed.append(PassedOver(path, path.suffix.lower() or NO_SUFFIX))
 
-    def _named(self, path: Path) -> str:
-        """The type of a file that is named itself; what is wrong with it, its reader says."""
+    def _named_type(self, path: Path) -> str:
+        """Return the type of a file that was named itself. Its reader reports what is wrong with it."""
         if path.suffix.lower() in self.suffixes:
             return path.suffix.lower()
         try:
@@ -222,18 +223,18 @@ class _Search:
         return suffix if suffix in self.suffixes else ""
 
     def _type(self, path: Path) -> str:
-        """The type of a file by its suffix, or where that says nothing by its content."""
+        """Return the type of a file by its suffix, or by its content if the suffix names no type."""
         suffix = path.suffix.lower()
         return suffix if suffix in self.suffixes or names_a_type(suffix) else suffix_by_content(path)
 
-    def _take(self, path: Path, suffix: str, root: Path | None) -> None:
-        """Take a file, once for each folder that it was found below."""
+    def _add_file(self, path: Path, suffix: str, root: Path | None) -> None:
+        """Add a file, once for each folder in which it was found."""
         key = (path.resolve(), None if self.once or root is None else root.resolve())
         if key not in self._seen:
             self._seen.add(key)
             self.found.append(InputFile(path, suffix, root))
 
     def _nothing(self, begin: str, passed: int) -> str:
-        """Say that nothing wanted was found, and what else was."""
+        """Say that no such files were found, and which other files were."""
         others = kinds_passed_over(self.passed[passed:])
         return f"{begin} {self.what} ({', '.join(sorted(self.suffixes))})" + (f"; {others}" if others else "")

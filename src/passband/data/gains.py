@@ -1,4 +1,4 @@
-"""A table on disk of what restoration networks gain on the pictures of an inspection set."""
+"""Stores a table of what restoration networks gain on the images of an inspection set."""
 
 import io
 import math
@@ -12,17 +12,17 @@ from passband.io.files import write_whole
 
 
 class GainTableError(ValueError):
-    """A table that cannot be used, with its path and what to do in the message."""
+    """Raised if a table cannot be used; the message names its path and says what to do."""
 
 
 @dataclass
 class GainTable:
-    """What each network gained on each picture.
+    """The gain of each network on each image.
 
     Attributes:
-        networks: names, in the order of the columns.
-        made_of: says which pictures the numbers stand for; tables of other pictures are refused.
-        rows: number of a picture to the gain of each network in dB, NaN where it was not measured.
+        networks: names of the networks, in the order of the columns.
+        made_of: description of the images that the numbers stand for; tables of other images are refused.
+        rows: gain of each network in dB by the number of the image; NaN if it was not measured.
     """
 
     networks: tuple[str, ...]
@@ -30,12 +30,12 @@ class GainTable:
     rows: dict[int, tuple[float, ...]] = field(default_factory=dict)
 
     def gains(self, number: int, networks: Sequence[str]) -> list[float]:
-        """The gains of some networks on a picture, in dB; NaN where one is not known."""
+        """Return the gains of some networks on an image in dB; NaN if a gain is not known."""
         row = dict(zip(self.networks, self.rows.get(number, ()), strict=False))
         return [row.get(name, math.nan) for name in networks]
 
     def write(self, path: Path) -> None:
-        """Write the table, whole."""
+        """Write the table; an interrupted write leaves no file."""
         numbers = sorted(self.rows)
         content = io.BytesIO()
         np.savez_compressed(
@@ -53,11 +53,14 @@ def read_gains(path: Path, made_of: str) -> GainTable:
     """Read a table.
 
     Args:
-        path: what `GainTable.write` wrote.
-        made_of: which pictures it must be of.
+        path: path of a file that `GainTable.write` wrote.
+        made_of: description of the images that the table must be of.
+
+    Returns:
+        The table.
 
     Raises:
-        GainTableError: where it is missing, damaged or of other pictures.
+        GainTableError: if the table is missing, damaged or of other images.
     """
     try:
         with np.load(path, allow_pickle=False) as stored:
@@ -71,14 +74,14 @@ def read_gains(path: Path, made_of: str) -> GainTable:
             )
     except FileNotFoundError as error:
         raise GainTableError(
-            f"{path}: there is no table of gains. Make it with `python benchmarks/gain_table.py`, or learn without "
+            f"{path}: there is no table of gains. Make it with `python benchmarks/gain_table.py`, or train without "
             'gains: --set data.gains=""'
         ) from error
     except (OSError, ValueError, KeyError) as error:
-        raise GainTableError(f"{path} is no table of gains, or is damaged ({error}): make it again") from error
+        raise GainTableError(f"{path} is not a table of gains, or is damaged ({error}): make it again") from error
     if table.made_of != made_of:
         raise GainTableError(
-            f"{path} is of pictures that were made in another way ({table.made_of}) than the recipe says ({made_of}): "
-            "make the table again, or set data and seed as they were"
+            f"the recipe needs gains on images made with {made_of}, but {path} holds gains on images made with "
+            f"{table.made_of}: make the table again, or use the data and seed of the table"
         )
     return table

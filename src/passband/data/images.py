@@ -1,4 +1,4 @@
-"""Finding picture files: in folders, by patterns, by name."""
+"""Finds image files in folders, by patterns and by name."""
 
 import glob
 import os
@@ -13,7 +13,8 @@ NAMED = 10
 """Number of files that an error or a warning names at most."""
 
 Report = Callable[[OSError], None]
-"""What is told of a folder or file that cannot be looked at; its `filename` is which, its `strerror` why."""
+"""A function that is called with the error of a folder or file that cannot be read; its `filename` and `strerror` say
+which and why."""
 
 SYSTEM_FOLDERS = frozenset(
     (
@@ -21,30 +22,33 @@ SYSTEM_FOLDERS = frozenset(
         *("__macosx", "$recycle.bin", "system volume information", "lost+found"),
     )
 )
-"""Folders that storage devices (Synology, QNAP) and operating systems make for themselves, in lower case. Their
-pictures are thumbnails, deleted files and resource forks."""
+"""Folders, in lower case, that storage devices (Synology, QNAP) and operating systems create for themselves. They hold
+thumbnails, deleted files and resource forks."""
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name is passed over: it begins with a dot, or is one of `SYSTEM_FOLDERS`."""
+    """Tell whether a name is ignored: it begins with a dot, or is one of `SYSTEM_FOLDERS`."""
     return name.startswith(".") or name.lower() in SYSTEM_FOLDERS
 
 
 def warn_unreadable(error: OSError) -> None:
-    """Warn that a folder or file cannot be looked at and is left out."""
+    """Warn that a folder or file cannot be read and is left out."""
     warnings.warn(f"{error.filename} cannot be read ({error.strerror}) and is left out", stacklevel=2)
 
 
 def find_images(folder: Path, suffixes: Collection[str] = SUFFIXES, unreadable: Report = warn_unreadable) -> list[Path]:
-    """All pictures below a folder, sorted by path; hidden files and what lies in hidden folders are left out.
+    """Find all images below a folder, sorted by path. Hidden files and folders are ignored.
 
     Args:
-        folder: where to look.
-        suffixes: what counts as one, in lower case with the dot.
-        unreadable: called with the error of each folder below it that cannot be read.
+        folder: folder to search.
+        suffixes: suffixes of images, in lower case with the dot.
+        unreadable: function that is called with the error of each folder below it that cannot be read.
+
+    Returns:
+        Paths of the images.
 
     Raises:
-        FileNotFoundError: if there is no such folder.
+        FileNotFoundError: if the folder does not exist.
         NotADirectoryError: if it is a file.
         PermissionError: if it cannot be read.
     """
@@ -53,7 +57,7 @@ def find_images(folder: Path, suffixes: Collection[str] = SUFFIXES, unreadable: 
         raise FileNotFoundError(f"no folder {folder}")
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is a file; a folder of pictures is needed")
-    next(folder.iterdir(), None)  # of the folder itself an error is one
+    next(folder.iterdir(), None)  # raises an error if the folder itself cannot be read
     return sorted(
         path
         for parent, _, files in walk(folder, unreadable)
@@ -63,21 +67,24 @@ def find_images(folder: Path, suffixes: Collection[str] = SUFFIXES, unreadable: 
 
 
 def expand(source: str | Path) -> list[Path]:
-    """The files or folders that a source names: itself, or what matches it as a glob pattern.
+    """Return the files or folders that a source names: itself, or its matches as a glob pattern.
 
-    Hidden files and folders, and `SYSTEM_FOLDERS`, match only where the pattern names them.
+    Hidden files and folders, and `SYSTEM_FOLDERS`, match only if the pattern names them.
+
+    Args:
+        source: path or glob pattern.
 
     Raises:
-        FileNotFoundError: for one that is not there, or a pattern without a match.
+        FileNotFoundError: if the source does not exist and nothing matches it.
     """
     path = Path(source)
-    with suppress(RuntimeError):  # a name may begin with ~ without being of a user
+    with suppress(RuntimeError):  # a file name may begin with ~ that names no user
         path = path.expanduser()
     if path.exists():
         return [path]
     # patterns may be absolute, which Path.glob does not take
     matches = sorted(glob.glob(str(path), recursive=True)) if glob.has_magic(str(path)) else []  # noqa: PTH207
-    # glob itself passes over names that begin with a dot
+    # glob itself ignores names that begin with a dot
     found = [match for match in map(Path, matches) if not _system_folders(match) - _system_folders(path)]
     if not found:
         raise FileNotFoundError(f"no file, folder or match for {source}")
@@ -85,19 +92,19 @@ def expand(source: str | Path) -> list[Path]:
 
 
 def _system_folders(path: Path) -> set[str]:
-    """The parts of a path that are names of `SYSTEM_FOLDERS`."""
+    """Return the parts of a path that are names of `SYSTEM_FOLDERS`."""
     return {part for part in path.parts if part.lower() in SYSTEM_FOLDERS}
 
 
 def walk(folder: Path, unreadable: Report) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """A folder and those below it, each with the names of its folders and files; hidden folders are passed over."""
+    """Iterate over a folder and those below it, with the names of their folders and files, without hidden folders."""
     for parent, folders, files in os.walk(folder, onerror=unreadable):
         folders[:] = [name for name in folders if not is_hidden(name)]
         yield Path(parent), folders, files
 
 
 def is_file(path: Path, unreadable: Report) -> bool:
-    """Whether a path is a file; one that may not be looked at is none."""
+    """Tell whether a path is a file; a path that cannot be read counts as none."""
     try:
         return path.is_file()
     except OSError as error:

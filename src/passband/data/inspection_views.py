@@ -1,8 +1,8 @@
-"""What an inspector sees of a picture: block-DCT coefficients of a few windows, and a coarse map of the whole.
+"""Makes the views of an image that an inspector sees: block-DCT coefficients of a few windows, and a coarse map.
 
-A JPEG file gives both from its stored coefficients, without being decoded; any other picture gives the same from its
-pixels. Windows keep their own scale, because reducing a picture hides streaks, noise and blur; the map shows how
-brightness, color and contrast lie over the whole picture, which tells haze.
+A JPEG file gives both from its stored coefficients, without being decoded. Any other image gives the same from its
+pixels. Windows keep their own scale, because reducing an image hides streaks, noise and blur. The map shows the
+distribution of brightness, color and contrast over the whole image, which reveals haze.
 """
 
 from contextlib import suppress
@@ -25,23 +25,23 @@ from passband.ops.tiling import pad_to_multiple
 
 BLOCK = 8
 WINDOW = 32
-"""Side of a window in blocks: 256 pixels."""
+"""Side of a window in blocks; 32 blocks are 256 pixels."""
 SINGLE = 40
-"""Sides of up to so many blocks, 320 pixels, get one window; longer ones get two."""
+"""Longest side in blocks that gets one window (40 blocks are 320 pixels); longer sides get two."""
 MOST_WINDOWS = 4
 MAP = 16
 """Side of the coarse map in cells."""
-_ALIGNED = 4  # blocks at which blocks of a component of a quarter of the size begin, too
+_ALIGNED = 4  # windows begin at multiples of 4 blocks, where blocks of a component at a quarter of the size also begin
 
 
 @dataclass(frozen=True, eq=False)
 class Views:
-    """What an inspector sees of one picture.
+    """The views of one image.
 
     Attributes:
-        windows: up to 4 windows of one size, of at most 32 x 32 blocks: 64 frequencies of Y, 16 of Cb and 16 of Cr, in
-            the units of a JPEG file. The first channel of each component is 8 times its mean minus 128.
-        overview: the whole picture in 16 x 16 cells: means of Y, Cb, Cr and of the darkest of R, G and B in [0, 1], the
+        windows: up to 4 windows of one size, of at most 32 x 32 blocks, with 64 frequencies of Y, 16 of Cb and 16 of Cr
+            in the units of a JPEG file. The first channel of each component is 8 times its mean minus 128.
+        overview: the whole image in 16 x 16 cells: means of Y, Cb, Cr and of the darkest of R, G and B in [0, 1], the
             least of the last, and the mean logarithm of the lowest frequencies.
     """
 
@@ -49,27 +49,30 @@ class Views:
     overview: Float[Tensor, "M 16 16"]
 
     def mirrored(self) -> "Views":
-        """The views of the picture mirrored left to right, exactly."""
+        """Return the exact views of the image mirrored left to right."""
         odd = torch.tensor([index % 2 for component in CHANNELS for index in component], dtype=torch.bool)
         signs = torch.where(odd, -1.0, 1.0)[:, None, None]
         return Views(self.windows.flip(-1) * signs, self.overview.flip(-1))
 
 
 def file_views(source: Path | bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Views:
-    """The views of a picture file; of a JPEG file from its coefficients, without decoding.
+    """Make the views of an image file; a JPEG file gives them without being decoded.
 
     Args:
-        source: a file, or its content.
-        max_pixels: larger pictures are refused before they are read.
+        source: path of a file, or its content.
+        max_pixels: largest number of pixels; larger images are refused before they are read.
+
+    Returns:
+        The views.
 
     Raises:
-        ImageError: for a file that is damaged, no picture or too large.
-        OSError: for one that cannot be read.
+        ImageError: if the file is damaged, not an image or too large.
+        OSError: if the file cannot be read.
     """
-    with suppress(JpegError):  # no JPEG, or one that is damaged: reading its pixels says more
+    with suppress(JpegError):  # not a JPEG file, or a damaged one, which reading its pixels reports better
         coefficients = read_coefficients(source, max_pixels=max_pixels)
         if coefficients.color_space != "rgb":
-            with suppress(ValueError):  # a sampling whose blocks do not come onto one grid
+            with suppress(ValueError):  # a subsampling whose blocks do not fit one grid
                 return _coefficient_views(coefficients, sampling_ratios(coefficients.header.factors))
     if isinstance(source, bytes):
         return pixel_views(read_pixels(source))
@@ -77,10 +80,13 @@ def file_views(source: Path | bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) ->
 
 
 def pixel_views(image: Float[Tensor, "3 H W"]) -> Views:
-    """The views of pixels: those of a JPEG file of them without quantization.
+    """Make the views of pixels: those of a JPEG file of them without quantization.
 
     Args:
-        image: RGB in [0, 1], any size from 1 x 1.
+        image: RGB image in [0, 1], of any size from 1 x 1 pixel.
+
+    Returns:
+        The views.
     """
     padded = pad_to_multiple(image[None], 1, BLOCK)[0]
     rows, columns = (side // BLOCK for side in padded.shape[-2:])
@@ -94,21 +100,21 @@ def pixel_views(image: Float[Tensor, "3 H W"]) -> Views:
 
 
 def window_places(rows: int, columns: int) -> list[tuple[int, int, int, int]]:
-    """Where the windows of a picture lie: the middle of each half of a long side, the middle of a short one.
+    """Return the positions of an image's windows: the middle of each half of a long side, the middle of a short side.
 
     Args:
-        rows: of the picture, in blocks.
-        columns: of the picture, in blocks.
+        rows: height of the image, in blocks.
+        columns: width of the image, in blocks.
 
     Returns:
-        First row, first column, height and width of each, in blocks; all of one size.
+        First row, first column, height and width of each window in blocks; all windows have one size.
     """
     tall, wide = min(WINDOW, rows), min(WINDOW, columns)
     return [(top, left, tall, wide) for top in _starts(rows) for left in _starts(columns)]
 
 
 def _starts(length: int) -> list[int]:
-    """First blocks of the windows along one direction."""
+    """Return the first blocks of the windows along one direction."""
     if length <= WINDOW:
         return [0]
     centers = [length // 2] if length <= SINGLE else [length // 4, length - length // 4]
@@ -116,7 +122,7 @@ def _starts(length: int) -> list[int]:
 
 
 def _coefficient_views(coefficients: JpegCoefficients, ratios: list[Ratio]) -> Views:
-    """The views of a JPEG file that was read."""
+    """Make the views of the coefficients of a JPEG file."""
     rows, columns = (max(1, side // BLOCK) for side in (coefficients.height, coefficients.width))
     steps = coefficients.quantization.float()
     windows = []
@@ -130,7 +136,7 @@ def _coefficient_views(coefficients: JpegCoefficients, ratios: list[Ratio]) -> V
             windows.append(assemble_cube(components, ratios, BLOCK, CHANNELS)[0, :, :height, :width])
         else:
             cube = assemble_cube(components, ratios, BLOCK)[..., :height, :width]
-            windows.append(_chosen(orient(cube, coefficients.orientation)))
+            windows.append(_inspected_channels(orient(cube, coefficients.orientation)))
     means = []
     for blocks, step, (down, across) in zip(coefficients.blocks, steps, ratios, strict=True):
         plane = (blocks[..., 0].float() * step[0]).repeat_interleave(down, 0).repeat_interleave(across, 1)
@@ -144,14 +150,14 @@ def _coefficient_views(coefficients: JpegCoefficients, ratios: list[Ratio]) -> V
     return Views(torch.stack(windows), overview)
 
 
-def _chosen(cube: Float[Tensor, "1 K h w"]) -> Float[Tensor, "J h w"]:
-    """The frequencies of `CHANNELS` of a whole cube."""
+def _inspected_channels(cube: Float[Tensor, "1 K h w"]) -> Float[Tensor, "J h w"]:
+    """Select the frequencies of `CHANNELS` from a whole cube."""
     size = BLOCK * BLOCK
     return cube[0, [size * place + index for place, component in enumerate(CHANNELS) for index in component]]
 
 
 def _overview(means: Float[Tensor, "3 h w"], low: Float[Tensor, "2 h w"]) -> Float[Tensor, "M 16 16"]:
-    """The coarse map of a picture from the lowest frequencies of its blocks."""
+    """Make the coarse map of an image from the lowest frequencies of its blocks."""
     color = (means / BLOCK + 128) / 255
     dark = ycbcr_to_rgb(color[None]).amin(1).clamp(0, 1)
     contrast = low.abs().sum(0, keepdim=True).log1p() / 5

@@ -1,4 +1,4 @@
-"""Pictures to score on that are learned from, too."""
+"""Warns of validation images that are also training images."""
 
 import logging
 from collections.abc import Sequence
@@ -8,20 +8,20 @@ from passband.data.duplicates import duplicates
 from passband.naming import listed
 
 NAMED = 5
-"""Files that a warning names at most."""
+"""Number of files that a warning names at most."""
 
 _log = logging.getLogger(__name__)
 
 
 def warn_of_leaks(scored: Sequence[Path], learned: Sequence[Path]) -> None:
-    """Warn of files to score on that are learned from, too, byte for byte.
+    """Warn of validation files that have the same bytes as training files.
 
     Args:
-        scored: to score on.
-        learned: to learn from.
+        scored: validation files.
+        learned: training files.
 
     Raises:
-        OSError: where a file cannot be read.
+        OSError: if a file cannot be read.
     """
     found = duplicates(scored, learned)
     if found:

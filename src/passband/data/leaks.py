@@ -1,7 +1,7 @@
-"""Pictures to score on that were learned from: the same files, and pictures that are nearly the same.
+"""Finds validation images that are also training images: the same files, and nearly the same images.
 
-Frames of one video are nearly the same picture: a network that has learned one of them knows the other. They are found
-by a hash of the lowest frequencies, which recompressing and resizing hardly change.
+Frames of one video are nearly the same image, and a network that is trained on one of them knows the other. They are
+found by a hash of the lowest frequencies, which recompressing and resizing hardly change.
 """
 
 from collections.abc import Sequence
@@ -22,34 +22,37 @@ from passband.naming import listed
 from passband.ops.dct import dct2
 
 SIDE = 32
-"""Pixels a side of the picture whose frequencies are hashed."""
+"""Side in pixels of the image whose frequencies are hashed."""
 LOWEST = 16
-"""Frequencies of each direction that are hashed; 16 x 16 without the mean are 255 bits. With 8 x 8, the 63 bits of
-different endoscopic pictures, which share their frame and their vignette, differ by no more than those of one picture
-after it is cut by 2 %."""
+"""Number of frequencies along each direction that are hashed; 16 x 16 without the mean are 255 bits.
+
+8 x 8 would be too few: the 63 bits of different endoscopic images, which share their frame and their vignette, differ
+by no more than those of one image after 2 % of it are cut off."""
 ALIKE = 30
-"""Bits of 255 by which pictures may differ that count as nearly the same. Measured: JPEG at quality 30, half the
-size or 1.3 times the brightness change at most 27; neighboring frames of a moving street in heavy rain differ by 22 in
-the median; each of 100 endoscopic pictures differs from each of 800 others by 43 at least."""
+"""Greatest number of the 255 bits by which nearly equal images differ.
+
+Measured: JPEG at quality 30, half the size or 1.3 times the brightness change at most 27 bits. Neighboring frames of a
+moving street in heavy rain differ by 22 bits in the median. Each of 100 endoscopic images differs from each of 800
+others by at least 43 bits."""
 
 
 @dataclass(frozen=True)
 class LeakReport:
-    """Which pictures to score on are learned from, by name."""
+    """The validation images that are also training images, by name."""
 
     scored: int
-    """Pictures that were looked for."""
+    """Number of validation images that were checked."""
     identical: tuple[tuple[str, str], ...]
-    """One to score on, and the one to learn from that is the same file."""
+    """Names of validation images, each with the training image that is the same file."""
     alike: tuple[tuple[str, str, int], ...]
-    """One to score on, the one to learn from that is nearest to it, and the bits by which they differ, for those that
-    are nearly the same and not identical."""
+    """Names of validation images, each with the nearest training image and the bits by which they differ. Identical
+    images are not listed again."""
 
     def lines(self, most: int = NAMED) -> list[str]:
-        """What a person should know of it, in sentences; none where nothing leaks.
+        """Describe the leaks in sentences; the list is empty if there are none.
 
         Args:
-            most: pairs that are named of each kind.
+            most: largest number of pairs to name of each kind.
         """
         found = []
         if self.identical:
@@ -68,14 +71,15 @@ class LeakReport:
 
 
 def leak_report(learned: Sequence[MaskPair], scored: Sequence[MaskPair], distance: int = ALIKE) -> LeakReport:
-    """Look for pictures to score on among those to learn from.
-
-    Files that cannot be read are passed over.
+    """Look for validation images among training images. Files that cannot be read are ignored.
 
     Args:
-        learned: pairs to learn from.
-        scored: pairs to score on.
-        distance: bits of 255 by which pictures may differ that count as nearly the same.
+        learned: training pairs.
+        scored: validation pairs.
+        distance: greatest number of the 255 bits by which nearly equal images differ.
+
+    Returns:
+        The images found.
     """
     by_path = {pair.image: pair.name for pair in learned}
     same = {
@@ -97,14 +101,16 @@ def leak_report(learned: Sequence[MaskPair], scored: Sequence[MaskPair], distanc
 
 
 def sequences_by_likeness(pairs: Sequence[MaskPair], distance: int = ALIKE) -> list[str]:
-    """The sequence of each picture by what it shows: those nearly the same, directly or through others, are of one.
+    """Label the sequence of each image by its content.
+
+    Images that are nearly the same, directly or through others, form one sequence.
 
     Args:
-        pairs: whose pictures are read; one that cannot be is a sequence of its own.
-        distance: as for `leak_report`.
+        pairs: pairs whose images are read; an image that cannot be read is a sequence of its own.
+        distance: greatest number of differing bits, as for `leak_report`.
 
     Returns:
-        The name of the first picture of its sequence, for each.
+        For each image, the name of the first image of its sequence.
     """
     codes = _hashes([pair.image for pair in pairs])
     numbers = list(codes)
@@ -122,22 +128,22 @@ def sequences_by_likeness(pairs: Sequence[MaskPair], distance: int = ALIKE) -> l
 
 
 def perceptual_hash(thumbnail: Float[Tensor, "*B S S"]) -> Bool[Tensor, "*B 255"]:
-    """The signs of the lowest frequencies but the mean: whether each is above 0.
+    """Return the signs of the lowest frequencies, without the mean: whether each is above 0.
 
     Args:
-        thumbnail: a small gray square of a picture, at least `LOWEST` pixels a side.
+        thumbnail: small gray square of an image, at least `LOWEST` pixels a side.
     """
     return dct2(thumbnail)[..., :LOWEST, :LOWEST].flatten(-2)[..., 1:] > 0
 
 
 def hash_distances(some: Bool[Tensor, "A 255"], others: Bool[Tensor, "B 255"]) -> Int64[Tensor, "A B"]:
-    """By how many bits each hash differs from each other one."""
+    """Count the bits by which each hash differs from each hash of another set."""
     ones, others_ones = some.float() * 2 - 1, others.float() * 2 - 1
     return ((some.shape[-1] - ones @ others_ones.mT) / 2).round().long()
 
 
 def _hashes(paths: Sequence[Path]) -> dict[int, Bool[Tensor, "255"]]:
-    """The hash of each picture that can be read, by its number."""
+    """Return the hash of each image that can be read, by its index."""
     found: dict[int, Tensor] = {}
     for number, path in enumerate(paths):
         try:

@@ -1,4 +1,4 @@
-"""Folders of pictures and their masks: which belong together, what a mask says, and what is wrong with them."""
+"""Pairs images with their masks, reads masks, and checks them."""
 
 import re
 from collections import Counter
@@ -29,96 +29,97 @@ LAYOUTS = (
     ("images", "annotations"),
     ("images", "gt"),
 )
-"""Names of the folders of pictures and of masks, in any case: Kvasir-SEG, PraNet's split, CVC-ClinicDB, and other
-common ones."""
+"""Names of the folders of images and of masks, in any case: Kvasir-SEG, PraNet's split, CVC-ClinicDB, and other common
+ones."""
 ROLE = re.compile(r"[ _-](mask|masks|segmentation|seg|label|labels|gt|groundtruth)$", re.IGNORECASE)
-"""What the name of a mask may have after that of its picture (`ISIC_0000001_segmentation.png`)."""
+"""Words that may follow the image's name in the name of its mask (`ISIC_0000001_segmentation.png`)."""
 HALF = 127
 """Gray level of 255 above which a pixel of a binary mask is foreground."""
 
 
 class MaskFileError(ImageError):
-    """A mask that can be read but says nothing of its picture: values that are no classes, or another size."""
+    """Raised if a readable mask does not fit: its values are not classes, or its size differs from the image's."""
 
 
 @dataclass(frozen=True)
 class MaskPair:
-    """A picture and the mask that says what is where in it."""
+    """An image and its mask."""
 
     image: Path
     mask: Path
     name: str
-    """What to call it: the path of the picture within the set, without suffix and layout folder."""
+    """Name of the pair: path of the image within the data set, without suffix and layout folder."""
 
 
 @dataclass(frozen=True)
 class MaskSurvey:
-    """What the masks of a set hold."""
+    """The contents of the masks of a data set."""
 
     count: int
-    """Masks that were looked at."""
+    """Number of masks that were read."""
     empty: tuple[str, ...]
-    """Names of the pairs with nothing but background."""
+    """Names of the pairs whose masks hold only background."""
     full: tuple[str, ...]
-    """Names of the pairs with nothing but foreground, for binary masks."""
+    """Names of the pairs whose binary masks hold only foreground."""
     shares: tuple[float, ...]
-    """Of the pixels, for each class; background and foreground of binary masks. Every picture counts alike."""
+    """Share of the pixels of each class; of background and foreground for binary masks. Every image counts alike."""
 
 
 def find_mask_pairs(root: Path, unreadable: Report = warn_unreadable) -> list[MaskPair]:
-    """Pair the pictures and masks of a folder by name, whatever their suffixes.
+    """Pair the images and masks of a folder by name, whatever their suffixes are.
 
     Args:
-        root: a folder with sub-folders named as in `LAYOUTS`, or else with folders of such.
-        unreadable: called with the error of each folder below it that cannot be read.
+        root: folder with sub-folders named as in `LAYOUTS`, or with folders that hold such sub-folders.
+        unreadable: function that is called with the error of each folder below it that cannot be read.
 
     Returns:
-        Pairs in the order of the picture files.
+        Pairs in the order of the image files.
 
     Raises:
-        FileNotFoundError: if the folder, a layout or pictures in it are missing.
-        ValueError: listing the files without a partner, or of one name; or the layouts if several fit.
+        FileNotFoundError: if the folder, a layout or its images are missing.
+        ValueError: if files have no partner or the same name, or several layouts fit; the message lists them.
     """
     root = Path(root)
     if not root.is_dir():
-        raise FileNotFoundError(f"no folder {root}: one is needed that holds sub-folders of pictures and of masks")
+        raise FileNotFoundError(f"no folder {root}: a folder with sub-folders of images and of masks is needed")
     pairs = [pair for images, masks in _layouts(root, unreadable) for pair in _match(root, images, masks, unreadable)]
     if not pairs:
         hint = f", but is one half of {root.parent}, which does" if _is_half(root) else ""
         known = ", ".join("/".join(layout) for layout in LAYOUTS)
-        raise FileNotFoundError(f"{root} holds no pictures with masks{hint}: expected sub-folders named {known}")
+        raise FileNotFoundError(f"{root} holds no images with masks{hint}: expected sub-folders named {known}")
     return pairs
 
 
 def read_mask(path: Path, classes: int) -> Int64[Tensor, "H W"]:
-    """Read what a mask file says of each pixel.
+    """Read the class of each pixel from a mask file.
 
-    A binary mask holds 0 and 1, or dark and light gray, which may be stored as JPEG: foreground is above `HALF`. A mask
-    of several classes holds their numbers, as gray levels or as indices into a palette. A mask may also lie in alpha,
-    see `io.mask.read_stored_mask`.
+    A binary mask holds 0 and 1, or dark and light gray, and may be a JPEG file: its foreground is above `HALF`. A mask
+    of several classes holds their labels, as gray levels or as indices into a palette. A mask may also lie in the alpha
+    channel, see `io.mask.read_stored_mask`.
 
     Args:
-        path: of the file.
-        classes: 1 for foreground and background, else how many there are with the background, whose number is 0.
+        path: path of the file.
+        classes: 1 for foreground and background, otherwise the number of classes including the background, whose label
+            is 0.
 
     Returns:
-        The number of the class at each pixel; 1 for the foreground of a binary mask.
+        The label of each pixel; 1 for the foreground of a binary mask.
 
     Raises:
-        MaskFileError: for values that are no classes, naming them.
-        ImageError: for a file that cannot be read, or that is colored.
-        OSError: the file cannot be read.
-        ValueError: for less than one class.
+        MaskFileError: if values are not classes; the message names them.
+        ImageError: if the file is damaged or colored.
+        OSError: if the file cannot be read.
+        ValueError: if `classes` is below 1.
     """
     if classes < 1:
-        raise ValueError(f"classes is 1 for binary masks, or how many there are; got {classes}")
+        raise ValueError(f"classes must be 1 for binary masks, or the number of classes; got {classes}")
     stored = read_stored_mask(path, is_binary=classes == 1)
     if classes == 1:
         return _binary(path, stored.values, stored.grays, stored.exact)
     if not stored.exact:
         raise MaskFileError(
-            f"{path} is stored with losses, which change the numbers of {classes} classes: a PNG mask is needed. Only "
-            "binary masks (classes = 1) may be JPEG"
+            f"a mask of {classes} classes must be stored without losses, such as PNG, but {path} is compressed with "
+            "losses, which change the labels. Only binary masks (classes = 1) may be JPEG"
         )
     if stored.values.max() >= classes:
         wrong = [int(value) for value in stored.values.unique() if value >= classes]
@@ -131,45 +132,45 @@ def read_mask(path: Path, classes: int) -> Int64[Tensor, "H W"]:
 
 
 def read_mask_pair(pair: MaskPair, classes: int) -> tuple[Float[Tensor, "3 H W"], Int64[Tensor, "H W"]]:
-    """Read a picture and its mask, each turned upright.
+    """Read an image and its mask, and turn both upright.
 
     Args:
-        pair: the files.
-        classes: as in `read_mask`.
+        pair: files of the image and the mask.
+        classes: number of classes, as in `read_mask`.
 
     Returns:
-        RGB in [0, 1], and the class at each pixel.
+        The RGB image in [0, 1], and the label of each pixel.
 
     Raises:
-        MaskFileError: for two of unlike sizes, or values that are no classes.
-        ImageError: for a file that cannot be read.
-        OSError: where one cannot be read.
+        MaskFileError: if the sizes differ, or values are not classes.
+        ImageError: if a file is damaged.
+        OSError: if a file cannot be read.
     """
     image, mask = read_image(pair.image), read_mask(pair.mask, classes)
     if image.shape[-2:] != mask.shape:
         (height, width), (rows, columns) = image.shape[-2:], mask.shape
         raise MaskFileError(
-            f"{pair.image} is {width}x{height} pixels, its mask {pair.mask} {columns}x{rows}: a mask has the size of "
-            "its picture"
+            f"a mask must have the size of its image, but {pair.image} has {width}x{height} pixels, and its mask "
+            f"{pair.mask} has {columns}x{rows}"
         )
     return image, mask
 
 
 def survey_masks(pairs: Sequence[MaskPair], classes: int) -> MaskSurvey:
-    """Read every mask of a set, to know before training what is in them.
+    """Read every mask of a data set to check them before training.
 
     Args:
-        pairs: whose masks are read; of the pictures only the sizes.
-        classes: as in `read_mask`.
+        pairs: pairs whose masks are read. Only the sizes of the images are read.
+        classes: number of classes, as in `read_mask`.
 
     Returns:
-        Which masks are empty, and how much of the pictures each class covers. Files that cannot be read are passed
-        over: whoever takes the samples decides of them.
+        The empty masks, and the share of the images that each class covers. Files that cannot be read are ignored here,
+        because the data sets report them.
 
     Raises:
         MaskFileError: if masks differ in size from their images, or hold values that are not classes. The message
             counts all of them and names the first `NAMED`.
-        ValueError: where every mask is empty.
+        ValueError: if every mask is empty.
     """
     empty: list[str] = []
     full: list[str] = []
@@ -185,7 +186,7 @@ def survey_masks(pairs: Sequence[MaskPair], classes: int) -> MaskSurvey:
         except (ImageError, OSError):
             continue
         size = stored_size(pair.image)
-        if size is not None and sorted(size) != sorted(mask.shape):  # one of the two may be stored turned
+        if size is not None and sorted(size) != sorted(mask.shape):  # EXIF may turn one of the two
             wrong.append(f"{pair.image} is {size[0]}x{size[1]} pixels, {pair.mask} {mask.shape[1]}x{mask.shape[0]}")
         count += 1
         shares += torch.bincount(mask.flatten(), minlength=len(shares)) / mask.numel()
@@ -197,8 +198,8 @@ def survey_masks(pairs: Sequence[MaskPair], classes: int) -> MaskSurvey:
         raise MaskFileError(f"{len(wrong)} of {len(pairs)} masks cannot be used: {listed(wrong, NAMED, '; ')}")
     if count and len(empty) == count:
         raise ValueError(
-            f"all {count} masks are empty, so that there is nothing to learn: the first is {pairs[0].mask}; masks are "
-            "white (or 1) where something is"
+            f"at least one mask must have foreground, but all {count} masks are empty; the first is {pairs[0].mask}. "
+            "Foreground is white, or 1"
         )
     return MaskSurvey(count, tuple(empty), tuple(full), tuple((shares / max(count, 1)).tolist()))
 
@@ -206,7 +207,7 @@ def survey_masks(pairs: Sequence[MaskPair], classes: int) -> MaskSurvey:
 def _binary(
     path: Path, values: Int64[Tensor, "H W"], grays: Int64[Tensor, "H W"] | None, exact: bool
 ) -> Int64[Tensor, "H W"]:
-    """Foreground of a mask of two classes."""
+    """Return the foreground of a mask of two classes."""
     if exact and values.max() <= 1 and (grays is None or grays.max() <= 1):
         return values
     if grays is None or (exact and (grays.max() <= HALF or _has_void(grays))):
@@ -220,13 +221,13 @@ def _binary(
 
 
 def _has_void(grays: Int64[Tensor, "H W"]) -> bool:
-    """Whether levels are classes and the 255 of what is not to be judged, as Pascal VOC has it."""
+    """Tell whether gray levels are classes, with 255 for pixels that are not scored, as in Pascal VOC."""
     found = grays.unique().tolist()
     return found[-1] == 255 and len(found) > 2 and found[-2] <= min(HALF, 2 * len(found))
 
 
 def _layouts(root: Path, unreadable: Report) -> list[tuple[Path, Path]]:
-    """The folders of a layout at `root`, or, where there is none, of those anywhere below it."""
+    """Return the folders of the layout at `root`, or else of those anywhere below it."""
     if layout := _layout(root):
         return [layout]
     closed: list[OSError] = []
@@ -238,7 +239,7 @@ def _layouts(root: Path, unreadable: Report) -> list[tuple[Path, Path]]:
 
 
 def _layout(parent: Path) -> tuple[Path, Path] | None:
-    """The two folders of the layout that fits in `parent`."""
+    """Return the two folders of the layout that fits in `parent`."""
     inside = {path.name.lower(): path for path in sorted(parent.iterdir(), reverse=True) if path.is_dir()}
     found = [(inside[one], inside[other]) for one, other in LAYOUTS if one in inside and other in inside]
     if len(found) > 1:
@@ -252,18 +253,20 @@ def _is_half(root: Path) -> bool:
 
 
 def _match(root: Path, images: Path, masks: Path, unreadable: Report) -> list[MaskPair]:
-    """Pairs of a folder of pictures and one of masks."""
-    pictures = {_stem(path, images): path for path in _once(find_images(images, unreadable=unreadable), images)}
-    found = {_stem(path, masks): path for path in _once(find_images(masks, unreadable=unreadable), masks)}
+    """Pair the files of a folder of images and a folder of masks."""
+    pictures = {
+        _stem(path, images): path for path in _with_unique_names(find_images(images, unreadable=unreadable), images)
+    }
+    found = {_stem(path, masks): path for path in _with_unique_names(find_images(masks, unreadable=unreadable), masks)}
     named = {ROLE.sub("", stem): stem for stem in found}
     partners = {stem: stem if stem in found else named.get(stem) for stem in pictures}
     alone = [str(pictures[stem]) for stem, partner in partners.items() if partner is None]
     taken = set(partners.values())
     left = [str(path) for stem, path in found.items() if stem not in taken]
     if alone or left:
-        problems = [f"{len(alone)} pictures without a mask in {masks.name}: {listed(alone, NAMED)}"] if alone else []
-        problems += [f"{len(left)} masks without a picture in {images.name}: {listed(left, NAMED)}"] if left else []
-        raise ValueError(f"{images.parent} has {'; and '.join(problems)}. A mask is called as its picture is")
+        problems = [f"{len(alone)} images without a mask in {masks.name}: {listed(alone, NAMED)}"] if alone else []
+        problems += [f"{len(left)} masks without an image in {images.name}: {listed(left, NAMED)}"] if left else []
+        raise ValueError(f"{images.parent} has {'; and '.join(problems)}. A mask needs the name of its image")
     place = images.parent.relative_to(root)
     return [
         MaskPair(path, found[partner], (place / stem).as_posix())
@@ -272,14 +275,14 @@ def _match(root: Path, images: Path, masks: Path, unreadable: Report) -> list[Ma
     ]
 
 
-def _once(paths: list[Path], folder: Path) -> list[Path]:
-    """The files, none of which may be called as another one but for the suffix."""
+def _with_unique_names(paths: list[Path], folder: Path) -> list[Path]:
+    """Return the files after checking that no two names differ only in their suffixes."""
     count = Counter(_stem(path, folder) for path in paths)
-    if twice := [str(path) for path in paths if count[_stem(path, folder)] > 1]:
-        raise ValueError(f"files of one name in {folder} are ambiguous, keep one of each: {listed(twice, NAMED)}")
+    if repeated := [str(path) for path in paths if count[_stem(path, folder)] > 1]:
+        raise ValueError(f"files in {folder} have the same name; keep one of each: {listed(repeated, NAMED)}")
     return paths
 
 
 def _stem(path: Path, folder: Path) -> str:
-    """A path within a folder, without suffix."""
+    """Return a path within a folder, without its suffix."""
     return path.relative_to(folder).with_suffix("").as_posix()

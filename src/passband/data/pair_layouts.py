@@ -1,6 +1,6 @@
-"""How data sets of pairs are laid out, and what the names in them say.
+"""The layouts of data sets of pairs, and the words in their file names.
 
-The tables follow the sets as their authors publish them, and as widely used repackagings have them.
+The tables follow the data sets as their authors publish them, and as widely used repackagings have them.
 """
 
 import re
@@ -55,11 +55,13 @@ DUAL_LAYOUTS = (
     ("left", "right", "target"),
     *[(f"{part}_l/source", f"{part}_r/source", f"{part}_c/target") for part in ("train", "val", "test")],
 )
-"""Names of the folders of the left view, the right view and the clean picture of dual-pixel pairs (DPDD)."""
+"""Names of the folders of the left view, the right view and the clean image of dual-pixel pairs (DPDD)."""
 SHARED_LAYOUTS = (("train", "GT"), ("test/test-close-ups", "GT"), ("test/test-long-shot", "GT"))
-"""Names of degraded folders that are each one part of a set, and of the clean folder that is for all of them (HIDE)."""
+"""Names of degraded folders that are each one part of a data set, and of the clean folder that all of them share
+(HIDE)."""
 IN_ORDER = "source"
-"""The degraded folder of a set whose files have unlike names and belong together in their order (DPDD as published)."""
+"""Name of the degraded folder of data sets whose files have different names and are paired in their order (DPDD as
+published)."""
 
 _DEGRADED = (
     *("degraded", "hazy", "haze", "blur", "blurry", "blurred", "real", "input", "in", "source", "snow", "snowy"),
@@ -70,29 +72,29 @@ _CLEAN = (
     *("groundtruth", "ground[ _-]truth"),
 )
 _ROLE = re.compile(rf"(?<![a-z])(?:({'|'.join(_DEGRADED)})|({'|'.join(_CLEAN)}))(?![a-z])", re.IGNORECASE)
-"""Words that say which of a pair a file is, as in `01_outdoor_hazy` and `01_outdoor_GT`, or `low00001` and
+"""Words that tell whether a file is degraded or clean, as in `01_outdoor_hazy` and `01_outdoor_GT`, or `low00001` and
 `normal00001`."""
 _SCALE = re.compile(r"(?<=\d)x[2-4](?![a-z0-9])", re.IGNORECASE)
-"""What the names of rainy pictures end with in Rain200 (`norain-1x2`)."""
+"""Endings of the names of rainy images in Rain200 (`norain-1x2`)."""
 _VIEW = re.compile("left|right|l|r|c", re.IGNORECASE)
-"""Words that say which view of a scene a file is."""
+"""Words that name the view of a scene."""
 
 
 def scene(stem: Path) -> str:
-    """What a name says of its scene: all but the words that say which of a pair, or which view, it is.
+    """Return the part of a name that names the scene, without words for the role in a pair or for the view.
 
     Args:
-        stem: a path within a folder, without suffix.
+        stem: path within a folder, without its suffix.
     """
     words = re.split(r"[\W_]+", _SCALE.sub("", _ROLE.sub(" ", stem.name)))
     return (stem.parent / "_".join(word for word in words if word and not _VIEW.fullmatch(word))).as_posix()
 
 
 def is_clean(name: str) -> bool | None:
-    """Which of a pair a file is by the last word in its name that says so; None where no word does.
+    """Tell whether a file is the clean one of a pair, by the last such word in its name; None without such a word.
 
     Args:
-        name: without suffix.
+        name: name of the file, without its suffix.
     """
     found = list(_ROLE.finditer(name))
     return found[-1][2] is not None if found else None

@@ -1,4 +1,4 @@
-"""Folders of degraded and clean pictures, and what belongs together in them."""
+"""Finds pairs of degraded and clean images in folders."""
 
 import os
 from collections import Counter
@@ -12,41 +12,41 @@ from passband.io.image import SUFFIXES
 from passband.naming import listed
 
 Folders = list[Path]
-"""The folders of a layout: the degraded one, or those of the left and the right view; then the clean one."""
+"""The folders of a layout: the degraded folder, or those of the left and the right view; then the clean folder."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A degraded picture and the clean one it came from."""
+    """A degraded image and the clean image that belongs to it."""
 
     degraded: Path
     clean: Path
     name: str
-    """What to call it: the path of the degraded file within the set, without suffix and layout folder."""
+    """Name of the pair: path of the degraded file within the data set, without suffix and layout folder."""
     right: Path | None = None
-    """The right view of a dual-pixel photograph, whose left view is then `degraded`."""
+    """The right view of a dual-pixel photograph; `degraded` is then its left view."""
 
 
 def find_pairs(root: Path, views: int = 1, unreadable: Report = warn_unreadable) -> list[Pair]:
-    """Pair the pictures of a folder by name.
+    """Pair the images of a folder by name.
 
     Args:
-        root: a folder with sub-folders named as in `LAYOUTS`, or else with folders of such (as one per scene); or with
-            pairs side by side in one folder (`01_hazy.png`, `01_GT.png`), or in one folder per scene; or a part of a
-            set as in `SHARED_LAYOUTS`.
+        root: folder with sub-folders named as in `LAYOUTS`, or with folders that hold such sub-folders, for example one
+            per scene. Or a folder, or one per scene, in which pairs lie side by side (`01_hazy.png`, `01_GT.png`); or a
+            part of a data set as in `SHARED_LAYOUTS`.
         views: 2 for left and right views of each scene, in sub-folders named as in `DUAL_LAYOUTS`.
-        unreadable: called with the error of each folder below it that cannot be read.
+        unreadable: function that is called with the error of each folder below it that cannot be read.
 
     Returns:
-        Pairs in the order of the degraded files. Files belong together when they have the same path below the
-        sub-folders but for the suffix; or else the same but for the words that say which of a pair a file is, see
-        `pair_layouts.scene`; or else when the clean file is called as the degraded one is before one of its `_`
-        (`1400_3.png` and `1400.png`): a clean picture may have several degraded ones. Where the clean folder has no
-        sub-folders, those of the degraded folder do not count.
+        Pairs in the order of the degraded files. Files are paired if they have the same path below the sub-folders,
+        apart from the suffix; or else the same path apart from words such as `hazy` and `GT`, see `pair_layouts.scene`;
+        or else if the clean name is the degraded name up to one of its `_` (`1400_3.png` with `1400.png`), so that a
+        clean image may have several degraded ones. If the clean folder has no sub-folders, those of the degraded folder
+        are ignored.
 
     Raises:
-        FileNotFoundError: if the folder, a layout or pictures in it are missing.
-        ValueError: listing the files without a partner, or with more than one, or the layouts if several fit.
+        FileNotFoundError: if the folder, a layout or its images are missing.
+        ValueError: if files have no partner or several, or several layouts fit; the message lists them.
     """
     root = Path(root)
     if not root.is_dir():
@@ -60,24 +60,24 @@ def find_pairs(root: Path, views: int = 1, unreadable: Report = warn_unreadable)
         known = ", ".join("/".join(layout) if views == 1 else " + ".join(layout) for layout in names)
         together = ", or pairs in one folder named as 01_hazy.png and 01_GT.png" if views == 1 else ""
         raise FileNotFoundError(
-            f"{root} holds no pairs of pictures{_hint(root, views)}: expected sub-folders named {known}{together}"
+            f"{root} holds no pairs of images{_hint(root, views)}: expected sub-folders named {known}{together}"
         )
     names_seen = Counter(pair.name for pair in pairs)
-    twice = [str(pair.degraded) for pair in pairs if names_seen[pair.name] > 1]
-    if twice:
-        raise ValueError(f"degraded pictures of one name are ambiguous, keep one of each: {listed(twice, NAMED)}")
+    repeated = [str(pair.degraded) for pair in pairs if names_seen[pair.name] > 1]
+    if repeated:
+        raise ValueError(f"degraded images have the same name; keep one of each: {listed(repeated, NAMED)}")
     return pairs
 
 
 def _layouts(root: Path, names: Sequence[tuple[str, ...]], unreadable: Report) -> list[Folders]:
-    """The folders of the layouts at `root`, or, where there are none, of those anywhere below it."""
+    """Return the folders of the layouts at `root`, or else of those anywhere below it."""
     if layouts := _layouts_of(root, names):
         return layouts
     return [layout for folder in _folders_below(root, unreadable) for layout in _layouts_of(folder, names)]
 
 
 def _folders_below(root: Path, unreadable: Report) -> list[Path]:
-    """All folders below one that can be read, in order."""
+    """Return all readable folders below a folder, in order."""
     closed: list[OSError] = []
     found = {parent / name for parent, folders, _ in walk(root, closed.append) for name in folders}
     for error in closed:
@@ -86,7 +86,7 @@ def _folders_below(root: Path, unreadable: Report) -> list[Path]:
 
 
 def _layouts_of(parent: Path, names: Sequence[tuple[str, ...]]) -> list[Folders]:
-    """The folders of each layout that fits in `parent`; several have one clean folder."""
+    """Return the folders of each layout that fits in `parent`. Several layouts may share a clean folder."""
     inside = _folders_in(parent)
     found = [[folder for name in layout if (folder := _folder(parent, name, inside))] for layout in names]
     fitting = [folders for folders, layout in zip(found, names, strict=True) if len(folders) == len(layout)]
@@ -97,13 +97,16 @@ def _layouts_of(parent: Path, names: Sequence[tuple[str, ...]]) -> list[Folders]
 
 
 def _folders_in(parent: Path) -> list[str]:
-    """Names of the folders in a folder, sorted; looked up once, because a folder may hold very many files."""
+    """Return the sorted names of the folders in a folder.
+
+    The folder is read once, because it may hold very many files.
+    """
     with os.scandir(parent) as entries:
         return sorted(entry.name for entry in entries if entry.is_dir())
 
 
 def _folder(parent: Path, name: str, inside: Sequence[str]) -> Path | None:
-    """The folder of this name, in any case, in a folder that holds those inside; an exact one goes first."""
+    """Find a folder by its name, in any case, among the given names; an exact match is preferred."""
     first, _, rest = name.partition("/")
     alike = [one for one in inside if one.lower() == first.lower()]
     if not alike:
@@ -113,32 +116,32 @@ def _folder(parent: Path, name: str, inside: Sequence[str]) -> Path | None:
 
 
 def _match(root: Path, unreadable: Report, *folders: Path) -> list[Pair]:
-    """Pairs of the folders of a layout: the degraded one, or the left and the right; then the clean one."""
+    """Pair the files of a layout's folders: the degraded folder, or the left and the right one; then the clean one."""
     first, *others = folders
     paths = find_images(first, unreadable=unreadable)
     partners = [_partners(paths, first, find_images(other, unreadable=unreadable), other) for other in others]
-    place = _place(root, folders)
+    place = _name_prefix(root, folders)
     return [
         Pair(path, found[-1], (place / _stem(path, first)).as_posix(), *found[:-1])
         for path, *found in zip(paths, *partners, strict=True)
     ]
 
 
-def _place(root: Path, folders: Sequence[Path]) -> Path:
-    """What the names of pairs in the folders of a layout begin with."""
+def _name_prefix(root: Path, folders: Sequence[Path]) -> Path:
+    """Return the folder that the names of pairs in a layout begin with."""
     parent = Path(os.path.commonpath(folders))
     several = len(folders) == 2 and len(_layouts_of(parent, LAYOUTS)) > 1
     return (folders[0] if several else parent).relative_to(root)
 
 
 def _shared(root: Path, unreadable: Report) -> list[Pair]:
-    """Pairs of sets at `root` or below it, or of the part of one at `root`, whose parts share their clean pictures."""
+    """Pair the parts of data sets at `root` or below it whose parts share clean images; `root` may be one part."""
     names = {part for degraded, _ in SHARED_LAYOUTS for part in degraded.split("/")}
     above = [root]
-    while above[-1].name.lower() in names:  # a part, whose clean pictures lie further up
+    while above[-1].name.lower() in names:  # this folder is a part, whose clean images lie further up
         above.append(above[-1].parent)
     pairs: list[Pair] = []
-    for parent in (*above, *([] if len(above) > 1 else _folders_below(root, _say_nothing))):
+    for parent in (*above, *([] if len(above) > 1 else _folders_below(root, _ignore))):
         inside = _folders_in(parent)
         for degraded, clean in SHARED_LAYOUTS:
             folder, other = _folder(parent, degraded, inside), _folder(parent, clean, inside)
@@ -150,18 +153,18 @@ def _shared(root: Path, unreadable: Report) -> list[Pair]:
 
 
 def _side_by_side(root: Path, unreadable: Report) -> list[Pair]:
-    """Pairs whose two files lie in one folder, at `root` or else anywhere below it."""
-    return _within(root, root, unreadable) or [
-        pair for folder in _folders_below(root, _say_nothing) for pair in _within(root, folder, unreadable)
+    """Pair files that lie in one folder, at `root` or else anywhere below it."""
+    return _pairs_in_folder(root, root, unreadable) or [
+        pair for folder in _folders_below(root, _ignore) for pair in _pairs_in_folder(root, folder, unreadable)
     ]
 
 
-def _within(root: Path, folder: Path, unreadable: Report) -> list[Pair]:
-    """Pairs in a folder itself; its clean pictures may also belong to those of a degraded folder in it."""
+def _pairs_in_folder(root: Path, folder: Path, unreadable: Report) -> list[Pair]:
+    """Pair the files of one folder; its clean images may also belong to a degraded folder inside it."""
     clean, degraded = [], []
     for path in sorted(folder.iterdir()):
         side = is_clean(path.stem)
-        if side is not None and _is_picture(path, unreadable):
+        if side is not None and _is_image(path, unreadable):
             (clean if side else degraded).append(path)
     place = folder
     if clean and not degraded:
@@ -172,28 +175,28 @@ def _within(root: Path, folder: Path, unreadable: Report) -> list[Pair]:
             degraded = find_images(place, unreadable=unreadable)
     known = {scene(_stem(path, folder)) for path in clean}
     if not any(scene(_stem(path, place)) in known for path in degraded):
-        return []  # names say this and that, but no two belong together
+        return []  # the names have such words, but no two files form a pair
     partners = _partners(degraded, place, clean, folder)
     return _named_within(root, degraded, partners)
 
 
 def _named_within(root: Path, paths: list[Path], partners: list[Path]) -> list[Pair]:
-    """Pairs that are called as their degraded pictures are within a folder."""
+    """Name pairs by the paths of their degraded images within a folder."""
     return [Pair(path, partner, _stem(path, root).as_posix()) for path, partner in zip(paths, partners, strict=True)]
 
 
-def _is_picture(path: Path, unreadable: Report) -> bool:
-    """Whether a path is a picture file that is not hidden."""
+def _is_image(path: Path, unreadable: Report) -> bool:
+    """Tell whether a path is an image file that is not hidden."""
     return path.suffix.lower() in SUFFIXES and not is_hidden(path.name) and is_file(path, unreadable)
 
 
 def _partners(
     paths: list[Path], folder: Path, others: list[Path], other_folder: Path, *, are_shared: bool = False
 ) -> list[Path]:
-    """What belongs to each path, among the pictures of another folder, which may have more of them if they are shared.
+    """Find the partner of each path among the images of another folder, which may hold more images if they are shared.
 
     Raises:
-        ValueError: listing the files without a partner, or with more than one.
+        ValueError: if files have no partner, or more than one; the message lists them.
     """
     by_name: dict[str, list[Path]] = {}
     by_scene: dict[str, list[Path]] = {}
@@ -207,7 +210,7 @@ def _partners(
     for path in paths:
         stem = _stem(path, folder)
         stems = [stem, Path(stem.name)] if is_flat and stem.parent.name else [stem]
-        found = next((found for one in stems if (found := _named(one, by_name, by_scene))), [])
+        found = next((found for one in stems if (found := _files_named(one, by_name, by_scene))), [])
         if len(found) > 1:
             raise ValueError(f"{path} is ambiguous, keep one of its partners: {listed(found, NAMED)}")
         partners += found
@@ -221,39 +224,39 @@ def _partners(
     if alone:
         places = " or ".join(dict.fromkeys((folder.name, other_folder.name)))
         raise ValueError(
-            f"{len(alone)} pictures in {Path(os.path.commonpath([folder, other_folder]))} have no partner of the same "
+            f"{len(alone)} images in {Path(os.path.commonpath([folder, other_folder]))} have no partner of the same "
             f"name in {places}: {listed(alone, NAMED)}"
         )
     return partners
 
 
-def _named(stem: Path, by_name: dict[str, list[Path]], by_scene: dict[str, list[Path]]) -> list[Path]:
-    """The files that are called as a name is, or but for its role, or as one of its beginnings up to a `_`."""
+def _files_named(stem: Path, by_name: dict[str, list[Path]], by_scene: dict[str, list[Path]]) -> list[Path]:
+    """Return the files with a name, or with the same scene, or with a beginning of the name up to a `_`."""
     found = by_name.get(stem.as_posix()) or by_scene.get(scene(stem))
     words = stem.name.split("_")
     for count in range(1, len(words)):
         beginning = stem.with_name("_".join(words[:count]) or stem.name)
         called = scene(beginning)
-        if called != beginning.parent.as_posix():  # else nothing of it is left but its folder
+        if called != beginning.parent.as_posix():  # otherwise only the folder is left of the name
             found = found or by_name.get(beginning.as_posix()) or by_scene.get(called)
     return found or []
 
 
 def _stem(path: Path, folder: Path) -> Path:
-    """A path within a folder, without suffix."""
+    """Return a path within a folder, without its suffix."""
     return path.relative_to(folder).with_suffix("")
 
 
 def _hint(root: Path, views: int) -> str:
-    """What may have been meant by a folder without pairs."""
-    if views == 2 and _layouts(root, LAYOUTS, _say_nothing):
+    """Say why a folder without pairs may have been given."""
+    if views == 2 and _layouts(root, LAYOUTS, _ignore):
         return " with two views, which this network takes (6 input channels)"
-    if views == 1 and _layouts(root, DUAL_LAYOUTS, _say_nothing):
+    if views == 1 and _layouts(root, DUAL_LAYOUTS, _ignore):
         return " with one view (its left and right views are for a network with 6 input channels)"
     if root.parent.is_dir() and any(root in layout for layout in _layouts_of(root.parent, LAYOUTS)):
         return f" but is one half of {root.parent}, which does"
     return ""
 
 
-def _say_nothing(error: OSError) -> None:
-    """What is told of a folder that has been told of."""
+def _ignore(error: OSError) -> None:
+    """Ignore an error that was reported before."""

@@ -1,4 +1,4 @@
-"""What is done to a picture before a classifier sees it: one value, which the classifier's config keeps."""
+"""Preprocesses images for a classifier. The settings are one value, which the classifier's config stores."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -20,31 +20,32 @@ from passband.ops.color import rgb_to_ycbcr
 Input = Literal["coefficients", "published", "rgb", "ycbcr"]
 INPUTS: tuple[Input, ...] = get_args(Input)
 PIXELS = ("rgb", "ycbcr")
-"""Inputs that are pictures of 3 channels rather than cubes."""
+"""Inputs that are images of 3 channels rather than cubes."""
 STRIDES = (8, 4)
 SIZE_UNIT = 32
-"""A cube shows a multiple of so many pixels, for the MCUs of 16 of a picture that is seen at twice its size."""
+"""The size of a cube's image is a multiple of this many pixels, so that MCUs of 16 pixels fit at twice the size."""
 PUBLISHED_UNIT = 56
-"""The published pipeline's crop is a multiple of so many pixels."""
+"""The crop of the published pipeline is a multiple of this many pixels."""
 _KEYS = ("input", "channels", "size", "stride", "mean", "std", "statistics")
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """From a file or pixels to what a classifier takes.
+    """The steps from a file or pixels to the input of a classifier.
 
     Attributes:
-        input: `"coefficients"` (a cube, of the JPEG file's own), `"published"` (a cube, by the pipeline of Xu et al.,
-            CVPR 2020), `"rgb"` or `"ycbcr"` (pixels).
+        input: `"coefficients"` (a cube of the JPEG file's own coefficients), `"published"` (a cube by the pipeline of
+            Xu et al., CVPR 2020), `"rgb"` or `"ycbcr"` (pixels).
         channels: numbers of the frequency channels, component 64 + 8v + u, ascending; none for pixels.
-        size: side of the picture that the network sees, in pixels.
+        size: side of the image that the network sees, in pixels.
         stride: side of a cube's cells in pixels, 8 or 4; 1 for pixels.
-        mean: of each channel, subtracted. Of pixels in [0, 1]; of coefficients in the units of `ops.cube`.
-        std: of each channel, divided by.
-        statistics: where mean and std come from.
+        mean: mean of each channel, which is subtracted; of pixels in [0, 1], or of coefficients in the units of
+            `ops.cube`.
+        std: standard deviation of each channel, by which it is divided.
+        statistics: origin of mean and std.
 
     Raises:
-        ValueError: where these do not fit each other.
+        ValueError: if these do not fit each other.
     """
 
     input: Input
@@ -67,24 +68,24 @@ class Preprocessing:
 
     @property
     def input_channels(self) -> int:
-        """Channels that the network gets."""
+        """The number of channels of the network's input."""
         return 3 if self.input in PIXELS else len(self.channels)
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of what the network gets."""
+        """Channels, height and width of the network's input."""
         side = self.size // self.stride
         return self.input_channels, side, side
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Preprocessing":
-        """What a network's config says under `"preprocessing"`.
+        """Make the preprocessing from the entry `"preprocessing"` of a network's config.
 
         Args:
-            config: as `to_config` gives it.
+            config: entry that `to_config` returned.
 
         Raises:
-            ValueError: where a key is missing or unknown, or values do not fit.
+            ValueError: if a key is missing or unknown, or values do not fit.
         """
         if sorted(config) != sorted(_KEYS):
             raise ValueError(f"preprocessing needs the keys {', '.join(_KEYS)}; got {', '.join(map(str, config))}")
@@ -97,20 +98,23 @@ class Preprocessing:
         return cls(**{**config, **lists})
 
     def to_config(self) -> dict[str, Any]:
-        """All of it as JSON can hold it."""
+        """Return all settings as JSON can store them."""
         lists = {name: list(getattr(self, name)) for name in ("channels", "mean", "std")}
         return {**asdict(self), **lists, "statistics": dict(self.statistics)}
 
     def prepare(self, source: Path | bytes, augmentation: Augmentation | None = None) -> Float[Tensor, "K h w"]:
-        """What the network takes, of a file.
+        """Make the network's input from a file.
 
         Args:
-            source: a picture file, or its content.
-            augmentation: draws a view for training; None for the one to score and to classify with, the center.
+            source: path of an image file, or its content.
+            augmentation: random view for training; None shows the center, which is used for validation and prediction.
+
+        Returns:
+            The normalized input.
 
         Raises:
-            ImageError: where it is damaged or no picture, naming the file.
-            OSError: where it cannot be read.
+            ImageError: if the file is damaged or not an image; the message names the file.
+            OSError: if the file cannot be read.
         """
         if self.input == "coefficients":
             return file_cube(source, self._form, augmentation)
@@ -119,11 +123,14 @@ class Preprocessing:
     def prepare_image(
         self, image: Float[Tensor, "3 H W"], augmentation: Augmentation | None = None
     ) -> Float[Tensor, "K h w"]:
-        """What the network takes, of pixels.
+        """Make the network's input from pixels.
 
         Args:
-            image: RGB in [0, 1].
-            augmentation: as in `prepare`.
+            image: RGB image in [0, 1].
+            augmentation: random view, see `prepare`.
+
+        Returns:
+            The normalized input.
         """
         if self.input == "coefficients":
             return pixel_cube(image, self._form, augmentation)
@@ -150,16 +157,16 @@ class Preprocessing:
 
 
 def check_view(kind: Input, channels: tuple[int, ...], size: int, stride: int) -> None:
-    """Refuse channels, size and stride that do not fit an input.
+    """Raise an error if channels, size and stride do not fit an input.
 
     Args:
-        kind: the input.
+        kind: input of the network.
         channels: numbers of its frequency channels; none for pixels.
-        size: side of the picture, in pixels.
+        size: side of the image, in pixels.
         stride: side of the cells, in pixels.
 
     Raises:
-        ValueError: saying what fits.
+        ValueError: if they do not fit; the message says what fits.
     """
     if kind in PIXELS:
         if channels or stride != 1 or size < 1:
@@ -180,7 +187,7 @@ def check_view(kind: Input, channels: tuple[int, ...], size: int, stride: int) -
 def _view(
     image: Float[Tensor, "3 H W"], size: int, augmentation: Augmentation | None, *, antialias: bool
 ) -> Float[Tensor, "3 S S"]:
-    """A part of a picture, resized to a square."""
+    """Resize a part of an image to a square."""
     from torchvision.transforms.v2.functional import resized_crop
 
     height, width = image.shape[-2:]
@@ -190,10 +197,10 @@ def _view(
 
 
 def _published(image: Float[Tensor, "3 H W"], size: int, augmentation: Augmentation | None) -> Float[Tensor, "192 h w"]:
-    """The published pipeline's coefficients of a picture's center, or of a random part of it."""
+    """Return the published pipeline's coefficients of an image's center, or of a random part of it."""
     if augmentation is None:
         return published_cube(image, size)
     view = _view(image, size, augmentation, antialias=False).mul(255).round().div(255)
-    # as large as the pipeline resizes pictures to before it cuts the center, so that it does neither
+    # the padded view has the size to which the pipeline resizes, so that it cuts out the view unchanged
     margin = (size * RESIZED // CROP - size) // 2
     return published_cube(F.pad(view, (margin, margin, margin, margin)), size)

@@ -8,7 +8,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passband.data.datasets.restoration import read_pair
+from passband.data.datasets.crops import read_pair
 from passband.data.pairs import Pair, find_pairs
 from passband.drawing.comparison import restoration_captions
 from passband.evaluation.benchmarks import Benchmark, beside_published, find_benchmark

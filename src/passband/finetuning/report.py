@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
-from passband.data.datasets.restoration import read_pair
+from passband.data.datasets.crops import read_pair
 from passband.data.pairs import Pair
 from passband.drawing.comparison import comparison_rows
 from passband.evaluation.restoration_report import finite

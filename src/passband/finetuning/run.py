@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from passband.config import Recipe, RestorationRecipe, changed_recipe, load_recipe
-from passband.data.datasets.restoration import read_pair
+from passband.data.datasets.crops import read_pair
 from passband.data.pairs import Pair, find_pairs
 from passband.data.scenes import shared_scenes
 from passband.data.splits import split_pairs

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from passband.data.datasets.restoration import degraded_as_file
+from passband.data.datasets.crops import degraded_as_file
 from passband.data.degradations import VERSIONS
 from passband.drawing.comparison import comparison_rows, restoration_captions
 from passband.inference.restorer import Restorer

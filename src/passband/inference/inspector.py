@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from passband.data.datasets.restoration import CLEAN
+from passband.data.datasets.crops import CLEAN
 from passband.data.inspection_views import Views, file_views, pixel_views
 from passband.io.conversion import AnyImage, as_tensor
 from passband.io.image import DEFAULT_MAX_PIXELS

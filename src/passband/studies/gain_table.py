@@ -9,8 +9,8 @@ from torch import Tensor
 
 from passband.config import InspectionRecipe
 from passband.data.cubes.fixed_size import read_pixels
+from passband.data.datasets.crops import UNUSABLE, crop_and_flip
 from passband.data.datasets.inspection import BEST, InspectionImage
-from passband.data.datasets.restoration import UNUSABLE, crop_and_flip
 from passband.data.gains import GainTable, GainTableError, read_gains
 from passband.metrics import psnr
 from passband.tasks.inspection import Inspection, made_of

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset, default_collate
 
 from passband.config import ClassificationRecipe
-from passband.data.cubes.fitting import fitted, of_imagenet, unnormalized
+from passband.data.cubes.fitting import fit_preprocessing, of_imagenet, unnormalized
 from passband.data.datasets.classification import (
     UNKNOWN,
     ClassificationTrainingSet,
@@ -218,7 +218,7 @@ class Classification:
         data = self.recipe.data
         if data.statistics == "imagenet":
             return of_imagenet(self.plain)
-        return fitted(self.plain, learned.spread(data.statistics_count), folder, skip_bad=data.skip_bad)
+        return fit_preprocessing(self.plain, learned.spread(data.statistics_count), folder, skip_bad=data.skip_bad)
 
     def _started(self, start: dict[str, Any], learned: LabeledImages, folder: Path) -> dict[str, Any]:
         """The config of weights to start from, where data and recipe fit it."""

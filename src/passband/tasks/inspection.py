@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset, default_collate
 
 from passband.config import InspectionRecipe
+from passband.data.datasets.crops import CLEAN
 from passband.data.datasets.inspection import (
     InspectionFiles,
     InspectionImages,
@@ -20,7 +21,6 @@ from passband.data.datasets.inspection import (
     InspectionSample,
     InspectionSet,
 )
-from passband.data.datasets.restoration import CLEAN
 from passband.data.degradations import KINDS
 from passband.data.gains import GainTable, read_gains
 from passband.data.images import find_images

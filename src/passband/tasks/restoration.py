@@ -13,8 +13,8 @@ from torch.utils.data import ConcatDataset, Dataset, default_collate
 
 from passband.config import RestorationRecipe
 from passband.config.restoration import RestorationLoss, RestorationSource
+from passband.data.datasets.crops import CLEAN
 from passband.data.datasets.restoration import (
-    CLEAN,
     CropSchedule,
     PairTrainingSet,
     PhotographTrainingSet,

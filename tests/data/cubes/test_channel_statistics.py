@@ -100,9 +100,9 @@ def test_a_file_gives_back_every_digit(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda content: "no JSON", "is no file of channel statistics.*JSONDecodeError"),
-        (lambda content: [], "is no file of channel statistics"),
-        (lambda content: content | {"mean": ["a"]}, "is no file of channel statistics"),
+        (lambda content: "no JSON", "is not a file of channel statistics.*JSONDecodeError"),
+        (lambda content: [], "is not a file of channel statistics"),
+        (lambda content: content | {"mean": ["a"]}, "is not a file of channel statistics"),
         (lambda content: {key: content[key] for key in content if key != "std"}, "KeyError: 'std'"),
         (lambda content: content | {"mean": [0.0]}, r"as many finite means as deviations.*\[1\] and \[5\]"),
         (lambda content: content | {"std": [-1.0] * 5}, "not negative"),

@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 from passband.data.cubes.channel_statistics import shipped_statistics
-from passband.data.cubes.fitting import IMAGENET_RGB, fitted, of_imagenet, unnormalized
+from passband.data.cubes.fitting import IMAGENET_RGB, fit_preprocessing, of_imagenet, unnormalized
 from passband.data.datasets.classification import find_classes
 from passband.io.image import ImageError
 from passband.layers.channels import channel_subset
@@ -25,7 +25,7 @@ def folder(tmp_path):
 def test_fitted_views_have_a_mean_of_zero_and_a_deviation_of_one(folder, kind, channels, size, stride):
     pictures = find_classes(folder)
     plain = unnormalized(kind, channels, size, stride)
-    made = fitted(plain, pictures, folder, skip_bad=False)
+    made = fit_preprocessing(plain, pictures, folder, skip_bad=False)
     raw = torch.stack([plain.prepare(path) for path in pictures.paths]).double().movedim(1, 0).flatten(1).numpy()
     np.testing.assert_allclose(made.mean, raw.mean(1), atol=1e-6, rtol=1e-6)
     np.testing.assert_allclose(made.std, raw.std(1), rtol=1e-6)
@@ -40,7 +40,9 @@ def test_channels_that_never_change_are_centered_alone(tmp_path):
         (tmp_path / name).mkdir()
         gray = np.random.default_rng(len(name)).integers(0, 256, (64, 64), dtype=np.uint8)
         Image.fromarray(gray).save(tmp_path / name / "1.jpg")
-    made = fitted(unnormalized("coefficients", NUMBERS, 64, 8), find_classes(tmp_path), tmp_path, skip_bad=False)
+    made = fit_preprocessing(
+        unnormalized("coefficients", NUMBERS, 64, 8), find_classes(tmp_path), tmp_path, skip_bad=False
+    )
     assert made.std[16:] == (1.0,) * 8
     assert made.mean[16:] == (0.0,) * 8
     assert min(made.std[:16]) > 10
@@ -51,12 +53,12 @@ def test_bad_files_are_named_or_left_out(folder):
     pictures.paths[2].write_bytes(b"no picture")
     plain = unnormalized("coefficients", NUMBERS, 64, 8)
     with pytest.raises(ImageError, match=r"2\.jpg"):
-        fitted(plain, pictures, folder, skip_bad=False)
-    assert fitted(plain, pictures, folder, skip_bad=True).statistics["pictures"] == 8
+        fit_preprocessing(plain, pictures, folder, skip_bad=False)
+    assert fit_preprocessing(plain, pictures, folder, skip_bad=True).statistics["pictures"] == 8
     for path in pictures.paths:
         path.write_bytes(b"no picture")
-    with pytest.raises(ValueError, match="no statistics of the 9 pictures"):
-        fitted(plain, pictures, folder, skip_bad=True)
+    with pytest.raises(ValueError, match="statistics of the 9 images in .* cannot be measured"):
+        fit_preprocessing(plain, pictures, folder, skip_bad=True)
 
 
 @pytest.mark.parametrize("stride", [8, 4])

@@ -79,8 +79,8 @@ class TestFindClasses:
         [
             ((), "no sub-folders"),
             (("1.jpg",), "no sub-folders"),
-            (("a/1.jpg",), "holds one class, a: at least 2"),
-            (("a/1.jpg", "b/1.txt"), r"b holds no pictures: add some"),
+            (("a/1.jpg",), "at least 2 classes are needed, but .* holds one: a"),
+            (("a/1.jpg", "b/1.txt"), r"b holds no images: add images"),
             (("train/a/1.jpg", "val/a/1.jpg"), r"parts of a data set \(train, val\)"),
         ],
     )
@@ -90,7 +90,7 @@ class TestFindClasses:
 
     def test_unknown_classes_and_missing_folders_are_named(self, tmp_path):
         touch(tmp_path, "cat/1.jpg", "doge/1.jpg")
-        with pytest.raises(ValueError, match=r"doge is no class of the 3 that are known\. Did you mean 'dog'\?"):
+        with pytest.raises(ValueError, match=r"doge is not one of the 3 known classes\. Did you mean 'dog'\?"):
             find_classes(tmp_path, ["cat", "dog", "eel"])
         with pytest.raises(FileNotFoundError, match="no folder"):
             find_classes(tmp_path / "none")
@@ -197,5 +197,5 @@ class TestSamples:
     def test_a_file_that_is_gone_is_bad_and_all_bad_files_are_an_error(self, tmp_path):
         gone = LabeledImages(("a", "b"), (tmp_path / "a.jpg", tmp_path / "b.jpg"), (0, 1))
         assert "a.jpg" in ClassificationValidationSet(gone, CUBES)[0]["problem"]
-        with pytest.raises(ImageError, match="none of 2 pictures can be used"):
+        with pytest.raises(ImageError, match="none of 2 images can be used"):
             ClassificationTrainingSet(gone, CUBES, seed=0, skip_bad=True)[0]

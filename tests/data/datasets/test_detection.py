@@ -168,7 +168,7 @@ def test_where_nothing_can_be_read_the_first_file_is_named(tmp_path):
     pictures = shapes(tmp_path, 2)
     for image in pictures.images:
         image.path.write_bytes(b"\xff\xd8 no picture")
-    with pytest.raises(ImageError, match=r"none of 2 pictures can be used; the first: .*jpg"):
+    with pytest.raises(ImageError, match=r"none of 2 images can be used; the first problem: .*jpg"):
         DetectionTrainingSet(pictures, 0, skip_bad=True)[0]
 
 

@@ -5,16 +5,13 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from passband.data.datasets import restoration
+from passband.data.datasets.crops import ImageCache, crop_and_flip, degraded_as_file, read_pair
+from passband.data.datasets.order import NumberedSampler
 from passband.data.datasets.restoration import (
-    ImageCache,
-    NumberedSampler,
     PairTrainingSet,
     PhotographTrainingSet,
     RestorationValidationSet,
     Simulation,
-    crop_and_flip,
-    degraded_as_file,
-    read_pair,
 )
 from passband.data.degradations import KINDS, VERSIONS, degrade
 from passband.data.images import find_images
@@ -244,7 +241,7 @@ def test_a_photograph_that_cannot_be_read_is_named_in_its_sample_or_the_next_one
     assert [sample["problem"] for sample in skipping] == [sample["problem"] for sample in samples]
     for path in find_images(folder):
         damage(path)
-    with pytest.raises(ValueError, match="none of 7 pictures can be used"):
+    with pytest.raises(ValueError, match="none of 7 images can be used"):
         PhotographTrainingSet(folder, MIXTURE, 16, seed=0, skip_bad=True)[0]
 
 
@@ -421,7 +418,7 @@ def test_validation_crops_are_made_once_and_not_kept_beyond_the_cache(folder, re
     data = RestorationValidationSet(folder, ["rain"], 16, count=5, seed=0)
     for _ in range(2):
         assert [data[number]["name"] for number in range(5)] == [sample["name"] for sample in first]
-    assert len(data.kept) == 3
+    assert len(data.cached) == 3
     assert len(reads) == 5 + 5 + 2
 
 

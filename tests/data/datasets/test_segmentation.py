@@ -87,7 +87,7 @@ class TestTraining:
     def test_loaders_give_the_same_with_and_without_workers_and_memory(self, pairs):
         def batches(workers, cache):
             data = SegmentationTrainingSet(pairs, 1, SIZE, 1, augmentation=SegmentationAugmentation(), cache=cache)
-            assert (data.kept is not None) == cache
+            assert (data.cached is not None) == cache
             loader = DataLoader(data, 5, sampler=range(10), num_workers=workers, collate_fn=collate_masks)
             return list(loader)
 
@@ -115,8 +115,8 @@ class TestTraining:
     def test_what_does_not_fit_into_memory_is_read_again(self, pairs, monkeypatch):
         monkeypatch.setattr(segmentation, "MEMORY_SHARE", 0.0)
         data = SegmentationTrainingSet(pairs, 1, SIZE, 1)
-        assert data.kept is None
-        assert SegmentationValidationSet(pairs, 1, SIZE).kept is None
+        assert data.cached is None
+        assert SegmentationValidationSet(pairs, 1, SIZE).cached is None
         assert not data[0]["problem"]
 
     def test_a_copy_for_another_process_gives_the_same(self, pairs):
@@ -137,7 +137,7 @@ class TestTraining:
         assert replaced["image"].any()
 
     def test_all_bad_pairs_are_an_error(self, spoiled):
-        with pytest.raises(ImageError, match="none of 1 pictures can be used"):
+        with pytest.raises(ImageError, match="none of 1 images can be used"):
             SegmentationTrainingSet(spoiled[1:2], 1, SIZE, 0, skip_bad=True)[0]
 
     def test_more_classes_than_a_byte_holds_are_refused(self, pairs):

@@ -1,13 +1,13 @@
-"""Pictures with instances, as COCO's files have them: boxes, masks and categories, checked while they are read.
+"""Reads data sets in COCO's format: images with boxes, masks and categories, which are checked while they are read.
 
-What cannot be meant stops with an error that names the file and the picture: a missing picture, an unknown category or
-picture, numbers given twice, boxes that are no four numbers, a mask's code of another size than its picture. What real
-data sets have here and there is left out of training and counted in `skipped`, by the reasons of
-`coco_instances.SKIPS`. Scores count it as COCO's own tool does.
+Contradictions raise an error that names the file and the image: a missing image, an unknown category or image, an id
+that is used twice, a box without four numbers, or a mask whose code has another size than its image. Common defects of
+real data sets are left out of training and counted in `skipped`, by the reasons in `annotation.SKIPS`. Scores count
+them as COCO's own tool does.
 
-Masks reach beyond their picture where polygons do; what lies outside does not count. Boxes are kept as the file has
-them, for scores, and are cut at the picture's edges for training. Crowds, regions of many instances that are not told
-apart, are not trained on; what is found in them is not counted as wrong.
+Polygons may reach beyond the image; the part outside does not count. Boxes are kept as the file has them for scores,
+and are cut at the image's edges for training. Crowds are regions of many instances that are not separated. They are not
+trained on, and detections inside them do not count as wrong.
 """
 
 from collections import Counter
@@ -23,19 +23,19 @@ from passband.data.images import is_hidden
 from passband.naming import listed, printable, shortened, suggestion
 
 PREFIX = "instances_"
-"""What COCO's names of annotation files begin with, before the name of their part such as `train2017`."""
+"""The beginning of COCO's names of annotation files, before the name of the part such as `train2017`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CocoImage:
-    """A picture and what is in it.
+    """An image and its instances.
 
     Attributes:
-        number: of the picture in the file, COCO's `image_id`.
-        path: of the picture.
-        height: in pixels, as the file has it.
-        width: in pixels, as the file has it.
-        instances: all of them, in the order of the file.
+        number: id of the image in the file, COCO's `image_id`.
+        path: path of the image.
+        height: height in pixels, as given in the file.
+        width: width in pixels, as given in the file.
+        instances: all instances, in the order of the file.
     """
 
     number: int
@@ -46,22 +46,22 @@ class CocoImage:
 
     @property
     def trained(self) -> tuple[Instance, ...]:
-        """The instances that are trained on."""
+        """The instances to train on."""
         return tuple(instance for instance in self.instances if not instance.skip)
 
 
 @dataclass(frozen=True)
 class CocoImages:
-    """A data set of pictures with instances.
+    """A data set of images with instances.
 
     Attributes:
-        source: the file of annotations.
-        images: the pictures, in the order of the file.
-        categories: name of each of the file's categories by its number, ascending.
-        classes: names of the labels, the first of which is 1; 0 is the background.
-        has_masks: masks were read, and instances without one are not trained on.
-        skipped: how many instances and pictures are left out of training, by the reasons of `SKIPS`.
-        notes: what else was passed over in the file, a sentence each.
+        source: annotation file.
+        images: images in the order of the file.
+        categories: name of each category by its id, in ascending order.
+        classes: names of the labels. The first has label 1, because 0 is the background.
+        has_masks: whether masks were read. If so, instances without a mask are not trained on.
+        skipped: number of instances and images that are left out of training, by the reasons in `SKIPS`.
+        notes: sentences about other entries of the file that were ignored.
     """
 
     source: Path
@@ -73,57 +73,57 @@ class CocoImages:
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
-        """How many pictures there are."""
+        """Return the number of images."""
         return len(self.images)
 
     @cached_property
     def labels(self) -> dict[int, int]:
-        """The label of each category's number."""
+        """The label of each category id."""
         places = {name: place + 1 for place, name in enumerate(self.classes)}
         return {number: places[name] for number, name in self.categories.items()}
 
     @cached_property
     def category_ids(self) -> dict[int, int]:
-        """The category's number of each label; of none that this file has not."""
+        """The category id of each label that the file has."""
         return {label: number for number, label in self.labels.items()}
 
     def only(self, numbers: Sequence[int]) -> "CocoImages":
-        """The pictures at these places, of all categories.
+        """Select images by their places; the categories stay.
 
         Args:
-            numbers: from 0, not COCO's numbers.
+            numbers: places of the images to keep, from 0. These are not COCO's ids.
         """
         images = tuple(self.images[number] for number in numbers)
         return replace(self, images=images, skipped=_skipped(images))
 
     def spread(self, count: int | None) -> "CocoImages":
-        """So many pictures, evenly spread.
+        """Select images at equal distances.
 
         Args:
-            count: how many; None, or more than there are, for all.
+            count: number of images to select; None, or more than there are, selects all.
         """
         if count is None or count >= len(self):
             return self
         return self.only([number * len(self) // count for number in range(count)])
 
     def for_training(self) -> "CocoImages":
-        """The pictures that have instances to train on; `skipped` counts the others, too.
+        """Select the images that have instances to train on; `skipped` also counts the other images.
 
         Raises:
-            CocoError: where none is left, naming the file.
+            CocoError: if no image is left.
         """
         images = tuple(image for image in self.images if image.trained)
         if not images:
-            why = self.skipped_text() or "it has no annotations"
-            raise CocoError(f"{self.source} has no instances to train on: {why}")
+            reason = self.skipped_text() or "it has no annotations"
+            raise CocoError(f"{self.source} has no instances to train on: {reason}")
         return replace(self, images=images, skipped=_skipped(self.images))
 
     def skipped_text(self) -> str:
-        """What is left out of training, in words; empty where nothing is."""
+        """Describe what is left out of training; the text is empty if nothing is."""
         return ", ".join(f"{count} x {reason}" for reason, count in self.skipped.items())
 
     def ground_truth(self) -> dict[str, Any]:
-        """What to score with: the file's own content, as COCO's tools take it, of these pictures."""
+        """Return the content of the file for these images, as COCO's tools take it for scoring."""
         return {
             "images": [
                 {"id": image.number, "file_name": image.path.name, "height": image.height, "width": image.width}
@@ -145,19 +145,21 @@ def find_coco(
     """Read a data set in COCO's format.
 
     Args:
-        source: a file of annotations, or a folder with one as COCO has them (`annotations/instances_PART.json`), or
-            with one directly in it or in its sub-folder PART.
-        pictures: the folder of the pictures; None to look for them, in `PART`, `images/PART`, `images`, the folder
-            itself and beside the annotations.
-        part: which of several files: `train2017` of `instances_train2017.json`.
-        masks: read masks, too; without them boxes alone are trained on.
-        classes: names that are known already, whose labels are kept; None for those of the file, in the order of their
-            categories' numbers.
+        source: annotation file, or a folder that holds one: `annotations/instances_PART.json` as in COCO, or a file
+            directly in the folder or in its sub-folder PART.
+        pictures: folder of the images; None looks in `PART`, `images/PART`, `images`, the folder itself and beside the
+            annotations.
+        part: name of one of several parts, such as `train2017` of `instances_train2017.json`.
+        masks: whether to read masks. Without masks, training uses only boxes.
+        classes: names of known classes, whose labels are kept; None takes those of the file in the order of their ids.
+
+    Returns:
+        The images with their instances.
 
     Raises:
-        FileNotFoundError: where the file, the folder or a picture is missing, naming it.
-        CocoError: where the file is damaged, is ambiguous or contradicts itself, naming it and the picture.
-        ImportError: for masks that need the package faster-coco-eval, where it is missing.
+        FileNotFoundError: if the file, the folder or an image is missing.
+        CocoError: if the file is damaged, ambiguous or contradicts itself; the message names the file and the image.
+        ImportError: if masks need the package faster-coco-eval and it is not installed.
     """
     annotations, root, part = _annotations(Path(source), part)
     content = read_json(annotations)
@@ -166,19 +168,19 @@ def find_coco(
     for name in categories.values():
         if name not in names:
             raise CocoError(
-                f"{annotations} has the category {name!r}, which is none of the {len(names)} that are known."
-                f"{suggestion(name, names)} Name categories as those that were learned: {listed(names)}"
+                f"{annotations} has the category {name!r}, which is none of the {len(names)} known categories."
+                f"{suggestion(name, names)} Name the categories like those of the training: {listed(names)}"
             )
     entries = checked_entries(content, "images", ("id", "file_name", "height", "width"), annotations)
     unique(entries, "images", annotations)
-    folder = Path(pictures) if pictures is not None else _pictures(annotations, root, part, entries)
-    found = _instances(content, entries, categories, masks, annotations)
-    images = tuple(_image(entry, folder, tuple(found[entry["id"]]), annotations) for entry in entries)
+    folder = Path(pictures) if pictures is not None else _image_folder(annotations, root, part, entries)
+    instances = _instances(content, entries, categories, masks, annotations)
+    images = tuple(_image(entry, folder, tuple(instances[entry["id"]]), annotations) for entry in entries)
     return CocoImages(annotations, images, categories, names, masks, _skipped(images), notes)
 
 
 def _annotations(source: Path, part: str | None) -> tuple[Path, Path, str | None]:
-    """The file of annotations, the folder that it belongs to, and the name of its part."""
+    """Return the annotation file, the folder of the data set, and the name of the part."""
     if source.is_file():
         root = source.parent.parent if source.parent.name == "annotations" else source.parent
         return source, root, part or _part(source)
@@ -204,16 +206,16 @@ def _annotations(source: Path, part: str | None) -> tuple[Path, Path, str | None
 
 
 def _part(path: Path) -> str:
-    """The part of a data set that a file of annotations is of."""
+    """Return the name of the part that an annotation file belongs to."""
     return path.stem.removeprefix(PREFIX)
 
 
-def _pictures(annotations: Path, root: Path, part: str | None, entries: Sequence[Mapping[str, Any]]) -> Path:
-    """The folder in which the first picture lies."""
+def _image_folder(annotations: Path, root: Path, part: str | None, entries: Sequence[Mapping[str, Any]]) -> Path:
+    """Return the folder that holds the first image."""
     parts = [root / part, root / "images" / part] if part else []
     folders = list(dict.fromkeys([*parts, root / "images", root, annotations.parent]))
     for folder in folders:
-        if entries and _is_there(folder / entries[0]["file_name"]):
+        if entries and _file_exists(folder / entries[0]["file_name"]):
             return folder
     if not entries:
         return annotations.parent
@@ -224,8 +226,8 @@ def _pictures(annotations: Path, root: Path, part: str | None, entries: Sequence
     )
 
 
-def _is_there(path: Path) -> bool:
-    """Whether a name that a file says leads to a file; one that no system takes, such as a longer one, does not."""
+def _file_exists(path: Path) -> bool:
+    """Tell whether a name from the file leads to a file; a name that the system does not allow leads to none."""
     try:
         return path.is_file()
     except OSError:
@@ -233,41 +235,44 @@ def _is_there(path: Path) -> bool:
 
 
 def _categories(content: Mapping[str, Any], annotations: Path) -> tuple[dict[int, str], tuple[str, ...]]:
-    """Names of categories by their numbers, ascending, and notes on those that are left out."""
+    """Return category names by their ids in ascending order, and notes on the categories that are left out."""
     entries = checked_entries(content, "categories", ("id", "name"), annotations)
     if not entries:
         raise CocoError(f"{annotations} names no categories; at least one is needed")
     unique(entries, "categories", annotations)
-    used = _used(content.get("annotations"))
-    kept = sorted(entries, key=lambda entry: entry["id"])
+    used = _used_categories(content.get("annotations"))
+    categories = sorted(entries, key=lambda entry: entry["id"])
     notes = []
-    for entry in [one for one in kept if used is not None and one["id"] not in used]:
-        others = [one for one in kept if one is not entry]
-        if any(entry["name"] in (one["name"], one.get("supercategory")) for one in others):
-            kept = others
+    for entry in [category for category in categories if used is not None and category["id"] not in used]:
+        others = [category for category in categories if category is not entry]
+        if any(entry["name"] in (category["name"], category.get("supercategory")) for category in others):
+            categories = others
             notes.append(
                 f"{annotations}: the category {entry['id']} ({entry['name']!r}) has no annotations and only names a "
                 "group of categories, or repeats the name of one; it is left out."
             )
-    names = Counter(entry["name"] for entry in kept)
-    if twice := [name for name, count in names.items() if count > 1]:
-        raise CocoError(f"{annotations} has {names[twice[0]]} categories that are called {twice[0]!r}; give them names")
-    return {entry["id"]: entry["name"] for entry in kept}, tuple(notes)
+    names = Counter(entry["name"] for entry in categories)
+    if repeated := [name for name, count in names.items() if count > 1]:
+        raise CocoError(
+            f"{annotations} has {names[repeated[0]]} categories that are called {repeated[0]!r}; give them names of "
+            "their own"
+        )
+    return {entry["id"]: entry["name"] for entry in categories}, tuple(notes)
 
 
-def _used(annotations: Any) -> set[int] | None:
-    """The numbers of the categories that annotations have; None where they are wrong, which is refused elsewhere."""
+def _used_categories(annotations: Any) -> set[int] | None:
+    """Return the ids of the categories that annotations use; None if the annotations are invalid."""
     if not isinstance(annotations, list):
         return None
-    found = [one.get("category_id") if isinstance(one, dict) else None for one in annotations]
-    numbers = {number for number in found if isinstance(number, int)}
-    return None if any(not isinstance(number, int) for number in found) else numbers
+    ids = [entry.get("category_id") if isinstance(entry, dict) else None for entry in annotations]
+    whole_ids = {number for number in ids if isinstance(number, int)}
+    return None if any(not isinstance(number, int) for number in ids) else whole_ids
 
 
 def _image(entry: Mapping[str, Any], folder: Path, instances: tuple[Instance, ...], annotations: Path) -> CocoImage:
-    """A picture, which has to be there."""
+    """Make an image, whose file must exist."""
     path = folder / entry["file_name"]
-    if not _is_there(path):
+    if not _file_exists(path):
         named = printable(shortened(str(path)))
         raise FileNotFoundError(f"{annotations} names the picture {named} (image {entry['id']}), which is not there")
     return CocoImage(entry["id"], path, entry["height"], entry["width"], instances)
@@ -280,9 +285,9 @@ def _instances(
     masks: bool,
     annotations: Path,
 ) -> dict[int, list[Instance]]:
-    """The instances of each picture."""
+    """Read the instances of each image."""
     keys = ("id", "image_id", "category_id", "bbox")
-    found: dict[int, list[Instance]] = {entry["id"]: [] for entry in entries}
+    instances: dict[int, list[Instance]] = {entry["id"]: [] for entry in entries}
     sizes = {entry["id"]: (entry["height"], entry["width"]) for entry in entries}
     names = {entry["id"]: entry["file_name"] for entry in entries}
     listed = checked_entries(content, "annotations", keys, annotations)
@@ -290,7 +295,7 @@ def _instances(
     for entry in listed:
         image = entry["image_id"]
         about = f"{annotations}: annotation {entry['id']} of image {image}"
-        if image not in found:
+        if image not in instances:
             raise CocoError(f"{about} is of a picture that the file does not list")
         about = f"{about} ({names[image]})"
         if entry["category_id"] not in categories:
@@ -298,12 +303,12 @@ def _instances(
                 f"{about} has the category {entry['category_id']}, which is none of the {len(categories)} that the "
                 "file lists"
             )
-        found[image].append(read_instance(entry, *sizes[image], masks, about))
-    return found
+        instances[image].append(read_instance(entry, *sizes[image], masks, about))
+    return instances
 
 
 def _skipped(images: Sequence[CocoImage]) -> dict[str, int]:
-    """How many instances and pictures are left out of training, by reason."""
+    """Count the instances and images that are left out of training, by reason."""
     counts = Counter(instance.skip for image in images for instance in image.instances if instance.skip)
     counts[EMPTY] = sum(not image.trained for image in images)
     return {reason: counts[reason] for reason in SKIPS if counts[reason]}

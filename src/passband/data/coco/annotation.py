@@ -1,4 +1,4 @@
-"""One instance of a COCO file: its box, its mask, and whether it is trained on."""
+"""Reads one instance of a COCO file: its box, its mask, and whether to train on it."""
 
 import math
 import sys
@@ -13,26 +13,29 @@ from passband.io.rle import compress, mask_area
 
 CROWD, NO_AREA, NO_MASK, EMPTY = "crowd", "box without area in the picture", "no mask", "picture without instances"
 SKIPS = (NO_AREA, NO_MASK, CROWD, EMPTY)
-"""What is not trained on: instances of the first three kinds, and pictures in which no instance is left."""
+"""Reasons to leave out of training: the first three hold for instances, and the last for images without instances to
+train on."""
 FARTHEST = 100_000
-"""How far from the picture's corner polygons may be, in pixels; what is farther is no coordinate in pixels."""
+"""Greatest distance in pixels between a polygon and the image's corner; larger values are not coordinates in pixels."""
 LEAST_SIDE = 2**-18
-"""Least side of a box in the picture, as a share of the picture's longer side. Less may vanish where a box is rounded
-to float32, mirrored or resized, and detectors refuse a batch with a box that has no width or height."""
+"""Least side of a box inside the image, as a share of the image's longer side.
+
+A smaller side may vanish when the box is rounded to float32, mirrored or resized, and detectors refuse a batch with a
+box without width or height."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Instance:
-    """One thing in a picture.
+    """One object in an image.
 
     Attributes:
-        number: of its annotation in the file.
-        category: number of its category in the file.
-        bbox: x, y, width and height in pixels, as the file has them, so that they may lie outside the picture.
-        area: in pixels, by which it is small, medium or large; of its mask where it has one.
-        is_crowd: it is a region of many that are not told apart.
-        segmentation: polygons, each x1, y1, x2, y2, ... in pixels, or a run-length code; None without a mask.
-        skip: why it is not trained on, one of `SKIPS`; empty where it is.
+        number: id of its annotation in the file.
+        category: id of its category in the file.
+        bbox: x, y, width and height in pixels as given in the file; the box may reach beyond the image.
+        area: area in pixels that decides whether it counts as small, medium or large; the mask's area if it has a mask.
+        is_crowd: whether it is a region of many instances that are not separated.
+        segmentation: polygons, each x1, y1, x2, y2 and so on in pixels, or a run-length code; None without a mask.
+        skip: reason not to train on it, one of `SKIPS`; empty if it is trained on.
     """
 
     number: int
@@ -50,10 +53,10 @@ class Instance:
         return left, top, left + width, top + height
 
     def annotation(self, image: int) -> dict[str, Any]:
-        """What a COCO file says of it.
+        """Return the entry of a COCO file for this instance.
 
         Args:
-            image: number of its picture.
+            image: id of its image.
         """
         polygons = self.segmentation
         return {
@@ -68,18 +71,21 @@ class Instance:
 
 
 def read_instance(entry: Mapping[str, Any], height: int, width: int, masks: bool, about: str) -> Instance:
-    """An instance, checked, and whether it is trained on.
+    """Check an instance and decide whether to train on it.
 
     Args:
-        entry: of the file's `annotations`, with a picture and a category that it lists.
-        height: of the picture, in pixels.
-        width: of the picture, in pixels.
-        masks: read its mask, too.
-        about: file, annotation and picture, for errors.
+        entry: entry of the file's `annotations`, whose image and category are listed in the file.
+        height: height of the image, in pixels.
+        width: width of the image, in pixels.
+        masks: whether to read its mask.
+        about: file, annotation and image, for error messages.
+
+    Returns:
+        The instance.
 
     Raises:
-        CocoError: for a box, polygon or code that is none.
-        ImportError: for an area that has to be counted, where the package faster-coco-eval is missing.
+        CocoError: if the box, a polygon or the mask's code is invalid.
+        ImportError: if the area must be counted and the package faster-coco-eval is not installed.
     """
     box = entry["bbox"]
     if not isinstance(box, list) or len(box) != 4 or not _are_finite(box):
@@ -97,20 +103,20 @@ def read_instance(entry: Mapping[str, Any], height: int, width: int, masks: bool
     elif masks and segmentation is None:
         skip = NO_MASK
     area = _area(entry.get("area"), about)
-    if area is None:  # some tools do not write it
+    if area is None:  # some annotation tools do not write the area
         area = across * down if segmentation is None else mask_area(compress(segmentation, height, width))
     bbox = left, top, across, down
     return Instance(entry["id"], entry["category_id"], bbox, float(area), is_crowd, segmentation, skip)
 
 
 def _is_seen(start: float, end: float, side: int, least: float) -> bool:
-    """Whether what lies in a picture of a box, along one side, is more than the least as float32 has it."""
+    """Tell whether a box shows more than the least side inside the image, along one direction and in float32."""
     first, last = (float(np.float32(min(max(value, 0.0), side))) for value in (start, end))
     return last - first > least
 
 
 def _is_crowd(value: Any, about: str) -> bool:
-    """What `iscrowd` says: 0 or 1 of any type, or nothing for 0."""
+    """Read `iscrowd`: 0 or 1 of any type; a missing value counts as 0."""
     if value is None:
         return False
     try:
@@ -123,7 +129,7 @@ def _is_crowd(value: Any, about: str) -> bool:
 
 
 def _area(value: Any, about: str) -> float | None:
-    """The area in pixels; None where there is none."""
+    """Read the area in pixels; None if there is none."""
     if value is None:
         return None
     try:
@@ -136,7 +142,7 @@ def _area(value: Any, about: str) -> float | None:
 
 
 def _segmentation(value: Any, height: int, width: int, about: str) -> tuple[np.ndarray, ...] | dict[str, Any] | None:
-    """A mask's polygons or code, checked; None where there is none in the picture."""
+    """Check the polygons or the code of a mask; None if no part of it lies in the image."""
     if isinstance(value, dict):
         if "counts" not in value or value.get("size") not in ([height, width], (height, width)):
             raise CocoError(
@@ -151,7 +157,7 @@ def _segmentation(value: Any, height: int, width: int, about: str) -> tuple[np.n
     for polygon in value:
         if len(polygon) % 2 or not _are_finite(polygon) or max(map(abs, polygon), default=0) > FARTHEST:
             raise CocoError(
-                f"{about} has a polygon that is no list of x and y in pixels, but {str(polygon)[:60]!r}: pairs of "
+                f"{about} has a polygon that is not a list of x and y in pixels, but {str(polygon)[:60]!r}: pairs of "
                 f"finite numbers within {FARTHEST} are needed"
             )
     polygons = (np.array(polygon, dtype=np.float64) for polygon in value if len(polygon) >= 6)
@@ -167,7 +173,7 @@ def _segmentation(value: Any, height: int, width: int, about: str) -> tuple[np.n
 
 
 def _are_finite(values: Sequence[Any]) -> bool:
-    """Whether all are numbers, and finite."""
+    """Tell whether all values are finite numbers."""
     return all(
         isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
         for value in values

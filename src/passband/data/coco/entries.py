@@ -1,4 +1,4 @@
-"""The lists of a COCO file, checked as far as their entries stand alone."""
+"""Checks the lists of a COCO file as far as their entries can be checked alone."""
 
 import json
 from collections import Counter
@@ -7,29 +7,32 @@ from pathlib import Path
 from typing import Any
 
 _TYPES = {"file_name": str, "name": str}
-"""Keys whose values are text; those of `bbox` are checked with their picture, all others are whole numbers."""
+"""Keys whose values are text. Values of `bbox` are checked together with their image; all other values are integers."""
 LONGEST = 1_000_000
-"""Longest side of a picture, in pixels; what is longer is damage."""
+"""Longest side of an image in pixels; a larger value means that the file is damaged."""
 
 
 class CocoError(ValueError):
-    """A file of annotations that is damaged or contradicts itself; the message names it."""
+    """Raised if an annotation file is damaged or contradicts itself; the message names the file."""
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The content of a file of annotations.
+    """Read an annotation file.
 
     Args:
-        path: the file.
+        path: path of the file.
+
+    Returns:
+        The content of the file.
 
     Raises:
-        CocoError: where it is cut short, damaged, or no object.
-        OSError: where it cannot be read.
+        CocoError: if the file is cut short, damaged, or not a JSON object.
+        OSError: if the file cannot be read.
     """
     try:
         content = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise CocoError(f"{path} is cut short or no JSON: {error}") from error
+        raise CocoError(f"{path} is cut short or not JSON: {error}") from error
     if not isinstance(content, dict):
         kind = "a list, as files of results have" if isinstance(content, list) else f"{str(content)[:40]!r}"
         raise CocoError(f"{path} needs an object with images, annotations and categories; got {kind}")
@@ -39,23 +42,28 @@ def read_json(path: Path) -> dict[str, Any]:
 def checked_entries(
     content: Mapping[str, Any], name: str, keys: Sequence[str], path: Path
 ) -> Sequence[Mapping[str, Any]]:
-    """One of the lists, whose entries have these keys.
+    """Return a list of the file after checking the keys of its entries.
 
     Args:
-        content: of the file.
-        name: of the list.
-        keys: that every entry needs.
-        path: of the file, for errors.
+        content: content of the file.
+        name: key of the list.
+        keys: keys that every entry needs.
+        path: path of the file, for error messages.
+
+    Returns:
+        The entries of the list.
 
     Raises:
-        CocoError: where the list, a key or a value of its kind is missing.
+        CocoError: if the list or a key is missing, or a value has the wrong type or range.
     """
     entries = content.get(name)
     if not isinstance(entries, list):
-        raise CocoError(f"{path} needs a list {name!r}, as COCO's files of instances have; it has {_listed(content)}")
+        raise CocoError(
+            f"{path} needs a list {name!r}, as COCO's files of instances have; it has {_key_names(content)}"
+        )
     for place, entry in enumerate(entries):
         if not isinstance(entry, dict) or any(key not in entry for key in keys):
-            raise CocoError(f"{path}: entry {place} of {name!r} needs {', '.join(keys)}; it has {_listed(entry)}")
+            raise CocoError(f"{path}: entry {place} of {name!r} needs {', '.join(keys)}; it has {_key_names(entry)}")
         for key in keys:
             kind, value = _TYPES.get(key, int), entry[key]
             if key != "bbox" and (not isinstance(value, kind) or isinstance(value, bool)):
@@ -69,15 +77,15 @@ def checked_entries(
 
 
 def unique(entries: Sequence[Mapping[str, Any]], name: str, path: Path) -> None:
-    """Refuse entries with one number.
+    """Raise an error if two entries have the same id.
 
     Args:
-        entries: of a list.
-        name: of the list.
-        path: of the file, for errors.
+        entries: entries of a list.
+        name: key of the list.
+        path: path of the file, for error messages.
 
     Raises:
-        CocoError: naming the number.
+        CocoError: if an id is used twice; the message names it.
     """
     counts = Counter(entry["id"] for entry in entries)
     if len(counts) < len(entries):
@@ -86,13 +94,13 @@ def unique(entries: Sequence[Mapping[str, Any]], name: str, path: Path) -> None:
 
 
 def _printable(key: Any) -> str:
-    """A key as it is, or quoted where a terminal would take it for more than text; shortened."""
+    """Shorten a key, and quote it if it contains control characters."""
     text = str(key)[:40]
     return text if text.isprintable() else repr(text)
 
 
-def _listed(value: Any) -> str:
-    """The keys of an object, or what came in its place."""
+def _key_names(value: Any) -> str:
+    """List the keys of an object, or show another value."""
     return (
         (", ".join(_printable(key) for key in value) or "nothing")
         if isinstance(value, Mapping)

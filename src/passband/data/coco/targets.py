@@ -1,4 +1,4 @@
-"""What a detector learns from a picture, and changing it together with the picture."""
+"""Makes the target of an image that a detector learns from, and changes both together at random."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,18 +14,18 @@ from passband.data.coco.annotation import CROWD
 from passband.io.rle import MaskError, compress, decode_mask
 
 TRIES = 10
-"""Random crops that are drawn before a picture is taken whole, where they show none of its instances."""
+"""Number of random crops that are tried before an image is used whole, if the crops show none of its instances."""
 SMALLEST = 1.0
-"""Sides of the smallest box that is learned from, in pixels."""
+"""Least width and height in pixels of a box to train on."""
 
 
 class DetectionTarget(TypedDict):
-    """The instances of a picture, as torchvision's detectors take them."""
+    """The instances of an image, as torchvision's detectors take them."""
 
     boxes: Float[Tensor, "N 4"]
-    """x1, y1, x2, y2 in pixels, within the picture."""
+    """x1, y1, x2, y2 in pixels, within the image."""
     labels: Int64[Tensor, " N"]
-    """From 1; 0 is the background."""
+    """Labels from 1; 0 is the background."""
     masks: NotRequired[UInt8[Tensor, "N H W"]]
     image_id: int
     area: Float[Tensor, " N"]
@@ -34,16 +34,16 @@ class DetectionTarget(TypedDict):
 
 @dataclass(frozen=True)
 class InstanceAugmentation:
-    """How a picture and its instances are changed for training.
+    """Random changes of an image and its instances.
 
     Attributes:
-        flip: mirror left to right half of the time.
-        scale: least and greatest factor by which the picture is resized; (1, 1) for none. Scale jitter, as in Ghiasi et
+        flip: whether to mirror left to right half of the time.
+        scale: smallest and greatest factor of the size; (1, 1) keeps the size. This is the scale jitter of Ghiasi et
             al., "Simple copy-paste is a strong data augmentation method", CVPR 2021.
-        crop: least share of each side that is kept; 1 for none.
+        crop: least share of each side to keep; 1 does not crop.
 
     Raises:
-        ValueError: for factors or shares out of range.
+        ValueError: if a factor or a share is out of its range.
     """
 
     flip: bool = True
@@ -58,33 +58,33 @@ class InstanceAugmentation:
 
     @property
     def keeps_size(self) -> bool:
-        """Whether pictures are mirrored at most."""
+        """Whether images are mirrored at most."""
         return self.scale == (1.0, 1.0) and self.crop == 1
 
     def mirrors(self, rng: np.random.Generator) -> bool:
-        """Draw whether a picture is mirrored.
+        """Draw whether to mirror an image.
 
         Args:
-            rng: draws it.
+            rng: random generator.
         """
         return self.flip and bool(rng.integers(2))
 
 
 def instance_target(image: CocoImage, labels: Mapping[int, int], *, masks: bool, crowds: bool) -> DetectionTarget:
-    """The instances of a picture that can be learned from.
+    """Make the target of an image from the instances to train on.
 
     Args:
-        image: the picture.
-        labels: of each category's number.
-        masks: give masks, too; N H W bytes.
-        crowds: give crowds, too.
+        image: image with its instances.
+        labels: label of each category id.
+        masks: whether to include masks, of shape N H W in bytes.
+        crowds: whether to include crowds.
 
     Returns:
-        Boxes cut at the picture's edges.
+        The target, with boxes that are cut at the image's edges.
 
     Raises:
-        ImportError: for masks, where the package faster-coco-eval is missing.
-        MaskError: for a damaged mask, naming the picture and the annotation.
+        ImportError: if masks are needed and the package faster-coco-eval is not installed.
+        MaskError: if a mask is damaged; the message names the image and the annotation.
     """
     height, width = image.height, image.width
     chosen = [one for one in image.instances if not one.skip or (crowds and one.skip == CROWD)]
@@ -109,11 +109,14 @@ def instance_target(image: CocoImage, labels: Mapping[int, int], *, masks: bool,
 
 
 def mirrored(target: DetectionTarget, width: int) -> DetectionTarget:
-    """The instances of the picture with left and right exchanged.
+    """Mirror a target left to right.
 
     Args:
-        target: before.
-        width: of the picture, in pixels.
+        target: instances of the image.
+        width: width of the image, in pixels.
+
+    Returns:
+        The target of the mirrored image.
     """
     left, top, right, bottom = target["boxes"].unbind(1)
     changed: DetectionTarget = {**target, "boxes": torch.stack([width - right, top, width - left, bottom], 1)}
@@ -125,17 +128,17 @@ def mirrored(target: DetectionTarget, width: int) -> DetectionTarget:
 def augmented(
     image: Float[Tensor, "3 H W"], target: DetectionTarget, augmentation: InstanceAugmentation, rng: np.random.Generator
 ) -> tuple[Float[Tensor, "3 h w"], DetectionTarget]:
-    """A picture changed together with its instances, by torchvision's transforms of paired tensors.
+    """Change an image and its instances at random.
 
     Args:
-        image: RGB in [0, 1].
-        target: its instances.
-        augmentation: how they are changed.
-        rng: draws it; no other generator is touched.
+        image: RGB image in [0, 1].
+        target: instances of the image.
+        augmentation: random changes.
+        rng: random generator; no other generator is used.
 
     Returns:
-        Both. Of instances that a crop cuts, boxes are those of what is left of their masks; instances that are left out
-        of it, or smaller than a pixel, are gone, but never all.
+        The changed image and target. If a crop cuts an instance, its box is that of the remaining mask. Instances
+        outside the crop or smaller than a pixel are dropped, but never all of them.
     """
     flips = augmentation.mirrors(rng)
     if not augmentation.keeps_size:
@@ -147,7 +150,7 @@ def augmented(
 def _cropped(
     image: Float[Tensor, "3 H W"], target: DetectionTarget, least: float, rng: np.random.Generator
 ) -> tuple[Float[Tensor, "3 h w"], DetectionTarget]:
-    """A random part that shows at least one instance."""
+    """Crop a random part that shows at least one instance."""
     if least == 1:
         return image, target
     for _ in range(TRIES):
@@ -155,14 +158,14 @@ def _cropped(
         top, left = (
             int(rng.integers(side - part + 1)) for side, part in zip(image.shape[-2:], (height, width), strict=True)
         )
-        seen = _cut(target, top, left, height, width)
-        if len(seen["boxes"]):
-            return image[:, top : top + height, left : left + width], seen
+        part_target = _target_in_window(target, top, left, height, width)
+        if len(part_target["boxes"]):
+            return image[:, top : top + height, left : left + width], part_target
     return image, target
 
 
-def _cut(target: DetectionTarget, top: int, left: int, height: int, width: int) -> DetectionTarget:
-    """What a window shows of the instances."""
+def _target_in_window(target: DetectionTarget, top: int, left: int, height: int, width: int) -> DetectionTarget:
+    """Return the target of a part of the image."""
     from torchvision.ops import masks_to_boxes
 
     moved = target["boxes"] - torch.tensor([left, top, left, top])
@@ -173,20 +176,20 @@ def _cut(target: DetectionTarget, top: int, left: int, height: int, width: int) 
         seen = (masks != 0).flatten(1).any(1)
         tighten = is_cut & seen
         if tighten.any():
-            # the last row and column are inside
+            # masks_to_boxes returns the last row and column, which lie inside the mask
             boxes[tighten] = masks_to_boxes(masks[tighten]) + torch.tensor([0.0, 0, 1, 1])
     else:
         seen = torch.ones(len(boxes), dtype=torch.bool)
     changed: DetectionTarget = {**target, "boxes": boxes}
     if masks is not None:
         changed["masks"] = masks
-    return _of(_measured(changed, is_cut), seen & _has_area(boxes))
+    return _select(_measured(changed, is_cut), seen & _has_area(boxes))
 
 
 def _resized(
     image: Float[Tensor, "3 H W"], target: DetectionTarget, factor: float
 ) -> tuple[Float[Tensor, "3 h w"], DetectionTarget]:
-    """A picture of another size, with its instances."""
+    """Resize an image and its instances."""
     from torchvision.transforms.v2 import functional as paired
 
     height, width = image.shape[-2:]
@@ -197,19 +200,19 @@ def _resized(
     changed: DetectionTarget = {**target, "boxes": boxes}
     if "masks" in target:
         changed["masks"] = paired.resize_mask(target["masks"], size)
-    kept = _has_area(changed["boxes"])
-    kept = kept if kept.any() else torch.ones_like(kept)
+    mask = _has_area(changed["boxes"])
+    mask = mask if mask.any() else torch.ones_like(mask)
     image = paired.resize(image, size, antialias=True)
-    return image, _of(_measured(changed, torch.ones_like(kept)), kept)
+    return image, _select(_measured(changed, torch.ones_like(mask)), mask)
 
 
 def _has_area(boxes: Float[Tensor, "N 4"]) -> Tensor:
-    """Which boxes are at least a pixel wide and high."""
+    """Tell which boxes are at least a pixel wide and high."""
     return ((boxes[:, 2:] - boxes[:, :2]) >= SMALLEST).all(1)
 
 
 def _measured(target: DetectionTarget, which: Tensor) -> DetectionTarget:
-    """New areas for some instances: of their masks, or else of their boxes."""
+    """Replace the areas of some instances by those of their masks, or else of their boxes."""
     if "masks" in target:
         areas = target["masks"].flatten(1).sum(1).float()
     else:
@@ -217,15 +220,15 @@ def _measured(target: DetectionTarget, which: Tensor) -> DetectionTarget:
     return {**target, "area": areas.where(which, target["area"])}
 
 
-def _of(target: DetectionTarget, kept: Tensor) -> DetectionTarget:
-    """Some of the instances."""
+def _select(target: DetectionTarget, mask: Tensor) -> DetectionTarget:
+    """Select instances of a target."""
     chosen: DetectionTarget = {
-        "boxes": target["boxes"][kept],
-        "labels": target["labels"][kept],
+        "boxes": target["boxes"][mask],
+        "labels": target["labels"][mask],
         "image_id": target["image_id"],
-        "area": target["area"][kept],
-        "iscrowd": target["iscrowd"][kept],
+        "area": target["area"][mask],
+        "iscrowd": target["iscrowd"][mask],
     }
     if "masks" in target:
-        chosen["masks"] = target["masks"][kept]
+        chosen["masks"] = target["masks"][mask]
     return chosen

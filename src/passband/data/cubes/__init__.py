@@ -1,1 +1,1 @@
-"""Images as cubes of normalized frequency channels, from a JPEG file's own coefficients or from pixels."""
+"""Cubes of frequency channels, made from image files and from pixels."""

@@ -1,7 +1,7 @@
-"""Mean and standard deviation of frequency channels, by which a network's input is centered and scaled.
+"""Measures the mean and the standard deviation of frequency channels, by which a network's input is normalized.
 
-The deviations are those of single coefficients, over all positions of all pictures. (The published pipeline scales by
-deviations of pictures' means, which leaves its channels with deviations far above 1.)
+The deviations are those of single coefficients, over all positions of all images. (The published pipeline scales by the
+deviations of the images' means, which leaves its channels with deviations far above 1.)
 """
 
 import json
@@ -24,12 +24,12 @@ class ChannelStatistics:
     """Mean and standard deviation of every channel of cubes.
 
     Attributes:
-        mean: of each channel, in the cubes' units.
-        std: of each channel, with the number of positions as divisor; 0 for a channel that never changes.
-        positions: how many positions of cubes (blocks of pixels) were counted.
-        pictures: how many pictures they came from.
-        stride: of the cubes, 8 or 4 pixels.
-        provenance: what the pictures were, how they were read, when and with which version.
+        mean: mean of each channel, in the cubes' units.
+        std: standard deviation of each channel, with the number of positions as divisor; 0 for a constant channel.
+        positions: number of positions (blocks of pixels) that were counted.
+        pictures: number of images that they came from.
+        stride: stride of the cubes, 8 or 4 pixels.
+        provenance: which images were measured, how they were read, when and with which version.
     """
 
     mean: Float64[Tensor, " K"]
@@ -46,20 +46,22 @@ class ChannelStatistics:
         stride: int = 8,
         provenance: Mapping[str, str] | None = None,
     ) -> "ChannelStatistics":
-        """Measure cubes one after the other, holding one at a time.
+        """Measure cubes one after the other while holding one at a time.
 
         Args:
-            cubes: batches of any size, on any device; each entry of a batch counts as a picture, and each position of
-                each picture counts alike.
-            stride: of the cubes, 8 or 4 pixels.
-            provenance: what to remember.
+            cubes: batches of any size, on any device. Each entry of a batch counts as an image, and each position of
+                each image counts alike.
+            stride: stride of the cubes, 8 or 4 pixels.
+            provenance: facts to store with the statistics.
+
+        Returns:
+            The statistics of all cubes.
 
         Raises:
-            ValueError: where there are no positions, a cube has another number of channels than the first, or holds
-                NaN or infinite values.
+            ValueError: if there are no positions, the number of channels varies, or a value is NaN or infinite.
 
-        Source: Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances",
-        1979. All sums are in float64.
+            Source: Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample
+                variances", 1979. All sums are in float64.
         """
         total: ChannelStatistics | None = None
         for number, cube in enumerate(cubes):
@@ -77,13 +79,16 @@ class ChannelStatistics:
         return total
 
     def merge(self, other: "ChannelStatistics") -> "ChannelStatistics":
-        """The statistics of what both have seen, with the provenance of the first.
+        """Combine the statistics of two sets of cubes and keep the provenance of the first.
 
         Args:
-            other: of the same channels and stride.
+            other: statistics of the same channels and stride.
+
+        Returns:
+            The statistics of both sets.
 
         Raises:
-            ValueError: where channels or strides differ.
+            ValueError: if channels or strides differ.
         """
         if len(self.mean) != len(other.mean) or self.stride != other.stride:
             raise ValueError(
@@ -104,27 +109,35 @@ class ChannelStatistics:
         )
 
     def select(self, subset: ChannelSubset) -> "ChannelStatistics":
-        """Those of a subset's channels.
+        """Select the statistics of some channels.
 
         Args:
-            subset: of the whole cube that was measured.
+            subset: channels of the whole cube that was measured.
+
+        Returns:
+            The statistics of these channels.
 
         Raises:
-            ValueError: where these are not the statistics of a whole cube, or the subset does not fit its blocks.
+            ValueError: if these are not the statistics of a whole cube, or the subset does not fit its blocks.
         """
         whole = 3 * self.stride**2
         if len(self.mean) != whole:
-            raise ValueError(f"a subset is taken of a whole cube's {whole} channels, these are of {len(self.mean)}")
+            raise ValueError(
+                f"a subset needs statistics of a whole cube with {whole} channels; these have {len(self.mean)} channels"
+            )
         index = torch.tensor(subset.indices(self.stride))
         return ChannelStatistics(
             self.mean[index], self.std[index], self.positions, self.pictures, self.stride, self.provenance
         )
 
     def normalize(self, cube: Float[Tensor, "*B K h w"]) -> Float[Tensor, "*B K h w"]:
-        """Center and scale channels: (x - mean) / std; a channel whose std is 0 is centered alone.
+        """Center and scale channels by (x - mean) / std; a channel whose std is 0 is only centered.
 
         Args:
-            cube: of the same channels.
+            cube: cube of the same channels.
+
+        Returns:
+            The normalized cube.
         """
         mean, scale = (value.to(cube)[:, None, None] for value in (self.mean, self._scale()))
         return (cube - mean) / scale
@@ -134,22 +147,25 @@ class ChannelStatistics:
 
         Args:
             cube: normalized channels.
+
+        Returns:
+            The cube in its own units.
         """
         mean, scale = (value.to(cube)[:, None, None] for value in (self.mean, self._scale()))
         return cube * scale + mean
 
     def _scale(self) -> Float64[Tensor, " K"]:
-        """What channels are divided by."""
+        """Return the divisors of the channels."""
         return self.std.where(self.std > 0, 1.0)
 
     def save(self, path: Path | str) -> None:
-        """Write them as JSON, whole or not at all.
+        """Write the statistics as JSON; an interrupted write leaves no file.
 
         Args:
-            path: the file; missing folders are made.
+            path: path of the file; missing folders are created.
 
         Raises:
-            OSError: where it cannot be written.
+            OSError: if the file cannot be written.
         """
         content = {
             "stride": self.stride,
@@ -164,14 +180,17 @@ class ChannelStatistics:
 
     @classmethod
     def load(cls, path: Path | str) -> "ChannelStatistics":
-        """Read what `save` wrote.
+        """Read a file that `save` wrote.
 
         Args:
-            path: a JSON file.
+            path: path of the JSON file.
+
+        Returns:
+            The statistics.
 
         Raises:
-            ValueError: where it is no such file.
-            OSError: where it cannot be read.
+            ValueError: if the file does not hold channel statistics.
+            OSError: if the file cannot be read.
         """
         text = Path(path).read_text(encoding="utf-8")
         try:
@@ -181,7 +200,7 @@ class ChannelStatistics:
             provenance = {str(key): str(value) for key, value in content["provenance"].items()}
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ValueError(
-                f"{path} is no file of channel statistics: JSON with mean, std, positions, pictures, stride and "
+                f"{path} is not a file of channel statistics: JSON with mean, std, positions, pictures, stride and "
                 f"provenance is needed ({type(error).__name__}: {error})"
             ) from error
         positions, pictures, stride = counts
@@ -196,14 +215,17 @@ class ChannelStatistics:
 
 
 def shipped_statistics(name: str) -> ChannelStatistics:
-    """Statistics inside the package.
+    """Load statistics that the package contains.
 
     Args:
-        name: `imagenet-8` or `imagenet-4`: of 355 ImageNet photographs, cubes of their files' own coefficients
-            (`ops.cube.assemble_cube`) at a stride of 8 or 4 pixels. Their provenance says more.
+        name: `imagenet-8` or `imagenet-4`: statistics of 355 ImageNet photographs, from cubes of their files' own
+            coefficients (`ops.cube.assemble_cube`) at a stride of 8 or 4 pixels. Their provenance says more.
+
+    Returns:
+        The statistics.
 
     Raises:
-        ValueError: for an unknown name, with the nearest.
+        ValueError: if the name is unknown; the message suggests the nearest.
     """
     folder = Path(str(files("passband"))) / "data" / "cubes" / "statistics"
     known = {path.stem: path for path in sorted(folder.glob("*.json"))}

@@ -1,4 +1,4 @@
-"""Mean and std of what a classifier gets: measured in the pictures that it learns from, or those of ImageNet."""
+"""Sets the mean and the std of a classifier's input: measured on the training images, or those of ImageNet."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,40 +14,40 @@ from passband.io.image import ImageError
 from passband.layers.channels import from_indices
 
 IMAGENET_RGB = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-"""Mean and std of ImageNet's training pictures in [0, 1], as torchvision's weights take them."""
+"""Mean and std of ImageNet's training images in [0, 1], as torchvision's weights expect them."""
 
 
 def unnormalized(kind: Input, channels: tuple[int, ...], size: int, stride: int) -> Preprocessing:
-    """Preprocessing that leaves values in their own units.
+    """Make a preprocessing that leaves values in their own units.
 
     Args:
-        kind: what the network gets.
+        kind: input of the network.
         channels: numbers of the frequency channels; none for pixels.
-        size: side of the picture, in pixels.
+        size: side of the image, in pixels.
         stride: side of the cells, in pixels; not used for pixels.
 
     Raises:
-        ValueError: where these do not fit each other.
+        ValueError: if these do not fit each other.
     """
     count = 3 if kind in PIXELS else len(channels)
     return Preprocessing(kind, channels, size, 1 if kind in PIXELS else stride, (0.0,) * count, (1.0,) * count)
 
 
-def fitted(plain: Preprocessing, pictures: LabeledImages, folder: Path, *, skip_bad: bool) -> Preprocessing:
-    """Preprocessing with mean and std of some pictures: of their center views, over all positions.
+def fit_preprocessing(plain: Preprocessing, pictures: LabeledImages, folder: Path, *, skip_bad: bool) -> Preprocessing:
+    """Measure the mean and the std on the center views of images, over all positions.
 
     Args:
-        plain: without normalization.
-        pictures: to measure.
-        folder: where they come from, to be remembered by its name.
-        skip_bad: leave out files that cannot be read.
+        plain: preprocessing without normalization.
+        pictures: images to measure.
+        folder: folder of the images, whose name is stored.
+        skip_bad: whether to leave out files that cannot be read.
 
     Returns:
-        The same with statistics. A channel that never changes, such as the color of gray pictures, is centered alone.
+        The preprocessing with these statistics. A constant channel, such as the color of gray images, is only centered.
 
     Raises:
-        ImageError: naming a file that cannot be read, unless they are left out.
-        ValueError: where none can be read.
+        ImageError: if a file cannot be read and `skip_bad` is false; the message names the file.
+        ValueError: if no file can be read.
     """
 
     def views() -> Iterator[Float[Tensor, "1 K h w"]]:
@@ -63,30 +63,32 @@ def fitted(plain: Preprocessing, pictures: LabeledImages, folder: Path, *, skip_
     except ImageError:
         raise
     except ValueError as error:
-        raise ValueError(f"no statistics of the {len(pictures)} pictures in {folder}: {error}") from error
+        raise ValueError(f"statistics of the {len(pictures)} images in {folder} cannot be measured: {error}") from error
     return _normalizing(plain, measured, {"pictures": measured.pictures, "of": Path(folder).resolve().name})
 
 
 def of_imagenet(plain: Preprocessing) -> Preprocessing:
-    """Preprocessing with mean and std of ImageNet's photographs.
+    """Use the mean and the std of ImageNet's photographs.
 
     Args:
-        plain: without normalization, of coefficients or RGB.
+        plain: preprocessing of coefficients or RGB pixels without normalization.
 
     Raises:
-        ValueError: for another input.
+        ValueError: if there are no statistics for this input.
     """
     if plain.input == "rgb":
         mean, std = IMAGENET_RGB
         return _replaced(plain, mean, std, {"of": "ImageNet"})
     if plain.input != "coefficients":
-        raise ValueError(f"there are statistics of ImageNet for coefficients and rgb; got {plain.input}: fit them")
+        raise ValueError(
+            f"there are statistics of ImageNet for coefficients and rgb; for input {plain.input}, measure them"
+        )
     shipped = shipped_statistics(f"imagenet-{plain.stride}").select(from_indices(plain.channels))
     return _normalizing(plain, shipped, {"pictures": shipped.pictures, "of": "ImageNet"})
 
 
 def _normalizing(plain: Preprocessing, measured: ChannelStatistics, origin: dict[str, Any]) -> Preprocessing:
-    """Preprocessing with measured statistics."""
+    """Make the preprocessing that normalizes by measured statistics."""
     std = measured.std.where(measured.std > 0, 1.0)
     return _replaced(plain, tuple(measured.mean.tolist()), tuple(std.tolist()), origin)
 

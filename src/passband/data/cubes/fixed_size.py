@@ -1,4 +1,7 @@
-"""Picture files as cubes of normalized frequency channels: a JPEG file's from its own coefficients, without pixels."""
+"""Turns image files into cubes of normalized frequency channels.
+
+A JPEG file is read from its own coefficients, without computing pixels.
+"""
 
 import io
 from collections.abc import Sequence
@@ -27,17 +30,17 @@ WHOLE: Ratio = (1, 1)
 
 @dataclass(frozen=True)
 class CubeFormat:
-    """What a cube is like.
+    """The size and the channels of a cube.
 
     Attributes:
-        channels: numbers of its channels, component 64 + 8v + u, ascending.
-        size: side of the picture that it shows, in pixels; a multiple of 32.
+        channels: numbers of the channels, component 64 + 8v + u, ascending.
+        size: side of the image that the cube shows, in pixels; a multiple of 32.
         stride: side of its cells in pixels, 8 or 4.
-        mean: of each channel, subtracted.
-        std: of each channel, divided by.
+        mean: mean of each channel, which is subtracted.
+        std: standard deviation of each channel, by which it is divided.
 
     Raises:
-        ValueError: on use, for channels that a cell of that side has not.
+        ValueError: on use, if a cell of that side does not have these channels.
     """
 
     channels: tuple[int, ...]
@@ -48,7 +51,7 @@ class CubeFormat:
 
     @cached_property
     def components(self) -> tuple[tuple[tuple[int, ...], tuple[float, ...], tuple[float, ...]], ...]:
-        """Of Y, Cb and Cr: frequencies as raster indices within a cell, mean and std."""
+        """Frequencies as raster indices within a cell, mean and std, for each of Y, Cb and Cr."""
         lists = from_indices(self.channels).lists(self.stride)
         ends = [sum(map(len, lists[: number + 1])) for number in range(3)]
         starts = [0, *ends[:2]]
@@ -63,14 +66,14 @@ class CubeFormat:
         return (-torch.tensor(self.mean) / torch.tensor(self.std))[:, None, None]
 
     def maps(self, ratios: Sequence[Ratio], reduction: Fraction) -> list[CellMap | None]:
-        """The map of each component of a file; None for one of which no channel is wanted.
+        """Return the map of each component of a file; None for a component without selected channels.
 
         Args:
-            ratios: (vertical, horizontal) of the upright components, see `ops.cube.sampling_ratios`.
-            reduction: as in `views.CubeView`.
+            ratios: (vertical, horizontal) ratios of the upright components, see `ops.cube.sampling_ratios`.
+            reduction: reduction of the image, see `views.CubeView`.
 
         Raises:
-            ValueError: for ratios that have none.
+            ValueError: if there is no map for these ratios.
         """
         return [
             cell_map((down / reduction, across / reduction), self.stride, *component) if component[0] else None
@@ -80,7 +83,10 @@ class CubeFormat:
 
 @dataclass(frozen=True)
 class _Turn:
-    """How stored coefficients become what is shown: first mirrored at the main diagonal, then up-down, left-right."""
+    """The order of the turns of stored coefficients.
+
+    They are mirrored at the main diagonal, then up-down, then left-right.
+    """
 
     transposed: bool
     flipped: bool
@@ -88,27 +94,30 @@ class _Turn:
 
     @classmethod
     def of(cls, orientation: int, mirrored: bool) -> "_Turn":
-        """Upright by EXIF's orientation (CIPA DC-008), then exchanging left and right."""
+        """Make the turn that is given by EXIF's orientation (CIPA DC-008), followed by mirroring left to right."""
         return cls(orientation >= 5, orientation in (3, 4, 7, 8), (orientation in (2, 3, 6, 7)) != mirrored)
 
 
 def file_cube(
     source: Path | bytes, form: CubeFormat, augmentation: Augmentation | None = None
 ) -> Float[Tensor, "K h w"]:
-    """The cube of a picture file.
+    """Make the cube of an image file.
 
-    Of a JPEG file from its own coefficients. Of other files, and of the few JPEG files whose coefficients cannot be
-    used (CMYK or RGB inside, arithmetic coding, color subsampled by other than 2 or 4, fewer pixels than an MCU), from
-    the coefficients of its pixels.
+    A JPEG file gives it from its own coefficients. Other files give it from the coefficients of their pixels. So do the
+    few JPEG files whose coefficients cannot be used: CMYK or RGB inside, arithmetic coding, color subsampled by other
+    factors than 2 or 4, or fewer pixels than an MCU.
 
     Args:
-        source: a file, or its content.
-        form: what the cube is like.
-        augmentation: draws a view for training; None shows the center.
+        source: path of a file, or its content.
+        form: format of the cube.
+        augmentation: random view for training; None shows the center.
+
+    Returns:
+        The normalized cube.
 
     Raises:
-        ImageError: naming the file, where it is damaged or no picture.
-        OSError: where it cannot be read.
+        ImageError: if the file is damaged or not an image; the message names the file.
+        OSError: if the file cannot be read.
     """
     data = source if isinstance(source, bytes) else source.read_bytes()
     try:
@@ -122,31 +131,36 @@ def file_cube(
 def pixel_cube(
     image: Float[Tensor, "3 H W"], form: CubeFormat, augmentation: Augmentation | None = None
 ) -> Float[Tensor, "K h w"]:
-    """The cube of pixels: that of a JPEG file of them without subsampled color and without quantization.
+    """Make the cube of pixels: that of a JPEG file of them without chroma subsampling and without quantization.
 
     Args:
-        image: RGB in [0, 1].
-        form: what the cube is like.
-        augmentation: draws a view for training; None shows the center.
+        image: RGB image in [0, 1].
+        form: format of the cube.
+        augmentation: random view for training; None shows the center.
+
+    Returns:
+        The normalized cube.
     """
-    image = pad_to_multiple(image[None], 1, BLOCK)[0][0]  # what is smaller than a block
+    image = pad_to_multiple(image[None], 1, BLOCK)[0][0]  # images smaller than a block are padded
     height, width = image.shape[-2:]
     view = cube_view(height, width, (BLOCK, BLOCK), form.size, form.stride, augmentation)
     if view is None:
-        raise ValueError(f"a cube shows a multiple of 32 pixels, got {form.size} of a picture of {height} x {width}")
+        raise ValueError(
+            f"a cube must show a multiple of 32 pixels, got {form.size} of an image of {height} x {width} pixels"
+        )
     window = view.window
     part = image[:, window.top : window.top + window.height, window.left : window.left + window.width]
     part = part.flip(-1) if window.mirrored else part
     maps = form.maps([WHOLE] * 3, view.reduction)
     inputs = [map_.inputs if map_ else () for map_ in maps]
-    planes = block_dct(jpeg_samples(part)[None], BLOCK, inputs)[0].split([len(some) for some in inputs])
+    planes = block_dct(jpeg_samples(part)[None], BLOCK, inputs)[0].split([len(indices) for indices in inputs])
     return _placed(planes, maps, view, form, are_normalized=False)
 
 
 def _jpeg_cube(
     source: Path | bytes, data: bytes, header: JpegHeader, form: CubeFormat, augmentation: Augmentation | None
 ) -> Float[Tensor, "K h w"] | None:
-    """The cube of a JPEG file's coefficients; None where they cannot be used."""
+    """Make the cube of a JPEG file's coefficients; None if they cannot be used."""
     turned = header.orientation >= 5
     height, width, mcu = header.height, header.width, header.mcu
     if turned:
@@ -160,11 +174,11 @@ def _jpeg_cube(
     except ValueError:
         return None
     turn = _Turn.of(header.orientation, view.window.mirrored)
-    # what the reader does itself: mirroring, and normalizing what needs no map
+    # the reader itself mirrors, and normalizes the inputs that need no map
     plain = not (turn.transposed or turn.flipped)
     inputs = [map_.inputs if map_ else () for map_ in maps]
     wanted = {
-        "channels": _three([_transposed(some) for some in inputs] if turn.transposed else inputs),
+        "channels": _three([_transposed(indices) for indices in inputs] if turn.transposed else inputs),
         "crop": _stored_crop(view, header, _Turn.of(header.orientation, mirrored=False), mcu),
         "flip": plain and turn.mirrored,
         **(_normalization(maps) if plain else {}),
@@ -172,16 +186,16 @@ def _jpeg_cube(
     try:
         planes = read_channels(data, **wanted)
     except JpegError:
-        if isinstance(source, Path):  # once more, for an error that names the file
+        if isinstance(source, Path):  # reading by path raises an error that names the file
             read_channels(source, **wanted)
         raise
     if not plain:
-        planes = [_turned(plane, turn, some) for plane, some in zip(planes, inputs, strict=True)]
+        planes = [_turned(plane, turn, indices) for plane, indices in zip(planes, inputs, strict=True)]
     return _placed(planes, maps, view, form, are_normalized=plain)
 
 
 def _normalization(maps: Sequence[CellMap | None]) -> dict[str, list[float]]:
-    """Mean and std by which the inputs that are channels themselves are normalized while they are read."""
+    """Return the mean and the std by which the reader normalizes the inputs that are channels themselves."""
     if not any(map_ and map_.is_selection for map_ in maps):
         return {}
     mean: list[float] = []
@@ -193,12 +207,12 @@ def _normalization(maps: Sequence[CellMap | None]) -> dict[str, list[float]]:
 
 
 def _three(lists: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
-    """Lists for Y, Cb and Cr, of which a gray file has the first alone."""
+    """Extend the lists of a gray file to lists for Y, Cb and Cr."""
     return [*lists, *[()] * (3 - len(lists))]
 
 
 def _stored_crop(view: CubeView, header: JpegHeader, turn: _Turn, mcu: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Where a window of the upright picture lies in the file, in MCUs, by whole ones of which the picture is taken."""
+    """Locate a window of the upright image in the file, in whole MCUs."""
     window = view.window
     top, left, rows, columns = (
         side // mcu[axis % 2] for axis, side in enumerate((window.top, window.left, window.height, window.width))
@@ -212,12 +226,12 @@ def _stored_crop(view: CubeView, header: JpegHeader, turn: _Turn, mcu: tuple[int
 
 
 def _transposed(inputs: Sequence[int]) -> tuple[int, ...]:
-    """The frequencies that become these when a picture is mirrored at its main diagonal."""
+    """Return the frequencies that become these when the image is mirrored at its main diagonal."""
     return tuple(BLOCK * (index % BLOCK) + index // BLOCK for index in inputs)
 
 
 def _turned(planes: Float[Tensor, "J _ _"], turn: _Turn, inputs: Sequence[int]) -> Float[Tensor, "J _ _"]:
-    """Coefficients of the picture turned, of which `inputs` says the frequencies afterwards."""
+    """Turn the coefficients of an image; `inputs` are the frequencies after the turn."""
     if turn.transposed:
         planes = planes.transpose(-2, -1)
     index = torch.tensor(inputs, dtype=torch.int64)[:, None, None]
@@ -237,14 +251,17 @@ def _placed(
     *,
     are_normalized: bool,
 ) -> Float[Tensor, "K h w"]:
-    """The cells of all components where the view has them, in a middle gray.
+    """Place the cells of all components at the position of the view, on a middle gray.
 
     Args:
         planes: inputs of each component.
-        maps: what makes cells of them.
-        view: what is shown.
-        form: what the cube is like.
-        are_normalized: whether inputs that are the channels themselves are normalized already.
+        maps: map from inputs to cells of each component.
+        view: view of the image.
+        form: format of the cube.
+        are_normalized: whether inputs that are channels themselves are normalized already.
+
+    Returns:
+        The cube.
     """
     pixels = view.reduction * form.stride
     rows, columns = (int(side / pixels) for side in (view.window.height, view.window.width))
@@ -265,18 +282,21 @@ def _placed(
 
 
 def read_pixels(source: Path | bytes) -> Float[Tensor, "3 H W"]:
-    """The upright pixels of a file, or of its content.
+    """Read the upright pixels of a file, or of its content.
 
     Args:
-        source: a PNG, JPEG, WebP, TIFF or BMP picture.
+        source: path or content of an image file.
+
+    Returns:
+        The RGB image in [0, 1].
 
     Raises:
-        ImageError: where it is damaged or no picture.
-        OSError: where it cannot be read.
+        ImageError: if the file is damaged or not an image.
+        OSError: if the file cannot be read.
     """
     if isinstance(source, Path):
         return read_image(source)
     try:
         return from_pil(Image.open(io.BytesIO(source))).image
     except UnidentifiedImageError as error:
-        raise ImageError("the data are no picture that can be read") from error
+        raise ImageError("the data are not an image that can be read") from error

@@ -1,9 +1,10 @@
-"""Picture files of any size as cubes at stride 4, whole: a JPEG file's from its own coefficients, without pixels.
+"""Turns whole image files of any size into cubes at stride 4.
 
-A cell covers 4 x 4 pixels. It has the frequencies v, u from 0 to 3 of Y, and of Cb and Cr too, 48 channels, where
-chroma keeps its full size; or 0 and 1 of chroma at half the size, 24 channels, the subset `24S`. A file with chroma at
-half the size (4:2:0) holds these 24 itself, one to one, and nothing else; of others, chroma is halved without pixels.
-The published 48S and 64S have higher frequencies, of a picture that is enlarged first: no file holds them.
+A JPEG file is read from its own coefficients, without computing pixels. A cell covers 4 x 4 pixels. With chroma at its
+full size it has the frequencies v, u from 0 to 3 of Y, Cb and Cr: 48 channels. With chroma at half the size it has only
+0 and 1 of Cb and Cr: 24 channels, the subset `24S`. A file with chroma at half the size (4:2:0) stores exactly these
+24. In other files, chroma is halved without pixels. The published 48S and 64S have higher frequencies of an enlarged
+image, which files do not store.
 """
 
 from dataclasses import dataclass
@@ -29,15 +30,16 @@ STRIDE = 4
 
 @dataclass(frozen=True)
 class NativeFormat:
-    """What a cube at stride 4 holds.
+    """The channels of a cube at stride 4.
 
     Attributes:
-        channels: numbers of its channels, component 64 + 8v + u, ascending, as `layers.channels` numbers them.
-        chroma_ratio: how many times smaller Cb and Cr are made along each direction, 1 or 2. What a file has at less
-            than that size stays as it is.
+        channels: numbers of the channels, component 64 + 8v + u, ascending, as `layers.channels` numbers them.
+        chroma_ratio: factor by which Cb and Cr are reduced along each direction, 1 or 2. Chroma that is stored at a
+            smaller size keeps that size.
 
     Raises:
-        ValueError: for channels that such cells have not, or are not in order, or another ratio.
+        ValueError: if such cells do not have these channels, the channels are not in order, or the ratio is neither 1
+            nor 2.
     """
 
     channels: tuple[int, ...]
@@ -45,9 +47,9 @@ class NativeFormat:
 
     def __post_init__(self):
         if self.chroma_ratio not in (1, 2):
-            raise ValueError(f"chroma_ratio is 1, its full size, or 2, half of it; got {self.chroma_ratio}")
+            raise ValueError(f"chroma_ratio must be 1 (full size) or 2 (half the size); got {self.chroma_ratio}")
         if list(self.channels) != sorted(self.channels):
-            raise ValueError(f"channels of a cube are in ascending order, got {self.channels}")
+            raise ValueError(f"channels of a cube must be in ascending order; got {self.channels}")
         highest = max((max(divmod(index, STRIDE)) for some in self.lists[1:] for index in some), default=0)
         if highest >= self.sides[1]:
             raise ValueError(
@@ -62,25 +64,26 @@ class NativeFormat:
 
     @property
     def sides(self) -> tuple[int, int, int]:
-        """Frequencies along each direction that cells have, of Y, of Cb and of Cr."""
+        """Number of frequencies along each direction of the cells of Y, of Cb and of Cr."""
         return STRIDE, STRIDE // self.chroma_ratio, STRIDE // self.chroma_ratio
 
     @cached_property
     def signs(self) -> Float[Tensor, "K 1 1"]:
-        """What mirroring left to right multiplies the channels by: -1 where u is odd."""
+        """Factors of the channels for mirroring left to right: -1 where u is odd."""
         return torch.tensor([1.0 - 2 * (number % 2) for number in self.channels])[:, None, None]
 
 
 @dataclass(frozen=True, eq=False)
 class NativeCube:
-    """The cube of a whole picture.
+    """The cube of a whole image.
 
     Attributes:
-        values: the channels, not normalized, in the units of `ops.cube`, at h = ceil(H / 4) by w = ceil(W / 4) cells.
-            Cells at the lower and right edge may reach beyond the picture, where they hold what the file does.
-        height: H of the upright picture, in pixels.
-        width: W of the upright picture, in pixels.
-        mirrored: left and right are exchanged.
+        values: channels that are not normalized, in the units of `ops.cube`, at h = ceil(H / 4) by w = ceil(W / 4)
+            cells. Cells at the lower and right edge may reach beyond the image; there they hold the values that the
+            file stores.
+        height: height H of the upright image, in pixels.
+        width: width W of the upright image, in pixels.
+        mirrored: whether left and right are exchanged.
     """
 
     values: Float[Tensor, "K h w"]
@@ -90,24 +93,24 @@ class NativeCube:
 
 
 def read_native_cube(source: Path | bytes, form: NativeFormat, *, mirrored: bool = False) -> NativeCube:
-    """The cube of a picture file at its own size, upright.
+    """Read the upright cube of an image file at its own size.
 
-    Of a JPEG file from its own coefficients. Of other files, and of the few JPEG files whose coefficients cannot be
-    used (CMYK or RGB inside, arithmetic coding, color subsampled by other than 2 or 4, turned by EXIF so that cells
-    which are not whole come first), from the coefficients of its pixels.
+    A JPEG file gives it from its own coefficients. Other files give it from the coefficients of their pixels. So do the
+    few JPEG files whose coefficients cannot be used: CMYK or RGB inside, arithmetic coding, color subsampled by other
+    factors than 2 or 4, or an EXIF orientation that puts incomplete cells first.
 
     Args:
-        source: a file, or its content.
-        form: what the cube holds.
-        mirrored: exchange left and right where that is exact: the width is a multiple of 4 pixels, or the cube comes
-            from pixels.
+        source: path of a file, or its content.
+        form: format of the cube.
+        mirrored: whether to exchange left and right if this is exact: if the width is a multiple of 4 pixels, or the
+            cube comes from pixels.
 
     Returns:
         The cube, which says whether it is mirrored.
 
     Raises:
-        ImageError: naming the file, where it is damaged or no picture.
-        OSError: where it cannot be read.
+        ImageError: if the file is damaged or not an image; the message names the file.
+        OSError: if the file cannot be read.
     """
     data = source if isinstance(source, bytes) else source.read_bytes()
     try:
@@ -117,7 +120,7 @@ def read_native_cube(source: Path | bytes, form: NativeFormat, *, mirrored: bool
     try:
         values = _jpeg_cube(data, header, form)
     except JpegError:
-        if isinstance(source, Path):  # once more, for an error that names the file
+        if isinstance(source, Path):  # reading by path raises an error that names the file
             read_coefficients(source)
         raise
     if values is None:
@@ -128,12 +131,15 @@ def read_native_cube(source: Path | bytes, form: NativeFormat, *, mirrored: bool
 
 
 def native_pixel_cube(image: Float[Tensor, "3 H W"], form: NativeFormat, *, mirrored: bool = False) -> NativeCube:
-    """The cube of pixels: that of a JPEG file of them without quantization.
+    """Make the cube of pixels: that of a JPEG file of them without quantization.
 
     Args:
-        image: RGB in [0, 1].
-        form: what the cube holds.
-        mirrored: exchange left and right.
+        image: RGB image in [0, 1].
+        form: format of the cube.
+        mirrored: whether to exchange left and right.
+
+    Returns:
+        The cube.
     """
     height, width = image.shape[-2:]
     seen = pad_to_multiple((image.flip(-1) if mirrored else image)[None], STRIDE)[0]
@@ -142,7 +148,7 @@ def native_pixel_cube(image: Float[Tensor, "3 H W"], form: NativeFormat, *, mirr
 
 
 def _jpeg_cube(data: bytes, header: JpegHeader, form: NativeFormat) -> Float[Tensor, "K h w"] | None:
-    """The upright cube of a JPEG file; None where its coefficients cannot be used."""
+    """Read the upright cube of a JPEG file; None if its coefficients cannot be used."""
     orientation = header.orientation
     if header.color_space == "rgb" or _begins_within_cells(header):
         return None
@@ -151,7 +157,7 @@ def _jpeg_cube(data: bytes, header: JpegHeader, form: NativeFormat) -> Float[Ten
     except ValueError:
         return None
     wanted = form.lists
-    if orientation != 1:  # a turn may exchange frequencies, so that all are needed
+    if orientation != 1:  # a turn may exchange frequencies, so all are read
         wanted = [[STRIDE * v + u for v in range(side) for u in range(side)] for side in form.sides]
     maps = [
         _map(ratio, tuple(some), 1 if component == 0 else form.chroma_ratio) if some else None
@@ -164,7 +170,7 @@ def _jpeg_cube(data: bytes, header: JpegHeader, form: NativeFormat) -> Float[Ten
     cube = torch.zeros(len(form.channels), *((columns, rows) if turned else (rows, columns)))
     first = 0
     for plane, map_, some, side in zip(planes, maps, form.lists, form.sides, strict=False):
-        if map_ is not None and some and map_.inputs:  # a file of less color has none of some frequencies
+        if map_ is not None and some and map_.inputs:  # a file with subsampled color lacks some frequencies
             cells = map_(plane)[:, :rows, :columns]
             if orientation != 1:
                 places = [index // STRIDE * side + index % STRIDE for index in some]
@@ -175,7 +181,7 @@ def _jpeg_cube(data: bytes, header: JpegHeader, form: NativeFormat) -> Float[Ten
 
 
 def _begins_within_cells(header: JpegHeader) -> bool:
-    """Whether turning a file upright puts an edge first at which its last cells are not whole."""
+    """Tell whether turning a file upright moves an edge with incomplete cells to the top or the left."""
     down, across = header.orientation in (3, 4, 7, 8), header.orientation in (2, 3, 6, 7)
     if header.orientation >= 5:
         down, across = across, down
@@ -183,9 +189,9 @@ def _begins_within_cells(header: JpegHeader) -> bool:
 
 
 def _map(ratio: Ratio, wanted: tuple[int, ...], reduction: int) -> CellMap:
-    """What makes cells of a component's blocks, of a picture seen at a size so many times smaller."""
+    """Make the map of a component's blocks for an image that is reduced by a factor."""
     stride = STRIDE // reduction
     indices = tuple(stride * (index // STRIDE) + index % STRIDE for index in wanted)
     relative = Fraction(ratio[0], reduction), Fraction(ratio[1], reduction)
-    # a sample of a smaller picture stands for as many pixels along each direction, as in `ops.cube`
+    # a sample of a reduced image stands for that many pixels along each direction, as in `ops.cube`
     return cell_map(relative, stride, indices, (0.0,) * len(wanted), (1 / reduction,) * len(wanted))

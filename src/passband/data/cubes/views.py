@@ -1,4 +1,4 @@
-"""Which part of a picture a classifier gets to see, and how large."""
+"""Chooses the part of an image that a classifier sees, and its scale."""
 
 import math
 from dataclasses import dataclass
@@ -7,23 +7,23 @@ from fractions import Fraction
 import numpy as np
 
 HALVINGS = (-1, 3)
-"""A cube can show a picture at twice, the whole, a half, a quarter or an eighth of its size, exactly."""
+"""A cube can show an image exactly at twice, the whole, a half, a quarter or an eighth of its size."""
 ASPECT = (3 / 4, 4 / 3)
-"""Width over height of random crops before they are made square, as training on ImageNet has it."""
+"""Range of width over height of random crops before they are resized to a square, as usual for training on ImageNet."""
 TRIES = 10
-"""Random crops that are drawn before the center is taken, for pictures much longer than wide."""
+"""Number of random crops that are tried before the center is used, for images that are much longer than wide."""
 CENTER_SHARE = 0.875
-"""Share of the shorter side that a center view of pixels shows, as scores on ImageNet are given for."""
+"""Share of the shorter side that a center view of pixels shows, as usual for scores on ImageNet."""
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How a training view is drawn.
+    """The random choices of a training view.
 
     Attributes:
-        rng: draws it.
-        scale: least and greatest share of the picture's area that it shows.
-        flip: whether it is mirrored left to right half of the time.
+        rng: random generator.
+        scale: smallest and greatest share of the image's area that a view shows.
+        flip: whether to mirror left to right half of the time.
     """
 
     rng: np.random.Generator
@@ -33,14 +33,14 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class PixelWindow:
-    """A part of a picture, in pixels.
+    """A part of an image, in pixels.
 
     Attributes:
         top: first row.
         left: first column.
         height: number of rows.
         width: number of columns.
-        mirrored: left and right are to be exchanged afterwards.
+        mirrored: whether to exchange left and right afterwards.
     """
 
     top: int
@@ -52,12 +52,12 @@ class PixelWindow:
 
 @dataclass(frozen=True)
 class CubeView:
-    """What a cube shows of a picture.
+    """The part of an image that a cube shows.
 
     Attributes:
-        window: part of the upright picture, of whole groups of blocks.
-        reduction: pixels of the file, per direction, that are one of the cube's picture: 1/2 to 8.
-        offset: row and column of the cube's picture, in pixels, where the window begins; what is around it is gray.
+        window: part of the upright image, in whole groups of blocks.
+        reduction: pixels of the file, along each direction, that become one pixel of the cube's image: 1/2 to 8.
+        offset: row and column of the cube's image, in pixels, at which the window begins; the surroundings are gray.
     """
 
     window: PixelWindow
@@ -66,13 +66,14 @@ class CubeView:
 
 
 def best_halvings(height: int, width: int, size: int) -> int:
-    """How often a picture is halved so that its shorter side comes nearest to a view's.
+    """Return the number of halvings that brings the shorter side of an image nearest to the side of a view.
 
-    By their ratio: the shorter side is then 0.71 to 1.41 times the view's, but for pictures beyond `HALVINGS`.
+    The nearest is judged by the ratio: the shorter side becomes 0.71 to 1.41 times the view's side, except for images
+    beyond `HALVINGS`.
 
     Args:
-        height: of the picture, in pixels.
-        width: of the picture, in pixels.
+        height: height of the image, in pixels.
+        width: width of the image, in pixels.
         size: side of the view, in pixels.
     """
     return min(max(round(math.log2(min(height, width) / size)), HALVINGS[0]), HALVINGS[1])
@@ -86,21 +87,21 @@ def cube_view(
     stride: int,
     augmentation: Augmentation | None = None,
 ) -> CubeView | None:
-    """Choose what a cube shows.
+    """Choose the part of an image that a cube shows.
 
-    Without augmentation the center, at the size of `best_halvings`. With it, a random place, and of the shares of the
-    area that halving less often shows (a quarter each time) a random one within the augmentation's scale.
+    Without augmentation this is the center, at the size of `best_halvings`. With augmentation it is a random part. Each
+    halving fewer shows a quarter of the area; one of the shares within the augmentation's scale is drawn.
 
     Args:
-        height: of the upright picture, in pixels.
-        width: of the upright picture, in pixels.
-        mcu: rows and columns of pixels between which the file can be cut; only whole ones are shown.
-        size: side of the cube's picture, in pixels.
+        height: height of the upright image, in pixels.
+        width: width of the upright image, in pixels.
+        mcu: rows and columns of pixels at whose multiples the file can be cut; only whole MCUs are shown.
+        size: side of the cube's image, in pixels.
         stride: side of its cells, in pixels.
-        augmentation: for training.
+        augmentation: random choices for training; None shows the center.
 
     Returns:
-        The view, or None where a picture is too small to have one or its MCUs do not divide the view.
+        The view, or None if the image is too small or its MCUs do not divide the view.
     """
     halvings = best_halvings(height, width, size)
     if augmentation is not None:
@@ -127,14 +128,17 @@ def cube_view(
 
 
 def pixel_window(height: int, width: int, augmentation: Augmentation | None = None) -> PixelWindow:
-    """Choose what a view of pixels shows, to be resized to a square.
+    """Choose the part of an image that a view of pixels shows, before it is resized to a square.
 
     Args:
-        height: of the picture, in pixels.
-        width: of the picture, in pixels.
-        augmentation: for training; None for the center square of `CENTER_SHARE` of the shorter side.
+        height: height of the image, in pixels.
+        width: width of the image, in pixels.
+        augmentation: random choices for training; None shows the center square with `CENTER_SHARE` of the shorter side.
 
-    Source: training crops as Szegedy et al., "Going deeper with convolutions", CVPR 2015, draw them.
+    Returns:
+        The part of the image.
+
+        Source: training crops as in Szegedy et al., "Going deeper with convolutions", CVPR 2015.
     """
     if augmentation is None:
         side = max(1, round(CENTER_SHARE * min(height, width)))
@@ -155,7 +159,7 @@ def pixel_window(height: int, width: int, augmentation: Augmentation | None = No
 
 
 def _sharper(halvings: int, scale: tuple[float, float]) -> list[int]:
-    """The numbers of halvings, from the one that shows the whole, whose share of the area is within bounds."""
+    """Return the numbers of halvings, up to the one that shows the whole, whose share of the area fits the scale."""
     possible = range(halvings, HALVINGS[0] - 1, -1)
     shares = {number: 4.0 ** (number - halvings) for number in possible}
     fitting = [number for number, share in shares.items() if scale[0] <= share <= scale[1]]

@@ -1,1 +1,1 @@
-"""The data sets of the tasks, in which a number decides everything about a sample, and the order of samples."""
+"""The data sets of the tasks. The number of a sample decides everything that is random about it."""

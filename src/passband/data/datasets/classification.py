@@ -1,4 +1,4 @@
-"""Data sets of pictures and their classes, in which a sample's number decides everything about it."""
+"""Training and validation sets of images and their classes. The number of a sample decides everything about it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,12 +26,12 @@ PARTS = ("train", "training", "val", "valid", "validation", "test")
 
 @dataclass(frozen=True)
 class LabeledImages:
-    """Picture files and their classes.
+    """Image files and their classes.
 
     Attributes:
-        classes: names of all classes, by their number.
-        paths: the files.
-        labels: the class of each, a number.
+        classes: names of all classes; their places are the labels.
+        paths: image files.
+        labels: label of each file.
     """
 
     classes: tuple[str, ...]
@@ -39,14 +39,14 @@ class LabeledImages:
     labels: tuple[int, ...]
 
     def __len__(self) -> int:
-        """How many files there are."""
+        """Return the number of files."""
         return len(self.paths)
 
     def only(self, numbers: Sequence[int]) -> "LabeledImages":
-        """Those of these numbers, of all classes.
+        """Select files by their indices; the classes stay.
 
         Args:
-            numbers: indices of files.
+            numbers: indices of the files to keep.
         """
         return LabeledImages(
             self.classes,
@@ -55,10 +55,10 @@ class LabeledImages:
         )
 
     def spread(self, count: int | None) -> "LabeledImages":
-        """So many, evenly spread over the files, which are sorted by class.
+        """Select files at equal distances. The files are sorted by class, so all classes are represented.
 
         Args:
-            count: how many; None, or more than there are, for all.
+            count: number of files to select; None, or more than there are, selects all.
         """
         if count is None or count >= len(self):
             return self
@@ -66,70 +66,73 @@ class LabeledImages:
 
 
 class ClassSample(TypedDict):
-    """One picture, ready for a network."""
+    """One image, ready for a network."""
 
     input: Float[Tensor, "K h w"]
     label: int
     name: str
     number: int
     problem: str
-    """Why a file could not be read; empty where it could."""
+    """The reason why the file cannot be read; empty if it can be read."""
 
 
 def find_classes(folder: Path, classes: Sequence[str] | None = None) -> LabeledImages:
-    """The pictures of a folder with a sub-folder for each class; the classes are sorted by name.
+    """Find the images in a folder that has a sub-folder for each class. The classes are sorted by name.
 
     Args:
-        folder: holds CLASS/*.jpg, at any depth below CLASS.
-        classes: names that are known already, whose numbers are to be kept; None for those of the folder.
+        folder: folder that holds CLASS/*.jpg; images may lie at any depth below CLASS.
+        classes: names of known classes, whose labels are kept; None uses the names of the sub-folders.
+
+    Returns:
+        The images and their labels.
 
     Raises:
-        FileNotFoundError: where the folder, its sub-folders or their pictures are missing.
-        ValueError: for a single class, or one that is not among those known.
+        FileNotFoundError: if the folder, its sub-folders or their images are missing.
+        ValueError: if there is only one class, or a sub-folder is not one of the known classes.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise FileNotFoundError(f"no folder {folder}: one is needed that holds a sub-folder of pictures for each class")
-    found = sorted(path.name for path in folder.iterdir() if path.is_dir() and not is_hidden(path.name))
-    parts = [name for name in found if name.lower() in PARTS]
-    if found and found == parts:
+        raise FileNotFoundError(f"no folder {folder}: a folder with a sub-folder of images for each class is needed")
+    folder_names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not is_hidden(path.name))
+    parts = [name for name in folder_names if name.lower() in PARTS]
+    if folder_names and folder_names == parts:
         raise ValueError(
-            f"{folder} holds the parts of a data set ({', '.join(parts)}), not classes: give one of them to train on, "
-            "and another one to score on"
+            f"a folder of classes is needed, but {folder} holds the parts of a data set ({', '.join(parts)}): train on "
+            "one of them, and validate on another"
         )
-    if not found:
-        raise FileNotFoundError(f"{folder} holds no sub-folders: one with pictures is needed for each class")
-    names = tuple(found if classes is None else classes)
+    if not folder_names:
+        raise FileNotFoundError(f"{folder} holds no sub-folders: a sub-folder of images is needed for each class")
+    names = tuple(folder_names if classes is None else classes)
     if len(names) < 2:
-        raise ValueError(f"{folder} holds one class, {', '.join(names)}: at least 2 are needed to tell apart")
-    if unknown := [name for name in found if name not in names]:
+        raise ValueError(f"at least 2 classes are needed, but {folder} holds one: {', '.join(names)}")
+    if unknown := [name for name in folder_names if name not in names]:
         raise ValueError(
-            f"{folder / unknown[0]} is no class of the {len(names)} that are known."
-            f"{suggestion(unknown[0], names)} Name folders as the classes that were learned: {listed(names)}"
+            f"{folder / unknown[0]} is not one of the {len(names)} known classes."
+            f"{suggestion(unknown[0], names)} Name the folders like the classes of the training: {listed(names)}"
         )
     paths: list[Path] = []
     labels: list[int] = []
-    for name in found:
+    for name in folder_names:
         images = find_images(folder / name)
         if not images and classes is None:
-            raise FileNotFoundError(f"{folder / name} holds no pictures: add some of this class, or remove the folder")
+            raise FileNotFoundError(f"{folder / name} holds no images: add images of this class, or remove the folder")
         paths += images
         labels += [names.index(name)] * len(images)
     if not paths:
-        raise FileNotFoundError(f"{folder} holds no pictures in its sub-folders")
+        raise FileNotFoundError(f"{folder} holds no images in its sub-folders: add images")
     return LabeledImages(names, tuple(paths), tuple(labels))
 
 
 class ClassificationTrainingSet(Dataset[ClassSample]):
-    """Random views of pictures.
+    """Random views of images.
 
     Args:
-        pictures: files and their classes.
-        preprocessing: makes what the network takes.
-        seed: with the sample's number decides order and view.
-        scale: least and greatest share of a picture's area that a view shows.
-        flip: whether views are mirrored half of the time.
-        skip_bad: take the next picture instead of one that cannot be read.
+        pictures: image files and their classes.
+        preprocessing: preprocessing that makes the input of the network.
+        seed: seed that decides order and view together with the number of the sample.
+        scale: smallest and greatest share of an image's area that a view shows.
+        flip: whether to mirror views half of the time.
+        skip_bad: whether to use the next image instead of one that cannot be read.
     """
 
     def __init__(
@@ -146,14 +149,14 @@ class ClassificationTrainingSet(Dataset[ClassSample]):
         self.scale, self.flip, self.skip_bad = scale, flip, skip_bad
 
     def __len__(self) -> int:
-        """Pictures, one sample of each being an epoch."""
+        """Return the number of images; one sample of each is an epoch."""
         return len(self.pictures)
 
     def __getitem__(self, number: int) -> ClassSample:
-        """The sample of this number; numbers go on past the first epoch.
+        """Return the sample of a number. Numbers continue after the first epoch.
 
         Raises:
-            ImageError: where no picture can be used at all.
+            ImageError: if no image can be used.
         """
 
         def prepare(index: int) -> ClassSample:
@@ -164,23 +167,23 @@ class ClassificationTrainingSet(Dataset[ClassSample]):
 
 
 class ClassificationValidationSet(Dataset[ClassSample]):
-    """The center view of every picture, in order, to score on.
+    """The center view of every image, in order.
 
     Args:
-        pictures: files and their classes.
-        preprocessing: makes what the network takes.
+        pictures: image files and their classes.
+        preprocessing: preprocessing that makes the input of the network.
     """
 
     def __init__(self, pictures: LabeledImages, preprocessing: Preprocessing):
         self.pictures, self.preprocessing = pictures, preprocessing
 
     def __len__(self) -> int:
-        """Pictures."""
+        """Return the number of images."""
         return len(self.pictures)
 
     def __getitem__(self, number: int) -> ClassSample:
-        """The sample of this number; of a file that cannot be read it is zeros, with the label `UNKNOWN`."""
-        if not 0 <= number < len(self.pictures):  # what ends a `for` over the data set
+        """Return the sample of a number. A file that cannot be read gives zeros and the label `UNKNOWN`."""
+        if not 0 <= number < len(self.pictures):  # ends a `for` loop over the data set
             raise IndexError(f"there are {len(self.pictures)} pictures, numbered from 0; got {number}")
         return _sample(self.pictures, number, number, self.preprocessing, None)
 
@@ -188,7 +191,7 @@ class ClassificationValidationSet(Dataset[ClassSample]):
 def _sample(
     pictures: LabeledImages, index: int, number: int, preprocessing: Preprocessing, draw: Augmentation | None
 ) -> ClassSample:
-    """A picture ready for a network, or why it is not."""
+    """Make the sample of an image, or of a file that cannot be read."""
     path, label, problem = pictures.paths[index], pictures.labels[index], ""
     try:
         values = preprocessing.prepare(path, draw)

@@ -1,4 +1,4 @@
-"""Data sets of pictures and their instances, in which a sample's number decides everything about it."""
+"""Training and validation sets of images and their instances. The number of a sample decides everything about it."""
 
 from collections.abc import Sequence
 from typing import TypedDict
@@ -25,25 +25,25 @@ from passband.io.image import ImageError
 from passband.io.rle import MaskError
 
 FLIPPED = InstanceAugmentation()
-"""Mirrored half of the time, at their own size."""
+"""The default augmentation: images keep their size and are mirrored half of the time."""
 
 
 class DetectionSample(TypedDict):
-    """One picture, ready for a detector."""
+    """One image, ready for a detector."""
 
     image: Float[Tensor, "C h w"]
-    """RGB in [0, 1], or a cube at stride 4."""
+    """An RGB image in [0, 1], or a cube at a stride of 4 pixels."""
     size: tuple[int, int]
-    """(Height, width) of the picture that it shows, in pixels."""
+    """Height and width in pixels of the image that `image` shows."""
     target: DetectionTarget
     name: str
     number: int
     problem: str
-    """Why a file could not be read; empty where it could."""
+    """The reason why the file cannot be read; empty if it can be read."""
 
 
 class DetectionBatch(TypedDict):
-    """Pictures of different sizes, each in a tensor of its own."""
+    """Images of different sizes, each in its own tensor."""
 
     images: list[Float[Tensor, "C _ _"]]
     targets: list[DetectionTarget]
@@ -54,18 +54,18 @@ class DetectionBatch(TypedDict):
 
 
 class DetectionTrainingSet(Dataset[DetectionSample]):
-    """Pictures to learn from, changed at random; a sample's number decides how.
+    """Images that are changed at random. The number of a sample decides how.
 
     Args:
-        pictures: with instances to train on, see `CocoImages.for_training`.
-        seed: with the sample's number decides order and changes.
-        augmentation: how pictures change. Cubes are mirrored at most, and only where that is exact: where the width is
-            a multiple of 4 pixels, or the file is no JPEG file.
-        cubes: read cubes at stride 4 rather than pixels.
-        skip_bad: take the next picture instead of one that cannot be read.
+        pictures: images that have instances to train on, see `CocoImages.for_training`.
+        seed: seed that decides order and changes together with the number of the sample.
+        augmentation: random changes. Cubes can only be mirrored, and only where this is exact: if the width is a
+            multiple of 4 pixels, or the file is not a JPEG file.
+        cubes: format of cubes at a stride of 4 pixels; None reads pixels.
+        skip_bad: whether to use the next image instead of one that cannot be read.
 
     Raises:
-        ValueError: for cubes that shall change their size, or pictures without an instance to train on.
+        ValueError: if the augmentation changes the size of cubes, or an image has no instances to train on.
     """
 
     def __init__(
@@ -91,14 +91,14 @@ class DetectionTrainingSet(Dataset[DetectionSample]):
         self.cubes, self.skip_bad = cubes, skip_bad
 
     def __len__(self) -> int:
-        """Pictures, one sample of each being an epoch."""
+        """Return the number of images; one sample of each is an epoch."""
         return len(self.pictures)
 
     def __getitem__(self, number: int) -> DetectionSample:
-        """The sample of this number; numbers go on past the first epoch.
+        """Return the sample of a number. Numbers continue after the first epoch.
 
         Raises:
-            ImageError: where no picture can be used at all.
+            ImageError: if no image can be used.
         """
 
         def prepare(index: int) -> DetectionSample:
@@ -106,12 +106,12 @@ class DetectionTrainingSet(Dataset[DetectionSample]):
             try:
                 return self._sample(self.pictures.images[index], number, rng)
             except (ImageError, OSError, MaskError) as error:
-                return _unread(self.pictures, index, number, error)
+                return _unusable_sample(self.pictures, index, number, error)
 
         return usable(prepare, number, len(self.pictures), self.seed, skip_bad=self.skip_bad)
 
     def _sample(self, image: CocoImage, number: int, rng: np.random.Generator) -> DetectionSample:
-        """A picture and its instances, changed."""
+        """Make the sample of an image with its instances."""
         labels, masks = self.pictures.labels, self.pictures.has_masks
         if self.cubes is None:
             values = _pixels(image)
@@ -133,24 +133,27 @@ class DetectionTrainingSet(Dataset[DetectionSample]):
 
 
 class DetectionValidationSet(Dataset[DetectionSample]):
-    """Every picture as it is, in order, to score on.
+    """Every image unchanged and in order.
 
     Args:
-        pictures: all that are scored, those without instances, too.
-        cubes: read cubes at stride 4 rather than pixels.
-        masks: give the masks of targets, which scores do not need: they come from `CocoImages.ground_truth`.
+        pictures: all images to score, including those without instances.
+        cubes: format of cubes at a stride of 4 pixels; None reads pixels.
+        masks: whether targets have masks. Scores do not need them, because they use `CocoImages.ground_truth`.
     """
 
     def __init__(self, pictures: CocoImages, *, cubes: NativeFormat | None = None, masks: bool = False):
         self.pictures, self.cubes, self.masks = pictures, cubes, masks
 
     def __len__(self) -> int:
-        """Pictures."""
+        """Return the number of images."""
         return len(self.pictures)
 
     def __getitem__(self, number: int) -> DetectionSample:
-        """The sample of this number, whose target has the crowds, too; of a file that cannot be read it is empty."""
-        if not 0 <= number < len(self.pictures):  # what ends a `for` over the data set
+        """Return the sample of a number; its target includes crowds.
+
+        A file that cannot be read gives a black image without instances.
+        """
+        if not 0 <= number < len(self.pictures):  # ends a `for` loop over the data set
             raise IndexError(f"there are {len(self.pictures)} pictures, numbered from 0; got {number}")
         image = self.pictures.images[number]
         try:
@@ -159,8 +162,8 @@ class DetectionValidationSet(Dataset[DetectionSample]):
             else:
                 values, size, _ = _cube(image, self.cubes, wants_mirrored=False)
             target = instance_target(image, self.pictures.labels, masks=self.masks, crowds=True)
-        except Exception as error:  # of any kind: a bad file may break what reads it in any way
-            return _unread(self.pictures, number, number, error)
+        except Exception as error:  # a damaged file can raise any error in the code that reads it
+            return _unusable_sample(self.pictures, number, number, error)
         return {
             "image": values,
             "size": size,
@@ -172,10 +175,10 @@ class DetectionValidationSet(Dataset[DetectionSample]):
 
 
 def collate_instances(samples: Sequence[DetectionSample]) -> DetectionBatch:
-    """Put samples side by side, as torchvision's detectors take them: nothing is stacked.
+    """Put samples into a batch as torchvision's detectors take it, without stacking them.
 
     Args:
-        samples: of any sizes.
+        samples: samples of any sizes.
     """
     return {
         "images": [sample["image"] for sample in samples],
@@ -188,7 +191,7 @@ def collate_instances(samples: Sequence[DetectionSample]) -> DetectionBatch:
 
 
 def _pixels(image: CocoImage) -> Float[Tensor, "3 H W"]:
-    """The pixels of a picture, which has the size that its annotations are for."""
+    """Read the pixels of an image and check that its size fits the annotations."""
     values = read_pixels(image.path)
     _check_size(image, values.shape[-2], values.shape[-1])
     return values
@@ -197,14 +200,14 @@ def _pixels(image: CocoImage) -> Float[Tensor, "3 H W"]:
 def _cube(
     image: CocoImage, form: NativeFormat, wants_mirrored: bool
 ) -> tuple[Float[Tensor, "K h w"], tuple[int, int], bool]:
-    """The cube of a picture, its size in pixels, and whether it is mirrored."""
+    """Read the cube of an image; return it with the image's size in pixels and whether it is mirrored."""
     cube = read_native_cube(image.path, form, mirrored=wants_mirrored)
     _check_size(image, cube.height, cube.width)
     return cube.values, (cube.height, cube.width), cube.mirrored
 
 
 def _check_size(image: CocoImage, height: int, width: int) -> None:
-    """Refuse a picture of another size than its annotations say."""
+    """Raise an error if an image differs in size from its annotations."""
     if (height, width) != (image.height, image.width):
         turned = " (turned upright as its EXIF data say)" if (width, height) == (image.height, image.width) else ""
         raise ImageError(
@@ -213,8 +216,8 @@ def _check_size(image: CocoImage, height: int, width: int) -> None:
         )
 
 
-def _unread(pictures: CocoImages, index: int, number: int, error: Exception) -> DetectionSample:
-    """What stands for a picture that cannot be read: a black one without instances."""
+def _unusable_sample(pictures: CocoImages, index: int, number: int, error: Exception) -> DetectionSample:
+    """Make the sample of an image that cannot be read: a black image without instances."""
     image = pictures.images[index]
     target: DetectionTarget = {
         "boxes": torch.zeros(0, 4),

@@ -1,7 +1,7 @@
-"""Pictures of which it is known what is wrong with them, for an inspector to learn from.
+"""A data set of images with known degradations, from which an inspector learns.
 
-A sample's number decides everything about it. Clean pictures are resized, developed and compressed like degraded ones,
-so that nothing but the degradation tells them apart.
+The number of a sample decides everything about it. Clean images are resized, developed and compressed like degraded
+ones, so that they differ only in the degradation.
 """
 
 import io
@@ -20,8 +20,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from passband.data.cubes.fixed_size import read_pixels
+from passband.data.datasets.crops import CLEAN, UNUSABLE, ImageCache, crop_and_flip, read_pair
 from passband.data.datasets.order import shuffled
-from passband.data.datasets.restoration import CLEAN, UNUSABLE, ImageCache, crop_and_flip, read_pair
 from passband.data.degradations import KINDS, degrade, degrade_and_develop
 from passband.data.degradations.parts.camera import develop, sample_camera
 from passband.data.gains import GainTable
@@ -32,36 +32,36 @@ from passband.io.image import to_pil
 from passband.naming import entry
 
 BEST = 60.0
-"""PSNR in dB that counts at most: that of a picture which lost nothing is infinite."""
-_REDUCED = 1.6  # how much at most pictures are reduced after they were degraded
+"""The highest PSNR in dB that counts; an undamaged image would have an infinite one."""
+_REDUCED = 1.6  # greatest factor by which degraded images are reduced
 _BEST_QUALITY = 98
 
 
 class InspectionSample(TypedDict):
-    """One picture, ready for an inspector."""
+    """One image, ready for an inspector."""
 
     windows: Float[Tensor, "W K h w"]
     overview: Float[Tensor, "M n n"]
     kinds: Float[Tensor, " K"]
-    """1 for each kind that the picture has, `clean` being the last."""
+    """1 for each kind of degradation that the image has, else 0; the last entry stands for `clean`."""
     psnr: Float[Tensor, ""]
-    """In dB, against the clean form."""
+    """PSNR against the clean image, in dB."""
     gains: Float[Tensor, " N"]
-    """Of each restoration network in dB; NaN where it is not known."""
+    """Gain in PSNR of each restoration network, in dB; NaN if it is not known."""
     kind: str
     number: int
     problem: str
-    """Why a file could not be used; empty where all could. The views are then zero."""
+    """The reason why a file cannot be used; empty if all can be used. The views of an unusable file are zero."""
 
 
 @dataclass(frozen=True)
 class InspectionFiles:
-    """Photographs or pairs to learn from.
+    """Photographs or pairs from which images are made.
 
     Attributes:
-        files: photographs, or pairs.
+        files: paths of photographs, or pairs.
         weight: share of the samples, relative to the other sources.
-        kind: what is wrong with the degraded pictures of pairs.
+        kind: degradation of the pairs.
     """
 
     files: Sequence[Path] | Sequence[Pair]
@@ -71,7 +71,7 @@ class InspectionFiles:
 
 @dataclass(frozen=True)
 class InspectionImageSettings:
-    """How pictures are made; the fields are those of the same names of `config.inspection.InspectionData`."""
+    """The settings by which images are made; `config.inspection.InspectionData` explains the fields."""
 
     degradations: Mapping[str, float]
     clean: float = 0.25
@@ -87,12 +87,12 @@ class InspectionImageSettings:
 
 @dataclass(frozen=True, eq=False)
 class InspectionImage:
-    """A picture of which everything is known.
+    """An image whose degradation and clean form are known.
 
     Attributes:
-        content: of its file, JPEG or PNG.
-        clean: the same without the degradation.
-        kind: one of `KINDS` or two, joined by `+`; or `clean`.
+        content: bytes of a JPEG or PNG file.
+        clean: the image without the degradation.
+        kind: one of `KINDS`, two of them joined by `+`, or `clean`.
     """
 
     content: bytes
@@ -100,21 +100,21 @@ class InspectionImage:
     kind: str
 
     def psnr(self) -> float:
-        """Of the file against the clean form, at most `BEST`."""
+        """Return the PSNR of the file against the clean image in dB, at most `BEST`."""
         error = (read_pixels(self.content) - self.clean).double().square().mean().item()
         return min(BEST, -10 * math.log10(max(error, 1e-12)))
 
 
 class InspectionImages:
-    """Makes the picture of a number, whole.
+    """Makes the image of a number.
 
     Args:
-        sources: what to make pictures of; at least one with files.
-        making: how.
-        seed: with the number decides everything.
+        sources: files to make images from; at least one source has files.
+        making: settings of the images.
+        seed: seed that decides everything together with the number.
 
     Raises:
-        ValueError: for an unknown kind, naming the nearest.
+        ValueError: if a kind is unknown; the message suggests the nearest one.
     """
 
     def __init__(self, sources: Sequence[InspectionFiles], making: InspectionImageSettings, seed: int):
@@ -129,10 +129,10 @@ class InspectionImages:
         self.read = ImageCache()
 
     def __call__(self, number: int) -> InspectionImage:
-        """The picture of this number.
+        """Make the image of a number.
 
         Raises:
-            ImageError, ValueError, OSError: for a file that cannot be used.
+            ImageError, ValueError, OSError: if a file cannot be used.
         """
         making, rng = self.making, np.random.default_rng([self.seed, number, 3])
         source = self.sources[rng.choice(len(self.sources), p=self.shares)]
@@ -159,7 +159,7 @@ class InspectionImages:
         return InspectionImage(self._stored(degraded, rng), clean, kind)
 
     def _kind(self, rng: np.random.Generator) -> str:
-        """One kind of degradation, or now and then two."""
+        """Draw one kind of degradation, or two with the probability `mixtures`."""
         kind = self.kinds[rng.choice(len(self.kinds), p=self.chances)]
         others = [other for other in self.kinds if other != kind]
         if not others or rng.random() >= self.making.mixtures:
@@ -167,7 +167,7 @@ class InspectionImages:
         return f"{kind}+{others[rng.integers(len(others))]}"
 
     def _stored(self, image: Float[Tensor, "3 S S"], rng: np.random.Generator) -> bytes:
-        """A picture as a file of many a kind."""
+        """Store an image as a JPEG or PNG file with random settings."""
         file, picture = io.BytesIO(), to_pil(image)
         if rng.random() < self.making.compressed:
             quality = int(rng.integers(self.making.least_quality, _BEST_QUALITY + 1))
@@ -178,15 +178,15 @@ class InspectionImages:
 
 
 class InspectionSet(Dataset[InspectionSample]):
-    """Pictures with their views and with all that an inspector is to say of them.
+    """Images with their views and with all that an inspector predicts about them.
 
     Args:
-        pictures: makes them.
-        numbers: of the pictures, an epoch of which has each once in an order of its own.
-        table: what restoration networks gain on some of them; None where nothing is known.
-        networks: names of the networks whose gains samples have.
-        training: shuffle, mirror at random, and go on past the first epoch.
-        skip_bad: take the next picture instead of one whose file cannot be used.
+        pictures: maker of the images.
+        numbers: numbers of the images; an epoch uses each number once in its own order.
+        table: gains of restoration networks on some of the images; None if no gains are known.
+        networks: names of the networks whose gains the samples hold.
+        training: whether to shuffle, to mirror at random, and to continue after the first epoch.
+        skip_bad: whether to use the next image instead of one whose file cannot be used.
     """
 
     def __init__(
@@ -201,16 +201,16 @@ class InspectionSet(Dataset[InspectionSample]):
     ):
         self.pictures, self.numbers, self.table, self.networks = pictures, list(numbers), table, list(networks)
         self.training, self.skip_bad = training, skip_bad
-        self.kept: dict[int, tuple[Views, str, float]] = {}
+        self.cached: dict[int, tuple[Views, str, float]] = {}
 
     def __len__(self) -> int:
-        """Pictures of an epoch."""
+        """Return the number of images of an epoch."""
         return len(self.numbers)
 
     def __getitem__(self, place: int) -> InspectionSample:
-        """The sample at a place; of a training, places go on past the first epoch."""
+        """Return the sample at a place. In training, places continue after the first epoch."""
         count = len(self.numbers)
-        if not self.training and not 0 <= place < count:  # what ends a `for` over the data set
+        if not self.training and not 0 <= place < count:  # ends a `for` loop over the data set
             raise IndexError(f"there are {count} pictures, numbered from 0; got {place}")
         first = shuffled(place, count, self.pictures.seed) if self.training else place
         problems: list[str] = []
@@ -225,18 +225,18 @@ class InspectionSet(Dataset[InspectionSample]):
         return sample
 
     def _sample(self, number: int, place: int) -> InspectionSample:
-        """The sample of a picture."""
+        """Make the sample of an image."""
         try:
-            if number not in self.kept:
+            if number not in self.cached:
                 made = self.pictures(number)
                 views = file_views(made.content)
-                # whole coefficients up to 2048 are exact in half precision, and larger ones to a thousandth
+                # half precision keeps integer coefficients up to 2048 exactly, and larger ones to 0.1 %
                 halves = Views(views.windows.half(), views.overview.half())
-                self.kept[number] = (halves, made.kind, made.psnr())
-            halves, kind, strength = self.kept[number]
+                self.cached[number] = (halves, made.kind, made.psnr())
+            halves, kind, strength = self.cached[number]
             views, problem = Views(halves.windows.float(), halves.overview.float()), ""
         except UNUSABLE as error:
-            return self._unread(number, str(error))
+            return self._unusable_sample(number, str(error))
         if self.training and np.random.default_rng([self.pictures.seed, place, 4]).random() < 0.5:
             views = views.mirrored()
         gains = self.table.gains(number, self.networks) if self.table else [math.nan] * len(self.networks)
@@ -251,8 +251,8 @@ class InspectionSet(Dataset[InspectionSample]):
             "problem": problem,
         }
 
-    def _unread(self, number: int, problem: str) -> InspectionSample:
-        """What stands for a picture that cannot be made."""
+    def _unusable_sample(self, number: int, problem: str) -> InspectionSample:
+        """Make the sample of an image whose file cannot be used."""
         side = self.pictures.making.crop
         content = io.BytesIO()
         Image.new("RGB", (side, side)).save(content, "PNG")
@@ -270,7 +270,7 @@ class InspectionSet(Dataset[InspectionSample]):
 
 
 def kinds_of(kind: str) -> Float[Tensor, " K"]:
-    """1 for each of `KINDS` and, last, `clean` that a kind of picture has, 0 for the others."""
+    """Return 1 for each of `KINDS`, and last for `clean`, that a kind of image has, and 0 for the others."""
     names = kind.split("+")
     return torch.tensor([float(name in names) for name in (*KINDS, CLEAN)])
 
@@ -278,14 +278,14 @@ def kinds_of(kind: str) -> Float[Tensor, " K"]:
 def _cut(
     images: list[Float[Tensor, "3 H W"]], side: int, making: InspectionImageSettings, rng: np.random.Generator
 ) -> list[Float[Tensor, "3 S S"]]:
-    """The same square of pictures of one size, from a random scale."""
+    """Cut the same square at a random scale from images of one size."""
     factor = math.exp(rng.uniform(-math.log(making.enlarged), math.log(making.zoom)))
     taken = min(max(8, round(side * factor)), max(side, min(images[0].shape[-2:])))
     return [_resized(image, side) for image in crop_and_flip(images, taken, rng)]
 
 
 def _resized(image: Float[Tensor, "3 H H"], side: int) -> Float[Tensor, "3 S S"]:
-    """A square picture of another size."""
+    """Resize a square image."""
     if image.shape[-1] == side:
         return image
     return F.interpolate(image[None], (side, side), mode="bicubic", antialias=True)[0].clamp(0, 1)
@@ -294,6 +294,6 @@ def _resized(image: Float[Tensor, "3 H H"], side: int) -> Float[Tensor, "3 S S"]
 def _developed(
     degraded: Float[Tensor, "3 S S"], clean: Float[Tensor, "3 S S"], rng: np.random.Generator
 ) -> list[Float[Tensor, "3 S S"]]:
-    """Both pictures, taken with one random camera."""
+    """Develop both images with one random camera."""
     taken = develop(degraded.numpy(), clean.numpy(), sample_camera(rng), rng)
     return [torch.from_numpy(np.ascontiguousarray(picture)) for picture in taken]

@@ -1,32 +1,35 @@
-"""The order of samples: a sample's number decides which thing it takes, past the first epoch, too."""
+"""Orders samples: the number of a sample decides which item it uses, also after the first epoch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import TypedDict, TypeVar
 
 import torch
 from torch import Tensor
+from torch.utils.data import Sampler
 
 from passband.io.image import ImageError
 
 
 class Prepared(TypedDict):
-    """What every sample says."""
+    """The entries that every sample has."""
 
     problem: str
-    """Why it cannot be used, or of the ones in whose place it stands; empty where all is well."""
+    """The reason why the sample, or an item that it replaces, cannot be used; empty if there is no problem."""
 
 
 PreparedSample = TypeVar("PreparedSample", bound=Prepared)
 
 
 def shuffled(number: int, count: int, seed: int) -> int:
-    """Which of `count` things a sample takes: each once per epoch, in an order of the epoch's own.
+    """Return the index of the item that a sample uses.
+
+    Each item is used once per epoch, and each epoch has its own order.
 
     Args:
-        number: of the sample, from 0; an epoch is `count` numbers.
-        count: how many things there are.
-        seed: another one gives other orders.
+        number: number of the sample, from 0; `count` numbers are an epoch.
+        count: number of items.
+        seed: seed of the orders.
     """
     epoch, position = divmod(number, count)
     return int(_order(count, seed * 1_000_003 + epoch)[position])
@@ -35,23 +38,22 @@ def shuffled(number: int, count: int, seed: int) -> int:
 def usable(
     prepare: Callable[[int], PreparedSample], number: int, count: int, seed: int, *, skip_bad: bool
 ) -> PreparedSample:
-    """The sample of a number, or of the next thing that can be used.
+    """Return the sample of a number, or of the next item that can be used.
 
-    What cannot be used is said in the sample rather than raised, because a loader's process can only hand on where in
-    its own code an error came from.
+    Problems are reported in the sample rather than raised, because a worker process of a loader can only pass them on
+    inside a sample.
 
     Args:
-        prepare: makes a sample of one of the things; its `problem` says why that cannot be used.
-        number: of the sample, from 0, see `shuffled`.
-        count: how many things there are.
-        seed: of their order.
-        skip_bad: take the next thing instead of one that cannot be used.
-
-    Returns:
-        The sample, whose `problem` has a line for each thing that was skipped, too.
+        prepare: function that makes a sample from the index of an item, and describes a file that cannot be used in
+            `problem`.
+        number: number of the sample.
+        count: number of items.
+        seed: seed of the order.
+        skip_bad: whether to use the next item instead of one that cannot be used. The problems of the skipped items are
+            listed in `problem`.
 
     Raises:
-        ImageError: where nothing can be used at all.
+        ImageError: if no item can be used.
     """
     first = shuffled(number, count, seed)
     problems: list[str] = []
@@ -62,10 +64,30 @@ def usable(
         if not sample["problem"] or not skip_bad:
             sample["problem"] = "\n".join(problems)
             return sample
-    raise ImageError(f"none of {count} pictures can be used; the first: {problems[0]}")
+    raise ImageError(f"none of {count} images can be used; the first problem: {problems[0]}")
 
 
 @lru_cache(maxsize=4)
 def _order(count: int, seed: int) -> Tensor:
-    """The order of an epoch, drawn once and not for every sample of it."""
+    """Return the order of an epoch, which is drawn once and cached for all samples of the epoch."""
     return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+
+
+class NumberedSampler(Sampler[int]):
+    """Sample numbers from `start` up to `stop`, so that a resumed run continues where it stopped.
+
+    Args:
+        start: first number.
+        stop: number after the last.
+    """
+
+    def __init__(self, start: int, stop: int):
+        self.numbers = range(start, stop)
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self.numbers)
+
+    def __iter__(self) -> Iterator[int]:
+        """Iterate over the numbers in order; the data set shuffles them."""
+        return iter(self.numbers)

@@ -1,11 +1,11 @@
-"""Data sets of pictures and masks, in which a sample's number decides everything about it.
+"""Training and validation sets of images and masks. The number of a sample decides everything about it.
 
-Pictures are resized to a square, whatever their shape, as the published polyp networks have it; so are the masks to
-learn from. Where a mask gets smaller, each pixel gets the class with most of its area, and a class that would be lost
-keeps one pixel. Measured on ellipses in masks of 352 pixels, made smaller and enlarged again bilinearly, the IoU with
-the true shape is
+Images are resized to a square, whatever their shape, as in the published polyp networks. Training masks are resized
+alike. If a mask becomes smaller, each pixel gets the class that covers most of its area, and a class that would be lost
+keeps one pixel. The table compares this with taking the nearest pixel. It gives the IoU with the true shape for
+ellipses in masks of 352 pixels that are reduced to a size and enlarged again bilinearly:
 
-| semi-axes | size | nearest pixel | most of the area |
+| semi-axes | size | nearest pixel | largest area |
 |---|---|---|---|
 | 3 to 12 | 96 | .61 | .79 |
 | 3 to 12 | 128 | .70 | .85 |
@@ -33,38 +33,38 @@ from passband.io.files import failure
 from passband.io.image import ImageError
 
 UNKNOWN = -1
-"""The only value of the mask of a sample whose files cannot be used."""
+"""The only value in the mask of a sample whose files cannot be used."""
 MEMORY_SHARE = 0.4
-"""Of the memory that is free, how much pictures may be kept in."""
+"""Share of the free memory that cached images may take."""
 
 
 class SegmentationSample(TypedDict):
-    """One picture and its mask."""
+    """One image and its mask."""
 
     image: Float[Tensor, "3 h w"]
     mask: Int64[Tensor, "H W"]
     name: str
     number: int
     problem: str
-    """Why its files could not be used; empty where they could."""
+    """The reason why the files cannot be used; empty if they can be used."""
 
 
 @dataclass(frozen=True)
 class SegmentationAugmentation:
-    """How a picture and its mask are changed together; what is off draws nothing.
+    """Random changes of an image and its mask. A change that is switched off draws no random numbers.
 
     Attributes:
-        flip: whether they are mirrored left to right and top to bottom, each half of the time.
-        turn: whether they are turned by 0, 90, 180 or 270 degrees, each a quarter of the time.
-        scale: least and greatest share of the area that a random square of them shows, enlarged to the whole; (1, 1)
-            keeps to the whole.
-        brightness: the picture's is multiplied by 1 - this to 1 + this.
-        contrast: alike.
-        saturation: alike.
-        hue: the picture's is shifted by up to this share of the circle, at most 0.5.
+        flip: whether to mirror left to right and top to bottom, each half of the time.
+        turn: whether to rotate by 0, 90, 180 or 270 degrees, each a quarter of the time.
+        scale: smallest and greatest share of the area that a random square shows, which is then enlarged; (1, 1) keeps
+            the whole image.
+        brightness: greatest change b of the brightness, 0 to 1; the image is multiplied by 1 - b to 1 + b.
+        contrast: greatest change of the contrast, 0 to 1, alike.
+        saturation: greatest change of the saturation, 0 to 1, alike.
+        hue: greatest shift of the hue as a share of the color circle, 0 to 0.5.
 
     Raises:
-        ValueError: for numbers out of range.
+        ValueError: if a number is out of its range.
     """
 
     flip: bool = True
@@ -87,12 +87,15 @@ class SegmentationAugmentation:
     def apply(
         self, image: UInt8[Tensor, "3 S S"], mask: UInt8[Tensor, "1 S S"], seed: int
     ) -> tuple[UInt8[Tensor, "3 S S"], UInt8[Tensor, "1 S S"]]:
-        """Change a picture and its mask.
+        """Change an image and its mask.
 
         Args:
-            image: in levels of 255.
-            mask: of the same size.
-            seed: decides all that is random; the generators of the process are left as they were.
+            image: image in levels of 0 to 255.
+            mask: mask of the same size.
+            seed: seed of everything random; the random generators of the process keep their states.
+
+        Returns:
+            The changed image and mask.
         """
         from torchvision import tv_tensors
         from torchvision.transforms import v2
@@ -114,19 +117,19 @@ class SegmentationAugmentation:
 
 
 class SegmentationTrainingSet(Dataset[SegmentationSample]):
-    """Pictures and masks to learn from, both of one size.
+    """Images and masks of one size.
 
     Args:
-        pairs: the files.
-        classes: as in `data.masks.read_mask`.
+        pairs: files of the images and masks.
+        classes: number of classes, as in `data.masks.read_mask`.
         size: side of the samples, in pixels.
-        seed: another one gives another order and other changes.
-        augmentation: None for none.
-        cache: whether decoded and resized pictures are kept in memory, if they fit. That changes no sample.
-        skip_bad: whether the next pair takes the place of one that cannot be used.
+        seed: seed of the order and of the changes.
+        augmentation: random changes; None for no changes.
+        cache: whether to keep decoded and resized images in memory if they fit. Samples are the same without it.
+        skip_bad: whether to use the next pair instead of one that cannot be used.
 
     Raises:
-        ValueError: for more than 256 classes, which a byte does not hold.
+        ValueError: if there are more than 256 classes, which do not fit into a byte.
     """
 
     def __init__(
@@ -144,23 +147,25 @@ class SegmentationTrainingSet(Dataset[SegmentationSample]):
         self.augmentation, self.skip_bad = augmentation, skip_bad
         if classes > 256:
             raise ValueError(f"masks of at most 256 classes can be learned from; got {classes}")
-        self.kept = _Kept(len(pairs), (4, size, size)) if cache and _fits(4 * size * size * len(pairs)) else None
+        self.cached = (
+            _SharedArrays(len(pairs), (4, size, size)) if cache and _fits(4 * size * size * len(pairs)) else None
+        )
 
     def __len__(self) -> int:
-        """Pairs, one sample of each being an epoch."""
+        """Return the number of pairs; one sample of each is an epoch."""
         return len(self.pairs)
 
     def __getitem__(self, number: int) -> SegmentationSample:
-        """The sample of this number; numbers go on past the first epoch.
+        """Return the sample of a number. Numbers continue after the first epoch.
 
         Raises:
-            ImageError: where no pair can be used at all.
+            ImageError: if no pair can be used.
         """
         prepare = partial(self._sample, number=number)
         return usable(prepare, number, len(self.pairs), self.seed, skip_bad=self.skip_bad)
 
     def _sample(self, index: int, number: int) -> SegmentationSample:
-        """A pair of files as a sample, or why it is none."""
+        """Make the sample of a pair, or of files that cannot be used."""
         name, problem = self.pairs[index].name, ""
         try:
             planes = self._planes(index)
@@ -174,69 +179,69 @@ class SegmentationTrainingSet(Dataset[SegmentationSample]):
         return {"image": pixels, "mask": classes, "name": name, "number": number, "problem": problem}
 
     def _planes(self, index: int) -> UInt8[Tensor, "4 S S"]:
-        """R, G, B and the mask of a pair, resized."""
-        if self.kept is not None and (known := self.kept.get(index)) is not None:
+        """Return the resized red, green, blue and mask planes of a pair."""
+        if self.cached is not None and (known := self.cached.get(index)) is not None:
             return known
         image, mask = read_mask_pair(self.pairs[index], self.classes)
         small = shrunk_mask(mask, max(self.classes, 2), (self.size, self.size))
         planes = torch.cat([_levels(image, self.size), small[None].to(torch.uint8)])
-        if self.kept is not None:
-            self.kept.put(index, planes)
+        if self.cached is not None:
+            self.cached.put(index, planes)
         return planes
 
 
 class SegmentationValidationSet(Dataset[SegmentationSample]):
-    """Pictures of one size and masks of their own, in order, to score on.
+    """Images of one size with masks in their stored sizes, in order.
 
     Args:
-        pairs: the files.
-        classes: as in `data.masks.read_mask`.
-        size: side of the pictures, in pixels.
-        cache: whether decoded and resized pictures are kept in memory, with their masks, if they fit. That changes no
-            sample.
+        pairs: files of the images and masks.
+        classes: number of classes, as in `data.masks.read_mask`.
+        size: side of the images, in pixels.
+        cache: whether to keep decoded and resized images and their masks in memory if they fit. Samples are the same
+            without it.
     """
 
     def __init__(self, pairs: Sequence[MaskPair], classes: int, size: int, *, cache: bool = True):
         self.pairs, self.classes, self.size = pairs, classes, size
-        # that masks are as large as pictures is the common case; the true sizes are known when they are read
-        self.kept: dict[int, tuple[Tensor, Tensor]] | None = {} if cache and _fits(5 * size**2 * len(pairs)) else None
+        # masks mostly have the size of the samples; their true sizes are known only after reading
+        self.cached: dict[int, tuple[Tensor, Tensor]] | None = {} if cache and _fits(5 * size**2 * len(pairs)) else None
 
     def __len__(self) -> int:
-        """Pairs."""
+        """Return the number of pairs."""
         return len(self.pairs)
 
     def __getitem__(self, number: int) -> SegmentationSample:
-        """The sample of this number; of files that cannot be used a picture of zeros and a mask of one `UNKNOWN`."""
-        if not 0 <= number < len(self.pairs):  # what ends a `for` over the data set
+        """Return the sample of a number. Unusable files give an image of zeros and a mask with one `UNKNOWN`."""
+        if not 0 <= number < len(self.pairs):  # ends a `for` loop over the data set
             raise IndexError(f"there are {len(self.pairs)} pairs, numbered from 0; got {number}")
         problem = ""
         try:
             levels, stored = self._pair(number)
             image, mask = levels.float() / 255, stored.long()
-        except Exception as error:  # of any kind: a bad file may break what reads it in any way
+        except Exception as error:  # a damaged file can raise any error in the code that reads it
             image, mask = torch.zeros(3, self.size, self.size), torch.full((1, 1), UNKNOWN)
             problem = failure(error, self.pairs[number].image, self.pairs[number].mask)
         return {"image": image, "mask": mask, "name": self.pairs[number].name, "number": number, "problem": problem}
 
     def _pair(self, number: int) -> tuple[UInt8[Tensor, "3 S S"], UInt8[Tensor, "H W"] | Int32[Tensor, "H W"]]:
-        """A picture, resized, and its mask as it is."""
-        if self.kept is not None and number in self.kept:
-            return self.kept[number]
+        """Return the resized image and the mask of a pair."""
+        if self.cached is not None and number in self.cached:
+            return self.cached[number]
         image, mask = read_mask_pair(self.pairs[number], self.classes)
-        found = _levels(image, self.size), mask.to(torch.uint8 if self.classes <= 256 else torch.int32)
-        if self.kept is not None and _fits(found[1].nbytes):
-            self.kept[number] = found
-        return found
+        pair = _levels(image, self.size), mask.to(torch.uint8 if self.classes <= 256 else torch.int32)
+        if self.cached is not None and _fits(pair[1].nbytes):
+            self.cached[number] = pair
+        return pair
 
 
 def collate_masks(samples: Sequence[SegmentationSample]) -> dict[str, Any]:
     """Make a batch of samples whose masks may differ in size.
 
     Args:
-        samples: of one picture size.
+        samples: samples whose images have one size.
 
     Returns:
-        `image` B 3 h w; `mask` a list of H W, one for each; `name` and `problem` lists; `number` B.
+        `image` of shape B 3 h w, `mask` as a list of masks H W, `name` and `problem` as lists, and `number` of shape B.
     """
     return {
         "image": torch.stack([sample["image"] for sample in samples]),
@@ -248,17 +253,20 @@ def collate_masks(samples: Sequence[SegmentationSample]) -> dict[str, Any]:
 
 
 def shrunk_mask(mask: Int64[Tensor, "H W"], classes: int, size: tuple[int, int]) -> Int64[Tensor, "h w"]:
-    """A mask of another size: the class with most of the area of each new pixel, the lower number of equal ones.
+    """Resize a mask: each new pixel gets the class that covers most of its area, or the lower label of equal ones.
 
-    A class that has most of no pixel gets the one of which it has most.
+    A class that would get no pixel gets the one of which it covers most.
 
     Args:
-        mask: numbers of classes.
-        classes: how many there are with the background.
-        size: height and width wanted.
+        mask: class labels.
+        classes: number of classes, including the background.
+        size: new height and width, in pixels.
+
+    Returns:
+        The resized mask.
 
     Raises:
-        ValueError: for numbers that are no classes.
+        ValueError: if a label is not below `classes`.
     """
     if mask.shape == size:
         return mask
@@ -267,7 +275,7 @@ def shrunk_mask(mask: Int64[Tensor, "H W"], classes: int, size: tuple[int, int])
     if present.max() >= classes or present.min() < 0:
         raise ValueError(f"classes are 0 to {classes - 1}; the mask has {present.min()} to {present.max()}")
     areas = torch.stack([rows @ (mask == number).double() @ columns.mT for number in present])
-    # shares that are equal in truth may differ by rounding
+    # rounding may make equal shares differ
     winners = (areas > areas.amax(0) - 1e-9).int().argmax(0)
     for lost in (number for number in range(len(present)) if not (winners == number).any()):
         winners.view(-1)[areas[lost].argmax()] = lost
@@ -276,7 +284,7 @@ def shrunk_mask(mask: Int64[Tensor, "H W"], classes: int, size: tuple[int, int])
 
 @lru_cache(maxsize=64)
 def _overlaps(old: int, new: int) -> Float[Tensor, "new old"]:
-    """Which share of each new pixel's side lies on each old one's."""
+    """Return the share of each new pixel's side that lies on each old pixel."""
     edges = torch.arange(new + 1, dtype=torch.float64) * old / new
     pixels = torch.arange(old, dtype=torch.float64)
     ends = torch.minimum(edges[1:, None], pixels + 1)
@@ -284,7 +292,7 @@ def _overlaps(old: int, new: int) -> Float[Tensor, "new old"]:
 
 
 def _levels(image: Float[Tensor, "3 H W"], size: int) -> UInt8[Tensor, "3 S S"]:
-    """A picture as a square of 255 levels."""
+    """Resize an image to a square and convert it to levels of 0 to 255."""
     if image.shape[-2:] != (size, size):
         image = F.interpolate(image[None], (size, size), mode="bilinear", align_corners=False, antialias=True)[0]
     return image.mul(255).round().clamp(0, 255).to(torch.uint8)
@@ -292,7 +300,7 @@ def _levels(image: Float[Tensor, "3 H W"], size: int) -> UInt8[Tensor, "3 S S"]:
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Draw from the CPU's generator as seeded, and leave it as it was; those of devices are not touched."""
+    """Seed the CPU's generator and restore its state afterwards; the generators of devices are not changed."""
     before = torch.get_rng_state()
     torch.default_generator.manual_seed(seed % 2**63)
     try:
@@ -302,16 +310,16 @@ def _seeded(seed: int) -> Iterator[None]:
 
 
 def _fits(size: int) -> bool:
-    """Whether so many bytes can be kept in memory beside the rest."""
+    """Tell whether a number of bytes fits into the share of the memory that may be used."""
     import psutil
 
     return size <= MEMORY_SHARE * psutil.virtual_memory().available
 
 
-class _Kept:
-    """Arrays that the processes of a loader share where they are forked; others keep their own.
+class _SharedArrays:
+    """Arrays that forked worker processes of a loader share; other processes keep their own.
 
-    Memory that is mapped and not named has no limit but the machine's, unlike /dev/shm.
+    Anonymous mapped memory is limited only by the machine's memory, unlike /dev/shm.
     """
 
     def __init__(self, count: int, shape: tuple[int, ...]):
@@ -321,14 +329,14 @@ class _Kept:
         self.values = np.frombuffer(mmap.mmap(-1, max(count * size, 1)), np.uint8)[: count * size]
         self.values = self.values.reshape(count, *shape)
 
-    def __reduce__(self) -> tuple[type["_Kept"], tuple[int, tuple[int, ...]]]:
-        return _Kept, (self.count, self.shape)
+    def __reduce__(self) -> tuple[type["_SharedArrays"], tuple[int, tuple[int, ...]]]:
+        return _SharedArrays, (self.count, self.shape)
 
     def get(self, index: int) -> Tensor | None:
-        """What was put, to be changed freely."""
+        """Return a copy of the stored values, or None if nothing is stored."""
         return torch.from_numpy(self.values[index].copy()) if self.flags[index] else None
 
     def put(self, index: int, values: Tensor) -> None:
-        """Keep values; what two processes put at once is the same."""
+        """Store values. Two processes that store at once store the same values."""
         self.values[index] = values.numpy()
         self.flags[index] = 1

@@ -1,4 +1,4 @@
-"""Several sources of samples as one data set, each with its share."""
+"""Mixes several sources of samples into one training set."""
 
 from collections.abc import Sequence
 
@@ -9,15 +9,15 @@ from passband.data.datasets.restoration import PairTrainingSet, PhotographTraini
 
 
 class MixedTrainingSet(Dataset[RestorationSample]):
-    """Samples of several data sets, drawn with given weights; a sample's number decides which and what.
+    """Samples of several training sets, drawn with given weights. The number of a sample decides everything about it.
 
     Args:
-        sources: data sets whose numbers go on past their first epoch.
-        weights: of each, above 0.
-        seed: with the sample's number decides the source.
+        sources: training sets whose numbers continue after their first epoch.
+        weights: weight of each training set, above 0.
+        seed: seed that decides the source together with the number of the sample.
 
     Raises:
-        ValueError: if the number of weights is not that of the sources.
+        ValueError: if the numbers of weights and sources differ, or there are no sources.
     """
 
     def __init__(self, sources: Sequence[PhotographTrainingSet | PairTrainingSet], weights: Sequence[float], seed: int):
@@ -29,10 +29,10 @@ class MixedTrainingSet(Dataset[RestorationSample]):
         self.probabilities = np.array(weights, np.float64) / np.sum(weights)
 
     def __len__(self) -> int:
-        """Files of all sources."""
+        """Return the number of files of all sources."""
         return sum(map(len, self.sources))
 
     def __getitem__(self, number: int) -> RestorationSample:
-        """The sample of this number; numbers go on past the first epoch."""
+        """Return the sample of a number. Numbers continue after the first epoch."""
         rng = np.random.default_rng([self.seed, number, 2])
         return self.sources[rng.choice(len(self.sources), p=self.probabilities)][number]
