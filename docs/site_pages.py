@@ -8,6 +8,7 @@ import pkgutil
 import re
 from collections.abc import Iterator
 from importlib.resources import files as package_files
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,7 +109,7 @@ def _option(parameter: object) -> str:
     if parameter.required:  # type: ignore[attr-defined]
         given = "required"
     else:
-        given = "" if default in (None, False, ()) or callable(default) else f"`{default}`"
+        given = "" if default is None or default is False or callable(default) else f"`{default}`"
     return f"| {shown} | {given} | {_cell(getattr(parameter, 'help', None) or '')} |"
 
 
@@ -123,7 +124,7 @@ def recipe_pages() -> Pages:
     lists: dict[str, list[str]] = {task: [] for task in TASKS}
     for name, path in sorted(shipped_recipes().items()):
         text = path.read_text(encoding="utf-8")
-        recipe, about = load_recipe(name), _first_comment(text)
+        recipe, about = load_recipe(name), _first_sentence(text)
         body = f"# {name}\n\n{about}\n\nPrint it to change it: `passband recipe {name} > mine.toml`.\n\n"
         pages[f"recipes/{name}.md"] = (name, f"{body}```toml\n{text.rstrip()}\n```\n")
         lists[recipe.task].append(f"| [`{name}`]({name}.md) | `{recipe.model.name}` | {_cell(about)} |")
@@ -138,15 +139,10 @@ def recipe_pages() -> Pages:
     return {"recipes/index.md": ("All recipes", "\n".join(index) + "\n"), **ordered}
 
 
-def _first_comment(recipe: str) -> str:
-    """The sentences that a recipe begins with, without its commands."""
-    lines = []
-    for line in recipe.splitlines():
-        if not line.startswith("# ") or line.startswith("#  "):
-            break
-        lines.append(line[2:].strip())
-    text = " ".join(lines)
-    return text if text.endswith(".") or ". " not in text else text.rsplit(". ", 1)[0] + "."
+def _first_sentence(recipe: str) -> str:
+    """The first sentence of the comment that a recipe begins with."""
+    lines = takewhile(lambda line: line.startswith("#"), recipe.splitlines())
+    return re.split(r"(?<=\.) (?=[A-Z0-9])", " ".join(line.strip("# ") for line in lines))[0]
 
 
 def weight_pages() -> Pages:

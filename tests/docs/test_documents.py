@@ -6,8 +6,9 @@ import shlex
 import pytest
 import typer
 
-from passband.cli import app
+from passband.cli import app, main
 from passband.config import load_recipe, shipped_recipes
+from passband.io.image import write_image
 from tests.documents import DOCS, ROOT, blocks
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
@@ -64,6 +65,24 @@ def test_every_link_of_a_document_leads_to_a_file(document):
     text = re.sub(r"```.*?```|`[^`\n]*`", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
     broken = [link for link in LINK.findall(text) if not (document.parent / link).exists()]
     assert not broken
+
+
+def test_commands_of_the_readme_that_restore_and_score_run(tmp_path, monkeypatch, photograph):
+    for name in ("photo.jpg", "rainy.jpg", "holiday/pier.png", "photos/cat.png"):
+        write_image(tmp_path / name, photograph[:, 90:154, 120:200])
+    monkeypatch.chdir(tmp_path)
+    ran = 0
+    for words in commands(ROOT / "README.md"):
+        is_ready = words[1:2] == ["general"] or (len(words) > 1 and (tmp_path / words[1]).exists())
+        if words[0] in ("restore", "degrade", "evaluate") and is_ready and "runs/" not in " ".join(words):
+            monkeypatch.setattr("sys.argv", ["passband", *words])
+            with pytest.raises(SystemExit) as ended:
+                main()
+            assert not ended.value.code, words
+            ran += 1
+    assert ran >= 6
+    assert (tmp_path / "photo_restored.jpg").exists()
+    assert (tmp_path / "report" / "report.md").exists()
 
 
 def test_the_readme_fits_on_three_screens():
