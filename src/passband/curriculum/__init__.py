@@ -1,4 +1,4 @@
-"""Which share of the spectrum to learn from, and when: definitions of the frequency ratio, and schedules.
+"""Curricula over the spectrum: definitions of the frequency ratio, and schedules of it.
 
 In a training loop: `ratio = schedule(step)`, then `images = low_pass_ratio(images, ratio)`.
 """

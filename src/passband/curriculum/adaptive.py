@@ -1,4 +1,4 @@
-"""A schedule that follows the network: the best ratio, searched anew at chosen moments of a training."""
+"""A schedule that follows the network: it searches the best ratio again at chosen moments of a training."""
 
 import warnings
 from typing import Any
@@ -15,36 +15,35 @@ BETWEEN = {
     "step": "the ratio that was found last",
     "linear": "from the ratio found before to the last one, until the next search",
 }
-"""Shape to the ratio between two searches."""
+"""The ratio between two searches, by the name of the shape."""
 
 
 class AdaptiveSchedule:
-    """The ratio that suits the network as it is, searched at chosen shares of the training.
+    """A schedule whose ratio is searched for the current network at chosen shares of the training.
 
     After "Adaptive Frequency Ratio Scheduler" (lab slides, 2023). In a training loop, or a task's loss:
 
-        schedule.update(done, model, reference)  # searches where a search is due, else returns at once
-        images = curriculum.apply(images, done)  # of a Curriculum(schedule, ...), which asks schedule.at(done)
+        schedule.update(done, model, reference)  # searches if a search is due, otherwise returns at once
+        images = curriculum.apply(images, done)  # of a Curriculum(schedule, ...), which calls schedule.at(done)
 
-    `reference` is a batch of pictures that stays the same over the training and on every process, as the network takes
-    them and at full size. `at` is a function of `done` and of the ratios found so far, which `state_dict` holds: a
-    training that is resumed with it goes on as if it had not been interrupted. `Curriculum` needs the definition and
-    the profile of the search.
+    `reference` is a batch of images as the network takes them, at full size. It stays the same over the training and on
+    every process. `at` depends only on `done` and on the ratios found so far, which `state_dict` holds: a resumed
+    training continues as if it had not been interrupted. `Curriculum` needs the definition and the profile of the
+    search.
 
     Args:
-        shares: of the training at which a search is due, ascending, from 0 up to the hold.
-        search: how.
-        shape: a key of `BETWEEN`.
-        hold: the share of the training, at its end, that sees the whole spectrum.
-        least: the smallest ratio that is used, whatever is found; the search may end at a picture's mean.
-        initial: the ratio before anything is found.
+        shares: shares of the training at which a search is due, ascending, from 0 up to the hold.
+        search: settings of the search.
+        shape: rule for the ratio between two searches, a key of `BETWEEN`.
+        hold: share at the end of the training that uses the whole spectrum.
+        least: smallest ratio to use, whatever the search finds; a search may end at an image's mean.
+        initial: ratio before the first search.
 
     Raises:
-        ValueError: for unknown names, or numbers outside these bounds.
+        ValueError: if a name is unknown, or a number is out of its range.
 
     Warns:
-        UserWarning: for a hold of 0, by which the last step need not see the whole spectrum, which scores are taken
-            with.
+        UserWarning: if the hold is 0. The last step may then not see the whole spectrum, which is used for validation.
     """
 
     def __init__(
@@ -79,43 +78,43 @@ class AdaptiveSchedule:
 
     @property
     def found(self) -> dict[float, float]:
-        """Share of the training to the ratio found there, ascending."""
+        """The ratio that was found at each share of the training, in ascending order."""
         return dict(sorted(self._found.items()))
 
     def update(self, done: float, model: nn.Module, images: Float[Tensor, "B C H W"]) -> OptimalRatio | None:
-        """Search the best ratio where a search is due; call it before each step.
+        """Search the best ratio if a search is due; call this before each step.
 
-        Moments that a training went past without a call, as it may when it is resumed from elsewhere, are not made up
-        for: only the last one due is. The network is left as it was, mode, statistics and gradients included. Where
-        several processes train, all call it together, and all take the first one's ratio.
+        A search that was missed, for example because a training is resumed from elsewhere, is not repeated: only the
+        last one due is made. The network keeps its mode, statistics and gradients. In distributed training all
+        processes call this together, and all use the ratio of the first process.
 
         Args:
-            done: share of the training, from 0 to 1.
-            model: the network as it is, plain or in DistributedDataParallel.
-            images: the reference batch, on the network's device.
+            done: share of the training that is done, from 0 to 1.
+            model: current network, plain or in DistributedDataParallel.
+            images: reference batch, on the network's device.
 
         Returns:
-            What was found, or None where no search was due.
+            The result of the search, or None if no search was due.
 
         Raises:
-            ValueError: as `RatioSearch`.
+            ValueError: as `RatioSearch` raises it.
         """
         due = max((share for share in self.shares if share <= done), default=None)
         if due is None or due in self._found:
             return None
         if isinstance(model, nn.parallel.DistributedDataParallel):
-            model = model.module  # whose wrapper would wait for gradients of its parameters
+            model = model.module  # the wrapper would wait for gradients of its parameters
         found = self.search(model, images)
         ratio = max(self.least, found.ratio)
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             shared = torch.tensor(ratio, dtype=torch.float64, device=images.device)
-            torch.distributed.broadcast(shared, 0)  # statistics of normalization differ between processes
+            torch.distributed.broadcast(shared, 0)  # normalization statistics differ between processes
             ratio = shared.item()
         self._found[due] = ratio
         return found
 
     def at(self, done: float) -> float:
-        """The ratio when this share of the training, from 0 to 1, is done."""
+        """Return the ratio at a share of the training, from 0 to 1."""
         done = min(1.0, max(0.0, done))
         if self.hold and done >= 1 - self.hold:
             return 1.0
@@ -131,14 +130,14 @@ class AdaptiveSchedule:
         return before + (ratio - before) * min(1.0, part)
 
     def state_dict(self) -> dict[str, Any]:
-        """The ratios found, for a checkpoint."""
+        """Return the ratios that were found, for a checkpoint."""
         return {"found": self.found}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on with what `state_dict` gave.
+        """Restore what `state_dict` returned.
 
         Raises:
-            ValueError: where it is of a schedule that searches at other shares.
+            ValueError: if it belongs to a schedule with searches at other shares.
         """
         found = {float(share): float(ratio) for share, ratio in state["found"].items()}
         others = sorted({*found} - {*self.shares})

@@ -1,8 +1,8 @@
-"""What a frequency ratio is judged by: what a trained network looks at in each band, and a second term.
+"""The objective of a frequency ratio: the saliency of a trained network in each band, and a second term.
 
-After "Adaptive Frequency Ratio Scheduler" (lab slides, 2023): for an image split by a disc into low + high, minimize
+After "Adaptive Frequency Ratio Scheduler" (lab slides, 2023): for an image that a disc splits into low + high, minimize
 -alpha (s(low) + s(high)) + beta (sigma(low) + sigma(high)), where s is the mean saliency over the pixels. The slides'
-sigma, `variance`, is the same for every ratio (Parseval), so that it says nothing; the other terms do.
+sigma, `variance`, is the same for every ratio (Parseval) and has no effect; the other terms have one.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,26 +18,29 @@ from passband.ops.checks import check_images
 from passband.ops.fourier import frequency_distance
 
 Score = Callable[[Any], Float[Tensor, " B"]]
-"""From what a network gives to one number for each picture, which is differentiated."""
+"""A function from the output of a network to one number for each image, which is differentiated."""
 Term = Callable[
     [Float[Tensor, "B C H W"], Float[Tensor, "B C H W"], Float[Tensor, " B"]],
     Float[Tensor, " B"],
 ]
-"""Of low and high parts and the ratio kept, for each picture; the less, the better."""
+"""A function of the low and high parts and of the ratio kept, with one value for each image; smaller is better."""
 MAD_TO_SIGMA = 1.4826
-"""The standard deviation of normal noise whose median absolute deviation is 1."""
+"""Standard deviation of normal noise whose median absolute deviation is 1."""
 
 
 def output_score(output: Float[Tensor, "B *rest"]) -> Float[Tensor, " B"]:
-    """The score that saliency is of, unless another is given: what speaks for what is in the picture.
+    """Return the default score of saliency: the evidence for the content of the image.
 
     Args:
-        output: logits. Of a segmentation network, B C H W: the sum of the foreground's over all pixels, where the
-            foreground is the one class there is, or all but the first. Of a classifier, B classes: the largest, which
-            is the predicted class's.
+        output: logits. For a segmentation network with B C H W, the score is the sum of the foreground's logits over
+            all pixels; the foreground is the only class, or all classes but the first. For a classifier with B classes,
+            it is the largest logit.
+
+    Returns:
+        The score of each image.
 
     Raises:
-        ValueError: for another shape.
+        ValueError: if the output has another shape.
     """
     if output.ndim == 4:
         return (output if output.shape[1] == 1 else output[:, 1:]).sum((1, 2, 3))
@@ -50,20 +53,20 @@ def output_score(output: Float[Tensor, "B *rest"]) -> Float[Tensor, " B"]:
 
 
 def saliency(model: nn.Module, images: Float[Tensor, "B C H W"], score: Score = output_score) -> Float[Tensor, "B H W"]:
-    """How much each pixel moves a network's score: the l2 norm over the channels of the input gradient.
+    """Return the influence of each pixel on a network's score: the l2 norm of the input gradient over the channels.
 
-    The network is put into evaluation mode and back; its parameters' gradients are left alone.
+    The network is switched to evaluation mode and back. The gradients of its parameters do not change.
 
     Args:
-        model: takes `images`.
-        images: any range and size.
-        score: from what the model gives to one number for each picture.
+        model: network that takes `images`.
+        images: images of any range and size.
+        score: function from the model's output to one number for each image.
 
     Returns:
-        Units of score for each unit of the pictures; captum's `Saliency` before its channels are joined.
+        The saliency in units of score per unit of the images; captum's `Saliency` before its channels are joined.
 
     Raises:
-        ValueError: for a score that is not one number for each picture.
+        ValueError: if the score is not one number for each image.
     """
     check_images(images, "saliency")
     with evaluating(model), torch.enable_grad(), torch.autocast(images.device.type, enabled=False):
@@ -77,7 +80,7 @@ def saliency(model: nn.Module, images: Float[Tensor, "B C H W"], score: Score = 
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put a network into evaluation mode, and each of its parts back as it was, frozen ones too."""
+    """Switch a network to evaluation mode, and restore the mode of each of its modules afterwards."""
     training = [module for module in model.modules() if module.training]
     for module in training:
         module.training = False
@@ -89,17 +92,17 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 class BandTerms:
-    """Both terms of the objective for pictures whose spectrum is taken once.
+    """Both terms of the objective, for images whose spectrum is computed once.
 
     Args:
-        model: takes the pictures.
-        images: finite, any range and size.
-        term: a key of `TERMS`.
-        score: see `saliency`.
-        batch: pictures looked at at once; None takes all.
+        model: network that takes the images.
+        images: finite images of any range and size.
+        term: second term, a key of `TERMS`.
+        score: score of the saliency, see `saliency`.
+        batch: images per forward pass; None takes all.
 
     Raises:
-        ValueError: for an unknown term.
+        ValueError: if the term is unknown.
     """
 
     def __init__(
@@ -121,18 +124,18 @@ class BandTerms:
     def at(
         self, radius: float, ratios: Float[Tensor, " B"], softness: float = 0.0
     ) -> tuple[Float[Tensor, " B"], Float[Tensor, " B"]]:
-        """Saliency and second term of each picture, split at a radius: one pass for low and one for high.
+        """Compute the saliency and the second term of each image, split at a radius: one pass for low and one for high.
 
         Args:
-            radius: of the disc, in cycles per shorter side, as in `ops.fourier`.
-            ratios: that the disc keeps, of each picture.
-            softness: of its border, as in `ops.fourier`.
+            radius: radius of the disc in cycles per shorter side, as in `ops.fourier`.
+            ratios: ratio that the disc keeps of each image.
+            softness: softness of the disc's border in cycles, as in `ops.fourier`.
 
         Returns:
             s(low) + s(high) and the term, float64 on the CPU.
 
         Raises:
-            ValueError: where the network's gradient is not finite.
+            ValueError: if the network's gradient is not finite.
         """
         if softness:
             mask = torch.sigmoid((radius - self.distance) / softness)
@@ -159,7 +162,7 @@ class BandTerms:
 def variance(
     low: Float[Tensor, "B C H W"], high: Float[Tensor, "B C H W"], ratio: Float[Tensor, " B"]
 ) -> Float[Tensor, " B"]:
-    """Var(low) + Var(high) over the pixels, summed over the channels: the slides' term, as it is written.
+    """Compute Var(low) + Var(high) over the pixels, summed over the channels: the slides' term.
 
     With a hard disc it is Var(low + high) for every ratio (Parseval).
     """
@@ -170,9 +173,9 @@ def variance(
 def total_variation(
     low: Float[Tensor, "B C H W"], high: Float[Tensor, "B C H W"], ratio: Float[Tensor, " B"]
 ) -> Float[Tensor, " B"]:
-    """TV(low) + TV(high): mean absolute differences between vertical and horizontal neighbors, over all channels.
+    """Compute TV(low) + TV(high): mean absolute differences of vertical and horizontal neighbors, over all channels.
 
-    Least at both ends, where one part has all that varies, by the triangle inequality.
+    It is smallest at both ends, where one part holds all variation, by the triangle inequality.
     """
     total = low.new_zeros(len(low))
     for part in (low, high):
@@ -185,9 +188,10 @@ def total_variation(
 def noise(
     low: Float[Tensor, "B C H W"], high: Float[Tensor, "B C H W"], ratio: Float[Tensor, " B"]
 ) -> Float[Tensor, " B"]:
-    """A robust estimate of the noise of what is removed: 1.4826 times high's median absolute deviation.
+    """Estimate the noise of the removed part from its median absolute deviation.
 
-    The mean over the channels. Edges, which are few pixels, hardly count; it falls to 0 where nothing is removed.
+    The estimate is 1.4826 times the deviation of high, averaged over the channels. Edges are few pixels and hardly
+    count. It falls to 0 if nothing is removed.
     """
     values = high.flatten(2)
     deviation = (values - values.median(-1, keepdim=True).values).abs()
@@ -197,7 +201,7 @@ def noise(
 def cost(
     low: Float[Tensor, "B C H W"], high: Float[Tensor, "B C H W"], ratio: Float[Tensor, " B"]
 ) -> Float[Tensor, " B"]:
-    """The ratio squared: by the definition `radius`, what pictures cost that are cropped to it."""
+    """Return the ratio squared: by the definition `radius`, the relative cost of images that are cropped to it."""
     return ratio.square()
 
 

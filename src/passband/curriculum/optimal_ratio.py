@@ -1,4 +1,4 @@
-"""What a search for the best frequency ratio found."""
+"""The result of a search for the best frequency ratio."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -6,55 +6,55 @@ from typing import Any
 
 @dataclass(frozen=True)
 class OptimalRatio:
-    """The best ratio by an objective, with the curve that it was found on.
+    """The best ratio by an objective, with the curve on which it was found.
 
     Curves have a value for each radius of the sweep, from the smallest to the whole spectrum.
     """
 
     definition: str
-    """What ratios are shares of, a key of `DEFINITIONS`."""
+    """Definition of the ratio, a key of `DEFINITIONS`."""
     term: str
     """The second term, a key of `TERMS`."""
     alpha: float
-    """Weight of the saliency, of which more is better."""
+    """Weight of the saliency, which is maximized."""
     beta: float
-    """Weight of the second term, of which less is better."""
+    """Weight of the second term, which is minimized."""
     method: str
-    """A key of `search.METHODS`."""
+    """Method of the search, a key of `search.METHODS`."""
     softness: float | None
-    """Of the border of the descent's disc, in cycles; None for another method."""
+    """Softness of the border of the descent's disc, in cycles; None for another method."""
     size: tuple[int, int]
-    """Height and width of the pictures, pixels."""
+    """Height and width of the images, in pixels."""
     pictures: int
-    """How many were looked at."""
+    """Number of images."""
     radii: tuple[float, ...]
-    """Of the sweep, in cycles per shorter side, ascending."""
+    """Radii of the sweep in cycles per shorter side, ascending."""
     ratios: tuple[float, ...]
-    """What they keep."""
+    """Ratios that these radii keep."""
     saliency: tuple[float, ...]
-    """s(low) + s(high), mean over the pictures."""
+    """s(low) + s(high) at each radius, mean over the images."""
     penalty: tuple[float, ...]
-    """The second term, mean over the pictures."""
+    """The second term at each radius, mean over the images."""
     objective: tuple[float, ...]
-    """beta penalty - alpha saliency, both from 0 to 1 over the sweep, or 0 throughout for one that says nothing."""
+    """beta penalty - alpha saliency at each radius, each term scaled to 0 to 1 over the sweep; a constant term is 0."""
     constant: tuple[str, ...]
-    """Which of `"saliency"` and `"penalty"` say nothing: they are the same over the sweep."""
+    """Terms that are constant over the sweep: `"saliency"`, `"penalty"`, both or none."""
     radius: float
-    """The best one, in cycles per shorter side."""
+    """The best radius, in cycles per shorter side."""
     ratio: float
-    """What it keeps."""
+    """The ratio that the best radius keeps."""
     least: float
-    """The objective there."""
+    """The objective at the best radius."""
     bracket: tuple[float, float]
-    """The ratios of the sweep beside its least."""
+    """The ratios of the sweep on both sides of its smallest value."""
     minima: tuple[float, ...]
-    """Ratios of all local minima of the sweep, ends included, the deepest first."""
+    """Ratios of all local minima of the sweep, including its ends, the smallest value first."""
     interior: bool
-    """Whether the best ratio is neither end of the sweep."""
+    """Whether the best ratio is not at an end of the sweep."""
 
     @property
     def words(self) -> str:
-        """The answer in a sentence."""
+        """The result in one sentence."""
         if self.interior:
             more = f"; {len(self.minima)} local minima" if len(self.minima) > 1 else ""
             return f"Best ratio {self.ratio:.3f} by {self.definition}, a radius of {self.radius:g} cycles{more}."
@@ -65,7 +65,7 @@ class OptimalRatio:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What to know of terms that had no effect."""
+        """Remarks on terms that had no effect."""
         found = []
         if self.term == "variance":
             found.append(
@@ -79,7 +79,7 @@ class OptimalRatio:
         return tuple(found)
 
     def as_dict(self) -> dict[str, Any]:
-        """The same for JSON, with the words and remarks."""
+        """Return all values for JSON, with the words and remarks."""
         plain = {**asdict(self), "remarks": self.remarks}
         lists = {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
         return {**lists, "words": self.words}

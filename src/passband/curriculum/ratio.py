@@ -1,17 +1,18 @@
-"""The frequency ratio: the kept share of a picture's spectrum, by four definitions, and the disc that keeps it.
+"""The frequency ratio: the share of an image's spectrum that a disc keeps, by four definitions.
 
-The definition changes everything: half of a photograph of 256 pixels lies within 30 to 61 cycles by magnitude, within 0
-by energy unless the mean is taken out, and within 64 by radius. So it is always named:
+The definition matters much: half of a photograph of 256 pixels lies within 30 to 61 cycles by magnitude, within 0 by
+energy unless the mean is removed, and within 64 by radius. Therefore the definition is always named:
 
-- `magnitude`: the share of the summed spectrum magnitude, with the mean; the radius is the smallest whole one whose
+- `magnitude`: share of the summed spectrum magnitude, including the mean; the radius is the smallest integer one whose
   disc holds it. This is the definition of "Adaptive Frequency Ratio Scheduler" (lab slides, 2023), whose search stops
-  at a radius of 127; here a ratio of 1 is the whole picture.
-- `energy`: the share of the energy of the picture without its mean; the smallest whole radius, too.
-- `radius`: the share of the Nyquist frequency, min(H, W) / 2 cycles.
-- `area`: the share of the frequencies, each counted once; the smallest whole radius.
+  at a radius of 127; here a ratio of 1 is the whole image.
+- `energy`: share of the energy of the image without its mean; also the smallest integer radius.
+- `radius`: share of the Nyquist frequency, min(H, W) / 2 cycles.
+- `area`: share of the number of frequencies; also the smallest integer radius.
 
-By each, a ratio of 1 keeps everything, corners included, and one of 0 each channel's mean. Spectra are summed over the
-channels of a picture, which share a radius. Radii are in cycles per shorter side, as in `ops.fourier`.
+By each definition, a ratio of 1 keeps everything, including the corners, and a ratio of 0 keeps each channel's mean.
+Spectra are summed over the channels of an image, which share a radius. Radii are in cycles per shorter side, as in
+`ops.fourier`.
 """
 
 from collections.abc import Iterable
@@ -32,32 +33,35 @@ DEFINITIONS = {
     "radius": "the Nyquist frequency",
     "area": "the number of frequencies",
 }
-"""Name to what a ratio is a share of."""
+"""The quantity that a ratio is a share of, by the name of the definition."""
 
 
 @dataclass(frozen=True)
 class RadialProfile:
-    """The share that discs hold in a set of pictures of one size, so that a ratio is one radius for all of them."""
+    """The shares that discs hold in a set of images of one size, so that a ratio is one radius for all of them."""
 
     definition: str
-    """A key of `DEFINITIONS`."""
+    """Definition of the ratio, a key of `DEFINITIONS`."""
     shares: tuple[float, ...]
-    """Of the disc of radius 0, 1, ..., rising to 1."""
+    """Share of the disc of radius 0, 1, ..., rising to 1."""
     size: tuple[int, int]
-    """Height and width of the pictures, pixels."""
+    """Height and width of the images, in pixels."""
     pictures: int
-    """How many were summed."""
+    """Number of images that were summed."""
 
     @classmethod
     def of(cls, images: Iterable[Float[Tensor, "_ _ _ _"]], definition: str = "magnitude") -> "RadialProfile":
-        """Sum the spectra of pictures, batch by batch.
+        """Sum the spectra of images, batch by batch.
 
         Args:
-            images: batches B C H W of any range; all of one size.
-            definition: a key of `DEFINITIONS`.
+            images: batches B C H W of any range, all of one size.
+            definition: definition of the ratio, a key of `DEFINITIONS`.
+
+        Returns:
+            The profile.
 
         Raises:
-            ValueError: for no pictures, sizes that differ, pictures that are not finite, or an unknown definition.
+            ValueError: if there are no images, sizes differ, values are not finite, or the definition is unknown.
         """
         entry(definition, DEFINITIONS, "definition of the frequency ratio")
         total, size, pictures = torch.zeros(0, dtype=torch.float64), (0, 0), 0
@@ -75,12 +79,12 @@ class RadialProfile:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "RadialProfile":
-        """The profile that `to_config` wrote."""
+        """Make the profile that `to_config` wrote."""
         height, width = config["size"]
         return cls(config["definition"], tuple(config["shares"]), (height, width), config["pictures"])
 
     def to_config(self) -> dict[str, Any]:
-        """The profile for JSON."""
+        """Return the profile for JSON."""
         return {
             "definition": self.definition,
             "shares": list(self.shares),
@@ -89,10 +93,10 @@ class RadialProfile:
         }
 
     def radius(self, ratio: float) -> float:
-        """The radius that keeps a ratio, in cycles per shorter side.
+        """Return the radius that keeps a ratio, in cycles per shorter side.
 
         Raises:
-            ValueError: for a ratio that is not from 0 to 1.
+            ValueError: if the ratio is not from 0 to 1.
         """
         _check(ratio)
         if self.definition == "radius":
@@ -100,25 +104,25 @@ class RadialProfile:
         return _smallest(torch.tensor([self.shares], dtype=torch.float64), ratio).item()
 
     def ratio(self, radius: float) -> float:
-        """The ratio that a radius keeps."""
+        """Return the ratio that a radius keeps."""
         if self.definition == "radius":
             return _of_nyquist(radius, *self.size)
         return self.shares[min(int(radius), len(self.shares) - 1)]
 
 
 def radii_of(images: Float[Tensor, "B C H W"], ratio: float, definition: str = "magnitude") -> Float[Tensor, " B"]:
-    """The radius for each picture of a batch that keeps a ratio.
+    """Return the radius that keeps a ratio, for each image of a batch.
 
     Args:
-        images: any range and size.
-        ratio: the share to keep, from 0 to 1.
-        definition: a key of `DEFINITIONS`.
+        images: images of any range and size.
+        ratio: share to keep, from 0 to 1.
+        definition: definition of the ratio, a key of `DEFINITIONS`.
 
     Returns:
-        Radii in cycles per shorter side, whole ones but for the definition `radius`.
+        Radii in cycles per shorter side; integers, except for the definition `radius`.
 
     Raises:
-        ValueError: for a ratio that is not from 0 to 1, an unknown definition, or pictures that are not finite.
+        ValueError: if the ratio is not from 0 to 1, the definition is unknown, or values are not finite.
     """
     check_images(images, "radii_of")
     entry(definition, DEFINITIONS, "definition of the frequency ratio")
@@ -130,15 +134,18 @@ def radii_of(images: Float[Tensor, "B C H W"], ratio: float, definition: str = "
 
 
 def ratios_of(images: Float[Tensor, "B C H W"], radius: float, definition: str = "magnitude") -> Float[Tensor, " B"]:
-    """The ratio that a disc keeps of each picture of a batch.
+    """Return the ratio that a disc keeps of each image of a batch.
 
     Args:
-        images: any range and size.
-        radius: in cycles per shorter side.
-        definition: a key of `DEFINITIONS`.
+        images: images of any range and size.
+        radius: radius of the disc, in cycles per shorter side.
+        definition: definition of the ratio, a key of `DEFINITIONS`.
+
+    Returns:
+        The ratio of each image.
 
     Raises:
-        ValueError: for an unknown definition, or pictures that are not finite.
+        ValueError: if the definition is unknown, or values are not finite.
     """
     check_images(images, "ratios_of")
     entry(definition, DEFINITIONS, "definition of the frequency ratio")
@@ -151,16 +158,19 @@ def ratios_of(images: Float[Tensor, "B C H W"], radius: float, definition: str =
 def low_pass_ratio(
     images: Float[Tensor, "B C H W"], ratio: float, definition: str = "magnitude", profile: RadialProfile | None = None
 ) -> Float[Tensor, "B C H W"]:
-    """Keep a share of the spectrum of each picture: a ratio of 1 is the identity, 0 each channel's mean.
+    """Keep a share of the spectrum of each image: a ratio of 1 is the identity, and 0 keeps each channel's mean.
 
     Args:
-        images: any range and size.
-        ratio: the share to keep, from 0 to 1.
-        definition: a key of `DEFINITIONS`.
-        profile: of the pictures' data set and size, whose definition is then taken; None measures each picture.
+        images: images of any range and size.
+        ratio: share to keep, from 0 to 1.
+        definition: definition of the ratio, a key of `DEFINITIONS`.
+        profile: profile of the images' data set and size, whose definition is then used; None measures each image.
+
+    Returns:
+        The filtered images.
 
     Raises:
-        ValueError: as `radii_of`, or for a profile of another size.
+        ValueError: as `radii_of` raises it, or if the profile is of another size.
     """
     check_images(images, "low_pass_ratio")
     _check(ratio)
@@ -175,13 +185,13 @@ def low_pass_ratio(
 
 
 def _check(ratio: float) -> None:
-    """Refuse what is no share."""
+    """Raise an error unless the ratio is from 0 to 1."""
     if not 0 <= ratio <= 1:
         raise ValueError(f"a frequency ratio is a share from 0 to 1; got {ratio}")
 
 
 def _rings(images: Float[Tensor, "B C H W"], definition: str) -> Float[Tensor, "B rings"]:
-    """What each ring of each picture counts for."""
+    """Return the weight of each ring of each image."""
     images = images.detach().double()
     if definition == "magnitude":
         rings = radial_spectrum(images).sum(1)
@@ -189,33 +199,33 @@ def _rings(images: Float[Tensor, "B C H W"], definition: str) -> Float[Tensor, "
         rings = radial_spectrum(images - images.mean((-2, -1), keepdim=True), power=2).sum(1)
     else:
         impulse = torch.zeros(1, 1, *images.shape[-2:], dtype=torch.float64, device=images.device)
-        impulse[..., 0, 0] = 1  # has all frequencies alike
+        impulse[..., 0, 0] = 1  # an impulse has all frequencies equally
         rings = radial_spectrum(impulse).sum(1) + 0 * images.sum((-3, -2, -1))[:, None]
-    finite = rings.isfinite().all(1)  # as one value that is not makes all of a spectrum
+    finite = rings.isfinite().all(1)  # one value that is not finite spoils the whole spectrum
     if not finite.all():
         raise ValueError(f"picture {int((~finite).nonzero()[0, 0])} of the batch has values that are not finite")
     return rings
 
 
 def _shares(rings: Float[Tensor, "B rings"]) -> Float[Tensor, "B rings"]:
-    """The share of the whole in the disc of each radius; all of nothing is 1."""
+    """Return the share of the total in the disc of each radius; if the total is 0, the share is 1."""
     discs = rings.cumsum(1)
     whole = discs[:, -1:]
     return torch.where(whole > 0, discs / whole.clamp(min=torch.finfo(discs.dtype).tiny), 1.0)
 
 
 def _smallest(shares: Float[Tensor, "B rings"], ratio: float) -> Float[Tensor, " B"]:
-    """The smallest whole radius whose disc holds a share; 0 where none is wanted."""
+    """Return the smallest integer radius whose disc holds a share; 0 for a share of 0."""
     wanted = shares.new_full((len(shares), 1), ratio)
     return torch.searchsorted(shares.contiguous(), wanted)[:, 0].clamp(max=shares.shape[1] - 1).float()
 
 
 def _share_of_nyquist(ratio: float, height: int, width: int) -> float:
-    """The radius of a share of the Nyquist frequency; that of the whole lies beyond the corners."""
+    """Return the radius of a share of the Nyquist frequency; for the whole it lies beyond the corners."""
     shorter = min(height, width)
     return float(shorter) if ratio == 1 else ratio * shorter / 2
 
 
 def _of_nyquist(radius: float, height: int, width: int) -> float:
-    """The share of the Nyquist frequency that a radius is, at most the whole."""
+    """Return the share of the Nyquist frequency that a radius is, at most 1."""
     return min(1.0, radius / (min(height, width) / 2))

@@ -1,4 +1,4 @@
-"""When to learn from which share of the spectrum: one schedule, from coarse to fine or the reverse."""
+"""A schedule of the frequency ratio over a training, from coarse to fine or the reverse."""
 
 import math
 import warnings
@@ -11,29 +11,30 @@ SHAPES = {
     "cosine": "slow at both ends",
     "step": "in plateaus of equal length",
 }
-"""Name to how a ratio gets from start to end."""
+"""The course of the ratio from start to end, by the name of the shape."""
 
 
 @dataclass(frozen=True)
 class RatioSchedule:
-    """The frequency ratio at each step of a training: a pure function of the step, alike on every process.
+    """The frequency ratio at each step of a training. It depends only on the step and is equal on every process.
 
     Attributes:
-        steps: of the whole training.
-        start: the ratio that it begins with, from 0 to 1.
-        end: the ratio that it comes to. `start=1, end=0.3` is the falling schedule of "Adaptive Frequency Ratio
-            Scheduler" (lab slides, 2023), `start=0.3` goes from coarse to fine, and `start == end` is a fixed ratio.
-        shape: how it gets there: a key of `SHAPES`.
-        plateaus: ratios of the shape `"step"`, the first and the last among them; 2 or more.
-        hold: the share of the training, at its end, that stays at `end`.
-        tail: the share of the training after that which falls back from `end` to `tail_end`, linearly.
-        tail_end: the ratio of the last step where there is a tail.
+        steps: number of steps of the whole training.
+        start: ratio at the beginning, from 0 to 1.
+        end: ratio that is reached. `start=1, end=0.3` is the falling schedule of "Adaptive Frequency Ratio Scheduler"
+            (lab slides, 2023), `start=0.3` goes from coarse to fine, and `start == end` is a fixed ratio.
+        shape: course from start to end, a key of `SHAPES`.
+        plateaus: number of ratios of the shape `"step"`, including the first and the last; at least 2.
+        hold: share at the end of the training that stays at `end`.
+        tail: share of the training after the hold that returns linearly from `end` to `tail_end`.
+        tail_end: ratio of the last step if there is a tail.
 
     Raises:
-        ValueError: for an unknown shape, what is no share, a hold and a tail that leave no time, or no steps.
+        ValueError: if the shape is unknown, a share is not from 0 to 1, hold and tail leave no time, or there are no
+            steps.
 
     Warns:
-        UserWarning: where the last step does not see the whole spectrum, which scores are taken with.
+        UserWarning: if the last step does not see the whole spectrum, which is used for validation.
     """
 
     steps: int
@@ -46,7 +47,7 @@ class RatioSchedule:
     tail_end: float = 1.0
 
     def __post_init__(self) -> None:
-        """Check the numbers."""
+        """Check the values."""
         entry(self.shape, SHAPES, "shape of the schedule")
         if self.steps < 1:
             raise ValueError(f"a schedule is of 1 step or more; got {self.steps}")
@@ -67,11 +68,11 @@ class RatioSchedule:
             )
 
     def __call__(self, step: int) -> float:
-        """The ratio at a step, counted from 0; the last is `steps - 1`."""
+        """Return the ratio at a step, counted from 0; the last step is `steps - 1`."""
         return self.at(step / max(1, self.steps - 1))
 
     def at(self, done: float) -> float:
-        """The ratio when this share of the training, from 0 to 1, is done."""
+        """Return the ratio at a share of the training, from 0 to 1."""
         done = min(1.0, max(0.0, done))
         moving = 1 - self.hold - self.tail
         if self.tail and done > 1 - self.tail:

@@ -1,4 +1,4 @@
-"""The ratio at which an objective of low and high bands is least: a sweep, then a refinement where it was least."""
+"""Searches the ratio at which an objective of low and high bands is smallest, by a sweep and a refinement."""
 
 import math
 from collections.abc import Callable
@@ -19,44 +19,44 @@ METHODS = {
     "sweep": "golden section within the bracket that the sweep finds",
     "gradient": "descent on the radius of a soft disc within that bracket",
 }
-"""Name to how the sweep's answer is refined."""
+"""The refinement after the sweep, by the name of the method."""
 FLAT = 1e-4
-"""A term that varies by less than this share of itself over the sweep says nothing: float32 rounds that much away."""
+"""A term that varies by less than this share of its value over the sweep is constant: float32 rounds that much away."""
 DIGITS = 6
-"""Decimals of the objective, whose terms are 0 to 1: values that differ by less are equal but for rounding."""
+"""Decimals of the objective, whose terms are 0 to 1; values that differ by less are equal up to rounding."""
 STEPS = 30
-"""Of the descent; each takes the objective twice."""
+"""Number of steps of the descent; each computes the objective twice."""
 GOLDEN = (3 - math.sqrt(5)) / 2
 
 
 @dataclass(frozen=True)
 class RatioSearch:
-    """How the best ratio is searched: `search(model, images)` for a set of pictures, `search.each` one by one.
+    """The settings of a search: `search(model, images)` searches for a set of images, and `search.each` for each image.
 
-    The sweep takes radii whose ratios lie evenly, one pass forward and back for low and one for high at each, over all
-    pictures at once. Each term is scaled to 0 to 1 over the sweep, so that alpha and beta mean the same on every data
-    set. The least value's neighbors bracket the refinement, among whole radii. Of equal values the largest ratio's
-    wins.
+    The sweep takes radii whose ratios are evenly spaced. At each radius it makes one forward and backward pass for low
+    and one for high, over all images at once. Each term is scaled to 0 to 1 over the sweep, so that alpha and beta mean
+    the same on every data set. The neighbors of the smallest value bracket the refinement, among integer radii. Of
+    equal values the one with the largest ratio wins.
 
     The descent (method `"gradient"`) is Adam in float64 on the radius of the disc sigmoid((radius - distance) /
     softness). Its slope is a central difference over one softness each way, because the input gradient of a network of
-    ReLUs is constant almost everywhere, so that its own derivative is 0 and tells nothing. The soft disc's optimum is
-    not quite the hard one's; the whole radius next to it is taken where it is better than the sweep's.
+    ReLUs is constant almost everywhere, so that its own derivative is 0 and useless. The optimum of the soft disc
+    differs slightly from that of the hard disc; the nearest integer radius is used if it is better than the sweep's.
 
     Attributes:
-        definition: what a ratio is a share of, a key of `DEFINITIONS`; with a profile, that of the profile.
-        term: the second term, a key of `objective.TERMS`.
+        definition: definition of the ratio, a key of `DEFINITIONS`; a profile brings its own.
+        term: second term, a key of `objective.TERMS`.
         alpha: weight of the saliency, 0 or more.
         beta: weight of the second term, 0 or more.
-        radii: of the sweep, 3 or more; all that there are where there are fewer.
-        method: a key of `METHODS`.
-        softness: of the descent's disc, in cycles, above 0.
-        score: from what the network gives to one number for each picture, see `objective.saliency`.
-        profile: of the data set and size, by which ratios are radii; None takes that of the pictures searched on.
-        batch: pictures looked at at once; None takes all.
+        radii: number of radii of the sweep, at least 3; fewer if there are fewer.
+        method: refinement, a key of `METHODS`.
+        softness: softness of the descent's disc in cycles, above 0.
+        score: function from the network's output to one number for each image, see `objective.saliency`.
+        profile: profile of the data set and size that relates ratios and radii; None takes that of the searched images.
+        batch: images per forward pass; None takes all.
 
     Raises:
-        ValueError: for unknown names, or numbers outside these bounds.
+        ValueError: if a name is unknown, or a number is out of its range.
     """
 
     definition: str = "magnitude"
@@ -71,7 +71,7 @@ class RatioSearch:
     batch: int | None = None
 
     def __post_init__(self) -> None:
-        """Check the numbers."""
+        """Check the values."""
         entry(self.definition, DEFINITIONS, "definition of the frequency ratio")
         entry(self.term, TERMS, "term of the objective")
         entry(self.method, METHODS, "method of the search")
@@ -88,14 +88,18 @@ class RatioSearch:
             raise ValueError(f"a batch is of 1 picture or more; got {self.batch}")
 
     def __call__(self, model: nn.Module, images: Float[Tensor, "B C H W"]) -> OptimalRatio:
-        """The best ratio for a set of pictures together.
+        """Find the best ratio for a set of images together.
 
         Args:
-            model: takes the pictures, on their device; left as it was.
-            images: of the range that the model takes, and that ratios are of.
+            model: network that takes the images, on their device; it is left unchanged.
+            images: images in the range that the model takes.
+
+        Returns:
+            The best ratio and its curve.
 
         Raises:
-            ValueError: for no pictures, some that are not finite, a profile of another size, or as `BandTerms`.
+            ValueError: if there are no images, values are not finite, the profile is of another size, or as `BandTerms`
+                raises it.
         """
         check_images(images, "RatioSearch")
         profile = self._profile(images)
@@ -112,17 +116,20 @@ class RatioSearch:
             return self._optimum(profile, candidates, sweep, at, len(images))
 
     def each(self, model: nn.Module, images: Float[Tensor, "B C H W"]) -> list[OptimalRatio]:
-        """The best ratio for each picture by itself.
+        """Find the best ratio for each image alone.
 
-        The sweep has the same radii for all and costs as much as that for the set. Ratios are by each picture's own
-        spectrum, unless there is a profile.
+        The sweep has the same radii for all images and costs as much as that for the set. Ratios are by each image's
+        own spectrum, unless there is a profile.
 
         Args:
-            model: as in `__call__`.
-            images: as in `__call__`.
+            model: network, as for `__call__`.
+            images: images, as for `__call__`.
+
+        Returns:
+            The best ratio of each image.
 
         Raises:
-            ValueError: as `__call__`.
+            ValueError: as `__call__` raises it.
         """
         check_images(images, "RatioSearch.each")
         whole = self._profile(images)
@@ -149,7 +156,7 @@ class RatioSearch:
         return found
 
     def _profile(self, images: Float[Tensor, "B C H W"]) -> RadialProfile:
-        """By what ratios of these pictures are radii; refuses pictures that are not finite."""
+        """Return the profile that relates ratios and radii, after checking the images."""
         if not len(images):
             raise ValueError("a search needs 1 picture or more; got none")
         own = RadialProfile.of([images], self.definition)
@@ -168,7 +175,7 @@ class RatioSearch:
         at: Callable[..., tuple[float, float]],
         pictures: int,
     ) -> OptimalRatio:
-        """The best of the candidates, from both terms at some of them, by their places."""
+        """Find the best candidate from both terms at some of the candidates, given by their places."""
         places = list(sweep)
         seen, penalty = (tuple(values) for values in zip(*sweep.values(), strict=True))
         (offset_s, scale_s), (offset_p, scale_p) = _scaling(seen), _scaling(penalty)
@@ -189,7 +196,7 @@ class RatioSearch:
         first = minima[0]
         low, high = places[max(0, first - 1)], places[min(len(places) - 1, first + 1)]
         best = places[first]
-        if scale_s or scale_p:  # else there is nothing to follow
+        if scale_s or scale_p:  # without a varying term there is nothing to refine
             if self.method == "sweep":
                 best = _golden_section(low, best, high, value)
             else:
@@ -227,11 +234,11 @@ class RatioSearch:
 
 
 def _candidates(profile: RadialProfile) -> list[float]:
-    """Radii of all discs that a ratio can mean, by whole cycles: from the least to the whole spectrum."""
+    """Return the radii of all discs that a ratio can mean, by integer cycles, from the smallest to the whole."""
     radii, last = [], -math.inf
     for whole in range(math.ceil(frequency_distance(*profile.size).max().item()) + 1):
         ratio = profile.ratio(whole)
-        # rings that hold nothing but rounding errors are no candidates
+        # rings that hold only rounding errors are not candidates
         if last + 1e-9 < ratio < 1 - 1e-9:
             radii.append(profile.radius(ratio))
             last = ratio
@@ -239,7 +246,7 @@ def _candidates(profile: RadialProfile) -> list[float]:
 
 
 def _places(profile: RadialProfile, candidates: list[float], count: int) -> list[int]:
-    """Which candidates a sweep takes: those whose ratios lie evenly, then such as halve the widest gaps."""
+    """Return the candidates of a sweep: evenly spaced ratios first, then candidates that halve the widest gaps."""
     if count >= len(candidates):
         return list(range(len(candidates)))
     ratios = torch.tensor([profile.ratio(radius) for radius in candidates], dtype=torch.float64)
@@ -252,14 +259,14 @@ def _places(profile: RadialProfile, candidates: list[float], count: int) -> list
 
 
 def _scaling(values: tuple[float, ...]) -> tuple[float, float]:
-    """Offset and factor that bring values to 0 to 1; a factor of 0 for such as are all alike."""
+    """Return the offset and the factor that scale values to 0 to 1; the factor is 0 for constant values."""
     low, high = min(values), max(values)
     alike = high - low <= FLAT * max(abs(low), abs(high))
     return low, 0.0 if alike else 1 / (high - low)
 
 
 def _minima(objective: tuple[float, ...]) -> list[int]:
-    """Where a curve is less than on both sides, the least first; of equals the last, side by side or apart."""
+    """Return the places of a curve's local minima, the smallest first; of equal values the last place counts."""
     found, start = [], 0
     for number, value in enumerate(objective):
         if number + 1 < len(objective) and objective[number + 1] == value:
@@ -273,7 +280,7 @@ def _minima(objective: tuple[float, ...]) -> list[int]:
 
 
 def _golden_section(low: int, best: int, high: int, value: Callable[[int], float]) -> int:
-    """A local minimum among whole numbers from `low` to `high`, no worse than `best` between them."""
+    """Find a local minimum among integers from `low` to `high`, no larger than the value at `best` between them."""
     while max(best - low, high - best) > 1:
         if high - best > best - low:
             probe = best + max(1, round(GOLDEN * (high - best)))
@@ -288,7 +295,7 @@ def _golden_section(low: int, best: int, high: int, value: Callable[[int], float
 
 
 def _descend(start: float, bounds: tuple[float, float], softness: float, value: Callable[[float], float]) -> float:
-    """Follow central differences of a function downwards, within bounds."""
+    """Follow central differences of a function downhill, within bounds."""
     radius = torch.tensor(start, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.Adam([radius], lr=(bounds[1] - bounds[0]) / 8)
     decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.02, STEPS)

@@ -1,4 +1,4 @@
-"""What a network sees at each moment of a curriculum: masked pictures, or smaller ones that cost less."""
+"""The images that a network sees at each moment of a curriculum: masked ones, or smaller ones that cost less."""
 
 import math
 from collections.abc import Iterable
@@ -17,38 +17,38 @@ MODES = {
     "mask": "what lies beyond the ratio is taken out; pictures stay as large, and cost as much",
     "crop": "the spectrum is cropped: pictures are smaller, and cost less",
 }
-"""Name to what becomes of a picture."""
+"""The change of an image, by the name of the mode."""
 
 
 @runtime_checkable
 class Schedule(Protocol):
-    """What tells the ratio, such as `RatioSchedule`."""
+    """A schedule of the ratio, such as `RatioSchedule`."""
 
     def at(self, done: float) -> float:
-        """The ratio when this share of the training, from 0 to 1, is done."""
+        """Return the ratio at a share of the training, from 0 to 1."""
         ...
 
 
 @dataclass(frozen=True)
 class Curriculum:
-    """A schedule, and how pictures follow it.
+    """A schedule, and the way in which images follow it.
 
-    In mode `"crop"` a picture is cut, spectrum first, to the smallest of `sizes` that holds the ratio, and is whole
-    where none does: `RatioSchedule(steps, start=0.5, shape="step", plateaus=3)` with sizes 128 and 192 trains on
-    pictures of 256 at 128, 192 and 256 pixels for a third of the steps each. Few sizes, all multiples of what the
-    network halves by, keep compiled kernels and memory in use. Labels stay as large as they are: the network's output
-    is interpolated to them.
+    In mode `"crop"` the spectrum of an image is cropped to the smallest of `sizes` that holds the ratio; if none does,
+    the image stays whole. `RatioSchedule(steps, start=0.5, shape="step", plateaus=3)` with sizes 128 and 192 trains on
+    images of 256 pixels at 128, 192 and 256 pixels for a third of the steps each. A few sizes, all multiples of the
+    network's total stride, let compiled kernels and memory be reused. Labels keep their size: the network's output is
+    interpolated to them.
 
     Attributes:
-        schedule: the ratio over the training.
-        mode: a key of `MODES`.
-        sizes: of the shorter side for the mode `"crop"`, in pixels; the whole picture need not be among them.
-        definition: what a ratio is a share of, a key of `DEFINITIONS`. For the mode `"crop"`, which needs one size for
-            a batch, it is `"radius"`, or that of the profile.
-        profile: of the data set; None measures each picture.
+        schedule: ratio over the training.
+        mode: change of the images, a key of `MODES`.
+        sizes: lengths of the shorter side in pixels for the mode `"crop"`; the whole image need not be among them.
+        definition: definition of the ratio, a key of `DEFINITIONS`. The mode `"crop"` needs one size for a batch, so it
+            takes `"radius"` or the definition of the profile.
+        profile: profile of the data set; None measures each image.
 
     Raises:
-        ValueError: for an unknown mode, for crops without sizes or by a definition that differs between pictures.
+        ValueError: if the mode is unknown, or crops have no sizes or a definition that differs between images.
     """
 
     schedule: Schedule
@@ -58,7 +58,7 @@ class Curriculum:
     profile: RadialProfile | None = None
 
     def __post_init__(self) -> None:
-        """Check what cannot be meant."""
+        """Check the values."""
         entry(self.mode, MODES, "mode of the curriculum")
         if self.mode == "crop" and (not self.sizes or min(self.sizes) < 1):
             raise ValueError(f"crops need sizes of 1 pixel or more, such as (128, 192); got {self.sizes}")
@@ -69,17 +69,17 @@ class Curriculum:
             )
 
     def apply(self, images: Float[Tensor, "B C H W"], done: float) -> Float[Tensor, "B C h w"]:
-        """The pictures to learn from when a share of the training is done.
+        """Return the images to train on at a share of the training.
 
         Args:
-            images: any range and size.
-            done: share of the training, from 0 to 1.
+            images: images of any range and size.
+            done: share of the training that is done, from 0 to 1.
 
         Returns:
-            Of `size_at(done, H, W)`; the mean of each channel is kept.
+            Images of `size_at(done, H, W)`, with the mean of each channel unchanged.
 
         Raises:
-            ValueError: as `low_pass_ratio`, in the mode `"mask"`.
+            ValueError: as `low_pass_ratio` raises it, in the mode `"mask"`.
         """
         check_images(images, "Curriculum.apply")
         if self.mode == "mask":
@@ -89,43 +89,43 @@ class Curriculum:
         return images if size == (height, width) else spectral_crop(images, size)
 
     def size_at(self, done: float, height: int, width: int) -> tuple[int, int]:
-        """Height and width of the pictures to learn from when a share of the training is done, in pixels.
+        """Return the height and the width of the images to train on at a share of the training, in pixels.
 
         Args:
-            done: share of the training, from 0 to 1.
-            height: of the whole pictures, pixels.
-            width: of the whole pictures, pixels.
+            done: share of the training that is done, from 0 to 1.
+            height: height of the whole images, in pixels.
+            width: width of the whole images, in pixels.
         """
         ratio = self.schedule.at(done)
         if self.mode == "mask" or ratio == 1:
             return height, width
         shorter = min(height, width)
-        # a picture of side n holds the frequencies below n / 2 cycles; rounding must not ask for a larger one
+        # an image of side n holds the frequencies below n / 2 cycles; the margin keeps rounding from asking for more
         needed = 2 * self.profile.radius(ratio) if self.profile is not None else ratio * shorter
         side = min((size for size in self.sizes if needed <= size + 1e-9 and size < shorter), default=shorter)
         return height * side // shorter, width * side // shorter
 
     def pixels(self, steps: int, height: int, width: int) -> float:
-        """The share of pixels that a training sees of those it would see without the curriculum.
+        """Return the number of pixels that a training sees, as a share of the number without the curriculum.
 
         Args:
-            steps: of the training.
-            height: of the whole pictures, pixels.
-            width: of the whole pictures, pixels.
+            steps: number of steps of the training.
+            height: height of the whole images, in pixels.
+            width: width of the whole images, in pixels.
         """
         seen = (math.prod(self.size_at(step / steps, height, width)) for step in range(steps))
         return sum(seen) / (steps * height * width)
 
 
 def check_stride(sizes: Iterable[int], multiple: int) -> None:
-    """Refuse sizes that a network cannot take.
+    """Raise an error for sizes that a network cannot take.
 
     Args:
-        sizes: in pixels.
-        multiple: what the network needs sides to be a multiple of.
+        sizes: sides of images, in pixels.
+        multiple: number by which sides must be divisible.
 
     Raises:
-        ValueError: naming those that are none, and the nearest that are.
+        ValueError: if a size is not a multiple; the message names the nearest ones.
     """
     wrong = [size for size in sizes if size % multiple]
     if wrong:

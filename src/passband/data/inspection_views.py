@@ -39,7 +39,7 @@ class Views:
     """The views of one image.
 
     Attributes:
-        windows: up to 4 windows of one size, of at most 32 x 32 blocks, with 64 frequencies of Y, 16 of Cb and 16 of Cr
+        windows: windows of one size, 1 to 4 of at most 32 x 32 blocks, with 64 frequencies of Y, 16 of Cb and 16 of Cr
             in the units of a JPEG file. The first channel of each component is 8 times its mean minus 128.
         overview: the whole image in 16 x 16 cells: means of Y, Cb, Cr and of the darkest of R, G and B in [0, 1], the
             least of the last, and the mean logarithm of the lowest frequencies.

@@ -1,7 +1,7 @@
-"""Blocks that choose frequencies, for any backbone.
+"""Layers that choose frequencies, for any backbone.
 
-`DynamicFilter` and the modulators split a map into low and high parts and weigh them (SFNet). `ChannelGate` learns
-which frequency channels of DCT coefficients a network needs; `channel_subset` finds the published subsets by name.
+`DynamicFilter` and the modulators split a map into low and high parts and weight them (SFNet). `ChannelGate` learns
+which frequency channels of DCT coefficients a network needs. `channel_subset` returns the published subsets by name.
 """
 
 from passband.layers.channels import SUBSETS, ChannelSubset, channel_subset

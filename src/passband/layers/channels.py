@@ -1,9 +1,9 @@
-"""Named choices of frequency channels: which of the 192 of Y, Cb and Cr a network gets.
+"""Named subsets of the 192 frequency channels of Y, Cb and Cr.
 
-The published static subsets (Xu et al., CVPR 2020) under their own names: a number of channels, and S for the squares
-of the released code, D for the choice that their gate learned. Two kinds are ours, because no list of theirs was
-published: the triangles T, whose channels are the first in zigzag order, as many of Y, Cb and Cr as in the square of
-the same number; and `12`, the first 8, 2 and 2 in that order.
+The published static subsets (Xu et al., CVPR 2020) have their own names: the number of channels, and S for the squares
+of the released code or D for the choice that their gate learned. Two kinds are ours, because the authors published no
+list of theirs. The triangles T hold the first channels in zigzag order, as many of Y, Cb and Cr as the square of the
+same number. `12` holds the first 8, 2 and 2 in that order.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,14 +18,14 @@ from passband.ops.dct import zigzag
 
 COMPONENTS = ("Y", "Cb", "Cr")
 SIDE = 8
-"""Frequencies of an 8 x 8 block along each direction, by which channels are numbered: component 64 + 8 v + u."""
+"""Number of frequencies of an 8 x 8 block along each direction; channels are numbered component 64 + 8 v + u."""
 
 Frequency = tuple[int, int]
 """Vertical frequency v and horizontal frequency u, each 0 to 7."""
 _LOW = tuple(8 * v + u for v in range(4) for u in range(4))
 INSPECTED: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]] = (tuple(range(64)), _LOW, _LOW)
-"""Raster indices 8v + u of the frequencies of Y, Cb and Cr that an inspector sees: all of Y, and those of chroma that a
-JPEG file with chroma at half the size has."""
+"""Raster indices 8v + u of the frequencies of Y, Cb and Cr that an inspector sees: all of Y, and the chroma frequencies
+that a JPEG file with chroma at half the size has."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class ChannelSubset:
 
     Attributes:
         y: frequencies (v, u) of Y, ascending.
-        cb: of Cb.
-        cr: of Cr.
+        cb: frequencies of Cb, ascending.
+        cr: frequencies of Cr, ascending.
 
     Raises:
-        ValueError: for a frequency outside 0 to 7, one that is named twice or out of order, or none at all.
+        ValueError: if a frequency is not from 0 to 7, is repeated or out of order, or if there are none.
     """
 
     y: tuple[Frequency, ...]
@@ -62,21 +62,21 @@ class ChannelSubset:
 
     @property
     def counts(self) -> tuple[int, int, int]:
-        """How many channels are of Y, of Cb and of Cr."""
+        """Numbers of channels of Y, of Cb and of Cr."""
         return len(self.y), len(self.cb), len(self.cr)
 
     def __len__(self) -> int:
-        """How many channels there are."""
+        """Return the number of channels."""
         return sum(self.counts)
 
     def lists(self, block: int = SIDE) -> tuple[list[int], list[int], list[int]]:
-        """Raster indices `block * v + u` of Y, of Cb and of Cr, as `block_dct` and `assemble_cube` take them.
+        """Return raster indices `block * v + u` of Y, of Cb and of Cr, as `block_dct` and `assemble_cube` take them.
 
         Args:
             block: side of the blocks, in pixels.
 
         Raises:
-            ValueError: where a block of that side has not all the frequencies.
+            ValueError: if a block of that side does not have all these frequencies.
         """
         for name, frequencies in zip(COMPONENTS, self.components, strict=True):
             for v, u in frequencies:
@@ -91,14 +91,14 @@ class ChannelSubset:
         return y, cb, cr
 
     def indices(self, block: int = SIDE) -> list[int]:
-        """Positions of the channels in a whole cube, whose component c begins at c block^2.
+        """Return the positions of the channels in a whole cube, whose component c begins at c block^2.
 
         Args:
             block: side of the cube's blocks, in pixels. At 8 the positions are the channels' numbers, 0 to 191, which
                 `channel_subset` takes.
 
         Raises:
-            ValueError: as `lists`.
+            ValueError: if a block of that side does not have all these frequencies.
         """
         return [
             component * block * block + index for component, wanted in enumerate(self.lists(block)) for index in wanted
@@ -106,32 +106,38 @@ class ChannelSubset:
 
     @property
     def highest(self) -> int:
-        """The highest frequency of either direction."""
+        """The highest frequency along either direction."""
         return max(max(frequency) for frequencies in self.components for frequency in frequencies)
 
     def select(self, cube: Num[Tensor, "B C h w"], block: int = SIDE) -> Num[Tensor, "B K h w"]:
-        """Take these channels of a whole cube.
+        """Select these channels from a whole cube.
 
         Args:
-            cube: all 3 block^2 channels.
+            cube: cube with all 3 block^2 channels.
             block: side of the cube's blocks, in pixels.
 
+        Returns:
+            The selected channels.
+
         Raises:
-            ValueError: as `lists`, or where the cube is not whole.
+            ValueError: if a block does not have all these frequencies, or the cube is not whole.
         """
         if cube.shape[1] != 3 * block * block:
             raise ValueError(f"a whole cube of blocks of {block} has {3 * block * block} channels, got {cube.shape[1]}")
         return cube.index_select(1, self._positions(block, cube))
 
     def embed(self, selected: Num[Tensor, "B K h w"], block: int = SIDE) -> Num[Tensor, "B C h w"]:
-        """Put these channels into a whole cube that is zero elsewhere, to look at what they hold.
+        """Put these channels into a whole cube that is zero elsewhere, for example to show their content.
 
         Args:
-            selected: as `select` gives them.
+            selected: channels that `select` returned.
             block: side of the cube's blocks, in pixels.
 
+        Returns:
+            The whole cube.
+
         Raises:
-            ValueError: as `lists`, or for another number of channels.
+            ValueError: if a block does not have all these frequencies, or the number of channels differs.
         """
         self._check(selected)
         batch, _, height, width = selected.shape
@@ -139,36 +145,43 @@ class ChannelSubset:
         return whole.index_copy(1, self._positions(block, selected), selected)
 
     def flip(self, selected: Num[Tensor, "B K h w"]) -> Num[Tensor, "B K h w"]:
-        """Exchange left and right of the picture, exactly, without its other channels.
+        """Mirror the image left to right exactly, from these channels alone.
 
         Args:
-            selected: as `select` gives them.
+            selected: channels that `select` returned.
+
+        Returns:
+            The channels of the mirrored image.
 
         Raises:
-            ValueError: for another number of channels.
+            ValueError: if the number of channels differs.
         """
         self._check(selected)
         signs = [1 - 2 * (u % 2) for frequencies in self.components for _, u in frequencies]
         return selected.flip(-1) * torch.tensor(signs, device=selected.device).to(selected.dtype)[:, None, None]
 
     def _check(self, selected: Num[Tensor, "B K h w"]) -> None:
-        """Refuse a tensor of other channels."""
+        """Raise an error if the number of channels differs."""
         if selected.shape[1] != len(self):
             raise ValueError(f"this subset has {len(self)} channels, got a tensor with {selected.shape[1]}")
 
     def _positions(self, block: int, like: Tensor) -> Int64[Tensor, " K"]:
-        """`indices` where a tensor lies."""
+        """Return `indices` on the device of a tensor."""
         return torch.tensor(self.indices(block), device=like.device)
 
 
 def from_indices(indices: Iterable[int]) -> ChannelSubset:
-    """The subset of some channels' numbers.
+    """Return the subset of channels with these numbers.
 
     Args:
-        indices: component 64 + 8 v + u, in any order, each once: 0 to 63 of Y, to 127 of Cb, to 191 of Cr.
+        indices: numbers component 64 + 8 v + u, in any order and each once: Y has 0 to 63, Cb has 64 to 127, Cr has 128
+            to 191.
+
+    Returns:
+        The subset.
 
     Raises:
-        ValueError: for a number out of range or twice, or none at all.
+        ValueError: if a number is out of range or repeated, or there are none.
     """
     numbers = sorted(indices)
     size = SIDE * SIDE
@@ -186,15 +199,18 @@ def from_indices(indices: Iterable[int]) -> ChannelSubset:
 
 
 def triangle(y: int, cb: int, cr: int) -> ChannelSubset:
-    """The first frequencies in zigzag order.
+    """Return the subset of the first frequencies in zigzag order.
 
     Args:
-        y: how many of Y, 0 to 64.
-        cb: of Cb.
-        cr: of Cr.
+        y: number of frequencies of Y, 0 to 64.
+        cb: number of frequencies of Cb.
+        cr: number of frequencies of Cr.
+
+    Returns:
+        The subset.
 
     Raises:
-        ValueError: for a number out of range, or zero channels in all.
+        ValueError: if a number is out of range, or all are zero.
     """
     order = zigzag(SIDE)
     for name, count in zip(COMPONENTS, (y, cb, cr), strict=True):
@@ -204,10 +220,13 @@ def triangle(y: int, cb: int, cr: int) -> ChannelSubset:
 
 
 def zigzag_order(numbers: Sequence[int]) -> list[int]:
-    """Places of channels from the lowest frequency to the highest: along the zigzag, each of Y, of Cb, then of Cr.
+    """Return the places of channels from the lowest frequency to the highest: along the zigzag, each of Y, Cb, then Cr.
 
     Args:
-        numbers: of channels, 0 to 191, as `ChannelSubset.indices` gives them.
+        numbers: numbers of the channels, 0 to 191, as `ChannelSubset.indices` returns them.
+
+    Returns:
+        The places within `numbers`.
     """
     along = zigzag(SIDE)
     places = {index: place for place, index in enumerate(along)}
@@ -217,15 +236,17 @@ def zigzag_order(numbers: Sequence[int]) -> list[int]:
 
 
 def channel_subset(choice: str | Sequence[int]) -> ChannelSubset:
-    """The subset of a name, or of channels' numbers.
+    """Return the subset of a name, or of channels' numbers.
 
     Args:
-        choice: a name of `SUBSETS`, in any case; `6S`, `12S` and `32S` are `6`, `12` and `32`. Or numbers as
-            `from_indices` takes them.
+        choice: name from `SUBSETS`, in any case; `6S`, `12S` and `32S` stand for `6`, `12` and `32`. Or numbers, as for
+            `from_indices`.
+
+    Returns:
+        The subset.
 
     Raises:
-        ValueError: for an unknown name, with the nearest, or one that several subsets share, such as 24; for numbers,
-            as `from_indices`.
+        ValueError: if the name is unknown or fits several subsets, such as 24, or the numbers are invalid.
     """
     if not isinstance(choice, str):
         return from_indices(choice)
@@ -237,7 +258,7 @@ def channel_subset(choice: str | Sequence[int]) -> ChannelSubset:
 
 
 def _stairs(y: Sequence[int], chroma: Sequence[int]) -> ChannelSubset:
-    """The subset of the lowest horizontal frequencies, so many for each vertical one, of Y and of both Cb and Cr."""
+    """Return the subset of the lowest horizontal frequencies, counted for each vertical one, of Y and of chroma."""
     luma, color = (tuple((v, u) for v, count in enumerate(counts) for u in range(count)) for counts in (y, chroma))
     return ChannelSubset(luma, color, color)
 
@@ -248,7 +269,7 @@ SUBSETS: Mapping[str, ChannelSubset] = {
     "6": _stairs([2, 2], [1]),
     "12": triangle(8, 2, 2),
     "24S": _stairs([4, 4, 4, 4], [2, 2]),
-    # of the learned choice's 14 frequencies of Y the publication leaves one uncertain
+    # the publication leaves one of the 14 frequencies of Y of the learned choice uncertain
     "24D": ChannelSubset(_stairs([6, 3, 3, 1, 1], []).y, _LEARNED_CHROMA, _LEARNED_CHROMA),
     "24T": triangle(16, 4, 4),
     "32": _stairs([5, 5, 5, 4, 3], [3, 2]),
@@ -258,6 +279,6 @@ SUBSETS: Mapping[str, ChannelSubset] = {
     "64T": triangle(44, 10, 10),
     "192": _stairs([8] * 8, [8] * 8),
 }
-"""Name to subset. `12` and those on T are ours, the others published; the module says more."""
+"""Subsets by name. `12` and those with T are ours, the others are published; see the module."""
 
 _ALIASES = {"6S": "6", "12S": "12", "32S": "32"}

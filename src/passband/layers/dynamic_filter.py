@@ -1,4 +1,4 @@
-"""SFNet's decoupler: low-pass filters that the picture itself chooses, then a modulator over the two parts."""
+"""SFNet's decoupler: low-pass filters that are predicted from the image, followed by a modulator of both parts."""
 
 import torch
 import torch.nn.functional as F
@@ -11,25 +11,25 @@ from passband.ops.checks import check_images
 
 
 class DynamicFilter(nn.Module):
-    """Split a map into a low and a high part by learned filters, then weigh and join them (MDSF).
+    """Split a map into a low and a high part by predicted filters, then weight and join them (MDSF).
 
-    One low-pass kernel per sample and group of channels is predicted from the global average of the map; its
-    weights are positive and add to one. The high part is what the low one leaves.
+    One low-pass kernel per sample and group of channels is predicted from the global average of the map. Its weights
+    are positive and add to one. The high part is the map minus the low part.
 
-    Where the modulator weighs whole channels (its pooling is global), filtering and weighing are one filter:
-    low * a + (x - low) * b = (a - b) * low + b * x, so neither part is made.
+    If the modulator weights whole channels (its pooling is global), filtering and weighting are one filter, low * a +
+    (x - low) * b = (a - b) * low + b * x, and neither part is computed alone.
 
     Args:
-        channels: channels of the map, a multiple of `groups`.
+        channels: number of channels of the map, a multiple of `groups`.
         kernel_size: side of the kernels in positions of the map, odd.
-        groups: groups of channels that share a kernel.
-        pool: pooling of the modulator; None for the global average. The kernels are always predicted from the
-            global average, as in the released code.
+        groups: number of groups of channels that share a kernel.
+        pool: pooling of the modulator; None for the global average. The kernels are always predicted from the global
+            average, as in the released code.
 
     Raises:
         ValueError: if `channels` is not a multiple of `groups`, or `kernel_size` is even.
 
-    Source: Cui et al., "Selective Frequency Network for Image Restoration", ICLR 2023, section 3.2.
+        Source: Cui et al., "Selective Frequency Network for Image Restoration", ICLR 2023, section 3.2.
     """
 
     def __init__(self, channels: int, kernel_size: int, groups: int = 8, pool: nn.Module | None = None):
@@ -45,17 +45,17 @@ class DynamicFilter(nn.Module):
         self.modulator = Modulator(channels, pool=pool)
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
-        """Filter, weigh and join.
+        """Filter a map, weight both parts and join them.
 
         Args:
-            x: the map, with H and W above kernel_size // 2.
+            x: map, with H and W above kernel_size // 2.
 
         Returns:
             A map of the same shape.
 
         Raises:
-            TypeError: for what is not a tensor of floating-point values.
-            ValueError: for another number of channels, or a map that is too small.
+            TypeError: if the input is not a tensor of floating-point values.
+            ValueError: if the number of channels differs, or the map is too small.
         """
         check_images(x, "DynamicFilter", self.predict.in_channels)
         if min(x.shape[-2:]) <= self.kernel_size // 2:
@@ -71,19 +71,19 @@ class DynamicFilter(nn.Module):
         return self.modulator.blend(x, self.apply_kernels(padded, kernels), for_low, for_high)
 
     def low_pass(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
-        """The low part of a map: each sample's groups filtered by their own kernels, edges reflected."""
+        """Return the low part of a map: each sample's groups are filtered by their own kernels, edges reflected."""
         return self.apply_kernels(F.pad(x, (self.kernel_size // 2,) * 4, mode="reflect"), self.kernels(x))
 
     def kernels(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B G k k"]:
-        """One kernel per sample and group; each adds to one."""
+        """Predict one kernel per sample and group; each adds to one."""
         return self.kernels_for(self.average(x))
 
     def kernels_for(self, average: Float[Tensor, "B C 1 1"]) -> Float[Tensor, "B G k k"]:
-        """The kernels of maps with this global average."""
+        """Predict the kernels of maps with this global average."""
         logits = self.predict(average)
         if self.training and len(average) > 1:
             logits = self.norm(logits)
-        else:  # one 1x1 map has no spread to normalize by: use the running statistics, as in evaluation
+        else:  # a single 1x1 map has no variance, so the running statistics are used, as in evaluation
             norm = self.norm
             logits = F.batch_norm(
                 logits, norm.running_mean, norm.running_var, norm.weight, norm.bias, training=False, eps=norm.eps
@@ -97,7 +97,7 @@ class DynamicFilter(nn.Module):
         for_low: Float[Tensor, "B C 1 1"],
         for_high: Float[Tensor, "B C 1 1"],
     ) -> Float[Tensor, "B C k k"]:
-        """Kernels that filter and weigh at once, one per sample and channel."""
+        """Return kernels that filter and weight at once, one per sample and channel."""
         per_channel = kernels.repeat_interleave(for_low.shape[1] // self.groups, dim=1)
         center = torch.zeros_like(kernels[:1, :1])
         center[..., self.kernel_size // 2, self.kernel_size // 2] = 1.0
@@ -109,14 +109,14 @@ class DynamicFilter(nn.Module):
         """Filter a map that is padded already.
 
         Args:
-            padded: the map with kernel_size // 2 more positions on every side.
-            kernels: per sample, one for each group or for each channel.
+            padded: map with kernel_size // 2 more positions on every side.
+            kernels: kernels of each sample, one for each group or for each channel.
 
         Returns:
             The filtered map, without the padding.
         """
         batch, channels = padded.shape[:2]
         kernels = kernels.to(padded.dtype).repeat_interleave(channels // kernels.shape[1], dim=1)
-        # samples become groups of one convolution, so that each keeps its own kernels and nothing is unfolded
+        # samples become groups of one convolution, so that each sample has its own kernels without unfolding
         out = F.conv2d(padded.flatten(0, 1)[None], kernels.flatten(0, 1)[:, None], groups=batch * channels)
         return out.view(batch, channels, *out.shape[-2:])

@@ -1,8 +1,8 @@
 """A gate that learns which frequency channels a network needs (Xu et al., CVPR 2020, section 3.3).
 
-Differences from the released gate: evaluation is without noise, so that a picture is judged the same twice; the
-temperature is used, and falls on a schedule; what is pooled is the magnitude of a channel, because the mean of signed
-coefficients is nearly zero and mostly noise; and it counts what it opens, in training and evaluation.
+Differences from the released gate: evaluation has no noise, so that an image always gets the same result. The
+temperature is used, and falls on a schedule. The magnitude of a channel is pooled, because the mean of signed
+coefficients is nearly zero and mostly noise. The gate counts the channels that it opens, in training and in evaluation.
 """
 
 from collections.abc import Sequence
@@ -20,32 +20,33 @@ POOLS = ("magnitude", "signed")
 OFF, ON = 0.1, 2.0
 """Initial biases of a channel's two logits: sigmoid(1.9) = 87 % of the gates are open at the start."""
 SPREAD = 1e-3
-"""Standard deviation of the initial weights of the logits: at the start the picture has next to no say."""
+"""Standard deviation of the initial weights of the logits; it is small, so that the image has little influence at the
+start."""
 
 
 class ChannelGate(nn.Module):
-    """Let some channels of a cube through, chosen for each picture, and set the others to zero.
+    """Let some channels of a cube through, chosen for each image, and set the others to zero.
 
-    Per channel: pooled value -> 1 x 1 convolution over all channels, batch normalization, ReLU -> a pair of logits from
-    the channel's own value -> Gumbel-softmax, rounded forward and smooth backward (straight-through). In evaluation the
-    larger logit decides, without noise.
+    Steps: the pooled value of each channel, a 1 x 1 convolution over all channels, batch normalization, ReLU, a pair of
+    logits from each channel's own value, and Gumbel-softmax. The decision is rounded in the forward pass and smooth in
+    the backward pass (straight-through). In evaluation the larger logit decides, without noise.
 
     Args:
-        channels: of the cube.
-        pool: what is pooled over positions: the `"magnitude"` of coefficients, or the `"signed"` values of the released
-            gate.
+        channels: number of channels of the cube.
+        pool: values to average over positions: the `"magnitude"` of coefficients, or the `"signed"` values of the
+            released gate.
 
     Attributes:
-        temperature: of the Gumbel-softmax, above 0, set by whoever trains, see `temperature`. How often a gate opens
-            does not depend on it, only how smooth the gradient is.
-        opened: how many pictures each channel was let through for since `reset`.
-        seen: how many pictures there were.
+        temperature: temperature of the Gumbel-softmax, above 0, which training sets, see `temperature`. It does not
+            change how often a gate opens, only how smooth the gradient is.
+        opened: number of images for which each channel was open since `reset`.
+        seen: number of images since `reset`.
 
     Raises:
         ValueError: if `channels` is below 1 or `pool` is unknown.
 
-    Source: Xu et al., CVPR 2020, section 3.3; Jang et al., "Categorical Reparameterization with Gumbel-Softmax", ICLR
-    2017.
+        Source: Xu et al., CVPR 2020, section 3.3; Jang et al., "Categorical Reparameterization with Gumbel-Softmax",
+            ICLR 2017.
     """
 
     opened: Tensor
@@ -78,11 +79,11 @@ class ChannelGate(nn.Module):
             cube: normalized coefficients.
 
         Returns:
-            The cubes with the closed channels at zero, and which are open: 1 or 0, with the gradient of the soft
-            decision while training.
+            The cubes with the closed channels at zero, and the decisions: 1 for open and 0 for closed, with the
+            gradient of the soft decision in training.
 
         Raises:
-            ValueError: for another number of channels, or a temperature that is not above 0.
+            ValueError: if the number of channels differs, or the temperature is not above 0.
         """
         check_images(cube, "ChannelGate")
         if cube.shape[1] != self.channels:
@@ -93,7 +94,7 @@ class ChannelGate(nn.Module):
                 raise ValueError(f"temperature of a ChannelGate is above 0; got {self.temperature}")
             soft = F.gumbel_softmax(logits, tau=self.temperature, dim=-1)[..., 1]
             hard = (soft > 0.5).to(soft.dtype)
-            # the difference is exactly zero, so that the value stays exactly 0 or 1
+            # the added difference is exactly zero, so the value stays exactly 0 or 1
             decision = hard + (soft - soft.detach())
         else:
             decision = hard = (logits[..., 1] > logits[..., 0]).to(logits.dtype)
@@ -103,12 +104,12 @@ class ChannelGate(nn.Module):
         return cube * decision.to(cube.dtype)[:, :, None, None], decision
 
     def logits(self, cube: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C 2"]:
-        """A pair of logits per channel, closed and open, in float32 at least."""
+        """Return a pair of logits per channel, closed and open, in float32 at least."""
         pooled = (cube.abs() if self.pool == "magnitude" else cube).mean((2, 3), keepdim=True)
         mixed = self.squeeze(pooled)
         if self.training and len(cube) > 1:
             mixed = self.norm(mixed)
-        else:  # one picture has no spread to normalize by: use the running statistics, as in evaluation
+        else:  # a single image has no variance, so the running statistics are used, as in evaluation
             norm = self.norm
             mixed = F.batch_norm(
                 mixed, norm.running_mean, norm.running_var, norm.weight, norm.bias, training=False, eps=norm.eps
@@ -117,29 +118,29 @@ class ChannelGate(nn.Module):
         return pairs if pairs.dtype == torch.float64 else pairs.float()
 
     def keep_probability(self) -> Float[Tensor, " C"]:
-        """The share of pictures since `reset` for which each channel was open, 0 to 1.
+        """Return the share of images since `reset` for which each channel was open, 0 to 1.
 
         Raises:
-            ValueError: if there were none.
+            ValueError: if there were no images.
         """
         if not self.seen:
             raise ValueError("the gate has seen no pictures: run it on some, in training or in evaluation")
         return self.opened / self.seen
 
     def to_static(self, count: int, order: Sequence[int] | None = None) -> list[int]:
-        """The channels that were open most often, to be a fixed subset from now on.
+        """Return the channels that were open most often, for use as a fixed subset.
 
         Args:
-            count: how many, 1 to all.
-            order: all indices, in the order in which channels that were open equally often are taken, such as
-                `layers.channels.zigzag_order`; None for ascending ones.
+            count: number of channels, 1 to all.
+            order: all indices, in the order in which channels that were open equally often are chosen, such as
+                `layers.channels.zigzag_order`; None for ascending order.
 
         Returns:
             Exactly `count` indices, ascending.
 
         Raises:
-            ValueError: if there are not so many channels, `order` does not name each channel once, or the gate has
-                seen no pictures.
+            ValueError: if `count` is out of range, `order` does not name each channel once, or the gate has seen no
+                images.
         """
         if not 1 <= count <= self.channels:
             raise ValueError(f"a subset has 1 to {self.channels} channels; got {count}")
@@ -150,21 +151,25 @@ class ChannelGate(nn.Module):
         return sorted(first[place] for place in often[:count].tolist())
 
     def reset(self) -> None:
-        """Count from zero again."""
+        """Set the counts to zero."""
         self.opened.zero_()
         self.seen.zero_()
 
 
 def temperature(fraction: float, start: float = 5.0, end: float = 0.5) -> float:
-    """Temperature of the Gumbel-softmax when this share of a run is done: it falls by the same factor each step.
+    """Return the temperature of the Gumbel-softmax, which falls by the same factor in each step.
 
-    A high one gives smooth gradients far from the decision that is taken; a low one gives gradients near it that vary
-    much.
+    A high temperature gives smooth gradients far from the decision. A low one gives gradients near the decision that
+    vary much.
 
     Args:
-        fraction: 0 to 1.
-        start: at the beginning; 5 as in FBNet (Wu et al., CVPR 2019), whose fall is exponential, too.
-        end: at the end; 0.5, the lowest that Jang et al. (ICLR 2017) let theirs fall to.
+        fraction: share of the run that is done, 0 to 1.
+        start: temperature at the beginning; 5 as in FBNet (Wu et al., CVPR 2019), which also lets it fall
+            exponentially.
+        end: temperature at the end; 0.5, the lowest that Jang et al. (ICLR 2017) use.
+
+    Returns:
+        The temperature.
 
     Raises:
         ValueError: if `fraction` is not in [0, 1] or a temperature is not above 0.

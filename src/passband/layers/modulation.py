@@ -10,15 +10,15 @@ from passband.ops.checks import check_images, check_same_shape
 
 
 class Modulator(nn.Module):
-    """Weigh the channels of a low and a high part against each other, and join the parts (selection in MDSF).
+    """Weight the channels of a low and a high part against each other, and join the parts (selection in MDSF).
 
     Args:
-        channels: channels of each part.
+        channels: number of channels of each part.
         reduction: factor by which the attention's hidden width is smaller than `channels`.
         minimum: least hidden width.
-        pool: how the attention sees the map; None for the global average.
+        pool: pooling of the attention's input; None for the global average.
 
-    Source: Cui et al., ICLR 2023, equations 5 to 8.
+        Source: Cui et al., ICLR 2023, equations 5 to 8.
     """
 
     def __init__(self, channels: int, reduction: int = 2, minimum: int = 32, pool: nn.Module | None = None):
@@ -31,11 +31,11 @@ class Modulator(nn.Module):
         self.join = nn.Conv2d(channels, channels, 1)
 
     def forward(self, low: Float[Tensor, "B C H W"], high: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
-        """Weigh and join the two parts, with `low + high` the map they come from.
+        """Weight and join the two parts of a map, which is `low + high`.
 
         Raises:
-            TypeError: for what is not a tensor of floating-point values.
-            ValueError: for another number of channels, or shapes that differ.
+            TypeError: if an input is not a tensor of floating-point values.
+            ValueError: if the number of channels or the shapes differ.
         """
         check_same_shape(low, high, "Modulator", ("low", "high"))
         check_images(low, "Modulator", self.squeeze.in_channels)
@@ -43,10 +43,10 @@ class Modulator(nn.Module):
         return self.blend(x, low, *self.attention(self.pool(x)))
 
     def attention(self, pooled: Float[Tensor, "B C h w"]) -> tuple[Float[Tensor, "B C h w"], Float[Tensor, "B C h w"]]:
-        """Weights of the low and of the high part; over all channels of both they add to one.
+        """Return the weights of the low and of the high part; over all channels of both parts they add to one.
 
         Args:
-            pooled: the pooled map, 1 x 1 where pooling is global.
+            pooled: pooled map, 1 x 1 if pooling is global.
         """
         hidden = self.squeeze(pooled)
         weights = torch.cat([self.excite_high(hidden), self.excite_low(hidden)], dim=1).softmax(dim=1)
@@ -60,20 +60,21 @@ class Modulator(nn.Module):
         for_low: Float[Tensor, "B C _ _"],
         for_high: Float[Tensor, "B C _ _"],
     ) -> Float[Tensor, "B C H W"]:
-        """Join the low part of a map and what it leaves, each with its weights."""
+        """Join the low part of a map and the rest of it, each with its weights."""
         return self.join(torch.addcmul((x - low) * for_high.to(x.dtype), low, for_low.to(x.dtype)))
 
 
 class GlobalModulation(nn.Module):
-    """Amplify or weaken what differs from the average of the map (MCSF, global branch).
+    """Amplify or weaken the difference of a map from its average (MCSF, global branch).
 
-    With d the pooled map: (x - d) * (high + 1) + d * low. Zero at the start: then it returns x - d.
+    With d the pooled map, the output is (x - d) * (high + 1) + d * low. Both weights start at zero, so that the output
+    is x - d.
 
     Args:
-        channels: channels of the map.
-        pool: how d is made; None for the global average.
+        channels: number of channels of the map.
+        pool: pooling that computes d; None for the global average.
 
-    Source: Cui et al., ICLR 2023, section 3.3.
+        Source: Cui et al., ICLR 2023, section 3.3.
     """
 
     def __init__(self, channels: int, pool: nn.Module | None = None):
@@ -86,34 +87,37 @@ class GlobalModulation(nn.Module):
         """Modulate a map; the shape stays.
 
         Raises:
-            TypeError: for what is not a tensor of floating-point values.
-            ValueError: for another number of channels.
+            TypeError: if the input is not a tensor of floating-point values.
+            ValueError: if the number of channels differs.
         """
         check_images(x, "GlobalModulation", len(self.high))
         return self.modulate(x, self.pool(x))
 
     def modulate(self, x: Float[Tensor, "B C H W"], average: Float[Tensor, "B C _ _"]) -> Float[Tensor, "B C H W"]:
-        """Modulate a map, or a part of one, whose pooled map is known."""
+        """Modulate a map, or a part of one, from its known pooled map."""
         high, low = self.high[:, None, None] + 1.0, self.low[:, None, None]
         # x * high + average * (low - high): the average is one position per map when pooling is global
         return torch.addcmul((average * (low - high)).to(x.dtype), x, high.to(x.dtype))
 
 
 class WindowModulation(nn.Module):
-    """Weigh the average of each quadrant of the map against what differs from it (MCSF, window branch).
+    """Weight the average of each quadrant of a map against the difference from it (MCSF, window branch).
 
-    With q a quadrant and d its average: (q - d) * high + d * low. Zero at the start: then it returns zero.
+    With q a quadrant and d its average, the output is (q - d) * high + d * low. Both weights start at zero, so that the
+    output is zero.
 
     The published layer changes its weights and d abruptly from one window to the next, which leaves a faint step along
-    the middle lines of smooth pictures. Blended, both change linearly from the center of a window to that of the next.
+    the middle lines of smooth images. If blended, both change linearly from the center of one window to the center of
+    the next.
 
     Args:
-        channels: channels of the map.
+        channels: number of channels of the map.
         windows: windows per side; 2 gives quadrants.
-        pool: how d is made within a window; None for its average.
-        blended: interpolate weights and averages between the centers of the windows; needs one average per window.
+        pool: pooling that computes d within a window; None for its average.
+        blended: whether to interpolate weights and averages between the centers of the windows; needs one average per
+            window.
 
-    Source: Cui et al., ICLR 2023, section 3.3; `blended` is ours.
+        Source: Cui et al., ICLR 2023, section 3.3; `blended` is ours.
     """
 
     def __init__(self, channels: int, windows: int = 2, pool: nn.Module | None = None, blended: bool = False):
@@ -128,8 +132,8 @@ class WindowModulation(nn.Module):
         """Modulate a map whose H and W are divisible by `windows`; the shape stays.
 
         Raises:
-            TypeError: for what is not a tensor of floating-point values.
-            ValueError: for another number of channels, or if H or W is not divisible.
+            TypeError: if the input is not a tensor of floating-point values.
+            ValueError: if the number of channels differs, or H or W is not divisible.
         """
         check_images(x, "WindowModulation", len(self.high) // self.windows**2)
         windows = self.split(x)
@@ -140,7 +144,7 @@ class WindowModulation(nn.Module):
         return self._weigh(windows, self.pool(windows), high, low).transpose(3, 4).reshape(x.shape)
 
     def split(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C rows columns h w"]:
-        """The windows of a map: a view, not a copy.
+        """Return the windows of a map as a view, not a copy.
 
         Raises:
             ValueError: if H or W is not divisible.
@@ -157,11 +161,11 @@ class WindowModulation(nn.Module):
     def modulate_window(
         self, x: Float[Tensor, "B C H W"], average: Float[Tensor, "B C _ _"], place: tuple[int, int]
     ) -> Float[Tensor, "B C H W"]:
-        """Modulate one window, or a part of one, whose pooled map is known.
+        """Modulate one window, or a part of one, from its known pooled map.
 
         Args:
-            x: the window.
-            average: its pooled map.
+            x: window.
+            average: pooled map of the window.
             place: row and column of the window, from 0.
         """
         shape = (-1, self.windows, self.windows)
@@ -178,7 +182,7 @@ class WindowModulation(nn.Module):
         """Modulate a map, or a part of one, by weights and averages that are interpolated between windows.
 
         Args:
-            x: the map or the part.
+            x: map or part of a map.
             averages: average of each window of the whole map.
             down: share of each row of windows in each row of `x`, see `window_shares`.
             across: share of each column of windows in each column of `x`.
@@ -193,18 +197,18 @@ class WindowModulation(nn.Module):
 
     @staticmethod
     def _weigh(x: Tensor, average: Tensor, high: Tensor, low: Tensor) -> Tensor:
-        """(x - average) * high + average * low."""
+        """Return (x - average) * high + average * low."""
         return torch.addcmul((average * (low - high)).to(x.dtype), x, high.to(x.dtype))
 
 
 def window_shares(windows: int, length: int) -> Float[Tensor, "{windows} {length}"]:
-    """How much each of several windows in a row counts at each position, linear between their centers.
+    """Return the weight of each of several windows in a row at each position, linear between their centers.
 
     Args:
-        windows: how many there are.
-        length: positions of all of them.
+        windows: number of windows.
+        length: number of positions.
 
     Returns:
-        Shares that add to one at each position; before the first center and after the last, that window alone.
+        Shares that add to one at each position. Before the first center and after the last, only that window counts.
     """
     return F.interpolate(torch.eye(windows)[None], length, mode="linear", align_corners=False)[0]

@@ -1,4 +1,4 @@
-"""What pooling made of a map, given out row by row: a full-size pooled map is as large as the map itself."""
+"""Returns pooled maps row by row, because a pooled map of full size takes as much memory as the map itself."""
 
 from typing import Protocol, runtime_checkable
 
@@ -13,18 +13,18 @@ class Pooled(Protocol):
     """A pooled map."""
 
     is_global: bool
-    """Whether it is one value per channel."""
+    """Whether the map has one value per channel."""
 
     def rows(self, start: int, end: int) -> Float[Tensor, "1 C _ _"]:
-        """Its rows from `start` to `end`, or 1 x 1 where it is global."""
+        """Return the rows from `start` to `end`, or 1 x 1 if the map is global."""
         ...
 
 
 class Global:
-    """The same average everywhere.
+    """The same average at every position.
 
     Args:
-        value: one value per channel.
+        value: average of each channel.
     """
 
     is_global = True
@@ -33,20 +33,20 @@ class Global:
         self.value = value
 
     def rows(self, start: int, end: int) -> Float[Tensor, "1 C 1 1"]:
-        """The average."""
+        """Return the average."""
         return self.value
 
 
 class Local:
-    """What `local_average` gives, for the asked rows alone; equal to it but for rounding.
+    """The result of `local_average`, computed only for the requested rows; equal to it up to rounding.
 
-    Of the sums down the columns, every `step`-th row is kept, in float32; a window's sum is the difference of two
-    rows of sums, and each of those the nearest one kept plus what lies between.
+    Every `step`-th row of the sums down the columns is stored in float32. The sum of a window is the difference of two
+    rows of sums, each of which is the nearest stored row plus the rows between.
 
     Args:
-        x: the map, which must stay as it is while rows are asked for.
+        x: map, which must not change while rows are requested.
         window: height and width of the window, at most those of the map.
-        step: rows between the sums that are kept.
+        step: number of rows between two stored sums.
     """
 
     is_global = False
@@ -59,9 +59,9 @@ class Local:
         self.kept = torch.cat(kept, dim=-2)
 
     def rows(self, start: int, end: int) -> Float[Tensor, "1 C _ W"]:
-        """Pooled rows, in the dtype of the map."""
+        """Return pooled rows in the dtype of the map."""
         (height, width), (tall, wide) = self.x.shape[-2:], self.window
-        # the first row of each position's window: where it would leave the map it stays inside
+        # first row of each position's window, moved so that the window stays inside the map
         first = (torch.arange(start, end) - (tall - 1) // 2).clamp(0, height - tall)
         top, bottom = int(first[0]), int(first[-1]) + 1
         down = (self._sums(top + tall, bottom + tall) - self._sums(top, bottom)).div_(tall)
@@ -75,7 +75,7 @@ class Local:
         return means.to(self.x.dtype)
 
     def _sums(self, start: int, end: int) -> Float[Tensor, "1 C _ W"]:
-        """For each row from start to end, the sum of all rows above it."""
+        """Return, for each row from `start` to `end`, the sum of all rows above it."""
         block = min(start // self.step, self.kept.shape[-2] - 1)
         above = self.kept[..., block : block + 1, :]
         between = self.x[..., block * self.step : end - 1, :].cumsum(-2, dtype=torch.float32).add_(above)

@@ -18,25 +18,24 @@ def multiscale_loss(
     spectral_weight: float = 0.1,
     added: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> Float[Tensor, ""]:
-    """Sum over sizes of the L1 distance and the weighted L1 distance of spectra.
+    """Sum, over sizes, the L1 distance of images and the weighted L1 distance of spectra.
 
     Args:
-        predictions: a list of restored pictures, one entry for each size, all of the proportions of `clean` to a
-            pixel and none larger; the target of each is `clean` in its size by bilinear interpolation without
-            antialiasing.
-        clean: the clean pictures, [0, 1].
-        spectral_weight: weight of the spectral part.
-        added: a further loss of each size, which takes predicted and clean images; None for no other.
+        predictions: restored images, one entry for each size. Each has the proportions of `clean` up to a pixel, and
+            none is larger. Its target is `clean` in its size, resized bilinearly without antialiasing.
+        clean: clean images in [0, 1].
+        spectral_weight: weight of the spectral distance.
+        added: further loss of each size, a function of predicted and clean images; None for no other.
 
     Returns:
         The sum, computed in float32.
 
     Raises:
-        TypeError: for what is not a tensor of floating-point values.
-        ValueError: for a tensor instead of a list, or a prediction of another batch, other channels, or a size that is
-            not that of the clean pictures made smaller.
+        TypeError: if an input is not a tensor of floating-point values.
+        ValueError: if `predictions` is a tensor instead of a list, or a prediction differs from `clean` in batch,
+            channels or proportions.
 
-    Source: Cui et al., ICLR 2023, equations 12 to 14.
+        Source: Cui et al., ICLR 2023, equations 12 to 14.
     """
     _check_predictions(predictions, clean, "multiscale_loss")
     total = torch.zeros((), device=clean.device)
@@ -58,26 +57,27 @@ def relative_multiscale_loss(
     floor: float = 0.02,
     added: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> Float[Tensor, ""]:
-    """Mean over samples of the logarithm of `multiscale_loss`.
+    """Compute the mean over samples of the logarithm of `multiscale_loss`.
 
-    A sample then counts by the factor its own loss falls by, as in a gain in dB. In a batch of several degradations
-    the plain mean follows those that leave large differences (haze) and hardly sees those that leave small ones
-    (blur).
+    Each sample then counts by the factor by which its own loss falls, as in a gain in dB. In a batch of several
+    degradations, the plain mean is dominated by those with large differences (haze) and hardly depends on those with
+    small ones (blur).
 
     Args:
-        predictions: as for `multiscale_loss`.
-        clean: as for `multiscale_loss`.
-        spectral_weight: as for `multiscale_loss`.
-        added: as for `multiscale_loss`.
-        floor: added to each sample's loss, so that one that is nearly perfect does not outweigh the rest.
+        predictions: restored images, as for `multiscale_loss`.
+        clean: clean images, as for `multiscale_loss`.
+        spectral_weight: weight of the spectral distance.
+        floor: constant that is added to each sample's loss, so that a nearly perfect sample does not outweigh the
+            others.
+        added: further loss of each size, as for `multiscale_loss`.
 
     Returns:
-        The mean of natural logarithms; negative once the losses are below 1. Computed in float32.
+        The mean of natural logarithms, computed in float32; negative once the losses are below 1.
 
     Raises:
-        TypeError, ValueError: as `multiscale_loss`.
+        TypeError, ValueError: as `multiscale_loss` raises them.
 
-    Source: the logarithm after the PSNR loss of Chen et al., "Simple Baselines for Image Restoration", ECCV 2022.
+        Source: the logarithm after the PSNR loss of Chen et al., "Simple Baselines for Image Restoration", ECCV 2022.
     """
     _check_predictions(predictions, clean, "relative_multiscale_loss")
     samples = [
@@ -88,7 +88,7 @@ def relative_multiscale_loss(
 
 
 def _check_predictions(predictions: Any, clean: Any, where: str) -> None:
-    """Refuse predictions that torch would spread over the clean pictures, or shrink these to without a word."""
+    """Raise an error for predictions that torch would broadcast, or whose proportions differ from the clean images'."""
     check_images(clean, f"clean of {where}")
     if not isinstance(predictions, list | tuple):
         raise ValueError(
@@ -99,7 +99,7 @@ def _check_predictions(predictions: Any, clean: Any, where: str) -> None:
     for place, predicted in enumerate(predictions):
         check_images(predicted, f"prediction {place} of {where}")
         rows, columns = predicted.shape[-2:]
-        # sizes are rounded where the network halves odd sides
+        # networks round when they halve odd sides
         scaled = abs(rows - height * columns / width) <= 1 or abs(columns - width * rows / height) <= 1
         if predicted.shape[:2] != clean.shape[:2] or not scaled or rows > height or columns > width:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Distances between spectra."""
+"""The distance between spectra."""
 
 import torch
 import torch.nn.functional as F
@@ -9,17 +9,17 @@ from passband.ops.checks import check_same_shape
 
 
 def spectral_l1(restored: Float[Tensor, "B C H W"], clean: Float[Tensor, "B C H W"]) -> Float[Tensor, ""]:
-    """Mean absolute difference of the real and imaginary parts of two unnormalized spectra.
+    """Compute the mean absolute difference of the real and imaginary parts of two unnormalized spectra.
 
     Args:
-        restored: the prediction.
-        clean: the target.
+        restored: predicted images.
+        clean: target images.
 
     Returns:
-        The mean over samples, channels, frequencies and both parts. It grows with the size of the picture, because
-        the transform is not normalized, as in SFNet's released code. Computed in float32.
+        The mean over samples, channels, frequencies and both parts, computed in float32. It grows with the size of the
+        image, because the transform is not normalized, as in SFNet's released code.
 
-    Source: Cui et al., ICLR 2023, section 3.4 (after Cho et al., MIMO-UNet, ICCV 2021).
+        Source: Cui et al., ICLR 2023, section 3.4 (after Cho et al., MIMO-UNet, ICCV 2021).
     """
     check_same_shape(restored, clean, "spectral_l1", ("restored", "clean"))
     spectra = [torch.fft.fft2(image.float(), dim=(-2, -1), norm="backward") for image in (restored, clean)]

@@ -1,4 +1,4 @@
-"""How good a network is: how close its pictures are to others, how often its classes are right."""
+"""Scores of networks: the distance of images to reference images, and the accuracy of predicted classes."""
 
 from passband.metrics.class_scores import class_accuracy, confusion_matrix, rank_of, ranking, wilson_interval
 from passband.metrics.fidelity import SSIM_WINDOW, psnr, ssim

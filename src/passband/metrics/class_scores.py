@@ -1,4 +1,4 @@
-"""How often a classifier is right: the rank of the true class, and who is taken for whom."""
+"""Scores a classifier: the rank of the true class, the confusion matrix, and intervals of accuracy."""
 
 import torch
 from jaxtyping import Float, Int
@@ -9,11 +9,14 @@ from passband.ops.checks import check_floats, shape_of
 
 
 def ranking(logits: Float[Tensor, "B classes"]) -> Int[Tensor, "B classes"]:
-    """The classes of each picture, the most probable first.
+    """Rank the classes of each image, the most probable first.
 
     Args:
-        logits: or probabilities; of equal ones the class of the lower number comes first, and those that are not a
-            number come last, so that a broken network is not right by luck.
+        logits: logits or probabilities. Among equal values the lower label comes first. NaN comes last, so that a
+            broken network is not right by chance.
+
+    Returns:
+        The labels of each image in the order of their rank.
     """
     _check_logits(logits, "ranking")
     known = logits.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
@@ -21,13 +24,16 @@ def ranking(logits: Float[Tensor, "B classes"]) -> Int[Tensor, "B classes"]:
 
 
 def rank_of(logits: Float[Tensor, "B classes"], labels: Int[Tensor, "B"]) -> Int[Tensor, "B"]:
-    """The place of the true class in the ranking of each picture, from 0.
+    """Return the rank of the true class of each image, from 0.
 
     Top-k accuracy is the mean of `rank_of(logits, labels) < k`.
 
     Args:
-        logits: as `ranking`.
-        labels: the true classes, from 0.
+        logits: logits or probabilities, as for `ranking`.
+        labels: true labels, from 0.
+
+    Returns:
+        The rank of each image's label.
     """
     _check_logits(logits, "rank_of")
     if labels.shape != logits.shape[:1]:
@@ -41,34 +47,40 @@ def rank_of(logits: Float[Tensor, "B classes"], labels: Int[Tensor, "B"]) -> Int
 def confusion_matrix(
     predicted: Int[Tensor, "N"], labels: Int[Tensor, "N"], classes: int
 ) -> Int[Tensor, "classes classes"]:
-    """How often pictures of a class (row) were taken for a class (column).
+    """Count how often images of a class (row) were classified as a class (column).
 
     Args:
-        predicted: classes, from 0.
-        labels: the true ones.
-        classes: how many there are.
+        predicted: predicted labels, from 0.
+        labels: true labels.
+        classes: number of classes.
+
+    Returns:
+        The counts.
 
     Raises:
-        TypeError: for values that are not integers.
-        ValueError: for shapes that differ, or numbers that are not from 0 to classes - 1.
+        TypeError: if the labels are not integers.
+        ValueError: if the shapes differ, or a label is not from 0 to classes - 1.
     """
     return count_pairs(labels, predicted, classes, "confusion_matrix", ("labels", "predicted"))
 
 
 def class_accuracy(confusion: Int[Tensor, "classes classes"]) -> Float[Tensor, "classes"]:
-    """The share of each class's pictures that were recognized; not a number for a class without pictures."""
+    """Return the share of each class's images that were classified correctly; NaN for a class without images."""
     return confusion.diagonal().double() / confusion.sum(1)
 
 
 def wilson_interval(right: int, count: int, z: float = 1.96) -> tuple[float, float]:
-    """Between which accuracies the true one lies, when so many of so many pictures were recognized.
+    """Return the confidence interval of an accuracy by Wilson's method.
 
     Args:
-        right: pictures that were recognized.
-        count: pictures in all, at least 1.
-        z: standard deviations; 1.96 for 95 %.
+        right: number of images that were classified correctly.
+        count: number of images, at least 1.
+        z: width in standard deviations; 1.96 for 95 %.
 
-    Source: Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
+    Returns:
+        The lower and the upper bound of the true accuracy.
+
+        Source: Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
     """
     if not 0 <= right <= count or count < 1:
         raise ValueError(
@@ -81,7 +93,7 @@ def wilson_interval(right: int, count: int, z: float = 1.96) -> tuple[float, flo
 
 
 def _check_logits(logits: Tensor, where: str) -> None:
-    """Refuse what is not a row of scores for each picture."""
+    """Raise an error unless there is one row of scores for each image."""
     check_floats(logits, where)
     if logits.ndim != 2:
         raise ValueError(f"{where} needs logits of shape B classes, got {shape_of(logits)}.")

@@ -1,4 +1,4 @@
-"""Tables of what is there and what was taken for it, whatever the things counted are."""
+"""Counts pairs of true and predicted labels."""
 
 from typing import Any
 
@@ -10,18 +10,21 @@ from passband.ops.checks import kind_of, shape_of
 
 
 def count_pairs(true: Tensor, taken: Tensor, classes: int, where: str, names: tuple[str, str]) -> Int64[Tensor, "K K"]:
-    """How often each class (row) was taken for each class (column).
+    """Count how often each true class (row) was predicted as each class (column).
 
     Args:
-        true: numbers of classes, from 0, of any shape.
-        taken: numbers of classes, of that shape.
-        classes: how many there are.
-        where: the function, for the error.
-        names: what it calls the two.
+        true: true labels, from 0, of any shape.
+        taken: predicted labels of the same shape.
+        classes: number of classes.
+        where: name of the calling function, for error messages.
+        names: names of both arguments, for error messages.
+
+    Returns:
+        The counts.
 
     Raises:
-        TypeError: for values that are not integers.
-        ValueError: for shapes that differ, or numbers that are not from 0 to classes - 1.
+        TypeError: if the labels are not integers.
+        ValueError: if the shapes differ, or a label is not from 0 to classes - 1.
     """
     for value, name in zip((true, taken), names, strict=True):
         _check_numbers(value, f"{name} of {where}")
@@ -42,6 +45,6 @@ def count_pairs(true: Tensor, taken: Tensor, classes: int, where: str, names: tu
 
 
 def _check_numbers(value: Any, where: str) -> None:
-    """Refuse what is not a tensor of integers."""
+    """Raise an error unless the value is a tensor of integers."""
     if not isinstance(value, Tensor) or value.is_floating_point() or value.is_complex():
         raise TypeError(f"{where} needs a tensor of integers, the numbers of classes, got {kind_of(value)}.")

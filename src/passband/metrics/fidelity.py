@@ -1,4 +1,4 @@
-"""Peak signal-to-noise ratio and structural similarity, one value per picture."""
+"""Computes the peak signal-to-noise ratio and the structural similarity of each image."""
 
 import torch
 import torch.nn.functional as F
@@ -10,22 +10,22 @@ from passband.ops.checks import check_images, check_same_shape
 SSIM_WINDOW = 11
 SSIM_SIGMA = 1.5
 SSIM_CONSTANTS = (0.01**2, 0.03**2)
-"""Window side and sigma in pixels, and (K L)^2 with L = 1, of Wang et al. 2004."""
+"""Side and sigma of the window in pixels, and (K L)^2 with L = 1, of Wang et al. 2004."""
 
 
 def psnr(image: Float[Tensor, "B C H W"], reference: Float[Tensor, "B C H W"]) -> Float[Tensor, "B"]:
-    """Peak signal-to-noise ratio in dB, for a peak of 1.
+    """Compute the peak signal-to-noise ratio in dB, for a peak of 1.
 
     Args:
-        image: pictures in [0, 1].
-        reference: what they should be.
+        image: images in [0, 1].
+        reference: reference images.
 
     Returns:
-        One value per picture, over all its channels, computed in float64; infinity for equal pictures.
+        One value for each image, over all its channels, computed in float64; infinity for equal images.
 
     Raises:
-        TypeError: for what is not a tensor of floating-point values.
-        ValueError: for shapes that differ, or are not B C H W.
+        TypeError: if an input is not a tensor of floating-point values.
+        ValueError: if the shapes differ, or are not B C H W.
     """
     _check(image, reference, "psnr")
     error = (image.double() - reference.double()).square().mean((-3, -2, -1))
@@ -33,20 +33,22 @@ def psnr(image: Float[Tensor, "B C H W"], reference: Float[Tensor, "B C H W"]) -
 
 
 def ssim(image: Float[Tensor, "B C H W"], reference: Float[Tensor, "B C H W"]) -> Float[Tensor, "B"]:
-    """Structural similarity with an 11 x 11 Gaussian of sigma 1.5, where it fits, per channel, for a range of 1.
+    """Compute the structural similarity for a range of 1, per channel.
+
+    The window is an 11 x 11 Gaussian of sigma 1.5, at all positions where it fits into the image.
 
     Args:
-        image: pictures in [0, 1], at least 11 pixels high and wide.
-        reference: what they should be.
+        image: images in [0, 1], at least 11 pixels high and wide.
+        reference: reference images.
 
     Returns:
-        One value per picture, the mean over channels and positions, computed in float64.
+        One value for each image, the mean over channels and positions, computed in float64.
 
     Raises:
-        TypeError: as `psnr`.
-        ValueError: for shapes that differ, or pictures smaller than the window.
+        TypeError: if an input is not a tensor of floating-point values.
+        ValueError: if the shapes differ, or images are smaller than the window.
 
-    Source: Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", 2004.
+        Source: Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", 2004.
     """
     _check(image, reference, "ssim")
     height, width = image.shape[-2:]
@@ -65,13 +67,13 @@ def ssim(image: Float[Tensor, "B C H W"], reference: Float[Tensor, "B C H W"]) -
 
 
 def _check(image: Tensor, reference: Tensor, where: str) -> None:
-    """Refuse what is not two batches of one shape."""
+    """Raise an error unless both are batches of one shape."""
     check_same_shape(image, reference, where, ("image", "reference"))
     check_images(image, where)
 
 
 def _gaussian_mean(x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C _ _"]:
-    """Gaussian average at every place where the window fits, one direction after the other."""
+    """Compute the Gaussian average at every position where the window fits, one direction after the other."""
     offsets = torch.arange(SSIM_WINDOW, dtype=x.dtype, device=x.device) - SSIM_WINDOW // 2
     kernel = torch.exp(-(offsets**2) / (2 * SSIM_SIGMA**2))
     kernel = kernel / kernel.sum()

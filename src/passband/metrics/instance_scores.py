@@ -1,9 +1,9 @@
-"""How well boxes and masks are found: COCO's twelve figures for each, and predictions as COCO's files have them.
+"""Scores boxes and masks of instances with COCO's twelve metrics, and writes predictions as COCO's result files.
 
-Average precision and recall are those of the COCO challenge (Lin et al., ECCV 2014): at most 100 instances a picture,
-101 recalls, and ten overlaps from .50 to .95. The package faster-coco-eval counts them; its figures are those of
-pycocotools. Boxes and masks are scored apart: an instance is small, medium or large by its box in the one, and by its
-mask in the other.
+Average precision and recall are those of the COCO challenge (Lin et al., ECCV 2014): at most 100 instances an image,
+101 recalls, and ten overlaps from .50 to .95. The package faster-coco-eval computes them; its values equal those of
+pycocotools. Boxes and masks are scored separately: an instance counts as small, medium or large by the area of its box
+in one case, and of its mask in the other.
 """
 
 import json
@@ -20,13 +20,14 @@ from passband.io.files import write_whole
 from passband.io.rle import Rle, encode_mask
 
 FIGURES = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
-"""COCO's twelve, in the order of its own tool."""
+"""COCO's twelve metrics, in the order of its own tool."""
 PAPER = {"AP": "AP", "AP50": "AP50", "AP75": "AP75", "S": "APs", "M": "APm", "L": "APl"}
-"""The columns that papers print, and the figures that they are."""
+"""The columns of papers' tables, and the metrics that they show."""
 MASK_PADDING = 1
-"""Pixels of nothing around a predicted mask before it is enlarged, so that its border is not cut."""
+"""Zero pixels around a predicted mask before it is enlarged, so that its border is not cut."""
 Result = dict[str, Any]
-"""An instance: `image_id`, `category_id`, `bbox` (x, y, width, height in pixels), `score`, maybe `segmentation`."""
+"""An instance with the keys `image_id`, `category_id`, `bbox` (x, y, width, height in pixels), `score`, and optionally
+`segmentation`."""
 
 
 def paste_masks(
@@ -35,18 +36,18 @@ def paste_masks(
     size: tuple[int, int],
     threshold: float = 0.5,
 ) -> Iterator[Rle]:
-    """Bring masks that are predicted within boxes into the picture, one after the other.
+    """Paste masks that were predicted within boxes into the image, one after the other.
 
-    One mask of the picture's size is held at a time, so that memory does not grow with their number.
+    Only one mask of the image's size is held at a time, so that memory does not grow with the number of masks.
 
     Args:
         masks: probabilities in [0, 1], on a grid over each box.
-        boxes: x1, y1, x2, y2 in pixels of the picture.
-        size: (height, width) of the picture, in pixels.
-        threshold: a pixel is inside where its probability is higher.
+        boxes: x1, y1, x2, y2 in pixels of the image.
+        size: (height, width) of the image, in pixels.
+        threshold: probability above which a pixel belongs to the mask.
 
     Yields:
-        The code of each mask, in order. Its pixels are those of torchvision's `paste_masks_in_image`.
+        The run-length code of each mask, in order. Its pixels equal those of torchvision's `paste_masks_in_image`.
     """
     height, width = size
     side = masks.shape[-1]
@@ -73,15 +74,15 @@ def coco_results(
     category_ids: Mapping[int, int],
     masks: Iterable[Rle] | None = None,
 ) -> list[Result]:
-    """The instances of a picture as COCO's results have them.
+    """Convert the instances of an image to entries of COCO's result files.
 
     Args:
-        image_id: of the picture.
+        image_id: id of the image.
         boxes: x1, y1, x2, y2 in pixels.
-        scores: of each, in [0, 1].
-        labels: of each, from 1.
-        category_ids: the data set's number of each label; instances of other labels are left out.
-        masks: of each, as `paste_masks` gives them.
+        scores: score of each instance, in [0, 1].
+        labels: label of each instance, from 1.
+        category_ids: the data set's category id of each label; instances of other labels are dropped.
+        masks: code of each instance's mask, as `paste_masks` yields them.
 
     Returns:
         One entry for each instance, in order.
@@ -104,34 +105,34 @@ def coco_results(
 
 
 def instances_json(path: Path, results: Sequence[Result]) -> None:
-    """Write instances as COCO's result files have them, to be scored by its tools.
+    """Write instances as a COCO result file, which COCO's tools can score.
 
     Args:
-        path: the file, written whole or not at all.
-        results: as `coco_results` gives them, of any pictures.
+        path: path of the file; an interrupted write leaves no file.
+        results: entries of `coco_results`, of any images.
 
     Raises:
-        OSError: the file cannot be written.
+        OSError: if the file cannot be written.
     """
     with write_whole(path) as temporary:
         temporary.write_text(json.dumps(list(results), allow_nan=False) + "\n", encoding="utf-8")
 
 
 class CocoScores:
-    """Collects the instances found in pictures, and scores them.
+    """Collects the instances that were found in images, and scores them.
 
     Args:
-        ground_truth: `images`, `annotations` and `categories` as a COCO file has them: the pictures to score on, all of
-            which count, whether instances are found in them or not.
-        category_ids: the data set's number of each label, from 1.
-        masks: score masks, too.
+        ground_truth: `images`, `annotations` and `categories` as in a COCO file. All its images count, also those in
+            which no instance is found.
+        category_ids: the data set's category id of each label, from 1.
+        masks: whether to score masks in addition to boxes.
 
     Raises:
-        ImportError: where the package faster-coco-eval is missing.
+        ImportError: if the package faster-coco-eval is not installed.
     """
 
     def __init__(self, ground_truth: Mapping[str, Any], category_ids: Mapping[int, int], *, masks: bool = True):
-        _evaluator()  # rather before hours of prediction than after them
+        _evaluator()  # a missing package is reported before hours of prediction
         self.ground_truth, self.category_ids, self.masks = ground_truth, dict(category_ids), masks
         self.results: list[Result] = []
         self._unseen = {image["id"] for image in ground_truth["images"]}
@@ -147,21 +148,20 @@ class CocoScores:
         labels: Int[Tensor, " N"],
         masks: Iterable[Rle] | None = None,
     ) -> list[Result]:
-        """Take what was found in a picture.
+        """Add the instances that were found in an image.
 
         Args:
-            image_id: of the picture.
+            image_id: id of the image.
             boxes: x1, y1, x2, y2 in pixels.
-            scores: of each, in [0, 1].
-            labels: of each, from 1.
-            masks: of each, as `paste_masks` gives them; needed where masks are scored.
+            scores: score of each instance, in [0, 1].
+            labels: label of each instance, from 1.
+            masks: code of each instance's mask, as `paste_masks` yields them; needed if masks are scored.
 
         Returns:
-            The same as results.
+            The instances as entries of COCO's result files.
 
         Raises:
-            ValueError: for a picture that is not among those to score on, or is added twice; or without masks that
-                shall be scored.
+            ValueError: if the image is not in the ground truth or was added before, or if masks are scored and missing.
         """
         if image_id not in self._unseen:
             problem = "was added before" if image_id in self._seen else "is not among those to score on"
@@ -175,20 +175,20 @@ class CocoScores:
         return found
 
     def figures(self) -> dict[str, dict[str, float]]:
-        """COCO's twelve figures for `"box"` and, where masks are scored, for `"mask"`.
+        """Compute COCO's twelve metrics for `"box"` and, if masks are scored, for `"mask"`.
 
         Returns:
-            Shares in [0, 1] by the names of `FIGURES`; -1 where there is nothing to find, such as no small instance.
+            Shares in [0, 1] by the names of `FIGURES`; -1 if there is nothing to find, for example no small instance.
         """
         return {kind: figures for kind, (figures, _) in self._scored.items()}
 
     def category_figures(self) -> dict[str, dict[str, float]]:
-        """AP of each category for `"box"` and `"mask"`, by the category's name; -1 where there is nothing to find."""
+        """Return AP of each category for `"box"` and `"mask"` by the category's name; -1 with nothing to find."""
         return {kind: figures for kind, (_, figures) in self._scored.items()}
 
     @property
     def _scored(self) -> dict[str, tuple[dict[str, float], dict[str, float]]]:
-        """Figures over all categories and of each, computed once for what has been added."""
+        """Metrics over all categories and of each category, computed once for the images added so far."""
         if self._kept_of != len(self._seen):
             kinds = {"box": "bbox", **({"mask": "segm"} if self.masks else {})}
             self._kept = {kind: self._evaluate(name) for kind, name in kinds.items()}
@@ -196,9 +196,9 @@ class CocoScores:
         return self._kept
 
     def _evaluate(self, kind: str) -> tuple[dict[str, float], dict[str, float]]:
-        """The figures of boxes (`"bbox"`) or masks (`"segm"`)."""
+        """Compute the metrics of boxes (`"bbox"`) or masks (`"segm"`)."""
         coco, evaluator = _evaluator()
-        # the tool writes into what it is given. Without a box beside it, an instance's area is that of its mask
+        # the tool changes its input. Without its box, an instance has the area of its mask
         left_out = "segmentation" if kind == "bbox" else "bbox"
         results = [{key: value for key, value in result.items() if key != left_out} for result in self.results]
         chosen = (
@@ -206,7 +206,7 @@ class CocoScores:
             for annotation in self.ground_truth["annotations"]
             if kind == "bbox" or annotation.get("segmentation")
         )
-        # numbered anew from 1: the tool takes an annotation that has the id 0 for one that was not found
+        # ids start from 1, because the tool treats the id 0 as not found
         numbered = [{**annotation, "id": number} for number, annotation in enumerate(chosen, 1)]
         truth = {**self.ground_truth, "annotations": numbered}
         expected = coco(truth)
@@ -214,7 +214,7 @@ class CocoScores:
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
-        # precision is -1 where a category has nothing to find: overlaps x recalls x categories x areas x limits
+        # axes: overlaps, recalls, categories, areas, limits; -1 if a category has nothing to find
         precision = torch.as_tensor(evaluation.eval["precision"])[:, :, :, 0, -1]
         names = {category["id"]: category["name"] for category in self.ground_truth["categories"]}
         return (
@@ -224,13 +224,13 @@ class CocoScores:
 
 
 def paper_columns(figures: Mapping[str, Mapping[str, float]]) -> dict[str, float | None]:
-    """The columns of papers' tables: AP, AP50, AP75 and AP of small, medium and large instances, in percent.
+    """Return the columns of papers' tables in percent: AP, AP50, AP75, and AP of small, medium and large instances.
 
     Args:
-        figures: as `CocoScores.figures` gives them.
+        figures: metrics as `CocoScores.figures` returns them.
 
     Returns:
-        `"box AP"`, `"box AP50"`, ... and then those of masks; None where there is nothing to find.
+        The values of `"box AP"`, `"box AP50"` and so on, then those of masks; None if there is nothing to find.
     """
     return {
         f"{kind} {column}": 100 * values[figure] if values[figure] >= 0 else None
@@ -240,7 +240,7 @@ def paper_columns(figures: Mapping[str, Mapping[str, float]]) -> dict[str, float
 
 
 def _enlarged(boxes: Float[Tensor, "N 4"], scale: float) -> list[list[int]]:
-    """Boxes made larger around their centers, in whole pixels cut towards zero."""
+    """Enlarge boxes around their centers, in whole pixels rounded toward zero."""
     half = (boxes[:, 2:] - boxes[:, :2]) * 0.5
     center = (boxes[:, 2:] + boxes[:, :2]) * 0.5
     half = half * scale
@@ -248,13 +248,13 @@ def _enlarged(boxes: Float[Tensor, "N 4"], scale: float) -> list[list[int]]:
 
 
 def _mean(precision: Float[Tensor, "..."]) -> float:
-    """The mean over overlaps and recalls of a category; -1 where it has nothing to find."""
+    """Average the precision of a category over overlaps and recalls; -1 if it has nothing to find."""
     known = precision[precision > -1]
     return float(known.mean()) if len(known) else -1.0
 
 
 def _evaluator() -> tuple[Any, Any]:
-    """The classes that hold a data set and that score."""
+    """Import the classes that hold a data set and that score it."""
     try:
         from faster_coco_eval import COCO, COCOeval_faster
     except ImportError as missing:

@@ -1,9 +1,9 @@
-"""Named ways to score masks.
+"""Scores masks by named protocols.
 
-Figures of different protocols are different quantities, so a protocol's name stands beside every figure, and so does
-what an empty answer gets (`all_background`): by `lab_macro` nearly half of the points. In all of them logits are
-enlarged bilinearly to the size of the mask before anything is decided, and every table has `foreground_dice` and
-`foreground_iou`: of the foreground at probability .5, per picture, then the mean.
+Values of different protocols are different quantities. Therefore the protocol's name is always given with a value, and
+so is the value of predicting only background (`all_background`): by `lab_macro` this scores nearly 50 %. In all
+protocols, logits are enlarged bilinearly to the size of the mask before pixels are classified. Every table also has
+`foreground_dice` and `foreground_iou`: the foreground at probability .5, per image, then the mean.
 """
 
 from collections.abc import Callable, Iterable
@@ -20,10 +20,10 @@ from passband.naming import entry
 from passband.ops.checks import check_floats, shape_of
 
 LEVELS = 256
-"""Thresholds of the protocol `pranet`."""
+"""Number of thresholds of the protocol `pranet`."""
 
 MaskMetrics = dict[str, float]
-"""Name to value, in [0, 1]."""
+"""Values in [0, 1] by the name of the metric."""
 
 
 @dataclass(frozen=True)
@@ -31,35 +31,44 @@ class Protocol:
     """A named way to score."""
 
     summary: str
-    """What is done, in a sentence."""
+    """Description in one sentence."""
     figures: tuple[str, ...]
-    """Names of the figures, the main one first."""
+    """Names of the metrics, the main one first."""
     picture: Callable[[Float[Tensor, "K H W"], Int[Tensor, "H W"]], MaskMetrics] | None
-    """The figures of a picture, from logits of the mask's size; None where only a whole set has any."""
+    """Function that computes the metrics of an image from logits of the mask's size; None if only a whole data set has
+    metrics."""
     binary: bool = False
-    """Whether it is for masks of foreground and background alone."""
+    """Whether the protocol is only for masks of foreground and background."""
 
 
 def class_counts(predicted: Int[Tensor, "..."], mask: Int[Tensor, "..."], classes: int) -> Int64[Tensor, "K K"]:
-    """How many pixels of a class (row) were taken for a class (column).
+    """Count the pixels of each true class (row) that were predicted as each class (column).
 
     Args:
-        predicted: numbers of classes.
-        mask: the true ones.
-        classes: how many there are with the background.
+        predicted: predicted labels.
+        mask: true labels.
+        classes: number of classes, including the background.
+
+    Returns:
+        The counts.
 
     Raises:
-        TypeError: for values that are not integers.
-        ValueError: for shapes that differ, or numbers that are not from 0 to classes - 1.
+        TypeError: if the labels are not integers.
+        ValueError: if the shapes differ, or a label is not from 0 to classes - 1.
     """
     return count_pairs(mask, predicted, classes, "class_counts", ("mask", "predicted"))
 
 
 def predicted_classes(logits: Float[Tensor, "*B K H W"]) -> Int64[Tensor, "*B H W"]:
-    """The class of each pixel: of one logit, 1 where the probability is above .5; else the class of the greatest.
+    """Return the class of each pixel.
+
+    For one map of logits this is 1 where the probability is above .5; otherwise it is the class with the largest logit.
 
     Args:
-        logits: NaN counts as background.
+        logits: logits of each class; NaN counts as background.
+
+    Returns:
+        The label of each pixel.
     """
     check_floats(logits, "predicted_classes")
     logits = logits.nan_to_num(nan=-torch.inf, posinf=torch.inf, neginf=-torch.inf)
@@ -67,13 +76,16 @@ def predicted_classes(logits: Float[Tensor, "*B K H W"]) -> Int64[Tensor, "*B H 
 
 
 def macro_figures(counts: Int[Tensor, "K K"]) -> MaskMetrics:
-    """Accuracy, and the means over classes of F1, precision, recall and IoU, as scikit-learn has them.
+    """Compute the accuracy, and the means over classes of F1, precision, recall and IoU, as scikit-learn does.
 
-    Classes that neither the truth nor the answer has are left out, as `labels=None` does; what would be 0 / 0 is 0, as
-    with `zero_division=0`.
+    Classes that are neither in the truth nor in the prediction are left out, as with `labels=None`; 0 / 0 counts as 0,
+    as with `zero_division=0`.
 
     Args:
-        counts: true class (row), taken for (column).
+        counts: pixels of each true class (row) and predicted class (column).
+
+    Returns:
+        The metrics by name.
     """
     table = counts.double()
     right, true, taken = table.diagonal(), table.sum(1), table.sum(0)
@@ -89,12 +101,15 @@ def macro_figures(counts: Int[Tensor, "K K"]) -> MaskMetrics:
 
 
 def foreground_figures(counts: Int[Tensor, "K K"]) -> MaskMetrics:
-    """Dice and IoU of the foreground: of several classes the mean over those that truth or answer have.
+    """Compute Dice and IoU of the foreground: the mean over the classes that are in the truth or in the prediction.
 
-    An empty answer to an empty mask is right: 1.
+    Predicting an empty mask correctly scores 1.
 
     Args:
-        counts: true class (row), taken for (column); 0 is the background.
+        counts: pixels of each true class (row) and predicted class (column); 0 is the background.
+
+    Returns:
+        The metrics by name.
     """
     table = counts.double()
     right, true, taken = table.diagonal()[1:], table.sum(1)[1:], table.sum(0)[1:]
@@ -111,20 +126,20 @@ def foreground_figures(counts: Int[Tensor, "K K"]) -> MaskMetrics:
 def threshold_curves(
     probability: Float[Tensor, "H W"], mask: Int[Tensor, "H W"]
 ) -> tuple[Float[Tensor, "256"], Float[Tensor, "256"]]:
-    """Dice and IoU of a picture at 256 thresholds, by two histograms.
+    """Compute Dice and IoU of an image at 256 thresholds, from two histograms.
 
-    The map is stretched so that its least value is 0 and its greatest 1, and rounded to 255 levels, as maps are when
-    they are saved as pictures; a pixel is foreground where its level is at least the threshold's. A constant map has
-    level 0. What would be 0 / 0 is 0.
+    The map is stretched so that its least value is 0 and its greatest is 1, and rounded to 256 levels, as maps are when
+    they are saved as images. A pixel is foreground if its level is at least the threshold. A constant map has level 0.
+    0 / 0 counts as 0.
 
     Args:
-        probability: of the foreground.
+        probability: probability of the foreground.
         mask: 1 for foreground.
 
     Returns:
-        Dice and IoU in float64, for levels 0 to 255.
+        Dice and IoU in float64, for the thresholds 0 to 255.
 
-    Source: Fan et al., "PraNet", MICCAI 2020, and its evaluation.
+        Source: Fan et al., "PraNet", MICCAI 2020, and its evaluation.
     """
     check_floats(probability, "threshold_curves")
     if probability.shape != mask.shape:
@@ -139,23 +154,23 @@ def threshold_curves(
 
 
 def stretched_levels(probability: Float[Tensor, "H W"]) -> Int64[Tensor, "H W"]:
-    """A map from its least to its greatest value, as levels 0 to 255; one that is constant but for rounding is 0."""
+    """Stretch a map from its least to its greatest value to levels 0 to 255; a constant map gets 0."""
     values = probability.double()
     least, greatest = values.aminmax()
     span = greatest - least
     if span <= 1e-9 * greatest:
         return torch.zeros_like(values, dtype=torch.int64)
-    # as published, so that a map of next to nothing stays so
+    # the constant is the published one; it keeps a nearly constant map small
     return ((values - least) / (span + 1e-8) * (LEVELS - 1)).round().long()
 
 
 def lab_macro(logits: Float[Tensor, "K H W"], mask: Int[Tensor, "H W"]) -> MaskMetrics:
-    """Of a picture, `macro_figures` over the background and the other classes."""
+    """Compute `macro_figures` of an image over the background and the other classes."""
     return macro_figures(class_counts(predicted_classes(logits), mask, max(len(logits), 2)))
 
 
 def pranet(logits: Float[Tensor, "1 H W"], mask: Int[Tensor, "H W"]) -> MaskMetrics:
-    """Of a picture, the means over 256 thresholds of `threshold_curves`, and the mean absolute error."""
+    """Compute the means of `threshold_curves` of an image over 256 thresholds, and the mean absolute error."""
     probability = logits[0].double().sigmoid()
     dice, iou = threshold_curves(probability, mask)
     error = (stretched_levels(probability).double() / (LEVELS - 1) - mask).abs()
@@ -163,21 +178,21 @@ def pranet(logits: Float[Tensor, "1 H W"], mask: Int[Tensor, "H W"]) -> MaskMetr
 
 
 def binary(logits: Float[Tensor, "1 H W"], mask: Int[Tensor, "H W"]) -> MaskMetrics:
-    """Of a picture, Dice and IoU of the foreground at probability .5; 1 of an empty answer to an empty mask."""
+    """Compute Dice and IoU of an image's foreground at probability .5; predicting an empty mask correctly scores 1."""
     found = foreground_figures(class_counts(predicted_classes(logits), mask, 2))
     return {"dice": found["foreground_dice"], "iou": found["foreground_iou"]}
 
 
 def micro_figures(counts: Int[Tensor, "K K"]) -> MaskMetrics:
-    """Dice, IoU, precision and recall of all pixels of a set together, the foreground's classes pooled.
+    """Compute Dice, IoU, precision and recall of all pixels of a data set together, with all foreground classes pooled.
 
-    What would be 0 / 0 is 0; Dice and IoU of empty answers to empty masks are 1.
+    0 / 0 counts as 0; predicting empty masks correctly scores Dice and IoU of 1.
 
     Args:
-        counts: of all pictures.
+        counts: pixels of all images.
 
     Returns:
-        Also `accuracy`, and `class_iou`: the mean over classes, with the background, of each one's IoU.
+        These metrics, `accuracy`, and `class_iou`: the mean IoU over classes, including the background.
     """
     table = counts.double()
     right, true, taken = (part[1:].sum() for part in (table.diagonal(), table.sum(1), table.sum(0)))
@@ -220,14 +235,14 @@ PROTOCOLS: dict[str, Protocol] = {
 
 
 class SegmentationScores:
-    """Scores of a set, picture by picture.
+    """Scores of a data set, image by image.
 
     Args:
-        protocol: a key of `PROTOCOLS`.
-        classes: 1 for foreground and background, else how many there are with the background.
+        protocol: name of the protocol, a key of `PROTOCOLS`.
+        classes: 1 for foreground and background, otherwise the number of classes including the background.
 
     Raises:
-        ValueError: for an unknown protocol, or one for binary masks where there are several classes.
+        ValueError: if the protocol is unknown, or is for binary masks while there are several classes.
     """
 
     def __init__(self, protocol: str, classes: int):
@@ -240,17 +255,17 @@ class SegmentationScores:
         self.pictures: list[MaskMetrics] = []
 
     def add(self, logits: Float[Tensor, "K h w"], mask: Int[Tensor, "H W"]) -> MaskMetrics:
-        """Score a picture.
+        """Score an image.
 
         Args:
-            logits: of any size and on any device; they are enlarged (or shrunk) bilinearly to that of the mask.
-            mask: the true classes.
+            logits: logits of any size and on any device; they are resized bilinearly to the size of the mask.
+            mask: true labels.
 
         Returns:
-            Its figures by the protocol, and `foreground_dice` and `foreground_iou`.
+            The image's metrics by the protocol, and `foreground_dice` and `foreground_iou`.
 
         Raises:
-            ValueError: for another number of logits, or values of the mask that are no classes.
+            ValueError: if the number of maps does not fit, or values of the mask are not classes.
         """
         check_floats(logits, "SegmentationScores.add")
         if logits.ndim != 3 or mask.ndim != 2:
@@ -262,7 +277,7 @@ class SegmentationScores:
             raise ValueError(f"{self.classes} maps of logits are needed, one per class; got {len(logits)}")
         if not mask.numel() or int(mask.min()) < 0 or int(mask.max()) >= len(self.counts):
             raise ValueError(f"a mask has the classes 0 to {len(self.counts) - 1} at one pixel at least")
-        # in double precision, which not every device has, a constant map stays constant when it is enlarged
+        # a constant map stays constant when it is enlarged in double precision, which only the CPU always has
         logits, mask = resized_logits(logits[None].detach().cpu().double(), mask.shape)[0], mask.cpu()
         counts = class_counts(predicted_classes(logits), mask, len(self.counts))
         self.counts += counts
@@ -272,10 +287,10 @@ class SegmentationScores:
         return figures
 
     def total(self) -> MaskMetrics:
-        """The figures of all pictures together: means of theirs, or those of all pixels by `micro`.
+        """Compute the metrics of all images together: the means over images, or by `micro` those of all pixels.
 
         Raises:
-            ValueError: where no picture was scored.
+            ValueError: if no image was scored.
         """
         if not self.pictures:
             raise ValueError("no picture was scored: add some first")
@@ -286,11 +301,14 @@ class SegmentationScores:
 
 
 def resized_logits(logits: Float[Tensor, "B K h w"], size: Any) -> Float[Tensor, "B K H W"]:
-    """Logits of another size, bilinearly, without smoothing.
+    """Resize logits bilinearly, without smoothing.
 
     Args:
-        logits: of the network.
-        size: height and width wanted.
+        logits: output of a network.
+        size: new height and width.
+
+    Returns:
+        The resized logits.
     """
     if logits.shape[-2:] == tuple(size):
         return logits
@@ -298,12 +316,15 @@ def resized_logits(logits: Float[Tensor, "B K h w"], size: Any) -> Float[Tensor,
 
 
 def all_background(protocol: str, masks: Iterable[Int[Tensor, "_ _"]], classes: int = 1) -> MaskMetrics:
-    """What a network gets that finds nothing, to stand beside every table.
+    """Score a network that predicts only background, as a reference for tables.
 
     Args:
-        protocol: a key of `PROTOCOLS`.
-        masks: the true classes.
-        classes: as for `SegmentationScores`.
+        protocol: name of the protocol, a key of `PROTOCOLS`.
+        masks: true labels of each image.
+        classes: number of classes, as for `SegmentationScores`.
+
+    Returns:
+        The metrics by name.
     """
     scores = SegmentationScores(protocol, classes)
     nothing = torch.full((classes, 1, 1), -1.0)
@@ -315,6 +336,6 @@ def all_background(protocol: str, masks: Iterable[Int[Tensor, "_ _"]], classes: 
 
 
 def _ratio(part: Float[Tensor, "*N"], whole: Float[Tensor, "*N"] | Int[Tensor, "*N"]) -> Float[Tensor, "*N"]:
-    """A quotient that is 0 where it would be 0 / 0."""
+    """Divide, and return 0 for 0 / 0."""
     empty: Bool[Tensor, "*N"] = whole == 0
     return torch.where(empty, 0.0, part / torch.where(empty, 1.0, whole))

@@ -1,8 +1,8 @@
-"""Named ways to score: what is done to both pictures before PSNR and SSIM compare them.
+"""Named protocols of restoration: the processing of both images before PSNR and SSIM compare them.
 
-Figures of different protocols are different quantities (SSIM .998 under `sfnet` can be .895 under `rgb`), so a
-protocol's name stands beside every figure. In all of them a picture has its own figure, and a set has the mean of its
-pictures' figures.
+Values of different protocols are different quantities (an SSIM of .998 by `sfnet` can be .895 by `rgb`), so the
+protocol's name is always given with a value. In all protocols each image has its own value, and a data set has the mean
+over its images.
 """
 
 from collections.abc import Callable
@@ -17,41 +17,41 @@ from passband.ops.color import studio_luma, studio_luma_8bit
 
 Images = Float[Tensor, "B C H W"]
 FidelityMetrics = tuple[Float[Tensor, "B"], Float[Tensor, "B"]]
-"""PSNR in dB and SSIM, one of each per picture."""
+"""PSNR in dB and SSIM of each image."""
 SFNET_MULTIPLE = 8
 SFNET_SIDE = 256
-"""Pixels: SFNet's released scripts pad to multiples of the one and shrink towards the other before SSIM."""
+"""Sizes in pixels: before SSIM, SFNet's released scripts pad to multiples of the first and shrink toward the second."""
 
 
 def rgb(image: Images, reference: Images) -> FidelityMetrics:
-    """Floats as they are: PSNR over all of RGB; SSIM with an 11 x 11 Gaussian of 1.5, where it fits, per channel.
+    """Compare unchanged float images: PSNR over all of RGB, and SSIM per channel, see `fidelity.ssim`.
 
     Args:
-        image: pictures in [0, 1].
-        reference: what they should be.
+        image: images in [0, 1].
+        reference: reference images.
 
     Returns:
-        PSNR and SSIM of each picture.
+        PSNR and SSIM of each image.
 
     Raises:
-        ValueError: for pictures smaller than the window of SSIM.
+        ValueError: if images are smaller than the window of SSIM.
     """
     return psnr(image, reference), ssim(image, reference)
 
 
 def rgb8(image: Images, reference: Images) -> FidelityMetrics:
-    """As `rgb`, after rounding both to 8 bits: what comparing saved files gives."""
+    """Compare as `rgb` after rounding both images to 8 bits, which is what comparing saved files gives."""
     check_same_shape(image, reference, "rgb8", ("image", "reference"))
     return rgb(_in_8_bits(image), _in_8_bits(reference))
 
 
 def sfnet(image: Images, reference: Images) -> FidelityMetrics:
-    """PSNR as `rgb`; SSIM after both are shrunk, as SFNet's released dehazing and desnowing scripts do.
+    """Compute PSNR as `rgb`, and SSIM after shrinking both images, as SFNet's released scripts do.
 
-    With H' = 8 (H // 8 + 1) and W' alike (the released padding, which also lengthens sides that are multiples of 8) and
-    r = max(1, round(min(H', W') / 256)), both are average-pooled to (H' // r, W' // r) by `adaptive_avg_pool2d`. A
-    620 x 460 picture of SOTS-Indoor is compared at 312 x 232. Where the lesser of H' and W' is below 384, r is 1, and
-    the pictures grow by up to 8 pixels.
+    The scripts for dehazing and desnowing do this. With H' = 8 (H // 8 + 1), W' alike (the released padding, which also
+    lengthens sides that are multiples of 8) and r = max(1, round(min(H', W') / 256)), both images are average-pooled to
+    (H' // r, W' // r) by `adaptive_avg_pool2d`. A 620 x 460 image of SOTS-Indoor is compared at 312 x 232. If the
+    smaller of H' and W' is below 384, r is 1, and the images grow by up to 8 pixels.
 
     Source: github.com/c-yn/SFNet, `Image_dehazing/eval.py`.
     """
@@ -64,9 +64,9 @@ def sfnet(image: Images, reference: Images) -> FidelityMetrics:
 
 
 def y_basicsr(image: Images, reference: Images) -> FidelityMetrics:
-    """Both figures on luma in the studio range, in floats: BasicSR's with `test_y_channel`.
+    """Compute both metrics on luma in the studio range, in floats, as BasicSR does with `test_y_channel`.
 
-    BasicSR validates on pictures rounded to 8 bits; for such pictures this is its figure.
+    BasicSR validates on images that are rounded to 8 bits; for such images the values are equal.
 
     Source: github.com/XPixelGroup/BasicSR, `metrics/psnr_ssim.py`.
     """
@@ -75,7 +75,7 @@ def y_basicsr(image: Images, reference: Images) -> FidelityMetrics:
 
 
 def y_matlab(image: Images, reference: Images) -> FidelityMetrics:
-    """Both figures on luma rounded to whole numbers, of pictures of 8 bits: the MATLAB scripts of deraining tables.
+    """Compute both metrics on 8-bit luma of 8-bit images, as the MATLAB scripts of deraining tables do.
 
     Source: github.com/c-yn/SFNet, `Image_deraining/deraining_test.m`: `rgb2ycbcr` of uint8, then Wang's SSIM of 2003.
     """
@@ -93,5 +93,5 @@ PROTOCOLS: dict[str, Callable[[Images, Images], FidelityMetrics]] = {
 
 
 def _in_8_bits(image: Images) -> Images:
-    """The nearest of 256 values, in float64."""
+    """Round to the nearest of 256 values, in float64."""
     return image.double().mul(255).round() / 255
