@@ -124,5 +124,5 @@ def test_half_precision_is_computed_in_single():
 def test_unknown_names_and_no_smoothing_are_refused():
     with pytest.raises(ValueError, match="unknown loss 'dise'; did you mean 'dice'"):
         segmentation_loss("dise", 1)
-    with pytest.raises(ValueError, match="smooth is above 0"):
+    with pytest.raises(ValueError, match="smooth must be above 0"):
         dice_loss(*binary_case(), smooth=0)

@@ -1,4 +1,4 @@
-"""Networks, one file per architecture, by name in `MODELS`."""
+"""Networks, one file per architecture; `MODELS` lists them by name."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -91,11 +91,14 @@ def build_model(name: str, **arguments: Any) -> nn.Module:
     """Build a network with fresh weights.
 
     Args:
-        name: a key of `MODELS`.
+        name: name of the network, a key of `MODELS`.
         arguments: keywords of its constructor.
 
+    Returns:
+        The network.
+
     Raises:
-        ValueError: for an unknown name or keyword, naming the nearest.
+        ValueError: if the name or a keyword is unknown; the message suggests the nearest.
     """
     builder, accepted = entry(name, MODELS, "network"), accepted_arguments(name)
     for argument in arguments:
@@ -104,36 +107,52 @@ def build_model(name: str, **arguments: Any) -> nn.Module:
 
 
 def accepted_arguments(name: str) -> Mapping[str, inspect.Parameter]:
-    """The keywords that a network's builder takes.
+    """Return the keywords that a network's builder takes.
 
     Args:
-        name: a key of `MODELS`.
+        name: name of the network, a key of `MODELS`.
 
     Raises:
-        ValueError: for an unknown name, naming the nearest.
+        ValueError: if the name is unknown; the message suggests the nearest.
     """
     builder = entry(name, MODELS, "network")
-    # a builder takes overrides for the class it returns, or for what puts that together from parts
+    # a builder takes the keywords of the class that it returns, or of the class's from_arguments
     target = inspect.signature(builder).return_annotation
     target = getattr(target, "from_arguments", target)
     return inspect.signature(target if callable(target) else builder).parameters
 
 
 def build_from(config: dict[str, Any]) -> nn.Module:
-    """Build the network that a config is of, with fresh weights.
+    """Build the network of a config with fresh weights.
 
     Args:
-        config: `{"model": name, argument: value, ...}`; what it says of data (`checkpoint.ABOUT_DATA`) is passed over.
+        config: `{"model": name, argument: value, ...}`; its entries about data (`weights_io.ABOUT_DATA`) are ignored.
+
+    Returns:
+        The network.
 
     Raises:
-        ValueError: as `build_model`.
+        ValueError: as `build_model` raises it.
     """
     arguments = {key: value for key, value in config.items() if key not in ("model", *ABOUT_DATA)}
     return build_model(config["model"], **arguments)
 
 
 def load_model(source: str | Path, **overrides: Any) -> nn.Module:
-    """Load a network with its weights, ready for evaluation; see `load_with_config`."""
+    """Load a network with its weights, ready for evaluation.
+
+    Args:
+        source: shipped name, folder of passband, published SFNet pickle, hub id, or a file of another restoration
+            network that spandrel knows, see `models.foreign`.
+        overrides: keywords of the constructor that replace those of the config, such as `pool_window=210`.
+
+    Returns:
+        The network in evaluation mode.
+
+    Raises:
+        CheckpointError: if the weights are missing, unsafe, damaged or of another network.
+        ValueError: if an override is unknown.
+    """
     return load_with_config(source, **overrides)[0]
 
 
@@ -153,24 +172,29 @@ def load_with_config(source: str | Path, **overrides: Any) -> tuple[nn.Module, d
         ValueError: for an unknown override.
     """
     path = find_weights(source)
-    found = read_state(path)
-    state = with_our_names(found)
+    stored = read_state(path)
+    state = with_our_names(stored)
     if not is_sfnet(state) and (path.suffix != ".safetensors" or not path.with_name(CONFIG_FILE).exists()):
-        foreign = load_foreign(found, source, **overrides)
+        foreign = load_foreign(stored, source, **overrides)
         if foreign is not None:
             return foreign.eval(), {}
     config = load_config(source)
     _check_arguments(config, state, source)
     try:
         model = build_from(without_initial_weights({**config, **overrides}))
-    except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:  # torch's own for arguments that do not fit
+    except (
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        RuntimeError,
+    ) as error:  # torch raises these for arguments that do not fit
         raise CheckpointError(f"{source}: {str(error).splitlines()[0]}") from error
     load_state(model, state, source=source)
     return model.eval(), config
 
 
 def _check_arguments(config: dict[str, Any], state: dict[str, torch.Tensor], source: str | Path) -> None:
-    """Refuse a config of a network that is far larger than the weights, before memory is taken for it."""
+    """Raise an error for a config of a network that is far larger than the weights, before memory is allocated."""
     largest = max(1000, len(state), *(side for value in state.values() for side in value.shape))
     for key, value in config.items():
         if key not in ABOUT_DATA and isinstance(value, int | float) and not abs(value) <= largest:
@@ -180,13 +204,13 @@ def _check_arguments(config: dict[str, Any], state: dict[str, torch.Tensor], sou
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """The device of a name.
+    """Return the device of a name.
 
     Args:
-        name: `"auto"` (a GPU where there is one), or what torch calls a device: `"cpu"`, `"cuda"`, `"cuda:1"`, `"mps"`.
+        name: `"auto"` (a GPU if there is one), or a name of torch: `"cpu"`, `"cuda"`, `"cuda:1"`, `"mps"`.
 
     Raises:
-        ValueError: for a device that torch does not know or this machine does not have.
+        ValueError: if torch does not know the device or this machine does not have it.
     """
     if name == "auto":
         if torch.cuda.is_available():

@@ -1,24 +1,25 @@
-"""Mask R-CNN and Faster R-CNN on frequency channels (Xu et al., CVPR 2020, section 4.4), and on RGB to compare with.
+"""Mask R-CNN and Faster R-CNN on frequency channels (Xu et al., CVPR 2020, section 4.4), and on RGB for comparison.
 
-Region proposals, heads, losses and the resizing of pictures are torchvision's Mask R-CNN with a feature pyramid (He et
-al., ICCV 2017; Lin et al., CVPR 2017), with its names of parameters: `channels="rgb"` with a ResNet-50 is torchvision's
-network and takes its weights. Frequency channels replace the ResNet's first layers, as in `models.dct_resnet`: a cube
-at a stride of 4 pixels enters layer1.
+Region proposals, heads, losses and the resizing of images are those of torchvision's Mask R-CNN with a feature pyramid
+(He et al., ICCV 2017; Lin et al., CVPR 2017), with the same parameter names: `channels="rgb"` with a ResNet-50 is
+torchvision's network and takes its weights. Frequency channels replace the ResNet's first layers, as in
+`models.dct_resnet`: a cube at a stride of 4 pixels enters layer1.
 
-Two ways lead to the cube, with the same weights; `models.detection_stem` says what it is:
+The network takes one of two inputs, with the same weights; `models.detection_stem` defines the cube:
 
-- A: pictures come in, are resized, and the cube is computed from their pixels.
-- B: cubes come in, as JPEG files hold them, with the sizes of their pictures. Nothing is decoded or resized.
+- Pixels: images are resized, and the cube is computed from their pixels.
+- Coefficients: cubes as JPEG files store them, with the sizes of their images. Nothing is decoded or resized.
 
-Boxes are in pixels of the picture that came in, either way. Masks are left as they are predicted, on 28 x 28 places of
-each box; `metrics.detection.paste_masks` brings them into the picture one after the other, because a hundred of them at
+Boxes are in pixels of the original image in both cases. Masks stay as they are predicted, on 28 x 28 positions of each
+box. `metrics.instance_scores.paste_masks` pastes them into the image one after the other, because a hundred of them at
 once take gigabytes.
 
-MACs of the backbone of ResNet-50 without its pyramid, by `analysis.cost`: 3.93 G of 24 channels and 4.09 G of RGB for a
-picture of 224 x 224; they grow with the number of pixels.
+MACs of the backbone of ResNet-50 without its pyramid, by `analysis.cost`: 3.93 G with 24 channels and 4.09 G with RGB
+for an image of 224 x 224; they grow with the number of pixels.
 
-Differences from the published network: layer2 halves the resolution as ResNet's does; batches, anchors and losses are
-torchvision's instead of mmdetection's; 48S and 64S are of pictures doubled by interpolation (see `detection_stem`).
+Differences from the published network: layer2 halves the resolution, as ResNet's does. Batches, anchors and losses are
+torchvision's instead of mmdetection's. 48S and 64S are computed from images that are doubled by interpolation (see
+`detection_stem`).
 """
 
 from collections import OrderedDict
@@ -42,9 +43,9 @@ BACKBONES = {"resnet18": 18, "resnet50": 50}
 NORMS = ("batch", "frozen", "group")
 INPUTS = ("pixels", "coefficients")
 LEVELS = 4
-"""Layers of the ResNet that enter the pyramid, which adds one more level by leaving out every other place."""
+"""Number of ResNet layers that enter the pyramid, which adds one more level by taking every other position."""
 Losses = dict[str, Float[Tensor, ""]]
-Found = dict[str, Tensor]
+DetectedInstances = dict[str, Tensor]
 
 
 class FrequencyRCNN(
@@ -55,45 +56,45 @@ class FrequencyRCNN(
     paper_url="https://arxiv.org/abs/2002.12416",
     tags=["object-detection", "instance-segmentation", "dct", "frequency-domain"],
 ):
-    """Find the instances of categories in pictures: boxes, scores, labels, and masks.
+    """Find the instances of categories in images: boxes, scores, labels, and masks.
 
     Args:
-        channels: a name of `layers.channels.SUBSETS` or channels' numbers, ascending; `"rgb"` or None for pixels.
-        classes: categories, the background not counted.
-        masks: whether masks are found, too (Mask R-CNN), or boxes alone (Faster R-CNN).
-        backbone: a key of `BACKBONES`.
+        channels: name from `layers.channels.SUBSETS` or channel numbers, ascending; `"rgb"` or None for pixels.
+        classes: number of categories, without the background.
+        masks: whether to predict masks (Mask R-CNN) or only boxes (Faster R-CNN).
+        backbone: name of the ResNet, a key of `BACKBONES`.
         width: channels of layer1's 3 x 3 convolutions; 2, 4 and 8 times as many in the layers after it.
         features: channels of the pyramid and of the heads' convolutions.
         box_features: outputs of each of the box head's two hidden layers.
-        norm: `"batch"` for training from fresh weights in large batches; `"frozen"`, batch normalization that keeps its
-            statistics and scales, for weights that were trained before; `"group"` for fresh weights in small batches
-            (Wu and He, ECCV 2018). Of the ResNet alone: pyramid and heads have none.
+        norm: normalization of the ResNet; pyramid and heads have none. `"batch"` is for training from fresh weights in
+            large batches. `"frozen"` is batch normalization that keeps its statistics and scales, for pretrained
+            weights. `"group"` is for fresh weights in small batches (Wu and He, ECCV 2018).
         input: `"pixels"` takes images, `"coefficients"` takes cubes of JPEG coefficients.
-        min_size: shorter side of resized pictures, in pixels; of several, training draws one, and the last one is
-            evaluated with.
-        max_size: longest side of resized pictures, in pixels.
-        mean: of each channel, subtracted; None for ImageNet's.
-        std: of each channel, divided by; None for ImageNet's.
-        chroma_ratio: see `models.detection_stem`.
-        doubled: see `models.detection_stem`.
-        smallest_anchor: side of the finest level's anchors in pixels of the resized picture; each next level has twice
-            that.
-        backbone_weights: what the ResNet starts from, see `load_backbone`: weights of a classifier of the same
-            channels, or `"imagenet"` for torchvision's; None for nothing.
-        frozen_layers: how many of the ResNet's first layers do not learn: 1 for layer1 and what is before it, to 4.
+        min_size: shorter side of resized images, in pixels; of several, training draws one, and evaluation uses the
+            last.
+        max_size: longest side of resized images, in pixels.
+        mean: mean of each channel, which is subtracted; None for ImageNet's.
+        std: standard deviation of each channel, by which it is divided; None for ImageNet's.
+        chroma_ratio: reduction of chroma, see `models.detection_stem`.
+        doubled: whether images are doubled first, see `models.detection_stem`.
+        smallest_anchor: side of the finest level's anchors in pixels of the resized image; each next level doubles it.
+        backbone_weights: weights that the ResNet starts from, see `load_backbone`: weights of a classifier of the same
+            channels, or `"imagenet"` for torchvision's; None for fresh weights.
+        frozen_layers: number of the ResNet's first layers that are not trained: 1 for layer1 and the layers before it,
+            up to 4.
         box_score_thresh: least score of an instance.
         box_nms_thresh: overlap above which the lower of two boxes of a category is dropped.
-        box_detections_per_img: instances in a picture, at most.
-        box_batch_size_per_image: boxes of a picture that the box head learns from.
-        rpn_batch_size_per_image: anchors of a picture that the proposals learn from.
+        box_detections_per_img: largest number of instances in an image.
+        box_batch_size_per_image: boxes of an image that the box head is trained on.
+        rpn_batch_size_per_image: anchors of an image that the proposals are trained on.
         rpn_pre_nms_top_n_train: proposals of a level in training, before overlapping ones are dropped.
-        rpn_pre_nms_top_n_test: the same in evaluation.
-        rpn_post_nms_top_n_train: proposals of a picture in training.
-        rpn_post_nms_top_n_test: the same in evaluation.
+        rpn_pre_nms_top_n_test: proposals of a level in evaluation, before overlapping ones are dropped.
+        rpn_post_nms_top_n_train: proposals of an image in training.
+        rpn_post_nms_top_n_test: proposals of an image in evaluation.
 
     Raises:
-        ValueError: where a number does not fit, or weights of the backbone.
-        CheckpointError: for weights of the backbone that cannot be read.
+        ValueError: if an argument is invalid, or weights of the backbone do not fit.
+        CheckpointError: if weights of the backbone cannot be read.
     """
 
     task = "detection"
@@ -215,7 +216,7 @@ class FrequencyRCNN(
             smallest_anchor,
             min_size=sizes,
             max_size=max_size,
-            # what batches are padded with is zero then, after this: a mean pixel, or one whose coefficients are
+            # with this normalization the padding of batches is zero: a mean pixel, or one with zero coefficients
             image_mean=mean if self.is_rgb else [GRAY] * 3,
             image_std=std if self.is_rgb else [1.0] * 3,
             size_divisible=DIVISIBLE,
@@ -230,22 +231,23 @@ class FrequencyRCNN(
         images: list[Float[Tensor, "_ _ _"]],
         targets: list[dict[str, Tensor]] | None = None,
         sizes: list[tuple[int, int]] | None = None,
-    ) -> Losses | list[Found]:
-        """Losses in training, instances in evaluation.
+    ) -> Losses | list[DetectedInstances]:
+        """Return losses in training and instances in evaluation.
 
         Args:
-            images: images, RGB in [0, 1], of any sizes; or, for coefficients, cubes that are not normalized, in the
-                units of `ops.cube`.
-            targets: in training, for each image `boxes` (x1, y1, x2, y2 in pixels of the image), `labels` from 1, and
-                `masks` of the image's size where masks are found; no instances are none of each.
-            sizes: height and width of the pictures in pixels, for cubes.
+            images: RGB images in [0, 1] of any sizes; or, for coefficients, cubes that are not normalized, in the units
+                of `ops.cube`.
+            targets: instances of each image, needed for training: `boxes` (x1, y1, x2, y2 in pixels of the image),
+                `labels` from 1, and `masks` of the image's size if masks are predicted. An image without instances has
+                empty tensors.
+            sizes: height and width of the images in pixels, for cubes.
 
         Returns:
-            Five losses by torchvision's names (four without masks) in training. In evaluation, for each image `boxes`,
+            In training, five losses by torchvision's names (four without masks). In evaluation, for each image `boxes`,
             `labels` and `scores`, highest first, and `mask_probs` (N 1 28 28: probabilities on a grid over each box).
 
         Raises:
-            ValueError: for images of another kind, training without targets, or a box without area.
+            ValueError: if images are of another kind, training has no targets, or a box has no area.
         """
         from torchvision.models.detection.image_list import ImageList
         from torchvision.models.detection.transform import resize_boxes
@@ -259,7 +261,7 @@ class FrequencyRCNN(
             shown = list(sizes or ())
             tensors, in_pixels = batch_cubes(images, shown)
             batch = ImageList(in_pixels, shown)
-        # boxes of a thousand pixels have no digits behind the point in bfloat16: autocast ends before them
+        # bfloat16 cannot hold fractions of pixels in large images, so autocast ends before the boxes
         features = OrderedDict((level, _at_least_single(feature)) for level, feature in self.backbone(tensors).items())
         with torch.autocast(tensors.device.type, enabled=False):
             proposals, losses = self.rpn(batch, features, targets)
@@ -275,18 +277,19 @@ class FrequencyRCNN(
         return results
 
     def load_backbone(self, state: dict[str, Tensor] | None = None) -> Mapped:
-        """Start the ResNet from a classifier's weights; pyramid and heads stay as they are.
+        """Load a classifier's weights into the ResNet; pyramid and heads keep theirs.
 
         Args:
-            state: of torchvision's ResNet, or of a `FrequencyResNet`; None downloads torchvision's `IMAGENET1K_V1`.
-                Of the first block the first channels are taken where the weights have more, see
+            state: weights of torchvision's ResNet or of a `FrequencyResNet`; None downloads torchvision's
+                `IMAGENET1K_V1`. If the weights of the first block have more channels, the first ones are used, see
                 `models.imagenet.load_imagenet`.
 
         Returns:
-            What was copied, sliced and left.
+            The entries that were copied, sliced and left.
 
         Raises:
-            ValueError: for weights of another network, or group normalization, whose scales mean something else.
+            ValueError: if the weights are of another network, or the normalization is `"group"`, whose scales have
+                another meaning.
         """
         if self.norm == "group":
             raise ValueError('weights of a classifier are with batch normalization: set norm to "frozen" or "batch"')
@@ -304,13 +307,13 @@ class FrequencyRCNN(
         return mapped
 
     def _resnet(self) -> FrequencyResNet:
-        """The classifier whose layers are the backbone's."""
+        """Build the classifier whose layers form the backbone."""
         return FrequencyResNet(self.channels, 1, self.depth, self.width, stem=self.is_rgb)
 
     def _detector(
         self, classes: int, features: int, box_features: int, smallest_anchor: int, **arguments: Any
     ) -> nn.Module:
-        """Torchvision's detector around the backbone, whose parts are taken."""
+        """Build torchvision's detector around the backbone; its parts are used."""
         from torchvision.models.detection import FasterRCNN, MaskRCNN
         from torchvision.models.detection.anchor_utils import AnchorGenerator
         from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
@@ -338,7 +341,7 @@ class FrequencyRCNN(
         targets: Sequence[dict[str, Tensor]] | None,
         sizes: Sequence[tuple[int, int]] | None,
     ) -> None:
-        """Refuse what cannot be trained on or evaluated."""
+        """Raise an error for input that cannot be trained on or evaluated."""
         what = "pictures of 3" if self.input == "pixels" else f"cubes of {self.channels}"
         needed = 3 if self.input == "pixels" else self.channels
         check_list(images, self, self.name)
@@ -363,12 +366,12 @@ class FrequencyRCNN(
 
 
 def dct_mask_rcnn(**overrides: Any) -> FrequencyRCNN:
-    """Mask R-CNN with a ResNet-50 of 24 frequency channels; `channels="rgb"` is torchvision's."""
+    """Build Mask R-CNN with a ResNet-50 of 24 frequency channels; `channels="rgb"` builds torchvision's."""
     return FrequencyRCNN(**overrides)
 
 
 def dct_mask_rcnn_resnet18(**overrides: Any) -> FrequencyRCNN:
-    """Its small kin with a narrow ResNet-18, for work without a GPU."""
+    """Build a small variant with a narrow ResNet-18, for work without a GPU."""
     small = {"backbone": "resnet18", "width": 32, "features": 64, "box_features": 256, "norm": "group"}
     return FrequencyRCNN(**{**small, **overrides})
 
@@ -378,7 +381,7 @@ def _at_least_single(feature: Tensor) -> Tensor:
 
 
 def _renormalize(body: nn.Module, norm: str) -> None:
-    """Replace batch normalization within a network."""
+    """Replace the batch normalization of a network."""
     from torchvision.ops import FrozenBatchNorm2d
 
     if norm == "batch":
@@ -387,7 +390,7 @@ def _renormalize(body: nn.Module, norm: str) -> None:
         for name, layer in list(parent.named_children()):
             if isinstance(layer, nn.BatchNorm2d):
                 count = layer.num_features
-                # 32 groups as published, and of at least 4 channels
+                # 32 groups as published, with at least 4 channels each
                 groups = max(1, min(32, count // 4))
                 while count % groups:
                     groups -= 1

@@ -1,11 +1,11 @@
 """MobileNetV2 on cubes of frequency channels (Xu et al., "Learning in the Frequency Domain", CVPR 2020, section 3.2).
 
-The first convolution is gone: a cube of C x 112 x 112 (of a picture of 896 pixels at stride 8, or of 448 at stride 4)
-enters the first inverted residual, whose depthwise and projecting convolutions take C channels. All else, and the names
-of the parameters, are torchvision's.
+The first convolution is removed. A cube of C x 112 x 112 (of an image of 896 pixels at stride 8, or of 448 at stride 4)
+enters the first inverted residual, whose depthwise and projecting convolutions take C channels. Everything else,
+including the names of the parameters, is torchvision's.
 
-MACs (1000 classes), all counted by `analysis.cost`: 0.301 G of RGB at 3 x 224 x 224; 0.282, 0.287, 0.290 G of 6, 24 and
-32 channels at C x 112 x 112.
+MACs (1000 classes), all counted by `analysis.cost`: 0.301 G for RGB at 3 x 224 x 224; 0.282, 0.287, 0.290 G for 6, 24
+and 32 channels at C x 112 x 112.
 """
 
 from typing import Any
@@ -19,17 +19,17 @@ GRID = 112
 
 
 class FrequencyMobileNet(ClassifierNetwork):
-    """Tell classes apart by a cube of frequency channels, or by a picture, at a tenth of ResNet's cost.
+    """Classify cubes of frequency channels, or images, at a tenth of ResNet's cost.
 
     Args:
-        channels: frequency channels of the cube; channels of the picture with `stem`, which are 3.
-        classes: how many classes there are.
-        width: multiplies the channels of every layer.
-        stem: whether MobileNetV2's own first convolution comes before, for a picture in RGB or YCbCr: torchvision's
+        channels: frequency channels of the cube; with `stem`, channels of the image, which are 3.
+        classes: number of classes.
+        width: factor of the channels of every layer.
+        stem: whether to keep MobileNetV2's own first convolution, for an image in RGB or YCbCr, as in torchvision's
             network.
 
     Raises:
-        ValueError: where a number does not fit.
+        ValueError: if an argument is invalid.
     """
 
     first_block = "features.1.conv."
@@ -41,7 +41,7 @@ class FrequencyMobileNet(ClassifierNetwork):
                 f"channels and classes are at least 1, width is above 0; got {channels}, {classes} and {width}"
             )
         if stem and channels != 3:
-            raise ValueError(f"with stem the input is a picture of 3 channels; got channels={channels}")
+            raise ValueError(f"with stem the input is an image of 3 channels; got channels={channels}")
         from torchvision.models.mobilenetv2 import InvertedResidual, mobilenet_v2
 
         self.channels, self.classes = channels, classes
@@ -56,30 +56,30 @@ class FrequencyMobileNet(ClassifierNetwork):
             block = InvertedResidual(channels, first.out_channels, stride=1, expand_ratio=1)
             for module in block.modules():
                 if isinstance(module, nn.Conv2d):
-                    nn.init.kaiming_normal_(module.weight, mode="fan_out")  # as the rest of torchvision's
+                    nn.init.kaiming_normal_(module.weight, mode="fan_out")  # as in torchvision's other layers
             self.features[0], self.features[1] = nn.Identity(), block
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
-        """Score every class.
+        """Compute the logits of every class.
 
         Args:
-            x: normalized cubes, or pictures with `stem`.
+            x: normalized cubes, or images with `stem`.
 
         Returns:
             A logit per class.
 
         Raises:
-            ValueError: for another number of channels.
+            ValueError: if the number of channels differs.
         """
         self.check_input(x)
         return self.classifier(self.pool(self.features(x)).flatten(1))
 
 
 def dct_mobilenet_v2(**overrides: Any) -> FrequencyMobileNet:
-    """MobileNetV2 of 24 frequency channels: 3.5 M parameters, 0.287 GMAC at 112 x 112."""
+    """Build MobileNetV2 for 24 frequency channels: 3.5 M parameters, 0.287 GMAC at 112 x 112."""
     return FrequencyMobileNet(**overrides)
 
 
 def mobilenet_v2(**overrides: Any) -> FrequencyMobileNet:
-    """The MobileNetV2 of torchvision, of pictures in RGB or YCbCr, to compare with: 3.5 M parameters, 0.30 GMAC."""
+    """Build torchvision's MobileNetV2 for images in RGB or YCbCr, for comparison: 3.5 M parameters, 0.30 GMAC."""
     return FrequencyMobileNet(**{"channels": 3, "stem": True, **overrides})

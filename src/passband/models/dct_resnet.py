@@ -1,8 +1,8 @@
 """ResNets on cubes of frequency channels (Xu et al., "Learning in the Frequency Domain", CVPR 2020, section 3.2).
 
-A cube of C x 56 x 56 takes the place of what ResNet's stem makes of a picture of 224 pixels: conv1, bn1, relu and
-maxpool are gone, and the first block takes C channels. The cube is that of a picture of 448 pixels at stride 8, or of
-224 at stride 4. Blocks, initial weights and names of the parameters are torchvision's.
+A cube of C x 56 x 56 replaces the output of ResNet's stem for an image of 224 pixels: conv1, bn1, relu and maxpool are
+removed, and the first block takes C channels. The cube is that of an image of 448 pixels at stride 8, or of 224 pixels
+at stride 4. Blocks, initial weights and names of the parameters are torchvision's.
 
 MACs of ResNet-50 (1000 classes), all counted by `analysis.cost`:
 
@@ -13,7 +13,7 @@ MACs of ResNet-50 (1000 classes), all counted by `analysis.cost`:
 | 24 channels, `published_stride=True` | 24 x 56 x 56 | 13.53 G |
 | 192 channels, `grid=28` | 192 x 28 x 28 | 3.19 G |
 
-Differences from the released code: layer2 halves the resolution as ResNet's does, where the released one keeps it
+Differences from the released code: layer2 halves the resolution as ResNet's does. The released one keeps it
 (`published_stride`) and costs 3.3 times as much as the RGB network that it is compared with.
 """
 
@@ -29,22 +29,22 @@ GRIDS = (28, 56)
 
 
 class FrequencyResNet(ClassifierNetwork):
-    """Tell classes apart by a cube of frequency channels, or by a picture.
+    """Classify cubes of frequency channels, or images.
 
     Args:
-        channels: frequency channels of the cube; channels of the picture with `stem`.
-        classes: how many classes there are.
-        depth: 18 (two 3 x 3 convolutions a block) or 50 (bottlenecks).
+        channels: frequency channels of the cube; channels of the image with `stem`.
+        classes: number of classes.
+        depth: number of layers: 18 (two 3 x 3 convolutions a block) or 50 (bottlenecks).
         width: channels of layer1's 3 x 3 convolutions; 2, 4 and 8 times as many in the layers after it.
-        grid: 56, positions a side of the cube when layer1 takes it. 28 for the cube of a picture of 224 pixels at
-            stride 8: layer1 is dropped, too, and layer2 takes the cube without halving it, so that its map and all
-            after it have ResNet's resolution ("UpSampling" of Gueguen et al., NeurIPS 2018; their normalization of the
-            input by batch is left out, because cubes come normalized).
+        grid: positions per side of the cube: 56 if layer1 takes it. 28 is for the cube of an image of 224 pixels at
+            stride 8: layer1 is also removed, and layer2 takes the cube without halving it, so that all maps have
+            ResNet's resolution ("UpSampling" of Gueguen et al., NeurIPS 2018; their batch normalization of the input is
+            left out, because cubes are normalized already).
         published_stride: whether layer2 keeps the resolution, as in the released code, instead of halving it.
-        stem: whether ResNet's own first layers come before, for a picture in RGB or YCbCr: torchvision's ResNet.
+        stem: whether to keep ResNet's own first layers, for an image in RGB or YCbCr, as in torchvision's ResNet.
 
     Raises:
-        ValueError: where a number does not fit.
+        ValueError: if an argument is invalid.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class FrequencyResNet(ClassifierNetwork):
                 incoming,
                 width << (layer - 1),
                 stride=1 if keeps_resolution else 2,
-                # a cube is no map of features: the first block never hands it on as it is
+                # a cube is not a map of features, so the first block never passes it on unchanged
                 project=layer == first and not stem,
             )
             incoming = (width << (layer - 1)) * (4 if depth == 50 else 1)
@@ -96,7 +96,7 @@ class FrequencyResNet(ClassifierNetwork):
         for step, module in steps.items():
             self.add_module(step, module)
         self.steps = tuple(steps)
-        """Names of the modules between input and classes, in order; those with parameters are torchvision's."""
+        """Names of the modules between input and classes, in order; those with parameters have torchvision's names."""
         self.first_block = f"layer{first}.0."
         self.fc = nn.Linear(incoming, classes)
         for module in self.modules():
@@ -104,16 +104,16 @@ class FrequencyResNet(ClassifierNetwork):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
-        """Score every class.
+        """Compute the logits of every class.
 
         Args:
-            x: normalized cubes, or pictures with `stem`.
+            x: normalized cubes, or images with `stem`.
 
         Returns:
             A logit per class.
 
         Raises:
-            ValueError: for another number of channels.
+            ValueError: if the number of channels differs.
         """
         self.check_input(x)
         for step in self.steps:
@@ -122,27 +122,27 @@ class FrequencyResNet(ClassifierNetwork):
 
 
 def dct_resnet50(**overrides: Any) -> FrequencyResNet:
-    """ResNet-50 of 24 frequency channels: 25.5 M parameters, 3.93 GMAC at 56 x 56."""
+    """Build ResNet-50 for 24 frequency channels: 25.5 M parameters, 3.93 GMAC at 56 x 56."""
     return FrequencyResNet(**overrides)
 
 
 def dct_resnet18(**overrides: Any) -> FrequencyResNet:
-    """ResNet-18 of 24 frequency channels: 11.7 M parameters, 1.63 GMAC at 56 x 56."""
+    """Build ResNet-18 for 24 frequency channels: 11.7 M parameters, 1.63 GMAC at 56 x 56."""
     return FrequencyResNet(**{"depth": 18, **overrides})
 
 
 def resnet50(**overrides: Any) -> FrequencyResNet:
-    """The ResNet-50 of torchvision, of pictures in RGB or YCbCr, to compare with: 25.6 M parameters, 4.09 GMAC."""
+    """Build torchvision's ResNet-50 for images in RGB or YCbCr, for comparison: 25.6 M parameters, 4.09 GMAC."""
     return FrequencyResNet(**{"channels": 3, "stem": True, **overrides})
 
 
 def resnet18(**overrides: Any) -> FrequencyResNet:
-    """The ResNet-18 of torchvision, of pictures in RGB or YCbCr, to compare with: 11.7 M parameters, 1.81 GMAC."""
+    """Build torchvision's ResNet-18 for images in RGB or YCbCr, for comparison: 11.7 M parameters, 1.81 GMAC."""
     return FrequencyResNet(**{"depth": 18, "channels": 3, "stem": True, **overrides})
 
 
 def _stem(channels: int, width: int) -> dict[str, nn.Module]:
-    """What ResNet does to a picture before its blocks: a quarter of the resolution."""
+    """Build ResNet's layers before its blocks, which reduce the resolution to a quarter."""
     return {
         "conv1": nn.Conv2d(channels, width, 7, stride=2, padding=3, bias=False),
         "bn1": nn.BatchNorm2d(width),
@@ -152,15 +152,15 @@ def _stem(channels: int, width: int) -> dict[str, nn.Module]:
 
 
 def _layer(layer: int, depth: int, incoming: int, width: int, *, stride: int, project: bool) -> nn.Sequential:
-    """The blocks of a layer of ResNet.
+    """Build the blocks of a layer of ResNet.
 
     Args:
-        layer: 1 to 4.
-        depth: of the whole network.
-        incoming: channels that enter.
+        layer: number of the layer, 1 to 4.
+        depth: depth of the whole network.
+        incoming: number of input channels.
         width: channels of the 3 x 3 convolutions.
-        stride: of the first block.
-        project: whether the shortcut of the first block is a convolution where it could be left out.
+        stride: stride of the first block.
+        project: whether the shortcut of the first block is a convolution even if it could be left out.
     """
     from torchvision.models.resnet import BasicBlock, Bottleneck
 

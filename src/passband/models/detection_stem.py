@@ -1,15 +1,15 @@
-"""What comes before a detector's first layer: frequency channels of pixels, or of a JPEG file's own coefficients.
+"""The input of a detector's first layer: frequency channels of pixels, or a JPEG file's own coefficients.
 
-One definition of the cube for both. Luma: the DCT of its cells of 4 x 4 pixels. Chroma, at `chroma_ratio=2`: the DCT of
-2 x 2 samples, each the mean of 2 x 2 pixels; these are the coefficients that a JPEG file at 4:2:0 holds, its blocks
-split, and those that a file at 4:4:4 holds, halved (`ops.dct_geometry.downscale_by_two`). At `chroma_ratio=1`: the DCT
-of 4 x 4 pixels, which are the coefficients of a file at 4:4:4.
+Both have one definition of the cube. Luma is the DCT of cells of 4 x 4 pixels. Chroma, at `chroma_ratio=2`, is the DCT
+of 2 x 2 samples, each the mean of 2 x 2 pixels. These are the coefficients that a JPEG file at 4:2:0 stores, with its
+blocks split, and those that a file at 4:4:4 stores, halved (`ops.dct_geometry.downscale_by_two`). At `chroma_ratio=1`
+it is the DCT of 4 x 4 pixels, which are the coefficients of a file at 4:4:4.
 
-A cell of 4 x 4 has the frequencies 0 to 3: 24S fits, and the 48 of all three components, with `chroma_ratio=1`. The
-published 48S and 64S are of blocks of 8 x 8, of a picture of twice the size (`doubled`): the same grid of cells, each
-seen in four times as many samples, of which at most a quarter is news. Ours are taken of the picture doubled by
-bilinear interpolation, luma and chroma alike, without rounding; the published ones take chroma of one doubled once more
-and averaged, and round to whole numbers.
+A cell of 4 x 4 has the frequencies 0 to 3. 24S fits, and so do the 48 channels of all three components with
+`chroma_ratio=1`. The published 48S and 64S are of blocks of 8 x 8, of an image of twice the size (`doubled`). They have
+the same grid of cells with four times as many samples, of which at most a quarter is new information. Ours are taken
+from the image doubled by bilinear interpolation, luma and chroma alike, without rounding. The published ones take
+chroma from an image that is doubled once more and averaged, and round to integers.
 """
 
 from collections.abc import Sequence
@@ -23,11 +23,11 @@ from passband.layers.channels import ChannelSubset
 from passband.ops.cube import image_cube
 
 STRIDE = 4
-"""Side of the cells, in pixels: the stride of what layer1 of a ResNet takes."""
+"""Side of the cells in pixels, which is the stride of the input of a ResNet's layer1."""
 DIVISIBLE = 32
-"""Sides of a batch are multiples of so many pixels, for five halvings in all."""
+"""Sides of a batch are multiples of this many pixels, for five halvings in all."""
 GRAY = 128 / 255
-"""What all coefficients are zero of, and what pictures are padded with."""
+"""Gray level whose coefficients are all zero; images are padded with it."""
 
 IMAGENET_DC = (-31.8, -26.6, 16.2)
 """Means of the lowest frequency of Y, Cb and Cr at a stride of 4; others are zero within .03 of their deviation."""
@@ -36,23 +36,23 @@ IMAGENET_STD = (
     *(67.9, 6.25, 2.74, 1.52, 6.73, 3.0, 1.84, 1.12, 3.07, 1.9, 1.41, 0.916, 1.79, 1.23, 0.982, 0.68),
     *(66.0, 6.21, 2.61, 1.37, 6.26, 2.73, 1.68, 1.02, 2.71, 1.71, 1.26, 0.826, 1.52, 1.09, 0.866, 0.602),
 )
-"""Deviations of all 48 channels at a stride of 4. As the means, those of 355 ImageNet photographs, which the package
-ships as the channel statistics `imagenet-4`, in three digits."""
+"""Standard deviations of all 48 channels at a stride of 4. Like the means, they are those of 355 ImageNet photographs,
+which the package contains as the channel statistics `imagenet-4`, rounded to three digits."""
 
 
 class CubeStem(nn.Module):
-    """Normalized cubes of pixels, or of cubes that are not normalized.
+    """Normalize cubes, which are computed from pixels or given.
 
     Args:
-        subset: which frequency channels.
-        mean: of each, subtracted; None for ImageNet's.
-        std: of each, divided by; None for ImageNet's.
-        takes_pixels: whether pixels come in, or cubes.
-        chroma_ratio: how many times smaller chroma is along each direction, 1 or 2.
-        doubled: whether channels are those of blocks of 8 x 8 in a picture of twice the size.
+        subset: frequency channels.
+        mean: mean of each channel, which is subtracted; None for ImageNet's.
+        std: standard deviation of each channel, by which it is divided; None for ImageNet's.
+        takes_pixels: whether the input is pixels rather than cubes.
+        chroma_ratio: factor by which chroma is reduced along each direction, 1 or 2.
+        doubled: whether channels are those of blocks of 8 x 8 in an image of twice the size.
 
     Raises:
-        ValueError: for channels that such cells do not have, or statistics of another number.
+        ValueError: if such cells do not have these channels, or the number of statistics differs.
     """
 
     mean: Tensor
@@ -98,10 +98,10 @@ class CubeStem(nn.Module):
         self.register_buffer("std", torch.tensor(std)[:, None, None])
 
     def cube(self, pixels: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B K h w"]:
-        """The cube of pixels, not normalized.
+        """Compute the cube of pixels, not normalized.
 
         Args:
-            pixels: RGB less `GRAY`; sides that are multiples of 4.
+            pixels: RGB minus `GRAY`, with sides that are multiples of 4.
         """
         image = pixels + GRAY
         if self.block != STRIDE:
@@ -109,23 +109,23 @@ class CubeStem(nn.Module):
         return image_cube(image, self.block, (self.chroma_ratio, self.chroma_ratio), self.lists)
 
     def forward(self, x: Float[Tensor, "B _ _ _"]) -> Float[Tensor, "B K h w"]:
-        """Normalized cubes.
+        """Return normalized cubes.
 
         Args:
-            x: pixels as `cube` takes them; or cubes in the units of `ops.cube`, where those come in.
+            x: pixels as for `cube`; or cubes in the units of `ops.cube`, if the stem takes cubes.
         """
         return ((self.cube(x) if self.takes_pixels else x) - self.mean) / self.std
 
 
 def imagenet_statistics(subset: ChannelSubset, block: int = STRIDE) -> tuple[list[float], list[float]]:
-    """Mean and std of a subset's channels over ImageNet's photographs.
+    """Return the mean and the std of a subset's channels over ImageNet's photographs.
 
     Args:
-        subset: which frequency channels.
+        subset: frequency channels.
         block: side of the cells' blocks, in samples.
 
     Raises:
-        ValueError: for other blocks than those of 4 x 4.
+        ValueError: if blocks are not 4 x 4.
     """
     if block != STRIDE:
         raise ValueError(
@@ -141,22 +141,22 @@ def imagenet_statistics(subset: ChannelSubset, block: int = STRIDE) -> tuple[lis
 def batch_cubes(
     cubes: Sequence[Float[Tensor, "K _ _"]], sizes: Sequence[tuple[int, int]]
 ) -> tuple[Float[Tensor, "B K h w"], Float[Tensor, "B 1 H W"]]:
-    """Put cubes of several sizes into a batch, in a middle gray.
+    """Put cubes of several sizes into a batch, on a middle gray.
 
     Args:
-        cubes: not normalized, at a stride of 4; with cells beyond the picture's edge or without.
-        sizes: height and width of their pictures, in pixels.
+        cubes: cubes that are not normalized, at a stride of 4; with or without cells beyond the image's edge.
+        sizes: height and width of their images, in pixels.
 
     Returns:
-        The batch, and a tensor of the size that the batch has in pixels. It takes no memory: proposals and anchors
-        know the scale of feature maps by nothing but that size.
+        The batch, and a tensor with the size of the batch in pixels. This tensor takes no memory; proposals and anchors
+        need only its size, to know the scale of feature maps.
 
     Raises:
-        ValueError: for a cube of another size than its picture's.
+        ValueError: if the size of a cube does not fit its image.
     """
     cells = [(-(-height // STRIDE), -(-width // STRIDE)) for height, width in sizes]
     for cube, (rows, columns), (height, width) in zip(cubes, cells, sizes, strict=True):
-        # a file's last MCU may reach 12 pixels beyond the picture
+        # a file's last MCU may reach 12 pixels beyond the image
         beyond = cube.shape[-2] - rows, cube.shape[-1] - columns
         if not all(0 <= more < DIVISIBLE // STRIDE for more in beyond):
             raise ValueError(

@@ -1,7 +1,7 @@
-"""Restoration networks of other projects, as spandrel knows them, called as ours are.
+"""Restoration networks of other projects that spandrel knows, with the interface of ours.
 
-Files are read by our own reader, which builds tensors and nothing else; spandrel then tells the architecture by the
-names and shapes in them.
+Files are read by our own reader, which builds only tensors. Spandrel then recognizes the architecture by names and
+shapes.
 """
 
 from typing import Any
@@ -15,10 +15,10 @@ from passband.weights_io import CheckpointError
 
 
 class Foreign(nn.Module):
-    """A network of spandrel's, to restore and score with.
+    """A network of spandrel for restoring and scoring.
 
     Args:
-        descriptor: spandrel's description of a network for RGB pictures that keeps their size.
+        descriptor: spandrel's description of a network for RGB images that keeps their size.
     """
 
     def __init__(self, descriptor: Any):
@@ -26,42 +26,42 @@ class Foreign(nn.Module):
         self.network = descriptor.model
         self.descriptor = descriptor
         self.name: str = descriptor.architecture.name
-        """What spandrel calls the architecture."""
+        """Spandrel's name of the architecture."""
         self.multiple: int = descriptor.size_requirements.multiple_of
-        """Sides of the input are divisible by this."""
+        """Number by which sides of the input must be divisible."""
         self.minimum: int = max(1, descriptor.size_requirements.minimum)
         """Least side of the input, in pixels."""
 
     def forward(self, image: Float[Tensor, "B 3 H W"]) -> list[Float[Tensor, "B 3 H W"]]:
-        """Restore a batch, picture by picture, because spandrel promises no more; no gradient flows.
+        """Restore a batch image by image, because spandrel guarantees no more; no gradient flows.
 
         Args:
-            image: degraded pictures in [0, 1], of sides that `multiple` and `minimum` allow.
+            image: degraded images in [0, 1], with sides that `multiple` and `minimum` allow.
 
         Returns:
-            One entry: the restored pictures in [0, 1].
+            One entry: the restored images in [0, 1].
 
         Raises:
-            TypeError, ValueError: for what is no such batch, see `models.inputs.check_batch`.
+            TypeError, ValueError: if the input is not such a batch, see `models.inputs.check_batch`.
         """
         check_batch(image, self, self.name, 3)
         return [torch.cat([self.descriptor(picture[None]) for picture in image])]
 
 
 def load_foreign(state: dict[str, Tensor], source: Any, **overrides: Any) -> Foreign | None:
-    """Find whose weights these are, and build their network.
+    """Recognize the architecture of weights, and build their network.
 
     Args:
-        state: name to tensor, as in the file.
-        source: what to call the weights in an error.
-        overrides: none, because these networks have no arguments to choose.
+        state: tensors by name, as in the file.
+        source: name of the weights for error messages.
+        overrides: must be empty, because these networks have no arguments to choose.
 
     Returns:
-        The network, or None where spandrel knows no architecture with such names.
+        The network, or None if spandrel knows no such architecture.
 
     Raises:
-        CheckpointError: if spandrel is not installed, the network is not one that restores RGB pictures in their own
-            size, an override is given, or the weights do not fit the architecture.
+        CheckpointError: if spandrel is not installed, the network does not restore RGB images in their own size, an
+            override is given, or the weights do not fit the architecture.
     """
     try:
         from spandrel import MAIN_REGISTRY, ImageModelDescriptor, UnsupportedModelError
@@ -74,7 +74,7 @@ def load_foreign(state: dict[str, Tensor], source: Any, **overrides: Any) -> For
         descriptor = MAIN_REGISTRY.load(state)
     except UnsupportedModelError:
         return None
-    except Exception as error:  # an architecture found by a few names may raise anything on the others
+    except Exception as error:  # an architecture that is recognized by a few names may raise any error for the others
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise CheckpointError(f"{source}: spandrel knows the architecture, but not these weights: {reason}") from error
     name = descriptor.architecture.name

@@ -1,7 +1,7 @@
 """A classifier behind a gate that learns which frequency channels it needs (Xu et al., CVPR 2020, section 3.3).
 
-Trained with a cost on open gates, it tells by `gate.keep_probability` and `gate.to_static` which channels to keep; a
-network without gate is then trained on those.
+After training with a cost on open gates, `gate.keep_probability` and `gate.to_static` tell which channels to keep. A
+network without a gate is then trained on those.
 """
 
 import re
@@ -33,12 +33,12 @@ The released class keeps torchvision's four layers as entries 0 to 3 of `model`,
 
 
 class Gated(NamedTuple):
-    """What a gated classifier gives."""
+    """The output of a gated classifier."""
 
     logits: Float[Tensor, "B K"]
-    """One per class."""
+    """A logit per class."""
     open: Float[Tensor, "B C"]
-    """1 for each channel that was let through, else 0; with a gradient while training, to put a cost on."""
+    """1 for each channel that was let through, else 0; with a gradient in training, for a cost on open channels."""
 
 
 def logits_of(output: Float[Tensor, "B K"] | Gated) -> Float[Tensor, "B K"]:
@@ -51,14 +51,14 @@ def logits_of(output: Float[Tensor, "B K"] | Gated) -> Float[Tensor, "B K"]:
 
 
 class GatedClassifier(ClassifierNetwork):
-    """A gate, and a classifier of what it lets through.
+    """A gate, and a classifier of the channels that it lets through.
 
     Args:
-        gate: chooses channels of the cube.
-        network: takes as many channels.
+        gate: gate that chooses channels of the cube.
+        network: classifier that takes as many channels.
 
     Raises:
-        ValueError: if the two have not the same channels, or the network is one of pictures.
+        ValueError: if the numbers of channels differ, or the network takes images.
     """
 
     def __init__(self, gate: ChannelGate, network: FrequencyResNet):
@@ -95,13 +95,13 @@ class GatedClassifier(ClassifierNetwork):
         )
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Gated:
-        """Score every class, and say which channels were open.
+        """Compute the logits of every class, and which channels were open.
 
         Args:
             x: normalized cubes.
 
         Raises:
-            ValueError: for another number of channels.
+            ValueError: if the number of channels differs.
         """
         self.check_input(x)
         cube, decision = self.gate(x)
@@ -109,12 +109,12 @@ class GatedClassifier(ClassifierNetwork):
 
 
 def gated_dct_resnet18(**overrides: Any) -> GatedClassifier:
-    """ResNet-18 behind a gate on all 192 frequency channels."""
+    """Build ResNet-18 behind a gate on all 192 frequency channels."""
     return GatedClassifier.from_arguments(**{"depth": 18, **overrides})
 
 
 def gated_dct_resnet50(**overrides: Any) -> GatedClassifier:
-    """ResNet-50 behind a gate on all 192 frequency channels."""
+    """Build ResNet-50 behind a gate on all 192 frequency channels."""
     return GatedClassifier.from_arguments(**overrides)
 
 

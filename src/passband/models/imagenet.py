@@ -1,4 +1,4 @@
-"""ImageNet weights of torchvision's RGB networks, as far as they fit a network of frequency channels."""
+"""Loads ImageNet weights of torchvision's RGB networks into networks of frequency channels, as far as they fit."""
 
 from typing import NamedTuple
 
@@ -13,34 +13,34 @@ HEADS = ("fc.", "classifier.")
 
 
 class Mapped(NamedTuple):
-    """What became of each entry of a network: names, in the network's order."""
+    """The names of a network's entries by what was loaded into them, in the network's order."""
 
     copied: list[str]
-    """As they were."""
+    """Entries that were copied unchanged."""
     sliced: list[str]
-    """Of the first block, which took more channels: the first ones."""
+    """Entries of the first block that were cut to the first channels."""
     fresh: list[str]
-    """Without a counterpart of a shape that fits: left as they were initialized."""
+    """Entries without a counterpart of a fitting shape, which keep their initial values."""
 
 
 @torch.no_grad()
 def load_imagenet(model: FrequencyResNet | FrequencyMobileNet, state: dict[str, Tensor] | None = None) -> Mapped:
     """Start a network from weights of its RGB counterpart.
 
-    All but the first block is copied. Of the first block's weights for 64 channels (ResNet; 32 in MobileNetV2) the
-    first C are kept where the network takes no more, as in Xu et al. (CVPR 2020); else they stay fresh. So does the
-    last layer where the classes are not ImageNet's 1000.
+    Everything but the first block is copied. The first block's weights have 64 channels (ResNet; 32 in MobileNetV2). If
+    the network takes no more, the first C channels are used, as in Xu et al. (CVPR 2020); otherwise the block stays
+    fresh. So does the last layer if the classes are not ImageNet's 1000.
 
     Args:
-        model: the network, changed in place. For a gated one, its `network`.
-        state: name to tensor, with torchvision's names; None downloads torchvision's `IMAGENET1K_V1`.
+        model: network, changed in place; for a gated network, its `network`.
+        state: tensors by torchvision's names; None downloads torchvision's `IMAGENET1K_V1`.
 
     Returns:
-        What was copied, sliced and left.
+        The names that were copied, sliced and left.
 
     Raises:
-        ValueError: where more than the first block and the last layer does not fit: another width, or weights of
-            another network. Then nothing is changed.
+        ValueError: if more than the first block and the last layer does not fit, because of another width or another
+            network. Then nothing is changed.
     """
     state = _published(model) if state is None else state
     mapped = Mapped([], [], [])
@@ -58,7 +58,7 @@ def load_imagenet(model: FrequencyResNet | FrequencyMobileNet, state: dict[str, 
     misfits = [
         name
         for name in mapped.fresh
-        # old files lack the counters of batch normalization
+        # old files do not contain the counters of batch normalization
         if not name.startswith((model.first_block, *HEADS)) and not name.endswith("num_batches_tracked")
     ]
     if misfits:
@@ -75,7 +75,7 @@ def _at_most(own: Tensor, given: Tensor) -> bool:
 
 
 def _counterpart(model: ClassifierNetwork) -> str:
-    """What torchvision calls the RGB network."""
+    """Return torchvision's name of the RGB network."""
     return model.name.removeprefix("dct-").replace("-", "_")
 
 

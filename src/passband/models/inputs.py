@@ -1,4 +1,4 @@
-"""What every network refuses before its first layer: anything that is not a batch it can take, with what to do."""
+"""Checks the input of networks before their first layer, with errors that say what to do."""
 
 from typing import Any
 
@@ -14,23 +14,23 @@ PREDICTORS = {
     "detection": "InstanceFinder",
     "inspection": "Inspector",
 }
-"""A task to the class that takes files, PIL pictures and arrays."""
+"""The class that takes files, PIL images and arrays, by task."""
 
 
 def check_batch(image: Any, model: nn.Module, name: str, channels: int | None = None) -> None:
-    """Refuse what is not a batch B C H W of floats of the type and on the device of a network's weights.
+    """Raise an error unless the input is a batch B C H W of floats with the type and device of a network's weights.
 
-    Shapes and types alone are read, so that nothing waits for a GPU.
+    Only shapes and types are read, so that nothing waits for a GPU.
 
     Args:
-        image: what was passed.
-        model: the network.
-        name: of the network, for the error.
-        channels: how many there must be; None for any number.
+        image: input to check.
+        model: network.
+        name: name of the network, for error messages.
+        channels: required number of channels; None for any number.
 
     Raises:
-        TypeError: for another kind of thing, for integers, or for floats of another precision than the weights.
-        ValueError: for another number of axes or channels, for a batch without pixels, or for another device.
+        TypeError: if the input is not a tensor of floats, or its precision differs from that of the weights.
+        ValueError: if the number of axes or channels is wrong, the batch has no pixels, or the device differs.
     """
     if not isinstance(image, Tensor):
         predictor = f"passband.{PREDICTORS.get(getattr(model, 'task', ''), PREDICTORS['restoration'])}"
@@ -58,16 +58,16 @@ def check_batch(image: Any, model: nn.Module, name: str, channels: int | None = 
 
 
 def check_list(images: Any, model: nn.Module, name: str) -> None:
-    """Refuse what is not a list of pictures C H W, each as `check_batch` wants a batch of it.
+    """Raise an error unless the input is a list of images C H W, each valid as a batch of `check_batch`.
 
     Args:
-        images: what was passed.
-        model: the network.
-        name: of the network, for the error.
+        images: input to check.
+        model: network.
+        name: name of the network, for error messages.
 
     Raises:
-        TypeError: for something else than a list, or as `check_batch`.
-        ValueError: as `check_batch`.
+        TypeError: if the input is not a list, or as `check_batch` raises it.
+        ValueError: as `check_batch` raises it.
     """
     if not isinstance(images, list | tuple):
         advice = " Pass list(images)." if isinstance(images, Tensor) and images.ndim == 4 else " Pass [image]."

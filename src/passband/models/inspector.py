@@ -1,8 +1,8 @@
-"""A small network that says what is wrong with a picture, from block-DCT coefficients.
+"""A small network that predicts the degradations of an image from block-DCT coefficients.
 
 It follows Xu et al., "Learning in the Frequency Domain", CVPR 2020, in taking the coefficients of a JPEG file as its
-input. It differs in that it sees logarithms of their magnitudes, because streaks, haze and blur change how much there
-is of a frequency rather than where, and in that it never resizes what it sees.
+input. There are two differences. It uses the logarithms of their magnitudes, because streaks, haze and blur change the
+strength of a frequency rather than its position. And it never resizes its input.
 """
 
 import math
@@ -18,49 +18,50 @@ from passband.layers.channels import INSPECTED
 from passband.models.base import SavedNetwork
 
 KINDS = ("rain", "snow", "haze", "motion-blur", "defocus", "raindrop", "scratch", "clean")
-"""What it tells apart unless it is told other kinds."""
+"""The default kinds that the network distinguishes."""
 PSNR_SCALE, PSNR_MIDDLE = 10.0, 25.0
-"""PSNR in dB is predicted as a multiple of the first above the second."""
+"""PSNR in dB is predicted as a multiple of the first value above the second."""
 GAIN_SCALE = 5.0
-"""Gains are predicted in multiples of so many dB."""
+"""Gains are predicted in multiples of this many dB."""
 WINDOW_CHANNELS = sum(map(len, INSPECTED))
 MAP_CHANNELS, MAP = 6, 16
-"""Channels and side of the coarse map of a picture."""
+"""Channels and side of the coarse map of an image."""
 SIGNED = 15
-"""Frequencies of Y whose sign is seen as well: those with v + u < 5, which say where edges and streaks lean."""
-_MEMORY = 0.005  # weight of a batch in the running statistics of what is known
-_SHRUNK = 0.2  # added to correlations, which some thousand pictures do not tell exactly
+"""Number of frequencies of Y whose sign is also an input: those with v + u < 5, which tell the direction of edges and
+streaks."""
+_MEMORY = 0.005  # weight of a batch in the running statistics
+_SHRUNK = 0.2  # added to correlations, which a few thousand images do not determine exactly
 
 
 class Findings(NamedTuple):
-    """What the network says of a batch of pictures."""
+    """The predictions for a batch of images."""
 
     kinds: Float[Tensor, "B K"]
-    """A logit for each kind; several may hold."""
+    """A logit for each kind; several kinds may hold."""
     psnr: Float[Tensor, " B"]
-    """Of the picture against its unknown clean form, in dB."""
+    """PSNR of the image against its unknown clean form, in dB."""
     gains: Float[Tensor, "B N"]
-    """Of each restoration network, in dB."""
+    """Gain of each restoration network, in dB."""
     strangeness: Float[Tensor, " B"]
-    """How far the picture is from those that were learned from: standard deviations above their mean distance."""
+    """Distance from the training images, in standard deviations above their mean distance."""
 
 
 class InspectorNetwork(
     SavedNetwork, library_name="passband", license="mit", tags=["image-quality", "dct", "frequency-domain"]
 ):
-    """Says which degradations a picture has, how strong they are, and which network would mend them.
+    """Predict which degradations an image has, how strong they are, and which network would restore it.
 
     Args:
-        kinds: names of what it tells apart.
-        networks: names of the restoration networks whose gain it predicts.
+        kinds: names of the kinds to distinguish.
+        networks: names of the restoration networks whose gain is predicted.
         width: channels of its layers.
-        hidden: values that describe a picture.
+        hidden: number of values that describe an image.
     """
 
     task = "inspection"
     name = "inspector"
     input_shape = (WINDOW_CHANNELS, 32, 32)
-    """Of one window."""
+    """Shape of one window."""
 
     def __init__(
         self,
@@ -97,11 +98,12 @@ class InspectorNetwork(
     def forward(
         self, windows: Float[Tensor, "B ... K h w"], overview: Float[Tensor, "B M n n"] | None = None
     ) -> Findings:
-        """Look at pictures.
+        """Predict the degradations of images.
 
         Args:
-            windows: B W K h w of each picture, as `data.inspection_views.Views` has them; or one window, B K h w.
-            overview: of each picture, likewise; None for an empty one, to measure what the network costs.
+            windows: windows B W K h w of each image, as in `data.inspection_views.Views`; or one window of each, B K h
+                w.
+            overview: overview of each image, as in `Views`; None for an empty one, to measure the cost of the network.
         """
         if windows.ndim == 4:
             windows = windows[:, None]
@@ -137,13 +139,13 @@ class InspectorNetwork(
 
 
 class Known(nn.Module):
-    """Remembers how statistics of the pictures that were learned from are spread, and tells what is far from them.
+    """Store the distribution of statistics of the training images, and measure the distance of other images from it.
 
     The distance is Mahalanobis's: Lee et al., "A simple unified framework for detecting out-of-distribution samples",
-    NeurIPS 2018, here of statistics of the input, which no training can make alike for strange pictures.
+    NeurIPS 2018. Here it is of statistics of the input, which training cannot make equal for unusual images.
 
     Args:
-        size: how many statistics a picture has.
+        size: number of statistics of an image.
     """
 
     def __init__(self, size: int):
@@ -155,10 +157,10 @@ class Known(nn.Module):
 
     @torch.no_grad()
     def forward(self, statistics: Float[Tensor, "B S"]) -> Float[Tensor, " B"]:
-        """Standard deviations of the logarithm of the distance above its mean; learns while training.
+        """Return how unusual images are, and update the distribution in training.
 
-        While training, every tenth batch alone is measured, because the factorization would be the most of a step; the
-        others have zeros.
+        The value is the logarithm of the distance, in standard deviations above its mean. In training only every tenth
+        batch is measured, because the factorization would take most of a step; the other batches get zeros.
         """
         kind = statistics.device.type
         with torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext():
@@ -168,7 +170,7 @@ class Known(nn.Module):
             batches = self.get_buffer("batches")
             is_measured = batches.item() % 10 == 9 and len(statistics) > 1
             strangeness = self._measure(statistics) if is_measured else statistics.new_zeros(len(statistics))
-            # a mean of all batches first, a moving one later
+            # the mean of all batches at first, a moving mean later
             share = max(_MEMORY, 1 / (1 + batches.item()))
             mean, covariance = self.get_buffer("mean"), self.get_buffer("covariance")
             mean.lerp_(statistics.mean(0), share)
@@ -178,19 +180,19 @@ class Known(nn.Module):
             return strangeness
 
     def _measure(self, statistics: Float[Tensor, "B S"]) -> Float[Tensor, " B"]:
-        """Remember how far a batch is from the ones before it."""
+        """Update the distances of the training images with a batch, and return its strangeness."""
         far, distance = self._distances(statistics), self.get_buffer("distance")
         measured = (self.get_buffer("batches").item() + 1) / 10
         distance.lerp_(torch.stack([far.mean(), far.std()]), max(10 * _MEMORY, 1 / measured))
         return self._strangeness(statistics)
 
     def _strangeness(self, statistics: Float[Tensor, "B S"]) -> Float[Tensor, " B"]:
-        """Standard deviations above the mean."""
+        """Return standard deviations above the mean."""
         distance = self.get_buffer("distance")
         return (self._distances(statistics) - distance[0]) / distance[1].clamp(min=1e-3)
 
     def _distances(self, statistics: Float[Tensor, "B S"]) -> Float[Tensor, " B"]:
-        """Logarithms of distances; directions that hardly vary count as if they varied a little."""
+        """Return logarithms of distances; directions that hardly vary count as if they varied a little."""
         mean, covariance = self.get_buffer("mean"), self.get_buffer("covariance")
         scale = covariance.diagonal().clamp(min=1e-6).sqrt()
         correlation = covariance / scale[:, None] / scale + _SHRUNK * torch.eye(len(mean), device=mean.device)
@@ -200,16 +202,16 @@ class Known(nn.Module):
 
 
 def share_as_strange(strangeness: float) -> float:
-    """The share of the pictures learned from that are at least as strange, if their distances are normal.
+    """Return the share of the training images that are at least as unusual, if their distances are normal.
 
     Args:
-        strangeness: as in `Findings`.
+        strangeness: strangeness as in `Findings`.
     """
     return 0.5 * math.erfc(strangeness / math.sqrt(2))
 
 
 def inspector(**arguments: Any) -> InspectorNetwork:
-    """The inspector.
+    """Build the inspector.
 
     Args:
         arguments: keywords of `InspectorNetwork`.
@@ -218,18 +220,18 @@ def inspector(**arguments: Any) -> InspectorNetwork:
 
 
 def _layer(channels: int, width: int, side: int) -> nn.Sequential:
-    """A convolution at full resolution with its normalization."""
+    """Build a convolution at full resolution with its normalization."""
     return nn.Sequential(
         nn.Conv2d(channels, width, side, padding=side // 2, bias=False), nn.BatchNorm2d(width), nn.GELU()
     )
 
 
 def _joined(maps: Float[Tensor, "BW C h w"], batch: int, count: int) -> Float[Tensor, "B C n"]:
-    """All positions of all windows of each picture."""
+    """Join all positions of all windows of each image."""
     return maps.unflatten(0, (batch, count)).transpose(1, 2).flatten(2)
 
 
 def _spread(values: Float[Tensor, "B C n"]) -> Float[Tensor, "B D"]:
-    """Means and standard deviations."""
+    """Return means and standard deviations."""
     mean = values.mean(-1)
     return torch.cat([mean, (values - mean[..., None]).square().mean(-1).add(1e-6).sqrt()], 1)

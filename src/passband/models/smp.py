@@ -12,24 +12,24 @@ from passband.naming import entry
 
 
 class SMPNetwork(SegmentationNetwork):
-    """A network of segmentation-models-pytorch that takes pictures in [0, 1].
+    """A network of segmentation-models-pytorch that takes images in [0, 1].
 
-    What an encoder's weights were trained with (mean and std of the channels) is applied within, and saved with the
-    weights; without `encoder_weights` pictures go in as they are.
+    The mean and std with which an encoder's weights were trained are applied inside and saved with the weights. Without
+    `encoder_weights`, images are not normalized.
 
     Args:
-        architecture: as segmentation-models-pytorch calls it, such as "Unet", "FPN" or "DeepLabV3Plus".
-        encoder: as it calls that, such as "resnet34".
-        encoder_weights: of the encoder to start from, such as "imagenet", which are downloaded; None for fresh ones.
-            Weights that are loaded afterwards replace them.
-        in_channels: of the picture.
-        classes: 1 for foreground or not, else how many classes there are with the background.
-        multiple: sides of the input are divisible by this; 32 is what encoders of five halvings need.
+        architecture: name in segmentation-models-pytorch, such as "Unet", "FPN" or "DeepLabV3Plus".
+        encoder: name in segmentation-models-pytorch, such as "resnet34".
+        encoder_weights: name of the encoder's weights to start from, such as "imagenet", which are downloaded; None for
+            fresh ones. Weights that are loaded afterwards replace them.
+        in_channels: number of input channels.
+        classes: 1 for foreground and background, otherwise the number of classes including the background.
+        multiple: number by which sides of the input must be divisible; encoders with five halvings need 32.
         options: other keywords of the architecture, such as {"decoder_channels": [64, 32, 16, 8, 4]}.
 
     Raises:
-        ImportError: where the package is missing, saying how to install it.
-        ValueError: for an unknown architecture, encoder or option.
+        ImportError: if the package is not installed; the message says how to install it.
+        ValueError: if an architecture, encoder or option is unknown.
     """
 
     def __init__(
@@ -64,23 +64,23 @@ class SMPNetwork(SegmentationNetwork):
         self.register_buffer("std", std.reshape(1, -1, 1, 1))
 
     def forward(self, image: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K H W"]:
-        """Score every class at every pixel.
+        """Compute the logits of every class at every pixel.
 
         Args:
-            image: pictures in [0, 1], of sides that are multiples of `multiple`.
+            image: images in [0, 1], with sides that are multiples of `multiple`.
 
         Returns:
             A logit per class and pixel.
 
         Raises:
-            ValueError: for another number of channels, or other sides.
+            ValueError: if the number of channels or the sides do not fit.
         """
         self.check_input(image)
         return self.network((image - self.mean) / self.std)  # type: ignore[operator]
 
 
 def smp(**overrides: Any) -> SMPNetwork:
-    """The U-Net on a ResNet-34 of segmentation-models-pytorch, or what the arguments name: 24.4 M parameters."""
+    """Build the U-Net on a ResNet-34 of segmentation-models-pytorch, or what the arguments name: 24.4 M parameters."""
     return SMPNetwork(**overrides)
 
 
@@ -92,7 +92,7 @@ def _build(
     classes: int,
     options: dict[str, Any],
 ) -> nn.Module:
-    """The package's network, with errors that say what is known."""
+    """Build the package's network, with errors that list the known names."""
     try:
         import segmentation_models_pytorch as package
     except ImportError as error:
@@ -102,9 +102,9 @@ def _build(
         ) from error
     architectures = {one.__name__: one for one in package.MODEL_ARCHITECTURES_MAPPING.values()}
     accepted = inspect.signature(entry(architecture, architectures, "architecture")).parameters
-    for option in options:  # the package itself passes over those that it does not know
+    for option in options:  # the package itself ignores unknown options
         entry(option, accepted, f"option of {architecture}")
-    if not encoder.startswith("tu-"):  # those of timm, some of a thousand
+    if not encoder.startswith("tu-"):  # timm has about a thousand encoders
         entry(encoder, dict.fromkeys(package.encoders.get_encoder_names()), "encoder")
     try:
         return package.create_model(
@@ -118,7 +118,7 @@ def _build(
 def _statistics(
     encoder: str, encoder_weights: str | None, in_channels: int
 ) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
-    """Mean and std of what an encoder's weights were trained with."""
+    """Return the mean and the std with which an encoder's weights were trained."""
     if encoder_weights is None or in_channels != 3:
         return torch.zeros(in_channels), torch.ones(in_channels)
     from segmentation_models_pytorch.encoders import get_preprocessing_params

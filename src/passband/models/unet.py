@@ -1,7 +1,7 @@
-"""U-Net (Ronneberger, Fischer and Brox, MICCAI 2015), with batch normalization and sides that are kept.
+"""U-Net (Ronneberger, Fischer and Brox, MICCAI 2015), with batch normalization and outputs of the input's size.
 
-Differences from the paper: convolutions pad by one pixel, so that a map of logits has the size of its picture and skips
-need no cropping; each is followed by batch normalization, and has no bias of its own. With `bilinear` the maps are
+Differences from the paper: convolutions pad by one pixel, so that a map of logits has the size of its image and skips
+need no cropping. Each convolution is followed by batch normalization and has no bias. With `bilinear` the maps are
 enlarged by interpolation instead of transposed convolutions: 17.3 M parameters instead of 31.0 M at width 64.
 """
 
@@ -17,18 +17,18 @@ from passband.models.base import SegmentationNetwork
 
 
 class UNet(SegmentationNetwork):
-    """Tell for every pixel what it shows, from maps of several sizes.
+    """Classify every pixel of an image, from maps of several sizes.
 
     Args:
         width: channels of the maps of full size; twice as many at each size below.
-        depth: how often maps are halved.
-        in_channels: of the picture.
-        classes: 1 for foreground or not, else how many classes there are with the background.
-        bilinear: whether maps are enlarged by bilinear interpolation, and have half as many channels at the smallest
-            size, instead of by transposed convolutions.
+        depth: number of halvings.
+        in_channels: number of input channels.
+        classes: 1 for foreground and background, otherwise the number of classes including the background.
+        bilinear: whether to enlarge maps by bilinear interpolation, with half as many channels at the smallest size,
+            instead of by transposed convolutions.
 
     Raises:
-        ValueError: where a number does not fit.
+        ValueError: if an argument is invalid.
     """
 
     def __init__(self, width: int = 64, depth: int = 4, in_channels: int = 3, classes: int = 1, bilinear: bool = False):
@@ -68,21 +68,21 @@ class UNet(SegmentationNetwork):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        # logits near 0 everywhere: a network that begins sure of itself first has to unlearn that
+        # logits start near 0, because a network that starts with large logits first has to unlearn them
         nn.init.normal_(self.head.weight, std=0.01)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
     def forward(self, image: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K H W"]:
-        """Score every class at every pixel.
+        """Compute the logits of every class at every pixel.
 
         Args:
-            image: pictures in [0, 1], of sides that are multiples of `multiple`.
+            image: images in [0, 1], with sides that are multiples of `multiple`.
 
         Returns:
             A logit per class and pixel.
 
         Raises:
-            ValueError: for another number of channels, or other sides.
+            ValueError: if the number of channels or the sides do not fit.
         """
         self.check_input(image)
         maps = [self.stem(image)]
@@ -95,12 +95,12 @@ class UNet(SegmentationNetwork):
 
 
 def unet(**overrides: Any) -> UNet:
-    """The U-Net of width 64 and depth 4: 31.0 M parameters, 48.2 GMAC at 256 x 256."""
+    """Build the U-Net of width 64 and depth 4: 31.0 M parameters, 48.2 GMAC at 256 x 256."""
     return UNet(**overrides)
 
 
 def _double(coming: int, going: int, between: int | None = None) -> nn.Sequential:
-    """Two 3 x 3 convolutions, each with batch normalization and ReLU."""
+    """Build two 3 x 3 convolutions, each with batch normalization and ReLU."""
     between = between or going
     return nn.Sequential(
         nn.Conv2d(coming, between, 3, padding=1, bias=False),

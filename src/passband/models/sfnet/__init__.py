@@ -1,9 +1,9 @@
 """SFNet (Cui et al., "Selective Frequency Network for Image Restoration", ICLR 2023).
 
-One network for every degradation. The released code has four copies that differ in test-time pooling only; here
-that is `pool_window` and `pool_mode`. Other differences: the dynamic filters are one grouped convolution each
-(the released ones unfold k^2 copies of the map), two vectors per dynamic filter that the released code saves but
-never uses are gone, and a batch of one picture trains. Outputs are equal to 1e-5.
+This is one network for every degradation. The released code has four copies that differ only in test-time pooling; here
+that is `pool_window` and `pool_mode`. Other differences: each dynamic filter is one grouped convolution (the released
+ones unfold k^2 copies of the map). Two vectors per dynamic filter that the released code saves but never uses are
+removed. A batch of one image can be trained on. Outputs are equal to 1e-5.
 """
 
 from collections.abc import Callable
@@ -31,26 +31,26 @@ class SFNet(
     paper_url="https://openreview.net/forum?id=tyZ1ChGZIKO",
     tags=["image-restoration", "sfnet"],
 ):
-    """Restore a degraded picture at three scales.
+    """Restore a degraded image at three scales.
 
     Args:
         width: channels at full size; 2 and 4 times as many at half and quarter size.
         depth: residual blocks per stage; the last of each has the dynamic filters.
-        in_channels: 3 for a picture, 3 n for n views of it (6 for dual-pixel defocus pairs). The network predicts
-            what to add to the mean of the views.
+        in_channels: number of input channels: 3 for an image, 3 n for n views of it (6 for dual-pixel defocus pairs).
+            The network predicts what to add to the mean of the views.
         pool_window: test-time local pooling window, see `layers.LocalAvgPool2d`; None pools globally.
-        pool_mode: how `pool_window` is read: `"fraction"`, `"first"` or `"tlc"`.
-        blend_windows: whether window modulation changes gradually over the picture, which leaves no step along its
-            middle lines; the published weights were trained without. It needs global pooling.
+        pool_mode: rule for `pool_window`: `"fraction"`, `"first"` or `"tlc"`.
+        blend_windows: whether window modulation changes gradually over the image, which leaves no step along its middle
+            lines; the published weights were trained without it. It needs global pooling.
 
     Raises:
-        ValueError: where a number does not fit.
+        ValueError: if an argument is invalid.
     """
 
     multiple = 8
     """Sides of the input are divisible by this: two halvings, then 2 x 2 windows."""
     minimum = 16
-    """Least side of the input, in pixels: a 5 x 5 filter has to reflect at quarter size."""
+    """Least side of the input in pixels: a 5 x 5 filter has to reflect at quarter size."""
 
     def __init__(
         self,
@@ -110,14 +110,15 @@ class SFNet(
         """Restore a batch.
 
         Args:
-            image: degraded pictures in [0, 1], H and W divisible by 8 and at least 16.
+            image: degraded images in [0, 1], H and W divisible by 8 and at least 16.
 
         Returns:
-            Restored pictures at quarter, half and full size, near [0, 1] but not clamped.
+            Restored images at quarter, half and full size, near [0, 1] but not clamped.
 
         Raises:
-            TypeError: for what is not a tensor of the weights' type, such as an array or 8-bit integers.
-            ValueError: for a shape, a size or a number of channels that the network cannot take.
+            TypeError: if the input is not a tensor with the type of the weights, but for example an array or 8-bit
+                integers.
+            ValueError: if the shape, the size or the number of channels does not fit.
         """
         check_batch(image, self, "SFNet", self.in_channels)
         self.check_size(*image.shape[-2:])
@@ -140,7 +141,7 @@ class SFNet(
         return [restored_quarter, restored_half, self.head[0](x) + mean_view(image)]
 
     def check_size(self, height: int, width: int) -> None:
-        """Raise a ValueError, which says what to do, for a size the network cannot take."""
+        """Raise a ValueError that says what to do if the network cannot take a size."""
         if height % self.multiple or width % self.multiple or min(height, width) < self.minimum:
             raise ValueError(
                 f"SFNet needs H and W divisible by {self.multiple} and at least {self.minimum}, got {height}x{width}; "
@@ -153,14 +154,16 @@ class SFNet(
 
     @classmethod
     def _from_pretrained(cls, *, model_id: str, **kwargs: Any) -> "SFNet":
-        """Read the weights for `from_pretrained`: from a folder, or from the hub with the mixin's own options."""
+        """Read the weights for `from_pretrained`, from a folder or from the hub with the mixin's own options."""
         options = {key: kwargs.pop(key) for key in HUB_OPTIONS if key in kwargs}
-        if Path(model_id).exists():  # the config may name a builder with arguments of its own
-            from passband.models import build_from  # whose builders need this class first
+        if Path(model_id).exists():  # the config may name a builder with its own arguments
+            from passband.models import build_from  # the builders need this class, so they are imported later
 
             model = build_from({**load_config(model_id), **kwargs})
             if not isinstance(model, cls):
-                raise CheckpointError(f"{model_id} holds no {cls.__name__}; use models.load_model")
+                raise CheckpointError(
+                    f"a {cls.__name__} is needed, but {model_id} holds another network; load it with models.load_model"
+                )
         else:
             model = cls(**kwargs)
         load_state(model, load_weights(model_id, **options), source=model_id)
@@ -173,9 +176,9 @@ class ResidualBlock(nn.Module):
     Args:
         channels: channels of the map.
         dynamic: whether the dynamic filters (MDSF) come before the modulation (MCSF).
-        stride: pixels of the picture per position of the map.
-        pool: makes a pooling layer for a stride. A quadrant of the map, half as high and wide, is pooled with half
-            the window, hence twice the stride.
+        stride: pixels of the image per position of the map.
+        pool: function that makes a pooling layer for a stride. A quadrant of the map, half as high and wide, is pooled
+            with half the window, hence twice the stride.
         blend_windows: whether window modulation changes gradually over the map.
     """
 
@@ -204,24 +207,24 @@ class ResidualBlock(nn.Module):
 
 
 def sfnet(**overrides: Any) -> SFNet:
-    """The published network: 13,271,209 parameters, 121 GMAC at 256 x 256."""
+    """Build the published network: 13,271,209 parameters, 121 GMAC at 256 x 256."""
     return SFNet(**overrides)
 
 
 def sfnet_small(**overrides: Any) -> SFNet:
-    """The network that ships: the published widths, two residual blocks per stage, 2.39 M parameters."""
+    """Build the network that ships: the published widths, two residual blocks per stage, 2.39 M parameters."""
     return SFNet(**{"depth": 2, **overrides})
 
 
 def _stage(
     channels: int, depth: int, stride: int, pool: Callable[..., LocalAvgPool2d], blend_windows: bool
 ) -> nn.Sequential:
-    """`depth` residual blocks, of which the last has the dynamic filters."""
+    """Build `depth` residual blocks; the last has the dynamic filters."""
     return nn.Sequential(*[ResidualBlock(channels, i == depth - 1, stride, pool, blend_windows) for i in range(depth)])
 
 
 def _shallow_features(in_channels: int, channels: int) -> nn.Sequential:
-    """Features of a downscaled input, fused into the encoder at that size."""
+    """Build the layers that compute features of a downscaled input, which are fused into the encoder at that size."""
     return nn.Sequential(
         nn.Conv2d(in_channels, channels // 4, 3, padding=1),
         nn.GELU(),
@@ -235,5 +238,5 @@ def _shallow_features(in_channels: int, channels: int) -> nn.Sequential:
 
 
 def mean_view(image: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 3 H W"]:
-    """The mean of the views of 3 channels each: the picture itself where there is one."""
+    """Return the mean of the views of 3 channels each; a single view is returned unchanged."""
     return image if image.shape[1] == 3 else image.unflatten(1, (-1, 3)).mean(1)

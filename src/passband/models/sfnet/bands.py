@@ -1,9 +1,10 @@
-"""SFNet computed band by band: the same outputs from a fraction of the memory.
+"""Computes SFNet band by band: the same outputs with a fraction of the memory.
 
-A layer needs a few rows around those it makes, so each one is computed a band of rows at a time. Averages over the
-map are complete when the last band of the layer before has been computed. What is alive at once is a block's input,
-to which its output is added in place, one map between its two halves, and the maps kept for the decoder: the rest is
-a band high. Shallow features are made twice, for their statistics and for their use, and never kept.
+A layer needs a few rows around those that it computes, so each layer is computed a band of rows at a time. Averages
+over a map are complete when the last band of the layer before has been computed. These maps are in memory at once: a
+block's input, to which its output is added in place, one map between the two halves of a block, and the maps that the
+decoder needs. All other maps are a band high. Shallow features are computed twice, for their statistics and for their
+use, and never stored.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,9 +23,9 @@ from passband.models.sfnet import ResidualBlock, SFNet, mean_view
 from passband.ops.progress import Report, part_of
 
 BAND_VALUES = 2**20
-"""Values of a map in one of its bands: 4 MB of float32. Larger bands are no faster and leave holes in the heap."""
+"""Number of values of a map in one band: 4 MB of float32. Larger bands are no faster and fragment the memory."""
 LEAST_ROWS = 8
-"""Rows of a band at least, however wide the picture."""
+"""Least number of rows of a band, however wide the image is."""
 
 Map = Float[Tensor, "1 _ _ _"]
 
@@ -33,7 +34,7 @@ class BlendedWindows:
     """Averages of all windows of a map whose modulation is blended, and their shares at each position.
 
     Args:
-        averages: of each window.
+        averages: average of each window.
         down: share of each row of windows in each row of the map.
         across: share of each column of windows in each column of the map.
     """
@@ -48,13 +49,13 @@ class BlendedWindows:
 
 
 class MapWindow:
-    """A part of a map that window modulation treats alike.
+    """A part of a map that belongs to one window of window modulation.
 
     Args:
-        rows: first row and the one after the last, in positions of the map.
-        columns: the same of columns.
-        place: row and column of the window in the picture.
-        pooled: the pooled map of the part; its row 0 is the part's first.
+        rows: first row and the row after the last, in positions of the map.
+        columns: first column and the column after the last.
+        place: row and column of the window in the image.
+        pooled: pooled map of the part; its row 0 is the part's first.
     """
 
     def __init__(self, rows: tuple[int, int], columns: tuple[int, int], place: tuple[int, int], pooled: Pooled):
@@ -63,35 +64,35 @@ class MapWindow:
 
 @runtime_checkable
 class MapStatistics(Protocol):
-    """Where a network that runs in bands has the averages of its maps from."""
+    """The source of the averages of maps, for a network that runs in bands."""
 
     def average(self, pool: LocalAvgPool2d, x: Map) -> Pooled:
-        """The pooled map."""
+        """Return the pooled map."""
         ...
 
     def windows(self, modulation: WindowModulation, x: Map) -> list[MapWindow]:
-        """The windows that cover the map, with their pooled maps."""
+        """Return the windows that cover the map, with their pooled maps."""
         ...
 
     def blended_windows(self, modulation: WindowModulation, x: Map) -> BlendedWindows:
-        """The averages of all windows of a map whose modulation is blended."""
+        """Return the averages of all windows of a map whose modulation is blended."""
         ...
 
     def spread(self, norm: nn.InstanceNorm2d, bands: Iterator[Map]) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
-        """Mean and variance of a map whose bands come from top to bottom, in float32."""
+        """Return the mean and the variance of a map whose bands come from top to bottom, in float32."""
         ...
 
 
 class OwnStatistics:
-    """The averages of the maps themselves: those of the network that sees the whole picture at once."""
+    """The averages of the maps themselves, which equal those of the network on the whole image."""
 
     def average(self, pool: LocalAvgPool2d, x: Map) -> Pooled:
-        """The pooled map, by the layer's own rule."""
+        """Return the pooled map by the layer's own rule."""
         window = pool.window_for(*x.shape[-2:])
         return Global(pool(x)) if window is None else Local(x, window)
 
     def windows(self, modulation: WindowModulation, x: Map) -> list[MapWindow]:
-        """Windows of equal size, each pooled by itself."""
+        """Return windows of equal size, each pooled alone."""
         count = modulation.windows
         height, width = (side // count for side in x.shape[-2:])
         pool = cast(LocalAvgPool2d, modulation.pool)
@@ -105,12 +106,12 @@ class OwnStatistics:
         return windows
 
     def blended_windows(self, modulation: WindowModulation, x: Map) -> BlendedWindows:
-        """Windows of equal size that cover the map."""
+        """Return windows of equal size that cover the map."""
         down, across = (window_shares(modulation.windows, side).to(x.device) for side in x.shape[-2:])
         return BlendedWindows(modulation.pool(modulation.split(x))[..., 0, 0], down, across)
 
     def spread(self, norm: nn.InstanceNorm2d, bands: Iterator[Map]) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
-        """Mean and variance, merged band by band."""
+        """Merge the mean and the variance of the bands."""
         moments = Moments()
         for band in bands:
             moments.add(band)
@@ -118,7 +119,7 @@ class OwnStatistics:
 
 
 class Moments:
-    """Mean and variance of values that come in parts, one of each per channel (Chan et al., 1979)."""
+    """Mean and variance per channel of values that come in parts (Chan et al., 1979)."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -126,7 +127,7 @@ class Moments:
         self.squares: Tensor = torch.zeros(())
 
     def add(self, part: Map) -> None:
-        """Take in more positions."""
+        """Add more positions."""
         count = part.shape[-2] * part.shape[-1]
         variance, mean = torch.var_mean(part.float(), dim=(0, -2, -1), correction=0)
         total, change = self.count + count, mean - self.mean.to(mean)
@@ -136,7 +137,7 @@ class Moments:
 
     @property
     def variance(self) -> Tensor:
-        """Variance of the values seen, not corrected for their number."""
+        """Variance of the values, with their number as divisor."""
         return self.squares / self.count
 
 
@@ -149,20 +150,20 @@ def restore_in_bands(
     statistics: MapStatistics | None = None,
     report: Report | None = None,
 ) -> Float[Tensor, "B 3 H W"]:
-    """Restore pictures one by one, each layer a band of rows at a time.
+    """Restore images one by one, each layer a band of rows at a time.
 
     Args:
-        model: the network, in evaluation.
-        image: degraded pictures in [0, 1], H and W divisible by 8 and at least 16.
-        rows: height of a band at full size, even; None for `BAND_VALUES`. Less takes less memory and more time.
-        statistics: where averages come from; None for those of each picture.
-        report: called after each band with the share of the work that is done.
+        model: network in evaluation mode.
+        image: degraded images in [0, 1], H and W divisible by 8 and at least 16.
+        rows: height of a band at full size, even; None uses `BAND_VALUES`. Lower bands take less memory and more time.
+        statistics: source of averages; None uses those of each image.
+        report: function that is called after each band with the share of the work that is done.
 
     Returns:
-        The full-size prediction, not clamped: that of `model(image)[-1]` but for rounding.
+        The full-size prediction, not clamped; it equals `model(image)[-1]` up to rounding.
 
     Raises:
-        ValueError: for a network in training, or a size or a height of bands that does not fit.
+        ValueError: if the network is in training mode, or the size or the height of bands does not fit.
     """
     if model.training:
         raise ValueError("restore_in_bands needs a network in evaluation; call model.eval() first")
@@ -178,7 +179,7 @@ def restore_in_bands(
 
 
 class _Walk:
-    """One picture's way through the network."""
+    """The computation of one image."""
 
     def __init__(self, model: SFNet, rows: int | None, statistics: MapStatistics, report: Report | None = None):
         self.model, self.rows, self.statistics, self.report = model, rows, statistics, report
@@ -208,7 +209,7 @@ class _Walk:
         )
 
     def layer(self, shape: tuple[int, ...], channels: int, make: Callable[[int, int], Tensor]) -> Map:
-        """A map from its bands; as large as `shape` says, of the dtype that `make` gives."""
+        """Compute a map from its bands, with the size of `shape` and the dtype that `make` returns."""
         out = None
         for start, end in self.spans(shape[-2], shape[-1], channels):
             band = make(start, end)
@@ -219,7 +220,7 @@ class _Walk:
         return out
 
     def spans(self, height: int, width: int, channels: int) -> Iterator[tuple[int, int]]:
-        """Starts and ends of bands; the starts are even. A band is done when the next one is asked for."""
+        """Iterate over starts and ends of bands; the starts are even. A band is done when the next one is requested."""
         rows = self.rows or max(LEAST_ROWS, BAND_VALUES // (width * channels) // 2 * 2)
         for start in range(0, height, rows):
             end = min(start + rows, height)
@@ -229,7 +230,7 @@ class _Walk:
                 self.report(min(self.done / self.all, 1.0))
 
     def enter(self, scale: int, above: Map, image: Map) -> Map:
-        """The map a stage of the encoder begins with: half the one above, fused with the shallow features."""
+        """Compute the first map of a stage of the encoder: half the one above, fused with the shallow features."""
         stem, fuse = cast(nn.Conv2d, self.model.stem[scale]), cast(nn.Conv2d, self.model.fuse[scale - 1])
         shallow = cast(nn.Sequential, self.model.shallow[scale - 1])
         norm = cast(nn.InstanceNorm2d, shallow[-1])
@@ -249,7 +250,7 @@ class _Walk:
         return self.layer(image.shape, fuse.out_channels, make)
 
     def leave(self, scale: int, below: Map, skip: Map) -> None:
-        """Make the map a stage of the decoder begins with, in place of what the encoder kept for it."""
+        """Compute the first map of a stage of the decoder, in place of the map that the encoder stored for it."""
         grow, merge = cast(nn.ConvTranspose2d, self.model.grow[scale]), cast(nn.Conv2d, self.model.merge[scale])
         for start, end in self.spans(skip.shape[-2], skip.shape[-1], skip.shape[1]):
             band = _band(below, start // 2, end // 2, 1)
@@ -258,12 +259,12 @@ class _Walk:
             skip[..., start:end, :] = F.gelu(merge(torch.cat([grown, skip[..., start:end, :]], dim=1)))
 
     def stage(self, blocks: Any, x: Map) -> None:
-        """A stage, in place."""
+        """Compute a stage in place."""
         for block in blocks:
             self.block(block, x)
 
     def block(self, block: ResidualBlock, x: Map) -> None:
-        """A residual block, in place."""
+        """Compute a residual block in place."""
         y = self.layer(x.shape, x.shape[1], lambda a, b: F.gelu(_conv(block.conv_in, _band(x, a, b, 1))))
         first, second = y.chunk(2, dim=1)
         del y
@@ -287,7 +288,10 @@ class _Walk:
             x[..., start:end, :] += _conv(block.conv_out, _rows(z, start - 1 - top, end + 1 - top))
 
     def filter(self, layer: DynamicFilter, x: Map) -> Map:
-        """A dynamic filter; in place where its attention is global, in a new map where windows still read the old."""
+        """Apply a dynamic filter, in place if its attention is global.
+
+        Otherwise the result is a new map, because the windows of later bands still read the old one.
+        """
         kernels = layer.kernels_for(self.statistics.average(layer.average, x).rows(0, 1))
         pooled = self.statistics.average(cast(LocalAvgPool2d, layer.modulator.pool), x)
         halo, height = layer.kernel_size // 2, x.shape[-2]
@@ -312,7 +316,7 @@ class _Walk:
 
 
 def _work(model: SFNet, height: int, width: int) -> float:
-    """What `_Walk.spans` counts for a picture: values times channels, over all loops over bands."""
+    """Return the total that `_Walk.spans` counts for an image: values times channels, over all loops over bands."""
     # halving a map doubles its channels, so that a loop counts the same at each of the three sizes
     one = height * width * model.arguments["width"] ** 2
     blocks = [cast(ResidualBlock, block) for stage in (*model.encoder, *model.decoder) for block in cast(Any, stage)]
@@ -323,7 +327,7 @@ def _work(model: SFNet, height: int, width: int) -> float:
 
 
 def _shallow(shallow: nn.Sequential, image: Map, start: int, end: int) -> Map:
-    """Rows of the shallow features before their normalization."""
+    """Compute rows of the shallow features before their normalization."""
     height = image.shape[-2]
     top, bottom = max(start - 1, 0), min(end + 1, height)
     x = F.gelu(shallow[2](F.gelu(_conv(cast(nn.Conv2d, shallow[0]), _band(image, top, bottom, 1)))))
@@ -334,7 +338,7 @@ def _shallow(shallow: nn.Sequential, image: Map, start: int, end: int) -> Map:
 def _modulate_windows(
     modulation: WindowModulation, x: Map, windows: list[MapWindow], start: int, end: int
 ) -> Float[Tensor, "1 C _ W"]:
-    """Rows of a map after window modulation."""
+    """Compute rows of a map after window modulation."""
     out = torch.empty_like(x[..., start:end, :], memory_format=torch.contiguous_format)
     for window in windows:
         top, bottom = max(start, window.rows[0]), min(end, window.rows[1])
@@ -348,12 +352,12 @@ def _modulate_windows(
 
 
 def _conv(conv: nn.Conv2d, band: Map) -> Map:
-    """A convolution of rows that bring what lies above and below with them."""
+    """Convolve rows that include the rows needed above and below."""
     return F.conv2d(band, conv.weight, conv.bias, conv.stride, (0, int(conv.padding[1])))
 
 
 def _rows(x: Map, start: int, end: int) -> Map:
-    """Rows of a map; those outside of it are zero."""
+    """Return rows of a map; rows outside of it are zero."""
     height = x.shape[-2]
     outside = (0, 0, max(-start, 0), max(end - height, 0))
     x = x[..., max(start, 0) : min(end, height), :]
@@ -361,7 +365,7 @@ def _rows(x: Map, start: int, end: int) -> Map:
 
 
 def _band(x: Map, start: int, end: int, halo: int, reflect: bool = False) -> Map:
-    """Rows of a map and `halo` more above and below."""
+    """Return rows of a map and `halo` more above and below."""
     if not reflect:
         return _rows(x, start - halo, end + halo)
     height = x.shape[-2]
@@ -371,5 +375,5 @@ def _band(x: Map, start: int, end: int, halo: int, reflect: bool = False) -> Map
 
 
 def _reflected(band: Map, halo: int) -> Map:
-    """Columns reflected at both sides."""
+    """Reflect columns at both sides."""
     return F.pad(band, (halo, halo, 0, 0), mode="reflect")

@@ -1,12 +1,12 @@
-"""SFNet in tiles that know the whole picture.
+"""Computes SFNet in tiles that share the statistics of the whole image.
 
-Convolutions see little beyond a tile's border, but SFNet averages its maps over the whole picture, and a tile's own
-averages are others: plain tiles come out with colors of their own. Here passes over the tiles gather what each
-pooling layer would have averaged, and a last one restores every tile with the averages of the whole picture.
+Convolutions see little beyond a tile's border, but SFNet averages its maps over the whole image, and the averages of a
+tile differ: plain tiles get different colors. Therefore passes over the tiles first gather the averages of each pooling
+layer, and a last pass restores every tile with the averages of the whole image.
 
-What a layer averages depends on the averages of the layers before it. So every pass settles the next layers in the
-order the network runs them, and stops there: in those already settled a tile uses the averages of the whole picture,
-in the others its own.
+The averages of a layer depend on those of the layers before it. So every pass settles the next layers, in the order in
+which the network runs them, and stops there. In settled layers a tile uses the averages of the whole image, in the
+others its own.
 """
 
 import contextlib
@@ -26,9 +26,9 @@ from passband.ops.progress import Report, part_of
 from passband.ops.tiling import Tile, blend_tiles, lay_tiles, pad_to_multiple
 
 CELLS = 64
-"""Cells per side of a map in which the averages of local windows are gathered."""
+"""Number of cells per side of a map in which the averages of local windows are gathered."""
 PASSES = 2
-"""Passes over the tiles to gather statistics."""
+"""Number of passes over the tiles that gather statistics."""
 
 Gathered = TypeVar("Gathered", "Grid", Moments)
 
@@ -44,18 +44,18 @@ def restore_in_tiles(
     rows: int | None = None,
     report: Report | None = None,
 ) -> Float[Tensor, "B 3 H W"]:
-    """Restore pictures of any size, one by one, in tiles that share the statistics of the whole picture.
+    """Restore images of any size, one by one, in tiles that share the statistics of the whole image.
 
     Args:
-        model: the network, in evaluation.
-        image: degraded pictures in [0, 1], from 1 x 1.
+        model: network in evaluation mode.
+        image: degraded images in [0, 1], from 1 x 1 pixel.
         side: height and width of a tile in pixels, a multiple of 8.
-        overlap: pixels that neighboring tiles share at least, a multiple of 8 up to side / 2.
-        passes: over all tiles to gather statistics, before the one that restores; together they cost (passes + 1) / 2
-            times as much as that. 0 gives plain tiles; as many as there are pooling layers settle each with all
-            before it settled.
+        overlap: least number of pixels that neighboring tiles share, a multiple of 8 up to side / 2.
+        passes: number of passes over all tiles that gather statistics. Together they cost (passes + 1) / 2 times as
+            much as the restoring pass. 0 gives plain tiles; with as many passes as pooling layers, each layer is
+            settled after all layers before it.
         rows: height of a band, see `restore_in_bands`.
-        report: called after each band of a tile with the share of the work that is done.
+        report: function that is called after each band of a tile with the share of the work that is done.
 
     Returns:
         The full-size prediction, not clamped.
@@ -65,7 +65,7 @@ def restore_in_tiles(
     if len(tiles) == 1:
         padded, _ = pad_to_multiple(image, model.multiple, model.minimum)
         return restore_in_bands(model, padded, rows=rows, report=report)[..., :height, :width]
-    # each pooling layer is a place, that of window modulation among them
+    # each pooling layer is a place, including that of window modulation
     places = sum(isinstance(module, LocalAvgPool2d | nn.InstanceNorm2d) for module in model.modules())
     # of all work, what a run of the network over a tile is: one run, and those of the passes, which end early
     runs = 1 + sum(number * places // passes / places for number in range(1, passes + 1))
@@ -91,23 +91,23 @@ def restore_in_tiles(
             statistics.settle()
         restored.append(blend_tiles(restore, tiles, height, width))
     if report is not None:
-        report(1.0)  # the last run needs no statistics, and so does a little less
+        report(1.0)  # the last run gathers no statistics and therefore does a little less
     return torch.cat(restored) if len(restored) > 1 else restored[0]
 
 
 class _Enough(Exception):  # noqa: N818 (no error: it ends a pass)
-    """The places wanted have been seen; the rest of the network is not needed."""
+    """Raised to end a pass: all places of this pass have been visited, and the rest of the network is not needed."""
 
 
 class PictureStatistics:
-    """Averages of the whole picture, gathered tile by tile and given to every tile.
+    """Averages of the whole image, which are gathered tile by tile and used by every tile.
 
     Args:
-        tiles: all tiles of the picture.
+        tiles: all tiles of the image.
     """
 
     wanted = 0
-    """How many places to know after this pass, in the order in which the network comes by them; none to gather no
+    """Number of places that are known after this pass, in the order in which the network visits them; 0 gathers no
     more."""
 
     def __init__(self, tiles: list[Tile]):
@@ -117,16 +117,16 @@ class PictureStatistics:
         self.enter(tiles[0])
 
     def enter(self, tile: Tile) -> None:
-        """Say whose maps come next."""
+        """Set the tile whose maps come next."""
         self.tile, self.visited = tile, 0
 
     def settle(self) -> None:
-        """Let every tile have what has been gathered from all of them."""
+        """Let every tile use what was gathered from all tiles."""
         self.known |= self.gathered
         self.gathered, self.wanted = {}, 0
 
     def average(self, pool: LocalAvgPool2d, x: Map) -> Pooled:
-        """The pooled map of the whole picture where the tile is."""
+        """Return the pooled map of the whole image at the position of the tile."""
         stride = self.tile.rows.size // x.shape[-2]
         height, width = (side // stride for side in self.size)
         window = pool.window_for(height, width)
@@ -134,7 +134,7 @@ class PictureStatistics:
         return grid.pooled(x, window, (0, height), (0, width), self._corner(stride))
 
     def windows(self, modulation: WindowModulation, x: Map) -> list[MapWindow]:
-        """The windows of the whole picture that the tile touches."""
+        """Return the windows of the whole image that the tile touches."""
         stride, count = self.tile.rows.size // x.shape[-2], modulation.windows
         height, width = (side // stride // count for side in self.size)
         window = cast(LocalAvgPool2d, modulation.pool).window_for(height, width)
@@ -158,7 +158,7 @@ class PictureStatistics:
         return windows
 
     def blended_windows(self, modulation: WindowModulation, x: Map) -> BlendedWindows:
-        """The averages of all windows of the whole picture, and their shares where the tile is."""
+        """Return the averages of all windows of the whole image, and their shares at the position of the tile."""
         stride, count = self.tile.rows.size // x.shape[-2], modulation.windows
         sides = [side // stride for side in self.size]
         edges = [torch.linspace(0, side, count + 1, dtype=torch.float64).round() for side in sides]
@@ -172,7 +172,7 @@ class PictureStatistics:
         return BlendedWindows(averages[None].to(x.dtype), *shares)
 
     def spread(self, norm: nn.InstanceNorm2d, bands: Iterator[Map]) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
-        """Mean and variance over the whole picture."""
+        """Return the mean and the variance over the whole image."""
         found, gathered = self._visit(norm, Moments)
         if found is None:
             found, row = Moments(), 0
@@ -187,7 +187,7 @@ class PictureStatistics:
         return found.mean, found.variance
 
     def _grid(self, place: nn.Module, x: Map, stride: int, rows: Tensor, columns: Tensor) -> "Grid":
-        """The averages to use at a place; the tile's are gathered."""
+        """Return the averages to use at a place, and gather those of the tile."""
         found, gathered = self._visit(place, lambda: Grid(x.shape[1], rows, columns))
         if gathered is not None:
             gathered.add(x, self._corner(stride), *self._own(stride))
@@ -197,10 +197,10 @@ class PictureStatistics:
         return found
 
     def _visit(self, place: nn.Module, make: Callable[[], Gathered]) -> tuple[Gathered | None, Gathered | None]:
-        """What is known of a place, and where to gather more of it; either may be None.
+        """Return what is known of a place, and where to gather more of it; either may be None.
 
         Raises:
-            _Enough: if neither this place nor those after it are wanted.
+            _Enough: if neither this place nor those after it are needed.
         """
         if place in self.known:
             self.visited += 1
@@ -213,11 +213,11 @@ class PictureStatistics:
         return None, cast(Gathered, self.gathered.setdefault(place, make()))
 
     def _corner(self, stride: int) -> tuple[int, int]:
-        """The tile's first row and column, in positions of a map of the whole picture."""
+        """Return the tile's first row and column, in positions of a map of the whole image."""
         return self.tile.rows.start // stride, self.tile.columns.start // stride
 
     def _own(self, stride: int) -> tuple[tuple[int, int], tuple[int, int]]:
-        """The rows and columns of the tile's map that no other tile counts."""
+        """Return the rows and columns of the tile's map that no other tile counts."""
         rows, columns = (
             ((span.own_start - span.start) // stride, (span.own_end - span.start) // stride)
             for span in (self.tile.rows, self.tile.columns)
@@ -226,12 +226,12 @@ class PictureStatistics:
 
 
 class Grid:
-    """Sums of a map over cells, from which averages over any window follow; exact where cells end with the window.
+    """Sums of a map over cells, which give averages over any window; they are exact if cells end at the window's edges.
 
     Args:
-        channels: of the map.
-        rows: where cells begin and end, in positions of the whole map.
-        columns: the same across.
+        channels: channels of the map.
+        rows: edges of the cells along the rows, in positions of the whole map.
+        columns: edges of the cells along the columns.
     """
 
     def __init__(self, channels: int, rows: Float[Tensor, " R"], columns: Float[Tensor, " K"]):
@@ -240,13 +240,13 @@ class Grid:
         self.counts = torch.zeros(len(rows) - 1, len(columns) - 1, dtype=torch.float64)
 
     def add(self, x: Map, corner: tuple[int, int], rows: tuple[int, int], columns: tuple[int, int]) -> None:
-        """Take in a part of a map.
+        """Add a part of a map.
 
         Args:
-            x: the map of a tile.
-            corner: where its first position is in the whole map.
-            rows: those to count, in positions of the tile.
-            columns: the same across.
+            x: map of a tile.
+            corner: position of its first row and column in the whole map.
+            rows: rows to count, in positions of the tile.
+            columns: columns to count, in positions of the tile.
         """
         across = _shares(self.columns, torch.arange(*columns) + corner[1]).to(x.device, torch.float32)
         with torch.autocast(x.device.type, enabled=False):
@@ -258,7 +258,7 @@ class Grid:
                 self.counts += (down.sum(0)[:, None] * across.sum(0)).to("cpu", torch.float64)
 
     def cells(self) -> Float[Tensor, "C R K"]:
-        """The average of each cell; of one that no tile has reached yet, that of all positions seen."""
+        """Return the average of each cell; a cell that no tile has reached gets the average of all positions seen."""
         all_seen = self.sums.sum((-2, -1), keepdim=True) / self.counts.sum()
         return torch.where(self.counts > 0, self.sums / self.counts.clamp(min=1), all_seen)
 
@@ -270,14 +270,14 @@ class Grid:
         column_limits: tuple[int, int],
         corner: tuple[int, int],
     ) -> Pooled:
-        """The averages that belong to a map.
+        """Return the averages that belong to a map.
 
         Args:
-            x: the map of a tile; its size, dtype and device are used.
-            window: height and width of the window around each position; None for the limits themselves.
-            row_limits: rows of the whole map that windows stay within.
-            column_limits: columns that they stay within.
-            corner: where the map's first position is in the whole map.
+            x: map of a tile, of which the size, dtype and device are used.
+            window: height and width of the window around each position; None averages within the limits.
+            row_limits: rows of the whole map within which windows stay.
+            column_limits: columns of the whole map within which windows stay.
+            corner: position of the map's first row and column in the whole map.
         """
         if window is None:
             down = _covered(self.rows, *torch.tensor(row_limits).split(1))
@@ -309,7 +309,7 @@ class _GridRows:
         self.counts = (grid.counts @ across.T).to(x.device, torch.float32)
 
     def rows(self, start: int, end: int) -> Float[Tensor, "1 C _ W"]:
-        """Pooled rows, in the dtype of the map."""
+        """Return pooled rows, in the dtype of the map."""
         positions = torch.arange(start, end) + self.top
         down = _covered(self.edges, *_window_around(positions, self.tall, self.limits)).to(self.device, torch.float32)
         with torch.autocast(self.device.type, enabled=False):
@@ -317,24 +317,24 @@ class _GridRows:
 
 
 def _edges(length: int, local: bool) -> Float[Tensor, " R"]:
-    """Where the cells of a map begin and end: one cell, or many where windows are local."""
+    """Return the edges of the cells of a map: one cell, or many if windows are local."""
     cells = min(CELLS, length) if local else 1
     return torch.linspace(0, length, cells + 1, dtype=torch.float64).round()
 
 
 def _shares(edges: Tensor, positions: Tensor) -> Float[Tensor, "P R"]:
-    """For each position, 1 at the cell that holds it."""
+    """Return, for each position, 1 at the cell that holds it and 0 elsewhere."""
     return ((positions[:, None] >= edges[:-1]) & (positions[:, None] < edges[1:])).double()
 
 
 def _covered(edges: Tensor, starts: Tensor, ends: Tensor) -> Float[Tensor, "P R"]:
-    """For each interval, how much of every cell it covers, 0 to 1."""
+    """Return, for each interval, the share of every cell that it covers, 0 to 1."""
     low, high = edges[:-1], edges[1:]
     common = torch.minimum(ends.double()[:, None], high) - torch.maximum(starts.double()[:, None], low)
     return common.clamp(min=0) / (high - low)
 
 
 def _window_around(positions: Tensor, size: int, limits: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Starts and ends of the windows around positions: as `local_average` lays them, within limits."""
+    """Return starts and ends of the windows around positions, as `local_average` places them, within limits."""
     starts = (positions - limits[0] - (size - 1) // 2).clamp(0, limits[1] - limits[0] - size) + limits[0]
     return starts, starts + size
