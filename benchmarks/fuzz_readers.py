@@ -147,7 +147,7 @@ def sound_after_all(seed: Seed, path: Path, error: Exception) -> bool:
     """Whether a file that was called damaged is read without complaint, to the pixels of the sound file, by others."""
     if not DAMAGED.search(str(error)) or "Corrupt JPEG data" in str(error):  # libjpeg complains, and Pillow is silent
         return False
-    judge, expected = _judge(seed.kind, *next(iter(seed.files.items())))
+    judge, expected = _judge(seed.kind, seed.name, *next(iter(seed.files.items())))
     try:
         found = judge(path)
     except Exception:  # a complaint
@@ -159,9 +159,11 @@ Pixels = list[np.ndarray]
 
 
 @cache
-def _judge(kind: str, name: str, data: bytes) -> tuple[Callable[[Path], Pixels], Pixels]:
+def _judge(kind: str, about: str, name: str, data: bytes) -> tuple[Callable[[Path], Pixels], Pixels]:
     """An independent reader of a sound file, and what it finds there: nothing of files without pictures."""
     judges = (_by_ffmpeg,) if kind.startswith("video") else (_by_pillow, _by_tifffile)
+    if kind == "TIFF" and about.startswith("16 bit"):
+        judges = (_by_tifffile,)  # Pillow mistakes planes of 16 bits, and finds pixels where there are too few
     if kind in ERRORS and kind not in ("JPEG coefficients", "video"):
         return lambda _: [], []
     with tempfile.TemporaryDirectory() as folder:

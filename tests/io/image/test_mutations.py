@@ -78,3 +78,31 @@ def test_uncompressed_pixels_of_a_tiff_are_found_without_their_lengths(tag, tmp_
     (tmp_path / "a.tif").write_bytes(changed)
     again = read_stored_image(tmp_path / "a.tif")
     assert torch.equal(sound.image, again.image)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("tag", [256, 257, 258, 259, 262, 278, 284, 317, 322, 323])
+def test_of_several_values_of_a_tag_that_has_one_the_first_counts(tag, order, tmp_path):
+    """Tags of pages that Pillow reads and tags of pages that `tiff_raw` reads, with their values inside and outside."""
+    values = np.random.default_rng(0).integers(0, 65536, (3, 20, 24)).astype(np.uint16)
+    options: dict = {"photometric": "minisblack"} if tag == 258 else {"photometric": "rgb", "planarconfig": "separate"}
+    if tag in (317, 322, 323):
+        options |= {"tile": (16, 16), "compression": "zlib", "predictor": 2}
+    for bits in (8, 16):
+        pixels = (values if bits == 16 else (values >> 8).astype(np.uint8))[: 3 if tag != 258 else 1]
+        file = io.BytesIO()
+        tifffile.imwrite(file, pixels if len(pixels) > 1 else pixels[0], byteorder=order, metadata=None, **options)
+        (tmp_path / "sound.tif").write_bytes(file.getvalue())
+        with tifffile.TiffFile(io.BytesIO(file.getvalue())) as opened:
+            entry = opened.pages[0].tags[tag]  # pyright: ignore[reportAttributeAccessIssue]
+            at, count, kind = entry.offset, entry.count, "H" if entry.dtype == 3 else "I"
+        assert count == 1
+        for further in (1, 4):
+            data = bytearray(file.getvalue())
+            numbers = struct.pack(f"{order}{1 + further}{kind}", entry.value, *[7] * further)
+            struct.pack_into(f"{order}I", data, at + 4, 1 + further)
+            outside = len(numbers) > 4
+            data[at + 8 : at + 12] = struct.pack(f"{order}I", len(data)) if outside else numbers
+            (tmp_path / "several.tif").write_bytes(bytes(data) + numbers * outside)
+            several, sound = (read_stored_image(tmp_path / f"{name}.tif").image for name in ("several", "sound"))
+            assert torch.equal(several, sound)

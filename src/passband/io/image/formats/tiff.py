@@ -14,6 +14,7 @@ from PIL import Image, TiffImagePlugin
 
 from passband.io.image.formats import tiff_raw as raw
 from passband.io.image.formats.png import deep_color
+from passband.io.image.formats.tiff_directory import with_single_values
 from passband.io.image.formats.tiff_write import TAGS
 from passband.io.image.metadata.exif import ICC_PROFILE, ORIENTATION, exif_from_tiff, icc_for, own_tags_of_tiff, turn
 from passband.io.image.metadata.exif_edit import exif_density, swapped_exif
@@ -45,6 +46,7 @@ def decode_tiff(data: bytes, name: str, max_pixels: int) -> tuple[int, Iterator[
     Returns:
         The number of pages, and an iterator over the pages.
     """
+    data = with_single_values(data)
     try:
         with strict_pillow(0):
             image = TiffImagePlugin.TiffImageFile(io.BytesIO(data))
@@ -72,7 +74,7 @@ def _page(data: bytes, index: int, name: str, max_pixels: int) -> Decoded:
 
 def _from_pillow(image: TiffImagePlugin.TiffImageFile, data: bytes, index: int, name: str, max_pixels: int) -> Decoded:
     tags = image.tag_v2
-    bits = set(tags.get(258, (1,)))
+    bits = set(tags.get(258, (1,))[: int(tags.get(277, 1))]) or {1}
     if not bits <= {1, 2, 4, 8, 16} or image.mode in ("I", "F"):
         stored = {1: "unsigned", 2: "signed", 3: "float"}.get(tags.get(339, (1,))[0], "unusual")
         raise ImageError(f"{name} has {'/'.join(map(str, sorted(bits)))}-bit {stored} samples; {SUPPORTED}")
