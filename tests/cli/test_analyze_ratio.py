@@ -25,9 +25,9 @@ def test_it_prints_the_answer_and_that_variance_says_nothing_and_writes_curves(r
     lines = out.splitlines()
     held = json.loads((tmp_path / "out" / "ratio.json").read_text())["optimum"]
     assert status == 0
-    assert lines[0] == f"4 pictures of 16x16 pixels, 4 radii. {held['words']}"
+    assert lines[0] == f"4 images of 16x16 pixels, 4 radii. {held['words']}"
     assert any(line.startswith("The variance term is constant and had no effect") for line in lines)
-    assert lines[-1] == f"curve and figures in {tmp_path / 'out'}"
+    assert lines[-1] == f"Curve and figures: {tmp_path / 'out'}"
     assert (tmp_path / "out" / "ratio.png").stat().st_size > 1000
 
 

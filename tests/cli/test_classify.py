@@ -55,8 +55,8 @@ def test_evaluate_scores_a_classifier_on_folders_of_classes(run, textures, weigh
     mean = json.loads((tmp_path / "report" / "evaluation.json").read_text())["mean"]
     assert status == 0
     assert [line.split()[0] for line in lines[:3]] == list(PERIODS)
-    assert lines[3] == f"6 pictures: top-1 {100 * mean['top1']:.2f} %, loss {mean['loss']:.4f}"
-    assert lines[-1] == f"report in {tmp_path / 'report' / 'report.md'}"
+    assert lines[3] == f"6 images: top-1 {100 * mean['top1']:.2f} %, loss {mean['loss']:.4f}"
+    assert lines[-1] == f"Report: {tmp_path / 'report' / 'report.md'}"
 
 
 def test_evaluate_refuses_options_of_restoration_for_a_classifier(run, textures, weights, tmp_path):
@@ -73,9 +73,9 @@ def test_analyze_channels_prints_the_list_and_writes_the_maps(run, textures, tmp
     lines = out.splitlines()
     kept = json.loads((tmp_path / "out" / "channels.json").read_text())["kept"]
     assert status == 0
-    assert lines[0].startswith("6 pictures; ")
+    assert lines[0].startswith("6 images; ")
     assert f"channels = {kept}" in lines
-    assert any(line.endswith(" of 24 are in 24D") for line in lines)
+    assert any(line.endswith(" of the 24 channels are also in 24D") for line in lines)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "channels.json", "channels.toml", "channels.png", "channels.svg", "channels-zigzag.png", "channels-zigzag.svg"
     }  # fmt: skip

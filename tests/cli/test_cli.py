@@ -85,9 +85,9 @@ def test_restore_does_a_video_with_an_engine_of_choice(run, tmp_path, identity_w
         (("--precision", "float8"), "precision is one of auto, float32"),
         (("--engine", "onx"), "engine is one of torch, openvino, onnxruntime; got 'onx'"),
         (("--precision", "int8"), "int8 needs --engine openvino"),
-        (("--compare-pixels", "all"), "--compare-pixels is the size of what --compare writes: give --compare with it"),
-        (("--compare", "--compare-pixels", "big"), "is a number of pixels from 20000, or all; got 'big'"),
-        (("--compare", "--compare-pixels", "19999"), "is a number of pixels from 20000, or all; got '19999'"),
+        (("--compare-pixels", "all"), "--compare-pixels is the size of a comparison: add --compare, which writes it"),
+        (("--compare", "--compare-pixels", "big"), "must be at least 20000 pixels, or all; got 'big'"),
+        (("--compare", "--compare-pixels", "19999"), "must be at least 20000 pixels, or all; got '19999'"),
     ],
 )
 def test_restore_says_what_an_option_may_be(run, tmp_path, identity_weights, options, sentence):
@@ -218,7 +218,7 @@ def test_train_trains_and_resumes(run, tmp_path, photographs):
     assert "tiny: step 1 of 2  loss " in err
     assert "tiny: step 2 of 2  loss " in err
     assert "step 2 of 2: psnr" in out
-    assert f"curves in {tmp_path / 'run' / 'curves.png'}" in out
+    assert f"Curves: {tmp_path / 'run' / 'curves.png'}" in out
     assert (tmp_path / "run" / "curves.svg").exists()
     resumed = ("train", "-o", tmp_path / "run", "--resume", "--device", "cpu")
     status, out, _ = run(*resumed)
@@ -227,8 +227,8 @@ def test_train_trains_and_resumes(run, tmp_path, photographs):
     status, out, _ = run(*resumed, "--steps", 5, "--max-minutes", 0)
     assert status == 0
     assert "step 2 of 5: psnr" in out
-    command = f"`passband train -o {tmp_path / 'run'} --resume` goes on after step-000000002."
-    assert f"Stopped after 0 minutes, before its end. {command}" in out
+    command = f"To continue after step-000000002, run: passband train -o {tmp_path / 'run'} --resume"
+    assert f"Stopped after 0 minutes, before the end of the run. {command}" in out
     status, out, _ = run(*resumed, "--epochs", 2, "--set", "data.batch=1", "--set", "optim.clip_norm=none")
     assert (status, "step 8 of 8: psnr" in out) == (0, True)
     settings = json.loads((tmp_path / "run" / "run.json").read_text())["recipe"]
@@ -255,7 +255,7 @@ def test_an_interrupted_run_says_where_it_would_go_on(run, tmp_path, monkeypatch
     assert status == 130
     assert f"There is no checkpoint in {tmp_path / 'run'} yet" in err
     (tmp_path / "run" / "checkpoints" / "step-000000058").mkdir(parents=True)
-    assert f"`passband train -o {tmp_path / 'run'} --resume` goes on after step-000000058." in run(*command)[2]
+    assert f"To continue after step-000000058, run: passband train -o {tmp_path / 'run'} --resume" in run(*command)[2]
 
 
 def test_recipes_are_listed_and_printed(run, tmp_path):

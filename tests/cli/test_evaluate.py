@@ -37,7 +37,7 @@ def test_a_benchmark_is_printed_beside_its_published_figures(evaluate, data, tin
     assert any(
         line.startswith("This is no comparison with SOTS-Outdoor: SOTS-Outdoor has 492 or 500") for line in lines
     )
-    assert lines[-1] == f"report in {tmp_path / 'r' / 'report.md'}"
+    assert lines[-1] == f"Report: {tmp_path / 'r' / 'report.md'}"
 
 
 def test_pooling_flags_reach_the_network_and_the_warning_is_printed(evaluate, data, tiny_weights, tmp_path):
@@ -57,14 +57,14 @@ def test_scores_of_what_was_learned_from_are_called_so(evaluate, run, data, tmp_
     command = ("train", tmp_path / "tiny.toml", "--data", data, "-o", tmp_path / "run", "--device", "cpu")
     assert run(*command)[0] == 0
     best = tmp_path / "run" / "weights" / "best"
-    said = f"{best} was trained in {data}: on other data it may score less"
+    said = f"{best} was trained on {data}. Its scores on other data may be lower."
     assert said in evaluate(best, "--data", data, "-o", tmp_path / "r")[1]
     other = data.rename(tmp_path / "elsewhere")
-    assert "was trained in" not in evaluate(best, "--data", other, "-o", tmp_path / "s")[1]
+    assert "was trained on" not in evaluate(best, "--data", other, "-o", tmp_path / "s")[1]
     about = json.loads((tmp_path / "run" / "run.json").read_text())
     older = {"data": str(other), "recipe": {**about["recipe"], "of_an_older_version": 1}}
     (tmp_path / "run" / "run.json").write_text(json.dumps(older))
-    assert f"was trained in {other}" in evaluate(best, "--data", other, "-o", tmp_path / "u")[1]
+    assert f"was trained on {other}" in evaluate(best, "--data", other, "-o", tmp_path / "u")[1]
     for unknown in ("{", "{}"):
         (tmp_path / "run" / "run.json").write_text(unknown)
         assert evaluate(best, "--data", other, "-o", tmp_path / "t")[0] == 0

@@ -35,8 +35,8 @@ def test_int8_says_its_cost(export, photographs, quantized_once, tmp_path):
     status, out, _ = export(tmp_path / "network", *arguments)
     assert status == 0
     assert len(out.splitlines()) == 4  # its progress is elsewhere
-    assert "against a clean photograph:" in out
-    assert "in int8, cost" in out
+    assert "PSNR against a clean photo:" in out
+    assert "; int8 costs " in out
 
 
 def test_a_mistake_is_one_sentence(export, tiny_weights, tmp_path):

@@ -32,7 +32,7 @@ def test_it_prints_each_held_out_pair_and_the_mean_and_goes_on(run, tmp_path, ph
     kept = "No improvement, so the original weights were kept."
     assert f"Finished after 2 steps. {f'The best weights are those of step {best}.' if int(best) else kept}" in out
     assert str(tmp_path / "run" / "weights" / "best") in out
-    assert f"curves in {tmp_path / 'run' / 'curves.png'}" in out
+    assert f"Curves: {tmp_path / 'run' / 'curves.png'}" in out
     assert load_model(tmp_path / "run" / "weights" / "best")(torch.rand(1, 3, 16, 16))
     status, again, _ = run("finetune", "-o", tmp_path / "run", "--resume", "--device", "cpu")
     assert status == 0
@@ -50,7 +50,7 @@ def test_mistakes_are_one_sentence_each(run, tmp_path, photographs):
     assert one_sentence(status, err, "holds no run")
     for given in (("--set", "data.batch=1"), ("--epochs", 2), ("--steps", 2)):
         status, _, err = run("finetune", "-o", tmp_path / "run", "--resume", *given)
-        assert one_sentence(status, err, "a resumed fine-tuning keeps its settings")
+        assert one_sentence(status, err, "a resumed run keeps its settings")
     list(degrade_files(photographs, tmp_path / "pairs", "haze"))
     status, _, err = run("finetune", "--from", "generl", "--data", tmp_path / "pairs", "-o", tmp_path / "run")
     assert one_sentence(status, err, "no weights named 'generl'")

@@ -25,7 +25,7 @@ def test_a_network_by_name_says_what_it_costs(run):
     assert (found["parameters"], found["MACs"]) == ("25,534,696", "3.931 G")
     assert (found["input"], found["input values"]) == ("24 x 56 x 56", "0.5 times those of 3 x 224 x 224")
     assert "depth=50" in found["arguments"]
-    assert "random" in found["checksum"]
+    assert "no weights" in found["checksum"]
 
 
 def test_channels_and_size_are_counted_as_asked(run):
@@ -55,7 +55,7 @@ def test_classifiers_and_networks_of_other_projects_are_known_by_their_weights(r
     assert rows(run("info", tmp_path / "gated")[1])["input"] == "12 x 20 x 20"  # what it was trained on
     torch.save(dncnn().state_dict(), tmp_path / "denoiser.pth")
     found = rows(run("info", tmp_path / "denoiser.pth", "--size", "17x31")[1])
-    assert (found["name"], found["arguments"]) == ("DnCNN", "none to choose")
+    assert (found["name"], found["arguments"]) == ("DnCNN", "none")
     convolutions = sum(value.numel() for value in dncnn().state_dict().values() if value.ndim == 4)
     assert found["MACs"] == f"{17 * 31 * convolutions / 1e9:.3f} G"
 
@@ -67,8 +67,8 @@ def test_a_run_says_how_far_it_is_and_where_its_curves_are(run, tiny_weights, tm
     (folder / "log.csv").write_text("step,loss\n1,2.0\n2,1.0\n")
     found = rows(run("info", folder)[1])
     assert found["run"] == "tiny, stopped at step 2"
-    assert found["curves"] == f"not drawn yet; `passband analyze curves {folder}` draws them"
-    assert run("analyze", "curves", folder)[:2] == (0, f"curves in {folder / 'curves.png'}\n")
+    assert found["curves"] == f"not drawn yet: passband analyze curves {folder}"
+    assert run("analyze", "curves", folder)[:2] == (0, f"Curves: {folder / 'curves.png'}\n")
     assert rows(run("info", folder)[1])["curves"] == str(folder / "curves.png")
     status, _, err = run("analyze", "curves", tmp_path)
     assert one_sentence(status, err, "holds no run")
@@ -76,9 +76,9 @@ def test_a_run_says_how_far_it_is_and_where_its_curves_are(run, tiny_weights, tm
 
 def test_mistakes_are_one_sentence_each(run, tiny_weights):
     status, _, err = run("info", "dct-resnet51")
-    assert one_sentence(status, err, "no weights named 'dct-resnet51'", "Networks by name: sfnet,", "dct-resnet50")
+    assert one_sentence(status, err, "no weights named 'dct-resnet51'", "Architectures: sfnet,", "dct-resnet50")
     status, _, err = run("info", tiny_weights, "--channels", 24)
-    assert one_sentence(status, err, "--channels is for a network by name")
+    assert one_sentence(status, err, "--channels needs the name of an architecture")
     status, _, err = run("info", "sfnet", "--channels", 6)
     assert one_sentence(status, err, "did you mean 'in_channels'?")
     status, _, err = run("info", "sfnet", "--size", "20x24")

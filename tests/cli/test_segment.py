@@ -53,7 +53,7 @@ def test_each_picture_has_a_line_with_what_was_found(run, data, weights, tmp_pat
             assert mask.size == overlay.size == (53, 37)
     assert err.splitlines()[-1] == "3 segmented, 0 failed"
     _, _, err = run("segment", data / "images", "--weights", weights, "-o", out_folder)
-    assert err.splitlines()[-1] == "0 segmented, 3 skipped (done before; --overwrite does them again), 0 failed"
+    assert err.splitlines()[-1] == "0 segmented, 3 skipped (done earlier; use --overwrite to do them again), 0 failed"
 
 
 def test_a_bad_file_is_named_and_ends_it_badly(run, data, weights, tmp_path):
@@ -69,7 +69,7 @@ def test_weights_for_another_task_are_refused_in_one_sentence(run, data, tiny_we
     line = err.strip().splitlines()[-1]
     assert status == 1
     assert line.startswith("Error: ")
-    assert "segments nothing, but is for restoration" in line
+    assert "is for restoration; it cannot segment" in line
 
 
 def test_evaluate_prints_the_figures_beside_those_of_an_empty_answer(run, data, weights, tmp_path):
@@ -78,9 +78,9 @@ def test_evaluate_prints_the_figures_beside_those_of_an_empty_answer(run, data, 
     mean = json.loads((report / "evaluation.json").read_text())["mean"]
     lines = out.splitlines()
     assert status == 0
-    assert lines[0].startswith(f"3 pictures (binary): Dice {100 * mean['dice']:.2f} %, IoU {100 * mean['iou']:.2f} %")
-    assert lines[1].startswith("all background: Dice 0.00 %, IoU 0.00 %")
-    assert lines[-1] == f"report in {report / 'report.md'}"
+    assert lines[0].startswith(f"3 images (binary): Dice {100 * mean['dice']:.2f} %, IoU {100 * mean['iou']:.2f} %")
+    assert lines[1].startswith("predicting no foreground: Dice 0.00 %, IoU 0.00 %")
+    assert lines[-1] == f"Report: {report / 'report.md'}"
     status, _, err = run("evaluate", weights, "--data", data, "-o", report, "--benchmark", "GoPro")
     assert status == 1
     assert "is for segmentation: leave out --benchmark" in err
@@ -91,14 +91,14 @@ def test_a_folder_of_masks_is_trained_on_and_a_mistake_is_one_sentence(run, data
     recipe.write_text(RECIPE + 'mode = "crop"\nsizes = [16]\n')
     status, out, _ = run("train", recipe, "--data", data, "-o", tmp_path / "run", "--device", "cpu")
     assert status == 0
-    assert out.splitlines()[-1] == f"weights in {tmp_path / 'run/weights/best'}, {tmp_path / 'run/weights/last'}"
+    assert out.splitlines()[-1] == f"Weights: {tmp_path / 'run/weights/best'}, {tmp_path / 'run/weights/last'}"
     assert "foreground_dice" in out
     recipe.write_text(RECIPE + 'mode = "crop"\nsizes = [18]\n')
     status, _, err = run("train", recipe, "--data", data, "-o", tmp_path / "other", "--device", "cpu")
     assert status == 1
     assert "curriculum.sizes does not fit unet: the network takes sides that are multiples of 4; got 18" in err
     status, _, err = run("train", recipe, "-o", tmp_path / "other")
-    assert "--data is needed: a folder of pictures and masks (images/ and masks/) to train on" in err
+    assert "--data is needed: a folder of images and masks (images/ and masks/) to train on" in err
 
 
 def test_a_recipe_of_several_ratios_prints_their_table_and_goes_on(run, data, tmp_path):
@@ -110,7 +110,7 @@ def test_a_recipe_of_several_ratios_prints_their_table_and_goes_on(run, data, tm
     assert "| ratio | pixel accuracy | F1 | precision | recall | IoU |" in out
     assert "\n| 0.5 | " in out
     assert "\n| 0 | " in out
-    assert out.splitlines()[-1] == f"runs in {output}"
+    assert out.splitlines()[-1] == f"Runs: {output}"
     status, again, _ = run("train", "-o", output, "--resume")
     assert status == 0
     assert again == out

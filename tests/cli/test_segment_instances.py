@@ -28,7 +28,7 @@ def test_instances_of_pictures_are_written_with_overlays(run, shapes, weights, t
     assert all(any(name in line for name in CLASSES) for line in out.splitlines())
     assert "failed: " in err
     assert "bad.jpg" in err
-    assert err.splitlines()[-1].startswith("2 pictures, 1 failed; instances in ")
+    assert err.splitlines()[-1].startswith("2 segmented, 1 failed; instances in ")
     content = json.loads((tmp_path / "found" / "instances.json").read_text())
     assert {category["name"] for category in content["categories"]} == set(CLASSES)
     assert min(one["score"] for one in content["annotations"]) >= 0.2
@@ -42,7 +42,7 @@ def test_scores_are_of_detectors(run, shapes, tmp_path):
     classifier = save_classifier(tmp_path / "classifier")
     status, _, err = run("segment", shapes / "train2017", "--weights", classifier, "-o", tmp_path / "found")
     assert status == 1
-    assert "detection" in err
+    assert "passband train segment-small" in err
 
 
 def test_a_detector_is_scored_with_published_figures_beside(run, shapes, weights, tmp_path):

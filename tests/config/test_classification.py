@@ -25,13 +25,13 @@ def test_one_word_changes_the_input(kind, size, stride):
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        ({"size": 240}, "multiple of 32 pixels where input is 'coefficients'; got 240"),
-        ({"input": "published", "size": 256}, "multiple of 56 pixels where input is 'published'; got 256"),
-        ({"input": "published", "stride": 4}, 'stride is 8 where input is "published"; got 4'),
-        ({"scale": (0.5, 0.2)}, "0 < least <= greatest <= 1"),
-        ({"scale": (0.0, 1.0)}, "0 < least <= greatest <= 1"),
+        ({"size": 240}, "multiple of 32 pixels for input = 'coefficients'; got 240"),
+        ({"input": "published", "size": 256}, "multiple of 56 pixels for input = 'published'; got 256"),
+        ({"input": "published", "stride": 4}, 'stride must be 8 for input = "published"; got 4'),
+        ({"scale": (0.5, 0.2)}, "0 < smallest <= largest <= 1"),
+        ({"scale": (0.0, 1.0)}, "0 < smallest <= largest <= 1"),
         ({"statistics": "imagnet"}, "imagnet"),
-        ({"input": "ycbcr", "statistics": "imagenet"}, "\"fit\" those of 'ycbcr'"),
+        ({"input": "ycbcr", "statistics": "imagenet"}, "use \"fit\" for input = 'ycbcr'"),
         ({"held_out": 1.0}, "less than 1"),
         ({"stride": 2}, "8 or 4"),
         ({"chanels": "24S"}, "did you mean data.channels?"),
@@ -45,7 +45,7 @@ def test_data_that_cannot_be_made_are_refused_with_a_reason(data, words):
 
 @pytest.mark.parametrize("number", ["channels", "classes"])
 def test_numbers_that_the_data_decide_are_refused(number):
-    with pytest.raises(RecipeError, match=f"arguments come without {number}"):
+    with pytest.raises(RecipeError, match=f"leave out {number} of model.arguments"):
         recipe(model={"name": "dct-resnet18", "arguments": {number: 3}})
 
 
@@ -54,4 +54,4 @@ def test_pixels_may_have_any_size():
 
 
 def test_the_folder_to_train_on_is_described_for_who_forgets_it():
-    assert "sub-folder for each class" in recipe().data.content
+    assert "subfolder for each class" in recipe().data.content

@@ -88,5 +88,5 @@ def test_pairs_have_the_kind_that_their_source_says(tmp_path):
     sources = [{"folder": "set", "content": "pairs", "kind": "rain"}]
     pictures = Inspection(recipe(sources=sources, gains="", clean=0.4)).pictures(tmp_path)
     assert {pictures(number).kind for number in range(20)} == {"rain", "clean"}
-    with pytest.raises(ValueError, match="pairs need a kind"):
+    with pytest.raises(ValueError, match="set kind, the degradation, for pairs"):
         recipe(sources=[{"folder": "set", "content": "pairs"}])

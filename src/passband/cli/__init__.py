@@ -25,7 +25,7 @@ app = typer.Typer(
     help="Vision models that choose which frequencies to let through.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    epilog="--debug, anywhere, shows the traceback of an error.",
+    epilog="Add --debug to any command to see the traceback of an error.",
 )
 for command in (
     *(restore, inspect, demo, degrade, evaluate),
@@ -47,7 +47,7 @@ def version(version: bool = typer.Option(False, "--version", help="Print the ver
 
 
 def main() -> None:
-    """Run a command; an error is one sentence on standard error and a status that is not 0."""
+    """Run a command. An error prints one line on standard error and ends with a nonzero exit status."""
     from passband.cli.shared.console import accept_any_name, say
 
     accept_any_name()
@@ -56,7 +56,7 @@ def main() -> None:
     try:
         app(arguments)
     except KeyboardInterrupt:
-        say("Interrupted; what was finished is kept.", err=True)
+        say("Interrupted. Finished files are kept.", err=True)
         sys.exit(130)
     except Exception as error:
         if debug:

@@ -8,14 +8,17 @@ import typer
 
 
 def classify(
-    sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="Pictures, folders, or globs.")],
-    weights: Annotated[str, typer.Option(help="Folder that training made (RUN/weights/best), shipped name or hub id.")],
-    top: Annotated[int, typer.Option(min=1, help="Guesses for each picture.")] = 5,
-    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each picture.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    workers: Annotated[int, typer.Option(min=0, help="Processes that read pictures; 0 reads them in this one.")] = 0,
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="Images, folders or glob patterns.")],
+    weights: Annotated[str, typer.Option(help="Weights of a classifier: run, folder (RUN/weights/best) or hub id.")],
+    top: Annotated[int, typer.Option(min=1, help="Number of classes to print per image.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON per image.")] = False,
+    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    workers: Annotated[int, typer.Option(min=0, help="Processes that read images. 0 reads in the main process.")] = 0,
 ) -> None:
-    """Say what pictures show, with probabilities; JPEG files are not decoded for networks of their coefficients."""
+    """Classify images: print the most probable classes of each image.
+
+    Networks that take DCT coefficients read them from JPEG files without decoding the pixels.
+    """
     from passband.cli.shared.console import say
     from passband.cli.shared.files import FileRun
     from passband.data.finding import PICTURES, PassedOver, find_sources
@@ -28,7 +31,7 @@ def classify(
     bad = [Classified(source.path, error=source.problem) for source in found if source.problem]
     good = [source.path for source in found if not source.problem]
     run = FileRun("classifying", "classified", [path.name for path in (*(one.source for one in bad), *good)])
-    with run.shown("Run the command again for the others."):
+    with run.shown("Run the command again to classify the other images."):
         for result in chain(bad, classifier.classify(good, top, workers=workers)):
             if as_json:
                 say(json.dumps(result.as_dict()))

@@ -7,12 +7,16 @@ import typer
 
 
 def convert(
-    source: Annotated[str, typer.Argument(help="A published pickle (GOPRO.pkl), a run's weights, or any other.")],
+    source: Annotated[
+        str, typer.Argument(help="Weights of an SFNet: published pickle (GOPRO.pkl), run, folder, file or hub id.")
+    ],
     output: Annotated[Path, typer.Argument(help="Folder for model.safetensors and config.json.")],
-    pool_window: Annotated[int | None, typer.Option(min=1, help="Pooling window to write into the config.")] = None,
-    half: Annotated[bool, typer.Option("--half", help="Store parameters in half precision.")] = False,
+    pool_window: Annotated[
+        int | None, typer.Option(min=1, help="Pooling window in pixels, written into config.json.")
+    ] = None,
+    half: Annotated[bool, typer.Option("--half", help="Store parameters in half precision (float16).")] = False,
 ) -> None:
-    """Turn weights into a folder of ours: safetensors and a config."""
+    """Convert weights of an SFNet to a folder with model.safetensors and config.json."""
     import torch
 
     from passband.models import SFNet, load_model
@@ -21,7 +25,10 @@ def convert(
     overrides = {} if pool_window is None else {"pool_window": pool_window}
     model = load_model(source, **overrides)
     if not isinstance(model, SFNet):
-        raise CheckpointError(f"{source} is not an SFNet: restore and evaluate take it as it is, convert does not")
+        raise CheckpointError(
+            f"convert needs weights of an SFNet; {source} is a {type(model).__name__}. Other commands take it without "
+            "conversion."
+        )
     save_weights(model, output, {**load_config(source), **overrides}, torch.float16 if half else None)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     typer.echo(f"{output}: {type(model).__name__}, {parameters:,} parameters")

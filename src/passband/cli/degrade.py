@@ -7,14 +7,22 @@ import typer
 
 
 def degrade(
-    source: Annotated[Path, typer.Argument(help="A folder of clean pictures, or one picture.")],
-    output: Annotated[Path, typer.Argument(help="Gets the folders degraded/ and clean/.")],
-    kind: Annotated[str, typer.Option(help="rain, snow, haze, motion-blur, defocus, raindrop, scratch; or rain+haze.")],
-    seed: Annotated[int, typer.Option(min=0, help="Names the set: the same seed gives the same pictures.")] = 0,
-    version: Annotated[int, typer.Option(help="Of the simulators: 2 is wide, 1 what older sets were made by.")] = 2,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the pairs that OUTPUT holds.")] = False,
+    source: Annotated[Path, typer.Argument(help="Folder of clean images, or one image.")],
+    output: Annotated[Path, typer.Argument(help="Folder for the pairs, with subfolders degraded/ and clean/.")],
+    kind: Annotated[
+        str,
+        typer.Option(
+            help="Degradation: rain, snow, haze, motion-blur, defocus, raindrop or scratch. Join several with +, such "
+            "as rain+haze."
+        ),
+    ],
+    seed: Annotated[int, typer.Option(min=0, help="Random seed. The same seed makes the same pairs.")] = 0,
+    version: Annotated[
+        int, typer.Option(help="Version of the simulators: 2 covers a wider range, 1 repeats older data sets.")
+    ] = 2,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace pairs that OUTPUT already holds.")] = False,
 ) -> None:
-    """Make a folder of pairs from clean photographs."""
+    """Make pairs of degraded and clean images from clean photos."""
     from passband.cli.shared.console import progress_bar, say
     from passband.data.degradations import degrade_files
     from passband.io.files import failure

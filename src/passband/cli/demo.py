@@ -7,12 +7,14 @@ import typer
 
 
 def demo(
-    kind: Annotated[str, typer.Option(help="rain, snow, haze, motion-blur, defocus, or all.")] = "all",
-    weights: Annotated[str, typer.Option(help="As `passband restore` takes them, such as derain-small.")] = "general",
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the pictures.")] = Path("demo"),
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, another weather.")] = 1,
+    kind: Annotated[
+        str, typer.Option(help="Degradation: rain, snow, haze, motion-blur or defocus; all shows each of them.")
+    ] = "all",
+    weights: Annotated[str, typer.Option(help="Weights as for `passband restore`, such as derain-small.")] = "general",
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the images.")] = Path("demo"),
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the degradation.")] = 1,
 ) -> None:
-    """Degrade a photograph that comes with scikit-image, restore it, and write before and after."""
+    """Degrade a photo that comes with scikit-image, restore it, and write it before and after."""
     from passband.inference import Restorer, demonstrate
 
     restorer = Restorer(weights)

@@ -4,10 +4,10 @@ import typer
 
 
 def doctor() -> None:
-    """Say what passband finds here: versions, devices, readers and engines, and how to get what is missing."""
+    """Print versions, devices, file readers and engines of this machine, and how to install the missing ones."""
     from passband.inference.machine import describe_machine
 
-    found = describe_machine()
-    width = max(map(len, found))
-    for name, value in found.items():
+    rows = describe_machine()
+    width = max(map(len, rows))
+    for name, value in rows.items():
         typer.echo(f"{name:<{width}}  {value}")

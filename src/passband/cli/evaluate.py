@@ -11,48 +11,63 @@ def evaluate(
     data: Annotated[
         Path,
         typer.Option(
-            help="Folder of pairs: degraded/ and clean/, hazy/ and gt/, ...; of classes for a classifier; of images/ "
-            "and masks/ for segmentation."
+            help="Folder of the test data. Restoration: pairs in subfolders such as degraded/ and clean/, or hazy/ and "
+            "gt/. Classification: a subfolder for each class. Segmentation: images/ and masks/. Detection: images and "
+            "annotations in COCO's format."
         ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the report.")],
     protocol: Annotated[
         str | None,
         typer.Option(
-            help="Restoration: rgb, rgb8, sfnet, y-basicsr, y-matlab; default the benchmark's, or rgb. Segmentation: "
-            "lab_macro (default), pranet, binary, micro."
+            help="Scoring protocol. Restoration: rgb, rgb8, sfnet, y-basicsr or y-matlab; default: as the benchmark, "
+            "or rgb. Segmentation: lab_macro (default), pranet, binary or micro."
         ),
     ] = None,
     benchmark: Annotated[
-        str | None, typer.Option(help="Puts published figures beside: SOTS-Indoor, GoPro, CSD, Test100, ...")
+        str | None,
+        typer.Option(help="Benchmark whose published scores are shown as well, such as SOTS-Indoor, GoPro or CSD."),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    memory: Annotated[str | None, typer.Option(help="Cap, such as 2GB. Default: most of what is free.")] = None,
+    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    memory: Annotated[
+        str | None, typer.Option(help="Memory limit of a restoration, such as 2GB. Default: most of the free memory.")
+    ] = None,
     pool_window: Annotated[
-        int | None, typer.Option(min=1, help="Default: the benchmark's, or the weights' own pooling window.")
+        int | None,
+        typer.Option(min=1, help="Pooling window of an SFNet in pixels. Default: as the benchmark, or the weights."),
     ] = None,
     pool_mode: Annotated[
-        str | None, typer.Option(help="How the window is read: fraction, first, tlc; or global for none.")
+        str | None, typer.Option(help="Use of the pooling window: fraction, first or tlc; global pools whole images.")
     ] = None,
-    save: Annotated[bool, typer.Option("--save", help="Write every restored picture, too.")] = False,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that read a classifier's pictures; 0: this one.")] = 0,
+    save: Annotated[bool, typer.Option("--save", help="Also write every restored image.")] = False,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes that read images, not for restoration. 0 reads in the main process.")
+    ] = 0,
 ) -> None:
-    """Score weights: PSNR and SSIM on pairs, a classifier's accuracy on classes, Dice and IoU on masks."""
+    """Score weights on test data, and write a report.
+
+    Restoration is scored by PSNR and SSIM, classification by accuracy, segmentation by Dice and IoU, and detection by
+    COCO's average precision.
+    """
     from passband.cli.shared.console import progress_bar, say
     from passband.evaluation import EVALUATIONS
     from passband.runs import trained_on
     from passband.tasks import task_of
 
     task = task_of(weights)
-    of_restoration = {"protocol": protocol, "benchmark": benchmark, "memory": memory}
-    of_restoration |= {"pool_window": pool_window, "pool_mode": pool_mode, "save": save or None}
-    of_detection = {"benchmark": benchmark, "workers": workers or None}
-    options = _given(
+    options = _options_of_task(
         weights,
         task,
-        restoration=of_restoration,
+        restoration={
+            "protocol": protocol,
+            "benchmark": benchmark,
+            "memory": memory,
+            "pool_window": pool_window,
+            "pool_mode": pool_mode,
+            "save": save or None,
+        },
         classification={"workers": workers or None},
-        detection=of_detection,
+        detection={"benchmark": benchmark, "workers": workers or None},
         segmentation={"protocol": protocol, "workers": workers or None},
     )
     with progress_bar("{task.completed}/{task.total}") as progress:
@@ -63,48 +78,52 @@ def evaluate(
             if "reason" in row:
                 say(f"failed: {row['reason']}", err=True)
             elif task == "restoration":
-                say(_restored(row["name"], row))
+                say(_restoration_line(row["name"], row))
 
         result = EVALUATIONS[task](weights, data, output, device=device, report=report, **options)
     typer.echo("\n".join(_SUMMARIES[task](result)))
     for note in result["notes"]:
         typer.echo(note)
-    learned = trained_on(weights)
-    if learned is not None and data.resolve().is_relative_to(learned):
-        typer.echo(f"{weights} was trained in {learned}: on other data it may score less")
-    typer.echo(f"report in {output / 'report.md'}")
+    training_data = trained_on(weights)
+    if training_data is not None and data.resolve().is_relative_to(training_data):
+        typer.echo(f"{weights} was trained on {training_data}. Its scores on other data may be lower.")
+    typer.echo(f"Report: {output / 'report.md'}")
     if result["failed"]:
         raise typer.Exit(1)
 
 
-def _given(weights: str, task: str, **of_tasks: dict[str, Any]) -> dict[str, Any]:
-    """The options of a task that are given; those of other tasks are refused."""
-    for other, options in of_tasks.items():
-        given = [name for name, value in options.items() if value is not None and name not in of_tasks[task]]
-        if given:
-            names = ", ".join("--" + name.replace("_", "-") for name in given)
+def _options_of_task(weights: str, task: str, **options_by_task: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that the user gave for a task.
+
+    Raises:
+        ValueError: if the user gave an option that only other tasks have.
+    """
+    for other, options in options_by_task.items():
+        foreign = [name for name, value in options.items() if value is not None and name not in options_by_task[task]]
+        if foreign:
+            names = ", ".join("--" + name.replace("_", "-") for name in foreign)
             raise ValueError(
-                f"{weights} is for {task}: leave out {names}, which {'is' if len(given) == 1 else 'are'} for {other}"
+                f"{weights} is for {task}: leave out {names}, which {'is' if len(foreign) == 1 else 'are'} for {other}"
             )
-    return {name: value for name, value in of_tasks[task].items() if value is not None}
+    return {name: value for name, value in options_by_task[task].items() if value is not None}
 
 
-def _restored(name: str, row: dict[str, Any]) -> str:
-    """What a restoration gained, in a line."""
+def _restoration_line(name: str, row: dict[str, Any]) -> str:
+    """Return PSNR and SSIM before and after a restoration, on one line."""
     return (
         f"{name:<24} PSNR {row['psnr_degraded']:7.2f} -> {row['psnr']:6.2f} dB   "
         f"SSIM {row['ssim_degraded']:.4f} -> {row['ssim']:.4f}"
     )
 
 
-def _of_restoration(result: dict[str, Any]) -> list[str]:
+def _restoration_summary(result: dict[str, Any]) -> list[str]:
     from passband.evaluation.restoration_report import published_table
 
-    mean = _restored(f"mean of {len(result['images'])} ({result['protocol']})", result["mean"])
+    mean = _restoration_line(f"mean of {len(result['images'])} ({result['protocol']})", result["mean"])
     return [mean, *(["", *published_table(result), ""] if result["benchmark"] else [])]
 
 
-def _of_classification(result: dict[str, Any]) -> list[str]:
+def _classification_summary(result: dict[str, Any]) -> list[str]:
     from passband.evaluation.classification_report import figures_line
 
     classes = [
@@ -112,29 +131,29 @@ def _of_classification(result: dict[str, Any]) -> list[str]:
         for row in result["classes"]
         if row["count"]
     ]
-    return [*classes, f"{len(result['images'])} pictures: {figures_line(result['mean'])}"]
+    return [*classes, f"{len(result['images'])} images: {figures_line(result['mean'])}"]
 
 
-def _of_detection(result: dict[str, Any]) -> list[str]:
+def _detection_summary(result: dict[str, Any]) -> list[str]:
     from passband.evaluation.detection_report import paper_table
 
-    return [*paper_table(result), "", f"{len(result['images'])} pictures"]
+    return [*paper_table(result), "", f"{len(result['images'])} images"]
 
 
-def _of_segmentation(result: dict[str, Any]) -> list[str]:
+def _segmentation_summary(result: dict[str, Any]) -> list[str]:
     from passband.evaluation.segmentation_report import figures_line
 
     names = result["figures"]
     return [
-        f"{len(result['images'])} pictures ({result['protocol']}): {figures_line(result['mean'], names)}",
-        f"all background: {figures_line(result['background'], names)}",
+        f"{len(result['images'])} images ({result['protocol']}): {figures_line(result['mean'], names)}",
+        f"predicting no foreground: {figures_line(result['background'], names)}",
     ]
 
 
 _SUMMARIES = {
-    "classification": _of_classification,
-    "detection": _of_detection,
-    "restoration": _of_restoration,
-    "segmentation": _of_segmentation,
+    "classification": _classification_summary,
+    "detection": _detection_summary,
+    "restoration": _restoration_summary,
+    "segmentation": _segmentation_summary,
 }
-"""What is printed of a result, line by line."""
+"""Functions that turn the result of an evaluation into lines to print, by task."""

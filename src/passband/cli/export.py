@@ -8,15 +8,17 @@ import typer
 
 def export(
     weights: Annotated[str, typer.Argument(help="Shipped name, folder, published pickle or hub id.")],
-    to: Annotated[str, typer.Option("--to", help="onnx or openvino.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The file: .onnx, or .xml for openvino.")],
-    precision: Annotated[str, typer.Option(help="float32, float16, or int8 (openvino).")] = "float32",
+    to: Annotated[str, typer.Option("--to", help="Format: onnx or openvino.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write: .onnx, or .xml for openvino.")],
+    precision: Annotated[
+        str, typer.Option(help="Precision of the file: float32, float16, or int8 (openvino only).")
+    ] = "float32",
     calibration: Annotated[
         Path | None,
-        typer.Option(help="Folder of degraded pictures to measure int8 on. Default: some of scikit-image's."),
+        typer.Option(help="Folder of degraded images that calibrate int8. Default: images of scikit-image."),
     ] = None,
 ) -> None:
-    """Write weights for ONNX Runtime or OpenVINO, and compare the file to torch."""
+    """Export a restoration network to ONNX Runtime or OpenVINO, and compare its output with that of torch."""
     from passband.export import export_model
 
     exported = export_model(weights, output, to, precision, calibration)
@@ -27,7 +29,7 @@ def export(
         )
     if exported.psnr_torch is not None and exported.psnr_exported is not None:
         typer.echo(
-            f"against a clean photograph: {exported.psnr_torch:.2f} dB in torch, {exported.psnr_exported:.2f} dB "
-            f"in int8, cost {exported.psnr_torch - exported.psnr_exported:.2f} dB"
+            f"PSNR against a clean photo: {exported.psnr_torch:.2f} dB in torch, {exported.psnr_exported:.2f} dB in "
+            f"int8; int8 costs {exported.psnr_torch - exported.psnr_exported:.2f} dB"
         )
     typer.echo(exported.path)

@@ -12,30 +12,45 @@ def finetune(
         typer.Option("--from", help="Weights to start from: shipped name, run, folder, published pickle or hub id."),
     ] = "general",
     data: Annotated[
-        Path | None, typer.Option(help="Folder of pairs: degraded/ and clean/, ... With --resume, the run's own.")
+        Path | None,
+        typer.Option(
+            help="Folder of pairs, in subfolders such as degraded/ and clean/. A resumed run remembers its folder."
+        ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The run's folder. Default: runs/NAME of the data")
+        Path | None,
+        typer.Option("-o", "--output", help="Folder of the run. Default: runs/, then the name of the data."),
     ] = None,
     validation_data: Annotated[
-        Path | None, typer.Option(help="Pairs to score on. Default: a fifth of the data, held out.")
+        Path | None, typer.Option(help="Folder of pairs to score on. Default: a fifth of the data is held out.")
     ] = None,
-    recipe: Annotated[str | None, typer.Option(help="Shipped recipe or TOML file, instead of chosen settings.")] = None,
-    minutes: Annotated[float, typer.Option(help="Time for all of it.")] = 10.0,
-    steps: Annotated[int | None, typer.Option(min=1, help="Length of the training, instead of --minutes.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="The same in passes over the pairs.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Shipped recipe or TOML file that replaces the automatic settings.")
+    ] = None,
+    minutes: Annotated[float, typer.Option(help="Time in minutes for training and scoring together.")] = 10.0,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Length of the training in steps, instead of --minutes.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Length of the training in passes over the pairs, instead of --minutes.")
+    ] = None,
     changes: Annotated[
-        list[str] | None, typer.Option("--set", help="KEY=VALUE of the settings, such as data.batch=2. Repeatable.")
+        list[str] | None,
+        typer.Option("--set", help="Setting to change, as KEY=VALUE, such as data.batch=2. Repeatable."),
     ] = None,
-    crop: Annotated[int | None, typer.Option(min=16, help="Side of the training crops. Default: 160 or less.")] = None,
+    crop: Annotated[
+        int | None, typer.Option(min=16, help="Side of the training crops in pixels. Default: 160 or less.")
+    ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Peak of the rate. Default: 5e-4, or 5e-5 for deep networks.")
+        float | None, typer.Option(help="Peak learning rate. Default: 5e-4, or 5e-5 for deep networks.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Decides what is held out, order and crops.")] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
-    device: Annotated[str, typer.Option(help="auto or cpu.")] = "auto",
+    seed: Annotated[
+        int, typer.Option(min=0, help="Random seed of the held-out pairs, of the order of samples and of the crops.")
+    ] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint of the run.")] = False,
+    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")] = "auto",
 ) -> None:
-    """Fine-tune weights on your own pairs, and score held-out ones before and after."""
+    """Fine-tune weights on your own pairs, and score them on held-out pairs before and after."""
     from passband.cli.shared.console import TrainingProgress
     from passband.cli.shared.settings import collected_changes
     from passband.cli.train import draw_curves
@@ -48,16 +63,16 @@ def finetune(
     if output is None:
         if data is None:
             raise RunError(
-                "--data is needed: a folder of pairs to fine-tune on; or a run to go on with, -o RUN --resume"
+                "--data is needed: a folder of pairs to fine-tune on. To continue a run, use -o RUN --resume instead."
             )
         output = Path("runs") / data.resolve().name
     with TrainingProgress("fine-tuning") as progress:
         if resume and changed:
-            raise RunError("a resumed fine-tuning keeps its settings: leave out --set, --steps and --epochs")
+            raise RunError("a resumed run keeps its settings: leave out --set, --steps and --epochs")
         if resume:
             result = resume_finetuning(output, device=device, report=progress.show)
         elif data is None:
-            raise RunError("--data is needed: a folder of pairs to fine-tune on")
+            raise RunError("--data is needed: a folder of pairs to fine-tune on.")
         else:
             result = run(
                 weights,
@@ -74,26 +89,25 @@ def finetune(
                 announce=typer.echo,
                 report=progress.show,
             )
-    _print(result)
+    _print_table(result)
     early = "" if result["ended"] == REACHED else f", because {result['ended']}"
     best = result["best_step"]
-    kept = (
+    outcome = (
         f"The best weights are those of step {best}." if best else "No improvement, so the original weights were kept."
     )
-    typer.echo(f"Finished after {result['steps']} step{'s' if result['steps'] != 1 else ''}{early}. {kept}")
+    typer.echo(f"Finished after {result['steps']} step{'s' if result['steps'] != 1 else ''}{early}. {outcome}")
     draw_curves(output)
-    typer.echo(
-        f"weights: {output / 'weights' / 'best'}; degraded | before | after | clean: {output / 'before_after.png'}"
-    )
+    typer.echo(f"Weights: {output / 'weights' / 'best'}")
+    typer.echo(f"Degraded | before | after | clean: {output / 'before_after.png'}")
 
 
-def _print(result: dict[str, Any]) -> None:
-    """The table of held-out pairs, degraded -> before -> after."""
+def _print_table(result: dict[str, Any]) -> None:
+    """Print PSNR and SSIM of the held-out pairs: degraded, restored before and restored after the fine-tuning."""
 
     def line(name: str, row: dict[str, Any]) -> str:
         decibels = " -> ".join(f"{row[f'psnr_{when}']:5.2f}" for when in ("degraded", "before", "after"))
-        similar = " -> ".join(f"{row[f'ssim_{when}']:.4f}" for when in ("degraded", "before", "after"))
-        return f"{name:<24} {decibels} dB   {similar}   {row['psnr_after'] - row['psnr_before']:+.2f} dB"
+        similarity = " -> ".join(f"{row[f'ssim_{when}']:.4f}" for when in ("degraded", "before", "after"))
+        return f"{name:<24} {decibels} dB   {similarity}   {row['psnr_after'] - row['psnr_before']:+.2f} dB"
 
     typer.echo(f"{'held out':<24} degraded -> before -> after")
     for row in result["images"]:
@@ -101,4 +115,4 @@ def _print(result: dict[str, Any]) -> None:
     mean = result["mean"]
     typer.echo(line(f"mean of {len(result['images'])} ({result['protocol']})", mean))
     if mean["psnr_after"] <= mean["psnr_before"]:
-        typer.echo("Nothing was gained on held-out pairs: add pairs, or give it more --minutes.")
+        typer.echo("The held-out pairs did not improve. Add pairs, or train longer with --minutes.")

@@ -8,11 +8,11 @@ import typer
 
 
 def inspect(
-    sources: Annotated[list[str], typer.Argument(metavar="PHOTO", help="Pictures, folders, or globs.")],
-    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each picture.")] = False,
-    weights: Annotated[str, typer.Option(help="Folder of an inspector, instead of the shipped one.")] = "inspector",
+    sources: Annotated[list[str], typer.Argument(metavar="PHOTO", help="Images, folders or glob patterns.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON per image.")] = False,
+    weights: Annotated[str, typer.Option(help="Weights of an inspector: shipped name, run or folder.")] = "inspector",
 ) -> None:
-    """Say what is wrong with pictures, how strong it is, and which network would help."""
+    """Find how images are degraded and how strongly, and name the weights that would restore them best."""
     from passband.cli.shared.console import say
     from passband.cli.shared.files import FileRun
     from passband.data.finding import PICTURES, PassedOver, find_sources
@@ -26,7 +26,7 @@ def inspect(
     good = [source.path for source in found if not source.problem]
     run = FileRun("inspecting", "inspected", [path.name for path in (*(one.source for one in bad), *good)])
     width = min(40, max((len(str(path)) for path in good), default=0))
-    with run.shown("Run the command again for the others."):
+    with run.shown("Run the command again to inspect the other images."):
         for result in chain(bad, inspector.inspect(good)):
             if as_json:
                 say(json.dumps(result.as_dict()))

@@ -13,48 +13,66 @@ if TYPE_CHECKING:
 
 
 def restore(
-    sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="Pictures, videos, folders, or globs.")],
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="Images, videos, folders or glob patterns.")],
     output: Annotated[
         str | None,
         typer.Option("-o", "--output", help="Folder, or file for one source. Default: *_restored beside the source."),
     ] = None,
     weights: Annotated[
-        str, typer.Option(help="auto (chooses for each file), shipped name, folder, pickle, hub id, .onnx, .xml.")
+        str,
+        typer.Option(
+            help="Shipped name, run, folder, pickle, hub id, .onnx or .xml; auto chooses weights for each file."
+        ),
     ] = "general",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    memory: Annotated[str | None, typer.Option(help="Cap, such as 2GB. Default: most of what is free.")] = None,
+    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    memory: Annotated[
+        str | None, typer.Option(help="Memory limit, such as 2GB. Default: most of the free memory.")
+    ] = None,
     precision: Annotated[
-        str, typer.Option(help="auto (fast and agreeing), float32, bfloat16, float16, int8.")
+        str,
+        typer.Option(
+            help="Precision: float32, bfloat16, float16 or int8; auto takes a fast one whose results agree with "
+            "float32."
+        ),
     ] = "auto",
-    engine: Annotated[str, typer.Option(help="torch, openvino, onnxruntime.")] = "torch",
+    engine: Annotated[str, typer.Option(help="Runtime: torch, openvino or onnxruntime.")] = "torch",
     strength: Annotated[
-        float, typer.Option(min=0, max=1, help="How much of the change is kept: 0 none, 1 all of it.")
+        float, typer.Option(min=0, max=1, help="Strength: 0 keeps the input, 1 restores it in full.")
     ] = 1.0,
-    compare: Annotated[bool, typer.Option("--compare", help="Also show each file before and after.")] = False,
+    compare: Annotated[bool, typer.Option("--compare", help="Also write each file before and after.")] = False,
     compare_pixels: Annotated[
         str | None,
-        typer.Option(metavar="N", help="Pixels that --compare shows at most, or all. Default: 2 million."),
+        typer.Option(metavar="N", help="Largest number of pixels of a comparison, or all. Default: 2 million."),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Restore everything again, and replace files whoever wrote them.")
+        bool, typer.Option("--overwrite", help="Restore all files again, and replace existing outputs.")
     ] = False,
-    quality: Annotated[int, typer.Option(min=1, max=100, help="Of JPEG and lossy WebP.")] = 95,
-    pool_window: Annotated[int | None, typer.Option(min=1, help="Replaces the weights' own pooling window.")] = None,
-    max_pixels: Annotated[int | None, typer.Option(min=1, help="Refuse larger pictures. Default: 200 million.")] = None,
-    codec: Annotated[str | None, typer.Option(help="Of videos: h264, h265, vp9, av1, ffv1.")] = None,
-    crf: Annotated[int | None, typer.Option(help="Quality of videos; smaller is better.")] = None,
-    temporal: Annotated[bool, typer.Option("--temporal", help="Calm the flicker of videos.")] = False,
+    quality: Annotated[int, typer.Option(min=1, max=100, help="Quality of JPEG and lossy WebP, 1 to 100.")] = 95,
+    pool_window: Annotated[
+        int | None, typer.Option(min=1, help="Pooling window of an SFNet in pixels. Default: as in the weights.")
+    ] = None,
+    max_pixels: Annotated[
+        int | None, typer.Option(min=1, help="Largest number of pixels of an image. Default: 200 million.")
+    ] = None,
+    codec: Annotated[str | None, typer.Option(help="Codec of videos: h264, h265, vp9, av1 or ffv1.")] = None,
+    crf: Annotated[
+        int | None, typer.Option(help="Quality of videos (constant rate factor). A lower number is better.")
+    ] = None,
+    temporal: Annotated[bool, typer.Option("--temporal", help="Smooth videos over time against flicker.")] = False,
     drop_unsupported: Annotated[
         bool,
-        typer.Option("--drop-unsupported", help="Leave out sound and subtitles that a video's target cannot hold."),
+        typer.Option("--drop-unsupported", help="Leave out sound and subtitles that the output format cannot hold."),
     ] = False,
-    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Only say what would be restored.")] = False,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Say more of each file.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but what failed.")] = False,
+    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Only list the files to restore.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print more about each file.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print failures only.")] = False,
 ) -> None:
-    """Restore photographs and videos: haze, rain, snow, motion blur, defocus."""
+    """Restore photos and videos: remove haze, rain, snow, motion blur and defocus.
+
+    Files that were restored earlier are skipped.
+    """
     from passband.cli.shared.console import say
-    from passband.cli.shared.files import GOES_ON, FileRun
+    from passband.cli.shared.files import RESUME_HINT, FileRun
     from passband.inference import Restorer, VideoOptions, plan_jobs, restore_files
     from passband.inference.video.temporal import STRENGTH
     from passband.io.image import DEFAULT_MAX_PIXELS
@@ -63,59 +81,59 @@ def restore(
     if verbose and quiet:
         raise ValueError("--verbose and --quiet exclude each other: leave out one of them")
     if compare_pixels is not None and not compare:
-        raise ValueError("--compare-pixels is the size of what --compare writes: give --compare with it")
+        raise ValueError("--compare-pixels is the size of a comparison: add --compare, which writes it")
     passed: list[PassedOver] = []
     records = Records()
     jobs = plan_jobs(sources, output, passed=passed.append, records=records)
     overrides: dict[str, Any] = {} if pool_window is None else {"pool_window": pool_window}
     restorer = Restorer(weights, device, memory, engine=engine, precision=precision, strength=strength, **overrides)
     if verbose:
-        say(f"{weights} on {restorer.device} by {restorer.engine_name} in {restorer.precision}", err=True)
-        for one in passed:
-            say(f"passed over: {one.path} ({one.kind})", err=True)
+        say(f"{weights} on {restorer.device} with {restorer.engine_name} in {restorer.precision}", err=True)
+        for ignored in passed:
+            say(f"passed over: {ignored.path} ({ignored.kind})", err=True)
     done = "would be restored" if dry_run else "restored"
     run = FileRun("restoring", done, [job.source.name for job in jobs], quiet=quiet)
-    with run.shown(f"{GOES_ON} A video goes on after its last finished segment."):
+    with run.shown(f"{RESUME_HINT} A video continues after its last finished segment."):
         for outcome in restore_files(
             restorer,
             jobs,
             compare=compare,
-            compare_pixels=_pixels(compare_pixels),
+            compare_pixels=_parse_pixels(compare_pixels),
             overwrite=overwrite,
             quality=quality,
             max_pixels=max_pixels or DEFAULT_MAX_PIXELS,
             video=VideoOptions(codec, crf, STRENGTH if temporal else None, drop_unsupported),
-            report=_reporter(run),
+            report=_progress_printer(run),
             dry_run=dry_run,
             records=records,
         ):
-            _show(outcome, run, verbose=verbose)
+            _print_outcome(outcome, run, verbose=verbose)
     run.end(passed)
 
 
-def _pixels(asked: str | None) -> int | None:
-    """The number of pixels that --compare-pixels asks for; None for all of them.
+def _parse_pixels(text: str | None) -> int | None:
+    """Return the number of pixels that --compare-pixels names, or None for all pixels.
 
     Raises:
-        ValueError: for neither a number that suffices nor `all`.
+        ValueError: if the text is neither a number from `LEAST_PIXELS` nor `all`.
     """
     from passband.drawing.before_after import LEAST_PIXELS, PIXELS
 
-    if asked is None:
+    if text is None:
         return PIXELS
-    if asked.lower() == "all":
+    if text.lower() == "all":
         return None
-    number = asked.replace("_", "").replace(",", "")
+    number = text.replace("_", "").replace(",", "")
     if not (number.isascii() and number.isdigit()) or int(number) < LEAST_PIXELS:
         raise ValueError(
-            f"--compare-pixels is a number of pixels from {LEAST_PIXELS}, or all; got {asked!r}. Give a number such as "
+            f"--compare-pixels must be at least {LEAST_PIXELS} pixels, or all; got {text!r}. Use a number such as "
             "8000000."
         )
     return int(number)
 
 
-def _reporter(run: "FileRun") -> "Callable[[Progress], None]":
-    """What shows how far a video or a large picture is."""
+def _progress_printer(run: "FileRun") -> "Callable[[Progress], None]":
+    """Return a function that shows the progress within a video or a large image."""
     from passband.inference import VideoProgress
 
     def report(progress: "Progress") -> None:
@@ -129,8 +147,8 @@ def _reporter(run: "FileRun") -> "Callable[[Progress], None]":
     return report
 
 
-def _show(outcome: "Outcome", run: "FileRun", *, verbose: bool) -> None:
-    """Count a file and print what became of it."""
+def _print_outcome(outcome: "Outcome", run: "FileRun", *, verbose: bool) -> None:
+    """Count a file as restored, skipped or failed, and print its outcome."""
     from passband.cli.shared.console import say
     from passband.inference import VideoSummary
 
@@ -140,12 +158,12 @@ def _show(outcome: "Outcome", run: "FileRun", *, verbose: bool) -> None:
         run.failed(outcome.reason)
     elif outcome.status == "skipped":
         if verbose:
-            say(f"{source}: done before, {target}", err=True)
+            say(f"{source}: restored earlier, {target}", err=True)
         run.skipped()
     elif outcome.status == "planned":
         run.finished(f"{source} -> {target}{again}", again=outcome.again)
     else:
         if verbose:
             say(f"{source}: {outcome.seconds:.1f} s{again}", err=True)
-        summed_up = [outcome.result.line] if isinstance(outcome.result, VideoSummary) else []
-        run.finished(str(target), [f"{source}: {note}" for note in (*summed_up, *outcome.notes)], outcome.again)
+        summary = [outcome.result.line] if isinstance(outcome.result, VideoSummary) else []
+        run.finished(str(target), [f"{source}: {note}" for note in (*summary, *outcome.notes)], outcome.again)

@@ -7,42 +7,52 @@ import typer
 
 
 def segment(
-    sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="Pictures, folders, or globs.")],
-    weights: Annotated[str, typer.Option(help="Folder that training made (RUN/weights/best), shipped name or hub id.")],
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="Images, folders or glob patterns.")],
+    weights: Annotated[
+        str,
+        typer.Option(help="Weights of a segmentation network or detector: run, folder (RUN/weights/best) or hub id."),
+    ],
     output: Annotated[
         str | None,
-        typer.Option("-o", "--output", help="Folder, or .png for one source. Default: *_mask(s) beside the source."),
+        typer.Option(
+            "-o",
+            "--output",
+            help="Folder, or .png file for the mask of one source. Default: beside the source, named *_mask.png; "
+            "*_masks/ for a folder; *_instances/ for detectors.",
+        ),
     ] = None,
-    overlay: Annotated[bool, typer.Option("--overlay", help="Write pictures with what was found over them.")] = False,
+    overlay: Annotated[
+        bool, typer.Option("--overlay", help="Also write each image with its masks or instances drawn over it.")
+    ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Segment everything again, and replace files whoever wrote them.")
+        bool, typer.Option("--overwrite", help="Segment all files again, and replace existing outputs.")
     ] = False,
     score: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Of detectors: least score of an instance. Default: .5")
+        float | None, typer.Option(min=0, max=1, help="Smallest score of a detector's instance. Default: 0.5.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")] = "auto",
 ) -> None:
-    """Say what is where in pictures: a mask for each, of its size; of detectors instances.json, as COCO has it."""
+    """Segment images: write one mask per image, or COCO instances for detectors."""
     from passband.tasks import task_of
     from passband.weights_io import CheckpointError
 
     task = task_of(weights)
-    if task not in _SEGMENTED:
+    if task not in _COMMANDS:
         raise CheckpointError(
-            f"{weights} segments nothing, but is for {task}: give weights that `passband train` made with a recipe of "
-            f"the task {' or '.join(_SEGMENTED)}"
+            f"{weights!r} is for {task}; it cannot segment. Train a network for segmentation first: passband train "
+            "segment-small --data FOLDER"
         )
     if score is not None and task != "detection":
         raise ValueError(f"{weights} is for {task}: leave out --score, which is for detectors")
     options = {} if score is None else {"score": score}
-    _SEGMENTED[task](sources, weights, output, overlay=overlay, overwrite=overwrite, device=device, **options)
+    _COMMANDS[task](sources, weights, output, overlay=overlay, overwrite=overwrite, device=device, **options)
 
 
-def _classes(
+def _write_masks(
     sources: list[str], weights: str, output: str | None, *, overlay: bool, overwrite: bool, device: str
 ) -> None:
-    """Write masks of classes."""
-    from passband.cli.shared.files import GOES_ON, FileRun
+    """Write a mask of classes for each image."""
+    from passband.cli.shared.files import RESUME_HINT, FileRun
     from passband.data.finding import PassedOver
     from passband.inference.segmenter import Segmenter, plan_masks
     from passband.io.records import Records
@@ -52,20 +62,20 @@ def _classes(
     jobs = plan_masks(sources, output, passed=passed.append, records=records)
     segmenter = Segmenter(weights, device)
     run = FileRun("segmenting", "segmented", [job.source.name for job in jobs])
-    with run.shown(GOES_ON):
+    with run.shown(RESUME_HINT):
         for result in segmenter.segment_files(jobs, overlays=overlay, overwrite=overwrite, records=records):
             if result.error is not None:
                 run.failed(result.error)
             elif result.skipped:
                 run.skipped()
             else:
-                found = zip(segmenter.classes[1:], result.shares[1:], strict=True)
-                shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in found if share)
+                foreground = zip(segmenter.classes[1:], result.shares[1:], strict=True)
+                shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in foreground if share)
                 run.finished(f"{result.job.target}: {shares or 'nothing'}", result.notes, result.again)
     run.end(passed)
 
 
-def _instances(
+def _write_instances(
     sources: list[str],
     weights: str,
     output: str | None,
@@ -75,7 +85,7 @@ def _instances(
     device: str,
     score: float = 0.5,
 ) -> None:
-    """Write instances.json, and pictures with what was found."""
+    """Write the instances of all images into instances.json."""
     from collections import Counter
     from contextlib import closing
 
@@ -91,12 +101,14 @@ def _instances(
     found = find_sources(sources, SUFFIXES, PICTURES, once=True, passed=passed.append, records=records)
     folder = folder_of_pictures([source.path for source in found], output, "_instances", "instances")
     if (folder / INSTANCES_FILE).exists() and not overwrite:
-        raise FileExistsError(f"{folder / INSTANCES_FILE} is there already: choose another folder, or --overwrite")
+        raise FileExistsError(
+            f"{folder / INSTANCES_FILE} exists already: choose another folder with -o, or replace it with --overwrite"
+        )
     finder = InstanceFinder(weights, device)
-    found.sort(key=lambda source: not source.problem)  # what cannot be read comes first
-    run = FileRun("finding", "pictures", [source.path.name for source in found])
-    goes_on = f"Their instances are in {folder / INSTANCES_FILE}. Run the command with --overwrite to do all of them."
-    with run.shown(goes_on):
+    found.sort(key=lambda source: not source.problem)  # files that cannot be read come first
+    run = FileRun("finding instances", "segmented", [source.path.name for source in found])
+    resume_hint = f"Their instances are in {folder / INSTANCES_FILE}. Use --overwrite to segment all images again."
+    with run.shown(resume_hint):
         for source in found:
             if source.problem:
                 run.failed(source.problem)
@@ -104,7 +116,7 @@ def _instances(
         results = finder.find_in_files(
             paths, folder, score=score, overlay=overlay, overwrite=overwrite, records=records
         )
-        with closing(results):  # which writes what was found, however this ends
+        with closing(results):  # writes instances.json even if this loop is interrupted
             for result in results:
                 if result.instances is None:
                     run.failed(str(result.error))
@@ -115,5 +127,5 @@ def _instances(
     run.end(passed, after=f"; instances in {folder / INSTANCES_FILE}")
 
 
-_SEGMENTED: dict[str, Callable[..., Any]] = {"detection": _instances, "segmentation": _classes}
-"""Task to what segments pictures with its networks."""
+_COMMANDS: dict[str, Callable[..., Any]] = {"detection": _write_instances, "segmentation": _write_masks}
+"""Functions that segment images with the networks of a task, by the name of the task."""

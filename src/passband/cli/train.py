@@ -13,54 +13,72 @@ if TYPE_CHECKING:
 
 def train(
     recipe: Annotated[
-        str | None, typer.Argument(help="Name of a shipped recipe, or a TOML file. With --resume, the run's own.")
+        str | None,
+        typer.Argument(help="Name of a shipped recipe, or a TOML file. A resumed run remembers its recipe."),
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder to train on. With --resume, the run's own.")] = None,
-    validation_data: Annotated[Path | None, typer.Option(help="Folder to score on while training.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder to train on. A resumed run remembers its folder.")] = None,
+    validation_data: Annotated[
+        Path | None, typer.Option(help="Folder to score on while training. Default: data that the recipe holds out.")
+    ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The run's folder. Default: runs/RECIPE")
+        Path | None, typer.Option("-o", "--output", help="Folder of the run. Default: runs/, then the recipe's name.")
     ] = None,
     weights: Annotated[str | None, typer.Option("--from", help="Weights to start from (fine-tuning).")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Length of the run, instead of the recipe's.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="The same in passes over the data.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Length of the run in steps, instead of the recipe's length.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Length of the run in passes over the data, instead of the recipe's.")
+    ] = None,
     changes: Annotated[
         list[str] | None,
-        typer.Option("--set", help="KEY=VALUE of the recipe, such as optim.learning_rate=1e-4. Repeatable."),
+        typer.Option(
+            "--set", help="Setting of the recipe to change, as KEY=VALUE, such as optim.learning_rate=1e-4. Repeatable."
+        ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint of the run.")] = False,
     minutes: Annotated[
-        float | None, typer.Option(min=0, help="Length of the run: as many steps as this machine trains in this time.")
+        float | None,
+        typer.Option(min=0, help="Length of the run in minutes: as many steps as this machine trains in this time."),
     ] = None,
-    max_minutes: Annotated[float | None, typer.Option(min=0, help="Stop cleanly after this long.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    max_minutes: Annotated[
+        float | None, typer.Option(min=0, help="Stop after this many minutes, with a checkpoint to resume from.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")] = "auto",
 ) -> None:
-    """Train a network by a recipe, or go on training it."""
+    """Train a network by a recipe, or continue a run with -o RUN --resume."""
     from passband.cli.shared.settings import collected_changes
     from passband.config import changed_recipe, load_recipe, shipped_recipes
     from passband.runs import RunError, read_run
 
     if output is None:
         if recipe is None:
-            raise RunError(f"name a recipe ({', '.join(shipped_recipes())}, or a file), or a run with -o --resume")
+            raise RunError(
+                f"name a recipe ({', '.join(shipped_recipes())}, or a TOML file), or continue a run with "
+                "-o RUN --resume"
+            )
         output = Path("runs") / Path(recipe).stem
     if resume:
-        begun = read_run(output)
-        settings = load_recipe(recipe) if recipe is not None else begun["recipe"]
-        data = data or Path(begun["data"])
-        if validation_data is None and begun["validation_data"]:
-            validation_data = Path(begun["validation_data"])
-        weights = weights or begun["weights"]
+        stored = read_run(output)
+        settings = load_recipe(recipe) if recipe is not None else stored["recipe"]
+        data = data or Path(stored["data"])
+        if validation_data is None and stored["validation_data"]:
+            validation_data = Path(stored["validation_data"])
+        weights = weights or stored["weights"]
     elif recipe is None:
         raise RunError(f"name a recipe: {', '.join(shipped_recipes())}, or a TOML file")
     else:
         settings = load_recipe(recipe)
     settings = changed_recipe(settings, collected_changes(changes, steps=steps, epochs=epochs))
     if data is None:
-        raise RunError(f"--data is needed: a folder of {settings.data.content} to train on")
+        raise RunError(f"--data is needed: a folder of {settings.data.content} to train on.")
 
     if minutes is not None:
         if resume or steps is not None or epochs is not None or _is_sweep(settings):
-            raise RunError("--minutes gives the length of one new run: leave out --steps, --epochs and --resume")
+            raise RunError(
+                "--minutes is the length of one new run: leave out --steps, --epochs and --resume, and recipes with "
+                "final_ratios"
+            )
         from passband.training import recipe_within
 
         settings = recipe_within(
@@ -81,14 +99,14 @@ def train(
 
 
 def _is_sweep(recipe: "Recipe") -> bool:
-    """Whether a recipe is of several runs."""
+    """Return whether a recipe describes several runs, one for each final ratio."""
     from passband.config import SegmentationRecipe
 
     return isinstance(recipe, SegmentationRecipe) and bool(recipe.curriculum.final_ratios)
 
 
 def _train_one(settings: "Recipe", output: Path, **options: Any) -> None:
-    """Train a network and print what came of it."""
+    """Train a network, and print its scores and the path of its weights."""
     from passband.cli.shared.console import TrainingProgress
     from passband.training import train
 
@@ -96,43 +114,43 @@ def _train_one(settings: "Recipe", output: Path, **options: Any) -> None:
         try:
             result = train(settings, output, report=progress.show, **options)
         except KeyboardInterrupt:
-            typer.echo(_goes_on(output), err=True)
+            typer.echo(_resume_hint(output), err=True)
             raise
     scores = ", ".join(f"{name} {value:.2f}" for name, value in result.figures.items()) or "not validated yet"
     typer.echo(f"step {result.step} of {result.steps}: {scores}")
     if result.remark:
         typer.echo(result.remark)
     if result.is_stopped:
-        typer.echo(f"Stopped {result.reason}, before its end. {_goes_on(output)}")
+        typer.echo(f"Stopped {result.reason}, before the end of the run. {_resume_hint(output)}")
     elif result.reason is not None:
         typer.echo(f"Ended early: {result.reason}.")
     draw_curves(output)
-    typer.echo(f"weights in {', '.join(str(path.parent) for path in sorted(output.glob('weights/*/*.safetensors')))}")
+    typer.echo(f"Weights: {', '.join(str(path.parent) for path in sorted(output.glob('weights/*/*.safetensors')))}")
 
 
 def draw_curves(output: Path) -> None:
-    """Draw the curves of a run and say where they are; a run without steps has none."""
+    """Draw the curves of a run and print their path, or the reason why there are none."""
     from passband.runs import RunError
     from passband.runs import draw_curves as draw
 
     try:
-        typer.echo(f"curves in {draw(output)}")
-    except (OSError, RunError) as error:  # the training itself is done
-        typer.echo(f"no curves: {error}", err=True)
+        typer.echo(f"Curves: {draw(output)}")
+    except (OSError, RunError) as error:  # the training itself succeeded
+        typer.echo(f"Curves were not drawn: {error}", err=True)
 
 
-def _goes_on(output: Path) -> str:
-    """Where a run that was interrupted would go on."""
+def _resume_hint(output: Path) -> str:
+    """Return a sentence that says how to continue a run that was interrupted."""
     from passband.runs import latest_checkpoint
 
     latest = latest_checkpoint(output)
     if latest is None:
-        return f"There is no checkpoint in {output} yet: begin anew in another folder."
-    return f"`passband train -o {shlex.quote(str(output))} --resume` goes on after {latest.name}."
+        return f"There is no checkpoint in {output} yet: start again in another folder."
+    return f"To continue after {latest.name}, run: passband train -o {shlex.quote(str(output))} --resume"
 
 
 def _train_many(settings: Any, output: Path, **options: Any) -> None:
-    """Train a network for each of a recipe's final ratios and print the table."""
+    """Train a network for each final ratio of a recipe, and print the table of their scores."""
     from passband.cli.shared.console import TrainingProgress
     from passband.studies.ratio_sweep import sweep_ratios
 
@@ -146,5 +164,5 @@ def _train_many(settings: Any, output: Path, **options: Any) -> None:
         typer.echo((output / "table.md").read_text(encoding="utf-8"))
     if not sweep.is_done:
         command = f"passband train -o {shlex.quote(str(output))} --resume"
-        typer.echo(f"{len(sweep.rows)} of {len(sweep.ratios)} runs done. `{command}` goes on.", err=True)
-    typer.echo(f"runs in {output}")
+        typer.echo(f"{len(sweep.rows)} of {len(sweep.ratios)} runs are done. To continue, run: {command}", err=True)
+    typer.echo(f"Runs: {output}")

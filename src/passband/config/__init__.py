@@ -1,4 +1,4 @@
-"""Recipes: validated settings of a training run, read from TOML, a kind of them for each task in `RECIPES`."""
+"""Recipes: validated settings of a training run, read from TOML files. `RECIPES` holds one class per task."""
 
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -33,9 +33,9 @@ RECIPES: dict[str, type[Recipe]] = {
     "segmentation": SegmentationRecipe,
 }
 DEFAULT_TASK = "restoration"
-"""The task of a recipe that names none."""
-_MOST, _LONGEST = 6, 300
-"""Problems that an error about a recipe lists at most, and characters of each."""
+"""Task of a recipe that does not name one."""
+_MOST_PROBLEMS, _LONGEST = 6, 300
+"""Largest number of problems that an error about a recipe lists, and largest number of characters of each."""
 
 __all__ = [
     "RECIPES",
@@ -63,7 +63,7 @@ __all__ = [
 
 
 def shipped_recipes() -> dict[str, Path]:
-    """Name to file of the recipes inside the package."""
+    """Return the files of the recipes inside the package, by name."""
     return {path.stem: path for path in sorted((Path(str(files("passband"))) / "recipes").glob("*/*.toml"))}
 
 
@@ -71,11 +71,14 @@ def load_recipe(source: str | Path) -> Recipe:
     """Read a recipe.
 
     Args:
-        source: the name of a shipped recipe, or a TOML file.
+        source: name of a shipped recipe, or path of a TOML file.
+
+    Returns:
+        The validated recipe.
 
     Raises:
-        RecipeError: where it is missing, not TOML, or has a key or value that does not fit; a wrong key's nearest
-            is named.
+        RecipeError: if the recipe does not exist, is not TOML, or has an unknown key or an unsuitable value. The
+            message suggests the nearest known key.
     """
     path = shipped_recipes().get(str(source), Path(source))
     try:
@@ -88,10 +91,10 @@ def load_recipe(source: str | Path) -> Recipe:
 
 
 def no_recipe(source: str | Path) -> RecipeError:
-    """What is said of a recipe that is not there.
+    """Return the error for a recipe that does not exist.
 
     Args:
-        source: as given.
+        source: name or path as the user typed it.
     """
     shipped = shipped_recipes()
     near = suggestion(Path(source).stem, shipped)
@@ -102,15 +105,15 @@ def no_recipe(source: str | Path) -> RecipeError:
 
 
 def changed_recipe(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
-    """A recipe with some of its settings changed, checked as a whole.
+    """Return a copy of a recipe with some settings changed, and validate the whole copy.
 
     Args:
-        recipe: stays as it is.
-        changes: whole names of keys and their values, such as `{"optim.steps": 100, "data.batch": 2}`. Where `steps` is
-            given, `epochs` goes, and the reverse; so with the warm-up.
+        recipe: recipe to copy.
+        changes: new values by the full names of their keys, such as `{"optim.steps": 100, "data.batch": 2}`. A change
+            of `steps` removes `epochs`, and the reverse. The same holds for the warm-up.
 
     Raises:
-        RecipeError: for unknown keys, naming the nearest, and values that do not fit.
+        RecipeError: if a key is unknown, or a value does not fit. The message suggests the nearest known key.
     """
     return parse_recipe(changed_content(recipe, changes), recipe.name) if changes else recipe
 
@@ -136,10 +139,10 @@ def parse_recipe(content: dict[str, Any], source: str | Path) -> Recipe:
 
     Args:
         content: nested tables, as TOML or JSON give them.
-        source: what to call the recipe in an error.
+        source: name of the recipe for error messages.
 
     Raises:
-        RecipeError: as `load_recipe`.
+        RecipeError: if a key is unknown, or a value does not fit.
     """
     try:
         kind = entry(str(content.get("task", DEFAULT_TASK)), RECIPES, "task")
@@ -159,12 +162,12 @@ def parse_recipe(content: dict[str, Any], source: str | Path) -> Recipe:
 def _problems(error: ValidationError, recipe: type[Recipe]) -> str:
     """Return the first few clauses about what is wrong, each of limited length."""
     clauses = [shortened(clause, _LONGEST) for clause in _sentences(error, recipe)]
-    rest = f"; and {len(clauses) - _MOST} more problems" if len(clauses) > _MOST else ""
-    return "; ".join(clauses[:_MOST]) + rest
+    rest = f"; and {len(clauses) - _MOST_PROBLEMS} more problems" if len(clauses) > _MOST_PROBLEMS else ""
+    return "; ".join(clauses[:_MOST_PROBLEMS]) + rest
 
 
 def _sentences(error: ValidationError, recipe: type[Recipe]) -> Iterator[str]:
-    """What is wrong, one clause per problem."""
+    """Yield a clause for each problem of a recipe."""
     for problem in error.errors():
         where = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
@@ -178,14 +181,14 @@ def _sentences(error: ValidationError, recipe: type[Recipe]) -> Iterator[str]:
 
 
 def _nearest_key(recipe: type[Recipe], location: list[str]) -> str:
-    """A question for the key that was meant by one that is not there; the keys of its table where none is near."""
+    """Return a question that suggests the nearest known key, or the known keys of the table if none is near."""
     *table, name = location
     elsewhere = [key for key in _keys(recipe) if key.rpartition(".")[2] == name]
     if elsewhere:
         return f"; did you mean {' or '.join(elsewhere)}?"
     section = recipe
     for part in table:
-        if not part.isdecimal():  # the place in a list of tables
+        if not part.isdecimal():  # a number is the index in a list of tables
             section = _section(section, part) or section
     near = nearest(name, section.model_fields)
     if near is None:
@@ -194,7 +197,7 @@ def _nearest_key(recipe: type[Recipe], location: list[str]) -> str:
 
 
 def _keys(section: type[Section], before: str = "") -> Iterator[str]:
-    """All keys of a table and of those within it, as `optim.steps`."""
+    """Yield the full names of all keys of a table and of the tables within it, such as `optim.steps`."""
     for name in section.model_fields:
         yield before + name
         within = _section(section, name)
@@ -203,7 +206,7 @@ def _keys(section: type[Section], before: str = "") -> Iterator[str]:
 
 
 def _section(section: type[Section], name: str) -> type[Section] | None:
-    """The table that a key holds, which may be optional; None where it holds a value."""
+    """Return the class of the table that a key holds, or None if the key holds a value."""
     annotation = section.model_fields[name].annotation
     kinds = (annotation, *get_args(annotation))
     return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section)), None)

@@ -1,4 +1,4 @@
-"""Single settings of a recipe, changed for one run."""
+"""Changes single settings of a recipe for one run."""
 
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -12,28 +12,29 @@ REPLACED = {
     "optim.warmup_steps": ("warmup_epochs",),
     "optim.warmup_epochs": ("warmup_steps",),
 }
-"""Keys that a change of another key replaces, unless they are changed as well: they say the same in another unit."""
+"""Keys that are removed when another key changes, because both set the same quantity in different units."""
 
 
 def parse_changes(texts: Iterable[str]) -> dict[str, Any]:
-    """Read changes as a command line gives them.
+    """Parse changes to a recipe that were typed on a command line.
 
     Args:
-        texts: each `key=value` with the key's whole name, such as `optim.learning_rate=1e-4`. Values are as in TOML
-            (numbers, true, lists in brackets); what is none of those is text, and `none` stands for no value.
+        texts: changes of the form `key=value` with the full name of the key, such as `optim.learning_rate=1e-4`.
+            Values are written as in TOML (numbers, true, lists in brackets). `none` removes a value. Every other value
+            is read as text.
 
     Returns:
-        Each key's value.
+        New values by the full names of their keys.
 
     Raises:
-        RecipeError: for a text without `=`, or a key that is named twice.
+        RecipeError: if a text has no `=`, or if two texts change the same key.
     """
     changes: dict[str, Any] = {}
     for text in texts:
         key, equals, value = text.partition("=")
         key = key.strip()
         if not equals or not key:
-            raise RecipeError(f"a change of a recipe is KEY=VALUE, such as optim.learning_rate=1e-4; got {text!r}")
+            raise RecipeError(f"a change must be KEY=VALUE, such as optim.learning_rate=1e-4; got {text!r}")
         if key in changes:
             raise RecipeError(f"{key} is changed twice; give it one value")
         changes[key] = _value(value.strip())
@@ -41,15 +42,15 @@ def parse_changes(texts: Iterable[str]) -> dict[str, Any]:
 
 
 def changed_content(recipe: Recipe, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The tables of a recipe with some of its settings changed, not checked yet.
+    """Return the tables of a recipe with some settings changed, without validating them.
 
     Args:
-        recipe: stays as it is.
-        changes: whole names of keys, such as `optim.steps`, and their values. Of keys that say the same in two units
-            (`steps` and `epochs`), the one that is not named goes.
+        recipe: recipe whose tables are copied.
+        changes: new values by the full names of their keys, such as `optim.steps`. Keys that set the same quantity in
+            another unit are removed, such as `optim.epochs`; see `REPLACED`.
 
     Raises:
-        RecipeError: for a key of a table that is a single value.
+        RecipeError: if a key lies below a single value instead of a table.
     """
     whole, content = recipe.model_dump(), recipe.model_dump(exclude_unset=True) | {"task": recipe.task}
     for key, value in changes.items():
@@ -57,7 +58,7 @@ def changed_content(recipe: Recipe, changes: Mapping[str, Any]) -> dict[str, Any
         table, filled = content, whole
         for depth, part in enumerate(tables):
             filled = filled.get(part) if isinstance(filled, dict) else None
-            # a table of a recipe keeps which of its keys were given; one within it is a value, taken as it is
+            # a table of a recipe starts from the keys that were set explicitly; deeper tables are copied in full
             table = table.setdefault(part, {} if depth == 0 or not isinstance(filled, dict) else dict(filled))
             if not isinstance(table, dict):
                 raise RecipeError(f"{key} cannot be changed: {'.'.join(tables[: depth + 1])} is a value, not a table")
@@ -69,7 +70,7 @@ def changed_content(recipe: Recipe, changes: Mapping[str, Any]) -> dict[str, Any
 
 
 def _value(text: str) -> Any:
-    """A value as TOML has it, or text."""
+    """Return a TOML value, or the text itself if it is not TOML."""
     if text.lower() == "none":
         return None
     try:

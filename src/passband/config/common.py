@@ -1,4 +1,4 @@
-"""What the recipes of all tasks have in common."""
+"""Sections that the recipes of all tasks share."""
 
 from typing import Any, Literal
 
@@ -6,20 +6,20 @@ from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, model_validat
 
 
 class RecipeError(ValueError):
-    """A recipe that cannot be used, with its name and the reason in the message."""
+    """Raised if a recipe cannot be used. The message names the recipe and the reason."""
 
 
 class Section(BaseModel, frozen=True, extra="forbid"):
-    """A table of a recipe: unknown keys are errors, values do not change."""
+    """A table of a recipe. Unknown keys are errors, and values cannot be changed after validation."""
 
 
 class ModelConfig(Section, frozen=True):
-    """Which network is trained."""
+    """Network to train."""
 
     name: str
-    """A key of `models.MODELS`."""
+    """Name of the architecture, a key of `models.MODELS`."""
     arguments: dict[str, bool | int | float | str | None] = {}
-    """Keywords of its constructor, such as `width` and `depth`."""
+    """Keyword arguments of the constructor of the network, such as `width` and `depth`."""
 
     @model_validator(mode="before")
     @classmethod
@@ -31,47 +31,51 @@ class ModelConfig(Section, frozen=True):
 
 
 class OptimConfig(Section, frozen=True):
-    """How the weights move."""
+    """Optimizer, learning rate and length of the run."""
 
     optimizer: Literal["adam", "adamw", "muon", "sgd"] = "adam"
-    """Adam as SFNet's authors use it, AdamW with `weight_decay`, `optimizers.Muon`, or SGD with Nesterov's momentum."""
+    """Optimizer: `adam`, as the authors of SFNet use it; `adamw`, Adam with decoupled `weight_decay`; `muon`, see
+    `optimizers.Muon`; or `sgd`, with Nesterov momentum."""
     learning_rate: PositiveFloat = 1e-4
-    """Peak, reached after the warm-up."""
+    """Peak learning rate, reached after the warm-up."""
     final_learning_rate: float = Field(default=1e-6, ge=0)
-    """End of the cosine."""
+    """Learning rate at the end of the cosine schedule."""
     milestones: tuple[float, ...] = ()
-    """Shares of the run, ascending, after each of which the rate is a tenth; none falls along a cosine."""
+    """Shares of the run in ascending order, between 0 and 1. After each of them the learning rate is divided by 10.
+    Without milestones it follows a cosine."""
     momentum: float = Field(default=0.9, ge=0, lt=1)
-    """Decay of the running mean of the gradient, for SGD."""
+    """Momentum of SGD: decay of the running mean of the gradient, 0 to 1."""
     betas: tuple[float, float] = (0.9, 0.999)
-    """Decay of the running mean and square of the gradient."""
+    """Decays of the running mean and of the running square of the gradient, for Adam, AdamW and Muon."""
     weight_decay: float = Field(default=0.0, ge=0)
-    """For AdamW and SGD."""
+    """Weight decay of AdamW and SGD."""
     steps: PositiveInt | None = None
-    """Length of the run in steps; or `epochs`."""
+    """Length of the run in steps. Set either this or `epochs`."""
     epochs: PositiveInt | None = None
-    """Length of the run in passes over the data; or `steps`."""
+    """Length of the run in passes over the data. Set either this or `steps`."""
     least_steps: int = Field(default=0, ge=0)
-    """Least length in steps of a run whose length is given as `epochs`, for small sets, whose epochs are short."""
+    """Smallest length in steps of a run whose length is set by `epochs`. Epochs of small data sets are short."""
     warmup_steps: int | None = Field(default=None, ge=0)
-    """Steps of linear warm-up; or `warmup_epochs`."""
+    """Length of the linear warm-up in steps. Set either this or `warmup_epochs`."""
     warmup_epochs: int | None = Field(default=None, ge=0)
-    """Epochs of linear warm-up; or `warmup_steps`."""
+    """Length of the linear warm-up in epochs. Set either this or `warmup_steps`."""
     clip_norm: PositiveFloat | None = 0.01
-    """Largest norm of the gradient."""
+    """Largest norm of the gradient. A larger gradient is scaled down to it. None turns clipping off."""
     ema: float = Field(default=0.999, ge=0, lt=1)
-    """Decay of the averaged weights, which are the ones scored and saved; 0 turns averaging off."""
+    """Decay of the exponential moving average of the weights. The averaged weights are scored and saved. 0 turns the
+    averaging off."""
     keep_statistics: bool = False
-    """Whether batch normalization keeps the statistics that the weights came with, for fine-tuning in small batches."""
+    """Whether batch normalization uses the statistics of the weights that the run starts from, instead of those of
+    each batch. This helps fine-tuning in small batches."""
 
     @model_validator(mode="after")
     def _one_length(self) -> "OptimConfig":
         if (self.steps is None) == (self.epochs is None):
-            raise ValueError("give the length of the run as `steps` or as `epochs`, one of the two")
+            raise ValueError("give the length of the run either as `steps` or as `epochs`, not both")
         if list(self.milestones) != sorted(self.milestones) or not all(0 < part < 1 for part in self.milestones):
-            raise ValueError(f"milestones are ascending shares of the run between 0 and 1; got {self.milestones}")
+            raise ValueError(f"milestones must be ascending shares of the run between 0 and 1; got {self.milestones}")
         if self.warmup_steps is not None and self.warmup_epochs is not None:
-            raise ValueError("give the warm-up as `warmup_steps` or as `warmup_epochs`, not both")
+            raise ValueError("give the warm-up either as `warmup_steps` or as `warmup_epochs`, not both")
         for unit in ("steps", "epochs"):
             length, warmup = getattr(self, unit), getattr(self, f"warmup_{unit}")
             if length is not None and warmup is not None:
@@ -79,24 +83,32 @@ class OptimConfig(Section, frozen=True):
         return self
 
     def length(self, steps_per_epoch: int) -> int:
-        """Steps of the whole run."""
+        """Return the length of the whole run in steps.
+
+        Args:
+            steps_per_epoch: number of steps in one pass over the data.
+        """
         return self.steps or max((self.epochs or 0) * steps_per_epoch, self.least_steps)
 
     def warmup(self, steps_per_epoch: int) -> int:
-        """Steps of the warm-up."""
+        """Return the length of the warm-up in steps.
+
+        Args:
+            steps_per_epoch: number of steps in one pass over the data.
+        """
         return self.warmup_steps or (self.warmup_epochs or 0) * steps_per_epoch
 
 
 def check_warmup(warmup: int, length: int, unit: str) -> None:
-    """Refuse a warm-up that is longer than its run, which would never reach its learning rate.
+    """Refuse a warm-up that is longer than its run, because the run would never reach its learning rate.
 
     Args:
-        warmup: its length.
-        length: that of the run.
-        unit: of both, `"steps"` or `"epochs"`.
+        warmup: length of the warm-up.
+        length: length of the run.
+        unit: unit of both lengths, `"steps"` or `"epochs"`.
 
     Raises:
-        ValueError: with what to change.
+        ValueError: if the warm-up is longer than the run.
     """
     if warmup > length:
         raise ValueError(
@@ -106,45 +118,45 @@ def check_warmup(warmup: int, length: int, unit: str) -> None:
 
 
 class DataConfig(Section, frozen=True):
-    """What it is trained on. The folders themselves are arguments of a run, because they differ by machine."""
+    """Training data. The folders are arguments of a run, because they differ between machines."""
 
     batch: PositiveInt = 4
     """Samples per step and process."""
     workers: int = Field(default=2, ge=0)
-    """Processes that prepare samples; 0 prepares them in the training process."""
+    """Processes that prepare samples. 0 prepares them in the training process."""
 
     @property
     def content(self) -> str:
-        """What the folder to train on holds, in words."""
+        """Content of the folder to train on, in words for messages."""
         return "samples"
 
 
 class ValidationConfig(Section, frozen=True):
-    """How a run is watched."""
+    """Validation during the run."""
 
     every: PositiveInt = 500
     """Steps between validations."""
     batch: PositiveInt = 1
     """Samples scored at once."""
     patience: PositiveInt | None = None
-    """Validations without a better score after which a run ends; None goes on to its length."""
+    """Number of validations without a better score after which the run ends. None trains to the full length."""
 
 
 class Recipe(Section, frozen=True):
-    """Everything that decides a training run, but for the folders it reads and writes."""
+    """All settings of a training run, except the folders that it reads and writes."""
 
     name: str
-    """What the run and its weights are called."""
+    """Name of the run and of its weights."""
     task: str
-    """A key of `config.RECIPES` and of `tasks.TASKS`."""
+    """Name of the task, a key of `config.RECIPES` and `tasks.TASKS`."""
     seed: int = 0
-    """Decides initial weights, order and everything random about samples."""
+    """Random seed of the initial weights, of the order of samples and of their random changes."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the forward and backward pass; weights and optimizer are float32 always."""
+    """Precision of the forward and backward pass. Weights and optimizer always use float32."""
     checkpoint_every: PositiveInt = 500
-    """Steps between checkpoints to resume from."""
+    """Steps between the checkpoints from which a run can be resumed."""
     cuda: dict[str, Any] = {}
-    """Settings that replace others where the run trains on a CUDA device, such as `"data.batch" = 64`."""
+    """Settings that replace others if the run trains on a CUDA device, such as `"data.batch" = 64`."""
     model: ModelConfig
     data: DataConfig = DataConfig()
     optim: OptimConfig

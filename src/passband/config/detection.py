@@ -6,79 +6,81 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from passband.config.common import DataConfig, ModelConfig, OptimConfig, Recipe, ValidationConfig
 
-OF_THE_DATA = (
+DECIDED_ELSEWHERE = (
     *("channels", "classes", "masks", "input", "min_size", "max_size", "chroma_ratio", "doubled", "mean", "std"),
     "backbone_weights",
 )
-"""Numbers of a detector that other keys of a recipe, or the data, decide."""
+"""Arguments of a detector that the data, or other keys of a recipe, decide."""
 
 
 class DetectionModel(ModelConfig, frozen=True):
-    """Which network is trained. Its input comes from `data`, its classes from the annotations."""
+    """Network to train. Its input comes from `data`, and its classes from the annotations."""
 
     name: str = "dct-mask-rcnn"
-    """A key of `models.MODELS`."""
+    """Name of the architecture, a key of `models.MODELS`."""
     backbone_weights: str | None = None
-    """What the backbone starts from: weights of a classifier with the same channels, as `passband train` made them, or
-    `imagenet` for torchvision's, which are downloaded. Its batch normalization is then frozen, unless `numbers` says
-    otherwise. None starts from nothing."""
+    """Weights that the backbone starts from: a run of `passband train` for a classifier with the same channels, or
+    `imagenet` for the weights of torchvision, which are downloaded. The batch normalization of the backbone is then
+    frozen, unless `arguments` sets another `norm`. None starts from random weights."""
 
     @model_validator(mode="after")
-    def _data_decide(self) -> "DetectionModel":
-        if found := {*OF_THE_DATA} & set(self.arguments):
+    def _no_arguments_of_the_data(self) -> "DetectionModel":
+        if refused := {*DECIDED_ELSEWHERE} & set(self.arguments):
             raise ValueError(
-                f"arguments come without {' and '.join(sorted(found))}: keys of data and model.backbone_weights say "
-                "what comes in, and the annotations which classes there are"
+                f"leave out {' and '.join(sorted(refused))} of model.arguments: the table data and "
+                "model.backbone_weights set the input, and the annotations set the classes"
             )
         return self
 
 
 class DetectionData(DataConfig, frozen=True):
-    """Pictures with instances in COCO's format, and what a network gets of them."""
+    """Images with instances in COCO's format, and the input that the network gets from them."""
 
     batch: PositiveInt = 2
-    """Pictures per step and process."""
+    """Images per step and process."""
     channels: str | tuple[int, ...] = "24S"
-    """A name of `layers.channels.SUBSETS`, numbers 0 to 191 as `passband analyze channels` lists them, or `rgb`."""
+    """Frequency channels: a name of `layers.channels.SUBSETS`, or numbers from 0 to 191, as `passband analyze channels`
+    lists them; or `rgb` for pixels."""
     input: Literal["pixels", "coefficients"] = "pixels"
-    """`pixels` computes channels from the pixels of images; `coefficients` reads those of JPEG files, without
-    pixels and at the files' own size."""
+    """Source of the channels: `pixels` computes them from the pixels of resized images; `coefficients` reads them from
+    JPEG files without decoding the pixels, at the size of the file."""
     masks: bool = True
-    """Whether masks are learned and found, or boxes alone."""
+    """Whether the network predicts masks as well as boxes."""
     min_size: tuple[PositiveInt, ...] = (800,)
-    """Shorter side of resized pictures, in pixels; of several, each training picture gets one, and the last one is
-    scored with. Coefficients are not resized."""
+    """Shorter side of resized images, in pixels. From several sizes, each training image gets a random one, and
+    validation uses the last one. Coefficients are not resized."""
     max_size: PositiveInt = 1333
-    """Longest side of resized pictures, in pixels."""
+    """Largest longer side of resized images, in pixels."""
     chroma_ratio: Literal[1, 2] = 2
-    """How many times smaller chroma is than luma: 2 as in most JPEG files, see `models.detection_stem`."""
+    """Factor by which chroma is smaller than luma, 2 as in most JPEG files; see `models.detection_stem`."""
     doubled: bool = False
-    """Whether channels are those of blocks of 8 x 8 in pictures of twice the size, as published, which 48S and 64S
-    need; `chroma_ratio` is then 1."""
+    """Whether channels come from blocks of 8 x 8 pixels in images of twice the size, as published. 48S and 64S need
+    this. It needs `chroma_ratio = 1`."""
     flip: bool = True
-    """Whether training pictures are mirrored left to right half of the time; of coefficients where that is exact."""
+    """Whether half of the training images are mirrored left to right. Coefficients are mirrored only if the result is
+    exact."""
     scale: tuple[PositiveFloat, PositiveFloat] = (1.0, 1.0)
-    """Least and greatest factor by which training pictures are resized, before `min_size`."""
+    """Smallest and largest factor by which training images are resized, before `min_size`."""
     crop: float = Field(default=1.0, gt=0, le=1)
-    """Least share of each side that training pictures show."""
+    """Smallest share of each side that a training image shows."""
     statistics: Literal["imagenet", "fit"] = "imagenet"
-    """Mean and std of the channels: those of ImageNet's photographs, or measured in the pictures to train on, which
-    `doubled` needs. Of `rgb` ImageNet's always."""
+    """Mean and standard deviation of the channels: `imagenet` uses those of ImageNet; `fit` measures them in the folder
+    to train on, which `doubled` needs. `rgb` always uses those of ImageNet."""
     statistics_count: PositiveInt = 256
-    """Pictures that `fit` measures at most, spread evenly."""
+    """Largest number of images that `fit` measures, spread evenly over the folder."""
     skip_bad: bool = False
-    """Whether files that cannot be read are left out, with a warning that names them, instead of ending the run."""
+    """Whether unreadable files are skipped with a warning that names them. Otherwise they end the run."""
     held_out: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the pictures that is scored on and not learned from."""
+    """Share of the images that are held out from training and used for validation."""
 
     @property
     def content(self) -> str:
-        """What the folder to train on holds, in words."""
-        return "pictures and annotations in COCO's format"
+        """Content of the folder to train on, in words for messages."""
+        return "images and annotations in COCO's format"
 
     @property
     def is_rgb(self) -> bool:
-        """Whether pixels are learned from rather than channels."""
+        """Whether the network takes pixels instead of frequency channels."""
         return isinstance(self.channels, str) and self.channels.lower() == "rgb"
 
     @model_validator(mode="before")
@@ -93,49 +95,53 @@ class DetectionData(DataConfig, frozen=True):
     @model_validator(mode="after")
     def _fits(self) -> "DetectionData":
         if not self.min_size or max(self.min_size) > self.max_size:
-            raise ValueError(f"min_size needs sides up to max_size = {self.max_size}; got {list(self.min_size)}")
+            raise ValueError(
+                f"min_size must be sides of at most max_size = {self.max_size} pixels; got {list(self.min_size)}"
+            )
         if self.scale[0] > self.scale[1]:
-            raise ValueError(f"scale is a least and a greatest factor; got {list(self.scale)}")
+            raise ValueError(f"scale must be the smallest and the largest factor; got {list(self.scale)}")
         if self.input == "coefficients":
             if self.is_rgb or self.doubled:
                 raise ValueError(
-                    'input = "coefficients" reads what files hold: leave out "rgb" and doubled, or take "pixels"'
+                    'input = "coefficients" reads the channels of JPEG files: leave out "rgb" and doubled, or use '
+                    'input = "pixels"'
                 )
             if self.scale != (1, 1) or self.crop != 1:
                 raise ValueError(
-                    'input = "coefficients" shows images whole and at their own size: leave out scale and crop'
+                    'input = "coefficients" shows whole images at their own size: leave out scale and crop'
                 )
         if self.doubled and (self.statistics != "fit" or self.chroma_ratio != 1):
-            raise ValueError('doubled pictures need chroma_ratio = 1 and statistics = "fit"')
+            raise ValueError('doubled needs chroma_ratio = 1 and statistics = "fit"')
         return self
 
 
 class DetectionOptim(OptimConfig, frozen=True):
-    """How the weights move: as detectors are trained, with SGD in steps."""
+    """Optimizer, learning rate and length of the run, with the usual values for detectors."""
 
     optimizer: Literal["adam", "adamw", "muon", "sgd"] = "sgd"
-    """SGD with Nesterov's momentum."""
+    """Optimizer; SGD with Nesterov momentum is usual for detectors."""
     learning_rate: PositiveFloat = 0.0025
-    """Peak, reached after the warm-up: .02 for batches of 16 pictures, in proportion for others."""
+    """Peak learning rate, reached after the warm-up. A batch of 16 images takes 0.02; scale it with the batch."""
     milestones: tuple[float, ...] = (8 / 12, 11 / 12)
-    """Shares of the run after each of which the rate is a tenth."""
+    """Shares of the run in ascending order, between 0 and 1. After each of them the learning rate is divided by 10."""
     weight_decay: float = Field(default=1e-4, ge=0)
-    """For AdamW and SGD."""
+    """Weight decay of AdamW and SGD."""
     clip_norm: PositiveFloat | None = 35.0
-    """Largest norm of the gradient; None clips nothing."""
+    """Largest norm of the gradient. None turns clipping off."""
     ema: float = Field(default=0.0, ge=0, lt=1)
-    """Decay of the averaged weights, which are the ones scored and saved; 0 turns averaging off."""
+    """Decay of the exponential moving average of the weights. The averaged weights are scored and saved. 0 turns the
+    averaging off."""
 
 
 class DetectionValidation(ValidationConfig, frozen=True):
-    """What is scored while a run goes on."""
+    """Validation during the run."""
 
     count: PositiveInt | None = None
-    """Pictures scored, spread evenly; None for all."""
+    """Number of images that are scored, spread evenly over the folder. None scores all images."""
 
 
 class DetectionRecipe(Recipe, frozen=True):
-    """A run that learns to find instances: boxes, and masks."""
+    """Recipe of a run that learns to detect instances: boxes, and optionally masks."""
 
     task: Literal["detection"] = "detection"
     model: DetectionModel = DetectionModel()

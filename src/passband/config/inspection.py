@@ -1,4 +1,4 @@
-"""Recipes of inspection: telling what is wrong with a picture."""
+"""Recipes of inspection: finding how an image is degraded."""
 
 from typing import Literal
 
@@ -8,40 +8,39 @@ from passband.config.common import DataConfig, ModelConfig, Recipe, Section, Val
 
 
 class InspectionModel(ModelConfig, frozen=True):
-    """Which network is trained."""
+    """Network to train."""
 
     name: str = "inspector"
-    """A key of `models.MODELS`."""
+    """Name of the architecture, a key of `models.MODELS`."""
 
 
 class InspectionSource(Section, frozen=True):
-    """One of several folders to learn from."""
+    """One of several folders to train on."""
 
     folder: str
-    """Its path below the folder that the run is given."""
+    """Path of the folder, relative to the folder that the run trains on."""
     content: Literal["photographs", "pairs"] = "photographs"
-    """`photographs`: clean images, degraded on the fly; `pairs`: degraded and clean images."""
+    """Content of the folder: `photographs` are clean photos, which are degraded during the training; `pairs` are
+    degraded and clean images."""
     kind: str = ""
-    """What is wrong with the degraded images of `pairs`, a key of `data.degradations.KINDS`."""
+    """Degradation of the images of `pairs`, a key of `data.degradations.KINDS`."""
     weight: PositiveFloat = 1.0
-    """Share of the samples, relative to the other sources."""
+    """Weight of the source: its share of the samples, relative to the other sources."""
 
     @model_validator(mode="after")
-    def _kind_of_pairs(self) -> "InspectionSource":
+    def _has_kind_if_pairs(self) -> "InspectionSource":
         if (self.content == "pairs") != bool(self.kind):
-            raise ValueError(
-                f"{self.folder}: pairs need a kind that says what is wrong with them; photographs have none"
-            )
+            raise ValueError(f"{self.folder}: set kind, the degradation, for pairs; leave it out for photographs")
         return self
 
 
 class InspectionData(DataConfig, frozen=True):
-    """Pictures, what spoils them, and how they are stored."""
+    """Images to train on, their degradations, and their storage."""
 
     sources: tuple[InspectionSource, ...] = ()
-    """Folders to learn from; none takes the whole folder that the run is given as photographs."""
+    """Folders to train on. Without sources, the whole folder that the run trains on holds clean photos."""
     samples: PositiveInt = 6000
-    """How many pictures the set has. They are made once, and their views are kept in memory: 120 KB each."""
+    """Number of images in the data set. They are made once, and their views stay in memory: 120 KB per image."""
     degradations: dict[str, PositiveFloat] = Field(
         default={
             "rain": 1.0,
@@ -53,61 +52,63 @@ class InspectionData(DataConfig, frozen=True):
             "scratch": 1.0,
         }
     )
-    """Kind to weight among the degraded photographs."""
+    """Weights of the degradations, by their names: how often each occurs among the degraded photos, relative to the
+    others."""
     clean: float = Field(default=0.25, ge=0, lt=1)
-    """Share of the pictures that are not degraded."""
+    """Share of the images that are not degraded."""
     mixtures: float = Field(default=0.15, ge=0, le=1)
-    """Share of the degraded photographs that have two kinds of degradations."""
+    """Share of the degraded photos that have two degradations."""
     camera: float = Field(default=0.5, ge=0, le=1)
-    """Share of the pictures, clean ones as well, that a random camera develops: exposure, color, noise, JPEG."""
+    """Share of the images, clean ones included, that pass through a simulated camera with random exposure, color,
+    noise and JPEG compression."""
     crop: PositiveInt = 192
-    """Side of the pictures in pixels, a multiple of 8."""
+    """Side of the images in pixels, a multiple of 8."""
     zoom: float = Field(default=3.0, ge=1)
-    """Photographs are reduced by a random factor of up to this before they are cropped."""
+    """Largest factor by which a photo is reduced before it is cropped. The factor of each photo is random."""
     enlarged: float = Field(default=1.25, ge=1)
-    """And enlarged by up to this."""
+    """Largest factor by which a photo is enlarged before it is cropped. The factor of each photo is random."""
     reduced: float = Field(default=0.25, ge=0, le=1)
-    """Share of the pictures, clean ones as well, that are reduced by up to 1.6 after they were degraded."""
+    """Share of the images, clean ones included, that are reduced by a factor of up to 1.6 after the degradation."""
     compressed: float = Field(default=0.75, ge=0, le=1)
-    """Share of the pictures, clean ones as well, that are stored as JPEG; the others keep their pixels."""
+    """Share of the images, clean ones included, that are stored as JPEG. The others are stored without loss."""
     least_quality: int = Field(default=30, ge=1, le=98)
-    """Least quality of JPEG; the largest is 98."""
+    """Lowest quality of JPEG, 1 to 98. The highest quality is 98."""
     gains: str = "gains.npz"
-    """Table of what restoration networks gain on the first of the pictures, below the folder that the run is given; see
-    `study.gain_table`. Empty for none: then no gains are learned."""
+    """File with the gains in dB of restoration networks on the first images, relative to the folder that the run trains
+    on; see `studies.gain_table`. An empty text turns the learning of gains off."""
     skip_bad: bool = False
-    """Whether files that cannot be used are left out, with a warning that names them, instead of ending the run."""
+    """Whether unusable files are skipped with a warning that names them. Otherwise they end the run."""
 
     @property
     def content(self) -> str:
-        """What the folder to train on holds, in words."""
-        return "photographs and pairs" if self.sources else "photographs"
+        """Content of the folder to train on, in words for messages."""
+        return "photos and pairs" if self.sources else "photos"
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> "InspectionData":
         if self.crop % 8 or self.crop < 64:
-            raise ValueError(f"data.crop is a multiple of 8 and at least 64 pixels; got {self.crop}")
+            raise ValueError(f"data.crop must be a multiple of 8 and at least 64 pixels; got {self.crop}")
         return self
 
 
 class InspectionLoss(Section, frozen=True):
-    """What is minimized besides the cross-entropy of the kinds."""
+    """Loss: the cross-entropy of the degradations, and the terms below."""
 
     psnr: float = Field(default=0.1, ge=0)
-    """Weight of the error of the predicted PSNR, in dB."""
+    """Weight of the error (smooth L1) of the predicted PSNR in dB."""
     gain: float = Field(default=0.2, ge=0)
-    """Weight of the mean error of the predicted gains, in dB."""
+    """Weight of the mean error (smooth L1) of the predicted gains in dB."""
 
 
 class InspectionValidation(ValidationConfig, frozen=True):
-    """What is scored while a run goes on."""
+    """Validation during the run."""
 
     count: PositiveInt = 300
-    """Pictures scored, of photographs that are not learned from."""
+    """Number of images that are scored. They come from photos that are held out from training."""
 
 
 class InspectionRecipe(Recipe, frozen=True):
-    """A run that learns to tell what is wrong with a picture, and what would mend it."""
+    """Recipe of a run that learns how an image is degraded, and which network restores it best."""
 
     task: Literal["inspection"] = "inspection"
     model: InspectionModel = InspectionModel()

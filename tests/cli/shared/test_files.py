@@ -98,7 +98,7 @@ def test_any_name_is_in_the_instances_which_are_never_lost(run, odd, tmp_path, m
     status, _, err = run("segment", odd, "--weights", weights, "-o", tmp_path / "some")
     assert status == 130
     assert "AttributeError: no such attribute" in err
-    assert "Interrupted: 3 of 5 files are done (2 pictures, 1 failed). Their instances are in " in err
+    assert "Interrupted: 3 of 5 files are done (2 segmented, 1 failed). Their instances are in " in err
     assert len(json.loads((tmp_path / "some" / "instances.json").read_text())["images"]) == 2
 
 
@@ -141,7 +141,8 @@ def test_the_summary_says_why_files_were_restored_again(run, photos, identity_we
     write_image(photos / "a.png", torch.rand(3, 9, 9))
     _, _, err = run("restore", photos, "--weights", identity_weights)
     assert err.splitlines()[-1] == (
-        "1 restored (1 again: the source has changed), 2 skipped (done before; --overwrite does them again), 0 failed"
+        "1 restored (1 again: the source has changed), 2 skipped (done earlier; use --overwrite to do them again), "
+        "0 failed"
     )
     _, _, err = run("restore", photos, "--weights", tiny_weights)
     assert err.splitlines()[-1] == "3 restored (3 again: other weights), 0 failed"
@@ -149,7 +150,7 @@ def test_the_summary_says_why_files_were_restored_again(run, photos, identity_we
     status, _, err = run("restore", photos, "--weights", tiny_weights)
     assert status == 1
     assert "b.png exists, but passband has no record of writing this file" in err
-    assert err.splitlines()[-1] == "0 restored, 2 skipped (done before; --overwrite does them again), 1 failed"
+    assert err.splitlines()[-1] == "0 restored, 2 skipped (done earlier; use --overwrite to do them again), 1 failed"
 
 
 def test_a_source_that_is_not_there_is_named_and_the_others_are_done(run, photos, identity_weights, tmp_path):
@@ -181,7 +182,7 @@ class TestHowMuchIsSaid:
         status, out, err = run("restore", photos, "-o", output, "--weights", identity_weights, "--dry-run")
         assert status == 0
         assert out.splitlines() == [f"{photos / name} -> {output / name}" for name in ("a.png", "c.png")]
-        assert err.splitlines()[-1].startswith("2 would be restored, 1 skipped (done before; ")
+        assert err.splitlines()[-1].startswith("2 would be restored, 1 skipped (done earlier; ")
         assert names(output) == ["b.png"]
 
     def test_quiet_says_nothing_but_what_failed(self, run, photos, identity_weights):
@@ -199,11 +200,11 @@ class TestHowMuchIsSaid:
         (photos / "d.gif").write_bytes(b"GIF89a")
         options = ("--weights", identity_weights, "--verbose", "--device", "cpu")
         _, _, err = run("restore", photos, *options)
-        assert " on cpu by torch in " in err.splitlines()[0]
+        assert " on cpu with torch in " in err.splitlines()[0]
         assert f"passed over: {photos / 'd.gif'} (.gif)" in err
         assert f"{photos / 'a.png'}: 0." in err or f"{photos / 'a.png'}: " in err
         _, _, err = run("restore", photos, *options)
-        assert f"{photos / 'a.png'}: done before, " in err
+        assert f"{photos / 'a.png'}: restored earlier, " in err
 
 
 class TestCtrlC:
@@ -219,8 +220,8 @@ class TestCtrlC:
         status, _, err = run("restore", photos, "--weights", identity_weights)
         assert status == 130
         assert err.splitlines()[-1] == (
-            "Interrupted: 1 of 3 files are done (1 restored, 0 failed). Run the same command again to go on: what is "
-            "done is skipped. A video goes on after its last finished segment."
+            "Interrupted: 1 of 3 files are done (1 restored, 0 failed). Run the same command again to continue. "
+            "Finished files are skipped. A video continues after its last finished segment."
         )
         monkeypatch.undo()
         _, _, err = run("restore", photos, "--weights", identity_weights)

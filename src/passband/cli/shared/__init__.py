@@ -1,1 +1,1 @@
-"""What several commands share: the screen, lines for files, settings of a recipe as options."""
+"""Code that several commands share: printing and progress bars, summaries of files, and options that change recipes."""

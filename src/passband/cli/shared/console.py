@@ -1,4 +1,4 @@
-"""What the commands share of the screen."""
+"""Prints lines safely, and shows progress bars on standard error."""
 
 import sys
 import time
@@ -15,54 +15,54 @@ if TYPE_CHECKING:
     from passband.training import StepReport
 
 PACE = 30.0
-"""Seconds between two lines of progress where no bar can be seen."""
+"""Seconds between two lines of progress if standard error is not a terminal, which cannot show a bar."""
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Print a line, whatever is in it: characters that cannot be printed are shown by their escapes.
+    """Print a line. Characters that a terminal cannot show are printed as escapes.
 
     Args:
-        text: a line; a name of a file in it may hold any characters.
-        err: on standard error.
+        text: line to print, which may contain file names with any characters.
+        err: whether to print on standard error.
     """
     print(printable(text), file=sys.stderr if err else sys.stdout, flush=True)
 
 
 def accept_any_name() -> None:
-    """Let standard output and standard error show, by its escape, what their encoding does not have."""
+    """Make standard output and standard error print characters that their encoding lacks as escapes."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def progress_bar(*columns: str | ProgressColumn, hidden: bool = False) -> Progress:
-    """A progress bar on standard error, with these texts and columns after it; it disappears when done.
+    """Return a progress bar on standard error, which disappears when it is done.
 
-    What a command prints meanwhile appears above the bar, or goes where standard output is sent.
+    Lines that a command prints meanwhile appear above the bar, or in the file to which standard output is redirected.
 
     Args:
-        columns: texts, with the fields of a task in braces, or columns.
-        hidden: show nothing.
+        columns: columns to the right of the bar: columns of rich, or texts with fields of a task in braces.
+        hidden: whether to show nothing.
     """
     console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        # a name such as [1].png is no markup
+        # without this a file name such as [1].png would be read as markup
         *[TextColumn(column, markup=False) if isinstance(column, str) else column for column in columns],
         TimeRemainingColumn(),
         console=console,
         transient=True,
         redirect_stdout=sys.stdout.isatty(),
-        disable=hidden or not console.is_terminal,  # a bar that nobody sees would leave an empty line
+        disable=hidden or not console.is_terminal,  # outside a terminal a bar would leave an empty line
     )
 
 
 class TrainingProgress:
-    """The steps of a training on standard error: a bar, or where none can be seen a line every `PACE` seconds.
+    """Shows the steps of a training on standard error: as a bar in a terminal, else as a line every `PACE` seconds.
 
     Args:
-        name: of the run.
+        name: name of the run.
     """
 
     def __init__(self, name: str):
@@ -79,7 +79,12 @@ class TrainingProgress:
         self._bar.stop()
 
     def show(self, step: "StepReport", name: str | None = None) -> None:
-        """Show a step, of the run called so where there are several."""
+        """Show a step.
+
+        Args:
+            step: step that was done.
+            name: name of its run, if there are several runs; None for the name of this object.
+        """
         self.steps = step.steps
         shown = name or self.name
         figures = [f"loss {step.loss:.4g}", *(f"{key} {value:.2f}" for key, value in step.figures.items())]
@@ -91,8 +96,8 @@ class TrainingProgress:
 
 
 class _Steps(ProgressColumn):
-    """`3/10 steps`, once it is known how many there are."""
+    """Shows `3/10 steps`, as soon as the number of steps is known."""
 
     def render(self, task: Task) -> Text:
-        """The text of a bar."""
+        """Return the text of this column for a bar."""
         return Text("" if task.total is None else f"{task.completed:g}/{task.total:g} steps")

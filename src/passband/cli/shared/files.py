@@ -1,4 +1,4 @@
-"""What commands that work on many files show: how far they are, a line for each file, and a summary that is true."""
+"""Shows the progress of commands that work on many files, a line for each file, and a summary at the end."""
 
 import time
 from collections import Counter
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from passband.data.finding import PassedOver
 
 PACE = 10.0
-"""Seconds between two lines of progress where no bar can be seen."""
-GOES_ON = "Run the same command again to go on: what is done is skipped."
-"""What Ctrl-C says of commands that skip what is done."""
+"""Seconds between two lines of progress if standard error is not a terminal, which cannot show a bar."""
+RESUME_HINT = "Run the same command again to continue. Finished files are skipped."
+"""Sentence that Ctrl-C prints for commands that skip finished files."""
 
 
 class FileRun:
-    """The files of a command, one after the other.
+    """Counts and prints the files of a command, one after the other.
 
     Args:
-        doing: what the command does with them: `restoring`.
-        done: what has become of those that ended well, for the summary: `restored`.
-        names: of the files, in their order.
-        quiet: show failures alone.
+        doing: verb for the progress bar, such as `restoring`.
+        done: participle for the files of the summary that succeeded, such as `restored`.
+        names: names of all files, in their order.
+        quiet: whether to print failures only.
     """
 
     def __init__(self, doing: str, done: str, names: Sequence[str], *, quiet: bool = False):
@@ -42,43 +42,45 @@ class FileRun:
         self._due = self._started + PACE
 
     @contextmanager
-    def shown(self, goes_on: str) -> Iterator[None]:
-        """Show progress within the block. Ctrl-C ends it with what is done, and how to go on.
+    def shown(self, resume_hint: str) -> Iterator[None]:
+        """Show progress within a `with` block. Ctrl-C ends the block and prints the number of finished files.
 
         Args:
-            goes_on: a sentence that says how.
+            resume_hint: sentence that says how to continue after Ctrl-C.
 
         Raises:
-            typer.Exit: with status 130 where it was interrupted.
+            typer.Exit: with status 130, if the block was interrupted.
         """
         try:
             with self._bar:
                 yield
         except KeyboardInterrupt:
             ended = self.counts.total()
-            say(f"Interrupted: {ended} of {len(self.names)} files are done ({self._summary()}). {goes_on}", err=True)
+            say(
+                f"Interrupted: {ended} of {len(self.names)} files are done ({self._summary()}). {resume_hint}", err=True
+            )
             raise typer.Exit(130) from None
 
     def part(self, done: float, total: float | None, text: str, seconds_left: float | None) -> None:
-        """Show how far the present file is.
+        """Show the progress within the current file, with a bar of its own.
 
         Args:
-            done: of `total`; a bar of its own shows them.
-            total: None where it is not known.
-            text: what is done, in words: `42 %`.
-            seconds_left: None where that is not known.
+            done: finished part of `total`, in the same unit.
+            total: size of the whole file, such as its number of frames; None if it is not known.
+            text: progress in words, such as `42 %`.
+            seconds_left: estimated time to the end of the file in seconds; None if it is not known.
         """
         left = "" if seconds_left is None else f", {duration(seconds_left)} left"
         self._bar.update(self._part, completed=done, total=total, text=text + left, visible=True)
-        self._tell(text + left)
+        self._print_progress(text + left)
 
     def finished(self, line: str = "", notes: Sequence[str] = (), again: str = "") -> None:
-        """Count a file that ended well.
+        """Count a file that succeeded.
 
         Args:
-            line: printed on standard output.
-            notes: printed on standard error.
-            again: why it was done again.
+            line: line to print on standard output.
+            notes: lines to print on standard error.
+            again: reason why the file was processed again; empty if it was new.
         """
         if again:
             self.again[again] += 1
@@ -89,11 +91,11 @@ class FileRun:
         self._next("done")
 
     def skipped(self) -> None:
-        """Count a file that was done before."""
+        """Count a file that was finished earlier."""
         self._next("skipped")
 
     def failed(self, reason: str) -> None:
-        """Count a file that failed, and say why."""
+        """Count a file that failed, and print the reason."""
         say(f"failed: {reason}", err=True)
         self._next("failed")
 
@@ -101,11 +103,11 @@ class FileRun:
         """Print the summary.
 
         Args:
-            passed: files that were passed over.
-            after: ends the first line.
+            passed: files that were passed over, for example because they are no images.
+            after: text at the end of the first line.
 
         Raises:
-            typer.Exit: with status 1 where a file failed.
+            typer.Exit: with status 1, if a file failed.
         """
         from passband.data.finding import kinds_passed_over
 
@@ -118,27 +120,27 @@ class FileRun:
             raise typer.Exit(1)
 
     def _summary(self) -> str:
-        """How many files became what."""
+        """Return the numbers of files that were finished, skipped and failed, in words."""
         reasons = ", ".join(
             f"{reason} {count}" if len(self.again) > 1 else reason for reason, count in self.again.items()
         )
         again = f" ({self.again.total()} again: {reasons})" if self.again else ""
         skipped = self.counts["skipped"]
-        kept = f", {skipped} skipped (done before; --overwrite does them again)" if skipped else ""
-        return f"{self.counts['done']} {self.done}{again}{kept}, {self.counts['failed']} failed"
+        existing = f", {skipped} skipped (done earlier; use --overwrite to do them again)" if skipped else ""
+        return f"{self.counts['done']} {self.done}{again}{existing}, {self.counts['failed']} failed"
 
     def _next(self, count: str) -> None:
-        """Go on to the next file."""
+        """Count the current file, and move on to the next one."""
         self.counts[count] += 1
         ended = self.counts.total()
         name = self.names[ended] if ended < len(self.names) else ""
         self._bar.update(self._files, completed=ended, text=name)
         self._bar.update(self._part, completed=0, visible=False)
         if ended < len(self.names):
-            self._tell("")
+            self._print_progress("")
 
-    def _tell(self, text: str) -> None:
-        """Print a line of progress, if it is time and nobody sees a bar."""
+    def _print_progress(self, text: str) -> None:
+        """Print a line of progress if `PACE` seconds have passed and no bar is shown."""
         if self.quiet or self._bar.console.is_terminal or time.monotonic() < self._due:
             return
         ended = self.counts.total()
@@ -151,7 +153,7 @@ class FileRun:
 
 
 def duration(seconds: float) -> str:
-    """A time in words: `40 s`, `12 min`, `1.5 h`."""
+    """Return a time in words, such as `40 s`, `12 min` or `1.5 h`."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"

@@ -1,4 +1,4 @@
-"""What the commands that train share: settings of a recipe given as options."""
+"""Collects the options of a command that change settings of a recipe."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,15 +7,18 @@ from typing import Any
 def collected_changes(
     texts: Sequence[str] | None, *, steps: int | None = None, epochs: int | None = None
 ) -> dict[str, Any]:
-    """The changes of a recipe that options ask for.
+    """Return the changes to a recipe that options of a command name.
 
     Args:
-        texts: those of `--set`, each KEY=VALUE.
-        steps: that of `--steps`.
-        epochs: that of `--epochs`.
+        texts: values of `--set`, each as KEY=VALUE.
+        steps: value of `--steps`, or None.
+        epochs: value of `--epochs`, or None.
+
+    Returns:
+        New values by the full names of their keys, such as `optim.steps`.
 
     Raises:
-        RecipeError: for a text that is no change, or a length that is given twice.
+        RecipeError: if a text is not KEY=VALUE, or if the length of the run is given twice.
     """
     from passband.config import RecipeError, parse_changes
 
