@@ -44,9 +44,9 @@ def test_rows_that_a_crash_or_a_hand_left_half_written_are_left_out(run_folder, 
 def test_a_folder_without_run_or_steps_and_another_kind_of_file_are_refused(run_folder, tmp_path):
     with pytest.raises(RunError, match="holds no run"):
         draw_curves(tmp_path)
-    with pytest.raises(ValueError, match=r"which ends in \.png, not .*a\.jpg"):
+    with pytest.raises(ValueError, match=r"must end in \.png; got .*a\.jpg"):
         draw_curves(run_folder, tmp_path / "a.jpg")
     for name in ("log.csv", "validation.csv"):
         (run_folder / name).unlink()
-    with pytest.raises(RunError, match="mine holds a run without steps, so it has no curves yet"):
+    with pytest.raises(RunError, match="the run in .*mine has no steps yet, so there are no curves"):
         draw_curves(run_folder)

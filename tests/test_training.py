@@ -101,7 +101,7 @@ class TestRun:
         monkeypatch.setitem(sys.modules, "tensorboard", None)
         for name in [name for name in sys.modules if name.startswith("torch.utils.tensorboard")]:
             monkeypatch.delitem(sys.modules, name)
-        runs._say_that_tensorboard_is_missing.cache_clear()
+        runs._warn_without_tensorboard.cache_clear()
         for folder in ("first", "second"):
             train(recipe(), tmp_path / folder, data=photographs, device="cpu")
             assert len(rows(tmp_path / folder / "log.csv")) == 9
@@ -189,7 +189,7 @@ class TestRun:
 
     def test_a_folder_that_holds_a_run_is_not_overwritten(self, tmp_path, photographs):
         train(recipe(optim={"steps": 1, "warmup_steps": 0}), tmp_path / "run", data=photographs, device="cpu")
-        with pytest.raises(RunError, match=r"holds a run already: go on with --resume"):
+        with pytest.raises(RunError, match=r"already holds a run: continue it with --resume"):
             train(recipe(), tmp_path / "run", data=photographs, device="cpu")
         with pytest.raises(RunError, match="nothing to resume"):
             train(recipe(), tmp_path / "other", data=photographs, device="cpu", resume=True)
@@ -242,7 +242,7 @@ class TestRun:
         assert progress.best_score == 21.0
         run = read_run(tmp_path / "run")
         assert run["status"] == "finished"
-        assert run["reason"] == "the last 2 validations were no better than an earlier one"
+        assert run["reason"] == "the last 2 validations did not improve the score"
         assert train(settings, tmp_path / "run", data=photographs, device="cpu", resume=True).step == 4
 
     def test_patience_counts_through_an_interruption(self, tmp_path, photographs, monkeypatch):
@@ -281,7 +281,7 @@ class TestRun:
         assert all(torch.equal(before[key], after[key]) == kept for key in running)
 
     def test_weights_that_do_not_load_leave_no_run(self, tmp_path, photographs):
-        with pytest.raises(CheckpointError, match="no weights named"):
+        with pytest.raises(CheckpointError, match="No weights named"):
             train(recipe(), tmp_path / "run", data=photographs, weights="nothing", device="cpu")
         assert not (tmp_path / "run").exists()
 
@@ -358,7 +358,9 @@ class TestLengthInMinutes:
         assert fitted.optim.steps == pytest.approx((0.95 * 120 - 4 * 6) / 0.5, abs=1)
         assert fitted.validation.every * 4 >= fitted.optim.steps > fitted.validation.every * 3
         assert fitted.optim.warmup_steps == 2
-        with pytest.raises(RunError, match=r"3 steps fit into 0.45 minutes.* 20 are needed: use --minutes 1"):
+        with pytest.raises(
+            RunError, match=r"20 steps are needed, and 3 fit into 0.45 minutes.* Use --minutes 1"
+        ):
             recipe_within(recipe(), 0.45, data=photographs, device="cpu")
 
     def test_steps_and_validations_are_timed_in_a_run_that_is_thrown_away(self, photographs):

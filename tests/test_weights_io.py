@@ -75,7 +75,9 @@ def test_a_damaged_file_is_an_error_with_its_name(tmp_path, content, suffix):
 
 def test_weights_of_another_architecture_are_refused_with_the_keys(tmp_path):
     torch.save({"model": torch.nn.Linear(3, 4).state_dict()}, tmp_path / "linear.pkl")
-    with pytest.raises(CheckpointError, match=r"not for this SFNet; entries \d+ missing: .*; 2 unknown: weight, bias"):
+    with pytest.raises(
+        CheckpointError, match=r"this SFNet\. Entries: \d+ missing: .*; 2 unknown: weight, bias"
+    ):
         load_model(tmp_path / "linear.pkl")
     model = sfnet_small(depth=1)
     before = {key: value.clone() for key, value in model.state_dict().items()}
@@ -106,12 +108,12 @@ def test_half_precision_halves_parameters_and_keeps_running_statistics(tmp_path)
 
 
 def test_a_name_that_is_nothing_says_what_was_looked_for(tmp_path):
-    with pytest.raises(CheckpointError, match=r"no weights named .generl.\. Did you mean .general.\?"):
+    with pytest.raises(CheckpointError, match=r"No weights named .generl.\. Did you mean .general.\?"):
         find_weights("generl")
     with pytest.raises(CheckpointError, match=r"holds no weights: there is no model\.safetensors in it"):
         find_weights(tmp_path)
     sfnet_small(depth=1).save_pretrained(tmp_path / "weights" / "last")
-    with pytest.raises(CheckpointError, match=r"no weights named .*best'\. Shipped weights: .* In .*weights: last\."):
+    with pytest.raises(CheckpointError, match=r"No weights named .*best'\. Shipped weights: .* In .*weights: last\."):
         find_weights(tmp_path / "weights" / "best")
     (tmp_path / "notes.txt").write_text("")
     with pytest.raises(CheckpointError, match=r"notes\.txt does not look like weights"):
@@ -195,8 +197,8 @@ def test_a_config_nested_beyond_measure_is_refused(tmp_path, tiny_weights):
     ("content", "says"),
     [
         ("[" * 100_000, "recursion"),
-        ("[1]", "an object is needed, it holds a list"),
-        ("{}", "needs the recipe of the run"),
+        ("[1]", "it must hold an object, and it holds a list"),
+        ("{}", "does not hold the recipe of the run"),
     ],
 )
 def test_a_run_without_a_record_of_a_run_is_an_error_with_its_name(tmp_path, content, says):

@@ -1,17 +1,16 @@
-"""Vision models that choose which frequencies to let through: restore, classify, segment, and train all three.
+"""Vision models that choose which frequencies to let through: restore, classify and segment images, and train.
 
     import passband
 
     restored = passband.Restorer("general")("photo.jpg")
 
-Predictors: Restorer, Inspector, Classifier, Segmenter, InstanceFinder. They take files, PIL pictures, arrays and
-tensors.
-Work: train, finetune, evaluate, degrade. Files: read_image, write_image, as_tensor. Networks: load_model, SFNet, sfnet,
-sfnet_small.
+Predictors: Restorer, Inspector, Classifier, Segmenter, InstanceFinder. They take files, PIL images, arrays and tensors.
+Functions: train, finetune, evaluate, degrade. Files: read_image, write_image, as_tensor. Networks: load_model, SFNet,
+sfnet, sfnet_small.
 
-Parts for your own programs: passband.ops, layers, losses, metrics, curriculum, models, data, io.
-`help(passband.Restorer)` and `help(passband.layers)` say more, and so does the folder docs of the repository. On the
-command line: `passband --help`.
+Parts for your own programs: passband.ops, layers, losses, metrics, curriculum, models, data, io. Read more with
+`help(passband.Restorer)` or `help(passband.layers)`, and in the folder docs of the repository. On the command line:
+`passband --help`.
 """
 
 from importlib import import_module
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from passband import optimizers as optimizers
     from passband import provenance as provenance
     from passband import runs as runs
+    from passband import state_dicts as state_dicts
     from passband import studies as studies
     from passband import tasks as tasks
     from passband import training as training
@@ -79,21 +79,21 @@ _HOMES = {
     "train": "training",
     "write_image": "io.image",
 }
-"""Public names to the module that has them."""
+"""Modules that define the public names, by name."""
 _ROOMS = (
     *("analysis", "config", "curriculum", "data", "drawing", "evaluation", "export", "finetuning", "inference"),
     *("integrations", "io", "layers", "losses", "metrics", "models", "naming", "ops", "optimizers", "provenance"),
-    *("runs", "studies", "tasks", "training", "weights_io"),
+    *("runs", "state_dicts", "studies", "tasks", "training", "weights_io"),
 )
-"""Modules that are attributes without an import of their own. There is no `__all__`: with one, `help(passband)` would
-print every class in full."""
+"""Modules that are available as attributes of `passband`. There is no `__all__`, because with it `help(passband)`
+would print every class in full."""
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used, so that `import passband` costs nothing."""
+    """Import a public name when it is first used, so that `import passband` is fast."""
     if name in _ROOMS:
         return import_module(f"passband.{name}")
-    if name == "__version__":  # reading it takes longer than all the rest
+    if name == "__version__":  # reading the metadata takes longer than the rest of this import
         from importlib.metadata import version
 
         return version("passband")
@@ -108,5 +108,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """The public names."""
+    """Return the public names."""
     return sorted([*_HOMES, *_ROOMS, "__version__"])

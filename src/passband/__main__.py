@@ -1,4 +1,4 @@
-"""`python -m passband` is `passband`."""
+"""Runs the command line for `python -m passband`."""
 
 from passband.cli import main
 

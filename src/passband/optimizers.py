@@ -1,4 +1,4 @@
-"""Muon: steps of convolutions made orthogonal, so that weak directions of the gradient move as far as strong ones."""
+"""The optimizer Muon for networks of convolutions."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -9,18 +9,21 @@ from torch import Tensor, nn
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum made orthogonal for the matrices inside a network, Adam for all the rest.
+    """Updates matrices with orthogonalized momentum (Muon), and all other parameters with Adam.
 
-    torch has the first half, `torch.optim.Muon`, for parameters of two axes alone; here the kernels of a convolution
-    count as a matrix of output channels x (input channels and positions).
+    An orthogonalized step moves weak directions of the gradient as far as strong ones. `torch.optim.Muon` accepts
+    parameters with two axes only. This optimizer also treats the kernels of a convolution as a matrix, with a row per
+    output channel and a column per input channel and kernel position.
 
     Args:
-        parameters: of the network. Those of two axes or more are matrices where both sides are above
-            `smallest`; biases, norms and the layers to and from pixels get Adam.
-        lr: the step's root mean square is 0.2 of it for a matrix, as it is for Adam: one rate serves both.
-        betas: decay of Adam's running mean and square.
-        momentum: decay of the running mean of a matrix's gradient.
-        smallest: input and output channels up to this are left to Adam; 3 are those of a picture.
+        parameters: parameters of the network. A parameter is a matrix if it has two axes or more, and more than
+            `smallest` input and output channels. Biases, normalization layers and the layers next to pixels use Adam.
+        lr: learning rate of both kinds of parameters. The root mean square of a step of a matrix is 0.2 times this
+            rate, which is typical for Adam.
+        betas: decays of the running mean and of the running square of Adam.
+        momentum: decay of the running mean of the gradient of a matrix.
+        smallest: largest number of input or output channels for which a parameter is left to Adam. The default is 3,
+            the channels of an image.
 
     Source: Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024; the factor 0.2 sqrt(longer
     side) from Liu et al., "Muon is Scalable for LLM Training", 2025.
@@ -34,12 +37,12 @@ class Muon(torch.optim.Optimizer):
         momentum: float = 0.95,
         smallest: int = 3,
     ):
-        known = list(parameters)
-        inner = [p for p in known if p.ndim >= 2 and min(p.shape[:2]) > smallest]
-        matrices = {id(p) for p in inner}
+        all_parameters = list(parameters)
+        matrices = [p for p in all_parameters if p.ndim >= 2 and min(p.shape[:2]) > smallest]
+        matrix_ids = {id(p) for p in matrices}
         groups = [
-            {"params": inner, "orthogonal": True},
-            {"params": [p for p in known if id(p) not in matrices], "orthogonal": False},
+            {"params": matrices, "orthogonal": True},
+            {"params": [p for p in all_parameters if id(p) not in matrix_ids], "orthogonal": False},
         ]
         super().__init__(
             [group for group in groups if group["params"]], {"lr": lr, "betas": betas, "momentum": momentum}
@@ -47,7 +50,14 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Move the parameters that have a gradient."""
+        """Update all parameters that have a gradient.
+
+        Args:
+            closure: function that computes the loss again, or None.
+
+        Returns:
+            The loss that `closure` returned, or None.
+        """
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -61,7 +71,7 @@ class Muon(torch.optim.Optimizer):
 
     @staticmethod
     def _orthogonal(parameter: nn.Parameter, state: dict[str, Any], group: dict[str, Any]) -> None:
-        """One step of a matrix: Nesterov momentum, all its singular values made about 1."""
+        """Update a matrix with its Nesterov momentum, orthogonalized to singular values near 1."""
         assert parameter.grad is not None
         average = state.setdefault("average", torch.zeros_like(parameter))
         average.lerp_(parameter.grad, 1 - group["momentum"])
@@ -71,7 +81,7 @@ class Muon(torch.optim.Optimizer):
 
     @staticmethod
     def _adam(parameter: nn.Parameter, state: dict[str, Any], group: dict[str, Any]) -> None:
-        """One step of Adam, with epsilon 1e-8."""
+        """Update a parameter with Adam, with an epsilon of 1e-8."""
         assert parameter.grad is not None
         average = state.setdefault("average", torch.zeros_like(parameter))
         square = state.setdefault("square", torch.zeros_like(parameter))
@@ -84,17 +94,17 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalize(matrix: Float[Tensor, "M N"], steps: int = 5) -> Float[Tensor, "M N"]:
-    """Bring all singular values of a matrix near 1, its singular vectors kept.
+    """Return a matrix with the same singular vectors, and singular values near 1.
 
     Args:
-        matrix: any but zero; its scale does not matter.
-        steps: of a Newton-Schulz iteration; 5 bring singular values above a hundredth of the norm to between 0.6 and
-            1.3.
+        matrix: matrix of any scale.
+        steps: number of Newton-Schulz iterations. 5 iterations bring singular values above 1 % of the norm to between
+            0.6 and 1.3.
 
     Returns:
-        The matrix, in the dtype it came in; zero for zero.
+        The matrix in the same dtype. A matrix of zeros stays zero.
 
-    Source: the quintic iteration of Jordan et al., 2024, who run it in bfloat16; where a processor has no bfloat16,
+    Source: the quintic iteration of Jordan et al., 2024. They compute it in bfloat16. On a CPU without bfloat16,
     float32 is four times as fast.
     """
     tall = matrix.shape[0] > matrix.shape[1]

@@ -1,4 +1,4 @@
-"""What a figure was made with: versions, machine, JPEG decoder, commit, weights, memory."""
+"""Records how a result was made: versions, machine, JPEG decoder, commit, weights and memory."""
 
 import hashlib
 import platform
@@ -13,16 +13,19 @@ from torch import nn
 
 
 def environment() -> dict[str, object]:
-    """Versions of what decides a figure, the processor's kind, and the commit of a source checkout (else None).
+    """Return the versions of packages that influence results, the type of machine, and the commit.
 
-    The JPEG decoder is one of them: decoders differ by a few values in 255, which costs a good network tenths of a dB
-    on inputs that are JPEG files.
+    The JPEG decoder is included because decoders differ by a few values of 255. On JPEG files this changes the PSNR of
+    a good network by tenths of a dB.
+
+    Returns:
+        Versions by package, the JPEG decoder, the machine, and the commit of a source checkout (else None).
     """
     packages = ("passband", "numpy", "Pillow", "accelerate")
     return {
         "versions": {
             "python": platform.python_version(),
-            "torch": torch.__version__,  # with the build, which the package's own version may leave out
+            "torch": torch.__version__,  # includes the build, which the version in the metadata may leave out
             **{name: version(name) for name in packages},
         },
         "jpeg_decoder": jpeg_decoder(),
@@ -32,22 +35,24 @@ def environment() -> dict[str, object]:
 
 
 def jpeg_decoder() -> str:
-    """Name and version of the library by which Pillow decodes JPEG."""
+    """Return the name and version of the library with which Pillow decodes JPEG."""
     turbo = features.version_feature("libjpeg_turbo") if features.check_feature("libjpeg_turbo") else None
     return f"libjpeg-turbo {turbo}" if turbo else f"libjpeg {features.version_codec('jpg')}"
 
 
 def weights_checksum(model: nn.Module) -> str:
-    """SHA-256 of a network's parameters and buffers, the same whatever file they came from.
+    """Return the SHA-256 checksum of the parameters and buffers of a network.
 
-    A published pickle and the folder it is converted to have one checksum; a folder of half precision has another.
+    The checksum does not depend on the file format. A published pickle and the folder that `passband convert` makes
+    from it have the same checksum, unless the folder is in half precision.
 
     Args:
-        model: with its weights.
+        model: network with its weights.
 
     Returns:
-        64 hexadecimal digits: of the entries in the order of their names, each as name, shape and little-endian
-        float32 values. BatchNorm's counters, which some files lack and nothing uses, are left out.
+        64 hexadecimal digits. The checksum covers the entries in the order of their names, each as name, shape and
+        little-endian float32 values. The counters of BatchNorm are left out, because some files lack them and nothing
+        uses them.
     """
     digest = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):
@@ -58,9 +63,13 @@ def weights_checksum(model: nn.Module) -> str:
 
 
 def peak_memory(device: torch.device) -> int | None:
-    """The most memory, in bytes, that this process has held since it began: on a CUDA device, or in RAM.
+    """Return the peak memory of this process since it started.
 
-    None where the system does not tell (Windows).
+    Args:
+        device: device whose memory is meant. All devices except CUDA devices share the main memory.
+
+    Returns:
+        Size in bytes, or None if the system does not report it (Windows).
     """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
@@ -69,14 +78,14 @@ def peak_memory(device: torch.device) -> int | None:
     except ImportError:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # bytes there, kilobytes elsewhere
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS reports bytes, Linux kilobytes
 
 
 def _commit() -> str | None:
-    """The commit of the checkout that this file lies in."""
+    """Return the commit of the source checkout that holds this file, or None."""
     folder = Path(__file__).resolve().parent
     if not (folder.parents[1] / ".git").exists():
-        return None  # installed: an outer repository would not be ours
+        return None  # an installed package may lie inside a foreign repository
     try:
         done = subprocess.run(
             ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, timeout=10, check=True

@@ -1,4 +1,4 @@
-"""A run's folder: what it records, the checkpoints it goes on from, and how both are read again."""
+"""Writes and reads the folder of a run: its record, its checkpoints and its curves."""
 
 import csv
 import json
@@ -29,51 +29,54 @@ _log = logging.getLogger(__name__)
 
 
 CURVES_FILE = "curves.png"
-"""In a run's folder: its figures over the steps. curves.svg lies beside it."""
+"""Name of the chart in the folder of a run. It shows the loss and the scores over the steps. curves.svg lies beside
+it."""
 
 
 class RunError(RuntimeError):
-    """A run that cannot start or go on, with the reason and what to do."""
+    """Raised if a run cannot start or continue. The message gives the reason and what to do."""
 
 
 @dataclass
 class Progress:
-    """Where a run is; saved with every checkpoint."""
+    """Progress of a run, which is saved with every checkpoint."""
 
     step: int = 0
+    """Number of steps done."""
     best_score: float = -math.inf
+    """Best score of all validations; higher is better."""
     seconds: float = 0.0
-    """Time spent in the loop, over all sessions."""
+    """Time in the training loop in seconds, over all sessions."""
     stale: int = 0
-    """Validations since the one with the best score."""
+    """Number of validations since the one with the best score."""
     figures: dict[str, float] = field(default_factory=dict)
-    """Of the last validation."""
+    """Scores of the last validation, by name."""
     remark: str = ""
-    """What is wrong with the network of the last validation, such as that it finds nothing; empty where nothing is."""
+    """Problem of the network in the last validation, such as that it finds no instances; empty if there is none."""
     steps: int = 0
-    """Of the whole run."""
+    """Number of steps of the whole run."""
     reason: str | None = None
-    """Why the last session ended before the run's length; None where it did not."""
+    """Reason why the last session ended early; None if it reached the end of the run."""
     is_stopped: bool = False
-    """It ended because its time was over, so that it goes on where it is resumed."""
+    """Whether the last session ended because its time was over. Resuming the run then continues it."""
 
     def state_dict(self) -> dict[str, Any]:
-        """All of it, for a checkpoint."""
+        """Return all values, for a checkpoint."""
         return asdict(self)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go back to a checkpoint."""
+        """Restore the values of a checkpoint."""
         for name, value in state.items():
             setattr(self, name, value)
 
 
 class RunLog:
-    """The record of a run in its folder.
+    """Writes the record of a run into its folder.
 
     Args:
-        output: the folder.
-        active: whether this process writes; the others of a parallel run do not.
-        step: where the run stands; what an earlier session logged after it is dropped.
+        output: folder of the run.
+        active: whether this process writes. Only one process of a parallel run does.
+        step: last step of the run. Entries of later steps, from an earlier session, are removed.
     """
 
     def __init__(self, output: Path, active: bool, step: int):
@@ -86,14 +89,14 @@ class RunLog:
             self.board = _event_writer(output / "tensorboard", step)
 
     def step(self, step: int, figures: dict[str, float]) -> None:
-        """Log a step's figures, exactly."""
+        """Log the numbers of a step without rounding them."""
         self._row("log.csv", step, figures)
         if self.board is not None:
             for name, value in figures.items():
                 self.board.add_scalar(f"train/{name}", value, step)
 
     def validation(self, step: int, figures: dict[str, float], picture: Tensor) -> None:
-        """Log a validation's figures and picture."""
+        """Log the scores and the example image of a validation."""
         self._row("validation.csv", step, figures)
         if self.board is not None:
             for name, value in figures.items():
@@ -103,7 +106,7 @@ class RunLog:
             write_image(self.output / "validation" / f"step-{step:09d}.png", picture.cpu())
 
     def weights(self, name: str, model: nn.Module, network: dict[str, Any]) -> None:
-        """Save a network under weights/`name`."""
+        """Save a network in the folder weights/`name`."""
         if self.active:
             save_weights(model, self.output / "weights" / name, network)
 
@@ -118,7 +121,18 @@ class RunLog:
         status: str,
         reason: str | None = None,
     ) -> None:
-        """Write run.json: `status` is running, finished, stopped, interrupted or failed, `reason` says why it ended."""
+        """Write run.json.
+
+        Args:
+            recipe: recipe of the run.
+            network: config of the network.
+            data: folder that the run trains on.
+            validation_data: folder that the run is scored on, or None.
+            weights: weights that the run started from, or None.
+            progress: progress of the run.
+            status: running, finished, stopped, interrupted or failed.
+            reason: reason why the run ended early, or None.
+        """
         if not self.active:
             return
         content = {
@@ -141,12 +155,12 @@ class RunLog:
             path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     def close(self) -> None:
-        """Flush what is buffered."""
+        """Write buffered events, and close the record."""
         if self.board is not None:
             self.board.close()
 
     def _row(self, name: str, step: int, figures: dict[str, float]) -> None:
-        """Append a row to a CSV file, with a header where it is new."""
+        """Append a row to a CSV file. A new file begins with a header."""
         if not self.active:
             return
         path = self.output / name
@@ -159,17 +173,32 @@ class RunLog:
 
 
 def weights_of(source: str | Path, prefer: Literal["best", "last"] = "best") -> str | Path:
-    """The weights of a run's folder, preferred ones or else the others; anything else names weights itself."""
+    """Return the folder of the weights of a run.
+
+    Args:
+        source: folder of a run, or other weights.
+        prefer: weights to choose, best or last. If the run has no such weights, the other ones are chosen.
+
+    Returns:
+        The folder of the weights, or `source` itself if it is not a run.
+    """
     return run_weights(Path(source), prefer) if (Path(source) / RUN_FILE).exists() else source
 
 
 def trained_on(weights: str | Path) -> Path | None:
-    """The folder that the weights of a run, or within its folder (RUN/weights/best), were trained on, where known."""
+    """Return the folder that weights were trained on.
+
+    Args:
+        weights: folder of a run, or of its weights (RUN/weights/best).
+
+    Returns:
+        The folder, or None if it is not known.
+    """
     folder = Path(weights).resolve()
     for run in (folder, folder.parent, folder.parent.parent):
         if (run / RUN_FILE).exists():
             try:
-                # the data alone: a recipe of another version is no reason to keep them back
+                # without the recipe, which another version may be unable to read
                 return Path(_content(run)["data"])
             except (RunError, KeyError, TypeError):
                 return None
@@ -177,22 +206,22 @@ def trained_on(weights: str | Path) -> Path | None:
 
 
 def check_free(output: Path) -> None:
-    """Refuse a folder that holds a run.
+    """Refuse a folder that already holds a run.
 
     Raises:
-        RunError: where it does, with what to do.
+        RunError: if the folder holds a run.
     """
     if (output / RUN_FILE).exists():
-        raise RunError(f"{output} holds a run already: go on with --resume, or choose another folder")
+        raise RunError(f"{output} already holds a run: continue it with --resume, or choose another folder")
 
 
 def latest_checkpoint(output: Path) -> Path | None:
-    """The newest checkpoint of a run; half-written ones have another name and do not count."""
+    """Return the newest complete checkpoint of a run, or None. Incomplete checkpoints have another name."""
     return max((output / "checkpoints").glob("step-*"), default=None)
 
 
 def save_checkpoint(accelerator: Accelerator, folder: Path, step: int) -> None:
-    """Write the whole state under a temporary name, rename it, then remove the older ones."""
+    """Write a checkpoint under a temporary name, rename it, and then remove older checkpoints."""
     final, temporary = folder / f"step-{step:09d}", folder / ".partial"
     if accelerator.is_main_process:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -211,21 +240,22 @@ def save_checkpoint(accelerator: Accelerator, folder: Path, step: int) -> None:
 
 
 def read_run(output: Path) -> dict[str, Any]:
-    """What run.json says, with `recipe` parsed.
+    """Return the content of run.json, with a validated recipe.
 
     Raises:
-        RunError: if the folder holds no run.
+        RunError: if the folder holds no run, or if run.json is damaged.
+        RecipeError: if this version cannot use the recipe.
     """
     run = _content(output)
     if not isinstance(run.get("recipe"), dict):
-        raise RunError(f"{output / RUN_FILE} is damaged: it needs the recipe of the run")
+        raise RunError(f"{output / RUN_FILE} is damaged: it does not hold the recipe of the run")
     if isinstance(run.get("network"), dict):
         run["network"] = with_current_names(run["network"])
     return {**run, "recipe": parse_recipe(run["recipe"], output / RUN_FILE)}
 
 
 def _event_writer(folder: Path, step: int) -> "SummaryWriter | None":
-    """Open TensorBoard's record of a run, where the package tensorboard is installed.
+    """Open the TensorBoard record of a run, if the package tensorboard is installed.
 
     Args:
         folder: folder of the events.
@@ -237,43 +267,43 @@ def _event_writer(folder: Path, step: int) -> "SummaryWriter | None":
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        _say_that_tensorboard_is_missing()
+        _warn_without_tensorboard()
         return None
     return SummaryWriter(str(folder), purge_step=step + 1)
 
 
 @cache
-def _say_that_tensorboard_is_missing() -> None:
-    """Log the message once in a process, however many runs it trains."""
+def _warn_without_tensorboard() -> None:
+    """Log that tensorboard is missing, once per process."""
     _log.warning(
         "TensorBoard is not installed, so no TensorBoard events are written. log.csv and validation.csv hold the same "
-        "figures. To write events as well, run: pip install 'passband[tensorboard]'"
+        "numbers. To write events as well, run: pip install 'passband[tensorboard]'"
     )
 
 
 def draw_curves(output: Path | str, target: Path | str | None = None) -> Path:
-    """Draw the figures of a run over its steps, as PNG and SVG; also of a run that is not done.
+    """Draw the loss and the scores of a run over its steps, as PNG and SVG. The run may still be training.
 
     Args:
-        output: the run's folder.
-        target: the PNG file, beside which the SVG file lies; None for `CURVES_FILE` in the run's folder.
+        output: folder of the run.
+        target: PNG file to write, with the SVG file beside it. None writes `CURVES_FILE` into the folder of the run.
 
     Returns:
-        The PNG file.
+        Path of the PNG file.
 
     Raises:
-        RunError: if the folder holds no run, or one without steps.
-        ValueError: for a target that does not end in .png.
-        OSError: for a file that cannot be read or written.
+        RunError: if the folder holds no run, or the run has no steps yet.
+        ValueError: if the target does not end in .png.
+        OSError: if a file cannot be read or written.
     """
     output = Path(output)
     target = Path(target) if target is not None else output / CURVES_FILE
     if target.suffix.lower() != ".png":
-        raise ValueError(f"curves are drawn as a PNG and an SVG file: name the first, which ends in .png, not {target}")
+        raise ValueError(f"the output of curves must end in .png; got {target}. An SVG file is written beside it.")
     run = _content(output)
     trained, validated = (_curves(output / name) for name in ("log.csv", "validation.csv"))
     if not (trained or validated):
-        raise RunError(f"{output} holds a run without steps, so it has no curves yet: train it first")
+        raise RunError(f"the run in {output} has no steps yet, so there are no curves: train it first")
     recipe = run.get("recipe")
     name = recipe.get("name") if isinstance(recipe, dict) else None
     save_charts(training_curves(trained, validated, f"Training of {name or output.resolve().name}"), target)
@@ -281,7 +311,7 @@ def draw_curves(output: Path | str, target: Path | str | None = None) -> Path:
 
 
 def _curves(path: Path) -> Curves:
-    """Figures of a CSV file by their names; rows that are not whole, as a crash leaves them, are left out."""
+    """Return the columns of a CSV file by name, without incomplete rows that a crash may leave."""
     if not path.exists():
         return {}
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
@@ -299,7 +329,7 @@ def _curves(path: Path) -> Curves:
 
 
 def _content(output: Path) -> dict[str, Any]:
-    """What run.json says, as it is."""
+    """Return the content of run.json without checking it."""
     path = output / RUN_FILE
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -308,12 +338,12 @@ def _content(output: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise RunError(f"{path} is damaged: {error}") from error
     if not isinstance(content, dict):
-        raise RunError(f"{path} is damaged: an object is needed, it holds a {type(content).__name__}")
+        raise RunError(f"{path} is damaged: it must hold an object, and it holds a {type(content).__name__}")
     return content
 
 
 def _drop_rows_after(path: Path, step: int) -> None:
-    """Keep the header and the rows up to a step."""
+    """Remove the rows of a CSV file that belong to later steps."""
     if not path.exists():
         return
     with path.open(newline="", encoding="utf-8") as file:

@@ -1,7 +1,7 @@
-"""The training loop: one function to read from top to bottom.
+"""Trains networks: one loop, which can be read from top to bottom.
 
-Everything random is a function of the seed and a sample's number, and a checkpoint holds the whole state, so a run
-that was stopped or killed goes on to the same losses as one that was not.
+All random numbers depend on the seed and the number of a sample only, and a checkpoint holds the whole state. A run
+that was stopped or killed therefore continues with the same losses as an uninterrupted run.
 """
 
 import math
@@ -33,23 +33,30 @@ from passband.weights_io import load_config, load_state, load_weights
 
 MIXED_PRECISION = {"float32": "no", "bfloat16": "bf16"}
 VALIDATIONS = 4
-"""Validations of a run whose length is given in minutes, besides the one of the weights that it starts from."""
+"""Number of validations of a run whose length is given in minutes. The validation of the weights that the run starts
+from is not counted."""
 LEAST_STEPS = 20
-"""Steps below which a run whose length is given in minutes would learn nothing."""
+"""Smallest number of steps of a run whose length is given in minutes. Shorter runs would learn nothing."""
 SPARE = 0.05
-"""Share of the minutes that is kept for what varies: the first steps on a device, and writing of checkpoints."""
+"""Share of the given minutes that is reserved for slow first steps and for writing checkpoints."""
 
 
 @dataclass(frozen=True)
 class StepReport:
-    """What a step did, for whoever shows it."""
+    """Result of a training step, for displays of progress."""
 
     step: int
+    """Number of steps done, from 1."""
     steps: int
+    """Number of steps of the whole run."""
     loss: float
+    """Loss of the step."""
     figures: dict[str, float]
+    """Further numbers of the step by name, such as parts of the loss."""
     images_per_second: float
+    """Images per second over the last steps."""
     seconds_left: float
+    """Estimated time to the end of the run in seconds, without validations."""
 
 
 def train(
@@ -64,34 +71,36 @@ def train(
     device: str = "auto",
     report: Callable[[StepReport], None] = lambda report: None,
 ) -> Progress:
-    """Train a network, or go on training it.
+    """Train a network, or continue a run.
 
-    Writes into `output`: run.json (recipe, versions, seed, commit, final figures), log.csv (every step),
-    validation.csv, validation/*.png (degraded | restored | clean), weights/best and weights/last (to be named as
-    weights anywhere), checkpoints/ (to resume from), and TensorBoard events where tensorboard is installed.
+    The folder `output` receives run.json (recipe, versions, seed, commit, last scores), log.csv (every step),
+    validation.csv, validation/*.png (example images, such as degraded | restored | clean), the weights weights/best and
+    weights/last, checkpoints/ to resume from, and TensorBoard events if tensorboard is installed.
 
     Args:
-        recipe: settings of the run, the name of a shipped recipe, or a TOML file.
-        output: the run's folder; new, or with `resume` one that was begun.
-        data: what to train on, as `recipe.data` says.
-        validation_data: what to score on; None scores on `data`, but for what `recipe.data.held_out` keeps from it.
-        weights: weights to start from (fine-tuning); the network is then the one that they are for, and they are the
-            best ones until a validation is better.
-        resume: go on from the last checkpoint in `output`.
-        max_minutes: stop cleanly, with a checkpoint, after this long.
-        device: device to train on, see `models.pick_device`. On a CUDA device the settings of the recipe's table `cuda`
-            replace others.
-        report: called after every step.
+        recipe: recipe, name of a shipped recipe, or path of a TOML file.
+        output: folder of the run. It must not hold a run, unless `resume` is set.
+        data: folder to train on, with the content that `recipe.data` describes.
+        validation_data: folder to score on. None scores on the part of `data` that `recipe.data.held_out` holds out,
+            or on all of `data` if nothing is held out.
+        weights: weights to start from (fine-tuning), in place of random ones. They also decide the network, and they
+            stay the best weights until a validation scores higher.
+        resume: whether to continue from the last checkpoint in `output`.
+        max_minutes: time in minutes after which the run stops, with a checkpoint. None trains to the end.
+        device: device to train on, see `models.pick_device`. On a CUDA device the settings of the table `cuda` of the
+            recipe replace others.
+        report: function that is called after every step.
 
     Returns:
-        Where the run stands, with the figures of the last validation, and why it ended before its length.
+        Progress of the run: its last step, the scores of the last validation, and the reason if it ended early.
 
     Raises:
-        RecipeError: for a recipe that cannot be found or used.
-        RunError: if `output` holds a run and `resume` is off, or the reverse, or if the loss is not finite.
-        CheckpointError: for `weights` that cannot be used.
-        ValueError: for a device that is not here, a recipe whose network is unknown, whose warm-up is longer than the
-            run, or that its task cannot follow with these data.
+        RecipeError: if the recipe does not exist or cannot be used.
+        RunError: if `output` holds a run and `resume` is off, if `resume` is on and there is no checkpoint, or if the
+            loss is not finite.
+        CheckpointError: if `weights` cannot be used.
+        ValueError: if the device does not exist, the network is unknown, the warm-up is longer than the run, or the
+            data do not suit the recipe.
     """
     torch_device = pick_device(device)
     recipe = recipe_on(recipe if isinstance(recipe, Recipe) else load_recipe(recipe), torch_device.type)
@@ -100,11 +109,11 @@ def train(
     checkpoints = output / "checkpoints"
     latest = latest_checkpoint(output)
     if resume and latest is None:
-        raise RunError(f"nothing to resume in {output}: it holds no checkpoint; begin anew in another folder")
+        raise RunError(f"nothing to resume: {output} holds no checkpoint. Start again in another folder.")
     if not resume:
         check_free(output)
 
-    # a run before this one in the same process may have had another precision or device
+    # an earlier run in this process may have set another precision or device
     AcceleratorState._reset_state(reset_partial_state="RANK" not in os.environ)
     if torch_device.index is not None and torch_device.type == "cuda":
         torch.cuda.set_device(torch_device)
@@ -114,7 +123,7 @@ def train(
     network = (
         read_run(output)["network"] if resume else task.network_config(data, load_config(weights) if weights else None)
     )
-    # a checkpoint, or weights, replace what a fresh network would start from
+    # a checkpoint or weights will replace the weights that a new network would load, so they are not loaded
     model = build_from(without_initial_weights(network) if resume or weights is not None else network)
     if weights is not None:
         load_state(model, load_weights(weights), source=weights)
@@ -135,13 +144,16 @@ def train(
     if latest is not None:
         accelerator.load_state(str(latest))
     if progress.step > steps:
-        raise RunError(f"{output} is at step {progress.step} already, beyond the {steps} steps asked for: ask for more")
+        raise RunError(
+            f"{output} is already at step {progress.step}, which is beyond the {steps} steps of this run: set more "
+            "steps"
+        )
     progress.steps, progress.reason, progress.is_stopped = steps, None, False
 
     samples = NumberedSampler(progress.step * global_batch, steps * global_batch)
     loader = accelerator.prepare(_loader(dataset, recipe, task.collate, sampler=samples))
     validation_loader = _loader(task.validation_data(data, validation_data, network), recipe, task.collate)
-    # the one folder in which a run's record lies, kept by the first process alone
+    # only the first process of a parallel run writes
     log = RunLog(output, accelerator.is_main_process, progress.step)
 
     def describe(status: str, reason: str | None = None) -> None:
@@ -150,7 +162,7 @@ def train(
     def validate() -> None:
         scored = averaged.module.to(accelerator.device)
         with accelerator.autocast():
-            result = task.validate(scored, _on(accelerator.device, validation_loader))
+            result = task.validate(scored, _moved(validation_loader, accelerator.device))
         progress.figures, progress.remark = result.figures, result.remark
         progress.stale += 1
         log.validation(progress.step, result.figures, result.picture)
@@ -161,23 +173,23 @@ def train(
 
     describe("running")
     started, seconds_before = time.monotonic(), progress.seconds
-    recent = _Rate(global_batch)
+    speedometer = _Speed(global_batch)
     patience = recipe.validation.patience
     status, reason = "finished", None
     try:
         if weights is not None and latest is None:
-            validate()  # the weights themselves are what training has to beat
+            validate()  # a later validation is better only if it beats the original weights
         for batch in loader:
             if max_minutes is not None and time.monotonic() - started >= max_minutes * 60:
                 status, reason = "stopped", f"after {max_minutes:g} minutes"
                 break
             if patience is not None and progress.stale >= patience:
-                reason = f"the last {patience} validations were no better than an earlier one"
+                reason = f"the last {patience} validations did not improve the score"
                 break
 
             model.train()
             if recipe.optim.keep_statistics:
-                _keep_statistics(model)
+                _freeze_batch_norm(model)
             rate = learning_rate(progress.step, steps, warmup, recipe.optim)
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -196,11 +208,11 @@ def train(
             if not math.isfinite(value):
                 raise RunError(
                     f"the loss is {value} at step {progress.step}: lower optim.learning_rate or optim.clip_norm, look "
-                    f"for broken pictures in {data}, and resume from the last checkpoint in {checkpoints}"
+                    f"for broken images in {data}, and resume from the last checkpoint in {checkpoints}"
                 )
             watched = {name: figure.item() for name, figure in figures.items()}
             log.step(progress.step, {"loss": value, **watched, "learning_rate": rate})
-            speed = recent.tick()
+            speed = speedometer.tick()
             left = (steps - progress.step) * global_batch / speed
             report(StepReport(progress.step, steps, value, watched, speed, left))
 
@@ -211,7 +223,7 @@ def train(
                 save_checkpoint(accelerator, checkpoints, progress.step)
 
         progress.reason, progress.is_stopped = reason, status == "stopped"
-        if reason is not None and progress.step:  # it ended before its length
+        if reason is not None and progress.step:  # the run ended early
             save_checkpoint(accelerator, checkpoints, progress.step)
             log.weights("last", averaged.module, network)
     except BaseException as error:
@@ -234,10 +246,10 @@ def recipe_within(
     weights: str | Path | None = None,
     device: str = "auto",
 ) -> Recipe:
-    """Return a recipe whose length is as many steps as this machine trains in some minutes.
+    """Return a recipe whose length is the number of steps that this machine trains in a given time.
 
-    A few steps are trained and timed, and thrown away. The length is then a number of steps, so that the learning
-    rate reaches its end, and a run that was stopped goes on to the same weights.
+    A few steps are trained and timed, and their weights are thrown away. The length becomes a fixed number of steps.
+    The learning rate therefore reaches its final value, and a resumed run ends with the same weights.
 
     Args:
         recipe: settings of the run, as `train` takes them; its own length is not used.
@@ -254,7 +266,7 @@ def recipe_within(
     recipe = recipe_on(recipe if isinstance(recipe, Recipe) else load_recipe(recipe), pick_device(device).type)
     started, warm = time.monotonic(), max(3, recipe.data.workers)
     probe = {"optim.steps": 3 * warm, "optim.warmup_steps": 0, "validation.every": 3 * warm}
-    # the first batches wait for all workers to begin, and the next ones were prepared meanwhile
+    # the first batches wait until all workers have started, and the next ones were prepared in that time
     step, validation = time_steps(
         changed_recipe(recipe, probe),
         data=data,
@@ -269,8 +281,8 @@ def recipe_within(
     if steps < LEAST_STEPS:
         least = minutes + ((LEAST_STEPS - steps) * step) / 60
         raise RunError(
-            f"{max(0, steps)} steps fit into {minutes:g} minutes, at {step:.2g} s a step and {validation:.2g} s a "
-            f"validation; {LEAST_STEPS} are needed: use --minutes {math.ceil(least)}"
+            f"at least {LEAST_STEPS} steps are needed, and {max(0, steps)} fit into {minutes:g} minutes: a step takes "
+            f"{step:.2g} s, and a validation {validation:.2g} s. Use --minutes {math.ceil(least)}"
         )
     length = {"optim.steps": steps, "optim.warmup_steps": min(recipe.optim.warmup(steps), steps // 10)}
     every = max(1, math.ceil(steps / VALIDATIONS))
@@ -286,18 +298,18 @@ def time_steps(
     device: str = "auto",
     skip: int = 0,
 ) -> tuple[float, float]:
-    """Time the steps of a short run that is thrown away.
+    """Measure the time of a step and of a validation in a short run, which is then thrown away.
 
     Args:
-        recipe: settings of the run; it has a few steps, and one validation at their end.
+        recipe: settings of the run, with a few steps and one validation at the end.
         data: folder to train on, as `train` takes it.
         validation_data: folder to score on, as `train` takes it.
         weights: weights to start from, as `train` takes them.
         device: device to train on, as `train` takes it.
-        skip: steps that are not timed besides the first one.
+        skip: number of steps after the first one that are not timed. The first step is never timed.
 
     Returns:
-        Seconds of a step, and of a validation.
+        Time of a step in seconds, and time of a validation in seconds.
     """
     ends: list[float] = []
     with TemporaryDirectory() as folder:
@@ -315,13 +327,16 @@ def time_steps(
 
 
 def learning_rate(step: int, steps: int, warmup: int, optim: OptimConfig) -> float:
-    """The rate at a step: linear warm-up to the peak, then a cosine to the final rate, or a tenth at each milestone.
+    """Return the learning rate of a step.
+
+    The rate rises linearly to its peak during the warm-up. It then falls along a cosine to the final rate or, if the
+    recipe has milestones, is divided by 10 at each of them.
 
     Args:
-        step: steps done, from 0.
-        steps: steps of the whole run.
-        warmup: steps of the warm-up.
-        optim: peak and final rate, milestones.
+        step: number of steps done before, from 0.
+        steps: number of steps of the whole run.
+        warmup: number of steps of the warm-up.
+        optim: settings with the peak rate, the final rate and the milestones.
     """
     if step < warmup:
         return optim.learning_rate * (step + 1) / warmup
@@ -332,20 +347,20 @@ def learning_rate(step: int, steps: int, warmup: int, optim: OptimConfig) -> flo
     return optim.final_learning_rate + swing * (1 + math.cos(math.pi * part)) / 2
 
 
-class _Rate:
-    """Images per second over the last steps."""
+class _Speed:
+    """Measures images per second over the last steps."""
 
     def __init__(self, batch: int, span: int = 20):
         self.batch, self.span, self.times = batch, span, [time.monotonic()]
 
     def tick(self) -> float:
-        """Count a step."""
+        """Count a step, and return the images per second over the last `span` steps."""
         self.times = [*self.times[-self.span :], time.monotonic()]
         return (len(self.times) - 1) * self.batch / max(1e-9, self.times[-1] - self.times[0])
 
 
 def _optimizer(optim: OptimConfig, model: nn.Module) -> torch.optim.Optimizer:
-    """The recipe's optimizer; its rate is set at every step."""
+    """Return the optimizer of a recipe. The loop sets its learning rate at every step."""
     if optim.optimizer == "adamw":
         return torch.optim.AdamW(model.parameters(), optim.learning_rate, optim.betas, weight_decay=optim.weight_decay)
     if optim.optimizer == "sgd":
@@ -361,21 +376,24 @@ def _optimizer(optim: OptimConfig, model: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.Adam(model.parameters(), optim.learning_rate, optim.betas)
 
 
-def _keep_statistics(model: nn.Module) -> None:
-    """Have batch normalization use its running statistics as they are, within a network in training."""
+def _freeze_batch_norm(model: nn.Module) -> None:
+    """Make batch normalization use its running statistics and leave them unchanged, while the network trains."""
     for layer in model.modules():
         if isinstance(layer, nn.BatchNorm2d):
             layer.eval()
 
 
 def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
-    """Exponential moving average that starts fast, so that a short run is not an average of its beginning."""
+    """Return an exponential moving average whose decay grows during the first steps.
+
+    The first steps, when weights change fastest, then have little influence on the average of a short run.
+    """
 
     @torch.no_grad()
     def update(averaged: list[Tensor], current: list[Tensor], count: Any) -> None:
-        now = min(decay, (1 + int(count)) / (10 + int(count))) if decay else 0.0
+        current_decay = min(decay, (1 + int(count)) / (10 + int(count))) if decay else 0.0
         for old, new in zip(averaged, current, strict=True):
-            old.lerp_(new, 1 - now) if old.is_floating_point() else old.copy_(new)
+            old.lerp_(new, 1 - current_decay) if old.is_floating_point() else old.copy_(new)
 
     return update
 
@@ -383,7 +401,7 @@ def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
 def _loader(
     dataset: Any, recipe: Recipe, collate: Callable[[list[Any]], Any], sampler: NumberedSampler | None = None
 ) -> DataLoader[Any]:
-    """Batches of samples: training ones by number, validation ones in order."""
+    """Return a loader of batches: training samples by the numbers of the sampler, or validation samples in order."""
     training = sampler is not None
     return DataLoader(
         dataset,
@@ -395,7 +413,7 @@ def _loader(
     )
 
 
-def _on(device: torch.device, batches: Iterable[Any]) -> Iterator[Any]:
-    """Batches with their tensors on a device."""
+def _moved(batches: Iterable[Any], device: torch.device) -> Iterator[Any]:
+    """Yield batches with their tensors on a device."""
     for batch in batches:
         yield send_to_device(batch, device)

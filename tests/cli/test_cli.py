@@ -134,7 +134,7 @@ def test_mistakes_are_one_sentence_each(run, tmp_path, tiny_weights):
     assert one_sentence(status, err, "no file, folder or match for", "missing.png")
     write_image(tmp_path / "a.png", torch.rand(3, 9, 9))
     status, _, err = run("restore", tmp_path / "a.png", "--weights", "generl")
-    assert one_sentence(status, err, "no weights named 'generl'")
+    assert one_sentence(status, err, "No weights named 'generl'")
     torch.save({"model": {"weight": torch.zeros(2)}}, tmp_path / "other.pkl")
     status, _, err = run("restore", tmp_path / "a.png", "--weights", tmp_path / "other.pkl")
     assert one_sentence(status, err, "not for this SFNet", "1 unknown: weight")

@@ -53,5 +53,5 @@ def test_mistakes_are_one_sentence_each(run, tmp_path, photographs):
         assert one_sentence(status, err, "a resumed run keeps its settings")
     list(degrade_files(photographs, tmp_path / "pairs", "haze"))
     status, _, err = run("finetune", "--from", "generl", "--data", tmp_path / "pairs", "-o", tmp_path / "run")
-    assert one_sentence(status, err, "no weights named 'generl'")
+    assert one_sentence(status, err, "No weights named 'generl'")
     assert not (tmp_path / "run").exists()

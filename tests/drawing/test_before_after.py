@@ -48,7 +48,7 @@ def test_a_comparison_has_at_most_two_million_pixels_unless_more_are_asked_for(s
 
 
 def test_a_comparison_of_few_pixels_is_refused():
-    with pytest.raises(ValueError, match="no room for pictures"):
+    with pytest.raises(ValueError, match="no room for images"):
         before_after(picture(50, 50), picture(50, 50), 100)
     with pytest.raises(ValueError, match="one size, got 50x40 and 40x50 pixels"):
         before_after(picture(40, 50), picture(50, 40))

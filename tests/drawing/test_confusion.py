@@ -44,7 +44,7 @@ def test_names_are_taken_as_they_are():
 def test_the_chart_has_a_title_says_how_many_are_right_and_is_written_as_png_and_svg(tmp_path):
     figure = confusion_chart(torch.tensor([[5, 1], [2, 9]]), ["cat", "dog"])
     assert "Confusion matrix" in [text.get_text() for text in figure.axes[0].texts]
-    assert figure.axes[0].get_title(loc="left") == "14 of 17 pictures are recognized"
+    assert figure.axes[0].get_title(loc="left") == "14 of 17 images are classified correctly"
     save_charts(figure, tmp_path / "confusion.png")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["confusion.png", "confusion.svg"]
     assert (tmp_path / "confusion.svg").read_text().startswith("<?xml")

@@ -42,7 +42,7 @@ def test_neighboring_classes_have_colors_far_apart():
 
 
 def test_a_mask_of_another_size_is_refused():
-    with pytest.raises(ValueError, match=r"a picture of its size; got \(5, 4\) and \(4, 5\)"):
+    with pytest.raises(ValueError, match=r"same size; got a mask of \(5, 4\) and an image of \(4, 5\)"):
         overlay(torch.zeros(3, 4, 5), torch.zeros(5, 4, dtype=torch.int64))
 
 

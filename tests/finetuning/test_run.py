@@ -169,7 +169,7 @@ def test_weights_that_only_get_worse_stay_the_best(tmp_path, pairs, identity_wei
     before, after = states(identity_weights, tmp_path / "run" / "weights" / "best")
     assert all(torch.equal(before[key], after[key]) for key in before)
     assert result["steps"] == 12  # six validations, two steps apart
-    assert result["ended"] == "the last 6 validations were no better than an earlier one"
+    assert result["ended"] == "the last 6 validations did not improve the score"
     again = resume_finetuning(tmp_path / "run", device="cpu")
     assert again["steps"] == 12
 
@@ -265,7 +265,7 @@ class TestMistakes:
     def test_a_run_is_not_overwritten_and_a_training_is_no_fine_tuning(self, tmp_path, pairs, tiny_weights):
         settings = recipe(data={"source": "pairs"}, optim={"steps": 1, "warmup_steps": 0})
         train(settings, tmp_path / "run", data=pairs, device="cpu")
-        with pytest.raises(RunError, match="holds a run already"):
+        with pytest.raises(RunError, match="already holds a run"):
             finetune(tiny_weights, pairs, tmp_path / "run", device="cpu")
         with pytest.raises(RunError, match="holds a training from fresh weights, not a fine-tuning"):
             resume_finetuning(tmp_path / "run", device="cpu")

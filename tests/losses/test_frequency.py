@@ -178,7 +178,7 @@ class TestRecipes:
             ({"weights": "cfs"}, r"loss\.frequency\.weights"),
             ({"quality": 50}, 'quality is an option of weights = "jpeg"'),
             ({"weights": "gate"}, "needs gate, the weights of a classifier"),
-            ({"stride": 3}, "stride is 1, 2, 4 or 8 pixels"),
+            ({"stride": 3}, "stride must be 1, 2, 4 or 8 pixels"),
             ({"power": 0.5}, r"loss\.frequency\.power"),
         ],
     )

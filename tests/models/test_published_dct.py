@@ -7,7 +7,7 @@ from torch import nn
 
 from passband.layers.gate import ChannelGate
 from passband.models import FrequencyResNet, GatedClassifier, from_published
-from passband.weights_io import CheckpointError, read_state
+from passband.state_dicts import CheckpointError, read_state
 from tests.models.test_dct_resnet import first_block_of, set_stride, settle
 
 

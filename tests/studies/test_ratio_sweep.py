@@ -120,7 +120,7 @@ def test_what_is_held_out_is_scored_where_no_folder_is_given(folders, tmp_path):
 
 
 def test_a_folder_that_does_not_fit_is_refused(swept, folders, tmp_path):
-    with pytest.raises(RunError, match="holds a run already: go on with --resume"):
+    with pytest.raises(RunError, match="already holds a run: continue it with --resume"):
         sweep_ratios(recipe(), swept[1], **folders)
     with pytest.raises(RunError, match="was begun with another recipe"):
         sweep_ratios(recipe(start=0.9), swept[1], resume=True, **folders)

@@ -1,1 +1,1 @@
-"""Everything that passband draws: comparisons, overlays, charts."""
+"""Comparisons of images, overlays and charts."""

@@ -1,4 +1,4 @@
-"""A picture before and after, as the files hold it: gray stays gray, and alpha shows as a checkerboard."""
+"""Compares an image before and after its restoration, as stored: gray stays gray, and alpha shows as a checkerboard."""
 
 from pathlib import Path
 
@@ -13,35 +13,35 @@ from passband.io.image import ImageMeta, StoredImage, read_stored_image, write_s
 
 LABELS = ("degraded", "restored")
 PIXELS = 2_000_000
-"""A comparison has at most as many, unless more are asked for: enough for a slide."""
+"""Default limit of the number of pixels of a comparison, which is enough for a slide."""
 LEAST_PIXELS = 20_000
-"""Of a comparison, so that pictures of any shape have room beside the labels."""
+"""Smallest limit of the number of pixels. Images of any shape then have room next to the labels."""
 WIDE = 1.6
-"""Width over height above which the pictures stand one above the other."""
+"""Ratio of width to height above which the images stand one above the other."""
 SQUARE = 8
-"""Side of the checkerboard's squares, in pixels."""
+"""Side of the squares of the checkerboard in pixels."""
 GRAYS = (0.75, 1.0)
-"""Of the checkerboard."""
+"""Gray values of the checkerboard in [0, 1]."""
 
 
 def before_after(before: StoredImage, after: StoredImage, pixels: int | None = PIXELS) -> StoredImage:
-    """Both pictures with a label each: side by side, or one above the other where they are wide.
+    """Put both images with labels side by side, or one above the other if they are wide.
 
     Args:
-        before: the degraded picture.
-        after: the restored one as it was saved, of the same size.
-        pixels: that the comparison has at most; larger pictures are shrunk. None keeps every pixel.
+        before: degraded image.
+        after: restored image as it was saved, of the same size.
+        pixels: largest number of pixels of the comparison. Larger images are reduced. None keeps every pixel.
 
     Returns:
-        An opaque picture of 8 bits: gray where both are, with the color profile of the restored one.
+        An opaque image of 8 bits with the color profile of the restored image. It is gray if both images are gray.
 
     Raises:
-        ValueError: for pictures of two sizes, or so few pixels that no picture fits beside the labels.
+        ValueError: if the images differ in size, or if `pixels` leaves no room for images next to the labels.
     """
     height, width = before.image.shape[-2:]
     if after.image.shape[-2:] != (height, width):
         raise ValueError(
-            f"a comparison needs two pictures of one size, got {width}x{height} and {after.image.shape[-1]}x"
+            f"a comparison needs two images of one size, got {width}x{height} and {after.image.shape[-1]}x"
             f"{after.image.shape[-2]} pixels."
         )
     stacked = width > WIDE * height
@@ -57,27 +57,28 @@ def before_after(before: StoredImage, after: StoredImage, pixels: int | None = P
 def write_comparison(
     before: Path | StoredImage, after: Path, target: Path, *, pixels: int | None = PIXELS, max_pixels: int | None = None
 ) -> None:
-    """Write `before_after` of two files; nothing is restored for it.
+    """Write a comparison of two files.
 
     Args:
-        before: the degraded picture, or its file.
-        after: the file of the restored one, which is read again, so that the comparison shows what was saved.
-        target: the file to write; its suffix says the type.
-        pixels: as in `before_after`.
-        max_pixels: larger files are refused before they are decoded; None as `read_stored_image` does.
+        before: degraded image, or path of its file.
+        after: path of the restored image. It is read from the file, so that the comparison shows the saved image.
+        target: file to write. Its suffix decides the type.
+        pixels: largest number of pixels of the comparison, as in `before_after`.
+        max_pixels: largest number of pixels of an input file. Larger files are refused before they are decoded. None
+            uses the limit of `read_stored_image`.
 
     Raises:
-        ImageError: for a file that is not a picture.
-        OSError: for one that cannot be read or written.
-        ValueError: as `before_after`.
+        ImageError: if a file is not an image.
+        OSError: if a file cannot be read or written.
+        ValueError: if the images differ in size, or if `pixels` leaves no room for images next to the labels.
     """
     limit = {} if max_pixels is None else {"max_pixels": max_pixels}
-    first = before if isinstance(before, StoredImage) else read_stored_image(before, **limit)
-    write_stored_image(target, before_after(first, read_stored_image(after, **limit), pixels))
+    degraded = before if isinstance(before, StoredImage) else read_stored_image(before, **limit)
+    write_stored_image(target, before_after(degraded, read_stored_image(after, **limit), pixels))
 
 
 def _size(height: int, width: int, stacked: bool, pixels: int | None) -> tuple[int, int]:
-    """Height and width of each picture, in pixels, so that the whole is not too large."""
+    """Return height and width in pixels of each image in the comparison, within the limit of pixels."""
     ratio = 1.0
     while True:
         size = max(1, int(height * ratio)), max(1, int(width * ratio))
@@ -85,13 +86,13 @@ def _size(height: int, width: int, stacked: bool, pixels: int | None) -> tuple[i
             return size
         if size == (1, 1):
             raise ValueError(
-                f"a comparison of {pixels:,} pixels has no room for pictures; at least {LEAST_PIXELS:,} are needed."
+                f"a comparison needs at least {LEAST_PIXELS:,} pixels; {pixels:,} pixels leave no room for images."
             )
         ratio *= min(0.99, max(0.5, (pixels / _area(size, stacked)) ** 0.5))
 
 
 def _area(size: tuple[int, int], stacked: bool) -> int:
-    """Pixels of a comparison of pictures of a size."""
+    """Return the number of pixels of a comparison whose images have this size."""
     letters = text_size(_column(size[1]))
     height, width = size[0] + line_height(letters), _column(size[1])
     height, width = (2 * height + GAP, width) if stacked else (height, 2 * width + GAP)
@@ -99,27 +100,27 @@ def _area(size: tuple[int, int], stacked: bool) -> int:
 
 
 def _column(width: int) -> int:
-    """The width of a column, in pixels: that of its picture or, where it is wider, of its label."""
+    """Return the width of a column in pixels: that of its image or of its label, whichever is wider."""
     letters = font(text_size(width))
     return max(width, *(-int(-letters.getlength(label) // 1) for label in LABELS))
 
 
 def _labeled(image: Float[Tensor, "3 h w"], label: str) -> Float[Tensor, "3 H W"]:
-    """A picture below its label."""
+    """Put a label above an image."""
     width = _column(image.shape[-1])
     strip = text_strip(label, width, text_size(width))
     return torch.cat([strip, F.pad(image, (0, width - image.shape[-1]), value=1.0)], -2)
 
 
-def _opaque(picture: StoredImage) -> Float[Tensor, "3 H W"]:
-    """A picture over a checkerboard where it is transparent."""
-    if picture.alpha is None:
-        return picture.image
-    rows, columns = (torch.arange(side) // SQUARE for side in picture.image.shape[-2:])
+def _opaque(stored: StoredImage) -> Float[Tensor, "3 H W"]:
+    """Put a transparent image over a checkerboard."""
+    if stored.alpha is None:
+        return stored.image
+    rows, columns = (torch.arange(side) // SQUARE for side in stored.image.shape[-2:])
     board = torch.tensor(GRAYS)[(rows[:, None] + columns) % 2]
-    return picture.alpha * picture.image + (1 - picture.alpha) * board
+    return stored.alpha * stored.image + (1 - stored.alpha) * board
 
 
 def _resized(image: Float[Tensor, "3 H W"], size: tuple[int, int]) -> Float[Tensor, "3 h w"]:
-    """A picture made smaller by the means of its pixels."""
+    """Reduce an image to a size by averaging its pixels."""
     return image if image.shape[-2:] == size else F.interpolate(image[None], size, mode="area")[0]

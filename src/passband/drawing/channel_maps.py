@@ -1,4 +1,4 @@
-"""Which frequency channels a gate lets through, as heat maps (Xu et al., CVPR 2020, figure 5)."""
+"""Draws heat maps of the frequency channels that a gate opens (Xu et al., CVPR 2020, figure 5)."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -15,67 +15,66 @@ if TYPE_CHECKING:
 
 COMPONENTS = ("Y", "Cb", "Cr")
 COLORS = "inferno"
-"""Dark is never, bright is always, in this order in gray print, too."""
+"""Color map from dark (a channel is never open) to bright (it is always open). It also works in gray print."""
 KEPT = "#56B4E9"
-"""Color of the frames of kept channels, which the heat map does not have."""
+"""Color of the frames of kept channels. It does not occur in the color map."""
 ORDERS = {
     "raster": "Numbers are those of channels.toml: 64 component + 8 v + u.",
     "zigzag": "Numbers run in zigzag order within each component, as in the figures of Xu et al., CVPR 2020.",
 }
-"""How squares are numbered, by name."""
+"""Notes on the numbers of the squares, by the name of their order."""
 
 
 def draw_channels(
     probability: Float[Tensor, "192"], path: Path | str, order: str = "raster", kept: Collection[int] = ()
 ) -> None:
-    """Draw `channel_maps` into a file.
+    """Draw heat maps into a file. The file is complete or does not exist.
 
     Args:
-        probability: as in `channel_maps`.
-        path: the file to write, whole or not at all: .png, .svg, .pdf.
-        order: as in `channel_maps`.
-        kept: as in `channel_maps`.
+        probability: share of images for which each channel is open, as in `channel_maps`.
+        path: file to write, with the suffix .png, .svg or .pdf.
+        order: numbering of the squares, as in `channel_maps`.
+        kept: numbers of the channels to frame, as in `channel_maps`.
 
     Raises:
-        ValueError: as `channel_maps`, or for a file type that cannot be drawn.
-        OSError: the file cannot be written.
+        ValueError: if `channel_maps` refuses an argument, or if the suffix is not supported.
+        OSError: if the file cannot be written.
     """
     save_chart(channel_maps(probability, order, kept), path)
 
 
 def channel_maps(probability: Float[Tensor, "192"], order: str = "raster", kept: Collection[int] = ()) -> "Figure":
-    """How often each frequency channel was open: an 8 x 8 map for each of Y, Cb and Cr, bright where it was often.
+    """Draw how often a gate opens each frequency channel, in an 8 x 8 map for each of Y, Cb and Cr.
 
-    Vertical frequencies v run down and horizontal ones u run right, so that the mean of a block is at the top left.
-    Each square carries its number.
+    Vertical frequencies v increase downward, and horizontal frequencies u increase to the right. The mean of a block is
+    at the top left. Each square shows the number of its channel.
 
     Args:
-        probability: 0 to 1 for each channel 64 * component + 8 v + u, as `ChannelGate.keep_probability` gives it.
-        order: how squares are numbered, a key of `ORDERS`: `"raster"`, from 0 to 191 as everywhere here, or
-            `"zigzag"`, from 0 to 63 within each component, as in the paper's figures.
-        kept: numbers of the channels that get a frame, from 0 to 191 in raster order.
+        probability: share of images for which each channel 64 * component + 8 v + u is open, 0 to 1, as
+            `ChannelGate.keep_probability` returns it.
+        order: numbering of the squares, a key of `ORDERS`: `"raster"`, from 0 to 191 as everywhere in passband, or
+            `"zigzag"`, from 0 to 63 within each component, as in the figures of the paper.
+        kept: numbers of the channels to frame, from 0 to 191 in raster order.
 
     Returns:
-        A figure of its own, which pyplot does not know of.
+        A matplotlib figure, which is not registered with pyplot.
 
     Raises:
-        ValueError: for a value outside [0, 1], or an unknown order.
+        ValueError: if a value is outside [0, 1], or the order is unknown.
     """
     from matplotlib import rc_context
 
     values = probability.detach().cpu().double()
     if not bool(((values >= 0) & (values <= 1)).all()):
-        raise ValueError(
-            f"how often a channel is open is 0 to 1; got {float(values.min()):g} to {float(values.max()):g}"
-        )
+        raise ValueError(f"probabilities must be from 0 to 1; got {float(values.min()):g} to {float(values.max()):g}")
     if order not in ORDERS:
-        raise ValueError(f"order of the squares is {' or '.join(ORDERS)}; got {order!r}")
+        raise ValueError(f"order must be {' or '.join(ORDERS)}; got {order!r}")
     with rc_context(STYLE):
-        return _drawn(values, order, set(kept))
+        return _figure(values, order, set(kept))
 
 
-def _drawn(values: Float[Tensor, "192"], order: str, kept: set[int]) -> "Figure":
-    """The figure."""
+def _figure(values: Float[Tensor, "192"], order: str, kept: set[int]) -> "Figure":
+    """Return the figure of `channel_maps`."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
     from matplotlib.patches import Rectangle
@@ -100,13 +99,13 @@ def _drawn(values: Float[Tensor, "192"], order: str, kept: set[int]) -> "Figure"
                         Rectangle((u - 0.46, v - 0.46), 0.92, 0.92, fill=False, edgecolor=KEPT, linewidth=2)
                     )
     panels[0].set_ylabel("vertical frequency v")
-    figure.colorbar(colors, ax=panels, label="share of pictures", pad=0.01)
+    figure.colorbar(colors, ax=panels, label="share of images", pad=0.01)
     return figure
 
 
 def _numbers(order: str, component: int) -> list[int]:
-    """What the square of each raster index of a component is called."""
+    """Return the numbers that the squares of a component show, in raster order."""
     if order == "raster":
         return list(range(64 * component, 64 * component + 64))
-    places = zigzag()
-    return sorted(range(64), key=places.__getitem__)
+    positions = zigzag()
+    return sorted(range(64), key=positions.__getitem__)

@@ -1,4 +1,4 @@
-"""What all charts share: titles, colors that color-blind readers tell apart, and files as PNG and SVG."""
+"""Makes charts with a common style, titles and colors, and writes them as PNG and SVG."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,32 +9,33 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#222222")
-"""Of lines, the first for what matters most. Source: Okabe and Ito, "Color Universal Design", 2008."""
+"""Colors of lines, the most important line first. Color-blind readers can tell them apart. Source: Okabe and Ito,
+"Color Universal Design", 2008."""
 QUIET = "#666666"
-"""Of what explains."""
+"""Color of explanations, such as subtitles and labels of axes."""
 TITLE, NOTE = 13, 9.5
-"""Sizes of letters, in points."""
+"""Sizes in points of the letters of titles and of explanations."""
 DOTS = 150
-"""Pixels per inch of PNG files."""
+"""Resolution of PNG files in pixels per inch."""
 KINDS = (".png", ".svg")
-"""PNG for slides and notes, SVG for print and to be edited."""
+"""Types of the files of a chart: PNG for slides and notes, SVG for print and editing."""
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": QUIET,
-    "svg.hashsalt": "passband",  # so that the same chart is the same file
-    "text.parse_math": False,  # a dollar sign in a name is no formula
+    "svg.hashsalt": "passband",  # without a fixed salt, each run writes another file
+    "text.parse_math": False,  # names may contain dollar signs
 }
 
 
 def new_chart(width: float, height: float, title: str = "") -> "Figure":
-    """An empty figure of its own, which pyplot does not know of.
+    """Return an empty matplotlib figure, which is not registered with pyplot.
 
     Args:
-        width: in inches.
-        height: in inches.
-        title: at the top left, of a chart of several panels; one panel has its `headline`.
+        width: width in inches.
+        height: height in inches.
+        title: title at the top left of a chart with several panels. A chart with one panel uses `headline` instead.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -48,28 +49,28 @@ def new_chart(width: float, height: float, title: str = "") -> "Figure":
 
 
 def headline(axes: Any, title: str, text: str) -> None:
-    """A title and a sentence below it, both from the left edge of the axes on.
+    """Write a title and a sentence below it, both aligned with the left edge of the axes.
 
     Args:
-        axes: the only ones of a chart.
-        title: a few words.
-        text: the sentence.
+        axes: axes of a chart with one panel.
+        title: title of a few words.
+        text: sentence below the title.
     """
     axes.set_title(text, loc="left", fontsize=NOTE, color=QUIET, pad=10)
-    place = {"xy": (0, 1), "xycoords": "axes fraction", "xytext": (0, 28), "textcoords": "offset points"}
-    axes.annotate(title, **place, fontsize=TITLE, fontweight="bold", annotation_clip=False)
+    position = {"xy": (0, 1), "xycoords": "axes fraction", "xytext": (0, 28), "textcoords": "offset points"}
+    axes.annotate(title, **position, fontsize=TITLE, fontweight="bold", annotation_clip=False)
 
 
 def save_chart(figure: "Figure", path: Path | str) -> None:
-    """Write a chart into one file, whole or not at all.
+    """Write a chart into a file. The file is complete or does not exist.
 
     Args:
-        figure: the chart.
-        path: the file; its suffix says the type: .png, .svg, .pdf.
+        figure: chart to write.
+        path: file to write. Its suffix decides the type, such as .png, .svg or .pdf.
 
     Raises:
-        ValueError: for a type that cannot be drawn.
-        OSError: the file cannot be written.
+        ValueError: if the suffix is not supported.
+        OSError: if the file cannot be written.
     """
     from matplotlib import rc_context
 
@@ -78,27 +79,27 @@ def save_chart(figure: "Figure", path: Path | str) -> None:
     kind = path.suffix.removeprefix(".").lower()
     if kind not in kinds:
         raise ValueError(f"{path} cannot be drawn: its suffix {path.suffix!r} is not one of {', '.join(sorted(kinds))}")
-    dated = {"svg": "Date", "pdf": "CreationDate"}
+    date_keys = {"svg": "Date", "pdf": "CreationDate"}  # left out, so that the same chart gives the same file
     with rc_context(STYLE), write_whole(path) as temporary:
-        figure.savefig(temporary, format=kind, metadata={dated[kind]: None} if kind in dated else None)
+        figure.savefig(temporary, format=kind, metadata={date_keys[kind]: None} if kind in date_keys else None)
 
 
 def save_charts(figure: "Figure", path: Path | str) -> None:
     """Write a chart as PNG and SVG.
 
     Args:
-        figure: the chart.
-        path: of the PNG file; the SVG file lies beside it.
+        figure: chart to write.
+        path: path of the PNG file. The SVG file is written beside it.
 
     Raises:
-        OSError: a file cannot be written.
+        OSError: if a file cannot be written.
     """
     for kind in KINDS:
         save_chart(figure, Path(path).with_suffix(kind))
 
 
 def readable_on(color: Any) -> str:
-    """Black or white, whichever has more contrast on a color (relative luminance of WCAG 2.1).
+    """Return `"black"` or `"white"`, whichever has more contrast on a color (relative luminance of WCAG 2.1).
 
     Args:
         color: red, green and blue in [0, 1].

@@ -1,4 +1,4 @@
-"""Pictures side by side in columns that are aligned, with titles and captions in letters of one size."""
+"""Arranges images in rows and aligned columns, with titles and captions."""
 
 from collections.abc import Sequence
 
@@ -10,15 +10,15 @@ from torch import Tensor
 from passband.drawing.lettering import text_strip
 
 GAP = 8
-"""Pixels of white between pictures."""
+"""White space between images in pixels."""
 MARGIN = 12
-"""Pixels of white around a sheet that has letters."""
+"""White space around a sheet with text, in pixels."""
 LETTERS = 20
-"""The size of captions is the width of the narrowest column over this, if that is within `TEXT_SIZES`."""
+"""Ratio of the width of the narrowest column to the size of letters, within the limits of `TEXT_SIZES`."""
 TEXT_SIZES = (11, 20)
-"""Least and greatest size of letters, in pixels."""
+"""Smallest and largest size of letters in pixels."""
 NARROWEST = 220
-"""Width in pixels that a captioned column has at least: smaller pictures are enlarged by whole numbers of pixels."""
+"""Smallest width in pixels of a column with captions. Smaller images are enlarged by a whole factor."""
 
 
 def comparison_rows(
@@ -26,17 +26,19 @@ def comparison_rows(
     captions: Sequence[Sequence[str]] = (),
     titles: Sequence[str] = (),
 ) -> Float[Tensor, "3 H W"]:
-    """Rows of pictures on white, in columns that begin at the same place in every row.
+    """Arrange rows of images on white, in columns that are aligned in all rows.
+
+    Neighboring images are `GAP` pixels apart. A sheet with text has a margin of `MARGIN` pixels, and its images are
+    enlarged by repeating pixels if all of them are small.
 
     Args:
-        rows: pictures in [0, 1], at least one in each row; sizes may differ.
-        captions: for each row a text above each of its pictures, or none for the row; none at all leaves the pictures
-            alone. A text that is too long loses letters in its middle.
-        titles: for each row a text above all of it, empty for none; none at all where no row has any.
+        rows: images in [0, 1], at least one per row. Their sizes may differ.
+        captions: captions above the images of each row. A row may have none. Captions that are too long are shortened
+            in the middle. An empty sequence draws no captions.
+        titles: titles above the rows. An empty title is not drawn. An empty sequence draws no titles.
 
     Returns:
-        One picture, with `GAP` pixels between two, and with `MARGIN` pixels around it where there are letters. Where
-        there are letters, pictures of a sheet that are all small are enlarged by repeating pixels.
+        RGB image in [0, 1].
     """
     captions, titles = list(captions) or [()] * len(rows), list(titles) or [""] * len(rows)
     if not any(captions) and not any(titles):
@@ -55,34 +57,34 @@ def comparison_rows(
         group = torch.cat([*lines, _beside(row, widths)], -2)
         if title or not groups or not any(titles):
             groups.append(group)
-        else:  # belongs to the titled row above
+        else:  # a row without a title belongs to the row above
             groups[-1] = _below([groups[-1], group], GAP)
     return F.pad(_below(groups, 3 * GAP if any(titles) else GAP), (MARGIN,) * 4, value=1.0)
 
 
 def restoration_captions(before: float, after: float, kind: str = "") -> tuple[str, str, str]:
-    """Captions of a degraded, a restored and a clean picture.
+    """Return the captions of a degraded, a restored and a clean image.
 
     Args:
-        before: PSNR of the degraded picture, dB.
-        after: PSNR of the restored one, dB.
-        kind: of the degradation, if there are several.
+        before: PSNR of the degraded image in dB.
+        after: PSNR of the restored image in dB.
+        kind: name of the degradation, if the sheet shows several; otherwise empty.
     """
     return f"degraded{f' ({kind})' if kind else ''}: {before:.1f} dB", f"restored: {after:.1f} dB", "clean"
 
 
 def text_size(width: int) -> int:
-    """The size of letters above a column of pictures, in pixels.
+    """Return the size in pixels of the letters above a column of images.
 
     Args:
-        width: of the column, in pixels.
+        width: width of the column in pixels.
     """
     least, greatest = TEXT_SIZES
     return max(least, min(greatest, width // LETTERS))
 
 
 def _beside(images: Sequence[Float[Tensor, "3 _ _"]], widths: Sequence[int]) -> Float[Tensor, "3 H W"]:
-    """Pictures in columns of these widths, on white."""
+    """Arrange images side by side, in columns of the given widths, on white."""
     row = torch.ones(3, max(image.shape[-2] for image in images), sum(widths) + GAP * (len(widths) - 1))
     left = 0
     for image, width in zip(images, widths, strict=False):
@@ -92,16 +94,16 @@ def _beside(images: Sequence[Float[Tensor, "3 _ _"]], widths: Sequence[int]) -> 
 
 
 def _below(rows: Sequence[Float[Tensor, "3 _ W"]], gap: int) -> Float[Tensor, "3 H W"]:
-    """Rows of one width below each other, with white between them."""
+    """Arrange rows of the same width below each other, with white space between them."""
     return torch.cat([part for row in rows for part in (row.new_ones(3, gap, row.shape[-1]), row)][1:], -2)
 
 
 def _widths(rows: Sequence[Sequence[Tensor]]) -> list[int]:
-    """The width of each column."""
+    """Return the width of each column, which is that of its widest image."""
     count = max(len(row) for row in rows)
-    return [max(row[place].shape[-1] for row in rows if len(row) > place) for place in range(count)]
+    return [max(row[column].shape[-1] for row in rows if len(row) > column) for column in range(count)]
 
 
 def _enlarged(image: Float[Tensor, "3 h w"], times: int) -> Float[Tensor, "3 H W"]:
-    """A picture with every pixel repeated."""
+    """Enlarge an image by repeating every pixel."""
     return image if times == 1 else image.repeat_interleave(times, -2).repeat_interleave(times, -1)

@@ -1,4 +1,4 @@
-"""The confusion matrix as a chart."""
+"""Draws confusion matrices."""
 
 from typing import TYPE_CHECKING
 
@@ -14,21 +14,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LEGIBLE = 50
-"""Classes up to which each has its name and each square its number."""
+"""Largest number of classes for which the chart shows names and counts."""
 LETTERS = 24
-"""Of a name, at most."""
+"""Largest number of letters of a name in the chart."""
 
 
 def confusion_chart(confusion: Int[Tensor, "classes classes"], names: list[str]) -> "Figure":
-    """Draw who was taken for whom: a row per true class, whose squares are shares of its pictures.
+    """Draw a confusion matrix with a row for each true class and a column for each predicted class.
+
+    The color of a square is its share of the images of the true class. The number in it is the count of images.
 
     Args:
-        confusion: counts, from `metrics.confusion_matrix`.
-        names: of the classes; above `LEGIBLE` of them names and numbers are left out.
+        confusion: counts of images, from `metrics.confusion_matrix`.
+        names: names of the classes. With more than `LEGIBLE` classes, names and counts are not drawn.
 
     Returns:
-        A figure of its own, which pyplot does not know of; a square is the darker the larger the share, and holds the
-        count.
+        A matplotlib figure, which is not registered with pyplot.
     """
     from matplotlib import rc_context
 
@@ -42,7 +43,7 @@ def confusion_chart(confusion: Int[Tensor, "classes classes"], names: list[str])
         shares = (confusion.double() / confusion.sum(1, keepdim=True).clamp(min=1)).numpy()
         image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         axes.spines[:].set_visible(False)
-        headline(axes, "Confusion matrix", f"{right:,} of {count:,} pictures are recognized")
+        headline(axes, "Confusion matrix", f"{right:,} of {count:,} images are classified correctly")
         axes.set_xlabel("predicted class")
         axes.set_ylabel("true class")
         if legible:
@@ -58,14 +59,14 @@ def confusion_chart(confusion: Int[Tensor, "classes classes"], names: list[str])
 
 
 def confusion_picture(confusion: Int[Tensor, "classes classes"], names: list[str]) -> Float[Tensor, "3 H W"]:
-    """`confusion_chart` as pixels.
+    """Draw a confusion matrix as an image.
 
     Args:
-        confusion: as in `confusion_chart`.
-        names: as in `confusion_chart`.
+        confusion: counts of images, as in `confusion_chart`.
+        names: names of the classes, as in `confusion_chart`.
 
     Returns:
-        RGB in [0, 1].
+        RGB image in [0, 1].
     """
     from matplotlib import rc_context
 
@@ -77,6 +78,6 @@ def confusion_picture(confusion: Int[Tensor, "classes classes"], names: list[str
 
 
 def _short(name: str) -> str:
-    """A name that leaves room for the squares."""
+    """Return a name, cut to at most `LETTERS` letters."""
     name = printable(name)
     return name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}{CUT}"

@@ -1,4 +1,4 @@
-"""Instances drawn over their pictures: masks, boxes, names and scores."""
+"""Draws instances over their images: masks, boxes, names and scores."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -17,15 +17,16 @@ if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
 LINE = 250
-"""A line is as wide as this part of the picture's shorter side, at least one pixel."""
+"""Ratio of the shorter side of the image to the width of a line. Lines are at least one pixel wide."""
 TEXT = 28
-"""Text is as high as this part of the picture's shorter side."""
+"""Ratio of the shorter side of the image to the height of text."""
 TEXT_SIZES = (11, 40)
-"""Its least and greatest height, in pixels."""
+"""Smallest and largest height of text in pixels."""
 NOTHING = "nothing found"
+"""Text on an image without instances."""
 
 Place = tuple[int, int, int, int]
-"""x1, y1, x2, y2 in pixels."""
+"""Rectangle x1, y1, x2, y2 in pixels."""
 
 
 def draw_instances(
@@ -35,20 +36,20 @@ def draw_instances(
     masks: Iterable[Rle] | None = None,
     nothing: str = NOTHING,
 ) -> Float[Tensor, "3 H W"]:
-    """A picture with a translucent mask, a box and a title for each instance, each in a color of its own.
+    """Draw a translucent mask, a box and a title for each instance, in one color per instance.
 
-    Titles stand on their instance's color, in black or white, whichever is read better, and never over each other. One
-    for which there is no room is left out; the first ones have the first choice.
+    Titles are black or white on the color of the instance, whichever has more contrast. They never overlap. A title
+    that finds no room is left out, and earlier titles are placed first.
 
     Args:
-        image: RGB in [0, 1].
-        boxes: x1, y1, x2, y2 in pixels.
-        titles: of each instance, such as its name and score; empty for none.
-        masks: of each, of the picture's size; one of them at a time is held as pixels.
-        nothing: what is written into a corner where there are no instances; empty for none.
+        image: RGB image in [0, 1], which is not changed.
+        boxes: boxes of the instances, x1, y1, x2, y2 in pixels.
+        titles: titles of the instances, such as their names and scores. An empty title is not drawn.
+        masks: masks of the instances, of the size of the image, or None. They are decoded one at a time.
+        nothing: text in a corner of an image without instances. An empty text is not drawn.
 
     Returns:
-        RGB in [0, 1], in steps of 1/255.
+        RGB image in [0, 1], in steps of 1/255.
     """
     from PIL import ImageDraw
 
@@ -83,17 +84,17 @@ def draw_instances(
 def place_titles(
     titles: Sequence[str], boxes: Float[Tensor, "N 4"], size: tuple[int, int], letters: "FreeTypeFont"
 ) -> tuple[list[str], list[Place | None]]:
-    """Find a place for each title near its box, within the picture and away from the titles before it.
+    """Find a place for each title near its box, within the image and without overlap with earlier titles.
 
     Args:
-        titles: of each instance; empty for none.
-        boxes: x1, y1, x2, y2 in pixels.
-        size: (height, width) of the picture, in pixels.
-        letters: the font.
+        titles: titles of the instances, which may be empty.
+        boxes: boxes of the instances, x1, y1, x2, y2 in pixels.
+        size: (height, width) of the image in pixels.
+        letters: font of the titles.
 
     Returns:
-        The titles, cut where the picture is narrower, and where the ground of each lies; None for an empty title and
-        for one that finds no room.
+        Titles, shortened to the width of the image, and the rectangle of each. The rectangle is None if the title is
+        empty or finds no room.
     """
     height, width = size
     texts = [fitted(title, width - 2 * _margin(letters), letters) for title in titles]
@@ -104,19 +105,19 @@ def place_titles(
             round(letters.getlength(text)) + 2 * _margin(letters),
             round(line_height(round(letters.size)) * 0.85),
         )
-        found = None
+        chosen = None
         for x, y in _candidates(box, wide, high, width) if text else ():
-            at = (x, y, x + wide, y + high)
-            if 0 <= y <= height - high and wide <= width and not any(_overlap(at, other) for other in taken):
-                found = at
-                taken.append(at)
+            place = (x, y, x + wide, y + high)
+            if 0 <= y <= height - high and wide <= width and not any(_overlap(place, other) for other in taken):
+                chosen = place
+                taken.append(place)
                 break
-        places.append(found)
+        places.append(chosen)
     return texts, places
 
 
 def _candidates(box: Sequence[float], wide: int, high: int, width: int) -> Iterator[tuple[int, int]]:
-    """Corners for a title: above its box, within it, below it, and then further and further away."""
+    """Yield possible top left corners of a title: above, inside and below its box, then farther and farther away."""
     left, top, right, bottom = (round(number) for number in box)
     columns = [max(0, min(x, width - wide)) for x in (left, right - wide)]
     for x in columns:
@@ -127,10 +128,10 @@ def _candidates(box: Sequence[float], wide: int, high: int, width: int) -> Itera
 
 
 def _overlap(first: Place, second: Place) -> bool:
-    """Whether two rectangles share a pixel."""
+    """Return whether two rectangles share a pixel."""
     return first[0] < second[2] and second[0] < first[2] and first[1] < second[3] and second[1] < first[3]
 
 
 def _margin(letters: "FreeTypeFont") -> int:
-    """Pixels of ground left and right of a title."""
+    """Return the space in pixels to the left and right of a title, inside its rectangle."""
     return max(2, round(letters.size / 4))

@@ -1,4 +1,4 @@
-"""Letters in pictures: one font everywhere, the one that matplotlib draws its charts with."""
+"""Draws text on images, with the font of matplotlib's charts."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
 INK = (34, 34, 34)
-"""Color of letters on white: nearly black."""
+"""Color of letters on white, which is nearly black."""
 CUT = "…"
-"""Stands for the letters in the middle of a text that is too long for its place."""
+"""Character that replaces the middle of a text that is too long."""
 
 
 @lru_cache(maxsize=64)
 def font(size: int, *, bold: bool = False) -> "FreeTypeFont":
-    """DejaVu Sans, which has Latin, Greek and Cyrillic letters.
+    """Return the font DejaVu Sans, which has Latin, Greek and Cyrillic letters.
 
     Args:
-        size: of the letters, in pixels.
-        bold: for titles.
+        size: size of the letters in pixels.
+        bold: whether the letters are bold, for titles.
     """
     import matplotlib
     from PIL import ImageFont
@@ -34,18 +34,21 @@ def font(size: int, *, bold: bool = False) -> "FreeTypeFont":
 
 
 def printable(text: str) -> str:
-    """A text in one line that can be drawn, whatever bytes a file name holds."""
+    """Return a text on one line, with spaces for characters that cannot be drawn, as some file names have them."""
     shown = text.encode("utf-8", "replace").decode("utf-8")
     return "".join(letter if letter.isprintable() else " " for letter in shown).strip()
 
 
 def fitted(text: str, width: float, letters: "FreeTypeFont") -> str:
-    """A text that is no wider than its place: letters in the middle are left out, so that its figures stay.
+    """Shorten a text to a width. Letters in its middle are left out, because numbers are often at its end.
 
     Args:
-        text: in one line.
-        width: of the place, in pixels.
-        letters: the font.
+        text: text on one line.
+        width: largest width in pixels.
+        letters: font of the text.
+
+    Returns:
+        The whole text, a shortened text, or an empty text if not even one letter fits.
     """
     text = printable(text)
     if letters.getlength(text) <= width:
@@ -58,21 +61,25 @@ def fitted(text: str, width: float, letters: "FreeTypeFont") -> str:
 
 
 def line_height(size: int) -> int:
-    """Height of a line of text with room above and below, in pixels."""
+    """Return the height in pixels of a line of text, including the space above and below it.
+
+    Args:
+        size: size of the letters in pixels.
+    """
     return round(1.6 * size)
 
 
 def text_strip(text: str, width: int, size: int, *, bold: bool = False) -> Float[Tensor, "3 h w"]:
-    """A line of text on white.
+    """Draw a line of text on white.
 
     Args:
-        text: cut in the middle where it is too long.
-        width: of the strip, in pixels.
-        size: of the letters, in pixels.
-        bold: for titles.
+        text: text to draw, which is shortened if it is too long.
+        width: width of the strip in pixels.
+        size: size of the letters in pixels.
+        bold: whether the letters are bold, for titles.
 
     Returns:
-        RGB in [0, 1], `line_height(size)` pixels high.
+        RGB image in [0, 1], `line_height(size)` pixels high.
     """
     from PIL import Image, ImageDraw
 

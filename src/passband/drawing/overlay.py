@@ -1,4 +1,4 @@
-"""Masks drawn over the pictures that they are of."""
+"""Draws masks over their images."""
 
 import colorsys
 
@@ -11,9 +11,9 @@ from passband.drawing.lettering import fitted, font, line_height
 from passband.io.image import from_pil, to_pil
 
 NOTE_SIZES = (11, 40)
-"""Least and greatest size of the letters of a note, in pixels."""
+"""Smallest and largest size in pixels of the letters of a note."""
 OPACITY = 0.45
-"""Of what a mask paints over a picture."""
+"""Opacity of a mask over an image, 0 to 1."""
 FIRST_COLORS = (
     (0, 158, 115),
     (240, 228, 66),
@@ -23,12 +23,13 @@ FIRST_COLORS = (
     (213, 94, 0),
     (204, 121, 167),
 )
-"""Of the first classes, which color-blind readers tell apart, in bytes; the first is a green that tissue, streets and
-faces seldom have. Source: Okabe and Ito, "Color Universal Design", 2008."""
+"""Colors of the first classes, RGB from 0 to 255. Color-blind readers can tell them apart. The first color is a green
+that is rare in tissue, streets and faces. Source: Okabe and Ito, "Color Universal Design", 2008."""
 FIRST_HUE = 0.68
-"""Of the first class after these."""
+"""Hue of the first class after `FIRST_COLORS`, 0 to 1."""
 HUE_STEP = 0.381966
-"""Golden section of the circle: hues of neighboring classes are far apart, however many there are."""
+"""Step from hue to hue, the golden section of the color circle. Hues of neighboring classes differ strongly for any
+number of classes."""
 
 
 def overlay(
@@ -39,24 +40,26 @@ def overlay(
     outline: int | None = None,
     nothing: str = "",
 ) -> Float[Tensor, "3 H W"]:
-    """A picture with its mask in translucent color and an outline around each part.
+    """Draw a mask over an image in translucent colors, with an outline around each region.
 
     Args:
-        image: RGB in [0, 1].
-        mask: numbers of classes, 0 for the background, which is not painted.
-        opacity: of the color, from 0 to 1; the outline is opaque.
-        outline: its width within the mask, in pixels; 0 for none, None for what suits the size.
-        nothing: what is written into a corner where all is background; empty for none.
+        image: RGB image in [0, 1], which is not changed.
+        mask: numbers of classes. 0 is the background, which is not drawn.
+        opacity: opacity of the colors, 0 to 1. The outline is opaque.
+        outline: width in pixels of the outline, which lies inside the mask. 0 draws no outline, and None chooses a
+            width for the size of the image.
+        nothing: text in a corner of an image whose mask is all background. An empty text is not drawn.
 
     Returns:
-        RGB in [0, 1].
+        RGB image in [0, 1].
 
     Raises:
-        ValueError: where picture and mask differ in size.
+        ValueError: if image and mask differ in size.
     """
     if image.shape[-2:] != mask.shape:
         raise ValueError(
-            f"a mask is drawn over a picture of its size; got {tuple(mask.shape)} and {tuple(image.shape[-2:])}"
+            f"an image and its mask must have the same size; got a mask of {tuple(mask.shape)} and an image of "
+            f"{tuple(image.shape[-2:])} pixels"
         )
     width = max(1, round(min(mask.shape) / 200)) if outline is None else outline
     painted = image.clone()
@@ -72,11 +75,14 @@ def overlay(
 
 
 def note(image: Float[Tensor, "3 H W"], text: str) -> Float[Tensor, "3 H W"]:
-    """A picture with a few words in its upper left corner, white on black.
+    """Draw a short text into the upper left corner of an image, white on black.
 
     Args:
-        image: RGB in [0, 1]; not changed.
-        text: cut where the picture is too narrow.
+        image: RGB image in [0, 1], which is not changed.
+        text: text to draw, which is shortened if the image is too narrow.
+
+    Returns:
+        RGB image in [0, 1], without the text if there is no room for it.
     """
     from PIL import ImageDraw
 
@@ -97,10 +103,10 @@ def note(image: Float[Tensor, "3 H W"], text: str) -> Float[Tensor, "3 H W"]:
 
 
 def class_color(number: int) -> Float[Tensor, "3"]:
-    """The color of a class, RGB in [0, 1].
+    """Return the color of a class, RGB in [0, 1].
 
     Args:
-        number: of the class, from 1; 0 is the background, which has none.
+        number: number of the class, from 1. The background, 0, has no color.
     """
     if 1 <= number <= len(FIRST_COLORS):
         return torch.tensor(FIRST_COLORS[number - 1]) / 255
@@ -109,6 +115,6 @@ def class_color(number: int) -> Float[Tensor, "3"]:
 
 
 def _eroded(inside: Bool[Tensor, "H W"], width: int) -> Bool[Tensor, "H W"]:
-    """What lies deeper within than a width; the picture's border is no edge."""
+    """Return the pixels of a region that are farther than a width from its edge. The border of the image is no edge."""
     outside = F.pad((~inside)[None, None].float(), (width,) * 4)
     return F.max_pool2d(outside, 2 * width + 1, stride=1)[0, 0] == 0

@@ -1,4 +1,4 @@
-"""What a search for the best frequency ratio found, as a chart."""
+"""Draws the result of a search for the best frequency ratio."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,62 +10,62 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLORS = {"saliency": PALETTE[0], "penalty": PALETTE[1], "objective": "black", "best": PALETTE[2]}
-"""Told apart by color-blind readers; line styles differ, too."""
+"""Colors of the lines, which color-blind readers can tell apart. The styles of the lines also differ."""
 
 
-def draw_ratio(found: Mapping[str, Any], path: Path | str, each: Sequence[float] = ()) -> None:
-    """Draw `ratio_curves` into a file.
+def draw_ratio(optimum: Mapping[str, Any], path: Path | str, each: Sequence[float] = ()) -> None:
+    """Draw the result of a search into a file. The file is complete or does not exist.
 
     Args:
-        found: as in `ratio_curves`.
-        path: the file to write, whole or not at all: .png, .svg, .pdf.
-        each: as in `ratio_curves`.
+        optimum: result of the search, as in `ratio_curves`.
+        path: file to write, with the suffix .png, .svg or .pdf.
+        each: best ratios of single images, as in `ratio_curves`.
 
     Raises:
-        ValueError: for a file type that cannot be drawn.
-        OSError: the file cannot be written.
+        ValueError: if the suffix is not supported.
+        OSError: if the file cannot be written.
     """
-    save_chart(ratio_curves(found, each), path)
+    save_chart(ratio_curves(optimum, each), path)
 
 
-def ratio_curves(found: Mapping[str, Any], each: Sequence[float] = ()) -> "Figure":
-    """Both terms and the objective over the ratio, with the best ratio and its bracket marked where there is one.
+def ratio_curves(optimum: Mapping[str, Any], each: Sequence[float] = ()) -> "Figure":
+    """Draw both terms and the objective over the ratio. The best ratio and its bracket are marked if they exist.
 
     Args:
-        found: as `curriculum.OptimalRatio.as_dict` gives it, or a ratio.json holds it under `"optimum"`.
-        each: best ratios of single pictures, drawn as marks on the axis.
+        optimum: result of the search, from `curriculum.OptimalRatio.as_dict` or the key `"optimum"` of a ratio.json.
+        each: best ratios of single images, drawn as marks on the axis.
 
     Returns:
-        A figure of its own, which pyplot does not know of.
+        A matplotlib figure, which is not registered with pyplot.
     """
     from matplotlib import rc_context
 
     with rc_context(STYLE):
-        return _drawn(found, each)
+        return _figure(optimum, each)
 
 
-def _drawn(found: Mapping[str, Any], each: Sequence[float]) -> "Figure":
-    """The figure."""
+def _figure(optimum: Mapping[str, Any], each: Sequence[float]) -> "Figure":
+    """Return the figure of `ratio_curves`."""
     figure = new_chart(8, 5.4)
     panel = figure.subplots()
-    ratios = found["ratios"]
-    if found["interior"]:
-        panel.axvspan(*found["bracket"], color="0.92", label="bracket")
-    for curve, style, name in (("saliency", "--", "saliency of low + high"), ("penalty", ":", found["term"])):
-        alike = curve in found["constant"]
-        values = [0.0] * len(ratios) if alike else _scaled(found[curve])
-        panel.plot(ratios, values, style, color=COLORS[curve], label=f"{name}, constant" if alike else name)
-    formula = f"objective: {found['beta']:g} {found['term']} - {found['alpha']:g} saliency"
-    panel.plot(ratios, found["objective"], "-o", color=COLORS["objective"], markersize=3, label=formula)
-    if found["interior"]:
-        panel.axvline(found["ratio"], color="0.4", linewidth=1)
-        best = f"best: {found['ratio']:.3f}"
-        panel.plot([found["ratio"]], [found["least"]], "o", color=COLORS["best"], markersize=9, label=best)
+    ratios = optimum["ratios"]
+    if optimum["interior"]:
+        panel.axvspan(*optimum["bracket"], color="0.92", label="bracket")
+    for curve, style, name in (("saliency", "--", "saliency of low + high"), ("penalty", ":", optimum["term"])):
+        is_constant = curve in optimum["constant"]
+        values = [0.0] * len(ratios) if is_constant else _scaled(optimum[curve])
+        panel.plot(ratios, values, style, color=COLORS[curve], label=f"{name}, constant" if is_constant else name)
+    formula = f"objective: {optimum['beta']:g} {optimum['term']} - {optimum['alpha']:g} saliency"
+    panel.plot(ratios, optimum["objective"], "-o", color=COLORS["objective"], markersize=3, label=formula)
+    if optimum["interior"]:
+        panel.axvline(optimum["ratio"], color="0.4", linewidth=1)
+        best = f"best: {optimum['ratio']:.3f}"
+        panel.plot([optimum["ratio"]], [optimum["least"]], "o", color=COLORS["best"], markersize=9, label=best)
     if each:
         panel.plot(each, [0.02] * len(each), "|", color="0.3", markersize=12, transform=panel.get_xaxis_transform())
-    headline(panel, "How much of the spectrum the network responds to most", found["words"])
+    headline(panel, "How much of the spectrum the network responds to most", optimum["words"])
     panel.set(
-        xlabel=f"frequency ratio by {found['definition']}",
+        xlabel=f"frequency ratio by {optimum['definition']}",
         ylabel="scaled over the sweep",
         xlim=(min(0.0, min(ratios)), 1.02),
     )
@@ -77,6 +77,6 @@ def _drawn(found: Mapping[str, Any], each: Sequence[float]) -> "Figure":
 
 
 def _scaled(values: Sequence[float]) -> list[float]:
-    """A curve from 0 to 1."""
+    """Return values scaled linearly to [0, 1]."""
     low, high = min(values), max(values)
     return [(value - low) / (high - low) for value in values]

@@ -1,4 +1,4 @@
-"""A chart of a training: every figure of its log over the steps."""
+"""Draws the curves of a run: loss, learning rate and scores over its steps."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,33 +12,33 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Curves = Mapping[str, tuple[Sequence[int], Sequence[float]]]
-"""Steps and values of each figure by its name."""
+"""Steps and values of each logged quantity, by name."""
 Line = tuple[str, bool, Sequence[int], Sequence[float]]
-"""The label, whether a validation gave it, steps and values."""
+"""Label of a line, whether its values come from validations, steps, and values."""
 POINTS = 400
-"""A line has at most as many points; those of a longer run are means of as many steps as that takes."""
+"""Largest number of points of a line. In longer runs each point is the mean of several steps."""
 COLUMNS = 2
-"""Panels beside each other."""
+"""Number of panels side by side."""
 WIDTH, HEIGHT = 5.2, 3.1
-"""Of a panel, in inches."""
+"""Width and height of a panel in inches."""
 
 
 def training_curves(trained: Curves, validated: Curves, title: str) -> "Figure":
-    """Draw each figure of a run over the steps, a panel for each kind.
+    """Draw each logged quantity of a run over its steps.
 
-    Figures of the training and of the validation that have one name share a panel, and so do those that have the same
-    word before a slash (`gain/rain`, `gain/haze`).
+    Quantities of the training and of the validation with the same name share a panel. Quantities with the same word
+    before a slash also share a panel, such as `gain/rain` and `gain/haze`.
 
     Args:
-        trained: figures of the steps.
-        validated: figures of the validations; their panels come first.
+        trained: quantities of the training steps.
+        validated: quantities of the validations. Their panels come first.
         title: text above the chart.
 
     Returns:
-        A figure of its own, which pyplot does not know of.
+        A matplotlib figure, which is not registered with pyplot.
 
     Raises:
-        ValueError: where there is nothing to draw.
+        ValueError: if there is nothing to draw.
     """
     from matplotlib import rc_context
 
@@ -57,7 +57,7 @@ def training_curves(trained: Curves, validated: Curves, title: str) -> "Figure":
 
 
 def _panels(trained: Curves, validated: Curves) -> dict[str, list[Line]]:
-    """Lines of each panel, by its title."""
+    """Return the lines of each panel, by its title."""
     panels: dict[str, list[Line]] = {}
     for curves, is_validation in ((validated, True), (trained, False)):
         for name, (steps, values) in curves.items():
@@ -69,7 +69,7 @@ def _panels(trained: Curves, validated: Curves) -> dict[str, list[Line]]:
 
 
 def _draw(panel: Any, name: str, lines: Sequence[Line]) -> None:
-    """One panel."""
+    """Draw the lines of a panel."""
     most = 1
     for number, (label, is_validation, steps, values) in enumerate(lines):
         color, style = PALETTE[number % len(PALETTE)], ("-", "--", ":")[number // len(PALETTE) % 3]
@@ -90,14 +90,17 @@ def _draw(panel: Any, name: str, lines: Sequence[Line]) -> None:
 
 
 def _thinned(steps: Sequence[int], values: Sequence[float]) -> tuple[np.ndarray, np.ndarray, list[Any], list[Any], int]:
-    """Means of so many values that at most `POINTS` are left: middle steps, means, least, largest, and how many each.
+    """Average groups of neighboring values, so that at most `POINTS` points are left.
 
-    Values that are not finite are gaps.
+    Values that are not finite become gaps of the line.
+
+    Returns:
+        Middle step, mean, smallest and largest value of each group, and the number of values per group.
     """
-    given = np.array([value if math.isfinite(value) else math.nan for value in values])
-    count = -(-len(given) // POINTS)
-    cuts = range(0, len(given), count)
-    parts = [given[cut : cut + count] for cut in cuts]
+    finite = np.array([value if math.isfinite(value) else math.nan for value in values])
+    count = -(-len(finite) // POINTS)
+    cuts = range(0, len(finite), count)
+    parts = [finite[cut : cut + count] for cut in cuts]
     parts = [part[np.isfinite(part)] if np.isfinite(part).any() else part for part in parts]
     middle = np.array([np.mean(steps[cut : cut + count]) for cut in cuts])
     mean = np.array([part.mean() for part in parts])

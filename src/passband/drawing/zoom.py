@@ -1,4 +1,4 @@
-"""The part of a picture that has most detail, enlarged, and where it lies."""
+"""Finds the most detailed part of an image, enlarges it, and frames it in the image."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 STEPS = 4
-"""A part is looked for in steps of its side over this."""
+"""Ratio of the side of a part to the step in which the search moves it."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A rectangle of a picture, in pixels."""
+    """A rectangle of an image, in pixels."""
 
     top: int
     left: int
@@ -21,25 +21,25 @@ class Part:
     width: int
 
     def of(self, image: Float[Tensor, "3 H W"]) -> Float[Tensor, "3 h w"]:
-        """The rectangle of a picture."""
+        """Return the pixels of an image inside this rectangle."""
         return image[:, self.top : self.top + self.height, self.left : self.left + self.width]
 
     def scaled(self, ratio: float) -> "Part":
-        """The same rectangle of a picture that was resized by a ratio."""
+        """Return the same rectangle in an image that was resized by a ratio."""
         return Part(*(round(ratio * number) for number in (self.top, self.left, self.height, self.width)))
 
 
 def most_detailed(reference: Float[Tensor, "3 H W"], height: int, width: int) -> Part:
-    """The rectangle of a size whose pixels differ most from what is around them.
+    """Return the rectangle whose pixels differ most from their neighbors.
 
     Args:
-        reference: the picture that decides.
-        height: of the rectangle, in pixels; less where the picture is smaller.
-        width: of the rectangle, in pixels; less where the picture is smaller.
+        reference: image to search.
+        height: height of the rectangle in pixels, which is limited to that of the image.
+        width: width of the rectangle in pixels, which is limited to that of the image.
     """
     height, width = min(height, reference.shape[-2]), min(width, reference.shape[-1])
     gray = reference.mean(0)
-    # zeros counted as neighbors would make an edge of a bright picture's border
+    # zero padding, if it were counted, would look like an edge at the border of a bright image
     around = F.avg_pool2d(gray[None, None], 3, stride=1, padding=1, count_include_pad=False)[0, 0]
     down, across = max(1, height // STEPS), max(1, width // STEPS)
     energy = F.avg_pool2d((gray - around).abs()[None], (height, width), stride=(down, across))[0]
@@ -48,13 +48,23 @@ def most_detailed(reference: Float[Tensor, "3 H W"], height: int, width: int) ->
 
 
 def magnified(image: Float[Tensor, "3 h w"], times: int) -> Float[Tensor, "3 H W"]:
-    """A picture with every pixel repeated, so that nothing is smoothed."""
+    """Enlarge an image by repeating every pixel, without smoothing.
+
+    Args:
+        image: image to enlarge.
+        times: number of repetitions in each direction.
+    """
     return image.repeat_interleave(times, -2).repeat_interleave(times, -1)
 
 
 def framed(image: Float[Tensor, "3 H W"], part: Part) -> Float[Tensor, "3 H W"]:
-    """A picture with a frame around a part: white between black, to be seen on every ground."""
-    shown = image.clone()
+    """Draw a frame around a part of an image. The frame is white between black lines, so that it is visible anywhere.
+
+    Args:
+        image: RGB image in [0, 1], which is not changed.
+        part: part to frame. The frame lies around it.
+    """
+    with_frame = image.clone()
     for distance, value in ((2, 0.0), (1, 1.0), (0, 0.0)):
         top, left = max(0, part.top - distance), max(0, part.left - distance)
         bottom = min(image.shape[-2], part.top + part.height + distance)
@@ -62,5 +72,5 @@ def framed(image: Float[Tensor, "3 H W"], part: Part) -> Float[Tensor, "3 H W"]:
         inside = torch.zeros(image.shape[-2:], dtype=torch.bool)
         inside[top:bottom, left:right] = True
         inside[top + 1 : bottom - 1, left + 1 : right - 1] = False
-        shown[:, inside] = value
-    return shown
+        with_frame[:, inside] = value
+    return with_frame

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from passband.layers.pooling import LocalAvgPool2d, PoolMode
 from passband.models import SFNet
-from passband.weights_io import is_sfnet, with_our_names
+from passband.state_dicts import is_sfnet, rename_published_sfnet
 
 try:
     from spandrel import (
@@ -44,7 +44,7 @@ class SFNetArch(Architecture[SFNet]):
     """
 
     def __init__(self, pool_window: int | None = None, pool_mode: PoolMode = "fraction") -> None:
-        super().__init__(id="SFNet", detect=lambda state: is_sfnet(with_our_names(state)))
+        super().__init__(id="SFNet", detect=lambda state: is_sfnet(rename_published_sfnet(state)))
         LocalAvgPool2d(pool_window, pool_mode)  # refuses now what would be refused when a file is loaded
         self.pool_window = pool_window
         self.pool_mode: PoolMode = pool_mode
@@ -62,7 +62,7 @@ class SFNetArch(Architecture[SFNet]):
             RuntimeError: listing entries that miss, are left over or have another shape.
             ValueError: for sizes that no SFNet has.
         """
-        state = with_our_names(state_dict)
+        state = rename_published_sfnet(state_dict)
         width, depth, in_channels = sfnet_numbers(state)
         model = SFNet(width, depth, in_channels, pool_window=self.pool_window, pool_mode=self.pool_mode)
         counters = {key: value for key, value in model.state_dict().items() if key.endswith("num_batches_tracked")}

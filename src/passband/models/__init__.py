@@ -20,16 +20,13 @@ from passband.models.sfnet import SFNet, sfnet, sfnet_small
 from passband.models.smp import SMPNetwork, smp
 from passband.models.unet import UNet, unet
 from passband.naming import entry
+from passband.state_dicts import CheckpointError, is_sfnet, read_state, rename_published_sfnet
 from passband.weights_io import (
     ABOUT_DATA,
     CONFIG_FILE,
-    CheckpointError,
     find_weights,
-    is_sfnet,
     load_config,
     load_state,
-    read_state,
-    with_our_names,
 )
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
@@ -173,7 +170,7 @@ def load_with_config(source: str | Path, **overrides: Any) -> tuple[nn.Module, d
     """
     path = find_weights(source)
     stored = read_state(path)
-    state = with_our_names(stored)
+    state = rename_published_sfnet(stored)
     if not is_sfnet(state) and (path.suffix != ".safetensors" or not path.with_name(CONFIG_FILE).exists()):
         foreign = load_foreign(stored, source, **overrides)
         if foreign is not None:

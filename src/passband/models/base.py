@@ -7,7 +7,7 @@ from huggingface_hub import ModelHubMixin
 from torch import Tensor, nn
 
 from passband.models.inputs import check_batch
-from passband.weights_io import CheckpointError, here_or_hub, load_config, load_state, load_weights, save_weights
+from passband.weights_io import CheckpointError, load_config, load_state, load_weights, path_or_hub_id, save_weights
 
 HUB_OPTIONS = ("revision", "cache_dir", "force_download", "local_files_only", "token")
 """Keywords of `from_pretrained` that go to the Hugging Face hub rather than to the network."""
@@ -35,7 +35,7 @@ class HubNetwork(nn.Module, ModelHubMixin):
         Raises:
             CheckpointError: if the weights are missing, damaged, or of another network.
         """
-        return super().from_pretrained(here_or_hub(pretrained_model_name_or_path), **options)
+        return super().from_pretrained(path_or_hub_id(pretrained_model_name_or_path), **options)
 
 
 class SavedNetwork(HubNetwork):

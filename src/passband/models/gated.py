@@ -122,7 +122,7 @@ def from_published(state: dict[str, Tensor], source: str = "the checkpoint") -> 
     """Build a network from a checkpoint of the released code (Xu et al., CVPR 2020), with its weights.
 
     Args:
-        state: tensors by name, as `weights_io.read_state` returns them.
+        state: tensors by name, as `state_dicts.read_state` returns them.
         source: name of the weights for error messages.
 
     Returns:

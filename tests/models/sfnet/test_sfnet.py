@@ -174,7 +174,7 @@ def test_from_pretrained_knows_the_shipped_names_and_asks_the_hub_for_nothing_el
     with torch.no_grad():
         torch.testing.assert_close(SFNet.from_pretrained("general")(image), load_model("general")(image))
     for network in (SFNet, UNet):
-        with pytest.raises(CheckpointError, match=r"no weights named 'gopro'\. .*hub id"):
+        with pytest.raises(CheckpointError, match=r"No weights named 'gopro'\. .*hub id"):
             network.from_pretrained("gopro")
     UNet(width=4, depth=1).save_pretrained(tmp_path)
     with pytest.raises(CheckpointError, match="a SFNet is needed, but .* load it with models.load_model"):

@@ -1,0 +1,153 @@
+"""Reads state dicts from files without running code in them, and translates the names of published SFNets."""
+
+import pickle
+import re
+import warnings
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from passband.naming import printable
+
+PICKLE_SUFFIXES = (".pkl", ".pth", ".pt", ".ckpt", ".bin")
+"""Suffixes of files that are read as pickles."""
+WRAPPERS = ("model", "model_state_dict", "state_dict", "params_ema", "params", "net")
+"""Keys under which training programs store the state dict in a pickle. Averaged weights come before others."""
+
+SFNET_PUBLISHED_KEYS = (
+    (r"^Encoder\.(\d)\.layers\.", r"encoder.\1."),
+    (r"^Decoder\.0\.layers\.", "decoder.2."),  # the released decoder counts from the smallest scale
+    (r"^Decoder\.1\.layers\.", "decoder.1."),
+    (r"^Decoder\.2\.layers\.", "decoder.0."),
+    (r"\.conv1\.main\.0\.", ".conv_in."),
+    (r"\.conv2\.main\.0\.", ".conv_out."),
+    (r"\.dyna\.", ".filters.0."),
+    (r"\.dyna_2\.", ".filters.1."),
+    (r"(\.filters\.\d)\.conv\.", r"\1.predict."),
+    (r"(\.filters\.\d)\.bn\.", r"\1.norm."),
+    (r"\.modulate\.fc\.", ".modulator.squeeze."),
+    (r"\.modulate\.fcs\.0\.", ".modulator.excite_high."),
+    (r"\.modulate\.fcs\.1\.", ".modulator.excite_low."),
+    (r"\.modulate\.out\.", ".modulator.join."),
+    (r"\.global_ap\.fscale_h$", ".modulate_global.high"),
+    (r"\.global_ap\.fscale_d$", ".modulate_global.low"),
+    (r"\.localap\.h$", ".modulate_window.high"),
+    (r"\.localap\.l$", ".modulate_window.low"),
+    (r"^feat_extract\.([012])\.main\.0\.", r"stem.\1."),
+    (r"^feat_extract\.3\.main\.0\.", "grow.1."),
+    (r"^feat_extract\.4\.main\.0\.", "grow.0."),
+    (r"^feat_extract\.5\.main\.0\.", "head.0."),
+    (r"^ConvsOut\.0\.main\.0\.", "head.2."),
+    (r"^ConvsOut\.1\.main\.0\.", "head.1."),
+    (r"^Convs\.0\.main\.0\.", "merge.1."),
+    (r"^Convs\.1\.main\.0\.", "merge.0."),
+    (r"^FAM2\.merge\.main\.0\.", "fuse.0."),
+    (r"^FAM1\.merge\.main\.0\.", "fuse.1."),
+    (r"^SCM2\.main\.4\.", "shallow.0.7."),
+    (r"^SCM1\.main\.4\.", "shallow.1.7."),
+    (r"^SCM2\.main\.0\.main\.0\.", "shallow.0.0."),
+    (r"^SCM2\.main\.1\.main\.0\.", "shallow.0.2."),
+    (r"^SCM2\.main\.2\.main\.0\.", "shallow.0.4."),
+    (r"^SCM2\.main\.3\.main\.0\.", "shallow.0.6."),
+    (r"^SCM1\.main\.0\.main\.0\.", "shallow.1.0."),
+    (r"^SCM1\.main\.1\.main\.0\.", "shallow.1.2."),
+    (r"^SCM1\.main\.2\.main\.0\.", "shallow.1.4."),
+    (r"^SCM1\.main\.3\.main\.0\.", "shallow.1.6."),
+)
+"""Patterns of published SFNet names, and our names for them. Every pattern that matches is replaced, in this order."""
+
+SFNET_UNUSED_KEYS = re.compile(r"\.(lamb_l|lamb_h)$")
+"""Entries that the released code of SFNet saves and never uses."""
+
+
+class CheckpointError(ValueError):
+    """Raised if weights cannot be used. The message names the weights and the reason."""
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Read the state dict in a file, with the names that the file uses.
+
+    Args:
+        path: path of a safetensors file or a pickle.
+
+    Returns:
+        Tensors by name.
+
+    Raises:
+        CheckpointError: if the file is damaged, holds no state dict, or could only be read by running code in it.
+    """
+    return _read_pickle(path) if path.suffix in PICKLE_SUFFIXES else _read_safetensors(path)
+
+
+def rename_published_sfnet(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Translate published names of SFNet into ours, and leave out entries that the published network never uses.
+
+    Args:
+        state: tensors by name. Names that are not published names of SFNet are kept, without a leading `module.`.
+
+    Returns:
+        Tensors by their new names.
+    """
+    renamed = {}
+    for key, value in state.items():
+        name = key.removeprefix("module.")
+        if SFNET_UNUSED_KEYS.search(name):
+            continue
+        for pattern, replacement in SFNET_PUBLISHED_KEYS:
+            name = re.sub(pattern, replacement, name)
+        renamed[name] = value
+    return renamed
+
+
+def is_sfnet(state: dict[str, Tensor]) -> bool:
+    """Return whether a state dict holds the weights of an SFNet of any size.
+
+    Args:
+        state: tensors by our names, as `rename_published_sfnet` returns them.
+    """
+    needed = ("stem.0.weight", "shallow.0.7.weight", "fuse.1.weight", "head.2.weight")
+    return all(key in state for key in needed) and any(".filters.0.modulator.excite_low." in key for key in state)
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of the message of an error, or the name of its class if it has no message."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        reason = printable(str(error))  # the reason may quote any bytes of a damaged header
+        raise CheckpointError(f"{path} is damaged or not a safetensors file: {reason}") from error
+
+
+def _read_pickle(path: Path) -> dict[str, Tensor]:
+    """Read a published pickle with a loader that builds only tensors and plain containers."""
+    try:
+        with warnings.catch_warnings():  # warnings about pickle protocols repeat what the errors below say
+            warnings.simplefilter("ignore", UserWarning)
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        needed = re.search(r"(?:GLOBAL|global|callable) ([\w.]+)", str(error))
+        reason = (
+            f"it asks for {needed[1]}, which could run code" if needed else "it is damaged, or needs more than tensors"
+        )
+        raise CheckpointError(f"{path} was refused, and nothing in it was run: {reason}") from error
+    except Exception as error:  # the loader raises errors of any kind for damaged pickles
+        if isinstance(error, MemoryError) or getattr(error, "filename", None) is not None:
+            raise  # the system could not read the file
+        if "TorchScript" in str(error):
+            raise CheckpointError(
+                f"{path} was refused, and nothing in it was run: it is a TorchScript program; a state dict is needed"
+            ) from error
+        raise CheckpointError(f"{path} is damaged or not a checkpoint: {first_line(error)}") from error
+    for key in WRAPPERS:
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise CheckpointError(f'{path} holds no state dict: expected {{"model": {{name: tensor}}}} or {{name: tensor}}')
+    return content
