@@ -358,9 +358,7 @@ class TestLengthInMinutes:
         assert fitted.optim.steps == pytest.approx((0.95 * 120 - 4 * 6) / 0.5, abs=1)
         assert fitted.validation.every * 4 >= fitted.optim.steps > fitted.validation.every * 3
         assert fitted.optim.warmup_steps == 2
-        with pytest.raises(
-            RunError, match=r"20 steps are needed, and 3 fit into 0.45 minutes.* Use --minutes 1"
-        ):
+        with pytest.raises(RunError, match=r"20 steps are needed, and 3 fit into 0.45 minutes.* Use --minutes 1"):
             recipe_within(recipe(), 0.45, data=photographs, device="cpu")
 
     def test_steps_and_validations_are_timed_in_a_run_that_is_thrown_away(self, photographs):

@@ -75,9 +75,7 @@ def test_a_damaged_file_is_an_error_with_its_name(tmp_path, content, suffix):
 
 def test_weights_of_another_architecture_are_refused_with_the_keys(tmp_path):
     torch.save({"model": torch.nn.Linear(3, 4).state_dict()}, tmp_path / "linear.pkl")
-    with pytest.raises(
-        CheckpointError, match=r"this SFNet\. Entries: \d+ missing: .*; 2 unknown: weight, bias"
-    ):
+    with pytest.raises(CheckpointError, match=r"this SFNet\. Entries: \d+ missing: .*; 2 unknown: weight, bias"):
         load_model(tmp_path / "linear.pkl")
     model = sfnet_small(depth=1)
     before = {key: value.clone() for key, value in model.state_dict().items()}
