@@ -1,4 +1,4 @@
-"""What a frequency-ratio curriculum saves and what it costs: the same network trained by several, and scored alike.
+"""Measures what a frequency-ratio curriculum saves and costs: trains one network by several and scores all alike.
 
     python benchmarks/curriculum.py --data TRAIN --validation-data VAL -o DIR [--size 128] [--width 16] [--epochs 20]
         [--seeds 0 1 2] [--rows full crop-up ...] [--repeat-order]

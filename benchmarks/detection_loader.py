@@ -1,4 +1,4 @@
-"""What it takes to load a picture for a detector, on one thread: from its file to what a network takes.
+"""Times the loading of an image for a detector on one thread, from its file to the input of a network.
 
     python benchmarks/detection_loader.py FOLDER [--files 32] [--rounds 3] [-o detection_loader.json]
 
@@ -42,7 +42,7 @@ from passband.provenance import environment
 SHORTER, LONGER = 800, 1333
 """Sides that torchvision's detectors resize pictures to, in pixels."""
 LOADED = Callable[[int], Tensor]
-"""What a network takes of the picture of a number."""
+"""The input of a network, made from the image of a number."""
 PUBLISHED = "published, 64S, encoded and parsed"
 
 

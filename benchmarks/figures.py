@@ -1,4 +1,4 @@
-"""What benchmarks share: pictures, rows in processes of their own, their peaks of memory, figures in a JSON file."""
+"""Parts that benchmarks share: images, rows in processes of their own, their peaks of memory, figures in a JSON file."""
 
 import json
 import subprocess
@@ -33,7 +33,7 @@ def peak() -> int:
 
 
 def read_figures(path: Path | None) -> dict[str, Any]:
-    """What an earlier run left in a file; nothing where there is none."""
+    """Read the figures that an earlier run left in a file; none if there is no file."""
     return json.loads(path.read_text(encoding="utf-8")) if path is not None and path.exists() else {}
 
 

@@ -1,4 +1,4 @@
-"""What fine-tuning gains on a kind of rain that the weights never saw.
+"""Measures the gain of fine-tuning on a kind of rain that the weights never saw.
 
     python benchmarks/finetune.py --photographs FOLDER [--from general] [--minutes 10] [-o finetune-benchmark]
 

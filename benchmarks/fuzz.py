@@ -45,7 +45,7 @@ from fuzz_seeds import Seed, seeds
 SHARES = {"PNG": 14, "JPEG": 14, "WebP": 9, "TIFF": 16, "BMP": 6, "JPEG coefficients": 15, "COCO JSON": 8, "recipe": 6}
 SHARES |= {"weights": 4, "video .mp4": 2, "video .mov": 1, "video .mkv": 2, "video .webm": 1, "video .avi": 2}
 SHARES |= {"video .ts": 1, "pickle": 1, "run record": 1, "statistics": 1}
-"""How often a file is of a kind, in parts of their sum."""
+"""Relative frequency of each kind of file."""
 CPU_SECONDS, WALL_SECONDS = 10, 60
 GROWTH, MEMORY = 10**9, 6 * 10**9
 """Bytes: of growth that is a finding, and of growth of the address space at which the system refuses more."""
@@ -117,7 +117,7 @@ def run_case(
 
 
 def _printed(descriptor: int) -> str:
-    """What was written to standard output and error since the last look."""
+    """Return what was written to standard output and error since the last call."""
     sys.stdout.flush()
     sys.stderr.flush()
     size = os.lseek(descriptor, 0, os.SEEK_END)
@@ -202,7 +202,7 @@ class Worker:
 
 
 def results(workers: Sequence[Worker]) -> Iterator[tuple[int, str, str, list[Finding]]]:
-    """What came of each file: its number, its kind (empty where a process ended), and the rest."""
+    """Yield the result of each file: its number, its kind (empty if a process ended), and the findings."""
     active = list(workers)
     while active:
         ready = wait([worker.receiver for worker in active], timeout=0.5)

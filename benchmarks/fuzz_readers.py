@@ -131,7 +131,7 @@ def readers(kind: str, number: int) -> Iterator[tuple[str, Read]]:
 
 
 def complaint(kind: str, error: Exception) -> str | None:
-    """What is wrong with an error that a reader raised; None for passband's own, in a sentence."""
+    """Say what is wrong with an error that a reader raised; None for an error of passband that is a sentence."""
     own = ERRORS.get("video" if kind.startswith("video") else kind, (ImageError,))
     if not isinstance(error, own):
         return f"{type(error).__name__}: {str(error)[:200]}"

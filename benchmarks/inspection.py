@@ -54,7 +54,7 @@ def stored(image: Tensor, quality: int | None) -> bytes:
 def look(
     inspector: Inspector, kind: str, paths: list[Path], options: argparse.Namespace, restorers: dict[str, Restorer]
 ) -> list[dict[str, Any]]:
-    """What is found in every picture of a kind, and what is true."""
+    """Inspect every image of a kind, and return the findings beside the truth."""
     rows = []
     for index, path in enumerate(paths):
         clean = read_image(path)

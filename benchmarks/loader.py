@@ -1,4 +1,4 @@
-"""What it takes to load a training batch for a classifier, on one thread: from files to normalized, stacked tensors.
+"""Times the loading of a training batch for a classifier on one thread, from files to normalized, stacked tensors.
 
     python benchmarks/loader.py FOLDER [--files 256] [--batch 32] [--rounds 5] [-o loader.json]
 

@@ -107,7 +107,7 @@ def restore(row: Row) -> dict[str, Any]:
 
 @torch.inference_mode()
 def compare(row: Row) -> dict[str, Any]:
-    """How far bands and tiles are from the whole."""
+    """Measure how far bands and tiles are from the whole image."""
     model = network(row.network)
     image = hazy_photograph(row.height, row.width)
     whole = run(model, image, Plan("whole", 0))

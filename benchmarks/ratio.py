@@ -1,4 +1,4 @@
-"""What a sweep for the best frequency ratio costs beside its passes through the network.
+"""Compares the cost of a sweep for the best frequency ratio with its passes through the network.
 
     python benchmarks/ratio.py [--size 160] [--pictures 16] [--radii 32] [--width 16] [--rounds 3] [-o ratio.json]
 
@@ -40,7 +40,7 @@ def sweep(model: nn.Module, images: Tensor, term: str, radii: tuple[float, ...])
 
 
 def seconds(work: Callable[[], object], device: torch.device) -> float:
-    """What a call takes."""
+    """Return the seconds that a call takes."""
     wait = torch.cuda.synchronize if device.type == "cuda" else int
     wait()
     started = time.perf_counter()

@@ -48,7 +48,7 @@ class Canvas:
         self.draw.line(flat, fill=255, width=max(1, round(width * FINE)), joint="curve")
 
     def cover(self) -> np.ndarray:
-        """How much of each pixel is covered, H W, 0 to 1."""
+        """Return the share of each pixel that is covered, H W, 0 to 1."""
         return np.asarray(self.mask.resize(self.size, Image.Resampling.BOX), dtype=np.float64) / 255
 
 

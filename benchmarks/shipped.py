@@ -1,4 +1,4 @@
-"""What shipped weights gain on photographs they never saw, degraded by a seed.
+"""Measures the gains of shipped weights on photos that they never saw, degraded by a seed.
 
     python benchmarks/shipped.py PHOTOGRAPHS [--weights general] [--seed 2026] [--kinds rain clean] [-o shipped.json]
 

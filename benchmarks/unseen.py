@@ -1,4 +1,4 @@
-"""What networks gain on pictures that none of them learned from: folders of pairs, and second generators.
+"""Measures the gains of networks on images that none of them learned from: folders of pairs, and second generators.
 
     python benchmarks/unseen.py [FOLDER...] [--side-by-side FOLDER...] [--generators KODAK] [--depth MIDDLEBURY]
         [--weights NAME or LABEL=PATH ...] [--hold-out 5] [--limit 12] [--longest 1024] [--count 6] [--crop 384]
