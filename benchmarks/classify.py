@@ -4,9 +4,9 @@
         [--size 128] [--width 32] [--epochs 60]
 
 TRAIN and TEST hold a sub-folder of JPEG files for each class. Every row is the same ResNet-18, trained by the same
-recipe for as many epochs on the same files; only its input differs. A cube is as large as the map that ResNet's first layers
-make of an image of SIZE pixels, so that all later layers cost the same. It comes from an image of twice SIZE at stride
-8, as in Xu et al. (CVPR 2020), or of SIZE at stride 4 (the row native-24s, which sees the same pixels as rgb).
+recipe for as many epochs on the same files; only its input differs. A cube is as large as the map that ResNet's first
+layers make of an image of SIZE pixels, so that all later layers cost the same. It comes from an image of twice SIZE at
+stride 8, as in Xu et al. (CVPR 2020), or of SIZE at stride 4 (the row native-24s, which sees the same pixels as rgb).
 
 learned-24 takes the 24 channels that a gate, trained first on all 192 with the same recipe and seed, opens most often
 on TRAIN: twice the training, which its row says.

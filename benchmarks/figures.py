@@ -1,4 +1,4 @@
-"""Parts that benchmarks share: images, rows in processes of their own, their peaks of memory, figures in a JSON file."""
+"""Parts that benchmarks share: images, rows in their own processes, peaks of memory, figures in a JSON file."""
 
 import json
 import subprocess
