@@ -157,16 +157,16 @@ def load_with_config(source: str | Path, **overrides: Any) -> tuple[nn.Module, d
     """Load a network with its weights, ready for evaluation, and read its config once.
 
     Args:
-        source: a shipped name, a folder of ours, a published SFNet pickle, a hub id, or a file of another restoration
+        source: shipped name, folder of passband, published SFNet pickle, hub id, or a file of another restoration
             network that spandrel knows, see `models.foreign`.
         overrides: keywords of the constructor that replace those of the config, such as `pool_window=210`.
 
     Returns:
-        The network, and its config as the file holds it; the config is empty for a network of another project.
+        The network in evaluation mode, and its config as stored; the config is empty for a network of another project.
 
     Raises:
-        CheckpointError: where the weights are missing, unsafe, damaged or for another network.
-        ValueError: for an unknown override.
+        CheckpointError: if the weights are missing, unsafe, damaged or of another network.
+        ValueError: if an override is unknown.
     """
     path = find_weights(source)
     stored = read_state(path)

@@ -110,7 +110,7 @@ class InspectorNetwork(
         if overview is None:
             overview = windows.new_zeros(windows.shape[0], MAP_CHANNELS, MAP, MAP)
         batch, count = windows.shape[:2]
-        seen = self._seen(windows.flatten(0, 1))
+        seen = self._input_maps(windows.flatten(0, 1))
         x = self.reduce(seen)
         for block in self.blocks:
             x = x + block(x)
@@ -128,8 +128,8 @@ class InspectorNetwork(
             kinds, psnr[:, 0] * PSNR_SCALE + PSNR_MIDDLE, gains * GAIN_SCALE, self.known(statistics.detach())
         )
 
-    def _seen(self, windows: Float[Tensor, "B K h w"]) -> Float[Tensor, "B J h w"]:
-        """Logarithms of the magnitudes of all frequencies, of means with their sign, then of low frequencies of Y."""
+    def _input_maps(self, windows: Float[Tensor, "B K h w"]) -> Float[Tensor, "B J h w"]:
+        """Return logarithms of the magnitudes of all frequencies, signed for means, and signed low frequencies of Y."""
         sizes = windows.abs().log1p() / 3
         low = self.get_buffer("signed")
         leaning = sizes[:, low] * windows[:, low].sign()

@@ -317,7 +317,7 @@ def entry(name, place, /, **values):
         (entry("annotations", 1, area="large"), r"annotation 12 .* finite number of pixels as area.* 'large'"),
         (entry("annotations", 1, area=[]), r"annotation 12 .* finite number of pixels as area"),
         (entry("images", 1, height=10**400), r"image 40 needs a height of at most"),
-        (entry("annotations", 1, segmentation=[[1, 2, 3, 4, 5]]), r"annotation 12 .* polygon that is no list"),
+        (entry("annotations", 1, segmentation=[[1, 2, 3, 4, 5]]), r"annotation 12 .* polygon that is not a list"),
         (entry("annotations", 1, segmentation=[[1, 2, 3, 4, 5, 1e9]]), r"annotation 12 .* within 100000"),
         (entry("annotations", 1, segmentation="x"), r"annotation 12 .* polygons or a run-length code .* 'x'"),
         (entry("annotations", 2, segmentation={"size": [47, 61], "counts": [9]}), r"annotation 13 .* 61 x 47"),

@@ -81,7 +81,7 @@ def test_statistics_of_a_subset_are_those_of_its_cubes(stride, photograph):
     expected = ChannelStatistics.fit([subset.select(whole, stride)], stride)
     torch.testing.assert_close(selected.mean, expected.mean, **CLOSE)
     torch.testing.assert_close(selected.std, expected.std, **CLOSE)
-    with pytest.raises(ValueError, match="these are of 24"):
+    with pytest.raises(ValueError, match="these have 24 channels"):
         selected.select(subset)
 
 

@@ -74,5 +74,5 @@ def test_those_of_imagenet_are_the_shipped_ones(stride):
 
 
 def test_other_inputs_have_none_of_imagenet():
-    with pytest.raises(ValueError, match="got ycbcr"):
+    with pytest.raises(ValueError, match="for input ycbcr"):
         of_imagenet(unnormalized("ycbcr", (), 224, 8))

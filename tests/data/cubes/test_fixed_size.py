@@ -223,7 +223,7 @@ def test_damaged_files_are_named(tmp_path):
     text.write_text("no picture")
     with pytest.raises(ImageError, match=r"text\.jpg"):
         file_cube(text, wanted)
-    with pytest.raises(ImageError, match="no picture"):
+    with pytest.raises(ImageError, match="not an image"):
         file_cube(b"no picture", wanted)
     with pytest.raises(FileNotFoundError, match=r"none\.jpg"):
         file_cube(tmp_path / "none.jpg", wanted)

@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from passband.data.datasets import restoration
+from passband.data.datasets import crops, restoration
 from passband.data.datasets.crops import ImageCache, crop_and_flip, degraded_as_file, read_pair
 from passband.data.datasets.order import NumberedSampler
 from passband.data.datasets.restoration import (
@@ -372,7 +372,8 @@ def reads(monkeypatch):
         names.append(path.stem)
         return read(path)
 
-    monkeypatch.setattr(restoration, "read_image", counting)
+    for module in (crops, restoration):
+        monkeypatch.setattr(module, "read_image", counting)
     return names
 
 

@@ -1,4 +1,4 @@
-"""Degradations of clean photographs: what each kind draws, and pairs made with it."""
+"""Simulated degradations of clean photographs, and pairs made with them."""
 
 from passband.data.degradations.files import degrade_files
 from passband.data.degradations.kinds import KINDS, NEWEST, VERSIONS, degrade, degrade_and_develop, split_kind

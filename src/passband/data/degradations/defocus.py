@@ -1,4 +1,4 @@
-"""A photograph out of focus: apertures of real lenses, depth with edges, and near things before far ones.
+"""Simulates a photograph out of focus: apertures of real lenses, depth with edges, and near things before far ones.
 
 Light is added as the sensor adds it. A scene has one or two layers; within a layer the radius changes smoothly.
 """
@@ -23,27 +23,27 @@ _WIDE_PX = 256  # pictures with a longer side above this have cat's eyes that tu
 
 @dataclass(frozen=True)
 class Defocus:
-    """A lens and a scene that is not where the lens is focused.
+    """A lens and a scene that is out of focus.
 
-    Radii are in pixels; below 0 a point is behind the plane of focus, above 0 in front of it.
+    Radii are in pixels; a negative radius is behind the plane of focus, a positive one in front of it.
 
     Attributes:
         far: radius of the disc of confusion of the farthest thing, -12 to 12.
         near: radius of the nearest thing, -12 to 12.
-        outdoors: whether the depth is that of a scene outdoors or of a room.
-        split: nearness, from 0 (far) to 1 (near), from which on things stand before the rest as a layer of their own,
-            so that they cover it; None for a single layer.
+        outdoors: whether the depth is that of a scene outdoors rather than of a room.
+        split: nearness, from 0 (far) to 1 (near), from which on things form a layer of their own that covers the rest;
+            None for a single layer.
         blades: sides of the aperture, 5 to 9; 0 is a disc.
-        angle: turn of the aperture in radians.
-        roundness: 0 (straight sides) to 1 (a disc).
-        rim: brightness of the edge of a disc in front of the focus over that of its middle, less 1; behind the focus it
-            has the opposite sign, as spherical aberration has.
-        gaussian: the image of a point is a Gaussian whose standard deviation is half the radius if True.
-        cat_eye: how far the barrel cuts into the aperture at the corners of the scene, 0 to 0.8 of the radius.
-        axis: (y, x) of the middle of the scene as shares of the picture; outside the picture if that is a cut-out.
-        fringe: radius in red less that in blue, in pixels, with its sign: longitudinal chromatic aberration.
-        highlights: how many times brighter than white the brightest places were before the sensor clipped them, less 1.
-        linear: adds linear light if True; stored values if False.
+        angle: rotation of the aperture in radians.
+        roundness: curvature of the sides, 0 (straight) to 1 (a disc).
+        rim: relative brightness of the edge of a disc in front of the focus against its middle, minus 1; behind the
+            focus it has the opposite sign, as with spherical aberration.
+        gaussian: whether the image of a point is a Gaussian whose standard deviation is half the radius.
+        cat_eye: depth to which the barrel cuts into the aperture at the corners of the scene, 0 to 0.8 of the radius.
+        axis: (y, x) of the middle of the scene as shares of the image; outside the image if that is a crop.
+        fringe: radius in red minus that in blue, in signed pixels: longitudinal chromatic aberration.
+        highlights: brightness of the brightest places before the sensor clipped them, relative to white, minus 1.
+        linear: whether to add linear light rather than stored values.
     """
 
     far: float
@@ -63,17 +63,17 @@ class Defocus:
 
 
 def sample_defocus(rng: np.random.Generator) -> Defocus:
-    """Draw a lens and where it is focused.
+    """Draw a lens and its focus.
 
     Returns:
-        The larger radius is 0.8 to 12 px, large ones more often. The whole picture has nearly one radius in 20 % of
-        draws; the far is out of focus and the near within a fifth of that in 30 %, the reverse in 15 %; the focus lies
-        between them in 15 %; else both are out of focus to different degrees on the same side (radii of the dual-pixel
-        photographs of Abuolaim & Brown, "Defocus deblurring using dual-pixel data", ECCV 2020, at 1 to 2 megapixels).
-        Two layers in 60 %. A Gaussian in 20 %; else a disc in 35 %, else 5 to 9 blades with roundness 0 to 1. rim -0.8
-        to 1 in 60 %, else 0. Cat's eyes in 40 %, up to 0.8. Fringe in half of the draws, at most 0.8 px and a tenth of
-        the larger radius. Clipped highlights in 40 %, up to 0.5 to 8 times above white, log-uniform. Stored values are
-        added in 10 %.
+        The larger radius is 0.8 to 12 px, large ones more often. The whole image has nearly one radius in 20 % of
+        draws. The far is out of focus and the near within a fifth of that in 30 %, and the reverse in 15 %. The focus
+        lies between them in 15 %. Otherwise both are out of focus to different degrees on the same side (radii of the
+        dual-pixel photographs of Abuolaim & Brown, "Defocus deblurring using dual-pixel data", ECCV 2020, at 1 to 2
+        megapixels). Two layers in 60 %. A Gaussian in 20 %; otherwise a disc in 35 %, or else 5 to 9 blades with
+        roundness 0 to 1. rim -0.8 to 1 in 60 %, otherwise 0. Cat's eyes in 40 %, up to 0.8. Fringe in half of the
+        draws, at most 0.8 px and a tenth of the larger radius. Clipped highlights in 40 %, up to 0.5 to 8 times above
+        white, log-uniform. Stored values are added in 10 %.
     """
     large = log_large(rng, 0.8, 12)
     style, side = rng.random(), float(rng.choice([-1, 1]))
@@ -112,18 +112,18 @@ def sample_defocus(rng: np.random.Generator) -> Defocus:
 def defocus(
     image: Float32[np.ndarray, "3 H W"], lens: Defocus, rng: np.random.Generator
 ) -> Float32[np.ndarray, "3 H W"]:
-    """Put a picture out of focus.
+    """Put an image out of focus.
 
     Args:
         image: sRGB in [0, 1], any size.
         lens: aperture and focus.
-        rng: draws the depth.
+        rng: generator of the depth.
 
     Returns:
         sRGB in [0, 1].
 
-    Source: geometric optics; the radius is linear in 1 / depth. Layers after Kraus & Strengert, "Depth-of-field
-    rendering by pyramidal image processing", 2007; blending between radii after Potmesil & Chakravarty, 1982.
+        Source: geometric optics; the radius is linear in 1 / depth. Layers after Kraus & Strengert, "Depth-of-field
+        rendering by pyramidal image processing", 2007; blending between radii after Potmesil & Chakravarty, 1982.
     """
     light = srgb_to_linear(torch.from_numpy(image)).numpy() if lens.linear else image
     if lens.highlights:
@@ -146,24 +146,24 @@ def defocus(
 def _nearness(
     image: Float32[np.ndarray, "3 H W"], lens: Defocus, rng: np.random.Generator
 ) -> Float32[np.ndarray, "H W"]:
-    """Draw how near each point is: 1 / depth, from 0 at the farthest point of the picture to 1 at the nearest."""
+    """Draw the nearness of each point: 1 / depth, scaled to 0 at the image's farthest point and 1 at the nearest."""
     near = 1 / scene_depth(image, rng, outdoors=lens.outdoors)
     constant = rng.random()
     least, most = near.min(), near.max()
-    if most < 1.03 * least:  # nothing but one plane
+    if most < 1.03 * least:  # the image shows a single plane
         return np.full_like(near, constant)
     return ((near - least) / (most - least)).astype(np.float32)
 
 
 def _continued(radius: Float32[np.ndarray, "H W"], hole: Float32[np.ndarray, "H W"]) -> Float32[np.ndarray, "H W"]:
-    """Continue the radius of a layer to where the layer is not."""
+    """Continue the radius of a layer into the area where the layer is missing."""
     return gaussian_filter(fill(radius[None], hole)[0], 1.0, truncate=2.5)
 
 
 def _blur(
     planes: Float32[np.ndarray, "C H W"], radius: Float32[np.ndarray, "H W"], lens: Defocus
 ) -> Float32[np.ndarray, "C H W"]:
-    """Blur a layer by a radius that changes over it: between the radii computed, the linear mix of two."""
+    """Blur a layer by a radius that varies over it, as the linear mix of the two nearest computed radii."""
     least, most = float(radius.min()), float(radius.max())
     count = 1 if most - least < 0.3 else min(_MOST_LEVELS, 2 + int((most - least) / 1.5))
     if count == 1:
@@ -200,7 +200,7 @@ def _convolve(planes: Float32[np.ndarray, "C H W"], radius: float, lens: Defocus
 
 
 def _point(radius: float, lens: Defocus, cut: tuple[float, float]) -> Float[np.ndarray, "K K"]:
-    """Build the image of a point. Behind the focus it is turned by half a turn and its rim is inverted."""
+    """Build the image of a point. Behind the focus it is rotated by half a turn and its rim is inverted."""
     size, sign = abs(radius), math.copysign(1, radius)
     if lens.gaussian:
         reach = math.ceil(1.25 * size)

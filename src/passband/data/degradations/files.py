@@ -1,4 +1,4 @@
-"""Folders of pairs, made of clean photographs."""
+"""Makes folders of pairs from clean photographs."""
 
 import json
 from collections import Counter
@@ -15,9 +15,9 @@ from passband.io.image import ImageError, read_image, write_image
 from passband.naming import listed
 
 SET_FILE = "degradation.json"
-"""Says of a folder of pairs what they were made with."""
+"""Name of the file that describes how a folder of pairs was made."""
 PARTS = ("degraded", "clean")
-"""Folders of a set."""
+"""Folders of a set of pairs."""
 
 
 def degrade_files(
@@ -32,30 +32,30 @@ def degrade_files(
 ) -> Iterator[tuple[Path, int]]:
     """Make a folder of pairs: `output/degraded` and `output/clean`, in PNG so that nothing else is lost.
 
-    Beside them, degradation.json says the kind, the seed, the version of the simulators, the names of the pairs and
-    the pictures that could not be used. A picture that cannot be used does not keep the others from being done.
+    Beside them, degradation.json holds the kind, the seed, the version of the simulators, the names of the pairs and
+    the images that could not be used. An image that cannot be used does not stop the others.
 
     Args:
-        source: a picture, or a folder of them (with all below it, but for the pairs of an earlier run); a picture's
-            index is its place among the sorted paths.
-        output: the folder.
-        kind: a key of `KINDS`, or several joined by `+`.
-        seed: names the set.
-        version: of the simulators, a key of `VERSIONS`.
-        overwrite: replace the pairs that are there. Pairs of the earlier set that degradation.json names, and that the
-            new one has not, are removed; other files stay.
-        failed: called with each picture that cannot be used and the reason; None to raise an error that names them
-            when the others are done.
+        source: image, or folder of images in any sub-folders, without the pairs of an earlier run; an image's index is
+            its place among the sorted paths.
+        output: folder of the pairs.
+        kind: degradation, a key of `KINDS`, or several joined by `+`.
+        seed: seed of the set.
+        version: version of the simulators, a key of `VERSIONS`.
+        overwrite: whether to replace existing pairs. Pairs of the earlier set that degradation.json lists and the new
+            set does not have are removed; other files stay.
+        failed: function that is called with each image that cannot be used and the reason; None raises an error that
+            names these images after the others are done.
 
     Yields:
-        The path of each degraded picture when its pair is written, and the number of pictures.
+        The path of each degraded image when its pair is written, and the number of images.
 
     Raises:
-        ValueError: for an unknown kind or version, two pictures that would get one name, or a source that would be
+        ValueError: if the kind or version is unknown, two images would get the same name, or the source would be
             replaced.
-        FileNotFoundError: if there is no picture.
-        FileExistsError: if the folder holds pairs, unless they are to be replaced.
-        ImageError: naming the pictures that cannot be used, see `failed`.
+        FileNotFoundError: if there is no image.
+        FileExistsError: if the folder holds pairs and `overwrite` is false.
+        ImageError: if images cannot be used, see `failed`; the message names them.
     """
     split_kind(kind, version)
     root = source.parent if source.is_file() else source
@@ -64,7 +64,7 @@ def degrade_files(
         raise ValueError(
             f"{root} is where the pairs in {output} go, so its pictures would be replaced: choose another output"
         )
-    # what an earlier run left below the source is no source
+    # pairs of an earlier run below the source are not sources
     earlier = [folder for folder in made if folder.is_relative_to(root.resolve())]
     paths = [source] if source.is_file() else find_images(source)
     paths = [path for path in paths if not any(path.resolve().is_relative_to(folder) for folder in earlier)]
@@ -93,7 +93,7 @@ def degrade_files(
             clean = read_image(path)
             write_image(files[0], degrade(clean, kind, seed=seed, index=index, version=version))
             write_image(files[1], clean)
-        except Exception as error:  # whatever it is, the other pictures are done
+        except Exception as error:  # whatever the error is, the other images are done
             for file in files:
                 with suppress(OSError):
                     file.unlink(missing_ok=True)
@@ -113,7 +113,7 @@ def degrade_files(
 
 
 def _make_room(output: Path, names: Sequence[Path], overwrite: bool) -> None:
-    """Refuse a folder that holds pairs, or remove those of the earlier set that will not be written again."""
+    """Raise an error for a folder that holds pairs, or remove those that the new set will not overwrite."""
     about = _earlier(output)
     held = [part for part in PARTS if (output / part).is_dir() and find_images(output / part)]
     if held and not overwrite:
@@ -128,7 +128,7 @@ def _make_room(output: Path, names: Sequence[Path], overwrite: bool) -> None:
 
 
 def _earlier(output: Path) -> dict[str, Any]:
-    """What degradation.json says of the set that is there; nothing where it does not say all."""
+    """Return the content of degradation.json in a folder; empty if it is missing or incomplete."""
     try:
         about = json.loads((output / SET_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Haze, fog and smoke in front of a photograph, as wide as what people photograph and what data sets hold."""
+"""Simulates haze, fog and smoke, with the range of everyday photographs and of public data sets."""
 
 import math
 from dataclasses import dataclass
@@ -19,20 +19,21 @@ LEAST_TRANSMISSION = 0.05
 
 @dataclass(frozen=True)
 class Haze:
-    """Light scattered into and out of the line of sight.
+    """Light that is scattered into and out of the line of sight.
 
     Attributes:
-        outdoors: depth of a scene outdoors, with ground, horizon and sky, if True; of a room if False.
+        outdoors: whether the depth is that of a scene outdoors, with ground, horizon and sky, rather than of a room.
         beta: scattering coefficient per unit of depth, where 1 is the farthest thing that is not sky; at least 0.
-        near: part of the haze that does not depend on depth, 0 to 1, as where a fog machine stands near the camera.
-        patchiness: standard deviation of the logarithm of the haze's density over the picture; 0 is homogeneous.
+        near: part of the haze that does not depend on depth, 0 to 1, as if a fog machine stands near the camera.
+        patchiness: standard deviation of the logarithm of the haze's density over the image; 0 is homogeneous.
         patch: size of a patch in pixels.
         airlight: value of the haze itself for red, green and blue, each in [0, 1].
         gradient: change of the airlight from top to bottom and from left to right, each -0.3 to 0.3.
         lamps: number of lamps whose glow lights the haze.
-        linear: mixes linear light, as a camera does, if True; stored sRGB values, as most data sets do, if False.
+        linear: whether to mix linear light, as a camera does, rather than stored sRGB values, as most data sets do.
         spread: standard deviation in pixels of the blur by repeated scattering; 0 is none. It grows with the haze.
-        noise: standard deviation of the noise where nothing of the scene arrives; it falls to 0 where all arrives.
+        noise: standard deviation of the noise where no light of the scene arrives; it falls to 0 where all light
+            arrives.
     """
 
     outdoors: bool
@@ -56,11 +57,11 @@ def sample_haze(rng: np.random.Generator) -> Haze:
         0.7 to 1 over depth that is 1 at its farthest: Li et al., "Benchmarking single-image dehazing and beyond", IEEE
         TIP 2019). Outdoors: beta 0.15 to 3, log-uniform, airlight 0.6 to 1 (RESIDE's outdoor part has 0.04 to 0.2 per
         10 m and airlight 0.8 to 1). Dense: beta 1 to 3.5, airlight 0.4 to 0.9, `near` 0.3 to 1, patchiness 0.2 to 0.7
-        (the haze machines of O-HAZE, Dense-Haze and NH-HAZE: Ancuti et al., CVPRW 2018 to 2020). Elsewhere patchiness
+        (the haze machines of O-HAZE, Dense-Haze and NH-HAZE: Ancuti et al., CVPRW 2018 to 2020). Otherwise patchiness
         is 0 in 70 % of draws and at most 0.4. Tint of the airlight: at most 0.03 per channel in half of the draws, a
-        warm or cold light (red and blue apart by at most 0.3) in 40 %, at most 0.1 in any color in 10 %. Lamps, 1 to 4,
-        in 6 % of draws, with airlight of 0.4 to 0.6. Noise 0 to 0.03 in half of the draws. The transmission stays above
-        0.05.
+        warm or cold light (red and blue differ by at most 0.3) in 40 %, at most 0.1 in any color in 10 %. Lamps, 1 to
+        4, in 6 % of draws, with airlight of 0.4 to 0.6. Noise 0 to 0.03 in half of the draws. The transmission stays
+        above 0.05.
     """
     style = rng.random()
     lamps = int(rng.integers(1, 5)) if rng.random() < 0.06 else 0
@@ -94,17 +95,17 @@ def sample_haze(rng: np.random.Generator) -> Haze:
 
 
 def haze(image: Float32[np.ndarray, "3 H W"], air: Haze, rng: np.random.Generator) -> Float32[np.ndarray, "3 H W"]:
-    """Put haze over a picture: I = J t + A (1 - t), with t = exp(-density * depth).
+    """Add haze to an image: I = J t + A (1 - t), with t = exp(-density * depth).
 
     Args:
         image: sRGB in [0, 1], the J of the formula, any size.
-        air: what the haze is like.
-        rng: draws depth, patches, lamps and noise.
+        air: properties of the haze.
+        rng: generator of depth, patches, lamps and noise.
 
     Returns:
-        sRGB in [0, 1]. With beta 0 the picture comes back unchanged.
+        sRGB in [0, 1]. With beta 0 the image is returned unchanged.
 
-    Source: Koschmieder, "Theorie der horizontalen Sichtweite", 1924.
+        Source: Koschmieder, "Theorie der horizontalen Sichtweite", 1924.
     """
     height, width = image.shape[-2:]
     t = transmission(image, air, rng)
@@ -129,9 +130,9 @@ def transmission(
     """Draw the part of each point's light that arrives.
 
     Args:
-        image: sRGB in [0, 1]; the depth has its edges where the picture has them.
+        image: sRGB in [0, 1]; edges of the depth follow its edges.
         air: scattering and its patches.
-        rng: draws depth and patches.
+        rng: generator of depth and patches.
 
     Returns:
         Values from 0.05 to 1.
@@ -163,7 +164,7 @@ def _airlight(
 
 
 def _tint(rng: np.random.Generator) -> np.ndarray:
-    """Draw how far the airlight is from gray."""
+    """Draw the deviation of the airlight from gray."""
     kind = rng.random()
     if kind < 0.5:
         return rng.uniform(-0.03, 0.03, 3)
@@ -174,5 +175,5 @@ def _tint(rng: np.random.Generator) -> np.ndarray:
 
 
 def _linear(image: Float32[np.ndarray, "3 H W"]) -> Float32[np.ndarray, "3 H W"]:
-    """Turn stored values into linear light."""
+    """Convert stored values to linear light."""
     return srgb_to_linear(torch.from_numpy(image)).numpy()

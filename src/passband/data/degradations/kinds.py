@@ -1,7 +1,7 @@
-"""Degradations of clean photographs for training and scoring, decided by a seed and an index alone.
+"""Degradations of clean photographs for training and scoring, which depend only on a seed and an index.
 
-A test set is named by its kind, seed and version: `degrade(photo, "rain", seed=2026, index=3)` is the same picture
-wherever it is made. A version that has been published never changes; better simulators are a new one.
+A test set is named by its kind, seed and version: `degrade(photo, "rain", seed=2026, index=3)` is the same image on
+every machine. A published version never changes; better simulators get a new version.
 """
 
 from collections.abc import Callable
@@ -54,10 +54,9 @@ FIRST_KINDS: dict[str, Degrade] = {
 }
 """The degradations of version 1, in the order that is part of every seed.
 
-PSNR against the clean picture over the 24 photographs of Kodak (768 x 512, seed 2026, index from 0), mean and range in
+PSNR against the clean image over the 24 photographs of Kodak (768 x 512, seed 2026, index from 0), mean and range in
 dB: rain 20.3 (17.6 to 24.5), snow 19.5 (16.6 to 24.0), haze 11.2 (7.2 to 16.1), motion-blur 25.6 (17.7 to 32.6),
-defocus 25.7 (18.7 to 30.5). A smooth picture loses less to a blur, a bright one less to weather.
-"""
+defocus 25.7 (18.7 to 30.5). A smooth image loses less by blur, and a bright one loses less by weather."""
 KINDS: dict[str, Degrade] = {
     "rain": _on_arrays(rain, sample_rain),
     "snow": _on_arrays(snow, sample_snow),
@@ -72,9 +71,9 @@ is part of every seed: append, never insert."""
 VERSIONS = {1: FIRST_KINDS, 2: KINDS}
 """The degradations of every version."""
 NEWEST = 2
-"""The version that is used unless another one is asked for."""
+"""The default version."""
 LIGHT_PATH = ("haze", "rain", "snow", "raindrop", "defocus", "motion-blur", "scratch")
-"""The order in which mixtures are made: air, drops in it, glass, lens, shutter, and what happens to the print."""
+"""The order in which mixtures are made: air, drops in it, glass, lens, shutter, and damage to the print."""
 
 
 @overload
@@ -84,33 +83,33 @@ def degrade(
     picture: str | PathLike[str], kind: str, *, seed: int = 0, index: int = 0, version: int = NEWEST
 ) -> Image.Image: ...
 def degrade(picture: AnyImage, kind: str, *, seed: int = 0, index: int = 0, version: int = NEWEST) -> Any:
-    """Degrade a clean photograph the way one seed and one index say, and give back what was given.
+    """Degrade a clean photograph as a seed and an index determine, and return it in the type of the input.
 
-    No global random state is read or changed. The same pixels give the same degraded pixels, whatever they came in.
+    No global random state is read or changed. The same pixels give the same degraded pixels, whatever type they have.
 
     Args:
-        picture: one clean photograph in sRGB of any size from 1 x 1: a path, a PIL picture, an array H W 3 of uint8,
-            uint16 or floats in [0, 1], or a tensor 3 H W of floats in [0, 1] or of uint8; see `io.pictures`. Streaks,
-            flakes and blur have their size in pixels.
-        kind: a key of `KINDS`, or several joined by `+`, such as `"rain+haze"`, which follow one another as in
-            `LIGHT_PATH`.
-        seed: names the set, at least 0.
-        index: position of the picture in the set, at least 0.
-        version: of the simulators, a key of `VERSIONS`.
+        picture: clean photograph in sRGB, of any size from 1 x 1: a path, a PIL image, an array H W 3 of uint8, uint16
+            or floats in [0, 1], or a tensor 3 H W of floats in [0, 1] or of uint8; see `io.conversion`. Streaks, flakes
+            and blur have their size in pixels.
+        kind: degradation, a key of `KINDS`, or several joined by `+`, such as `"rain+haze"`, which are applied in the
+            order of `LIGHT_PATH`.
+        seed: seed of the set, at least 0.
+        index: index of the image in the set, at least 0.
+        version: version of the simulators, a key of `VERSIONS`.
 
     Returns:
-        The degraded picture in the kind, the size, the type and on the device that was given; a path gives a PIL
-        picture. Floats are not rounded to 8 bits. Alpha is passed through.
+        The degraded image in the kind, the size, the type and on the device of the input; a path gives a PIL image.
+        Floats are not rounded to 8 bits. Alpha is passed through.
 
     Raises:
-        ImageError: for a file that is not a picture.
-        OSError: for one that cannot be read.
-        TypeError: for another kind of thing.
-        ValueError: the kind or version is unknown, there is not one picture but a batch, its values are of another
-            range, or a number is negative.
+        ImageError: if a file is not an image.
+        OSError: if a file cannot be read.
+        TypeError: if the input is of another type.
+        ValueError: if the kind or version is unknown, the input is a batch, its values are out of range, or a number is
+            negative.
     """
     split_kind(kind, version)
-    _check_place(seed, index)
+    _check_seed(seed, index)
     source = read_input(picture)
     return source.to_original_kind(_degraded(single_image(source), kind, seed, index, version)[None])
 
@@ -118,22 +117,22 @@ def degrade(picture: AnyImage, kind: str, *, seed: int = 0, index: int = 0, vers
 def degrade_and_develop(
     image: Float[Tensor, "3 H W"], kind: str, *, seed: int, index: int, version: int = NEWEST
 ) -> tuple[Float[Tensor, "3 H W"], Float[Tensor, "3 H W"]]:
-    """Degrade a clean photograph and take it with a random camera, see `camera`.
+    """Degrade a clean photograph and develop it with a random camera, see `parts.camera`.
 
     Args:
-        image: sRGB in [0, 1], any size from 1 x 1.
-        kind: as for `degrade`.
-        seed: names the set, at least 0.
-        index: position of the picture in the set, at least 0.
-        version: a key of `VERSIONS`.
+        image: sRGB in [0, 1], of any size from 1 x 1.
+        kind: degradation, as for `degrade`.
+        seed: seed of the set, at least 0.
+        index: index of the image in the set, at least 0.
+        version: version of the simulators, a key of `VERSIONS`.
 
     Returns:
-        The degraded picture, and the clean one with the same exposure and color; sRGB in [0, 1].
+        The degraded image, and the clean one with the same exposure and color; sRGB in [0, 1].
 
     Raises:
-        ValueError: as `degrade` does.
+        ValueError: as `degrade` raises it.
     """
-    _check_place(seed, index)
+    _check_seed(seed, index)
     degraded = _degraded(image, kind, seed, index, version)
     rng = np.random.default_rng([seed, index, len(KINDS), version])
     taken = develop(degraded.cpu().numpy(), image.cpu().float().numpy(), sample_camera(rng), rng)
@@ -142,14 +141,14 @@ def degrade_and_develop(
 
 
 def split_kind(kind: str, version: int = NEWEST) -> list[str]:
-    """The single kinds of a mixture, in the order in which they are made.
+    """Return the single kinds of a mixture, in the order in which they are applied.
 
     Args:
-        kind: a key of `KINDS`, or several joined by `+`.
-        version: a key of `VERSIONS`.
+        kind: degradation, a key of `KINDS`, or several joined by `+`.
+        version: version of the simulators, a key of `VERSIONS`.
 
     Raises:
-        ValueError: for an unknown version or kind, naming the nearest, or one that is named twice.
+        ValueError: if the version or a kind is unknown, or a kind is repeated; the message suggests the nearest.
     """
     if version not in VERSIONS:
         raise ValueError(f"degrade needs a version among {', '.join(map(str, VERSIONS))}, got {version}")
@@ -164,7 +163,7 @@ def split_kind(kind: str, version: int = NEWEST) -> list[str]:
 
 
 def _degraded(image: Float[Tensor, "3 H W"], kind: str, seed: int, index: int, version: int) -> Float[Tensor, "3 H W"]:
-    """Degrade one picture in [0, 1] by each kind of a mixture in turn."""
+    """Degrade one image in [0, 1] by each kind of a mixture in turn."""
     known = VERSIONS[version]
     for one in split_kind(kind, version):
         place = list(known).index(one)
@@ -173,7 +172,7 @@ def _degraded(image: Float[Tensor, "3 H W"], kind: str, seed: int, index: int, v
     return image
 
 
-def _check_place(seed: int, index: int) -> None:
-    """Refuse numbers below 0."""
+def _check_seed(seed: int, index: int) -> None:
+    """Raise an error for numbers below 0."""
     if seed < 0 or index < 0:
         raise ValueError(f"degrade needs a seed and an index of at least 0, got {seed} and {index}; count from 0")

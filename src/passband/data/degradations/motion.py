@@ -1,6 +1,6 @@
-"""Motion blur of a photograph: a camera that moves, turns and zooms, and objects that move by themselves.
+"""Simulates motion blur: a camera that moves, rotates and zooms, and objects that move by themselves.
 
-Light is added as the sensor adds it. Blur is a convolution whose kernel changes over the picture.
+Light is added as the sensor adds it. Blur is a convolution whose kernel changes over the image.
 """
 
 import math
@@ -28,22 +28,23 @@ class MotionBlur:
     """An exposure during which camera and objects move.
 
     Attributes:
-        length: path of the image on the sensor in pixels along the path, at the center of the turn; at least 0.
-        shake: how much the hand disturbs the motion, 0 (a straight line) to 1 (mostly random turns).
+        length: path of the image on the sensor in pixels along the path, at the center of the rotation; at least 0.
+        shake: disturbance of the motion by the hand, 0 (a straight line) to 1 (mostly random turns).
         jerk: chance per time step (48 in all) of a sudden reversal, as when the shutter button is pressed.
-        uneven: how much the speed changes along the path, 0 (constant) to 0.9.
-        turn: rotation about the line of sight over the exposure in degrees, at most as much as moves a corner by 30 px.
+        uneven: change of the speed along the path, 0 (constant) to 0.9.
+        turn: rotation about the line of sight over the exposure in degrees, limited so that a corner moves by at most
+            30 px.
         zoom: growth of the image over the exposure, as of a camera that moves forward; 0.01 is 1 %. Limited as `turn`.
-        center: (y, x) about which the camera turns and zooms, as shares of the picture; may lie outside.
-        frames: 0 if the shutter is open all the time; else the number of video frames that are averaged.
-        duty: part of each frame's time that the shutter is open, above 0 to 1.
-        middle: the sharp picture is that of the middle of the exposure, as in data sets of averaged frames, if True; it
-            is where the blurred one has its mean, if False.
-        highlights: how many times brighter than white the brightest places were before the sensor clipped them, less 1.
-        linear: adds linear light if True; stored values, as some data sets do, if False.
+        center: (y, x) about which the camera rotates and zooms, as shares of the image; may lie outside.
+        frames: number of video frames that are averaged; 0 if the shutter is open all the time.
+        duty: part of each frame's time in which the shutter is open, above 0 to 1.
+        middle: whether the sharp image is that of the middle of the exposure, as in data sets of averaged frames,
+            rather than at the mean position of the blurred one.
+        highlights: brightness of the brightest places before the sensor clipped them, relative to white, minus 1.
+        linear: whether to add linear light rather than stored values, as some data sets do.
         objects: number of objects that move by themselves.
-        own: path of an object in pixels; None for one that moves as the camera sees it nearer or farther.
-        parallax: path of such an object over that of the picture; 0 stays sharp, as when the camera follows it.
+        own: path of an object in pixels; None for one that moves only because it is nearer or farther.
+        parallax: path of such an object relative to that of the image; 0 stays sharp, as when the camera follows it.
     """
 
     length: float
@@ -67,14 +68,14 @@ def sample_motion_blur(rng: np.random.Generator) -> MotionBlur:
     """Draw an exposure.
 
     Returns:
-        length 2 to 40 px, long ones more often (as in GoPro and REDS: Nah et al., CVPR 2017; NTIRE 2019); straight in
-        25 % of draws, else shake 0.01 to 1, log-uniform, and jerk 0 to 0.03 (Boracchi & Foi, IEEE TIP 2012); uneven 0
-        to 0.9. turn in half of the draws, 0.1 to 3 degrees, log-uniform, and zoom in 20 %, 0.1 % to 4 %, log-uniform
-        (hand-held cameras turn by a few degrees: Whyte et al., "Non-uniform deblurring for shaken images", IJCV 2012);
-        their center within 1.5 sides of the picture's middle. Averaged frames in 35 %: 7 to 15 frames, open for 0.3 to
-        1 of their time. Clipped highlights in 35 %, up to 0.5 to 8 times above white, log-uniform. Stored values are
-        added in 15 %. Objects, 1 or 2, in 35 %: half with a path of their own of 0 to 40 px, half with 0 to 2 times
-        the camera's.
+        length 2 to 40 px, long ones more often (as in GoPro and REDS: Nah et al., CVPR 2017; NTIRE 2019). Straight in
+        25 % of draws, otherwise shake 0.01 to 1, log-uniform, and jerk 0 to 0.03 (Boracchi & Foi, IEEE TIP 2012);
+        uneven 0 to 0.9. turn in half of the draws, 0.1 to 3 degrees, log-uniform, and zoom in 20 %, 0.1 % to 4 %,
+        log-uniform (hand-held cameras rotate by a few degrees: Whyte et al., "Non-uniform deblurring for shaken
+        images", IJCV 2012); their center within 1.5 sides of the image's middle. Averaged frames in 35 %: 7 to 15
+        frames, open for 0.3 to 1 of their time. Clipped highlights in 35 %, up to 0.5 to 8 times above white,
+        log-uniform. Stored values are added in 15 %. Objects, 1 or 2, in 35 %: half with a path of their own of 0 to 40
+        px, half with 0 to 2 times the camera's.
     """
     straight = rng.random() < 0.25
     objects = int(rng.integers(1, 3)) if rng.random() < 0.35 else 0
@@ -102,12 +103,12 @@ def sample_motion_blur(rng: np.random.Generator) -> MotionBlur:
 def motion_blur(
     image: Float32[np.ndarray, "3 H W"], motion: MotionBlur, rng: np.random.Generator
 ) -> Float32[np.ndarray, "3 H W"]:
-    """Blur a picture by the motion of the camera and of objects.
+    """Blur an image by the motion of the camera and of objects.
 
     Args:
         image: sRGB in [0, 1], any size.
-        motion: how they move.
-        rng: draws the paths and the objects.
+        motion: motion of camera and objects.
+        rng: generator of the paths and the objects.
 
     Returns:
         sRGB in [0, 1].
@@ -135,14 +136,14 @@ def motion_blur(
 
 
 class Path:
-    """Where each point of the picture wanders during the exposure.
+    """The displacement of each point of the image during the exposure.
 
     Args:
-        shift: (y, x) in pixels of the center at each moment.
-        change: turn in radians, counted from x to y, and growth, at each moment.
-        center: (y, x) in pixels about which the picture turns and grows.
-        height: of the picture in pixels.
-        width: of the picture in pixels.
+        shift: displacement (y, x) of the center at each moment, in pixels.
+        change: rotation in radians, counted from x to y, and growth, at each moment.
+        center: (y, x) in pixels about which the image rotates and grows.
+        height: height of the image, in pixels.
+        width: width of the image, in pixels.
     """
 
     def __init__(
@@ -160,17 +161,17 @@ class Path:
         self.width = width
 
     def at(self, y: float, x: float) -> Float[np.ndarray, "moments 2"]:
-        """Find the path of one point, as (y, x) in pixels from its place in the sharp picture."""
+        """Return the path of one point, as (y, x) in pixels from its place in the sharp image."""
         dy, dx = y - self.center[0], x - self.center[1]
         turn, growth = self.change.T
         return self.shift + np.stack([turn * dx + growth * dy, growth * dx - turn * dy], axis=-1)
 
     def scaled(self, factor: float) -> "Path":
-        """Make a path whose displacements are `factor` times these."""
+        """Return a path whose displacements are `factor` times these."""
         return Path(factor * self.shift, factor * self.change, self.center, self.height, self.width)
 
     def blur(self, planes: Float32[np.ndarray, "C H W"]) -> Float32[np.ndarray, "C H W"]:
-        """Average a picture along the path."""
+        """Average an image along the path."""
         spread = float(np.hypot(*np.ptp(self.change, axis=0)))  # pixels of path per pixel of distance
         rows, columns = (
             1 if spread * length < 0.3 else min(_MOST_NODES, 2 + int(spread * length / _NODE_STEP))
@@ -183,13 +184,13 @@ def draw_path(motion: MotionBlur, height: int, width: int, rng: np.random.Genera
     """Draw the motion of the camera.
 
     Args:
-        motion: its length and character.
-        height: of the picture in pixels.
-        width: of the picture in pixels.
-        rng: draws direction, turns and speed.
+        motion: length and character of the motion.
+        height: height of the image, in pixels.
+        width: width of the image, in pixels.
+        rng: generator of direction, turns and speed.
 
     Returns:
-        The path of each point of the picture.
+        The path of each point of the image.
     """
     shift = camera_path(motion.length, motion.shake, motion.jerk, rng)
     count = len(shift)
@@ -216,7 +217,7 @@ def draw_path(motion: MotionBlur, height: int, width: int, rng: np.random.Genera
 
 
 def _object(image: Float32[np.ndarray, "3 H W"], rng: np.random.Generator) -> Float32[np.ndarray, "H W"]:
-    """Choose a segment of the picture, or a few, as an object; 1 inside, 0 outside, soft at its outline."""
+    """Choose one or several segments of the image as an object: 1 inside, 0 outside, soft at its outline."""
     height, width = image.shape[-2:]
     small = reduce(image, max(1, math.ceil(max(height, width) / 96)))
     parts = segment(small, int(rng.integers(3, 9)), rng)

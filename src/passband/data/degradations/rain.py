@@ -1,6 +1,6 @@
-"""Rain as photographs and public data sets hold it: layers of streaks of many looks before a veil of far drops.
+"""Simulates rain as in photographs and public data sets: layers of various streaks before a veil of distant drops.
 
-Computed on stored sRGB values, as the public training sets are (Rain100, Rain800, Rain12). Sizes are in pixels.
+It is computed on stored sRGB values, as in the public training sets (Rain100, Rain800, Rain12). Sizes are in pixels.
 """
 
 import math
@@ -17,7 +17,7 @@ from passband.data.degradations.parts.blending import Blend, blend, draw_blend, 
 from passband.data.degradations.parts.draws import log_uniform
 from passband.data.degradations.parts.fields import fractal_map, smooth_length
 
-_SPACING = 0.7  # pixels between the points of a streak: its line then has no beads
+_SPACING = 0.7  # pixels between the points of a streak, close enough for a smooth line
 _FWHM = 2.355  # full width at half maximum of a Gaussian, in standard deviations
 
 
@@ -27,16 +27,16 @@ class Streaks:
 
     Attributes:
         drawing: `"drops"` draws every streak by itself; `"noise"` smears and thresholds noise along the direction of
-            fall, as the usual recipe for image editors does, by which Rain100 and Rain800 were made.
+            fall, the usual recipe for image editors, by which Rain100 and Rain800 were made.
         angle: direction of fall in radians from the vertical.
-        jitter: standard deviation of a single drop's direction about it, in radians, 0 to 0.25.
+        jitter: standard deviation of a single drop's direction in radians, 0 to 0.25.
         length: mean length in pixels, 4 to 80.
         width: full width at half opacity in pixels, 0.5 to 4.
-        cover: share of the picture that streaks cover, 0.005 to 0.6.
-        opacity: of the most opaque streak, 0.1 to 1.
+        cover: share of the image that streaks cover, 0.005 to 0.6.
+        opacity: opacity of the most opaque streak, 0.1 to 1.
         edge: gain of the profile before it is cut off at 1: 1 is soft, 3 is sharp.
         bend: sideways deviation of a streak's middle, as a share of its length, 0 to 0.08.
-        broken: how far noise interrupts the streaks, 0 to 1.
+        broken: degree to which noise interrupts the streaks, 0 to 1.
     """
 
     drawing: Literal["drops", "noise"]
@@ -57,11 +57,11 @@ class Rain:
 
     Attributes:
         layers: one to five layers of streaks, whose directions differ.
-        blend: how streaks join the picture: added and clipped, as a screen, or as a partly transparent layer.
+        blend: blending of the streaks: added and clipped, as a screen, or as a partly transparent layer.
         light: sRGB of a streak, each 0 to 1.
-        veil: share of the light that drops too far to be seen singly replace, 0 to 0.5.
+        veil: share of the light that is replaced by drops too far away to be seen singly, 0 to 0.5.
         airlight: sRGB of the veil.
-        softened: standard deviation in pixels of the blur of what lies behind the veil, 0 to 1.
+        softened: standard deviation in pixels of the blur of the image behind the veil, 0 to 1.
     """
 
     layers: tuple[Streaks, ...]
@@ -76,13 +76,13 @@ def sample_rain(rng: np.random.Generator) -> Rain:
     """Draw a shower.
 
     Returns:
-        one to five layers whose directions deviate by 0.03 to 0.4 radians (standard deviation) from a common one,
-        mostly within 50 degrees of the vertical; ranges of a layer as `Streaks` states them, lengths, widths and
-        covers log-uniform; blends added 55, alpha 25 and screen 20 %; light from gray to white, tinted three times in
-        ten; a veil and its blur three times in ten.
+        One to five layers whose directions deviate by 0.03 to 0.4 radians (standard deviation) from a common one,
+        mostly within 50 degrees of the vertical. The ranges of a layer are those of `Streaks`, with log-uniform
+        lengths, widths and covers. Blends are added in 55 %, alpha in 25 % and screen in 20 %. The light is gray to
+        white, tinted in 30 %. 30 % have a veil, half of them with blur.
 
-    Source: the ranges span the pictures of Rain100L and Rain100H (Yang et al., CVPR 2017), Rain800 (Zhang et al., TCSVT
-    2020), Rain12 (Li et al., CVPR 2016) and of real rain as Garg & Nayar (SIGGRAPH 2006) describe it.
+        Source: the ranges span the images of Rain100L and Rain100H (Yang et al., CVPR 2017), Rain800 (Zhang et al.,
+        TCSVT 2020), Rain12 (Li et al., CVPR 2016) and of real rain as Garg & Nayar (SIGGRAPH 2006) describe it.
     """
     count = int(rng.choice([1, 1, 1, 2, 2, 3, 4, 5]))
     common = float(np.clip(rng.normal(0, 0.4), -1.3, 1.3))
@@ -101,12 +101,12 @@ def sample_rain(rng: np.random.Generator) -> Rain:
 
 
 def rain(image: ImageArray, shower: Rain, rng: np.random.Generator) -> ImageArray:
-    """Put rain before a picture.
+    """Add rain to an image.
 
     Args:
         image: sRGB in [0, 1].
         shower: streaks, their light and the veil behind them.
-        rng: draws each streak and the veil's density.
+        rng: generator of each streak and of the veil's density.
 
     Returns:
         sRGB in [0, 1].
@@ -126,10 +126,10 @@ def streak_opacity(layer: Streaks, height: int, width: int, rng: np.random.Gener
     """Draw one layer of streaks.
 
     Args:
-        layer: look and number of the streaks.
-        height: in pixels.
-        width: in pixels.
-        rng: draws every streak.
+        layer: properties and number of the streaks.
+        height: height in pixels.
+        width: width in pixels.
+        rng: generator of every streak.
 
     Returns:
         Opacity in [0, 1].
@@ -144,7 +144,7 @@ def streak_opacity(layer: Streaks, height: int, width: int, rng: np.random.Gener
 
 
 def _draw_layer(rng: np.random.Generator, angle: float, strength: float) -> Streaks:
-    """Draw one layer, of like strength as the others of its shower."""
+    """Draw one layer, with a similar strength as the others of its shower."""
     length = log_uniform(rng, 4, 80)
     width = min(log_uniform(rng, 0.5, 4), max(0.7, length / 4))
     return Streaks(
@@ -162,7 +162,7 @@ def _draw_layer(rng: np.random.Generator, angle: float, strength: float) -> Stre
 
 
 def _drops(layer: Streaks, height: int, width: int, rng: np.random.Generator) -> MapArray:
-    """Draw streaks one by one: points along each, shared among four pixels, then widened by a Gaussian."""
+    """Draw streaks one by one: points along each, distributed to four pixels, then widened by a Gaussian."""
     margin = math.ceil(0.8 * layer.length + 2 * layer.width) + 1
     rows, columns = height + 2 * margin, width + 2 * margin
     # streaks that fall at random cover 1 - exp(-n a) of the picture, n of them to a pixel and each of area a
@@ -176,11 +176,11 @@ def _drops(layer: Streaks, height: int, width: int, rng: np.random.Generator) ->
     y = rng.uniform(0, rows, (count, 1)) + length * along * np.cos(angle) - bend * np.sin(angle)
     x = rng.uniform(0, columns, (count, 1)) + length * along * np.sin(angle) + bend * np.cos(angle)
     taper = np.clip(rng.uniform(1, 4) * (1 - np.abs(2 * along)), 0, 1)
-    head = 1 + rng.uniform(-0.6, 0.6) * 2 * along  # brighter at one end, as drops in flight are
+    head = 1 + rng.uniform(-0.6, 0.6) * 2 * along  # brighter at one end, like falling drops
     weight = taper * head * rng.uniform(0.3, 1, (count, 1)) * (length / (steps - 1))
     line = splat(y, x, np.broadcast_to(weight, y.shape), rows, columns)
     sigma = layer.width / _FWHM
-    # a line splatted at 1 a pixel has this peak once widened; splatting by itself widens to about a pixel
+    # peak of a line with 1 per pixel after widening; splatting itself widens to about a pixel
     peak = min(1.0, 1 / (math.sqrt(2 * math.pi) * max(sigma, 0.4)))
     if sigma > 0.3:
         line = ndimage.gaussian_filter(line, sigma, truncate=3)
@@ -189,7 +189,7 @@ def _drops(layer: Streaks, height: int, width: int, rng: np.random.Generator) ->
 
 
 def _smeared_noise(layer: Streaks, height: int, width: int, rng: np.random.Generator) -> MapArray:
-    """Smear noise along the fall, keep its highest part and stretch it."""
+    """Smear noise along the direction of fall, and stretch its highest part."""
     margin = math.ceil(0.5 * layer.length) + 2
     rows, columns = (smooth_length(side + 2 * margin) for side in (height, width))
     noise = rng.standard_normal((rows, columns), np.float32)
@@ -201,7 +201,7 @@ def _smeared_noise(layer: Streaks, height: int, width: int, rng: np.random.Gener
     smeared = np.fft.irfft2(np.fft.rfft2(noise, norm="backward") * line, (rows, columns), norm="backward")
     smeared = smeared[margin : margin + height, margin : margin + width]
     smeared = smeared / max(1e-9, float(smeared.std()))
-    # the normal quantile that leaves `cover` of the picture above it; what lies a deviation higher is opaque
+    # normal quantile above which a share `cover` of the image lies; a deviation higher is opaque
     threshold = float(ndtri(1 - min(layer.cover, 0.9)))
     return np.clip(layer.edge * (smeared - threshold) / 1.5, 0, 1)
 
@@ -209,14 +209,14 @@ def _smeared_noise(layer: Streaks, height: int, width: int, rng: np.random.Gener
 def splat(
     y: np.ndarray, x: np.ndarray, weight: np.ndarray, height: int, width: int
 ) -> Float32[np.ndarray, "{height} {width}"]:
-    """Add weights at points to a map, each shared among its four pixels; points outside are left out.
+    """Add weights at points to a map, each distributed to its four pixels; points outside are left out.
 
     Args:
         y: row of each point.
         x: column of each point.
-        weight: what each adds in all.
-        height: in pixels.
-        width: in pixels.
+        weight: total that each point adds.
+        height: height in pixels.
+        width: width in pixels.
     """
     top, left = np.floor(y).astype(np.int64), np.floor(x).astype(np.int64)
     inside = (top >= 0) & (top < height - 1) & (left >= 0) & (left < width - 1)

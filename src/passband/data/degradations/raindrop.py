@@ -1,6 +1,6 @@
-"""Drops on a pane of glass before the camera: each a small lens that shows the scene turned and reduced, out of focus.
+"""Simulates drops on a pane of glass, each a small lens that shows the scene turned, reduced and out of focus.
 
-Light is added linearly. Sizes are in pixels whatever the size of the picture.
+Light is added linearly. Sizes are in pixels, whatever the size of the image.
 """
 
 import math
@@ -23,21 +23,21 @@ class Raindrop:
     """A wet pane of glass.
 
     Attributes:
-        cover: share of the pane under drops, runs aside, 0 to 1.
+        cover: share of the pane under drops, without runs, 0 to 1.
         smallest: radius of the smallest drop in pixels.
         largest: radius of the largest drop in pixels.
         falloff: exponent of the sizes: the number of drops of a radius falls as radius ** -falloff.
-        uneven: how far outlines are from an ellipse, as a share of the radius, 0 to 0.3.
-        stretch: height over width of a drop, on average.
-        reduction: how many times smaller the scene is in a drop than beside it.
-        blur: how far the pane is out of focus, the standard deviation of a point in pixels.
-        opacity: how much of a drop's light goes through its lens; the rest passes as if there were none, 0 to 1.
-        gain: brightness of the scene in a drop over that beside it, in linear light.
-        sky: how much of the lower half of a drop, which looks up, shows the sky, 0 to 1.
+        uneven: deviation of outlines from an ellipse, as a share of the radius, 0 to 0.3.
+        stretch: mean height of a drop relative to its width.
+        reduction: factor by which the scene is smaller in a drop than beside it.
+        blur: defocus of the pane, as the standard deviation of a point in pixels.
+        opacity: share of a drop's light that goes through its lens, 0 to 1; the rest passes unchanged.
+        gain: brightness of the scene in a drop relative to that beside it, in linear light.
+        sky: share of sky in the lower half of a drop, which looks up, 0 to 1.
         skylight: linear brightness of the sky.
-        rim: how dark the upper rim is, where light comes from below the scene or not at all, 0 to 1.
+        rim: darkness of the upper rim, where light comes from below the scene or not at all, 0 to 1.
         sparkle: linear brightness of a lamp or the sun in a drop.
-        runs: trails of drops that ran down, per 100 pixels of width and 1000 of height.
+        runs: number of trails of drops that ran down, per 100 pixels of width and 1000 of height.
         mist: opacity of the mist of droplets on the pane where it is thickest, 0 to 1.
         mist_share: share of the pane that is misty, 0 to 1.
     """
@@ -71,10 +71,10 @@ def sample_raindrop(rng: np.random.Generator) -> Raindrop:
         1.5; sky 0 to 0.9, more often little, of a brightness 0.1 to 1 log-uniform; rim 0 to 0.9; sparkle in 60 % of
         panes, 0.2 to 2; runs in 35 %, 0.3 to 4; mist in 40 %, opacity 0.1 to 0.8 on 20 % to 100 % of the pane.
 
-    Source: the ranges cover the photographs of Qian et al., "Attentive GAN for raindrop removal", CVPR 2018 (the
-    set's drops are some 5 to 60 px of 720 x 480, more or less in focus) and of You et al., "Adherent raindrop modeling,
-    detection and removal in video", IEEE TPAMI 2016, which also derives that a drop shows the scene turned, reduced by
-    10 to 30 times and about as bright as the scene; drops of wind screens are stretched and run.
+        Source: the ranges cover the photographs of Qian et al., "Attentive GAN for raindrop removal", CVPR 2018 (drops
+        of about 5 to 60 px of 720 x 480, more or less in focus) and of You et al., "Adherent raindrop modeling,
+        detection and removal in video", IEEE TPAMI 2016. The latter also derives that a drop shows the scene turned,
+        reduced by 10 to 30 times and about as bright as the scene. Drops on wind screens are stretched and run.
     """
     smallest = log_uniform(rng, 1.5, 12)
     largest = log_uniform(rng, max(3.0, 1.3 * smallest), 30)
@@ -103,15 +103,15 @@ def sample_raindrop(rng: np.random.Generator) -> Raindrop:
 def raindrop(
     image: Float32[np.ndarray, "3 H W"], glass: Raindrop, rng: np.random.Generator
 ) -> Float32[np.ndarray, "3 H W"]:
-    """Put a wet pane of glass before a picture.
+    """Put a wet pane of glass before an image.
 
     Args:
         image: sRGB in [0, 1].
-        glass: the drops, runs and mist.
-        rng: draws each of them.
+        glass: drops, runs and mist.
+        rng: generator of each of them.
 
     Returns:
-        sRGB in [0, 1]; what lies beside all drops and mist is unchanged.
+        sRGB in [0, 1]; pixels beside all drops and mist are unchanged.
     """
     height, width = image.shape[-2:]
     light = _to_linear(image)
@@ -129,9 +129,9 @@ def raindrop(
 
 
 class _Lens:
-    """What each pixel of the pane does: how much of a drop is there, and where in its drop the pixel lies.
+    """The effect of each pixel of the pane: the share of a drop there, and the position within the drop.
 
-    `u` and `v` go from -1 to 1 across a drop, to the right and down; `radius` is the drop's, in pixels.
+    `u` and `v` go from -1 to 1 across a drop, to the right and down; `radius` is the drop's radius in pixels.
     """
 
     def __init__(self, height: int, width: int):
@@ -141,7 +141,7 @@ class _Lens:
         self.radius, self.light = np.ones(shape, dtype=np.float32), np.ones(shape, dtype=np.float32)
 
     def stamp(self, y: np.ndarray, x: np.ndarray, opacity: np.ndarray, **values: np.ndarray) -> None:
-        """Lay drops over what is there already; arrays are of one shape, or can be broadcast to it."""
+        """Draw drops over the existing ones; arrays have one shape, or can be broadcast to it."""
         seen = (y >= 0) & (y < self.height) & (x >= 0) & (x < self.width) & (opacity > 0)
         place = (y * self.width + x)[seen]
         old = self.opacity.ravel()[place]
@@ -151,11 +151,11 @@ class _Lens:
 
 
 def _draw_drops(lens: _Lens, glass: Raindrop, rng: np.random.Generator) -> None:
-    """Draw the drops, small ones first, so that large ones have swallowed them."""
+    """Draw the drops, small ones first, because large ones absorb them."""
     margin = glass.largest
     space = (lens.height + 2 * margin) * (lens.width + 2 * margin)
     sizes = np.geomspace(glass.smallest, glass.largest, 64)
-    weight = sizes ** (1 - glass.falloff)  # the sizes are equally far apart in their logarithm
+    weight = sizes ** (1 - glass.falloff)  # the sizes are equally spaced in their logarithm
     weight /= weight.sum()
     count = rng.poisson(-math.log1p(-min(glass.cover, 0.95)) * space / (math.pi * float(weight @ sizes**2)))
     radius = np.sort(sizes[rng.choice(64, count, p=weight)] * rng.uniform(0.95, 1.05, count)).astype(np.float32)
@@ -167,7 +167,7 @@ def _draw_drops(lens: _Lens, glass: Raindrop, rng: np.random.Generator) -> None:
 
 
 def _bounds(radius: np.ndarray) -> np.ndarray:
-    """Where a sorted list of radii is to be cut so that those of a part differ by at most `_BIN`."""
+    """Return the places at which sorted radii are cut, so that the radii of a part differ by at most `_BIN`."""
     if radius.size == 0:
         return np.zeros(0, dtype=int)
     return np.searchsorted(radius, radius[0] * _BIN ** np.arange(1, 12))
@@ -176,7 +176,7 @@ def _bounds(radius: np.ndarray) -> np.ndarray:
 def _draw_alike(
     lens: _Lens, glass: Raindrop, y: np.ndarray, x: np.ndarray, radius: np.ndarray, rng: np.random.Generator
 ) -> None:
-    """Draw drops of like radius: ellipses with wavy outlines, heavier at their lower end."""
+    """Draw drops of similar radius: ellipses with wavy outlines, heavier at their lower end."""
     count = len(radius)
     shape = (count, 1, 1)
     y, x, radius = (one.reshape(shape) for one in (y, x, radius))
@@ -229,12 +229,12 @@ def _draw_runs(lens: _Lens, glass: Raindrop, rng: np.random.Generator) -> None:
 
 
 def _seen_through(light: np.ndarray, lens: _Lens, glass: Raindrop) -> np.ndarray:
-    """The linear light that reaches each pixel through its drop."""
+    """Return the linear light that reaches each pixel through its drop."""
     height, width = lens.height, lens.width
     factor = max(1, min(round(glass.reduction / 2), max(height, width)))
     small = reduce(light, factor)
     below, beside = (factor * side for side in small.shape[-2:])
-    # toward the rim rays are bent further and further, so that a drop shows nearly all that is before the pane
+    # rays are bent more toward the rim, so that a drop shows nearly the whole scene
     bent = glass.reduction * lens.radius / np.sqrt(np.maximum(1.2 - lens.u**2 - lens.v**2, 0.15))
     rows, columns = np.arange(height, dtype=np.float32)[:, None], np.arange(width, dtype=np.float32)
     film = _looked_up(small, (rows - bent * lens.v + 0.5) / below, (columns - bent * lens.u + 0.5) / beside)
@@ -252,7 +252,7 @@ def _seen_through(light: np.ndarray, lens: _Lens, glass: Raindrop) -> np.ndarray
 
 
 def _misty(light: np.ndarray, glass: Raindrop, wet: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The light through a pane with mist: scattered into a wide blur and a veil, where no drop took the mist away."""
+    """Return the light through a pane with mist: a wide blur and a veil, except where drops removed the mist."""
     height, width = light.shape[-2:]
     patches = fractal_map(height, width, rng, rng.uniform(60, 400), octaves=3)
     share = np.clip((patches - (1 - glass.mist_share)) / np.float32(0.25) + np.float32(0.5), 0, 1)
@@ -266,7 +266,7 @@ def _misty(light: np.ndarray, glass: Raindrop, wet: np.ndarray, rng: np.random.G
 
 
 def _looked_up(small: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Values of a small picture at places in units of its sides, mirrored beyond them, mixed of the four nearest."""
+    """Sample a small image at positions in units of its sides, mirrored beyond them, bilinearly."""
     height, width = small.shape[-2:]
     y = np.abs((y + 1) % 2 - 1) * height - 0.5
     x = np.abs((x + 1) % 2 - 1) * width - 0.5
@@ -287,5 +287,5 @@ def _to_linear(image: np.ndarray) -> np.ndarray:
 
 
 def _to_srgb(light: np.ndarray) -> np.ndarray:
-    """Clip linear light to [0, 1] and turn it into sRGB."""
+    """Clip linear light to [0, 1] and convert it to sRGB."""
     return linear_to_srgb(torch.from_numpy(light).clamp(0, 1)).clamp(0, 1).numpy()

@@ -1,6 +1,6 @@
-"""Scratches, hairs, dust, stains and folds on a scan or on a surface, in the values of the file as a scanner sees them.
+"""Simulates scratches, hairs, dust, stains and folds on a scan or on a surface, in stored values.
 
-Sizes are in pixels whatever the size of the picture.
+Sizes are in pixels, whatever the size of the image.
 """
 
 import math
@@ -13,20 +13,20 @@ from passband.data.degradations.parts.draws import log_uniform
 from passband.data.degradations.parts.fields import fractal_map
 from passband.data.degradations.parts.strokes import Marks, draw_strokes
 
-_BROWN = (0.62, 0.47, 0.28)  # what tea, rust and old glue leave of white
+_BROWN = (0.62, 0.47, 0.28)  # color of white paper stained by tea, rust or old glue
 
 
 @dataclass(frozen=True)
 class Stain:
-    """Patches that a liquid, rust or light left.
+    """Patches left by a liquid, rust or light.
 
     Attributes:
-        share: part of the picture under them, 0 to 1.
+        share: share of the image under them, 0 to 1.
         scale: size in pixels.
-        strength: 0 to 1, how far the picture is pulled to the color.
-        rim: how much stronger the rim is than the middle, 0 to 3.
+        strength: degree to which the image takes the color, 0 to 1.
+        rim: additional strength of the rim relative to the middle, 0 to 3.
         edge: width of the rim in units of the map that draws them, 0.01 (sharp) to 0.2.
-        color: sRGB that white becomes; above 1 bleaches.
+        color: sRGB that white becomes; values above 1 bleach.
     """
 
     share: float
@@ -42,12 +42,12 @@ class Folds:
     """Creases across the sheet.
 
     Attributes:
-        count: folds per 1000 pixels of height and of width.
-        width: of the broken line in pixels.
-        opacity: of the line, 0 to 1.
+        count: number of folds per 1000 pixels of height and of width.
+        width: width of the broken line in pixels.
+        opacity: opacity of the line, 0 to 1.
         value: gray of the line, 0 to 1.
-        shade: light on one side and shadow on the other, as a share of the picture's value, 0 to 0.5.
-        reach: how far light and shadow go, in pixels.
+        shade: light on one side and shadow on the other, as a share of the image's value, 0 to 0.5.
+        reach: distance that light and shadow reach, in pixels.
     """
 
     count: float
@@ -60,7 +60,7 @@ class Folds:
 
 @dataclass(frozen=True)
 class Scratch:
-    """A worn picture or surface.
+    """A worn image or surface.
 
     Attributes:
         marks: scratches, hairs and dust.
@@ -76,18 +76,18 @@ class Scratch:
 
 
 def sample_scratch(rng: np.random.Generator) -> Scratch:
-    """Draw a worn picture: at least one of scratches (55 %), hairs (35 %), dust (50 %), stains (25 %), folds (20 %).
+    """Draw a worn image: at least one of scratches (55 %), hairs (35 %), dust (50 %), stains (25 %), folds (20 %).
 
     Returns:
-        Scratches: cover 0.2 % to 10 %, length 15 to 1500 px, width 0.5 to 4 px, opacity 0.15 to 1, all log-uniform but
-        the last; one direction or any; bends up to a quarter turn in 300 px. Hairs: cover 0.05 % to 2 %, 20 to 200 px
-        by 0.7 to 3 px, curled. Dust: cover 0.05 % to 4 %, specks of 0.8 to 9 px. Each bright, dark or of both. Stains:
-        5 % to 60 % of the picture, 20 to 500 px, strength 0.1 to 0.8. Folds: 0.5 to 6 per 1000 px, lines of 1 to 6 px.
-        Relief in 30 %, 0.1 to 0.6.
+        Scratches: cover 0.2 % to 10 %, length 15 to 1500 px, width 0.5 to 4 px, all log-uniform, opacity 0.15 to 1; one
+        direction or any; bends up to a quarter turn in 300 px. Hairs: cover 0.05 % to 2 %, 20 to 200 px by 0.7 to 3 px,
+        curled. Dust: cover 0.05 % to 4 %, specks of 0.8 to 9 px. Each is bright, dark or mixed. Stains: 5 % to 60 % of
+        the image, 20 to 500 px, strength 0.1 to 0.8. Folds: 0.5 to 6 per 1000 px, lines of 1 to 6 px. Relief in 30 %,
+        0.1 to 0.6.
 
-    Source: the defects named by Wan et al., "Bringing old photos back to life", CVPR 2020 (scratches, holes, stains,
-    folds), and by Iizuka & Simo-Serra, "DeepRemaster", SIGGRAPH Asia 2019 (film: long scratches along the motion, dust,
-    hairs); the widths are those of scans with 300 to 2400 dots per inch.
+        Source: the defects named by Wan et al., "Bringing old photos back to life", CVPR 2020 (scratches, holes,
+        stains, folds), and by Iizuka & Simo-Serra, "DeepRemaster", SIGGRAPH Asia 2019 (film: long scratches along the
+        motion, dust, hairs); the widths are those of scans with 300 to 2400 dots per inch.
     """
     while True:
         scratches, hairs, dust, stained, folded = rng.random(5) < (0.55, 0.35, 0.5, 0.25, 0.2)
@@ -111,15 +111,15 @@ def sample_scratch(rng: np.random.Generator) -> Scratch:
 def scratch(
     image: Float32[np.ndarray, "3 H W"], wear: Scratch, rng: np.random.Generator
 ) -> Float32[np.ndarray, "3 H W"]:
-    """Wear a picture.
+    """Add wear to an image.
 
     Args:
         image: sRGB in [0, 1].
         wear: marks, stains and folds.
-        rng: draws each of them.
+        rng: generator of each of them.
 
     Returns:
-        sRGB in [0, 1]; beside all marks unchanged.
+        sRGB in [0, 1]; pixels beside all marks are unchanged.
     """
     height, width = image.shape[-2:]
     worn = image.copy()
@@ -142,7 +142,7 @@ def scratch(
 
 
 def _stained(image: np.ndarray, stain: Stain, rng: np.random.Generator) -> np.ndarray:
-    """Pull patches toward a color, most at their rims."""
+    """Shift patches toward a color, most strongly at their rims."""
     height, width = image.shape[-2:]
     field = fractal_map(height, width, rng, stain.scale, octaves=5) - (1 - stain.share)
     patch = np.clip(field / np.float32(stain.edge) + np.float32(0.5), 0, 1)
@@ -153,7 +153,7 @@ def _stained(image: np.ndarray, stain: Stain, rng: np.random.Generator) -> np.nd
 
 
 def _folded(image: np.ndarray, folds: Folds, rng: np.random.Generator) -> np.ndarray:
-    """Fold and unfold: a broken line with light on one side of it and shadow on the other."""
+    """Draw folds: a broken line with light on one side and shadow on the other."""
     height, width = image.shape[-2:]
     rows, columns = np.arange(height, dtype=np.float32)[:, None], np.arange(width, dtype=np.float32)
     for _ in range(rng.poisson(folds.count * (height + width) / 1000)):

@@ -1,6 +1,6 @@
-"""Snow as photographs and public data sets hold it: flakes from dust to out-of-focus blobs before a veil.
+"""Simulates snow as in photographs and public data sets: flakes of many sizes, some out of focus, before a veil.
 
-Computed on stored sRGB values, as the public training sets are (Snow100K, SRRS, CSD). Sizes are in pixels.
+It is computed on stored sRGB values, as in the public training sets (Snow100K, SRRS, CSD). Sizes are in pixels.
 """
 
 import math
@@ -17,19 +17,19 @@ from passband.data.degradations.parts.draws import log_uniform
 from passband.data.degradations.parts.fields import smooth_length
 from passband.data.degradations.rain import splat
 
-_LOOKS = 3  # flakes of so many shapes in a layer; more cost time and are not seen
+_LOOKS = 3  # number of flake shapes in a layer; more would take time and not be visible
 
 
 @dataclass(frozen=True)
 class Flakes:
-    """One layer of snowflakes of like size.
+    """One layer of snowflakes of similar size.
 
     Attributes:
-        shape: a disc, a clump of several discs, or a crystal with six arms.
+        shape: form of a flake: a disc, a clump of several discs, or a crystal with six arms.
         diameter: mean diameter in pixels, 1 to 30.
         rim: width of a flake's edge as a share of its radius: 0.1 is sharp, 1.5 far out of focus.
-        density: flakes to a megapixel, 50 to 20,000.
-        opacity: of the most opaque flake, 0.1 to 1.
+        density: number of flakes per megapixel, 50 to 20,000.
+        opacity: opacity of the most opaque flake, 0.1 to 1.
         travel: distance fallen during the exposure, as a share of the diameter, 0 to 5.
         angle: direction of fall in radians from the vertical.
     """
@@ -49,9 +49,9 @@ class Snow:
 
     Attributes:
         layers: one to five layers of flakes.
-        blend: how flakes join the picture, see `blending.Blend`.
-        light: sRGB of a flake, each 0 to 1; may be darker than what is behind it.
-        veil: share of the light that flakes too far to be seen singly replace, 0 to 0.5.
+        blend: blending of the flakes, see `blending.Blend`.
+        light: sRGB of a flake, each 0 to 1; may be darker than the image behind it.
+        veil: share of the light that is replaced by flakes too far away to be seen singly, 0 to 0.5.
         airlight: sRGB of the veil.
     """
 
@@ -66,12 +66,12 @@ def sample_snow(rng: np.random.Generator) -> Snow:
     """Draw a snowfall.
 
     Returns:
-        one to five layers; diameters 1 to 30 px, small ones more often; a layer covers 0.1 to 15 % of the picture,
-        log-uniform, with 50 to 20,000 flakes a megapixel; the ranges of `Flakes` for the rest; blends alpha 65, screen
-        20 and added 15 %; light 0.55 to 1; a veil four times in ten.
+        One to five layers. Diameters are 1 to 30 px, small ones more often. A layer covers 0.1 to 15 % of the image,
+        log-uniform, with 50 to 20,000 flakes per megapixel; the other ranges are those of `Flakes`. Blends are alpha in
+        65 %, screen in 20 % and added in 15 %. The light is 0.55 to 1. 40 % have a veil.
 
-    Source: the ranges span the pictures of Snow100K (Liu et al., IEEE TIP 2018), SRRS (Chen et al., ECCV 2020) and CSD
-    (Chen et al., ICCV 2021), and photographs of real snow.
+        Source: the ranges span the images of Snow100K (Liu et al., IEEE TIP 2018), SRRS (Chen et al., ECCV 2020) and
+        CSD (Chen et al., ICCV 2021), and photographs of real snow.
     """
     count = int(rng.choice([1, 2, 2, 3, 3, 4, 5]))
     common, spread = rng.normal(0, 0.5), rng.uniform(0.02, 0.3)
@@ -87,12 +87,12 @@ def sample_snow(rng: np.random.Generator) -> Snow:
 
 
 def snow(image: ImageArray, fall: Snow, rng: np.random.Generator) -> ImageArray:
-    """Put snow before a picture.
+    """Add snow to an image.
 
     Args:
         image: sRGB in [0, 1].
         fall: flakes, their light and the veil behind them.
-        rng: draws each flake and the veil's density.
+        rng: generator of each flake and of the veil's density.
 
     Returns:
         sRGB in [0, 1].
@@ -110,10 +110,10 @@ def flake_opacity(
     """Draw one layer of flakes.
 
     Args:
-        layer: look and number of the flakes.
-        height: in pixels.
-        width: in pixels.
-        rng: draws every flake.
+        layer: properties and number of the flakes.
+        height: height in pixels.
+        width: width in pixels.
+        rng: generator of every flake.
 
     Returns:
         Opacity in [0, 1].
@@ -126,7 +126,7 @@ def flake_opacity(
         if not count:
             continue
         opacity = rng.uniform(0.3, 1, count) * layer.opacity
-        # stacked layers let through the product of what each lets through, so that the logarithms add up
+        # transmissions of stacked layers multiply, so their logarithms add up
         depth = -np.log1p(-np.minimum(opacity, 0.98))
         spots = splat(rng.uniform(0, rows - 1, count), rng.uniform(0, columns - 1, count), depth, rows, columns)
         kernel = _flake(layer, reach, rng)
@@ -156,7 +156,7 @@ def _draw_layer(rng: np.random.Generator, angle: float, strength: float) -> Flak
 
 
 def _flake(layer: Flakes, reach: int, rng: np.random.Generator) -> Float32[np.ndarray, "K K"]:
-    """Draw one flake of a layer in the middle of a map of odd side, its largest value 1."""
+    """Draw one flake of a layer in the middle of a map of odd side, with a largest value of 1."""
     radius = 0.5 * layer.diameter * rng.uniform(0.7, 1.3)
     offset = np.arange(-reach, reach + 1, dtype=np.float32)
     y, x = np.broadcast_arrays(offset[:, None], offset)
@@ -175,7 +175,7 @@ def _flake(layer: Flakes, reach: int, rng: np.random.Generator) -> Float32[np.nd
     soft = max(layer.rim * radius, 0.8)
     inside = np.clip(0.5 + (radius - distance) / soft, 0, 1)
     flake = inside * inside * (3 - 2 * inside)
-    if radius < 1:  # smaller than a pixel: fainter instead
+    if radius < 1:  # a flake smaller than a pixel is drawn fainter instead
         flake = flake * max(0.3, radius)
     if layer.travel > 0.5 and rng.random() < 0.5:
         flake = flake * (1 - 0.5 * np.clip(along / (half + radius), -1, 1))

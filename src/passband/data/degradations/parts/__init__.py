@@ -1,1 +1,1 @@
-"""What several degradations are made of: depth, light, kernels, strokes, random maps, and the camera afterwards."""
+"""The parts of several degradations: depth, light, kernels, strokes, random maps, and the camera."""

@@ -1,4 +1,4 @@
-"""How streaks, flakes and mist join a picture, and the light they have."""
+"""Blends streaks, flakes and mist with an image, and draws their light."""
 
 from typing import Literal
 
@@ -13,26 +13,26 @@ Light = tuple[float, float, float]
 
 
 def draw_blend(rng: np.random.Generator, *, added: float, alpha: float) -> Blend:
-    """Draw how a layer joins a picture.
+    """Draw the way in which a layer is blended.
 
     Args:
-        rng: the source of chance.
-        added: share of pictures to which it is added.
-        alpha: share of pictures that it covers partly; the rest are screens.
+        rng: random generator.
+        added: share of images to which the layer is added.
+        alpha: share of images that the layer covers partly; the rest are screens.
     """
     chance = rng.random()
     return "added" if chance < added else "alpha" if chance < added + alpha else "screen"
 
 
 def draw_light(rng: np.random.Generator, low: float, high: float, *, tinted: float, tint: float = 0.15) -> Light:
-    """Draw a gray, and tint it now and then.
+    """Draw a gray light, which is sometimes tinted.
 
     Args:
-        rng: the source of chance.
+        rng: random generator.
         low: least gray, sRGB.
         high: largest gray, sRGB.
         tinted: share of lights with a tint.
-        tint: largest deviation of a channel of those; of the others it is 0.02.
+        tint: largest deviation of a channel of tinted lights; for the others it is 0.02.
     """
     gray = rng.uniform(low, high)
     most = tint if rng.random() < tinted else 0.02
@@ -43,13 +43,13 @@ def draw_light(rng: np.random.Generator, low: float, high: float, *, tinted: flo
 def blend(
     image: Float32[np.ndarray, "3 H W"], opacity: Float32[np.ndarray, "H W"], light: Light, how: Blend
 ) -> Float32[np.ndarray, "3 H W"]:
-    """Join a layer of one light to a picture.
+    """Blend a layer of one light with an image.
 
     Args:
         image: sRGB in [0, 1].
-        opacity: of the layer, in [0, 1].
+        opacity: opacity of the layer, in [0, 1].
         light: sRGB of the layer.
-        how: see `Blend`.
+        how: way of blending, see `Blend`.
 
     Returns:
         sRGB in [0, 1].
@@ -65,13 +65,13 @@ def blend(
 def mist(
     image: Float32[np.ndarray, "3 H W"], strength: float, light: Light, rng: np.random.Generator
 ) -> Float32[np.ndarray, "3 H W"]:
-    """Veil a picture by drops or flakes too far to be seen singly.
+    """Add a veil of drops or flakes that are too far away to be seen singly.
 
     Args:
         image: sRGB in [0, 1].
         strength: mean share of the light that is replaced, 0 to 1.
         light: sRGB of the veil.
-        rng: draws where it is denser, by up to half of its strength.
+        rng: generator of its density, which varies by up to half of its strength.
 
     Returns:
         sRGB in [0, 1].

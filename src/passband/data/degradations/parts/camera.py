@@ -1,4 +1,4 @@
-"""What a camera and a file do to a picture after the weather and the lens: exposure, color, noise, sharpening, JPEG."""
+"""Simulates the camera and the file after weather and lens: exposure, color, noise, sharpening, JPEG."""
 
 import io
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from passband.data.degradations.parts.draws import log_uniform
 
 @dataclass(frozen=True)
 class Camera:
-    """How a picture is developed and stored.
+    """The development and storage of an image.
 
-    Exposure and color belong to the photograph, so that the clean picture gets them as well; noise and compression are
-    faults, which the degraded picture alone has.
+    The clean image gets the same exposure and color, because they belong to the photograph. Noise and compression are
+    faults that only the degraded image gets.
 
     Attributes:
         exposure: factor of the light, 0.4 to 1.6.
@@ -24,8 +24,8 @@ class Camera:
         balance: factors of red, green and blue, 0.88 to 1.14.
         read_noise: standard deviation in the dark, 0 to 0.02 of full scale.
         shot_noise: variance per unit of light, 0 to 0.001.
-        sharpening: strength of an unsharp mask of 1 pixel, 0 to 0.8; of both pictures.
-        quality: of JPEG with chroma at half resolution, 40 to 100; None stores the pixels as they are.
+        sharpening: strength of an unsharp mask of 1 pixel, 0 to 0.8, applied to both images.
+        quality: JPEG quality with chroma at half resolution, 40 to 100; None stores the pixels without losses.
     """
 
     exposure: float
@@ -41,11 +41,11 @@ def sample_camera(rng: np.random.Generator) -> Camera:
     """Draw a camera.
 
     Returns:
-        the ranges of `Camera`: exposure, tone and color change in half of the pictures, noise is in a third, sharpening
-        in a seventh, JPEG in a third.
+        The ranges are those of `Camera`. Exposure, tone and color change in half of the images. A third has noise, a
+        seventh sharpening, and a third JPEG compression.
 
-    Source: noise as Foi et al., "Practical Poissonian-Gaussian noise modeling", IEEE TIP 2008, measured for phones and
-    cameras in good to dim light.
+        Source: noise as Foi et al., "Practical Poissonian-Gaussian noise modeling", IEEE TIP 2008, measured for phones
+        and cameras in good to dim light.
     """
     exposed, noisy = rng.random() < 0.5, rng.random() < 0.33
     red, green, blue = (np.exp(rng.uniform(-0.13, 0.13, 3)) if exposed and rng.random() < 0.5 else np.ones(3)).tolist()
@@ -63,16 +63,16 @@ def sample_camera(rng: np.random.Generator) -> Camera:
 def develop(
     degraded: ImageArray, clean: ImageArray, camera: Camera, rng: np.random.Generator
 ) -> tuple[ImageArray, ImageArray]:
-    """Take a pair with one camera.
+    """Develop a pair with one camera.
 
     Args:
         degraded: sRGB in [0, 1].
         clean: sRGB in [0, 1], of the same size.
-        camera: how it is developed and stored.
-        rng: draws the noise.
+        camera: settings of the camera.
+        rng: generator of the noise.
 
     Returns:
-        The degraded and the clean picture, sRGB in [0, 1].
+        The degraded and the clean image, sRGB in [0, 1].
     """
     degraded, clean = (_expose(image, camera) for image in (degraded, clean))
     if camera.read_noise or camera.shot_noise:
@@ -87,7 +87,7 @@ def develop(
 
 
 def _expose(image: ImageArray, camera: Camera) -> ImageArray:
-    """Apply exposure, white balance and tone curve to one picture."""
+    """Apply exposure, white balance and tone curve to an image."""
     gain = np.array(camera.balance, np.float32)[:, None, None] * np.float32(camera.exposure)
     if camera.exposure == 1 and camera.gamma == 1 and camera.balance == (1, 1, 1):
         return image
@@ -95,12 +95,12 @@ def _expose(image: ImageArray, camera: Camera) -> ImageArray:
 
 
 def _sharpen(image: ImageArray, strength: float) -> ImageArray:
-    """Add what a Gaussian of one pixel takes away."""
+    """Add the detail that a Gaussian of one pixel removes."""
     return image + np.float32(strength) * (image - ndimage.gaussian_filter(image, (0, 1, 1)))
 
 
 def _compressed(image: ImageArray, quality: int) -> ImageArray:
-    """Store a picture as JPEG and read it again."""
+    """Store an image as JPEG and read it again."""
     file = io.BytesIO()
     Image.fromarray((image.transpose(1, 2, 0) * 255 + 0.5).astype(np.uint8)).save(file, "JPEG", quality=quality)
     return np.asarray(Image.open(file), np.float32).transpose(2, 0, 1) / np.float32(255)

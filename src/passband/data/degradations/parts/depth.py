@@ -1,8 +1,8 @@
-"""Random depth for a photograph, with edges where the photograph has them.
+"""Draws a random depth for a photograph, with edges at the edges of the photograph.
 
-The picture is cut into a few segments of like color and position. A layout gives each segment its distance: a room with
-walls and things in it, or ground that runs to the horizon with things that stand on it and a sky. All of it is computed
-on a reduced picture; a guided filter brings the edges back to full size.
+The image is divided into a few segments of similar color and position. A layout gives each segment its distance: a room
+with walls and things in it, or ground up to the horizon with things that stand on it and a sky. Everything is computed
+on a reduced image; a guided filter restores the edges at full size.
 """
 
 import math
@@ -23,16 +23,16 @@ _NEAREST = 0.03  # least depth, where 1 is the farthest thing that is not sky
 
 @dataclass(frozen=True)
 class Segments:
-    """A picture cut into areas of like color.
+    """An image divided into areas of similar color.
 
     Attributes:
-        labels: number of the segment at each pixel of the reduced picture, 0 to `count` - 1.
+        labels: number of the segment at each pixel of the reduced image, 0 to `count` - 1.
         count: number of segments.
         color: mean sRGB of each segment.
         texture: mean absolute difference of luma between neighbors in each segment.
-        middle: mean (y, x) of each segment as a share of the picture, 0 to 1.
+        middle: mean (y, x) of each segment as a share of the image, 0 to 1.
         bottom: lowest point of each segment as a share of the height: 95 % of the segment lies above it.
-        share: part of the picture that each segment covers.
+        share: share of the image that each segment covers.
     """
 
     labels: Int[np.ndarray, "h w"]
@@ -47,20 +47,20 @@ class Segments:
 def scene_depth(
     image: Float32[np.ndarray, "3 H W"], rng: np.random.Generator, *, outdoors: bool, softness: float | None = None
 ) -> Float32[np.ndarray, "H W"]:
-    """Draw a plausible depth for a picture.
+    """Draw a plausible depth for an image.
 
     Args:
         image: sRGB in [0, 1], any size.
-        rng: draws segments and layout.
-        outdoors: ground, things on it and a sky if True; a room if False.
+        rng: generator of segments and layout.
+        outdoors: whether to draw ground, things on it and a sky rather than a room.
         softness: standard deviation in pixels of the blur over the edges of the depth. None draws 0.3 to 2.5 px.
 
     Returns:
-        Distance from the camera, at least 0.03. The farthest thing is at 1; outdoors a sky may be at up to 3. The
-        picture may show only a part of the scene, so that its depth may be nearly constant at any value.
+        Distance from the camera, at least 0.03. The farthest thing is at 1; outdoors a sky may be at up to 3. The image
+        may show only a part of the scene, so that its depth may be nearly constant at any value.
 
-    Source: layouts by the rules of perspective; a plane is linear in 1 / depth. The guided filter is that of He & Sun,
-    "Fast guided filter", 2015.
+        Source: layouts by the rules of perspective; a plane is linear in 1 / depth. The guided filter is that of He &
+        Sun, "Fast guided filter", 2015.
     """
     height, width = image.shape[-2:]
     factor = max(1 if min(height, width) < 32 else 2, math.ceil(max(height, width) / _WORKING_PX))
@@ -78,15 +78,15 @@ def scene_depth(
 
 
 def segment(small: Float32[np.ndarray, "3 h w"], count: int, rng: np.random.Generator) -> Segments:
-    """Cut a picture into segments by k-means over color and position, with smoothed borders.
+    """Divide an image into segments by k-means over color and position, with smoothed borders.
 
     Args:
         small: sRGB in [0, 1], reduced to at most a few ten thousand pixels.
-        count: how many segments are wanted, at least 1; there may be fewer.
-        rng: draws the starting points and how much position counts against color.
+        count: largest number of segments, at least 1; there may be fewer.
+        rng: generator of the starting points and of the weight of position against color.
 
     Returns:
-        The segments and what describes them.
+        The segments and their properties.
     """
     height, width = small.shape[-2:]
     y, x = np.mgrid[:height, :width].astype(np.float32)
@@ -132,10 +132,10 @@ def find_sky(parts: Segments) -> Bool[np.ndarray, "count"]:
     """Find the segments that may be sky: bright, smooth, gray or bluish, and not at the bottom, and clouds beside it.
 
     Args:
-        parts: segments of a picture.
+        parts: segments of an image.
 
     Returns:
-        One boolean a segment.
+        One boolean for each segment.
     """
     red, green, blue = parts.color.T
     brightness = parts.color.max(axis=-1)
@@ -151,7 +151,7 @@ def find_sky(parts: Segments) -> Bool[np.ndarray, "count"]:
 
 
 def _room(parts: Segments, rng: np.random.Generator) -> Float32[np.ndarray, "h w"]:
-    """Give each segment a place in a room: on its walls or floor, or nearer as a thing."""
+    """Place each segment in a room: on its walls or floor, or nearer as a thing."""
     height, width = parts.labels.shape
     zoom = np.float32(log_uniform(rng, 0.15, 1))  # part of the room that the picture shows
     top, left = (1 - zoom) * rng.random(2)
@@ -178,7 +178,7 @@ def _room(parts: Segments, rng: np.random.Generator) -> Float32[np.ndarray, "h w
 
 
 def _outdoors(parts: Segments, rng: np.random.Generator) -> Float32[np.ndarray, "h w"]:
-    """Give each segment a place outdoors: lying on the ground, standing on it, or sky."""
+    """Place each segment outdoors: lying on the ground, standing on it, or sky."""
     height, width = parts.labels.shape
     sky = find_sky(parts) & (rng.random(parts.count) < 0.95)
     sky_bottom = float(parts.bottom[sky].max()) if sky.any() else None
@@ -210,7 +210,7 @@ def _outdoors(parts: Segments, rng: np.random.Generator) -> Float32[np.ndarray, 
 def _planes(
     nearness: np.ndarray, parts: Segments, rng: np.random.Generator, *, steepness: float
 ) -> Float32[np.ndarray, "h w"]:
-    """Tilt each segment about its middle: a plane in 1 / depth, at least a third of the middle's."""
+    """Tilt each segment about its middle: a plane in 1 / depth, at least a third of the middle's value."""
     height, width = parts.labels.shape
     slope = rng.normal(0, steepness, (2, parts.count))
     y = (np.arange(height) + 0.5)[:, None] / height - parts.middle[:, 0][parts.labels]
@@ -230,7 +230,7 @@ def _guided(
     small: Float32[np.ndarray, "3 h w"],
     rng: np.random.Generator,
 ) -> Float32[np.ndarray, "H W"]:
-    """Enlarge a depth so that its edges follow the luma of the picture."""
+    """Enlarge a depth so that its edges follow the luma of the image."""
     side = 2 * int(rng.integers(1, 4)) + 1
     smallest = log_uniform(rng, 3e-4, 1e-2)  # variance of luma that counts as an edge
     guide = np.tensordot(_LUMA, small, 1)

@@ -6,10 +6,10 @@ import numpy as np
 
 
 def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    """Draw a number whose logarithm is uniform, so that each factor is as likely.
+    """Draw a number whose logarithm is uniform, so that each factor is equally likely.
 
     Args:
-        rng: draws the number.
+        rng: random generator.
         low: least value, above 0.
         high: largest value, at least `low`.
 
@@ -23,7 +23,7 @@ def log_large(rng: np.random.Generator, low: float, high: float) -> float:
     """Draw a number over the same range as `log_uniform`, large ones more often.
 
     Args:
-        rng: draws the number.
+        rng: random generator.
         low: least value, above 0.
         high: largest value, at least `low`.
 

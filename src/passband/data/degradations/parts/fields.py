@@ -1,6 +1,6 @@
-"""Random maps over a picture: smooth ones and fractal ones, drawn small and enlarged; resizing of maps.
+"""Draws random maps over an image, smooth or fractal, which are drawn small and enlarged; resizes maps.
 
-A map is a window of a field without end, so that a crop of 96 pixels shows what a crop of a larger picture shows.
+A map is a window of an infinite field, so that a crop of 96 pixels shows the same as a crop of a larger image.
 """
 
 import math
@@ -17,12 +17,12 @@ _NODE_STD = 0.81
 
 
 def normal_map(height: int, width: int, rng: np.random.Generator, scale: float) -> Float32[np.ndarray, "_ _"]:
-    """Draw a smooth map whose values are about normal with mean 0 and standard deviation 1.
+    """Draw a smooth map whose values are approximately normal with mean 0 and standard deviation 1.
 
     Args:
-        height: in pixels, at least 1.
-        width: in pixels, at least 1.
-        rng: draws the nodes and where the window lies between them.
+        height: height in pixels, at least 1.
+        width: width in pixels, at least 1.
+        rng: generator of the nodes and of the position of the window between them.
         scale: distance between the nodes in pixels, at least 1.
 
     Returns:
@@ -39,18 +39,18 @@ def normal_map(height: int, width: int, rng: np.random.Generator, scale: float) 
 def fractal_map(
     height: int, width: int, rng: np.random.Generator, scale: float, *, octaves: int = 4, roughness: float = 0.5
 ) -> Float32[np.ndarray, "_ _"]:
-    """Draw a map with detail of several sizes whose values are about uniform over [0, 1].
+    """Draw a map with detail of several sizes whose values are approximately uniform over [0, 1].
 
     Args:
-        height: in pixels, at least 1.
-        width: in pixels, at least 1.
-        rng: draws the map.
+        height: height in pixels, at least 1.
+        width: width in pixels, at least 1.
+        rng: generator of the map.
         scale: size of its coarsest detail in pixels, at least 1.
-        octaves: how many sizes of detail, each half of the one before; those below 1 pixel are left out.
-        roughness: amplitude of a size over that of the one before, 0 to 1.
+        octaves: number of sizes of detail, each half of the one before; those below 1 pixel are left out.
+        roughness: amplitude of a size relative to that of the one before, 0 to 1.
 
     Returns:
-        height x width values; the share of them below x is about x over many draws.
+        height x width values; over many draws, the share of values below x is about x.
     """
     total = np.zeros((height, width), dtype=np.float32)
     power = 0.0
@@ -65,12 +65,12 @@ def fractal_map(
 
 
 def enlarge(small: Float32[np.ndarray, "*C h w"], height: int, width: int) -> Float32[np.ndarray, "*C H W"]:
-    """Resize a map to a picture's size by bilinear interpolation.
+    """Resize a map to an image's size by bilinear interpolation.
 
     Args:
         small: one map or several.
-        height: of the result in pixels.
-        width: of the result in pixels.
+        height: new height, in pixels.
+        width: new width, in pixels.
 
     Returns:
         The maps in the new size. Values stay within the range of `small`.
@@ -81,14 +81,14 @@ def enlarge(small: Float32[np.ndarray, "*C h w"], height: int, width: int) -> Fl
 
 
 def reduce(image: Float32[np.ndarray, "*C H W"], factor: int) -> Float32[np.ndarray, "*C h w"]:
-    """Make a picture smaller by the mean of square blocks.
+    """Reduce an image by the mean of square blocks.
 
     Args:
-        image: one picture or several channels.
+        image: one image or several channels.
         factor: side of a block in pixels, at least 1.
 
     Returns:
-        The picture with sides divided by `factor` and rounded up; a block at the border repeats the last pixels.
+        The image with sides divided by `factor` and rounded up; a block at the border repeats the last pixels.
     """
     height, width = image.shape[-2:]
     if factor == 1:
@@ -100,7 +100,7 @@ def reduce(image: Float32[np.ndarray, "*C H W"], factor: int) -> Float32[np.ndar
 
 
 def smooth_length(length: int) -> int:
-    """Find the next length without a prime factor above 5, where the FFT is fast."""
+    """Return the next length without a prime factor above 5, for which the FFT is fast."""
     while True:
         rest = length
         for factor in (2, 3, 5):

@@ -1,4 +1,4 @@
-"""Blur kernels, and convolution with a kernel that varies over the picture."""
+"""Blur kernels, and convolution with a kernel that varies over the image."""
 
 import math
 from collections.abc import Callable
@@ -12,20 +12,20 @@ _SPLATS = 512  # points along a path: less than a tenth of a pixel apart, so tha
 
 
 def camera_path(length: float, shake: float, jerk: float, rng: np.random.Generator) -> Float[np.ndarray, "points 2"]:
-    """Draw where a still point wanders on the sensor during the exposure, at constant speed.
+    """Draw the path of a still point on the sensor during the exposure, at constant speed.
 
     Args:
         length: path of the image on the sensor, in pixels along the path.
-        shake: how much the hand disturbs the motion, 0 (a straight line) to 1 (mostly random turns).
+        shake: disturbance of the motion by the hand, 0 (a straight line) to 1 (mostly random turns).
         jerk: chance per time step (48 in all) of a sudden reversal, as when the shutter button is pressed.
-        rng: draws direction, turns and jerks.
+        rng: generator of direction, turns and jerks.
 
     Returns:
         (y, x) in pixels, equally spaced in time, centered on their mean.
 
-    Source: Boracchi & Foi, "Modeling the performance of image restoration from motion blur", IEEE TIP 2012
-    (inertia, Gaussian disturbance, pull back to the start, impulses), speed kept constant as in
-    Kupyn et al., "DeblurGAN", CVPR 2018.
+        Source: Boracchi & Foi, "Modeling the performance of image restoration from motion blur", IEEE TIP 2012
+        (inertia, Gaussian disturbance, pull back to the start, impulses), speed kept constant as in Kupyn et al.,
+        "DeblurGAN", CVPR 2018.
     """
     turns = rng.standard_normal((_STEPS, 2)) @ np.array([1, 1j])
     jerks = rng.random(_STEPS) < jerk
@@ -46,7 +46,7 @@ def camera_path(length: float, shake: float, jerk: float, rng: np.random.Generat
 
 
 def rasterize(path: Float[np.ndarray, "points 2"]) -> Float[np.ndarray, "K K"]:
-    """Draw a path as a blur kernel, each point shared bilinearly among its four pixels.
+    """Draw a path as a blur kernel, with each point distributed bilinearly to its four pixels.
 
     Args:
         path: (y, x) in pixels from the kernel's middle.
@@ -72,7 +72,7 @@ def disc_kernel(radius: float) -> Float[np.ndarray, "K K"]:
     """Build the image of a point out of focus: a disc with a rim one pixel wide.
 
     Args:
-        radius: in pixels, at least 0; 0.5 and less is no blur.
+        radius: radius in pixels, at least 0; up to 0.5 there is no blur.
 
     Returns:
         A kernel of odd side, 2 * ceil(radius - 0.5) + 1, that sums to 1.
@@ -95,13 +95,13 @@ def aperture_kernel(
     """Build the image of a point out of focus behind a real aperture.
 
     Args:
-        radius: from the middle to a corner of the aperture in pixels, at least 0; 0.5 and less is no blur.
+        radius: distance from the middle to a corner of the aperture in pixels, at least 0; up to 0.5 there is no blur.
         blades: sides of the aperture; 0 is a disc.
-        angle: turn of the aperture in radians.
-        roundness: how far the sides bend out to the circle, 0 (straight) to 1 (a disc).
-        rim: brightness at the edge over that of the middle, less 1: above 0 a bright ring, down to -1 a soft edge.
-        cut: (y, x) by which the lens barrel is moved before the aperture, as a share of the radius; a point near the
-            corner of the picture becomes a cat's eye.
+        angle: rotation of the aperture in radians.
+        roundness: curvature of the sides toward the circle, 0 (straight) to 1 (a disc).
+        rim: brightness at the edge relative to the middle, minus 1: above 0 a bright ring, down to -1 a soft edge.
+        cut: (y, x) by which the lens barrel is shifted before the aperture, as a share of the radius; a point near the
+            corner of the image becomes a cat's eye.
 
     Returns:
         A kernel of odd side, 2 * ceil(radius - 0.5) + 1, that sums to 1.
@@ -129,20 +129,20 @@ def convolve_varying(
     rows: int,
     columns: int,
 ) -> Float32[np.ndarray, "C H W"]:
-    """Convolve a picture with a kernel that changes over the picture.
+    """Convolve an image with a kernel that varies over the image.
 
     Args:
-        planes: any number of channels, any size.
-        kernel_at: gives the kernel at a position (y, x) in pixels, with an odd side and a sum of 1. One for all
-            channels, or one for each.
-        rows: nodes from top to bottom at which the kernel is computed, at least 1.
-        columns: nodes from left to right.
+        planes: image with any number of channels, of any size.
+        kernel_at: function that returns the kernel at a position (y, x) in pixels, with an odd side and a sum of 1. One
+            for all channels, or one for each.
+        rows: number of nodes from top to bottom at which the kernel is computed, at least 1.
+        columns: number of nodes from left to right.
 
     Returns:
-        The picture of the same size. Between nodes it is the bilinear mix of the results of the four nodes around. The
+        The image of the same size. Between nodes it is the bilinear mix of the results of the four nodes around. The
         border is continued by reflection.
 
-    Source: Hirsch et al., "Efficient filter flow for space-variant multiframe blind deconvolution", CVPR 2010.
+        Source: Hirsch et al., "Efficient filter flow for space-variant multiframe blind deconvolution", CVPR 2010.
     """
     height, width = planes.shape[-2:]
     out = np.zeros_like(planes)
@@ -156,7 +156,7 @@ def convolve_varying(
 
 
 def _nodes(length: int, count: int) -> list[tuple[int, float, int, Float[np.ndarray, "_"]]]:
-    """Lay nodes along one side: first pixel that each reaches, its position, the pixel after the last, its weights."""
+    """Place nodes along one side: the first pixel of each, its position, the pixel after its last, and its weights."""
     count = min(count, length)
     if count == 1:
         return [(0, (length - 1) / 2, length, np.ones(length))]
@@ -174,7 +174,7 @@ def _nodes(length: int, count: int) -> list[tuple[int, float, int, Float[np.ndar
 def _window(
     planes: Float32[np.ndarray, "C H W"], top: int, bottom: int, left: int, right: int, reach: int
 ) -> Float32[np.ndarray, "C h w"]:
-    """Cut out a window with a margin, continued by reflection beyond the picture's border."""
+    """Cut out a window with a margin, continued by reflection beyond the image's border."""
     height, width = planes.shape[-2:]
     outer_top, outer_left = max(0, top - reach), max(0, left - reach)
     outer_bottom, outer_right = min(height, bottom + reach), min(width, right + reach)

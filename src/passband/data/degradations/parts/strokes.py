@@ -1,4 +1,4 @@
-"""Strokes, each a chain of discs along a path: specks, curled hairs, and scratches across a whole sheet."""
+"""Draws strokes, each a chain of discs along a path: specks, curled hairs, and scratches across a whole sheet."""
 
 import math
 from dataclasses import dataclass
@@ -15,17 +15,17 @@ class Marks:
     """Strokes of one sort.
 
     Attributes:
-        cover: share of the picture under them, before what is broken out of them and where they overlap.
-        length: mean length in pixels; each has half to one and a half of it.
-        width: mean width in pixels; each has 0.6 to 1.4 of it.
-        opacity: of the most opaque, 0 to 1; each has half to all of it.
-        bright: share of them that is bright, where the coating is gone; the others are dark.
-        value: how far bright ones are from black and dark ones from white, 0 to 1.
-        tint: how far red, green and blue of their color differ, 0 to 0.5.
-        direction: their common direction in radians.
-        spread: standard deviation of their directions about it in radians; 3 is any direction.
+        cover: share of the image under them, before gaps and overlaps.
+        length: mean length in pixels; each has 0.5 to 1.5 times the mean.
+        width: mean width in pixels; each has 0.6 to 1.4 times the mean.
+        opacity: opacity of the most opaque one, 0 to 1; each has 0.5 to 1 times this.
+        bright: share of bright strokes, as where the coating is gone; the others are dark.
+        value: distance of bright ones from black and of dark ones from white, 0 to 1.
+        tint: difference of red, green and blue of their color, 0 to 0.5.
+        direction: common direction in radians.
+        spread: standard deviation of the directions in radians; 3 is any direction.
         bend: turn per pixel of length in radians, standard deviation.
-        wander: how far the direction swings along a stroke in radians.
+        wander: swing of the direction along a stroke in radians.
         broken: share of their length that is missing, 0 to 0.7.
         soft: standard deviation of their blur in pixels.
     """
@@ -51,25 +51,25 @@ def draw_strokes(
     """Draw strokes of one brightness.
 
     Args:
-        marks: what they are like.
-        share: part of the strokes that has this brightness, 0 to 1.
-        height: of the picture in pixels.
-        width: of the picture in pixels.
-        rng: draws each stroke.
+        marks: properties of the strokes.
+        share: share of the strokes that has this brightness, 0 to 1.
+        height: height of the image, in pixels.
+        width: width of the image, in pixels.
+        rng: generator of each stroke.
 
     Returns:
-        Opacity of each pixel, height x width, 0 to 1; None where no stroke is.
+        Opacity of each pixel, height x width, 0 to 1; None if there are no strokes.
     """
-    # of strokes of a length, so many reach into a window, mostly from outside
+    # the area from which strokes of this length reach into the image
     reached = height * width + marks.length * (height + width) * 2 / math.pi
     count = rng.poisson(share * marks.cover / (marks.length * marks.width) * reached)
     if count == 0:
         return None
     shape = (count, 1)
-    y, x = rng.uniform(0, height, shape), rng.uniform(0, width, shape)  # a point that each passes
+    y, x = rng.uniform(0, height, shape), rng.uniform(0, width, shape)  # a point on each stroke
     length = marks.length * rng.uniform(0.5, 1.5, shape)
     before = length * rng.random(shape)
-    furthest = min(1.5 * marks.length, 1.6 * math.hypot(height, width))  # beyond, a stroke has left the picture
+    furthest = min(1.5 * marks.length, 1.6 * math.hypot(height, width))  # farther away, a stroke has left the image
     steps = math.ceil(furthest / _STEP)
     along = np.arange(-steps, steps + 1) * _STEP
     swing = marks.wander * rng.uniform(0.3, 1, shape)
@@ -94,7 +94,7 @@ def draw_strokes(
 
 
 def _gaps(along: np.ndarray, marks: Marks, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw how much of each stroke is there along it: smooth noise, cut where it is low."""
+    """Draw the presence of each stroke along its length: smooth noise, cut where it is low."""
     spacing = max(3.0, marks.length * rng.uniform(0.03, 0.2))
     place = (along - along[0]) / spacing
     node = place.astype(int)
@@ -106,7 +106,7 @@ def _gaps(along: np.ndarray, marks: Marks, count: int, rng: np.random.Generator)
 def _discs(
     y: np.ndarray, x: np.ndarray, half: np.ndarray, opacity: np.ndarray, soft: float, height: int, width: int
 ) -> np.ndarray:
-    """Lay discs on a map, each pixel having the most opaque one's value, and blur it."""
+    """Draw discs on a map, where each pixel gets the value of the most opaque one, and blur it."""
     drawn = np.zeros(height * width, dtype=np.float32)
     reaches = np.ceil(half + 0.5).astype(int)
     for reach in np.unique(reaches):

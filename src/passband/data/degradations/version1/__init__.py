@@ -1,1 +1,1 @@
-"""The first simulators, kept as they were so that the sets they made keep their meaning: rain, snow, haze and blur."""
+"""The first simulators of rain, snow, haze and blur, which never change, so that sets made with them stay the same."""

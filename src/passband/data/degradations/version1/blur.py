@@ -1,4 +1,4 @@
-"""Synthetic blur of a clean photograph: camera motion and defocus, added in linear light as the sensor adds it.
+"""Simulates camera motion and defocus, added in linear light as the sensor adds it.
 
 Arithmetic is numpy in double precision, so that machines differ by less than the rounding to 8 bits.
 """
@@ -16,18 +16,18 @@ from passband.data.degradations.parts.kernels import camera_path, disc_kernel, r
 from passband.ops.color import linear_to_srgb, srgb_to_linear
 
 SCENE_PX = 768
-"""A picture whose longer side is below this counts as a cut-out of a larger scene; see `smooth_field`."""
+"""An image whose longer side is below this counts as a crop of a larger scene; see `smooth_field`."""
 
 _LEVELS = 5  # discs per defocused picture: neighbors differ by well under a pixel of radius
 
 
 @dataclass(frozen=True)
 class MotionBlur:
-    """A camera moving while the shutter is open.
+    """A camera that moves while the shutter is open.
 
     Attributes:
         length: path of the image on the sensor, in pixels along the path.
-        shake: how much the hand disturbs the motion, 0 (a straight line) to 1 (mostly random turns).
+        shake: disturbance of the motion by the hand, 0 (a straight line) to 1 (mostly random turns).
         jerk: chance per time step (48 in all) of a sudden reversal, as when the shutter button is pressed.
     """
 
@@ -41,7 +41,7 @@ class Defocus:
     """A lens focused in front of or behind a scene of varying depth.
 
     Attributes:
-        smallest: radius of the disc of confusion in pixels where the picture is sharpest.
+        smallest: radius of the disc of confusion in pixels where the image is sharpest.
         largest: radius in pixels where it is least sharp.
     """
 
@@ -69,15 +69,16 @@ def sample_defocus(rng: np.random.Generator) -> Defocus:
 
 
 def motion_blur(image: Float[Tensor, "3 H W"], motion: MotionBlur, rng: np.random.Generator) -> Float[Tensor, "3 H W"]:
-    """Blur a picture by one camera shake, the same all over the picture.
+    """Blur an image by one camera shake, which is the same over the whole image.
 
     Args:
         image: sRGB in [0, 1].
         motion: length and character of the path.
-        rng: draws the path.
+        rng: generator of the path.
 
     Returns:
-        sRGB in [0, 1], float32; the kernel's center of mass is at its middle, so that nothing moves on the whole.
+        sRGB in [0, 1], float32. The kernel's center of mass is at its middle, so that the image as a whole does not
+        move.
     """
     kernel = rasterize(camera_path(motion.length, motion.shake, motion.jerk, rng))
     light = srgb_to_linear(image.double()).cpu().numpy()
@@ -86,24 +87,24 @@ def motion_blur(image: Float[Tensor, "3 H W"], motion: MotionBlur, rng: np.rando
 
 
 def defocus(image: Float[Tensor, "3 H W"], lens: Defocus, rng: np.random.Generator) -> Float[Tensor, "3 H W"]:
-    """Blur a picture by discs whose radius follows a smooth random depth.
+    """Blur an image by discs whose radius follows a smooth random depth.
 
     Args:
         image: sRGB in [0, 1].
-        lens: the range of radii.
-        rng: draws the depth.
+        lens: range of radii.
+        rng: generator of the depth.
 
     Returns:
-        sRGB in [0, 1], float32. Between the 5 radii computed, a pixel is the linear mix of its two neighbors.
+        sRGB in [0, 1], float32. Between the 5 computed radii, a pixel is the linear mix of the two nearest.
 
-    Source: geometric optics (a point out of focus is a uniform disc); blending between levels after
-    Potmesil & Chakravarty, "Synthetic image generation with a lens and aperture camera model", 1982.
+        Source: geometric optics (a point out of focus is a uniform disc); blending between levels after Potmesil &
+        Chakravarty, "Synthetic image generation with a lens and aperture camera model", 1982.
     """
     height, width = image.shape[-2:]
     level = smooth_field(height, width, rng) * (_LEVELS - 1)
     weights = np.clip(1 - np.abs(level - np.arange(_LEVELS)[:, None, None]), 0, 1)
     radii = np.linspace(lens.smallest, lens.largest, _LEVELS)
-    used = [k for k in range(_LEVELS) if weights[k].any()]  # a cut-out of a large scene needs two or three
+    used = [k for k in range(_LEVELS) if weights[k].any()]  # a crop of a large scene needs two or three
     light = srgb_to_linear(image.double()).cpu().numpy()
     blurred = np.zeros_like(light)
     for k, layer in zip(used, convolve(light, [disc_kernel(radii[k]) for k in used]), strict=True):
@@ -114,14 +115,14 @@ def defocus(image: Float[Tensor, "3 H W"], lens: Defocus, rng: np.random.Generat
 def convolve(
     light: Float[np.ndarray, "3 H W"], kernels: list[Float[np.ndarray, "_ _"]]
 ) -> list[Float[np.ndarray, "3 H W"]]:
-    """Convolve one picture with several odd square kernels, through one forward FFT.
+    """Convolve one image with several odd square kernels, through one forward FFT.
 
     Args:
-        light: any size, also smaller than the kernels: the reflection then goes back and forth.
-        kernels: odd sides.
+        light: image of any size, also smaller than the kernels: it is then reflected several times.
+        kernels: kernels with odd sides.
 
     Returns:
-        One picture per kernel, the border continued by reflection.
+        One image per kernel, with the border continued by reflection.
     """
     height, width = light.shape[-2:]
     reach = max(len(kernel) for kernel in kernels) // 2
@@ -140,15 +141,15 @@ def convolve(
 def smooth_field(
     height: int, width: int, rng: np.random.Generator, *, gradient: float = 0.0
 ) -> Float[np.ndarray, "{height} {width}"]:
-    """Draw a smooth random map, as of depth: 1 far, 0 near.
+    """Draw a smooth random map, for example of depth: 1 is far, 0 is near.
 
-    A picture of 768 pixels or more shows a whole scene, from 0 to 1. A smaller one is a random window of a scene
-    between its own size and 768 pixels, as a training crop is, and so may be nearly constant at any value.
+    An image of 768 pixels or more shows a whole scene, from 0 to 1. A smaller one is a random window of a scene between
+    its own size and 768 pixels, like a training crop, and so may be nearly constant at any value.
 
     Args:
-        height: in pixels, at least 1.
-        width: in pixels, at least 1.
-        rng: draws the scene and the window.
+        height: height in pixels, at least 1.
+        width: width in pixels, at least 1.
+        rng: generator of the scene and the window.
         gradient: share of a vertical ramp, far at the top, 0 to 1; the rest is low-frequency noise.
 
     Returns:
@@ -171,7 +172,7 @@ def smooth_field(
 
 
 def _spline(position: Float[np.ndarray, "N"], cells: int) -> Float[np.ndarray, "N nodes"]:
-    """Weigh the nodes of a uniform cubic B-spline at positions in [0, 1]."""
+    """Return the weights of the nodes of a uniform cubic B-spline at positions in [0, 1]."""
     scaled = position * cells
     cell = np.minimum(scaled.astype(int), cells - 1)
     f = scaled - cell
@@ -182,5 +183,5 @@ def _spline(position: Float[np.ndarray, "N"], cells: int) -> Float[np.ndarray, "
 
 
 def _to_picture(light: Float[np.ndarray, "3 H W"], like: Float[Tensor, "3 H W"]) -> Float[Tensor, "3 H W"]:
-    """Turn linear light back into sRGB on the device the picture came from."""
+    """Convert linear light to sRGB on the device of the input."""
     return linear_to_srgb(torch.from_numpy(light).clamp(0, 1)).clamp(0, 1).float().to(like.device)

@@ -1,8 +1,8 @@
-"""Synthetic weather on a clean photograph: rain, snow and haze.
+"""Simulates rain, snow and haze.
 
-Everything is computed on stored sRGB values, as the published training sets do (Rain100, Snow100K, RESIDE), and in
+Everything is computed on stored sRGB values, as in the published training sets (Rain100, Snow100K, RESIDE), and in
 double precision, so that machines differ by less than the rounding to 8 bits. Streaks and flakes have their size in
-pixels whatever the size of the picture.
+pixels, whatever the size of the image.
 """
 
 import math
@@ -20,7 +20,7 @@ _Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class Haze:
-    """Light scattered into and out of the line of sight.
+    """Light that is scattered into and out of the line of sight.
 
     Attributes:
         beta: scattering coefficient per unit of depth, where 1 is the farthest point of the scene; at least 0.
@@ -37,12 +37,12 @@ class Haze:
 
 @dataclass(frozen=True)
 class Streaks:
-    """One layer of rain drops, drawn out by their fall during the exposure.
+    """One layer of rain drops, elongated by their fall during the exposure.
 
     Attributes:
         length: mean length of a streak in pixels.
         width: mean full width of a streak at half its opacity, in pixels.
-        density: streaks per pixel of the picture.
+        density: streaks per pixel of the image.
         opacity: opacity of the brightest streak along its middle, 0 to 1.
     """
 
@@ -54,12 +54,12 @@ class Streaks:
 
 @dataclass(frozen=True)
 class Rain:
-    """Rain: streaks in one or two layers before a thin veil of drops too far to be seen singly.
+    """Rain: streaks in one or two layers before a thin veil of drops too far away to be seen singly.
 
     Attributes:
         angle: direction of fall, in degrees from the vertical, -60 to 60; positive falls to the right.
-        layers: the streaks, near or far.
-        veil: the mist of far rain.
+        layers: layers of near or far streaks.
+        veil: mist of far rain.
     """
 
     angle: float
@@ -73,12 +73,12 @@ class Rain:
 
 @dataclass(frozen=True)
 class Flakes:
-    """One layer of snowflakes of like size.
+    """One layer of snowflakes of similar size.
 
     Attributes:
         radius: mean radius in pixels.
         softness: width of the rim in pixels: 1 is sharp, more is out of focus.
-        density: flakes per pixel of the picture.
+        density: flakes per pixel of the image.
         opacity: opacity of the most opaque flake, 0 to 1.
         travel: distance fallen during the exposure, in pixels.
     """
@@ -92,13 +92,13 @@ class Flakes:
 
 @dataclass(frozen=True)
 class Snow:
-    """Snow: layers of flakes, far and small to near and large, before a thin veil.
+    """Snow: layers of flakes, from far and small to near and large, before a thin veil.
 
     Attributes:
         angle: direction of fall, in degrees from the vertical; positive falls to the right.
-        layers: the flakes.
+        layers: layers of flakes.
         white: sRGB gray of a flake in [0, 1].
-        veil: the mist of far snow.
+        veil: mist of far snow.
     """
 
     angle: float
@@ -111,8 +111,8 @@ def sample_haze(rng: np.random.Generator) -> Haze:
     """Draw a hazy day.
 
     Returns:
-        beta 0.9 to 1.6, so that the transmission never falls below exp(-1.6) = 0.20 and 8 bits keep the scene;
-        near 0.05 to 0.6; airlight 0.71 to 0.99 with channels at most 0.02 from a gray; gradient 0.2 to 0.7.
+        beta 0.9 to 1.6, so that the transmission never falls below exp(-1.6) = 0.20 and 8 bits keep the scene; near
+        0.05 to 0.6; airlight 0.71 to 0.99 with channels at most 0.02 from a gray; gradient 0.2 to 0.7.
     """
     beta, near, gradient = rng.uniform(0.9, 1.6), rng.uniform(0.05, 0.6), rng.uniform(0.2, 0.7)
     return Haze(beta=beta, near=near, airlight=_airlight(rng, 0.73, 0.97), gradient=gradient)
@@ -122,9 +122,9 @@ def sample_rain(rng: np.random.Generator) -> Rain:
     """Draw a shower.
 
     Returns:
-        angle -30 to 30 degrees; one layer of long bright streaks (18 to 42 px by 1.2 to 2.2 px) and, three times in
-        four, a second of short faint ones (8 to 16 px by 0.9 to 1.3 px), covering about a tenth of the picture; a
-        veil of at most 0.12.
+        angle -30 to 30 degrees; one layer of long bright streaks (18 to 42 px by 1.2 to 2.2 px) and, in 75 % of draws,
+        a second of short faint ones (8 to 16 px by 0.9 to 1.3 px), covering about a tenth of the image; a veil of at
+        most 0.12.
     """
     near = _streaks(rng, length=(18, 42), width=(1.2, 2.2), cover=(0.09, 0.13), opacity=(0.75, 0.95))
     far = _streaks(rng, length=(8, 16), width=(0.9, 1.3), cover=(0.04, 0.08), opacity=(0.45, 0.65))
@@ -148,36 +148,37 @@ def sample_snow(rng: np.random.Generator) -> Snow:
 
 
 def haze(image: Float[Tensor, "3 H W"], air: Haze, rng: np.random.Generator) -> Float[Tensor, "3 H W"]:
-    """Put haze over a picture: I = J t + A (1 - t).
+    """Add haze to an image: I = J t + A (1 - t).
 
     Args:
         image: sRGB in [0, 1], the J of the formula.
         air: scattering, depth range and airlight.
-        rng: draws the depth.
+        rng: generator of the depth.
 
     Returns:
         sRGB in [0, 1], float32.
 
-    Source: Koschmieder 1924; as used for RESIDE by Li et al., "Benchmarking single-image dehazing and beyond",
-    IEEE TIP 2019.
+        Source: Koschmieder 1924; as used for RESIDE by Li et al., "Benchmarking single-image dehazing and beyond", IEEE
+        TIP 2019.
     """
     height, width = image.shape[-2:]
     return scatter(image, transmission(air, height, width, rng), air.airlight)
 
 
 def rain(image: Float[Tensor, "3 H W"], shower: Rain, rng: np.random.Generator) -> Float[Tensor, "3 H W"]:
-    """Put rain before a picture: a veil, then streaks that only brighten.
+    """Add rain to an image: a veil, then streaks that only brighten.
 
     Args:
         image: sRGB in [0, 1].
         shower: direction, streaks and veil.
-        rng: draws the depth behind the veil and each streak.
+        rng: generator of the depth behind the veil and of each streak.
 
     Returns:
         sRGB in [0, 1], float32: 1 - (1 - veiled) (1 - opacity), the "screen" blend.
 
-    Source: Garg & Nayar, "Photorealistic rendering of rain streaks", SIGGRAPH 2006 (a drop is brighter than what it
-    hides and its oscillation modulates the streak); screen blend as in Rain100: Yang et al., CVPR 2017.
+        Source: Garg & Nayar, "Photorealistic rendering of rain streaks", SIGGRAPH 2006 (a drop is brighter than the
+        background that it hides, and its oscillation modulates the streak); screen blend as in Rain100: Yang et al.,
+        CVPR 2017.
     """
     height, width = image.shape[-2:]
     veiled = haze(image, shower.veil, rng).double()
@@ -188,18 +189,18 @@ def rain(image: Float[Tensor, "3 H W"], shower: Rain, rng: np.random.Generator) 
 
 
 def snow(image: Float[Tensor, "3 H W"], fall: Snow, rng: np.random.Generator) -> Float[Tensor, "3 H W"]:
-    """Put snow before a picture: a veil, then partially transparent white flakes.
+    """Add snow to an image: a veil, then partially transparent white flakes.
 
     Args:
         image: sRGB in [0, 1].
         fall: direction, flakes and veil.
-        rng: draws the depth behind the veil and each flake.
+        rng: generator of the depth behind the veil and of each flake.
 
     Returns:
         sRGB in [0, 1], float32: veiled (1 - opacity) + white opacity.
 
-    Source: Liu et al., "DesnowNet" (Snow100K), IEEE TIP 2018; sizes and veil as in Chen et al., "ALL Snow Removed"
-    (CSD), ICCV 2021.
+        Source: Liu et al., "DesnowNet" (Snow100K), IEEE TIP 2018; sizes and veil as in Chen et al., "ALL Snow Removed"
+        (CSD), ICCV 2021.
     """
     height, width = image.shape[-2:]
     veiled = haze(image, fall.veil, rng).double()
@@ -214,9 +215,9 @@ def transmission(air: Haze, height: int, width: int, rng: np.random.Generator) -
 
     Args:
         air: scattering and depth range.
-        height: in pixels.
-        width: in pixels.
-        rng: draws the depth d, between `air.near` and 1.
+        height: height in pixels.
+        width: width in pixels.
+        rng: generator of the depth d, between `air.near` and 1.
 
     Returns:
         Values from exp(-beta) to 1.
@@ -228,7 +229,7 @@ def transmission(air: Haze, height: int, width: int, rng: np.random.Generator) -
 def scatter(
     image: Float[Tensor, "3 H W"], arriving: Float[np.ndarray, "H W"], airlight: tuple[float, float, float]
 ) -> Float[Tensor, "3 H W"]:
-    """Replace what does not arrive by airlight.
+    """Replace the light that does not arrive by airlight.
 
     Args:
         image: sRGB in [0, 1].
@@ -250,10 +251,10 @@ def streak_opacity(
 
     Args:
         layer: mean size, density and opacity.
-        angle: degrees from the vertical, -60 to 60.
-        height: in pixels.
-        width: in pixels.
-        rng: draws every streak.
+        angle: direction of fall in degrees from the vertical, -60 to 60.
+        height: height in pixels.
+        width: width in pixels.
+        rng: generator of every streak.
 
     Returns:
         Opacity in [0, 1).
@@ -281,14 +282,14 @@ def streak_opacity(
 def flake_opacity(
     layer: Flakes, angle: float, height: int, width: int, rng: np.random.Generator
 ) -> Float[np.ndarray, "{height} {width}"]:
-    """Draw one layer of flakes: uneven blobs drawn out along their fall.
+    """Draw one layer of flakes: uneven blobs, elongated along their fall.
 
     Args:
         layer: mean size, rim, density, opacity and travel.
-        angle: degrees from the vertical.
-        height: in pixels.
-        width: in pixels.
-        rng: draws every flake.
+        angle: direction of fall in degrees from the vertical.
+        height: height in pixels.
+        width: width in pixels.
+        rng: generator of every flake.
 
     Returns:
         Opacity in [0, 1).
@@ -314,7 +315,7 @@ def flake_opacity(
 
 
 def _overlay(y: np.ndarray, x: np.ndarray, opacity: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Stack transparent spots: what shines through all is the product of what shines through each."""
+    """Stack transparent spots, whose transmissions multiply."""
     seen = (y >= 0) & (y < height) & (x >= 0) & (x < width) & (opacity > 1e-3)
     place = np.broadcast_to(y, seen.shape)[seen].astype(int) * width + x[seen].astype(int)
     depth = np.bincount(place, weights=-np.log1p(-opacity[seen]), minlength=height * width)
@@ -329,18 +330,18 @@ def _airlight(rng: np.random.Generator, low: float, high: float) -> tuple[float,
 
 
 def _veil(rng: np.random.Generator) -> Haze:
-    """Draw the mist of drops or flakes too far to be seen singly: 2 to 12 % of the light is scattered."""
+    """Draw the mist of drops or flakes too far away to be seen singly: 2 to 12 % of the light is scattered."""
     return Haze(beta=rng.uniform(0.05, 0.12), near=0.4, airlight=_airlight(rng, 0.65, 0.85), gradient=0.5)
 
 
 def _streaks(rng: np.random.Generator, *, length: _Range, width: _Range, cover: _Range, opacity: _Range) -> Streaks:
-    """Draw a layer by the share of the picture it covers, so that thin streaks are many and thick ones few."""
+    """Draw a layer by the share of the image that it covers, so that thin streaks are many and thick ones few."""
     long, wide = rng.uniform(*length), rng.uniform(*width)
     return Streaks(long, wide, density=rng.uniform(*cover) / (long * wide), opacity=rng.uniform(*opacity))
 
 
 def _flakes(rng: np.random.Generator, *, radius: _Range, softness: _Range, cover: _Range, opacity: _Range) -> Flakes:
-    """Draw a layer by the share of the picture it covers, so that small flakes are many and large ones few."""
+    """Draw a layer by the share of the image that it covers, so that small flakes are many and large ones few."""
     mean, fall = rng.uniform(*radius), rng.uniform(1, 2)
     area = mean * mean * (math.pi + 2 * fall)
     return Flakes(mean, rng.uniform(*softness), rng.uniform(*cover) / area, rng.uniform(*opacity), travel=fall * mean)
