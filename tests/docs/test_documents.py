@@ -1,5 +1,6 @@
 import ast
 import importlib
+import pydoc
 import re
 import shlex
 
@@ -12,6 +13,7 @@ from passband.io.image import write_image
 from tests.documents import DOCS, ROOT, blocks
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
+DOTTED = re.compile(r"(?<![\w./])passband(?:\.\w+)+(?![\w/])")
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
 
@@ -58,6 +60,12 @@ def test_every_import_of_a_document_is_there(document):
                 module = importlib.import_module(node.module)
                 missing = [alias.name for alias in node.names if not hasattr(module, alias.name)]
                 assert not missing, f"{document.name}: {node.module} has no {missing}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_dotted_name_of_a_document_is_there(document):
+    for name in set(DOTTED.findall(document.read_text(encoding="utf-8"))):
+        assert pydoc.locate(name) is not None, f"{document.name} names {name}"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
