@@ -25,7 +25,7 @@ from skimage.data import chelsea
 
 from passband.analysis.seams import seam_figure
 from passband.data.degradations import degrade
-from passband.inference.memory import OVERLAP, Plan, restore_within, run
+from passband.inference.memory import OVERLAP, MemoryPlan, restore_planned, restore_within
 from passband.io.arrays import from_array
 from passband.metrics import psnr
 from passband.models import load_model, sfnet
@@ -99,8 +99,8 @@ def restore(row: Row) -> dict[str, Any]:
     if isinstance(row.how, int):
         _, chosen = restore_within(model, image, row.how)
     else:
-        chosen = Plan(row.how, 0)  # type: ignore[arg-type]
-        run(model, image, chosen)
+        chosen = MemoryPlan(row.how, 0)  # type: ignore[arg-type]
+        restore_planned(model, image, chosen)
     most = peak()
     return {"plan": chosen.how, "peak": most, "above": most - held}
 
@@ -110,8 +110,10 @@ def compare(row: Row) -> dict[str, Any]:
     """Measure how far bands and tiles are from the whole image."""
     model = network(row.network)
     image = hazy_photograph(row.height, row.width)
-    whole = run(model, image, Plan("whole", 0))
-    figures: dict[str, Any] = {"bands": (run(model, image, Plan("bands", 0)) - whole).abs().max().item()}
+    whole = restore_planned(model, image, MemoryPlan("whole", 0))
+    figures: dict[str, Any] = {
+        "bands": (restore_planned(model, image, MemoryPlan("bands", 0)) - whole).abs().max().item()
+    }
     tiles = lay_tiles(row.height, row.width, row.tile, row.overlap, 8)
     for name, passes in (("plain", 0), ("shared", PASSES)):
         tiled = restore_in_tiles(model, image, row.tile, row.overlap, passes=passes)  # type: ignore[arg-type]

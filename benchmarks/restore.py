@@ -31,12 +31,10 @@ from skimage.data import chelsea
 
 from passband.data.degradations import degrade
 from passband.data.pairs import find_pairs
-from passband.inference.engines import load_engine, restore_tiled
+from passband.evaluation import evaluate_restoration
 from passband.inference.restorer import Restorer
 from passband.io.arrays import from_array
-from passband.io.image import read_image
 from passband.layers import DynamicFilter
-from passband.metrics import psnr
 
 REFERENCE = "unfold float32"
 VARIANTS = {
@@ -132,15 +130,15 @@ def score(options: argparse.Namespace) -> dict[str, dict[str, float | str]]:
     figures: dict[str, dict[str, float | str]] = {}
     exact: float | None = None
     for variant in ("torch float32", *(name for name in options.variants if name not in ("torch float32", REFERENCE))):
-        engine = load_engine(options.weights, *VARIANTS[variant], device="cpu")
-        scores = []
-        for pair in pairs:
-            degraded, clean = read_image(pair.degraded)[None], read_image(pair.clean)[None]
-            scores.append(psnr(restore_tiled(engine, degraded, 1536, 192).clamp(0, 1), clean).item())
-        mean = statistics.fmean(scores)
+        engine, precision = VARIANTS[variant]
+        with tempfile.TemporaryDirectory() as folder:
+            result = evaluate_restoration(
+                options.weights, options.data, folder, engine=engine, precision=precision, device="cpu", pairs=pairs
+            )
+        mean = result["mean"]["psnr"]
         exact = mean if exact is None else exact
-        figures[variant] = {"precision": engine.precision, "psnr": mean, "cost": exact - mean}
-        print(f"{variant:<21}{engine.precision:>9}{mean:>9.3f}{exact - mean:>9.3f}", flush=True)
+        figures[variant] = {"precision": result["precision"], "psnr": mean, "cost": exact - mean}
+        print(f"{variant:<21}{result['precision']:>9}{mean:>9.3f}{exact - mean:>9.3f}", flush=True)
     return figures
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from passband.io.image import write_image
+from tests.classifiers import save_classifier
 
 
 @pytest.fixture
@@ -98,3 +99,15 @@ def test_mistakes_are_one_sentence(evaluate, data, tiny_weights, tmp_path, optio
     assert line.startswith("Error: ")
     assert message in line
     assert "Traceback" not in err
+
+
+def test_engine_and_precision_reach_the_network_and_are_for_restoration(evaluate, data, tiny_weights, tmp_path):
+    command = ("--data", data, "-o", tmp_path / "r")
+    status, _, _ = evaluate(tiny_weights, *command, "--engine", "onnxruntime", "--precision", "float32")
+    assert status == 0
+    written = json.loads((tmp_path / "r" / "evaluation.json").read_text())
+    assert (written["engine"], written["precision"]) == ("onnxruntime", "float32")
+    classifier = save_classifier(tmp_path / "classifier")
+    status, _, err = evaluate(classifier, *command, "--engine", "openvino", "--precision", "int8")
+    assert status != 0
+    assert "leave out --precision, --engine, which are for restoration" in err

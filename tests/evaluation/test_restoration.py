@@ -15,6 +15,7 @@ from passband.drawing.comparison import GAP, MARGIN
 from passband.drawing.lettering import line_height
 from passband.evaluation import evaluate
 from passband.evaluation.benchmarks import BENCHMARKS
+from passband.export import export_model
 from passband.inference import Restorer, memory
 from passband.io.image import read_image, write_image
 from passband.metrics import PROTOCOLS
@@ -253,7 +254,7 @@ def little_room(monkeypatch):
     """Gives pictures so much memory, and tiles that are small enough for it."""
     for name, value in {"CONSTANT": 10**6, "BAND_COPIES": 0, "OVERLAP": 32, "LEAST_TILE": 64}.items():
         monkeypatch.setattr(memory, name, value)
-    return lambda size: monkeypatch.setattr(memory, "room", lambda *_: size)
+    return lambda size: monkeypatch.setattr(memory, "free_memory", lambda *_: size)
 
 
 def test_what_does_not_fit_whole_is_restored_by_bands_to_the_same_figures(windowed_weights, tmp_path, little_room):
@@ -279,15 +280,15 @@ def test_what_fits_in_tiles_alone_is_restored_so_and_the_note_says_what_that_giv
     (way,) = [row["computed"] for row in tiles["images"]]
     assert re.fullmatch(r"tiles of \d+ pixels", way)
     assert tiles["notes"] == [
-        f"1 of 1 pictures did not fit into memory and were restored in {way} that share the whole picture's "
-        "statistics, which comes near it but is not the same: a."
+        f"1 of 1 images were too large and were restored in {way} that share the whole image's statistics, so the "
+        "result is close but not the same: a."
     ]
     assert tiles["mean"]["psnr"] == pytest.approx(whole["mean"]["psnr"], abs=0.05)
     torch.save(dncnn().state_dict(), tmp_path / "denoiser.pth")
-    little_room(memory.plan(load_model(tmp_path / "denoiser.pth"), (1, 3, 96, 331), 10**12).bytes - 1)
+    little_room(memory.plan_memory(load_model(tmp_path / "denoiser.pth"), (1, 3, 96, 331), 10**12).bytes - 1)
     plain = evaluate(tmp_path / "denoiser.pth", tmp_path / "pairs", tmp_path / "plain", device="cpu")
     assert "in tiles of" in plain["notes"][0]
-    assert "that know nothing of each other" in plain["notes"][0]
+    assert "that are restored independently" in plain["notes"][0]
 
 
 def test_a_cap_on_memory_is_a_size_and_is_kept(tiny_weights, tmp_path):
@@ -334,7 +335,7 @@ def test_an_error_of_any_kind_fails_one_pair_and_no_other(tiny_weights, tmp_path
             raise AttributeError("no such attribute")
         return restore(*given)
 
-    monkeypatch.setattr("passband.evaluation.restoration.restore_within", broken)
+    monkeypatch.setattr("passband.inference.network.restore_within", broken)
     result = evaluate(tiny_weights, tmp_path, tmp_path / "report", device="cpu")
     assert [row["name"] for row in result["images"]] == ["two/a"]
     (failed,) = result["failed"]
@@ -369,3 +370,27 @@ def test_a_picture_that_turns_out_to_be_damaged_is_named_and_in_no_mean(identity
         f"1 folders cannot be read, and pairs in them are left out: {tmp_path / 'private'} (Permission denied).",
     ]
     assert json.loads((tmp_path / "report" / "evaluation.json").read_text())["failed"] == [failed]
+
+
+def test_an_exported_network_and_another_engine_get_the_figures_of_torch(pairs, tiny_weights, tmp_path):
+    exact = evaluate(tiny_weights, pairs, tmp_path / "torch", device="cpu")
+    exported = export_model(tiny_weights, tmp_path / "network.xml", "openvino").path
+    for weights, engine in ((exported, "openvino"), (exported, "torch"), (tiny_weights, "openvino")):
+        result = evaluate(weights, pairs, tmp_path / "other", engine=engine)
+        assert (result["engine"], result["precision"]) == ("openvino", "float32")
+        assert [row["computed"] for row in result["images"]] == ["whole"] * len(exact["images"])
+        for row, other in zip(result["images"], exact["images"], strict=True):
+            assert row["psnr"] == pytest.approx(other["psnr"], abs=1e-3)
+            assert row["psnr_degraded"] == other["psnr_degraded"]
+    assert result["network"] == exact["network"]
+    assert result["weights_sha256"] == exact["weights_sha256"]
+    with pytest.raises(ValueError, match="a cap on memory is for the engine torch"):
+        evaluate(exported, pairs, tmp_path / "other", memory="2GB")
+
+
+def test_a_lower_precision_is_scored_where_it_is_asked_for(pairs, tiny_weights, tmp_path):
+    exact = evaluate(tiny_weights, pairs, tmp_path / "exact", device="cpu")
+    lower = evaluate(tiny_weights, pairs, tmp_path / "lower", device="cpu", precision="bfloat16")
+    assert lower["precision"] == "bfloat16"
+    assert lower["mean"]["psnr"] != exact["mean"]["psnr"]
+    assert lower["mean"]["psnr"] == pytest.approx(exact["mean"]["psnr"], abs=0.5)

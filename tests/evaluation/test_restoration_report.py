@@ -6,8 +6,7 @@ import torch
 
 from passband.drawing.comparison import GAP, MARGIN
 from passband.drawing.lettering import line_height
-from passband.evaluation import restoration_report
-from passband.evaluation.restoration_report import published_table, write_images, write_report
+from passband.evaluation.restoration_report import published_table, write_restoration_report, write_worst_median_best
 from passband.io.image import read_image
 
 ROW = {"psnr": 30.0, "ssim": 0.9, "psnr_degraded": 20.0, "ssim_degraded": 0.5, "seconds": 0.25, "file": None}
@@ -42,7 +41,7 @@ def result_of(count, **changes):
 
 
 def test_a_long_list_is_cut_in_the_page_and_whole_in_the_table(tmp_path):
-    write_report(tmp_path, result_of(restoration_report.ROWS + 3))
+    write_restoration_report(tmp_path, result_of(report.ROWS + 3))
     text = (tmp_path / "report.md").read_text()
     assert text.count("| picture ") == restoration_report.ROWS
     rows = restoration_report.ROWS
@@ -52,8 +51,8 @@ def test_a_long_list_is_cut_in_the_page_and_whole_in_the_table(tmp_path):
 
 
 def test_what_is_not_known_is_said_and_infinity_is_valid_json(tmp_path):
-    mean = {**{name: ROW[name] for name in restoration_report.FIGURES}, "psnr": float("inf")}
-    write_report(tmp_path, result_of(1, mean=mean, peak_memory_bytes=None))
+    mean = {**{name: ROW[name] for name in report.FIGURES}, "psnr": float("inf")}
+    write_restoration_report(tmp_path, result_of(1, mean=mean, peak_memory_bytes=None))
     text = (tmp_path / "report.md").read_text()
     assert "| peak memory of the process | not known here |" in text
     assert "| commit | not a checkout |" in text
@@ -70,7 +69,7 @@ def test_figures_that_were_not_published_are_left_empty():
 
 def test_columns_are_aligned_and_a_frame_says_where_the_enlarged_part_lies(tmp_path):
     wide, small = torch.rand(3, 3, 400, 800), torch.rand(3, 3, 200, 300)
-    write_images(tmp_path / "a.png", iter([list(wide), list(small)]))
+    write_worst_median_best(tmp_path / "a.png", iter([list(wide), list(small)]))
     sheet = read_image(tmp_path / "a.png")
     # two rows each: the picture, shrunk to 640 pixels where it is larger, and its part by whole numbers of pixels
     assert sheet.shape == (3, 320 + 3 * (320 // 3) + 2 * 200 + 3 * GAP, 3 * 640 + 2 * GAP)
@@ -85,7 +84,9 @@ def test_columns_are_aligned_and_a_frame_says_where_the_enlarged_part_lies(tmp_p
 
 def test_titles_and_captions_are_written_above_pictures(tmp_path):
     row = list(torch.rand(3, 3, 100, 250))
-    write_images(tmp_path / "a.png", [row], [("degraded: 1.0 dB", "restored: 2.0 dB", "clean")], ["Worst: a.png"])
+    write_worst_median_best(
+        tmp_path / "a.png", [row], [("degraded: 1.0 dB", "restored: 2.0 dB", "clean")], ["Worst: a.png"]
+    )
     sheet = read_image(tmp_path / "a.png")[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
     strip = line_height(12)
     assert sheet.shape == (3, 2 * strip + 200 + GAP, 3 * 250 + 2 * GAP)

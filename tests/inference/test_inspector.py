@@ -8,7 +8,7 @@ from PIL import Image
 
 import passband
 from passband.data.degradations import KINDS
-from passband.inference import AutomaticRestorer, Diagnosis, Inspector, Restorer, plan_jobs, restore_files
+from passband.inference import Diagnosis, InspectedChoice, Inspector, Restorer, plan_jobs, restore_files
 from passband.inference.inspector import mean_of
 from passband.io.image import ImageError, read_image, to_pil, write_image
 from passband.weights_io import CheckpointError, find_weights, shipped_weights
@@ -21,20 +21,20 @@ def inspector(folder, *args, **options):
 
 
 class Halved:
-    """Stands for the restorer of a network: gives half of what it gets."""
+    """Stands for a network: gives half of what it gets."""
 
     def __init__(self, name):
         self.name, self.weights = name, name
 
-    def restore(self, degraded, report=None):
-        return degraded / 2
+    def predict(self, degraded, report=None):
+        return degraded / 2, "whole"
 
 
 def automatic(folder, monkeypatch, *args, **options):
     """A restorer that always finds the same, with networks that halve."""
-    restorer = AutomaticRestorer(inspector=inspector(folder, *args, **options), device="cpu")
+    restorer = Restorer("auto", "cpu", choice=InspectedChoice(inspector(folder, *args, **options)))
     loaded = []
-    monkeypatch.setattr(restorer, "restorer", lambda name: loaded.append(name) or Halved(name))
+    monkeypatch.setattr(restorer, "network", lambda name: loaded.append(name) or Halved(name))
     return restorer, loaded
 
 
@@ -106,7 +106,7 @@ class TestInspector:
         look = Inspector()
         assert set(look.networks) & set(shipped_weights())
         assert look.kinds == (*KINDS, "clean")
-        assert Restorer("auto", "cpu").choices
+        assert Restorer("auto", "cpu").choice.names
 
     def test_the_inspector_is_public_and_no_restoration_network(self):
         assert passband.Inspector is Inspector
@@ -116,11 +116,11 @@ class TestInspector:
 class TestAutomatic:
     def test_it_is_what_restorer_makes_of_auto(self, tmp_path, monkeypatch):
         look = inspector(tmp_path, ["rain"])
-        monkeypatch.setattr("passband.inference.automatic.Inspector", lambda: look)
+        monkeypatch.setattr("passband.inference.choice.Inspector", lambda: look)
         restorer = Restorer("auto", "cpu")
-        assert isinstance(restorer, AutomaticRestorer)
-        assert restorer.choices == ["general", "derain-small"]
-        assert type(Restorer("general", "cpu")) is Restorer
+        assert type(restorer) is Restorer
+        assert restorer.choice.names == ["general", "derain-small"]
+        assert Restorer("general", "cpu").choice.fixed == "general"
         assert list(inspect.signature(Restorer).parameters)[:3] == ["weights", "device", "memory"]
         with pytest.raises(ValueError, match="name it, such as general"):
             _ = restorer.model
@@ -153,7 +153,7 @@ class TestAutomatic:
 
     def test_what_was_chosen_is_the_first_note_of_a_file(self, tmp_path, monkeypatch, tiny_weights):
         restorer, _ = automatic(tmp_path, monkeypatch, ["rain"], 24.0)
-        monkeypatch.setattr(restorer, "restorer", lambda name: Restorer(tiny_weights, "cpu"))
+        monkeypatch.setattr(restorer, "network", lambda name: Restorer(tiny_weights, "cpu").network())
         write_image(tmp_path / "a.png", photograph(5))
         (outcome,) = restore_files(restorer, plan_jobs([tmp_path / "a.png"], tmp_path / "out"))
         assert outcome.notes[0] == "rain (0.95), about 24 dB: derain-small, expected +5.0 dB"
@@ -161,11 +161,12 @@ class TestAutomatic:
     def test_a_video_is_decided_once_from_several_frames(self, tmp_path, monkeypatch, tiny_weights):
         clips.write_clip(tmp_path / "a.mp4", clips.even(12))
         restorer, loaded = automatic(tmp_path, monkeypatch, ["rain"])
-        tiny = Restorer(tiny_weights, "cpu")
-        monkeypatch.setattr(restorer, "restorer", lambda name: loaded.append(name) or tiny)
+        restorer = Restorer("auto", "cpu", choice=restorer.choice)
+        tiny = Restorer(tiny_weights, "cpu").network()
+        restorer._networks = {"derain-small": tiny}
         network, line = restorer.for_video(tmp_path / "a.mp4")
-        assert network is tiny
-        assert loaded == ["derain-small"]
+        assert network.network() is tiny
+        assert not loaded
         assert line.startswith("5 frames were inspected: rain (0.95)")
         with pytest.raises(ValueError, match="one network"):
             passband.inference.restore_video(restorer, tmp_path / "a.mp4", tmp_path / "b.mp4")
@@ -186,4 +187,4 @@ class TestAutomatic:
 
     def test_an_inspector_that_knows_no_shipped_network_is_refused(self, tmp_path):
         with pytest.raises(CheckpointError, match="knows none of the networks that ship"):
-            AutomaticRestorer(inspector=inspector(tmp_path, ["rain"], gains={"mine": 3.0}), device="cpu")
+            InspectedChoice(inspector(tmp_path, ["rain"], gains={"mine": 3.0}))

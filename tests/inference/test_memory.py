@@ -9,12 +9,12 @@ from torch import nn
 from passband.inference import memory
 from passband.inference.memory import (
     LEAST_TILE,
-    Plan,
+    MemoryPlan,
+    free_memory,
     parse_memory,
-    plan,
+    plan_memory,
+    restore_planned,
     restore_within,
-    room,
-    run,
 )
 from passband.inference.memory_probe import live_bytes_per_pixel
 from passband.layers import LocalAvgPool2d
@@ -73,14 +73,14 @@ def test_what_is_no_size_is_refused_with_an_example(size):
 
 def test_a_cap_leaves_what_the_process_does_not_hold_and_none_most_of_what_is_free():
     held = psutil.Process().memory_info().rss
-    assert abs(room(CPU, held + 10**9) - 10**9) < 10**8
-    assert room(CPU, 1) < 0
-    assert 0 < room(CPU) < psutil.virtual_memory().total
+    assert abs(free_memory(CPU, held + 10**9) - 10**9) < 10**8
+    assert free_memory(CPU, 1) < 0
+    assert 0 < free_memory(CPU) < psutil.virtual_memory().total
 
 
 def test_less_room_goes_from_whole_to_bands_to_ever_smaller_tiles(model, monkeypatch):
     monkeypatch.setattr(memory, "LARGE_MAP", 10**12)
-    plans = [plan(model, (1, 3, 3000, 4000), megabytes * 10**6) for megabytes in (9000, 2500, 1200, 700)]
+    plans = [plan_memory(model, (1, 3, 3000, 4000), megabytes * 10**6) for megabytes in (9000, 2500, 1200, 700)]
     assert [chosen.mode for chosen in plans] == ["whole", "bands", "tiles", "tiles"]
     assert plans[2].side > plans[3].side >= LEAST_TILE
     assert all(chosen.side % 8 == 0 for chosen in plans)
@@ -93,44 +93,44 @@ def test_less_room_goes_from_whole_to_bands_to_ever_smaller_tiles(model, monkeyp
 
 def test_bands_come_first_on_a_processor_where_maps_are_large(model, monkeypatch):
     assert model.arguments["width"] == 16
-    whole, bands = (plan(model, (1, 3, 512, width), 10**10) for width in (1024, 1032))
+    whole, bands = (plan_memory(model, (1, 3, 512, width), 10**10) for width in (1024, 1032))
     assert (whole.mode, bands.mode) == ("whole", "bands")
-    assert plan(model, (2, 3, 512, 1024), 10**10).mode == "bands"
+    assert plan_memory(model, (2, 3, 512, 1024), 10**10).mode == "bands"
     with torch.autocast("cpu", torch.bfloat16):
-        assert plan(model, (1, 3, 512, 1032), 10**10).mode == "whole"
+        assert plan_memory(model, (1, 3, 512, 1032), 10**10).mode == "whole"
     monkeypatch.setattr(memory, "_on_processor", lambda _: False)
-    assert plan(model, (1, 3, 512, 1032), 10**10).mode == "whole"
+    assert plan_memory(model, (1, 3, 512, 1032), 10**10).mode == "whole"
 
 
 def test_a_network_that_is_no_sfnet_is_whole_or_in_tiles():
-    assert plan(Foreign(), (1, 3, 3000, 4000), 10**10).mode == "whole"
-    assert plan(Foreign(), (1, 3, 3000, 4000), 6 * 10**8).mode == "tiles"
+    assert plan_memory(Foreign(), (1, 3, 3000, 4000), 10**10).mode == "whole"
+    assert plan_memory(Foreign(), (1, 3, 3000, 4000), 6 * 10**8).mode == "tiles"
 
 
 def test_a_narrow_picture_is_cut_across_alone(model):
-    chosen = plan(model, (1, 3, 200, 90_000), 900 * 10**6)
+    chosen = plan_memory(model, (1, 3, 200, 90_000), 900 * 10**6)
     assert chosen.mode == "tiles"
     assert chosen.side > 1000
 
 
 def test_a_picture_that_cannot_fit_is_refused_with_what_would(model):
     with pytest.raises(MemoryError, match=r"10000x10000 pixels need 1\.\d\d GB of memory .*Allow .* with --memory"):
-        plan(model, (1, 3, 10_000, 10_000), 8 * 10**8)
+        plan_memory(model, (1, 3, 10_000, 10_000), 8 * 10**8)
     with pytest.raises(MemoryError) as caught:
-        plan(model, (1, 3, 5000, 5000), 10**8)
+        plan_memory(model, (1, 3, 5000, 5000), 10**8)
     needed = float(str(caught.value).split("need ")[1].split(" GB")[0])
-    assert plan(model, (1, 3, 5000, 5000), int(needed * 1e9) + 10**7).mode == "tiles"
+    assert plan_memory(model, (1, 3, 5000, 5000), int(needed * 1e9) + 10**7).mode == "tiles"
 
 
 def test_where_tiles_are_no_choice_the_room_for_bands_is_named(model):
-    exact = plan(model, (1, 3, 3000, 4000), 2500 * 10**6)
-    assert plan(model, (1, 3, 3000, 4000), 2500 * 10**6, tiles=False) == exact
+    exact = plan_memory(model, (1, 3, 3000, 4000), 2500 * 10**6)
+    assert plan_memory(model, (1, 3, 3000, 4000), 2500 * 10**6, tiles=False) == exact
     with pytest.raises(
         MemoryError,
         match=rf"4000x3000 pixels need {exact.bytes / 1e9:.2f} GB .*smoothed over time cannot be cut into tiles, but "
         rf"1\.20 GB is left\. Allow {exact.bytes / 1e9 - 1.2:.2f} GB more",
     ):
-        plan(model, (1, 3, 3000, 4000), 12 * 10**8, tiles=False)
+        plan_memory(model, (1, 3, 3000, 4000), 12 * 10**8, tiles=False)
 
 
 def test_planning_leaves_the_window_of_the_first_picture_to_the_first_picture():
@@ -152,7 +152,7 @@ def test_more_channels_more_pictures_and_half_precision_change_what_is_needed(mo
     assert live_bytes_per_pixel(SFNet(width=32, depth=1).eval()) > 1.5 * small
     with torch.autocast("cpu", torch.bfloat16):
         assert live_bytes_per_pixel(model) < small
-    assert plan(model, (2, 3, 64, 64), 10**10).bytes > plan(model, (1, 3, 64, 64), 10**10).bytes
+    assert plan_memory(model, (2, 3, 64, 64), 10**10).bytes > plan_memory(model, (1, 3, 64, 64), 10**10).bytes
 
 
 def test_networks_of_one_architecture_share_what_is_found_and_others_do_not(monkeypatch):
@@ -195,16 +195,18 @@ def test_live_bytes_of_a_chain_are_those_of_its_largest_neighbors():
 def test_every_plan_restores_pictures_of_any_size(model, size):
     image = torch.rand(2, 3, *size)
     whole = restore_batch(model, image)
-    torch.testing.assert_close(run(model, image, Plan("whole", 0)), whole)
-    torch.testing.assert_close(run(model, image, Plan("bands", 0)), whole, rtol=0, atol=1e-5)
-    tiled = run(model, image, Plan("tiles", 0, side=LEAST_TILE))
+    torch.testing.assert_close(restore_planned(model, image, MemoryPlan("whole", 0)), whole)
+    torch.testing.assert_close(restore_planned(model, image, MemoryPlan("bands", 0)), whole, rtol=0, atol=1e-5)
+    tiled = restore_planned(model, image, MemoryPlan("tiles", 0, side=LEAST_TILE))
     torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-2)
 
 
 @torch.no_grad()
 def test_tiles_of_a_network_that_sees_little_are_the_whole():
     foreign, image = Foreign(), torch.rand(1, 3, 40, 1100)
-    torch.testing.assert_close(run(foreign, image, Plan("tiles", 0, side=512)), restore_batch(foreign, image))
+    torch.testing.assert_close(
+        restore_planned(foreign, image, MemoryPlan("tiles", 0, side=512)), restore_batch(foreign, image)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +216,7 @@ def picture_in_tiles(model):
     return (
         image,
         cache(lambda side: restore_in_tiles(model, image, side, 64)),
-        cache(lambda plan: run(model, image, plan)),
+        cache(lambda plan: restore_planned(model, image, plan)),
     )
 
 
@@ -232,8 +234,8 @@ def test_where_memory_runs_out_half_the_room_is_tried(model, monkeypatch, pictur
         assert (statistics, report) == (None, None)
         return run_once(plan)
 
-    monkeypatch.setattr(memory, "run", failing)
-    monkeypatch.setattr(memory, "room", lambda *_: 10**9)
+    monkeypatch.setattr(memory, "restore_planned", failing)
+    monkeypatch.setattr(memory, "free_memory", lambda *_: 10**9)
     for name, value in {"CONSTANT": 10**6, "BAND_COPIES": 1, "OVERLAP": 64, "LEAST_TILE": 128}.items():
         monkeypatch.setattr(memory, name, value)
     restored, made = restore_within(model, image)
@@ -254,14 +256,14 @@ def test_bands_take_their_averages_from_where_they_are_told_and_tiles_are_then_n
             return super().average(pool, x)
 
     image, watched = torch.rand(1, 3, 300, 350), Watched()
-    bands = plan(model, (1, 3, 300, 350), 2 * 10**8)
+    bands = plan_memory(model, (1, 3, 300, 350), 2 * 10**8)
     assert bands.mode == "bands"
-    monkeypatch.setattr(memory, "room", lambda *_: bands.bytes)
+    monkeypatch.setattr(memory, "free_memory", lambda *_: bands.bytes)
     restored, made = restore_within(model, image, statistics=watched)
     assert made.mode == "bands"
     assert watched.asked > 10
     torch.testing.assert_close(restored, restore_batch(model, image), rtol=0, atol=1e-5)
-    monkeypatch.setattr(memory, "room", lambda *_: bands.bytes - 1)
+    monkeypatch.setattr(memory, "free_memory", lambda *_: bands.bytes - 1)
     with pytest.raises(MemoryError, match="350x300 pixels need .* leave out the temporal smoothing"):
         restore_within(model, image, statistics=watched)
 
@@ -270,14 +272,14 @@ def test_memory_that_runs_out_again_and_again_ends_in_one_sentence_and_other_err
     def failing(*_):
         raise MemoryError
 
-    monkeypatch.setattr(memory, "run", failing)
-    monkeypatch.setattr(memory, "room", lambda *_: 10**9)
+    monkeypatch.setattr(memory, "restore_planned", failing)
+    monkeypatch.setattr(memory, "free_memory", lambda *_: 10**9)
     with pytest.raises(MemoryError, match=r"33x20 pixels need more memory than cpu has free; close other programs"):
         restore_within(model, torch.rand(1, 3, 20, 33))
 
     def broken(*_):
         raise RuntimeError("shapes differ")
 
-    monkeypatch.setattr(memory, "run", broken)
+    monkeypatch.setattr(memory, "restore_planned", broken)
     with pytest.raises(RuntimeError, match="shapes differ"):
         restore_within(model, torch.rand(1, 3, 20, 33))

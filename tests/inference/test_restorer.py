@@ -99,7 +99,7 @@ def test_a_file_over_the_cap_is_refused_before_it_is_decoded(tiny_weights, tmp_p
     Image.new("L", (10_000, 10_000)).save(tmp_path / "large.png")
     monkeypatch.setattr("passband.inference.restorer.open_images", pytest.fail)
     restorer = Restorer(tiny_weights, "cpu")
-    restorer.memory = psutil.Process().memory_info().rss + 10**9
+    restorer.network().memory = psutil.Process().memory_info().rss + 10**9
     with pytest.raises(MemoryError, match=r"large\.png: 10000x10000 pixels need"):
         restorer.restore_file(tmp_path / "large.png", tmp_path / "b.png")
 
@@ -117,7 +117,7 @@ def test_a_picture_is_not_changed_by_restoring_it_with_a_network_that_returns_it
             return [x]
 
     restorer, image = Restorer(identity_weights, "cpu"), torch.full((1, 3, 4, 4), 1.5)
-    restorer.engine = TorchEngine(Same(), "float32")
+    restorer.network().engine = TorchEngine(Same(), "float32")
     assert restorer.restore(image).max() == 1
     assert image.max() == 1.5
 

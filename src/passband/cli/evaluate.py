@@ -32,6 +32,15 @@ def evaluate(
     memory: Annotated[
         str | None, typer.Option(help="Memory limit of a restoration, such as 2GB. Default: most of the free memory.")
     ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            help="Precision of a restoration: float32 (default), auto (fastest that agrees), bfloat16, float16 or int8."
+        ),
+    ] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="Engine of a restoration: torch (default), openvino or onnxruntime.")
+    ] = None,
     pool_window: Annotated[
         int | None,
         typer.Option(min=1, help="Pooling window of an SFNet in pixels. Default: as the benchmark, or the weights."),
@@ -62,6 +71,8 @@ def evaluate(
             "protocol": protocol,
             "benchmark": benchmark,
             "memory": memory,
+            "precision": precision,
+            "engine": engine,
             "pool_window": pool_window,
             "pool_mode": pool_mode,
             "save": save or None,
@@ -124,14 +135,14 @@ def _restoration_summary(result: dict[str, Any]) -> list[str]:
 
 
 def _classification_summary(result: dict[str, Any]) -> list[str]:
-    from passband.evaluation.classification_report import figures_line
+    from passband.evaluation.classification_report import classification_line
 
     classes = [
         f"{row['name']:<24} {100 * row['accuracy']:6.2f} % of {row['count']}"
         for row in result["classes"]
         if row["count"]
     ]
-    return [*classes, f"{len(result['images'])} images: {figures_line(result['mean'])}"]
+    return [*classes, f"{len(result['images'])} images: {classification_line(result['mean'])}"]
 
 
 def _detection_summary(result: dict[str, Any]) -> list[str]:
@@ -141,12 +152,12 @@ def _detection_summary(result: dict[str, Any]) -> list[str]:
 
 
 def _segmentation_summary(result: dict[str, Any]) -> list[str]:
-    from passband.evaluation.segmentation_report import figures_line
+    from passband.evaluation.segmentation_report import segmentation_line
 
     names = result["figures"]
     return [
-        f"{len(result['images'])} images ({result['protocol']}): {figures_line(result['mean'], names)}",
-        f"predicting no foreground: {figures_line(result['background'], names)}",
+        f"{len(result['images'])} images ({result['protocol']}): {segmentation_line(result['mean'], names)}",
+        f"predicting no foreground: {segmentation_line(result['background'], names)}",
     ]
 
 

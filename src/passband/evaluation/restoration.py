@@ -1,35 +1,26 @@
-"""Scoring a network on a folder of pairs, with a report that says how."""
+"""Scores a restoration network on a folder of pairs, and writes a report."""
 
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxtyping import Float
-from torch import Tensor, nn
-
-from passband.data.datasets.crops import read_pair
 from passband.data.pairs import Pair, find_pairs
 from passband.drawing.comparison import restoration_captions
 from passband.evaluation.benchmarks import Benchmark, beside_published, find_benchmark
-from passband.evaluation.restoration_report import FIGURES, write_images, write_report
-from passband.inference.memory import Plan, parse_memory, restore_within
-from passband.inference.memory_probe import live_bytes_per_pixel
+from passband.evaluation.pair_scores import FIGURES, PairScore, pair_paths, pair_problems, score_pair
+from passband.evaluation.restoration_report import write_restoration_report, write_worst_median_best
+from passband.inference.restorer import Restorer
 from passband.io.files import failure
 from passband.io.image import write_image
-from passband.io.image.size import stored_size
 from passband.layers.pooling import POOL_MODES
-from passband.metrics import PROTOCOLS, SSIM_WINDOW
-from passband.models import SFNet, load_model, pick_device
-from passband.models.sfnet import mean_view
+from passband.metrics import PROTOCOLS
+from passband.models import load_model
 from passband.naming import entry, printable
-from passband.provenance import environment, peak_memory, weights_checksum
-from passband.tasks.restoration import check_views, input_views
+from passband.provenance import environment, peak_memory
+from passband.tasks.restoration import check_views
 
 GLOBAL = "global"
-"""The mode of pooling without a window, beside `layers.pooling.POOL_MODES`."""
-
-Restore = Callable[[Float[Tensor, "1 C H W"]], tuple[Float[Tensor, "1 3 H W"], Plan]]
+"""Pooling mode without a window, beside `layers.pooling.POOL_MODES`."""
 
 
 def evaluate_restoration(
@@ -44,55 +35,61 @@ def evaluate_restoration(
     save: bool = False,
     device: str = "auto",
     memory: int | str | None = None,
+    engine: str = "torch",
+    precision: str = "float32",
+    pairs: Sequence[Pair] | None = None,
     report: Callable[[dict[str, Any], int], None] = lambda row, count: None,
     **overrides: Any,
 ) -> dict[str, Any]:
-    """Score a network against the clean pictures, and the degraded input beside it.
+    """Score the images that `Restorer` restores against the clean images, and the degraded images beside them.
 
-    Writes evaluation.json (what is returned), evaluation.csv (a row per picture), report.md (the same to be read) and
-    worst_median_best.png (degraded | restored | clean, and the same enlarged where there is most detail).
+    Writes evaluation.json (the returned result), evaluation.csv (a row for each image), report.md (the same as text)
+    and worst_median_best.png (degraded | restored | clean, and below the part with the most detail).
 
     Args:
-        weights: a shipped name, a folder, a published SFNet pickle, or a hub id. Weights with 6 input channels get
-            left and right views.
-        data: a folder of pairs, see `data.pairs.find_pairs`.
-        output: a folder for the report.
-        protocol: a key of `metrics.PROTOCOLS`; None for the benchmark's, or `"rgb"`.
-        benchmark: a key of `analysis.published.BENCHMARKS`, whose protocol and pooling window are then the defaults and
-            whose published figures stand beside the measured ones; with differences where count and names of the
-            pictures are those of the benchmark, and with a note where they are not.
-        pool_window: the network's test-time pooling window; None for the benchmark's, or the weights' own.
-        pool_mode: how the window is read, see `layers.LocalAvgPool2d`, or `"global"` for none; None for the weights'
-            own.
-        save: write every restored picture, too, as restored/NAME.png.
-        device: see `models.pick_device`.
-        memory: what the process may hold at its peak, such as `"2GB"`; None for most of what is free. A large picture
-            is restored by bands, which give the same, or where that does not fit in tiles, which come near it; the
-            notes name those.
-        report: called with each picture's figures, or with the `name` and `reason` of one that cannot be scored, and
-            the number of pictures.
+        weights: weights to load, as `Restorer` takes them: a shipped name, a folder, a published SFNet pickle, a hub
+            id, or a file of `passband export`. Weights with 6 input channels get left and right views.
+        data: folder of pairs, see `data.pairs.find_pairs`.
+        output: folder for the report.
+        protocol: name of the protocol, a key of `metrics.PROTOCOLS`; None for the benchmark's, or `"rgb"`.
+        benchmark: name of a benchmark, a key of `evaluation.benchmarks.BENCHMARKS`. It gives the defaults of protocol
+            and pooling window, and its published figures stand beside the measured ones. Differences are given if
+            number and names of the images are the benchmark's; otherwise a note says that they are not.
+        pool_window: test-time pooling window of the network; None for the benchmark's, or the weights' own.
+        pool_mode: way to read the window, see `layers.LocalAvgPool2d`, or `"global"` for no window; None for the
+            weights' own.
+        save: whether each restored image is written as restored/NAME.png.
+        device: name of a device, see `models.pick_device`.
+        memory: cap on the memory of the process, such as `"2GB"`; None for most of the free memory. A large image is
+            restored in bands, which give the same result, or in tiles, whose result is close and noted.
+        engine: engine that runs the network, see `engines.load_engine`.
+        precision: precision of the engine, see `engines.load_engine`. The default is exact, unlike that of `Restorer`.
+        pairs: pairs to score; None for all pairs of `data`.
+        report: function that is called with the figures of each image, or with the `name` and `reason` of a pair that
+            cannot be scored, and with the number of pairs.
         overrides: further keywords of the network's constructor.
 
     Returns:
-        What evaluation.json holds: `mean` and `images` (PSNR in dB, SSIM up to 1), `failed` (pairs that are
-            damaged, of two sizes or too small, or do not fit into memory: they are in no mean), and all that decides
-            them.
+        The content of evaluation.json: `mean` and `images` (PSNR in dB, SSIM up to 1), `failed` (pairs that are
+        damaged, differ in size, are too small or do not fit into memory; no mean contains them), and everything that
+        decides the figures.
 
     Raises:
-        ValueError: for an unknown protocol, benchmark or pooling mode, a mode without a window, a memory that is no
-            size, unpaired files, pairs of another number of views than the weights take, or where no pair can be
-            scored.
-        CheckpointError: for weights that cannot be used.
+        ValueError: if a protocol, benchmark, engine, precision or pooling mode is unknown, a mode has no window, the
+            memory is not a size, files have no partner, the pairs have another number of views than the weights take,
+            or no pair can be scored.
+        CheckpointError: if the weights cannot be used.
+        ExportError: if the engine is not installed, or cannot run this network.
     """
     data, output = Path(data), Path(output)
     known = find_benchmark(benchmark) if benchmark else None
     protocol = protocol or (known.protocol if known else "rgb")
-    score = entry(protocol, PROTOCOLS, "protocol")
-    torch_device = pick_device(device)
-    cap = None if memory is None else parse_memory(memory)
-    model = _load(weights, known, pool_window, pool_mode, overrides)
-    views = min(2, input_views(model))
-    check_views(model, views, weights)
+    summary = (entry(protocol, PROTOCOLS, "protocol").__doc__ or "").strip().splitlines()[0]
+    overrides |= _pooling(weights, known, pool_window, pool_mode, overrides)
+    restorer = Restorer(weights, device, memory, engine=engine, precision=precision, views=None, **overrides)
+    network = restorer.network()
+    views = min(2, network.views)
+    check_views(network.engine, views, weights)
     if known and known.views != views:
         taken = "left and right views" if known.views == 2 else "one view"
         raise ValueError(
@@ -100,41 +97,22 @@ def evaluate_restoration(
             f"for {3 * known.views}"
         )
     closed: list[OSError] = []
-    pairs = find_pairs(data, views, closed.append)
-    problems = _problems(pairs, data)
-    model = model.to(torch_device)
-    live_bytes_per_pixel(model)  # found once, in no picture's seconds
-
-    def restore(degraded: Float[Tensor, "1 C H W"]) -> tuple[Float[Tensor, "1 3 H W"], Plan]:
-        restored, plan = restore_within(model, degraded.to(torch_device), cap)
-        return restored.clamp(0, 1).cpu(), plan
+    pairs = find_pairs(data, views, closed.append) if pairs is None else pairs
+    problems = pair_problems(pairs)
+    if len(problems) == len(pairs):
+        raise ValueError(f"none of {len(pairs)} pairs can be scored: {_listed(list(problems.values()))}")
+    network.measure_memory()  # now, so that it counts for no image
 
     rows: list[dict[str, Any]] = []
     scored: list[Pair] = []
     failed: list[dict[str, str]] = []
-
-    def score_pair(pair: Pair) -> dict[str, Any]:
-        degraded, clean = _read(pair, data)
-        started = time.perf_counter()
-        restored, plan = restore(degraded)
-        seconds = time.perf_counter() - started
-        figures = [*score(restored, clean), *score(mean_view(degraded), clean)]
-        row: dict[str, Any] = {
-            "name": printable(pair.name),
-            **dict(zip(FIGURES, (one.item() for one in figures), strict=True)),
-        }
-        row |= {"seconds": seconds, "computed": plan.how, "file": f"restored/{pair.name}.png" if save else None}
-        if save:
-            write_image(output / row["file"], restored[0])
-        return row
-
     for pair in pairs:
         reason = problems.get(pair.name)
         if reason is None:
             try:
-                rows.append(score_pair(pair))
-            except Exception as error:  # of any kind: a bad file may break what reads it in any way
-                reason = failure(error, *_paths(pair))
+                rows.append(_row(pair, score_pair(restorer, pair, protocol), output if save else None))
+            except Exception as error:  # any kind: a bad file may break its reader in any way
+                reason = failure(error, *pair_paths(pair))
         if reason is None:
             scored.append(pair)
             report(rows[-1], len(pairs))
@@ -147,170 +125,144 @@ def evaluate_restoration(
     ranked = sorted(range(len(rows)), key=lambda number: rows[number]["psnr"])
     shown = {"worst": ranked[0], "median": ranked[len(ranked) // 2], "best": ranked[-1]}
     mean = {name: sum(row[name] for row in rows) / len(rows) for name in FIGURES}
-    arguments = getattr(model, "arguments", {})
+    description = network.description
     other = known.mismatch([pair.name for pair in scored]) if known else ""
     result = {
         "mean": mean,
         "images": rows,
         "failed": failed,
         "protocol": protocol,
-        "protocol_summary": (score.__doc__ or "").strip().splitlines()[0],
+        "protocol_summary": summary,
         "benchmark": known.name if known else None,
         "published": beside_published(known, mean["psnr"], mean["ssim"], is_comparison=not other) if known else [],
         "weights": str(weights),
-        "weights_sha256": weights_checksum(model),
-        "network": {"architecture": getattr(model, "name", type(model).__name__), **arguments},
+        "weights_sha256": network.weights_checksum(),
+        "network": description,
         "data": str(data),
         **{rank: rows[number]["name"] for rank, number in shown.items()},
         "notes": [
             *_not_compared(known, other),
-            *_notes(arguments, known, scored[0], views),
-            *_tiled(rows, isinstance(model, SFNet)),
+            *_notes(description, known, scored[0], views),
+            *_tiled(rows, network.shares_statistics),
             *_left_out(failed, len(pairs), closed),
         ],
-        "device": str(torch_device),
-        "precision": str(next(model.parameters()).dtype).removeprefix("torch."),
+        "device": str(restorer.device),
+        "engine": restorer.engine_name,
+        "precision": restorer.precision,
         "seconds": sum(row["seconds"] for row in rows),
-        "peak_memory_bytes": peak_memory(torch_device),
+        "peak_memory_bytes": peak_memory(restorer.device),
         **environment(),
     }
-    write_report(output, result)
+    write_restoration_report(output, result)
     distinct = list(dict.fromkeys(shown.values()))
-    write_images(
+    again = (score_pair(restorer, scored[number], protocol) for number in distinct)  # one in memory at a time
+    write_worst_median_best(
         output / "worst_median_best.png",
-        (_row(scored[number], restore) for number in distinct),
+        ((one.degraded, one.restored, one.clean) for one in again),
         [restoration_captions(rows[number]["psnr_degraded"], rows[number]["psnr"]) for number in distinct],
         [f"{_ranks(shown, number)}: {rows[number]['name']}" for number in distinct],
     )
     return result
 
 
-def _load(
+def _row(pair: Pair, scored: PairScore, output: Path | None) -> dict[str, Any]:
+    """Return the row of a pair, and write its restored image if there is a folder for it."""
+    file = None if output is None else f"restored/{pair.name}.png"
+    if output is not None and file is not None:
+        write_image(output / file, scored.restored)
+    figures = {"seconds": scored.seconds, "computed": scored.computed, "file": file}
+    return {"name": printable(pair.name), **scored.figures, **figures}
+
+
+def _pooling(
     weights: str | Path,
     benchmark: Benchmark | None,
     pool_window: int | None,
     pool_mode: str | None,
     overrides: dict[str, Any],
-) -> nn.Module:
-    """The network, pooling as asked for: by the arguments, else by the benchmark, else as its own config says."""
+) -> dict[str, Any]:
+    """Return the keywords of the network that make it pool as the arguments or the benchmark ask for.
+
+    Raises:
+        ValueError: if the mode is unknown or has no window, or the network has no pooling window.
+    """
     if pool_mode is not None:
         entry(pool_mode, dict.fromkeys((*POOL_MODES, GLOBAL)), "pool_mode")
     if pool_mode == GLOBAL and pool_window is not None:
         raise ValueError(f"pool_mode global has no window, but pool_window is {pool_window}: leave out one of the two")
+    by_benchmark = benchmark.pool_window if benchmark is not None and "pool_window" not in overrides else None
+    if pool_window is None and pool_mode is None and by_benchmark is None:
+        return {}
     model = load_model(weights, **overrides)
     arguments = getattr(model, "arguments", {})
     if "pool_window" not in arguments:
         if pool_window is None and pool_mode is None:
-            return model
+            return {}
         raise ValueError(f"{weights} is a {type(model).__name__}, which has no pooling window: leave out the pooling")
-    asked = {"pool_window": pool_window, "pool_mode": pool_mode}
-    if pool_window is None and benchmark is not None and "pool_window" not in overrides:
-        asked["pool_window"] = benchmark.pool_window
-    asked = {name: value for name, value in asked.items() if value is not None}
     if pool_mode == GLOBAL:
-        asked = {"pool_window": None}
-    elif pool_mode is not None and asked.get("pool_window", arguments["pool_window"]) is None:
-        raise ValueError(f"pool_mode {pool_mode} needs a window, and {weights} has none: give pool_window, too")
-    return load_model(weights, **overrides, **asked) if asked else model
-
-
-def _problems(pairs: Sequence[Pair], data: Path) -> dict[str, str]:
-    """Why pairs cannot be scored, by their names, as far as the headers of their files tell before any work.
-
-    Raises:
-        ValueError: where no pair is left.
-    """
-    problems = {}
-    for pair in pairs:
-        try:
-            first, *others = [stored_size(path) for path in _paths(pair)]
-            if first is not None and min(first) >= SSIM_WINDOW and all(size == first for size in others):
-                continue
-            _read(pair, data)  # a picture may be turned when it is read, and then have the other's size
-        except Exception as error:
-            problems[pair.name] = failure(error, *_paths(pair))
-    if len(problems) == len(pairs):
-        raise ValueError(f"none of {len(pairs)} pairs can be scored: {_listed(list(problems.values()))}")
-    return problems
-
-
-def _paths(pair: Pair) -> list[Path]:
-    """The files of a pair."""
-    return [path for path in (pair.degraded, pair.clean, pair.right) if path is not None]
-
-
-def _read(pair: Pair, data: Path) -> list[Float[Tensor, "1 _ H W"]]:
-    """The pictures of a pair, if they can be scored."""
-    degraded, clean = (image[None] for image in read_pair(pair))
-    if min(clean.shape[-2:]) < SSIM_WINDOW:
-        raise ValueError(
-            f"{pair.clean} is {clean.shape[-1]}x{clean.shape[-2]}: SSIM needs pictures of at least "
-            f"{SSIM_WINDOW}x{SSIM_WINDOW} pixels; leave it out of {data}"
-        )
-    return [degraded, clean]
-
-
-def _row(pair: Pair, restore: Restore) -> tuple[Tensor, Tensor, Tensor]:
-    """A pair and what is restored of it, for showing."""
-    degraded, clean = read_pair(pair)
-    return mean_view(degraded[None])[0], restore(degraded[None])[0][0], clean
+        return {"pool_window": None}
+    window = by_benchmark if pool_window is None else pool_window
+    if pool_mode is not None and window is None and arguments["pool_window"] is None:
+        raise ValueError(f"pool_mode {pool_mode} needs a window, and {weights} has none: give pool_window also")
+    asked = {"pool_window": window, "pool_mode": pool_mode}
+    return {name: value for name, value in asked.items() if value is not None}
 
 
 def _ranks(shown: dict[str, int], number: int) -> str:
-    """Which of worst, median and best a picture is, such as `Worst and median`."""
+    """Return the ranks of an image among worst, median and best, such as `Worst and median`."""
     return " and ".join(rank for rank, other in shown.items() if other == number).capitalize()
 
 
 def _not_compared(benchmark: Benchmark | None, mismatch: str) -> list[str]:
-    """What to say of pictures that are not those of the benchmark."""
+    """Return a note about images that are not those of the benchmark."""
     if benchmark is None or not mismatch:
         return []
-    return [f"This is no comparison with {benchmark.name}: {mismatch}. The published figures are of other pictures."]
+    return [f"This is no comparison with {benchmark.name}: {mismatch}. The published figures are of other images."]
 
 
-def _notes(arguments: dict[str, Any], benchmark: Benchmark | None, first: Pair, views: int) -> list[str]:
-    """What a reader of the figures must know of the network and its input."""
+def _notes(description: dict[str, Any], benchmark: Benchmark | None, first: Pair, views: int) -> list[str]:
+    """Return notes about the network and its input."""
     notes = []
-    if benchmark and benchmark.pool_window is not None and benchmark.pool_window == arguments.get("pool_window"):
+    if benchmark and benchmark.pool_window is not None and benchmark.pool_window == description.get("pool_window"):
         notes.append(
             f"The network pools as for the table of {benchmark.name} (pool_window {benchmark.pool_window}), which "
             "suits the published weights; pool_mode global does without."
         )
-    if arguments.get("pool_mode") == "first" and arguments["pool_window"] is not None:
+    if description.get("pool_mode") == "first" and description["pool_window"] is not None:
         notes.append(
-            f"The pooling window is that of the first picture ({first.name}) for all of them (pool_mode first), so the "
+            f"The pooling window is that of the first image ({first.name}) for all of them (pool_mode first), so the "
             "figures depend on which file sorts first, as those of the released code do."
         )
     if views == 2:
-        notes.append("The degraded picture of a pair is the mean of its left and right view.")
+        notes.append("The degraded image of a pair is the mean of its left and right view.")
     return notes
 
 
 def _tiled(rows: Sequence[dict[str, Any]], shared: bool) -> list[str]:
-    """Which pictures were restored in tiles; bands give what the whole gives.
+    """Return notes about images that were restored in tiles; bands give the same result as the whole image.
 
     Args:
-        rows: of all pictures.
-        shared: whether tiles share the statistics of the whole picture.
+        rows: rows of all images.
+        shared: whether tiles share the statistics of the whole image.
     """
     ways: dict[str, list[str]] = {}
     for row in rows:
         if row["computed"].startswith("tiles"):
             ways.setdefault(row["computed"], []).append(row["name"])
     tiles = (
-        "share the whole picture's statistics, which comes near it but is not the same"
+        "share the whole image's statistics, so the result is close but not the same"
         if shared
-        else "know nothing of each other, which gives something else"
+        else "are restored independently, so the result differs"
     )
     return [
-        f"{len(names)} of {len(rows)} pictures did not fit into memory and were restored in {way} that {tiles}: "
+        f"{len(names)} of {len(rows)} images were too large and were restored in {way} that {tiles}: "
         f"{_listed(names, ', ')}."
         for way, names in ways.items()
     ]
 
 
 def _left_out(failed: Sequence[dict[str, str]], count: int, closed: Sequence[OSError]) -> list[str]:
-    """What is missing from the figures."""
+    """Return notes about pairs that the figures do not contain."""
     notes = []
     if failed:
         reasons = _listed([one["reason"] for one in failed])
@@ -322,5 +274,5 @@ def _left_out(failed: Sequence[dict[str, str]], count: int, closed: Sequence[OSE
 
 
 def _listed(items: Sequence[str], between: str = " | ", most: int = 10) -> str:
-    """The first few of some texts."""
+    """Return the first texts of a list, and the number of the others."""
     return between.join(items[:most]) + (f"{between}and {len(items) - most} more" if len(items) > most else "")

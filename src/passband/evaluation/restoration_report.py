@@ -1,8 +1,5 @@
-"""The files of an evaluation: evaluation.json, evaluation.csv, report.md and its pictures."""
+"""Writes the files of a restoration network's evaluation: evaluation.json, evaluation.csv, report.md, and images."""
 
-import csv
-import json
-import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,59 +10,49 @@ from torch import Tensor
 
 from passband.drawing.comparison import comparison_rows
 from passband.drawing.zoom import framed, magnified, most_detailed
-from passband.io.files import write_whole
+from passband.evaluation.pair_scores import FIGURES
+from passband.evaluation.report import cell, heading, how_it_was_made, noted, write_results
 from passband.io.image import write_image
 
-FIGURES = ("psnr", "ssim", "psnr_degraded", "ssim_degraded")
-SHOWN = 640
-"""Longest side of a picture within a picture, in pixels."""
+SIDE = 640
+"""Longest side of an image in worst_median_best.png, in pixels."""
 ZOOM = 4
-"""How many times the part with most detail is enlarged, against the picture above it."""
+"""Factor by which the part with the most detail is enlarged, against the image above it."""
 ROWS = 200
-"""Pictures listed in report.md; evaluation.csv lists all."""
+"""Number of images that report.md lists; evaluation.csv lists all."""
 
 
-def write_report(output: Path, result: dict[str, Any]) -> None:
-    """Write evaluation.json, evaluation.csv (a row per picture) and report.md (to be read).
+def write_restoration_report(output: Path, result: dict[str, Any]) -> None:
+    """Write evaluation.json, evaluation.csv (a row for each image) and report.md.
 
     Args:
-        output: the folder, made where it does not exist.
-        result: what `evaluation.evaluate` returns; figures may be infinite.
+        output: folder of the report, which is made if it does not exist.
+        result: result of `evaluate_restoration`; figures may be infinite.
     """
-    with write_whole(output / "evaluation.json") as path:
-        path.write_text(json.dumps(finite(result), indent=2) + "\n", encoding="utf-8")
-    with (
-        write_whole(output / "evaluation.csv") as path,
-        path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
-    ):
-        writer = csv.DictWriter(file, ["name", *FIGURES, "seconds"], extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(result["images"])
-    with write_whole(output / "report.md") as path:
-        path.write_text("\n".join(_markdown(result)) + "\n", encoding="utf-8", errors="backslashreplace")
+    write_results(output, result, ["name", *FIGURES, "seconds"], _markdown(result))
 
 
-def write_images(
+def write_worst_median_best(
     path: Path,
     rows: Iterable[Sequence[Float[Tensor, "3 H W"]]],
     captions: Iterable[Sequence[str]] = (),
     titles: Sequence[str] = (),
 ) -> None:
-    """Write degraded | restored | clean for each row, and below it the same enlarged where there is most detail.
+    """Write an image with degraded | restored | clean in each row, and below each row its part with the most detail.
 
-    All columns begin at the same place. A frame in each picture says where the enlarged part lies.
+    The part is enlarged, and a frame in each image marks it. All columns are aligned.
 
     Args:
-        path: of the picture.
-        rows: a degraded, a restored and a clean picture of one size each; rows may differ in size. Pictures with a
-            side above `SHOWN` pixels are shrunk, and taken one row at a time.
-        captions: three texts for each row, shown above it.
-        titles: a text for each row, shown above its captions.
+        path: path of the image.
+        rows: a degraded, a restored and a clean image of one size in each row; rows may differ in size. Images with a
+            side above `SIDE` pixels are shrunk. The rows are taken one at a time.
+        captions: three texts above each row.
+        titles: a text above the captions of each row.
     """
     shown: list[list[Tensor]] = []
     for row in rows:
         height, width = row[-1].shape[-2:]
-        ratio = min(1.0, SHOWN / max(height, width))
+        ratio = min(1.0, SIDE / max(height, width))
         size = (max(1, round(height * ratio)), max(1, round(width * ratio)))
         times = max(1, round(ratio * ZOOM)) if ratio < 1 else ZOOM
         part = most_detailed(row[-1], max(1, size[0] // times), max(1, size[1] // times))
@@ -78,10 +65,10 @@ def write_images(
 
 
 def published_table(result: dict[str, Any]) -> list[str]:
-    """Lines of a Markdown table: what was measured, what was published, and, of the same pictures, the difference.
+    """Return a Markdown table with the measured and the published figures, and their difference for the same images.
 
     Args:
-        result: of an evaluation of a benchmark.
+        result: result of the evaluation of a benchmark.
     """
     lines = [
         f"| {result['benchmark']} | PSNR, dB | SSIM |",
@@ -98,12 +85,11 @@ def published_table(result: dict[str, Any]) -> list[str]:
 
 
 def _markdown(result: dict[str, Any]) -> list[str]:
-    """Lines of report.md."""
+    """Return the lines of report.md."""
     mean, images = result["mean"], result["images"]
     lines = [
-        f"# {result['weights']} on {result['data']}",
-        "",
-        f"Means of {len(images)} pictures by the protocol `{result['protocol']}`:",
+        *heading(result),
+        f"Means of {len(images)} images by the protocol `{result['protocol']}`:",
         "",
         "| | PSNR, dB | SSIM |",
         "|---|---|---|",
@@ -112,11 +98,11 @@ def _markdown(result: dict[str, Any]) -> list[str]:
     ]
     if result["benchmark"]:
         lines += ["", *published_table(result)]
-    lines += ["", *(f"- {note}" for note in result["notes"])] if result["notes"] else []
     lines += [
         "",
-        f"Worst ({result['worst']}), median ({result['median']}) and best ({result['best']}) picture: degraded, "
-        "restored and clean, and below each the part with most detail, enlarged:",
+        *noted(result),
+        f"Worst ({result['worst']}), median ({result['median']}) and best ({result['best']}) image: degraded, "
+        "restored and clean, and below them the part with the most detail, enlarged:",
         "",
         "![Degraded, restored and clean](worst_median_best.png)",
         "",
@@ -125,17 +111,17 @@ def _markdown(result: dict[str, Any]) -> list[str]:
             {"protocol": f"`{result['protocol']}`: {result['protocol_summary']}"},
             {
                 "seconds": f"{result['seconds']:.2f} of restoring, {result['seconds'] / len(result['images']):.3f} per "
-                "picture"
+                "image"
             },
         ),
         "",
-        "## Pictures",
+        "## Images",
         "",
         "| name | degraded, dB | restored, dB | degraded, SSIM | restored, SSIM |",
         "|---|---|---|---|---|",
     ]
     for row in images[:ROWS]:
-        name = f"[{row['name']}]({_link(row['file'])})" if row["file"] else row["name"]
+        name = f"[{cell(row['name'])}](<{row['file']}>)" if row["file"] else cell(row["name"])
         lines.append(
             f"| {name} | {row['psnr_degraded']:.2f} | {row['psnr']:.2f} | {row['ssim_degraded']:.4f} "
             f"| {row['ssim']:.4f} |"
@@ -143,47 +129,3 @@ def _markdown(result: dict[str, Any]) -> list[str]:
     if len(images) > ROWS:
         lines += ["", f"The first {ROWS} of {len(images)}; all are in [evaluation.csv](evaluation.csv)."]
     return lines
-
-
-def how_it_was_made(result: dict[str, Any], scored: dict[str, str], speed: dict[str, str]) -> list[str]:
-    """The lines of a report that say what decides its figures.
-
-    Args:
-        result: what evaluation.json holds.
-        scored: how networks of this task are scored, by name.
-        speed: how long that took, by name.
-    """
-    peak = result["peak_memory_bytes"]
-    settings = {
-        "weights": f"`{result['weights']}`",
-        "SHA-256 of the weights": f"`{result['weights_sha256']}`",
-        "network": ", ".join(f"{name} {value}" for name, value in result["network"].items()),
-        **scored,
-        "JPEG decoder": result["jpeg_decoder"],
-        "device and precision": f"{result['device']}, {result['precision']}",
-        **speed,
-        "peak memory of the process": "not known here" if peak is None else f"{peak / 1e9:.2f} GB",
-        "versions": ", ".join(f"{name} {version}" for name, version in result["versions"].items()),
-        "commit": result["commit"] or "not a checkout",
-    }
-    return [
-        "## How it was made",
-        "",
-        "| | |",
-        "|---|---|",
-        *(f"| {name} | {value} |" for name, value in settings.items()),
-    ]
-
-
-def _link(path: str) -> str:
-    """A path as the target of a Markdown link."""
-    return f"<{path}>"
-
-
-def finite(value: Any) -> Any:
-    """The same with infinite figures (of equal pictures) as text, because JSON has no infinity."""
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [finite(item) for item in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -8,13 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from passband.config import Recipe, RestorationRecipe, changed_recipe, load_recipe
 from passband.data.datasets.crops import read_pair
 from passband.data.pairs import Pair, find_pairs
 from passband.data.scenes import shared_scenes
 from passband.data.splits import split_pairs
+from passband.evaluation.pair_scores import PairScore
 from passband.finetuning.report import conclude, evenly, score
 from passband.finetuning.settings import (
     CROPS,
@@ -223,8 +222,12 @@ def resume_finetuning(
 
 def _scored(
     weights: str | Path, views: int, held_out: Sequence[Pair], device: str, seconds: float | None
-) -> tuple[list[tuple[dict[str, float], Tensor]], float]:
-    """The scores of some held-out pairs, and how many seconds they took; as many as fit into a share of a time."""
+) -> tuple[list[PairScore], float]:
+    """Score as many held-out pairs as fit into a share of the time.
+
+    Returns:
+        The scores, and the time that they took in seconds.
+    """
     begun = time.monotonic()
     first = score(weights, views, evenly(held_out, 1), device)
     count = min(SCORED, len(held_out))

@@ -1,6 +1,6 @@
 """Using trained networks: to restore (`Restorer`, or by files), to classify, to segment, to find instances."""
 
-from passband.inference.automatic import AutomaticRestorer
+from passband.inference.choice import InspectedChoice, NetworkChoice
 from passband.inference.classifier import Classifier
 from passband.inference.demo import demonstrate
 from passband.inference.detector import FoundIn, InstanceFinder
@@ -13,14 +13,15 @@ from passband.inference.segmenter import Segmenter
 from passband.inference.video.streaming import VideoProgress, VideoSummary, restore_video
 
 __all__ = [
-    "AutomaticRestorer",
     "Classifier",
     "Diagnosis",
     "FoundIn",
     "Inspected",
+    "InspectedChoice",
     "Inspector",
     "InstanceFinder",
     "Job",
+    "NetworkChoice",
     "Outcome",
     "PictureProgress",
     "Restorer",

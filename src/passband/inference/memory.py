@@ -49,7 +49,7 @@ _UNITS = {"": 1, "b": 1} | {
 
 
 @dataclass(frozen=True)
-class Plan:
+class MemoryPlan:
     """How a picture is restored."""
 
     mode: Literal["whole", "bands", "tiles"]
@@ -81,7 +81,7 @@ def parse_memory(size: str | int) -> int:
     return int(float(number[1]) * unit)
 
 
-def room(device: torch.device, cap: int | None = None) -> int:
+def free_memory(device: torch.device, cap: int | None = None) -> int:
     """Bytes that a restoration may take now, beyond what is taken already.
 
     Args:
@@ -103,7 +103,7 @@ def room(device: torch.device, cap: int | None = None) -> int:
     return int(free * FREE_SHARE) if cap is None else cap - taken
 
 
-def plan(model: nn.Module, shape: tuple[int, ...], room: int, *, tiles: bool = True) -> Plan:
+def plan_memory(model: nn.Module, shape: tuple[int, ...], room: int, *, tiles: bool = True) -> MemoryPlan:
     """Choose how to restore pictures: whole, or by bands where that is faster or all that fits, or else in tiles.
 
     Bands give the same as the whole, to rounding; tiles come near it, and are as large as fits.
@@ -112,7 +112,7 @@ def plan(model: nn.Module, shape: tuple[int, ...], room: int, *, tiles: bool = T
         model: a restoration network. One that is not an SFNet is not run in bands, and its tiles do not know the
             whole picture.
         shape: B C H W of the pictures, which are in memory already.
-        room: bytes there are for it, see the function `room`.
+        room: bytes there are for it, see `free_memory`.
         tiles: whether they may be cut; frames whose averages are smoothed over time may not.
 
     Raises:
@@ -124,13 +124,13 @@ def plan(model: nn.Module, shape: tuple[int, ...], room: int, *, tiles: bool = T
     pictures = 4 * pixels * batch * 3
     padded = 4 * pixels * channels
     per_pixel = live_bytes_per_pixel(model)
-    ways = [Plan("whole", CONSTANT + pictures + int(WHOLE_SLACK * per_pixel * pixels * batch))]
+    ways = [MemoryPlan("whole", CONSTANT + pictures + int(WHOLE_SLACK * per_pixel * pixels * batch))]
     if isinstance(model, SFNet):
         per_pixel = int(BAND_SLACK * _live_maps(model) * _map_bytes(model))
         band = max(BAND_VALUES, LEAST_ROWS * width * model.arguments["width"])
         bands = CONSTANT // 4 + 4 * BAND_COPIES * band + pictures + padded * batch + per_pixel * pixels
         faster = _on_processor(model) and _map_bytes(model) * pixels * batch > LARGE_MAP
-        ways.insert(0 if faster else 1, Plan("bands", bands))
+        ways.insert(0 if faster else 1, MemoryPlan("bands", bands))
         constant = CONSTANT // 4 + 4 * BAND_COPIES * BAND_VALUES
     else:
         per_pixel, constant = int(WHOLE_SLACK * per_pixel * batch), CONSTANT
@@ -151,7 +151,7 @@ def plan(model: nn.Module, shape: tuple[int, ...], room: int, *, tiles: bool = T
     if min(height, width) < side:
         side = min(max(height, width), (room - constant) // (per_pixel * -(-min(height, width) // 8) * 8)) // 8 * 8
     if side >= LEAST_TILE:
-        return Plan("tiles", constant + per_pixel * side * min(side, height, width), side)
+        return MemoryPlan("tiles", constant + per_pixel * side * min(side, height, width), side)
     least = constant + per_pixel * LEAST_TILE * min(LEAST_TILE, height, width)
     raise MemoryError(
         f"{width}x{height} pixels need {_gigabytes(least)} of memory even in the smallest tiles, {_left(room)}. Allow "
@@ -159,10 +159,10 @@ def plan(model: nn.Module, shape: tuple[int, ...], room: int, *, tiles: bool = T
     )
 
 
-def run(
+def restore_planned(
     model: nn.Module,
     image: Float[Tensor, "B C H W"],
-    plan: Plan,
+    plan: MemoryPlan,
     statistics: MapStatistics | None = None,
     report: Report | None = None,
 ) -> Float[Tensor, "B 3 H W"]:
@@ -171,7 +171,7 @@ def run(
     Args:
         model: a restoration network.
         image: degraded pictures in [0, 1].
-        plan: of the function `plan`.
+        plan: of `plan_memory`.
         statistics: where bands have the averages from; None for those of each picture.
         report: called after each band or tile with the share that is done; never for pictures restored whole.
     """
@@ -193,16 +193,16 @@ def restore_within(
     cap: int | None = None,
     statistics: MapStatistics | None = None,
     report: Report | None = None,
-) -> tuple[Float[Tensor, "B 3 H W"], Plan]:
+) -> tuple[Float[Tensor, "B 3 H W"], MemoryPlan]:
     """Restore pictures within a cap on memory; where memory runs out all the same, again with half the room.
 
     Args:
         model: a restoration network.
         image: degraded pictures in [0, 1], from 1 x 1, on the network's device.
-        cap: bytes, see `room`.
+        cap: bytes, see `free_memory`.
         statistics: where bands have the averages from, such as those smoothed over frames, and then tiles, which have
             their own, are no choice; None for those of each picture.
-        report: see the function `run`; it begins again where memory ran out.
+        report: see `restore_planned`; it begins again where memory ran out.
 
     Returns:
         The full-size prediction, not clamped, and how it was made.
@@ -211,15 +211,15 @@ def restore_within(
         MemoryError: saying what to do, where the picture does not fit.
     """
     shape, tiles = tuple(image.shape), statistics is None
-    chosen = plan(model, shape, room(image.device, cap), tiles=tiles)
+    chosen = plan_memory(model, shape, free_memory(image.device, cap), tiles=tiles)
     while True:
         try:
-            return run(model, image, chosen, statistics, report), chosen
+            return restore_planned(model, image, chosen, statistics, report), chosen
         except (MemoryError, RuntimeError) as error:
             if not _out_of_memory(error):
                 raise
             try:
-                chosen = plan(model, shape, chosen.bytes // 2, tiles=tiles)
+                chosen = plan_memory(model, shape, chosen.bytes // 2, tiles=tiles)
             except MemoryError:
                 height, width = image.shape[-2:]
                 raise MemoryError(

@@ -1,11 +1,10 @@
-"""Restoring one picture, in memory or from file to file."""
+"""Restores images, in memory or from file to file."""
 
-import hashlib
 import inspect
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+from copy import copy
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,62 +15,66 @@ from PIL import Image
 from torch import Tensor, nn
 
 from passband.drawing.before_after import PIXELS, write_comparison
-from passband.inference.engines import TorchEngine, load_engine, restore_tiled
+from passband.inference.choice import FixedChoice, InspectedChoice, NetworkChoice
+from passband.inference.engines import Engine
 from passband.inference.guard import Change, blended
-from passband.inference.memory import OVERLAP, parse_memory, plan, restore_within, room
-from passband.inference.video.temporal import SmoothedStatistics, Smoother, smoothed_statistics
+from passband.inference.memory import parse_memory
+from passband.inference.network import RestorationNetwork
+from passband.inference.video.temporal import Smoother
 from passband.io.conversion import read_input
-from passband.io.image import DEFAULT_MAX_PIXELS, StoredImage, open_images, write_images
-from passband.io.image.size import stored_size
-from passband.models import accepted_arguments, load_model
-from passband.models.sfnet.bands import MapStatistics
-from passband.naming import described, nearest, suggestion
+from passband.io.files import copy_whole
+from passband.io.image import (
+    DEFAULT_MAX_PIXELS,
+    StoredImage,
+    kind_of_file,
+    open_images,
+    read_stored_image,
+    write_images,
+    write_stored_image,
+)
+from passband.io.image.kinds import KINDS
+from passband.models import pick_device
+from passband.models.sfnet import mean_view
+from passband.naming import described
 from passband.ops.progress import Report, part_of
-from passband.provenance import weights_checksum
-from passband.tasks.restoration import check_views
-from passband.weights_io import CheckpointError, load_config
-
-TILE = 1536
-"""Side in pixels above which engines other than torch get tiles: a square picture of 2.4 MP is whole."""
 
 AUTO = "auto"
-"""The weights that stand for a choice of each picture's own."""
-Pictured = TypeVar("Pictured", Image.Image, np.ndarray, Tensor)
+"""Name of the weights that stands for a choice for each image."""
+ImageForm = TypeVar("ImageForm", Image.Image, np.ndarray, Tensor)
 
 
 class Restorer:
-    """Restores pictures with one network.
+    """Restores images with one network, or with the network that is chosen for each image.
 
     Args:
-        weights: `"auto"`, which inspects each picture and chooses a shipped network or leaves it alone, see
-            `automatic.AutomaticRestorer`; a shipped name such as `"general"`, a folder, a published SFNet pickle, a hub
-            id, or a file of `passband export`.
-        device: see `models.pick_device`.
-        memory: what the process may hold at its peak, such as `"2GB"` (on a GPU: what torch may hold on it); None for
-            most of what is free. A large picture is restored band by band, which gives the same, or where that does
-            not fit in tiles, which come near it. For torch; the other engines take large pictures in tiles that know
-            nothing of each other.
-        engine: what runs the network: `"torch"`, `"openvino"` or `"onnxruntime"`; see `engines.load_engine`.
-        precision: `"auto"`, the fastest that this machine has and that agrees with float32 to 60 dB, or one by name;
-            see `engines.load_engine`.
-        strength: how much of the change that the network makes is kept: 0 gives the picture as it was, 1 all of it.
+        weights: weights to load: a shipped name such as `"general"`, a folder, a published SFNet pickle, a hub id, or
+            a file of `passband export`. `"auto"` inspects each image, chooses a shipped network, and leaves the image
+            alone if none would help, see `choice.InspectedChoice`.
+        device: name of a device, see `models.pick_device`.
+        memory: largest amount of memory that the process may hold, such as `"2GB"` (on a GPU: that torch may hold on
+            it); None for most of the free memory. A large image is restored in bands, which give the same result, or
+            if bands do not fit in tiles, whose result is close. The cap is for torch; the other engines restore large
+            images in independent tiles.
+        engine: engine that runs the network: `"torch"`, `"openvino"` or `"onnxruntime"`; see `engines.load_engine`.
+        precision: `"auto"`, which takes the fastest precision of this machine that agrees with float32 to 60 dB, or
+            the name of one; see `engines.load_engine`.
+        strength: share of the network's change that is kept: 0 gives the image as it was, 1 the whole change.
+        choice: choice of the network for each image, instead of the choice that `weights` stands for.
+        views: number of images of a scene that the network must take: 1, or 2 for left and right views, which
+            `restore_views` takes; None accepts both.
         overrides: keywords of the network's constructor that replace those of its config, such as
             `pool_window=210`.
 
+    Attributes:
+        choice: the choice of the network.
+
     Raises:
-        CheckpointError: for weights that cannot be used.
-        ExportError: for an engine that is not installed or that cannot run this network.
-        ValueError: for a device that is not here, a memory that is no size, a memory for an engine that has no such
-            cap, an unknown engine, precision or option, or a network for several views.
+        CheckpointError: if the weights cannot be used.
+        ExportError: if the engine is not installed, or cannot run this network.
+        ValueError: if this machine does not have the device, the memory is not a size, the engine takes no cap, the
+            engine, precision or option is unknown, or the network takes several views. With a choice for each image,
+            the engine and the options are checked when the first network is loaded.
     """
-
-    def __new__(cls, weights: str | Path = "general", *_: Any, **__: Any) -> "Restorer":
-        """A restorer; of `"auto"` the kind that chooses a network for each picture."""
-        if cls is Restorer and weights == AUTO:
-            from passband.inference.automatic import AutomaticRestorer  # which is a restorer itself
-
-            return object.__new__(AutomaticRestorer)
-        return object.__new__(cls)
 
     def __init__(
         self,
@@ -82,21 +85,23 @@ class Restorer:
         engine: str = "torch",
         precision: str = "auto",
         strength: float = 1.0,
+        choice: NetworkChoice | None = None,
+        views: int | None = 1,
         **overrides: Any,
     ):
-        _check_options(weights, overrides)
         if not 0 <= strength <= 1:
             raise ValueError(f"Restorer needs a strength between 0 (no change) and 1 (all of it), got {strength}")
-        self.strength = strength
+        self.weights, self.strength = str(weights), strength
         self.memory = None if memory is None else parse_memory(memory)
-        self.engine = load_engine(weights, engine, precision, device, **overrides)
-        self.weights, self._overrides = str(weights), overrides
-        self.precision, self.engine_name = self.engine.precision, self.engine.name
-        check_views(self.engine, 1, weights)
-        if self.memory is not None and not isinstance(self.engine, TorchEngine):
-            raise ValueError(f"a cap on memory is for the engine torch; {self.engine.name} has none")
-        self.device = self.engine.device if isinstance(self.engine, TorchEngine) else torch.device("cpu")
-        self._statistics: MapStatistics | None = None
+        self.engine_name, self.precision = engine, precision
+        self._options = {"device": device, "memory": memory, "engine": engine, "precision": precision}
+        self._options |= {"views": views, **overrides}
+        self._networks: dict[str, RestorationNetwork] = {}
+        self.choice = choice or (InspectedChoice() if weights == AUTO else FixedChoice(self.weights))
+        if self.choice.fixed is None:
+            self.device = pick_device(device)
+        else:
+            self._take_facts(self.network())
 
     def __repr__(self) -> str:
         facts = {"device": str(self.device), "engine": self.engine_name, "precision": self.precision}
@@ -104,94 +109,128 @@ class Restorer:
         part = {} if self.strength == 1 else {"strength": self.strength}
         return described(self, self.weights, {**facts, **cap, **part})
 
-    @property
-    def model(self) -> nn.Module:
-        """The network, where torch runs it.
+    def network(self, name: str | None = None) -> RestorationNetwork:
+        """Return a network, which is loaded when it is first asked for.
+
+        Args:
+            name: name of the weights; None for the only ones.
 
         Raises:
-            ValueError: for another engine.
+            CheckpointError, ExportError: if it cannot be loaded.
+            ValueError: if no name is given, and each image has its own choice.
         """
-        if not isinstance(self.engine, TorchEngine):
-            raise ValueError(f"{self.engine.name} runs the network outside of torch; use the engine torch for this")
-        return self.engine.model
+        name = name or self.choice.fixed
+        if name is None:
+            raise ValueError(
+                f"{self.weights} chooses a network for each image, but one network is needed here: name it, such as "
+                "general"
+            )
+        if name not in self._networks:
+            self._networks[name] = RestorationNetwork(name, options=_OPTIONS, **self._options)
+        return self._networks[name]
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of the only network.
+
+        Raises:
+            ValueError: if each image has its own choice.
+        """
+        return self.network().engine
+
+    @property
+    def model(self) -> nn.Module:
+        """The only network, in torch.
+
+        Raises:
+            ValueError: if another engine runs it, or each image has its own choice.
+        """
+        return self.network().model
 
     def checksum(self) -> str:
-        """SHA-256 of what decides the restored pictures: weights and structure of the network, or an exported file."""
-        if isinstance(self.engine, TorchEngine):
-            return hashlib.sha256(f"{self.model!r}{weights_checksum(self.model)}".encode()).hexdigest()
-        path = Path(self.weights)
-        if path.is_file():
-            return hashlib.sha256(path.read_bytes()).hexdigest()
-        model = load_model(self.weights, **self._overrides)
-        return hashlib.sha256(f"{model!r}{weights_checksum(model)}".encode()).hexdigest()
+        """Return the SHA-256 of all that decides the restored images: the network, or all that may be chosen."""
+        return self.choice.checksum() or self.network().checksum()
 
-    def __call__(self, picture: Pictured | str | Path) -> Pictured | Image.Image:
-        """Restore a picture and give back what was given.
+    def __call__(self, picture: ImageForm | str | Path) -> ImageForm | Image.Image:
+        """Restore an image and return it in the form in which it came.
 
         Args:
             picture: one of
-                a PIL picture, whose mode comes back where it is L, LA, RGB or RGBA (others become RGB or RGBA);
+                a PIL image, whose mode is kept if it is L, LA, RGB or RGBA (others become RGB or RGBA);
                 an array H W, H W 1, H W 3, or with alpha H W 2 or H W 4, uint8 or uint16 or float in [0, 1];
                 a tensor 3 H W or B 3 H W, float in [0, 1] or uint8;
-                a path, which gives a PIL picture (8 bits; `restore_file` keeps more and the file's metadata).
+                a path, which gives a PIL image of 8 bits (`restore_file` keeps more bits and the file's metadata).
 
         Returns:
-            The restored picture, of the same kind, shape and dtype. Alpha is passed through.
+            The restored image, of the same kind, shape and dtype. Alpha stays as it is.
 
         Raises:
-            ImageError: for a file that is not a picture.
-            TypeError: for another kind of thing.
-            ValueError: for a shape or dtype that is none of these, or floats of another range.
+            ImageError: if the file is not an image.
+            TypeError: if the argument is none of these.
+            ValueError: if the shape, the dtype or the range of the values is none of these.
         """
         source = read_input(picture)
         return source.to_original_kind(self.restore(source.images))
 
-    @contextmanager
-    def smoothing(self, strength: float) -> Iterator[Smoother]:
-        """Smooth the network's averages over the frames that are restored one by one within the block.
-
-        Args:
-            strength: part of an average that comes from the frames before, in [0, 1); see `temporal.STRENGTH`.
-
-        Yields:
-            The smoother, whose `begin` announces each frame.
-
-        Raises:
-            ValueError: for another strength, or for a network or an engine whose averages cannot be smoothed.
-        """
-        with smoothed_statistics(self.model, strength) as smoother:
-            self._statistics = SmoothedStatistics(smoother, self.model)
-            try:
-                yield smoother
-            finally:
-                self._statistics = None
+    def smoothing(self, strength: float) -> AbstractContextManager[Smoother]:
+        """Smooth the network's averages over frames, see `RestorationNetwork.smoothing`."""
+        return self.network().smoothing(strength)
 
     @torch.inference_mode()
     def restore(self, degraded: Float[Tensor, "B 3 H W"], report: Report | None = None) -> Float[Tensor, "B 3 H W"]:
-        """Restore a batch of any size from 1 x 1, in [0, 1] in and out, on the restorer's device.
+        """Restore a batch of any size from 1 x 1, on the restorer's device.
 
         Args:
-            degraded: the pictures.
-            report: called after each band or tile with the share that is done; small pictures have none.
+            degraded: images in [0, 1].
+            report: function that is called after each band or tile with the share that is done; it is not called for
+                small images.
+
+        Returns:
+            The restored images in [0, 1].
 
         Raises:
-            MemoryError: saying what would fit, and what to do.
+            MemoryError: if the images do not fit; the message says what would fit and what to do.
         """
+        if self.choice.fixed is not None:
+            return self.restore_views(degraded, report)[0]
         degraded = degraded.to(self.device, torch.float32)
-        restored = self._restored(degraded, report)
-        # in place, for a large picture counts; but a network may give back what it was given
-        given = restored.untyped_storage().data_ptr() == degraded.untyped_storage().data_ptr()
-        return restored.clamp(0, 1) if given else restored.clamp_(0, 1)
+        restored = []
+        for image in degraded:
+            name = self.choice.of_image(image).weights
+            restored.append(image[None] if name is None else self._restored(name, image[None], report)[0])
+        return torch.cat(restored)
 
-    def _restored(self, degraded: Float[Tensor, "B 3 H W"], report: Report | None) -> Float[Tensor, "B 3 H W"]:
-        """Run the network on pictures on its device; what it gives, mixed by the strength, is not clamped."""
-        if isinstance(self.engine, TorchEngine):
-            with self.engine.autocast():
-                restored, _ = restore_within(self.engine.model, degraded, self.memory, self._statistics, report)
-            restored = restored.float()
-        else:
-            restored = restore_tiled(self.engine, degraded, TILE, OVERLAP, report)
-        return blended(degraded, restored.to(degraded.device), self.strength)
+    @torch.inference_mode()
+    def restore_views(
+        self, degraded: Float[Tensor, "B C H W"], report: Report | None = None
+    ) -> tuple[Float[Tensor, "B 3 H W"], str]:
+        """Restore a batch with the only network, and say how it was computed.
+
+        Args:
+            degraded: images in [0, 1], or left and right views of each scene in 6 channels.
+            report: function that is called after each band or tile with the share that is done.
+
+        Returns:
+            The restored images in [0, 1], on the restorer's device, and how they were computed: `whole`, `bands` or
+            `tiles of 1536 pixels`.
+
+        Raises:
+            MemoryError: if the images do not fit; the message says what would fit and what to do.
+            ValueError: if each image has its own choice.
+        """
+        return self._restored(self.network().weights, degraded.to(self.device, torch.float32), report)
+
+    def _restored(self, name: str, degraded: Tensor, report: Report | None) -> tuple[Tensor, str]:
+        """Restore images with a network."""
+        restored, computed = self.network(name).predict(degraded, report)
+        restored = self._kept(degraded, restored)
+        # in place to save the memory of a large image, but not if the network returned its own input
+        is_input = restored.untyped_storage().data_ptr() == degraded.untyped_storage().data_ptr()
+        return restored.clamp(0, 1) if is_input else restored.clamp_(0, 1), computed
+
+    def _kept(self, degraded: Tensor, restored: Tensor) -> Tensor:
+        """Return the share of the change that is kept; the result is not clamped."""
+        return restored if self.strength == 1 else blended(mean_view(degraded), restored, self.strength)
 
     def restore_file(
         self,
@@ -204,33 +243,46 @@ class Restorer:
         max_pixels: int = DEFAULT_MAX_PIXELS,
         report: Report | None = None,
     ) -> tuple[str, ...]:
-        """Restore a file into another, keeping bit depth, alpha, metadata and color profile where its type can.
+        """Restore a file into another, and keep bit depth, alpha, metadata and color profile if the target can.
 
-        All pages of a TIFF and all frames of an animation are restored, one by one.
+        All pages of a TIFF and all frames of an animation are restored, one by one. A file that is left alone is copied
+        if the target has its type; otherwise its pixels are written into the other type.
 
         Args:
-            source: the degraded picture.
-            target: where the restored one goes; its suffix says the type, and without one the type stays.
-            compare: where a before/after picture goes, if anywhere; it shows what was saved, of several pages or
-                frames the first.
-            compare_pixels: that this has at most; None keeps every pixel.
-            quality: of lossy types, 1 to 100.
-            max_pixels: larger pictures are refused before they are decoded.
-            report: called after each band or tile with the share that is done.
+            source: path of the degraded image.
+            target: path of the restored image; its suffix decides the type, and without a suffix the type stays.
+            compare: path of an image that shows both, or None; it shows the first page or frame, as it was saved.
+            compare_pixels: largest number of pixels of that image; None keeps every pixel.
+            quality: quality of lossy types, 1 to 100.
+            max_pixels: number of pixels above which an image is refused before it is decoded.
+            report: function that is called after each band or tile with the share that is done.
 
         Returns:
-            Sentences about what was lost, damaged or left out, and about a restoration that changed almost nothing or
-            something unexpected, see `guard`; empty where there is nothing to say.
+            Sentences about the choice of the network, about losses and damage, and about a restoration that changed
+            almost nothing or something unexpected, see `guard`; empty if nothing has to be said.
 
         Raises:
-            ImageError: for a file that is not a picture, is damaged or too large.
-            OSError: for one that cannot be read or written.
-            MemoryError: for one that does not fit.
+            ImageError: if the file is not an image, damaged or too large.
+            OSError: if a file cannot be read or written.
+            MemoryError: if the image does not fit.
         """
-        self._check_room(source, max_pixels)
+        decision = self.choice.of_file(Path(source), max_pixels)
+        chosen = (decision.line,) if decision.line else ()
+        if decision.weights is None:
+            picture = read_stored_image(source, max_pixels=max_pixels)  # fails for a damaged file
+            notes = picture.notes
+            if kind_of_file(source) == KINDS.get(target.suffix.lower()):
+                copy_whole(source, target)
+            else:
+                notes = (*notes, *write_stored_image(target, picture, quality=quality))
+            if compare is not None:
+                write_comparison(picture, target, compare, pixels=compare_pixels, max_pixels=max_pixels)
+            return (*chosen, *notes)
+        network = self.network(decision.weights)
+        network.check_room(source, max_pixels)
         file = open_images(source, max_pixels=max_pixels)
         first: list[StoredImage] = []
-        told: list[str] = []
+        changes: list[str] = []
 
         def restored() -> Iterator[StoredImage]:
             for index, picture in enumerate(file.pictures):
@@ -238,56 +290,53 @@ class Restorer:
                     first.append(picture)
                 progress = part_of(report, index / file.count, (index + 1) / file.count)
                 with torch.inference_mode():
-                    degraded = picture.image[None].to(self.device, torch.float32)
-                    image = self._restored(degraded, progress)
-                    told.extend(Change.between(degraded, image).notes(self.weights) if self.strength else ())
+                    degraded = picture.image[None].to(network.device, torch.float32)
+                    image = self._kept(degraded, network.predict(degraded, progress)[0])
+                    changes.extend(Change.between(degraded, image).notes(network.weights) if self.strength else ())
                 yield replace(picture, image=image[0].clamp(0, 1).cpu())
 
         notes = write_images(target, replace(file, pictures=restored()), quality=quality)
         if compare is not None:
             write_comparison(first[0], target, compare, pixels=compare_pixels, max_pixels=max_pixels)
-        return (*notes, *dict.fromkeys(told))
+        return (*chosen, *notes, *dict.fromkeys(changes))
 
-    def _check_room(self, source: Path, max_pixels: int) -> None:
-        """Refuse a file that cannot be restored in the memory there is, before it is decoded.
+    def for_video(self, source: Path, target: Path | None = None) -> tuple["Restorer | None", str]:
+        """Choose the network for all frames of a video.
+
+        Args:
+            source: path of the video.
+            target: path of the restored video. If a video is left alone but goes into another container, it must be
+                encoded again; it then gets a restorer that changes nothing.
+
+        Returns:
+            The restorer for all frames, or None if the video is better left alone; and a sentence about the choice,
+            which is empty if nothing had to be chosen.
 
         Raises:
-            MemoryError: with the reason.
+            VideoError: if the file is not a video.
+            OSError: if the file cannot be read.
         """
-        if not isinstance(self.engine, TorchEngine):
-            return
-        size = stored_size(source)
-        if size is None or size[0] * size[1] > max_pixels:  # reading the file says so
-            return
-        width, height = size
-        # the decoded picture in bytes and in float32, on the host and on the device
-        picture = (3 + 12) * width * height
-        try:
-            with self.engine.autocast():
-                plan(self.engine.model, (1, 3, height, width), room(self.device, self.memory) - picture)
-        except MemoryError as error:
-            raise MemoryError(f"{source}: {error}") from error
+        decision = self.choice.of_video(source)
+        if self.choice.fixed is not None:
+            return self, decision.line
+        if decision.weights is not None:
+            return self._only(decision.weights), decision.line
+        is_same_type = target is None or target.suffix.lower() == source.suffix.lower()
+        return None if is_same_type else self._only(self.choice.names[0], strength=0.0), decision.line
+
+    def _only(self, name: str, strength: float | None = None) -> "Restorer":
+        """Return a restorer of one of the networks, which shares them with this restorer."""
+        one = copy(self)
+        one.weights, one.choice = name, FixedChoice(name)
+        one.strength = self.strength if strength is None else strength
+        one._take_facts(one.network())
+        return one
+
+    def _take_facts(self, network: RestorationNetwork) -> None:
+        """Take over the facts of the only network."""
+        self.device = network.device
+        self.precision, self.engine_name = network.engine.precision, network.engine.name
 
 
-# what help and completion show: the options, and not those of `__new__`
-Restorer.__signature__ = inspect.signature(partial(Restorer.__init__, None))  # type: ignore[attr-defined]
-
-
-def _check_options(weights: str | Path, overrides: dict[str, Any]) -> None:
-    """Refuse keywords that neither the restorer nor the network of the weights has.
-
-    Raises:
-        ValueError: naming the nearest.
-    """
-    if not overrides:
-        return
-    own = [name for name in inspect.signature(Restorer).parameters if name != "overrides"]
-    try:
-        arguments = list(accepted_arguments(load_config(weights)["model"]))
-    except CheckpointError:
-        arguments = []  # of another project, or an exported file: whoever loads it says what it takes
-    for option in overrides:
-        if option not in arguments and (arguments or nearest(option, own)):
-            known = [*own, *arguments]
-            near = suggestion(option, known)
-            raise ValueError(f"Restorer has no option {option!r}.{near} Options: {', '.join(known)}.")
+_OPTIONS = tuple(name for name in inspect.signature(Restorer).parameters if name != "overrides")
+"""Names of the options of a restorer."""

@@ -78,6 +78,21 @@ def fitted_name(stem: str, ending: str) -> str:
     return stem[:end] + digits + ending
 
 
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy the content of a file, completely or not at all.
+
+    Args:
+        source: path of the file.
+        target: path of the copy; missing folders are made.
+
+    Raises:
+        OSError: if a file cannot be read or written.
+    """
+    with write_whole(target) as temporary, source.open("rb") as read, temporary.open("wb") as write:
+        while part := read.read(1 << 20):
+            write.write(part)
+
+
 def parts_folder(target: Path) -> Path:
     """Return the folder beside a video that holds its finished segments until the video is complete."""
     return target.with_name(fitted_name(target.name, PARTS_SUFFIX))

@@ -9,12 +9,12 @@ from typing import Any
 
 from passband.data.finding import Pass, find_sources
 from passband.drawing.before_after import PIXELS
-from passband.inference.automatic import AutomaticRestorer, copy_whole
 from passband.inference.files.jobs import Outcome, Work, run_jobs
 from passband.inference.files.plan import Job, Naming, plan
 from passband.inference.restorer import Restorer
 from passband.inference.video.compare import COMPARE_SUFFIX, compare_videos
 from passband.inference.video.streaming import VideoProgress, restore_video
+from passband.io.files import copy_whole
 from passband.io.image import DEFAULT_MAX_PIXELS, SUFFIXES
 from passband.io.records import Making, Records
 from passband.io.video import VIDEO_SUFFIXES
@@ -167,13 +167,11 @@ def restore_files(
             if companion is not None and not overwrite and _is_done(job, records, making(job)):
                 compare_videos(job.source, job.target, companion, pixels=compare_pixels)  # which is all that is missing
                 return (), None
-            network, chosen = restorer, ()
-            if isinstance(restorer, AutomaticRestorer):
-                network, line = restorer.for_video(job.source, job.target)
-                chosen = (line,)
-                if network is None:
-                    copy_whole(job.source, job.target)
-                    return chosen, None
+            network, line = restorer.for_video(job.source, job.target)
+            chosen = (line,) if line else ()
+            if network is None:
+                copy_whole(job.source, job.target)
+                return chosen, None
             done = restore_video(
                 network,
                 job.source,

@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from passband.inference.restorer import AUTO, Restorer
+from passband.inference.restorer import Restorer
 from passband.inference.video.compare import COMPARE_PIXELS, compare_videos
 from passband.inference.video.temporal import Flicker, Smoother
 from passband.io.files import PARTS_JOB, parts_folder, write_whole
@@ -149,9 +149,10 @@ def restore_video(
         ValueError: for a strength outside [0, 1), or a network whose statistics cannot be smoothed.
     """
     started = time.monotonic()
-    if restorer.weights == AUTO:
+    if restorer.choice.fixed is None:
         raise ValueError(
-            f"a video is restored by one network: take what Restorer({AUTO!r}).for_video({str(source)!r}) chooses"
+            f"a video is restored by one network: take the one that Restorer({restorer.weights!r}).for_video("
+            f"{str(source)!r}) chooses"
         )
     if target.exists():
         if target.resolve() == source.resolve():

@@ -1,0 +1,118 @@
+"""Scores the restored images of pairs: one pair at a time, with one restorer and one protocol."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jaxtyping import Float
+from torch import Tensor
+
+from passband.data.datasets.restoration import read_pair
+from passband.data.pairs import Pair
+from passband.inference.restorer import Restorer
+from passband.io.files import failure
+from passband.io.image.size import stored_size
+from passband.metrics import PROTOCOLS, SSIM_WINDOW
+from passband.models.sfnet import mean_view
+from passband.naming import entry
+
+FIGURES = ("psnr", "ssim", "psnr_degraded", "ssim_degraded")
+"""Names of the figures of each pair."""
+
+
+@dataclass(frozen=True)
+class PairScore:
+    """A pair with its restored image and its figures.
+
+    Attributes:
+        degraded: the degraded image; of left and right views their mean.
+        restored: the restored image, on the CPU.
+        clean: the clean image.
+        figures: PSNR in dB and SSIM by the names in `FIGURES`.
+        seconds: time that restoring took.
+        computed: how the restored image was computed: `whole`, `bands` or `tiles of 1536 pixels`.
+    """
+
+    degraded: Float[Tensor, "3 H W"]
+    restored: Float[Tensor, "3 H W"]
+    clean: Float[Tensor, "3 H W"]
+    figures: dict[str, float]
+    seconds: float
+    computed: str
+
+
+def score_pair(restorer: Restorer, pair: Pair, protocol: str = "rgb") -> PairScore:
+    """Restore the degraded image of a pair and compare it with the clean one.
+
+    Args:
+        restorer: a restorer for as many views as the pair has.
+        pair: the pair.
+        protocol: name of the protocol, a key of `metrics.PROTOCOLS`.
+
+    Raises:
+        ImageError: if an image cannot be read.
+        ValueError: if the images differ in size or are too small to be scored.
+        MemoryError: if the image does not fit.
+    """
+    score = entry(protocol, PROTOCOLS, "protocol")
+    degraded, clean = read_scorable(pair)
+    started = time.perf_counter()
+    restored, computed = restorer.restore_views(degraded)
+    restored = restored.cpu()
+    seconds = time.perf_counter() - started
+    view = mean_view(degraded)
+    figures = [one.item() for one in (*score(restored, clean), *score(view, clean))]
+    return PairScore(view[0], restored[0], clean[0], dict(zip(FIGURES, figures, strict=True)), seconds, computed)
+
+
+def read_scorable(pair: Pair) -> tuple[Float[Tensor, "1 C H W"], Float[Tensor, "1 3 H W"]]:
+    """Read the images of a pair.
+
+    Args:
+        pair: the pair.
+
+    Returns:
+        The degraded image, or left and right views in 6 channels, and the clean image.
+
+    Raises:
+        ImageError: if an image cannot be read.
+        ValueError: if the images differ in size or are too small to be scored.
+    """
+    degraded, clean = (image[None] for image in read_pair(pair))
+    if min(clean.shape[-2:]) < SSIM_WINDOW:
+        raise ValueError(
+            f"{pair.clean} is {clean.shape[-1]}x{clean.shape[-2]}: SSIM needs images of at least "
+            f"{SSIM_WINDOW}x{SSIM_WINDOW} pixels; leave it out of the data"
+        )
+    return degraded, clean
+
+
+def pair_problems(pairs: Sequence[Pair]) -> dict[str, str]:
+    """Find the pairs that cannot be scored, before any work, by the headers of their files.
+
+    Args:
+        pairs: all pairs.
+
+    Returns:
+        The reason for each such pair, by its name.
+    """
+    problems = {}
+    for pair in pairs:
+        try:
+            first, *others = [stored_size(path) for path in pair_paths(pair)]
+            if first is not None and min(first) >= SSIM_WINDOW and all(size == first for size in others):
+                continue
+            read_scorable(pair)  # an image may be turned when it is read, and then have the size of the other
+        except Exception as error:
+            problems[pair.name] = failure(error, *pair_paths(pair))
+    return problems
+
+
+def pair_paths(pair: Pair) -> list[Path]:
+    """Return the files of a pair.
+
+    Args:
+        pair: the pair.
+    """
+    return [path for path in (pair.degraded, pair.clean, pair.right) if path is not None]

@@ -1,0 +1,230 @@
+"""Runs one restoration network on one engine, within a cap on memory."""
+
+import hashlib
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from passband.export.runtimes import SUFFIXES
+from passband.inference.engines import TorchEngine, load_engine, restore_tiled
+from passband.inference.memory import OVERLAP, free_memory, parse_memory, plan_memory, restore_within
+from passband.inference.memory_probe import live_bytes_per_pixel
+from passband.inference.video.temporal import SmoothedStatistics, Smoother, smoothed_statistics
+from passband.io.image.size import stored_size
+from passband.models import SFNet, accepted_arguments, load_model
+from passband.models.sfnet.bands import MapStatistics
+from passband.naming import nearest, suggestion
+from passband.ops.progress import Report
+from passband.provenance import weights_checksum
+from passband.tasks.restoration import check_views, input_views
+from passband.weights_io import CheckpointError, load_config
+
+TILE = 1536
+"""Side of an image in pixels above which engines other than torch get tiles: a square of 2.4 MP is whole."""
+
+
+class RestorationNetwork:
+    """One network on one engine, which restores images within a cap on memory.
+
+    Args:
+        weights: weights to load: a shipped name, a folder, a published SFNet pickle, a hub id, or a file of
+            `passband export`.
+        device: name of a device, see `models.pick_device`.
+        memory: cap on the memory of the process, as `inference.Restorer` takes it.
+        engine: engine that runs the network, as `engines.load_engine` takes it.
+        precision: precision of the engine, as `engines.load_engine` takes it.
+        views: number of images of a scene that the network must take; None accepts any number.
+        options: names of the caller's own options, for an error about an unknown one.
+        overrides: keywords of the network's constructor that replace those of its config.
+
+    Attributes:
+        weights: the weights as they were named.
+        engine: the engine.
+        device: the device.
+        memory: the cap in bytes, or None.
+
+    Raises:
+        CheckpointError: if the weights cannot be used.
+        ExportError: if the engine is not installed, or cannot run this network.
+        ValueError: if this machine does not have the device, the memory is not a size, the engine takes no cap, the
+            engine, precision or option is unknown, or the network takes another number of views.
+    """
+
+    def __init__(
+        self,
+        weights: str | Path = "general",
+        device: str = "auto",
+        memory: int | str | None = None,
+        *,
+        engine: str = "torch",
+        precision: str = "auto",
+        views: int | None = 1,
+        options: tuple[str, ...] = (),
+        **overrides: Any,
+    ):
+        self.memory = None if memory is None else parse_memory(memory)
+        try:
+            self.engine = load_engine(weights, engine, precision, device, **overrides)
+        except ValueError:
+            _check_options(weights, overrides, options)
+            raise
+        self.weights, self._overrides = str(weights), overrides
+        if views is not None:
+            check_views(self.engine, views, weights)
+        if self.memory is not None and not isinstance(self.engine, TorchEngine):
+            raise ValueError(f"a cap on memory is for the engine torch; {self.engine.name} has none")
+        self.device = self.engine.device if isinstance(self.engine, TorchEngine) else torch.device("cpu")
+        self._statistics: MapStatistics | None = None
+
+    @property
+    def model(self) -> nn.Module:
+        """The network in torch.
+
+        Raises:
+            ValueError: if another engine runs it.
+        """
+        if not isinstance(self.engine, TorchEngine):
+            raise ValueError(f"{self.engine.name} runs the network outside of torch; use the engine torch for this")
+        return self.engine.model
+
+    @property
+    def views(self) -> int:
+        """The number of images of a scene that the network takes: 1, or 2 for left and right views."""
+        return input_views(self.engine)
+
+    @property
+    def shares_statistics(self) -> bool:
+        """Whether tiles of a large image share the statistics of the whole image."""
+        return isinstance(self.engine, TorchEngine) and isinstance(self.engine.model, SFNet)
+
+    @cached_property
+    def _stored_model(self) -> nn.Module | None:
+        """The network as its weights describe it; None for an exported file, which describes none."""
+        if isinstance(self.engine, TorchEngine):
+            return self.engine.model
+        is_exported = Path(self.weights).suffix in SUFFIXES and Path(self.weights).is_file()
+        return None if is_exported else load_model(self.weights, **self._overrides)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """The name of the architecture, and the arguments of the network as far as they are known."""
+        model = self._stored_model
+        if model is None:
+            return {"architecture": "exported", "in_channels": self.engine.in_channels}
+        return {"architecture": getattr(model, "name", type(model).__name__), **getattr(model, "arguments", {})}
+
+    def weights_checksum(self) -> str:
+        """Return the SHA-256 of the weights, or of the exported file."""
+        model = self._stored_model
+        return weights_checksum(model) if model is not None else _file_checksum(Path(self.weights))
+
+    def checksum(self) -> str:
+        """Return the SHA-256 of the weights and the structure of the network, or of the exported file."""
+        model = self._stored_model
+        if model is None:
+            return _file_checksum(Path(self.weights))
+        return hashlib.sha256(f"{model!r}{weights_checksum(model)}".encode()).hexdigest()
+
+    def measure_memory(self) -> None:
+        """Find out now how much memory the network needs per pixel, so that no image waits for it."""
+        if isinstance(self.engine, TorchEngine):
+            with self.engine.autocast():
+                live_bytes_per_pixel(self.engine.model)
+
+    @contextmanager
+    def smoothing(self, strength: float) -> Iterator[Smoother]:
+        """Smooth the network's averages over the frames that are restored one by one within the block.
+
+        Args:
+            strength: weight of the frames before in an average, in [0, 1); see `temporal.STRENGTH`.
+
+        Yields:
+            The smoother, whose `begin` announces each frame.
+
+        Raises:
+            ValueError: if the strength is out of range, or the averages of the network or engine cannot be smoothed.
+        """
+        with smoothed_statistics(self.model, strength) as smoother:
+            self._statistics = SmoothedStatistics(smoother, self.model)
+            try:
+                yield smoother
+            finally:
+                self._statistics = None
+
+    @torch.inference_mode()
+    def predict(
+        self, degraded: Float[Tensor, "B C H W"], report: Report | None = None
+    ) -> tuple[Float[Tensor, "B 3 H W"], str]:
+        """Restore images on the network's device.
+
+        Args:
+            degraded: images in [0, 1], on the network's device.
+            report: function that is called after each band or tile with the share that is done.
+
+        Returns:
+            The restored images, not clamped, and how they were computed: `whole`, `bands` or `tiles of 1536 pixels`.
+
+        Raises:
+            MemoryError: if the images do not fit; the message says what would fit and what to do.
+        """
+        if isinstance(self.engine, TorchEngine):
+            with self.engine.autocast():
+                restored, plan = restore_within(self.engine.model, degraded, self.memory, self._statistics, report)
+            return restored.float(), plan.how
+        restored = restore_tiled(self.engine, degraded, TILE, OVERLAP, report)
+        return restored.to(degraded.device), "whole" if max(degraded.shape[-2:]) <= TILE else f"tiles of {TILE} pixels"
+
+    def check_room(self, source: Path, max_pixels: int) -> None:
+        """Refuse a file that the free memory is too small for, before it is decoded.
+
+        Args:
+            source: path of the image.
+            max_pixels: number of pixels above which reading the file refuses it anyway.
+
+        Raises:
+            MemoryError: if the image does not fit.
+        """
+        if not isinstance(self.engine, TorchEngine):
+            return
+        size = stored_size(source)
+        if size is None or size[0] * size[1] > max_pixels:
+            return
+        width, height = size
+        # the decoded image in bytes and in float32, on the host and on the device
+        image = (3 + 12) * width * height
+        try:
+            with self.engine.autocast():
+                free = free_memory(self.device, self.memory) - image
+                plan_memory(self.engine.model, (1, 3, height, width), free)
+        except MemoryError as error:
+            raise MemoryError(f"{source}: {error}") from error
+
+
+def _file_checksum(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _check_options(weights: str | Path, overrides: dict[str, Any], options: tuple[str, ...]) -> None:
+    """Refuse keywords that are neither options of the caller nor arguments of the network.
+
+    Raises:
+        ValueError: if there is one; the message suggests the nearest name.
+    """
+    own = options or tuple(inspect.signature(RestorationNetwork).parameters)
+    try:
+        arguments = list(accepted_arguments(load_config(weights)["model"]))
+    except CheckpointError:
+        arguments = []  # a network of another project, or an exported file: its loader says what it takes
+    for option in overrides:
+        if option not in arguments and (arguments or nearest(option, own)):
+            known = [*own, *arguments]
+            near = suggestion(option, known)
+            raise ValueError(f"Restorer has no option {option!r}.{near} Options: {', '.join(known)}.")
