@@ -45,7 +45,6 @@ from passband.io.files import write_whole
 from passband.metrics.mask_scores import all_background
 from passband.provenance import environment
 from passband.runs import latest_checkpoint, read_run
-from passband.tasks import TASKS
 from passband.tasks.segmentation import Segmentation
 from passband.training import StepReport, train
 
@@ -132,18 +131,18 @@ class Timed(Segmentation):
         super().__init__(recipe)
         self.clock = clock
 
-    def state(self) -> list[Any]:
-        """The task's, and the clock."""
-        return [*super().state(), self.clock]
+    def state(self, lesson: Any) -> list[Any]:
+        """Return the state of the task, and the clock."""
+        return [*super().state(lesson), self.clock]
 
-    def loss(self, model: Any, batch: dict[str, Any], done: float) -> Any:
-        """The task's; a step begins with it."""
+    def loss(self, model: Any, batch: dict[str, Any], done: float, lesson: Any = None) -> Any:
+        """Compute the loss of the task; a step begins with it."""
         self.clock.begin()
-        return super().loss(model, batch, done)
+        return super().loss(model, batch, done, lesson)
 
-    def validate(self, model: Any, batches: Any) -> Any:
-        """The task's, noted beside the seconds."""
-        result = super().validate(model, batches)
+    def validate(self, model: Any, batches: Any, scored: Any = None) -> Any:
+        """Validate as the task does, and note the figures beside the seconds."""
+        result = super().validate(model, batches, scored)
         self.clock.validated(result.figures)
         return result
 
@@ -186,20 +185,16 @@ def measured(row: str, seed: int, options: argparse.Namespace) -> dict[str, Any]
     if not resume:
         shutil.rmtree(run, ignore_errors=True)  # begun, and stopped before its first checkpoint
     clock = Clock(recipe.checkpoint_every, CLOCKS[options.clock])
-    ours = TASKS["segmentation"]
-    TASKS["segmentation"] = lambda given: Timed(given, clock)
-    try:
-        progress = train(
-            recipe,
-            run,
-            data=options.data,
-            validation_data=options.validation_data,
-            resume=resume,
-            device=options.device,
-            report=clock.end,
-        )
-    finally:
-        TASKS["segmentation"] = ours
+    progress = train(
+        recipe,
+        run,
+        data=options.data,
+        validation_data=options.validation_data,
+        resume=resume,
+        device=options.device,
+        task=Timed(recipe, clock),
+        report=clock.end,
+    )
     with (run / "log.csv").open(newline="") as file:
         sides = [float(line.get("side") or options.size) for line in csv.DictReader(file)]
     result = {

@@ -28,7 +28,7 @@ from passband.models import build_from, pick_device
 from passband.models.base import without_initial_weights
 from passband.optimizers import Muon
 from passband.runs import Progress, RunError, RunLog, check_free, latest_checkpoint, read_run, save_checkpoint
-from passband.tasks import TASKS
+from passband.tasks import TASKS, Task
 from passband.weights_io import load_config, load_state, load_weights
 
 MIXED_PRECISION = {"float32": "no", "bfloat16": "bf16"}
@@ -69,6 +69,7 @@ def train(
     resume: bool = False,
     max_minutes: float | None = None,
     device: str = "auto",
+    task: Task | None = None,
     report: Callable[[StepReport], None] = lambda report: None,
 ) -> Progress:
     """Train a network, or continue a run.
@@ -89,6 +90,7 @@ def train(
         max_minutes: time in minutes after which the run stops, with a checkpoint. None trains to the end.
         device: device to train on, see `models.pick_device`. On a CUDA device the settings of the table `cuda` of the
             recipe replace others.
+        task: task to train for, built from this recipe. None builds the task of the recipe.
         report: function that is called after every step.
 
     Returns:
@@ -119,7 +121,7 @@ def train(
         torch.cuda.set_device(torch_device)
     accelerator = Accelerator(cpu=torch_device.type == "cpu", mixed_precision=MIXED_PRECISION[recipe.precision])
     set_seed(recipe.seed)
-    task = TASKS[recipe.task](recipe)
+    task = task or TASKS[recipe.task](recipe)
     network = (
         read_run(output)["network"] if resume else task.network_config(data, load_config(weights) if weights else None)
     )
@@ -129,7 +131,7 @@ def train(
         load_state(model, load_weights(weights), source=weights)
     task.check(model, weights or recipe.model.name)
 
-    dataset = task.training_data(data, network)
+    dataset, lesson = task.training_data(data, network), task.lesson(data, network)
     global_batch = recipe.data.batch * accelerator.num_processes
     steps_per_epoch = max(1, len(dataset) // global_batch)  # type: ignore[arg-type]
     steps = recipe.optim.length(steps_per_epoch)
@@ -140,7 +142,7 @@ def train(
     averaged = AveragedModel(
         accelerator.unwrap_model(model), multi_avg_fn=_moving_average(recipe.optim.ema), use_buffers=True
     )
-    accelerator.register_for_checkpointing(averaged, progress, *task.state())
+    accelerator.register_for_checkpointing(averaged, progress, *task.state(lesson))
     if latest is not None:
         accelerator.load_state(str(latest))
     if progress.step > steps:
@@ -152,7 +154,8 @@ def train(
 
     samples = NumberedSampler(progress.step * global_batch, steps * global_batch)
     loader = accelerator.prepare(_loader(dataset, recipe, task.collate, sampler=samples))
-    validation_loader = _loader(task.validation_data(data, validation_data, network), recipe, task.collate)
+    validation_set = task.validation_data(data, validation_data, network)
+    validation_loader = _loader(validation_set, recipe, task.collate)
     # only the first process of a parallel run writes
     log = RunLog(output, accelerator.is_main_process, progress.step)
 
@@ -162,7 +165,7 @@ def train(
     def validate() -> None:
         scored = averaged.module.to(accelerator.device)
         with accelerator.autocast():
-            result = task.validate(scored, _moved(validation_loader, accelerator.device))
+            result = task.validate(scored, _moved(validation_loader, accelerator.device), validation_set)
         progress.figures, progress.remark = result.figures, result.remark
         progress.stale += 1
         log.validation(progress.step, result.figures, result.picture)
@@ -194,7 +197,7 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = rate
             with accelerator.autocast():
-                loss, figures = task.loss(model, batch, progress.step / steps)
+                loss, figures = task.loss(model, batch, progress.step / steps, lesson)
             optimizer.zero_grad(set_to_none=True)
             accelerator.backward(loss)
             if recipe.optim.clip_norm is not None:

@@ -89,7 +89,7 @@ def test_the_report_holds_it_all_and_its_picture(scored):
     assert header[1:] == [row[0] for row in rows] == list(SEVEN)
     assert np.array([row[1:] for row in rows], int).sum() == 9
     text = (output / "report.md").read_text()
-    assert f"9 pictures: top-1 {100 * result['mean']['top1']:.2f} %, top-5 {100 * result['mean']['top5']:.2f} %" in text
+    assert f"9 images: top-1 {100 * result['mean']['top1']:.2f} %, top-5 {100 * result['mean']['top5']:.2f} %" in text
     assert re.findall(r"\]\(([^)]+)\)", text) == ["confusion.png"]
     assert read_image(output / "confusion.png").std() > 0.05
     assert "| a | 0 | none here |  |" in text

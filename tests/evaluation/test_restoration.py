@@ -92,7 +92,7 @@ def test_an_unknown_protocol_is_refused_before_any_work(tmp_path):
 def test_a_pair_too_small_for_ssim_is_named(identity_weights, tmp_path):
     for part in ("degraded", "clean"):
         write_image(tmp_path / part / "a.png", torch.rand(3, 10, 30))
-    with pytest.raises(ValueError, match=r"clean/a\.png is 30x10: SSIM needs pictures of at least 11x11"):
+    with pytest.raises(ValueError, match=r"clean/a\.png is 30x10: SSIM needs images of at least 11x11"):
         evaluate(identity_weights, tmp_path, tmp_path / "report", device="cpu")
 
 
@@ -206,7 +206,7 @@ def test_the_four_pooling_modes_are_those_of_the_network(windowed_weights, tmp_p
     [
         ({"benchmark": "SOTS-Indor"}, "unknown benchmark 'SOTS-Indor'; did you mean 'SOTS-Indoor'"),
         ({"pool_mode": "frist"}, "unknown pool_mode 'frist'; did you mean 'first'"),
-        ({"pool_mode": "first"}, "pool_mode first needs a window, and .* has none: give pool_window, too"),
+        ({"pool_mode": "first"}, "pool_mode first needs a window, and .* has none: give pool_window also"),
         ({"pool_mode": "global", "pool_window": 80}, "pool_mode global has no window, but pool_window is 80"),
     ],
 )

@@ -6,7 +6,13 @@ import torch
 
 from passband.drawing.comparison import GAP, MARGIN
 from passband.drawing.lettering import line_height
-from passband.evaluation.restoration_report import published_table, write_restoration_report, write_worst_median_best
+from passband.evaluation.pair_scores import FIGURES
+from passband.evaluation.restoration_report import (
+    ROWS,
+    published_table,
+    write_restoration_report,
+    write_worst_median_best,
+)
 from passband.io.image import read_image
 
 ROW = {"psnr": 30.0, "ssim": 0.9, "psnr_degraded": 20.0, "ssim_degraded": 0.5, "seconds": 0.25, "file": None}
@@ -15,7 +21,7 @@ ROW = {"psnr": 30.0, "ssim": 0.9, "psnr_degraded": 20.0, "ssim_degraded": 0.5, "
 def result_of(count, **changes):
     """What an evaluation of `count` pictures returns."""
     return {
-        "mean": {name: ROW[name] for name in restoration_report.FIGURES},
+        "mean": {name: ROW[name] for name in FIGURES},
         "images": [{"name": f"picture {number}", **ROW} for number in range(count)],
         "protocol": "rgb",
         "protocol_summary": "floats",
@@ -41,17 +47,16 @@ def result_of(count, **changes):
 
 
 def test_a_long_list_is_cut_in_the_page_and_whole_in_the_table(tmp_path):
-    write_restoration_report(tmp_path, result_of(report.ROWS + 3))
+    write_restoration_report(tmp_path, result_of(ROWS + 3))
     text = (tmp_path / "report.md").read_text()
-    assert text.count("| picture ") == restoration_report.ROWS
-    rows = restoration_report.ROWS
-    assert f"The first {rows} of {rows + 3}; all are in [evaluation.csv](evaluation.csv)." in text
+    assert text.count("| picture ") == ROWS
+    assert f"The first {ROWS} of {ROWS + 3}; all are in [evaluation.csv](evaluation.csv)." in text
     with (tmp_path / "evaluation.csv").open(newline="") as file:
-        assert len(list(csv.DictReader(file))) == restoration_report.ROWS + 3
+        assert len(list(csv.DictReader(file))) == ROWS + 3
 
 
 def test_what_is_not_known_is_said_and_infinity_is_valid_json(tmp_path):
-    mean = {**{name: ROW[name] for name in report.FIGURES}, "psnr": float("inf")}
+    mean = {**{name: ROW[name] for name in FIGURES}, "psnr": float("inf")}
     write_restoration_report(tmp_path, result_of(1, mean=mean, peak_memory_bytes=None))
     text = (tmp_path / "report.md").read_text()
     assert "| peak memory of the process | not known here |" in text

@@ -143,7 +143,7 @@ class TestValidate:
         torch.manual_seed(0)
         model = build_from(network).train()
         scored = job.validation_data(folder, None, network)
-        result = job.validate(model, [job.collate([scored[0], scored[1]]), job.collate([scored[2], scored[3]])])
+        result = job.validate(model, [job.collate([scored[0], scored[1]]), job.collate([scored[2], scored[3]])], scored)
         assert result.score == result.figures[f"{kind}_AP"]
         assert set(result.figures) == {f"{part}_{name}" for part in ({"box", kind}) for name in ("AP", "AP50", "AP75")}
         assert -1 <= result.score <= 1
@@ -160,7 +160,7 @@ class TestValidate:
         job = task({"masks": False})
         network = job.network_config(folder, None)
         scored = job.validation_data(folder, None, network)
-        result = job.validate(build_from(network), [job.collate([scored[0]])])
+        result = job.validate(build_from(network), [job.collate([scored[0]])], scored)
         assert result.remark == "The network finds no instance in the pictures that were scored: train longer."
 
     def test_held_out_pictures_are_not_learned_from(self, folder):

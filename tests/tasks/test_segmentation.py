@@ -1,4 +1,5 @@
 import logging
+from functools import partial
 
 import numpy as np
 import pytest
@@ -68,8 +69,9 @@ def batch(images=None, masks=None, problems=None):
 
 
 def prepared(made, folder):
-    """The task with its curriculum, as the loop asks for it."""
-    made.training_data(folder, made.network_config(folder, None))
+    """The task with its loss and its state by the curriculum of a folder."""
+    lesson = made.lesson(folder, made.network_config(folder, None))
+    made.loss, made.state = partial(made.loss, lesson=lesson), partial(made.state, lesson)
     return made
 
 
@@ -239,6 +241,10 @@ class TestLoss:
         assert [again.state()[0].at(done) for done in (0.0, 0.7, 1.0)] == [schedule.at(d) for d in (0.0, 0.7, 1.0)]
         assert task().recipe.curriculum.mode == "none"
         assert prepared(task(), folder).state() == []
+
+    def test_a_loss_without_the_lesson_of_the_run_is_refused(self):
+        with pytest.raises(TypeError, match="pass the result of lesson to loss"):
+            task().loss(Watched(torch.zeros(2, 1, 4, 4)), batch(), 0.0)
 
 
 class TestValidate:

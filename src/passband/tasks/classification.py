@@ -56,7 +56,6 @@ class Classification:
         channels = () if data.input in PIXELS else tuple(channel_subset(data.channels).indices())
         self.plain = unnormalized(data.input, channels, data.size, data.stride)
         self.problems = Problems(recipe.data.skip_bad)
-        self.class_names: list[str] = []
         self.found: dict[tuple[Path, tuple[str, ...] | None], tuple[LabeledImages, LabeledImages]] = {}
 
     def network_config(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
@@ -80,8 +79,11 @@ class Classification:
             "classes_named": list(learned.classes),
         }
 
-    def state(self) -> list[Stateful]:
-        """Nothing beside the network."""
+    def lesson(self, folder: Path, network: dict[str, Any]) -> None:
+        """Return None: images are learned from as they are."""
+
+    def state(self, lesson: None = None) -> list[Stateful]:
+        """Return nothing: a checkpoint keeps the network alone."""
         return []
 
     def collate(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
@@ -124,7 +126,7 @@ class Classification:
         Raises:
             ValueError: where pictures are held out, and a folder is given, too.
         """
-        self.class_names = names = network["classes_named"]
+        names = network["classes_named"]
         learned, held_out = self._split(training, names)
         if folder is not None:
             if self.recipe.data.held_out:
@@ -140,7 +142,7 @@ class Classification:
             held_out.spread(self.recipe.validation.count), Preprocessing.from_config(network["preprocessing"])
         )
 
-    def loss(self, model: nn.Module, batch: dict[str, Any], done: float) -> Loss:
+    def loss(self, model: nn.Module, batch: dict[str, Any], done: float, lesson: None = None) -> Loss:
         """Cross-entropy, and of a network with a gate the cost on open channels; see `config.classification`."""
         self.problems.attend(batch["problem"])
         # noise of a gate or of dropout that follows from the samples is the same after a run was stopped and resumed
@@ -160,7 +162,12 @@ class Classification:
         return loss, figures
 
     @torch.no_grad()
-    def validate(self, model: nn.Module, batches: Iterable[dict[str, Any]]) -> Validation:
+    def validate(
+        self,
+        model: nn.Module,
+        batches: Iterable[dict[str, Any]],
+        scored: ClassificationValidationSet | None = None,
+    ) -> Validation:
         """Score a network, which is put into evaluation mode and back.
 
         Returns:
@@ -195,7 +202,7 @@ class Classification:
             figures[f"top{TOP}"] = (rank < TOP).double().mean().item()
         figures["loss"] = torch.cat(losses).double().mean().item()
         confusion = confusion_matrix(torch.cat(guesses), torch.cat(truths), len(names))
-        classes = self.class_names or names
+        classes = names if scored is None else list(scored.pictures.classes)
         one = torch.cat(guesses).unique()
         remark = ""
         if len(one) == 1 and len(torch.cat(truths).unique()) > 1:

@@ -56,7 +56,6 @@ class Detection:
     def __init__(self, recipe: DetectionRecipe):
         self.recipe = recipe
         self.problems = Problems(recipe.data.skip_bad)
-        self.scored: CocoImages | None = None
         self.found: dict[tuple[Path, tuple[str, ...] | None], tuple[CocoImages, CocoImages]] = {}
 
     def network_config(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
@@ -101,8 +100,11 @@ class Detection:
             "classes_named": list(learned.classes),
         }
 
-    def state(self) -> list[Stateful]:
-        """Nothing beside the network."""
+    def lesson(self, folder: Path, network: dict[str, Any]) -> None:
+        """Return None: images are learned from as they are."""
+
+    def state(self, lesson: None = None) -> list[Stateful]:
+        """Return nothing: a checkpoint keeps the network alone."""
         return []
 
     def collate(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
@@ -129,7 +131,7 @@ class Detection:
             skip_bad=data.skip_bad,
         )
 
-    def validation_data(self, training: Path, folder: Path | None, network: dict[str, Any]) -> Dataset[DetectionSample]:
+    def validation_data(self, training: Path, folder: Path | None, network: dict[str, Any]) -> DetectionValidationSet:
         """Pictures of the folder to score on, of what is held out, or of what is learned from.
 
         Warns of pictures in a folder of their own that are learned from, too.
@@ -149,10 +151,9 @@ class Detection:
             warn_of_leaks([image.path for image in scored.images], [image.path for image in learned.images])
         elif not self.recipe.data.held_out:
             _log.warning("scored on pictures that are learned from: give others, or hold some out with data.held_out")
-        self.scored = scored.spread(self.recipe.validation.count)
-        return DetectionValidationSet(self.scored, cubes=_form(network))
+        return DetectionValidationSet(scored.spread(self.recipe.validation.count), cubes=_form(network))
 
-    def loss(self, model: nn.Module, batch: dict[str, Any], done: float) -> Loss:
+    def loss(self, model: nn.Module, batch: dict[str, Any], done: float, lesson: None = None) -> Loss:
         """The sum of torchvision's losses: of proposals, and of boxes, classes and masks."""
         self.problems.attend(batch["problems"])
         # proposals are drawn at random: what follows from the samples is the same after a run was stopped and resumed
@@ -163,7 +164,9 @@ class Detection:
         return total, {name.removeprefix("loss_"): loss.detach() for name, loss in losses.items()}
 
     @torch.no_grad()
-    def validate(self, model: nn.Module, batches: Iterable[dict[str, Any]]) -> Validation:
+    def validate(
+        self, model: nn.Module, batches: Iterable[dict[str, Any]], scored: DetectionValidationSet | None = None
+    ) -> Validation:
         """Score a network, which is put into evaluation mode and back.
 
         Returns:
@@ -174,12 +177,13 @@ class Detection:
         Raises:
             ImageError: for a file that cannot be read, unless the recipe skips such.
         """
-        if self.scored is None or not isinstance(model, FrequencyRCNN):
-            raise TypeError("a detector is scored on what validation_data gave before")
+        if scored is None or not isinstance(model, FrequencyRCNN):
+            raise TypeError("a detector is scored on the data set of its batches: pass the result of validation_data")
+        images = scored.pictures
         was_training = model.training
         model.eval()
-        ids = self.scored.category_ids
-        scores = CocoScores(self.scored.ground_truth(), ids, masks=model.masks)
+        ids = images.category_ids
+        scores = CocoScores(images.ground_truth(), ids, masks=model.masks)
         rows: list[list[Tensor]] = []
         for batch in batches:
             self.problems.attend(batch["problems"])
@@ -190,14 +194,14 @@ class Detection:
                 number = batch["targets"][place]["image_id"]
                 scores.add(number, one.boxes, one.scores, one.labels, one.masks)
                 if len(rows) < SHOWN:
-                    rows.append(beside_truth(self.scored, number, one, DRAWN_SCORE, DRAWN_SIDE))
+                    rows.append(beside_truth(images, number, one, DRAWN_SCORE, DRAWN_SIDE))
         model.train(was_training)
         if not rows:
             raise ImageError("none of the pictures to score on can be read; the log names them")
         figures = scores.figures()
         kind = "mask" if model.masks else "box"
         watched = {f"{part}_{name}": values[name] for part, values in figures.items() for name in WATCHED}
-        holds = any(image.trained for image in self.scored.images)
+        holds = any(image.trained for image in images.images)
         remark = NOTHING_FOUND if holds and not scores.results else ""
         return Validation(figures[kind]["AP"], watched, comparison_rows(rows, [COLUMNS] * len(rows)), remark)
 

@@ -62,8 +62,11 @@ class Inspection:
         arguments = {"kinds": [*KINDS, CLEAN], "networks": names, **self.recipe.model.arguments}
         return {"model": self.recipe.model.name, **arguments}
 
-    def state(self) -> list[Stateful]:
-        """Nothing beside the network."""
+    def lesson(self, folder: Path, network: dict[str, Any]) -> None:
+        """Return None: images are learned from as they are."""
+
+    def state(self, lesson: None = None) -> list[Stateful]:
+        """Return nothing: a checkpoint keeps the network alone."""
         return []
 
     def collate(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
@@ -127,7 +130,7 @@ class Inspection:
         name = self.recipe.data.gains
         return read_gains(folder / name, made_of(self.recipe)) if name else None
 
-    def loss(self, model: nn.Module, batch: dict[str, Any], done: float) -> Loss:
+    def loss(self, model: nn.Module, batch: dict[str, Any], done: float, lesson: None = None) -> Loss:
         """The loss of a batch, and figures to watch, detached.
 
         Raises:
@@ -144,7 +147,9 @@ class Inspection:
         return loss, {"kinds": kinds.detach(), "psnr": strength.detach(), "gain": gain.detach()}
 
     @torch.no_grad()
-    def validate(self, model: nn.Module, batches: Iterable[dict[str, Any]]) -> Validation:
+    def validate(
+        self, model: nn.Module, batches: Iterable[dict[str, Any]], scored: Dataset[Any] | None = None
+    ) -> Validation:
         """Score a network, which is put into evaluation mode and back.
 
         Returns:

@@ -58,8 +58,11 @@ class Restoration:
         """The config of the network to train: the recipe's, or that of the weights to start from."""
         return start or {"model": self.recipe.model.name, **self.recipe.model.arguments}
 
-    def state(self) -> list[Stateful]:
-        """Nothing beside the network."""
+    def lesson(self, folder: Path, network: dict[str, Any]) -> None:
+        """Return None: images are learned from as they are."""
+
+    def state(self, lesson: None = None) -> list[Stateful]:
+        """Return nothing: a checkpoint keeps the network alone."""
         return []
 
     def collate(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
@@ -152,7 +155,7 @@ class Restoration:
         ends = [round(steps * sum(shares[: place + 1]) / sum(shares)) * batch for place in range(len(shares))]
         return CropSchedule(data.crops, tuple(ends))
 
-    def loss(self, model: nn.Module, batch: dict[str, Any], done: float) -> Loss:
+    def loss(self, model: nn.Module, batch: dict[str, Any], done: float, lesson: None = None) -> Loss:
         """The loss of a batch, and figures to watch, detached.
 
         Raises:
@@ -173,7 +176,9 @@ class Restoration:
         return total
 
     @torch.no_grad()
-    def validate(self, model: nn.Module, batches: Iterable[dict[str, Any]]) -> Validation:
+    def validate(
+        self, model: nn.Module, batches: Iterable[dict[str, Any]], scored: Dataset[Any] | None = None
+    ) -> Validation:
         """Score a network, which is put into evaluation mode and back.
 
         Raises:

@@ -69,7 +69,6 @@ class Segmentation:
         self.measure = segmentation_loss(recipe.loss.name, recipe.data.classes)
         self.problems = Problems(recipe.data.skip_bad)
         self.found: dict[Path, tuple[list[MaskPair], list[MaskPair]]] = {}
-        self.lesson: Lesson | None = None
 
     def network_config(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
         """The config of the network to train, with what the data decide: the profile of their spectrum.
@@ -109,9 +108,29 @@ class Segmentation:
             return {**start, **about}
         return {"model": self.recipe.model.name, **self.recipe.model.arguments, "classes": data.classes, **about}
 
-    def state(self) -> list[Stateful]:
-        """The ratios that an adaptive schedule has found."""
-        return self._lesson.state()
+    def lesson(self, folder: Path, network: dict[str, Any]) -> Lesson:
+        """Return the curriculum of the run.
+
+        Args:
+            folder: folder to train on; an adaptive schedule searches on some of its images.
+            network: config of the network, which holds the profile of the images.
+
+        Raises:
+            ImageError: if no image that an adaptive schedule needs can be used.
+        """
+        curriculum, reference = self.recipe.curriculum, None
+        if curriculum.mode != "none" and curriculum.schedule == "adaptive":
+            pairs = _spread(self.split(folder)[0], curriculum.adaptive.pictures)
+            reference = torch.stack(list(self._pictures(pairs)))
+        return Lesson(self.recipe, stored_profile(network["preprocessing"]), reference)
+
+    def state(self, lesson: Lesson) -> list[Stateful]:
+        """Return the ratios that an adaptive schedule has found.
+
+        Args:
+            lesson: result of `lesson`.
+        """
+        return lesson.state()
 
     def collate(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
         """Stack pictures; masks, which may differ in size, are listed."""
@@ -129,12 +148,8 @@ class Segmentation:
 
     def training_data(self, folder: Path, network: dict[str, Any]) -> Dataset[SegmentationSample]:
         """Changed pictures whose numbers go on past the first epoch."""
-        data, curriculum = self.recipe.data, self.recipe.curriculum
+        data = self.recipe.data
         learned = self.split(folder)[0]
-        reference = None
-        if curriculum.mode != "none" and curriculum.schedule == "adaptive":
-            reference = torch.stack(list(self._pictures(_spread(learned, curriculum.adaptive.pictures))))
-        self.lesson = Lesson(self.recipe, stored_profile(network["preprocessing"]), reference)
         return SegmentationTrainingSet(
             learned,
             data.classes,
@@ -175,7 +190,7 @@ class Segmentation:
             _spread(scored, self.recipe.validation.count), data.classes, data.size, cache=data.cache
         )
 
-    def loss(self, model: nn.Module, batch: dict[str, Any], done: float) -> Loss:
+    def loss(self, model: nn.Module, batch: dict[str, Any], done: float, lesson: Lesson | None = None) -> Loss:
         """The loss of what the network makes of the curriculum's pictures, at the size of the masks.
 
         Raises:
@@ -190,14 +205,18 @@ class Segmentation:
             raise ValueError(f"pictures with values that are not finite: {', '.join(names)}; leave them out")
         # dropout that follows from the samples is the same after a run was stopped and resumed
         torch.manual_seed(self.recipe.seed * 1_000_003 + int(batch["number"][0]))
-        seen, figures = self._lesson.pictures(images, model, done)
+        if lesson is None:
+            raise TypeError("segmentation learns by a curriculum: pass the result of lesson to loss")
+        seen, figures = lesson.pictures(images, model, done)
         logits = resized_logits(model(seen), mask.shape[-2:])
         with torch.no_grad():
             figures["dice"] = _pooled_dice(logits, mask)
         return self.measure(logits, mask), figures
 
     @torch.no_grad()
-    def validate(self, model: nn.Module, batches: Iterable[dict[str, Any]]) -> Validation:
+    def validate(
+        self, model: nn.Module, batches: Iterable[dict[str, Any]], scored: Dataset[Any] | None = None
+    ) -> Validation:
         """Score a network on whole pictures, at the size of their masks; it is put into evaluation mode and back.
 
         Returns:
@@ -238,11 +257,6 @@ class Segmentation:
         if folder not in self.found:
             self.found[folder] = _split(find_mask_pairs(folder), self.recipe.data)
         return self.found[folder]
-
-    @property
-    def _lesson(self) -> Lesson:
-        assert self.lesson is not None, "training_data comes first"
-        return self.lesson
 
     def _profile(self, pairs: Sequence[MaskPair]) -> dict[str, Any] | None:
         """The profile of the pictures as JSON can hold it, where ratios are measured."""

@@ -52,8 +52,24 @@ class Task(Protocol):
         """
         ...
 
-    def state(self) -> list[Stateful]:
-        """What the task learns while training, beside the network, for checkpoints to keep."""
+    def lesson(self, folder: Path, network: dict[str, Any]) -> Any:
+        """Return the plan that says which images are learned from at each moment of a run.
+
+        Args:
+            folder: folder to train on.
+            network: config of the network.
+
+        Returns:
+            An object that `loss` and `state` take; None if images are learned from as they are.
+        """
+        ...
+
+    def state(self, lesson: Any) -> list[Stateful]:
+        """Return what is learned beside the network during a run, for checkpoints to keep.
+
+        Args:
+            lesson: result of `lesson`.
+        """
         ...
 
     def collate(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
@@ -72,10 +88,23 @@ class Task(Protocol):
         """Samples that are the same every time; of the folder to train on where there is no other."""
         ...
 
-    def loss(self, model: nn.Module, batch: dict[str, Any], done: float) -> Loss:
-        """The loss of a batch when this share of the run, from 0 to 1, is done."""
+    def loss(self, model: nn.Module, batch: dict[str, Any], done: float, lesson: Any = None) -> Loss:
+        """Compute the loss of a batch.
+
+        Args:
+            model: the network, in training mode.
+            batch: a batch that `collate` made.
+            done: share of the run that is done, from 0 to 1.
+            lesson: result of `lesson`.
+        """
         ...
 
-    def validate(self, model: nn.Module, batches: Iterable[dict[str, Any]]) -> Validation:
-        """Score a network, which is put into evaluation mode and back."""
+    def validate(self, model: nn.Module, batches: Iterable[dict[str, Any]], scored: Any = None) -> Validation:
+        """Score a network, which is put into evaluation mode and back.
+
+        Args:
+            model: the network.
+            batches: batches of the samples to score on.
+            scored: data set that the batches come from, result of `validation_data`.
+        """
         ...
