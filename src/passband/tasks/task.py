@@ -40,6 +40,7 @@ class Stateful(Protocol):
         ...
 
 
+@runtime_checkable
 class Task(Protocol):
     """Data, loss and scores of a kind of job; built from a recipe of its kind in `config.RECIPES`."""
 
