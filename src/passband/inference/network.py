@@ -70,6 +70,9 @@ class RestorationNetwork:
         **overrides: Any,
     ):
         self.memory = None if memory is None else parse_memory(memory)
+        runtime = SUFFIXES.get(Path(weights).suffix) if engine == "torch" else engine
+        if self.memory is not None and runtime is not None:
+            raise ValueError(f"a cap on memory is for the engine torch; {runtime} has none")
         try:
             self.engine = load_engine(weights, engine, precision, device, **overrides)
         except ValueError:
@@ -78,8 +81,6 @@ class RestorationNetwork:
         self.weights, self._overrides = str(weights), overrides
         if views is not None:
             check_views(self.engine, views, weights)
-        if self.memory is not None and not isinstance(self.engine, TorchEngine):
-            raise ValueError(f"a cap on memory is for the engine torch; {self.engine.name} has none")
         self.device = self.engine.device if isinstance(self.engine, TorchEngine) else torch.device("cpu")
         self._statistics: MapStatistics | None = None
 
