@@ -87,7 +87,7 @@ def test_a_damaged_picture_is_named_the_others_are_scored_and_it_ends_badly(eval
         (["--benchmark", "SOTS-Indor"], "did you mean 'SOTS-Indoor'?"),
         (["--protocol", "sfnt"], "did you mean 'sfnet'?"),
         (["--pool-mode", "fractions"], "did you mean 'fraction'?"),
-        (["--pool-mode", "tlc"], "give pool_window, too"),
+        (["--pool-mode", "tlc"], "give pool_window also"),
         (["--memory", "lots"], "memory is a size such as '2GB'"),
         (["--benchmark", "DPDD-dual"], "DPDD-dual is for left and right views"),
     ],

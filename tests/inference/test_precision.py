@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from passband.inference import precision
-from passband.inference.precision import agreement, bfloat16_time_ratio, fast_precision, probe_pictures
+from passband.inference.precision import agreement, bfloat16_time_ratio, fast_precision, probe_images
 
 CPU = torch.device("cpu")
 
@@ -85,5 +85,5 @@ def test_agreement_is_the_psnr_of_the_worse_picture():
 
 
 @pytest.mark.parametrize(("multiple", "minimum", "shape"), [(8, 16, (2, 6, 80, 96)), (64, 128, (2, 6, 128, 128))])
-def test_probe_pictures_have_a_size_and_channels_that_the_network_takes(multiple, minimum, shape):
-    assert probe_pictures(multiple, minimum, views=2).shape == shape
+def test_probe_images_have_a_size_and_channels_that_the_network_takes(multiple, minimum, shape):
+    assert probe_images(multiple, minimum, views=2).shape == shape

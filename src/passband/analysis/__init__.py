@@ -1,1 +1,1 @@
-"""What trained networks use and cost: frequency channels, the frequency ratio, operations, seams between tiles."""
+"""Analyzes trained networks: their frequency channels, frequency ratio and operations, and seams between tiles."""

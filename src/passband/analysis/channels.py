@@ -1,4 +1,4 @@
-"""Which frequency channels a trained gate lets through, and the subset to keep of them."""
+"""Analyzes the frequency channels that a trained gate opens, and writes the subset to keep."""
 
 import json
 from dataclasses import dataclass
@@ -21,32 +21,32 @@ from passband.runs import weights_of
 from passband.weights_io import CheckpointError
 
 NUMBERED = 192
-"""Frequency channels there are: 64 each of Y, Cb and Cr."""
+"""Number of frequency channels: 64 each of Y, Cb and Cr."""
 
 
 @dataclass(frozen=True)
 class ChannelUse:
-    """How often a gate opened each channel."""
+    """The frequency with which a gate opened each channel."""
 
     probability: Float[Tensor, "192"]
-    """Share of pictures by the channel's number, component 64 + 8 v + u; 0 for one that the network does not get."""
+    """Share of images by the channel's number, component 64 + 8 v + u; 0 for channels that the network does not get."""
     pictures: int
-    """How many were counted."""
+    """Number of images that were counted."""
     kept: tuple[int, ...]
-    """Numbers of the channels that were open most often, ascending; of such as were open equally often, those of lower
-    frequency, in zigzag order."""
+    """Numbers of the channels that were open most often, in rising order. Of channels that tie, those of lower
+    frequency (zigzag order) are kept."""
     failed: tuple[str, ...]
-    """Of pictures that could not be read, why."""
+    """Reasons of the images that could not be read."""
 
     @property
     def tied(self) -> int:
-        """How many channels that are not kept were open as often as the least of those that are."""
+        """The number of other channels that were open as often as the last of the kept ones."""
         least = self.probability[list(self.kept)].min()
         return int((self.probability >= least).sum()) - len(self.kept)
 
     @property
     def tied_words(self) -> str:
-        """What the tie means for the choice; empty where there is none."""
+        """A sentence about the tie; empty if there is none."""
         if not self.tied:
             return ""
         channels, tie = ("channel", "ties") if self.tied == 1 else ("channels", "tie")
@@ -56,7 +56,7 @@ class ChannelUse:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """The same for JSON, with the counts of Y, Cb and Cr and what published subsets share with the kept one."""
+        """Return the result for JSON, with the counts of Y, Cb and Cr and the overlap with published subsets."""
         kept = from_indices(self.kept)
         shared = {
             name: len({*subset.indices()} & {*self.kept})
@@ -87,26 +87,29 @@ def analyze_channels(
     workers: int = 0,
     device: str = "auto",
 ) -> ChannelUse:
-    """Find which channels a trained gate lets through, draw them, and write the subset to train on without the gate.
+    """Find the channels that a trained gate opens, draw them, and write the subset to train on without the gate.
 
-    Writes channels.png (heat maps, numbered as the list is), channels-zigzag.png (the same numbered as in Xu et al.,
-    CVPR 2020), both also as SVG, channels.json, and channels.toml, whose list a recipe takes as it is.
+    Writes channels.png (heat maps with the numbers of the list), channels-zigzag.png (the same with the numbers of Xu
+    et al., CVPR 2020), both also as SVG, channels.json, and channels.toml, whose list can be copied into a recipe.
 
     Args:
-        source: a run's folder, or weights of a gated classifier.
-        output: a folder for these files, made where it does not exist.
-        data: pictures to count on, in any sub-folders; None takes the counts that the weights hold, of training.
-        keep: how many channels the subset shall have.
-        batch: pictures looked at at once.
-        workers: processes that prepare them; 0 prepares them here.
-        device: see `models.pick_device`.
+        source: folder of a run, or weights of a gated classifier.
+        output: folder for these files, which is made if it does not exist.
+        data: folder of images to count on, in any sub-folders; None takes the counts of the training from the weights.
+        keep: number of channels of the subset.
+        batch: number of images that the network gets at once.
+        workers: number of processes that prepare images; 0 prepares them in this process.
+        device: name of a device, see `models.pick_device`.
+
+    Returns:
+        The frequency with which each channel was open, and the kept channels.
 
     Raises:
-        CheckpointError: for weights that cannot be used, or without a gate.
-        FileNotFoundError: for a folder without pictures.
-        ValueError: where the gate has not so many channels, or has seen no pictures.
+        CheckpointError: if the weights cannot be used, or have no gate.
+        FileNotFoundError: if the folder holds no images.
+        ValueError: if the gate has fewer channels, or has seen no images.
     """
-    # a gate is trained to the end; the best score may have come before it closed
+    # the best score may have come before the gate closed channels, so the last weights are taken
     weights = weights_of(source, prefer="last")
     classifier = Classifier(weights, device)
     if not isinstance(classifier.model, GatedClassifier):
@@ -115,7 +118,7 @@ def analyze_channels(
             "gated-dct-resnet50"
         )
     gate = classifier.model.gate
-    checksum = weights_checksum(classifier.model)  # before anything is counted, for the counts are part of the weights
+    checksum = weights_checksum(classifier.model)  # before counting, because the counts are part of the weights
     failed: tuple[str, ...] = ()
     if data is not None:
         gate.reset()
@@ -138,7 +141,7 @@ def analyze_channels(
 
 
 def _count(classifier: Classifier, data: Path, batch: int, workers: int) -> tuple[str, ...]:
-    """Let the gate see the pictures of a folder; what was wrong with those that cannot be read."""
+    """Let the gate count the images of a folder, and return the reasons of those that cannot be read."""
     paths = find_images(data)
     if not paths:
         raise FileNotFoundError(f"{data} holds no pictures")
@@ -150,7 +153,7 @@ def _count(classifier: Classifier, data: Path, batch: int, workers: int) -> tupl
 
 
 def _toml(use: ChannelUse, weights: str | Path) -> str:
-    """The part of a recipe that chooses the kept channels."""
+    """Return the part of a recipe that chooses the kept channels."""
     counts = ", ".join(f"{count} of {name}" for name, count in use.as_dict()["counts"].items())
     lines = [
         f"# The {len(use.kept)} channels that the gate of {weights} opened most often, over {use.pictures} pictures:",

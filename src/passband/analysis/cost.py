@@ -1,4 +1,4 @@
-"""What a network costs: parameters, multiply-accumulates, and how many numbers it is fed."""
+"""Counts the cost of a network: parameters, multiply-accumulates, and numbers of its input."""
 
 from collections.abc import Sequence
 from math import prod
@@ -9,32 +9,32 @@ from torch import nn
 from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 
-PICTURE = (3, 224, 224)
-"""The input whose size is 1: what ImageNet's networks of pictures take."""
+UNIT_INPUT = (3, 224, 224)
+"""Shape of the input whose normalized size is 1: that of networks for ImageNet."""
 
 
 class Cost(NamedTuple):
-    """What a network costs for one input."""
+    """The cost of a network for one input."""
 
     input_shape: tuple[int, ...]
-    """Channels, height and width."""
+    """Channels, height and width of the input."""
     parameters: int
-    """All of them, buffers not counted."""
+    """Number of parameters, without buffers."""
     macs: int
-    """Multiply-accumulates of convolutions and matrix products."""
+    """Number of multiply-accumulates in convolutions and matrix products."""
     normalized_input_size: float
-    """Numbers of the input, relative to a picture of 3 x 224 x 224."""
+    """Number of values of the input, relative to 3 x 224 x 224."""
 
 
 def cost(model: nn.Module, input_shape: Sequence[int]) -> Cost:
-    """Count what a network costs.
+    """Count the cost of a network.
 
     Args:
-        model: as it evaluates.
+        model: the network.
         input_shape: channels, height and width of one input.
 
     Raises:
-        ValueError: where the network does not take such an input.
+        ValueError: if the network does not take such an input.
     """
     parameters = sum(parameter.numel() for parameter in model.parameters())
     shape = tuple(input_shape)
@@ -44,17 +44,17 @@ def cost(model: nn.Module, input_shape: Sequence[int]) -> Cost:
 def macs(model: nn.Module, input_shape: Sequence[int]) -> int:
     """Count the multiply-accumulates of one forward pass; nothing is computed, and the network stays as it is.
 
-    Counted are convolutions and matrix products, half of torch's count of floating-point operations. Normalizations,
-    activations and pooling, which the usual figures leave out, too, are not.
+    The count contains convolutions and matrix products, half of torch's count of floating-point operations. It leaves
+    out normalizations, activations and pooling, as published figures do.
 
     Args:
-        model: as it evaluates.
+        model: the network.
         input_shape: channels, height and width of one input.
 
     Raises:
-        ValueError: where the network does not take such an input.
+        ValueError: if the network does not take such an input.
     """
-    # tensors without values know their shapes, which is all that is counted
+    # tensors without values have shapes, and the count needs nothing else
     state = {name: torch.empty_like(value, device="meta") for name, value in model.state_dict().items()}
     dtype = next((value.dtype for value in state.values() if value.is_floating_point()), torch.float32)
     counter = FlopCounterMode(display=False)
@@ -71,9 +71,9 @@ def macs(model: nn.Module, input_shape: Sequence[int]) -> int:
 
 
 def normalized_input_size(input_shape: Sequence[int]) -> float:
-    """How many numbers a network is fed, relative to a picture of 3 x 224 x 224 (Xu et al., CVPR 2020, table 1).
+    """Return the number of values of an input, relative to 3 x 224 x 224 (Xu et al., CVPR 2020, table 1).
 
     Args:
         input_shape: channels, height and width.
     """
-    return prod(input_shape) / prod(PICTURE)
+    return prod(input_shape) / prod(UNIT_INPUT)

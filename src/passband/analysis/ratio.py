@@ -1,4 +1,4 @@
-"""The frequency ratio at which a trained network sees most of what it looks at."""
+"""Finds the frequency ratio at which a trained network responds to most of the spectrum that it uses."""
 
 import json
 from dataclasses import dataclass, replace
@@ -30,27 +30,27 @@ from passband.tasks.curriculum import stored_profile
 from passband.weights_io import CheckpointError
 
 SIZE = 256
-"""Side of the pictures, in pixels, for a segmentation network whose weights do not tell."""
+"""Side of the images in pixels for a segmentation network whose weights do not give it."""
 
 
 @dataclass(frozen=True)
 class RatioAnalysis:
-    """What a search on pictures in files found."""
+    """The result of a search on images in files."""
 
     optimum: OptimalRatio
-    """For the pictures together."""
+    """The result for all images together."""
     each: tuple[tuple[Path, OptimalRatio], ...]
-    """For each picture; none unless asked for."""
+    """The result for each image; empty unless it was asked for."""
     pictures: tuple[Path, ...]
-    """What was looked at."""
+    """Paths of the images that were used."""
     failed: tuple[str, ...]
-    """Of pictures that could not be read, why."""
+    """Reasons of the images that could not be read."""
 
     def as_dict(self) -> dict[str, Any]:
-        """The same for JSON."""
+        """Return the result as JSON can hold it."""
         return {
             "optimum": self.optimum.as_dict(),
-            "each": [{"picture": str(path), **found.as_dict()} for path, found in self.each],
+            "each": [{"picture": str(path), **optimum.as_dict()} for path, optimum in self.each],
             "pictures": [str(path) for path in self.pictures],
             "failed": list(self.failed),
         }
@@ -67,28 +67,31 @@ def analyze_ratio(
     per_image: bool = False,
     device: str = "auto",
 ) -> RatioAnalysis:
-    """Search the best frequency ratio of a network's pictures, draw the curve and write its figures.
+    """Search the best frequency ratio of a network on images, draw the curve and write its figures.
 
-    The pictures are RGB in [0, 1], as ratios of a curriculum are of; how the network normalizes them is part of the
-    network. Segmentation networks get them resized to squares, classifiers the view that they classify with. Where the
-    weights hold the profile of their training set, for this definition and size, ratios are by that, and otherwise by
-    the pictures' own. Writes ratio.json, ratio.png and ratio.svg.
+    The images are RGB in [0, 1], as those of a curriculum are; normalization is part of the network. Segmentation
+    networks get the images resized to squares, classifiers get the view that they classify. If the weights hold the
+    spectral profile of their training set for this definition and size, ratios follow it; otherwise they follow the
+    images themselves. Writes ratio.json, ratio.png and ratio.svg.
 
     Args:
-        source: a run's folder, or weights of a segmentation network or of a classifier of pixels.
-        output: a folder for these files, made where it does not exist.
-        data: pictures in any sub-folders; of a folder of pictures and masks, the pictures.
-        search: how; None as `RatioSearch` has it.
-        pictures: how many to take at most, evenly from all; 1 or more.
-        size: side in pixels; None for that of the training.
-        per_image: whether to search for each picture, too, which costs as much again.
-        device: see `models.pick_device`.
+        source: folder of a run, or weights of a segmentation network or of a classifier of pixels.
+        output: folder for these files, which is made if it does not exist.
+        data: folder of images in any sub-folders; masks in it are left out.
+        search: settings of the search; None for the defaults of `RatioSearch`.
+        pictures: largest number of images, which are spread evenly over all; 1 or more.
+        size: side of the images in pixels; None for that of the training.
+        per_image: whether each image is searched also by itself, which costs as much again.
+        device: name of a device, see `models.pick_device`.
+
+    Returns:
+        The best ratio, and the images that were used.
 
     Raises:
-        CheckpointError: for weights that cannot be used, or of another kind of network.
-        FileNotFoundError: for a folder without pictures.
-        ValueError: for numbers out of range, where no picture can be read, or where a segmentation network finds
-            nothing in any picture, so that its saliency says nothing.
+        CheckpointError: if the weights cannot be used, or are for another kind of network.
+        FileNotFoundError: if the folder holds no images.
+        ValueError: if a number is out of range, no image can be read, or a segmentation network finds nothing in any
+            image, so that its saliency has no meaning.
     """
     search = search or RatioSearch()
     if pictures < 1:
@@ -107,7 +110,7 @@ def analyze_ratio(
         search = replace(search, profile=known)
     optimum = search(network.model, images)
     each = tuple(zip(used, search.each(network.model, images), strict=True)) if per_image else ()
-    found = RatioAnalysis(optimum, each, used, failed)
+    result = RatioAnalysis(optimum, each, used, failed)
     save_charts(ratio_curves(optimum.as_dict(), [one.ratio for _, one in each if one.interior]), output / "ratio.png")
     about = {
         "weights": str(weights),
@@ -116,34 +119,39 @@ def analyze_ratio(
         "profile_pictures": search.profile.pictures if search.profile else optimum.pictures,
     }
     with write_whole(output / "ratio.json") as path:
-        path.write_text(json.dumps({**about, **found.as_dict()}, indent=2) + "\n", encoding="utf-8")
-    return found
+        path.write_text(json.dumps({**about, **result.as_dict()}, indent=2) + "\n", encoding="utf-8")
+    return result
 
 
 @dataclass(frozen=True)
 class _Network:
-    """What takes pictures in [0, 1] and gives logits."""
+    """A network that takes images in [0, 1] and returns logits."""
 
     model: nn.Module
     preprocessing: Preprocessing | int
-    """How a file becomes such a picture: a classifier's view, not normalized, or the side of a square."""
+    """Preprocessing of a classifier's view without normalization, or the side of a square in pixels."""
     device: torch.device
     checksum: str
     profile: RadialProfile | None = None
-    """Of what it was trained on."""
+    """Spectral profile of the images that it was trained on."""
     is_segmentation: bool = False
-    """It tells background from something, pixel by pixel."""
+    """Whether it segments images."""
 
 
 class _OfPixels(nn.Module):
-    """A classifier with its normalization."""
+    """A classifier that normalizes its input itself.
+
+    Args:
+        model: the classifier.
+        preprocessing: preprocessing with the normalization.
+    """
 
     def __init__(self, model: nn.Module, preprocessing: Preprocessing):
         super().__init__()
         self.model, self.preprocessing = model, preprocessing
 
     def forward(self, image: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B classes"]:
-        """Logits of pictures in [0, 1]."""
+        """Return the logits of images in [0, 1]."""
         prepared = self.preprocessing
         values = rgb_to_ycbcr(image) if prepared.input == "ycbcr" else image
         mean, std = (image.new_tensor(numbers).view(1, -1, 1, 1) for numbers in (prepared.mean, prepared.std))
@@ -151,7 +159,7 @@ class _OfPixels(nn.Module):
 
 
 def _load(weights: str | Path, size: int | None, device: str) -> _Network:
-    """The network of weights, for pictures of a size."""
+    """Load a network for images of a size."""
     task = task_of(weights)
     if task == "classification":
         classifier = Classifier(weights, device)
@@ -189,15 +197,15 @@ def _load(weights: str | Path, size: int | None, device: str) -> _Network:
 
 @torch.no_grad()
 def _finds_something(model: nn.Module, images: Float[Tensor, "B 3 H W"], batch: int) -> bool:
-    """Whether a segmentation network tells any pixel of the pictures from background."""
+    """Tell whether a segmentation network finds foreground in any image."""
     with evaluating(model):
-        return any(bool(predicted_classes(model(some)).any()) for some in images.split(batch))
+        return any(bool(predicted_classes(model(part)).any()) for part in images.split(batch))
 
 
 def _read(
     data: Path, count: int, preprocessing: Preprocessing | int
 ) -> tuple[Float[Tensor, "B 3 H W"], tuple[Path, ...], tuple[str, ...]]:
-    """Some pictures of a folder, their files, and what was wrong with others."""
+    """Return some images of a folder, their paths, and the reasons of those that cannot be read."""
     paths = _pictures(data)
     if not paths:
         raise FileNotFoundError(f"{data} holds no pictures")
@@ -221,7 +229,7 @@ def _read(
 
 
 def _pictures(data: Path) -> list[Path]:
-    """The pictures of a folder; masks, where it has such, are none."""
+    """Return the images of a folder without its masks."""
     try:
         return [pair.image for pair in find_mask_pairs(data)]
     except FileNotFoundError:

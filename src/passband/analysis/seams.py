@@ -1,4 +1,4 @@
-"""Whether tiles show: steps of brightness where they part, against steps elsewhere."""
+"""Measures whether seams between tiles are visible: brightness steps at their borders against steps elsewhere."""
 
 from collections.abc import Sequence
 
@@ -10,28 +10,28 @@ from passband.ops.tiling import Tile
 
 
 def seam_figure(tiled: Float[Tensor, "B C H W"], whole: Float[Tensor, "B C H W"], tiles: Sequence[Tile]) -> float:
-    """How much stronger steps across the borders of tiles are than in the picture computed whole.
+    """Return the strength of steps across the borders of tiles, relative to the same image computed whole.
 
     Args:
-        tiled: what was made in tiles.
-        whole: the same made whole, which has edges of its own at these places.
-        tiles: from `ops.tiling.lay_tiles`, at least two.
+        tiled: image that was computed in tiles.
+        whole: the same image computed whole, which has edges of its own at these places.
+        tiles: tiles from `ops.tiling.lay_tiles`, at least two.
 
     Returns:
-        The seam ratio of `tiled` over that of `whole`: 1 where there are no seams.
+        The seam ratio of `tiled` divided by that of `whole`: 1 if there are no seams.
     """
     return seam_ratio(tiled, tiles) / seam_ratio(whole, tiles)
 
 
 def seam_ratio(image: Float[Tensor, "B C H W"], tiles: Sequence[Tile]) -> float:
-    """Mean step between neighboring pixels across the borders of tiles, over the mean step elsewhere.
+    """Return the mean step between neighboring pixels across the borders of tiles, divided by the mean step elsewhere.
 
     Args:
-        image: a picture that is not flat.
-        tiles: from `ops.tiling.lay_tiles`, at least two; borders are where their own parts end.
+        image: image that is not of a single color.
+        tiles: tiles from `ops.tiling.lay_tiles`, at least two; the borders are the ends of their own parts.
 
     Raises:
-        ValueError: for a single tile, which has no border.
+        ValueError: if there is a single tile, which has no border.
     """
     across, elsewhere = [], []
     for dim, spans in ((-2, {tile.rows for tile in tiles}), (-1, {tile.columns for tile in tiles})):
@@ -39,7 +39,7 @@ def seam_ratio(image: Float[Tensor, "B C H W"], tiles: Sequence[Tile]) -> float:
         border = torch.zeros(len(steps), dtype=torch.bool)
         border[[span.own_start - 1 for span in spans if span.own_start]] = True
         across.append(steps[border])
-        # each border is set against what its own direction has
+        # each border is compared with steps in its own direction
         elsewhere.append(steps[~border].mean().expand(int(border.sum())))
     if not len(torch.cat(across)):
         raise ValueError("a seam needs two tiles at least; got one that covers the picture")

@@ -8,7 +8,7 @@ import typer
 if TYPE_CHECKING:
     from passband.cli.shared.files import FileRun
     from passband.data.finding import PassedOver
-    from passband.inference import Outcome
+    from passband.inference import JobResult
     from passband.inference.files.restoring import Progress
 
 
@@ -147,7 +147,7 @@ def _progress_printer(run: "FileRun") -> "Callable[[Progress], None]":
     return report
 
 
-def _print_outcome(outcome: "Outcome", run: "FileRun", *, verbose: bool) -> None:
+def _print_outcome(outcome: "JobResult", run: "FileRun", *, verbose: bool) -> None:
     """Count a file as restored, skipped or failed, and print its outcome."""
     from passband.cli.shared.console import say
     from passband.inference import VideoSummary

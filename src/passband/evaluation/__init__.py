@@ -1,4 +1,4 @@
-"""Scoring a network on data that it never saw, with a report that says how."""
+"""Scores networks on data that they did not learn from, and writes reports."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,24 +25,25 @@ EVALUATIONS: dict[str, Callable[..., dict[str, Any]]] = {
     "restoration": evaluate_restoration,
     "segmentation": evaluate_segmenter,
 }
-"""Task to what scores its networks."""
+"""Function that scores the networks of each task."""
 
 
 def evaluate(weights: str | Path, data: str | Path, output: str | Path, **options: Any) -> dict[str, Any]:
-    """Score a network by what it is for, and write a report.
+    """Score a network for its task, and write a report.
 
     Args:
-        weights: a shipped name, a folder, a run's folder, a published pickle, or a hub id.
-        data: a folder of pairs for restoration, of a sub-folder for each class for a classifier, of pictures and
-            annotations in COCO's format for a detector, of pictures and masks for a segmentation network.
-        output: a folder for the report.
-        options: of the function in `EVALUATIONS`.
+        weights: weights to load: a shipped name, a folder, a run, a published pickle, a hub id, or a file of
+            `passband export`.
+        data: folder of pairs for restoration; of a sub-folder for each class for a classifier; of images and
+            annotations in COCO's format for a detector; of images and masks for a segmentation network.
+        output: folder for the report.
+        options: options of the task's function in `EVALUATIONS`.
 
     Returns:
-        What evaluation.json holds, see that function.
+        The content of evaluation.json, see that function.
 
     Raises:
-        CheckpointError: for weights that cannot be used.
-        ValueError, FileNotFoundError: for data that cannot, see that function.
+        CheckpointError: if the weights cannot be used.
+        ValueError, FileNotFoundError: if the data cannot be used, see that function.
     """
     return EVALUATIONS[task_of(weights)](weights, Path(data), Path(output), **options)

@@ -1,4 +1,4 @@
-"""What was published, to stand beside what is measured: one entry per benchmark of SFNet's tables."""
+"""Published figures to compare with measured ones: an entry for each benchmark of SFNet's tables."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,28 +9,28 @@ from passband.naming import entry
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A test set, how its table was scored, and the table's figures."""
+    """A test set, the way its table was scored, and the figures of the table."""
 
     name: str
     task: str
     protocol: str
-    """A key of `metrics.PROTOCOLS`."""
+    """Name of the protocol, a key of `metrics.PROTOCOLS`."""
     pool_window: int | None
-    """Of the released test-time pooling; None is global."""
+    """Window of the released test-time pooling; None for global pooling."""
     figures: Mapping[str, tuple[float, float | None]]
-    """Where from to (PSNR in dB, SSIM), with as many digits as were published."""
+    """PSNR in dB and SSIM by source, with the published digits."""
     views: int = 1
-    """Pictures of a scene that the network gets."""
+    """Number of images of a scene that the network gets."""
     counts: tuple[int, ...] = ()
-    """How many pairs the set has; several where it is used in parts, or was published more than once."""
+    """Numbers of pairs in the set; several if it is used in parts, or was published more than once."""
     names: str = ""
-    """A regular expression that is found in the name of each pair; empty where repackagings have names of their own."""
+    """Regular expression that matches within the name of each pair; empty if repackagings have other names."""
 
     def mismatch(self, names: Sequence[str]) -> str:
-        """Why pairs are not those of the benchmark, in words; empty where they may be.
+        """Return the reason why pairs are not those of the benchmark; empty if they may be.
 
         Args:
-            names: of the pairs that were scored, see `data.pairs.Pair`.
+            names: names of the pairs that were scored, see `data.pairs.Pair`.
         """
         if len(names) not in self.counts:
             return f"{self.name} has {' or '.join(map(str, self.counts))} pictures, and these are {len(names)}"
@@ -41,11 +41,12 @@ class Benchmark:
 
 
 PAPER = "paper"
+"""Source of figures: the paper."""
 RERUN = "rerun"
-"""An independent run of the released code with the released weights."""
+"""Source of figures: an independent run of the released code with the released weights."""
 
 _NUMBERED = r"(^|/|rain-)\d+(_\d+)?$"
-"""Names of rainy pictures: 1, 001, rain-001, norain-1 or 1_14."""
+"""Names of rainy images: 1, 001, rain-001, norain-1 or 1_14."""
 
 _ALL = (
     Benchmark(
@@ -115,18 +116,21 @@ _ALL = (
 BENCHMARKS = {benchmark.name: benchmark for benchmark in _ALL}
 """Cui et al., "Selective Frequency Network for Image Restoration", ICLR 2023.
 
-Protocols and windows are those of the released scripts where there is one: they score dehazing and desnowing by
+Protocols and windows are those of the released scripts, if there are any: they score dehazing and desnowing by
 `sfnet`, PSNR of deblurring by `rgb` and deraining by `y-matlab`; no released script shows which SSIM was used for
 deblurring and defocus. Windows of RealBlur, I-Haze and O-Haze are those of the weights' own benchmark. RealBlur's and
-RSBlur's own scripts align the pictures before they score; nothing is aligned here. Counts and names are those of the
+RSBlur's own scripts align the images before they score; nothing is aligned here. Counts and names are those of the
 authors and of widely used repackagings."""
 
 
 def find_benchmark(name: str) -> Benchmark:
-    """The benchmark of a name, in any case.
+    """Return the benchmark of a name, in upper or lower case.
+
+    Args:
+        name: name of the benchmark.
 
     Raises:
-        ValueError: for an unknown one, naming the nearest.
+        ValueError: if the name is unknown; the message suggests the nearest one.
     """
     by_lower = {known.lower(): known for known in BENCHMARKS}
     return entry(by_lower.get(name.lower(), name), BENCHMARKS, "benchmark")
@@ -135,17 +139,17 @@ def find_benchmark(name: str) -> Benchmark:
 def beside_published(
     benchmark: Benchmark, psnr: float, ssim: float, *, is_comparison: bool = True
 ) -> list[dict[str, str | float | None]]:
-    """A row per published figure, with what was measured and the difference.
+    """Return a row for each published figure, with the measured one and the difference.
 
     Args:
-        benchmark: whose figures.
-        psnr: measured, dB.
-        ssim: measured, up to 1.
-        is_comparison: the pictures are those of the benchmark, see `Benchmark.mismatch`.
+        benchmark: the benchmark.
+        psnr: measured PSNR in dB.
+        ssim: measured SSIM, up to 1.
+        is_comparison: whether the images are those of the benchmark, see `Benchmark.mismatch`.
 
     Returns:
-        Rows of `source`, `psnr`, `psnr_published`, `psnr_difference` and the same of SSIM; differences are measured
-        minus published, None where nothing was published, or of other pictures.
+        Rows of `source`, `psnr`, `psnr_published`, `psnr_difference` and the same for SSIM. A difference is measured
+        minus published; it is None if nothing was published, or the images are others.
     """
     return [
         {

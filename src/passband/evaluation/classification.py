@@ -1,4 +1,4 @@
-"""Scoring a classifier on a folder of classes, with a report that says how."""
+"""Scores a classifier on a folder of classes, and writes a report."""
 
 import time
 from collections.abc import Callable
@@ -28,38 +28,38 @@ def evaluate_classifier(
     device: str = "auto",
     report: Callable[[dict[str, Any], int], None] = lambda row, count: None,
 ) -> dict[str, Any]:
-    """Score a classifier: how often it is right, in all and for each class, and who is taken for whom.
+    """Score a classifier: its accuracy in total and for each class, and its confusions.
 
-    Writes evaluation.json (what is returned), evaluation.csv (a row per picture), confusion.csv, confusion.png and
-    report.md (the same to be read). Each picture is seen once, as in validation: the center at the size that the
-    weights were trained for.
+    Writes evaluation.json (the returned result), evaluation.csv (a row for each image), confusion.csv, confusion.png
+    and report.md (the same as text). Each image is classified once, as in validation: its center, in the size of the
+    training.
 
     Args:
-        weights: a folder that training made, such as RUN/weights/best, a shipped name, or a hub id.
-        data: a folder with a sub-folder of pictures for each class, called as the weights' classes; not all of them
-            need be there.
-        output: a folder for the report.
-        batch: pictures scored at once.
-        workers: processes that prepare them; 0 prepares them here.
-        device: see `models.pick_device`.
-        report: called with each picture's figures, or with the `name` and `reason` of one that cannot be read, and
-            the number of pictures.
+        weights: weights to load: a folder that training made, such as RUN/weights/best, a shipped name, or a hub id.
+        data: folder with a sub-folder of images for each class, with the names of the weights' classes; some classes
+            may be missing.
+        output: folder for the report.
+        batch: number of images that the network gets at once.
+        workers: number of processes that prepare images; 0 prepares them in this process.
+        device: name of a device, see `models.pick_device`.
+        report: function that is called with the figures of each image, or with the `name` and `reason` of one that
+            cannot be read, and with the number of images.
 
     Returns:
-        What evaluation.json holds: `mean` (top1 and top5 as shares, top5 where there are more than 5 classes, and
-        loss, the mean cross-entropy in nats), `classes`, `confusions`, `images`, `failed`, and all that decides them.
+        The content of evaluation.json: `mean` (top1 and top5 as shares, top5 only with more than 5 classes, and loss,
+        the mean cross-entropy in nats), `classes`, `confusions`, `images`, `failed`, and everything that decides them.
 
     Raises:
-        CheckpointError: for weights that cannot be used, or that are of no classifier.
-        FileNotFoundError: where there is no folder of classes.
-        ValueError: for a folder of a class that the weights do not know, naming the nearest, or where no picture can
-            be read.
+        CheckpointError: if the weights cannot be used, or are not a classifier's.
+        FileNotFoundError: if there is no folder of classes.
+        ValueError: if a folder is named like none of the weights' classes, or no image can be read.
     """
     data, output = Path(data), Path(output)
     classifier = Classifier(weights, device)
     names = list(classifier.classes)
     pictures = find_classes(data, names)
-    checksum = weights_checksum(classifier.model)  # before a gate counts what it opens, which is part of its weights
+    # before a gate counts its open channels, because the counts are part of its weights
+    checksum = weights_checksum(classifier.model)
 
     rows: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
@@ -120,14 +120,14 @@ def evaluate_classifier(
         "peak_memory_bytes": peak_memory(classifier.device),
         **environment(),
     }
-    if classifier.preprocessing.input == "coefficients":  # which Pillow does not decode
+    if classifier.preprocessing.input == "coefficients":  # Pillow does not decode these files
         result["jpeg_decoder"] = reader_library()
     write_classification_report(output, result, confusion, names)
     return result
 
 
 def _per_class(confusion: torch.Tensor, names: list[str]) -> list[dict[str, Any]]:
-    """A row per class; accuracy is None for one without pictures."""
+    """Return a row for each class; accuracy is None for a class without images."""
     shares = class_accuracy(confusion).tolist()
     others = confusion - torch.diag(confusion.diagonal())
     return [
@@ -142,7 +142,7 @@ def _per_class(confusion: torch.Tensor, names: list[str]) -> list[dict[str, Any]
 
 
 def _confusions(confusion: torch.Tensor, names: list[str], most: int = 20) -> list[dict[str, Any]]:
-    """Which classes were most often taken for which others."""
+    """Return the most frequent confusions of classes."""
     others = (confusion - torch.diag(confusion.diagonal())).flatten()
     order = others.argsort(descending=True, stable=True)[:most].tolist()
     return [
@@ -153,7 +153,7 @@ def _confusions(confusion: torch.Tensor, names: list[str], most: int = 20) -> li
 
 
 def _notes(confusion: torch.Tensor, names: list[str], failed: list[dict[str, Any]]) -> list[str]:
-    """What a reader of the figures must know."""
+    """Return notes for the reader of the figures."""
     notes = []
     if failed:
         notes.append(f"{len(failed)} files could not be read and are not counted; the first: {failed[0]['reason']}")

@@ -19,7 +19,7 @@ from passband.evaluation.report import (
     write_results,
 )
 
-COLUMNS = ("name", "true", "predicted", "probability", "rank", "loss")
+CSV_COLUMNS = ("name", "true", "predicted", "probability", "rank", "loss")
 """Columns of evaluation.csv."""
 MISTAKES = 20
 """Number of mistakes that report.md lists; the CSV files list all."""
@@ -40,10 +40,10 @@ def write_classification_report(
     rows = [[name, *counts] for name, counts in zip(names, confusion.tolist(), strict=True)]
     write_csv(output / "confusion.csv", columns, (dict(zip(columns, row, strict=True)) for row in rows))
     save_charts(confusion_chart(confusion, names), output / "confusion.png")
-    write_results(output, result, COLUMNS, _markdown(result))
+    write_results(output, result, CSV_COLUMNS, _markdown(result))
 
 
-def figures_line(mean: dict[str, float]) -> str:
+def classification_line(mean: dict[str, float]) -> str:
     """Return the mean figures of an evaluation in a line.
 
     Args:
@@ -59,7 +59,7 @@ def _markdown(result: dict[str, Any]) -> list[str]:
     mistakes = [row for row in result["images"] if row["rank"]]
     lines = [
         *heading(result),
-        f"{len(result['images'])} images: {figures_line(mean)}.",
+        f"{len(result['images'])} images: {classification_line(mean)}.",
         f"By their number, the true top-1 lies between {100 * low:.1f} and {100 * high:.1f} % (95 %, Wilson).",
         "",
         *noted(result),

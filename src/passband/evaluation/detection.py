@@ -1,4 +1,4 @@
-"""Scoring a detector on pictures with instances, with a report that says how."""
+"""Scores a detector on images with instances, and writes a report."""
 
 import time
 from collections import Counter
@@ -19,17 +19,18 @@ from passband.io.image import write_image
 from passband.metrics.instance_scores import CocoScores, instances_json, paper_columns
 from passband.naming import entry, printable
 from passband.provenance import environment, peak_memory, weights_checksum
-from passband.tasks.instances import COLUMNS, Instances, beside_truth, cube_form
+from passband.tasks.instances import INSTANCE_CAPTIONS, Instances, beside_truth, cube_form
 
-PROTOCOL = "COCO: AP over the overlaps .50 to .95 and 101 recalls, at most 100 instances a picture, crowds not counted"
+COCO_PROTOCOL = (
+    "COCO: AP over the overlaps .50 to .95 and 101 recalls, at most 100 instances a picture, crowds not counted"
+)
 OVERLAYS = 12
-"""Pictures that are drawn, spread evenly."""
+"""Number of images that are drawn, spread evenly."""
 OVERLAY_HEIGHT = 720
-"""Of drawn pictures in pixels, at most."""
-
+"""Largest height of drawn images, in pixels."""
 
 VAL2017 = 5000, 80
-"""Pictures and categories of COCO's part that published figures are of."""
+"""Numbers of images and categories in the part of COCO that published figures are measured on."""
 
 
 def evaluate_detector(
@@ -45,35 +46,36 @@ def evaluate_detector(
 ) -> dict[str, Any]:
     """Score a detector: COCO's twelve figures of boxes and of masks, and AP of each category.
 
-    Writes evaluation.json (what is returned), evaluation.csv (a row per picture), categories.csv, instances.json (all
-    that was found, as COCO's result files have it), overlays/*.png (what is there | what was found) and report.md.
+    Writes evaluation.json (the returned result), evaluation.csv (a row for each image), categories.csv, instances.json
+    (all predictions in COCO's result format), overlays/*.png (true | predicted instances) and report.md.
 
     Args:
-        weights: a folder that training made, such as RUN/weights/best, or a hub id.
-        data: a folder or a file of annotations in COCO's format, see `data.coco.find_coco`; with categories that are
-            called as those of the weights.
-        output: a folder for the report.
-        benchmark: a key of `analysis.detection_report.PUBLISHED`, whose published figures stand beside; None for none.
-        score: the least of an instance that is drawn and counted as found in evaluation.csv; AP counts all.
-        workers: processes that read pictures; 0 reads them here.
-        device: see `models.pick_device`.
-        report: called with each picture's row, or with the `name` and `reason` of one that cannot be read, and the
-            number of pictures.
+        weights: weights to load: a folder that training made, such as RUN/weights/best, or a hub id.
+        data: folder or file of annotations in COCO's format, see `data.coco.find_coco`, with the names of the weights'
+            categories.
+        output: folder for the report.
+        benchmark: name of a benchmark, a key of `evaluation.detection_report.PUBLISHED`, whose published figures stand
+            beside the measured ones; None for none.
+        score: smallest score of an instance that is drawn and counted in evaluation.csv; AP counts all instances.
+        workers: number of processes that read images; 0 reads them in this process.
+        device: name of a device, see `models.pick_device`.
+        report: function that is called with the row of each image, or with the `name` and `reason` of one that cannot
+            be read, and with the number of images.
 
     Returns:
-        What evaluation.json holds: `figures` (shares in [0, 1] for `box` and, with masks, `mask`; -1 where there is
-        nothing to find), `columns` (papers' columns, in percent), `categories`, `images`, `failed`, and all that
-        decides them.
+        The content of evaluation.json: `figures` (shares in [0, 1] for `box` and, with masks, `mask`; -1 if there is
+        nothing to find), `columns` (columns of papers, in percent), `categories`, `images`, `failed`, and everything
+        that decides them.
 
     Raises:
-        CheckpointError: for weights that cannot be used, or that are of no detector.
-        FileNotFoundError: where there are no annotations, or a picture is missing.
-        CocoError: for annotations that cannot be used, or of a category that the weights do not know.
-        ValueError: for a score out of range, an unknown benchmark, or where no picture can be read.
+        CheckpointError: if the weights cannot be used, or are not a detector's.
+        FileNotFoundError: if there are no annotations, or an image is missing.
+        CocoError: if the annotations cannot be used, or have a category that the weights do not know.
+        ValueError: if the score is out of range, the benchmark is unknown, or no image can be read.
     """
     data, output = Path(data), Path(output)
     if not 0 <= score <= 1:
-        raise ValueError(f"score is the least that an instance is shown with, 0 to 1; got {score}")
+        raise ValueError(f"score is the smallest score of an instance that is shown, 0 to 1; got {score}")
     published = None if benchmark is None else entry(benchmark, PUBLISHED, "benchmark of detection")
     finder = InstanceFinder(weights, device)
     model = finder.model
@@ -91,24 +93,24 @@ def evaluate_detector(
     )
     for place, (image, sample) in enumerate(zip(pictures.images, loader, strict=True)):
         before = time.perf_counter()
-        problem, found = sample["problem"], None
+        problem, predicted = sample["problem"], None
         if not problem:
             try:
-                found = finder.find_prepared(sample["image"], sample["size"])
-            except Exception as error:  # of any kind: a picture may be larger than the memory
+                predicted = finder.find_prepared(sample["image"], sample["size"])
+            except Exception as error:  # any kind: an image may be larger than the memory
                 problem = failure(error, image.path)
-        if found is None:
+        if predicted is None:
             failed.append({"name": printable(image.path.name), "reason": problem})
             report(failed[-1], count)
             continue
         spent += time.perf_counter() - before
-        scores.add(image.number, found.boxes, found.scores, found.labels, found.masks)
+        scores.add(image.number, predicted.boxes, predicted.scores, predicted.labels, predicted.masks)
         file = None
         if place in drawn:
             file = f"overlays/{image.path.stem}.png"
-            drawn_pair = beside_truth(pictures, image.number, found, score, OVERLAY_HEIGHT)
-            write_image(output / file, comparison_rows([drawn_pair], [COLUMNS]))
-        rows.append(_row(image, found, score, time.perf_counter() - before, file))
+            drawn_pair = beside_truth(pictures, image.number, predicted, score, OVERLAY_HEIGHT)
+            write_image(output / file, comparison_rows([drawn_pair], [INSTANCE_CAPTIONS]))
+        rows.append(_row(image, predicted, score, time.perf_counter() - before, file))
         report(rows[-1], count)
     seconds = time.perf_counter() - started
     if not rows:
@@ -124,7 +126,7 @@ def evaluate_detector(
         "failed": failed,
         "benchmark": benchmark,
         "published": published or [],
-        "protocol": PROTOCOL,
+        "protocol": COCO_PROTOCOL,
         "scored_by": f"faster-coco-eval {version('faster-coco-eval')}",
         "score": score,
         "weights": str(weights),
@@ -147,32 +149,32 @@ def evaluate_detector(
 
 
 def _as_it_is(sample: Any) -> Any:
-    """A sample, whose picture keeps its size."""
+    """Return a sample, whose image keeps its size."""
     return sample
 
 
-def _row(image: CocoImage, found: Instances, score: float, seconds: float, file: str | None) -> dict[str, Any]:
-    """A picture's row; AP is of all pictures alone."""
+def _row(image: CocoImage, predicted: Instances, score: float, seconds: float, file: str | None) -> dict[str, Any]:
+    """Return the row of an image; AP exists for all images together only."""
     return {
         "name": printable(image.path.name),
         "image_id": image.number,
         "height": image.height,
         "width": image.width,
         "instances": sum(not one.is_crowd for one in image.instances),
-        "found": len(found.above(score)),
-        "best_score": found.scores[0].item() if len(found) else None,
+        "found": len(predicted.above(score)),
+        "best_score": predicted.scores[0].item() if len(predicted) else None,
         "seconds": seconds,
         "file": file,
     }
 
 
 def _chosen(numbers: dict[str, Any]) -> dict[str, Any]:
-    """The numbers of a network that are no absence."""
+    """Return the arguments of a network that are not None."""
     return {name: value for name, value in numbers.items() if value is not None}
 
 
 def _categories(pictures: CocoImages, scores: CocoScores) -> list[dict[str, Any]]:
-    """A row per category of the annotations; AP is None where there is nothing to find."""
+    """Return a row for each category of the annotations; AP is None if there is nothing to find."""
     counts = Counter(one.category for image in pictures.images for one in image.instances if not one.is_crowd)
     figures = scores.category_figures()
     return [
@@ -187,7 +189,7 @@ def _categories(pictures: CocoImages, scores: CocoScores) -> list[dict[str, Any]
 
 
 def _not_compared(pictures: CocoImages, benchmark: str | None) -> list[str]:
-    """What to say of pictures that are not those of the benchmark, COCO's val2017."""
+    """Return a note about images that are not those of the benchmark, COCO's val2017."""
     if benchmark is None or (len(pictures), len(pictures.categories)) == VAL2017:
         return []
     return [
@@ -197,7 +199,7 @@ def _not_compared(pictures: CocoImages, benchmark: str | None) -> list[str]:
 
 
 def _notes(pictures: CocoImages, failed: list[dict[str, Any]]) -> list[str]:
-    """What a reader of the figures must know."""
+    """Return notes for the reader of the figures."""
     notes = [*pictures.notes]
     if failed:
         notes.append(

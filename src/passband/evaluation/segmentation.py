@@ -1,4 +1,4 @@
-"""Scoring a segmentation network on pictures with masks, with a report that says how."""
+"""Scores a segmentation network on images with masks, and writes a report."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -20,9 +20,9 @@ from passband.naming import printable
 from passband.provenance import environment, peak_memory, weights_checksum
 
 DEFAULT_PROTOCOL = "lab_macro"
-"""Fits binary masks and those of several classes."""
-SHOWN = 3
-"""Pictures shown of the worst, and of the best."""
+"""Protocol that fits binary masks and masks of several classes."""
+EXTREMES = 3
+"""Number of the worst images that are drawn, and of the best."""
 
 
 def evaluate_segmenter(
@@ -37,39 +37,39 @@ def evaluate_segmenter(
     device: str = "auto",
     report: Callable[[dict[str, Any], int], None] = lambda row, count: None,
 ) -> dict[str, Any]:
-    """Score a segmentation network by a named protocol, beside what an empty answer gets.
+    """Score a segmentation network by a named protocol, and beside it a prediction without foreground.
 
-    Writes evaluation.json (what is returned), evaluation.csv (a row per picture), worst_best.png and report.md (the
-    same to be read). Each picture is seen whole, resized to what the weights were trained for, and scored at the size
-    of its mask.
+    Writes evaluation.json (the returned result), evaluation.csv (a row for each image), worst_best.png and report.md
+    (the same as text). Each whole image is resized to the size of the training, and scored at the size of its mask.
 
     Args:
-        weights: a folder that training made, such as RUN/weights/best, a shipped name, or a hub id.
-        data: a folder of pictures with masks, see `data.masks.find_mask_pairs`.
-        output: a folder for the report.
-        protocol: a key of `metrics.segmentation.PROTOCOLS`.
-        pairs: those to score, where they are not all that `data` holds.
-        batch: pictures scored at once.
-        workers: processes that read them; 0 reads them here.
-        device: see `models.pick_device`.
-        report: called with each picture's figures, or with the `name` and `reason` of one that cannot be used, and the
-            number of pictures.
+        weights: weights to load: a folder that training made, such as RUN/weights/best, a shipped name, or a hub id.
+        data: folder of images with masks, see `data.masks.find_mask_pairs`.
+        output: folder for the report.
+        protocol: name of the protocol, a key of `metrics.mask_scores.PROTOCOLS`.
+        pairs: images with masks to score; None for all of `data`.
+        batch: number of images that the network gets at once.
+        workers: number of processes that read images; 0 reads them in this process.
+        device: name of a device, see `models.pick_device`.
+        report: function that is called with the figures of each image, or with the `name` and `reason` of one that
+            cannot be used, and with the number of images.
 
     Returns:
-        What evaluation.json holds: `mean` (the protocol's figures, and Dice and IoU of the foreground), `background`
-        (the same of an empty answer), `classes`, `images`, `failed`, and all that decides them.
+        The content of evaluation.json: `mean` (the protocol's figures, and Dice and IoU of the foreground),
+        `background` (the same for a prediction without foreground), `classes`, `images`, `failed`, and everything that
+        decides them.
 
     Raises:
-        CheckpointError: for weights that cannot be used, or that segment nothing.
-        FileNotFoundError: where there are no pictures with masks.
-        ValueError: for an unknown protocol or one that does not fit the classes, or where no picture can be used.
+        CheckpointError: if the weights cannot be used, or do not segment.
+        FileNotFoundError: if there are no images with masks.
+        ValueError: if the protocol is unknown or does not fit the classes, or no image can be used.
     """
     data, output = Path(data), Path(output)
     segmenter = Segmenter(weights, device)
     scores = SegmentationScores(protocol, segmenter.maps)
-    given = find_mask_pairs(data) if pairs is None else list(pairs)
+    mask_pairs = find_mask_pairs(data) if pairs is None else list(pairs)
     loader = DataLoader(
-        SegmentationValidationSet(given, segmenter.maps, segmenter.size, cache=False),
+        SegmentationValidationSet(mask_pairs, segmenter.maps, segmenter.size, cache=False),
         batch,
         num_workers=workers,
         collate_fn=collate_masks,
@@ -85,7 +85,7 @@ def evaluate_segmenter(
         for one, mask, name, problem in zip(logits, samples["mask"], samples["name"], samples["problem"], strict=True):
             if problem:
                 failed.append({"name": printable(name), "reason": problem})
-                report(failed[-1], len(given))
+                report(failed[-1], len(mask_pairs))
                 continue
             seen = scores.counts.clone()
             figures = scores.add(one, mask)
@@ -93,14 +93,14 @@ def evaluate_segmenter(
             counts = (scores.counts - seen).double() / mask.numel()
             covered = {"foreground": counts[1:].sum().item(), "predicted": counts[:, 1:].sum().item()}
             rows.append({"name": printable(name), **figures, **covered})
-            report(rows[-1], len(given))
+            report(rows[-1], len(mask_pairs))
     seconds = time.perf_counter() - started
     if not rows:
         raise ValueError(f"{data} holds no picture that can be scored; the first of {len(failed)}: {_reason(failed)}")
 
     main = scores.protocol.figures[0]
     order = sorted(rows, key=lambda row: (row["foreground_dice"], row[main], row["name"]))
-    worst, best = order[:SHOWN], order[SHOWN:][::-1][:SHOWN]
+    worst, best = order[:EXTREMES], order[EXTREMES:][::-1][:EXTREMES]
     result = {
         "task": "segmentation",
         "protocol": protocol,
@@ -127,7 +127,7 @@ def evaluate_segmenter(
         "peak_memory_bytes": peak_memory(segmenter.device),
         **environment(),
     }
-    by_name = {printable(pair.name): pair for pair in given}
+    by_name = {printable(pair.name): pair for pair in mask_pairs}
     shown = [_shown(segmenter, by_name[row["name"]]) for row in (*worst, *best)]
     captions = [
         (row["name"], "ground truth", f"prediction: Dice {row['foreground_dice']:.2f}") for row in (*worst, *best)
@@ -137,7 +137,7 @@ def evaluate_segmenter(
 
 
 def _nothing(classes: int) -> Float[Tensor, "K 1 1"]:
-    """Logits that find nothing but background."""
+    """Return logits that find only background."""
     logits = torch.full((classes, 1, 1), -1.0)
     if classes > 1:
         logits[0] = 1.0
@@ -145,7 +145,7 @@ def _nothing(classes: int) -> Float[Tensor, "K 1 1"]:
 
 
 def _per_class(confusion: Tensor, names: Sequence[str]) -> list[dict[str, Any]]:
-    """A row per class, of all pixels together; IoU and Dice are None for one that neither truth nor answer has."""
+    """Return a row for each class over all pixels; IoU and Dice are None without true and predicted pixels."""
     table = confusion.double()
     rows = []
     for number, name in enumerate(names):
@@ -163,7 +163,7 @@ def _per_class(confusion: Tensor, names: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _notes(rows: list[dict[str, Any]], failed: list[dict[str, Any]]) -> list[str]:
-    """What a reader of the figures must know."""
+    """Return notes for the reader of the figures."""
     notes = []
     if failed:
         notes.append(f"{len(failed)} files could not be used and are not counted; the first: {_reason(failed)}")
@@ -178,11 +178,12 @@ def _notes(rows: list[dict[str, Any]], failed: list[dict[str, Any]]) -> list[str
 
 
 def _reason(failed: list[dict[str, Any]]) -> str:
+    """Return the first reason."""
     return failed[0]["reason"] if failed else "there are none"
 
 
 def _shown(segmenter: Segmenter, pair: MaskPair) -> tuple[Float[Tensor, "3 H W"], ...]:
-    """A picture, its truth and what was predicted, at its own size."""
+    """Return an image, its ground truth and its prediction, in its own size."""
     image, mask = read_mask_pair(pair, segmenter.maps)
     logits = segmenter.logits(segmenter.prepare(image)[None]).cpu()
     predicted = predicted_classes(resized_logits(logits, mask.shape)[0])

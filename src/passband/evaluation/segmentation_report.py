@@ -67,7 +67,7 @@ def scores_table(result: dict[str, Any]) -> list[str]:
     ]
 
 
-def figures_line(figures: dict[str, Any], names: Sequence[str]) -> str:
+def segmentation_line(figures: dict[str, Any], names: Sequence[str]) -> str:
     """Return figures in a line.
 
     Args:

@@ -1,4 +1,4 @@
-"""Fine-tuning on somebody's own pairs: `training.train` with settings that suit few pairs, and what it was good for."""
+"""Fine-tunes restoration networks on a user's own pairs, and scores held-out pairs before and after."""
 
 from passband.finetuning.run import finetune, resume_finetuning
 from passband.finetuning.settings import training_precision

@@ -25,7 +25,7 @@ from passband.finetuning.settings import (
     SCORED,
     SHARE_SCORED,
     VALIDATIONS,
-    Plan,
+    RunPlan,
     fit_time,
     recipe_for_pairs,
     training_precision,
@@ -38,7 +38,7 @@ from passband.training import StepReport, time_steps, train
 CHECKED = 50
 """Pairs of each side that are read before anything begins; the others are checked when they are used."""
 SMALLEST = 16
-"""Least side of a picture in pixels; SSIM's window has 11."""
+"""Smallest side of an image, in pixels; SSIM's window has 11."""
 
 
 def finetune(
@@ -60,37 +60,39 @@ def finetune(
 ) -> dict[str, Any]:
     """Fine-tune weights on a folder of pairs, and score held-out pairs before and after.
 
-    Writes a run as `training.train` does, whose weights/best are those of the best validation (the given weights
-    count as one), and finetune.json, finetune.csv and before_after.png (degraded | before | after | clean).
+    Writes a run as `training.train` does, whose weights/best are the weights of the best validation (the first
+    validation is that of the given weights), and finetune.json, finetune.csv and before_after.png (degraded | before |
+    after | clean).
 
     Args:
-        weights: what to start from: a shipped name, a folder, a published SFNet pickle, or a hub id.
-        data: a folder of pairs, see `data.pairs.find_pairs`.
-        output: the run's folder, new.
-        validation_data: pairs to score on; None holds a fifth of `data` out, see `data.splits.split_pairs`.
-        recipe: settings of the run, the name of a shipped recipe, or a TOML file; None chooses them, with what is given
-            from `minutes` to `seed`. One that says nothing of views gets those of the weights.
-        changes: of single settings, chosen ones or those of the recipe, see `config.changed_recipe`.
-        minutes: time for all of it, scoring included. The steps that fit are found by timing a few, with smaller crops
-            and fewer validations where time is short, and kept in the run's recipe, so that a resumed run is the same
-            run. A run that is slower than the timed steps stops when the time is up, and can be resumed.
+        weights: weights to start from: a shipped name, a folder, a published SFNet pickle, or a hub id.
+        data: folder of pairs, see `data.pairs.find_pairs`.
+        output: new folder for the run.
+        validation_data: folder of pairs to score on; None holds out a fifth of `data`, see `data.splits.split_pairs`.
+        recipe: settings of the run, the name of a shipped recipe, or a TOML file; None chooses the settings by the
+            arguments from `minutes` to `seed`. A recipe without a number of views gets that of the weights.
+        changes: changes of single settings, see `config.changed_recipe`.
+        minutes: time for the whole fine-tuning with its scoring, in minutes. A few steps are timed to find the number
+            of steps that fit; if time is short, crops become smaller and validations fewer. The number is kept in the
+            run's recipe, so that a resumed run is the same run. A run that turns out slower stops when the time is
+            over, and can be resumed.
         steps: length of the run, instead of `minutes`.
-        crop: side of the training crops in pixels, a multiple of 8; None for what suits the pictures.
-        learning_rate: peak of the rate; None for half of what such a network was trained with.
-        seed: decides what is held out, order, crops and flips.
-        device: `"auto"` or `"cpu"`.
-        announce: called with what was decided, a line at a time.
-        report: called after every step.
+        crop: side of the training crops in pixels, a multiple of 8; None chooses it by the size of the images.
+        learning_rate: peak of the learning rate; None for half of the rate that such a network was trained with.
+        seed: seed of the held-out pairs, the order, the crops and the flips.
+        device: device to train on, see `training.train`.
+        announce: function that is called with each decision, as a line of text.
+        report: function that is called after every step.
 
     Returns:
-        What finetune.json holds: `mean` and `images` (PSNR in dB and SSIM by the protocol `rgb` of the degraded
-        pictures, before and after), `steps`, `ended` and versions.
+        The content of finetune.json: `mean` and `images` (PSNR in dB and SSIM by the protocol `rgb`, of the degraded
+        images, before and after), `steps`, `ended` and versions.
 
     Raises:
-        RunError: if `output` holds a run, the weights are not an SFNet's or not for such pictures, or a picture to
-            score on is among those to learn from.
-        CheckpointError: for weights that cannot be used.
-        ValueError: for pairs that cannot be used: fewer than two, of two sizes, too small, or without a partner.
+        RunError: if `output` holds a run, the weights are not an SFNet's or not for such images, or an image to score
+            on is also one to learn from.
+        CheckpointError: if the weights cannot be used.
+        ValueError: if the pairs cannot be used: fewer than two, of two sizes, too small, or without a partner.
         FileNotFoundError: if there are no pairs.
     """
     started = time.monotonic()
@@ -100,7 +102,7 @@ def finetune(
         recipe = load_recipe(recipe)
     if recipe is not None:
         recipe = changed_recipe(recipe, changes)
-    else:  # what decides more than itself, before it is part of a recipe
+    else:  # these changes decide other settings also, so they are needed before there is a recipe
         steps = _number(changes, "optim.steps", steps)
         crop = _number(changes, "data.crop", crop)
         seed = _number(changes, "seed", seed) or 0
@@ -118,7 +120,7 @@ def finetune(
     training, held_out = _sides(data, validation_data, views, share, recipe.seed if recipe else seed)
     smallest = _check_pairs([*evenly(training, CHECKED), *evenly(held_out, CHECKED)], crop)
     announce(f"{len(training)} pairs to learn from, {len(held_out)} held out: {_names(held_out)}")
-    plan: Plan | None = None
+    plan: RunPlan | None = None
     deadline = started + 60 * minutes if recipe is None and steps is None and "optim.epochs" not in changes else None
     before, scoring = _scored(weights, views, held_out, device, 60 * minutes if deadline else None)
 
@@ -137,23 +139,24 @@ def finetune(
             seed=seed,
         )
 
-        def choose(plan: Plan) -> RestorationRecipe:
+        def choose(plan: RunPlan) -> RestorationRecipe:
             settings = changed_recipe(
                 chosen(plan.steps, crop=plan.crop, validations=plan.validations, count=plan.count), changes
             )
-            assert isinstance(settings, RestorationRecipe)  # a change of the task is refused with the first one
+            assert isinstance(settings, RestorationRecipe)  # a change of the task was refused before
             return settings
 
-        plan = Plan(steps or 1, sides[0], VALIDATIONS, len(before))
-        if (epochs := _number(changes, "optim.epochs", None)) and steps is None:
+        plan = RunPlan(steps or 1, sides[0], VALIDATIONS, len(before))
+        epochs = _number(changes, "optim.epochs", None)
+        if epochs and steps is None:
             plan = replace(plan, steps=max(1, epochs * (len(training) // choose(plan).data.batch)))
         elif deadline is not None:
-            probe = choose(Plan(PROBE_STEPS, sides[0], 1, min(PROBE_CROPS, len(held_out))))
+            probe = choose(RunPlan(PROBE_STEPS, sides[0], 1, min(PROBE_CROPS, len(held_out))))
             step, validation = time_steps(
                 probe, data=data, validation_data=validation_data, weights=weights, device=device
             )
             validated = validation / probe.validation.count
-            left = deadline - time.monotonic() - scoring  # scoring comes once more at the end
+            left = deadline - time.monotonic() - scoring  # the pairs are scored again at the end
             plan = fit_time(left, step, validated, sides, len(before))
             if plan.steps < LEAST_STEPS:
                 least = minutes + (LEAST_STEPS - plan.steps) * step * (plan.crop / sides[0]) ** 2 / 60
@@ -184,19 +187,19 @@ def finetune(
 def resume_finetuning(
     output: str | Path, *, device: str = "auto", report: Callable[[StepReport], None] = lambda report: None
 ) -> dict[str, Any]:
-    """Go on with a fine-tuning that was stopped, to the bits of one that was not.
+    """Resume a fine-tuning that was stopped; its weights become the same bits as without the stop.
 
     Args:
-        output: the run's folder; it says what was begun, with which recipe and pairs.
-        device: as in `finetune`.
-        report: called after every step.
+        output: folder of the run, which holds its recipe and the paths of its pairs.
+        device: device to train on, see `training.train`.
+        report: function that is called after every step.
 
     Returns:
-        As `finetune`.
+        The content of finetune.json, as `finetune` returns it.
 
     Raises:
-        RunError: if the folder holds no run, or one that began from no weights.
-        ValueError, FileNotFoundError, CheckpointError: for pairs and weights, as `finetune`.
+        RunError: if the folder holds no run, or one that started from fresh weights.
+        ValueError, FileNotFoundError, CheckpointError: if pairs or weights cannot be used, as in `finetune`.
     """
     output = Path(output)
     begun = read_run(output)
@@ -231,14 +234,14 @@ def _scored(
     begun = time.monotonic()
     first = score(weights, views, evenly(held_out, 1), device)
     count = min(SCORED, len(held_out))
-    if seconds is not None:  # they are scored once more at the end
+    if seconds is not None:  # the pairs are scored again at the end
         count = max(1, min(count, int(SHARE_SCORED * seconds / 2 / max(1e-6, time.monotonic() - begun))))
     scores = first if count == 1 else score(weights, views, evenly(held_out, count), device)
     return scores, time.monotonic() - begun
 
 
 def _number(changes: Mapping[str, Any], key: str, otherwise: int | None) -> int | None:
-    """The whole number that a setting is changed to; another value is refused with the recipe."""
+    """Return the whole number that a setting is changed to; the recipe refuses any other value later."""
     value = changes.get(key)
     return value if isinstance(value, int) else otherwise
 
@@ -246,12 +249,13 @@ def _number(changes: Mapping[str, Any], key: str, otherwise: int | None) -> int 
 def _sides(
     data: Path, validation_data: Path | None, views: int, share: float, seed: int
 ) -> tuple[list[Pair], list[Pair]]:
-    """The pairs to learn from and those to score on."""
+    """Return the pairs to learn from and the pairs to score on."""
     pairs = find_pairs(data, views)
     if validation_data is None:
         return split_pairs(pairs, share, seed)
     held_out = find_pairs(validation_data, views)
-    if shared := shared_scenes(pairs, held_out):
+    shared = shared_scenes(pairs, held_out)
+    if shared:
         raise RunError(
             f"{len(shared)} of the pairs to score on in {validation_data} have a clean picture that is in {data}, too, "
             f"so the score would say nothing: {_names(shared)}; take them out of one"
@@ -260,7 +264,7 @@ def _sides(
 
 
 def _fitted(recipe: RestorationRecipe, share: float, views: int) -> RestorationRecipe:
-    """A recipe that holds this share out, for the weights' number of views unless it names its own."""
+    """Return the recipe with a share to hold out, and with the weights' number of views unless it names its own."""
     data, model = {"held_out": share}, recipe.model
     if "views" not in recipe.data.model_fields_set and views != recipe.data.views:
         data |= {"views": views}
@@ -269,7 +273,7 @@ def _fitted(recipe: RestorationRecipe, share: float, views: int) -> RestorationR
 
 
 def _network(weights: str | Path) -> SFNet:
-    """The network of the weights, which is one that can be trained."""
+    """Return the network of the weights, if it can be fine-tuned."""
     model = load_model(weights)
     if not isinstance(model, SFNet):
         raise RunError(f"{weights} is not an SFNet: restore and evaluate take it, but only an SFNet is fine-tuned")
@@ -277,7 +281,7 @@ def _network(weights: str | Path) -> SFNet:
 
 
 def _check_pairs(pairs: Sequence[Pair], crop: int | None) -> int:
-    """The least side of the pictures of pairs that suit each other and the crop."""
+    """Return the smallest side of the images of pairs, in pixels, and refuse pairs that are too small."""
     sides = []
     for pair in pairs:
         _, clean = read_pair(pair)
@@ -293,6 +297,6 @@ def _check_pairs(pairs: Sequence[Pair], crop: int | None) -> int:
 
 
 def _names(items: Sequence[Pair] | Sequence[str], most: int = 6) -> str:
-    """The first few names."""
+    """Return the first names, and the number of the others."""
     names = [item if isinstance(item, str) else item.name for item in items]
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,4 +1,4 @@
-"""Settings of a fine-tuning, chosen for the pairs, the machine and the time."""
+"""Chooses the settings of a fine-tuning for the pairs, the machine and the time."""
 
 import math
 from collections.abc import Sequence
@@ -11,38 +11,49 @@ from passband.inference.precision import fast_precision
 from passband.models import pick_device
 
 HELD_OUT = 0.2
-"""Share of the pairs that is held out where no folder to score on is given."""
-CROP, LEAST_CROP, VALIDATION_CROP = 160, 64, 256
-"""Sides in pixels: of training crops, how far small pictures push them down (below, they are padded), of those scored
-while training."""
+"""Share of the pairs that is held out if no folder to score on is given."""
+CROP = 160
+"""Side of training crops, in pixels."""
+LEAST_CROP = 64
+"""Side of training crops for small images, in pixels; images below it are padded."""
+VALIDATION_CROP = 256
+"""Side of validation crops, in pixels."""
 BATCH = 4
-RATE, DEEP_RATE, DEEP = 5e-4, 5e-5, 8
-"""Peak rates, each half of what such weights were trained with: the shipped ones, and networks of the published depth
-(from this many blocks per stage)."""
-VALIDATIONS, PATIENCE = 12, 6
-"""Validations of a run, and how many without a better score end it: half of them, because the last part of a cosine may
-still gain, and the best weights are kept whatever follows."""
+"""Number of crops in a batch."""
+DEEP = 8
+"""Number of blocks per stage from which a network has the published depth."""
+RATE, DEEP_RATE = 5e-4, 5e-5
+"""Peak learning rates of the shipped networks and of the published depth: half of the rates they were trained with."""
+VALIDATIONS = 12
+"""Number of validations of a run."""
+PATIENCE = 6
+"""Number of validations without a better score that end a run: half of them, because the last part of a cosine may
+still gain, and the best weights are kept in any case."""
 SCORED = 50
-"""Held-out pairs that are scored, while training and before and after."""
-SHARE_SCORED, SHARE_VALIDATED = 0.1, 0.15
-"""Shares of the time for the scores before and after, and for the validations of the run, at most."""
+"""Largest number of held-out pairs that are scored, while training and before and after."""
+SHARE_SCORED = 0.1
+"""Largest share of the time for the scores before and after."""
+SHARE_VALIDATED = 0.15
+"""Largest share of the time for the validations of the run."""
 CROPS = (160, 128, 96, 64)
-"""Sides of training crops in pixels, from which a short time takes smaller ones."""
-WANTED_STEPS, LEAST_STEPS = 200, 20
-"""Steps for which crops become smaller, and under which little can be learned."""
+"""Sides of training crops in pixels; a short time takes smaller ones."""
+WANTED_STEPS = 200
+"""Number of steps below which smaller crops are taken."""
+LEAST_STEPS = 20
+"""Number of steps below which little can be learned."""
 PROBE_STEPS, PROBE_CROPS = 3, 2
-"""Steps and validation crops that are timed to find how many fit."""
+"""Numbers of steps and of validation crops that are timed beforehand."""
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """The size of a run that fits into a time.
 
     Attributes:
         steps: length of the run.
         crop: side of the training crops in pixels.
-        validations: in the course of the run, besides the one before the first step.
-        count: crops of each validation.
+        validations: number of validations, without the one before the first step.
+        count: number of crops in each validation.
     """
 
     steps: int
@@ -51,19 +62,19 @@ class Plan:
     count: int
 
 
-def fit_time(seconds: float, step: float, validated: float, crops: Sequence[int], count: int) -> Plan:
-    """Find the run that fits into a time, of which validations take at most a small share.
+def fit_time(seconds: float, step: float, validated: float, crops: Sequence[int], count: int) -> RunPlan:
+    """Find the run that fits into a time, in which validations take at most a small share.
 
     Args:
-        seconds: time for steps and validations.
-        step: seconds of a step with the first of `crops`.
-        validated: seconds that one crop takes in a validation.
-        crops: sides to choose from in pixels, the largest first. A smaller one is taken where fewer than
-            `WANTED_STEPS` steps of a larger one fit.
-        count: held-out crops that there are to validate on.
+        seconds: time for steps and validations, in seconds.
+        step: time of a step with the first of `crops`, in seconds.
+        validated: time of one crop in a validation, in seconds.
+        crops: sides to choose from in pixels, the largest first. A smaller one is taken if fewer than `WANTED_STEPS`
+            steps with a larger one fit.
+        count: number of held-out crops for validation.
 
     Returns:
-        At least one step and one validation of one crop, whatever the time.
+        A plan of at least one step and one validation of one crop, even if the time is too short.
     """
     affordable = SHARE_VALIDATED * max(0.0, seconds) / max(validated, 1e-9)  # crops in all validations
     count = max(1, min(count, int(affordable / 2)))
@@ -71,7 +82,7 @@ def fit_time(seconds: float, step: float, validated: float, crops: Sequence[int]
     left = max(0.0, seconds - (validations + 1) * count * validated)
     fitting = [(crop, max(1, int(left / (step * (crop / crops[0]) ** 2)))) for crop in crops]
     crop, steps = next((fit for fit in fitting if fit[1] >= WANTED_STEPS), fitting[-1])
-    return Plan(steps, crop, min(validations, steps), count)
+    return RunPlan(steps, crop, min(validations, steps), count)
 
 
 def recipe_for_pairs(
@@ -89,24 +100,24 @@ def recipe_for_pairs(
     validations: int = VALIDATIONS,
     count: int = SCORED,
 ) -> RestorationRecipe:
-    """Settings for few pairs: a gentle start with fresh moments, statistics that stay, an end when nothing improves.
+    """Return settings for few pairs: a slow start, statistics of normalization that stay, and an early end.
 
     Args:
         steps: length of the run.
-        smallest: least side of the pictures in pixels.
-        crop: side of the training crops in pixels; None for what suits the pictures.
-        share: of the pairs to hold out.
-        views: pictures of each scene that the network takes.
-        depth: blocks per stage of the network.
-        learning_rate: peak of the rate; None for what suits the depth.
-        precision: `"float32"` or `"bfloat16"`.
-        device: see `models.pick_device`.
-        seed: decides what is held out, order, crops and flips.
-        validations: in the course of the run.
-        count: held-out pairs that are validated on, and scored before and after.
+        smallest: smallest side of the images, in pixels.
+        crop: side of the training crops in pixels; None chooses it by the size of the images.
+        share: share of the pairs to hold out.
+        views: number of images of a scene that the network takes.
+        depth: number of blocks per stage of the network.
+        learning_rate: peak of the learning rate; None chooses it by the depth.
+        precision: precision of the training, `"float32"` or `"bfloat16"`.
+        device: name of a device, see `models.pick_device`.
+        seed: seed of the held-out pairs, the order, the crops and the flips.
+        validations: number of validations of the run.
+        count: number of held-out pairs for validation, and for the scores before and after.
 
     Raises:
-        RecipeError: for a crop that no network takes.
+        RecipeError: if no network takes such a crop.
     """
     every = max(1, math.ceil(steps / validations))
     fitting = max(LEAST_CROP, smallest // 8 * 8)
@@ -121,9 +132,9 @@ def recipe_for_pairs(
             "views": views,
             "crop": crop or min(CROP, fitting),
             "batch": BATCH,
-            "workers": 0 if pick_device(device).type == "cpu" else 4,  # the step has all cores of a CPU
+            "workers": 0 if pick_device(device).type == "cpu" else 4,  # on a CPU the step uses all cores
             "held_out": share,
-            "skip_bad": True,  # pairs that were not looked at before the run do not end it
+            "skip_bad": True,  # a bad pair that was not checked before must not end the run
         },
         "optim": {
             "optimizer": "adamw",
@@ -139,18 +150,20 @@ def recipe_for_pairs(
             "every": every,
             "count": count,
             "crop": min(VALIDATION_CROP, fitting),
-            "patience": PATIENCE if validations == VALIDATIONS else None,  # few validations are needed to choose from
+            "patience": PATIENCE
+            if validations == VALIDATIONS
+            else None,  # with few validations, all of them are needed
         },
     }
     recipe = parse_recipe(content, "finetune")
-    assert isinstance(recipe, RestorationRecipe)  # the task where none is named
+    assert isinstance(recipe, RestorationRecipe)  # the task of a recipe that names none
     return recipe
 
 
 def training_precision(device: str = "auto") -> str:
-    """The precision to train in: `"bfloat16"` where the device computes convolutions fast in it, else `"float32"`.
+    """Return the precision to train in: `"bfloat16"` if the device computes convolutions fast in it, else `"float32"`.
 
     Args:
-        device: see `models.pick_device`.
+        device: name of a device, see `models.pick_device`.
     """
     return "bfloat16" if fast_precision(pick_device(device), torch.get_num_threads()) == "bfloat16" else "float32"

@@ -1,10 +1,10 @@
-"""Using trained networks: to restore (`Restorer`, or by files), to classify, to segment, to find instances."""
+"""Predictors: restore, classify, segment and inspect images, and find instances, in memory or in files."""
 
 from passband.inference.choice import InspectedChoice, NetworkChoice
 from passband.inference.classifier import Classifier
 from passband.inference.demo import demonstrate
 from passband.inference.detector import FoundIn, InstanceFinder
-from passband.inference.files.jobs import Outcome
+from passband.inference.files.jobs import JobResult
 from passband.inference.files.plan import Job
 from passband.inference.files.restoring import PictureProgress, VideoOptions, plan_jobs, restore_files
 from passband.inference.inspector import Diagnosis, Inspected, Inspector
@@ -21,8 +21,8 @@ __all__ = [
     "Inspector",
     "InstanceFinder",
     "Job",
+    "JobResult",
     "NetworkChoice",
-    "Outcome",
     "PictureProgress",
     "Restorer",
     "Segmenter",

@@ -1,4 +1,4 @@
-"""The demonstration: a photograph that everybody has, degraded and restored."""
+"""Demonstrates restoration: degrades and restores a photo that is installed with scikit-image."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,25 +12,25 @@ from passband.io.image import write_image
 from passband.metrics import psnr
 
 VERSION = 1
-"""Version of the simulators that are shown."""
+"""Version of the simulators that the demonstration uses."""
 
 
 def demonstrate(
     restorer: Restorer, output: Path, kinds: Sequence[str] | None = None, *, seed: int = 1
 ) -> dict[str, tuple[float, float]]:
-    """Degrade a photograph that comes with scikit-image, restore it, and write the pictures.
+    """Degrade a photo of scikit-image, restore it, and write the images.
 
     Args:
-        restorer: the network.
-        output: gets demo.png: a row per degradation, each degraded | restored | clean.
+        restorer: the restorer.
+        output: folder that gets demo.png, with a row degraded | restored | clean for each degradation.
         kinds: degradations of the first version of the simulators, whose strength is moderate; None for all.
-        seed: of the degradations.
+        seed: seed of the degradations.
 
     Returns:
-        Kind to PSNR in dB, degraded and restored.
+        PSNR in dB of the degraded and of the restored photo, by kind.
 
     Raises:
-        ValueError: for an unknown kind.
+        ValueError: if a kind is unknown.
     """
     from skimage.data import chelsea
 

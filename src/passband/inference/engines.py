@@ -1,4 +1,4 @@
-"""Engines: one network, run by torch, OpenVINO or ONNX Runtime, at the precision that is fast here and agrees."""
+"""Engines that run a network: torch, OpenVINO or ONNX Runtime, at the fastest precision that agrees with float32."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -33,24 +33,31 @@ ENGINES: tuple[str, ...] = get_args(EngineName)
 PRECISIONS: tuple[str, ...] = ("auto", *get_args(Precision))
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 FLOAT32_PARTS = ("stem", "shallow", "head")
-"""Parts of SFNet that compute in float32 at every precision, and so do its dynamic filters: a few hundredths of the
-work of the published network, and on hazy pictures 10 dB of what bfloat16 costs."""
+"""Parts of SFNet that compute in float32 at every precision, as its dynamic filters do. They are a few percent of the
+work of the published network, and in bfloat16 they would cost 10 dB on hazy images."""
 
 
 @runtime_checkable
 class Engine(Protocol):
-    """What runs a network."""
+    """A network that is ready to run."""
 
     name: str
     precision: Precision
     multiple: int
-    """Sides of the pictures are divisible by this."""
+    """Number that the sides of the images must be divisible by."""
     minimum: int
-    """Least side of the pictures, in pixels."""
+    """Smallest side of the images, in pixels."""
     in_channels: int
 
     def __call__(self, padded: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 3 H W"]:
-        """Restore pictures whose sides are multiples of `multiple` and at least `minimum`; not clamped."""
+        """Restore images.
+
+        Args:
+            padded: images in [0, 1] whose sides are multiples of `multiple` and at least `minimum`.
+
+        Returns:
+            The restored images, not clamped.
+        """
         ...
 
 
@@ -58,15 +65,15 @@ class TorchEngine:
     """A network in torch.
 
     Args:
-        model: a restoration network in evaluation mode, which gives its outputs smallest first. It is moved, and at a
-            precision below float32 its first layers are made to stay in float32, so it is the engine's from here on.
-        precision: `"auto"`, `"float32"`, `"bfloat16"` or `"float16"` (on a GPU alone).
-        device: where it runs.
-        compile: on a GPU, compile it and replay it as CUDA graphs: pays for many pictures of one size, since each new
-            size costs a minute.
+        model: restoration network in evaluation mode, which returns its outputs in rising size. The engine moves and
+            changes it: below float32 some of its layers stay in float32.
+        precision: name of the precision: `"auto"`, `"float32"`, `"bfloat16"` or `"float16"` (only on a GPU).
+        device: device to run on; None for the CPU.
+        compile: whether the network is compiled for a GPU and replayed as CUDA graphs. That helps for many images of
+            one size; each new size costs a minute.
 
     Raises:
-        ValueError: for a precision that torch does not have on the device.
+        ValueError: if torch does not have the precision on the device.
     """
 
     name = "torch"
@@ -96,7 +103,7 @@ class TorchEngine:
             self._run = torch.compile(self.model, mode="reduce-overhead", dynamic=False)
 
     def _choose(self, precision: Any, check: bool) -> None:
-        """Go to a lower precision, and back if the network does not agree at it."""
+        """Choose a lower precision, unless the network does not agree with float32 at it."""
         exact = self._restore_with("float32") if check else None
         undo = [_keep_float32(part, self.device.type) for part in _float32_parts(self.model)]
         if exact is not None:
@@ -109,6 +116,8 @@ class TorchEngine:
         self.precision = precision
 
     def _restore_with(self, precision: Precision) -> Callable[[Tensor], Tensor]:
+        """Return a function that restores at a precision."""
+
         @torch.inference_mode()
         def run(padded: Tensor) -> Tensor:
             with self.autocast(precision):
@@ -117,13 +126,24 @@ class TorchEngine:
         return run
 
     def autocast(self, precision: Precision | None = None) -> AbstractContextManager[Any]:
-        """The context in which `model`, called by others, computes at this engine's precision."""
+        """Return the context in which `model` computes at the precision of the engine.
+
+        Args:
+            precision: another precision; None for that of the engine.
+        """
         dtype = DTYPES[precision or self.precision]
         return torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32)
 
     @torch.inference_mode()
     def __call__(self, padded: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 3 H W"]:
-        """Restore pictures whose sides are multiples of `multiple` and at least `minimum`; not clamped."""
+        """Restore images.
+
+        Args:
+            padded: images in [0, 1] whose sides are multiples of `multiple` and at least `minimum`.
+
+        Returns:
+            The restored images, not clamped.
+        """
         with self.autocast():
             return self._run(padded.to(self.device, torch.float32))[-1].float()
 
@@ -137,24 +157,24 @@ def load_engine(
     compile: bool = False,
     **overrides: Any,
 ) -> Engine:
-    """Load weights into what runs them.
+    """Load weights into an engine.
 
     Args:
-        weights: as `models.load_model` takes them, or a file of `passband export` (.onnx or .xml), which runs in ONNX
-            Runtime or OpenVINO.
-        engine: `"torch"`, `"openvino"` or `"onnxruntime"`; the last two run on the processor. Ignored for an exported
-            .xml; an exported .onnx runs in OpenVINO where that is asked for.
-        precision: `"auto"` is the fastest that this machine has and that agrees with float32 to 60 dB on this network's
-            own output; or `"float32"`, `"bfloat16"`, `"float16"` (torch on a GPU), `"int8"` (OpenVINO: quantizing takes
-            minutes once, and is kept in the user's cache folder).
-        device: see `models.pick_device`. For torch.
-        compile: see `TorchEngine`.
+        weights: weights to load, as `models.load_model` takes them, or a file of `passband export` (.onnx or .xml),
+            which runs in ONNX Runtime or OpenVINO.
+        engine: name of the engine: `"torch"`, `"openvino"` or `"onnxruntime"`; the last two run on the CPU. An exported
+            .xml always runs in OpenVINO, and an exported .onnx does so on request.
+        precision: name of the precision: `"auto"`, the fastest of this machine that agrees with float32 to 60 dB on the
+            network's own output; `"float32"`; `"bfloat16"`; `"float16"` (torch on a GPU); or `"int8"` (OpenVINO:
+            quantizing takes minutes once, and its result is kept in the user's cache folder).
+        device: name of a device for torch, see `models.pick_device`.
+        compile: whether torch compiles the network, see `TorchEngine`.
         overrides: keywords of the network's constructor, such as `pool_window=210`.
 
     Raises:
-        CheckpointError: for weights that cannot be used.
-        ExportError: for an engine that is not installed or that cannot run this network.
-        ValueError: for an unknown engine, or a precision or device that it does not have.
+        CheckpointError: if the weights cannot be used.
+        ExportError: if the engine is not installed, or cannot run this network.
+        ValueError: if the engine is unknown, or does not have the precision or the device.
     """
     if engine not in ENGINES:
         raise ValueError(f"engine is one of {', '.join(ENGINES)}; got {engine!r}.{suggestion(engine, ENGINES)}")
@@ -182,17 +202,17 @@ def load_engine(
 def restore_tiled(
     engine: Engine, degraded: Float[Tensor, "B C H W"], tile: int, overlap: int, report: Report | None = None
 ) -> Float[Tensor, "B 3 H W"]:
-    """Restore pictures of any size with any engine, whole or in blended tiles that know nothing of each other.
+    """Restore images of any size with any engine, whole or in independent tiles that are blended.
 
     Args:
-        engine: from `load_engine`.
-        degraded: pictures in [0, 1], from 1 x 1.
-        tile: side in pixels above which a picture is cut; at least twice the overlap.
-        overlap: pixels over which tiles blend.
-        report: called after each tile with the share that is done.
+        engine: engine from `load_engine`.
+        degraded: images in [0, 1], from 1 x 1.
+        tile: side in pixels above which an image is cut; at least twice the overlap.
+        overlap: number of pixels over which tiles are blended.
+        report: function that is called after each tile with the share that is done.
 
     Returns:
-        The restored pictures, on the device of `degraded`, not clamped.
+        The restored images, on the device of `degraded`, not clamped.
     """
 
     def restore(part: Tensor) -> Tensor:
@@ -203,18 +223,18 @@ def restore_tiled(
 
 
 def _openvino(model: nn.Module, precision: str) -> OpenVINORuntime:
-    """A network in OpenVINO, converted in memory."""
+    """Convert a network to OpenVINO in memory."""
     if precision == "int8":
         return OpenVINORuntime(quantized(model), "int8")
     return _fastest_openvino(openvino_model(model), precision)
 
 
 def _fastest_openvino(converted: Any, precision: str) -> OpenVINORuntime:
-    """An OpenVINO model at a precision, or at the fastest that agrees with float32."""
+    """Load an OpenVINO model at a precision, or at the fastest one that agrees with float32."""
     if precision != "auto":
         return OpenVINORuntime(converted, precision)  # type: ignore[arg-type]
     exact = OpenVINORuntime(converted)
-    # OpenVINO names what the processor has instructions for
+    # OpenVINO names the precisions that the CPU has instructions for
     if "BF16" not in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         return exact
     fast = OpenVINORuntime(converted, "bfloat16")
@@ -223,7 +243,7 @@ def _fastest_openvino(converted: Any, precision: str) -> OpenVINORuntime:
 
 
 def _load_exported(path: Path, native: str, engine: str, precision: str, overrides: dict[str, Any]) -> Engine:
-    """A file of `passband export`."""
+    """Load a file of `passband export`."""
     if overrides:
         raise ExportError(
             f"{path} is exported, its network is fixed: {', '.join(overrides)} cannot be changed any more"
@@ -247,19 +267,20 @@ def _load_exported(path: Path, native: str, engine: str, precision: str, overrid
 
 
 def _only_float32(precision: str) -> None:
-    """Refuse what ONNX Runtime does not do faster on a processor."""
+    """Refuse precisions that ONNX Runtime does not compute faster on a CPU."""
     if precision not in ("auto", "float32"):
         raise ValueError(f"onnxruntime runs in float32 here, got {precision}; use auto, or --engine openvino")
 
 
 def _check_precision(precision: str) -> None:
+    """Refuse an unknown precision."""
     if precision not in PRECISIONS:
         near = suggestion(precision, PRECISIONS)
         raise ValueError(f"precision is one of {', '.join(PRECISIONS)}; got {precision!r}.{near}")
 
 
 def _float32_parts(model: nn.Module) -> list[nn.Module]:
-    """The parts of SFNet that need it; none of other networks, which say for themselves what they need."""
+    """Return the parts of SFNet that need float32; other networks choose their parts themselves."""
     if not isinstance(model, SFNet):
         return []
     parts = [part for name in FLOAT32_PARTS for part in getattr(model, name)]
@@ -267,7 +288,7 @@ def _float32_parts(model: nn.Module) -> list[nn.Module]:
 
 
 def _keep_float32(module: nn.Module, device: str) -> Callable[[], None]:
-    """Make a module compute in float32 under autocast, too; what comes back undoes it."""
+    """Make a module compute in float32 also under autocast, and return a function that undoes it."""
     forward = module.forward
 
     def in_float32(x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a restoration did to a picture as a whole, and what its user should be told about that."""
+"""Checks how a restoration changed an image as a whole, and warns the user about unexpected changes."""
 
 from dataclasses import dataclass
 
@@ -7,20 +7,22 @@ from jaxtyping import Float
 from torch import Tensor
 
 UNCHANGED = 0.5
-"""Mean change in levels of 255 below which almost nothing happened."""
+"""Mean change, in levels of 255, below which the image counts as unchanged."""
 MOVED = 3.0
-"""Change of a channel's mean in levels of 255 from which a color counts as moved."""
+"""Change of a channel's mean, in levels of 255, from which the color counts as shifted."""
 ALONE = 0.5
-"""Rest of the change beside that of the mean color, as a share of it, below which the color alone moved."""
+"""Remaining change, as a share of the color shift, below which only the color counts as changed."""
 SAME = 0.1
-"""Change of the contrast up to which it counts as the same: haze that goes takes its light along and gives contrast."""
-BEYOND, BEYOND_SHARE = 8 / 255, 0.02
-"""How far beyond [0, 1] a value counts as out of range, and the share of such values that is told."""
+"""Relative change of the contrast up to which it counts as the same. Removing haze changes color and contrast."""
+BEYOND = 8 / 255
+"""Distance from [0, 1] from which a value counts as out of range."""
+BEYOND_SHARE = 0.02
+"""Share of values out of range from which the user is warned."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """What a restoration did to a picture.
+    """The change of an image by a restoration.
 
     Attributes:
         mean: mean absolute change of a value, in levels of 255.
@@ -38,14 +40,14 @@ class Change:
 
     @classmethod
     def between(cls, degraded: Float[Tensor, "1 3 H W"], restored: Float[Tensor, "1 3 H W"]) -> "Change":
-        """Compare a picture with what a network gave for it.
+        """Compare an image with the output of a network.
 
         Args:
-            degraded: the picture, in [0, 1].
+            degraded: the image, in [0, 1].
             restored: the network's output, not clamped.
         """
         means, colors, variances, spreads, beyond = [], [], [], [], 0
-        for before, after in zip(degraded[0], restored[0], strict=True):  # by channel, for large pictures
+        for before, after in zip(degraded[0], restored[0], strict=True):  # channel by channel, to save memory
             beyond += int(((after < -BEYOND) | (after > 1 + BEYOND)).sum())
             after = after.clamp(0, 1)
             spreads.append((before.var(correction=0).item(), after.var(correction=0).item()))
@@ -60,10 +62,10 @@ class Change:
         return cls(sum(means) / 3, (red, green, blue), deviation, contrast, beyond / degraded[0].numel())
 
     def notes(self, weights: str) -> tuple[str, ...]:
-        """Sentences for the user of these weights; none where a picture was restored as one expects.
+        """Return warnings for the user; none if the change is a usual one.
 
         Args:
-            weights: the name of the weights.
+            weights: name of the weights.
         """
         notes = []
         moved = max(self.color, key=abs)
@@ -88,11 +90,11 @@ class Change:
 def blended(
     degraded: Float[Tensor, "B 3 H W"], restored: Float[Tensor, "B 3 H W"], strength: float
 ) -> Float[Tensor, "B 3 H W"]:
-    """Mix a restored picture with the degraded one.
+    """Mix restored images with the degraded ones.
 
     Args:
-        degraded: the pictures.
-        restored: what a network gave; not changed.
-        strength: 0 for the degraded picture, 1 for the restored one.
+        degraded: the degraded images.
+        restored: output of the network, which is not modified.
+        strength: share of the restored image, from 0 (the degraded image) to 1 (the restored one).
     """
     return restored if strength == 1 else torch.lerp(degraded, restored, strength)

@@ -1,4 +1,4 @@
-"""Telling what is wrong with a picture, how strong it is, and which network would mend it."""
+"""Inspects images: finds degradations and their strength, and predicts the gain of each restoration network."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,24 +18,24 @@ from passband.tasks.weights import load_of_task
 from passband.weights_io import INSPECTOR
 
 FOUND = 0.5
-"""A degradation is said to be there from this probability on."""
+"""Probability from which a degradation counts as found."""
 LEAST_GAIN = 0.3
-"""A network that is expected to gain less, in dB, is not worth its work."""
+"""Expected gain in dB below which a network is not used."""
 LEAST_CONFIDENCE = 0.1
-"""Below it a picture is like nothing that the inspector learned from."""
+"""Confidence below which an image counts as unlike all images that the inspector learned from."""
 COMMON = 0.05
-"""Confidence is full where at least this share of the pictures learned from is as strange."""
+"""Share of training images that are at least as strange, from which the confidence is full."""
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What is wrong with a picture, and what would help.
+    """The degradations of an image, and the networks that would help.
 
     Attributes:
-        probabilities: of each kind of degradation, and of `clean`, in [0, 1]; several may be likely.
-        psnr: estimate of that of the picture against its unknown clean form, in dB.
-        gains: what each restoration network is expected to gain, in dB.
-        confidence: 1 for a picture like those that the inspector learned from, toward 0 for one like none of them.
+        probabilities: probability of each kind of degradation, and of `clean`, in [0, 1]; several may be likely.
+        psnr: estimated PSNR of the image against its unknown clean version, in dB.
+        gains: expected gain of each restoration network, in dB.
+        confidence: similarity to the images that the inspector learned from, from 0 (none is similar) to 1.
     """
 
     probabilities: Mapping[str, float]
@@ -45,34 +45,34 @@ class Diagnosis:
 
     @property
     def found(self) -> dict[str, float]:
-        """The degradations that are there, likeliest first, with their probabilities."""
+        """The degradations that were found with their probabilities, the likeliest one first."""
         likely = {kind: chance for kind, chance in self.probabilities.items() if kind != CLEAN and chance >= FOUND}
         return dict(sorted(likely.items(), key=lambda item: -item[1]))
 
     @property
     def is_known(self) -> bool:
-        """Whether the picture is like those that the inspector learned from."""
+        """Whether the image is similar to those that the inspector learned from."""
         return self.confidence >= LEAST_CONFIDENCE
 
     @property
     def is_degraded(self) -> bool:
-        """Whether the picture is known, and has a degradation that is likelier than that it is clean."""
+        """Whether the image is known, and a degradation is likelier than `clean`."""
         return self.is_known and any(chance > self.probabilities.get(CLEAN, 0.0) for chance in self.found.values())
 
     @property
     def best(self) -> tuple[str, float] | None:
-        """The network that is expected to gain most, and how much in dB; None where no network is known."""
+        """The network with the largest expected gain, and the gain in dB; None if no network is known."""
         return max(self.gains.items(), key=lambda item: item[1], default=None)
 
     @property
     def choice(self) -> str | None:
-        """The network to restore the picture with; None where it is better left alone."""
+        """The network to restore the image with; None if the image is better left alone."""
         best = self.best
         return best[0] if self.is_degraded and best is not None and best[1] > LEAST_GAIN else None
 
     @property
     def line(self) -> str:
-        """What was found and chosen: `rain (0.93), about 24 dB: derain-small, expected +5.1 dB`."""
+        """A sentence with the findings and the choice: `rain (0.93), about 24 dB: derain-small, expected +5.1 dB`."""
         if not self.is_known:
             return f"like nothing that the inspector knows (confidence {self.confidence:.2f}): left alone"
         if not self.is_degraded:
@@ -80,62 +80,67 @@ class Diagnosis:
             sure = "" if chance >= FOUND else "nothing is sure, likeliest is "
             return f"{sure}{kind} ({chance:.2f}): left alone"
         kinds = ", ".join(f"{kind} ({chance:.2f})" for kind, chance in self.found.items())
-        what = f"{kinds}, about {self.psnr:.0f} dB"
+        findings = f"{kinds}, about {self.psnr:.0f} dB"
         if self.best is None:
-            return f"{what}: no network is known"
+            return f"{findings}: no network is known"
         name, gain = self.best
         if self.choice is None:
-            return f"{what}: no network is expected to help ({name} {gain:+.1f} dB): left alone"
-        return f"{what}: {name}, expected {gain:+.1f} dB"
+            return f"{findings}: no network is expected to help ({name} {gain:+.1f} dB): left alone"
+        return f"{findings}: {name}, expected {gain:+.1f} dB"
 
     def among(self, networks: Sequence[str]) -> "Diagnosis":
-        """The same with the gains of some networks alone."""
-        kept = {name: gain for name, gain in self.gains.items() if name in networks}
-        return Diagnosis(self.probabilities, self.psnr, kept, self.confidence)
+        """Return the diagnosis with the gains of some networks alone.
+
+        Args:
+            networks: names of the networks to keep.
+        """
+        gains = {name: gain for name, gain in self.gains.items() if name in networks}
+        return Diagnosis(self.probabilities, self.psnr, gains, self.confidence)
 
 
 @dataclass(frozen=True)
 class Inspected:
-    """What became of a file."""
+    """The result for one file."""
 
     source: Path
     diagnosis: Diagnosis | None = None
-    """None where it failed."""
+    """The diagnosis; None if the file failed."""
     error: str | None = field(default=None)
-    """Why it failed."""
+    """The reason why the file failed."""
 
     def as_dict(self) -> dict[str, Any]:
-        """The same for JSON."""
+        """Return the result as JSON can hold it."""
         if self.diagnosis is None:
             return {"file": str(self.source), "error": self.error}
-        found = self.diagnosis
+        diagnosis = self.diagnosis
         return {
             "file": str(self.source),
-            "found": list(found.found),
-            "probabilities": dict(found.probabilities),
-            "psnr": found.psnr,
-            "gains": dict(found.gains),
-            "confidence": found.confidence,
-            "choice": found.choice,
-            "line": found.line,
+            "found": list(diagnosis.found),
+            "probabilities": dict(diagnosis.probabilities),
+            "psnr": diagnosis.psnr,
+            "gains": dict(diagnosis.gains),
+            "confidence": diagnosis.confidence,
+            "choice": diagnosis.choice,
+            "line": diagnosis.line,
             "error": None,
         }
 
 
 class Inspector:
-    """Says what is wrong with pictures, with one small network of block-DCT coefficients.
+    """Inspects images with one small network of block-DCT coefficients.
 
     Args:
-        weights: the shipped ones, or a folder that training with a recipe of the task inspection made.
-        device: see `models.pick_device`. The network is so small that a processor is fast enough.
+        weights: weights to load: the shipped ones, or a folder that training with a recipe of the task inspection made.
+        device: name of a device, see `models.pick_device`. A CPU is fast enough for this small network.
 
     Attributes:
-        kinds: names of what it tells apart.
+        model: the network, on its device and ready for evaluation.
+        kinds: names of the degradations that it tells apart, and `clean`.
         networks: names of the restoration networks whose gain it predicts.
 
     Raises:
-        CheckpointError: for weights that cannot be used, or that are of no inspector.
-        ValueError: for a device that is not here.
+        CheckpointError: if the weights cannot be used, or are not an inspector's.
+        ValueError: if this machine does not have the device.
     """
 
     def __init__(self, weights: str | Path = INSPECTOR, device: str = "cpu"):
@@ -150,53 +155,53 @@ class Inspector:
         return described(self, self.weights, facts)
 
     def __call__(self, picture: AnyImage) -> Diagnosis:
-        """Say what is wrong with a picture.
+        """Inspect an image.
 
         Args:
-            picture: a path (of a JPEG file the coefficients are read, without decoding it), a PIL picture, an array
-                H W or H W 3 of uint8, uint16 or float in [0, 1], or a tensor 3 H W in [0, 1].
+            picture: a path, a PIL image, an array H W or H W 3 of uint8, uint16 or float in [0, 1], or a tensor 3 H W
+                in [0, 1]. The coefficients of a JPEG file are read without decoding it.
 
         Raises:
-            ImageError: for a file that is not a picture.
-            OSError: for one that cannot be read.
-            ValueError: for a tensor or array of another shape.
+            ImageError: if the file is not an image.
+            OSError: if the file cannot be read.
+            ValueError: if a tensor or array has another shape.
         """
         if isinstance(picture, str | PathLike):
             return self.inspect_file(Path(picture))
         return self._diagnose(pixel_views(as_tensor(picture).float().cpu()))
 
     def inspect_file(self, path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Diagnosis:
-        """Say what is wrong with the picture in a file.
+        """Inspect an image file.
 
         Args:
-            path: of the file.
-            max_pixels: larger pictures are refused before they are read.
+            path: path of the file.
+            max_pixels: number of pixels above which an image is refused before it is read.
 
         Raises:
-            ImageError: for a file that is not a picture, is damaged or too large.
-            OSError: for one that cannot be read.
+            ImageError: if the file is not an image, damaged or too large.
+            OSError: if the file cannot be read.
         """
         return self._diagnose(file_views(path, max_pixels=max_pixels))
 
     def inspect_content(self, content: bytes) -> Diagnosis:
-        """Say what is wrong with the picture in a file's content.
+        """Inspect the content of an image file.
 
         Args:
-            content: of a picture file.
+            content: bytes of the file.
 
         Raises:
-            ImageError: where it is no picture, or damaged.
+            ImageError: if they are not an image, or damaged.
         """
         return self._diagnose(file_views(content))
 
     def inspect(self, paths: Sequence[str | Path]) -> Iterator[Inspected]:
-        """Inspect files one by one; a bad one does not keep the others from being done.
+        """Inspect files one by one; a bad file does not stop the others.
 
         Args:
-            paths: of the pictures.
+            paths: paths of the images.
 
         Yields:
-            What was found in each, in their order; a failed one carries the reason.
+            The result for each file, in their order; that of a bad file holds the reason.
         """
         for path in map(Path, paths):
             try:
@@ -206,7 +211,7 @@ class Inspector:
 
     @torch.inference_mode()
     def _diagnose(self, views: Views) -> Diagnosis:
-        """What the network says of views."""
+        """Return the diagnosis of prepared views."""
         found = self.model(views.windows[None].to(self.device), views.overview[None].to(self.device))
         strange = share_as_strange(found.strangeness.item())
         return Diagnosis(
@@ -218,10 +223,10 @@ class Inspector:
 
 
 def mean_of(diagnoses: Sequence[Diagnosis]) -> Diagnosis:
-    """What is wrong with several pictures of one thing, such as frames of a video: the mean of all that is said.
+    """Return the mean of several diagnoses, such as those of frames of a video.
 
     Args:
-        diagnoses: by one inspector; at least one.
+        diagnoses: diagnoses of one inspector, at least one.
     """
     count, first = len(diagnoses), diagnoses[0]
     return Diagnosis(

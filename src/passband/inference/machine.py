@@ -1,4 +1,4 @@
-"""What this machine has for the library: versions, devices, readers, engines; and how to get what it lacks."""
+"""Describes this machine: versions, devices, readers and engines, and how to install missing ones."""
 
 import platform
 import sys
@@ -13,7 +13,7 @@ from passband.io.jpeg import backend, reader_library
 from passband.provenance import environment
 
 ENGINES = {"openvino": "openvino", "onnxruntime": "onnx"}
-"""Packages that run networks besides torch, and the extra that brings each."""
+"""Packages that run networks besides torch, and the extra of passband that installs each."""
 _COMPILER = {
     "linux": "apt install gcc libjpeg-dev (Debian, Ubuntu) or dnf install gcc libjpeg-turbo-devel (Fedora)",
     "darwin": "brew install jpeg-turbo",
@@ -21,12 +21,12 @@ _COMPILER = {
 
 
 def describe_machine() -> dict[str, str]:
-    """Say what decides speed and results here, found out now.
+    """Describe everything on this machine that decides speed and results.
 
-    The first time on a processor this times some convolutions, for a fifth of a second.
+    On a new CPU this times some convolutions, for a fifth of a second.
 
     Returns:
-        Names of things and what was found of each, in an order to be shown.
+        Names of components and their descriptions, in the order of display.
     """
     return {
         **_versions(),
@@ -44,7 +44,7 @@ def describe_machine() -> dict[str, str]:
 
 
 def jpeg_reader() -> str:
-    """Name what reads JPEG coefficients here and, where it is not the fast one, how to get that."""
+    """Return the name of the reader of JPEG coefficients and, unless it is the fast one, how to install that."""
     kind, library = backend(), reader_library()
     if kind == "compiled":
         return f"compiled, {library}"
@@ -56,6 +56,7 @@ def jpeg_reader() -> str:
 
 
 def _versions() -> dict[str, str]:
+    """Return the versions of the main packages."""
     return {
         "passband": version("passband"),
         "Python": platform.python_version(),
@@ -65,26 +66,28 @@ def _versions() -> dict[str, str]:
 
 
 def _package(name: str, extra: str | None = None) -> str:
-    """A package's version, or that it is missing or broken, and how to install it."""
+    """Return the version of a package, or say that it is missing or broken and how to install it."""
     install = f"pip install {name if extra is None else f'passband[{extra}]'!r}"
     try:
-        found = version(name)
+        number = version(name)
     except PackageNotFoundError:
         return f"not installed: {install}"
     try:
         import_module(name)
     except Exception as error:  # a broken package may raise anything
-        return f"{found}, but it cannot be imported ({' '.join(str(error).split())}): {install}"
-    return found
+        return f"{number}, but it cannot be imported ({' '.join(str(error).split())}): {install}"
+    return number
 
 
 def _devices() -> list[str]:
-    found = [f"cuda:{index} {torch.cuda.get_device_name(index)}" for index in range(torch.cuda.device_count())]
+    """Return descriptions of the devices."""
+    names = [f"cuda:{index} {torch.cuda.get_device_name(index)}" for index in range(torch.cuda.device_count())]
     if torch.backends.mps.is_available():
-        found.append("mps")
-    return [*found, f"cpu with {torch.get_num_threads()} threads"]
+        names.append("mps")
+    return [*names, f"cpu with {torch.get_num_threads()} threads"]
 
 
 def _fast_precisions() -> str:
+    """Return the names of the precisions that are fast on the CPU."""
     fast = fast_precision(torch.device("cpu"), torch.get_num_threads())
     return "float32" if fast == "float32" else f"float32, {fast}"

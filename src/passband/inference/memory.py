@@ -1,9 +1,8 @@
-"""Restoring a picture within a cap on memory: whole or band by band, whichever is faster and fits, or else in tiles.
+"""Restores an image within a cap on memory: whole or in bands, whichever is faster and fits, or else in tiles.
 
-What each takes was measured as the peak of the process over pictures of growing size (`benchmarks/memory.py`): it is
-a constant, for the libraries' own buffers, and a part that grows with the picture, which is computed here from the
-network: for whole pictures from following the tensors of one small run (`memory_probe`), for bands and tiles from the
-maps that are alive at once.
+The memory of each way was measured as the peak of the process for images of growing size (`benchmarks/memory.py`). It
+is a constant, for the buffers of the libraries, and a part that grows with the image. The second part is computed here:
+for whole images from one small run (`memory_probe`), for bands and tiles from the maps that are alive at once.
 """
 
 import re
@@ -24,20 +23,20 @@ from passband.ops.tiling import map_tiles, pad_to_multiple
 from passband.tasks.restoration import restore_batch
 
 FREE_SHARE = 0.8
-"""Part of the free memory that is used where no cap is given."""
+"""Share of the free memory that is used without a cap."""
 CONSTANT = 160_000_000
-"""Bytes that a first run takes whatever the picture's size: code of the convolutions, and the allocator's slack."""
+"""Bytes that a first run takes for any image: code of the convolutions, and unused parts of the allocator."""
 BAND_COPIES = 30
-"""Bands of float32 that the heap grows by: about ten are alive at once, and holes remain between them."""
+"""Number of bands of float32 by which the heap grows: about ten are alive at once, and gaps remain between them."""
 WHOLE_SLACK = 1.15
-"""Measured peak over that of the tensors followed: convolutions copy their input and output."""
+"""Measured peak divided by that of the tensors alone: convolutions copy their input and output."""
 BAND_SLACK = 1.1
-"""The same for bands, whose convolutions copy bands alone."""
+"""The same ratio for bands, whose convolutions copy only bands."""
 LARGE_MAP = 2**25
-"""Bytes of a map above which bands are faster on a processor: allocators (glibc's from 32 MiB on) take each such map
-from the system anew, and to fault its pages in takes as long as to compute it."""
+"""Size of a map in bytes above which bands are faster on a CPU: allocators (glibc's from 32 MiB on) get each such map
+anew from the system, and mapping its pages takes as long as computing it."""
 OVERLAP = 256
-"""Pixels that tiles share at least."""
+"""Smallest overlap of tiles, in pixels."""
 LEAST_TILE = 2 * OVERLAP
 """Side of the smallest tiles, in pixels."""
 
@@ -50,29 +49,32 @@ _UNITS = {"": 1, "b": 1} | {
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """How a picture is restored."""
+    """The way to restore an image within the memory."""
 
     mode: Literal["whole", "bands", "tiles"]
     bytes: int
-    """What it is expected to take beyond what the process holds already."""
+    """Expected memory beyond that of the process before."""
     side: int = 0
-    """Height and width of tiles in pixels; 0 without tiles."""
+    """Side of the tiles in pixels; 0 without tiles."""
 
     @property
     def how(self) -> str:
-        """The way in words: `whole`, `bands`, or `tiles of 1536 pixels`."""
+        """The way as text: `whole`, `bands`, or `tiles of 1536 pixels`."""
         return f"{self.mode} of {self.side} pixels" if self.side else self.mode
 
     def __str__(self) -> str:
-        """In words, for reports."""
+        """Return the plan as text for reports."""
         return f"{self.how}, about {self.bytes / 1e9:.2f} GB"
 
 
 def parse_memory(size: str | int) -> int:
-    """Bytes of a size such as `"2GB"`, `"1500 MB"`, `"2 GiB"` or 2_000_000_000.
+    """Return the number of bytes of a size such as `"2GB"`, `"1500 MB"`, `"2 GiB"` or 2_000_000_000.
+
+    Args:
+        size: size as text with a unit, or as a number of bytes.
 
     Raises:
-        ValueError: for anything else, and for no memory at all.
+        ValueError: if it is anything else, or below 1 byte.
     """
     number = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*([a-z]*)\s*", str(size).lower())
     unit = _UNITS.get(number[2], _UNITS.get(f"{number[2]}b")) if number else None
@@ -82,16 +84,16 @@ def parse_memory(size: str | int) -> int:
 
 
 def free_memory(device: torch.device, cap: int | None = None) -> int:
-    """Bytes that a restoration may take now, beyond what is taken already.
+    """Return the number of bytes that a restoration may still take.
 
     Args:
-        device: where the network is.
-        cap: bytes the process may hold at its peak (on a GPU: that torch may hold on it); None for `FREE_SHARE` of
-            what is free now.
+        device: device of the network.
+        cap: largest number of bytes that the process may hold (on a GPU: that torch may hold on it); None for
+            `FREE_SHARE` of the free memory.
     """
     if device.type == "cuda":
         taken = torch.cuda.memory_allocated(device)
-        # what torch has reserved and not given out is free to it
+        # memory that torch has reserved but not used is free for it
         free = torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device) - taken
     else:
         import psutil
@@ -104,23 +106,23 @@ def free_memory(device: torch.device, cap: int | None = None) -> int:
 
 
 def plan_memory(model: nn.Module, shape: tuple[int, ...], room: int, *, tiles: bool = True) -> MemoryPlan:
-    """Choose how to restore pictures: whole, or by bands where that is faster or all that fits, or else in tiles.
+    """Choose the way to restore images: whole, in bands if that is faster or nothing else fits, or else in tiles.
 
-    Bands give the same as the whole, to rounding; tiles come near it, and are as large as fits.
+    Bands give the same result as the whole, up to rounding. Tiles give a close result, and are as large as the memory
+    allows.
 
     Args:
-        model: a restoration network. One that is not an SFNet is not run in bands, and its tiles do not know the
-            whole picture.
-        shape: B C H W of the pictures, which are in memory already.
-        room: bytes there are for it, see `free_memory`.
-        tiles: whether they may be cut; frames whose averages are smoothed over time may not.
+        model: restoration network. Networks other than SFNet are not run in bands, and their tiles are independent.
+        shape: shape B C H W of the images, which are in memory already.
+        room: number of bytes that may be used, see `free_memory`.
+        tiles: whether tiles are allowed; they are not for frames whose averages are smoothed over time.
 
     Raises:
-        MemoryError: if not even the smallest tiles fit, or nothing but tiles, saying what would.
+        MemoryError: if not even the smallest allowed way fits; the message says what would fit.
     """
     batch, channels, height, width = shape
     pixels = height * width
-    # the restored pictures and, where sides are padded, a copy of the degraded ones
+    # the restored images and, if sides are padded, a copy of the degraded ones
     pictures = 4 * pixels * batch * 3
     padded = 4 * pixels * channels
     per_pixel = live_bytes_per_pixel(model)
@@ -166,14 +168,18 @@ def restore_planned(
     statistics: MapStatistics | None = None,
     report: Report | None = None,
 ) -> Float[Tensor, "B 3 H W"]:
-    """Restore pictures of any size as planned; the prediction is not clamped.
+    """Restore images of any size as planned.
 
     Args:
-        model: a restoration network.
-        image: degraded pictures in [0, 1].
-        plan: of `plan_memory`.
-        statistics: where bands have the averages from; None for those of each picture.
-        report: called after each band or tile with the share that is done; never for pictures restored whole.
+        model: restoration network.
+        image: degraded images in [0, 1].
+        plan: plan from `plan_memory`.
+        statistics: source of the averages of bands; None for those of each image.
+        report: function that is called after each band or tile with the share that is done; it is not called for images
+            that are restored whole.
+
+    Returns:
+        The prediction, not clamped.
     """
     if plan.mode == "whole":
         return restore_batch(model, image)
@@ -194,21 +200,21 @@ def restore_within(
     statistics: MapStatistics | None = None,
     report: Report | None = None,
 ) -> tuple[Float[Tensor, "B 3 H W"], MemoryPlan]:
-    """Restore pictures within a cap on memory; where memory runs out all the same, again with half the room.
+    """Restore images within a cap on memory. If memory runs out nevertheless, try again with half of it.
 
     Args:
-        model: a restoration network.
-        image: degraded pictures in [0, 1], from 1 x 1, on the network's device.
-        cap: bytes, see `free_memory`.
-        statistics: where bands have the averages from, such as those smoothed over frames, and then tiles, which have
-            their own, are no choice; None for those of each picture.
-        report: see `restore_planned`; it begins again where memory ran out.
+        model: restoration network.
+        image: degraded images in [0, 1], from 1 x 1, on the network's device.
+        cap: cap in bytes, see `free_memory`.
+        statistics: source of the averages of bands, such as averages that are smoothed over frames; tiles have averages
+            of their own, so they are then not allowed. None for the averages of each image.
+        report: function as in `restore_planned`; it starts again if memory ran out.
 
     Returns:
-        The full-size prediction, not clamped, and how it was made.
+        The prediction in full size, not clamped, and the plan by which it was computed.
 
     Raises:
-        MemoryError: saying what to do, where the picture does not fit.
+        MemoryError: if the images do not fit; the message says what to do.
     """
     shape, tiles = tuple(image.shape), statistics is None
     chosen = plan_memory(model, shape, free_memory(image.device, cap), tiles=tiles)
@@ -226,47 +232,49 @@ def restore_within(
                     f"{width}x{height} pixels need more memory than {image.device} has free; close other programs, "
                     "or restore a smaller picture"
                 ) from error
-        # outside of the handler, so that the failed run's tensors, which its traceback holds, are gone
+        # outside of the handler, where the traceback no longer holds the tensors of the failed run
         if image.device.type == "cuda":
             torch.cuda.empty_cache()
 
 
 def _live_maps(model: SFNet) -> float:
-    """Full-size maps alive at once in bands: a block's input and what is between its two convolutions."""
-    # windows that are local still read what a filter replaces, in half of the channels
+    """Return the number of full-size maps alive at once in bands: the input of a block, and the map inside it."""
+    # local windows still read the map that a filter replaces, in half of the channels
     return 2 if model.arguments["pool_window"] is None else 2.5
 
 
 def _map_bytes(model: SFNet) -> int:
-    """Bytes per pixel of a full-size map at the present precision."""
+    """Return the number of bytes per pixel of a full-size map at the present precision."""
     device = next(model.parameters()).device.type
     half = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device).itemsize == 2
     return model.arguments["width"] * (2 if half else 4)
 
 
 def _on_processor(model: nn.Module) -> bool:
+    """Tell whether a network is on the CPU."""
     return next(model.parameters()).device.type == "cpu"
 
 
 def _sfnet(model: nn.Module) -> SFNet:
+    """Return the network as an SFNet."""
     assert isinstance(model, SFNet)
     return model
 
 
 def _left(room: int) -> str:
-    """What is left, in words."""
+    """Return a clause about the memory that is left."""
     if room < 0:
         return f"but Python and torch already use {_gigabytes(-room)} more than the cap"
     return f"but {_gigabytes(room)} is left"
 
 
 def _out_of_memory(error: Exception) -> bool:
-    """Whether an error says that memory ran out: torch's CPU allocator raises a plain RuntimeError."""
+    """Tell whether an error says that memory ran out; torch's CPU allocator raises a plain RuntimeError."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def _number(path: Path) -> int | None:
-    """The number in a file of the control group; None where there is none, or no limit."""
+    """Return the number in a file of the control group; None if there is no such file, or no limit."""
     try:
         return int(path.read_text())
     except (OSError, ValueError):
@@ -274,4 +282,5 @@ def _number(path: Path) -> int | None:
 
 
 def _gigabytes(count: int) -> str:
+    """Return a number of bytes in GB."""
     return f"{count / 1e9:.2f} GB"

@@ -1,4 +1,4 @@
-"""Bytes that a network's tensors take at most, found by following one small run."""
+"""Measures the largest memory of a network's tensors by following one small run."""
 
 import weakref
 from collections.abc import Iterator
@@ -14,18 +14,21 @@ from passband.layers import LocalAvgPool2d
 from passband.tasks.restoration import restore_batch
 
 PROBE = 128
-"""Side, in pixels, of the picture that a network is followed on."""
+"""Side of the image of that run, in pixels."""
 
 _PROBED: WeakKeyDictionary[type, dict[Any, float]] = WeakKeyDictionary()
-"""Bytes per pixel of networks that have `arguments`: by class, and then by what else they depend on."""
+"""Bytes per pixel of networks that have `arguments`, by class and by everything else that decides them."""
 
 
 @torch.no_grad()
 def live_bytes_per_pixel(model: nn.Module) -> float:
-    """Bytes of tensors alive at once, at most, per pixel of a small picture that the network restores.
+    """Return the largest number of bytes of tensors alive at once, per pixel of a small image.
 
-    Counts what the network makes, at the present precision; not its weights. Networks of the same architecture share
-    the answer in a process.
+    Counts the tensors that the network computes at the present precision, without its weights. Networks of the same
+    architecture share one measurement in a process.
+
+    Args:
+        model: a restoration network.
     """
     parameter = next(model.parameters(), torch.zeros(()))
     device = parameter.device
@@ -47,7 +50,7 @@ def live_bytes_per_pixel(model: nn.Module) -> float:
 
 
 def _architecture(model: nn.Module) -> tuple[Any, ...]:
-    """All that decides the maps of a network: its arguments, and its layers, some of which may have been replaced."""
+    """Return all that decides the maps of a network: its arguments and its layers, which may have been replaced."""
     layers = tuple(type(layer) for layer in model.modules())
     shapes = tuple(parameter.shape for parameter in model.parameters())
     return str(getattr(model, "arguments", {})), layers, shapes
@@ -55,19 +58,19 @@ def _architecture(model: nn.Module) -> tuple[Any, ...]:
 
 @contextmanager
 def _as_before(model: nn.Module) -> Iterator[None]:
-    """Leave no trace of a run in the pooling layers, of which some keep the window of the first picture they see."""
-    kept = [(layer, dict(layer.__dict__)) for layer in model.modules() if isinstance(layer, LocalAvgPool2d)]
+    """Restore the pooling layers after a run, because some keep the window of the first image that they get."""
+    states = [(layer, dict(layer.__dict__)) for layer in model.modules() if isinstance(layer, LocalAvgPool2d)]
     try:
         yield
     finally:
-        for layer, state in kept:
+        for layer, state in states:
             layer.__dict__.update(state)
 
 
 class _Follow(TorchFunctionMode):
-    """Follows the storages of the tensors made while it is entered.
+    """Follows the storages of the tensors that are made within a `with` block.
 
-    By torch's functions, not its operators: to see those, torch would import 150 MB of compiler.
+    It sees torch's functions, not its operators, for which torch would import 150 MB of compiler.
     """
 
     def __init__(self) -> None:
@@ -88,4 +91,5 @@ class _Follow(TorchFunctionMode):
         return out
 
     def _gone(self, storage: int) -> None:
+        """Forget a storage that was freed."""
         self.now -= self.alive.pop(storage)

@@ -1,4 +1,4 @@
-"""Which precision this machine does fast, and whether a network agrees at it: found out, never assumed."""
+"""Measures which precision is fast on this machine, and how closely a network agrees with float32 at it."""
 
 import json
 import platform
@@ -19,23 +19,23 @@ from passband.io.files import cache_folder, write_whole
 from passband.ops.tiling import pad_to_multiple
 
 AGREEMENT = 60.0
-"""Least PSNR, in dB, of a faster precision against float32 on a network's own output: an error of a quarter of an 8-bit
-step, for a signal of range 1."""
+"""Smallest PSNR in dB of a faster precision against float32 on a network's own output: an error of a quarter of an
+8-bit step, for a signal of range 1."""
 FAST_ENOUGH = 0.8
-"""Share of float32's time that a precision has to stay below to be chosen."""
+"""Share of float32's time below which a precision is chosen."""
 
 
 @cache
 def fast_precision(device: torch.device, threads: int) -> Precision:
-    """The precision below float32 that a device computes convolutions fast in, or float32 where none is faster.
+    """Return the precision below float32 in which a device computes convolutions fast, or float32 if none is faster.
 
-    On a processor some 3x3 convolutions of the network's kind are timed in float32 and bfloat16, for a fifth of a
-    second; what came out is kept in the user's cache folder for the same processor, torch and number of threads. A GPU
-    is asked what it has.
+    On a CPU some 3x3 convolutions like those of the networks are timed in float32 and bfloat16, for a fifth of a
+    second. The result is kept in the user's cache folder for the same CPU, torch and number of threads. The abilities
+    of a GPU are known to torch.
 
     Args:
-        device: where the network will run.
-        threads: that torch uses.
+        device: device that the network will run on.
+        threads: number of threads that torch uses.
     """
     if device.type == "cuda":
         # including_emulation: an older GPU would say yes and be slow
@@ -58,11 +58,11 @@ def fast_precision(device: torch.device, threads: int) -> Precision:
 
 
 def bfloat16_time_ratio(seconds: float = 0.2) -> float:
-    """Time of bfloat16 convolutions on this processor, as a share of float32's.
+    """Return the time of bfloat16 convolutions on this CPU as a share of float32's.
 
     Args:
-        seconds: what the probe may take, about. Where bfloat16 is emulated, tens of times slower, it ends after one
-            small convolution of each kind.
+        seconds: approximate time of the measurement, in seconds. If bfloat16 is emulated, and tens of times slower, the
+            measurement ends after one small convolution of each kind.
     """
     small = (_conv_seconds(torch.float32, 16), _conv_seconds(torch.bfloat16, 16))
     if small[1] > 8 * small[0] and small[1] > seconds / 40:
@@ -70,7 +70,7 @@ def bfloat16_time_ratio(seconds: float = 0.2) -> float:
     least = [float("inf"), float("inf")]
     ends = time.perf_counter() + seconds
     rounds = 0
-    # in turns, so that another program's load falls on both
+    # alternating, so that the load of other programs affects both
     while rounds < 3 or time.perf_counter() < ends:
         for number, dtype in enumerate((torch.float32, torch.bfloat16)):
             least[number] = min(least[number], _conv_seconds(dtype, 96))
@@ -87,27 +87,34 @@ def agreement(
     minimum: int,
     views: int = 1,
 ) -> float:
-    """PSNR of one way to run a network against another, the worse of a hazy and a rainy photograph.
+    """Return the PSNR between two ways to run a network, the smaller one of a hazy and a rainy photo.
 
-    Haze is the hardest: what is to be seen varies little about a large mean.
+    Haze is the hardest case, because its values vary little around a large mean.
 
     Args:
-        reference: takes padded pictures, B C H W, and gives restored ones, B 3 H W.
-        candidate: the same, to be compared.
-        multiple: what the sides of the pictures shall be divisible by.
-        minimum: their least side.
-        views: of 3 channels each, in which the picture is repeated.
+        reference: function from padded images, B C H W, to restored ones, B 3 H W.
+        candidate: function to compare with it.
+        multiple: number that the sides of the images must be divisible by.
+        minimum: smallest side of the images, in pixels.
+        views: number of views of 3 channels in which the photo is repeated.
 
     Returns:
-        dB, for a signal of range 1; infinite where they are equal.
+        PSNR in dB, for a signal of range 1; infinite if the outputs are equal.
     """
-    difference = (reference(pictures := probe_pictures(multiple, minimum, views)) - candidate(pictures)).float()
+    images = probe_images(multiple, minimum, views)
+    difference = (reference(images) - candidate(images)).float()
     worst = difference.double().square().mean((1, 2, 3)).max()
     return float("inf") if worst == 0 else float(-10 * torch.log10(worst)) if worst.isfinite() else float("-inf")
 
 
-def probe_pictures(multiple: int, minimum: int, views: int = 1) -> Float[Tensor, "2 C H W"]:
-    """A photograph that comes with scikit-image, in haze and in rain, 80 x 96 or the next size that fits."""
+def probe_images(multiple: int, minimum: int, views: int = 1) -> Float[Tensor, "2 C H W"]:
+    """Return a photo of scikit-image in haze and in rain, 80 x 96 pixels or the next size that fits.
+
+    Args:
+        multiple: number that the sides must be divisible by.
+        minimum: smallest side, in pixels.
+        views: number of views of 3 channels in which the photo is repeated.
+    """
     from skimage.data import chelsea
 
     clean = from_array(chelsea())[0][:, 60:140, 140:236]
@@ -116,13 +123,13 @@ def probe_pictures(multiple: int, minimum: int, views: int = 1) -> Float[Tensor,
 
 
 def processor() -> str:
-    """The processor's model, as far as the system says it."""
+    """Return the model of the CPU, as far as the system gives it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
-    said = (line.split(":", 1) for line in lines if ":" in line)  # of the last core
-    fields = {name.strip(): value.strip() for name, value in said}
+    entries = (line.split(":", 1) for line in lines if ":" in line)  # the last core's replace those before
+    fields = {name.strip(): value.strip() for name, value in entries}
     name = fields.get("model name") or platform.processor() or platform.machine()
     numbers = [
         f"{field} {fields[field]}" for field in ("cpu family", "model", "stepping", "CPU part") if field in fields
@@ -131,7 +138,7 @@ def processor() -> str:
 
 
 def _conv_seconds(dtype: torch.dtype, side: int) -> float:
-    """Seconds of one convolution of 32 channels."""
+    """Return the time of one convolution of 32 channels, in seconds."""
     image, weight = torch.full((1, 32, side, side), 0.5, dtype=dtype), torch.full((32, 32, 3, 3), 0.01, dtype=dtype)
     with torch.inference_mode():
         started = time.perf_counter()
@@ -140,7 +147,7 @@ def _conv_seconds(dtype: torch.dtype, side: int) -> float:
 
 
 def _read(path: Path) -> dict[str, str]:
-    """What earlier probes found; nothing where the file is missing or damaged."""
+    """Return the results of earlier measurements; nothing if the file is missing or damaged."""
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

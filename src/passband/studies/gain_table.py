@@ -1,4 +1,4 @@
-"""What restoration networks gain on the pictures of an inspection set: a table for an inspector to learn from."""
+"""Measures the gains of restoration networks on the images of an inspection set, for an inspector to learn from."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ from passband.metrics import psnr
 from passband.tasks.inspection import Inspection, made_of
 
 Restore = Callable[[Tensor], Tensor]
-"""Makes a batch B 3 H W in [0, 1] better."""
+"""Function that restores a batch B 3 H W in [0, 1]."""
 SPECIALISTS = {
     "rain": "derain-small",
     "snow": "desnow-small",
@@ -26,9 +26,9 @@ SPECIALISTS = {
     "raindrop": "raindrop-small",
     "scratch": "scratch-small",
 }
-"""A kind to the name that its specialist has or may have; drawn more often where not all networks are measured."""
+"""Name of the specialist for each kind, shipped or not. It is drawn more often if not all networks are measured."""
 _LIKELY = 2 / 3
-_KEPT = 20  # pictures after which the table is written
+_KEPT = 20  # number of images after which the table is written
 
 
 def measure_gains(
@@ -42,24 +42,24 @@ def measure_gains(
     part: int | None = None,
     report: Callable[[int], None] = lambda done: None,
 ) -> GainTable:
-    """Restore the first pictures of a recipe with each network and keep what was gained; go on where it was stopped.
+    """Restore the first images of a recipe with each network and record the gains; resumes a table that exists.
 
     Args:
-        recipe: says how pictures are made.
-        data: what they are made of.
-        output: the table, an .npz file.
-        restorers: by name, `Restorer.restore` of each network.
-        count: pictures, from number 0.
-        most: networks for each picture: `general`, and others drawn by its number, the specialist of its kind more
-            often; None for all.
-        part: side of the square in the middle of a picture that is restored, in pixels; None for all of it.
-        report: called with the number of pictures done, after each.
+        recipe: recipe that says how images are made.
+        data: folder that they are made from.
+        output: path of the table, an .npz file.
+        restorers: `Restorer.restore` of each network, by name.
+        count: number of images, which are numbered from 0.
+        most: number of networks for each image: `general`, and others that are drawn by the image's number, among which
+            the specialist of its kind is more likely; None for all.
+        part: side of the square in the middle of an image that is restored, in pixels; None for the whole image.
+        report: function that is called with the number of finished images, after each.
 
     Returns:
-        The table. A picture that cannot be made, or a network that was not drawn, has NaN.
+        The table. Images that cannot be made, and networks that were not drawn, have NaN.
 
     Raises:
-        GainTableError: where `output` is a table of other pictures or networks.
+        GainTableError: if `output` is a table of other images or networks.
     """
     wanted = made_of(recipe)
     table = read_gains(output, wanted) if output.exists() else GainTable(tuple(restorers), wanted)
@@ -88,12 +88,12 @@ def measure_gains(
 
 
 def gain_on(made: InspectionImage, restore: Restore, part: int | None = None) -> float:
-    """What a network gains on a picture, in dB.
+    """Return the gain of a network on an image, in dB.
 
     Args:
-        made: the picture.
-        restore: the network.
-        part: as in `measure_gains`.
+        made: the image.
+        restore: function that restores it.
+        part: side of the square that is restored, as in `measure_gains`.
     """
     images = [read_pixels(made.content), made.clean]
     degraded, clean = (image[None] for image in (images if part is None else crop_and_flip(images, part, None)))
@@ -102,7 +102,7 @@ def gain_on(made: InspectionImage, restore: Restore, part: int | None = None) ->
 
 
 def _drawn(names: Sequence[str], kind: str, most: int | None, number: int) -> set[str]:
-    """The networks that are measured on a picture."""
+    """Return the names of the networks that are measured on an image."""
     if most is None or most >= len(names):
         return set(names)
     rng = np.random.default_rng([number, 5])

@@ -1,7 +1,7 @@
-"""A sweep over final frequency ratios: a run for each, all scored at the whole spectrum, one table.
+"""Sweeps over final frequency ratios: trains a run for each, scores all at the whole spectrum, and writes one table.
 
-The study of "Adaptive Frequency Ratio Scheduler" (lab slides, 2023): how far may the ratio fall before the network,
-which is scored on whole pictures, no longer knows them?
+The study of "Adaptive Frequency Ratio Scheduler" (lab slides, 2023): how far may the ratio fall before the network
+no longer segments whole images?
 """
 
 import json
@@ -21,26 +21,26 @@ from passband.studies.ratio_sweep_report import draw_sweep, sweep_table
 from passband.tasks.segmentation import Segmentation
 from passband.training import StepReport, train
 
-PROTOCOL = "lab_macro"
-"""The slides' five scores."""
-SCORED = "report"
-"""Folder of a run with its scores."""
+SWEEP_PROTOCOL = "lab_macro"
+"""Protocol of the five scores of the slides."""
+SCORES_FOLDER = "report"
+"""Name of the folder of a run's scores."""
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """Where a sweep stands."""
+    """The state of a sweep."""
 
     rows: tuple[dict[str, Any], ...]
-    """For each ratio that is done `final_ratio`, the figures of `lab_macro` in [0, 1], Dice and IoU of the foreground,
+    """For each finished ratio `final_ratio`, the figures of `lab_macro` in [0, 1], Dice and IoU of the foreground,
     `seconds` and `steps`."""
     ratios: tuple[float, ...]
-    """All that there are to be."""
+    """All ratios of the sweep."""
     output: Path
 
     @property
     def is_done(self) -> bool:
-        """Whether all runs are."""
+        """Whether all runs are finished."""
         return len(self.rows) == len(self.ratios)
 
 
@@ -56,26 +56,26 @@ def sweep_ratios(
     device: str = "auto",
     report: Callable[[float, StepReport], None] = lambda ratio, step: None,
 ) -> Sweep:
-    """Train a network for each of a recipe's `curriculum.final_ratios`, or go on where that was stopped, and score all.
+    """Train a network for each of a recipe's `curriculum.final_ratios`, and score all of them.
 
-    Writes into `output`: run.json, a run's folder final-RATIO for each ratio with its scores in report/, and after
-    each run table.md, table.json and plot.png. Scored are the weights of the end of a run, at the whole spectrum and
-    the size of the masks, by `lab_macro`.
+    Writes into `output`: run.json, a folder final-RATIO of each run with its scores in report/, and after each run
+    table.md, table.json and plot.png. The weights at the end of a run are scored by `lab_macro`, at the whole spectrum
+    and the size of the masks.
 
     Args:
-        recipe: settings, with final ratios.
-        output: the sweep's folder; new, or with `resume` one that was begun.
-        data: pictures and masks to learn from.
-        validation_data: what to score on; None scores on what the recipe sets apart, or on `data`.
-        weights: to start every run from.
-        resume: go on; runs that are done are not done again.
-        max_minutes: stop cleanly after this long.
-        device: as for `training.train`.
-        report: called with the ratio after every step.
+        recipe: settings with final ratios.
+        output: folder of the sweep; new, or with `resume` that of a sweep that was begun.
+        data: folder of images and masks to learn from.
+        validation_data: folder to score on; None scores on the part that the recipe holds out, or on `data`.
+        weights: weights to start every run from; None for fresh ones.
+        resume: whether a sweep goes on; finished runs are not repeated.
+        max_minutes: time after which the sweep stops cleanly, in minutes.
+        device: device to train on, see `training.train`.
+        report: function that is called with the ratio after every step.
 
     Raises:
-        RunError: if `output` holds a sweep and `resume` is off, or the reverse, or one of other settings.
-        ValueError: for a recipe without final ratios; as `training.train`.
+        RunError: if `output` holds a sweep and `resume` is off, or the reverse, or the sweep has other settings.
+        ValueError: if the recipe has no final ratios, or `training.train` raises it.
     """
     output, data = Path(output), Path(data)
     validation_data = None if validation_data is None else Path(validation_data)
@@ -123,11 +123,11 @@ def sweep_ratios(
 
 
 def of_ratio(recipe: SegmentationRecipe, ratio: float) -> SegmentationRecipe:
-    """The recipe of one run of a sweep.
+    """Return the recipe of one run of a sweep.
 
     Args:
-        recipe: with final ratios.
-        ratio: that the run comes to, or keeps to where the recipe's ratio is fixed.
+        recipe: recipe with final ratios.
+        ratio: final ratio of the run, or its constant ratio if the recipe's ratio is fixed.
     """
     changed = recipe.curriculum.model_copy(update={"end": ratio, "final_ratios": ()})
     return recipe.model_copy(update={"name": f"{recipe.name}-{ratio:g}", "curriculum": changed})
@@ -142,16 +142,16 @@ def _done(
     device: str,
     **options: Any,
 ) -> dict[str, Any] | None:
-    """The scores of a run, which is trained and scored where that is not done; None where time ran out."""
+    """Train and score a run unless that is done, and return its scores; None if the time was over."""
     resume = latest_checkpoint(run) is not None
     if not resume:
-        shutil.rmtree(run, ignore_errors=True)  # begun, and stopped before its first checkpoint
+        shutil.rmtree(run, ignore_errors=True)  # a run that stopped before its first checkpoint
     if not resume or read_run(run)["status"] != "finished":
         train(recipe, run, data=data, validation_data=validation_data, resume=resume, device=device, **options)
     about = read_run(run)
     if about["status"] != "finished":
         return None
-    scores = run / SCORED / "evaluation.json"
+    scores = run / SCORES_FOLDER / "evaluation.json"
     if scores.exists():
         result = json.loads(scores.read_text(encoding="utf-8"))
     else:
@@ -159,8 +159,8 @@ def _done(
         result = evaluate_segmenter(
             run / "weights" / "last",
             validation_data or data,
-            run / SCORED,
-            protocol=PROTOCOL,
+            run / SCORES_FOLDER,
+            protocol=SWEEP_PROTOCOL,
             pairs=pairs,
             device=device,
         )
@@ -175,12 +175,12 @@ def _done(
 
 
 def _write(output: Path, recipe: SegmentationRecipe, rows: list[dict[str, Any]]) -> None:
-    """The table, for people and programs, and the picture."""
+    """Write the table as Markdown and JSON, and the chart."""
     fixed = recipe.curriculum.fixed
     with write_whole(output / "table.md") as path:
         path.write_text("\n".join(sweep_table(recipe.name, rows, fixed=fixed)) + "\n", encoding="utf-8")
     with write_whole(output / "table.json") as path:
-        path.write_text(json.dumps({"protocol": PROTOCOL, "rows": rows, **environment()}, indent=2) + "\n")
+        path.write_text(json.dumps({"protocol": SWEEP_PROTOCOL, "rows": rows, **environment()}, indent=2) + "\n")
     draw_sweep(rows, output / "plot.png", fixed=fixed)
 
 
@@ -192,7 +192,7 @@ def _describe(
     weights: str | Path | None,
     status: str,
 ) -> None:
-    """Write run.json, by which the sweep can be gone on with."""
+    """Write run.json, from which the sweep can be resumed."""
     content = {
         "status": status,
         "recipe": recipe.model_dump(),

@@ -1,4 +1,4 @@
-"""Scores over final frequency ratios, as a table and as a picture."""
+"""Reports the scores over final frequency ratios as a table and a chart."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,28 +11,29 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MARKERS = ("o", "s", "^", "v", "D", "P", "X")
-"""Told apart without color."""
+"""Markers of the lines, so that they differ without color."""
 SCORES = ("accuracy", "f1", "precision", "recall", "iou")
-"""The slides' five, in their order."""
+"""The five scores of the slides, in their order."""
 FOREGROUND = ("foreground_dice", "foreground_iou")
+"""Scores of the foreground."""
 
 
 def sweep_table(name: str, rows: Sequence[dict[str, Any]], *, fixed: bool) -> list[str]:
-    """Lines of a Markdown document with a row for each ratio, and one of an empty answer.
+    """Return a Markdown document with a row for each ratio, and one of a prediction without foreground.
 
     Args:
-        name: of the recipe.
-        rows: of `studies.ratio_sweep.Sweep`; at least one.
+        name: name of the recipe.
+        rows: rows of a `studies.ratio_sweep.Sweep`, at least one.
         fixed: whether the ratio was the same throughout each run.
     """
     columns = (*SCORES, *FOREGROUND)
-    what = "the ratio throughout the run" if fixed else "the ratio that the run came to"
+    ratio = "the ratio throughout the run" if fixed else "the final ratio of the run"
     return [
         f"# {name}",
         "",
-        f"Scores over {what}, in %, on {rows[0]['pictures']} whole pictures at the size of their masks, of the weights "
-        "of the end of each run. The five are means over background and foreground of each picture's, then over "
-        "pictures (`lab_macro`).",
+        f"Scores over {ratio}, in %, on {rows[0]['pictures']} whole images at the size of their masks, of the weights "
+        "at the end of each run. The five scores are means over background and foreground of each image, then over "
+        "images (`lab_macro`).",
         "",
         "| ratio | " + " | ".join(NAMES[column] for column in columns) + " | seconds |",
         "|---|" + "---|" * (len(columns) + 1),
@@ -45,25 +46,25 @@ def draw_sweep(rows: Sequence[dict[str, Any]], path: Path, *, fixed: bool) -> No
     """Draw `sweep_chart` as PNG and SVG.
 
     Args:
-        rows: of `studies.ratio_sweep.Sweep`; at least one.
-        path: of the PNG file; the SVG file lies beside it.
+        rows: rows of a `studies.ratio_sweep.Sweep`, at least one.
+        path: path of the PNG file; the SVG file lies beside it.
         fixed: whether the ratio was the same throughout each run.
 
     Raises:
-        OSError: the file cannot be written.
+        OSError: if a file cannot be written.
     """
     save_charts(sweep_chart(rows, fixed=fixed), path)
 
 
 def sweep_chart(rows: Sequence[dict[str, Any]], *, fixed: bool) -> "Figure":
-    """The scores over the ratios, the greatest first.
+    """Return a chart of the scores over the ratios, the largest ratio first.
 
     Args:
-        rows: as in `draw_sweep`.
-        fixed: as in `draw_sweep`.
+        rows: rows of a `studies.ratio_sweep.Sweep`, at least one.
+        fixed: whether the ratio was the same throughout each run.
 
     Returns:
-        A figure of its own, which pyplot does not know of.
+        A figure that is not registered with pyplot.
     """
     from matplotlib import rc_context
 
@@ -72,7 +73,7 @@ def sweep_chart(rows: Sequence[dict[str, Any]], *, fixed: bool) -> "Figure":
 
 
 def _drawn(rows: Sequence[dict[str, Any]], fixed: bool) -> "Figure":
-    """The figure."""
+    """Return the figure, within the style."""
     figure = new_chart(8, 5.4)
     axes = figure.add_subplot()
     ordered = sorted(rows, key=lambda row: -row["final_ratio"])
@@ -83,9 +84,7 @@ def _drawn(rows: Sequence[dict[str, Any]], fixed: bool) -> "Figure":
         axes.plot(ratios, values, style, color=color, marker=marker, markersize=5, label=NAMES[name])
     empty = 100 * rows[0]["background"]["iou"]
     axes.axhline(empty, color=QUIET, linewidth=1, linestyle=":", label="IoU without any foreground")
-    headline(
-        axes, "Scores over the frequency ratio", f"{len(rows)} runs, scored on {rows[0]['pictures']} whole pictures"
-    )
+    headline(axes, "Scores over the frequency ratio", f"{len(rows)} runs, scored on {rows[0]['pictures']} whole images")
     axes.set(xlabel="frequency ratio" if fixed else "final frequency ratio", ylabel="%", ylim=(0, 100))
     axes.invert_xaxis()
     axes.grid(color="0.93")
@@ -95,4 +94,5 @@ def _drawn(rows: Sequence[dict[str, Any]], fixed: bool) -> "Figure":
 
 
 def _figures(row: dict[str, Any], columns: Sequence[str]) -> str:
+    """Return figures in percent as cells of a table."""
     return " | ".join(f"{100 * row[column]:.2f}" for column in columns)

@@ -1,4 +1,4 @@
-"""What differs between the jobs a network is trained for: data, loss, scores."""
+"""Tasks that networks are trained for: each has its data, its loss and its validation."""
 
 from collections.abc import Callable
 from typing import Any

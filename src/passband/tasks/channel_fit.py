@@ -1,4 +1,4 @@
-"""Mean and std of a detector's channels, measured in the pictures that it learns from."""
+"""Measures mean and standard deviation of a detector's channels in the images that it learns from."""
 
 from typing import Any
 
@@ -18,17 +18,17 @@ from passband.models.detection_stem import DIVISIBLE, GRAY, STRIDE, CubeStem
 
 
 def fitted_statistics(data: DetectionData, pictures: CocoImages) -> tuple[list[float], list[float], dict[str, Any]]:
-    """Measure what a detector gets: pictures resized as it resizes them, or files' own coefficients.
+    """Measure the input of a detector: images in the size that it resizes them to, or coefficients of files.
 
     Args:
-        data: of the recipe; not of pixels.
-        pictures: to measure in; what cannot be read is left out.
+        data: data settings of a recipe whose input is not RGB.
+        pictures: images to measure; those that cannot be read are left out.
 
     Returns:
-        Mean and std of each channel; how many pictures they are of.
+        Mean and standard deviation of each channel, and the number of images.
 
     Raises:
-        ImageError: where none can be read.
+        ImageError: if no image can be read.
     """
     subset = channel_subset(data.channels)
     count = len(subset)
@@ -58,7 +58,7 @@ def fitted_statistics(data: DetectionData, pictures: CocoImages) -> tuple[list[f
 
 
 def _cells(image: Float[Tensor, "3 H W"], data: DetectionData, stem: CubeStem) -> Float[Tensor, "1 K h w"]:
-    """The cube of a picture resized and padded as the network does, its whole cells alone."""
+    """Return the complete cells of the cube of an image that is resized and padded as the network does."""
     sides = image.shape[-2:]
     scale = min(data.min_size[-1] / min(sides), data.max_size / max(sides))
     resized = F.interpolate(

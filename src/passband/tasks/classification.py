@@ -1,4 +1,4 @@
-"""Classification: tell what a picture shows, by its frequency channels or its pixels."""
+"""Classification: name the class of an image by its frequency channels or its pixels."""
 
 import logging
 from collections.abc import Iterable
@@ -35,7 +35,7 @@ from passband.tasks.weights import check_task
 from passband.weights_io import CheckpointError
 
 TOP = 5
-"""Guesses of which one may be right, scored where there are more classes."""
+"""Number of guesses of which one must be right, for the second score of networks with more classes."""
 
 _log = logging.getLogger(__name__)
 
@@ -44,10 +44,10 @@ class Classification:
     """Data, loss and validation of classification.
 
     Args:
-        recipe: the run's settings.
+        recipe: settings of the run.
 
     Raises:
-        ValueError: for channels that are unknown, or that cells of the stride have not.
+        ValueError: if channels are unknown, or cells of the stride do not have them.
     """
 
     def __init__(self, recipe: ClassificationRecipe):
@@ -59,13 +59,17 @@ class Classification:
         self.found: dict[tuple[Path, tuple[str, ...] | None], tuple[LabeledImages, LabeledImages]] = {}
 
     def network_config(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
-        """The config of the network to train, with what the data decide: channels, classes, statistics.
+        """Return the config of the network to train; the data decide channels, classes and statistics.
 
-        Weights to start from bring their own statistics, and have to tell the same classes apart.
+        Weights to start from keep their statistics, and must have the same classes.
+
+        Args:
+            folder: folder to train on.
+            start: config of the weights to start from; None for fresh ones.
 
         Raises:
-            ValueError: where the folder holds no classes, or not those of the weights.
-            CheckpointError: where the weights take another input than the recipe gives.
+            ValueError: if the folder holds no classes, or others than the weights.
+            CheckpointError: if the weights take another input than the recipe gives.
         """
         learned = self._split(folder, start.get("classes_named") if start else None)[0]
         if start is not None:
@@ -87,11 +91,23 @@ class Classification:
         return []
 
     def collate(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
-        """Stack samples, whose tensors are of one size."""
+        """Stack samples, whose tensors have one size.
+
+        Args:
+            samples: samples of a data set of this task.
+        """
         return default_collate(samples)
 
     def check(self, model: nn.Module, weights: str | Path) -> None:
-        """Refuse a network that is no classifier, or takes other channels than the recipe gives."""
+        """Refuse a network that is not a classifier, or takes other channels than the recipe gives.
+
+        Args:
+            model: the network.
+            weights: name of its weights for the error.
+
+        Raises:
+            CheckpointError: if it is.
+        """
         check_task(
             model, "classification", weights, "name one in the recipe, such as dct-resnet18 or, for pixels, resnet18"
         )
@@ -103,11 +119,16 @@ class Classification:
             )
         pixels = bool(getattr(model, "arguments", {}).get("stem"))
         if pixels != (self.plain.input in PIXELS):
-            wanted = "pixels, data.input rgb or ycbcr" if pixels else "cubes, data.input coefficients or published"
-            raise CheckpointError(f"{weights} takes {wanted}; the recipe gives it {self.plain.input!r}")
+            needed = "pixels, data.input rgb or ycbcr" if pixels else "cubes, data.input coefficients or published"
+            raise CheckpointError(f"{weights} takes {needed}; the recipe gives it {self.plain.input!r}")
 
     def training_data(self, folder: Path, network: dict[str, Any]) -> Dataset[ClassSample]:
-        """Random views whose numbers go on past the first epoch."""
+        """Return random views, whose numbers continue past the first epoch.
+
+        Args:
+            folder: folder to train on.
+            network: config of the network.
+        """
         data = self.recipe.data
         return ClassificationTrainingSet(
             self._split(folder, network["classes_named"])[0],
@@ -119,12 +140,17 @@ class Classification:
         )
 
     def validation_data(self, training: Path, folder: Path | None, network: dict[str, Any]) -> Dataset[ClassSample]:
-        """Center views of the folder to score on, of what is held out, or of what is learned from.
+        """Return center views of the folder to score on, of held-out images, or of the training images.
 
-        Warns of pictures in a folder of their own that are learned from, too.
+        Warns about images of the folder to score on that are also learned from.
+
+        Args:
+            training: folder to train on.
+            folder: folder to score on, or None.
+            network: config of the network.
 
         Raises:
-            ValueError: where pictures are held out, and a folder is given, too.
+            ValueError: if images are held out and a folder is given also.
         """
         names = network["classes_named"]
         learned, held_out = self._split(training, names)
@@ -143,9 +169,16 @@ class Classification:
         )
 
     def loss(self, model: nn.Module, batch: dict[str, Any], done: float, lesson: None = None) -> Loss:
-        """Cross-entropy, and of a network with a gate the cost on open channels; see `config.classification`."""
+        """Compute the cross-entropy, with a gate also the cost of open channels; see `config.classification`.
+
+        Args:
+            model: the network, in training mode.
+            batch: a batch that `collate` made.
+            done: share of the run that is done, from 0 to 1.
+            lesson: None.
+        """
         self.problems.attend(batch["problem"])
-        # noise of a gate or of dropout that follows from the samples is the same after a run was stopped and resumed
+        # noise of a gate or of dropout depends on the samples alone, so a resumed run has the same
         torch.manual_seed(self.recipe.seed * 1_000_003 + int(batch["number"][0]))
         settings = self.recipe.gate
         for layer in model.modules():
@@ -170,11 +203,16 @@ class Classification:
     ) -> Validation:
         """Score a network, which is put into evaluation mode and back.
 
+        Args:
+            model: the network.
+            batches: batches of the samples to score on.
+            scored: data set of the batches, which names the classes; None names them by numbers.
+
         Returns:
-            Top-1 accuracy as the score; shares of right answers, and the cross-entropy in nats; the confusion matrix.
+            Top-1 accuracy as the score; shares of right answers and the cross-entropy in nats; the confusion matrix.
 
         Raises:
-            ImageError: for a file that cannot be read, unless the recipe skips such, or for none that can.
+            ImageError: if a file cannot be read and the recipe does not skip it, or if none can be read.
         """
         was_training = model.training
         model.eval()
@@ -186,8 +224,8 @@ class Classification:
         for batch in batches:
             self.problems.attend(batch["problem"])
             logits = logits_of(model(batch["input"])).float()
-            kept = batch["label"] != UNKNOWN
-            logits, labels = logits[kept], batch["label"][kept]
+            usable = batch["label"] != UNKNOWN
+            logits, labels = logits[usable], batch["label"][usable]
             losses.append(F.cross_entropy(logits, labels, reduction="none").cpu())
             ranks.append(rank_of(logits, labels).cpu())
             guesses.append(ranking(logits)[:, 0].cpu())
@@ -210,7 +248,7 @@ class Classification:
         return Validation(figures["top1"], figures, confusion_picture(confusion, classes), remark)
 
     def _split(self, folder: Path, names: list[str] | None) -> tuple[LabeledImages, LabeledImages]:
-        """The pictures to learn from and those to score on; the same where none are held out."""
+        """Return the images to learn from and those to score on; they are the same if none are held out."""
         place = (folder, None if names is None else tuple(names))
         if place not in self.found:
             pictures = find_classes(folder, names)
@@ -221,14 +259,18 @@ class Classification:
         return self.found[place]
 
     def _fitted(self, learned: LabeledImages, folder: Path) -> Preprocessing:
-        """Preprocessing with the statistics that the recipe asks for."""
+        """Return the preprocessing with the statistics of the recipe."""
         data = self.recipe.data
         if data.statistics == "imagenet":
             return of_imagenet(self.plain)
         return fit_preprocessing(self.plain, learned.spread(data.statistics_count), folder, skip_bad=data.skip_bad)
 
     def _started(self, start: dict[str, Any], learned: LabeledImages, folder: Path) -> dict[str, Any]:
-        """The config of weights to start from, where data and recipe fit it."""
+        """Return the config of weights to start from, if data and recipe fit it.
+
+        Raises:
+            CheckpointError: if they do not.
+        """
         if start.get("classes") != len(learned.classes):
             raise CheckpointError(
                 f"the weights to start from tell {start.get('classes')} classes apart, but the data have "

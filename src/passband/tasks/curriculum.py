@@ -1,6 +1,6 @@
-"""What a recipe's `[curriculum]` makes of a training: the data set's profile, the schedule, the pictures to learn from.
+"""Builds the curriculum of a run from a recipe's `[curriculum]` and the data: spectral profile, schedule and images.
 
-`Curriculum` follows a schedule of `passband.curriculum`; what is here puts both together from a recipe and the data.
+`passband.curriculum.Curriculum` follows a schedule; this module makes both.
 """
 
 import logging
@@ -17,18 +17,18 @@ from passband.curriculum.search import RatioSearch
 from passband.tasks.task import Stateful
 
 MEASURED = ("magnitude", "energy", "area")
-"""Definitions by which a ratio's radius is measured on pictures; by `radius` it follows from their size."""
+"""Definitions by which the radius of a ratio is measured on images; by `radius` it follows from their size."""
 
 _log = logging.getLogger(__name__)
 
 
 class Lesson:
-    """The curriculum of a run: which pictures are learned from at each moment.
+    """The curriculum of a run, which makes the images to learn from at each moment.
 
     Args:
-        recipe: the run's settings.
-        profile: of the data set, as `measured_profile` gave it; None where the recipe needs none.
-        reference: pictures 3 H W in [0, 1] that an adaptive schedule searches on, B of them; None for others.
+        recipe: settings of the run.
+        profile: spectral profile of the data set from `measured_profile`; None if the recipe needs none.
+        reference: images in [0, 1] on which an adaptive schedule searches; None for other schedules.
     """
 
     def __init__(
@@ -49,40 +49,40 @@ class Lesson:
         self.curriculum = Curriculum(schedule, settings.mode, recipe.sizes, definition, profile)
 
     def state(self) -> list[Stateful]:
-        """What is found while training: the ratios of an adaptive schedule."""
+        """Return what is found during training: the ratios of an adaptive schedule."""
         return [] if self.adaptive is None else [self.adaptive]
 
     def pictures(
         self, images: Float[Tensor, "B 3 H W"], model: nn.Module, done: float
     ) -> tuple[Float[Tensor, "B 3 h w"], dict[str, Tensor]]:
-        """What is to be learned from, and figures to watch: the ratio, and the side in pixels.
+        """Return the images to learn from, and figures to log: the ratio, and the side in pixels.
 
         Args:
-            images: whole pictures in [0, 1].
-            model: the network as it is, which an adaptive schedule asks.
-            done: share of the run, from 0 to 1.
+            images: whole images in [0, 1].
+            model: the network at this moment, which an adaptive schedule evaluates.
+            done: share of the run that is done, from 0 to 1.
         """
         if self.curriculum is None:
             return images, {}
         if self.adaptive is not None and self.reference is not None:
             self.reference = self.reference.to(images.device)
-            found = self.adaptive.update(done, model, self.reference)
-            if found is not None:
-                _log.info("at %g of the run: %s", done, found.words)
+            optimum = self.adaptive.update(done, model, self.reference)
+            if optimum is not None:
+                _log.info("at %g of the run: %s", done, optimum.words)
         seen = self.curriculum.apply(images, done)
         figures = {"ratio": self.curriculum.schedule.at(done), "side": float(min(seen.shape[-2:]))}
         return seen, {name: torch.tensor(value, dtype=torch.float64) for name, value in figures.items()}
 
 
 def measured_profile(settings: CurriculumConfig, pictures: Iterable[Float[Tensor, "3 H W"]]) -> RadialProfile | None:
-    """The profile of a data set, where a recipe's ratios need one.
+    """Return the spectral profile of a data set, or None if the recipe's ratios need none.
 
     Args:
-        settings: the recipe's.
-        pictures: of the data set, in [0, 1], all of the size of training.
+        settings: settings of the curriculum.
+        pictures: images of the data set in [0, 1], all of the size of training.
 
     Raises:
-        ValueError: for no pictures, or some that are not finite.
+        ValueError: if there are no images, or some are not finite.
     """
     if settings.mode == "none" or settings.profile == "picture" or settings.definition not in MEASURED:
         return None
@@ -90,13 +90,17 @@ def measured_profile(settings: CurriculumConfig, pictures: Iterable[Float[Tensor
 
 
 def stored_profile(preprocessing: dict[str, Any]) -> RadialProfile | None:
-    """The profile that a network's config holds, if any."""
+    """Return the spectral profile in the config of a network, or None.
+
+    Args:
+        preprocessing: entry `preprocessing` of the config.
+    """
     stored = preprocessing.get("profile")
     return None if stored is None else RadialProfile.from_config(stored)
 
 
 def _schedule(settings: CurriculumConfig) -> RatioSchedule | AdaptiveSchedule:
-    """The schedule whose ratios a recipe gives; its steps are shares of the run."""
+    """Return the schedule with the ratios of a recipe; its steps are shares of the run."""
     return RatioSchedule(
         steps=1,
         start=settings.end if settings.fixed else settings.start,
@@ -110,7 +114,7 @@ def _schedule(settings: CurriculumConfig) -> RatioSchedule | AdaptiveSchedule:
 
 
 def _adaptive(settings: CurriculumConfig, profile: RadialProfile | None) -> AdaptiveSchedule:
-    """The schedule whose ratios are searched."""
+    """Return the schedule whose ratios are searched."""
     chosen = settings.adaptive
     search = RatioSearch(
         definition=settings.definition,
@@ -120,6 +124,6 @@ def _adaptive(settings: CurriculumConfig, profile: RadialProfile | None) -> Adap
         radii=chosen.radii,
         method=chosen.method,
         profile=profile,
-        batch=4,  # on a processor a sweep of more at once is no faster, and holds more memory
+        batch=4,  # on a CPU larger batches are no faster and need more memory
     )
     return AdaptiveSchedule(chosen.shares, search, chosen.between, hold=chosen.hold, least=chosen.least)

@@ -1,4 +1,4 @@
-"""Detection: find the instances of categories in pictures, with boxes and masks."""
+"""Detection: find the instances of categories in images, with boxes and masks."""
 
 import logging
 from collections.abc import Iterable
@@ -25,23 +25,23 @@ from passband.io.image import ImageError
 from passband.metrics.instance_scores import CocoScores
 from passband.models import FrequencyRCNN
 from passband.tasks.channel_fit import fitted_statistics
-from passband.tasks.instances import COLUMNS, beside_truth, cube_form, find_instances
+from passband.tasks.instances import INSTANCE_CAPTIONS, beside_truth, cube_form, find_instances
 from passband.tasks.problems import Problems
 from passband.tasks.task import Loss, Stateful, Validation
 from passband.tasks.weights import check_task
 from passband.weights_io import CheckpointError
 
-SHOWN = 4
-"""Pictures of a validation that are drawn."""
+DRAWN = 4
+"""Number of images of a validation that are drawn."""
 DRAWN_SCORE = 0.5
-"""Least score of an instance that is drawn."""
+"""Smallest score of an instance that is drawn."""
 DRAWN_SIDE = 480
-"""Height of drawn pictures, in pixels, at most."""
+"""Largest height of drawn images, in pixels."""
 WATCHED = ("AP", "AP50", "AP75")
-"""Figures of a validation, of boxes and of masks; an evaluation has all."""
+"""Names of the figures of a validation, for boxes and masks; an evaluation has all figures."""
 
 NOTHING_FOUND = "The network finds no instance in the pictures that were scored: train longer."
-"""Remark on a network that finds nothing, though there is something."""
+"""Remark on a network that finds nothing although there are instances."""
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class Detection:
     """Data, losses and validation of detection.
 
     Args:
-        recipe: the run's settings.
+        recipe: settings of the run.
     """
 
     def __init__(self, recipe: DetectionRecipe):
@@ -59,13 +59,17 @@ class Detection:
         self.found: dict[tuple[Path, tuple[str, ...] | None], tuple[CocoImages, CocoImages]] = {}
 
     def network_config(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
-        """The config of the network to train, with what the data decide: classes, statistics of the channels.
+        """Return the config of the network to train; the data decide classes and statistics of the channels.
 
-        Weights to start from bring their classes and statistics.
+        Weights to start from keep their classes and statistics.
+
+        Args:
+            folder: folder to train on.
+            start: config of the weights to start from; None for fresh ones.
 
         Raises:
-            CocoError: where the folder holds no instances to train on, or other categories than the weights know.
-            CheckpointError: where the weights take another input than the recipe gives.
+            CocoError: if the folder holds no instances to train on, or other categories than the weights.
+            CheckpointError: if the weights take another input than the recipe gives.
         """
         data = self.recipe.data
         shown = {"input": data.input, "min_size": list(data.min_size), "max_size": data.max_size}
@@ -108,15 +112,32 @@ class Detection:
         return []
 
     def collate(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
-        """Put pictures of different sizes side by side."""
+        """Put images of different sizes into lists.
+
+        Args:
+            samples: samples of a data set of this task.
+        """
         return collate_instances(samples)  # type: ignore[arg-type,return-value]
 
     def check(self, model: nn.Module, weights: str | Path) -> None:
-        """Refuse a network that is no detector, or takes another input than the recipe gives."""
+        """Refuse a network that is not a detector.
+
+        Args:
+            model: the network.
+            weights: name of its weights for the error.
+
+        Raises:
+            CheckpointError: if it is not.
+        """
         check_task(model, "detection", weights, "name one in the recipe, such as dct-mask-rcnn")
 
     def training_data(self, folder: Path, network: dict[str, Any]) -> Dataset[DetectionSample]:
-        """Pictures, changed at random, whose numbers go on past the first epoch."""
+        """Return randomly augmented images, whose numbers continue past the first epoch.
+
+        Args:
+            folder: folder to train on.
+            network: config of the network.
+        """
         data = self.recipe.data
         learned = self._split(folder, network.get("classes_named"))[0]
         for note in learned.notes:
@@ -132,12 +153,17 @@ class Detection:
         )
 
     def validation_data(self, training: Path, folder: Path | None, network: dict[str, Any]) -> DetectionValidationSet:
-        """Pictures of the folder to score on, of what is held out, or of what is learned from.
+        """Return images of the folder to score on, held-out images, or the training images.
 
-        Warns of pictures in a folder of their own that are learned from, too.
+        Warns about images of the folder to score on that are also learned from.
+
+        Args:
+            training: folder to train on.
+            folder: folder to score on, or None.
+            network: config of the network.
 
         Raises:
-            ValueError: where pictures are held out, and a folder is given, too.
+            ValueError: if images are held out and a folder is given also.
         """
         names = network.get("classes_named")
         learned, scored = self._split(training, names)
@@ -154,9 +180,16 @@ class Detection:
         return DetectionValidationSet(scored.spread(self.recipe.validation.count), cubes=_form(network))
 
     def loss(self, model: nn.Module, batch: dict[str, Any], done: float, lesson: None = None) -> Loss:
-        """The sum of torchvision's losses: of proposals, and of boxes, classes and masks."""
+        """Compute the sum of torchvision's losses: those of proposals, boxes, classes and masks.
+
+        Args:
+            model: the network, in training mode.
+            batch: a batch that `collate` made.
+            done: share of the run that is done, from 0 to 1.
+            lesson: None.
+        """
         self.problems.attend(batch["problems"])
-        # proposals are drawn at random: what follows from the samples is the same after a run was stopped and resumed
+        # random proposals depend on the samples alone, so a resumed run has the same
         torch.manual_seed(self.recipe.seed * 1_000_003 + int(batch["numbers"][0]))
         sizes = {"sizes": [tuple(size) for size in batch["sizes"]]} if self.recipe.data.input == "coefficients" else {}
         losses: dict[str, Tensor] = model(batch["images"], batch["targets"], **sizes)
@@ -169,13 +202,18 @@ class Detection:
     ) -> Validation:
         """Score a network, which is put into evaluation mode and back.
 
+        Args:
+            model: the network.
+            batches: batches of the samples to score on.
+            scored: data set of the batches, which is needed.
+
         Returns:
-            AP of masks as the score, or of boxes where there are no masks; COCO's AP, AP50 and AP75 of both; some
-            pictures with their true instances and those that were found. A picture that cannot be read counts as one
-            in which nothing was found.
+            AP of masks as the score, or of boxes without masks; COCO's AP, AP50 and AP75 of both; some images with
+            their true and predicted instances. An image that cannot be read counts as one without predictions.
 
         Raises:
-            ImageError: for a file that cannot be read, unless the recipe skips such.
+            ImageError: if a file cannot be read and the recipe does not skip it.
+            TypeError: if the data set is missing.
         """
         if scored is None or not isinstance(model, FrequencyRCNN):
             raise TypeError("a detector is scored on the data set of its batches: pass the result of validation_data")
@@ -189,11 +227,11 @@ class Detection:
             self.problems.attend(batch["problems"])
             good = [place for place, problem in enumerate(batch["problems"]) if not problem]
             sizes = [tuple(batch["sizes"][place]) for place in good]
-            found = find_instances(model, [batch["images"][place] for place in good], sizes) if good else []
-            for place, one in zip(good, found, strict=True):
+            predicted = find_instances(model, [batch["images"][place] for place in good], sizes) if good else []
+            for place, one in zip(good, predicted, strict=True):
                 number = batch["targets"][place]["image_id"]
                 scores.add(number, one.boxes, one.scores, one.labels, one.masks)
-                if len(rows) < SHOWN:
+                if len(rows) < DRAWN:
                     rows.append(beside_truth(images, number, one, DRAWN_SCORE, DRAWN_SIDE))
         model.train(was_training)
         if not rows:
@@ -203,17 +241,21 @@ class Detection:
         watched = {f"{part}_{name}": values[name] for part, values in figures.items() for name in WATCHED}
         holds = any(image.trained for image in images.images)
         remark = NOTHING_FOUND if holds and not scores.results else ""
-        return Validation(figures[kind]["AP"], watched, comparison_rows(rows, [COLUMNS] * len(rows)), remark)
+        return Validation(figures[kind]["AP"], watched, comparison_rows(rows, [INSTANCE_CAPTIONS] * len(rows)), remark)
 
     def _channels(self) -> str | list[int]:
-        """The recipe's channels as JSON can hold them."""
+        """Return the recipe's channels as JSON can hold them."""
         channels = self.recipe.data.channels
         if self.recipe.data.is_rgb:
             return "rgb"
         return channels if isinstance(channels, str) else list(channels)
 
     def _check_start(self, start: dict[str, Any]) -> None:
-        """Refuse weights to start from that take another input than the recipe gives."""
+        """Refuse weights to start from that take another input than the recipe gives.
+
+        Raises:
+            CheckpointError: if they do.
+        """
         for name, given in (
             ("channels", self._channels()),
             ("masks", self.recipe.data.masks),
@@ -227,7 +269,7 @@ class Detection:
                 )
 
     def _split(self, folder: Path, names: list[str] | None) -> tuple[CocoImages, CocoImages]:
-        """The pictures to learn from and those to score on; the same where none are held out."""
+        """Return the images to learn from and those to score on; they are the same if none are held out."""
         place = (folder, None if names is None else tuple(names))
         if place not in self.found:
             pictures = find_coco(folder, masks=self.recipe.data.masks, classes=names)
@@ -239,7 +281,7 @@ class Detection:
 
 
 def _form(network: dict[str, Any]) -> Any:
-    """What cubes a network takes; None where it takes pictures."""
+    """Return the format of the cubes that a network takes; None if it takes pixels."""
     from passband.models import build_from
     from passband.models.base import without_initial_weights
 

@@ -1,4 +1,4 @@
-"""Inspection: tell what is wrong with a picture, how strong it is, and what each restoration network would gain."""
+"""Inspection: find the degradations of an image, their strength, and the gain of each restoration network."""
 
 import json
 import math
@@ -33,15 +33,16 @@ from passband.tasks.task import Loss, Stateful, Validation
 from passband.weights_io import CheckpointError
 
 PSNR_RANGE = (5.0, 45.0)
+"""Range in dB to which PSNR is clipped, because larger values have no meaning but would decide the mean."""
 GAIN_RANGE = (-3.0, 20.0)
-"""PSNR and gains in dB count as within these: what is beyond decides nothing, and would decide the mean."""
+"""Range in dB to which gains are clipped."""
 
 
 class Inspection:
     """Data, loss and validation of inspection.
 
     Args:
-        recipe: the run's settings.
+        recipe: settings of the run.
     """
 
     def __init__(self, recipe: InspectionRecipe):
@@ -49,7 +50,15 @@ class Inspection:
         self.problems = Problems(recipe.data.skip_bad)
 
     def network_config(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
-        """The config of the network to train: it knows all kinds, and the networks of the table of gains."""
+        """Return the config of the network to train, with all kinds and the networks of the table of gains.
+
+        Args:
+            folder: folder to train on.
+            start: config of the weights to start from; None for fresh ones.
+
+        Raises:
+            CheckpointError: if the weights predict the gains of other networks.
+        """
         table = self._table(folder)
         names = list(table.networks) if table else []
         if start is not None:
@@ -70,22 +79,34 @@ class Inspection:
         return []
 
     def collate(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
-        """Stack samples, whose tensors are of one size."""
+        """Stack samples, whose tensors have one size.
+
+        Args:
+            samples: samples of a data set of this task.
+        """
         return default_collate(samples)
 
     def check(self, model: nn.Module, weights: str | Path) -> None:
-        """Refuse a network, called `weights`, that is no inspector."""
+        """Refuse a network that is not an inspector.
+
+        Args:
+            model: the network.
+            weights: name of its weights for the error.
+
+        Raises:
+            ValueError: if it is not.
+        """
         if not isinstance(model, InspectorNetwork):
             raise ValueError(f"{weights} is no inspector: a recipe of the task inspection trains one")
 
     def pictures(self, folder: Path) -> InspectionImages:
-        """What makes the pictures of the recipe.
+        """Return the images of the recipe, which are made by number.
 
         Args:
-            folder: that the run is given.
+            folder: folder to train on.
 
         Raises:
-            FileNotFoundError: for a folder that is missing or empty.
+            FileNotFoundError: if a folder is missing or empty.
         """
         data = self.recipe.data
         sources = [
@@ -100,18 +121,33 @@ class Inspection:
         return InspectionImages(sources or [InspectionFiles(_images(folder))], settings, self.recipe.seed)
 
     def training_data(self, folder: Path, network: dict[str, Any]) -> Dataset[InspectionSample]:
-        """Nine tenths of the pictures."""
+        """Return nine tenths of the images.
+
+        Args:
+            folder: folder to train on.
+            network: config of the network.
+        """
         return self._data(folder, network, training=True)
 
     def validation_data(
         self, training: Path, folder: Path | None, network: dict[str, Any]
     ) -> Dataset[InspectionSample]:
-        """Pictures of photographs that are not learned from."""
+        """Return images of photos that are not learned from.
+
+        Args:
+            training: folder to train on.
+            folder: None.
+            network: config of the network.
+
+        Raises:
+            ValueError: if a folder is given.
+        """
         if folder is not None:
             raise ValueError("an inspector is scored on a tenth of the data; leave out the folder for validation")
         return self._data(training, network, training=False)
 
     def _data(self, folder: Path, network: dict[str, Any], *, training: bool) -> Dataset[InspectionSample]:
+        """Return the images to learn from or to score on."""
         data = self.recipe.data
         numbers = [number for number in range(data.samples) if is_held_out(number) != training]
         if not training:
@@ -126,15 +162,21 @@ class Inspection:
         )
 
     def _table(self, folder: Path) -> GainTable | None:
-        """The table of gains, where the recipe names one."""
+        """Return the table of gains, or None if the recipe names none."""
         name = self.recipe.data.gains
         return read_gains(folder / name, made_of(self.recipe)) if name else None
 
     def loss(self, model: nn.Module, batch: dict[str, Any], done: float, lesson: None = None) -> Loss:
-        """The loss of a batch, and figures to watch, detached.
+        """Compute the loss of a batch, and detached figures to log.
+
+        Args:
+            model: the network, in training mode.
+            batch: a batch that `collate` made.
+            done: share of the run that is done, from 0 to 1.
+            lesson: None.
 
         Raises:
-            ImageError: for a file that cannot be used, unless the recipe skips such.
+            ImageError: if a file cannot be used and the recipe does not skip it.
         """
         self.problems.attend(batch["problem"])
         findings: Findings = model(batch["windows"], batch["overview"])
@@ -152,13 +194,17 @@ class Inspection:
     ) -> Validation:
         """Score a network, which is put into evaluation mode and back.
 
+        Args:
+            model: the network.
+            batches: batches of the samples to score on.
+            scored: data set of the batches, which is not needed.
+
         Returns:
-            The loss with its sign changed as the score. Figures: the share of pictures of which the likeliest kind is
-            one that they have, mean errors of PSNR and gains in dB, the mean gain of the network that is predicted to
-            gain most on the pictures of which a gain is known, and the share of pictures that are taken for strange.
+            The negative loss as the score. Figures: the share of images whose likeliest kind is one of their own, the
+            mean errors of PSNR and of known gains in dB, and the share of images that count as strange.
 
         Raises:
-            ImageError: for files that cannot be used, unless the recipe skips such, or where none can.
+            ImageError: if a file cannot be used and the recipe does not skip it, or if none can be used.
         """
         was_training = model.training
         model.eval()
@@ -184,23 +230,27 @@ class Inspection:
 
 
 def made_of(recipe: InspectionRecipe) -> str:
-    """Which pictures a recipe's numbers stand for, but for the files themselves.
+    """Return a text of everything that decides the images of a recipe by their numbers, without the files themselves.
 
     Args:
-        recipe: the settings of a run.
+        recipe: settings of a run.
     """
     keys = ("sources", *InspectionImageSettings.__dataclass_fields__)
     return json.dumps({"seed": recipe.seed, **recipe.data.model_dump(include=set(keys))}, sort_keys=True)
 
 
 def _known_gains(predicted: Float[Tensor, "B N"], gains: Float[Tensor, "B N"]) -> tuple[Float[Tensor, "B N"], Tensor]:
-    """The gains that count, and where they are known."""
+    """Return the clipped gains, and a mask of those that are known."""
     known = gains.isfinite()
     return gains.float().nan_to_num(0.0).clamp(*GAIN_RANGE).to(predicted.device), known
 
 
 def _images(folder: Path) -> list[Path]:
-    """The photographs of a folder that must have some."""
+    """Return the photos of a folder.
+
+    Raises:
+        FileNotFoundError: if there are none.
+    """
     paths = find_images(folder)
     if not paths:
         raise FileNotFoundError(f"{folder} holds no pictures")
@@ -208,12 +258,12 @@ def _images(folder: Path) -> list[Path]:
 
 
 def _picture(rows: list[tuple[str, list[float]]]) -> Float[Tensor, "3 H W"]:
-    """Mean probability of each kind, across, for pictures of each single kind, down: bright along the diagonal."""
+    """Draw the mean predicted probability of each kind (columns) for images of each kind (rows)."""
     names = [*KINDS, CLEAN]
     picture = torch.zeros(len(names), len(names))
     for place, name in enumerate(names):
-        found = [probabilities for kind, probabilities in rows if kind == name]
-        if found:
-            picture[place] = torch.tensor(found).mean(0)
+        own = [probabilities for kind, probabilities in rows if kind == name]
+        if own:
+            picture[place] = torch.tensor(own).mean(0)
     side = math.ceil(256 / len(names))
     return picture.repeat_interleave(side, 0).repeat_interleave(side, 1).expand(3, -1, -1).contiguous()

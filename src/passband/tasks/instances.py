@@ -18,7 +18,7 @@ from passband.layers.channels import channel_subset
 from passband.metrics.instance_scores import paste_masks
 from passband.models import FrequencyRCNN
 
-COLUMNS = ("ground truth", "prediction")
+INSTANCE_CAPTIONS = ("ground truth", "prediction")
 """Captions of the two images that `beside_truth` draws."""
 
 

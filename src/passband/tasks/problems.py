@@ -1,4 +1,4 @@
-"""What becomes of files that cannot be used: an error, or a warning for each."""
+"""Handles files that cannot be used: raises an error, or warns about each."""
 
 import logging
 from collections.abc import Iterable
@@ -9,10 +9,10 @@ _log = logging.getLogger(__name__)
 
 
 class Problems:
-    """What samples say of files that they could not use, see `data`'s samples.
+    """The problems with files that samples report.
 
     Args:
-        are_skipped: whether such files are left out with a warning, as `data.skip_bad` says.
+        are_skipped: whether such files are left out with a warning, which is `data.skip_bad` of a recipe.
     """
 
     def __init__(self, are_skipped: bool):
@@ -20,13 +20,13 @@ class Problems:
         self.known: set[str] = set()
 
     def attend(self, problems: Iterable[str]) -> None:
-        """Raise an error, or warn once of each.
+        """Raise an error, or warn once about each problem.
 
         Args:
-            problems: of each sample, a line for each file; empty where there are none.
+            problems: problems of each sample, a line for each file; empty if there are none.
 
         Raises:
-            ImageError: for the first one, unless they are skipped.
+            ImageError: if there is a problem and files are not skipped.
         """
         for problem in (line for text in problems for line in text.splitlines() if line):
             if not self.are_skipped:

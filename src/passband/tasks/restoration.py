@@ -1,4 +1,4 @@
-"""Restoration: make a degraded picture like the clean one it came from."""
+"""Restoration: make a degraded image similar to the clean one that it came from."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -36,17 +36,17 @@ from passband.tasks.problems import Problems
 from passband.tasks.task import Loss, Stateful, Validation
 
 _VIEWS = {1: "one view", 2: "left and right views"}
-BEST = 60.0
-"""PSNR in dB that counts at most: above it, a picture that is hardly degraded would decide the mean."""
-PICTURES = 6
-"""Rows of the validation picture."""
+MOST_PSNR = 60.0
+"""Largest PSNR in dB that counts; above it, an image that is hardly degraded would decide the mean."""
+DRAWN = 6
+"""Number of rows in the image of a validation."""
 
 
 class Restoration:
     """Data, loss and validation of restoration.
 
     Args:
-        recipe: the run's settings.
+        recipe: settings of the run.
     """
 
     def __init__(self, recipe: RestorationRecipe):
@@ -55,7 +55,12 @@ class Restoration:
         self._weighted = _weighted_losses(recipe.loss)
 
     def network_config(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
-        """The config of the network to train: the recipe's, or that of the weights to start from."""
+        """Return the config of the network to train: that of the recipe, or of the weights to start from.
+
+        Args:
+            folder: folder to train on.
+            start: config of the weights to start from; None for fresh ones.
+        """
         return start or {"model": self.recipe.model.name, **self.recipe.model.arguments}
 
     def lesson(self, folder: Path, network: dict[str, Any]) -> None:
@@ -66,11 +71,20 @@ class Restoration:
         return []
 
     def collate(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
-        """Stack samples, whose tensors are of one size."""
+        """Stack samples, whose tensors have one size.
+
+        Args:
+            samples: samples of a data set of this task.
+        """
         return default_collate(samples)
 
     def training_data(self, folder: Path, network: dict[str, Any]) -> Dataset[RestorationSample]:
-        """Crops whose numbers go on past the first epoch."""
+        """Return crops, whose numbers continue past the first epoch.
+
+        Args:
+            folder: folder to train on.
+            network: config of the network.
+        """
         data, seed, crop = self.recipe.data, self.recipe.seed, self._crop()
         if data.source == "pairs":
             return PairTrainingSet(self._split(folder)[0], crop, seed, skip_bad=data.skip_bad)
@@ -96,7 +110,16 @@ class Restoration:
     def validation_data(
         self, training: Path, folder: Path | None, network: dict[str, Any]
     ) -> Dataset[RestorationSample]:
-        """Crops that are the same every time; degraded with another seed than those of the training."""
+        """Return crops that are the same every time, and degraded with another seed than those of the training.
+
+        Args:
+            training: folder to train on.
+            folder: folder to score on, or None.
+            network: config of the network.
+
+        Raises:
+            ValueError: if pairs are held out and a folder is given also.
+        """
         data, validation = self.recipe.data, self.recipe.validation
         if folder is not None and data.held_out:
             raise ValueError(
@@ -112,7 +135,7 @@ class Restoration:
         return RestorationValidationSet(source, kinds, validation.crop, validation.count, seed, version)
 
     def _validation_of_sources(self, training: Path, folder: Path | None) -> Dataset[RestorationSample]:
-        """Held-out pairs of the sources that have some, and degraded crops of `folder` or of the other sources."""
+        """Return held-out pairs of the sources, and degraded crops of `folder` or of a source of photos."""
         data, validation, seed = self.recipe.data, self.recipe.validation, self.recipe.seed + 1
         parts: list[Dataset[RestorationSample]] = []
         of_photographs = [source for source in data.sources if source.content == "photographs"]
@@ -131,22 +154,30 @@ class Restoration:
         return ConcatDataset(parts)
 
     def check(self, model: nn.Module, weights: str | Path) -> None:
-        """Refuse a network that does not take what the recipe's data give; see `check_views`."""
+        """Refuse a network that takes another number of views than the recipe's data have.
+
+        Args:
+            model: the network.
+            weights: name of its weights for the error.
+
+        Raises:
+            ValueError: if it does.
+        """
         check_views(model, self.recipe.data.views, weights)
 
     def _split(self, folder: Path) -> tuple[list[Pair], list[Pair]]:
-        """The pairs to learn from and those to score on; the same where none are held out."""
+        """Return the pairs to learn from and those to score on; they are the same if none are held out."""
         data = self.recipe.data
         pairs = find_pairs(folder, data.views)
         return split_pairs(pairs, data.held_out, self.recipe.seed) if data.held_out else (pairs, pairs)
 
     def _split_source(self, folder: Path, source: RestorationSource) -> tuple[list[Pair], list[Pair]]:
-        """The pairs of a source to learn from and those to score on."""
+        """Return the pairs of a source to learn from and those to score on."""
         pairs = find_pairs(folder)
         return split_pairs(pairs, source.held_out, self.recipe.seed) if source.held_out else (pairs, [])
 
     def _crop(self) -> int | CropSchedule:
-        """The side of the training crops, or its schedule over the samples of the whole run."""
+        """Return the side of the training crops, or its schedule over the samples of the whole run."""
         data, steps = self.recipe.data, self.recipe.optim.steps
         if not data.crops or steps is None:
             return data.crop
@@ -156,10 +187,16 @@ class Restoration:
         return CropSchedule(data.crops, tuple(ends))
 
     def loss(self, model: nn.Module, batch: dict[str, Any], done: float, lesson: None = None) -> Loss:
-        """The loss of a batch, and figures to watch, detached.
+        """Compute the loss of a batch, and detached figures to log.
+
+        Args:
+            model: the network, in training mode.
+            batch: a batch that `collate` made.
+            done: share of the run that is done, from 0 to 1.
+            lesson: None.
 
         Raises:
-            ImageError: for a file that cannot be used, unless the recipe skips such.
+            ImageError: if a file cannot be used and the recipe does not skip it.
         """
         self.problems.attend(batch["problem"])
         predictions = model(batch["degraded"])
@@ -181,8 +218,16 @@ class Restoration:
     ) -> Validation:
         """Score a network, which is put into evaluation mode and back.
 
+        Args:
+            model: the network.
+            batches: batches of the samples to score on.
+            scored: data set of the batches, which is not needed.
+
+        Returns:
+            The mean PSNR in dB as the score; mean gains in dB by kind of degradation; some restored images.
+
         Raises:
-            ImageError: for files that cannot be used, unless the recipe skips such, or where none can.
+            ImageError: if a file cannot be used and the recipe does not skip it, or if none can be used.
         """
         was_training = model.training
         model.eval()
@@ -193,9 +238,9 @@ class Restoration:
             good = [place for place, problem in enumerate(batch["problem"]) if not problem]
             if not good:
                 continue
-            given, clean, kinds = batch["degraded"][good], batch["clean"][good], [batch["kind"][one] for one in good]
-            restored, degraded = restore_batch(model, given).float().clamp(0, 1), mean_view(given)
-            after, before = (psnr(image, clean).clamp(max=BEST) for image in (restored, degraded))
+            images, clean, kinds = batch["degraded"][good], batch["clean"][good], [batch["kind"][one] for one in good]
+            restored, degraded = restore_batch(model, images).float().clamp(0, 1), mean_view(images)
+            after, before = (psnr(image, clean).clamp(max=MOST_PSNR) for image in (restored, degraded))
             scores += after.tolist()
             for kind, gain in zip(kinds, (after - before).tolist(), strict=True):
                 gains.setdefault(kind, []).append(gain)
@@ -206,27 +251,32 @@ class Restoration:
             raise ImageError("none of the pictures to score on can be used; the log names them")
         mean = sum(scores) / len(scores)
         figures = {"psnr": mean} | {f"gain/{kind}": sum(values) / len(values) for kind, values in gains.items()}
-        shown = comparison_rows([list(row) for row in rows[:PICTURES]], captions[:PICTURES])
+        shown = comparison_rows([list(row) for row in rows[:DRAWN]], captions[:DRAWN])
         return Validation(mean, figures, shown)
 
 
 def input_views(model: object) -> int:
-    """How many pictures of a scene a network takes: 1, or 2 where left and right views are its 6 input channels."""
+    """Return the number of images of a scene that a network takes: 1, or 2 for left and right views in 6 channels.
+
+    Args:
+        model: a restoration network or an engine.
+    """
     return getattr(model, "in_channels", 3) // 3
 
 
 def check_views(model: object, views: int, weights: str | Path) -> None:
-    """Refuse a network that takes another number of views than there are.
+    """Refuse a network that takes another number of views than it will get.
 
     Args:
-        model: a restoration network, or what runs one; 3 channels where it has no `in_channels`.
-        views: pictures of each scene that it will be given.
-        weights: what to call it in the error.
+        model: a restoration network or an engine; without `in_channels` it takes 3 channels.
+        views: number of images of each scene that it will get.
+        weights: name of the weights for the error.
 
     Raises:
-        ValueError: saying what it takes and what to do.
+        ValueError: if the numbers differ; the message says what to do.
     """
-    if (taken := input_views(model)) != views:
+    taken = input_views(model)
+    if taken != views:
         needed, given = (_VIEWS.get(count, f"{count} views") for count in (taken, views))
         raise ValueError(
             f"{weights} takes {3 * taken} input channels ({needed} of a scene), but gets {3 * views} ({given}): choose "
@@ -235,14 +285,14 @@ def check_views(model: object, views: int, weights: str | Path) -> None:
 
 
 def restore_batch(model: nn.Module, degraded: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 3 H W"]:
-    """Restore pictures of any size: pad to what the network takes, run it, crop back.
+    """Restore images of any size: pad them to a size that the network takes, run it, and crop the result.
 
     Args:
-        model: a restoration network, with `multiple` and `minimum` saying what sizes it takes.
-        degraded: pictures in [0, 1], from 1 x 1.
+        model: restoration network, whose `multiple` and `minimum` give the sizes that it takes.
+        degraded: images in [0, 1], from 1 x 1.
 
     Returns:
-        The full-size prediction, not clamped.
+        The prediction in full size, not clamped.
     """
     padded, (height, width) = pad_to_multiple(degraded, model.multiple, model.minimum)  # type: ignore[arg-type]
     return model(padded)[-1][..., :height, :width]

@@ -1,4 +1,4 @@
-"""Segmentation: tell what is where in a picture, learning from coarse pictures first where a recipe says so."""
+"""Segmentation: name the class of each pixel; a curriculum may begin with coarse images."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -36,15 +36,15 @@ from passband.tasks.task import Loss, Stateful, Validation
 from passband.tasks.weights import check_task, mask_names
 from passband.weights_io import CheckpointError
 
-COLUMNS = ("picture", "ground truth", "prediction")
-"""Captions of a validation's pictures."""
-SHOWN = 6
-"""Rows of the validation picture."""
+MASK_CAPTIONS = ("picture", "ground truth", "prediction")
+"""Captions of the three columns in the image of a validation."""
+DRAWN = 6
+"""Number of rows in the image of a validation."""
 NAMED = 5
-"""Pictures that a warning names at most."""
+"""Largest number of images that a warning names."""
 
 ONLY_BACKGROUND = "The network finds only background in the pictures that were scored: train longer."
-"""Remark on a network whose masks are all empty, though those of the pictures are not."""
+"""Remark on a network whose masks are all empty although the true ones are not."""
 
 _log = logging.getLogger(__name__)
 
@@ -53,10 +53,10 @@ class Segmentation:
     """Data, loss and validation of segmentation.
 
     Args:
-        recipe: the run's settings.
+        recipe: settings of the run.
 
     Raises:
-        ValueError: for a recipe of several runs, `curriculum.final_ratios`.
+        ValueError: if the recipe is for several runs, by `curriculum.final_ratios`.
     """
 
     def __init__(self, recipe: SegmentationRecipe):
@@ -71,13 +71,17 @@ class Segmentation:
         self.found: dict[Path, tuple[list[MaskPair], list[MaskPair]]] = {}
 
     def network_config(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
-        """The config of the network to train, with what the data decide: the profile of their spectrum.
+        """Return the config of the network to train; the data decide their spectral profile.
 
-        Weights to start from keep their numbers, and have to tell as many classes apart.
+        Weights to start from keep their arguments, and must have the same number of classes.
+
+        Args:
+            folder: folder to train on.
+            start: config of the weights to start from; None for fresh ones.
 
         Raises:
-            ValueError: where the folder holds no pictures with masks, or masks that cannot be learned from.
-            CheckpointError: where the weights are for another number of classes.
+            ValueError: if the folder holds no images with masks, or masks that cannot be learned from.
+            CheckpointError: if the weights are for another number of classes.
         """
         data = self.recipe.data
         learned = self.split(folder)[0]
@@ -104,7 +108,7 @@ class Segmentation:
                     "make data.classes say the same, or train without --from"
                 )
             if "encoder_weights" in start:
-                about["encoder_weights"] = None  # those that it started from are in the weights
+                about["encoder_weights"] = None  # the weights to start from replace these
             return {**start, **about}
         return {"model": self.recipe.model.name, **self.recipe.model.arguments, "classes": data.classes, **about}
 
@@ -133,11 +137,24 @@ class Segmentation:
         return lesson.state()
 
     def collate(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
-        """Stack pictures; masks, which may differ in size, are listed."""
+        """Stack images, and put masks into a list, because they may differ in size.
+
+        Args:
+            samples: samples of a data set of this task.
+        """
         return collate_masks(samples)  # type: ignore[arg-type]
 
     def check(self, model: nn.Module, weights: str | Path) -> None:
-        """Refuse a network of another task, or one that does not take the sizes of the data and of the curriculum."""
+        """Refuse a network of another task, or one that does not take the sizes of the data and the curriculum.
+
+        Args:
+            model: the network.
+            weights: name of its weights for the error.
+
+        Raises:
+            CheckpointError: if it is for another task.
+            ValueError: if a size does not fit.
+        """
         check_task(model, "segmentation", weights, "name one in the recipe, such as unet or smp")
         multiple = int(model.multiple)  # type: ignore[arg-type]
         for name, sizes in (("data.size", (self.recipe.data.size,)), ("curriculum.sizes", self.recipe.sizes)):
@@ -147,7 +164,12 @@ class Segmentation:
                 raise ValueError(f"{name} does not fit {weights}: {error}") from error
 
     def training_data(self, folder: Path, network: dict[str, Any]) -> Dataset[SegmentationSample]:
-        """Changed pictures whose numbers go on past the first epoch."""
+        """Return augmented images, whose numbers continue past the first epoch.
+
+        Args:
+            folder: folder to train on.
+            network: config of the network.
+        """
         data = self.recipe.data
         learned = self.split(folder)[0]
         return SegmentationTrainingSet(
@@ -165,12 +187,17 @@ class Segmentation:
     def validation_data(
         self, training: Path, folder: Path | None, network: dict[str, Any]
     ) -> Dataset[SegmentationSample]:
-        """Whole pictures with masks of their own size: of a folder, of what is held out, or of what is learned from.
+        """Return whole images with masks of their own size: of a folder, held-out ones, or the training images.
 
-        Warns of pictures that are learned from, too, or are nearly the same as such.
+        Warns about images that are also learned from, or are nearly the same as those.
+
+        Args:
+            training: folder to train on.
+            folder: folder to score on, or None.
+            network: config of the network.
 
         Raises:
-            ValueError: where pictures are held out or listed, and a folder is given, too.
+            ValueError: if images are held out or listed and a folder is given also.
         """
         data = self.recipe.data
         learned, scored = self.split(training)
@@ -191,11 +218,18 @@ class Segmentation:
         )
 
     def loss(self, model: nn.Module, batch: dict[str, Any], done: float, lesson: Lesson | None = None) -> Loss:
-        """The loss of what the network makes of the curriculum's pictures, at the size of the masks.
+        """Compute the loss of the predictions for the curriculum's images, at the size of the masks.
+
+        Args:
+            model: the network, in training mode.
+            batch: a batch that `collate` made.
+            done: share of the run that is done, from 0 to 1.
+            lesson: result of `lesson`, which is needed.
 
         Raises:
-            ImageError: for a file that cannot be used, unless the recipe skips such.
-            ValueError: for pictures that are not finite, with their names.
+            ImageError: if a file cannot be used and the recipe does not skip it.
+            TypeError: if the lesson is missing.
+            ValueError: if images are not finite; the message names them.
         """
         self.problems.attend(batch["problem"])
         images, mask = batch["image"], torch.stack(batch["mask"])
@@ -203,7 +237,7 @@ class Segmentation:
         if not finite.all():
             names = [name for name, good in zip(batch["name"], finite.tolist(), strict=True) if not good]
             raise ValueError(f"pictures with values that are not finite: {', '.join(names)}; leave them out")
-        # dropout that follows from the samples is the same after a run was stopped and resumed
+        # dropout depends on the samples alone, so a resumed run has the same
         torch.manual_seed(self.recipe.seed * 1_000_003 + int(batch["number"][0]))
         if lesson is None:
             raise TypeError("segmentation learns by a curriculum: pass the result of lesson to loss")
@@ -217,14 +251,19 @@ class Segmentation:
     def validate(
         self, model: nn.Module, batches: Iterable[dict[str, Any]], scored: Dataset[Any] | None = None
     ) -> Validation:
-        """Score a network on whole pictures, at the size of their masks; it is put into evaluation mode and back.
+        """Score a network on whole images, at the size of their masks; it is put into evaluation mode and back.
+
+        Args:
+            model: the network.
+            batches: batches of the samples to score on.
+            scored: data set of the batches, which is not needed.
 
         Returns:
             The mean Dice of the foreground as the score of binary masks, else the mean IoU of the classes; the figures
-            of `lab_macro`, or of `micro` for several classes, and the loss; rows of picture, truth and prediction.
+            of `lab_macro`, or of `micro` for several classes, and the loss; rows of image, ground truth and prediction.
 
         Raises:
-            ImageError: for files that cannot be used, unless the recipe skips such, or where none can.
+            ImageError: if a file cannot be used and the recipe does not skip it, or if none can be used.
         """
         was_training = model.training
         model.eval()
@@ -242,7 +281,7 @@ class Segmentation:
                 scores.add(one, mask)
                 finds, holds = finds or bool(predicted_classes(one).any()), holds or bool(mask.any())
                 losses.append(self.measure(resized_logits(one[None], mask.shape), mask[None]).item())
-                if len(rows) < SHOWN:
+                if len(rows) < DRAWN:
                     rows.append(_row(image.cpu(), mask.cpu(), one.cpu()))
         model.train(was_training)
         if not losses:
@@ -250,37 +289,49 @@ class Segmentation:
         figures = {**scores.total(), "loss": sum(losses) / len(losses)}
         score = figures["foreground_dice" if classes == 1 else "class_iou"]
         remark = ONLY_BACKGROUND if holds and not finds else ""
-        return Validation(score, figures, comparison_rows(rows, [COLUMNS] * len(rows)), remark)
+        return Validation(score, figures, comparison_rows(rows, [MASK_CAPTIONS] * len(rows)), remark)
 
     def split(self, folder: Path) -> tuple[list[MaskPair], list[MaskPair]]:
-        """The pictures to learn from and those to score on; the same list where none are set apart."""
+        """Return the images to learn from and those to score on; they are the same list if none are held out.
+
+        Args:
+            folder: folder to train on.
+        """
         if folder not in self.found:
             self.found[folder] = _split(find_mask_pairs(folder), self.recipe.data)
         return self.found[folder]
 
     def _profile(self, pairs: Sequence[MaskPair]) -> dict[str, Any] | None:
-        """The profile of the pictures as JSON can hold it, where ratios are measured."""
+        """Return the spectral profile of images as JSON can hold it, or None if ratios are not measured."""
         count = self.recipe.curriculum.profile_count
         profile = measured_profile(self.recipe.curriculum, self._pictures(_spread(pairs, count)))
         return None if profile is None else profile.to_config()
 
     def _pictures(self, pairs: Sequence[MaskPair]) -> Iterable[Float[Tensor, "3 S S"]]:
-        """Whole pictures in the size of training."""
+        """Generate whole images in the size of training.
+
+        Raises:
+            ImageError: if none can be used.
+        """
         data = self.recipe.data
         samples = SegmentationValidationSet(pairs, data.classes, data.size, cache=False)
-        given = 0
+        count = 0
         for number in range(len(pairs)):
             sample = samples[number]
             self.problems.attend([sample["problem"]])
             if not sample["problem"]:
-                given += 1
+                count += 1
                 yield sample["image"]
-        if not given:
+        if not count:
             raise ImageError(f"none of {len(pairs)} pictures can be used; the log names them")
 
 
 def _split(pairs: list[MaskPair], data: SegmentationData) -> tuple[list[MaskPair], list[MaskPair]]:
-    """The pairs to learn from and those to score on, as a recipe says."""
+    """Return the pairs to learn from and those to score on, as a recipe says.
+
+    Raises:
+        ValueError: if lists overlap, or no pair is left to learn from.
+    """
     if data.held_out:
         learned, scored = split_mask_pairs(
             pairs, (1 - data.held_out, data.held_out), data.split_seed, _sequences(pairs, data.sequence)
@@ -289,7 +340,8 @@ def _split(pairs: list[MaskPair], data: SegmentationData) -> tuple[list[MaskPair
     scored = named_pairs(pairs, Path(data.validation_list)) if data.validation_list else None
     if data.training_list:
         learned = named_pairs(pairs, Path(data.training_list))
-        if both := [pair.name for pair in learned if pair in (scored or ())]:
+        both = [pair.name for pair in learned if pair in (scored or ())]
+        if both:
             raise ValueError(
                 f"{data.training_list} and {data.validation_list} name {len(both)} pictures both, such as {both[0]}: "
                 "what is scored on is not learned from"
@@ -302,7 +354,7 @@ def _split(pairs: list[MaskPair], data: SegmentationData) -> tuple[list[MaskPair
 
 
 def _sequences(pairs: list[MaskPair], how: str | None) -> list[str] | None:
-    """The sequence of each picture, by which pictures are held out together."""
+    """Return the sequence of each image; the images of a sequence are held out together."""
     if how is None:
         return None
     if how == "alike":
@@ -312,21 +364,21 @@ def _sequences(pairs: list[MaskPair], how: str | None) -> list[str] | None:
 
 
 def _spread(pairs: Sequence[MaskPair], count: int | None) -> list[MaskPair]:
-    """So many pairs, evenly spread; None, or more than there are, for all."""
+    """Return a number of pairs that are spread evenly; all pairs if the number is None or too large."""
     if count is None or count >= len(pairs):
         return list(pairs)
     return [pairs[number * len(pairs) // count] for number in range(count)]
 
 
 def _pooled_dice(logits: Float[Tensor, "B K H W"], mask: Tensor) -> Float[Tensor, ""]:
-    """Dice of the foreground of a whole batch; of several classes, of pixels that are of the right one."""
-    found = predicted_classes(logits.detach())
-    right = ((found == mask) & (mask > 0)).sum()
-    both = (found > 0).sum() + (mask > 0).sum()
+    """Return the Dice of the foreground of a whole batch; with several classes, the class must be right."""
+    predicted = predicted_classes(logits.detach())
+    right = ((predicted == mask) & (mask > 0)).sum()
+    both = (predicted > 0).sum() + (mask > 0).sum()
     return torch.where(both > 0, 2 * right / both.clamp(min=1), torch.ones_like(both, dtype=torch.float32))
 
 
 def _row(image: Float[Tensor, "3 S S"], mask: Tensor, logits: Float[Tensor, "K S S"]) -> list[Float[Tensor, "3 S S"]]:
-    """A picture, its truth and what was predicted."""
+    """Return an image, its ground truth and its prediction."""
     truth = shrunk_mask(mask, max(2, len(logits)), (image.shape[-2], image.shape[-1]))
     return [image, overlay(image, truth), overlay(image, predicted_classes(logits))]

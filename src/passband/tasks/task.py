@@ -1,4 +1,4 @@
-"""What a task gives the training loop."""
+"""The interface between a task and the training loop."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,46 +10,53 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 Loss = tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]
-"""What is minimized, and figures to watch, detached."""
+"""The loss to minimize, and detached figures to log."""
 
 
 @dataclass(frozen=True)
 class Validation:
-    """How good a network is at a moment of its training."""
+    """The result of a validation."""
 
     score: float
-    """What picks the best weights: the higher, the better."""
+    """Score by which the best weights are chosen; higher is better."""
     figures: dict[str, float]
-    """Name to value."""
+    """Figures by name."""
     picture: Float[Tensor, "3 H W"]
-    """What it made of some samples."""
+    """Image with the predictions for some samples."""
     remark: str = ""
-    """What is wrong with what it gives, in a sentence, such as that it finds nothing; empty where nothing is."""
+    """A sentence about a problem of the predictions, such as that nothing is found; empty if there is none."""
 
 
 @runtime_checkable
 class Stateful(Protocol):
-    """What a checkpoint keeps."""
+    """An object whose state a checkpoint keeps."""
 
     def state_dict(self) -> dict[str, Any]:
-        """All that it has to go on with."""
+        """Return the state."""
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on with what `state_dict` gave."""
+        """Take over a state that `state_dict` returned.
+
+        Args:
+            state: the state.
+        """
         ...
 
 
 @runtime_checkable
 class Task(Protocol):
-    """Data, loss and scores of a kind of job; built from a recipe of its kind in `config.RECIPES`."""
+    """Data, loss and validation of a task, built from a recipe of its kind in `config.RECIPES`.
+
+    The methods can be called in any order: what one needs from another is one of its arguments.
+    """
 
     def network_config(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
-        """The config of the network to train, as `models.build_from` takes and `checkpoint.save_weights` writes it.
+        """Return the config of the network to train, as `models.build_from` takes it.
 
         Args:
-            folder: to train on; what depends on the data, such as the number of classes, is found in it.
-            start: the config of the weights to start from; None for fresh ones.
+            folder: folder to train on, which decides entries such as the number of classes.
+            start: config of the weights to start from; None for fresh ones.
         """
         ...
 
@@ -74,19 +81,39 @@ class Task(Protocol):
         ...
 
     def collate(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
-        """Make a batch of samples."""
+        """Return a batch of samples.
+
+        Args:
+            samples: samples of a data set of this task.
+        """
         ...
 
     def check(self, model: nn.Module, weights: str | Path) -> None:
-        """Refuse a network, called `weights`, that does not take what the recipe's data give."""
+        """Refuse a network that does not take the recipe's data.
+
+        Args:
+            model: the network.
+            weights: name of its weights for the error.
+        """
         ...
 
     def training_data(self, folder: Path, network: dict[str, Any]) -> Dataset[Any]:
-        """Samples, as `collate` takes them; their numbers go on past the first epoch."""
+        """Return the samples to learn from; their numbers continue past the first epoch.
+
+        Args:
+            folder: folder to train on.
+            network: config of the network.
+        """
         ...
 
     def validation_data(self, training: Path, folder: Path | None, network: dict[str, Any]) -> Dataset[Any]:
-        """Samples that are the same every time; of the folder to train on where there is no other."""
+        """Return the samples to score on, which are the same every time.
+
+        Args:
+            training: folder to train on.
+            folder: folder to score on; None scores on a part of the other folder.
+            network: config of the network.
+        """
         ...
 
     def loss(self, model: nn.Module, batch: dict[str, Any], done: float, lesson: Any = None) -> Loss:

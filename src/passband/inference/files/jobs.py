@@ -1,4 +1,4 @@
-"""The loop over files: each is done, found done before, or failed with its reason, whatever happens to the others."""
+"""Runs the jobs of a command: each file is done, skipped because it was done before, or fails with its reason."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,41 +12,41 @@ from passband.io.records import RECORD_FILE, Making, Records, signature, strange
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of a job."""
+class JobResult:
+    """The result of a job."""
 
     job: Job
     status: Literal["restored", "planned", "skipped", "failed"]
-    """`planned` is what would be done, in a run that only says so; `skipped` was done before."""
+    """`planned` in a dry run, which only says what would be done; `skipped` if an earlier run did it."""
     reason: str = ""
-    """Why it failed."""
+    """The reason why it failed."""
     notes: tuple[str, ...] = ()
-    """What the user should know of a file that was done: what was lost, damaged or left out."""
+    """Sentences for the user about losses, damage and parts that were left out."""
     again: str = ""
-    """Why a file that passband wrote before was done again: `other weights`."""
+    """The reason why a file of an earlier run was made again, such as `other weights`."""
     seconds: float = 0.0
-    """How long it took."""
+    """Time that the job took, in seconds."""
     result: Any = None
-    """What the work gave, beside the files."""
+    """Result of the work, beside the files."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a command does with each job."""
+    """The work of a command on each job."""
 
     do: Callable[[Job, Path | None], tuple[tuple[str, ...], Any]]
-    """Takes a job and where its companion goes, if it is wanted; gives notes, and a result of any kind."""
+    """Function from a job and the path of its companion, or None, to notes and a result of any kind."""
     making: Callable[[Job], Making]
-    """How the target of a job is made."""
+    """Function from a job to the settings that its target is made with."""
     wants_companion: Callable[[Job], bool]
-    """Whether the companion of a job is wanted."""
+    """Function that tells whether a job gets a companion."""
     ending: Callable[[Path], str]
-    """Takes a target and gives what ends the name of its companion, where the job does not say it."""
+    """Function from a target to the ending of its companion's name, for jobs without a companion path."""
     companion_making: Callable[[Job], Making] | None = None
     """Takes a job and gives how its companion is made; None where that is as its target."""
 
     def companion_of(self, job: Job) -> Path | None:
-        """Where the companion of a job goes, if it is wanted."""
+        """Return the path of the companion of a job, or None if it gets none."""
         if not self.wants_companion(job):
             return None
         return job.companion or job.target.with_name(fitted_name(job.target.stem, self.ending(job.target)))
@@ -54,36 +54,36 @@ class Work:
 
 def run_jobs(
     jobs: Sequence[Job], work: Work, *, overwrite: bool = False, dry_run: bool = False, records: Records | None = None
-) -> Iterator[Outcome]:
-    """Do jobs one by one; whatever is wrong with one, the others are done.
+) -> Iterator[JobResult]:
+    """Run jobs one by one; a job that fails does not stop the others.
 
-    A file that passband wrote is kept where the same source, weights and options would make it again, and replaced
-    where they would not. A file that passband did not write, or that has changed since, is never replaced.
+    A file that passband wrote is kept if the same source, weights and options would make it again, and replaced
+    otherwise. A file that passband did not write, or that has changed since, is never replaced.
 
     Args:
-        jobs: from `plan`.
-        work: what to do.
-        overwrite: do everything again, and replace files whoever wrote them.
-        dry_run: only say what would be done.
-        records: of the folders that are written to.
+        jobs: jobs from `plan`.
+        work: work of the command.
+        overwrite: whether every file is made again, and files of other programs are replaced.
+        dry_run: whether the jobs are only reported, and nothing is written.
+        records: records of the folders that are written to.
 
     Yields:
-        What became of each job, in their order.
+        The result of each job, in their order.
     """
     records = records or Records()
     for job in jobs:
         if job.problem:
-            yield Outcome(job, "failed", job.problem)
+            yield JobResult(job, "failed", job.problem)
             continue
         try:
             outcome = _run(job, work, records, overwrite=overwrite, dry_run=dry_run)
-        except Exception as error:  # of any kind: a bad file may break what reads it in any way
-            outcome = Outcome(job, "failed", failure(error, job.source, job.target))
+        except Exception as error:  # any kind: a bad file may break its reader in any way
+            outcome = JobResult(job, "failed", failure(error, job.source, job.target))
         yield outcome
 
 
-def _run(job: Job, work: Work, records: Records, *, overwrite: bool, dry_run: bool) -> Outcome:
-    """Do one job, if it has to be done."""
+def _run(job: Job, work: Work, records: Records, *, overwrite: bool, dry_run: bool) -> JobResult:
+    """Run one job, if it has to be run."""
     companion = work.companion_of(job)
     wanted = [job.target] if companion is None else [job.target, companion]
     makings = dict.fromkeys(wanted, work.making(job))
@@ -94,31 +94,31 @@ def _run(job: Job, work: Work, records: Records, *, overwrite: bool, dry_run: bo
     if not overwrite:
         for path in there:
             if records.entry(path) is None:
-                return Outcome(job, "failed", stranger(path))
+                return JobResult(job, "failed", stranger(path))
         differences = [records.difference(path, job.source, makings[path]) for path in there]
         again = next(filter(None, differences), "")
         if not again and there == wanted:
-            return Outcome(job, "skipped")
+            return JobResult(job, "skipped")
     if dry_run:
-        return Outcome(job, "planned", again=again)
+        return JobResult(job, "planned", again=again)
     started = time.monotonic()
     seen, before = signature(job.source), {path: _stamp(path) for path in wanted}
     notes: tuple[str, ...] = ()
     try:
         more, result = work.do(job, companion)
     finally:
-        # of what was written, however it ended: the next run must not take it for somebody else's
+        # also after an error, or the next run would take the files for those of another program
         for path in wanted:
             if _stamp(path) not in (None, before[path]):
                 notes += _record(records, path, job, seen, makings[path])
     if again == "another source":
-        notes = (f"{job.target} replaces what another file had become", *notes)
+        notes = (f"{job.target} replaces the result of another file", *notes)
     seconds = time.monotonic() - started
-    return Outcome(job, "restored", notes=(*more, *notes), again=again, seconds=seconds, result=result)
+    return JobResult(job, "restored", notes=(*more, *notes), again=again, seconds=seconds, result=result)
 
 
 def _record(records: Records, path: Path, job: Job, seen: dict[str, Any], making: Making) -> tuple[str, ...]:
-    """Record a file; where that fails, say so."""
+    """Record a file, and return a note if that fails."""
     try:
         records.add(path, job.source, seen, making)
     except OSError as error:
@@ -128,7 +128,7 @@ def _record(records: Records, path: Path, job: Job, seen: dict[str, Any], making
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
-    """What changes when a file is written anew; None where there is none."""
+    """Return numbers that change if a file is written again; None if there is no file."""
     try:
         stat = path.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""Restoring many files, pictures and videos: which become which, and one by one what became of them."""
+"""Restores many image and video files: plans their targets, and reports the result of each."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -9,7 +9,7 @@ from typing import Any
 
 from passband.data.finding import Pass, find_sources
 from passband.drawing.before_after import PIXELS
-from passband.inference.files.jobs import Outcome, Work, run_jobs
+from passband.inference.files.jobs import JobResult, Work, run_jobs
 from passband.inference.files.plan import Job, Naming, plan
 from passband.inference.restorer import Restorer
 from passband.inference.video.compare import COMPARE_SUFFIX, compare_videos
@@ -21,12 +21,12 @@ from passband.io.video import VIDEO_SUFFIXES
 from passband.io.video.join import target_suffix
 
 SOURCES = SUFFIXES | VIDEO_SUFFIXES
-"""Suffixes of what can be restored."""
+"""Suffixes of files that can be restored."""
 _QUALITY = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".heic", ".heif", ".avif"))
 
 
 def _written(suffix: str) -> str:
-    """The suffix of a restored file: that of its source where such files can be written."""
+    """Return the suffix of a restored file: that of its source if such files can be written."""
     return target_suffix(suffix) if suffix in VIDEO_SUFFIXES else suffix
 
 
@@ -41,12 +41,12 @@ RESTORED = Naming(
     sources=SOURCES,
     nameless=SUFFIXES,
 )
-"""How restored files are named."""
+"""Names of restored files."""
 
 
 @dataclass(frozen=True)
 class VideoOptions:
-    """How videos are restored and written; see `video.restore_video`."""
+    """Options for restoring and writing videos; see `video.streaming.restore_video`."""
 
     codec: str | None = None
     crf: int | None = None
@@ -56,11 +56,11 @@ class VideoOptions:
 
 @dataclass(frozen=True)
 class PictureProgress:
-    """How far a large picture is, which is restored in bands or tiles.
+    """The progress of a large image, which is restored in bands or tiles.
 
     Attributes:
         done: share that is restored, 0 to 1.
-        seconds_left: None where nothing is done yet.
+        seconds_left: estimate of the time left, in seconds; None at the beginning.
     """
 
     done: float
@@ -77,26 +77,25 @@ def plan_jobs(
     passed: Pass = lambda _: None,
     records: Records | None = None,
 ) -> list[Job]:
-    """Say which file becomes which.
+    """Decide the restored file of each source.
 
     Args:
-        sources: files, folders (with all below them) and glob patterns.
-        output: a folder, or for a single file a name with a suffix of its kind. None puts `NAME_restored.png` beside
-            a file `NAME.png` and fills a folder `FOLDER_restored` for a folder.
-        passed: called with each file of another kind that is passed over; see `data.finding.find_sources`.
-        records: of the folders that the sources lie in.
+        sources: files, folders (with everything below them) and glob patterns.
+        output: a folder, or for a single file a name with a suffix of its kind. With None, the target of `NAME.png` is
+            `NAME_restored.png` beside it, and the targets of a folder lie in `FOLDER_restored`.
+        passed: function that is called with each skipped file of another kind; see `data.finding.find_sources`.
+        records: records of the folders that the sources lie in.
 
     Returns:
-        Jobs, in the order of the sources. The tree below a folder is kept, and so are types, but for videos in
-            containers that are read and not written, which become Matroska. What an earlier run wrote is no source. A
-            source that is not there and a folder that cannot be read are jobs that fail.
+        Jobs, in the order of the sources. The tree below a folder and the types are kept; only videos in containers
+        that cannot be written become Matroska. Files that an earlier run wrote are no sources. A missing source and a
+        folder that cannot be read become jobs that fail.
 
     Raises:
-        FileNotFoundError: where there is nothing to do, because a source is not there or a folder holds no pictures
-            and videos.
-        PermissionError: where there is nothing to do, because a folder cannot be read.
-        ValueError: if two files of different folders would become one, a picture a video, or an output is of a type
-            that cannot be written.
+        FileNotFoundError: if nothing can be done because a source is missing or a folder holds no images and videos.
+        PermissionError: if nothing can be done because a folder cannot be read.
+        ValueError: if two files of different folders would have the same target, an image would become a video, or the
+            output has a type that cannot be written.
     """
     records = records or Records()
     found = find_sources(sources, SOURCES, "pictures or videos", passed=passed, records=records)
@@ -104,7 +103,7 @@ def plan_jobs(
     videos = {source.path for source in found if source.suffix in VIDEO_SUFFIXES}
     for job in jobs:
         if not job.problem and job.is_video != (job.source in videos):
-            raise ValueError(f"{job.source} cannot become {job.target}: a picture stays a picture, a video a video")
+            raise ValueError(f"{job.source} cannot become {job.target}: an image stays an image, a video a video")
     return jobs
 
 
@@ -121,30 +120,30 @@ def restore_files(
     report: Callable[[Progress], None] | None = None,
     dry_run: bool = False,
     records: Records | None = None,
-) -> Iterator[Outcome]:
-    """Restore files one by one; whatever is wrong with one, the others are done.
+) -> Iterator[JobResult]:
+    """Restore files one by one; a bad file does not stop the others.
 
-    What was written is recorded in `.passband.jsonl` in its folder. A restored file is kept where the same source,
-    weights and options would make it again, and replaced where they would not; a file that is not recorded, or has
-    changed since, is never replaced.
+    Written files are recorded in `.passband.jsonl` in their folder. A restored file is kept if the same source, weights
+    and options would make it again, and replaced otherwise. A file that is not recorded, or has changed since, is never
+    replaced.
 
     Args:
-        restorer: the network.
-        jobs: from `plan_jobs`.
-        compare: write pictures and videos that show each before and after, beside the restored ones.
-        compare_pixels: that such a picture, or a frame of such a video, has at most; None keeps every pixel. What was
-            written with another number is written again.
-        overwrite: restore everything again, and replace files whoever wrote them.
-        quality: of JPEG and lossy WebP, 1 to 100.
-        max_pixels: larger pictures fail before they are decoded.
-        video: how videos are restored and written.
-        report: called with the progress of a video after each batch of frames, and with that of a picture after each
-            band or tile.
-        dry_run: only say what would be done.
-        records: of the folders that are written to.
+        restorer: the restorer.
+        jobs: jobs from `plan_jobs`.
+        compare: whether images and videos that show both before and after are written beside the restored files.
+        compare_pixels: largest number of pixels of such an image or frame; None keeps every pixel. Those that were
+            written with another number are written again.
+        overwrite: whether every file is restored again, and files of other programs are replaced.
+        quality: quality of JPEG and lossy WebP, 1 to 100.
+        max_pixels: number of pixels above which an image is refused before it is decoded.
+        video: options for videos.
+        report: function that is called with the progress of a video after each batch of frames, and with that of an
+            image after each band or tile.
+        dry_run: whether the jobs are only reported, and nothing is written.
+        records: records of the folders that are written to.
 
     Yields:
-        What became of each job, in their order. A failed one carries the reason.
+        The result of each job, in their order; that of a failed job holds the reason.
     """
     options, records = video or VideoOptions(), records or Records()
     weights = cache(restorer.checksum)
@@ -159,13 +158,15 @@ def restore_files(
 
     def companion_making(job: Job) -> Making:
         made = making(job)
-        # one of the usual size is recorded as its target is
+        # a comparison of the usual size has the same record as its target
         return made if compare_pixels == PIXELS else replace(made, options={**made.options, "pixels": compare_pixels})
 
     def do(job: Job, companion: Path | None) -> tuple[tuple[str, ...], Any]:
         if job.is_video:
             if companion is not None and not overwrite and _is_done(job, records, making(job)):
-                compare_videos(job.source, job.target, companion, pixels=compare_pixels)  # which is all that is missing
+                compare_videos(
+                    job.source, job.target, companion, pixels=compare_pixels
+                )  # only the comparison is missing
                 return (), None
             network, line = restorer.for_video(job.source, job.target)
             chosen = (line,) if line else ()
@@ -179,7 +180,7 @@ def restore_files(
                 codec=options.codec,
                 crf=options.crf,
                 temporal=options.temporal,
-                overwrite=True,  # what may be replaced has been decided
+                overwrite=True,  # `run_jobs` has decided that it may be replaced
                 drop_unsupported=options.drop_unsupported,
                 compare=companion,
                 compare_pixels=compare_pixels,
@@ -202,18 +203,18 @@ def restore_files(
 
 
 def _is_done(job: Job, records: Records, making: Making) -> bool:
-    """Whether the target of a job is there, as it would be made again."""
+    """Tell whether the target of a job exists and would be made again in the same way."""
     there = job.target.exists() and records.entry(job.target) is not None
     return there and not records.difference(job.target, job.source, making)
 
 
 def _has_quality(job: Job) -> bool:
-    """Whether the quality that is asked for changes what is written."""
+    """Tell whether the type of the target has a quality."""
     return job.target.suffix.lower() in _QUALITY
 
 
 def _timed(report: Callable[[Progress], None]) -> Callable[[float], None]:
-    """What is called with the share of a picture that is done, and reports it with the time that is left."""
+    """Return a function that takes the share of an image that is done, and reports it with the time left."""
     started = time.monotonic()
 
     def tell(share: float) -> None:

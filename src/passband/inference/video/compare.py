@@ -1,4 +1,4 @@
-"""A video before and after: both side by side, labeled, in one video."""
+"""Writes a video that shows another one before and after restoration, side by side with labels."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -14,27 +14,27 @@ from passband.io.image import ImageMeta, StoredImage
 from passband.io.video import Frame, VideoError, VideoFormat, VideoReader, media_url
 
 COMPARE_SUFFIX = ".mp4"
-"""Of the video that shows a video before and after."""
+"""Suffix of the video that shows both."""
 COMPARE_PIXELS = PIXELS
-"""A frame of it has at most as many: nearly those of Full HD."""
+"""Largest number of pixels of its frames: about that of Full HD."""
 _CRF = "18"
 _BT709, _LIMITED = 1, 1
 
 
 def compare_videos(before: Path, after: Path, target: Path, *, pixels: int | None = COMPARE_PIXELS) -> None:
-    """Write a video, H.264 in MP4 without sound, that shows two others side by side, or one above the other.
+    """Write a video, H.264 in MP4 without sound, that shows two videos side by side, or one above the other.
 
-    Each frame is shown upright and with square pixels, under the labels that comparisons of pictures have.
+    Each frame is upright, has square pixels and the same labels as comparisons of images.
 
     Args:
-        before: the degraded video.
-        after: the restored one, with the same frames.
-        target: the video to be written, whole.
-        pixels: that its frames have at most; larger ones are shrunk. None keeps every pixel.
+        before: path of the degraded video.
+        after: path of the restored video, with the same frames.
+        target: path of the video to write.
+        pixels: largest number of pixels of its frames; larger ones are shrunk. None keeps every pixel.
 
     Raises:
-        VideoError: for a file that is not a video, or two that do not have the same frames.
-        OSError: for one that cannot be read or written.
+        VideoError: if a file is not a video, or the two do not have the same frames.
+        OSError: if a file cannot be read or written.
     """
     with VideoReader(before) as first, VideoReader(after) as second, write_whole(target) as temporary:
         tick, scale = first.format.time_base, second.format.time_base
@@ -66,7 +66,7 @@ def compare_videos(before: Path, after: Path, target: Path, *, pixels: int | Non
 
 
 def _shown(frame: Frame, video: VideoFormat) -> StoredImage:
-    """A frame as players show it."""
+    """Return a frame as players show it."""
     image = _upright(_square(frame.image, video.aspect), video.display_matrix)
     alpha = None
     if frame.alpha is not None:
@@ -75,7 +75,7 @@ def _shown(frame: Frame, video: VideoFormat) -> StoredImage:
 
 
 def _square(image: Float[Tensor, "C H W"], aspect: Fraction | None) -> Float[Tensor, "C h w"]:
-    """An image whose pixels are as wide as high: its shorter side grows."""
+    """Return an image with square pixels; one of its sides grows."""
     if aspect in (None, 1):
         return image
     assert aspect is not None
@@ -85,10 +85,10 @@ def _square(image: Float[Tensor, "C H W"], aspect: Fraction | None) -> Float[Ten
 
 
 def _upright(image: Float[Tensor, "C H W"], matrix: tuple[int, ...] | None) -> Float[Tensor, "C h w"]:
-    """An image turned and mirrored as a display matrix says, by quarter turns."""
+    """Return an image that is turned by quarters and mirrored as a display matrix says."""
     if matrix is None:
         return image
-    # where a point x, y goes: a x + c y across and b x + d y down
+    # a point x, y moves to a x + c y across and b x + d y down
     a, b, c, d = (round(matrix[place] / 65536) for place in (0, 1, 3, 4))
     if a == 0 and d == 0:
         image, a, d = image.transpose(-2, -1), c, b

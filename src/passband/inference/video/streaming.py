@@ -1,4 +1,4 @@
-"""Restoring videos: streamed frame by frame, resumable, with everything but the pictures as it was."""
+"""Restores videos frame by frame; the work can be resumed, and everything but the frames stays as it was."""
 
 import json
 import shutil
@@ -32,20 +32,20 @@ from passband.io.video.segment import (
 )
 
 SEGMENT_PIXELS = 100_000_000
-"""Pixels after which work is kept: 108 frames of 1280x720, about a minute's work or less on most machines."""
-_SEGMENT_FRAMES = range(24, 241)  # shorter ones would waste bits on key frames, longer ones lose more when killed
-_BATCH_PIXELS = 1 << 18  # small frames are restored several at a time
+"""Number of pixels in a segment, after which work is saved: 108 frames of 1280x720, a minute or less of work."""
+_SEGMENT_FRAMES = range(24, 241)  # shorter segments waste bits on key frames, longer ones lose more work when killed
+_BATCH_PIXELS = 1 << 18  # small frames are restored in batches
 
 
 @dataclass(frozen=True)
 class VideoProgress:
-    """How far a video is.
+    """The progress of a video.
 
     Attributes:
-        done: frames restored, by earlier runs, too.
-        total: frames to restore, as far as the header tells; None where it does not.
-        frames_per_second: of this run.
-        seconds_left: None where the total is not known, or nothing is done yet.
+        done: number of restored frames, including those of earlier runs.
+        total: number of frames in the video by its header; None if the header does not give it.
+        frames_per_second: speed of this run.
+        seconds_left: estimate of the time left, in seconds; None at the beginning, or if the total is unknown.
     """
 
     done: int
@@ -56,21 +56,21 @@ class VideoProgress:
 
 @dataclass(frozen=True)
 class VideoSummary:
-    """What became of a video.
+    """The result for one video.
 
     Attributes:
-        frames: how many it has.
-        resumed: how many of them an earlier run had restored.
-        lost: frames of the source that do not decode and are missing.
-        seconds: this run took.
-        codec: of the restored stream, a key of `io.video_segment.CODECS`.
-        crf: its quality; None where nothing is lost.
-        pixels: how its frames are stored, such as `yuv420p`.
-        time_error: the largest difference of a time stamp from that of the source, in seconds, read back from the
-            written file. Not 0 only where the container counts in coarser units, as Matroska does in milliseconds.
-        copied: the streams copied packet by packet, such as `audio aac eng`.
-        flicker: before and after restoration, in 8-bit levels; see `temporal.Flicker`.
-        notes: what was lost, damaged or left out, a sentence each.
+        frames: number of frames.
+        resumed: number of frames that an earlier run had restored.
+        lost: number of frames of the source that do not decode and are missing.
+        seconds: time of this run.
+        codec: codec of the restored stream, a key of `io.video.segment.CODECS`.
+        crf: quality of the codec; None if it loses nothing.
+        pixels: pixel format of the stored frames, such as `yuv420p`.
+        time_error: largest difference between a time stamp in the written file and in the source, in seconds. It is
+            not 0 only if the container counts in coarser units, as Matroska does in milliseconds.
+        copied: streams that were copied packet by packet, such as `audio aac eng`.
+        flicker: flicker before and after restoration, in 8-bit levels; see `temporal.Flicker`.
+        notes: sentences about losses, damage and parts that were left out.
     """
 
     frames: int
@@ -87,7 +87,7 @@ class VideoSummary:
 
     @property
     def line(self) -> str:
-        """All of it but the notes, in one line."""
+        """The result without the notes, in one line."""
         quality = "nothing lost" if self.crf is None else f"crf {self.crf}"
         parts = [f"{self.frames} frames in {self.seconds:.0f} s, {self.codec} ({quality})"]
         if self.resumed:
@@ -99,7 +99,7 @@ class VideoSummary:
 
     @property
     def added_flicker(self) -> float:
-        """The flicker that restoration added, in 8-bit levels; below 0 where it took some away."""
+        """The flicker that restoration added, in 8-bit levels; negative if it removed some."""
         return self.flicker[1] - self.flicker[0]
 
 
@@ -117,36 +117,38 @@ def restore_video(
     compare_pixels: int | None = COMPARE_PIXELS,
     report: Callable[[VideoProgress], None] | None = None,
 ) -> VideoSummary:
-    """Restore the first video stream of a file, and copy everything else of it.
+    """Restore the first video stream of a file, and copy all other streams.
 
-    Frames stream through in constant memory. Each finished segment is kept in a folder `NAME.parts` beside the
-    target; a run that was killed goes on after the last one when it is started again with the same source, weights
-    and settings, and gives the same frames. The folder is removed when the target is written, whole. (x264 itself does
-    not repeat its bits on processors with AVX-512; the other codecs do.)
+    Frames are restored in constant memory. Each finished segment is kept in a folder `NAME.parts` beside the target. A
+    run that was killed continues after the last segment if it is started again with the same source, weights and
+    settings, and gives the same frames. The folder is removed when the complete target is written. (x264 does not
+    repeat its own bits on CPUs with AVX-512; the other codecs do.)
 
     Args:
-        restorer: the network.
-        source: the degraded video.
-        target: where the restored one goes; one of `io.video_join.VIDEO_TARGETS`.
-        codec: a key of `io.video_segment.CODECS`; None for what plays most widely.
+        restorer: restorer with one network for all frames.
+        source: path of the degraded video.
+        target: path of the restored video; its suffix is one of `io.video.join.VIDEO_TARGETS`.
+        codec: name of the codec, a key of `io.video.segment.CODECS`; None for the one that most players support.
         crf: quality, smaller is better; None for the codec's default.
-        temporal: strength of smoothing over frames in [0, 1), such as `temporal.STRENGTH`; None for each frame by
-            itself.
-        overwrite: replace a target that exists.
-        drop_unsupported: leave out sound and subtitles that the target cannot hold, with a note, instead of refusing.
-        compare: where a video goes that shows this one before and after, if anywhere; see `compare_videos`.
-        compare_pixels: that its frames have at most; None keeps every pixel.
-        report: called after each batch of frames.
+        temporal: strength of smoothing over frames in [0, 1), such as `temporal.STRENGTH`; None restores each frame
+            by itself.
+        overwrite: whether an existing target is replaced.
+        drop_unsupported: whether sound and subtitles that the target cannot hold are left out with a note, instead of
+            an error.
+        compare: path of a video that shows both before and after, or None; see `compare_videos`.
+        compare_pixels: largest number of pixels of its frames; None keeps every pixel.
+        report: function that is called after each batch of frames.
 
     Returns:
-        What was done.
+        The result for the video.
 
     Raises:
-        VideoError: for a source that cannot be restored, or a target that cannot hold it.
-        FileExistsError: for a target that exists, unless it may be replaced.
-        OSError: for a file that cannot be read or written.
-        MemoryError: for frames that do not fit, or, where they are smoothed, fit in tiles alone.
-        ValueError: for a strength outside [0, 1), or a network whose statistics cannot be smoothed.
+        VideoError: if the source cannot be restored, or the target cannot hold it.
+        FileExistsError: if the target exists and must not be replaced.
+        OSError: if a file cannot be read or written.
+        MemoryError: if the frames do not fit, or fit only in tiles although they are smoothed.
+        ValueError: if each image has its own choice of a network, the strength is out of range, or the statistics of
+            the network cannot be smoothed.
     """
     started = time.monotonic()
     if restorer.choice.fixed is None:
@@ -165,10 +167,10 @@ def restore_video(
         encoding = choose_encoding(video, source, target.suffix.lower(), codec, crf)
         check_target(source, target, reader.stream, video, encoding, drop_unsupported=drop_unsupported)
         pixels = video.width * video.height
-        # one by one where they are smoothed, since bands split a batch
+        # smoothed frames are restored one by one, because bands split a batch
         batch = 1 if temporal is not None else max(1, min(_SEGMENT_FRAMES[0] // 2, _BATCH_PIXELS // pixels))
         wanted = min(max(SEGMENT_PIXELS // pixels, _SEGMENT_FRAMES[0]), _SEGMENT_FRAMES[-1])
-        length = wanted // batch * batch  # so that batches are the same wherever a run begins
+        length = wanted // batch * batch  # so that batches do not depend on the frame at which a run begins
         job = _describe(restorer, source, encoding, temporal, length)
         parts = _Parts(parts_folder(target), job)
         state = _State(Flicker(), smoother)
@@ -188,11 +190,11 @@ def restore_video(
                 if done == parts.frames:
                     break
                 parts.add(number, encoder.finish(state.extras))
-        except VideoError:  # the source itself is at fault: nothing of this work can be used
+        except VideoError:  # the source is bad, so no segment can be used
             parts.remove()
             raise
         except (MemoryError, ValueError):
-            if not parts.segments:  # it could not even begin
+            if not parts.segments:  # nothing was restored
                 parts.remove()
             raise
         joined = join(
@@ -218,21 +220,21 @@ def restore_video(
 
 @dataclass
 class _State:
-    """What goes on from segment to segment."""
+    """The state that continues from segment to segment."""
 
     flicker: Flicker
     smoother: Smoother | None
 
     @property
     def extras(self) -> dict[str, Tensor]:
-        """All of it as tensors."""
+        """Return the state as tensors."""
         extras = {f"flicker.{name}": value for name, value in self.flicker.state.items()}
         if self.smoother is not None:
             extras |= {f"average.{slot}": value.cpu() for slot, value in self.smoother.averages.items()}
         return extras
 
     def load(self, extras: dict[str, Tensor]) -> None:
-        """Go on where a segment ended."""
+        """Restore the state of the end of a segment."""
         for name, value in extras.items():
             kind, _, key = name.partition(".")
             if kind == "flicker":
@@ -242,7 +244,12 @@ class _State:
 
 
 class _Parts:
-    """The folder of finished segments beside a target."""
+    """The folder of finished segments beside a target.
+
+    Args:
+        folder: path of the folder.
+        job: everything that decides the segments; segments of another job are removed.
+    """
 
     def __init__(self, folder: Path, job: dict[str, object]):
         self.folder = folder
@@ -261,7 +268,7 @@ class _Parts:
             path = self._path(number)
             try:
                 frames = len(read_time_stamps(path))
-            except (FileNotFoundError, SafetensorError):  # not there, or lost to a crash of the machine
+            except (FileNotFoundError, SafetensorError):  # the segment is missing, or a crash of the machine damaged it
                 break
             self.segments.append(path)
             self.frames += frames
@@ -269,22 +276,24 @@ class _Parts:
             self.extras = dict(read_segment(self.segments[-1]).extras)
 
     def add(self, number: int, segment: Segment) -> None:
-        """Keep a segment."""
+        """Save a segment."""
         write_segment(self._path(number), segment)
         self.segments.append(self._path(number))
         self.frames += len(segment.packets)
 
     def remove(self) -> None:
-        """Remove the folder and all that is in it."""
+        """Remove the folder and its content."""
         shutil.rmtree(self.folder)
 
     def _path(self, number: int) -> Path:
+        """Return the path of a segment."""
         return self.folder / f"{number:06d}.safetensors"
 
 
 def _restore_batch(
     restorer: Restorer, group: list[Frame], encoder: SegmentEncoder, reader: VideoReader, state: _State
 ) -> None:
+    """Restore a batch of frames and encode it."""
     degraded = torch.stack([frame.image for frame in group])
     cuts = state.flicker.cuts(degraded)
     if state.smoother is not None:
@@ -306,7 +315,7 @@ def _restore_batch(
 
 
 def _what_is_lost(video: VideoFormat, encoding: Encoding, suffix: str) -> list[str]:
-    """What of the pictures the new file does not hold, a sentence each."""
+    """Return sentences about properties of the frames that the new file cannot hold."""
     lost = []
     if video.alpha and not encoding.alpha:
         lost.append(
@@ -323,7 +332,7 @@ def _what_is_lost(video: VideoFormat, encoding: Encoding, suffix: str) -> list[s
 def _describe(
     restorer: Restorer, source: Path, encoding: Encoding, temporal: float | None, length: int
 ) -> dict[str, object]:
-    """All that decides what a segment holds."""
+    """Return everything that decides the content of a segment."""
     stat = source.stat()
     simple = (str, int, float, bool, type(None))
     return {
@@ -341,6 +350,7 @@ def _describe(
 
 
 def _says(description: Path, job: dict[str, object]) -> bool:
+    """Tell whether a description is that of a job."""
     try:
         return json.loads(description.read_text(encoding="utf-8")) == job
     except (OSError, ValueError):
@@ -348,6 +358,7 @@ def _says(description: Path, job: dict[str, object]) -> bool:
 
 
 def _progress(done: int, total: int | None, here: int, elapsed: float) -> VideoProgress:
+    """Return the progress after some frames of this run."""
     speed = here / elapsed if elapsed > 0 else 0.0
     left = max(total - done, 0) / speed if total is not None and speed > 0 else None
     return VideoProgress(done, total, speed, left)

@@ -1,10 +1,10 @@
-"""Videos without flicker: pooled statistics smoothed over frames, scene cuts, and a figure for flicker.
+"""Reduces flicker in videos: smooths pooled statistics over frames, finds scene cuts, and measures flicker.
 
-The network weighs frequencies by averages over the whole frame. Noise moves these averages from frame to frame, and
-with them the brightness and the sharpness of everything. `smoothed_statistics` replaces each average by an exponential
-moving average over the frames of a scene; the attention computed from it is smoothed likewise. Where the light or the
-haze itself jumps, the averages of the frames before are wrong: there they begin anew. A frame too large for the memory
-there is goes by bands, which have local averages from `SmoothedStatistics`.
+The network weighs frequencies by averages over the whole frame. Noise changes these averages from frame to frame, and
+with them brightness and sharpness of the whole frame. `smoothed_statistics` replaces each average by an exponential
+moving average over the frames of a scene, and so also smooths the attention that is computed from it. If the light or
+the haze itself changes suddenly, the averages of the frames before are wrong, so they start anew. A frame that is too
+large for the memory is restored in bands, which get local averages from `SmoothedStatistics`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,11 +22,11 @@ from passband.layers.pooled import Local, Pooled
 from passband.models.sfnet.bands import BAND_VALUES, LEAST_ROWS, Map, MapWindow, OwnStatistics
 
 STRENGTH = 0.8
-"""Part of an average that comes from the frames before: it remembers about 5 frames."""
+"""Weight of the frames before in an average, which then remembers about 5 frames."""
 CUT_SIMILARITY = 0.4
-"""Frames less alike than this are of two scenes; see `similarity`."""
+"""Similarity below which two consecutive frames belong to two scenes; see `similarity`."""
 JUMP = 2.0
-"""A frame whose mean luma is so many 8-bit levels from the one before has averages of its own."""
+"""Difference in mean luma, in 8-bit levels, from which a frame starts new averages."""
 _CELLS = 16
 _FLOOR = (2 / 255) ** 2
 
@@ -35,10 +35,10 @@ class Smoother:
     """The averages of a network's pooling layers, remembered from frame to frame; see `smoothed_statistics`.
 
     Args:
-        strength: part of an average that comes from the frames before, in [0, 1).
+        strength: weight of the frames before in an average, in [0, 1).
 
     Raises:
-        ValueError: for another strength.
+        ValueError: if the strength is out of range.
     """
 
     def __init__(self, strength: float = STRENGTH):
@@ -49,36 +49,36 @@ class Smoother:
         self.before: dict[str, Tensor] = {}
         self.cuts: Sequence[bool] = ()
         self.used = False
-        """Whether the announced frames came by a pooling layer."""
+        """Whether the announced frames passed through a pooling layer."""
 
     def begin(self, cuts: Sequence[bool]) -> None:
         """Announce a batch of consecutive frames.
 
         Args:
-            cuts: of each frame, whether the averages start anew, because it begins a scene or its brightness jumps.
+            cuts: flag for each frame whether the averages start anew, because a scene begins or the brightness jumps.
         """
         self.cuts, self.before, self.used = cuts, dict(self.averages), False
 
     def smooth(self, name: str, pooled: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
-        """Smooth what a layer has pooled.
+        """Smooth the output of a pooling layer.
 
-        Of an average per position (test-time local pooling), only the mean over positions is smoothed: how a place
-        differs from the mean moves with the scene.
+        If a layer has an average for each position (test-time local pooling), only their mean is smoothed, because the
+        differences from the mean move with the scene.
 
         Args:
-            name: of the layer.
-            pooled: averages of the announced frames, the first axis.
+            name: name of the layer.
+            pooled: averages of the announced frames, along the first axis.
         """
         means = pooled.float().mean((-2, -1), keepdim=True)
         return (pooled + self.shift(name, means)).to(pooled.dtype)
 
     def shift(self, name: str, means: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
-        """How far smoothing moves the means of a layer.
+        """Return the change of the means of a layer by smoothing.
 
         Args:
-            name: of the layer.
-            means: of the announced frames, the first axis. Frames that are restored again, because memory ran out the
-                first time, go on from the averages before them, too.
+            name: name of the layer.
+            means: means of the announced frames, along the first axis. Frames that are restored again because memory
+                ran out start from the averages before them also.
         """
         average, smoothed = self.before.get(name), []
         for mean, cut in zip(means, self.cuts, strict=True):
@@ -90,13 +90,13 @@ class Smoother:
 
 
 class SmoothedStatistics(OwnStatistics):
-    """The averages of a frame's own maps, smoothed where it is computed by bands and its pooling is local.
+    """The averages of a frame's own maps, smoothed for frames in bands with local pooling.
 
-    Global averages come from the pooling layers themselves, which `smoothed_statistics` smooths. Local ones are never
-    made as a whole: their mean is taken band by band before any of their rows is used.
+    Global averages come from the pooling layers themselves, which `smoothed_statistics` smooths. Local averages never
+    exist as a whole map: their mean is computed band by band before any of their rows is used.
 
     Args:
-        smoother: of `smoothed_statistics`.
+        smoother: smoother of `smoothed_statistics`.
         model: the network that it smooths.
     """
 
@@ -105,14 +105,24 @@ class SmoothedStatistics(OwnStatistics):
         self.names = {module: name for name, module in model.named_modules() if isinstance(module, LocalAvgPool2d)}
 
     def average(self, pool: LocalAvgPool2d, x: Map) -> Pooled:
-        """The pooled map, by the layer's own rule."""
+        """Return the pooled map, by the rule of the layer.
+
+        Args:
+            pool: the pooling layer.
+            x: its input.
+        """
         pooled = super().average(pool, x)
         if not isinstance(pooled, Local):
             return pooled
         return _Shifted(pooled, self.smoother.shift(self.names[pool], _mean(pooled)))
 
     def windows(self, modulation: WindowModulation, x: Map) -> list[MapWindow]:
-        """Windows of equal size, each pooled by itself."""
+        """Return windows of equal size, each of which is pooled by itself.
+
+        Args:
+            modulation: the layer.
+            x: its input.
+        """
         windows, count = super().windows(modulation, x), modulation.windows
         local = [window.pooled for window in windows if isinstance(window.pooled, Local)]
         if not local:
@@ -126,7 +136,7 @@ class SmoothedStatistics(OwnStatistics):
 
 
 class _Shifted:
-    """A pooled map moved by one value per channel."""
+    """A pooled map plus one value for each channel."""
 
     is_global = False
 
@@ -134,7 +144,7 @@ class _Shifted:
         self.pooled, self.shift = pooled, shift
 
     def rows(self, start: int, end: int) -> Float[Tensor, "1 C _ W"]:
-        """Its rows, in the dtype of the map."""
+        """Return rows of the map, in its dtype."""
         rows = self.pooled.rows(start, end)
         return (rows + self.shift).to(rows.dtype)
 
@@ -143,18 +153,18 @@ class _Shifted:
 def smoothed_statistics(model: nn.Module, strength: float = STRENGTH) -> Iterator[Smoother]:
     """Smooth the averages of all `LocalAvgPool2d` layers of a network over frames, within the block.
 
-    Call `begin` of the smoother before each batch of consecutive frames. Copy its `averages` to go on later where
-    this run ended.
+    Call `begin` of the smoother before each batch of consecutive frames. Copy its `averages` to resume later at the
+    same frame.
 
     Args:
-        model: a network that has such layers.
-        strength: part of an average that comes from the frames before, in [0, 1); 0 changes nothing.
+        model: network with such layers.
+        strength: weight of the frames before in an average, in [0, 1); 0 changes nothing.
 
     Yields:
         The smoother.
 
     Raises:
-        ValueError: for a network without such layers, or a strength outside [0, 1).
+        ValueError: if the network has no such layers, or the strength is out of range.
     """
     smoother = Smoother(strength)
     layers = {name: module for name, module in model.named_modules() if isinstance(module, LocalAvgPool2d)}
@@ -171,31 +181,31 @@ def smoothed_statistics(model: nn.Module, strength: float = STRENGTH) -> Iterato
 
 
 def luma_cells(images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 16 16"]:
-    """The low frequencies of luma: its mean over 16 x 16 cells.
+    """Return the low frequencies of luma: its means over 16 x 16 cells.
 
     Args:
-        images: in [0, 1].
+        images: images in [0, 1].
 
     Returns:
-        Means in [0, 1], of BT.601's luma.
+        Means of the luma of BT.601, in [0, 1].
     """
     luma = (images * images.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
     return F.adaptive_avg_pool2d(luma, _CELLS)[:, 0].float()
 
 
 def similarity(first: Float[Tensor, "16 16"], second: Float[Tensor, "16 16"]) -> float:
-    """How alike the structure of two frames is, whatever their brightness.
+    """Return the similarity of the structure of two frames, regardless of their brightness.
 
-    The contrast and structure term of SSIM over whole frames, 2 cov(a, b) / (var a + var b). Haze that comes or goes
-    scales a frame's contrast and shifts its brightness, which leaves this high (.4 at a fifth of the contrast);
-    another scene, or black, makes it fall to 0.
+    It is the contrast and structure term of SSIM over whole frames, 2 cov(a, b) / (var a + var b). Haze that comes or
+    goes scales the contrast of a frame and shifts its brightness, and the similarity stays high (0.4 at a fifth of the
+    contrast). For another scene, or a black frame, it falls to 0.
 
     Args:
         first: `luma_cells` of a frame.
-        second: of another.
+        second: `luma_cells` of another frame.
 
     Returns:
-        -1 to 1.
+        A number from -1 to 1.
 
     Source: Wang et al., "Image quality assessment: from error visibility to structural similarity", 2004, eq. 6 to 10.
     """
@@ -204,33 +214,47 @@ def similarity(first: Float[Tensor, "16 16"], second: Float[Tensor, "16 16"]) ->
 
 
 class Flicker:
-    """Watches a video go by: finds its scene cuts, and measures flicker before and after restoration.
+    """Finds the scene cuts of a video, and measures flicker before and after restoration.
 
-    The flicker of a video is the mean, over 16 x 16 cells of the frame and over successive frames of the same scene,
-    of the absolute difference of a cell's mean luma, in 8-bit levels. Motion is in the flicker of the source as
-    in that of the restored video; what restoration adds is their difference.
+    The flicker of a video is the absolute difference of a cell's mean luma between consecutive frames of a scene, in
+    8-bit levels, averaged over frames and over 16 x 16 cells. Motion adds to the flicker of the source and of the
+    restored video alike, so their difference is the flicker that restoration adds.
 
     Attributes:
-        state: `cells` (2 x 16 x 16: the last frame's, degraded and restored) and `sums` (degraded, restored, and
-            the number of pairs); copy it to go on later.
+        state: `cells` (2 x 16 x 16: those of the last frame, degraded and restored) and `sums` (degraded, restored,
+            and the number of pairs of frames); copy it to resume later.
     """
 
     def __init__(self) -> None:
         self.state: dict[str, Tensor] = {"sums": torch.zeros(3, dtype=torch.float64)}
 
     def cuts(self, degraded: Float[Tensor, "B 3 H W"]) -> list[bool]:
-        """Whether each frame of a batch begins a scene, by its similarity to the frame before."""
+        """Tell for each frame of a batch whether it begins a scene.
+
+        Args:
+            degraded: consecutive frames in [0, 1].
+        """
         return [before is None or similarity(before, after) < CUT_SIMILARITY for before, after in self._steps(degraded)]
 
     def jumps(self, degraded: Float[Tensor, "B 3 H W"]) -> list[bool]:
-        """Whether the mean luma of each frame of a batch is more than `JUMP` levels from that of the frame before."""
+        """Tell for each frame of a batch whether its mean luma differs from the frame before by more than `JUMP`.
+
+        Args:
+            degraded: consecutive frames in [0, 1].
+        """
         return [
             before is not None and 255 * abs((after - before).mean().item()) > JUMP
             for before, after in self._steps(degraded)
         ]
 
     def add(self, degraded: Float[Tensor, "B 3 H W"], restored: Float[Tensor, "B 3 H W"], cuts: Sequence[bool]) -> None:
-        """Measure the next frames."""
+        """Measure the next frames.
+
+        Args:
+            degraded: consecutive frames in [0, 1].
+            restored: the same frames, restored.
+            cuts: flag for each frame whether it begins a scene.
+        """
         for pair, cut in zip(
             torch.stack([luma_cells(degraded).cpu(), luma_cells(restored).cpu()], 1), cuts, strict=True
         ):
@@ -240,19 +264,19 @@ class Flicker:
             self.state["cells"] = pair
 
     def _steps(self, degraded: Float[Tensor, "B 3 H W"]) -> list[tuple[Tensor | None, Tensor]]:
-        """The cells of the frame before, None for the first of all, and of each frame of a batch."""
+        """Return the cells of the frame before (None for the very first frame) and of each frame of a batch."""
         cells = luma_cells(degraded).cpu()
         return list(zip([self.state["cells"][0] if "cells" in self.state else None, *cells[:-1]], cells, strict=True))
 
     @property
     def figures(self) -> tuple[float, float]:
-        """The flicker of the degraded and of the restored video, in 8-bit levels; 0 where there is but one frame."""
+        """The flicker of the degraded and of the restored video, in 8-bit levels; 0 for a single frame."""
         degraded, restored, pairs = self.state["sums"].tolist()
         return degraded / max(pairs, 1), restored / max(pairs, 1)
 
 
 def _mean(pooled: Local) -> Float[Tensor, "1 C 1 1"]:
-    """The mean of a pooled map, a band of its rows at a time."""
+    """Return the mean of a pooled map, which is computed band by band."""
     channels, height, width = pooled.x.shape[1:]
     step = max(LEAST_ROWS, BAND_VALUES // (width * channels))
     total = pooled.x.new_zeros(1, channels, 1, 1, dtype=torch.float32)
@@ -264,4 +288,5 @@ def _mean(pooled: Local) -> Float[Tensor, "1 C 1 1"]:
 def _smooth_output(
     smoother: Smoother, name: str, layer: nn.Module, inputs: tuple[Tensor, ...], pooled: Tensor
 ) -> Tensor:
+    """Smooth the output of a layer, as a hook of torch."""
     return smoother.smooth(name, pooled)
