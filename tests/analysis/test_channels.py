@@ -102,11 +102,11 @@ def test_without_data_the_counts_of_the_training_are_taken_of_weights_or_their_r
 
 
 def test_mistakes_are_named(textures, gated, tmp_path):
-    with pytest.raises(ValueError, match="has counted no pictures yet: name some with --data"):
+    with pytest.raises(ValueError, match="has counted no images yet: name some with --data"):
         analyze_channels(gated, tmp_path, device="cpu")
     with pytest.raises(ValueError, match="1 to 48 channels; got 49"):
         analyze_channels(gated, tmp_path, data=textures, keep=49, device="cpu")
-    with pytest.raises(FileNotFoundError, match="holds no pictures"):
+    with pytest.raises(FileNotFoundError, match="holds no images"):
         (tmp_path / "empty").mkdir()
         analyze_channels(gated, tmp_path, data=tmp_path / "empty", device="cpu")
     with pytest.raises(CheckpointError, match="has no gate, but is a dct-resnet18"):

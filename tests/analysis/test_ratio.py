@@ -68,7 +68,7 @@ def test_a_network_that_finds_nothing_gets_no_ratio(unet, photographs, tmp_path)
         model.head.bias.fill_(-1e3)
     save_weights(model, tmp_path / "blind", load_config(unet))
     with pytest.raises(
-        ValueError, match=r"blind finds nothing but background in all 4 pictures of .*: train it longer"
+        ValueError, match=r"blind finds nothing but background in all 4 images of .*: train it longer"
     ):
         analyze_ratio(tmp_path / "blind", tmp_path / "out", data=photographs, search=SEARCH, size=16, device="cpu")
     assert not (tmp_path / "out").exists()
@@ -148,7 +148,7 @@ def test_pictures_that_cannot_be_read_are_told_and_left_out(unet, photographs, t
     assert found.optimum.pictures == 3
     for path in photographs.iterdir():
         path.write_bytes(b"no")
-    with pytest.raises(ValueError, match="holds no picture that can be read; the first of 4: .*0.png"):
+    with pytest.raises(ValueError, match="holds no image that can be read; the first of 4: .*0.png"):
         analyze_ratio(unet, tmp_path / "out", data=photographs, search=SEARCH, size=16, device="cpu")
 
 
@@ -159,10 +159,10 @@ def test_mistakes_are_named(unet, photographs, tiny_weights, tmp_path):
         analyze_ratio(save_classifier(tmp_path / "cube"), tmp_path, data=photographs, device="cpu")
     with pytest.raises(ValueError, match="sides that are multiples of 4; got a size of 18: try 16"):
         analyze_ratio(unet, tmp_path, data=photographs, size=18, device="cpu")
-    with pytest.raises(ValueError, match="a search needs 1 picture or more; got 0"):
+    with pytest.raises(ValueError, match="a search needs 1 image or more; got 0"):
         analyze_ratio(unet, tmp_path, data=photographs, pictures=0, device="cpu")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(FileNotFoundError, match="empty holds no pictures"):
+    with pytest.raises(FileNotFoundError, match="empty holds no images"):
         analyze_ratio(unet, tmp_path, data=tmp_path / "empty", device="cpu")
     with pytest.raises(FileNotFoundError, match="no folder"):
         analyze_ratio(unet, tmp_path, data=tmp_path / "none", device="cpu")

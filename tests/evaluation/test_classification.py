@@ -69,7 +69,7 @@ def test_classes_and_confusions_count_what_the_pictures_say(scored):
     for row in result["confusions"]:
         pairs = [(image["true"], image["predicted"]) for image in counted]
         assert pairs.count((row["true"], row["taken_for"])) == row["count"]
-    assert "4 of 7 classes have no pictures here: a, b, c, d." in result["notes"]
+    assert "4 of 7 classes have no images here: a, b, c, d." in result["notes"]
 
 
 def test_the_report_holds_it_all_and_its_picture(scored):
@@ -122,7 +122,7 @@ def test_a_folder_of_nothing_but_broken_files_is_an_error(tmp_path):
     for name in ("coarse", "fine"):
         (tmp_path / "textures" / name).mkdir(parents=True)
         (tmp_path / "textures" / name / "a.jpg").write_bytes(b"\xff\xd8\xff")
-    with pytest.raises(ValueError, match=r"holds no picture that can be read; the first of 2: .*a\.jpg"):
+    with pytest.raises(ValueError, match=r"holds no image that can be read; the first of 2: .*a\.jpg"):
         evaluate_classifier(weights, tmp_path / "textures", tmp_path / "report", device="cpu")
 
 

@@ -49,7 +49,7 @@ def test_figures_are_those_of_coco_s_own_tool_on_what_was_written(folder, scored
             assert list(result["figures"][name].values()) == pytest.approx(evaluation.stats.tolist(), abs=1e-9)
     assert len(results) > 4 * 20
     assert result["notes"][0].startswith(
-        "This is no comparison with coco: its val2017 has 5000 pictures and 80 categories"
+        "This is no comparison with coco: its val2017 has 5000 images and 80 categories"
     )
 
 
@@ -101,7 +101,7 @@ def test_a_picture_that_cannot_be_read_counts_as_one_in_which_nothing_was_found(
     assert "nothing was found" in result["notes"][0]
     for path in folder.glob("train2017/*.jpg"):
         path.write_bytes(b"no picture")
-    with pytest.raises(ValueError, match="no picture that can be read"):
+    with pytest.raises(ValueError, match="no image that can be read"):
         evaluate_detector(weights, folder, tmp_path / "again", device="cpu")
 
 

@@ -167,7 +167,7 @@ def test_a_benchmark_brings_its_protocol_its_window_and_the_published_figures(wi
     assert (result["benchmark"], result["protocol"]) == ("GoPro", "rgb")
     assert result["network"]["pool_window"] == 80
     assert "as for the table of GoPro (pool_window 80)" in result["notes"][1]
-    said = "This is no comparison with GoPro: GoPro has 1111 pictures, and these are 1."
+    said = "This is no comparison with GoPro: GoPro has 1111 images, and these are 1."
     assert result["notes"][0].startswith(said)
     (row,) = result["published"]
     assert row["psnr_difference"] is row["ssim_difference"] is None

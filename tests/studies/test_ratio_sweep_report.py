@@ -16,7 +16,7 @@ def test_curves_have_a_title_their_own_marks_and_a_line_for_finding_nothing():
     figure = sweep_chart(rows(0.3, 1.0, 0.6), fixed=False)
     (panel,) = figure.axes
     assert [text.get_text() for text in panel.texts] == ["Scores over the frequency ratio"]
-    assert panel.get_title(loc="left") == "3 runs, scored on 12 whole pictures"
+    assert panel.get_title(loc="left") == "3 runs, scored on 12 whole images"
     curves = panel.lines[:-1]
     assert list(curves[0].get_xdata()) == [1.0, 0.6, 0.3]
     assert len({line.get_marker() for line in curves}) == len({line.get_color() for line in curves}) == len(curves)

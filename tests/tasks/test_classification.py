@@ -97,7 +97,7 @@ class TestNetwork:
         assert isinstance(scored, ClassificationValidationSet)
         assert (len(learned), len(scored)) == (9, 3)
         assert {learned[number]["name"] for number in range(9)}.isdisjoint(sample["name"] for sample in scored)
-        with pytest.raises(ValueError, match=r"holds out 0\.25 of the pictures"):
+        with pytest.raises(ValueError, match=r"holds out 0\.25 of the images"):
             made.validation_data(folder, folder, config)
 
     def test_weights_to_start_from_bring_their_statistics_and_have_to_fit(self, folder, tmp_path):
@@ -203,7 +203,7 @@ class TestValidate:
     def test_a_network_that_gives_one_class_to_all_is_told_to_train_longer(self):
         same = Fixed(torch.eye(3)[[1, 1, 1]])
         remark = task().validate(same, [batch([0, 1, 2])]).remark
-        assert remark == "The network gives the class 1 to every picture that was scored: train longer."
+        assert remark == "The network gives the class 1 to every image that was scored: train longer."
         assert not task().validate(same, [batch([1, 1, 1])]).remark
         assert not task().validate(Fixed(torch.eye(3)), [batch([0, 0, 0])]).remark
 
@@ -227,7 +227,7 @@ class TestValidate:
         assert result.figures["loss"] < math.exp(-9)
         with pytest.raises(ImageError, match=r"bad\.jpg is empty"):
             task().validate(Fixed(torch.eye(3)), [given])
-        with pytest.raises(ImageError, match="none of the pictures to score on"):
+        with pytest.raises(ImageError, match="none of the images to score on"):
             task({"skip_bad": True}).validate(Fixed(torch.eye(3)[:1]), [batch([-1], ["bad.jpg is empty"])])
 
 
@@ -251,4 +251,4 @@ class TestValidationData:
         with caplog.at_level(logging.WARNING):
             data = made.validation_data(folder, None, made.network_config(folder, None))
         assert [sample["label"] for sample in data] == [0, 0, 1, 1, 2, 2]
-        assert "scored on pictures that are learned from" in caplog.text
+        assert "scored on images that are learned from" in caplog.text

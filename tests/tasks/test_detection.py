@@ -161,7 +161,7 @@ class TestValidate:
         network = job.network_config(folder, None)
         scored = job.validation_data(folder, None, network)
         result = job.validate(build_from(network), [job.collate([scored[0]])], scored)
-        assert result.remark == "The network finds no instance in the pictures that were scored: train longer."
+        assert result.remark == "The network finds no instance in the images that were scored: train longer."
 
     def test_held_out_pictures_are_not_learned_from(self, folder):
         job = task({"held_out": 0.5})

@@ -73,7 +73,7 @@ def test_a_validation_without_any_usable_file_is_an_error(tmp_path):
     content = DUAL | {"model": {"name": "sfnet"}, "data": {"source": "pairs", "skip_bad": True}}
     job = Restoration(parse_recipe(content, "test"))
     crops = job.validation_data(tmp_path, None, {})
-    with pytest.raises(ImageError, match="none of the pictures to score on can be used"):
+    with pytest.raises(ImageError, match="none of the images to score on can be used"):
         job.validate(torch.nn.Identity(), [job.collate([crops[0]])])
 
 

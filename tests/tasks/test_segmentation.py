@@ -255,7 +255,7 @@ class TestValidate:
         masks = [torch.randint(2, (8, 8)), torch.zeros(8, 8, dtype=torch.int64)]
         made = task(data={"classes": classes})
         remark = made.validate(Watched(logits), [batch(torch.rand(2, 3, 32, 32), masks)]).remark
-        assert remark == "The network finds only background in the pictures that were scored: train longer."
+        assert remark == "The network finds only background in the images that were scored: train longer."
         # nothing is right where there is nothing, and one pixel is something
         assert not made.validate(Watched(logits), [batch(torch.rand(2, 3, 32, 32), [masks[1]] * 2)]).remark
         logits[0, -1, 0, 0] = 20
@@ -302,7 +302,7 @@ class TestValidate:
         with pytest.raises(ImageError, match=r"bad\.png is empty"):
             task().validate(Watched(torch.ones(2, 1, 4, 4)), [given])
         given["problem"] = ["bad.png is empty"] * 2
-        with pytest.raises(ImageError, match="none of the pictures to score on can be used"):
+        with pytest.raises(ImageError, match="none of the images to score on can be used"):
             task(data={"skip_bad": True}).validate(Watched(torch.ones(2, 1, 4, 4)), [given])
 
 
@@ -340,10 +340,10 @@ class TestSplit:
         both = {"validation_list": str(tmp_path / "v.txt"), "training_list": str(tmp_path / "t.txt")}
         assert [pair.name for pair in task(data=both).split(folder)[0]] == ["0", "1"]
         (tmp_path / "t.txt").write_text("0\n3\n")
-        with pytest.raises(ValueError, match=r"name 1 pictures both, such as 3: what is scored on is not learned"):
+        with pytest.raises(ValueError, match=r"name 1 images both, such as 3: what is scored on is not learned"):
             task(data=both).split(folder)
         (tmp_path / "v.txt").write_text("\n".join(str(number) for number in range(8)))
-        with pytest.raises(ValueError, match="names all 8 pictures, so that none is left to learn from"):
+        with pytest.raises(ValueError, match="names all 8 images, so that none is left to learn from"):
             task(data={"validation_list": str(tmp_path / "v.txt")}).split(folder)
 
     def test_leaks_into_a_validation_folder_are_told(self, folder, tmp_path, caplog):
@@ -358,4 +358,4 @@ class TestSplit:
         caplog.clear()
         with caplog.at_level(logging.WARNING):
             made.validation_data(folder, None, config)
-        assert "scored on pictures that are learned from" in caplog.text
+        assert "scored on images that are learned from" in caplog.text

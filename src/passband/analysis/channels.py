@@ -124,7 +124,7 @@ def analyze_channels(
         gate.reset()
         failed = _count(classifier, data, batch, workers)
     elif not gate.seen:
-        raise ValueError(f"the gate of {weights} has counted no pictures yet: name some with --data")
+        raise ValueError(f"the gate of {weights} has counted no images yet: name some with --data")
     numbers = torch.tensor(classifier.preprocessing.channels)
     probability = torch.zeros(NUMBERED)
     probability[numbers] = gate.keep_probability().cpu().float()
@@ -144,11 +144,11 @@ def _count(classifier: Classifier, data: Path, batch: int, workers: int) -> tupl
     """Let the gate count the images of a folder, and return the reasons of those that cannot be read."""
     paths = find_images(data)
     if not paths:
-        raise FileNotFoundError(f"{data} holds no pictures")
+        raise FileNotFoundError(f"{data} holds no images")
     scores = [score for _, score in classifier.score_files(paths, batch, workers)]
     failed = tuple(score for score in scores if isinstance(score, str))
     if len(failed) == len(scores):
-        raise ValueError(f"{data} holds no picture that can be read; the first of {len(failed)}: {failed[0]}")
+        raise ValueError(f"{data} holds no image that can be read; the first of {len(failed)}: {failed[0]}")
     return failed
 
 
@@ -156,7 +156,7 @@ def _toml(use: ChannelUse, weights: str | Path) -> str:
     """Return the part of a recipe that chooses the kept channels."""
     counts = ", ".join(f"{count} of {name}" for name, count in use.as_dict()["counts"].items())
     lines = [
-        f"# The {len(use.kept)} channels that the gate of {weights} opened most often, over {use.pictures} pictures:",
+        f"# The {len(use.kept)} channels that the gate of {weights} opened most often, over {use.pictures} images:",
         f"# {counts}. Numbers are component 64 + 8 v + u.",
         *([f"# {use.tied_words}."] if use.tied else []),
         "[data]",

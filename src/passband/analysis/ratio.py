@@ -95,15 +95,15 @@ def analyze_ratio(
     """
     search = search or RatioSearch()
     if pictures < 1:
-        raise ValueError(f"a search needs 1 picture or more; got {pictures}")
+        raise ValueError(f"a search needs 1 image or more; got {pictures}")
     weights = weights_of(source)
     network = _load(weights, size, device)
     images, used, failed = _read(data, pictures, network.preprocessing)
     images = images.to(network.device)
     if network.is_segmentation and not _finds_something(network.model, images, search.batch or len(images)):
         raise ValueError(
-            f"{weights} finds nothing but background in all {len(images)} pictures of {data}, so there is no best "
-            "ratio to search for: train it longer, or give pictures in which it finds something"
+            f"{weights} finds nothing but background in all {len(images)} images of {data}, so there is no best "
+            "ratio to search for: train it longer, or give images in which it finds something"
         )
     known = network.profile
     if search.profile is None and known and (known.definition, known.size) == (search.definition, images.shape[-2:]):
@@ -166,7 +166,7 @@ def _load(weights: str | Path, size: int | None, device: str) -> _Network:
         prepared = classifier.preprocessing
         if prepared.input not in PIXELS:
             raise CheckpointError(
-                f"{weights} takes {prepared.input}, not pixels, so that no picture of low frequencies can be given to "
+                f"{weights} takes {prepared.input}, not pixels, so that no image of low frequencies can be given to "
                 "it: give a network whose data.input is rgb or ycbcr"
             )
         plain = replace(prepared, input="rgb", size=size or prepared.size, mean=(0.0,) * 3, std=(1.0,) * 3)
@@ -208,7 +208,7 @@ def _read(
     """Return some images of a folder, their paths, and the reasons of those that cannot be read."""
     paths = _pictures(data)
     if not paths:
-        raise FileNotFoundError(f"{data} holds no pictures")
+        raise FileNotFoundError(f"{data} holds no images")
     count = min(count, len(paths))
     chosen = [paths[number * len(paths) // count] for number in range(count)]
     images, used, failed = [], [], []
@@ -224,7 +224,7 @@ def _read(
         images.append(image)
         used.append(path)
     if not images:
-        raise ValueError(f"{data} holds no picture that can be read; the first of {len(failed)}: {failed[0]}")
+        raise ValueError(f"{data} holds no image that can be read; the first of {len(failed)}: {failed[0]}")
     return torch.stack(images), tuple(used), tuple(failed)
 
 

@@ -42,5 +42,5 @@ def seam_ratio(image: Float[Tensor, "B C H W"], tiles: Sequence[Tile]) -> float:
         # each border is compared with steps in its own direction
         elsewhere.append(steps[~border].mean().expand(int(border.sum())))
     if not len(torch.cat(across)):
-        raise ValueError("a seam needs two tiles at least; got one that covers the picture")
+        raise ValueError("a seam needs two tiles at least; got one that covers the image")
     return (torch.cat(across).mean() / torch.cat(elsewhere).mean()).item()

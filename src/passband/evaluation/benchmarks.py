@@ -33,10 +33,10 @@ class Benchmark:
             names: names of the pairs that were scored, see `data.pairs.Pair`.
         """
         if len(names) not in self.counts:
-            return f"{self.name} has {' or '.join(map(str, self.counts))} pictures, and these are {len(names)}"
+            return f"{self.name} has {' or '.join(map(str, self.counts))} images, and these are {len(names)}"
         other = [name for name in names if not re.search(self.names, name)]
         if other:
-            return f"{len(other)} of these pictures have other names than those of {self.name}, such as {other[0]}"
+            return f"{len(other)} of these images have other names than those of {self.name}, such as {other[0]}"
         return ""
 
 

@@ -91,7 +91,7 @@ def evaluate_classifier(
         report(rows[-1], len(pictures))
     seconds = time.perf_counter() - started
     if not rows:
-        raise ValueError(f"{data} holds no picture that can be read; the first of {len(failed)}: {failed[0]['reason']}")
+        raise ValueError(f"{data} holds no image that can be read; the first of {len(failed)}: {failed[0]['reason']}")
 
     confusion = confusion_matrix(torch.tensor(predicted), torch.tensor(truths), len(names))
     right = sum(row["rank"] == 0 for row in rows)
@@ -160,5 +160,5 @@ def _notes(confusion: torch.Tensor, names: list[str], failed: list[dict[str, Any
     absent = [name for name, count in zip(names, confusion.sum(1).tolist(), strict=True) if not count]
     if absent:
         listed = ", ".join(absent[:5]) + (", ..." if len(absent) > 5 else "")
-        notes.append(f"{len(absent)} of {len(names)} classes have no pictures here: {listed}.")
+        notes.append(f"{len(absent)} of {len(names)} classes have no images here: {listed}.")
     return notes

@@ -22,7 +22,7 @@ from passband.provenance import environment, peak_memory, weights_checksum
 from passband.tasks.instances import INSTANCE_CAPTIONS, Instances, beside_truth, cube_form
 
 COCO_PROTOCOL = (
-    "COCO: AP over the overlaps .50 to .95 and 101 recalls, at most 100 instances a picture, crowds not counted"
+    "COCO: AP over the overlaps .50 to .95 and 101 recalls, at most 100 instances in an image, crowds not counted"
 )
 OVERLAYS = 12
 """Number of images that are drawn, spread evenly."""
@@ -114,7 +114,7 @@ def evaluate_detector(
         report(rows[-1], count)
     seconds = time.perf_counter() - started
     if not rows:
-        raise ValueError(f"{data} holds no picture that can be read; the first of {len(failed)}: {failed[0]['reason']}")
+        raise ValueError(f"{data} holds no image that can be read; the first of {len(failed)}: {failed[0]['reason']}")
 
     figures = scores.figures()
     result = {
@@ -193,8 +193,8 @@ def _not_compared(pictures: CocoImages, benchmark: str | None) -> list[str]:
     if benchmark is None or (len(pictures), len(pictures.categories)) == VAL2017:
         return []
     return [
-        f"This is no comparison with {benchmark}: its val2017 has {VAL2017[0]} pictures and {VAL2017[1]} categories, "
-        f"and these are {len(pictures)} and {len(pictures.categories)}. The published figures are of other pictures."
+        f"This is no comparison with {benchmark}: its val2017 has {VAL2017[0]} images and {VAL2017[1]} categories, "
+        f"and these are {len(pictures)} and {len(pictures.categories)}. The published figures are of other images."
     ]
 
 
@@ -203,7 +203,7 @@ def _notes(pictures: CocoImages, failed: list[dict[str, Any]]) -> list[str]:
     notes = [*pictures.notes]
     if failed:
         notes.append(
-            f"{len(failed)} files could not be read and count as pictures in which nothing was found; the first: "
+            f"{len(failed)} files could not be read and count as images in which nothing was found; the first: "
             f"{failed[0]['reason']}"
         )
     if missing := [name for name in pictures.classes if name not in pictures.categories.values()]:

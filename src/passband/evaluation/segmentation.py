@@ -96,7 +96,7 @@ def evaluate_segmenter(
             report(rows[-1], len(mask_pairs))
     seconds = time.perf_counter() - started
     if not rows:
-        raise ValueError(f"{data} holds no picture that can be scored; the first of {len(failed)}: {_reason(failed)}")
+        raise ValueError(f"{data} holds no image that can be scored; the first of {len(failed)}: {_reason(failed)}")
 
     main = scores.protocol.figures[0]
     order = sorted(rows, key=lambda row: (row["foreground_dice"], row[main], row["name"]))
@@ -168,7 +168,7 @@ def _notes(rows: list[dict[str, Any]], failed: list[dict[str, Any]]) -> list[str
     if failed:
         notes.append(f"{len(failed)} files could not be used and are not counted; the first: {_reason(failed)}")
     if any(row["foreground"] for row in rows) and not any(row["predicted"] for row in rows):
-        notes.append("The network finds only background in all pictures: train it longer.")
+        notes.append("The network finds only background in all images: train it longer.")
     if empty := [row["name"] for row in rows if not row["foreground"]]:
         notes.append(
             f"{len(empty)} masks are empty, such as that of {empty[0]}: Dice and IoU of the foreground are there 1 "

@@ -115,8 +115,9 @@ def finetune(
         raise RunError(f'recipe {recipe.name} degrades photographs itself; fine-tuning needs data.source = "pairs"')
     network = _network(weights)
     views = input_views(network)
-    wanted = recipe.data.held_out if recipe else changes.get("data.held_out")
-    share = 0.0 if validation_data is not None else (wanted if isinstance(wanted, float) else 0.0) or HELD_OUT
+    chosen_share = recipe.data.held_out if recipe else changes.get("data.held_out")
+    share = chosen_share if isinstance(chosen_share, float) and chosen_share else HELD_OUT
+    share = 0.0 if validation_data is not None else share
     training, held_out = _sides(data, validation_data, views, share, recipe.seed if recipe else seed)
     smallest = _check_pairs([*evenly(training, CHECKED), *evenly(held_out, CHECKED)], crop)
     announce(f"{len(training)} pairs to learn from, {len(held_out)} held out: {_names(held_out)}")
@@ -257,7 +258,7 @@ def _sides(
     shared = shared_scenes(pairs, held_out)
     if shared:
         raise RunError(
-            f"{len(shared)} of the pairs to score on in {validation_data} have a clean picture that is in {data}, too, "
+            f"{len(shared)} of the pairs to score on in {validation_data} have a clean image that is also in {data}, "
             f"so the score would say nothing: {_names(shared)}; take them out of one"
         )
     return pairs, held_out
@@ -287,7 +288,7 @@ def _check_pairs(pairs: Sequence[Pair], crop: int | None) -> int:
         _, clean = read_pair(pair)
         height, width = clean.shape[-2:]
         sides.append(min(height, width))
-        for least, what in ((SMALLEST, "pictures of fine-tuning"), (crop or 0, f"crops of {crop} pixels")):
+        for least, what in ((SMALLEST, "images of fine-tuning"), (crop or 0, f"crops of {crop} pixels")):
             if sides[-1] < least:
                 raise ValueError(
                     f"{what} need {least}x{least} pixels, and {pair.clean} is {width}x{height}: "

@@ -212,13 +212,13 @@ class Inspector:
     @torch.inference_mode()
     def _diagnose(self, views: Views) -> Diagnosis:
         """Return the diagnosis of prepared views."""
-        found = self.model(views.windows[None].to(self.device), views.overview[None].to(self.device))
-        strange = share_as_strange(found.strangeness.item())
+        findings = self.model(views.windows[None].to(self.device), views.overview[None].to(self.device))
+        share = share_as_strange(findings.strangeness.item())
         return Diagnosis(
-            dict(zip(self.kinds, found.kinds[0].sigmoid().tolist(), strict=True)),
-            found.psnr.item(),
-            dict(zip(self.networks, found.gains[0].tolist(), strict=True)),
-            min(1.0, strange / COMMON),
+            dict(zip(self.kinds, findings.kinds[0].sigmoid().tolist(), strict=True)),
+            findings.psnr.item(),
+            dict(zip(self.networks, findings.gains[0].tolist(), strict=True)),
+            min(1.0, share / COMMON),
         )
 
 

@@ -157,7 +157,7 @@ def plan_memory(model: nn.Module, shape: tuple[int, ...], room: int, *, tiles: b
     least = constant + per_pixel * LEAST_TILE * min(LEAST_TILE, height, width)
     raise MemoryError(
         f"{width}x{height} pixels need {_gigabytes(least)} of memory even in the smallest tiles, {_left(room)}. Allow "
-        f"{_gigabytes(least - room)} more with --memory, close other programs, or restore a smaller picture."
+        f"{_gigabytes(least - room)} more with --memory, close other programs, or restore a smaller image."
     )
 
 
@@ -230,7 +230,7 @@ def restore_within(
                 height, width = image.shape[-2:]
                 raise MemoryError(
                     f"{width}x{height} pixels need more memory than {image.device} has free; close other programs, "
-                    "or restore a smaller picture"
+                    "or restore a smaller image"
                 ) from error
         # outside of the handler, where the traceback no longer holds the tensors of the failed run
         if image.device.type == "cuda":

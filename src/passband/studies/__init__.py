@@ -1,1 +1,1 @@
-"""Many trainings put beside each other: what a setting does, as a table and a picture."""
+"""Studies: compare many trainings of different settings in a table and a chart."""

@@ -61,24 +61,24 @@ def measure_gains(
     Raises:
         GainTableError: if `output` is a table of other images or networks.
     """
-    wanted = made_of(recipe)
-    table = read_gains(output, wanted) if output.exists() else GainTable(tuple(restorers), wanted)
+    settings = made_of(recipe)
+    table = read_gains(output, settings) if output.exists() else GainTable(tuple(restorers), settings)
     if table.networks != tuple(restorers):
         raise GainTableError(
-            f"{output} is of the networks {', '.join(table.networks)}, and gains of {', '.join(restorers)} are wanted: "
+            f"{output} is of the networks {', '.join(table.networks)}, and gains of {', '.join(restorers)} are needed: "
             "choose another output"
         )
-    pictures = Inspection(recipe).pictures(data)
+    images = Inspection(recipe).pictures(data)
     for number in range(count):
         if number not in table.rows:
             try:
-                made = pictures(number)
+                image = images(number)
             except UNUSABLE:
                 table.rows[number] = (math.nan,) * len(restorers)
             else:
-                drawn = _drawn(list(restorers), made.kind, most, number)
+                drawn = _drawn(list(restorers), image.kind, most, number)
                 table.rows[number] = tuple(
-                    gain_on(made, restorers[name], part) if name in drawn else math.nan for name in restorers
+                    gain_on(image, restorers[name], part) if name in drawn else math.nan for name in restorers
                 )
             if len(table.rows) % _KEPT == 0:
                 table.write(output)

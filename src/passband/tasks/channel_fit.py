@@ -51,7 +51,7 @@ def fitted_statistics(data: DetectionData, pictures: CocoImages) -> tuple[list[f
             part = ChannelStatistics.fit([cube], STRIDE)
             total = part if total is None else total.merge(part)
     if total is None:
-        raise ImageError(f"none of {len(pictures)} pictures to measure can be read; the first: {problem}")
+        raise ImageError(f"none of {len(pictures)} images to measure can be read; the first: {problem}")
     std = total.std.where(total.std > 0, torch.ones_like(total.std))
     about = {"statistics": "fit", "statistics_pictures": total.pictures, "statistics_positions": total.positions}
     return total.mean.tolist(), std.tolist(), about

@@ -56,7 +56,7 @@ class Classification:
         channels = () if data.input in PIXELS else tuple(channel_subset(data.channels).indices())
         self.plain = unnormalized(data.input, channels, data.size, data.stride)
         self.problems = Problems(recipe.data.skip_bad)
-        self.found: dict[tuple[Path, tuple[str, ...] | None], tuple[LabeledImages, LabeledImages]] = {}
+        self.splits: dict[tuple[Path, tuple[str, ...] | None], tuple[LabeledImages, LabeledImages]] = {}
 
     def network_config(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
         """Return the config of the network to train; the data decide channels, classes and statistics.
@@ -111,11 +111,11 @@ class Classification:
         check_task(
             model, "classification", weights, "name one in the recipe, such as dct-resnet18 or, for pixels, resnet18"
         )
-        taken, given = model.channels, self.plain.input_channels
-        if taken != given:
+        needed, channels = model.channels, self.plain.input_channels
+        if needed != channels:
             raise CheckpointError(
-                f"{weights} takes {taken} channels, but input {self.plain.input!r} gives {given}: choose others with "
-                "data.input or data.channels"
+                f"{weights} takes {needed} channels, but input {self.plain.input!r} gives {channels}: choose others "
+                "with data.input or data.channels"
             )
         pixels = bool(getattr(model, "arguments", {}).get("stem"))
         if pixels != (self.plain.input in PIXELS):
@@ -157,13 +157,13 @@ class Classification:
         if folder is not None:
             if self.recipe.data.held_out:
                 raise ValueError(
-                    f"the recipe holds out {self.recipe.data.held_out:g} of the pictures to score on, and {folder} is "
-                    "given for that, too: leave out data.held_out or the folder"
+                    f"the recipe holds out {self.recipe.data.held_out:g} of the images to score on, and {folder} is "
+                    "given for that also: leave out data.held_out or the folder"
                 )
             held_out = find_classes(folder, names)
             warn_of_leaks(held_out.paths, learned.paths)
         elif not self.recipe.data.held_out:
-            _log.warning("scored on pictures that are learned from: give others, or hold some out with data.held_out")
+            _log.warning("scored on images that are learned from: give others, or hold some out with data.held_out")
         return ClassificationValidationSet(
             held_out.spread(self.recipe.validation.count), Preprocessing.from_config(network["preprocessing"])
         )
@@ -234,7 +234,7 @@ class Classification:
         model.train(was_training)
         rank = torch.cat(ranks) if ranks else torch.empty(0)
         if not len(rank):
-            raise ImageError("none of the pictures to score on can be read; the log names them")
+            raise ImageError("none of the images to score on can be read; the log names them")
         figures = {"top1": (rank == 0).double().mean().item()}
         if len(names) > TOP:
             figures[f"top{TOP}"] = (rank < TOP).double().mean().item()
@@ -244,19 +244,19 @@ class Classification:
         one = torch.cat(guesses).unique()
         remark = ""
         if len(one) == 1 and len(torch.cat(truths).unique()) > 1:
-            remark = f"The network gives the class {classes[int(one)]} to every picture that was scored: train longer."
+            remark = f"The network gives the class {classes[int(one)]} to every image that was scored: train longer."
         return Validation(figures["top1"], figures, confusion_picture(confusion, classes), remark)
 
     def _split(self, folder: Path, names: list[str] | None) -> tuple[LabeledImages, LabeledImages]:
         """Return the images to learn from and those to score on; they are the same if none are held out."""
-        place = (folder, None if names is None else tuple(names))
-        if place not in self.found:
+        key = (folder, None if names is None else tuple(names))
+        if key not in self.splits:
             pictures = find_classes(folder, names)
             share = self.recipe.data.held_out
-            self.found[place] = (
+            self.splits[key] = (
                 split_classes(pictures, folder, share, self.recipe.seed) if share else (pictures, pictures)
             )
-        return self.found[place]
+        return self.splits[key]
 
     def _fitted(self, learned: LabeledImages, folder: Path) -> Preprocessing:
         """Return the preprocessing with the statistics of the recipe."""
@@ -284,10 +284,10 @@ class Classification:
             }
         prepared = Preprocessing.from_config(start["preprocessing"])
         for name in ("input", "channels", "size", "stride"):
-            given, taken = getattr(self.plain, name), getattr(prepared, name)
-            if given != taken:
+            chosen, trained = getattr(self.plain, name), getattr(prepared, name)
+            if chosen != trained:
                 raise CheckpointError(
-                    f"the weights to start from were trained with data.{name} = {taken!r}, the recipe has {given!r}: "
-                    "make the recipe say the same"
+                    f"the weights to start from were trained with data.{name} = {trained!r}, the recipe has "
+                    f"{chosen!r}: make the recipe say the same"
                 )
         return start

@@ -40,7 +40,7 @@ DRAWN_SIDE = 480
 WATCHED = ("AP", "AP50", "AP75")
 """Names of the figures of a validation, for boxes and masks; an evaluation has all figures."""
 
-NOTHING_FOUND = "The network finds no instance in the pictures that were scored: train longer."
+NOTHING_FOUND = "The network finds no instance in the images that were scored: train longer."
 """Remark on a network that finds nothing although there are instances."""
 
 _log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Detection:
     def __init__(self, recipe: DetectionRecipe):
         self.recipe = recipe
         self.problems = Problems(recipe.data.skip_bad)
-        self.found: dict[tuple[Path, tuple[str, ...] | None], tuple[CocoImages, CocoImages]] = {}
+        self.splits: dict[tuple[Path, tuple[str, ...] | None], tuple[CocoImages, CocoImages]] = {}
 
     def network_config(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
         """Return the config of the network to train; the data decide classes and statistics of the channels.
@@ -170,13 +170,13 @@ class Detection:
         if folder is not None:
             if self.recipe.data.held_out:
                 raise ValueError(
-                    f"the recipe holds out {self.recipe.data.held_out:g} of the pictures to score on, and {folder} is "
-                    "given for that, too: leave out data.held_out or the folder"
+                    f"the recipe holds out {self.recipe.data.held_out:g} of the images to score on, and {folder} is "
+                    "given for that also: leave out data.held_out or the folder"
                 )
             scored = find_coco(folder, masks=self.recipe.data.masks, classes=names)
             warn_of_leaks([image.path for image in scored.images], [image.path for image in learned.images])
         elif not self.recipe.data.held_out:
-            _log.warning("scored on pictures that are learned from: give others, or hold some out with data.held_out")
+            _log.warning("scored on images that are learned from: give others, or hold some out with data.held_out")
         return DetectionValidationSet(scored.spread(self.recipe.validation.count), cubes=_form(network))
 
     def loss(self, model: nn.Module, batch: dict[str, Any], done: float, lesson: None = None) -> Loss:
@@ -225,17 +225,17 @@ class Detection:
         rows: list[list[Tensor]] = []
         for batch in batches:
             self.problems.attend(batch["problems"])
-            good = [place for place, problem in enumerate(batch["problems"]) if not problem]
-            sizes = [tuple(batch["sizes"][place]) for place in good]
-            predicted = find_instances(model, [batch["images"][place] for place in good], sizes) if good else []
-            for place, one in zip(good, predicted, strict=True):
-                number = batch["targets"][place]["image_id"]
+            good = [position for position, problem in enumerate(batch["problems"]) if not problem]
+            sizes = [tuple(batch["sizes"][position]) for position in good]
+            predicted = find_instances(model, [batch["images"][position] for position in good], sizes) if good else []
+            for position, one in zip(good, predicted, strict=True):
+                number = batch["targets"][position]["image_id"]
                 scores.add(number, one.boxes, one.scores, one.labels, one.masks)
                 if len(rows) < DRAWN:
                     rows.append(beside_truth(images, number, one, DRAWN_SCORE, DRAWN_SIDE))
         model.train(was_training)
         if not rows:
-            raise ImageError("none of the pictures to score on can be read; the log names them")
+            raise ImageError("none of the images to score on can be read; the log names them")
         figures = scores.figures()
         kind = "mask" if model.masks else "box"
         watched = {f"{part}_{name}": values[name] for part, values in figures.items() for name in WATCHED}
@@ -270,14 +270,14 @@ class Detection:
 
     def _split(self, folder: Path, names: list[str] | None) -> tuple[CocoImages, CocoImages]:
         """Return the images to learn from and those to score on; they are the same if none are held out."""
-        place = (folder, None if names is None else tuple(names))
-        if place not in self.found:
+        key = (folder, None if names is None else tuple(names))
+        if key not in self.splits:
             pictures = find_coco(folder, masks=self.recipe.data.masks, classes=names)
             learned, scored = pictures, pictures
             if share := self.recipe.data.held_out:
                 learned, scored = split_coco(pictures, share, self.recipe.seed)
-            self.found[place] = (learned.for_training(), scored)
-        return self.found[place]
+            self.splits[key] = (learned.for_training(), scored)
+        return self.splits[key]
 
 
 def _form(network: dict[str, Any]) -> Any:

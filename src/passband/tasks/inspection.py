@@ -224,7 +224,7 @@ class Inspection:
             rows += list(zip(batch["kind"], findings.kinds.sigmoid().tolist(), strict=True))
         model.train(was_training)
         if not rows:
-            raise ImageError("none of the pictures to score on can be used; the log names them")
+            raise ImageError("none of the images to score on can be used; the log names them")
         figures = {name: sum(values) / len(values) for name, values in totals.items() if values}
         return Validation(-figures["loss"], figures, _picture(rows))
 
@@ -253,7 +253,7 @@ def _images(folder: Path) -> list[Path]:
     """
     paths = find_images(folder)
     if not paths:
-        raise FileNotFoundError(f"{folder} holds no pictures")
+        raise FileNotFoundError(f"{folder} holds no images")
     return paths
 
 
@@ -261,9 +261,9 @@ def _picture(rows: list[tuple[str, list[float]]]) -> Float[Tensor, "3 H W"]:
     """Draw the mean predicted probability of each kind (columns) for images of each kind (rows)."""
     names = [*KINDS, CLEAN]
     picture = torch.zeros(len(names), len(names))
-    for place, name in enumerate(names):
+    for row, name in enumerate(names):
         own = [probabilities for kind, probabilities in rows if kind == name]
         if own:
-            picture[place] = torch.tensor(own).mean(0)
+            picture[row] = torch.tensor(own).mean(0)
     side = math.ceil(256 / len(names))
     return picture.repeat_interleave(side, 0).repeat_interleave(side, 1).expand(3, -1, -1).contiguous()

@@ -235,7 +235,7 @@ class Restoration:
         scores, rows, captions = [], [], []
         for batch in batches:
             self.problems.attend(batch["problem"])
-            good = [place for place, problem in enumerate(batch["problem"]) if not problem]
+            good = [position for position, problem in enumerate(batch["problem"]) if not problem]
             if not good:
                 continue
             images, clean, kinds = batch["degraded"][good], batch["clean"][good], [batch["kind"][one] for one in good]
@@ -248,7 +248,7 @@ class Restoration:
             captions += map(restoration_captions, before.tolist(), after.tolist(), kinds)
         model.train(was_training)
         if not scores:
-            raise ImageError("none of the pictures to score on can be used; the log names them")
+            raise ImageError("none of the images to score on can be used; the log names them")
         mean = sum(scores) / len(scores)
         figures = {"psnr": mean} | {f"gain/{kind}": sum(values) / len(values) for kind, values in gains.items()}
         shown = comparison_rows([list(row) for row in rows[:DRAWN]], captions[:DRAWN])

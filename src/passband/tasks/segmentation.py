@@ -43,7 +43,7 @@ DRAWN = 6
 NAMED = 5
 """Largest number of images that a warning names."""
 
-ONLY_BACKGROUND = "The network finds only background in the pictures that were scored: train longer."
+ONLY_BACKGROUND = "The network finds only background in the images that were scored: train longer."
 """Remark on a network whose masks are all empty although the true ones are not."""
 
 _log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class Segmentation:
         self.recipe = recipe
         self.measure = segmentation_loss(recipe.loss.name, recipe.data.classes)
         self.problems = Problems(recipe.data.skip_bad)
-        self.found: dict[Path, tuple[list[MaskPair], list[MaskPair]]] = {}
+        self.splits: dict[Path, tuple[list[MaskPair], list[MaskPair]]] = {}
 
     def network_config(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
         """Return the config of the network to train; the data decide their spectral profile.
@@ -204,12 +204,12 @@ class Segmentation:
         if folder is not None:
             if data.held_out or data.validation_list:
                 raise ValueError(
-                    f"the recipe says which pictures of the folder to train on are scored on, and {folder} is given "
-                    "for that, too: leave out data.held_out and data.validation_list, or the folder"
+                    f"the recipe says which images of the folder to train on are scored on, and {folder} is given "
+                    "for that also: leave out data.held_out and data.validation_list, or the folder"
                 )
             scored = find_mask_pairs(folder)
         if scored is learned:
-            _log.warning("scored on pictures that are learned from: give others, or hold some out with data.held_out")
+            _log.warning("scored on images that are learned from: give others, or hold some out with data.held_out")
         else:
             for line in leak_report(learned, scored).lines(NAMED):
                 _log.warning("%s", line)
@@ -236,7 +236,7 @@ class Segmentation:
         finite = images.isfinite().flatten(1).all(1)
         if not finite.all():
             names = [name for name, good in zip(batch["name"], finite.tolist(), strict=True) if not good]
-            raise ValueError(f"pictures with values that are not finite: {', '.join(names)}; leave them out")
+            raise ValueError(f"images with values that are not finite: {', '.join(names)}; leave them out")
         # dropout depends on the samples alone, so a resumed run has the same
         torch.manual_seed(self.recipe.seed * 1_000_003 + int(batch["number"][0]))
         if lesson is None:
@@ -285,7 +285,7 @@ class Segmentation:
                     rows.append(_row(image.cpu(), mask.cpu(), one.cpu()))
         model.train(was_training)
         if not losses:
-            raise ImageError("none of the pictures to score on can be used; the log names them")
+            raise ImageError("none of the images to score on can be used; the log names them")
         figures = {**scores.total(), "loss": sum(losses) / len(losses)}
         score = figures["foreground_dice" if classes == 1 else "class_iou"]
         remark = ONLY_BACKGROUND if holds and not finds else ""
@@ -297,9 +297,9 @@ class Segmentation:
         Args:
             folder: folder to train on.
         """
-        if folder not in self.found:
-            self.found[folder] = _split(find_mask_pairs(folder), self.recipe.data)
-        return self.found[folder]
+        if folder not in self.splits:
+            self.splits[folder] = _split(find_mask_pairs(folder), self.recipe.data)
+        return self.splits[folder]
 
     def _profile(self, pairs: Sequence[MaskPair]) -> dict[str, Any] | None:
         """Return the spectral profile of images as JSON can hold it, or None if ratios are not measured."""
@@ -323,7 +323,7 @@ class Segmentation:
                 count += 1
                 yield sample["image"]
         if not count:
-            raise ImageError(f"none of {len(pairs)} pictures can be used; the log names them")
+            raise ImageError(f"none of {len(pairs)} images can be used; the log names them")
 
 
 def _split(pairs: list[MaskPair], data: SegmentationData) -> tuple[list[MaskPair], list[MaskPair]]:
@@ -343,13 +343,13 @@ def _split(pairs: list[MaskPair], data: SegmentationData) -> tuple[list[MaskPair
         both = [pair.name for pair in learned if pair in (scored or ())]
         if both:
             raise ValueError(
-                f"{data.training_list} and {data.validation_list} name {len(both)} pictures both, such as {both[0]}: "
+                f"{data.training_list} and {data.validation_list} name {len(both)} images both, such as {both[0]}: "
                 "what is scored on is not learned from"
             )
     else:
         learned = [pair for pair in pairs if pair not in (scored or ())]
     if not learned:
-        raise ValueError(f"{data.validation_list} names all {len(pairs)} pictures, so that none is left to learn from")
+        raise ValueError(f"{data.validation_list} names all {len(pairs)} images, so that none is left to learn from")
     return learned, learned if scored is None else scored
 
 

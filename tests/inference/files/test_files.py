@@ -63,7 +63,7 @@ class TestPlan:
             (tmp_path / folder / "a.png").touch()
         with pytest.raises(ValueError, match=r"x/a\.png and .*y/a\.png would both become"):
             plan_jobs([tmp_path / "x", tmp_path / "y"], tmp_path / "out")
-        with pytest.raises(ValueError, match="would be replaced by its restored picture"):
+        with pytest.raises(ValueError, match="would be replaced by its restored image"):
             plan_jobs([tmp_path / "x"], tmp_path / "x" / ".." / "x")
 
     def test_a_folder_that_cannot_be_read_is_named(self, tmp_path, monkeypatch):
@@ -97,7 +97,7 @@ class TestPlan:
     @pytest.mark.parametrize(("source", "target"), [("a.png", "x.mp4"), ("b.mp4", "x.png")])
     def test_a_picture_does_not_become_a_video_nor_the_reverse(self, tmp_path, source, target):
         (tmp_path / source).touch()
-        with pytest.raises(ValueError, match="a picture stays a picture, a video a video"):
+        with pytest.raises(ValueError, match="an image stays an image, a video a video"):
             plan_jobs([tmp_path / source], tmp_path / target)
 
 

@@ -148,5 +148,5 @@ class TestOutputs:
     def test_a_target_that_leads_to_the_source_by_a_link_is_refused(self, tmp_path, touch):
         touch("in/a.png")
         (tmp_path / "link").symlink_to(tmp_path / "in")
-        with pytest.raises(ValueError, match="would be replaced by its restored picture"):
+        with pytest.raises(ValueError, match="would be replaced by its restored image"):
             plan_jobs([tmp_path / "in" / "a.png"], tmp_path / "link")

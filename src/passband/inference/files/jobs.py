@@ -85,11 +85,11 @@ def run_jobs(
 def _run(job: Job, work: Work, records: Records, *, overwrite: bool, dry_run: bool) -> JobResult:
     """Run one job, if it has to be run."""
     companion = work.companion_of(job)
-    wanted = [job.target] if companion is None else [job.target, companion]
-    makings = dict.fromkeys(wanted, work.making(job))
+    paths = [job.target] if companion is None else [job.target, companion]
+    makings = dict.fromkeys(paths, work.making(job))
     if companion is not None and work.companion_making is not None:
         makings[companion] = work.companion_making(job)
-    there = [path for path in wanted if path.exists()]
+    there = [path for path in paths if path.exists()]
     again = ""
     if not overwrite:
         for path in there:
@@ -97,18 +97,18 @@ def _run(job: Job, work: Work, records: Records, *, overwrite: bool, dry_run: bo
                 return JobResult(job, "failed", stranger(path))
         differences = [records.difference(path, job.source, makings[path]) for path in there]
         again = next(filter(None, differences), "")
-        if not again and there == wanted:
+        if not again and there == paths:
             return JobResult(job, "skipped")
     if dry_run:
         return JobResult(job, "planned", again=again)
     started = time.monotonic()
-    seen, before = signature(job.source), {path: _stamp(path) for path in wanted}
+    seen, before = signature(job.source), {path: _stamp(path) for path in paths}
     notes: tuple[str, ...] = ()
     try:
         more, result = work.do(job, companion)
     finally:
         # also after an error, or the next run would take the files for those of another program
-        for path in wanted:
+        for path in paths:
             if _stamp(path) not in (None, before[path]):
                 notes += _record(records, path, job, seen, makings[path])
     if again == "another source":
@@ -122,8 +122,8 @@ def _record(records: Records, path: Path, job: Job, seen: dict[str, Any], making
     try:
         records.add(path, job.source, seen, making)
     except OSError as error:
-        place = path.parent / RECORD_FILE
-        return (f"{place} cannot be written ({error.strerror}), so the next run will not know that {path} is done",)
+        record = path.parent / RECORD_FILE
+        return (f"{record} cannot be written ({error.strerror}), so the next run will not know that {path} is done",)
     return ()
 
 

@@ -187,18 +187,18 @@ class _Planner:
             return folder / source.path.name
         for number, name in enumerate(self._names(source, is_beside)):
             target = folder / name
-            place = target.resolve()
-            if place == source.path.resolve():
+            resolved = target.resolve()
+            if resolved == source.path.resolve():
                 self._unless_own(source, target)
-            other = self.taken.get(place)
+            other = self.taken.get(resolved)
             if other is not None and other.path.resolve() == source.path.resolve():
                 return None
             if other is not None and number == 0 and other.path.parent.resolve() != source.path.parent.resolve():
                 raise ValueError(
                     f"{other.path} and {source.path} would both become {target}: give them outputs of their own"
                 )
-            if other is None and place not in self.own:
-                self.taken[place] = source
+            if other is None and resolved not in self.own:
+                self.taken[resolved] = source
                 return target
         raise AssertionError("names do not end")
 
@@ -250,9 +250,9 @@ class _Planner:
         more = (fitted_name(target.stem, f"-{number}{ending}") for number in count(2))
         for names_of in (names, more):
             for name in names_of:
-                place = target.with_name(name).resolve()
-                if place not in self.taken and place not in self.own:
-                    self.taken[place] = source
+                resolved = target.with_name(name).resolve()
+                if resolved not in self.taken and resolved not in self.own:
+                    self.taken[resolved] = source
                     return target.with_name(name)
         raise AssertionError("names do not end")
 

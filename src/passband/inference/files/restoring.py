@@ -35,7 +35,7 @@ RESTORED = Naming(
     folder="_restored",
     companion="_compare.png",
     companion_of_video=f"_compare{COMPARE_SUFFIX}",
-    becomes="its restored picture",
+    becomes="its restored image",
     written=_written,
     targets=SOURCES,
     sources=SOURCES,
@@ -98,9 +98,9 @@ def plan_jobs(
             output has a type that cannot be written.
     """
     records = records or Records()
-    found = find_sources(sources, SOURCES, "pictures or videos", passed=passed, records=records)
-    jobs = plan(found, output, RESTORED, records)
-    videos = {source.path for source in found if source.suffix in VIDEO_SUFFIXES}
+    inputs = find_sources(sources, SOURCES, "pictures or videos", passed=passed, records=records)
+    jobs = plan(inputs, output, RESTORED, records)
+    videos = {source.path for source in inputs if source.suffix in VIDEO_SUFFIXES}
     for job in jobs:
         if not job.problem and job.is_video != (job.source in videos):
             raise ValueError(f"{job.source} cannot become {job.target}: an image stays an image, a video a video")
@@ -157,9 +157,13 @@ def restore_files(
         return Making("restore", weights(), {**network, "quality": quality} if _has_quality(job) else network)
 
     def companion_making(job: Job) -> Making:
-        made = making(job)
+        target_making = making(job)
         # a comparison of the usual size has the same record as its target
-        return made if compare_pixels == PIXELS else replace(made, options={**made.options, "pixels": compare_pixels})
+        return (
+            target_making
+            if compare_pixels == PIXELS
+            else replace(target_making, options={**target_making.options, "pixels": compare_pixels})
+        )
 
     def do(job: Job, companion: Path | None) -> tuple[tuple[str, ...], Any]:
         if job.is_video:

@@ -169,8 +169,8 @@ def restore_video(
         pixels = video.width * video.height
         # smoothed frames are restored one by one, because bands split a batch
         batch = 1 if temporal is not None else max(1, min(_SEGMENT_FRAMES[0] // 2, _BATCH_PIXELS // pixels))
-        wanted = min(max(SEGMENT_PIXELS // pixels, _SEGMENT_FRAMES[0]), _SEGMENT_FRAMES[-1])
-        length = wanted // batch * batch  # so that batches do not depend on the frame at which a run begins
+        frames_wanted = min(max(SEGMENT_PIXELS // pixels, _SEGMENT_FRAMES[0]), _SEGMENT_FRAMES[-1])
+        length = frames_wanted // batch * batch  # so that batches do not depend on the frame at which a run begins
         job = _describe(restorer, source, encoding, temporal, length)
         parts = _Parts(parts_folder(target), job)
         state = _State(Flicker(), smoother)
@@ -323,9 +323,9 @@ def _what_is_lost(video: VideoFormat, encoding: Encoding, suffix: str) -> list[s
             "and codec ffv1 in .mkv"
         )
     if video.surround and not video.surround.can_be_written:
-        lost.append("how the picture wraps around the viewer, or holds two eyes, is not kept")
+        lost.append("how the image wraps around the viewer, or holds two eyes, is not kept")
     elif video.surround.stereo is not None and suffix == ".mov":
-        lost.append("how the picture holds two eyes is not kept in .mov; .mp4 and .mkv keep it")
+        lost.append("how the image holds two eyes is not kept in .mov; .mp4 and .mkv keep it")
     return lost
 
 
