@@ -67,9 +67,7 @@ def test_a_network_that_finds_nothing_gets_no_ratio(unet, photographs, tmp_path)
     with torch.no_grad():
         model.head.bias.fill_(-1e3)
     save_weights(model, tmp_path / "blind", load_config(unet))
-    with pytest.raises(
-        ValueError, match=r"blind finds nothing but background in all 4 images of .*: train it longer"
-    ):
+    with pytest.raises(ValueError, match=r"blind finds nothing but background in all 4 images of .*: train it longer"):
         analyze_ratio(tmp_path / "blind", tmp_path / "out", data=photographs, search=SEARCH, size=16, device="cpu")
     assert not (tmp_path / "out").exists()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.data.datasets.restoration import read_pair
+from passband.data.datasets.crops import read_pair
 from passband.data.pairs import Pair
 from passband.inference.restorer import Restorer
 from passband.io.files import failure
