@@ -111,7 +111,7 @@ class TestNetwork:
         assert task().network_config(folder, bare) == config
         other = write_textures(tmp_path / "other", classes=("fine",), count=1)
         (other / "fein").mkdir()
-        with pytest.raises(ValueError, match="fein is no class of the 3"):
+        with pytest.raises(ValueError, match="fein is not one of the 3"):
             task().network_config(other, config)
 
     def test_unknown_channels_are_refused_before_anything_is_read(self):

@@ -136,7 +136,7 @@ class TestDoneBefore:
         write(tmp_path / "y", "b.png", "a.png")
         (other,) = restore(tmp_path / "y" / "a.png", output=output)
         assert (other.status, other.again) == ("restored", "another source")
-        assert f"{output / 'a.png'} replaces what another file had become" in other.notes
+        assert f"{output / 'a.png'} replaces the result of another file" in other.notes
 
     def test_a_stranger_s_file_is_not_touched_and_not_called_done(self, restore, tmp_path):
         write(tmp_path / "in", "a.png", "b.png")

@@ -36,7 +36,7 @@ class TestFolders:
             assert job.target.resolve() == (tmp_path / "photos_restored" / "a.png").resolve()
             (job,) = plan_masks([here])
             assert job.target.resolve() == (tmp_path / "photos_masks" / "a.png").resolve()
-        with pytest.raises(ValueError, match="no place beside / *: choose an output"):
+        with pytest.raises(ValueError, match="there can be no folder beside / *: choose an output"):
             plan([InputFile(Path("/a.png"), ".png", Path("/"))], None, RESTORED, Records())
 
     def test_a_linked_folder_has_outputs_beside_the_link(self, tmp_path, touch):
@@ -122,7 +122,7 @@ class TestNames:
         (tmp_path / "a.gif").write_bytes(b"GIF89a")
         (tmp_path / "b").touch()
         gif, empty = plan_jobs([tmp_path / "a.gif", tmp_path / "b"])
-        assert gif.problem.startswith(f"{tmp_path / 'a.gif'} is of no type that is read (.")
+        assert gif.problem.startswith(f"{tmp_path / 'a.gif'} is none of the types that can be read (.")
         assert empty.problem == f"{tmp_path / 'b'} is empty"
 
 
@@ -130,7 +130,7 @@ class TestOutputs:
     @pytest.mark.parametrize("name", ["x.xyz", "clip.gif", "photo.heics", "a.v2"])
     def test_a_type_that_cannot_be_written_is_no_folder(self, tmp_path, touch, name):
         touch("a.png")
-        with pytest.raises(ValueError, match=r"unknown type \.\w+ of the output .*; write .*/ if it shall be a folder"):
+        with pytest.raises(ValueError, match=r"unknown type \.\w+ of the output .*; write .*/ if you mean a folder"):
             plan_jobs([tmp_path / "a.png"], tmp_path / name)
         assert plan_jobs([tmp_path / "a.png"], f"{tmp_path / name}/")[0].target == tmp_path / name / "a.png"
         (tmp_path / name).mkdir()
@@ -141,7 +141,7 @@ class TestOutputs:
         for name in ("x.png", "x.gif"):
             with pytest.raises(ValueError, match="several files need a folder|unknown type"):
                 plan_jobs([tmp_path / "in"], tmp_path / name)
-        with pytest.raises(ValueError, match="there is a file that is there already, and a folder is needed"):
+        with pytest.raises(ValueError, match="there is an existing file, and a folder is needed"):
             plan_jobs([tmp_path / "in"], tmp_path / "there")
         assert plan_jobs([tmp_path / "in"], tmp_path / "2026.11")[0].target == tmp_path / "2026.11" / "a.png"
 
