@@ -37,12 +37,18 @@ def pytest_xdist_auto_num_workers():
 
 FAST = {"config", "drawing", "layers", "losses", "metrics", "ops", "test_naming.py"}
 """Folders and files below tests whose tests are marked `fast`."""
+SLOW = {"test_frequency_distance.py", "test_protocols.py"}
+"""Files in these folders whose tests take long."""
 
 
 def pytest_collection_modifyitems(items):
     """Marks the tests of small parts."""
     for item in items:
-        if item.path.is_relative_to(HERE) and item.path.relative_to(HERE).parts[0] in FAST:
+        if (
+            item.path.is_relative_to(HERE)
+            and item.path.relative_to(HERE).parts[0] in FAST
+            and item.path.name not in SLOW
+        ):
             item.add_marker(pytest.mark.fast)
 
 
