@@ -60,7 +60,7 @@ def test_calibration_covers_all_degradations_in_as_many_views(photographs, tmp_p
     (six, *_) = calibration_pictures(photographs, views=2)
     assert torch.equal(six[:3], six[3:])
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ExportError, match="needs a folder of degraded pictures, and .*empty holds none"):
+    with pytest.raises(ExportError, match="needs a folder of degraded images, and .*empty holds none"):
         calibration_pictures(tmp_path / "empty")
 
 
@@ -72,5 +72,5 @@ def test_a_large_calibration_folder_is_thinned_out_evenly(tmp_path):
 
 
 def test_pictures_with_other_channels_are_refused(network):
-    with pytest.raises(ExportError, match="take 3 channels, and a calibration picture has 6"):
+    with pytest.raises(ExportError, match="take 3 channels, and a calibration image has 6"):
         quantize.quantize(network, [torch.rand(6, 20, 20)])

@@ -45,9 +45,9 @@ def test_a_file_that_is_not_the_network_any_more_is_not_written(network_weights,
     other = load_model(network_weights)
     torch.nn.init.constant_(other.head[0].bias, 0.5)
     monkeypatch.setattr(write, "sfnet_graph", lambda _, half=False: sfnet_graph(other, half))
-    with pytest.raises(ExportError, match=r"float32 differs by \d.*at most 1e-04 is needed; nothing was written"):
+    with pytest.raises(ExportError, match=r"float32 has a difference of \d.*at most 1e-04 is needed, so nothing was written"):
         export_model(network_weights, tmp_path / "a.onnx", "onnx")
-    with pytest.raises(ExportError, match=r"float16 agrees to \d+\.\d dB.*where 60 dB is needed; nothing was written"):
+    with pytest.raises(ExportError, match=r"float16 has a PSNR of \d+\.\d dB.*at least 60 dB is needed, so nothing"):
         export_model(network_weights, tmp_path / "a.onnx", "onnx", "float16")
     assert list(tmp_path.iterdir()) == []
 
@@ -59,7 +59,7 @@ def test_a_file_that_is_not_the_network_any_more_is_not_written(network_weights,
         ("a.xml", "onnx", "float32", None, "--to onnx needs an output that ends in .onnx; got .*a.xml"),
         ("a", "openvino", "float32", None, "--to openvino needs an output that ends in .xml"),
         ("a.onnx", "onnx", "int8", None, "int8 is for OpenVINO; use --to openvino"),
-        ("a.xml", "openvino", "bfloat16", None, "bfloat16 is chosen when the file runs"),
+        ("a.xml", "openvino", "bfloat16", None, "choose bfloat16 when the file runs"),
         ("a.xml", "openvino", "float32", ".", "--calibration is for --precision int8; got float32"),
     ],
 )

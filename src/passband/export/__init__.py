@@ -1,4 +1,4 @@
-"""Networks as files for other engines."""
+"""Exports networks to files for ONNX Runtime and OpenVINO, and runs these files."""
 
 from passband.export.graph import ExportError, sfnet_graph
 from passband.export.write import Exported, export_model

@@ -1,12 +1,12 @@
-"""SFNet as an ONNX graph, node by node.
+"""Writes SFNet as an ONNX graph, node by node.
 
-Written out instead of traced: it is made in milliseconds where a trace takes minutes, names its nodes after the
-modules (so that quantization can leave some of them alone), and takes forms that engines run well. With global
-pooling a dynamic filter and its modulator are linear in the map,
+The graph is written out instead of traced for three reasons: it takes milliseconds instead of minutes, its nodes are
+named after the modules (so that quantization can exclude some of them), and it uses forms that engines run fast. With
+global pooling, a dynamic filter and its modulator are linear in the map,
 
-    low * a_low + (x - low) * a_high = x * ((a_low - a_high) kernel + a_high delta),
+    low * a_low + (x - low) * a_high = x * ((a_low - a_high) kernel + a_high delta).
 
-one depthwise convolution whose kernels are made from the average of the map.
+This is one depthwise convolution, whose kernels are computed from the average of the map.
 """
 
 from typing import Any
@@ -18,39 +18,37 @@ from passband.layers import DynamicFilter, GlobalModulation, WindowModulation
 from passband.models import SFNet
 
 OPSET = 20
-"""Of ONNX: the first with GELU."""
+"""Version of the ONNX operators, the first one with GELU."""
 FILTER_SCOPE = "filters"
 """Part of the names of all nodes of dynamic filters."""
 INPUT, OUTPUT = "degraded", "restored"
 FRONT = ("front.full", "front.half", "front.quarter")
-"""Names of the first features of the picture. What makes them is a hundredth of the work and most of what bfloat16
-costs: a hazy picture varies little about a large mean, of which bfloat16 keeps three digits."""
+"""Names of the first features of the image. They take 1 % of the computation and cause most of the error of bfloat16: a
+hazy image varies little around a large mean, and bfloat16 keeps only three digits."""
 
 
 class ExportError(ValueError):
-    """A network, a file or a setting that cannot be exported, with the reason."""
+    """Raised if a network, a file or a setting cannot be exported. The message gives the reason."""
 
 
 def sfnet_graph(model: nn.Module, half: bool = False) -> Any:
-    """Write a network as an ONNX model of one picture of any size that is a multiple of 8, from 16.
+    """Write a network as an ONNX model for one image. The sides of the image are multiples of 8 and at least 16.
 
     Args:
-        model: an SFNet with global pooling.
-        half: parameters and maps in float16. Averages stay float32, and so do input and output.
+        model: SFNet with global pooling.
+        half: whether parameters and maps use float16. Averages, the input and the output always use float32.
 
     Returns:
-        An `onnx.ModelProto` with the input `degraded`, 1 C H W, and the output `restored`, 1 3 H W, both float32, in
-        [0, 1] (the output is not clamped).
+        An `onnx.ModelProto` with the input `degraded`, 1 C H W, and the output `restored`, 1 3 H W, both float32 in
+        [0, 1]. The output is not clamped.
 
     Raises:
-        ExportError: for another network, or one with local pooling.
+        ExportError: if the network is not an SFNet, or if it uses local pooling.
     """
     from onnx import TensorProto, checker, helper
 
     if not isinstance(model, SFNet):
-        raise ExportError(
-            f"export writes SFNet alone, got {type(model).__name__}; run this network with --engine torch"
-        )
+        raise ExportError(f"export needs an SFNet, got {type(model).__name__}; run this network with --engine torch")
     if model.arguments["pool_window"] is not None:
         raise ExportError(
             "export needs global pooling, and these weights pool locally "
@@ -61,14 +59,14 @@ def sfnet_graph(model: nn.Module, half: bool = False) -> Any:
     restored = writer.trunk(model, image, *writer.front(model, image))
     writer.op("Identity", writer.widen(restored), output=OUTPUT)
 
-    def picture(name: str, channels: int) -> Any:
+    def image_info(name: str, channels: int) -> Any:
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, channels, "height", "width"])
 
     graph = helper.make_graph(
-        writer.nodes, "sfnet", [picture(INPUT, model.in_channels)], [picture(OUTPUT, 3)], writer.parameters
+        writer.nodes, "sfnet", [image_info(INPUT, model.in_channels)], [image_info(OUTPUT, 3)], writer.parameters
     )
     opset = [helper.make_opsetid("", OPSET)]
-    # version 9 of the file format came with this opset; runtimes from 2024 on read it
+    # version 9 of the file format belongs to this opset; runtimes since 2024 can read it
     proto = helper.make_model(graph, opset_imports=opset, producer_name="passband", ir_version=9)
     helper.set_model_props(proto, {"precision": "float16" if half else "float32"})
     checker.check_model(proto)
@@ -76,7 +74,7 @@ def sfnet_graph(model: nn.Module, half: bool = False) -> Any:
 
 
 class _Writer:
-    """Collects nodes and parameters; each method adds one part of the network and returns the name of its output."""
+    """Collects nodes and parameters. Each method adds a part of the network, and returns the name of its output."""
 
     def __init__(self, half: bool):
         from onnx import TensorProto, helper, numpy_helper
@@ -131,7 +129,7 @@ class _Writer:
         channels = dynamic.predict.in_channels
         shared = channels // groups
         average = self.mean(x, f"{name}.average")
-        # BatchNorm in evaluation is one multiplication and one addition: part of the 1x1 convolution before it
+        # in evaluation BatchNorm multiplies and adds constants, so it is folded into the 1x1 convolution before it
         scale = _array(norm.weight) / np.sqrt(_array(norm.running_var) + norm.eps)
         weight = _array(dynamic.predict.weight) * scale[:, None, None, None]
         bias = _array(norm.bias) - _array(norm.running_mean) * scale
@@ -193,7 +191,7 @@ class _Writer:
         return self.op("Add", self.op("Mul", x, high_map, name=f"{name}.scale"), shift_map)
 
     def enlarge(self, x: str, size: str, name: str) -> str:
-        """Interpolate linearly between the centers of positions, as `window_shares` does."""
+        """Interpolate linearly between the centers of windows, as `window_shares` does."""
         mode = "half_pixel"
         return self.op("Resize", x, "", "", size, name=name, mode="linear", coordinate_transformation_mode=mode)
 
@@ -214,7 +212,7 @@ class _Writer:
         )  # fmt: skip
 
     def mean(self, x: str, name: str) -> str:
-        # a sum over a large map leaves the range of float16
+        # the sum over a large map exceeds the range of float16
         x = self.op("ReduceMean", self.widen(x), self.integers(2, 3), keepdims=1, name=name)
         return self.cast(x) if self.half else x
 
@@ -222,7 +220,7 @@ class _Writer:
         return self.op("Gelu", x, name=name)
 
     def halve(self, x: str) -> str:
-        """Every second row and column: what nearest-neighbor interpolation by one half takes."""
+        """Take every second row and column, as nearest-neighbor interpolation by one half does."""
         start, end, axes, step = (self.integers(n, m) for n, m in ((0, 0), (2**31, 2**31), (2, 3), (2, 2)))
         return self.op("Slice", x, start, end, axes, step)
 
@@ -236,7 +234,7 @@ class _Writer:
         return self.op("Cast", x, to=self.float32) if self.half else x
 
     def op(self, kind: str, *inputs: str, outputs: int = 1, name: str = "", output: str = "", **attributes: Any) -> Any:
-        """Add a node; its output's name, or a list of them where there are several."""
+        """Add a node, and return the name of its output, or a list of names if it has several outputs."""
         name = name or f"{kind}.{len(self.nodes)}"
         names = [output or name] if outputs == 1 else [f"{name}:{number}" for number in range(outputs)]
         if kind == "Split":
@@ -260,6 +258,6 @@ class _Writer:
 
 
 def _array(tensor: Tensor | nn.Parameter | None) -> np.ndarray:
-    """A parameter in float64, so that what is folded rounds once."""
+    """Return a parameter in float64, so that folded parameters are rounded only once."""
     assert tensor is not None
     return tensor.detach().double().cpu().numpy()

@@ -1,4 +1,4 @@
-"""Post-training quantization to int8, for OpenVINO."""
+"""Quantizes networks to int8 for OpenVINO, after training."""
 
 import hashlib
 import logging
@@ -32,30 +32,31 @@ FLOAT_NODES = (
     r"^encoder\.\d\.0\..*",
     r"^head\.0.*",
 )
-"""Patterns of the nodes that stay as they are: filters whose kernels change with the picture; the first features and
-the first block of each scale, in which a hazy picture differs little from its mean; the layers that join maps of
-unlike ranges; and the last layer, whose steps would be seen. Of these, on other photographs than any that were scored
-afterwards, the first blocks saved 1.9 dB of haze, the joining layers another .8."""
+"""Patterns of the nodes that are not quantized: filters, whose kernels depend on the image; the first features and the
+first block of each scale, in which a hazy image differs little from its mean; layers that join maps of different
+ranges; and the last layer, whose rounding would be visible. On haze the first blocks saved 1.9 dB and the joining
+layers another 0.8 dB, measured on photos that were not used for scores later."""
 FLOAT_TYPES = ("Add", "Concat", "MVN", "Multiply", "Pad", "ReduceMean", "Subtract")
-"""Kinds of nodes that stay: they cost little, and where the sums of the residual blocks were rounded, too, hazy
-crops lost several dB. MVN is OpenVINO's instance normalization."""
+"""Types of nodes that are not quantized, because they cost little time. When the sums of the residual blocks were
+rounded as well, hazy crops lost several dB. MVN is the instance normalization of OpenVINO."""
 CROP = 128
-"""Sides, in pixels, of the pictures that the ranges are measured on."""
+"""Side in pixels of the images on which the ranges of maps are measured."""
 
 
 def quantize(model: nn.Module, pictures: Sequence[Float[Tensor, "C _ _"]]) -> Any:
-    """Quantize the convolutions of a network to int8, weights and maps.
+    """Quantize the weights and the maps of the convolutions of a network to int8.
 
     Args:
-        model: an SFNet with global pooling.
-        pictures: degraded ones in [0, 1], any size from 1 x 1, to measure the ranges of the maps on; the middle of
-            each is used.
+        model: SFNet with global pooling.
+        pictures: degraded images in [0, 1] of any size, on which the ranges of the maps are measured. Only the middle
+            `CROP` x `CROP` pixels of each image are used.
 
     Returns:
         An OpenVINO model.
 
     Raises:
-        ExportError: where a package is missing, the network has no form here, or a picture has other channels.
+        ExportError: if a package is missing, the network cannot be exported, or an image has another number of
+            channels.
     """
     require("openvino", "openvino", "onnx", "nncf")
     import nncf
@@ -63,45 +64,43 @@ def quantize(model: nn.Module, pictures: Sequence[Float[Tensor, "C _ _"]]) -> An
     converted = openvino_model(model)
     channels = converted.input(0).partial_shape[1].get_length()
     samples = []
-    for picture in pictures:
-        if picture.shape[0] != channels:
-            raise ExportError(
-                f"these weights take {channels} channels, and a calibration picture has {picture.shape[0]}"
-            )
-        height, width = picture.shape[-2:]
+    for image in pictures:
+        if image.shape[0] != channels:
+            raise ExportError(f"these weights take {channels} channels, and a calibration image has {image.shape[0]}")
+        height, width = image.shape[-2:]
         top, left = (max(0, (side - CROP) // 2) for side in (height, width))
-        crop = picture[None, :, top : top + CROP, left : left + CROP]
+        crop = image[None, :, top : top + CROP, left : left + CROP]
         samples.append({INPUT: pad_to_multiple(crop, 8, 16)[0].numpy()})
     nncf.set_log_level(logging.ERROR)
-    with redirect_stdout(sys.stderr):  # where its progress belongs
+    with redirect_stdout(sys.stderr):  # nncf prints its progress on standard output
         return nncf.quantize(
             converted,
             nncf.Dataset(samples),
-            preset=nncf.QuantizationPreset.MIXED,  # GELU gives maps that are nearly all positive
+            preset=nncf.QuantizationPreset.MIXED,  # nearly all values after GELU are positive
             subset_size=len(samples),
             ignored_scope=nncf.IgnoredScope(patterns=list(FLOAT_NODES), types=list(FLOAT_TYPES), validate=False),
         )
 
 
 def calibration_pictures(folder: Path | None = None, views: int = 1) -> list[Tensor]:
-    """Pictures to quantize with.
+    """Return images for the calibration of a quantized network.
 
     Args:
-        folder: degraded pictures of the kind that will be restored; None for three photographs that come with
-            scikit-image, degraded in all ways of the first simulators.
-        views: of 3 channels each, in which each picture is repeated.
+        folder: folder of degraded images like those to restore. None uses three photos that come with scikit-image,
+            with all degradations of version 1 of the simulators.
+        views: number of views of the network, with 3 channels each. Each image is repeated for all views.
 
     Returns:
-        C H W, in [0, 1]; at most 64, spread over the folder.
+        Images C H W in [0, 1]: at most 64, spread evenly over the folder.
 
     Raises:
-        ExportError: for a folder without pictures.
-        ImageError: for a file that is not a picture.
+        ExportError: if the folder holds no images.
+        ImageError: if a file is not an image.
     """
     if folder is not None:
         paths = find_images(folder)
         if not paths:
-            raise ExportError(f"--calibration needs a folder of degraded pictures, and {folder} holds none")
+            raise ExportError(f"--calibration needs a folder of degraded images, and {folder} holds none")
         chosen = paths[:: -(-len(paths) // 64)]
         return [read_image(path).repeat(views, 1, 1) for path in chosen]
     from skimage import data
@@ -117,19 +116,19 @@ def calibration_pictures(folder: Path | None = None, views: int = 1) -> list[Ten
 
 
 def quantized(model: nn.Module) -> Any:
-    """The int8 form of a network, from the user's cache folder or made and put there.
+    """Return the int8 form of a network from the cache folder of the user. It is made and stored if it is missing.
 
-    The name in the cache says the weights, the versions of what made it and how; a file that does not load is made
-    again.
+    The name of the cached file depends on the weights, the settings, and the versions of the packages. A file that
+    cannot be loaded is made again.
 
     Args:
-        model: an SFNet with global pooling.
+        model: SFNet with global pooling.
 
     Returns:
         An OpenVINO model.
 
     Raises:
-        ExportError: as `quantize`.
+        ExportError: if a package is missing, or the network cannot be exported.
     """
     require("openvino", "openvino", "onnx", "nncf")
     digest = hashlib.sha256(sfnet_graph(model).SerializeToString())
@@ -140,23 +139,23 @@ def quantized(model: nn.Module) -> Any:
         try:
             return read_openvino(path)
         except ExportError:
-            pass  # damaged: made again below
-    made = quantize(model, calibration_pictures(views=int(model.in_channels) // 3))  # type: ignore[arg-type]
-    with suppress(OSError):  # a folder that cannot be written costs the minutes again
-        save_openvino(made, path)
-    return made
+            pass  # the file is damaged, and is made again below
+    converted = quantize(model, calibration_pictures(views=int(model.in_channels) // 3))  # type: ignore[arg-type]
+    with suppress(OSError):  # without a writable cache folder, the next call quantizes again
+        save_openvino(converted, path)
+    return converted
 
 
 def save_openvino(model: Any, path: Path, half: bool = False) -> None:
-    """Write an OpenVINO model: `path`, and its parameters beside it in a .bin, each whole.
+    """Write an OpenVINO model as an .xml file, and its parameters as a .bin file beside it.
 
     Args:
-        model: the model.
-        path: ends in .xml.
-        half: store parameters in float16.
+        model: OpenVINO model to write.
+        path: path of the .xml file.
+        half: whether parameters are stored in float16.
 
     Raises:
-        OSError: where the folder cannot be written.
+        OSError: if the folder cannot be written.
     """
     import openvino as ov
 
@@ -164,17 +163,19 @@ def save_openvino(model: Any, path: Path, half: bool = False) -> None:
     with tempfile.TemporaryDirectory(prefix=".", suffix=".partial", dir=path.parent) as folder:
         temporary = Path(folder) / path.name
         ov.save_model(model, temporary, compress_to_fp16=half)
-        # the .xml last: whoever finds it finds its parameters
+        # the .xml file comes last, so that its parameters exist as soon as it does
         temporary.with_suffix(".bin").replace(path.with_suffix(".bin"))
         temporary.replace(path)
 
 
 def restored_gain(restore: Any, views: int = 1) -> float:
-    """Mean PSNR, in dB, of part of a photograph that calibration does not see, degraded in all ways and restored.
+    """Return the mean PSNR in dB of a restored photo, over all degradations of version 1 of the simulators.
+
+    The calibration does not use this part of the photo.
 
     Args:
-        restore: takes a padded picture, 1 C H W, and gives the restored one.
-        views: of 3 channels each, in which the picture is repeated.
+        restore: function that restores a padded image, 1 C H W.
+        views: number of views of the network, with 3 channels each. The image is repeated for all views.
     """
     from skimage.data import coffee
 

@@ -1,4 +1,4 @@
-"""Exported networks, run by the engines that take them."""
+"""Runs exported networks with OpenVINO and ONNX Runtime."""
 
 from functools import cache
 from pathlib import Path
@@ -14,14 +14,14 @@ from passband.models import SFNet
 
 Precision = Literal["float32", "bfloat16", "float16", "int8"]
 SUFFIXES = {".xml": "openvino", ".onnx": "onnxruntime"}
-"""Of exported files, and the engine for each."""
+"""Engines of exported files, by the suffix of the file."""
 
 
 def require(engine: str, *modules: str) -> None:
-    """Import modules that an engine needs, or say in one sentence what to install.
+    """Import the modules that an engine needs.
 
     Raises:
-        ExportError: where one is missing.
+        ExportError: if a module cannot be imported. The message tells how to install it.
     """
     import importlib
 
@@ -38,14 +38,14 @@ def require(engine: str, *modules: str) -> None:
 
 @cache
 def openvino_core() -> Any:
-    """OpenVINO's core: one for the whole process, and never let go.
+    """Return the core of OpenVINO. The process has a single core, which is never released.
 
-    Each core gives the calling thread a signal stack of its own and puts the earlier one back when it goes. Cores that
-    go in another order than the reverse leave a stack that is freed, and the next signal that Python handles (of a
-    data loader's worker, say) is a segmentation fault.
+    Each core sets a signal stack for the calling thread, and restores the previous stack when it is released. Cores
+    that are not released in reverse order leave a stack that is already freed. The next signal that Python handles, for
+    example from a worker of a data loader, then causes a segmentation fault.
 
     Raises:
-        ExportError: where OpenVINO is not installed.
+        ExportError: if OpenVINO is not installed.
     """
     require("openvino", "openvino")
     import openvino as ov
@@ -54,25 +54,25 @@ def openvino_core() -> Any:
 
 
 def openvino_model(network: nn.Module) -> Any:
-    """A network as an OpenVINO model in memory.
+    """Convert a network to an OpenVINO model in memory.
 
     Raises:
-        ExportError: where OpenVINO is not installed, or the network has no form here.
+        ExportError: if OpenVINO is not installed, or the network cannot be exported.
     """
     return openvino_core().read_model(sfnet_graph(network).SerializeToString())
 
 
 class OpenVINORuntime:
-    """A network in OpenVINO, on the processor.
+    """Runs a network with OpenVINO on the CPU.
 
     Args:
-        source: an .xml file with its .bin beside it, an .onnx file, or an OpenVINO model in memory.
-        precision: what to compute in: `"float32"`, `"bfloat16"`, or `"int8"` for a quantized model, the rest of which
-            is computed in bfloat16 where the processor has it. The first features are float32 always (see
-            `export.graph.FRONT`).
+        source: .xml file with its .bin file beside it, .onnx file, or OpenVINO model in memory.
+        precision: precision of the computation: `"float32"`, `"bfloat16"`, or `"int8"` for a quantized model. The
+            layers of a quantized model that are not int8 use bfloat16 if the CPU supports it. The first features
+            always use float32 (see `export.graph.FRONT`).
 
     Raises:
-        ExportError: where OpenVINO is not installed, the file is damaged, or the precision is none of these.
+        ExportError: if OpenVINO is not installed, the file is damaged, or the precision is `"float16"`.
     """
 
     name = "openvino"
@@ -87,11 +87,11 @@ class OpenVINORuntime:
         if isinstance(source, str | Path):
             source = read_openvino(Path(source))
         self.in_channels = source.input(0).partial_shape[1].get_length()
-        # what the processor does not have is emulated, at a tenth of the speed and less
+        # OpenVINO emulates bfloat16 on CPUs without it, at a tenth of the speed or less
         native = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         hint = "bf16" if precision == "bfloat16" or (precision == "int8" and native) else "f32"
         parts = [(source, "f32")] if hint == "f32" else list(zip(split_front(source), ("f32", hint), strict=True))
-        # OpenVINO would choose bf16 by itself, and every core whatever torch was told
+        # without these settings OpenVINO would choose bfloat16 itself, and use all cores instead of torch's number
         settings = {"INFERENCE_NUM_THREADS": torch.get_num_threads(), "PERFORMANCE_HINT": "LATENCY"}
         self._parts = [
             core.compile_model(part, "CPU", {**settings, "INFERENCE_PRECISION_HINT": part_hint})
@@ -99,8 +99,8 @@ class OpenVINORuntime:
         ]
 
     def __call__(self, padded: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 3 H W"]:
-        """Restore pictures whose sides are multiples of `multiple` and at least `minimum`; not clamped."""
-        return _picture_by_picture(self._run, padded, self)
+        """Restore images whose sides are multiples of `multiple` and at least `minimum`. The result is not clamped."""
+        return _run_each_image(self._run, padded, self)
 
     def _run(self, image: np.ndarray) -> np.ndarray:
         *first, last = self._parts
@@ -110,13 +110,13 @@ class OpenVINORuntime:
 
 
 class OnnxRuntime:
-    """A network in ONNX Runtime, on the processor, at the precision of its file.
+    """Runs a network with ONNX Runtime on the CPU, in the precision of its file.
 
     Args:
-        source: an .onnx file, or an `onnx.ModelProto` in memory.
+        source: .onnx file, or `onnx.ModelProto` in memory.
 
     Raises:
-        ExportError: where ONNX Runtime is not installed or the file is damaged.
+        ExportError: if ONNX Runtime is not installed, or the file is damaged.
     """
 
     name = "onnxruntime"
@@ -128,28 +128,28 @@ class OnnxRuntime:
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
-        given = str(source) if isinstance(source, str | Path) else source.SerializeToString()
+        network = str(source) if isinstance(source, str | Path) else source.SerializeToString()
         try:
-            self._session = onnxruntime.InferenceSession(given, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime raises a dozen kinds, which share no base of their own
+            self._session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime raises many classes of errors, which share no base class
             raise ExportError(f"{_name(source)} is damaged or not an ONNX network: {_first_line(error)}") from error
-        picture = self._session.get_inputs()[0]
-        if picture.name != INPUT:
-            raise ExportError(f"{_name(source)} is no file of passband export: its input is called {picture.name!r}")
-        self.in_channels = picture.shape[1]
+        image = self._session.get_inputs()[0]
+        if image.name != INPUT:
+            raise ExportError(f"{_name(source)} was not written by passband export: its input is named {image.name!r}")
+        self.in_channels = image.shape[1]
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.precision: Precision = "float16" if metadata.get("precision") == "float16" else "float32"
 
     def __call__(self, padded: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 3 H W"]:
-        """Restore pictures whose sides are multiples of `multiple` and at least `minimum`; not clamped."""
-        return _picture_by_picture(lambda image: self._session.run(None, {INPUT: image})[0], padded, self)
+        """Restore images whose sides are multiples of `multiple` and at least `minimum`. The result is not clamped."""
+        return _run_each_image(lambda image: self._session.run(None, {INPUT: image})[0], padded, self)
 
 
 def read_openvino(path: Path) -> Any:
     """Read an exported file as an OpenVINO model.
 
     Raises:
-        ExportError: for a file that is missing, damaged, or not of `passband export`.
+        ExportError: if the file is missing or damaged, or was not written by `passband export`.
     """
     if path.suffix == ".xml" and path.exists() and not path.with_suffix(".bin").exists():
         raise ExportError(f"{path} needs its parameters beside it, in {path.with_suffix('.bin').name}")
@@ -160,20 +160,20 @@ def read_openvino(path: Path) -> Any:
         raise ExportError(f"{path} is missing, damaged or not a network: {_first_line(error)}") from error
     if INPUT not in names:
         raise ExportError(
-            f"{path} is no file of passband export: its inputs are {', '.join(sorted(names)) or 'unnamed'}"
+            f"{path} was not written by passband export: its inputs are {', '.join(sorted(names)) or 'unnamed'}"
         )
     return model
 
 
 def split_front(model: Any) -> tuple[Any, Any]:
-    """Cut an OpenVINO model after the first features of the picture.
+    """Split an OpenVINO model after the first features of the image.
 
     Args:
-        model: what `passband export` wrote; it is not changed.
+        model: model that `passband export` wrote. It is not changed.
 
     Returns:
-        The front, from the picture to its first features, and the trunk, from the picture and those to the restored
-        one.
+        The front, which computes the first features of an image, and the trunk, which computes the restored image from
+        the image and these features.
     """
     import openvino as ov
     from openvino import opset13 as ops
@@ -184,7 +184,7 @@ def split_front(model: Any) -> tuple[Any, Any]:
     features = []
     for name in FRONT:
         port = _port(rest, name)
-        # sides of any length: those that OpenVINO derived overflow where they meet those of the picture
+        # sides are set to any length, because the lengths that OpenVINO derived conflict with those of the image
         shape = ov.PartialShape([1, port.get_partial_shape()[1].get_length(), -1, -1])
         feature = ops.parameter(shape, port.get_element_type(), name=name)
         for target in port.get_target_inputs():
@@ -197,12 +197,12 @@ def split_front(model: Any) -> tuple[Any, Any]:
 
 
 def _port(model: Any, name: str) -> Any:
-    """The output of that name, wherever in the model it is."""
+    """Return the output with a name, of any node of a model."""
     return next(port for node in model.get_ops() for port in node.outputs() if name in port.get_names())
 
 
-def _picture_by_picture(run: Any, padded: Tensor, engine: Any) -> Tensor:
-    """Run a batch one picture at a time: each has filters of its own, which an exported network has for one."""
+def _run_each_image(run: Any, padded: Tensor, engine: Any) -> Tensor:
+    """Run a batch image by image, because the filters of an exported network depend on a single image."""
     channels, height, width = padded.shape[1:]
     if channels != engine.in_channels:
         raise ValueError(f"these weights take {engine.in_channels} channels, got {channels}")
@@ -211,8 +211,8 @@ def _picture_by_picture(run: Any, padded: Tensor, engine: Any) -> Tensor:
             f"{engine.name} needs H and W divisible by {engine.multiple} and at least {engine.minimum}, got "
             f"{height}x{width}; use ops.tiling.pad_to_multiple(image, {engine.multiple}, {engine.minimum})"
         )
-    pictures = padded.detach().to("cpu", torch.float32).contiguous().numpy()
-    restored = [torch.from_numpy(run(picture[None])) for picture in pictures]
+    images = padded.detach().to("cpu", torch.float32).contiguous().numpy()
+    restored = [torch.from_numpy(run(image[None])) for image in images]
     return torch.cat(restored).to(padded.device)
 
 
@@ -221,6 +221,6 @@ def _name(source: Any) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    """The first line of an engine's message that says something."""
+    """Return the first informative line of the message of an engine."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return next((line for line in lines if not line.startswith(("Exception from", "Check "))), type(error).__name__)

@@ -1,4 +1,4 @@
-"""Writing a network for another engine, and showing that it still is the same network."""
+"""Exports a network for another engine, and compares the output of the exported file with that of torch."""
 
 import tempfile
 from collections.abc import Callable
@@ -21,34 +21,41 @@ from passband.models import load_model
 FORMATS = {"onnx": ".onnx", "openvino": ".xml"}
 PRECISIONS = ("float32", "float16", "int8")
 LARGEST_DIFFERENCE = 1e-4
-"""Of a float32 export from torch, anywhere in the picture."""
+"""Largest accepted difference between a float32 export and torch, for values in [0, 1]."""
 LEAST_AGREEMENT = {"float16": 60.0, "int8": 30.0}
-"""Least PSNR of an export against torch, in dB. What int8 costs is measured against clean pictures, beside it."""
+"""Smallest accepted PSNR in dB between an export and torch. The loss of int8 is also measured on clean images."""
 SIZES = ((64, 80), (120, 104))
+"""Heights and widths in pixels of the images for the comparison."""
 
 
 @dataclass(frozen=True)
 class Parity:
-    """How an exported file and torch differ on one picture."""
+    """Differences between an exported file and torch on one image."""
 
     height: int
+    """Height of the image in pixels."""
     width: int
+    """Width of the image in pixels."""
     psnr: float
-    """dB, for a signal of range 1; infinite where they are equal."""
+    """PSNR in dB between both outputs, for values in [0, 1]. It is infinite if they are equal."""
     largest_difference: float
+    """Largest absolute difference between both outputs, for values in [0, 1]."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written, and how near it is."""
+    """An exported file, and its comparison with torch."""
 
     path: Path
+    """Path of the file."""
     precision: str
+    """Precision of the file: float32, float16 or int8."""
     parities: list[Parity] = field(default_factory=list)
+    """Comparisons with torch, one for each of `SIZES`."""
     psnr_torch: float | None = None
-    """Of int8 alone: mean PSNR in dB against the clean picture, over the ways of degrading it, in torch float32."""
+    """Mean PSNR in dB of torch in float32 against a clean image, over several degradations; only for int8."""
     psnr_exported: float | None = None
-    """The same of what was exported."""
+    """Mean PSNR in dB of the exported file against the same clean image; only for int8."""
 
 
 def export_model(
@@ -59,33 +66,34 @@ def export_model(
     calibration: Path | None = None,
     **overrides: Any,
 ) -> Exported:
-    """Write weights for another engine, and compare what was written to torch at two sizes.
+    """Export weights for another engine, and compare the exported file with torch at two sizes.
 
     Args:
-        weights: as `models.load_model` takes them.
-        output: the file: .onnx, or .xml, which gets a .bin with the parameters beside it.
-        to: `"onnx"` or `"openvino"`.
-        precision: of the file: `"float32"`, `"float16"` (ONNX: parameters and maps; OpenVINO: parameters, since it
-            chooses by itself what to compute in) or `"int8"` (OpenVINO alone).
-        calibration: folder of degraded pictures to measure the ranges of int8 on; None for photographs that come with
-            scikit-image, degraded by `data.degrade`.
-        overrides: keywords of the network's constructor.
+        weights: weights to export, as in `models.load_model`.
+        output: file to write: .onnx, or .xml. A .bin file with the parameters is written beside an .xml file.
+        to: format, `"onnx"` or `"openvino"`.
+        precision: precision of the file: `"float32"`, `"float16"` or `"int8"`. In ONNX files float16 applies to
+            parameters and maps. In OpenVINO files it applies to parameters, because OpenVINO chooses the precision of
+            the computation. int8 is available for OpenVINO only.
+        calibration: folder of degraded images, on which the ranges of int8 are measured. None uses photos that come
+            with scikit-image, degraded by `data.degradations.degrade`.
+        overrides: keyword arguments of the constructor of the network.
 
     Returns:
-        The comparison.
+        The path of the file, and its comparison with torch.
 
     Raises:
-        CheckpointError: for weights that cannot be used.
-        ExportError: for a network without a form in that format, a missing package, or a file that is not the network
-            any more (it is not written then).
-        OSError: where the file cannot be written.
+        CheckpointError: if the weights cannot be used.
+        ExportError: if the network cannot be exported to this format, a package is missing, or the exported file
+            differs too much from torch. Then no file is written.
+        OSError: if the file cannot be written.
     """
     _check(output, to, precision, calibration)
     require("openvino" if to == "openvino" else "onnxruntime", "onnx")
     model = load_model(weights, **overrides)
     write, make = _formats(model, to, precision, calibration)
     output.parent.mkdir(parents=True, exist_ok=True)
-    # what is compared is the file, read again; only then does it get its name
+    # the temporary file is read again and compared, and it gets its final name only if it agrees with torch
     with tempfile.TemporaryDirectory(prefix=".", suffix=".partial", dir=output.parent) as folder:
         temporary = Path(folder) / output.name
         write(temporary)
@@ -96,7 +104,7 @@ def export_model(
         if precision == "int8":
             views = int(model.in_channels) // 3  # type: ignore[arg-type]
             costs = restored_gain(_reference(model), views), restored_gain(engine, views)
-        del engine  # Windows moves no file that is open
+        del engine  # Windows cannot move open files
         for part in (temporary.with_suffix(".bin"), temporary):
             if part.exists():
                 part.replace(output.with_suffix(part.suffix))
@@ -104,13 +112,13 @@ def export_model(
 
 
 def _check(output: Path, to: str, precision: str, calibration: Path | None) -> None:
-    """Refuse what does not fit together, before anything is loaded."""
+    """Refuse arguments that do not fit together, before anything is loaded."""
     if to not in FORMATS:
         raise ExportError(f"export writes {' or '.join(FORMATS)}; got --to {to}")
     if precision not in PRECISIONS:
         raise ExportError(
             f"export writes {', '.join(PRECISIONS)}; got --precision {precision} "
-            "(bfloat16 is chosen when the file runs: write float32)"
+            "(for bfloat16, write float32 and choose bfloat16 when the file runs)"
         )
     if output.suffix != FORMATS[to]:
         raise ExportError(f"--to {to} needs an output that ends in {FORMATS[to]}; got {output}")
@@ -123,16 +131,16 @@ def _check(output: Path, to: str, precision: str, calibration: Path | None) -> N
 def _formats(
     model: nn.Module, to: str, precision: str, calibration: Path | None
 ) -> tuple[Callable[[Path], None], Callable[[Path], Any]]:
-    """What writes the file, and what runs it."""
+    """Return a function that writes the file, and a function that loads it into its engine."""
     if to == "onnx":
         graph = sfnet_graph(model, half=precision == "float16")
         return lambda path: _write(path, graph.SerializeToString()), OnnxRuntime
     if precision == "int8":
         views = int(model.in_channels) // 3  # type: ignore[arg-type]
-        made = quantize(model, calibration_pictures(calibration, views))
-        return lambda path: save_openvino(made, path), lambda path: OpenVINORuntime(path, "int8")
-    made = openvino_model(model)
-    return lambda path: save_openvino(made, path, half=precision == "float16"), OpenVINORuntime
+        converted = quantize(model, calibration_pictures(calibration, views))
+        return lambda path: save_openvino(converted, path), lambda path: OpenVINORuntime(path, "int8")
+    converted = openvino_model(model)
+    return lambda path: save_openvino(converted, path, half=precision == "float16"), OpenVINORuntime
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -141,7 +149,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _reference(model: nn.Module) -> Callable[[Tensor], Tensor]:
-    """The network in torch, float32, full size."""
+    """Return a function that runs the network in torch, in float32, and returns its prediction at full size."""
 
     @torch.inference_mode()
     def run(image: Tensor) -> Tensor:
@@ -151,7 +159,7 @@ def _reference(model: nn.Module) -> Callable[[Tensor], Tensor]:
 
 
 def _parity(model: nn.Module, engine: Callable[[Tensor], Tensor], height: int, width: int) -> Parity:
-    """Compare on a photograph, in haze, which shows differences most."""
+    """Compare both outputs on a hazy photo, because haze shows differences most."""
     from skimage.data import chelsea
 
     clean = from_array(chelsea())[0][:, 60 : 60 + height, 140 : 140 + width]
@@ -162,16 +170,16 @@ def _parity(model: nn.Module, engine: Callable[[Tensor], Tensor], height: int, w
 
 
 def _check_parity(parities: list[Parity], precision: str, weights: str) -> None:
-    """Raise where a file is not the network any more."""
+    """Raise an error if an exported file differs too much from torch."""
     for parity in parities:
-        # written so that NaN fails, too
+        # the conditions are negated, so that NaN also fails
         if precision == "float32" and not parity.largest_difference <= LARGEST_DIFFERENCE:
-            found, needed = f"differs by {parity.largest_difference:.1e}", f"at most {LARGEST_DIFFERENCE:.0e}"
+            needed, measured = f"at most {LARGEST_DIFFERENCE:.0e}", f"a difference of {parity.largest_difference:.1e}"
         elif precision != "float32" and not parity.psnr >= LEAST_AGREEMENT[precision]:
-            found, needed = f"agrees to {parity.psnr:.1f} dB", f"{LEAST_AGREEMENT[precision]:.0f} dB"
+            needed, measured = f"at least {LEAST_AGREEMENT[precision]:.0f} dB", f"a PSNR of {parity.psnr:.1f} dB"
         else:
             continue
         raise ExportError(
-            f"{weights} in {precision} {found} from torch at {parity.width}x{parity.height}, where {needed} is needed; "
-            "nothing was written: export in float32, or calibrate on pictures like those to restore"
+            f"{weights} in {precision} has {measured} against torch at {parity.width}x{parity.height}; {needed} is "
+            "needed, so nothing was written. Export in float32, or calibrate on images like those to restore."
         )

@@ -1,1 +1,1 @@
-"""Our networks in other people's programs, a file per program."""
+"""Makes passband's networks available in other projects, with one module per project."""

@@ -1,13 +1,13 @@
-"""SFNet for spandrel, and with it for chaiNNer and ComfyUI.
+"""Adds SFNet to spandrel, and through it to chaiNNer and ComfyUI.
 
     from passband.integrations.spandrel import install
 
     install()
     spandrel.ModelLoader().load_from_file("model.safetensors")
 
-A file holds weights alone, and spandrel hands on nothing but them, so that the local pooling of some published weights
-(`pool_window` in their config) is not known here: networks pool globally, as in their training, unless `install` is
-told a window, which is then that of every SFNet it loads.
+Spandrel passes on only the weights in a file. The local pooling of some published weights (`pool_window` in their
+config) is therefore not known here. Networks pool globally, as in their training, unless `install` is given a window.
+That window then applies to every SFNet that is loaded.
 """
 
 import re
@@ -33,34 +33,36 @@ except ImportError as missing:
 
 
 class SFNetArch(Architecture[SFNet]):
-    """Tells and loads SFNets: files of ours, and published ones under their own names.
+    """Recognizes and loads SFNets, from files of passband and from published files.
 
     Args:
-        pool_window: test-time pooling window of all of them, see `layers.LocalAvgPool2d`; None for the global average.
-        pool_mode: how the window is read.
+        pool_window: pooling window in pixels of all SFNets at test time, see `layers.LocalAvgPool2d`. None pools
+            globally.
+        pool_mode: interpretation of the window, see `layers.LocalAvgPool2d`.
 
     Raises:
-        ValueError: for a window or a mode that no network has.
+        ValueError: if the window or the mode is not valid.
     """
 
     def __init__(self, pool_window: int | None = None, pool_mode: PoolMode = "fraction") -> None:
         super().__init__(id="SFNet", detect=lambda state: is_sfnet(rename_published_sfnet(state)))
-        LocalAvgPool2d(pool_window, pool_mode)  # refuses now what would be refused when a file is loaded
+        LocalAvgPool2d(pool_window, pool_mode)  # raises an error now rather than when a file is loaded
         self.pool_window = pool_window
         self.pool_mode: PoolMode = pool_mode
 
     def load(self, state_dict: dict[str, Any]) -> ImageModelDescriptor[SFNet]:
-        """Build the network that a state dict is for.
+        """Build the network of a state dict.
 
         Args:
-            state_dict: name to tensor, with our names or the published ones.
+            state_dict: tensors by name, with the names of passband or the published names.
 
         Returns:
-            Spandrel's descriptor: RGB (or several views) in [0, 1] in, RGB in [0, 1] out, any size.
+            Descriptor of spandrel. The network takes RGB images (or several views) in [0, 1] of any size, and returns
+            RGB images in [0, 1].
 
         Raises:
-            RuntimeError: listing entries that miss, are left over or have another shape.
-            ValueError: for sizes that no SFNet has.
+            RuntimeError: if entries are missing, unknown, or of another shape.
+            ValueError: if no SFNet has such sizes.
         """
         state = rename_published_sfnet(state_dict)
         width, depth, in_channels = sfnet_numbers(state)
@@ -68,23 +70,27 @@ class SFNetArch(Architecture[SFNet]):
         counters = {key: value for key, value in model.state_dict().items() if key.endswith("num_batches_tracked")}
         return ImageModelDescriptor(
             model,
-            {**counters, **state},  # published files may lack the counters, which evaluation does not use
+            {**counters, **state},  # published files may lack the counters of BatchNorm, which evaluation does not use
             architecture=self,
             purpose="Restoration",
             tags=[f"{width}w", f"{depth}d", *([] if self.pool_window is None else [f"pool {self.pool_window}"])],
-            supports_half=False,  # running statistics can leave its range
+            supports_half=False,  # running statistics can exceed the range of float16
             supports_bfloat16=True,
             scale=1,
             input_channels=in_channels,
             output_channels=3,
             size_requirements=SizeRequirements(minimum=SFNet.minimum, multiple_of=SFNet.multiple),
-            tiling=ModelTiling.DISCOURAGED,  # the network looks at averages of the whole picture
+            tiling=ModelTiling.DISCOURAGED,  # the network uses averages over the whole image
             call_fn=lambda model, image: model(image)[-1],
         )
 
 
 def sfnet_numbers(state: dict[str, Tensor]) -> tuple[int, int, int]:
-    """Width, depth and input channels of the SFNet that these weights, under our names, are for."""
+    """Return width, depth and number of input channels of an SFNet.
+
+    Args:
+        state: tensors by the names of passband, as `state_dicts.rename_published_sfnet` returns them.
+    """
     width, in_channels = state["stem.0.weight"].shape[:2]
     blocks = [int(match[1]) for key in state if (match := re.match(r"encoder\.0\.(\d+)\.", key))]
     return width, 1 + max(blocks), in_channels
@@ -93,19 +99,19 @@ def sfnet_numbers(state: dict[str, Tensor]) -> tuple[int, int, int]:
 def install(
     *, pool_window: int | None = None, pool_mode: PoolMode = "fraction", ignore_duplicates: bool = False
 ) -> list[ArchSupport]:
-    """Add SFNet to spandrel's main registry, which every `ModelLoader` uses unless it is given another.
+    """Add SFNet to the main registry of spandrel, which every `ModelLoader` uses by default.
 
     Args:
-        pool_window: test-time pooling window of all SFNets that are loaded; None for the global average.
-        pool_mode: how the window is read, see `layers.LocalAvgPool2d`.
-        ignore_duplicates: whether a second call is no mistake; it changes nothing, the window neither.
+        pool_window: pooling window in pixels of all SFNets at test time. None pools globally.
+        pool_mode: interpretation of the window, see `layers.LocalAvgPool2d`.
+        ignore_duplicates: whether a second call is accepted. It then has no effect, and the window does not change.
 
     Returns:
-        What was added.
+        The added entries of the registry.
 
     Raises:
-        spandrel.DuplicateArchitectureError: on a second call, without `ignore_duplicates`.
-        ValueError: for a window or a mode that no network has.
+        spandrel.DuplicateArchitectureError: if this is the second call, and `ignore_duplicates` is not set.
+        ValueError: if the window or the mode is not valid.
     """
     architecture = SFNetArch(pool_window, pool_mode)
     return MAIN_REGISTRY.add(ArchSupport.from_architecture(architecture), ignore_duplicates=ignore_duplicates)
