@@ -40,7 +40,7 @@ def docstrings(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def python_faults(path: Path) -> Iterator[tuple[int, str]]:
-    """What is found in the docstrings of a Python file, with its lines."""
+    """Find faults in the docstrings of a Python file, with their lines."""
     for start, text in docstrings(path):
         section, margin = "", 0
         for number, line in enumerate(text.split("\n"), start):
@@ -56,7 +56,7 @@ def python_faults(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def document_faults(path: Path) -> Iterator[tuple[int, str]]:
-    """What is found in a Markdown file, with its lines."""
+    """Find faults in a Markdown file, with their lines."""
     inside = False
     for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
         if line.lstrip().startswith("```"):
