@@ -3,6 +3,7 @@ import importlib
 import pydoc
 import re
 import shlex
+import tomllib
 
 import pytest
 import typer
@@ -95,3 +96,14 @@ def test_commands_of_the_readme_that_restore_and_score_run(tmp_path, monkeypatch
 
 def test_the_readme_fits_on_three_screens():
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
+
+
+def test_the_floor_plan_has_the_rooms_of_the_contract_in_its_order():
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ][0]
+    plan = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## Floor plan")[1].split("\n## ")[0]
+    floors = [line for line in plan.splitlines() if line.startswith("|")][2:]
+    for floor, rooms in zip(floors, contract["layers"], strict=True):
+        for room in rooms.split(" | "):
+            assert f"`{room}`" in floor or f"`{room}.py`" in floor, f"{room} is missing in: {floor}"
