@@ -11,6 +11,8 @@ from passband.io.files import write_whole
 
 ABSENT = "none here"
 """Text of a figure that the data do not give."""
+ROWS = 200
+"""Number of images that report.md lists; evaluation.csv lists all."""
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -11,15 +11,13 @@ from torch import Tensor
 from passband.drawing.comparison import comparison_rows
 from passband.drawing.zoom import framed, magnified, most_detailed
 from passband.evaluation.pair_scores import FIGURES
-from passband.evaluation.report import cell, heading, how_it_was_made, noted, write_results
+from passband.evaluation.report import ROWS, cell, heading, how_it_was_made, noted, write_results
 from passband.io.image import write_image
 
 SIDE = 640
 """Longest side of an image in worst_median_best.png, in pixels."""
 ZOOM = 4
 """Factor by which the part with the most detail is enlarged, against the image above it."""
-ROWS = 200
-"""Number of images that report.md lists; evaluation.csv lists all."""
 
 
 def write_restoration_report(output: Path, result: dict[str, Any]) -> None:

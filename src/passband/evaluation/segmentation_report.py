@@ -9,13 +9,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from passband.drawing.comparison import comparison_rows
-from passband.evaluation.report import cell, heading, how_it_was_made, not_scored, noted, percent, write_results
+from passband.evaluation.report import ROWS, cell, heading, how_it_was_made, not_scored, noted, percent, write_results
 from passband.io.image import write_image
 
-SIDE = 512
+SHEET_SIDE = 512
 """Longest side of an image in worst_best.png, in pixels."""
-ROWS = 200
-"""Number of images that report.md lists; evaluation.csv lists all."""
 NAMES = {
     "iou": "IoU",
     "f1": "F1",
@@ -136,6 +134,6 @@ def _row(name: str, figures: dict[str, Any], names: Sequence[str]) -> str:
 def _small(image: Float[Tensor, "3 H W"]) -> Float[Tensor, "3 h w"]:
     """Return an image that is small enough for worst_best.png."""
     height, width = image.shape[-2:]
-    ratio = min(1.0, SIDE / max(height, width))
+    ratio = min(1.0, SHEET_SIDE / max(height, width))
     size = (max(1, round(height * ratio)), max(1, round(width * ratio)))
     return image if ratio == 1 else F.interpolate(image[None], size, mode="area")[0]

@@ -20,9 +20,9 @@ from passband.runs import read_run
 
 REACHED = "it reached its length"
 """Reason why a run ended if it did not end early."""
-ROWS = 6
+SHOWN_PAIRS = 6
 """Number of rows of before_after.png."""
-SIDE = 320
+PART_SIDE = 320
 """Side of the parts of images in before_after.png, in pixels."""
 
 Item = TypeVar("Item")
@@ -97,7 +97,7 @@ def conclude(
     }
     write_json(output / "finetune.json", result)
     write_csv(output / "finetune.csv", ["name", *names], images)
-    write_image(output / "before_after.png", comparison_rows(evenly(rows, ROWS), evenly(captions, ROWS)))
+    write_image(output / "before_after.png", comparison_rows(evenly(rows, SHOWN_PAIRS), evenly(captions, SHOWN_PAIRS)))
     return result
 
 
@@ -127,5 +127,5 @@ def _middles(scored: PairScore) -> PairScore:
 def _middle(image: Tensor) -> Tensor:
     """Return a copy of the middle of an image."""
     height, width = image.shape[-2:]
-    top, left = max(0, height - SIDE) // 2, max(0, width - SIDE) // 2
-    return image[:, top : top + SIDE, left : left + SIDE].clone()
+    top, left = max(0, height - PART_SIDE) // 2, max(0, width - PART_SIDE) // 2
+    return image[:, top : top + PART_SIDE, left : left + PART_SIDE].clone()

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from passband.config import SegmentationRecipe
-from passband.config.segmentation import SegmentationData
 from passband.curriculum import check_stride
 from passband.data.datasets.segmentation import (
     SegmentationAugmentation,
@@ -21,15 +20,14 @@ from passband.data.datasets.segmentation import (
     collate_masks,
     shrunk_mask,
 )
-from passband.data.leaks import leak_report, sequences_by_likeness
+from passband.data.leaks import leak_report
 from passband.data.masks import MaskPair, find_mask_pairs, survey_masks
-from passband.data.scenes import sequences_by_frames, sequences_by_pattern
-from passband.data.splits import named_pairs, split_mask_pairs
 from passband.drawing.comparison import comparison_rows
 from passband.drawing.overlay import overlay
 from passband.io.image import ImageError
 from passband.losses import segmentation_loss
 from passband.metrics.mask_scores import SegmentationScores, predicted_classes, resized_logits
+from passband.tasks.chosen_masks import split_by_recipe, spread
 from passband.tasks.curriculum import Lesson, measured_profile, stored_profile
 from passband.tasks.problems import Problems
 from passband.tasks.task import Loss, Stateful, Validation
@@ -124,7 +122,7 @@ class Segmentation:
         """
         curriculum, reference = self.recipe.curriculum, None
         if curriculum.mode != "none" and curriculum.schedule == "adaptive":
-            pairs = _spread(self.split(folder)[0], curriculum.adaptive.pictures)
+            pairs = spread(self.split(folder)[0], curriculum.adaptive.pictures)
             reference = torch.stack(list(self._pictures(pairs)))
         return Lesson(self.recipe, stored_profile(network["preprocessing"]), reference)
 
@@ -214,7 +212,7 @@ class Segmentation:
             for line in leak_report(learned, scored).lines(NAMED):
                 _log.warning("%s", line)
         return SegmentationValidationSet(
-            _spread(scored, self.recipe.validation.count), data.classes, data.size, cache=data.cache
+            spread(scored, self.recipe.validation.count), data.classes, data.size, cache=data.cache
         )
 
     def loss(self, model: nn.Module, batch: dict[str, Any], done: float, lesson: Lesson | None = None) -> Loss:
@@ -298,13 +296,13 @@ class Segmentation:
             folder: folder to train on.
         """
         if folder not in self.splits:
-            self.splits[folder] = _split(find_mask_pairs(folder), self.recipe.data)
+            self.splits[folder] = split_by_recipe(find_mask_pairs(folder), self.recipe.data)
         return self.splits[folder]
 
     def _profile(self, pairs: Sequence[MaskPair]) -> dict[str, Any] | None:
         """Return the spectral profile of images as JSON can hold it, or None if ratios are not measured."""
         count = self.recipe.curriculum.profile_count
-        profile = measured_profile(self.recipe.curriculum, self._pictures(_spread(pairs, count)))
+        profile = measured_profile(self.recipe.curriculum, self._pictures(spread(pairs, count)))
         return None if profile is None else profile.to_config()
 
     def _pictures(self, pairs: Sequence[MaskPair]) -> Iterable[Float[Tensor, "3 S S"]]:
@@ -324,50 +322,6 @@ class Segmentation:
                 yield sample["image"]
         if not count:
             raise ImageError(f"none of {len(pairs)} images can be used; the log names them")
-
-
-def _split(pairs: list[MaskPair], data: SegmentationData) -> tuple[list[MaskPair], list[MaskPair]]:
-    """Return the pairs to learn from and those to score on, as a recipe says.
-
-    Raises:
-        ValueError: if lists overlap, or no pair is left to learn from.
-    """
-    if data.held_out:
-        learned, scored = split_mask_pairs(
-            pairs, (1 - data.held_out, data.held_out), data.split_seed, _sequences(pairs, data.sequence)
-        )
-        return learned, scored
-    scored = named_pairs(pairs, Path(data.validation_list)) if data.validation_list else None
-    if data.training_list:
-        learned = named_pairs(pairs, Path(data.training_list))
-        both = [pair.name for pair in learned if pair in (scored or ())]
-        if both:
-            raise ValueError(
-                f"{data.training_list} and {data.validation_list} name {len(both)} images both, such as {both[0]}: "
-                "what is scored on is not learned from"
-            )
-    else:
-        learned = [pair for pair in pairs if pair not in (scored or ())]
-    if not learned:
-        raise ValueError(f"{data.validation_list} names all {len(pairs)} images, so that none is left to learn from")
-    return learned, learned if scored is None else scored
-
-
-def _sequences(pairs: list[MaskPair], how: str | None) -> list[str] | None:
-    """Return the sequence of each image; the images of a sequence are held out together."""
-    if how is None:
-        return None
-    if how == "alike":
-        return sequences_by_likeness(pairs)
-    names = [pair.name for pair in pairs]
-    return sequences_by_frames(names) if how == "frames" else sequences_by_pattern(names, how)
-
-
-def _spread(pairs: Sequence[MaskPair], count: int | None) -> list[MaskPair]:
-    """Return a number of pairs that are spread evenly; all pairs if the number is None or too large."""
-    if count is None or count >= len(pairs):
-        return list(pairs)
-    return [pairs[number * len(pairs) // count] for number in range(count)]
 
 
 def _pooled_dice(logits: Float[Tensor, "B K H W"], mask: Tensor) -> Float[Tensor, ""]:
