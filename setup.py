@@ -1,11 +1,11 @@
-"""Builds the compiled JPEG reader where a C compiler and libjpeg-turbo are there; everything else is in pyproject.toml.
+"""Builds the compiled JPEG reader if a C compiler and libjpeg-turbo are installed. The rest is in pyproject.toml.
 
-Without either the installation succeeds all the same, says so in its log (`pip install -v`), and JPEG coefficients are
-read through the package jpeglib; `passband doctor` tells which of the two is in use.
+Without them the installation also succeeds, and its log (`pip install -v`) gives the reason. JPEG coefficients are then
+read with the package jpeglib. `passband doctor` shows which reader is in use.
 
-The header is looked for where the compiler looks (on Debian and Ubuntu it comes with libjpeg-turbo8-dev or
-libjpeg62-turbo-dev), in the folder named by PASSBAND_LIBJPEG, in a conda environment, and in Homebrew's jpeg-turbo.
-Only Linux has been tried.
+The header of libjpeg-turbo is searched in the folders of the compiler (on Debian and Ubuntu the packages
+libjpeg-turbo8-dev or libjpeg62-turbo-dev install it), in the folder that PASSBAND_LIBJPEG names, in a conda
+environment, and in Homebrew's jpeg-turbo. Only Linux was tested.
 """
 
 import os
@@ -24,7 +24,7 @@ LIMITED = not sysconfig.get_config_var("Py_GIL_DISABLED")  # the free-threaded i
 
 
 class BuildPackage(build_py):
-    """Begins anew: what an earlier build left, of modules that are gone since, does not get into a wheel."""
+    """Removes files of earlier builds, so that deleted modules do not get into a wheel."""
 
     def run(self) -> None:
         """Copy the package."""
@@ -34,23 +34,24 @@ class BuildPackage(build_py):
 
 
 class BuildReader(build_ext):
-    """Compiles the reader, or says in one line why it did not."""
+    """Compiles the reader, or prints in one line why it was not compiled."""
 
     def build_extension(self, ext: Extension) -> None:
-        """Compile one extension; an error is no reason to install nothing."""
+        """Compile an extension. An error is printed, and the installation continues without the extension."""
         try:
             super().build_extension(ext)
         except (BaseError, CCompilerError) as error:
             self.warn(
                 f"passband: the compiled JPEG reader was not built ({error}). JPEG coefficients will be read through "
-                f"the package jpeglib, four times as slowly: pip install 'passband[jpeg]'. For the compiled one "
-                f"install a C compiler and libjpeg-turbo's header (Debian: libjpeg-dev, Fedora: libjpeg-turbo-devel, "
-                f"Homebrew: jpeg-turbo), or name its folder in PASSBAND_LIBJPEG, and install passband again."
+                f"the package jpeglib, four times as slowly: pip install 'passband[jpeg]'. For the compiled reader, "
+                f"install a C compiler and the header of libjpeg-turbo (Debian: libjpeg-dev, Fedora: "
+                f"libjpeg-turbo-devel, Homebrew: jpeg-turbo), or name its folder in "
+                f"PASSBAND_LIBJPEG, and install passband again."
             )
 
 
 def prefixes() -> list[Path]:
-    """Folders that hold libjpeg-turbo's header, the caller's first; where the compiler finds it, there may be none."""
+    """Return the folder with the header of libjpeg-turbo, or no folder if only the compiler may know it."""
     named = os.environ.get("PASSBAND_LIBJPEG")
     candidates = [Path(named)] if named else []
     if conda := os.environ.get("CONDA_PREFIX"):
@@ -65,16 +66,16 @@ def prefixes() -> list[Path]:
     ]
     if named and Path(named) not in found:
         print(f"passband: PASSBAND_LIBJPEG names {named}, which has neither jpeglib.h nor include/jpeglib.h")
-    return found[:1]  # headers of one and a library of another would not fit
+    return found[:1]  # a header of one folder and a library of another may not fit
 
 
 def existing(*folders: Path) -> list[str]:
-    """The folders that there are."""
+    """Return the folders that exist."""
     return [str(folder.resolve()) for folder in folders if folder.is_dir()]
 
 
 def reader() -> Extension:
-    """The extension, with what its compiler needs to know."""
+    """Return the extension, with the folders and options for its compiler."""
     windows, found = sys.platform == "win32", prefixes()
     libraries = [folder for prefix in found for folder in existing(prefix / "lib", prefix / "lib64", prefix)]
     return Extension(
@@ -85,7 +86,7 @@ def reader() -> Extension:
         library_dirs=libraries,
         runtime_library_dirs=[] if windows else libraries,
         libraries=["jpeg"],
-        # Products and sums rounded one by one, as torch does it: the two ways to compute channels agree to the bit.
+        # Products and sums are rounded one by one, as in torch, so that both ways to compute channels agree to the bit.
         extra_compile_args=["/O2"] if windows else ["-O3", "-ffp-contract=off"],
         define_macros=[("Py_LIMITED_API", "0x030B0000")] if LIMITED else [],
         py_limited_api=LIMITED,

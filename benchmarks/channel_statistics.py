@@ -1,10 +1,11 @@
-"""Mean and standard deviation of the frequency channels of a folder's JPEG files, from their own coefficients.
+"""Measures mean and standard deviation of the frequency channels of the JPEG files in a folder.
 
     python benchmarks/channel_statistics.py FOLDER [--stride 8] [--of "355 ImageNet photographs"] -o statistics.json
 
-Every file's coefficients are dequantized, brought onto one grid without pixels, turned upright and cropped to the cells
-that lie within the picture; every cell of every picture counts alike, and gray files have chroma of zero. Files that
-cannot be read so are named and left out. `passband.data.cubes.channel_statistics` ships what this measured of ImageNet.
+The coefficients of every file are dequantized, brought onto one grid without decoding pixels, turned upright, and
+cropped to the cells inside the image. Every cell of every image has the same weight, and the chroma of gray files is
+zero. Files that cannot be read in this way are named and left out. The statistics of ImageNet in
+`passband.data.cubes.channel_statistics` were measured with this script.
 """
 
 import argparse
@@ -27,7 +28,7 @@ SUFFIXES = (".jpg", ".jpeg")
 
 
 def cubes(paths: list[Path], stride: int, kinds: Counter[str]) -> Iterator[Float[Tensor, "1 K h w"]]:
-    """The cube of every file that can be read, counting the kinds of files."""
+    """Yield the cube of every readable file, and count the types of the files."""
     for path in paths:
         try:
             coefficients = read_coefficients(path)
@@ -47,8 +48,10 @@ def cubes(paths: list[Path], stride: int, kinds: Counter[str]) -> Iterator[Float
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--stride", type=int, choices=(8, 4), default=8, help="side of the cubes' cells, in pixels")
-    parser.add_argument("--of", default="JPEG files", help="what the files are, for the provenance")
+    parser.add_argument(
+        "--stride", type=int, choices=(8, 4), default=8, help="side in pixels of the area that a cell of a cube covers"
+    )
+    parser.add_argument("--of", default="JPEG files", help="description of the files, stored with the statistics")
     parser.add_argument("-o", "--output", type=Path, required=True, help="JSON file")
     options = parser.parse_args()
     paths = sorted(path for path in options.folder.rglob("*") if path.suffix.lower() in SUFFIXES)

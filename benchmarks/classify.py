@@ -1,19 +1,20 @@
-"""Compares the inputs of a classifier: pixels, frequency channels, and channels that a gate chose.
+"""Compares inputs of a classifier: pixels, frequency channels, and channels that a gate chose.
 
     python benchmarks/classify.py --data TRAIN --validation-data TEST -o DIR [--rows rgb dct-24s ...] [--seeds 0 1 2]
         [--size 128] [--width 32] [--epochs 60]
 
-TRAIN and TEST hold a sub-folder of JPEG files for each class. Every row is the same ResNet-18, trained by the same
-recipe for as many epochs on the same files; only its input differs. A cube is as large as the map that ResNet's first
-layers make of an image of SIZE pixels, so that all later layers cost the same. It comes from an image of twice SIZE at
-stride 8, as in Xu et al. (CVPR 2020), or of SIZE at stride 4 (the row native-24s, which sees the same pixels as rgb).
+TRAIN and TEST hold a subfolder of JPEG files for each class. Every row is the same ResNet-18, trained by the same
+recipe for the same number of epochs on the same files. Only its input differs. A cube has the size of the maps that the
+stem of ResNet computes from an image of SIZE pixels, so the rest of the network costs the same. The cubes come from an
+image of twice SIZE at stride 8, as in Xu et al. (CVPR 2020), or from an image of SIZE at stride 4 (the row native-24s,
+which sees the same pixels as rgb).
 
-learned-24 takes the 24 channels that a gate, trained first on all 192 with the same recipe and seed, opens most often
-on TRAIN: twice the training, which its row says.
+The row learned-24 uses the 24 channels that a gate opens most often on TRAIN. The gate is trained first, on all 192
+channels, with the same recipe and seed. The row therefore needs twice the training, which the table notes.
 
-Scored are the weights at the end of each run, so that nothing is chosen by TEST. Cells (row x seed) that are done are
-not done again, and one that was stopped goes on. Writes DIR/table.md and DIR/table.json, with mean and spread over the
-seeds, and the difference to rgb of the same seeds.
+Scores are those of the weights at the end of each run, so TEST does not influence any choice. Finished cells (row x
+seed) are skipped, and a stopped cell is resumed. The script writes DIR/table.md and DIR/table.json, with mean and
+spread over the seeds, and the difference to rgb with the same seeds.
 """
 
 import argparse
@@ -50,11 +51,11 @@ GATED = ("gated-dct-resnet18", {"channels": "192"})
 KEPT = 24
 BASE = "rgb"
 STUDENT = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36, 9: 2.31, 10: 2.26}
-"""Seeds to the standard errors that a mean is off by in 5 % of cases (Student's t); about 2 for more."""
+"""Half width of the 95 % confidence interval in standard errors (Student's t), by number of seeds. About 2 for more."""
 
 
 def settings(name: str, model: str, data: dict[str, Any], seed: int, options: argparse.Namespace) -> dict[str, Any]:
-    """The recipe of a cell."""
+    """Return the recipe of a cell."""
     data = {"input": "coefficients", "stride": 8, **data}
     doubled = data["input"] == "coefficients" and data["stride"] == 8
     return {
@@ -89,7 +90,7 @@ def settings(name: str, model: str, data: dict[str, Any], seed: int, options: ar
 
 
 def trained(cell: Path, recipe: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
-    """Train a cell, or go on, unless it is done; how it went."""
+    """Train or resume the network of a cell, unless it is finished, and return its progress."""
     run = cell / "run"
     done = cell / "trained.json"
     resume = latest_checkpoint(run) is not None
@@ -113,7 +114,7 @@ def trained(cell: Path, recipe: dict[str, Any], options: argparse.Namespace) -> 
 
 
 def learned_channels(seed: int, options: argparse.Namespace) -> list[int]:
-    """The channels that a gate, trained with this seed, opens most often on the training data."""
+    """Return the channels that a gate, trained with this seed, opens most often on the training data."""
     cell = options.output / "gated-192" / f"seed-{seed}"
     trained(cell, settings("gated-192", *GATED, seed, options), options)
     listed = cell / "channels" / "channels.json"
@@ -123,7 +124,7 @@ def learned_channels(seed: int, options: argparse.Namespace) -> list[int]:
 
 
 def measured(row: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
-    """A cell of the table: trained, scored, counted."""
+    """Train and score a cell of the table, and return its row."""
     cell = options.output / row / f"seed-{seed}"
     done = cell / "cell.json"
     model, data = ROWS[row]
@@ -160,7 +161,7 @@ def measured(row: str, seed: int, options: argparse.Namespace) -> dict[str, Any]
 
 
 def summary(cells: dict[str, dict[int, dict[str, Any]]]) -> list[dict[str, Any]]:
-    """A row of the table for each input."""
+    """Return a row of the table for each input."""
     rows = []
     for name, seeds in cells.items():
         first = next(iter(seeds.values()))
@@ -184,7 +185,7 @@ def summary(cells: dict[str, dict[int, dict[str, Any]]]) -> list[dict[str, Any]]
 
 
 def gain(row: dict[str, Any]) -> str:
-    """The difference to the base, with what it may be by chance."""
+    """Return the difference to the base, with its standard error."""
     if "gain_mean" not in row:
         return ""
     if row["gain_error"] is None:
@@ -194,7 +195,7 @@ def gain(row: dict[str, Any]) -> str:
 
 
 def table(rows: list[dict[str, Any]], cells: dict[str, dict[int, dict[str, Any]]], options: argparse.Namespace) -> str:
-    """The Markdown table and what to know of it."""
+    """Return the Markdown table and its notes."""
     first = next(iter(next(iter(cells.values())).values()))
     error = 100 * (first["top1"] * (1 - first["top1"]) / first["pictures"]) ** 0.5
     lines = [
@@ -226,15 +227,19 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for runs and tables")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--size", type=int, default=128, help="side of what rgb sees, pixels; a multiple of 32")
-    parser.add_argument("--width", type=int, default=32, help="channels of ResNet-18's first layer")
+    parser.add_argument(
+        "--size", type=int, default=128, help="side in pixels of the images that rgb sees, a multiple of 32"
+    )
+    parser.add_argument("--width", type=int, default=32, help="channels of the first layer of ResNet-18")
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
-    parser.add_argument("--gate-weight", type=float, default=1.0, help="cost on open channels, for learned-24")
-    parser.add_argument("--workers", type=int, default=1, help="processes that read pictures")
+    parser.add_argument(
+        "--gate-weight", type=float, default=1.0, help="weight of the cost on open channels, for learned-24"
+    )
+    parser.add_argument("--workers", type=int, default=1, help="processes that read images")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu"))
-    parser.add_argument("--threads", type=int, help="of torch")
+    parser.add_argument("--threads", type=int, help="threads of torch")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)

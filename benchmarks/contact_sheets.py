@@ -1,9 +1,9 @@
-"""Contact sheets of the degradations, for the documentation.
+"""Makes contact sheets of the degradations for the documentation.
 
     python benchmarks/contact_sheets.py [-o docs/degradations] [--kinds rain snow] [--seed 1]
 
-Writes a JPEG per kind with twelve samples: cut-outs of photographs that come with scikit-image, degraded with the seed
-and the numbers 0 to 11. The first picture of each row is the clean one beside it.
+The script writes a JPEG file per degradation with twelve samples: crops of photos that come with scikit-image, degraded
+with the seed and the indices 0 to 11. Each row begins with the clean crop.
 """
 
 import argparse
@@ -18,11 +18,11 @@ from passband.data.degradations import KINDS, degrade
 from passband.io.arrays import from_array
 
 SIDE, COLUMNS, ROWS = 176, 5, 3
-"""Side of a sample in pixels, and samples across (of which the first is clean) and down."""
+"""Side of a sample in pixels, samples per row (the first one is clean), and number of rows."""
 
 
 def sheet(kind: str, seed: int) -> Image.Image:
-    """Rows of a clean cut-out and its degraded forms."""
+    """Return rows of a clean crop and its degraded forms."""
     photographs = [from_array(picture())[0] for picture in (data.astronaut, data.coffee, data.chelsea)]
     canvas = torch.ones(3, ROWS * SIDE, COLUMNS * SIDE)
     for row, photograph in enumerate(photographs):

@@ -1,30 +1,30 @@
-"""Measures what a frequency-ratio curriculum saves and costs: trains one network by several and scores all alike.
+"""Measures the time that a frequency-ratio curriculum saves, and its effect on the scores.
 
     python benchmarks/curriculum.py --data TRAIN --validation-data VAL -o DIR [--size 128] [--width 16] [--epochs 20]
         [--seeds 0 1 2] [--rows full crop-up ...] [--repeat-order]
 
-TRAIN and VAL hold images/ and masks/. Every row is the same U-Net, trained by the same recipe for as many epochs on the
-same files; only the curriculum differs:
+TRAIN and VAL hold images/ and masks/. Every row is the same U-Net, trained by the same recipe for the same number of
+epochs on the same files. Only the curriculum differs:
 
-- full: none.
-- crop-up: from coarse to fine on cropped spectra: half of the side for 30 % of the steps, three quarters for 30 %, the
-  whole for 40 %.
-- crop-thirds: each of these for a third of the steps.
-- mask-up: the ratios of crop-up by masks, at full size: what the cropping itself changes is the difference.
-- down-R: masks whose ratio falls linearly from 1 to R, by magnitude: the schedule of "Adaptive Frequency Ratio
+- full: no curriculum.
+- crop-up: from coarse to fine on cropped spectra: 1/2 of the side for 30 % of the steps, 3/4 for 30 %, and the whole
+  image for 40 %.
+- crop-thirds: each of these sizes for a third of the steps.
+- mask-up: the ratios of crop-up with masks, at full size. The difference to crop-up is the effect of the cropping.
+- down-R: masks whose ratio by magnitude falls linearly from 1 to R, the schedule of "Adaptive Frequency Ratio
   Scheduler" (lab slides, 2023).
-- adaptive (not among the default rows): masks whose ratio, by radius, is searched at four moments of the training.
+- adaptive (not a default row): masks whose ratio by radius is searched four times during the training.
 
-Seconds are those of training alone: from the moment a step's batch is there until its optimizer is done, and the waits
-for the loader between steps. Validation and checkpoints are left out: a wait that they fall into is not measured, and
-the mean of the others takes its place. Which row comes first turns with the seed, so that a machine that slows down
-treats all alike; --repeat-order keeps one order. On a machine that does other work, too, --clock processor counts the
-seconds that the training process computes, over all of its threads, instead of those on the wall; with --threads 1 the
-two are the same on an idle machine, but for what processes of the loader do.
+Seconds are those of the training only: the time from the arrival of a batch to the end of the optimizer step, and the
+waits for the loader between steps. Validation and checkpoints are left out. A wait that includes one of them is not
+measured, and is replaced by the mean of the other waits. The order of the rows rotates with the seed, so that a machine
+that slows down affects all rows equally; --repeat-order keeps one order. On a machine with other work, --clock
+processor counts the CPU time of all threads of the training process instead of wall time. With --threads 1 both are
+equal on an idle machine, except for the processes of the loader.
 
-Scored are the weights at the end of each run, on whole pictures at the size of their masks, so that nothing is chosen
-by VAL. Cells (row x seed) that are done are not done again, and one that was stopped goes on. Writes DIR/table.md,
-DIR/table.json and DIR/curves.png (Dice over seconds of training), anew after each cell.
+Scores are those of the weights at the end of each run, on whole images at the size of their masks, so VAL does not
+influence any choice. Finished cells (row x seed) are skipped, and a stopped cell is resumed. After each cell the script
+writes DIR/table.md, DIR/table.json and DIR/curves.png (Dice over seconds of training).
 """
 
 import argparse
@@ -49,12 +49,12 @@ from passband.tasks.segmentation import Segmentation
 from passband.training import StepReport, train
 
 CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
-"""Name to what counts seconds."""
+"""Clocks for the seconds of training, by name."""
 UP = {"start": 0.5, "end": 1.0, "shape": "step", "plateaus": 3, "hold": 0.1}
 
 
 def down(final: float) -> dict[str, Any]:
-    """The slides' schedule."""
+    """Return the schedule of the slides."""
     return {"mode": "mask", "definition": "magnitude", "start": 1.0, "end": final, "shape": "linear", "hold": 0.0}
 
 
@@ -72,11 +72,11 @@ ROWS: dict[str, dict[str, Any]] = {
 BASE = "full"
 SCORES = ("foreground_dice", "foreground_iou", "accuracy", "f1", "precision", "recall", "iou")
 STUDENT = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78, 6: 2.57, 7: 2.45, 8: 2.36, 9: 2.31, 10: 2.26}
-"""Seeds to the standard errors that a mean is off by in 5 % of cases (Student's t); about 2 for more."""
+"""Half width of the 95 % confidence interval in standard errors (Student's t), by number of seeds. About 2 for more."""
 
 
 class Clock:
-    """Seconds of training alone; kept with every checkpoint, so that a run that was stopped goes on counting."""
+    """Measures seconds of training. It is saved with every checkpoint, so a resumed run continues to count."""
 
     def __init__(self, checkpoint_every: int, clock: Callable[[], float]):
         self.checkpoint_every, self.clock = checkpoint_every, clock
@@ -86,46 +86,46 @@ class Clock:
         self.ended: float | None = None
 
     def begin(self) -> None:
-        """A step's batch is there."""
+        """Start the time of a step, whose batch has arrived."""
         self.began = self.clock()
         if self.ended is not None:
             self.counts["waits"] += 1
             self.counts["wait_seconds"] += self.began - self.ended
 
     def end(self, step: StepReport) -> None:
-        """A step is done; before the next one there may be more than the loader to wait for."""
+        """Stop the time of a step, and start the time of the wait for the next one."""
         now = self.clock()
         self.counts["steps"] += 1
         self.counts["step_seconds"] += now - self.began
         self.ended = None if step.step % self.checkpoint_every == 0 else now
 
     def validated(self, figures: dict[str, float]) -> None:
-        """The network was scored after the last step."""
+        """Discard the current wait, because it includes a validation."""
         self.ended = None
         self.curve.append({"step": self.counts["steps"], "seconds": self.seconds, **figures})
 
     @property
     def waited(self) -> float:
-        """Seconds of all waits for the loader, those that are not measured taken as the mean of the others."""
+        """Seconds of all waits for the loader. Unmeasured waits count as the mean of the others."""
         measured = max(1, self.counts["waits"])
         return self.counts["wait_seconds"] * max(0, self.counts["steps"] - 1) / measured
 
     @property
     def seconds(self) -> float:
-        """Of training."""
+        """Seconds of training."""
         return self.counts["step_seconds"] + self.waited
 
     def state_dict(self) -> dict[str, Any]:
-        """All of it, for a checkpoint."""
+        """Return all values, for a checkpoint."""
         return {"counts": self.counts, "curve": self.curve}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go back to a checkpoint."""
+        """Restore the values of a checkpoint."""
         self.counts, self.curve, self.ended = dict(state["counts"]), list(state["curve"]), None
 
 
 class Timed(Segmentation):
-    """The task, with a clock."""
+    """A task that measures the time of its steps."""
 
     def __init__(self, recipe: Any, clock: Clock):
         super().__init__(recipe)
@@ -136,19 +136,19 @@ class Timed(Segmentation):
         return [*super().state(lesson), self.clock]
 
     def loss(self, model: Any, batch: dict[str, Any], done: float, lesson: Any = None) -> Any:
-        """Compute the loss of the task; a step begins with it."""
+        """Return the loss of the task, and start the time of a step."""
         self.clock.begin()
         return super().loss(model, batch, done, lesson)
 
     def validate(self, model: Any, batches: Any, scored: Any = None) -> Any:
-        """Validate as the task does, and note the figures beside the seconds."""
+        """Validate as the task does, and note the seconds of training beside the scores."""
         result = super().validate(model, batches, scored)
         self.clock.validated(result.figures)
         return result
 
 
 def settings(row: str, seed: int, steps_per_epoch: int, options: argparse.Namespace) -> dict[str, Any]:
-    """The recipe of a cell."""
+    """Return the recipe of a cell."""
     curriculum = ROWS[row]
     if curriculum["mode"] == "crop":
         curriculum = {**curriculum, "sizes": [options.size // 2, 3 * options.size // 4]}
@@ -172,7 +172,7 @@ def settings(row: str, seed: int, steps_per_epoch: int, options: argparse.Namesp
 
 
 def measured(row: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
-    """A cell of the table: trained, or gone on with, unless it is done."""
+    """Train or resume a cell of the table, unless it is finished, and return its row."""
     cell = options.output / row / f"seed-{seed}"
     run, done = cell / "run", cell / "cell.json"
     count = len(find_mask_pairs(options.data))
@@ -215,7 +215,7 @@ Cells = dict[str, dict[int, dict[str, Any]]]
 
 
 def summary(cells: Cells) -> list[dict[str, Any]]:
-    """A row of the table for each curriculum."""
+    """Return a row of the table for each curriculum."""
     rows = []
     for name in sorted(cells, key=list(ROWS).index):
         seeds = cells[name]
@@ -238,17 +238,17 @@ def summary(cells: Cells) -> list[dict[str, Any]]:
 
 
 def spread(values: list[float]) -> float | None:
-    """The standard deviation over seeds, where there are several."""
+    """Return the standard deviation over the seeds, if there are several."""
     return statistics.stdev(values) if len(values) > 1 else None
 
 
 def shown(figure: dict[str, Any], digits: int) -> str:
-    """A mean with its spread."""
+    """Return a mean with its spread as text."""
     return f"{figure['mean']:.{digits}f}" + ("" if figure["spread"] is None else f" ± {figure['spread']:.{digits}f}")
 
 
 def gain(row: dict[str, Any]) -> str:
-    """The difference in Dice to the base, with what it may be by chance."""
+    """Return the difference in Dice to the base, with its standard error."""
     if "gain" not in row:
         return ""
     found = row["gain"]
@@ -259,7 +259,7 @@ def gain(row: dict[str, Any]) -> str:
 
 
 def table(rows: list[dict[str, Any]], empty: dict[str, float], options: argparse.Namespace) -> str:
-    """The Markdown table and what to know of it."""
+    """Return the Markdown table and its notes."""
     seeds = sorted({seed for row in rows for seed in row["seeds"]})
     lines = [
         f"U-Net, width {options.width}, {options.size} x {options.size} pixels, {options.epochs} epochs, batch "
@@ -286,7 +286,7 @@ def table(rows: list[dict[str, Any]], empty: dict[str, float], options: argparse
 
 
 def draw(cells: Cells, path: Path, clock: str) -> None:
-    """Dice over seconds of training: the mean of the seeds, and what lies between the least and the greatest."""
+    """Draw Dice over seconds of training: the mean of the seeds, and the range of their values."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -315,18 +315,20 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for runs and tables")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=[name for name in ROWS if name != "adaptive"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--size", type=int, default=128, help="side of whole training pictures; a multiple of 64")
-    parser.add_argument("--width", type=int, default=16, help="channels of the U-Net's first maps")
+    parser.add_argument(
+        "--size", type=int, default=128, help="side in pixels of whole training images, a multiple of 64"
+    )
+    parser.add_argument("--width", type=int, default=16, help="channels of the first maps of the U-Net")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--loss", default="cross_entropy", choices=("cross_entropy", "dice", "cross_entropy+dice"))
     parser.add_argument("--validate-every", type=int, default=2, help="epochs between points of the curves")
-    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="what counts seconds")
-    parser.add_argument("--repeat-order", action="store_true", help="take the rows in one order for every seed")
+    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="clock for the seconds of training")
+    parser.add_argument("--repeat-order", action="store_true", help="keep one order of the rows for all seeds")
     parser.add_argument("--workers", type=int, default=1, help="processes that prepare samples")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu"))
-    parser.add_argument("--threads", type=int, help="of torch")
+    parser.add_argument("--threads", type=int, help="threads of torch")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)

@@ -1,23 +1,23 @@
-"""It learns: a small Mask R-CNN of 24 DCT channels, and of RGB, from nothing, until it finds what it was shown.
+"""Overfits a small Mask R-CNN on a few images, from DCT channels and from RGB, until it finds their instances.
 
     python benchmarks/detection.py --data COCO -o DIR [--rows rgb dct-24s ...] [--pictures 12] [--size 192]
         [--steps 400] [--minutes 20] [--seed 0]
 
-COCO is a folder or a file of annotations in COCO's format. Of its pictures those are taken whose smallest instance
-takes the largest share of the picture, without crowds and with at most MOST instances: at a reduced size others hold
-things of a few pixels. Every row is the same network (a ResNet-18 of half the width, group normalization, pyramid,
-heads), trained from fresh weights by the same recipe on the same pictures in the same order; only what enters layer1
-differs:
+COCO is a folder or a file of annotations in COCO's format. The script chooses the images whose smallest instance covers
+the largest share of the image, without crowds and with at most MOST instances. At a reduced size, the objects of other
+images would be only a few pixels large. Every row is the same network (a ResNet-18 of half the width with group
+normalization, pyramid and heads), trained from random weights by the same recipe on the same images in the same order.
+Only the input of layer1 differs:
 
-- rgb: ResNet's own stem.
+- rgb: the stem of ResNet.
 - dct-24s: the DCT of the resized pixels.
-- native-24s: the JPEG files' own coefficients at the files' own size, which costs as many times more as the
-  files are larger than SIZE.
+- native-24s: the coefficients of the JPEG files at the size of the files. The cost grows with the ratio of this size
+  to SIZE.
 
-Scored on the very pictures that are learned from: a figure near 1 says that losses, boxes, masks and scores fit each
-other, and nothing about new pictures. --minutes caps each row; a row that is stopped by it says so. Rows that are done
-are not done again, and one that was stopped goes on. Writes DIR/table.md, DIR/table.json, and for each row a run, a
-report and pictures of what was found.
+The scores are measured on the training images. A score near 1 shows that losses, boxes, masks and scores fit each
+other; it says nothing about new images. --minutes limits each row, and a row that is stopped by it is marked. Finished
+rows are skipped, and a stopped row is resumed. The script writes DIR/table.md and DIR/table.json, and for each row a
+run, a report and images with the found instances.
 """
 
 import argparse
@@ -43,13 +43,13 @@ ROWS: dict[str, dict[str, Any]] = {
     "native-24s": {"channels": "24S", "input": "coefficients"},
 }
 MOST = 6
-"""Instances in a picture that is chosen."""
+"""Largest number of instances of a chosen image."""
 BAR = 0.5
-"""Mask AP50 that says that a row learned."""
+"""Mask AP50 from which a row counts as learned."""
 
 
 def chosen(pictures: CocoImages, count: int) -> CocoImages:
-    """The pictures whose smallest instance takes the largest share."""
+    """Return the images whose smallest instance covers the largest share of the image."""
     shares = []
     for place, image in enumerate(pictures.images):
         if image.trained and len(image.trained) == len(image.instances) <= MOST:
@@ -61,7 +61,7 @@ def chosen(pictures: CocoImages, count: int) -> CocoImages:
 
 
 def written(pictures: CocoImages, path: Path) -> Path:
-    """A file of annotations of these pictures and the categories in them."""
+    """Write a file of annotations with these images and their categories, and return its path."""
     truth = pictures.ground_truth()
     files = {image.number: str(image.path.resolve()) for image in pictures.images}
     used = {annotation["category_id"] for annotation in truth["annotations"]}
@@ -76,7 +76,7 @@ def written(pictures: CocoImages, path: Path) -> Path:
 
 
 def settings(row: str, options: argparse.Namespace) -> dict[str, Any]:
-    """The recipe of a row."""
+    """Return the recipe of a row."""
     return {
         "name": row,
         "task": "detection",
@@ -120,7 +120,7 @@ def settings(row: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def measured(row: str, data: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """A row of the table: trained, scored, counted."""
+    """Train and score a row of the table, and return it."""
     folder = options.output / row
     run, done = folder / "run", folder / "row.json"
     if done.exists():
@@ -158,7 +158,7 @@ def measured(row: str, data: Path, options: argparse.Namespace) -> dict[str, Any
 
 
 def table(rows: dict[str, dict[str, Any]], pictures: CocoImages, options: argparse.Namespace) -> str:
-    """The table in Markdown."""
+    """Return the table in Markdown."""
     lines = [
         f"# {len(pictures)} pictures of {pictures.source.name}, {options.size} pixels, from fresh weights",
         "",
@@ -188,7 +188,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=192)
     parser.add_argument("--width", type=int, default=32)
     parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--minutes", type=float, default=None, help="cap of each row")
+    parser.add_argument("--minutes", type=float, default=None, help="time limit of each row in minutes")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--workers", type=int, default=0)

@@ -1,16 +1,17 @@
-"""Times the loading of an image for a detector on one thread, from its file to the input of a network.
+"""Measures the time to load an image for a detector on one thread, from its file to the input of the network.
 
     python benchmarks/detection_loader.py FOLDER [--files 32] [--rounds 3] [-o detection_loader.json]
 
-The folder is in COCO's format. First the picture alone, mirrored half of the time: pixels are resized to a shorter side
-of 800, or less where the longer one would be more than 1333, as torchvision's detectors do it after loading, or left as
-they are loaded; cubes of coefficients keep the size of their picture, as they are trained on. Then, with boxes and
-masks, at the picture's own size, what the processes of a loader do.
+The folder is in COCO's format. The first table loads the image only, mirrored half of the time. Pixels are resized to a
+shorter side of 800, or less if the longer side would exceed 1333, as torchvision's detectors do after loading; or they
+are left at their size. Cubes of coefficients keep the size of their image, as in the training. The second table also
+loads boxes and masks, at the size of the image, as the processes of a loader do.
 
-"Encoded and parsed" is the published construction (Xu et al., CVPR 2020): the picture is resized in the same way and
-encoded as JPEG at quality 100, a copy of twice its size is, too, and Y is read from the first, Cb and Cr from the
-second; with Pillow in place of OpenCV, and jpeglib to read, which takes files alone: they lie in a temporary folder.
-Each round times every way once over the same files, in an order that turns; the table has medians over the rounds.
+"Encoded and parsed" is the published construction (Xu et al., CVPR 2020). The image is resized in the same way and
+encoded as JPEG at quality 100, and so is a copy of twice its size. Y is read from the first file, and Cb and Cr from
+the second. Here Pillow takes the place of OpenCV, and jpeglib reads the files. It reads only from paths, so the files
+lie in a temporary folder. Each round times every method once over the same files, in a rotating order. The table shows
+medians over the rounds.
 """
 
 import argparse
@@ -40,14 +41,14 @@ from passband.layers.channels import channel_subset
 from passband.provenance import environment
 
 SHORTER, LONGER = 800, 1333
-"""Sides that torchvision's detectors resize pictures to, in pixels."""
+"""Sides in pixels to which torchvision's detectors resize images."""
 LOADED = Callable[[int], Tensor]
-"""The input of a network, made from the image of a number."""
+"""Function that makes the input of a network from the image with a number."""
 PUBLISHED = "published, 64S, encoded and parsed"
 
 
 def resized_size(height: int, width: int) -> tuple[int, int]:
-    """Height and width after torchvision's resize."""
+    """Return height and width after torchvision's resize."""
     factor = min(SHORTER / min(height, width), LONGER / max(height, width))
     return round(height * factor), round(width * factor)
 
@@ -57,13 +58,13 @@ def image_of(pictures: CocoImages, number: int) -> CocoImage:
 
 
 def samples(pictures: CocoImages, cubes: NativeFormat | None = None) -> LOADED:
-    """As `passband train` prepares samples: pixels or cubes, boxes and masks."""
+    """Yield samples as `passband train` prepares them: pixels or cubes, boxes and masks."""
     data = DetectionTrainingSet(pictures, 0, cubes=cubes)
     return lambda number: data[number]["image"]
 
 
 def pillow_samples(pictures: CocoImages) -> LOADED:
-    """As torchvision's references prepare samples: Pillow, and masks of polygons by COCO's functions."""
+    """Yield samples as torchvision's references prepare them, with Pillow and COCO's masks of polygons."""
     functions = mask_functions()
 
     def load(number: int) -> Tensor:
@@ -92,7 +93,7 @@ def pillow_pixels(image: CocoImage) -> Tensor:
 
 
 def resized(pictures: CocoImages, read: Callable[[CocoImage], Tensor]) -> LOADED:
-    """The picture alone, mirrored, and resized as torchvision's detectors do it."""
+    """Yield images, mirrored and resized as torchvision's detectors do it."""
 
     def load(number: int) -> Tensor:
         values = read(image_of(pictures, number))
@@ -116,7 +117,7 @@ def cubes_alone(pictures: CocoImages, form: NativeFormat) -> LOADED:
 
 
 def encoded_and_parsed(pictures: CocoImages, channels: str, folder: Path) -> LOADED:
-    """The published construction by way of two JPEG files; the picture alone."""
+    """Yield images from the published construction with two JPEG files."""
     import jpeglib
 
     index = channel_subset(channels).indices()
@@ -146,7 +147,7 @@ def encoded_and_parsed(pictures: CocoImages, channels: str, folder: Path) -> LOA
 
 
 def ways(pictures: CocoImages, folder: Path) -> dict[str, LOADED | str]:
-    """Each way to load a picture, or why it cannot be had."""
+    """Return each method to load an image, or the reason why it is not available."""
     form = NativeFormat(tuple(channel_subset("24S").indices()), 2)
     found: dict[str, LOADED | str] = {
         "pixels, ours, resized": resized(pictures, lambda image: read_pixels(image.path)),
@@ -168,7 +169,7 @@ def ways(pictures: CocoImages, folder: Path) -> dict[str, LOADED | str]:
 
 
 def measure(found: dict[str, LOADED | str], count: int, rounds: int) -> dict[str, dict[str, object]]:
-    """Milliseconds a picture and the shape of the first, or why there are none."""
+    """Return milliseconds per image and the shape of the first image, or the reason why there are none."""
     loads = {name: load for name, load in found.items() if not isinstance(load, str)}
     shapes = {name: list(load(0).shape) for name, load in loads.items()}
     seconds: dict[str, list[float]] = {name: [] for name in loads}
@@ -198,10 +199,10 @@ def measure(found: dict[str, LOADED | str], count: int, rounds: int) -> dict[str
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="a data set in COCO's format")
-    parser.add_argument("--part", help="which of several files of annotations")
+    parser.add_argument("--part", help="file of annotations, if there are several")
     parser.add_argument("--files", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("-o", "--output", type=Path, help="write the figures as JSON")
+    parser.add_argument("-o", "--output", type=Path, help="JSON file for the results")
     options = parser.parse_args()
     torch.set_num_threads(1)
     pictures = find_coco(options.folder, part=options.part).for_training().spread(options.files)

@@ -1,4 +1,4 @@
-"""Parts that benchmarks share: images, rows in their own processes, peaks of memory, figures in a JSON file."""
+"""Shares code between benchmarks: photos, child processes with their peak memory, and JSON files with results."""
 
 import json
 import subprocess
@@ -11,19 +11,19 @@ if TYPE_CHECKING:
 
 
 def run_child(script: str, *arguments: str) -> Any:
-    """Run a script in a process of its own, and read the JSON in the last line that it prints."""
+    """Run a script in a child process, and return the JSON in the last line that it prints."""
     done = subprocess.run([sys.executable, script, *arguments], check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def reset_peak() -> None:
-    """Forget the peak so far, which loading may have set, where the system can."""
+    """Reset the peak memory of this process, which loading may have raised, if the system supports it."""
     if sys.platform == "linux":
         Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak() -> int:
-    """Bytes of memory that this process held at most."""
+    """Return the peak memory of this process in bytes."""
     if sys.platform == "linux":  # where the peak of `getrusage` begins with that of the parent
         status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
         return int(status["VmHWM"].split()[0]) * 1024
@@ -33,19 +33,19 @@ def peak() -> int:
 
 
 def read_figures(path: Path | None) -> dict[str, Any]:
-    """Read the figures that an earlier run left in a file; none if there is no file."""
+    """Return the results that an earlier run wrote, or an empty dict if there are none."""
     return json.loads(path.read_text(encoding="utf-8")) if path is not None and path.exists() else {}
 
 
 def write_figures(path: Path | None, figures: Any) -> None:
-    """Write figures to a file, if there shall be one."""
+    """Write results to a file, if a path is given."""
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
 def photographs(count: int, size: int) -> "torch.Tensor":
-    """Views of photographs, B 3 SIZE SIZE."""
+    """Return views of photos, B 3 SIZE SIZE."""
     import skimage.data  # not for benchmarks whose processes are weighed
     import torch
     import torch.nn.functional as F

@@ -2,9 +2,10 @@
 
     python benchmarks/finetune.py --photographs FOLDER [--from general] [--minutes 10] [-o finetune-benchmark]
 
-FOLDER holds at least 40 clean photographs. The first 20 (by name) become pairs to learn from, the next 20 pairs that
-are held out: long, dense, vertical streaks before a bluish veil, outside what `degrade` draws. Prints PSNR and SSIM of
-each held-out picture, degraded, before and after, and writes them to finetune.json in the run's folder.
+FOLDER holds at least 40 clean photos. The first 20 (by name) become training pairs, and the next 20 held-out pairs.
+Their rain consists of long, dense, vertical streaks in front of a bluish veil, which `degrade` does not draw. The
+script prints PSNR and SSIM of each held-out image, degraded, before and after the fine-tuning, and writes them to
+finetune.json in the folder of the run.
 """
 
 import argparse
@@ -34,12 +35,12 @@ def main() -> None:
     parser.add_argument("--photographs", type=Path, required=True)
     parser.add_argument("--from", dest="weights", default="general")
     parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--steps", type=int, help="length of the run, instead of --minutes")
+    parser.add_argument("--steps", type=int, help="length of the run in steps, instead of --minutes")
     parser.add_argument("--crop", type=int)
     parser.add_argument("--learning-rate", type=float)
-    parser.add_argument("--pairs", type=int, default=20, help="pairs to learn from, and as many held out")
+    parser.add_argument("--pairs", type=int, default=20, help="number of training pairs, and of held-out pairs")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("-o", "--output", type=Path, default=Path("finetune-benchmark"), help="folder, new")
+    parser.add_argument("-o", "--output", type=Path, default=Path("finetune-benchmark"), help="new folder for the run")
     options = parser.parse_args()
 
     photographs = find_images(options.photographs)[: 2 * options.pairs]

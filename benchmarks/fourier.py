@@ -1,11 +1,11 @@
-"""Time to find the radius that keeps a share of the spectrum, against a search that tries one radius after another.
+"""Measures the time to find the radius that keeps a share of the spectrum, compared with a linear search.
 
     python benchmarks/fourier.py [--size 256] [--batch 16] [--rounds 3] [-o fourier.json]
 
-The search is that of "Adaptive Frequency Ratio Scheduler" (lab slides, 2023), with its limit of half the side taken
-away: for each picture, the first radius from 0 upwards at which the spectrum under a disc has the wanted share of its
-summed magnitude, as the formula says and without a thought for speed. Both work in float64 and have to find the same
-radii. Pictures are photographs that scikit-image brings. The two take turns; a time is the least over the rounds.
+The linear search is that of "Adaptive Frequency Ratio Scheduler" (lab slides, 2023), without its limit of half the
+side. For each image it tries radii upward from 0, until the disc holds the given share of the summed magnitude of the
+spectrum. It follows the formula and is not optimized. Both methods use float64 and must find the same radii. The images
+are photos that come with scikit-image. The two methods take turns, and a time is the smallest over the rounds.
 """
 
 import argparse
@@ -23,7 +23,7 @@ RATIOS = [tenth / 10 for tenth in range(1, 10)]
 
 
 def searched(images: torch.Tensor, ratio: float) -> list[int]:
-    """Radii by trying one after another."""
+    """Return the radii that the linear search finds."""
     height, width = images.shape[-2:]
     v, u = np.ogrid[:height, :width]
     found = []
@@ -38,7 +38,7 @@ def searched(images: torch.Tensor, ratio: float) -> list[int]:
 
 
 def timed(function: Callable[[], object]) -> float:
-    """Seconds that a call takes."""
+    """Return the seconds that a call takes."""
     started = time.perf_counter()
     function()
     return time.perf_counter() - started
@@ -46,10 +46,10 @@ def timed(function: Callable[[], object]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", type=int, default=256, help="side of the pictures, pixels")
+    parser.add_argument("--size", type=int, default=256, help="side of the images in pixels")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("-o", "--output", type=Path, help="JSON file for the figures")
+    parser.add_argument("-o", "--output", type=Path, help="JSON file for the results")
     options = parser.parse_args()
     images = photographs(options.batch, options.size)
     figures = []

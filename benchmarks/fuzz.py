@@ -1,21 +1,21 @@
-"""Mutated files through every reader of passband: what crashes, hangs, grows, escapes, is printed or misjudged.
+"""Runs mutated files through every reader of passband, and reports crashes, hangs, stray output and wrong errors.
 
     python benchmarks/fuzz.py --count 100000 --seed 2026 [--workers 1] [-o fuzz.json]
     python benchmarks/fuzz.py --seed 2026 --only 4711      # one file again, with the traceback of what it raises
 
-The first numbers are the sound files themselves, which have to be read; every later one is a sound file after one to
-three mutations (`fuzz_mutations.py`), decided by the seed and the number alone. Readers run in processes that are
-forked from this one, where everything is imported; a process handles files until one ends it. Findings are
+The first numbers are the sound files themselves, which must be readable. Every later number is a sound file after one
+to three mutations (`fuzz_mutations.py`), which depend on the seed and the number only. Readers run in processes that
+are forked from this one, after all imports. A process handles files until a file ends it. Findings are
 
 - a crash: the process is ended by a signal;
-- a hang: a file takes more than 10 s of processor time, or 60 s by the clock;
-- memory: the process holds 1 GB more at its peak than before;
-- another error than passband's own, or one whose message is no sentence;
-- anything on standard output or standard error, such as the complaints of C libraries and warnings of Python;
-- a sound file that is called damaged: one that was not mutated, or whose mutation others read without complaint to
-  the pixels of the sound file.
+- a hang: a file takes more than 10 s of CPU time, or 60 s of wall time;
+- memory: the peak of the process rises by 1 GB;
+- an error that is not passband's own, or whose message is not a sentence;
+- any text on standard output or standard error, such as messages of C libraries or warnings of Python;
+- a sound file that is reported as damaged: one that was not mutated, or whose mutation other readers accept without
+  complaint, with the pixels of the sound file.
 
-The exit status is 1 where there is a finding. Linux alone.
+The exit status is 1 if there is a finding. The script runs on Linux only.
 """
 
 import argparse
@@ -48,13 +48,13 @@ SHARES |= {"video .ts": 1, "pickle": 1, "run record": 1, "statistics": 1}
 """Relative frequency of each kind of file."""
 CPU_SECONDS, WALL_SECONDS = 10, 60
 GROWTH, MEMORY = 10**9, 6 * 10**9
-"""Bytes: of growth that is a finding, and of growth of the address space at which the system refuses more."""
+"""Growth of the memory that is a finding, and growth of the address space that the system refuses, in bytes."""
 KINDS = ("crash", "hang", "memory", "other error", "printed", "sound called damaged")
 Finding = dict[str, Any]
 
 
 def case(number: int, seed: int, corpus: Sequence[Seed]) -> tuple[Seed, dict[str, bytes], bool]:
-    """The sound file that a number begins with, the files after mutation, and whether they are as they were."""
+    """Return the sound file of a number, its files after mutation, and whether they are unchanged."""
     if number < len(corpus):
         return corpus[number], corpus[number].files, True
     rng = np.random.default_rng([seed, number])
@@ -117,7 +117,7 @@ def run_case(
 
 
 def _printed(descriptor: int) -> str:
-    """Return what was written to standard output and error since the last call."""
+    """Return the text that was written to standard output and error since the last call."""
     sys.stdout.flush()
     sys.stderr.flush()
     size = os.lseek(descriptor, 0, os.SEEK_END)
@@ -130,13 +130,13 @@ def _printed(descriptor: int) -> str:
 
 
 def _where(error: Exception) -> str:
-    """The innermost line of passband that an error passed through."""
+    """Return the innermost line of passband that an error passed through."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/passband/" in frame.filename]
     return f"{frames[-1].filename.rpartition('/passband/')[2]}:{frames[-1].lineno}" if frames else ""
 
 
 def work(numbers: Sequence[int], seed: int, corpus: Sequence[Seed], state: mmap.mmap, out: Connection) -> None:
-    """Handle files, and send what came of each; the shared state says which is in hand, and since when."""
+    """Handle files, and send the result of each. The shared state holds the current number and its start."""
     limit = _address_space() + MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -159,7 +159,7 @@ def _memory_folder() -> str | None:
 
 
 class Worker:
-    """A process that handles every n-th number, begun anew behind a file that ended it."""
+    """A process that handles every n-th number. It is started again after a file that ended it."""
 
     def __init__(self, numbers: Sequence[int], seed: int, corpus: Sequence[Seed]):
         self.arguments, self.seed, self.corpus = numbers, seed, corpus
@@ -179,11 +179,11 @@ class Worker:
 
     @property
     def current(self) -> tuple[int, float, float]:
-        """The number in hand, and when it began by the clock and by the processor."""
+        """Return the current number, and its start in wall time and in CPU time."""
         return struct.unpack("qdd", self.state[:24])
 
     def hangs(self) -> bool:
-        """Whether the file in hand takes too long."""
+        """Return whether the current file takes too long."""
         number, wall, cpu = self.current
         if number < 0:
             return False
@@ -195,14 +195,14 @@ class Worker:
         return used - cpu > CPU_SECONDS or time.monotonic() - wall > WALL_SECONDS
 
     def go_on(self) -> None:
-        """Begin anew behind the number that ended the process."""
+        """Start again after the number that ended the process."""
         number = self.current[0]
         self.arguments = [other for other in self.arguments if other > number]
         self.start()
 
 
 def results(workers: Sequence[Worker]) -> Iterator[tuple[int, str, str, list[Finding]]]:
-    """Yield the result of each file: its number, its kind (empty if a process ended), and the findings."""
+    """Yield the result of each file: its number, its kind (empty if a process ended), and the rest."""
     active = list(workers)
     while active:
         ready = wait([worker.receiver for worker in active], timeout=0.5)
@@ -287,15 +287,13 @@ def report(options: argparse.Namespace, counts: Counter, findings: list[Finding]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=2000, help="files, the sound ones among them")
-    parser.add_argument("--first", type=int, default=0, help="begin at this number")
+    parser.add_argument("--count", type=int, default=2000, help="number of files, the sound ones included")
+    parser.add_argument("--first", type=int, default=0, help="number to begin at")
     parser.add_argument("--seed", type=int, default=2026)
-    parser.add_argument("--workers", type=int, default=1, help="processes")
-    parser.add_argument("--kind", help="only files of this kind, such as PNG or video")
-    parser.add_argument("--only", type=int, help="one file again, by its number, with tracebacks")
-    parser.add_argument(
-        "-o", "--output", type=Path, help="JSON file for the figures; with --only, a folder for the file"
-    )
+    parser.add_argument("--workers", type=int, default=1, help="number of processes")
+    parser.add_argument("--kind", help="kind of the files, such as PNG or video")
+    parser.add_argument("--only", type=int, help="number of a file to run again, with tracebacks")
+    parser.add_argument("-o", "--output", type=Path, help="JSON file for the results; with --only, folder for the file")
     options = parser.parse_args()
     quiet()
     corpus = seeds()

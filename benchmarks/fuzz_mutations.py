@@ -1,4 +1,4 @@
-"""Mutations of files, drawn by a generator of random numbers, for `fuzz.py`."""
+"""Mutates files for `fuzz.py`, as a random number generator decides."""
 
 import json
 import re
@@ -11,7 +11,7 @@ import numpy as np
 
 Random = np.random.Generator
 Mutation = Callable[[bytes, Random, Sequence[bytes]], bytes]
-"""From a file, a generator and other files of the kind to a damaged file."""
+"""Function that damages a file, from its bytes, a random generator and other files of the kind."""
 
 NUMBERS = (0, 1, 2, 3, 7, 8, 255, 256, 4096, 32767, 32768, 65535, 65536, 2**24, 2**31 - 1, 2**31, 2**32 - 2, 2**32 - 1)
 """Sizes and counts at which programs fail."""
@@ -19,7 +19,7 @@ VALUES = (
     None, True, False, 0, -1, 1, 2**31, 2**63, 10**30, 1e308, float("nan"), float("inf"), -0.0, 0.5, "", "0", "1",
     "x" * 300, "\0", "\x1b[31m\n", "../..", "/", "é\ud800", [], [[]], {}, [None], [0] * 50, {"": ""}, [[1, 2], "a"],
 )  # fmt: skip
-"""Values of JSON and TOML that are seldom meant."""
+"""Unusual values of JSON and TOML."""
 
 
 def truncate(data: bytes, rng: Random, others: Sequence[bytes]) -> bytes:
@@ -64,14 +64,14 @@ def insert(data: bytes, rng: Random, others: Sequence[bytes]) -> bytes:
 
 
 def splice(data: bytes, rng: Random, others: Sequence[bytes]) -> bytes:
-    """The head of one file, and the rest of another."""
+    """Join the head of one file and the rest of another."""
     other = others[int(rng.integers(len(others)))]
     head = int(rng.choice([8, 16, 32, 64, 128, 512])) if rng.random() < 0.6 else _place(data, rng)
     return data[:head] + other[head:] if rng.random() < 0.5 else data[:head] + other[_place(other, rng) :]
 
 
 def append(data: bytes, rng: Random, others: Sequence[bytes]) -> bytes:
-    """Something behind the end, which readers may pass over."""
+    """Append bytes behind the end, which readers may ignore."""
     return data + [b"\0" * 64, rng.bytes(64), others[int(rng.integers(len(others)))]][int(rng.integers(3))]
 
 
@@ -101,7 +101,7 @@ def png_parts(data: bytes) -> list[bytes]:
 
 
 def jpeg_parts(data: bytes) -> list[bytes]:
-    """The segments of a JPEG file, the last with all that follows."""
+    """Return the segments of a JPEG file. The last one holds all that follows."""
     parts, place = [data[:2]], 2
     while place + 4 <= len(data) and data[place] == 255 and data[place + 1] != 0xDA:
         size = 2 + int.from_bytes(data[place + 2 : place + 4], "big")
@@ -120,7 +120,7 @@ def riff_parts(data: bytes) -> list[bytes]:
 
 
 def box_parts(data: bytes) -> list[bytes]:
-    """The boxes of an MP4 file, those within `moov` and its tracks taken apart as well."""
+    """Return the boxes of an MP4 file. Boxes within `moov` and its tracks are also separated."""
     parts, place = [], 0
     while place + 8 <= len(data):
         size, name = int.from_bytes(data[place : place + 4], "big"), data[place + 4 : place + 8]
@@ -132,7 +132,7 @@ def box_parts(data: bytes) -> list[bytes]:
 
 
 def parts_of(split: Callable[[bytes], list[bytes]]) -> Mutation:
-    """Leave out, repeat, swap, move in from another file, cut short or change one of the parts of a file."""
+    """Leave out, repeat, swap, import from another file, cut short or change one of the parts of a file."""
 
     def mutate(data: bytes, rng: Random, others: Sequence[bytes]) -> bytes:
         parts = _rearranged(split(data), rng, _other_parts(others, split, rng))
@@ -213,7 +213,7 @@ def toml_lines(data: bytes, rng: Random, others: Sequence[bytes]) -> bytes:
 
 
 def safetensors_header(data: bytes, rng: Random, others: Sequence[bytes]) -> bytes:
-    """Change the header of a safetensors file, its length kept right in most cases."""
+    """Change the header of a safetensors file. In most cases its length stays correct."""
     size = int.from_bytes(data[:8], "little")
     header = json_values(data[8 : 8 + size], rng, [data[8 : 8 + size]])
     length = len(header) if rng.random() < 0.9 else int(rng.choice(NUMBERS))
@@ -255,7 +255,7 @@ OWN: dict[str, tuple[Mutation, ...]] = {
     ".mov": (parts_of(box_parts),) * 5,
     ".avi": (parts_of(riff_parts),) * 3,
 }
-"""Mutations that know a file's structure, by its name or suffix, as often as they are drawn beside `COMMON`."""
+"""Mutations that know the structure of a file, by its name or suffix. Repeated ones are drawn more often."""
 
 
 def mutated(data: bytes, name: str, rng: Random, others: Sequence[bytes]) -> bytes:
@@ -284,7 +284,7 @@ def _other_parts(others: Sequence[bytes], split: Callable[[bytes], list[bytes]],
 
 
 def _rearranged(parts: list[bytes], rng: Random, foreign: list[bytes]) -> list[bytes]:
-    """Parts of which one is left out, repeated, swapped or comes from another file; or as they were."""
+    """Return the parts with one of them left out, repeated, swapped or taken from another file; or unchanged."""
     parts = list(parts)
     if not parts:
         return parts
@@ -304,7 +304,7 @@ def _rearranged(parts: list[bytes], rng: Random, foreign: list[bytes]) -> list[b
 
 
 def _places(content: Any) -> Iterator[tuple[Any, Any]]:
-    """Every value of a JSON text, as the list or object that holds it and its place there."""
+    """Yield every value of a JSON text, as the list or object that holds it and its key there."""
     items = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
     for key, value in list(items):
         yield content, key

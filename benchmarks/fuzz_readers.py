@@ -1,4 +1,4 @@
-"""Every reader of passband on one file, and what is wrong with how it answered, for `fuzz.py`."""
+"""Runs every reader of passband on one file, and judges the result, for `fuzz.py`."""
 
 import io
 import re
@@ -39,19 +39,19 @@ from passband.weights_io import CheckpointError, load_weights
 
 DAMAGED = re.compile(r"damaged|cut short|cut before|lost its index")
 LONGEST = 2000
-"""Characters of a message that a terminal still shows as a sentence."""
+"""Largest number of characters of a message."""
 Read = Callable[[Path], Any]
 CHANNELS = ((0, 1, 8, 63), (0,), (2, 1))
 
 
 class Still(Restorer):
-    """A restorer that gives back what it gets, without a network."""
+    """A restorer that returns its input, without a network."""
 
     def __init__(self) -> None:
         super().__init__("general", device="cpu")
 
     def restore(self, degraded: Any) -> Any:
-        """Give back what came."""
+        """Return the input."""
         return degraded
 
 
@@ -107,7 +107,7 @@ READERS: dict[str, dict[str, Read]] = {
     "statistics": {"ChannelStatistics": ChannelStatistics.load},
     "video": {"VideoReader": _frames, "restore_video": _restored},
 }
-"""Of each kind of files, what reads them."""
+"""Readers of each kind of files."""
 ERRORS: dict[str, tuple[type[Exception], ...]] = {
     "JPEG coefficients": (jpeg.JpegError,),
     "COCO JSON": (CocoError, FileNotFoundError),  # of a picture that is named and not there
@@ -118,20 +118,20 @@ ERRORS: dict[str, tuple[type[Exception], ...]] = {
     "statistics": (ValueError,),
     "video": (VideoError,),
 }
-"""Of each kind, the errors that its readers may raise; ImageError where none is listed."""
+"""Errors that the readers of a kind may raise. Other kinds may raise ImageError."""
 SELDOM = {"restore_video": 4, "jpeglib": 2, "jpeglib, truncated": 2, "find_coco, boxes": 4}
-"""Readers that take each so many files only, because they are slow."""
+"""Slow readers, and the number n for which they read only every n-th file."""
 
 
 def readers(kind: str, number: int) -> Iterator[tuple[str, Read]]:
-    """The readers that a file of a kind goes through."""
+    """Return the readers that a file of a kind goes through."""
     for name, read in READERS[kind.split()[0] if kind.startswith("video") else kind].items():
         if number % SELDOM.get(name, 1) == 0:
             yield name, read
 
 
 def complaint(kind: str, error: Exception) -> str | None:
-    """Say what is wrong with an error that a reader raised; None for an error of passband that is a sentence."""
+    """Return the fault of an error that a reader raised, or None for an error of passband's own in a sentence."""
     own = ERRORS.get("video" if kind.startswith("video") else kind, (ImageError,))
     if not isinstance(error, own):
         return f"{type(error).__name__}: {str(error)[:200]}"
@@ -144,7 +144,7 @@ def complaint(kind: str, error: Exception) -> str | None:
 
 
 def sound_after_all(seed: Seed, path: Path, error: Exception) -> bool:
-    """Whether a file that was called damaged is read without complaint, to the pixels of the sound file, by others."""
+    """Return whether other readers accept a file that was reported as damaged, with the pixels of the sound file."""
     if not DAMAGED.search(str(error)) or "Corrupt JPEG data" in str(error):  # libjpeg complains, and Pillow is silent
         return False
     judge, expected = _judge(seed.kind, seed.name, *next(iter(seed.files.items())))
@@ -160,7 +160,7 @@ Pixels = list[np.ndarray]
 
 @cache
 def _judge(kind: str, about: str, name: str, data: bytes) -> tuple[Callable[[Path], Pixels], Pixels]:
-    """An independent reader of a sound file, and what it finds there: nothing of files without pictures."""
+    """Return an independent reader of a sound file, and its result. Files without images have none."""
     judges = (_by_ffmpeg,) if kind.startswith("video") else (_by_pillow, _by_tifffile)
     if kind == "TIFF" and about.startswith("16 bit"):
         judges = (_by_tifffile,)  # Pillow mistakes planes of 16 bits, and finds pixels where there are too few
@@ -190,12 +190,12 @@ def _by_tifffile(path: Path) -> Pixels:
 
 
 def _by_ffmpeg(path: Path) -> Pixels:
-    """Frames as they decode; none where one is damaged."""
+    """Return the decoded frames, or none if a frame is damaged."""
     with av.open(f"file:{path}") as container:
         frames = list(islice(container.decode(video=0), 100))
         return [] if any(frame.is_corrupt for frame in frames) else [frame.to_ndarray() for frame in frames]
 
 
 def quiet() -> None:
-    """One thread, as each of the processes of a run has."""
+    """Use one thread, as each of the processes of a run does."""
     torch.set_num_threads(1)

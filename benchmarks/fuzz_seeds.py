@@ -1,4 +1,4 @@
-"""Sound files of every kind that passband reads, made here, for `fuzz.py` to mutate."""
+"""Makes sound files of every kind that passband reads, which `fuzz.py` mutates."""
 
 import io
 import json
@@ -17,7 +17,7 @@ from PIL import Image, PngImagePlugin
 from passband.config import load_recipe, shipped_recipes
 
 SIZE = (45, 37)
-"""Width and height of the pictures: odd, and no multiple of a block."""
+"""Width and height of the images in pixels, which are odd and no multiples of a block."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Seed:
 
 
 def seeds() -> list[Seed]:
-    """All sound files, the same in every run with the same versions of the packages."""
+    """Return all sound files. They are the same in every run with the same versions of the packages."""
     return [*_png(), *_jpeg(), *_webp(), *_tiff(), *_bmp(), *_coco(), *_recipes(), *_records(), *_weights(), *_videos()]
 
 
@@ -77,7 +77,7 @@ def _chunk(name: bytes, body: bytes) -> bytes:
 
 
 def _deep_png(color_type: int, channels: int, before: bytes = b"") -> bytes:
-    """A PNG of 16 bits a sample."""
+    """Return a PNG file with 16 bits per sample."""
     values = np.random.default_rng(6).integers(0, 65536, (SIZE[1], SIZE[0] * channels)).astype(">u2")
     lines = b"".join(b"\0" + line.tobytes() for line in values)
     header = _chunk(b"IHDR", struct.pack(">IIBBBBB", *SIZE, 16, color_type, 0, 0, 0))
@@ -286,7 +286,7 @@ def _videos() -> list[Seed]:
 
 
 def _video(name: str, codec: str, pixels: str, sound: str, subtitles: str | None) -> bytes:
-    """A clip of eight frames with sound."""
+    """Return a clip of eight frames with sound."""
     import av
 
     frame = np.asarray(_picture(64, 48))

@@ -1,7 +1,7 @@
-"""Measure what every shipped network gains on the pictures that an inspector learns from.
+"""Measures the gain of every shipped network on the images that an inspector learns from.
 
-Writes gains.npz into the folder of the data, where `passband train inspector` looks for it. A run that was stopped goes
-on with the same command.
+The script writes gains.npz into the folder of the data, where `passband train inspector` reads it. The same command
+resumes a stopped run.
 """
 
 import argparse
@@ -18,16 +18,20 @@ from passband.weights_io import shipped_weights
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--recipe", default="inspector", help="recipe of the task inspection")
-    parser.add_argument("--data", type=Path, required=True, help="folder that the recipe's sources lie in")
-    parser.add_argument("--count", type=int, default=1500, help="pictures")
-    parser.add_argument("--most", type=int, help="networks for each picture, drawn; all of them by default")
-    parser.add_argument("--part", type=int, help="restore so many pixels of the middle, squared; all by default")
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds the sources of the recipe")
+    parser.add_argument("--count", type=int, default=1500, help="number of images")
+    parser.add_argument("--most", type=int, help="number of networks per image, drawn at random; default: all")
     parser.add_argument(
-        "--weights", nargs="+", default=[], help="networks instead of those that ship, NAME or LABEL=PATH"
+        "--part", type=int, help="side in pixels of the restored middle of each image; default: the whole image"
+    )
+    parser.add_argument(
+        "--weights", nargs="+", default=[], help="networks instead of the shipped ones, NAME or LABEL=PATH"
     )
     parser.add_argument("--threads", type=int)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("-o", "--output", type=Path, help="the table; gains.npz in the folder of the data by default")
+    parser.add_argument(
+        "-o", "--output", type=Path, help="file of the table; default: gains.npz in the folder of the data"
+    )
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)

@@ -1,8 +1,9 @@
-"""Score an inspector: what it finds, what it predicts, and what it leaves alone.
+"""Scores an inspector: the degradations it finds, the gains it predicts, and the clean images it leaves alone.
 
-On clean photographs and on the second generators of each kind, on which no network learns: the share of clean pictures
-that are left alone, the share of pictures whose likeliest kind is right, the share that gets the network with the
-largest true gain or its own specialist, and predicted against true gains.
+The test images are clean photos, and photos degraded by the second generators, on which no network is trained. The
+script prints the share of clean images that are left alone, the share of images whose most probable degradation is
+correct, the share that gets the network with the largest true gain or the specialist of its degradation, and predicted
+against true gains.
 """
 
 import argparse
@@ -28,13 +29,13 @@ from passband.tasks.inspection import PSNR_RANGE
 from passband.weights_io import shipped_weights
 
 MOST = 60.0
-"""PSNR of equal pictures, in dB."""
+"""PSNR of equal images in dB."""
 WIDTHS = (4, 8, 8, 9, 7, 9, 10, 10, 7)
-"""Of the columns that are printed."""
+"""Names of the printed columns."""
 
 
 def cropped(image: Tensor, side: int | None) -> Tensor:
-    """The middle of a picture, at most so many pixels square."""
+    """Return the middle of an image, limited to a side in pixels."""
     height, width = image.shape[-2:]
     side = side or max(height, width)
     top, left = max(0, (height - side) // 2), max(0, (width - side) // 2)
@@ -42,7 +43,7 @@ def cropped(image: Tensor, side: int | None) -> Tensor:
 
 
 def stored(image: Tensor, quality: int | None) -> bytes:
-    """A picture as a file, JPEG of a quality or PNG."""
+    """Return an image after storing it as JPEG of a quality, or as PNG."""
     file = io.BytesIO()
     if quality is None:
         to_pil(image).save(file, "PNG", compress_level=1)
@@ -54,7 +55,7 @@ def stored(image: Tensor, quality: int | None) -> bytes:
 def look(
     inspector: Inspector, kind: str, paths: list[Path], options: argparse.Namespace, restorers: dict[str, Restorer]
 ) -> list[dict[str, Any]]:
-    """Inspect every image of a kind, and return the findings beside the truth."""
+    """Return predictions and true values for every image of a degradation."""
     rows = []
     for index, path in enumerate(paths):
         clean = read_image(path)
@@ -88,7 +89,7 @@ def look(
 
 
 def figures_of(kind: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The figures of a kind."""
+    """Return the scores of a degradation."""
     errors = [
         row["predicted"][name] - row["true"][name] for row in rows for name in row["true"] if name in row["predicted"]
     ]
@@ -114,20 +115,20 @@ def figures_of(kind: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("photographs", type=Path, help="clean photographs, such as Kodak's")
+    parser.add_argument("photographs", type=Path, help="folder of clean photos, such as Kodak")
     parser.add_argument("--generator", choices=["second", "trained"], default="second")
     parser.add_argument("--kinds", nargs="+", default=[*SECOND, CLEAN], choices=[*SECOND, CLEAN])
     parser.add_argument("--weights", default="inspector")
-    parser.add_argument("--count", type=int, help="photographs, from the first")
-    parser.add_argument("--crop", type=int, help="side of the middle that is inspected, in pixels; all by default")
-    parser.add_argument("--part", type=int, help="side of the middle that is restored, for true gains")
+    parser.add_argument("--count", type=int, help="number of photos, from the first")
+    parser.add_argument("--crop", type=int, help="side in pixels of the inspected middle; default: the whole image")
+    parser.add_argument("--part", type=int, help="side in pixels of the restored middle, for true gains")
     parser.add_argument(
-        "--restore", nargs="*", help="networks whose true gains are measured; those that ship by default"
+        "--restore", nargs="*", help="networks whose true gains are measured; default: the shipped ones"
     )
-    parser.add_argument("--quality", type=int, help="of JPEG; PNG by default")
+    parser.add_argument("--quality", type=int, help="quality of JPEG; default: PNG")
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--threads", type=int)
-    parser.add_argument("-o", "--output", type=Path, help="JSON file for the figures")
+    parser.add_argument("-o", "--output", type=Path, help="JSON file for the results")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)

@@ -1,12 +1,12 @@
-"""Images a second of every way to read JPEG files, without pixels and with: one thread, and two.
+"""Measures images per second of every method to read JPEG files, as coefficients and as pixels, on one and two threads.
 
     python benchmarks/jpeg.py FOLDER [--rounds 5] [--files 200] [--seconds 0.5] [-o jpeg.json]
 
-All files are in memory before a clock starts, except for jpeglib, which takes paths alone and gets the files
-themselves. Each round times every way once over the same files, in an order that turns, so that a drifting machine
-slows all of them alike; the table has medians over the rounds. The bound is a loop in C that calls
-`jpeg_read_coefficients` and looks at nothing, compiled here; nothing that reads coefficients with this library can be
-faster.
+All files are in memory before the time is measured. Only jpeglib reads the files themselves, because it takes paths
+only. Each round times every method once over the same files, in a rotating order, so that a drifting machine affects
+all of them equally. The table shows medians over the rounds. The bound is a loop in C that calls
+`jpeg_read_coefficients` and ignores the result. It is compiled here. No reader of coefficients that uses this library
+can be faster.
 """
 
 import argparse
@@ -46,7 +46,7 @@ INSTALL = {"simplejpeg": "pip install simplejpeg", "jpeglib": "pip install 'pass
 
 
 def c_loop(paths: list[Path], folder: Path) -> Callable[[int], float] | str:
-    """The bound: seconds of so many passes, measured by the program itself; or why there is none."""
+    """Return the seconds of passes of the bound, as the C program measures them, or the reason why there are none."""
     program = folder / "jpeg_bound"
     source = Path(__file__).with_name("jpeg_bound.c")
     try:
@@ -66,7 +66,7 @@ def c_loop(paths: list[Path], folder: Path) -> Callable[[int], float] | str:
 
 
 def ways(paths: list[Path], contents: list[bytes]) -> dict[str, Callable[[], object] | str]:
-    """Each way as a pass over all files, or why it cannot be had."""
+    """Return each method as a pass over all files, or the reason why it is not available."""
 
     def coefficients(threads: int) -> Callable[[], object]:
         return lambda: read_coefficients_batch(contents, threads=threads)
@@ -104,7 +104,7 @@ def ways(paths: list[Path], contents: list[bytes]) -> dict[str, Callable[[], obj
 
 
 def timed(run: Callable[[], object], seconds: float) -> tuple[float, int]:
-    """Seconds and number of passes, as many as fill the time given."""
+    """Return seconds and number of passes, for at least the given time."""
     passes, started = 0, time.perf_counter()
     while passes == 0 or time.perf_counter() - started < seconds:
         run()
@@ -113,7 +113,7 @@ def timed(run: Callable[[], object], seconds: float) -> tuple[float, int]:
 
 
 def measure(options: argparse.Namespace, paths: list[Path], contents: list[bytes]) -> dict[str, object]:
-    """Images a second of every way, or why there are none."""
+    """Return images per second of every method, or the reason why there are none."""
     count = len(contents)
     with tempfile.TemporaryDirectory() as folder:
         bound = c_loop(paths, Path(folder))
@@ -138,7 +138,7 @@ def measure(options: argparse.Namespace, paths: list[Path], contents: list[bytes
 
 
 def readable(paths: list[Path]) -> tuple[list[Path], list[bytes], int]:
-    """The files that all ways can read, their contents, and how many were left out."""
+    """Return the files that all methods can read, their contents, and the number of the other files."""
     kept, contents = [], []
     for path in paths:
         try:
@@ -152,11 +152,11 @@ def readable(paths: list[Path]) -> tuple[list[Path], list[bytes], int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, help="with JPEG files, in folders of any depth")
+    parser.add_argument("folder", type=Path, help="folder of JPEG files, with subfolders")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--files", type=int, default=200, help="use this many, evenly chosen")
-    parser.add_argument("--seconds", type=float, default=0.5, help="at least, for each way and round")
-    parser.add_argument("-o", "--output", type=Path, help="JSON file for the figures")
+    parser.add_argument("--files", type=int, default=200, help="number of files, chosen evenly")
+    parser.add_argument("--seconds", type=float, default=0.5, help="smallest time in seconds for each method and round")
+    parser.add_argument("-o", "--output", type=Path, help="JSON file for the results")
     options = parser.parse_args()
     torch.set_num_threads(1)
     paths = sorted(path for path in options.folder.rglob("*") if path.suffix.lower() in SUFFIXES)

@@ -1,15 +1,16 @@
-"""Times the loading of a training batch for a classifier on one thread, from files to normalized, stacked tensors.
+"""Measures the time to load a training batch for a classifier on one thread, from files to normalized tensors.
 
     python benchmarks/loader.py FOLDER [--files 256] [--batch 32] [--rounds 5] [-o loader.json]
 
-Every way takes a random part of each picture, mirrored half of the time, and gives what a ResNet-50 of its kind takes:
-24 x 56 x 56 or 192 x 56 x 56 of frequency channels, 3 x 224 x 224 of pixels. Each round times every way once over the
-same files, in an order that turns, so that a drifting machine slows all of them alike; the table has medians over the
-rounds. The files are read from their folder, whose pages a first pass has brought into memory.
+Every method takes a random part of each image, mirrored half of the time, and returns the input of a ResNet-50:
+24 x 56 x 56 or 192 x 56 x 56 frequency channels, or 3 x 224 x 224 pixels. Each round times every method once over the
+same files, in a rotating order, so that a drifting machine affects all of them equally. The table shows medians over
+the rounds. The files are read from their folder, and a first pass brings them into the page cache.
 
-"Encoded and parsed" is the published pipeline (Xu et al., CVPR 2020) as its released code goes about it: crop and
-resize to 448 pixels, a copy of twice the size, both encoded as JPEG at quality 100, and coefficients read from the two;
-with Pillow in place of OpenCV, and jpeglib to read, which takes files alone: they lie in a temporary folder.
+"Encoded and parsed" is the published pipeline (Xu et al., CVPR 2020) in the way of its released code. The image is
+cropped and resized to 448 pixels, it and a copy of twice the size are encoded as JPEG at quality 100, and coefficients
+are read from both files. Here Pillow takes the place of OpenCV, and jpeglib reads the files. It reads only from paths,
+so the files lie in a temporary folder.
 """
 
 import argparse
@@ -38,7 +39,7 @@ from passband.provenance import environment
 SUFFIXES = {".jpg", ".jpeg"}
 SCALE = (0.08, 1.0)
 LOADED = Callable[[Path, int], Tensor]
-"""A picture's view for training, drawn by a number."""
+"""Function that returns a training view of an image, drawn with a number."""
 
 
 def augmentation(number: int) -> Augmentation:
@@ -46,7 +47,7 @@ def augmentation(number: int) -> Augmentation:
 
 
 def ours(preprocessing: Preprocessing) -> LOADED:
-    """As `passband train` prepares samples."""
+    """Yield samples as `passband train` prepares them."""
     return lambda path, number: preprocessing.prepare(path, augmentation(number))
 
 
@@ -56,13 +57,13 @@ def cubes(channels: str, size: int, stride: int) -> LOADED:
 
 
 def published(channels: str) -> LOADED:
-    """The published pipeline's numbers, computed without files."""
+    """Yield the coefficients of the published pipeline, computed without JPEG files."""
     plain = unnormalized("published", tuple(channel_subset(channels).indices()), 448, 8)
     return ours(plain)
 
 
 def torchvision_pillow() -> LOADED:
-    """The usual training loader of pixels."""
+    """Yield pixels with the usual training loader of torchvision."""
     from torchvision import transforms
 
     chain = transforms.Compose(
@@ -83,7 +84,7 @@ def torchvision_pillow() -> LOADED:
 
 
 def torchvision_tensors() -> LOADED:
-    """Pixels without Pillow: decoded, cropped and resized as tensors of 8 bits."""
+    """Yield pixels without Pillow: decoded, cropped and resized as tensors of 8 bits."""
     from torchvision.io import ImageReadMode, decode_jpeg, read_file
     from torchvision.transforms import v2
 
@@ -104,7 +105,7 @@ def torchvision_tensors() -> LOADED:
 
 
 def encoded_and_parsed(channels: str, folder: Path) -> LOADED:
-    """The published pipeline by way of two JPEG files."""
+    """Yield coefficients of the published pipeline with two JPEG files."""
     import jpeglib
 
     index = channel_subset(channels).indices()
@@ -133,7 +134,7 @@ def encoded_and_parsed(channels: str, folder: Path) -> LOADED:
 
 
 def ways(folder: Path) -> dict[str, LOADED | str]:
-    """Each way to load a view, or why it cannot be had."""
+    """Return each method to load a view, or the reason why it is not available."""
     found: dict[str, LOADED | str] = {
         "coefficients, 24 channels, 224 px at stride 4": cubes("24S", 224, 4),
         "coefficients, 24 channels, 448 px at stride 8": cubes("24S", 448, 8),
@@ -152,13 +153,13 @@ def ways(folder: Path) -> dict[str, LOADED | str]:
 
 
 def batches(load: LOADED, paths: list[Path], size: int, first: int) -> Iterator[Tensor]:
-    """Stacked views of all pictures."""
+    """Yield stacked views of all images."""
     for start in range(0, len(paths), size):
         yield torch.stack([load(path, first + start + place) for place, path in enumerate(paths[start : start + size])])
 
 
 def measure(found: dict[str, LOADED | str], paths: list[Path], size: int, rounds: int) -> dict[str, dict[str, object]]:
-    """Milliseconds a picture and shape of every way, or why there are none."""
+    """Return milliseconds per image and the shape for every method, or the reason why there are none."""
     loads = {name: load for name, load in found.items() if not isinstance(load, str)}
     shapes = {name: list(load(paths[0], 0).shape) for name, load in loads.items()}
     seconds: dict[str, list[float]] = {name: [] for name in loads}
@@ -181,7 +182,7 @@ def measure(found: dict[str, LOADED | str], paths: list[Path], size: int, rounds
 
 
 def readable(paths: list[Path]) -> list[Path]:
-    """The files that every way can load: not damaged, and with coefficients."""
+    """Return the files that every method can load: undamaged files with coefficients."""
     good = []
     for path in paths:
         try:
@@ -197,11 +198,11 @@ def readable(paths: list[Path]) -> list[Path]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="JPEG files, in any sub-folders")
+    parser.add_argument("folder", type=Path, help="folder of JPEG files, with subfolders")
     parser.add_argument("--files", type=int, default=256)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("-o", "--output", type=Path, help="write the figures as JSON")
+    parser.add_argument("-o", "--output", type=Path, help="JSON file for the results")
     options = parser.parse_args()
     torch.set_num_threads(1)
     all_paths = sorted(path for path in options.folder.rglob("*") if path.suffix.lower() in SUFFIXES)

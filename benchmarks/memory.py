@@ -1,15 +1,16 @@
-"""Peak memory of the process that restores a large picture, and how far bands and tiles are from the whole.
+"""Measures the peak memory of restoring a large image, and the differences of bands and tiles to the whole image.
 
     python benchmarks/memory.py [--rows "720p bands" ...] [--quick] [--again] [-o memory.json]
 
-Each row runs in a process of its own; its peak is the largest resident size of that process, with Python, torch and
-both pictures. With -o the figures are written after each row, and a row that is in the file already is not run again,
-unless by --again. Rows of the network `sfnet`, the published one, have weights that make every branch matter; those of
-a weights' name have these.
+Each row runs in its own process. Its peak is the largest resident size of that process, with Python, torch and both
+images. With -o the results are written after each row, and rows that the file already holds are skipped unless --again
+is set. Rows of the network `sfnet`, the published one, use random weights that make every branch matter. Other rows
+name their weights.
 
-The last rows compare bands and tiles with the whole picture, at a size where that fits: the largest difference of
-bands, in the unit of the pictures, [0, 1]; the PSNR of tiles, in dB; and their seam figure, the mean gradient across
-borders of tiles over that elsewhere, divided by the same ratio of the whole: 1 where there are no seams.
+The last rows compare bands and tiles with the whole image, at a size for which it fits into memory. For bands the table
+shows the largest difference, for values in [0, 1]. For tiles it shows the PSNR in dB and the seam ratio: the mean
+gradient across the borders of tiles over that elsewhere, divided by the same ratio of the whole image. A seam ratio of
+1 means that there are no seams.
 """
 
 import argparse
@@ -35,7 +36,7 @@ from passband.ops.tiling import lay_tiles
 
 @dataclass(frozen=True)
 class Row:
-    """One process: a picture restored in a way (`whole`, `bands`) or within a cap in bytes; or a comparison."""
+    """A process that restores an image in a mode (`whole` or `bands`) or within a limit in bytes, or compares modes."""
 
     network: str
     width: int
@@ -68,7 +69,7 @@ QUICK = {
 
 
 def network(name: str) -> torch.nn.Module:
-    """A network in evaluation: trained weights by their name, or the published one with random weights."""
+    """Return a network in evaluation mode: named weights, or the published network with random weights."""
     if name != "sfnet":
         return load_model(name)
     torch.manual_seed(0)
@@ -80,20 +81,20 @@ def network(name: str) -> torch.nn.Module:
 
 
 def gradient(height: int, width: int) -> torch.Tensor:
-    """A noisy gradient: its parts have other averages than the whole."""
+    """Return a noisy gradient, whose parts have other averages than the whole image."""
     generator = torch.Generator().manual_seed(1)
     return torch.rand(1, 3, height, width, generator=generator).mul_(0.3).add_(torch.linspace(0, 0.6, height)[:, None])
 
 
 def hazy_photograph(height: int, width: int) -> torch.Tensor:
-    """A photograph in haze, where averages matter most; in noise no seam would show."""
+    """Return a hazy photo, in which averages matter most. In noise no seam would be visible."""
     clean = F.interpolate(from_array(chelsea())[0][None], (height, width), mode="bilinear", antialias=True)[0]
     return degrade(clean, "haze", seed=1, index=0, version=1)[None]
 
 
 @torch.inference_mode()
 def restore(row: Row) -> dict[str, Any]:
-    """Restore in this process, and say what it took."""
+    """Restore an image in this process, and return the time and the peak memory."""
     model, image = network(row.network), gradient(row.height, row.width)
     held = peak()
     if isinstance(row.how, int):
@@ -107,7 +108,7 @@ def restore(row: Row) -> dict[str, Any]:
 
 @torch.inference_mode()
 def compare(row: Row) -> dict[str, Any]:
-    """Measure how far bands and tiles are from the whole image."""
+    """Return the differences of bands and tiles to the whole image."""
     model = network(row.network)
     image = hazy_photograph(row.height, row.width)
     whole = restore_planned(model, image, MemoryPlan("whole", 0))
@@ -143,9 +144,9 @@ def show(name: str, row: Row, figures: dict[str, Any]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", nargs="+", metavar="NAME", help=f"some of: {', '.join(ROWS)}")
-    parser.add_argument("--quick", action="store_true", help="small pictures")
-    parser.add_argument("--again", action="store_true", help="also what the file has already")
-    parser.add_argument("-o", "--output", type=Path, help="JSON file for the figures, and of those to go on from")
+    parser.add_argument("--quick", action="store_true", help="use small images")
+    parser.add_argument("--again", action="store_true", help="also run rows that the file already holds")
+    parser.add_argument("-o", "--output", type=Path, help="JSON file for the results, whose rows are skipped")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:

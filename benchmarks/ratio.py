@@ -1,11 +1,12 @@
-"""Compares the cost of a sweep for the best frequency ratio with its passes through the network.
+"""Measures the time of a sweep for the best frequency ratio, compared with its passes through the network.
 
     python benchmarks/ratio.py [--size 160] [--pictures 16] [--radii 32] [--width 16] [--rounds 3] [-o ratio.json]
 
-A sweep takes two passes forward and back at each radius, one for low and one for high frequencies of all pictures. The
-bare passes are as many, of the same network (a U-Net), pictures and score, and do nothing else: no Fourier transform,
-no saliency, no second term. Each round times every way once, in an order that turns, so that a drifting machine slows
-all of them alike; a ratio is of the medians over the rounds. Pictures are photographs that scikit-image brings.
+A sweep takes two forward and backward passes of all images at each radius, one for low and one for high frequencies.
+The bare passes are the same number of passes through the same network (a U-Net) with the same images and score, and
+nothing else: no Fourier transform, no saliency, no second term. Each round times both once, in a rotating order, so
+that a drifting machine affects both equally. A ratio is that of the medians over the rounds. The images are photos that
+come with scikit-image.
 """
 
 import argparse
@@ -26,14 +27,14 @@ from passband.provenance import environment
 
 
 def bare_passes(model: nn.Module, images: Tensor, count: int) -> None:
-    """Forward and back to the pictures, so many times."""
+    """Run a number of forward and backward passes to the images."""
     for _ in range(count):
         inputs = images.detach().requires_grad_()
         torch.autograd.grad(output_score(model(inputs)).sum(), inputs)
 
 
 def sweep(model: nn.Module, images: Tensor, term: str, radii: tuple[float, ...]) -> None:
-    """Both terms at every radius, the pictures' spectrum included."""
+    """Compute both terms at every radius, including the spectrum of the images."""
     terms = BandTerms(model, images, term)
     for radius in radii:
         terms.at(radius, torch.ones(len(images)))
@@ -51,14 +52,14 @@ def seconds(work: Callable[[], object], device: torch.device) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, default=160, help="side of the pictures, a multiple of 16")
+    parser.add_argument("--size", type=int, default=160, help="side of the images in pixels, a multiple of 16")
     parser.add_argument("--pictures", type=int, default=16)
     parser.add_argument("--radii", type=int, default=32)
-    parser.add_argument("--width", type=int, default=16, help="of the U-Net")
+    parser.add_argument("--width", type=int, default=16, help="width of the U-Net")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("-o", "--output", type=Path, help="write the figures as JSON")
+    parser.add_argument("-o", "--output", type=Path, help="JSON file for the results")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)

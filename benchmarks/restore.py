@@ -1,18 +1,18 @@
-"""Time, agreement and memory of every engine against a literal SFNet in float32; what each costs in dB.
+"""Measures time, agreement and memory of every engine against a literal SFNet in float32, and the PSNR of each.
 
     python benchmarks/restore.py [--quick] [--rounds 5] [--variants "openvino bfloat16,..."] [-o restore.json]
     python benchmarks/restore.py --data PAIRS [--weights general] [--every 1] [-o restore-data.json]
 
-The first compares the published network, with weights that are the same everywhere, at 256 x 256 and 1280 x 720. The
-reference is the network as research code writes it: each dynamic filter unfolds k^2 copies of its map. Each variant
-runs in a process of its own; the processes take turns, so that a drifting machine slows all of them alike, and their
-order turns, too. Times are of one picture, after one to warm up: the least and the median over the rounds. The
-reference restores it whole, the others as `passband restore` does: torch by bands where its maps are large.
-Agreement is the PSNR against the reference, in dB for a signal of range 1. Memory is the peak of the whole process from
-the first picture on, with torch and parameters.
+The first command compares the published network, with weights that are the same everywhere, at 256 x 256 and 1280 x
+720. The reference is the network as research code writes it: each dynamic filter unfolds k^2 copies of its map. Each
+variant runs in its own process. The processes take turns in a rotating order, so that a drifting machine affects all of
+them equally. Times are of one image, after one warm-up image: the smallest and the median over the rounds. The
+reference restores the image as a whole, and the others work as `passband restore` does: torch uses bands if its maps
+are large. Agreement is the PSNR in dB against the reference, for values in [0, 1]. Memory is the peak of the whole
+process from the first image on, with torch and parameters.
 
-The second restores the pairs of a folder with each engine and says the mean PSNR against the clean pictures. Quantizing
-to int8 takes minutes the first time.
+The second command restores the pairs of a folder with each engine, and prints the mean PSNR against the clean images.
+Quantizing to int8 takes minutes the first time.
 """
 
 import argparse
@@ -53,13 +53,13 @@ QUICK_SIZES = ((64, 64),)
 
 
 def picture(height: int, width: int) -> torch.Tensor:
-    """The same rainy photograph at any size."""
+    """Return the same rainy photo at any size."""
     clean = F.interpolate(from_array(chelsea())[0][None], (height, width), mode="bilinear", antialias=True)[0]
     return degrade(clean, "rain", seed=1, index=0, version=1)[None]
 
 
 def child(variant: str, weights: Path, height: int, width: int, output: Path) -> None:
-    """Run one variant and print its figures as JSON."""
+    """Run one variant, and print its results as JSON."""
     if variant == REFERENCE:
         DynamicFilter.forward = unfold_forward  # type: ignore[method-assign]
     name, precision = VARIANTS[variant]
@@ -113,7 +113,7 @@ def compare(options: argparse.Namespace) -> dict[str, dict[str, dict[str, float 
 
 
 def summary(runs: list[dict[str, float | str]]) -> dict[str, float | str]:
-    """One variant's runs in one line."""
+    """Return the rounds of one variant as one line."""
     seconds = [run["seconds"] for run in runs]
     return {
         "precision": runs[0]["precision"],
@@ -145,10 +145,12 @@ def score(options: argparse.Namespace) -> dict[str, dict[str, float | str]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="the small network at 64x64, to see that all engines run")
-    parser.add_argument("--variants", default=",".join(VARIANTS), help="with commas between")
+    parser.add_argument(
+        "--quick", action="store_true", help="use the small network at 64x64, to check that all engines run"
+    )
+    parser.add_argument("--variants", default=",".join(VARIANTS), help="variants, separated by commas")
     parser.add_argument("--data", type=Path, help="folder of pairs: measure quality instead of speed")
-    parser.add_argument("--weights", default="general", help="for --data")
+    parser.add_argument("--weights", default="general", help="weights for --data")
     parser.add_argument("--every", type=int, default=1, help="score every Nth pair only")
     parser.add_argument("-o", "--output", type=Path, help="JSON file for the figures")
     parser.add_argument("--child", nargs=5, help=argparse.SUPPRESS)

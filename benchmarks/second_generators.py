@@ -1,6 +1,7 @@
-"""A second generator of each kind, built by other means than the simulators that networks learn from.
+"""Degrades photos with a second generator of each kind, built by other means than the simulators for training.
 
-No network may ever be trained on these: what one gains here is what it knows of the kind, and not of its simulator.
+No network may ever be trained on these. The gain of a network on them shows its knowledge of the degradation, and not
+of its simulator.
 """
 
 from collections.abc import Callable
@@ -21,7 +22,7 @@ SECOND: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
     "raindrop": second_raindrop,
     "scratch": second_scratch,
 }
-"""Kinds, called as the library calls them. The order is part of every seed: append, never insert."""
+"""Degradations by the names of the library. Their order is part of every seed: append new ones, and never insert."""
 
 
 def degrade_second(

@@ -1,6 +1,6 @@
-"""Motion blur, defocus, drops and scratches of the second generators: in the camera, on the pane or on the print.
+"""Simulates motion blur, defocus, drops and scratches for the second generators: in the camera, on glass or on a print.
 
-Pictures are H W 3, sRGB in [0, 1], float64.
+Images are H W 3, sRGB in [0, 1], float64.
 """
 
 import math
@@ -13,7 +13,7 @@ from scipy.signal import fftconvolve
 from second_weather import FINE, Canvas, log_uniform, to_light, to_srgb
 
 SHOTS = 24
-"""Instants of an exposure that are averaged."""
+"""Number of instants of an exposure that are averaged."""
 
 
 def second_motion(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -169,7 +169,7 @@ def second_scratch(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _turned(points: np.ndarray, angles: np.ndarray, focal: float, height: int, width: int) -> np.ndarray:
-    """Where points (x, y) of a picture come to lie when the camera turns by small angles about x, y and its axis."""
+    """Return the positions of points (x, y) after the camera turns by small angles about x, y and its axis."""
     rx, ry, rz = angles
     x, y = (points[:, 0] - width / 2) / focal, (points[:, 1] - height / 2) / focal
     x, y = x * math.cos(rz) - y * math.sin(rz), x * math.sin(rz) + y * math.cos(rz)
@@ -179,7 +179,7 @@ def _turned(points: np.ndarray, angles: np.ndarray, focal: float, height: int, w
 
 
 def _spot(radius: float) -> np.ndarray:
-    """A point out of focus: a disc, drawn four times larger, with a Gaussian rim of a fourth of its radius."""
+    """Return a point out of focus: a disc, drawn four times larger, with a Gaussian rim of 1/4 of its radius."""
     reach = math.ceil(1.6 * radius) + 1
     fine = (np.arange((2 * reach + 1) * 4) + 0.5) / 4 - reach - 0.5
     disc = (np.hypot(fine[:, None], fine) <= max(radius, 0.3)).astype(np.float64)
@@ -190,7 +190,7 @@ def _spot(radius: float) -> np.ndarray:
 
 
 def _blob(rng: np.random.Generator, x: float, y: float, radius: float, corners: int = 24) -> np.ndarray:
-    """The corners of an uneven spot."""
+    """Return the corners of an irregular spot."""
     angle = np.linspace(0, 2 * math.pi, corners + 1)[:-1]
     uneven = np.convolve(np.tile(rng.uniform(0.6, 1.4, corners), 3), np.ones(3) / 3, "same")[corners : 2 * corners]
     return np.array([x, y]) + (radius * uneven)[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1)

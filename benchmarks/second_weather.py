@@ -1,6 +1,6 @@
-"""Rain, snow and haze of the second generators: particles of three dimensions seen by a camera, and a scene of planes.
+"""Simulates rain, snow and haze for the second generators: particles in three dimensions and a scene of planes.
 
-Pictures are H W 3, sRGB in [0, 1], float64.
+Images are H W 3, sRGB in [0, 1], float64.
 """
 
 import math
@@ -10,9 +10,9 @@ from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
 FINE = 3
-"""Shapes are drawn this many times larger and then reduced, so that their edges are smooth."""
+"""Factor by which shapes are drawn larger before they are reduced, so that their edges are smooth."""
 LEVELS = 6
-"""Particles are drawn in groups of like opacity, because those of one group do not add up where they overlap."""
+"""Number of groups of similar opacity in which particles are drawn. Particles of a group do not add up."""
 
 
 def to_light(image: np.ndarray) -> np.ndarray:
@@ -26,12 +26,12 @@ def to_srgb(light: np.ndarray) -> np.ndarray:
 
 
 def log_uniform(rng: np.random.Generator, low: float, high: float, size: int | None = None) -> np.ndarray:
-    """Draw numbers whose logarithm is uniform."""
+    """Return numbers whose logarithm is uniform."""
     return np.exp(rng.uniform(math.log(low), math.log(high), size))
 
 
 class Canvas:
-    """A mask that is drawn larger by `FINE`."""
+    """A mask that is drawn `FINE` times larger."""
 
     def __init__(self, height: int, width: int):
         self.size = (width, height)
@@ -39,11 +39,11 @@ class Canvas:
         self.draw = ImageDraw.Draw(self.mask)
 
     def polygon(self, points: np.ndarray) -> None:
-        """Fill a polygon whose corners are (x, y) in pixels of the picture."""
+        """Fill a polygon whose corners are (x, y) in pixels of the image."""
         self.draw.polygon([tuple(point) for point in (points * FINE).tolist()], fill=255)
 
     def line(self, points: np.ndarray, width: float) -> None:
-        """Draw a line through (x, y) in pixels of the picture; a part of a pixel is the least width."""
+        """Draw a line through (x, y) in pixels of the image. Its smallest width is a fraction of a pixel."""
         flat = [tuple(point) for point in (points * FINE).tolist()]
         self.draw.line(flat, fill=255, width=max(1, round(width * FINE)), joint="curve")
 
@@ -175,7 +175,7 @@ def second_haze(image: np.ndarray, rng: np.random.Generator, disparity: np.ndarr
 
 
 def _scene(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """Depth of a ground, some boxes on it and a sky, by the nearest plane that the ray of a pixel meets, in meters."""
+    """Return the depth in meters of a ground, boxes and a sky: the distance of the first plane that a ray meets."""
     focal, eye, far = rng.uniform(0.7, 1.5) * max(height, width), rng.uniform(1.2, 8), rng.uniform(40, 300)
     horizon = rng.uniform(0.2, 0.6) * height
     down = (np.arange(height)[:, None] - horizon) / focal
@@ -200,7 +200,7 @@ def _scene(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _diffuse(depth: np.ndarray, image: np.ndarray, steps: int = 300) -> np.ndarray:
-    """Spread depth within regions of the picture: each step mixes neighbors by how alike their colors are."""
+    """Spread depth within regions of the image: each step mixes neighbors, weighted by the likeness of colors."""
     height, width = depth.shape
     small = (max(2, width // 4), max(2, height // 4))
     d = np.asarray(Image.fromarray(np.log(depth).astype(np.float32)).resize(small), dtype=np.float64)
@@ -216,7 +216,7 @@ def _diffuse(depth: np.ndarray, image: np.ndarray, steps: int = 300) -> np.ndarr
 
 
 def _filled(disparity: np.ndarray) -> np.ndarray:
-    """Give unknown places, which are mostly hidden from the other eye, the lesser known value at their sides."""
+    """Fill unknown depths, which are mostly hidden from the other eye, with the smaller known value beside them."""
     known = np.where(disparity > 0, disparity, np.nan)
     sides = []
     for turned in (known, known[:, ::-1]):

@@ -1,10 +1,10 @@
-"""Time and memory of SFNet against the same network with an unfold filter, at the same precision.
+"""Measures time and memory of SFNet against the same network with an unfold filter, at the same precision.
 
     python benchmarks/sfnet.py [--size 512] [--rounds 3] [-o sfnet.json]
 
-Each variant runs in a process of its own, so that its peak memory is its own; the processes take turns, so that a
-drifting machine slows all of them alike. Time is the least over the rounds of the mean of two forward passes, after
-one to warm up; memory is the peak of the process above what it held before the first forward pass.
+Each variant runs in its own process, with its own peak memory. The processes take turns, so that a drifting machine
+affects all of them equally. The time is the smallest over the rounds of the mean of two forward passes, after a warm-up
+pass. The memory is the peak of the process above its memory before the first forward pass.
 """
 
 import argparse
@@ -24,7 +24,7 @@ VARIANTS = ("unfold float32", "float32", "bfloat16")
 
 
 def unfold_forward(self: DynamicFilter, x: torch.Tensor) -> torch.Tensor:
-    """A dynamic filter by k^2 shifted copies of the map, as research code writes it."""
+    """Apply a dynamic filter with k^2 shifted copies of the map, as research code writes it."""
     batch, channels, height, width = x.shape
     kernels = self.kernels(x).flatten(2)
     padded = F.pad(x, (self.kernel_size // 2,) * 4, mode="reflect")
@@ -35,7 +35,7 @@ def unfold_forward(self: DynamicFilter, x: torch.Tensor) -> torch.Tensor:
 
 
 def build(name: str) -> torch.nn.Module:
-    """The network, with weights that make every branch matter and are the same in every process."""
+    """Return the network with weights that make every branch matter and are the same in every process."""
     torch.manual_seed(0)
     model = MODELS[name]().eval()
     for parameter in model.parameters():
@@ -45,7 +45,7 @@ def build(name: str) -> torch.nn.Module:
 
 
 def child(variant: str, name: str, size: int, output: Path) -> None:
-    """Run one variant and print its figures as JSON."""
+    """Run one variant, and print its results as JSON."""
     if variant.startswith("unfold"):
         DynamicFilter.forward = unfold_forward  # type: ignore[method-assign]
     model = build(name)
@@ -66,9 +66,9 @@ def child(variant: str, name: str, size: int, output: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="sfnet", choices=MODELS)
-    parser.add_argument("--size", type=int, default=512, help="side of the picture, pixels")
+    parser.add_argument("--size", type=int, default=512, help="side of the image in pixels")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("-o", "--output", type=Path, help="JSON file for the figures")
+    parser.add_argument("-o", "--output", type=Path, help="JSON file for the results")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:

@@ -29,10 +29,15 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--pool-window", type=int)
     parser.add_argument("--pool-mode")
-    parser.add_argument("--every", type=int, default=1, help="score every Nth photograph only")
-    parser.add_argument("--kinds", nargs="+", choices=[*KINDS, CLEAN], help="default: those of the version, and clean")
-    parser.add_argument("--version", type=int, default=1, choices=VERSIONS, help="of the simulators")
-    parser.add_argument("-o", "--output", type=Path, help="JSON file for the figures")
+    parser.add_argument("--every", type=int, default=1, help="score only every Nth photo")
+    parser.add_argument(
+        "--kinds",
+        nargs="+",
+        choices=[*KINDS, CLEAN],
+        help="kinds of degradations; default: those of the version, and clean",
+    )
+    parser.add_argument("--version", type=int, default=1, choices=VERSIONS, help="version of the simulators")
+    parser.add_argument("-o", "--output", type=Path, help="JSON file for the results")
     options = parser.parse_args()
     overrides = {
         name: getattr(options, name) for name in ("pool_window", "pool_mode") if getattr(options, name) is not None

@@ -45,28 +45,28 @@ from passband.metrics import psnr, ssim
 from passband.weights_io import shipped_weights
 
 DEPTH = "haze-depth"
-"""Haze of true disparities, beside the kinds of `SECOND`."""
+"""Name of haze from true disparities, in addition to the kinds of `SECOND`."""
 MOST = 100.0
-"""PSNR of equal pictures, in dB, so that means stay finite."""
+"""PSNR of equal images in dB, which keeps means finite."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """A degraded and a clean picture, 3 H W, read when they are needed."""
+    """A degraded and a clean image, 3 H W, which are read when they are needed."""
 
     name: str
     read: Callable[[], tuple[Tensor, Tensor]]
 
 
 def spread(items: Sequence[Any], most: int | None) -> list[Any]:
-    """At most so many of a list, evenly apart, the first among them."""
+    """Return at most a number of elements of a list, evenly spaced, from the first one."""
     if most is None or len(items) <= most:
         return list(items)
     return [items[number * len(items) // most] for number in range(most)]
 
 
 def reduced(picture: Tensor, longest: int | None) -> Tensor:
-    """A picture whose longer side is at most so many pixels."""
+    """Return an image reduced to a longest side in pixels."""
     height, width = picture.shape[-2:]
     if longest is None or max(height, width) <= longest:
         return picture
@@ -75,7 +75,7 @@ def reduced(picture: Tensor, longest: int | None) -> Tensor:
 
 
 def cropped(picture: Tensor, side: int | None) -> Tensor:
-    """The middle of a picture."""
+    """Return the middle of an image."""
     height, width = picture.shape[-2:]
     side = side or max(height, width)
     top, left = max(0, (height - side) // 2), max(0, (width - side) // 2)
@@ -83,12 +83,12 @@ def cropped(picture: Tensor, side: int | None) -> Tensor:
 
 
 def as_asked(picture: Tensor, options: argparse.Namespace) -> Tensor:
-    """A picture of a pair, reduced and cut as the options say."""
+    """Return an image of a pair, reduced and cropped as the options say."""
     return cropped(reduced(picture, options.longest), options.crop)
 
 
 def pair_items(folder: Path, options: argparse.Namespace) -> list[Item]:
-    """The pairs of a folder that are to be scored."""
+    """Return the pairs of a folder that are scored."""
     pairs = sorted(find_pairs(folder), key=lambda pair: pair.name)[:: options.hold_out]
 
     def read(pair: Any) -> tuple[Tensor, Tensor]:
@@ -99,7 +99,7 @@ def pair_items(folder: Path, options: argparse.Namespace) -> list[Item]:
 
 
 def side_by_side_items(folder: Path, options: argparse.Namespace) -> list[Item]:
-    """Pictures that hold a clean one at the left and a degraded one at the right."""
+    """Return pairs from images with the clean half at the left and the degraded half at the right."""
     paths = sorted(find_images(folder), key=lambda path: path.name)[:: options.hold_out]
 
     def read(path: Path) -> tuple[Tensor, Tensor]:
@@ -112,7 +112,7 @@ def side_by_side_items(folder: Path, options: argparse.Namespace) -> list[Item]:
 
 
 def generated_items(degrade: Callable[..., Tensor], kind: str, options: argparse.Namespace) -> list[Item]:
-    """Clean photographs, degraded; a photograph is degraded alike however many are scored."""
+    """Return degraded photos. The degradation of a photo does not depend on the number of photos."""
 
     def read(index: int, path: Path) -> tuple[Tensor, Tensor]:
         clean = read_image(path)
@@ -124,7 +124,7 @@ def generated_items(degrade: Callable[..., Tensor], kind: str, options: argparse
 
 
 def depth_items(options: argparse.Namespace) -> list[Item]:
-    """Scenes with true disparities, filled with haze."""
+    """Return scenes with true disparities, filled with haze."""
 
     def read(index: int, view: Path, disparities: Path, offset: float) -> tuple[Tensor, Tensor]:
         clean = read_image(view)
@@ -182,7 +182,7 @@ def score(items: Sequence[Item], restorers: dict[str, Restorer], clean: bool) ->
 
 
 def show(title: str, figures: dict[str, Any]) -> None:
-    """Print the figures of one set."""
+    """Print the scores of one set."""
     given = "" if title == CLEAN else f", degraded {figures['psnr']:.2f} dB, SSIM {figures['ssim']:.4f}"
     print(f"\n{title}: {figures['n']} pictures{given}")
     print(f"{'':<22}{'PSNR':>8}{'gain':>8}{'least':>8}{'worse':>8}{'SSIM':>9}")
@@ -194,7 +194,7 @@ def show(title: str, figures: dict[str, Any]) -> None:
 
 
 def show_ratios(sets: dict[str, Any], labels: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Print the gains on both generators of each kind beside each other, and return them."""
+    """Print the gains on both generators of each kind side by side, and return them."""
     ratios: dict[str, dict[str, Any]] = {}
     print("\ngain in dB on the generator learned from, on the second one, and the ratio of the second to the first")
     print(f"{'':<13}" + "".join(f"{label:>24}" for label in labels))
@@ -216,7 +216,7 @@ def show_ratios(sets: dict[str, Any], labels: Sequence[str]) -> dict[str, dict[s
 
 
 def chosen_sets(options: argparse.Namespace) -> Iterator[tuple[str, list[Item]]]:
-    """The sets that are to be scored, by name."""
+    """Return the sets to score, by name."""
     for folder in options.folders:
         yield folder.name, pair_items(folder, options)
     for folder in options.side_by_side:
@@ -235,23 +235,31 @@ def chosen_sets(options: argparse.Namespace) -> Iterator[tuple[str, list[Item]]]
 def main() -> None:
     kinds = [*SECOND, DEPTH, CLEAN]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="pairs that no network learned from")
-    parser.add_argument("--side-by-side", nargs="+", type=Path, default=[], help="clean left, degraded right")
-    parser.add_argument("--generators", type=Path, help="clean photographs for the generators")
-    parser.add_argument("--depth", type=Path, help="scenes with disparities, for haze")
+    parser.add_argument(
+        "folders", nargs="*", type=Path, metavar="FOLDER", help="folders of pairs that were not used for training"
+    )
+    parser.add_argument(
+        "--side-by-side",
+        nargs="+",
+        type=Path,
+        default=[],
+        help="folders of images, clean at the left and degraded at the right",
+    )
+    parser.add_argument("--generators", type=Path, help="folder of clean photos for the generators")
+    parser.add_argument("--depth", type=Path, help="folder of scenes with disparities, for haze")
     parser.add_argument("--kinds", nargs="+", default=kinds, choices=kinds)
     parser.add_argument("--weights", nargs="+", default=[], help="further networks, NAME or LABEL=PATH")
-    parser.add_argument("--only", action="store_true", help="leave out the networks that ship")
-    parser.add_argument("--hold-out", type=int, default=1, help="score each Nth pair only, from the first")
-    parser.add_argument("--limit", type=int, help="score at most so many pairs of a folder")
-    parser.add_argument("--longest", type=int, help="reduce larger pairs to so many pixels")
-    parser.add_argument("--count", type=int, help="score at most so many clean photographs")
-    parser.add_argument("--crop", type=int, help="cut so many pixels out of the middle of every picture")
+    parser.add_argument("--only", action="store_true", help="leave out the shipped networks")
+    parser.add_argument("--hold-out", type=int, default=1, help="score only every Nth pair, from the first")
+    parser.add_argument("--limit", type=int, help="largest number of pairs of a folder")
+    parser.add_argument("--longest", type=int, help="longest side in pixels to which larger pairs are reduced")
+    parser.add_argument("--count", type=int, help="largest number of clean photos")
+    parser.add_argument("--crop", type=int, help="side in pixels of the middle that is cut out of every image")
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--memory", help="what the process may hold, such as 2GB")
-    parser.add_argument("-o", "--output", type=Path, help="JSON file for the figures")
+    parser.add_argument("--memory", help="memory limit, such as 2GB")
+    parser.add_argument("-o", "--output", type=Path, help="JSON file for the results")
     options = parser.parse_args()
     if not (options.folders or options.side_by_side or options.generators or options.depth):
         parser.error("nothing to score: name a folder of pairs, or --side-by-side, --generators or --depth")

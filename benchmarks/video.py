@@ -1,10 +1,10 @@
-"""Peak memory of restoring a video, for a 10-second and a 10-minute clip: it shall not grow with the length.
+"""Measures the peak memory of restoring a video of 10 seconds and of 10 minutes, which must not grow with the length.
 
     python benchmarks/video.py [--seconds 10 600] [--size 320 180] [-o video.json]
 
-The clips are made by this script (25 frames a second, with sound) and restored by a network that returns its input,
-because what the network itself takes does not depend on the length. Each runs in a process of its own, whose peak
-resident memory is reported. Bar: at most 1.1 times for sixty times the length.
+The script makes the clips (25 frames per second, with sound), and restores them with a network that returns its input,
+because the memory of a network does not depend on the length. Each clip runs in its own process, whose peak resident
+memory is printed. The limit is 1.1 times the memory for 60 times the length.
 """
 
 import argparse
@@ -20,7 +20,7 @@ RATE = 25
 
 
 def make_clip(path: Path, seconds: int, size: tuple[int, int]) -> None:
-    """A drifting pattern and a tone."""
+    """Write a clip with a drifting pattern and a tone."""
     import av
     import numpy as np
 
@@ -48,7 +48,7 @@ def make_clip(path: Path, seconds: int, size: tuple[int, int]) -> None:
 
 
 def child(source: Path, target: Path) -> None:
-    """Restore one clip and print its figures as JSON."""
+    """Restore one clip, and print its results as JSON."""
     import torch
 
     from passband.inference import Restorer, restore_video
@@ -70,9 +70,9 @@ def child(source: Path, target: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=int, nargs=2, default=[10, 600], help="lengths of the clips")
-    parser.add_argument("--size", type=int, nargs=2, default=[320, 180], help="width and height, pixels")
-    parser.add_argument("-o", "--output", type=Path, help="JSON file for the figures")
+    parser.add_argument("--seconds", type=int, nargs=2, default=[10, 600], help="lengths of the clips in seconds")
+    parser.add_argument("--size", type=int, nargs=2, default=[320, 180], help="width and height in pixels")
+    parser.add_argument("-o", "--output", type=Path, help="JSON file for the results")
     parser.add_argument("--child", nargs=2, type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
