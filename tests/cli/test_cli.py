@@ -188,7 +188,7 @@ def test_degrade_names_a_bad_picture_does_the_others_and_replaces_no_set_unasked
     assert (status, out) == (1, f"3 pairs in {tmp_path / 'pairs'}, 1 failed\n")
     assert f"failed: {bad}" in err
     status, _, err = run("degrade", photographs, tmp_path / "pairs", "--kind", "rain")
-    assert one_sentence(status, err, "holds pairs already of snow with the seed 0", "--overwrite")
+    assert one_sentence(status, err, "already holds pairs of snow with the seed 0", "--overwrite")
     bad.unlink()
     status, out, _ = run("degrade", photographs, tmp_path / "pairs", "--kind", "rain", "--overwrite")
     assert (status, out) == (0, f"3 pairs in {tmp_path / 'pairs'}\n")

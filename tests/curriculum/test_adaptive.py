@@ -196,9 +196,9 @@ torch.distributed.destroy_process_group()
     ("settings", "message"),
     [
         ({"shape": "liner"}, "did you mean 'linear'"),
-        ({"hold": 1.5}, "hold is a share from 0 to 1; got 1.5"),
-        ({"least": -0.5}, "least is a share from 0 to 1; got -0.5"),
-        ({"initial": 2.0}, "initial is a share from 0 to 1; got 2.0"),
+        ({"hold": 1.5}, "hold must be a share from 0 to 1; got 1.5"),
+        ({"least": -0.5}, "least must be a share from 0 to 1; got -0.5"),
+        ({"initial": 2.0}, "initial must be a share from 0 to 1; got 2.0"),
         ({"shares": ()}, r"ascending shares of the training, from 0 to below 1; got \(\)"),
         ({"shares": (0.5, 0.25)}, r"got \(0.5, 0.25\)"),
         ({"shares": (0.0, 1.0)}, r"got \(0.0, 1.0\)"),

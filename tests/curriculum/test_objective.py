@@ -57,7 +57,9 @@ def test_the_foreground_of_several_classes_is_all_but_the_first():
     torch.testing.assert_close(output_score(logits), logits[:, 1].sum((1, 2)) + logits[:, 2].sum((1, 2)))
     torch.testing.assert_close(output_score(logits[:, :1]), logits[:, 0].sum((1, 2)))
     assert output_score(torch.tensor([[1.0, 3.0, 2.0], [0.0, -1.0, -2.0]])).tolist() == [3, 0]
-    with pytest.raises(ValueError, match=r"B classes of a classifier; got \(2, 3, 5\): give a score= of your own"):
+    with pytest.raises(
+        ValueError, match=r"B classes of a classifier; got \(2, 3, 5\): pass your own function as score"
+    ):
         output_score(logits[..., 0])
 
 
@@ -66,7 +68,7 @@ def test_a_score_of_ones_own_is_taken_and_must_be_one_number_for_each_picture():
     corner = saliency(model, images, lambda output: output[:, 0, 0, 0])
     assert corner[:, :3, :3].gt(0).any()
     assert corner[:, 4:].eq(0).all()  # two convolutions of 3 x 3 do not reach farther
-    with pytest.raises(ValueError, match=r"one number for each of 3 pictures; got \(3, 17, 20\)"):
+    with pytest.raises(ValueError, match=r"one number for each of 3 images; got \(3, 17, 20\)"):
         saliency(model, images, lambda output: output[:, 0])
 
 
@@ -189,5 +191,5 @@ def test_what_cannot_be_meant_is_refused():
         BandTerms(small_network(), noisy_pictures(), "varience")
     model = small_network()
     nn.init.constant_(model[0].weight, math.nan)
-    with pytest.raises(ValueError, match="gradient for picture 0, split at a radius of 2, is not finite"):
+    with pytest.raises(ValueError, match="gradient for image 0, split at a radius of 2, is not finite"):
         BandTerms(model, noisy_pictures()).at(2.0, torch.ones(3))

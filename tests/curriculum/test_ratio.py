@@ -95,15 +95,15 @@ def test_a_profile_of_one_picture_is_the_pictures_and_of_a_set_lies_between():
 def test_what_cannot_be_meant_is_refused():
     images = photographs((8, 8))
     for ratio in (-0.1, 1.1, math.nan):
-        with pytest.raises(ValueError, match="a frequency ratio is a share from 0 to 1"):
+        with pytest.raises(ValueError, match="a frequency ratio must be a share from 0 to 1"):
             low_pass_ratio(images, ratio)
     with pytest.raises(ValueError, match="did you mean 'energy'"):
         radii_of(images, 0.5, "enrgy")
-    with pytest.raises(ValueError, match="picture 1 of the batch has values that are not finite"):
+    with pytest.raises(ValueError, match="image 1 of the batch has values that are not finite"):
         radii_of(torch.stack([images[0], images[1] * math.nan]), 0.5)
-    with pytest.raises(ValueError, match="a profile is of one picture or more; got none"):
+    with pytest.raises(ValueError, match="a profile needs 1 image or more; got none"):
         RadialProfile.of([])
-    with pytest.raises(ValueError, match="of one size; got 8x8 and 8x9"):
+    with pytest.raises(ValueError, match="must have one size; got 8x8 and 8x9"):
         RadialProfile.of([images, photographs((8, 9))])
     with pytest.raises(ValueError, match="the profile is of 8x8 pixels; got 9x9"):
         low_pass_ratio(photographs((9, 9)), 0.5, profile=RadialProfile.of([images]))

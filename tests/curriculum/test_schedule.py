@@ -61,11 +61,11 @@ def test_it_is_a_pure_function_of_the_step(shape):
     ("numbers", "message"),
     [
         ({"steps": 0}, "1 step or more; got 0"),
-        ({"steps": 5, "start": -0.1}, "start is a share from 0 to 1; got -0.1"),
-        ({"steps": 5, "end": 1.5}, "end is a share from 0 to 1; got 1.5"),
-        ({"steps": 5, "hold": 0.7, "tail": 0.4}, "hold and tail are shares of one training; got 0.7 and 0.4"),
+        ({"steps": 5, "start": -0.1}, "start must be a share from 0 to 1; got -0.1"),
+        ({"steps": 5, "end": 1.5}, "end must be a share from 0 to 1; got 1.5"),
+        ({"steps": 5, "hold": 0.7, "tail": 0.4}, "hold and tail must add to at most 1; got 0.7 and 0.4"),
         ({"steps": 5, "shape": "cosin"}, "did you mean 'cosine'"),
-        ({"steps": 5, "shape": "step", "plateaus": 1}, "plateaus are 2 or more; got 1"),
+        ({"steps": 5, "shape": "step", "plateaus": 1}, "plateaus must be 2 or more; got 1"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(numbers, message):

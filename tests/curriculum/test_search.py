@@ -262,9 +262,9 @@ def test_what_cannot_be_meant_is_refused():
     wrong[1] = math.nan
     for definition in DEFINITIONS:
         for search in (RatioSearch(definition), RatioSearch(definition).each):
-            with pytest.raises(ValueError, match="picture 1 of the batch has values that are not finite"):
+            with pytest.raises(ValueError, match="image 1 of the batch has values that are not finite"):
                 search(model, wrong)
-    with pytest.raises(ValueError, match="a search needs 1 picture or more; got none"):
+    with pytest.raises(ValueError, match="a search needs 1 image or more; got none"):
         RatioSearch()(model, images[:0])
     with pytest.raises(ValueError, match="the profile is of 16x16 pixels; got 17x20"):
         RatioSearch(profile=RadialProfile.of([noisy_pictures(size=(16, 16))]))(model, images)
@@ -276,12 +276,12 @@ def test_what_cannot_be_meant_is_refused():
         ({"definition": "magnitud"}, "did you mean 'magnitude'"),
         ({"term": "nois"}, "unknown term of the objective 'nois'; did you mean 'noise'"),
         ({"method": "gradiant"}, "unknown method of the search 'gradiant'; did you mean 'gradient'"),
-        ({"alpha": -1.0}, "alpha is a weight of 0 or more; got -1.0"),
-        ({"beta": math.nan}, "beta is a weight of 0 or more; got nan"),
+        ({"alpha": -1.0}, "alpha must be a weight of 0 or more; got -1.0"),
+        ({"beta": math.nan}, "beta must be a weight of 0 or more; got nan"),
         ({"alpha": 0.0, "beta": 0.0}, "both 0, so that nothing is searched for"),
         ({"radii": 2}, "3 radii or more; got 2"),
         ({"softness": 0.0}, "above 0 cycles; got 0.0"),
-        ({"batch": 0}, "a batch is of 1 picture or more; got 0"),
+        ({"batch": 0}, "batch must be 1 image or more; got 0"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(numbers, message):

@@ -58,7 +58,7 @@ def test_sizes_that_a_network_cannot_halve_are_named_with_the_nearest():
     [
         ({"mode": "crop"}, r"crops need sizes of 1 pixel or more, such as \(128, 192\); got \(\)"),
         ({"mode": "crp", "sizes": (32,)}, "did you mean 'crop'"),
-        ({"sizes": (32,), "definition": "magnitude"}, "by magnitude each picture has a size of its own"),
+        ({"sizes": (32,), "definition": "magnitude"}, "by magnitude each image has its own"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(settings, message):

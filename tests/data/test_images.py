@@ -55,7 +55,7 @@ def test_a_missing_folder_and_a_file_are_refused_by_name(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere"):
         find_images(tmp_path / "nowhere")
     (file,) = make(tmp_path, "a.png")
-    with pytest.raises(NotADirectoryError, match=r"a\.png is a file; a folder of pictures is needed"):
+    with pytest.raises(NotADirectoryError, match=r"a folder of images is needed, but .*a\.png is a file"):
         find_images(file)
 
 

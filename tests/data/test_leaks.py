@@ -42,7 +42,7 @@ def test_the_same_file_under_another_name_is_found(learned, tmp_path):
     report = leak_report(learned, scored)
     assert report.identical == (("copy", "coffee"),)
     assert report.alike == ()
-    assert report.lines() == ["1 of 1 pictures to score on are learned from, too, byte for byte: copy is coffee"]
+    assert report.lines() == ["1 of 1 validation images are also training images, byte for byte: copy is coffee"]
 
 
 def test_recompressed_resized_and_brighter_pictures_are_found_and_others_are_not(learned, tmp_path):
@@ -61,7 +61,7 @@ def test_recompressed_resized_and_brighter_pictures_are_found_and_others_are_not
     ]
     assert all(0 <= bits <= ALIKE for *_, bits in report.alike)
     (line,) = report.lines(most=2)
-    assert line.startswith("3 of 4 pictures to score on are nearly the same as ones that are learned from")
+    assert line.startswith("3 of 4 validation images are nearly the same as training images")
     assert line.endswith("recompressed is like cat; small is like cat; and 1 more")
 
 

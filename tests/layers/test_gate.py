@@ -106,7 +106,7 @@ def test_what_was_opened_is_counted_in_training_and_evaluation_until_reset():
     torch.testing.assert_close(module.keep_probability(), total / 9)
     module.reset()
     assert (int(module.opened.sum()), int(module.seen)) == (0, 0)
-    with pytest.raises(ValueError, match="seen no pictures"):
+    with pytest.raises(ValueError, match="seen no images"):
         module.keep_probability()
 
 
@@ -126,7 +126,7 @@ def test_channels_that_were_open_equally_often_are_taken_in_the_order_that_is_gi
     module.opened.copy_(torch.tensor([3, 4, 3, 3, 1]))
     module.seen.fill_(4)
     assert module.to_static(3, [4, 3, 2, 1, 0]) == [1, 2, 3]
-    with pytest.raises(ValueError, match="order names each of 5 channels once"):
+    with pytest.raises(ValueError, match="order must name each of 5 channels once"):
         module.to_static(3, [4, 3, 2, 1])
 
 

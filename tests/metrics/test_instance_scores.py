@@ -226,11 +226,11 @@ def test_pictures_that_are_not_scored_or_scored_before_are_refused():
     truth, found = generated(0)
     scores = CocoScores(truth, LABELS, masks=False)
     scores.add(1, *found[1][:3])
-    with pytest.raises(ValueError, match="picture 1 was added before"):
+    with pytest.raises(ValueError, match="image 1 was added before"):
         scores.add(1, *found[1][:3])
-    with pytest.raises(ValueError, match="picture 77 is not among those to score on"):
+    with pytest.raises(ValueError, match="image 77 is not in the ground truth"):
         scores.add(77, *found[1][:3])
-    with pytest.raises(ValueError, match="picture 2 has none: add them, or score boxes alone"):
+    with pytest.raises(ValueError, match="image 2 has none: add them, or score only boxes"):
         CocoScores(truth, LABELS).add(2, *found[2][:3])
 
 

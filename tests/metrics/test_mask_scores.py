@@ -239,5 +239,5 @@ def test_what_does_not_fit_is_refused_with_a_reason():
         SegmentationScores("micro", 1).add(torch.zeros(2, 3, 3), mask)
     with pytest.raises(ValueError, match="classes 0 to 1"):
         SegmentationScores("micro", 1).add(torch.zeros(1, 3, 3), mask * 2)
-    with pytest.raises(ValueError, match="no picture was scored"):
+    with pytest.raises(ValueError, match="at least one image must be scored"):
         SegmentationScores("micro", 1).total()

@@ -100,11 +100,14 @@ def test_a_scripted_program_is_refused(tmp_path):
 def test_networks_that_enlarge_or_take_gray_are_refused_with_the_reason(tmp_path):
     torch.save(Compact(num_feat=4, num_conv=1, upscale=2).state_dict(), tmp_path / "twice.pth")
     with pytest.raises(
-        CheckpointError, match=r"twice\.pth is a .* that enlarges 2 times; a network that keeps the size"
+        CheckpointError,
+        match=r"a network that keeps the size is needed, but .*twice\.pth is a .* that enlarges 2 times",
     ):
         load_model(tmp_path / "twice.pth")
     torch.save(dncnn(channels=1).state_dict(), tmp_path / "gray.pth")
-    with pytest.raises(CheckpointError, match=r"gray\.pth is a DnCNN of 1 channels in and 1 out; one for RGB"):
+    with pytest.raises(
+        CheckpointError, match=r"for RGB images is needed, but .*gray\.pth is a DnCNN of 1 channels in and 1 out"
+    ):
         load_model(tmp_path / "gray.pth")
 
 

@@ -63,14 +63,14 @@ def test_other_channels_and_a_picture_without_its_batch_are_refused(networks, na
     with pytest.raises(ValueError, match=r"got .*4|4 x 32 x 32"):
         call(model, torch.zeros(1, 4, 32, 32))
     if "mask-rcnn" in name:
-        with pytest.raises(TypeError, match=r"a list of pictures C H W, got a tensor .* Pass list\(images\)"):
+        with pytest.raises(TypeError, match=r"a list of images C H W, got a tensor .* Pass list\(images\)"):
             model(torch.zeros(2, 3, 32, 32))
-        with pytest.raises(TypeError, match=r"a list of pictures C H W, got a tensor .* Pass \[image\]"):
+        with pytest.raises(TypeError, match=r"a list of images C H W, got a tensor .* Pass \[image\]"):
             model(torch.zeros(3, 32, 32))
     else:
         with pytest.raises(ValueError, match=rf"got {channels} x 32 x 32\. Add the axis of the batch: image\[None\]"):
             model(torch.zeros(channels, 32, 32))
-        with pytest.raises(ValueError, match="at least one picture with at least one pixel"):
+        with pytest.raises(ValueError, match="at least one image with at least one pixel"):
             model(torch.zeros(0, channels, 32, 32))
 
 

@@ -242,7 +242,7 @@ class TestValidationData:
         assert [sample["label"] for sample in data] == [1, 1, 1, 2, 2]
         (record,) = caplog.records
         assert record.getMessage() == (
-            f"1 of 5 pictures to score on are learned from, too, byte for byte: {other / 'fine' / 'leak.jpg'} is "
+            f"1 of 5 validation images are also training images, byte for byte: {other / 'fine' / 'leak.jpg'} is "
             f"{folder / 'fine' / '3.jpg'}"
         )
 

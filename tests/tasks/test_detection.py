@@ -179,7 +179,7 @@ class TestValidate:
         network = job.network_config(folder, None)
         with caplog.at_level(logging.WARNING):
             job.validation_data(folder, folder, network)
-        assert "4 of 4 pictures to score on are learned from" in caplog.text
+        assert "4 of 4 validation images are also training images" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -354,7 +354,7 @@ class TestSplit:
         config = made.network_config(folder, None)
         with caplog.at_level(logging.WARNING):
             assert len(made.validation_data(folder, other, config)) == 4
-        assert "1 of 4 pictures to score on are learned from, too, byte for byte: leak is 4" in caplog.text
+        assert "1 of 4 validation images are also training images, byte for byte: leak is 4" in caplog.text
         caplog.clear()
         with caplog.at_level(logging.WARNING):
             made.validation_data(folder, None, config)

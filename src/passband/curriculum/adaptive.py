@@ -58,9 +58,9 @@ class AdaptiveSchedule:
         entry(shape, BETWEEN, "shape of the adaptive schedule")
         for name, value in (("hold", hold), ("least", least), ("initial", initial)):
             if not 0 <= value <= 1:
-                raise ValueError(f"{name} is a share from 0 to 1; got {value}")
+                raise ValueError(f"{name} must be a share from 0 to 1; got {value}")
         if not shares or sorted(set(shares)) != list(shares) or not 0 <= shares[0] <= shares[-1] < 1:
-            raise ValueError(f"searches are due at ascending shares of the training, from 0 to below 1; got {shares}")
+            raise ValueError(f"shares must be ascending shares of the training, from 0 to below 1; got {shares}")
         if shares[-1] >= 1 - hold and hold:
             raise ValueError(
                 f"the last {hold:g} of the training see the whole spectrum, so that a search at {shares[-1]:g} finds "

@@ -47,8 +47,8 @@ def output_score(output: Float[Tensor, "B *rest"]) -> Float[Tensor, " B"]:
     if output.ndim == 2:
         return output.amax(1)
     raise ValueError(
-        f"a score is of logits B C H W of a segmentation network or B classes of a classifier; got "
-        f"{tuple(output.shape)}: give a score= of your own"
+        "output_score needs logits B C H W of a segmentation network or B classes of a classifier; got "
+        f"{tuple(output.shape)}: pass your own function as score"
     )
 
 
@@ -73,7 +73,7 @@ def saliency(model: nn.Module, images: Float[Tensor, "B C H W"], score: Score = 
         inputs = images.detach().requires_grad_()
         scores = score(model(inputs))
         if scores.shape != (len(images),):
-            raise ValueError(f"a score is one number for each of {len(images)} pictures; got {tuple(scores.shape)}")
+            raise ValueError(f"a score must be one number for each of {len(images)} images; got {tuple(scores.shape)}")
         (gradient,) = torch.autograd.grad(scores.sum(), inputs)
     return torch.linalg.vector_norm(gradient, dim=1)
 
@@ -153,7 +153,7 @@ class BandTerms:
         if not found.isfinite().all():
             number = int((~found.isfinite()).nonzero()[0, 0])
             raise ValueError(
-                f"the network's gradient for picture {number}, split at a radius of {radius:g}, is not finite: its "
+                f"the network's gradient for image {number}, split at a radius of {radius:g}, is not finite: its "
                 "weights are not, or overflow"
             )
         return found, torch.cat(terms)

@@ -69,12 +69,14 @@ class RadialProfile:
             check_images(batch, "RadialProfile.of")
             height, width = batch.shape[-2:]
             if pictures and (height, width) != size:
-                raise ValueError(f"pictures of a profile are of one size; got {size[0]}x{size[1]} and {height}x{width}")
+                raise ValueError(
+                    f"images of a profile must have one size; got {size[0]}x{size[1]} and {height}x{width}"
+                )
             rings = _rings(batch, definition).double().sum(0).cpu()
             total = rings if not pictures else total + rings
             size, pictures = (height, width), pictures + len(batch)
         if not pictures:
-            raise ValueError("a profile is of one picture or more; got none")
+            raise ValueError("a profile needs 1 image or more; got none")
         return cls(definition, tuple(_shares(total[None])[0].tolist()), size, pictures)
 
     @classmethod
@@ -187,7 +189,7 @@ def low_pass_ratio(
 def _check(ratio: float) -> None:
     """Raise an error unless the ratio is from 0 to 1."""
     if not 0 <= ratio <= 1:
-        raise ValueError(f"a frequency ratio is a share from 0 to 1; got {ratio}")
+        raise ValueError(f"a frequency ratio must be a share from 0 to 1; got {ratio}")
 
 
 def _rings(images: Float[Tensor, "B C H W"], definition: str) -> Float[Tensor, "B rings"]:
@@ -203,7 +205,7 @@ def _rings(images: Float[Tensor, "B C H W"], definition: str) -> Float[Tensor, "
         rings = radial_spectrum(impulse).sum(1) + 0 * images.sum((-3, -2, -1))[:, None]
     finite = rings.isfinite().all(1)  # one value that is not finite spoils the whole spectrum
     if not finite.all():
-        raise ValueError(f"picture {int((~finite).nonzero()[0, 0])} of the batch has values that are not finite")
+        raise ValueError(f"image {int((~finite).nonzero()[0, 0])} of the batch has values that are not finite")
     return rings
 
 

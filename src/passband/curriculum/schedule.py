@@ -50,15 +50,15 @@ class RatioSchedule:
         """Check the values."""
         entry(self.shape, SHAPES, "shape of the schedule")
         if self.steps < 1:
-            raise ValueError(f"a schedule is of 1 step or more; got {self.steps}")
+            raise ValueError(f"a schedule needs 1 step or more; got {self.steps}")
         for name in ("start", "end", "hold", "tail", "tail_end"):
             value = getattr(self, name)
             if not 0 <= value <= 1:
-                raise ValueError(f"{name} is a share from 0 to 1; got {value}")
+                raise ValueError(f"{name} must be a share from 0 to 1; got {value}")
         if self.hold + self.tail > 1:
-            raise ValueError(f"hold and tail are shares of one training; got {self.hold} and {self.tail}")
+            raise ValueError(f"hold and tail must add to at most 1; got {self.hold} and {self.tail}")
         if self.shape == "step" and self.plateaus < 2:
-            raise ValueError(f"plateaus are 2 or more; got {self.plateaus}")
+            raise ValueError(f"plateaus must be 2 or more; got {self.plateaus}")
         last = self.at(1)
         if last < 1:
             warnings.warn(

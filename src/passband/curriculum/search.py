@@ -77,15 +77,15 @@ class RatioSearch:
         entry(self.method, METHODS, "method of the search")
         for name in ("alpha", "beta"):
             if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} is a weight of 0 or more; got {getattr(self, name)}")
+                raise ValueError(f"{name} must be a weight of 0 or more; got {getattr(self, name)}")
         if not self.alpha + self.beta > 0:
-            raise ValueError("alpha and beta are both 0, so that nothing is searched for: give one of them a weight")
+            raise ValueError("one of alpha and beta must be above 0, but both are 0")
         if self.radii < 3:
-            raise ValueError(f"a sweep has 3 radii or more; got {self.radii}")
+            raise ValueError(f"a sweep needs 3 radii or more; got {self.radii}")
         if not 0 < self.softness < math.inf:
-            raise ValueError(f"the softness of a descent is above 0 cycles; got {self.softness}")
+            raise ValueError(f"the softness of a descent must be above 0 cycles; got {self.softness}")
         if self.batch is not None and self.batch < 1:
-            raise ValueError(f"a batch is of 1 picture or more; got {self.batch}")
+            raise ValueError(f"batch must be 1 image or more; got {self.batch}")
 
     def __call__(self, model: nn.Module, images: Float[Tensor, "B C H W"]) -> OptimalRatio:
         """Find the best ratio for a set of images together.
@@ -158,7 +158,7 @@ class RatioSearch:
     def _profile(self, images: Float[Tensor, "B C H W"]) -> RadialProfile:
         """Return the profile that relates ratios and radii, after checking the images."""
         if not len(images):
-            raise ValueError("a search needs 1 picture or more; got none")
+            raise ValueError("a search needs 1 image or more; got none")
         own = RadialProfile.of([images], self.definition)
         if self.profile is None:
             return own

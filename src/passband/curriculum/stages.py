@@ -14,8 +14,8 @@ from passband.ops.checks import check_images
 from passband.ops.fourier import spectral_crop
 
 MODES = {
-    "mask": "what lies beyond the ratio is taken out; pictures stay as large, and cost as much",
-    "crop": "the spectrum is cropped: pictures are smaller, and cost less",
+    "mask": "frequencies beyond the ratio are removed; images keep their size and their cost",
+    "crop": "the spectrum is cropped: images are smaller and cost less",
 }
 """The change of an image, by the name of the mode."""
 
@@ -64,8 +64,8 @@ class Curriculum:
             raise ValueError(f"crops need sizes of 1 pixel or more, such as (128, 192); got {self.sizes}")
         if self.mode == "crop" and self.profile is None and self.definition != "radius":
             raise ValueError(
-                f"by {self.definition} each picture has a size of its own: crop by definition='radius', or give the "
-                "data set's profile"
+                f"crops need one size for a batch, but by {self.definition} each image has its own: use "
+                "definition='radius', or give the profile of the data set"
             )
 
     def apply(self, images: Float[Tensor, "B C H W"], done: float) -> Float[Tensor, "B C h w"]:

@@ -56,7 +56,7 @@ def find_images(folder: Path, suffixes: Collection[str] = SUFFIXES, unreadable: 
     if not folder.exists():
         raise FileNotFoundError(f"no folder {folder}")
     if not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is a file; a folder of pictures is needed")
+        raise NotADirectoryError(f"a folder of images is needed, but {folder} is a file")
     next(folder.iterdir(), None)  # raises an error if the folder itself cannot be read
     return sorted(
         path

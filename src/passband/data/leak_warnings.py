@@ -26,7 +26,7 @@ def warn_of_leaks(scored: Sequence[Path], learned: Sequence[Path]) -> None:
     found = duplicates(scored, learned)
     if found:
         _log.warning(
-            "%d of %d pictures to score on are learned from, too, byte for byte: %s",
+            "%d of %d validation images are also training images, byte for byte: %s",
             len(found),
             len(scored),
             listed([f"{one} is {other}" for one, other in found], NAMED, "; "),

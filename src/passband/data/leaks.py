@@ -54,20 +54,20 @@ class LeakReport:
         Args:
             most: largest number of pairs to name of each kind.
         """
-        found = []
+        sentences = []
         if self.identical:
-            some = [f"{one} is {other}" for one, other in self.identical]
-            found.append(
-                f"{len(some)} of {self.scored} pictures to score on are learned from, too, byte for byte: "
-                f"{listed(some, most, '; ')}"
+            pairs = [f"{one} is {other}" for one, other in self.identical]
+            sentences.append(
+                f"{len(pairs)} of {self.scored} validation images are also training images, byte for byte: "
+                f"{listed(pairs, most, '; ')}"
             )
         if self.alike:
-            some = [f"{one} is like {other}" for one, other, _ in self.alike]
-            found.append(
-                f"{len(some)} of {self.scored} pictures to score on are nearly the same as ones that are learned from, "
-                f"as frames of one video are: {listed(some, most, '; ')}"
+            pairs = [f"{one} is like {other}" for one, other, _ in self.alike]
+            sentences.append(
+                f"{len(pairs)} of {self.scored} validation images are nearly the same as training images, like frames "
+                f"of one video: {listed(pairs, most, '; ')}"
             )
-        return found
+        return sentences
 
 
 def leak_report(learned: Sequence[MaskPair], scored: Sequence[MaskPair], distance: int = ALIKE) -> LeakReport:

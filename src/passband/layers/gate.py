@@ -58,7 +58,7 @@ class ChannelGate(nn.Module):
             raise ValueError(f"ChannelGate needs at least 1 channel; got {channels}")
         if pool not in POOLS:
             near = suggestion(pool, POOLS)
-            raise ValueError(f"pool of a ChannelGate is one of {', '.join(POOLS)}; got {pool!r}.{near}")
+            raise ValueError(f"pool of a ChannelGate must be one of {', '.join(POOLS)}; got {pool!r}.{near}")
         self.channels, self.pool = channels, pool
         self.temperature = 1.0
         self.squeeze = nn.Conv2d(channels, channels, 1)
@@ -91,7 +91,7 @@ class ChannelGate(nn.Module):
         logits = self.logits(cube)
         if self.training:
             if self.temperature <= 0:
-                raise ValueError(f"temperature of a ChannelGate is above 0; got {self.temperature}")
+                raise ValueError(f"temperature of a ChannelGate must be above 0; got {self.temperature}")
             soft = F.gumbel_softmax(logits, tau=self.temperature, dim=-1)[..., 1]
             hard = (soft > 0.5).to(soft.dtype)
             # the added difference is exactly zero, so the value stays exactly 0 or 1
@@ -124,7 +124,7 @@ class ChannelGate(nn.Module):
             ValueError: if there were no images.
         """
         if not self.seen:
-            raise ValueError("the gate has seen no pictures: run it on some, in training or in evaluation")
+            raise ValueError("the gate has seen no images: run it on some first, in training or in evaluation")
         return self.opened / self.seen
 
     def to_static(self, count: int, order: Sequence[int] | None = None) -> list[int]:
@@ -146,7 +146,7 @@ class ChannelGate(nn.Module):
             raise ValueError(f"a subset has 1 to {self.channels} channels; got {count}")
         first = list(range(self.channels)) if order is None else list(order)
         if sorted(first) != list(range(self.channels)):
-            raise ValueError(f"order names each of {self.channels} channels once; got {len(first)} indices")
+            raise ValueError(f"order must name each of {self.channels} channels once; got {len(first)} indices")
         often = self.keep_probability()[first].argsort(descending=True, stable=True)
         return sorted(first[place] for place in often[:count].tolist())
 
@@ -175,7 +175,7 @@ def temperature(fraction: float, start: float = 5.0, end: float = 0.5) -> float:
         ValueError: if `fraction` is not in [0, 1] or a temperature is not above 0.
     """
     if not 0 <= fraction <= 1:
-        raise ValueError(f"fraction is the share of the run that is done, 0 to 1; got {fraction}")
+        raise ValueError(f"fraction must be the share of the run that is done, 0 to 1; got {fraction}")
     if min(start, end) <= 0:
-        raise ValueError(f"temperatures are above 0; got {start} to {end}")
+        raise ValueError(f"temperatures must be above 0; got {start} to {end}")
     return start * (end / start) ** fraction

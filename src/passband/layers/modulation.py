@@ -154,7 +154,7 @@ class WindowModulation(nn.Module):
         if height % count or width % count:
             raise ValueError(
                 f"WindowModulation needs H and W divisible by {count}, got {height}x{width}; "
-                "pad the picture with ops.tiling.pad_to_multiple"
+                "pad the image with ops.tiling.pad_to_multiple"
             )
         return x.view(batch, channels, count, height // count, count, width // count).transpose(3, 4)
 

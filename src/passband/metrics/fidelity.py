@@ -53,7 +53,7 @@ def ssim(image: Float[Tensor, "B C H W"], reference: Float[Tensor, "B C H W"]) -
     _check(image, reference, "ssim")
     height, width = image.shape[-2:]
     if min(height, width) < SSIM_WINDOW:
-        raise ValueError(f"ssim needs pictures of at least {SSIM_WINDOW}x{SSIM_WINDOW} pixels, got {height}x{width}")
+        raise ValueError(f"ssim needs images of at least {SSIM_WINDOW}x{SSIM_WINDOW} pixels, got {height}x{width}")
     x, y = image.double(), reference.double()
     stacked = torch.cat([x, y, x * x, y * y, x * y])
     mean_x, mean_y, square_x, square_y, product = _gaussian_mean(stacked).chunk(5)

@@ -164,10 +164,10 @@ class CocoScores:
             ValueError: if the image is not in the ground truth or was added before, or if masks are scored and missing.
         """
         if image_id not in self._unseen:
-            problem = "was added before" if image_id in self._seen else "is not among those to score on"
-            raise ValueError(f"picture {image_id} {problem}; each of the ground truth's pictures is added once")
+            problem = "was added before" if image_id in self._seen else "is not in the ground truth"
+            raise ValueError(f"each image of the ground truth is added once; image {image_id} {problem}")
         if self.masks and masks is None:
-            raise ValueError(f"masks are scored, but picture {image_id} has none: add them, or score boxes alone")
+            raise ValueError(f"masks are scored, but image {image_id} has none: add them, or score only boxes")
         self._unseen.remove(image_id)
         self._seen.add(image_id)
         found = coco_results(image_id, boxes, scores, labels, self.category_ids, masks if self.masks else None)

@@ -209,25 +209,25 @@ def micro_figures(counts: Int[Tensor, "K K"]) -> MaskMetrics:
 
 PROTOCOLS: dict[str, Protocol] = {
     "lab_macro": Protocol(
-        "at probability .5, means over background and foreground of each picture's figures, then over pictures",
+        "at probability .5, means over background and foreground of each image's values, then over images",
         ("iou", "f1", "precision", "recall", "accuracy"),
         lab_macro,
     ),
     "pranet": Protocol(
-        "each map stretched from its least to its greatest value; means over 256 thresholds of each picture's Dice and "
-        "IoU, then over pictures",
+        "each map stretched from its least to its greatest value; means over 256 thresholds of each image's Dice and "
+        "IoU, then over images",
         ("mean_dice", "mean_iou", "mae"),
         pranet,
         binary=True,
     ),
     "binary": Protocol(
-        "at probability .5, each picture's Dice and IoU of the foreground, then the mean over pictures",
+        "at probability .5, each image's Dice and IoU of the foreground, then the mean over images",
         ("dice", "iou"),
         binary,
         binary=True,
     ),
     "micro": Protocol(
-        "at probability .5, of the pixels of all pictures together",
+        "at probability .5, over the pixels of all images together",
         ("dice", "iou", "precision", "recall", "accuracy", "class_iou"),
         None,
     ),
@@ -270,13 +270,13 @@ class SegmentationScores:
         check_floats(logits, "SegmentationScores.add")
         if logits.ndim != 3 or mask.ndim != 2:
             raise ValueError(
-                f"SegmentationScores.add needs logits K H W and a mask H W of one picture, got logits of "
+                f"SegmentationScores.add needs logits K H W and a mask H W of one image, got logits of "
                 f"{shape_of(logits)} and a mask of {shape_of(mask)}."
             )
         if len(logits) != self.classes:
             raise ValueError(f"{self.classes} maps of logits are needed, one per class; got {len(logits)}")
         if not mask.numel() or int(mask.min()) < 0 or int(mask.max()) >= len(self.counts):
-            raise ValueError(f"a mask has the classes 0 to {len(self.counts) - 1} at one pixel at least")
+            raise ValueError(f"a mask must have the classes 0 to {len(self.counts) - 1} and at least one pixel")
         # a constant map stays constant when it is enlarged in double precision, which only the CPU always has
         logits, mask = resized_logits(logits[None].detach().cpu().double(), mask.shape)[0], mask.cpu()
         counts = class_counts(predicted_classes(logits), mask, len(self.counts))
@@ -293,7 +293,7 @@ class SegmentationScores:
             ValueError: if no image was scored.
         """
         if not self.pictures:
-            raise ValueError("no picture was scored: add some first")
+            raise ValueError("at least one image must be scored first; call add")
         means = {
             name: sum(figures[name] for figures in self.pictures) / len(self.pictures) for name in self.pictures[0]
         }

@@ -342,7 +342,7 @@ class FrequencyRCNN(
         sizes: Sequence[tuple[int, int]] | None,
     ) -> None:
         """Raise an error for input that cannot be trained on or evaluated."""
-        what = "pictures of 3" if self.input == "pixels" else f"cubes of {self.channels}"
+        what = "images of 3" if self.input == "pixels" else f"cubes of {self.channels}"
         needed = 3 if self.input == "pixels" else self.channels
         check_list(images, self, self.name)
         if not images or any(image.ndim != 3 or image.shape[0] != needed for image in images):

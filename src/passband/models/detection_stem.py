@@ -80,7 +80,7 @@ class CubeStem(nn.Module):
                     "doubled cubes are made of pixels, because no file holds their coefficients; take input = pixels"
                 )
             if chroma_ratio != 1:
-                raise ValueError("doubled pictures are doubled in luma and chroma: set chroma_ratio to 1")
+                raise ValueError("doubled images are doubled in luma and chroma: set chroma_ratio to 1")
         highest = max((max(frequency) for part in (subset.cb, subset.cr) for frequency in part), default=0)
         if highest >= block // chroma_ratio:
             raise ValueError(
@@ -129,8 +129,8 @@ def imagenet_statistics(subset: ChannelSubset, block: int = STRIDE) -> tuple[lis
     """
     if block != STRIDE:
         raise ValueError(
-            "of doubled pictures there are no statistics of ImageNet: give mean and std, or have data.statistics "
-            '= "fit" measure them'
+            "mean and std of doubled images are needed, because there are no statistics of ImageNet for them: give "
+            'them, or measure them with data.statistics = "fit"'
         )
     wanted = subset.indices(STRIDE)
     return [0.0 if index % 16 else IMAGENET_DC[index // 16] for index in wanted], [
@@ -160,7 +160,7 @@ def batch_cubes(
         beyond = cube.shape[-2] - rows, cube.shape[-1] - columns
         if not all(0 <= more < DIVISIBLE // STRIDE for more in beyond):
             raise ValueError(
-                f"a picture of {height} x {width} pixels has a cube of {rows} x {columns} cells at stride {STRIDE}, "
+                f"an image of {height} x {width} pixels has a cube of {rows} x {columns} cells at stride {STRIDE}, "
                 f"got {cube.shape[-2]} x {cube.shape[-1]}"
             )
     unit = DIVISIBLE // STRIDE

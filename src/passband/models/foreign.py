@@ -79,15 +79,16 @@ def load_foreign(state: dict[str, Tensor], source: Any, **overrides: Any) -> For
         raise CheckpointError(f"{source}: spandrel knows the architecture, but not these weights: {reason}") from error
     name = descriptor.architecture.name
     if not isinstance(descriptor, ImageModelDescriptor):
-        raise CheckpointError(f"{source} is a {name}, which fills masks; a network that restores pictures is needed")
+        raise CheckpointError(f"a network that restores images is needed, but {source} is a {name}, which fills masks")
     if descriptor.scale != 1:
         raise CheckpointError(
-            f"{source} is a {name} that enlarges {descriptor.scale} times; a network that keeps the size is needed"
+            f"a network that keeps the size is needed, but {source} is a {name} that enlarges {descriptor.scale} times"
         )
     channels = descriptor.input_channels, descriptor.output_channels
     if channels != (3, 3):
         raise CheckpointError(
-            f"{source} is a {name} of {channels[0]} channels in and {channels[1]} out; one for RGB pictures is needed"
+            f"a network for RGB images is needed, but {source} is a {name} of {channels[0]} channels in and "
+            f"{channels[1]} out"
         )
     if overrides:
         raise CheckpointError(f"{source} is a {name}, which has no {', '.join(overrides)}: leave it out")

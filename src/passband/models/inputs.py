@@ -37,11 +37,11 @@ def check_batch(image: Any, model: nn.Module, name: str, channels: int | None = 
         wanted = f"B {'C' if channels is None else channels} H W"
         raise TypeError(
             f"{name} takes a torch tensor of shape {wanted}, got {kind_of(image)}. Convert it with "
-            f"passband.as_tensor(...)[None], or use {predictor}, which takes files, PIL pictures and arrays."
+            f"passband.as_tensor(...)[None], or use {predictor}, which takes files, PIL images and arrays."
         )
     check_images(image, name, channels)
     if not image.numel():
-        raise ValueError(f"{name} needs at least one picture with at least one pixel, got {shape_of(image)}.")
+        raise ValueError(f"{name} needs at least one image with at least one pixel, got {shape_of(image)}.")
     weight = next((value for value in model.parameters() if value.is_floating_point()), None)
     if weight is None:
         return
@@ -71,7 +71,7 @@ def check_list(images: Any, model: nn.Module, name: str) -> None:
     """
     if not isinstance(images, list | tuple):
         advice = " Pass list(images)." if isinstance(images, Tensor) and images.ndim == 4 else " Pass [image]."
-        raise TypeError(f"{name} takes a list of pictures C H W, got {kind_of(images)}.{advice}")
+        raise TypeError(f"{name} takes a list of images C H W, got {kind_of(images)}.{advice}")
     for image in images:
         if not isinstance(image, Tensor) or image.ndim == 3:
             check_batch(image[None] if isinstance(image, Tensor) else image, model, name)

@@ -265,13 +265,13 @@ def test_some_pictures_keep_their_categories_and_count_their_own(tmp_path):
 
 def test_a_missing_picture_is_named_with_its_number(folder):
     (folder / "train2017" / "000000000040.png").unlink()
-    with pytest.raises(FileNotFoundError, match=r"000000000040.png \(image 40\), which is not there"):
+    with pytest.raises(FileNotFoundError, match=r"000000000040.png \(id 40\), which does not exist"):
         find_coco(folder)
 
 
 def test_the_first_picture_missing_says_where_was_looked(folder):
     (folder / "train2017" / "000000000007.png").unlink()
-    with pytest.raises(FileNotFoundError, match=r"000000000007.png \(image 7\), which is in none of .*images"):
+    with pytest.raises(FileNotFoundError, match=r"000000000007.png \(id 7\), which is in none of .*images"):
         find_coco(folder)
 
 
@@ -306,7 +306,7 @@ def entry(name, place, /, **values):
         (entry("categories", 1, id=3), r"2 entries of 'categories' with the id 3"),
         (entry("categories", 1, name="disc"), r"2 categories that are called 'disc'"),
         (lambda content: content.update(categories=[]), r"names no categories"),
-        (entry("annotations", 1, image_id=8), r"annotation 12 of image 8 is of a picture that the file does not list"),
+        (entry("annotations", 1, image_id=8), r"annotation 12 of image 8 is of an image that the file does not list"),
         (entry("annotations", 1, category_id=4), r"annotation 12 of image 7 \(0+7.png\) has the category 4, .* 3"),
         (entry("annotations", 1, bbox=[1, 2, 3]), r"annotation 12 of image 7 .* bbox of four finite numbers"),
         (entry("annotations", 1, bbox=[1, 2, 3, float("nan")]), r"annotation 12 .* four finite numbers"),
@@ -356,9 +356,9 @@ def test_a_picture_whose_name_no_system_takes_is_one_that_is_not_there(tmp_path,
     images = [{"id": 1, "file_name": name, "height": 5, "width": 5}]
     content = {"images": images, "categories": [{"id": 1, "name": "cat"}], "annotations": []}
     (tmp_path / "instances.json").write_text(json.dumps(content))
-    with pytest.raises(FileNotFoundError, match="names the picture"):
+    with pytest.raises(FileNotFoundError, match="names the image"):
         find_coco(tmp_path / "instances.json")
-    with pytest.raises(FileNotFoundError, match="names the picture"):
+    with pytest.raises(FileNotFoundError, match="names the image"):
         find_coco(tmp_path / "instances.json", tmp_path)
 
 
@@ -371,5 +371,5 @@ def test_a_code_whose_size_is_no_size_is_refused(tmp_path, size):
         "annotations": [annotation(1, 1, 1, [2, 3, 4, 5], segmentation={"size": size, "counts": [600]})],
     }
     (tmp_path / "instances.json").write_text(json.dumps(content))
-    with pytest.raises(CocoError, match="needs a mask of the picture's size, 20 x 30"):
+    with pytest.raises(CocoError, match="needs a mask of the image's size, 20 x 30"):
         find_coco(tmp_path / "instances.json")

@@ -107,7 +107,7 @@ def test_a_file_gives_back_every_digit(tmp_path):
         (lambda content: content | {"mean": [0.0]}, r"as many finite means as deviations.*\[1\] and \[5\]"),
         (lambda content: content | {"std": [-1.0] * 5}, "not negative"),
         (lambda content: content | {"mean": [float("nan")] * 5}, "finite"),
-        (lambda content: content | {"positions": 0}, "positive whole positions"),
+        (lambda content: content | {"positions": 0}, "positive integers as positions"),
         (lambda content: content | {"stride": 5}, "stride of 8 or 4; got .*5"),
     ],
 )

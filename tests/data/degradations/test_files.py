@@ -112,7 +112,9 @@ def test_an_unknown_kind_is_refused_naming_the_nearest_and_writes_nothing(tmp_pa
 
 def test_pictures_that_would_get_one_name_are_refused_and_write_nothing(tmp_path, photographs):
     Image.fromarray(pixels_of(photographs / "a.png")).save(photographs / "a.jpg")
-    with pytest.raises(ValueError, match=r"differ by suffix alone would become one pair: \S*/a\.jpg, \S*/a\.png$"):
+    with pytest.raises(
+        ValueError, match=r"differ only in the suffix would become one pair; rename them: \S*/a\.jpg, \S*/a\.png$"
+    ):
         list(degrade_files(photographs, tmp_path / "pairs", "rain"))
     assert not (tmp_path / "pairs").exists()
 
@@ -129,7 +131,7 @@ def test_an_empty_and_a_missing_folder_are_refused(tmp_path):
 def test_a_damaged_picture_is_named_and_all_others_are_done_as_without_it(tmp_path, photographs):
     list(degrade_files(photographs, tmp_path / "whole", "rain"))
     (photographs / "b.png").write_bytes((photographs / "b.png").read_bytes()[:200])
-    with pytest.raises(ImageError, match=r"^1 of 4 pictures cannot be used: .*b\.png"):
+    with pytest.raises(ImageError, match=r"^1 of 4 images cannot be used: .*b\.png"):
         list(degrade_files(photographs, tmp_path / "pairs", "rain"))
     told = []
     found = list(degrade_files(photographs, tmp_path / "told", "rain", failed=lambda path, _: told.append(path)))
@@ -158,7 +160,7 @@ def test_a_set_is_replaced_only_where_that_is_asked_for_and_then_as_a_whole(tmp_
     list(degrade_files(photographs, output, "rain", seed=3))
     (output / "clean" / "mine.png").write_bytes(b"mine")
     before = files_below(output)
-    with pytest.raises(FileExistsError, match=r"holds pairs already of rain with the seed 3: choose .* --overwrite"):
+    with pytest.raises(FileExistsError, match=r"already holds pairs of rain with the seed 3: choose .* --overwrite"):
         list(degrade_files(photographs, output, "snow"))
     assert files_below(output) == before
     (photographs / "b.png").unlink()
@@ -174,6 +176,6 @@ def test_pairs_without_a_word_on_how_they_were_made_are_not_replaced_either(tmp_
     for damage in (None, "[]", '{"pairs": 3}', '{"kind": 1, "seed": 2, "pairs": ["../../../x.png", 3]}'):
         if damage is not None:
             (tmp_path / "pairs" / "degradation.json").write_text(damage)
-        with pytest.raises(FileExistsError, match="holds pairs already"):
+        with pytest.raises(FileExistsError, match="already holds pairs"):
             list(degrade_files(photographs, tmp_path / "pairs", "snow"))
     list(degrade_files(photographs, tmp_path / "pairs", "snow", overwrite=True))

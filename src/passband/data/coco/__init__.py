@@ -221,8 +221,8 @@ def _image_folder(annotations: Path, root: Path, part: str | None, entries: Sequ
         return annotations.parent
     looked = ", ".join(map(str, folders))
     raise FileNotFoundError(
-        f"{annotations} names the picture {entries[0]['file_name']} (image {entries[0]['id']}), which is in none of "
-        f"{looked}: name the folder of the pictures"
+        f"{annotations} names the image {entries[0]['file_name']} (id {entries[0]['id']}), which is in none of "
+        f"{looked}: name the folder of the images"
     )
 
 
@@ -274,7 +274,7 @@ def _image(entry: Mapping[str, Any], folder: Path, instances: tuple[Instance, ..
     path = folder / entry["file_name"]
     if not _file_exists(path):
         named = printable(shortened(str(path)))
-        raise FileNotFoundError(f"{annotations} names the picture {named} (image {entry['id']}), which is not there")
+        raise FileNotFoundError(f"{annotations} names the image {named} (id {entry['id']}), which does not exist")
     return CocoImage(entry["id"], path, entry["height"], entry["width"], instances)
 
 
@@ -296,7 +296,7 @@ def _instances(
         image = entry["image_id"]
         about = f"{annotations}: annotation {entry['id']} of image {image}"
         if image not in instances:
-            raise CocoError(f"{about} is of a picture that the file does not list")
+            raise CocoError(f"{about} is of an image that the file does not list")
         about = f"{about} ({names[image]})"
         if entry["category_id"] not in categories:
             raise CocoError(

@@ -146,7 +146,7 @@ def _segmentation(value: Any, height: int, width: int, about: str) -> tuple[np.n
     if isinstance(value, dict):
         if "counts" not in value or value.get("size") not in ([height, width], (height, width)):
             raise CocoError(
-                f"{about} needs a mask of the picture's size, {height} x {width}, with counts; got one of "
+                f"{about} needs a mask of the image's size, {height} x {width}, with counts; got one of "
                 f"{str(value.get('size'))[:60]}"
             )
         return value

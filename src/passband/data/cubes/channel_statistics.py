@@ -210,7 +210,9 @@ class ChannelStatistics:
                 f"{list(std.shape)}"
             )
         if stride not in (8, 4) or not all(isinstance(count, int) and count > 0 for count in counts):
-            raise ValueError(f"{path} needs positive whole positions and pictures and a stride of 8 or 4; got {counts}")
+            raise ValueError(
+                f"{path} needs positive integers as positions and pictures, and a stride of 8 or 4; got {counts}"
+            )
         return cls(mean, std, positions, pictures, stride, provenance)
 
 

@@ -184,7 +184,7 @@ class ClassificationValidationSet(Dataset[ClassSample]):
     def __getitem__(self, number: int) -> ClassSample:
         """Return the sample of a number. A file that cannot be read gives zeros and the label `UNKNOWN`."""
         if not 0 <= number < len(self.pictures):  # ends a `for` loop over the data set
-            raise IndexError(f"there are {len(self.pictures)} pictures, numbered from 0; got {number}")
+            raise IndexError(f"there are {len(self.pictures)} images, numbered from 0; got {number}")
         return _sample(self.pictures, number, number, self.preprocessing, None)
 
 

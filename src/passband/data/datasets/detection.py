@@ -85,7 +85,7 @@ class DetectionTrainingSet(Dataset[DetectionSample]):
         if empty := [image for image in pictures.images if not image.trained]:
             raise ValueError(
                 f"{pictures.source}: image {empty[0].number} ({empty[0].path.name}) has no instances to train on: use "
-                "the pictures of for_training()"
+                "the images of for_training()"
             )
         self.pictures, self.seed, self.augmentation = pictures, seed, augmentation
         self.cubes, self.skip_bad = cubes, skip_bad
@@ -154,7 +154,7 @@ class DetectionValidationSet(Dataset[DetectionSample]):
         A file that cannot be read gives a black image without instances.
         """
         if not 0 <= number < len(self.pictures):  # ends a `for` loop over the data set
-            raise IndexError(f"there are {len(self.pictures)} pictures, numbered from 0; got {number}")
+            raise IndexError(f"there are {len(self.pictures)} images, numbered from 0; got {number}")
         image = self.pictures.images[number]
         try:
             if self.cubes is None:
@@ -212,7 +212,7 @@ def _check_size(image: CocoImage, height: int, width: int) -> None:
         turned = " (turned upright as its EXIF data say)" if (width, height) == (image.height, image.width) else ""
         raise ImageError(
             f"{image.path} has {height} x {width} pixels{turned}, but its annotations (image {image.number}) are for "
-            f"{image.height} x {image.width}: boxes and masks need the picture that they were drawn on"
+            f"{image.height} x {image.width}: boxes and masks need the image on which they were drawn"
         )
 
 

@@ -211,7 +211,7 @@ class InspectionSet(Dataset[InspectionSample]):
         """Return the sample at a place. In training, places continue after the first epoch."""
         count = len(self.numbers)
         if not self.training and not 0 <= place < count:  # ends a `for` loop over the data set
-            raise IndexError(f"there are {count} pictures, numbered from 0; got {place}")
+            raise IndexError(f"there are {count} images, numbered from 0; got {place}")
         first = shuffled(place, count, self.pictures.seed) if self.training else place
         problems: list[str] = []
         sample = None

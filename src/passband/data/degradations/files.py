@@ -62,7 +62,8 @@ def degrade_files(
     made = [(output / part).resolve() for part in PARTS]
     if any(root.resolve().is_relative_to(folder) for folder in made):
         raise ValueError(
-            f"{root} is where the pairs in {output} go, so its pictures would be replaced: choose another output"
+            f"the output must not replace the source, but the pairs in {output} would be written to {root}: choose "
+            "another output"
         )
     # pairs of an earlier run below the source are not sources
     earlier = [folder for folder in made if folder.is_relative_to(root.resolve())]
@@ -74,7 +75,9 @@ def degrade_files(
     count = Counter(names)
     twice = [str(path) for path, name in zip(paths, names, strict=True) if count[name] > 1]
     if twice:
-        raise ValueError(f"pictures that differ by suffix alone would become one pair: {listed(twice, NAMED)}")
+        raise ValueError(
+            f"images whose names differ only in the suffix would become one pair; rename them: {listed(twice, NAMED)}"
+        )
     _make_room(output, names, overwrite)
 
     about = {
@@ -108,7 +111,7 @@ def degrade_files(
     _describe(output, {**about, "pairs": written, "status": "finished", "failed": failures})
     if problems and failed is None:
         raise ImageError(
-            f"{len(problems)} of {len(paths)} pictures cannot be used: {listed(problems.values(), NAMED, '; ')}"
+            f"{len(problems)} of {len(paths)} images cannot be used: {listed(problems.values(), NAMED, '; ')}"
         )
 
 
@@ -119,7 +122,7 @@ def _make_room(output: Path, names: Sequence[Path], overwrite: bool) -> None:
     if held and not overwrite:
         of = f" of {about['kind']} with the seed {about['seed']}" if about else ""
         raise FileExistsError(
-            f"{output} holds pairs already{of}: choose another folder, or replace them with --overwrite"
+            f"{output} already holds pairs{of}: choose another folder, or replace them with --overwrite"
         )
     for old in {Path(str(name)) for name in about.get("pairs", ())} - {*names}:
         if not old.is_absolute() and ".." not in old.parts and old.suffix == ".png":
