@@ -9,8 +9,8 @@ from pathlib import Path
 from passband.data.images import Report, expand, is_hidden, walk
 from passband.io.files import is_parts_folder
 from passband.io.image import SUFFIXES
-from passband.io.kinds import names_a_type, suffix_by_content
 from passband.io.records import Records
+from passband.io.signatures import names_a_type, suffix_by_content
 
 PICTURES = "pictures"
 """The files that commands without videos look for, as a word for messages."""

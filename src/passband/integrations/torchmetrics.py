@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.metrics.frequency import psnr_hvs, psnr_hvs_m
+from passband.metrics.psnr_hvs import psnr_hvs, psnr_hvs_m
 from passband.ops.frequency_distance import frequency_distances, frequency_weights
 
 try:

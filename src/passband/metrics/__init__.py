@@ -2,8 +2,8 @@
 
 from passband.metrics.class_scores import class_accuracy, confusion_matrix, rank_of, ranking, wilson_interval
 from passband.metrics.fidelity import SSIM_WINDOW, psnr, ssim
-from passband.metrics.frequency import psnr_hvs, psnr_hvs_m
 from passband.metrics.protocols import PROTOCOLS
+from passband.metrics.psnr_hvs import psnr_hvs, psnr_hvs_m
 
 __all__ = [
     "PROTOCOLS",

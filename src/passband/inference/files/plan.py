@@ -8,8 +8,8 @@ from pathlib import Path
 
 from passband.data.finding import InputFile
 from passband.io.files import fitted_name
-from passband.io.kinds import names_a_type
 from passband.io.records import Records
+from passband.io.signatures import names_a_type
 from passband.io.video.format import VIDEO_SUFFIXES
 
 

@@ -1,7 +1,7 @@
 import pytest
 from PIL import Image
 
-from passband.io.kinds import names_a_type, suffix_by_content
+from passband.io.signatures import names_a_type, suffix_by_content
 from tests import clips
 
 
