@@ -39,10 +39,22 @@ from typing import Any
 import numpy as np
 from figures import peak, reset_peak, write_figures
 from fuzz_mutations import mutated
+from fuzz_pictures import Seed
 from fuzz_readers import DAMAGED, complaint, quiet, readers, sound_after_all
-from fuzz_seeds import Seed, seeds
+from fuzz_seeds import seeds
 
-SHARES = {"PNG": 14, "JPEG": 14, "WebP": 9, "TIFF": 16, "BMP": 6, "JPEG coefficients": 15, "COCO JSON": 8, "recipe": 6}
+SHARES = {
+    "PNG": 14,
+    "JPEG": 14,
+    "WebP": 9,
+    "TIFF": 16,
+    "BMP": 6,
+    "HEIC": 4,
+    "AVIF": 4,
+    "JPEG coefficients": 15,
+    "COCO JSON": 8,
+    "recipe": 6,
+}
 SHARES |= {"weights": 4, "video .mp4": 2, "video .mov": 1, "video .mkv": 2, "video .webm": 1, "video .avi": 2}
 SHARES |= {"video .ts": 1, "pickle": 1, "run record": 1, "statistics": 1}
 """Relative frequency of each kind of file."""
@@ -321,6 +333,9 @@ def main() -> None:
             kind = kind or case(number, options.seed, corpus)[0].kind
             counts[kind, outcome] += 1
             findings += [{"kind": kind, **finding} for finding in found]
+            for finding in found:
+                about = f"{finding.get('reader', '')}: {finding['detail'][:200]!r} {finding.get('where', '')}"
+                print(f"{number}, {kind}: {finding['what']}, {about}", file=sys.stderr)
             if done % 1000 == 0:
                 print(f"{done} files, {len(findings)} findings, {time.monotonic() - started:.0f} s", file=sys.stderr)
     except KeyboardInterrupt:

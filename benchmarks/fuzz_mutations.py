@@ -82,6 +82,8 @@ def png_chunks(data: bytes, rng: Random, others: Sequence[bytes]) -> bytes:
         name, body = changed[number][4:8], bytearray(changed[number][8:-4])
         if name in (b"IDAT", b"zTXt", b"iCCP") and rng.random() < 0.5:
             body = bytearray(zlib.compress(rng.bytes(int(rng.integers(1, 5000)))))
+        elif name == b"eXIf" and rng.random() < 0.7:
+            body = bytearray(exif_tags(bytes(body), rng, [b""]))
         elif body:
             body[int(rng.integers(len(body)))] = int(rng.integers(256))
             if rng.random() < 0.2:
@@ -120,12 +122,13 @@ def riff_parts(data: bytes) -> list[bytes]:
 
 
 def box_parts(data: bytes) -> list[bytes]:
-    """Return the boxes of an MP4 file. Boxes within `moov` and its tracks are also separated."""
+    """Return the boxes of an MP4 or HEIF file. Boxes within `moov`, its tracks and `meta` are also separated."""
     parts, place = [], 0
+    outer = dict.fromkeys((b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"udta", b"iprp", b"ipco"), 8)
+    outer |= {b"meta": 12, b"iinf": 14}
     while place + 8 <= len(data):
         size, name = int.from_bytes(data[place : place + 4], "big"), data[place + 4 : place + 8]
-        inner = name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"udta")
-        size = 8 if inner else max(size, 8)
+        size = outer.get(name, max(size, 8))
         parts.append(data[place : place + size])
         place += size
     return parts
@@ -144,6 +147,25 @@ def parts_of(split: Callable[[bytes], list[bytes]]) -> Mutation:
         return b"".join(parts)
 
     return mutate
+
+
+def exif_tags(data: bytes, rng: Random, others: Sequence[bytes]) -> bytes:
+    """Change entries of one of the directories of the EXIF block within a file."""
+    starts = [found.start() for found in re.finditer(rb"II\*\0|MM\0\*", data)]
+    if not starts:
+        return flip_bits(data, rng, others)
+    start = starts[int(rng.integers(len(starts)))]
+    block = data[start:]
+    order = "little" if block[:2] == b"II" else "big"
+    first = int.from_bytes(block[4:8], order)
+    count = int.from_bytes(block[first : first + 2], order)
+    entries = [first + 2 + 12 * number for number in range(min(count, 40))]
+    inner = [at + 8 for at in entries if int.from_bytes(block[at : at + 2], order) == 0x8769]
+    places = [4, *inner, first + 2 + 12 * count]
+    place = places[int(rng.integers(len(places)))]
+    directory = block[place : place + 4] if rng.random() < 0.8 else block[4:8]
+    changed = tiff_tags(block[:4] + directory + block[8:], rng, others)
+    return data[:start] + block[:8] + changed[8:]
 
 
 def tiff_tags(data: bytes, rng: Random, others: Sequence[bytes]) -> bytes:
@@ -242,9 +264,11 @@ COMMON: tuple[Mutation, ...] = (
 )
 OWN: dict[str, tuple[Mutation, ...]] = {
     "picture.png": (png_chunks,) * 6,
-    "picture.jpg": (parts_of(jpeg_parts),) * 5,
-    "picture.webp": (parts_of(riff_parts),) * 4,
+    "picture.jpg": (*(parts_of(jpeg_parts),) * 5, exif_tags),
+    "picture.webp": (*(parts_of(riff_parts),) * 4, exif_tags),
     "picture.tif": (tiff_tags,) * 8,
+    "picture.heic": (*(parts_of(box_parts),) * 6, exif_tags),
+    "picture.avif": (*(parts_of(box_parts),) * 6, exif_tags),
     "annotations.json": (json_values,) * 20,
     "recipe.toml": (toml_lines,) * 15,
     "config.json": (json_values,) * 20,

@@ -3,9 +3,11 @@
 import io
 import re
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -14,8 +16,8 @@ import av
 import numpy as np
 import tifffile
 import torch
-from fuzz_seeds import Seed
-from PIL import Image, UnidentifiedImageError
+from fuzz_pictures import Seed
+from PIL import Image
 
 from passband.config import RecipeError, load_recipe
 from passband.data.coco import find_coco
@@ -24,7 +26,7 @@ from passband.data.cubes.channel_statistics import ChannelStatistics
 from passband.inference import Restorer
 from passband.inference.video.streaming import restore_video
 from passband.io import jpeg
-from passband.io.image import ImageError, read_stored_image
+from passband.io.image import ImageError, ImageSequence, open_images, read_stored_image, write_images
 from passband.io.image.size import stored_size
 from passband.io.jpeg import compiled as jpeg_compiled
 from passband.io.jpeg import engine as jpeg_engine
@@ -86,14 +88,48 @@ def _restored(path: Path) -> None:
                 left.unlink()
 
 
+def _written_again(path: Path) -> None:
+    """Read every image of a file, write them with their metadata as one of all types, and read that.
+
+    Raises:
+        ImageError: if the file is refused.
+        RuntimeError: if what was written is refused or has another size.
+    """
+    data = path.read_bytes()
+    size = stored_size(path)
+    if size is None or size[0] * size[1] > 1 << 18:  # writing takes long, and says nothing about the reader
+        return
+    target = path.parent / f"again{TARGETS[zlib.crc32(data) % len(TARGETS)]}"
+    try:
+        images = open_images(path)
+        first = next(images.pictures)
+        rest = islice(images.pictures, 20)
+        count = min(images.count, 21)
+        animation = images.animation
+        if animation:
+            animation = replace(animation, durations=animation.durations[: count - animation.still_first])
+        write_images(target, ImageSequence(count, chain([first], rest), animation))
+        try:
+            again = read_stored_image(target)
+        except ImageError as error:
+            raise RuntimeError(f"what was written as {target.suffix} is refused: {error}") from error
+        if again.image.shape != first.image.shape:
+            raise RuntimeError(f"{target.suffix}: {tuple(first.image.shape)} became {tuple(again.image.shape)}")
+    finally:
+        target.unlink(missing_ok=True)
+
+
+TARGETS = (".png", ".jpg", ".webp", ".tif", ".bmp", ".heic", ".avif")
+"""Types that images are written to again."""
 PICTURE: dict[str, Read] = {
     "read_stored_image": read_stored_image,
     "stored_size": stored_size,
     "read_stored_mask": read_stored_mask,
     "read_thumbnail": lambda path: read_thumbnail(path, 16),
+    "write_images": _written_again,
 }
 READERS: dict[str, dict[str, Read]] = {
-    **dict.fromkeys(("PNG", "JPEG", "WebP", "TIFF", "BMP"), PICTURE),
+    **dict.fromkeys(("PNG", "JPEG", "WebP", "TIFF", "BMP", "HEIC", "AVIF"), PICTURE),
     "JPEG coefficients": {
         f"{name}{', truncated' if truncated else ''}": _coefficients(engine, truncated)
         for name, engine in (("compiled", jpeg_compiled), ("jpeglib", jpeg_fallback))
@@ -119,7 +155,7 @@ ERRORS: dict[str, tuple[type[Exception], ...]] = {
     "video": (VideoError,),
 }
 """Errors that the readers of a kind may raise. Other kinds may raise ImageError."""
-SELDOM = {"restore_video": 4, "jpeglib": 2, "jpeglib, truncated": 2, "find_coco, boxes": 4}
+SELDOM = {"restore_video": 4, "jpeglib": 2, "jpeglib, truncated": 2, "find_coco, boxes": 4, "write_images": 2}
 """Slow readers, and the number n for which they read only every n-th file."""
 
 
@@ -162,7 +198,9 @@ Pixels = list[np.ndarray]
 def _judge(kind: str, about: str, name: str, data: bytes) -> tuple[Callable[[Path], Pixels], Pixels]:
     """Return an independent reader of a sound file, and its result. Files without images have none."""
     judges = (_by_ffmpeg,) if kind.startswith("video") else (_by_pillow, _by_tifffile)
-    if kind == "TIFF" and about.startswith("16 bit"):
+    if kind == "HEIC":
+        judges = (_by_libheif,)
+    if kind == "TIFF" and about.startswith(("16 bit", "planes", "gray and alpha", "tiles of planes")):
         judges = (_by_tifffile,)  # Pillow mistakes planes of 16 bits, and finds pixels where there are too few
     if kind in ERRORS and kind not in ("JPEG coefficients", "video"):
         return lambda _: [], []
@@ -172,9 +210,11 @@ def _judge(kind: str, about: str, name: str, data: bytes) -> tuple[Callable[[Pat
         for judge in judges:
             try:
                 return judge, judge(path)
-            except UnidentifiedImageError:  # some layouts of TIFF
+            except Exception:  # some layouts of TIFF
                 continue
-    raise AssertionError(f"nothing reads {name}")
+    if kind == "TIFF":  # LZW is read by no other without further packages
+        return lambda _: [], []
+    raise AssertionError(f"nothing else reads {name}")
 
 
 def _by_pillow(path: Path) -> Pixels:
@@ -187,6 +227,12 @@ def _by_pillow(path: Path) -> Pixels:
 
 def _by_tifffile(path: Path) -> Pixels:
     return [tifffile.imread(path, key=0)]
+
+
+def _by_libheif(path: Path) -> Pixels:
+    import pillow_heif
+
+    return [np.asarray(pillow_heif.open_heif(io.BytesIO(path.read_bytes()), convert_hdr_to_8bit=False))]
 
 
 def _by_ffmpeg(path: Path) -> Pixels:

@@ -5,87 +5,35 @@ import json
 import struct
 import tempfile
 import zlib
-from dataclasses import dataclass
 from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fuzz_photos import heif, photos
+from fuzz_pictures import SIZE, Seed, exif_block, icc_profile, picture, png_chunk, saved, with_alpha
 from PIL import Image, PngImagePlugin
 
 from passband.config import load_recipe, shipped_recipes
 
-SIZE = (45, 37)
-"""Width and height of the images in pixels, which are odd and no multiples of a block."""
-
-
-@dataclass(frozen=True)
-class Seed:
-    """A sound file, or a few that are read together.
-
-    Attributes:
-        kind: kind of the readers, such as "PNG".
-        name: name that says what is special about the file.
-        files: content by file name; the first is what a reader is given.
-    """
-
-    kind: str
-    name: str
-    files: dict[str, bytes]
-
 
 def seeds() -> list[Seed]:
     """Return all sound files. They are the same in every run with the same versions of the packages."""
-    return [*_png(), *_jpeg(), *_webp(), *_tiff(), *_bmp(), *_coco(), *_recipes(), *_records(), *_weights(), *_videos()]
-
-
-def _picture(width: int = SIZE[0], height: int = SIZE[1]) -> Image.Image:
-    y, x = np.mgrid[:height, :width].astype(np.float64)
-    rng = np.random.default_rng(5)
-    waves = [127 + 90 * np.sin(x / (3 + c)) * np.cos(y / (4 + c)) + rng.normal(0, 4, x.shape) for c in range(3)]
-    return Image.fromarray(np.stack(waves, -1).clip(0, 255).astype(np.uint8))
-
-
-def _with_alpha() -> Image.Image:
-    image = _picture().convert("RGBA")
-    image.putalpha(Image.linear_gradient("L").resize(SIZE))
-    return image
-
-
-def _exif(orientation: int = 6) -> bytes:
-    exif = Image.Exif()
-    exif[0x0112], exif[0x010F], exif[0x0132] = orientation, "Maker", "2026:01:02 03:04:05"
-    exif[0x8769] = {0x9003: "2026:01:02 03:04:05", 0xA002: SIZE[0], 0xA003: SIZE[1]}
-    return exif.tobytes()
-
-
-def _icc() -> bytes:
-    from PIL import ImageCms
-
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-
-def _saved(image: Image.Image, kind: str, **options: Any) -> bytes:
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
-
-
-def _chunk(name: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+    pictures = [*_png(), *_jpeg(), *_webp(), *_tiff(), *_bmp(), *photos(), *heif()]
+    return [*pictures, *_coco(), *_recipes(), *_records(), *_weights(), *_videos()]
 
 
 def _deep_png(color_type: int, channels: int, before: bytes = b"") -> bytes:
     """Return a PNG file with 16 bits per sample."""
     values = np.random.default_rng(6).integers(0, 65536, (SIZE[1], SIZE[0] * channels)).astype(">u2")
     lines = b"".join(b"\0" + line.tobytes() for line in values)
-    header = _chunk(b"IHDR", struct.pack(">IIBBBBB", *SIZE, 16, color_type, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + before + _chunk(b"IDAT", zlib.compress(lines)) + _chunk(b"IEND", b"")
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", *SIZE, 16, color_type, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + before + png_chunk(b"IDAT", zlib.compress(lines)) + png_chunk(b"IEND", b"")
 
 
 def _png() -> list[Seed]:
-    rgb, gray = _picture(), _picture().convert("L")
+    rgb, gray = picture(), picture().convert("L")
     text = PngImagePlugin.PngInfo()
     text.add_text("Title", "a title")
     text.add_text("Comment", "long " * 200, zip=True)
@@ -93,45 +41,43 @@ def _png() -> list[Seed]:
     text.add(b"gAMA", struct.pack(">I", 45455))
     text.add(b"cHRM", struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000))
     made = {
-        "bilevel": _saved(rgb.convert("1"), "PNG"),
-        "gray": _saved(gray, "PNG"),
-        "gray 2 bits": _saved(gray.quantize(4), "PNG", bits=2),
-        "gray alpha": _saved(_with_alpha().convert("LA"), "PNG"),
-        "palette": _saved(rgb.quantize(50), "PNG"),
-        "palette with transparency": _saved(rgb.quantize(50), "PNG", transparency=3),
-        "RGB": _saved(rgb, "PNG", dpi=(300, 300)),
-        "RGB with a key color": _saved(rgb, "PNG", transparency=(9, 9, 9)),
-        "RGB with everything": _saved(rgb, "PNG", pnginfo=text, exif=_exif(), icc_profile=_icc()),
-        "RGBA": _saved(_with_alpha(), "PNG", exif=_exif(3)),
+        "bilevel": saved(rgb.convert("1"), "PNG"),
+        "gray": saved(gray, "PNG"),
+        "gray 2 bits": saved(gray.quantize(4), "PNG", bits=2),
+        "gray alpha": saved(with_alpha().convert("LA"), "PNG"),
+        "palette": saved(rgb.quantize(50), "PNG"),
+        "palette with transparency": saved(rgb.quantize(50), "PNG", transparency=3),
+        "RGB": saved(rgb, "PNG", dpi=(300, 300)),
+        "RGB with a key color": saved(rgb, "PNG", transparency=(9, 9, 9)),
+        "RGB with everything": saved(rgb, "PNG", pnginfo=text, exif=exif_block(), icc_profile=icc_profile()),
+        "RGBA": saved(with_alpha(), "PNG", exif=exif_block(3)),
         "16 bit gray": _deep_png(0, 1),
         "16 bit gray alpha": _deep_png(4, 2),
-        "16 bit RGB": _deep_png(2, 3, _chunk(b"sRGB", b"\0")),
-        "16 bit RGBA": _deep_png(6, 4, _chunk(b"tEXt", b"Title\0a title")),
-        "animation": _saved(rgb, "PNG", save_all=True, append_images=[rgb.rotate(90), rgb.rotate(180)], duration=50),
+        "16 bit RGB": _deep_png(2, 3, png_chunk(b"sRGB", b"\0")),
+        "16 bit RGBA": _deep_png(6, 4, png_chunk(b"tEXt", b"Title\0a title")),
+        "animation": saved(rgb, "PNG", save_all=True, append_images=[rgb.rotate(90), rgb.rotate(180)], duration=50),
     }
     return [Seed("PNG", name, {"picture.png": data}) for name, data in made.items()]
 
 
 def _jpeg() -> list[Seed]:
-    rgb, gray = _picture(), _picture().convert("L")
+    rgb, gray = picture(), picture().convert("L")
     thumbnail = Image.Exif()
     thumbnail[0x0112] = 6
     thumbnail.get_ifd(1).update({0x0103: 6, 0x0201: 0, 0x0202: 0})
     made = {
-        "gray": _saved(gray, "JPEG", quality=90),
-        "4:4:4": _saved(rgb, "JPEG", subsampling=0, dpi=(300, 300)),
-        "4:2:2": _saved(rgb, "JPEG", subsampling=1, optimize=True),
-        "4:2:0": _saved(rgb, "JPEG", subsampling=2, comment=b"a comment"),
-        "progressive": _saved(rgb, "JPEG", progressive=True),
-        "progressive 4:4:4 with restarts": _saved(
-            rgb, "JPEG", progressive=True, subsampling=0, restart_marker_blocks=2
-        ),
-        "restarts": _saved(rgb, "JPEG", restart_marker_rows=1),
-        "metadata": _saved(rgb, "JPEG", exif=_exif(), icc_profile=_icc(), xmp=b"<x:xmpmeta/>"),
-        "CMYK": _saved(rgb.convert("CMYK"), "JPEG"),
-        "R, G and B": _saved(rgb, "JPEG", keep_rgb=True),
-        "quality 100": _saved(rgb, "JPEG", quality=100, exif=_exif(8)),
-        "larger": _saved(_picture(160, 120), "JPEG", quality=60),
+        "gray": saved(gray, "JPEG", quality=90),
+        "4:4:4": saved(rgb, "JPEG", subsampling=0, dpi=(300, 300)),
+        "4:2:2": saved(rgb, "JPEG", subsampling=1, optimize=True),
+        "4:2:0": saved(rgb, "JPEG", subsampling=2, comment=b"a comment"),
+        "progressive": saved(rgb, "JPEG", progressive=True),
+        "progressive 4:4:4 with restarts": saved(rgb, "JPEG", progressive=True, subsampling=0, restart_marker_blocks=2),
+        "restarts": saved(rgb, "JPEG", restart_marker_rows=1),
+        "metadata": saved(rgb, "JPEG", exif=exif_block(), icc_profile=icc_profile(), xmp=b"<x:xmpmeta/>"),
+        "CMYK": saved(rgb.convert("CMYK"), "JPEG"),
+        "R, G and B": saved(rgb, "JPEG", keep_rgb=True),
+        "quality 100": saved(rgb, "JPEG", quality=100, exif=exif_block(8)),
+        "larger": saved(picture(160, 120), "JPEG", quality=60),
     }
     kinds = [Seed("JPEG", name, {"picture.jpg": data}) for name, data in made.items()]
     kinds += [Seed("JPEG coefficients", name, {"picture.jpg": made[name]}) for name in made if name != "CMYK"]
@@ -139,14 +85,14 @@ def _jpeg() -> list[Seed]:
 
 
 def _webp() -> list[Seed]:
-    rgb, alpha = _picture(), _with_alpha()
+    rgb, alpha = picture(), with_alpha()
     made = {
-        "lossy": _saved(rgb, "WEBP"),
-        "lossless": _saved(rgb, "WEBP", lossless=True),
-        "alpha": _saved(alpha, "WEBP"),
-        "lossless alpha": _saved(alpha, "WEBP", lossless=True, exact=True),
-        "metadata": _saved(rgb, "WEBP", exif=_exif(), icc_profile=_icc(), xmp=b"<x:xmpmeta/>"),
-        "animation": _saved(rgb, "WEBP", save_all=True, append_images=[rgb.rotate(90)], duration=40),
+        "lossy": saved(rgb, "WEBP"),
+        "lossless": saved(rgb, "WEBP", lossless=True),
+        "alpha": saved(alpha, "WEBP"),
+        "lossless alpha": saved(alpha, "WEBP", lossless=True, exact=True),
+        "metadata": saved(rgb, "WEBP", exif=exif_block(), icc_profile=icc_profile(), xmp=b"<x:xmpmeta/>"),
+        "animation": saved(rgb, "WEBP", save_all=True, append_images=[rgb.rotate(90)], duration=40),
     }
     return [Seed("WebP", name, {"picture.webp": data}) for name, data in made.items()]
 
@@ -160,22 +106,22 @@ def _with_tifffile(values: np.ndarray, **options: Any) -> bytes:
 
 
 def _tiff() -> list[Seed]:
-    rgb, gray, alpha = _picture(), _picture().convert("L"), _with_alpha()
+    rgb, gray, alpha = picture(), picture().convert("L"), with_alpha()
     rng = np.random.default_rng(7)
     deep = rng.integers(0, 65536, (SIZE[1], SIZE[0], 4)).astype(np.uint16)
-    tags = {"exif": _exif()[6:], "icc_profile": _icc(), "dpi": (300, 300)}
+    tags = {"exif": exif_block()[6:], "icc_profile": icc_profile(), "dpi": (300, 300)}
     made = {
-        "raw": _saved(rgb, "TIFF", **tags),
-        "LZW": _saved(rgb, "TIFF", compression="tiff_lzw"),
-        "deflate": _saved(rgb, "TIFF", compression="tiff_adobe_deflate"),
-        "packbits": _saved(gray, "TIFF", compression="packbits"),
-        "JPEG": _saved(rgb, "TIFF", compression="jpeg"),
-        "fax": _saved(gray.convert("1"), "TIFF", compression="group4"),
-        "bilevel": _saved(gray.convert("1"), "TIFF"),
-        "palette": _saved(rgb.quantize(40), "TIFF"),
-        "gray alpha": _saved(alpha.convert("LA"), "TIFF"),
-        "RGBA": _saved(alpha, "TIFF", compression="tiff_lzw"),
-        "CMYK": _saved(rgb.convert("CMYK"), "TIFF"),
+        "raw": saved(rgb, "TIFF", **tags),
+        "LZW": saved(rgb, "TIFF", compression="tiff_lzw"),
+        "deflate": saved(rgb, "TIFF", compression="tiff_adobe_deflate"),
+        "packbits": saved(gray, "TIFF", compression="packbits"),
+        "JPEG": saved(rgb, "TIFF", compression="jpeg"),
+        "fax": saved(gray.convert("1"), "TIFF", compression="group4"),
+        "bilevel": saved(gray.convert("1"), "TIFF"),
+        "palette": saved(rgb.quantize(40), "TIFF"),
+        "gray alpha": saved(alpha.convert("LA"), "TIFF"),
+        "RGBA": saved(alpha, "TIFF", compression="tiff_lzw"),
+        "CMYK": saved(rgb.convert("CMYK"), "TIFF"),
         "16 bit gray": _with_tifffile(deep[..., 0]),
         "16 bit RGB": _with_tifffile(deep[..., :3], photometric="rgb"),
         "16 bit RGB, large end first": _with_tifffile(deep[..., :3], photometric="rgb", byteorder=">"),
@@ -185,19 +131,19 @@ def _tiff() -> list[Seed]:
         "tiles": _with_tifffile(np.asarray(rgb), photometric="rgb", tile=(16, 16), compression="zlib", predictor=True),
         "BigTIFF": _with_tifffile(np.asarray(rgb), photometric="rgb", bigtiff=True, rowsperstrip=8),
         "white is zero": _with_tifffile(np.asarray(gray), photometric="miniswhite"),
-        "pages": _saved(rgb, "TIFF", save_all=True, append_images=[rgb.rotate(180), rgb]),
+        "pages": saved(rgb, "TIFF", save_all=True, append_images=[rgb.rotate(180), rgb]),
     }
     return [Seed("TIFF", name, {"picture.tif": data}) for name, data in made.items()]
 
 
 def _bmp() -> list[Seed]:
-    rgb = _picture()
+    rgb = picture()
     made = {
-        "bilevel": _saved(rgb.convert("1"), "BMP"),
-        "gray": _saved(rgb.convert("L"), "BMP"),
-        "palette": _saved(rgb.quantize(200), "BMP"),
-        "RGB": _saved(rgb, "BMP", dpi=(300, 300)),
-        "RGBA": _saved(_with_alpha(), "BMP"),
+        "bilevel": saved(rgb.convert("1"), "BMP"),
+        "gray": saved(rgb.convert("L"), "BMP"),
+        "palette": saved(rgb.quantize(200), "BMP"),
+        "RGB": saved(rgb, "BMP", dpi=(300, 300)),
+        "RGBA": saved(with_alpha(), "BMP"),
     }
     return [Seed("BMP", name, {"picture.bmp": data}) for name, data in made.items()]
 
@@ -217,7 +163,7 @@ def _coco() -> list[Seed]:
         "coded runs": [annotation(1, 2, segmentation={"size": [20, 30], "counts": "X15g00000o0"})],
         "boxes alone": [{k: v for k, v in annotation(1, 0).items() if k != "segmentation"}],
     }
-    pictures = {f"{n}.png": _saved(Image.new("L", (30, 20)), "PNG") for n in range(3)}
+    pictures = {f"{n}.png": saved(Image.new("L", (30, 20)), "PNG") for n in range(3)}
     return [
         Seed(
             "COCO JSON",
@@ -289,7 +235,7 @@ def _video(name: str, codec: str, pixels: str, sound: str, subtitles: str | None
     """Return a clip of eight frames with sound."""
     import av
 
-    frame = np.asarray(_picture(64, 48))
+    frame = np.asarray(picture(64, 48))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
         with av.open(str(path), "w", container_options={"fflags": "+bitexact"}) as out:
@@ -299,9 +245,9 @@ def _video(name: str, codec: str, pixels: str, sound: str, subtitles: str | None
             audio.codec_context.layout = "mono"
             text = out.add_mux_stream(subtitles, time_base=Fraction(1, 1000)) if subtitles else None
             for number in range(8):
-                picture = av.VideoFrame.from_ndarray(np.roll(frame, 3 * number, 1)).reformat(format=pixels)
-                picture.pts, picture.time_base = number, Fraction(1, 25)
-                out.mux(video.encode(picture))
+                shown = av.VideoFrame.from_ndarray(np.roll(frame, 3 * number, 1)).reformat(format=pixels)
+                shown.pts, shown.time_base = number, Fraction(1, 25)
+                out.mux(video.encode(shown))
             out.mux(video.encode())
             tone = (8000 * np.sin(np.arange(15360) / 20)).astype(np.int16)[None]
             samples = av.AudioFrame.from_ndarray(tone, format="s16", layout="mono")

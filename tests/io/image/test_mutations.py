@@ -106,3 +106,55 @@ def test_of_several_values_of_a_tag_that_has_one_the_first_counts(tag, order, tm
             (tmp_path / "several.tif").write_bytes(bytes(data) + numbers * outside)
             several, sound = (read_stored_image(tmp_path / f"{name}.tif").image for name in ("several", "sound"))
             assert torch.equal(several, sound)
+
+
+def deep_tiff(**options) -> bytes:
+    values = np.random.default_rng(0).integers(0, 65536, (3, 20, 24)).astype(np.uint16)
+    file = io.BytesIO()
+    tifffile.imwrite(file, values, photometric="rgb", planarconfig="separate", metadata=None, **options)
+    return file.getvalue()
+
+
+def with_tags(data: bytes, **numbers: int) -> bytes:
+    """A file with other numbers in place of the first values of some tags."""
+    changed = bytearray(data)
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        for name, number in numbers.items():
+            tag = file.pages[0].tags[name]  # pyright: ignore[reportAttributeAccessIssue]
+            struct.pack_into("<H" if tag.dtype == 3 else "<I", changed, tag.offset + 8, number)
+    return bytes(changed)
+
+
+def test_planes_in_single_strips_are_read_whatever_their_number_of_rows_says(tmp_path):
+    (tmp_path / "sound.tif").write_bytes(deep_tiff())
+    (tmp_path / "a.tif").write_bytes(with_tags(deep_tiff(), RowsPerStrip=3))
+    sound, again = (read_stored_image(tmp_path / name).image for name in ("sound.tif", "a.tif"))
+    assert torch.equal(sound, again)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_uncompressed_colors_are_read_where_a_strip_says_that_it_has_no_rows(bits, tmp_path):
+    values = np.random.default_rng(0).integers(0, 2**bits, (20, 24, 3)).astype(f"u{bits // 8}")
+    tifffile.imwrite(tmp_path / "sound.tif", values, photometric="rgb", metadata=None)
+    (tmp_path / "a.tif").write_bytes(with_tags((tmp_path / "sound.tif").read_bytes(), RowsPerStrip=0))
+    sound, again = (read_stored_image(tmp_path / name).image for name in ("sound.tif", "a.tif"))
+    assert torch.equal(sound, again)
+
+
+@pytest.mark.parametrize(
+    "numbers", [{"ImageWidth": 0}, {"ImageLength": 0}, {"ImageWidth": 0, "ImageLength": 2**31 - 1}]
+)
+@pytest.mark.parametrize("planar", [False, True])
+def test_a_tiff_of_no_pixels_is_refused_at_once(numbers, planar, tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((20, 24), np.uint16), photometric="minisblack", metadata=None)
+    data = deep_tiff() if planar else (tmp_path / "a.tif").read_bytes()
+    (tmp_path / "a.tif").write_bytes(with_tags(data, **numbers))
+    with pytest.raises(ImageError, match="its header says"):
+        read_stored_image(tmp_path / "a.tif")
+
+
+def test_a_tall_tiff_of_fewer_strips_than_rows_is_refused_before_memory_is_taken(tmp_path):
+    data = with_tags(deep_tiff(rowsperstrip=10), ImageWidth=1, ImageLength=2**27, RowsPerStrip=1)
+    (tmp_path / "a.tif").write_bytes(data)
+    with pytest.raises(ImageError, match="pixels are in 402653184 parts"):
+        read_stored_image(tmp_path / "a.tif")

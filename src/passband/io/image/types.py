@@ -136,7 +136,7 @@ class Animation:
 
 
 def check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
-    """Raise an error if an image's header claims too many pixels.
+    """Raise an error if an image's header claims too many pixels or none.
 
     Args:
         size: width and height in pixels.
@@ -144,8 +144,11 @@ def check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
         max_pixels: largest number of pixels.
 
     Raises:
-        ImageError: if the image is too large. The message names the size, the limit and how to raise it.
+        ImageError: if the image is too large, or has no pixels. The message names the size, the limit and how to raise
+            it.
     """
+    if size[0] < 1 or size[1] < 1:
+        raise ImageError(f"{name} is damaged: its header says {size[0]}x{size[1]} pixels")
     if size[0] * size[1] > max_pixels:
         raise ImageError(
             f"{name} is {size[0]}x{size[1]} pixels ({size[0] * size[1]:,}), over the limit of {max_pixels:,}; if you "

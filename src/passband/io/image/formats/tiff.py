@@ -6,6 +6,7 @@ decodes layouts that Pillow does not know or decodes wrongly.
 
 import io
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -68,8 +69,17 @@ def _page(data: bytes, index: int, name: str, max_pixels: int) -> Decoded:
     except Exception:  # many kinds of errors, as above
         return _from_raw(data, index, name, max_pixels)
     check_size(image.size, name, max_pixels)
-    with strict_pillow(image.width * image.height):
-        return _from_pillow(image, data, index, name, max_pixels)
+    try:
+        with strict_pillow(image.width * image.height):
+            return _from_pillow(image, data, index, name, max_pixels)
+    except ImageError:
+        raise
+    except Exception:  # many kinds of errors, as above
+        if image.tag_v2.get(259, 1) != 1:
+            raise
+        with suppress(Exception):  # the pixels may be whole, and only some tags wrong
+            return _from_raw(data, index, name, max_pixels)
+        raise
 
 
 def _from_pillow(image: TiffImagePlugin.TiffImageFile, data: bytes, index: int, name: str, max_pixels: int) -> Decoded:

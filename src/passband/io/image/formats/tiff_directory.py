@@ -37,9 +37,8 @@ def with_single_values(data: bytes) -> bytes:
         changed = changed or bytearray(data)
         if size <= room < size * count:
             (start,) = struct.unpack_from(f"{order}{'Q' if big else 'I'}", data, value)
-            if start + size > len(data):
-                continue
-            changed[value : value + room] = data[start : start + size].ljust(room, b"\0")
+            if 2 * room <= start <= len(data) - size * count:  # otherwise the count is wrong, and the value is here
+                changed[value : value + room] = data[start : start + size].ljust(room, b"\0")
         entry.pack_into(changed, place, tag, kind, 1)
     return bytes(changed) if changed else data
 

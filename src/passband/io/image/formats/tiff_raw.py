@@ -10,7 +10,7 @@ Source: TIFF revision 6.0, sections 9, 13 to 15; libtiff, "BigTIFF Design".
 import io
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -191,11 +191,14 @@ def pixels_of(data: bytes, page: Page, name: str) -> Pixels:
     Returns:
         Gray, gray and alpha, RGB, RGBA, or CMYK as stored, before the orientation is applied.
     """
+    if not page.tile and len(page.offsets) == page.planes:
+        page = replace(page, rows=page.size[1])  # a plane in a single strip, whatever the number of its rows says
+    parts = _count_parts(page)
+    if len(page.offsets) < parts or (page.compression != 1 and len(page.counts) < parts):
+        found = min(len(page.offsets), len(page.counts))
+        raise ValueError(f"its pixels are in {parts} parts, and its directory has the places of {found}")
     lengths = _lengths(page)
     each = len(lengths) // page.planes
-    if len(page.offsets) < len(lengths) or (page.compression != 1 and len(page.counts) < len(lengths)):
-        found = min(len(page.offsets), len(page.counts))
-        raise ValueError(f"its pixels are in {len(lengths)} parts, and its directory has the places of {found}")
     counts = lengths if page.compression == 1 else page.counts  # known without asking where nothing is compressed
     planes = []
     for plane in range(page.planes):
@@ -232,13 +235,18 @@ def _to_colors(pixels: Pixels, page: Page) -> Pixels:
     return unpremultiplied(pixels) if has_alpha and page.extra[0] == 1 else pixels
 
 
+def _count_parts(page: Page) -> int:
+    """Number of strips or tiles of all planes."""
+    (width, height), (across, down) = page.size, page.tile or (page.size[0], page.rows)
+    return -(-width // across) * -(-height // down) * page.planes
+
+
 def _lengths(page: Page) -> tuple[int, ...]:
     """Bytes of each strip or tile of all planes before compression."""
     (width, height), sample = page.size, page.unit * page.bits // 8
     if page.tile:
         across, down = page.tile
-        count = -(-width // across) * -(-height // down)
-        return (across * down * sample,) * count * page.planes
+        return (across * down * sample,) * _count_parts(page)
     rows = (min(page.rows, height - top) for top in range(0, height, page.rows))
     return tuple(count * width * sample for count in rows) * page.planes
 
