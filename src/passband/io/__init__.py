@@ -1,1 +1,1 @@
-"""Files to tensors and back: the only place that knows uint8, channel order, EXIF and containers."""
+"""Converts files to tensors and back. Only this package knows uint8, channel order, EXIF and file containers."""
