@@ -5,10 +5,10 @@ import pytest
 
 from passband.data.finding import OURS, find_sources, kinds_passed_over
 from passband.io.image import SUFFIXES
-from passband.io.records import Making, Records, signature
+from passband.io.records import OutputSettings, Records, signature
 from tests.pictures import make
 
-MAKING = Making("restore", "abc", {})
+MAKING = OutputSettings("restore", "abc", {})
 
 
 def find(*sources):
@@ -98,12 +98,12 @@ def test_a_file_is_found_once_for_each_folder_that_it_was_found_below(tmp_path, 
 
 class TestOurs:
     def test_what_was_made_of_a_source_of_this_run_is_no_source(self, tmp_path):
-        source, restored, compare, stranger = make(
+        source, restored, compare, foreign_file_message = make(
             tmp_path, "a.png", "a_restored.png", "a_compare.png", "b_restored.png"
         )
         record(source, restored, compare)
         names, _, passed = find(tmp_path)
-        assert names == ["a.png", stranger.name]
+        assert names == ["a.png", foreign_file_message.name]
         assert {one.path: one.kind for one in passed} == {restored: OURS, compare: OURS}
         assert kinds_passed_over(passed) == ""
         assert find(source, restored)[0] == ["a.png"]

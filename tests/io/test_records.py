@@ -4,9 +4,9 @@ import shutil
 
 import pytest
 
-from passband.io.records import RECORD_FILE, Making, Records, signature
+from passband.io.records import RECORD_FILE, OutputSettings, Records, signature
 
-MAKING = Making("restore", "abc", {"quality": 95, "temporal": None})
+MAKING = OutputSettings("restore", "abc", {"quality": 95, "temporal": None})
 
 
 @pytest.fixture
@@ -25,9 +25,9 @@ def test_a_recorded_file_is_what_the_same_source_weights_and_options_make(made):
     records = Records()
     assert records.entry(target) is not None
     assert records.difference(target, source, MAKING) == ""
-    assert records.difference(target, source, Making("restore", "other", MAKING.options)) == "other weights"
-    assert records.difference(target, source, Making("restore", "abc", {"quality": 90})) == "other options"
-    assert records.difference(target, source, Making("segment", "abc", MAKING.options)) == "another command"
+    assert records.difference(target, source, OutputSettings("restore", "other", MAKING.options)) == "other weights"
+    assert records.difference(target, source, OutputSettings("restore", "abc", {"quality": 90})) == "other options"
+    assert records.difference(target, source, OutputSettings("segment", "abc", MAKING.options)) == "another command"
 
 
 def test_a_source_is_told_by_its_content_and_not_by_its_time_or_place(made, tmp_path):
@@ -96,9 +96,9 @@ def test_the_last_line_of_a_file_counts(made):
     target.write_bytes(b"again")
     records = Records()
     assert records.entry(target) is None
-    records.add(target, source, signature(source), Making("restore", "new", {}))
+    records.add(target, source, signature(source), OutputSettings("restore", "new", {}))
     for known in (records, Records()):
-        assert known.difference(target, source, Making("restore", "new", {})) == ""
+        assert known.difference(target, source, OutputSettings("restore", "new", {})) == ""
     assert len((target.parent / RECORD_FILE).read_text().splitlines()) == 2
 
 

@@ -16,7 +16,7 @@ from passband.drawing.instances import draw_instances
 from passband.io.conversion import AnyImage, as_tensor
 from passband.io.files import failure, fitted_name, write_whole
 from passband.io.image import write_image
-from passband.io.records import Making, Records, signature, stranger
+from passband.io.records import OutputSettings, Records, foreign_file_message, signature
 from passband.io.rle import mask_area
 from passband.metrics.instance_scores import coco_results
 from passband.models import FrequencyRCNN
@@ -179,7 +179,7 @@ class InstanceFinder:
         """
         _check_score(score)
         records = records or Records()
-        making = Making("segment", weights_checksum(self.model), {"score": score})
+        making = OutputSettings("segment", weights_checksum(self.model), {"score": score})
         content: dict[str, list[Any]] = {
             "images": [],
             "annotations": [],
@@ -193,7 +193,7 @@ class InstanceFinder:
                 drawn = output / "overlays" / names[number - 1] if overlay else None
                 try:
                     if drawn is not None and not overwrite and drawn.exists() and records.entry(drawn) is None:
-                        raise FileExistsError(stranger(drawn))
+                        raise FileExistsError(foreign_file_message(drawn))
                     seen = signature(path)
                     instances = self(path, score)
                     if drawn is not None:

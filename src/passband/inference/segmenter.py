@@ -18,7 +18,7 @@ from passband.inference.files.plan import Job, Naming, plan
 from passband.io.conversion import AnyImage, as_tensor
 from passband.io.image import SUFFIXES, read_image, write_image
 from passband.io.mask import write_mask
-from passband.io.records import Making, Records
+from passband.io.records import OutputSettings, Records
 from passband.metrics.mask_scores import resized_logits
 from passband.naming import described, listed
 from passband.provenance import weights_checksum
@@ -185,7 +185,7 @@ class Segmenter:
             counts = torch.bincount(mask.flatten(), minlength=len(self.classes))
             return (), tuple((counts / mask.numel()).tolist())
 
-        work = Work(do, lambda _: Making("segment", weights(), {}), lambda _: overlays, MASKS.ending)
+        work = Work(do, lambda _: OutputSettings("segment", weights(), {}), lambda _: overlays, MASKS.ending)
         for outcome in run_jobs(jobs, work, overwrite=overwrite, records=records):
             yield Segmented(
                 outcome.job,

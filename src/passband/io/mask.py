@@ -16,7 +16,7 @@ from passband.io.image import DEFAULT_MAX_PIXELS, ImageError
 from passband.io.image.decode import decode
 from passband.io.image.formats.png import open_png
 from passband.io.image.kinds import HEAD, NAMES, kind_of
-from passband.io.image.metadata.exif import turn, upright
+from passband.io.image.metadata.exif import reset_orientation, turn_upright
 from passband.io.image.pillow import strict_pillow
 from passband.io.image.size import READERS
 from passband.io.quiet import without_warnings
@@ -129,7 +129,7 @@ def _load_stored(data: bytes, kind: str, name: str) -> tuple[Image.Image, int] |
     orientation = 1
     if kind == "PNG":
         png = open_png(data, name)
-        orientation = upright(png.meta.exif)[0] if png.meta.exif else 1
+        orientation = reset_orientation(png.meta.exif)[0] if png.meta.exif else 1
         data = png.still
     try:
         image = READERS[kind](io.BytesIO(data))
@@ -147,7 +147,7 @@ def _mask_of_indices(image: Image.Image, orientation: int, is_binary: bool) -> S
 
     def upright_values(image: Image.Image) -> ndarray:
         pixels = np.asarray(image)
-        return turn(pixels if pixels.ndim == 3 else pixels[..., None], orientation)
+        return turn_upright(pixels if pixels.ndim == 3 else pixels[..., None], orientation)
 
     if "transparency" in image.info:
         pixels = upright_values(image.convert("RGBA"))

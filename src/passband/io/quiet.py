@@ -51,32 +51,32 @@ class _Terminal:
     condition = threading.Condition()
     silent = 0
     listening = False
-    kept: int | None = None
+    saved_descriptor: int | None = None
 
     @classmethod
-    def turn_to(cls, descriptor: int) -> None:
+    def redirect(cls, descriptor: int) -> None:
         """Redirect standard error to a file descriptor."""
         with suppress(OSError):  # a process may have no standard error, for example a service
-            cls.kept = os.dup(2)
+            cls.saved_descriptor = os.dup(2)
             os.dup2(descriptor, 2)
 
     @classmethod
-    def turn_back(cls) -> None:
+    def restore(cls) -> None:
         """Direct standard error to the terminal again."""
-        if cls.kept is not None:
-            os.dup2(cls.kept, 2)
-            os.close(cls.kept)
-            cls.kept = None
+        if cls.saved_descriptor is not None:
+            os.dup2(cls.saved_descriptor, 2)
+            os.close(cls.saved_descriptor)
+            cls.saved_descriptor = None
 
     @classmethod
-    def begin_anew(cls) -> None:
+    def reset_after_fork(cls) -> None:
         """Reset the state in a forked process, in which the other threads do not run."""
         cls.condition, cls.silent, cls.listening = threading.Condition(), 0, False
-        cls.turn_back()
+        cls.restore()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_Terminal.begin_anew)
+    os.register_at_fork(after_in_child=_Terminal.reset_after_fork)
 
 
 @contextmanager
@@ -90,7 +90,7 @@ def silent_stderr() -> Iterator[None]:
         _Terminal.silent += 1
         if _Terminal.silent == 1:
             nowhere = os.open(os.devnull, os.O_WRONLY)
-            _Terminal.turn_to(nowhere)
+            _Terminal.redirect(nowhere)
             os.close(nowhere)
     try:
         yield
@@ -98,7 +98,7 @@ def silent_stderr() -> Iterator[None]:
         with _Terminal.condition:
             _Terminal.silent -= 1
             if _Terminal.silent == 0:
-                _Terminal.turn_back()
+                _Terminal.restore()
                 _Terminal.condition.notify_all()
 
 
@@ -115,11 +115,11 @@ def captured_stderr() -> Iterator[IO[bytes]]:
         with _Terminal.condition:
             _Terminal.condition.wait_for(lambda: not (_Terminal.listening or _Terminal.silent))
             _Terminal.listening = True
-            _Terminal.turn_to(file.fileno())
+            _Terminal.redirect(file.fileno())
         try:
             yield file
         finally:
             with _Terminal.condition:
-                _Terminal.turn_back()
+                _Terminal.restore()
                 _Terminal.listening = False
                 _Terminal.condition.notify_all()

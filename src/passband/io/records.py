@@ -18,7 +18,7 @@ RECORD_FILE = ".passband.jsonl"
 
 
 @dataclass(frozen=True)
-class Making:
+class OutputSettings:
     """Everything that decides the content of an output, apart from its source.
 
     Attributes:
@@ -60,7 +60,7 @@ class Records:
         recorded = self.entry(path)
         return recorded is not None and any(source in sources for source in _source_paths(path, recorded))
 
-    def difference(self, path: Path, source: Path, making: Making) -> str:
+    def difference(self, path: Path, source: Path, making: OutputSettings) -> str:
         """Return the reason why a recorded file differs from what would be written now.
 
         Args:
@@ -84,7 +84,7 @@ class Records:
             return "other weights"
         return "" if recorded["options"] == json.loads(json.dumps(making.options)) else "other options"
 
-    def add(self, path: Path, source: Path, source_signature: dict[str, Any], making: Making) -> None:
+    def add(self, path: Path, source: Path, source_signature: dict[str, Any], making: OutputSettings) -> None:
         """Record a file that has just been written.
 
         Args:
@@ -129,7 +129,7 @@ def signature(path: Path) -> dict[str, Any]:
     return {"bytes": stat.st_size, "modified": stat.st_mtime_ns, "sha256": _checksum(path)}
 
 
-def stranger(path: Path) -> str:
+def foreign_file_message(path: Path) -> str:
     """Return the error message for an output path at which passband did not write the existing file."""
     return (
         f"{path} exists, but passband has no record of writing this file: choose another output, or use --overwrite to "

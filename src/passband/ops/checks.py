@@ -22,10 +22,10 @@ def check_floats(image: Any, where: str) -> None:
     """
     if not isinstance(image, Tensor):
         raise TypeError(
-            f"{where} needs a torch tensor of floating-point values, got {kind_of(image)}. {conversion(image)}"
+            f"{where} needs a torch tensor of floating-point values, got {kind_of(image)}. {conversion_advice(image)}"
         )
     if not image.is_floating_point():
-        raise TypeError(f"{where} needs floating-point values, got {image.dtype}. {conversion(image)}")
+        raise TypeError(f"{where} needs floating-point values, got {image.dtype}. {conversion_advice(image)}")
 
 
 def check_images(image: Any, where: str, channels: int | None = None) -> None:
@@ -90,7 +90,7 @@ def kind_of(thing: Any) -> str:
     return name
 
 
-def conversion(image: Any) -> str:
+def conversion_advice(image: Any) -> str:
     """Return a sentence that says how to convert an object to a tensor of floating-point values in [0, 1]."""
     if isinstance(image, Tensor):
         full = {torch.uint8: "255", torch.uint16: "65535", torch.int16: "32767"}.get(image.dtype)

@@ -7,7 +7,7 @@ import torch
 from passband.inference import Job, Restorer, VideoOptions, plan_jobs, restore_files
 from passband.inference.files.jobs import Work, run_jobs
 from passband.io.image import write_image
-from passband.io.records import RECORD_FILE, Making
+from passband.io.records import RECORD_FILE, OutputSettings
 from tests import clips
 from tests.pictures import names
 
@@ -62,7 +62,7 @@ class TestOneLaw:
             return ("a note",), 7
 
         jobs = [Job(source, tmp_path / source.name) for source in sources]
-        work = Work(do, lambda _: Making("copy", "", {}), lambda _: False, lambda _: "")
+        work = Work(do, lambda _: OutputSettings("copy", "", {}), lambda _: False, lambda _: "")
         outcomes = list(run_jobs(jobs, work))
         assert statuses(outcomes) == ["restored", "failed", "restored"]
         assert "b.png" in outcomes[1].reason
@@ -77,7 +77,7 @@ class TestOneLaw:
             raise KeyboardInterrupt  # while the companion is being made
 
         job = Job(source, tmp_path / "out.png")
-        making = Making("copy", "", {})
+        making = OutputSettings("copy", "", {})
         with pytest.raises(KeyboardInterrupt):
             list(run_jobs([job], Work(do, lambda _: making, lambda _: True, lambda _: "_compare.png")))
         work = Work(lambda *_: pytest.fail("it is done"), lambda _: making, lambda _: False, lambda _: "")

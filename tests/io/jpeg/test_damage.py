@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from passband.io.image import ImageError, read_stored_image
-from passband.io.image.metadata.exif import upright
+from passband.io.image.metadata.exif import reset_orientation
 from passband.io.jpeg import (
     JpegError,
     read_channels,
@@ -76,7 +76,7 @@ def test_a_damaged_exif_block_gives_what_the_reader_of_pictures_makes_of_it(data
     for _ in range(data.draw(st.integers(0, 4))):
         block[data.draw(st.integers(0, len(block) - 1))] = data.draw(st.integers(0, 255))
     block = bytes(block[: data.draw(st.integers(0, len(block)) | st.just(len(block)))])
-    assert read_header(with_segment(PLAIN, EXIF, b"Exif\0\0" + block)).orientation == upright(block)[0]
+    assert read_header(with_segment(PLAIN, EXIF, b"Exif\0\0" + block)).orientation == reset_orientation(block)[0]
 
 
 # --- what is refused -------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from passband.inference.files.plan import Job
 from passband.io.files import failure, fitted_name
-from passband.io.records import RECORD_FILE, Making, Records, signature, stranger
+from passband.io.records import RECORD_FILE, OutputSettings, Records, foreign_file_message, signature
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class Work:
 
     do: Callable[[Job, Path | None], tuple[tuple[str, ...], Any]]
     """Function from a job and the path of its companion, or None, to notes and a result of any kind."""
-    making: Callable[[Job], Making]
+    making: Callable[[Job], OutputSettings]
     """Function from a job to the settings that its target is made with."""
     wants_companion: Callable[[Job], bool]
     """Function that tells whether a job gets a companion."""
     ending: Callable[[Path], str]
     """Function from a target to the ending of its companion's name, for jobs without a companion path."""
-    companion_making: Callable[[Job], Making] | None = None
+    companion_making: Callable[[Job], OutputSettings] | None = None
     """Takes a job and gives how its companion is made; None where that is as its target."""
 
     def companion_of(self, job: Job) -> Path | None:
@@ -94,7 +94,7 @@ def _run(job: Job, work: Work, records: Records, *, overwrite: bool, dry_run: bo
     if not overwrite:
         for path in there:
             if records.entry(path) is None:
-                return JobResult(job, "failed", stranger(path))
+                return JobResult(job, "failed", foreign_file_message(path))
         differences = [records.difference(path, job.source, makings[path]) for path in there]
         again = next(filter(None, differences), "")
         if not again and there == paths:
@@ -117,7 +117,7 @@ def _run(job: Job, work: Work, records: Records, *, overwrite: bool, dry_run: bo
     return JobResult(job, "restored", notes=(*more, *notes), again=again, seconds=seconds, result=result)
 
 
-def _record(records: Records, path: Path, job: Job, seen: dict[str, Any], making: Making) -> tuple[str, ...]:
+def _record(records: Records, path: Path, job: Job, seen: dict[str, Any], making: OutputSettings) -> tuple[str, ...]:
     """Record a file, and return a note if that fails."""
     try:
         records.add(path, job.source, seen, making)

@@ -16,7 +16,7 @@ from passband.inference.video.compare import COMPARE_SUFFIX, compare_videos
 from passband.inference.video.streaming import VideoProgress, restore_video
 from passband.io.files import copy_whole
 from passband.io.image import DEFAULT_MAX_PIXELS, SUFFIXES
-from passband.io.records import Making, Records
+from passband.io.records import OutputSettings, Records
 from passband.io.video import VIDEO_SUFFIXES
 from passband.io.video.join import target_suffix
 
@@ -148,15 +148,15 @@ def restore_files(
     options, records = video or VideoOptions(), records or Records()
     weights = cache(restorer.checksum)
 
-    def making(job: Job) -> Making:
+    def making(job: Job) -> OutputSettings:
         network: dict[str, Any] = {"engine": restorer.engine_name, "precision": restorer.precision}
         if restorer.strength != 1:
             network["strength"] = restorer.strength
         if job.is_video:
-            return Making("restore", weights(), {**network, **asdict(options)})
-        return Making("restore", weights(), {**network, "quality": quality} if _has_quality(job) else network)
+            return OutputSettings("restore", weights(), {**network, **asdict(options)})
+        return OutputSettings("restore", weights(), {**network, "quality": quality} if _has_quality(job) else network)
 
-    def companion_making(job: Job) -> Making:
+    def companion_making(job: Job) -> OutputSettings:
         target_making = making(job)
         # a comparison of the usual size has the same record as its target
         return (
@@ -206,7 +206,7 @@ def restore_files(
     yield from run_jobs(jobs, work, overwrite=overwrite, dry_run=dry_run, records=records)
 
 
-def _is_done(job: Job, records: Records, making: Making) -> bool:
+def _is_done(job: Job, records: Records, making: OutputSettings) -> bool:
     """Tell whether the target of a job exists and would be made again in the same way."""
     there = job.target.exists() and records.entry(job.target) is not None
     return there and not records.difference(job.target, job.source, making)

@@ -71,7 +71,7 @@ def with_key_color(pixels: Pixels, image: Image.Image) -> UInt8[ndarray, "H W K"
     return np.concatenate([pixels, alpha], axis=-1)
 
 
-def decoded_as(image: ImageFile.ImageFile, rawmode: str) -> UInt8[ndarray, "H W C"]:
+def decode_with_layout(image: ImageFile.ImageFile, rawmode: str) -> UInt8[ndarray, "H W C"]:
     """Decode an opened file that is not loaded yet, with the given layout of samples."""
 
     def renamed(args: Any) -> Any:

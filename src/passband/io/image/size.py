@@ -7,7 +7,7 @@ from PIL import BmpImagePlugin, ImageFile, JpegImagePlugin, PngImagePlugin, Tiff
 
 from passband.io.image.formats.heif import stored_size_heif
 from passband.io.image.formats.tiff_directory import with_single_values
-from passband.io.image.formats.tiff_raw import page_of
+from passband.io.image.formats.tiff_raw import read_page_tags
 from passband.io.image.formats.webp import webp_size
 from passband.io.image.kinds import HEAD, kind_of
 from passband.io.image.pillow import strict_pillow
@@ -53,6 +53,6 @@ def stored_size(path: Path) -> tuple[int, int] | None:
                 if kind != "TIFF":
                     raise
                 file.seek(0)
-                return page_of(with_single_values(file.read()), 0, str(path)).size
+                return read_page_tags(with_single_values(file.read()), 0, str(path)).size
     except Exception:  # decoders raise many kinds of errors for damaged headers
         return None

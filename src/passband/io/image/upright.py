@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from passband.io.image.metadata.exif import icc_for, turn, upright
+from passband.io.image.metadata.exif import icc_for, reset_orientation, turn_upright
 from passband.io.image.metadata.exif_edit import exif_density, swapped_exif
 from passband.io.image.metadata.xmp import upright_xmp
 from passband.io.image.types import Decoded, ImageMeta, Pixels
@@ -19,7 +19,7 @@ def upright_image(pixels: Pixels, meta: ImageMeta, notes: tuple[str, ...] = ()) 
     Returns:
         The upright image. Color profiles that do not describe its pixels are left out.
     """
-    orientation, exif = upright(meta.exif) if meta.exif else (1, None)
+    orientation, exif = reset_orientation(meta.exif) if meta.exif else (1, None)
     density, xmp = meta.density, meta.xmp
     if exif and (density is None or (density.x == density.y and density.unit == "ratio")):
         density = exif_density(exif) or density
@@ -29,4 +29,6 @@ def upright_image(pixels: Pixels, meta: ImageMeta, notes: tuple[str, ...] = ()) 
     if orientation > 1 and xmp:
         xmp = upright_xmp(xmp)
     icc = icc_for(meta.icc, gray=pixels.shape[-1] <= 2)
-    return Decoded(turn(pixels, orientation), replace(meta, exif=exif, icc=icc, density=density, xmp=xmp), notes)
+    return Decoded(
+        turn_upright(pixels, orientation), replace(meta, exif=exif, icc=icc, density=density, xmp=xmp), notes
+    )

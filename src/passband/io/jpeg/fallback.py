@@ -21,7 +21,7 @@ import jpeglib
 import numpy as np
 import torch
 
-from passband.io.image.metadata.exif import upright
+from passband.io.image.metadata.exif import reset_orientation
 from passband.io.jpeg.info import (
     ColorSpace,
     Content,
@@ -329,7 +329,7 @@ def _take_metadata(marker: int, body: bytes, state: _State) -> None:
     elif marker == _APP14 and body.startswith(b"Adobe") and len(body) >= 12:
         state.adobe = body[11]
     elif marker == _APP1 and body.startswith(b"Exif\0\0") and state.orientation is None and not state.scans:
-        state.orientation = upright(body[6:])[0]
+        state.orientation = reset_orientation(body[6:])[0]
 
 
 def _refuse_unsupported(marker: int, body: bytes) -> None:

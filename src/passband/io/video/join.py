@@ -19,7 +19,15 @@ from passband.io.video.clock import Clock
 from passband.io.video.header import can_hold_restored
 from passband.io.video.mux import Joiner, container_options, payloads
 from passband.io.video.segment import Encoding, SegmentEncoder, read_segment, read_time_stamps
-from passband.io.video.streams import CONTAINERS, Copy, Way, copied, find_leads, plan_copies, readable
+from passband.io.video.streams import (
+    CONTAINERS,
+    CopyMethod,
+    StreamCopy,
+    copy_packet,
+    find_starts,
+    plan_copies,
+    readable_packets,
+)
 from passband.naming import listed
 
 VIDEO_TARGETS = frozenset(CONTAINERS)
@@ -27,7 +35,7 @@ VIDEO_TARGETS = frozenset(CONTAINERS)
 
 
 @dataclass(frozen=True)
-class Joined:
+class JoinedVideo:
     """Content of a joined file, as read back from the file.
 
     Attributes:
@@ -82,15 +90,15 @@ def check_target(
     if not can_hold_restored(suffix, video, encoding):
         raise VideoError(f"{suffix} cannot hold codec {encoding.codec}: name the target {target.stem}.mkv")
     with open_video(source) as container:
-        leads = find_leads(container, restored)
-        copies = plan_copies(container, suffix, restored, leads)
+        starts = find_starts(container, restored)
+        copies = plan_copies(container, suffix, restored, starts)
         missing = _missing(copies)
         if missing and not drop_unsupported:
             others = [
                 other
                 for other in CONTAINERS
                 if can_hold_restored(other, video, encoding)
-                and not _missing(plan_copies(container, other, restored, leads))
+                and not _missing(plan_copies(container, other, restored, starts))
             ]
             advice = f"name the target {target.stem}{others[0]}, or " if others else ""
             raise VideoError(
@@ -109,7 +117,7 @@ def join(
     segments: Sequence[Path],
     last_duration: int,
     jumps: Sequence[Fraction] = (),
-) -> Joined:
+) -> JoinedVideo:
     """Write a video from segments, and from the other streams, metadata and chapters of its source.
 
     Packets of other streams are copied byte by byte with their time stamps. Streams that the target cannot hold are
@@ -135,7 +143,7 @@ def join(
     """
     pts = [time for path in segments for time in read_time_stamps(path)]
     with open_video(source) as container:
-        copies = plan_copies(container, target.suffix.lower(), restored, find_leads(container, restored))
+        copies = plan_copies(container, target.suffix.lower(), restored, find_starts(container, restored))
     with write_whole(target) as temporary:
         try:
             with (
@@ -150,11 +158,11 @@ def join(
                 joiner = Joiner(container, out, target.suffix.lower(), copies)
                 joiner.add_streams(video, encoding)
                 packets = chain.from_iterable(payloads(read_segment(path)) for path in segments)
-                joiner.copy(_with_continued_times(readable(container), jumps), packets, pts, last_duration)
+                joiner.copy(_with_continued_times(readable_packets(container), jumps), packets, pts, last_duration)
             frames, error = _read_back(temporary, joiner.restored_out.index, sorted(pts), video.time_base)
         except FFmpegError as error:
             raise OSError(error.errno or 0, error.strerror or str(error)) from error
-    return Joined(frames, error, tuple(joiner.copied), tuple(joiner.notes))
+    return JoinedVideo(frames, error, tuple(joiner.copied), tuple(joiner.notes))
 
 
 def _with_continued_times(packets: Iterable[Packet], jumps: Sequence[Fraction]) -> Iterator[Packet]:
@@ -165,12 +173,17 @@ def _with_continued_times(packets: Iterable[Packet], jumps: Sequence[Fraction]) 
         yield packet
 
 
-def _missing(copies: Iterable[Copy]) -> list[Copy]:
-    return [copy for copy in copies if copy.required and copy.way is Way.NONE]
+def _missing(copies: Iterable[StreamCopy]) -> list[StreamCopy]:
+    return [copy for copy in copies if copy.required and copy.method is CopyMethod.NONE]
 
 
 def _join_beginning(
-    source: InputContainer, suffix: str, video: VideoFormat, encoding: Encoding, copies: Sequence[Copy], path: Path
+    source: InputContainer,
+    suffix: str,
+    video: VideoFormat,
+    encoding: Encoding,
+    copies: Sequence[StreamCopy],
+    path: Path,
 ) -> None:
     """Join the first packets of all streams and one frame in memory."""
     across, down = video.coding.subsampling
@@ -184,7 +197,7 @@ def _join_beginning(
         with av.open(BytesIO(), "w", format=CONTAINERS[suffix], container_options=options) as out:
             joiner = Joiner(source, out, suffix, copies)
             joiner.add_streams(video, encoding)
-            first = (copied(packet) for copy in copies for packet in copy.lead.packets)
+            first = (copy_packet(packet) for copy in copies for packet in copy.start.packets)
             joiner.copy(first, payloads(segment), segment.pts, 1)
     except (FFmpegError, ValueError) as error:
         raise VideoError(

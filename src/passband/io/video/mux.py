@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 from passband.io.video import VideoFormat
 from passband.io.video.header import add_restored
 from passband.io.video.segment import ALPHA, Encoding, Segment, decode_times
-from passband.io.video.streams import Copy, Way, add_copy
+from passband.io.video.streams import CopyMethod, StreamCopy, add_copy
 
 # Keys that a muxer writes itself, and keys that are no longer true of a stream that was compressed again.
 _OWN_KEYS = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder"})
@@ -44,7 +44,7 @@ class Joiner:
         restored_out: stream of the restored frames, after `add_streams`.
     """
 
-    def __init__(self, source: InputContainer, out: OutputContainer, suffix: str, copies: Sequence[Copy]):
+    def __init__(self, source: InputContainer, out: OutputContainer, suffix: str, copies: Sequence[StreamCopy]):
         self.source, self.out, self.suffix, self.copies = source, out, suffix, copies
         self.streams: dict[int, Stream] = {}
         self.copied: list[str] = []
@@ -58,16 +58,16 @@ class Joiner:
         self.out.set_chapters(self.source.chapters())
         for stream, copy in zip(self.source.streams, self.copies, strict=True):
             metadata = stream.metadata
-            if copy.way is Way.RESTORED:
+            if copy.method is CopyMethod.RESTORED:
                 self.restored_out = new = add_restored(self.out, video, encoding)
                 self.time_base = video.time_base
                 metadata = {key: value for key, value in metadata.items() if not _is_stale(key)}
-            elif copy.way is Way.MUXER:
+            elif copy.method is CopyMethod.MUXER:
                 continue
-            elif copy.way is Way.NONE:
+            elif copy.method is CopyMethod.NONE:
                 self.notes.append(f"{self.suffix} cannot hold stream {copy.index} ({copy.name}), so it is left out")
                 continue
-            elif copy.way is Way.COVER:
+            elif copy.method is CopyMethod.COVER:
                 _attach_cover(self.out, self.source.name, stream)
                 self.copied.append(f"cover {copy.name}")
                 continue
@@ -95,16 +95,16 @@ class Joiner:
         end = Fraction(0)
         for packet in packets:
             index, copy = packet.stream_index, self.copies[packet.stream_index]
-            if packet.size and packet.pts is not None and copy.way is not Way.COVER:
+            if packet.size and packet.pts is not None and copy.method is not CopyMethod.COVER:
                 end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
-            if copy.way is Way.RESTORED:
+            if copy.method is CopyMethod.RESTORED:
                 # Each packet takes the place of one packet of the source, so that the streams stay interleaved.
                 if (new := next(restored, None)) is not None:
                     self.out.mux_one(new)
             elif index in self.streams and packet.size and not _is_gap(packet):
                 if not packet.is_discard:
                     shown.add(index)
-                elif index in shown or hidden[index] < copy.lead.dropped:
+                elif index in shown or hidden[index] < copy.start.dropped:
                     hidden[index] += 1
                     continue
                 elif self._would_be_heard(packet):

@@ -22,7 +22,7 @@ _PAUSE = 8  # subtitle packets up to this length in bytes may consist only of he
 _MOST_BYTES = 1 << 23  # number of bytes of the source that are searched for the first packets
 
 
-class Way(Enum):
+class CopyMethod(Enum):
     """Treatment of a stream in the new file."""
 
     RESTORED = "restored"
@@ -36,7 +36,7 @@ class Way(Enum):
 
 
 @dataclass(frozen=True)
-class Lead:
+class StreamStart:
     """Beginning of a stream.
 
     Attributes:
@@ -51,32 +51,34 @@ class Lead:
 
 
 @dataclass(frozen=True)
-class Copy:
+class StreamCopy:
     """Treatment of one stream.
 
     Attributes:
         index: index of the stream in the source.
-        way: way in which it is written.
+        method: way in which it is written.
         name: name of the stream for messages.
         required: whether a file without this stream is an error.
-        lead: beginning of the stream.
+        start: beginning of the stream.
     """
 
     index: int
-    way: Way
+    method: CopyMethod
     name: str
     required: bool = False
-    lead: Lead = field(default_factory=Lead)
+    start: StreamStart = field(default_factory=StreamStart)
 
 
-def plan_copies(source: InputContainer, suffix: str, restored: int, leads: Mapping[int, Lead]) -> list[Copy]:
+def plan_copies(
+    source: InputContainer, suffix: str, restored: int, starts: Mapping[int, StreamStart]
+) -> list[StreamCopy]:
     """Decide how each stream of a source is written.
 
     Args:
         source: open file.
         suffix: suffix of the file to write, a key of `CONTAINERS`.
         restored: index of the stream that is compressed again.
-        leads: beginning of each stream, from `find_leads`.
+        starts: beginning of each stream, from `find_starts`.
 
     Returns:
         One entry for each stream. Streams that are not required may be left out with a note: data, attachments and
@@ -84,19 +86,21 @@ def plan_copies(source: InputContainer, suffix: str, restored: int, leads: Mappi
     """
     copies = []
     for stream in source.streams:
-        lead = leads.get(stream.index, Lead())
-        way = Way.RESTORED if stream.index == restored else _way(stream, suffix, lead)
-        copies.append(Copy(stream.index, way, stream_name(stream), _is_required(stream), lead))
-    has_sound = any(copy.way in (Way.TEMPLATE, Way.PARAMETERS) for copy in _of_type(source, copies, "audio"))
+        start = starts.get(stream.index, StreamStart())
+        method = CopyMethod.RESTORED if stream.index == restored else _method_for(stream, suffix, start)
+        copies.append(StreamCopy(stream.index, method, stream_name(stream), _is_required(stream), start))
+    has_sound = any(
+        copy.method in (CopyMethod.TEMPLATE, CopyMethod.PARAMETERS) for copy in _of_type(source, copies, "audio")
+    )
     return [
-        Copy(copy.index, copy.way, copy.name, False, copy.lead)
+        StreamCopy(copy.index, copy.method, copy.name, False, copy.start)
         if has_sound and stream.type == "audio" and stream.codec_context is None
         else copy
         for stream, copy in zip(source.streams, copies, strict=True)
     ]
 
 
-def find_leads(source: InputContainer, restored: int) -> dict[int, Lead]:
+def find_starts(source: InputContainer, restored: int) -> dict[int, StreamStart]:
     """Read the beginnings of the streams of a file.
 
     The file must be opened again before it is used for anything else.
@@ -112,7 +116,7 @@ def find_leads(source: InputContainer, restored: int) -> dict[int, Lead]:
     }
     first: dict[int, list[Packet]] = {index: [] for index in incomplete}
     bytes_read = 0
-    for packet in readable(source):
+    for packet in readable_packets(source):
         bytes_read += packet.size
         index = packet.stream_index
         if packet.size and index in incomplete:
@@ -122,10 +126,10 @@ def find_leads(source: InputContainer, restored: int) -> dict[int, Lead]:
         has_enough = not incomplete or bytes_read > _MOST_BYTES
         if has_enough and not any(packets and all(item.is_discard for item in packets) for packets in first.values()):
             break
-    return {index: _lead(source.streams[index], packets) for index, packets in first.items()}
+    return {index: _start_of(source.streams[index], packets) for index, packets in first.items()}
 
 
-def add_copy(out: OutputContainer, stream: Stream, copy: Copy, *, starts_hidden: bool) -> Stream:
+def add_copy(out: OutputContainer, stream: Stream, copy: StreamCopy, *, starts_hidden: bool) -> Stream:
     """Add a copied stream to a file.
 
     Args:
@@ -142,9 +146,9 @@ def add_copy(out: OutputContainer, stream: Stream, copy: Copy, *, starts_hidden:
         ValueError: if the file cannot hold the stream.
         FFmpegError: if the file cannot hold the stream.
     """
-    if copy.way is Way.PARAMETERS:
+    if copy.method is CopyMethod.PARAMETERS:
         return without_decoder(out, stream)
-    template = with_hidden_start(stream, copy.lead.hidden) if starts_hidden and copy.lead.hidden else stream
+    template = with_hidden_start(stream, copy.start.hidden) if starts_hidden and copy.start.hidden else stream
     new = out.add_stream_from_template(template, opaque=True)
     new.time_base = stream.time_base
     return new
@@ -164,7 +168,7 @@ def can_mux(suffix: str, add: Callable[[OutputContainer], Stream], packets: Sequ
     try:
         with av.open(file, "w", format=CONTAINERS[suffix]) as out:
             stream = add(out)
-            for packet in map(copied, packets):
+            for packet in map(copy_packet, packets):
                 packet.stream = stream
                 with suppress(FFmpegError):  # a packet may be damaged; the others are still tried
                     out.mux_one(packet)
@@ -180,7 +184,7 @@ def can_mux(suffix: str, add: Callable[[OutputContainer], Stream], packets: Sequ
     return 0 < bytes_muxed < 2 * bytes_back + _PAUSE
 
 
-def copied(packet: Packet) -> Packet:
+def copy_packet(packet: Packet) -> Packet:
     """Copy a packet, because muxing changes the time stamps of the packet that it receives."""
     new = Packet(bytes(packet))
     new.pts, new.dts, new.time_base, new.duration = packet.pts, packet.dts, packet.time_base, packet.duration
@@ -190,7 +194,7 @@ def copied(packet: Packet) -> Packet:
     return new
 
 
-def readable(source: InputContainer) -> Iterator[Packet]:
+def readable_packets(source: InputContainer) -> Iterator[Packet]:
     """Yield the packets of a file up to the first damage."""
     with suppress(FFmpegError):
         yield from source.demux()
@@ -208,7 +212,7 @@ def stream_name(stream: Stream) -> str:
     return " ".join(part for part in parts if part and part != "und")
 
 
-def _lead(stream: Stream, packets: list[Packet]) -> Lead:
+def _start_of(stream: Stream, packets: list[Packet]) -> StreamStart:
     shown = next((position for position, packet in enumerate(packets) if not packet.is_discard), len(packets))
     # Sound decoders need the previous packet. Image decoders need all packets since a key frame.
     dropped = max(0, shown - 1) if stream.type == "audio" else 0
@@ -218,25 +222,25 @@ def _lead(stream: Stream, packets: list[Packet]) -> Lead:
         if rate and packets[0].has_sidedata("skip_samples"):
             hidden = int.from_bytes(bytes(packets[0].get_sidedata("skip_samples"))[:4], "little") / rate
         hidden -= float(sum((packet.duration or 0) * packet.time_base for packet in packets[:dropped]))
-    return Lead(packets[dropped : dropped + _TRIED], dropped, max(0.0, hidden))
+    return StreamStart(packets[dropped : dropped + _TRIED], dropped, max(0.0, hidden))
 
 
-def _way(stream: Stream, suffix: str, lead: Lead) -> Way:
+def _method_for(stream: Stream, suffix: str, start: StreamStart) -> CopyMethod:
     if stream.type == "data" and (stream.discard == Discard.all or "timecode" in stream.metadata):
-        return Way.MUXER
+        return CopyMethod.MUXER
     if stream.type == "video" and stream.disposition & Disposition.attached_pic and suffix == ".mkv":
-        return Way.COVER
+        return CopyMethod.COVER
     if stream.type == "video" and _is_cut_within(stream):
-        return Way.NONE
-    for way in (Way.TEMPLATE, Way.PARAMETERS):
-        copy = Copy(stream.index, way, "", lead=lead)
+        return CopyMethod.NONE
+    for method in (CopyMethod.TEMPLATE, CopyMethod.PARAMETERS):
+        copy = StreamCopy(stream.index, method, "", start=start)
 
-        def add(out: OutputContainer, copy: Copy = copy) -> Stream:
+        def add(out: OutputContainer, copy: StreamCopy = copy) -> Stream:
             return add_copy(out, stream, copy, starts_hidden=False)
 
-        if can_mux(suffix, add, lead.packets):
-            return way
-    return Way.NONE
+        if can_mux(suffix, add, start.packets):
+            return method
+    return CopyMethod.NONE
 
 
 def _is_cut_within(stream: Stream) -> bool:
@@ -254,5 +258,5 @@ def _is_required(stream: Stream) -> bool:
     return stream.type == "audio"
 
 
-def _of_type(source: InputContainer, copies: list[Copy], kind: str) -> list[Copy]:
+def _of_type(source: InputContainer, copies: list[StreamCopy], kind: str) -> list[StreamCopy]:
     return [copy for stream, copy in zip(source.streams, copies, strict=True) if stream.type == kind]

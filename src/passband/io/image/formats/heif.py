@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, features
 
-from passband.io.image.metadata.exif import bare_exif, upright
+from passband.io.image.metadata.exif import bare_exif, reset_orientation
 from passband.io.image.metadata.xmp import upright_xmp, without_gain_map
 from passband.io.image.pillow import pixels_of_pillow, strict_pillow, unpremultiplied
 from passband.io.image.types import Decoded, ImageError, ImageMeta, Pixels, check_size, refuse_hdr
@@ -48,7 +48,7 @@ def decode_heic(data: bytes, name: str, max_pixels: int) -> Decoded:
     notes = (_FURTHER,) if len(file) > 1 or info.get("aux") or info.get("depth_images") else ()
     exif, xmp = bare_exif(info.get("exif")), info.get("xmp")
     # libheif has already turned the pixels, so the orientations in EXIF and XMP do not apply.
-    exif = upright(exif)[1] if exif else None
+    exif = reset_orientation(exif)[1] if exif else None
     xmp = upright_xmp(without_gain_map(xmp) if notes else xmp) if xmp else None
     extras = ((b"nclx", _pack_colors(nclx)),) if nclx and not info.get("icc_profile") else ()
     meta = ImageMeta("HEIC", exif=exif or None, icc=info.get("icc_profile"), xmp=xmp, extras=extras)

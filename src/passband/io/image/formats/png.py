@@ -22,7 +22,7 @@ from PIL import ImageFile, PngImagePlugin
 from passband.io.image.formats.png_write import COLOR_CHUNKS, RAW_PROFILE, SIGNATURE, TEXT_CHUNKS, XMP, chunk
 from passband.io.image.metadata.exif import bare_exif
 from passband.io.image.metadata.iptc import resources_of
-from passband.io.image.pillow import decoded_as, pixels_of_pillow, rawmode_of, strict_pillow, with_key_color
+from passband.io.image.pillow import decode_with_layout, pixels_of_pillow, rawmode_of, strict_pillow, with_key_color
 from passband.io.image.types import Animation, Density, ImageMeta, Pixels, check_length, refuse_hdr
 
 _PIXEL_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
@@ -131,7 +131,7 @@ def still_pixels(data: bytes, name: str) -> Pixels:
             return pixels_of_pillow(image, name)
         if color_type == 4:
             # As 8-bit RGBA, each pixel is the two bytes of gray and the two bytes of alpha.
-            pixels = decoded_as(image, "RGBA").view(">u2").astype(np.uint16)
+            pixels = decode_with_layout(image, "RGBA").view(">u2").astype(np.uint16)
         else:
             pixels = deep_color(image, PngImagePlugin.PngImageFile(io.BytesIO(data)))
         return with_key_color(pixels, image)
@@ -151,8 +151,8 @@ def deep_color(image: ImageFile.ImageFile, reopened: ImageFile.ImageFile) -> UIn
     # libtiff returns samples in the byte order of this machine, which Pillow calls N.
     order = layout[-1] if layout[-1] != "N" else ("L" if sys.byteorder == "little" else "B")
     opposite = layout[:-1] + {"B": "L", "L": "B"}[order]
-    pixels = decoded_as(image, layout).astype(np.uint16) << 8
-    pixels |= decoded_as(reopened, opposite)
+    pixels = decode_with_layout(image, layout).astype(np.uint16) << 8
+    pixels |= decode_with_layout(reopened, opposite)
     return pixels
 
 

@@ -17,7 +17,14 @@ from passband.io.image.formats import tiff_raw as raw
 from passband.io.image.formats.png import deep_color
 from passband.io.image.formats.tiff_directory import with_single_values
 from passband.io.image.formats.tiff_write import TAGS
-from passband.io.image.metadata.exif import ICC_PROFILE, ORIENTATION, exif_from_tiff, icc_for, own_tags_of_tiff, turn
+from passband.io.image.metadata.exif import (
+    ICC_PROFILE,
+    ORIENTATION,
+    exif_from_tiff,
+    icc_for,
+    own_tags_of_tiff,
+    turn_upright,
+)
 from passband.io.image.metadata.exif_edit import exif_density, swapped_exif
 from passband.io.image.metadata.iptc import resources_of
 from passband.io.image.metadata.xmp import upright_xmp
@@ -90,7 +97,7 @@ def _from_pillow(image: TiffImagePlugin.TiffImageFile, data: bytes, index: int, 
         raise ImageError(f"{name} has {'/'.join(map(str, sorted(bits)))}-bit {stored} samples; {SUPPORTED}")
     compression = int(tags.get(259, 1))
     if compression not in _DECODED_BY_PILLOW:
-        raise raw.unsupported(name, compression)
+        raise raw.unsupported_compression(name, compression)
     deep = bits == {16} and image.mode in ("RGB", "RGBA")
     if tags.get(284) == 2 and (deep or image.mode == "LA" or (bits == {16} and image.mode == "CMYK")):
         return _from_raw(data, index, name, max_pixels)  # Pillow decodes these planes wrongly
@@ -116,9 +123,9 @@ def _from_pillow(image: TiffImagePlugin.TiffImageFile, data: bytes, index: int, 
 
 def _from_raw(data: bytes, index: int, name: str, max_pixels: int) -> Decoded:
     """Read a page that Pillow does not support, such as 16-bit gray with alpha and 16-bit planes."""
-    page = raw.page_of(data, index, name)
+    page = raw.read_page_tags(data, index, name)
     check_size(page.size, name, max_pixels)
-    pixels = raw.pixels_of(data, page, name)
+    pixels = raw.decode_page(data, page, name)
     directory = _directory_of(data, page)
     meta = tiff_meta(directory, directory.get(ICC_PROFILE))
     notes = ()
@@ -128,15 +135,15 @@ def _from_raw(data: bytes, index: int, name: str, max_pixels: int) -> Decoded:
         inks = Image.fromarray(np.ascontiguousarray(levels.astype(np.uint8)), "CMYK")
         inks.info["icc_profile"] = directory.get(ICC_PROFILE)
         pixels = pixels_of_pillow(inks, name)
-    return Decoded(turn(pixels, directory.get(ORIENTATION, 1)), _with_icc(meta, pixels), notes)
+    return Decoded(turn_upright(pixels, directory.get(ORIENTATION, 1)), _with_icc(meta, pixels), notes)
 
 
 def _from_stack(data: bytes, index: int, name: str, max_pixels: int) -> Decoded:
     """Read a page of a stack that ImageJ wrote with a single directory for all pages."""
-    page = raw.page_of(data, 0, name)
+    page = raw.read_page_tags(data, 0, name)
     check_size(page.size, name, max_pixels)
     first = _from_raw(data, 0, name, max_pixels) if index == 0 else None
-    return first or Decoded(raw.pixels_of_stack(data, page, index, name), ImageMeta("TIFF"))
+    return first or Decoded(raw.decode_stack_page(data, page, index, name), ImageMeta("TIFF"))
 
 
 def _directory_of(data: bytes, page: raw.Page) -> Image.Exif:

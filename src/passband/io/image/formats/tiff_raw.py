@@ -83,7 +83,7 @@ class Page:
         return 1 if self.planar else self.samples
 
 
-def unsupported(name: str, compression: int) -> ImageError:
+def unsupported_compression(name: str, compression: int) -> ImageError:
     """Return the error for an intact file whose compression is not supported.
 
     Args:
@@ -136,7 +136,7 @@ def stacked_pages(data: bytes) -> int:
         return 0
 
 
-def page_of(data: bytes, index: int, name: str) -> Page:
+def read_page_tags(data: bytes, index: int, name: str) -> Page:
     """Read the tags of a page.
 
     Args:
@@ -158,7 +158,7 @@ def page_of(data: bytes, index: int, name: str) -> Page:
             sample_kind = f"{samples} x {page.dtype or f'{bits}-bit'}"
             raise ImageError(f"{name} has {sample_kind} samples per pixel; {SUPPORTED}")
         if compression not in _STREAMS or int(page.predictor) not in (1, _HORIZONTAL):
-            raise unsupported(name, compression)
+            raise unsupported_compression(name, compression)
         return Page(
             (int(page.imagewidth), int(page.imagelength)),
             samples,
@@ -180,7 +180,7 @@ def page_of(data: bytes, index: int, name: str) -> Page:
         )
 
 
-def pixels_of(data: bytes, page: Page, name: str) -> Pixels:
+def decode_page(data: bytes, page: Page, name: str) -> Pixels:
     """Decode a page.
 
     Args:
@@ -207,7 +207,7 @@ def pixels_of(data: bytes, page: Page, name: str) -> Pixels:
     return _to_colors(np.concatenate(planes, axis=-1) if len(planes) > 1 else planes[0], page)
 
 
-def pixels_of_stack(data: bytes, page: Page, index: int, name: str) -> Pixels:
+def decode_stack_page(data: bytes, page: Page, index: int, name: str) -> Pixels:
     """Read a page of an uncompressed stack that has a single directory.
 
     Args:

@@ -18,7 +18,7 @@ _PHOTO_TAGS = frozenset(
 _PAGE_TAGS = frozenset({254, 285, 297, 33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113})
 
 
-def upright(exif: bytes) -> tuple[int, bytes]:
+def reset_orientation(exif: bytes) -> tuple[int, bytes]:
     """Read the orientation of an EXIF block, and reset it to 1 without changing any other byte.
 
     Rewriting the whole block would lose the thumbnail and break maker notes, which contain absolute offsets.
@@ -48,7 +48,7 @@ def upright(exif: bytes) -> tuple[int, bytes]:
     return 1, exif
 
 
-def turn(pixels: Shaped[ndarray, "h w C"], orientation: int) -> Shaped[ndarray, "H W C"]:
+def turn_upright(pixels: Shaped[ndarray, "h w C"], orientation: int) -> Shaped[ndarray, "H W C"]:
     """Turn pixels upright according to their EXIF orientation.
 
     Args:
