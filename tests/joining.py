@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from passband.io.video import VideoReader
-from passband.io.video.join import Joined, check_target, join
+from passband.io.video.join import JoinedVideo, check_target, join
 from passband.io.video.segment import SegmentEncoder, choose_encoding, write_segment
 
 
-def joined(source: Path, target: Path, codec: str | None = None, crf: int | None = None, **options: Any) -> Joined:
+def joined(source: Path, target: Path, codec: str | None = None, crf: int | None = None, **options: Any) -> JoinedVideo:
     """Compress a video anew in segments of four frames, and join them."""
     with VideoReader(source) as reader:
         video = reader.format
