@@ -278,7 +278,7 @@ def test_what_cannot_be_meant_is_refused():
         ({"method": "gradiant"}, "unknown method of the search 'gradiant'; did you mean 'gradient'"),
         ({"alpha": -1.0}, "alpha must be a weight of 0 or more; got -1.0"),
         ({"beta": math.nan}, "beta must be a weight of 0 or more; got nan"),
-        ({"alpha": 0.0, "beta": 0.0}, "both 0, so that nothing is searched for"),
+        ({"alpha": 0.0, "beta": 0.0}, "one of alpha and beta must be above 0"),
         ({"radii": 2}, "3 radii or more; got 2"),
         ({"softness": 0.0}, "above 0 cycles; got 0.0"),
         ({"batch": 0}, "batch must be 1 image or more; got 0"),

@@ -259,7 +259,7 @@ def test_images_that_do_not_fit_are_refused():
     flat = {"boxes": torch.tensor([[3.0, 4, 3, 9]]), "labels": torch.tensor([1])}
     with pytest.raises(ValueError, match="image 0"):
         model([picture], [flat])
-    with pytest.raises(ValueError, match="pictures of 3"):
+    with pytest.raises(ValueError, match="images of 3"):
         model.eval()([torch.rand(24, 10, 10)])
     with pytest.raises(ValueError, match="needs the sizes"):
         FrequencyRCNN(**{**TINY, "input": "coefficients"}).eval()([torch.rand(24, 10, 10)])

@@ -43,7 +43,7 @@ def test_any_number_of_channels_costs_less_than_the_picture():
 
 
 @pytest.mark.parametrize(
-    ("numbers", "message"), [({"width": 0}, "above 0"), ({"stem": True}, "a picture of 3 channels; got channels=24")]
+    ("numbers", "message"), [({"width": 0}, "above 0"), ({"stem": True}, "an image of 3 channels; got channels=24")]
 )
 def test_a_number_that_does_not_fit_is_refused(numbers, message):
     with pytest.raises(ValueError, match=message):

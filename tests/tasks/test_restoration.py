@@ -144,8 +144,8 @@ def test_crops_grow_with_the_steps_and_held_out_pairs_are_not_learned_from(sever
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"source": "pairs"}, "say them of each of data.sources"),
-        ({"crop_shares": [1.0]}, "one share for each of crops"),
+        ({"source": "pairs"}, "set content and held_out in each of data.sources"),
+        ({"crop_shares": [1.0]}, "must have one share per crop"),
         ({"crops": [20]}, "multiple of 8"),
         ({"sources": [{"folder": "a", "weigth": 1.0}]}, "weight"),
     ],

@@ -202,5 +202,5 @@ def test_a_damaged_mask_is_said_with_its_picture(tmp_path):
 def test_numbers_beyond_the_pictures_to_score_end_the_data_set(tmp_path):
     data = DetectionValidationSet(shapes(tmp_path, 2))
     for number in (2, -1):
-        with pytest.raises(IndexError, match="there are 2 pictures"):
+        with pytest.raises(IndexError, match="there are 2 images"):
             data[number]

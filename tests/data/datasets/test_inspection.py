@@ -65,7 +65,7 @@ def test_samples_say_what_is_wrong_and_mirror_only_while_training(tmp_path):
     assert fixed[0]["gains"].isnan().tolist() == [True, False]
     assert fixed[2]["gains"].isnan().all()
     assert fixed[2]["psnr"].item() == pytest.approx(make(2).psnr())
-    with pytest.raises(IndexError, match="3 pictures"):
+    with pytest.raises(IndexError, match="3 images"):
         fixed[3]
     training = InspectionSet(make, [0, 1, 2], table, ["general"], training=True)
     numbers = [training[place]["number"] for place in range(9)]
