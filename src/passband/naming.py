@@ -155,11 +155,11 @@ def _meanings(name: str) -> set[int]:
 
 
 def shortened(text: str, most: int = LONGEST) -> str:
-    """The text, of which the middle is left out where it is longer than a message should quote.
+    """Return a text with its middle left out if it is too long for a message.
 
     Args:
-        text: such as a name out of a file.
-        most: characters from which the middle is left out.
+        text: text from a file, such as a name.
+        most: largest length of the result, in characters.
     """
     if len(text) <= most:
         return text

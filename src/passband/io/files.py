@@ -83,7 +83,7 @@ def copy_whole(source: Path, target: Path) -> None:
 
     Args:
         source: path of the file.
-        target: path of the copy; missing folders are made.
+        target: path of the copy. Missing folders are created.
 
     Raises:
         OSError: if a file cannot be read or written.

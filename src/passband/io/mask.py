@@ -76,7 +76,7 @@ def read_stored_mask(path: Path | str, *, is_binary: bool = False, max_pixels: i
     if color_type == 0 and depth in (2, 4):
         values //= 255 // (2**depth - 1)  # Pillow stretches the levels to the range 0 to 255
         top = 2**depth - 1
-    # in place, because 8 bytes a pixel are much of a large mask
+    # The division is in place, because large masks take much memory with 8 bytes per pixel.
     grays = values if top == 255 else (values * 255).div_(top, rounding_mode="floor")
     return StoredMask(values, grays, exact)
 

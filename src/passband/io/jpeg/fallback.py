@@ -263,7 +263,7 @@ def _parse_into(data: bytes, state: _State) -> None:
     while (marker_at := _next_marker(data, position)) >= 0:
         marker = data[marker_at]
         if marker == _EOI and state.frame is None and data[marker_at + 1 : marker_at + 3] == b"\xff\xd8":
-            # tables alone: the picture that they are for follows
+            # This part has only tables. The image that uses them follows.
             state.jfif, state.adobe, state.orientation = False, None, None
             position = marker_at + 3
             continue
@@ -276,7 +276,7 @@ def _parse_into(data: bytes, state: _State) -> None:
             continue
         (length,) = struct.unpack_from(">H", data, position)
         if length < 2 and (_APP0 <= marker <= _APP15 or marker == _COM):
-            position += 2  # metadata of no length, which libjpeg passes over up to the next marker
+            position += 2  # metadata without a length; libjpeg searches for the next marker
             continue
         body = data[position + 2 : position + length]
         if length < 2 or len(body) != length - 2:

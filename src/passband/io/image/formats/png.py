@@ -106,7 +106,7 @@ def open_png(data: bytes, name: str) -> PngFile:
     meta = _metadata_of(chunks, name, notes)
     still = b"".join([SIGNATURE, *(raw for kind, raw in chunks if kind in _PIXEL_CHUNKS or _is_critical(kind))])
     if b"IEND" not in kinds and len(chunks[-1][1]) == 12 + struct.unpack_from(">I", chunks[-1][1])[0]:
-        still += chunk(b"IEND", b"")  # Pillow looks for a chunk behind the pixels
+        still += chunk(b"IEND", b"")  # Pillow expects a chunk after the pixels
     palette = b"".join(raw for kind, raw in chunks if kind in (b"PLTE", b"tRNS"))
     if b"IEND" not in kinds:
         notes.append("its end marker is missing, but every pixel is there")
@@ -157,10 +157,10 @@ def deep_color(image: ImageFile.ImageFile, reopened: ImageFile.ImageFile) -> UIn
 
 
 def _with_one_header(chunks: Sequence[tuple[bytes, memoryview]]) -> list[tuple[bytes, memoryview]]:
-    """Put the header that the pixels follow in front, and leave out other headers and pixels ahead of any header.
+    """Move the header of the pixels to the front, and remove other headers and pixels that precede every header.
 
-    Some programs put another chunk before the header. Of several headers, readers follow the last one ahead of the
-    pixels whose depth and color type exist.
+    Some programs write another chunk before the header. If there are several headers, readers use the last valid one
+    before the pixels: its depth and color type exist.
     """
     kinds = [kind for kind, _ in chunks]
     first = kinds.index(b"IHDR")
@@ -268,7 +268,7 @@ def _decompressed(data: bytes, content: str, notes: list[str]) -> bytes | None:
 
 
 def _frames(chunks: Sequence[tuple[bytes, memoryview]], notes: list[str]) -> tuple[tuple[Frame, ...], Animation | None]:
-    """Return the frames of an animation in the order in which they are shown, up to one whose header is cut short."""
+    """Return the frames of an animation in the order in which they are shown, up to the first incomplete header."""
     control = next((_body(raw) for kind, raw in chunks if kind == b"acTL"), None)
     if control is None or len(control) != 8:
         return (), None

@@ -84,7 +84,7 @@ def _page(data: bytes, index: int, name: str, max_pixels: int) -> Decoded:
     except Exception:  # many kinds of errors, as above
         if image.tag_v2.get(259, 1) != 1:
             raise
-        with suppress(Exception):  # the pixels may be whole, and only some tags wrong
+        with suppress(Exception):  # the pixels may be intact even if some tags are wrong
             return _from_raw(data, index, name, max_pixels)
         raise
 

@@ -192,14 +192,14 @@ def decode_page(data: bytes, page: Page, name: str) -> Pixels:
         Gray, gray and alpha, RGB, RGBA, or CMYK as stored, before the orientation is applied.
     """
     if not page.tile and len(page.offsets) == page.planes:
-        page = replace(page, rows=page.size[1])  # a plane in a single strip, whatever the number of its rows says
+        page = replace(page, rows=page.size[1])  # a single strip holds the whole plane, whatever its number of rows is
     parts = _count_parts(page)
     if len(page.offsets) < parts or (page.compression != 1 and len(page.counts) < parts):
         found = min(len(page.offsets), len(page.counts))
         raise ValueError(f"its pixels are in {parts} parts, and its directory has the places of {found}")
     lengths = _lengths(page)
     each = len(lengths) // page.planes
-    counts = lengths if page.compression == 1 else page.counts  # known without asking where nothing is compressed
+    counts = lengths if page.compression == 1 else page.counts  # computed from the layout without compression
     planes = []
     for plane in range(page.planes):
         here = slice(plane * each, (plane + 1) * each)

@@ -102,10 +102,10 @@ def decode_webp(data: bytes, name: str, max_pixels: int) -> Iterator[Decoded]:
 
 
 def _check_canvas(data: bytes, size: tuple[int, int], name: str) -> None:
-    """Refuse a large canvas of which the frames of an animation draw next to nothing, before memory is taken for it.
+    """Raise an error if the frames of an animation cover almost nothing of a large canvas, before memory is allocated.
 
     Raises:
-        ImageError: naming the sizes.
+        ImageError: if the canvas is too large for its frames. The message names the sizes.
     """
     drawn = 0
     for kind, body in _chunks(data, 12, len(data)):
