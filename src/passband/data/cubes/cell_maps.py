@@ -124,7 +124,7 @@ def _line(ratio: Fraction, stride: int) -> Float[Tensor, "cells V blocks v"]:
         low = torch.block_diag(*[dct_matrix(int(inside))] * cells) @ samples * float(ratio) ** 0.5
         # a repeated mean has only the low frequencies of the samples that it averages
         return F.pad(low.unflatten(0, (cells, -1)), (0, 0, 0, stride - int(inside)))[:, :, None]
-    covered = BLOCK * ratio  # pixels of the cube's picture that a block covers
+    covered = BLOCK * ratio  # pixels of the cube's image that a block covers
     if covered.denominator != 1:
         raise ValueError(
             f"a block must cover whole pixels, but its samples have {ratio} pixels; show a larger part of the image"

@@ -146,7 +146,7 @@ class SegmentationTrainingSet(Dataset[SegmentationSample]):
         self.pairs, self.classes, self.size, self.seed = pairs, classes, size, seed
         self.augmentation, self.skip_bad = augmentation, skip_bad
         if classes > 256:
-            raise ValueError(f"masks of at most 256 classes can be learned from; got {classes}")
+            raise ValueError(f"masks must have at most 256 classes for training; got {classes}")
         self.cached = (
             _SharedArrays(len(pairs), (4, size, size)) if cache and _fits(4 * size * size * len(pairs)) else None
         )

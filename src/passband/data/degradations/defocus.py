@@ -18,7 +18,7 @@ from passband.data.degradations.parts.layers import cover, expand_highlights, fi
 from passband.ops.color import linear_to_srgb, srgb_to_linear
 
 _MOST_LEVELS = 5  # radii computed in a layer
-_WIDE_PX = 256  # pictures with a longer side above this have cat's eyes that turn over the picture
+_WIDE_PX = 256  # images with a longer side above this have cat's eyes that turn over the image
 
 
 @dataclass(frozen=True)

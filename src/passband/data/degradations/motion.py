@@ -20,7 +20,7 @@ from passband.ops.color import linear_to_srgb, srgb_to_linear
 
 _NODE_STEP = 2.0  # neighboring kernels differ by at most this many pixels of path
 _MOST_NODES = 7  # a side
-_FARTHEST_TURN = 30.0  # pixels that turn and zoom may add to the path at a corner of the picture
+_FARTHEST_TURN = 30.0  # pixels that turn and zoom may add to the path at a corner of the image
 
 
 @dataclass(frozen=True)

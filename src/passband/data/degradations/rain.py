@@ -165,7 +165,7 @@ def _drops(layer: Streaks, height: int, width: int, rng: np.random.Generator) ->
     """Draw streaks one by one: points along each, distributed to four pixels, then widened by a Gaussian."""
     margin = math.ceil(0.8 * layer.length + 2 * layer.width) + 1
     rows, columns = height + 2 * margin, width + 2 * margin
-    # streaks that fall at random cover 1 - exp(-n a) of the picture, n of them to a pixel and each of area a
+    # streaks that fall at random cover 1 - exp(-n a) of the image, n of them to a pixel and each of area a
     density = -math.log1p(-min(layer.cover, 0.95)) / (layer.length * max(layer.width, 1.0))
     count = max(1, rng.poisson(density * rows * columns))
     steps = max(3, math.ceil(1.5 * layer.length / _SPACING))

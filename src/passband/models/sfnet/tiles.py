@@ -167,7 +167,7 @@ class PictureStatistics:
         shares = []
         for side, start, length in zip(sides, corner, x.shape[-2:], strict=True):
             whole = window_shares(count, side)
-            # what a tile has beyond the picture repeats its last position
+            # positions of a tile beyond the image repeat its last position
             shares.append(whole[:, (torch.arange(length) + start).clamp(max=side - 1)].to(x.device))
         return BlendedWindows(averages[None].to(x.dtype), *shares)
 

@@ -15,8 +15,8 @@ from scipy.ndimage import gaussian_filter, uniform_filter
 from passband.data.degradations.parts.draws import log_uniform
 from passband.data.degradations.parts.fields import enlarge, fractal_map, reduce
 
-_WORKING_PX = 128  # longest side of the reduced picture
-_CROP_PX = 256  # a picture with a longer side up to this is taken for a cut-out that shows few things
+_WORKING_PX = 128  # longest side of the reduced image
+_CROP_PX = 256  # an image with a longer side up to this counts as a crop that shows few things
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _NEAREST = 0.03  # least depth, where 1 is the farthest thing that is not sky
 
@@ -153,7 +153,7 @@ def find_sky(parts: Segments) -> Bool[np.ndarray, "count"]:
 def _room(parts: Segments, rng: np.random.Generator) -> Float32[np.ndarray, "h w"]:
     """Place each segment in a room: on its walls or floor, or nearer as a thing."""
     height, width = parts.labels.shape
-    zoom = np.float32(log_uniform(rng, 0.15, 1))  # part of the room that the picture shows
+    zoom = np.float32(log_uniform(rng, 0.15, 1))  # part of the room that the image shows
     top, left = (1 - zoom) * rng.random(2)
     y = (2 * (top + zoom * (np.arange(height, dtype=np.float32) + 0.5) / height) - 1)[:, None]
     x = 2 * (left + zoom * (np.arange(width, dtype=np.float32) + 0.5) / width) - 1
@@ -163,7 +163,7 @@ def _room(parts: Segments, rng: np.random.Generator) -> Float32[np.ndarray, "h w
             start, slope = rng.uniform(-0.2, 0.9), rng.uniform(0.5, 6)
             tilt = rng.uniform(-0.3, 0.3) * (x if side is y else y)
             nearness = np.maximum(nearness, 1 + slope * (side * (1 + tilt) - start))
-    # a segment's own depth, in the wall's plane or in a plane of its own
+    # depth of each segment, in the wall's plane or in its own plane
     if rng.random() < 0.5:
         own = rng.uniform(1, 3.5, parts.count)
         loose = rng.random(parts.count) < rng.uniform(0.5, 1)
@@ -188,7 +188,7 @@ def _outdoors(parts: Segments, rng: np.random.Generator) -> Float32[np.ndarray, 
     else:  # a cut-out below the sky, from just below the horizon to far below it
         horizon = -log_uniform(rng, 0.02, 10)
         end = log_uniform(rng, 0.1, 1)
-    horizon = min(horizon, 0.9)  # and `end` is the depth of the ground at the bottom of the picture
+    horizon = min(horizon, 0.9)  # and `end` is the depth of the ground at the bottom of the image
 
     def ground(y: np.ndarray) -> np.ndarray:
         return np.clip(end * (1 - horizon) / np.maximum(y - horizon, 1e-3), _NEAREST, 1)
@@ -198,7 +198,7 @@ def _outdoors(parts: Segments, rng: np.random.Generator) -> Float32[np.ndarray, 
     foot = ground(parts.bottom) * np.exp(rng.normal(0, 0.1, parts.count))
     above = parts.bottom <= horizon + 0.02
     foot = np.where(above, rng.uniform(0.4, 1, parts.count), foot)
-    floating = rng.random(parts.count) < 0.1  # whatever stands outside the picture or is hidden at its foot
+    floating = rng.random(parts.count) < 0.1  # things that stand outside the image, or whose foot is hidden
     foot = np.where(floating, np.exp(rng.uniform(math.log(0.05), 0, parts.count)), foot)
     standing = rng.random(parts.count) < rng.uniform(0.2, 1)
     depth = np.where(standing[parts.labels], 1 / _planes(1 / foot, parts, rng, steepness=rng.uniform(0, 0.3)), lying)

@@ -18,7 +18,7 @@ from passband.ops.color import linear_to_srgb, srgb_to_linear
 SCENE_PX = 768
 """An image whose longer side is below this counts as a crop of a larger scene; see `smooth_field`."""
 
-_LEVELS = 5  # discs per defocused picture: neighbors differ by well under a pixel of radius
+_LEVELS = 5  # discs per defocused image: neighbors differ by well under a pixel of radius
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def smooth_field(
         Values in [0, 1].
     """
     longer = max(height, width)
-    zoom = math.exp(rng.uniform(0, max(0.0, math.log(SCENE_PX / longer))))  # scene over picture, per side
+    zoom = math.exp(rng.uniform(0, max(0.0, math.log(SCENE_PX / longer))))  # scene over image, per side
     cells = int(rng.integers(2, 5))
     nodes = rng.random((cells + 3, cells + 3))
     top, left = rng.random(2) * (1 - 1 / zoom)
