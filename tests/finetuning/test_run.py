@@ -183,7 +183,7 @@ def test_a_folder_to_score_on_is_scored_on_and_nothing_is_held_out(tmp_path, pai
     assert result["held_out"] == ["a"]
     assert read_run(tmp_path / "run")["recipe"].data.held_out == 0
     shutil.copy(pairs / "clean" / "0.png", tmp_path / "other" / "clean" / "a.png")
-    with pytest.raises(RunError, match=r"1 of the pairs to score on in .*other have a clean image that is in .*pairs"):
+    with pytest.raises(RunError, match=r"1 of the pairs to score on in .*other have a clean image that is also in .*pairs"):
         finetune(tiny_weights, pairs, tmp_path / "new", validation_data=tmp_path / "other", steps=1, device="cpu")
 
 
@@ -241,7 +241,7 @@ class TestMistakes:
             finetune(tiny_weights, pairs, tmp_path / "run", device="cpu")
 
     def test_a_crop_that_no_network_takes_is_said_so(self, tmp_path, pairs, tiny_weights):
-        with pytest.raises(RecipeError, match=r"data\.crop is a multiple of 8"):
+        with pytest.raises(RecipeError, match=r"data\.crop must be a multiple of 8"):
             finetune(tiny_weights, pairs, tmp_path / "run", crop=30, steps=1, device="cpu")
 
     def test_weights_for_six_channels_are_refused_for_pairs_of_three(self, tmp_path, pairs):

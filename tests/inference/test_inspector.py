@@ -10,6 +10,7 @@ import passband
 from passband.data.degradations import KINDS
 from passband.inference import Diagnosis, InspectedChoice, Inspector, Restorer, plan_jobs, restore_files
 from passband.inference.inspector import mean_of
+from passband.inference.memory import MemoryPlan
 from passband.io.image import ImageError, read_image, to_pil, write_image
 from passband.weights_io import CheckpointError, find_weights, shipped_weights
 from tests import clips
@@ -27,7 +28,7 @@ class Halved:
         self.name, self.weights = name, name
 
     def predict(self, degraded, report=None):
-        return degraded / 2, "whole"
+        return degraded / 2, MemoryPlan("whole", 0)
 
 
 def automatic(folder, monkeypatch, *args, **options):

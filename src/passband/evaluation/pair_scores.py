@@ -58,12 +58,12 @@ def score_pair(restorer: Restorer, pair: Pair, protocol: str = "rgb") -> PairSco
     score = entry(protocol, PROTOCOLS, "protocol")
     degraded, clean = read_scorable(pair)
     started = time.perf_counter()
-    restored, computed = restorer.restore_views(degraded)
+    restored, plan = restorer.restore_views(degraded)
     restored = restored.cpu()
     seconds = time.perf_counter() - started
     view = mean_view(degraded)
     figures = [one.item() for one in (*score(restored, clean), *score(view, clean))]
-    return PairScore(view[0], restored[0], clean[0], dict(zip(FIGURES, figures, strict=True)), seconds, computed)
+    return PairScore(view[0], restored[0], clean[0], dict(zip(FIGURES, figures, strict=True)), seconds, plan.how)
 
 
 def read_scorable(pair: Pair) -> tuple[Float[Tensor, "1 C H W"], Float[Tensor, "1 3 H W"]]:

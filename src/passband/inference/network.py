@@ -13,8 +13,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from passband.export.runtimes import SUFFIXES
-from passband.inference.engines import TorchEngine, load_engine, restore_tiled
-from passband.inference.memory import OVERLAP, free_memory, parse_memory, plan_memory, restore_within
+from passband.inference.engines import ENGINES, TorchEngine, load_engine, restore_tiled
+from passband.inference.memory import OVERLAP, MemoryPlan, free_memory, parse_memory, plan_memory, restore_within
 from passband.inference.memory_probe import live_bytes_per_pixel
 from passband.inference.video.temporal import SmoothedStatistics, Smoother, smoothed_statistics
 from passband.io.image.size import stored_size
@@ -71,7 +71,7 @@ class RestorationNetwork:
     ):
         self.memory = None if memory is None else parse_memory(memory)
         runtime = SUFFIXES.get(Path(weights).suffix) if engine == "torch" else engine
-        if self.memory is not None and runtime is not None:
+        if self.memory is not None and runtime in ENGINES:
             raise ValueError(f"a cap on memory is for the engine torch; {runtime} has none")
         try:
             self.engine = load_engine(weights, engine, precision, device, **overrides)
@@ -162,7 +162,7 @@ class RestorationNetwork:
     @torch.inference_mode()
     def predict(
         self, degraded: Float[Tensor, "B C H W"], report: Report | None = None
-    ) -> tuple[Float[Tensor, "B 3 H W"], str]:
+    ) -> tuple[Float[Tensor, "B 3 H W"], MemoryPlan]:
         """Restore images on the network's device.
 
         Args:
@@ -170,7 +170,7 @@ class RestorationNetwork:
             report: function that is called after each band or tile with the share that is done.
 
         Returns:
-            The restored images, not clamped, and how they were computed: `whole`, `bands` or `tiles of 1536 pixels`.
+            The restored images, not clamped, and the plan by which they were computed.
 
         Raises:
             MemoryError: if the images do not fit; the message says what would fit and what to do.
@@ -178,9 +178,10 @@ class RestorationNetwork:
         if isinstance(self.engine, TorchEngine):
             with self.engine.autocast():
                 restored, plan = restore_within(self.engine.model, degraded, self.memory, self._statistics, report)
-            return restored.float(), plan.how
+            return restored.float(), plan
         restored = restore_tiled(self.engine, degraded, TILE, OVERLAP, report)
-        return restored.to(degraded.device), "whole" if max(degraded.shape[-2:]) <= TILE else f"tiles of {TILE} pixels"
+        is_whole = max(degraded.shape[-2:]) <= TILE
+        return restored.to(degraded.device), MemoryPlan("whole", 0) if is_whole else MemoryPlan("tiles", 0, TILE)
 
     def check_room(self, source: Path, max_pixels: int) -> None:
         """Refuse a file that the free memory is too small for, before it is decoded.

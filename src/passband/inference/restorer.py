@@ -18,7 +18,7 @@ from passband.drawing.before_after import PIXELS, write_comparison
 from passband.inference.choice import FixedChoice, InspectedChoice, NetworkChoice
 from passband.inference.engines import Engine
 from passband.inference.guard import Change, blended
-from passband.inference.memory import parse_memory
+from passband.inference.memory import MemoryPlan, parse_memory
 from passband.inference.network import RestorationNetwork
 from passband.inference.video.temporal import Smoother
 from passband.io.conversion import read_input
@@ -203,16 +203,15 @@ class Restorer:
     @torch.inference_mode()
     def restore_views(
         self, degraded: Float[Tensor, "B C H W"], report: Report | None = None
-    ) -> tuple[Float[Tensor, "B 3 H W"], str]:
-        """Restore a batch with the only network, and say how it was computed.
+    ) -> tuple[Float[Tensor, "B 3 H W"], MemoryPlan]:
+        """Restore a batch with the only network, and return also how it was computed.
 
         Args:
             degraded: images in [0, 1], or left and right views of each scene in 6 channels.
             report: function that is called after each band or tile with the share that is done.
 
         Returns:
-            The restored images in [0, 1], on the restorer's device, and how they were computed: `whole`, `bands` or
-            `tiles of 1536 pixels`.
+            The restored images in [0, 1], on the restorer's device, and the plan by which they were computed.
 
         Raises:
             MemoryError: if the images do not fit; the message says what would fit and what to do.
@@ -220,13 +219,13 @@ class Restorer:
         """
         return self._restored(self.network().weights, degraded.to(self.device, torch.float32), report)
 
-    def _restored(self, name: str, degraded: Tensor, report: Report | None) -> tuple[Tensor, str]:
+    def _restored(self, name: str, degraded: Tensor, report: Report | None) -> tuple[Tensor, MemoryPlan]:
         """Restore images with a network."""
-        restored, computed = self.network(name).predict(degraded, report)
+        restored, plan = self.network(name).predict(degraded, report)
         restored = self._kept(degraded, restored)
         # in place to save the memory of a large image, but not if the network returned its own input
         is_input = restored.untyped_storage().data_ptr() == degraded.untyped_storage().data_ptr()
-        return restored.clamp(0, 1) if is_input else restored.clamp_(0, 1), computed
+        return restored.clamp(0, 1) if is_input else restored.clamp_(0, 1), plan
 
     def _kept(self, degraded: Tensor, restored: Tensor) -> Tensor:
         """Return the share of the change that is kept; the result is not clamped."""

@@ -43,7 +43,7 @@ class Work:
     ending: Callable[[Path], str]
     """Function from a target to the ending of its companion's name, for jobs without a companion path."""
     companion_making: Callable[[Job], OutputSettings] | None = None
-    """Takes a job and gives how its companion is made; None where that is as its target."""
+    """Function from a job to the settings that its companion is made with; None for those of its target."""
 
     def companion_of(self, job: Job) -> Path | None:
         """Return the path of the companion of a job, or None if it gets none."""
