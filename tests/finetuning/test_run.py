@@ -183,7 +183,9 @@ def test_a_folder_to_score_on_is_scored_on_and_nothing_is_held_out(tmp_path, pai
     assert result["held_out"] == ["a"]
     assert read_run(tmp_path / "run")["recipe"].data.held_out == 0
     shutil.copy(pairs / "clean" / "0.png", tmp_path / "other" / "clean" / "a.png")
-    with pytest.raises(RunError, match=r"1 of the pairs to score on in .*other have a clean image that is also in .*pairs"):
+    with pytest.raises(
+        RunError, match=r"1 of the pairs to score on in .*other have a clean image that is also in .*pairs"
+    ):
         finetune(tiny_weights, pairs, tmp_path / "new", validation_data=tmp_path / "other", steps=1, device="cpu")
 
 
