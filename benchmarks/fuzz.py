@@ -122,7 +122,7 @@ def run_case(
             continue
         if why := complaint(chosen.kind, error):
             findings.append({**found, "what": "other error", "detail": why, "where": _where(error)})
-        elif (sound and (first or DAMAGED.search(str(error)))) or sound_after_all(chosen, path, error):
+        elif (sound and (first or DAMAGED.search(str(error)))) or sound_after_all(chosen, path, name, error):
             findings.append({**found, "what": "sound called damaged", "detail": str(error)[:300]})
         _printed(printed)  # what the independent reader said
     return chosen.kind, outcome, findings

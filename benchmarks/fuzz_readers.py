@@ -6,7 +6,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import tifffile
 import torch
 from fuzz_pictures import Seed
 from PIL import Image
+from PIL import ImageSequence as PillowSequence
 
 from passband.config import RecipeError, load_recipe
 from passband.data.coco import find_coco
@@ -179,11 +180,12 @@ def complaint(kind: str, error: Exception) -> str | None:
     return None
 
 
-def sound_after_all(seed: Seed, path: Path, error: Exception) -> bool:
+def sound_after_all(seed: Seed, path: Path, reader: str, error: Exception) -> bool:
     """Return whether other readers accept a file that was reported as damaged, with the pixels of the sound file."""
     if not DAMAGED.search(str(error)) or "Corrupt JPEG data" in str(error):  # libjpeg complains, and Pillow is silent
         return False
-    judge, expected = _judge(seed.kind, seed.name, *next(iter(seed.files.items())))
+    every = reader == "write_images"  # the others read the first image alone, which may be whole in front of damage
+    judge, expected = _judge(seed.kind, seed.name, every, *next(iter(seed.files.items())))
     try:
         found = judge(path)
     except Exception:  # a complaint
@@ -195,9 +197,9 @@ Pixels = list[np.ndarray]
 
 
 @cache
-def _judge(kind: str, about: str, name: str, data: bytes) -> tuple[Callable[[Path], Pixels], Pixels]:
+def _judge(kind: str, about: str, every: bool, name: str, data: bytes) -> tuple[Callable[[Path], Pixels], Pixels]:
     """Return an independent reader of a sound file, and its result. Files without images have none."""
-    judges = (_by_ffmpeg,) if kind.startswith("video") else (_by_pillow, _by_tifffile)
+    judges = (_by_ffmpeg,) if kind.startswith("video") else (partial(_by_pillow, every), _by_tifffile)
     if kind == "HEIC":
         judges = (_by_libheif,)
     if kind == "TIFF" and about.startswith(("16 bit", "planes", "gray and alpha", "tiles of planes")):
@@ -217,12 +219,12 @@ def _judge(kind: str, about: str, name: str, data: bytes) -> tuple[Callable[[Pat
     raise AssertionError(f"nothing else reads {name}")
 
 
-def _by_pillow(path: Path) -> Pixels:
+def _by_pillow(every: bool, path: Path) -> Pixels:
     with Image.open(io.BytesIO(path.read_bytes())) as image:
         if image.width * image.height > 1 << 24:  # no sound file is so large, and the judge's time counts as a hang
             return []
-        image.load()
-        return [np.asarray(image)]
+        frames = islice(PillowSequence.Iterator(image), 100 if every else 1)
+        return [np.asarray(frame) for frame in frames]
 
 
 def _by_tifffile(path: Path) -> Pixels:

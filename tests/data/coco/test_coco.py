@@ -275,6 +275,16 @@ def test_the_first_picture_missing_says_where_was_looked(folder):
         find_coco(folder)
 
 
+def test_the_name_of_a_missing_picture_cannot_move_the_cursor(folder):
+    path = folder / "annotations" / "instances_train2017.json"
+    content = json.loads(path.read_text())
+    content["images"][0]["file_name"] = "\x1b[31m\n"
+    path.write_text(json.dumps(content))
+    with pytest.raises(FileNotFoundError) as failed:
+        find_coco(folder)
+    assert str(failed.value).isprintable()
+
+
 def test_files_that_are_not_there_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no file or folder .*nowhere"):
         find_coco(tmp_path / "nowhere")

@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -10,7 +11,17 @@ import tifffile
 import torch
 from PIL import Image
 
-from passband.io.image import ImageError, read_image, read_stored_image
+from passband.io.image import (
+    ImageError,
+    ImageMeta,
+    StoredImage,
+    open_images,
+    read_image,
+    read_stored_image,
+    write_images,
+    write_stored_image,
+)
+from passband.io.image.types import Density, Unit
 
 LEVELS = np.arange(30, dtype=np.uint8).reshape(5, 6)
 
@@ -158,3 +169,52 @@ def test_a_tall_tiff_of_fewer_strips_than_rows_is_refused_before_memory_is_taken
     (tmp_path / "a.tif").write_bytes(data)
     with pytest.raises(ImageError, match="pixels are in 402653184 parts"):
         read_stored_image(tmp_path / "a.tif")
+
+
+def test_a_png_animation_that_draws_next_to_nothing_of_a_huge_canvas_is_refused_before_memory_is_taken(tmp_path):
+    frames = [Image.new("L", (45, 37), level) for level in (10, 20)]
+    frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:])
+    data = (tmp_path / "a.png").read_bytes()
+    tall = chunk(b"IHDR", struct.pack(">II", 45, 4_000_000) + data[24:29])
+    (tmp_path / "a.png").write_bytes(data[:8] + tall + data[33:])
+    with pytest.raises(ImageError, match="frames of its animation together draw 3,330"):
+        read_stored_image(tmp_path / "a.png")
+
+
+def test_an_animation_behind_a_still_image_is_written_as_webp_without_the_still(tmp_path):
+    frames = [Image.new("RGB", (6, 5), color) for color in ("red", "lime", "blue")]
+    options: dict = {"save_all": True, "default_image": True, "append_images": frames[1:], "duration": [40, 50]}
+    frames[0].save(tmp_path / "a.png", **options)
+    assert open_images(tmp_path / "a.png").count == 3
+    notes = write_images(tmp_path / "b.webp", open_images(tmp_path / "a.png"), quality=100)
+    assert any("programs that show none" in note for note in notes)
+    written = open_images(tmp_path / "b.webp")
+    assert written.animation is not None
+    assert [float(duration) for duration in written.animation.durations] == [0.04, 0.05]
+    assert next(written.pictures).image[:, 2, 3].round().tolist() == [0, 1, 0]
+
+
+def test_a_tiff_is_not_turned_by_the_orientation_in_xmp_that_its_source_was_not_turned_by(tmp_path):
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    Image.new("RGB", (6, 5)).save(tmp_path / "a.jpg", xmp=xmp)
+    picture = read_stored_image(tmp_path / "a.jpg")
+    write_stored_image(tmp_path / "b.tif", picture)
+    assert picture.image.shape == read_stored_image(tmp_path / "b.tif").image.shape == (3, 5, 6)
+
+
+def test_writing_a_damaged_exif_block_gives_no_warning(tmp_path):
+    exif = Image.Exif()
+    exif[0x8769] = {0x9003: "2026:01:02 03:04:05"}
+    block = exif.tobytes()
+    Image.new("RGB", (6, 5)).save(tmp_path / "a.jpg", exif=block[:-12])  # the date is cut off
+    write_stored_image(tmp_path / "b.tif", read_stored_image(tmp_path / "a.jpg"))
+    assert read_stored_image(tmp_path / "b.tif").image.shape == (3, 5, 6)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".bmp", ".heic", ".avif"])
+@pytest.mark.parametrize("density", [4294967295.0, 1e12, 70000.3, 1e-9, 1e300])
+def test_a_density_that_no_type_can_state_is_no_reason_to_write_no_picture(density, suffix, tmp_path):
+    for unit in get_args(Unit):
+        meta = ImageMeta(density=Density(density, density, unit))
+        write_stored_image(tmp_path / f"a{suffix}", StoredImage(torch.zeros(3, 5, 6), meta=meta))
+        assert read_stored_image(tmp_path / f"a{suffix}").image.shape == (3, 5, 6)

@@ -219,10 +219,11 @@ def _image_folder(annotations: Path, root: Path, part: str | None, entries: Sequ
             return folder
     if not entries:
         return annotations.parent
-    looked = ", ".join(map(str, folders))
+    looked = ", ".join(printable(shortened(str(folder))) for folder in folders)
+    named = printable(shortened(entries[0]["file_name"]))
     raise FileNotFoundError(
-        f"{annotations} names the image {entries[0]['file_name']} (id {entries[0]['id']}), which is in none of "
-        f"{looked}: name the folder of the images"
+        f"{annotations} names the image {named} (id {entries[0]['id']}), which is in none of {looked}: name the folder "
+        f"of the images"
     )
 
 

@@ -156,6 +156,30 @@ def check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
         )
 
 
+def check_canvas(size: tuple[int, int], drawn: int, kind: str, name: str) -> None:
+    """Raise an error if the frames of an animation draw almost nothing of a large canvas, before memory is allocated.
+
+    Args:
+        size: width and height of the canvas, in pixels.
+        drawn: number of pixels of all frames together.
+        kind: type of the file.
+        name: name of the file for messages.
+
+    Raises:
+        ImageError: if the canvas is far larger than its frames. The message names the sizes.
+    """
+    pixels = size[0] * size[1]
+    if drawn and pixels > _LARGE_CANVAS and pixels > drawn * _SPARSE:
+        raise ImageError(
+            f"{name} is a {kind} file that is incomplete or damaged: it says that it has {size[0]}x{size[1]} pixels, "
+            f"and all frames of its animation together draw {drawn:,}"
+        )
+
+
+_LARGE_CANVAS, _SPARSE = 1 << 24, 4096
+"""Size in pixels above which a canvas is checked, and largest ratio of its pixels to those of all frames."""
+
+
 def check_length(size: tuple[int, int], least: int, length: int, kind: str, name: str) -> None:
     """Raise an error if a file is far too short for its pixels, before memory is allocated for them.
 

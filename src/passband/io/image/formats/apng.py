@@ -11,7 +11,7 @@ import numpy as np
 
 from passband.io.image.formats.png import PngFile, still_pixels
 from passband.io.image.formats.png_write import SIGNATURE, chunk
-from passband.io.image.types import Animation, Pixels, check_size
+from passband.io.image.types import Animation, Pixels, check_canvas, check_size
 
 _CLEARED, _BEFORE = 1, 2
 
@@ -29,12 +29,15 @@ def canvases(file: PngFile, name: str, max_pixels: int) -> Iterator[Pixels]:
         if it is not part of the animation.
 
     Raises:
-        ImageError: if the canvas is too large.
+        ImageError: if the canvas is too large, or far larger than its frames.
         ValueError: if a frame extends beyond the canvas.
     """
     check_size(file.size, name, max_pixels)
     width, height = file.size
-    if file.animation is not None and file.animation.still_first:
+    still_first = file.animation is not None and file.animation.still_first
+    drawn = sum(frame.size[0] * frame.size[1] for frame in file.frames)
+    check_canvas(file.size, drawn + still_first * width * height, "PNG", name)
+    if still_first:
         yield still_pixels(file.still, name)
     canvas = None
     for frame in file.frames:

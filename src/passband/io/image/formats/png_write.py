@@ -50,7 +50,7 @@ def _chunks_of(meta: ImageMeta) -> Iterable[bytes]:
         yield chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(meta.icc))
     if meta.density:
         values = meta.density.per("m")
-        x, y = values or (meta.density.x, meta.density.y)
+        x, y = (min(value, 0x7FFFFFFF) for value in values or (meta.density.x, meta.density.y))
         yield chunk(b"pHYs", struct.pack(">IIB", round(x), round(y), values is not None))
     if meta.exif:
         yield chunk(b"eXIf", meta.exif)

@@ -11,7 +11,7 @@ from fractions import Fraction
 import numpy as np
 from PIL import TiffImagePlugin, TiffTags
 
-from passband.io.image.metadata.exif import ICC_PROFILE, add_exif_to_tiff
+from passband.io.image.metadata.exif import ICC_PROFILE, ORIENTATION, add_exif_to_tiff
 from passband.io.image.metadata.iptc import iptc_of
 from passband.io.image.types import Density, ImageError, ImageMeta, Pixels
 
@@ -101,6 +101,8 @@ def _add_metadata(ifd: TiffImagePlugin.ImageFileDirectory_v2, meta: ImageMeta) -
         ifd[_IPTC] = iptc
     if meta.exif:
         add_exif_to_tiff(ifd, meta.exif)
+    if meta.xmp and ORIENTATION not in ifd:
+        ifd[ORIENTATION] = 1  # without this tag, readers turn the pixels by the orientation in XMP
     own = dict(meta.extras).get(TAGS) if meta.kind == "TIFF" else None
     if own:
         add_exif_to_tiff(ifd, own, own=True)

@@ -7,18 +7,17 @@ import io
 import struct
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from itertools import islice
 
 from PIL import Image, WebPImagePlugin
 
 from passband.io.image.metadata.exif import bare_exif
 from passband.io.image.pillow import pixels_of_pillow, strict_pillow
-from passband.io.image.types import Animation, Decoded, ImageError, ImageMeta, Pixels, check_size
+from passband.io.image.types import Animation, Decoded, ImageMeta, Pixels, check_canvas, check_size
 from passband.io.image.upright import upright_image
 
 _LONGEST = 0xFFFFFF
 """Longest duration of a frame, in milliseconds."""
-_LARGE, _SPARSE = 1 << 24, 4096
-"""Size in pixels above which a canvas is checked, and largest ratio of its pixels to those of all frames."""
 
 
 def webp_size(data: bytes) -> tuple[int, int]:
@@ -112,12 +111,7 @@ def _check_canvas(data: bytes, size: tuple[int, int], name: str) -> None:
         if kind == b"ANMF":
             width, height = (1 + int.from_bytes(data[at : at + 3], "little") for at in (body + 6, body + 9))
             drawn += width * height
-    pixels = size[0] * size[1]
-    if drawn and pixels > _LARGE and pixels > drawn * _SPARSE:
-        raise ImageError(
-            f"{name} is a WEBP file that is cut short or damaged: it says that it has {size[0]}x{size[1]} pixels, and "
-            f"all frames of its animation together draw {drawn:,}"
-        )
+    check_canvas(size, drawn, "WEBP", name)
 
 
 def encode_webp(pixels: Pixels, meta: ImageMeta, quality: int) -> bytes:
@@ -140,12 +134,13 @@ def animated_webp(stills: Iterable[bytes], animation: Animation) -> bytes:
     """Combine still WebP files of the same size to an animation.
 
     Args:
-        stills: complete files. The metadata are taken from the first.
+        stills: complete files. The metadata are taken from the first. An image for programs without support for
+            animations is left out, because WebP has no place for it.
         animation: durations of the frames.
     """
     frames, before, after = [], b"", b""
     has_alpha, width, height, flags = False, 0, 0, 2
-    for index, still in enumerate(stills):
+    for index, still in enumerate(islice(stills, int(animation.still_first), None)):
         chunks = [(kind, still[body : body + size]) for kind, body, size in _sized_chunks(still)]
         width, height = webp_size(still)
         has_alpha |= any(kind == b"ALPH" or (kind == b"VP8L" and body[4] & 16) for kind, body in chunks)

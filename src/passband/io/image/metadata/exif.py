@@ -7,6 +7,8 @@ from jaxtyping import Shaped
 from numpy import ndarray, rot90
 from PIL import Image, TiffImagePlugin
 
+from passband.io.quiet import without_warnings
+
 ORIENTATION = 274
 ICC_PROFILE = 34675
 _EXIF, _GPS, _INTEROP = 34665, 34853, 40965
@@ -115,8 +117,9 @@ def add_exif_to_tiff(ifd: TiffImagePlugin.ImageFileDirectory_v2, exif: bytes, *,
     """
     directory = Image.Exif()
     try:
-        directory.load(exif)
-        photo = _chosen_tags(directory, _PAGE_TAGS if own else _PHOTO_TAGS)
+        with without_warnings():
+            directory.load(exif)
+            photo = _chosen_tags(directory, _PAGE_TAGS if own else _PHOTO_TAGS)
     except (SyntaxError, struct.error, OSError, ValueError, TypeError, KeyError):
         return
     for tag, value in photo.items():

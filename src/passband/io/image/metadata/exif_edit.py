@@ -16,6 +16,7 @@ _X, _Y, _UNIT, _FOCAL_X, _FOCAL_Y = 282, 283, 296, 0xA20E, 0xA20F
 _ORIENTATION, _COMPRESSION, _THUMBNAIL, _THUMBNAIL_LENGTH = 274, 259, 513, 514
 _SHORT, _LONG, _RATIONAL = 3, 4, 5
 _UNITS: dict[int, Unit] = {1: "ratio", 2: "inch", 3: "cm"}
+_LARGEST = (1 << 32) - 1  # largest whole number of an entry
 _TOO_MANY = 1000  # largest number of entries of a directory
 
 
@@ -178,8 +179,8 @@ def with_density(exif: bytes | None, density: Density) -> bytes:
     entries.sort(key=lambda entry: struct.unpack_from(f"{pack}H", entry)[0])
     block.data += struct.pack(f"{pack}H", len(entries)) + b"".join(entries) + struct.pack(f"{pack}I", following)
     for value in values or (1, 1):
-        scale = 1 if float(value).is_integer() else 10_000
-        block.data += struct.pack(f"{pack}II", round(value * scale), scale)
+        scale = 1 if float(value).is_integer() or value * 10_000 > _LARGEST else 10_000
+        block.data += struct.pack(f"{pack}II", round(min(value * scale, _LARGEST)), scale)
     block.write(4, 4, start)
     return bytes(block.data)
 
