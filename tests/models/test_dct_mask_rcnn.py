@@ -235,7 +235,7 @@ def test_saved_weights_come_back(tmp_path):
     ("numbers", "message"),
     [
         ({"channels": "64S"}, "24S"),
-        ({"channels": "64S", "doubled": True, "chroma_ratio": 1}, "give mean and std"),
+        ({"channels": "64S", "doubled": True, "chroma_ratio": 1}, "mean and std of doubled images are needed"),
         ({"channels": "rgb", "input": "coefficients"}, "input"),
         ({"channels": "24S", "doubled": True, "chroma_ratio": 1, "input": "coefficients"}, "take input = pixels"),
         ({"channels": "24S", "mean": [0.0], "std": [1.0]}, "24 channels"),
