@@ -1,4 +1,4 @@
-"""Folders of small JPEG textures, and classifiers of them with fresh weights."""
+"""Makes folders of small JPEG textures, and classifiers of them with random weights."""
 
 import numpy as np
 import torch
@@ -10,11 +10,11 @@ from passband.models import build_model
 from passband.weights_io import save_weights
 
 PERIODS = {"coarse": 31, "fine": 3, "middle": 9}
-"""Class to the period of its waves, in pixels."""
+"""Period of the waves in pixels, by class."""
 
 
 def texture(name, seed, size=(61, 83)):
-    """Colored waves of a class in a random direction, with noise, as uint8 H W 3."""
+    """Return colored waves of a class in a random direction, with noise, uint8 H W 3."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[: size[0], : size[1]]
     angle = rng.uniform(0, 2 * np.pi)
@@ -24,7 +24,7 @@ def texture(name, seed, size=(61, 83)):
 
 
 def write_textures(folder, classes=("coarse", "fine", "middle"), count=4, **saving):
-    """Write FOLDER/CLASS/NUMBER.jpg and give the folder."""
+    """Write FOLDER/CLASS/NUMBER.jpg for all classes, and return the folder."""
     for name in classes:
         (folder / name).mkdir(parents=True, exist_ok=True)
         for number in range(count):
@@ -35,13 +35,13 @@ def write_textures(folder, classes=("coarse", "fine", "middle"), count=4, **savi
 def save_classifier(
     folder, model="dct-resnet18", kind="coefficients", channels="24S", classes=tuple(PERIODS), seed=0, **about
 ):
-    """Write weights of a small network with random weights and batch statistics, and give the folder."""
+    """Write a small network with random weights and batch statistics, and return the folder."""
     is_pixels = kind in ("rgb", "ycbcr")
     numbers = () if is_pixels else tuple(channel_subset(channels).indices())
     count = 3 if is_pixels else len(numbers)
     stride = 1 if is_pixels else 8
     size = 56 if kind == "published" else 32 if is_pixels else 64
-    # the spread of coefficients of these textures, about
+    # the approximate standard deviation of the coefficients of these textures
     mean, std = ((0.5,) * 3, (0.25,) * 3) if is_pixels else ((0.0,) * count, (60.0,) * count)
     preprocessing = Preprocessing(kind, numbers, size, stride, mean, std)
     torch.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""Small videos that the tests make: pictures, a tone, subtitles, and what files say about themselves."""
+"""Makes small videos with images, a tone, subtitles and metadata."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -21,12 +21,12 @@ X265 = "log-level=none:bframes=0"
 
 
 def even(frames: int, start: int = 0) -> list[int]:
-    """Time stamps of 25 frames a second, in 1/90000 s."""
+    """Return time stamps of 25 frames per second, in 1/90000 s."""
     return [start + 3600 * number for number in range(frames)]
 
 
 def pictures(count: int, size: tuple[int, int] = (64, 48)) -> list[np.ndarray]:
-    """A pattern of smooth blobs that drifts; H W 3, uint8."""
+    """Return images of a drifting pattern of smooth blobs, H W 3, uint8."""
     y, x = np.mgrid[: size[1], : size[0]].astype(np.float64)
     return [
         np.stack([127 + 100 * np.sin((x + number) / (9 + c)) * np.cos(y / (7 + c)) for c in range(3)], axis=-1).astype(
@@ -37,7 +37,7 @@ def pictures(count: int, size: tuple[int, int] = (64, 48)) -> list[np.ndarray]:
 
 
 def _made_once(write: Callable[..., Path]) -> Callable[..., Path]:
-    """A writer that takes a clip from memory when it is asked for again; many tests begin with the same clips."""
+    """Return a writer that keeps clips in memory, because many tests start with the same clips."""
     made: dict[Any, bytes] = {}
 
     @wraps(write)
@@ -171,7 +171,7 @@ def write_clip(
 
 
 def with_further_video(path: Path, *sources: Path) -> Path:
-    """Write the first streams of several files into one."""
+    """Write the first streams of several files into one file."""
     with ExitStack() as stack:
         out = stack.enter_context(av.open(str(path), "w"))
         opened = [stack.enter_context(av.open(str(source))) for source in sources]
@@ -185,20 +185,20 @@ def with_further_video(path: Path, *sources: Path) -> Path:
 
 
 def packets(path: Path, index: int) -> list[tuple[Fraction, bytes]]:
-    """Time stamp in seconds and payload of each packet of a stream."""
+    """Return time stamp in seconds and payload of each packet of a stream."""
     with av.open(str(path)) as container:
         found = container.demux(container.streams[index])
         return [(packet.pts * packet.time_base, bytes(packet)) for packet in found if packet.size]
 
 
 def frames(path: Path) -> list[av.VideoFrame]:
-    """The decoded frames of the first video stream."""
+    """Return the decoded frames of the first video stream."""
     with av.open(str(path)) as container:
         return list(container.decode(video=0))
 
 
 def times(path: Path) -> list[Fraction]:
-    """When each frame is shown, in seconds."""
+    """Return the presentation time of each frame in seconds."""
     return [frame.pts * frame.time_base for frame in frames(path)]
 
 

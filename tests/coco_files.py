@@ -1,4 +1,4 @@
-"""Small data sets in COCO's format, made of shapes, and COCO's own tool to compare with."""
+"""Makes small data sets of shapes in COCO's format, and silences COCO's own tool."""
 
 import contextlib
 import io
@@ -22,7 +22,7 @@ def disc_polygon(x, y, radius, points=24):
 
 
 def disc(number, image, x, y, radius, **more):
-    """The annotation of a disc."""
+    """Return the annotation of a disc."""
     return (
         annotation(number, image, 3, [x - radius, y - radius, 2 * radius, 2 * radius], [disc_polygon(x, y, radius)])
         | more
@@ -30,7 +30,7 @@ def disc(number, image, x, y, radius, **more):
 
 
 def box(number, image, left, top, width, height, **more):
-    """The annotation of a box."""
+    """Return the annotation of a box."""
     return annotation(number, image, 17, [left, top, width, height], [box_polygon(left, top, width, height)]) | more
 
 
@@ -47,7 +47,7 @@ def annotation(number, image, category, bbox, segmentation):
 
 
 def runs(mask):
-    """The uncompressed code of a mask."""
+    """Return the uncompressed run-length encoding of a mask."""
     flat = np.concatenate([[0], mask.T.flatten().astype(int), [2]])
     changes = np.flatnonzero(np.diff(flat)) if mask.T.flatten()[0] == 0 else np.flatnonzero(np.diff(flat[1:])) + 1
     counts = np.diff(np.concatenate([[0], changes])).tolist()
@@ -55,7 +55,7 @@ def runs(mask):
 
 
 def write_coco(root, images, annotations, categories=CATEGORIES, part="train2017", suffix=".png"):
-    """A folder as COCO's is; `images` has (height, width) by number. The shapes are drawn in it."""
+    """Write a folder with the layout of COCO, and return its annotations. `images` maps numbers to (height, width)."""
     folder = root / part
     folder.mkdir(parents=True, exist_ok=True)
     entries = []
@@ -73,7 +73,7 @@ def write_coco(root, images, annotations, categories=CATEGORIES, part="train2017
 
 
 def drawn(height, width, annotations):
-    """A picture of discs and boxes on a gray ground."""
+    """Return an image of discs and boxes on a gray ground."""
     picture = np.full((height, width, 3), 90, np.uint8)
     for one in annotations:
         left, top, across, down = (round(value) for value in one["bbox"])
@@ -87,7 +87,7 @@ def drawn(height, width, annotations):
 
 
 def two_pictures(root, **options):
-    """A data set of two pictures with odd sides, three instances and a crowd."""
+    """Write a data set of two images with odd sides, three instances and a crowd."""
     crowd = np.zeros((61, 47), bool)
     crowd[40:55, 5:30] = True
     annotations = [
@@ -101,7 +101,7 @@ def two_pictures(root, **options):
 
 @contextlib.contextmanager
 def quietly():
-    """COCO's own tool prints, and hands numpy what it calls deprecated."""
+    """Silence the output of COCO's own tool, and its warnings about deprecated uses of numpy."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore", DeprecationWarning)
         yield

@@ -1,4 +1,4 @@
-"""Small pictures and weights that several tests need."""
+"""Small images and weights that several tests need."""
 
 import os
 import random
@@ -31,7 +31,7 @@ MOST_PROCESSES = 8
 
 
 def pytest_xdist_auto_num_workers():
-    """A process for each core that this one may use, up to `MOST_PROCESSES`."""
+    """Return the number of cores of this process, and at most `MOST_PROCESSES`."""
     return min(MOST_PROCESSES, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
 
 
@@ -42,7 +42,7 @@ SLOW = {"test_frequency_distance.py", "test_protocols.py"}
 
 
 def pytest_collection_modifyitems(items):
-    """Marks the tests of small parts."""
+    """Mark the tests of small parts."""
     for item in items:
         if (
             item.path.is_relative_to(HERE)
@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup():
-    """Seeds every generator before each test, so that no test depends on which ones ran before it in its process."""
+    """Seed every random generator before each test, so that no test depends on earlier tests."""
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
@@ -62,7 +62,7 @@ def pytest_runtest_setup():
 
 @pytest.fixture(autouse=True, scope="session")
 def cache_folder_of_the_tests(tmp_path_factory):
-    """Keeps what is cached between runs out of the user's own folder."""
+    """Use a temporary cache folder instead of the user's own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PASSBAND_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -70,13 +70,13 @@ def cache_folder_of_the_tests(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def photograph():
-    """A real photograph, 3 x 300 x 451 (the bundled cat)."""
+    """Return a real photo, 3 x 300 x 451 (the bundled cat)."""
     return from_array(data.chelsea())[0]
 
 
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory):
-    """A folder with weights of a tiny network that changes a picture visibly but not much."""
+    """Return a folder with weights of a tiny network that changes an image slightly but visibly."""
     torch.manual_seed(0)
     model = SFNet(width=16, depth=1)
     folder = tmp_path_factory.mktemp("tiny")
@@ -86,7 +86,7 @@ def tiny_weights(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def identity_weights(tmp_path_factory):
-    """A folder with weights of a network that returns its input."""
+    """Return a folder with weights of a network that returns its input."""
     model = SFNet(width=16, depth=1)
     for head in model.head:
         torch.nn.init.zeros_(head.weight)
@@ -98,7 +98,7 @@ def identity_weights(tmp_path_factory):
 
 @pytest.fixture
 def close_folder(monkeypatch):
-    """Makes a folder refuse to be read, as the system does; permissions do not bind root."""
+    """Return a function that makes a folder unreadable. Permissions would not restrict root."""
     scan, closed = os.scandir, set()
 
     def refuse(path):
@@ -112,19 +112,19 @@ def close_folder(monkeypatch):
 
 @pytest.fixture
 def photographs(tmp_path, photograph):
-    """A folder with four small photographs."""
+    """Return a folder with four small photos."""
     return write_photographs(tmp_path / "photographs", photograph)
 
 
 @pytest.fixture(scope="session")
 def _int8():
-    """Quantized networks of this process, by network and pictures."""
+    """Return the quantized networks of this process, by network and images."""
     return {}
 
 
 @pytest.fixture
 def quantized_once(monkeypatch, _int8):
-    """Quantizes the same network on the same pictures once in a process; each time takes seconds."""
+    """Quantize the same network on the same images only once per process, because it takes seconds."""
     from passband.export import quantize, write
 
     def once(model, pictures):
@@ -140,5 +140,5 @@ def quantized_once(monkeypatch, _int8):
 
 @pytest.fixture
 def unchecked(monkeypatch):
-    """Switches off the types that are checked while tests run, so that the library's own errors are seen."""
+    """Switch off the checks of types during a test, so that errors of the library itself appear."""
     monkeypatch.setattr("jaxtyping.config.jaxtyping_disable", True)

@@ -1,4 +1,4 @@
-"""Code blocks of the documents, for the tests that run or check them."""
+"""Reads the code blocks of the documents, for the tests that run or check them."""
 
 import re
 from pathlib import Path
@@ -9,5 +9,5 @@ BLOCK = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
 def blocks(path):
-    """Pairs of a language and a text: the code blocks of a Markdown file, in order."""
+    """Return language and text of the code blocks of a Markdown file, in order."""
     return BLOCK.findall(path.read_text(encoding="utf-8"))

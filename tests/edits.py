@@ -1,4 +1,4 @@
-"""Videos whose edit lists hide parts, and how far sound and pictures of a video are apart."""
+"""Makes videos whose edit lists hide parts, and measures the delay between sound and images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,16 +13,16 @@ _PARENTS = (b"moov", b"trak")
 
 
 def write_flash(path: Path, seconds: float, at: float, audio: str = "aac", suffix: str = ".mp4") -> Path:
-    """A video of 25 frames a second that is black but for one white frame, and silent but for a click with it.
+    """Write a video of 25 frames per second that is black except one white frame, and silent except a click with it.
 
-    Before the first half second there is a loud tone, which an edit list may hide.
+    The first half second has a loud tone, which an edit list may hide.
 
     Args:
-        path: without a suffix that counts.
-        seconds: of the video.
-        at: when the flash and the click are, in seconds; a multiple of 1/25.
-        audio: an encoder.
-        suffix: of the container.
+        path: path of the video. Its suffix is replaced.
+        seconds: length of the video in seconds.
+        at: time of the flash and the click in seconds, a multiple of 1/25.
+        audio: name of an audio encoder.
+        suffix: suffix of the container.
     """
     count = round(seconds * 25)
     images = [np.full((48, 64, 3), 255 * (number == round(at * 25)), np.uint8) for number in range(count)]
@@ -50,14 +50,14 @@ def write_flash(path: Path, seconds: float, at: float, audio: str = "aac", suffi
 
 
 def apart(path: Path) -> float:
-    """How much later than the flash the click is, in seconds, as the file decodes."""
+    """Return the delay of the click after the flash in seconds, in the decoded video."""
     flash = next(frame.time for frame in clips.frames(path) if frame.to_ndarray(format="gray").mean() > 128)
     times, wave = heard(path)
     return float(times[np.abs(wave).argmax()]) - flash
 
 
 def heard(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """When each sample of the sound is heard, in seconds, and the samples in [-1, 1]."""
+    """Return the time of each sound sample in seconds, and the samples in [-1, 1]."""
     times, waves = [], []
     with av.open(str(path)) as container:
         for packet in container.demux(audio=0):
@@ -73,11 +73,11 @@ def heard(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def with_edits(path: Path, edits: Sequence[tuple[float, float]]) -> Path:
-    """Give all streams of an MP4, whose index is at its end, an edit list.
+    """Give all streams of an MP4 file an edit list. The index of the file must be at its end.
 
     Args:
-        path: the file, which is changed.
-        edits: how long each lasts, and where in what is shown without it it begins, in seconds; -1 for a pause.
+        path: path of the file, which is changed.
+        edits: duration of each edit in seconds, and its start in the unedited video in seconds; -1 for a pause.
     """
     data = path.read_bytes()
     start = data.rindex(b"moov") - 4
@@ -97,7 +97,7 @@ def _edited(boxes: bytes, edits: Sequence[tuple[float, float]], scales: dict[byt
         if kind == b"trak":
             header, old = content.index(b"mdhd") + 4, content.index(b"elst") + 4
             scale = int.from_bytes(content[header + 12 : header + 16], "big")
-            begin = int.from_bytes(content[old + 12 : old + 16], "big")  # what primes the decoder is before
+            begin = int.from_bytes(content[old + 12 : old + 16], "big")  # samples before it only prime the decoder
             length = int.from_bytes(content[old - 16 : old - 12], "big")
             content = content[: old - 16] + content[old - 16 + length :]
             content += _box(b"edts", _box(b"elst", _entries(edits, scales[b"mvhd"], scale, begin)))

@@ -1,4 +1,4 @@
-"""Photographs and inspectors for tests."""
+"""Makes photos and inspectors."""
 
 import json
 
@@ -11,7 +11,7 @@ from passband.models.inspector import InspectorNetwork
 
 
 def photograph(seed, height=96, width=112):
-    """Smooth color with edges: soft noise in cells, a few bars."""
+    """Return an image of smooth colors with edges: soft noise in cells, and a few bars."""
     rng = np.random.default_rng(seed)
     cells = torch.from_numpy(rng.random((1, 3, 7, 9), np.float32))
     image = torch.nn.functional.interpolate(cells, (height, width), mode="bicubic", align_corners=False)[0]
@@ -22,14 +22,14 @@ def photograph(seed, height=96, width=112):
 
 
 def photographs(folder, count=12):
-    """A folder of such photographs."""
+    """Write such images into a folder, and return the folder."""
     for number in range(count):
         write_image(folder / f"{number:02d}.png", photograph(number))
     return folder
 
 
 def decided(kinds=(), psnr=20.0, gains=None, *, known=True):
-    """An inspector that says the same of every picture."""
+    """Return an inspector with the same result for every image."""
     gains = {"general": 2.0, "derain-small": 5.0} if gains is None else gains
     model = InspectorNetwork([*KINDS, "clean"], list(gains), width=8, hidden=8)
     last = model.head[-1]
@@ -42,7 +42,7 @@ def decided(kinds=(), psnr=20.0, gains=None, *, known=True):
 
 
 def saved(model, folder):
-    """The folder of an inspector's weights."""
+    """Save the weights of an inspector, and return the folder."""
     model.save_pretrained(folder)
     assert json.loads((folder / "config.json").read_text())["model"] == "inspector"
     return folder

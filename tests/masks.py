@@ -1,4 +1,4 @@
-"""Pictures with masks that tests make, bright ellipses on a textured ground, and maps that find them nearly."""
+"""Makes images with masks, which are bright ellipses on a textured ground, and probability maps that nearly match."""
 
 import numpy as np
 from PIL import Image
@@ -7,7 +7,7 @@ from tests.golden_fill import noise
 
 
 def ellipses(name: str, height: int, width: int, count: int = 2) -> np.ndarray:
-    """A mask, uint8 of 0 and 1, of ellipses that the name decides."""
+    """Return a mask of ellipses, uint8 of 0 and 1, that depends on the name."""
     y, x = np.mgrid[0:height, 0:width] + 0.5
     mask = np.zeros((height, width), bool)
     for number in range(count):
@@ -18,13 +18,13 @@ def ellipses(name: str, height: int, width: int, count: int = 2) -> np.ndarray:
 
 
 def picture_of(name: str, mask: np.ndarray) -> np.ndarray:
-    """An RGB picture, uint8, that is brighter where its mask is set."""
+    """Return an RGB image, uint8, that is brighter inside its mask."""
     ground = 40 + 60 * noise(f"{name}/ground", (*mask.shape, 3))
     return (ground + mask[..., None] * (110, 60, 20)).astype(np.uint8)
 
 
 def write_pairs(folder, count=4, size=(37, 53), images="images", masks="masks", suffix=".png", start=0):
-    """A folder of pictures and binary masks of 0 and 255, called 0, 1, 2, ...; returns it."""
+    """Write images and binary masks of 0 and 255 with the names 0, 1, 2 and so on, and return the folder."""
     for part in (images, masks):
         (folder / part).mkdir(parents=True, exist_ok=True)
     for number in range(start, start + count):
@@ -35,11 +35,11 @@ def write_pairs(folder, count=4, size=(37, 53), images="images", masks="masks", 
 
 
 CASES = {"odd": (61, 47), "long": (23, 101), "square": (64, 64)}
-"""Name to height and width."""
+"""Heights and widths in pixels, by name."""
 
 
 def probability_map(name: str, height: int, width: int) -> np.ndarray:
-    """A map, float64 in (0, 1), that agrees with the mask of its name in most places, never reaching 0 or 1."""
+    """Return a map, float64 between 0 and 1 exclusive, that agrees with the mask of its name at most pixels."""
     truth = ellipses(name, height, width)
     shifted = np.roll(truth, (2, -3), (0, 1))
     return 0.08 + 0.35 * truth + 0.3 * shifted + 0.2 * noise(f"{name}/map", truth.shape)

@@ -1,4 +1,4 @@
-"""Picture files that tests make."""
+"""Makes image files."""
 
 import numpy as np
 from PIL import Image
@@ -7,7 +7,7 @@ from passband.io.image import write_image
 
 
 def make(folder, *names):
-    """Pictures in a folder; their paths."""
+    """Write images into a folder, and return their paths."""
     paths = [folder / name for name in names]
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -16,12 +16,12 @@ def make(folder, *names):
 
 
 def write_photographs(folder, photograph):
-    """Four small parts of a photograph, as files in a folder; the folder."""
+    """Write four small parts of a photo as files into a folder, and return the folder."""
     for number in range(4):
         write_image(folder / f"{number}.png", photograph[:, 60 * number : 60 * number + 48, 90 : 90 + 56])
     return folder
 
 
 def names(folder):
-    """The names in a folder but for hidden ones, such as the record of what was written there."""
+    """Return the names in a folder, without hidden ones such as the records of written files."""
     return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))

@@ -1,4 +1,4 @@
-"""Folders of small pictures of blobs on noise with their masks, and segmentation networks with fresh weights."""
+"""Makes folders of small images of blobs on noise with their masks, and segmentation networks with random weights."""
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from passband.weights_io import save_weights
 
 
 def blob(seed, size=(37, 53), classes=1):
-    """A bright ellipse (each class in a color of its own) on gray noise, uint8 H W 3, and its mask, uint8 H W."""
+    """Return a bright ellipse on gray noise, uint8 H W 3, with a color for each class, and its mask, uint8 H W."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[: size[0], : size[1]]
     mask = np.zeros(size, np.uint8)
@@ -26,7 +26,7 @@ def blob(seed, size=(37, 53), classes=1):
 
 
 def write_blobs(folder, count=6, seed=0, size=(37, 53), classes=1):
-    """Write FOLDER/images/NUMBER.png and FOLDER/masks/NUMBER.png, and give the folder."""
+    """Write FOLDER/images/NUMBER.png and FOLDER/masks/NUMBER.png, and return the folder."""
     for name in ("images", "masks"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for number in range(count):
@@ -37,7 +37,7 @@ def write_blobs(folder, count=6, seed=0, size=(37, 53), classes=1):
 
 
 def save_segmenter(folder, size=32, classes=1, seed=0, **about):
-    """Write weights of a tiny U-Net with random weights and batch statistics, and give the folder."""
+    """Write a tiny U-Net with random weights and batch statistics, and return the folder."""
     torch.manual_seed(seed)
     network = build_model("unet", width=4, depth=2, classes=classes)
     for module in network.modules():

@@ -7,7 +7,7 @@ from passband.cli import main
 
 @pytest.fixture
 def run(monkeypatch, capsys):
-    """Runs `passband ARGUMENTS` in this process and gives (status, standard output, standard error)."""
+    """Return a function that runs `passband ARGUMENTS` here, and returns (status, stdout, stderr)."""
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["passband", *map(str, arguments)])

@@ -1,4 +1,4 @@
-"""Networks whose saliency is known, and pictures of few frequencies."""
+"""Makes networks with known saliency, and images with few frequencies."""
 
 import math
 
@@ -25,14 +25,14 @@ class Linear(nn.Module):
 
 
 def waves(amplitudes, side=48, count=1):
-    """Pictures of one channel: vertical waves of so many cycles, each with its amplitude; mean 0."""
+    """Return images of one channel with mean 0: vertical waves of given numbers of cycles and amplitudes."""
     x = torch.arange(side, dtype=torch.float64) / side
     row = sum(amplitude * torch.cos(2 * math.pi * cycles * x + cycles) for cycles, amplitude in amplitudes.items())
     return row.expand(count, 1, side, side).clone()
 
 
 def small_network(channels=3, classes=1, seed=0, normalized=True):
-    """A segmentation network with ReLUs and, if wanted, batch statistics that training would change."""
+    """Return a segmentation network with ReLUs, and optionally with batch statistics that training changes."""
     torch.manual_seed(seed)
     norm = nn.BatchNorm2d(6) if normalized else nn.Identity()
     return nn.Sequential(
@@ -41,7 +41,7 @@ def small_network(channels=3, classes=1, seed=0, normalized=True):
 
 
 def noisy_pictures(count=3, size=(17, 20), channels=3, dtype=torch.float32):
-    """Smooth pictures with noise."""
+    """Return smooth images with noise."""
     generator = torch.Generator().manual_seed(sum(size))
     coarse = torch.rand(count, channels, 4, 5, generator=generator, dtype=dtype)
     smooth = nn.functional.interpolate(coarse, size, mode="bicubic", align_corners=False)

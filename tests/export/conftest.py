@@ -1,4 +1,4 @@
-"""A small network of which every part matters."""
+"""Makes a small network of which every part affects the output."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from passband.models import SFNet
 
 
 def make_network(**numbers):
-    """A network with random modulation vectors and running statistics, which a fresh one has at zero and one."""
+    """Return a network with random modulation vectors and running statistics, which are 0 and 1 in a new network."""
     torch.manual_seed(3)
     model = SFNet(**{"width": 16, "depth": 1, **numbers}).eval()
     for name, value in model.state_dict().items():
@@ -25,7 +25,7 @@ def network():
 
 @pytest.fixture(scope="session")
 def network_weights(network, tmp_path_factory):
-    """A folder with its weights."""
+    """Return a folder with the weights of the network."""
     folder = tmp_path_factory.mktemp("network")
     network.save_pretrained(folder)
     return folder

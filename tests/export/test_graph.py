@@ -64,7 +64,7 @@ def test_nodes_carry_the_names_of_modules(network):
 def test_what_has_no_graph_is_refused_with_the_reason():
     with pytest.raises(ExportError, match=r"global pooling.*pool_window=80.*--engine torch"):
         sfnet_graph(make_network(pool_window=80))
-    with pytest.raises(ExportError, match="SFNet alone, got Linear"):
+    with pytest.raises(ExportError, match="needs an SFNet, got Linear"):
         sfnet_graph(torch.nn.Linear(2, 2))
 
 

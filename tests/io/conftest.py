@@ -1,4 +1,4 @@
-"""What the tests of JPEG coefficients share."""
+"""Fixtures for the tests of JPEG coefficients."""
 
 import pytest
 
@@ -8,6 +8,6 @@ from tests.io.jpeg.jpeg_files import ENGINES
 
 @pytest.fixture(params=list(ENGINES))
 def engine(request, monkeypatch):
-    """Both ways to read coefficients, one after the other."""
+    """Run a test with both engines that read coefficients."""
     monkeypatch.setattr(jpeg_engine, "engine", lambda: ENGINES[request.param])
     return request.param

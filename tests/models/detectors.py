@@ -1,4 +1,4 @@
-"""Small detectors, and what they find in noise."""
+"""Makes small detectors, and compares the instances that they find in noise."""
 
 import torch
 
@@ -22,7 +22,7 @@ TINY = {
 
 
 def noisy_detector(**numbers) -> FrequencyRCNN:
-    """One whose fresh weights find many things, of scores that are far enough from each other to be ordered."""
+    """Return a detector whose random weights find many instances. Their scores differ enough to be ordered."""
     torch.manual_seed(0)
     model = FrequencyRCNN(**{**TINY, "box_score_thresh": 0.0, **numbers})
     with torch.no_grad():
@@ -36,7 +36,7 @@ def noisy_detector(**numbers) -> FrequencyRCNN:
 
 
 def targets(count: int, height: int, width: int, masks: bool = True) -> dict[str, torch.Tensor]:
-    """Rectangles, or none."""
+    """Return random boxes with masks, or none."""
     corners = torch.rand(count, 2) * torch.tensor([width, height]) / 2
     boxes = torch.cat([corners, corners + 4 + torch.rand(count, 2) * torch.tensor([width, height]) / 3], 1)
     target = {"boxes": boxes, "labels": torch.randint(1, 4, (count,))}

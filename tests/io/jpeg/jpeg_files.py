@@ -1,4 +1,4 @@
-"""Small JPEG files of every kind that is read, and their parts."""
+"""Makes small JPEG files of every supported kind, and edits their segments."""
 
 import io
 import struct
@@ -20,19 +20,19 @@ except ImportError:  # installed without a compiler, which is allowed
 
 
 def photograph(height: int, width: int, mode: str = "RGB") -> Image.Image:
-    """A part of the bundled astronaut, with edges and strong colors."""
+    """Return a part of the bundled astronaut photo, with edges and strong colors."""
     return Image.fromarray(bundled.astronaut()[40 : 40 + height, 150 : 150 + width]).convert(mode)
 
 
 def encoded(image: Image.Image, **options) -> bytes:
-    """What Pillow writes."""
+    """Return the JPEG file that Pillow writes."""
     file = io.BytesIO()
     image.save(file, "JPEG", **options)
     return file.getvalue()
 
 
 def random_coefficients(height: int, width: int, sampling, seed: int = 0, **header) -> JpegCoefficients:
-    """Coefficients that no picture has, in any sampling."""
+    """Return random coefficients in any sampling, as no image has them."""
     about = JpegHeader(height, width, sampling, **{"color_space": "ycbcr" if len(sampling) == 3 else "gray"} | header)
     rng = np.random.default_rng(seed)
     falling = 1 + 200 / (1 + np.arange(64) % 8 + np.arange(64) // 8) ** 2
@@ -44,7 +44,7 @@ def random_coefficients(height: int, width: int, sampling, seed: int = 0, **head
 
 
 def all_kinds() -> dict[str, bytes]:
-    """One file of each kind, none of whole MCUs."""
+    """Return a file of each kind. The sides of the images are no multiples of an MCU."""
     picture, gray = photograph(67, 101), photograph(53, 37, "L")
     return {
         "4:4:4": encoded(picture, subsampling="4:4:4", quality=91),
@@ -69,7 +69,7 @@ def all_kinds() -> dict[str, bytes]:
 
 
 def segments(data: bytes) -> dict[int, int]:
-    """Where the first segment of each marker up to the first scan begins."""
+    """Return the position of the first segment of each marker before the first scan."""
     found, position = {}, 2
     while True:
         _, marker, length = struct.unpack_from(">BBH", data, position)
@@ -80,11 +80,11 @@ def segments(data: bytes) -> dict[int, int]:
 
 
 def patched(data: bytes, marker: int, offset: int, new: bytes) -> bytes:
-    """The file with bytes of a segment replaced, counted from its first 0xFF."""
+    """Return the file with bytes of a segment replaced. The offset counts from its first 0xFF."""
     at = segments(data)[marker] + offset
     return data[:at] + new + data[at + len(new) :]
 
 
 def with_segment(data: bytes, marker: int, body: bytes) -> bytes:
-    """The file with a segment more, right behind its start."""
+    """Return the file with an additional segment after its start."""
     return data[:2] + struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body + data[2:]
