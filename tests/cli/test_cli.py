@@ -236,7 +236,7 @@ def test_train_trains_and_resumes(run, tmp_path, photographs):
     status, _, err = run(*resumed, "--set", "optim.step=3")
     assert one_sentence(status, err, "unknown key optim.step; did you mean optim.steps?")
     status, _, err = run(*resumed, "--steps", 3)
-    assert one_sentence(status, err, "is at step 8 already, beyond the 3 steps asked for")
+    assert one_sentence(status, err, "is already at step 8, which is beyond the 3 steps of this run")
     status, _, err = run(*resumed, "--steps", 3, "--epochs", 2)
     assert one_sentence(status, err, "give the length as --steps or as --epochs, not both")
     status, _, err = run(*resumed, "--steps", 3, "--set", "optim.steps=4")
