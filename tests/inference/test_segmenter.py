@@ -167,7 +167,7 @@ class TestPlans:
         for name in ("x/a.png", "y/a.png"):
             (tmp_path / name).parent.mkdir()
             Image.new("RGB", (4, 4)).save(tmp_path / name)
-        with pytest.raises(ValueError, match=r"would both become .*out/a\.png: give them outputs of their own"):
+        with pytest.raises(ValueError, match=r"have the same output .*out/a\.png: give them different output folders"):
             plan_masks([tmp_path / "x", tmp_path / "y"], tmp_path / "out")
         with pytest.raises(ValueError, match=r"a\.png would be replaced by its mask: choose another"):
             plan_masks([tmp_path / "x" / "a.png"], tmp_path / "x")

@@ -139,7 +139,7 @@ class TestOutputs:
     def test_several_files_need_a_folder(self, tmp_path, touch):
         touch("in/a.png", "in/b.png", "there")
         for name in ("x.png", "x.gif"):
-            with pytest.raises(ValueError, match="several files need a folder|unknown type"):
+            with pytest.raises(ValueError, match="with several files, -o must be a folder|unknown type"):
                 plan_jobs([tmp_path / "in"], tmp_path / name)
         with pytest.raises(ValueError, match="there is an existing file, and a folder is needed"):
             plan_jobs([tmp_path / "in"], tmp_path / "there")

@@ -121,8 +121,8 @@ class _Output:
         if suffix in naming.targets:
             if not one:
                 raise ValueError(
-                    f"several files need a folder, and {path} names a file: give a folder, or write {path}{os.sep} if "
-                    "you mean a folder"
+                    f"with several files, -o must be a folder, and {path} names a file: give a folder, or write "
+                    f"{path}{os.sep} if you mean a folder"
                 )
             return cls(path, is_file=True)
         if path.exists():
@@ -195,7 +195,7 @@ class _Planner:
                 return None
             if other is not None and number == 0 and other.path.parent.resolve() != source.path.parent.resolve():
                 raise ValueError(
-                    f"{other.path} and {source.path} would both become {target}: give them outputs of their own"
+                    f"{other.path} and {source.path} have the same output {target}: give them different output folders"
                 )
             if other is None and resolved not in self.own:
                 self.taken[resolved] = source
