@@ -15,6 +15,7 @@ from passband.io.files import write_whole
 from passband.io.image import DEFAULT_MAX_PIXELS, ImageError
 from passband.io.image.decode import decode
 from passband.io.image.formats.png import open_png
+from passband.io.image.formats.tiff_directory import with_single_values
 from passband.io.image.kinds import HEAD, NAMES, kind_of
 from passband.io.image.metadata.exif import reset_orientation, turn_upright
 from passband.io.image.pillow import strict_pillow
@@ -131,6 +132,8 @@ def _load_stored(data: bytes, kind: str, name: str) -> tuple[Image.Image, int] |
         png = open_png(data, name)
         orientation = reset_orientation(png.meta.exif)[0] if png.meta.exif else 1
         data = png.still
+    if kind == "TIFF":
+        data = with_single_values(data)
     try:
         image = READERS[kind](io.BytesIO(data))
     except (SyntaxError, OSError, ValueError):

@@ -22,6 +22,7 @@ from passband.io.image import (
     write_stored_image,
 )
 from passband.io.image.types import Density, Unit
+from passband.io.mask import read_stored_mask
 
 LEVELS = np.arange(30, dtype=np.uint8).reshape(5, 6)
 
@@ -218,3 +219,26 @@ def test_a_density_that_no_type_can_state_is_no_reason_to_write_no_picture(densi
         meta = ImageMeta(density=Density(density, density, unit))
         write_stored_image(tmp_path / f"a{suffix}", StoredImage(torch.zeros(3, 5, 6), meta=meta))
         assert read_stored_image(tmp_path / f"a{suffix}").image.shape == (3, 5, 6)
+
+
+def test_a_mask_of_two_levels_is_read_where_a_tag_says_that_it_has_several_values(tmp_path):
+    Image.fromarray(LEVELS % 2 * 255).convert("1").save(tmp_path / "sound.tif", compression="group4")
+    data = bytearray((tmp_path / "sound.tif").read_bytes())
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        at = file.pages[0].tags[278].offset  # pyright: ignore[reportAttributeAccessIssue]
+    data[at + 4] = 255
+    (tmp_path / "several.tif").write_bytes(data)
+    several, sound = (read_stored_mask(tmp_path / f"{name}.tif").values for name in ("several", "sound"))
+    assert torch.equal(several, sound)
+
+
+def test_a_damaged_exif_block_is_left_out_of_an_avif(tmp_path):
+    text_for_a_number = struct.pack("<HHI4s", 290, 2, 4, b"inch")
+    block = exif_of(struct.pack("<HHII", 274, 3, 1, 1), text_for_a_number)
+    picture = StoredImage(torch.zeros(3, 5, 6), meta=ImageMeta(exif=block))
+    write_stored_image(tmp_path / "a.avif", picture)
+    assert read_stored_image(tmp_path / "a.avif").image.shape == (3, 5, 6)
+
+
+def exif_of(*entries: bytes) -> bytes:
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)

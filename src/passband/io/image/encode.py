@@ -15,6 +15,7 @@ from passband.io.image.metadata.exif_edit import fitted_exif, with_density
 from passband.io.image.metadata.iptc import iptc_of
 from passband.io.image.metadata.xmp import fitted_xmp
 from passband.io.image.types import Animation, ImageMeta, Pixels
+from passband.io.quiet import without_warnings
 from passband.naming import listed
 
 DEEP = frozenset({"PNG", "TIFF", "HEIC"})
@@ -25,6 +26,7 @@ _DENSITY_IN_EXIF = frozenset({"WEBP", "HEIC", "AVIF"})
 _NAMES = {"WEBP": "WebP"}
 
 
+@without_warnings()
 def encode_still(pixels: Pixels, kind: str, meta: ImageMeta, quality: int, name: str, notes: list[str]) -> bytes:
     """Encode one image.
 

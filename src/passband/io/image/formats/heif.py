@@ -117,7 +117,7 @@ def decode_avif(data: bytes, name: str, max_pixels: int) -> Decoded:
 
 
 def encode_avif(pixels: Pixels, meta: ImageMeta, quality: int, name: str) -> bytes:
-    """Encode an AVIF file with 8 bits per sample.
+    """Encode an AVIF file with 8 bits per sample. A damaged EXIF block is left out.
 
     Args:
         pixels: gray, RGB or RGBA.
@@ -134,15 +134,16 @@ def encode_avif(pixels: Pixels, meta: ImageMeta, quality: int, name: str) -> byt
     sampling = "4:0:0" if image.mode in ("L", "LA") else "4:4:4" if quality >= 90 else "4:2:0"
     if image.mode == "LA":
         image = image.convert("RGBA")
-    image.save(
-        file,
-        "AVIF",
-        quality=quality,
-        subsampling=sampling,
-        exif=meta.exif or b"",
-        icc_profile=meta.icc,
-        xmp=meta.xmp or b"",
-    )
+    options = {"quality": quality, "subsampling": sampling, "icc_profile": meta.icc, "xmp": meta.xmp or b""}
+    try:
+        image.save(file, "AVIF", exif=meta.exif or b"", **options)
+    except (
+        Exception
+    ):  # Pillow rewrites a block that has an orientation, and raises many kinds of errors for damaged ones
+        if meta.exif is None:
+            raise
+        file = io.BytesIO()
+        image.save(file, "AVIF", **options)
     return file.getvalue()
 
 
