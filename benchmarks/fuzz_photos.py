@@ -24,7 +24,7 @@ IPTC = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(_RECORD)) + _RECORD + b"8BIM\
 
 
 def heif() -> list[Seed]:
-    """HEIC and AVIF files."""
+    """Return HEIC and AVIF files."""
     import pillow_heif
 
     rgb, alpha = picture(), with_alpha()
@@ -63,7 +63,7 @@ def heif() -> list[Seed]:
 
 
 def photos() -> list[Seed]:
-    """Pictures with metadata, animated PNG files and TIFF files of unusual layouts."""
+    """Return pictures with metadata, animated PNG files and TIFF files of unusual layouts."""
     rgb, alpha = picture(), with_alpha()
     text = PngImagePlugin.PngInfo()
     text.add_text("Raw profile type iptc", f"\niptc\n{len(IPTC):8}\n{IPTC.hex()}\n", zip=True)
@@ -99,7 +99,7 @@ def photos() -> list[Seed]:
 
 
 def _camera_exif(orientation: int, order: str) -> bytes:
-    """An EXIF block as cameras write it: sizes, densities, a maker note, interoperability and a thumbnail."""
+    """Return an EXIF block as cameras write it: sizes, densities, a maker note, interoperability and a thumbnail."""
     short, long, rational, opaque = 3, 4, 5, 7
     small = saved(picture(32, 24), "JPEG", quality=40)
     ratio = struct.pack(f"{order}II", 300, 1), struct.pack(f"{order}II", 200, 1)
@@ -154,7 +154,7 @@ def _camera_exif(orientation: int, order: str) -> bytes:
 
 
 def _deep_animation() -> bytes:
-    """An animated PNG of 16 bits whose frames cover parts of the canvas, in every treatment and composition."""
+    """Return an animated PNG of 16 bits whose frames cover parts of the canvas, in every treatment and composition."""
     rng = np.random.default_rng(9)
     out = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", struct.pack(">IIBBBBB", 20, 14, 16, 6, 0, 0, 0))
     out += png_chunk(b"acTL", struct.pack(">II", 4, 0))
@@ -196,7 +196,7 @@ def _tiff(
     planes: np.ndarray, compression: str, order: str, *, big: bool = False, tile: int = 0, extra: int = 0,
     photometric: int = 2, orientation: int = 1,
 ) -> bytes:  # fmt: skip
-    """A TIFF file of planes, each compressed by libtiff as gray pixels of one byte."""
+    """Return a TIFF file of planes, each compressed by libtiff as gray pixels of one byte."""
     count, height, width = planes.shape
     bits = planes.itemsize * 8
     codes = {"raw": 1, "tiff_lzw": 5, "tiff_adobe_deflate": 8, "packbits": 32773, "zstd": 50000}

@@ -128,7 +128,7 @@ def deep_tiff(**options) -> bytes:
 
 
 def with_tags(data: bytes, **numbers: int) -> bytes:
-    """A file with other numbers in place of the first values of some tags."""
+    """Return a file with other numbers in place of the first values of some tags."""
     changed = bytearray(data)
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         for name, number in numbers.items():

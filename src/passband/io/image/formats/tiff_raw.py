@@ -236,7 +236,7 @@ def _to_colors(pixels: Pixels, page: Page) -> Pixels:
 
 
 def _count_parts(page: Page) -> int:
-    """Number of strips or tiles of all planes."""
+    """Return the number of strips or tiles of all planes."""
     (width, height), (across, down) = page.size, page.tile or (page.size[0], page.rows)
     return -(-width // across) * -(-height // down) * page.planes
 
