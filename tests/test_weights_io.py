@@ -137,6 +137,14 @@ def test_a_run_s_folder_is_its_best_weights_everywhere_and_a_folder_of_runs_name
         load_weights(tmp_path / "runs")
 
 
+def test_a_name_inside_a_folder_that_exists_is_not_looked_for_on_the_hub(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *_, **__: pytest.fail("the hub was asked"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(CheckpointError, match="No weights named 'runs/polips'"):
+        load_model("runs/polips")
+
+
 def test_a_hub_that_cannot_be_reached_is_one_sentence(monkeypatch):
     def unreachable(*_, **__):
         raise ConnectionError("no route to host\nand more lines")

@@ -239,7 +239,8 @@ def _packaged_weights() -> dict[str, Path]:
 
 
 def _is_hub_id(source: str | Path) -> bool:
-    return re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)) is not None
+    """Return whether a name can be a hub id. A name inside a folder that exists here is a path with a typing error."""
+    return re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)) is not None and not Path(source).parent.is_dir()
 
 
 def _unknown_weights_error(source: str | Path) -> CheckpointError:
