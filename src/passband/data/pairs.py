@@ -210,7 +210,8 @@ def _partners(
     for path in paths:
         stem = _stem(path, folder)
         stems = [stem, Path(stem.name)] if is_flat and stem.parent.name else [stem]
-        found = next((found for one in stems if (found := _files_named(one, by_name, by_scene))), [])
+        matches = (_files_named(one, by_name, by_scene) for one in stems)
+        found = next(filter(None, matches), [])
         if len(found) > 1:
             raise ValueError(f"{path} is ambiguous, keep one of its partners: {listed(found, NAMED)}")
         partners += found

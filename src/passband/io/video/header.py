@@ -30,7 +30,8 @@ def add_restored(out: OutputContainer, video: VideoFormat, encoding: Encoding) -
     """
     codec = CODECS[encoding.codec]
     if video.surround and video.surround.can_be_written:
-        with av.open(header := BytesIO(), "w", format="matroska") as alone:
+        header = BytesIO()
+        with av.open(header, "w", format="matroska") as alone:
             encoder = _add_encoded_stream(alone, video, encoding).codec_context
             alone.start_encoding()
         template = with_video_elements(header.getvalue(), video.surround.elements)

@@ -72,7 +72,8 @@ def with_hidden_start(stream: Stream, seconds: float) -> Stream:
     """
     delay = element(_CODEC_DELAY, round(seconds * 1e9).to_bytes(8, "big"))
     try:
-        with av.open(header := BytesIO(), "w", format="matroska") as out:
+        header = BytesIO()
+        with av.open(header, "w", format="matroska") as out:
             out.add_stream_from_template(stream, opaque=True)
             out.start_encoding()
     except (FFmpegError, ValueError):
