@@ -27,9 +27,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from passband.data.classifier_input import Preprocessing
 from passband.data.cubes.fitting import IMAGENET_RGB, of_imagenet, unnormalized
 from passband.data.cubes.views import Augmentation, pixel_window
-from passband.data.preprocessing import Preprocessing
 from passband.io.files import write_whole
 from passband.io.image import ImageError
 from passband.io.jpeg import JpegError, backend, read_coefficients

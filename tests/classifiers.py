@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from passband.data.preprocessing import Preprocessing
+from passband.data.classifier_input import Preprocessing
 from passband.layers.channels import channel_subset
 from passband.models import build_model
 from passband.weights_io import save_weights

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from passband.io.video import VideoReader
+from passband.io.video.encoding import SegmentEncoder, choose_encoding, write_segment
 from passband.io.video.join import JoinedVideo, check_target, join
-from passband.io.video.segment import SegmentEncoder, choose_encoding, write_segment
 
 
 def joined(source: Path, target: Path, codec: str | None = None, crf: int | None = None, **options: Any) -> JoinedVideo:

@@ -195,7 +195,7 @@ class TestRun:
             train(recipe(), tmp_path / "other", data=photographs, device="cpu", resume=True)
 
     def test_a_loss_that_is_not_finite_stops_the_run(self, tmp_path, photographs, monkeypatch):
-        def broken(self, model, batch, done):
+        def broken(self, model, batch, done, lesson):
             return model(batch["degraded"])[-1].mean() * torch.nan, {}
 
         monkeypatch.setattr("passband.tasks.restoration.Restoration.loss", broken)
@@ -203,7 +203,7 @@ class TestRun:
             train(recipe(), tmp_path / "run", data=photographs, device="cpu")
 
     def test_a_run_that_fails_says_so_and_why(self, tmp_path, photographs, monkeypatch):
-        def broken(self, model, batch, done):
+        def broken(self, model, batch, done, lesson):
             return model(batch["degraded"])[-1].mean() * torch.nan, {}
 
         monkeypatch.setattr("passband.tasks.restoration.Restoration.loss", broken)
@@ -232,8 +232,8 @@ class TestRun:
         scores = iter([20.0, 21.0, 20.5, 21.0, 22.0])
         validate = Restoration.validate
 
-        def scripted(self, model, batches):
-            return replace(validate(self, model, batches), score=next(scores))
+        def scripted(self, model, batches, scored):
+            return replace(validate(self, model, batches, scored), score=next(scores))
 
         monkeypatch.setattr("passband.tasks.restoration.Restoration.validate", scripted)
         settings = recipe(validation={"every": 1, "patience": 2}, checkpoint_every=100)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from passband.config import parse_recipe
-from passband.data.preprocessing import Preprocessing
+from passband.data.classifier_input import Preprocessing
 from passband.io.image import ImageError
 from passband.models import load_model
 from passband.training import train

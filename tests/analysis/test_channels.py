@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from passband.analysis.channels import analyze_channels
-from passband.data.preprocessing import Preprocessing
+from passband.data.classifier_input import Preprocessing
 from passband.io.image import read_image
 from passband.layers.channels import channel_subset
 from passband.models import build_from, load_model

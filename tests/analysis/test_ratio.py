@@ -8,7 +8,7 @@ from torch import nn
 
 from passband.analysis.ratio import analyze_ratio
 from passband.curriculum import RadialProfile, RatioSearch, saliency
-from passband.data.preprocessing import Preprocessing
+from passband.data.classifier_input import Preprocessing
 from passband.io.image import read_image, write_image
 from passband.models import load_model
 from passband.models.unet import UNet

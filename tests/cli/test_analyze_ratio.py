@@ -54,7 +54,7 @@ def test_bad_input_is_one_sentence_and_a_status(run, unet, photographs, tiny_wei
     assert "for restoration, which gives no scores" in error(tiny_weights, "--data", photographs)
     assert "did you mean 'variance'" in error(unet, "--data", photographs, "--terms", "variances")
     (tmp_path / "empty").mkdir()
-    assert error(unet, "--data", tmp_path / "empty") == f"Error: {tmp_path / 'empty'} holds no pictures"
+    assert error(unet, "--data", tmp_path / "empty") == f"Error: {tmp_path / 'empty'} holds no images"
     (photographs / "2.png").write_bytes(b"no")
     assert "failed: " in (said := error(unet, "--data", photographs))
     assert "2.png" in said

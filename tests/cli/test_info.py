@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from passband.cli.info import parse_size
-from passband.data.preprocessing import Preprocessing
+from passband.data.classifier_input import Preprocessing
 from passband.models import gated_dct_resnet18, load_model
 from passband.provenance import weights_checksum
 from tests.cli.test_cli import one_sentence

@@ -5,8 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
+from passband.data.classifier_input import Preprocessing
 from passband.data.finding import find_pictures
-from passband.data.preprocessing import Preprocessing
 from passband.inference.classifier import Classifier
 from passband.io.image import ImageError, read_image
 from passband.models import load_model

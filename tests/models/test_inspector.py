@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from passband.analysis.cost import cost
-from passband.data.inspection_views import pixel_views
+from passband.data.cubes.inspection import pixel_views
 from passband.models import InspectorNetwork, load_model
 from tests.inspecting import photograph
 

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from passband.config import parse_recipe
+from passband.data.classifier_input import Preprocessing
 from passband.data.datasets.classification import ClassificationTrainingSet, ClassificationValidationSet, find_classes
-from passband.data.preprocessing import Preprocessing
 from passband.io.image import ImageError
 from passband.layers.gate import temperature
 from passband.models import SFNet, build_from

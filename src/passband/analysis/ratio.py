@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from passband.curriculum import OptimalRatio, RadialProfile, RatioSearch
 from passband.curriculum.objective import evaluating
+from passband.data.classifier_input import PIXELS, Preprocessing
 from passband.data.images import find_images
 from passband.data.masks import find_mask_pairs
-from passband.data.preprocessing import PIXELS, Preprocessing
 from passband.drawing.charts import save_charts
 from passband.drawing.ratio_curve import ratio_curves
 from passband.inference.classifier import Classifier

@@ -11,13 +11,13 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from passband.data.preprocessing import Preprocessing
+from passband.data.classifier_input import Preprocessing
 from passband.io.conversion import AnyImage, as_tensor
 from passband.io.files import failure
 from passband.metrics.class_scores import ranking
 from passband.models.gated import logits_of
 from passband.naming import described, listed
-from passband.tasks.weights import class_names, load_of_task
+from passband.tasks.loading import class_names, load_of_task
 from passband.weights_io import CheckpointError
 
 

@@ -23,7 +23,7 @@ from passband.models import FrequencyRCNN
 from passband.naming import described, listed
 from passband.provenance import weights_checksum
 from passband.tasks.instances import Instances, cube_form, find_instances
-from passband.tasks.weights import class_names, load_of_task
+from passband.tasks.loading import class_names, load_of_task
 from passband.weights_io import CheckpointError
 
 INSTANCES_FILE = "instances.json"

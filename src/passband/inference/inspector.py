@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 
+from passband.data.cubes.inspection import Views, file_views, pixel_views
 from passband.data.datasets.crops import CLEAN
-from passband.data.inspection_views import Views, file_views, pixel_views
 from passband.io.conversion import AnyImage, as_tensor
 from passband.io.image import DEFAULT_MAX_PIXELS
 from passband.models.inspector import InspectorNetwork, share_as_strange
 from passband.naming import described, listed
-from passband.tasks.weights import load_of_task
+from passband.tasks.loading import load_of_task
 from passband.weights_io import INSPECTOR
 
 FOUND = 0.5

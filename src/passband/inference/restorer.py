@@ -15,11 +15,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 from passband.drawing.before_after import PIXELS, write_comparison
-from passband.inference.choice import FixedChoice, InspectedChoice, NetworkChoice
+from passband.inference.change_check import Change, blended
 from passband.inference.engines import Engine
-from passband.inference.guard import Change, blended
 from passband.inference.memory import MemoryPlan, parse_memory
-from passband.inference.network import RestorationNetwork
+from passband.inference.network_choice import FixedChoice, InspectedChoice, NetworkChoice
+from passband.inference.restoration_network import RestorationNetwork
 from passband.inference.video.temporal import Smoother
 from passband.io.conversion import read_input
 from passband.io.files import copy_whole

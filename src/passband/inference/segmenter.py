@@ -22,7 +22,7 @@ from passband.io.records import OutputSettings, Records
 from passband.metrics.mask_scores import resized_logits
 from passband.naming import described, listed
 from passband.provenance import weights_checksum
-from passband.tasks.weights import class_names, load_of_task, mask_names
+from passband.tasks.loading import class_names, load_of_task, mask_names
 from passband.weights_io import CheckpointError
 
 MASK_SUFFIX = ".png"

@@ -101,7 +101,7 @@ class InspectorNetwork(
         """Predict the degradations of images.
 
         Args:
-            windows: windows B W K h w of each image, as in `data.inspection_views.Views`; or one window of each, B K h
+            windows: windows B W K h w of each image, as in `data.cubes.inspection.Views`; or one window of each, B K h
                 w.
             overview: overview of each image, as in `Views`; None for an empty one, to measure the cost of the network.
         """

@@ -6,10 +6,10 @@ from typing import Any
 from passband.tasks.classification import Classification
 from passband.tasks.detection import Detection
 from passband.tasks.inspection import Inspection
+from passband.tasks.loading import input_shape_of, task_of
 from passband.tasks.restoration import Restoration
 from passband.tasks.segmentation import Segmentation
 from passband.tasks.task import Task
-from passband.tasks.weights import input_shape_of, task_of
 
 TASKS: dict[str, Callable[[Any], Task]] = {
     "classification": Classification,

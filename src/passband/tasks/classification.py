@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset, default_collate
 
 from passband.config import ClassificationRecipe
+from passband.data.classifier_input import PIXELS, Preprocessing
 from passband.data.cubes.fitting import fit_preprocessing, of_imagenet, unnormalized
 from passband.data.datasets.classification import (
     UNKNOWN,
@@ -21,7 +22,6 @@ from passband.data.datasets.classification import (
     find_classes,
 )
 from passband.data.leak_warnings import warn_of_leaks
-from passband.data.preprocessing import PIXELS, Preprocessing
 from passband.data.splits import split_classes
 from passband.drawing.confusion import confusion_picture
 from passband.io.image import ImageError
@@ -29,9 +29,9 @@ from passband.layers.channels import channel_subset
 from passband.layers.gate import ChannelGate, temperature
 from passband.metrics import confusion_matrix, rank_of, ranking
 from passband.models.gated import Gated, logits_of
+from passband.tasks.loading import check_task
 from passband.tasks.problems import Problems
 from passband.tasks.task import Loss, Stateful, Validation
-from passband.tasks.weights import check_task
 from passband.weights_io import CheckpointError
 
 TOP = 5

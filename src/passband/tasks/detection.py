@@ -26,9 +26,9 @@ from passband.metrics.instance_scores import CocoScores
 from passband.models import FrequencyRCNN
 from passband.tasks.channel_fit import fitted_statistics
 from passband.tasks.instances import INSTANCE_CAPTIONS, beside_truth, cube_form, find_instances
+from passband.tasks.loading import check_task
 from passband.tasks.problems import Problems
 from passband.tasks.task import Loss, Stateful, Validation
-from passband.tasks.weights import check_task
 from passband.weights_io import CheckpointError
 
 DRAWN = 4

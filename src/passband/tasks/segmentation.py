@@ -29,9 +29,9 @@ from passband.losses import segmentation_loss
 from passband.metrics.mask_scores import SegmentationScores, predicted_classes, resized_logits
 from passband.tasks.chosen_masks import split_by_recipe, spread
 from passband.tasks.curriculum import Lesson, measured_profile, stored_profile
+from passband.tasks.loading import check_task, mask_names
 from passband.tasks.problems import Problems
 from passband.tasks.task import Loss, Stateful, Validation
-from passband.tasks.weights import check_task, mask_names
 from passband.weights_io import CheckpointError
 
 MASK_CAPTIONS = ("picture", "ground truth", "prediction")

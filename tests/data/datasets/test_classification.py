@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from passband.data.classifier_input import Preprocessing
 from passband.data.cubes.views import Augmentation
 from passband.data.datasets.classification import (
     UNKNOWN,
@@ -14,7 +15,6 @@ from passband.data.datasets.classification import (
     find_classes,
 )
 from passband.data.datasets.order import shuffled
-from passband.data.preprocessing import Preprocessing
 from passband.data.splits import split_classes
 from passband.io.image import ImageError
 from passband.layers.channels import channel_subset

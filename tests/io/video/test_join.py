@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from passband.io.video import VideoError, VideoReader
+from passband.io.video.encoding import SegmentEncoder, choose_encoding, write_segment
 from passband.io.video.join import join, target_suffix
-from passband.io.video.segment import SegmentEncoder, choose_encoding, write_segment
 from tests import clips
 from tests.joining import joined
 

@@ -7,9 +7,9 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
+from passband.data.classifier_input import PIXELS, Input, Preprocessing
 from passband.data.cubes.channel_statistics import ChannelStatistics, shipped_statistics
 from passband.data.datasets.classification import LabeledImages
-from passband.data.preprocessing import PIXELS, Input, Preprocessing
 from passband.io.image import ImageError
 from passband.layers.channels import from_indices
 

@@ -11,10 +11,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from passband.data.classifier_input import Preprocessing
 from passband.data.cubes.views import Augmentation
 from passband.data.datasets.order import usable
 from passband.data.images import find_images, is_hidden
-from passband.data.preprocessing import Preprocessing
 from passband.io.image import ImageError
 from passband.naming import listed, suggestion
 

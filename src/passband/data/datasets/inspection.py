@@ -20,12 +20,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from passband.data.cubes.fixed_size import read_pixels
+from passband.data.cubes.inspection import Views, file_views
 from passband.data.datasets.crops import CLEAN, UNUSABLE, ImageCache, crop_and_flip, read_pair
 from passband.data.datasets.order import shuffled
 from passband.data.degradations import KINDS, degrade, degrade_and_develop
 from passband.data.degradations.parts.camera import develop, sample_camera
 from passband.data.gains import GainTable
-from passband.data.inspection_views import Views, file_views
 from passband.data.pairs import Pair
 from passband.data.splits import is_held_out, numbered_side
 from passband.io.image import to_pil

@@ -20,8 +20,7 @@ from passband.inference.video.temporal import Flicker, Smoother
 from passband.io.files import PARTS_JOB, parts_folder, write_whole
 from passband.io.video import Frame, VideoError, VideoFormat, VideoReader
 from passband.io.video.color import change_planes
-from passband.io.video.join import check_target, join
-from passband.io.video.segment import (
+from passband.io.video.encoding import (
     Encoding,
     Segment,
     SegmentEncoder,
@@ -30,6 +29,7 @@ from passband.io.video.segment import (
     read_time_stamps,
     write_segment,
 )
+from passband.io.video.join import check_target, join
 
 SEGMENT_PIXELS = 100_000_000
 """Number of pixels in a segment, after which work is saved: 108 frames of 1280x720, a minute or less of work."""
@@ -63,7 +63,7 @@ class VideoSummary:
         resumed: number of frames that an earlier run had restored.
         lost: number of frames of the source that do not decode and are missing.
         seconds: time of this run.
-        codec: codec of the restored stream, a key of `io.video.segment.CODECS`.
+        codec: codec of the restored stream, a key of `io.video.encoding.CODECS`.
         crf: quality of the codec; None if it loses nothing.
         pixels: pixel format of the stored frames, such as `yuv420p`.
         time_error: largest difference between a time stamp in the written file and in the source, in seconds. It is
@@ -128,7 +128,7 @@ def restore_video(
         restorer: restorer with one network for all frames.
         source: path of the degraded video.
         target: path of the restored video; its suffix is one of `io.video.join.VIDEO_TARGETS`.
-        codec: name of the codec, a key of `io.video.segment.CODECS`; None for the one that most players support.
+        codec: name of the codec, a key of `io.video.encoding.CODECS`; None for the one that most players support.
         crf: quality, smaller is better; None for the codec's default.
         temporal: strength of smoothing over frames in [0, 1), such as `temporal.STRENGTH`; None restores each frame
             by itself.

@@ -21,6 +21,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from passband.io.video.color import planes_to_rgb
+from passband.io.video.decoding import Decoder
 from passband.io.video.format import (
     FULL,
     LIMITED,
@@ -34,7 +35,6 @@ from passband.io.video.format import (
     restored_stream,
     with_alpha,
 )
-from passband.io.video.frames import Decoder
 from passband.io.video.surround import side_data
 
 __all__ = [

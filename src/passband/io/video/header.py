@@ -8,7 +8,7 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from passband.io.video import VideoFormat
-from passband.io.video.segment import CODECS, Encoding, configure, planes
+from passband.io.video.encoding import CODECS, Encoding, configure, planes
 from passband.io.video.streams import CONTAINERS
 from passband.io.video.template import with_video_elements
 

@@ -16,9 +16,9 @@ from av.packet import Packet
 from passband.io.files import write_whole
 from passband.io.video import VideoError, VideoFormat, media_url, open_video
 from passband.io.video.clock import Clock
+from passband.io.video.encoding import Encoding, SegmentEncoder, read_segment, read_time_stamps
 from passband.io.video.header import can_hold_restored
 from passband.io.video.mux import Joiner, container_options, payloads
-from passband.io.video.segment import Encoding, SegmentEncoder, read_segment, read_time_stamps
 from passband.io.video.streams import (
     CONTAINERS,
     CopyMethod,

@@ -15,8 +15,8 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from passband.io.video import VideoFormat
+from passband.io.video.encoding import ALPHA, Encoding, Segment, decode_times
 from passband.io.video.header import add_restored
-from passband.io.video.segment import ALPHA, Encoding, Segment, decode_times
 from passband.io.video.streams import CopyMethod, StreamCopy, add_copy
 
 # Keys that a muxer writes itself, and keys that are no longer true of a stream that was compressed again.

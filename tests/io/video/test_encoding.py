@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from passband.io.video import VideoError, VideoFormat
 from passband.io.video.color import Coding, luma_weights
-from passband.io.video.segment import (
+from passband.io.video.encoding import (
     CODECS,
     Encoding,
     Segment,

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from passband.data.preprocessing import Preprocessing
+from passband.data.classifier_input import Preprocessing
 from passband.models import MODELS, load_with_config, pick_device
 from passband.weights_io import CheckpointError, load_config
 

@@ -7,9 +7,9 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 from torchvision.transforms.v2.functional import center_crop, resize
 
+from passband.data.classifier_input import Preprocessing
 from passband.data.cubes.published import published_cube
 from passband.data.cubes.views import Augmentation, pixel_window
-from passband.data.preprocessing import Preprocessing
 from passband.io.image import write_image
 from passband.layers.channels import channel_subset
 from passband.ops.color import rgb_to_ycbcr

@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 
 from passband.data.cubes.fixed_size import read_pixels
-from passband.data.inspection_views import file_views, pixel_views, window_places
+from passband.data.cubes.inspection import file_views, pixel_views, window_places
 from passband.io.image import ImageError, to_pil
 from passband.ops.color import rgb_to_ycbcr
 from tests.inspecting import photograph
