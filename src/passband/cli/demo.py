@@ -14,7 +14,7 @@ def demo(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the images.")] = Path("demo"),
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the degradation.")] = 1,
 ) -> None:
-    """Degrade a photo that comes with scikit-image, restore it, and write it before and after."""
+    """Degrade a photo that comes with scikit-image, restore it, and write a before/after image."""
     from passband.inference import Restorer, demonstrate
 
     restorer = Restorer(weights)

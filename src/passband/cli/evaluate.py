@@ -46,11 +46,13 @@ def evaluate(
         typer.Option(min=1, help="Pooling window of an SFNet in pixels. Default: as the benchmark, or the weights."),
     ] = None,
     pool_mode: Annotated[
-        str | None, typer.Option(help="Use of the pooling window: fraction, first or tlc; global pools whole images.")
+        str | None,
+        typer.Option(help="Rule that reads --pool-window: fraction, first or tlc; global pools whole images."),
     ] = None,
     save: Annotated[bool, typer.Option("--save", help="Also write every restored image.")] = False,
     workers: Annotated[
-        int, typer.Option(min=0, help="Processes that read images, not for restoration. 0 reads in the main process.")
+        int,
+        typer.Option(min=0, help="Processes that read images; not used for restoration. 0 reads in the main process."),
     ] = 0,
 ) -> None:
     """Score weights on test data, and write a report.

@@ -39,7 +39,9 @@ def restore(
     strength: Annotated[
         float, typer.Option(min=0, max=1, help="Strength: 0 keeps the input, 1 restores it in full.")
     ] = 1.0,
-    compare: Annotated[bool, typer.Option("--compare", help="Also write each file before and after.")] = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Also write a comparison of each file before and after restoration.")
+    ] = False,
     compare_pixels: Annotated[
         str | None,
         typer.Option(metavar="N", help="Largest number of pixels of a comparison, or all. Default: 2 million."),
