@@ -231,8 +231,12 @@ def _by_tifffile(path: Path) -> Pixels:
     with tifffile.TiffFile(path) as file:
         page = file.pages[0]
         assert isinstance(page, tifffile.TiffPage)
-        # tifffile takes text for numbers, and finds uncompressed pixels without asking how large their tiles are
-        misread = any(page.tags[code].dtype == 2 for code in (256, 257, 258, 259, 262, 277, 284) if code in page.tags)
+        # tifffile takes text or nothing for numbers, and finds uncompressed pixels whatever the size of their tiles
+        misread = any(
+            page.tags[code].dtype == 2 or not page.tags[code].count
+            for code in (256, 257, 258, 259, 262, 277, 284)
+            if code in page.tags
+        )
         if misread or page.tilewidth * page.tilelength > 1 << 24:
             return []
         return [page.asarray()]
