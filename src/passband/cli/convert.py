@@ -12,7 +12,8 @@ def convert(
     ],
     output: Annotated[Path, typer.Argument(help="Folder for model.safetensors and config.json.")],
     pool_window: Annotated[
-        int | None, typer.Option(min=1, help="Pooling window in pixels, written into config.json.")
+        int | None,
+        typer.Option(min=1, help="Pooling window, written into config.json: b stands for b / 256 of the map."),
     ] = None,
     half: Annotated[bool, typer.Option("--half", help="Store parameters in half precision (float16).")] = False,
 ) -> None:

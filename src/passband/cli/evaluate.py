@@ -43,7 +43,11 @@ def evaluate(
     ] = None,
     pool_window: Annotated[
         int | None,
-        typer.Option(min=1, help="Pooling window of an SFNet in pixels. Default: as the benchmark, or the weights."),
+        typer.Option(
+            min=1,
+            help="Pooling window of an SFNet: b stands for b / 256 of the map, with tlc for pixels. "
+            "Default: as the benchmark, or the weights.",
+        ),
     ] = None,
     pool_mode: Annotated[
         str | None,

@@ -51,7 +51,12 @@ def restore(
     ] = False,
     quality: Annotated[int, typer.Option(min=1, max=100, help="Quality of JPEG and lossy WebP, 1 to 100.")] = 95,
     pool_window: Annotated[
-        int | None, typer.Option(min=1, help="Pooling window of an SFNet in pixels. Default: as in the weights.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Pooling window of an SFNet: b stands for b / 256 of the map, with tlc for pixels. "
+            "Default: as in the weights.",
+        ),
     ] = None,
     max_pixels: Annotated[
         int | None, typer.Option(min=1, help="Largest number of pixels of an image. Default: 200 million.")
