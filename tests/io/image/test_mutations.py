@@ -242,3 +242,19 @@ def test_a_damaged_exif_block_is_left_out_of_an_avif(tmp_path):
 
 def exif_of(*entries: bytes) -> bytes:
     return b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
+
+
+def test_a_tag_of_extra_samples_that_is_stored_as_text_keeps_its_meaning(tmp_path):
+    values = np.random.default_rng(0).integers(0, 65536, (20, 24, 2)).astype(np.uint16)
+    file = io.BytesIO()
+    tifffile.imwrite(file, values, photometric="minisblack", extrasamples=["unassalpha"], metadata=None)
+    data = bytearray(file.getvalue())
+    with tifffile.TiffFile(io.BytesIO(bytes(data))) as opened:
+        entry = opened.pages[0].tags[338]  # pyright: ignore[reportAttributeAccessIssue]
+    (tmp_path / "sound.tif").write_bytes(bytes(data))
+    struct.pack_into("<H", data, entry.offset + 2, 2)  # the type of the tag becomes text
+    (tmp_path / "text.tif").write_bytes(bytes(data))
+    sound, text = (read_stored_image(tmp_path / f"{name}.tif") for name in ("sound", "text"))
+    assert torch.equal(text.image, sound.image)
+    assert text.alpha is not None
+    assert torch.equal(text.alpha, sound.alpha)

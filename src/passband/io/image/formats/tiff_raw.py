@@ -167,7 +167,7 @@ def read_page_tags(data: bytes, index: int, name: str) -> Page:
             int(page.planarconfig) == 2 and samples > 1,
             compression,
             int(page.predictor),
-            tuple(int(sample) for sample in page.extrasamples),
+            tuple(_extra_sample(value) for value in page.extrasamples),
             (int(page.tilewidth), int(page.tilelength)) if page.is_tiled else None,
             min(int(page.rowsperstrip or 0), int(page.imagelength)) or int(page.imagelength),
             int(page.fillorder),
@@ -297,3 +297,15 @@ def _encode_directory(tags: Mapping[int, list[int]], at: int) -> bytes:
         values += b"" if len(numbers) == 1 else packed
         entries.append(struct.pack("<HHI", tag, 4, len(numbers)) + value)
     return struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4) + values
+
+
+def _extra_sample(value: object) -> int:
+    """Return the meaning of an extra sample, 0 for an unspecified one.
+
+    Args:
+        value: entry of the tag ExtraSamples as tifffile returns it. A tag of the wrong type may hold the number as a
+            character.
+    """
+    if isinstance(value, str):
+        return ord(value) if len(value) == 1 else 0
+    return int(value) if isinstance(value, int) else 0
