@@ -289,7 +289,7 @@ class TestRun:
         settings = tmp_path / "tiny.toml"
         settings.write_text(
             'name = "tiny"\ncheckpoint_every = 2\n[model]\nname = "sfnet"\nnumbers = {width = 16, depth = 1}\n'
-            "[data]\ncrop = 32\nbatch = 1\nworkers = 0\n[optim]\nsteps = 30\nwarmup_steps = 2\n"
+            "[data]\ncrop = 32\nbatch = 1\nworkers = 0\n[optim]\nsteps = 16\nwarmup_steps = 2\n"
             "[validation]\nevery = 100\ncount = 1\ncrop = 32\n"
         )
         command = [
@@ -312,7 +312,7 @@ class TestRun:
             time.sleep(0.02)
         os.kill(killed.pid, signal.SIGKILL)
         killed.wait()
-        assert len(rows(tmp_path / "killed" / "log.csv")) < 31, "the run ended before it could be killed"
+        assert len(rows(tmp_path / "killed" / "log.csv")) < 17, "the run ended before it could be killed"
         train(load_recipe(settings), tmp_path / "killed", data=photographs, device="cpu", resume=True)
         assert rows(tmp_path / "killed" / "log.csv") == rows(tmp_path / "whole" / "log.csv")
 

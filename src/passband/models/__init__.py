@@ -19,7 +19,7 @@ from passband.models.inspector import InspectorNetwork, inspector
 from passband.models.sfnet import SFNet, sfnet, sfnet_small
 from passband.models.smp import SMPNetwork, smp
 from passband.models.unet import UNet, unet
-from passband.naming import entry
+from passband.naming import entry, printable
 from passband.state_dicts import CheckpointError, is_sfnet, read_state, rename_published_sfnet
 from passband.weights_io import (
     ABOUT_DATA,
@@ -185,7 +185,7 @@ def load_with_config(source: str | Path, **overrides: Any) -> tuple[nn.Module, d
         ArithmeticError,
         RuntimeError,
     ) as error:  # torch raises these for arguments that do not fit
-        raise CheckpointError(f"{source}: {str(error).splitlines()[0]}") from error
+        raise CheckpointError(f"{source}: {printable(str(error).splitlines()[0])}") from error
     load_state(model, state, source=source)
     return model.eval(), config
 

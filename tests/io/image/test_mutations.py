@@ -168,7 +168,7 @@ def test_a_tiff_of_no_pixels_is_refused_at_once(numbers, planar, tmp_path):
 def test_a_tall_tiff_of_fewer_strips_than_rows_is_refused_before_memory_is_taken(tmp_path):
     data = with_tags(deep_tiff(rowsperstrip=10), ImageWidth=1, ImageLength=2**27, RowsPerStrip=1)
     (tmp_path / "a.tif").write_bytes(data)
-    with pytest.raises(ImageError, match="pixels are in 402653184 parts"):
+    with pytest.raises(ImageError, match="its pixel data are incomplete|pixels are in 402653184 parts"):
         read_stored_image(tmp_path / "a.tif")
 
 
@@ -195,12 +195,13 @@ def test_an_animation_behind_a_still_image_is_written_as_webp_without_the_still(
     assert next(written.pictures).image[:, 2, 3].round().tolist() == [0, 1, 0]
 
 
-def test_a_tiff_is_not_turned_by_the_orientation_in_xmp_that_its_source_was_not_turned_by(tmp_path):
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".heic", ".avif"])
+def test_no_type_is_turned_by_the_orientation_in_xmp_that_its_source_was_not_turned_by(suffix, tmp_path):
     xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
     Image.new("RGB", (6, 5)).save(tmp_path / "a.jpg", xmp=xmp)
     picture = read_stored_image(tmp_path / "a.jpg")
-    write_stored_image(tmp_path / "b.tif", picture)
-    assert picture.image.shape == read_stored_image(tmp_path / "b.tif").image.shape == (3, 5, 6)
+    write_stored_image(tmp_path / f"b{suffix}", picture)
+    assert picture.image.shape == read_stored_image(tmp_path / f"b{suffix}").image.shape == (3, 5, 6)
 
 
 def test_writing_a_damaged_exif_block_gives_no_warning(tmp_path):
@@ -258,3 +259,70 @@ def test_a_tag_of_extra_samples_that_is_stored_as_text_keeps_its_meaning(tmp_pat
     assert torch.equal(text.image, sound.image)
     assert text.alpha is not None
     assert torch.equal(text.alpha, sound.alpha)
+
+
+def test_a_transparent_color_that_is_too_short_is_ignored(tmp_path):
+    values = np.random.default_rng(0).integers(0, 256, (9, 11, 3)).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(values).save(file, "PNG")
+    sound = file.getvalue()
+    body = b"tRNS" + b"\0\1\0"
+    damaged = sound[:33] + struct.pack(">I", 3) + body + struct.pack(">I", zlib.crc32(body)) + sound[33:]
+    (tmp_path / "a.png").write_bytes(damaged)
+    assert np.array_equal(read_image(tmp_path / "a.png").mul(255).round().byte().permute(1, 2, 0), values)
+
+
+def test_pixels_behind_the_header_of_a_later_frame_are_not_those_of_the_first(tmp_path):
+    frames = [Image.fromarray(np.full((9, 11, 3), level, np.uint8)) for level in (10, 90, 200)]
+    frames[0].save(tmp_path / "sound.png", save_all=True, append_images=frames[1:])
+    data = (tmp_path / "sound.png").read_bytes()
+    at = data.index(b"fdAT")
+    length = struct.unpack_from(">I", data, at - 4)[0]
+    body = b"IDAT" + data[at + 4 : at + 4 + length]  # a frame becomes pixels
+    (tmp_path / "a.png").write_bytes(data[:at] + body + struct.pack(">I", zlib.crc32(body)) + data[at + 8 + length :])
+    assert read_image(tmp_path / "a.png").mul(255).round().eq(10).all()
+
+
+def test_strips_that_a_directory_leaves_out_follow_the_others(tmp_path):
+    data = bytearray(deep_tiff())
+    with tifffile.TiffFile(io.BytesIO(bytes(data))) as opened:
+        entry = opened.pages[0].tags[273]  # pyright: ignore[reportAttributeAccessIssue]
+    (tmp_path / "sound.tif").write_bytes(bytes(data))
+    struct.pack_into("<I", data, entry.offset + 4, 2)  # of three planes
+    (tmp_path / "a.tif").write_bytes(bytes(data))
+    assert torch.equal(read_image(tmp_path / "a.tif"), read_image(tmp_path / "sound.tif"))
+
+
+def test_a_compressed_strip_ends_where_its_decoder_says(tmp_path):
+    data = bytearray(deep_tiff(compression="zlib"))
+    with tifffile.TiffFile(io.BytesIO(bytes(data))) as opened:
+        tag = opened.pages[0].tags[279]  # pyright: ignore[reportAttributeAccessIssue]
+    (tmp_path / "sound.tif").write_bytes(bytes(data))
+    at, kind = tag.valueoffset, "H" if tag.dtype == 3 else "I"
+    struct.pack_into(f"<3{kind}", data, at, *[60_000] * 3)  # far beyond the end of the file
+    (tmp_path / "a.tif").write_bytes(bytes(data))
+    assert torch.equal(read_image(tmp_path / "a.tif"), read_image(tmp_path / "sound.tif"))
+
+
+def test_rows_of_a_tile_below_the_image_are_not_needed(tmp_path):
+    values = np.random.default_rng(0).integers(0, 256, (3, 16, 16)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "sound.tif", values, photometric="rgb", planarconfig="separate", tile=(16, 16))
+    data = bytearray((tmp_path / "sound.tif").read_bytes())
+    with tifffile.TiffFile(io.BytesIO(bytes(data))) as opened:
+        entry = opened.pages[0].tags[323]  # pyright: ignore[reportAttributeAccessIssue]
+    struct.pack_into("<H" if entry.dtype == 3 else "<I", data, entry.valueoffset, 16 * 1024)
+    (tmp_path / "a.tif").write_bytes(bytes(data))
+    assert torch.equal(read_image(tmp_path / "a.tif"), read_image(tmp_path / "sound.tif"))
+
+
+def test_an_uncompressed_tiff_that_claims_more_pixels_than_it_holds_is_refused_before_memory_is_taken(tmp_path):
+    values = np.zeros((2, 24, 4), np.uint16)
+    file = io.BytesIO()
+    tifffile.imwrite(file, values, photometric="rgb", extrasamples=["unassalpha"], metadata=None)
+    data = bytearray(file.getvalue())
+    with tifffile.TiffFile(io.BytesIO(bytes(data))) as opened:
+        entry = opened.pages[0].tags[256]  # pyright: ignore[reportAttributeAccessIssue]
+    struct.pack_into("<HHII", data, entry.offset, 256, 4, 1, 50_397_952)
+    (tmp_path / "a.tif").write_bytes(bytes(data))
+    with pytest.raises(ImageError, match="incomplete or damaged"):
+        read_image(tmp_path / "a.tif")

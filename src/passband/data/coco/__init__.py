@@ -295,10 +295,10 @@ def _instances(
     unique(listed, "annotations", annotations)
     for entry in listed:
         image = entry["image_id"]
-        about = f"{annotations}: annotation {entry['id']} of image {image}"
+        about = f"{annotations}: annotation {printable(str(entry['id']))} of image {image}"
         if image not in instances:
             raise CocoError(f"{about} is of an image that the file does not list")
-        about = f"{about} ({names[image]})"
+        about = f"{about} ({printable(str(names[image]))})"
         if entry["category_id"] not in categories:
             raise CocoError(
                 f"{about} has the category {entry['category_id']}, which is none of the {len(categories)} that the "

@@ -76,7 +76,8 @@ def encode_heic(pixels: Pixels, meta: ImageMeta, quality: int, name: str) -> byt
     written = io.BytesIO()
     colors = _unpack_colors(dict(meta.extras).get(b"nclx", b"")) if meta.kind == "HEIC" else {}
     sampling = {"chroma": "444"} if quality >= 90 and channels >= 3 else {}
-    file.save(written, quality=quality, exif=meta.exif, xmp=meta.xmp, **sampling, **colors)
+    xmp = upright_xmp(meta.xmp) if meta.xmp else None  # pillow-heif would turn the image by an orientation in XMP
+    file.save(written, quality=quality, exif=meta.exif, xmp=xmp, **sampling, **colors)
     return written.getvalue()
 
 

@@ -101,6 +101,7 @@ def open_png(data: bytes, name: str) -> PngFile:
     chunks = _with_one_header(chunks)
     if len(chunks[0][1]) < 25:
         raise ValueError("its header is incomplete")
+    chunks = _without_misplaced(chunks)
     header = bytes(chunks[0][1][8:21])
     notes: list[str] = []
     meta = _metadata_of(chunks, name, notes)
@@ -169,6 +170,23 @@ def _with_one_header(chunks: Sequence[tuple[bytes, memoryview]]) -> list[tuple[b
     known = [each for each in ahead if len(each[1]) >= 25 and each[1][16] in _DEPTHS.get(each[1][17], ())]
     rest = (each for at, each in enumerate(chunks) if each[0] != b"IHDR" and (at > first or each[0] != b"IDAT"))
     return [(known or ahead)[-1], *rest]
+
+
+def _without_misplaced(chunks: Sequence[tuple[bytes, memoryview]]) -> list[tuple[bytes, memoryview]]:
+    """Remove pixels that follow the header of a later frame, and a transparent color that is too short for the pixels.
+
+    Readers stop at the first chunk that does not hold pixels of the first image, and ignore damaged ancillary chunks.
+    """
+    shortest = {0: 2, 2: 6}.get(chunks[0][1][17], 1)
+    kept: list[tuple[bytes, memoryview]] = []
+    has_pixels = is_later_frame = False
+    for kind, raw in chunks:
+        is_later_frame |= has_pixels and kind == b"fcTL"
+        has_pixels |= kind == b"IDAT"
+        if (kind == b"IDAT" and is_later_frame) or (kind == b"tRNS" and len(raw) < 12 + shortest):
+            continue
+        kept.append((kind, raw))
+    return kept
 
 
 def _is_critical(kind: bytes) -> bool:

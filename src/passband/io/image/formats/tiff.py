@@ -98,6 +98,8 @@ def _from_pillow(image: TiffImagePlugin.TiffImageFile, data: bytes, index: int, 
     compression = int(tags.get(259, 1))
     if compression not in _DECODED_BY_PILLOW:
         raise raw.unsupported_compression(name, compression)
+    if compression == 1 and image.width * image.height * int(tags.get(277, 1)) * min(bits) // 8 > len(data):
+        raise ValueError("its pixel data are incomplete")  # before Pillow allocates memory for all pixels
     deep = bits == {16} and image.mode in ("RGB", "RGBA")
     if tags.get(284) == 2 and (deep or image.mode == "LA" or (bits == {16} and image.mode == "CMYK")):
         return _from_raw(data, index, name, max_pixels)  # Pillow decodes these planes wrongly

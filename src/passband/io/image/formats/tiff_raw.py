@@ -193,7 +193,11 @@ def decode_page(data: bytes, page: Page, name: str) -> Pixels:
     """
     if not page.tile and len(page.offsets) == page.planes:
         page = replace(page, rows=page.size[1])  # a single strip holds the whole plane, whatever its number of rows is
+    if page.compression == 1 and page.tile and page.tile[1] > page.size[1]:
+        page = replace(page, tile=(page.tile[0], -(-page.size[1] // 16) * 16))  # rows below the image are not needed
     parts = _count_parts(page)
+    if page.compression == 1 and not page.tile and 0 < len(page.offsets) < parts == page.planes:
+        page = replace(page, offsets=_continued(page.offsets, _lengths(page)))
     if len(page.offsets) < parts or (page.compression != 1 and len(page.counts) < parts):
         found = min(len(page.offsets), len(page.counts))
         raise ValueError(f"its pixels are in {parts} parts, and its directory has the places of {found}")
@@ -241,6 +245,14 @@ def _count_parts(page: Page) -> int:
     return -(-width // across) * -(-height // down) * page.planes
 
 
+def _continued(offsets: tuple[int, ...], lengths: tuple[int, ...]) -> tuple[int, ...]:
+    """Add the places of planes that a directory leaves out: each begins where the plane before it ends."""
+    places = list(offsets)
+    for length in lengths[len(offsets) - 1 : -1]:
+        places.append(places[-1] + length)
+    return tuple(places)
+
+
 def _lengths(page: Page) -> tuple[int, ...]:
     """Bytes of each strip or tile of all planes before compression."""
     (width, height), sample = page.size, page.unit * page.bits // 8
@@ -270,7 +282,8 @@ def _decompress(
     """Decompress rows of bytes through a temporary file of gray pixels."""
     height = page.size[1]
     parts = [data[start : start + count] for start, count in zip(offsets, counts, strict=True)]
-    if any(len(part) < count for part, count in zip(parts, counts, strict=True)):
+    # the decoder of a compressed part knows its end, whatever length the directory gives
+    if page.compression == 1 and any(len(part) < count for part, count in zip(parts, counts, strict=True)):
         raise ValueError("its pixel data are incomplete")
     starts_tag, counts_tag, shape = (
         (324, 325, {322: row, 323: page.tile[1]}) if page.tile else (273, 279, {278: page.rows})
