@@ -337,3 +337,16 @@ def test_tables_alone_ahead_of_the_picture_are_passed_over_and_metadata_without_
     for changed in (data[:20] + b"\xff\xd9" + data, data[:4] + bytes(2) + data[6:]):
         again = read_coefficients(changed, allow_truncated=True)
         assert torch.equal(again.blocks[0], sound.blocks[0])
+
+
+def test_a_damaged_restart_marker_is_said_and_the_rest_is_read_on_request():
+    data = bytearray(encoded(photograph(96, 96), restart_marker_blocks=3))
+    sound = read_coefficients(bytes(data))
+    at = data.index(b"\xff\xd3")
+    data[at + 1] = 0x53
+    with pytest.raises(JpegError, match="found marker 0x53 instead of RST3"):
+        read_coefficients(bytes(data))
+    found = read_coefficients(bytes(data), allow_truncated=True)
+    # decoders find the next restart marker again: most blocks are the same
+    for blocks, others in zip(found.blocks, sound.blocks, strict=True):
+        assert (blocks == others).all(-1).float().mean() > 0.8

@@ -317,7 +317,8 @@ def _end_of_scan(data: bytes, position: int) -> int:
     """Return the end of entropy-coded data: the position of the next marker that is not a restart marker."""
     while (position := data.find(b"\xff", position)) >= 0:
         following = data[position + 1] if position + 1 < len(data) else None
-        if following is None or not (following == 0 or following == 0xFF or 0xD0 <= following <= 0xD7):
+        # markers below 0xC0 are reserved: inside a scan, they are damaged bytes, which decoders pass over
+        if following is None or not (following < 0xC0 or following == 0xFF or 0xD0 <= following <= 0xD7):
             return position
         position += 1 if following == 0xFF else 2
     return len(data)
