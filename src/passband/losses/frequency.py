@@ -72,7 +72,7 @@ class FrequencyLoss(nn.Module):
         **options: float,
     ):
         super().__init__()
-        if (weights == GATE if isinstance(weights, str) else False) != (gate is not None):
+        if (isinstance(weights, str) and weights == GATE) != (gate is not None):
             raise ValueError(f'weights="gate" and gate belong together, got weights={weights!r} and gate={gate!r}.')
         if gate is not None:
             table = gate_weights(gate)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.data import Dataset, default_collate
+from torch.utils.data import Dataset
 
 from passband.config import ClassificationRecipe
 from passband.data.classifier_input import PIXELS, Preprocessing
@@ -31,7 +31,7 @@ from passband.metrics import confusion_matrix, rank_of, ranking
 from passband.models.gated import Gated, logits_of
 from passband.tasks.loading import check_task
 from passband.tasks.problems import Problems
-from passband.tasks.task import Loss, Stateful, Validation
+from passband.tasks.task import FixedLesson, Loss, Validation
 from passband.weights_io import CheckpointError
 
 TOP = 5
@@ -40,7 +40,7 @@ TOP = 5
 _log = logging.getLogger(__name__)
 
 
-class Classification:
+class Classification(FixedLesson):
     """Data, loss and validation of classification.
 
     Args:
@@ -82,21 +82,6 @@ class Classification:
             "preprocessing": self._fitted(learned, folder).to_config(),
             "classes_named": list(learned.classes),
         }
-
-    def lesson(self, folder: Path, network: dict[str, Any]) -> None:
-        """Return None: images are learned from as they are."""
-
-    def state(self, lesson: None = None) -> list[Stateful]:
-        """Return nothing: a checkpoint keeps the network alone."""
-        return []
-
-    def collate(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
-        """Stack samples, whose tensors have one size.
-
-        Args:
-            samples: samples of a data set of this task.
-        """
-        return default_collate(samples)
 
     def check(self, model: nn.Module, weights: str | Path) -> None:
         """Refuse a network that is not a classifier, or takes other channels than the recipe gives.

@@ -28,7 +28,7 @@ from passband.tasks.channel_fit import fitted_statistics
 from passband.tasks.instances import INSTANCE_CAPTIONS, beside_truth, cube_form, find_instances
 from passband.tasks.loading import check_task
 from passband.tasks.problems import Problems
-from passband.tasks.task import Loss, Stateful, Validation
+from passband.tasks.task import FixedLesson, Loss, Validation
 from passband.weights_io import CheckpointError
 
 DRAWN = 4
@@ -46,7 +46,7 @@ NOTHING_FOUND = "The network finds no instance in the images that were scored: t
 _log = logging.getLogger(__name__)
 
 
-class Detection:
+class Detection(FixedLesson):
     """Data, losses and validation of detection.
 
     Args:
@@ -103,13 +103,6 @@ class Detection:
             },
             "classes_named": list(learned.classes),
         }
-
-    def lesson(self, folder: Path, network: dict[str, Any]) -> None:
-        """Return None: images are learned from as they are."""
-
-    def state(self, lesson: None = None) -> list[Stateful]:
-        """Return nothing: a checkpoint keeps the network alone."""
-        return []
 
     def collate(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
         """Put images of different sizes into lists.

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.utils.data import Dataset, default_collate
+from torch.utils.data import Dataset
 
 from passband.config import InspectionRecipe
 from passband.data.datasets.crops import CLEAN
@@ -29,7 +29,7 @@ from passband.data.splits import is_held_out
 from passband.io.image import ImageError
 from passband.models.inspector import Findings, InspectorNetwork
 from passband.tasks.problems import Problems
-from passband.tasks.task import Loss, Stateful, Validation
+from passband.tasks.task import FixedLesson, Loss, Validation
 from passband.weights_io import CheckpointError
 
 PSNR_RANGE = (5.0, 45.0)
@@ -38,7 +38,7 @@ GAIN_RANGE = (-3.0, 20.0)
 """Range in dB to which gains are clipped."""
 
 
-class Inspection:
+class Inspection(FixedLesson):
     """Data, loss and validation of inspection.
 
     Args:
@@ -70,21 +70,6 @@ class Inspection:
             return start
         arguments = {"kinds": [*KINDS, CLEAN], "networks": names, **self.recipe.model.arguments}
         return {"model": self.recipe.model.name, **arguments}
-
-    def lesson(self, folder: Path, network: dict[str, Any]) -> None:
-        """Return None: images are learned from as they are."""
-
-    def state(self, lesson: None = None) -> list[Stateful]:
-        """Return nothing: a checkpoint keeps the network alone."""
-        return []
-
-    def collate(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
-        """Stack samples, whose tensors have one size.
-
-        Args:
-            samples: samples of a data set of this task.
-        """
-        return default_collate(samples)
 
     def check(self, model: nn.Module, weights: str | Path) -> None:
         """Refuse a network that is not an inspector.

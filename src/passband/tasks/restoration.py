@@ -9,7 +9,7 @@ import torch
 from accelerate import PartialState
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.utils.data import ConcatDataset, Dataset, default_collate
+from torch.utils.data import ConcatDataset, Dataset
 
 from passband.config import RestorationRecipe
 from passband.config.restoration import RestorationLoss, RestorationSource
@@ -33,7 +33,7 @@ from passband.models.sfnet import mean_view
 from passband.ops.frequency_distance import BLOCK
 from passband.ops.tiling import pad_to_multiple
 from passband.tasks.problems import Problems
-from passband.tasks.task import Loss, Stateful, Validation
+from passband.tasks.task import FixedLesson, Loss, Validation
 
 _VIEWS = {1: "one view", 2: "left and right views"}
 MOST_PSNR = 60.0
@@ -42,7 +42,7 @@ DRAWN = 6
 """Number of rows in the image of a validation."""
 
 
-class Restoration:
+class Restoration(FixedLesson):
     """Data, loss and validation of restoration.
 
     Args:
@@ -62,21 +62,6 @@ class Restoration:
             start: config of the weights to start from; None for fresh ones.
         """
         return start or {"model": self.recipe.model.name, **self.recipe.model.arguments}
-
-    def lesson(self, folder: Path, network: dict[str, Any]) -> None:
-        """Return None: images are learned from as they are."""
-
-    def state(self, lesson: None = None) -> list[Stateful]:
-        """Return nothing: a checkpoint keeps the network alone."""
-        return []
-
-    def collate(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
-        """Stack samples, whose tensors have one size.
-
-        Args:
-            samples: samples of a data set of this task.
-        """
-        return default_collate(samples)
 
     def training_data(self, folder: Path, network: dict[str, Any]) -> Dataset[RestorationSample]:
         """Return crops, whose numbers continue past the first epoch.

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 
 Loss = tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]
 """The loss to minimize, and detached figures to log."""
@@ -136,3 +136,22 @@ class Task(Protocol):
             scored: data set that the batches come from, result of `validation_data`.
         """
         ...
+
+
+class FixedLesson:
+    """The parts of a task that learns from images as they are, from the first step to the last."""
+
+    def lesson(self, folder: Path, network: dict[str, Any]) -> None:
+        """Return None: images are learned from as they are."""
+
+    def state(self, lesson: None = None) -> list[Stateful]:
+        """Return nothing: a checkpoint keeps the network alone."""
+        return []
+
+    def collate(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
+        """Stack samples, whose tensors have one size.
+
+        Args:
+            samples: samples of a data set of this task.
+        """
+        return default_collate(samples)
