@@ -21,11 +21,20 @@ from PIL import Image
 from torch import Tensor
 
 from passband.io.files import write_whole
-from passband.io.image.decode import DecodedFile, from_pillow, open_file
+from passband.io.image.decode import from_pillow, open_file
 from passband.io.image.encode import ANIMATED, DEEP, encode_animation, encode_still, fitted_meta
 from passband.io.image.formats.tiff_write import tiff_pages
 from passband.io.image.kinds import HEAD, KINDS, NAMES, SUFFIXES, kind_of, kind_of_file
-from passband.io.image.types import Animation, Decoded, Density, ImageError, ImageMeta, Pixels, StoredImage
+from passband.io.image.types import (
+    Animation,
+    Decoded,
+    Density,
+    ImageError,
+    ImageMeta,
+    ImageSequence,
+    Pixels,
+    StoredImage,
+)
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
@@ -51,22 +60,7 @@ DEFAULT_MAX_PIXELS = 200_000_000
 """Default limit of pixels, which is more than any camera's images have. As float32 RGB they take 2.4 GB."""
 
 
-@dataclass(frozen=True)
-class ImageSequence:
-    """All images in a file: a single image, the pages of a TIFF, or the frames of an animation.
-
-    Attributes:
-        count: number of images.
-        pictures: iterator that reads the images one by one, in order. It can be used only once.
-        animation: durations of the frames; None for a single image and for pages.
-    """
-
-    count: int
-    pictures: Iterator[StoredImage]
-    animation: Animation | None = None
-
-
-def open_images(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> ImageSequence:
+def open_images(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> ImageSequence[StoredImage]:
     """Open an image file that may hold several images.
 
     Args:
@@ -88,7 +82,7 @@ def open_images(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Im
         if kind is None:
             raise ImageError(f"{path} is not a {NAMES} image: it begins with {head[:8]!r}")
         data = head + file.read()
-    opened: DecodedFile = open_file(data, kind, str(path), max_pixels)
+    opened = open_file(data, kind, str(path), max_pixels)
     return ImageSequence(opened.count, map(_picture, opened.pictures), opened.animation)
 
 
@@ -157,7 +151,7 @@ def write_stored_image(path: Path | str, picture: StoredImage, *, quality: int =
     return write_images(path, ImageSequence(1, iter([picture])), quality=quality)
 
 
-def write_images(path: Path | str, file: ImageSequence, *, quality: int = 95) -> tuple[str, ...]:
+def write_images(path: Path | str, file: ImageSequence[StoredImage], *, quality: int = 95) -> tuple[str, ...]:
     """Write all images of a file one by one. The iterator may produce each image only when it is needed.
 
     Pages are written to TIFF files, and animations to PNG and WebP files, with complete frames and unchanged durations.

@@ -1,7 +1,7 @@
 """Decodes the images in the bytes of a file of any type. The public interface is `passband.io.image`."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from PIL import Image, TiffImagePlugin
 
@@ -14,7 +14,7 @@ from passband.io.image.formats.tiff import decode_tiff, tiff_meta
 from passband.io.image.formats.webp import decode_webp, webp_animation
 from passband.io.image.metadata.exif import bare_exif
 from passband.io.image.pillow import pixels_of_pillow
-from passband.io.image.types import Animation, Decoded, ImageError, ImageMeta, check_size
+from passband.io.image.types import Decoded, ImageError, ImageMeta, ImageSequence, check_size
 from passband.io.image.upright import upright_image
 from passband.io.quiet import without_warnings
 
@@ -26,22 +26,7 @@ _SINGLE: dict[str, Callable[[bytes, str, int], Decoded]] = {
 }
 
 
-@dataclass(frozen=True)
-class DecodedFile:
-    """The images in a file: a single image, the pages of a TIFF, or the frames of an animation.
-
-    Attributes:
-        count: number of images.
-        pictures: iterator that decodes the images one by one, in order. It can be used only once.
-        animation: durations of the frames; None for a single image and for pages.
-    """
-
-    count: int
-    pictures: Iterator[Decoded]
-    animation: Animation | None = None
-
-
-def open_file(data: bytes, kind: str, name: str, max_pixels: int) -> DecodedFile:
+def open_file(data: bytes, kind: str, name: str, max_pixels: int) -> ImageSequence[Decoded]:
     """Open an image file of a known type.
 
     Args:
@@ -104,22 +89,24 @@ def from_pillow(image: Image.Image, name: str) -> Decoded:
     return upright_image(pixels_of_pillow(image, name), meta)
 
 
-def _open_by_kind(data: bytes, kind: str, name: str, max_pixels: int) -> DecodedFile:
+def _open_by_kind(data: bytes, kind: str, name: str, max_pixels: int) -> ImageSequence[Decoded]:
     if kind == "PNG":
         png = open_png(data, name)
         check_size(png.size, name, max_pixels)
         if png.animation is None or len(png.frames) + png.animation.still_first < 2:
             stills = iter([still_pixels(png.still, name)])
-            return DecodedFile(1, (upright_image(pixels, png.meta, png.notes) for pixels in stills))
+            return ImageSequence(1, (upright_image(pixels, png.meta, png.notes) for pixels in stills))
         count = len(png.frames) + png.animation.still_first
         images = (upright_image(pixels, png.meta, png.notes) for pixels in canvases(png, name, max_pixels))
-        return DecodedFile(count, images, png.animation)
+        return ImageSequence(count, images, png.animation)
     if kind == "WEBP":
         animation = webp_animation(data)
-        return DecodedFile(len(animation.durations) if animation else 1, decode_webp(data, name, max_pixels), animation)
+        return ImageSequence(
+            len(animation.durations) if animation else 1, decode_webp(data, name, max_pixels), animation
+        )
     if kind == "TIFF":
-        return DecodedFile(*decode_tiff(data, name, max_pixels))
-    return DecodedFile(1, iter([_SINGLE[kind](data, name, max_pixels)]))
+        return ImageSequence(*decode_tiff(data, name, max_pixels))
+    return ImageSequence(1, iter([_SINGLE[kind](data, name, max_pixels)]))
 
 
 def _decode_each(images: Iterator[Decoded], kind: str, name: str) -> Iterator[Decoded]:

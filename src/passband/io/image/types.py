@@ -1,8 +1,9 @@
 """Defines the data that readers and writers of image files exchange. The public interface is `passband.io.image`."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 from jaxtyping import Float, UInt8, UInt16
 from numpy import ndarray
@@ -215,3 +216,21 @@ def refuse_hdr(transfer: int, name: str) -> None:
             f"{name} is HDR ({'PQ' if transfer == 16 else 'HLG'}), but networks are trained on images of standard "
             f"range: convert it to standard range (such as sRGB) first"
         )
+
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class ImageSequence(Generic[Item]):
+    """All images in a file: a single image, the pages of a TIFF, or the frames of an animation.
+
+    Attributes:
+        count: number of images.
+        pictures: iterator that reads the images one by one, in order. It can be used only once.
+        animation: durations of the frames; None for a single image and for pages.
+    """
+
+    count: int
+    pictures: Iterator[Item]
+    animation: Animation | None = None
