@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from passband import analysis as analysis
+    from passband import comparison as comparison
     from passband import config as config
     from passband import curriculum as curriculum
     from passband import data as data
@@ -81,9 +82,9 @@ _HOMES = {
 }
 """Modules that define the public names, by name."""
 _ROOMS = (
-    *("analysis", "config", "curriculum", "data", "drawing", "evaluation", "export", "finetuning", "inference"),
-    *("integrations", "io", "layers", "losses", "metrics", "models", "naming", "ops", "optimizers", "provenance"),
-    *("runs", "state_dicts", "studies", "tasks", "training", "weights_io"),
+    *("analysis", "comparison", "config", "curriculum", "data", "drawing", "evaluation", "export", "finetuning"),
+    *("inference", "integrations", "io", "layers", "losses", "metrics", "models", "naming", "ops", "optimizers"),
+    *("provenance", "runs", "state_dicts", "studies", "tasks", "training", "weights_io"),
 )
 """Modules that are available as attributes of `passband`. There is no `__all__`, because with it `help(passband)`
 would print every class in full."""

@@ -1,0 +1,123 @@
+"""Bootstrap intervals: the uncertainty of a mean over images, and of the difference of two networks on the same images.
+
+Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993 (percentile intervals).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+LEVEL, RESAMPLES = 0.95, 10_000
+"""Default confidence level, and default number of samples that are drawn with replacement."""
+_VALUES_AT_ONCE = 4_000_000
+"""Largest number of values that are drawn at once, which keeps the memory below 100 MB."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A statistic of a sample with its bootstrap interval."""
+
+    value: float
+    """The statistic of the sample itself."""
+    low: float
+    """Lower end. It equals `value` if the sample has one value, because one value shows no spread."""
+    high: float
+    """Upper end."""
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the whole interval lies on one side of zero."""
+        return self.low > 0 or self.high < 0
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """The difference of two networks on the same images or seeds."""
+
+    mean: Interval
+    """Mean of `first - second` over the pairs, with its interval."""
+    wins: int
+    """Number of pairs in which the first value is larger."""
+    losses: int
+    """Number of pairs in which the second value is larger."""
+    ties: int
+    """Number of pairs with equal values."""
+
+
+def bootstrap_interval(
+    values: Sequence[float],
+    *,
+    statistic: Callable[[Float[np.ndarray, "draws count"]], Float[np.ndarray, " draws"]] | None = None,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Interval:
+    """Return a statistic of a sample with the percentile bootstrap interval.
+
+    The same arguments give the same interval.
+
+    Args:
+        values: values of the sample, such as one PSNR for each image.
+        statistic: function that reduces the last axis of an array of samples; None for the mean.
+        level: probability that the interval covers, between 0 and 1.
+        resamples: number of samples that are drawn with replacement, at least 1.
+        seed: seed of the random numbers.
+
+    Raises:
+        ValueError: if there are no values, a value is not finite, or the level is not between 0 and 1.
+    """
+    sample = np.asarray(values, dtype=np.float64)
+    if sample.ndim != 1 or not sample.size:
+        raise ValueError(f"an interval needs a list of at least one value; got the shape {sample.shape}")
+    if not np.isfinite(sample).all():
+        raise ValueError("an interval needs finite values: leave out the images whose value is infinite or missing")
+    if not 0 < level < 1:
+        raise ValueError(f"the level of an interval must lie between 0 and 1; got {level:g}")
+    reduce = statistic or _mean
+    value = float(reduce(sample[None])[0])
+    if sample.size == 1:
+        return Interval(value, value, value)
+    random, drawn = np.random.default_rng(seed), []
+    at_once = max(1, _VALUES_AT_ONCE // sample.size)
+    for start in range(0, resamples, at_once):
+        count = min(at_once, resamples - start)
+        drawn.append(reduce(sample[random.integers(0, sample.size, (count, sample.size))]))
+    low, high = np.quantile(np.concatenate(drawn), [(1 - level) / 2, (1 + level) / 2])
+    return Interval(value, float(low), float(high))
+
+
+def paired_difference(
+    first: Sequence[float],
+    second: Sequence[float],
+    *,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> PairedDifference:
+    """Compare two networks on the same images: the mean of the differences with its interval, and who wins how often.
+
+    Pairing removes the spread between easy and difficult images, which is usually much larger than the difference of
+    two networks.
+
+    Args:
+        first: values of the first network, one for each image.
+        second: values of the second network for the same images in the same order.
+        level: probability that the interval covers, between 0 and 1.
+        resamples: number of samples that are drawn with replacement.
+        seed: seed of the random numbers.
+
+    Raises:
+        ValueError: if the numbers of values differ, there are none, or a difference is not finite.
+    """
+    if len(first) != len(second):
+        raise ValueError(f"paired values must be as many on both sides; got {len(first)} and {len(second)}")
+    differences = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
+    mean = bootstrap_interval(differences.tolist(), level=level, resamples=resamples, seed=seed)
+    wins, losses = int((differences > 0).sum()), int((differences < 0).sum())
+    return PairedDifference(mean, wins, losses, len(differences) - wins - losses)
+
+
+def _mean(samples: Float[np.ndarray, "draws count"]) -> Float[np.ndarray, " draws"]:
+    return samples.mean(axis=-1)

@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from passband.metrics.intervals import bootstrap_interval, paired_difference
+
+VALUES = np.random.default_rng(3).normal(30, 4, 41).tolist()
+
+
+def test_the_interval_of_a_mean_equals_that_of_scipy():
+    expected = stats.bootstrap(
+        (VALUES,), np.mean, method="percentile", n_resamples=20_000, random_state=np.random.default_rng(1)
+    ).confidence_interval
+    interval = bootstrap_interval(VALUES, resamples=20_000)
+    assert interval.value == pytest.approx(np.mean(VALUES))
+    assert interval.low == pytest.approx(expected.low, abs=0.05)
+    assert interval.high == pytest.approx(expected.high, abs=0.05)
+
+
+def test_the_interval_covers_the_true_mean_about_as_often_as_its_level_says():
+    random = np.random.default_rng(0)
+    intervals = [bootstrap_interval(random.normal(0, 1, 30).tolist(), level=0.9, resamples=400) for _ in range(300)]
+    assert 0.82 < np.mean([one.low <= 0 <= one.high for one in intervals]) < 0.95
+
+
+def test_equal_arguments_give_equal_intervals_and_another_seed_another():
+    assert bootstrap_interval(VALUES, seed=1) == bootstrap_interval(VALUES, seed=1)
+    assert bootstrap_interval(VALUES, seed=1) != bootstrap_interval(VALUES, seed=2)
+
+
+def test_another_statistic_is_resampled_in_its_place():
+    interval = bootstrap_interval(VALUES, statistic=lambda samples: samples.max(axis=-1))
+    assert interval.value == interval.high == max(VALUES)
+    assert interval.low < interval.high
+
+
+def test_one_value_has_an_interval_without_width():
+    interval = bootstrap_interval([3.0])
+    assert (interval.value, interval.low, interval.high) == (3.0, 3.0, 3.0)
+
+
+def test_pairing_finds_a_small_difference_below_a_large_spread():
+    better = [value + 0.1 + 0.02 * (index % 3) for index, value in enumerate(VALUES)]
+    difference = paired_difference(better, VALUES)
+    assert difference.mean.excludes_zero
+    assert 0.1 < difference.mean.low < difference.mean.value < difference.mean.high < 0.14
+    assert (difference.wins, difference.losses, difference.ties) == (41, 0, 0)
+
+
+def test_wins_losses_and_ties_count_every_pair_once():
+    difference = paired_difference([1, 2, 3, 4], [0, 2, 5, 4])
+    assert (difference.wins, difference.losses, difference.ties) == (1, 1, 2)
+    assert not difference.mean.excludes_zero
+
+
+@pytest.mark.parametrize(
+    ("values", "level", "reason"),
+    [([], 0.95, "at least one value"), ([1, float("inf")], 0.95, "finite"), ([1.0, 2.0], 1.5, "between 0 and 1")],
+)
+def test_values_that_have_no_interval_are_refused(values, level, reason):
+    with pytest.raises(ValueError, match=reason):
+        bootstrap_interval(values, level=level)
+
+
+def test_lists_of_different_lengths_are_not_paired():
+    with pytest.raises(ValueError, match="got 2 and 1"):
+        paired_difference([1, 2], [1])
