@@ -8,16 +8,8 @@ from torch import Tensor
 
 from passband.drawing.charts import save_charts
 from passband.drawing.confusion import confusion_chart
-from passband.evaluation.report import (
-    cell,
-    heading,
-    how_it_was_made,
-    not_scored,
-    noted,
-    percent,
-    write_csv,
-    write_results,
-)
+from passband.evaluation.report import heading, how_it_was_made, not_scored, noted, write_results
+from passband.reports.files import cell, percent, write_csv
 
 CSV_COLUMNS = ("name", "true", "predicted", "probability", "rank", "loss")
 """Columns of evaluation.csv."""

@@ -3,16 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from passband.evaluation.report import (
-    cell,
-    heading,
-    how_it_was_made,
-    not_scored,
-    noted,
-    percent,
-    write_csv,
-    write_results,
-)
+from passband.evaluation.report import heading, how_it_was_made, not_scored, noted, write_results
+from passband.reports.files import cell, percent, write_csv
 
 PUBLISHED: dict[str, list[dict[str, Any]]] = {
     "coco": [

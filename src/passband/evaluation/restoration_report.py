@@ -11,8 +11,9 @@ from torch import Tensor
 from passband.drawing.comparison import comparison_rows
 from passband.drawing.zoom import framed, magnified, most_detailed
 from passband.evaluation.pair_scores import FIGURES
-from passband.evaluation.report import ROWS, cell, heading, how_it_was_made, noted, write_results
+from passband.evaluation.report import ROWS, heading, how_it_was_made, noted, write_results
 from passband.io.image import write_image
+from passband.reports.files import cell
 
 SIDE = 640
 """Longest side of an image in worst_median_best.png, in pixels."""

@@ -9,8 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from passband.drawing.comparison import comparison_rows
-from passband.evaluation.report import ROWS, cell, heading, how_it_was_made, not_scored, noted, percent, write_results
+from passband.evaluation.report import ROWS, heading, how_it_was_made, not_scored, noted, write_results
 from passband.io.image import write_image
+from passband.reports.files import cell, percent
 
 SHEET_SIDE = 512
 """Longest side of an image in worst_best.png, in pixels."""

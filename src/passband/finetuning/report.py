@@ -12,10 +12,10 @@ from torch import Tensor
 from passband.data.pairs import Pair
 from passband.drawing.comparison import comparison_rows
 from passband.evaluation.pair_scores import PairScore, score_pair
-from passband.evaluation.report import write_csv, write_json
 from passband.inference.restorer import Restorer
 from passband.io.image import write_image
 from passband.provenance import environment
+from passband.reports.files import write_csv, write_json
 from passband.runs import read_run
 
 REACHED = "it reached its length"

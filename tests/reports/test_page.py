@@ -3,8 +3,8 @@ from base64 import b64decode
 
 import torch
 
-from passband.evaluation.page import write_page
 from passband.io.image import write_image
+from passband.reports.page import write_page
 
 
 def test_a_page_holds_the_title_the_tables_and_the_images_of_the_report(tmp_path):

@@ -1,0 +1,1 @@
+"""Writes reports: JSON, CSV and Markdown files, and pages that hold their images."""

@@ -1,0 +1,85 @@
+"""Writes the files of a report, JSON, CSV and Markdown, and the cells of its tables."""
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from passband.io.files import write_whole
+
+ABSENT = "none here"
+"""Text of a figure that the data do not give."""
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file, in which infinite figures are texts because JSON has no infinity.
+
+    Args:
+        path: path of the file; missing folders are made.
+        content: content of the file.
+    """
+    with write_whole(path) as temporary:
+        temporary.write_text(json.dumps(finite(content), indent=2) + "\n", encoding="utf-8")
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write a CSV file with a header.
+
+    Args:
+        path: path of the file; missing folders are made.
+        columns: names of the columns; other entries of the rows are left out.
+        rows: an entry for each column in each row.
+    """
+    with (
+        write_whole(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+    ):
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write a text file, such as report.md.
+
+    Args:
+        path: path of the file; missing folders are made.
+        lines: lines without their ends.
+    """
+    with write_whole(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="backslashreplace")
+
+
+def finite(value: Any) -> Any:
+    """Replace infinite figures by texts; they come from identical images, and JSON has no infinity.
+
+    Args:
+        value: a figure, or lists and dictionaries of figures.
+    """
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [finite(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def cell(text: str) -> str:
+    """Return text that stays within its cell of a Markdown table.
+
+    Args:
+        text: any text.
+    """
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def percent(share: float | None, digits: int = 1, unit: str = " %") -> str:
+    """Return a share in percent, or `ABSENT` if there is none.
+
+    Args:
+        share: share from 0 to 1; None, or a negative number as COCO's tools give it, if the data have none.
+        digits: number of digits after the point.
+        unit: text after the number.
+    """
+    return ABSENT if share is None or share < 0 else f"{100 * share:.{digits}f}{unit}"
