@@ -54,6 +54,7 @@ __all__ = [
     "SegmentationRecipe",
     "ValidationConfig",
     "changed_recipe",
+    "describe_problems",
     "load_recipe",
     "parse_changes",
     "parse_recipe",
@@ -151,7 +152,7 @@ def parse_recipe(content: dict[str, Any], source: str | Path) -> Recipe:
     try:
         recipe = kind.model_validate(content)
     except ValidationError as error:
-        raise RecipeError(f"recipe {source}: {_problems(error, kind)}") from error
+        raise RecipeError(f"recipe {source}: {describe_problems(error, kind)}") from error
     try:
         recipe_on(recipe, "cuda")
     except RecipeError as error:
@@ -159,14 +160,19 @@ def parse_recipe(content: dict[str, Any], source: str | Path) -> Recipe:
     return recipe
 
 
-def _problems(error: ValidationError, recipe: type[Recipe]) -> str:
-    """Return the first few clauses about what is wrong, each of limited length."""
-    clauses = [shortened(clause, _LONGEST) for clause in _sentences(error, recipe)]
+def describe_problems(error: ValidationError, section: type[Section]) -> str:
+    """Return the first few clauses about what is wrong, each of limited length.
+
+    Args:
+        error: error that the validation of the tables raised.
+        section: class of the outermost table.
+    """
+    clauses = [shortened(clause, _LONGEST) for clause in _sentences(error, section)]
     rest = f"; and {len(clauses) - _MOST_PROBLEMS} more problems" if len(clauses) > _MOST_PROBLEMS else ""
     return "; ".join(clauses[:_MOST_PROBLEMS]) + rest
 
 
-def _sentences(error: ValidationError, recipe: type[Recipe]) -> Iterator[str]:
+def _sentences(error: ValidationError, recipe: type[Section]) -> Iterator[str]:
     """Yield a clause for each problem of a recipe."""
     for problem in error.errors():
         where = ".".join(str(part) for part in problem["loc"])
@@ -180,7 +186,7 @@ def _sentences(error: ValidationError, recipe: type[Recipe]) -> Iterator[str]:
             yield f"{where}: {problem['msg'][0].lower()}{problem['msg'][1:]}{got}"
 
 
-def _nearest_key(recipe: type[Recipe], location: list[str]) -> str:
+def _nearest_key(recipe: type[Section], location: list[str]) -> str:
     """Return a question that suggests the nearest known key, or the known keys of the table if none is near."""
     *table, name = location
     elsewhere = [key for key in _keys(recipe) if key.rpartition(".")[2] == name]
@@ -207,6 +213,7 @@ def _keys(section: type[Section], before: str = "") -> Iterator[str]:
 
 def _section(section: type[Section], name: str) -> type[Section] | None:
     """Return the class of the table that a key holds, or None if the key holds a value."""
-    annotation = section.model_fields[name].annotation
+    field = section.model_fields.get(name)
+    annotation = field.annotation if field is not None else None
     kinds = (annotation, *get_args(annotation))
     return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Section)), None)
