@@ -3,17 +3,21 @@
 from passband.metrics.class_scores import class_accuracy, confusion_matrix, rank_of, ranking, wilson_interval
 from passband.metrics.fidelity import SSIM_WINDOW, psnr, ssim
 from passband.metrics.intervals import Interval, PairedDifference, bootstrap_interval, paired_difference
+from passband.metrics.named import METRICS, ImageMetric, image_metric
 from passband.metrics.protocols import PROTOCOLS
 from passband.metrics.psnr_hvs import psnr_hvs, psnr_hvs_m
 
 __all__ = [
+    "METRICS",
     "PROTOCOLS",
     "SSIM_WINDOW",
+    "ImageMetric",
     "Interval",
     "PairedDifference",
     "bootstrap_interval",
     "class_accuracy",
     "confusion_matrix",
+    "image_metric",
     "paired_difference",
     "psnr",
     "psnr_hvs",
