@@ -4,7 +4,7 @@ import torch
 from PIL import features
 
 from passband.models import SFNet, load_model
-from passband.provenance import environment, jpeg_decoder, peak_memory, weights_checksum
+from passband.provenance import environment, jpeg_decoder, peak_memory, reset_peak_memory, weights_checksum
 from passband.weights_io import save_weights
 
 
@@ -42,3 +42,14 @@ def test_peak_memory_is_in_bytes_and_at_least_what_is_held():
     resident = psutil.Process().memory_info().rss
     assert held.nbytes < resident
     assert resident <= peak_memory(torch.device("cpu")) + 4096 < 100 * resident
+
+
+def test_a_reset_peak_forgets_memory_that_was_freed():
+    cpu = torch.device("cpu")
+    held = torch.ones(50_000_000)
+    before = peak_memory(cpu)
+    del held
+    if reset_peak_memory(cpu):  # Linux can
+        assert peak_memory(cpu) < before - 100e6
+    else:
+        assert peak_memory(cpu) >= before

@@ -63,7 +63,7 @@ def weights_checksum(model: nn.Module) -> str:
 
 
 def peak_memory(device: torch.device) -> int | None:
-    """Return the peak memory of this process since it started.
+    """Return the peak memory of this process since it started, or since `reset_peak_memory`.
 
     Args:
         device: device whose memory is meant. All devices except CUDA devices share the main memory.
@@ -73,12 +73,42 @@ def peak_memory(device: torch.device) -> int | None:
     """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    if (line := _status_line("VmHWM")) is not None:
+        return 1024 * int(line.split()[1])
     try:
         import resource
     except ImportError:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # macOS reports bytes, Linux kilobytes
+
+
+def reset_peak_memory(device: torch.device) -> bool:
+    """Let `peak_memory` count from now on.
+
+    Args:
+        device: device whose memory is meant.
+
+    Returns:
+        Whether the system can do this: Linux can for the main memory, and torch for CUDA devices.
+    """
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return True
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # 5 resets the peak of the resident memory
+    except OSError:
+        return False
+    return _status_line("VmHWM") is not None
+
+
+def _status_line(name: str) -> str | None:
+    """Return a line of Linux's report on this process, or None on other systems."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return None
+    return next((line for line in lines if line.startswith(f"{name}:")), None)
 
 
 def _commit() -> str | None:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from passband.drawing.zoom import Part, framed, magnified, most_detailed
+from passband.drawing.zoom import Part, framed, magnified, most_detailed, strongest
 
 
 @pytest.mark.parametrize("value", [0.0, 0.6, 1.0])
@@ -39,3 +39,13 @@ def test_a_frame_is_seen_on_every_ground_and_leaves_what_is_within(ground):
     assert (shown - picture).abs().max() >= 0.5
     assert torch.equal(picture, torch.full((3, 40, 50), ground))
     assert framed(picture, Part(0, 0, 40, 50)).shape == picture.shape
+
+
+def test_the_strongest_part_of_a_map_holds_its_peak():
+    strength = torch.zeros(37, 53)
+    strength[30:34, 11:16] = 1
+    part = strongest(strength, 8, 12)
+    assert part.top <= 30
+    assert part.top + part.height >= 34
+    assert part.left <= 11
+    assert part.left + part.width >= 16

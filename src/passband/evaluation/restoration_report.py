@@ -1,24 +1,19 @@
 """Writes the files of a restoration network's evaluation: evaluation.json, evaluation.csv, report.md, and images."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from passband.drawing.comparison import comparison_rows
-from passband.drawing.zoom import framed, magnified, most_detailed
+from passband.drawing.zoom import most_detailed, with_enlarged_part
 from passband.evaluation.pair_scores import FIGURES
 from passband.evaluation.report import ROWS, heading, how_it_was_made, noted, write_results
 from passband.io.image import write_image
 from passband.reports.files import cell
-
-SIDE = 640
-"""Longest side of an image in worst_median_best.png, in pixels."""
-ZOOM = 4
-"""Factor by which the part with the most detail is enlarged, against the image above it."""
 
 
 def write_restoration_report(output: Path, result: dict[str, Any]) -> None:
@@ -50,14 +45,8 @@ def write_worst_median_best(
     """
     shown: list[list[Tensor]] = []
     for row in rows:
-        height, width = row[-1].shape[-2:]
-        ratio = min(1.0, SIDE / max(height, width))
-        size = (max(1, round(height * ratio)), max(1, round(width * ratio)))
-        times = max(1, round(ratio * ZOOM)) if ratio < 1 else ZOOM
-        part = most_detailed(row[-1], max(1, size[0] // times), max(1, size[1] // times))
-        small = [F.interpolate(image[None], size, mode="area")[0] for image in row]
-        shown.append([framed(image, part.scaled(ratio)) for image in small])
-        shown.append([magnified(part.of(image), times) for image in row])
+        find = partial(most_detailed, row[-1])
+        shown.extend(with_enlarged_part(row, (row[-1].shape[-2], row[-1].shape[-1]), find))
     pairs = zip(captions, titles or [""] * len(shown), strict=False)
     texts = [part for text, title in pairs for part in ((text, title), ((), ""))]
     write_image(path, comparison_rows(shown, [text for text, _ in texts], [title for _, title in texts]))
