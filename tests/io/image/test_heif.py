@@ -6,7 +6,7 @@ import numpy as np
 import pillow_heif
 import pytest
 import torch
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, TiffImagePlugin
 
 from passband.io.image import (
     Density,
@@ -71,3 +71,24 @@ def test_the_color_space_that_a_heic_names_without_a_profile_is_kept(tmp_path):
     write_stored_image(tmp_path / "b.heic", read_stored_image(tmp_path / "a.heic"))
     named = pillow_heif.open_heif(tmp_path / "b.heic").info["nclx_profile"]
     assert (named["color_primaries"], named["transfer_characteristics"]) == (12, 1)
+
+
+@pytest.mark.parametrize("suffix", [".heic", ".avif"])
+def test_maker_notes_stay_at_their_place_in_the_exif_block(tmp_path, suffix):
+    note = b"a maker note, which points to places of the block"
+    inner, first = TiffImagePlugin.ImageFileDirectory_v2(), TiffImagePlugin.ImageFileDirectory_v2()
+    inner[0x927C] = note
+    first[0x010F], first[0x0112], first[0x8769] = "passband camera", 1, dict(inner)
+    block = b"II*\0\x08\0\0\0" + first.tobytes(8)
+    write_stored_image(tmp_path / f"a{suffix}", StoredImage(SMOOTH, meta=ImageMeta(exif=block)))
+    exif = read_stored_image(tmp_path / f"a{suffix}").meta.exif
+    assert exif is not None
+    assert exif.index(note) == block.index(note)
+    assert len(exif) == len(block)
+
+
+def test_an_avif_says_that_damaged_exif_data_were_left_out(tmp_path):
+    picture = StoredImage(SMOOTH, meta=ImageMeta(exif=b"no block"))
+    notes = write_stored_image(tmp_path / "a.avif", picture)
+    assert notes == ("its EXIF data are damaged and were left out, because AVIF files cannot hold them",)
+    assert read_stored_image(tmp_path / "a.avif").meta.exif is None

@@ -12,7 +12,15 @@ import tifffile
 import torch
 from PIL import ExifTags, Image, ImageCms, TiffImagePlugin
 
-from passband.io.image import Density, ImageError, ImageMeta, StoredImage, read_stored_image, write_stored_image
+from passband.io.image import (
+    Density,
+    ImageError,
+    ImageMeta,
+    StoredImage,
+    from_pil,
+    read_stored_image,
+    write_stored_image,
+)
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 XMP = (
@@ -305,6 +313,24 @@ def test_xmp_says_that_a_turned_picture_is_upright_and_how_large(tmp_path, suffi
     assert b'tiff:Orientation="1"' in xmp
     assert b'tiff:ImageWidth="24"' in xmp
     assert b"<exif:PixelYDimension>40</exif:PixelYDimension>" in xmp
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp"])
+def test_no_picture_is_turned_by_an_orientation_that_only_xmp_has(tmp_path, suffix, depth):
+    path = tmp_path / f"a{suffix}"
+    if suffix == ".tif":
+        pixels = np.array(photo()).astype(np.uint16) * 257 if depth == 16 else np.array(photo())
+        tifffile.imwrite(path, pixels, photometric="rgb", extratags=[(700, 1, len(XMP), XMP, True)])
+    elif suffix == ".png":
+        path.write_bytes(png_with(chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP)))
+    else:
+        photo().save(path, xmp=XMP)
+    assert read_stored_image(path).image.shape == (3, HEIGHT, WIDTH)
+    if depth == 8:
+        with Image.open(path) as image:
+            assert from_pil(image).image.shape == (3, HEIGHT, WIDTH)
+    assert read_stored_image(through(path)).image.shape == (3, HEIGHT, WIDTH)
 
 
 def test_iptc_and_xmp_of_a_tiff_are_where_others_look_for_them(tmp_path):

@@ -10,7 +10,7 @@ from passband.io.image.formats.bmp import decode_bmp
 from passband.io.image.formats.heif import decode_avif, decode_heic
 from passband.io.image.formats.jpeg import decode_jpeg
 from passband.io.image.formats.png import open_png, still_pixels
-from passband.io.image.formats.tiff import decode_tiff, tiff_meta
+from passband.io.image.formats.tiff import decode_tiff, own_directory, tiff_meta
 from passband.io.image.formats.webp import decode_webp, webp_animation
 from passband.io.image.metadata.exif import bare_exif
 from passband.io.image.pillow import pixels_of_pillow
@@ -82,7 +82,7 @@ def from_pillow(image: Image.Image, name: str) -> Decoded:
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         # The metadata must be read before loading, because loading turns the pixels of a TIFF and removes its
         # orientation.
-        meta = tiff_meta(image.getexif(), image.info.get("icc_profile"))
+        meta = tiff_meta(own_directory(image), image.info.get("icc_profile"))
     else:
         meta = ImageMeta(exif=bare_exif(image.info.get("exif")), icc=image.info.get("icc_profile"))
     image.load()

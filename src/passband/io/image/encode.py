@@ -1,6 +1,6 @@
 """Encodes images as the bytes of a file of any type. The public interface is `passband.io.image`."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from passband.io.image.formats.apng import animated_png
@@ -54,8 +54,9 @@ def encode_still(pixels: Pixels, kind: str, meta: ImageMeta, quality: int, name:
         return encode_bmp(pixels, meta)
     if kind == "TIFF":
         return b"".join(tiff_pages([(pixels, meta)], 1))
-    encode: Callable[[Pixels, ImageMeta, int, str], bytes] = {"HEIC": encode_heic, "AVIF": encode_avif}[kind]
-    return encode(pixels, meta, quality, name)
+    if kind == "HEIC":
+        return encode_heic(pixels, meta, quality, name)
+    return encode_avif(pixels, meta, quality, name, notes)
 
 
 def encode_animation(stills: Iterable[bytes], kind: str, animation: Animation) -> Iterator[bytes]:

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, features
 
 from passband.io.image.metadata.exif import bare_exif, reset_orientation
+from passband.io.image.metadata.exif_edit import without_orientation
 from passband.io.image.metadata.xmp import upright_xmp, without_gain_map
 from passband.io.image.pillow import pixels_of_pillow, strict_pillow, unpremultiplied
 from passband.io.image.types import Decoded, ImageError, ImageMeta, Pixels, check_size, refuse_hdr
@@ -117,14 +118,15 @@ def decode_avif(data: bytes, name: str, max_pixels: int) -> Decoded:
     return upright_image(pixels, meta, tuple(notes))
 
 
-def encode_avif(pixels: Pixels, meta: ImageMeta, quality: int, name: str) -> bytes:
-    """Encode an AVIF file with 8 bits per sample. A damaged EXIF block is left out.
+def encode_avif(pixels: Pixels, meta: ImageMeta, quality: int, name: str, notes: list[str]) -> bytes:
+    """Encode an AVIF file with 8 bits per sample. A damaged EXIF block is left out with a note.
 
     Args:
         pixels: gray, RGB or RGBA.
         meta: metadata to write.
         quality: quality, 1 to 100.
         name: name of the file for messages.
+        notes: list to which sentences about lost data are added.
 
     Raises:
         ImageError: if this version of Pillow cannot write AVIF.
@@ -136,13 +138,14 @@ def encode_avif(pixels: Pixels, meta: ImageMeta, quality: int, name: str) -> byt
     if image.mode == "LA":
         image = image.convert("RGBA")
     options = {"quality": quality, "subsampling": sampling, "icc_profile": meta.icc, "xmp": meta.xmp or b""}
+    # Pillow rewrites a block that has an orientation, without its maker notes. The pixels are upright without it.
+    exif = without_orientation(meta.exif) if meta.exif else b""
     try:
-        image.save(file, "AVIF", exif=meta.exif or b"", **options)
-    except (
-        Exception
-    ):  # Pillow rewrites a block that has an orientation, and raises many kinds of errors for damaged ones
-        if meta.exif is None:
+        image.save(file, "AVIF", exif=exif, **options)
+    except Exception:  # Pillow raises many kinds of errors for damaged blocks
+        if not exif:
             raise
+        notes.append("its EXIF data are damaged and were left out, because AVIF files cannot hold them")
         file = io.BytesIO()
         image.save(file, "AVIF", **options)
     return file.getvalue()

@@ -107,11 +107,12 @@ def _from_pillow(image: TiffImagePlugin.TiffImageFile, data: bytes, index: int, 
     if _SUB_DIRECTORIES in tags:
         notes.append("smaller copies of the image inside the file (SubIFDs) were left out")
     # The metadata must be read before loading, because loading turns the pixels and removes the orientation.
-    directory = image.getexif()
+    directory = own_directory(image)
     meta = tiff_meta(directory, image.info.get("icc_profile"))
     if deep:
         again = TiffImagePlugin.TiffImageFile(io.BytesIO(data))
         again.seek(index)
+        own_directory(again)
         premultiplied = rawmode_of(image).startswith("RGBa")
         pixels: Pixels = deep_color(image, again)
         pixels = unpremultiplied(pixels) if premultiplied else pixels
@@ -121,6 +122,20 @@ def _from_pillow(image: TiffImagePlugin.TiffImageFile, data: bytes, index: int, 
         if image.mode.startswith("I;16") and tags.get(262) == 0:
             pixels = 65535 - pixels  # zero is white, which Pillow handles only in 8-bit files
     return Decoded(pixels, _with_icc(meta, pixels), tuple(notes))
+
+
+def own_directory(image: TiffImagePlugin.TiffImageFile) -> Image.Exif:
+    """Return the tags of a page, and keep Pillow from turning its pixels by an orientation that only XMP has.
+
+    Other readers of TIFF, and passband for other file types, do not turn an image by XMP.
+
+    Args:
+        image: opened file that is not loaded yet.
+    """
+    directory = image.getexif()
+    if ORIENTATION not in image.tag_v2:
+        directory.pop(ORIENTATION, None)
+    return directory
 
 
 def _from_raw(data: bytes, index: int, name: str, max_pixels: int) -> Decoded:

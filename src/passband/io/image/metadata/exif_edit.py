@@ -96,6 +96,28 @@ def exif_density(exif: bytes) -> Density | None:
         return None
 
 
+def without_orientation(exif: bytes) -> bytes:
+    """Remove the orientation of a block, so that a program that treats it as a command leaves the block alone.
+
+    The entries behind it move up, and all other bytes stay at their positions.
+
+    Args:
+        exif: block, starting with its TIFF header. A damaged block is returned unchanged.
+    """
+    try:
+        block = _Block(exif)
+        orientation = block.entry(block.first, _ORIENTATION)
+        if orientation is None:
+            return exif
+        begin, end = orientation.at - 8, block.after(block.first) + 4
+        block.number(end - 4, 4)  # damaged if the directory does not end within the block
+        block.data[begin:end] = block.data[begin + 12 : end] + bytes(12)
+        block.write(block.first, 2, block.number(block.first, 2) - 1)
+        return bytes(block.data)
+    except (struct.error, KeyError):
+        return exif
+
+
 def swapped_exif(exif: bytes) -> bytes:
     """Exchange horizontal and vertical values, for an image whose width and height were exchanged.
 
