@@ -17,9 +17,10 @@ from passband import runs
 from passband.config import OptimConfig, RecipeError, load_recipe, parse_recipe, recipe_on
 from passband.data.degradations import degrade_files
 from passband.models import SFNet, load_model
+from passband.run_length import recipe_within, time_steps
 from passband.runs import RunError, latest_checkpoint, read_run
 from passband.tasks.restoration import Restoration, Validation
-from passband.training import learning_rate, recipe_within, time_steps, train
+from passband.training import learning_rate, train
 from passband.weights_io import CheckpointError
 from tests.pictures import write_photographs
 
@@ -352,7 +353,7 @@ class TestLengthInMinutes:
             timed.append((probe.optim.steps, probe.validation.every, given["skip"]))
             return 0.5, 6.0
 
-        monkeypatch.setattr("passband.training.time_steps", time_steps)
+        monkeypatch.setattr("passband.run_length.time_steps", time_steps)
         fitted = recipe_within(recipe(), 2, data=photographs, device="cpu")
         assert timed == [(9, 9, 3)]
         assert fitted.optim.steps == pytest.approx((0.95 * 120 - 4 * 6) / 0.5, abs=1)

@@ -79,7 +79,7 @@ def train(
                 "--minutes is the length of one new run: leave out --steps, --epochs and --resume, and recipes with "
                 "final_ratios"
             )
-        from passband.training import recipe_within
+        from passband.run_length import recipe_within
 
         settings = recipe_within(
             settings, minutes, data=data, validation_data=validation_data, weights=weights, device=device

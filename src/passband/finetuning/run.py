@@ -31,9 +31,10 @@ from passband.finetuning.settings import (
     training_precision,
 )
 from passband.models import SFNet, load_model
+from passband.run_length import time_steps
 from passband.runs import RunError, check_free, read_run
 from passband.tasks.restoration import input_views
-from passband.training import StepReport, time_steps, train
+from passband.training import StepReport, train
 
 CHECKED = 50
 """Pairs of each side that are read before anything begins; the others are checked when they are used."""
