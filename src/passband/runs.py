@@ -37,6 +37,10 @@ class RunError(RuntimeError):
     """Raised if a run cannot start or continue. The message gives the reason and what to do."""
 
 
+class DivergedError(RunError):
+    """Raised if the loss of a run is not finite."""
+
+
 @dataclass
 class Progress:
     """Progress of a run, which is saved with every checkpoint."""

@@ -26,7 +26,16 @@ from passband.data.datasets.order import NumberedSampler
 from passband.models import build_from, pick_device
 from passband.models.base import without_initial_weights
 from passband.optimizers import Muon
-from passband.runs import Progress, RunError, RunLog, check_free, latest_checkpoint, read_run, save_checkpoint
+from passband.runs import (
+    DivergedError,
+    Progress,
+    RunError,
+    RunLog,
+    check_free,
+    latest_checkpoint,
+    read_run,
+    save_checkpoint,
+)
 from passband.tasks import TASKS, Task
 from passband.weights_io import load_config, load_state, load_weights
 
@@ -63,6 +72,7 @@ def train(
     device: str = "auto",
     task: Task | None = None,
     report: Callable[[StepReport], None] = lambda report: None,
+    validated: Callable[[int, dict[str, float]], str | None] = lambda step, figures: None,
 ) -> Progress:
     """Train a network, or continue a run.
 
@@ -84,14 +94,16 @@ def train(
             recipe replace others.
         task: task to train for, built from this recipe. None builds the task of the recipe.
         report: function that is called after every step.
+        validated: function that is called after every validation during the run, with the number of steps and the
+            figures. If it returns a text, the run ends early, for this reason.
 
     Returns:
         Progress of the run: its last step, the scores of the last validation, and the reason if it ended early.
 
     Raises:
         RecipeError: if the recipe does not exist or cannot be used.
-        RunError: if `output` holds a run and `resume` is off, if `resume` is on and there is no checkpoint, or if the
-            loss is not finite.
+        RunError: if `output` holds a run and `resume` is off, if `resume` is on and there is no checkpoint.
+        DivergedError: if the loss is not finite. This is a kind of `RunError`.
         CheckpointError: if `weights` cannot be used.
         ValueError: if the device does not exist, the network is unknown, the warm-up is longer than the run, or the
             data do not suit the recipe.
@@ -201,7 +213,7 @@ def train(
 
             value = loss.item()
             if not math.isfinite(value):
-                raise RunError(
+                raise DivergedError(
                     f"the loss is {value} at step {progress.step}: lower optim.learning_rate or optim.clip_norm, look "
                     f"for broken images in {data}, and resume from the last checkpoint in {checkpoints}"
                 )
@@ -214,8 +226,12 @@ def train(
             last = progress.step == steps
             if progress.step % recipe.validation.every == 0 or last:
                 validate()
+                ending = validated(progress.step, progress.figures)
+                reason = None if last else ending
             if progress.step % recipe.checkpoint_every == 0 or last:
                 save_checkpoint(accelerator, checkpoints, progress.step)
+            if reason is not None:
+                break
 
         progress.reason, progress.is_stopped = reason, status == "stopped"
         if reason is not None and progress.step:  # the run ended early

@@ -239,6 +239,12 @@ class SegmentationValidation(ValidationConfig, frozen=True):
     """Samples scored at once."""
     count: PositiveInt | None = None
     """Number of images that are scored, spread evenly over the folder. None scores all images."""
+    noise: float = Field(default=0.0, ge=0, le=1)
+    """Standard deviation, in [0, 1], of Gaussian noise in copies of the images that are scored as well. 0 leaves them
+    out."""
+    blur: float = Field(default=0.0, ge=0, le=32)
+    """Standard deviation, in pixels of the network's input, of a Gaussian blur of copies of the images that are scored
+    as well. 0 leaves them out."""
 
 
 class SegmentationRecipe(Recipe, frozen=True):

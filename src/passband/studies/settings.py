@@ -15,9 +15,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from passband.config import RECIPES, Section, describe_problems
 from passband.naming import listed, suggestion
+from passband.tasks.task import Direction
 
-Direction = Literal["maximize", "minimize"]
-"""Whether higher or lower values of a figure are better."""
 TRIALS = 8
 """Number of points in each cell of a study with nuisance ranges, if the file sets none."""
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
 
-from passband.studies.settings import Direction, StudySettings
+from passband.studies.settings import StudySettings
+from passband.tasks.task import Direction
 
 State = Literal["waiting", "running", "finished", "diverged", "failed", "pruned"]
 """State of a trial: `diverged` means that its loss was not finite, `failed` that it ended with another error, and

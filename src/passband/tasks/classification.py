@@ -31,7 +31,7 @@ from passband.metrics import confusion_matrix, rank_of, ranking
 from passband.models.gated import Gated, logits_of
 from passband.tasks.loading import check_task
 from passband.tasks.problems import Problems
-from passband.tasks.task import FixedLesson, Loss, Validation
+from passband.tasks.task import Direction, FixedLesson, Loss, Validation
 from passband.weights_io import CheckpointError
 
 TOP = 5
@@ -57,6 +57,15 @@ class Classification(FixedLesson):
         self.plain = unnormalized(data.input, channels, data.size, data.stride)
         self.problems = Problems(recipe.data.skip_bad)
         self.splits: dict[tuple[Path, tuple[str, ...] | None], tuple[LabeledImages, LabeledImages]] = {}
+
+    def directions(self, network: dict[str, Any]) -> dict[str, Direction]:
+        """Return the figures that a validation reports, with the direction of each. The main figure is the first.
+
+        Args:
+            network: config of the network, whose number of classes decides whether the top-5 accuracy is reported.
+        """
+        top: dict[str, Direction] = {f"top{TOP}": "maximize"} if network["classes"] > TOP else {}
+        return {"top1": "maximize", **top, "loss": "minimize"}
 
     def network_config(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
         """Return the config of the network to train; the data decide channels, classes and statistics.

@@ -28,7 +28,7 @@ from passband.tasks.channel_fit import fitted_statistics
 from passband.tasks.instances import INSTANCE_CAPTIONS, beside_truth, cube_form, find_instances
 from passband.tasks.loading import check_task
 from passband.tasks.problems import Problems
-from passband.tasks.task import FixedLesson, Loss, Validation
+from passband.tasks.task import Direction, FixedLesson, Loss, Validation
 from passband.weights_io import CheckpointError
 
 DRAWN = 4
@@ -57,6 +57,15 @@ class Detection(FixedLesson):
         self.recipe = recipe
         self.problems = Problems(recipe.data.skip_bad)
         self.splits: dict[tuple[Path, tuple[str, ...] | None], tuple[CocoImages, CocoImages]] = {}
+
+    def directions(self, network: dict[str, Any]) -> dict[str, Direction]:
+        """Return the figures that a validation reports, with the direction of each. The main figure is the first.
+
+        Args:
+            network: config of the network, which says whether it predicts masks.
+        """
+        parts = ("mask", "box") if network.get("masks", self.recipe.data.masks) else ("box",)
+        return {f"{part}_{name}": "maximize" for part in parts for name in WATCHED}
 
     def network_config(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
         """Return the config of the network to train; the data decide classes and statistics of the channels.

@@ -29,7 +29,7 @@ from passband.data.splits import is_held_out
 from passband.io.image import ImageError
 from passband.models.inspector import Findings, InspectorNetwork
 from passband.tasks.problems import Problems
-from passband.tasks.task import FixedLesson, Loss, Validation
+from passband.tasks.task import Direction, FixedLesson, Loss, Validation
 from passband.weights_io import CheckpointError
 
 PSNR_RANGE = (5.0, 45.0)
@@ -48,6 +48,15 @@ class Inspection(FixedLesson):
     def __init__(self, recipe: InspectionRecipe):
         self.recipe = recipe
         self.problems = Problems(recipe.data.skip_bad)
+
+    def directions(self, network: dict[str, Any]) -> dict[str, Direction]:
+        """Return the figures that a validation reports, with the direction of each. The main figure is the first.
+
+        Args:
+            network: config of the network, which is not needed.
+        """
+        errors: dict[str, Direction] = dict.fromkeys(("psnr_error", "gain_error", "strange"), "minimize")
+        return {"loss": "minimize", "right": "maximize", **errors}
 
     def network_config(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
         """Return the config of the network to train, with all kinds and the networks of the table of gains.

@@ -33,7 +33,7 @@ from passband.models.sfnet import mean_view
 from passband.ops.frequency_distance import BLOCK
 from passband.ops.tiling import pad_to_multiple
 from passband.tasks.problems import Problems
-from passband.tasks.task import FixedLesson, Loss, Validation
+from passband.tasks.task import Direction, FixedLesson, Loss, Validation
 
 _VIEWS = {1: "one view", 2: "left and right views"}
 MOST_PSNR = 60.0
@@ -53,6 +53,18 @@ class Restoration(FixedLesson):
         self.recipe = recipe
         self.problems = Problems(recipe.data.skip_bad)
         self._weighted = _weighted_losses(recipe.loss)
+
+    def directions(self, network: dict[str, Any]) -> dict[str, Direction]:
+        """Return the figures that a validation reports, with the direction of each. The main figure is the first.
+
+        Args:
+            network: config of the network, which is not needed.
+        """
+        data = self.recipe.data
+        contents = {source.content for source in data.sources} or {data.source}
+        kinds = [kind for kind in data.degradations if kind != CLEAN] if "photographs" in contents else []
+        pairs = ["pair"] if data.source == "pairs" or any(source.held_out for source in data.sources) else []
+        return dict.fromkeys(["psnr", *(f"gain/{kind}" for kind in kinds + pairs)], "maximize")
 
     def network_config(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
         """Return the config of the network to train: that of the recipe, or of the weights to start from.

@@ -26,12 +26,13 @@ from passband.drawing.comparison import comparison_rows
 from passband.drawing.overlay import overlay
 from passband.io.image import ImageError
 from passband.losses import segmentation_loss
-from passband.metrics.mask_scores import SegmentationScores, predicted_classes, resized_logits
+from passband.metrics.mask_scores import PROTOCOLS, SegmentationScores, predicted_classes, resized_logits
 from passband.tasks.chosen_masks import split_by_recipe, spread
 from passband.tasks.curriculum import Lesson, measured_profile, stored_profile
 from passband.tasks.loading import check_task, mask_names
 from passband.tasks.problems import Problems
-from passband.tasks.task import Loss, Stateful, Validation
+from passband.tasks.robustness import RobustnessScores
+from passband.tasks.task import Direction, Loss, Stateful, Validation
 from passband.weights_io import CheckpointError
 
 MASK_CAPTIONS = ("picture", "ground truth", "prediction")
@@ -66,7 +67,19 @@ class Segmentation:
         self.recipe = recipe
         self.measure = segmentation_loss(recipe.loss.name, recipe.data.classes)
         self.problems = Problems(recipe.data.skip_bad)
+        binary = recipe.data.classes == 1
+        self.protocol, self.main = ("lab_macro", "foreground_dice") if binary else ("micro", "class_iou")
         self.splits: dict[Path, tuple[list[MaskPair], list[MaskPair]]] = {}
+
+    def directions(self, network: dict[str, Any]) -> dict[str, Direction]:
+        """Return the figures that a validation reports, with the direction of each. The main figure is the first.
+
+        Args:
+            network: config of the network, which is not needed.
+        """
+        names = [self.main, *PROTOCOLS[self.protocol].figures, "foreground_dice", "foreground_iou"]
+        names += [f"{self.main}_{name}" for name in self._robustness().strengths]
+        return {**dict.fromkeys(names, "maximize"), "loss": "minimize"}
 
     def network_config(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
         """Return the config of the network to train; the data decide their spectral profile.
@@ -258,21 +271,23 @@ class Segmentation:
 
         Returns:
             The mean Dice of the foreground as the score of binary masks, else the mean IoU of the classes; the figures
-            of `lab_macro`, or of `micro` for several classes, and the loss; rows of image, ground truth and prediction.
+            of `lab_macro`, or of `micro` for several classes, the main figure on noisy and on blurred copies if the
+            recipe asks for them, and the loss; rows of image, ground truth and prediction.
 
         Raises:
             ImageError: if a file cannot be used and the recipe does not skip it, or if none can be used.
         """
         was_training = model.training
         model.eval()
-        classes = self.recipe.data.classes
-        scores = SegmentationScores("lab_macro" if classes == 1 else "micro", classes)
+        scores = SegmentationScores(self.protocol, self.recipe.data.classes)
+        robustness = self._robustness()
         losses: list[float] = []
         rows: list[list[Tensor]] = []
         finds = holds = False
         for batch in batches:
             self.problems.attend(batch["problem"])
             logits = model(batch["image"]).float()
+            robustness.add(model, batch)
             for image, one, mask, problem in zip(batch["image"], logits, batch["mask"], batch["problem"], strict=True):
                 if problem:
                     continue
@@ -284,10 +299,14 @@ class Segmentation:
         model.train(was_training)
         if not losses:
             raise ImageError("none of the images to score on can be used; the log names them")
-        figures = {**scores.total(), "loss": sum(losses) / len(losses)}
-        score = figures["foreground_dice" if classes == 1 else "class_iou"]
+        figures = {**scores.total(), **robustness.figures(self.main), "loss": sum(losses) / len(losses)}
         remark = ONLY_BACKGROUND if holds and not finds else ""
-        return Validation(score, figures, comparison_rows(rows, [MASK_CAPTIONS] * len(rows)), remark)
+        return Validation(figures[self.main], figures, comparison_rows(rows, [MASK_CAPTIONS] * len(rows)), remark)
+
+    def _robustness(self) -> RobustnessScores:
+        """Return the scores on degraded copies, which hold nothing yet."""
+        validation = self.recipe.validation
+        return RobustnessScores(validation.noise, validation.blur, self.protocol, self.recipe.data.classes)
 
     def split(self, folder: Path) -> tuple[list[MaskPair], list[MaskPair]]:
         """Return the images to learn from and those to score on; they are the same list if none are held out.

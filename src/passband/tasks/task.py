@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -11,6 +11,8 @@ from torch.utils.data import Dataset, default_collate
 
 Loss = tuple[Float[Tensor, ""], dict[str, Float[Tensor, ""]]]
 """The loss to minimize, and detached figures to log."""
+Direction = Literal["maximize", "minimize"]
+"""Whether higher or lower values of a figure are better."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,14 @@ class Task(Protocol):
 
     The methods can be called in any order: what one needs from another is one of its arguments.
     """
+
+    def directions(self, network: dict[str, Any]) -> dict[str, Direction]:
+        """Return the figures that a validation reports, with the direction of each. The main figure is the first.
+
+        Args:
+            network: config of the network.
+        """
+        ...
 
     def network_config(self, folder: Path, start: dict[str, Any] | None) -> dict[str, Any]:
         """Return the config of the network to train, as `models.build_from` takes it.
