@@ -305,7 +305,7 @@ def draw_curves(output: Path | str, target: Path | str | None = None) -> Path:
     if target.suffix.lower() != ".png":
         raise ValueError(f"the output of curves must end in .png; got {target}. An SVG file is written beside it.")
     run = _content(output)
-    trained, validated = (_curves(output / name) for name in ("log.csv", "validation.csv"))
+    trained, validated = (read_curves(output / name) for name in ("log.csv", "validation.csv"))
     if not (trained or validated):
         raise RunError(f"the run in {output} has no steps yet, so there are no curves: train it first")
     recipe = run.get("recipe")
@@ -314,8 +314,15 @@ def draw_curves(output: Path | str, target: Path | str | None = None) -> Path:
     return target
 
 
-def _curves(path: Path) -> Curves:
-    """Return the columns of a CSV file by name, without incomplete rows that a crash may leave."""
+def read_curves(path: Path) -> Curves:
+    """Return the columns of a CSV file by name, without incomplete rows that a crash may leave.
+
+    Args:
+        path: log.csv or validation.csv of a run, which may be missing.
+
+    Returns:
+        Steps and values of each column; empty if there are no rows.
+    """
     if not path.exists():
         return {}
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
