@@ -5,8 +5,8 @@
     restored = passband.Restorer("general")("photo.jpg")
 
 Predictors: Restorer, Inspector, Classifier, Segmenter, InstanceFinder. They take files, PIL images, arrays and tensors.
-Functions: train, finetune, evaluate, degrade. Files: read_image, write_image, as_tensor. Networks: load_model, SFNet,
-sfnet, sfnet_small.
+Functions: train, finetune, evaluate, compare, degrade. Files: read_image, write_image, as_tensor. Networks: load_model,
+SFNet, sfnet, sfnet_small.
 
 Parts for your own programs: passband.ops, layers, losses, metrics, curriculum, models, data, io. Read more with
 `help(passband.Restorer)` or `help(passband.layers)`, and in the folder docs of the repository. On the command line:
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from passband import tasks as tasks
     from passband import training as training
     from passband import weights_io as weights_io
+    from passband.comparison import compare as compare
     from passband.data.degradations import degrade as degrade
     from passband.evaluation import evaluate as evaluate
     from passband.finetuning import finetune as finetune
@@ -71,6 +72,7 @@ _HOMES = {
     "SFNet": "models",
     "Segmenter": "inference",
     "as_tensor": "io.conversion",
+    "compare": "comparison",
     "degrade": "data.degradations",
     "evaluate": "evaluation",
     "finetune": "finetuning",

@@ -6,6 +6,7 @@ import typer
 
 from passband.cli.analyze import analyze
 from passband.cli.classify import classify
+from passband.cli.compare import compare
 from passband.cli.convert import convert
 from passband.cli.degrade import degrade
 from passband.cli.demo import demo
@@ -28,7 +29,7 @@ app = typer.Typer(
     epilog="Add --debug to any command to see the traceback of an error.",
 )
 for command in (
-    *(restore, inspect, demo, degrade, evaluate),
+    *(restore, inspect, demo, degrade, evaluate, compare),
     *(train, recipe, finetune, convert, export, info),
     *(classify, segment, doctor),
 ):

@@ -21,7 +21,16 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
         content: content of the file.
     """
     with write_whole(path) as temporary:
-        temporary.write_text(json.dumps(finite(content), indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json_text(content) + "\n", encoding="utf-8")
+
+
+def json_text(content: Mapping[str, Any]) -> str:
+    """Return content as JSON, in which infinite figures are texts because JSON has no infinity.
+
+    Args:
+        content: content of a file.
+    """
+    return json.dumps(finite(content), indent=2)
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:

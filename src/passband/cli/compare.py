@@ -1,0 +1,73 @@
+"""`passband compare`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def compare(
+    contestants: Annotated[
+        list[str],
+        typer.Argument(
+            help="Two or more weights (shipped names, runs, files, hub ids, exported files), or folders of finished "
+            "images. LABEL=SOURCE gives one a label."
+        ),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the report.")],
+    data: Annotated[Path, typer.Option(help="Folder of pairs, as for passband evaluate.")],
+    protocol: Annotated[
+        str | None, typer.Option(help="Scoring protocol, as for passband evaluate. Default for restoration: rgb.")
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(help="Further metric of a restoration, such as psnr-hvs-m or lpips. Repeat it for several."),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            help="Label of the contestant that the others are compared with, or degraded. Default: every pair of up to "
+            "four contestants; more are compared with the first one."
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    memory: Annotated[
+        str | None, typer.Option(help="Memory limit of a restoration, such as 2GB. Default: most of the free memory.")
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            help="Precision of a restoration: float32 (default), auto (fastest that agrees), bfloat16, float16 or int8."
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")] = False,
+) -> None:
+    """Compare restoration networks and folders of finished images on the same pairs.
+
+    Each difference has a bootstrap interval and the number of images on which each side is better. The report shows the
+    images on which the contestants differ most.
+    """
+    from passband.cli.shared.console import progress_bar, say
+    from passband.comparison import compare as compare_all
+    from passband.comparison.report import summary
+    from passband.reports.files import json_text
+
+    options = {"protocol": protocol, "metrics": metric, "against": against, "memory": memory, "precision": precision}
+    given = {name: value for name, value in options.items() if value}
+    with progress_bar("{task.completed}/{task.total}", hidden=json) as progress:
+        bar = progress.add_task("comparing")
+
+        def report(row: dict[str, Any], total: int) -> None:
+            progress.update(bar, advance=1, total=total, description=row["contestant"])
+            if "reason" in row and row["name"] not in failed:
+                failed.add(row["name"])
+                say(f"left out: {row['reason']}", err=True)
+
+        failed: set[str] = set()
+        result = compare_all(contestants, data, output, device=device, report=report, **given)
+    if json:
+        typer.echo(json_text(result))
+        return
+    for line in summary(result):
+        say(line)
+    say(f"Report: {output / 'report.html'}")

@@ -1,0 +1,330 @@
+"""The contestants of a comparison: weights of restoration networks, and folders of finished images."""
+
+import gc
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from passband.analysis.cost import macs
+from passband.data.images import find_images
+from passband.data.pairs import Pair
+from passband.inference.restorer import Restorer
+from passband.io.image import read_image
+from passband.naming import listed
+from passband.weights_io import RUN_FILE, WEIGHTS_FILE, CheckpointError, run_weights, shipped_weights
+
+RESERVED = ("degraded", "clean")
+"""Labels that the images of the pairs have."""
+SIDE = 1024
+"""Side in pixels of the image for which multiply-accumulates are counted. They are scaled to a megapixel."""
+WARM_UP = 64
+"""Side in pixels of the image that a network restores before it is timed."""
+RESTORED_SUFFIX = "_restored"
+"""Ending that `passband restore` gives to the name of a single image."""
+NAMED = 5
+"""Largest number of files that an error names."""
+
+
+class ContestantError(ValueError):
+    """A contestant cannot take part. The message gives its name, the reason and what to do."""
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A contestant as the user named it.
+
+    Attributes:
+        label: name in tables and charts.
+        source: weights or folder.
+        is_folder: whether the source is a folder of finished images.
+    """
+
+    label: str
+    source: str
+    is_folder: bool
+
+
+class NetworkContestant:
+    """A network that restores the degraded images.
+
+    Args:
+        contestant: name and weights.
+        options: options of `inference.Restorer`, such as the device and the precision.
+
+    Attributes:
+        device: device that the network runs on.
+        views: number of images of a scene that the network takes: 1, or 2 for left and right views.
+
+    Raises:
+        CheckpointError, ExportError, ValueError: if the weights cannot be used, see `inference.Restorer`.
+    """
+
+    def __init__(self, contestant: Contestant, options: Mapping[str, Any]):
+        self.contestant = contestant
+        self._restorer = Restorer(contestant.source, views=None, **options)
+        self._is_chosen = self._restorer.choice.fixed is None
+        self.device = self._restorer.device
+        self.views = 1 if self._is_chosen else min(2, self._restorer.network().views)
+
+    def facts(self) -> dict[str, Any]:
+        """Return the size and the cost of the network, and everything else that decides its images."""
+        facts = {
+            "kind": "weights",
+            "sha256": self._restorer.checksum(),
+            "network": None,
+            "parameters": None,
+            "macs_per_megapixel": None,
+            "device": str(self.device),
+            "engine": self._restorer.engine_name,
+            "precision": self._restorer.precision,
+        }
+        if self._is_chosen:
+            return facts
+        network = self._restorer.network()
+        facts |= {"network": network.description, "sha256": network.weights_checksum()}
+        if self._restorer.engine_name == "torch":
+            facts["parameters"] = sum(parameter.numel() for parameter in network.model.parameters())
+            facts["macs_per_megapixel"] = _macs_per_megapixel(network.model, 3 * network.views)
+        return facts
+
+    def prepare(self, degraded: Float[Tensor, "1 C H W"]) -> None:
+        """Restore a small part of an image, so that the time of the first image contains no preparations.
+
+        Args:
+            degraded: a degraded image.
+        """
+        if not self._is_chosen:
+            self._restorer.network().measure_memory()
+        self.restore(0, degraded[..., :WARM_UP, :WARM_UP])
+
+    def restore(self, number: int, degraded: Float[Tensor, "1 C H W"]) -> tuple[Float[Tensor, "1 3 H W"], str]:
+        """Restore an image.
+
+        Args:
+            number: number of the pair, which is not needed.
+            degraded: degraded image in [0, 1].
+
+        Returns:
+            The restored image on the CPU, and a text about the way of computing it, such as `whole`.
+
+        Raises:
+            MemoryError: if the image does not fit into the memory.
+        """
+        if self._is_chosen:
+            return self._restorer.restore(degraded).cpu(), "by inspection"
+        restored, plan = self._restorer.restore_views(degraded)
+        return restored.cpu(), plan.how
+
+
+class FinishedImages:
+    """A folder of images that were restored before, with one image for each pair.
+
+    Args:
+        contestant: name and folder.
+        pairs: all pairs. Images are found by the name of the degraded or of the clean image.
+
+    Attributes:
+        device: device of the tensors, which is the CPU.
+        views: number of views of a scene; None, because the images are finished.
+        unused: images of the folder that belong to no pair.
+
+    Raises:
+        ContestantError: if a pair has no image. The message names the pairs and the images that are left over.
+    """
+
+    views = None
+
+    def __init__(self, contestant: Contestant, pairs: Sequence[Pair]):
+        self.contestant, self.device = contestant, torch.device("cpu")
+        self.paths, self.unused = _matched(contestant, pairs)
+
+    @staticmethod
+    def unknown_facts() -> dict[str, Any]:
+        """Return facts in the form of `NetworkContestant.facts`; those of the network are unknown."""
+        unknown = ("sha256", "network", "parameters", "macs_per_megapixel", "device", "engine", "precision")
+        return {"kind": "images", **dict.fromkeys(unknown)}
+
+    def prepare(self, degraded: Float[Tensor, "1 C H W"]) -> None:
+        """Do nothing: finished images need no preparation."""
+
+    def restore(self, number: int, degraded: Float[Tensor, "1 C H W"]) -> tuple[Float[Tensor, "1 3 H W"], str]:
+        """Read the finished image of a pair.
+
+        Args:
+            number: number of the pair.
+            degraded: degraded image, whose size the finished image must have.
+
+        Returns:
+            The finished image, and the text `file`.
+
+        Raises:
+            ImageError: if the file cannot be read.
+            ValueError: if the finished image has another size.
+        """
+        path = self.paths[number]
+        image = read_image(path)[None]
+        if image.shape[-2:] != degraded.shape[-2:]:
+            sizes = [f"{one.shape[-1]}x{one.shape[-2]}" for one in (degraded, image)]
+            raise ValueError(f"a finished image must have the size of its pair, {sizes[0]}, but {path} is {sizes[1]}")
+        return image, "file"
+
+
+def named_contestants(sources: Sequence[str | Path] | Mapping[str, str | Path]) -> list[Contestant]:
+    """Give each contestant a label of its own, and tell weights from folders of finished images.
+
+    Args:
+        sources: weights or folders; each may be written as LABEL=SOURCE. A mapping gives sources by label.
+
+    Returns:
+        The contestants in their order. Without a label, a contestant is called by the last part of its path, or by
+        more parts if others have the same name.
+
+    Raises:
+        ContestantError: if there are fewer than two contestants, one is given twice, labels are equal or reserved, or
+            a folder holds neither weights nor images.
+        CheckpointError: if a folder is a run without weights.
+    """
+    if isinstance(sources, str | Path):
+        sources = [sources]
+    pairs = list(sources.items()) if isinstance(sources, Mapping) else [labeled(source) for source in sources]
+    if len(pairs) < 2:
+        raise ContestantError(
+            f"a comparison needs at least two contestants, and {len(pairs)} {'is' if pairs else 'are'} given: name "
+            "more weights, runs or folders of finished images. To score one alone, use passband evaluate."
+        )
+    labels = distinct_labels(pairs)
+    return [
+        Contestant(label, str(source), _is_folder_of_images(source))
+        for label, (_, source) in zip(labels, pairs, strict=True)
+    ]
+
+
+def labeled(source: str | Path) -> tuple[str | None, str | Path]:
+    """Split LABEL=SOURCE into both.
+
+    Args:
+        source: a source, with or without a label. An existing path with an equals sign is not split.
+
+    Returns:
+        The label, or None if there is none, and the source.
+    """
+    label, sign, rest = str(source).partition("=")
+    if not sign or Path(source).exists() or "/" in label:
+        return None, source
+    return label.strip(), rest.strip()
+
+
+def distinct_labels(pairs: Sequence[tuple[str | None, str | Path]]) -> list[str]:
+    """Return a label for each source, all of them different.
+
+    Args:
+        pairs: label, or None for one that is made from the path, and source of each contestant.
+
+    Raises:
+        ContestantError: if a source is given twice without labels, a label is empty, or labels are equal or reserved.
+    """
+    given = [label for label, _ in pairs if label is not None]
+    for label in given:
+        if not label:
+            raise ContestantError("a label before = is empty: write LABEL=SOURCE")
+        if label in RESERVED:
+            raise ContestantError(f"the label {label!r} stands for images of the pairs: choose another label")
+    if repeated := sorted({label for label in given if given.count(label) > 1}):
+        raise ContestantError(f"the label {repeated[0]!r} is given twice: each contestant needs a label of its own")
+    plain = [str(source) for label, source in pairs if label is None]
+    if repeated := sorted({source for source in plain if plain.count(source) > 1}):
+        raise ContestantError(f"{repeated[0]} is given twice: leave out one, or name others to compare with it")
+    parts = {source: Path(source).parts for source in plain}
+    counts = dict.fromkeys(plain, 1)
+    while clashing := _clashing({source: _last(parts[source], counts[source]) for source in plain}, given):
+        longer = [source for source in clashing if counts[source] < len(parts[source])]
+        if not longer:
+            raise ContestantError(f"{clashing[0]} needs a label, because its name is taken: write LABEL={clashing[0]}")
+        for source in longer:
+            counts[source] += 1
+    return [label if label is not None else _last(parts[str(source)], counts[str(source)]) for label, source in pairs]
+
+
+def release() -> None:
+    """Free the memory of a network that is not used any more."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _last(parts: Sequence[str], count: int) -> str:
+    """Return the last parts of a path as a label."""
+    return "/".join(parts[-count:])
+
+
+def _clashing(labels: Mapping[str, str], taken: Sequence[str]) -> list[str]:
+    """Return the sources whose labels are taken, reserved, or equal to that of another source."""
+    every = [*labels.values(), *taken, *RESERVED]
+    return [source for source, label in labels.items() if every.count(label) > 1]
+
+
+def _is_folder_of_images(source: str | Path) -> bool:
+    """Tell whether a source is a folder of finished images.
+
+    Raises:
+        ContestantError: if it is a folder that holds neither weights nor images.
+        CheckpointError: if it is a run without weights.
+    """
+    folder = Path(source)
+    if str(source) in shipped_weights() or not folder.is_dir():
+        return False
+    try:
+        run_weights(folder)
+    except CheckpointError:
+        if (folder / RUN_FILE).exists() or any(folder.glob(f"*/{RUN_FILE}")) or any(folder.glob(f"*/{WEIGHTS_FILE}")):
+            raise
+        if find_images(folder):
+            return True
+        raise ContestantError(
+            f"{folder} holds neither weights nor images: a contestant is a shipped name, a file or folder of weights, "
+            "a run, an exported file, or a folder of finished images"
+        ) from None
+    return False
+
+
+def _matched(contestant: Contestant, pairs: Sequence[Pair]) -> tuple[list[Path], list[Path]]:
+    """Return the finished image of each pair, and the images that belong to no pair."""
+    folder = Path(contestant.source)
+    by_name: dict[str, Path] = {}
+    for path in find_images(folder):
+        stem = path.relative_to(folder).with_suffix("").as_posix()
+        for name in (stem, stem.removesuffix(RESTORED_SUFFIX)):
+            by_name.setdefault(name, path)
+    paths = [next((by_name[name] for name in _names(pair) if name in by_name), None) for pair in pairs]
+    used = {path for path in paths if path is not None}
+    unused = sorted(set(by_name.values()) - used)
+    if missing := [pair.name for pair, path in zip(pairs, paths, strict=True) if path is None]:
+        left = f" It holds {len(unused)} images that match no pair: {_file_names(unused)}." if unused else ""
+        raise ContestantError(
+            f"{folder} needs an image for each pair, named as the degraded image, and {len(missing)} of {len(pairs)} "
+            f"pairs have none: {listed(missing, NAMED)}.{left}"
+        )
+    return [path for path in paths if path is not None], unused
+
+
+def _names(pair: Pair) -> tuple[str, ...]:
+    """Return the names that the finished image of a pair may have, without suffix."""
+    return pair.name, Path(pair.name).name, pair.degraded.stem, pair.clean.stem
+
+
+def _file_names(paths: Sequence[Path]) -> str:
+    """Return the names of files for a message."""
+    return listed([path.name for path in paths], NAMED)
+
+
+def _macs_per_megapixel(model: torch.nn.Module, channels: int) -> int | None:
+    """Return multiply-accumulates for 10^6 pixels; None if they cannot be counted, as for some foreign networks."""
+    try:
+        return round(macs(model, (channels, SIDE, SIDE)) * 1e6 / SIDE**2)
+    except Exception:  # foreign networks may refuse tensors without values in any way
+        return None

@@ -1,0 +1,187 @@
+"""Paired differences of contestants: means with bootstrap intervals, wins, and the sentence that they support."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from passband.metrics.intervals import LEVEL, paired_difference
+from passband.naming import suggestion
+
+ALL_PAIRS = 4
+"""Largest number of contestants of which every pair is compared. More are compared with the first one."""
+FEW = 10
+"""Number of images below which an interval is only a hint."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure that contestants are compared by.
+
+    Attributes:
+        name: key in comparison.json and column of comparison.csv.
+        label: name in tables and charts.
+        unit: unit of the values; empty if there is none.
+        higher_is_better: whether a larger value is better.
+        spelling: format of a value as text, such as `.2f`.
+        scale: factor from values to the numbers in tables, such as 100 for shares in percent.
+    """
+
+    name: str
+    label: str
+    unit: str = ""
+    higher_is_better: bool = True
+    spelling: str = ".4f"
+    scale: float = 1.0
+
+    @property
+    def heading(self) -> str:
+        """Label and unit, such as `PSNR, dB`."""
+        return f"{self.label}, {self.unit}" if self.unit else self.label
+
+    def number(self, value: float | None, *, signed: bool = False) -> str:
+        """Return a value as a number without its unit.
+
+        Args:
+            value: value of this figure; None if it is not known.
+            signed: whether a plus sign is written, for differences.
+        """
+        if value is None:
+            return "unknown"
+        shown = 0.0 if self.vanishes(value) else self.scale * value  # -0.00 would look like a difference
+        return f"{shown:{'+' if signed and shown else ''}{self.spelling}}"
+
+    def vanishes(self, value: float) -> bool:
+        """Tell whether a value is zero in the digits that are shown.
+
+        Args:
+            value: value of this figure.
+        """
+        return float(f"{self.scale * value:{self.spelling}}") == 0
+
+
+def rivalries(labels: Sequence[str], against: str | None = None, reference: str | None = None) -> list[tuple[str, str]]:
+    """Return the pairs of contestants to compare.
+
+    Args:
+        labels: labels of the contestants in their order.
+        against: label of the contestant that all others are compared with. None compares every pair of up to
+            `ALL_PAIRS` contestants, and more with the first one.
+        reference: a label that `against` may name although it is no contestant, such as `degraded`.
+
+    Raises:
+        ValueError: if `against` is not one of the labels.
+    """
+    if against is not None:
+        known = [*labels, *([reference] if reference else [])]
+        if against not in known:
+            raise ValueError(
+                f"--against names a contestant, one of {', '.join(known)}; got {against!r}.{suggestion(against, known)}"
+            )
+        return [(label, against) for label in labels if label != against]
+    if len(labels) > ALL_PAIRS:
+        return [(label, labels[0]) for label in labels[1:]]
+    return [(first, second) for place, first in enumerate(labels) for second in labels[place + 1 :]]
+
+
+def difference_rows(
+    values: Mapping[str, Mapping[str, Sequence[float]]],
+    pairs: Sequence[tuple[str, str]],
+    figures: Sequence[Figure],
+    level: float = LEVEL,
+) -> list[dict[str, Any]]:
+    """Compare pairs of contestants image by image.
+
+    Args:
+        values: values of all images in one order, by contestant and figure.
+        pairs: first and second contestant of each difference.
+        figures: figures to compare by.
+        level: confidence level of the intervals.
+
+    Returns:
+        A row for each pair and figure: `first`, `second`, `figure`, `mean` (first minus second), `low`, `high`, `count`
+        (images with finite values), `wins` and `losses` (images on which the first one is better or worse), `ties`
+        (images whose difference is zero in the digits that are shown), and `better` (the label of the better one if the
+        interval excludes zero and the mean does not vanish in these digits, else None).
+    """
+    rows = []
+    for first, second in pairs:
+        for figure in figures:
+            both = zip(values[first][figure.name], values[second][figure.name], strict=True)
+            finite = [(one, other) for one, other in both if math.isfinite(one) and math.isfinite(other)]
+            rows.append(_row(first, second, figure, finite, level))
+    return rows
+
+
+def difference_sentence(row: Mapping[str, Any], figure: Figure, item: str = "image") -> str:
+    """Say what a difference shows.
+
+    Args:
+        row: row of `difference_rows`.
+        figure: figure of the row.
+        item: name of what is paired, such as `image`.
+    """
+    first, second, count = row["first"], row["second"], row["count"]
+    if row["mean"] is None:
+        return (
+            f"{first} and {second}: no {item} has a finite {figure.label} of both, so there is no difference to show."
+        )
+    unit = f" {figure.unit}" if figure.unit else ""
+    size = f"{figure.number(abs(row['mean']))}{unit} {figure.label}"
+    ends = sorted(figure.scale * row[end] * _sign(row) for end in ("low", "high"))
+    interval = f"95 % interval {ends[0]:{figure.spelling}} to {ends[1]:{figure.spelling}}"
+    if count == 1:
+        return f"{first} and {second} differ by {size} on the only {item}, which shows no spread."
+    if all(figure.vanishes(row[key]) for key in ("mean", "low", "high")):
+        return (
+            f"{first} and {second} are equal in {figure.label}, in the digits shown, on average over {count} {item}s."
+        )
+    ahead = first if (row["mean"] > 0) == figure.higher_is_better else second
+    behind = second if ahead == first else first
+    won = row["wins"] if ahead == first else row["losses"]
+    score = f"it is better on {won} of {count} {item}s"
+    if row["better"] is None:
+        return (
+            f"{ahead} and {behind} show no convincing difference: {ahead} is ahead by {size}, but the interval "
+            f"contains zero ({interval}); {score}."
+        )
+    return f"{ahead} is better than {behind} by {size} ({interval}); {score}."
+
+
+def caution(count: int, item: str = "image") -> list[str]:
+    """Return a note for comparisons of few images.
+
+    Args:
+        count: number of images.
+        item: name of what is paired.
+    """
+    if count >= FEW:
+        return []
+    return [
+        f"{count} {item}{'s are' if count > 1 else ' is'} few: intervals from fewer than {FEW} {item}s are usually too "
+        "narrow. Take them as a hint."
+    ]
+
+
+def _sign(row: Mapping[str, Any]) -> int:
+    """Return the factor that makes the mean of a difference positive."""
+    return -1 if row["mean"] < 0 else 1
+
+
+def _row(
+    first: str, second: str, figure: Figure, finite: Sequence[tuple[float, float]], level: float
+) -> dict[str, Any]:
+    """Return the row of a difference."""
+    row: dict[str, Any] = {"first": first, "second": second, "figure": figure.name, "count": len(finite)}
+    if not finite:
+        return {**row, **dict.fromkeys(("mean", "low", "high", "better")), "wins": 0, "losses": 0, "ties": 0}
+    found = paired_difference([one for one, _ in finite], [other for _, other in finite], level=level)
+    sign = 1 if figure.higher_is_better else -1
+    gains = [sign * (one - other) for one, other in finite if not figure.vanishes(one - other)]
+    wins = sum(gain > 0 for gain in gains)
+    losses = len(gains) - wins
+    better = None
+    if found.mean.excludes_zero and len(finite) > 1 and not figure.vanishes(found.mean.value):
+        better = first if (found.mean.value > 0) == figure.higher_is_better else second
+    interval = {"mean": found.mean.value, "low": found.mean.low, "high": found.mean.high}
+    return {**row, **interval, "wins": wins, "losses": losses, "ties": len(finite) - len(gains), "better": better}

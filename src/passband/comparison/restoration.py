@@ -1,0 +1,391 @@
+"""Compares restoration networks and folders of finished images on the same pairs, under one protocol and in one run."""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
+
+from passband.comparison.contestants import (
+    Contestant,
+    ContestantError,
+    FinishedImages,
+    NetworkContestant,
+    named_contestants,
+    release,
+)
+from passband.comparison.decoded import DecodedImages, decoded_size, restored_name
+from passband.comparison.differences import Figure, caution, difference_rows, rivalries
+from passband.comparison.restoration_report import write_restoration_comparison
+from passband.data.pairs import Pair, find_pairs
+from passband.evaluation.pair_scores import pair_paths, pair_problems, read_scorable
+from passband.io.files import failure
+from passband.metrics import PROTOCOLS
+from passband.metrics.intervals import LEVEL
+from passband.metrics.named import ImageMetric, image_metric
+from passband.models import pick_device
+from passband.models.sfnet import mean_view
+from passband.naming import entry, listed, printable
+from passband.provenance import environment, peak_memory, reset_peak_memory
+from passband.tasks.loading import DOES, task_of
+
+DEGRADED = "degraded"
+"""Label of the row of the degraded images."""
+SHOWN = 3
+"""Number of images on the contact sheet."""
+Report = Callable[[dict[str, Any], int], None]
+
+
+@dataclass
+class _Scores:
+    """Rows of all contestants, by label and name of the pair, and the reasons of pairs that are left out."""
+
+    rows: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Measures:
+    """The measures of one image: those of the protocol, and metrics by name."""
+
+    protocol: str
+    metrics: tuple[ImageMetric, ...]
+
+    def figures(self) -> list[Figure]:
+        """Return the figures in the order of tables."""
+        others = [Figure(one.name, one.label, one.unit, one.higher_is_better, one.spelling) for one in self.metrics]
+        return [Figure("psnr", "PSNR", "dB", spelling=".2f"), Figure("ssim", "SSIM"), *others]
+
+    def of(self, image: Float[Tensor, "1 3 H W"], clean: Float[Tensor, "1 3 H W"]) -> dict[str, float]:
+        """Return the values of an image by name."""
+        psnr, ssim = PROTOCOLS[self.protocol](image, clean)
+        values = {"psnr": psnr.item(), "ssim": ssim.item()}
+        return values | {metric.name: metric(image, clean).item() for metric in self.metrics}
+
+
+def compare_images(
+    contestants: Sequence[str | Path] | Mapping[str, str | Path],
+    data: str | Path,
+    output: str | Path,
+    *,
+    protocol: str | None = None,
+    metrics: Sequence[str] = (),
+    against: str | None = None,
+    device: str = "auto",
+    memory: int | str | None = None,
+    precision: str = "float32",
+    report: Report = lambda row, count: None,
+) -> dict[str, Any]:
+    """Score restoration networks and folders of finished images on the same pairs, and write a report.
+
+    Each image is decoded once. Its pixels stay in a temporary folder of `output` until the end, and one network is in
+    memory at a time, so that the memory does not grow with the number of contestants. A pair on which one contestant
+    fails is left out for all.
+
+    Writes comparison.json (the returned result), comparison.csv (a row for each image and contestant), report.md,
+    report.html (the same with its images inside), differences.png and .svg, spectrum.png and .svg, and contacts.png
+    (the images on which the contestants differ most).
+
+    Args:
+        contestants: at least two sources, each of which may be written as LABEL=SOURCE, or a mapping from labels to
+            sources. A source is anything that `Restorer` loads (a shipped name, a run, a folder, a published pickle, a
+            hub id, a network of spandrel, a file of `passband export`), or a folder of finished images that are named
+            as the degraded images.
+        data: folder of pairs, see `data.pairs.find_pairs`.
+        output: folder for the report.
+        protocol: name of the protocol, a key of `metrics.PROTOCOLS`; None for `rgb`.
+        metrics: names of further metrics, see `metrics.named.image_metric`.
+        against: label of the contestant that the others are compared with, or `degraded`. None compares every pair of
+            up to four contestants, and more with the first one.
+        device: name of a device, see `models.pick_device`.
+        memory: cap on the memory of the process, as `Restorer` takes it; None for most of the free memory.
+        precision: precision of the networks, as `Restorer` takes it. The default is exact.
+        report: function that is called with the row of each image and contestant (`name`, `contestant`, figures, or
+            the `reason` of a failure), and with the number of such rows.
+
+    Returns:
+        The content of comparison.json: `contestants` (mean figures, cost and spectrum of each), `degraded`,
+        `differences`, `images`, `failed`, and everything that decides the figures.
+
+    Raises:
+        ContestantError: if there are fewer than two contestants, labels clash, a folder holds neither weights nor
+            images, finished images do not match the pairs, or a contestant fails on all images.
+        CheckpointError, ExportError: if weights cannot be used.
+        ValueError: if the protocol, a metric or `against` is unknown, files have no partner, or no pair can be scored.
+        OSError: if the decoded images do not fit on the disk, or a file cannot be written.
+    """
+    data, output = Path(data), Path(output)
+    protocol = protocol or "rgb"
+    summary = (entry(protocol, PROTOCOLS, "protocol").__doc__ or "").strip().splitlines()[0]
+    measures = _Measures(protocol, tuple(image_metric(name) for name in dict.fromkeys(metrics)))
+    named = named_contestants(contestants)
+    labels = [one.label for one in named]
+    rivals = rivalries(labels, against, DEGRADED)
+    options = {"device": device, "memory": memory, "precision": precision}
+    facts, views = _checked(named, options)
+    closed: list[OSError] = []
+    pairs = find_pairs(data, views, closed.append)
+    problems = pair_problems(pairs)
+    if len(problems) == len(pairs):
+        raise ValueError(f"none of {len(pairs)} pairs can be scored: {listed(problems.values(), 10, ' | ')}")
+    folders = {one.label: FinishedImages(one, pairs) for one in named if one.is_folder}
+
+    scores = _Scores(failed=dict(problems))
+    total = len(pairs) * (len(named) + 1)
+    with DecodedImages(output, decoded_size(pairs, len(folders))) as decoded:
+        _decode(pairs, measures, decoded, scores, lambda row: report(row, total))
+        for place, one in enumerate(named):
+            runner = folders[one.label] if one.is_folder else NetworkContestant(one, options)
+            facts[one.label] |= _score(place, runner, pairs, measures, decoded, scores, lambda row: report(row, total))
+            del runner
+            release()
+        kept = [pair for pair in pairs if pair.name not in scores.failed]
+        if not kept:
+            reasons = listed(scores.failed.values(), 10, " | ")
+            raise ValueError(f"none of {len(pairs)} pairs could be scored by all contestants: {reasons}")
+        figures = measures.figures()
+        values = {
+            label: {figure.name: [scores.rows[label][pair.name][figure.name] for pair in kept] for figure in figures}
+            for label in (DEGRADED, *labels)
+        }
+        shown = _most_different([pair.name for pair in kept], {label: values[label]["psnr"] for label in labels})
+        result = {
+            "task": "restoration",
+            "protocol": protocol,
+            "protocol_summary": summary,
+            "figures": [asdict(figure) for figure in figures],
+            "spectrum": None,
+            "data": str(data),
+            "level": LEVEL,
+            "against": against,
+            DEGRADED: {"mean": _means(values[DEGRADED])},
+            "contestants": [
+                {"label": one.label, "source": one.source, **facts[one.label], "mean": _means(values[one.label])}
+                for one in named
+            ],
+            "differences": difference_rows(values, rivals, figures),
+            "images": _image_rows(kept, (DEGRADED, *labels), scores),
+            "most_different": [printable(name) for name in shown],
+            "failed": [{"name": printable(name), "reason": reason} for name, reason in scores.failed.items()],
+            "notes": [
+                *caution(len(kept)),
+                *_same_weights(named, facts),
+                *_unused(folders),
+                *_tiled(kept, labels, scores),
+                *_left_out(scores.failed, len(pairs), closed),
+            ],
+            "device": str(pick_device(device)),
+            "precision": precision,
+            **environment(),
+        }
+        numbers = {pair.name: number for number, pair in enumerate(pairs)}
+        chosen = [numbers[name] for name in shown]
+        for place, one in enumerate(named):
+            _keep_shown(place, one, options, chosen, decoded)
+            release()
+        write_restoration_comparison(output, result, figures, chosen, decoded)
+    return result
+
+
+def _checked(named: Sequence[Contestant], options: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], int]:
+    """Load each network once before any work, one at a time.
+
+    Returns:
+        Facts about each contestant by its label, and the number of views of a scene that all networks take.
+
+    Raises:
+        CheckpointError, ExportError, ValueError: if weights cannot be used.
+    """
+    facts: dict[str, dict[str, Any]] = {}
+    views: int | None = None
+    for one in named:
+        if one.is_folder:
+            facts[one.label] = FinishedImages.unknown_facts()
+            continue
+        task = task_of(one.source)
+        if task != "restoration":
+            raise ContestantError(
+                f"{one.source} {DOES[task][0]}, and other contestants restore images: compare networks of one task"
+            )
+        network = NetworkContestant(one, options)
+        if views is not None and network.views != views:
+            raise ContestantError(
+                f"{one.source} takes {3 * network.views} input channels, and {named[0].source} takes {3 * views}: "
+                "compare networks that take the same input"
+            )
+        views = network.views
+        facts[one.label] = network.facts()
+        del network
+        release()
+    return facts, views or 1
+
+
+def _decode(
+    pairs: Sequence[Pair],
+    measures: _Measures,
+    decoded: DecodedImages,
+    scores: _Scores,
+    report: Callable[[dict[str, Any]], None],
+) -> None:
+    """Decode all pairs into the temporary folder, and score the degraded images."""
+    rows = scores.rows[DEGRADED] = {}
+    for number, pair in enumerate(pairs):
+        if pair.name not in scores.failed:
+            try:
+                degraded, clean = read_scorable(pair)
+                row = measures.of(mean_view(degraded), clean)
+            except Exception as error:  # any kind: a bad file may break its reader in any way
+                scores.failed[pair.name] = failure(error, *pair_paths(pair))
+            else:
+                decoded.write(f"degraded-{number}", degraded)
+                decoded.write(f"clean-{number}", clean)
+                rows[pair.name] = {**row, "seconds": None, "computed": "file"}
+        report(_reported(pair, DEGRADED, scores))
+
+
+def _score(
+    place: int,
+    runner: NetworkContestant | FinishedImages,
+    pairs: Sequence[Pair],
+    measures: _Measures,
+    decoded: DecodedImages,
+    scores: _Scores,
+    report: Callable[[dict[str, Any]], None],
+) -> dict[str, Any]:
+    """Score a contestant on all pairs that can still be compared.
+
+    Returns:
+        Facts that are measured: `seconds_per_image` and `peak_memory_bytes`.
+
+    Raises:
+        ContestantError: if the contestant fails on all of them.
+    """
+    label = runner.contestant.label
+    rows = scores.rows[label] = {}
+    reasons: list[str] = []
+    is_measured, is_ready = False, False
+    for number, pair in enumerate(pairs):
+        if pair.name not in scores.failed:
+            try:
+                degraded, clean = (decoded.read(f"{part}-{number}") for part in ("degraded", "clean"))
+                if not is_ready:
+                    runner.prepare(degraded)
+                    is_measured, is_ready = reset_peak_memory(runner.device), True
+                started = time.perf_counter()
+                restored, computed = runner.restore(number, degraded)
+                seconds = time.perf_counter() - started
+                values = measures.of(restored, clean)
+            except Exception as error:  # any kind: a network may fail on an image in any way
+                own = [runner.paths[number]] if isinstance(runner, FinishedImages) else []
+                reasons.append(f"{label}: {failure(error, pair.degraded, *own)}")
+                scores.failed[pair.name] = reasons[-1]
+            else:
+                rows[pair.name] = {**values, "seconds": seconds, "computed": computed}
+                if isinstance(runner, FinishedImages):  # so that the contact sheet need not decode it again
+                    decoded.write(restored_name(place, number), restored)
+        report(_reported(pair, label, scores))
+    if not rows:
+        raise ContestantError(f"{label} fails on all images: {listed(reasons, 3, ' | ')}")
+    is_network = isinstance(runner, NetworkContestant)
+    return {
+        "seconds_per_image": sum(row["seconds"] for row in rows.values()) / len(rows) if is_network else None,
+        "peak_memory_bytes": peak_memory(runner.device) if is_network and is_measured else None,
+    }
+
+
+def _reported(pair: Pair, label: str, scores: _Scores) -> dict[str, Any]:
+    """Return the row of a pair and contestant for displays of progress."""
+    row = {"name": printable(pair.name), "contestant": label}
+    reason = scores.failed.get(pair.name)
+    return {**row, "reason": reason} if reason else {**row, **scores.rows[label][pair.name]}
+
+
+def _keep_shown(
+    place: int,
+    one: Contestant,
+    options: Mapping[str, Any],
+    chosen: Sequence[int],
+    decoded: DecodedImages,
+) -> None:
+    """Restore the images of the contact sheet again, and store them beside the pairs."""
+    if not one.is_folder:  # finished images are stored already
+        network = NetworkContestant(one, options)
+        for number in chosen:
+            restored, _ = network.restore(number, decoded.read(f"degraded-{number}"))
+            decoded.write(restored_name(place, number), restored)
+
+
+def _means(values: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Return the mean of each figure over the images."""
+    return {name: sum(numbers) / len(numbers) for name, numbers in values.items()}
+
+
+def _most_different(names: Sequence[str], psnr: Mapping[str, Sequence[float]]) -> list[str]:
+    """Return the names of the images on which the PSNR of the contestants differs most, the first one most."""
+
+    def spread(place: int) -> float:
+        values = [numbers[place] for numbers in psnr.values()]
+        difference = max(values) - min(values)
+        return 0.0 if math.isnan(difference) else difference
+
+    order = sorted(range(len(names)), key=lambda place: -spread(place))
+    return [names[place] for place in order[:SHOWN]]
+
+
+def _image_rows(kept: Sequence[Pair], labels: Sequence[str], scores: _Scores) -> list[dict[str, Any]]:
+    """Return a row for each image and contestant."""
+    return [
+        {"name": printable(pair.name), "contestant": label, **scores.rows[label][pair.name]}
+        for pair in kept
+        for label in labels
+    ]
+
+
+def _same_weights(named: Sequence[Contestant], facts: Mapping[str, dict[str, Any]]) -> list[str]:
+    """Return notes about contestants whose weights are the same."""
+    by_sum: dict[str, list[str]] = {}
+    for one in named:
+        if facts[one.label]["sha256"]:
+            by_sum.setdefault(facts[one.label]["sha256"], []).append(one.label)
+    return [f"{' and '.join(labels)} have the same weights." for labels in by_sum.values() if len(labels) > 1]
+
+
+def _unused(folders: Mapping[str, FinishedImages]) -> list[str]:
+    """Return notes about finished images that belong to no pair."""
+    return [
+        f"{len(folder.unused)} images of {label} match no pair and are not used: "
+        f"{listed([path.name for path in folder.unused], 5)}."
+        for label, folder in folders.items()
+        if folder.unused
+    ]
+
+
+def _tiled(kept: Sequence[Pair], labels: Sequence[str], scores: _Scores) -> list[str]:
+    """Return notes about networks that restored images in tiles, which changes the result."""
+    notes = []
+    for label in labels:
+        tiled = [pair.name for pair in kept if scores.rows[label][pair.name]["computed"].startswith("tiles")]
+        if tiled:
+            notes.append(
+                f"{label} restored {len(tiled)} of {len(kept)} images in tiles, because they were too large: "
+                f"{listed(tiled, 5)}. Tiles change the result a little."
+            )
+    return notes
+
+
+def _left_out(failed: Mapping[str, str], count: int, closed: Sequence[OSError]) -> list[str]:
+    """Return notes about pairs that the figures do not contain."""
+    notes = []
+    if failed:
+        notes.append(
+            f"{len(failed)} of {count} pairs are left out for all contestants, because an image or a contestant "
+            f"failed: {listed(failed.values(), 10, ' | ')}."
+        )
+    if closed:
+        folders = listed([f"{error.filename} ({error.strerror})" for error in closed], 10)
+        notes.append(f"{len(closed)} folders cannot be read, and pairs in them are left out: {folders}.")
+    return notes
