@@ -21,7 +21,7 @@ def compare(
     """Compare restoration networks and folders of finished images on the same pairs, and write a report.
 
     Args:
-        contestants: at least two sources, see `compare_images`.
+        contestants: two or more sources, see `compare_images`.
         data: folder of pairs.
         output: folder for the report.
         report: function that is called with the row of each image and contestant, and with the number of such rows.

@@ -91,7 +91,7 @@ def compare_images(
     (the images on which the contestants differ most).
 
     Args:
-        contestants: at least two sources, each of which may be written as LABEL=SOURCE, or a mapping from labels to
+        contestants: two or more sources, each of which may be written as LABEL=SOURCE, or a mapping from labels to
             sources. A source is anything that `Restorer` loads (a shipped name, a run, a folder, a published pickle, a
             hub id, a network of spandrel, a file of `passband export`), or a folder of finished images that are named
             as the degraded images.
