@@ -6,6 +6,7 @@ from passband.metrics.intervals import Interval, PairedDifference, bootstrap_int
 from passband.metrics.named import METRICS, ImageMetric, image_metric
 from passband.metrics.protocols import PROTOCOLS
 from passband.metrics.psnr_hvs import psnr_hvs, psnr_hvs_m
+from passband.metrics.spectral_error import SpectralErrors, spectral_errors
 
 __all__ = [
     "METRICS",
@@ -14,6 +15,7 @@ __all__ = [
     "ImageMetric",
     "Interval",
     "PairedDifference",
+    "SpectralErrors",
     "bootstrap_interval",
     "class_accuracy",
     "confusion_matrix",
@@ -24,6 +26,7 @@ __all__ = [
     "psnr_hvs_m",
     "rank_of",
     "ranking",
+    "spectral_errors",
     "ssim",
     "wilson_interval",
 ]
