@@ -42,6 +42,8 @@ class SFNet(
         pool_mode: rule for `pool_window`: `"fraction"`, `"first"` or `"tlc"`.
         blend_windows: whether window modulation changes gradually over the image, which leaves no step along its middle
             lines; the published weights were trained without it. It needs global pooling.
+        windows: windows per side of the window modulation, 2 as published, or 1. With 1 it modulates the whole map, as
+            global modulation does.
 
     Raises:
         ValueError: if an argument is invalid.
@@ -60,8 +62,11 @@ class SFNet(
         pool_window: int | None = None,
         pool_mode: PoolMode = "fraction",
         blend_windows: bool = False,
+        windows: int = 2,
     ):
         super().__init__()
+        if windows not in (1, 2):
+            raise ValueError(f"windows is 1 or 2 windows per side; got {windows}")
         if width < 16 or width % 16:
             raise ValueError(f"width is a positive multiple of 16 (two filter branches of 8 groups); got {width}")
         if depth < 1:
@@ -81,11 +86,12 @@ class SFNet(
             "pool_window": pool_window,
             "pool_mode": pool_mode,
             "blend_windows": blend_windows,
+            "windows": windows,
         }
         widths = (width, 2 * width, 4 * width)
         pool = partial(LocalAvgPool2d, pool_window, pool_mode)
         stages = [
-            partial(_stage, channels, depth, stride, pool, blend_windows)
+            partial(_stage, channels, depth, stride, pool, blend_windows, windows)
             for channels, stride in zip(widths, (1, 2, 4), strict=True)
         ]
         # index 0 is full size, 1 half, 2 quarter
@@ -180,10 +186,17 @@ class ResidualBlock(nn.Module):
         pool: function that makes a pooling layer for a stride. A quadrant of the map, half as high and wide, is pooled
             with half the window, hence twice the stride.
         blend_windows: whether window modulation changes gradually over the map.
+        windows: windows per side of the window modulation.
     """
 
     def __init__(
-        self, channels: int, dynamic: bool, stride: int, pool: Callable[..., LocalAvgPool2d], blend_windows: bool
+        self,
+        channels: int,
+        dynamic: bool,
+        stride: int,
+        pool: Callable[..., LocalAvgPool2d],
+        blend_windows: bool,
+        windows: int = 2,
     ):
         super().__init__()
         half = channels // 2
@@ -194,7 +207,7 @@ class ResidualBlock(nn.Module):
             else None
         )
         self.modulate_global = GlobalModulation(half, pool=pool(stride=stride))
-        self.modulate_window = WindowModulation(half, windows=2, pool=pool(stride=2 * stride), blended=blend_windows)
+        self.modulate_window = WindowModulation(half, windows, pool(stride=windows * stride), blend_windows)
         self.conv_out = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
@@ -216,11 +229,9 @@ def sfnet_small(**overrides: Any) -> SFNet:
     return SFNet(**{"depth": 2, **overrides})
 
 
-def _stage(
-    channels: int, depth: int, stride: int, pool: Callable[..., LocalAvgPool2d], blend_windows: bool
-) -> nn.Sequential:
+def _stage(channels: int, depth: int, stride: int, *options: Any) -> nn.Sequential:
     """Build `depth` residual blocks; the last has the dynamic filters."""
-    return nn.Sequential(*[ResidualBlock(channels, i == depth - 1, stride, pool, blend_windows) for i in range(depth)])
+    return nn.Sequential(*[ResidualBlock(channels, i == depth - 1, stride, *options) for i in range(depth)])
 
 
 def _shallow_features(in_channels: int, channels: int) -> nn.Sequential:
