@@ -5,8 +5,8 @@
     restored = passband.Restorer("general")("photo.jpg")
 
 Predictors: Restorer, Inspector, Classifier, Segmenter, InstanceFinder. They take files, PIL images, arrays and tensors.
-Functions: train, finetune, evaluate, compare, degrade. Files: read_image, write_image, as_tensor. Networks: load_model,
-SFNet, sfnet, sfnet_small.
+Functions: train, finetune, study, evaluate, compare, degrade. Files: read_image, write_image, as_tensor. Networks:
+load_model, SFNet, sfnet, sfnet_small.
 
 Parts for your own programs: passband.ops, layers, losses, metrics, curriculum, models, data, io. Read more with
 `help(passband.Restorer)` or `help(passband.layers)`, and in the folder docs of the repository. On the command line:
@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from passband.models import load_model as load_model
     from passband.models import sfnet as sfnet
     from passband.models import sfnet_small as sfnet_small
+    from passband.studies.running import study as study
     from passband.training import train as train
 
     __version__: str
@@ -81,6 +82,7 @@ _HOMES = {
     "read_image": "io.image",
     "sfnet": "models",
     "sfnet_small": "models",
+    "study": "studies.running",
     "train": "training",
     "write_image": "io.image",
 }

@@ -120,7 +120,7 @@ class StudySettings(Section, frozen=True):
         for role in ("scientific", "nuisance", "fixed"):
             table = values.get(role) if isinstance(values, dict) else None
             for name, value in table.items() if isinstance(table, dict) else ():
-                if name in tables and isinstance(value, dict):
+                if name in tables and isinstance(value, dict) and not (role == "scientific" and _names_values(value)):
                     key = f"{name}.{next(iter(value), 'KEY')}"
                     raise ValueError(f'{role}: a key with a dot needs quotes: write "{key}" = VALUE instead of {key}')
         return values
@@ -262,6 +262,11 @@ def parse_study(content: Mapping[str, Any], source: str | Path) -> StudySettings
         return StudySettings.model_validate(content)
     except ValidationError as error:
         raise StudyError(f"study {source}: {describe_problems(error, StudySettings)}") from error
+
+
+def _names_values(table: dict[str, Any]) -> bool:
+    """Return whether a table holds named values, each of which is a table of recipe keys with dots."""
+    return all(isinstance(changes, dict) and all("." in key for key in changes) for changes in table.values())
 
 
 def _repeated(values: Any) -> Any:
