@@ -1,0 +1,139 @@
+"""Writes figures, intervals, names and sentences of a study's report in one way."""
+
+import math
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from passband.metrics.intervals import Interval
+
+WIDTH = 120
+"""Largest number of characters in a line of prose."""
+MOST_DIGITS = 6
+"""Largest number of digits after the point."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A validation figure that cells are compared by."""
+
+    name: str
+    sign: int
+    """1 if higher values are better, and -1 if lower values are better."""
+    digits: int = 2
+    """Number of digits after the point."""
+
+    @property
+    def unit(self) -> str:
+        """Unit with a space before it; empty if the figure has no unit."""
+        return " dB" if self.name == "psnr" or self.name.startswith("gain/") else ""
+
+    @property
+    def label(self) -> str:
+        """Text for the axis of a chart."""
+        text = "PSNR" if self.name == "psnr" else self.name.replace("_", " ")
+        return f"{text} [{self.unit.strip()}]" if self.unit else text
+
+    @property
+    def better(self) -> str:
+        """Text that says which direction is better."""
+        return "higher is better" if self.sign > 0 else "lower is better"
+
+    def number(self, value: float) -> str:
+        """Return a value without its unit."""
+        text = f"{value:.{self.digits}f}"
+        return text.removeprefix("-") if float(text) == 0 else text
+
+    def text(self, value: float) -> str:
+        """Return a value with its unit."""
+        return self.number(value) + self.unit
+
+    def signed(self, value: float) -> str:
+        """Return a difference with its sign, without its unit."""
+        text = self.number(value)
+        return text if text.startswith("-") or float(text) == 0 else f"+{text}"
+
+    def span(self, interval: Interval) -> str:
+        """Return the ends of an interval, without the unit."""
+        return f"{self.number(interval.low)} to {self.number(interval.high)}"
+
+
+def digits_for(spread: float, largest: float) -> int:
+    """Return a number of digits after the point that shows two digits of a spread.
+
+    Args:
+        spread: difference that must be visible.
+        largest: largest absolute value of the figure.
+    """
+    least = 2 if largest < 1000 else 0
+    if not math.isfinite(spread) or spread <= 0:
+        return max(least, 4 if largest <= 1 else 2)
+    return min(MOST_DIGITS, max(least, 1 - math.floor(math.log10(spread))))
+
+
+def value_text(value: Any) -> str:
+    """Return a hyperparameter's value as short text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value)
+
+
+def short_names(keys: Iterable[str]) -> dict[str, str]:
+    """Return the last part of each recipe key, or the whole key if two keys end alike."""
+    names = list(keys)
+    ends = [name.rpartition(".")[2] for name in names]
+    return {name: end if ends.count(end) == 1 else name for name, end in zip(names, ends, strict=True)}
+
+
+def code(text: str) -> str:
+    """Return text as code in Markdown, which keeps signs such as `*` and `<` as they are."""
+    return "`" + text.replace("`", "'").replace("\n", " ") + "`"
+
+
+def plain(text: str) -> str:
+    """Return a sentence in Markdown without its marks, for a terminal."""
+    return text.replace("`", "").replace("**", "")
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun, such as `1 point` or `8 points`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def joined(texts: Sequence[str]) -> str:
+    """Return texts as a list in a sentence, such as `A, B and C`."""
+    return f"{', '.join(texts[:-1])} and {texts[-1]}" if len(texts) > 1 else "".join(texts)
+
+
+def paragraph(*sentences: str) -> list[str]:
+    """Return sentences as the lines of one paragraph, with an empty line after it."""
+    text = " ".join(sentence for sentence in sentences if sentence)
+    return [*_wrapped(text), ""] if text else []
+
+
+def bullets(texts: Iterable[str]) -> list[str]:
+    """Return texts as a list in Markdown, with an empty line after it."""
+    lines = [line for text in texts for line in _wrapped(text, "- ", "  ")]
+    return [*lines, ""] if lines else []
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return a table in Markdown, with an empty line after it."""
+    head = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
+    body = [f"| {' | '.join(text.replace('|', chr(92) + '|') for text in row)} |" for row in rows]
+    return [*head, *body, ""]
+
+
+def picture(path: str, text: str) -> list[str]:
+    """Return an image in Markdown, with an empty line after it."""
+    return [f"![{text.replace('[', '(').replace(']', ')').replace('`', '')}]({path})", ""]
+
+
+def _wrapped(text: str, first: str = "", later: str = "") -> list[str]:
+    """Return text in lines of at most `WIDTH` characters."""
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=first, subsequent_indent=later, break_long_words=False, break_on_hyphens=False
+    )
