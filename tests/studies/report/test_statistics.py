@@ -29,7 +29,7 @@ def test_the_interval_of_a_difference_of_best_points_contains_the_truth_in_about
     for study in range(200):
         values = simulated(random, 2, points, seeds, noise=0.1, effect=0.1)
         draws, bests = bootstrap_bests(values, resamples=300, seed=study), bests_of(values)
-        interval = best_interval(float(bests[0] - bests[1]), draws[0] - draws[1], points)
+        interval = best_interval(float(bests[0] - bests[1]), draws[0] - draws[1], points, seeds)
         covered.append(interval.low <= 0.1 <= interval.high)
     assert 0.9 <= np.mean(covered) <= 1
 
@@ -43,7 +43,7 @@ def test_no_difference_is_found_in_about_95_percent_of_studies_without_one(cells
         draws, bests = bootstrap_bests(values, resamples=800, seed=study), bests_of(values)
         first = int(bests.argmax())
         intervals = [
-            best_interval(float(bests[first] - bests[other]), draws[first] - draws[other], points, level=level)
+            best_interval(float(bests[first] - bests[other]), draws[first] - draws[other], points, seeds, level=level)
             for other in range(cells)
             if other != first
         ]
@@ -54,7 +54,7 @@ def test_no_difference_is_found_in_about_95_percent_of_studies_without_one(cells
 def test_a_large_difference_is_found():
     values = simulated(np.random.default_rng(3), 2, 8, 2, noise=0.05, effect=0.4)
     draws, bests = bootstrap_bests(values), bests_of(values)
-    interval = best_interval(float(bests[0] - bests[1]), draws[0] - draws[1], 8)
+    interval = best_interval(float(bests[0] - bests[1]), draws[0] - draws[1], 8, 2)
     assert interval.low > 0.2
 
 
@@ -70,9 +70,9 @@ def test_draws_with_only_infeasible_points_are_infinite_and_left_out():
     values[0, :2] = [[1.0, 1.2], [2.0, 2.2]]
     draws = bootstrap_bests(values, resamples=4000)
     assert np.isneginf(draws[0]).mean() == pytest.approx(1 / 16, abs=0.02)
-    assert best_interval(2.1, draws[0], 2) is not None
-    assert best_interval(2.1, np.where(np.arange(4000) < 2500, -np.inf, draws[0]), 2) is None
-    assert best_interval(2.1, draws[0], 1) is None
+    assert best_interval(2.1, draws[0], 2, 2) is not None
+    assert best_interval(2.1, np.where(np.arange(4000) < 2500, -np.inf, draws[0]), 2, 2) is None
+    assert best_interval(2.1, draws[0], 1, 2) is None
 
 
 def test_the_best_of_k_points_equals_a_simulated_search():

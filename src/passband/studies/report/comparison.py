@@ -227,7 +227,7 @@ def _best(
         return BestOfCell(cell, None, None, None, len(states), infeasible)
     point = int(means.argmax())
     value = float(means[point])
-    interval = best_interval(value, draws[cell], int(np.isfinite(means).sum()))
+    interval = best_interval(value, draws[cell], int(np.isfinite(means).sum()), len(record.settings.seeds))
     if interval is not None and figure.sign < 0:
         interval = Interval(-interval.value, -interval.high, -interval.low)
     return BestOfCell(cell, point, figure.sign * value, interval, len(states), infeasible)
@@ -256,7 +256,7 @@ def _difference(
     return Difference(
         other,
         value,
-        best_interval(value, apart_draws, points, level=level),
+        best_interval(value, apart_draws, points, filled.shape[2], level=level),
         float(at_points.mean()) if len(at_points) else None,
         mean_interval(at_points, level=level),
         tuple(float(one) for one in at_points),

@@ -68,17 +68,17 @@ def advantage(comparison: Comparison, isolated: Isolated) -> tuple[int, int, flo
     scores = {index: sign * (isolated.bests[index] or 0.0) for index in known}
     first, second = sorted(known, key=lambda index: -scores[index])[:2]
     value = scores[first] - scores[second]
-    rows = [
-        comparison.draws[
-            [c.index for c in comparison.record.cells if value_text(c.values[isolated.key]) == isolated.values[index]]
-        ].max(axis=0)
+    groups = [
+        [c.index for c in comparison.record.cells if value_text(c.values[isolated.key]) == isolated.values[index]]
         for index in (first, second)
     ]
+    rows = [comparison.draws[group].max(axis=0) for group in groups]
     both = np.isfinite(rows[0]) & np.isfinite(rows[1])
     apart = np.full(len(both), np.nan)
     apart[both] = rows[0][both] - rows[1][both]
+    points = min(_feasible(comparison, group) for group in groups)
     level = 1 - (1 - LEVEL) / (len(known) - 1)
-    return first, second, value, best_interval(value, apart, comparison.points, level=level)
+    return first, second, value, best_interval(value, apart, points, comparison.values.shape[2], level=level)
 
 
 def _best_of(comparison: Comparison, group: list[int]) -> tuple[float | None, Interval | None]:
@@ -87,7 +87,13 @@ def _best_of(comparison: Comparison, group: list[int]) -> tuple[float | None, In
     scores = [sign * best.value for best in comparison.bests if best.cell in group and best.value is not None]
     if not scores:
         return None, None
-    return max(scores), best_interval(max(scores), comparison.draws[group].max(axis=0), comparison.points)
+    draws, points = comparison.draws[group].max(axis=0), _feasible(comparison, group)
+    return max(scores), best_interval(max(scores), draws, points, comparison.values.shape[2])
+
+
+def _feasible(comparison: Comparison, group: list[int]) -> int:
+    """Return the number of points that are feasible in at least one cell of a group."""
+    return int(np.isfinite(comparison.oriented[group][:, comparison.compared]).any(axis=0).sum())
 
 
 def _lines(comparison: Comparison, key: str, values: list[str]) -> tuple[tuple[str, tuple[float | None, ...]], ...]:
