@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -350,5 +350,11 @@ def _help(folder: Path, device: str, max_minutes: float | None, threads: int) ->
     """Train trials of a study that another process began."""
     torch.set_num_threads(threads)
     deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
+    first = parent_process()
+
+    def stop_with_first(_: StudyReport) -> None:
+        if first is not None and not first.is_alive():
+            raise KeyboardInterrupt
+
     with suppress(KeyboardInterrupt):  # the first process prints that the study was interrupted
-        Worker(folder, read_plan(folder), device, deadline).run()
+        Worker(folder, read_plan(folder), device, deadline, stop_with_first).run()
