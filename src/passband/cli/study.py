@@ -93,18 +93,21 @@ def _list_studies(shipped: dict[str, Path]) -> None:
 
 
 def _tell(record: "StudyRecord", figure: str | None) -> None:
-    """Print the best point of each cell."""
+    """Write the report, and print the answer."""
+    from passband.studies.report import answer, write_study_report
     from passband.studies.trials import ENDED
 
-    for cell, point, mean in record.best_points(figure):
-        typer.echo(f"{record.cells[cell].label}: {figure or record.figure} {mean:.4g} at point {point}")
+    path = write_study_report(record, figure=figure)
+    reply = answer(record, figure)
+    for line in reply.lines:
+        typer.echo(line)
     ended = sum(trial.state in ENDED for trial in record.trials)
     lost = [trial for trial in record.trials if trial.state in ("diverged", "failed")]
     if lost:
         typer.echo(f"{len(lost)} trials diverged or failed; the first of them: {lost[0].reason}")
     if not record.is_done:
         typer.echo(f"{ended} of {len(record.trials)} trials have ended. {_hint(record.folder)}", err=True)
-    typer.echo(f"Study: {record.folder}")
+    typer.echo(f"Report: {path.with_suffix('.html')}")
 
 
 def _hint(folder: Path) -> str:
