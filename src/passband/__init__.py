@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from passband import reports as reports
     from passband import run_length as run_length
     from passband import runs as runs
+    from passband import scale as scale
     from passband import state_dicts as state_dicts
     from passband import studies as studies
     from passband import tasks as tasks
@@ -90,7 +91,8 @@ _HOMES = {
 _ROOMS = (
     *("analysis", "comparison", "config", "curriculum", "data", "drawing", "evaluation", "export", "finetuning"),
     *("inference", "integrations", "io", "layers", "losses", "metrics", "models", "naming", "ops", "optimizers"),
-    *("provenance", "reports", "run_length", "runs", "state_dicts", "studies", "tasks", "training", "weights_io"),
+    *("provenance", "reports", "run_length", "runs", "scale", "state_dicts"),
+    *("studies", "tasks", "training", "weights_io"),
 )
 """Modules that are available as attributes of `passband`. There is no `__all__`, because with it `help(passband)`
 would print every class in full."""

@@ -283,3 +283,15 @@ def test_memory_that_runs_out_again_and_again_ends_in_one_sentence_and_other_err
     monkeypatch.setattr(memory, "restore_planned", broken)
     with pytest.raises(RuntimeError, match="shapes differ"):
         restore_within(model, torch.rand(1, 3, 20, 33))
+
+
+def test_processes_share_the_memory(monkeypatch):
+    monkeypatch.setattr(memory, "_SHARE", memory._Share())
+    device = torch.device("cpu")
+    taken = -free_memory(device, 0)
+    memory.share_memory(4, others=10**9)
+    assert free_memory(device, 9 * 10**9) == pytest.approx(2 * 10**9 - taken, abs=5 * 10**7)
+    alone = memory._Share()
+    shared = free_memory(device)
+    monkeypatch.setattr(memory, "_SHARE", alone)
+    assert shared == pytest.approx(free_memory(device) / 4, rel=0.2)

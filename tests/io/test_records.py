@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+import threading
 
 import pytest
 
@@ -62,13 +63,13 @@ def test_what_was_not_recorded_or_has_changed_since_is_a_stranger_s(made):
 
 def test_what_was_made_of_a_source_is_told_also_when_both_are_moved(made, tmp_path):
     source, target = made
-    assert Records().is_made_of(target, {source.resolve()})
-    assert not Records().is_made_of(target, {target.resolve()})
-    assert not Records().is_made_of(source, {source.resolve()})
+    assert Records().is_made_of(target, {str(source.resolve())})
+    assert not Records().is_made_of(target, {str(target.resolve())})
+    assert not Records().is_made_of(source, {str(source.resolve())})
     shutil.move(tmp_path / "in", tmp_path / "new" / "in")
     shutil.move(tmp_path / "out", tmp_path / "new" / "out")
     place = (tmp_path / "new" / "in" / "a.png").resolve()
-    assert Records().is_made_of(tmp_path / "new" / "out" / "a.png", {place})
+    assert Records().is_made_of(tmp_path / "new" / "out" / "a.png", {str(place)})
 
 
 @pytest.mark.parametrize(
@@ -110,4 +111,46 @@ def test_a_name_of_any_bytes_is_recorded(tmp_path):
     Records().add(target, source, signature(source), MAKING)
     (line,) = (tmp_path / RECORD_FILE).read_text("ascii").splitlines()
     assert json.loads(line)["file"] == target.name
-    assert Records().is_made_of(target, {source.resolve()})
+    assert Records().is_made_of(target, {str(source.resolve())})
+
+
+def test_a_line_without_its_file_leaves_the_file_before_known(made):
+    source, target = made
+    content = target.with_name("temporary")
+    content.write_bytes(b"new content")
+    records = Records()
+    records.add(target, source, signature(source), OutputSettings("restore", "new", {}), content)
+    for known in (records, Records()):  # killed before the file got its name
+        assert known.difference(target, source, MAKING) == ""
+    content.replace(target)
+    assert Records().difference(target, source, OutputSettings("restore", "new", {})) == ""
+
+
+def test_several_processes_may_add_lines_at_the_same_time(made):
+    source, target = made
+    seen = signature(source)
+
+    def add(start):
+        for number in range(start, start + 50):
+            copy = target.with_name(f"{number}.png")
+            copy.write_bytes(b"target")
+            Records().add(copy, source, seen, MAKING)
+
+    threads = [threading.Thread(target=add, args=(start,)) for start in (0, 100, 200)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    records = Records()
+    assert all(records.entry(path) for path in target.parent.glob("*.png"))
+    assert len((target.parent / RECORD_FILE).read_text().splitlines()) == 151
+
+
+def test_a_clock_that_jumps_back_makes_nothing_new(made):
+    source, target = made
+    for path in made:
+        os.utime(path, (1, 1))
+    assert Records().difference(target, source, MAKING) == ""
+    source.write_bytes(b"SOURCE")  # of the same length, and older than its record
+    os.utime(source, (2, 2))
+    assert Records().difference(target, source, MAKING) == "the source has changed"

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from passband.cli.shared.executors import ExecutorName, Timeout, Workers
+
 
 def classify(
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="Images, folders or glob patterns.")],
@@ -13,7 +15,9 @@ def classify(
     top: Annotated[int, typer.Option(min=1, help="Number of classes to print per image.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON per image.")] = False,
     device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")] = "auto",
-    workers: Annotated[int, typer.Option(min=0, help="Processes that read images. 0 reads in the main process.")] = 0,
+    workers: Workers = 0,
+    executor: ExecutorName = "local",
+    timeout: Timeout = None,
 ) -> None:
     """Classify images: print the most probable classes of each image.
 
@@ -24,7 +28,10 @@ def classify(
     from passband.data.finding import PICTURES, PassedOver, find_sources
     from passband.inference.classifier import Classified, Classifier
     from passband.io.image import SUFFIXES
+    from passband.scale import choose_executor
 
+    is_shared = workers > 0 or executor != "local" or timeout is not None
+    run_on = choose_executor(workers, executor, timeout, in_order=True) if is_shared else None
     passed: list[PassedOver] = []
     found = find_sources(sources, SUFFIXES, PICTURES, once=True, passed=passed.append)
     classifier = Classifier(weights, device)
@@ -32,7 +39,7 @@ def classify(
     good = [source.path for source in found if not source.problem]
     run = FileRun("classifying", "classified", [path.name for path in (*(one.source for one in bad), *good)])
     with run.shown("Run the command again to classify the other images."):
-        for result in chain(bad, classifier.classify(good, top, workers=workers)):
+        for result in chain(bad, classifier.classify(good, top, executor=run_on)):
             if as_json:
                 say(json.dumps(result.as_dict()))
             if result.error is not None:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from passband.cli.shared.executors import ExecutorName, Timeout, Workers
+
 if TYPE_CHECKING:
     from passband.cli.shared.files import FileRun
     from passband.data.finding import PassedOver
@@ -70,6 +72,9 @@ def restore(
         bool,
         typer.Option("--drop-unsupported", help="Leave out sound and subtitles that the output format cannot hold."),
     ] = False,
+    workers: Workers = 0,
+    executor: ExecutorName = "local",
+    timeout: Timeout = None,
     dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Only list the files to restore.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print more about each file.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print failures only.")] = False,
@@ -84,11 +89,13 @@ def restore(
     from passband.inference.video.temporal import STRENGTH
     from passband.io.image import DEFAULT_MAX_PIXELS
     from passband.io.records import Records
+    from passband.scale import choose_executor
 
     if verbose and quiet:
         raise ValueError("--verbose and --quiet exclude each other: leave out one of them")
     if compare_pixels is not None and not compare:
         raise ValueError("--compare-pixels is the size of a comparison: add --compare, which writes it")
+    run_on = choose_executor(workers, executor, timeout)
     passed: list[PassedOver] = []
     records = Records()
     jobs = plan_jobs(sources, output, passed=passed.append, records=records)
@@ -113,6 +120,7 @@ def restore(
             report=_progress_printer(run),
             dry_run=dry_run,
             records=records,
+            executor=run_on,
         ):
             _print_outcome(outcome, run, verbose=verbose)
     run.end(passed)

@@ -1,9 +1,14 @@
 """`passband segment`."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from passband.cli.shared.executors import ExecutorName, Timeout, Workers
+
+if TYPE_CHECKING:
+    from passband.inference.files.pieces import Executor
 
 
 def segment(
@@ -31,8 +36,12 @@ def segment(
         float | None, typer.Option(min=0, max=1, help="Smallest score of a detector's instance. Default: 0.5.")
     ] = None,
     device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    workers: Workers = 0,
+    executor: ExecutorName = "local",
+    timeout: Timeout = None,
 ) -> None:
     """Segment images: write one mask per image, or COCO instances for detectors."""
+    from passband.scale import choose_executor
     from passband.tasks import task_of
     from passband.weights_io import CheckpointError
 
@@ -44,12 +53,20 @@ def segment(
         )
     if score is not None and task != "detection":
         raise ValueError(f"{weights} is for {task}: leave out --score, which is for detectors")
-    options = {} if score is None else {"score": score}
+    options: dict[str, Any] = {} if score is None else {"score": score}
+    options["run_on"] = choose_executor(workers, executor, timeout, in_order=task == "detection")
     _COMMANDS[task](sources, weights, output, overlay=overlay, overwrite=overwrite, device=device, **options)
 
 
 def _write_masks(
-    sources: list[str], weights: str, output: str | None, *, overlay: bool, overwrite: bool, device: str
+    sources: list[str],
+    weights: str,
+    output: str | None,
+    *,
+    overlay: bool,
+    overwrite: bool,
+    device: str,
+    run_on: "Executor",
 ) -> None:
     """Write a mask of classes for each image."""
     from passband.cli.shared.files import RESUME_HINT, FileRun
@@ -63,7 +80,9 @@ def _write_masks(
     segmenter = Segmenter(weights, device)
     run = FileRun("segmenting", "segmented", [job.source.name for job in jobs])
     with run.shown(RESUME_HINT):
-        for result in segmenter.segment_files(jobs, overlays=overlay, overwrite=overwrite, records=records):
+        for result in segmenter.segment_files(
+            jobs, overlays=overlay, overwrite=overwrite, records=records, executor=run_on
+        ):
             if result.error is not None:
                 run.failed(result.error)
             elif result.skipped:
@@ -83,6 +102,7 @@ def _write_instances(
     overlay: bool,
     overwrite: bool,
     device: str,
+    run_on: "Executor",
     score: float = 0.5,
 ) -> None:
     """Write the instances of all images into instances.json."""
@@ -114,7 +134,7 @@ def _write_instances(
                 run.failed(source.problem)
         paths = [source.path for source in found if not source.problem]
         results = finder.find_in_files(
-            paths, folder, score=score, overlay=overlay, overwrite=overwrite, records=records
+            paths, folder, score=score, overlay=overlay, overwrite=overwrite, records=records, executor=run_on
         )
         with closing(results):  # writes instances.json even if this loop is interrupted
             for result in results:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from passband.data.images import Report, expand, is_hidden, walk
-from passband.io.files import is_parts_folder
+from passband.io.files import Resolver, is_parts_folder
 from passband.io.image import SUFFIXES
 from passband.io.records import Records
 from passband.io.signatures import names_a_type, suffix_by_content
@@ -79,7 +79,8 @@ def find_sources(
         FileNotFoundError: if nothing is found because a source does not exist or a folder holds no such files.
         PermissionError: if nothing is found because a folder cannot be read.
     """
-    search = _Search(suffixes, what, once=once)
+    records = records or Records()
+    search = _Search(suffixes, what, records.resolved, once=once)
     for given in sources:
         try:
             search.add(given)
@@ -87,8 +88,7 @@ def find_sources(
             search.refuse(given, error)
     if not search.found and search.refused:
         raise search.refused[0]
-    records = records or Records()
-    places = {source.path.resolve() for source in search.found if not source.problem}
+    places = {records.resolved(source.path) for source in search.found if not source.problem}
     sources_to_use = []
     for source in search.found:
         if not source.problem and records.is_made_of(source.path, places):
@@ -114,7 +114,7 @@ def find_pictures(sources: Sequence[str | Path]) -> list[Path]:
         PermissionError: if a folder cannot be read.
         OSError: if a source cannot be read for another reason.
     """
-    search = _Search(SUFFIXES, PICTURES, once=True)
+    search = _Search(SUFFIXES, PICTURES, Resolver(), once=True)
     for given in sources:
         search.add(given)
     for source in search.found:
@@ -142,13 +142,13 @@ def kinds_passed_over(passed: Sequence[PassedOver]) -> str:
 class _Search:
     """The files that have been found so far."""
 
-    def __init__(self, suffixes: Collection[str], what: str, *, once: bool):
-        self.suffixes, self.what, self.once = suffixes, what, once
+    def __init__(self, suffixes: Collection[str], what: str, resolved: Resolver, *, once: bool):
+        self.suffixes, self.what, self.resolved, self.once = suffixes, what, resolved, once
         self.found: list[InputFile] = []
         self.problems: list[InputFile] = []
         self.refused: list[OSError] = []
         self.passed: list[PassedOver] = []
-        self._seen: set[tuple[Path, Path | None]] = set()
+        self._seen: set[tuple[str, str | None]] = set()
 
     def add(self, given: str | Path) -> None:
         """Find the files that a source names.
@@ -229,7 +229,7 @@ class _Search:
 
     def _add_file(self, path: Path, suffix: str, root: Path | None) -> None:
         """Add a file, once for each folder in which it was found."""
-        key = (path.resolve(), None if self.once or root is None else root.resolve())
+        key = (self.resolved(path), None if self.once or root is None else self.resolved(root))
         if key not in self._seen:
             self._seen.add(key)
             self.found.append(InputFile(path, suffix, root))

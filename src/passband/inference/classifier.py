@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from passband.data.classifier_input import Preprocessing
+from passband.inference.files.pieces import Executor, Piece
+from passband.inference.rebuilding import Rebuilt
 from passband.io.conversion import AnyImage, as_tensor
 from passband.io.files import failure
 from passband.metrics.class_scores import ranking
@@ -49,7 +52,7 @@ class Classified:
         return {"file": str(self.source), "guesses": guesses, "error": self.error}
 
 
-class Classifier:
+class Classifier(Rebuilt):
     """Classifies images with one network, which gets them as its weights say.
 
     Args:
@@ -68,7 +71,7 @@ class Classifier:
 
     def __init__(self, weights: str | Path, device: str = "auto"):
         model, config, self.device = load_of_task(weights, "classification", device)
-        self.weights = str(weights)
+        self.weights, self._device_name = str(weights), device
         if "preprocessing" not in config:
             raise CheckpointError(
                 f"{weights} does not say how images become its input: its config.json needs `preprocessing`, which "
@@ -84,6 +87,10 @@ class Classifier:
 
     def __repr__(self) -> str:
         return described(self, self.weights, {"classes": f"[{listed(self.classes, 6)}]", "device": self.device})
+
+    def _settings(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return {"weights": self.weights, "device": self._device_name}
 
     def __call__(self, picture: AnyImage, top: int = 5) -> tuple[Guess, ...]:
         """Classify one image.
@@ -109,15 +116,23 @@ class Classifier:
         return self._guesses(self.logits(view[None])[0], top)
 
     def classify(
-        self, paths: Sequence[str | Path], top: int = 5, *, batch: int = 16, workers: int = 0
+        self,
+        paths: Sequence[str | Path],
+        top: int = 5,
+        *,
+        batch: int = 16,
+        workers: int = 0,
+        executor: Executor | None = None,
     ) -> Iterator[Classified]:
-        """Classify files one by one; a bad file does not stop the others.
+        """Classify files; a bad file does not stop the others.
 
         Args:
             paths: paths of the images.
             top: largest number of guesses for each image, 1 or more.
             batch: number of images that the network gets at once.
             workers: number of processes that prepare images; 0 prepares them in this process.
+            executor: executor whose processes prepare and classify images, one by one, such as those of the room
+                `scale`; None classifies them in this process, in batches.
 
         Yields:
             The result for each file, in their order; that of a bad file holds the reason.
@@ -126,6 +141,9 @@ class Classifier:
             ValueError: if `top` is below 1.
         """
         _check_top(top)
+        if executor is not None:
+            yield from executor(partial(_classify_piece, self, top), map(_ClassifierPiece, map(Path, paths)))
+            return
         for path, scores in self.score_files([Path(path) for path in paths], batch, workers):
             if isinstance(scores, str):
                 yield Classified(path, error=scores)
@@ -174,6 +192,30 @@ class Classifier:
         probabilities = logits.double().softmax(0)
         numbers = ranking(logits[None])[0, :top].tolist()
         return tuple(Guess(self.classes[number], number, probabilities[number].item()) for number in numbers)
+
+
+@dataclass(frozen=True)
+class _ClassifierPiece(Piece):
+    """An image to classify."""
+
+    source: Path
+
+    @property
+    def path(self) -> Path:
+        """The path of the image."""
+        return self.source
+
+    def failed(self, reason: str) -> Classified:
+        """Return the result if the image failed for a reason."""
+        return Classified(self.source, error=reason)
+
+
+def _classify_piece(classifier: Classifier, top: int, piece: _ClassifierPiece) -> Classified:
+    """Classify an image, or return the reason why it failed."""
+    try:
+        return Classified(piece.source, classifier(piece.source, top))
+    except Exception as error:  # any kind: a bad file may break its reader in any way
+        return piece.failed(failure(error, piece.source))
 
 
 class _Views(Dataset[Tensor | str]):

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from torch import Tensor
 from passband.data.cubes.fixed_size import read_pixels
 from passband.data.cubes.native_size import read_native_cube
 from passband.drawing.instances import draw_instances
+from passband.inference.files.pieces import Executor, Piece, in_this_process
+from passband.inference.rebuilding import Rebuilt
 from passband.io.conversion import AnyImage, as_tensor
-from passband.io.files import failure, fitted_name, write_whole
+from passband.io.files import before_rename, failure, fitted_name, write_whole
 from passband.io.image import write_image
 from passband.io.records import OutputSettings, Records, foreign_file_message, signature
 from passband.io.rle import mask_area
@@ -43,7 +46,7 @@ class FoundIn:
     """The image with its instances, if one was written."""
 
 
-class InstanceFinder:
+class InstanceFinder(Rebuilt):
     """Finds instances with one network, which gets images as its weights say.
 
     Args:
@@ -64,7 +67,7 @@ class InstanceFinder:
         model, config, self.device = load_of_task(weights, "detection", device)
         if not isinstance(model, FrequencyRCNN):  # the only network of this task
             raise TypeError(f"{type(model).__name__} is for detection, but finds no instances as FrequencyRCNN does")
-        self.weights = str(weights)
+        self.weights, self._device_name = str(weights), device
         self.classes = class_names(config, [str(number + 1) for number in range(model.classes)], weights)
         stored = config.get("preprocessing")
         numbers = stored.get("category_ids") if isinstance(stored, dict) else None
@@ -78,6 +81,10 @@ class InstanceFinder:
 
     def __repr__(self) -> str:
         return described(self, self.weights, {"classes": f"[{listed(self.classes, 6)}]", "device": self.device})
+
+    def _settings(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return {"weights": self.weights, "device": self._device_name}
 
     def __call__(self, picture: AnyImage, score: float = 0.5) -> Instances:
         """Find the instances in an image.
@@ -155,6 +162,7 @@ class InstanceFinder:
         overlay: bool = False,
         overwrite: bool = True,
         records: Records | None = None,
+        executor: Executor = in_this_process,
     ) -> Generator[FoundIn, None, None]:
         """Find instances in files; a bad file does not stop the others.
 
@@ -169,6 +177,7 @@ class InstanceFinder:
             overlay: whether overlays/NAME.png is written for each image.
             overwrite: whether overlays of other programs are replaced.
             records: records of the folders that are written to.
+            executor: executor that keeps the order: this process, or processes of the room `scale`.
 
         Yields:
             The result for each file, in their order; that of a bad file holds the reason.
@@ -178,8 +187,7 @@ class InstanceFinder:
             OSError: if `output` cannot be written.
         """
         _check_score(score)
-        records = records or Records()
-        making = OutputSettings("segment", weights_checksum(self.model), {"score": score})
+        finding = _Finding(self, score, overlay, overwrite, records or Records())
         content: dict[str, list[Any]] = {
             "images": [],
             "annotations": [],
@@ -187,27 +195,17 @@ class InstanceFinder:
                 {"id": number, "name": name} for number, name in zip(self.category_ids, self.classes, strict=True)
             ],
         }
-        names = _overlay_names(paths)
+        drawn = [output / "overlays" / name for name in _overlay_names(paths)] if overlay else [None] * len(paths)
+        pieces = map(_FinderPiece, count(1), paths, drawn)
         try:
-            for number, path in enumerate(paths, 1):
-                drawn = output / "overlays" / names[number - 1] if overlay else None
-                try:
-                    if drawn is not None and not overwrite and drawn.exists() and records.entry(drawn) is None:
-                        raise FileExistsError(foreign_file_message(drawn))
-                    seen = signature(path)
-                    instances = self(path, score)
-                    if drawn is not None:
-                        write_image(drawn, self.overlay(read_pixels(path), instances))
-                        records.add(drawn, path, seen, making)
-                    height, width = instances.size
-                    annotations = self._annotations(number, instances)
-                except Exception as error:  # any kind: a bad file may break its reader in any way
-                    yield FoundIn(path, error=failure(error, path, *([] if drawn is None else [drawn])))
-                    continue
-                content["images"].append({"id": number, "file_name": str(path), "height": height, "width": width})
-                for one in annotations:
-                    content["annotations"].append({"id": len(content["annotations"]) + 1, **one})
-                yield FoundIn(path, instances, overlay=drawn)
+            for number, result in enumerate(executor(finding.do, pieces), 1):
+                if result.instances is not None:
+                    height, width = result.instances.size
+                    path = str(result.source)
+                    content["images"].append({"id": number, "file_name": path, "height": height, "width": width})
+                    for one in self._annotations(number, result.instances):
+                        content["annotations"].append({"id": len(content["annotations"]) + 1, **one})
+                yield result
         finally:  # also after an interruption, with the images that are done
             with write_whole(output / INSTANCES_FILE) as temporary:
                 temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
@@ -222,6 +220,57 @@ class InstanceFinder:
             area = width * height if mask is None else float(mask_area(mask))
             annotations.append({**result, "area": area, "iscrowd": 0})
         return annotations
+
+
+@dataclass(frozen=True)
+class _FinderPiece(Piece):
+    """An image in which instances shall be found."""
+
+    number: int
+    source: Path
+    drawn: Path | None
+    """The path of the overlay, or None if it gets none."""
+
+    @property
+    def path(self) -> Path:
+        """The path of the image."""
+        return self.source
+
+    def failed(self, reason: str) -> FoundIn:
+        """Return the result if the image failed for a reason."""
+        return FoundIn(self.source, error=reason)
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """The work on each file; the arguments of `InstanceFinder.find_in_files`."""
+
+    finder: InstanceFinder
+    score: float
+    overlay: bool
+    overwrite: bool
+    records: Records
+
+    @cached_property
+    def making(self) -> OutputSettings:
+        """The settings of an overlay."""
+        return OutputSettings("segment", weights_checksum(self.finder.model), {"score": self.score})
+
+    def do(self, piece: _FinderPiece) -> FoundIn:
+        """Find the instances in a file, or return the reason why it failed."""
+        path, drawn = piece.source, piece.drawn
+        try:
+            if drawn is not None and not self.overwrite and drawn.exists() and self.records.entry(drawn) is None:
+                raise FileExistsError(foreign_file_message(drawn))
+            seen = signature(path)
+            instances = self.finder(path, self.score)
+            _ = instances.masks  # computed here, and kept for the annotations
+            if drawn is not None:
+                with before_rename(lambda _, content: self.records.add(drawn, path, seen, self.making, content)):
+                    write_image(drawn, self.finder.overlay(read_pixels(path), instances))
+        except Exception as error:  # any kind: a bad file may break its reader in any way
+            return piece.failed(failure(error, path, *([] if drawn is None else [drawn])))
+        return FoundIn(path, instances, overlay=drawn)
 
 
 def _overlay_names(paths: Sequence[Path]) -> list[str]:

@@ -10,6 +10,7 @@ import torch
 
 from passband.data.cubes.inspection import Views, file_views, pixel_views
 from passband.data.datasets.crops import CLEAN
+from passband.inference.rebuilding import Rebuilt
 from passband.io.conversion import AnyImage, as_tensor
 from passband.io.image import DEFAULT_MAX_PIXELS
 from passband.models.inspector import InspectorNetwork, share_as_strange
@@ -126,7 +127,7 @@ class Inspected:
         }
 
 
-class Inspector:
+class Inspector(Rebuilt):
     """Inspects images with one small network of block-DCT coefficients.
 
     Args:
@@ -147,12 +148,16 @@ class Inspector:
         model, _, self.device = load_of_task(weights, "inspection", device)
         assert isinstance(model, InspectorNetwork)
         self.model = model.to(self.device)
-        self.weights = str(weights)
+        self.weights, self._device_name = str(weights), device
         self.kinds, self.networks = model.kinds, model.networks
 
     def __repr__(self) -> str:
         facts = {"kinds": f"[{listed(self.kinds, 9)}]", "networks": f"[{listed(self.networks, 9)}]"}
         return described(self, self.weights, facts)
+
+    def _settings(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return {"weights": self.weights, "device": self._device_name}
 
     def __call__(self, picture: AnyImage) -> Diagnosis:
         """Inspect an image.

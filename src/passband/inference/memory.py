@@ -83,13 +83,34 @@ def parse_memory(size: str | int) -> int:
     return int(float(number[1]) * unit)
 
 
+@dataclass
+class _Share:
+    """The share of this process in the memory of a command that runs several processes."""
+
+    processes: int = 1
+    others: int = 0
+
+
+_SHARE = _Share()
+
+
+def share_memory(processes: int, others: int = 0) -> None:
+    """Divide the memory, capped or free, among several processes that restore images; this one is one of them.
+
+    Args:
+        processes: number of processes.
+        others: number of bytes that further processes hold, which a cap also covers.
+    """
+    _SHARE.processes, _SHARE.others = processes, others
+
+
 def free_memory(device: torch.device, cap: int | None = None) -> int:
     """Return the number of bytes that a restoration may still take.
 
     Args:
         device: device of the network.
         cap: largest number of bytes that the process may hold (on a GPU: that torch may hold on it); None for
-            `FREE_SHARE` of the free memory.
+            `FREE_SHARE` of the free memory. Processes that `share_memory` has counted get equal parts.
     """
     if device.type == "cuda":
         taken = torch.cuda.memory_allocated(device)
@@ -102,7 +123,9 @@ def free_memory(device: torch.device, cap: int | None = None) -> int:
         limit, used = (_number(Path("/sys/fs/cgroup") / f"memory.{name}") for name in ("max", "current"))
         if limit is not None and used is not None:
             free = min(free, limit - used)
-    return int(free * FREE_SHARE) if cap is None else cap - taken
+    if cap is None:
+        return int(free * FREE_SHARE / _SHARE.processes)
+    return (cap - _SHARE.others) // _SHARE.processes - taken
 
 
 def plan_memory(model: nn.Module, shape: tuple[int, ...], room: int, *, tiles: bool = True) -> MemoryPlan:
@@ -143,8 +166,8 @@ def plan_memory(model: nn.Module, shape: tuple[int, ...], room: int, *, tiles: b
     if not tiles:
         raise MemoryError(
             f"{width}x{height} pixels need {_gigabytes(exact)} of memory, because frames that are smoothed over time "
-            f"cannot be cut into tiles, {_left(room)}. Allow {_gigabytes(exact - room)} more with --memory, close "
-            "other programs, or leave out the temporal smoothing."
+            f"cannot be cut into tiles, {_left(room)}. Allow {_gigabytes(_for_all(exact - room))} more with --memory, "
+            "close other programs, or leave out the temporal smoothing."
         )
     constant += pictures
     # a tile is cut out, padded and restored
@@ -157,7 +180,7 @@ def plan_memory(model: nn.Module, shape: tuple[int, ...], room: int, *, tiles: b
     least = constant + per_pixel * LEAST_TILE * min(LEAST_TILE, height, width)
     raise MemoryError(
         f"{width}x{height} pixels need {_gigabytes(least)} of memory even in the smallest tiles, {_left(room)}. Allow "
-        f"{_gigabytes(least - room)} more with --memory, close other programs, or restore a smaller image."
+        f"{_gigabytes(_for_all(least - room))} more with --memory, close other programs, or restore a smaller image."
     )
 
 
@@ -259,6 +282,11 @@ def _sfnet(model: nn.Module) -> SFNet:
     """Return the network as an SFNet."""
     assert isinstance(model, SFNet)
     return model
+
+
+def _for_all(size: int) -> int:
+    """Return the number of bytes that all processes need if each needs a number of bytes."""
+    return size * _SHARE.processes
 
 
 def _left(room: int) -> str:

@@ -19,6 +19,7 @@ from passband.inference.change_check import Change, blended
 from passband.inference.engines import Engine
 from passband.inference.memory import MemoryPlan, parse_memory
 from passband.inference.network_choice import FixedChoice, InspectedChoice, NetworkChoice
+from passband.inference.rebuilding import Rebuilt
 from passband.inference.restoration_network import RestorationNetwork
 from passband.inference.video.temporal import Smoother
 from passband.io.conversion import read_input
@@ -43,7 +44,7 @@ AUTO = "auto"
 ImageForm = TypeVar("ImageForm", Image.Image, np.ndarray, Tensor)
 
 
-class Restorer:
+class Restorer(Rebuilt):
     """Restores images with one network, or with the network that is chosen for each image.
 
     Args:
@@ -97,6 +98,7 @@ class Restorer:
         self._options = {"device": device, "memory": memory, "engine": engine, "precision": precision}
         self._options |= {"views": views, **overrides}
         self._networks: dict[str, RestorationNetwork] = {}
+        self._given_choice = choice
         self.choice = choice or (InspectedChoice() if weights == AUTO else FixedChoice(self.weights))
         if self.choice.fixed is None:
             self.device = pick_device(device)
@@ -108,6 +110,11 @@ class Restorer:
         cap = {} if self.memory is None else {"memory": self.memory}
         part = {} if self.strength == 1 else {"strength": self.strength}
         return described(self, self.weights, {**facts, **cap, **part})
+
+    def _settings(self) -> dict[str, Any]:
+        """Return the arguments of the constructor; the precision is the one that this machine has chosen."""
+        chosen = {"precision": self.precision, "strength": self.strength, "choice": self._given_choice}
+        return {"weights": self.weights, **self._options, **chosen}
 
     def network(self, name: str | None = None) -> RestorationNetwork:
         """Return a network, which is loaded when it is first asked for.
@@ -326,7 +333,7 @@ class Restorer:
     def _only(self, name: str, strength: float | None = None) -> "Restorer":
         """Return a restorer of one of the networks, which shares them with this restorer."""
         one = copy(self)
-        one.weights, one.choice = name, FixedChoice(name)
+        one.weights, one.choice, one._given_choice = name, FixedChoice(name), None
         one.strength = self.strength if strength is None else strength
         one._take_facts(one.network())
         return one

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from torch import Tensor
 from passband.data.finding import PICTURES, Pass, find_sources
 from passband.drawing.overlay import overlay
 from passband.inference.files.jobs import Work, run_jobs
+from passband.inference.files.pieces import Executor, in_this_process
 from passband.inference.files.plan import Job, Naming, plan
+from passband.inference.rebuilding import Rebuilt
 from passband.io.conversion import AnyImage, as_tensor
 from passband.io.image import SUFFIXES, read_image, write_image
 from passband.io.mask import write_mask
@@ -57,7 +59,7 @@ class Segmented:
     """The reason why a mask of an earlier run was made again, such as `other weights`."""
 
 
-class Segmenter:
+class Segmenter(Rebuilt):
     """Segments images of any size with one network, which gets them as its weights say.
 
     An image is resized to the square that the network was trained on, and the mask back to the image's size. A large
@@ -81,7 +83,7 @@ class Segmenter:
 
     def __init__(self, weights: str | Path, device: str = "auto"):
         model, config, self.device = load_of_task(weights, "segmentation", device)
-        self.weights = str(weights)
+        self.weights, self._device_name = str(weights), device
         stored = config.get("preprocessing")
         self.preprocessing: dict[str, Any] = stored if isinstance(stored, dict) else {}
         size, multiple = self.preprocessing.get("size"), int(model.multiple)  # type: ignore[arg-type]
@@ -96,6 +98,10 @@ class Segmenter:
 
     def __repr__(self) -> str:
         return described(self, self.weights, {"classes": f"[{listed(self.classes, 6)}]", "device": self.device})
+
+    def _settings(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return {"weights": self.weights, "device": self._device_name}
 
     def __call__(self, picture: AnyImage) -> Int64[Tensor, "H W"]:
         """Return the class of each pixel.
@@ -158,8 +164,9 @@ class Segmenter:
         overlays: bool = False,
         overwrite: bool = False,
         records: Records | None = None,
+        executor: Executor = in_this_process,
     ) -> Iterator[Segmented]:
-        """Write the masks of images one by one; a bad image does not stop the others.
+        """Write the masks of images; a bad image does not stop the others.
 
         Masks of foreground and background hold 0 and 255, others hold the numbers of their classes. Written files are
         recorded in `.passband.jsonl` in their folder: a mask is kept if the same image and weights would make it
@@ -170,23 +177,15 @@ class Segmenter:
             overlays: whether the image with its mask over it is written also.
             overwrite: whether every mask is made again, and files of other programs are replaced.
             records: records of the folders that are written to.
+            executor: executor that runs the jobs: this process, one after the other, or processes of the room `scale`.
 
         Yields:
-            The result of each job, in their order; that of a failed job holds the reason.
+            The result of each job, in their order or as other processes finish them; that of a failed job holds the
+            reason.
         """
-        weights = cache(lambda: weights_checksum(self.model))
-
-        def do(job: Job, companion: Path | None) -> tuple[tuple[str, ...], tuple[float, ...]]:
-            image = read_image(job.source)
-            mask = self.segment_image(image)
-            write_mask(job.target, mask, self.maps)
-            if companion is not None:
-                write_image(companion, overlay(image, mask, nothing="nothing found"))
-            counts = torch.bincount(mask.flatten(), minlength=len(self.classes))
-            return (), tuple((counts / mask.numel()).tolist())
-
-        work = Work(do, lambda _: OutputSettings("segment", weights(), {}), lambda _: overlays, MASKS.ending)
-        for outcome in run_jobs(jobs, work, overwrite=overwrite, records=records):
+        segmenting = _Segmenting(self, overlays)
+        work = Work(segmenting.do, segmenting.making, segmenting.wants_companion, MASKS.ending)
+        for outcome in run_jobs(jobs, work, overwrite=overwrite, records=records, executor=executor):
             yield Segmented(
                 outcome.job,
                 outcome.result or (),
@@ -221,6 +220,37 @@ class Segmenter:
         if not image.isfinite().all():
             raise ValueError("the image has values that are not finite")
         return self.logits(self.prepare(image.cpu().float())[None]).cpu()
+
+
+@dataclass(frozen=True)
+class _Segmenting:
+    """The work of segmentation; the arguments of `Segmenter.segment_files`."""
+
+    segmenter: Segmenter
+    overlays: bool
+
+    @cached_property
+    def weights(self) -> str:
+        """The checksum of the network."""
+        return weights_checksum(self.segmenter.model)
+
+    def making(self, job: Job) -> OutputSettings:
+        """Return the settings of a mask."""
+        return OutputSettings("segment", self.weights, {})
+
+    def wants_companion(self, job: Job) -> bool:
+        """Tell whether a job gets an overlay."""
+        return self.overlays
+
+    def do(self, job: Job, companion: Path | None) -> tuple[tuple[str, ...], tuple[float, ...]]:
+        """Segment a file, and return the shares of the classes."""
+        image = read_image(job.source)
+        mask = self.segmenter.segment_image(image)
+        write_mask(job.target, mask, self.segmenter.maps)
+        if companion is not None:
+            write_image(companion, overlay(image, mask, nothing="nothing found"))
+        counts = torch.bincount(mask.flatten(), minlength=len(self.segmenter.classes))
+        return (), tuple((counts / mask.numel()).tolist())
 
 
 def plan_masks(

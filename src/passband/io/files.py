@@ -4,8 +4,9 @@ import errno
 import hashlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from secrets import token_hex
 
@@ -23,6 +24,23 @@ class WriteError(OSError):
     def __str__(self) -> str:
         """Return the sentence without the error number."""
         return str(self.strerror)
+
+
+_before_rename: ContextVar[Callable[[Path, Path], None]] = ContextVar("_before_rename")
+
+
+@contextmanager
+def before_rename(function: Callable[[Path, Path], None]) -> Iterator[None]:
+    """Call a function for each file that `write_whole` writes in the block, before the file gets its name.
+
+    Args:
+        function: function of the path of the finished file, and of the temporary path that holds its content.
+    """
+    token = _before_rename.set(function)
+    try:
+        yield
+    finally:
+        _before_rename.reset(token)
 
 
 @contextmanager
@@ -47,6 +65,8 @@ def write_whole(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
+            if (function := _before_rename.get(None)) is not None:
+                function(path, temporary)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -91,6 +111,35 @@ def copy_whole(source: Path, target: Path) -> None:
     with write_whole(target) as temporary, source.open("rb") as read, temporary.open("wb") as write:
         while part := read.read(1 << 20):
             write.write(part)
+
+
+class Resolver:
+    """Resolves paths as `Path.resolve` does, but follows the symbolic links of each folder only once.
+
+    Use one for a single run over many files, during which folders do not become links. The results are texts, because
+    making a `Path` for each takes most of the time of a run that finds everything done.
+    """
+
+    def __init__(self) -> None:
+        self._folders: dict[str, str] = {}
+
+    def __call__(self, path: Path) -> str:
+        """Return an absolute path without symbolic links."""
+        text = os.fspath(path)
+        folder, name = os.path.split(text)
+        if name in ("", ".", "..") or os.path.islink(text):  # noqa: PTH114
+            return os.path.realpath(text)
+        return os.path.join(self._folder(folder), name)  # noqa: PTH118
+
+    def parent(self, path: Path) -> str:
+        """Return the resolved folder of a path."""
+        return self._folder(os.path.dirname(path))  # noqa: PTH120
+
+    def _folder(self, folder: str) -> str:
+        """Return a resolved folder."""
+        if folder not in self._folders:
+            self._folders[folder] = os.path.realpath(folder)
+        return self._folders[folder]
 
 
 def parts_folder(target: Path) -> Path:

@@ -3,15 +3,26 @@
 The record tells whether an output is finished, and whether it was made from the same source with the same weights and
 options. Each finished file adds one line of JSON, so that a crash damages at most the last line. A file that is not in
 the record, or that has changed since, is treated as the user's own.
+
+The line is written when the content of the file is complete, just before the file gets its name. A process that is
+killed between the two leaves a line without a file, which says nothing. It never leaves a file without a line.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+from passband.io.files import Resolver
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 RECORD_FILE = ".passband.jsonl"
 """Name of the record in each folder."""
@@ -36,7 +47,12 @@ class Records:
     """The records of all folders that a command uses. Each record is read once, when it is first needed."""
 
     def __init__(self) -> None:
-        self._folders: dict[Path, dict[str, dict[str, Any]]] = {}
+        self._folders: dict[str, dict[str, tuple[str, ...]]] = {}
+        self.resolved = Resolver()
+
+    def __reduce__(self) -> tuple[type["Records"], tuple[()]]:
+        """Pickle as new records: another process reads the files itself if it needs them."""
+        return Records, ()
 
     def entry(self, path: Path) -> dict[str, Any] | None:
         """Return the record of a file, or None if passband did not write the file or if it has changed since.
@@ -44,21 +60,24 @@ class Records:
         Args:
             path: path of the file.
         """
-        recorded = self._entries_in(path.parent).get(path.name)
         try:
-            return recorded if recorded is not None and _matches(path, recorded) else None
+            for line in self._lines_in(self.resolved.parent(path)).get(path.name, ()):
+                recorded = json.loads(line)
+                if self._matches(path, recorded):
+                    return recorded
         except OSError:
-            return None
+            pass
+        return None
 
-    def is_made_of(self, path: Path, sources: Collection[Path]) -> bool:
+    def is_made_of(self, path: Path, sources: Collection[str]) -> bool:
         """Tell whether passband made a file from one of several sources.
 
         Args:
             path: path of an existing file.
-            sources: paths of the sources, without symbolic links.
+            sources: paths of the sources, as `resolved` returns them.
         """
         recorded = self.entry(path)
-        return recorded is not None and any(source in sources for source in _source_paths(path, recorded))
+        return recorded is not None and any(source in sources for source in self._source_paths(path, recorded))
 
     def difference(self, path: Path, source: Path, making: OutputSettings) -> str:
         """Return the reason why a recorded file differs from what would be written now.
@@ -76,44 +95,85 @@ class Records:
         """
         recorded = self.entry(path)
         assert recorded is not None, "strangers' files are not compared"
-        if not _matches(source, recorded["source"]):
-            return "the source has changed" if source.resolve() in _source_paths(path, recorded) else "another source"
+        if not self._matches(source, recorded["source"]):
+            is_same = self.resolved(source) in self._source_paths(path, recorded)
+            return "the source has changed" if is_same else "another source"
         if recorded["command"] != making.command:
             return "another command"
         if recorded["weights"] != making.weights:
             return "other weights"
         return "" if recorded["options"] == json.loads(json.dumps(making.options)) else "other options"
 
-    def add(self, path: Path, source: Path, source_signature: dict[str, Any], making: OutputSettings) -> None:
-        """Record a file that has just been written.
+    def add(
+        self,
+        path: Path,
+        source: Path,
+        source_signature: dict[str, Any],
+        making: OutputSettings,
+        content: Path | None = None,
+    ) -> None:
+        """Record a file that has just been written. Several processes may do this at the same time.
 
         Args:
             path: path of the file.
             source: path of its source.
             source_signature: `signature` of the source before it was read.
             making: command, weights and options that made the file.
+            content: path of the complete file that will be renamed to `path`; None if `path` exists already.
 
         Raises:
             OSError: if the record cannot be written.
         """
-        resolved = source.resolve()
-        origin = {"path": str(resolved), "relative": os.path.relpath(resolved, path.parent.resolve())}
+        resolved, folder = self.resolved(source), self.resolved.parent(path)
+        origin = {"path": resolved, "relative": os.path.relpath(resolved, folder)}
         settings = {"command": making.command, "weights": making.weights, "options": making.options}
-        entry = {"file": path.name, **signature(path), "source": {**origin, **source_signature}, **settings}
-        line = json.dumps(entry) + "\n"
-        with (path.parent / RECORD_FILE).open("a+b") as file:
+        entry = {"file": path.name, **signature(content or path), "source": {**origin, **source_signature}, **settings}
+        line = json.dumps(entry)
+        with (path.parent / RECORD_FILE).open("a+b") as file, _locked(file):
             # The last line may be incomplete after a crash. A new line must not be joined to it.
-            if file.tell() and (file.seek(-1, os.SEEK_END), file.read())[1] != b"\n":
-                line = "\n" + line
-            file.write(line.encode("ascii"))
-        self._entries_in(path.parent)[path.name] = json.loads(line)
+            is_whole = not file.seek(0, os.SEEK_END) or (file.seek(-1, os.SEEK_END), file.read())[1] == b"\n"
+            file.write(f"{'' if is_whole else chr(10)}{line}\n".encode("ascii"))
+        if folder in self._folders:  # otherwise the line is read when the folder is needed
+            _keep(self._folders[folder], path.name, line)
 
-    def _entries_in(self, folder: Path) -> dict[str, dict[str, Any]]:
-        """Return the entries in a folder's record, by file name."""
-        folder = folder.resolve()
+    def _lines_in(self, folder: str) -> dict[str, tuple[str, ...]]:
+        """Return the lines of a resolved folder's record by file name, the newest line of each file first."""
         if folder not in self._folders:
-            self._folders[folder] = _read(folder / RECORD_FILE)
+            self._folders[folder] = _read(Path(folder, RECORD_FILE))
         return self._folders[folder]
+
+    def _matches(self, path: Path, recorded: dict[str, Any]) -> bool:
+        """Tell whether a file matches a recorded signature.
+
+        The length must match, and either the modification time or the checksum. A source at another path is compared by
+        its checksum, because two files may have the same length and time.
+        """
+        stat = path.stat()
+        if stat.st_size != recorded["bytes"]:
+            return False
+        same_place = "path" not in recorded or self.resolved(path) == recorded["path"]
+        return (same_place and stat.st_mtime_ns == recorded["modified"]) or _checksum(path) == recorded["sha256"]
+
+    def _source_paths(self, path: Path, entry: dict[str, Any]) -> tuple[str, str]:
+        """Return two paths at which the source of a file may be found.
+
+        The first is its recorded path. The second is its path if the source and the file were moved together.
+        """
+        source, folder = entry["source"], self.resolved.parent(path)
+        return source["path"], os.path.normpath(os.path.join(folder, source["relative"]))  # noqa: PTH118
+
+
+@contextmanager
+def _locked(file: IO[bytes]) -> Iterator[None]:
+    """Let no other process write to an open file until the block ends, where the file system has locks.
+
+    The system releases the lock when the file is closed or the process ends.
+    """
+    if fcntl is not None:
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)
+    yield
+    file.flush()
 
 
 def signature(path: Path) -> dict[str, Any]:
@@ -137,48 +197,31 @@ def foreign_file_message(path: Path) -> str:
     )
 
 
-def _matches(path: Path, recorded: dict[str, Any]) -> bool:
-    """Tell whether a file matches a recorded signature.
-
-    The length must match, and either the modification time or the checksum. A source at another path is compared by its
-    checksum, because two files may have the same length and time.
-    """
-    stat = path.stat()
-    if stat.st_size != recorded["bytes"]:
-        return False
-    same_place = "path" not in recorded or str(path.resolve()) == recorded["path"]
-    return (same_place and stat.st_mtime_ns == recorded["modified"]) or _checksum(path) == recorded["sha256"]
-
-
-def _source_paths(path: Path, entry: dict[str, Any]) -> tuple[Path, Path]:
-    """Return two paths at which the source of a file may be found.
-
-    The first is its recorded path. The second is its path if the source and the file were moved together.
-    """
-    source = entry["source"]
-    return Path(source["path"]), Path(os.path.normpath(path.parent.resolve() / source["relative"]))
-
-
 def _checksum(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read(path: Path) -> dict[str, dict[str, Any]]:
-    """Read a record, and return the last entry of each file. Lines that are damaged or of another kind are ignored."""
+def _read(path: Path) -> dict[str, tuple[str, ...]]:
+    """Read a record, and return the last lines of each file. Lines that are damaged or of another kind are ignored."""
+    lines: dict[str, tuple[str, ...]] = {}
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        with path.open(encoding="utf-8", errors="replace") as file:
+            for line in file:
+                try:
+                    entry = json.loads(line)
+                except (ValueError, RecursionError):
+                    continue
+                if _is_entry(entry):
+                    _keep(lines, entry["file"], line.strip())
     except OSError:
         return {}
-    entries = {}
-    for line in lines:
-        try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if _is_entry(entry):
-            entries[entry["file"]] = entry
-    return entries
+    return lines
+
+
+def _keep(lines: dict[str, tuple[str, ...]], name: str, line: str) -> None:
+    """Add a line of a file. The line before is kept also: it is the right one if the file did not get its name."""
+    lines[name] = (line, *lines.get(name, ())[:1])
 
 
 def _is_entry(entry: Any) -> bool:

@@ -1,3 +1,4 @@
+import errno
 import os
 import shutil
 
@@ -82,6 +83,56 @@ class TestOneLaw:
             list(run_jobs([job], Work(do, lambda _: making, lambda _: True, lambda _: "_compare.png")))
         work = Work(lambda *_: pytest.fail("it is done"), lambda _: making, lambda _: False, lambda _: "")
         assert statuses(run_jobs([job], work)) == ["skipped"]
+
+    def test_a_run_that_is_killed_between_the_record_and_the_name_leaves_nothing_unknown(
+        self, restore, tmp_path, monkeypatch
+    ):
+        (source,) = write(tmp_path, "a.png")
+        output = tmp_path / "out"
+        restore(source, output=output)
+
+        def killed(*_):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr("pathlib.Path.replace", killed)
+            restore(source, output=output, by=Restorer("general", "cpu"))
+        assert statuses(restore(source, output=output)) == ["skipped"]
+
+    def test_a_source_that_changes_while_it_is_read_is_done_again(self, tmp_path):
+        (source,) = write(tmp_path, "a.png")
+
+        def do(job, companion):
+            shutil.copy(job.source, job.target)
+            write_image(source, torch.rand(3, 9, 9))
+            return (), None
+
+        job, making = Job(source, tmp_path / "out.png"), OutputSettings("copy", "", {})
+        work = Work(do, lambda _: making, lambda _: False, lambda _: "")
+        assert statuses(run_jobs([job], work)) == ["restored"]
+        (again,) = run_jobs([job], work)
+        assert (again.status, again.again) == ("restored", "the source has changed")
+
+    def test_a_source_that_is_gone_when_it_is_read_fails_by_name(self, restore, tmp_path, identity):
+        jobs = plan_jobs(write(tmp_path / "in", "a.png", "b.png"), tmp_path / "out")
+        jobs[0].source.unlink()
+        outcomes = list(restore_files(identity, jobs))
+        assert statuses(outcomes) == ["failed", "restored"]
+        assert "a.png" in outcomes[0].reason
+
+    def test_a_full_disk_fails_each_file_by_name_and_leaves_nothing_behind(self, restore, tmp_path, monkeypatch):
+        write(tmp_path / "in", "a.png", "b.png")
+
+        def full(*_):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("pathlib.Path.write_bytes", full)
+            outcomes = restore(tmp_path / "in", output=tmp_path / "out")
+        assert statuses(outcomes) == ["failed"] * 2
+        assert all("no space left in" in outcome.reason for outcome in outcomes)
+        assert [path.name for path in (tmp_path / "out").iterdir()] == []
+        assert statuses(restore(tmp_path / "in", output=tmp_path / "out")) == ["restored"] * 2
 
     def test_files_of_every_name_are_restored(self, restore, tmp_path):
         long = "é" * 123 + ".png"

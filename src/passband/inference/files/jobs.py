@@ -3,11 +3,13 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from passband.inference.files.pieces import Executor, Piece, in_this_process
 from passband.inference.files.plan import Job
-from passband.io.files import failure, fitted_name
+from passband.io.files import before_rename, failure, fitted_name
 from passband.io.records import RECORD_FILE, OutputSettings, Records, foreign_file_message, signature
 
 
@@ -32,7 +34,10 @@ class JobResult:
 
 @dataclass(frozen=True)
 class Work:
-    """The work of a command on each job."""
+    """The work of a command on each job.
+
+    The functions can be pickled if another process shall do the work: use methods of an object that can be pickled.
+    """
 
     do: Callable[[Job, Path | None], tuple[tuple[str, ...], Any]]
     """Function from a job and the path of its companion, or None, to notes and a result of any kind."""
@@ -52,10 +57,43 @@ class Work:
         return job.companion or job.target.with_name(fitted_name(job.target.stem, self.ending(job.target)))
 
 
+@dataclass(frozen=True)
+class Task(Piece):
+    """A job that has to be run, with everything that was decided about it."""
+
+    job: Job
+    companion: Path | None
+    """The path of the companion, or None if it gets none."""
+    makings: dict[Path, OutputSettings]
+    """The settings of each file that is written."""
+    again: str = ""
+    """The reason why a file of an earlier run is made again."""
+
+    @property
+    def path(self) -> Path:
+        """The path of the source."""
+        return self.job.source
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the work may take hours: videos do."""
+        return self.job.is_video
+
+    def failed(self, reason: str) -> JobResult:
+        """Return the result if the job failed for a reason."""
+        return JobResult(self.job, "failed", reason)
+
+
 def run_jobs(
-    jobs: Sequence[Job], work: Work, *, overwrite: bool = False, dry_run: bool = False, records: Records | None = None
+    jobs: Sequence[Job],
+    work: Work,
+    *,
+    overwrite: bool = False,
+    dry_run: bool = False,
+    records: Records | None = None,
+    executor: Executor = in_this_process,
 ) -> Iterator[JobResult]:
-    """Run jobs one by one; a job that fails does not stop the others.
+    """Run jobs; a job that fails does not stop the others.
 
     A file that passband wrote is kept if the same source, weights and options would make it again, and replaced
     otherwise. A file that passband did not write, or that has changed since, is never replaced.
@@ -66,24 +104,28 @@ def run_jobs(
         overwrite: whether every file is made again, and files of other programs are replaced.
         dry_run: whether the jobs are only reported, and nothing is written.
         records: records of the folders that are written to.
+        executor: executor that runs the jobs, such as the processes of `scale.LocalProcesses`; this process decides
+            which jobs are run.
 
     Yields:
-        The result of each job, in their order.
+        The result of each job, in the order in which the executor finishes them.
     """
     records = records or Records()
-    for job in jobs:
-        if job.problem:
-            yield JobResult(job, "failed", job.problem)
-            continue
-        try:
-            outcome = _run(job, work, records, overwrite=overwrite, dry_run=dry_run)
-        except Exception as error:  # any kind: a bad file may break its reader in any way
-            outcome = JobResult(job, "failed", failure(error, job.source, job.target))
-        yield outcome
+
+    def decided() -> Iterator[Task | JobResult]:
+        for job in jobs:
+            try:
+                yield decide(job, work, records, overwrite=overwrite, dry_run=dry_run)
+            except Exception as error:  # any kind: a bad file may break its reader in any way
+                yield JobResult(job, "failed", failure(error, job.source, job.target))
+
+    yield from executor(partial(carry_out, work, records), decided())
 
 
-def _run(job: Job, work: Work, records: Records, *, overwrite: bool, dry_run: bool) -> JobResult:
-    """Run one job, if it has to be run."""
+def decide(job: Job, work: Work, records: Records, *, overwrite: bool, dry_run: bool) -> Task | JobResult:
+    """Return the task of a job, or its result if it need not or cannot be run."""
+    if job.problem:
+        return JobResult(job, "failed", job.problem)
     companion = work.companion_of(job)
     paths = [job.target] if companion is None else [job.target, companion]
     makings = dict.fromkeys(paths, work.making(job))
@@ -101,26 +143,56 @@ def _run(job: Job, work: Work, records: Records, *, overwrite: bool, dry_run: bo
             return JobResult(job, "skipped")
     if dry_run:
         return JobResult(job, "planned", again=again)
-    started = time.monotonic()
-    seen, before = signature(job.source), {path: _stamp(path) for path in paths}
-    notes: tuple[str, ...] = ()
+    return Task(job, companion, makings, again)
+
+
+def carry_out(work: Work, records: Records, task: Task) -> JobResult:
+    """Run a task, and record the files that it writes just before they get their names.
+
+    Args:
+        work: work of the command.
+        records: records of the folders that are written to.
+        task: task from `decide`.
+    """
     try:
-        more, result = work.do(job, companion)
+        return _carry_out(work, records, task)
+    except Exception as error:  # any kind: a bad file may break its reader in any way
+        return task.failed(failure(error, task.job.source, task.job.target))
+
+
+def _carry_out(work: Work, records: Records, task: Task) -> JobResult:
+    """Run a task; an error is raised."""
+    job, started = task.job, time.monotonic()
+    seen, before = signature(job.source), {path: _stamp(path) for path in task.makings}
+    notes: list[str] = []
+    recorded: set[Path] = set()
+
+    def record(path: Path, content: Path | None = None) -> None:
+        if path in task.makings:
+            recorded.add(path)
+            notes.extend(_record(records, path, job, seen, task.makings[path], content))
+
+    try:
+        with before_rename(record):
+            more, result = work.do(job, task.companion)
     finally:
-        # also after an error, or the next run would take the files for those of another program
-        for path in paths:
-            if _stamp(path) not in (None, before[path]):
-                notes += _record(records, path, job, seen, makings[path])
-    if again == "another source":
-        notes = (f"{job.target} replaces the result of another file", *notes)
+        # files that were not written whole, also after an error, or the next run would take them for those of another
+        # program
+        for path in task.makings:
+            if path not in recorded and _stamp(path) not in (None, before[path]):
+                record(path)
+    if task.again == "another source":
+        notes.insert(0, f"{job.target} replaces the result of another file")
     seconds = time.monotonic() - started
-    return JobResult(job, "restored", notes=(*more, *notes), again=again, seconds=seconds, result=result)
+    return JobResult(job, "restored", notes=(*more, *notes), again=task.again, seconds=seconds, result=result)
 
 
-def _record(records: Records, path: Path, job: Job, seen: dict[str, Any], making: OutputSettings) -> tuple[str, ...]:
+def _record(
+    records: Records, path: Path, job: Job, seen: dict[str, Any], making: OutputSettings, content: Path | None
+) -> tuple[str, ...]:
     """Record a file, and return a note if that fails."""
     try:
-        records.add(path, job.source, seen, making)
+        records.add(path, job.source, seen, making, content)
     except OSError as error:
         record = path.parent / RECORD_FILE
         return (f"{record} cannot be written ({error.strerror}), so the next run will not know that {path} is done",)

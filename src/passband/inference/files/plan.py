@@ -151,8 +151,9 @@ class _Planner:
 
     def __init__(self, sources: Sequence[InputFile], naming: Naming, records: Records):
         self.sources, self.naming, self.records = sources, naming, records
-        self.own = {source.path.resolve() for source in sources if not source.problem}
-        self.taken: dict[Path, InputFile] = {}
+        self.resolved = records.resolved
+        self.own = {self.resolved(source.path) for source in sources if not source.problem}
+        self.taken: dict[str, InputFile] = {}
         self._folders: dict[Path, dict[str, list[str]]] = {}
 
     def plan(self, output: _Output | None) -> list[Job]:
@@ -187,13 +188,17 @@ class _Planner:
             return folder / source.path.name
         for number, name in enumerate(self._names(source, is_beside)):
             target = folder / name
-            resolved = target.resolve()
-            if resolved == source.path.resolve():
+            resolved = self.resolved(target)
+            if resolved == self.resolved(source.path):
                 self._unless_own(source, target)
             other = self.taken.get(resolved)
-            if other is not None and other.path.resolve() == source.path.resolve():
+            if other is not None and self.resolved(other.path) == self.resolved(source.path):
                 return None
-            if other is not None and number == 0 and other.path.parent.resolve() != source.path.parent.resolve():
+            if (
+                other is not None
+                and number == 0
+                and self.resolved.parent(other.path) != self.resolved.parent(source.path)
+            ):
                 raise ValueError(
                     f"{other.path} and {source.path} have the same output {target}: give them different output folders"
                 )
@@ -208,7 +213,7 @@ class _Planner:
         Raises:
             ValueError: if it is.
         """
-        if target.resolve() == source.path.resolve():
+        if self.resolved(target) == self.resolved(source.path):
             raise ValueError(f"{source.path} would be replaced by {self.naming.becomes}: choose another output")
         return target
 
@@ -250,7 +255,7 @@ class _Planner:
         more = (fitted_name(target.stem, f"-{number}{ending}") for number in count(2))
         for names_of in (names, more):
             for name in names_of:
-                resolved = target.with_name(name).resolve()
+                resolved = self.resolved(target.with_name(name))
                 if resolved not in self.taken and resolved not in self.own:
                     self.taken[resolved] = source
                     return target.with_name(name)

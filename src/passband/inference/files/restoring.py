@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from passband.data.finding import Pass, find_sources
 from passband.drawing.before_after import PIXELS
 from passband.inference.files.jobs import JobResult, Work, run_jobs
+from passband.inference.files.pieces import Executor, in_this_process, report_progress
 from passband.inference.files.plan import Job, Naming, plan
 from passband.inference.restorer import Restorer
 from passband.inference.video.compare import COMPARE_SUFFIX, compare_videos
@@ -120,8 +121,9 @@ def restore_files(
     report: Callable[[Progress], None] | None = None,
     dry_run: bool = False,
     records: Records | None = None,
+    executor: Executor = in_this_process,
 ) -> Iterator[JobResult]:
-    """Restore files one by one; a bad file does not stop the others.
+    """Restore files; a bad file does not stop the others.
 
     Written files are recorded in `.passband.jsonl` in their folder. A restored file is kept if the same source, weights
     and options would make it again, and replaced otherwise. A file that is not recorded, or has changed since, is never
@@ -141,69 +143,114 @@ def restore_files(
             image after each band or tile.
         dry_run: whether the jobs are only reported, and nothing is written.
         records: records of the folders that are written to.
+        executor: executor that runs the jobs: this process, one after the other, or processes of the room `scale`.
 
     Yields:
-        The result of each job, in their order; that of a failed job holds the reason.
+        The result of each job, in their order or as other processes finish them; that of a failed job holds the reason.
     """
-    options, records = video or VideoOptions(), records or Records()
-    weights = cache(restorer.checksum)
+    restoring = _Restoring(
+        restorer,
+        compare=compare,
+        compare_pixels=compare_pixels,
+        overwrite=overwrite,
+        quality=quality,
+        max_pixels=max_pixels,
+        video=video or VideoOptions(),
+        report=report,
+    )
+    yield from run_jobs(
+        jobs, restoring.work(), overwrite=overwrite, dry_run=dry_run, records=records, executor=executor
+    )
 
-    def making(job: Job) -> OutputSettings:
+
+@dataclass(frozen=True)
+class _Restoring:
+    """The work of restoration; the arguments of `restore_files`."""
+
+    restorer: Restorer
+    compare: bool
+    compare_pixels: int | None
+    overwrite: bool
+    quality: int
+    max_pixels: int
+    video: VideoOptions
+    report: Callable[[Progress], None] | None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle without the function that is called with the progress, which belongs to this process."""
+        return {**vars(self), "report": report_progress}
+
+    def work(self) -> Work:
+        """Return the work for `run_jobs`."""
+        return Work(self.do, self.making, self.wants_companion, RESTORED.ending, self.companion_making)
+
+    def wants_companion(self, job: Job) -> bool:
+        """Tell whether a job gets a comparison."""
+        return self.compare
+
+    @cached_property
+    def weights(self) -> str:
+        """The checksum of the restorer."""
+        return self.restorer.checksum()
+
+    def making(self, job: Job) -> OutputSettings:
+        """Return the settings of a restored file."""
+        restorer = self.restorer
         network: dict[str, Any] = {"engine": restorer.engine_name, "precision": restorer.precision}
         if restorer.strength != 1:
             network["strength"] = restorer.strength
         if job.is_video:
-            return OutputSettings("restore", weights(), {**network, **asdict(options)})
-        return OutputSettings("restore", weights(), {**network, "quality": quality} if _has_quality(job) else network)
-
-    def companion_making(job: Job) -> OutputSettings:
-        target_making = making(job)
-        # a comparison of the usual size has the same record as its target
-        return (
-            target_making
-            if compare_pixels == PIXELS
-            else replace(target_making, options={**target_making.options, "pixels": compare_pixels})
+            return OutputSettings("restore", self.weights, {**network, **asdict(self.video)})
+        return OutputSettings(
+            "restore", self.weights, {**network, "quality": self.quality} if _has_quality(job) else network
         )
 
-    def do(job: Job, companion: Path | None) -> tuple[tuple[str, ...], Any]:
+    def companion_making(self, job: Job) -> OutputSettings:
+        """Return the settings of a comparison; one of the usual size has the same record as its target."""
+        target_making = self.making(job)
+        if self.compare_pixels == PIXELS:
+            return target_making
+        return replace(target_making, options={**target_making.options, "pixels": self.compare_pixels})
+
+    def do(self, job: Job, companion: Path | None) -> tuple[tuple[str, ...], Any]:
+        """Restore a file."""
         if job.is_video:
-            if companion is not None and not overwrite and _is_done(job, records, making(job)):
-                compare_videos(
-                    job.source, job.target, companion, pixels=compare_pixels
-                )  # only the comparison is missing
-                return (), None
-            network, line = restorer.for_video(job.source, job.target)
-            chosen = (line,) if line else ()
-            if network is None:
-                copy_whole(job.source, job.target)
-                return chosen, None
-            done = restore_video(
-                network,
-                job.source,
-                job.target,
-                codec=options.codec,
-                crf=options.crf,
-                temporal=options.temporal,
-                overwrite=True,  # `run_jobs` has decided that it may be replaced
-                drop_unsupported=options.drop_unsupported,
-                compare=companion,
-                compare_pixels=compare_pixels,
-                report=report,
-            )
-            return (*chosen, *done.notes), done
-        notes = restorer.restore_file(
+            return self._restore_video(job, companion)
+        notes = self.restorer.restore_file(
             job.source,
             job.target,
             compare=companion,
-            compare_pixels=compare_pixels,
-            quality=quality,
-            max_pixels=max_pixels,
-            report=None if report is None else _timed(report),
+            compare_pixels=self.compare_pixels,
+            quality=self.quality,
+            max_pixels=self.max_pixels,
+            report=None if self.report is None else _timed(self.report),
         )
         return notes, None
 
-    work = Work(do, making, lambda _: compare, RESTORED.ending, companion_making)
-    yield from run_jobs(jobs, work, overwrite=overwrite, dry_run=dry_run, records=records)
+    def _restore_video(self, job: Job, companion: Path | None) -> tuple[tuple[str, ...], Any]:
+        """Restore a video, or write its comparison if only that is missing."""
+        if companion is not None and not self.overwrite and _is_done(job, Records(), self.making(job)):
+            compare_videos(job.source, job.target, companion, pixels=self.compare_pixels)
+            return (), None
+        network, line = self.restorer.for_video(job.source, job.target)
+        chosen = (line,) if line else ()
+        if network is None:
+            copy_whole(job.source, job.target)
+            return chosen, None
+        done = restore_video(
+            network,
+            job.source,
+            job.target,
+            codec=self.video.codec,
+            crf=self.video.crf,
+            temporal=self.video.temporal,
+            overwrite=True,  # `run_jobs` has decided that it may be replaced
+            drop_unsupported=self.video.drop_unsupported,
+            compare=companion,
+            compare_pixels=self.compare_pixels,
+            report=self.report,
+        )
+        return (*chosen, *done.notes), done
 
 
 def _is_done(job: Job, records: Records, making: OutputSettings) -> bool:

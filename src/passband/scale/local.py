@@ -1,0 +1,247 @@
+"""Runs pieces of work in processes of this machine."""
+
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from passband.inference.files.pieces import Piece, on_progress
+from passband.scale.schedule import TIMEOUT, Event, run_pieces
+
+GRACE = 5.0
+"""Seconds that a process gets to end by itself, which removes its temporary files, before it is killed."""
+
+
+@dataclass(frozen=True)
+class LocalProcesses:
+    """Runs pieces of work in processes of this machine, see `inference.files.pieces.Executor`.
+
+    Each process loads the network once. The processes share torch's threads, the memory and the GPUs of the machine.
+    A process that dies is replaced; its file is tried once more, and fails if that process dies also.
+
+    A script that uses processes needs `if __name__ == "__main__":` around its work, because each process imports it.
+
+    Args:
+        workers: number of processes, 1 or more.
+        in_order: whether results keep the order of the files; otherwise they come as they are finished.
+        timeout: seconds without progress after which an image counts as failed, and its process is ended; None for no
+            limit. Bands and tiles of a large image are progress.
+        video_timeout: the same for videos, whose progress is a batch of frames.
+
+    Raises:
+        ValueError: if a number is out of range.
+    """
+
+    workers: int
+    in_order: bool = False
+    timeout: float | None = TIMEOUT
+    video_timeout: float | None = None
+
+    def __post_init__(self):
+        if self.workers < 1:
+            raise ValueError(f"LocalProcesses needs 1 worker or more, got {self.workers}")
+        for limit in (self.timeout, self.video_timeout):
+            if limit is not None and limit <= 0:
+                raise ValueError(f"a time limit is a number of seconds above 0, or None; got {limit}")
+
+    def __call__(self, run: Callable[[Any], Any], pieces: Iterable[Any]) -> Iterator[Any]:
+        """Run a function on pieces of work.
+
+        Args:
+            run: function from a piece to its result, which can be pickled and raises no error.
+            pieces: pieces of work, and results that are known already.
+
+        Yields:
+            The result of each piece.
+        """
+        crew = _LocalCrew(self.workers)
+        return run_pieces(
+            crew, run, pieces, in_order=self.in_order, timeout=self.timeout, long_timeout=self.video_timeout
+        )
+
+
+@dataclass(frozen=True)
+class Share:
+    """The share of a worker in the machine.
+
+    Attributes:
+        number: number of the worker, from 0, which picks its GPU.
+        workers: number of workers on the machine.
+        threads: number of torch's threads of the worker; None leaves the number as it is.
+        others: number of bytes that other processes of the command hold.
+    """
+
+    number: int
+    workers: int
+    threads: int | None
+    others: int = 0
+
+    def take(self) -> None:
+        """Limit this process to its share."""
+        import torch
+
+        from passband.inference.memory import share_memory
+
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+        if torch.cuda.is_available():
+            torch.cuda.set_device(self.number % torch.cuda.device_count())
+        share_memory(self.workers, self.others)
+
+
+class _LocalWorker:
+    """A process, and the pipe to it."""
+
+    def __init__(self, context: Any, payload: bytes, share: Share):
+        self.connection, other = context.Pipe()
+        self.process = context.Process(target=serve, args=(other, payload, share), daemon=True)
+        self.process.start()
+        other.close()  # so that the pipe ends when the process does
+
+    def send(self, piece: Piece) -> None:
+        """Give it a piece; if it has died, the next message says so."""
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self.connection.send_bytes(pickle.dumps(piece))
+
+    def event(self) -> Event:
+        """Return its next message."""
+        try:
+            kind, value = pickle.loads(self.connection.recv_bytes())
+        except (EOFError, OSError):
+            self.process.join(GRACE)
+            self.end(GRACE)
+            return Event("died", _death(self.process.exitcode))
+        return Event(kind, value)
+
+    def ask_to_end(self) -> None:
+        """Ask it to end after its piece."""
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self.connection.send_bytes(b"")
+
+    def kill(self) -> None:
+        """End it, even if it hangs."""
+        self.process.terminate()  # removes its temporary files
+        self.end(GRACE)
+
+    def end(self, seconds: float) -> None:
+        """Wait for its end, and kill it if it does not end in time."""
+        self.process.join(seconds)
+        if self.process.exitcode is None:
+            self.process.kill()
+            self.process.join(GRACE)  # a process that waits for a broken disk or network cannot be killed
+        self.connection.close()
+
+
+class _LocalCrew:
+    """Processes that have the payload."""
+
+    def __init__(self, size: int):
+        import psutil
+        import torch
+
+        self.size = size
+        method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+        self._context = multiprocessing.get_context(method)
+        if method == "forkserver":
+            self._context.set_forkserver_preload(["passband.inference"])
+        self._threads = max(1, torch.get_num_threads() // size)
+        self._others = psutil.Process().memory_info().rss
+        self._workers: list[_LocalWorker] = []
+        self._started = 0
+
+    def start(self, payload: bytes) -> _LocalWorker:
+        """Start a process."""
+        share = Share(self._started % self.size, self.size, self._threads, self._others)
+        self._started += 1
+        worker = _LocalWorker(self._context, payload, share)
+        self._workers = [one for one in self._workers if one.process.exitcode is None] + [worker]
+        return worker
+
+    def wait(self, workers: Sequence[_LocalWorker], seconds: float | None) -> list[tuple[_LocalWorker, Event]]:
+        """Wait for messages of some processes."""
+        ready = wait([worker.connection for worker in workers], seconds)
+        return [(worker, worker.event()) for worker in workers if worker.connection in ready]
+
+    def close(self) -> None:
+        """End all processes. Those that work are stopped, and remove their temporary files."""
+        alive = [worker for worker in self._workers if worker.process.exitcode is None]
+        for worker in alive:
+            worker.process.terminate()
+        until = time.monotonic() + GRACE
+        for worker in alive:
+            worker.end(max(0.0, until - time.monotonic()))
+
+
+def serve(connection: Connection, payload: bytes, share: Share) -> None:
+    """Run the pieces that come through a pipe, until the parent closes it or ends.
+
+    Args:
+        connection: the pipe.
+        payload: pickle of the function that runs a piece.
+        share: share of this process in the machine.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets Ctrl-C also, and ends this process
+    signal.signal(signal.SIGTERM, _leave)
+    threading.Thread(target=_follow_parent, daemon=True).start()
+
+    def tell(kind: str, value: Any = None) -> None:
+        connection.send_bytes(pickle.dumps((kind, value)))
+
+    try:
+        share.take()
+        run = pickle.loads(payload)
+    except Exception as error:
+        tell("broken", f"a worker cannot start: {' '.join(str(error).split()) or type(error).__name__}")
+        return
+    on_progress(_at_most_every_second(lambda: tell("alive")))
+    tell("ready")
+    with suppress(EOFError, OSError):
+        while content := connection.recv_bytes():
+            tell("result", run(pickle.loads(content)))
+
+
+def _leave(number: int, frame: object) -> None:
+    """End this process by an error that runs all `finally` blocks, once."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(1)
+
+
+def _follow_parent() -> None:
+    """End this process soon after its parent."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        with suppress(OSError):
+            os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(GRACE)
+        os._exit(1)
+
+
+def _at_most_every_second(function: Callable[[], None]) -> Callable[[], None]:
+    """Return a function that calls another one at most once in a second."""
+    last = -1.0
+
+    def call() -> None:
+        nonlocal last
+        if time.monotonic() - last >= 1:
+            last = time.monotonic()
+            function()
+
+    return call
+
+
+def _death(status: int | None) -> str:
+    """Return the reason of the death of a process in words."""
+    if status == -9:
+        return "killed by the system, probably for lack of memory"
+    if status is not None and status < 0:
+        return f"ended by signal {-status}"
+    return f"ended with status {status}"
