@@ -189,11 +189,11 @@ def test_diverged_and_failed_trials_are_recorded_and_the_study_goes_on(folders, 
         return train(recipe, run, **options)
 
     monkeypatch.setattr(running, "train", fail)
-    nuisance = {"optim.learning_rate": {"choice": [1e-3, 1e38]}}
+    nuisance = {"optim.learning_rate": {"choice": [1e-3, 1e30]}}
     record = study(settings(nuisance=nuisance, sampling_seed=1), tmp_path, **folders)
     assert {trial.state for trial in record.trials if trial.cell == 0} == {"failed"}
     assert record.trials[0].reason == "OutOfMemoryError: no memory left"
-    diverged = [trial for trial in record.trials if trial.cell == 1 and trial.changes["optim.learning_rate"] == 1e38]
+    diverged = [trial for trial in record.trials if trial.cell == 1 and trial.changes["optim.learning_rate"] == 1e30]
     assert [trial.state for trial in diverged] == ["diverged"]
     assert diverged[0].reason.startswith("DivergedError: the loss is ")
     assert (diverged[0].figures, record.is_done) == ({}, True)

@@ -127,7 +127,8 @@ def _rehearse(plan: Plan) -> dict[str, Direction]:
             task = TASKS[recipe.task](recipe)
             if parts in prepared:  # cells often differ in the loss or the optimizer only
                 continue
-            reported = _prepare(recipe, Path(plan.data), plan.validation_data and Path(plan.validation_data), task)
+            is_new = all((recipe.data, recipe.validation) != (other[1], other[2]) for other in prepared)
+            reported = _prepare(recipe, plan, task, with_validation=is_new)
         except Exception as error:
             raise StudyError(f"the cell {cell.label} cannot be trained: {error}") from error
         prepared.append(parts)
@@ -135,14 +136,16 @@ def _rehearse(plan: Plan) -> dict[str, Direction]:
     return directions or {}
 
 
-def _prepare(recipe: Recipe, data: Path, validation_data: Any, task: Any) -> dict[str, Direction]:
+def _prepare(recipe: Recipe, plan: Plan, task: Any, *, with_validation: bool) -> dict[str, Direction]:
     """Prepare a training as `training.train` does, without a step, and return the figures that it would report."""
+    data, validation_data = Path(plan.data), plan.validation_data
     network = task.network_config(data, None)
     model = build_from(without_initial_weights(network))
     task.check(model, recipe.model.name)
     dataset = task.training_data(data, network)
     task.lesson(data, network)
-    task.validation_data(data, validation_data or None, network)
+    if with_validation:  # segmentation looks for images that are also in the training data, which takes a while
+        task.validation_data(data, None if validation_data is None else Path(validation_data), network)
     steps_per_epoch = max(1, len(dataset) // recipe.data.batch)
     check_warmup(recipe.optim.warmup(steps_per_epoch), recipe.optim.length(steps_per_epoch), "steps")
     return task.directions(network)
