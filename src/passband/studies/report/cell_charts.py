@@ -19,7 +19,7 @@ WINNER, OTHER, POINT, BAD = PALETTE[0], "#444444", "#B5B5B5", PALETTE[1]
 ROOM = 1.2
 """Room on the bad side of the axis, as a multiple of the span of the best values with their intervals. Points further
 away are drawn as arrows at the border, so that one bad point does not squeeze the rest."""
-LETTERS = 9
+LETTERS = 9.5
 """Number of letters of a title in an inch."""
 LINES = 6
 """Largest number of thin lines in an isolation chart."""
@@ -40,11 +40,12 @@ def cells_chart(comparison: Comparison, title: str) -> "Chart":
         chart = titled_chart(9.6, 1.9 + (0.3 + 0.16 * keys) * len(cells), title)
         axes = chart.add_subplot()
         figure, limit, edge = comparison.figure, *_limits(comparison)
+        oriented, is_single = comparison.oriented, comparison.points == 1
         for row, cell in enumerate(cells):
             best = comparison.bests[cell]
             color = WINNER if cell == comparison.winner else OTHER
-            means = comparison.oriented[cell][np.isfinite(comparison.oriented[cell])]
-            _points(axes, figure.sign * means, row, figure.sign * limit, figure.sign)
+            shown = comparison.values[cell, comparison.compared].ravel() if is_single else figure.sign * oriented[cell]
+            _points(axes, shown[np.isfinite(shown)], row, figure.sign * limit, figure.sign)
             text = "no result"
             if best.value is not None:
                 _interval(axes, best.value, best.interval, row, color)
@@ -55,11 +56,11 @@ def cells_chart(comparison: Comparison, title: str) -> "Chart":
                 _beside(axes, row, 88, f"\u00d7 {count} of {best.ended} infeasible", BAD)
         _rows(axes, [cell_name(comparison, cell, "\n") for cell in cells])
         _clip(axes, figure.sign * limit, figure.sign * edge)
-        far = np.isfinite(comparison.oriented) & (comparison.oriented < limit)
-        sides = "gray: every point; arrows: points further away" if far.any() else "gray: every point"
-        axes.set_xlabel(
-            f"{figure.label}, {figure.better}\nbest point of each cell with its 95 % interval; {sides}", color=QUIET
-        )
+        far = " and arrows" * bool((np.isfinite(oriented) & (oriented < limit)).any())
+        several = "mean over the seeds with its 95 % interval; gray: every training"
+        one = "one training of each cell" if len(comparison.record.settings.seeds) == 1 else several
+        text = one if is_single else f"best point of each cell with its 95 % interval; gray dots{far}: all points"
+        axes.set_xlabel(f"{figure.label}, {figure.better}\n{text}", color=QUIET)
     return chart
 
 
@@ -185,7 +186,9 @@ def _limits(comparison: Comparison) -> tuple[float, float]:
         if best.value is not None:
             ends = () if best.interval is None else (best.interval.low, best.interval.high)
             shown += [sign * value for value in (best.value, *ends)]
-    known = comparison.oriented[np.isfinite(comparison.oriented)]
+    single = comparison.values[:, comparison.compared] if comparison.points == 1 else np.empty(0)
+    known = np.concatenate([comparison.oriented.ravel(), sign * single.ravel()])
+    known = known[np.isfinite(known)]
     span = max(shown) - min(shown) or float(known.max() - known.min()) or 1.0
     lowest = max(float(known.min()), min(shown) - ROOM * span)
     highest = max(*shown, float(known.max()))

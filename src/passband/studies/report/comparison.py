@@ -181,7 +181,7 @@ def compare_cells(record: StudyRecord, figure: str | None = None, moment: Moment
     points = int(compared.sum())
     filled = np.where(np.isfinite(oriented)[:, :, None], chosen.sign * values, -np.inf)[:, compared]
     draws = bootstrap_bests(filled) if points else np.empty((len(record.cells), 0))
-    bests = tuple(_best(record, cell.index, oriented, compared, draws, chosen) for cell in record.cells)
+    bests = tuple(_best(record, cell.index, values, oriented, compared, draws, chosen) for cell in record.cells)
     scores = {best.cell: chosen.sign * best.value for best in bests if best.value is not None}
     order = tuple(sorted(scores, key=lambda cell: (-scores[cell], cell)))
     level = 1 - (1 - LEVEL) / max(1, len(order) - 1)
@@ -213,6 +213,7 @@ def _values(
 def _best(
     record: StudyRecord,
     cell: int,
+    values: Float[np.ndarray, "cells points seeds"],
     oriented: Float[np.ndarray, "cells points"],
     compared: Bool[np.ndarray, " points"],
     draws: Float[np.ndarray, "cells draws"],
@@ -227,7 +228,10 @@ def _best(
         return BestOfCell(cell, None, None, None, len(states), infeasible)
     point = int(means.argmax())
     value = float(means[point])
-    interval = best_interval(value, draws[cell], int(np.isfinite(means).sum()), len(record.settings.seeds))
+    if compared.sum() == 1:  # the seeds of the only point are the sample
+        interval = mean_interval(figure.sign * values[cell, point])
+    else:
+        interval = best_interval(value, draws[cell], int(np.isfinite(means).sum()), values.shape[2])
     if interval is not None and figure.sign < 0:
         interval = Interval(-interval.value, -interval.high, -interval.low)
     return BestOfCell(cell, point, figure.sign * value, interval, len(states), infeasible)

@@ -44,7 +44,7 @@ def nuisance_values(comparison: Comparison) -> Section:
                 side = "down" if end == "lowest" else "up"
                 flags.append(
                     f"The best point of {_cells_named(comparison, cells)} lies at the {end} edge of {code(key)}. "
-                    f"Widen this range {side}wards, because better values may lie outside."
+                    f"Better values may lie outside: widen this range {side}wards if such values make sense."
                 )
     section = Section(["## Nuisance values", ""])
     winner = comparison.order[0]
@@ -101,7 +101,10 @@ def enough_points(comparison: Comparison) -> Section:
         section.lines += paragraph(
             f"{title}. The line shows the best value that k points are expected to give, and the band holds "
             f"{LEVEL:.0%} of the draws. A cell had enough points if the second half of the points gained no more than "
-            f"{limit}."
+            f"{limit}.",
+            "For more points, raise `trials` in the file and run the study again; finished trials are kept."
+            if few
+            else "",
         )
         section.lines += table(
             ["cell", f"gain of the second half of the points, {figure.label}", "allowed gain", "verdict"],
