@@ -1,8 +1,10 @@
+import math
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from passband.metrics.intervals import bootstrap_interval, paired_difference
+from passband.metrics.intervals import bootstrap_interval, grouped_interval, paired_difference, student_interval
 
 VALUES = np.random.default_rng(3).normal(30, 4, 41).tolist()
 
@@ -65,3 +67,26 @@ def test_values_that_have_no_interval_are_refused(values, level, reason):
 def test_lists_of_different_lengths_are_not_paired():
     with pytest.raises(ValueError, match="got 2 and 1"):
         paired_difference([1, 2], [1])
+
+
+def test_an_interval_over_groups_is_wider_than_over_the_images_of_one():
+    rng = np.random.default_rng(0)
+    images = rng.normal(0, 1, 40)
+    groups = [(images + shift).tolist() for shift in (-1.0, 0.0, 1.0)]
+    over_both, over_images = grouped_interval(groups), bootstrap_interval(groups[1])
+    assert over_both.value == pytest.approx(images.mean())
+    assert over_both.high - over_both.low > 1.5 * (over_images.high - over_images.low)
+    uneven = grouped_interval([groups[0], groups[1][:30]])
+    assert uneven.low < uneven.value < uneven.high
+    assert grouped_interval(groups[:1]) == bootstrap_interval(groups[0])
+    with pytest.raises(ValueError, match="at least one group, and finite values"):
+        grouped_interval([[1.0], [math.nan]])
+
+
+def test_the_interval_over_seeds_is_that_of_scipy():
+
+    values = [1.0, 2.0, 4.0]
+    interval = student_interval(values)
+    low, high = stats.t.interval(0.95, 2, np.mean(values), np.std(values, ddof=1) / 3**0.5)
+    assert (interval.low, interval.high) == pytest.approx((low, high))
+    assert student_interval([3.0]) == bootstrap_interval([3.0])

@@ -10,12 +10,18 @@ def compare(
     contestants: Annotated[
         list[str],
         typer.Argument(
-            help="Two or more weights (shipped names, runs, files, hub ids, exported files), or folders of finished "
-            "images. LABEL=SOURCE gives one a label."
+            help="Two or more weights (shipped names, runs, files, hub ids, exported files), folders of finished "
+            "images, or runs of any task. LABEL=SOURCE gives one a label."
         ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the report.")],
-    data: Annotated[Path, typer.Option(help="Folder of pairs, as for passband evaluate.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the test data, as for passband evaluate. Without it, runs are compared on the images that "
+            "they were validated on."
+        ),
+    ] = None,
     protocol: Annotated[
         str | None, typer.Option(help="Scoring protocol, as for passband evaluate. Default for restoration: rgb.")
     ] = None,
@@ -42,7 +48,7 @@ def compare(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")] = False,
 ) -> None:
-    """Compare restoration networks and folders of finished images on the same pairs.
+    """Compare networks, folders of finished images, or runs on the same images.
 
     Each difference has a bootstrap interval and the number of images on which each side is better. The report shows the
     images on which the contestants differ most.

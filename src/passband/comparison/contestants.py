@@ -189,6 +189,21 @@ def named_contestants(sources: Sequence[str | Path] | Mapping[str, str | Path]) 
             a folder holds neither weights nor images.
         CheckpointError: if a folder is a run without weights.
     """
+    return [Contestant(label, source, is_folder_of_images(source)) for label, source in named_sources(sources)]
+
+
+def named_sources(sources: Sequence[str | Path] | Mapping[str, str | Path]) -> list[tuple[str, str]]:
+    """Give each source a label of its own.
+
+    Args:
+        sources: sources as `named_contestants` takes them.
+
+    Returns:
+        The label and the source of each contestant, in their order.
+
+    Raises:
+        ContestantError: if there are fewer than two contestants, one is given twice, or labels are equal or reserved.
+    """
     if isinstance(sources, str | Path):
         sources = [sources]
     pairs = list(sources.items()) if isinstance(sources, Mapping) else [labeled(source) for source in sources]
@@ -197,11 +212,7 @@ def named_contestants(sources: Sequence[str | Path] | Mapping[str, str | Path]) 
             f"a comparison needs at least two contestants, and {len(pairs)} {'is' if pairs else 'are'} given: name "
             "more weights, runs or folders of finished images. To score one alone, use passband evaluate."
         )
-    labels = distinct_labels(pairs)
-    return [
-        Contestant(label, str(source), _is_folder_of_images(source))
-        for label, (_, source) in zip(labels, pairs, strict=True)
-    ]
+    return [(label, str(source)) for label, (_, source) in zip(distinct_labels(pairs), pairs, strict=True)]
 
 
 def labeled(source: str | Path) -> tuple[str | None, str | Path]:
@@ -268,7 +279,7 @@ def _clashing(labels: Mapping[str, str], taken: Sequence[str]) -> list[str]:
     return [source for source, label in labels.items() if every.count(label) > 1]
 
 
-def _is_folder_of_images(source: str | Path) -> bool:
+def is_folder_of_images(source: str | Path) -> bool:
     """Tell whether a source is a folder of finished images.
 
     Raises:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from passband.metrics.intervals import LEVEL, paired_difference
+from passband.metrics.intervals import LEVEL, Interval, bootstrap_interval
 from passband.naming import suggestion
 
 ALL_PAIRS = 4
@@ -108,8 +108,12 @@ def difference_rows(
     for first, second in pairs:
         for figure in figures:
             both = zip(values[first][figure.name], values[second][figure.name], strict=True)
-            finite = [(one, other) for one, other in both if math.isfinite(one) and math.isfinite(other)]
-            rows.append(_row(first, second, figure, finite, level))
+            finite = [one - other for one, other in both if math.isfinite(one) and math.isfinite(other)]
+            rows.append(
+                difference_row(first, second, figure, finite, bootstrap_interval(finite, level=level))
+                if finite
+                else unknown_row(first, second, figure)
+            )
     return rows
 
 
@@ -163,25 +167,50 @@ def caution(count: int, item: str = "image") -> list[str]:
     ]
 
 
+def difference_row(
+    first: str, second: str, figure: Figure, differences: Sequence[float], interval: Interval
+) -> dict[str, Any]:
+    """Return the row of a difference, see `difference_rows`.
+
+    Args:
+        first: label of the first contestant.
+        second: label of the second contestant.
+        figure: figure of the row.
+        differences: first minus second of each image, at least one.
+        interval: mean of the differences with its interval.
+    """
+    gains = [value if figure.higher_is_better else -value for value in differences if not figure.vanishes(value)]
+    wins = sum(gain > 0 for gain in gains)
+    better = None
+    if interval.excludes_zero and len(differences) > 1 and not figure.vanishes(interval.value):
+        better = first if (interval.value > 0) == figure.higher_is_better else second
+    return {
+        "first": first,
+        "second": second,
+        "figure": figure.name,
+        "count": len(differences),
+        "mean": interval.value,
+        "low": interval.low,
+        "high": interval.high,
+        "wins": wins,
+        "losses": len(gains) - wins,
+        "ties": len(differences) - len(gains),
+        "better": better,
+    }
+
+
+def unknown_row(first: str, second: str, figure: Figure) -> dict[str, Any]:
+    """Return the row of a difference that cannot be computed, because no image has finite values.
+
+    Args:
+        first: label of the first contestant.
+        second: label of the second contestant.
+        figure: figure of the row.
+    """
+    row: dict[str, Any] = {"first": first, "second": second, "figure": figure.name, "count": 0}
+    return {**row, **dict.fromkeys(("mean", "low", "high", "better")), "wins": 0, "losses": 0, "ties": 0}
+
+
 def _sign(row: Mapping[str, Any]) -> int:
     """Return the factor that makes the mean of a difference positive."""
     return -1 if row["mean"] < 0 else 1
-
-
-def _row(
-    first: str, second: str, figure: Figure, finite: Sequence[tuple[float, float]], level: float
-) -> dict[str, Any]:
-    """Return the row of a difference."""
-    row: dict[str, Any] = {"first": first, "second": second, "figure": figure.name, "count": len(finite)}
-    if not finite:
-        return {**row, **dict.fromkeys(("mean", "low", "high", "better")), "wins": 0, "losses": 0, "ties": 0}
-    found = paired_difference([one for one, _ in finite], [other for _, other in finite], level=level)
-    sign = 1 if figure.higher_is_better else -1
-    gains = [sign * (one - other) for one, other in finite if not figure.vanishes(one - other)]
-    wins = sum(gain > 0 for gain in gains)
-    losses = len(gains) - wins
-    better = None
-    if found.mean.excludes_zero and len(finite) > 1 and not figure.vanishes(found.mean.value):
-        better = first if (found.mean.value > 0) == figure.higher_is_better else second
-    interval = {"mean": found.mean.value, "low": found.mean.low, "high": found.mean.high}
-    return {**row, **interval, "wins": wins, "losses": losses, "ties": len(finite) - len(gains), "better": better}

@@ -91,7 +91,8 @@ def sentences(result: Mapping[str, Any]) -> list[str]:
         result: result of a comparison.
     """
     main = Figure(**result["figures"][0])
-    return [difference_sentence(row, main) for row in result["differences"] if row["figure"] == main.name]
+    item = result.get("item", "image")
+    return [difference_sentence(row, main, item) for row in result["differences"] if row["figure"] == main.name]
 
 
 def notes_section(result: Mapping[str, Any]) -> list[str]:

@@ -73,15 +73,15 @@ def _draw(panel: Any, name: str, lines: Sequence[Line]) -> None:
     most = 1
     for number, (label, is_validation, steps, values) in enumerate(lines):
         color, style = PALETTE[number % len(PALETTE)], ("-", "--", ":")[number // len(PALETTE) % 3]
-        middle, mean, low, high, count = _thinned(steps, values)
+        middle, mean, low, high, count = thinned(steps, values)
         most = max(most, count)
         marked = is_validation or len(mean) == 1
         panel.plot(middle, mean, style, color=color, label=label, linewidth=1.4, marker="o" if marked else "", ms=3.5)
         if count > 1:
             panel.fill_between(middle, low, high, color=color, alpha=0.18, linewidth=0)
     panel.set_title(name.replace("_", " "), loc="left", fontsize=NOTE + 1.5, fontweight="bold")
-    thinned = f"step (means and ranges of {most} steps)" if most > 1 else "step"
-    panel.set_xlabel(thinned, color=QUIET, fontsize=NOTE)
+    across = f"step (means and ranges of {most} steps)" if most > 1 else "step"
+    panel.set_xlabel(across, color=QUIET, fontsize=NOTE)
     panel.grid(color="0.93")
     panel.set_axisbelow(True)
     panel.tick_params(colors=QUIET)
@@ -89,10 +89,14 @@ def _draw(panel: Any, name: str, lines: Sequence[Line]) -> None:
         panel.legend(frameon=False, fontsize=NOTE - 1, ncols=1 + (len(lines) > 6))
 
 
-def _thinned(steps: Sequence[int], values: Sequence[float]) -> tuple[np.ndarray, np.ndarray, list[Any], list[Any], int]:
+def thinned(steps: Sequence[int], values: Sequence[float]) -> tuple[np.ndarray, np.ndarray, list[Any], list[Any], int]:
     """Average groups of neighboring values, so that at most `POINTS` points are left.
 
     Values that are not finite become gaps of the line.
+
+    Args:
+        steps: step of each value.
+        values: values of a quantity.
 
     Returns:
         Middle step, mean, smallest and largest value of each group, and the number of values per group.

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from passband.data.datasets.classification import find_classes
+from passband.data.datasets.classification import LabeledImages, find_classes
 from passband.evaluation.classification_report import write_classification_report
 from passband.inference.classifier import Classifier
 from passband.io.jpeg import reader_library
@@ -23,6 +23,7 @@ def evaluate_classifier(
     data: str | Path,
     output: str | Path,
     *,
+    pictures: LabeledImages | None = None,
     batch: int = 32,
     workers: int = 0,
     device: str = "auto",
@@ -39,6 +40,7 @@ def evaluate_classifier(
         data: folder with a sub-folder of images for each class, with the names of the weights' classes; some classes
             may be missing.
         output: folder for the report.
+        pictures: images to score, which lie in `data`; None for all images of `data`.
         batch: number of images that the network gets at once.
         workers: number of processes that prepare images; 0 prepares them in this process.
         device: name of a device, see `models.pick_device`.
@@ -57,7 +59,7 @@ def evaluate_classifier(
     data, output = Path(data), Path(output)
     classifier = Classifier(weights, device)
     names = list(classifier.classes)
-    pictures = find_classes(data, names)
+    pictures = find_classes(data, names) if pictures is None else pictures
     # before a gate counts its open channels, because the counts are part of its weights
     checksum = weights_checksum(classifier.model)
 

@@ -39,6 +39,7 @@ def evaluate_detector(
     output: str | Path,
     *,
     benchmark: str | None = None,
+    pictures: CocoImages | None = None,
     score: float = 0.5,
     workers: int = 0,
     device: str = "auto",
@@ -56,6 +57,7 @@ def evaluate_detector(
         output: folder for the report.
         benchmark: name of a benchmark, a key of `evaluation.detection_report.PUBLISHED`, whose published figures stand
             beside the measured ones; None for none.
+        pictures: images to score; None for all images of `data`.
         score: smallest score of an instance that is drawn and counted in evaluation.csv; AP counts all instances.
         workers: number of processes that read images; 0 reads them in this process.
         device: name of a device, see `models.pick_device`.
@@ -79,7 +81,7 @@ def evaluate_detector(
     published = None if benchmark is None else entry(benchmark, PUBLISHED, "benchmark of detection")
     finder = InstanceFinder(weights, device)
     model = finder.model
-    pictures = find_coco(Path(data), masks=model.masks, classes=finder.classes)
+    pictures = find_coco(Path(data), masks=model.masks, classes=finder.classes) if pictures is None else pictures
     scores = CocoScores(pictures.ground_truth(), pictures.category_ids, masks=model.masks)
 
     count = len(pictures)

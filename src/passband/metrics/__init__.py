@@ -2,7 +2,14 @@
 
 from passband.metrics.class_scores import class_accuracy, confusion_matrix, rank_of, ranking, wilson_interval
 from passband.metrics.fidelity import SSIM_WINDOW, psnr, ssim
-from passband.metrics.intervals import Interval, PairedDifference, bootstrap_interval, paired_difference
+from passband.metrics.intervals import (
+    Interval,
+    PairedDifference,
+    bootstrap_interval,
+    grouped_interval,
+    paired_difference,
+    student_interval,
+)
 from passband.metrics.named import METRICS, ImageMetric, image_metric
 from passband.metrics.protocols import PROTOCOLS
 from passband.metrics.psnr_hvs import psnr_hvs, psnr_hvs_m
@@ -19,6 +26,7 @@ __all__ = [
     "bootstrap_interval",
     "class_accuracy",
     "confusion_matrix",
+    "grouped_interval",
     "image_metric",
     "paired_difference",
     "psnr",
@@ -28,5 +36,6 @@ __all__ = [
     "ranking",
     "spectral_errors",
     "ssim",
+    "student_interval",
     "wilson_interval",
 ]

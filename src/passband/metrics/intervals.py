@@ -119,5 +119,74 @@ def paired_difference(
     return PairedDifference(mean, wins, losses, len(differences) - wins - losses)
 
 
+def grouped_interval(
+    groups: Sequence[Sequence[float]],
+    *,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Interval:
+    """Return the mean over groups of the means of their values, with an interval that both spreads widen.
+
+    The groups are drawn with replacement, and so are the values: the same images in all groups if the groups have
+    equally many values, otherwise the images of each group for itself.
+
+    Args:
+        groups: values of each group, such as the differences of all images for each seed. Groups of one size must have
+            the same images in the same order.
+        level: probability that the interval covers, between 0 and 1.
+        resamples: number of samples that are drawn with replacement.
+        seed: seed of the random numbers.
+
+    Raises:
+        ValueError: if there is no group, a group has no values, or a value is not finite.
+    """
+    if len(groups) == 1:
+        return bootstrap_interval(groups[0], level=level, resamples=resamples, seed=seed)
+    samples = [np.asarray(group, dtype=np.float64) for group in groups]
+    if not samples or not all(sample.size and np.isfinite(sample).all() for sample in samples):
+        raise ValueError("an interval over groups needs at least one group, and finite values in each group")
+    random = np.random.default_rng(seed)
+    share = random.multinomial(len(samples), np.full(len(samples), 1 / len(samples)), resamples) / len(samples)
+    if len({sample.size for sample in samples}) == 1:
+        size = samples[0].size
+        weights = random.multinomial(size, np.full(size, 1 / size), resamples) / size
+        means = weights @ np.stack(samples, -1)
+    else:
+        means = np.stack([_resampled_means(sample, resamples, random) for sample in samples], -1)
+    low, high = np.quantile((share * means).sum(-1), [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(np.mean([sample.mean() for sample in samples])), float(low), float(high))
+
+
+def student_interval(values: Sequence[float], *, level: float = LEVEL) -> Interval:
+    """Return the mean of a few values, such as one for each seed, with the interval of Student's t distribution.
+
+    It assumes values of a normal distribution, and is honest for two values already, where the bootstrap is much too
+    narrow.
+
+    Args:
+        values: finite values.
+        level: probability that the interval covers, between 0 and 1.
+
+    Raises:
+        ValueError: if there are no values, or a value is not finite.
+    """
+    from scipy.stats import t
+
+    interval = bootstrap_interval(values, level=level, resamples=1)
+    if len(values) == 1:
+        return interval
+    half = float(t.ppf((1 + level) / 2, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
+    return Interval(interval.value, interval.value - half, interval.value + half)
+
+
+def _resampled_means(
+    sample: Float[np.ndarray, " count"], resamples: int, random: np.random.Generator
+) -> Float[np.ndarray, " resamples"]:
+    """Return the means of samples that are drawn with replacement."""
+    weights = random.multinomial(sample.size, np.full(sample.size, 1 / sample.size), resamples) / sample.size
+    return weights @ sample
+
+
 def _mean(samples: Float[np.ndarray, "draws count"]) -> Float[np.ndarray, " draws"]:
     return samples.mean(axis=-1)
