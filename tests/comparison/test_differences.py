@@ -17,21 +17,21 @@ def test_a_constant_lead_is_an_interval_of_one_point_and_wins_everywhere():
     assert (row["mean"], row["low"], row["high"]) == pytest.approx((1, 1, 1))
     assert (row["wins"], row["losses"], row["ties"], row["better"]) == (3, 0, 0, "a")
     assert difference_sentence(row, PSNR) == (
-        "a is better than b by 1.00 dB PSNR (95 % interval 1.00 to 1.00); it is better on 3 of 3 images."
+        "a is better than b by 1.00 dB in PSNR (95 % interval 1.00 to 1.00); it is better on 3 of 3 images."
     )
 
 
 def test_a_smaller_value_wins_where_lower_is_better():
     (row,) = rows([0.1, 0.2], [0.3, 0.4], LPIPS)
     assert (row["wins"], row["losses"], row["better"]) == (2, 0, "a")
-    assert difference_sentence(row, LPIPS).startswith("a is better than b by 0.2000 LPIPS (95 % interval 0.2000 to")
+    assert difference_sentence(row, LPIPS).startswith("a is better than b by 0.2000 in LPIPS (95 % interval 0.2000 to")
 
 
 def test_an_interval_around_zero_names_no_better_one():
     (row,) = rows([1.0, 5.0, 3.0], [2.0, 1.0, 4.0])
     assert row["low"] < 0 < row["high"]
     assert row["better"] is None
-    assert "no convincing difference: a is ahead by 0.67 dB PSNR" in difference_sentence(row, PSNR)
+    assert "no convincing difference: a is ahead by 0.67 dB in PSNR" in difference_sentence(row, PSNR)
 
 
 def test_a_difference_that_no_table_shows_is_a_tie():

@@ -5,7 +5,7 @@ import shutil
 import pytest
 import torch
 
-from passband.comparison import ContestantError, compare, compare_images, contestants
+from passband.comparison import ContestantError, compare, compare_images, contestants, image_scores, restoration_report
 from passband.comparison import restoration as room
 from passband.comparison.contestants import distinct_labels, labeled, named_contestants
 from passband.comparison.decoded import FOLDER, DecodedImages
@@ -33,7 +33,10 @@ def count_macs():
 
 
 @pytest.fixture(autouse=True)
-def without_macs(count_macs, monkeypatch):
+def without_slow_parts(count_macs, request, monkeypatch):
+    """Count nothing, and draw charts only in the test that looks for them."""
+    if request.node.name != "test_figures_equal_those_of_evaluate_and_every_file_is_written":
+        monkeypatch.setattr(restoration_report, "save_charts", lambda *_: None)
     monkeypatch.setattr(contestants, "_macs_per_megapixel", lambda *_: 1)
 
 
@@ -89,7 +92,11 @@ def test_figures_equal_those_of_evaluate_and_every_file_is_written(pairs, tiny_w
         table = list(csv.DictReader(file))
     assert len(table) == 4 * 3
     assert {"name", "contestant", "psnr", "ssim", "psnr-hvs", "seconds"} <= set(table[0])
-    for name in ("report.md", "report.html", "differences.png", "differences.svg", "contacts.png"):
+    for label in ("tiny", "other"):  # Parseval: the bands add up to the change of the mean squared error
+        parts = {part: sum(values) for part, values in result["spectrum"][label].items()}
+        before = sum(result["spectrum"]["degraded"]["before"])
+        assert before - parts["after"] == pytest.approx(parts["restored"] - parts["lost"] - parts["invented"])
+    for name in ("report.md", "report.html", "differences.png", "differences.svg", "spectrum.svg", "contacts.png"):
         assert (tmp_path / "out" / name).stat().st_size > 0
     assert not (tmp_path / "out" / FOLDER).exists()
 
@@ -116,7 +123,8 @@ def test_one_network_is_in_memory_at_a_time(pairs, tiny_weights, other_weights, 
             alive.add(self._restorer.network().model)
             most.append(len(alive))
 
-    monkeypatch.setattr(room, "NetworkContestant", Counted)
+    for module in (room, image_scores):
+        monkeypatch.setattr(module, "NetworkContestant", Counted)
     compare_images([tiny_weights, other_weights], pairs, tmp_path / "out", device="cpu")
     assert len(most) == 6  # a check, the scores, and the contact sheet of each
     assert max(most) == 1

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from passband.comparison import ContestantError, compare, compare_runs, runs_report
+from passband.comparison import ContestantError, compare, compare_runs, groups, run_scores, runs_report
 from passband.comparison.groups import named_groups
 from passband.config import parse_recipe
 from passband.data.degradations import degrade_files
@@ -176,3 +176,20 @@ def test_restoration_runs_are_compared_on_their_validation_crops(photographs, tm
         compare([tmp_path / "0", tmp_path / "1"], tmp_path / "pairs", tmp_path / "out", device="cpu")["protocol"]
         == "rgb"
     )
+
+
+def test_detectors_are_paired_by_seed_and_have_no_interval_over_images(monkeypatch, tmp_path):
+    scored = {"a": 0.4, "b": 0.3}
+
+    def evaluate(weights, *_, **__):
+        return {"figures": {"box": {"AP": scored[weights]}}, "images": [{"name": "0.png"}], "failed": []}
+
+    monkeypatch.setitem(run_scores.EVALUATIONS, "detection", evaluate)
+    monkeypatch.setattr(groups, "task_of", lambda _: "detection")
+    result = compare_runs(["a", "b"], tmp_path / "out", data=tmp_path)
+    (row,) = result["differences"]
+    assert (row["figure"], row["count"], row["better"]) == ("box_AP", 1, None)
+    assert row["mean"] == pytest.approx(0.1)
+    assert "Average precision belongs to all images together" in result["notes"][0]
+    report = (tmp_path / "out" / "report.md").read_text()
+    assert "a and b differ by 10.00 points in AP of boxes on the only seed, which shows no spread." in report

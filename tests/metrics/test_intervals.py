@@ -73,14 +73,16 @@ def test_an_interval_over_groups_is_wider_than_over_the_images_of_one():
     rng = np.random.default_rng(0)
     images = rng.normal(0, 1, 40)
     groups = [(images + shift).tolist() for shift in (-1.0, 0.0, 1.0)]
-    over_both, over_images = grouped_interval(groups), bootstrap_interval(groups[1])
+    over_both, over_images = grouped_interval(groups, is_crossed=True), bootstrap_interval(groups[1])
     assert over_both.value == pytest.approx(images.mean())
     assert over_both.high - over_both.low > 1.5 * (over_images.high - over_images.low)
-    uneven = grouped_interval([groups[0], groups[1][:30]])
+    uneven = grouped_interval([groups[0], groups[1][:30]], is_crossed=False)
     assert uneven.low < uneven.value < uneven.high
-    assert grouped_interval(groups[:1]) == bootstrap_interval(groups[0])
+    assert grouped_interval(groups[:1], is_crossed=True) == bootstrap_interval(groups[0])
     with pytest.raises(ValueError, match="at least one group, and finite values"):
-        grouped_interval([[1.0], [math.nan]])
+        grouped_interval([[1.0], [math.nan]], is_crossed=True)
+    with pytest.raises(ValueError, match="must be equally large"):
+        grouped_interval([[1.0], [1.0, 2.0]], is_crossed=True)
 
 
 def test_the_interval_over_seeds_is_that_of_scipy():

@@ -130,8 +130,8 @@ def difference_sentence(row: Mapping[str, Any], figure: Figure, item: str = "ima
         return (
             f"{first} and {second}: no {item} has a finite {figure.label} of both, so there is no difference to show."
         )
-    unit = f" {figure.unit}" if figure.unit else ""
-    size = f"{figure.number(abs(row['mean']))}{unit} {figure.label}"
+    unit = " points" if figure.unit == "%" else f" {figure.unit}".rstrip()
+    size = f"{figure.number(abs(row['mean']))}{unit} in {figure.label}"
     ends = sorted(figure.scale * row[end] * _sign(row) for end in ("low", "high"))
     interval = f"95 % interval {ends[0]:{figure.spelling}} to {ends[1]:{figure.spelling}}"
     if count == 1:

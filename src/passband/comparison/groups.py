@@ -51,7 +51,7 @@ class Group:
     Attributes:
         label: name in tables and charts.
         source: folder as the user named it.
-        runs: at least one run.
+        runs: one or more runs.
     """
 
     label: str

@@ -41,7 +41,7 @@ def difference_table(rows: Sequence[Mapping[str, Any]], figures: Sequence[Figure
             figure.number(row["mean"], signed=True),
             interval,
             f"{row['wins']} / {row['losses']} / {row['ties']}",
-            cell(row["better"] or "not clear"),
+            cell(row["better"] or ("equal" if row["ties"] == row["count"] > 0 else "not clear")),
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return [*lines, "", EXPLANATION]

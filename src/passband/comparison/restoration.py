@@ -1,14 +1,10 @@
 """Compares restoration networks and folders of finished images on the same pairs, under one protocol and in one run."""
 
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-from jaxtyping import Float
-from torch import Tensor
 
 from passband.comparison.contestants import (
     Contestant,
@@ -18,53 +14,24 @@ from passband.comparison.contestants import (
     named_contestants,
     release,
 )
-from passband.comparison.decoded import DecodedImages, decoded_size, restored_name
-from passband.comparison.differences import Figure, caution, difference_rows, rivalries
+from passband.comparison.decoded import DecodedImages, decoded_size
+from passband.comparison.differences import caution, difference_rows, rivalries
+from passband.comparison.image_scores import DEGRADED, Measures, Scores, decode_pairs, keep_shown, score_contestant
 from passband.comparison.restoration_report import write_restoration_comparison
 from passband.data.pairs import Pair, find_pairs
-from passband.evaluation.pair_scores import pair_paths, pair_problems, read_scorable
-from passband.io.files import failure
+from passband.evaluation.pair_scores import pair_problems
 from passband.metrics import PROTOCOLS
 from passband.metrics.intervals import LEVEL
-from passband.metrics.named import ImageMetric, image_metric
+from passband.metrics.named import image_metric
+from passband.metrics.spectral_error import band_edges
 from passband.models import pick_device
-from passband.models.sfnet import mean_view
 from passband.naming import entry, listed, printable
-from passband.provenance import environment, peak_memory, reset_peak_memory
+from passband.provenance import environment
 from passband.tasks.loading import DOES, task_of
 
-DEGRADED = "degraded"
-"""Label of the row of the degraded images."""
 SHOWN = 3
 """Number of images on the contact sheet."""
 Report = Callable[[dict[str, Any], int], None]
-
-
-@dataclass
-class _Scores:
-    """Rows of all contestants, by label and name of the pair, and the reasons of pairs that are left out."""
-
-    rows: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Measures:
-    """The measures of one image: those of the protocol, and metrics by name."""
-
-    protocol: str
-    metrics: tuple[ImageMetric, ...]
-
-    def figures(self) -> list[Figure]:
-        """Return the figures in the order of tables."""
-        others = [Figure(one.name, one.label, one.unit, one.higher_is_better, one.spelling) for one in self.metrics]
-        return [Figure("psnr", "PSNR", "dB", spelling=".2f"), Figure("ssim", "SSIM"), *others]
-
-    def of(self, image: Float[Tensor, "1 3 H W"], clean: Float[Tensor, "1 3 H W"]) -> dict[str, float]:
-        """Return the values of an image by name."""
-        psnr, ssim = PROTOCOLS[self.protocol](image, clean)
-        values = {"psnr": psnr.item(), "ssim": ssim.item()}
-        return values | {metric.name: metric(image, clean).item() for metric in self.metrics}
 
 
 def compare_images(
@@ -121,7 +88,7 @@ def compare_images(
     data, output = Path(data), Path(output)
     protocol = protocol or "rgb"
     summary = (entry(protocol, PROTOCOLS, "protocol").__doc__ or "").strip().splitlines()[0]
-    measures = _Measures(protocol, tuple(image_metric(name) for name in dict.fromkeys(metrics)))
+    measures = Measures(protocol, tuple(image_metric(name) for name in dict.fromkeys(metrics)))
     named = named_contestants(contestants)
     labels = [one.label for one in named]
     rivals = rivalries(labels, against, DEGRADED)
@@ -134,31 +101,33 @@ def compare_images(
         raise ValueError(f"none of {len(pairs)} pairs can be scored: {listed(problems.values(), 10, ' | ')}")
     folders = {one.label: FinishedImages(one, pairs) for one in named if one.is_folder}
 
-    scores = _Scores(failed=dict(problems))
+    scores = Scores(failed=dict(problems))
     total = len(pairs) * (len(named) + 1)
     with DecodedImages(output, decoded_size(pairs, len(folders))) as decoded:
-        _decode(pairs, measures, decoded, scores, lambda row: report(row, total))
+        decode_pairs(pairs, measures, decoded, scores, lambda row: report(row, total))
         for place, one in enumerate(named):
             runner = folders[one.label] if one.is_folder else NetworkContestant(one, options)
-            facts[one.label] |= _score(place, runner, pairs, measures, decoded, scores, lambda row: report(row, total))
+            facts[one.label] |= score_contestant(
+                place, runner, pairs, measures, decoded, scores, lambda row: report(row, total)
+            )
             del runner
             release()
         kept = [pair for pair in pairs if pair.name not in scores.failed]
         if not kept:
             reasons = listed(scores.failed.values(), 10, " | ")
             raise ValueError(f"none of {len(pairs)} pairs could be scored by all contestants: {reasons}")
-        figures = measures.figures()
+        figures, everyone, names = measures.figures(), (DEGRADED, *labels), [pair.name for pair in kept]
         values = {
             label: {figure.name: [scores.rows[label][pair.name][figure.name] for pair in kept] for figure in figures}
-            for label in (DEGRADED, *labels)
+            for label in everyone
         }
-        shown = _most_different([pair.name for pair in kept], {label: values[label]["psnr"] for label in labels})
+        shown = _most_different(names, {label: values[label]["psnr"] for label in labels})
         result = {
             "task": "restoration",
             "protocol": protocol,
             "protocol_summary": summary,
             "figures": [asdict(figure) for figure in figures],
-            "spectrum": None,
+            "spectrum": {"radius": band_edges(), **{label: scores.mean_bands(label, names) for label in everyone}},
             "data": str(data),
             "level": LEVEL,
             "against": against,
@@ -168,7 +137,7 @@ def compare_images(
                 for one in named
             ],
             "differences": difference_rows(values, rivals, figures),
-            "images": _image_rows(kept, (DEGRADED, *labels), scores),
+            "images": _image_rows(kept, everyone, scores),
             "most_different": [printable(name) for name in shown],
             "failed": [{"name": printable(name), "reason": reason} for name, reason in scores.failed.items()],
             "notes": [
@@ -185,7 +154,7 @@ def compare_images(
         numbers = {pair.name: number for number, pair in enumerate(pairs)}
         chosen = [numbers[name] for name in shown]
         for place, one in enumerate(named):
-            _keep_shown(place, one, options, chosen, decoded)
+            keep_shown(place, one, options, chosen, decoded)
             release()
         write_restoration_comparison(output, result, figures, chosen, decoded)
     return result
@@ -224,101 +193,6 @@ def _checked(named: Sequence[Contestant], options: Mapping[str, Any]) -> tuple[d
     return facts, views or 1
 
 
-def _decode(
-    pairs: Sequence[Pair],
-    measures: _Measures,
-    decoded: DecodedImages,
-    scores: _Scores,
-    report: Callable[[dict[str, Any]], None],
-) -> None:
-    """Decode all pairs into the temporary folder, and score the degraded images."""
-    rows = scores.rows[DEGRADED] = {}
-    for number, pair in enumerate(pairs):
-        if pair.name not in scores.failed:
-            try:
-                degraded, clean = read_scorable(pair)
-                row = measures.of(mean_view(degraded), clean)
-            except Exception as error:  # any kind: a bad file may break its reader in any way
-                scores.failed[pair.name] = failure(error, *pair_paths(pair))
-            else:
-                decoded.write(f"degraded-{number}", degraded)
-                decoded.write(f"clean-{number}", clean)
-                rows[pair.name] = {**row, "seconds": None, "computed": "file"}
-        report(_reported(pair, DEGRADED, scores))
-
-
-def _score(
-    place: int,
-    runner: NetworkContestant | FinishedImages,
-    pairs: Sequence[Pair],
-    measures: _Measures,
-    decoded: DecodedImages,
-    scores: _Scores,
-    report: Callable[[dict[str, Any]], None],
-) -> dict[str, Any]:
-    """Score a contestant on all pairs that can still be compared.
-
-    Returns:
-        Facts that are measured: `seconds_per_image` and `peak_memory_bytes`.
-
-    Raises:
-        ContestantError: if the contestant fails on all of them.
-    """
-    label = runner.contestant.label
-    rows = scores.rows[label] = {}
-    reasons: list[str] = []
-    is_measured, is_ready = False, False
-    for number, pair in enumerate(pairs):
-        if pair.name not in scores.failed:
-            try:
-                degraded, clean = (decoded.read(f"{part}-{number}") for part in ("degraded", "clean"))
-                if not is_ready:
-                    runner.prepare(degraded)
-                    is_measured, is_ready = reset_peak_memory(runner.device), True
-                started = time.perf_counter()
-                restored, computed = runner.restore(number, degraded)
-                seconds = time.perf_counter() - started
-                values = measures.of(restored, clean)
-            except Exception as error:  # any kind: a network may fail on an image in any way
-                own = [runner.paths[number]] if isinstance(runner, FinishedImages) else []
-                reasons.append(f"{label}: {failure(error, pair.degraded, *own)}")
-                scores.failed[pair.name] = reasons[-1]
-            else:
-                rows[pair.name] = {**values, "seconds": seconds, "computed": computed}
-                if isinstance(runner, FinishedImages):  # so that the contact sheet need not decode it again
-                    decoded.write(restored_name(place, number), restored)
-        report(_reported(pair, label, scores))
-    if not rows:
-        raise ContestantError(f"{label} fails on all images: {listed(reasons, 3, ' | ')}")
-    is_network = isinstance(runner, NetworkContestant)
-    return {
-        "seconds_per_image": sum(row["seconds"] for row in rows.values()) / len(rows) if is_network else None,
-        "peak_memory_bytes": peak_memory(runner.device) if is_network and is_measured else None,
-    }
-
-
-def _reported(pair: Pair, label: str, scores: _Scores) -> dict[str, Any]:
-    """Return the row of a pair and contestant for displays of progress."""
-    row = {"name": printable(pair.name), "contestant": label}
-    reason = scores.failed.get(pair.name)
-    return {**row, "reason": reason} if reason else {**row, **scores.rows[label][pair.name]}
-
-
-def _keep_shown(
-    place: int,
-    one: Contestant,
-    options: Mapping[str, Any],
-    chosen: Sequence[int],
-    decoded: DecodedImages,
-) -> None:
-    """Restore the images of the contact sheet again, and store them beside the pairs."""
-    if not one.is_folder:  # finished images are stored already
-        network = NetworkContestant(one, options)
-        for number in chosen:
-            restored, _ = network.restore(number, decoded.read(f"degraded-{number}"))
-            decoded.write(restored_name(place, number), restored)
-
-
 def _means(values: Mapping[str, Sequence[float]]) -> dict[str, float]:
     """Return the mean of each figure over the images."""
     return {name: sum(numbers) / len(numbers) for name, numbers in values.items()}
@@ -336,7 +210,7 @@ def _most_different(names: Sequence[str], psnr: Mapping[str, Sequence[float]]) -
     return [names[place] for place in order[:SHOWN]]
 
 
-def _image_rows(kept: Sequence[Pair], labels: Sequence[str], scores: _Scores) -> list[dict[str, Any]]:
+def _image_rows(kept: Sequence[Pair], labels: Sequence[str], scores: Scores) -> list[dict[str, Any]]:
     """Return a row for each image and contestant."""
     return [
         {"name": printable(pair.name), "contestant": label, **scores.rows[label][pair.name]}
@@ -364,7 +238,7 @@ def _unused(folders: Mapping[str, FinishedImages]) -> list[str]:
     ]
 
 
-def _tiled(kept: Sequence[Pair], labels: Sequence[str], scores: _Scores) -> list[str]:
+def _tiled(kept: Sequence[Pair], labels: Sequence[str], scores: Scores) -> list[str]:
     """Return notes about networks that restored images in tiles, which changes the result."""
     notes = []
     for label in labels:

@@ -15,7 +15,7 @@ from passband.comparison.differences import Figure
 from passband.comparison.report import difference_panels, difference_table, environment_rows, notes_section, sentences
 from passband.drawing.charts import save_charts
 from passband.drawing.comparison import comparison_rows
-from passband.drawing.differences import difference_chart
+from passband.drawing.differences import curve_chart, difference_chart
 from passband.drawing.zoom import SIDE, most_detailed, strongest, with_enlarged_part
 from passband.io.image import write_image
 from passband.models.sfnet import mean_view
@@ -49,6 +49,7 @@ def write_restoration_comparison(
     if panels:
         note = "Right of zero, the first one has the larger value. Gray: the interval contains zero."
         save_charts(difference_chart(panels, "Differences with 95 % intervals", note), output / "differences.png")
+    _draw_spectrum(output / "spectrum.png", result["spectrum"])
     _write_contacts(output / CONTACTS, result, chosen, decoded)
     write_lines(output / "report.md", _markdown(result, figures, has_chart=bool(panels)))
     write_page(output / "report.md")
@@ -80,6 +81,45 @@ def summary_table(result: dict[str, Any], figures: Sequence[Figure]) -> list[str
 def _known(value: float | None, text: str, unit: float = 1.0) -> str:
     """Return a number as text, or `unknown`."""
     return "unknown" if value is None else text.format(value / unit)
+
+
+def _error_left(spectrum: dict[str, Any], label: str) -> tuple[list[float], list[float]]:
+    """Return the middle radius of each band with any error, and the share of the error that is left there."""
+    middles = [(low + high) / 2 for low, high in spectrum["radius"]]
+    bands = zip(middles, spectrum["degraded"]["before"], spectrum[label]["after"], strict=True)
+    shares = [(middle, after / before) for middle, before, after in bands if before > 0]
+    return [middle for middle, _ in shares], [share for _, share in shares]
+
+
+def _draw_spectrum(path: Path, spectrum: dict[str, Any]) -> None:
+    """Draw the share of the error that each contestant leaves, over frequency."""
+    curves = {label: _error_left(spectrum, label) for label in spectrum if label not in ("radius", "degraded")}
+    middles = next(iter(curves.values()))[0]
+    across = "radial frequency (1 is the Nyquist frequency)"
+    chart = curve_chart(
+        {"degraded": (middles, [1.0] * len(middles)), **curves},
+        "Error that is left",
+        across,
+        "share of the error before",
+    )
+    save_charts(chart, path)
+
+
+def _spectrum_table(result: dict[str, Any]) -> list[str]:
+    """Return a Markdown table with the whole error of each contestant, and its changes by the restoration."""
+    spectrum = result["spectrum"]
+    before = sum(spectrum["degraded"]["before"])
+    lines = ["| share of the error before, % | left | restored | lost | invented |", "|---|---|---|---|---|"]
+    for one in result["contestants"]:
+        parts = [sum(spectrum[one["label"]][part]) for part in ("after", "restored", "lost", "invented")]
+        shares = ["unknown" if before == 0 else f"{100 * part / before:.1f}" for part in parts]
+        lines.append(f"| {cell(one['label'])} | " + " | ".join(shares) + " |")
+    return [
+        *lines,
+        "",
+        "Restored: the error became smaller. Lost: content of the clean images is now missing. Invented: content has "
+        "appeared that the clean images do not have. Left = 100 - restored + lost + invented.",
+    ]
 
 
 def _write_contacts(path: Path, result: dict[str, Any], chosen: Sequence[int], decoded: DecodedImages) -> None:
@@ -154,17 +194,17 @@ def _markdown(result: dict[str, Any], figures: Sequence[Figure], *, has_chart: b
     ]
     if has_chart:
         lines += ["![Differences with intervals](differences.png)", ""]
-    if result["spectrum"]:
-        lines += [
-            "## Frequencies",
-            "",
-            "The error that is left at each spatial frequency, as a share of the error of the degraded images. Below "
-            "1, a contestant removes error at this frequency; above 1, it adds some.",
-            "",
-            "![Error over frequency](spectrum.png)",
-            "",
-        ]
     lines += [
+        "## Frequencies",
+        "",
+        "The share of the error that is left at each spatial frequency, from large areas (left) to the finest details "
+        "(right). 1 is the error of the degraded images. Below 1, a contestant has removed error at this frequency; "
+        "above 1, it has added some.",
+        "",
+        *_spectrum_table(result),
+        "",
+        "![Share of the error that is left, over frequency](spectrum.png)",
+        "",
         f"## The {len(result['most_different'])} images on which they differ most",
         "",
         "The frame marks the part in which the errors differ most. It is enlarged below.",

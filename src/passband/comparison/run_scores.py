@@ -1,11 +1,13 @@
 """Scores runs on the images that they were validated on, with one row for each image."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+from torch.utils.data import Dataset
 
 from passband.comparison.contestants import ContestantError
 from passband.comparison.differences import Figure
@@ -121,7 +123,7 @@ def _validation_images(run: Run) -> Iterator[tuple[Path, dict[str, Any], dict[st
         yield other or training, {"pictures": samples.pictures}, {}
 
 
-def _written_pairs(root: Path, samples: Iterable[Any]) -> tuple[list[Pair], dict[str, str]]:
+def _written_pairs(root: Path, samples: Dataset[Any]) -> tuple[list[Pair], dict[str, str]]:
     """Write validation crops of a restoration into a folder.
 
     Returns:
@@ -129,7 +131,8 @@ def _written_pairs(root: Path, samples: Iterable[Any]) -> tuple[list[Pair], dict
         decides the degradations, so that equal names do not mean equal images.
     """
     views, sums = 1, {}
-    for number, sample in enumerate(samples):
+    for number in range(len(samples)):  # type: ignore[arg-type]
+        sample = samples[number]
         if sample["problem"]:
             continue
         name = f"{number:05d}-{Path(sample['name']).name}-{sample['kind']}"

@@ -159,10 +159,11 @@ def _difference(rivals: _Rivals, figure: Figure, scores: Scores, is_of_all: bool
             [first.images[image][name] - second.images[image][name] for image in first.images if image in second.images]
             for first, second in pairs
         ]
-        interval = grouped_interval(groups)
+        shared = {tuple(first.identity.items()) for first, _ in pairs}
+        is_crossed = len(shared) == 1 and len({len(group) for group in groups}) == 1
+        interval = grouped_interval(groups, is_crossed=is_crossed)
         differences = [value for group in groups for value in group]
-        shared = {tuple(first.identity.values()) for first, _ in pairs}
-        if len(shared) == 1 and len({len(group) for group in groups}) == 1:  # the same images for each seed
+        if is_crossed:  # the mean over the seeds of each image
             differences = [sum(values) / len(values) for values in zip(*groups, strict=True)]
     row = difference_row(rivals.first.label, rivals.second.label, figure, differences, interval)
     several = {"low_over_seeds": over_seeds.low, "high_over_seeds": over_seeds.high} if len(pairs) > 1 else {}

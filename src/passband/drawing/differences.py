@@ -1,6 +1,5 @@
 """Draws paired differences with their intervals, and curves of several contestants over frequency."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -55,10 +54,11 @@ def difference_chart(
 def curve_chart(
     curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], title: str, across: str, upward: str
 ) -> "Figure":
-    """Draw one curve for each contestant, with a logarithmic vertical axis.
+    """Draw one curve for each contestant, from zero upward.
 
     Args:
-        curves: horizontal and vertical values of each curve, by its name. The first curve is black.
+        curves: horizontal and vertical values of each curve, by its name. The first curve is black. Neighbors have
+            different line styles, so that equal curves remain visible.
         title: text above the chart.
         across: text below the horizontal axis.
         upward: text beside the vertical axis.
@@ -69,19 +69,19 @@ def curve_chart(
     from matplotlib import rc_context
 
     with rc_context(STYLE):
-        figure = new_chart(7.6, 4.4, title)
+        figure = new_chart(8.6, 4.2, title)
         axes = figure.subplots()
         colors = ("#222222", *PALETTE[:-1])
         for number, (name, (places, values)) in enumerate(curves.items()):
-            style = ("-", "--", ":")[number // len(colors) % 3]
-            shown = [value if value > 0 else math.nan for value in values]
-            axes.plot(places, shown, style, color=colors[number % len(colors)], label=_short(name), linewidth=1.6)
-        axes.set_yscale("log")
+            style, color = ("-", "--", "-.")[number % 3], colors[number % len(colors)]
+            axes.plot(places, values, style, color=color, label=_short(name), linewidth=1.8, marker="o", markersize=3.5)
+        axes.set_ylim(bottom=0)
         axes.set_xlabel(across, color=QUIET, fontsize=NOTE)
         axes.set_ylabel(upward, color=QUIET, fontsize=NOTE)
         axes.grid(color="0.93")
+        axes.set_axisbelow(True)
         axes.tick_params(colors=QUIET)
-        axes.legend(frameon=False, fontsize=NOTE)
+        axes.legend(frameon=False, fontsize=NOTE, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 

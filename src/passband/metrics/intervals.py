@@ -122,24 +122,26 @@ def paired_difference(
 def grouped_interval(
     groups: Sequence[Sequence[float]],
     *,
+    is_crossed: bool,
     level: float = LEVEL,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Interval:
     """Return the mean over groups of the means of their values, with an interval that both spreads widen.
 
-    The groups are drawn with replacement, and so are the values: the same images in all groups if the groups have
-    equally many values, otherwise the images of each group for itself.
+    The groups are drawn with replacement, and so are the values.
 
     Args:
-        groups: values of each group, such as the differences of all images for each seed. Groups of one size must have
-            the same images in the same order.
+        groups: values of each group, such as the differences of all images for each seed.
+        is_crossed: whether all groups have values of the same images in the same order. The same images are then drawn
+            in all groups; otherwise the images of each group are drawn for themselves.
         level: probability that the interval covers, between 0 and 1.
         resamples: number of samples that are drawn with replacement.
         seed: seed of the random numbers.
 
     Raises:
-        ValueError: if there is no group, a group has no values, or a value is not finite.
+        ValueError: if there is no group, a group has no values, a value is not finite, or groups of the same images
+            differ in size.
     """
     if len(groups) == 1:
         return bootstrap_interval(groups[0], level=level, resamples=resamples, seed=seed)
@@ -148,7 +150,9 @@ def grouped_interval(
         raise ValueError("an interval over groups needs at least one group, and finite values in each group")
     random = np.random.default_rng(seed)
     share = random.multinomial(len(samples), np.full(len(samples), 1 / len(samples)), resamples) / len(samples)
-    if len({sample.size for sample in samples}) == 1:
+    if is_crossed:
+        if len({sample.size for sample in samples}) > 1:
+            raise ValueError(f"groups of the same images must be equally large; got {[one.size for one in samples]}")
         size = samples[0].size
         weights = random.multinomial(size, np.full(size, 1 / size), resamples) / size
         means = weights @ np.stack(samples, -1)
