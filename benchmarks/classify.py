@@ -29,11 +29,12 @@ import torch
 
 from passband.analysis.channels import analyze_channels
 from passband.analysis.cost import cost
+from passband.checkpoints import latest_checkpoint
 from passband.config import parse_recipe
 from passband.evaluation import evaluate_classifier
 from passband.inference import Classifier
 from passband.provenance import environment
-from passband.runs import latest_checkpoint, read_run
+from passband.runs import read_run
 from passband.training import train
 
 ROWS = {

@@ -39,12 +39,13 @@ from typing import Any
 
 import torch
 
+from passband.checkpoints import latest_checkpoint
 from passband.config import parse_recipe
 from passband.data.masks import find_mask_pairs, read_mask
 from passband.io.files import write_whole
 from passband.metrics.mask_scores import all_background
 from passband.provenance import environment
-from passband.runs import latest_checkpoint, read_run
+from passband.runs import read_run
 from passband.tasks.segmentation import Segmentation
 from passband.training import StepReport, train
 

@@ -28,13 +28,14 @@ from typing import Any
 import torch
 
 from passband.analysis.cost import macs
+from passband.checkpoints import latest_checkpoint
 from passband.config import parse_recipe
 from passband.data.coco import CocoImages, find_coco
 from passband.evaluation import evaluate
 from passband.inference import InstanceFinder
 from passband.io.files import write_whole
 from passband.provenance import environment
-from passband.runs import latest_checkpoint, read_run
+from passband.runs import read_run
 from passband.training import StepReport, train
 
 ROWS: dict[str, dict[str, Any]] = {

@@ -14,11 +14,12 @@ import pytest
 import torch
 
 from passband import runs
+from passband.checkpoints import latest_checkpoint
 from passband.config import OptimConfig, RecipeError, load_recipe, parse_recipe, recipe_on
 from passband.data.degradations import degrade_files
 from passband.models import SFNet, load_model
 from passband.run_length import recipe_within, time_steps
-from passband.runs import RunError, latest_checkpoint, read_run
+from passband.runs import RunError, read_run
 from passband.tasks.restoration import Restoration, Validation
 from passband.training import learning_rate, train
 from passband.weights_io import CheckpointError
@@ -96,7 +97,8 @@ class TestRun:
             assert isinstance(model, SFNet)
         assert (tmp_path / "run" / "validation" / "step-000000008.png").stat().st_size > 0
         assert list((tmp_path / "run" / "tensorboard").glob("events.*"))
-        assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-000000008"]
+        kept = ["step-000000006", "step-000000008"]
+        assert [path.name for path in sorted((tmp_path / "run" / "checkpoints").iterdir())] == kept
 
     def test_without_tensorboard_runs_say_so_once_and_leave_all_else(self, tmp_path, photographs, monkeypatch, caplog):
         monkeypatch.setitem(sys.modules, "tensorboard", None)

@@ -4,14 +4,12 @@ import csv
 import json
 import logging
 import math
-import shutil
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from accelerate import Accelerator
 from torch import Tensor, nn
 
 from passband.config import Recipe, parse_recipe
@@ -19,6 +17,7 @@ from passband.drawing.charts import save_charts
 from passband.drawing.training_curves import Curves, training_curves
 from passband.io.files import write_whole
 from passband.io.image import write_image
+from passband.processes import count
 from passband.provenance import environment
 from passband.weights_io import RUN_FILE, run_weights, save_weights, with_current_names
 
@@ -62,7 +61,9 @@ class Progress:
     reason: str | None = None
     """Reason why the last session ended early; None if it reached the end of the run."""
     is_stopped: bool = False
-    """Whether the last session ended because its time was over. Resuming the run then continues it."""
+    """Whether the last session ended because its time was over or by a signal. Resuming the run then continues it."""
+    signal: int = 0
+    """Number of the signal that stopped the last session; 0 if none did."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return all values, for a checkpoint."""
@@ -148,6 +149,7 @@ class RunLog:
             "validation_data": str(Path(validation_data).resolve()) if validation_data else None,
             "weights": str(weights) if weights else None,
             "seed": recipe.seed,
+            "processes": count(),
             "step": progress.step,
             "seconds": round(progress.seconds, 1),
             "best_score": progress.best_score if math.isfinite(progress.best_score) else None,
@@ -217,30 +219,6 @@ def check_free(output: Path) -> None:
     """
     if (output / RUN_FILE).exists():
         raise RunError(f"{output} already holds a run: continue it with --resume, or choose another folder")
-
-
-def latest_checkpoint(output: Path) -> Path | None:
-    """Return the newest complete checkpoint of a run, or None. Incomplete checkpoints have another name."""
-    return max((output / "checkpoints").glob("step-*"), default=None)
-
-
-def save_checkpoint(accelerator: Accelerator, folder: Path, step: int) -> None:
-    """Write a checkpoint under a temporary name, rename it, and then remove older checkpoints."""
-    final, temporary = folder / f"step-{step:09d}", folder / ".partial"
-    if accelerator.is_main_process:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-    accelerator.wait_for_everyone()
-    accelerator.save_state(str(temporary))
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        if final.exists():
-            shutil.rmtree(temporary)
-        else:
-            temporary.rename(final)
-        for older in folder.glob("step-*"):
-            if older != final:
-                shutil.rmtree(older)
 
 
 def read_run(output: Path) -> dict[str, Any]:
@@ -357,8 +335,13 @@ def _drop_rows_after(path: Path, step: int) -> None:
     """Remove the rows of a CSV file that belong to later steps."""
     if not path.exists():
         return
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
-    kept = rows[:1] + [row for row in rows[1:] if row and row[0].isdigit() and int(row[0]) <= step]
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        rows = [[value.replace("\0", "") for value in row] for row in csv.reader(file)]
+    kept, last = rows[:1], -1
+    for row in rows[1:]:
+        # a row that a power cut or a full disk left incomplete has too few numbers, or a step that came before
+        if len(row) == len(kept[0]) and row[0].isdigit() and last < int(row[0]) <= step:
+            kept.append(row)
+            last = int(row[0])
     with write_whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(kept)

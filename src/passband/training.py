@@ -1,45 +1,55 @@
 """Trains networks: one loop, which can be read from top to bottom.
 
-All random numbers depend on the seed and the number of a sample only, and a checkpoint holds the whole state. A run
-that was stopped or killed therefore continues with the same losses as an uninterrupted run.
+All random numbers depend on the seed and the number of a sample or a step only, and a checkpoint holds the whole state.
+A run that was stopped or killed therefore continues with the same losses as an uninterrupted run. Several processes
+split each batch, and have the same losses as one process.
 """
 
 import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from signal import Signals
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import send_to_device, set_seed
+from accelerate.utils import DistributedType, send_to_device, set_seed
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
+from passband.checkpoints import save_checkpoint, sound_checkpoint
 from passband.config import OptimConfig, Recipe, load_recipe, recipe_on
 from passband.config.common import check_warmup
-from passband.data.datasets.order import NumberedSampler
+from passband.data.datasets.order import NumberedBatches, scored_batches
 from passband.models import build_from, pick_device
 from passband.models.base import without_initial_weights
 from passband.optimizers import Muon
-from passband.runs import (
-    DivergedError,
-    Progress,
-    RunError,
-    RunLog,
-    check_free,
-    latest_checkpoint,
-    read_run,
-    save_checkpoint,
+from passband.processes import (
+    StopSignals,
+    any_of,
+    count,
+    from_first,
+    lost_process,
+    means,
+    outlive_signals,
+    rank,
+    shared_noise,
+    summed_counts,
+    synchronize,
 )
+from passband.runs import DivergedError, Progress, RunError, RunLog, check_free, read_run
 from passband.tasks import TASKS, Task
 from passband.weights_io import load_config, load_state, load_weights
 
 MIXED_PRECISION = {"float32": "no", "bfloat16": "bf16"}
+TIME_OVER = 1000
+"""Number that stands for the end of `max_minutes`, above the numbers of all signals."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +103,8 @@ def train(
         device: device to train on, see `models.pick_device`. On a CUDA device the settings of the table `cuda` of the
             recipe replace others.
         task: task to train for, built from this recipe. None builds the task of the recipe.
-        report: function that is called after every step.
-        validated: function that is called after every validation during the run, with the number of steps and the
+        report: function that is called after every step, in the first process.
+        validated: function that is called after every validation during the run, in the first process, with the number of steps and the
             figures. If it returns a text, the run ends early, for this reason.
 
     Returns:
@@ -110,20 +120,17 @@ def train(
     """
     torch_device = pick_device(device)
     recipe = recipe_on(recipe if isinstance(recipe, Recipe) else load_recipe(recipe), torch_device.type)
+    accelerator = _accelerator(recipe, torch_device)
+    is_first = accelerator.is_main_process  # only the first process of a parallel run writes
     output, data = Path(output), Path(data)
     validation_data = None if validation_data is None else Path(validation_data)
     checkpoints = output / "checkpoints"
-    latest = latest_checkpoint(output)
+    latest = from_first(sound_checkpoint(output) if resume and is_first else None)
     if resume and latest is None:
         raise RunError(f"nothing to resume: {output} holds no checkpoint. Start again in another folder.")
     if not resume:
         check_free(output)
 
-    # an earlier run in this process may have set another precision or device
-    AcceleratorState._reset_state(reset_partial_state="RANK" not in os.environ)
-    if torch_device.index is not None and torch_device.type == "cuda":
-        torch.cuda.set_device(torch_device)
-    accelerator = Accelerator(cpu=torch_device.type == "cpu", mixed_precision=MIXED_PRECISION[recipe.precision])
     set_seed(recipe.seed)
     task = task or TASKS[recipe.task](recipe)
     network = (
@@ -136,12 +143,14 @@ def train(
     task.check(model, weights or recipe.model.name)
 
     dataset, lesson = task.training_data(data, network), task.lesson(data, network)
-    global_batch = recipe.data.batch * accelerator.num_processes
-    steps_per_epoch = max(1, len(dataset) // global_batch)  # type: ignore[arg-type]
+    batch_size = recipe.data.batch  # over all processes
+    steps_per_epoch = max(1, len(dataset) // batch_size)  # type: ignore[arg-type]
     steps = recipe.optim.length(steps_per_epoch)
     warmup = recipe.optim.warmup(steps_per_epoch)
     check_warmup(warmup, steps, "steps")
     progress = Progress()
+    if count() > 1 and recipe.optim.batch_norm == "synchronized":
+        synchronize(model, accelerator.device)
     model, optimizer = accelerator.prepare(model, _optimizer(recipe.optim, model))
     averaged = AveragedModel(
         accelerator.unwrap_model(model), multi_avg_fn=_moving_average(recipe.optim.ema), use_buffers=True
@@ -154,21 +163,21 @@ def train(
             f"{output} is already at step {progress.step}, which is beyond the {steps} steps of this run: set more "
             "steps"
         )
-    progress.steps, progress.reason, progress.is_stopped = steps, None, False
+    progress.steps, progress.reason, progress.is_stopped, progress.signal = steps, None, False, 0
 
-    samples = NumberedSampler(progress.step * global_batch, steps * global_batch)
-    loader = accelerator.prepare(_loader(dataset, recipe, task.collate, sampler=samples))
+    batches = NumberedBatches(progress.step, steps, batch_size, rank(), count())
+    loader = _loader(dataset, batches, task.collate, recipe.data.workers)
     validation_set = task.validation_data(data, validation_data, network)
-    validation_loader = _loader(validation_set, recipe, task.collate)
-    # only the first process of a parallel run writes
-    log = RunLog(output, accelerator.is_main_process, progress.step)
+    batches = scored_batches(len(validation_set), recipe.validation.batch, rank(), count())  # type: ignore[arg-type]
+    validation_loader = _loader(validation_set, batches, task.collate)
+    log = RunLog(output, is_first, progress.step)
 
     def describe(status: str, reason: str | None = None) -> None:
         log.describe(recipe, network, data, validation_data, weights, progress, status, reason)
 
     def validate() -> None:
         scored = averaged.module.to(accelerator.device)
-        with accelerator.autocast():
+        with accelerator.autocast(), summed_counts(scored):
             result = task.validate(scored, _moved(validation_loader, accelerator.device), validation_set)
         progress.figures, progress.remark = result.figures, result.remark
         progress.stale += 1
@@ -178,17 +187,24 @@ def train(
             progress.best_score, progress.stale = result.score, 0
             log.weights("best", scored, network)
 
+    def stop_number() -> int:
+        """Return a number that the processes agree on: 0, the number of a signal, or TIME_OVER."""
+        is_over = max_minutes is not None and time.monotonic() - started >= max_minutes * 60
+        return any_of(signals.received or (TIME_OVER if is_over else 0))
+
     describe("running")
     started, seconds_before = time.monotonic(), progress.seconds
-    speedometer = _Speed(global_batch)
+    speedometer = _Speed(batch_size)
     patience = recipe.validation.patience
     status, reason = "finished", None
-    try:
+    with StopSignals() as signals, _recorded_failure(describe, log):
         if weights is not None and latest is None:
             validate()  # a later validation is better only if it beats the original weights
-        for batch in loader:
-            if max_minutes is not None and time.monotonic() - started >= max_minutes * 60:
-                status, reason = "stopped", f"after {max_minutes:g} minutes"
+        for batch in _moved(loader, accelerator.device):
+            if number := stop_number():
+                progress.signal = number % TIME_OVER
+                name = f"by the signal {Signals(number).name}" if progress.signal else f"after {max_minutes:g} minutes"
+                status, reason = "stopped", name
                 break
             if patience is not None and progress.stale >= patience:
                 reason = f"the last {patience} validations did not improve the score"
@@ -200,7 +216,8 @@ def train(
             rate = learning_rate(progress.step, steps, warmup, recipe.optim)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            with accelerator.autocast():
+            # the noise of a step is the same after a stop, and on any number of processes
+            with accelerator.autocast(), shared_noise(recipe.seed * 1_000_003 + progress.step * batch_size):
                 loss, figures = task.loss(model, batch, progress.step / steps, lesson)
             optimizer.zero_grad(set_to_none=True)
             accelerator.backward(loss)
@@ -211,40 +228,35 @@ def train(
             progress.step += 1
             progress.seconds = seconds_before + time.monotonic() - started
 
-            value = loss.item()
+            watched = means({"loss": loss, **figures})
+            value = watched.pop("loss")
             if not math.isfinite(value):
                 raise DivergedError(
                     f"the loss is {value} at step {progress.step}: lower optim.learning_rate or optim.clip_norm, look "
                     f"for broken images in {data}, and resume from the last checkpoint in {checkpoints}"
                 )
-            watched = {name: figure.item() for name, figure in figures.items()}
             log.step(progress.step, {"loss": value, **watched, "learning_rate": rate})
             speed = speedometer.tick()
-            left = (steps - progress.step) * global_batch / speed
-            report(StepReport(progress.step, steps, value, watched, speed, left))
+            left = (steps - progress.step) * batch_size / speed
+            if is_first:
+                report(StepReport(progress.step, steps, value, watched, speed, left))
 
             last = progress.step == steps
             if progress.step % recipe.validation.every == 0 or last:
                 validate()
-                ending = validated(progress.step, progress.figures)
+                ending = from_first(validated(progress.step, progress.figures) if is_first else None)
                 reason = None if last else ending
             if progress.step % recipe.checkpoint_every == 0 or last:
-                save_checkpoint(accelerator, checkpoints, progress.step)
+                save_checkpoint(accelerator, checkpoints, progress.step, recipe.checkpoints_kept)
             if reason is not None:
                 break
 
         progress.reason, progress.is_stopped = reason, status == "stopped"
         if reason is not None and progress.step:  # the run ended early
-            save_checkpoint(accelerator, checkpoints, progress.step)
+            save_checkpoint(accelerator, checkpoints, progress.step, recipe.checkpoints_kept)
             log.weights("last", averaged.module, network)
-    except BaseException as error:
-        status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-        describe(status, str(error) or type(error).__name__)
-        log.close()
-        raise
     describe(status, reason)
     log.close()
-    accelerator.end_training()
     return progress
 
 
@@ -267,6 +279,47 @@ def learning_rate(step: int, steps: int, warmup: int, optim: OptimConfig) -> flo
     part = min(1.0, (step - warmup) / max(1, steps - warmup))
     swing = optim.learning_rate - optim.final_learning_rate
     return optim.final_learning_rate + swing * (1 + math.cos(math.pi * part)) / 2
+
+
+def _accelerator(recipe: Recipe, device: torch.device) -> Accelerator:
+    """Return the accelerator of a run, and start the group of its processes if a launcher started several.
+
+    Raises:
+        RunError: if the processes cannot share a batch, or split the network instead.
+    """
+    # an earlier run in this process may have set another precision or device
+    AcceleratorState._reset_state(reset_partial_state="RANK" not in os.environ)
+    if device.index is not None and device.type == "cuda":
+        torch.cuda.set_device(device)
+    accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=MIXED_PRECISION[recipe.precision])
+    kind, processes, batch = accelerator.distributed_type, accelerator.num_processes, recipe.data.batch
+    if kind in (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM):
+        raise RunError(
+            f"a network is trained as a whole in each process (DDP), and the launcher asks for {kind.value}: launch "
+            "without it, such as with torchrun, or accelerate launch --multi_gpu"
+        )
+    if batch % processes:
+        divisors = [str(number) for number in range(1, batch + 1) if batch % number == 0]
+        raise RunError(
+            f"data.batch = {batch} cannot be shared by {processes} processes: use {', '.join(divisors)} processes, or "
+            f"set a multiple of {processes}, such as --set data.batch={-(-batch // processes) * processes}"
+        )
+    return accelerator
+
+
+@contextmanager
+def _recorded_failure(describe: Callable[[str, str], None], log: RunLog) -> Iterator[None]:
+    """Write the reason into the record of a run if the block fails."""
+    try:
+        yield
+    except BaseException as error:
+        reason = lost_process(error) or str(error) or type(error).__name__
+        with suppress(OSError):  # a full disk must not hide the reason
+            describe("interrupted" if isinstance(error, KeyboardInterrupt) else "failed", reason)
+            log.close()
+        if lost_process(error):
+            raise RunError(reason) from error
+        raise
 
 
 class _Speed:
@@ -301,7 +354,7 @@ def _optimizer(optim: OptimConfig, model: nn.Module) -> torch.optim.Optimizer:
 def _freeze_batch_norm(model: nn.Module) -> None:
     """Make batch normalization use its running statistics and leave them unchanged, while the network trains."""
     for layer in model.modules():
-        if isinstance(layer, nn.BatchNorm2d):
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
             layer.eval()
 
 
@@ -321,17 +374,15 @@ def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
 
 
 def _loader(
-    dataset: Any, recipe: Recipe, collate: Callable[[list[Any]], Any], sampler: NumberedSampler | None = None
+    dataset: Any, batches: Iterable[list[int]], collate: Callable[[list[Any]], Any], workers: int = 0
 ) -> DataLoader[Any]:
-    """Return a loader of batches: training samples by the numbers of the sampler, or validation samples in order."""
-    training = sampler is not None
+    """Return a loader of batches of samples, which are given by their numbers."""
     return DataLoader(
         dataset,
-        recipe.data.batch if training else recipe.validation.batch,
-        sampler=sampler,
-        drop_last=training,
-        num_workers=recipe.data.workers if training else 0,
+        batch_sampler=batches,  # type: ignore[arg-type]
+        num_workers=workers,
         collate_fn=collate,
+        worker_init_fn=outlive_signals if workers else None,
     )
 
 

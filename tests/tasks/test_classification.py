@@ -13,6 +13,7 @@ from passband.io.image import ImageError
 from passband.layers.gate import temperature
 from passband.models import SFNet, build_from
 from passband.models.gated import Gated
+from passband.processes import shared_noise
 from passband.tasks import TASKS
 from passband.weights_io import CheckpointError
 from tests.classifiers import write_textures
@@ -151,7 +152,7 @@ class TestLoss:
         torch.testing.assert_close(loss, F.cross_entropy(logits, torch.arange(4)) + 0.3 * cost)
         assert figures["open"] == 10 / 4
 
-    def test_the_temperature_follows_the_share_of_the_run_and_noise_the_samples(self):
+    def test_the_temperature_follows_the_share_of_the_run_and_noise_the_seed_of_the_step(self):
         made = task(gate={"start_temperature": 4.0, "end_temperature": 0.25})
         model = build_from({"model": "gated-dct-resnet18", "channels": 6, "classes": 4, "width": 8})
         given = {**batch([0, 1, 2, 3]), "input": torch.randn(4, 6, 8, 8)}
@@ -160,7 +161,8 @@ class TestLoss:
         for done, first in ((0.0, 0), (0.5, 0), (1.0, 0), (1.0, 0), (1.0, 64)):
             model.load_state_dict(state)
             torch.randn(len(losses))  # whatever was drawn before
-            losses.append(made.loss(model, {**given, "number": given["number"] + first}, done)[0].item())
+            with shared_noise(first):
+                losses.append(made.loss(model, given, done)[0].item())
             assert model.gate.temperature == temperature(done, 4.0, 0.25)
         assert losses[2] == losses[3] != losses[4]
         assert model.gate.temperature == 0.25

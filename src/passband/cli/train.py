@@ -141,7 +141,7 @@ def draw_curves(output: Path) -> None:
 
 def _resume_hint(output: Path) -> str:
     """Return a sentence that says how to continue a run that was interrupted."""
-    from passband.runs import latest_checkpoint
+    from passband.checkpoints import latest_checkpoint
 
     latest = latest_checkpoint(output)
     if latest is None:

@@ -67,6 +67,9 @@ class OptimConfig(Section, frozen=True):
     keep_statistics: bool = False
     """Whether batch normalization uses the statistics of the weights that the run starts from, instead of those of
     each batch. This helps fine-tuning in small batches."""
+    batch_norm: Literal["synchronized", "local"] = "synchronized"
+    """Statistics of batch normalization if several processes train: `synchronized` uses the batch of all processes, so
+    that the losses are those of one process; `local` uses the part of each process, which saves communication."""
 
     @model_validator(mode="after")
     def _one_length(self) -> "OptimConfig":
@@ -121,9 +124,9 @@ class DataConfig(Section, frozen=True):
     """Training data. The folders are arguments of a run, because they differ between machines."""
 
     batch: PositiveInt = 4
-    """Samples per step and process."""
+    """Samples per step. Several processes share them, so the number of processes must divide it."""
     workers: int = Field(default=2, ge=0)
-    """Processes that prepare samples. 0 prepares them in the training process."""
+    """Processes that prepare samples, for each training process. 0 prepares them in the training process."""
 
     @property
     def content(self) -> str:
@@ -155,6 +158,8 @@ class Recipe(Section, frozen=True):
     """Precision of the forward and backward pass. Weights and optimizer always use float32."""
     checkpoint_every: PositiveInt = 500
     """Steps between the checkpoints from which a run can be resumed."""
+    checkpoints_kept: PositiveInt = 2
+    """Number of checkpoints that are kept. If the newest one is damaged, a run resumes from the one before."""
     cuda: dict[str, Any] = {}
     """Settings that replace others if the run trains on a CUDA device, such as `"data.batch" = 64`."""
     model: ModelConfig

@@ -42,6 +42,7 @@ class DynamicFilter(nn.Module):
         self.average = LocalAvgPool2d()
         self.predict = nn.Conv2d(channels, groups * kernel_size**2, 1, bias=False)
         self.norm = nn.BatchNorm2d(groups * kernel_size**2)
+        self.is_synchronized = False  # set by processes.synchronize: the batch also has the maps of other processes
         self.modulator = Modulator(channels, pool=pool)
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
@@ -81,7 +82,7 @@ class DynamicFilter(nn.Module):
     def kernels_for(self, average: Float[Tensor, "B C 1 1"]) -> Float[Tensor, "B G k k"]:
         """Predict the kernels of maps with this global average."""
         logits = self.predict(average)
-        if self.training and len(average) > 1:
+        if self.training and (len(average) > 1 or self.is_synchronized):
             logits = self.norm(logits)
         else:  # a single 1x1 map has no variance, so the running statistics are used, as in evaluation
             norm = self.norm

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from passband.naming import suggestion
 from passband.ops.checks import check_images
+from passband.processes import total
 
 POOLS = ("magnitude", "signed")
 
@@ -61,6 +62,7 @@ class ChannelGate(nn.Module):
             raise ValueError(f"pool of a ChannelGate must be one of {', '.join(POOLS)}; got {pool!r}.{near}")
         self.channels, self.pool = channels, pool
         self.temperature = 1.0
+        self.is_synchronized = False  # set by processes.synchronize: counts and statistics are those of all processes
         self.squeeze = nn.Conv2d(channels, channels, 1)
         self.norm = nn.BatchNorm2d(channels)
         self.pair = nn.Conv2d(channels, 2 * channels, 1, groups=channels)
@@ -99,15 +101,18 @@ class ChannelGate(nn.Module):
         else:
             decision = hard = (logits[..., 1] > logits[..., 0]).to(logits.dtype)
         with torch.no_grad():
-            self.opened += hard.sum(0).to(torch.int64)
-            self.seen += len(cube)
+            counts = F.pad(hard.sum(0).to(torch.int64), (0, 1), value=len(cube))
+            if self.training and self.is_synchronized:
+                counts = total(counts)
+            self.opened += counts[:-1]
+            self.seen += counts[-1]
         return cube * decision.to(cube.dtype)[:, :, None, None], decision
 
     def logits(self, cube: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C 2"]:
         """Return a pair of logits per channel, closed and open, in float32 at least."""
         pooled = (cube.abs() if self.pool == "magnitude" else cube).mean((2, 3), keepdim=True)
         mixed = self.squeeze(pooled)
-        if self.training and len(cube) > 1:
+        if self.training and (len(cube) > 1 or self.is_synchronized):
             mixed = self.norm(mixed)
         else:  # a single image has no variance, so the running statistics are used, as in evaluation
             norm = self.norm

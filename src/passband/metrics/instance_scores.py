@@ -163,16 +163,28 @@ class CocoScores:
         Raises:
             ValueError: if the image is not in the ground truth or was added before, or if masks are scored and missing.
         """
+        if self.masks and masks is None:
+            raise ValueError(f"masks are scored, but image {image_id} has none: add them, or score only boxes")
+        found = coco_results(image_id, boxes, scores, labels, self.category_ids, masks if self.masks else None)
+        self.add_results(image_id, found)
+        return found
+
+    def add_results(self, image_id: int, results: list[Result]) -> None:
+        """Add the instances that were found in an image, as `coco_results` returns them.
+
+        Args:
+            image_id: id of the image.
+            results: entries of COCO's result files, with masks if masks are scored.
+
+        Raises:
+            ValueError: if the image is not in the ground truth or was added before.
+        """
         if image_id not in self._unseen:
             problem = "was added before" if image_id in self._seen else "is not in the ground truth"
             raise ValueError(f"each image of the ground truth is added once; image {image_id} {problem}")
-        if self.masks and masks is None:
-            raise ValueError(f"masks are scored, but image {image_id} has none: add them, or score only boxes")
         self._unseen.remove(image_id)
         self._seen.add(image_id)
-        found = coco_results(image_id, boxes, scores, labels, self.category_ids, masks if self.masks else None)
-        self.results += found
-        return found
+        self.results += results
 
     def figures(self) -> dict[str, dict[str, float]]:
         """Compute COCO's twelve metrics for `"box"` and, if masks are scored, for `"mask"`.

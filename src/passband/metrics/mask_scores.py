@@ -8,6 +8,7 @@ protocols, logits are enlarged bilinearly to the size of the mask before pixels 
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 from passband.metrics.counting import count_pairs
 from passband.naming import entry
 from passband.ops.checks import check_floats, shape_of
+from passband.processes import in_turn, total
 
 LEVELS = 256
 """Number of thresholds of the protocol `pranet`."""
@@ -285,6 +287,15 @@ class SegmentationScores:
         figures = {**own, **foreground_figures(counts)}
         self.pictures.append(figures)
         return figures
+
+    def gather(self, batches: list[list[MaskMetrics]]) -> None:
+        """Take over the scores of all processes of a run, which score its batches in turn.
+
+        Args:
+            batches: results of `add` for each batch of this process.
+        """
+        self.counts = total(self.counts)
+        self.pictures = list(chain(*in_turn(batches)))
 
     def total(self) -> MaskMetrics:
         """Compute the metrics of all images together: the means over images, or by `micro` those of all pixels.

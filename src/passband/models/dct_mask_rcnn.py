@@ -33,10 +33,11 @@ from torch import Tensor, nn
 from passband.layers.channels import channel_subset
 from passband.models.base import SavedNetwork
 from passband.models.dct_resnet import FrequencyResNet
-from passband.models.detection_stem import DIVISIBLE, GRAY, CubeStem, batch_cubes
+from passband.models.detection_stem import DIVISIBLE, GRAY, STRIDE, CubeStem, batch_cubes
 from passband.models.imagenet import Mapped, load_imagenet
 from passband.models.inputs import check_list
 from passband.naming import entry, suggestion
+from passband.processes import balanced, largest
 from passband.weights_io import load_weights
 
 BACKBONES = {"resnet18": 18, "resnet50": 50}
@@ -225,12 +226,14 @@ class FrequencyRCNN(
         if backbone_weights is not None:
             self.load_backbone(None if backbone_weights == "imagenet" else load_weights(backbone_weights))
         self.transform, self.rpn, self.roi_heads = detector.transform, detector.rpn, detector.roi_heads
+        self.is_synchronized = False  # set by processes.synchronize: batches are those of all processes
 
     def forward(
         self,
         images: list[Float[Tensor, "_ _ _"]],
         targets: list[dict[str, Tensor]] | None = None,
         sizes: list[tuple[int, int]] | None = None,
+        seeds: Sequence[int] | None = None,
     ) -> Losses | list[DetectedInstances]:
         """Return losses in training and instances in evaluation.
 
@@ -241,6 +244,8 @@ class FrequencyRCNN(
                 `labels` from 1, and `masks` of the image's size if masks are predicted. An image without instances has
                 empty tensors.
             sizes: height and width of the images in pixels, for cubes.
+            seeds: seed of the random choices for each image in training: its size, and the anchors and proposals to
+                learn from. None draws them from the random state of the process.
 
         Returns:
             In training, five losses by torchvision's names (four without masks). In evaluation, for each image `boxes`,
@@ -253,13 +258,17 @@ class FrequencyRCNN(
         from torchvision.models.detection.transform import resize_boxes
 
         self._check(images, targets, sizes)
+        samplers: list[Any] = [self.rpn.fg_bg_sampler, self.roi_heads.fg_bg_sampler]
+        drawing: list[Any] = [self.transform, *samplers]
+        for part in drawing:
+            part.seeds = seeds
         if self.input == "pixels":
             shown = [(image.shape[-2], image.shape[-1]) for image in images]
             batch, targets = self.transform(images, targets)
             tensors = batch.tensors
         else:
             shown = list(sizes or ())
-            tensors, in_pixels = batch_cubes(images, shown)
+            tensors, in_pixels = batch_cubes(images, shown, largest if self.training and self.is_synchronized else None)
             batch = ImageList(in_pixels, shown)
         # bfloat16 cannot hold fractions of pixels in large images, so autocast ends before the boxes
         features = OrderedDict((level, _at_least_single(feature)) for level, feature in self.backbone(tensors).items())
@@ -267,7 +276,8 @@ class FrequencyRCNN(
             proposals, losses = self.rpn(batch, features, targets)
             found, more = self.roi_heads(features, proposals, batch.image_sizes, targets)
         if self.training:
-            return {**more, **losses}
+            losses = {**more, **losses}
+            return self._balanced(losses, *samplers) if self.is_synchronized else losses
         results = []
         for one, resized, size in zip(found, batch.image_sizes, shown, strict=True):
             result = {**one, "boxes": resize_boxes(one["boxes"], list(resized), list(size))}
@@ -275,6 +285,13 @@ class FrequencyRCNN(
                 result["mask_probs"] = result.pop("masks")
             results.append(result)
         return results
+
+    @staticmethod
+    def _balanced(losses: Losses, anchors: Any, proposals: Any) -> Losses:
+        """Weight losses so that their means over processes are those over all anchors, proposals and instances."""
+        chosen = anchors.chosen
+        counts = {"loss_objectness": chosen, "loss_rpn_box_reg": chosen, "loss_mask": proposals.positives}
+        return {name: balanced(loss, counts.get(name, proposals.chosen)) for name, loss in losses.items()}
 
     def load_backbone(self, state: dict[str, Tensor] | None = None) -> Mapped:
         """Load a classifier's weights into the ResNet; pyramid and heads keep theirs.
@@ -319,6 +336,9 @@ class FrequencyRCNN(
         from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
         from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
         from torchvision.ops import MultiScaleRoIAlign
+        from torchvision.ops.poolers import initLevelMapper
+
+        from passband.models.detection_draws import SeededSampler, SeededTransform
 
         levels = [str(level) for level in range(LEVELS)]
         box_pool = MultiScaleRoIAlign(levels, output_size=7, sampling_ratio=2)
@@ -329,11 +349,25 @@ class FrequencyRCNN(
             "box_head": TwoMLPHead(features * 7 * 7, box_features),
             "box_predictor": FastRCNNPredictor(box_features, classes + 1),
         }
-        if not self.masks:
-            return FasterRCNN(self.backbone, **parts, **arguments)
-        parts["mask_head"] = MaskRCNNHeads(features, (features,) * 4, 1)
-        parts["mask_predictor"] = MaskRCNNPredictor(features, features, classes + 1)
-        return MaskRCNN(self.backbone, **parts, **arguments)
+        network = FasterRCNN
+        if self.masks:
+            network = MaskRCNN
+            parts["mask_head"] = MaskRCNNHeads(features, (features,) * 4, 1)
+            parts["mask_predictor"] = MaskRCNNPredictor(features, features, classes + 1)
+        detector: Any = network(self.backbone, **parts, **arguments)
+        names = ("min_size", "max_size", "image_mean", "image_std", "size_divisible")
+        detector.transform = SeededTransform(**{name: getattr(detector.transform, name) for name in names})
+        pools = [box_pool, *([detector.roi_heads.mask_roi_pool] if self.masks else [])]
+        for pool in pools:
+            # torchvision guesses the strides from the first batch, and is wrong if its padding is large
+            pool.scales = [1 / (STRIDE << level) for level in range(LEVELS)]
+            first = STRIDE.bit_length() - 1
+            pool.map_levels = initLevelMapper(first, first + LEVELS - 1)
+        for part in (detector.rpn, detector.roi_heads):
+            part.fg_bg_sampler = SeededSampler(
+                part.fg_bg_sampler.batch_size_per_image, part.fg_bg_sampler.positive_fraction
+            )
+        return detector
 
     def _check(
         self,

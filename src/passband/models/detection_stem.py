@@ -12,7 +12,7 @@ from the image doubled by bilinear interpolation, luma and chroma alike, without
 chroma from an image that is doubled once more and averaged, and round to integers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -139,13 +139,16 @@ def imagenet_statistics(subset: ChannelSubset, block: int = STRIDE) -> tuple[lis
 
 
 def batch_cubes(
-    cubes: Sequence[Float[Tensor, "K _ _"]], sizes: Sequence[tuple[int, int]]
+    cubes: Sequence[Float[Tensor, "K _ _"]],
+    sizes: Sequence[tuple[int, int]],
+    agreed: Callable[[Sequence[int]], Sequence[int]] | None = None,
 ) -> tuple[Float[Tensor, "B K h w"], Float[Tensor, "B 1 H W"]]:
     """Put cubes of several sizes into a batch, on a middle gray.
 
     Args:
         cubes: cubes that are not normalized, at a stride of 4; with or without cells beyond the image's edge.
         sizes: height and width of their images, in pixels.
+        agreed: function that returns the height and the width of the whole batch in cells, if this is a part of it.
 
     Returns:
         The batch, and a tensor with the size of the batch in pixels. This tensor takes no memory; proposals and anchors
@@ -164,7 +167,8 @@ def batch_cubes(
                 f"got {cube.shape[-2]} x {cube.shape[-1]}"
             )
     unit = DIVISIBLE // STRIDE
-    height, width = (-(-max(sides) // unit) * unit for sides in zip(*cells, strict=True))
+    longest = [max(sides) for sides in zip(*cells, strict=True)]
+    height, width = (-(-side // unit) * unit for side in (agreed(longest) if agreed else longest))
     batch = cubes[0].new_zeros(len(cubes), cubes[0].shape[0], height, width)
     for place, cube, (rows, columns) in zip(batch, cubes, cells, strict=True):
         place[:, :rows, :columns] = cube[:, :rows, :columns]

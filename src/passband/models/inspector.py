@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from passband.layers.channels import INSPECTED
 from passband.models.base import SavedNetwork
+from passband.processes import all_rows, rank
 
 KINDS = ("rain", "snow", "haze", "motion-blur", "defocus", "raindrop", "scratch", "clean")
 """The default kinds that the network distinguishes."""
@@ -154,6 +155,7 @@ class Known(nn.Module):
         self.register_buffer("covariance", torch.eye(size))
         self.register_buffer("distance", torch.tensor([0.0, 1.0]))
         self.register_buffer("batches", torch.tensor(0.0))
+        self.is_synchronized = False  # set by processes.synchronize: batches are those of all processes
 
     @torch.no_grad()
     def forward(self, statistics: Float[Tensor, "B S"]) -> Float[Tensor, " B"]:
@@ -167,6 +169,9 @@ class Known(nn.Module):
             statistics = statistics.float()
             if not self.training:
                 return self._strangeness(statistics)
+            own = len(statistics)
+            if self.is_synchronized:
+                statistics = all_rows(statistics)
             batches = self.get_buffer("batches")
             is_measured = batches.item() % 10 == 9 and len(statistics) > 1
             strangeness = self._measure(statistics) if is_measured else statistics.new_zeros(len(statistics))
@@ -177,7 +182,7 @@ class Known(nn.Module):
             away = statistics - mean
             covariance.lerp_(away.T @ away / len(statistics), share)
             batches.add_(1)
-            return strangeness
+            return strangeness[rank() * own :][:own] if self.is_synchronized else strangeness
 
     def _measure(self, statistics: Float[Tensor, "B S"]) -> Float[Tensor, " B"]:
         """Update the distances of the training images with a batch, and return its strangeness."""

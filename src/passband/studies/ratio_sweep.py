@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from passband.checkpoints import latest_checkpoint
 from passband.config import SegmentationRecipe
 from passband.evaluation import evaluate_segmenter
 from passband.io.files import write_whole
 from passband.provenance import environment
-from passband.runs import RunError, check_free, latest_checkpoint, read_run
+from passband.runs import RunError, check_free, read_run
 from passband.studies.ratio_sweep_report import draw_sweep, sweep_table
 from passband.tasks.segmentation import Segmentation
 from passband.training import StepReport, train

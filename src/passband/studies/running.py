@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 import torch
 from filelock import Timeout
 
+from passband.checkpoints import latest_checkpoint
 from passband.io.image import ImageError
-from passband.runs import DivergedError, latest_checkpoint, read_curves
+from passband.runs import DivergedError, read_curves
 from passband.studies.planning import plan_study, trial_recipe
 from passband.studies.records import (
     Database,

@@ -29,6 +29,7 @@ from passband.layers.channels import channel_subset
 from passband.layers.gate import ChannelGate, temperature
 from passband.metrics import confusion_matrix, rank_of, ranking
 from passband.models.gated import Gated, logits_of
+from passband.processes import in_turn
 from passband.tasks.loading import check_task
 from passband.tasks.problems import Problems
 from passband.tasks.task import Direction, FixedLesson, Loss, Validation
@@ -172,8 +173,6 @@ class Classification(FixedLesson):
             lesson: None.
         """
         self.problems.attend(batch["problem"])
-        # noise of a gate or of dropout depends on the samples alone, so a resumed run has the same
-        torch.manual_seed(self.recipe.seed * 1_000_003 + int(batch["number"][0]))
         settings = self.recipe.gate
         for layer in model.modules():
             if isinstance(layer, ChannelGate):
@@ -210,25 +209,20 @@ class Classification(FixedLesson):
         """
         was_training = model.training
         model.eval()
-        ranks: list[Tensor] = []
-        losses: list[Tensor] = []
-        guesses: list[Tensor] = []
-        truths: list[Tensor] = []
-        names: list[str] = []
+        scores: list[tuple[Tensor, Tensor, Tensor, Tensor, int]] = []
         for batch in batches:
             self.problems.attend(batch["problem"])
             logits = logits_of(model(batch["input"])).float()
             usable = batch["label"] != UNKNOWN
             logits, labels = logits[usable], batch["label"][usable]
-            losses.append(F.cross_entropy(logits, labels, reduction="none").cpu())
-            ranks.append(rank_of(logits, labels).cpu())
-            guesses.append(ranking(logits)[:, 0].cpu())
-            truths.append(labels.cpu())
-            names = names or [str(number) for number in range(logits.shape[1])]
+            loss, place = F.cross_entropy(logits, labels, reduction="none"), rank_of(logits, labels)
+            scores.append((loss.cpu(), place.cpu(), ranking(logits)[:, 0].cpu(), labels.cpu(), logits.shape[1]))
         model.train(was_training)
-        rank = torch.cat(ranks) if ranks else torch.empty(0)
-        if not len(rank):
+        scores = in_turn(scores)
+        if not any(len(labels) for _, _, _, labels, _ in scores):
             raise ImageError("none of the images to score on can be read; the log names them")
+        losses, ranks, guesses, truths, (count, *_) = zip(*scores, strict=True)
+        rank, names = torch.cat(ranks), [str(number) for number in range(count)]
         figures = {"top1": (rank == 0).double().mean().item()}
         if len(names) > TOP:
             figures[f"top{TOP}"] = (rank < TOP).double().mean().item()

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from passband.data.leak_warnings import warn_of_leaks
 from passband.data.splits import split_coco
 from passband.drawing.comparison import comparison_rows
 from passband.io.image import ImageError
-from passband.metrics.instance_scores import CocoScores
+from passband.metrics.instance_scores import CocoScores, Result, coco_results
 from passband.models import FrequencyRCNN
+from passband.processes import in_turn
 from passband.tasks.channel_fit import fitted_statistics
 from passband.tasks.instances import INSTANCE_CAPTIONS, beside_truth, cube_form, find_instances
 from passband.tasks.loading import check_task
@@ -191,10 +193,10 @@ class Detection(FixedLesson):
             lesson: None.
         """
         self.problems.attend(batch["problems"])
-        # random proposals depend on the samples alone, so a resumed run has the same
-        torch.manual_seed(self.recipe.seed * 1_000_003 + int(batch["numbers"][0]))
+        # random sizes and proposals depend on each sample alone, so they are the same on any number of processes
+        seeds = [self.recipe.seed * 1_000_003 + int(number) for number in batch["numbers"]]
         sizes = {"sizes": [tuple(size) for size in batch["sizes"]]} if self.recipe.data.input == "coefficients" else {}
-        losses: dict[str, Tensor] = model(batch["images"], batch["targets"], **sizes)
+        losses: dict[str, Tensor] = model(batch["images"], batch["targets"], **sizes, seeds=seeds)
         total = torch.stack(list(losses.values())).sum()
         return total, {name.removeprefix("loss_"): loss.detach() for name, loss in losses.items()}
 
@@ -224,26 +226,35 @@ class Detection(FixedLesson):
         model.eval()
         ids = images.category_ids
         scores = CocoScores(images.ground_truth(), ids, masks=model.masks)
-        rows: list[list[Tensor]] = []
+        found: list[list[tuple[int, list[Result]]]] = []
+        rows: list[list[list[Tensor]]] = []
         for batch in batches:
             self.problems.attend(batch["problems"])
             good = [position for position, problem in enumerate(batch["problems"]) if not problem]
             sizes = [tuple(batch["sizes"][position]) for position in good]
             predicted = find_instances(model, [batch["images"][position] for position in good], sizes) if good else []
+            found.append([])
+            rows.append([])
             for position, one in zip(good, predicted, strict=True):
                 number = batch["targets"][position]["image_id"]
-                scores.add(number, one.boxes, one.scores, one.labels, one.masks)
-                if len(rows) < DRAWN:
-                    rows.append(beside_truth(images, number, one, DRAWN_SCORE, DRAWN_SIDE))
+                masks = one.masks if model.masks else None
+                found[-1].append((number, coco_results(number, one.boxes, one.scores, one.labels, ids, masks)))
+                if sum(map(len, rows)) < DRAWN:
+                    rows[-1].append(beside_truth(images, number, one, DRAWN_SCORE, DRAWN_SIDE))
         model.train(was_training)
-        if not rows:
+        for number, results in chain(*in_turn(found)):
+            scores.add_results(number, results)
+        drawn = list(chain(*in_turn(rows)))[:DRAWN]
+        if not drawn:
             raise ImageError("none of the images to score on can be read; the log names them")
         figures = scores.figures()
         kind = "mask" if model.masks else "box"
         watched = {f"{part}_{name}": values[name] for part, values in figures.items() for name in WATCHED}
         holds = any(image.trained for image in images.images)
         remark = NOTHING_FOUND if holds and not scores.results else ""
-        return Validation(figures[kind]["AP"], watched, comparison_rows(rows, [INSTANCE_CAPTIONS] * len(rows)), remark)
+        return Validation(
+            figures[kind]["AP"], watched, comparison_rows(drawn, [INSTANCE_CAPTIONS] * len(drawn)), remark
+        )
 
     def _channels(self) -> str | list[int]:
         """Return the recipe's channels as JSON can hold them."""

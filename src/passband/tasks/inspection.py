@@ -28,6 +28,7 @@ from passband.data.pairs import find_pairs
 from passband.data.splits import is_held_out
 from passband.io.image import ImageError
 from passband.models.inspector import Findings, InspectorNetwork
+from passband.processes import balanced, in_turn
 from passband.tasks.problems import Problems
 from passband.tasks.task import Direction, FixedLesson, Loss, Validation
 from passband.weights_io import CheckpointError
@@ -179,6 +180,8 @@ class Inspection(FixedLesson):
         strength = F.smooth_l1_loss(findings.psnr, batch["psnr"].float().clamp(*PSNR_RANGE))
         gains, known = _known_gains(findings.gains, batch["gains"])
         gain = (F.smooth_l1_loss(findings.gains, gains, reduction="none") * known).sum() / known.sum().clamp(min=1)
+        if model.training:  # the processes of a run know different numbers of gains
+            gain = balanced(gain, known.sum())
         loss = kinds + settings.psnr * strength + settings.gain * gain
         return loss, {"kinds": kinds.detach(), "psnr": strength.detach(), "gain": gain.detach()}
 
@@ -202,21 +205,28 @@ class Inspection(FixedLesson):
         """
         was_training = model.training
         model.eval()
-        totals: dict[str, list[float]] = {name: [] for name in ("right", "loss", "psnr_error", "gain_error", "strange")}
-        rows: list[tuple[str, list[float]]] = []
+        scores: list[tuple[dict[str, list[float]], list[tuple[str, list[float]]]]] = []
         for batch in batches:
             self.problems.attend(batch["problem"])
             findings: Findings = model(batch["windows"], batch["overview"])
             loss, _ = self.loss(model, batch, 1.0)
-            totals["loss"].append(loss.item())
             first = findings.kinds.argmax(1, keepdim=True)
-            totals["right"] += batch["kinds"].gather(1, first)[:, 0].tolist()
-            totals["psnr_error"] += (findings.psnr - batch["psnr"].float().clamp(*PSNR_RANGE)).abs().tolist()
             gains, known = _known_gains(findings.gains, batch["gains"])
-            totals["gain_error"] += (findings.gains - gains).abs()[known].tolist()
-            totals["strange"] += (findings.strangeness > 2.5).float().tolist()
-            rows += list(zip(batch["kind"], findings.kinds.sigmoid().tolist(), strict=True))
+            values = {
+                "right": batch["kinds"].gather(1, first)[:, 0].tolist(),
+                "loss": [loss.item()],
+                "psnr_error": (findings.psnr - batch["psnr"].float().clamp(*PSNR_RANGE)).abs().tolist(),
+                "gain_error": (findings.gains - gains).abs()[known].tolist(),
+                "strange": (findings.strangeness > 2.5).float().tolist(),
+            }
+            scores.append((values, list(zip(batch["kind"], findings.kinds.sigmoid().tolist(), strict=True))))
         model.train(was_training)
+        totals: dict[str, list[float]] = {}
+        rows: list[tuple[str, list[float]]] = []
+        for values, some in in_turn(scores):
+            rows += some
+            for name, ones in values.items():
+                totals[name] = totals.get(name, []) + ones
         if not rows:
             raise ImageError("none of the images to score on can be used; the log names them")
         figures = {name: sum(values) / len(values) for name, values in totals.items() if values}

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import PartialState
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.data import ConcatDataset, Dataset
@@ -32,6 +31,7 @@ from passband.metrics import psnr
 from passband.models.sfnet import mean_view
 from passband.ops.frequency_distance import BLOCK
 from passband.ops.tiling import pad_to_multiple
+from passband.processes import in_turn
 from passband.tasks.problems import Problems
 from passband.tasks.task import Direction, FixedLesson, Loss, Validation
 
@@ -179,8 +179,7 @@ class Restoration(FixedLesson):
         if not data.crops or steps is None:
             return data.crop
         shares = data.crop_shares or (1.0,) * len(data.crops)
-        batch = data.batch * PartialState().num_processes
-        ends = [round(steps * sum(shares[: place + 1]) / sum(shares)) * batch for place in range(len(shares))]
+        ends = [round(steps * sum(shares[: place + 1]) / sum(shares)) * data.batch for place in range(len(shares))]
         return CropSchedule(data.crops, tuple(ends))
 
     def loss(self, model: nn.Module, batch: dict[str, Any], done: float, lesson: None = None) -> Loss:
@@ -228,27 +227,33 @@ class Restoration(FixedLesson):
         """
         was_training = model.training
         model.eval()
-        gains: dict[str, list[float]] = {}
-        scores, rows, captions = [], [], []
+        parts: list[tuple[list[str], list[float], list[float], list[float], list[list[Tensor]]]] = []
         for batch in batches:
             self.problems.attend(batch["problem"])
             good = [position for position, problem in enumerate(batch["problem"]) if not problem]
             if not good:
+                parts.append(([], [], [], [], []))
                 continue
             images, clean, kinds = batch["degraded"][good], batch["clean"][good], [batch["kind"][one] for one in good]
             restored, degraded = restore_batch(model, images).float().clamp(0, 1), mean_view(images)
             after, before = (psnr(image, clean).clamp(max=MOST_PSNR) for image in (restored, degraded))
-            scores += after.tolist()
-            for kind, gain in zip(kinds, (after - before).tolist(), strict=True):
-                gains.setdefault(kind, []).append(gain)
-            rows += list(zip(degraded, restored, clean, strict=True))
-            captions += map(restoration_captions, before.tolist(), after.tolist(), kinds)
+            images = [list(row) for row in zip(degraded.cpu(), restored.cpu(), clean.cpu(), strict=True)]
+            drawn = max(0, DRAWN - sum(len(part[0]) for part in parts))
+            parts.append((kinds, before.tolist(), after.tolist(), (after - before).tolist(), images[:drawn]))
         model.train(was_training)
+        gains: dict[str, list[float]] = {}
+        scores, rows, captions = [], [], []
+        for kinds, before, after, differences, images in in_turn(parts):
+            scores += after
+            for kind, gain in zip(kinds, differences, strict=True):
+                gains.setdefault(kind, []).append(gain)
+            rows += images
+            captions += [*map(restoration_captions, before, after, kinds)][: len(images)]
         if not scores:
             raise ImageError("none of the images to score on can be used; the log names them")
         mean = sum(scores) / len(scores)
         figures = {"psnr": mean} | {f"gain/{kind}": sum(values) / len(values) for kind, values in gains.items()}
-        shown = comparison_rows([list(row) for row in rows[:DRAWN]], captions[:DRAWN])
+        shown = comparison_rows(rows[:DRAWN], captions[:DRAWN])
         return Validation(mean, figures, shown)
 
 

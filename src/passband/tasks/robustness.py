@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torchvision.transforms.v2.functional import gaussian_blur
 
-from passband.metrics.mask_scores import SegmentationScores
+from passband.metrics.mask_scores import MaskMetrics, SegmentationScores
 
 
 class RobustnessScores:
@@ -24,6 +24,7 @@ class RobustnessScores:
     def __init__(self, noise: float, blur: float, protocol: str, classes: int):
         self.strengths = {name: value for name, value in (("noise", noise), ("blur", blur)) if value}
         self.scores = {name: SegmentationScores(protocol, classes) for name in self.strengths}
+        self.batches: dict[str, list[list[MaskMetrics]]] = {name: [] for name in self.strengths}
 
     def add(self, model: nn.Module, batch: dict[str, Any]) -> None:
         """Score the copies of a batch.
@@ -35,16 +36,19 @@ class RobustnessScores:
         for name, strength in self.strengths.items():
             degraded = noisy if name == "noise" else blurred
             logits = model(degraded(batch["image"], strength, list(map(int, batch["number"])))).float()
+            self.batches[name].append([])
             for one, mask, problem in zip(logits, batch["mask"], batch["problem"], strict=True):
                 if not problem:
-                    self.scores[name].add(one, mask)
+                    self.batches[name][-1].append(self.scores[name].add(one, mask))
 
     def figures(self, main: str) -> dict[str, float]:
-        """Return the main figure on each kind of copies, such as `foreground_dice_noise`.
+        """Return the main figure on each kind of copies, such as `foreground_dice_noise`, over all processes of a run.
 
         Args:
             main: name of the main figure.
         """
+        for name, scores in self.scores.items():
+            scores.gather(self.batches[name])
         return {f"{main}_{name}": scores.total()[main] for name, scores in self.scores.items()}
 
 

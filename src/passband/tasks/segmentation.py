@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ from passband.drawing.comparison import comparison_rows
 from passband.drawing.overlay import overlay
 from passband.io.image import ImageError
 from passband.losses import segmentation_loss
-from passband.metrics.mask_scores import PROTOCOLS, SegmentationScores, predicted_classes, resized_logits
+from passband.metrics.mask_scores import PROTOCOLS, MaskMetrics, SegmentationScores, predicted_classes, resized_logits
+from passband.processes import in_turn
 from passband.tasks.chosen_masks import split_by_recipe, spread
 from passband.tasks.curriculum import Lesson, measured_profile, stored_profile
 from passband.tasks.loading import check_task, mask_names
@@ -248,8 +250,6 @@ class Segmentation:
         if not finite.all():
             names = [name for name, good in zip(batch["name"], finite.tolist(), strict=True) if not good]
             raise ValueError(f"images with values that are not finite: {', '.join(names)}; leave them out")
-        # dropout depends on the samples alone, so a resumed run has the same
-        torch.manual_seed(self.recipe.seed * 1_000_003 + int(batch["number"][0]))
         if lesson is None:
             raise TypeError("segmentation learns by a curriculum: pass the result of lesson to loss")
         seen, figures = lesson.pictures(images, model, done)
@@ -281,27 +281,33 @@ class Segmentation:
         model.eval()
         scores = SegmentationScores(self.protocol, self.recipe.data.classes)
         robustness = self._robustness()
-        losses: list[float] = []
-        rows: list[list[Tensor]] = []
-        finds = holds = False
+        parts: list[list[tuple[MaskMetrics, float, bool, bool]]] = []
+        rows: list[list[list[Tensor]]] = []
         for batch in batches:
             self.problems.attend(batch["problem"])
             logits = model(batch["image"]).float()
             robustness.add(model, batch)
+            parts.append([])
+            rows.append([])
             for image, one, mask, problem in zip(batch["image"], logits, batch["mask"], batch["problem"], strict=True):
                 if problem:
                     continue
-                scores.add(one, mask)
-                finds, holds = finds or bool(predicted_classes(one).any()), holds or bool(mask.any())
-                losses.append(self.measure(resized_logits(one[None], mask.shape), mask[None]).item())
-                if len(rows) < DRAWN:
-                    rows.append(_row(image.cpu(), mask.cpu(), one.cpu()))
+                loss = self.measure(resized_logits(one[None], mask.shape), mask[None]).item()
+                found = bool(predicted_classes(one).any())
+                parts[-1].append((scores.add(one, mask), loss, found, bool(mask.any())))
+                if sum(map(len, rows)) < DRAWN:
+                    rows[-1].append(_row(image.cpu(), mask.cpu(), one.cpu()))
         model.train(was_training)
-        if not losses:
+        scored_images = list(chain(*in_turn(parts)))
+        if not scored_images:
             raise ImageError("none of the images to score on can be used; the log names them")
+        scores.gather([[figures for figures, *_ in part] for part in parts])
+        losses = [loss for _, loss, _, _ in scored_images]
+        finds, holds = (any(image[place] for image in scored_images) for place in (2, 3))
         figures = {**scores.total(), **robustness.figures(self.main), "loss": sum(losses) / len(losses)}
+        drawn = list(chain(*in_turn(rows)))[:DRAWN]
         remark = ONLY_BACKGROUND if holds and not finds else ""
-        return Validation(figures[self.main], figures, comparison_rows(rows, [MASK_CAPTIONS] * len(rows)), remark)
+        return Validation(figures[self.main], figures, comparison_rows(drawn, [MASK_CAPTIONS] * len(drawn)), remark)
 
     def _robustness(self) -> RobustnessScores:
         """Return the scores on degraded copies, which hold nothing yet."""

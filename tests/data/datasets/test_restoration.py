@@ -6,7 +6,7 @@ from torch.utils.data import DataLoader
 
 from passband.data.datasets import crops, restoration
 from passband.data.datasets.crops import ImageCache, crop_and_flip, degraded_as_file, read_pair
-from passband.data.datasets.order import NumberedSampler
+from passband.data.datasets.order import NumberedBatches, scored_batches
 from passband.data.datasets.restoration import (
     PairTrainingSet,
     PhotographTrainingSet,
@@ -114,10 +114,10 @@ def test_a_run_that_goes_on_sees_what_an_uninterrupted_one_sees(folder, paired):
     for data in data_sets(folder, paired):
 
         def batches(start, stop, data=data):
-            loader = DataLoader(data, batch_size=3, sampler=NumberedSampler(start, stop))
+            loader = DataLoader(data, batch_sampler=NumberedBatches(start, stop, 3))
             return [(batch["degraded"], batch["clean"], batch["kind"], batch["name"]) for batch in loader]
 
-        whole, parts = batches(0, 18), batches(0, 6) + batches(6, 18)
+        whole, parts = batches(0, 6), batches(0, 2) + batches(2, 6)
         assert len(whole) == len(parts) == 6
         for expected, got in zip(whole, parts, strict=True):
             assert torch.equal(got[0], expected[0])
@@ -125,10 +125,19 @@ def test_a_run_that_goes_on_sees_what_an_uninterrupted_one_sees(folder, paired):
             assert got[2:] == expected[2:]
 
 
-def test_a_numbered_sampler_counts_from_start_to_before_stop():
-    assert list(NumberedSampler(5, 9)) == [5, 6, 7, 8]
-    assert len(NumberedSampler(5, 9)) == 4
-    assert list(NumberedSampler(9, 9)) == []
+def test_numbered_batches_count_from_the_step_and_the_processes_share_each_batch_in_order():
+    assert list(NumberedBatches(1, 3, 4)) == [[4, 5, 6, 7], [8, 9, 10, 11]]
+    assert len(NumberedBatches(1, 3, 4)) == 2
+    assert list(NumberedBatches(3, 3, 4)) == []
+    parts = [list(NumberedBatches(1, 3, 4, part, 2)) for part in range(2)]
+    assert [first + second for first, second in zip(*parts, strict=True)] == list(NumberedBatches(1, 3, 4))
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 7])
+def test_each_sample_of_a_validation_is_scored_by_one_process_also_on_uneven_splits(parts):
+    shares = [scored_batches(61, 4, part, parts) for part in range(parts)]
+    assert sorted(number for batches in shares for batch in batches for number in batch) == list(range(61))
+    assert [len(batch) for batches in shares for batch in batches].count(4) == 15
 
 
 def test_crops_are_squares_of_the_photograph_from_anywhere_and_mirrored_half_of_the_time(folder):

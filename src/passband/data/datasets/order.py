@@ -73,21 +73,43 @@ def _order(count: int, seed: int) -> Tensor:
     return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
 
 
-class NumberedSampler(Sampler[int]):
-    """Sample numbers from `start` up to `stop`, so that a resumed run continues where it stopped.
+def scored_batches(length: int, batch: int, part: int = 0, parts: int = 1) -> list[list[int]]:
+    """Return the batches of a validation that a process scores. Each sample is in one batch of one process.
 
     Args:
-        start: first number.
-        stop: number after the last.
+        length: number of samples.
+        batch: samples scored at once; the last batch may be smaller.
+        part: number of this process, from 0.
+        parts: number of processes, which take the batches in turn.
+    """
+    numbers = list(range(length))
+    return [numbers[start : start + batch] for start in range(0, length, batch)][part::parts]
+
+
+class NumberedBatches(Sampler[list[int]]):
+    """Sample numbers of each step in order; the data set shuffles them.
+
+    The batch of a step has the same samples on any number of processes, and a resumed run continues where it stopped.
+    Each process gets an equal part of every batch.
+
+    Args:
+        start: number of steps done before.
+        stop: number of steps of the whole run.
+        batch: samples of a step, over all processes.
+        part: number of this process, from 0.
+        parts: number of processes, which divides `batch`.
     """
 
-    def __init__(self, start: int, stop: int):
-        self.numbers = range(start, stop)
+    def __init__(self, start: int, stop: int, batch: int, part: int = 0, parts: int = 1):
+        self.steps, self.batch, self.own = range(start, stop), batch, batch // parts
+        self.offset = part * self.own
 
     def __len__(self) -> int:
-        """Return the number of samples."""
-        return len(self.numbers)
+        """Return the number of steps."""
+        return len(self.steps)
 
-    def __iter__(self) -> Iterator[int]:
-        """Iterate over the numbers in order; the data set shuffles them."""
-        return iter(self.numbers)
+    def __iter__(self) -> Iterator[list[int]]:
+        """Iterate over the numbers of the samples of each step."""
+        for step in self.steps:
+            first = step * self.batch + self.offset
+            yield list(range(first, first + self.own))
