@@ -7,6 +7,8 @@ from tempfile import TemporaryDirectory
 
 from passband.config import Recipe, changed_recipe, load_recipe, recipe_on
 from passband.models import pick_device
+from passband.processes import from_first
+from passband.processes.start import join
 from passband.runs import RunError
 from passband.training import train
 
@@ -59,7 +61,7 @@ def recipe_within(
     )
     left = minutes * 60 * (1 - SPARE) - (VALIDATIONS + (weights is not None)) * validation
     left -= time.monotonic() - started
-    steps = int(left / step)
+    steps = from_first(int(left / step))
     if steps < LEAST_STEPS:
         least = minutes + ((LEAST_STEPS - steps) * step) / 60
         raise RunError(
@@ -94,10 +96,11 @@ def time_steps(
         Time of a step in seconds, and time of a validation in seconds.
     """
     ends: list[float] = []
+    join(pick_device(device))
     with TemporaryDirectory() as folder:
         train(
             recipe,
-            Path(folder) / "run",
+            from_first(Path(folder) / "run"),
             data=data,
             validation_data=validation_data,
             weights=weights,
@@ -105,4 +108,5 @@ def time_steps(
             report=lambda _: ends.append(time.monotonic()),
         )
         done = time.monotonic()
-    return (ends[-1] - ends[skip]) / (len(ends) - 1 - skip), done - ends[-1]
+    # steps are reported in the first process
+    return from_first(((ends[-1] - ends[skip]) / (len(ends) - 1 - skip), done - ends[-1]) if ends else (0.0, 0.0))

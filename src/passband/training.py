@@ -6,7 +6,6 @@ split each batch, and have the same losses as one process.
 """
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,9 +15,7 @@ from signal import Signals
 from typing import Any
 
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
-from accelerate.utils import DistributedType, send_to_device, set_seed
+from accelerate.utils import send_to_device, set_seed
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
@@ -43,6 +40,7 @@ from passband.processes import (
     summed_counts,
     synchronize,
 )
+from passband.processes.start import started_accelerator
 from passband.runs import DivergedError, Progress, RunError, RunLog, check_free, read_run
 from passband.tasks import TASKS, Task
 from passband.weights_io import load_config, load_state, load_weights
@@ -104,8 +102,8 @@ def train(
             recipe replace others.
         task: task to train for, built from this recipe. None builds the task of the recipe.
         report: function that is called after every step, in the first process.
-        validated: function that is called after every validation during the run, in the first process, with the number of steps and the
-            figures. If it returns a text, the run ends early, for this reason.
+        validated: function that is called after every validation during the run, in the first process, with the number
+            of steps and the figures. If it returns a text, the run ends early, for this reason.
 
     Returns:
         Progress of the run: its last step, the scores of the last validation, and the reason if it ended early.
@@ -113,6 +111,7 @@ def train(
     Raises:
         RecipeError: if the recipe does not exist or cannot be used.
         RunError: if `output` holds a run and `resume` is off, if `resume` is on and there is no checkpoint.
+        ProcessError: if several processes cannot share a batch, see `processes.start`.
         DivergedError: if the loss is not finite. This is a kind of `RunError`.
         CheckpointError: if `weights` cannot be used.
         ValueError: if the device does not exist, the network is unknown, the warm-up is longer than the run, or the
@@ -120,7 +119,7 @@ def train(
     """
     torch_device = pick_device(device)
     recipe = recipe_on(recipe if isinstance(recipe, Recipe) else load_recipe(recipe), torch_device.type)
-    accelerator = _accelerator(recipe, torch_device)
+    accelerator = started_accelerator(torch_device, MIXED_PRECISION[recipe.precision], recipe.data.batch)
     is_first = accelerator.is_main_process  # only the first process of a parallel run writes
     output, data = Path(output), Path(data)
     validation_data = None if validation_data is None else Path(validation_data)
@@ -279,32 +278,6 @@ def learning_rate(step: int, steps: int, warmup: int, optim: OptimConfig) -> flo
     part = min(1.0, (step - warmup) / max(1, steps - warmup))
     swing = optim.learning_rate - optim.final_learning_rate
     return optim.final_learning_rate + swing * (1 + math.cos(math.pi * part)) / 2
-
-
-def _accelerator(recipe: Recipe, device: torch.device) -> Accelerator:
-    """Return the accelerator of a run, and start the group of its processes if a launcher started several.
-
-    Raises:
-        RunError: if the processes cannot share a batch, or split the network instead.
-    """
-    # an earlier run in this process may have set another precision or device
-    AcceleratorState._reset_state(reset_partial_state="RANK" not in os.environ)
-    if device.index is not None and device.type == "cuda":
-        torch.cuda.set_device(device)
-    accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision=MIXED_PRECISION[recipe.precision])
-    kind, processes, batch = accelerator.distributed_type, accelerator.num_processes, recipe.data.batch
-    if kind in (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM):
-        raise RunError(
-            f"a network is trained as a whole in each process (DDP), and the launcher asks for {kind.value}: launch "
-            "without it, such as with torchrun, or accelerate launch --multi_gpu"
-        )
-    if batch % processes:
-        divisors = [str(number) for number in range(1, batch + 1) if batch % number == 0]
-        raise RunError(
-            f"data.batch = {batch} cannot be shared by {processes} processes: use {', '.join(divisors)} processes, or "
-            f"set a multiple of {processes}, such as --set data.batch={-(-batch // processes) * processes}"
-        )
-    return accelerator
 
 
 @contextmanager

@@ -16,6 +16,9 @@ from passband.checkpoints import latest_checkpoint
 from passband.config import SegmentationRecipe
 from passband.evaluation import evaluate_segmenter
 from passband.io.files import write_whole
+from passband.models import pick_device
+from passband.processes import from_first, rank
+from passband.processes.start import join
 from passband.provenance import environment
 from passband.runs import RunError, check_free, read_run
 from passband.studies.ratio_sweep_report import draw_sweep, sweep_table
@@ -88,13 +91,15 @@ def sweep_ratios(
         raise RunError(f"nothing to resume in {output}: begin anew in another folder")
     elif read_run(output)["recipe"] != recipe:
         raise RunError(f"{output} was begun with another recipe: choose another folder, or the recipe that it has")
+    join(pick_device(device))
+    from_first(None)  # no process writes before all have checked the folder
     started = time.monotonic()
     rows: list[dict[str, Any]] = []
     status = "interrupted"
     try:
         _describe(output, recipe, data, validation_data, weights, "running")
         for ratio in recipe.curriculum.final_ratios:
-            left = None if max_minutes is None else max_minutes - (time.monotonic() - started) / 60
+            left = None if max_minutes is None else from_first(max_minutes - (time.monotonic() - started) / 60)
             if left is not None and left <= 0:
                 status = "stopped"
                 break
@@ -143,15 +148,31 @@ def _done(
     device: str,
     **options: Any,
 ) -> dict[str, Any] | None:
-    """Train and score a run unless that is done, and return its scores; None if the time was over."""
-    resume = latest_checkpoint(run) is not None
-    if not resume:
+    """Train and score a run unless that is done, and return its scores; None if it was stopped.
+
+    Several processes train together. The first one scores.
+    """
+    resume = from_first(latest_checkpoint(run) is not None)
+    if not resume and rank() == 0:
         shutil.rmtree(run, ignore_errors=True)  # a run that stopped before its first checkpoint
-    if not resume or read_run(run)["status"] != "finished":
+    if not from_first(resume and read_run(run)["status"] == "finished"):
         train(recipe, run, data=data, validation_data=validation_data, resume=resume, device=device, **options)
-    about = read_run(run)
-    if about["status"] != "finished":
-        return None
+    scores = None
+    if rank() == 0 and (about := read_run(run))["status"] == "finished":
+        scores = _scores(recipe, run, about, data=data, validation_data=validation_data, device=device)
+    return from_first(scores)
+
+
+def _scores(
+    recipe: SegmentationRecipe,
+    run: Path,
+    about: dict[str, Any],
+    *,
+    data: Path,
+    validation_data: Path | None,
+    device: str,
+) -> dict[str, Any]:
+    """Score a finished run unless that is done, and return its scores."""
     scores = run / SCORES_FOLDER / "evaluation.json"
     if scores.exists():
         result = json.loads(scores.read_text(encoding="utf-8"))
@@ -177,6 +198,8 @@ def _done(
 
 def _write(output: Path, recipe: SegmentationRecipe, rows: list[dict[str, Any]]) -> None:
     """Write the table as Markdown and JSON, and the chart."""
+    if rank():
+        return  # only the first process of a parallel run writes
     fixed = recipe.curriculum.fixed
     with write_whole(output / "table.md") as path:
         path.write_text("\n".join(sweep_table(recipe.name, rows, fixed=fixed)) + "\n", encoding="utf-8")
@@ -194,6 +217,8 @@ def _describe(
     status: str,
 ) -> None:
     """Write run.json, from which the sweep can be resumed."""
+    if rank():
+        return  # only the first process of a parallel run writes
     content = {
         "status": status,
         "recipe": recipe.model_dump(),
