@@ -32,6 +32,11 @@ CURVES_FILE = "curves.png"
 it."""
 
 
+SIGNALED = 128
+"""Exit status of a process whose run was stopped by a signal, to which the number of the signal is added, as shells
+do."""
+
+
 class RunError(RuntimeError):
     """Raised if a run cannot start or continue. The message gives the reason and what to do."""
 
@@ -64,6 +69,15 @@ class Progress:
     """Whether the last session ended because its time was over or by a signal. Resuming the run then continues it."""
     signal: int = 0
     """Number of the signal that stopped the last session; 0 if none did."""
+
+    def exit_if_signaled(self) -> None:
+        """End this process if a signal stopped the run, as the signal would have done without the checkpoint.
+
+        Raises:
+            SystemExit: with the status 128 plus the number of the signal, if a signal stopped the run.
+        """
+        if self.signal:
+            raise SystemExit(SIGNALED + self.signal)
 
     def state_dict(self) -> dict[str, Any]:
         """Return all values, for a checkpoint."""

@@ -51,6 +51,7 @@ def version(version: bool = typer.Option(False, "--version", help="Print the ver
 def main() -> None:
     """Run a command. An error prints one line on standard error and ends with a nonzero exit status."""
     from passband.cli.shared.console import accept_any_name, say
+    from passband.cli.shared.parallel import is_first, left_to_launcher
 
     accept_any_name()
     debug = "--debug" in sys.argv[1:]
@@ -58,10 +59,13 @@ def main() -> None:
     try:
         app(arguments)
     except KeyboardInterrupt:
-        say("Interrupted. Finished files are kept.", err=True)
+        if is_first():
+            say("Interrupted. Finished files are kept.", err=True)
         sys.exit(130)
     except Exception as error:
         if debug:
             raise
+        if left_to_launcher(error):
+            sys.exit(1)
         say(f"Error: {' '.join(str(error).split()) or type(error).__name__}", err=True)
         sys.exit(1)

@@ -1,6 +1,7 @@
 """`passband train`."""
 
 import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,6 +9,8 @@ import typer
 
 if TYPE_CHECKING:
     from passband.config import Recipe
+    from passband.runs import Progress
+    from passband.studies.ratio_sweep import Sweep
     from passband.training import StepReport
 
 
@@ -45,8 +48,15 @@ def train(
         float | None, typer.Option(min=0, help="Stop after this many minutes, with a checkpoint to resume from.")
     ] = None,
     device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Processes on this machine that share each batch, such as one for each GPU. Losses stay equal."
+        ),
+    ] = None,
 ) -> None:
     """Train a network by a recipe, or continue a run with -o RUN --resume."""
+    from passband.cli.shared.parallel import is_first, started
     from passband.cli.shared.settings import collected_changes
     from passband.config import changed_recipe, load_recipe, shipped_recipes
     from passband.runs import RunError, read_run
@@ -73,6 +83,9 @@ def train(
     if data is None:
         raise RunError(f"--data is needed: a folder of {settings.data.content} to train on.")
 
+    status = started(processes, settings.data.batch, sys.argv[1:])
+    if status is not None:
+        raise typer.Exit(status)
     if minutes is not None:
         if resume or steps is not None or epochs is not None or _is_sweep(settings):
             raise RunError(
@@ -84,7 +97,8 @@ def train(
         settings = recipe_within(
             settings, minutes, data=data, validation_data=validation_data, weights=weights, device=device
         )
-        typer.echo(f"{settings.optim.steps} steps fit into {minutes:g} minutes")
+        if is_first():
+            typer.echo(f"{settings.optim.steps} steps fit into {minutes:g} minutes")
     run = _train_many if _is_sweep(settings) else _train_one
     run(
         settings,
@@ -108,14 +122,23 @@ def _is_sweep(recipe: "Recipe") -> bool:
 def _train_one(settings: "Recipe", output: Path, **options: Any) -> None:
     """Train a network, and print its scores and the path of its weights."""
     from passband.cli.shared.console import TrainingProgress
+    from passband.cli.shared.parallel import is_first
     from passband.training import train
 
     with TrainingProgress(settings.name) as progress:
         try:
             result = train(settings, output, report=progress.show, **options)
         except KeyboardInterrupt:
-            typer.echo(_resume_hint(output), err=True)
+            if is_first():
+                typer.echo(_resume_hint(output), err=True)
             raise
+    if is_first():
+        _print_result(result, output)
+    result.exit_if_signaled()
+
+
+def _print_result(result: "Progress", output: Path) -> None:
+    """Print the scores of a run, the reason why it ended early, and the path of its weights."""
     scores = ", ".join(f"{name} {value:.2f}" for name, value in result.figures.items()) or "not validated yet"
     typer.echo(f"step {result.step} of {result.steps}: {scores}")
     if result.remark:
@@ -152,6 +175,7 @@ def _resume_hint(output: Path) -> str:
 def _train_many(settings: Any, output: Path, **options: Any) -> None:
     """Train a network for each final ratio of a recipe, and print the table of their scores."""
     from passband.cli.shared.console import TrainingProgress
+    from passband.cli.shared.parallel import is_first
     from passband.studies.ratio_sweep import sweep_ratios
 
     with TrainingProgress(settings.name) as progress:
@@ -160,6 +184,13 @@ def _train_many(settings: Any, output: Path, **options: Any) -> None:
             progress.show(step, f"{settings.name} {ratio:g}")
 
         sweep = sweep_ratios(settings, output, report=show, **options)
+    if is_first():
+        _print_sweep(sweep, output)
+    sweep.exit_if_signaled()
+
+
+def _print_sweep(sweep: "Sweep", output: Path) -> None:
+    """Print the table of a sweep, and how to continue it if it is not done."""
     if sweep.rows:
         typer.echo((output / "table.md").read_text(encoding="utf-8"))
     if not sweep.is_done:

@@ -183,6 +183,7 @@ def finetune(
         device=device,
         report=report,
     )
+    progress.exit_if_signaled()
     return conclude(output, views, held_out, before, progress.step, device)
 
 
@@ -222,6 +223,7 @@ def resume_finetuning(
         device=device,
         report=report,
     )
+    progress.exit_if_signaled()
     return conclude(output, views, held_out, before, progress.step, device)
 
 

@@ -33,7 +33,7 @@ class SeededSampler(BalancedPositiveNegativeSampler):
         """Return masks of the chosen positive and negative entries of each image.
 
         Args:
-            matched_idxs: for each image, 1 or more for instances, 0 for background, and -1 for entries to ignore.
+            matched_idxs: labels of the entries of each image: 1 or more for instances, 0 for background, -1 to ignore.
         """
         positive: list[Tensor] = []
         negative: list[Tensor] = []

@@ -37,7 +37,7 @@ def largest(numbers: Sequence[int]) -> list[int]:
     """Return the largest of each of several whole numbers over all processes.
 
     Args:
-        numbers: as many numbers in every process.
+        numbers: numbers of this process. Every process gives the same count of numbers.
     """
     return _reduced(torch.tensor(numbers), dist.ReduceOp.MAX).tolist()
 

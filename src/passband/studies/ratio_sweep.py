@@ -20,7 +20,7 @@ from passband.models import pick_device
 from passband.processes import from_first, rank
 from passband.processes.start import join
 from passband.provenance import environment
-from passband.runs import RunError, check_free, read_run
+from passband.runs import Progress, RunError, check_free, read_run
 from passband.studies.ratio_sweep_report import draw_sweep, sweep_table
 from passband.tasks.segmentation import Segmentation
 from passband.training import StepReport, train
@@ -41,6 +41,13 @@ class Sweep:
     ratios: tuple[float, ...]
     """All ratios of the sweep."""
     output: Path
+    stopped: Progress | None = None
+    """Progress of the run that was stopped; None if none was."""
+
+    def exit_if_signaled(self) -> None:
+        """End this process if a signal stopped the sweep, see `runs.Progress`."""
+        if self.stopped is not None:
+            self.stopped.exit_if_signaled()
 
     @property
     def is_done(self) -> bool:
@@ -95,7 +102,7 @@ def sweep_ratios(
     from_first(None)  # no process writes before all have checked the folder
     started = time.monotonic()
     rows: list[dict[str, Any]] = []
-    status = "interrupted"
+    status, stopped = "interrupted", None
     try:
         _describe(output, recipe, data, validation_data, weights, "running")
         for ratio in recipe.curriculum.final_ratios:
@@ -103,7 +110,7 @@ def sweep_ratios(
             if left is not None and left <= 0:
                 status = "stopped"
                 break
-            row = _done(
+            row, stopped = _done(
                 of_ratio(recipe, ratio),
                 output / f"final-{ratio:g}",
                 data=data,
@@ -125,7 +132,7 @@ def sweep_ratios(
         raise
     finally:
         _describe(output, recipe, data, validation_data, weights, status)
-    return Sweep(tuple(rows), recipe.curriculum.final_ratios, output)
+    return Sweep(tuple(rows), recipe.curriculum.final_ratios, output, stopped)
 
 
 def of_ratio(recipe: SegmentationRecipe, ratio: float) -> SegmentationRecipe:
@@ -147,20 +154,22 @@ def _done(
     validation_data: Path | None,
     device: str,
     **options: Any,
-) -> dict[str, Any] | None:
-    """Train and score a run unless that is done, and return its scores; None if it was stopped.
+) -> tuple[dict[str, Any] | None, Progress | None]:
+    """Train and score a run unless that is done, and return its scores, or None and its progress.
 
     Several processes train together. The first one scores.
     """
     resume = from_first(latest_checkpoint(run) is not None)
     if not resume and rank() == 0:
         shutil.rmtree(run, ignore_errors=True)  # a run that stopped before its first checkpoint
+    progress = None
     if not from_first(resume and read_run(run)["status"] == "finished"):
-        train(recipe, run, data=data, validation_data=validation_data, resume=resume, device=device, **options)
+        places = {"data": data, "validation_data": validation_data, "device": device}
+        progress = train(recipe, run, resume=resume, **places, **options)
     scores = None
     if rank() == 0 and (about := read_run(run))["status"] == "finished":
         scores = _scores(recipe, run, about, data=data, validation_data=validation_data, device=device)
-    return from_first(scores)
+    return from_first(scores), progress
 
 
 def _scores(

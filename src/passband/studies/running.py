@@ -235,6 +235,7 @@ class Worker:
             report=self._step_report(database, group, trial),
             validated=validated,
         )
+        progress.exit_if_signaled()
         if progress.is_stopped:
             return "running", ""
         return ("pruned", pruned[-1]) if pruned else ("finished", "")

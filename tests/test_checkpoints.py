@@ -1,0 +1,103 @@
+import errno
+import json
+import logging
+import re
+
+import pytest
+import torch
+from accelerate import Accelerator
+
+from passband.checkpoints import MANIFEST, damage, latest_checkpoint, save_checkpoint, sound_checkpoint
+
+
+@pytest.fixture
+def accelerator():
+    made = Accelerator(cpu=True)
+    made.prepare(torch.nn.Linear(3, 2))
+    return made
+
+
+@pytest.fixture
+def run(tmp_path, accelerator):
+    """A run with checkpoints of the steps 2 and 4."""
+    for step in (1, 2, 4):
+        assert save_checkpoint(accelerator, tmp_path / "checkpoints", step)
+    return tmp_path
+
+
+def names(run):
+    return sorted(path.name for path in (run / "checkpoints").iterdir())
+
+
+def test_the_last_checkpoints_are_kept_each_with_the_checksums_of_its_files(run, accelerator):
+    assert names(run) == ["step-000000002", "step-000000004"]
+    newest = run / "checkpoints" / "step-000000004"
+    manifest = json.loads((newest / MANIFEST).read_text())
+    assert manifest["step"] == 4
+    assert set(manifest["files"]) == {path.name for path in newest.iterdir()} - {MANIFEST}
+    assert sound_checkpoint(run) == latest_checkpoint(run) == newest
+    save_checkpoint(accelerator, run / "checkpoints", 6, kept=1)
+    assert names(run) == ["step-000000006"]
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "harm", "words"),
+    [
+        ("model.safetensors", cut, "model.safetensors has [0-9]+ bytes instead of [0-9]+"),
+        ("model.safetensors", flip, "the content of model.safetensors differs from its checksum"),
+        ("random_states_0.pkl", lambda path: path.unlink(), "random_states_0.pkl is missing"),
+        (MANIFEST, lambda path: path.write_text("{"), "manifest.json or a file that it names cannot be read"),
+        (MANIFEST, lambda path: path.write_text("[]"), "manifest.json or a file that it names cannot be read"),
+    ],
+)
+def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before_and_says_what_is_damaged(
+    run, accelerator, name, harm, words, caplog
+):
+    harm(run / "checkpoints" / "step-000000004" / name)
+    assert sound_checkpoint(run) == run / "checkpoints" / "step-000000002"
+    (warning,) = caplog.messages
+    assert "step-000000004 is damaged" in warning
+    assert re.search(words, warning)
+    assert names(run) == ["damaged-step-000000004", "step-000000002"]
+    assert save_checkpoint(accelerator, run / "checkpoints", 4)
+    assert not damage(run / "checkpoints" / "step-000000004")
+
+
+def test_checkpoints_of_earlier_versions_have_no_checksums_and_count_as_sound(run):
+    (run / "checkpoints" / "step-000000004" / MANIFEST).unlink()
+    assert sound_checkpoint(run).name == "step-000000004"
+
+
+def test_if_all_are_damaged_there_is_none(run):
+    for path in (run / "checkpoints").glob("*/model.safetensors"):
+        flip(path)
+    assert sound_checkpoint(run) is None
+
+
+@pytest.mark.parametrize("place", ["save_state", "manifest"])
+def test_a_full_disk_keeps_the_checkpoints_before_and_says_so(run, accelerator, monkeypatch, caplog, place):
+    def full(*args, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if place == "save_state":
+        monkeypatch.setattr(accelerator, "save_state", full)
+    else:
+        monkeypatch.setattr("passband.checkpoints.os.fsync", full)
+    with caplog.at_level(logging.WARNING):
+        assert not save_checkpoint(accelerator, run / "checkpoints", 6)
+    (warning,) = caplog.messages
+    assert "the checkpoint of step 6 could not be written: no space left in" in warning
+    assert "The checkpoint step-000000004 is kept." in warning
+    assert names(run) == ["step-000000002", "step-000000004"]
+    monkeypatch.undo()
+    assert save_checkpoint(accelerator, run / "checkpoints", 6)

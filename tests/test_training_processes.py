@@ -1,0 +1,54 @@
+"""Runs of several processes. Each test starts processes, which takes seconds, so one test checks all tasks."""
+
+import csv
+import json
+import sys
+
+import pytest
+import torch
+
+from benchmarks.small_runs import RECIPES, small_recipe
+from passband.models import load_model
+from passband.processes.launch import launch
+from passband.runs import read_run
+from passband.training import train
+from tests.parallel_runs import scores, trained, write_all
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard")
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_two_processes_have_the_losses_of_one_and_resume_after_a_signal_to_the_same_bits(tmp_path):
+    data, folder = write_all(tmp_path / "data"), tmp_path / "together"
+    folder.mkdir()
+    assert launch([sys.executable, "-m", "tests.parallel_runs", str(folder), str(data), "train"], 2, threads=1) == 0
+    trained(tmp_path / "alone", data)
+    for task in RECIPES:
+        one, two = (rows(run / task / "log.csv") for run in (tmp_path / "alone", folder / "whole"))
+        assert one[0] == two[0]
+        losses = [torch.tensor([float(row[1]) for row in table[1:]], dtype=torch.float64) for table in (one, two)]
+        # sums of two halves are rounded otherwise than the sum of the whole
+        torch.testing.assert_close(*losses, rtol=1e-5, atol=1e-5, msg=lambda text, task=task: f"{task}: {text}")
+        assert read_run(folder / "whole" / task)["processes"] == 2
+
+        for name in ("log.csv", "validation.csv"):
+            assert rows(folder / "parts" / task / name) == rows(folder / "whole" / task / name), task
+        states = [load_model(folder / run / task / "weights" / "last").state_dict() for run in ("whole", "parts")]
+        assert all(torch.equal(value, states[1][name]) for name, value in states[0].items()), task
+
+    # one process resumes what two began
+    run = folder / "whole" / "classification"
+    train(small_recipe("classification", 6), run, data=data / "classification", device="cpu", resume=True)
+    assert [int(row[0]) for row in rows(run / "log.csv")[1:]] == [1, 2, 3, 4, 5, 6]
+
+
+def test_scores_of_three_processes_are_those_of_one_to_the_last_digit(tmp_path):
+    data = write_all(tmp_path / "data")
+    assert launch([sys.executable, "-m", "tests.parallel_runs", str(tmp_path), str(data)], 3, threads=1) == 0
+    expected = scores(data)
+    found = [json.loads((tmp_path / f"scores-{number}.json").read_text()) for number in range(3)]
+    assert found == [expected] * 3
