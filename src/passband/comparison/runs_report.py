@@ -75,6 +75,8 @@ def _markdown(result: dict[str, Any], figures: Sequence[Figure], *, has_chart: b
         lines.append("| " + " | ".join([cell(one["label"]), str(len(one["runs"])), *values, *times]) + " |")
     lines += ["", f"## Differences, {item} by {item}", ""]
     lines += [*difference_table(result["differences"], figures, item), ""]
+    if item == "image" and any(row["seeds"] > 1 for row in result["differences"]):
+        lines += ["The bootstrap draws both images and seeds. Wins are those of the mean over seeds.", ""]
     if has_chart:
         lines += ["![Differences with intervals](differences.png)", ""]
     if any(row["seeds"] > 1 for row in result["differences"]):

@@ -65,6 +65,7 @@ def run_curves_chart(runs: Sequence[RunCurves], title: str) -> "Figure | None":
                 panel.plot(middle, mean, color=color, label=label, linewidth=1.4, marker=marker, markersize=3.5)
             kind = "validation" if is_validation else "training"
             panel.set_title(f"{name.replace('_', ' ')} ({kind})", loc="left", fontsize=NOTE + 1.5, fontweight="bold")
+            panel.xaxis.get_major_locator().set_params(integer=True)
             panel.set_xlabel("step", color=QUIET, fontsize=NOTE)
             panel.grid(color="0.93")
             panel.set_axisbelow(True)
