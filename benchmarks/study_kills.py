@@ -113,7 +113,7 @@ def print_result(folder, whole, killed, path):
     """Print the table, and write the figures."""
     records = [read_study(folder / name) for name in ("whole", "killed")]
     logs = [[(trial.run / "log.csv").read_text() for trial in record.trials] for record in records]
-    answers = [json.loads((folder / name / "answer.json").read_text()) for name in ("whole", "killed")]
+    answers = [json.loads((folder / name / "study.json").read_text()) for name in ("whole", "killed")]
     points = [
         {trial.point: trial.changes["optim.learning_rate"] for trial in records[1].trials if trial.cell == cell}
         for cell in range(3)
