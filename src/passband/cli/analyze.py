@@ -1,4 +1,4 @@
-"""`passband analyze`: shows which frequencies a trained network uses, and the curves of a run."""
+"""`passband analyze`: shows which frequencies a network uses or gets wrong, and the curves of a run."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,13 +6,13 @@ from typing import Annotated
 import typer
 
 analyze = typer.Typer(
-    help="Show which frequencies a trained network uses, and the curves of a run.", no_args_is_help=True
+    help="Show which frequencies a network uses or gets wrong, and the curves of a run.", no_args_is_help=True
 )
 
 
 @analyze.callback()
 def analyze_command() -> None:
-    """Show which frequencies a trained network uses, and the curves of a run."""
+    """Show which frequencies a network uses or gets wrong, and the curves of a run."""
 
 
 @analyze.command()
@@ -95,6 +95,45 @@ def ratio(
     for path, optimum in analysis.each:
         typer.echo(f"{path}: {optimum.words}")
     typer.echo(f"Curve and figures: {output}")
+    if analysis.failed:
+        raise typer.Exit(1)
+
+
+@analyze.command()
+def spectrum(
+    restored: Annotated[Path, typer.Argument(help="Restored image, or folder of restored images.")],
+    clean: Annotated[Path, typer.Argument(help="Clean image, or folder of clean images with the same names.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the report.")],
+    degraded: Annotated[
+        Path | None,
+        typer.Option(
+            help="Degraded image or folder, to split the change of the error into restored, lost and invented."
+        ),
+    ] = None,
+    block: Annotated[
+        int, typer.Option(min=2, max=32, help="Side of the DCT blocks in pixels; 32 gives finer curves than 8.")
+    ] = 8,
+) -> None:
+    """Show which frequencies of restored images are wrong, as a picture and tables."""
+    from passband.analysis.spectrum import analyze_spectrum
+    from passband.cli.shared.console import progress_bar, say
+    from passband.reports.spectrum import findings, spectrum_table
+
+    with progress_bar("{task.completed}/{task.total}") as progress:
+        bar = progress.add_task("measuring")
+        analysis = analyze_spectrum(
+            restored,
+            clean,
+            output,
+            degraded=degraded,
+            block=block,
+            report=lambda name, total: progress.update(bar, advance=1, total=total),
+        )
+    for one in analysis.failed:
+        say(f"failed: {one['reason']}", err=True)
+    title, *sentences = findings(analysis.errors)
+    typer.echo("\n".join([f"{title}.", *sentences, "", *spectrum_table(analysis.errors), ""]))
+    typer.echo(f"Report: {output / 'report.html'}")
     if analysis.failed:
         raise typer.Exit(1)
 

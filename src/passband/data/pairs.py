@@ -69,6 +69,39 @@ def find_pairs(root: Path, views: int = 1, unreadable: Report = warn_unreadable)
     return pairs
 
 
+def match_images(first: Path, *others: Path) -> list[tuple[str, list[Path]]]:
+    """Match images, or the images of folders, by name.
+
+    Args:
+        first: an image, or a folder of images in any sub-folders.
+        others: images, or folders with one image for each image of the first folder. Names are compared as in
+            `find_pairs`. Single images may have any names.
+
+    Returns:
+        The name of each image, which is its path in the first folder without suffix, and its files in the order of the
+        arguments.
+
+    Raises:
+        FileNotFoundError: if a path does not exist, or a folder holds no images.
+        ValueError: if an image is given with a folder, or if files have no partner or several; the message lists them.
+    """
+    paths = [Path(path) for path in (first, *others)]
+    for path in paths:
+        if not path.exists():
+            raise FileNotFoundError(f"no file or folder {path}")
+    if not any(path.is_dir() for path in paths):
+        return [(paths[0].stem, paths)]
+    if not all(path.is_dir() for path in paths):
+        raise ValueError(f"these must be images or folders, but not both: {listed(paths)}")
+    images = [find_images(path) for path in paths]
+    for path, found in zip(paths, images, strict=True):
+        if not found:
+            raise FileNotFoundError(f"{path} holds no images")
+    partners = [_partners(images[0], paths[0], *one) for one in zip(images[1:], paths[1:], strict=True)]
+    names = [_stem(path, paths[0]).as_posix() for path in images[0]]
+    return [(name, list(files)) for name, files in zip(names, zip(images[0], *partners, strict=True), strict=True)]
+
+
 def _layouts(root: Path, names: Sequence[tuple[str, ...]], unreadable: Report) -> list[Folders]:
     """Return the folders of the layouts at `root`, or else of those anywhere below it."""
     if layouts := _layouts_of(root, names):
