@@ -88,6 +88,7 @@ def test_a_damaged_picture_is_named_the_others_are_scored_and_it_ends_badly(eval
         (["--protocol", "sfnt"], "did you mean 'sfnet'?"),
         (["--pool-mode", "fractions"], "did you mean 'fraction'?"),
         (["--pool-mode", "tlc"], "give pool_window also"),
+        (["--metric", "psnr-hvsm"], "did you mean 'psnr-hvs-m'?"),
         (["--memory", "lots"], "memory is a size such as '2GB'"),
         (["--benchmark", "DPDD-dual"], "DPDD-dual is for left and right views"),
     ],
@@ -111,3 +112,19 @@ def test_engine_and_precision_reach_the_network_and_are_for_restoration(evaluate
     status, _, err = evaluate(classifier, *command, "--engine", "openvino", "--precision", "int8")
     assert status != 0
     assert "leave out --precision, --engine, which are for restoration" in err
+
+
+def test_further_metrics_are_printed_beside_the_protocols_and_are_for_restoration(
+    evaluate, data, tiny_weights, tmp_path
+):
+    command = ("--data", data, "-o", tmp_path / "r", "--metric", "psnr-hvs", "--metric", "frequency:csf")
+    status, out, _ = evaluate(tiny_weights, *command)
+    assert status == 0
+    [mean] = [line for line in out.splitlines() if line.startswith("mean of 2")]
+    assert "psnr-hvs " in mean
+    assert " dB   frequency:csf " in mean
+    assert "The restoration " in out
+    classifier = save_classifier(tmp_path / "classifier")
+    status, _, err = evaluate(classifier, *command)
+    assert status != 0
+    assert "leave out --metric, which is for restoration" in err

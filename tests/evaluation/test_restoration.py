@@ -18,7 +18,7 @@ from passband.evaluation.benchmarks import BENCHMARKS
 from passband.export import export_model
 from passband.inference import Restorer, memory
 from passband.io.image import read_image, write_image
-from passband.metrics import PROTOCOLS
+from passband.metrics import PROTOCOLS, image_metric
 from passband.models import SFNet, load_model
 from passband.provenance import jpeg_decoder, weights_checksum
 from tests.models.test_foreign import dncnn
@@ -394,3 +394,33 @@ def test_a_lower_precision_is_scored_where_it_is_asked_for(pairs, tiny_weights, 
     assert lower["precision"] == "bfloat16"
     assert lower["mean"]["psnr"] != exact["mean"]["psnr"]
     assert lower["mean"]["psnr"] == pytest.approx(exact["mean"]["psnr"], abs=0.5)
+
+
+def test_metrics_and_the_spectrum_are_scored_with_the_protocol_and_written(pairs, tiny_weights, tmp_path):
+    names = ["psnr-hvs-m", "frequency:jpeg:quality=90"]
+    result = evaluate(tiny_weights, pairs, tmp_path / "report", device="cpu", metrics=[*names, names[0]])
+    restorer = Restorer(tiny_weights, "cpu", precision="float32")
+    row = result["images"][0]
+    degraded, clean = (read_image(pairs / part / f"{row['name']}.png")[None] for part in ("degraded", "clean"))
+    for name in names:
+        metric = image_metric(name)
+        assert row[f"{name}_degraded"] == pytest.approx(float(metric(degraded, clean)))
+        assert row[name] == pytest.approx(float(metric(restorer(degraded[0])[None], clean)), rel=1e-4)
+        assert result["mean"][name] == pytest.approx(np.mean([one[name] for one in result["images"]]))
+    assert [one["name"] for one in result["metrics"]] == names
+    means = [10 ** (-one["psnr"] / 10) for one in result["images"]]
+    assert result["spectrum"]["total"]["after"] == pytest.approx(np.mean(means), rel=1e-5)
+    with (tmp_path / "report" / "evaluation.csv").open(newline="") as file:
+        assert float(next(csv.DictReader(file))["psnr-hvs-m_degraded"]) == row["psnr-hvs-m_degraded"]
+    report = (tmp_path / "report" / "report.md").read_text()
+    assert "| | PSNR, dB | SSIM | PSNR-HVS-M, dB | frequency distance, jpeg (quality=90) |" in report
+    assert "![Maps and curves of the errors](spectrum.png)" in report
+    assert (tmp_path / "report" / "spectrum.png").exists()
+    assert len((tmp_path / "report" / "spectrum.csv").read_text().splitlines()) == 10
+
+
+def test_a_metric_that_is_unknown_or_needs_larger_images_is_refused_before_any_work(pairs, tiny_weights, tmp_path):
+    with pytest.raises(ValueError, match="unknown metric 'lpisp'; did you mean 'lpips'"):
+        evaluate("general", tmp_path, tmp_path, metrics=["lpisp"])
+    with pytest.raises(ValueError, match=r"ms-ssim needs images of at least 176x176 pixels, got 56x48"):
+        evaluate(tiny_weights, pairs, tmp_path / "report", device="cpu", metrics=["ms-ssim"])

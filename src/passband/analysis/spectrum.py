@@ -127,6 +127,7 @@ def _write(output: Path, analysis: SpectrumAnalysis, sources: dict[str, Any]) ->
         "![Maps and curves of the errors](spectrum.png)",
         "",
         *definitions(errors),
+        "Further tables hold [single frequencies](spectrum_maps.csv) and [bands of each image](spectrum_images.csv).",
         "",
         "## Images",
         "",

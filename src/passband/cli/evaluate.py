@@ -1,5 +1,6 @@
 """`passband evaluate`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +23,13 @@ def evaluate(
         typer.Option(
             help="Scoring protocol. Restoration: rgb, rgb8, sfnet, y-basicsr or y-matlab; default: as the benchmark, "
             "or rgb. Segmentation: lab_macro (default), pranet, binary or micro."
+        ),
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Further metric of a restoration, such as psnr-hvs-m, frequency:csf, ms-ssim, lpips or dists. "
+            "Repeat the option for several."
         ),
     ] = None,
     benchmark: Annotated[
@@ -75,6 +83,7 @@ def evaluate(
         task,
         restoration={
             "protocol": protocol,
+            "metrics": metric or None,
             "benchmark": benchmark,
             "memory": memory,
             "precision": precision,
@@ -95,7 +104,7 @@ def evaluate(
             if "reason" in row:
                 say(f"failed: {row['reason']}", err=True)
             elif task == "restoration":
-                say(_restoration_line(row["name"], row))
+                say(_restoration_line(row["name"], row, metric or ()))
 
         result = EVALUATIONS[task](weights, data, output, device=device, report=report, **options)
     typer.echo("\n".join(_SUMMARIES[task](result)))
@@ -118,26 +127,34 @@ def _options_of_task(weights: str, task: str, **options_by_task: dict[str, Any])
     for other, options in options_by_task.items():
         foreign = [name for name, value in options.items() if value is not None and name not in options_by_task[task]]
         if foreign:
-            names = ", ".join("--" + name.replace("_", "-") for name in foreign)
+            names = ", ".join("--" + name.replace("metrics", "metric").replace("_", "-") for name in foreign)
             raise ValueError(
                 f"{weights} is for {task}: leave out {names}, which {'is' if len(foreign) == 1 else 'are'} for {other}"
             )
     return {name: value for name, value in options_by_task[task].items() if value is not None}
 
 
-def _restoration_line(name: str, row: dict[str, Any]) -> str:
-    """Return PSNR and SSIM before and after a restoration, on one line."""
+def _restoration_line(name: str, row: dict[str, Any], metrics: Sequence[str] = ()) -> str:
+    """Return PSNR, SSIM and further metrics before and after a restoration, on one line."""
+    from passband.metrics.named import metric_text
+
+    others = [
+        f"   {one} {metric_text(one, row[f'{one}_degraded'])} -> {metric_text(one, row[one])}"
+        for one in dict.fromkeys(metrics)
+    ]
     return (
         f"{name:<24} PSNR {row['psnr_degraded']:7.2f} -> {row['psnr']:6.2f} dB   "
-        f"SSIM {row['ssim_degraded']:.4f} -> {row['ssim']:.4f}"
+        f"SSIM {row['ssim_degraded']:.4f} -> {row['ssim']:.4f}" + "".join(others)
     )
 
 
 def _restoration_summary(result: dict[str, Any]) -> list[str]:
     from passband.evaluation.restoration_report import published_table
 
-    mean = _restoration_line(f"mean of {len(result['images'])} ({result['protocol']})", result["mean"])
-    return [mean, *(["", *published_table(result), ""] if result["benchmark"] else [])]
+    metrics = [one["name"] for one in result["metrics"]]
+    mean = _restoration_line(f"mean of {len(result['images'])} ({result['protocol']})", result["mean"], metrics)
+    title = result["spectrum"]["findings"][0]
+    return [mean, *(["", *published_table(result), ""] if result["benchmark"] else []), f"{title}."]
 
 
 def _classification_summary(result: dict[str, Any]) -> list[str]:

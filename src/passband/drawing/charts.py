@@ -96,6 +96,7 @@ def save_charts(figure: "Figure", path: Path | str) -> None:
     """
     for kind in KINDS:
         save_chart(figure, Path(path).with_suffix(kind))
+        figure.set_layout_engine("none")  # later files keep the layout, which takes as long to find as to draw
 
 
 def readable_on(color: Any) -> str:

@@ -103,7 +103,8 @@ def _draw_maps(figure: Any, maps: Mapping[str, np.ndarray], whole: float) -> Non
         panel.spines[:].set_visible(False)
         for (v, u), value in np.ndenumerate(values):
             ink = readable_on(colors.to_rgba(np.asarray(value)))
-            panel.text(u, v, _short(value), color=ink, ha="center", va="center", fontsize=7)
+            if text := _short(value):
+                panel.text(u, v, text, color=ink, ha="center", va="center", fontsize=7, in_layout=False)
     panels[0].set_ylabel("vertical frequency (coarse to fine)", color=QUIET, fontsize=NOTE)
     label = "% of the error before" if "restored" in maps else "% of the error"
     figure.colorbar(colors, ax=list(panels), label=label, pad=0.01, format=lambda value, _: f"{value:g}")
@@ -118,7 +119,8 @@ def _draw_errors(
             energy = curves[name] / counts
             label = f"error {name}" if compares else "error"
             _draw_curve(panel, radii, energy.mean(0), energy, color=color, linestyle=style, label=label)
-    panel.set_yscale("log")
+    if curves["before"].any() or curves["after"].any():  # a logarithmic scale needs a positive value
+        panel.set_yscale("log")
     panel.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     panel.set_ylabel("error energy per frequency (part of the MSE)", color=QUIET, fontsize=NOTE)
     panel.set_title("How large is the error at each frequency?", loc="left", fontsize=NOTE + 1.5, fontweight="bold")

@@ -13,12 +13,12 @@ from passband.data.pairs import Pair
 from passband.inference.restorer import Restorer
 from passband.io.files import failure
 from passband.io.image.size import stored_size
-from passband.metrics import PROTOCOLS, SSIM_WINDOW
+from passband.metrics import PROTOCOLS, SSIM_WINDOW, ImageMetric
 from passband.models.sfnet import mean_view
 from passband.naming import entry
 
 FIGURES = ("psnr", "ssim", "psnr_degraded", "ssim_degraded")
-"""Names of the figures of each pair."""
+"""Names of the figures of each pair that the protocol gives."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class PairScore:
         degraded: the degraded image; of left and right views their mean.
         restored: the restored image, on the CPU.
         clean: the clean image.
-        figures: PSNR in dB and SSIM by the names in `FIGURES`.
+        figures: PSNR in dB and SSIM by the names in `FIGURES`, and further metrics by the names of `metric_figures`.
         seconds: time that restoring took.
         computed: how the restored image was computed: `whole`, `bands` or `tiles of 1536 pixels`.
     """
@@ -42,13 +42,23 @@ class PairScore:
     computed: str
 
 
-def score_pair(restorer: Restorer, pair: Pair, protocol: str = "rgb") -> PairScore:
+def metric_figures(metrics: Sequence[ImageMetric]) -> list[str]:
+    """Return the names of the figures of metrics: NAME for the restored and NAME_degraded for the degraded image.
+
+    Args:
+        metrics: metrics besides those of the protocol.
+    """
+    return [name for metric in metrics for name in (metric.name, f"{metric.name}_degraded")]
+
+
+def score_pair(restorer: Restorer, pair: Pair, protocol: str = "rgb", metrics: Sequence[ImageMetric] = ()) -> PairScore:
     """Restore the degraded image of a pair and compare it with the clean one.
 
     Args:
         restorer: a restorer for as many views as the pair has.
         pair: the pair.
         protocol: name of the protocol, a key of `metrics.PROTOCOLS`.
+        metrics: further metrics.
 
     Raises:
         ImageError: if an image cannot be read.
@@ -62,8 +72,11 @@ def score_pair(restorer: Restorer, pair: Pair, protocol: str = "rgb") -> PairSco
     restored = restored.cpu()
     seconds = time.perf_counter() - started
     view = mean_view(degraded)
-    figures = [one.item() for one in (*score(restored, clean), *score(view, clean))]
-    return PairScore(view[0], restored[0], clean[0], dict(zip(FIGURES, figures, strict=True)), seconds, plan.how)
+    scores = [*score(restored, clean), *score(view, clean)]
+    scores += [metric(image, clean) for metric in metrics for image in (restored, view)]
+    names = [*FIGURES, *metric_figures(metrics)]
+    figures = {name: one.item() for name, one in zip(names, scores, strict=True)}
+    return PairScore(view[0], restored[0], clean[0], figures, seconds, plan.how)
 
 
 def read_scorable(pair: Pair) -> tuple[Float[Tensor, "1 C H W"], Float[Tensor, "1 3 H W"]]:
@@ -88,11 +101,12 @@ def read_scorable(pair: Pair) -> tuple[Float[Tensor, "1 C H W"], Float[Tensor, "
     return degraded, clean
 
 
-def pair_problems(pairs: Sequence[Pair]) -> dict[str, str]:
+def pair_problems(pairs: Sequence[Pair], metrics: Sequence[ImageMetric] = ()) -> dict[str, str]:
     """Find the pairs that cannot be scored, before any work, by the headers of their files.
 
     Args:
         pairs: all pairs.
+        metrics: metrics besides those of the protocol, which may need larger images.
 
     Returns:
         The reason for each such pair, by its name.
@@ -101,9 +115,11 @@ def pair_problems(pairs: Sequence[Pair]) -> dict[str, str]:
     for pair in pairs:
         try:
             first, *others = [stored_size(path) for path in pair_paths(pair)]
-            if first is not None and min(first) >= SSIM_WINDOW and all(size == first for size in others):
-                continue
-            read_scorable(pair)  # an image may be turned when it is read, and then have the size of the other
+            if first is None or min(first) < SSIM_WINDOW or any(size != first for size in others):
+                # an image may be turned when it is read, and then have the size of the other
+                first = read_scorable(pair)[1].shape[-2:]
+            for problem in filter(None, (metric.problem(*first) for metric in metrics)):
+                raise ValueError(f"{pair.clean} is too small: {problem}. Leave out the image or the metric")
         except Exception as error:
             problems[pair.name] = failure(error, *pair_paths(pair))
     return problems

@@ -7,16 +7,24 @@ from typing import Any
 from passband.data.pairs import Pair, find_pairs
 from passband.drawing.comparison import restoration_captions
 from passband.evaluation.benchmarks import Benchmark, beside_published, find_benchmark
-from passband.evaluation.pair_scores import FIGURES, PairScore, pair_paths, pair_problems, score_pair
+from passband.evaluation.pair_scores import (
+    FIGURES,
+    PairScore,
+    metric_figures,
+    pair_paths,
+    pair_problems,
+    score_pair,
+)
 from passband.evaluation.restoration_report import write_restoration_report, write_worst_median_best
 from passband.inference.restorer import Restorer
 from passband.io.files import failure
 from passband.io.image import write_image
 from passband.layers.pooling import POOL_MODES
-from passband.metrics import PROTOCOLS
+from passband.metrics import PROTOCOLS, ImageMetric, SpectralErrors, image_metric, spectral_errors
 from passband.models import load_model
 from passband.naming import entry, printable
 from passband.provenance import environment, peak_memory
+from passband.reports.spectrum import spectrum_figures, write_spectrum
 from passband.tasks.restoration import check_views
 
 GLOBAL = "global"
@@ -30,6 +38,7 @@ def evaluate_restoration(
     *,
     protocol: str | None = None,
     benchmark: str | None = None,
+    metrics: Sequence[str] = (),
     pool_window: int | None = None,
     pool_mode: str | None = None,
     save: bool = False,
@@ -43,8 +52,9 @@ def evaluate_restoration(
 ) -> dict[str, Any]:
     """Score the images that `Restorer` restores against the clean images, and the degraded images beside them.
 
-    Writes evaluation.json (the returned result), evaluation.csv (a row for each image), report.md (the same as text)
-    and worst_median_best.png (degraded | restored | clean, and below the part with the most detail).
+    Writes evaluation.json (the returned result), evaluation.csv (a row for each image), report.md (the same as text),
+    worst_median_best.png (degraded | restored | clean, and below the part with the most detail), and spectrum.png and
+    spectrum.csv, which show the frequencies that are wrong before and after; see `metrics.spectral_error`.
 
     Args:
         weights: weights to load, as `Restorer` takes them: a shipped name, a folder, a published SFNet pickle, a hub
@@ -55,6 +65,8 @@ def evaluate_restoration(
         benchmark: name of a benchmark, a key of `evaluation.benchmarks.BENCHMARKS`. It gives the defaults of protocol
             and pooling window, and its published figures stand beside the measured ones. Differences are given if
             number and names of the images are the benchmark's; otherwise a note says that they are not.
+        metrics: names of further metrics, see `metrics.named.image_metric`, such as `"psnr-hvs-m"`. Rows and means
+            hold each by its name, and for the degraded images with the ending `_degraded`.
         pool_window: test-time pooling window of the network; None for the benchmark's, or the weights' own.
         pool_mode: way to read the window, see `layers.LocalAvgPool2d`, or `"global"` for no window; None for the
             weights' own.
@@ -70,21 +82,23 @@ def evaluate_restoration(
         overrides: further keywords of the network's constructor.
 
     Returns:
-        The content of evaluation.json: `mean` and `images` (PSNR in dB, SSIM up to 1), `failed` (pairs that are
-        damaged, differ in size, are too small or do not fit into memory; no mean contains them), and everything that
-        decides the figures.
+        The content of evaluation.json: `mean` and `images` (PSNR in dB, SSIM up to 1, and the metrics), `spectrum`
+        (error energies by frequency), `failed` (pairs that are damaged, differ in size, are too small or do not fit
+        into memory; no mean contains them), and everything that decides the figures.
 
     Raises:
-        ValueError: if a protocol, benchmark, engine, precision or pooling mode is unknown, a mode has no window, the
-            memory is not a size, files have no partner, the pairs have another number of views than the weights take,
-            or no pair can be scored.
+        ValueError: if a protocol, metric, benchmark, engine, precision or pooling mode is unknown, a mode has no
+            window, the memory is not a size, files have no partner, the pairs have another number of views than the
+            weights take, or no pair can be scored.
         CheckpointError: if the weights cannot be used.
+        ImportError, RuntimeError: if a metric needs a package or weights that are not there.
         ExportError: if the engine is not installed, or cannot run this network.
     """
     data, output = Path(data), Path(output)
     known = find_benchmark(benchmark) if benchmark else None
     protocol = protocol or (known.protocol if known else "rgb")
     summary = (entry(protocol, PROTOCOLS, "protocol").__doc__ or "").strip().splitlines()[0]
+    scorers = [image_metric(name) for name in dict.fromkeys(metrics)]
     overrides |= _pooling(weights, known, pool_window, pool_mode, overrides)
     restorer = Restorer(weights, device, memory, engine=engine, precision=precision, views=None, **overrides)
     network = restorer.network()
@@ -98,19 +112,23 @@ def evaluate_restoration(
         )
     closed: list[OSError] = []
     pairs = find_pairs(data, views, closed.append) if pairs is None else pairs
-    problems = pair_problems(pairs)
+    problems = pair_problems(pairs, scorers)
     if len(problems) == len(pairs):
         raise ValueError(f"none of {len(pairs)} pairs can be scored: {_listed(list(problems.values()))}")
     network.measure_memory()  # now, so that it counts for no image
 
     rows: list[dict[str, Any]] = []
     scored: list[Pair] = []
+    spectra: list[SpectralErrors] = []
     failed: list[dict[str, str]] = []
     for pair in pairs:
         reason = problems.get(pair.name)
         if reason is None:
             try:
-                rows.append(_row(pair, score_pair(restorer, pair, protocol), output if save else None))
+                score = score_pair(restorer, pair, protocol, scorers)
+                spectrum = spectral_errors(score.restored[None], score.clean[None], score.degraded[None])
+                rows.append(_row(pair, score, output if save else None))
+                spectra.append(spectrum)
             except Exception as error:  # any kind: a bad file may break its reader in any way
                 reason = failure(error, *pair_paths(pair))
         if reason is None:
@@ -124,12 +142,15 @@ def evaluate_restoration(
 
     ranked = sorted(range(len(rows)), key=lambda number: rows[number]["psnr"])
     shown = {"worst": ranked[0], "median": ranked[len(ranked) // 2], "best": ranked[-1]}
-    mean = {name: sum(row[name] for row in rows) / len(rows) for name in FIGURES}
+    mean = {name: sum(row[name] for row in rows) / len(rows) for name in (*FIGURES, *metric_figures(scorers))}
+    spectrum = SpectralErrors.of_images(spectra)
     description = network.description
     other = known.mismatch([pair.name for pair in scored]) if known else ""
     result = {
         "mean": mean,
+        "metrics": [_described(metric) for metric in scorers],
         "images": rows,
+        "spectrum": spectrum_figures(spectrum),
         "failed": failed,
         "protocol": protocol,
         "protocol_summary": summary,
@@ -153,7 +174,8 @@ def evaluate_restoration(
         "peak_memory_bytes": peak_memory(restorer.device),
         **environment(),
     }
-    write_restoration_report(output, result)
+    write_spectrum(output, [row["name"] for row in rows], spectrum, is_short=True)
+    write_restoration_report(output, result, scorers, spectrum)
     distinct = list(dict.fromkeys(shown.values()))
     again = (score_pair(restorer, scored[number], protocol) for number in distinct)  # one in memory at a time
     write_worst_median_best(
@@ -172,6 +194,16 @@ def _row(pair: Pair, scored: PairScore, output: Path | None) -> dict[str, Any]:
         write_image(output / file, scored.restored)
     figures = {"seconds": scored.seconds, "computed": scored.computed, "file": file}
     return {"name": printable(pair.name), **scored.figures, **figures}
+
+
+def _described(metric: ImageMetric) -> dict[str, Any]:
+    """Return the entry of a metric in evaluation.json."""
+    return {
+        "name": metric.name,
+        "label": metric.label,
+        "unit": metric.unit,
+        "higher_is_better": metric.higher_is_better,
+    }
 
 
 def _pooling(

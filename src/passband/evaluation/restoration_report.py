@@ -10,20 +10,27 @@ from torch import Tensor
 
 from passband.drawing.comparison import comparison_rows
 from passband.drawing.zoom import most_detailed, with_enlarged_part
-from passband.evaluation.pair_scores import FIGURES
+from passband.evaluation.pair_scores import FIGURES, metric_figures
 from passband.evaluation.report import ROWS, heading, how_it_was_made, noted, write_results
 from passband.io.image import write_image
+from passband.metrics import ImageMetric, SpectralErrors
 from passband.reports.files import cell
+from passband.reports.spectrum import definitions, findings, spectrum_table
 
 
-def write_restoration_report(output: Path, result: dict[str, Any]) -> None:
+def write_restoration_report(
+    output: Path, result: dict[str, Any], metrics: Sequence[ImageMetric], spectrum: SpectralErrors
+) -> None:
     """Write evaluation.json, evaluation.csv (a row for each image) and report.md.
 
     Args:
         output: folder of the report, which is made if it does not exist.
         result: result of `evaluate_restoration`; figures may be infinite.
+        metrics: metrics besides those of the protocol.
+        spectrum: errors of the images by frequency.
     """
-    write_results(output, result, ["name", *FIGURES, "seconds"], _markdown(result))
+    columns = ["name", *FIGURES, *metric_figures(metrics), "seconds"]
+    write_results(output, result, columns, _markdown(result, metrics, spectrum))
 
 
 def write_worst_median_best(
@@ -72,17 +79,17 @@ def published_table(result: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _markdown(result: dict[str, Any]) -> list[str]:
+def _markdown(result: dict[str, Any], metrics: Sequence[ImageMetric], spectrum: SpectralErrors) -> list[str]:
     """Return the lines of report.md."""
     mean, images = result["mean"], result["images"]
+    title, *sentences = findings(spectrum)
     lines = [
         *heading(result),
         f"Means of {len(images)} images by the protocol `{result['protocol']}`:",
         "",
-        "| | PSNR, dB | SSIM |",
-        "|---|---|---|",
-        f"| degraded | {mean['psnr_degraded']:.2f} | {mean['ssim_degraded']:.4f} |",
-        f"| restored | {mean['psnr']:.2f} | {mean['ssim']:.4f} |",
+        *_table(("", "PSNR, dB", "SSIM", *(metric.heading for metric in metrics))),
+        _line("degraded", mean, metrics, "_degraded"),
+        _line("restored", mean, metrics),
     ]
     if result["benchmark"]:
         lines += ["", *published_table(result)]
@@ -93,6 +100,16 @@ def _markdown(result: dict[str, Any]) -> list[str]:
         "restored and clean, and below them the part with the most detail, enlarged:",
         "",
         "![Degraded, restored and clean](worst_median_best.png)",
+        "",
+        "## Frequencies",
+        "",
+        f"{title}. {' '.join(sentences)}",
+        "",
+        *spectrum_table(spectrum),
+        "",
+        "![Maps and curves of the errors](spectrum.png)",
+        "",
+        *definitions(spectrum),
         "",
         *how_it_was_made(
             result,
@@ -105,15 +122,32 @@ def _markdown(result: dict[str, Any]) -> list[str]:
         "",
         "## Images",
         "",
-        "| name | degraded, dB | restored, dB | degraded, SSIM | restored, SSIM |",
-        "|---|---|---|---|---|",
+        *_table(
+            (
+                *("name", "degraded, dB", "restored, dB", "degraded, SSIM", "restored, SSIM"),
+                *(f"{side}, {metric.label}" for metric in metrics for side in ("degraded", "restored")),
+            )
+        ),
     ]
     for row in images[:ROWS]:
         name = f"[{cell(row['name'])}](<{row['file']}>)" if row["file"] else cell(row["name"])
+        others = [metric.text(row[metric.name + end]) for metric in metrics for end in ("_degraded", "")]
         lines.append(
             f"| {name} | {row['psnr_degraded']:.2f} | {row['psnr']:.2f} | {row['ssim_degraded']:.4f} "
-            f"| {row['ssim']:.4f} |"
+            f"| {row['ssim']:.4f} |" + "".join(f" {text} |" for text in others)
         )
     if len(images) > ROWS:
         lines += ["", f"The first {ROWS} of {len(images)}; all are in [evaluation.csv](evaluation.csv)."]
     return lines
+
+
+def _table(columns: Sequence[str]) -> list[str]:
+    """Return the first two lines of a Markdown table."""
+    return [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+
+
+def _line(name: str, mean: dict[str, float], metrics: Sequence[ImageMetric], ending: str = "") -> str:
+    """Return a row of the table of means."""
+    others = [f"{mean[metric.name + ending]:{metric.spelling}}" for metric in metrics]
+    figures = [f"{mean['psnr' + ending]:.2f}", f"{mean['ssim' + ending]:.4f}", *others]
+    return f"| {name} | {' | '.join(figures)} |"

@@ -140,6 +140,18 @@ def image_metric(name: str) -> ImageMetric:
     return ImageMetric(name, label, kind.unit, kind.higher_is_better, load(), kind.smallest, kind.spelling)
 
 
+def metric_text(name: str, value: float) -> str:
+    """Return a value of a metric with its unit, without loading the metric.
+
+    Args:
+        name: name of the metric, as in `image_metric`.
+        value: value to show.
+    """
+    first, _, rest = name.partition(":")
+    kind = METRICS.get(f"{first}:{rest.partition(':')[0]}" if rest else name)
+    return f"{value:{kind.spelling if kind else '.4f'}} {kind.unit if kind else ''}".rstrip()
+
+
 def _frequency(preset: str, options: str = "") -> Compare:
     """Return the frequency distance of a preset with options such as `quality=90,stride=4`."""
     of_table = set(signature(FREQUENCY_WEIGHTS[preset]).parameters) - {"block"}

@@ -9,13 +9,11 @@ from typing import Any
 
 import torch
 
-from passband.drawing.charts import save_charts
+from passband.drawing.charts import save_chart, save_charts
 from passband.drawing.spectral_error import spectral_error_figure
 from passband.metrics.spectral_error import PARTS, SpectralErrors, band_edges, band_numbers
 from passband.reports.files import write_csv
 
-FILES = ("spectrum.png", "spectrum.svg", "spectrum.csv", "spectrum_maps.csv", "spectrum_images.csv")
-"""Files that `write_spectrum` writes."""
 REGIONS = (("low", 0.0, 0.25), ("middle", 0.25, 0.5), ("high", 0.5, 2.0))
 """Names of three regions of radial frequency, and the shares of the Nyquist frequency where they begin and end."""
 
@@ -25,7 +23,9 @@ EXPLANATION = "Low: below 1/4 of the Nyquist frequency (half a cycle per pixel);
 """Sentence below the result in the picture."""
 
 
-def write_spectrum(output: Path, names: Sequence[str], errors: SpectralErrors, title: str = "") -> None:
+def write_spectrum(
+    output: Path, names: Sequence[str], errors: SpectralErrors, title: str = "", *, is_short: bool = False
+) -> None:
     """Write the picture and the tables of the errors of images.
 
     Writes spectrum.png and spectrum.svg; spectrum.csv with a row for each band; spectrum_maps.csv with a row for each
@@ -36,6 +36,7 @@ def write_spectrum(output: Path, names: Sequence[str], errors: SpectralErrors, t
         names: names of the images.
         errors: errors by frequency, as `metrics.spectral_errors` returns them.
         title: title of the picture; empty for the result in words.
+        is_short: whether to write spectrum.png and spectrum.csv only.
     """
     block, bands = errors.after.shape[-1], errors.in_bands()
     edges, numbers = band_edges(block), band_numbers(block)
@@ -52,13 +53,15 @@ def write_spectrum(output: Path, names: Sequence[str], errors: SpectralErrors, t
         title or finding[0],
         "\n".join([*finding[1:2], " ".join(finding[2:]), EXPLANATION + areas]),
     )
-    save_charts(figure, output / "spectrum.png")
+    (save_chart if is_short else save_charts)(figure, output / "spectrum.png")
     places = [{"low": low, "high": high} for low, high in edges]
     spread = [f"{name}_{round(100 * quantile)}" for name in PARTS for quantile in QUANTILES]
     rows = [
         {**place, "frequencies": int(counts[band]), **_statistics(bands, band)} for band, place in enumerate(places)
     ]
     write_csv(output / "spectrum.csv", ["low", "high", "frequencies", *PARTS, *spread], rows)
+    if is_short:
+        return
     cells = [
         {"v": v, "u": u, **{name: float(getattr(errors, name)[:, v, u].mean()) for name in PARTS}}
         for v in range(block)
@@ -144,20 +147,18 @@ def spectrum_table(errors: SpectralErrors) -> list[str]:
 
 
 def definitions(errors: SpectralErrors) -> list[str]:
-    """Return the lines of a report that define its quantities, and link to the tables.
+    """Return the sentences of a report that define its quantities, and link to the table of bands.
 
     Args:
         errors: errors by frequency.
     """
     block = errors.after.shape[-1]
     return [
-        f"Images are transformed in blocks of {block} x {block} pixels by the orthonormal DCT. In each coefficient, "
-        "an error that became smaller counts as restored. An error that became larger counts as lost if the restored "
+        f"Images are transformed in blocks of {block} x {block} pixels by the orthonormal DCT. In each coefficient, an "
+        "error that became smaller counts as restored. An error that became larger counts as lost if the restored "
         "coefficient is not stronger than the clean one, and as invented if it is. Restored - lost - invented is "
-        "exactly the decrease of the mean squared error (MSE).",
-        "",
-        "Tables: [bands of frequencies](spectrum.csv), [single frequencies](spectrum_maps.csv) and [bands of each "
-        "image](spectrum_images.csv), as contributions to the MSE.",
+        "exactly the decrease of the mean squared error (MSE). The table of [bands](spectrum.csv) holds contributions "
+        "to the MSE.",
     ]
 
 
