@@ -77,6 +77,11 @@ def test_all_files_are_written_and_the_tables_hold_every_band_and_image(tmp_path
     assert {row["name"] for row in rows["spectrum_images"]} == {"a", "b"}
 
 
+def test_images_without_any_error_are_drawn_without_a_warning(tmp_path):
+    write_spectrum(tmp_path, ["a", "b"], parts(), is_short=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["spectrum.csv", "spectrum.png"]
+
+
 def test_the_maps_have_one_scale_and_leave_out_what_cannot_be():
     bands = REMOVED.in_bands()
     arguments = ([0.1] * 9, [1] * 9, "Title", "Text")

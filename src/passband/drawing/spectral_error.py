@@ -175,7 +175,8 @@ def _finish(panel: Any) -> None:
     panel.grid(color="0.93")
     panel.set_axisbelow(True)
     panel.tick_params(colors=QUIET)
-    panel.legend(frameon=False, fontsize=NOTE, loc="upper left", bbox_to_anchor=(0, -0.17), ncols=3)
+    if panel.get_legend_handles_labels()[0]:  # images without any error have no shares
+        panel.legend(frameon=False, fontsize=NOTE, loc="upper left", bbox_to_anchor=(0, -0.17), ncols=3)
 
 
 def _percent(value: float) -> str:

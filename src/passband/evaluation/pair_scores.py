@@ -117,8 +117,9 @@ def pair_problems(pairs: Sequence[Pair], metrics: Sequence[ImageMetric] = ()) ->
             first, *others = [stored_size(path) for path in pair_paths(pair)]
             if first is None or min(first) < SSIM_WINDOW or any(size != first for size in others):
                 # an image may be turned when it is read, and then have the size of the other
-                first = read_scorable(pair)[1].shape[-2:]
-            for problem in filter(None, (metric.problem(*first) for metric in metrics)):
+                height, width = read_scorable(pair)[1].shape[-2:]
+                first = (width, height)
+            for problem in filter(None, (metric.problem(first[1], first[0]) for metric in metrics)):
                 raise ValueError(f"{pair.clean} is too small: {problem}. Leave out the image or the metric")
         except Exception as error:
             problems[pair.name] = failure(error, *pair_paths(pair))

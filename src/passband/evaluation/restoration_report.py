@@ -143,7 +143,7 @@ def _markdown(result: dict[str, Any], metrics: Sequence[ImageMetric], spectrum: 
 
 def _table(columns: Sequence[str]) -> list[str]:
     """Return the first two lines of a Markdown table."""
-    return [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    return ["|" + "|".join(f" {name} " if name else " " for name in columns) + "|", "|---" * len(columns) + "|"]
 
 
 def _line(name: str, mean: dict[str, float], metrics: Sequence[ImageMetric], ending: str = "") -> str:
