@@ -1,17 +1,20 @@
 """`passband restore`."""
 
 from collections.abc import Callable
+from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from passband.cli.shared.executors import ExecutorName, Timeout, Workers
+from passband.cli.shared.executors import ExecutorName, ManifestFile, Timeout, Workers, needs_manifest
 
 if TYPE_CHECKING:
     from passband.cli.shared.files import FileRun
     from passband.data.finding import PassedOver
     from passband.inference import JobResult
     from passband.inference.files.restoring import Progress
+    from passband.scale import AddressResult
 
 
 def restore(
@@ -75,6 +78,7 @@ def restore(
     workers: Workers = 0,
     executor: ExecutorName = "local",
     timeout: Timeout = None,
+    manifest: ManifestFile = None,
     dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Only list the files to restore.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Print more about each file.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print failures only.")] = False,
@@ -86,10 +90,11 @@ def restore(
     from passband.cli.shared.console import say
     from passband.cli.shared.files import RESUME_HINT, FileRun
     from passband.inference import Restorer, VideoOptions, plan_jobs, restore_files
+    from passband.inference.files.restoring import RESTORED, RestoreWork
     from passband.inference.video.temporal import STRENGTH
     from passband.io.image import DEFAULT_MAX_PIXELS
     from passband.io.records import Records
-    from passband.scale import choose_executor
+    from passband.scale import Manifest, choose_executor, run_addresses
 
     if verbose and quiet:
         raise ValueError("--verbose and --quiet exclude each other: leave out one of them")
@@ -98,7 +103,8 @@ def restore(
     run_on = choose_executor(workers, executor, timeout)
     passed: list[PassedOver] = []
     records = Records()
-    jobs = plan_jobs(sources, output, passed=passed.append, records=records)
+    is_remote = needs_manifest(sources, output, manifest)
+    jobs = [] if is_remote else plan_jobs(sources, output, passed=passed.append, records=records)
     overrides: dict[str, Any] = {} if pool_window is None else {"pool_window": pool_window}
     restorer = Restorer(weights, device, memory, engine=engine, precision=precision, strength=strength, **overrides)
     if verbose:
@@ -106,22 +112,26 @@ def restore(
         for ignored in passed:
             say(f"passed over: {ignored.path} ({ignored.kind})", err=True)
     done = "would be restored" if dry_run else "restored"
-    run = FileRun("restoring", done, [job.source.name for job in jobs], quiet=quiet)
-    with run.shown(f"{RESUME_HINT} A video continues after its last finished segment."):
-        for outcome in restore_files(
-            restorer,
-            jobs,
-            compare=compare,
-            compare_pixels=_parse_pixels(compare_pixels),
-            overwrite=overwrite,
-            quality=quality,
-            max_pixels=max_pixels or DEFAULT_MAX_PIXELS,
-            video=VideoOptions(codec, crf, STRENGTH if temporal else None, drop_unsupported),
-            report=_progress_printer(run),
-            dry_run=dry_run,
-            records=records,
-            executor=run_on,
-        ):
+    making: dict[str, Any] = {
+        "compare": compare,
+        "compare_pixels": _parse_pixels(compare_pixels),
+        "overwrite": overwrite,
+        "quality": quality,
+        "max_pixels": max_pixels or DEFAULT_MAX_PIXELS,
+        "video": VideoOptions(codec, crf, STRENGTH if temporal else None, drop_unsupported),
+    }
+    running: dict[str, Any] = {"dry_run": dry_run, "executor": run_on}
+    run = FileRun("restoring", done, None if is_remote else [job.source.name for job in jobs], quiet=quiet)
+    with run.shown(f"{RESUME_HINT} A video continues after its last finished segment."), ExitStack() as opened:
+        if is_remote:
+            rows = opened.enter_context(closing(Manifest(Path(str(manifest)))))
+            work = RestoreWork(restorer, **making).work()
+            running |= {"overwrite": overwrite}
+            outcomes = run_addresses(sources, str(output), rows, work, RESTORED, **running)
+        else:
+            report = _progress_printer(run)
+            outcomes = restore_files(restorer, jobs, **making, **running, report=report, records=records)
+        for outcome in outcomes:
             _print_outcome(outcome, run, verbose=verbose)
     run.end(passed)
 
@@ -162,7 +172,7 @@ def _progress_printer(run: "FileRun") -> "Callable[[Progress], None]":
     return report
 
 
-def _print_outcome(outcome: "JobResult", run: "FileRun", *, verbose: bool) -> None:
+def _print_outcome(outcome: "JobResult | AddressResult", run: "FileRun", *, verbose: bool) -> None:
     """Count a file as restored, skipped or failed, and print its outcome."""
     from passband.cli.shared.console import say
     from passband.inference import VideoSummary

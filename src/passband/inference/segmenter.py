@@ -183,8 +183,7 @@ class Segmenter(Rebuilt):
             The result of each job, in their order or as other processes finish them; that of a failed job holds the
             reason.
         """
-        segmenting = _Segmenting(self, overlays)
-        work = Work(segmenting.do, segmenting.making, segmenting.wants_companion, MASKS.ending)
+        work = SegmentWork(self, overlays).work()
         for outcome in run_jobs(jobs, work, overwrite=overwrite, records=records, executor=executor):
             yield Segmented(
                 outcome.job,
@@ -223,11 +222,15 @@ class Segmenter(Rebuilt):
 
 
 @dataclass(frozen=True)
-class _Segmenting:
+class SegmentWork:
     """The work of segmentation; the arguments of `Segmenter.segment_files`."""
 
     segmenter: Segmenter
     overlays: bool
+
+    def work(self) -> Work:
+        """Return the work for `run_jobs`."""
+        return Work(self.do, self.making, self.wants_companion, MASKS.ending)
 
     @cached_property
     def weights(self) -> str:

@@ -1,7 +1,23 @@
-"""Work on many files: several processes of this machine, or Ray's actors on several machines."""
+"""Work on many files: processes of this machine, Ray's actors on several machines, and files at addresses of stores."""
 
+from passband.scale.addresses import AddressJob, AddressResult, run_addresses
 from passband.scale.local import LocalProcesses
+from passband.scale.manifest import Manifest
 from passband.scale.options import EXECUTORS, choose_executor
 from passband.scale.ray_actors import RayActors
+from passband.scale.schedule import WorkersError
+from passband.scale.storage import ScaleError, is_address
 
-__all__ = ["EXECUTORS", "LocalProcesses", "RayActors", "choose_executor"]
+__all__ = [
+    "EXECUTORS",
+    "AddressJob",
+    "AddressResult",
+    "LocalProcesses",
+    "Manifest",
+    "RayActors",
+    "ScaleError",
+    "WorkersError",
+    "choose_executor",
+    "is_address",
+    "run_addresses",
+]

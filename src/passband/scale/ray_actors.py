@@ -12,10 +12,7 @@ from typing import Any
 from passband.inference.files.pieces import Piece
 from passband.scale.local import Share
 from passband.scale.schedule import TIMEOUT, Event, run_pieces
-
-
-class ScaleError(RuntimeError):
-    """An optional package for work on many machines is missing. The message says how to install it."""
+from passband.scale.storage import ScaleError
 
 
 @dataclass(frozen=True)

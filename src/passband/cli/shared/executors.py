@@ -1,5 +1,6 @@
 """Options of commands that can work in several processes or on several machines."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -27,3 +28,36 @@ Timeout = Annotated[
     ),
 ]
 """The option `--timeout`."""
+ManifestFile = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="SQLite file with a row for each output: its state, seconds and error. Needed for addresses such as "
+        "s3://bucket/photos.",
+    ),
+]
+"""The option `--manifest`."""
+
+
+def needs_manifest(sources: Sequence[str], output: str | None, manifest: str | None) -> bool:
+    """Tell whether a command keeps its records in a manifest, and check that it has one.
+
+    Args:
+        sources: sources of the command.
+        output: value of `--output`.
+        manifest: value of `--manifest`.
+
+    Raises:
+        ValueError: if an address is used without a manifest, or a manifest without an output.
+    """
+    from passband.scale import is_address
+
+    addresses = [text for text in (*sources, output) if is_address(text)]
+    if addresses and manifest is None:
+        raise ValueError(
+            f"{addresses[0]} is an address, whose results are recorded in a manifest on this machine: add --manifest "
+            "FILE.sqlite, and use the same file in the next run"
+        )
+    if manifest is not None and output is None:
+        raise ValueError("a manifest needs an output folder: add -o FOLDER or -o ADDRESS")
+    return manifest is not None

@@ -26,17 +26,19 @@ class FileRun:
     Args:
         doing: verb for the progress bar, such as `restoring`.
         done: participle for the files of the summary that succeeded, such as `restored`.
-        names: names of all files, in their order.
+        names: names of all files, in their order; None if their number is not known.
         quiet: whether to print failures only.
     """
 
-    def __init__(self, doing: str, done: str, names: Sequence[str], *, quiet: bool = False):
+    def __init__(self, doing: str, done: str, names: Sequence[str] | None, *, quiet: bool = False):
         self.doing, self.done, self.quiet = doing, done, quiet
-        self.names = [printable(name) for name in names]
+        self.names = [printable(name) for name in names or ()]
+        self.total = None if names is None else len(self.names)
         self.counts: Counter[str] = Counter()
         self.again: Counter[str] = Counter()
-        self._bar = progress_bar("{task.completed:g}/{task.total:g}", "{task.fields[text]}", hidden=quiet)
-        self._files = self._bar.add_task(doing, total=len(names), text=self.names[0] if names else "")
+        counted = "{task.completed:g}" if names is None else "{task.completed:g}/{task.total:g}"
+        self._bar = progress_bar(counted, "{task.fields[text]}", hidden=quiet)
+        self._files = self._bar.add_task(doing, total=self.total, text=self.names[0] if self.names else "")
         self._part = self._bar.add_task("", total=1, visible=False, text="")
         self._started = time.monotonic()
         self._due = self._started + PACE
@@ -56,9 +58,8 @@ class FileRun:
                 yield
         except KeyboardInterrupt:
             ended = self.counts.total()
-            say(
-                f"Interrupted: {ended} of {len(self.names)} files are done ({self._summary()}). {resume_hint}", err=True
-            )
+            of_all = "" if self.total is None else f" of {self.total}"
+            say(f"Interrupted: {ended}{of_all} files are done ({self._summary()}). {resume_hint}", err=True)
             raise typer.Exit(130) from None
 
     def part(self, done: float, total: float | None, text: str, seconds_left: float | None) -> None:
@@ -136,7 +137,7 @@ class FileRun:
         name = self.names[ended] if ended < len(self.names) else ""
         self._bar.update(self._files, completed=ended, text=name)
         self._bar.update(self._part, completed=0, visible=False)
-        if ended < len(self.names):
+        if self.total is None or ended < self.total:
             self._print_progress("")
 
     def _print_progress(self, text: str) -> None:
@@ -145,6 +146,9 @@ class FileRun:
             return
         ended = self.counts.total()
         self._due = time.monotonic() + PACE
+        if self.total is None:
+            say(f"{self.doing}: {ended} files are done", err=True)
+            return
         if not text and ended:
             left = (time.monotonic() - self._started) / ended * (len(self.names) - ended)
             text = f"about {duration(left)} left"

@@ -148,7 +148,7 @@ def restore_files(
     Yields:
         The result of each job, in their order or as other processes finish them; that of a failed job holds the reason.
     """
-    restoring = _Restoring(
+    restoring = RestoreWork(
         restorer,
         compare=compare,
         compare_pixels=compare_pixels,
@@ -164,7 +164,7 @@ def restore_files(
 
 
 @dataclass(frozen=True)
-class _Restoring:
+class RestoreWork:
     """The work of restoration; the arguments of `restore_files`."""
 
     restorer: Restorer
@@ -174,7 +174,7 @@ class _Restoring:
     quality: int
     max_pixels: int
     video: VideoOptions
-    report: Callable[[Progress], None] | None
+    report: Callable[[Progress], None] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle without the function that is called with the progress, which belongs to this process."""

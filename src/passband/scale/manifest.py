@@ -1,0 +1,159 @@
+"""Keeps one row for each output of a run in an SQLite database: what is done, what failed, and why."""
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from passband.io.records import OutputSettings
+from passband.scale.storage import Stored
+
+_COLUMNS = {
+    "output": "TEXT PRIMARY KEY",
+    "input": "TEXT NOT NULL",
+    "input_bytes": "INTEGER",
+    "input_version": "TEXT",
+    "state": "TEXT NOT NULL",
+    "output_bytes": "INTEGER",
+    "output_version": "TEXT",
+    "seconds": "REAL",
+    "error": "TEXT",
+    "time": "TEXT",
+    "settings": "TEXT",
+    "begun": "INTEGER NOT NULL DEFAULT 0",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the manifest.
+
+    Attributes:
+        input: address of the source.
+        input_bytes, input_version: length and version of the source that was read, see `storage.Stored`.
+        state: `writing`, `done` or `failed`. A run that is killed leaves `writing`.
+        output_bytes, output_version: length and version of the last output that was finished; None if there is none.
+        settings: command, weights and options that made the output, as JSON.
+        begun: 1 if a run that was killed may have written an output that this row does not know yet; otherwise 0.
+    """
+
+    input: str
+    input_bytes: int | None
+    input_version: str | None
+    state: str
+    output_bytes: int | None
+    output_version: str | None
+    settings: str | None
+    begun: int
+
+    def is_ours(self, file: Stored) -> bool:
+        """Tell whether a file at the address of the output is the one that a run wrote."""
+        return self.begun == 1 or (self.output_bytes, self.output_version) == (file.bytes, file.version)
+
+    def difference(self, source: Stored, settings: str) -> str:
+        """Return the reason why an output must be made again in a few words; empty if it need not."""
+        if self.input != source.url:
+            return "another source"
+        if (self.input_bytes, self.input_version) != (source.bytes, source.version):
+            return "the source has changed"
+        return "" if self.settings == settings else "other weights or options"
+
+
+class Manifest:
+    """The manifest of one or several runs, in a file of SQLite.
+
+    Args:
+        path: path of the file on this machine; it is made if it does not exist.
+
+    Raises:
+        ValueError: if the file is no manifest.
+        OSError: if the folder does not exist or cannot be written.
+    """
+
+    def __init__(self, path: Path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        columns = ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())
+        try:
+            self._database = sqlite3.connect(path, isolation_level=None, timeout=60)
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("PRAGMA synchronous=NORMAL")
+            self._database.execute(f"CREATE TABLE IF NOT EXISTS files ({columns})")
+            self._database.execute("CREATE INDEX IF NOT EXISTS states ON files (state)")
+        except sqlite3.OperationalError as error:
+            raise OSError(f"the manifest {path} cannot be written: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise ValueError(f"{path} is no manifest of passband ({error}): choose another file") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def row(self, output: str) -> Row | None:
+        """Return the row of an output, or None.
+
+        Args:
+            output: address of the output.
+        """
+        names = ", ".join(Row.__dataclass_fields__)
+        found = self._database.execute(f"SELECT {names} FROM files WHERE output = ?", (output,)).fetchone()
+        return None if found is None else Row(*found)
+
+    def begin(self, output: str, source: Stored) -> None:
+        """Note that an output is about to be written.
+
+        Args:
+            output: address of the output.
+            source: the source.
+        """
+        self._set(output, input=source.url, state="writing", error=None, begun=1)
+
+    def done(self, output: Stored, source: Stored, settings: str, seconds: float) -> None:
+        """Note that an output is finished.
+
+        Args:
+            output: the output.
+            source: the source as it was read.
+            settings: command, weights and options, see `settings_text`.
+            seconds: time that it took.
+        """
+        self._set(
+            output.url,
+            input=source.url,
+            input_bytes=source.bytes,
+            input_version=source.version,
+            state="done",
+            output_bytes=output.bytes,
+            output_version=output.version,
+            seconds=seconds,
+            error=None,
+            settings=settings,
+            begun=0,
+        )
+
+    def failed(self, output: str, source: str, error: str, *, may_be_written: bool = False) -> None:
+        """Note that an output cannot be made. An older output stays known.
+
+        Args:
+            output: address of the output.
+            source: address of the source.
+            error: the reason.
+            may_be_written: whether the output may be in place nevertheless.
+        """
+        begun = {} if may_be_written else {"begun": 0}
+        self._set(output, input=source, state="failed", error=error, **begun)
+
+    def _set(self, output: str, **values: object) -> None:
+        """Write columns of a row; the others stay as they were."""
+        values |= {"time": datetime.now(UTC).isoformat(timespec="seconds")}
+        names, marks = ", ".join(values), ", ".join("?" * len(values))
+        changes = ", ".join(f"{name} = excluded.{name}" for name in values)
+        self._database.execute(
+            f"INSERT INTO files (output, {names}) VALUES (?, {marks}) ON CONFLICT (output) DO UPDATE SET {changes}",
+            (output, *values.values()),
+        )
+
+
+def settings_text(making: OutputSettings) -> str:
+    """Return command, weights and options as JSON, as the manifest keeps them."""
+    return json.dumps({"command": making.command, "weights": making.weights, "options": making.options}, sort_keys=True)
