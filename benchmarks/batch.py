@@ -41,7 +41,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         torch.manual_seed(0)
-        SFNet(width=8, depth=1).save_pretrained(Path("weights"))
+        SFNet(width=16, depth=1).save_pretrained(Path("weights"))
         MEASURES[arguments.measure](arguments)
 
 

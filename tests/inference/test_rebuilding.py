@@ -53,6 +53,15 @@ def test_the_other_predictors_come_back(kind, save, tmp_path):
         assert torch.equal(twin.model.state_dict()[name], value)
 
 
+def test_a_process_loads_the_same_predictor_once(tiny_weights, identity_weights):
+    content, other = (pickle.dumps(Restorer(weights, "cpu")) for weights in (tiny_weights, identity_weights))
+    twin = pickle.loads(content)
+    assert pickle.loads(content) is twin
+    assert pickle.loads(other).weights != twin.weights
+    os.utime(tiny_weights / "model.safetensors")  # written again
+    assert pickle.loads(content) is not twin
+
+
 def test_the_inspector_comes_back():
     assert repr(pickle.loads(pickle.dumps(Inspector()))) == repr(Inspector())
 

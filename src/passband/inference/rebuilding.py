@@ -1,7 +1,10 @@
 """Pickles predictors by the settings that they were made with, so that every process loads the network itself."""
 
+import pickle
 from pathlib import Path
 from typing import Any
+
+from passband.weights_io import find_weights
 
 
 class Rebuilt:
@@ -9,7 +12,8 @@ class Rebuilt:
 
     The weights are not stored: they must exist where the predictor is unpickled. A relative path counts from the folder
     in which the predictor was pickled, unless it exists in the folder of the other process. Changes of `model` by the
-    user are lost.
+    user are lost. A process that unpickles the same predictor again and again, as engines for many machines do, loads
+    it once: it gets the same object.
     """
 
     def _settings(self) -> dict[str, Any]:
@@ -27,9 +31,20 @@ class Rebuilt:
         return twin
 
 
+_LAST: dict[bytes, Any] = {}
+"""The predictor that was made last by this process, by its class, settings and the time of its weights."""
+
+
 def _rebuild(kind: type, settings: dict[str, Any], folder: str) -> Any:
-    """Make a predictor again."""
-    weights = settings["weights"]
-    if not Path(weights).exists() and (Path(folder) / weights).exists():
-        settings = {**settings, "weights": str(Path(folder) / weights)}
-    return kind(**settings)
+    """Make a predictor again, or return it if this process made it last."""
+    weights = Path(settings["weights"])
+    if not weights.exists() and (Path(folder) / weights).exists():
+        weights = Path(folder) / weights
+        settings = {**settings, "weights": str(weights)}
+    written = find_weights(weights).stat().st_mtime_ns if weights.exists() else None
+    key = pickle.dumps((kind, settings, written))
+    if key not in _LAST:
+        predictor = kind(**settings)
+        _LAST.clear()
+        _LAST[key] = predictor
+    return _LAST[key]
