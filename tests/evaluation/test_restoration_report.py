@@ -14,8 +14,12 @@ from passband.evaluation.restoration_report import (
     write_worst_median_best,
 )
 from passband.io.image import read_image
+from passband.metrics import spectral_errors
 
 ROW = {"psnr": 30.0, "ssim": 0.9, "psnr_degraded": 20.0, "ssim_degraded": 0.5, "seconds": 0.25, "file": None}
+
+SPECTRUM = spectral_errors(torch.zeros(1, 3, 8, 8), torch.ones(1, 3, 8, 8))
+"""Errors of an image by frequency."""
 
 
 def result_of(count, **changes):
@@ -47,7 +51,7 @@ def result_of(count, **changes):
 
 
 def test_a_long_list_is_cut_in_the_page_and_whole_in_the_table(tmp_path):
-    write_restoration_report(tmp_path, result_of(ROWS + 3))
+    write_restoration_report(tmp_path, result_of(ROWS + 3), (), SPECTRUM)
     text = (tmp_path / "report.md").read_text()
     assert text.count("| picture ") == ROWS
     assert f"The first {ROWS} of {ROWS + 3}; all are in [evaluation.csv](evaluation.csv)." in text
@@ -57,7 +61,7 @@ def test_a_long_list_is_cut_in_the_page_and_whole_in_the_table(tmp_path):
 
 def test_what_is_not_known_is_said_and_infinity_is_valid_json(tmp_path):
     mean = {**{name: ROW[name] for name in FIGURES}, "psnr": float("inf")}
-    write_restoration_report(tmp_path, result_of(1, mean=mean, peak_memory_bytes=None))
+    write_restoration_report(tmp_path, result_of(1, mean=mean, peak_memory_bytes=None), (), SPECTRUM)
     text = (tmp_path / "report.md").read_text()
     assert "| peak memory of the process | not known here |" in text
     assert "| commit | not a checkout |" in text
