@@ -96,7 +96,7 @@ def compare_images(
     facts, views = _checked(named, options)
     closed: list[OSError] = []
     pairs = find_pairs(data, views, closed.append)
-    problems = pair_problems(pairs)
+    problems = pair_problems(pairs, measures.metrics)
     if len(problems) == len(pairs):
         raise ValueError(f"none of {len(pairs)} pairs can be scored: {listed(problems.values(), 10, ' | ')}")
     folders = {one.label: FinishedImages(one, pairs) for one in named if one.is_folder}
