@@ -147,7 +147,7 @@ class FileRun:
         ended = self.counts.total()
         self._due = time.monotonic() + PACE
         if self.total is None:
-            say(f"{self.doing}: {ended} files are done", err=True)
+            say(f"{self.doing}: {ended} finished", err=True)
             return
         if not text and ended:
             left = (time.monotonic() - self._started) / ended * (len(self.names) - ended)
