@@ -8,9 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
-from passband.config import Recipe, parse_recipe
+from passband.config import Recipe, changed_recipe, parse_recipe
+from passband.data.datasets.order import scored_batches
+from passband.models import build_from
+from passband.processes import count as processes
+from passband.processes import rank, summed_counts
+from passband.tasks import TASKS
 
 SIZES = ((64, 80), (48, 64), (72, 56))
 """Heights and widths of the images, in turn."""
@@ -96,6 +102,31 @@ def small_recipe(
         "validation": {**own["validation"], "every": every or steps},
     }
     return parse_recipe(content, f"benchmarks/small_runs.py, {task}")
+
+
+def scores(task: str, data: Path, count: int | None = None) -> dict[str, str]:
+    """Score an untrained network, each process of the run its share, and return all figures to the last digit.
+
+    Args:
+        task: task, a key of `RECIPES`.
+        data: folder of the images.
+        count: largest number of images to score; None for that of the recipe.
+    """
+    recipe = small_recipe(task, 1)
+    if count is not None and "count" in type(recipe.validation).model_fields:
+        more = {"data.samples": 20 * count} if task == "inspection" else {}  # a tenth of them is scored
+        recipe = changed_recipe(recipe, {"validation.count": count, **more})
+    made = TASKS[task](recipe)
+    network = made.network_config(data, None)
+    torch.manual_seed(0)
+    model = build_from(network)
+    samples: Any = made.validation_data(data, None, network)
+    shares = scored_batches(len(samples), 2, rank(), processes())
+    with summed_counts(model):
+        result = made.validate(model, (made.collate([samples[one] for one in share]) for share in shares), samples)
+    seen = {name: value.sum().item() for name, value in model.state_dict().items() if name.startswith("gate.seen")}
+    figures = {**result.figures, **seen, "score": result.score, "picture": result.picture.double().sum().item()}
+    return {"images": str(len(samples)), **{name: repr(value) for name, value in figures.items()}}
 
 
 def write_data(folder: Path, task: str, count: int = 8) -> Path:

@@ -11,12 +11,9 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.small_runs import RECIPES, small_recipe, write_data
-from passband.data.datasets.order import scored_batches
-from passband.models import build_from
-from passband.processes import count, rank, summed_counts
+from benchmarks.small_runs import RECIPES, scores, small_recipe, write_data
+from passband.processes import rank
 from passband.processes.start import join
-from passband.tasks import TASKS
 from passband.training import train
 
 STEPS = 4
@@ -49,26 +46,6 @@ def stopped_and_resumed(output: Path, data: Path) -> None:
         assert not train(recipe, output / task, resume=True, **places).is_stopped
 
 
-def scores(data: Path) -> dict[str, dict[str, str]]:
-    """Score an untrained network of each task on 7 samples, and return all figures to the last digit."""
-    figures = {}
-    for name in RECIPES:
-        recipe = small_recipe(name, STEPS)
-        task, folder = TASKS[name](recipe), data / name
-        network = task.network_config(folder, None)
-        torch.manual_seed(0)
-        model = build_from(network)
-        samples = task.validation_data(folder, None, network)
-        shares = scored_batches(len(samples), 2, rank(), count())
-        batches = [task.collate([samples[number] for number in batch]) for batch in shares]
-        with summed_counts(model):
-            result = task.validate(model, batches, samples)
-        seen = {key: value.sum().item() for key, value in model.state_dict().items() if key.startswith("gate.seen")}
-        figures[name] = {key: repr(value) for key, value in {**result.figures, "score": result.score, **seen}.items()}
-        figures[name]["picture"] = repr(result.picture.double().sum().item())
-    return figures
-
-
 if __name__ == "__main__":
     torch.set_num_threads(1)
     output, data = map(Path, sys.argv[1:3])
@@ -77,4 +54,4 @@ if __name__ == "__main__":
         stopped_and_resumed(output / "parts", data)
     else:
         join(torch.device("cpu"))
-        (output / f"scores-{rank()}.json").write_text(json.dumps(scores(data)))
+        (output / f"scores-{rank()}.json").write_text(json.dumps({task: scores(task, data / task) for task in RECIPES}))

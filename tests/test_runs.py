@@ -3,7 +3,7 @@ import json
 import pytest
 from PIL import Image
 
-from passband.runs import RunError, draw_curves
+from passband.runs import Progress, RunError, _drop_rows_after, draw_curves
 from tests.test_training import recipe
 
 
@@ -50,3 +50,17 @@ def test_a_folder_without_run_or_steps_and_another_kind_of_file_are_refused(run_
         (run_folder / name).unlink()
     with pytest.raises(RunError, match="the run in .*mine has no steps yet, so there are no curves"):
         draw_curves(run_folder)
+
+
+def test_rows_that_a_crash_left_incomplete_or_that_come_after_the_checkpoint_are_dropped(tmp_path):
+    lines = ["step,loss", "1,2.0", "2,1.5", "1,0.1", "3", "x,1.0", "4,0.5,7", "5,0.25", "6,0.2"]
+    (tmp_path / "log.csv").write_bytes("\n".join(lines).encode() + b"\n7,\xff\0")
+    _drop_rows_after(tmp_path / "log.csv", 5)
+    assert (tmp_path / "log.csv").read_text().split() == ["step,loss", "1,2.0", "2,1.5", "5,0.25"]
+
+
+def test_a_run_that_a_signal_stopped_ends_the_process_with_the_status_of_shells():
+    Progress(is_stopped=True).exit_if_signaled()
+    with pytest.raises(SystemExit) as ended:
+        Progress(signal=15).exit_if_signaled()
+    assert ended.value.code == 143

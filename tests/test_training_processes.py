@@ -7,12 +7,12 @@ import sys
 import pytest
 import torch
 
-from benchmarks.small_runs import RECIPES, small_recipe
+from benchmarks.small_runs import RECIPES, scores, small_recipe
 from passband.models import load_model
 from passband.processes.launch import launch
 from passband.runs import read_run
 from passband.training import train
-from tests.parallel_runs import scores, trained, write_all
+from tests.parallel_runs import trained, write_all
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard")
 
@@ -49,6 +49,6 @@ def test_two_processes_have_the_losses_of_one_and_resume_after_a_signal_to_the_s
 def test_scores_of_three_processes_are_those_of_one_to_the_last_digit(tmp_path):
     data = write_all(tmp_path / "data")
     assert launch([sys.executable, "-m", "tests.parallel_runs", str(tmp_path), str(data)], 3, threads=1) == 0
-    expected = scores(data)
+    expected = {task: scores(task, data / task) for task in RECIPES}
     found = [json.loads((tmp_path / f"scores-{number}.json").read_text()) for number in range(3)]
     assert found == [expected] * 3

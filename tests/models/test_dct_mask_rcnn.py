@@ -273,3 +273,38 @@ def test_a_network_is_saved_and_comes_back_with_its_weights(tmp_path):
     again = FrequencyRCNN.from_pretrained(tmp_path)
     assert (again.name, again.arguments, again.training) == (network.name, network.arguments, False)
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize("masks", [True, False])
+def test_the_strides_of_features_do_not_depend_on_the_padding_of_the_first_batch(masks):
+    model = FrequencyRCNN(**{**TINY, "masks": masks, "min_size": 40, "max_size": 80}).eval()
+    model([torch.rand(3, 40, 40)])  # padded to 64 pixels, as if features had strides of 2.5
+    pools = [model.roi_heads.box_roi_pool, *([model.roi_heads.mask_roi_pool] if masks else [])]
+    assert [pool.scales for pool in pools] == [[1 / 4, 1 / 8, 1 / 16, 1 / 32]] * len(pools)
+
+
+def test_random_choices_for_an_image_depend_on_its_seed_and_not_on_the_batch():
+    model = FrequencyRCNN(**{**TINY, "norm": "group", "min_size": (40, 48, 56), "max_size": 90}).train()
+    images, labels = [torch.rand(3, 48, 56) for _ in range(2)], torch.arange(40) % 3
+    sizes, entries = [], []
+    for own in ([0, 1], [1, 0], [1]):
+        for part in (model.transform, model.rpn.fg_bg_sampler):
+            part.seeds = own
+        sizes.append(dict(zip(own, model.transform([images[one] for one in own])[0].image_sizes, strict=True)))
+        entries.append(dict(zip(own, model.rpn.fg_bg_sampler([labels] * len(own))[1], strict=True)))
+    for one in (1, 2):
+        assert sizes[one][1] == sizes[0][1]
+        assert torch.equal(entries[one][1], entries[0][1])
+    assert sizes[0][0] == sizes[1][0]
+
+
+@pytest.mark.parametrize("input", ["pixels", "coefficients"])
+def test_losses_with_seeds_are_the_same_whatever_was_drawn_before(input):
+    model = FrequencyRCNN(**{**TINY, "norm": "group", "input": input, "min_size": (40, 48), "max_size": 90}).train()
+    images = [torch.rand(3, 48, 56)] if input == "pixels" else [torch.rand(24, 12, 14)]
+    sizes = {"sizes": [(48, 56)]} if input == "coefficients" else {}
+    goal, losses = targets(2, 48, 56), []
+    for _ in range(2):
+        torch.rand(1 + len(losses))
+        losses.append(model(images, [goal], **sizes, seeds=[3]))
+    assert losses[0] == losses[1]
