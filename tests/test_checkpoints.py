@@ -6,6 +6,7 @@ import re
 import pytest
 import torch
 from accelerate import Accelerator
+from safetensors import SafetensorError
 
 from passband.checkpoints import MANIFEST, damage, latest_checkpoint, save_checkpoint, sound_checkpoint
 
@@ -84,12 +85,17 @@ def test_if_all_are_damaged_there_is_none(run):
     assert sound_checkpoint(run) is None
 
 
-@pytest.mark.parametrize("place", ["save_state", "manifest"])
+@pytest.mark.parametrize("place", ["save_state", "safetensors", "manifest"])
 def test_a_full_disk_keeps_the_checkpoints_before_and_says_so(run, accelerator, monkeypatch, caplog, place):
     def full(*args, **options):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    if place == "save_state":
+    def full_as_safetensors_says(*args, **options):
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    if place == "safetensors":
+        monkeypatch.setattr(accelerator, "save_state", full_as_safetensors_says)
+    elif place == "save_state":
         monkeypatch.setattr(accelerator, "save_state", full)
     else:
         monkeypatch.setattr("passband.checkpoints.os.fsync", full)

@@ -100,7 +100,7 @@ def save_checkpoint(accelerator: Accelerator, folder: Path, step: int, kept: int
         Whether there is a checkpoint of this step now.
     """
     final, temporary = folder / f"step-{step:09d}", folder / PARTIAL
-    problem: OSError | RuntimeError | None = None
+    problem: Exception | None = None
     is_first = accelerator.is_main_process
     if is_first:
         try:
@@ -112,7 +112,7 @@ def save_checkpoint(accelerator: Accelerator, folder: Path, step: int, kept: int
     if problem is None:
         try:
             accelerator.save_state(str(temporary))
-        except (OSError, RuntimeError) as error:  # torch and safetensors raise their own errors for a full disk
+        except Exception as error:  # torch and safetensors raise errors of their own for a full disk
             problem = error
     is_failed = any_of(int(problem is not None))
     if is_first and not is_failed:
@@ -173,6 +173,7 @@ def _reason(problem: BaseException | None, folder: Path) -> str:
     """Describe why a checkpoint could not be written, in one line."""
     if problem is None:
         return "another process of the run could not write its part"
-    if isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT):
+    is_full = isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT)
+    if is_full or "No space left" in str(problem):
         return f"no space left in {folder}; free some space there"
     return " ".join(str(problem).split()) or type(problem).__name__
