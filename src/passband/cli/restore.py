@@ -122,7 +122,8 @@ def restore(
     }
     running: dict[str, Any] = {"dry_run": dry_run, "executor": run_on}
     run = FileRun("restoring", done, None if is_remote else [job.source.name for job in jobs], quiet=quiet)
-    with run.shown(f"{RESUME_HINT} A video continues after its last finished segment."), ExitStack() as opened:
+    videos = "starts from its beginning" if is_remote else "continues after its last finished segment"
+    with run.shown(f"{RESUME_HINT} A video {videos}."), ExitStack() as opened:
         if is_remote:
             rows = opened.enter_context(closing(Manifest(Path(str(manifest)))))
             work = RestoreWork(restorer, **making).work()
