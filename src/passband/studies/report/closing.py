@@ -80,7 +80,7 @@ def retraining(comparison: Comparison) -> Section:
 
 def other_figures(comparison: Comparison) -> Section:
     """Return the cell that each figure would choose, so that a choice that hangs on one figure is noticed."""
-    record, rows, changed = comparison.record, [], []
+    record, rows, others, clear_others = comparison.record, [], 0, 0
     if not comparison.order:
         return Section()
     names = [name for name in available_figures(record) if name in record.directions or name == comparison.figure.name]
@@ -104,15 +104,15 @@ def other_figures(comparison: Comparison) -> Section:
                     certain,
                 ]
             )
-            if not is_same:
-                changed.append(f"{label} ({name_of(other, other.order[0])})")
+            others += not is_same
+            clear_others += not is_same and first is not None and first.is_clear
     if len(rows) < 2:
         return Section()
     section = Section(["## Ranked by other figures", ""])
     section.lines += paragraph(
-        f"Another choice of the figure would choose another cell: {joined(changed)}. Decide which figure matters "
-        "before you trust the order."
-        if changed
+        f"Of {len(rows)} rankings, {others} would choose another cell, {clear_others or 'none'} of them with a clear "
+        "lead. Decide which figure matters before you trust the order."
+        if others
         else "Every figure that the trainings report chooses the same cell.",
         "The best validation of a run is chosen after the fact, so it favors runs that fluctuate.",
     )
