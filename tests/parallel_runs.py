@@ -11,7 +11,9 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.small_runs import RECIPES, scores, small_recipe, write_data
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+from small_runs import RECIPES, scores, small_recipe, write_data
+
 from passband.processes import rank
 from passband.processes.start import join
 from passband.training import train

@@ -3,11 +3,14 @@
 import csv
 import json
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
-from benchmarks.small_runs import RECIPES, scores, small_recipe
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+from small_runs import RECIPES, scores, small_recipe
+
 from passband.models import load_model
 from passband.processes.launch import launch
 from passband.runs import read_run

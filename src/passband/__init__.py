@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from passband import analysis as analysis
+    from passband import checkpoints as checkpoints
     from passband import comparison as comparison
     from passband import config as config
     from passband import curriculum as curriculum
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from passband import naming as naming
     from passband import ops as ops
     from passband import optimizers as optimizers
+    from passband import processes as processes
     from passband import provenance as provenance
     from passband import reports as reports
     from passband import run_length as run_length
@@ -89,10 +91,10 @@ _HOMES = {
 }
 """Modules that define the public names, by name."""
 _ROOMS = (
-    *("analysis", "comparison", "config", "curriculum", "data", "drawing", "evaluation", "export", "finetuning"),
-    *("inference", "integrations", "io", "layers", "losses", "metrics", "models", "naming", "ops", "optimizers"),
-    *("provenance", "reports", "run_length", "runs", "scale", "state_dicts"),
-    *("studies", "tasks", "training", "weights_io"),
+    *("analysis", "checkpoints", "comparison", "config", "curriculum", "data", "drawing", "evaluation", "export"),
+    *("finetuning", "inference", "integrations", "io", "layers", "losses", "metrics", "models", "naming", "ops"),
+    *("optimizers", "processes", "provenance", "reports", "run_length", "runs", "scale", "state_dicts", "studies"),
+    *("tasks", "training", "weights_io"),
 )
 """Modules that are available as attributes of `passband`. There is no `__all__`, because with it `help(passband)`
 would print every class in full."""

@@ -136,7 +136,7 @@ def test_the_report_reads_alone_and_its_links_lead_somewhere(tiny_weights, tmp_p
     result = evaluate(tiny_weights, tmp_path / "my pairs", tmp_path / "report", device="cpu", save=True)
     text = (tmp_path / "report" / "report.md").read_text()
     links = re.findall(r"\]\(<?([^)>]+)>?\)", text)
-    assert sorted(links) == ["restored/a.png", "worst_median_best.png"]
+    assert sorted(links) == ["restored/a.png", "spectrum.csv", "spectrum.png", "worst_median_best.png"]
     assert all((tmp_path / "report" / link).is_file() for link in links)
     for part in (result["weights_sha256"], result["jpeg_decoder"], "cpu, float32", " GB", result["versions"]["torch"]):
         assert part in text
