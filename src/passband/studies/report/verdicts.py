@@ -57,9 +57,10 @@ def judge_curve(
     3. Overfits: the last three validations lie below the best earlier three by more than `FALL` of the whole gain and
        by more than `CERTAIN` standard errors, and the training loss fell meanwhile. If the loss did not fall, the run
        is unstable late. Without losses, the run overfits.
-    4. Still improving: a straight line through the last third (at least four validations) rises by more than `RISE` of
-       the whole gain and by more than `CERTAIN` standard errors.
-    5. Saturated: all others.
+    4. Saturated: a straight line through the last third (at least four validations) rises by at most `RISE` of the
+       whole gain.
+    5. Too short to judge: it rises by at most `CERTAIN` standard errors.
+    6. Still improving: all others.
 
     The whole gain is the difference between the best and the worst level, where a level is a mean of three successive
     validations, or a single value at the first validation.
@@ -94,9 +95,12 @@ def judge_curve(
             return CurveVerdict("overfits", f"{text}, while the training loss kept falling.")
         return CurveVerdict("unstable late", f"{text}, and the training loss did not fall meanwhile.")
     rise, error = _late_rise(curve, noise)
-    if rise > max(RISE * whole, CERTAIN * error):
-        return CurveVerdict("still improving", f"The last third brought {rise / whole:.0%} of the whole gain.")
-    return CurveVerdict("saturated", f"The last third brought {max(0.0, rise) / whole:.0%} of the whole gain.")
+    text = f"The last third brought {max(0.0, rise) / whole:.0%} of the whole gain"
+    if rise <= RISE * whole:
+        return CurveVerdict("saturated", f"{text}.")
+    if rise <= CERTAIN * error:
+        return CurveVerdict("too short to judge", f"{text}, which its fluctuation may explain.")
+    return CurveVerdict("still improving", f"{text}.")
 
 
 def at_edge(value: Any, values: NuisanceRange) -> str | None:
