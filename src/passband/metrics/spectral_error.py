@@ -40,7 +40,7 @@ LARGEST_BLOCK = 32
 """Largest side of the blocks, in pixels."""
 PARTS = ("before", "after", "restored", "lost", "invented")
 """Names of the measured quantities."""
-_ROWS, _COLUMNS = 64, 512
+_ROWS, _COLUMNS = 64, 2048
 """Largest size in pixels of the part of an image that is measured at once. Its values stay in the cache of a CPU."""
 
 
