@@ -7,21 +7,21 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from passband.inference.files.pieces import Piece, on_progress
-from passband.scale.schedule import TIMEOUT, Event, run_pieces
+from passband.scale.schedule import Event, WorkersExecutor
 
 GRACE = 5.0
 """Seconds that a process gets to end by itself, which removes its temporary files, before it is killed."""
 
 
 @dataclass(frozen=True)
-class LocalProcesses:
+class LocalProcesses(WorkersExecutor):
     """Runs pieces of work in processes of this machine, see `inference.files.pieces.Executor`.
 
     Each process loads the network once. The processes share torch's threads, the memory and the GPUs of the machine.
@@ -40,32 +40,13 @@ class LocalProcesses:
         ValueError: if a number is out of range.
     """
 
-    workers: int
-    in_order: bool = False
-    timeout: float | None = TIMEOUT
-    video_timeout: float | None = None
-
     def __post_init__(self):
         if self.workers < 1:
             raise ValueError(f"LocalProcesses needs 1 worker or more, got {self.workers}")
-        for limit in (self.timeout, self.video_timeout):
-            if limit is not None and limit <= 0:
-                raise ValueError(f"a time limit is a number of seconds above 0, or None; got {limit}")
+        super().__post_init__()
 
-    def __call__(self, run: Callable[[Any], Any], pieces: Iterable[Any]) -> Iterator[Any]:
-        """Run a function on pieces of work.
-
-        Args:
-            run: function from a piece to its result, which can be pickled and raises no error.
-            pieces: pieces of work, and results that are known already.
-
-        Yields:
-            The result of each piece.
-        """
-        crew = _LocalCrew(self.workers)
-        return run_pieces(
-            crew, run, pieces, in_order=self.in_order, timeout=self.timeout, long_timeout=self.video_timeout
-        )
+    def _crew(self) -> "_LocalCrew":
+        return _LocalCrew(self.workers)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import os
 import pickle
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +11,12 @@ from typing import Any
 
 from passband.inference.files.pieces import Piece
 from passband.scale.local import Share
-from passband.scale.schedule import TIMEOUT, Event, run_pieces
+from passband.scale.schedule import Event, WorkersExecutor
 from passband.scale.storage import ScaleError
 
 
 @dataclass(frozen=True)
-class RayActors:
+class RayActors(WorkersExecutor):
     """Runs pieces of work in actors of Ray, see `inference.files.pieces.Executor`.
 
     Each actor loads the network once. Paths must mean the same files on all machines. If Ray is not running and
@@ -30,37 +30,19 @@ class RayActors:
 
     Raises:
         ScaleError: if Ray is not installed.
-        ValueError: if the number of workers is below 0.
+        ValueError: if the number of workers is below 0, or a time limit is not above 0.
     """
 
     workers: int = 0
-    in_order: bool = False
-    timeout: float | None = TIMEOUT
-    video_timeout: float | None = None
 
     def __post_init__(self):
         if self.workers < 0:
             raise ValueError(f"RayActors needs 0 workers or more, got {self.workers}")
+        super().__post_init__()
         _ray()
 
-    def __call__(self, run: Callable[[Any], Any], pieces: Iterable[Any]) -> Iterator[Any]:
-        """Run a function on pieces of work.
-
-        Args:
-            run: function from a piece to its result, which can be pickled and raises no error.
-            pieces: pieces of work, and results that are known already.
-
-        Yields:
-            The result of each piece.
-        """
-        return run_pieces(
-            _RayCrew(self.workers),
-            run,
-            pieces,
-            in_order=self.in_order,
-            timeout=self.timeout,
-            long_timeout=self.video_timeout,
-        )
+    def _crew(self) -> "_RayCrew":
+        return _RayCrew(self.workers)
 
 
 def _ray() -> Any:

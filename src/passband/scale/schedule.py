@@ -2,6 +2,7 @@
 
 import pickle
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -79,6 +80,50 @@ class Crew(Protocol):
     def close(self) -> None:
         """End all workers."""
         ...
+
+
+@dataclass(frozen=True)
+class WorkersExecutor(ABC):
+    """Runs pieces of work on workers, see `inference.files.pieces.Executor`.
+
+    Args:
+        workers: number of workers.
+        in_order: whether results keep the order of the files; otherwise they come as they are finished.
+        timeout: seconds without progress after which an image counts as failed, and its worker is ended; None for no
+            limit.
+        video_timeout: the same for videos.
+
+    Raises:
+        ValueError: if a time limit is not above 0.
+    """
+
+    workers: int
+    in_order: bool = False
+    timeout: float | None = TIMEOUT
+    video_timeout: float | None = None
+
+    def __post_init__(self):
+        for limit in (self.timeout, self.video_timeout):
+            if limit is not None and limit <= 0:
+                raise ValueError(f"a time limit is a number of seconds above 0, or None; got {limit}")
+
+    def __call__(self, run: Callable[[Any], Any], pieces: Iterable[Any]) -> Iterator[Any]:
+        """Run a function on pieces of work.
+
+        Args:
+            run: function from a piece to its result, which can be pickled and raises no error.
+            pieces: pieces of work, and results that are known already.
+
+        Yields:
+            The result of each piece.
+        """
+        return run_pieces(
+            self._crew(), run, pieces, in_order=self.in_order, timeout=self.timeout, long_timeout=self.video_timeout
+        )
+
+    @abstractmethod
+    def _crew(self) -> Crew:
+        """Return new workers, none of which is started yet."""
 
 
 @dataclass
