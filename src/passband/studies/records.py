@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -154,7 +154,7 @@ def read_study(folder: str | Path) -> StudyRecord:
     # a longer study may have another winner, and the earlier winner's new trainings then no longer count
     best = {(cell, point) for cell, point, _ in record.best_points()[:2]}
     retrained = tuple(trial for trial in trials["retrained"] if (trial.cell, trial.point) in best)
-    return StudyRecord(**{**vars(record), "retrained": retrained})
+    return replace(record, retrained=retrained)
 
 
 def study_lock(folder: Path) -> FileLock:

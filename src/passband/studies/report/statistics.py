@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from passband.metrics.intervals import LEVEL, Interval
+from passband.metrics.intervals import LEVEL, Interval, student_interval
 
 RESAMPLES = 5000
 """Number of searches that are drawn with replacement."""
@@ -116,13 +116,7 @@ def mean_interval(values: Float[np.ndarray, " count"], *, level: float = LEVEL) 
     Returns:
         The interval; None if there are fewer than two values, because one value shows no spread.
     """
-    from scipy import stats
-
-    if len(values) < 2:
-        return None
-    mean = float(values.mean())
-    half = float(stats.t.ppf((1 + level) / 2, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5)
-    return Interval(mean, mean - half, mean + half)
+    return student_interval(values.tolist(), level=level) if len(values) > 1 else None
 
 
 def best_of_k(means: Float[np.ndarray, " points"], *, level: float = LEVEL) -> BestOfK | None:
