@@ -17,9 +17,10 @@ from werkzeug.serving import make_server
 from passband.cli.shared.executors import needs_manifest
 from passband.inference import Restorer
 from passband.inference.files.restoring import RESTORED, RestoreWork, VideoOptions
+from passband.io import storage
 from passband.io.image import DEFAULT_MAX_PIXELS, read_image, write_image
-from passband.scale import Manifest, ScaleError, run_addresses, storage
-from passband.scale.storage import Store
+from passband.io.storage import Store
+from passband.scale import Manifest, ScaleError, run_addresses
 
 
 class Failing:

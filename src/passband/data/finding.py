@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from passband.data.images import Report, expand, is_hidden, walk
+from passband.data.images import Report, expand, walk
 from passband.io.files import Resolver, is_parts_folder
+from passband.io.hidden import is_hidden
 from passband.io.image import SUFFIXES
 from passband.io.records import Records
 from passband.io.signatures import names_a_type, suffix_by_content

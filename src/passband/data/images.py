@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from passband.io.hidden import SYSTEM_FOLDERS, is_hidden
 from passband.io.image import SUFFIXES
 
 NAMED = 10
@@ -15,20 +16,6 @@ NAMED = 10
 Report = Callable[[OSError], None]
 """A function that is called with the error of a folder or file that cannot be read; its `filename` and `strerror` say
 which and why."""
-
-SYSTEM_FOLDERS = frozenset(
-    (
-        *("@eadir", "@recycle", "@tmp", "#recycle", "#snapshot"),
-        *("__macosx", "$recycle.bin", "system volume information", "lost+found"),
-    )
-)
-"""Folders, in lower case, that storage devices (Synology, QNAP) and operating systems create for themselves. They hold
-thumbnails, deleted files and resource forks."""
-
-
-def is_hidden(name: str) -> bool:
-    """Tell whether a name is ignored: it begins with a dot, or is one of `SYSTEM_FOLDERS`."""
-    return name.startswith(".") or name.lower() in SYSTEM_FOLDERS
 
 
 def warn_unreadable(error: OSError) -> None:

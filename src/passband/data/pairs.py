@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from passband.data.images import NAMED, Report, find_images, is_file, is_hidden, walk, warn_unreadable
+from passband.data.images import NAMED, Report, find_images, is_file, walk, warn_unreadable
 from passband.data.pair_layouts import DUAL_LAYOUTS, IN_ORDER, LAYOUTS, SHARED_LAYOUTS, is_clean, scene
+from passband.io.hidden import is_hidden
 from passband.io.image import SUFFIXES
 from passband.naming import listed
 

@@ -1,12 +1,12 @@
 """Work on many files: processes of this machine, Ray's actors on several machines, and files at addresses of stores."""
 
+from passband.io.storage import ScaleError, is_address
 from passband.scale.addresses import AddressJob, AddressResult, run_addresses
 from passband.scale.local import LocalProcesses
 from passband.scale.manifest import Manifest
 from passband.scale.options import EXECUTORS, choose_executor
 from passband.scale.ray_actors import RayActors
 from passband.scale.schedule import WorkersError
-from passband.scale.storage import ScaleError, is_address
 
 __all__ = [
     "EXECUTORS",

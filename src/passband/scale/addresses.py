@@ -13,8 +13,8 @@ from passband.inference.files.jobs import Work
 from passband.inference.files.pieces import Executor, Piece, in_this_process
 from passband.inference.files.plan import Job, Naming
 from passband.io.files import failure, fitted_name
+from passband.io.storage import Store, Stored
 from passband.scale.manifest import Manifest, settings_text
-from passband.scale.storage import Store, Stored
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from passband.io.records import OutputSettings
-from passband.scale.storage import Stored
+from passband.io.storage import Stored
 
 _COLUMNS = {
     "output": "TEXT PRIMARY KEY",

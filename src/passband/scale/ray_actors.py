@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from passband.inference.files.pieces import Piece
+from passband.io.storage import ScaleError
 from passband.scale.local import Share
 from passband.scale.schedule import Event, WorkersExecutor
-from passband.scale.storage import ScaleError
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from typing import Any
 
 from passband.data.coco.annotation import EMPTY, SKIPS, Instance, read_instance
 from passband.data.coco.entries import CocoError, checked_entries, read_json, unique
-from passband.data.images import is_hidden
+from passband.io.hidden import is_hidden
 from passband.naming import listed, printable, shortened, suggestion
 
 PREFIX = "instances_"

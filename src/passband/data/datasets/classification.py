@@ -14,7 +14,8 @@ from torch.utils.data import Dataset
 from passband.data.classifier_input import Preprocessing
 from passband.data.cubes.views import Augmentation
 from passband.data.datasets.order import usable
-from passband.data.images import find_images, is_hidden
+from passband.data.images import find_images
+from passband.io.hidden import is_hidden
 from passband.io.image import ImageError
 from passband.naming import listed, suggestion
 

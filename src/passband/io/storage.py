@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from passband.data.images import is_hidden
+from passband.io.hidden import is_hidden
 
 ATTEMPTS = 3
 """Number of times that a request to a store is tried. The packages of some stores also repeat requests themselves."""
@@ -140,6 +140,19 @@ class Store:
     def download(self, path: str, target: Path) -> None:
         """Copy a file of the store to this machine."""
         self._patiently(lambda: self._files.get_file(path, str(target)), path)
+
+    def read(self, path: str, start: int | None = None, end: int | None = None) -> bytes:
+        """Return the content of a file of the store, or a part of it.
+
+        Args:
+            path: path of the file.
+            start: first byte; None for the beginning of the file.
+            end: byte after the last one; None for the end of the file.
+
+        Raises:
+            OSError: if it cannot be read.
+        """
+        return self._patiently(lambda: bytes(self._files.cat_file(path, start=start, end=end)), path)
 
     def upload(self, source: Path, path: str) -> Stored:
         """Copy a file of this machine to the store, completely or not at all.
