@@ -7,7 +7,7 @@ split each batch, and have the same losses as one process.
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +15,14 @@ from signal import Signals
 from typing import Any
 
 import torch
-from accelerate.utils import send_to_device, set_seed
+from accelerate.utils import set_seed
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import DataLoader
 
 from passband.checkpoints import save_checkpoint, sound_checkpoint
 from passband.config import OptimConfig, Recipe, load_recipe, recipe_on
 from passband.config.common import check_warmup
+from passband.data.datasets.loaders import batch_loader, on_device
 from passband.data.datasets.order import NumberedBatches, scored_batches
 from passband.models import build_from, pick_device
 from passband.models.base import without_initial_weights
@@ -34,7 +34,6 @@ from passband.processes import (
     from_first,
     lost_process,
     means,
-    outlive_signals,
     rank,
     shared_noise,
     summed_counts,
@@ -165,10 +164,10 @@ def train(
     progress.steps, progress.reason, progress.is_stopped, progress.signal = steps, None, False, 0
 
     batches = NumberedBatches(progress.step, steps, batch_size, rank(), count())
-    loader = _loader(dataset, batches, task.collate, recipe.data.workers)
+    loader = batch_loader(dataset, batches, task.collate, workers=recipe.data.workers, device=accelerator.device)
     validation_set = task.validation_data(data, validation_data, network)
     batches = scored_batches(len(validation_set), recipe.validation.batch, rank(), count())  # type: ignore[arg-type]
-    validation_loader = _loader(validation_set, batches, task.collate)
+    validation_loader = batch_loader(validation_set, batches, task.collate, device=accelerator.device)
     log = RunLog(output, is_first, progress.step)
 
     def describe(status: str, reason: str | None = None) -> None:
@@ -177,7 +176,7 @@ def train(
     def validate() -> None:
         scored = averaged.module.to(accelerator.device)
         with accelerator.autocast(), summed_counts(scored):
-            result = task.validate(scored, _moved(validation_loader, accelerator.device), validation_set)
+            result = task.validate(scored, on_device(validation_loader, accelerator.device), validation_set)
         progress.figures, progress.remark = result.figures, result.remark
         progress.stale += 1
         log.validation(progress.step, result.figures, result.picture)
@@ -199,7 +198,7 @@ def train(
     with StopSignals() as signals, _recorded_failure(describe, log):
         if weights is not None and latest is None:
             validate()  # a later validation is better only if it beats the original weights
-        for batch in _moved(loader, accelerator.device):
+        for batch in on_device(loader, accelerator.device):
             if number := stop_number():
                 progress.signal = number % TIME_OVER
                 name = f"by the signal {Signals(number).name}" if progress.signal else f"after {max_minutes:g} minutes"
@@ -344,22 +343,3 @@ def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
             old.lerp_(new, 1 - current_decay) if old.is_floating_point() else old.copy_(new)
 
     return update
-
-
-def _loader(
-    dataset: Any, batches: Iterable[list[int]], collate: Callable[[list[Any]], Any], workers: int = 0
-) -> DataLoader[Any]:
-    """Return a loader of batches of samples, which are given by their numbers."""
-    return DataLoader(
-        dataset,
-        batch_sampler=batches,  # type: ignore[arg-type]
-        num_workers=workers,
-        collate_fn=collate,
-        worker_init_fn=outlive_signals if workers else None,
-    )
-
-
-def _moved(batches: Iterable[Any], device: torch.device) -> Iterator[Any]:
-    """Yield batches with their tensors on a device."""
-    for batch in batches:
-        yield send_to_device(batch, device)

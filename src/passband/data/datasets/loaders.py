@@ -1,0 +1,52 @@
+"""Loads batches of samples in processes of their own, and moves them to the device that trains."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import torch
+from accelerate.utils import send_to_device
+from torch.utils.data import DataLoader
+
+from passband.processes import outlive_signals
+
+
+def batch_loader(
+    dataset: Any,
+    batches: Iterable[list[int]],
+    collate: Callable[[list[Any]], Any],
+    *,
+    workers: int = 0,
+    device: torch.device | None = None,
+) -> DataLoader[Any]:
+    """Return a loader of batches of samples, which are given by their numbers.
+
+    The workers live as long as the batches last: a training has one iteration over all its steps. They are started by
+    the method of `torch.multiprocessing`, which may be fork, forkserver or spawn, and pass batches on in shared memory.
+
+    Args:
+        dataset: data set, with `__getitem__`; the number of a sample decides everything about it.
+        batches: numbers of the samples of each batch.
+        collate: function that makes a batch of samples.
+        workers: number of processes that prepare samples; 0 prepares them in this process.
+        device: device that the batches are for. Batches for a GPU are put into pinned memory, from which they are
+            copied while the GPU computes.
+    """
+    return DataLoader(
+        dataset,
+        batch_sampler=batches,  # type: ignore[arg-type]
+        num_workers=workers,
+        collate_fn=collate,
+        pin_memory=device is not None and device.type == "cuda",
+        worker_init_fn=outlive_signals if workers else None,
+    )
+
+
+def on_device(batches: Iterable[Any], device: torch.device) -> Iterator[Any]:
+    """Yield batches with their tensors on a device.
+
+    Args:
+        batches: batches of tensors in any dictionaries and lists.
+        device: device to move them to. Copies from pinned memory do not wait.
+    """
+    for batch in batches:
+        yield send_to_device(batch, device, non_blocking=device.type == "cuda")
