@@ -35,5 +35,7 @@ def test_every_block_of_a_tutorial_runs_as_it_is_written(tutorial, tmp_path, mon
     assert names, "a tutorial has Python to run"
 
 
-def test_there_are_five_tutorials():
-    assert {path.stem for path in TUTORIALS} == {"restore", "score", "finetune", "classify", "curriculum"}
+def test_each_tutorial_is_there():
+    assert {path.stem for path in TUTORIALS} == {
+        *("restore", "score", "finetune", "classify", "curriculum", "jpeg-reader")
+    }
