@@ -2,7 +2,8 @@ import math
 
 import pytest
 
-from passband.comparison.differences import Figure, caution, difference_rows, difference_sentence, rivalries
+from passband.comparison.differences import caution, difference_rows, difference_sentence, rivalries
+from passband.reports.figures import Figure
 
 PSNR = Figure("psnr", "PSNR", "dB", spelling=".2f")
 LPIPS = Figure("lpips", "LPIPS", higher_is_better=False)

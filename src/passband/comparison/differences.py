@@ -2,62 +2,16 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from passband.metrics.intervals import LEVEL, Interval, bootstrap_interval
 from passband.naming import suggestion
+from passband.reports.figures import Figure
 
 ALL_PAIRS = 4
 """Largest number of contestants of which every pair is compared. More are compared with the first one."""
 FEW = 10
 """Number of images below which an interval is only a hint."""
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A figure that contestants are compared by.
-
-    Attributes:
-        name: key in comparison.json and column of comparison.csv.
-        label: name in tables and charts.
-        unit: unit of the values; empty if there is none.
-        higher_is_better: whether a larger value is better.
-        spelling: format of a value as text, such as `.2f`.
-        scale: factor from values to the numbers in tables, such as 100 for shares in percent.
-    """
-
-    name: str
-    label: str
-    unit: str = ""
-    higher_is_better: bool = True
-    spelling: str = ".4f"
-    scale: float = 1.0
-
-    @property
-    def heading(self) -> str:
-        """Label and unit, such as `PSNR, dB`."""
-        return f"{self.label}, {self.unit}" if self.unit else self.label
-
-    def number(self, value: float | None, *, signed: bool = False) -> str:
-        """Return a value as a number without its unit.
-
-        Args:
-            value: value of this figure; None if it is not known.
-            signed: whether a plus sign is written, for differences.
-        """
-        if value is None:
-            return "unknown"
-        shown = 0.0 if self.vanishes(value) else self.scale * value  # -0.00 would look like a difference
-        return f"{shown:{'+' if signed and shown else ''}{self.spelling}}"
-
-    def vanishes(self, value: float) -> bool:
-        """Tell whether a value is zero in the digits that are shown.
-
-        Args:
-            value: value of this figure.
-        """
-        return float(f"{self.scale * value:{self.spelling}}") == 0
 
 
 def rivalries(labels: Sequence[str], against: str | None = None, reference: str | None = None) -> list[tuple[str, str]]:

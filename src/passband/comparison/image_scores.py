@@ -11,7 +11,6 @@ from torch import Tensor
 
 from passband.comparison.contestants import Contestant, ContestantError, FinishedImages, NetworkContestant
 from passband.comparison.decoded import DecodedImages, restored_name
-from passband.comparison.differences import Figure
 from passband.data.pairs import Pair
 from passband.evaluation.pair_scores import pair_paths, read_scorable
 from passband.io.files import failure
@@ -21,6 +20,7 @@ from passband.metrics.spectral_error import spectral_errors
 from passband.models.sfnet import mean_view
 from passband.naming import listed, printable
 from passband.provenance import peak_memory, reset_peak_memory
+from passband.reports.figures import Figure
 
 DEGRADED = "degraded"
 """Label of the row of the degraded images."""

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from passband.comparison.differences import Figure, difference_sentence
+from passband.comparison.differences import difference_sentence
+from passband.reports.figures import Figure
 from passband.reports.files import cell
 
 Panels = dict[str, list[tuple[str, float, float, float]]]

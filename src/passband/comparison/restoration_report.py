@@ -11,7 +11,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from passband.comparison.decoded import DecodedImages, restored_name
-from passband.comparison.differences import Figure
 from passband.comparison.report import difference_panels, difference_table, environment_rows, notes_section, sentences
 from passband.drawing.charts import save_charts
 from passband.drawing.comparison import comparison_rows
@@ -19,6 +18,7 @@ from passband.drawing.differences import curve_chart, difference_chart
 from passband.drawing.zoom import SIDE, most_detailed, strongest, with_enlarged_part
 from passband.io.image import write_image
 from passband.models.sfnet import mean_view
+from passband.reports.figures import Figure
 from passband.reports.files import cell, write_csv, write_json, write_lines
 from passband.reports.page import write_page
 

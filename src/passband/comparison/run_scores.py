@@ -10,12 +10,12 @@ from typing import Any
 from torch.utils.data import Dataset
 
 from passband.comparison.contestants import ContestantError
-from passband.comparison.differences import Figure
 from passband.comparison.groups import Run
 from passband.data.pair_layouts import DUAL_LAYOUTS, LAYOUTS
 from passband.data.pairs import Pair, find_pairs
 from passband.evaluation import EVALUATIONS
 from passband.io.image import write_image
+from passband.reports.figures import Figure
 from passband.tasks import TASKS
 
 FIGURES = {

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from passband.comparison.contestants import ContestantError
-from passband.comparison.differences import Figure, caution, difference_row, rivalries
+from passband.comparison.differences import caution, difference_row, rivalries
 from passband.comparison.groups import Group, Run, named_groups
 from passband.comparison.run_scores import FIGURES, OF_ALL_IMAGES, Report, RunScore, score_run
 from passband.comparison.runs_report import write_run_comparison
 from passband.metrics.intervals import LEVEL, grouped_interval, student_interval
 from passband.naming import listed
 from passband.provenance import environment
+from passband.reports.figures import Figure
 
 FEW_SEEDS = 5
 """Number of seeds below which an interval over seeds is only a hint."""

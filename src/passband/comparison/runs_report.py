@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from passband.comparison.differences import Figure
 from passband.comparison.groups import Group
 from passband.comparison.report import (
     difference_panels,
@@ -17,6 +16,7 @@ from passband.drawing.charts import save_charts
 from passband.drawing.differences import difference_chart
 from passband.drawing.run_curves import RunCurves, run_curves_chart
 from passband.naming import shortened
+from passband.reports.figures import Figure
 from passband.reports.files import cell, write_csv, write_json, write_lines
 from passband.reports.page import write_page
 from passband.runs import read_curves

@@ -205,7 +205,7 @@ def _compared(comparison: Comparison, winner: str) -> str:
             f"{winner} has the best {_named(comparison)}, {gap} better than {second}. {why}, so this difference may "
             "be luck."
         )
-    interval = f"({100 * LEVEL:g} % interval {figure.span(first.interval)}{figure.unit})"
+    interval = f"({100 * LEVEL:g} % interval {figure.span(first.interval, with_unit=True)})"
     wins = f"{first.wins} of {counted(len(first.at_points), 'equal point')}"
     at_points = f" and wins at {wins}" if len(first.at_points) > 1 else ""
     clear = [one.cell for one in comparison.differences if one.is_clear]
@@ -237,7 +237,7 @@ def _on_average(comparison: Comparison, first: Difference) -> str:
     size = figure.text(abs(interval.value))
     return (
         f" Averaged over the {len(first.at_points)} equal points, it is {better} by {size} ({100 * LEVEL:g} % interval "
-        f"{figure.span(interval)}{figure.unit}), so typical values differ although the best values do not."
+        f"{figure.span(interval, with_unit=True)}), so typical values differ although the best values do not."
     )
 
 

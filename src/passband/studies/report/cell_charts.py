@@ -60,7 +60,7 @@ def cells_chart(comparison: Comparison, title: str) -> "Chart":
         several = "mean over the seeds with its 95 % interval; gray: every training"
         one = "one training of each cell" if len(comparison.record.settings.seeds) == 1 else several
         text = one if is_single else f"best point of each cell with its 95 % interval; gray dots{far}: all points"
-        axes.set_xlabel(f"{figure.label}, {figure.better}\n{text}", color=QUIET)
+        axes.set_xlabel(f"{figure.axis}, {figure.better}\n{text}", color=QUIET)
     return chart
 
 
@@ -97,7 +97,7 @@ def differences_chart(comparison: Comparison, title: str) -> "Chart":
         axes.set_xlim(low - margin, high + margin)
         _rows(axes, [f"over {cell_name(comparison, one.cell, chr(10))}" for one in differences])
         axes.set_xlabel(
-            f"advantage of {cell_name(comparison, comparison.order[0])}, {comparison.figure.label}\n"
+            f"advantage of {cell_name(comparison, comparison.order[0])}, {comparison.figure.axis}\n"
             "right of zero, it is better",
             color=QUIET,
         )
@@ -140,7 +140,7 @@ def isolation_chart(comparison: Comparison, key: str, title: str) -> "Chart":
             )
         axes.set_xticks(position, [value_text(value) for value in isolated.values])
         axes.set_xlim(-0.3, len(position) - 0.7)
-        axes.set_ylabel(f"{figure.label}, {figure.better}", color=QUIET)
+        axes.set_ylabel(f"{figure.axis}, {figure.better}", color=QUIET)
         _style(axes, "y")
         others = len(comparison.record.settings.scientific) > 1
         rest = "the other keys and the nuisance values" if others else "the nuisance values"

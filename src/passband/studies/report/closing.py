@@ -210,7 +210,7 @@ def _verdict(comparison: Comparison, winner: int, runner_up: int | None, adoptio
             "of the runner-up with the same seed.",
         )
     gap = figure.text(abs(adoption.difference.value))
-    span = f"{100 * LEVEL:g} % interval {figure.span(adoption.difference)}{figure.unit}"
+    span = f"{100 * LEVEL:g} % interval {figure.span(adoption.difference, with_unit=True)}"
     other = name_of(comparison, runner_up)
     if adoption.is_adopted:
         return (

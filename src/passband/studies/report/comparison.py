@@ -8,8 +8,9 @@ from jaxtyping import Bool, Float
 
 from passband.metrics.intervals import LEVEL, Interval
 from passband.naming import shortened
+from passband.reports.figures import Figure
 from passband.studies.report.statistics import best_interval, bootstrap_bests, mean_interval
-from passband.studies.report.wording import Figure, digits_for, short_names, value_text
+from passband.studies.report.wording import digits_for, short_names, value_text
 from passband.studies.trials import ENDED, StudyRecord, Trial
 
 LONGEST = 32
@@ -137,7 +138,10 @@ def figure_of(record: StudyRecord, name: str | None) -> Figure:
             f"{', '.join(known)}"
         )
     chosen = record.settings.direction if name == record.figure else None
-    return Figure(name, -1 if (chosen or record.directions.get(name)) == "minimize" else 1)
+    higher_is_better = (chosen or record.directions.get(name)) != "minimize"
+    label = "PSNR" if name == "psnr" else name.replace("_", " ")
+    unit = "dB" if name == "psnr" or name.startswith("gain/") else ""
+    return Figure(name, label, unit, higher_is_better, spelling=".2f")
 
 
 def available_figures(record: StudyRecord) -> list[str]:
@@ -188,7 +192,7 @@ def compare_cells(record: StudyRecord, figure: str | None = None, moment: Moment
     differences = tuple(
         _difference(order[0], other, scores, filled, draws, level) for other in order[1:] if len(order) > 1
     )
-    chosen = replace(chosen, digits=_digits(differences, values))
+    chosen = replace(chosen, spelling=f".{_digits(differences, values)}f")
     return Comparison(record, chosen, moment, values, oriented, compared, bests, order, differences, draws, level)
 
 

@@ -65,7 +65,7 @@ def nuisance_chart(comparison: Comparison, title: str) -> "Chart":
                 cell_name(comparison, cell), loc="left", fontsize=NOTE + 0.5, fontweight="bold",
                 color=WINNER if cell == comparison.winner else "black",
             )  # fmt: skip
-        chart.supylabel(f"{comparison.figure.label}, {comparison.figure.better}", color=QUIET, fontsize=NOTE + 0.5)
+        chart.supylabel(f"{comparison.figure.axis}, {comparison.figure.better}", color=QUIET, fontsize=NOTE + 0.5)
         shown = comparison.oriented[cells]
         kinds = [
             ("o", {"color": OTHER, "ms": 4.5}, "point"),
@@ -120,7 +120,7 @@ def samples_chart(comparison: Comparison, title: str, notes: Sequence[str]) -> "
             axes.set_visible(False)
         _limit(panels[0], comparison, lowest)
         chart.supxlabel("number of points k (dotted: half of the points)", color=QUIET, fontsize=NOTE + 0.5)
-        chart.supylabel(f"best of k points, {comparison.figure.label}", color=QUIET, fontsize=NOTE + 0.5)
+        chart.supylabel(f"best of k points, {comparison.figure.axis}", color=QUIET, fontsize=NOTE + 0.5)
     return chart
 
 
@@ -160,7 +160,7 @@ def curves_chart(comparison: Comparison, trainings: Sequence[Training], title: s
                 axes.grid(color="0.93")
                 axes.tick_params(colors=QUIET)
         for row in range(rows):
-            panels[2 * row, 0].set_ylabel(comparison.figure.label, color=QUIET)
+            panels[2 * row, 0].set_ylabel(comparison.figure.axis, color=QUIET)
             panels[2 * row + 1, 0].set_ylabel("training loss", color=QUIET)
         for number in range(len(trainings), rows * columns):
             row, column = divmod(number, columns)
@@ -195,7 +195,7 @@ def retrained_chart(comparison: Comparison, names: Sequence[str], adoption: Adop
             axes.annotate(f"mean {text}", (position + side, mean), va="center", ha=align, color=color, fontsize=NOTE)
         axes.set_xticks(range(len(groups)), list(names)[: len(groups)])
         axes.set_xlim(-0.7, len(groups) - 0.3)
-        axes.set_ylabel(f"{comparison.figure.label}, {comparison.figure.better}", color=QUIET)
+        axes.set_ylabel(f"{comparison.figure.axis}, {comparison.figure.better}", color=QUIET)
         axes.grid(axis="y", color="0.93")
         axes.set_axisbelow(True)
         axes.tick_params(colors=QUIET)

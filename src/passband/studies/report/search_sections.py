@@ -107,7 +107,7 @@ def enough_points(comparison: Comparison) -> Section:
             else "",
         )
         section.lines += table(
-            ["cell", f"gain of the second half of the points, {figure.label}", "allowed gain", "verdict"],
+            ["cell", f"gain of the second half of the points, {figure.axis}", "allowed gain", "verdict"],
             [[code(comparison.record.cells[cell].label), *_points_row(comparison, verdicts[cell])] for cell in shown],
         )
     notes = [_points_note(comparison, verdicts[cell]) for cell in shown]
@@ -161,7 +161,7 @@ def _points_row(comparison: Comparison, verdict: PointsVerdict) -> list[str]:
         return ["", "", "too few points to tell"]
     figure = comparison.figure
     text = "enough" if verdict.is_enough else "more points would probably help"
-    return [figure.signed(verdict.gain), figure.number(verdict.allowed), text]
+    return [figure.number(verdict.gain, signed=True), figure.number(verdict.allowed), text]
 
 
 def _points_note(comparison: Comparison, verdict: PointsVerdict) -> str:

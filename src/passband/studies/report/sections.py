@@ -76,7 +76,7 @@ def best_of_cells(comparison: Comparison) -> Section:
         rows.append(
             [code(record.cells[cell].label), value, interval, *(_rounded(point.get(key)) for key in nuisance), marked]
         )
-    head = ["cell", f"best {figure.label}", f"{100 * LEVEL:g} % interval", *map(code, nuisance), "infeasible trials"]
+    head = ["cell", f"best {figure.axis}", f"{100 * LEVEL:g} % interval", *map(code, nuisance), "infeasible trials"]
     section = Section(["## Best of each cell", ""])
     several = "each the mean over its seeds" if len(record.settings.seeds) > 1 else "each trained once"
     explained = (
@@ -167,12 +167,12 @@ def _differences(section: Section, comparison: Comparison) -> None:
     rows = []
     for one in comparison.differences:
         interval = "no interval" if one.interval is None else figure.span(one.interval)
-        mean = "" if one.mean is None else figure.signed(one.mean)
+        mean = "" if one.mean is None else figure.number(one.mean, signed=True)
         mean += "" if one.mean_interval is None else f" ({figure.span(one.mean_interval)})"
         rows.append(
             [
                 code(comparison.record.cells[one.cell].label),
-                figure.signed(one.best),
+                figure.number(one.best, signed=True),
                 interval,
                 mean,
                 f"{one.wins} of {len(one.at_points)}",
@@ -180,8 +180,8 @@ def _differences(section: Section, comparison: Comparison) -> None:
             ]
         )
     section.lines += paragraph(
-        f"Advantage of {winner} over each other cell{figure.unit and ' in dB'}. Positive values say that it is better. "
-        "The first difference compares the best points. The mean compares equal points and seeds, good or bad."
+        f"Advantage of {winner} over each other cell{figure.unit and f' in {figure.unit}'}. Positive values say that it "
+        "is better. The first difference compares the best points. The mean compares equal points and seeds, good or bad."
     )
     head = ["other cell", "best against best", f"{100 * LEVEL:g} % interval", "mean at equal points (interval)", "wins",
             "verdict"]  # fmt: skip
@@ -209,7 +209,7 @@ def _isolated_words(comparison: Comparison, key: str) -> tuple[str, str]:
     first, second, value, interval = found
     best, other = isolated.values[first], isolated.values[second]
     gap = comparison.figure.text(value)
-    span = "" if interval is None else f" (interval {comparison.figure.span(interval)}{comparison.figure.unit})"
+    span = "" if interval is None else f" (interval {comparison.figure.span(interval, with_unit=True)})"
     if interval is not None and interval.low > 0:
         return (
             f"{short} {best} is best, by {gap} over {other}",

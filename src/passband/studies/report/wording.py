@@ -3,60 +3,12 @@
 import math
 import textwrap
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
-
-from passband.metrics.intervals import Interval
 
 WIDTH = 120
 """Largest number of characters in a line of prose."""
 MOST_DIGITS = 6
 """Largest number of digits after the point."""
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A validation figure that cells are compared by."""
-
-    name: str
-    sign: int
-    """1 if higher values are better, and -1 if lower values are better."""
-    digits: int = 2
-    """Number of digits after the point."""
-
-    @property
-    def unit(self) -> str:
-        """Unit with a space before it; empty if the figure has no unit."""
-        return " dB" if self.name == "psnr" or self.name.startswith("gain/") else ""
-
-    @property
-    def label(self) -> str:
-        """Text for the axis of a chart."""
-        text = "PSNR" if self.name == "psnr" else self.name.replace("_", " ")
-        return f"{text} [{self.unit.strip()}]" if self.unit else text
-
-    @property
-    def better(self) -> str:
-        """Text that says which direction is better."""
-        return "higher is better" if self.sign > 0 else "lower is better"
-
-    def number(self, value: float) -> str:
-        """Return a value without its unit."""
-        text = f"{value:.{self.digits}f}"
-        return text.removeprefix("-") if float(text) == 0 else text
-
-    def text(self, value: float) -> str:
-        """Return a value with its unit."""
-        return self.number(value) + self.unit
-
-    def signed(self, value: float) -> str:
-        """Return a difference with its sign, without its unit."""
-        text = self.number(value)
-        return text if text.startswith("-") or float(text) == 0 else f"+{text}"
-
-    def span(self, interval: Interval) -> str:
-        """Return the ends of an interval, without the unit."""
-        return f"{self.number(interval.low)} to {self.number(interval.high)}"
 
 
 def digits_for(spread: float, largest: float) -> int:
