@@ -70,6 +70,20 @@ def whole_run(tmp_path_factory, photograph):
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard")
 class TestRun:
+    def test_a_function_that_sees_the_validations_can_end_the_run(self, tmp_path, photographs):
+        seen = []
+
+        def validated(step, figures):
+            seen.append((step, sorted(figures)))
+            return "the score is good enough"
+
+        progress = train(recipe(), tmp_path / "run", data=photographs, device="cpu", validated=validated)
+        assert [step for step, _ in seen] == [4]
+        assert "psnr" in seen[0][1]
+        assert (progress.step, progress.reason) == (4, "the score is good enough")
+        assert latest_checkpoint(tmp_path / "run") is not None
+        assert read_run(tmp_path / "run")["reason"] == "the score is good enough"
+
     def test_a_run_leaves_its_record_and_weights_that_load(self, tmp_path, photographs):
         seen = []
         progress = train(recipe(), tmp_path / "run", data=photographs, device="cpu", report=seen.append)

@@ -11,6 +11,7 @@ import torch
 
 from passband.runs import read_run
 from passband.studies import running
+from passband.studies.planning import plan_study
 from passband.studies.records import Database, opened, read_plan, read_study, run_folder, trial_lock
 from passband.studies.running import study
 from passband.studies.settings import StudyError, parse_study
@@ -319,3 +320,18 @@ def test_the_database_is_one_that_optuna_reads(whole):
     assert {trial.params["cell"] for trial in frozen} == {cell.label for cell in whole.cells}
     assert all(trial.state is optuna.trial.TrialState.COMPLETE for trial in frozen)
     assert all(one.state in ENDED and one.run == run_folder(whole.folder, "trials", one.number) for one in whole.trials)
+
+
+def test_a_trial_ends_early_if_it_is_worse_than_the_median_of_five_others(folders, settings, tmp_path):
+    plan = plan_study(settings(trials=4), tmp_path, **folders)
+    with opened(tmp_path, plan) as database:
+        for number, value in enumerate((0.1, 0.2, 0.3, 0.4, 0.5)):  # IoU, of which higher is better
+            trial = database.frozen("trials")[number]
+            database.begin(trial)
+            assert not database.validated("trials", trial, 1, value), "five trials are needed for a median"
+            database.end(database.frozen("trials")[number], "finished", "", value, {})
+        worse, better = database.frozen("trials")[5:7]
+        for trial in (worse, better):
+            database.begin(trial)
+        assert database.validated("trials", worse, 1, 0.29)
+        assert not database.validated("trials", better, 1, 0.31)

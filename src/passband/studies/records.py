@@ -290,7 +290,7 @@ class Database:
         """
         study = self.study(group)
         self._storage.set_trial_intermediate_value(trial._trial_id, step, value)
-        return study.pruner.prune(study, self._storage.get_trial(trial._trial_id))
+        return bool(study.pruner.prune(study, self._storage.get_trial(trial._trial_id)))
 
     def end(self, trial: "FrozenTrial", state: str, reason: str, value: float | None, facts: Mapping[str, Any]) -> None:
         """Record the end of a trial. The state is written last, so that a trial is never half recorded.

@@ -37,6 +37,12 @@ def test_bands_give_what_the_whole_picture_gives(pool_window, pool_mode, size, r
 
 
 @torch.no_grad()
+def test_a_network_with_one_window_gives_the_same_in_bands():
+    model, image = network(windows=1), torch.rand(1, 3, 56, 40)
+    torch.testing.assert_close(restore_in_bands(model, image, rows=6), model(image)[-1], rtol=0, atol=1e-5)
+
+
+@torch.no_grad()
 def test_two_views_in_bands_are_restored_to_one_picture():
     model = network(in_channels=6)
     views = torch.rand(1, 6, 40, 24)

@@ -3,6 +3,7 @@ import json
 import pytest
 import torch
 
+from passband.layers import WindowModulation
 from passband.models import MODELS, SFNet, UNet, build_model, load_model, sfnet, sfnet_small
 from passband.weights_io import CheckpointError, load_state, load_weights
 from tests import golden
@@ -203,3 +204,34 @@ def test_blended_windows_are_named_in_the_config_and_refused_with_local_pooling(
     assert SFNet.from_pretrained(tmp_path).arguments["blend_windows"] is True
     with pytest.raises(ValueError, match=r"needs global pooling, got pool_window=80\. Leave out pool_window"):
         SFNet.from_pretrained(tmp_path, pool_window=80)
+
+
+@torch.no_grad()
+def test_one_window_has_the_result_of_four_with_equal_weights_on_equal_quadrants():
+    one, four = WindowModulation(3, windows=1), WindowModulation(3, windows=2)
+    for name in ("high", "low"):
+        weights = torch.randn(3)
+        getattr(one, name).copy_(weights)
+        getattr(four, name).copy_(weights.repeat_interleave(4))
+    quadrant = torch.randn(2, 3, 5, 7)
+    torch.testing.assert_close(one(quadrant).repeat(1, 1, 2, 2), four(quadrant.repeat(1, 1, 2, 2)))
+
+
+@torch.no_grad()
+def test_a_network_with_one_window_has_a_quarter_of_the_window_weights_and_loads_again(tmp_path):
+    one, four = (SFNet(width=16, depth=1, windows=windows) for windows in (1, 2))
+    sizes = [
+        sum(
+            value.numel()
+            for module in model.modules()
+            if isinstance(module, WindowModulation)
+            for value in module.parameters()
+        )
+        for model in (one, four)
+    ]
+    assert sizes[1] == 4 * sizes[0]
+    one.save_pretrained(tmp_path)
+    image = torch.rand(1, 3, 32, 40)
+    assert torch.equal(load_model(tmp_path)(image)[-1], one.eval()(image)[-1])
+    with pytest.raises(ValueError, match="windows is 1 or 2"):
+        SFNet(width=16, depth=1, windows=3)

@@ -180,8 +180,9 @@ def _differences(section: Section, comparison: Comparison) -> None:
             ]
         )
     section.lines += paragraph(
-        f"Advantage of {winner} over each other cell{figure.unit and f' in {figure.unit}'}. Positive values say that it "
-        "is better. The first difference compares the best points. The mean compares equal points and seeds, good or bad."
+        f"Advantage of {winner} over each other cell{figure.unit and f' in {figure.unit}'}. Positive values say that "
+        "it is better. The first difference compares the best points. The mean compares equal points and seeds, good "
+        "or bad."
     )
     head = ["other cell", "best against best", f"{100 * LEVEL:g} % interval", "mean at equal points (interval)", "wins",
             "verdict"]  # fmt: skip
