@@ -37,6 +37,18 @@ def test_importing_loads_nothing_heavy():
     assert fresh(f"import sys, passband; print(sorted({heavy} & set(sys.modules)))") == "[]"
 
 
+def test_restoring_loads_nothing_that_only_training_needs():
+    heavy = {"torchvision", "scipy", "skimage", "pydantic", "accelerate", "matplotlib", "torch._dynamo"}
+    script = f"""
+import sys
+from passband.inference import Restorer, plan_jobs, restore_files
+from passband.inference.files.restoring import RestoreWork
+from passband.scale import LocalProcesses, run_addresses
+print(sorted({heavy} & set(sys.modules)))
+"""
+    assert fresh(script) == "[]"
+
+
 def test_every_listed_name_is_there_and_every_public_name_is_listed():
     for name in dir(passband):
         assert getattr(passband, name) is not None

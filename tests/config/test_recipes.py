@@ -20,8 +20,8 @@ from passband.data.datasets.crops import CLEAN
 from passband.data.degradations import KINDS
 from passband.evaluation.benchmarks import find_benchmark
 from passband.models import MODELS, build_model
+from passband.models.padded import input_views
 from passband.tasks import TASKS
-from passband.tasks.restoration import input_views
 
 RECIPE = {"name": "mine", "optim": {"steps": 10}}
 

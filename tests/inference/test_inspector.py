@@ -117,7 +117,7 @@ class TestInspector:
 class TestAutomatic:
     def test_it_is_what_restorer_makes_of_auto(self, tmp_path, monkeypatch):
         look = inspector(tmp_path, ["rain"])
-        monkeypatch.setattr("passband.inference.network_choice.Inspector", lambda: look)
+        monkeypatch.setattr("passband.inference.inspected_choice.Inspector", lambda: look)
         restorer = Restorer("auto", "cpu")
         assert type(restorer) is Restorer
         assert restorer.choice.names == ["general", "derain-small"]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from passband.inference import precision
-from passband.inference.precision import agreement, bfloat16_time_ratio, fast_precision, probe_images
+from passband.inference.precision import agreement, agrees, bfloat16_time_ratio, fast_precision, probe_images
 
 CPU = torch.device("cpu")
 
@@ -87,3 +87,24 @@ def test_agreement_is_the_psnr_of_the_worse_picture():
 @pytest.mark.parametrize(("multiple", "minimum", "shape"), [(8, 16, (2, 6, 80, 96)), (64, 128, (2, 6, 128, 128))])
 def test_probe_images_have_a_size_and_channels_that_the_network_takes(multiple, minimum, shape):
     assert probe_images(multiple, minimum, views=2).shape == shape
+
+
+def test_the_agreement_of_a_network_is_measured_once_on_a_machine(cache):
+    def network(fill):
+        model = torch.nn.Conv2d(1, 1, 1, bias=False)
+        torch.nn.init.constant_(model.weight, fill)
+        model.arguments = {"width": 1}
+        return model
+
+    calls = []
+
+    def measure(value):
+        return lambda: calls.append(value) or value
+
+    assert agrees(network(1.0), "bfloat16", CPU, measure(61.0))
+    assert agrees(network(1.0), "bfloat16", CPU, measure(1.0))
+    assert not agrees(network(2.0), "bfloat16", CPU, measure(2.0))
+    assert not agrees(network(1.0), "float16", CPU, measure(3.0))
+    assert not agrees(torch.nn.Conv2d(1, 1, 1), "bfloat16", CPU, measure(4.0))
+    assert not agrees(torch.nn.Conv2d(1, 1, 1), "bfloat16", CPU, measure(5.0))
+    assert calls == [61.0, 2.0, 3.0, 4.0, 5.0]

@@ -4,7 +4,7 @@ from spandrel import MAIN_REGISTRY, ArchRegistry, ArchSupport, DuplicateArchitec
 
 from passband.integrations.spandrel import SFNetArch, install
 from passband.models import SFNet, load_model
-from passband.tasks.restoration import restore_batch
+from passband.models.padded import restore_batch
 from passband.weights_io import WEIGHTS_FILE
 from tests import golden
 

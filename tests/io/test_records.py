@@ -154,3 +154,34 @@ def test_a_clock_that_jumps_back_makes_nothing_new(made):
     source.write_bytes(b"SOURCE")  # of the same length, and older than its record
     os.utime(source, (2, 2))
     assert Records().difference(target, source, MAKING) == "the source has changed"
+
+
+def test_lines_of_new_files_take_no_memory_and_are_read_when_they_are_needed(made):
+    source, target = made
+    records, seen = Records(), signature(source)
+    assert records.entry(target) is not None
+    copies = [target.with_name(f"{number}.png") for number in range(3)]
+    for copy in copies:
+        copy.write_bytes(b"target")
+        records.add(copy, source, seen, MAKING)
+    assert [*records._record_of(str(target.parent))._lines] == [target.name]
+    assert all(records.entry(copy) is not None for copy in copies)
+    other = OutputSettings("restore", "new", {})
+    target.write_bytes(b"again")
+    records.add(target, source, seen, other)
+    assert records.difference(target, source, other) == ""
+    assert records.difference(copies[0], source, MAKING) == ""
+
+
+def test_a_line_of_another_process_that_is_half_written_is_read_later(made):
+    source, target = made
+    record = target.parent / RECORD_FILE
+    whole = record.read_bytes()
+    record.write_bytes(whole[:-20])
+    records = Records()
+    assert records.entry(target) is None
+    record.write_bytes(whole)
+    copy = target.with_name("b.png")
+    copy.write_bytes(b"target")
+    records.add(copy, source, signature(source), MAKING)
+    assert records.entry(target) is not None

@@ -15,7 +15,7 @@ from passband.evaluation import evaluate
 from passband.inference import Restorer
 from passband.models import load_model
 from passband.models.foreign import Foreign
-from passband.tasks.restoration import restore_batch
+from passband.models.padded import restore_batch
 from passband.weights_io import CheckpointError
 
 

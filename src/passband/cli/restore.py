@@ -90,6 +90,7 @@ def restore(
     from passband.cli.shared.console import say
     from passband.cli.shared.files import RESUME_HINT, FileRun
     from passband.inference import Restorer, VideoOptions, plan_jobs, restore_files
+    from passband.inference.files.naming import Jobs
     from passband.inference.files.restoring import RESTORED, RestoreWork
     from passband.inference.video.temporal import STRENGTH
     from passband.io.image import DEFAULT_MAX_PIXELS
@@ -104,7 +105,7 @@ def restore(
     passed: list[PassedOver] = []
     records = Records()
     is_remote = needs_manifest(sources, output, manifest)
-    jobs = [] if is_remote else plan_jobs(sources, output, passed=passed.append, records=records)
+    jobs = Jobs() if is_remote else plan_jobs(sources, output, passed=passed.append, records=records)
     overrides: dict[str, Any] = {} if pool_window is None else {"pool_window": pool_window}
     restorer = Restorer(weights, device, memory, engine=engine, precision=precision, strength=strength, **overrides)
     if verbose:
@@ -121,7 +122,7 @@ def restore(
         "video": VideoOptions(codec, crf, STRENGTH if temporal else None, drop_unsupported),
     }
     running: dict[str, Any] = {"dry_run": dry_run, "executor": run_on}
-    run = FileRun("restoring", done, None if is_remote else [job.source.name for job in jobs], quiet=quiet)
+    run = FileRun("restoring", done, None if is_remote else jobs.names(), quiet=quiet)
     videos = "starts from its beginning" if is_remote else "continues after its last finished segment"
     with run.shown(f"{RESUME_HINT} A video {videos}."), ExitStack() as opened:
         if is_remote:

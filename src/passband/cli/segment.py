@@ -78,7 +78,7 @@ def _write_masks(
     records = Records()
     jobs = plan_masks(sources, output, passed=passed.append, records=records)
     segmenter = Segmenter(weights, device)
-    run = FileRun("segmenting", "segmented", [job.source.name for job in jobs])
+    run = FileRun("segmenting", "segmented", jobs.names())
     with run.shown(RESUME_HINT):
         for result in segmenter.segment_files(
             jobs, overlays=overlay, overwrite=overwrite, records=records, executor=run_on
@@ -112,7 +112,7 @@ def _write_instances(
     from passband.cli.shared.files import FileRun
     from passband.data.finding import PICTURES, PassedOver, find_sources
     from passband.inference.detector import INSTANCES_FILE, InstanceFinder
-    from passband.inference.files.plan import folder_of_pictures
+    from passband.inference.files.outputs import folder_of_pictures
     from passband.io.image import SUFFIXES
     from passband.io.records import Records
 

@@ -1,12 +1,13 @@
 """Finds the files that the sources of a command name, and reports the files that are skipped or cannot be read."""
 
+import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from passband.data.images import Report, expand, walk
+from passband.data.images import Report, expand
 from passband.io.files import Resolver, is_parts_folder
 from passband.io.hidden import is_hidden
 from passband.io.image import SUFFIXES
@@ -140,6 +141,32 @@ def kinds_passed_over(passed: Sequence[PassedOver]) -> str:
     return "; ".join(parts)
 
 
+def _entries(folder: Path) -> list["os.DirEntry[str]"]:
+    """List a folder, sorted by name.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    with os.scandir(folder) as entries:
+        return sorted(entries, key=lambda entry: entry.name)
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    """Tell whether an entry is a folder or a link to one; one that cannot be asked is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _is_file(entry: "os.DirEntry[str]") -> bool | None:
+    """Tell whether an entry is a file; None if it cannot be asked."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return None
+
+
 class _Search:
     """The files that have been found so far."""
 
@@ -150,6 +177,7 @@ class _Search:
         self.refused: list[OSError] = []
         self.passed: list[PassedOver] = []
         self._seen: set[tuple[str, str | None]] = set()
+        self._roots: dict[Path | None, str | None] = {}
 
     def add(self, given: str | Path) -> None:
         """Find the files that a source names.
@@ -180,36 +208,45 @@ class _Search:
 
     def _add_folder(self, folder: Path, *, must_hold: bool) -> None:
         """Find the files below a folder."""
-        next(folder.iterdir(), None)  # raises an error if the folder itself cannot be read
         before, passed = len(self.found), len(self.passed)
         unread: list[OSError] = []
-        for path in sorted(self._below(folder, unread.append)):
-            if path.is_symlink() and path.is_dir():
-                self.passed.append(PassedOver(path, LINKED_FOLDER))
-            else:
-                self._sort(path, folder)
+        for entry in _entries(folder):  # raises an error if the folder itself cannot be read
+            self._add_entry(entry, folder, folder, unread.append)
         for error in unread:
             path = Path(str(error.filename))
             self.found.append(InputFile(path, root=folder, problem=f"{path} cannot be read ({error.strerror})"))
         if must_hold and len(self.found) == before:
             raise FileNotFoundError(self._nothing(f"{folder} holds no", passed))
 
-    def _below(self, folder: Path, unreadable: Report) -> Iterator[Path]:
-        """Iterate over the files and linked folders below a folder, except hidden ones."""
-        for parent, folders, files in walk(folder, unreadable):
-            folders[:] = [name for name in folders if not is_parts_folder(parent / name)]
-            yield from (parent / name for name in files if not is_hidden(name))
-            yield from (parent / name for name in folders if (parent / name).is_symlink())
+    def _add_entry(self, entry: "os.DirEntry[str]", parent: Path, root: Path, unreadable: Report) -> None:
+        """Add a file below a folder, or the files below a folder in it, unless it is hidden."""
+        if is_hidden(entry.name):
+            return
+        path, is_link = parent / entry.name, entry.is_symlink()
+        if not _is_folder(entry):
+            self._sort(path, root, is_file=None if is_link else _is_file(entry), is_link=is_link)
+        elif is_parts_folder(path):
+            return
+        elif is_link:
+            self.passed.append(PassedOver(path, LINKED_FOLDER))
+        else:
+            try:
+                entries = _entries(path)
+            except OSError as error:
+                unreadable(error)
+                return
+            for below in entries:
+                self._add_entry(below, path, root, unreadable)
 
-    def _sort(self, path: Path, root: Path | None) -> None:
-        """Add a file that was found, or pass it over."""
+    def _sort(self, path: Path, root: Path | None, *, is_file: bool | None = None, is_link: bool | None = None) -> None:
+        """Add a file that was found, or pass it over; None stands for facts that are not known yet."""
         try:
-            suffix = self._type(path) if path.is_file() else ""
+            suffix = self._type(path) if (path.is_file() if is_file is None else is_file) else ""
         except OSError as error:
             self.found.append(InputFile(path, root=root, problem=f"{path} cannot be read ({error.strerror})"))
             return
         if suffix in self.suffixes:
-            self._add_file(path, suffix, root)
+            self._add_file(path, suffix, root, is_link=is_link)
         else:
             self.passed.append(PassedOver(path, path.suffix.lower() or NO_SUFFIX))
 
@@ -228,9 +265,11 @@ class _Search:
         suffix = path.suffix.lower()
         return suffix if suffix in self.suffixes or names_a_type(suffix) else suffix_by_content(path)
 
-    def _add_file(self, path: Path, suffix: str, root: Path | None) -> None:
+    def _add_file(self, path: Path, suffix: str, root: Path | None, *, is_link: bool | None = None) -> None:
         """Add a file, once for each folder in which it was found."""
-        key = (self.resolved(path), None if self.once or root is None else self.resolved(root))
+        if root not in self._roots:
+            self._roots[root] = None if self.once or root is None else self.resolved(root)
+        key = (self.resolved(path, is_link=is_link), self._roots[root])
         if key not in self._seen:
             self._seen.add(key)
             self.found.append(InputFile(path, suffix, root))

@@ -22,10 +22,10 @@ from passband.io.image import write_image
 from passband.layers.pooling import POOL_MODES
 from passband.metrics import PROTOCOLS, ImageMetric, SpectralErrors, image_metric, spectral_errors
 from passband.models import load_model
+from passband.models.padded import check_views
 from passband.naming import entry, printable
 from passband.provenance import environment, peak_memory
 from passband.reports.spectrum import spectrum_figures, write_spectrum
-from passband.tasks.restoration import check_views
 
 GLOBAL = "global"
 """Pooling mode without a window, beside `layers.pooling.POOL_MODES`."""

@@ -13,7 +13,6 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passband.data.degradations import VERSIONS, degrade
 from passband.data.images import find_images
 from passband.export.graph import FILTER_SCOPE, INPUT, ExportError, sfnet_graph
 from passband.export.runtimes import openvino_model, read_openvino, require
@@ -105,6 +104,8 @@ def calibration_pictures(folder: Path | None = None, views: int = 1) -> list[Ten
         return [read_image(path).repeat(views, 1, 1) for path in chosen]
     from skimage import data
 
+    from passband.data.degradations import VERSIONS, degrade
+
     crops = [
         from_array(photograph)[0][:, 90:290, 120:360] for photograph in (data.astronaut(), data.coffee(), data.rocket())
     ]
@@ -178,6 +179,8 @@ def restored_gain(restore: Any, views: int = 1) -> float:
         views: number of views of the network, with 3 channels each. The image is repeated for all views.
     """
     from skimage.data import coffee
+
+    from passband.data.degradations import VERSIONS, degrade
 
     clean = from_array(coffee())[0][:, 40:200, 400:592]
     scores = []

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from passband.data.degradations import degrade
 from passband.export.graph import ExportError, sfnet_graph
 from passband.export.quantize import calibration_pictures, quantize, restored_gain, save_openvino
 from passband.export.runtimes import OnnxRuntime, OpenVINORuntime, openvino_model, require
@@ -161,6 +160,8 @@ def _reference(model: nn.Module) -> Callable[[Tensor], Tensor]:
 def _parity(model: nn.Module, engine: Callable[[Tensor], Tensor], height: int, width: int) -> Parity:
     """Compare both outputs on a hazy photo, because haze shows differences most."""
     from skimage.data import chelsea
+
+    from passband.data.degradations import degrade
 
     clean = from_array(chelsea())[0][:, 60 : 60 + height, 140 : 140 + width]
     views = int(model.in_channels) // 3  # type: ignore[arg-type]

@@ -31,9 +31,9 @@ from passband.finetuning.settings import (
     training_precision,
 )
 from passband.models import SFNet, load_model
+from passband.models.padded import input_views
 from passband.run_length import time_steps
 from passband.runs import RunError, check_free, read_run
-from passband.tasks.restoration import input_views
 from passband.training import StepReport, train
 
 CHECKED = 50

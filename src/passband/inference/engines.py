@@ -21,7 +21,7 @@ from passband.export.runtimes import (
     read_openvino,
     require,
 )
-from passband.inference.precision import AGREEMENT, agreement, fast_precision
+from passband.inference.precision import AGREEMENT, agreement, agrees, fast_precision
 from passband.layers import DynamicFilter
 from passband.models import SFNet, load_model, pick_device
 from passband.naming import suggestion
@@ -107,9 +107,12 @@ class TorchEngine:
         exact = self._restore_with("float32") if check else None
         undo = [_keep_float32(part, self.device.type) for part in _float32_parts(self.model)]
         if exact is not None:
-            views = self.in_channels // 3
-            close = agreement(exact, self._restore_with(precision), self.multiple, self.minimum, views)
-            if close < AGREEMENT:
+            rounded, views = self._restore_with(precision), self.in_channels // 3
+
+            def measure() -> float:
+                return agreement(exact, rounded, self.multiple, self.minimum, views)
+
+            if not agrees(self.model, precision, self.device, measure):
                 for restore in undo:
                     restore()
                 return

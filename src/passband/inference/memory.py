@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from passband.inference.memory_probe import live_bytes_per_pixel
 from passband.models import SFNet
+from passband.models.padded import restore_batch
 from passband.models.sfnet.bands import BAND_VALUES, LEAST_ROWS, MapStatistics, restore_in_bands
 from passband.models.sfnet.tiles import restore_in_tiles
 from passband.ops.progress import Report
 from passband.ops.tiling import map_tiles, pad_to_multiple
-from passband.tasks.restoration import restore_batch
 
 FREE_SHARE = 0.8
 """Share of the free memory that is used without a cap."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from passband.layers import LocalAvgPool2d
-from passband.tasks.restoration import restore_batch
+from passband.models.padded import restore_batch
 
 PROBE = 128
 """Side of the image of that run, in pixels."""

@@ -1,5 +1,6 @@
 """Measures which precision is fast on this machine, and how closely a network agrees with float32 at it."""
 
+import hashlib
 import json
 import platform
 import time
@@ -10,19 +11,23 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
-from passband.data.degradations import degrade
 from passband.export.runtimes import Precision
 from passband.io.arrays import from_array
 from passband.io.files import cache_folder, write_whole
 from passband.ops.tiling import pad_to_multiple
+from passband.provenance import weights_checksum
 
 AGREEMENT = 60.0
 """Smallest PSNR in dB of a faster precision against float32 on a network's own output: an error of a quarter of an
 8-bit step, for a signal of range 1."""
 FAST_ENOUGH = 0.8
 """Share of float32's time below which a precision is chosen."""
+
+
+MOST_KEPT = 1000
+"""Number of measurements that a file keeps."""
 
 
 @cache
@@ -44,17 +49,33 @@ def fast_precision(device: torch.device, threads: int) -> Precision:
         return "float16" if torch.cuda.get_device_capability(device) >= (7, 0) else "float32"
     if device.type != "cpu":
         return "float32"
-    path = cache_folder() / "precision.json"
+
+    def measure() -> str:
+        return "bfloat16" if bfloat16_time_ratio() < FAST_ENOUGH else "float32"
+
     key = f"{processor()}, torch {torch.__version__}, {threads} threads"
-    known = _read(path)
-    if known.get(key) not in ("float32", "bfloat16"):
-        known[key] = "bfloat16" if bfloat16_time_ratio() < FAST_ENOUGH else "float32"
-        try:
-            with write_whole(path) as temporary:
-                temporary.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
-        except OSError:
-            pass  # a folder that cannot be written costs a probe per process
-    return "bfloat16" if known[key] == "bfloat16" else "float32"
+    return "bfloat16" if _kept("precision.json", key, ("float32", "bfloat16"), measure) == "bfloat16" else "float32"
+
+
+def agrees(model: nn.Module, precision: str, device: torch.device, measure: Callable[[], float]) -> bool:
+    """Tell whether a network agrees with float32 at a precision, to `AGREEMENT`.
+
+    The result is kept in the user's cache folder for the same network, device and torch, because measuring it takes as
+    long as everything else at the start of a command.
+
+    Args:
+        model: the network.
+        precision: name of the precision.
+        device: device that the network runs on.
+        measure: function that returns the `agreement`, in dB.
+    """
+    arguments = getattr(model, "arguments", None)
+    if arguments is None:  # the weights alone do not tell the network
+        return measure() >= AGREEMENT
+    machine = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device.type} of {processor()}"
+    network = f"{type(model).__name__} {json.dumps(arguments, sort_keys=True, default=str)} {weights_checksum(model)}"
+    digest = hashlib.sha256(f"{network}, {precision}, {machine}, torch {torch.__version__}".encode()).hexdigest()
+    return _kept("agreement.json", digest, ("yes", "no"), lambda: "yes" if measure() >= AGREEMENT else "no") == "yes"
 
 
 def bfloat16_time_ratio(seconds: float = 0.2) -> float:
@@ -117,6 +138,8 @@ def probe_images(multiple: int, minimum: int, views: int = 1) -> Float[Tensor, "
     """
     from skimage.data import chelsea
 
+    from passband.data.degradations import degrade
+
     clean = from_array(chelsea())[0][:, 60:140, 140:236]
     degraded = torch.stack([degrade(clean, kind, seed=1, index=0, version=1) for kind in ("haze", "rain")])
     return pad_to_multiple(degraded, multiple, minimum)[0].repeat(1, views, 1, 1)
@@ -144,6 +167,28 @@ def _conv_seconds(dtype: torch.dtype, side: int) -> float:
         started = time.perf_counter()
         F.conv2d(image, weight, padding=1)
     return time.perf_counter() - started
+
+
+def _kept(name: str, key: str, values: tuple[str, ...], measure: Callable[[], str]) -> str:
+    """Return the result of an earlier measurement, or measure and keep the result.
+
+    Args:
+        name: name of a file in the user's cache folder.
+        key: everything that decides the result.
+        values: results that are possible.
+        measure: function that measures.
+    """
+    path = cache_folder() / name
+    known = _read(path)
+    if known.get(key) not in values:
+        known[key] = measure()
+        latest = dict(list(known.items())[-MOST_KEPT:])
+        try:
+            with write_whole(path) as temporary:
+                temporary.write_text(json.dumps(latest, indent=2) + "\n", encoding="utf-8")
+        except OSError:
+            pass  # a folder that cannot be written costs a measurement per process
+    return known[key]
 
 
 def _read(path: Path) -> dict[str, str]:

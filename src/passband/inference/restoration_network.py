@@ -19,11 +19,11 @@ from passband.inference.memory_probe import live_bytes_per_pixel
 from passband.inference.video.temporal import SmoothedStatistics, Smoother, smoothed_statistics
 from passband.io.image.size import stored_size
 from passband.models import SFNet, accepted_arguments, load_model
+from passband.models.padded import check_views, input_views
 from passband.models.sfnet.bands import MapStatistics
 from passband.naming import nearest, suggestion
 from passband.ops.progress import Report
 from passband.provenance import weights_checksum
-from passband.tasks.restoration import check_views, input_views
 from passband.weights_io import CheckpointError, load_config
 
 TILE = 1536

@@ -18,7 +18,7 @@ from passband.drawing.before_after import PIXELS, write_comparison
 from passband.inference.change_check import Change, blended
 from passband.inference.engines import Engine
 from passband.inference.memory import MemoryPlan, parse_memory
-from passband.inference.network_choice import FixedChoice, InspectedChoice, NetworkChoice
+from passband.inference.network_choice import FixedChoice, NetworkChoice
 from passband.inference.rebuilding import Rebuilt
 from passband.inference.restoration_network import RestorationNetwork
 from passband.inference.video.temporal import Smoother
@@ -99,7 +99,7 @@ class Restorer(Rebuilt):
         self._options |= {"views": views, **overrides}
         self._networks: dict[str, RestorationNetwork] = {}
         self._given_choice = choice
-        self.choice = choice or (InspectedChoice() if weights == AUTO else FixedChoice(self.weights))
+        self.choice = choice or _choice_of(self.weights)
         if self.choice.fixed is None:
             self.device = pick_device(device)
         else:
@@ -342,6 +342,15 @@ class Restorer(Rebuilt):
         """Take over the facts of the only network."""
         self.device = network.device
         self.precision, self.engine_name = network.engine.precision, network.engine.name
+
+
+def _choice_of(weights: str) -> NetworkChoice:
+    """Return the choice that the name of weights stands for."""
+    if weights != AUTO:
+        return FixedChoice(weights)
+    from passband.inference.inspected_choice import InspectedChoice  # needs the data of training, which load slowly
+
+    return InspectedChoice()
 
 
 _OPTIONS = tuple(name for name in inspect.signature(Restorer).parameters if name != "overrides")

@@ -14,8 +14,9 @@ from torch import Tensor
 from passband.data.finding import PICTURES, Pass, find_sources
 from passband.drawing.overlay import overlay
 from passband.inference.files.jobs import Work, run_jobs
+from passband.inference.files.naming import Job, Jobs, Naming
 from passband.inference.files.pieces import Executor, in_this_process
-from passband.inference.files.plan import Job, Naming, plan
+from passband.inference.files.plan import plan
 from passband.inference.rebuilding import Rebuilt
 from passband.io.conversion import AnyImage, as_tensor
 from passband.io.image import SUFFIXES, read_image, write_image
@@ -262,7 +263,7 @@ def plan_masks(
     *,
     passed: Pass = lambda _: None,
     records: Records | None = None,
-) -> list[Job]:
+) -> Jobs:
     """Decide the mask file of each image.
 
     Args:

@@ -98,6 +98,16 @@ def fitted_name(stem: str, ending: str) -> str:
     return stem[:end] + digits + ending
 
 
+def split_suffix(name: str) -> tuple[str, str]:
+    """Return the stem and the suffix of a file name, as `Path.stem` and `Path.suffix` do.
+
+    Args:
+        name: file name without folders.
+    """
+    place = name.rfind(".")
+    return (name[:place], name[place:]) if 0 < place < len(name) - 1 else (name, "")
+
+
 def copy_whole(source: Path, target: Path) -> None:
     """Copy the content of a file, completely or not at all.
 
@@ -123,19 +133,24 @@ class Resolver:
     def __init__(self) -> None:
         self._folders: dict[str, str] = {}
 
-    def __call__(self, path: Path) -> str:
-        """Return an absolute path without symbolic links."""
+    def __call__(self, path: str | Path, *, is_link: bool | None = None) -> str:
+        """Return an absolute path without symbolic links.
+
+        Args:
+            path: the path.
+            is_link: whether the path itself is a symbolic link, if that is known already.
+        """
         text = os.fspath(path)
         folder, name = os.path.split(text)
-        if name in ("", ".", "..") or os.path.islink(text):  # noqa: PTH114
+        if name in ("", ".", "..") or (os.path.islink(text) if is_link is None else is_link):  # noqa: PTH114
             return os.path.realpath(text)
-        return os.path.join(self._folder(folder), name)  # noqa: PTH118
+        return os.path.join(self.folder(folder), name)  # noqa: PTH118
 
-    def parent(self, path: Path) -> str:
+    def parent(self, path: str | Path) -> str:
         """Return the resolved folder of a path."""
-        return self._folder(os.path.dirname(path))  # noqa: PTH120
+        return self.folder(os.path.dirname(path))  # noqa: PTH120
 
-    def _folder(self, folder: str) -> str:
+    def folder(self, folder: str) -> str:
         """Return a resolved folder."""
         if folder not in self._folders:
             self._folders[folder] = os.path.realpath(folder)

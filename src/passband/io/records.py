@@ -14,6 +14,7 @@ import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
@@ -42,34 +43,40 @@ class OutputSettings:
     weights: str
     options: dict[str, Any]
 
+    @cached_property
+    def stored_options(self) -> dict[str, Any]:
+        """The options as they are read from a record."""
+        return json.loads(json.dumps(self.options))
+
 
 class Records:
     """The records of all folders that a command uses. Each record is read once, when it is first needed."""
 
     def __init__(self) -> None:
-        self._folders: dict[str, dict[str, tuple[str, ...]]] = {}
+        self._folders: dict[str, _FolderRecord] = {}
         self.resolved = Resolver()
 
     def __reduce__(self) -> tuple[type["Records"], tuple[()]]:
         """Pickle as new records: another process reads the files itself if it needs them."""
         return Records, ()
 
-    def entry(self, path: Path) -> dict[str, Any] | None:
+    def entry(self, path: str | Path) -> dict[str, Any] | None:
         """Return the record of a file, or None if passband did not write the file or if it has changed since.
 
         Args:
             path: path of the file.
         """
+        folder, name = os.path.split(path)
         try:
-            for line in self._lines_in(self.resolved.parent(path)).get(path.name, ()):
-                recorded = json.loads(line)
-                if self._matches(path, recorded):
+            for line in self._record_of(self.resolved.folder(folder)).lines_of(name):
+                recorded = _parse(line)
+                if recorded is not None and self._matches(path, recorded):
                     return recorded
         except OSError:
             pass
         return None
 
-    def is_made_of(self, path: Path, sources: Collection[str]) -> bool:
+    def is_made_of(self, path: str | Path, sources: Collection[str]) -> bool:
         """Tell whether passband made a file from one of several sources.
 
         Args:
@@ -79,13 +86,16 @@ class Records:
         recorded = self.entry(path)
         return recorded is not None and any(source in sources for source in self._source_paths(path, recorded))
 
-    def difference(self, path: Path, source: Path, making: OutputSettings) -> str:
+    def difference(
+        self, path: str | Path, source: str | Path, making: OutputSettings, recorded: dict[str, Any] | None = None
+    ) -> str:
         """Return the reason why a recorded file differs from what would be written now.
 
         Args:
             path: path of a file that has an `entry`.
             source: path of the source that would be used.
             making: command, weights and options that would be used.
+            recorded: `entry` of the path; None to look for it.
 
         Returns:
             The reason in a few words, or an empty text if the file is up to date.
@@ -93,7 +103,7 @@ class Records:
         Raises:
             OSError: if the source cannot be read.
         """
-        recorded = self.entry(path)
+        recorded = recorded or self.entry(path)
         assert recorded is not None, "strangers' files are not compared"
         if not self._matches(source, recorded["source"]):
             is_same = self.resolved(source) in self._source_paths(path, recorded)
@@ -102,7 +112,7 @@ class Records:
             return "another command"
         if recorded["weights"] != making.weights:
             return "other weights"
-        return "" if recorded["options"] == json.loads(json.dumps(making.options)) else "other options"
+        return "" if recorded["options"] == making.stored_options else "other options"
 
     def add(
         self,
@@ -133,28 +143,28 @@ class Records:
             # The last line may be incomplete after a crash. A new line must not be joined to it.
             is_whole = not file.seek(0, os.SEEK_END) or (file.seek(-1, os.SEEK_END), file.read())[1] == b"\n"
             file.write(f"{'' if is_whole else chr(10)}{line}\n".encode("ascii"))
-        if folder in self._folders:  # otherwise the line is read when the folder is needed
-            _keep(self._folders[folder], path.name, line)
+        if folder in self._folders:
+            self._folders[folder].note_added(path.name)
 
-    def _lines_in(self, folder: str) -> dict[str, tuple[str, ...]]:
-        """Return the lines of a resolved folder's record by file name, the newest line of each file first."""
+    def _record_of(self, folder: str) -> "_FolderRecord":
+        """Return the record of a resolved folder."""
         if folder not in self._folders:
-            self._folders[folder] = _read(Path(folder, RECORD_FILE))
+            self._folders[folder] = _FolderRecord(os.path.join(folder, RECORD_FILE))  # noqa: PTH118
         return self._folders[folder]
 
-    def _matches(self, path: Path, recorded: dict[str, Any]) -> bool:
+    def _matches(self, path: str | Path, recorded: dict[str, Any]) -> bool:
         """Tell whether a file matches a recorded signature.
 
         The length must match, and either the modification time or the checksum. A source at another path is compared by
         its checksum, because two files may have the same length and time.
         """
-        stat = path.stat()
+        stat = os.stat(path)  # noqa: PTH116, faster than a method of the path
         if stat.st_size != recorded["bytes"]:
             return False
         same_place = "path" not in recorded or self.resolved(path) == recorded["path"]
         return (same_place and stat.st_mtime_ns == recorded["modified"]) or _checksum(path) == recorded["sha256"]
 
-    def _source_paths(self, path: Path, entry: dict[str, Any]) -> tuple[str, str]:
+    def _source_paths(self, path: str | Path, entry: dict[str, Any]) -> tuple[str, str]:
         """Return two paths at which the source of a file may be found.
 
         The first is its recorded path. The second is its path if the source and the file were moved together.
@@ -197,31 +207,94 @@ def foreign_file_message(path: Path) -> str:
     )
 
 
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
+def _checksum(path: str | Path) -> str:
+    with open(path, "rb") as file:  # noqa: PTH123
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read(path: Path) -> dict[str, tuple[str, ...]]:
-    """Read a record, and return the last lines of each file. Lines that are damaged or of another kind are ignored."""
-    lines: dict[str, tuple[str, ...]] = {}
+class _FolderRecord:
+    """The record of one folder: the last two lines of each file, read when they are first needed.
+
+    The line before the last is the right one if the file did not get its name. Lines that this process adds are not
+    kept, because a run hardly ever asks for them, and hours of work would fill the memory. They are read if they are.
+
+    Args:
+        path: path of the record.
+    """
+
+    def __init__(self, path: str):
+        self._path = path
+        self._lines: dict[str, tuple[bytes, ...]] = {}
+        self._outdated: set[str] = set()
+        self._end, self._has_more = 0, False
+        self._read()
+
+    def lines_of(self, name: str) -> tuple[bytes, ...]:
+        """Return the lines of a file, the newest first.
+
+        Args:
+            name: name of the file.
+        """
+        if self._has_more and (name in self._outdated or name not in self._lines):
+            self._has_more = False
+            self._outdated.clear()
+            self._read()
+        return self._lines.get(name, ())
+
+    def note_added(self, name: str) -> None:
+        """Note that this process has added a line of a file to the record.
+
+        Args:
+            name: name of the file.
+        """
+        self._has_more = True
+        if name in self._lines:  # the other names need no memory
+            self._outdated.add(name)
+
+    def _read(self) -> None:
+        """Read the lines that were added since the last time. Lines that are damaged or of another kind are ignored."""
+        try:
+            with open(self._path, "rb") as file:  # noqa: PTH123
+                file.seek(self._end)
+                for line in file:
+                    if (name := _file_of(line)) is not None:
+                        self._keep(name, line.strip())
+                    if line.endswith(b"\n"):  # the rest of another line is still being written
+                        self._end += len(line)
+        except OSError:
+            pass
+
+    def _keep(self, name: str, line: bytes) -> None:
+        """Add a line of a file."""
+        before = self._lines.get(name, ())[:1]
+        if before != (line,):
+            self._lines[name] = (line, *before)
+
+
+_BEGIN = '{"file": '
+_DECODER = json.JSONDecoder()
+
+
+def _file_of(line: bytes) -> str | None:
+    """Return the name of the file of a line; None for a line that is damaged or of another kind.
+
+    The rest of a line that begins and ends like one of this module is parsed only when it is needed.
+    """
+    if line.startswith(_BEGIN.encode()) and line.endswith(b"}}\n"):
+        with suppress(ValueError):
+            name, _ = _DECODER.raw_decode(line.decode("utf-8", "replace"), len(_BEGIN))
+            return name if isinstance(name, str) else None
+    entry = _parse(line)
+    return None if entry is None else entry["file"]
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    """Return the content of a line, or None if it is damaged or of another kind."""
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            for line in file:
-                try:
-                    entry = json.loads(line)
-                except (ValueError, RecursionError):
-                    continue
-                if _is_entry(entry):
-                    _keep(lines, entry["file"], line.strip())
-    except OSError:
-        return {}
-    return lines
-
-
-def _keep(lines: dict[str, tuple[str, ...]], name: str, line: str) -> None:
-    """Add a line of a file. The line before is kept also: it is the right one if the file did not get its name."""
-    lines[name] = (line, *lines.get(name, ())[:1])
+        entry = json.loads(line.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return None
+    return entry if _is_entry(entry) else None
 
 
 def _is_entry(entry: Any) -> bool:

@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from passband.inference.files.jobs import Work
+from passband.inference.files.naming import Job, Naming
 from passband.inference.files.pieces import Executor, Piece, in_this_process
-from passband.inference.files.plan import Job, Naming
 from passband.io.files import failure, fitted_name
 from passband.io.storage import Store, Stored
 from passband.scale.manifest import Manifest, settings_text

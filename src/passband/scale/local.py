@@ -132,7 +132,9 @@ class _LocalCrew:
         method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
         self._context = multiprocessing.get_context(method)
         if method == "forkserver":
-            self._context.set_forkserver_preload(["passband.inference"])
+            # the predictor of the command has imported them already, so the workers need them also
+            modules = [name for name in list(sys.modules) if name.startswith("passband.inference.")]
+            self._context.set_forkserver_preload(modules)
         self._threads = max(1, torch.get_num_threads() // size)
         self._others = psutil.Process().memory_info().rss
         self._workers: list[_LocalWorker] = []

@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torchvision.transforms.v2.functional import gaussian_blur
 
 from passband.metrics.mask_scores import MaskMetrics, SegmentationScores
 
@@ -73,5 +72,7 @@ def blurred(images: Float[Tensor, "B C H W"], blur: float, numbers: list[int]) -
         blur: standard deviation in pixels.
         numbers: number of each image, which has no effect.
     """
+    from torchvision.transforms.v2.functional import gaussian_blur  # importing torchvision takes seconds
+
     reach = min(math.ceil(3 * blur), min(images.shape[-2:]) - 1)
     return gaussian_blur(images, [2 * reach + 1] * 2, [blur] * 2)

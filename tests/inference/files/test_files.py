@@ -67,10 +67,10 @@ class TestPlan:
             plan_jobs([tmp_path / "x"], tmp_path / "x" / ".." / "x")
 
     def test_a_folder_that_cannot_be_read_is_named(self, tmp_path, monkeypatch):
-        def refused(self):
-            raise PermissionError(13, "Permission denied", str(self))
+        def refused(folder):
+            raise PermissionError(13, "Permission denied", str(folder))
 
-        monkeypatch.setattr("pathlib.Path.iterdir", refused)
+        monkeypatch.setattr("os.scandir", refused)
         with pytest.raises(PermissionError, match="Permission denied"):
             plan_jobs([tmp_path])
 

@@ -14,8 +14,8 @@ from passband.inference.video.temporal import (
 )
 from passband.layers import LocalAvgPool2d
 from passband.models import load_model
+from passband.models.padded import restore_batch
 from passband.models.sfnet.bands import restore_in_bands
-from passband.tasks.restoration import restore_batch
 from tests.models.sfnet.test_bands import network
 
 

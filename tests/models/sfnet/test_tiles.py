@@ -5,9 +5,9 @@ import torch
 
 from passband.analysis.seams import seam_figure
 from passband.layers.pooling import local_average
+from passband.models.padded import restore_batch
 from passband.models.sfnet.tiles import Grid, _edges, restore_in_tiles
 from passband.ops.tiling import lay_tiles
-from passband.tasks.restoration import restore_batch
 from tests.models.sfnet.test_bands import network
 
 

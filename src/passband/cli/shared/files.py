@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 PACE = 10.0
 """Seconds between two lines of progress if standard error is not a terminal, which cannot show a bar."""
+REDRAW = 0.1
+"""Seconds between two changes of the bar: thousands of files that are skipped take longer to draw than to find."""
 RESUME_HINT = "Run the same command again to continue. Finished files are skipped."
 """Sentence that Ctrl-C prints for commands that skip finished files."""
 
@@ -42,6 +44,7 @@ class FileRun:
         self._part = self._bar.add_task("", total=1, visible=False, text="")
         self._started = time.monotonic()
         self._due = self._started + PACE
+        self._drawn = 0.0
 
     @contextmanager
     def shown(self, resume_hint: str) -> Iterator[None]:
@@ -133,10 +136,12 @@ class FileRun:
     def _next(self, count: str) -> None:
         """Count the current file, and move on to the next one."""
         self.counts[count] += 1
-        ended = self.counts.total()
-        name = self.names[ended] if ended < len(self.names) else ""
-        self._bar.update(self._files, completed=ended, text=name)
-        self._bar.update(self._part, completed=0, visible=False)
+        ended, now = self.counts.total(), time.monotonic()
+        if now - self._drawn >= REDRAW or ended == self.total:
+            self._drawn = now
+            name = self.names[ended] if ended < len(self.names) else ""
+            self._bar.update(self._files, completed=ended, text=name)
+            self._bar.update(self._part, completed=0, visible=False)
         if self.total is None or ended < self.total:
             self._print_progress("")
 

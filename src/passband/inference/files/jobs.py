@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from passband.inference.files.naming import Job
 from passband.inference.files.pieces import Executor, Piece, in_this_process
-from passband.inference.files.plan import Job
 from passband.io.files import before_rename, failure, fitted_name
 from passband.io.records import RECORD_FILE, OutputSettings, Records, foreign_file_message, signature
 
@@ -131,15 +131,15 @@ def decide(job: Job, work: Work, records: Records, *, overwrite: bool, dry_run: 
     makings = dict.fromkeys(paths, work.making(job))
     if companion is not None and work.companion_making is not None:
         makings[companion] = work.companion_making(job)
-    there = [path for path in paths if path.exists()]
     again = ""
     if not overwrite:
-        for path in there:
-            if records.entry(path) is None:
+        recorded = {path: entry for path in paths if (entry := records.entry(path)) is not None}
+        for path in paths:
+            if path not in recorded and path.exists():
                 return JobResult(job, "failed", foreign_file_message(path))
-        differences = [records.difference(path, job.source, makings[path]) for path in there]
+        differences = [records.difference(path, job.source, makings[path], recorded[path]) for path in recorded]
         again = next(filter(None, differences), "")
-        if not again and there == paths:
+        if not again and len(recorded) == len(paths):
             return JobResult(job, "skipped")
     if dry_run:
         return JobResult(job, "planned", again=again)

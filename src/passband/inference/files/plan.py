@@ -1,65 +1,19 @@
 """Plans the names of the files that commands write for the files that they are given."""
 
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 
 from passband.data.finding import InputFile
-from passband.io.files import fitted_name
+from passband.inference.files.naming import Jobs, Naming
+from passband.inference.files.outputs import OutputPlace
+from passband.io.files import Resolver, fitted_name, split_suffix
 from passband.io.records import Records
 from passband.io.signatures import names_a_type
-from passband.io.video.format import VIDEO_SUFFIXES
 
 
-@dataclass(frozen=True)
-class Job:
-    """One file that will be made from another."""
-
-    source: Path
-    target: Path
-    problem: str = ""
-    """The reason why the job will fail, if it is known beforehand, such as a folder that cannot be read."""
-    companion: Path | None = field(default=None, compare=False)
-    """The file that may be written beside the target: both images, or the source with its mask over it."""
-
-    @property
-    def is_video(self) -> bool:
-        """Whether the target is a video, by its suffix."""
-        return self.target.suffix.lower() in VIDEO_SUFFIXES
-
-
-@dataclass(frozen=True)
-class Naming:
-    """The rules by which a command names the files that it writes."""
-
-    tag: str
-    """Ending of the stem of a file that is written beside its source, such as `_restored`."""
-    folder: str
-    """Ending of the name of the folder that gets the targets of a folder's files, such as `_restored`."""
-    companion: str
-    """Ending of the name of the image beside a target, such as `_compare.png`."""
-    becomes: str
-    """Name of the target for messages, such as `its restored image`."""
-    written: Callable[[str], str]
-    """Function from the suffix of a source to the suffix of its target."""
-    targets: frozenset[str]
-    """Suffixes of targets."""
-    sources: frozenset[str]
-    """Suffixes of sources."""
-    nameless: frozenset[str] = frozenset()
-    """Suffixes of types that can be written to a name without a suffix, if the source has none."""
-    companion_of_video: str = ""
-    """Ending of the name of the video beside a video; empty for the same ending as beside an image."""
-
-    def ending(self, target: Path) -> str:
-        """Return the ending of the name of the companion of a target."""
-        is_video = target.suffix.lower() in VIDEO_SUFFIXES
-        return self.companion_of_video if is_video and self.companion_of_video else self.companion
-
-
-def plan(sources: Sequence[InputFile], output: str | Path | None, naming: Naming, records: Records) -> list[Job]:
+def plan(sources: Sequence[InputFile], output: str | Path | None, naming: Naming, records: Records) -> Jobs:
     """Decide the target of each source.
 
     No two files have the same target, and no target is a source. If two names would be the same, the name of the file
@@ -80,93 +34,52 @@ def plan(sources: Sequence[InputFile], output: str | Path | None, naming: Naming
         ValueError: if the type of the output is unknown, a file would replace its own source, or two files of different
             folders would have the same target.
     """
-    return _Planner(sources, naming, records).plan(None if output is None else _Output.of(output, sources, naming))
+    return _Planner(sources, naming, records).plan(None if output is None else OutputPlace.of(output, sources, naming))
 
 
-def folder_of_pictures(paths: Sequence[Path], output: str | Path | None, tag: str, several: str) -> Path:
-    """Return the folder for results about images: the output, a folder beside a single image, or a new folder here.
+class _Source:
+    """A source with the parts of its path, which are needed several times."""
 
-    Args:
-        paths: paths of the images.
-        output: output that the user gave, or None.
-        tag: ending of the folder's name for a single image.
-        several: name of the folder for several images.
+    __slots__ = ("file", "folder", "keeps_type", "name", "resolved", "root", "stem", "suffix")
 
-    Raises:
-        ValueError: if the output names a file.
-    """
-    if output is not None:
-        path = Path(output).expanduser()
-        is_folder = path.is_dir() or str(output).endswith(("/", os.sep))
-        if not is_folder and (path.exists() or names_a_type(path.suffix)):
-            raise ValueError(f"a folder is needed, and {path} names a file: write {path}{os.sep} if you mean a folder")
-        return path
-    return paths[0].with_name(fitted_name(paths[0].stem, tag)) if len(paths) == 1 else Path(several)
-
-
-@dataclass(frozen=True)
-class _Output:
-    """The file or folder that the user named for the targets."""
-
-    path: Path
-    is_file: bool
-
-    @classmethod
-    def of(cls, output: str | Path, sources: Sequence[InputFile], naming: Naming) -> "_Output":
-        """Decide whether the user means a file or a folder."""
-        path, suffix = Path(output).expanduser(), Path(output).suffix.lower()
-        if path.is_dir() or str(output).endswith(("/", os.sep)):
-            return cls(path, is_file=False)
-        one = len(sources) == 1 and sources[0].root is None
-        if suffix in naming.targets:
-            if not one:
-                raise ValueError(
-                    f"with several files, -o must be a folder, and {path} names a file: give a folder, or write "
-                    f"{path}{os.sep} if you mean a folder"
-                )
-            return cls(path, is_file=True)
-        if path.exists():
-            raise ValueError(f"{path} is an existing file, and a folder is needed: choose another output")
-        if names_a_type(suffix) and (one or suffix in _NO_FOLDERS):
-            known = " ".join(sorted(naming.targets))
-            raise ValueError(
-                f"unknown type {path.suffix} of the output {path}: files are written as {known}; write {path}{os.sep} "
-                "if you mean a folder"
-            )
-        return cls(path, is_file=False)
-
-
-# suffixes of files that are not written, but that no folder has
-_NO_FOLDERS = frozenset(
-    (
-        *(".gif", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".psd", ".svg", ".pdf", ".eps", ".exr", ".hdr"),
-        *(".ico", ".tga", ".ppm", ".pgm", ".pnm", ".apng", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2"),
-        *(".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".mp4", ".mkv", ".avi", ".mov", ".webm", ".zip"),
-    )
-)
+    def __init__(self, file: InputFile, naming: Naming, resolved: Resolver):
+        self.file = file
+        self.folder, self.name = os.path.split(os.fspath(file.path))
+        self.root = None if file.root is None else os.fspath(file.root)
+        stem, own = split_suffix(self.name)
+        self.stem = stem if names_a_type(own) else self.name
+        self.resolved = resolved(file.path)
+        written = naming.written(file.suffix)
+        # if the suffix is the same as that of the source, it keeps the source's spelling
+        is_same = own.lower() == written or (not own and written in naming.nameless)
+        self.suffix = own if is_same else written
+        self.keeps_type = self.suffix == own
 
 
 class _Planner:
-    """Gives each name once."""
+    """Gives each name once. Paths are texts here, because making a `Path` for each takes most of the time."""
 
     def __init__(self, sources: Sequence[InputFile], naming: Naming, records: Records):
-        self.sources, self.naming, self.records = sources, naming, records
+        self.naming, self.records = naming, records
         self.resolved = records.resolved
-        self.own = {self.resolved(source.path) for source in sources if not source.problem}
-        self.taken: dict[str, InputFile] = {}
-        self._folders: dict[Path, dict[str, list[str]]] = {}
+        self.sources = [_Source(source, naming, self.resolved) for source in sources]
+        self.own = {source.resolved for source in self.sources if not source.file.problem}
+        self.taken: dict[str, _Source] = {}
+        self._folders: dict[str, dict[str, list[str]]] = {}
+        self._targets: dict[tuple[str, str | None], tuple[str, bool]] = {}
 
-    def plan(self, output: _Output | None) -> list[Job]:
+    def plan(self, output: OutputPlace | None) -> Jobs:
         """Return all jobs."""
-        order = sorted(range(len(self.sources)), key=lambda number: not self._keeps_type(self.sources[number]))
+        order = sorted(range(len(self.sources)), key=lambda number: not self.sources[number].keeps_type)
         targets = {number: self._target(self.sources[number], output) for number in order}
-        jobs = []
+        jobs = Jobs()
         for number, source in enumerate(self.sources):
             target = targets[number]
             if target is not None:
-                known = source.suffix or len(self.naming.targets) == 1
-                problem = source.problem or ("" if known else self._no_type(source))
-                jobs.append(Job(source.path, target, problem, None if problem else self._companion(source, target)))
+                known = source.file.suffix or len(self.naming.targets) == 1
+                problem = source.file.problem or ("" if known else self._no_type(source.file))
+                companion = None if problem else self._companion(source, *target)
+                jobs.append(os.fspath(source.file.path), _joined(*target), problem, companion)
         return jobs
 
     def _no_type(self, source: InputFile) -> str:
@@ -179,50 +92,55 @@ class _Planner:
             return f"{source.path} cannot be read ({error.strerror})"
         return f"{source.path} is none of the types that can be read ({known}), by name and content: convert it first"
 
-    def _target(self, source: InputFile, output: _Output | None) -> Path | None:
-        """Return the target of a source; None if the same file was named twice."""
+    def _target(self, source: _Source, output: OutputPlace | None) -> tuple[str, str] | None:
+        """Return the folder and name of the target of a source; None if the same file was named twice."""
         if output is not None and output.is_file:
-            return self._unless_own(source, output.path)
+            self._refuse_own(source, self.resolved(output.path))
+            return os.path.split(os.fspath(output.path))
         folder, is_beside = self._folder(source, output)
-        if source.problem:
-            return folder / source.path.name
+        if source.file.problem:
+            return folder, source.name
         for number, name in enumerate(self._names(source, is_beside)):
-            target = folder / name
+            target = _joined(folder, name)
             resolved = self.resolved(target)
-            if resolved == self.resolved(source.path):
-                self._unless_own(source, target)
+            self._refuse_own(source, resolved)
             other = self.taken.get(resolved)
-            if other is not None and self.resolved(other.path) == self.resolved(source.path):
+            if other is not None and other.resolved == source.resolved:
                 return None
             if (
                 other is not None
                 and number == 0
-                and self.resolved.parent(other.path) != self.resolved.parent(source.path)
+                and self.resolved.folder(other.folder) != self.resolved.folder(source.folder)
             ):
                 raise ValueError(
-                    f"{other.path} and {source.path} have the same output {target}: give them different output folders"
+                    f"{other.file.path} and {source.file.path} have the same output {target}: give them different "
+                    "output folders"
                 )
             if other is None and resolved not in self.own:
                 self.taken[resolved] = source
-                return target
+                return folder, name
         raise AssertionError("names do not end")
 
-    def _unless_own(self, source: InputFile, target: Path) -> Path:
-        """Return the target of a file, unless it is the file itself.
+    def _refuse_own(self, source: _Source, resolved: str) -> None:
+        """Refuse a target that is its source.
 
         Raises:
             ValueError: if it is.
         """
-        if self.resolved(target) == self.resolved(source.path):
-            raise ValueError(f"{source.path} would be replaced by {self.naming.becomes}: choose another output")
-        return target
+        if resolved == source.resolved:
+            raise ValueError(f"{source.file.path} would be replaced by {self.naming.becomes}: choose another output")
 
-    def _folder(self, source: InputFile, output: _Output | None) -> tuple[Path, bool]:
+    def _folder(self, source: _Source, output: OutputPlace | None) -> tuple[str, bool]:
         """Return the folder of a target, and whether it is the folder of the source, so that the name must differ."""
-        if source.root is None:
-            return (source.path.parent, True) if output is None else (output.path, False)
-        folder = self._beside(source.root) if output is None else output.path
-        return folder / source.path.relative_to(source.root).parent, False
+        key = (source.folder, source.root)
+        if key not in self._targets:
+            path, root = source.file.path, source.file.root
+            if root is None:
+                self._targets[key] = (source.folder, True) if output is None else (os.fspath(output.path), False)
+            else:
+                folder = self._beside(root) if output is None else output.path
+                self._targets[key] = (os.fspath(folder / path.relative_to(root).parent), False)
+        return self._targets[key]
 
     def _beside(self, root: Path) -> Path:
         """Return the folder beside a folder."""
@@ -231,76 +149,84 @@ class _Planner:
             raise ValueError(f"there can be no folder beside {root}: choose an output")
         return root.with_name(fitted_name(root.name, self.naming.folder))
 
-    def _names(self, source: InputFile, is_beside: bool) -> Iterator[str]:
+    def _names(self, source: _Source, is_beside: bool) -> Iterator[str]:
         """Generate the names that a target may have, the best one first."""
         tag = self.naming.tag if is_beside else ""
-        suffix, whole = self._suffix(source), source.path.name
-        stem = _stem(source.path)
+        suffix, stem = source.suffix, source.stem
         if self._owns(source, suffix.lower()):
             yield fitted_name(stem, tag + suffix)
-        if not self._keeps_type(source):
-            yield fitted_name(whole, tag + suffix)
+        if not source.keeps_type:
+            yield fitted_name(source.name, tag + suffix)
         yield fitted_name(stem, self.naming.tag + suffix)
-        yield fitted_name(whole, self.naming.tag + suffix)
+        yield fitted_name(source.name, self.naming.tag + suffix)
         for number in count(2):
             yield fitted_name(stem, f"{tag}-{number}{suffix}")
 
-    def _companion(self, source: InputFile, target: Path) -> Path:
-        """Return the path of the image or video beside a target."""
-        ending = self.naming.ending(target)
-        stem = _stem(source.path)
-        names = [fitted_name(target.name, ending)]
-        if self._owns(source) or target.stem not in (stem, stem + self.naming.tag):
-            names.insert(0, fitted_name(target.stem, ending))
-        more = (fitted_name(target.stem, f"-{number}{ending}") for number in count(2))
-        for names_of in (names, more):
-            for name in names_of:
-                resolved = self.resolved(target.with_name(name))
-                if resolved not in self.taken and resolved not in self.own:
-                    self.taken[resolved] = source
-                    return target.with_name(name)
+    def _companion(self, source: _Source, folder: str, target: str) -> str:
+        """Return the path of the image or video beside a target.
+
+        Args:
+            source: the source.
+            folder: folder of the target.
+            target: name of the target.
+        """
+        target_stem, target_suffix = split_suffix(target)
+        ending = self.naming.ending_for(target_suffix)
+        for name in self._companion_names(source, target, target_stem, ending):
+            path = _joined(folder, name)
+            resolved = self.resolved(path)
+            if resolved not in self.taken and resolved not in self.own:
+                self.taken[resolved] = source
+                return path
         raise AssertionError("names do not end")
 
-    def _owns(self, source: InputFile, suffix: str | None = None) -> bool:
+    def _companion_names(self, source: _Source, target: str, target_stem: str, ending: str) -> Iterator[str]:
+        """Generate the names that a companion may have, the best one first."""
+        if target_stem not in (source.stem, source.stem + self.naming.tag) or self._owns(source):
+            yield fitted_name(target_stem, ending)
+        yield fitted_name(target, ending)
+        for number in count(2):
+            yield fitted_name(target_stem, f"-{number}{ending}")
+
+    def _owns(self, source: _Source, suffix: str | None = None) -> bool:
         """Tell whether a file may use its stem alone, among the files of its folder that differ only in their suffix.
 
         Args:
             source: the file.
             suffix: suffix of the targets that count; None counts all files.
         """
-        written = {name: self.naming.written(Path(name).suffix.lower()) for name in self._peers(source)}
+        peers = self._peers(source)
+        if len(peers) < 2 and source.name in peers:
+            return True
+        written = {name: self.naming.written(_suffix(name)) for name in peers}
         ranks = [
-            (other != Path(name).suffix.lower(), name)
+            (other != _suffix(name), name)
             for name, other in written.items()
-            if name != source.path.name and suffix in (None, other)
+            if name != source.name and suffix in (None, other)
         ]
-        return all((not self._keeps_type(source), source.path.name) < rank for rank in ranks)
+        return all((not source.keeps_type, source.name) < rank for rank in ranks)
 
-    def _peers(self, source: InputFile) -> Collection[str]:
+    def _peers(self, source: _Source) -> Collection[str]:
         """Return the names of the files in the folder of a source that have its stem, including its own name."""
-        folder = source.path.parent
+        folder = source.folder
         if folder not in self._folders:
             names = self._folders[folder] = {}
             try:
-                entries = sorted(os.scandir(folder), key=lambda one: one.name)
+                found = sorted(os.listdir(folder or os.curdir))  # noqa: PTH208
             except OSError:
-                entries = []
-            for one in entries:
-                path = folder / one.name
-                if path.suffix.lower() in self.naming.sources and self.records.entry(path) is None:
-                    names.setdefault(path.stem, []).append(one.name)
-        return self._folders[folder].get(_stem(source.path), [])
-
-    def _suffix(self, source: InputFile) -> str:
-        """Return the suffix of a target; if it is the same as that of the source, in the source's spelling."""
-        written, own = self.naming.written(source.suffix), source.path.suffix
-        return own if own.lower() == written or (not own and written in self.naming.nameless) else written
-
-    def _keeps_type(self, source: InputFile) -> bool:
-        """Tell whether the target has the type of the source."""
-        return self._suffix(source) == source.path.suffix
+                found = []
+            for name in found:
+                stem, suffix = split_suffix(name)
+                if suffix.lower() in self.naming.sources and self.records.entry(_joined(folder, name)) is None:
+                    names.setdefault(stem, []).append(name)
+        return self._folders[folder].get(source.stem, [])
 
 
-def _stem(path: Path) -> str:
-    """Return the name of a file without a known suffix."""
-    return path.stem if names_a_type(path.suffix) else path.name
+def _joined(folder: str, name: str) -> str:
+    """Join a folder and a name."""
+    return os.path.join(folder, name)  # noqa: PTH118
+
+
+def _suffix(name: str) -> str:
+    """Return the suffix of a name in lower case."""
+    return split_suffix(name)[1].lower()

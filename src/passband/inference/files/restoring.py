@@ -10,12 +10,13 @@ from typing import Any
 from passband.data.finding import Pass, find_sources
 from passband.drawing.before_after import PIXELS
 from passband.inference.files.jobs import JobResult, Work, run_jobs
+from passband.inference.files.naming import Job, Jobs, Naming
 from passband.inference.files.pieces import Executor, in_this_process, report_progress
-from passband.inference.files.plan import Job, Naming, plan
+from passband.inference.files.plan import plan
 from passband.inference.restorer import Restorer
 from passband.inference.video.compare import COMPARE_SUFFIX, compare_videos
 from passband.inference.video.streaming import VideoProgress, restore_video
-from passband.io.files import copy_whole
+from passband.io.files import copy_whole, split_suffix
 from passband.io.image import DEFAULT_MAX_PIXELS, SUFFIXES
 from passband.io.records import OutputSettings, Records
 from passband.io.video import VIDEO_SUFFIXES
@@ -77,7 +78,7 @@ def plan_jobs(
     *,
     passed: Pass = lambda _: None,
     records: Records | None = None,
-) -> list[Job]:
+) -> Jobs:
     """Decide the restored file of each source.
 
     Args:
@@ -101,10 +102,10 @@ def plan_jobs(
     records = records or Records()
     inputs = find_sources(sources, SOURCES, "pictures or videos", passed=passed, records=records)
     jobs = plan(inputs, output, RESTORED, records)
-    videos = {source.path for source in inputs if source.suffix in VIDEO_SUFFIXES}
-    for job in jobs:
-        if not job.problem and job.is_video != (job.source in videos):
-            raise ValueError(f"{job.source} cannot become {job.target}: an image stays an image, a video a video")
+    videos = {str(source.path) for source in inputs if source.suffix in VIDEO_SUFFIXES}
+    for source, target, problem, _ in jobs.rows:
+        if not problem and (split_suffix(target)[1].lower() in VIDEO_SUFFIXES) != (source in videos):
+            raise ValueError(f"{source} cannot become {target}: an image stays an image, a video a video")
     return jobs
 
 
@@ -195,15 +196,25 @@ class RestoreWork:
 
     def making(self, job: Job) -> OutputSettings:
         """Return the settings of a restored file."""
+        kind = (job.is_video, _has_quality(job))
+        if kind not in self._making:
+            self._making[kind] = self._settings(*kind)
+        return self._making[kind]
+
+    @cached_property
+    def _making(self) -> dict[tuple[bool, bool], OutputSettings]:
+        """The settings of each kind of file, which are the same for thousands of files."""
+        return {}
+
+    def _settings(self, is_video: bool, has_quality: bool) -> OutputSettings:
+        """Return the settings of a kind of restored files."""
         restorer = self.restorer
         network: dict[str, Any] = {"engine": restorer.engine_name, "precision": restorer.precision}
         if restorer.strength != 1:
             network["strength"] = restorer.strength
-        if job.is_video:
+        if is_video:
             return OutputSettings("restore", self.weights, {**network, **asdict(self.video)})
-        return OutputSettings(
-            "restore", self.weights, {**network, "quality": self.quality} if _has_quality(job) else network
-        )
+        return OutputSettings("restore", self.weights, {**network, "quality": self.quality} if has_quality else network)
 
     def companion_making(self, job: Job) -> OutputSettings:
         """Return the settings of a comparison; one of the usual size has the same record as its target."""
