@@ -1,4 +1,4 @@
-"""Draws the pictures of "The frequency domain in one page" from images that come with scikit-image.
+"""Draws the pictures of two pages about frequencies from images that come with scikit-image.
 
     python docs/draw_frequency.py [FOLDER]
 
@@ -15,13 +15,18 @@ from matplotlib.axes import Axes
 from skimage import data
 from torch import Tensor
 
-from passband import as_tensor, write_image
+from passband import as_tensor, read_image, write_image
+from passband.analysis.filters import analyze_filters
+from passband.analysis.images import analyze_image_channels, analyze_image_parts, analyze_image_spectrum
+from passband.drawing.image_spectrum import shrunk
 from passband.io.jpeg import dequantize, read_coefficients
 from passband.ops.dct import block_dct, dct_matrix, inverse_block_dct
 from passband.ops.fourier import band_split
 
 SIDE = 256
 """Height and width of the photo, in pixels."""
+WIDTH = 1200
+"""Longest side of the pictures of the commands, in pixels."""
 RATIOS = (0.05, 0.15, 0.4)
 """Radii of the low part, as shares of the Nyquist frequency."""
 KEPT = (1, 6, 24, 64)
@@ -37,6 +42,22 @@ def main() -> None:
     for name, draw in (("spectrum", spectrum), ("parts", parts), ("blocks", blocks)):
         save(draw(gray), folder / f"{name}.png")
     save(channels(photo), folder / "channels.png")
+    analyses(folder)
+
+
+def analyses(folder: Path) -> None:
+    """Make the pictures of "Frequencies of an image", which the commands draw, as JPEG files of one width."""
+    with tempfile.TemporaryDirectory() as work:
+        source = Path(work) / "cat.jpg"
+        write_image(source, as_tensor(data.chelsea()), quality=92)
+        analyze_image_spectrum(source, Path(work) / "spectrum")
+        analyze_image_parts(source, Path(work) / "parts")
+        analyze_image_channels(source, Path(work) / "channels")
+        analyze_filters(source, Path(work) / "filters")
+        for name in ("spectrum", "parts", "channels", "filters"):
+            write_image(
+                folder / f"analyze-{name}.jpg", shrunk(read_image(Path(work) / name / f"{name}.png"), WIDTH), quality=82
+            )
 
 
 def spectrum(gray: Tensor) -> plt.Figure:

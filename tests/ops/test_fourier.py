@@ -5,7 +5,10 @@ import torch
 
 from passband.ops.fourier import (
     band_split,
+    column_copies,
     frequency_distance,
+    from_half_spectrum,
+    half_spectrum,
     low_pass,
     radial_spectrum,
     spectral_crop,
@@ -166,3 +169,13 @@ def test_what_cannot_be_meant_is_refused():
         spectral_pad(image, (8, 8))
     with pytest.raises(ValueError, match="power must be 1 for magnitudes or 2 for energy; got 3"):
         radial_spectrum(image, power=3)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_half_spectrum_with_its_copies_is_the_whole_one_and_gives_the_image_back(size):
+    image = random(size)
+    half = half_spectrum(image)
+    torch.testing.assert_close(from_half_spectrum(half, size), image)
+    whole = torch.fft.fft2(image).abs().square().sum()
+    torch.testing.assert_close((half.abs().square() * column_copies(size[1]).double()).sum(), whole)
+    assert column_copies(size[1]).sum() == size[1]

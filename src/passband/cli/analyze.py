@@ -1,4 +1,4 @@
-"""`passband analyze`: shows which frequencies a network uses or gets wrong, and the curves of a run."""
+"""`passband analyze`: shows the frequencies of images, those that a network uses or gets wrong, and a run's curves."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,28 +6,44 @@ from typing import Annotated
 import typer
 
 analyze = typer.Typer(
-    help="Show which frequencies a network uses or gets wrong, and the curves of a run.", no_args_is_help=True
+    help="Show the frequencies of an image, those that a network uses or gets wrong, and the curves of a run.",
+    no_args_is_help=True,
 )
 
 
 @analyze.callback()
 def analyze_command() -> None:
-    """Show which frequencies a network uses or gets wrong, and the curves of a run."""
+    """Show the frequencies of an image, those that a network uses or gets wrong, and the curves of a run."""
 
 
 @analyze.command()
 def channels(
-    source: Annotated[str, typer.Argument(help="Folder of a run, or weights of a classifier with a gate.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the heat maps and the list.")],
+    source: Annotated[
+        str, typer.Argument(help="An image. Or the folder of a run, or weights of a classifier with a gate.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the pictures and the tables.")],
+    subset: Annotated[
+        str,
+        typer.Option(help="Of an image: channels to rebuild it from. A name such as 24S, or numbers such as 0,1,8,64."),
+    ] = "24S",
     data: Annotated[
         Path | None,
-        typer.Option(help="Folder of images on which open channels are counted. Default: the counts of the training."),
+        typer.Option(
+            help="Folder of images on which a gate's open channels are counted. Default: the counts of the training."
+        ),
     ] = None,
-    keep: Annotated[int, typer.Option(min=1, help="Number of channels in the list.")] = 24,
+    keep: Annotated[int, typer.Option(min=1, help="Number of channels in the list of a gate.")] = 24,
     device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     workers: Annotated[int, typer.Option(min=0, help="Processes that read images. 0 reads in the main process.")] = 0,
 ) -> None:
-    """Draw how often a gate opens each frequency channel, and list the channels to use in a recipe."""
+    """Show the frequency channels of an image, or those that a gate opens.
+
+    Of an image: draws its 192 channels, and the image that a subset of them still shows. Of a gated classifier: draws
+    how often its gate opens each channel, and lists the channels to use in a recipe.
+    """
+    if _is_image(source):
+        _show_image_channels(source, output, subset)
+        return
     from passband.analysis.channels import analyze_channels
 
     use = analyze_channels(source, output, data=data, keep=keep, device=device, workers=workers)
@@ -53,9 +69,16 @@ def channels(
 
 @analyze.command()
 def ratio(
-    weights: Annotated[str, typer.Argument(help="Folder of a run, or weights of a network that takes pixels.")],
-    data: Annotated[Path, typer.Option(help="Folder of images, or of images and masks.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the curves and the figures.")],
+    source: Annotated[
+        str, typer.Argument(help="An image. Or the folder of a run, or weights of a network that takes pixels.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the pictures and the tables.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of images, or of images and masks, on which weights are analyzed.")
+    ] = None,
+    ratio: Annotated[
+        float, typer.Option(min=0, max=1, help="Of an image: share of the spectrum to keep in its low part.")
+    ] = 0.5,
     definition: Annotated[
         str, typer.Option(help="Quantity that a ratio is a share of: magnitude, energy, radius or area.")
     ] = "magnitude",
@@ -76,13 +99,25 @@ def ratio(
     batch: Annotated[int | None, typer.Option(min=1, help="Images computed at once. Default: all.")] = None,
     device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")] = "auto",
 ) -> None:
-    """Find how much of the spectrum a trained network responds to most."""
+    """Show the low and high parts of an image, or find how much of the spectrum a network responds to most.
+
+    Of an image: draws its low and high parts for one frequency ratio by each of the four definitions. Of weights: finds
+    the frequency ratio to which the network responds most, on the images of --data.
+    """
+    if _is_image(source):
+        _show_image_parts(source, output, ratio)
+        return
+    if data is None:
+        raise typer.BadParameter(
+            f"{source} is not an image, so it is taken as weights, which are analyzed on images: name their folder "
+            "with --data"
+        )
     from passband.analysis.ratio import analyze_ratio
     from passband.curriculum import RatioSearch
 
     search = RatioSearch(definition, terms, alpha, beta, radii, method, batch=batch)
     analysis = analyze_ratio(
-        weights, output, data=data, search=search, pictures=pictures, size=size, per_image=per_image, device=device
+        source, output, data=data, search=search, pictures=pictures, size=size, per_image=per_image, device=device
     )
     for reason in analysis.failed:
         typer.echo(f"failed: {reason}", err=True)
@@ -101,9 +136,14 @@ def ratio(
 
 @analyze.command()
 def spectrum(
-    restored: Annotated[Path, typer.Argument(help="Restored image, or folder of restored images.")],
-    clean: Annotated[Path, typer.Argument(help="Clean image, or folder of clean images with the same names.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the report.")],
+    restored: Annotated[Path, typer.Argument(help="An image. Or a restored image, or a folder of restored images.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the pictures and the tables.")],
+    clean: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Clean image, or folder of clean images with the same names. Default: show the spectrum of one image."
+        ),
+    ] = None,
     degraded: Annotated[
         Path | None,
         typer.Option(
@@ -114,7 +154,14 @@ def spectrum(
         int, typer.Option(min=2, max=32, help="Side of the DCT blocks in pixels; 32 gives finer curves than 8.")
     ] = 8,
 ) -> None:
-    """Show which frequencies of restored images are wrong, as a picture and tables."""
+    """Show the spectrum of one image, or which frequencies of restored images are wrong.
+
+    Of one image: draws its amplitudes and their mean over the radial frequency. Of restored and clean images: draws
+    which frequencies were restored, lost and invented, and writes a report.
+    """
+    if clean is None:
+        _show_image_spectrum(restored, output, degraded)
+        return
     from passband.analysis.spectrum import analyze_spectrum
     from passband.cli.shared.console import progress_bar, say
     from passband.reports.spectrum import findings, spectrum_table
@@ -150,3 +197,78 @@ def curves(
     from passband.runs import draw_curves
 
     typer.echo(f"Curves: {draw_curves(run, output)}")
+
+
+@analyze.command()
+def filters(
+    image: Annotated[Path, typer.Argument(help="Image for which the network chooses its filters.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the picture and the tables.")],
+    weights: Annotated[
+        str, typer.Option(help="Weights of an SFNet: a shipped name, the folder of a run, or a file.")
+    ] = "general",
+    side: Annotated[
+        int, typer.Option(min=16, help="Longest side of the analyzed part in pixels: the middle of a larger image.")
+    ] = 768,
+    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+) -> None:
+    """Show the low-pass filters that SFNet chooses for an image, and the weights of low and high frequencies."""
+    from passband.analysis.filters import analyze_filters, described_filters
+
+    analysis = analyze_filters(image, output, weights=weights, side=side, device=device)
+    title, text = described_filters(analysis)
+    typer.echo(f"{title}.\n{text}\n")
+    typer.echo("| block | filter | response is 1/2 at | weight of low | weight of high |\n|---|---|---|---|---|")
+    for choice in analysis.choices:
+        low, high = choice.shares
+        size = f"{choice.kernel_size}x{choice.kernel_size}"
+        typer.echo(
+            f"| {choice.block} | {size} | {choice.cutoff():.2f} Nyquist | {100 * low:.0f} % | {100 * high:.0f} % |"
+        )
+    typer.echo(f"\nPicture and tables: {output}")
+
+
+def _is_image(source: str) -> bool:
+    """Tell whether an argument is an image file, and not weights."""
+    from passband.io.image import SUFFIXES, kind_of_file
+
+    path = Path(source)
+    return not path.is_dir() and (path.suffix.lower() in SUFFIXES or kind_of_file(path) is not None)
+
+
+def _show_image_channels(source: str, output: Path, subset: str) -> None:
+    """Analyze the channels of an image, and print a sentence for it."""
+    from passband.analysis.images.channels import analyze_image_channels, described_channels, subset_name
+
+    numbers = [part.strip() for part in subset.split(",")]
+    chosen = [int(part) for part in numbers] if len(numbers) > 1 and all(map(str.isdecimal, numbers)) else subset
+    title, text = described_channels(subset_name(chosen), analyze_image_channels(source, output, subset=chosen))
+    typer.echo(f"{title}.\n{text}\nPictures and tables: {output}")
+
+
+def _show_image_parts(source: str, output: Path, ratio: float) -> None:
+    """Analyze the parts of an image, and print a table."""
+    from passband.analysis.images.parts import analyze_image_parts
+
+    typer.echo("| definition | radius, cycles | share of Nyquist | frequencies kept | energy kept | low part, PSNR |")
+    typer.echo("|---|---|---|---|---|---|")
+    for parts in analyze_image_parts(source, output, ratio=ratio):
+        row = parts.as_dict()
+        typer.echo(
+            f"| {row['definition']} | {row['radius']:g} | {row['share_of_nyquist']:.3f} | "
+            f"{100 * row['coefficients']:.3g} % | {100 * row['energy']:.3g} % | {row['low_psnr']:.1f} dB |"
+        )
+    typer.echo(f"\nPictures and table: {output}")
+
+
+def _show_image_spectrum(source: Path, output: Path, degraded: Path | None) -> None:
+    """Analyze the spectrum of one image, and print a sentence for it."""
+    from passband.analysis.images.spectrum import analyze_image_spectrum, described_spectrum
+
+    if degraded is not None:
+        raise typer.BadParameter("--degraded needs a restored and a clean image; got only one image: add the clean one")
+    if source.is_dir():
+        raise typer.BadParameter(
+            f"{source} is a folder: name one image, or a folder of restored and a folder of clean images"
+        )
+    title, text = described_spectrum(analyze_image_spectrum(source, output))
+    typer.echo(f"{title}.\n{text}\nPictures and table: {output}")

@@ -100,7 +100,7 @@ class RadialProfile:
         Raises:
             ValueError: if the ratio is not from 0 to 1.
         """
-        _check(ratio)
+        check_ratio(ratio)
         if self.definition == "radius":
             return _share_of_nyquist(ratio, *self.size)
         return _smallest(torch.tensor([self.shares], dtype=torch.float64), ratio).item()
@@ -128,7 +128,7 @@ def radii_of(images: Float[Tensor, "B C H W"], ratio: float, definition: str = "
     """
     check_images(images, "radii_of")
     entry(definition, DEFINITIONS, "definition of the frequency ratio")
-    _check(ratio)
+    check_ratio(ratio)
     if definition == "radius":
         height, width = images.shape[-2:]
         return torch.full((len(images),), _share_of_nyquist(ratio, height, width), device=images.device)
@@ -175,7 +175,7 @@ def low_pass_ratio(
         ValueError: as `radii_of` raises it, or if the profile is of another size.
     """
     check_images(images, "low_pass_ratio")
-    _check(ratio)
+    check_ratio(ratio)
     if ratio == 1:
         return images
     if profile is None:
@@ -186,8 +186,15 @@ def low_pass_ratio(
     return low_pass(images, profile.radius(ratio))
 
 
-def _check(ratio: float) -> None:
-    """Raise an error unless the ratio is from 0 to 1."""
+def check_ratio(ratio: float) -> None:
+    """Raise an error unless a ratio is a share.
+
+    Args:
+        ratio: number to check.
+
+    Raises:
+        ValueError: if the number is not from 0 to 1.
+    """
     if not 0 <= ratio <= 1:
         raise ValueError(f"a frequency ratio must be a share from 0 to 1; got {ratio}")
 

@@ -93,7 +93,7 @@ def with_enlarged_part(
     return shrunk, parts
 
 
-def magnified(image: Float[Tensor, "3 h w"], times: int) -> Float[Tensor, "3 H W"]:
+def magnified(image: Float[Tensor, "C h w"], times: int) -> Float[Tensor, "C H W"]:
     """Enlarge an image by repeating every pixel, without smoothing.
 
     Args:

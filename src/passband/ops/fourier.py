@@ -10,7 +10,7 @@ be inexact, and GPUs support only sizes that are powers of two.
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 from torch import Tensor
 
 from passband.ops.checks import check_floats
@@ -50,7 +50,7 @@ def low_pass(
             raise ValueError(f"one radius for each of {len(image)} images is needed; got {len(radius)}")
         radius = radius.view(-1, 1, 1, 1)
     mask = torch.sigmoid((radius - distance) / softness) if softness else (distance <= radius).to(distance.dtype)
-    return _inverse(_spectrum(image) * mask, (height, width)).to(image.dtype)
+    return from_half_spectrum(half_spectrum(image) * mask, (height, width)).to(image.dtype)
 
 
 def band_split(
@@ -94,7 +94,7 @@ def spectral_crop(image: Float[Tensor, "*B C H W"], size: tuple[int, int]) -> Fl
     if not (1 <= size[0] <= full[0] and 1 <= size[1] <= full[1]):
         raise ValueError(f"the size of a spectral crop must be 1x1 to {full[0]}x{full[1]}; got {size[0]}x{size[1]}")
     height, width = size
-    spectrum = _spectrum(image)
+    spectrum = half_spectrum(image)
     if height < full[0]:
         below = (height - 1) // 2  # negative frequencies that have a positive counterpart
         rows = [spectrum[..., : below + 1, :], spectrum[..., full[0] - below :, :]]
@@ -110,7 +110,7 @@ def spectral_crop(image: Float[Tensor, "*B C H W"], size: tuple[int, int]) -> Fl
             # A half spectrum leaves out some negative frequencies. They are the conjugates of their mirror images.
             mirrored = column.flip(-2).roll(1, -2).conj()
             spectrum = torch.cat([spectrum[..., :-1], column + mirrored], dim=-1)
-    return _inverse(spectrum * (height * width / (full[0] * full[1])), size).to(image.dtype)
+    return from_half_spectrum(spectrum * (height * width / (full[0] * full[1])), size).to(image.dtype)
 
 
 def spectral_pad(image: Float[Tensor, "*B C H W"], size: tuple[int, int]) -> Float[Tensor, "*B C h w"]:
@@ -130,7 +130,7 @@ def spectral_pad(image: Float[Tensor, "*B C H W"], size: tuple[int, int]) -> Flo
     height, width = image.shape[-2:]
     if size[0] < height or size[1] < width:
         raise ValueError(f"the size of a padded spectrum must be {height}x{width} or more; got {size[0]}x{size[1]}")
-    spectrum = _spectrum(image)
+    spectrum = half_spectrum(image)
     if size[1] > width:
         if width % 2 == 0:  # the other half belongs to the negative frequency, which is not stored
             spectrum = torch.cat([spectrum[..., :-1], spectrum[..., -1:] / 2], dim=-1)
@@ -141,7 +141,7 @@ def spectral_pad(image: Float[Tensor, "*B C H W"], size: tuple[int, int]) -> Flo
         nyquist = [spectrum[..., height // 2 : height // 2 + 1, :] / 2] if height % 2 == 0 else []
         empty = spectrum.new_zeros(*spectrum.shape[:-2], size[0] - height - len(nyquist), spectrum.shape[-1])
         spectrum = torch.cat([low, *nyquist, empty, *nyquist, high], dim=-2)
-    return _inverse(spectrum * (size[0] * size[1] / (height * width)), size).to(image.dtype)
+    return from_half_spectrum(spectrum * (size[0] * size[1] / (height * width)), size).to(image.dtype)
 
 
 def frequency_distance(
@@ -182,31 +182,56 @@ def radial_spectrum(image: Float[Tensor, "*B C H W"], power: int = 1) -> Float[T
         raise ValueError(f"power must be 1 for magnitudes or 2 for energy; got {power}")
     height, width = image.shape[-2:]
     rings = frequency_distance(height, width, image.device, torch.float64).ceil().long().flatten()
-    # A half spectrum leaves out the mirror image of each column, except for column 0 and the Nyquist column of an even
-    # width.
-    copies = torch.full((width // 2 + 1,), 2.0, device=image.device)
-    copies[0] = 1
-    if width % 2 == 0:
-        copies[-1] = 1
-    parts = torch.view_as_real(_spectrum(image))  # several times as fast as the absolute value of complex numbers
+    copies = column_copies(width, image.device)
+    parts = torch.view_as_real(half_spectrum(image))  # several times as fast as the absolute value of complex numbers
     magnitude = torch.linalg.vector_norm(parts, dim=-1) if power == 1 else parts.square().sum(-1)
     values = (magnitude * copies).flatten(-2)
     sums = values.new_zeros(*values.shape[:-1], int(rings.max()) + 1)
     return sums.index_add(-1, rings, values)
 
 
-def _precision(image: Tensor) -> torch.dtype:
-    """Return the dtype in which an image is transformed."""
-    return torch.float64 if image.dtype == torch.float64 else torch.float32
+def half_spectrum(image: Float[Tensor, "*B C H W"]) -> Complex[Tensor, "*B C H u"]:
+    """Return `torch.fft.rfft2(norm="backward")` of each channel.
 
+    Args:
+        image: image of any size and range.
 
-def _spectrum(image: Tensor) -> Tensor:
-    """Return the half spectrum of each channel."""
+    Returns:
+        The columns of the spectrum from 0 to the Nyquist frequency, W // 2 + 1 of them, in single precision at least.
+    """
+    check_floats(image, "half_spectrum")
     with torch.autocast(image.device.type, enabled=False):
         return torch.fft.rfft2(image.to(_precision(image)), norm="backward")
 
 
-def _inverse(spectrum: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return the image that has a half spectrum."""
+def from_half_spectrum(spectrum: Complex[Tensor, "*B C H u"], size: tuple[int, int]) -> Float[Tensor, "*B C H W"]:
+    """Return the image that has a spectrum; the inverse of `half_spectrum`.
+
+    Args:
+        spectrum: half spectrum of each channel.
+        size: height and width of the image in pixels, because two widths have the same number of columns.
+    """
     with torch.autocast(spectrum.device.type, enabled=False):
         return torch.fft.irfft2(spectrum, s=size, norm="backward")
+
+
+def column_copies(width: int, device: torch.device | str | None = None) -> Float[Tensor, " u"]:
+    """Return how many columns of the whole spectrum each column of a half spectrum stands for.
+
+    Args:
+        width: width of the image in pixels.
+        device: device of the result.
+
+    Returns:
+        2 for a column whose mirror image is left out; 1 for column 0 and for the Nyquist column of an even width.
+    """
+    copies = torch.full((width // 2 + 1,), 2.0, device=device)
+    copies[0] = 1
+    if width % 2 == 0:
+        copies[-1] = 1
+    return copies
+
+
+def _precision(image: Tensor) -> torch.dtype:
+    """Return the dtype in which an image is transformed."""
+    return torch.float64 if image.dtype == torch.float64 else torch.float32
