@@ -34,7 +34,11 @@ def test_each_block_has_a_row_with_its_filters_and_their_attention(monkeypatch, 
     assert [panel.get_ylabel() for panel in panels if panel.get_ylabel()] == ["first", "second"]
     first, second = panels[6], panels[13]
     assert [round(bar.get_width(), 9) for bar in first.patches] == [0.3, 0.7, 0.6, 0.4]
-    assert [text.get_text() for text in first.texts] == ["high 70 %", "low 60 %"]  # only bars with room have a label
+    assert [text.get_text() for text in first.texts] == [
+        "high 70 %",
+        "low 60 %",
+        "high 40 %",
+    ]  # only bars with room have a label
     assert [text.get_text() for text in second.texts] == ["high 95 %"]
     assert not panels[10].axison  # the second block has one filter
     assert len({*PARTS.values()}) == 2
