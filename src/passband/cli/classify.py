@@ -1,12 +1,20 @@
 """`passband classify`."""
 
 import json
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from itertools import chain
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from passband.cli.shared.executors import ExecutorName, Timeout, Workers
+from passband.cli.shared.executors import ExecutorName, ManifestFile, Timeout, Workers, needs_manifest
+
+if TYPE_CHECKING:
+    from passband.inference.classifier import Classified, Classifier
+    from passband.inference.files.pieces import Executor
+    from passband.scale import Manifest
 
 
 def classify(
@@ -18,28 +26,38 @@ def classify(
     workers: Workers = 0,
     executor: ExecutorName = "local",
     timeout: Timeout = None,
+    manifest: ManifestFile = None,
 ) -> None:
     """Classify images: print the most probable classes of each image.
 
-    Networks that take DCT coefficients read them from JPEG files without decoding the pixels.
+    Networks that take DCT coefficients read them from JPEG files without decoding the pixels. With a manifest, images
+    that were classified earlier get their answers from it.
     """
     from passband.cli.shared.console import say
     from passband.cli.shared.files import FileRun
     from passband.data.finding import PICTURES, PassedOver, find_sources
     from passband.inference.classifier import Classified, Classifier
     from passband.io.image import SUFFIXES
-    from passband.scale import choose_executor
+    from passband.scale import Manifest, choose_executor
 
-    is_shared = workers > 0 or executor != "local" or timeout is not None
+    is_remote = needs_manifest(sources, None, manifest, writes=False)
+    is_shared = is_remote or workers > 0 or executor != "local" or timeout is not None
     run_on = choose_executor(workers, executor, timeout, in_order=True) if is_shared else None
     passed: list[PassedOver] = []
-    found = find_sources(sources, SUFFIXES, PICTURES, once=True, passed=passed.append)
+    found = [] if is_remote else find_sources(sources, SUFFIXES, PICTURES, once=True, passed=passed.append)
     classifier = Classifier(weights, device)
     bad = [Classified(source.path, error=source.problem) for source in found if source.problem]
     good = [source.path for source in found if not source.problem]
-    run = FileRun("classifying", "classified", [path.name for path in (*(one.source for one in bad), *good)])
-    with run.shown("Run the command again to classify the other images."):
-        for result in chain(bad, classifier.classify(good, top, executor=run_on)):
+    names = [source.path.name for source in found if source.problem] + [path.name for path in good]
+    run = FileRun("classifying", "classified", None if is_remote else names)
+    hint = "Images with an answer in the manifest are not classified again." if is_remote else ""
+    with run.shown(f"Run the command again to classify the other images. {hint}".strip()), ExitStack() as opened:
+        if is_remote and run_on is not None:
+            rows = opened.enter_context(closing(Manifest(Path(str(manifest)))))
+            results = _classify_addresses(classifier, sources, top, rows, run_on)
+        else:
+            results = chain(bad, classifier.classify(good, top, executor=run_on))
+        for result in results:
             if as_json:
                 say(json.dumps(result.as_dict()))
             if result.error is not None:
@@ -48,3 +66,16 @@ def classify(
             guesses = ", ".join(f"{guess.name} {100 * guess.probability:.1f} %" for guess in result.guesses)
             run.finished("" if as_json else f"{result.source}: {guesses}")
     run.end(passed)
+
+
+def _classify_addresses(
+    classifier: "Classifier", sources: list[str], top: int, manifest: "Manifest", run_on: "Executor"
+) -> "Iterator[Classified]":
+    """Classify images at addresses, and take the answers of earlier runs from the manifest."""
+    from passband.inference.classifier import ClassifyWork
+    from passband.io.image import SUFFIXES
+    from passband.scale import Question, answer_addresses
+
+    work = ClassifyWork(classifier, top)
+    for answer in answer_addresses(sources, Question(work.ask, work.making, SUFFIXES), manifest, executor=run_on):
+        yield work.result(answer.source.url, answer.value, answer.error)

@@ -1,14 +1,19 @@
 """`passband segment`."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from passband.cli.shared.executors import ExecutorName, Timeout, Workers
+from passband.cli.shared.executors import ExecutorName, ManifestFile, Timeout, Workers, needs_manifest
 
 if TYPE_CHECKING:
+    from passband.cli.shared.files import FileRun
     from passband.inference.files.pieces import Executor
+    from passband.inference.segmenter import Segmenter
 
 
 def segment(
@@ -39,6 +44,7 @@ def segment(
     workers: Workers = 0,
     executor: ExecutorName = "local",
     timeout: Timeout = None,
+    manifest: ManifestFile = None,
 ) -> None:
     """Segment images: write one mask per image, or COCO instances for detectors."""
     from passband.scale import choose_executor
@@ -55,7 +61,11 @@ def segment(
         raise ValueError(f"{weights} is for {task}: leave out --score, which is for detectors")
     options: dict[str, Any] = {} if score is None else {"score": score}
     options["run_on"] = choose_executor(workers, executor, timeout, in_order=task == "detection")
-    _COMMANDS[task](sources, weights, output, overlay=overlay, overwrite=overwrite, device=device, **options)
+    options |= {"overlay": overlay, "overwrite": overwrite, "device": device}
+    if needs_manifest(sources, output, manifest):
+        _AT_ADDRESSES[task](sources, weights, str(output), Path(str(manifest)), **options)
+    else:
+        _COMMANDS[task](sources, weights, output, **options)
 
 
 def _write_masks(
@@ -88,10 +98,52 @@ def _write_masks(
             elif result.skipped:
                 run.skipped()
             else:
-                foreground = zip(segmenter.classes[1:], result.shares[1:], strict=True)
-                shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share in foreground if share)
-                run.finished(f"{result.job.target}: {shares or 'nothing'}", result.notes, result.again)
+                _show_mask(run, segmenter, result.job.target, result.shares, result.notes, result.again)
     run.end(passed)
+
+
+def _write_masks_at_addresses(
+    sources: list[str],
+    weights: str,
+    output: str,
+    manifest: Path,
+    *,
+    overlay: bool,
+    overwrite: bool,
+    device: str,
+    run_on: "Executor",
+) -> None:
+    """Write a mask of classes for each image at an address."""
+    from passband.cli.shared.files import RESUME_HINT, FileRun
+    from passband.inference.segmenter import MASKS, Segmenter, SegmentWork
+    from passband.scale import Manifest, run_addresses
+
+    segmenter = Segmenter(weights, device)
+    run = FileRun("segmenting", "segmented", None)
+    with run.shown(RESUME_HINT), closing(Manifest(manifest)) as rows:
+        work = SegmentWork(segmenter, overlay).work()
+        for result in run_addresses(sources, output, rows, work, MASKS, overwrite=overwrite, executor=run_on):
+            if result.status == "failed":
+                run.failed(result.reason)
+            elif result.status == "skipped":
+                run.skipped()
+            else:
+                _show_mask(run, segmenter, result.job.target, result.result, result.notes, result.again)
+    run.end()
+
+
+def _show_mask(
+    run: "FileRun",
+    segmenter: "Segmenter",
+    target: str | Path,
+    shares: Sequence[float],
+    notes: Sequence[str],
+    again: str,
+) -> None:
+    """Count a mask as written, and print the shares of its classes."""
+    foreground = zip(segmenter.classes[1:], shares[1:], strict=True)
+    line = ", ".join(f"{name} {100 * share:.1f} %" for name, share in foreground if share)
+    run.finished(f"{target}: {line or 'nothing'}", notes, again)
 
 
 def _write_instances(
@@ -106,13 +158,11 @@ def _write_instances(
     score: float = 0.5,
 ) -> None:
     """Write the instances of all images into instances.json."""
-    from collections import Counter
-    from contextlib import closing
-
     from passband.cli.shared.files import FileRun
     from passband.data.finding import PICTURES, PassedOver, find_sources
-    from passband.inference.detector import INSTANCES_FILE, InstanceFinder
+    from passband.inference.detector import InstanceFinder
     from passband.inference.files.outputs import folder_of_pictures
+    from passband.inference.instances_file import INSTANCES_FILE
     from passband.io.image import SUFFIXES
     from passband.io.records import Records
 
@@ -141,11 +191,68 @@ def _write_instances(
                 if result.instances is None:
                     run.failed(str(result.error))
                     continue
-                counts = Counter(finder.classes[label - 1] for label in result.instances.labels.tolist())
-                names = ", ".join(f"{count} {name}" for name, count in counts.most_common())
-                run.finished(f"{result.source}: {names or 'nothing'}")
+                found_classes = [finder.classes[label - 1] for label in result.instances.labels.tolist()]
+                run.finished(f"{result.source}: {_counted(found_classes)}")
     run.end(passed, after=f"; instances in {folder / INSTANCES_FILE}")
+
+
+def _write_instances_at_addresses(
+    sources: list[str],
+    weights: str,
+    output: str,
+    manifest: Path,
+    *,
+    overlay: bool,
+    overwrite: bool,
+    device: str,
+    run_on: "Executor",
+    score: float = 0.5,
+) -> None:
+    """Write the instances of all images at addresses into instances.json."""
+    from passband.cli.shared.files import FileRun
+    from passband.inference.detector import FindWork, InstanceFinder
+    from passband.inference.instances_file import INSTANCES_FILE, InstancesFile
+    from passband.io.image import SUFFIXES
+    from passband.scale import Manifest, Question, answer_addresses, replace_output
+
+    finder = InstanceFinder(weights, device)
+    work, instances_file = FindWork(finder, score), InstancesFile(finder.category_ids, finder.classes)
+    names = dict(zip(finder.category_ids, finder.classes, strict=True))
+    run = FileRun("finding instances", "segmented", None)
+    hint = "Run the same command again to continue. Images with an answer in the manifest are not segmented again."
+    with (
+        closing(Manifest(manifest)) as rows,
+        replace_output(output, INSTANCES_FILE, rows, overwrite=overwrite) as copy,
+        run.shown(hint),
+    ):
+        answers = answer_addresses(
+            sources,
+            Question(work.ask, work.making, SUFFIXES),
+            rows,
+            drawings=f"{output.rstrip('/')}/overlays" if overlay else None,
+            overwrite=overwrite,
+            executor=run_on,
+        )
+        for answer in answers:
+            instances_file.add(answer.source.url, answer.value)
+            if answer.value is None:
+                run.failed(str(answer.error))
+                continue
+            found = _counted([names[one["category_id"]] for one in answer.value["annotations"]])
+            run.finished(f"{answer.source}: {found}")
+        instances_file.write(copy)
+    run.end(after=f"; instances in {output.rstrip('/')}/{INSTANCES_FILE}")
+
+
+def _counted(names: Sequence[str]) -> str:
+    """Return the number of instances of each class in words, the most frequent class first."""
+    return ", ".join(f"{count} {name}" for name, count in Counter(names).most_common()) or "nothing"
 
 
 _COMMANDS: dict[str, Callable[..., Any]] = {"detection": _write_instances, "segmentation": _write_masks}
 """Functions that segment images with the networks of a task, by the name of the task."""
+_AT_ADDRESSES: dict[str, Callable[..., Any]] = {
+    "detection": _write_instances_at_addresses,
+    "segmentation": _write_masks_at_addresses,
+}
+"""Functions that do the same with files at addresses."""

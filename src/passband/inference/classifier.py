@@ -17,9 +17,11 @@ from passband.inference.files.pieces import Executor, Piece
 from passband.inference.rebuilding import Rebuilt
 from passband.io.conversion import AnyImage, as_tensor
 from passband.io.files import failure
+from passband.io.records import OutputSettings
 from passband.metrics.class_scores import ranking
 from passband.models.gated import logits_of
 from passband.naming import described, listed
+from passband.provenance import weights_checksum
 from passband.tasks.loading import class_names, load_of_task
 from passband.weights_io import CheckpointError
 
@@ -40,7 +42,8 @@ class Guess:
 class Classified:
     """The result for one file."""
 
-    source: Path
+    source: Path | str
+    """Path or address of the image."""
     guesses: tuple[Guess, ...] = ()
     """Guesses, the most probable one first; empty if the file failed."""
     error: str | None = None
@@ -192,6 +195,44 @@ class Classifier(Rebuilt):
         probabilities = logits.double().softmax(0)
         numbers = ranking(logits[None])[0, :top].tolist()
         return tuple(Guess(self.classes[number], number, probabilities[number].item()) for number in numbers)
+
+
+@dataclass(frozen=True)
+class ClassifyWork:
+    """The work on one file, for engines that keep answers as JSON.
+
+    Args:
+        classifier: the classifier.
+        top: largest number of guesses for each image.
+    """
+
+    classifier: Classifier
+    top: int
+
+    @property
+    def making(self) -> OutputSettings:
+        """Everything that decides the guesses, apart from the image."""
+        return OutputSettings("classify", weights_checksum(self.classifier.model), {"top": self.top})
+
+    def ask(self, path: Path, drawing: Path | None = None) -> list[dict[str, Any]]:
+        """Return the guesses about an image, as `Classified.as_dict` does.
+
+        Args:
+            path: path of the image.
+            drawing: path of a drawing; classification has none.
+        """
+        return Classified(path, self.classifier(path, self.top)).as_dict()["guesses"]
+
+    def result(self, source: str, guesses: list[dict[str, Any]] | None, error: str | None) -> Classified:
+        """Return the result for a file.
+
+        Args:
+            source: address of the image.
+            guesses: answer of `ask`; None if the file failed.
+            error: the reason why it failed.
+        """
+        made = [Guess(one["class"], one["number"], one["probability"]) for one in guesses or ()]
+        return Classified(source, tuple(made), error)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Finds instances in images, in memory or in files, and writes them in COCO's format."""
 
-import json
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,9 +14,10 @@ from passband.data.cubes.fixed_size import read_pixels
 from passband.data.cubes.native_size import read_native_cube
 from passband.drawing.instances import draw_instances
 from passband.inference.files.pieces import Executor, Piece, in_this_process
+from passband.inference.instances_file import INSTANCES_FILE, InstancesFile
 from passband.inference.rebuilding import Rebuilt
 from passband.io.conversion import AnyImage, as_tensor
-from passband.io.files import before_rename, failure, fitted_name, write_whole
+from passband.io.files import before_rename, failure, fitted_name
 from passband.io.image import write_image
 from passband.io.records import OutputSettings, Records, foreign_file_message, signature
 from passband.io.rle import mask_area
@@ -28,9 +28,6 @@ from passband.provenance import weights_checksum
 from passband.tasks.instances import Instances, cube_form, find_instances
 from passband.tasks.loading import class_names, load_of_task
 from passband.weights_io import CheckpointError
-
-INSTANCES_FILE = "instances.json"
-"""Name of the file that holds the instances of all images."""
 
 
 @dataclass(frozen=True)
@@ -188,38 +185,62 @@ class InstanceFinder(Rebuilt):
         """
         _check_score(score)
         finding = _Finding(self, score, overlay, overwrite, records or Records())
-        content: dict[str, list[Any]] = {
-            "images": [],
-            "annotations": [],
-            "categories": [
-                {"id": number, "name": name} for number, name in zip(self.category_ids, self.classes, strict=True)
-            ],
-        }
+        instances_file = InstancesFile(self.category_ids, self.classes)
         drawn = [output / "overlays" / name for name in _overlay_names(paths)] if overlay else [None] * len(paths)
         pieces = map(_FinderPiece, count(1), paths, drawn)
         try:
-            for number, result in enumerate(executor(finding.do, pieces), 1):
-                if result.instances is not None:
-                    height, width = result.instances.size
-                    path = str(result.source)
-                    content["images"].append({"id": number, "file_name": path, "height": height, "width": width})
-                    for one in self._annotations(number, result.instances):
-                        content["annotations"].append({"id": len(content["annotations"]) + 1, **one})
+            for result in executor(finding.do, pieces):
+                answer = None if result.instances is None else self.coco_answer(result.instances)
+                instances_file.add(str(result.source), answer)
                 yield result
         finally:  # also after an interruption, with the images that are done
-            with write_whole(output / INSTANCES_FILE) as temporary:
-                temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")
+            instances_file.write(output / INSTANCES_FILE)
 
-    def _annotations(self, image: int, instances: Instances) -> list[dict[str, Any]]:
-        """Return the annotations of an image, without their own numbers."""
+    def coco_answer(self, instances: Instances) -> dict[str, Any]:
+        """Return the size of an image and its annotations in COCO's format, without the numbers that a file gives.
+
+        Args:
+            instances: instances in the image.
+        """
         ids = dict(enumerate(self.category_ids, 1))
         annotations = []
-        for result in coco_results(image, instances.boxes, instances.scores, instances.labels, ids, instances.masks):
+        for result in coco_results(0, instances.boxes, instances.scores, instances.labels, ids, instances.masks):
             _, _, width, height = result["bbox"]
             mask = result.get("segmentation")
             area = width * height if mask is None else float(mask_area(mask))
             annotations.append({**result, "area": area, "iscrowd": 0})
-        return annotations
+        height, width = instances.size
+        return {"height": height, "width": width, "annotations": annotations}
+
+
+@dataclass(frozen=True)
+class FindWork:
+    """The work on one file, for engines that keep answers as JSON.
+
+    Args:
+        finder: the finder.
+        score: smallest score of an instance, in [0, 1].
+    """
+
+    finder: InstanceFinder
+    score: float
+
+    @property
+    def making(self) -> OutputSettings:
+        """Everything that decides the instances, apart from the image."""
+        return OutputSettings("segment", weights_checksum(self.finder.model), {"score": self.score})
+
+    def ask(self, path: Path, drawing: Path | None = None) -> dict[str, Any]:
+        """Return the instances in an image, as `InstanceFinder.coco_answer` does.
+
+        Args:
+            path: path of the image.
+            drawing: path of the image with its instances to write, or None.
+        """
+        instances = self.finder(path, self.score)
+        if drawing is not None:
+            write_image(drawing, self.finder.overlay(read_pixels(path), instances))
+        return self.finder.coco_answer(instances)
 
 
 @dataclass(frozen=True)
@@ -254,7 +275,7 @@ class _Finding:
     @cached_property
     def making(self) -> OutputSettings:
         """The settings of an overlay."""
-        return OutputSettings("segment", weights_checksum(self.finder.model), {"score": self.score})
+        return FindWork(self.finder, self.score).making
 
     def do(self, piece: _FinderPiece) -> FoundIn:
         """Find the instances in a file, or return the reason why it failed."""

@@ -2,6 +2,8 @@
 
 from passband.io.storage import ScaleError, is_address
 from passband.scale.addresses import AddressJob, AddressResult, run_addresses
+from passband.scale.answers import Answer, Question, answer_addresses
+from passband.scale.copies import replace_output
 from passband.scale.local import LocalProcesses
 from passband.scale.manifest import Manifest
 from passband.scale.options import EXECUTORS, choose_executor
@@ -12,12 +14,16 @@ __all__ = [
     "EXECUTORS",
     "AddressJob",
     "AddressResult",
+    "Answer",
     "LocalProcesses",
     "Manifest",
+    "Question",
     "RayActors",
     "ScaleError",
     "WorkersError",
+    "answer_addresses",
     "choose_executor",
     "is_address",
+    "replace_output",
     "run_addresses",
 ]

@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -14,6 +14,7 @@ from passband.inference.files.naming import Job, Naming
 from passband.inference.files.pieces import Executor, Piece, in_this_process
 from passband.io.files import failure, fitted_name
 from passband.io.storage import Store, Stored
+from passband.scale.copies import fetch, files_at, with_addresses
 from passband.scale.manifest import Manifest, settings_text
 
 
@@ -149,31 +150,16 @@ class _Planner:
 
     def jobs(self, source: str, *, is_only: bool) -> Iterator[tuple[AddressJob, dict[str, Stored]]]:
         """Yield the jobs of a source, each with the files in the folder of its target."""
-        store, count = Store(source), 0
-        if any(mark in source for mark in "*?["):
-            groups: Iterable[tuple[str, list[Stored]]] = [("", store.matches(store.path))]
-        elif store.is_file(store.path):
-            stored = store.info(store.path)
-            if is_only and PurePosixPath(self.output).suffix.lower() in self.naming.targets:
-                target = Store(self.output)
+        target, is_file = Store(self.output), PurePosixPath(self.output).suffix.lower() in self.naming.targets
+        for below, files in files_at(source, self.naming.sources, self.manifest):
+            if is_only and is_file and below is None:
                 folder, _, name = target.path.rpartition("/")
-                yield self._job(stored, target, folder, name), target.files_in(folder)
+                yield self._job(files[0], target, folder, name), target.files_in(folder)
                 return
-            groups = [("", [stored])]
-        else:
-            groups = store.folders(store.path)
-        target = Store(self.output)
-        for below, files in groups:
-            files = [file for file in files if file.suffix in self.naming.sources and not self._is_made(file)]
-            if not files:
-                continue
-            count += len(files)
-            folder = f"{target.path}/{below}".rstrip("/")
+            folder = f"{target.path}/{below or ''}".rstrip("/")
             there = target.files_in(folder)
             for file, name in self._names(files):
                 yield self._job(file, target, folder, name), there
-        if not count:
-            raise FileNotFoundError(f"{source} holds no files of the types {' '.join(sorted(self.naming.sources))}")
 
     def is_planned(self, job: AddressJob) -> bool:
         """Tell whether an earlier source had the same job.
@@ -244,11 +230,6 @@ class _Planner:
         written, own = self.naming.written(file.suffix), PurePosixPath(file.name).suffix
         return own if own.lower() == written else written
 
-    def _is_made(self, file: Stored) -> bool:
-        """Tell whether a file is the output of an earlier run."""
-        row = self.manifest.row(file.url)
-        return row is not None and row.is_ours(file)
-
 
 def carry_out(work: Work, task: AddressTask) -> AddressResult:
     """Copy a source to this machine, do the work on it, and copy the target back.
@@ -261,10 +242,10 @@ def carry_out(work: Work, task: AddressTask) -> AddressResult:
     with tempfile.TemporaryDirectory(prefix="passband-") as folder:
         source, target = Path(folder, "in", job.source.name), Path(folder, "out", job.name)
         companion = None if job.companion is None else Path(folder, "out", job.companion.rsplit("/", 1)[-1])
-        named = _with_addresses({str(source): job.source.url, str(target): job.target, folder: "the copy"})
+        named = with_addresses({str(source): job.source.url, str(target): job.target, folder: "the copy"})
         try:
             source.parent.mkdir()
-            seen = _download(job.source, source)
+            seen = fetch(job.source, source)
             notes, result = work.do(Job(source, target, companion=companion), companion)
             is_uploading = True
             if companion is not None and job.companion is not None:
@@ -286,29 +267,3 @@ def carry_out(work: Work, task: AddressTask) -> AddressResult:
         source=seen,
         target=written,
     )
-
-
-def _download(source: Stored, target: Path) -> Stored:
-    """Copy a source to this machine, and return its version that was read.
-
-    Raises:
-        OSError: if it cannot be read, or changes all the time.
-    """
-    store = Store(source.url)
-    for _ in range(3):
-        before = store.info(store.path)
-        store.download(store.path, target)
-        if store.info(store.path) == before:
-            return before
-    raise OSError(f"{source.url} changes while it is read: run the command again when it is complete")
-
-
-def _with_addresses(names: dict[str, str]) -> Callable[[str], str]:
-    """Return a function that replaces the paths of copies in a text by the addresses of the files."""
-
-    def named(text: str) -> str:
-        for path, url in names.items():
-            text = text.replace(path, url)
-        return text
-
-    return named

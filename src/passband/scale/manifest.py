@@ -1,10 +1,11 @@
-"""Keeps one row for each output of a run in an SQLite database: what is done, what failed, and why."""
+"""Keeps one row for each output or answer of a run in an SQLite database: what is done, what failed, and why."""
 
 import json
 import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from passband.io.records import OutputSettings
 from passband.io.storage import Stored
@@ -22,6 +23,18 @@ _COLUMNS = {
     "time": "TEXT",
     "settings": "TEXT",
     "begun": "INTEGER NOT NULL DEFAULT 0",
+}
+_ANSWERS = {
+    "input": "TEXT NOT NULL",
+    "command": "TEXT NOT NULL",
+    "input_bytes": "INTEGER",
+    "input_version": "TEXT",
+    "state": "TEXT NOT NULL",
+    "answer": "TEXT",
+    "seconds": "REAL",
+    "error": "TEXT",
+    "time": "TEXT",
+    "settings": "TEXT",
 }
 
 
@@ -73,13 +86,14 @@ class Manifest:
 
     def __init__(self, path: Path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        columns = ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())
+        columns, answers = (", ".join(map(" ".join, table.items())) for table in (_COLUMNS, _ANSWERS))
         try:
             self._database = sqlite3.connect(path, isolation_level=None, timeout=60)
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=NORMAL")
             self._database.execute(f"CREATE TABLE IF NOT EXISTS files ({columns})")
             self._database.execute("CREATE INDEX IF NOT EXISTS states ON files (state)")
+            self._database.execute(f"CREATE TABLE IF NOT EXISTS answers ({answers}, PRIMARY KEY (input, command))")
         except sqlite3.OperationalError as error:
             raise OSError(f"the manifest {path} cannot be written: {error}") from error
         except sqlite3.DatabaseError as error:
@@ -143,15 +157,61 @@ class Manifest:
         begun = {} if may_be_written else {"begun": 0}
         self._set(output, input=source, state="failed", error=error, **begun)
 
+    def answer(self, source: Stored, making: OutputSettings) -> Any:
+        """Return the answer of an earlier run about a file, or None if there is none or it would be another one now.
+
+        Args:
+            source: the file.
+            making: command, weights and options.
+        """
+        found = self._database.execute(
+            "SELECT answer FROM answers WHERE input = ? AND command = ? AND state = 'done' AND input_bytes = ? "
+            "AND input_version = ? AND settings = ?",
+            (source.url, making.command, source.bytes, source.version, settings_text(making)),
+        ).fetchone()
+        return None if found is None else json.loads(found[0])
+
+    def keep_answer(
+        self, source: Stored, making: OutputSettings, answer: Any, *, seconds: float = 0.0, error: str | None = None
+    ) -> None:
+        """Keep the answer about a file, or the reason why there is none. It replaces an earlier one.
+
+        Args:
+            source: the file as it was read.
+            making: command, weights and options.
+            answer: the answer, of values that JSON can hold.
+            seconds: time that it took.
+            error: the reason; None if there is an answer.
+        """
+        values = {
+            "input": source.url,
+            "command": making.command,
+            "input_bytes": source.bytes,
+            "input_version": source.version,
+            "state": "done" if error is None else "failed",
+            "answer": json.dumps(answer),
+            "seconds": seconds,
+            "error": error,
+            "time": _now(),
+            "settings": settings_text(making),
+        }
+        names, marks = ", ".join(values), ", ".join("?" * len(values))
+        self._database.execute(f"INSERT OR REPLACE INTO answers ({names}) VALUES ({marks})", tuple(values.values()))
+
     def _set(self, output: str, **values: object) -> None:
         """Write columns of a row; the others stay as they were."""
-        values |= {"time": datetime.now(UTC).isoformat(timespec="seconds")}
+        values |= {"time": _now()}
         names, marks = ", ".join(values), ", ".join("?" * len(values))
         changes = ", ".join(f"{name} = excluded.{name}" for name in values)
         self._database.execute(
             f"INSERT INTO files (output, {names}) VALUES (?, {marks}) ON CONFLICT (output) DO UPDATE SET {changes}",
             (output, *values.values()),
         )
+
+
+def _now() -> str:
+    """Return the time, for people: no decision depends on it, because clocks may be wrong."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def settings_text(making: OutputSettings) -> str:

@@ -32,20 +32,21 @@ ManifestFile = Annotated[
     str | None,
     typer.Option(
         metavar="FILE",
-        help="SQLite file with a row for each output: its state, seconds and error. Needed for addresses such as "
+        help="SQLite file with a row for each file: its state, seconds and error. Needed for addresses such as "
         "s3://bucket/photos.",
     ),
 ]
 """The option `--manifest`."""
 
 
-def needs_manifest(sources: Sequence[str], output: str | None, manifest: str | None) -> bool:
+def needs_manifest(sources: Sequence[str], output: str | None, manifest: str | None, *, writes: bool = True) -> bool:
     """Tell whether a command keeps its records in a manifest, and check that it has one.
 
     Args:
         sources: sources of the command.
         output: value of `--output`.
         manifest: value of `--manifest`.
+        writes: whether the command writes files.
 
     Raises:
         ValueError: if an address is used without a manifest, or a manifest without an output.
@@ -58,6 +59,6 @@ def needs_manifest(sources: Sequence[str], output: str | None, manifest: str | N
             f"{addresses[0]} is an address, whose results are recorded in a manifest on this machine: add --manifest "
             "FILE.sqlite, and use the same file in the next run"
         )
-    if manifest is not None and output is None:
+    if writes and manifest is not None and output is None:
         raise ValueError("a manifest needs an output folder: add -o FOLDER or -o ADDRESS")
     return manifest is not None
