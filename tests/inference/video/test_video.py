@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from passband.inference import Restorer, memory
-from passband.inference.video import streaming as inference_video
+from passband.inference.video import segments as inference_video
 from passband.inference.video.streaming import restore_video
 from passband.io.video import VideoError
 from tests import clips

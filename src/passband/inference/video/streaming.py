@@ -1,40 +1,21 @@
 """Restores videos frame by frame; the work can be resumed, and everything but the frames stays as it was."""
 
-import json
-import shutil
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
-from itertools import count, islice
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
-
-import av
-import torch
-from safetensors import SafetensorError
-from torch import Tensor
 
 from passband.inference.restorer import Restorer
 from passband.inference.video.compare import COMPARE_PIXELS, compare_videos
-from passband.inference.video.temporal import Flicker, Smoother
-from passband.io.files import PARTS_JOB, parts_folder, write_whole
-from passband.io.video import Frame, VideoError, VideoFormat, VideoReader
-from passband.io.video.color import change_planes
-from passband.io.video.encoding import (
-    Encoding,
-    Segment,
-    SegmentEncoder,
-    choose_encoding,
-    read_segment,
-    read_time_stamps,
-    write_segment,
-)
-from passband.io.video.join import check_target, join
-
-SEGMENT_PIXELS = 100_000_000
-"""Number of pixels in a segment, after which work is saved: 108 frames of 1280x720, a minute or less of work."""
-_SEGMENT_FRAMES = range(24, 241)  # shorter segments waste bits on key frames, longer ones lose more work when killed
-_BATCH_PIXELS = 1 << 18  # small frames are restored in batches
+from passband.inference.video.parts import Parts
+from passband.inference.video.segments import SegmentRestorer, plan_segments
+from passband.inference.video.temporal import Flicker
+from passband.io.files import parts_folder
+from passband.io.video import VideoError, VideoFormat, VideoReader
+from passband.io.video.encoding import Encoding
+from passband.io.video.join import join
 
 
 @dataclass(frozen=True)
@@ -164,42 +145,37 @@ def restore_video(
     smoothing = nullcontext() if temporal is None else restorer.smoothing(temporal)
     with VideoReader(source) as reader, smoothing as smoother:
         video = reader.format
-        encoding = choose_encoding(video, source, target.suffix.lower(), codec, crf)
-        check_target(source, target, reader.stream, video, encoding, drop_unsupported=drop_unsupported)
-        pixels = video.width * video.height
-        # smoothed frames are restored one by one, because bands split a batch
-        batch = 1 if temporal is not None else max(1, min(_SEGMENT_FRAMES[0] // 2, _BATCH_PIXELS // pixels))
-        frames_wanted = min(max(SEGMENT_PIXELS // pixels, _SEGMENT_FRAMES[0]), _SEGMENT_FRAMES[-1])
-        length = frames_wanted // batch * batch  # so that batches do not depend on the frame at which a run begins
-        job = _describe(restorer, source, encoding, temporal, length)
-        parts = _Parts(parts_folder(target), job)
-        state = _State(Flicker(), smoother)
-        state.load(parts.extras)
+        plan = plan_segments(restorer, reader, target, codec, crf, temporal, drop_unsupported=drop_unsupported)
+        encoding, parts = plan.encoding, Parts(parts_folder(target), plan.job)
+        segments = SegmentRestorer(restorer, reader, plan, smoother)
+        if smoother is not None:
+            segments.resume(parts.keep_first())
         done = resumed = parts.frames
-        frames = reader.frames(start=done)
         begun = time.monotonic()
+
+        def tell(frames: int) -> None:
+            nonlocal done
+            done += frames
+            if report is not None:
+                report(_progress(done, reader.expected, done - resumed, time.monotonic() - begun))
+
         try:
-            for number in count(len(parts.segments)):
-                segment = islice(frames, length)
-                encoder = SegmentEncoder(video, encoding)
-                while group := list(islice(segment, batch)):
-                    _restore_batch(restorer, group, encoder, reader, state)
-                    done += len(group)
-                    if report is not None:
-                        report(_progress(done, reader.expected, done - resumed, time.monotonic() - begun))
-                if done == parts.frames:
+            for number in count():
+                if number in parts.numbers:
+                    continue
+                segment = segments.restore(number, tell)
+                if segment is None:
                     break
-                parts.add(number, encoder.finish(state.extras))
+                parts.add(number, segment)
         except VideoError:  # the source is bad, so no segment can be used
             parts.remove()
             raise
         except (MemoryError, ValueError):
-            if not parts.segments:  # nothing was restored
+            if not parts.numbers:  # nothing was restored
                 parts.remove()
             raise
-        joined = join(
-            source, target, reader.stream, video, encoding, parts.segments, reader.last_duration, reader.jumps
-        )
+        joined = join(source, target, reader.stream, video, encoding, parts.paths, reader.last_duration, reader.jumps)
+        flicker = Flicker.of_segments(parts.flickers).figures
         parts.remove()
         if compare is not None:
             compare_videos(source, target, compare, pixels=compare_pixels)
@@ -213,105 +189,9 @@ def restore_video(
             pixels=video.pixels,
             time_error=joined.time_error,
             copied=joined.copied,
-            flicker=state.flicker.figures,
+            flicker=flicker,
             notes=(*parts.notes, *_what_is_lost(video, encoding, target.suffix.lower()), *reader.notes, *joined.notes),
         )
-
-
-@dataclass
-class _State:
-    """The state that continues from segment to segment."""
-
-    flicker: Flicker
-    smoother: Smoother | None
-
-    @property
-    def extras(self) -> dict[str, Tensor]:
-        """Return the state as tensors."""
-        extras = {f"flicker.{name}": value for name, value in self.flicker.state.items()}
-        if self.smoother is not None:
-            extras |= {f"average.{slot}": value.cpu() for slot, value in self.smoother.averages.items()}
-        return extras
-
-    def load(self, extras: dict[str, Tensor]) -> None:
-        """Restore the state of the end of a segment."""
-        for name, value in extras.items():
-            kind, _, key = name.partition(".")
-            if kind == "flicker":
-                self.flicker.state[key] = value
-            elif self.smoother is not None:
-                self.smoother.averages[key] = value
-
-
-class _Parts:
-    """The folder of finished segments beside a target.
-
-    Args:
-        folder: path of the folder.
-        job: everything that decides the segments; segments of another job are removed.
-    """
-
-    def __init__(self, folder: Path, job: dict[str, object]):
-        self.folder = folder
-        self.segments: list[Path] = []
-        self.frames = 0
-        self.extras: dict[str, Tensor] = {}
-        self.notes: list[str] = []
-        description = folder / PARTS_JOB
-        if folder.exists() and not _says(description, job):
-            shutil.rmtree(folder)
-            self.notes.append(f"{folder.name} was of another source, network or setting and has been removed")
-        if not folder.exists():
-            with write_whole(description) as temporary:
-                temporary.write_text(json.dumps(job, indent=2) + "\n", encoding="utf-8")
-        for number in count():
-            path = self._path(number)
-            try:
-                frames = len(read_time_stamps(path))
-            except (FileNotFoundError, SafetensorError):  # the segment is missing, or a crash of the machine damaged it
-                break
-            self.segments.append(path)
-            self.frames += frames
-        if self.segments:
-            self.extras = dict(read_segment(self.segments[-1]).extras)
-
-    def add(self, number: int, segment: Segment) -> None:
-        """Save a segment."""
-        write_segment(self._path(number), segment)
-        self.segments.append(self._path(number))
-        self.frames += len(segment.packets)
-
-    def remove(self) -> None:
-        """Remove the folder and its content."""
-        shutil.rmtree(self.folder)
-
-    def _path(self, number: int) -> Path:
-        """Return the path of a segment."""
-        return self.folder / f"{number:06d}.safetensors"
-
-
-def _restore_batch(
-    restorer: Restorer, group: list[Frame], encoder: SegmentEncoder, reader: VideoReader, state: _State
-) -> None:
-    """Restore a batch of frames and encode it."""
-    degraded = torch.stack([frame.image for frame in group])
-    cuts = state.flicker.cuts(degraded)
-    if state.smoother is not None:
-        jumps = state.flicker.jumps(degraded)
-        state.smoother.begin([cut or jump for cut, jump in zip(cuts, jumps, strict=True)])
-    restored = restorer.restore(degraded).float().cpu()
-    if state.smoother is not None and not state.smoother.used:
-        raise ValueError(
-            "temporal smoothing needs frames that pass through the network's own pooling layers, which "
-            f"{type(restorer).__name__} bypasses: run it without"
-        )
-    state.flicker.add(degraded, restored, cuts)
-    luma, chroma = (
-        torch.stack(planes) for planes in zip(*((frame.luma, frame.chroma) for frame in group), strict=True)
-    )
-    luma, chroma = change_planes(luma, chroma, degraded, restored, reader.format.coding)
-    for frame, frame_luma, frame_chroma in zip(group, luma, chroma, strict=True):
-        encoder.add(frame.pts, frame_luma, frame_chroma, frame.alpha)
 
 
 def _what_is_lost(video: VideoFormat, encoding: Encoding, suffix: str) -> list[str]:
@@ -327,34 +207,6 @@ def _what_is_lost(video: VideoFormat, encoding: Encoding, suffix: str) -> list[s
     elif video.surround.stereo is not None and suffix == ".mov":
         lost.append("how the image holds two eyes is not kept in .mov; .mp4 and .mkv keep it")
     return lost
-
-
-def _describe(
-    restorer: Restorer, source: Path, encoding: Encoding, temporal: float | None, length: int
-) -> dict[str, object]:
-    """Return everything that decides the content of a segment."""
-    stat = source.stat()
-    simple = (str, int, float, bool, type(None))
-    return {
-        "source": {"name": source.name, "bytes": stat.st_size, "modified": stat.st_mtime_ns},
-        "encoding": asdict(encoding),
-        "temporal": temporal,
-        "segment": length,
-        "network": restorer.checksum(),
-        "restorer": {
-            key: value for key, value in vars(restorer).items() if isinstance(value, simple) and not key.startswith("_")
-        },
-        "device": str(restorer.device),
-        "versions": {"torch": torch.__version__, "av": av.__version__},
-    }
-
-
-def _says(description: Path, job: dict[str, object]) -> bool:
-    """Tell whether a description is that of a job."""
-    try:
-        return json.loads(description.read_text(encoding="utf-8")) == job
-    except (OSError, ValueError):
-        return False
 
 
 def _progress(done: int, total: int | None, here: int, elapsed: float) -> VideoProgress:

@@ -228,6 +228,22 @@ class Flicker:
     def __init__(self) -> None:
         self.state: dict[str, Tensor] = {"sums": torch.zeros(3, dtype=torch.float64)}
 
+    @classmethod
+    def of_segments(cls, segments: Sequence[dict[str, Tensor]]) -> "Flicker":
+        """Return the flicker of a video that was measured in segments.
+
+        Args:
+            segments: `state` at the end of each segment, with `first`: the cells of its first frame.
+        """
+        whole = cls()
+        for segment in segments:
+            before = whole.state.get("cells")
+            whole.state["sums"] += segment["sums"]
+            if before is not None and similarity(before[0], segment["first"][0]) >= CUT_SIMILARITY:
+                whole._add_step(before, segment["first"])
+            whole.state["cells"] = segment["cells"]
+        return whole
+
     def cuts(self, degraded: Float[Tensor, "B 3 H W"]) -> list[bool]:
         """Tell for each frame of a batch whether it begins a scene.
 
@@ -259,9 +275,13 @@ class Flicker:
             torch.stack([luma_cells(degraded).cpu(), luma_cells(restored).cpu()], 1), cuts, strict=True
         ):
             if not cut:
-                difference = (pair - self.state["cells"]).abs().double().mean((-2, -1)) * 255
-                self.state["sums"] += torch.cat([difference, torch.ones(1, dtype=torch.float64)])
+                self._add_step(self.state["cells"], pair)
             self.state["cells"] = pair
+
+    def _add_step(self, before: Float[Tensor, "2 16 16"], after: Float[Tensor, "2 16 16"]) -> None:
+        """Add the difference between the cells of two frames."""
+        difference = (after - before).abs().double().mean((-2, -1)) * 255
+        self.state["sums"] += torch.cat([difference, torch.ones(1, dtype=torch.float64)])
 
     def _steps(self, degraded: Float[Tensor, "B 3 H W"]) -> list[tuple[Tensor | None, Tensor]]:
         """Return the cells of the frame before (None for the very first frame) and of each frame of a batch."""

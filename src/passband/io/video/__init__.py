@@ -5,7 +5,7 @@ network does not change are written back exactly (`video.color`). `video.format`
 share, `video.segment` encodes frames, and `video.join` writes the file.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -125,6 +125,15 @@ class VideoReader(AbstractContextManager):
             VideoError: if the size, pixel format or interlacing changes within the video.
             OSError: if the file cannot be read any further.
         """
+        return self.frames_from(lambda: start)
+
+    def frames_from(self, start: Callable[[], int]) -> Iterator[Frame]:
+        """Decode all frames, see `frames`.
+
+        Args:
+            start: function that returns the number of the first frame to yield. It is called for each frame, so that
+                frames can be skipped also in the middle.
+        """
         first, self._first = self._first, None
         assert first is not None, "frames are decoded once"
         last: int | None = None
@@ -135,7 +144,7 @@ class VideoReader(AbstractContextManager):
             if last is not None:
                 pts = max(pts, last + 1)  # two frames with the same time stamp cannot be stored
             last, self.last_duration = pts, frame.duration or step
-            if number >= start:
+            if number >= start():
                 yield _to_tensors(pts, frame, self.format)
         decoder = self._decoder
         if self.lost:
