@@ -187,7 +187,8 @@ def run_pieces(
     Args:
         crew: workers to use. They are ended with this generator.
         run: function from a piece to its result, which can be pickled and raises no error.
-        pieces: pieces, and results that are known already. The next one is taken only when a worker is free.
+        pieces: pieces, and results that are known already. The next one is taken only when a worker is free. An
+            iterator may end and go on later, when results of its pieces have been yielded.
         in_order: whether the results keep the order of the pieces.
         timeout: seconds without progress after which a worker counts as hanging and its piece as failed; None for no
             limit.
@@ -205,7 +206,9 @@ def run_pieces(
             yield from schedule.hand_out()
             yield from schedule.results.drain()
             if not schedule.busy:
-                return
+                yield from schedule.hand_out()  # results that were just yielded may have made more pieces
+                if not schedule.busy:
+                    return
             schedule.listen()
     finally:
         crew.close()

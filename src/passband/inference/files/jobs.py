@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from passband.inference.files.naming import Job
 from passband.inference.files.pieces import Executor, Piece, in_this_process
+from passband.inference.files.splitting import PartDone, PartPiece, PartsFeed
 from passband.io.files import before_rename, failure, fitted_name
 from passband.io.records import RECORD_FILE, OutputSettings, Records, foreign_file_message, signature
 
@@ -50,11 +51,26 @@ class Work:
     companion_making: Callable[[Job], OutputSettings] | None = None
     """Function from a job to the settings that its companion is made with; None for those of its target."""
 
+    parts: "Parts | None" = None
+    """The work on parts of long jobs; None if no job is split."""
+
     def companion_of(self, job: Job) -> Path | None:
         """Return the path of the companion of a job, or None if it gets none."""
         if not self.wants_companion(job):
             return None
         return job.companion or job.target.with_name(fitted_name(job.target.stem, self.ending(job.target)))
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The work on parts of a long job, whose results the job finds when it is run."""
+
+    first: Callable[[Job, Path | None], PartPiece | None]
+    """Function from a job and the path of its companion to the part that plans the others; None to keep it whole."""
+    do: Callable[[PartPiece], PartDone]
+    """Function from a part to its result, which raises no error."""
+    complete: "Callable[[JobResult, PartDone, float], JobResult]"
+    """Function from the result of the job, the plan of its parts and the seconds since it began to the whole result."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +135,17 @@ def run_jobs(
             except Exception as error:  # any kind: a bad file may break its reader in any way
                 yield JobResult(job, "failed", failure(error, job.source, job.target))
 
-    yield from executor(partial(carry_out, work, records), decided())
+    parts, run = work.parts, partial(carry_out, work, records)
+    if parts is None or getattr(executor, "workers", 1) == 1:  # one worker does the parts of a job one by one anyway
+        yield from executor(run, decided())
+        return
+    feed = PartsFeed(decided(), lambda task: parts.first(task.job, task.companion))
+    for result in executor(run, feed):
+        if isinstance(result, PartDone):
+            feed.take(result)
+        else:
+            plan = feed.plan_of(result.job)
+            yield result if plan is None else parts.complete(result, *plan)
 
 
 def decide(job: Job, work: Work, records: Records, *, overwrite: bool, dry_run: bool) -> Task | JobResult:
@@ -146,14 +172,17 @@ def decide(job: Job, work: Work, records: Records, *, overwrite: bool, dry_run: 
     return Task(job, companion, makings, again)
 
 
-def carry_out(work: Work, records: Records, task: Task) -> JobResult:
-    """Run a task, and record the files that it writes just before they get their names.
+def carry_out(work: Work, records: Records, task: Task | PartPiece) -> JobResult | PartDone:
+    """Run a task, and record the files that it writes just before they get their names; or do a part of one.
 
     Args:
         work: work of the command.
         records: records of the folders that are written to.
-        task: task from `decide`.
+        task: task from `decide`, or a part of a job.
     """
+    if isinstance(task, PartPiece):
+        assert work.parts is not None, "only work with parts is split"
+        return work.parts.do(task)
     try:
         return _carry_out(work, records, task)
     except Exception as error:  # any kind: a bad file may break its reader in any way

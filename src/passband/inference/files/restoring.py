@@ -9,13 +9,15 @@ from typing import Any
 
 from passband.data.finding import Pass, find_sources
 from passband.drawing.before_after import PIXELS
-from passband.inference.files.jobs import JobResult, Work, run_jobs
+from passband.inference.files.jobs import JobResult, Parts, Work, run_jobs
 from passband.inference.files.naming import Job, Jobs, Naming
 from passband.inference.files.pieces import Executor, in_this_process, report_progress
 from passband.inference.files.plan import plan
+from passband.inference.files.splitting import PartDone, PartPiece
+from passband.inference.files.video_parts import close_videos, do_part
 from passband.inference.restorer import Restorer
 from passband.inference.video.compare import COMPARE_SUFFIX, compare_videos
-from passband.inference.video.streaming import VideoProgress, restore_video
+from passband.inference.video.streaming import VideoProgress, VideoSummary, restore_video
 from passband.io.files import copy_whole, split_suffix
 from passband.io.image import DEFAULT_MAX_PIXELS, SUFFIXES
 from passband.io.records import OutputSettings, Records
@@ -183,7 +185,36 @@ class RestoreWork:
 
     def work(self) -> Work:
         """Return the work for `run_jobs`."""
-        return Work(self.do, self.making, self.wants_companion, RESTORED.ending, self.companion_making)
+        parts = Parts(self.first_part, self.do_part, self.complete)
+        return Work(self.do, self.making, self.wants_companion, RESTORED.ending, self.companion_making, parts)
+
+    def first_part(self, job: Job, companion: Path | None) -> PartPiece | None:
+        """Return the part that plans the segments of a video; None for images, and for videos that are smoothed.
+
+        Smoothing needs the frames before, so that the segments must be restored one after the other.
+        """
+        is_split = job.is_video and self.video.temporal is None
+        return PartPiece(job, None, companion) if is_split else None
+
+    def do_part(self, piece: PartPiece) -> PartDone:
+        """Plan the segments of a video, or restore one of them."""
+        job, video = piece.job, self.video
+        if piece.companion is not None and not self.overwrite and _is_done(job, Records(), self.making(job)):
+            return PartDone(piece, is_last=True)  # only the comparison is missing
+        return do_part(self.restorer, piece, video.codec, video.crf, drop_unsupported=video.drop_unsupported)
+
+    def complete(self, result: JobResult, plan: PartDone, seconds: float) -> JobResult:
+        """Return the result for a video whose segments several workers have restored.
+
+        Args:
+            result: the result of the job itself, which found its segments finished.
+            plan: the plan of the segments.
+            seconds: time since the plan was begun.
+        """
+        summary = result.result
+        if isinstance(summary, VideoSummary):
+            summary = replace(summary, resumed=plan.resumed, seconds=seconds)
+        return replace(result, result=summary, seconds=seconds, notes=(*plan.notes, *result.notes))
 
     def wants_companion(self, job: Job) -> bool:
         """Tell whether a job gets a comparison."""
@@ -225,6 +256,7 @@ class RestoreWork:
 
     def do(self, job: Job, companion: Path | None) -> tuple[tuple[str, ...], Any]:
         """Restore a file."""
+        close_videos()
         if job.is_video:
             return self._restore_video(job, companion)
         notes = self.restorer.restore_file(
