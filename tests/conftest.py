@@ -122,6 +122,24 @@ def close_folder(monkeypatch):
     return lambda folder: closed.add(str(folder))
 
 
+@pytest.fixture(scope="module")
+def server():
+    """Start a server with the interface of S3; its address, and the failures that it will have."""
+    from tests.buckets import s3_server
+
+    with s3_server() as started:
+        yield started
+
+
+@pytest.fixture
+def bucket(server, monkeypatch, request):
+    """Make a bucket, and return the client to look at it."""
+    from tests.buckets import s3_bucket
+
+    with s3_bucket(server, monkeypatch, request.node.name) as client:
+        yield client
+
+
 @pytest.fixture
 def photographs(tmp_path, photograph):
     """Return a folder with four small photos."""

@@ -17,6 +17,7 @@ from passband.drawing.charts import save_charts
 from passband.drawing.training_curves import Curves, training_curves
 from passband.io.files import write_whole
 from passband.io.image import write_image
+from passband.io.shards import location
 from passband.processes import count
 from passband.provenance import environment
 from passband.weights_io import RUN_FILE, run_weights, save_weights, with_current_names
@@ -159,8 +160,8 @@ class RunLog:
             "reason": reason,
             "recipe": recipe.model_dump(),
             "network": network,
-            "data": str(Path(data).resolve()),
-            "validation_data": str(Path(validation_data).resolve()) if validation_data else None,
+            "data": location(data),
+            "validation_data": location(validation_data) if validation_data else None,
             "weights": str(weights) if weights else None,
             "seed": recipe.seed,
             "processes": count(),

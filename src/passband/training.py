@@ -24,6 +24,7 @@ from passband.config import OptimConfig, Recipe, load_recipe, recipe_on
 from passband.config.common import check_warmup
 from passband.data.datasets.loaders import batch_loader, on_device
 from passband.data.datasets.order import NumberedBatches, scored_batches
+from passband.io.shards import data_folder
 from passband.models import build_from, pick_device
 from passband.models.base import without_initial_weights
 from passband.optimizers import Muon
@@ -120,8 +121,8 @@ def train(
     recipe = recipe_on(recipe if isinstance(recipe, Recipe) else load_recipe(recipe), torch_device.type)
     accelerator = started_accelerator(torch_device, MIXED_PRECISION[recipe.precision], recipe.data.batch)
     is_first = accelerator.is_main_process  # only the first process of a parallel run writes
-    output, data = Path(output), Path(data)
-    validation_data = None if validation_data is None else Path(validation_data)
+    output, data = Path(output), data_folder(data)
+    validation_data = None if validation_data is None else data_folder(validation_data)
     checkpoints = output / "checkpoints"
     latest = from_first(sound_checkpoint(output) if resume and is_first else None)
     if resume and latest is None:

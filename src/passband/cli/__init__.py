@@ -19,6 +19,7 @@ from passband.cli.inspect import inspect
 from passband.cli.recipe import recipe
 from passband.cli.restore import restore
 from passband.cli.segment import segment
+from passband.cli.shards import shards
 from passband.cli.study import study
 from passband.cli.train import train
 
@@ -31,7 +32,7 @@ app = typer.Typer(
 )
 for command in (
     *(restore, inspect, demo, degrade, evaluate, compare),
-    *(train, study, recipe, finetune, convert, export, info),
+    *(train, study, recipe, finetune, convert, export, info, shards),
     *(classify, segment, doctor),
 ):
     app.command()(command)

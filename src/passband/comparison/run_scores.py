@@ -15,6 +15,7 @@ from passband.data.pair_layouts import DUAL_LAYOUTS, LAYOUTS
 from passband.data.pairs import Pair, find_pairs
 from passband.evaluation import EVALUATIONS
 from passband.io.image import write_image
+from passband.io.shards import data_folder
 from passband.reports.figures import Figure
 from passband.tasks import TASKS
 
@@ -104,8 +105,8 @@ def _validation_images(run: Run) -> Iterator[tuple[Path, dict[str, Any], dict[st
     """
     content = run.content or {}
     recipe = content["recipe"]
-    training = Path(content["data"])
-    other = None if content.get("validation_data") is None else Path(content["validation_data"])
+    training = data_folder(content["data"])
+    other = None if content.get("validation_data") is None else data_folder(content["validation_data"])
     for folder in (training, other):
         if folder is not None and not folder.exists():
             raise ContestantError(

@@ -7,8 +7,10 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from passband.io.files import as_path
 from passband.io.hidden import SYSTEM_FOLDERS, is_hidden
 from passband.io.image import SUFFIXES
+from passband.io.shards import ShardPath, data_folder
 
 NAMED = 10
 """Number of files that an error or a warning names at most."""
@@ -27,7 +29,7 @@ def find_images(folder: Path, suffixes: Collection[str] = SUFFIXES, unreadable: 
     """Find all images below a folder, sorted by path. Hidden files and folders are ignored.
 
     Args:
-        folder: folder to search.
+        folder: folder to search, or a folder of shards.
         suffixes: suffixes of images, in lower case with the dot.
         unreadable: function that is called with the error of each folder below it that cannot be read.
 
@@ -39,7 +41,7 @@ def find_images(folder: Path, suffixes: Collection[str] = SUFFIXES, unreadable: 
         NotADirectoryError: if it is a file.
         PermissionError: if it cannot be read.
     """
-    folder = Path(folder)
+    folder = data_folder(folder)
     if not folder.exists():
         raise FileNotFoundError(f"no folder {folder}")
     if not folder.is_dir():
@@ -85,9 +87,27 @@ def _system_folders(path: Path) -> set[str]:
 
 def walk(folder: Path, unreadable: Report) -> Iterator[tuple[Path, list[str], list[str]]]:
     """Iterate over a folder and those below it, with the names of their folders and files, without hidden folders."""
-    for parent, folders, files in os.walk(folder, onerror=unreadable):
+    entries = folder.walk_below() if isinstance(folder, ShardPath) else os.walk(folder, onerror=unreadable)
+    for parent, folders, files in entries:
         folders[:] = [name for name in folders if not is_hidden(name)]
-        yield Path(parent), folders, files
+        yield as_path(parent), folders, files
+
+
+def folders_in(parent: Path) -> list[str]:
+    """Return the sorted names of the folders in a folder.
+
+    The folder is read once, because it may hold very many files.
+
+    Args:
+        parent: path of the folder.
+
+    Raises:
+        OSError: if the folder cannot be read.
+    """
+    if isinstance(parent, ShardPath):
+        return parent.tree.children(parent.inside)[0]
+    with os.scandir(parent) as entries:
+        return sorted(entry.name for entry in entries if entry.is_dir())
 
 
 def is_file(path: Path, unreadable: Report) -> bool:

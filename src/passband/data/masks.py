@@ -14,6 +14,7 @@ from passband.data.images import NAMED, Report, find_images, walk, warn_unreadab
 from passband.io.image import ImageError, read_image
 from passband.io.image.size import stored_size
 from passband.io.mask import read_stored_mask
+from passband.io.shards import data_folder
 from passband.naming import listed
 
 LAYOUTS = (
@@ -79,7 +80,7 @@ def find_mask_pairs(root: Path, unreadable: Report = warn_unreadable) -> list[Ma
         FileNotFoundError: if the folder, a layout or its images are missing.
         ValueError: if files have no partner or the same name, or several layouts fit; the message lists them.
     """
-    root = Path(root)
+    root = data_folder(root)
     if not root.is_dir():
         raise FileNotFoundError(f"no folder {root}: a folder with sub-folders of images and of masks is needed")
     pairs = [pair for images, masks in _layouts(root, unreadable) for pair in _match(root, images, masks, unreadable)]

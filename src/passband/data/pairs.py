@@ -1,15 +1,15 @@
 """Finds pairs of degraded and clean images in folders."""
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from passband.data.images import NAMED, Report, find_images, is_file, walk, warn_unreadable
+from passband.data.images import NAMED, Report, find_images, folders_in, is_file, walk, warn_unreadable
 from passband.data.pair_layouts import DUAL_LAYOUTS, IN_ORDER, LAYOUTS, SHARED_LAYOUTS, is_clean, scene
 from passband.io.hidden import is_hidden
 from passband.io.image import SUFFIXES
+from passband.io.shards import data_folder
 from passband.naming import listed
 
 Folders = list[Path]
@@ -49,7 +49,7 @@ def find_pairs(root: Path, views: int = 1, unreadable: Report = warn_unreadable)
         FileNotFoundError: if the folder, a layout or its images are missing.
         ValueError: if files have no partner or several, or several layouts fit; the message lists them.
     """
-    root = Path(root)
+    root = data_folder(root)
     if not root.is_dir():
         raise FileNotFoundError(f"no folder {root}")
     names = LAYOUTS if views == 1 else DUAL_LAYOUTS
@@ -86,7 +86,7 @@ def match_images(first: Path, *others: Path) -> list[tuple[str, list[Path]]]:
         FileNotFoundError: if a path does not exist, or a folder holds no images.
         ValueError: if an image is given with a folder, or if files have no partner or several; the message lists them.
     """
-    paths = [Path(path) for path in (first, *others)]
+    paths = [data_folder(path) for path in (first, *others)]
     for path in paths:
         if not path.exists():
             raise FileNotFoundError(f"no file or folder {path}")
@@ -121,22 +121,13 @@ def _folders_below(root: Path, unreadable: Report) -> list[Path]:
 
 def _layouts_of(parent: Path, names: Sequence[tuple[str, ...]]) -> list[Folders]:
     """Return the folders of each layout that fits in `parent`. Several layouts may share a clean folder."""
-    inside = _folders_in(parent)
+    inside = folders_in(parent)
     found = [[folder for name in layout if (folder := _folder(parent, name, inside))] for layout in names]
     fitting = [folders for folders, layout in zip(found, names, strict=True) if len(folders) == len(layout)]
     if len({folders[-1] for folders in fitting}) > 1:
         several = " or ".join("/".join(str(folder.relative_to(parent)) for folder in folders) for folders in fitting)
         raise ValueError(f"{parent} is ambiguous, it holds {several}: move the folders that are not meant elsewhere")
     return fitting
-
-
-def _folders_in(parent: Path) -> list[str]:
-    """Return the sorted names of the folders in a folder.
-
-    The folder is read once, because it may hold very many files.
-    """
-    with os.scandir(parent) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir())
 
 
 def _folder(parent: Path, name: str, inside: Sequence[str]) -> Path | None:
@@ -146,7 +137,7 @@ def _folder(parent: Path, name: str, inside: Sequence[str]) -> Path | None:
     if not alike:
         return None
     found = parent / (first if first in alike else alike[0])
-    return _folder(found, rest, _folders_in(found)) if rest else found
+    return _folder(found, rest, folders_in(found)) if rest else found
 
 
 def _match(root: Path, unreadable: Report, *folders: Path) -> list[Pair]:
@@ -163,20 +154,30 @@ def _match(root: Path, unreadable: Report, *folders: Path) -> list[Pair]:
 
 def _name_prefix(root: Path, folders: Sequence[Path]) -> Path:
     """Return the folder that the names of pairs in a layout begin with."""
-    parent = Path(os.path.commonpath(folders))
+    parent = _common_folder(folders)
     several = len(folders) == 2 and len(_layouts_of(parent, LAYOUTS)) > 1
     return (folders[0] if several else parent).relative_to(root)
+
+
+def _common_folder(folders: Sequence[Path]) -> Path:
+    """Return the innermost folder that holds all given ones."""
+    parent = folders[0]
+    while not all(folder.is_relative_to(parent) for folder in folders):
+        parent = parent.parent
+    return parent
 
 
 def _shared(root: Path, unreadable: Report) -> list[Pair]:
     """Pair the parts of data sets at `root` or below it whose parts share clean images; `root` may be one part."""
     names = {part for degraded, _ in SHARED_LAYOUTS for part in degraded.split("/")}
     above = [root]
-    while above[-1].name.lower() in names:  # this folder is a part, whose clean images lie further up
+    while (
+        above[-1].name.lower() in names and above[-1].parent != above[-1]
+    ):  # this folder is a part, whose clean images lie further up
         above.append(above[-1].parent)
     pairs: list[Pair] = []
     for parent in (*above, *([] if len(above) > 1 else _folders_below(root, _ignore))):
-        inside = _folders_in(parent)
+        inside = folders_in(parent)
         for degraded, clean in SHARED_LAYOUTS:
             folder, other = _folder(parent, degraded, inside), _folder(parent, clean, inside)
             if folder and other and folder.is_relative_to(root):
@@ -202,7 +203,7 @@ def _pairs_in_folder(root: Path, folder: Path, unreadable: Report) -> list[Pair]
             (clean if side else degraded).append(path)
     place = folder
     if clean and not degraded:
-        names = _folders_in(folder)
+        names = folders_in(folder)
         inside = {one.name: one for name, _ in LAYOUTS if (one := _folder(folder, name, names))}
         if len(inside) == 1:
             (place,) = inside.values()
@@ -259,7 +260,7 @@ def _partners(
     if alone:
         places = " or ".join(dict.fromkeys((folder.name, other_folder.name)))
         raise ValueError(
-            f"{len(alone)} images in {Path(os.path.commonpath([folder, other_folder]))} have no partner of the same "
+            f"{len(alone)} images in {_common_folder([folder, other_folder])} have no partner of the same "
             f"name in {places}: {listed(alone, NAMED)}"
         )
     return partners

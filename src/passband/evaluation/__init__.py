@@ -46,4 +46,4 @@ def evaluate(weights: str | Path, data: str | Path, output: str | Path, **option
         CheckpointError: if the weights cannot be used.
         ValueError, FileNotFoundError: if the data cannot be used, see that function.
     """
-    return EVALUATIONS[task_of(weights)](weights, Path(data), Path(output), **options)
+    return EVALUATIONS[task_of(weights)](weights, data, Path(output), **options)

@@ -16,6 +16,7 @@ from passband.evaluation.detection_report import PUBLISHED, write_detection_repo
 from passband.inference.detector import InstanceFinder
 from passband.io.files import failure
 from passband.io.image import write_image
+from passband.io.shards import data_folder
 from passband.metrics.instance_scores import CocoScores, instances_json, paper_columns
 from passband.naming import entry, printable
 from passband.provenance import environment, peak_memory, weights_checksum
@@ -75,13 +76,13 @@ def evaluate_detector(
         CocoError: if the annotations cannot be used, or have a category that the weights do not know.
         ValueError: if the score is out of range, the benchmark is unknown, or no image can be read.
     """
-    data, output = Path(data), Path(output)
+    data, output = data_folder(data), Path(output)
     if not 0 <= score <= 1:
         raise ValueError(f"score is the smallest score of an instance that is shown, 0 to 1; got {score}")
     published = None if benchmark is None else entry(benchmark, PUBLISHED, "benchmark of detection")
     finder = InstanceFinder(weights, device)
     model = finder.model
-    pictures = find_coco(Path(data), masks=model.masks, classes=finder.classes) if pictures is None else pictures
+    pictures = find_coco(data, masks=model.masks, classes=finder.classes) if pictures is None else pictures
     scores = CocoScores(pictures.ground_truth(), pictures.category_ids, masks=model.masks)
 
     count = len(pictures)

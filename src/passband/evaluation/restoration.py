@@ -19,6 +19,7 @@ from passband.evaluation.restoration_report import write_restoration_report, wri
 from passband.inference.restorer import Restorer
 from passband.io.files import failure
 from passband.io.image import write_image
+from passband.io.shards import data_folder
 from passband.layers.pooling import POOL_MODES
 from passband.metrics import PROTOCOLS, ImageMetric, SpectralErrors, image_metric, spectral_errors
 from passband.models import load_model
@@ -94,7 +95,7 @@ def evaluate_restoration(
         ImportError, RuntimeError: if a metric needs a package or weights that are not there.
         ExportError: if the engine is not installed, or cannot run this network.
     """
-    data, output = Path(data), Path(output)
+    data, output = data_folder(data), Path(output)
     known = find_benchmark(benchmark) if benchmark else None
     protocol = protocol or (known.protocol if known else "rgb")
     summary = (entry(protocol, PROTOCOLS, "protocol").__doc__ or "").strip().splitlines()[0]

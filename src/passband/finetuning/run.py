@@ -30,6 +30,7 @@ from passband.finetuning.settings import (
     recipe_for_pairs,
     training_precision,
 )
+from passband.io.shards import data_folder
 from passband.models import SFNet, load_model
 from passband.models.padded import input_views
 from passband.run_length import time_steps
@@ -97,8 +98,8 @@ def finetune(
         FileNotFoundError: if there are no pairs.
     """
     started = time.monotonic()
-    data, output, changes = Path(data), Path(output), changes or {}
-    validation_data = None if validation_data is None else Path(validation_data)
+    data, output, changes = data_folder(data), Path(output), changes or {}
+    validation_data = None if validation_data is None else data_folder(validation_data)
     if isinstance(recipe, str | Path):
         recipe = load_recipe(recipe)
     if recipe is not None:
@@ -206,8 +207,8 @@ def resume_finetuning(
     """
     output = Path(output)
     begun = read_run(output)
-    recipe, weights, data = begun["recipe"], begun["weights"], Path(begun["data"])
-    validation_data = Path(begun["validation_data"]) if begun["validation_data"] else None
+    recipe, weights, data = begun["recipe"], begun["weights"], data_folder(begun["data"])
+    validation_data = data_folder(begun["validation_data"]) if begun["validation_data"] else None
     if weights is None:
         raise RunError(f"{output} holds a training from fresh weights, not a fine-tuning: passband train --resume")
     views = recipe.data.views

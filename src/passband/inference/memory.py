@@ -5,7 +5,6 @@ is a constant, for the buffers of the libraries, and a part that grows with the 
 for whole images from one small run (`memory_probe`), for bands and tiles from the maps that are alive at once.
 """
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from passband.inference.memory_probe import live_bytes_per_pixel
+from passband.io.sizes import parse_bytes
 from passband.models import SFNet
 from passband.models.padded import restore_batch
 from passband.models.sfnet.bands import BAND_VALUES, LEAST_ROWS, MapStatistics, restore_in_bands
@@ -39,12 +39,6 @@ OVERLAP = 256
 """Smallest overlap of tiles, in pixels."""
 LEAST_TILE = 2 * OVERLAP
 """Side of the smallest tiles, in pixels."""
-
-_UNITS = {"": 1, "b": 1} | {
-    f"{letter}{kind}b": base**power
-    for power, letter in enumerate("kmgt", start=1)
-    for kind, base in (("", 1000), ("i", 1024))
-}
 
 
 @dataclass(frozen=True)
@@ -76,11 +70,7 @@ def parse_memory(size: str | int) -> int:
     Raises:
         ValueError: if it is anything else, or below 1 byte.
     """
-    number = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*([a-z]*)\s*", str(size).lower())
-    unit = _UNITS.get(number[2], _UNITS.get(f"{number[2]}b")) if number else None
-    if number is None or unit is None or isinstance(size, bool) or float(number[1]) * unit < 1:
-        raise ValueError(f"memory is a size such as '2GB' or '1500 MB', or a number of bytes; got {size!r}")
-    return int(float(number[1]) * unit)
+    return parse_bytes(size, "memory")
 
 
 @dataclass

@@ -77,6 +77,19 @@ def write_whole(path: Path) -> Iterator[Path]:
         raise WriteError(error.errno, f"cannot write {path}: {reason}") from error
 
 
+def as_path(path: Path | str) -> Path:
+    """Return a path as it is, and a text as a path.
+
+    `Path(path)` would turn a path within a shard into one of the operating system.
+    """
+    return path if isinstance(path, Path) else Path(path)
+
+
+def is_openable(path: Path | str) -> bool:
+    """Tell whether the operating system can open a path, unlike a path within a shard."""
+    return not isinstance(path, Path) or type(path) is type(Path())
+
+
 def fitted_name(stem: str, ending: str) -> str:
     """Join a stem and an ending to a file name, and shorten the stem if the name would be too long.
 

@@ -11,7 +11,7 @@ from numpy import ndarray
 from PIL import Image
 from torch import Tensor
 
-from passband.io.files import write_whole
+from passband.io.files import as_path, write_whole
 from passband.io.image import DEFAULT_MAX_PIXELS, ImageError
 from passband.io.image.decode import decode
 from passband.io.image.formats.png import open_png
@@ -56,7 +56,7 @@ def read_stored_mask(path: Path | str, *, is_binary: bool = False, max_pixels: i
             colored image without a palette.
         OSError: if the file cannot be read.
     """
-    data = Path(path).read_bytes()
+    data = as_path(path).read_bytes()
     kind = kind_of(data[:HEAD])
     if kind is None:
         raise ImageError(f"{path} is empty or not a {NAMES} image, but a mask must be one")

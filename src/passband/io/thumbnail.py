@@ -10,6 +10,7 @@ from jaxtyping import Float
 from PIL import Image, ImageOps, JpegImagePlugin
 from torch import Tensor
 
+from passband.io.files import as_path
 from passband.io.image import read_image
 from passband.io.image.kinds import HEAD, kind_of
 from passband.io.image.pillow import strict_pillow
@@ -31,7 +32,7 @@ def read_thumbnail(path: Path | str, side: int) -> Float[Tensor, "S S"]:
         ImageError: if the file is not a readable image.
         OSError: if the file cannot be read.
     """
-    path = Path(path)
+    path = as_path(path)
     with path.open("rb") as file:
         kind = kind_of(file.read(HEAD))
     if kind != "JPEG":

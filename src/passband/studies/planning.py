@@ -1,6 +1,5 @@
 """Begins a study or opens it again: checks its settings, and plans its trials."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from passband.config import Recipe, changed_recipe, load_recipe, recipe_on
 from passband.config.common import check_warmup
+from passband.io.shards import data_folder, location
 from passband.models import build_from, pick_device
 from passband.models.base import without_initial_weights
 from passband.naming import listed, shortened, suggestion
@@ -67,8 +67,8 @@ def plan_study(
         recipe,
         points,
         begun.directions if begun else {},
-        str(Path(data).resolve()),
-        None if validation_data is None else str(Path(validation_data).resolve()),
+        location(data),
+        None if validation_data is None else location(validation_data),
         begun.environment if begun else environment(),
     )
     check_values(settings, recipe, plan.cells, points)
@@ -138,14 +138,14 @@ def _rehearse(plan: Plan) -> dict[str, Direction]:
 
 def _prepare(recipe: Recipe, plan: Plan, task: Any, *, with_validation: bool) -> dict[str, Direction]:
     """Prepare a training as `training.train` does, without a step, and return the figures that it would report."""
-    data, validation_data = Path(plan.data), plan.validation_data
+    data, validation_data = data_folder(plan.data), plan.validation_data
     network = task.network_config(data, None)
     model = build_from(without_initial_weights(network))
     task.check(model, recipe.model.name)
     dataset = task.training_data(data, network)
     task.lesson(data, network)
     if with_validation:  # segmentation looks for images that are also in the training data, which takes a while
-        task.validation_data(data, None if validation_data is None else Path(validation_data), network)
+        task.validation_data(data, None if validation_data is None else data_folder(validation_data), network)
     steps_per_epoch = max(1, len(dataset) // recipe.data.batch)
     check_warmup(recipe.optim.warmup(steps_per_epoch), recipe.optim.length(steps_per_epoch), "steps")
     return task.directions(network)
@@ -189,7 +189,7 @@ def _check_same(
         ("--data", begun.data, data),
         ("--validation-data", begun.validation_data, validation_data),
     ):
-        if now is not None and os.path.realpath(now) != before:
+        if now is not None and location(now) != before:
             differences.append(f"{name} was {before} and is {now}")
     if differences:
         raise StudyError(

@@ -16,6 +16,7 @@ from passband.checkpoints import latest_checkpoint
 from passband.config import SegmentationRecipe
 from passband.evaluation import evaluate_segmenter
 from passband.io.files import write_whole
+from passband.io.shards import data_folder, location
 from passband.models import pick_device
 from passband.processes import from_first, rank
 from passband.processes.start import join
@@ -88,8 +89,8 @@ def sweep_ratios(
         RunError: if `output` holds a sweep and `resume` is off, or the reverse, or the sweep has other settings.
         ValueError: if the recipe has no final ratios, or `training.train` raises it.
     """
-    output, data = Path(output), Path(data)
-    validation_data = None if validation_data is None else Path(validation_data)
+    output, data = Path(output), data_folder(data)
+    validation_data = None if validation_data is None else data_folder(validation_data)
     if not recipe.curriculum.final_ratios:
         raise ValueError("a sweep needs curriculum.final_ratios, such as [0.9, 0.6, 0.3, 0]")
     if not resume:
@@ -231,8 +232,8 @@ def _describe(
     content = {
         "status": status,
         "recipe": recipe.model_dump(),
-        "data": str(Path(data).resolve()),
-        "validation_data": str(Path(validation_data).resolve()) if validation_data else None,
+        "data": location(data),
+        "validation_data": location(validation_data) if validation_data else None,
         "weights": str(weights) if weights else None,
         "runs": [f"final-{ratio:g}" for ratio in recipe.curriculum.final_ratios],
         **environment(),

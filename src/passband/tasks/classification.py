@@ -132,6 +132,7 @@ class Classification(FixedLesson):
             scale=data.scale,
             flip=data.flip,
             skip_bad=data.skip_bad,
+            batch=data.batch,
         )
 
     def validation_data(self, training: Path, folder: Path | None, network: dict[str, Any]) -> Dataset[ClassSample]:

@@ -154,6 +154,7 @@ class Detection(FixedLesson):
             augmentation=InstanceAugmentation(data.flip, data.scale, data.crop),
             cubes=_form(network),
             skip_bad=data.skip_bad,
+            batch=data.batch,
         )
 
     def validation_data(self, training: Path, folder: Path | None, network: dict[str, Any]) -> DetectionValidationSet:

@@ -82,23 +82,25 @@ class Restoration(FixedLesson):
         """
         data, seed, crop = self.recipe.data, self.recipe.seed, self._crop()
         if data.source == "pairs":
-            return PairTrainingSet(self._split(folder)[0], crop, seed, skip_bad=data.skip_bad)
+            return PairTrainingSet(self._split(folder)[0], crop, seed, skip_bad=data.skip_bad, batch=data.batch)
         simulation = Simulation(data.simulators, data.camera, data.mixtures, data.zoom)
         if not data.sources:
             return PhotographTrainingSet(
-                folder, data.degradations, crop, seed, simulation=simulation, skip_bad=data.skip_bad
+                folder, data.degradations, crop, seed, simulation=simulation, skip_bad=data.skip_bad, batch=data.batch
             )
         sources: list[PhotographTrainingSet | PairTrainingSet] = []
         for number, source in enumerate(data.sources):
             inside, own_seed = folder / source.folder, seed + 1000 * number
             if source.content == "pairs":
                 pairs = self._split_source(inside, source)[0]
-                sources.append(PairTrainingSet(pairs, crop, own_seed, skip_bad=data.skip_bad))
+                sources.append(PairTrainingSet(pairs, crop, own_seed, skip_bad=data.skip_bad, batch=data.batch))
             else:
                 kinds = source.degradations or data.degradations
                 own = replace(simulation, version=source.simulators or data.simulators)
                 sources.append(
-                    PhotographTrainingSet(inside, kinds, crop, own_seed, simulation=own, skip_bad=data.skip_bad)
+                    PhotographTrainingSet(
+                        inside, kinds, crop, own_seed, simulation=own, skip_bad=data.skip_bad, batch=data.batch
+                    )
                 )
         return MixedTrainingSet(sources, [source.weight for source in data.sources], seed)
 

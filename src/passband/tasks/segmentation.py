@@ -195,6 +195,7 @@ class Segmentation:
             ),
             cache=data.cache,
             skip_bad=data.skip_bad,
+            batch=data.batch,
         )
 
     def validation_data(

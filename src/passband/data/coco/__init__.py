@@ -20,6 +20,7 @@ from typing import Any
 from passband.data.coco.annotation import EMPTY, SKIPS, Instance, read_instance
 from passband.data.coco.entries import CocoError, checked_entries, read_json, unique
 from passband.io.hidden import is_hidden
+from passband.io.shards import data_folder
 from passband.naming import listed, printable, shortened, suggestion
 
 PREFIX = "instances_"
@@ -161,7 +162,7 @@ def find_coco(
         CocoError: if the file is damaged, ambiguous or contradicts itself; the message names the file and the image.
         ImportError: if masks need the package faster-coco-eval and it is not installed.
     """
-    annotations, root, part = _annotations(Path(source), part)
+    annotations, root, part = _annotations(data_folder(source), part)
     content = read_json(annotations)
     categories, notes = _categories(content, annotations)
     names = tuple(categories.values() if classes is None else classes)

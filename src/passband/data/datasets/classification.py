@@ -14,9 +14,11 @@ from torch.utils.data import Dataset
 from passband.data.classifier_input import Preprocessing
 from passband.data.cubes.views import Augmentation
 from passband.data.datasets.order import usable
+from passband.data.datasets.shard_order import order_of
 from passband.data.images import find_images
 from passband.io.hidden import is_hidden
 from passband.io.image import ImageError
+from passband.io.shards import data_folder
 from passband.naming import listed, suggestion
 
 UNKNOWN = -1
@@ -91,7 +93,7 @@ def find_classes(folder: Path, classes: Sequence[str] | None = None) -> LabeledI
         FileNotFoundError: if the folder, its sub-folders or their images are missing.
         ValueError: if there is only one class, or a sub-folder is not one of the known classes.
     """
-    folder = Path(folder)
+    folder = data_folder(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"no folder {folder}: a folder with a sub-folder of images for each class is needed")
     folder_names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not is_hidden(path.name))
@@ -134,6 +136,7 @@ class ClassificationTrainingSet(Dataset[ClassSample]):
         scale: smallest and greatest share of an image's area that a view shows.
         flip: whether to mirror views half of the time.
         skip_bad: whether to use the next image instead of one that cannot be read.
+        batch: samples of a step, over all processes, for the order of shards.
     """
 
     def __init__(
@@ -145,9 +148,11 @@ class ClassificationTrainingSet(Dataset[ClassSample]):
         scale: tuple[float, float] = (0.08, 1.0),
         flip: bool = True,
         skip_bad: bool = False,
+        batch: int = 1,
     ):
         self.pictures, self.preprocessing, self.seed = pictures, preprocessing, seed
         self.scale, self.flip, self.skip_bad = scale, flip, skip_bad
+        self.order = order_of(pictures.paths, seed, batch)
 
     def __len__(self) -> int:
         """Return the number of images; one sample of each is an epoch."""
@@ -164,7 +169,7 @@ class ClassificationTrainingSet(Dataset[ClassSample]):
             draw = Augmentation(np.random.default_rng([self.seed, number, 1]), self.scale, self.flip)
             return _sample(self.pictures, index, number, self.preprocessing, draw)
 
-        return usable(prepare, number, len(self.pictures), self.seed, skip_bad=self.skip_bad)
+        return usable(prepare, number, self.order, skip_bad=self.skip_bad)
 
 
 class ClassificationValidationSet(Dataset[ClassSample]):

@@ -20,6 +20,7 @@ from passband.data.coco.targets import (
 from passband.data.cubes.fixed_size import read_pixels
 from passband.data.cubes.native_size import NativeFormat, read_native_cube
 from passband.data.datasets.order import usable
+from passband.data.datasets.shard_order import order_of
 from passband.io.files import failure
 from passband.io.image import ImageError
 from passband.io.rle import MaskError
@@ -63,6 +64,7 @@ class DetectionTrainingSet(Dataset[DetectionSample]):
             multiple of 4 pixels, or the file is not a JPEG file.
         cubes: format of cubes at a stride of 4 pixels; None reads pixels.
         skip_bad: whether to use the next image instead of one that cannot be read.
+        batch: samples of a step, over all processes, for the order of shards.
 
     Raises:
         ValueError: if the augmentation changes the size of cubes, or an image has no instances to train on.
@@ -76,6 +78,7 @@ class DetectionTrainingSet(Dataset[DetectionSample]):
         augmentation: InstanceAugmentation = FLIPPED,
         cubes: NativeFormat | None = None,
         skip_bad: bool = False,
+        batch: int = 1,
     ):
         if cubes is not None and not augmentation.keeps_size:
             raise ValueError(
@@ -89,6 +92,7 @@ class DetectionTrainingSet(Dataset[DetectionSample]):
             )
         self.pictures, self.seed, self.augmentation = pictures, seed, augmentation
         self.cubes, self.skip_bad = cubes, skip_bad
+        self.order = order_of((image.path for image in pictures.images), seed, batch)
 
     def __len__(self) -> int:
         """Return the number of images; one sample of each is an epoch."""
@@ -108,7 +112,7 @@ class DetectionTrainingSet(Dataset[DetectionSample]):
             except (ImageError, OSError, MaskError) as error:
                 return _unusable_sample(self.pictures, index, number, error)
 
-        return usable(prepare, number, len(self.pictures), self.seed, skip_bad=self.skip_bad)
+        return usable(prepare, number, self.order, skip_bad=self.skip_bad)
 
     def _sample(self, image: CocoImage, number: int, rng: np.random.Generator) -> DetectionSample:
         """Make the sample of an image with its instances."""

@@ -1,14 +1,47 @@
 """Orders samples: the number of a sample decides which item it uses, also after the first epoch."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypedDict, TypeVar
+from typing import Protocol, TypedDict, TypeVar, runtime_checkable
 
 import torch
+from jaxtyping import Int64
 from torch import Tensor
 from torch.utils.data import Sampler
 
 from passband.io.image import ImageError
+
+
+@runtime_checkable
+class Order(Protocol):
+    """The order of the items of a data set in each epoch."""
+
+    @property
+    def count(self) -> int:
+        """Number of items."""
+        ...
+
+    def __call__(self, number: int) -> int:
+        """Return the index of the item that a sample uses. Numbers continue after the first epoch."""
+        ...
+
+
+@dataclass(frozen=True)
+class RandomOrder:
+    """An order that is random over all items.
+
+    Attributes:
+        count: number of items.
+        seed: seed of the orders.
+    """
+
+    count: int
+    seed: int
+
+    def __call__(self, number: int) -> int:
+        """Return the index of the item that a sample uses; see `shuffled`."""
+        return shuffled(number, self.count, self.seed)
 
 
 class Prepared(TypedDict):
@@ -32,12 +65,10 @@ def shuffled(number: int, count: int, seed: int) -> int:
         seed: seed of the orders.
     """
     epoch, position = divmod(number, count)
-    return int(_order(count, seed * 1_000_003 + epoch)[position])
+    return int(epoch_order(epoch, count, seed)[position])
 
 
-def usable(
-    prepare: Callable[[int], PreparedSample], number: int, count: int, seed: int, *, skip_bad: bool
-) -> PreparedSample:
+def usable(prepare: Callable[[int], PreparedSample], number: int, order: Order, *, skip_bad: bool) -> PreparedSample:
     """Return the sample of a number, or of the next item that can be used.
 
     Problems are reported in the sample rather than raised, because a worker process of a loader can only pass them on
@@ -47,15 +78,14 @@ def usable(
         prepare: function that makes a sample from the index of an item, and describes a file that cannot be used in
             `problem`.
         number: number of the sample.
-        count: number of items.
-        seed: seed of the order.
+        order: order of the items.
         skip_bad: whether to use the next item instead of one that cannot be used. The problems of the skipped items are
             listed in `problem`.
 
     Raises:
         ImageError: if no item can be used.
     """
-    first = shuffled(number, count, seed)
+    first, count = order(number), order.count
     problems: list[str] = []
     for step in range(count):
         sample = prepare((first + step) % count)
@@ -68,9 +98,15 @@ def usable(
 
 
 @lru_cache(maxsize=4)
-def _order(count: int, seed: int) -> Tensor:
-    """Return the order of an epoch, which is drawn once and cached for all samples of the epoch."""
-    return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+def epoch_order(epoch: int, count: int, seed: int) -> Int64[Tensor, " N"]:
+    """Return the order of an epoch, which is drawn once and cached for all samples of the epoch.
+
+    Args:
+        epoch: number of the epoch, from 0.
+        count: number of items.
+        seed: seed of the orders.
+    """
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
 
 
 def scored_batches(length: int, batch: int, part: int = 0, parts: int = 1) -> list[list[int]]:

@@ -24,6 +24,7 @@ from passband.data.datasets.crops import (
     read_pair,
 )
 from passband.data.datasets.order import usable
+from passband.data.datasets.shard_order import order_of
 from passband.data.degradations import NEWEST, VERSIONS
 from passband.data.images import find_images
 from passband.data.pairs import Pair, find_pairs
@@ -88,6 +89,7 @@ class PhotographTrainingSet(Dataset[RestorationSample]):
         augment: whether to flip at random.
         simulation: settings of the degradations.
         skip_bad: whether to use the next photograph instead of one that cannot be read.
+        batch: samples of a step, over all processes, for the order of shards.
 
     Raises:
         FileNotFoundError: if the folder does not exist or holds no images.
@@ -104,6 +106,7 @@ class PhotographTrainingSet(Dataset[RestorationSample]):
         augment: bool = True,
         simulation: Simulation = Simulation(),
         skip_bad: bool = False,
+        batch: int = 1,
     ):
         known = (*VERSIONS[simulation.version], CLEAN)
         unknown = set(degradations) - {*known}
@@ -116,6 +119,7 @@ class PhotographTrainingSet(Dataset[RestorationSample]):
         self.probabilities = weights / weights.sum()
         self.crop, self.seed, self.augment, self.skip_bad = crop, seed, augment, skip_bad
         self.simulation = simulation
+        self.order = order_of(self.paths, seed, batch)
         self.read = ImageCache()
 
     def __len__(self) -> int:
@@ -147,7 +151,7 @@ class PhotographTrainingSet(Dataset[RestorationSample]):
             degraded, clean = degraded_crop(clean, kind, self.simulation.version, developed, self.seed, number)
             return {"degraded": degraded, "clean": clean, "kind": kind, "name": path.stem, "problem": ""}
 
-        return usable(prepare, number, len(self.paths), self.seed, skip_bad=self.skip_bad)
+        return usable(prepare, number, self.order, skip_bad=self.skip_bad)
 
     def _mixed(self, kind: str, rng: np.random.Generator) -> str:
         """Return the kind, joined by a second kind with the probability `Simulation.mixtures`."""
@@ -166,6 +170,7 @@ class PairTrainingSet(Dataset[RestorationSample]):
             whole images in the order of the pairs.
         seed: seed that decides order, crop and flip together with the number of the sample.
         skip_bad: whether to use the next pair instead of one that cannot be used. Whole images are never skipped.
+        batch: samples of a step, over all processes, for the order of shards.
 
     Raises:
         FileNotFoundError: if the folder does not exist or has no known layout.
@@ -179,9 +184,11 @@ class PairTrainingSet(Dataset[RestorationSample]):
         seed: int = 0,
         *,
         skip_bad: bool = False,
+        batch: int = 1,
     ):
         self.pairs = find_pairs(source) if isinstance(source, Path) else list(source)
         self.crop, self.seed, self.skip_bad = crop, seed, skip_bad
+        self.order = order_of((pair.clean for pair in self.pairs), seed, batch)
         self.read = ImageCache() if crop else read_image
 
     def __len__(self) -> int:
@@ -208,7 +215,7 @@ class PairTrainingSet(Dataset[RestorationSample]):
                 return _unusable_sample(_degraded_channels(pair), side, "pair", pair.name, error)
             return _pair_sample(pair, *crop_and_flip(images, side, np.random.default_rng([self.seed, number, 1])))
 
-        return usable(prepare, number, len(self.pairs), self.seed, skip_bad=self.skip_bad)
+        return usable(prepare, number, self.order, skip_bad=self.skip_bad)
 
 
 class RestorationValidationSet(Dataset[RestorationSample]):

@@ -28,6 +28,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from passband.data.datasets.order import usable
+from passband.data.datasets.shard_order import order_of
 from passband.data.masks import MaskPair, read_mask_pair
 from passband.io.files import failure
 from passband.io.image import ImageError
@@ -127,6 +128,7 @@ class SegmentationTrainingSet(Dataset[SegmentationSample]):
         augmentation: random changes; None for no changes.
         cache: whether to keep decoded and resized images in memory if they fit. Samples are the same without it.
         skip_bad: whether to use the next pair instead of one that cannot be used.
+        batch: samples of a step, over all processes, for the order of shards.
 
     Raises:
         ValueError: if there are more than 256 classes, which do not fit into a byte.
@@ -142,9 +144,11 @@ class SegmentationTrainingSet(Dataset[SegmentationSample]):
         augmentation: SegmentationAugmentation | None = None,
         cache: bool = True,
         skip_bad: bool = False,
+        batch: int = 1,
     ):
         self.pairs, self.classes, self.size, self.seed = pairs, classes, size, seed
         self.augmentation, self.skip_bad = augmentation, skip_bad
+        self.order = order_of((pair.image for pair in pairs), seed, batch)
         if classes > 256:
             raise ValueError(f"masks must have at most 256 classes for training; got {classes}")
         self.cached = (
@@ -162,7 +166,7 @@ class SegmentationTrainingSet(Dataset[SegmentationSample]):
             ImageError: if no pair can be used.
         """
         prepare = partial(self._sample, number=number)
-        return usable(prepare, number, len(self.pairs), self.seed, skip_bad=self.skip_bad)
+        return usable(prepare, number, self.order, skip_bad=self.skip_bad)
 
     def _sample(self, index: int, number: int) -> SegmentationSample:
         """Make the sample of a pair, or of files that cannot be used."""

@@ -20,7 +20,7 @@ from numpy import ndarray
 from PIL import Image
 from torch import Tensor
 
-from passband.io.files import write_whole
+from passband.io.files import as_path, write_whole
 from passband.io.image.decode import from_pillow, open_file
 from passband.io.image.encode import ANIMATED, DEEP, encode_animation, encode_still, fitted_meta
 from passband.io.image.formats.tiff_write import tiff_pages
@@ -74,7 +74,7 @@ def open_images(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Im
         ImageError: if the file is not an image or is damaged, as in `read_stored_image`.
         OSError: if the file cannot be read.
     """
-    with Path(path).open("rb") as file:
+    with as_path(path).open("rb") as file:
         head = file.read(HEAD)
         if not head:
             raise ImageError(f"{path} is empty; a {NAMES} image is needed")

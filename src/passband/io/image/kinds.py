@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from passband.io.files import as_path
+
 KINDS = {
     ".png": "PNG",
     ".jpg": "JPEG",
@@ -74,7 +76,7 @@ def kind_of_file(path: Path | str) -> str | None:
         A value of `KINDS`, or None for any other content and for files that cannot be read.
     """
     try:
-        with Path(path).open("rb") as file:
+        with as_path(path).open("rb") as file:
             return kind_of(file.read(HEAD))
     except OSError:
         return None

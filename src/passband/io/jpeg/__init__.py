@@ -24,6 +24,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from passband.io.files import as_path, is_openable
 from passband.io.image import DEFAULT_MAX_PIXELS
 from passband.io.jpeg import engine as jpeg_engine
 from passband.io.jpeg.engine import backend, reader_library
@@ -306,7 +307,9 @@ def _content(source: JpegSource) -> Any:
     """Return a path as text, or an object whose buffer is the content of the file."""
     if isinstance(source, bytes):
         return source
-    return source.cpu().contiguous().numpy() if isinstance(source, Tensor) else os.fspath(source)
+    if isinstance(source, Tensor):
+        return source.cpu().contiguous().numpy()
+    return os.fspath(source) if is_openable(source) else as_path(source).read_bytes()
 
 
 def _read_unended(results: list[Any], contents: Sequence[Any], read: Callable[[bytes, int], list[Any]]) -> None:
