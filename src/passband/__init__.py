@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from passband import analysis as analysis
+    from passband import app as app
     from passband import checkpoints as checkpoints
     from passband import comparison as comparison
     from passband import config as config
@@ -91,7 +92,18 @@ _HOMES = {
 }
 """Modules that define the public names, by name."""
 _ROOMS = (
-    *("analysis", "checkpoints", "comparison", "config", "curriculum", "data", "drawing", "evaluation", "export"),
+    *(
+        "analysis",
+        "app",
+        "checkpoints",
+        "comparison",
+        "config",
+        "curriculum",
+        "data",
+        "drawing",
+        "evaluation",
+        "export",
+    ),
     *("finetuning", "inference", "integrations", "io", "layers", "losses", "metrics", "models", "naming", "ops"),
     *("optimizers", "processes", "provenance", "reports", "run_length", "runs", "scale", "state_dicts", "studies"),
     *("tasks", "training", "weights_io"),

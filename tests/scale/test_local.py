@@ -51,7 +51,7 @@ def test_processes_write_and_record_what_one_process_does(restorer, pictures, tm
 def test_a_run_that_finds_everything_done_starts_no_process(restorer, pictures, tmp_path, monkeypatch):
     jobs = plan_jobs([pictures], tmp_path / "out")
     list(restore_files(restorer, jobs))
-    monkeypatch.setattr("passband.scale.local._LocalCrew.start", lambda *_: pytest.fail("a process is started"))
+    monkeypatch.setattr("passband.scale.local.LocalCrew.start", lambda *_: pytest.fail("a process is started"))
     assert [one.status for one in restore_files(restorer, jobs, executor=LocalProcesses(2))] == ["skipped"] * 4
 
 

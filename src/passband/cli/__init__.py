@@ -5,6 +5,7 @@ import sys
 import typer
 
 from passband.cli.analyze import analyze
+from passband.cli.app import app as page
 from passband.cli.classify import classify
 from passband.cli.compare import compare
 from passband.cli.convert import convert
@@ -33,7 +34,7 @@ app = typer.Typer(
 for command in (
     *(restore, inspect, demo, degrade, evaluate, compare),
     *(train, study, recipe, finetune, convert, export, info, shards),
-    *(classify, segment, doctor),
+    *(classify, segment, page, doctor),
 ):
     app.command()(command)
 app.add_typer(analyze, name="analyze")

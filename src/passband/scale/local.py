@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from passband.inference.files.pieces import Piece, on_progress
+from passband.inference.files.pieces import on_progress
 from passband.scale.schedule import Event, WorkersExecutor
 
 GRACE = 5.0
@@ -45,8 +45,8 @@ class LocalProcesses(WorkersExecutor):
             raise ValueError(f"LocalProcesses needs 1 worker or more, got {self.workers}")
         super().__post_init__()
 
-    def _crew(self) -> "_LocalCrew":
-        return _LocalCrew(self.workers)
+    def _crew(self) -> "LocalCrew":
+        return LocalCrew(self.workers)
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Share:
         share_memory(self.workers, self.others)
 
 
-class _LocalWorker:
+class LocalWorker:
     """A process, and the pipe to it."""
 
     def __init__(self, context: Any, payload: bytes, share: Share):
@@ -87,8 +87,8 @@ class _LocalWorker:
         self.process.start()
         other.close()  # so that the pipe ends when the process does
 
-    def send(self, piece: Piece) -> None:
-        """Give it a piece; if it has died, the next message says so."""
+    def send(self, piece: Any) -> None:
+        """Give it work that can be pickled; if it has died, the next message says so."""
         with suppress(BrokenPipeError, ConnectionResetError):
             self.connection.send_bytes(pickle.dumps(piece))
 
@@ -107,10 +107,14 @@ class _LocalWorker:
         with suppress(BrokenPipeError, ConnectionResetError):
             self.connection.send_bytes(b"")
 
-    def kill(self) -> None:
-        """End it, even if it hangs."""
-        self.process.terminate()  # removes its temporary files
-        self.end(GRACE)
+    def kill(self, grace: float = GRACE) -> None:
+        """End it, even if it hangs.
+
+        Args:
+            grace: time in seconds that it gets to end by itself, which removes its temporary files.
+        """
+        self.process.terminate()
+        self.end(grace)
 
     def end(self, seconds: float) -> None:
         """Wait for its end, and kill it if it does not end in time."""
@@ -121,7 +125,7 @@ class _LocalWorker:
         self.connection.close()
 
 
-class _LocalCrew:
+class LocalCrew:
     """Processes that have the payload."""
 
     def __init__(self, size: int):
@@ -137,18 +141,18 @@ class _LocalCrew:
             self._context.set_forkserver_preload(modules)
         self._threads = max(1, torch.get_num_threads() // size)
         self._others = psutil.Process().memory_info().rss
-        self._workers: list[_LocalWorker] = []
+        self._workers: list[LocalWorker] = []
         self._started = 0
 
-    def start(self, payload: bytes) -> _LocalWorker:
+    def start(self, payload: bytes) -> LocalWorker:
         """Start a process."""
         share = Share(self._started % self.size, self.size, self._threads, self._others)
         self._started += 1
-        worker = _LocalWorker(self._context, payload, share)
+        worker = LocalWorker(self._context, payload, share)
         self._workers = [one for one in self._workers if one.process.exitcode is None] + [worker]
         return worker
 
-    def wait(self, workers: Sequence[_LocalWorker], seconds: float | None) -> list[tuple[_LocalWorker, Event]]:
+    def wait(self, workers: Sequence[LocalWorker], seconds: float | None) -> list[tuple[LocalWorker, Event]]:
         """Wait for messages of some processes."""
         ready = wait([worker.connection for worker in workers], seconds)
         return [(worker, worker.event()) for worker in workers if worker.connection in ready]
@@ -184,7 +188,7 @@ def serve(connection: Connection, payload: bytes, share: Share) -> None:
     except Exception as error:
         tell("broken", f"a worker cannot start: {' '.join(str(error).split()) or type(error).__name__}")
         return
-    on_progress(_at_most_every_second(lambda: tell("alive")))
+    on_progress(_at_most_every_second(lambda progress: tell("alive", progress)))
     tell("ready")
     with suppress(EOFError, OSError):
         while content := connection.recv_bytes():
@@ -208,15 +212,15 @@ def _follow_parent() -> None:
         os._exit(1)
 
 
-def _at_most_every_second(function: Callable[[], None]) -> Callable[[], None]:
-    """Return a function that calls another one at most once in a second."""
+def _at_most_every_second(function: Callable[[object], None]) -> Callable[[object], None]:
+    """Return a function of the progress that calls another one at most once in a second."""
     last = -1.0
 
-    def call() -> None:
+    def call(progress: object) -> None:
         nonlocal last
         if time.monotonic() - last >= 1:
             last = time.monotonic()
-            function()
+            function(progress)
 
     return call
 

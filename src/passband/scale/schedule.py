@@ -29,9 +29,9 @@ class Event:
     """A message of a worker.
 
     Attributes:
-        kind: `ready` after its start; `alive` if its piece makes progress; `result`; `broken` if it cannot start, with
-            an error; `died`.
-        value: the result, or the reason in words.
+        kind: `ready` after its start; `alive` if its piece makes progress, with the progress; `result`; `broken` if it
+            cannot start, with an error; `died`.
+        value: the progress, the result, or the reason in words.
     """
 
     kind: Literal["ready", "alive", "result", "broken", "died"]

@@ -52,14 +52,14 @@ def in_this_process(run: Callable[[Any], Any], pieces: Iterable[Any]) -> Iterato
         yield run(piece) if isinstance(piece, Piece) else piece
 
 
-_ON_PROGRESS: list[Callable[[], None]] = []
+_ON_PROGRESS: list[Callable[[object], None]] = []
 
 
-def on_progress(function: Callable[[], None]) -> None:
+def on_progress(function: Callable[[object], None]) -> None:
     """Set the function that this process calls when a file makes progress.
 
     Args:
-        function: function without arguments, such as one that tells another process that this one does not hang.
+        function: function of the progress, such as one that tells another process that this one does not hang.
     """
     _ON_PROGRESS[:] = [function]
 
@@ -71,4 +71,4 @@ def report_progress(progress: object) -> None:
         progress: progress in any form.
     """
     for function in _ON_PROGRESS:
-        function()
+        function(progress)

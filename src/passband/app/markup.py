@@ -1,0 +1,131 @@
+"""Turns results into HTML for the page. All texts are escaped."""
+
+import json
+from collections.abc import Sequence
+from html import escape
+
+from passband.app.jobs import Job
+from passband.app.restoring import Moment, Result
+from passband.app.uploads import Storage
+from passband.app.words import done, duration, finding
+
+EMPTY = """<div class="pb-empty"><p><strong>Your photo appears here,</strong> before and after, with a line to drag.</p>
+<p>Drop a photo on the left, or try an example.</p></div>"""
+
+
+def viewer(result: Result, storage: Storage) -> str:
+    """Return the before/after viewer of a result.
+
+    Args:
+        result: the result.
+        storage: files of the page.
+    """
+    name = result.source.name
+    sources = [{"label": "Before", "src": storage.address(result.files[0].before), "alt": f"{name} before restoration"}]
+    for asked, restored in zip(result.asked, result.files, strict=True):
+        label = restored.weights or "left alone"
+        label = f"{label} (auto)" if asked == "auto" else label if restored.weights is None else asked
+        alt = f"{name} restored by {label}"
+        sources.append({"label": label, "src": storage.address(restored.after), "alt": alt})
+    left = "1" if len(result.files) > 1 else "0"
+    return (
+        f'<passband-viewer left="{left}" right="{len(result.files)}" '
+        f'sources="{escape(json.dumps(sources))}"></passband-viewer>'
+    )
+
+
+def details(result: Result, storage: Storage) -> str:
+    """Return what was found and done, the notes, and the downloads.
+
+    Args:
+        result: the result.
+        storage: files of the page.
+    """
+    first = result.files[0]
+    size = f"{first.size[0]} x {first.size[1]} pixels" if all(first.size) else ""
+    lines = [f"<h3>{escape(result.source.name)} <small>{size}</small></h3>"]
+    if first.diagnosis is not None:
+        lines.append(f'<p class="pb-finding">{escape(finding(first.diagnosis))}</p>')
+    for asked, restored in zip(result.asked, result.files, strict=True):
+        lines.append(f"<p>{escape(done(restored, asked))}</p>")
+    notes = dict.fromkeys(note for restored in result.files for note in restored.notes)
+    if notes:
+        items = "".join(f"<li>{escape(_capital(note))}</li>" for note in notes)
+        lines.append(f'<ul class="pb-notes" aria-label="Notes">{items}</ul>')
+    if first.diagnosis is None:
+        lines.append("<p>The viewer shows the first frame of the video. The download has all frames.</p>")
+    for restored in result.files:
+        lines.append(_download(storage.address(restored.target), restored.target.name, restored.target.stat().st_size))
+    return f'<section class="pb-card" aria-label="Result">{"".join(lines)}</section>'
+
+
+def archive_link(token: str, count: int) -> str:
+    """Return the link to an archive of all results; empty for fewer than two.
+
+    Args:
+        token: token of the session.
+        count: number of results.
+    """
+    if count < 2:
+        return ""
+    return (
+        f'<p><a class="pb-download pb-quiet" href="passband/zip/{token}/restored.zip" download="restored.zip">'
+        f"Download all {count} results as a ZIP archive</a></p>"
+    )
+
+
+def status(moment: Moment) -> str:
+    """Return the progress, and the problems of files.
+
+    Args:
+        moment: state of the restoration.
+    """
+    jobs = moment.jobs
+    parts = [f'<p class="pb-problem" role="alert">{escape(_capital(problem))}</p>' for problem in moment.problems]
+    running = [job for job in jobs if not job.is_over]
+    if running:
+        over = len(jobs) - len(running)
+        share = (over + sum(job.share or 0.0 for job in running)) / len(jobs)
+        known = over or any(job.share is not None for job in running)
+        value = f' value="{share:.3f}"' if known else ""
+        text = _progress_text(jobs, running, over)
+        parts.append(
+            f'<div class="pb-progress"><progress aria-label="Progress"{value}></progress>'
+            f'<p role="status">{escape(text)}</p></div>'
+        )
+    return "".join(parts)
+
+
+def problem(sentence: str) -> str:
+    """Return a problem as the page shows it.
+
+    Args:
+        sentence: reason and advice.
+    """
+    return f'<p class="pb-problem" role="alert">{escape(_capital(sentence))}</p>'
+
+
+def _progress_text(jobs: Sequence[Job], running: Sequence[Job], over: int) -> str:
+    """Say how far the work is, and how long it will take."""
+    job = next((one for one in running if one.state == "running"), running[0])
+    if job.state == "waiting":
+        before = f", after {job.ahead} other files" if job.ahead > 1 else ", after 1 other file" if job.ahead else ""
+        return f"{job.request.name} waits for a free worker{before}."
+    text = f"{job.request.name} is being restored"
+    if job.seconds_left is not None and job.seconds_left >= 1:
+        text = f"{text}, about {duration(job.seconds_left)} left"
+    return f"{over} of {len(jobs)} done. {text}." if len(jobs) > 1 else f"{text}."
+
+
+def _download(address: str, name: str, size: int) -> str:
+    amount = f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.0f} KB"
+    link = f'href="{escape(address)}?download=1" download="{escape(name)}"'
+    return f'<p><a class="pb-download" {link}>Download {escape(name)} <small>{amount}</small></a></p>'
+
+
+def _capital(sentence: str) -> str:
+    """Begin a sentence with a capital letter, unless it begins with a name, and end it with a full stop."""
+    first = sentence.split(" ", 1)[0]
+    is_name = not first.isalpha()
+    ended = sentence if sentence.endswith((".", "!", "?")) else f"{sentence}."
+    return ended if is_name else ended[:1].upper() + ended[1:]

@@ -1,0 +1,111 @@
+"""The tab Restore."""
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from passband.app import markup
+from passband.app.restoring import NONE, Moment, Options
+from passband.app.uploads import EXAMPLES
+from passband.app.words import limits_sentence
+
+if TYPE_CHECKING:
+    from passband.app.server import Server
+
+AUTO_INFO = "auto inspects each photo, and chooses a network or leaves the photo alone."
+
+
+def restore_tab(server: "Server") -> None:
+    """Build the tab.
+
+    Args:
+        server: the running page.
+    """
+    names = list(server.weights)
+    with gr.Row(elem_classes="pb-restore"):
+        with gr.Column(scale=1, min_width=300, elem_classes="pb-side"):
+            files = gr.File(label="Photos or a short video", file_count="multiple", height=150, elem_id="pb-drop")
+            gr.HTML(f'<p class="pb-limits">{limits_sentence(server.settings.limits)}</p>')
+            weights = gr.Dropdown(names, value="auto", label="Network", info=AUTO_INFO, elem_id="pb-weights")
+            second = gr.Dropdown([NONE, *names], value=NONE, label="Compare with", elem_id="pb-second")
+            strength = gr.Slider(0, 1, 1, step=0.05, label="Strength", info="0 keeps the photo, 1 restores it in full.")
+            is_named = gr.Checkbox(label="Name of the network in the file name")
+            with gr.Row():
+                start = gr.Button("Restore", variant="primary", elem_id="pb-start")
+                stop = gr.Button("Cancel", visible=False, elem_id="pb-stop")
+            gr.HTML('<h2 class="pb-small">Examples</h2>')
+            with gr.Row(elem_classes="pb-examples"):
+                examples = [
+                    gr.Button(path.stem.replace("-", " ").capitalize(), icon=path, elem_classes="pb-example")
+                    for path in EXAMPLES
+                ]
+        with gr.Column(scale=3, min_width=340, elem_classes="pb-main"):
+            state = gr.HTML(elem_id="pb-status")
+            viewer = gr.HTML(markup.EMPTY, elem_id="pb-viewer")
+            details = gr.HTML(elem_id="pb-details")
+            command = gr.Textbox(
+                label="The same on the command line",
+                visible=False,
+                buttons=["copy"],
+                interactive=False,
+                elem_id="pb-cli",
+            )
+            results = gr.Radio([], label="Results of this visit", visible=False, elem_id="pb-results")
+            archive = gr.HTML(elem_id="pb-archive")
+
+    def show(label: str | None, request: gr.Request) -> list[Any]:
+        """Show a result of this session."""
+        session = server.storage.session(request.session_hash)
+        result = session.results.get(label or "")
+        if result is None:
+            return [gr.skip()] * 3
+        shown = [markup.viewer(result, server.storage), markup.details(result, server.storage)]
+        return [*shown, gr.update(value=result.commands, visible=True)]
+
+    def update(moment: Moment, request: gr.Request) -> list[Any]:
+        """Return the values of all outputs at a moment of the work."""
+        session = server.storage.session(request.session_hash)
+        cancel = gr.update(visible=not moment.is_over)
+        if not moment.new:
+            return [markup.status(moment), cancel, *[gr.skip()] * 5]
+        chosen = gr.update(choices=list(session.results), value=moment.new[-1], visible=True)
+        count = sum(len(result.files) for result in session.results.values())
+        link = markup.archive_link(session.folder.name, count)
+        return [markup.status(moment), cancel, chosen, link, *show(moment.new[-1], request)]
+
+    async def follow(paths: Sequence[str | Path], options: Options, request: gr.Request) -> AsyncIterator[list[Any]]:
+        async for moment in server.restoring.restore(request.session_hash, paths, options):
+            yield update(moment, request)
+
+    async def restore(
+        paths: list[str] | None, weights: str, second: str, strength: float, is_named: bool, request: gr.Request
+    ) -> AsyncIterator[list[Any]]:
+        if not paths:
+            yield [markup.problem("There is no file yet. Drop a photo, or choose an example."), *[gr.skip()] * 6]
+            return
+        async for values in follow(paths, Options(weights, second, strength, is_named), request):
+            yield values
+
+    def example(path: Path) -> Any:
+        async def restore_example(
+            weights: str, second: str, strength: float, is_named: bool, request: gr.Request
+        ) -> AsyncIterator[list[Any]]:
+            async for values in follow([path], Options(weights, second, strength, is_named), request):
+                yield values
+
+        return restore_example
+
+    settings: list[Any] = [weights, second, strength, is_named]
+    outputs: list[Any] = [state, stop, results, archive, viewer, details, command]
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
+    runs = [event(restore, [files, *settings], outputs, **quiet) for event in (files.upload, start.click)]
+    for button, path in zip(examples, EXAMPLES, strict=True):
+        runs.append(button.click(example(path), settings, outputs, **quiet))
+
+    def cancel(request: gr.Request) -> None:
+        server.jobs.cancel_person(server.storage.session(request.session_hash).key)
+
+    stop.click(cancel, queue=False, **quiet)
+    results.input(show, results, [viewer, details, command], **quiet)

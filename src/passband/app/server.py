@@ -1,0 +1,143 @@
+"""The running page: its files, its workers, its routes and its addresses."""
+
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+from starlette.middleware import Middleware
+from starlette.requests import Request as WebRequest
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from passband.app.guard import Guard
+from passband.app.jobs import Jobs
+from passband.app.restoring import Restoring
+from passband.app.settings import AppError, AppSettings
+from passband.app.uploads import ADDRESS, Storage
+from passband.app.zipped import zip_results
+from passband.tasks.loading import task_of
+from passband.weights_io import load_config, shipped_weights
+
+HERE = Path(__file__).parent
+CLOSED = "This file was removed after an hour, or its address is wrong. Restore the image again."
+
+
+class Server:
+    """A running page.
+
+    Args:
+        settings: settings of the page.
+        open_browser: whether to open the page in the browser of this computer.
+
+    Attributes:
+        settings: settings of the page.
+        weights: weights that restore, by the names that the page shows.
+        others: further weights of other tasks, by name.
+        storage: files of all people.
+        jobs: queue and workers.
+        url: address of the page.
+
+    Raises:
+        AppError: if the port is in use.
+        CheckpointError: if further weights cannot be found.
+    """
+
+    def __init__(self, settings: AppSettings, *, open_browser: bool = False):
+        self.settings = settings
+        offered = {name: name for name in ("auto", "general", *sorted(shipped_weights()))}
+        self.others: dict[str, tuple[str, str]] = {}
+        for path in settings.weights:
+            load_config(path)  # fails here, and not for each image
+            task, label = task_of(path), _label(path, {**offered, **self.others})
+            if task == "restoration":
+                offered[label] = path
+            else:
+                self.others[label] = (task, path)
+        self.weights = offered
+        self.storage = Storage(settings.limits)
+        self.jobs = Jobs(settings.workers, settings.limits.seconds, settings.limits.waiting)
+        self.restoring = Restoring(self)
+        try:
+            self.url, self.share_url = self._launch(open_browser)
+        except BaseException:
+            self.close()
+            raise
+
+    def wait(self) -> None:
+        """Serve until Ctrl-C, then close the page."""
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End the page and its workers, and remove all its files."""
+        if hasattr(self, "blocks"):
+            self.blocks.close(verbose=False)
+        self.jobs.close()
+        self.storage.close()
+
+    def _launch(self, open_browser: bool) -> tuple[str, str | None]:
+        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+        os.environ["GRADIO_TEMP_DIR"] = str(self.storage.uploads)
+        from passband.app.page import build_page, page_look
+
+        settings, limits = self.settings, self.settings.limits
+        self.blocks = build_page(self)
+        guard = Middleware(Guard, self.storage.uploads, limits.upload_bytes, limits.files)  # type: ignore[arg-type]
+        routes = [
+            Route(f"/{ADDRESS}/{{token}}/{{name}}", self._file),
+            Route("/passband/zip/{session}/{name}", self._zip),
+        ]
+        try:
+            _, url, share_url = self.blocks.launch(
+                server_name=settings.host,
+                server_port=settings.port or None,
+                share=settings.share,
+                inbrowser=open_browser,
+                prevent_thread_lock=True,
+                quiet=True,
+                show_error=True,
+                max_file_size=limits.upload_bytes,
+                state_session_capacity=1000,
+                ssr_mode=False,
+                footer_links=[],
+                app_kwargs={"middleware": [guard], "routes": routes, "docs_url": None, "redoc_url": None},
+                **page_look(),
+            )
+        except OSError as error:
+            raise AppError(
+                f"The page cannot use port {settings.port} of {settings.host}: {error}. Choose another one with --port."
+            ) from error
+        return url, share_url
+
+    async def _file(self, request: WebRequest) -> Response:
+        """Serve a file of a session."""
+        path = self.storage.served(request.path_params["token"])
+        if path is None:
+            return JSONResponse({"error": CLOSED}, 404)
+        kind = "attachment" if "download" in request.query_params else "inline"
+        return FileResponse(
+            path, filename=path.name, content_disposition_type=kind, headers={"cache-control": "private, max-age=3600"}
+        )
+
+    async def _zip(self, request: WebRequest) -> Response:
+        """Serve all results of a session as one archive."""
+        session = self.storage.session_of_token(request.path_params["session"])
+        if session is None or not session.results:
+            return JSONResponse({"error": CLOSED}, 404)
+        archive = await zip_results(session)
+        return FileResponse(archive, filename="restored.zip", media_type="application/zip")
+
+
+def _label(path: str, taken: dict[str, Any]) -> str:
+    """Return a name for further weights that no other weights have."""
+    parts = Path(path).resolve().parts if Path(path).exists() else Path(path).parts
+    for count in range(1, len(parts) + 1):
+        label = "/".join(parts[-count:])
+        if label not in taken:
+            return label
+    return path

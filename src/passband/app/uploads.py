@@ -1,0 +1,216 @@
+"""Keeps uploads and results of each person apart, serves them under secret names, and removes them."""
+
+import os
+import re
+import secrets
+import shutil
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from passband.app.requests import UploadError
+from passband.app.settings import Limits
+from passband.io.files import fitted_name
+from passband.naming import printable
+
+SWEEP = 30.0
+"""Time in seconds between two searches for old files."""
+EXAMPLES = tuple(sorted((Path(__file__).parent / "examples").glob("*.jpg")))
+"""Paths of the examples that ship."""
+ADDRESS = "passband/file"
+"""Beginning of the addresses of served files, relative to the page."""
+
+
+@dataclass
+class Session:
+    """One visit of a person.
+
+    Attributes:
+        key: key of the person in the queue.
+        folder: folder of the uploads and results.
+        used: time of the last use, by `time.time`.
+        results: results in the order in which they were finished, by their labels.
+    """
+
+    key: str
+    folder: Path
+    used: float = field(default_factory=time.time)
+    results: dict[str, Any] = field(default_factory=dict)
+    count: int = 0
+
+    def new_folder(self, name: str) -> Path:
+        """Return a new folder of this session.
+
+        Args:
+            name: name of the parent folder, such as `in`.
+        """
+        self.count += 1
+        folder = self.folder / name / str(self.count)
+        folder.mkdir(parents=True)
+        return folder
+
+
+class Storage:
+    """The folder of all files of the page. It is removed when the page is closed.
+
+    Args:
+        limits: limits of the page.
+
+    Attributes:
+        uploads: folder into which Gradio writes uploads.
+    """
+
+    def __init__(self, limits: Limits):
+        self.limits = limits
+        self.root = Path(tempfile.mkdtemp(prefix="passband-app-")).resolve()
+        self.root.chmod(0o700)
+        self.uploads = self.root / "uploads"
+        self.uploads.mkdir()
+        self._sessions: dict[str, Session] = {}
+        self._served: dict[str, Path] = {}
+        self._tokens: dict[Path, str] = {}
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        threading.Thread(target=self._sweep, name="passband-sweeper", daemon=True).start()
+
+    def session(self, key: str | None) -> Session:
+        """Return the session of a person, which is made if there is none.
+
+        Args:
+            key: session hash of Gradio; None counts as one common person.
+        """
+        key = key or "nobody"
+        with self._lock:
+            if key not in self._sessions:
+                folder = self.root / secrets.token_urlsafe(16)
+                folder.mkdir()
+                self._sessions[key] = Session(key, folder)
+            session = self._sessions[key]
+            session.used = time.time()
+            return session
+
+    def session_of_token(self, token: str) -> Session | None:
+        """Return the session with a secret token; None if there is none.
+
+        Args:
+            token: name of the folder of the session.
+        """
+        with self._lock:
+            return next((one for one in self._sessions.values() if one.folder.name == token), None)
+
+    def take(self, session: Session, path: str | Path) -> Path:
+        """Take over an uploaded file into the folder of a session.
+
+        Args:
+            session: session of the person.
+            path: path of the file, as Gradio names it.
+
+        Returns:
+            The path of the file in the folder of the session.
+
+        Raises:
+            UploadError: if the path is not that of an upload, or the file is empty or too large.
+        """
+        upload = Path(path) if Path(path) in EXAMPLES else uploaded_file(path, self.uploads)
+        name = clean_name(upload.name)
+        size = upload.stat().st_size
+        if size == 0:
+            raise UploadError(f"{name} is empty. Choose a file that has content.")
+        if size > self.limits.upload_bytes:
+            raise UploadError(
+                f"{name} has {size / 1e6:.0f} MB. This page takes files of at most "
+                f"{self.limits.upload_bytes / 1e6:.0f} MB."
+            )
+        target = session.new_folder("in") / name
+        try:
+            os.link(upload, target)
+        except OSError:  # file systems without links
+            shutil.copyfile(upload, target)
+        return target
+
+    def address(self, path: Path) -> str:
+        """Return the address of a file for the page, relative to it. Nobody can guess addresses of other files.
+
+        Args:
+            path: path of a file of a session.
+        """
+        with self._lock:
+            if path not in self._tokens:
+                token = secrets.token_urlsafe(16)
+                self._tokens[path], self._served[token] = token, path
+            token = self._tokens[path]
+        return f"{ADDRESS}/{token}/{re.sub(r'[^A-Za-z0-9._-]', '_', path.name)}"
+
+    def served(self, token: str) -> Path | None:
+        """Return the file behind an address; None if there is none, or if it was removed.
+
+        Args:
+            token: middle part of the address.
+        """
+        path = self._served.get(token)
+        return path if path is not None and path.is_file() else None
+
+    def sweep(self) -> None:
+        """Remove files that are too old, and sessions that were not used for as long."""
+        before = time.time() - self.limits.keep_seconds
+        with self._lock:
+            for key, session in list(self._sessions.items()):
+                if session.used < before:
+                    del self._sessions[key]
+                    shutil.rmtree(session.folder, ignore_errors=True)
+        for folder, _, names in os.walk(self.root, topdown=False):
+            for name in names:
+                with suppress(OSError):
+                    if (Path(folder) / name).stat(follow_symlinks=False).st_ctime < before:
+                        (Path(folder) / name).unlink()
+        with self._lock:
+            for token, path in list(self._served.items()):
+                if not path.exists():
+                    del self._served[token]
+                    self._tokens.pop(path, None)
+
+    def close(self) -> None:
+        """Remove all files."""
+        self._closed.set()
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def _sweep(self) -> None:
+        while not self._closed.wait(SWEEP):
+            with suppress(OSError):
+                self.sweep()
+
+
+def uploaded_file(path: str | Path, uploads: Path) -> Path:
+    """Check that a path is that of a regular file that somebody uploaded, and not of a link or of any other file.
+
+    Args:
+        path: path to check.
+        uploads: folder of all uploads.
+
+    Raises:
+        UploadError: if it is not.
+    """
+    text = str(path)
+    given = Path(text)
+    is_plain = "\0" not in text and given.is_absolute() and ".." not in given.parts
+    try:
+        if is_plain and given.resolve() == given and given.is_relative_to(uploads.resolve()) and given.is_file():
+            return given
+    except (OSError, ValueError):
+        pass
+    raise UploadError("This file was not uploaded to this page, or it was removed after an hour. Upload it again.")
+
+
+def clean_name(name: str) -> str:
+    """Return a name for an uploaded file that is a name in one folder, on one line, and not hidden.
+
+    Args:
+        name: name that the browser sent.
+    """
+    name = printable(name.replace("\\", "/").rsplit("/", 1)[-1]).lstrip(".") or "file"
+    path = Path(name)
+    return fitted_name(path.stem, path.suffix) if len(path.suffix) < 16 else fitted_name(name, "")

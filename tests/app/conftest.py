@@ -1,0 +1,101 @@
+"""The page in a process of its own, and one Chromium, both for all tests of this folder."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data
+
+from tests import chromium
+
+PATIENCE = 120_000
+"""Time in milliseconds that the page gets for anything, on a machine that does other work as well."""
+
+
+@pytest.fixture(scope="session")
+def address(tiny_weights, tmp_path_factory):
+    """Start the page with small limits and further weights, and return its address."""
+    log = tmp_path_factory.mktemp("page") / "log.txt"
+    command = [sys.executable, "-m", "passband", "app", "--port", "0", "--workers", "1"]
+    command += ["--weights", str(tiny_weights), "--max-megapixels", "1", "--max-megabytes", "3"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with log.open("w") as errors:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment)
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        match = re.search(r"http://\S+?/", line)
+        assert match, f"{line}{log.read_text()}"
+        yield match[0]
+    finally:
+        process.send_signal(2)
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_weights):
+    """Return the name of the small weights on the page."""
+    return Path(tiny_weights).name
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Start Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = chromium.start(playwright)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def visit(browser, address):
+    """Return a function that opens the page in a new session. Errors of its scripts fail the test."""
+    contexts, errors = [], []
+
+    def open_page(width=1280, height=900, scheme="light", path=""):
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        context.set_default_timeout(PATIENCE)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("request", lambda request: None if _is_own(request.url, address) else errors.append(request.url))
+        page.goto(address + path)
+        page.get_by_role("button", name="Restore", exact=True).wait_for()
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not errors
+
+
+def _is_own(url, address):
+    return url.startswith((address, "data:", "blob:"))
+
+
+@pytest.fixture(scope="session")
+def photo(tmp_path_factory):
+    """Return the path of a small photo with 8 bits and EXIF."""
+    path = tmp_path_factory.mktemp("photos") / "my photo.jpg"
+    exif = Image.Exif()
+    exif[0x010F] = "Camera of the tests"
+    Image.fromarray(data.astronaut()[60:220, 150:350]).save(path, quality=92, exif=exif)
+    return path
+
+
+@pytest.fixture(scope="session")
+def deep(tmp_path_factory):
+    """Return the path of a TIFF of 16 bits, which browsers do not show."""
+    import tifffile
+
+    path = tmp_path_factory.mktemp("photos") / "deep.tif"
+    tifffile.imwrite(path, data.astronaut()[60:124, 150:246].astype(np.uint16) * 257, photometric="rgb")
+    return path

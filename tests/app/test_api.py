@@ -1,0 +1,141 @@
+"""Calls the page from programs: as documented, and as an attacker would."""
+
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from passband import Restorer
+
+
+@pytest.fixture
+def client(address, tmp_path):
+    return Client(address, verbose=False, download_files=str(tmp_path / "downloads"))
+
+
+@pytest.fixture
+def http(address):
+    with httpx.Client(base_url=address, timeout=120) as opened:
+        yield opened
+
+
+def test_the_client_gets_the_file_that_the_library_writes(client, photo, tiny, tiny_weights, tmp_path):
+    path, facts = client.predict(handle_file(photo), tiny, 0.5, True, api_name="/restore")
+    expected = tmp_path / "expected.jpg"
+    Restorer(str(tiny_weights), strength=0.5).restore_file(photo, expected, max_pixels=1_000_000)
+    assert Path(path).read_bytes() == expected.read_bytes()
+    assert path.endswith(f"my photo_{tiny}.jpg")
+    assert facts["weights"] == tiny
+    assert facts["command"].endswith("--strength 0.5")
+    assert 0 <= facts["inspection"]["confidence"] <= 1
+
+
+def test_the_client_lists_networks_inspects_and_gets_errors_as_sentences(client, photo, tiny, tmp_path):
+    names = client.predict(api_name="/networks")
+    assert names[:2] == ["auto", "general"]
+    assert tiny in names
+    assert set(client.predict(handle_file(photo), api_name="/inspect")["probabilities"]) > {"rain", "clean"}
+    (tmp_path / "notes.txt").write_text("hello")
+    with pytest.raises(AppError, match=r"notes.txt is neither an image nor a video"):
+        client.predict(handle_file(tmp_path / "notes.txt"), "auto", 1, False, api_name="/restore")
+
+
+def upload(http, path):
+    with path.open("rb") as file:
+        answer = http.post("gradio_api/upload", files={"files": (path.name, file)})
+    return answer.raise_for_status().json()[0]
+
+
+def file_data(path, **more):
+    return {"path": str(path), "meta": {"_type": "gradio.FileData"}, **more}
+
+
+def test_payloads_that_name_anything_but_an_upload_are_refused(http, photo, tmp_path):
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(photo.read_bytes())
+    link = upload(http, photo)
+    paths = [str(secret), "/etc/passwd", f"{link}/../../../../../../etc/passwd", "file:///etc/passwd"]
+    paths += ["http://127.0.0.1:1/x.png", "https://example.com/x.png", "data:image/png;base64,AAAA", "relative.png", ""]
+    for path in paths:
+        for payload in (file_data(path), file_data(path, url="http://127.0.0.1:1/"), [file_data(path)]):
+            for route in ("gradio_api/call/restore", "gradio_api/run/restore", "gradio_api/queue/join"):
+                body = {"data": [payload, "auto", 1, False], "fn_index": 0, "session_hash": "attacker"}
+                answer = http.post(route, json=body)
+                assert answer.status_code == 403, (path, route)
+                assert "was not uploaded to this page" in answer.json()["error"]
+    answer = http.post("gradio_api/call/v2/restore", json={"file": file_data("/etc/passwd"), "weights": "auto"})
+    assert answer.status_code == 403
+
+
+def test_weights_that_the_page_does_not_offer_are_refused(http, photo, tmp_path):
+    path = upload(http, photo)
+    for weights in ("/etc/passwd", path, "owner/name", "../general", "https://example.com", None, ["general"], {}):
+        event = http.post("gradio_api/call/restore", json={"data": [file_data(path), weights, 1, False]}).json()
+        answer = http.get(f"gradio_api/call/restore/{event['event_id']}")
+        assert "event: error" in answer.text, weights
+        assert "event: complete" not in answer.text
+
+
+def test_no_address_serves_anything_but_uploads_and_results(http, photo, tmp_path):
+    path = upload(http, photo)
+    assert http.get(f"gradio_api/file={path}").content == photo.read_bytes()
+    for address in (
+        *(
+            "gradio_api/file=/etc/passwd",
+            f"gradio_api/file={path}/../../../../etc/passwd",
+            "gradio_api/file=.git/config",
+        ),
+        *(
+            "gradio_api/file=http://127.0.0.1:1/",
+            "gradio_api/file=https://example.com/",
+            "gradio_api/file=pyproject.toml",
+        ),
+        *(
+            "gradio_api/file=%2Fetc%2Fpasswd",
+            "gradio_api/file=%252Fetc%252Fpasswd",
+            "gradio_api/file=file:///etc/passwd",
+        ),
+        *("gradio_api/proxy=https://example.com/", "gradio_api/file//etc/passwd", "file=/etc/passwd"),
+        *("passband/file/x/y", "passband/file/..%2F..%2Fetc/passwd", "passband/zip/../x.zip", "passband/zip/x/y"),
+        *("static/../../../../etc/passwd", "assets/..%2F..%2F..%2Fetc%2Fpasswd", "gradio_api/custom_component/a/b/c/d"),
+    ):
+        answer = http.get(address)
+        assert answer.status_code in (400, 403, 404, 405, 422) or "root:" not in answer.text, address
+        assert "root:" not in answer.text
+        assert "[project]" not in answer.text
+
+
+def test_large_and_malformed_requests_are_refused_and_the_page_goes_on(http, tmp_path):
+    large = tmp_path / "large.png"
+    large.write_bytes(bytes(4_000_000))
+    with large.open("rb") as file:
+        assert http.post("gradio_api/upload", files={"files": (large.name, file)}).status_code >= 400
+    assert http.post("gradio_api/call/restore", content=b"x" * 3_000_000).status_code == 413
+    for content in (b"{", b"\xff", b"[" * 200_000, json.dumps({"data": [1] * 50}).encode(), b"null", b"[]"):
+        answer = http.post("gradio_api/call/restore", content=content, headers={"content-type": "application/json"})
+        assert answer.status_code in (200, 400, 422, 500)
+    names = ["../../x.png", "..\\x.png", "/etc/x.png", "x" * 300 + ".png", "\x01.png"]
+    for name in names:
+        answer = http.post("gradio_api/upload", files={"files": (name, large.read_bytes()[:10])})
+        if answer.status_code == 200:
+            assert Path(answer.json()[0]).resolve().parts[-3] == "uploads"
+    answer = http.get("")
+    assert answer.status_code == 200
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+
+
+def test_a_pickle_is_never_loaded(client, tmp_path):
+    import pickle
+
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "pwned"), "w"))
+
+    for name in ("evil.pkl", "evil.png", "evil.pth"):
+        (tmp_path / name).write_bytes(pickle.dumps(Evil()))
+        with pytest.raises(AppError, match="neither an image nor a video"):
+            client.predict(handle_file(tmp_path / name), "auto", 1, False, api_name="/restore")
+    assert not (tmp_path / "pwned").exists()

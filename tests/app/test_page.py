@@ -1,0 +1,191 @@
+"""Drives the page in a real browser."""
+
+import io
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
+from playwright.sync_api import expect
+
+from passband import Restorer, degrade
+from tests.app.conftest import PATIENCE
+
+expect.set_options(timeout=PATIENCE)
+
+
+def give(page, *paths):
+    """Drop files on the page."""
+    page.locator("#pb-drop input[type=file]").set_input_files([str(path) for path in paths])
+
+
+def choose(page, label, name):
+    """Choose an entry of a list."""
+    box = page.get_by_role("combobox", name=label, exact=True)
+    box.click()
+    page.locator(f"#{box.get_attribute('aria-controls')}").get_by_role("option", name=name, exact=True).click()
+    expect(box).to_have_value(name)
+    expect(page.get_by_role("option")).to_have_count(0)
+
+
+def viewer(page):
+    """Wait for the viewer with all its images, and return it."""
+    shown = page.locator("passband-viewer[ready]")
+    shown.wait_for()
+    return shown
+
+
+def download(page, number=0):
+    """Return the name and the content of a download."""
+    with page.expect_download() as started:
+        page.locator("#pb-details a.pb-download").nth(number).click()
+    return started.value.suggested_filename, started.value.path()
+
+
+def serious(page):
+    """Return the serious findings of axe."""
+    violations = Axe().run(page).response["violations"]
+    return [
+        f"{one['id']}: {node['html'][:200]}"
+        for one in violations
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]
+
+
+def test_a_dropped_photo_is_restored_and_the_download_is_the_file_that_the_library_writes(
+    visit, photo, tiny, tiny_weights, tmp_path
+):
+    page = visit()
+    choose(page, "Network", tiny)
+    give(page, photo)
+    viewer(page)
+    name, path = download(page)
+    assert name == "my photo_restored.jpg"
+    Restorer(str(tiny_weights)).restore_file(photo, tmp_path / "expected.jpg", max_pixels=1_000_000)
+    assert path.read_bytes() == (tmp_path / "expected.jpg").read_bytes()
+    assert page.locator("#pb-cli textarea").input_value() == (
+        f"passband restore 'my photo.jpg' -o 'my photo_restored.jpg' --weights {tiny_weights}"
+    )
+    assert f"Restored by {tiny} in" in page.locator("#pb-details").inner_text()
+
+
+def test_the_chosen_network_removes_haze(visit, photo, tmp_path):
+    clean = Image.open(photo)
+    hazy = degrade(clean, "haze", seed=0, version=1)
+    hazy.save(tmp_path / "hazy.png")
+    page = visit()
+    give(page, tmp_path / "hazy.png")
+    viewer(page)
+    text = page.locator("#pb-details").inner_text()
+    assert "The inspector sees haze (probability" in text
+    assert "which was chosen automatically" in text
+    _, path = download(page)
+    truth = np.asarray(clean, float)
+    before, after = (np.square(np.asarray(image, float) - truth).mean() for image in (hazy, Image.open(path)))
+    assert after < before / 2
+
+
+def test_deep_files_keep_their_type_and_depth_and_two_networks_share_one_viewer(visit, deep, tiny, tmp_path):
+    page = visit()
+    choose(page, "Network", tiny)
+    choose(page, "Compare with", "general")
+    give(page, deep)
+    shown = viewer(page)
+    labels = shown.evaluate("element => [...element.left.options].map(option => option.text)")
+    assert labels == ["Before", tiny, "general"]
+    assert shown.evaluate("element => [element.left.value, element.right.value]") == ["1", "2"]
+    import tifffile
+
+    (first, one), (second, two) = download(page, 0), download(page, 1)
+    assert (first, second) == (f"deep_{tiny}.tif", "deep_general.tif")
+    contents = [tifffile.imread(path) for path in (one, two)]
+    assert contents[0].dtype == contents[1].dtype == np.uint16
+    assert (contents[0] != contents[1]).any()
+
+
+def test_several_files_give_a_list_and_an_archive_and_a_bad_one_gives_a_sentence(visit, photo, deep, tiny, tmp_path):
+    bad = tmp_path / "notes.jpg"
+    bad.write_text("this is no photo")
+    page = visit()
+    choose(page, "Network", tiny)
+    give(page, photo, bad, deep)
+    expect(page.locator("#pb-results label")).to_have_count(2)
+    expect(page.locator("#pb-stop")).to_be_hidden()
+    assert "notes.jpg is neither an image nor a video that passband reads" in page.locator("#pb-status").inner_text()
+    page.locator("#pb-results label", has_text="my photo.jpg").click()
+    expect(page.locator("#pb-details h3")).to_contain_text("my photo.jpg")
+    with page.expect_download() as started:
+        page.locator("#pb-archive a").click()
+    with zipfile.ZipFile(io.BytesIO(started.value.path().read_bytes())) as archive:
+        assert sorted(archive.namelist()) == ["deep_restored.tif", "my photo_restored.jpg"]
+
+
+def test_files_that_are_too_large_are_refused_in_words(visit, tmp_path):
+    Image.new("L", (1200, 900)).save(tmp_path / "large.png")
+    page = visit()
+    assert "up to 3 MB and 1 megapixels each" in page.locator(".pb-limits").inner_text()
+    give(page, tmp_path / "large.png")
+    expect(page.locator("#pb-status")).to_contain_text("large.png has 1200 x 900 pixels")
+
+
+def test_the_viewer_zooms_at_the_pointer_and_moves_by_keyboard_alone(visit, photo, tiny):
+    page = visit()
+    page.get_by_role("button", name="Hazy cup").focus()
+    page.keyboard.press("Enter")
+    shown = viewer(page)
+    line = shown.get_by_role("slider")
+    line.focus()
+    assert line.get_attribute("aria-valuenow") == "50"
+    page.keyboard.press("ArrowLeft")
+    expect(line).to_have_attribute("aria-valuenow", "48")
+    page.keyboard.press("End")
+    expect(line).to_have_attribute("aria-valuenow", "100")
+    fitted = shown.evaluate("element => element.scale")
+    page.keyboard.press("+")
+    assert shown.evaluate("element => element.scale") == pytest.approx(1.25 * fitted)
+    page.keyboard.press("0")
+    assert shown.evaluate("element => element.scale") == pytest.approx(fitted)
+    page.keyboard.press("1")
+    expect(shown.locator("#percent")).to_have_text("100 %")
+    page.keyboard.press("l")
+    expect(shown.locator("#glass")).to_be_visible()
+    page.keyboard.press("f")
+    page.wait_for_function("document.fullscreenElement !== null")
+    page.keyboard.press("f")
+    page.wait_for_function("document.fullscreenElement === null")
+    page.keyboard.press("0")
+    box = shown.locator("#stage").bounding_box()
+    at = "element => [(200 - element.x) / element.scale, (100 - element.y) / element.scale]"
+    before = shown.evaluate(at)
+    page.mouse.move(box["x"] + 200, box["y"] + 100)
+    page.mouse.wheel(0, -300)
+    page.wait_for_function("scale => document.querySelector('passband-viewer').scale > scale", arg=fitted)
+    assert shown.evaluate(at) == pytest.approx(before, abs=1)  # the pointer is at whole pixels of the screen
+    page.mouse.down()
+    page.mouse.move(box["x"] + 230, box["y"] + 100)
+    page.mouse.up()
+    assert shown.evaluate(at)[0] < before[0]
+
+
+@pytest.mark.parametrize(
+    ("width", "scheme", "example", "words", "picture"),
+    [
+        (1280, "light", "Rainy launch", "Restored by general", "app.jpg"),
+        (390, "dark", "Clean portrait", "Left alone", "app-phone.jpg"),
+    ],
+)
+def test_the_page_fits_and_axe_finds_nothing_serious(visit, width, scheme, example, words, picture):
+    page = visit(width=width, scheme=scheme)
+    page.get_by_role("button", name=example).click()
+    viewer(page)
+    assert words in page.locator("#pb-details").inner_text()
+    if folder := os.environ.get("PASSBAND_SCREENSHOTS"):  # set to docs, this makes the pictures of the documentation
+        page.screenshot(path=Path(folder) / picture, type="jpeg", quality=80, full_page=width > 1000)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    brightness = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("L"))[:40].mean()
+    assert (brightness < 128) == (scheme == "dark")
+    assert serious(page) == []
