@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from passband.inference.files.pieces import report_progress
 from passband.inference.files.naming import Job
+from passband.inference.files.pieces import report_progress
 from passband.inference.files.restoring import RestoreWork, VideoOptions, plan_jobs
 from passband.inference.inspector import Diagnosis, Inspected, Inspector
 from passband.inference.restorer import Restorer
