@@ -9,7 +9,6 @@ import hashlib
 import os
 import shutil
 import threading
-import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -168,8 +167,6 @@ class RemoteReader:
             with suppress(OSError):
                 path.unlink()
             total -= length
-        if size > self.limit:
-            warnings.warn(f"a shard has {size} bytes, more than the cache may hold ({self.limit})", stacklevel=2)
 
 
 def _shards_in(folder: Path) -> list[Path]:
