@@ -30,7 +30,7 @@ from passband.inference.memory import OVERLAP, MemoryPlan, restore_planned, rest
 from passband.io.arrays import from_array
 from passband.metrics import psnr
 from passband.models import load_model, sfnet
-from passband.models.sfnet.tiles import PASSES, restore_in_tiles
+from passband.models.tiles import PASSES, restore_in_tiles
 from passband.ops.tiling import lay_tiles
 
 

@@ -19,9 +19,9 @@ from passband.inference.memory import (
 from passband.inference.memory_probe import live_bytes_per_pixel
 from passband.layers import LocalAvgPool2d
 from passband.models import SFNet
+from passband.models.bands.statistics import OwnStatistics
 from passband.models.padded import restore_batch
-from passband.models.sfnet.bands import OwnStatistics
-from passband.models.sfnet.tiles import restore_in_tiles
+from passband.models.tiles import restore_in_tiles
 
 CPU = torch.device("cpu")
 

@@ -17,7 +17,7 @@ from passband.drawing.comparison import comparison_rows
 from passband.drawing.differences import curve_chart, difference_chart
 from passband.drawing.zoom import SIDE, most_detailed, strongest, with_enlarged_part
 from passband.io.image import write_image
-from passband.models.sfnet import mean_view
+from passband.models.three_scales import mean_view
 from passband.reports.figures import Figure
 from passband.reports.files import cell, write_csv, write_json, write_lines
 from passband.reports.page import write_page

@@ -14,7 +14,7 @@ from passband.inference.restorer import Restorer
 from passband.io.files import failure
 from passband.io.image.size import stored_size
 from passband.metrics import PROTOCOLS, SSIM_WINDOW, ImageMetric
-from passband.models.sfnet import mean_view
+from passband.models.three_scales import mean_view
 from passband.naming import entry
 
 FIGURES = ("psnr", "ssim", "psnr_degraded", "ssim_degraded")

@@ -15,10 +15,12 @@ from torch import Tensor, nn
 
 from passband.inference.memory_probe import live_bytes_per_pixel
 from passband.io.sizes import parse_bytes
-from passband.models import SFNet
+from passband.models.bands import restore_in_bands
+from passband.models.bands.statistics import MapStatistics
+from passband.models.bands.walk import BAND_VALUES, LEAST_ROWS
 from passband.models.padded import restore_batch
-from passband.models.sfnet.bands import BAND_VALUES, LEAST_ROWS, MapStatistics, restore_in_bands
-from passband.models.sfnet.tiles import restore_in_tiles
+from passband.models.three_scales import ThreeScaleNetwork
+from passband.models.tiles import restore_in_tiles
 from passband.ops.progress import Report
 from passband.ops.tiling import map_tiles, pad_to_multiple
 
@@ -125,7 +127,8 @@ def plan_memory(model: nn.Module, shape: tuple[int, ...], room: int, *, tiles: b
     allows.
 
     Args:
-        model: restoration network. Networks other than SFNet are not run in bands, and their tiles are independent.
+        model: restoration network. Only networks of three scales (SFNet, FSNet, ConvIR) run in bands; the tiles of
+            others are independent.
         shape: shape B C H W of the images, which are in memory already.
         room: number of bytes that may be used, see `free_memory`.
         tiles: whether tiles are allowed; they are not for frames whose averages are smoothed over time.
@@ -140,7 +143,7 @@ def plan_memory(model: nn.Module, shape: tuple[int, ...], room: int, *, tiles: b
     padded = 4 * pixels * channels
     per_pixel = live_bytes_per_pixel(model)
     ways = [MemoryPlan("whole", CONSTANT + pictures + int(WHOLE_SLACK * per_pixel * pixels * batch))]
-    if isinstance(model, SFNet):
+    if isinstance(model, ThreeScaleNetwork):
         per_pixel = int(BAND_SLACK * _live_maps(model) * _map_bytes(model))
         band = max(BAND_VALUES, LEAST_ROWS * width * model.arguments["width"])
         bands = CONSTANT // 4 + 4 * BAND_COPIES * band + pictures + padded * batch + per_pixel * pixels
@@ -162,9 +165,11 @@ def plan_memory(model: nn.Module, shape: tuple[int, ...], room: int, *, tiles: b
     constant += pictures
     # a tile is cut out, padded and restored
     per_pixel += 4 * (2 * channels + 6)
-    side = int((max(room - constant, 0) / per_pixel) ** 0.5) // 8 * 8
+    step = max(8, int(getattr(model, "multiple", 8)))  # tiles begin and end where the network's smallest map does
+    side = int((max(room - constant, 0) / per_pixel) ** 0.5) // step * step
     if min(height, width) < side:
-        side = min(max(height, width), (room - constant) // (per_pixel * -(-min(height, width) // 8) * 8)) // 8 * 8
+        shorter = -(-min(height, width) // step) * step
+        side = min(max(height, width), (room - constant) // (per_pixel * shorter)) // step * step
     if side >= LEAST_TILE:
         return MemoryPlan("tiles", constant + per_pixel * side * min(side, height, width), side)
     least = constant + per_pixel * LEAST_TILE * min(LEAST_TILE, height, width)
@@ -197,10 +202,11 @@ def restore_planned(
     if plan.mode == "whole":
         return restore_batch(model, image)
     if plan.mode == "bands":
-        padded, (height, width) = pad_to_multiple(image, SFNet.multiple, SFNet.minimum)
-        return restore_in_bands(_sfnet(model), padded, statistics=statistics, report=report)[..., :height, :width]
+        assert isinstance(model, ThreeScaleNetwork)
+        padded, (height, width) = pad_to_multiple(image, model.multiple, model.minimum)
+        return restore_in_bands(model, padded, statistics=statistics, report=report)[..., :height, :width]
     assert statistics is None, "tiles have statistics of their own"
-    if isinstance(model, SFNet):
+    if isinstance(model, ThreeScaleNetwork):
         return restore_in_tiles(model, image, plan.side, OVERLAP, report=report)
     return map_tiles(lambda tile: restore_batch(model, tile), image, plan.side, OVERLAP, 8, report)
 
@@ -250,13 +256,14 @@ def restore_within(
             torch.cuda.empty_cache()
 
 
-def _live_maps(model: SFNet) -> float:
+def _live_maps(model: ThreeScaleNetwork) -> float:
     """Return the number of full-size maps alive at once in bands: the input of a block, and the map inside it."""
     # local windows still read the map that a filter replaces, in half of the channels
-    return 2 if model.arguments["pool_window"] is None else 2.5
+    maps = 2 if model.arguments.get("pool_window") is None else 2.5
+    return maps
 
 
-def _map_bytes(model: SFNet) -> int:
+def _map_bytes(model: ThreeScaleNetwork) -> int:
     """Return the number of bytes per pixel of a full-size map at the present precision."""
     device = next(model.parameters()).device.type
     half = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device).itemsize == 2
@@ -266,12 +273,6 @@ def _map_bytes(model: SFNet) -> int:
 def _on_processor(model: nn.Module) -> bool:
     """Tell whether a network is on the CPU."""
     return next(model.parameters()).device.type == "cpu"
-
-
-def _sfnet(model: nn.Module) -> SFNet:
-    """Return the network as an SFNet."""
-    assert isinstance(model, SFNet)
-    return model
 
 
 def _for_all(size: int) -> int:

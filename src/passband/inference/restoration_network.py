@@ -18,9 +18,10 @@ from passband.inference.memory import OVERLAP, MemoryPlan, free_memory, parse_me
 from passband.inference.memory_probe import live_bytes_per_pixel
 from passband.inference.video.temporal import SmoothedStatistics, Smoother, smoothed_statistics
 from passband.io.image.size import stored_size
-from passband.models import SFNet, accepted_arguments, load_model
+from passband.models import accepted_arguments, load_model
+from passband.models.bands.statistics import MapStatistics
 from passband.models.padded import check_views, input_views
-from passband.models.sfnet.bands import MapStatistics
+from passband.models.three_scales import ThreeScaleNetwork
 from passband.naming import nearest, suggestion
 from passband.ops.progress import Report
 from passband.provenance import weights_checksum
@@ -34,7 +35,7 @@ class RestorationNetwork:
     """One network on one engine, which restores images within a cap on memory.
 
     Args:
-        weights: weights to load: a shipped name, a folder, a published SFNet pickle, a hub id, or a file of
+        weights: weights to load: a shipped name, a folder, a published pickle, a hub id, or a file of
             `passband export`.
         device: name of a device, see `models.pick_device`.
         memory: cap on the memory of the process, as `inference.Restorer` takes it.
@@ -103,7 +104,7 @@ class RestorationNetwork:
     @property
     def shares_statistics(self) -> bool:
         """Whether tiles of a large image share the statistics of the whole image."""
-        return isinstance(self.engine, TorchEngine) and isinstance(self.engine.model, SFNet)
+        return isinstance(self.engine, TorchEngine) and isinstance(self.engine.model, ThreeScaleNetwork)
 
     @cached_property
     def _stored_model(self) -> nn.Module | None:

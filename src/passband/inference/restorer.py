@@ -35,7 +35,7 @@ from passband.io.image import (
 )
 from passband.io.image.kinds import KINDS
 from passband.models import pick_device
-from passband.models.sfnet import mean_view
+from passband.models.three_scales import mean_view
 from passband.naming import described
 from passband.ops.progress import Report, part_of
 

@@ -81,14 +81,8 @@ class DynamicFilter(nn.Module):
 
     def kernels_for(self, average: Float[Tensor, "B C 1 1"]) -> Float[Tensor, "B G k k"]:
         """Predict the kernels of maps with this global average."""
-        logits = self.predict(average)
-        if self.training and (len(average) > 1 or self.is_synchronized):
-            logits = self.norm(logits)
-        else:  # a single 1x1 map has no variance, so the running statistics are used, as in evaluation
-            norm = self.norm
-            logits = F.batch_norm(
-                logits, norm.running_mean, norm.running_var, norm.weight, norm.bias, training=False, eps=norm.eps
-            )
+        is_batch = self.training and (len(average) > 1 or self.is_synchronized)
+        logits = normalize_prediction(self.norm, self.predict(average), is_batch)
         weights = logits.view(len(average), self.groups, -1).softmax(-1)
         return weights.unflatten(-1, (self.kernel_size, self.kernel_size))
 
@@ -116,8 +110,44 @@ class DynamicFilter(nn.Module):
         Returns:
             The filtered map, without the padding.
         """
-        batch, channels = padded.shape[:2]
-        kernels = kernels.to(padded.dtype).repeat_interleave(channels // kernels.shape[1], dim=1)
-        # samples become groups of one convolution, so that each sample has its own kernels without unfolding
-        out = F.conv2d(padded.flatten(0, 1)[None], kernels.flatten(0, 1)[:, None], groups=batch * channels)
-        return out.view(batch, channels, *out.shape[-2:])
+        return filter_each(padded, kernels)
+
+
+def normalize_prediction(
+    norm: nn.BatchNorm2d, prediction: Float[Tensor, "B C 1 1"], is_batch: bool
+) -> Float[Tensor, "B C 1 1"]:
+    """Normalize what a filter predicts from the average of a map.
+
+    Args:
+        norm: batch normalization of the filter.
+        prediction: prediction for each sample.
+        is_batch: whether the statistics are those of the batch. A single 1 x 1 map has no variance, so the running
+            statistics are then used, as in evaluation.
+    """
+    if is_batch:
+        return norm(prediction)
+    return F.batch_norm(
+        prediction, norm.running_mean, norm.running_var, norm.weight, norm.bias, training=False, eps=norm.eps
+    )
+
+
+def filter_each(
+    padded: Float[Tensor, "B C _ _"], kernels: Float[Tensor, "B _ k l"], dilation: int = 1
+) -> Float[Tensor, "B C h w"]:
+    """Filter each sample by its own kernels.
+
+    Args:
+        padded: map with the positions around it that the kernels reach.
+        kernels: kernels of each sample, one for each group or for each channel.
+        dilation: distance of the kernels' positions.
+
+    Returns:
+        The filtered map, without the padding.
+    """
+    batch, channels = padded.shape[:2]
+    kernels = kernels.to(padded.dtype).repeat_interleave(channels // kernels.shape[1], dim=1)
+    # samples become groups of one convolution, so that each sample has its own kernels without unfolding
+    out = F.conv2d(
+        padded.flatten(0, 1)[None], kernels.flatten(0, 1)[:, None], dilation=dilation, groups=batch * channels
+    )
+    return out.view(batch, channels, *out.shape[-2:])

@@ -28,7 +28,7 @@ from passband.io.image import ImageError
 from passband.losses import FocalFrequencyLoss, FrequencyLoss, multiscale_loss, relative_multiscale_loss
 from passband.metrics import psnr
 from passband.models.padded import check_views, restore_batch
-from passband.models.sfnet import mean_view
+from passband.models.three_scales import mean_view
 from passband.ops.frequency_distance import BLOCK
 from passband.processes import in_turn
 from passband.tasks.problems import Problems

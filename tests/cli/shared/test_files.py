@@ -12,7 +12,7 @@ import torch
 from passband.cli.shared.files import FileRun, duration
 from passband.inference import Restorer
 from passband.io.image import write_image
-from passband.models.sfnet import bands
+from passband.models.bands import walk as bands
 from tests.classifiers import save_classifier
 from tests.detectors import save_detector, write_shapes
 from tests.pictures import names

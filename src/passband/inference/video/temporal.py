@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from passband.layers import LocalAvgPool2d, WindowModulation
 from passband.layers.pooled import Local, Pooled
-from passband.models.sfnet.bands import BAND_VALUES, LEAST_ROWS, Map, MapWindow, OwnStatistics
+from passband.models.bands.statistics import Map, MapWindow, OwnStatistics
+from passband.models.bands.walk import BAND_VALUES, LEAST_ROWS
 
 STRENGTH = 0.8
 """Weight of the frames before in an average, which then remembers about 5 frames."""

@@ -6,9 +6,10 @@ import torch
 from passband.analysis.seams import seam_figure
 from passband.layers.pooling import local_average
 from passband.models.padded import restore_batch
-from passband.models.sfnet.tiles import Grid, _edges, restore_in_tiles
+from passband.models.tiles import restore_in_tiles
+from passband.models.tiles.grid import Grid, cell_edges
 from passband.ops.tiling import lay_tiles
-from tests.models.sfnet.test_bands import network
+from tests.models.test_bands import network
 
 
 def uneven(height, width):
@@ -83,7 +84,7 @@ def test_a_grid_of_single_positions_gives_every_local_average_of_a_map_that_came
 
 def test_cells_cover_a_map_of_any_length_without_empty_ones():
     for length in (1, 63, 64, 65, 1000):
-        edges = _edges(length, local=True)
+        edges = cell_edges(length, local=True)
         assert edges[0] == 0
         assert edges[-1] == length
         assert (edges.diff() >= 1).all()

@@ -1,8 +1,8 @@
-"""Computes SFNet in tiles that share the statistics of the whole image.
+"""Computes the networks of three scales in tiles that share the statistics of the whole image.
 
-Convolutions see little beyond a tile's border, but SFNet averages its maps over the whole image, and the averages of a
-tile differ: plain tiles get different colors. Therefore passes over the tiles first gather the averages of each pooling
-layer, and a last pass restores every tile with the averages of the whole image.
+Convolutions see little beyond a tile's border, but the networks average maps over the whole image, and the averages of
+a tile differ: plain tiles get different colors. Therefore passes over the tiles first gather the averages of each
+pooling layer, and a last pass restores every tile with the averages of the whole image.
 
 The averages of a layer depend on those of the layers before it. So every pass settles the next layers, in the order in
 which the network runs them, and stops there. In settled layers a tile uses the averages of the whole image, in the
@@ -19,23 +19,24 @@ from torch import Tensor, nn
 
 from passband.layers import LocalAvgPool2d, WindowModulation
 from passband.layers.modulation import window_shares
-from passband.layers.pooled import Global, Pooled
-from passband.models.sfnet import SFNet
-from passband.models.sfnet.bands import BlendedWindows, Map, MapWindow, Moments, restore_in_bands
+from passband.layers.pooled import Pooled
+from passband.layers.shape_filter import LineMean
+from passband.models.bands import restore_in_bands
+from passband.models.bands.statistics import BlendedWindows, Extent, Map, MapWindow, Moments
+from passband.models.three_scales import ThreeScaleNetwork
+from passband.models.tiles.grid import Grid, Lines, cell_edges
 from passband.ops.progress import Report, part_of
 from passband.ops.tiling import Tile, blend_tiles, lay_tiles, pad_to_multiple
 
-CELLS = 64
-"""Number of cells per side of a map in which the averages of local windows are gathered."""
 PASSES = 2
 """Number of passes over the tiles that gather statistics."""
 
-Gathered = TypeVar("Gathered", "Grid", Moments)
+Gathered = TypeVar("Gathered", Grid, Lines, Moments)
 
 
 @torch.no_grad()
 def restore_in_tiles(
-    model: SFNet,
+    model: ThreeScaleNetwork,
     image: Float[Tensor, "B C H W"],
     side: int,
     overlap: int,
@@ -49,8 +50,8 @@ def restore_in_tiles(
     Args:
         model: network in evaluation mode.
         image: degraded images in [0, 1], from 1 x 1 pixel.
-        side: height and width of a tile in pixels, a multiple of 8.
-        overlap: least number of pixels that neighboring tiles share, a multiple of 8 up to side / 2.
+        side: height and width of a tile in pixels, a multiple of the network's `multiple` and at least its `minimum`.
+        overlap: least number of pixels that neighboring tiles share, a multiple of the same number, up to side / 2.
         passes: number of passes over all tiles that gather statistics. Together they cost (passes + 1) / 2 times as
             much as the restoring pass. 0 gives plain tiles; with as many passes as pooling layers, each layer is
             settled after all layers before it.
@@ -59,14 +60,19 @@ def restore_in_tiles(
 
     Returns:
         The full-size prediction, not clamped.
+
+    Raises:
+        ValueError: if the side or the overlap does not fit.
     """
+    if side < model.minimum:
+        raise ValueError(f"{type(model).__name__} needs tiles of at least {model.minimum} pixels, got {side}")
     height, width = image.shape[-2:]
-    tiles = lay_tiles(height, width, side, overlap, model.multiple)
+    tiles = lay_tiles(max(height, model.minimum), max(width, model.minimum), side, overlap, model.multiple)
     if len(tiles) == 1:
         padded, _ = pad_to_multiple(image, model.multiple, model.minimum)
         return restore_in_bands(model, padded, rows=rows, report=report)[..., :height, :width]
     # each pooling layer is a place, including that of window modulation
-    places = sum(isinstance(module, LocalAvgPool2d | nn.InstanceNorm2d) for module in model.modules())
+    places = sum(isinstance(module, LocalAvgPool2d | nn.InstanceNorm2d | LineMean) for module in model.modules())
     # of all work, what a run of the network over a tile is: one run, and those of the passes, which end early
     runs = 1 + sum(number * places // passes / places for number in range(1, passes + 1))
     unit = 1 / (runs * len(tiles) * len(image))
@@ -112,8 +118,8 @@ class PictureStatistics:
 
     def __init__(self, tiles: list[Tile]):
         self.size = max(tile.rows.end for tile in tiles), max(tile.columns.end for tile in tiles)
-        self.known: dict[nn.Module, Grid | Moments] = {}
-        self.gathered: dict[nn.Module, Grid | Moments] = {}
+        self.known: dict[nn.Module, Grid | Lines | Moments] = {}
+        self.gathered: dict[nn.Module, Grid | Lines | Moments] = {}
         self.enter(tiles[0])
 
     def enter(self, tile: Tile) -> None:
@@ -130,7 +136,7 @@ class PictureStatistics:
         stride = self.tile.rows.size // x.shape[-2]
         height, width = (side // stride for side in self.size)
         window = pool.window_for(height, width)
-        grid = self._grid(pool, x, stride, *(_edges(side, window is not None) for side in (height, width)))
+        grid = self._grid(pool, x, stride, *(cell_edges(side, window is not None) for side in (height, width)))
         return grid.pooled(x, window, (0, height), (0, width), self._corner(stride))
 
     def windows(self, modulation: WindowModulation, x: Map) -> list[MapWindow]:
@@ -140,7 +146,7 @@ class PictureStatistics:
         window = cast(LocalAvgPool2d, modulation.pool).window_for(height, width)
         edges = []
         for side in (height, width):
-            inner = _edges(side, window is not None)
+            inner = cell_edges(side, window is not None)
             edges.append(torch.cat([inner[:-1] + number * side for number in range(count)] + [inner[-1:] * count]))
         grid = self._grid(modulation, x, stride, *edges)
         top, left = self._corner(stride)
@@ -186,7 +192,25 @@ class PictureStatistics:
                 row += band.shape[-2]
         return found.mean, found.variance
 
-    def _grid(self, place: nn.Module, x: Map, stride: int, rows: Tensor, columns: Tensor) -> "Grid":
+    def lines(self, mean: LineMean, x: Map) -> Float[Tensor, "1 C _ _"]:
+        """Return the averages of the whole image's rows or columns, at the position of the tile."""
+        axis = 1 if mean.dim == -2 else 0
+        extent = self.extent(x)[axis]
+        known, gathered = self._visit(mean, lambda: Lines(x.shape[1], extent.whole, mean.dim))
+        if gathered is not None:
+            rows, columns = self._own(self.tile.rows.size // x.shape[-2])
+            gathered.add(x[..., slice(*rows), slice(*columns)], extent.start + (rows, columns)[axis][0])
+        return mean(x) if known is None else known.means(x, extent.start)
+
+    def extent(self, x: Map) -> tuple[Extent, Extent]:
+        """Return the rows and the columns of a map of the tile, in that of the whole image."""
+        stride = self.tile.rows.size // x.shape[-2]
+        rows, columns = (
+            Extent(start, side // stride) for start, side in zip(self._corner(stride), self.size, strict=True)
+        )
+        return rows, columns
+
+    def _grid(self, place: nn.Module, x: Map, stride: int, rows: Tensor, columns: Tensor) -> Grid:
         """Return the averages to use at a place, and gather those of the tile."""
         found, gathered = self._visit(place, lambda: Grid(x.shape[1], rows, columns))
         if gathered is not None:
@@ -223,118 +247,3 @@ class PictureStatistics:
             for span in (self.tile.rows, self.tile.columns)
         )
         return rows, columns
-
-
-class Grid:
-    """Sums of a map over cells, which give averages over any window; they are exact if cells end at the window's edges.
-
-    Args:
-        channels: channels of the map.
-        rows: edges of the cells along the rows, in positions of the whole map.
-        columns: edges of the cells along the columns.
-    """
-
-    def __init__(self, channels: int, rows: Float[Tensor, " R"], columns: Float[Tensor, " K"]):
-        self.rows, self.columns = rows, columns
-        self.sums = torch.zeros(channels, len(rows) - 1, len(columns) - 1, dtype=torch.float64)
-        self.counts = torch.zeros(len(rows) - 1, len(columns) - 1, dtype=torch.float64)
-
-    def add(self, x: Map, corner: tuple[int, int], rows: tuple[int, int], columns: tuple[int, int]) -> None:
-        """Add a part of a map.
-
-        Args:
-            x: map of a tile.
-            corner: position of its first row and column in the whole map.
-            rows: rows to count, in positions of the tile.
-            columns: columns to count, in positions of the tile.
-        """
-        across = _shares(self.columns, torch.arange(*columns) + corner[1]).to(x.device, torch.float32)
-        with torch.autocast(x.device.type, enabled=False):
-            for start in range(rows[0], rows[1], 64):
-                end = min(start + 64, rows[1])
-                down = _shares(self.rows, torch.arange(start, end) + corner[0]).to(x.device, torch.float32)
-                part = down.T @ (x[0, :, start:end, slice(*columns)].float() @ across)
-                self.sums += part.to("cpu", torch.float64)
-                self.counts += (down.sum(0)[:, None] * across.sum(0)).to("cpu", torch.float64)
-
-    def cells(self) -> Float[Tensor, "C R K"]:
-        """Return the average of each cell; a cell that no tile has reached gets the average of all positions seen."""
-        all_seen = self.sums.sum((-2, -1), keepdim=True) / self.counts.sum()
-        return torch.where(self.counts > 0, self.sums / self.counts.clamp(min=1), all_seen)
-
-    def pooled(
-        self,
-        x: Map,
-        window: tuple[int, int] | None,
-        row_limits: tuple[int, int],
-        column_limits: tuple[int, int],
-        corner: tuple[int, int],
-    ) -> Pooled:
-        """Return the averages that belong to a map.
-
-        Args:
-            x: map of a tile, of which the size, dtype and device are used.
-            window: height and width of the window around each position; None averages within the limits.
-            row_limits: rows of the whole map within which windows stay.
-            column_limits: columns of the whole map within which windows stay.
-            corner: position of the map's first row and column in the whole map.
-        """
-        if window is None:
-            down = _covered(self.rows, *torch.tensor(row_limits).split(1))
-            across = _covered(self.columns, *torch.tensor(column_limits).split(1))
-            mean = (down @ self.sums @ across.T) / (down @ self.counts @ across.T)
-            return Global(mean[None].to(x.device, torch.float32).to(x.dtype))
-        return _GridRows(self, x, window, row_limits, column_limits, corner)
-
-
-class _GridRows:
-    """Averages over windows around each position of a map, by rows."""
-
-    is_global = False
-
-    def __init__(
-        self,
-        grid: Grid,
-        x: Map,
-        window: tuple[int, int],
-        row_limits: tuple[int, int],
-        column_limits: tuple[int, int],
-        corner: tuple[int, int],
-    ):
-        self.edges, self.tall, self.limits, self.top = grid.rows, window[0], row_limits, corner[0]
-        self.dtype, self.device = x.dtype, x.device
-        positions = torch.arange(x.shape[-1]) + corner[1]
-        across = _covered(grid.columns, *_window_around(positions, window[1], column_limits))
-        self.sums = (grid.sums @ across.T).to(x.device, torch.float32)
-        self.counts = (grid.counts @ across.T).to(x.device, torch.float32)
-
-    def rows(self, start: int, end: int) -> Float[Tensor, "1 C _ W"]:
-        """Return pooled rows, in the dtype of the map."""
-        positions = torch.arange(start, end) + self.top
-        down = _covered(self.edges, *_window_around(positions, self.tall, self.limits)).to(self.device, torch.float32)
-        with torch.autocast(self.device.type, enabled=False):
-            return ((down @ self.sums) / (down @ self.counts))[None].to(self.dtype)
-
-
-def _edges(length: int, local: bool) -> Float[Tensor, " R"]:
-    """Return the edges of the cells of a map: one cell, or many if windows are local."""
-    cells = min(CELLS, length) if local else 1
-    return torch.linspace(0, length, cells + 1, dtype=torch.float64).round()
-
-
-def _shares(edges: Tensor, positions: Tensor) -> Float[Tensor, "P R"]:
-    """Return, for each position, 1 at the cell that holds it and 0 elsewhere."""
-    return ((positions[:, None] >= edges[:-1]) & (positions[:, None] < edges[1:])).double()
-
-
-def _covered(edges: Tensor, starts: Tensor, ends: Tensor) -> Float[Tensor, "P R"]:
-    """Return, for each interval, the share of every cell that it covers, 0 to 1."""
-    low, high = edges[:-1], edges[1:]
-    common = torch.minimum(ends.double()[:, None], high) - torch.maximum(starts.double()[:, None], low)
-    return common.clamp(min=0) / (high - low)
-
-
-def _window_around(positions: Tensor, size: int, limits: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Return starts and ends of the windows around positions, as `local_average` places them, within limits."""
-    starts = (positions - limits[0] - (size - 1) // 2).clamp(0, limits[1] - limits[0] - size) + limits[0]
-    return starts, starts + size

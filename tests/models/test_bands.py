@@ -5,7 +5,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from passband.models import SFNet
-from passband.models.sfnet.bands import Moments, restore_in_bands
+from passband.models.bands import restore_in_bands
+from passband.models.bands.statistics import Moments
 
 POOLING = [(None, "fraction"), (80, "fraction"), (246, "fraction"), (40, "tlc"), (210, "first")]
 
