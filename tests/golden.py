@@ -1,6 +1,8 @@
-"""Reads goldens of the published SFNet: outputs in tests/data, and weights and inputs made from their names."""
+"""Reads goldens of published networks: outputs in tests/data, and weights and inputs made from their names."""
 
+import gzip
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +13,42 @@ from tests import golden_fill as fill
 DATA = Path(__file__).parent / "data"
 
 
-def published_state() -> dict[str, torch.Tensor]:
-    """Return the golden weights under their published names."""
-    shapes = json.loads((DATA / "sfnet_state_dict.json").read_text())
-    return {key: torch.from_numpy(np.asarray(fill.parameter(key, tuple(shape)))) for key, shape in shapes.items()}
+FILTER_WORDS = (".dyna", "dynas", "lamb", "inside", "gamma", "beta")
+"""Parts of the names of weights that the gain of a golden of FSNet or ConvIR multiplies."""
+
+
+def published_state(network: str = "sfnet", gain: float = 1.0) -> dict[str, torch.Tensor]:
+    """Return the golden weights of sfnet, fsnet, convir_small or convir_base under their published names."""
+    shapes = published_shapes(network)
+    gains = {key: gain if any(word in key for word in FILTER_WORDS) else 1.0 for key in shapes}
+    return {
+        key: torch.from_numpy(np.asarray(fill.parameter(key, tuple(shape), gains[key])))
+        for key, shape in shapes.items()
+    }
+
+
+def published_shapes(network: str) -> dict[str, list[int]]:
+    """Return the shapes of a published network's weights by name."""
+    if network == "convir_base":  # eight blocks per stage, where the small one has four
+        return _deepened(published_shapes("convir_small"), 4, 8)
+    path = DATA / f"{network}_state_dict.json"
+    return json.loads(
+        path.read_text() if path.exists() else gzip.decompress(path.with_name(f"{path.name}.gz").read_bytes())
+    )
+
+
+def _deepened(shapes: dict[str, list[int]], depth: int, deeper: int) -> dict[str, list[int]]:
+    """Repeat the first block of each stage, before its last one."""
+    result = {}
+    for key, shape in shapes.items():
+        match = re.fullmatch(r"(..coder\.\d\.layers\.)(\d+)(\..*)", key)
+        if match is None:
+            result[key] = shape
+        elif int(match[2]) == depth - 1:
+            result[f"{match[1]}{deeper - 1}{match[3]}"] = shape
+        elif int(match[2]) == 0:
+            result |= {f"{match[1]}{number}{match[3]}": shape for number in range(deeper - 1)}
+    return result
 
 
 def outputs(name: str) -> dict[str, torch.Tensor]:

@@ -1,9 +1,10 @@
-"""Reads state dicts from files without running code in them, and translates the names of published SFNets."""
+"""Reads state dicts from files without running code in them, and translates the names of published networks."""
 
 import pickle
 import re
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -17,11 +18,27 @@ PICKLE_SUFFIXES = (".pkl", ".pth", ".pt", ".ckpt", ".bin")
 WRAPPERS = ("model", "model_state_dict", "state_dict", "params_ema", "params", "net")
 """Keys under which training programs store the state dict in a pickle. Averaged weights come before others."""
 
-SFNET_PUBLISHED_KEYS = (
+PUBLISHED_KEYS = (
+    (r"^(En|De)coder\.(\d)\.layers\.layers\.", r"\1coder.\2.layers.blocks."),  # the stages of FSNet at full size
+    (r"^(En|De)coder\.(\d)\.layers\.conv\.", r"\1coder.\2.layers.join."),
     (r"^Encoder\.(\d)\.layers\.", r"encoder.\1."),
     (r"^Decoder\.0\.layers\.", "decoder.2."),  # the released decoder counts from the smallest scale
     (r"^Decoder\.1\.layers\.", "decoder.1."),
     (r"^Decoder\.2\.layers\.", "decoder.0."),
+    (r"^(encoder|decoder)\.(\d\.\d+)\.main\.0\.main\.0\.", r"\1.\2.conv_in."),  # the blocks of ConvIR
+    (r"^(encoder|decoder)\.(\d\.\d+)\.main\.2\.main\.0\.", r"\1.\2.conv_out."),
+    (r"^(encoder|decoder)\.(\d\.\d+)\.main\.1\.", r"\1.\2.scales."),
+    (r"\.scales\.conv_sum\.", ".scales.join."),
+    (r"\.dynas\.(\d)\.square_att\.", r".filters.\1.square."),
+    (r"\.dynas\.(\d)\.strip_att\.H_spatial_att\.", r".filters.\1.across."),
+    (r"\.dynas\.(\d)\.strip_att\.W_spatial_att\.", r".filters.\1.down."),
+    (r"\.dynas\.(\d)\.strip_att\.gamma$", r".filters.\1.gain"),
+    (r"\.dynas\.(\d)\.strip_att\.beta$", r".filters.\1.through"),
+    (r"(\.filters\.\d\.(?:square|across|down))\.conv\.", r"\1.predict."),
+    (r"(\.filters\.\d\.square)\.bn\.", r"\1.norm."),
+    (r"(\.filters\.\d\.(?:square|across|down))\.inside_all$", r"\1.inside"),
+    (r"(\.filters\.\d\.(?:square|across|down))\.lamb_l$", r"\1.low"),
+    (r"(\.filters\.\d\.(?:square|across|down))\.lamb_h$", r"\1.high"),
     (r"\.conv1\.main\.0\.", ".conv_in."),
     (r"\.conv2\.main\.0\.", ".conv_out."),
     (r"\.dyna\.", ".filters.0."),
@@ -57,10 +74,11 @@ SFNET_PUBLISHED_KEYS = (
     (r"^SCM1\.main\.2\.main\.0\.", "shallow.1.4."),
     (r"^SCM1\.main\.3\.main\.0\.", "shallow.1.6."),
 )
-"""Patterns of published SFNet names, and our names for them. Every pattern that matches is replaced, in this order."""
+"""Patterns of published names of SFNet, FSNet and ConvIR, and our names for them. Every pattern that matches is
+replaced, in this order."""
 
-SFNET_UNUSED_KEYS = re.compile(r"\.(lamb_l|lamb_h)$")
-"""Entries that the released code of SFNet saves and never uses."""
+UNUSED_KEYS = re.compile(r"\.dyna(_2)?\.(lamb_l|lamb_h)$")
+"""Entries that the released code of SFNet and FSNet saves and never uses."""
 
 
 class CheckpointError(ValueError):
@@ -82,11 +100,12 @@ def read_state(path: Path) -> dict[str, Tensor]:
     return _read_pickle(path) if path.suffix in PICKLE_SUFFIXES else _read_safetensors(path)
 
 
-def rename_published_sfnet(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Translate published names of SFNet into ours, and leave out entries that the published network never uses.
+def rename_published(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Translate published names of SFNet, FSNet and ConvIR into ours, and leave out entries that they never use.
 
     Args:
-        state: tensors by name. Names that are not published names of SFNet are kept, without a leading `module.`.
+        state: tensors by name. Names that are not published names of these networks are kept, without a leading
+            `module.`.
 
     Returns:
         Tensors by their new names.
@@ -94,22 +113,42 @@ def rename_published_sfnet(state: dict[str, Tensor]) -> dict[str, Tensor]:
     renamed = {}
     for key, value in state.items():
         name = key.removeprefix("module.")
-        if SFNET_UNUSED_KEYS.search(name):
+        if UNUSED_KEYS.search(name):
             continue
-        for pattern, replacement in SFNET_PUBLISHED_KEYS:
+        for pattern, replacement in PUBLISHED_KEYS:
             name = re.sub(pattern, replacement, name)
         renamed[name] = value
     return renamed
 
 
-def is_sfnet(state: dict[str, Tensor]) -> bool:
-    """Return whether a state dict holds the weights of an SFNet of any size.
+def published_config(state: dict[str, Tensor]) -> dict[str, Any] | None:
+    """Return the config of the network of three scales that a state dict holds the weights of; None for any other.
 
     Args:
-        state: tensors by our names, as `rename_published_sfnet` returns them.
+        state: tensors by our names, as `rename_published` returns them.
+
+    Returns:
+        The name of the network, and its width, depth and number of input channels, such as `{"model": "convir",
+        "width": 32, "depth": 8, "in_channels": 3}`. Arguments without weights, such as pooling windows, are unknown.
     """
     needed = ("stem.0.weight", "shallow.0.7.weight", "fuse.1.weight", "head.2.weight")
-    return all(key in state for key in needed) and any(".filters.0.modulator.excite_low." in key for key in state)
+    if not all(key in state and state[key].ndim in (1, 4) for key in needed):
+        return None
+    width, in_channels = state["stem.0.weight"].shape[:2]
+
+    def blocks(prefix: str) -> int:
+        numbers = (key.removeprefix(prefix).split(".")[0] for key in state if key.startswith(prefix))
+        return 1 + max((int(number) for number in numbers if number.isdecimal()), default=-1)
+
+    depth, full_depth = blocks("encoder.1."), blocks("encoder.0.")
+    numbers = {"width": width, "depth": depth, "in_channels": in_channels}
+    if any(".filters.0.square." in key for key in state):
+        return {"model": "convir", **numbers, **({} if full_depth == depth else {"full_depth": full_depth})}
+    if not any(".filters.0.modulator.excite_low." in key for key in state):
+        return None
+    if "encoder.0.down.weight" in state:
+        return {"model": "fsnet", **numbers, "full_depth": blocks("encoder.0.blocks.")}
+    return {"model": "sfnet", **numbers}
 
 
 def first_line(error: Exception) -> str:

@@ -12,7 +12,14 @@ from torch import Tensor, nn
 
 from passband.io.files import write_whole
 from passband.naming import listed, nearest
-from passband.state_dicts import PICKLE_SUFFIXES, CheckpointError, first_line, read_state, rename_published_sfnet
+from passband.state_dicts import (
+    PICKLE_SUFFIXES,
+    CheckpointError,
+    first_line,
+    published_config,
+    read_state,
+    rename_published,
+)
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
@@ -40,20 +47,20 @@ def load_weights(source: str | Path, **hub_options: Any) -> dict[str, Tensor]:
         hub_options: options of `huggingface_hub.hf_hub_download`, for a hub id.
 
     Returns:
-        Tensors by name. Published names of SFNet are translated into ours.
+        Tensors by name. Published names of SFNet, FSNet and ConvIR are translated into ours.
 
     Raises:
         CheckpointError: if the weights do not exist, or cannot be loaded safely.
     """
-    return rename_published_sfnet(read_state(find_weights(source, WEIGHTS_FILE, **hub_options)))
+    return rename_published(read_state(find_weights(source, WEIGHTS_FILE, **hub_options)))
 
 
 def load_config(source: str | Path, **hub_options: Any) -> dict[str, Any]:
     """Load the config of a network: its architecture, its arguments, and the entries that `ABOUT_DATA` names.
 
     Args:
-        source: weights whose config is loaded, as in `load_weights`. Pickles have no config; they are taken as the
-            published SFNet.
+        source: weights whose config is loaded, as in `load_weights`. Pickles have no config; their network and its
+            size are found by the names and shapes of the tensors. A pickle of any other network is taken as an SFNet.
         hub_options: options of `huggingface_hub.hf_hub_download`, for a hub id.
 
     Returns:
@@ -64,7 +71,7 @@ def load_config(source: str | Path, **hub_options: Any) -> dict[str, Any]:
     """
     path = find_weights(source, CONFIG_FILE, **hub_options)
     if path.suffix in PICKLE_SUFFIXES:
-        return {"model": "sfnet"}
+        return published_config(rename_published(read_state(path))) or {"model": "sfnet"}
     if path.suffix == ".safetensors":
         path = path.with_name(CONFIG_FILE)
     try:

@@ -11,6 +11,13 @@ pytestmark = pytest.mark.usefixtures("unchecked")
 SMALL = {
     "sfnet": {"width": 16, "depth": 1},
     "sfnet-small": {"width": 16, "depth": 1},
+    "fsnet": {"width": 16, "depth": 1},
+    "fsnet-small": {"width": 16, "depth": 1},
+    "convir": {"width": 8, "depth": 1},
+    "convir-s": {"width": 8, "depth": 1},
+    "convir-b": {"width": 8, "depth": 1},
+    "convir-l": {"width": 8, "depth": 1},
+    "convir-tiny": {"width": 8},
     "dct-resnet18": {"channels": 6, "width": 4},
     "dct-resnet50": {"channels": 6, "width": 4},
     "gated-dct-resnet18": {"channels": 6, "width": 4},

@@ -8,7 +8,10 @@ import typer
 
 def convert(
     source: Annotated[
-        str, typer.Argument(help="Weights of an SFNet: published pickle (GOPRO.pkl), run, folder, file or hub id.")
+        str,
+        typer.Argument(
+            help="Weights of an SFNet, FSNet or ConvIR: published pickle (GOPRO.pkl), run, folder, file or hub id."
+        ),
     ],
     output: Annotated[Path, typer.Argument(help="Folder for model.safetensors and config.json.")],
     pool_window: Annotated[
@@ -17,18 +20,19 @@ def convert(
     ] = None,
     half: Annotated[bool, typer.Option("--half", help="Store parameters in half precision (float16).")] = False,
 ) -> None:
-    """Convert weights of an SFNet to a folder with model.safetensors and config.json."""
+    """Convert weights of an SFNet, FSNet or ConvIR to a folder with model.safetensors and config.json."""
     import torch
 
-    from passband.models import SFNet, load_model
+    from passband.models import load_model
+    from passband.models.three_scales import ThreeScaleNetwork
     from passband.weights_io import CheckpointError, load_config, save_weights
 
     overrides = {} if pool_window is None else {"pool_window": pool_window}
     model = load_model(source, **overrides)
-    if not isinstance(model, SFNet):
+    if not isinstance(model, ThreeScaleNetwork):
         raise CheckpointError(
-            f"convert needs weights of an SFNet; {source} is a {type(model).__name__}. Other commands take it without "
-            "conversion."
+            f"convert needs weights of an SFNet, FSNet or ConvIR; {source} is a {type(model).__name__}. Other commands "
+            "take it without conversion."
         )
     save_weights(model, output, {**load_config(source), **overrides}, torch.float16 if half else None)
     parameters = sum(parameter.numel() for parameter in model.parameters())

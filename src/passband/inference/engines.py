@@ -23,7 +23,9 @@ from passband.export.runtimes import (
 )
 from passband.inference.precision import AGREEMENT, agreement, agrees, fast_precision
 from passband.layers import DynamicFilter
-from passband.models import SFNet, load_model, pick_device
+from passband.layers.shape_filter import MultiShapeFilter
+from passband.models import load_model, pick_device
+from passband.models.three_scales import ThreeScaleNetwork
 from passband.naming import suggestion
 from passband.ops.progress import Report
 from passband.ops.tiling import map_tiles, pad_to_multiple
@@ -33,8 +35,8 @@ ENGINES: tuple[str, ...] = get_args(EngineName)
 PRECISIONS: tuple[str, ...] = ("auto", *get_args(Precision))
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 FLOAT32_PARTS = ("stem", "shallow", "head")
-"""Parts of SFNet that compute in float32 at every precision, as its dynamic filters do. They are a few percent of the
-work of the published network, and in bfloat16 they would cost 10 dB on hazy images."""
+"""Parts of SFNet, FSNet and ConvIR that compute in float32 at every precision, as their predicted filters do. They are
+a few percent of the work of the published networks, and in bfloat16 they would cost SFNet 10 dB on hazy images."""
 
 
 @runtime_checkable
@@ -283,11 +285,11 @@ def _check_precision(precision: str) -> None:
 
 
 def _float32_parts(model: nn.Module) -> list[nn.Module]:
-    """Return the parts of SFNet that need float32; other networks choose their parts themselves."""
-    if not isinstance(model, SFNet):
+    """Return the parts of networks of three scales that need float32; others choose their parts themselves."""
+    if not isinstance(model, ThreeScaleNetwork):
         return []
     parts = [part for name in FLOAT32_PARTS for part in getattr(model, name)]
-    return parts + [module for module in model.modules() if isinstance(module, DynamicFilter)]
+    return parts + [module for module in model.modules() if isinstance(module, DynamicFilter | MultiShapeFilter)]
 
 
 def _keep_float32(module: nn.Module, device: str) -> Callable[[], None]:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from passband.inference.memory_probe import live_bytes_per_pixel
 from passband.io.sizes import parse_bytes
+from passband.models import ConvIR, FSNet
 from passband.models.bands import restore_in_bands
 from passband.models.bands.statistics import MapStatistics
 from passband.models.bands.walk import BAND_VALUES, LEAST_ROWS
@@ -260,6 +261,10 @@ def _live_maps(model: ThreeScaleNetwork) -> float:
     """Return the number of full-size maps alive at once in bands: the input of a block, and the map inside it."""
     # local windows still read the map that a filter replaces, in half of the channels
     maps = 2 if model.arguments.get("pool_window") is None else 2.5
+    if isinstance(model, FSNet):
+        maps += 1  # the input of the stage, which is added at its end
+    if isinstance(model, ConvIR):
+        maps += 1  # three maps of half the size, and smaller ones
     return maps
 
 

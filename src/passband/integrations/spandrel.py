@@ -10,14 +10,13 @@ config) is therefore not known here. Networks pool globally, as in their trainin
 That window then applies to every SFNet that is loaded.
 """
 
-import re
 from typing import Any
 
 from torch import Tensor
 
 from passband.layers.pooling import LocalAvgPool2d, PoolMode
 from passband.models import SFNet
-from passband.state_dicts import is_sfnet, rename_published_sfnet
+from passband.state_dicts import published_config, rename_published
 
 try:
     from spandrel import (
@@ -45,7 +44,7 @@ class SFNetArch(Architecture[SFNet]):
     """
 
     def __init__(self, pool_window: int | None = None, pool_mode: PoolMode = "fraction") -> None:
-        super().__init__(id="SFNet", detect=lambda state: is_sfnet(rename_published_sfnet(state)))
+        super().__init__(id="SFNet", detect=lambda state: _sfnet_config(rename_published(state)) is not None)
         LocalAvgPool2d(pool_window, pool_mode)  # raises an error now rather than when a file is loaded
         self.pool_window = pool_window
         self.pool_mode: PoolMode = pool_mode
@@ -64,8 +63,11 @@ class SFNetArch(Architecture[SFNet]):
             RuntimeError: if entries are missing, unknown, or of another shape.
             ValueError: if no SFNet has such sizes.
         """
-        state = rename_published_sfnet(state_dict)
-        width, depth, in_channels = sfnet_numbers(state)
+        state = rename_published(state_dict)
+        config = _sfnet_config(state)
+        if config is None:
+            raise ValueError("this state dict holds no SFNet; ask detect before load")
+        width, depth, in_channels = (config[name] for name in ("width", "depth", "in_channels"))
         model = SFNet(width, depth, in_channels, pool_window=self.pool_window, pool_mode=self.pool_mode)
         counters = {key: value for key, value in model.state_dict().items() if key.endswith("num_batches_tracked")}
         return ImageModelDescriptor(
@@ -85,15 +87,10 @@ class SFNetArch(Architecture[SFNet]):
         )
 
 
-def sfnet_numbers(state: dict[str, Tensor]) -> tuple[int, int, int]:
-    """Return width, depth and number of input channels of an SFNet.
-
-    Args:
-        state: tensors by the names of passband, as `state_dicts.rename_published_sfnet` returns them.
-    """
-    width, in_channels = state["stem.0.weight"].shape[:2]
-    blocks = [int(match[1]) for key in state if (match := re.match(r"encoder\.0\.(\d+)\.", key))]
-    return width, 1 + max(blocks), in_channels
+def _sfnet_config(state: dict[str, Tensor]) -> dict[str, Any] | None:
+    """Return the config of an SFNet of any size, from its weights by our names; None for any other network."""
+    config = published_config(state)
+    return config if config is not None and config["model"] == "sfnet" else None
 
 
 def install(

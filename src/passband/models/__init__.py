@@ -9,10 +9,12 @@ import torch
 from torch import nn
 
 from passband.models.base import without_initial_weights
+from passband.models.convir import ConvIR, convir, convir_b, convir_l, convir_s, convir_tiny
 from passband.models.dct_mask_rcnn import FrequencyRCNN, dct_mask_rcnn, dct_mask_rcnn_resnet18
 from passband.models.dct_mobilenet import FrequencyMobileNet, dct_mobilenet_v2, mobilenet_v2
 from passband.models.dct_resnet import FrequencyResNet, dct_resnet18, dct_resnet50, resnet18, resnet50
 from passband.models.foreign import load_foreign
+from passband.models.fsnet import FSNet, fsnet, fsnet_small
 from passband.models.gated import Gated, GatedClassifier, from_published, gated_dct_resnet18, gated_dct_resnet50
 from passband.models.imagenet import load_imagenet
 from passband.models.inspector import InspectorNetwork, inspector
@@ -20,7 +22,7 @@ from passband.models.sfnet import SFNet, sfnet, sfnet_small
 from passband.models.smp import SMPNetwork, smp
 from passband.models.unet import UNet, unet
 from passband.naming import entry, printable
-from passband.state_dicts import CheckpointError, is_sfnet, read_state, rename_published_sfnet
+from passband.state_dicts import PICKLE_SUFFIXES, CheckpointError, published_config, read_state, rename_published
 from passband.weights_io import (
     ABOUT_DATA,
     CONFIG_FILE,
@@ -32,6 +34,13 @@ from passband.weights_io import (
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "sfnet": sfnet,
     "sfnet-small": sfnet_small,
+    "fsnet": fsnet,
+    "fsnet-small": fsnet_small,
+    "convir": convir,
+    "convir-s": convir_s,
+    "convir-b": convir_b,
+    "convir-l": convir_l,
+    "convir-tiny": convir_tiny,
     "dct-resnet18": dct_resnet18,
     "dct-resnet50": dct_resnet50,
     "dct-mobilenet-v2": dct_mobilenet_v2,
@@ -49,6 +58,8 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
 
 __all__ = [
     "MODELS",
+    "ConvIR",
+    "FSNet",
     "FrequencyMobileNet",
     "FrequencyRCNN",
     "FrequencyResNet",
@@ -61,12 +72,19 @@ __all__ = [
     "accepted_arguments",
     "build_from",
     "build_model",
+    "convir",
+    "convir_b",
+    "convir_l",
+    "convir_s",
+    "convir_tiny",
     "dct_mask_rcnn",
     "dct_mask_rcnn_resnet18",
     "dct_mobilenet_v2",
     "dct_resnet18",
     "dct_resnet50",
     "from_published",
+    "fsnet",
+    "fsnet_small",
     "gated_dct_resnet18",
     "gated_dct_resnet50",
     "inspector",
@@ -139,8 +157,8 @@ def load_model(source: str | Path, **overrides: Any) -> nn.Module:
     """Load a network with its weights, ready for evaluation.
 
     Args:
-        source: shipped name, folder of passband, published SFNet pickle, hub id, or a file of another restoration
-            network that spandrel knows, see `models.foreign`.
+        source: shipped name, folder of passband, published pickle of SFNet, FSNet or ConvIR, hub id, or a file of
+            another restoration network that spandrel knows, see `models.foreign`.
         overrides: keywords of the constructor that replace those of the config, such as `pool_window=210`.
 
     Returns:
@@ -157,8 +175,8 @@ def load_with_config(source: str | Path, **overrides: Any) -> tuple[nn.Module, d
     """Load a network with its weights, ready for evaluation, and read its config once.
 
     Args:
-        source: shipped name, folder of passband, published SFNet pickle, hub id, or a file of another restoration
-            network that spandrel knows, see `models.foreign`.
+        source: shipped name, folder of passband, published pickle of SFNet, FSNet or ConvIR, hub id, or a file of
+            another restoration network that spandrel knows, see `models.foreign`.
         overrides: keywords of the constructor that replace those of the config, such as `pool_window=210`.
 
     Returns:
@@ -170,12 +188,13 @@ def load_with_config(source: str | Path, **overrides: Any) -> tuple[nn.Module, d
     """
     path = find_weights(source)
     stored = read_state(path)
-    state = rename_published_sfnet(stored)
-    if not is_sfnet(state) and (path.suffix != ".safetensors" or not path.with_name(CONFIG_FILE).exists()):
+    state = rename_published(stored)
+    found = published_config(state)
+    if found is None and (path.suffix != ".safetensors" or not path.with_name(CONFIG_FILE).exists()):
         foreign = load_foreign(stored, source, **overrides)
         if foreign is not None:
             return foreign.eval(), {}
-    config = load_config(source)
+    config = found if found is not None and path.suffix in PICKLE_SUFFIXES else load_config(source)
     _check_arguments(config, state, source)
     try:
         model = build_from(without_initial_weights({**config, **overrides}))

@@ -8,28 +8,82 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from passband.layers import DynamicFilter, LocalAvgPool2d, WindowModulation
+from passband.models.bands.scales import SCALE_LOOPS, conv_block
 from passband.models.bands.statistics import Map, MapWindow
 from passband.models.bands.walk import Walk, band_of, convolve, reflected_band_of, rows_of
+from passband.models.convir import ConvBlock
+from passband.models.fsnet import UStage
 from passband.models.sfnet import ResidualBlock
 
 
 def compute_stage(walk: Walk, stage: nn.Module, x: Map) -> Map:
-    """Compute a stage in place.
+    """Compute a stage, in place if its blocks are in a row.
 
     Args:
         walk: computation of the image.
         stage: stage of a network of three scales.
-        x: input of the stage, which is changed.
+        x: input of the stage, which may be changed.
     """
+    if isinstance(stage, UStage):
+        return _u_stage(walk, stage, x)
     for block in cast(nn.Sequential, stage):
-        _modulated_block(walk, cast(ResidualBlock, block), x)
+        _block(walk, block, x)
     return x
 
 
 def loops_of(stage: nn.Module) -> float:
     """Return the number of loops over the bands of a map of the stage's size that computing the stage takes."""
+    if isinstance(stage, UStage):
+        blocks = [_block_loops(block) for block in stage.blocks]
+        halved = sum(blocks[number] for number in stage.halved) + 1  # the map is halved in a loop of its own
+        return sum(blocks) - (halved - 1) + halved / 4 + 1
+    return sum(_block_loops(block) for block in cast(nn.Sequential, stage))
+
+
+def _block_loops(block: nn.Module) -> float:
+    """Return the number of loops over the bands of a map that a residual block takes."""
+    if isinstance(block, ConvBlock):
+        return 2 if block.scales is None else 2 + SCALE_LOOPS
     # the filters of a block loop over half of its channels each
-    return sum(2 if cast(ResidualBlock, block).filters is None else 2.5 for block in cast(nn.Sequential, stage))
+    return 2 if cast(ResidualBlock, block).filters is None else 2.5
+
+
+def _block(walk: Walk, block: nn.Module, x: Map) -> None:
+    """Compute a residual block in place."""
+    if isinstance(block, ConvBlock):
+        conv_block(walk, block, x)
+    else:
+        _modulated_block(walk, cast(ResidualBlock, block), x)
+
+
+def _u_stage(walk: Walk, stage: UStage, x: Map) -> Map:
+    """Compute a stage of FSNet at full size, to the end of which its input is added."""
+    y, skip = x.clone(), x
+    for number, block in enumerate(stage.blocks):
+        if number == stage.halved.start:
+            skip, y = y, _halve(walk, stage.down, y)
+        if number == stage.halved.stop:
+            y = _join(walk, stage.join, y, skip)
+        _block(walk, block, y)
+    return y.add_(x)
+
+
+def _halve(walk: Walk, down: nn.Conv2d, x: Map) -> Map:
+    """Halve a map by the convolution of a stage."""
+    height, width = (side // 2 for side in x.shape[-2:])
+    return walk.layer((height, width), x.shape[1], lambda a, b: convolve(down, x[..., 2 * a : 2 * b, :]))
+
+
+def _join(walk: Walk, join: nn.Conv2d, x: Map, skip: Map) -> Map:
+    """Enlarge a map to the size of another one, and join both, in place of the other one."""
+    height, width = skip.shape[-2:]
+    for start, end in walk.spans(height, width, skip.shape[1]):
+        top, bottom = max(start // 2 - 1, 0), min(-(-end // 2) + 1, height // 2)
+        rows = x[..., top:bottom, :]
+        enlarged = F.interpolate(rows, (2 * (bottom - top), width), mode="bilinear", align_corners=False)
+        enlarged = enlarged[..., start - 2 * top : end - 2 * top, :]
+        skip[..., start:end, :] = join(torch.cat([enlarged, skip[..., start:end, :]], dim=1))
+    return skip
 
 
 def _modulated_block(walk: Walk, block: ResidualBlock, x: Map) -> None:
