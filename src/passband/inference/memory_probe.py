@@ -14,7 +14,7 @@ from passband.layers import LocalAvgPool2d
 from passband.models.padded import restore_batch
 
 PROBE = 128
-"""Side of the image of that run, in pixels."""
+"""Side of the image of that run, in pixels, unless the network needs a larger one."""
 
 _PROBED: WeakKeyDictionary[type, dict[Any, float]] = WeakKeyDictionary()
 """Bytes per pixel of networks that have `arguments`, by class and by everything else that decides them."""
@@ -42,10 +42,12 @@ def live_bytes_per_pixel(model: nn.Module) -> float:
     )
     if key not in known:
         channels = getattr(model, "arguments", {}).get("in_channels", 3)
-        picture = torch.zeros(1, channels, PROBE, PROBE, device=device)
+        # an image below the network's least side is padded, so that its own pixels would count for those added to it
+        side = max(PROBE, int(getattr(model, "minimum", PROBE)))
+        picture = torch.zeros(1, channels, side, side, device=device)
         with _Follow() as followed, _as_before(model):
             restore_batch(model, picture)
-        known[key] = followed.peak / PROBE**2
+        known[key] = followed.peak / side**2
     return known[key]
 
 
