@@ -158,12 +158,12 @@ def quantized_once(monkeypatch, _int8):
     from passband.export import quantize, write
 
     def once(model, pictures):
-        key = (sfnet_graph(model).SerializeToString(), *(picture.numpy().tobytes() for picture in pictures))
+        key = (restoration_graph(model).SerializeToString(), *(picture.numpy().tobytes() for picture in pictures))
         if key not in _int8:
             _int8[key] = real(model, pictures)
         return _int8[key]
 
-    real, sfnet_graph = quantize.quantize, quantize.sfnet_graph
+    real, restoration_graph = quantize.quantize, quantize.restoration_graph
     for module in (quantize, write):
         monkeypatch.setattr(module, "quantize", once)
 

@@ -5,7 +5,7 @@ from passband.metrics import PROTOCOLS
 
 
 def test_every_benchmark_is_scored_by_a_protocol_that_exists_and_has_plausible_figures():
-    assert len(BENCHMARKS) == 20
+    assert len(BENCHMARKS) == 22
     for name, benchmark in BENCHMARKS.items():
         assert benchmark.name == name
         assert benchmark.protocol in PROTOCOLS
@@ -30,6 +30,25 @@ def test_the_papers_rows_are_here(name, protocol, window, psnr):
     assert (benchmark.protocol, benchmark.pool_window, benchmark.figures["paper"][0]) == (protocol, window, psnr)
 
 
+@pytest.mark.parametrize(
+    ("source", "figures"),
+    [
+        (
+            "FSNet",
+            {"SOTS-Indoor": (42.45, 0.997), "Haze4K": (34.12, 0.99), "CSD": (38.37, None), "HIDE": (31.05, None)},
+        ),
+        ("ConvIR-S", {"SOTS-Indoor": (41.53, 0.996), "O-Haze": (25.25, 0.784), "DPDD-single": (26.06, 0.81)}),
+        ("ConvIR-B", {"SOTS-Indoor": (42.72, 0.997), "NH-HAZE": (20.66, 0.802), "CSD": (39.10, None)}),
+        ("ConvIR-L", {"Haze4K": (34.50, 0.99), "GoPro": (33.28, None), "DPDD-single": (26.36, 0.82)}),
+    ],
+)
+def test_the_rows_of_the_later_networks_are_here_and_rows_without_a_figure_are_not(source, figures):
+    for name, figure in figures.items():
+        assert BENCHMARKS[name].figures[source] == figure
+    absent = {"FSNet": "O-Haze", "ConvIR-S": "GoPro", "ConvIR-B": "GoPro", "ConvIR-L": "HIDE"}
+    assert source not in BENCHMARKS[absent[source]].figures
+
+
 def test_a_name_is_found_in_any_case_and_a_wrong_one_names_the_nearest():
     assert find_benchmark("sots-INDOOR").name == "SOTS-Indoor"
     with pytest.raises(ValueError, match=r"unknown benchmark 'gopo'; did you mean 'GoPro'\?"):
@@ -37,11 +56,12 @@ def test_a_name_is_found_in_any_case_and_a_wrong_one_names_the_nearest():
 
 
 def test_differences_are_measured_minus_published_and_empty_where_nothing_was_published():
-    paper, rerun = beside_published(find_benchmark("SRRS"), 32.0, 0.99)
+    paper, rerun, *others = beside_published(find_benchmark("SRRS"), 32.0, 0.99)
     assert (paper["source"], rerun["source"]) == ("paper", "rerun")
     assert paper["psnr_difference"] == pytest.approx(-0.40)
     assert paper["ssim_difference"] == pytest.approx(0.01)
     assert rerun["psnr_difference"] == pytest.approx(-0.51)
+    assert [row["source"] for row in others] == ["FSNet", "ConvIR-S", "ConvIR-B"]
     (only,) = beside_published(find_benchmark("RealBlur-J"), 26.0, 0.8)
     assert only["psnr_difference"] == pytest.approx(-0.24)
     assert only["ssim_difference"] is only["ssim_published"] is None
@@ -53,6 +73,7 @@ NAMES = {
     "Dense-Haze": "51_hazy",
     "I-Haze": "31_indoor_hazy",
     "O-Haze": "41_outdoor_hazy",
+    "NH-HAZE": "51_hazy",
     "HIDE": "test/test-close-ups/10fromGOPR1001",
     "DPDD-single": "1P0A0917",
     "DPDD-dual": "1P0A0917",

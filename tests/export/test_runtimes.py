@@ -6,7 +6,7 @@ import onnx
 import pytest
 import torch
 
-from passband.export import ExportError, sfnet_graph
+from passband.export import ExportError, restoration_graph
 from passband.export.quantize import save_openvino
 from passband.export.runtimes import (
     FRONT,
@@ -59,7 +59,7 @@ def test_bfloat16_and_a_file_agree_with_memory(network, converted, tmp_path):
 
 @pytest.mark.parametrize("runtime", [lambda graph: OpenVINORuntime(_read(graph)), OnnxRuntime])
 def test_engines_say_which_sizes_and_channels_they_take(network, runtime):
-    engine = runtime(sfnet_graph(network))
+    engine = runtime(restoration_graph(network))
     assert (engine.multiple, engine.minimum, engine.in_channels) == (8, 16, 3)
     with pytest.raises(ValueError, match="divisible by 8 and at least 16, got 20x24"):
         engine(torch.rand(1, 3, 20, 24))
@@ -67,7 +67,7 @@ def test_engines_say_which_sizes_and_channels_they_take(network, runtime):
         engine(torch.rand(1, 3, 8, 24))
     with pytest.raises(ValueError, match="take 3 channels, got 6"):
         engine(torch.rand(1, 6, 16, 16))
-    six = runtime(sfnet_graph(make_network(in_channels=6)))
+    six = runtime(restoration_graph(make_network(in_channels=6)))
     assert six.in_channels == 6
     assert six(torch.rand(2, 6, 16, 24)).shape == (2, 3, 16, 24)
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from passband.export import ExportError, export_model, sfnet_graph, write
+from passband.export import ExportError, export_model, restoration_graph, write
 from passband.export.runtimes import OnnxRuntime, OpenVINORuntime
 from passband.models import load_model
 
@@ -44,7 +44,7 @@ def test_int8_says_what_it_costs_against_clean_pictures(network_weights, photogr
 def test_a_file_that_is_not_the_network_any_more_is_not_written(network_weights, tmp_path, monkeypatch):
     other = load_model(network_weights)
     torch.nn.init.constant_(other.head[0].bias, 0.5)
-    monkeypatch.setattr(write, "sfnet_graph", lambda _, half=False: sfnet_graph(other, half))
+    monkeypatch.setattr(write, "restoration_graph", lambda _, half=False: restoration_graph(other, half))
     with pytest.raises(ExportError, match=r"float32 has a difference of \d.*at most 1e-04 is needed, so nothing"):
         export_model(network_weights, tmp_path / "a.onnx", "onnx")
     with pytest.raises(ExportError, match=r"float16 has a PSNR of \d+\.\d dB.*at least 60 dB is needed, so nothing"):

@@ -63,11 +63,15 @@ def by_rgb8(x, y):
     return by_rgb(np.rint(x * 255) / 255, np.rint(y * 255) / 255)
 
 
-def by_sfnet(x, y):
-    padded = [(side + 8) // 8 * 8 for side in x.shape[:2]]
+def by_sfnet(x, y, multiple=8):
+    padded = [(side + multiple) // multiple * multiple for side in x.shape[:2]]
     ratio = max(1, round(min(padded) / 256))
     pooled = [literal_pool(z, int(padded[0] / ratio), int(padded[1] / ratio)) for z in (x, y)]
     return literal_psnr(x, y), literal_ssim(*pooled)
+
+
+def by_convir(x, y):
+    return by_sfnet(x, y, 32)
 
 
 def by_basicsr(x, y):
@@ -83,7 +87,14 @@ def by_matlab(x, y):
     return by_rgb(luma(x)[..., None] / 255, luma(y)[..., None] / 255)
 
 
-LITERAL = {"rgb": by_rgb, "rgb8": by_rgb8, "sfnet": by_sfnet, "y-basicsr": by_basicsr, "y-matlab": by_matlab}
+LITERAL = {
+    "rgb": by_rgb,
+    "rgb8": by_rgb8,
+    "sfnet": by_sfnet,
+    "convir": by_convir,
+    "y-basicsr": by_basicsr,
+    "y-matlab": by_matlab,
+}
 
 
 @pytest.mark.parametrize(("height", "width"), SIZES)

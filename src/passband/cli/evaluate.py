@@ -21,8 +21,8 @@ def evaluate(
     protocol: Annotated[
         str | None,
         typer.Option(
-            help="Scoring protocol. Restoration: rgb, rgb8, sfnet, y-basicsr or y-matlab; default: as the benchmark, "
-            "or rgb. Segmentation: lab_macro (default), pranet, binary or micro."
+            help="Scoring protocol. Restoration: rgb, rgb8, sfnet, convir, y-basicsr or y-matlab; default: as the "
+            "benchmark, or rgb. Segmentation: lab_macro (default), pranet, binary or micro."
         ),
     ] = None,
     metric: Annotated[

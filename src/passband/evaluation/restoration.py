@@ -22,6 +22,7 @@ from passband.io.image import write_image
 from passband.io.shards import data_folder
 from passband.layers.pooling import POOL_MODES
 from passband.metrics import PROTOCOLS, ImageMetric, SpectralErrors, image_metric, spectral_errors
+from passband.metrics.protocols import CONVIR_MULTIPLE
 from passband.models import load_model
 from passband.models.padded import check_views
 from passband.naming import entry, printable
@@ -62,7 +63,8 @@ def evaluate_restoration(
             id, or a file of `passband export`. Weights with 6 input channels get left and right views.
         data: folder of pairs, see `data.pairs.find_pairs`.
         output: folder for the report.
-        protocol: name of the protocol, a key of `metrics.PROTOCOLS`; None for the benchmark's, or `"rgb"`.
+        protocol: name of the protocol, a key of `metrics.PROTOCOLS`; None for the benchmark's, or `"rgb"`. Where it is
+            `sfnet`, a ConvIR is scored by `convir`.
         benchmark: name of a benchmark, a key of `evaluation.benchmarks.BENCHMARKS`. It gives the defaults of protocol
             and pooling window, and its published figures stand beside the measured ones. Differences are given if
             number and names of the images are the benchmark's; otherwise a note says that they are not.
@@ -97,12 +99,15 @@ def evaluate_restoration(
     """
     data, output = data_folder(data), Path(output)
     known = find_benchmark(benchmark) if benchmark else None
-    protocol = protocol or (known.protocol if known else "rgb")
-    summary = (entry(protocol, PROTOCOLS, "protocol").__doc__ or "").strip().splitlines()[0]
+    chosen = entry(protocol or (known.protocol if known else "rgb"), PROTOCOLS, "protocol")
     scorers = [image_metric(name) for name in dict.fromkeys(metrics)]
     overrides |= _pooling(weights, known, pool_window, pool_mode, overrides)
     restorer = Restorer(weights, device, memory, engine=engine, precision=precision, views=None, **overrides)
     network = restorer.network()
+    if protocol is None and chosen is PROTOCOLS["sfnet"] and network.engine.multiple == CONVIR_MULTIPLE:
+        chosen = PROTOCOLS["convir"]
+    protocol = next(name for name, score in PROTOCOLS.items() if score is chosen)
+    summary = (chosen.__doc__ or "").strip().splitlines()[0]
     views = min(2, network.views)
     check_views(network.engine, views, weights)
     if known and known.views != views:

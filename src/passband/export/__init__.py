@@ -1,6 +1,6 @@
 """Exports networks to files for ONNX Runtime and OpenVINO, and runs these files."""
 
-from passband.export.graph import ExportError, sfnet_graph
+from passband.export.graph import ExportError, restoration_graph
 from passband.export.write import Exported, export_model
 
-__all__ = ["ExportError", "Exported", "export_model", "sfnet_graph"]
+__all__ = ["ExportError", "Exported", "export_model", "restoration_graph"]

@@ -1,4 +1,4 @@
-"""Writes SFNet as an ONNX graph, node by node.
+"""Writes the networks of three scales (SFNet, FSNet and ConvIR) as ONNX graphs, node by node.
 
 The graph is written out instead of traced for three reasons: it takes milliseconds instead of minutes, its nodes are
 named after the modules (so that quantization can exclude some of them), and it uses forms that engines run fast. With
@@ -6,7 +6,8 @@ global pooling, a dynamic filter and its modulator are linear in the map,
 
     low * a_low + (x - low) * a_high = x * ((a_low - a_high) kernel + a_high delta).
 
-This is one depthwise convolution, whose kernels are computed from the average of the map.
+This is one depthwise convolution, whose kernels are computed from the average of the map. The filters of ConvIR are
+depthwise convolutions in the same way.
 """
 
 from typing import Any
@@ -15,7 +16,10 @@ import numpy as np
 from torch import Tensor, nn
 
 from passband.layers import DynamicFilter, GlobalModulation, WindowModulation
-from passband.models import SFNet
+from passband.layers.shape_filter import ShapeFilter
+from passband.models.convir import POOLS, ConvBlock, MultiScaleFilter
+from passband.models.fsnet import UStage
+from passband.models.three_scales import ThreeScaleNetwork
 
 OPSET = 20
 """Version of the ONNX operators, the first one with GELU."""
@@ -31,25 +35,27 @@ class ExportError(ValueError):
     """Raised if a network, a file or a setting cannot be exported. The message gives the reason."""
 
 
-def sfnet_graph(model: nn.Module, half: bool = False) -> Any:
-    """Write a network as an ONNX model for one image. The sides of the image are multiples of 8 and at least 16.
+def restoration_graph(model: nn.Module, half: bool = False) -> Any:
+    """Write a network as an ONNX model for one image, whose sides are those that the network takes.
 
     Args:
-        model: SFNet with global pooling.
+        model: SFNet, FSNet or ConvIR with global pooling.
         half: whether parameters and maps use float16. Averages, the input and the output always use float32.
 
     Returns:
         An `onnx.ModelProto` with the input `degraded`, 1 C H W, and the output `restored`, 1 3 H W, both float32 in
-        [0, 1]. The output is not clamped.
+        [0, 1]. The output is not clamped. The properties of the model name its precision, `multiple` and `minimum`.
 
     Raises:
-        ExportError: if the network is not an SFNet, or if it uses local pooling.
+        ExportError: if the network is none of these, or if it uses local pooling.
     """
     from onnx import TensorProto, checker, helper
 
-    if not isinstance(model, SFNet):
-        raise ExportError(f"export needs an SFNet, got {type(model).__name__}; run this network with --engine torch")
-    if model.arguments["pool_window"] is not None:
+    if not isinstance(model, ThreeScaleNetwork):
+        raise ExportError(
+            f"export needs an SFNet, FSNet or ConvIR, got {type(model).__name__}; run this network with --engine torch"
+        )
+    if model.arguments.get("pool_window") is not None:
         raise ExportError(
             "export needs global pooling, and these weights pool locally "
             f"(pool_window={model.arguments['pool_window']}); run them with --engine torch"
@@ -63,12 +69,17 @@ def sfnet_graph(model: nn.Module, half: bool = False) -> Any:
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, channels, "height", "width"])
 
     graph = helper.make_graph(
-        writer.nodes, "sfnet", [image_info(INPUT, model.in_channels)], [image_info(OUTPUT, 3)], writer.parameters
+        writer.nodes,
+        model.model_name,
+        [image_info(INPUT, model.in_channels)],
+        [image_info(OUTPUT, 3)],
+        writer.parameters,
     )
     opset = [helper.make_opsetid("", OPSET)]
     # version 9 of the file format belongs to this opset; runtimes since 2024 can read it
     proto = helper.make_model(graph, opset_imports=opset, producer_name="passband", ir_version=9)
-    helper.set_model_props(proto, {"precision": "float16" if half else "float32"})
+    sizes = {"multiple": str(model.multiple), "minimum": str(model.minimum)}
+    helper.set_model_props(proto, {"precision": "float16" if half else "float32", **sizes})
     checker.check_model(proto)
     return proto
 
@@ -85,7 +96,7 @@ class _Writer:
         self.nodes: list[Any] = []
         self.parameters: list[Any] = []
 
-    def front(self, model: SFNet, image: str) -> list[str]:
+    def front(self, model: ThreeScaleNetwork, image: str) -> list[str]:
         half = self.halve(image)
         return [
             self.gelu(self.conv("stem.0", model.stem[0], image), name=FRONT[0]),
@@ -93,7 +104,7 @@ class _Writer:
             self.shallow("shallow.1", model.shallow[1], self.halve(half), name=FRONT[2]),
         ]
 
-    def trunk(self, model: SFNet, image: str, full: str, half: str, quarter: str) -> str:
+    def trunk(self, model: ThreeScaleNetwork, image: str, full: str, half: str, quarter: str) -> str:
         full = self.stage("encoder.0", model.encoder[0], full)
         x = self.op("Concat", self.gelu(self.conv("stem.1", model.stem[1], full)), half, axis=1)
         half = self.stage("encoder.1", model.encoder[1], self.conv("fuse.0", model.fuse[0], x))
@@ -110,11 +121,84 @@ class _Writer:
         return self.op("Add", self.conv("head.0", model.head[0], x), image)
 
     def stage(self, name: str, stage: nn.Module, x: str) -> str:
+        if isinstance(stage, UStage):
+            return self.u_stage(name, stage, x)
         for number, block in enumerate(stage.children()):
             x = self.block(f"{name}.{number}", block, x)
         return x
 
+    def u_stage(self, name: str, stage: UStage, x: str) -> str:
+        y = skip = x
+        for number, block in enumerate(stage.blocks):
+            if number == stage.halved.start:
+                skip, y = y, self.conv(f"{name}.down", stage.down, y)
+            if number == stage.halved.stop:
+                y = self.enlarge(y, self.op("Shape", skip), f"{name}.enlarge")
+                y = self.conv(f"{name}.join", stage.join, self.op("Concat", y, skip, axis=1))
+            y = self.block(f"{name}.blocks.{number}", block, y)
+        return self.op("Add", y, x)
+
     def block(self, name: str, block: Any, x: str) -> str:
+        return (self.conv_block if isinstance(block, ConvBlock) else self.modulated_block)(name, block, x)
+
+    def conv_block(self, name: str, block: Any, x: str) -> str:
+        y = self.gelu(self.conv(f"{name}.conv_in", block.conv_in, x))
+        if block.scales is not None:
+            y = self.scales(f"{name}.scales", block.scales, y)
+        return self.op("Add", self.conv(f"{name}.conv_out", block.conv_out, y), x)
+
+    def scales(self, name: str, scales: MultiScaleFilter, x: str) -> str:
+        size, total, level = self.op("Shape", x), x, ""
+        for number, pool in enumerate(POOLS):
+            part = f"{name}.convs.{number}"
+            sides = [pool, pool]
+            reduced = self.op("AveragePool", x, kernel_shape=sides, strides=sides, name=f"{part}.pool")
+            if level:
+                larger = self.enlarge(level, self.op("Shape", reduced), f"{part}.enlarge", "align_corners")
+                reduced = self.op("Add", reduced, larger)
+            convolved = self.conv(part, scales.convs[number], reduced)
+            level = self.multi_shape(f"{name}.{FILTER_SCOPE}.{number}", scales.filters[number], convolved)
+            total = self.op("Add", total, self.enlarge(level, size, f"{name}.enlarge.{number}", "align_corners"))
+        return self.conv(f"{name}.join", scales.join, self.gelu(total))
+
+    def multi_shape(self, name: str, layer: Any, x: str) -> str:
+        strips = self.shape_filter(f"{name}.across", layer.across, x)
+        strips = self.shape_filter(f"{name}.down", layer.down, strips, gain=_array(layer.gain))
+        square = self.shape_filter(f"{name}.square", layer.square, x, through=_array(layer.through))
+        return self.op("Add", square, strips, name=f"{name}.add")
+
+    def shape_filter(
+        self, name: str, layer: ShapeFilter, x: str, gain: np.ndarray | float = 1.0, through: np.ndarray | float = 0.0
+    ) -> str:
+        (tall, wide), groups, channels = layer.size, layer.groups, layer.predict.in_channels
+        average = self.mean(x, f"{name}.average")
+        weight, bias = _array(layer.predict.weight), np.zeros(layer.predict.out_channels)
+        if layer.norm is not None:
+            weight, bias = _folded(layer.predict, layer.norm)
+        prediction = self.op("Conv", average, self.value(weight), self.value(bias), name=f"{name}.predict")
+        kernels = self.reshape(self.op("Tanh", prediction, name=f"{name}.kernels"), groups, 1, tall * wide)
+        inside, low, high = _array(layer.inside), _array(layer.low)[:, None, None], _array(layer.high)[:, None, None]
+        center = np.zeros(tall * wide)
+        center[tall * wide // 2] = 1
+        shape = (groups, channels // groups, 1)
+        for_low = self.value(((inside + 1) * low * gain).reshape(shape))
+        for_center = self.value(((high + 1) * gain + through).reshape(shape) * center)
+        kernels = self.op(
+            "Add", self.op("Mul", kernels, for_low, name=f"{name}.weigh"), for_center, name=f"{name}.fold"
+        )
+        left, _, top, _ = layer.padding
+        padded = self.op("Pad", x, self.integers(0, 0, top, left, 0, 0, top, left), mode="reflect", name=f"{name}.pad")
+        filtered = self.op(
+            "Conv", padded, self.reshape(kernels, channels, 1, tall, wide), group=channels, kernel_shape=[tall, wide],
+            dilations=[layer.dilation, layer.dilation], name=f"{name}.filter",
+        )  # fmt: skip
+        mean = average
+        if layer.mean is not None:
+            mean = self.mean(x, f"{name}.mean", 3 if layer.mean.dim == -1 else 2)
+        shift = self.op("Mul", mean, self.per_channel(-inside * low * gain), name=f"{name}.shift")
+        return self.op("Add", filtered, shift, name=f"{name}.out")
+
+    def modulated_block(self, name: str, block: Any, x: str) -> str:
         first, second = self.op("Split", self.gelu(self.conv(f"{name}.conv_in", block.conv_in, x)), outputs=2, axis=1)
         if block.filters is not None:
             first = self.filter(f"{name}.{FILTER_SCOPE}.0", block.filters[0], first)
@@ -129,10 +213,7 @@ class _Writer:
         channels = dynamic.predict.in_channels
         shared = channels // groups
         average = self.mean(x, f"{name}.average")
-        # in evaluation BatchNorm multiplies and adds constants, so it is folded into the 1x1 convolution before it
-        scale = _array(norm.weight) / np.sqrt(_array(norm.running_var) + norm.eps)
-        weight = _array(dynamic.predict.weight) * scale[:, None, None, None]
-        bias = _array(norm.bias) - _array(norm.running_mean) * scale
+        weight, bias = _folded(dynamic.predict, norm)
         logits = self.op("Conv", average, self.value(weight), self.value(bias), name=f"{name}.predict")
         kernels = self.op("Softmax", self.reshape(logits, groups, 1, size**2), axis=2, name=f"{name}.kernels")
 
@@ -190,9 +271,8 @@ class _Writer:
         shift_map = self.enlarge(moved, size, f"{name}.shift")
         return self.op("Add", self.op("Mul", x, high_map, name=f"{name}.scale"), shift_map)
 
-    def enlarge(self, x: str, size: str, name: str) -> str:
-        """Interpolate linearly between the centers of windows, as `window_shares` does."""
-        mode = "half_pixel"
+    def enlarge(self, x: str, size: str, name: str, mode: str = "half_pixel") -> str:
+        """Interpolate linearly, as `window_shares` does; with the mode `align_corners`, as `convir.enlarge` does."""
         return self.op("Resize", x, "", "", size, name=name, mode="linear", coordinate_transformation_mode=mode)
 
     def shallow(self, prefix: str, layers: Any, x: str, name: str) -> str:
@@ -205,15 +285,15 @@ class _Writer:
 
     def conv(self, name: str, layer: Any, x: str) -> str:
         transposed = isinstance(layer, nn.ConvTranspose2d)
-        weight, bias = self.value(_array(layer.weight)), self.value(_array(layer.bias))
+        parameters = [self.value(_array(value)) for value in (layer.weight, layer.bias) if value is not None]
         return self.op(
-            "ConvTranspose" if transposed else "Conv", x, weight, bias, name=name,
+            "ConvTranspose" if transposed else "Conv", x, *parameters, name=name, group=layer.groups,
             kernel_shape=list(layer.kernel_size), strides=list(layer.stride), pads=list(layer.padding) * 2,
         )  # fmt: skip
 
-    def mean(self, x: str, name: str) -> str:
+    def mean(self, x: str, name: str, *axes: int) -> str:
         # the sum over a large map exceeds the range of float16
-        x = self.op("ReduceMean", self.widen(x), self.integers(2, 3), keepdims=1, name=name)
+        x = self.op("ReduceMean", self.widen(x), self.integers(*(axes or (2, 3))), keepdims=1, name=name)
         return self.cast(x) if self.half else x
 
     def gelu(self, x: str, name: str = "") -> str:
@@ -255,6 +335,16 @@ class _Writer:
         name = f"parameter.{len(self.parameters)}"
         self.parameters.append(self.to_proto(np.ascontiguousarray(array), name))
         return name
+
+
+def _folded(predict: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weights and the bias of a 1x1 convolution and the BatchNorm after it.
+
+    In evaluation, BatchNorm multiplies and adds constants, so that both are one convolution.
+    """
+    scale = _array(norm.weight) / np.sqrt(_array(norm.running_var) + norm.eps)
+    weight = _array(predict.weight) * scale[:, None, None, None]
+    return weight, _array(norm.bias) - _array(norm.running_mean) * scale
 
 
 def _array(tensor: Tensor | nn.Parameter | None) -> np.ndarray:

@@ -14,8 +14,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from passband.data.images import find_images
-from passband.export.graph import FILTER_SCOPE, INPUT, ExportError, sfnet_graph
-from passband.export.runtimes import openvino_model, read_openvino, require
+from passband.export.graph import FILTER_SCOPE, INPUT, ExportError, restoration_graph
+from passband.export.runtimes import openvino_model, read_openvino, require, set_sizes, sizes_of
 from passband.io.arrays import from_array
 from passband.io.files import cache_folder
 from passband.io.image import read_image
@@ -46,7 +46,7 @@ def quantize(model: nn.Module, pictures: Sequence[Float[Tensor, "C _ _"]]) -> An
     """Quantize the weights and the maps of the convolutions of a network to int8.
 
     Args:
-        model: SFNet with global pooling.
+        model: SFNet, FSNet or ConvIR with global pooling.
         pictures: degraded images in [0, 1] of any size, on which the ranges of the maps are measured. Only the middle
             `CROP` x `CROP` pixels of each image are used.
 
@@ -62,6 +62,7 @@ def quantize(model: nn.Module, pictures: Sequence[Float[Tensor, "C _ _"]]) -> An
 
     converted = openvino_model(model)
     channels = converted.input(0).partial_shape[1].get_length()
+    multiple, minimum = sizes_of(converted)
     samples = []
     for image in pictures:
         if image.shape[0] != channels:
@@ -69,16 +70,18 @@ def quantize(model: nn.Module, pictures: Sequence[Float[Tensor, "C _ _"]]) -> An
         height, width = image.shape[-2:]
         top, left = (max(0, (side - CROP) // 2) for side in (height, width))
         crop = image[None, :, top : top + CROP, left : left + CROP]
-        samples.append({INPUT: pad_to_multiple(crop, 8, 16)[0].numpy()})
+        samples.append({INPUT: pad_to_multiple(crop, multiple, minimum)[0].numpy()})
     nncf.set_log_level(logging.ERROR)
     with redirect_stdout(sys.stderr):  # nncf prints its progress on standard output
-        return nncf.quantize(
+        quantized = nncf.quantize(
             converted,
             nncf.Dataset(samples),
             preset=nncf.QuantizationPreset.MIXED,  # nearly all values after GELU are positive
             subset_size=len(samples),
             ignored_scope=nncf.IgnoredScope(patterns=list(FLOAT_NODES), types=list(FLOAT_TYPES), validate=False),
         )
+    set_sizes(quantized, multiple, minimum)
+    return quantized
 
 
 def calibration_pictures(folder: Path | None = None, views: int = 1) -> list[Tensor]:
@@ -123,7 +126,7 @@ def quantized(model: nn.Module) -> Any:
     cannot be loaded is made again.
 
     Args:
-        model: SFNet with global pooling.
+        model: SFNet, FSNet or ConvIR with global pooling.
 
     Returns:
         An OpenVINO model.
@@ -132,7 +135,7 @@ def quantized(model: nn.Module) -> Any:
         ExportError: if a package is missing, or the network cannot be exported.
     """
     require("openvino", "openvino", "onnx", "nncf")
-    digest = hashlib.sha256(sfnet_graph(model).SerializeToString())
+    digest = hashlib.sha256(restoration_graph(model).SerializeToString())
     settings = (FLOAT_NODES, FLOAT_TYPES, CROP, *(version(name) for name in ("passband", "openvino", "nncf")))
     digest.update(repr(settings).encode())
     path = cache_folder() / f"int8-{digest.hexdigest()[:32]}.xml"
@@ -169,7 +172,7 @@ def save_openvino(model: Any, path: Path, half: bool = False) -> None:
         temporary.replace(path)
 
 
-def restored_gain(restore: Any, views: int = 1) -> float:
+def restored_gain(restore: Any, views: int = 1, multiple: int = 8, minimum: int = 16) -> float:
     """Return the mean PSNR in dB of a restored photo, over all degradations of version 1 of the simulators.
 
     The calibration does not use this part of the photo.
@@ -177,6 +180,8 @@ def restored_gain(restore: Any, views: int = 1) -> float:
     Args:
         restore: function that restores a padded image, 1 C H W.
         views: number of views of the network, with 3 channels each. The image is repeated for all views.
+        multiple: number by which the sides of a padded image are divisible, in pixels.
+        minimum: smallest side of a padded image, in pixels.
     """
     from skimage.data import coffee
 
@@ -186,5 +191,6 @@ def restored_gain(restore: Any, views: int = 1) -> float:
     scores = []
     for kind in VERSIONS[1]:
         degraded = degrade(clean, kind, seed=1, index=0, version=1).repeat(views, 1, 1)
-        scores.append(psnr(restore(degraded[None]).clamp(0, 1), clean[None]).item())
+        padded, (height, width) = pad_to_multiple(degraded[None], multiple, minimum)
+        scores.append(psnr(restore(padded)[..., :height, :width].clamp(0, 1), clean[None]).item())
     return sum(scores) / len(scores)

@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passband.export.graph import FRONT, INPUT, ExportError, sfnet_graph
-from passband.models import SFNet
+from passband.export.graph import FRONT, INPUT, ExportError, restoration_graph
+from passband.models.sfnet import SFNet
+from passband.models.three_scales import ThreeScaleNetwork
 
 Precision = Literal["float32", "bfloat16", "float16", "int8"]
 SUFFIXES = {".xml": "openvino", ".onnx": "onnxruntime"}
@@ -59,7 +60,34 @@ def openvino_model(network: nn.Module) -> Any:
     Raises:
         ExportError: if OpenVINO is not installed, or the network cannot be exported.
     """
-    return openvino_core().read_model(sfnet_graph(network).SerializeToString())
+    model = openvino_core().read_model(restoration_graph(network).SerializeToString())
+    assert isinstance(network, ThreeScaleNetwork)  # no other network has a graph
+    set_sizes(model, network.multiple, network.minimum)
+    return model
+
+
+def set_sizes(model: Any, multiple: int, minimum: int) -> None:
+    """Write the sizes that a network takes into an OpenVINO model, whose files keep them.
+
+    Args:
+        model: OpenVINO model.
+        multiple: number by which the sides of images must be divisible, in pixels.
+        minimum: smallest side of images, in pixels.
+    """
+    for name, value in (("multiple", multiple), ("minimum", minimum)):
+        model.set_rt_info(str(value), ["passband", name])
+
+
+def sizes_of(model: Any) -> tuple[int, int]:
+    """Return the numbers of `set_sizes`; those of SFNet if a model has none.
+
+    Args:
+        model: OpenVINO model.
+    """
+    if not model.has_rt_info(["passband", "multiple"]):
+        return SFNet.multiple, SFNet.minimum
+    multiple, minimum = (int(model.get_rt_info(["passband", name]).astype(str)) for name in ("multiple", "minimum"))
+    return multiple, minimum
 
 
 class OpenVINORuntime:
@@ -76,7 +104,6 @@ class OpenVINORuntime:
     """
 
     name = "openvino"
-    multiple, minimum = SFNet.multiple, SFNet.minimum
 
     def __init__(self, source: Any, precision: Precision = "float32"):
         require(self.name, "openvino")
@@ -87,6 +114,7 @@ class OpenVINORuntime:
         if isinstance(source, str | Path):
             source = read_openvino(Path(source))
         self.in_channels = source.input(0).partial_shape[1].get_length()
+        self.multiple, self.minimum = sizes_of(source)
         # OpenVINO emulates bfloat16 on CPUs without it, at a tenth of the speed or less
         native = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         hint = "bf16" if precision == "bfloat16" or (precision == "int8" and native) else "f32"
@@ -120,7 +148,6 @@ class OnnxRuntime:
     """
 
     name = "onnxruntime"
-    multiple, minimum = SFNet.multiple, SFNet.minimum
 
     def __init__(self, source: Any):
         require(self.name, "onnxruntime")
@@ -138,6 +165,8 @@ class OnnxRuntime:
             raise ExportError(f"{_name(source)} was not written by passband export: its input is named {image.name!r}")
         self.in_channels = image.shape[1]
         metadata = self._session.get_modelmeta().custom_metadata_map
+        self.multiple = int(metadata.get("multiple", SFNet.multiple))
+        self.minimum = int(metadata.get("minimum", SFNet.minimum))
         self.precision: Precision = "float16" if metadata.get("precision") == "float16" else "float32"
 
     def __call__(self, padded: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 3 H W"]:
@@ -162,6 +191,14 @@ def read_openvino(path: Path) -> Any:
         raise ExportError(
             f"{path} was not written by passband export: its inputs are {', '.join(sorted(names)) or 'unnamed'}"
         )
+    if path.suffix == ".onnx" and not model.has_rt_info(["passband", "multiple"]):
+        require("onnx", "onnx")
+        import onnx
+
+        # OpenVINO does not pass on the properties of an ONNX file
+        properties = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+        sizes = (properties.get("multiple", SFNet.multiple), properties.get("minimum", SFNet.minimum))
+        set_sizes(model, *map(int, sizes))
     return model
 
 

@@ -9,13 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from passband.export.graph import ExportError, sfnet_graph
+from passband.export.graph import ExportError, restoration_graph
 from passband.export.quantize import calibration_pictures, quantize, restored_gain, save_openvino
 from passband.export.runtimes import OnnxRuntime, OpenVINORuntime, openvino_model, require
 from passband.io.arrays import from_array
 from passband.io.files import write_whole
 from passband.metrics import psnr
 from passband.models import load_model
+from passband.ops.tiling import pad_to_multiple
 
 FORMATS = {"onnx": ".onnx", "openvino": ".xml"}
 PRECISIONS = ("float32", "float16", "int8")
@@ -101,8 +102,8 @@ def export_model(
         _check_parity(parities, precision, str(weights))
         costs: tuple[float | None, float | None] = (None, None)
         if precision == "int8":
-            views = int(model.in_channels) // 3  # type: ignore[arg-type]
-            costs = restored_gain(_reference(model), views), restored_gain(engine, views)
+            needed = int(model.in_channels) // 3, engine.multiple, engine.minimum  # type: ignore[arg-type]
+            costs = restored_gain(_reference(model), *needed), restored_gain(engine, *needed)
         del engine  # Windows cannot move open files
         for part in (temporary.with_suffix(".bin"), temporary):
             if part.exists():
@@ -132,7 +133,7 @@ def _formats(
 ) -> tuple[Callable[[Path], None], Callable[[Path], Any]]:
     """Return a function that writes the file, and a function that loads it into its engine."""
     if to == "onnx":
-        graph = sfnet_graph(model, half=precision == "float16")
+        graph = restoration_graph(model, half=precision == "float16")
         return lambda path: _write(path, graph.SerializeToString()), OnnxRuntime
     if precision == "int8":
         views = int(model.in_channels) // 3  # type: ignore[arg-type]
@@ -166,7 +167,8 @@ def _parity(model: nn.Module, engine: Callable[[Tensor], Tensor], height: int, w
     clean = from_array(chelsea())[0][:, 60 : 60 + height, 140 : 140 + width]
     views = int(model.in_channels) // 3  # type: ignore[arg-type]
     image = degrade(clean, "haze", seed=1, index=0, version=1)[None].repeat(1, views, 1, 1)
-    exported, reference = engine(image), _reference(model)(image)
+    padded, _ = pad_to_multiple(image, int(model.multiple), int(model.minimum))  # type: ignore[arg-type]
+    exported, reference = (run(padded)[..., :height, :width] for run in (engine, _reference(model)))
     return Parity(height, width, psnr(exported, reference).item(), (exported - reference).abs().max().item())
 
 

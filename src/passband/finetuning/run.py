@@ -18,7 +18,6 @@ from passband.finetuning.report import conclude, evenly, score
 from passband.finetuning.settings import (
     CROPS,
     HELD_OUT,
-    LEAST_CROP,
     LEAST_STEPS,
     PROBE_CROPS,
     PROBE_STEPS,
@@ -27,12 +26,14 @@ from passband.finetuning.settings import (
     VALIDATIONS,
     RunPlan,
     fit_time,
+    fitting_crop,
     recipe_for_pairs,
     training_precision,
 )
 from passband.io.shards import data_folder
-from passband.models import SFNet, load_model
+from passband.models import load_model
 from passband.models.padded import input_views
+from passband.models.three_scales import ThreeScaleNetwork
 from passband.run_length import time_steps
 from passband.runs import RunError, check_free, read_run
 from passband.training import StepReport, train
@@ -67,7 +68,7 @@ def finetune(
     after | clean).
 
     Args:
-        weights: weights to start from: a shipped name, a folder, a published SFNet pickle, or a hub id.
+        weights: weights to start from: a shipped name, a folder, a published pickle, or a hub id.
         data: folder of pairs, see `data.pairs.find_pairs`.
         output: new folder for the run.
         validation_data: folder of pairs to score on; None holds out a fifth of `data`, see `data.splits.split_pairs`.
@@ -91,8 +92,8 @@ def finetune(
         images, before and after), `steps`, `ended` and versions.
 
     Raises:
-        RunError: if `output` holds a run, the weights are not an SFNet's or not for such images, or an image to score
-            on is also one to learn from.
+        RunError: if `output` holds a run, the weights are of a network that is not fine-tuned, or not for such
+            images, or an image to score on is also one to learn from.
         CheckpointError: if the weights cannot be used.
         ValueError: if the pairs cannot be used: fewer than two, of two sizes, too small, or without a partner.
         FileNotFoundError: if there are no pairs.
@@ -128,14 +129,13 @@ def finetune(
     before, scoring = _scored(weights, views, held_out, device, 60 * minutes if deadline else None)
 
     if recipe is None:
-        fitting = max(LEAST_CROP, smallest // 8 * 8)
-        sides = [crop] if crop else sorted({min(side, fitting) for side in CROPS}, reverse=True)
+        sides = [crop] if crop else sorted({fitting_crop(network, smallest, side) for side in CROPS}, reverse=True)
         chosen = partial(
             recipe_for_pairs,
+            network=network,
             smallest=smallest,
             share=share,
             views=views,
-            depth=network.arguments["depth"],
             learning_rate=learning_rate,
             precision=training_precision(device),
             device=device,
@@ -277,11 +277,13 @@ def _fitted(recipe: RestorationRecipe, share: float, views: int) -> RestorationR
     return recipe.model_copy(update={"data": recipe.data.model_copy(update=data), "model": model})
 
 
-def _network(weights: str | Path) -> SFNet:
+def _network(weights: str | Path) -> ThreeScaleNetwork:
     """Return the network of the weights, if it can be fine-tuned."""
     model = load_model(weights)
-    if not isinstance(model, SFNet):
-        raise RunError(f"{weights} is not an SFNet: restore and evaluate take it, but only an SFNet is fine-tuned")
+    if not isinstance(model, ThreeScaleNetwork):
+        raise RunError(
+            f"{weights} is not an SFNet, FSNet or ConvIR: restore and evaluate take it, but only those are fine-tuned"
+        )
     return model
 
 

@@ -9,6 +9,7 @@ import torch
 from passband.config import RestorationRecipe, parse_recipe
 from passband.inference.precision import fast_precision
 from passband.models import pick_device
+from passband.models.three_scales import ThreeScaleNetwork
 
 HELD_OUT = 0.2
 """Share of the pairs that is held out if no folder to score on is given."""
@@ -85,14 +86,26 @@ def fit_time(seconds: float, step: float, validated: float, crops: Sequence[int]
     return RunPlan(steps, crop, min(validations, steps), count)
 
 
+def fitting_crop(network: ThreeScaleNetwork, smallest: int, side: int) -> int:
+    """Return a side of crops that fits the network and, if possible, the images.
+
+    Args:
+        network: network to fine-tune.
+        smallest: smallest side of the images, in pixels.
+        side: preferred side, in pixels.
+    """
+    least = max(LEAST_CROP, network.minimum)
+    return max(least, min(side, smallest) // network.multiple * network.multiple)
+
+
 def recipe_for_pairs(
     steps: int,
     *,
+    network: ThreeScaleNetwork,
     smallest: int,
     crop: int | None,
     share: float,
     views: int,
-    depth: int,
     learning_rate: float | None,
     precision: str,
     device: str,
@@ -104,11 +117,11 @@ def recipe_for_pairs(
 
     Args:
         steps: length of the run.
+        network: network to fine-tune.
         smallest: smallest side of the images, in pixels.
         crop: side of the training crops in pixels; None chooses it by the size of the images.
         share: share of the pairs to hold out.
         views: number of images of a scene that the network takes.
-        depth: number of blocks per stage of the network.
         learning_rate: peak of the learning rate; None chooses it by the depth.
         precision: precision of the training, `"float32"` or `"bfloat16"`.
         device: name of a device, see `models.pick_device`.
@@ -120,7 +133,6 @@ def recipe_for_pairs(
         RecipeError: if no network takes such a crop.
     """
     every = max(1, math.ceil(steps / validations))
-    fitting = max(LEAST_CROP, smallest // 8 * 8)
     content = {
         "name": "finetune",
         "seed": seed,
@@ -130,7 +142,7 @@ def recipe_for_pairs(
         "data": {
             "source": "pairs",
             "views": views,
-            "crop": crop or min(CROP, fitting),
+            "crop": crop or fitting_crop(network, smallest, CROP),
             "batch": BATCH,
             "workers": 0 if pick_device(device).type == "cpu" else 4,  # on a CPU the step uses all cores
             "held_out": share,
@@ -138,7 +150,7 @@ def recipe_for_pairs(
         },
         "optim": {
             "optimizer": "adamw",
-            "learning_rate": learning_rate or (RATE if depth < DEEP else DEEP_RATE),
+            "learning_rate": learning_rate or (RATE if network.arguments["depth"] < DEEP else DEEP_RATE),
             "final_learning_rate": 0.0,
             "steps": steps,
             "warmup_steps": steps // 20,
@@ -149,7 +161,7 @@ def recipe_for_pairs(
         "validation": {
             "every": every,
             "count": count,
-            "crop": min(VALIDATION_CROP, fitting),
+            "crop": fitting_crop(network, smallest, VALIDATION_CROP),
             "patience": PATIENCE
             if validations == VALIDATIONS
             else None,  # with few validations, all of them are needed

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passband.export.graph import ExportError, sfnet_graph
+from passband.export.graph import ExportError, restoration_graph
 from passband.export.quantize import quantized
 from passband.export.runtimes import (
     SUFFIXES,
@@ -201,7 +201,7 @@ def load_engine(
         return _openvino(load_model(weights, **overrides), precision)
     _only_float32(precision)
     require("onnxruntime", "onnxruntime", "onnx")
-    return OnnxRuntime(sfnet_graph(load_model(weights, **overrides)))
+    return OnnxRuntime(restoration_graph(load_model(weights, **overrides)))
 
 
 def restore_tiled(

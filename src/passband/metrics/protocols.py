@@ -18,9 +18,10 @@ from passband.ops.color import studio_luma, studio_luma_8bit
 Images = Float[Tensor, "B C H W"]
 FidelityMetrics = tuple[Float[Tensor, "B"], Float[Tensor, "B"]]
 """PSNR in dB and SSIM of each image."""
-SFNET_MULTIPLE = 8
+SFNET_MULTIPLE, CONVIR_MULTIPLE = 8, 32
 SFNET_SIDE = 256
-"""Sizes in pixels: before SSIM, SFNet's released scripts pad to multiples of the first and shrink toward the second."""
+"""Sizes in pixels: before SSIM, the released scripts of SFNet, FSNet and ConvIR pad to multiples of one of the first
+numbers and shrink toward the second."""
 
 
 def rgb(image: Images, reference: Images) -> FidelityMetrics:
@@ -56,11 +57,13 @@ def sfnet(image: Images, reference: Images) -> FidelityMetrics:
     Source: github.com/c-yn/SFNet, `Image_dehazing/eval.py`.
     """
     check_same_shape(image, reference, "sfnet", ("image", "reference"))
-    height, width = ((side // SFNET_MULTIPLE + 1) * SFNET_MULTIPLE for side in image.shape[-2:])
-    ratio = max(1, round(min(height, width) / SFNET_SIDE))
-    size = (height // ratio, width // ratio)
-    pooled = [F.adaptive_avg_pool2d(pictures.double(), size) for pictures in (image, reference)]
-    return psnr(image, reference), ssim(*pooled)
+    return psnr(image, reference), _reduced_ssim(image, reference, SFNET_MULTIPLE)
+
+
+def convir(image: Images, reference: Images) -> FidelityMetrics:
+    """Compute both metrics as `sfnet` with 32 in place of 8, as ConvIR's released scripts do."""
+    check_same_shape(image, reference, "convir", ("image", "reference"))
+    return psnr(image, reference), _reduced_ssim(image, reference, CONVIR_MULTIPLE)
 
 
 def y_basicsr(image: Images, reference: Images) -> FidelityMetrics:
@@ -87,9 +90,18 @@ PROTOCOLS: dict[str, Callable[[Images, Images], FidelityMetrics]] = {
     "rgb": rgb,
     "rgb8": rgb8,
     "sfnet": sfnet,
+    "convir": convir,
     "y-basicsr": y_basicsr,
     "y-matlab": y_matlab,
 }
+
+
+def _reduced_ssim(image: Images, reference: Images, multiple: int) -> Float[Tensor, "B"]:
+    """Return the SSIM of both images after shrinking them, as the released scripts that pad to `multiple` do."""
+    height, width = ((side // multiple + 1) * multiple for side in image.shape[-2:])
+    ratio = max(1, round(min(height, width) / SFNET_SIDE))
+    size = (height // ratio, width // ratio)
+    return ssim(*(F.adaptive_avg_pool2d(images.double(), size) for images in (image, reference)))
 
 
 def _in_8_bits(image: Images) -> Images:

@@ -151,7 +151,7 @@ class Restoration(FixedLesson):
         return ConcatDataset(parts)
 
     def check(self, model: nn.Module, weights: str | Path) -> None:
-        """Refuse a network that takes another number of views than the recipe's data have.
+        """Refuse a network that takes another number of views than the recipe's data have, or no crops of their size.
 
         Args:
             model: the network.
@@ -160,7 +160,15 @@ class Restoration(FixedLesson):
         Raises:
             ValueError: if it does.
         """
-        check_views(model, self.recipe.data.views, weights)
+        data = self.recipe.data
+        check_views(model, data.views, weights)
+        multiple, minimum = (int(getattr(model, name, 1)) for name in ("multiple", "minimum"))
+        for side in data.crops or (data.crop,):
+            if side % multiple or side < minimum:
+                raise ValueError(
+                    f"{weights} needs crops divisible by {multiple} and at least {minimum} pixels, got {side}; set "
+                    f"data.crop={max(minimum, -(-side // multiple) * multiple)}"
+                )
 
     def _split(self, folder: Path) -> tuple[list[Pair], list[Pair]]:
         """Return the pairs to learn from and those to score on; they are the same if none are held out."""

@@ -1,0 +1,66 @@
+"""FSNet and ConvIR in ONNX Runtime and OpenVINO against torch."""
+
+import pytest
+import torch
+
+from passband.export import ExportError, export_model, restoration_graph
+from passband.export.runtimes import OnnxRuntime
+from passband.inference.engines import load_engine, restore_tiled
+from passband.inference.precision import agreement
+from passband.models import ConvIR, FSNet
+from passband.models.padded import restore_batch
+from tests.models.test_family_bands import NEAR, randomized
+
+NETWORKS = {
+    "fsnet": FSNet(width=16, depth=1, full_depth=4),
+    "convir": ConvIR(width=8, depth=1, full_depth=2, dilations=NEAR),
+}
+
+
+@pytest.fixture(params=NETWORKS)
+def model(request):
+    return randomized(NETWORKS[request.param])
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (64, 160), (128, 96)])
+@torch.no_grad()
+def test_the_graph_is_the_network_at_any_size(model, height, width):
+    image = torch.rand(1, 3, height, width)
+    whole = model(image)[-1]
+    assert (whole - image).abs().max() > 0.1
+    torch.testing.assert_close(OnnxRuntime(restoration_graph(model))(image), whole, rtol=0, atol=5e-6)
+
+
+@torch.no_grad()
+def test_half_precision_agrees_to_60_db(model):
+    image = torch.rand(1, 3, 64, 96)
+    error = (OnnxRuntime(restoration_graph(model, half=True))(image) - model(image)[-1]).square().mean()
+    assert error < 1e-6
+
+
+@torch.no_grad()
+def test_exported_files_run_in_each_engine_and_know_the_sizes_that_they_take(model, tmp_path):
+    model.save_pretrained(tmp_path / "weights")
+    image = torch.rand(1, 3, 45, 70)  # is padded outside of the engines
+    whole = restore_batch(model, image)
+    for to, suffix, engines in (("onnx", "onnx", ("onnxruntime", "openvino")), ("openvino", "xml", ("openvino",))):
+        path = export_model(tmp_path / "weights", tmp_path / f"its.{suffix}", to).path
+        for name in engines:
+            engine = load_engine(path, "openvino" if name == "openvino" else "torch", "float32")
+            assert (engine.name, engine.multiple, engine.minimum) == (name, model.multiple, model.minimum)
+            torch.testing.assert_close(restore_tiled(engine, image, 512, 256), whole, rtol=0, atol=1e-4)
+            with pytest.raises(ValueError, match=f"divisible by {model.multiple} and at least {model.minimum}, got 8x"):
+                engine(torch.rand(1, 3, 8, 64))
+
+
+@torch.no_grad()
+def test_weights_run_in_openvino_without_a_file(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    engine = load_engine(tmp_path, "openvino", "float32")
+    exact = load_engine(tmp_path, "torch", "float32")
+    assert agreement(exact, engine, model.multiple, model.minimum) > 90
+
+
+def test_local_pooling_is_refused_for_fsnet_with_what_to_do():
+    with pytest.raises(ExportError, match=r"global pooling.*pool_window=80.*--engine torch"):
+        restoration_graph(FSNet(width=16, depth=1, pool_window=80))
