@@ -6,8 +6,9 @@ Each task trains a small network on drawn shapes, with batches of 4 samples, on 
 CPU. The script prints the largest difference of a loss to that of one process. Sums of parts are rounded otherwise than
 the sum of the whole, and a network with hard choices, such as a gate or the proposals of a detector, may turn such a
 difference into another choice. The last column of losses shows how far this goes by itself: it is of one process whose
-initial weights differ by a share of 1e-7. An untrained network is then scored on 61 images by 1, 2 and 3 processes. Its
-figures must be equal to the last digit.
+initial weights differ by a share of 1e-7. With `--double`, networks compute in float64 and the share is 1e-16: a
+difference that shrinks with the rounding comes from the rounding. An untrained network is then scored on 61 images by
+1, 2 and 3 processes. Its figures must be equal to the last digit.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 from small_runs import RECIPES, scores, small_recipe, write_data
@@ -36,18 +38,20 @@ CHANGE = 1e-7
 """Share by which initial weights are changed, about the rounding of float32."""
 
 
-def work(folder: Path, tasks: list[str], steps: int) -> None:
+def work(folder: Path, tasks: list[str], steps: int, *, double: bool) -> None:
     """Train and score all tasks in one of the processes."""
+    change = CHANGE * 1e-9 if double else CHANGE
     torch.set_num_threads(1)
     logging.getLogger("passband").setLevel(logging.ERROR)
     number = int(os.environ["WORLD_SIZE"])
     join(torch.device("cpu"))
     for task in tasks:
+        recipe = small_recipe(task, steps, checkpoint_every=steps)
         if number in TRAINED:
-            recipe = small_recipe(task, steps, checkpoint_every=steps)
-            train(recipe, folder / f"run-{task}-{number}", data=folder / task, device="cpu")
+            with _networks(double=double):
+                train(recipe, folder / f"run-{task}-{number}", data=folder / task, device="cpu")
         if number == 1:
-            with _changed_weights():
+            with _networks(double=double, change=change):
                 train(recipe, folder / f"run-{task}-0", data=folder / task, device="cpu")
         if number in SCORING:
             found = scores(task, folder / "scored" / task, SCORED)
@@ -56,15 +60,23 @@ def work(folder: Path, tasks: list[str], steps: int) -> None:
 
 
 @contextmanager
-def _changed_weights() -> Iterator[None]:
-    """Multiply the initial weights of new networks by numbers that differ from 1 by about `CHANGE`."""
+def _networks(*, double: bool, change: float = 0.0) -> Iterator[None]:
+    """Change new networks.
+
+    Args:
+        double: whether they compute in float64.
+        change: share by which their initial weights are changed.
+    """
     build = training.build_from
 
     def changed(network: dict) -> torch.nn.Module:
         model, generator = build(network), torch.Generator().manual_seed(1)
+        if double:
+            model.double().register_forward_pre_hook(_to_double, with_kwargs=True)
         with torch.no_grad():
-            for parameter in model.parameters():
-                parameter.mul_(1 + CHANGE * torch.randn(parameter.shape, generator=generator))
+            for parameter in model.parameters() if change else ():
+                noise = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
+                parameter.mul_(1 + change * noise)
         return model
 
     training.build_from = changed
@@ -74,16 +86,30 @@ def _changed_weights() -> Iterator[None]:
         training.build_from = build
 
 
+def _to_double(model: torch.nn.Module, inputs: tuple[Any, ...], more: dict[str, Any]) -> Any:
+    """Convert the inputs of a network to float64, as a hook of torch."""
+
+    def converted(value: Any) -> Any:
+        if isinstance(value, torch.Tensor):
+            return value.double() if value.is_floating_point() else value
+        if isinstance(value, list | tuple):
+            return type(value)(map(converted, value))
+        return {key: converted(one) for key, one in value.items()} if isinstance(value, dict) else value
+
+    return converted(inputs), converted(more)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--tasks", default=",".join(RECIPES), help="tasks, separated by commas")
     parser.add_argument("-o", "--output", type=Path, default=Path("processes.json"))
+    parser.add_argument("--double", action="store_true", help="compute in float64")
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     tasks = options.tasks.split(",")
     if options.work:
-        work(options.work, tasks, options.steps)
+        work(options.work, tasks, options.steps, double=options.double)
         return
 
     with TemporaryDirectory() as name:
@@ -92,6 +118,7 @@ def main() -> None:
             write_data(folder, task, 8)
             write_data(folder / "scored", task, SCORED)
         command = [sys.executable, __file__, "--tasks", options.tasks, "--steps", str(options.steps), "--work", name]
+        command += ["--double"] if options.double else []
         for number in sorted({*TRAINED, *SCORING}):
             launch(command, number, threads=1)
             print(f"{number} processes done", file=sys.stderr, flush=True)

@@ -47,3 +47,24 @@ def test_the_instances_are_those_of_one_process(run, tmp_path):
     assert len(drawn) == len(alone["images"])
     for path in drawn:
         assert path.read_bytes() == (tmp_path / "shared" / "overlays" / path.name).read_bytes()
+
+
+def test_scores_of_61_pairs_on_several_processes_are_those_of_one_to_the_last_digit(run, tiny_weights, tmp_path):
+    for number in range(61):
+        clean = torch.rand(3, 16, 16 + number % 3)
+        for folder, image in (("clean", clean), ("degraded", 0.5 * clean)):
+            write_image(tmp_path / "pairs" / folder / f"{number:02}.png", image)
+    (tmp_path / "pairs" / "degraded" / "07.png").write_bytes(b"no image")
+    outputs, results = [], []
+    for workers in (0, 2, 3):
+        report = tmp_path / f"report{workers}"
+        options = ("--data", tmp_path / "pairs", "-o", report, "--device", "cpu", "--workers", workers, "--save")
+        status, out, err = run("evaluate", tiny_weights, *options)
+        assert (status, "07.png" in err) == (1, True)
+        outputs.append(out.replace(str(report), ""))
+        result = json.loads((report / "evaluation.json").read_text())
+        rows = [{name: value for name, value in row.items() if name != "seconds"} for row in result["images"]]
+        results.append((rows, result["mean"], result["spectrum"], result["failed"]))
+        assert len(list((report / "restored").iterdir())) == 60
+    assert outputs[1:] == outputs[:1] * 2
+    assert results[1:] == results[:1] * 2

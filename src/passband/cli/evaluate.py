@@ -64,7 +64,10 @@ def evaluate(
     save: Annotated[bool, typer.Option("--save", help="Also write every restored image.")] = False,
     workers: Annotated[
         int,
-        typer.Option(min=0, help="Processes that read images; not used for restoration. 0 reads in the main process."),
+        typer.Option(
+            min=0,
+            help="Processes that restore and score images, or read them for other tasks. 0: this process.",
+        ),
     ] = 0,
 ) -> None:
     """Score weights on test data, and write a report.
@@ -91,11 +94,16 @@ def evaluate(
             "pool_window": pool_window,
             "pool_mode": pool_mode,
             "save": save or None,
+            "workers": workers or None,
         },
         classification={"workers": workers or None},
         detection={"benchmark": benchmark, "workers": workers or None},
         segmentation={"protocol": protocol, "workers": workers or None},
     )
+    if task == "restoration" and "workers" in options:
+        from passband.scale import choose_executor
+
+        options["executor"] = choose_executor(options.pop("workers"), in_order=True)
     with progress_bar("{task.completed}/{task.total}") as progress:
         bar = progress.add_task("scoring")
 

@@ -3,19 +3,23 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
 
 from passband.data.datasets.crops import read_pair
 from passband.data.pairs import Pair
+from passband.inference.files.pieces import Piece
 from passband.inference.restorer import Restorer
 from passband.io.files import failure
+from passband.io.image import write_image
 from passband.io.image.size import stored_size
-from passband.metrics import PROTOCOLS, SSIM_WINDOW, ImageMetric
+from passband.metrics import PROTOCOLS, SSIM_WINDOW, ImageMetric, SpectralErrors, image_metric, spectral_errors
 from passband.models.three_scales import mean_view
-from passband.naming import entry
+from passband.naming import entry, printable
 
 FIGURES = ("psnr", "ssim", "psnr_degraded", "ssim_degraded")
 """Names of the figures of each pair that the protocol gives."""
@@ -77,6 +81,83 @@ def score_pair(restorer: Restorer, pair: Pair, protocol: str = "rgb", metrics: S
     names = [*FIGURES, *metric_figures(metrics)]
     figures = {name: one.item() for name, one in zip(names, scores, strict=True)}
     return PairScore(view[0], restored[0], clean[0], figures, seconds, plan.how)
+
+
+@dataclass(frozen=True)
+class PairPiece(Piece):
+    """A pair to score, which can be sent to another process."""
+
+    pair: Pair
+
+    @property
+    def path(self) -> Path:
+        """The path of the degraded image."""
+        return self.pair.degraded
+
+    def failed(self, reason: str) -> "ScoredPair":
+        """Return the result if the pair cannot be scored."""
+        return ScoredPair(self.pair, reason=reason)
+
+
+@dataclass(frozen=True)
+class ScoredPair:
+    """The result for a pair, without its images.
+
+    Attributes:
+        pair: the pair.
+        row: its row of evaluation.json; None if it cannot be scored.
+        spectrum: its error energies by frequency.
+        reason: the reason why it cannot be scored.
+    """
+
+    pair: Pair
+    row: dict[str, Any] | None = None
+    spectrum: SpectralErrors | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class PairScoring:
+    """The work on each pair, which can be pickled.
+
+    Attributes:
+        restorer: the restorer.
+        protocol: name of the protocol.
+        metrics: names of further metrics.
+        output: folder of the report, if restored images are written; else None.
+    """
+
+    restorer: Restorer
+    protocol: str
+    metrics: tuple[str, ...]
+    output: Path | None
+
+    def do(self, piece: PairPiece) -> ScoredPair:
+        """Score a pair."""
+        pair = piece.pair
+        try:
+            scored = score_pair(self.restorer, pair, self.protocol, self._metrics)
+            spectrum = spectral_errors(scored.restored[None], scored.clean[None], scored.degraded[None])
+            return ScoredPair(pair, self._row(pair, scored), spectrum)
+        except Exception as error:  # any kind: a bad file may break its reader in any way
+            return piece.failed(failure(error, *pair_paths(pair)))
+
+    @cached_property
+    def _metrics(self) -> list[ImageMetric]:
+        """The metrics, which are made once in each process."""
+        return [image_metric(name) for name in self.metrics]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle without the metrics, whose networks are large."""
+        return {name: value for name, value in vars(self).items() if name != "_metrics"}
+
+    def _row(self, pair: Pair, scored: PairScore) -> dict[str, Any]:
+        """Return the row of a pair, and write its restored image if there is a folder for it."""
+        file = None if self.output is None else f"restored/{pair.name}.png"
+        if self.output is not None and file is not None:
+            write_image(self.output / file, scored.restored)
+        figures = {"seconds": scored.seconds, "computed": scored.computed, "file": file}
+        return {"name": printable(pair.name), **scored.figures, **figures}
 
 
 def read_scorable(pair: Pair) -> tuple[Float[Tensor, "1 C H W"], Float[Tensor, "1 3 H W"]]:

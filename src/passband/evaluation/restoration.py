@@ -1,6 +1,7 @@
 """Scores a restoration network on a folder of pairs, and writes a report."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,19 +10,19 @@ from passband.drawing.comparison import restoration_captions
 from passband.evaluation.benchmarks import Benchmark, beside_published, find_benchmark
 from passband.evaluation.pair_scores import (
     FIGURES,
-    PairScore,
+    PairPiece,
+    PairScoring,
+    ScoredPair,
     metric_figures,
-    pair_paths,
     pair_problems,
     score_pair,
 )
 from passband.evaluation.restoration_report import write_restoration_report, write_worst_median_best
+from passband.inference.files.pieces import Executor, in_this_process
 from passband.inference.restorer import Restorer
-from passband.io.files import failure
-from passband.io.image import write_image
 from passband.io.shards import data_folder
 from passband.layers.pooling import POOL_MODES
-from passband.metrics import PROTOCOLS, ImageMetric, SpectralErrors, image_metric, spectral_errors
+from passband.metrics import PROTOCOLS, ImageMetric, SpectralErrors, image_metric
 from passband.metrics.protocols import CONVIR_MULTIPLE
 from passband.models import load_model
 from passband.models.padded import check_views
@@ -50,6 +51,7 @@ def evaluate_restoration(
     precision: str = "float32",
     pairs: Sequence[Pair] | None = None,
     report: Callable[[dict[str, Any], int], None] = lambda row, count: None,
+    executor: Executor = in_this_process,
     **overrides: Any,
 ) -> dict[str, Any]:
     """Score the images that `Restorer` restores against the clean images, and the degraded images beside them.
@@ -82,6 +84,8 @@ def evaluate_restoration(
         pairs: pairs to score; None for all pairs of `data`.
         report: function that is called with the figures of each image, or with the `name` and `reason` of a pair that
             cannot be scored, and with the number of pairs.
+        executor: executor that keeps the order of the pairs: this process, or processes of the room `scale`. The
+            figures do not depend on it.
         overrides: further keywords of the network's constructor.
 
     Returns:
@@ -127,22 +131,18 @@ def evaluate_restoration(
     scored: list[Pair] = []
     spectra: list[SpectralErrors] = []
     failed: list[dict[str, str]] = []
-    for pair in pairs:
-        reason = problems.get(pair.name)
-        if reason is None:
-            try:
-                score = score_pair(restorer, pair, protocol, scorers)
-                spectrum = spectral_errors(score.restored[None], score.clean[None], score.degraded[None])
-                rows.append(_row(pair, score, output if save else None))
-                spectra.append(spectrum)
-            except Exception as error:  # any kind: a bad file may break its reader in any way
-                reason = failure(error, *pair_paths(pair))
-        if reason is None:
-            scored.append(pair)
-            report(rows[-1], len(pairs))
-        else:
-            failed.append({"name": printable(pair.name), "reason": reason})
+    scoring = PairScoring(restorer, protocol, tuple(dict.fromkeys(metrics)), output if save else None)
+    known_problems = {name: partial(ScoredPair, reason=reason) for name, reason in problems.items()}
+    pieces = (known_problems.get(pair.name, PairPiece)(pair) for pair in pairs)
+    for one in executor(scoring.do, pieces):
+        if one.row is None:
+            failed.append({"name": printable(one.pair.name), "reason": one.reason})
             report(failed[-1], len(pairs))
+        else:
+            rows.append(one.row)
+            spectra.append(one.spectrum)
+            scored.append(one.pair)
+            report(one.row, len(pairs))
     if not rows:
         raise ValueError(f"none of {len(pairs)} pairs could be scored: {_listed([one['reason'] for one in failed])}")
 
@@ -191,15 +191,6 @@ def evaluate_restoration(
         [f"{_ranks(shown, number)}: {rows[number]['name']}" for number in distinct],
     )
     return result
-
-
-def _row(pair: Pair, scored: PairScore, output: Path | None) -> dict[str, Any]:
-    """Return the row of a pair, and write its restored image if there is a folder for it."""
-    file = None if output is None else f"restored/{pair.name}.png"
-    if output is not None and file is not None:
-        write_image(output / file, scored.restored)
-    figures = {"seconds": scored.seconds, "computed": scored.computed, "file": file}
-    return {"name": printable(pair.name), **scored.figures, **figures}
 
 
 def _described(metric: ImageMetric) -> dict[str, Any]:
