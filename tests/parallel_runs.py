@@ -14,6 +14,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from small_runs import RECIPES, scores, small_recipe, write_data
 
+from passband.data.shards import pack_folder
 from passband.processes import rank
 from passband.processes.start import join
 from passband.training import train
@@ -22,9 +23,11 @@ STEPS = 4
 
 
 def write_all(folder: Path) -> Path:
-    """Write the data of all tasks, and return their folder."""
+    """Write the data of all tasks, those of segmentation as shards, and return their folder."""
     for task in RECIPES:
         write_data(folder, task, 7)
+    plain = (folder / "segmentation").rename(folder / "plain")
+    pack_folder(plain, folder / "segmentation", count=1, seed=1)
     return folder
 
 

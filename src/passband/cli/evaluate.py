@@ -14,7 +14,7 @@ def evaluate(
         typer.Option(
             help="Folder of the test data. Restoration: pairs in subfolders such as degraded/ and clean/, or hazy/ and "
             "gt/. Classification: a subfolder for each class. Segmentation: images/ and masks/. Detection: images and "
-            "annotations in COCO's format."
+            "annotations in COCO's format. Shards of such a folder, also at an address, are read alike."
         ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the report.")],

@@ -19,9 +19,13 @@ def train(
         str | None,
         typer.Argument(help="Name of a shipped recipe, or a TOML file. A resumed run remembers its recipe."),
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder to train on. A resumed run remembers its folder.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder to train on, or shards (also an address). A resumed run remembers its folder."),
+    ] = None,
     validation_data: Annotated[
-        Path | None, typer.Option(help="Folder to score on while training. Default: data that the recipe holds out.")
+        Path | None,
+        typer.Option(help="Folder or shards to score on while training. Default: data that the recipe holds out."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder of the run. Default: runs/, then the recipe's name.")

@@ -106,6 +106,16 @@ def test_left_and_right_views_are_packed_together(tmp_path):
             assert len(tar.getnames()) == 3
 
 
+def test_a_folder_of_several_sources_is_packed_as_images_and_each_source_is_found(tmp_path):
+    make_pairs(tmp_path / "folder" / "pairs")
+    make_images(tmp_path / "folder" / "photographs")
+    shards = packed(tmp_path / "folder", tmp_path / "shards", content="images")
+    for part, find in (("pairs", FOLDERS["pairs"][1]), ("photographs", find_images)):
+        found = told(find(tmp_path / "folder" / part), tmp_path / "folder")
+        assert told(find(shards / part), shards) == found
+        assert told(find(tmp_path / "shards" / part), shards) == found
+
+
 @pytest.mark.parametrize("kind", FOLDERS)
 def test_webdataset_reads_the_shards_and_tells_the_samples_apart(kind, tmp_path):
     folder = FOLDERS[kind][0](tmp_path / "folder")
