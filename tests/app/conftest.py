@@ -12,6 +12,8 @@ from PIL import Image
 from skimage import data
 
 from tests import chromium
+from tests.classifiers import save_classifier
+from tests.segmenters import save_segmenter
 
 PATIENCE = 120_000
 """Time in milliseconds that the page gets for anything, on a machine that does other work as well."""
@@ -19,9 +21,17 @@ PATIENCE = 120_000
 
 @pytest.fixture(scope="session")
 def address(tiny_weights, tmp_path_factory):
-    """Start the page with small limits and further weights, and return its address."""
+    """Start the page with small limits, further weights and a folder of runs, and return its address."""
+    segmenter = save_segmenter(tmp_path_factory.mktemp("segmenter"))
+    classifier = save_classifier(tmp_path_factory.mktemp("classifier"), "gated-dct-resnet18", channels="192")
+    runs = tmp_path_factory.mktemp("runs")
+    (runs / "one").mkdir()
+    (runs / "one" / "run.json").write_text('{"recipe": {"name": "my-recipe"}}')
+    (runs / "one" / "log.csv").write_text("step,loss\n1,0.5\n2,0.25\n")
+    (runs / "report.html").write_text("<h1>a report</h1>")
     log = tmp_path_factory.mktemp("page") / "log.txt"
     command = [sys.executable, "-m", "passband", "app", "--port", "0", "--workers", "1"]
+    command += ["--weights", str(segmenter), "--weights", str(classifier), "--runs", str(runs)]
     command += ["--weights", str(tiny_weights), "--max-megapixels", "1", "--max-megabytes", "3"]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with log.open("w") as errors:
@@ -34,7 +44,7 @@ def address(tiny_weights, tmp_path_factory):
         yield match[0]
     finally:
         process.send_signal(2)
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
     assert process.returncode == 0
 
 

@@ -117,7 +117,7 @@ def test_several_files_give_a_list_and_an_archive_and_a_bad_one_gives_a_sentence
     expect(page.locator("#pb-stop")).to_be_hidden()
     assert "notes.jpg is neither an image nor a video that passband reads" in page.locator("#pb-status").inner_text()
     page.locator("#pb-results label", has_text="my photo.jpg").click()
-    expect(page.locator("#pb-details h3")).to_contain_text("my photo.jpg")
+    expect(page.locator("#pb-details h2")).to_contain_text("my photo.jpg")
     with page.expect_download() as started:
         page.locator("#pb-archive a").click()
     with zipfile.ZipFile(io.BytesIO(started.value.path().read_bytes())) as archive:
@@ -189,3 +189,37 @@ def test_the_page_fits_and_axe_finds_nothing_serious(visit, width, scheme, examp
     brightness = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("L"))[:40].mean()
     assert (brightness < 128) == (scheme == "dark")
     assert serious(page) == []
+
+
+def test_networks_of_ones_own_classify_and_segment_and_runs_are_shown(visit, photo, tmp_path):
+    page = visit()
+    page.get_by_role("tab", name="Classify").click()
+    page.locator("#pb-classification input[type=file]").set_input_files(str(photo))
+    expect(page.locator("#pb-classification-result")).to_contain_text("Channels that the gate opened")
+    assert page.locator("#pb-classification-result .pb-bar").count() == 3
+    assert serious(page) == []
+    page.get_by_role("tab", name="Segment").click()
+    page.locator("#pb-segmentation input[type=file]").set_input_files(str(photo))
+    page.locator("#pb-segmentation-result passband-viewer[ready]").wait_for()
+    assert "background" in page.locator("#pb-segmentation-result").inner_text()
+    assert serious(page) == []
+    page.get_by_role("tab", name="Runs").click()
+    expect(page.locator("#pb-run-facts")).to_contain_text("my-recipe")
+    page.locator("#pb-run-facts img").wait_for()
+    with page.context.expect_page() as opened:
+        page.locator("#pb-reports a").click()
+    expect(opened.value.get_by_role("heading")).to_have_text("a report")
+    assert serious(page) == []
+
+
+def test_the_spectrum_tells_restored_from_invented_if_a_clean_version_is_given(visit, photo, tiny, tmp_path):
+    page = visit()
+    choose(page, "Network", tiny)
+    give(page, photo)
+    viewer(page)
+    page.get_by_role("button", name="Frequencies before and after").click()
+    page.get_by_role("button", name="Show the spectrum").click()
+    expect(page.locator("#pb-spectrum-result")).to_contain_text("Without a clean version")
+    page.locator("#pb-clean input[type=file]").set_input_files(str(photo))
+    expect(page.locator("#pb-spectrum-result")).to_contain_text("invented")
+    page.locator("#pb-spectrum-result img").wait_for()

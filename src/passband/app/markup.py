@@ -1,14 +1,17 @@
 """Turns results into HTML for the page. All texts are escaped."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
+from pathlib import Path
 
 from passband.app.jobs import Job
 from passband.app.restoring import Moment, Result
 from passband.app.uploads import Storage
 from passband.app.words import done, duration, finding
 
+Address = Callable[[Path], str]
+"""Function from a file to its address."""
 EMPTY = """<div class="pb-empty"><p><strong>Your photo appears here,</strong> before and after, with a line to drag.</p>
 <p>Drop a photo on the left, or try an example.</p></div>"""
 
@@ -21,16 +24,25 @@ def viewer(result: Result, storage: Storage) -> str:
         storage: files of the page.
     """
     name = result.source.name
-    sources = [{"label": "Before", "src": storage.address(result.files[0].before), "alt": f"{name} before restoration"}]
+    sources = [("Before", storage.address(result.files[0].before), f"{name} before restoration")]
     for asked, restored in zip(result.asked, result.files, strict=True):
         label = restored.weights or "left alone"
         label = f"{label} (auto)" if asked == "auto" else label if restored.weights is None else asked
-        alt = f"{name} restored by {label}"
-        sources.append({"label": label, "src": storage.address(restored.after), "alt": alt})
-    left = "1" if len(result.files) > 1 else "0"
+        sources.append((label, storage.address(restored.after), f"{name} restored by {label}"))
+    return viewer_of(sources, left=1 if len(result.files) > 1 else 0)
+
+
+def viewer_of(sources: Sequence[tuple[str, str, str]], left: int = 0) -> str:
+    """Return a viewer that compares images.
+
+    Args:
+        sources: label, address and text alternative of each image.
+        left: number of the image on the left; the last one is on the right.
+    """
+    images = [dict(zip(("label", "src", "alt"), source, strict=True)) for source in sources]
     return (
-        f'<passband-viewer left="{left}" right="{len(result.files)}" '
-        f'sources="{escape(json.dumps(sources))}"></passband-viewer>'
+        f'<passband-viewer left="{left}" right="{len(images) - 1}" sources="{escape(json.dumps(images))}">'
+        "</passband-viewer>"
     )
 
 
@@ -43,7 +55,7 @@ def details(result: Result, storage: Storage) -> str:
     """
     first = result.files[0]
     size = f"{first.size[0]} x {first.size[1]} pixels" if all(first.size) else ""
-    lines = [f"<h3>{escape(result.source.name)} <small>{size}</small></h3>"]
+    lines = [f"<h2>{escape(result.source.name)} <small>{size}</small></h2>"]
     if first.diagnosis is not None:
         lines.append(f'<p class="pb-finding">{escape(finding(first.diagnosis))}</p>')
     for asked, restored in zip(result.asked, result.files, strict=True):
@@ -55,7 +67,7 @@ def details(result: Result, storage: Storage) -> str:
     if first.diagnosis is None:
         lines.append("<p>The viewer shows the first frame of the video. The download has all frames.</p>")
     for restored in result.files:
-        lines.append(_download(storage.address(restored.target), restored.target.name, restored.target.stat().st_size))
+        lines.append(download_link(storage.address(restored.target), restored.target))
     return f'<section class="pb-card" aria-label="Result">{"".join(lines)}</section>'
 
 
@@ -74,11 +86,12 @@ def archive_link(token: str, count: int) -> str:
     )
 
 
-def status(moment: Moment) -> str:
+def status(moment: Moment, verb: str = "restored") -> str:
     """Return the progress, and the problems of files.
 
     Args:
-        moment: state of the restoration.
+        moment: state of the work.
+        verb: participle that says what is done with the files.
     """
     jobs = moment.jobs
     parts = [f'<p class="pb-problem" role="alert">{escape(_capital(problem))}</p>' for problem in moment.problems]
@@ -88,7 +101,7 @@ def status(moment: Moment) -> str:
         share = (over + sum(job.share or 0.0 for job in running)) / len(jobs)
         known = over or any(job.share is not None for job in running)
         value = f' value="{share:.3f}"' if known else ""
-        text = _progress_text(jobs, running, over)
+        text = _progress_text(jobs, running, over, verb)
         parts.append(
             f'<div class="pb-progress"><progress aria-label="Progress"{value}></progress>'
             f'<p role="status">{escape(text)}</p></div>'
@@ -105,19 +118,26 @@ def problem(sentence: str) -> str:
     return f'<p class="pb-problem" role="alert">{escape(_capital(sentence))}</p>'
 
 
-def _progress_text(jobs: Sequence[Job], running: Sequence[Job], over: int) -> str:
+def _progress_text(jobs: Sequence[Job], running: Sequence[Job], over: int, verb: str) -> str:
     """Say how far the work is, and how long it will take."""
     job = next((one for one in running if one.state == "running"), running[0])
     if job.state == "waiting":
         before = f", after {job.ahead} other files" if job.ahead > 1 else ", after 1 other file" if job.ahead else ""
         return f"{job.request.name} waits for a free worker{before}."
-    text = f"{job.request.name} is being restored"
+    text = f"{job.request.name} is being {verb}"
     if job.seconds_left is not None and job.seconds_left >= 1:
         text = f"{text}, about {duration(job.seconds_left)} left"
     return f"{over} of {len(jobs)} done. {text}." if len(jobs) > 1 else f"{text}."
 
 
-def _download(address: str, name: str, size: int) -> str:
+def download_link(address: str, path: Path) -> str:
+    """Return a link that downloads a file.
+
+    Args:
+        address: address of the file.
+        path: path of the file.
+    """
+    name, size = path.name, path.stat().st_size
     amount = f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.0f} KB"
     link = f'href="{escape(address)}?download=1" download="{escape(name)}"'
     return f'<p><a class="pb-download" {link}>Download {escape(name)} <small>{amount}</small></a></p>'

@@ -9,11 +9,15 @@ from gradio.themes.utils import colors, sizes
 
 from passband.app.api import add_api
 from passband.app.restore_tab import restore_tab
+from passband.app.runs_tab import runs_tab
+from passband.app.task_tabs import classify_tab, segment_tab
 
 if TYPE_CHECKING:
     from passband.app.server import Server
 
 HERE = Path(__file__).parent
+TABS = {"Restore": restore_tab, "Classify": classify_tab, "Segment": segment_tab, "Runs": runs_tab}
+"""Functions that build the tabs, by their names."""
 IDLE = 0.03
 """Time in seconds between two looks of Gradio at its queue. Its default, a millisecond, takes a fifth of a core."""
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
@@ -34,8 +38,10 @@ def build_page(server: "Server") -> gr.Blocks:
     with gr.Blocks(title="passband", analytics_enabled=False, delete_cache=(60, keep), fill_width=True) as page:
         add_api(server)  # first, so that its functions have the names that are documented
         gr.HTML(HEADER)
-        with gr.Tabs(), gr.Tab("Restore", id="restore"):
-            restore_tab(server)
+        with gr.Tabs():
+            for name, build in TABS.items():
+                with gr.Tab(name, id=name.lower()):
+                    build(server)
 
         def leave(request: gr.Request) -> None:
             server.jobs.cancel_person(server.storage.session(request.session_hash).key)

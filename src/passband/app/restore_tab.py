@@ -8,6 +8,7 @@ import gradio as gr
 
 from passband.app import markup
 from passband.app.restoring import NONE, Moment, Options
+from passband.app.spectra import spectrum_html
 from passband.app.uploads import EXAMPLES
 from passband.app.words import limits_sentence
 
@@ -52,6 +53,10 @@ def restore_tab(server: "Server") -> None:
                 interactive=False,
                 elem_id="pb-cli",
             )
+            with gr.Accordion("Frequencies before and after", open=False, visible=False, elem_id="pb-spectrum") as box:
+                clean = gr.File(label="Clean version, if there is one", height=110, elem_id="pb-clean")
+                measure = gr.Button("Show the spectrum", elem_id="pb-measure")
+                spectrum = gr.HTML(elem_id="pb-spectrum-result")
             results = gr.Radio([], label="Results of this visit", visible=False, elem_id="pb-results")
             archive = gr.HTML(elem_id="pb-archive")
 
@@ -60,16 +65,17 @@ def restore_tab(server: "Server") -> None:
         session = server.storage.session(request.session_hash)
         result = session.results.get(label or "")
         if result is None:
-            return [gr.skip()] * 3
+            return [gr.skip()] * 5
         shown = [markup.viewer(result, server.storage), markup.details(result, server.storage)]
-        return [*shown, gr.update(value=result.commands, visible=True)]
+        has_image = result.files[0].diagnosis is not None
+        return [*shown, gr.update(value=result.commands, visible=True), gr.update(visible=has_image), ""]
 
     def update(moment: Moment, request: gr.Request) -> list[Any]:
         """Return the values of all outputs at a moment of the work."""
         session = server.storage.session(request.session_hash)
         cancel = gr.update(visible=not moment.is_over)
         if not moment.new:
-            return [markup.status(moment), cancel, *[gr.skip()] * 5]
+            return [markup.status(moment), cancel, *[gr.skip()] * 7]
         chosen = gr.update(choices=list(session.results), value=moment.new[-1], visible=True)
         count = sum(len(result.files) for result in session.results.values())
         link = markup.archive_link(session.folder.name, count)
@@ -83,7 +89,7 @@ def restore_tab(server: "Server") -> None:
         paths: list[str] | None, weights: str, second: str, strength: float, is_named: bool, request: gr.Request
     ) -> AsyncIterator[list[Any]]:
         if not paths:
-            yield [markup.problem("There is no file yet. Drop a photo, or choose an example."), *[gr.skip()] * 6]
+            yield [markup.problem("There is no file yet. Drop a photo, or choose an example."), *[gr.skip()] * 8]
             return
         async for values in follow(paths, Options(weights, second, strength, is_named), request):
             yield values
@@ -98,7 +104,7 @@ def restore_tab(server: "Server") -> None:
         return restore_example
 
     settings: list[Any] = [weights, second, strength, is_named]
-    outputs: list[Any] = [state, stop, results, archive, viewer, details, command]
+    outputs: list[Any] = [state, stop, results, archive, viewer, details, command, box, spectrum]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
     runs = [event(restore, [files, *settings], outputs, **quiet) for event in (files.upload, start.click)]
     for button, path in zip(examples, EXAMPLES, strict=True):
@@ -108,4 +114,13 @@ def restore_tab(server: "Server") -> None:
         server.jobs.cancel_person(server.storage.session(request.session_hash).key)
 
     stop.click(cancel, queue=False, **quiet)
-    results.input(show, results, [viewer, details, command], **quiet)
+    results.input(show, results, [viewer, details, command, box, spectrum], **quiet)
+
+    async def show_spectrum(label: str, path: str | None, request: gr.Request) -> AsyncIterator[str]:
+        result = server.storage.session(request.session_hash).results.get(label or "")
+        if result is not None:
+            async for html in spectrum_html(server, request.session_hash, result, path):
+                yield html
+
+    measure.click(show_spectrum, [results, clean], spectrum, **quiet)
+    clean.upload(show_spectrum, [results, clean], spectrum, **quiet)

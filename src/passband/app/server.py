@@ -13,6 +13,7 @@ from starlette.routing import Route
 from passband.app.guard import Guard
 from passband.app.jobs import Jobs
 from passband.app.restoring import Restoring
+from passband.app.run_folders import served_file
 from passband.app.settings import AppError, AppSettings
 from passband.app.uploads import ADDRESS, Storage
 from passband.app.zipped import zip_results
@@ -91,6 +92,7 @@ class Server:
         routes = [
             Route(f"/{ADDRESS}/{{token}}/{{name}}", self._file),
             Route("/passband/zip/{session}/{name}", self._zip),
+            Route("/passband/runs/{path:path}", self._report),
         ]
         try:
             _, url, share_url = self.blocks.launch(
@@ -131,6 +133,14 @@ class Server:
             return JSONResponse({"error": CLOSED}, 404)
         archive = await zip_results(session)
         return FileResponse(archive, filename="restored.zip", media_type="application/zip")
+
+    async def _report(self, request: WebRequest) -> Response:
+        """Serve a file of a report below the folder of runs."""
+        folder = self.settings.runs
+        path = None if folder is None else served_file(folder, request.path_params["path"])
+        return (
+            JSONResponse({"error": "There is no such file of a report."}, 404) if path is None else FileResponse(path)
+        )
 
 
 def _label(path: str, taken: dict[str, Any]) -> str:
