@@ -47,7 +47,22 @@ def test_a_loop_learns_from_frequency_channels(tmp_path):
     assert example("frequency_channels.py")(tmp_path, steps=60) > 0.9
 
 
-@pytest.mark.parametrize("name", ["restore_folder.py", "train_on_pairs.py", "frequency_channels.py"])
+def test_a_plan_saturates_first_where_the_figures_say():
+    plan = example("plan_cluster.py")
+    figures = {"list": 1e-4, "record": 1e-4, "compute": 10.0, "read_bytes": 1e6, "written_bytes": 1e6}
+    few = plan(figures, pictures=1e9, processes=100, bandwidth=1e9, price=2.0, cores=50)
+    assert few["first"] == "processes"
+    assert few["seconds"] == pytest.approx(1e8, rel=0.05)
+    assert few["money"] == pytest.approx(2 * 2.0 * few["seconds"] / 3600)
+    many = plan(figures, pictures=1e9, processes=20_000, bandwidth=1e9, price=2.0, cores=50)
+    assert many["first"] == "store"
+    assert many["seconds"] == pytest.approx(2e6, rel=0.05)
+    fast = plan(figures, pictures=1e9, processes=60_000, bandwidth=1e12, price=2.0, cores=50)
+    assert fast["first"] == "command"
+    assert fast["seconds"] == pytest.approx(2e5, rel=0.05)
+
+
+@pytest.mark.parametrize("name", ["restore_folder.py", "train_on_pairs.py", "frequency_channels.py", "plan_cluster.py"])
 def test_an_example_without_arguments_says_how_it_is_called(name, monkeypatch):
     monkeypatch.setattr("sys.argv", [name])
     with pytest.raises(SystemExit, match=f"python examples/{name}"):
