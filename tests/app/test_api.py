@@ -1,6 +1,7 @@
 """Calls the page from programs: as documented, and as an attacker would."""
 
 import json
+import re
 from pathlib import Path
 
 import httpx
@@ -41,6 +42,17 @@ def test_the_client_lists_networks_inspects_and_gets_errors_as_sentences(client,
     (tmp_path / "notes.txt").write_text("hello")
     with pytest.raises(AppError, match=r"notes.txt is neither an image nor a video"):
         client.predict(handle_file(tmp_path / "notes.txt"), "auto", 1, False, api_name="/restore")
+
+
+def test_the_documented_example_runs(address, photo, tmp_path, monkeypatch):
+    document = (Path(__file__).parents[2] / "docs" / "app.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(from gradio_client.*?)```", document, flags=re.DOTALL)
+    (tmp_path / "photo.jpg").write_bytes(photo.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(example.replace("http://127.0.0.1:7860", address), names)
+    assert Path(names["path"]).name == "photo_restored.jpg"
+    assert names["facts"]["command"].startswith("passband restore photo.jpg")
 
 
 def upload(http, path):
