@@ -19,7 +19,7 @@ from passband.export import export_model
 from passband.inference import Restorer, memory
 from passband.io.image import read_image, write_image
 from passband.metrics import PROTOCOLS, image_metric
-from passband.models import SFNet, load_model
+from passband.models import ConvIR, SFNet, load_model
 from passband.provenance import jpeg_decoder, weights_checksum
 from tests.models.test_foreign import dncnn
 
@@ -169,8 +169,8 @@ def test_a_benchmark_brings_its_protocol_its_window_and_the_published_figures(wi
     assert "as for the table of GoPro (pool_window 80)" in result["notes"][1]
     said = "This is no comparison with GoPro: GoPro has 1111 images, and these are 1."
     assert result["notes"][0].startswith(said)
-    (row,) = result["published"]
-    assert row["psnr_difference"] is row["ssim_difference"] is None
+    assert [row["source"] for row in result["published"]] == ["paper", "FSNet", "ConvIR-L"]
+    assert all(row["psnr_difference"] is row["ssim_difference"] is None for row in result["published"])
     text = (tmp_path / "report" / "report.md").read_text()
     assert "| paper | 33.27 | 0.963 |" in text
     assert "ours - paper" not in text
@@ -180,6 +180,26 @@ def test_a_benchmark_brings_its_protocol_its_window_and_the_published_figures(wi
     )
     assert (given["protocol"], given["network"]["pool_window"]) == ("rgb8", 200)
     assert given["mean"]["psnr"] != result["mean"]["psnr"]
+
+
+def test_a_convir_is_scored_as_its_own_scripts_do_and_without_a_window(tmp_path):
+    ConvIR(width=8, depth=1, dilations=(1, 1, 1)).save_pretrained(tmp_path / "weights")
+    noisy_pair(tmp_path / "pairs", 40, 48)
+    result = evaluate(tmp_path / "weights", tmp_path / "pairs", tmp_path / "a", benchmark="SOTS-Indoor", device="cpu")
+    assert result["protocol"] == "convir"
+    assert "pool_window" not in result["network"]
+    assert [row["source"] for row in result["published"]][2:] == ["FSNet", "ConvIR-S", "ConvIR-B"]
+    plain = evaluate(
+        tmp_path / "weights",
+        tmp_path / "pairs",
+        tmp_path / "b",
+        benchmark="SOTS-Indoor",
+        protocol="sfnet",
+        device="cpu",
+    )
+    assert plain["protocol"] == "sfnet"
+    assert plain["mean"]["psnr"] == result["mean"]["psnr"]
+    assert plain["mean"]["ssim"] != result["mean"]["ssim"]
 
 
 def test_the_four_pooling_modes_are_those_of_the_network(windowed_weights, tmp_path):

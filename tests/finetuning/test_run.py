@@ -259,7 +259,9 @@ class TestMistakes:
         from tests.models.test_foreign import dncnn
 
         torch.save(dncnn().state_dict(), tmp_path / "denoiser.pth")
-        with pytest.raises(RunError, match=r"denoiser\.pth is not an SFNet: restore and evaluate take it"):
+        with pytest.raises(
+            RunError, match=r"denoiser\.pth is not an SFNet, FSNet or ConvIR: restore and evaluate take it"
+        ):
             finetune(tmp_path / "denoiser.pth", pairs, tmp_path / "run", device="cpu")
 
     def test_a_run_is_not_overwritten_and_a_training_is_no_fine_tuning(self, tmp_path, pairs, tiny_weights):
