@@ -18,7 +18,7 @@ class ModelConfig(Section, frozen=True):
 
     name: str
     """Name of the architecture, a key of `models.MODELS`."""
-    arguments: dict[str, bool | int | float | str | None] = {}
+    arguments: dict[str, bool | int | float | str | tuple[int, ...] | None] = {}
     """Keyword arguments of the constructor of the network, such as `width` and `depth`."""
 
     @model_validator(mode="before")
