@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 TABS = {"Restore": restore_tab, "Classify": classify_tab, "Segment": segment_tab, "Runs": runs_tab}
 """Functions that build the tabs, by their names."""
+NARROW = """<style>@media (max-width: 760px) {
+  .gradio-container, .gradio-container .main, .gradio-container .wrap:has(> main), .gradio-container main {
+    min-width: 0 !important; max-width: 100vw !important; box-sizing: border-box !important; } }</style>"""
+"""Style of the page's frame on phones. Gradio changes selectors inside @media of its own style sheets."""
 IDLE = 0.03
 """Time in seconds between two looks of Gradio at its queue. Its default, a millisecond, takes a fifth of a core."""
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
@@ -95,7 +99,7 @@ def page_look() -> dict[str, Any]:
     return {
         "theme": theme,
         "css_paths": [HERE / "style.css"],
-        "head": f'<meta name="color-scheme" content="light dark"><script type="module">{script}</script>',
+        "head": f'<meta name="color-scheme" content="light dark">{NARROW}<script type="module">{script}</script>',
     }
 
 
