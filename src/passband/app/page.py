@@ -8,6 +8,7 @@ from gradio.themes import Base, Color
 from gradio.themes.utils import colors, sizes
 
 from passband.app.api import add_api
+from passband.app.frequencies_tab import frequencies_tab
 from passband.app.restore_tab import restore_tab
 from passband.app.runs_tab import runs_tab
 from passband.app.task_tabs import classify_tab, segment_tab
@@ -16,7 +17,13 @@ if TYPE_CHECKING:
     from passband.app.server import Server
 
 HERE = Path(__file__).parent
-TABS = {"Restore": restore_tab, "Classify": classify_tab, "Segment": segment_tab, "Runs": runs_tab}
+TABS = {
+    "Restore": restore_tab,
+    "Frequencies": frequencies_tab,
+    "Classify": classify_tab,
+    "Segment": segment_tab,
+    "Runs": runs_tab,
+}
 """Functions that build the tabs, by their names."""
 NARROW = """<style>@media (max-width: 760px) {
   .gradio-container, .gradio-container .main, .gradio-container .wrap:has(> main), .gradio-container main {

@@ -1,5 +1,6 @@
 """Makes charts with a common style, titles and colors, and writes them as PNG and SVG."""
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +83,20 @@ def save_chart(figure: "Figure", path: Path | str) -> None:
     date_keys = {"svg": "Date", "pdf": "CreationDate"}  # left out, so that the same chart gives the same file
     with rc_context(STYLE), write_whole(path) as temporary:
         figure.savefig(temporary, format=kind, metadata={date_keys[kind]: None} if kind in date_keys else None)
+
+
+def png_bytes(figure: "Figure") -> bytes:
+    """Return a chart as the content of a PNG file.
+
+    Args:
+        figure: chart to draw.
+    """
+    from matplotlib import rc_context
+
+    content = io.BytesIO()
+    with rc_context(STYLE):
+        figure.savefig(content, format="png")
+    return content.getvalue()
 
 
 def save_charts(figure: "Figure", path: Path | str) -> None:

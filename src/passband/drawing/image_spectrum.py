@@ -20,6 +20,8 @@ DECADES = 5
 """Range of the amplitudes that are shown, in powers of ten below the largest one, which is usually the mean."""
 SIDE = 640
 """Longest side of an image in a figure, in pixels."""
+LEAST = 4
+"""Least number of frequencies in a ring that a curve shows."""
 CIRCLES = {0.25: "1/4", 0.5: "1/2", 1.0: "Nyquist"}
 """Radii of circles as shares of the Nyquist frequency, with their labels."""
 LINES = {
@@ -100,7 +102,8 @@ def image_spectrum_figure(
 
     Args:
         image: RGB image in [0, 1].
-        curve: columns of the radial curve: `share_of_nyquist`, and `amplitude_Y`, `amplitude_Cb` and `amplitude_Cr`.
+        curve: columns of the radial curve: `share_of_nyquist`, `frequencies` (their number), and
+            `amplitude_Y`, `amplitude_Cb` and `amplitude_Cr`.
         title: the result in a sentence.
         text: further sentences below the title.
 
@@ -126,6 +129,40 @@ def image_spectrum_figure(
         return figure
 
 
+def amplitude_figure(image: Float[Tensor, "3 H W"]) -> "Figure":
+    """Draw the amplitudes of an image alone, with circles.
+
+    Args:
+        image: RGB image in [0, 1].
+
+    Returns:
+        A matplotlib figure, which is not registered with pyplot.
+    """
+    from matplotlib import rc_context
+
+    with rc_context(STYLE):
+        figure = new_chart(4.4, 4.4)
+        draw_amplitudes(figure.subplots(), image, CIRCLES)
+        return figure
+
+
+def radial_curve_figure(curve: Mapping[str, Sequence[float]]) -> "Figure":
+    """Draw the mean amplitude over the radial frequency alone.
+
+    Args:
+        curve: columns of the radial curve, as in `image_spectrum_figure`.
+
+    Returns:
+        A matplotlib figure, which is not registered with pyplot.
+    """
+    from matplotlib import rc_context
+
+    with rc_context(STYLE):
+        figure = new_chart(5.6, 4.4)
+        _draw_curve(figure.subplots(), curve)
+        return figure
+
+
 def _caption(panel: Any, title: str, text: str) -> None:
     """Write the title of a panel, and an explanation below the panel."""
     panel.set_title(title, loc="left", fontsize=NOTE + 1.5, fontweight="bold")
@@ -138,7 +175,8 @@ def _draw_curve(panel: Any, curve: Mapping[str, Sequence[float]]) -> None:
     shares = torch.tensor(curve["share_of_nyquist"])
     for name, (label, color, style) in LINES.items():
         values = torch.tensor(curve[f"amplitude_{name}"])
-        shown = (shares > 0) & (values > 0)  # the mean is no frequency, and a logarithmic scale has no zero
+        # the mean is no frequency, a logarithmic scale has no zero, and means of a few frequencies are mostly noise
+        shown = (shares > 0) & (values > 0) & (torch.tensor(curve["frequencies"]) >= LEAST)
         panel.plot(shares[shown].numpy(), values[shown].numpy(), style, color=color, linewidth=1.7, label=label)
     if panel.get_lines() and any(len(line.get_xdata()) for line in panel.get_lines()):
         panel.set_yscale("log")

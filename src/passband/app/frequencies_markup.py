@@ -1,0 +1,161 @@
+"""Turns the frequencies of an image into HTML for the page. All texts are escaped."""
+
+import base64
+from collections.abc import Sequence
+from html import escape
+
+from passband.app.frequencies import ChannelsView, FiltersView, PartsView, SpectrumView
+from passband.curriculum.ratio import DEFINITIONS
+
+QUANTITIES = {
+    "magnitude": "all amplitudes together",
+    "energy": "the contrast energy",
+    "radius": "the finest frequency",
+    "area": "the number of frequencies",
+}
+"""Words for the quantity of each definition."""
+INTRODUCTION = """<p class="pb-limits">An image is a sum of waves. Coarse waves carry shapes and colors; fine waves
+carry edges, texture and noise. Drop a photo, or choose an example.</p>"""
+EMPTY = '<div class="pb-empty"><p><strong>The frequencies of your photo appear here.</strong></p></div>'
+
+
+def spectrum(view: SpectrumView, name: str) -> str:
+    """Return the image, its spectrum and its curve.
+
+    Args:
+        view: spectrum of the image.
+        name: name of the file.
+    """
+    size = f"{view.size[0]} x {view.size[1]} pixels"
+    shown = f"{size}, shown reduced" if view.is_shrunk else size
+    figures = [
+        _figure(view.image, f"{name}", f"{name}, {shown}"),
+        _figure(
+            view.amplitude, f"Spectrum of {name}: bright in the middle, dark toward the edges. {view.title}.",
+            "Spectrum. The middle holds coarse waves, the edges fine ones; bright means strong.", "png",
+        ),
+        _figure(
+            view.curve, f"Curves of the mean amplitude over the fineness for brightness, blue and red. {view.text}",
+            "Strength of each fineness. Brightness has more fine detail than color.", "png",
+        ),
+    ]  # fmt: skip
+    return f"{_heading(view.title)}{_grid(figures)}{_sentence(view.text)}"
+
+
+def parts(view: PartsView) -> str:
+    """Return the low and the high part.
+
+    Args:
+        view: parts of the image.
+    """
+    figures, share = view.figures, f"{100 * view.figures['ratio']:.0f} % of {QUANTITIES[view.definition]}"
+    sentence = (
+        f"{share} is the disc below a fineness of {100 * figures['share_of_nyquist']:.0f} % of the finest wave. It "
+        f"holds {percent(figures['coefficients'])} of all waves, and {percent(figures['energy'])} of the contrast "
+        "energy."
+    )
+    gain = f", {view.gain} times stronger" if view.gain > 1 else ""
+    return _sentence(sentence) + _grid(
+        [
+            _figure(view.low, f"Low part: {sentence}", "Low part: shapes and colors"),
+            _figure(view.high, "High part around gray", f"High part: edges, texture and noise{gain}"),
+        ]
+    )
+
+
+def definitions(views: Sequence[PartsView]) -> str:
+    """Return the low parts by all definitions.
+
+    Args:
+        views: low parts of the image.
+    """
+    figures = []
+    for view in views:
+        kept = f"{percent(view.figures['coefficients'])} of all waves, {percent(view.figures['energy'])} of the energy"
+        caption = f"{view.definition}: share of {QUANTITIES[view.definition]}. Keeps {kept}."
+        figures.append(_figure(view.low, f"Low part by {caption}", caption))
+    return _grid(figures)
+
+
+def channels(view: ChannelsView) -> str:
+    """Return the mosaics, and the image of the chosen channels.
+
+    Args:
+        view: channels of the image.
+    """
+    source = "These are the numbers that the JPEG file stores." if view.is_stored else "They are computed from pixels."
+    names = ("Brightness (Y)", "Blue (Cb)", "Red (Cr)")
+    mosaics = [
+        _figure(
+            content, f"Mosaic of 64 channels of {name}, coarse at the top left, fine at the bottom right", name, "png"
+        )
+        for name, content in zip(names, view.mosaics, strict=True)
+    ]
+    images = [
+        _figure(view.rebuilt, f"Image of the chosen channels alone. {view.title}.", "The framed channels alone"),
+        _figure(view.whole, "Image of all channels", "All channels"),
+    ]
+    return f"{_heading(view.title)}{_sentence(f'{view.text} {source}')}{_grid(images)}{_grid(mosaics)}"
+
+
+def filters(view: FiltersView) -> str:
+    """Return the figure of the filters, and a table with the same figures.
+
+    Args:
+        view: filters of the network.
+    """
+    rows = "".join(
+        f"<tr><th scope='row'>{escape(row['block'])}</th><td>{row['kernel_size']} x {row['kernel_size']}</td>"
+        f"<td>{100 * row['cutoff']:.0f} %</td><td>{100 * row['attention_low']:.0f} %</td>"
+        f"<td>{100 * row['attention_high']:.0f} %</td></tr>"
+        for row in view.rows
+    )
+    head = "".join(
+        f"<th scope='col'>{name}</th>"
+        for name in ("Block", "Filter", "Half passes at, of the finest", "Weight of coarse", "Weight of fine")
+    )
+    figure = _figure(view.figure, f"Kernels, responses and weights of each block. {view.title}. {view.text}", "", "png")
+    return (
+        f"{_heading(view.title)}{_sentence(view.text)}<div class='pb-wide' tabindex='0' role='region' "
+        f"aria-label='Filters of the network'>{figure}</div><div class='pb-wide' tabindex='0' role='region' "
+        f"aria-label='Table of the filters'><table class='pb-facts'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody>"
+        "</table></div>"
+    )
+
+
+def percent(share: float) -> str:
+    """Return a share in percent, without rounding a part to nothing or to the whole.
+
+    Args:
+        share: share from 0 to 1.
+    """
+    if 0 < share < 0.001:
+        return "less than 0.1 %"
+    return "more than 99.9 %" if 0.999 < share < 1 else f"{100 * share:.1f} %"
+
+
+def _figure(content: bytes, alternative: str, caption: str, kind: str = "jpeg") -> str:
+    """Return a picture that the page holds itself."""
+    data = base64.b64encode(content).decode()
+    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    image = f'<img alt="{escape(alternative)}" src="data:image/{kind};base64,{data}">'
+    return f'<figure class="pb-shown">{image}{below}</figure>'
+
+
+def _grid(figures: Sequence[str]) -> str:
+    """Return pictures side by side, or below each other where there is no room."""
+    return f'<div class="pb-grid">{"".join(figures)}</div>'
+
+
+def _heading(text: str) -> str:
+    """Return a heading."""
+    return f"<h3>{escape(text)}</h3>"
+
+
+def _sentence(text: str) -> str:
+    """Return a paragraph that is read out when it changes."""
+    return f'<p class="pb-said" role="status">{escape(text)}</p>'
+
+
+DEFINITION_CHOICES = [(f"{name} (share of {QUANTITIES[name]})", name) for name in DEFINITIONS]
+"""Labels and names of the definitions."""

@@ -1,0 +1,171 @@
+"""The work of the tab Frequencies, and the tab in a real browser."""
+
+import base64
+import io
+import re
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from playwright.sync_api import expect
+
+from passband.analysis.images import ImageChannels, ImageSpectrum
+from passband.app import frequencies_markup as markup
+from passband.app.frequencies import (
+    PIXELS,
+    ChannelsRequest,
+    DefinitionsRequest,
+    FiltersRequest,
+    PartsRequest,
+    SpectrumRequest,
+    StudiedImage,
+    parsed_subset,
+)
+from passband.app.requests import Failure, Predictors, UploadError, answer
+from passband.curriculum.ratio import DEFINITIONS
+from passband.io.image import read_image, write_image
+from passband.metrics import psnr
+from tests.app.conftest import PATIENCE
+
+expect.set_options(timeout=PATIENCE)
+
+
+def decoded(content):
+    """Return the image of a file's content, 3 H W in [0, 1]."""
+    with Image.open(io.BytesIO(content)) as image:
+        return torch.from_numpy(np.asarray(image.convert("RGB")).copy()).movedim(-1, 0) / 255
+
+
+def close(content, expected):
+    """Whether a JPEG file shows an image."""
+    return psnr(decoded(content)[None], expected.clamp(0, 1)[None]).item() > 30
+
+
+def test_the_spectrum_is_described_and_drawn(photo):
+    view = SpectrumRequest(photo).do(Predictors())
+    assert (view.size, view.is_shrunk) == ((200, 160), False)
+    assert close(view.image, read_image(photo))
+    assert decoded(view.amplitude).std() > 0.1
+    assert decoded(view.curve).std() > 0.1
+    page = markup.spectrum(view, "<b>.jpg")
+    assert "<b>" not in page
+    assert page.count("<img alt=") == 3
+
+
+@pytest.mark.parametrize("definition", DEFINITIONS)
+def test_parts_are_those_of_the_library(photo, definition):
+    view = PartsRequest(photo, ratio=0.2, definition=definition).do(Predictors())
+    parts = ImageSpectrum(read_image(photo)).parts(0.2, definition)
+    assert view.figures["radius"] == parts.radius
+    assert close(view.low, parts.low)
+    assert close(view.high, 0.5 + view.gain * parts.high)
+    text = markup.parts(view)
+    assert f"20 % of {markup.QUANTITIES[definition]}" in text
+    assert ("times stronger" in text) == (view.gain > 1)
+
+
+def test_all_definitions_stand_side_by_side(photo):
+    views = DefinitionsRequest(photo, ratio=0.4).do(Predictors())
+    assert [view.definition for view in views] == list(DEFINITIONS) == list(markup.QUANTITIES)
+    assert markup.definitions(views).count("<figcaption>") == 4
+
+
+def test_channels_are_those_of_the_file(photo):
+    view = ChannelsRequest(photo, subset=(0, 1, 8, 64, 128)).do(Predictors())
+    channels = ImageChannels.of_file(photo)
+    assert close(view.rebuilt, channels.rebuilt((0, 1, 8, 64, 128)))
+    assert close(view.whole, channels.image)
+    assert view.is_stored
+    assert view.title.startswith("5 of 192 frequency channels (numbers 0, 1, 8, 64, 128)")
+    assert len({decoded(mosaic).shape for mosaic in view.mosaics}) == 1
+    assert "that the JPEG file stores" in markup.channels(view)
+
+
+def test_filters_are_a_picture_and_a_table(photo, tiny_weights):
+    view = FiltersRequest(photo, weights=str(tiny_weights)).do(Predictors())
+    assert decoded(view.figure).shape[-1] > 1000
+    page = markup.filters(view)
+    assert page.count("<tr>") == 1 + len(view.rows) == 13
+    assert "encoder, full size" in page
+
+
+def test_a_large_image_is_shrunk_and_the_same_image_is_read_once(tmp_path, monkeypatch):
+    write_image(tmp_path / "large.png", torch.rand(3, 40, 80))
+    monkeypatch.setattr("passband.app.frequencies.PIXELS", 800)
+    studied = StudiedImage(tmp_path / "large.png")
+    assert studied.image.shape == (3, 20, 40)
+    assert studied.is_shrunk
+    predictors = Predictors()
+    request = SpectrumRequest(tmp_path / "large.png")
+    assert request.studied(predictors) is PartsRequest(tmp_path / "large.png").studied(predictors)
+    assert PIXELS == 1_000_000
+
+
+def test_bad_files_and_numbers_are_refused_in_sentences(tmp_path, photo):
+    (tmp_path / "in").mkdir()
+    bad = tmp_path / "in" / "notes.png"
+    bad.write_text("no image")
+    refused = answer(SpectrumRequest(bad))
+    assert isinstance(refused, Failure)
+    assert "notes.png is neither an image nor a video" in refused.sentence
+    large = answer(PartsRequest(photo, image_pixels=100))
+    assert "my photo.jpg has 200 x 160 pixels" in large.sentence
+    assert "numbered 0 to 191" in answer(ChannelsRequest(photo, subset=(192,))).sentence
+    with pytest.raises(UploadError, match=r"Channels are numbers from 0 to 191 with commas.*got '0, x'"):
+        parsed_subset("24S", "0, x")
+    assert parsed_subset("24S", " ") == "24S"
+    assert parsed_subset("24S", "0; 64,128") == (0, 64, 128)
+
+
+def open_tab(visit, photo, **options):
+    """Open the tab with a photo."""
+    page = visit(**options)
+    page.get_by_role("tab", name="Frequencies").click()
+    page.locator("#pb-look input[type=file]").set_input_files(str(photo))
+    expect(page.locator("#pb-spectrum img")).to_have_count(3)
+    return page
+
+
+def image_of(locator):
+    """Return the image that a figure shows."""
+    return decoded(base64.b64decode(locator.get_attribute("src").split(",", 1)[1]))
+
+
+def test_the_slider_gives_the_parts_of_the_library_by_keyboard(visit, photo):
+    page = open_tab(visit, photo)
+    expect(page.locator("#pb-definitions img")).to_have_count(4)
+    slider = page.locator("#pb-ratio input[type=range]")
+    slider.focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowLeft")
+    expect(page.locator("#pb-parts")).to_contain_text("22 % of all amplitudes together")
+    parts = ImageSpectrum(read_image(photo)).parts(0.22)
+    assert psnr(image_of(page.locator("#pb-parts img").first)[None], parts.low.clamp(0, 1)[None]).item() > 30
+    expect(page.locator("#pb-definitions")).to_contain_text(re.compile("radius: share of the finest frequency"))
+
+
+def test_channels_and_filters_are_chosen_and_shown_at_phone_width(visit, photo, tiny):
+    page = open_tab(visit, photo, width=390, scheme="dark")
+    expect(page.locator("#pb-channels h3")).to_contain_text("24 of 192")
+    page.locator("#pb-numbers").get_by_role("textbox").fill("0, 64, 128")
+    page.keyboard.press("Enter")
+    expect(page.locator("#pb-channels h3")).to_contain_text("3 of 192")
+    page.locator("#pb-numbers").get_by_role("textbox").fill("all")
+    page.keyboard.press("Enter")
+    expect(page.locator("#pb-channels [role=alert]")).to_contain_text("Channels are numbers from 0 to 191")
+    page.get_by_role("button", name="Show the filters").click()
+    expect(page.locator("#pb-filters table tbody tr")).to_have_count(12)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_the_tab_has_no_serious_faults_for_screen_readers_and_refuses_a_bad_file(visit, photo, tmp_path):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = open_tab(visit, photo)
+    violations = Axe().run(page).response["violations"]
+    assert [one["id"] for one in violations if one["impact"] in ("serious", "critical")] == []
+    (tmp_path / "notes.txt").write_text("no image")
+    page.locator("#pb-look button[aria-label=Clear]").click()
+    page.locator("#pb-look input[type=file]").set_input_files(str(tmp_path / "notes.txt"))
+    expect(page.locator("#pb-spectrum [role=alert]")).to_contain_text("notes.txt is neither an image nor a video")
