@@ -10,7 +10,6 @@ of all processes are noted. The first five minutes, in which caches fill, are le
 import argparse
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -45,7 +44,7 @@ def main() -> None:
         workers = ["--workers", str(arguments.workers)] if arguments.workers else []
         process = subprocess.Popen([*command, "--device", "cpu", *workers])
         samples = watch(process, arguments.minutes * 60)
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         process.wait()
         restored = sum(1 for path in Path("out").rglob("*.*") if not path.name.startswith("."))
     kept = [sample for sample in samples if sample["seconds"] >= WARM_UP] or samples

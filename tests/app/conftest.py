@@ -1,4 +1,7 @@
-"""The page in a process of its own, and one Chromium, both for all tests of this folder."""
+"""The page in a process of its own, and one Chromium, both for the tests of one file.
+
+They end with the file, because an open page takes a part of a core from all later tests.
+"""
 
 import os
 import re
@@ -19,7 +22,7 @@ PATIENCE = 120_000
 """Time in milliseconds that the page gets for anything, on a machine that does other work as well."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def address(tiny_weights, tmp_path_factory):
     """Start the page with small limits, further weights and a folder of runs, and return its address."""
     segmenter = save_segmenter(tmp_path_factory.mktemp("segmenter"))
@@ -43,7 +46,7 @@ def address(tiny_weights, tmp_path_factory):
         assert match, f"{line}{log.read_text()}"
         yield match[0]
     finally:
-        process.send_signal(2)
+        process.terminate()
         process.communicate(timeout=300)
     assert process.returncode == 0
 
@@ -54,7 +57,7 @@ def tiny(tiny_weights):
     return Path(tiny_weights).name
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
     """Start Chromium."""
     from playwright.sync_api import sync_playwright

@@ -54,6 +54,15 @@ def followed(jobs, *one):
     asyncio.run(follow())
 
 
+def test_a_queue_without_jobs_sleeps(jobs, monkeypatch):
+    wait_until(lambda: jobs.free == 1)
+    rounds = []
+    serve = Jobs._serve_once
+    monkeypatch.setattr(Jobs, "_serve_once", lambda self: (rounds.append(1), serve(self)))
+    time.sleep(1)
+    assert len(rounds) < 20  # one every half second; a queue that does not sleep makes thousands
+
+
 def test_each_person_in_turn_gets_one_of_the_next_jobs(quick):
     queue = Queue()
     for person in ("many", "many", "many", "one", "two", "two"):

@@ -20,6 +20,8 @@ def randomized(model):
     """Return a network in which every branch matters: fresh modulations and filters change nothing."""
     torch.manual_seed(0)
     for module in model.modules():
+        if hasattr(module, "reset_parameters"):
+            module.reset_parameters()
         for parameter in module.parameters(recurse=False):
             if parameter.ndim in (1, 3):
                 torch.nn.init.normal_(parameter, mean=float(parameter.detach().mean()), std=0.3)
@@ -79,7 +81,7 @@ def test_tiles_with_the_statistics_of_the_image_are_the_whole_image_where_plain_
     tiled, plain = (restore_in_tiles(model, image, side, overlap, passes=number) for number in (passes, 0))
     whole = restore_batch(model, image)
     torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-5)
-    assert (plain - whole).abs().max() > 1e-4
+    assert (plain - whole).abs().max() > 10 * (tiled - whole).abs().max()
 
 
 def test_tiles_below_the_least_side_are_refused():

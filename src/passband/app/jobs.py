@@ -323,7 +323,8 @@ class Jobs:
                     if is_late and not job.is_canceled
                     else CANCELED
                 )
-        self.cancel(*(job for job in self._queue.in_order() if now - job.seen > UNSEEN))
+        if unseen := [job for job in self._queue.in_order() if now - job.seen > UNSEEN]:
+            self.cancel(*unseen)  # rings the bell, so that a call for nothing would wake this thread for ever
 
     def _estimate(self, job: Job, now: float) -> None:
         """Estimate the progress of a job that reports none, by the time that such work took before."""

@@ -1,6 +1,7 @@
 """The running page: its files, its workers, its routes and its addresses."""
 
 import os
+import signal
 import threading
 from pathlib import Path
 from typing import Any
@@ -66,11 +67,14 @@ class Server:
             raise
 
     def wait(self) -> None:
-        """Serve until Ctrl-C, then close the page."""
+        """Serve until Ctrl-C or SIGTERM, then close the page."""
+        stop = threading.Event()
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, lambda *_: stop.set())
         try:
-            threading.Event().wait()
-        except KeyboardInterrupt:
-            pass
+            while not stop.wait(1):  # Windows handles signals only between two waits
+                continue
         finally:
             self.close()
 
