@@ -48,14 +48,14 @@ def s3_bucket(server, monkeypatch, name):
     address, app = server
     app.failures.clear()
     app.asked.clear()
-    for name, value in (
+    for key, value in (
         ("AWS_ACCESS_KEY_ID", "test"),
         ("AWS_SECRET_ACCESS_KEY", "test"),
         ("AWS_DEFAULT_REGION", "us-east-1"),
         ("AWS_ENDPOINT_URL", address),
         ("AWS_MAX_ATTEMPTS", "1"),  # the requests are repeated by passband, not by the client
     ):
-        monkeypatch.setenv(name, value)
+        monkeypatch.setenv(key, value)
     monkeypatch.setattr(storage, "PAUSE", 0.001)
     kind = fsspec.get_filesystem_class("s3")
     kind.clear_instance_cache()
