@@ -165,7 +165,8 @@ class Jobs:
                     self._queue.remove(job)
                     job.fail(CANCELED)
                 job.is_canceled = True
-        self._ring()
+        if jobs:  # the thread of the queue calls this in every round, and must not wake itself
+            self._ring()
 
     async def follow(self, *jobs: Job) -> AsyncIterator[tuple[Job, ...]]:
         """Yield the jobs whenever one of them changes, until all are over. Jobs that nobody follows are canceled.
@@ -323,8 +324,7 @@ class Jobs:
                     if is_late and not job.is_canceled
                     else CANCELED
                 )
-        if unseen := [job for job in self._queue.in_order() if now - job.seen > UNSEEN]:
-            self.cancel(*unseen)  # rings the bell, so that a call for nothing would wake this thread for ever
+        self.cancel(*(job for job in self._queue.in_order() if now - job.seen > UNSEEN))
 
     def _estimate(self, job: Job, now: float) -> None:
         """Estimate the progress of a job that reports none, by the time that such work took before."""

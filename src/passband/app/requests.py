@@ -223,8 +223,7 @@ class InspectRequest(Request):
             UploadError: if the file is not an image, or too large.
             ImageError: if the file is damaged.
         """
-        if check_file(self.source, self.image_pixels, 0):
-            raise UploadError(f"{self.name} is a video. Inspection needs an image.")
+        check_image(self.source, self.image_pixels, "Inspection needs an image.")
         diagnosis = predictors.get(Inspector).inspect_file(self.source, max_pixels=self.image_pixels)
         return {**Inspected(self.source, diagnosis).as_dict(), "file": self.name}
 
@@ -241,6 +240,21 @@ def restored_target(source: Path, folder: Path, weights: str | None) -> Path:
     if weights is None:
         return folder / planned.name
     return folder / fitted_name(source.stem, f"_{Path(weights).name}{planned.suffix}")
+
+
+def check_image(source: Path, image_pixels: int, need: str) -> None:
+    """Check that an uploaded file is an image of an allowed size, see `check_file`.
+
+    Args:
+        source: path of the file.
+        image_pixels: largest number of pixels.
+        need: sentence that tells a person who gave a video what is needed.
+
+    Raises:
+        UploadError: if the file is not an image, or too large.
+    """
+    if check_file(source, image_pixels, 0):
+        raise UploadError(f"{printable(source.name)} is a video. {need}")
 
 
 def check_file(source: Path, image_pixels: int, video_pixels: int) -> bool:

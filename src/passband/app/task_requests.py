@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from passband.analysis.images.change import analyze_changed_spectrum
-from passband.app.requests import Predictors, Request, UploadError, check_file, shown
+from passband.app.requests import Predictors, Request, UploadError, check_image, shown
 from passband.drawing.channel_maps import draw_channels
 from passband.inference.classifier import Classifier, Guess
 from passband.inference.files.naming import Job
@@ -58,8 +58,7 @@ class SpectrumRequest(Request):
         if self.clean is None:
             sentences = analyze_changed_spectrum(self.source, self.restored, self.folder)
             return Picture(self.folder / "spectrum.png", sentences, self.folder / "spectrum.csv")
-        if check_file(self.clean, self.image_pixels, 0):
-            raise UploadError(f"{self.clean.name} is a video. The clean version must be an image.")
+        check_image(self.clean, self.image_pixels, "The clean version must be an image.")
         degraded, restored, clean = (read_image(path)[None] for path in (self.source, self.restored, self.clean))
         sizes = [f"{image.shape[-1]} x {image.shape[-2]}" for image in (degraded, clean)]
         if sizes[0] != sizes[1]:
@@ -107,8 +106,7 @@ class ClassifyRequest(Request):
             UploadError: if the file is not an image, or too large.
             ImageError, JpegError: if the file is damaged.
         """
-        if check_file(self.source, self.image_pixels, 0):
-            raise UploadError(f"{self.name} is a video. Classification needs an image.")
+        check_image(self.source, self.image_pixels, "Classification needs an image.")
         classifier: Classifier = predictors.get(Classifier, self.weights)
         gate = getattr(classifier.model, "gate", None)
         if not isinstance(gate, ChannelGate):
@@ -160,8 +158,7 @@ class SegmentRequest(Request):
             UploadError: if the file is not an image, or too large.
             ImageError: if the file is damaged.
         """
-        if check_file(self.source, self.image_pixels, 0):
-            raise UploadError(f"{self.name} is a video. Segmentation needs an image.")
+        check_image(self.source, self.image_pixels, "Segmentation needs an image.")
         segmenter: Segmenter = predictors.get(Segmenter, self.weights)
         mask = self.folder / f"{self.source.stem}_mask.png"
         overlay = self.folder / f"{self.source.stem}_overlay.png"
