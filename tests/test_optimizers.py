@@ -68,3 +68,17 @@ def test_a_parameter_without_gradient_stays():
     used.grad = torch.ones_like(used)
     Muon([used, unused]).step()
     torch.testing.assert_close(unused.detach(), before, atol=0, rtol=0)
+
+
+def test_matrices_of_one_shape_move_as_each_of_them_alone():
+    kernels = [random(8, 6, 3, 3, seed=number) for number in range(3)]
+    together, alone = ([nn.Parameter(kernel.clone()) for kernel in kernels] for _ in range(2))
+    optimizers = [Muon(together, lr=0.01), *(Muon([parameter], lr=0.01) for parameter in alone)]
+    for step in range(3):
+        for parameters in (together, alone):
+            for number, parameter in enumerate(parameters):
+                parameter.grad = (0.1 + number) * random(8, 6, 3, 3, seed=10 * step + number)
+        for optimizer in optimizers:
+            optimizer.step()
+    for parameter, single in zip(together, alone, strict=True):
+        torch.testing.assert_close(parameter, single, atol=1e-6, rtol=1e-5)

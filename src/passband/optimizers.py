@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.optim.adam import adam
 
 
 class Muon(torch.optim.Optimizer):
@@ -63,55 +64,89 @@ class Muon(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            move = self._orthogonal if group["orthogonal"] else self._adam
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    move(parameter, self.state[parameter], group)
+            parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
+            if not parameters:
+                continue
+            if not group["orthogonal"]:
+                self._adam(parameters, group)
+                continue
+            for alike in _of_one_shape(parameters):
+                self._orthogonal(alike, group)
         return loss
 
-    @staticmethod
-    def _orthogonal(parameter: nn.Parameter, state: dict[str, Any], group: dict[str, Any]) -> None:
-        """Update a matrix with its Nesterov momentum, orthogonalized to singular values near 1."""
-        assert parameter.grad is not None
-        average = state.setdefault("average", torch.zeros_like(parameter))
-        average.lerp_(parameter.grad, 1 - group["momentum"])
-        update = parameter.grad.lerp(average, group["momentum"]).flatten(1)
-        step = 0.2 * group["lr"] * max(update.shape) ** 0.5
-        parameter.add_(orthogonalize(update).view_as(parameter), alpha=-step)
+    def _orthogonal(self, parameters: list[nn.Parameter], group: dict[str, Any]) -> None:
+        """Update matrices of one shape with their Nesterov momentum, orthogonalized to singular values near 1.
 
-    @staticmethod
-    def _adam(parameter: nn.Parameter, state: dict[str, Any], group: dict[str, Any]) -> None:
-        """Update a parameter with Adam, with an epsilon of 1e-8."""
-        assert parameter.grad is not None
-        average = state.setdefault("average", torch.zeros_like(parameter))
-        square = state.setdefault("square", torch.zeros_like(parameter))
-        state["step"] = steps = state.get("step", 0) + 1
+        They are computed together: on a GPU, starting many small computations would take longer than the computations.
+        """
+        gradients = _gradients(parameters)
+        states = [self.state[parameter] for parameter in parameters]
+        averages = [state.setdefault("average", torch.zeros_like(parameters[0])) for state in states]
+        torch._foreach_lerp_(averages, gradients, 1 - group["momentum"])  # type: ignore
+        update = torch.lerp(torch.stack(gradients), torch.stack(averages), group["momentum"]).flatten(2)
+        step = 0.2 * group["lr"] * max(update.shape[1:]) ** 0.5
+        moves = [*orthogonalize(update).view(-1, *parameters[0].shape)]
+        torch._foreach_add_(list[Tensor](parameters), moves, alpha=-step)  # type: ignore
+
+    def _adam(self, parameters: list[nn.Parameter], group: dict[str, Any]) -> None:
+        """Update parameters with Adam, with an epsilon of 1e-8."""
+        states = [self.state[parameter] for parameter in parameters]
+        for parameter, state in zip(parameters, states, strict=True):
+            if not state:
+                state |= {
+                    "average": torch.zeros_like(parameter),
+                    "square": torch.zeros_like(parameter),
+                    "step": torch.zeros(()),
+                }
         first, second = group["betas"]
-        average.lerp_(parameter.grad, 1 - first)
-        square.lerp_(parameter.grad.square(), 1 - second)
-        spread = (square / (1 - second**steps)).sqrt_().add_(1e-8)
-        parameter.addcdiv_(average, spread, value=-group["lr"] / (1 - first**steps))
+        adam(
+            list[Tensor](parameters),
+            _gradients(parameters),
+            [state["average"] for state in states],
+            [state["square"] for state in states],
+            [],
+            [state["step"] for state in states],
+            amsgrad=False,
+            beta1=first,
+            beta2=second,
+            lr=group["lr"],
+            weight_decay=0.0,
+            eps=1e-8,
+            maximize=False,
+        )
 
 
-def orthogonalize(matrix: Float[Tensor, "M N"], steps: int = 5) -> Float[Tensor, "M N"]:
-    """Return a matrix with the same singular vectors, and singular values near 1.
+def _gradients(parameters: list[nn.Parameter]) -> list[Tensor]:
+    """Return the gradients of parameters that have one."""
+    return [parameter.grad for parameter in parameters if parameter.grad is not None]
+
+
+def _of_one_shape(parameters: list[nn.Parameter]) -> list[list[nn.Parameter]]:
+    """Return the parameters, grouped by their shape."""
+    groups: dict[torch.Size, list[nn.Parameter]] = {}
+    for parameter in parameters:
+        groups.setdefault(parameter.shape, []).append(parameter)
+    return [*groups.values()]
+
+
+def orthogonalize(matrices: Float[Tensor, "*batch M N"], steps: int = 5) -> Float[Tensor, "*batch M N"]:
+    """Return matrices with the same singular vectors, and singular values near 1.
 
     Args:
-        matrix: matrix of any scale.
+        matrices: matrices of any scale, each treated by itself.
         steps: number of Newton-Schulz iterations. 5 iterations bring singular values above 1 % of the norm to between
             0.6 and 1.3.
 
     Returns:
-        The matrix in the same dtype. A matrix of zeros stays zero.
+        The matrices in the same dtype. A matrix of zeros stays zero.
 
     Source: the quintic iteration of Jordan et al., 2024. They compute it in bfloat16. On a CPU without bfloat16,
     float32 is four times as fast.
     """
-    tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T if tall else matrix
-    x = x / (x.norm() + 1e-7)
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    x = matrices.mT if tall else matrices
+    x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
     for _ in range(steps):
-        gram = x @ x.T
-        polynomial = torch.addmm(gram, gram, gram, beta=-4.7750, alpha=2.0315)
-        x = torch.addmm(x, polynomial, x, beta=3.4445)
-    return x.T if tall else x
+        gram = x @ x.mT
+        x = 3.4445 * x + (2.0315 * gram @ gram - 4.7750 * gram) @ x
+    return x.mT if tall else x

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from accelerate.utils import set_seed
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from passband.checkpoints import save_checkpoint, sound_checkpoint
 from passband.config import OptimConfig, Recipe, load_recipe, recipe_on
@@ -339,8 +339,8 @@ def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
 
     @torch.no_grad()
     def update(averaged: list[Tensor], current: list[Tensor], count: Any) -> None:
-        current_decay = min(decay, (1 + int(count)) / (10 + int(count))) if decay else 0.0
-        for old, new in zip(averaged, current, strict=True):
-            old.lerp_(new, 1 - current_decay) if old.is_floating_point() else old.copy_(new)
+        number = int(count)
+        current_decay = min(decay, (1 + number) / (10 + number)) if decay else 0.0
+        get_ema_multi_avg_fn(current_decay)(averaged, current, count)
 
     return update
