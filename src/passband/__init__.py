@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from passband import analysis as analysis
     from passband import app as app
+    from passband import catalog as catalog
     from passband import checkpoints as checkpoints
     from passband import comparison as comparison
     from passband import config as config
@@ -95,6 +96,7 @@ _ROOMS = (
     *(
         "analysis",
         "app",
+        "catalog",
         "checkpoints",
         "comparison",
         "config",

@@ -35,7 +35,7 @@ LISTED = 6
 
 def shipped_weights() -> dict[str, Path]:
     """Return the folders of the restoration weights inside the package, by name."""
-    return {name: folder for name, folder in _packaged_weights().items() if name != INSPECTOR}
+    return {name: folder for name, folder in packaged_weights().items() if name != INSPECTOR}
 
 
 def load_weights(source: str | Path, **hub_options: Any) -> dict[str, Tensor]:
@@ -114,7 +114,7 @@ def find_weights(source: str | Path, name: str = WEIGHTS_FILE, **hub_options: An
     Raises:
         CheckpointError: if there are no such weights. The message suggests similar names.
     """
-    path = _packaged_weights().get(str(source), Path(source))
+    path = packaged_weights().get(str(source), Path(source))
     if path.is_dir():
         return run_weights(path) / name
     if path.exists():
@@ -144,7 +144,7 @@ def path_or_hub_id(source: str | Path) -> str:
     Raises:
         CheckpointError: if `source` is none of these. Otherwise the hub would be asked for it several times.
     """
-    path = _packaged_weights().get(str(source), Path(source))
+    path = packaged_weights().get(str(source), Path(source))
     if not path.exists() and not _is_hub_id(source):
         raise _unknown_weights_error(source)
     if path.is_dir():
@@ -239,7 +239,7 @@ def save_weights(module: nn.Module, folder: Path, config: dict[str, Any], dtype:
         path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
-def _packaged_weights() -> dict[str, Path]:
+def packaged_weights() -> dict[str, Path]:
     """Return the folders of all weights inside the package, by name."""
     root = Path(str(files("passband"))) / "weights"
     return {path.parent.name: path.parent for path in sorted(root.glob(f"*/{WEIGHTS_FILE}"))}

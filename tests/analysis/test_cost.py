@@ -73,6 +73,12 @@ def test_a_gate_counts_no_picture_of_a_count_and_evaluates():
     assert gate.training
 
 
+def test_a_layer_that_is_used_in_several_places_is_counted_at_each():
+    activation = nn.PReLU()
+    shared = nn.Conv2d(3, 3, 3, padding=1)
+    assert macs(nn.Sequential(shared, activation, shared, activation), (3, 8, 9)) == 2 * macs(shared, (3, 8, 9))
+
+
 def test_a_network_of_another_project_is_counted_too():
     from tests.models.test_foreign import dncnn
 

@@ -54,8 +54,9 @@ def macs(model: nn.Module, input_shape: Sequence[int]) -> int:
     Raises:
         ValueError: if the network does not take such an input.
     """
-    # tensors without values have shapes, and the count needs nothing else
-    state = {name: torch.empty_like(value, device="meta") for name, value in model.state_dict().items()}
+    # tensors without values have shapes, and the count needs nothing else; a tensor that layers share comes once
+    tensors = (*model.named_parameters(), *model.named_buffers())
+    state = {name: torch.empty_like(value, device="meta") for name, value in tensors}
     dtype = next((value.dtype for value in state.values() if value.is_floating_point()), torch.float32)
     counter = FlopCounterMode(display=False)
     training = model.training

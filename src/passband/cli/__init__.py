@@ -23,6 +23,7 @@ from passband.cli.segment import segment
 from passband.cli.shards import shards
 from passband.cli.study import study
 from passband.cli.train import train
+from passband.cli.weights import weights
 
 app = typer.Typer(
     name="passband",
@@ -37,6 +38,7 @@ for command in (
     *(classify, segment, page, doctor),
 ):
     app.command()(command)
+app.add_typer(weights, name="weights")
 app.add_typer(analyze, name="analyze")
 
 
