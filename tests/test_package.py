@@ -3,6 +3,7 @@ import pydoc
 import subprocess
 import sys
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,12 @@ def test_the_type_checker_sees_the_same_names():
 def test_the_version_is_the_one_of_the_project():
     project = Path(__file__).parents[1] / "pyproject.toml"
     assert passband.__version__ == tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"]
+
+
+def test_a_source_checkout_that_is_not_installed_has_the_version_of_the_project(monkeypatch):
+    def not_installed(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", not_installed)
+    project = Path(__file__).parents[1] / "pyproject.toml"
+    assert passband._version() == tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"]

@@ -21,11 +21,14 @@ def environment() -> dict[str, object]:
     Returns:
         Versions by package, the JPEG decoder, the machine, and the commit of a source checkout (else None).
     """
-    packages = ("passband", "numpy", "Pillow", "accelerate")
+    from passband import __version__  # its lookup takes time, so it waits until the version is needed
+
+    packages = ("numpy", "Pillow", "accelerate")
     return {
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,  # includes the build, which the version in the metadata may leave out
+            "passband": __version__,
             **{name: version(name) for name in packages},
         },
         "jpeg_decoder": jpeg_decoder(),

@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
+from passband import __version__
 from passband.inference.precision import fast_precision, processor
 from passband.io.image.formats.heif import HEIC_EXTRA, has_avif
 from passband.io.jpeg import backend, reader_library
@@ -58,7 +59,7 @@ def jpeg_reader() -> str:
 def _versions() -> dict[str, str]:
     """Return the versions of the main packages."""
     return {
-        "passband": version("passband"),
+        "passband": __version__,
         "Python": platform.python_version(),
         "torch": torch.__version__,
         "torchvision": _package("torchvision"),

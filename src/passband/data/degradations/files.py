@@ -4,10 +4,10 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
 
+from passband import __version__
 from passband.data.degradations.kinds import NEWEST, degrade, split_kind
 from passband.data.images import NAMED, find_images
 from passband.io.files import write_whole
@@ -84,7 +84,7 @@ def degrade_files(
         "kind": kind,
         "seed": seed,
         "version": version,
-        "passband": version_of("passband"),
+        "passband": __version__,
         "source": str(source.resolve()),
         "pairs": [name.as_posix() for name in names],
     }
