@@ -257,9 +257,7 @@ CALLS: dict[str, Call] = {
     "resized_logits": lambda make: mask_scores.resized_logits(make.floats(2, 1, 9, 11), (18, 25)),
     "stretched_levels": lambda make: mask_scores.stretched_levels(make.floats(17, 13)),
     # curricula
-    **{
-        f"low_pass_ratio {name}": _of_images(curriculum.low_pass_ratio, 0.5, name) for name in curriculum.DEFINITIONS
-    },
+    **{f"low_pass_ratio {name}": _of_images(curriculum.low_pass_ratio, 0.5, name) for name in curriculum.DEFINITIONS},
     **{f"ratios_of {name}": _of_images(curriculum.ratios_of, 0.3, name) for name in curriculum.DEFINITIONS},
     "saliency": lambda make: curriculum.saliency(make.model("unet", width=4, depth=2), make.images()),
     "BandTerms": _band_terms,
@@ -307,14 +305,10 @@ CALLS: dict[str, Call] = {
         value for value in vars(metrics.spectral_errors(*make.pair())).values() if isinstance(value, Tensor)
     ],
     **{
-        f"protocol {name}": lambda make, name=name: [
-            torch.as_tensor(value) for value in PROTOCOLS[name](*make.pair())
-        ]
+        f"protocol {name}": lambda make, name=name: [torch.as_tensor(value) for value in PROTOCOLS[name](*make.pair())]
         for name in PROTOCOLS
     },
-    **{
-        f"mask protocol {name}": lambda make, name=name: _mask_protocol(make, name) for name in ("lab_macro", "pranet")
-    },
+    **{f"mask protocol {name}": lambda make, name=name: _mask_protocol(make, name) for name in ("lab_macro", "pranet")},
     "RadialProfile": lambda make: torch.tensor(
         [curriculum.RadialProfile.of([make.images()]).radius(ratio) for ratio in (0.2, 0.5, 0.9)]
     ),

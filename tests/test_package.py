@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import passband
+from passband.naming import package_version
 
 
 def fresh(script):
@@ -90,4 +91,4 @@ def test_a_source_checkout_that_is_not_installed_has_the_version_of_the_project(
 
     monkeypatch.setattr(metadata, "version", not_installed)
     project = Path(__file__).parents[1] / "pyproject.toml"
-    assert passband._version() == tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"]
+    assert package_version() == tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"]

@@ -119,7 +119,9 @@ def __getattr__(name: str) -> Any:
     if name in _ROOMS:
         return import_module(f"passband.{name}")
     if name == "__version__":  # reading the metadata takes longer than the rest of this import
-        return _version()
+        from passband.naming import package_version
+
+        return package_version()
     if name not in _HOMES:
         from passband.naming import suggestion
 
@@ -128,22 +130,6 @@ def __getattr__(name: str) -> Any:
     value = getattr(import_module(f"passband.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
-
-
-def _version() -> str:
-    """Return the version of the installed package, or that of the source checkout from which it is imported."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("passband")
-    except PackageNotFoundError:
-        import tomllib
-        from pathlib import Path
-
-        project = Path(__file__).parents[2] / "pyproject.toml"
-        if not project.is_file():
-            return "unknown"
-        return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""Looks up names that users type, suggests the nearest known name in errors, and prints names safely on one line."""
+"""Looks up names that users type, suggests the nearest known name, prints names on one line, and tells the version."""
 
 import re
 import unicodedata
@@ -184,3 +184,19 @@ def _escaped(character: str) -> str:
     if kind in ("Cc", "Cs", "Zl", "Zp"):
         return character.encode("unicode_escape").decode("ascii")
     return character
+
+
+def package_version() -> str:
+    """Return the version of the installed package, or that of the source checkout from which it is imported."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("passband")
+    except PackageNotFoundError:
+        import tomllib
+        from pathlib import Path
+
+        project = Path(__file__).parents[2] / "pyproject.toml"
+        if not project.is_file():
+            return "unknown"
+        return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])

@@ -11,6 +11,8 @@ import torch
 from PIL import features
 from torch import nn
 
+from passband.naming import package_version
+
 
 def environment() -> dict[str, object]:
     """Return the versions of packages that influence results, the type of machine, and the commit.
@@ -21,14 +23,12 @@ def environment() -> dict[str, object]:
     Returns:
         Versions by package, the JPEG decoder, the machine, and the commit of a source checkout (else None).
     """
-    from passband import __version__  # its lookup takes time, so it waits until the version is needed
-
     packages = ("numpy", "Pillow", "accelerate")
     return {
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,  # includes the build, which the version in the metadata may leave out
-            "passband": __version__,
+            "passband": package_version(),
             **{name: version(name) for name in packages},
         },
         "jpeg_decoder": jpeg_decoder(),

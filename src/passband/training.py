@@ -150,7 +150,7 @@ def train(
     progress = Progress()
     if count() > 1 and recipe.optim.batch_norm == "synchronized":
         synchronize(model, accelerator.device)
-    model, optimizer = accelerator.prepare(model, _optimizer(recipe.optim, model))
+    model, optimizer = accelerator.prepare(model, build_optimizer(recipe.optim, model))
     averaged = AveragedModel(
         accelerator.unwrap_model(model), multi_avg_fn=_moving_average(recipe.optim.ema), use_buffers=True
     )
@@ -280,6 +280,28 @@ def learning_rate(step: int, steps: int, warmup: int, optim: OptimConfig) -> flo
     return optim.final_learning_rate + swing * (1 + math.cos(math.pi * part)) / 2
 
 
+def build_optimizer(optim: OptimConfig, model: nn.Module) -> torch.optim.Optimizer:
+    """Return the optimizer of a recipe. The loop sets its learning rate at every step.
+
+    Args:
+        optim: settings with the name of the optimizer.
+        model: network whose parameters it updates.
+    """
+    if optim.optimizer == "adamw":
+        return torch.optim.AdamW(model.parameters(), optim.learning_rate, optim.betas, weight_decay=optim.weight_decay)
+    if optim.optimizer == "sgd":
+        return torch.optim.SGD(
+            model.parameters(),
+            optim.learning_rate,
+            optim.momentum,
+            weight_decay=optim.weight_decay,
+            nesterov=optim.momentum > 0,
+        )
+    if optim.optimizer == "muon":
+        return Muon(model.parameters(), optim.learning_rate, optim.betas)
+    return torch.optim.Adam(model.parameters(), optim.learning_rate, optim.betas)
+
+
 @contextmanager
 def _recorded_failure(describe: Callable[[str, str], None], log: RunLog) -> Iterator[None]:
     """Write the reason into the record of a run if the block fails."""
@@ -305,23 +327,6 @@ class _Speed:
         """Count a step, and return the images per second over the last `span` steps."""
         self.times = [*self.times[-self.span :], time.monotonic()]
         return (len(self.times) - 1) * self.batch / max(1e-9, self.times[-1] - self.times[0])
-
-
-def _optimizer(optim: OptimConfig, model: nn.Module) -> torch.optim.Optimizer:
-    """Return the optimizer of a recipe. The loop sets its learning rate at every step."""
-    if optim.optimizer == "adamw":
-        return torch.optim.AdamW(model.parameters(), optim.learning_rate, optim.betas, weight_decay=optim.weight_decay)
-    if optim.optimizer == "sgd":
-        return torch.optim.SGD(
-            model.parameters(),
-            optim.learning_rate,
-            optim.momentum,
-            weight_decay=optim.weight_decay,
-            nesterov=optim.momentum > 0,
-        )
-    if optim.optimizer == "muon":
-        return Muon(model.parameters(), optim.learning_rate, optim.betas)
-    return torch.optim.Adam(model.parameters(), optim.learning_rate, optim.betas)
 
 
 def _freeze_batch_norm(model: nn.Module) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passband import __version__
 from passband.data.images import find_images
 from passband.export.graph import FILTER_SCOPE, INPUT, ExportError, restoration_graph
 from passband.export.runtimes import openvino_model, read_openvino, require, set_sizes, sizes_of
@@ -21,6 +20,7 @@ from passband.io.arrays import from_array
 from passband.io.files import cache_folder
 from passband.io.image import read_image
 from passband.metrics import psnr
+from passband.naming import package_version
 from passband.ops.tiling import pad_to_multiple
 
 FLOAT_NODES = (
@@ -137,7 +137,7 @@ def quantized(model: nn.Module) -> Any:
     """
     require("openvino", "openvino", "onnx", "nncf")
     digest = hashlib.sha256(restoration_graph(model).SerializeToString())
-    settings = (FLOAT_NODES, FLOAT_TYPES, CROP, __version__, *(version(name) for name in ("openvino", "nncf")))
+    settings = (FLOAT_NODES, FLOAT_TYPES, CROP, package_version(), *(version(name) for name in ("openvino", "nncf")))
     digest.update(repr(settings).encode())
     path = cache_folder() / f"int8-{digest.hexdigest()[:32]}.xml"
     if path.exists():

@@ -7,10 +7,10 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
-from passband import __version__
 from passband.inference.precision import fast_precision, processor
 from passband.io.image.formats.heif import HEIC_EXTRA, has_avif
 from passband.io.jpeg import backend, reader_library
+from passband.naming import package_version
 from passband.provenance import environment
 
 ENGINES = {"openvino": "openvino", "onnxruntime": "onnx"}
@@ -59,7 +59,7 @@ def jpeg_reader() -> str:
 def _versions() -> dict[str, str]:
     """Return the versions of the main packages."""
     return {
-        "passband": __version__,
+        "passband": package_version(),
         "Python": platform.python_version(),
         "torch": torch.__version__,
         "torchvision": _package("torchvision"),

@@ -7,12 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from passband import __version__
 from passband.data.degradations.kinds import NEWEST, degrade, split_kind
 from passband.data.images import NAMED, find_images
 from passband.io.files import write_whole
 from passband.io.image import ImageError, read_image, write_image
-from passband.naming import listed
+from passband.naming import listed, package_version
 
 SET_FILE = "degradation.json"
 """Name of the file that describes how a folder of pairs was made."""
@@ -84,7 +83,7 @@ def degrade_files(
         "kind": kind,
         "seed": seed,
         "version": version,
-        "passband": __version__,
+        "passband": package_version(),
         "source": str(source.resolve()),
         "pairs": [name.as_posix() for name in names],
     }
