@@ -45,8 +45,13 @@ SLOW = {"test_frequency_distance.py", "test_protocols.py"}
 """Files in these folders whose tests take long."""
 
 
-def pytest_collection_modifyitems(items):
-    """Mark the tests of small parts."""
+def pytest_collection_modifyitems(config, items):
+    """Mark the tests of small parts, and leave out the tests that need a GPU, unless `-m` names `gpu`."""
+    if "gpu" not in config.option.markexpr:
+        left_out = [item for item in items if item.get_closest_marker("gpu")]
+        if left_out:
+            config.hook.pytest_deselected(items=left_out)
+            items[:] = [item for item in items if not item.get_closest_marker("gpu")]
     for item in items:
         if (
             item.path.is_relative_to(HERE)

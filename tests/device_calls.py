@@ -65,9 +65,7 @@ class Inputs:
 
     def model(self, name: str, **arguments: Any) -> nn.Module:
         """Return a network in evaluation mode whose branches all matter."""
-        torch.manual_seed(0)
-        model = build_model(name, **arguments)
-        return self.layer(model)
+        return self.layer(build_model(name, **arguments))
 
     def layer(self, layer: nn.Module) -> nn.Module:
         """Return a layer in evaluation mode whose parameters are not zero."""
@@ -152,16 +150,15 @@ def _bands(name: str, blend: bool = False, window: int | None = None) -> Call:
 
 def _tiles(make: Inputs) -> Any:
     model = make.model("sfnet", width=16, depth=1)
-    return restore_in_tiles(model, make.floats(1, 3, 96, 128), 64, 16)
+    return restore_in_tiles(model, make.floats(1, 3, 64, 96), 64, 16, rows=64)
 
 
 def _tiles_of_blended_windows(make: Inputs) -> Any:
     model = make.model("sfnet", width=16, depth=1, blend_windows=True)
-    return restore_in_tiles(model, make.floats(1, 3, 96, 128), 64, 16)
+    return restore_in_tiles(model, make.floats(1, 3, 64, 96), 64, 16, rows=64)
 
 
 def _inspector(make: Inputs) -> Any:
-    torch.manual_seed(0)
     model = make.layer(InspectorNetwork(["rain", "clean"], ["general"], width=8, hidden=8))
     findings = model(make.floats(2, 3, 96, 6, 8))
     return [findings.kinds, findings.psnr, findings.gains]
@@ -335,6 +332,12 @@ def _mask_protocol(make: Inputs, name: str) -> Any:
 def _curriculum(make: Inputs) -> Any:
     stages = Curriculum(curriculum.RatioSchedule(steps=10, start=0.3), mode="mask")
     return stages.apply(make.images(), 0.2)
+
+
+def tensors_from(name: str, make: Inputs) -> list[Tensor]:
+    """Return the tensors that a call returns, with the same random weights each time."""
+    torch.manual_seed(0)
+    return tensors_of(CALLS[name](make))
 
 
 def on_device(device: str) -> Inputs:
