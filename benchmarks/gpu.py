@@ -71,6 +71,11 @@ def load_photos(folder: Path | None, count: int, side: int) -> torch.Tensor:
     return torch.cat(images)
 
 
+def is_tiny(device: torch.device) -> bool:
+    """Tell whether images and networks are tiny, because the device only tries the script."""
+    return device.type == "cpu"
+
+
 def measure(bench: Bench, row: Row) -> dict[str, Any]:
     """Return the figures of a row, or its error."""
     started = time.perf_counter()
@@ -144,7 +149,7 @@ def main() -> None:
     device = torch.device(options.device)
     if device.type == "cuda":
         torch.cuda.init()
-    small = device.type == "cpu"
+    small = is_tiny(device)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         photos = load_photos(options.data, 6 if small else PHOTOS, 96 if small else SIDE)
