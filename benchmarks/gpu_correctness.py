@@ -159,7 +159,7 @@ def _parts(bench: Bench) -> dict[str, Any]:
     with torch.inference_mode(), tf32(False):
         whole, plan = restore_within(model, image)
         figures["whole"] = {"plan": plan.how}
-        for cap in (700_000_000, 450_000_000) if bench.is_cuda else (4_000_000_000,):
+        for cap in (1_000_000_000, 500_000_000) if bench.is_cuda else (4_000_000_000,):
             with peak_memory(bench) as peak:
                 restored, plan = restore_within(model, image, cap)
             figures[f"cap {cap / 1e9:g} GB"] = {"plan": plan.how, **agreement(restored, whole), **peak}

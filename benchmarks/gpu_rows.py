@@ -72,12 +72,15 @@ def median_seconds(bench: Bench, run: Callable[[], Any], warmup: int = 3, most: 
     Args:
         bench: settings with the device.
         run: function that starts work on the device.
-        warmup: number of runs before the measurement.
+        warmup: largest number of runs before the measurement.
         most: largest number of measured runs.
     """
+    started = time.perf_counter()
     for _ in range(1 if bench.small else warmup):
         run()
-    bench.synchronize()
+        bench.synchronize()
+        if time.perf_counter() - started > 2 * MEASURED_SECONDS:
+            break
     times: list[float] = []
     started = time.perf_counter()
     while len(times) < 3 or (time.perf_counter() - started < MEASURED_SECONDS and len(times) < most):

@@ -101,6 +101,7 @@ class TorchEngine:
         if self.device.type == "cuda" and self.precision != "float32":
             self.model = self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._run: Callable[[Tensor], Any] = self.model
+        self._is_compiled = compile
         if compile:
             self._run = torch.compile(self.model, mode="reduce-overhead", dynamic=False)
 
@@ -150,7 +151,8 @@ class TorchEngine:
             The restored images, not clamped.
         """
         with self.autocast():
-            return self._run(padded.to(self.device, torch.float32))[-1].float()
+            restored = self._run(padded.to(self.device, torch.float32))[-1].float()
+        return restored.clone() if self._is_compiled else restored  # a CUDA graph overwrites its output in the next run
 
 
 def load_engine(
