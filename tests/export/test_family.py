@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from passband.export import ExportError, export_model, restoration_graph
+from passband.export import export_model, restoration_graph
 from passband.export.runtimes import OnnxRuntime
 from passband.inference.engines import load_engine, restore_tiled
 from passband.inference.precision import agreement
@@ -61,6 +61,8 @@ def test_weights_run_in_openvino_without_a_file(model, tmp_path):
     assert agreement(exact, engine, model.multiple, model.minimum) > 90
 
 
-def test_local_pooling_is_refused_for_fsnet_with_what_to_do():
-    with pytest.raises(ExportError, match=r"global pooling.*pool_window=80.*--engine torch"):
-        restoration_graph(FSNet(width=16, depth=1, pool_window=80))
+@torch.no_grad()
+def test_fsnet_pools_locally_in_the_graph():
+    model = randomized(FSNet(width=16, depth=1, full_depth=4, pool_window=80))
+    image = torch.rand(1, 3, 40, 56)
+    torch.testing.assert_close(OnnxRuntime(restoration_graph(model))(image), model(image)[-1], rtol=0, atol=5e-6)

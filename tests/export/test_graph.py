@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from passband.export import ExportError, restoration_graph
-from passband.export.graph import FILTER_SCOPE, FRONT
+from passband.export.network_writer import FILTER_SCOPE, FRONT
 from passband.export.runtimes import OnnxRuntime
 from tests import golden
 from tests.export.conftest import make_network
@@ -64,8 +64,8 @@ def test_nodes_carry_the_names_of_modules(network):
 
 
 def test_what_has_no_graph_is_refused_with_the_reason():
-    with pytest.raises(ExportError, match=r"global pooling.*pool_window=80.*--engine torch"):
-        restoration_graph(make_network(pool_window=80))
+    with pytest.raises(ExportError, match=r"pool_mode='first' keeps the window of the first image.*--engine torch"):
+        restoration_graph(make_network(pool_window=80, pool_mode="first"))
     with pytest.raises(ExportError, match="needs an SFNet, FSNet or ConvIR, got Linear"):
         restoration_graph(torch.nn.Linear(2, 2))
 

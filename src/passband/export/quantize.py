@@ -14,7 +14,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from passband.data.images import find_images
-from passband.export.graph import FILTER_SCOPE, INPUT, ExportError, restoration_graph
+from passband.export.graph import restoration_graph
+from passband.export.network_writer import FILTER_SCOPE, INPUT, ExportError
 from passband.export.runtimes import openvino_model, read_openvino, require, set_sizes, sizes_of
 from passband.io.arrays import from_array
 from passband.io.files import cache_folder
@@ -47,7 +48,7 @@ def quantize(model: nn.Module, pictures: Sequence[Float[Tensor, "C _ _"]]) -> An
     """Quantize the weights and the maps of the convolutions of a network to int8.
 
     Args:
-        model: SFNet, FSNet or ConvIR with global pooling.
+        model: SFNet, FSNet or ConvIR.
         pictures: degraded images in [0, 1] of any size, on which the ranges of the maps are measured. Only the middle
             `CROP` x `CROP` pixels of each image are used.
 
@@ -127,7 +128,7 @@ def quantized(model: nn.Module) -> Any:
     cannot be loaded is made again.
 
     Args:
-        model: SFNet, FSNet or ConvIR with global pooling.
+        model: SFNet, FSNet or ConvIR.
 
     Returns:
         An OpenVINO model.

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from passband.export.graph import ExportError, restoration_graph
+from passband.export.graph import restoration_graph
+from passband.export.network_writer import ExportError
 from passband.export.quantize import calibration_pictures, quantize, restored_gain, save_openvino
 from passband.export.runtimes import OnnxRuntime, OpenVINORuntime, openvino_model, require
 from passband.io.arrays import from_array

@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passband.export.graph import ExportError, restoration_graph
+from passband.export.graph import restoration_graph
+from passband.export.network_writer import ExportError
 from passband.export.quantize import quantized
 from passband.export.runtimes import (
     SUFFIXES,
@@ -20,6 +21,7 @@ from passband.export.runtimes import (
     openvino_model,
     read_openvino,
     require,
+    sums_fit_bfloat16,
 )
 from passband.inference.precision import AGREEMENT, agreement, agrees, fast_precision
 from passband.layers import DynamicFilter
@@ -242,7 +244,8 @@ def _fastest_openvino(converted: Any, precision: str) -> OpenVINORuntime:
         return OpenVINORuntime(converted, precision)  # type: ignore[arg-type]
     exact = OpenVINORuntime(converted)
     # OpenVINO names the precisions that the CPU has instructions for
-    if "BF16" not in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    native = "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    if not native or not sums_fit_bfloat16(converted):
         return exact
     fast = OpenVINORuntime(converted, "bfloat16")
     close = agreement(exact, fast, exact.multiple, exact.minimum, exact.in_channels // 3)

@@ -1,0 +1,184 @@
+"""Walks through the networks of three scales (SFNet, FSNet and ConvIR), and writes each part in some format."""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from passband.layers import DynamicFilter, GlobalModulation, WindowModulation
+from passband.models.convir import ConvBlock, MultiScaleFilter
+from passband.models.fsnet import UStage
+from passband.models.three_scales import ThreeScaleNetwork
+
+INPUT, OUTPUT = "degraded", "restored"
+FRONT = ("front.full", "front.half", "front.quarter")
+"""Names of the first features of the image. They take 1 % of the computation and cause most of the error of bfloat16: a
+hazy image varies little around a large mean, and bfloat16 keeps only three digits."""
+FILTER_SCOPE = "filters"
+"""Part of the names of all nodes of dynamic filters."""
+
+
+class ExportError(ValueError):
+    """Raised if a network, a file or a setting cannot be exported. The message gives the reason."""
+
+
+def check_network(model: nn.Module) -> ThreeScaleNetwork:
+    """Return a network that can be exported.
+
+    Raises:
+        ExportError: if the network is not of three scales, or if its pooling depends on earlier images.
+    """
+    if not isinstance(model, ThreeScaleNetwork):
+        raise ExportError(
+            f"export needs an SFNet, FSNet or ConvIR, got {type(model).__name__}; run this network with --engine torch"
+        )
+    if model.arguments.get("pool_window") is not None and model.arguments["pool_mode"] == "first":
+        raise ExportError(
+            "export needs pooling windows that depend on the image alone, and pool_mode='first' keeps the window of "
+            "the first image; use pool_mode='fraction', or run these weights with --engine torch"
+        )
+    return model
+
+
+class NetworkWriter(ABC):
+    """Writes a network part by part. Each method adds a part, and returns the name of its output.
+
+    The methods of this class describe how the parts are connected. A format provides the parts.
+    """
+
+    def front(self, model: ThreeScaleNetwork, image: str) -> list[str]:
+        """Write the first features of the image at full, half and quarter size, with the names `FRONT`."""
+        half = self.halve(image)
+        return [
+            self.gelu(self.conv("stem.0", model.stem[0], image), name=FRONT[0]),
+            self.shallow("shallow.0", model.shallow[0], half, name=FRONT[1]),
+            self.shallow("shallow.1", model.shallow[1], self.halve(half), name=FRONT[2]),
+        ]
+
+    def trunk(self, model: ThreeScaleNetwork, image: str, full: str, half: str, quarter: str) -> str:
+        """Write everything after the first features; the output is the restored image."""
+        full = self.stage("encoder.0", model.encoder[0], full)
+        x = self.join(self.gelu(self.conv("stem.1", model.stem[1], full)), half)
+        half = self.stage("encoder.1", model.encoder[1], self.conv("fuse.0", model.fuse[0], x))
+        x = self.join(self.gelu(self.conv("stem.2", model.stem[2], half)), quarter)
+        x = self.stage("encoder.2", model.encoder[2], self.conv("fuse.1", model.fuse[1], x))
+
+        x = self.stage("decoder.2", model.decoder[2], x)
+        for scale, features in ((1, half), (0, full)):
+            x = self.join(self.gelu(self.conv(f"grow.{scale}", model.grow[scale], x)), features)
+            x = self.gelu(self.conv(f"merge.{scale}", model.merge[scale], x))
+            x = self.stage(f"decoder.{scale}", model.decoder[scale], x)
+        if model.in_channels > 3:
+            image = self.mean_view(image, model.in_channels // 3)
+        return self.add(self.conv("head.0", model.head[0], x), image)
+
+    def stage(self, name: str, stage: nn.Module, x: str) -> str:
+        """Write the blocks of a stage."""
+        if isinstance(stage, UStage):
+            return self.u_stage(name, stage, x)
+        for number, block in enumerate(stage.children()):
+            x = self.block(f"{name}.{number}", block, x)
+        return x
+
+    def u_stage(self, name: str, stage: UStage, x: str) -> str:
+        """Write a stage of FSNet at full size."""
+        y = skip = x
+        for number, block in enumerate(stage.blocks):
+            if number == stage.halved.start:
+                skip, y = y, self.conv(f"{name}.down", stage.down, y)
+            if number == stage.halved.stop:
+                y = self.join(self.enlarge(y, skip, f"{name}.enlarge"), skip)
+                y = self.conv(f"{name}.join", stage.join, y)
+            y = self.block(f"{name}.blocks.{number}", block, y)
+        return self.add(y, x)
+
+    def block(self, name: str, block: Any, x: str) -> str:
+        """Write a residual block."""
+        y = self.gelu(self.conv(f"{name}.conv_in", block.conv_in, x))
+        if not isinstance(block, ConvBlock):
+            y = self.modulate(name, block, y)
+        elif block.scales is not None:
+            y = self.scales(f"{name}.scales", block.scales, y)
+        return self.add(self.conv(f"{name}.conv_out", block.conv_out, y), x)
+
+    def modulate(self, name: str, block: Any, x: str) -> str:
+        """Write the dynamic filters and the modulation of a block of SFNet or FSNet."""
+        first, second = self.split(x, 2)
+        if block.filters is not None:
+            first = self.filter(f"{name}.{FILTER_SCOPE}.0", block.filters[0], first)
+            second = self.filter(f"{name}.{FILTER_SCOPE}.1", block.filters[1], second)
+        first = self.modulate_global(f"{name}.modulate_global", block.modulate_global, first)
+        second = self.modulate_window(f"{name}.modulate_window", block.modulate_window, second)
+        return self.join(first, second)
+
+    @abstractmethod
+    def conv(self, name: str, layer: Any, x: str) -> str:
+        """Write a convolution or a transposed convolution."""
+
+    @abstractmethod
+    def gelu(self, x: str, name: str = "") -> str:
+        """Write GELU in its exact form."""
+
+    @abstractmethod
+    def add(self, x: str, y: str, name: str = "") -> str:
+        """Write the sum of two maps of one shape."""
+
+    @abstractmethod
+    def join(self, *maps: str) -> str:
+        """Write maps as the channels of one map."""
+
+    @abstractmethod
+    def split(self, x: str, parts: int) -> list[str]:
+        """Write the channels of a map as several maps with equally many channels; it returns their names."""
+
+    @abstractmethod
+    def mean_view(self, image: str, views: int) -> str:
+        """Write the mean of several views of 3 channels."""
+
+    @abstractmethod
+    def halve(self, x: str) -> str:
+        """Write every second row and column, as nearest-neighbor interpolation by one half takes them."""
+
+    @abstractmethod
+    def enlarge(self, x: str, like: str, name: str, mode: str = "half_pixel") -> str:
+        """Write a bilinear interpolation to the size of another map, as `window_shares` interpolates.
+
+        With the mode `align_corners`, it interpolates as `convir.enlarge` does.
+        """
+
+    @abstractmethod
+    def shallow(self, prefix: str, layers: Any, x: str, name: str) -> str:
+        """Write the features of a smaller image, which end with an instance normalization."""
+
+    @abstractmethod
+    def filter(self, name: str, dynamic: DynamicFilter, x: str) -> str:
+        """Write a dynamic filter and its modulator."""
+
+    @abstractmethod
+    def modulate_global(self, name: str, modulation: GlobalModulation, x: str) -> str:
+        """Write a global modulation."""
+
+    @abstractmethod
+    def modulate_window(self, name: str, modulation: WindowModulation, x: str) -> str:
+        """Write a window modulation."""
+
+    @abstractmethod
+    def scales(self, name: str, scales: MultiScaleFilter, x: str) -> str:
+        """Write the multi-scale filter of ConvIR."""
+
+
+def folded(predict: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weights and the bias of a 1x1 convolution and the BatchNorm after it.
+
+    In evaluation, BatchNorm multiplies and adds constants, so that both are one convolution.
+    """
+    scale = array(norm.weight) / np.sqrt(array(norm.running_var) + norm.eps)
+    weight = array(predict.weight) * scale[:, None, None, None]
+    return weight, array(norm.bias) - array(norm.running_mean) * scale
+
+
+def array(tensor: Tensor | nn.Parameter | None) -> np.ndarray:
+    """Return a parameter in float64, so that folded parameters are rounded only once."""
+    assert tensor is not None
+    return tensor.detach().double().cpu().numpy()
