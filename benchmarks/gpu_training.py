@@ -1,10 +1,12 @@
 """Rows of `gpu.py` that measure the training of every kind of recipe, in images per second.
 
 Each row trains on a small data set that is made in a temporary folder. It shows the images per second of the data
-loader alone, of the step alone on one batch that lies on the device, and of `passband.training.train` with both.
+loader alone, of the step alone on one batch that lies on the device, and of `passband.training.train` with both. The
+speeds of the loader and of the training include the start of the processes that load.
 """
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -25,10 +27,10 @@ from passband.models import build_from
 from passband.tasks import TASKS
 from passband.training import MIXED_PRECISION, build_optimizer, train
 
-STEPS = 14
-"""Number of steps of a training."""
-FIRST = 4
-"""Number of steps that are not counted, in which the processes of the loader start."""
+IMAGES = 2000
+"""Number of images of a training, within the limits of the steps."""
+STEPS = (14, 28)
+"""Smallest and largest number of steps. Each process of the loader prepares one or two batches."""
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -152,7 +154,7 @@ KINDS: dict[str, tuple[str, Callable[[Bench], Path], dict[str, Any], dict[str, A
     ),
 }
 """By name: the recipe, the function that writes its data, changes of the recipe, and further changes for small runs."""
-GPU_WORKERS = 14
+GPU_WORKERS = max(1, min(14, (os.cpu_count() or 1) - 2))
 """Processes that load data, beside a GPU."""
 
 
@@ -160,7 +162,7 @@ def recipe_of(bench: Bench, kind: str, precision: str) -> Recipe:
     """Return the recipe of a kind, shortened."""
     name, _, changes, small = KINDS[kind]
     recipe = recipe_on(load_recipe(name), bench.device.type)
-    steps = 2 if bench.small else STEPS
+    steps = 2 if bench.small else min(STEPS[1], max(STEPS[0], IMAGES // recipe.data.batch))
     common = {"precision": precision, "optim.epochs": None, "optim.steps": steps, "optim.warmup_epochs": None}
     common |= {"optim.warmup_steps": 1, "validation.every": 10**6, "checkpoint_every": 10**6}
     common["data.held_out"] = 0.0
@@ -181,20 +183,14 @@ def _has(recipe: Recipe, key: str) -> bool:
 
 
 def _loader_speed(bench: Bench, recipe: Recipe, task: Any, dataset: Any) -> tuple[float, Any]:
-    """Return the images per second of the loader, and one of its batches on the device."""
-    batches = NumberedBatches(0, recipe.optim.steps or STEPS, recipe.data.batch, 0, 1)
-    loader = batch_loader(dataset, batches, task.collate, workers=recipe.data.workers, device=bench.device)
-    ends, last = [], None
-    for batch in loader:
-        ends.append(time.perf_counter())
+    """Return the images per second of the loader, with the start of its processes, and a batch on the device."""
+    assert recipe.optim.steps is not None
+    batches = NumberedBatches(0, recipe.optim.steps, recipe.data.batch, 0, 1)
+    started, last = time.perf_counter(), None
+    for batch in batch_loader(dataset, batches, task.collate, workers=recipe.data.workers, device=bench.device):
         last = batch
-    return _rate(ends, recipe.data.batch), next(iter(on_device([last], bench.device)))
-
-
-def _rate(ends: list[float], batch: int) -> float:
-    """Return the images per second between the ends of steps, without the first steps."""
-    first = min(FIRST, len(ends) - 2)
-    return (len(ends) - 1 - first) * batch / (ends[-1] - ends[first])
+    seconds = time.perf_counter() - started
+    return recipe.optim.steps * recipe.data.batch / seconds, next(iter(on_device([last], bench.device)))
 
 
 def _step(bench: Bench, recipe: Recipe, task: Any, model: nn.Module, lesson: Any, batch: Any) -> Callable[[], None]:
@@ -233,10 +229,11 @@ def _measured(bench: Bench, kind: str) -> dict[str, Any]:
             figures[f"peak GB {precision}"] = peak["peak_gb"]
         del model
     recipe = recipe_of(bench, kind, "bfloat16")
-    output, ends = bench.folder / "run", []
+    output = bench.folder / "run"
     shutil.rmtree(output, ignore_errors=True)
-    train(recipe, output, data=folder, device=str(bench.device), report=lambda report: ends.append(time.perf_counter()))
-    return figures | {"training bfloat16": _rate(ends, recipe.data.batch), "batch": recipe.data.batch}
+    progress = train(recipe, output, data=folder, device=str(bench.device))
+    speed = progress.step * recipe.data.batch / progress.seconds
+    return figures | {"training bfloat16": speed, "batch": recipe.data.batch, "steps": progress.step}
 
 
 def _row(kind: str) -> Row:
