@@ -15,7 +15,7 @@ from passband.naming import printable
 
 PICKLE_SUFFIXES = (".pkl", ".pth", ".pt", ".ckpt", ".bin")
 """Suffixes of files that are read as pickles."""
-WRAPPERS = ("model", "model_state_dict", "state_dict", "params_ema", "params", "net")
+WRAPPERS = ("model", "model_state_dict", "state_dict", "params_ema", "params-ema", "params", "net", "netG", "network")
 """Keys under which training programs store the state dict in a pickle. Averaged weights come before others."""
 
 PUBLISHED_KEYS = (
@@ -187,6 +187,9 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
     for key in WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
+    if isinstance(content, dict) and len(content) == 1:
+        (only,) = content.values()
+        content = only if isinstance(only, dict) else content
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
         raise CheckpointError(f'{path} holds no state dict: expected {{"model": {{name: tensor}}}} or {{name: tensor}}')
     return content

@@ -11,6 +11,7 @@ from passband.inference.memory import (
     LEAST_TILE,
     MemoryPlan,
     free_memory,
+    independent_overlap,
     parse_memory,
     plan_memory,
     restore_planned,
@@ -207,6 +208,44 @@ def test_tiles_of_a_network_that_sees_little_are_the_whole():
     torch.testing.assert_close(
         restore_planned(foreign, image, MemoryPlan("tiles", 0, side=512)), restore_batch(foreign, image)
     )
+
+
+class Blur(Foreign):
+    """Sees two positions far on a map of an eighth of the size, as networks with strides do."""
+
+    multiple = 8
+
+    def forward(self, x):
+        small = nn.functional.avg_pool2d(x, 8)
+        blurred = nn.functional.avg_pool2d(small, 5, 1, 2)
+        return [x + nn.functional.interpolate(blurred, scale_factor=8.0)]
+
+
+@torch.no_grad()
+def test_independent_tiles_overlap_by_the_measured_reach_and_are_the_whole():
+    model, image = Blur(), torch.rand(1, 3, 104, 1400)
+    overlap = independent_overlap(model, 512)
+    assert overlap == 64  # four times the 16 pixels over which a border shows
+    plan = plan_memory(model, (1, 3, 3000, 4000), 6 * 10**8)
+    assert (plan.mode, plan.overlap, plan.side % 64) == ("tiles", overlap, 0)
+    tiled = restore_planned(model, image, MemoryPlan("tiles", 0, 512, overlap))
+    torch.testing.assert_close(tiled, restore_batch(model, image))
+
+
+def test_tiles_of_a_network_with_averages_overlap_by_as_much_as_before():
+    class Mean(Foreign):
+        def forward(self, x):
+            return [x + 0.5 * x.mean((2, 3), keepdim=True)]
+
+    assert independent_overlap(Mean(), 1024) == memory.OVERLAP
+    assert independent_overlap(Mean(), 256) == 128
+
+
+def test_a_network_that_pads_to_squares_needs_the_memory_of_a_square():
+    model = Foreign()
+    plain = plan_memory(model, (1, 3, 500, 4000), 10**10).bytes
+    model.is_square = True
+    assert plan_memory(model, (1, 3, 500, 4000), 10**10).bytes > 4 * plain - 4 * memory.CONSTANT
 
 
 @pytest.fixture(scope="module")

@@ -131,6 +131,16 @@ def test_what_a_tile_sees_at_its_border_does_not_show():
     torch.testing.assert_close(map_tiles(blur, image, 24, 8), blur(image))
 
 
+@pytest.mark.parametrize("length", [81, 100, 128, 131])
+def test_borders_lie_in_the_middle_of_an_overlap_also_where_tiles_begin_at_large_multiples(length):
+    image = torch.rand(1, 1, 9, length)
+
+    def blur(tile):  # sees four pixels far, a quarter of the overlap
+        return torch.nn.functional.avg_pool2d(tile, 9, 1, 4)
+
+    torch.testing.assert_close(map_tiles(blur, image, 64, 16, multiple=16), blur(image))
+
+
 def test_a_picture_of_one_tile_is_passed_as_it_is():
     image = torch.rand(1, 3, 10, 12)
     seen = []

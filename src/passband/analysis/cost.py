@@ -9,6 +9,8 @@ from torch import nn
 from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 
+from passband.models.inputs import network_name
+
 UNIT_INPUT = (3, 224, 224)
 """Shape of the input whose normalized size is 1: that of networks for ImageNet."""
 
@@ -65,7 +67,7 @@ def macs(model: nn.Module, input_shape: Sequence[int]) -> int:
             functional_call(model.eval(), state, (torch.empty(1, *input_shape, dtype=dtype, device="meta"),))
     except RuntimeError as error:
         size = " x ".join(map(str, input_shape))
-        raise ValueError(f"{type(model).__name__} does not take an input of {size}: {error}") from error
+        raise ValueError(f"{network_name(model)} does not take an input of {size}: {error}") from error
     finally:
         model.train(training)
     return counter.get_total_flops() // 2

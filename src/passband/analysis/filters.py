@@ -17,6 +17,7 @@ from passband.drawing.filter_maps import filters_figure
 from passband.io.image import read_image
 from passband.layers import DynamicFilter
 from passband.models import load_model, pick_device
+from passband.models.inputs import network_name
 from passband.ops.checks import check_images
 from passband.ops.tiling import pad_to_multiple
 from passband.reports.files import write_csv
@@ -135,7 +136,7 @@ def watched_filters(model: nn.Module) -> Iterator[list[FilterChoice]]:
     }
     if not names:
         raise ValueError(
-            f"a network with dynamic filters is needed, such as SFNet, but {type(model).__name__} has none: take "
+            f"a network with dynamic filters is needed, such as SFNet, but {network_name(model)} has none: take "
             "weights of SFNet, for example general"
         )
     choices: list[FilterChoice] = []
@@ -204,7 +205,7 @@ def image_filters(
     if not any(isinstance(layer, DynamicFilter) for layer in model.modules()):
         raise CheckpointError(
             f"weights of a network with dynamic filters are needed, such as SFNet, but {name} holds the "
-            f"network {getattr(model, 'name', type(model).__name__)}, which has none: take general, or a run of SFNet"
+            f"network {network_name(model)}, which has none: take general, or a run of SFNet"
         )
     views = int(getattr(model, "in_channels", 3))
     if views != 3:

@@ -1,7 +1,7 @@
 """Entries of the weights in the package, whose licenses and scores are in their model cards."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from passband.catalog.entries import CatalogEntry, CatalogScore, count
 from passband.weights_io import INSPECTOR, WEIGHTS_FILE, load_config, packaged_weights
@@ -28,19 +28,19 @@ def shipped_entries() -> list[CatalogEntry]:
 
 def _entry(name: str, folder: Path) -> CatalogEntry:
     """Return the entry of a folder in the package."""
-    from huggingface_hub import ModelCard
+    from huggingface_hub import ModelCard, ModelCardData
 
-    card = ModelCard((folder / CARD_FILE).read_text(encoding="utf-8")).data
+    card = cast(ModelCardData, ModelCard((folder / CARD_FILE).read_text(encoding="utf-8")).data)
     config = load_config(folder)
     counted = count(config)
     facts: dict[str, Any] = card.to_dict()
-    license = facts["license"]
+    license = str(facts["license"])
     return CatalogEntry(
         name,
         "shipped",
         config["model"],
         tuple(TASKS[tag] for tag in facts["tags"] if tag in TASKS),
-        license=LICENSES.get(license, license),
+        license=LICENSES.get(license) or license,
         license_source=f"model card of {name}",
         commercial=license in LICENSES,
         bytes=(folder / WEIGHTS_FILE).stat().st_size,

@@ -24,6 +24,7 @@ def convert(
     import torch
 
     from passband.models import load_model
+    from passband.models.inputs import network_name
     from passband.models.three_scales import ThreeScaleNetwork
     from passband.weights_io import CheckpointError, load_config, save_weights
 
@@ -31,7 +32,7 @@ def convert(
     model = load_model(source, **overrides)
     if not isinstance(model, ThreeScaleNetwork):
         raise CheckpointError(
-            f"convert needs weights of an SFNet, FSNet or ConvIR; {source} is a {type(model).__name__}. Other commands "
+            f"convert needs weights of an SFNet, FSNet or ConvIR; {source} is a {network_name(model)}. Other commands "
             "take it without conversion."
         )
     save_weights(model, output, {**load_config(source), **overrides}, torch.float16 if half else None)

@@ -59,6 +59,8 @@ def info(
         "MACs": f"{costs.macs / 1e9:.3f} G",
         "checksum": "none, because an architecture has no weights" if by_name else weights_checksum(model),
     }
+    if license := getattr(model, "license", ""):
+        rows["license"] = license
     if (Path(source) / RUN_FILE).exists():
         rows |= _run_rows(Path(source))
     for row, value in rows.items():

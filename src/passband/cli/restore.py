@@ -108,6 +108,8 @@ def restore(
     jobs = Jobs() if is_remote else plan_jobs(sources, output, passed=passed.append, records=records)
     overrides: dict[str, Any] = {} if pool_window is None else {"pool_window": pool_window}
     restorer = Restorer(weights, device, memory, engine=engine, precision=precision, strength=strength, **overrides)
+    if restorer.choice.fixed is not None and not quiet and (note := restorer.network().license_note):
+        say(note, err=True)
     if verbose:
         say(f"{weights} on {restorer.device} with {restorer.engine_name} in {restorer.precision}", err=True)
         for ignored in passed:

@@ -143,6 +143,7 @@ def compare_images(
             "failed": [{"name": printable(name), "reason": reason} for name, reason in scores.failed.items()],
             "notes": [
                 *caution(len(kept)),
+                *_licenses(named, facts),
                 *_same_weights(named, facts),
                 *_unused(folders),
                 *_tiled(kept, labels, scores),
@@ -217,6 +218,16 @@ def _image_rows(kept: Sequence[Pair], labels: Sequence[str], scores: Scores) -> 
         {"name": printable(pair.name), "contestant": label, **scores.rows[label][pair.name]}
         for pair in kept
         for label in labels
+    ]
+
+
+def _licenses(named: Sequence[Contestant], facts: Mapping[str, dict[str, Any]]) -> list[str]:
+    """Return notes about the licenses of networks of other projects."""
+    networks = [(one.label, facts[one.label]["network"] or {}) for one in named]
+    return [
+        f"{label} is a {network['architecture']}. Its license: {network['license']}."
+        for label, network in networks
+        if "license" in network
     ]
 
 

@@ -25,6 +25,7 @@ from passband.layers.pooling import POOL_MODES
 from passband.metrics import PROTOCOLS, ImageMetric, SpectralErrors, image_metric
 from passband.metrics.protocols import CONVIR_MULTIPLE
 from passband.models import load_model
+from passband.models.inputs import network_name
 from passband.models.padded import check_views
 from passband.naming import entry, printable
 from passband.provenance import environment, peak_memory
@@ -172,6 +173,7 @@ def evaluate_restoration(
             *_notes(description, known, scored[0], views),
             *_tiled(rows, network.shares_statistics),
             *_left_out(failed, len(pairs), closed),
+            *([network.license_note] if network.license_note else []),
         ],
         "device": str(restorer.device),
         "engine": restorer.engine_name,
@@ -227,7 +229,7 @@ def _pooling(
     if "pool_window" not in arguments:
         if pool_window is None and pool_mode is None:
             return {}
-        raise ValueError(f"{weights} is a {type(model).__name__}, which has no pooling window: leave out the pooling")
+        raise ValueError(f"{weights} is a {network_name(model)}, which has no pooling window: leave out the pooling")
     if pool_mode == GLOBAL:
         return {"pool_window": None}
     window = by_benchmark if pool_window is None else pool_window
@@ -281,7 +283,7 @@ def _tiled(rows: Sequence[dict[str, Any]], shared: bool) -> list[str]:
     tiles = (
         "share the whole image's statistics, so the result is close but not the same"
         if shared
-        else "are restored independently, so the result differs"
+        else "are restored independently, so the result differs (passband analyze seams measures by how much)"
     )
     return [
         f"{len(names)} of {len(rows)} images were too large and were restored in {way} that {tiles}: "

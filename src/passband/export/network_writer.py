@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from passband.layers import DynamicFilter, GlobalModulation, WindowModulation
 from passband.models.convir import ConvBlock, MultiScaleFilter
 from passband.models.fsnet import UStage
+from passband.models.inputs import network_name
 from passband.models.three_scales import ThreeScaleNetwork
 
 INPUT, OUTPUT = "degraded", "restored"
@@ -31,7 +32,7 @@ def check_network(model: nn.Module) -> ThreeScaleNetwork:
     """
     if not isinstance(model, ThreeScaleNetwork):
         raise ExportError(
-            f"export needs an SFNet, FSNet or ConvIR, got {type(model).__name__}; run this network with --engine torch"
+            f"export needs an SFNet, FSNet or ConvIR, got {network_name(model)}; run this network with --engine torch"
         )
     if model.arguments.get("pool_window") is not None and model.arguments["pool_mode"] == "first":
         raise ExportError(

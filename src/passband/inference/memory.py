@@ -5,6 +5,7 @@ is a constant, for the buffers of the libraries, and a part that grows with the 
 for whole images from one small run (`memory_probe`), for bands and tiles from the maps that are alive at once.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -22,6 +23,7 @@ from passband.models.bands.walk import BAND_VALUES, LEAST_ROWS
 from passband.models.padded import restore_batch
 from passband.models.three_scales import ThreeScaleNetwork
 from passband.models.tiles import restore_in_tiles
+from passband.models.tiles.reach import measure_reach
 from passband.ops.progress import Report
 from passband.ops.tiling import map_tiles, pad_to_multiple
 
@@ -39,9 +41,14 @@ LARGE_MAP = 2**25
 """Size of a map in bytes above which bands are faster on a CPU: allocators (glibc's from 32 MiB on) get each such map
 anew from the system, and mapping its pages takes as long as computing it."""
 OVERLAP = 256
-"""Smallest overlap of tiles, in pixels."""
+"""Smallest overlap of tiles that share statistics, in pixels. Others overlap by their measured reach."""
 LEAST_TILE = 2 * OVERLAP
 """Side of the smallest tiles, in pixels."""
+LEAST_OVERLAP = 64
+"""Smallest overlap of independent tiles, in pixels, if the network sees only a neighborhood of each pixel."""
+ALIGNMENT = 64
+"""Number whose multiples independent tiles begin and end at, in pixels: networks halve an image up to six times, and
+the halvings of a tile must be at the same positions as those of the whole image."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,8 @@ class MemoryPlan:
     """Expected memory beyond that of the process before."""
     side: int = 0
     """Side of the tiles in pixels; 0 without tiles."""
+    overlap: int | None = None
+    """Smallest overlap of the tiles in pixels; None for that of the network, or without tiles."""
 
     @property
     def how(self) -> str:
@@ -129,7 +138,7 @@ def plan_memory(model: nn.Module, shape: tuple[int, ...], room: int, *, tiles: b
 
     Args:
         model: restoration network. Only networks of three scales (SFNet, FSNet, ConvIR) run in bands; the tiles of
-            others are independent.
+            others are independent, and overlap by the measured reach of the network, see `models.tiles.reach`.
         shape: shape B C H W of the images, which are in memory already.
         room: number of bytes that may be used, see `free_memory`.
         tiles: whether tiles are allowed; they are not for frames whose averages are smoothed over time.
@@ -143,7 +152,8 @@ def plan_memory(model: nn.Module, shape: tuple[int, ...], room: int, *, tiles: b
     pictures = 4 * pixels * batch * 3
     padded = 4 * pixels * channels
     per_pixel = live_bytes_per_pixel(model)
-    ways = [MemoryPlan("whole", CONSTANT + pictures + int(WHOLE_SLACK * per_pixel * pixels * batch))]
+    computed = max(height, width) ** 2 if getattr(model, "is_square", False) else pixels
+    ways = [MemoryPlan("whole", CONSTANT + pictures + int(WHOLE_SLACK * per_pixel * computed * batch))]
     if isinstance(model, ThreeScaleNetwork):
         per_pixel = int(BAND_SLACK * _live_maps(model) * _map_bytes(model))
         band = max(BAND_VALUES, LEAST_ROWS * width * model.arguments["width"])
@@ -166,13 +176,14 @@ def plan_memory(model: nn.Module, shape: tuple[int, ...], room: int, *, tiles: b
     constant += pictures
     # a tile is cut out, padded and restored
     per_pixel += 4 * (2 * channels + 6)
-    step = max(8, int(getattr(model, "multiple", 8)))  # tiles begin and end where the network's smallest map does
+    step = tile_step(model)
     side = int((max(room - constant, 0) / per_pixel) ** 0.5) // step * step
     if min(height, width) < side:
         shorter = -(-min(height, width) // step) * step
         side = min(max(height, width), (room - constant) // (per_pixel * shorter)) // step * step
     if side >= LEAST_TILE:
-        return MemoryPlan("tiles", constant + per_pixel * side * min(side, height, width), side)
+        overlap = None if isinstance(model, ThreeScaleNetwork) else independent_overlap(model, side)
+        return MemoryPlan("tiles", constant + per_pixel * side * min(side, height, width), side, overlap)
     least = constant + per_pixel * LEAST_TILE * min(LEAST_TILE, height, width)
     raise MemoryError(
         f"{width}x{height} pixels need {_gigabytes(least)} of memory even in the smallest tiles, {_left(room)}. Allow "
@@ -208,8 +219,27 @@ def restore_planned(
         return restore_in_bands(model, padded, statistics=statistics, report=report)[..., :height, :width]
     assert statistics is None, "tiles have statistics of their own"
     if isinstance(model, ThreeScaleNetwork):
-        return restore_in_tiles(model, image, plan.side, OVERLAP, report=report)
-    return map_tiles(lambda tile: restore_batch(model, tile), image, plan.side, OVERLAP, 8, report)
+        overlap = OVERLAP if plan.overlap is None else plan.overlap
+        return restore_in_tiles(model, image, plan.side, overlap, report=report)
+    overlap = independent_overlap(model, plan.side) if plan.overlap is None else plan.overlap
+    return map_tiles(lambda tile: restore_batch(model, tile), image, plan.side, overlap, tile_step(model), report)
+
+
+def independent_overlap(model: nn.Module, side: int) -> int:
+    """Return the overlap of independent tiles, over which the network's results at their borders are not used.
+
+    Args:
+        model: restoration network, whose reach is measured at the first call.
+        side: side of the tiles in pixels.
+
+    Returns:
+        Four times the reach of the network, because only the middle half of an overlap is blended; at least
+        `LEAST_OVERLAP`, or `OVERLAP` for a network that uses averages of the whole image, whose differences between
+        tiles are blended over it; at most half of the side, and a multiple of the number that tiles begin at.
+    """
+    step, reach = tile_step(model), measure_reach(model)
+    wanted = max(LEAST_OVERLAP if reach.is_local else OVERLAP, 4 * reach.pixels)
+    return min(-(-wanted // step), side // 2 // step) * step
 
 
 @torch.no_grad()
@@ -255,6 +285,16 @@ def restore_within(
         # outside of the handler, where the traceback no longer holds the tensors of the failed run
         if image.device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+def tile_step(model: nn.Module) -> int:
+    """Return the number whose multiples the tiles of a network begin and end at, where its smallest map does.
+
+    Args:
+        model: restoration network.
+    """
+    multiple = int(getattr(model, "multiple", 8))
+    return max(8, multiple) if isinstance(model, ThreeScaleNetwork) else math.lcm(ALIGNMENT, multiple)
 
 
 def _live_maps(model: ThreeScaleNetwork) -> float:

@@ -20,6 +20,7 @@ from passband.inference.video.temporal import SmoothedStatistics, Smoother, smoo
 from passband.io.image.size import stored_size
 from passband.models import accepted_arguments, load_model
 from passband.models.bands.statistics import MapStatistics
+from passband.models.inputs import network_name
 from passband.models.padded import check_views, input_views
 from passband.models.three_scales import ThreeScaleNetwork
 from passband.naming import nearest, suggestion
@@ -120,7 +121,25 @@ class RestorationNetwork:
         model = self._stored_model
         if model is None:
             return {"architecture": "exported", "in_channels": self.engine.in_channels}
-        return {"architecture": getattr(model, "name", type(model).__name__), **getattr(model, "arguments", {})}
+        license = {} if self.license == "" else {"license": self.license}
+        return {
+            "architecture": network_name(model),
+            **license,
+            **getattr(model, "arguments", {}),
+        }
+
+    @property
+    def license(self) -> str:
+        """The license of a network of another project, in words; empty for a network of passband."""
+        # other engines do not run such networks
+        return str(getattr(self.engine.model, "license", "")) if isinstance(self.engine, TorchEngine) else ""
+
+    @property
+    def license_note(self) -> str:
+        """A sentence about the license of a network of another project; empty for a network of passband."""
+        if self.license == "":
+            return ""
+        return f"{self.weights} is a {self.description['architecture']}. Its license: {self.license}."
 
     def weights_checksum(self) -> str:
         """Return the SHA-256 of the weights, or of the exported file."""

@@ -1,9 +1,12 @@
 """Restoration networks of other projects that spandrel knows, with the interface of ours.
 
 Files are read by our own reader, which builds only tensors. Spandrel then recognizes the architecture by names and
-shapes.
+shapes. Architectures whose licenses forbid commercial use, such as Restormer, are in a package of their own,
+spandrel_extra_arches, and are known where it is installed.
 """
 
+import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -11,7 +14,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from passband.models.inputs import check_batch
+from passband.models.published import network_by_markers, published_network
 from passband.weights_io import CheckpointError
+
+EXTRA_PACKAGE = "spandrel_extra_arches"
+"""Package of the architectures whose licenses forbid commercial use, or have other conditions."""
+MAIN_LICENSE = "permissive (MIT, Apache 2.0 or public domain), as spandrel states"
+"""License of architectures in spandrel itself that the list of published networks does not have."""
+EXTRA_LICENSE = "one that may forbid commercial use; see the page of its authors"
+"""License of architectures in the further package that the list of published networks does not have."""
 
 
 class Foreign(nn.Module):
@@ -31,6 +42,10 @@ class Foreign(nn.Module):
         """Number by which sides of the input must be divisible."""
         self.minimum: int = max(1, descriptor.size_requirements.minimum)
         """Least side of the input, in pixels."""
+        self.is_square: bool = bool(getattr(descriptor.size_requirements, "square", False))
+        """Whether the network pads each image to a square."""
+        self.license: str = _license(descriptor)
+        """License of the code and of published weights in words, as their authors state it."""
 
     def forward(self, image: Float[Tensor, "B 3 H W"]) -> list[Float[Tensor, "B 3 H W"]]:
         """Restore a batch image by image, because spandrel guarantees no more; no gradient flows.
@@ -60,23 +75,26 @@ def load_foreign(state: dict[str, Tensor], source: Any, **overrides: Any) -> For
         The network, or None if spandrel knows no such architecture.
 
     Raises:
-        CheckpointError: if spandrel is not installed, the network does not restore RGB images in their own size, an
-            override is given, or the weights do not fit the architecture.
+        CheckpointError: if spandrel, or the package that holds the architecture, is not installed, the network does not
+            restore RGB images in their own size, an override is given, or the weights do not fit the architecture.
     """
-    try:
-        from spandrel import MAIN_REGISTRY, ImageModelDescriptor, UnsupportedModelError
-    except ImportError as error:
-        raise CheckpointError(
-            f"{source}: these weights are not for an SFNet; restoration networks of other projects need spandrel: "
-            "pip install 'passband[spandrel]'"
-        ) from error
-    try:
-        descriptor = MAIN_REGISTRY.load(state)
-    except UnsupportedModelError:
+    _check_packages(state, source)
+    from spandrel import ImageModelDescriptor, UnsupportedModelError
+
+    descriptor = None
+    for registry in _registries():
+        try:
+            descriptor = registry.load(state)
+            break
+        except UnsupportedModelError:
+            continue
+        except Exception as error:  # an architecture that is recognized by a few names may raise any error for others
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise CheckpointError(
+                f"{source}: spandrel knows the architecture, but not these weights: {reason}"
+            ) from error
+    if descriptor is None:
         return None
-    except Exception as error:  # an architecture that is recognized by a few names may raise any error for the others
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise CheckpointError(f"{source}: spandrel knows the architecture, but not these weights: {reason}") from error
     name = descriptor.architecture.name
     if not isinstance(descriptor, ImageModelDescriptor):
         raise CheckpointError(f"a network that restores images is needed, but {source} is a {name}, which fills masks")
@@ -96,3 +114,52 @@ def load_foreign(state: dict[str, Tensor], source: Any, **overrides: Any) -> For
     if broken:
         raise CheckpointError(f"{source}: {len(broken)} entries hold NaN or infinity: {', '.join(broken[:6])}")
     return Foreign(descriptor)
+
+
+def _check_packages(state: dict[str, Tensor], source: Any) -> None:
+    """Raise an error that says what to install if a package that the weights need is missing."""
+    known = network_by_markers(state)
+    try:
+        import spandrel as spandrel
+    except ImportError as error:
+        what = "these weights are not for an SFNet" if known is None else f"these weights are for {known.name}"
+        extra = "spandrel" if known is None or known.package != EXTRA_PACKAGE else "spandrel-extra"
+        license = "" if known is None or known.commercial else f" Its license: {known.license_words}."
+        raise CheckpointError(
+            f"{source}: {what}; restoration networks of other projects need spandrel: pip install 'passband[{extra}]'."
+            f"{license}"
+        ) from error
+    if known is not None and known.package == EXTRA_PACKAGE and not _extra_registries():
+        raise CheckpointError(
+            f"{source}: these weights are for {known.name}, whose code is in a package of its own because of its "
+            f"license ({known.license_words}): pip install {EXTRA_PACKAGE}"
+        )
+
+
+def _registries() -> Iterator[Any]:
+    """Yield the registries of architectures: that of spandrel, and that of the further package if it is installed."""
+    from spandrel import MAIN_REGISTRY
+
+    yield MAIN_REGISTRY
+    yield from _extra_registries()
+
+
+def _extra_registries() -> list[Any]:
+    """Return the registry of the further package; an empty list if it is not installed."""
+    try:
+        with warnings.catch_warnings():  # it imports parts of torch that newer versions discourage
+            warnings.simplefilter("ignore", FutureWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)
+            from spandrel_extra_arches import EXTRA_REGISTRY
+    except ImportError:
+        return []
+    return [EXTRA_REGISTRY]
+
+
+def _license(descriptor: Any) -> str:
+    """Return the license of a network in words."""
+    known = published_network(descriptor.architecture.name)
+    if known is not None:
+        return known.license_words
+    is_extra = type(descriptor.architecture).__module__.split(".")[0] == EXTRA_PACKAGE
+    return EXTRA_LICENSE if is_extra else MAIN_LICENSE

@@ -17,6 +17,15 @@ PREDICTORS = {
 """The class that takes files, PIL images and arrays, by task."""
 
 
+def network_name(model: object) -> str:
+    """Return the name of a network for messages: its own, such as `Restormer`, or that of its class.
+
+    Args:
+        model: network.
+    """
+    return str(getattr(model, "name", type(model).__name__))
+
+
 def check_batch(image: Any, model: nn.Module, name: str, channels: int | None = None) -> None:
     """Raise an error unless the input is a batch B C H W of floats with the type and device of a network's weights.
 

@@ -66,7 +66,9 @@ class Tile:
         return image[..., self.rows.start : self.rows.end, self.columns.start : self.columns.end]
 
 
-def lay_tiles(height: int, width: int, side: int, overlap: int, multiple: int = 1) -> list[Tile]:
+def lay_tiles(
+    height: int, width: int, side: int, overlap: int, multiple: int = 1, *, border_multiple: int | None = None
+) -> list[Tile]:
     """Cover an image with as few evenly spaced tiles as possible.
 
     Args:
@@ -76,6 +78,8 @@ def lay_tiles(height: int, width: int, side: int, overlap: int, multiple: int = 
         overlap: smallest overlap of neighboring tiles in pixels, 0 to side / 2.
         multiple: number whose multiples tiles begin and end at, in pixels. A network with strides then works at the
             same positions as on the whole image. The last tiles end where the padded image would end.
+        border_multiple: number whose multiples the borders between the tiles' own parts are, in pixels; None for
+            `multiple`. With 1, each border is exactly in the middle of the overlap.
 
     Raises:
         ValueError: if the overlap is more than half the side, or if side or overlap is not a multiple of `multiple`.
@@ -84,7 +88,7 @@ def lay_tiles(height: int, width: int, side: int, overlap: int, multiple: int = 
         raise ValueError(f"the overlap of tiles must be 0 to half their side of {side} pixels; got {overlap}")
     if side % multiple or overlap % multiple:
         raise ValueError(f"side and overlap of tiles must be multiples of {multiple}; got {side} and {overlap}")
-    rows, columns = (_spans(length, side, overlap, multiple) for length in (height, width))
+    rows, columns = (_spans(length, side, overlap, multiple, border_multiple) for length in (height, width))
     return [Tile(row, column) for row in rows for column in columns]
 
 
@@ -154,7 +158,7 @@ def map_tiles(
     """
     check_images(image, "map_tiles")
     height, width = image.shape[-2:]
-    tiles = lay_tiles(height, width, side, overlap, multiple)
+    tiles = lay_tiles(height, width, side, overlap, multiple, border_multiple=1)
     done = 0
 
     def make(tile: Tile) -> Float[Tensor, "B D h w"]:
@@ -168,7 +172,7 @@ def map_tiles(
     return blend_tiles(make, tiles, height, width)
 
 
-def _spans(length: int, side: int, overlap: int, multiple: int) -> list[Span]:
+def _spans(length: int, side: int, overlap: int, multiple: int, border_multiple: int | None = None) -> list[Span]:
     """Cover a length with as few evenly spaced spans as possible."""
     padded = -(-length // multiple) * multiple
     if padded <= side:
@@ -176,7 +180,8 @@ def _spans(length: int, side: int, overlap: int, multiple: int) -> list[Span]:
     count = -(-(padded - overlap) // (side - overlap))
     starts = [number * (padded - side) // (count - 1) // multiple * multiple for number in range(count)]
     # The border between neighbors is in the middle of their overlap.
-    borders = [(after + before + side) // 2 // multiple * multiple for before, after in pairwise(starts)]
+    unit = multiple if border_multiple is None else border_multiple
+    borders = [(after + before + side) // 2 // unit * unit for before, after in pairwise(starts)]
     return [
         Span(start, start + side, own_start, own_end)
         for start, own_start, own_end in zip(starts, [0, *borders], [*borders, padded], strict=True)

@@ -21,6 +21,7 @@ from passband.layers import LocalAvgPool2d, WindowModulation
 from passband.layers.pooled import Local, Pooled
 from passband.models.bands.statistics import Map, MapWindow, OwnStatistics
 from passband.models.bands.walk import BAND_VALUES, LEAST_ROWS
+from passband.models.inputs import network_name
 
 STRENGTH = 0.8
 """Weight of the frames before in an average, which then remembers about 5 frames."""
@@ -171,7 +172,7 @@ def smoothed_statistics(model: nn.Module, strength: float = STRENGTH) -> Iterato
     layers = {name: module for name, module in model.named_modules() if isinstance(module, LocalAvgPool2d)}
     if not layers:
         raise ValueError(
-            f"temporal smoothing needs a network with pooled statistics (SFNet); {type(model).__name__} has none"
+            f"temporal smoothing needs a network with pooled statistics (SFNet); {network_name(model)} has none"
         )
     hooks = [layer.register_forward_hook(partial(_smooth_output, smoother, name)) for name, layer in layers.items()]
     try:
