@@ -128,7 +128,7 @@ def _values(bench: Bench) -> dict[str, Any]:
     image, clean = (0.9 * photo(bench) + 0.05), photo(bench)
 
     def gradient(device: torch.device, loss: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        restored = image.to(device).requires_grad_()
+        restored = image.clone().to(device).requires_grad_()  # a leaf of its own on each device
         loss(restored, clean.to(device)).backward()
         assert restored.grad is not None
         return restored.grad
