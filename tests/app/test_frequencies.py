@@ -11,8 +11,9 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from passband.analysis.images import ImageChannels, ImageSpectrum
-from passband.app import frequencies_markup as markup
-from passband.app.frequencies import (
+from passband.app.files.checks import UploadError
+from passband.app.html import frequencies as markup
+from passband.app.work.frequencies import (
     PIXELS,
     ChannelsRequest,
     DefinitionsRequest,
@@ -22,7 +23,7 @@ from passband.app.frequencies import (
     StudiedImage,
     parsed_subset,
 )
-from passband.app.requests import Failure, Predictors, UploadError, answer
+from passband.app.work.requests import Failure, Predictors, answer
 from passband.curriculum.ratio import DEFINITIONS
 from passband.io.image import read_image, write_image
 from passband.metrics import psnr
@@ -92,7 +93,7 @@ def test_filters_are_a_picture_and_a_table(photo, tiny_weights):
 
 def test_a_large_image_is_shrunk_and_the_same_image_is_read_once(tmp_path, monkeypatch):
     write_image(tmp_path / "large.png", torch.rand(3, 40, 80))
-    monkeypatch.setattr("passband.app.frequencies.PIXELS", 800)
+    monkeypatch.setattr("passband.app.work.frequencies.PIXELS", 800)
     studied = StudiedImage(tmp_path / "large.png")
     assert studied.image.shape == (3, 20, 40)
     assert studied.is_shrunk

@@ -8,8 +8,8 @@ import time
 import pytest
 from PIL import Image
 
-from passband.app.jobs import CANCELED, Job, Jobs, Queue
-from passband.app.requests import InspectRequest
+from passband.app.work.jobs import CANCELED, Job, Jobs, Queue
+from passband.app.work.restoration import InspectRequest
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_a_worker_that_dies_costs_its_job_and_no_other(jobs, hanging, quick):
 
 
 def test_a_job_that_nobody_follows_any_longer_is_canceled(jobs, hanging, monkeypatch):
-    monkeypatch.setattr("passband.app.jobs.UNSEEN", 0.2)
+    monkeypatch.setattr("passband.app.work.jobs.UNSEEN", 0.2)
     job = jobs.submit("a", hanging)
     wait_until(lambda: job.is_over)
     assert job.error == CANCELED

@@ -3,8 +3,8 @@ import json
 import pytest
 from PIL import Image
 
-from passband.app.run_folders import find_reports, find_runs, run_facts, served_file
-from passband.app.runs_tab import facts_html, reports_html
+from passband.app.files.run_folders import find_reports, find_runs, run_facts, served_file
+from passband.app.tabs.runs import facts_html, reports_html
 
 
 @pytest.fixture

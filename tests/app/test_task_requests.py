@@ -1,8 +1,9 @@
 import pytest
 
-from passband.app.requests import Predictors, UploadError
-from passband.app.task_requests import ClassifyRequest, SegmentRequest, SpectrumRequest
-from passband.app.task_tabs import classes_html
+from passband.app.files.checks import UploadError
+from passband.app.tabs.tasks import classes_html
+from passband.app.work.requests import Predictors
+from passband.app.work.tasks import ChangeRequest, ClassifyRequest, SegmentRequest
 from passband.inference import Classifier, Segmenter
 from passband.io.image import read_image, write_image
 from passband.io.mask import read_stored_mask
@@ -50,12 +51,12 @@ def test_spectra_need_a_clean_image_of_the_same_size_to_tell_restored_from_inven
     write_image(restored, read_image(image) * 0.9)
     write_image(clean, read_image(image) * 0.8)
     write_image(other, photograph)
-    two = SpectrumRequest(image, restored, tmp_path / "two").do(Predictors())
+    two = ChangeRequest(image, restored, tmp_path / "two").do(Predictors())
     assert "Without a clean version" in two.sentences[1]
-    with_clean = SpectrumRequest(image, restored, tmp_path / "three", clean).do(Predictors())
+    with_clean = ChangeRequest(image, restored, tmp_path / "three", clean).do(Predictors())
     assert "restored" in " ".join(with_clean.sentences)
     for picture in (two, with_clean):
         assert picture.path.is_file()
         assert picture.table.is_file()
     with pytest.raises(UploadError, match="The clean image has 451 x 300 pixels, and the photo 80 x 64"):
-        SpectrumRequest(image, restored, tmp_path / "four", other).do(Predictors())
+        ChangeRequest(image, restored, tmp_path / "four", other).do(Predictors())

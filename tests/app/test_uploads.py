@@ -3,9 +3,10 @@ import os
 import pytest
 from PIL import Image
 
-from passband.app.requests import RestoreRequest, UploadError, check_file, restored_target
+from passband.app.files.checks import UploadError, check_file
+from passband.app.files.uploads import EXAMPLES, Storage, clean_name, uploaded_file
 from passband.app.settings import AppSettings, Limits
-from passband.app.uploads import EXAMPLES, Storage, clean_name, uploaded_file
+from passband.app.work.restoration import RestoreRequest, restored_target
 
 
 @pytest.fixture
@@ -108,7 +109,7 @@ def test_old_uploads_results_and_sessions_are_removed(storage, monkeypatch):
     storage.sweep()
     assert (storage.uploads / "x.png").exists()
     later = storage.uploads.stat().st_mtime + 3700
-    monkeypatch.setattr("passband.app.uploads.time.time", lambda: later)
+    monkeypatch.setattr("passband.app.files.uploads.time.time", lambda: later)
     storage.sweep()
     assert not (storage.uploads / "x.png").exists()
     assert not session.folder.exists()

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from passband.app.requests import InspectRequest, UploadError
-from passband.app.restoring import NONE, Options, Result
+from passband.app.files.checks import UploadError
+from passband.app.work.restoration import InspectRequest
+from passband.app.work.restoring import NONE, Options, Result
 from passband.inference import Inspected
 
 if TYPE_CHECKING:
@@ -37,9 +38,7 @@ def add_api(server: "Server") -> None:
             source = server.storage.take(session, file)
         except UploadError as error:
             raise _refusal(str(error)) from error
-        job = server.jobs.submit(session.key, InspectRequest(source, server.settings.limits.image_pixels))
-        async for _ in server.jobs.follow(job):
-            pass
+        job = await server.jobs.finish(session.key, InspectRequest(source, server.settings.limits.image_pixels))
         if job.error:
             raise _refusal(job.error)
         return job.result

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from passband.app.requests import UploadError
-from passband.app.uploads import uploaded_file
+from passband.app.files.checks import UploadError
+from passband.app.files.uploads import uploaded_file
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

@@ -8,10 +8,10 @@ from gradio.themes import Base, Color
 from gradio.themes.utils import colors, sizes
 
 from passband.app.api import add_api
-from passband.app.frequencies_tab import frequencies_tab
-from passband.app.restore_tab import restore_tab
-from passband.app.runs_tab import runs_tab
-from passband.app.task_tabs import classify_tab, segment_tab
+from passband.app.tabs.frequencies import frequencies_tab
+from passband.app.tabs.restore import restore_tab
+from passband.app.tabs.runs import runs_tab
+from passband.app.tabs.tasks import classify_tab, segment_tab
 
 if TYPE_CHECKING:
     from passband.app.server import Server
@@ -25,10 +25,6 @@ TABS = {
     "Runs": runs_tab,
 }
 """Functions that build the tabs, by their names."""
-NARROW = """<style>@media (max-width: 760px) {
-  .gradio-container, .gradio-container .main, .gradio-container .wrap:has(> main), .gradio-container main {
-    min-width: 0 !important; max-width: 100vw !important; box-sizing: border-box !important; } }</style>"""
-"""Style of the page's frame on phones. Gradio changes selectors inside @media of its own style sheets."""
 IDLE = 0.03
 """Time in seconds between two looks of Gradio at its queue. Its default, a millisecond, takes a fifth of a core."""
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
@@ -65,10 +61,8 @@ def build_page(server: "Server") -> gr.Blocks:
 
 def page_look() -> dict[str, Any]:
     """Return the theme, styles and scripts of the page, as `Blocks.launch` takes them."""
-    viewer, style = (
-        (HERE / "viewer" / "viewer.js").read_text("utf-8"),
-        (HERE / "viewer" / "viewer.css").read_text("utf-8"),
-    )
+    names = ("viewer/viewer.js", "viewer/viewer.css", "style/media.css")
+    viewer, style, media = ((HERE / name).read_text("utf-8") for name in names)
     script = viewer.replace("%%STYLE%%", style)
     theme = Base(
         primary_hue=Color(*BLUES, name="passband"),
@@ -103,10 +97,11 @@ def page_look() -> dict[str, Any]:
         input_background_fill="#ffffff",
         input_background_fill_dark="#262b31",
     )
+    head = f'<meta name="color-scheme" content="light dark"><style>{media}</style>'
     return {
         "theme": theme,
-        "css_paths": [HERE / "style.css"],
-        "head": f'<meta name="color-scheme" content="light dark">{NARROW}<script type="module">{script}</script>',
+        "css_paths": [HERE / "style" / "page.css"],
+        "head": f'{head}<script type="module">{script}</script>',
     }
 
 

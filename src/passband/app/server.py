@@ -11,17 +11,16 @@ from starlette.requests import Request as WebRequest
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from passband.app.files.run_folders import served_file
+from passband.app.files.uploads import ADDRESS, Storage
+from passband.app.files.zipped import zip_results
 from passband.app.guard import Guard
-from passband.app.jobs import Jobs
-from passband.app.restoring import Restoring
-from passband.app.run_folders import served_file
 from passband.app.settings import AppError, AppSettings
-from passband.app.uploads import ADDRESS, Storage
-from passband.app.zipped import zip_results
+from passband.app.work.jobs import Jobs
+from passband.app.work.restoring import Restoring
 from passband.tasks.loading import task_of
 from passband.weights_io import load_config, shipped_weights
 
-HERE = Path(__file__).parent
 CLOSED = "This file was removed after an hour, or its address is wrong. Restore the image again."
 
 

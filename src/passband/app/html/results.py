@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 
-from passband.app.jobs import Job
-from passband.app.restoring import Moment, Result
-from passband.app.uploads import Storage
-from passband.app.words import done, duration, finding
+from passband.app.files.uploads import Storage
+from passband.app.html.words import done, duration, finding
+from passband.app.work.jobs import Job
+from passband.app.work.restoring import Moment, Result
 
 Address = Callable[[Path], str]
 """Function from a file to its address."""

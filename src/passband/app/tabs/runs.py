@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from passband.app.markup import Address
-from passband.app.run_folders import RunFacts, find_reports, find_runs, run_facts
+from passband.app.files.run_folders import RunFacts, find_reports, find_runs, run_facts
+from passband.app.html.results import Address
 
 if TYPE_CHECKING:
     from passband.app.server import Server

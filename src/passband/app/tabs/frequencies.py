@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from passband.app import frequencies_markup as markup
-from passband.app.frequencies import (
+from passband.app.files.checks import UploadError
+from passband.app.html import frequencies as markup
+from passband.app.html.results import problem
+from passband.app.tabs.parts import QUIET, example_buttons
+from passband.app.work.frequencies import (
     ChannelsRequest,
     DefinitionsRequest,
     FiltersRequest,
@@ -16,9 +19,6 @@ from passband.app.frequencies import (
     SpectrumRequest,
     parsed_subset,
 )
-from passband.app.markup import problem
-from passband.app.requests import UploadError
-from passband.app.uploads import EXAMPLES
 from passband.layers.channels import SUBSETS
 
 if TYPE_CHECKING:
@@ -52,12 +52,7 @@ def frequencies_tab(server: "Server") -> None:
         with gr.Column(scale=1, min_width=280, elem_classes="pb-side"):
             gr.HTML(markup.INTRODUCTION)
             file = gr.File(label="Photo", height=130, elem_id="pb-look")
-            gr.HTML('<h2 class="pb-small">Examples</h2>')
-            with gr.Row(elem_classes="pb-examples"):
-                examples = [
-                    gr.Button(path.stem.replace("-", " ").capitalize(), icon=path, elem_classes="pb-example")
-                    for path in EXAMPLES
-                ]
+            examples = example_buttons()
         with gr.Column(scale=3, min_width=320, elem_classes="pb-main"):
             gr.HTML(SPECTRUM_TEXT)
             spectrum = gr.HTML(markup.EMPTY, elem_id="pb-spectrum")
@@ -84,9 +79,7 @@ def frequencies_tab(server: "Server") -> None:
 
     async def answer(request: FrequencyRequest, shown: Callable[[Any], str], key: str | None) -> str:
         """Do work in a worker, and return its HTML."""
-        job = server.jobs.submit(server.storage.session(key).key, request)
-        async for _ in server.jobs.follow(job):
-            pass
+        job = await server.jobs.finish(server.storage.session(key).key, request)
         return problem(job.error) if job.error else shown(job.result)
 
     async def show_spectrum(path: Path | None, request: gr.Request) -> str:
@@ -138,23 +131,19 @@ def frequencies_tab(server: "Server") -> None:
 
         return taken
 
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
-    latest: dict[str, Any] = {**quiet, "trigger_mode": "always_last"}
-    given = [file.upload(take, file, [source, spectrum], **quiet)]
-    given += [
-        button.click(take_example(path), None, [source, spectrum], **quiet)
-        for button, path in zip(examples, EXAMPLES, strict=True)
-    ]
+    latest: dict[str, Any] = {**QUIET, "trigger_mode": "always_last"}
+    given = [file.upload(take, file, [source, spectrum], **QUIET)]
+    given += [button.click(take_example(path), None, [source, spectrum], **QUIET) for button, path in examples]
     for event in given:
-        event.success(show_spectrum, source, spectrum, **quiet)
-        event.success(show_parts, [source, ratio, chosen], parts, **quiet)
-        event.success(show_definitions, [source, ratio], every, **quiet)
-        event.success(show_channels, [source, subset, numbers], channels, **quiet)
-        event.success(lambda: "", None, filters, **quiet)
+        event.success(show_spectrum, source, spectrum, **QUIET)
+        event.success(show_parts, [source, ratio, chosen], parts, **QUIET)
+        event.success(show_definitions, [source, ratio], every, **QUIET)
+        event.success(show_channels, [source, subset, numbers], channels, **QUIET)
+        event.success(lambda: "", None, filters, **QUIET)
     ratio.input(show_parts, [source, ratio, chosen], parts, **latest)
     ratio.input(show_definitions, [source, ratio], every, **latest)
     chosen.input(show_parts, [source, ratio, chosen], parts, **latest)
-    subset.input(lambda: "", None, numbers, **quiet)
+    subset.input(lambda: "", None, numbers, **QUIET)
     subset.input(show_channels, [source, subset, gr.State("")], channels, **latest)
     numbers.submit(show_channels, [source, subset, numbers], channels, **latest)
-    start.click(show_filters, [source, weights], filters, **quiet)
+    start.click(show_filters, [source, weights], filters, **QUIET)

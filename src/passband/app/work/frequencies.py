@@ -13,7 +13,8 @@ from passband.analysis.filters import described_filters, filters_chart, image_fi
 from passband.analysis.images import ImageChannels, ImageParts, ImageSpectrum, radial_curve, visible_high
 from passband.analysis.images.channels import described_channels, subset_name
 from passband.analysis.images.spectrum import described_spectrum
-from passband.app.requests import Predictors, Request, UploadError, check_file
+from passband.app.files.checks import UploadError, check_file
+from passband.app.work.requests import Predictors, Request
 from passband.curriculum.ratio import DEFINITIONS
 from passband.drawing.channel_mosaic import channel_mosaic
 from passband.drawing.charts import png_bytes

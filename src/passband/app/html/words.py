@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from passband.app.requests import Restored
 from passband.app.settings import Limits
+from passband.app.work.restoration import Restored
 from passband.data.datasets.crops import CLEAN
 from passband.inference.inspector import Diagnosis
 

@@ -1,4 +1,4 @@
-"""The work of the tabs Classify and Segment, and of the spectra, in a worker process."""
+"""The work of the tabs Classify and Segment, and of spectra before and after, in a worker process."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 
 from passband.analysis.images.change import analyze_changed_spectrum
-from passband.app.requests import Predictors, Request, UploadError, check_image, shown
+from passband.app.files.checks import UploadError, check_image, shown
+from passband.app.work.requests import Predictors, Request
 from passband.drawing.channel_maps import draw_channels
 from passband.inference.classifier import Classifier, Guess
 from passband.inference.files.naming import Job
@@ -33,7 +34,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class SpectrumRequest(Request):
+class ChangeRequest(Request):
     """The spectrum before and after a restoration.
 
     Attributes:

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from passband.app.requests import UploadError
+from passband.app.files.checks import UploadError
 from passband.app.settings import Limits
 from passband.io.files import fitted_name
 from passband.naming import printable
 
 SWEEP = 30.0
 """Time in seconds between two searches for old files."""
-EXAMPLES = tuple(sorted((Path(__file__).parent / "examples").glob("*.jpg")))
+EXAMPLES = tuple(sorted((Path(__file__).parents[1] / "examples").glob("*.jpg")))
 """Paths of the examples that ship."""
 ADDRESS = "passband/file"
 """Beginning of the addresses of served files, relative to the page."""

@@ -4,7 +4,7 @@ import asyncio
 import zipfile
 from pathlib import Path
 
-from passband.app.uploads import Session
+from passband.app.files.uploads import Session
 from passband.io.files import write_whole
 
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from passband.app.jobs import Job
-from passband.app.requests import Restored, RestoreRequest, UploadError
-from passband.app.uploads import Session
+from passband.app.files.checks import UploadError
+from passband.app.files.uploads import Session
+from passband.app.work.jobs import Job
+from passband.app.work.restoration import Restored, RestoreRequest
 from passband.naming import suggestion
 
 if TYPE_CHECKING:

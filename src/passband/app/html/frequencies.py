@@ -4,7 +4,7 @@ import base64
 from collections.abc import Sequence
 from html import escape
 
-from passband.app.frequencies import ChannelsView, FiltersView, PartsView, SpectrumView
+from passband.app.work.frequencies import ChannelsView, FiltersView, PartsView, SpectrumView
 from passband.curriculum.ratio import DEFINITIONS
 
 QUANTITIES = {

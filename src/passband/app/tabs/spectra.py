@@ -5,10 +5,11 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from passband.app import markup
-from passband.app.requests import UploadError
-from passband.app.restoring import Moment, Result
-from passband.app.task_requests import Picture, SpectrumRequest
+from passband.app.files.checks import UploadError
+from passband.app.html import results as markup
+from passband.app.tabs.parts import run_request
+from passband.app.work.restoring import Result
+from passband.app.work.tasks import ChangeRequest, Picture
 
 if TYPE_CHECKING:
     from passband.app.server import Server
@@ -31,14 +32,9 @@ async def spectrum_html(
     except UploadError as error:
         yield markup.problem(str(error))
         return
-    request = SpectrumRequest(result.source, result.files[-1].target, session.new_folder("out"), truth, pixels)
-    job = server.jobs.submit(session.key, request)
-    async for _ in server.jobs.follow(job):
-        if job.state == "done":
-            yield picture_html(job.result, server.storage.address)
-        else:
-            problems = (job.error,) if job.error else ()
-            yield markup.status(Moment((job,), problems, (), job.is_over), "measured")
+    request = ChangeRequest(result.source, result.files[-1].target, session.new_folder("out"), truth, pixels)
+    async for progress, picture in run_request(server, key, request, "measured"):
+        yield progress if picture is None else picture_html(picture, server.storage.address)
 
 
 def picture_html(picture: Picture, address: "markup.Address") -> str:

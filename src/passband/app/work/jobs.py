@@ -14,7 +14,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import wait
 from typing import Any, Literal
 
-from passband.app.requests import Failure, Request, answer
+from passband.app.work.requests import Failure, Request, answer
 from passband.inference.files.restoring import PictureProgress
 from passband.inference.video.streaming import VideoProgress
 from passband.scale.local import LocalCrew, LocalWorker
@@ -191,6 +191,18 @@ class Jobs:
                 await asyncio.sleep(STEP)
         finally:
             self.cancel(*(job for job in jobs if not job.is_over))
+
+    async def finish(self, person: str, request: Request) -> Job:
+        """Do a request, and return its job when it is over.
+
+        Args:
+            person: key of the person who asks.
+            request: the work.
+        """
+        job = self.submit(person, request)
+        async for _ in self.follow(job):
+            pass
+        return job
 
     def cancel_person(self, person: str) -> None:
         """Cancel all jobs of a person.

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from passband.app import markup
-from passband.app.requests import UploadError
-from passband.app.single import run_single
-from passband.app.task_requests import Classes, ClassifyRequest, Mask, SegmentRequest
-from passband.app.uploads import Session
+from passband.app.files.checks import UploadError
+from passband.app.files.uploads import Session
+from passband.app.html import results as markup
+from passband.app.tabs.parts import QUIET, run_upload
+from passband.app.work.tasks import Classes, ClassifyRequest, Mask, SegmentRequest
 
 if TYPE_CHECKING:
     from passband.app.server import Server
@@ -110,7 +110,7 @@ def _tab(server: "Server", task: str, verb: str, build: Any, show: Any) -> None:
                 raise UploadError(f"This page has no weights named {label!r} for this task.")
             return build(session, source, server.others[label][1])
 
-        async for status, answer in run_single(server, request.session_hash, path, build_request, verb):
+        async for status, answer in run_upload(server, request.session_hash, path, build_request, verb):
             yield [status, gr.skip() if answer is None else show(answer)]
 
     for event in (file.upload, start.click):
@@ -118,7 +118,5 @@ def _tab(server: "Server", task: str, verb: str, build: Any, show: Any) -> None:
             run,
             [file, weights],
             [state, result],
-            show_progress="hidden",
-            concurrency_limit=None,
-            api_visibility="private",
+            **QUIET,
         )

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from passband.app import markup
-from passband.app.restoring import NONE, Moment, Options
-from passband.app.spectra import spectrum_html
-from passband.app.uploads import EXAMPLES
-from passband.app.words import limits_sentence
+from passband.app.html import results as markup
+from passband.app.html.words import limits_sentence
+from passband.app.tabs.parts import QUIET, example_buttons
+from passband.app.tabs.spectra import spectrum_html
+from passband.app.work.restoring import NONE, Moment, Options
 
 if TYPE_CHECKING:
     from passband.app.server import Server
@@ -36,12 +36,7 @@ def restore_tab(server: "Server") -> None:
             with gr.Row():
                 start = gr.Button("Restore", variant="primary", elem_id="pb-start")
                 stop = gr.Button("Cancel", visible=False, elem_id="pb-stop")
-            gr.HTML('<h2 class="pb-small">Examples</h2>')
-            with gr.Row(elem_classes="pb-examples"):
-                examples = [
-                    gr.Button(path.stem.replace("-", " ").capitalize(), icon=path, elem_classes="pb-example")
-                    for path in EXAMPLES
-                ]
+            examples = example_buttons()
         with gr.Column(scale=3, min_width=340, elem_classes="pb-main"):
             state = gr.HTML(elem_id="pb-status")
             viewer = gr.HTML(markup.EMPTY, elem_id="pb-viewer")
@@ -105,16 +100,15 @@ def restore_tab(server: "Server") -> None:
 
     settings: list[Any] = [weights, second, strength, is_named]
     outputs: list[Any] = [state, stop, results, archive, viewer, details, command, box, spectrum]
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
-    runs = [event(restore, [files, *settings], outputs, **quiet) for event in (files.upload, start.click)]
-    for button, path in zip(examples, EXAMPLES, strict=True):
-        runs.append(button.click(example(path), settings, outputs, **quiet))
+    runs = [event(restore, [files, *settings], outputs, **QUIET) for event in (files.upload, start.click)]
+    for button, path in examples:
+        runs.append(button.click(example(path), settings, outputs, **QUIET))
 
     def cancel(request: gr.Request) -> None:
         server.jobs.cancel_person(server.storage.session(request.session_hash).key)
 
-    stop.click(cancel, queue=False, **quiet)
-    results.input(show, results, [viewer, details, command, box, spectrum], **quiet)
+    stop.click(cancel, queue=False, **QUIET)
+    results.input(show, results, [viewer, details, command, box, spectrum], **QUIET)
 
     async def show_spectrum(label: str, path: str | None, request: gr.Request) -> AsyncIterator[str]:
         result = server.storage.session(request.session_hash).results.get(label or "")
@@ -122,5 +116,5 @@ def restore_tab(server: "Server") -> None:
             async for html in spectrum_html(server, request.session_hash, result, path):
                 yield html
 
-    measure.click(show_spectrum, [results, clean], spectrum, **quiet)
-    clean.upload(show_spectrum, [results, clean], spectrum, **quiet)
+    measure.click(show_spectrum, [results, clean], spectrum, **QUIET)
+    clean.upload(show_spectrum, [results, clean], spectrum, **QUIET)

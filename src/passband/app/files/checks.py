@@ -1,0 +1,96 @@
+"""Checks uploaded files by their headers, and makes images that browsers show."""
+
+from pathlib import Path
+
+from passband.io.image import ImageError, read_stored_image, write_image
+from passband.io.image.kinds import NAMES, kind_of_file
+from passband.io.image.size import stored_size
+from passband.io.signatures import suffix_by_content
+from passband.io.video import VIDEO_SUFFIXES, VideoReader
+from passband.naming import printable
+
+SHOWN = frozenset(("PNG", "JPEG", "WEBP", "AVIF"))
+"""Types of images that browsers show."""
+
+
+class UploadError(ValueError):
+    """An uploaded file cannot be used. The message says why, and what to do."""
+
+
+def check_image(source: Path, image_pixels: int, need: str) -> None:
+    """Check that an uploaded file is an image of an allowed size, see `check_file`.
+
+    Args:
+        source: path of the file.
+        image_pixels: largest number of pixels.
+        need: sentence that tells a person who gave a video what is needed.
+
+    Raises:
+        UploadError: if the file is not an image, or too large.
+    """
+    if check_file(source, image_pixels, 0):
+        raise UploadError(f"{printable(source.name)} is a video. {need}")
+
+
+def check_file(source: Path, image_pixels: int, video_pixels: int) -> bool:
+    """Check the type and size of an uploaded file by its header, before anything is decoded.
+
+    Args:
+        source: path of the file.
+        image_pixels: largest number of pixels of an image.
+        video_pixels: largest number of pixels of a video, over all frames.
+
+    Returns:
+        Whether the file is a video.
+
+    Raises:
+        UploadError: if the file is neither an image nor a video, or too large.
+        VideoError: if the file is a damaged video.
+    """
+    name, suffix = printable(source.name), suffix_by_content(source)
+    if not suffix:
+        raise UploadError(
+            f"{name} is neither an image nor a video that passband reads. Give a {NAMES} image, or a video."
+        )
+    if suffix not in VIDEO_SUFFIXES:
+        size = stored_size(source)
+        if size is not None and size[0] * size[1] > image_pixels:
+            raise UploadError(
+                f"{name} has {size[0]} x {size[1]} pixels, which is {size[0] * size[1] / 1e6:.3g} megapixels. This "
+                f"page takes images of at most {image_pixels / 1e6:.3g} megapixels. Reduce the image, or use passband "
+                "restore on the command line."
+            )
+        return False
+    with VideoReader(source) as reader:
+        frame, count = reader.format.width * reader.format.height, reader.expected or 1
+    if frame * count > video_pixels:
+        raise UploadError(
+            f"{name} has {count} frames of {frame / 1e6:.2f} megapixels. This page takes at most "
+            f"{video_pixels // frame} frames of this size. Cut the video, or use passband restore on the command line."
+        )
+    return True
+
+
+def shown(path: Path, target: Path, is_video: bool) -> Path:
+    """Return an image that browsers show: the file itself, or a copy in another type.
+
+    Args:
+        path: path of an image or a video.
+        target: path of the copy, without a suffix.
+        is_video: whether the file is a video, whose first frame is then shown.
+
+    Raises:
+        ImageError: if the video has no frames.
+    """
+    if not is_video and kind_of_file(path) in SHOWN:
+        return path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if is_video:
+        with VideoReader(path) as reader:
+            image = next((frame.image for frame in reader.frames()), None)
+        if image is None:
+            raise ImageError(f"{path} has no frames")
+        write_image(target.with_suffix(".png"), image)
+        return target.with_suffix(".png")
+    write_image(target.with_suffix(".jpg"), read_stored_image(path).image)
+    return target.with_suffix(".jpg")

@@ -1,0 +1,1 @@
+"""The words and the HTML of the page. All texts are escaped."""

@@ -1,0 +1,141 @@
+"""The restoration and the inspection of one file, in a worker process."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from passband.app.files.checks import check_file, check_image, shown
+from passband.app.work.requests import Predictors, Request, without_folders
+from passband.inference.files.naming import Job
+from passband.inference.files.pieces import report_progress
+from passband.inference.files.restoring import RestoreWork, VideoOptions, plan_jobs
+from passband.inference.inspector import Diagnosis, Inspected, Inspector
+from passband.inference.restorer import Restorer
+from passband.io.files import fitted_name
+from passband.io.image.size import stored_size
+
+QUALITY = 95
+"""Quality of restored JPEG and lossy WebP files, as on the command line."""
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A restored file.
+
+    Attributes:
+        target: path of the restored file.
+        before: path of an image that browsers show, of the degraded file.
+        after: path of an image that browsers show, of the restored file.
+        weights: name of the network that restored it; None if the file was left alone.
+        diagnosis: findings about an image; None for a video.
+        notes: sentences about losses, damage and unexpected changes.
+        size: width and height in pixels.
+        seconds: time that it took in seconds.
+    """
+
+    target: Path
+    before: Path
+    after: Path
+    weights: str | None
+    diagnosis: Diagnosis | None
+    notes: tuple[str, ...]
+    size: tuple[int, int]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class RestoreRequest(Request):
+    """The restoration of an image or a video.
+
+    Attributes:
+        folder: folder of the result.
+        weights: weights to use, or `auto`.
+        strength: strength of the restoration, 0 to 1.
+        is_named: whether the name of the result has the name of the network.
+        label: name of the weights for the name of the result.
+        image_pixels: largest number of pixels of an image.
+        video_pixels: largest number of pixels of a video, over all frames.
+    """
+
+    folder: Path
+    weights: str = "auto"
+    strength: float = 1.0
+    is_named: bool = False
+    label: str = ""
+    image_pixels: int = 50_000_000
+    video_pixels: int = 1_000_000_000
+
+    def do(self, predictors: Predictors) -> Restored:
+        """Check and restore the file.
+
+        Raises:
+            UploadError: if the file is neither an image nor a video, or too large.
+            ImageError, VideoError: if the file is damaged.
+        """
+        started = time.monotonic()
+        is_video = check_file(self.source, self.image_pixels, self.video_pixels)
+        diagnosis = None if is_video else predictors.get(Inspector).inspect_file(self.source)
+        restorer: Restorer = predictors.get(Restorer, self.weights, strength=self.strength)
+        chosen = restorer.choice.fixed
+        if chosen is None:
+            chosen = (
+                restorer.choice.of_video(self.source)
+                if is_video
+                else restorer.choice.of_file(self.source, self.image_pixels)
+            ).weights
+        target = restored_target(self.source, self.folder, (self.label or chosen) if self.is_named else None)
+        work = RestoreWork(
+            restorer,
+            compare=False,
+            compare_pixels=None,
+            overwrite=True,
+            quality=QUALITY,
+            max_pixels=self.image_pixels,
+            video=VideoOptions(),
+            report=report_progress,
+        )
+        notes, _ = work.do(Job(self.source, target), None)
+        before = shown(self.source, self.folder / "before", is_video)
+        after = shown(target, self.folder / "after", is_video)
+        size = stored_size(before) or (0, 0)
+        line = diagnosis.line if diagnosis is not None else ""
+        name = None if chosen is None else self.label or chosen
+        notes = tuple(without_folders(note.replace(str(chosen), name or ""), self) for note in notes if note != line)
+        return Restored(target, before, after, name, diagnosis, notes, size, time.monotonic() - started)
+
+
+@dataclass(frozen=True)
+class InspectRequest(Request):
+    """The inspection of an image.
+
+    Attributes:
+        image_pixels: largest number of pixels of an image.
+    """
+
+    image_pixels: int = 50_000_000
+
+    def do(self, predictors: Predictors) -> dict[str, Any]:
+        """Check and inspect the file.
+
+        Raises:
+            UploadError: if the file is not an image, or too large.
+            ImageError: if the file is damaged.
+        """
+        check_image(self.source, self.image_pixels, "Inspection needs an image.")
+        diagnosis = predictors.get(Inspector).inspect_file(self.source, max_pixels=self.image_pixels)
+        return {**Inspected(self.source, diagnosis).as_dict(), "file": self.name}
+
+
+def restored_target(source: Path, folder: Path, weights: str | None) -> Path:
+    """Return the path of a restored file: `photo_restored.jpg`, or `photo_general.jpg` with the name of a network.
+
+    Args:
+        source: path of the degraded file.
+        folder: folder of the restored file.
+        weights: name of the network for the file name; None to leave it out.
+    """
+    planned = plan_jobs([source])[0].target
+    if weights is None:
+        return folder / planned.name
+    return folder / fitted_name(source.stem, f"_{Path(weights).name}{planned.suffix}")
