@@ -2,7 +2,7 @@ import pytest
 
 from passband.config import shipped_recipes
 from passband.data.degradations import KINDS
-from passband.naming import entry, listed, nearest, printable, shortened, suggestion
+from passband.naming import entry, listed, nearest, printable, short_name, shortened, suggestion
 
 WEIGHTS = ("defocus-small", "dehaze-small", "derain-small", "desnow-small", "general")
 
@@ -93,3 +93,19 @@ def test_a_long_name_is_quoted_without_its_middle():
     with pytest.raises(ValueError, match="unknown task") as caught:
         entry("x" * 5000, {"one": 1}, "task")
     assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("general", "general"),
+        ("runs/tuned/weights/best", "tuned/weights/best"),
+        ("/a/b/own", "own"),
+        ("owner/name", "name"),
+        ("weights", "weights"),
+        ("best/last", "best/last"),
+        ("", ""),
+    ],
+)
+def test_the_end_of_a_path_tells_weights_from_others(path, name):
+    assert short_name(path) == name

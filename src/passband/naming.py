@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from difflib import SequenceMatcher
+from pathlib import Path
 from typing import TypeVar
 
 Entry = TypeVar("Entry")
@@ -43,8 +44,22 @@ CONTAINED = 3
 """Length in letters from which a name is also searched for inside longer names."""
 LONGEST = 200
 """Largest number of characters of a name that a message quotes."""
+_COMMON = frozenset(("best", "last", "weights"))
+"""Names of folders of weights in every run."""
 LISTED = 20
 """Largest number of names that an error lists."""
+
+
+def short_name(path: str | Path) -> str:
+    """Return the end of a path that tells weights from others, such as `tuned/weights/best`.
+
+    Args:
+        path: name or path of weights.
+    """
+    parts, count = Path(path).parts or ("",), 1
+    while parts[-count] in _COMMON and count < len(parts):
+        count += 1
+    return "/".join(parts[-count:])
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

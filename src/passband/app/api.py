@@ -47,7 +47,7 @@ def add_api(server: "Server") -> None:
         file, output, facts = gr.File(label="File"), gr.File(label="Restored file"), gr.JSON(label="Facts")
         weights = gr.Dropdown(list(server.weights), value="auto", label="Name of a network, or auto")
         strength = gr.Slider(0, 1, 1, label="Strength, 0 to 1")
-        named = gr.Checkbox(label="Whether the name of the result has the name of the network")
+        named = gr.Checkbox(label="Whether the file name and the metadata of the result name the network")
         button = gr.Button()
     common: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden"}
     button.click(restore, [file, weights, strength, named], [output, facts], api_name="restore", **common)

@@ -66,6 +66,9 @@ def restore(
     max_pixels: Annotated[
         int | None, typer.Option(min=1, help="Largest number of pixels of an image. Default: 200 million.")
     ] = None,
+    name_weights: Annotated[
+        bool, typer.Option("--name-weights", help="Name the weights in the metadata of restored images.")
+    ] = False,
     codec: Annotated[str | None, typer.Option(help="Codec of videos: h264, h265, vp9, av1 or ffv1.")] = None,
     crf: Annotated[
         int | None, typer.Option(help="Quality of videos (constant rate factor). A lower number is better.")
@@ -121,6 +124,7 @@ def restore(
         "overwrite": overwrite,
         "quality": quality,
         "max_pixels": max_pixels or DEFAULT_MAX_PIXELS,
+        "name_weights": name_weights,
         "video": VideoOptions(codec, crf, STRENGTH if temporal else None, drop_unsupported),
     }
     running: dict[str, Any] = {"dry_run": dry_run, "executor": run_on}

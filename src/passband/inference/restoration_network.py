@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,13 @@ from passband.models.bands.statistics import MapStatistics
 from passband.models.inputs import network_name
 from passband.models.padded import check_views, input_views
 from passband.models.three_scales import ThreeScaleNetwork
-from passband.naming import nearest, suggestion
+from passband.naming import nearest, short_name, suggestion
 from passband.ops.progress import Report
 from passband.provenance import weights_checksum
 from passband.weights_io import CheckpointError, load_config
 
+SHOWN_DIGITS = 16
+"""Number of digits of a checksum in the metadata of an image."""
 TILE = 1536
 """Side of an image in pixels above which engines other than torch get tiles: a square of 2.4 MP is whole."""
 
@@ -145,6 +148,11 @@ class RestorationNetwork:
         """Return the SHA-256 of the weights, or of the exported file."""
         model = self._stored_model
         return weights_checksum(model) if model is not None else _file_checksum(Path(self.weights))
+
+    def signature(self) -> str:
+        """Return passband with its version, the name of the weights and the beginning of their checksum, in ASCII."""
+        name = short_name(self.weights).encode("ascii", "replace").decode()
+        return f"passband {version('passband')}, weights {name}, sha256 {self.weights_checksum()[:SHOWN_DIGITS]}"
 
     def checksum(self) -> str:
         """Return the SHA-256 of the weights and the structure of the network, or of the exported file."""

@@ -247,6 +247,7 @@ class Restorer(Rebuilt):
         compare_pixels: int | None = PIXELS,
         quality: int = 95,
         max_pixels: int = DEFAULT_MAX_PIXELS,
+        name_weights: bool = False,
         report: Report | None = None,
     ) -> tuple[str, ...]:
         """Restore a file into another, and keep bit depth, alpha, metadata and color profile if the target can.
@@ -261,6 +262,9 @@ class Restorer(Rebuilt):
             compare_pixels: largest number of pixels of that image; None keeps every pixel.
             quality: quality of lossy types, 1 to 100.
             max_pixels: number of pixels above which an image is refused before it is decoded.
+            name_weights: whether the metadata name passband and the weights as the program that made the image: EXIF
+                Software, the text Software of PNG, and an existing CreatorTool of XMP. An image that is left alone
+                names none.
             report: function that is called after each band or tile with the share that is done.
 
         Returns:
@@ -287,6 +291,7 @@ class Restorer(Rebuilt):
         network = self.network(decision.weights)
         network.check_room(source, max_pixels)
         file = open_images(source, max_pixels=max_pixels)
+        software = network.signature() if name_weights else None
         first: list[StoredImage] = []
         changes: list[str] = []
 
@@ -299,7 +304,8 @@ class Restorer(Rebuilt):
                     degraded = picture.image[None].to(network.device, torch.float32)
                     image = self._kept(degraded, network.predict(degraded, progress)[0])
                     changes.extend(Change.between(degraded, image).notes(network.weights) if self.strength else ())
-                yield replace(picture, image=image[0].clamp(0, 1).cpu())
+                meta = replace(picture.meta, software=software)
+                yield replace(picture, image=image[0].clamp(0, 1).cpu(), meta=meta)
 
         notes = write_images(target, replace(file, pictures=restored()), quality=quality)
         if compare is not None:

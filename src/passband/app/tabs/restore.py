@@ -32,7 +32,9 @@ def restore_tab(server: "Server") -> None:
             weights = gr.Dropdown(names, value="auto", label="Network", info=AUTO_INFO, elem_id="pb-weights")
             second = gr.Dropdown([NONE, *names], value=NONE, label="Compare with", elem_id="pb-second")
             strength = gr.Slider(0, 1, 1, step=0.05, label="Strength", info="0 keeps the photo, 1 restores it in full.")
-            is_named = gr.Checkbox(label="Name of the network in the file name")
+            is_named = gr.Checkbox(
+                label="Name the network in the result", info="In the file name and in the metadata of the image."
+            )
             with gr.Row():
                 start = gr.Button("Restore", variant="primary", elem_id="pb-start")
                 stop = gr.Button("Cancel", visible=False, elem_id="pb-stop")

@@ -53,6 +53,7 @@ class RestoreRequest(Request):
         weights: weights to use, or `auto`.
         strength: strength of the restoration, 0 to 1.
         is_named: whether the name of the result has the name of the network.
+        is_named_inside: whether the metadata of the result name the network.
         label: name of the weights for the name of the result.
         image_pixels: largest number of pixels of an image.
         video_pixels: largest number of pixels of a video, over all frames.
@@ -62,6 +63,7 @@ class RestoreRequest(Request):
     weights: str = "auto"
     strength: float = 1.0
     is_named: bool = False
+    is_named_inside: bool = False
     label: str = ""
     image_pixels: int = 50_000_000
     video_pixels: int = 1_000_000_000
@@ -92,6 +94,7 @@ class RestoreRequest(Request):
             overwrite=True,
             quality=QUALITY,
             max_pixels=self.image_pixels,
+            name_weights=self.is_named_inside,
             video=VideoOptions(),
             report=report_progress,
         )

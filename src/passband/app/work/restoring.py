@@ -27,7 +27,7 @@ class Options:
         weights: name of weights that the page offers.
         second: name of second weights to compare with; `none` for no comparison.
         strength: strength, 0 to 1.
-        is_named: whether names of results have the name of the network.
+        is_named: whether names and metadata of results have the name of the network.
     """
 
     weights: str = "auto"
@@ -60,8 +60,9 @@ class Result:
         lines = []
         for weights, restored in zip(self.weights, self.files, strict=True):
             words = ["passband", "restore", self.source.name, "-o", restored.target.name, "--weights", weights]
-            strength = self.options.strength
-            lines.append(shlex.join([*words, *(["--strength", f"{strength:g}"] if strength != 1 else [])]))
+            words += ["--strength", f"{self.options.strength:g}"] if self.options.strength != 1 else []
+            words += ["--name-weights"] if self.options.is_named else []
+            lines.append(shlex.join(words))
         return "\n".join(lines)
 
 
@@ -120,6 +121,7 @@ class Restoring:
                 weights=offered[name],
                 strength=options.strength,
                 is_named=options.is_named or len(asked) > 1,
+                is_named_inside=options.is_named,
                 label="" if name == "auto" else name,
                 image_pixels=limits.image_pixels,
                 video_pixels=limits.video_pixels,

@@ -120,6 +120,7 @@ def restore_files(
     overwrite: bool = False,
     quality: int = 95,
     max_pixels: int = DEFAULT_MAX_PIXELS,
+    name_weights: bool = False,
     video: VideoOptions | None = None,
     report: Callable[[Progress], None] | None = None,
     dry_run: bool = False,
@@ -141,6 +142,7 @@ def restore_files(
         overwrite: whether every file is restored again, and files of other programs are replaced.
         quality: quality of JPEG and lossy WebP, 1 to 100.
         max_pixels: number of pixels above which an image is refused before it is decoded.
+        name_weights: whether the metadata of restored images name the weights; see `Restorer.restore_file`.
         video: options for videos.
         report: function that is called with the progress of a video after each batch of frames, and with that of an
             image after each band or tile.
@@ -158,6 +160,7 @@ def restore_files(
         overwrite=overwrite,
         quality=quality,
         max_pixels=max_pixels,
+        name_weights=name_weights,
         video=video or VideoOptions(),
         report=report,
     )
@@ -177,6 +180,7 @@ class RestoreWork:
     quality: int
     max_pixels: int
     video: VideoOptions
+    name_weights: bool = False
     report: Callable[[Progress], None] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -245,6 +249,8 @@ class RestoreWork:
             network["strength"] = restorer.strength
         if is_video:
             return OutputSettings("restore", self.weights, {**network, **asdict(self.video)})
+        if self.name_weights:
+            network["name_weights"] = True
         return OutputSettings("restore", self.weights, {**network, "quality": self.quality} if has_quality else network)
 
     def companion_making(self, job: Job) -> OutputSettings:
@@ -266,6 +272,7 @@ class RestoreWork:
             compare_pixels=self.compare_pixels,
             quality=self.quality,
             max_pixels=self.max_pixels,
+            name_weights=self.name_weights,
             report=None if self.report is None else _timed(self.report),
         )
         return notes, None

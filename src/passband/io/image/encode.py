@@ -11,9 +11,9 @@ from passband.io.image.formats.png_write import COLOR_CHUNKS, encode_png
 from passband.io.image.formats.tiff_write import TAGS, tiff_pages
 from passband.io.image.formats.webp import animated_webp, encode_webp
 from passband.io.image.metadata.exif import icc_for
-from passband.io.image.metadata.exif_edit import fitted_exif, with_density
+from passband.io.image.metadata.exif_edit import fitted_exif, with_density, with_software
 from passband.io.image.metadata.iptc import iptc_of
-from passband.io.image.metadata.xmp import fitted_xmp
+from passband.io.image.metadata.xmp import fitted_xmp, with_creator
 from passband.io.image.types import Animation, ImageMeta, Pixels
 from passband.io.quiet import without_warnings
 from passband.naming import listed
@@ -23,6 +23,7 @@ DEEP = frozenset({"PNG", "TIFF", "HEIC"})
 ANIMATED = frozenset({"PNG", "WEBP"})
 """File types that can store animations."""
 _DENSITY_IN_EXIF = frozenset({"WEBP", "HEIC", "AVIF"})
+_SOFTWARE_IN_EXIF = frozenset({"JPEG", "TIFF"}) | _DENSITY_IN_EXIF
 _NAMES = {"WEBP": "WebP"}
 
 
@@ -99,12 +100,11 @@ def fitted_meta(pixels: Pixels, kind: str, meta: ImageMeta, notes: list[str]) ->
     )
     if meta.density and kind in _DENSITY_IN_EXIF:
         exif = with_density(exif, meta.density)
-    return replace(
-        meta,
-        exif=exif,
-        icc=icc_for(meta.icc, gray=channels <= 2),
-        xmp=fitted_xmp(meta.xmp, width, height) if meta.xmp else None,
-    )
+    xmp = fitted_xmp(meta.xmp, width, height) if meta.xmp else None
+    if meta.software:
+        exif = with_software(exif, meta.software) if exif or kind in _SOFTWARE_IN_EXIF else None
+        xmp = with_creator(xmp, meta.software) if xmp else None
+    return replace(meta, exif=exif, icc=icc_for(meta.icc, gray=channels <= 2), xmp=xmp)
 
 
 def _lost_metadata(kind: str, meta: ImageMeta) -> list[str]:
@@ -112,6 +112,7 @@ def _lost_metadata(kind: str, meta: ImageMeta) -> list[str]:
     lost = []
     if kind == "BMP":
         named = {"EXIF": meta.exif, "the color profile": meta.icc, "XMP": meta.xmp}
+        named["the name of the weights"] = meta.software
         lost += [name for name, value in named.items() if value]
     if meta.photoshop and kind not in ("JPEG", "PNG", "TIFF"):
         lost.append("IPTC" if iptc_of(meta.photoshop) else "Photoshop's data")

@@ -74,6 +74,7 @@ class ImageMeta:
         photoshop: image resource blocks of Photoshop, which hold IPTC data.
         extras: names and contents of data that only this file type has: color and text chunks of PNG, comments and
             extended XMP of JPEG.
+        software: name of the program that made the file, which replaces the one that the metadata state; None keeps it.
     """
 
     kind: str = "PNG"
@@ -86,6 +87,7 @@ class ImageMeta:
     xmp: bytes | None = field(default=None, repr=False)
     photoshop: bytes | None = field(default=None, repr=False)
     extras: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
+    software: str | None = None
 
 
 @dataclass(frozen=True)

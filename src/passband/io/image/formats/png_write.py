@@ -23,6 +23,7 @@ XMP = b"XML:com.adobe.xmp\0"
 """Beginning of a text that holds an XMP packet."""
 RAW_PROFILE = b"Raw profile type "
 """Beginning of the name of a text that holds metadata in the format of ImageMagick."""
+_SOFTWARE = b"Software\0"
 _BLOCK = 1 << 18  # number of bytes that are filtered and compressed at a time, which limits the memory
 
 
@@ -61,7 +62,11 @@ def _chunks_of(meta: ImageMeta) -> Iterable[bytes]:
         lines = "\n".join(digits[start : start + 72] for start in range(0, len(digits), 72))
         text = f"\niptc\n{len(meta.photoshop):8}\n{lines}\n".encode()
         yield chunk(b"zTXt", RAW_PROFILE + b"iptc\0\0" + zlib.compress(text))
-    yield from (chunk(kind, body) for kind, body in extras if kind in TEXT_CHUNKS)
+    texts = [(kind, body) for kind, body in extras if kind in TEXT_CHUNKS]
+    if meta.software:
+        texts = [(kind, body) for kind, body in texts if not body.startswith(_SOFTWARE)]
+        texts.append((b"tEXt", _SOFTWARE + meta.software.encode("latin-1", "replace")))
+    yield from (chunk(kind, body) for kind, body in texts)
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:

@@ -14,10 +14,13 @@ _EXIF, _INTEROP = 34665, 40965
 _WIDTHS, _HEIGHTS = {256, 0xA002, 0x1001}, {257, 0xA003, 0x1002}
 _X, _Y, _UNIT, _FOCAL_X, _FOCAL_Y = 282, 283, 296, 0xA20E, 0xA20F
 _ORIENTATION, _COMPRESSION, _THUMBNAIL, _THUMBNAIL_LENGTH = 274, 259, 513, 514
-_SHORT, _LONG, _RATIONAL = 3, 4, 5
+_SOFTWARE = 305
+_ASCII, _SHORT, _LONG, _RATIONAL = 2, 3, 4, 5
 _UNITS: dict[int, Unit] = {1: "ratio", 2: "inch", 3: "cm"}
 _LARGEST = (1 << 32) - 1  # largest whole number of an entry
 _TOO_MANY = 1000  # largest number of entries of a directory
+_Value = tuple[int, int, bytes]
+"""Type, count and bytes of a value; four bytes, or more that are stored elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -181,28 +184,62 @@ def with_density(exif: bytes | None, density: Density) -> bytes:
     """
     unit = {"ratio": 1, "inch": 2, "cm": 3, "m": 2}[density.unit]
     values = density.per("inch") if density.unit == "m" else (density.x, density.y)
+
+    def encoded(order: str) -> dict[int, _Value]:
+        numbers = []
+        for value in values or (1, 1):
+            scale = 1 if float(value).is_integer() or value * 10_000 > _LARGEST else 10_000
+            numbers.append(struct.pack(f"{order}II", round(min(value * scale, _LARGEST)), scale))
+        x, y = numbers
+        return {_X: (_RATIONAL, 1, x), _Y: (_RATIONAL, 1, y), _UNIT: (_SHORT, 1, struct.pack(f"{order}HH", unit, 0))}
+
+    return _with_values(exif, encoded)
+
+
+def with_software(exif: bytes | None, software: str) -> bytes:
+    """Write the name of the program that made a file into an EXIF block.
+
+    Args:
+        exif: block, starting with its TIFF header, or None for a new block.
+        software: name in ASCII.
+
+    Returns:
+        The block. Its new first directory is at the end, so that all other positions stay the same.
+    """
+    text = software.encode("ascii") + b"\0"
+    return _with_values(exif, lambda _: {_SOFTWARE: (_ASCII, len(text), text.ljust(4, b"\0"))})
+
+
+def _with_values(exif: bytes | None, encoded: Callable[[str], dict[int, _Value]]) -> bytes:
+    """Replace values of the first directory, and write the directory again at the end.
+
+    Args:
+        exif: block; None or a damaged block gives a new block.
+        encoded: function from the byte order to the type, count and bytes of each value, by its tag.
+    """
     try:
         block = _Block(exif or b"II*\0\x08\0\0\0\0\0\0\0\0\0")
+        values = encoded(block.order)
         entries = [
             bytes(block.data[entry.at - 8 : entry.at + 4])
             for entry in block.entries(block.first)
-            if entry.tag not in (_X, _Y, _UNIT)
+            if entry.tag not in values
         ]
         following = block.number(block.after(block.first), 4)
     except (struct.error, KeyError):
-        return with_density(None, density) if exif else b""
+        return _with_values(None, encoded) if exif else b""
     block.data += bytes(len(block.data) % 2)
-    start = len(block.data)
-    numbers = start + 2 + 12 * (len(entries) + 3) + 4
-    pack = block.order
-    for tag, at in ((_X, numbers), (_Y, numbers + 8)):
-        entries.append(struct.pack(f"{pack}HHII", tag, _RATIONAL, 1, at))
-    entries.append(struct.pack(f"{pack}HHIHH", _UNIT, _SHORT, 1, unit, 0))
+    start, pack = len(block.data), block.order
+    position, parts = start + 2 + 12 * (len(entries) + len(values)) + 4, []
+    for tag, (kind, count, value) in values.items():
+        if len(value) > 4:
+            parts.append(value + bytes(len(value) % 2))
+            value = struct.pack(f"{pack}I", position)
+            position += len(parts[-1])
+        entries.append(struct.pack(f"{pack}HHI", tag, kind, count) + value)
     entries.sort(key=lambda entry: struct.unpack_from(f"{pack}H", entry)[0])
     block.data += struct.pack(f"{pack}H", len(entries)) + b"".join(entries) + struct.pack(f"{pack}I", following)
-    for value in values or (1, 1):
-        scale = 1 if float(value).is_integer() or value * 10_000 > _LARGEST else 10_000
-        block.data += struct.pack(f"{pack}II", round(min(value * scale, _LARGEST)), scale)
+    block.data += b"".join(parts)
     block.write(4, 4, start)
     return bytes(block.data)
 

@@ -5,8 +5,14 @@ to 3.
 """
 
 import re
+from xml.sax.saxutils import escape
 
 _THUMBNAILS = re.compile(rb"<xmp:Thumbnails>.*?</xmp:Thumbnails>", re.DOTALL)
+_CREATOR = (
+    re.compile(rb"(\sxmp:CreatorTool\s*=\s*\")[^\"]*(\")"),
+    re.compile(rb"(\sxmp:CreatorTool\s*=\s*')[^']*(')"),
+    re.compile(rb"(<xmp:CreatorTool>)[^<]*(</)"),
+)
 _GAIN_MAP = (
     re.compile(rb"<(Container|GContainer):Directory>.*?</\1:Directory>", re.DOTALL),
     re.compile(rb"\s(?:hdrgm|HDRGainMap|apdi):\w+\s*=\s*(\"[^\"]*\"|'[^']*')"),
@@ -35,6 +41,19 @@ def fitted_xmp(xmp: bytes, width: int, height: int) -> bytes:
     for name in (b"tiff:ImageLength", b"exif:PixelYDimension"):
         xmp = _replace_value(xmp, name, height)
     return _THUMBNAILS.sub(b"", xmp)
+
+
+def with_creator(xmp: bytes, software: str) -> bytes:
+    """Set the program that made the file in a packet, if the packet states one.
+
+    Args:
+        xmp: packet as text in UTF-8.
+        software: name of the program.
+    """
+    name = escape(software, {'"': "&quot;", "'": "&apos;"}).encode()
+    for attribute in _CREATOR:
+        xmp = attribute.sub(lambda match: match[1] + name + match[2], xmp)
+    return xmp
 
 
 def without_gain_map(xmp: bytes) -> bytes:
