@@ -18,6 +18,7 @@ from passband.app.work.frequencies import (
     ChannelsRequest,
     DefinitionsRequest,
     FiltersRequest,
+    MosaicRequest,
     PartsRequest,
     SpectrumRequest,
     StudiedImage,
@@ -27,7 +28,7 @@ from passband.app.work.requests import Failure, Predictors, answer
 from passband.curriculum.ratio import DEFINITIONS
 from passband.io.image import read_image, write_image
 from passband.metrics import psnr
-from tests.app.conftest import PATIENCE
+from tests.app.conftest import PATIENCE, screenshot
 
 expect.set_options(timeout=PATIENCE)
 
@@ -77,10 +78,20 @@ def test_channels_are_those_of_the_file(photo):
     channels = ImageChannels.of_file(photo)
     assert close(view.rebuilt, channels.rebuilt((0, 1, 8, 64, 128)))
     assert close(view.whole, channels.image)
-    assert view.is_stored
     assert view.title.startswith("5 of 192 frequency channels (numbers 0, 1, 8, 64, 128)")
+    assert 'channels="0,1,8,64,128"' in markup.channels(view)
+    assert "passband-chosen" not in markup.channels(view, is_picked=True)
+
+
+def test_the_mosaic_has_a_button_with_words_for_each_channel(photo):
+    view = MosaicRequest(photo).do(Predictors())
+    assert view.is_stored
     assert len({decoded(mosaic).shape for mosaic in view.mosaics}) == 1
-    assert "that the JPEG file stores" in markup.channels(view)
+    page = markup.mosaic(view)
+    assert page.count("<button") == 192
+    share = ImageChannels.of_file(photo).table()[1]["energy"]
+    assert f'aria-label="Channel 1, Y, v 0, u 1: {markup.percent(share)} of the energy"' in page
+    assert 'aria-label="Channel 127, Cb, v 7, u 7: not in this file"' in page
 
 
 def test_filters_are_a_picture_and_a_table(photo, tiny_weights):
@@ -149,6 +160,7 @@ def test_the_slider_gives_the_parts_of_the_library_by_keyboard(visit, photo):
 def test_channels_and_filters_are_chosen_and_shown_at_phone_width(visit, photo, tiny):
     page = open_tab(visit, photo, width=390, scheme="dark")
     expect(page.locator("#pb-channels h3")).to_contain_text("24 of 192")
+    expect(page.locator("passband-mosaic button[aria-pressed=true]")).to_have_count(24)
     page.locator("#pb-numbers").get_by_role("textbox").fill("0, 64, 128")
     page.keyboard.press("Enter")
     expect(page.locator("#pb-channels h3")).to_contain_text("3 of 192")
@@ -160,13 +172,44 @@ def test_channels_and_filters_are_chosen_and_shown_at_phone_width(visit, photo, 
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+def test_channels_are_picked_in_the_mosaic_by_click_and_by_keyboard_alone(visit, photo):
+    page = open_tab(visit, photo)
+    pressed = page.locator("passband-mosaic button[aria-pressed=true]")
+    page.locator("#pb-numbers").get_by_role("textbox").fill("0, 64")
+    page.keyboard.press("Enter")
+    expect(pressed).to_have_count(2)
+    page.locator("passband-mosaic button[data-channel='128']").click()
+    expect(page.locator("#pb-channels h3")).to_contain_text("3 of 192 frequency channels (numbers 0, 64, 128)")
+    expect(page.locator("#pb-numbers").get_by_role("textbox")).to_have_value("0, 64, 128")
+    first = page.locator("passband-mosaic button[data-channel='0']")
+    first.focus()
+    page.keyboard.press("ArrowLeft")  # no channel is there
+    expect(first).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("passband-mosaic button[data-channel='9']")).to_be_focused()
+    page.keyboard.press("Space")
+    expect(page.locator("#pb-channels h3")).to_contain_text("4 of 192 frequency channels (numbers 0, 9, 64, 128)")
+    rebuilt = ImageChannels.of_file(photo).rebuilt((0, 9, 64, 128))
+    assert close(base64.b64decode(page.locator("#pb-channels img").first.get_attribute("src").split(",")[1]), rebuilt)
+    for number in (128, 64, 9, 0):
+        page.locator(f"passband-mosaic button[data-channel='{number}']").click()
+    expect(page.locator("#pb-channels [role=alert]")).to_contain_text("No channel is chosen")
+
+
 def test_the_tab_has_no_serious_faults_for_screen_readers_and_refuses_a_bad_file(visit, photo, tmp_path):
     from axe_playwright_python.sync_playwright import Axe
 
-    page = open_tab(visit, photo)
+    page = visit()
+    page.get_by_role("tab", name="Frequencies").click()
+    page.get_by_role("button", name="Clean portrait").click()
+    expect(page.locator("#pb-spectrum img")).to_have_count(3)
+    expect(page.locator("#pb-definitions img")).to_have_count(4)
+    expect(page.locator("passband-mosaic button[aria-pressed=true]")).to_have_count(24)
+    expect(page.locator("#pb-channels img")).to_have_count(2)
+    screenshot(page, "app-frequencies.jpg", full_page=True)
     violations = Axe().run(page).response["violations"]
     assert [one["id"] for one in violations if one["impact"] in ("serious", "critical")] == []
     (tmp_path / "notes.txt").write_text("no image")
-    page.locator("#pb-look button[aria-label=Clear]").click()
     page.locator("#pb-look input[type=file]").set_input_files(str(tmp_path / "notes.txt"))
     expect(page.locator("#pb-spectrum [role=alert]")).to_contain_text("notes.txt is neither an image nor a video")

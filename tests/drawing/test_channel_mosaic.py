@@ -44,6 +44,12 @@ def test_chosen_channels_have_a_frame_and_the_others_are_dimmed():
     assert tile_of(mosaic, size, 0, 1).max() == pytest.approx(DIMMED)
 
 
+def test_without_a_choice_no_channel_is_dimmed_and_none_has_a_frame():
+    mosaic, size = channel_mosaic(torch.full((64, 4, 4), STRONGEST), chosen=None), mosaic_cell(4, 4)
+    assert all(tile_of(mosaic, size, v, u).min() == 1 for v in range(8) for u in range(8) if v or u)
+    assert mosaic[:, :: size[0]].unique().numel() == 1
+
+
 def test_a_figure_says_that_a_file_lacks_channels():
     image = torch.rand(3, 16, 24)
     stored = [True] * 64 + [number % 8 < 4 for number in range(64)] * 2

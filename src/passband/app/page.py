@@ -61,9 +61,9 @@ def build_page(server: "Server") -> gr.Blocks:
 
 def page_look() -> dict[str, Any]:
     """Return the theme, styles and scripts of the page, as `Blocks.launch` takes them."""
-    names = ("viewer/viewer.js", "viewer/viewer.css", "style/media.css")
-    viewer, style, media = ((HERE / name).read_text("utf-8") for name in names)
-    script = viewer.replace("%%STYLE%%", style)
+    names = ("viewer/viewer.js", "viewer/viewer.css", "viewer/mosaic.js", "style/media.css")
+    viewer, style, mosaic, media = ((HERE / name).read_text("utf-8") for name in names)
+    scripts = (viewer.replace("%%STYLE%%", style), mosaic)
     theme = Base(
         primary_hue=Color(*BLUES, name="passband"),
         neutral_hue=colors.slate,
@@ -101,7 +101,7 @@ def page_look() -> dict[str, Any]:
     return {
         "theme": theme,
         "css_paths": [HERE / "style" / "page.css"],
-        "head": f'{head}<script type="module">{script}</script>',
+        "head": head + "".join(f'<script type="module">{script}</script>' for script in scripts),
     }
 
 

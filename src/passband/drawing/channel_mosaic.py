@@ -32,7 +32,7 @@ DIMMED = 0.45
 
 
 def channel_mosaic(
-    channels: Float[Tensor, "64 h w"], chosen: Collection[int] = range(64), tile: int = TILE
+    channels: Float[Tensor, "64 h w"], chosen: Collection[int] | None = range(64), tile: int = TILE
 ) -> Float[Tensor, "3 H W"]:
     """Arrange the 64 frequency channels of one component as a mosaic.
 
@@ -42,7 +42,8 @@ def channel_mosaic(
 
     Args:
         channels: coefficients of the component in the units of a JPEG file, channel 8 v + u.
-        chosen: numbers from 0 to 63 of the channels that are bright and have a frame. The others are dimmed.
+        chosen: numbers from 0 to 63 of the channels that are bright and have a frame. The others are dimmed. With None,
+            all are bright, and none has a frame.
         tile: longest side of a channel in pixels. Larger channels are averaged, and smaller ones are enlarged by a
             whole factor.
 
@@ -52,9 +53,10 @@ def channel_mosaic(
     lowest = ((channels[:1] / BLOCK + 128) / 255).clamp(0, 1)
     magnitude = _fitted(channels[1:].abs(), tile).log1p() / torch.tensor(STRONGEST).log1p()
     tiles = torch.cat([_fitted(lowest, tile), magnitude.clamp(max=1)]).float()
-    is_chosen = torch.tensor([number in chosen for number in range(BLOCK * BLOCK)], device=channels.device)
-    tiles = torch.where(is_chosen[:, None, None], tiles, DIMMED * tiles)
-    frames = torch.where(is_chosen[:, None], tiles.new_tensor(CHOSEN), tiles.new_tensor([GROUND] * 3))
+    framed = torch.tensor([number in (chosen or ()) for number in range(BLOCK * BLOCK)], device=channels.device)
+    if chosen is not None:
+        tiles = torch.where(framed[:, None, None], tiles, DIMMED * tiles)
+    frames = torch.where(framed[:, None], tiles.new_tensor(CHOSEN), tiles.new_tensor([GROUND] * 3))
     height, width = tiles.shape[-2:]
     edge = FRAME + 1
     cells = tiles.new_full((BLOCK * BLOCK, 3, height + 2 * edge, width + 2 * edge), GROUND)

@@ -1,12 +1,16 @@
 """Turns the frequencies of an image into HTML for the page. All texts are escaped."""
 
 import base64
+import zlib
 from collections.abc import Sequence
 from html import escape
+from typing import Any
 
-from passband.app.work.frequencies import ChannelsView, FiltersView, PartsView, SpectrumView
+from passband.app.work.frequencies import ChannelsView, FiltersView, MosaicView, PartsView, SpectrumView
 from passband.curriculum.ratio import DEFINITIONS
 
+COMPONENTS = ("Brightness (Y)", "Blue (Cb)", "Red (Cr)")
+"""Names of the mosaics."""
 QUANTITIES = {
     "magnitude": "all amplitudes together",
     "energy": "the contrast energy",
@@ -77,25 +81,42 @@ def definitions(views: Sequence[PartsView]) -> str:
     return _grid(figures)
 
 
-def channels(view: ChannelsView) -> str:
-    """Return the mosaics, and the image of the chosen channels.
+def mosaic(view: MosaicView) -> str:
+    """Return the mosaics, with a button for each channel.
 
     Args:
         view: channels of the image.
     """
-    source = "These are the numbers that the JPEG file stores." if view.is_stored else "They are computed from pixels."
-    names = ("Brightness (Y)", "Blue (Cb)", "Red (Cr)")
-    mosaics = [
-        _figure(
-            content, f"Mosaic of 64 channels of {name}, coarse at the top left, fine at the bottom right", name, "png"
+    source = "The JPEG file stores these numbers." if view.is_stored else "They are computed from pixels."
+    figures = []
+    for number, (name, content) in enumerate(zip(COMPONENTS, view.mosaics, strict=True)):
+        buttons = "".join(_button(row) for row in view.rows[64 * number : 64 * number + 64])
+        label = f"{name}: 64 channels, coarse at the top left, fine at the bottom right"
+        figures.append(
+            f'<figure class="pb-shown"><div class="pb-cells"><img alt="" src="{_data(content, "png")}">'
+            f'<div role="group" aria-label="{escape(label)}">{buttons}</div></div>'
+            f"<figcaption>{escape(name)}</figcaption></figure>"
         )
-        for name, content in zip(names, view.mosaics, strict=True)
-    ]
+    hint = f"Click channels to choose them, or use the arrow keys and the space bar. {source}"
+    view_key = zlib.crc32(view.mosaics[0])
+    grid = f'<passband-mosaic view="{view_key}">{_grid(figures)}</passband-mosaic>'
+    return f'<p class="pb-limits">{hint}</p>{grid}'
+
+
+def channels(view: ChannelsView, *, is_picked: bool = False) -> str:
+    """Return the image of the chosen channels.
+
+    Args:
+        view: image of the channels.
+        is_picked: whether a person picked them in the mosaic, which then shows them already.
+    """
     images = [
         _figure(view.rebuilt, f"Image of the chosen channels alone. {view.title}.", "The framed channels alone"),
         _figure(view.whole, "Image of all channels", "All channels"),
     ]
-    return f"{_heading(view.title)}{_sentence(f'{view.text} {source}')}{_grid(images)}{_grid(mosaics)}"
+    numbers = ",".join(map(str, view.chosen))
+    marks = "" if is_picked else f'<passband-chosen channels="{numbers}"></passband-chosen>'
+    return f"{_heading(view.title)}{_sentence(view.text)}{_grid(images)}{marks}"
 
 
 def filters(view: FiltersView) -> str:
@@ -136,10 +157,24 @@ def percent(share: float) -> str:
 
 def _figure(content: bytes, alternative: str, caption: str, kind: str = "jpeg") -> str:
     """Return a picture that the page holds itself."""
-    data = base64.b64encode(content).decode()
     below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    image = f'<img alt="{escape(alternative)}" src="data:image/{kind};base64,{data}">'
+    image = f'<img alt="{escape(alternative)}" src="{_data(content, kind)}">'
     return f'<figure class="pb-shown">{image}{below}</figure>'
+
+
+def _button(row: dict[str, Any]) -> str:
+    """Return the button of a channel, whose label says where it is and how strong."""
+    strength = f"{percent(row['energy'])} of the energy" if row["stored"] else "not in this file"
+    label = f"Channel {row['channel']}, {row['component']}, v {row['v']}, u {row['u']}: {strength}"
+    return (
+        f'<button type="button" data-channel="{row["channel"]}" aria-pressed="false" title="{label}" '
+        f'aria-label="{label}"></button>'
+    )
+
+
+def _data(content: bytes, kind: str) -> str:
+    """Return the content of an image file as an address that holds it."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _grid(figures: Sequence[str]) -> str:

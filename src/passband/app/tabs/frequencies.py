@@ -15,6 +15,7 @@ from passband.app.work.frequencies import (
     DefinitionsRequest,
     FiltersRequest,
     FrequencyRequest,
+    MosaicRequest,
     PartsRequest,
     SpectrumRequest,
     parsed_subset,
@@ -35,6 +36,11 @@ DEFINITIONS_TEXT = """<h3>The same ratio by all four definitions</h3>
 CHANNELS_TEXT = """<h2 class="pb-part">Frequency channels</h2>
 <p>JPEG writes each block of 8 x 8 pixels as 64 patterns. Each small image shows where one pattern occurs, from coarse
 (top left) to fine (bottom right). Choose some of the 192 channels, and see what they still show.</p>"""
+PICKED = """document.addEventListener("passband-choose", (event) => {
+  props.value = event.detail;
+  trigger("input");
+});"""
+"""Script that hands the numbers of channels that a person picks in the mosaic to the page."""
 FILTERS_TEXT = """<h2 class="pb-part">Filters of SFNet</h2>
 <p>SFNet predicts small filters from the image, which split it into a coarse and a fine part, and then decides how much
 each part counts. This shows what it chose, block by block.</p>"""
@@ -70,6 +76,8 @@ def frequencies_tab(server: "Server") -> None:
                     info="64 component + 8 v + u, such as 0, 1, 8, 64, 128",
                     elem_id="pb-numbers",
                 )
+            mosaic = gr.HTML(elem_id="pb-mosaic")
+            picked = gr.HTML("", html_template="", js_on_load=PICKED, elem_id="pb-picked")
             channels = gr.HTML(elem_id="pb-channels")
             gr.HTML(FILTERS_TEXT)
             names = [name for name in server.weights if name != "auto"]
@@ -108,6 +116,16 @@ def frequencies_tab(server: "Server") -> None:
             return problem(str(error))
         return await answer(work, markup.channels, request.session_hash)
 
+    async def show_picked(path: Path | None, numbers: str | None, request: gr.Request) -> tuple[str, str]:
+        if path is None or not numbers:
+            return "", problem("No channel is chosen. Choose one or more in the mosaic.")
+        work = ChannelsRequest(path, limit, parsed_subset("", numbers))
+        shown = await answer(work, lambda view: markup.channels(view, is_picked=True), request.session_hash)
+        return numbers, shown
+
+    async def show_mosaic(path: Path | None, request: gr.Request) -> str:
+        return "" if path is None else await answer(MosaicRequest(path, limit), markup.mosaic, request.session_hash)
+
     async def show_filters(path: Path | None, name: str, request: gr.Request) -> AsyncIterator[str]:
         if path is None:
             yield problem("There is no photo yet. Drop a photo, or choose an example.")
@@ -138,6 +156,7 @@ def frequencies_tab(server: "Server") -> None:
         event.success(show_spectrum, source, spectrum, **QUIET)
         event.success(show_parts, [source, ratio, chosen], parts, **QUIET)
         event.success(show_definitions, [source, ratio], every, **QUIET)
+        event.success(show_mosaic, source, mosaic, **QUIET)
         event.success(show_channels, [source, subset, numbers], channels, **QUIET)
         event.success(lambda: "", None, filters, **QUIET)
     ratio.input(show_parts, [source, ratio, chosen], parts, **latest)
@@ -145,5 +164,6 @@ def frequencies_tab(server: "Server") -> None:
     chosen.input(show_parts, [source, ratio, chosen], parts, **latest)
     subset.input(lambda: "", None, numbers, **QUIET)
     subset.input(show_channels, [source, subset, gr.State("")], channels, **latest)
+    picked.input(show_picked, [source, picked], [numbers, channels], **latest)
     numbers.submit(show_channels, [source, subset, numbers], channels, **latest)
     start.click(show_filters, [source, weights], filters, **QUIET)

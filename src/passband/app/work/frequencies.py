@@ -21,6 +21,7 @@ from passband.drawing.charts import png_bytes
 from passband.drawing.image_spectrum import amplitude_figure, radial_curve_figure, shrunk
 from passband.io.image import read_image, to_pil
 from passband.io.image.size import stored_size
+from passband.layers.channels import channel_subset
 
 PIXELS = 1_000_000
 """Number of pixels to which a larger image is shrunk, so that the ratio slider answers at once."""
@@ -93,6 +94,8 @@ class SpectrumView:
     image: bytes
     amplitude: bytes
     curve: bytes
+    columns: dict[str, list[float]]
+    """Columns of the curve, see `RadialCurve.columns`."""
 
 
 @dataclass(frozen=True)
@@ -103,9 +106,10 @@ class SpectrumRequest(FrequencyRequest):
         """Measure and draw the spectrum."""
         studied = self.studied(predictors)
         curve = radial_curve(studied.image)
-        pictures = [png_bytes(amplitude_figure(studied.image)), png_bytes(radial_curve_figure(curve.columns()))]
-        title, text = described_spectrum(curve)
-        return SpectrumView(title, text, studied.size, studied.is_shrunk, jpeg(studied.image), *pictures)
+        columns, (title, text) = curve.columns(), described_spectrum(curve)
+        image, amplitude = jpeg(studied.image), png_bytes(amplitude_figure(studied.image))
+        drawn = png_bytes(radial_curve_figure(columns))
+        return SpectrumView(title, text, studied.size, studied.is_shrunk, image, amplitude, drawn, columns)
 
 
 @dataclass(frozen=True)
@@ -158,21 +162,42 @@ class DefinitionsRequest(FrequencyRequest):
 
 
 @dataclass(frozen=True)
-class ChannelsView:
-    """The channels of an image, and what some of them still show."""
+class MosaicView:
+    """All channels of an image."""
 
-    title: str
-    text: str
     mosaics: tuple[bytes, bytes, bytes]
-    whole: bytes
-    rebuilt: bytes
+    rows: tuple[dict[str, Any], ...]
+    """A row for each channel, see `ImageChannels.table`."""
     is_stored: bool
     """Whether the source is a JPEG file, whose own coefficients are shown."""
 
 
 @dataclass(frozen=True)
+class MosaicRequest(FrequencyRequest):
+    """All channels of an image."""
+
+    def do(self, predictors: Predictors) -> MosaicView:
+        """Draw the channels, and measure them."""
+        channels = self.studied(predictors).channels
+        y, cb, cr = (png(channel_mosaic(channels.cube[first : first + 64], None)) for first in (0, 64, 128))
+        return MosaicView((y, cb, cr), tuple(channels.table()), channels.from_jpeg)
+
+
+@dataclass(frozen=True)
+class ChannelsView:
+    """The image that some channels still show."""
+
+    title: str
+    text: str
+    chosen: tuple[int, ...]
+    whole: bytes
+    rebuilt: bytes
+    fidelity: dict[str, float]
+
+
+@dataclass(frozen=True)
 class ChannelsRequest(FrequencyRequest):
-    """The channels of an image.
+    """The image that some channels still show.
 
     Attributes:
         subset: name of a subset, or numbers of channels.
@@ -181,17 +206,12 @@ class ChannelsRequest(FrequencyRequest):
     subset: str | tuple[int, ...] = "24S"
 
     def do(self, predictors: Predictors) -> ChannelsView:
-        """Draw the channels, and rebuild the image from the subset."""
+        """Rebuild the image from the subset."""
         channels = self.studied(predictors).channels
-        rows = channels.table(self.subset)
-        chosen = {row["channel"] for row in rows if row["chosen"]}
-        mosaics = [
-            png(channel_mosaic(channels.cube[first : first + 64], {n - first for n in chosen if n >= first}))
-            for first in (0, 64, 128)
-        ]
-        title, text = described_channels(subset_name(self.subset), channels.fidelity(self.subset))
+        chosen, fidelity = tuple(channel_subset(self.subset).indices()), channels.fidelity(self.subset)
+        title, text = described_channels(subset_name(self.subset), fidelity)
         whole, rebuilt = jpeg(channels.image), jpeg(channels.rebuilt(self.subset))
-        return ChannelsView(title, text, (mosaics[0], mosaics[1], mosaics[2]), whole, rebuilt, channels.from_jpeg)
+        return ChannelsView(title, text, chosen, whole, rebuilt, fidelity)
 
 
 @dataclass(frozen=True)
