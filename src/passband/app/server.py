@@ -11,6 +11,7 @@ from starlette.requests import Request as WebRequest
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from passband.app.files.checks import UploadError
 from passband.app.files.run_folders import served_file
 from passband.app.files.uploads import ADDRESS, Storage
 from passband.app.files.zipped import zip_results
@@ -18,6 +19,7 @@ from passband.app.guard import Guard
 from passband.app.settings import AppError, AppSettings
 from passband.app.work.jobs import Jobs
 from passband.app.work.restoring import Restoring
+from passband.naming import short_name, suggestion
 from passband.tasks.loading import task_of
 from passband.weights_io import load_config, shipped_weights
 
@@ -64,6 +66,22 @@ class Server:
         except BaseException:
             self.close()
             raise
+
+    def own_weights(self, label: str, *tasks: str) -> tuple[str, str]:
+        """Return the task and the path of weights that the command line names for some tasks.
+
+        Args:
+            label: name of the weights on the page.
+            tasks: tasks that are allowed.
+
+        Raises:
+            UploadError: if there are no such weights.
+        """
+        task, path = self.others.get(label, ("", ""))
+        if task not in tasks:
+            known = [name for name, (own, _) in self.others.items() if own in tasks]
+            raise UploadError(f"This page has no weights named {label!r} for {tasks[0]}.{suggestion(label, known)}")
+        return task, path
 
     def wait(self) -> None:
         """Serve until Ctrl-C or SIGTERM, then close the page."""
@@ -149,7 +167,7 @@ class Server:
 def _label(path: str, taken: dict[str, Any]) -> str:
     """Return a name for further weights that no other weights have."""
     parts = Path(path).resolve().parts if Path(path).exists() else Path(path).parts
-    for count in range(1, len(parts) + 1):
+    for count in range(len(Path(short_name(path)).parts), len(parts) + 1):
         label = "/".join(parts[-count:])
         if label not in taken:
             return label

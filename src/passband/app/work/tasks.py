@@ -1,21 +1,27 @@
 """The work of the tabs Classify and Segment, and of spectra before and after, in a worker process."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from passband.analysis.images.change import analyze_changed_spectrum
 from passband.app.files.checks import UploadError, check_image, shown
 from passband.app.work.requests import Predictors, Request
-from passband.drawing.channel_maps import draw_channels
 from passband.inference.classifier import Classifier, Guess
+from passband.inference.detector import FindWork, InstanceFinder
 from passband.inference.files.naming import Job
+from passband.inference.instances_file import INSTANCES_FILE, InstancesFile
 from passband.inference.segmenter import Segmenter, SegmentWork
 from passband.io.image import read_image
 from passband.layers.gate import ChannelGate
 from passband.metrics.spectral_error import BLOCK, spectral_errors
 from passband.reports.spectrum import findings, write_spectrum
+
+if TYPE_CHECKING:
+    from passband.app.server import Server
 
 
 @dataclass(frozen=True)
@@ -77,13 +83,14 @@ class Classes:
 
     Attributes:
         guesses: guesses, the most probable one first.
-        channels: picture of the channels that the gate opened for this image; None if the network has no gate.
-        opened: number of channels that it opened.
+        channels: numbers of the frequency channels that the network used, 64 component + 8 v + u; empty if it takes
+            pixels.
+        is_gated: whether a gate opened these channels for this image; otherwise the network always takes them.
     """
 
     guesses: tuple[Guess, ...]
-    channels: Path | None = None
-    opened: int = 0
+    channels: tuple[int, ...] = ()
+    is_gated: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,12 +99,10 @@ class ClassifyRequest(Request):
 
     Attributes:
         weights: weights of a classifier.
-        folder: folder for the picture of channels.
         image_pixels: largest number of pixels.
     """
 
     weights: str
-    folder: Path
     image_pixels: int = 50_000_000
 
     def do(self, predictors: Predictors) -> Classes:
@@ -109,16 +114,13 @@ class ClassifyRequest(Request):
         """
         check_image(self.source, self.image_pixels, "Classification needs an image.")
         classifier: Classifier = predictors.get(Classifier, self.weights)
-        gate = getattr(classifier.model, "gate", None)
-        if not isinstance(gate, ChannelGate):
-            return Classes(classifier(self.source))
-        gate.reset()
+        gate, taken = getattr(classifier.model, "gate", None), classifier.preprocessing.channels
+        if isinstance(gate, ChannelGate):
+            gate.reset()
         guesses = classifier(self.source)
-        opened = (gate.opened > 0).cpu()
-        if len(opened) != 192:
-            return Classes(guesses, None, int(opened.sum()))
-        draw_channels(opened.float(), self.folder / "channels.png", kept=opened.nonzero().flatten().tolist())
-        return Classes(guesses, self.folder / "channels.png", int(opened.sum()))
+        if isinstance(gate, ChannelGate):
+            taken = tuple(taken[place] for place in gate.opened.nonzero().flatten().tolist())
+        return Classes(guesses, taken, isinstance(gate, ChannelGate))
 
 
 @dataclass(frozen=True)
@@ -128,13 +130,13 @@ class Mask:
     Attributes:
         before: path of the image as browsers show it.
         overlay: path of the image with its mask.
-        mask: path of the mask file.
+        file: path of the mask file.
         shares: share of the image that each class covers, by its name.
     """
 
     before: Path
     overlay: Path
-    mask: Path
+    file: Path
     shares: dict[str, float]
 
 
@@ -167,3 +169,78 @@ class SegmentRequest(Request):
             _, shares = SegmentWork(segmenter, overlays=True).do(Job(self.source, mask), overlay)
         before = shown(self.source, self.folder / "before", is_video=False)
         return Mask(before, overlay, mask, dict(zip(segmenter.classes, shares, strict=True)))
+
+
+@dataclass(frozen=True)
+class Found:
+    """The instances in an image.
+
+    Attributes:
+        before: path of the image as browsers show it.
+        overlay: path of the image with its instances.
+        file: path of the instances in COCO's format.
+        counts: number of instances of each class, the most frequent class first.
+    """
+
+    before: Path
+    overlay: Path
+    file: Path
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True)
+class FindRequest(Request):
+    """The search for instances in an image.
+
+    Attributes:
+        weights: weights of a detector.
+        folder: folder for the instances and the overlay.
+        image_pixels: largest number of pixels.
+        score: smallest score of an instance, 0 to 1.
+    """
+
+    weights: str
+    folder: Path
+    image_pixels: int = 50_000_000
+    score: float = 0.5
+
+    def do(self, predictors: Predictors) -> Found:
+        """Check the image, and find its instances.
+
+        Raises:
+            UploadError: if the file is not an image, or too large.
+            ImageError, JpegError: if the file is damaged.
+        """
+        check_image(self.source, self.image_pixels, "Detection needs an image.")
+        finder: InstanceFinder = predictors.get(InstanceFinder, self.weights)
+        overlay = self.folder / f"{self.source.stem}_overlay.png"
+        answer = FindWork(finder, self.score).ask(self.source, overlay)
+        instances = InstancesFile(finder.category_ids, finder.classes)
+        instances.add(self.source.name, answer)
+        instances.write(self.folder / INSTANCES_FILE)
+        names = dict(zip(finder.category_ids, finder.classes, strict=True))
+        counts = Counter(names[one["category_id"]] for one in answer["annotations"])
+        before = shown(self.source, self.folder / "before", is_video=False)
+        return Found(before, overlay, self.folder / INSTANCES_FILE, dict(counts.most_common()))
+
+
+def segment_request(
+    server: "Server", label: str, source: Path, folder: Path, score: float
+) -> SegmentRequest | FindRequest:
+    """Return the request for a mask or for instances, whichever the network gives.
+
+    Args:
+        server: the running page.
+        label: name of weights on the page.
+        source: path of the image.
+        folder: folder for the results.
+        score: smallest score of an instance, 0 to 1.
+
+    Raises:
+        UploadError: if the page has no such weights.
+    """
+    task, path = server.own_weights(label, "segmentation", "detection")
+    pixels = server.settings.limits.image_pixels
+    if task == "detection":
+        return FindRequest(source, path, folder, pixels, score)
+    return SegmentRequest(source, path, folder, pixels)
