@@ -3,8 +3,10 @@ import json
 import pytest
 from PIL import Image
 
-from passband.app.files.run_folders import find_reports, find_runs, run_facts, served_file
-from passband.app.tabs.runs import facts_html, reports_html
+from passband.app.files.run_folders import find_reports, find_runs, served_file
+from passband.app.html.runs import facts_html, reports_html
+from passband.app.work.requests import Predictors
+from passband.app.work.runs import RunRequest
 
 
 @pytest.fixture
@@ -29,12 +31,13 @@ def test_runs_and_reports_are_found(folder):
     assert find_runs(folder) == {"deraining": folder / "deraining"}
     assert find_runs(folder / "deraining") == {"deraining": folder / "deraining"}
     assert [str(path) for path in find_reports(folder).values()] == ["study/report.html"]
+    assert list(find_reports(folder / "study")) == ["study"]
     assert 'href="passband/runs/study/report.html"' in reports_html(find_reports(folder))
     assert reports_html({}) == ""
 
 
 def test_a_run_that_still_trains_has_facts_curves_and_samples(folder, tmp_path):
-    facts = run_facts(folder / "deraining", tmp_path)
+    facts = RunRequest(folder / "deraining", tmp_path).do(Predictors())
     assert dict(facts.rows) == {
         "recipe": "my <recipe>",
         "steps": "3",
@@ -43,7 +46,7 @@ def test_a_run_that_still_trains_has_facts_curves_and_samples(folder, tmp_path):
     }
     assert facts.curves is not None
     assert facts.curves.is_file()
-    assert run_facts(folder / "deraining", tmp_path).curves == facts.curves
+    assert RunRequest(folder / "deraining", tmp_path).do(Predictors()).curves == facts.curves
     assert facts.sample == folder / "deraining" / "validation" / "step-2.png"
     html = facts_html(facts, lambda path: path.name)
     assert "my &lt;recipe&gt;" in html
@@ -52,7 +55,7 @@ def test_a_run_that_still_trains_has_facts_curves_and_samples(folder, tmp_path):
 
 def test_an_empty_or_damaged_run_has_no_curves(tmp_path):
     (tmp_path / "run.json").write_text("{")
-    facts = run_facts(tmp_path, tmp_path / "out")
+    facts = RunRequest(tmp_path, tmp_path / "out").do(Predictors())
     assert (facts.curves, facts.sample, dict(facts.rows)["steps"]) == (None, None, "0")
 
 
