@@ -9,7 +9,11 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-from passband import Restorer
+from passband import Classifier, Restorer, Segmenter
+from passband.analysis.images import ImageChannels, ImageSpectrum, radial_curve
+from passband.analysis.images.spectrum import described_spectrum
+from passband.io.image import read_image
+from passband.io.mask import read_stored_mask
 
 
 @pytest.fixture
@@ -26,11 +30,11 @@ def http(address):
 def test_the_client_gets_the_file_that_the_library_writes(client, photo, tiny, tiny_weights, tmp_path):
     path, facts = client.predict(handle_file(photo), tiny, 0.5, True, api_name="/restore")
     expected = tmp_path / "expected.jpg"
-    Restorer(str(tiny_weights), strength=0.5).restore_file(photo, expected, max_pixels=1_000_000)
+    Restorer(str(tiny_weights), strength=0.5).restore_file(photo, expected, name_weights=True)
     assert Path(path).read_bytes() == expected.read_bytes()
     assert path.endswith(f"my photo_{tiny}.jpg")
     assert facts["weights"] == tiny
-    assert facts["command"].endswith("--strength 0.5")
+    assert facts["command"].endswith("--strength 0.5 --name-weights")
     assert 0 <= facts["inspection"]["confidence"] <= 1
 
 
@@ -44,15 +48,54 @@ def test_the_client_lists_networks_inspects_and_gets_errors_as_sentences(client,
         client.predict(handle_file(tmp_path / "notes.txt"), "auto", 1, False, api_name="/restore")
 
 
-def test_the_documented_example_runs(address, photo, tmp_path, monkeypatch):
+def test_the_documented_examples_run(address, client, photo, tmp_path, monkeypatch):
     document = (Path(__file__).parents[2] / "docs" / "app.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```python\n(from gradio_client.*?)```", document, flags=re.DOTALL)
+    examples = re.findall(r"```python\n(.*?)```", document.split("## For programs")[1], flags=re.DOTALL)
     (tmp_path / "photo.jpg").write_bytes(photo.read_bytes())
     monkeypatch.chdir(tmp_path)
+    own = {task: name for name, task in client.predict(api_name="/own_networks").items()}
     names = {}
-    exec(example.replace("http://127.0.0.1:7860", address), names)
+    for example in examples[:2]:
+        example = example.replace("http://127.0.0.1:7860", address).replace('"polyps"', repr(own["segmentation"]))
+        exec(example.replace('"photos"', repr(own["classification"])), names)
     assert Path(names["path"]).name == "photo_restored.jpg"
-    assert names["facts"]["command"].startswith("passband restore photo.jpg")
+    assert names["restored"]["command"].startswith("passband restore photo.jpg")
+    assert [
+        Path(names[name]).suffix for name in ("spectrum", "curve", "low", "high", "rebuilt", "mask", "overlay")
+    ] == [*(".png", ".png", ".jpg", ".jpg", ".jpg", ".png", ".png")]
+
+
+def test_the_client_gets_the_figures_of_the_library(client, photo, own_networks):
+    curve = radial_curve(read_image(photo))
+    _, _, facts = client.predict(handle_file(photo), api_name="/spectrum")
+    assert facts["title"] == described_spectrum(curve)[0]
+    assert facts["columns"]["energy_inside"] == pytest.approx(curve.energy_inside.tolist())
+    _, _, facts = client.predict(handle_file(photo), 0.2, "energy", api_name="/ratio")
+    parts = ImageSpectrum(read_image(photo)).parts(0.2, "energy")
+    assert (facts["radius"], facts["ratio"], facts["definition"]) == (pytest.approx(parts.radius), 0.2, "energy")
+    _, facts = client.predict(handle_file(photo), "24S", "0, 64, 128", api_name="/channels")
+    assert facts["channels"] == [0, 64, 128]
+    assert facts["psnr"] == pytest.approx(ImageChannels.of_file(photo).fidelity((0, 64, 128))["psnr"])
+    segmenter, classifier = own_networks
+    facts = client.predict(handle_file(photo), classifier.name, api_name="/classify")
+    assert [one["class"] for one in facts["guesses"]] == [one.name for one in Classifier(classifier)(photo)]
+    assert facts["is_gated"]
+    mask, _, facts = client.predict(handle_file(photo), segmenter.name, 0.5, api_name="/segment")
+    assert read_stored_mask(mask).values.bool().equal(Segmenter(segmenter)(photo).bool())
+    assert sum(facts["shares"].values()) == pytest.approx(1)
+
+
+def test_functions_refuse_what_they_cannot_use_in_sentences(client, photo):
+    for arguments, name, sentence in (
+        ((1.5, "magnitude"), "ratio", "1"),
+        ((0.5, "size"), "ratio", "size"),
+        (("24S", "0, x"), "channels", "Channels are numbers from 0 to 191"),
+        (("24S", "500"), "channels", "numbered 0 to 191"),
+        (("nothing",), "classify", "This page has no weights named 'nothing' for classification"),
+        (("/etc/passwd", 0.5), "segment", "This page has no weights named '/etc/passwd' for segmentation"),
+    ):
+        with pytest.raises(AppError, match=sentence):
+            client.predict(handle_file(photo), *arguments, api_name=f"/{name}")
 
 
 def upload(http, path):
