@@ -1,8 +1,9 @@
-"""The page in a process of its own, and one Chromium, both for the tests of one file.
+"""The page in a process of its own, and one Chromium, both for the tests of this folder.
 
-They end with the file, because an open page takes a part of a core from all later tests.
+They end with the folder, because an open page takes memory and a part of a core from all later tests.
 """
 
+import math
 import os
 import re
 import subprocess
@@ -11,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from skimage import data
 
 from tests import chromium
@@ -22,15 +25,25 @@ PATIENCE = 120_000
 """Time in milliseconds that the page gets for anything, on a machine that does other work as well."""
 
 
-@pytest.fixture(scope="module")
-def address(tiny_weights, tmp_path_factory):
-    """Start the page with small limits, further weights and a folder of runs, and return its address."""
+@pytest.fixture(scope="session")
+def own_networks(tmp_path_factory):
+    """Return the folders of a segmenter and of a classifier."""
     segmenter = save_segmenter(tmp_path_factory.mktemp("segmenter"))
     classifier = save_classifier(tmp_path_factory.mktemp("classifier"), "gated-dct-resnet18", channels="192")
+    state = load_file(classifier / "model.safetensors")
+    for number in range(192):
+        if sum(divmod(number % 64, 8)) > 4:  # the gate is closed for fine channels
+            state["gate.pair.bias"].view(192, 2)[number] = torch.tensor([9.0, 0.0])
+    save_file(state, classifier / "model.safetensors")
+    return segmenter, classifier
+
+
+@pytest.fixture(scope="package")
+def address(tiny_weights, own_networks, tmp_path_factory):
+    """Start the page with small limits, further weights and a folder of runs, and return its address."""
+    segmenter, classifier = own_networks
     runs = tmp_path_factory.mktemp("runs")
-    (runs / "one").mkdir()
-    (runs / "one" / "run.json").write_text('{"recipe": {"name": "my-recipe"}}')
-    (runs / "one" / "log.csv").write_text("step,loss\n1,0.5\n2,0.25\n")
+    write_run(runs / "one")
     (runs / "report.html").write_text("<h1>a report</h1>")
     log = tmp_path_factory.mktemp("page") / "log.txt"
     command = [sys.executable, "-m", "passband", "app", "--port", "0", "--workers", "1"]
@@ -51,13 +64,34 @@ def address(tiny_weights, tmp_path_factory):
     assert process.returncode == 0
 
 
+def write_run(folder):
+    """Write the folder of a run that trains."""
+    (folder / "validation").mkdir(parents=True)
+    (folder / "run.json").write_text('{"recipe": {"name": "my-recipe"}}')
+    losses = [0.02 + 0.2 * math.exp(-step / 60) * (1 + 0.2 * math.sin(step)) for step in range(1, 201)]
+    rows = (f"{step},{loss:.5f}" for step, loss in enumerate(losses, start=1))
+    (folder / "log.csv").write_text("\n".join(("step,loss", *rows)))
+    scores = ((50, 24.5), (100, 27.25), (150, 28.5), (200, 28.75))
+    (folder / "validation.csv").write_text("\n".join(("step,psnr", *(f"{step},{psnr}" for step, psnr in scores))))
+    photo = data.astronaut()[:200, 60:360]
+    haze = (0.5 * photo + 110).astype(np.uint8)
+    Image.fromarray(np.hstack([haze, photo, photo])).save(folder / "validation" / "step-200.png")
+
+
+def screenshot(page, name, **options):
+    """Make a picture of the documentation, if PASSBAND_SCREENSHOTS names a folder for it, such as docs."""
+    if folder := os.environ.get("PASSBAND_SCREENSHOTS"):
+        page.evaluate("document.activeElement?.blur()")
+        page.screenshot(path=Path(folder) / name, type="jpeg", quality=80, **options)
+
+
 @pytest.fixture(scope="session")
 def tiny(tiny_weights):
     """Return the name of the small weights on the page."""
     return Path(tiny_weights).name
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser():
     """Start Chromium."""
     from playwright.sync_api import sync_playwright

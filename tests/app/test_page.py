@@ -1,9 +1,7 @@
 """Drives the page in a real browser."""
 
 import io
-import os
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +10,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from passband import Restorer, degrade
-from tests.app.conftest import PATIENCE
+from tests.app.conftest import PATIENCE, screenshot
 
 expect.set_options(timeout=PATIENCE)
 
@@ -127,7 +125,7 @@ def test_several_files_give_a_list_and_an_archive_and_a_bad_one_gives_a_sentence
 def test_files_that_are_too_large_are_refused_in_words(visit, tmp_path):
     Image.new("L", (1200, 900)).save(tmp_path / "large.png")
     page = visit()
-    assert "up to 3 MB and 1 megapixels each" in page.locator(".pb-limits").inner_text()
+    assert "up to 3 MB and 1 megapixel each" in page.locator(".pb-limits").inner_text()
     give(page, tmp_path / "large.png")
     expect(page.locator("#pb-status")).to_contain_text("large.png has 1200 x 900 pixels")
 
@@ -183,9 +181,9 @@ def test_the_page_fits_and_axe_finds_nothing_serious(visit, width, scheme, examp
     page.get_by_role("button", name=example).click()
     viewer(page)
     assert words in page.locator("#pb-details").inner_text()
-    if folder := os.environ.get("PASSBAND_SCREENSHOTS"):  # set to docs, this makes the pictures of the documentation
-        page.screenshot(path=Path(folder) / picture, type="jpeg", quality=80, full_page=width > 1000)
+    screenshot(page, picture, full_page=width > 1000)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.evaluate("scrollTo(0, 0)")
     brightness = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("L"))[:40].mean()
     assert (brightness < 128) == (scheme == "dark")
     assert serious(page) == []
@@ -195,17 +193,23 @@ def test_networks_of_ones_own_classify_and_segment_and_runs_are_shown(visit, pho
     page = visit()
     page.get_by_role("tab", name="Classify").click()
     page.locator("#pb-classification input[type=file]").set_input_files(str(photo))
-    expect(page.locator("#pb-classification-result")).to_contain_text("Channels that the gate opened")
+    expect(page.locator("#pb-classification-result")).to_contain_text(
+        "Channels that the gate opened for this image: 45"
+    )
+    assert page.locator("#pb-classification-result .pb-open").count() == 45
     assert page.locator("#pb-classification-result .pb-bar").count() == 3
+    screenshot(page, "app-classify.jpg")
     assert serious(page) == []
     page.get_by_role("tab", name="Segment").click()
     page.locator("#pb-segmentation input[type=file]").set_input_files(str(photo))
     page.locator("#pb-segmentation-result passband-viewer[ready]").wait_for()
     assert "background" in page.locator("#pb-segmentation-result").inner_text()
+    screenshot(page, "app-segment.jpg")
     assert serious(page) == []
     page.get_by_role("tab", name="Runs").click()
     expect(page.locator("#pb-run-facts")).to_contain_text("my-recipe")
-    page.locator("#pb-run-facts img").wait_for()
+    page.locator("#pb-run-facts img").first.wait_for()
+    screenshot(page, "app-runs.jpg", full_page=True)
     with page.context.expect_page() as opened:
         page.locator("#pb-reports a").click()
     expect(opened.value.get_by_role("heading")).to_have_text("a report")

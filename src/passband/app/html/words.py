@@ -26,9 +26,10 @@ def limits_sentence(limits: Limits) -> str:
         limits: limits of the page.
     """
     hours = "an hour" if limits.keep_seconds == 3600 else f"{limits.keep_seconds / 60:g} minutes"
+    megapixels = f"{limits.image_pixels / 1e6:g} megapixel{'' if limits.image_pixels == 1_000_000 else 's'}"
     return (
         f"PNG, JPEG, WebP, TIFF, BMP, AVIF, HEIC or a short video, up to {limits.upload_bytes / 1e6:g} MB and "
-        f"{limits.image_pixels / 1e6:g} megapixels each, at most {limits.files} files. Files stay on this computer and "
+        f"{megapixels} each, at most {limits.files} files. Files stay on this computer and "
         f"are removed after {hours}."
     )
 

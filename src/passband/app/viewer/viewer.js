@@ -137,10 +137,11 @@ class PassbandViewer extends HTMLElement {
 
   fit() {
     if (!this.width) return;
-    const high = (this.stage.clientWidth * this.height) / this.width;
+    const largest = Math.max(1, this.stage.clientWidth / 480); // small images are enlarged, but not without end
+    const high = this.height * Math.min(this.stage.clientWidth / this.width, largest);
     this.stage.style.height = document.fullscreenElement === this ? "" : `min(68vh, ${Math.max(220, high)}px)`;
     const { clientWidth, clientHeight } = this.stage;
-    this.scale = Math.min(clientWidth / this.width, clientHeight / this.height, Math.max(1, clientWidth / 480));
+    this.scale = Math.min(clientWidth / this.width, clientHeight / this.height, largest);
     this.x = (clientWidth - this.width * this.scale) / 2;
     this.y = (clientHeight - this.height * this.scale) / 2;
     this.fitted = true;
