@@ -280,7 +280,7 @@ PARTS: dict[str, Callable[[Any, argparse.Namespace, Path], dict[str, float]]] = 
     "zoom": zoom,
     "clients": clients,
 }
-"""What is measured, by name."""
+"""Functions that measure each part, by its name."""
 
 if __name__ == "__main__":
     main()
