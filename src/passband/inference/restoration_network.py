@@ -5,7 +5,6 @@ import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from passband.models.bands.statistics import MapStatistics
 from passband.models.inputs import network_name
 from passband.models.padded import check_views, input_views
 from passband.models.three_scales import ThreeScaleNetwork
-from passband.naming import nearest, short_name, suggestion
+from passband.naming import nearest, package_version, short_name, suggestion
 from passband.ops.progress import Report
 from passband.provenance import weights_checksum
 from passband.weights_io import CheckpointError, load_config
@@ -152,7 +151,7 @@ class RestorationNetwork:
     def signature(self) -> str:
         """Return passband with its version, the name of the weights and the beginning of their checksum, in ASCII."""
         name = short_name(self.weights).encode("ascii", "replace").decode()
-        return f"passband {version('passband')}, weights {name}, sha256 {self.weights_checksum()[:SHOWN_DIGITS]}"
+        return f"passband {package_version()}, weights {name}, sha256 {self.weights_checksum()[:SHOWN_DIGITS]}"
 
     def checksum(self) -> str:
         """Return the SHA-256 of the weights and the structure of the network, or of the exported file."""

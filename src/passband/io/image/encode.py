@@ -112,7 +112,7 @@ def _lost_metadata(kind: str, meta: ImageMeta) -> list[str]:
     lost = []
     if kind == "BMP":
         named = {"EXIF": meta.exif, "the color profile": meta.icc, "XMP": meta.xmp}
-        named["the name of the weights"] = meta.software
+        named |= {"the name of the weights": meta.software}
         lost += [name for name, value in named.items() if value]
     if meta.photoshop and kind not in ("JPEG", "PNG", "TIFF"):
         lost.append("IPTC" if iptc_of(meta.photoshop) else "Photoshop's data")
