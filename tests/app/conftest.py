@@ -1,6 +1,7 @@
-"""The page in a process of its own, and one Chromium, both for the tests of this folder.
+"""The page in a process of its own for the tests of this folder, and one Chromium for those of each file.
 
-They end with the folder, because an open page takes memory and a part of a core from all later tests.
+The page ends with the folder, because an open page takes memory and a part of a core from all later tests. Chromium
+ends with the file, because its driver occupies the event loop, which tests of other files need.
 """
 
 import math
@@ -91,7 +92,7 @@ def tiny(tiny_weights):
     return Path(tiny_weights).name
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser():
     """Start Chromium."""
     from playwright.sync_api import sync_playwright
