@@ -8,7 +8,7 @@ from torch import nn
 from passband.analysis.filters import analyze_filters, filter_choices, image_filters, watched_filters
 from passband.io.image import read_image, write_image
 from passband.layers import DynamicFilter
-from passband.models import SFNet, load_model
+from passband.models import ConvIR, FSNet, SFNet, load_model
 from passband.weights_io import CheckpointError, shipped_weights
 
 
@@ -157,7 +157,7 @@ def test_files_hold_each_filter_each_weight_and_each_response(tiny_weights, tmp_
 def test_mistakes_are_named(tmp_path, image):
     with pytest.raises(CheckpointError, match="inspector holds the network .*, which has none: take general"):
         image_filters(image[0], "inspector", device="cpu")
-    with pytest.raises(ValueError, match="such as SFNet, but Conv2d has none"):
+    with pytest.raises(ValueError, match="SFNet or FSNet, but Conv2d has none"):
         filter_choices(nn.Conv2d(3, 3, 1), image)
     with pytest.raises(ValueError, match="needs one image; got a batch of 2"):
         filter_choices(SFNet(width=16, depth=1), torch.rand(2, 3, 16, 16))
@@ -165,3 +165,22 @@ def test_mistakes_are_named(tmp_path, image):
         image_filters(image[0], SFNet(width=16, depth=1, in_channels=6), device="cpu")
     with pytest.raises(ValueError, match="a side of 16 pixels or more; got 8"):
         image_filters(image[0], "general", side=8, device="cpu")
+
+
+def test_filters_of_an_fsnet_are_named_as_those_of_an_sfnet(image):
+    model = FSNet(width=16, depth=2, full_depth=4).eval()
+    choices = filter_choices(model, image)
+    assert [choice.block for choice in choices[::2]] == [
+        *("encoder, full size", "encoder, half size", "encoder, quarter size"),
+        *("decoder, quarter size", "decoder, half size", "decoder, full size"),
+    ]
+    assert [choice.name for choice in choices[:2]] == ["encoder.0.blocks.3.filters.0", "encoder.0.blocks.3.filters.1"]
+    assert [choice.scale for choice in choices[::2]] == [1, 2, 4, 4, 2, 1]
+
+
+def test_a_convir_is_refused_because_its_filters_divide_nothing():
+    reason = r"SFNet or FSNet, but ConvIR holds the network ConvIR, which has none \(its filters are strips and squares"
+    with pytest.raises(CheckpointError, match=reason):
+        image_filters(torch.rand(3, 40, 40), ConvIR(width=8, depth=1))
+    with pytest.raises(ValueError, match="SFNet or FSNet, but ConvIR has none"):
+        filter_choices(ConvIR(width=8, depth=1), torch.rand(1, 3, 40, 40))

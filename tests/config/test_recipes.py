@@ -76,6 +76,36 @@ def test_a_recipe_of_the_paper_has_the_papers_settings(name, epochs, batch):
         assert part in " ".join(comments), part
 
 
+@pytest.mark.parametrize(
+    ("name", "model", "epochs", "batch", "rate", "warmup", "clip"),
+    [
+        ("fsnet-dehaze-indoor", "fsnet", 1000, 32, 8e-4, 3, 0.001),
+        ("fsnet-dehaze-outdoor", "fsnet", 30, 8, 1e-4, 1, 0.01),
+        ("fsnet-deblur-gopro", "fsnet", 3000, 4, 1e-4, 3, 0.01),
+        ("fsnet-desnow-csd", "fsnet", 2000, 32, 8e-4, 3, 0.01),
+        ("convir-dehaze-indoor", "convir-b", 1000, 4, 1e-4, 3, 0.001),
+        ("convir-dehaze-outdoor", "convir-b", 30, 8, 1e-4, 1, 0.01),
+        ("convir-deblur-gopro", "convir-l", 3000, 4, 1e-4, 3, 0.001),
+        ("convir-desnow-csd", "convir-b", 2000, 8, 2e-4, 3, 0.01),
+        ("convir-derain", "convir-l", 300, 4, 1e-4, 3, 0.01),
+    ],
+)
+def test_a_recipe_of_a_later_network_has_the_settings_of_its_released_code(
+    name, model, epochs, batch, rate, warmup, clip
+):
+    recipe = load_recipe(name)
+    optim, data = recipe.optim, recipe.data
+    assert (recipe.model.name, data.source, data.crop, data.batch) == (model, "pairs", 256, batch)
+    assert (recipe.precision, recipe.loss.spectral_weight, optim.optimizer, optim.ema) == ("float32", 0.1, "adam", 0)
+    assert (optim.learning_rate, optim.final_learning_rate, optim.clip_norm) == (rate, 1e-6, clip)
+    assert (optim.length(11), optim.warmup(11)) == (11 * epochs, 11 * warmup)
+    comments = " ".join(shipped_recipes()[name].read_text().split("\nname = ")[0].split())
+    benchmark = find_benchmark(re.search(r"--benchmark (\S+)", comments)[1])
+    assert {"fsnet": "FSNet", "convir-b": "ConvIR-B", "convir-l": "ConvIR-L"}[model] in benchmark.figures
+    for part in ("Data:", "Download", f"passband train {name}", f"passband evaluate runs/{name}/", "Tested with"):
+        assert part in comments, part
+
+
 def test_the_benchmarks_that_recipes_name_exist_and_have_the_window_that_they_say():
     for name, path in shipped_recipes().items():
         text = re.sub(r"\n# ?", " ", path.read_text())

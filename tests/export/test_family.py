@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from passband.export import export_model, restoration_graph
-from passband.export.runtimes import OnnxRuntime
+from passband.export.quantize import quantize
+from passband.export.runtimes import OnnxRuntime, OpenVINORuntime
 from passband.inference.engines import load_engine, restore_tiled
 from passband.inference.precision import agreement
 from passband.models import ConvIR, FSNet
@@ -66,3 +67,19 @@ def test_fsnet_pools_locally_in_the_graph():
     model = randomized(FSNet(width=16, depth=1, full_depth=4, pool_window=80))
     image = torch.rand(1, 3, 40, 56)
     torch.testing.assert_close(OnnxRuntime(restoration_graph(model))(image), model(image)[-1], rtol=0, atol=5e-6)
+
+
+def test_int8_keeps_sensitive_layers_in_float_and_agrees(model, photograph):
+    pictures = [photograph[:, :64, 64 * number : 64 * (number + 1)] for number in range(2)]
+    made = quantize(model, pictures)
+    rounded = [node for node in made.get_ops() if node.get_type_name() == "FakeQuantize"]
+    names = [taker.get_node().get_friendly_name() for node in rounded for taker in node.output(0).get_target_inputs()]
+    assert any(".conv_in" in name for name in names)
+    kept = ("filters", "shallow", "stem.0", "head", "fuse", "merge", ".pool", ".enlarge", "encoder.0.join")
+    first = ("encoder.0.0.", "encoder.0.blocks.0.", "encoder.1.0.", "encoder.2.0.")
+    assert not [name for name in names if any(part in name for part in (*kept, *first))]
+    image = photograph[None, :, 40:104, 60:156]
+    with torch.no_grad():
+        restored = model(image)[-1]
+    error = (OpenVINORuntime(made, "int8")(image) - restored).square().mean()
+    assert 0 < error < 1e-3  # 30 dB of a random network, and something was rounded

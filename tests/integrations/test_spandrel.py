@@ -2,11 +2,12 @@ import pytest
 import torch
 from spandrel import MAIN_REGISTRY, ArchRegistry, ArchSupport, DuplicateArchitectureError, ModelLoader, ModelTiling
 
-from passband.integrations.spandrel import SFNetArch, install
-from passband.models import SFNet, load_model
+from passband.integrations.spandrel import ConvIRArch, FSNetArch, SFNetArch, install
+from passband.models import ConvIR, FSNet, SFNet, load_model
 from passband.models.padded import restore_batch
 from passband.weights_io import WEIGHTS_FILE
 from tests import golden
+from tests.models.test_family_bands import randomized
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +75,7 @@ def test_no_other_architecture_takes_our_weights_and_ours_takes_no_others(tiny_w
     for state in (ours, golden.published_state()):
         assert SFNetArch().detect(state)
         others = [support for support in MAIN_REGISTRY.architectures() if support.architecture.id != "SFNet"]
+        assert len(others) > 30
         assert [support.architecture.id for support in others if support.detect(state)] == []
     assert not SFNetArch().detect({})
     # a sister network shares the outer names, not the modulator
@@ -111,9 +113,52 @@ def test_files_without_the_counters_of_normalization_load():
 def test_a_second_install_is_a_mistake_unless_it_is_said_to_be_none(monkeypatch):
     registry = ArchRegistry()
     monkeypatch.setattr("passband.integrations.spandrel.MAIN_REGISTRY", registry)
-    (added,) = install()
-    assert isinstance(added, ArchSupport)
+    added = install()
+    assert [type(one) for one in added] == [ArchSupport] * 3
     assert install(ignore_duplicates=True) == []
     with pytest.raises(DuplicateArchitectureError):
         install()
-    assert "SFNet" in registry
+    assert all(name in registry for name in ("SFNet", "FSNet", "ConvIR"))
+
+
+LATER = {
+    "FSNet": (lambda: FSNet(width=16, depth=1, full_depth=3), (40, 53)),
+    "ConvIR": (lambda: ConvIR(width=8, depth=1, full_depth=2, dilations=(1, 1, 1)), (70, 96)),
+}
+"""Small networks, and the sizes of images for them."""
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_the_later_networks_load_and_give_our_pictures(name, tmp_path, monkeypatch):
+    monkeypatch.setattr("passband.integrations.spandrel.MAIN_REGISTRY", registry := ArchRegistry())
+    install(dilations=(1, 1, 1))
+    build, size = LATER[name]
+    torch.manual_seed(1)
+    ours = randomized(build())
+    ours.save_pretrained(tmp_path)
+    descriptor = ModelLoader(registry=registry).load_from_file(tmp_path / WEIGHTS_FILE)
+    assert (descriptor.architecture.id, type(descriptor.model)) == (name, type(ours))
+    requirements = descriptor.size_requirements
+    assert (requirements.minimum, requirements.multiple_of) == (ours.minimum, ours.multiple)
+    degraded = torch.rand(1, 3, *size)
+    with torch.no_grad():
+        expected = restore_batch(ours, degraded).clamp(0, 1)
+    torch.testing.assert_close(descriptor(degraded), expected, rtol=0, atol=1e-6)
+    rough = descriptor.bfloat16()(degraded.bfloat16()).float()
+    assert (rough - expected).square().mean() < 1e-3  # 30 dB of a random network
+
+
+def test_each_network_of_three_scales_is_recognized_as_itself_alone():
+    networks = {"SFNet": SFNet(width=16, depth=1), **{name: build() for name, (build, _) in LATER.items()}}
+    architectures = (SFNetArch(), FSNetArch(), ConvIRArch())
+    for name, network in networks.items():
+        assert [one.id for one in architectures if one.detect(network.state_dict())] == [name]
+
+
+def test_published_convirs_get_the_published_dilations_and_wrong_ones_are_refused():
+    state = ConvIR(width=8, depth=1).state_dict()
+    loaded = ConvIRArch().load(state)
+    assert loaded.model.arguments["dilations"] == [7, 9, 11]
+    assert loaded.size_requirements.minimum == 256
+    with pytest.raises(ValueError, match="dilations are three numbers"):
+        install(dilations=(1, 2))

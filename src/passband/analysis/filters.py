@@ -16,7 +16,7 @@ from passband.drawing.charts import save_charts
 from passband.drawing.filter_maps import filters_figure
 from passband.io.image import read_image
 from passband.layers import DynamicFilter
-from passband.models import load_model, pick_device
+from passband.models import ConvIR, load_model, pick_device
 from passband.models.inputs import network_name
 from passband.ops.checks import check_images
 from passband.ops.tiling import pad_to_multiple
@@ -136,7 +136,7 @@ def watched_filters(model: nn.Module) -> Iterator[list[FilterChoice]]:
     }
     if not names:
         raise ValueError(
-            f"a network with dynamic filters is needed, such as SFNet, but {network_name(model)} has none: take "
+            f"a network with dynamic filters is needed, SFNet or FSNet, but {network_name(model)} has none: take "
             "weights of SFNet, for example general"
         )
     choices: list[FilterChoice] = []
@@ -204,8 +204,8 @@ def image_filters(
     model = weights if isinstance(weights, nn.Module) else load_model(weights_of(weights)).to(pick_device(device))
     if not any(isinstance(layer, DynamicFilter) for layer in model.modules()):
         raise CheckpointError(
-            f"weights of a network with dynamic filters are needed, such as SFNet, but {name} holds the "
-            f"network {network_name(model)}, which has none: take general, or a run of SFNet"
+            f"weights of a network with dynamic filters are needed, SFNet or FSNet, but {name} holds the "
+            f"network {network_name(model)}, which has none{_other_filters(model)}: take general, or a run of SFNet"
         )
     views = int(getattr(model, "in_channels", 3))
     if views != 3:
@@ -317,11 +317,18 @@ def _choice(name: str, layer: DynamicFilter, x: Float[Tensor, "B C H W"]) -> Fil
 
 
 def _place(name: str) -> tuple[str, int]:
-    """Return the place of a filter in words and its scale; the name and 1 if the network is no SFNet."""
+    """Return the place of a filter in words and its scale; the name and 1 if the network is no SFNet or FSNet."""
     parts = name.split(".")
     if parts[0] in ("encoder", "decoder") and len(parts) > 1 and parts[1].isdigit() and int(parts[1]) < len(SCALES):
         return f"{parts[0]}, {SCALES[int(parts[1])]}", 2 ** int(parts[1])
     return name, 1
+
+
+def _other_filters(model: nn.Module) -> str:
+    """Return a clause about the filters of a ConvIR, which divide no map into a low and a high part."""
+    if not isinstance(model, ConvIR):
+        return ""
+    return " (its filters are strips and squares of signed weights, which divide no map into low and high frequencies)"
 
 
 def _share(energies: tuple[float, float]) -> float:

@@ -204,14 +204,14 @@ def filters(
     image: Annotated[Path, typer.Argument(help="Image for which the network chooses its filters.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the picture and the tables.")],
     weights: Annotated[
-        str, typer.Option(help="Weights of an SFNet: a shipped name, the folder of a run, or a file.")
+        str, typer.Option(help="Weights of an SFNet or FSNet: a shipped name, the folder of a run, or a file.")
     ] = "general",
     side: Annotated[
         int, typer.Option(min=16, help="Longest side of the analyzed part in pixels: the middle of a larger image.")
     ] = 768,
     device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")] = "auto",
 ) -> None:
-    """Show the low-pass filters that SFNet chooses for an image, and the weights of low and high frequencies."""
+    """Show the low-pass filters that SFNet or FSNet chooses for an image, and its weights of low and high parts."""
     from passband.analysis.filters import analyze_filters, described_filters
 
     analysis = analyze_filters(image, output, weights=weights, side=side, device=device)
