@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from passband.analysis.cost import macs
-from passband.models import MODELS
-from passband.models.published import network_by_markers, published_network, published_networks
+from passband.models import MODELS, load_model
+from passband.models.published import network_by_markers, published_file_hint, published_network, published_networks
+from passband.weights_io import CheckpointError
 
 
 def entries():
@@ -67,3 +68,12 @@ def test_a_network_is_found_by_its_architecture_or_by_entries_of_its_weights():
     assert network_by_markers([*restormer.markers, "output.weight"]) is restormer
     assert network_by_markers([f"module.{name}" for name in restormer.markers]) is restormer
     assert network_by_markers(restormer.markers[:1]) is None
+
+
+@pytest.mark.parametrize("name", ["deraining.pth", "weights/Deraining.pth", "restormer-deraining"])
+def test_a_published_file_that_is_not_here_is_named_with_its_page_and_license(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "weights").mkdir()
+    with pytest.raises(CheckpointError, match=r"No weights named .*published for Restormer \(Academic .*releases/tag"):
+        load_model(name)
+    assert published_file_hint("general") == published_file_hint("") == published_file_hint(tmp_path) == ""

@@ -18,6 +18,7 @@ from passband.models.fsnet import FSNet, fsnet, fsnet_small
 from passband.models.gated import Gated, GatedClassifier, from_published, gated_dct_resnet18, gated_dct_resnet50
 from passband.models.imagenet import load_imagenet
 from passband.models.inspector import InspectorNetwork, inspector
+from passband.models.published import published_file_hint
 from passband.models.sfnet import SFNet, sfnet, sfnet_small
 from passband.models.smp import SMPNetwork, smp
 from passband.models.unet import UNet, unet
@@ -186,7 +187,13 @@ def load_with_config(source: str | Path, **overrides: Any) -> tuple[nn.Module, d
         CheckpointError: if the weights are missing, unsafe, damaged or of another network.
         ValueError: if an override is unknown.
     """
-    path = find_weights(source)
+    try:
+        path = find_weights(source)
+    except CheckpointError as error:
+        hint = published_file_hint(source)
+        if hint == "":
+            raise
+        raise CheckpointError(f"{error}{hint}") from error
     stored = read_state(path)
     state = rename_published(stored)
     found = published_config(state)

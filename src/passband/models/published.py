@@ -120,6 +120,23 @@ def network_by_markers(names: Collection[str]) -> PublishedNetwork | None:
     return next((network for network in with_markers if known.issuperset(network.markers)), None)
 
 
+def published_file_hint(source: object) -> str:
+    """Return a sentence about the page of a published file, with a space before it; empty for any other name.
+
+    Args:
+        source: name or path of weights that do not exist here.
+    """
+    name = str(source).replace("\\", "/").split("/")[-1].lower()
+    for network in published_networks():
+        for weights in network.weights:
+            if name in (weights.file.lower(), weights.name) and name:
+                return (
+                    f" Weights of this name are published for {network.name} ({network.license_words}); fetch them by "
+                    f"hand from {weights.page}."
+                )
+    return ""
+
+
 def _network(entry: dict[str, Any]) -> PublishedNetwork:
     """Return the network of an entry of the file."""
     weights = tuple(_weights(one) for one in entry["weights"])
