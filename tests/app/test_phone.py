@@ -7,9 +7,13 @@ from playwright.sync_api import expect
 from skimage import data
 
 from passband import Restorer
+from passband.app.html.results import status
+from passband.app.work.jobs import Job, note_progress
 from passband.app.work.requests import Predictors
 from passband.app.work.restoration import RestoreRequest
-from passband.inference import plan_jobs, restore_files
+from passband.app.work.restoring import Moment
+from passband.inference import VideoProgress, plan_jobs, restore_files
+from passband.inference.files.restoring import PictureProgress
 from passband.io.image.size import stored_size
 from tests import clips
 from tests.app.conftest import PATIENCE
@@ -79,7 +83,7 @@ def test_a_photo_of_a_phone_is_upright_in_the_viewer_and_downloads_as_the_librar
     watch_words(page)
     give(page, source)
     shown = viewer(page)
-    sizes = "element => [element.leftImage, element.rightImage].map(image => [image.naturalWidth, image.naturalHeight])"
+    sizes = "element => [element.leftImage, element.rightImage].map(image => [image.width, image.height])"
     assert shown.evaluate(sizes) == [[144, 208], [144, 208]]
     assert any(source.name in text for text in page.evaluate("words"))
     shown.get_by_role("slider").press("End")
@@ -114,6 +118,19 @@ def test_a_video_of_a_phone_has_its_first_frame_in_the_viewer_and_downloads_with
     for one, other in zip(clips.frames(copy), clips.frames(tmp_path / name), strict=True):
         # x264 does not repeat its own bits on some processors, so frames are compared instead of bytes
         assert np.abs(one.to_ndarray(format="rgb24").astype(int) - other.to_ndarray(format="rgb24")).mean() < 2
+
+
+def test_the_progress_names_the_file_the_work_and_the_time_left(video, tmp_path):
+    job, other = (Job("me", RestoreRequest(video, tmp_path)) for _ in range(2))
+    job.state, other.ahead = "running", 3
+    other_words = status(Moment((other,), (), (), False))
+    assert "clip.mp4 waits for a free worker, after 3 other files." in other_words
+    note_progress(job, VideoProgress(3, 12, 1.5, 6.0))
+    words = status(Moment((job,), (), (), False))
+    assert "clip.mp4 is being restored, about 6 seconds left." in words
+    assert 'value="0.250"' in words
+    note_progress(job, PictureProgress(0.5, 200.0))
+    assert "about 3 minutes left" in status(Moment((job,), (), (), False))
 
 
 def test_a_video_of_a_codec_that_repeats_its_bits_is_the_file_that_the_command_writes(tiny_weights, tmp_path):

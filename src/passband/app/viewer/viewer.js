@@ -7,6 +7,14 @@ const STYLE = `%%STYLE%%`;
 const STEP = 1.25; // factor of one zoom step
 const LARGEST = 32; // screen pixels per image pixel
 const LENS = 110; // radius of the lens in screen pixels
+const LARGE = 4e6; // pixels above which an image also has a reduced version
+const REDUCED = 0.25; // scale of the reduced version
+
+/** Hand the pixels of an image to a canvas. */
+function fill(canvas, bitmap) {
+  [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
+  canvas.getContext("bitmaprenderer").transferFromImageBitmap(bitmap);
+}
 
 class PassbandViewer extends HTMLElement {
   static observedAttributes = ["sources"];
@@ -52,8 +60,10 @@ class PassbandViewer extends HTMLElement {
         <label class="side">Right <select id="right"></select></label>
       </div>
       <div class="stage" id="stage" tabindex="0" role="group" aria-describedby="help">
-        <div class="pane"><img id="right-image" draggable="false"></div>
-        <div class="pane" id="cut"><img id="left-image" draggable="false"></div>
+        <div class="pane"><canvas id="right-image" width="0" role="img"></canvas><canvas id="right-small"
+          aria-hidden="true"></canvas></div>
+        <div class="pane" id="cut"><canvas id="left-image" width="0" role="img"></canvas><canvas id="left-small"
+          aria-hidden="true"></canvas></div>
         <span class="tag left" id="left-tag" aria-hidden="true"></span>
         <span class="tag right" id="right-tag" aria-hidden="true"></span>
         <div class="line" id="line" role="slider" tabindex="0" aria-label="Border between left and right"
@@ -72,9 +82,6 @@ class PassbandViewer extends HTMLElement {
     this.lensButton.onclick = () => this.toggleLens();
     this.screenButton.onclick = () => this.toggleScreen();
     this.left.onchange = this.right.onchange = () => this.show();
-    this.rightImage.onload = () => this.arrive();
-    this.leftImage.onload = () => this.arrive();
-    this.leftImage.onerror = this.rightImage.onerror = () => this.fail();
     this.stage.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     for (const kind of ["pointerdown", "pointermove", "pointerup", "pointercancel", "pointerleave"])
       this.stage.addEventListener(kind, (event) => this[kind](event));
@@ -103,8 +110,8 @@ class PassbandViewer extends HTMLElement {
       const source = this.sources[Number(this[side].value)];
       if (!source) continue;
       const image = this[`${side}Image`];
-      image.alt = source.alt || source.label;
-      if (image.getAttribute("src") !== source.src) image.src = source.src;
+      image.setAttribute("aria-label", source.alt || source.label);
+      if (image.dataset.src !== source.src) this.paint(side, source.src);
       this[`${side}Tag`].textContent = source.label;
     }
     const [left, right] = [this.left, this.right].map((select) => select.selectedOptions[0]?.text || "");
@@ -112,8 +119,28 @@ class PassbandViewer extends HTMLElement {
     this.draw();
   }
 
+  /** Decode an image outside of the main thread, once, and keep its pixels in a canvas, which zooms without a stall. */
+  async paint(side, src) {
+    const [image, small] = [this[`${side}Image`], this[`${side}Small`]];
+    image.dataset.src = src;
+    try {
+      const answer = await fetch(src);
+      if (!answer.ok) throw new Error(answer.statusText);
+      const bitmap = await createImageBitmap(await answer.blob());
+      const reduced = { resizeWidth: Math.max(1, Math.round(bitmap.width * REDUCED)), resizeQuality: "high" };
+      const preview = bitmap.width * bitmap.height > LARGE ? await createImageBitmap(bitmap, reduced) : null;
+      if (image.dataset.src !== src) return; // another image was chosen meanwhile
+      fill(image, bitmap);
+      small.hidden = !preview;
+      if (preview) fill(small, preview);
+      this.arrive();
+    } catch {
+      if (image.dataset.src === src) this.fail();
+    }
+  }
+
   arrive() {
-    if (!this.rightImage.naturalWidth || !this.leftImage.naturalWidth) return;
+    if (!this.rightImage.width || !this.leftImage.width) return;
     if (this.fitted) this.fit();
     else this.draw();
     const isNew = !this.hasAttribute("ready");
@@ -128,11 +155,11 @@ class PassbandViewer extends HTMLElement {
   }
 
   get width() {
-    return this.rightImage.naturalWidth;
+    return this.rightImage.width;
   }
 
   get height() {
-    return this.rightImage.naturalHeight;
+    return this.rightImage.height;
   }
 
   fit() {
@@ -179,12 +206,14 @@ class PassbandViewer extends HTMLElement {
     this.pending = requestAnimationFrame(() => {
       this.pending = 0;
       const border = this.split * this.stage.clientWidth;
-      for (const image of [this.leftImage, this.rightImage]) {
+      for (const image of [this.leftImage, this.rightImage, this.leftSmall, this.rightSmall]) {
         // images of another size, such as a smaller preview, cover the same place
-        const own = image.naturalWidth ? (this.scale * this.width) / image.naturalWidth : this.scale;
+        const own = image.width ? (this.scale * this.width) / image.width : this.scale;
         image.style.transform = `translate(${this.x}px, ${this.y}px) scale(${own})`;
         image.style.imageRendering = own * devicePixelRatio >= 3 ? "pixelated" : "auto";
       }
+      const isReduced = this.scale * devicePixelRatio < 2 * REDUCED; // a reduced image shows fine patterns without moire
+      for (const small of [this.leftSmall, this.rightSmall]) small.style.visibility = isReduced ? "" : "hidden";
       this.cut.style.clipPath = `inset(0 ${Math.max(0, this.stage.clientWidth - border)}px 0 0)`;
       this.line.style.left = `${border}px`;
       this.line.setAttribute("aria-valuenow", String(Math.round(100 * this.split)));
@@ -210,7 +239,7 @@ class PassbandViewer extends HTMLElement {
     for (const side of ["Left", "Right"]) {
       const image = this[`${side.toLowerCase()}Image`];
       const part = this[`glass${side}`].style;
-      part.backgroundImage = `url("${image.src}")`;
+      part.backgroundImage = `url("${image.dataset.src}")`;
       part.backgroundSize = `${this.width * scale}px ${this.height * scale}px`;
       const [left, top] = [(x - this.x) / this.scale, (y - this.y) / this.scale];
       part.backgroundPosition = `${LENS - left * scale}px ${LENS - top * scale}px`;
