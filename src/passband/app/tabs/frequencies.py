@@ -159,8 +159,8 @@ def frequencies_tab(server: "Server") -> None:
         event.success(show_mosaic, source, mosaic, **QUIET)
         event.success(show_channels, [source, subset, numbers], channels, **QUIET)
         event.success(lambda: "", None, filters, **QUIET)
-    ratio.input(show_parts, [source, ratio, chosen], parts, **latest)
-    ratio.input(show_definitions, [source, ratio], every, **latest)
+    moved = ratio.input(show_parts, [source, ratio, chosen], parts, **latest)
+    moved.then(show_definitions, [source, ratio], every, **latest)  # after the parts, which should come at once
     chosen.input(show_parts, [source, ratio, chosen], parts, **latest)
     subset.input(lambda: "", None, numbers, **QUIET)
     subset.input(show_channels, [source, subset, gr.State("")], channels, **latest)

@@ -27,6 +27,8 @@ UNSEEN = 20.0
 """Time in seconds after which a job is canceled if nobody follows it any longer."""
 STEP = 0.1
 """Time in seconds between two looks at a job that is followed."""
+SOON = 1.0
+"""Time in seconds in which a job is looked at more often, because most work on frequencies ends in it."""
 FAILED_STARTS = 3
 """Number of workers in a row that may die while they start, before waiting jobs fail."""
 CANCELED = "This job was canceled."
@@ -175,6 +177,7 @@ class Jobs:
             jobs: jobs of one person.
         """
         last: Any = None
+        started = time.monotonic()
         try:
             while True:
                 now = time.monotonic()
@@ -188,7 +191,7 @@ class Jobs:
                     yield jobs
                 if is_over:
                     return
-                await asyncio.sleep(STEP)
+                await asyncio.sleep(STEP if now - started > SOON else STEP / 5)
         finally:
             self.cancel(*(job for job in jobs if not job.is_over))
 
@@ -282,7 +285,7 @@ class Jobs:
             self._idle.append(worker)
             self._failed_starts = 0
         elif event.kind == "alive" and job is not None:
-            _note_progress(job, event.value)
+            note_progress(job, event.value)
         elif event.kind == "result" and job is not None:
             del self._busy[worker]
             self._idle.append(worker)
@@ -348,8 +351,13 @@ class Jobs:
         job.seconds_left = max(0.0, expected - elapsed)
 
 
-def _note_progress(job: Job, progress: object) -> None:
-    """Keep the progress that a worker reports."""
+def note_progress(job: Job, progress: object) -> None:
+    """Keep the progress that a worker reports.
+
+    Args:
+        job: the job.
+        progress: progress of an image or a video; anything else says only that the worker is alive.
+    """
     job.reports = True
     if isinstance(progress, PictureProgress):
         job.share, job.seconds_left = progress.done, progress.seconds_left
