@@ -18,6 +18,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from skimage import data
 
+from passband.app import Limits
+from passband.app.html.words import limits_sentence
 from tests import chromium
 from tests.classifiers import save_classifier
 from tests.segmenters import save_segmenter
@@ -83,7 +85,11 @@ def screenshot(page, name, **options):
     """Make a picture of the documentation, if PASSBAND_SCREENSHOTS names a folder for it, such as docs."""
     if folder := os.environ.get("PASSBAND_SCREENSHOTS"):
         page.evaluate("document.activeElement?.blur()")
-        page.screenshot(path=Path(folder) / name, type="jpeg", quality=80, **options)
+        usual = limits_sentence(Limits())  # the page of the tests has smaller limits
+        page.evaluate("text => document.querySelector('#pb-limits p').textContent = text", usual)
+        short = "one => (one.textContent = one.textContent.replace(/\\/\\S+\\//, 'runs/'))"  # without temporary folders
+        page.evaluate(f"document.querySelectorAll('pre').forEach({short})")
+        page.screenshot(**{"path": Path(folder) / name, "type": "jpeg", "quality": 75, **options})
 
 
 @pytest.fixture(scope="session")

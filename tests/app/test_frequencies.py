@@ -207,7 +207,7 @@ def test_the_tab_has_no_serious_faults_for_screen_readers_and_refuses_a_bad_file
     expect(page.locator("#pb-definitions img")).to_have_count(4)
     expect(page.locator("passband-mosaic button[aria-pressed=true]")).to_have_count(24)
     expect(page.locator("#pb-channels img")).to_have_count(2)
-    screenshot(page, "app-frequencies.jpg", full_page=True)
+    screenshot(page, "app-frequencies.jpg", full_page=True, quality=60)
     violations = Axe().run(page).response["violations"]
     assert [one["id"] for one in violations if one["impact"] in ("serious", "critical")] == []
     (tmp_path / "notes.txt").write_text("no image")

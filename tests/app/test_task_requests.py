@@ -1,4 +1,5 @@
 import json
+import shlex
 
 import pytest
 
@@ -6,6 +7,7 @@ from passband.app.files.checks import UploadError
 from passband.app.html import tasks as markup
 from passband.app.work.requests import Predictors
 from passband.app.work.tasks import ChangeRequest, ClassifyRequest, FindRequest, SegmentRequest
+from passband.cli import main
 from passband.inference import Classifier, InstanceFinder, Segmenter
 from passband.io.image import read_image, write_image
 from passband.io.mask import read_stored_mask
@@ -59,12 +61,20 @@ def test_a_network_of_pixels_shows_no_channels(image, tmp_path):
     assert "hannels" not in markup.classes(classes)
 
 
-def test_a_segmenter_of_ones_own_gives_the_mask_of_the_library(image, tmp_path):
+def test_a_segmenter_of_ones_own_gives_the_mask_of_the_library_and_of_the_command_line(image, tmp_path, monkeypatch):
     weights = str(save_segmenter(tmp_path / "weights"))
     mask = SegmentRequest(image, weights, tmp_path / "out").do(Predictors())
     assert (read_stored_mask(mask.file).values > 0).equal(Segmenter(weights)(image) > 0)
     assert sum(mask.shares.values()) == pytest.approx(1)
     assert read_image(mask.overlay).shape == read_image(image).shape
+    assert "passband segment photo.png" in markup.segmented(mask, lambda path: path.name)
+    monkeypatch.chdir(image.parent)
+    monkeypatch.setattr("sys.argv", shlex.split(mask.command))
+    with pytest.raises(SystemExit):
+        main()
+    assert (image.parent / "photo_mask.png").read_bytes() == mask.file.read_bytes()
+    (overlay,) = image.parent.glob("*overlay.png")
+    assert overlay.read_bytes() == mask.overlay.read_bytes()
 
 
 def test_a_detector_of_ones_own_gives_the_instances_of_the_library(tmp_path):
@@ -79,6 +89,7 @@ def test_a_detector_of_ones_own_gives_the_instances_of_the_library(tmp_path):
     page = markup.segmented(found, lambda path: path.name)
     assert f"<th scope='row'>{next(iter(found.counts))}</th>" in page
     assert 'href="instances.json?download=1"' in page
+    assert f"--weights {weights} --overlay --score 0.3</pre>" in page
     none = FindRequest(source, weights, tmp_path / "none", score=1).do(Predictors())
     assert "No instance has this score" in markup.segmented(none, lambda path: path.name)
 

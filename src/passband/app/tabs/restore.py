@@ -28,7 +28,7 @@ def restore_tab(server: "Server") -> None:
     with gr.Row(elem_classes="pb-restore"):
         with gr.Column(scale=1, min_width=300, elem_classes="pb-side"):
             files = gr.File(label="Photos or a short video", file_count="multiple", height=150, elem_id="pb-drop")
-            gr.HTML(f'<p class="pb-limits">{limits_sentence(server.settings.limits)}</p>')
+            gr.HTML(f'<p class="pb-limits">{limits_sentence(server.settings.limits)}</p>', elem_id="pb-limits")
             weights = gr.Dropdown(names, value="auto", label="Network", info=AUTO_INFO, elem_id="pb-weights")
             second = gr.Dropdown([NONE, *names], value=NONE, label="Compare with", elem_id="pb-second")
             strength = gr.Slider(0, 1, 1, step=0.05, label="Strength", info="0 keeps the photo, 1 restores it in full.")

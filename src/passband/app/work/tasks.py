@@ -1,5 +1,6 @@
 """The work of the tabs Classify and Segment, and of spectra before and after, in a worker process."""
 
+import shlex
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,11 +87,13 @@ class Classes:
         channels: numbers of the frequency channels that the network used, 64 component + 8 v + u; empty if it takes
             pixels.
         is_gated: whether a gate opened these channels for this image; otherwise the network always takes them.
+        command: command line that does the same.
     """
 
     guesses: tuple[Guess, ...]
     channels: tuple[int, ...] = ()
     is_gated: bool = False
+    command: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,8 @@ class ClassifyRequest(Request):
         guesses = classifier(self.source)
         if isinstance(gate, ChannelGate):
             taken = tuple(taken[place] for place in gate.opened.nonzero().flatten().tolist())
-        return Classes(guesses, taken, isinstance(gate, ChannelGate))
+        command = _command("classify", self.source, self.weights)
+        return Classes(guesses, taken, isinstance(gate, ChannelGate), command)
 
 
 @dataclass(frozen=True)
@@ -132,12 +136,14 @@ class Mask:
         overlay: path of the image with its mask.
         file: path of the mask file.
         shares: share of the image that each class covers, by its name.
+        command: command line that does the same.
     """
 
     before: Path
     overlay: Path
     file: Path
     shares: dict[str, float]
+    command: str
 
 
 @dataclass(frozen=True)
@@ -168,7 +174,8 @@ class SegmentRequest(Request):
         with torch.inference_mode():
             _, shares = SegmentWork(segmenter, overlays=True).do(Job(self.source, mask), overlay)
         before = shown(self.source, self.folder / "before", is_video=False)
-        return Mask(before, overlay, mask, dict(zip(segmenter.classes, shares, strict=True)))
+        command = _command("segment", self.source, self.weights, "--overlay")
+        return Mask(before, overlay, mask, dict(zip(segmenter.classes, shares, strict=True)), command)
 
 
 @dataclass(frozen=True)
@@ -180,12 +187,14 @@ class Found:
         overlay: path of the image with its instances.
         file: path of the instances in COCO's format.
         counts: number of instances of each class, the most frequent class first.
+        command: command line that does the same.
     """
 
     before: Path
     overlay: Path
     file: Path
     counts: dict[str, int]
+    command: str
 
 
 @dataclass(frozen=True)
@@ -221,7 +230,13 @@ class FindRequest(Request):
         names = dict(zip(finder.category_ids, finder.classes, strict=True))
         counts = Counter(names[one["category_id"]] for one in answer["annotations"])
         before = shown(self.source, self.folder / "before", is_video=False)
-        return Found(before, overlay, self.folder / INSTANCES_FILE, dict(counts.most_common()))
+        command = _command("segment", self.source, self.weights, "--overlay", "--score", f"{self.score:g}")
+        return Found(before, overlay, self.folder / INSTANCES_FILE, dict(counts.most_common()), command)
+
+
+def _command(name: str, source: Path, weights: str, *options: str) -> str:
+    """Return a command line for a file in the current folder."""
+    return shlex.join(["passband", name, source.name, "--weights", weights, *options])
 
 
 def segment_request(
