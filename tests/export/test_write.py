@@ -2,12 +2,14 @@ import pytest
 import torch
 
 from passband.export import ExportError, export_model, restoration_graph, write
+from passband.export.ncnn_runtime import NcnnRuntime
 from passband.export.runtimes import OnnxRuntime, OpenVINORuntime
 from passband.models import load_model
 
 
 @pytest.mark.parametrize(
-    ("to", "name", "runtime"), [("onnx", "a.onnx", OnnxRuntime), ("openvino", "a.xml", OpenVINORuntime)]
+    ("to", "name", "runtime"),
+    [("onnx", "a.onnx", OnnxRuntime), ("openvino", "a.xml", OpenVINORuntime), ("ncnn", "a.ncnn.param", NcnnRuntime)],
 )
 def test_a_file_is_compared_at_two_sizes_and_is_the_network(network_weights, tmp_path, to, name, runtime):
     exported = export_model(network_weights, tmp_path / "out" / name, to)
@@ -19,16 +21,17 @@ def test_a_file_is_compared_at_two_sizes_and_is_the_network(network_weights, tmp
         reference = load_model(network_weights)(image)[-1]
     torch.testing.assert_close(runtime(exported.path)(image), reference, rtol=0, atol=1e-5)
     # nothing else is left
-    assert {path.stem for path in exported.path.parent.iterdir()} == {"a"}
+    assert {path.name.split(".")[0] for path in exported.path.parent.iterdir()} == {"a"}
 
 
-@pytest.mark.parametrize(("to", "name"), [("onnx", "a.onnx"), ("openvino", "a.xml")])
+@pytest.mark.parametrize(("to", "name"), [("onnx", "a.onnx"), ("openvino", "a.xml"), ("ncnn", "a.ncnn.param")])
 def test_half_precision_halves_the_files(network_weights, tmp_path, to, name):
     sizes = {}
     for precision in ("float32", "float16"):
         exported = export_model(network_weights, tmp_path / precision / name, to, precision)
-        # the graph itself, in the .xml, does not shrink
-        sizes[precision] = max(path.stat().st_size for path in exported.path.parent.iterdir() if path.suffix != ".xml")
+        # the graph itself, in the .xml or .param, does not shrink
+        files = [path for path in exported.path.parent.iterdir() if path.suffix not in (".xml", ".param")]
+        sizes[precision] = max(path.stat().st_size for path in files)
     assert min(parity.psnr for parity in exported.parities) > 60
     assert sizes["float16"] < 0.7 * sizes["float32"]
 
@@ -55,9 +58,11 @@ def test_a_file_that_is_not_the_network_any_more_is_not_written(network_weights,
 @pytest.mark.parametrize(
     ("output", "to", "precision", "calibration", "says"),
     [
-        ("a.onnx", "tensorrt", "float32", None, "writes onnx or openvino; got --to tensorrt"),
+        ("a.onnx", "tensorrt", "float32", None, "writes onnx, openvino, ncnn; got --to tensorrt"),
         ("a.xml", "onnx", "float32", None, "--to onnx needs an output that ends in .onnx; got .*a.xml"),
         ("a", "openvino", "float32", None, "--to openvino needs an output that ends in .xml"),
+        ("a.param", "ncnn", "float32", None, "--to ncnn needs an output that ends in .ncnn.param; got .*a.param"),
+        ("a.ncnn.param", "ncnn", "int8", None, "int8 is for OpenVINO; use --to openvino"),
         ("a.onnx", "onnx", "int8", None, "int8 is for OpenVINO; use --to openvino"),
         ("a.xml", "openvino", "bfloat16", None, "choose bfloat16 when the file runs"),
         ("a.xml", "openvino", "float32", ".", "--calibration is for --precision int8; got float32"),

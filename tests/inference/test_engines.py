@@ -28,6 +28,7 @@ def exported(weights, tmp_path_factory):
     return {
         "onnx": export_model(weights, folder / "network.onnx", "onnx").path,
         "openvino": export_model(weights, folder / "network.xml", "openvino").path,
+        "ncnn": export_model(weights, folder / "network.ncnn.param", "ncnn").path,
     }
 
 
@@ -35,7 +36,7 @@ def fast(monkeypatch, precision):
     monkeypatch.setattr(engines, "fast_precision", lambda device, threads: precision)
 
 
-@pytest.mark.parametrize("engine", ["torch", "openvino", "onnxruntime"])
+@pytest.mark.parametrize("engine", ["torch", "openvino", "onnxruntime", "ncnn"])
 def test_every_engine_gives_the_network_in_float32(weights, engine):
     loaded = load_engine(weights, engine, "float32")
     assert (loaded.name, loaded.precision, loaded.multiple, loaded.minimum) == (engine, "float32", 8, 16)
@@ -84,13 +85,18 @@ def test_float32_first_features_bring_a_hazy_picture_nearer(weights):
     assert engines.agreement(exact, kept, 8, 16) > engines.agreement(exact, plain, 8, 16) + 3
 
 
-@pytest.mark.parametrize("kind", ["onnx", "openvino"])
+@pytest.mark.parametrize("kind", ["onnx", "openvino", "ncnn"])
 def test_an_exported_file_is_weights(weights, exported, kind):
-    loaded = load_engine(exported[kind], precision="auto" if kind == "onnx" else "float32")
-    assert loaded.name == {"onnx": "onnxruntime", "openvino": "openvino"}[kind]
+    loaded = load_engine(exported[kind], precision="float32" if kind == "openvino" else "auto")
+    assert loaded.name == {"onnx": "onnxruntime"}.get(kind, kind)
     image = torch.rand(1, 3, 32, 24)
     with torch.no_grad():
         torch.testing.assert_close(loaded(image), load_model(weights)(image)[-1], rtol=0, atol=1e-5)
+
+
+def test_a_provider_is_chosen_by_name(exported, weights):
+    for source in (exported["onnx"], weights):
+        assert load_engine(source, "onnxruntime", provider="CPUExecutionProvider").provider == "CPUExecutionProvider"
 
 
 def test_openvino_takes_an_onnx_file_too(exported):
@@ -146,7 +152,7 @@ def test_larger_pictures_are_done_in_tiles(identity_weights):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"engine": "tensorrt"}, "engine is one of torch, openvino, onnxruntime; got 'tensorrt'"),
+        ({"engine": "tensorrt"}, "engine is one of torch, openvino, onnxruntime, ncnn; got 'tensorrt'"),
         ({"precision": "fp16"}, "precision is one of auto, float32, bfloat16, float16, int8; got 'fp16'"),
         ({"precision": "int8", "device": "cpu"}, "int8 needs --engine openvino"),
         ({"precision": "float16", "device": "cpu"}, "float16 needs a GPU"),
@@ -155,6 +161,21 @@ def test_larger_pictures_are_done_in_tiles(identity_weights):
         ({"engine": "openvino", "device": "cuda"}, "openvino runs on the processor here, got the device 'cuda'"),
         ({"engine": "openvino", "pool_window": 80, "pool_mode": "first"}, "needs pooling windows that depend on"),
         ({"engine": "openvino", "pool_window": 80, "precision": "bfloat16"}, "float32 for networks that pool locally"),
+        ({"engine": "ncnn", "precision": "bfloat16"}, "ncnn runs in float32 here, got bfloat16"),
+        (
+            {"engine": "ncnn", "device": "cuda"},
+            "ncnn runs on the processor here, got the device 'cuda'; use auto, cpu, vul",
+        ),
+        ({"engine": "ncnn", "pool_window": 80}, "ncnn export needs global pooling, got pool_window=80"),
+        (
+            {"engine": "openvino", "provider": "CUDAExecutionProvider"},
+            "--provider is for --engine onnxruntime, got the",
+        ),
+        (
+            {"engine": "onnxruntime", "provider": "TensorrtExecutionProvider"},
+            r"one of .*CPUExecutionProvider in this build of ONNX Runtime; got 'Tensorrt.*onnxruntime-gpu tensorrt",
+        ),
+        ({"engine": "onnxruntime", "provider": "CPUExecutionProvide"}, "Did you mean 'CPUExecutionProvider'"),
         ({"engine": "onnxruntime", "compile": True}, "compile is for --engine torch on a CUDA GPU"),
         ({"compile": True, "device": "cpu"}, "compile needs a CUDA GPU, got the device cpu"),
     ],
@@ -169,7 +190,9 @@ def test_what_an_exported_file_cannot_do_is_one_sentence(exported, tmp_path):
         load_engine(tmp_path / "missing.onnx")
     with pytest.raises(ExportError, match="its network is fixed: pool_window cannot be changed"):
         load_engine(exported["onnx"], pool_window=80)
-    with pytest.raises(ExportError, match="is for OpenVINO; export --to onnx"):
+    with pytest.raises(ExportError, match=r"is for OpenVINO; export --to onnx for ONNX Runtime"):
         load_engine(exported["openvino"], "onnxruntime")
+    with pytest.raises(ExportError, match=r"is for ONNX Runtime; export --to ncnn for ncnn"):
+        load_engine(exported["onnx"], "ncnn")
     with pytest.raises(ExportError, match="is not quantized, so it cannot run in int8"):
         load_engine(exported["openvino"], precision="int8")

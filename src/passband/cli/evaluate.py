@@ -47,7 +47,7 @@ def evaluate(
         ),
     ] = None,
     engine: Annotated[
-        str | None, typer.Option(help="Engine of a restoration: torch (default), openvino or onnxruntime.")
+        str | None, typer.Option(help="Engine of a restoration: torch (default), openvino, onnxruntime or ncnn.")
     ] = None,
     pool_window: Annotated[
         int | None,

@@ -8,8 +8,10 @@ import typer
 
 def export(
     weights: Annotated[str, typer.Argument(help="Shipped name, folder, published pickle or hub id.")],
-    to: Annotated[str, typer.Option("--to", help="Format: onnx or openvino.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="File to write: .onnx, or .xml for openvino.")],
+    to: Annotated[str, typer.Option("--to", help="Format: onnx, openvino or ncnn.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="File to write: .onnx, .xml for openvino, or .ncnn.param.")
+    ],
     precision: Annotated[
         str, typer.Option(help="Precision of the file: float32, float16, or int8 (openvino only).")
     ] = "float32",
@@ -18,7 +20,7 @@ def export(
         typer.Option(help="Folder of degraded images that calibrate int8. Default: images of scikit-image."),
     ] = None,
 ) -> None:
-    """Export a restoration network to ONNX Runtime or OpenVINO, and compare its output with that of torch."""
+    """Export a restoration network to ONNX Runtime, OpenVINO or ncnn, and compare its output with that of torch."""
     from passband.export import export_model
 
     exported = export_model(weights, output, to, precision, calibration)

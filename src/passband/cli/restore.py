@@ -26,10 +26,10 @@ def restore(
     weights: Annotated[
         str,
         typer.Option(
-            help="Shipped name, run, folder, pickle, hub id, .onnx or .xml; auto chooses weights for each file."
+            help="Shipped name, run, folder, pickle, hub id or exported file; auto chooses weights for each file."
         ),
     ] = "general",
-    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps; vulkan for ncnn.")] = "auto",
     memory: Annotated[
         str | None, typer.Option(help="Memory limit, such as 2GB. Default: most of the free memory.")
     ] = None,
@@ -40,7 +40,11 @@ def restore(
             "float32."
         ),
     ] = "auto",
-    engine: Annotated[str, typer.Option(help="Runtime: torch, openvino or onnxruntime.")] = "torch",
+    engine: Annotated[str, typer.Option(help="Runtime: torch, openvino, onnxruntime or ncnn.")] = "torch",
+    provider: Annotated[
+        str | None,
+        typer.Option(help="Execution provider of onnxruntime, such as CUDAExecutionProvider. Default: the CPU."),
+    ] = None,
     strength: Annotated[
         float, typer.Option(min=0, max=1, help="Strength: 0 keeps the input, 1 restores it in full.")
     ] = 1.0,
@@ -109,7 +113,8 @@ def restore(
     records = Records()
     is_remote = needs_manifest(sources, output, manifest)
     jobs = Jobs() if is_remote else plan_jobs(sources, output, passed=passed.append, records=records)
-    overrides: dict[str, Any] = {} if pool_window is None else {"pool_window": pool_window}
+    given = {"pool_window": pool_window, "provider": provider}
+    overrides: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     restorer = Restorer(weights, device, memory, engine=engine, precision=precision, strength=strength, **overrides)
     if restorer.choice.fixed is not None and not quiet and (note := restorer.network().license_note):
         say(note, err=True)

@@ -1,4 +1,4 @@
-"""Runs exported networks with OpenVINO and ONNX Runtime."""
+"""Runs exported networks with OpenVINO and ONNX Runtime; ncnn has a module of its own."""
 
 from functools import cache
 from pathlib import Path
@@ -13,9 +13,19 @@ from passband.export.graph import restoration_graph
 from passband.export.network_writer import FRONT, INPUT, ExportError
 from passband.models.sfnet import SFNet
 from passband.models.three_scales import ThreeScaleNetwork
+from passband.naming import suggestion
 
+CPU_PROVIDER = "CPUExecutionProvider"
+_PROVIDER_PACKAGES = {
+    "TensorrtExecutionProvider": "pip install onnxruntime-gpu tensorrt",
+    "CUDAExecutionProvider": "pip install onnxruntime-gpu",
+    "DmlExecutionProvider": "pip install onnxruntime-directml (Windows)",
+    "CoreMLExecutionProvider": "pip install onnxruntime (macOS)",
+    "OpenVINOExecutionProvider": "pip install onnxruntime-openvino",
+}
+"""Packages that bring execution providers; each of them replaces the package onnxruntime."""
 Precision = Literal["float32", "bfloat16", "float16", "int8"]
-SUFFIXES = {".xml": "openvino", ".onnx": "onnxruntime"}
+SUFFIXES = {".xml": "openvino", ".onnx": "onnxruntime", ".param": "ncnn"}
 """Engines of exported files, by the suffix of the file."""
 
 
@@ -27,7 +37,7 @@ def require(engine: str, *modules: str) -> None:
     """
     import importlib
 
-    extra = "openvino" if engine == "openvino" else "onnx"
+    extra = engine if engine in ("openvino", "ncnn") else "onnx"
     for name in modules:
         try:
             importlib.import_module(name)
@@ -135,7 +145,7 @@ class OpenVINORuntime:
 
     def __call__(self, padded: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 3 H W"]:
         """Restore images whose sides are multiples of `multiple` and at least `minimum`. The result is not clamped."""
-        return _run_each_image(self._run, padded, self)
+        return run_each_image(self._run, padded, self)
 
     def _run(self, image: np.ndarray) -> np.ndarray:
         *first, last = self._parts
@@ -145,28 +155,45 @@ class OpenVINORuntime:
 
 
 class OnnxRuntime:
-    """Runs a network with ONNX Runtime on the CPU, in the precision of its file.
+    """Runs a network with ONNX Runtime, in the precision of its file.
 
     Args:
         source: .onnx file, or `onnx.ModelProto` in memory.
+        provider: name of the execution provider, see `onnx_providers`. Parts of the network that it cannot compute run
+            on the CPU.
 
     Raises:
-        ExportError: if ONNX Runtime is not installed, or the file is damaged.
+        ExportError: if ONNX Runtime is not installed, this build of it has no such provider, the provider does not
+            start on this machine, or the file is damaged.
     """
 
     name = "onnxruntime"
 
-    def __init__(self, source: Any):
+    def __init__(self, source: Any, provider: str = CPU_PROVIDER):
         require(self.name, "onnxruntime")
         import onnxruntime
 
+        check_provider(provider)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
+        if provider == "DmlExecutionProvider":  # DirectML needs both settings
+            options.enable_mem_pattern = False
+            options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         network = str(source) if isinstance(source, str | Path) else source.SerializeToString()
+        providers = [provider] if provider == CPU_PROVIDER else [provider, CPU_PROVIDER]
         try:
-            self._session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(network, options, providers=providers)
         except Exception as error:  # ONNX Runtime raises many classes of errors, which share no base class
-            raise ExportError(f"{_name(source)} is damaged or not an ONNX network: {_first_line(error)}") from error
+            what = "is damaged or not an ONNX network"
+            if provider != CPU_PROVIDER:
+                what += f", or {provider} cannot run it"
+            raise ExportError(f"{_name(source)} {what}: {_first_line(error)}") from error
+        if provider not in self._session.get_providers():
+            raise ExportError(
+                f"{provider} is in this build of ONNX Runtime but does not start on this machine, often because a "
+                "driver or a library is missing; its own message is above. Leave out --provider to run on the CPU."
+            )
+        self.provider = provider
         image = self._session.get_inputs()[0]
         if image.name != INPUT:
             raise ExportError(f"{_name(source)} was not written by passband export: its input is named {image.name!r}")
@@ -178,7 +205,7 @@ class OnnxRuntime:
 
     def __call__(self, padded: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 3 H W"]:
         """Restore images whose sides are multiples of `multiple` and at least `minimum`. The result is not clamped."""
-        return _run_each_image(lambda image: self._session.run(None, {INPUT: image})[0], padded, self)
+        return run_each_image(lambda image: self._session.run(None, {INPUT: image})[0], padded, self)
 
 
 def sums_fit_bfloat16(model: Any) -> bool:
@@ -191,6 +218,37 @@ def sums_fit_bfloat16(model: Any) -> bool:
         model: OpenVINO model.
     """
     return all(node.get_type_name() != "CumSum" for node in model.get_ops())
+
+
+def onnx_providers() -> list[str]:
+    """Return the names of the execution providers of the installed build of ONNX Runtime, such as `CUDA`.
+
+    Raises:
+        ExportError: if ONNX Runtime is not installed.
+    """
+    require("onnxruntime", "onnxruntime")
+    import onnxruntime
+
+    return onnxruntime.get_available_providers()
+
+
+def check_provider(provider: str) -> None:
+    """Refuse an execution provider that the installed build of ONNX Runtime does not have.
+
+    Args:
+        provider: name of the provider, such as `"CUDAExecutionProvider"`.
+
+    Raises:
+        ExportError: if ONNX Runtime is not installed, or has no such provider; the message lists those that it has.
+    """
+    available = onnx_providers()
+    if provider not in available:
+        near = suggestion(provider, available)
+        install = _PROVIDER_PACKAGES.get(provider)
+        hint = f" It comes with: {install}." if install else ""
+        raise ExportError(
+            f"--provider is one of {', '.join(available)} in this build of ONNX Runtime; got {provider!r}.{near}{hint}"
+        )
 
 
 def read_openvino(path: Path) -> Any:
@@ -257,8 +315,17 @@ def _port(model: Any, name: str) -> Any:
     return next(port for node in model.get_ops() for port in node.outputs() if name in port.get_names())
 
 
-def _run_each_image(run: Any, padded: Tensor, engine: Any) -> Tensor:
-    """Run a batch image by image, because the filters of an exported network depend on a single image."""
+def run_each_image(run: Any, padded: Tensor, engine: Any) -> Tensor:
+    """Run a batch image by image, because the filters of an exported network depend on a single image.
+
+    Args:
+        run: function that restores an array 1 C H W.
+        padded: images, whose sides are checked.
+        engine: the engine, which says which images it takes.
+
+    Raises:
+        ValueError: if the number of channels or the size does not fit.
+    """
     channels, height, width = padded.shape[1:]
     if channels != engine.in_channels:
         raise ValueError(f"these weights take {engine.in_channels} channels, got {channels}")

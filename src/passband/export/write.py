@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from passband.export.graph import restoration_graph
+from passband.export.ncnn_graph import ncnn_graph
+from passband.export.ncnn_runtime import NcnnRuntime, write_ncnn
 from passband.export.network_writer import ExportError
 from passband.export.quantize import calibration_pictures, quantize, restored_gain, save_openvino
 from passband.export.runtimes import OnnxRuntime, OpenVINORuntime, openvino_model, require
@@ -19,7 +21,10 @@ from passband.metrics import psnr
 from passband.models import load_model
 from passband.ops.tiling import pad_to_multiple
 
-FORMATS = {"onnx": ".onnx", "openvino": ".xml"}
+FORMATS = {"onnx": ".onnx", "openvino": ".xml", "ncnn": ".ncnn.param"}
+"""Ends of the names of files. That of ncnn is long, so that its .bin file is not that of an .xml of the same name."""
+PACKAGES = {"onnx": ("onnxruntime", "onnxruntime", "onnx"), "openvino": ("openvino", "openvino", "onnx")}
+"""Name of the engine of a format, and the packages that write and run it; those of ncnn have the name of the format."""
 PRECISIONS = ("float32", "float16", "int8")
 LARGEST_DIFFERENCE = 1e-4
 """Largest accepted difference between a float32 export and torch, for values in [0, 1]."""
@@ -71,11 +76,12 @@ def export_model(
 
     Args:
         weights: weights to export, as in `models.load_model`.
-        output: file to write: .onnx, or .xml. A .bin file with the parameters is written beside an .xml file.
-        to: format, `"onnx"` or `"openvino"`.
+        output: file to write: .onnx, .xml or .ncnn.param. A .bin file with the parameters is written beside an .xml
+            or .ncnn.param file.
+        to: format, `"onnx"`, `"openvino"` or `"ncnn"`.
         precision: precision of the file: `"float32"`, `"float16"` or `"int8"`. In ONNX files float16 applies to
             parameters and maps. In OpenVINO files it applies to parameters, because OpenVINO chooses the precision of
-            the computation. int8 is available for OpenVINO only.
+            the computation, and in ncnn files to the weights of convolutions. int8 is available for OpenVINO only.
         calibration: folder of degraded images, on which the ranges of int8 are measured. None uses photos that come
             with scikit-image, degraded by `data.degradations.degrade`.
         overrides: keyword arguments of the constructor of the network.
@@ -90,7 +96,7 @@ def export_model(
         OSError: if the file cannot be written.
     """
     _check(output, to, precision, calibration)
-    require("openvino" if to == "openvino" else "onnxruntime", "onnx")
+    require(*PACKAGES.get(to, (to, to)))
     model = load_model(weights, **overrides)
     write, make = _formats(model, to, precision, calibration)
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -115,13 +121,13 @@ def export_model(
 def _check(output: Path, to: str, precision: str, calibration: Path | None) -> None:
     """Refuse arguments that do not fit together, before anything is loaded."""
     if to not in FORMATS:
-        raise ExportError(f"export writes {' or '.join(FORMATS)}; got --to {to}")
+        raise ExportError(f"export writes {', '.join(FORMATS)}; got --to {to}")
     if precision not in PRECISIONS:
         raise ExportError(
             f"export writes {', '.join(PRECISIONS)}; got --precision {precision} "
             "(for bfloat16, write float32 and choose bfloat16 when the file runs)"
         )
-    if output.suffix != FORMATS[to]:
+    if not output.name.endswith(FORMATS[to]):
         raise ExportError(f"--to {to} needs an output that ends in {FORMATS[to]}; got {output}")
     if precision == "int8" and to != "openvino":
         raise ExportError("int8 is for OpenVINO; use --to openvino")
@@ -136,6 +142,9 @@ def _formats(
     if to == "onnx":
         graph = restoration_graph(model, half=precision == "float16")
         return lambda path: _write(path, graph.SerializeToString()), OnnxRuntime
+    if to == "ncnn":
+        network = ncnn_graph(model, half=precision == "float16")
+        return lambda path: write_ncnn(network, path), NcnnRuntime
     if precision == "int8":
         views = int(model.in_channels) // 3  # type: ignore[arg-type]
         converted = quantize(model, calibration_pictures(calibration, views))

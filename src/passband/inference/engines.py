@@ -1,4 +1,4 @@
-"""Engines that run a network: torch, OpenVINO or ONNX Runtime, at the fastest precision that agrees with float32."""
+"""Engines that run a network: torch, OpenVINO, ONNX Runtime or ncnn, at the fastest precision that agrees."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -10,9 +10,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from passband.export.graph import restoration_graph
+from passband.export.ncnn_graph import ncnn_graph
+from passband.export.ncnn_runtime import NcnnRuntime
 from passband.export.network_writer import ExportError
 from passband.export.quantize import quantized
 from passband.export.runtimes import (
+    CPU_PROVIDER,
     SUFFIXES,
     OnnxRuntime,
     OpenVINORuntime,
@@ -32,8 +35,9 @@ from passband.naming import suggestion
 from passband.ops.progress import Report
 from passband.ops.tiling import map_tiles, pad_to_multiple
 
-EngineName = Literal["torch", "openvino", "onnxruntime"]
+EngineName = Literal["torch", "openvino", "onnxruntime", "ncnn"]
 ENGINES: tuple[str, ...] = get_args(EngineName)
+_TITLES = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime", "ncnn": "ncnn"}
 PRECISIONS: tuple[str, ...] = ("auto", *get_args(Precision))
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 FLOAT32_PARTS = ("stem", "shallow", "head")
@@ -164,20 +168,23 @@ def load_engine(
     device: str = "auto",
     *,
     compile: bool = False,
+    provider: str | None = None,
     **overrides: Any,
 ) -> Engine:
     """Load weights into an engine.
 
     Args:
-        weights: weights to load, as `models.load_model` takes them, or a file of `passband export` (.onnx or .xml),
-            which runs in ONNX Runtime or OpenVINO.
-        engine: name of the engine: `"torch"`, `"openvino"` or `"onnxruntime"`; the last two run on the CPU. An exported
-            .xml always runs in OpenVINO, and an exported .onnx does so on request.
+        weights: weights to load, as `models.load_model` takes them, or a file of `passband export` (.onnx, .xml or
+            .param), which runs in ONNX Runtime, OpenVINO or ncnn.
+        engine: name of the engine: `"torch"`, `"openvino"`, `"onnxruntime"` or `"ncnn"`. An exported .xml always runs
+            in OpenVINO and a .param in ncnn, and an exported .onnx runs in OpenVINO on request.
         precision: name of the precision: `"auto"`, the fastest of this machine that agrees with float32 to 60 dB on the
             network's own output; `"float32"`; `"bfloat16"`; `"float16"` (torch on a GPU); or `"int8"` (OpenVINO:
             quantizing takes minutes once, and its result is kept in the user's cache folder).
-        device: name of a device for torch, see `models.pick_device`.
+        device: name of a device for torch, see `models.pick_device`. The other engines take `"auto"` and `"cpu"`, and
+            ncnn also `"vulkan"`, which is a GPU.
         compile: whether torch compiles the network, see `TorchEngine`.
+        provider: execution provider of ONNX Runtime, such as `"CUDAExecutionProvider"`; None for the CPU.
         overrides: keywords of the network's constructor, such as `pool_window=210`.
 
     Raises:
@@ -188,24 +195,31 @@ def load_engine(
     if engine not in ENGINES:
         raise ValueError(f"engine is one of {', '.join(ENGINES)}; got {engine!r}.{suggestion(engine, ENGINES)}")
     _check_precision(precision)
+    if provider is not None and engine != "onnxruntime":
+        raise ValueError(f"--provider is for --engine onnxruntime, got the engine {engine}; leave it out")
     exported = SUFFIXES.get(Path(weights).suffix) if Path(weights).suffix in SUFFIXES else None
     if exported is None and engine == "torch":
         return TorchEngine(load_model(weights, **overrides), precision, pick_device(device), compile=compile)
-    if device not in ("auto", "cpu"):
-        name = exported or engine
+    name = engine if engine != "torch" else str(exported)
+    if device not in ("auto", "cpu") and (name, device) != ("ncnn", "vulkan"):
+        others = "auto, cpu, vulkan" if name == "ncnn" else "auto, cpu"
         raise ValueError(
-            f"{name} runs on the processor here, got the device {device!r}; use auto, cpu or --engine torch"
+            f"{name} runs on the processor here, got the device {device!r}; use {others} or --engine torch"
         )
     if compile:
         raise ValueError("compile is for --engine torch on a CUDA GPU; leave it out")
     if exported is not None:
-        return _load_exported(Path(weights), exported, engine, precision, overrides)
+        return _load_exported(Path(weights), exported, name, precision, device, provider, overrides)
+    if engine == "ncnn":
+        _only_float32(precision, engine)
+        require("ncnn", "ncnn")
+        return NcnnRuntime(ncnn_graph(load_model(weights, **overrides)), device == "vulkan")
     if engine == "openvino":
         require("openvino", "openvino", "onnx")
         return _openvino(load_model(weights, **overrides), precision)
-    _only_float32(precision)
+    _only_float32(precision, engine)
     require("onnxruntime", "onnxruntime", "onnx")
-    return OnnxRuntime(restoration_graph(load_model(weights, **overrides)))
+    return OnnxRuntime(restoration_graph(load_model(weights, **overrides)), provider or CPU_PROVIDER)
 
 
 def restore_tiled(
@@ -252,19 +266,25 @@ def _fastest_openvino(converted: Any, precision: str) -> OpenVINORuntime:
     return fast if close >= AGREEMENT else exact
 
 
-def _load_exported(path: Path, native: str, engine: str, precision: str, overrides: dict[str, Any]) -> Engine:
-    """Load a file of `passband export`."""
+def _load_exported(
+    path: Path, native: str, engine: str, precision: str, device: str, provider: str | None, overrides: dict[str, Any]
+) -> Engine:
+    """Load a file of `passband export`, whose suffix names the engine `native`."""
     if overrides:
         raise ExportError(
             f"{path} is exported, its network is fixed: {', '.join(overrides)} cannot be changed any more"
         )
     if not path.is_file():
         raise ExportError(f"no file {path}")
-    if native == "onnxruntime" and engine != "openvino":
-        _only_float32(precision)
-        return OnnxRuntime(path)
+    if engine != native and (native, engine) != ("onnxruntime", "openvino"):
+        to = {"onnxruntime": "onnx"}.get(engine, engine)
+        raise ExportError(f"{path} is for {_TITLES[native]}; export --to {to} for {_TITLES[engine]}")
     if engine == "onnxruntime":
-        raise ExportError(f"{path} is for OpenVINO; export --to onnx for ONNX Runtime")
+        _only_float32(precision, engine)
+        return OnnxRuntime(path, provider or CPU_PROVIDER)
+    if engine == "ncnn":
+        _only_float32(precision, engine)
+        return NcnnRuntime(path, device == "vulkan")
     require("openvino", "openvino")
     model = read_openvino(path)
     has_int8 = any(node.get_type_name() == "FakeQuantize" for node in model.get_ops())
@@ -276,10 +296,10 @@ def _load_exported(path: Path, native: str, engine: str, precision: str, overrid
     return _fastest_openvino(model, precision)
 
 
-def _only_float32(precision: str) -> None:
-    """Refuse precisions that ONNX Runtime does not compute faster on a CPU."""
+def _only_float32(precision: str, engine: str) -> None:
+    """Refuse other precisions of ONNX Runtime and ncnn."""
     if precision not in ("auto", "float32"):
-        raise ValueError(f"onnxruntime runs in float32 here, got {precision}; use auto, or --engine openvino")
+        raise ValueError(f"{engine} runs in float32 here, got {precision}; use auto, or --engine openvino")
 
 
 def _check_precision(precision: str) -> None:

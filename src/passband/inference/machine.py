@@ -13,7 +13,7 @@ from passband.io.jpeg import backend, reader_library
 from passband.naming import package_version
 from passband.provenance import environment
 
-ENGINES = {"openvino": "openvino", "onnxruntime": "onnx"}
+ENGINES = {"openvino": "openvino", "onnxruntime": "onnx", "ncnn": "ncnn"}
 """Packages that run networks besides torch, and the extra of passband that installs each."""
 _COMPILER = {
     "linux": "apt install gcc libjpeg-dev (Debian, Ubuntu) or dnf install gcc libjpeg-turbo-devel (Fedora)",

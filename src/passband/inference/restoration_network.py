@@ -44,6 +44,7 @@ class RestorationNetwork:
         memory: cap on the memory of the process, as `inference.Restorer` takes it.
         engine: engine that runs the network, as `engines.load_engine` takes it.
         precision: precision of the engine, as `engines.load_engine` takes it.
+        provider: execution provider of ONNX Runtime, as `engines.load_engine` takes it.
         views: number of images of a scene that the network must take; None accepts any number.
         options: names of the caller's own options, for an error about an unknown one.
         overrides: keywords of the network's constructor that replace those of its config.
@@ -69,6 +70,7 @@ class RestorationNetwork:
         *,
         engine: str = "torch",
         precision: str = "auto",
+        provider: str | None = None,
         views: int | None = 1,
         options: tuple[str, ...] = (),
         **overrides: Any,
@@ -78,7 +80,7 @@ class RestorationNetwork:
         if self.memory is not None and runtime in ENGINES:
             raise ValueError(f"a cap on memory is for the engine torch; {runtime} has none")
         try:
-            self.engine = load_engine(weights, engine, precision, device, **overrides)
+            self.engine = load_engine(weights, engine, precision, device, provider=provider, **overrides)
         except ValueError:
             _check_options(weights, overrides, options)
             raise

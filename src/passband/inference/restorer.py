@@ -56,9 +56,11 @@ class Restorer(Rebuilt):
             it); None for most of the free memory. A large image is restored in bands, which give the same result, or
             if bands do not fit in tiles, whose result is close. The cap is for torch; the other engines restore large
             images in independent tiles.
-        engine: engine that runs the network: `"torch"`, `"openvino"` or `"onnxruntime"`; see `engines.load_engine`.
+        engine: engine that runs the network: `"torch"`, `"openvino"`, `"onnxruntime"` or `"ncnn"`; see
+            `engines.load_engine`.
         precision: `"auto"`, which takes the fastest precision of this machine that agrees with float32 to 60 dB, or
             the name of one; see `engines.load_engine`.
+        provider: execution provider of ONNX Runtime, see `engines.load_engine`; None for the CPU.
         strength: share of the network's change that is kept: 0 gives the image as it was, 1 the whole change.
         choice: choice of the network for each image, instead of the choice that `weights` stands for.
         views: number of images of a scene that the network must take: 1, or 2 for left and right views, which
@@ -85,6 +87,7 @@ class Restorer(Rebuilt):
         *,
         engine: str = "torch",
         precision: str = "auto",
+        provider: str | None = None,
         strength: float = 1.0,
         choice: NetworkChoice | None = None,
         views: int | None = 1,
@@ -96,7 +99,7 @@ class Restorer(Rebuilt):
         self.memory = None if memory is None else parse_memory(memory)
         self.engine_name, self.precision = engine, precision
         self._options = {"device": device, "memory": memory, "engine": engine, "precision": precision}
-        self._options |= {"views": views, **overrides}
+        self._options |= {"provider": provider, "views": views, **overrides}
         self._networks: dict[str, RestorationNetwork] = {}
         self._given_choice = choice
         self.choice = choice or _choice_of(self.weights)
