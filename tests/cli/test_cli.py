@@ -83,7 +83,7 @@ def test_restore_does_a_video_with_an_engine_of_choice(run, tmp_path, identity_w
     [
         (("--memory", "lots"), "memory is a size such as '2GB'"),
         (("--precision", "float8"), "precision is one of auto, float32"),
-        (("--engine", "onx"), "engine is one of torch, openvino, onnxruntime; got 'onx'"),
+        (("--engine", "onx"), "engine is one of torch, openvino, onnxruntime, ncnn; got 'onx'"),
         (("--precision", "int8"), "int8 needs --engine openvino"),
         (("--compare-pixels", "all"), "--compare-pixels is the size of a comparison: add --compare, which writes it"),
         (("--compare", "--compare-pixels", "big"), "must be at least 20000 pixels, or all; got 'big'"),

@@ -12,7 +12,7 @@ from passband.cli.shared.executors import ExecutorName, ManifestFile, Timeout, W
 if TYPE_CHECKING:
     from passband.cli.shared.files import FileRun
     from passband.data.finding import PassedOver
-    from passband.inference import JobResult
+    from passband.inference import JobResult, Restorer
     from passband.inference.files.restoring import Progress
     from passband.scale import AddressResult
 
@@ -40,7 +40,12 @@ def restore(
             "float32."
         ),
     ] = "auto",
-    engine: Annotated[str, typer.Option(help="Runtime: torch, openvino, onnxruntime or ncnn.")] = "torch",
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="Runtime: torch, openvino, onnxruntime or ncnn; auto takes the fastest one that agrees with torch."
+        ),
+    ] = "torch",
     provider: Annotated[
         str | None,
         typer.Option(help="Execution provider of onnxruntime, such as CUDAExecutionProvider. Default: the CPU."),
@@ -113,11 +118,15 @@ def restore(
     records = Records()
     is_remote = needs_manifest(sources, output, manifest)
     jobs = Jobs() if is_remote else plan_jobs(sources, output, passed=passed.append, records=records)
+    if engine == "auto" and temporal:
+        engine = "torch"
+        say("engine torch: it is the only engine that smooths videos", err=True)
     given = {"pool_window": pool_window, "provider": provider}
     overrides: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     restorer = Restorer(weights, device, memory, engine=engine, precision=precision, strength=strength, **overrides)
     if restorer.choice.fixed is not None and not quiet and (note := restorer.network().license_note):
         say(note, err=True)
+    _print_engines(restorer, told := set[str](), quiet=quiet)
     if verbose:
         say(f"{weights} on {restorer.device} with {restorer.engine_name} in {restorer.precision}", err=True)
         for ignored in passed:
@@ -145,6 +154,7 @@ def restore(
             report = _progress_printer(run)
             outcomes = restore_files(restorer, jobs, **making, **running, report=report, records=records)
         for outcome in outcomes:
+            _print_engines(restorer, told, quiet=quiet)
             _print_outcome(outcome, run, verbose=verbose)
     run.end(passed)
 
@@ -168,6 +178,16 @@ def _parse_pixels(text: str | None) -> int | None:
             "8000000."
         )
     return int(number)
+
+
+def _print_engines(restorer: "Restorer", told: set[str], *, quiet: bool) -> None:
+    """Print which engines were chosen for the networks that were loaded since the last call."""
+    from passband.cli.shared.console import say
+
+    for name, line in restorer.engine_lines.items():
+        if name not in told and not quiet:
+            say(line, err=True)
+        told.add(name)
 
 
 def _progress_printer(run: "FileRun") -> "Callable[[Progress], None]":

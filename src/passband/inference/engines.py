@@ -192,11 +192,11 @@ def load_engine(
         ExportError: if the engine is not installed, or cannot run this network.
         ValueError: if the engine is unknown, or does not have the precision or the device.
     """
+    if provider is not None and engine != "onnxruntime":
+        raise ValueError(f"--provider is for --engine onnxruntime, got the engine {engine}; leave it out")
     if engine not in ENGINES:
         raise ValueError(f"engine is one of {', '.join(ENGINES)}; got {engine!r}.{suggestion(engine, ENGINES)}")
     _check_precision(precision)
-    if provider is not None and engine != "onnxruntime":
-        raise ValueError(f"--provider is for --engine onnxruntime, got the engine {engine}; leave it out")
     exported = SUFFIXES.get(Path(weights).suffix) if Path(weights).suffix in SUFFIXES else None
     if exported is None and engine == "torch":
         return TorchEngine(load_model(weights, **overrides), precision, pick_device(device), compile=compile)

@@ -14,8 +14,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from passband.export.runtimes import Precision
+from passband.inference.remembered import remembered
 from passband.io.arrays import from_array
-from passband.io.files import cache_folder, write_whole
 from passband.ops.tiling import pad_to_multiple
 from passband.provenance import weights_checksum
 
@@ -24,10 +24,6 @@ AGREEMENT = 60.0
 8-bit step, for a signal of range 1."""
 FAST_ENOUGH = 0.8
 """Share of float32's time below which a precision is chosen."""
-
-
-MOST_KEPT = 1000
-"""Number of measurements that a file keeps."""
 
 
 @cache
@@ -54,7 +50,8 @@ def fast_precision(device: torch.device, threads: int) -> Precision:
         return "bfloat16" if bfloat16_time_ratio() < FAST_ENOUGH else "float32"
 
     key = f"{processor()}, torch {torch.__version__}, {threads} threads"
-    return "bfloat16" if _kept("precision.json", key, ("float32", "bfloat16"), measure) == "bfloat16" else "float32"
+    fast = remembered("precision.json", key, ("float32", "bfloat16").__contains__, measure)
+    return "bfloat16" if fast == "bfloat16" else "float32"
 
 
 def agrees(model: nn.Module, precision: str, device: torch.device, measure: Callable[[], float]) -> bool:
@@ -75,7 +72,11 @@ def agrees(model: nn.Module, precision: str, device: torch.device, measure: Call
     machine = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device.type} of {processor()}"
     network = f"{type(model).__name__} {json.dumps(arguments, sort_keys=True, default=str)} {weights_checksum(model)}"
     digest = hashlib.sha256(f"{network}, {precision}, {machine}, torch {torch.__version__}".encode()).hexdigest()
-    return _kept("agreement.json", digest, ("yes", "no"), lambda: "yes" if measure() >= AGREEMENT else "no") == "yes"
+
+    def measured() -> str:
+        return "yes" if measure() >= AGREEMENT else "no"
+
+    return remembered("agreement.json", digest, ("yes", "no").__contains__, measured) == "yes"
 
 
 def bfloat16_time_ratio(seconds: float = 0.2) -> float:
@@ -167,34 +168,3 @@ def _conv_seconds(dtype: torch.dtype, side: int) -> float:
         started = time.perf_counter()
         F.conv2d(image, weight, padding=1)
     return time.perf_counter() - started
-
-
-def _kept(name: str, key: str, values: tuple[str, ...], measure: Callable[[], str]) -> str:
-    """Return the result of an earlier measurement, or measure and keep the result.
-
-    Args:
-        name: name of a file in the user's cache folder.
-        key: everything that decides the result.
-        values: results that are possible.
-        measure: function that measures.
-    """
-    path = cache_folder() / name
-    known = _read(path)
-    if known.get(key) not in values:
-        known[key] = measure()
-        latest = dict(list(known.items())[-MOST_KEPT:])
-        try:
-            with write_whole(path) as temporary:
-                temporary.write_text(json.dumps(latest, indent=2) + "\n", encoding="utf-8")
-        except OSError:
-            pass  # a folder that cannot be written costs a measurement per process
-    return known[key]
-
-
-def _read(path: Path) -> dict[str, str]:
-    """Return the results of earlier measurements; nothing if the file is missing or damaged."""
-    try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return known if isinstance(known, dict) else {}

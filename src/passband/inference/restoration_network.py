@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from passband.export.runtimes import SUFFIXES
+from passband.inference.engine_choice import AUTO_ENGINE, EngineChoice, choose_engine
 from passband.inference.engines import ENGINES, TorchEngine, load_engine, restore_tiled
 from passband.inference.memory import OVERLAP, MemoryPlan, free_memory, parse_memory, plan_memory, restore_within
 from passband.inference.memory_probe import live_bytes_per_pixel
@@ -42,7 +43,9 @@ class RestorationNetwork:
             `passband export`.
         device: name of a device, see `models.pick_device`.
         memory: cap on the memory of the process, as `inference.Restorer` takes it.
-        engine: engine that runs the network, as `engines.load_engine` takes it.
+        engine: engine that runs the network, as `engines.load_engine` takes it, or `"auto"` for the fastest engine of
+            this machine that agrees, see `engine_choice.choose_engine`. Torch then restores images that another engine
+            would cut into tiles.
         precision: precision of the engine, as `engines.load_engine` takes it.
         provider: execution provider of ONNX Runtime, as `engines.load_engine` takes it.
         views: number of images of a scene that the network must take; None accepts any number.
@@ -54,6 +57,7 @@ class RestorationNetwork:
         engine: the engine.
         device: the device.
         memory: the cap in bytes, or None.
+        engine_choice: the engine that was chosen and the reason, or None if the engine was named.
 
     Raises:
         CheckpointError: if the weights cannot be used.
@@ -76,6 +80,14 @@ class RestorationNetwork:
         **overrides: Any,
     ):
         self.memory = None if memory is None else parse_memory(memory)
+        self.engine_choice: EngineChoice | None = None
+        if engine == AUTO_ENGINE and provider is None:
+            try:
+                self.engine_choice = choose_engine(weights, precision, device, self.memory is not None, **overrides)
+            except ValueError:
+                _check_options(weights, overrides, options)
+                raise
+            engine = self.engine_choice.engine
         runtime = SUFFIXES.get(Path(weights).suffix) if engine == "torch" else engine
         if self.memory is not None and runtime in ENGINES:
             raise ValueError(f"a cap on memory is for the engine torch; {runtime} has none")
@@ -85,6 +97,7 @@ class RestorationNetwork:
             _check_options(weights, overrides, options)
             raise
         self.weights, self._overrides = str(weights), overrides
+        self._for_torch = {"device": device, "precision": precision, **overrides}
         if views is not None:
             check_views(self.engine, views, weights)
         self.device = self.engine.device if isinstance(self.engine, TorchEngine) else torch.device("cpu")
@@ -208,9 +221,21 @@ class RestorationNetwork:
             with self.engine.autocast():
                 restored, plan = restore_within(self.engine.model, degraded, self.memory, self._statistics, report)
             return restored.float(), plan
+        if self._leaves_to_torch(max(degraded.shape[-2:])):
+            return self._in_torch.predict(degraded, report)
         restored = restore_tiled(self.engine, degraded, TILE, OVERLAP, report)
         is_whole = max(degraded.shape[-2:]) <= TILE
         return restored.to(degraded.device), MemoryPlan("whole", 0) if is_whole else MemoryPlan("tiles", 0, TILE)
+
+    def _leaves_to_torch(self, side: int) -> bool:
+        """Tell whether torch restores an image because the chosen engine would cut it into independent tiles."""
+        is_chosen = self.engine_choice is not None and self.engine.precision != "int8"
+        return is_chosen and side > TILE and self._stored_model is not None
+
+    @cached_property
+    def _in_torch(self) -> "RestorationNetwork":
+        """The same network in torch, which restores large images as a whole or in bands."""
+        return RestorationNetwork(self.weights, engine="torch", views=None, **self._for_torch)
 
     def check_room(self, source: Path, max_pixels: int) -> None:
         """Refuse a file that the free memory is too small for, before it is decoded.
@@ -222,10 +247,12 @@ class RestorationNetwork:
         Raises:
             MemoryError: if the image does not fit.
         """
-        if not isinstance(self.engine, TorchEngine):
-            return
         size = stored_size(source)
         if size is None or size[0] * size[1] > max_pixels:
+            return
+        if not isinstance(self.engine, TorchEngine):
+            if self._leaves_to_torch(max(size)):
+                self._in_torch.check_room(source, max_pixels)
             return
         width, height = size
         # the decoded image in bytes and in float32, on the host and on the device

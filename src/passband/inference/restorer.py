@@ -57,7 +57,8 @@ class Restorer(Rebuilt):
             if bands do not fit in tiles, whose result is close. The cap is for torch; the other engines restore large
             images in independent tiles.
         engine: engine that runs the network: `"torch"`, `"openvino"`, `"onnxruntime"` or `"ncnn"`; see
-            `engines.load_engine`.
+            `engines.load_engine`. `"auto"` measures once which one is fastest on this machine among those that agree
+            with torch, see `engine_choice.choose_engine`.
         precision: `"auto"`, which takes the fastest precision of this machine that agrees with float32 to 60 dB, or
             the name of one; see `engines.load_engine`.
         provider: execution provider of ONNX Runtime, see `engines.load_engine`; None for the CPU.
@@ -70,6 +71,8 @@ class Restorer(Rebuilt):
 
     Attributes:
         choice: the choice of the network.
+        engine_lines: a line about the engine that was chosen for each network, by the name of its weights; empty if the
+            engine was named.
 
     Raises:
         CheckpointError: if the weights cannot be used.
@@ -101,6 +104,7 @@ class Restorer(Rebuilt):
         self._options = {"device": device, "memory": memory, "engine": engine, "precision": precision}
         self._options |= {"provider": provider, "views": views, **overrides}
         self._networks: dict[str, RestorationNetwork] = {}
+        self.engine_lines: dict[str, str] = {}
         self._given_choice = choice
         self.choice = choice or _choice_of(self.weights)
         if self.choice.fixed is None:
@@ -117,6 +121,8 @@ class Restorer(Rebuilt):
     def _settings(self) -> dict[str, Any]:
         """Return the arguments of the constructor; the precision is the one that this machine has chosen."""
         chosen = {"precision": self.precision, "strength": self.strength, "choice": self._given_choice}
+        if self.choice.fixed is not None:
+            chosen["engine"] = self.engine_name
         return {"weights": self.weights, **self._options, **chosen}
 
     def network(self, name: str | None = None) -> RestorationNetwork:
@@ -136,7 +142,10 @@ class Restorer(Rebuilt):
                 "general"
             )
         if name not in self._networks:
-            self._networks[name] = RestorationNetwork(name, options=_OPTIONS, **self._options)
+            network = RestorationNetwork(name, options=_OPTIONS, **self._options)
+            self._networks[name] = network
+            if network.engine_choice is not None:
+                self.engine_lines[name] = f"{name}, {network.engine_choice.line}"
         return self._networks[name]
 
     @property
