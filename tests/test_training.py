@@ -13,7 +13,7 @@ from itertools import count, pairwise
 import pytest
 import torch
 
-from passband import runs
+from passband import runs, training
 from passband.checkpoints import latest_checkpoint
 from passband.config import OptimConfig, RecipeError, load_recipe, parse_recipe, recipe_on
 from passband.data.degradations import degrade_files
@@ -244,6 +244,23 @@ class TestRun:
         assert progress.best_score == float(validations[1][1]) > float(validations[2][1])
         before, best = (load_model(path).state_dict() for path in (tiny_weights, tmp_path / "run" / "weights" / "best"))
         assert all(torch.equal(before[key], best[key]) for key in before)
+
+    def test_numbers_of_channels_are_not_averaged_with_the_weights(self, tmp_path, photographs, monkeypatch):
+        build, validate, seen = training.build_from, Restoration.validate, []
+
+        def with_numbers(network):
+            model = build(network)
+            model.register_buffer("channels", torch.arange(100), persistent=False)
+            return model
+
+        def watched(self, model, batches, scored):
+            seen.append(model.channels.tolist())
+            return validate(self, model, batches, scored)
+
+        monkeypatch.setattr(training, "build_from", with_numbers)
+        monkeypatch.setattr(Restoration, "validate", watched)
+        train(recipe(optim={"steps": 5, "ema": 0.9}), tmp_path / "run", data=photographs, device="cpu")
+        assert seen == 2 * [list(range(100))]
 
     def test_a_run_without_better_validations_ends_and_stays_ended(self, tmp_path, photographs, monkeypatch):
         scores = iter([20.0, 21.0, 20.5, 21.0, 22.0])

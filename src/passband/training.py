@@ -344,6 +344,10 @@ def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
 
     @torch.no_grad()
     def update(averaged: list[Tensor], current: list[Tensor], count: Any) -> None:
+        if not averaged[0].is_floating_point():  # numbers of channels and the like, which have no average
+            for old, new in zip(averaged, current, strict=True):
+                old.copy_(new)
+            return
         number = int(count)
         current_decay = min(decay, (1 + number) / (10 + number)) if decay else 0.0
         get_ema_multi_avg_fn(current_decay)(averaged, current, count)
