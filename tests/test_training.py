@@ -250,17 +250,17 @@ class TestRun:
 
         def with_numbers(network):
             model = build(network)
-            model.register_buffer("channels", torch.arange(100), persistent=False)
+            model.register_buffer("channels", torch.arange(100_000), persistent=False)
             return model
 
         def watched(self, model, batches, scored):
-            seen.append(model.channels.tolist())
+            seen.append(torch.equal(model.channels, torch.arange(100_000)))
             return validate(self, model, batches, scored)
 
         monkeypatch.setattr(training, "build_from", with_numbers)
         monkeypatch.setattr(Restoration, "validate", watched)
         train(recipe(optim={"steps": 5, "ema": 0.9}), tmp_path / "run", data=photographs, device="cpu")
-        assert seen == 2 * [list(range(100))]
+        assert seen == [True, True]
 
     def test_a_run_without_better_validations_ends_and_stays_ended(self, tmp_path, photographs, monkeypatch):
         scores = iter([20.0, 21.0, 20.5, 21.0, 22.0])
