@@ -4,7 +4,7 @@ from passband.config import shipped_recipes
 from passband.data.degradations import KINDS
 from passband.naming import entry, listed, nearest, printable, short_name, shortened, suggestion
 
-WEIGHTS = ("defocus-small", "dehaze-small", "derain-small", "desnow-small", "general")
+WEIGHTS = ("deblur-small", "defocus-small", "dehaze-small", "derain-small", "desnow-small", "general")
 
 
 KNOWN = {"GoPro": 1, "SOTS-Indoor": 2, "SOTS-Outdoor": 3}
@@ -46,7 +46,7 @@ def test_another_word_for_a_degradation_is_understood(typed, meant):
     ("typed", "meant"),
     [
         *(("derian-small", "derain-small"), ("genral", "general"), ("fog-small", "dehaze-small")),
-        *(("rain", "derain-small"), ("deblur", "general"), ("defocus", "defocus-small"), ("default", "general")),
+        *(("rain", "derain-small"), ("shake", "deblur-small"), ("defocus", "defocus-small"), ("default", "general")),
     ],
 )
 def test_another_word_for_weights_is_understood(typed, meant):

@@ -12,6 +12,7 @@ from itertools import count, pairwise
 
 import pytest
 import torch
+from torch.optim.swa_utils import AveragedModel
 
 from passband import runs, training
 from passband.checkpoints import latest_checkpoint
@@ -245,23 +246,6 @@ class TestRun:
         before, best = (load_model(path).state_dict() for path in (tiny_weights, tmp_path / "run" / "weights" / "best"))
         assert all(torch.equal(before[key], best[key]) for key in before)
 
-    def test_numbers_of_channels_are_not_averaged_with_the_weights(self, tmp_path, photographs, monkeypatch):
-        build, validate, seen = training.build_from, Restoration.validate, []
-
-        def with_numbers(network):
-            model = build(network)
-            model.register_buffer("channels", torch.arange(100_000), persistent=False)
-            return model
-
-        def watched(self, model, batches, scored):
-            seen.append(torch.equal(model.channels, torch.arange(100_000)))
-            return validate(self, model, batches, scored)
-
-        monkeypatch.setattr(training, "build_from", with_numbers)
-        monkeypatch.setattr(Restoration, "validate", watched)
-        train(recipe(optim={"steps": 5, "ema": 0.9}), tmp_path / "run", data=photographs, device="cpu")
-        assert seen == [True, True]
-
     def test_a_run_without_better_validations_ends_and_stays_ended(self, tmp_path, photographs, monkeypatch):
         scores = iter([20.0, 21.0, 20.5, 21.0, 22.0])
         validate = Restoration.validate
@@ -428,3 +412,14 @@ class TestDevices:
         with pytest.raises(ValueError, match="device 'cuda' cannot be used here"):
             train(recipe(), tmp_path / "run", data=photographs, device="cuda")
         assert not (tmp_path / "run").exists()
+
+
+def test_numbers_of_channels_are_copied_to_the_averaged_network_and_weights_are_averaged():
+    network = torch.nn.Linear(1, 1, bias=False)
+    network.register_buffer("channels", torch.arange(1000))
+    averaged = AveragedModel(network, multi_avg_fn=training._moving_average(0.995), use_buffers=True)
+    for step in range(100):
+        torch.nn.init.constant_(network.weight, step)
+        averaged.update_parameters(network)
+        assert torch.equal(averaged.module.channels, network.channels)
+    assert 50 < averaged.module.weight.item() < 99

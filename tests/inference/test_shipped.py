@@ -15,6 +15,7 @@ KINDS = {
     "desnow-small": "snow",
     "dehaze-small": "haze",
     "defocus-small": "defocus",
+    "deblur-small": "motion-blur",
     "raindrop-small": "raindrop",
 }
 
