@@ -256,7 +256,7 @@ def visit(address: str, options: argparse.Namespace) -> None:
     def person(count: list[int], seed: int) -> None:
         draws = random.Random(seed)
         with tempfile.TemporaryDirectory() as folder:
-            client = Client(address, verbose=False, download_files=folder)
+            client = Client(address, verbose=False, download_files=folder, httpx_kwargs={"timeout": 60})
             while time.monotonic() < until:
                 path = draws.choice(EXAMPLES)
                 try:
