@@ -243,8 +243,8 @@ def check_provider(provider: str) -> None:
     """
     available = onnx_providers()
     if provider not in available:
-        near = suggestion(provider, available)
         install = _PROVIDER_PACKAGES.get(provider)
+        near = "" if install else suggestion(provider, available)  # a right name is not misspelled
         hint = f" It comes with: {install}." if install else ""
         raise ExportError(
             f"--provider is one of {', '.join(available)} in this build of ONNX Runtime; got {provider!r}.{near}{hint}"

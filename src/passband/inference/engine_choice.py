@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from passband.inference.remembered import remembered
 from passband.models import load_model, pick_device
 from passband.provenance import weights_checksum
 
+_log = logging.getLogger(__name__)
 AUTO_ENGINE = "auto"
 """Name that stands for the choice of an engine."""
 CHOICES_FILE = "engines.json"
@@ -85,6 +87,7 @@ def choose_engine(
     model = load_model(weights, **overrides)
 
     def measure() -> str:
+        _log.warning("the engines %s are measured once on this machine, in up to a minute", ", ".join(installed))
         return _measure(model, lambda name, kind: load_engine(weights, name, kind, "cpu", **overrides), precision)
 
     def is_result(text: str) -> bool:
