@@ -17,7 +17,7 @@ SYNONYMS: tuple[frozenset[str], ...] = tuple(
         "snow snowy desnow desnowing snowfall flakes",
         "motion-blur motionblur blur blurry blurred deblur deblurring motion shake shaking camera-shake gopro",
         "defocus defocused out-of-focus outoffocus focus unfocused bokeh dpdd",
-        "general default all any mixed universal everything deblur deblurring",
+        "general default all any mixed universal everything",
         "float16 fp16 half",
         "bfloat16 bf16",
         "float32 fp32 full single",
