@@ -1,15 +1,14 @@
+import os
 import pkgutil
 import pydoc
 import subprocess
 import sys
 import tomllib
-from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 import passband
-from passband.naming import package_version
 
 
 def fresh(script):
@@ -85,10 +84,19 @@ def test_the_version_is_the_one_of_the_project():
     assert passband.__version__ == tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"]
 
 
-def test_a_source_checkout_that_is_not_installed_has_the_version_of_the_project(monkeypatch):
-    def not_installed(name):
-        raise metadata.PackageNotFoundError(name)
+def test_a_source_checkout_that_is_not_installed_has_the_version_of_the_project():
+    script = """
+from importlib import metadata
 
-    monkeypatch.setattr(metadata, "version", not_installed)
-    project = Path(__file__).parents[1] / "pyproject.toml"
-    assert package_version() == tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"]
+def not_installed(name):
+    raise metadata.PackageNotFoundError(name)
+
+metadata.version = not_installed
+from passband.naming import package_version
+print(package_version())
+"""
+    checkout = Path(__file__).parents[1]
+    environment = os.environ | {"PYTHONPATH": str(checkout / "src")}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    project = tomllib.loads((checkout / "pyproject.toml").read_text(encoding="utf-8"))
+    assert done.stdout.strip() == project["project"]["version"]

@@ -172,7 +172,7 @@ def test_the_viewer_zooms_at_the_pointer_and_moves_by_keyboard_alone(visit, phot
 @pytest.mark.parametrize(
     ("width", "scheme", "example", "words", "picture"),
     [
-        (1280, "light", "Rainy launch", "Restored by general", "app.jpg"),
+        (1280, "light", "Rainy launch", "Restored by derain-small", "app.jpg"),
         (390, "dark", "Clean portrait", "Left alone", "app-phone.jpg"),
     ],
 )

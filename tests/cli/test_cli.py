@@ -263,7 +263,7 @@ def test_recipes_are_listed_and_printed(run, tmp_path):
     assert status == 0
     listed = dict(line.split(maxsplit=1) for line in out.splitlines())
     assert listed.keys() == shipped_recipes().keys()
-    assert listed["general"].startswith("One small network for every kind of degradation")
+    assert listed["general"].startswith("The shipped weights `general`: one small network")
     assert not any(about.endswith(".") for about in listed.values())
     status, out, _ = run("recipe", "dct-small")
     (tmp_path / "mine.toml").write_text(out)

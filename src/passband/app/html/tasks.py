@@ -83,7 +83,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _command(line: str) -> str:
     """Return the command line that does the same."""
-    return f"<h2>The same on the command line</h2><pre>{escape(line)}</pre>"
+    return f'<h2>The same on the command line</h2><pre tabindex="0">{escape(line)}</pre>'
 
 
 def _card(*parts: str) -> str:

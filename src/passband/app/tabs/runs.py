@@ -27,7 +27,7 @@ def runs_tab(server: "Server") -> None:
     if folder is None:
         gr.HTML(
             '<div class="pb-card"><p>This tab shows runs while they train, and the reports of studies. Start the page '
-            "with their folder:</p><pre>passband app --runs runs/</pre></div>"
+            'with their folder:</p><pre tabindex="0">passband app --runs runs/</pre></div>'
         )
         return
     runs = find_runs(folder)

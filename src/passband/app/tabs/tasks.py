@@ -68,7 +68,7 @@ def _tab(
                 guide = GUIDES[task]
                 gr.HTML(
                     '<div class="pb-card"><p>This tab needs a network of your own. Train one, and start the page with '
-                    f"it:</p><pre>{guide}\npassband app --weights {guide.split()[-1]}</pre></div>"
+                    f'it:</p><pre tabindex="0">{guide}\npassband app --weights {guide.split()[-1]}</pre></div>'
                 )
             file = gr.File(label="Image", height=150, elem_id=f"pb-{task}", visible=bool(names))
             weights = gr.Dropdown(names, value=names[0] if names else None, label="Weights", visible=bool(names))
