@@ -120,3 +120,12 @@ def test_an_entry_is_found_by_its_name_or_that_of_its_file(tmp_path):
     assert find_entry("nafnet-gopro-WIDTH64.pth", tmp_path).name == "nafnet-gopro-width64"
     with pytest.raises(ValueError, match="Did you mean 'restormer-deraining'"):
         find_entry("restormer-derainin", tmp_path)
+
+
+def test_a_config_that_asks_for_a_huge_network_is_listed_without_building_it(folder, monkeypatch):
+    (folder / "converted" / "config.json").write_text('{"model": "sfnet", "depth": 1000000000}')
+    (folder / "runs" / "first" / "run.json").write_text("[" * 100_000)
+    monkeypatch.setattr("passband.catalog.own.count", None)
+    entries = {one.name: one for one in own_entries(folder)}
+    assert entries[str(folder / "converted")].parameters > 0
+    assert str(folder / "runs/first") not in entries

@@ -3,10 +3,14 @@
 import json
 import os
 from collections.abc import Iterator
+from math import prod
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
 from passband.catalog.entries import CatalogEntry, CatalogScore, count
+from passband.models import MODELS
 from passband.state_dicts import CheckpointError
 from passband.weights_io import CONFIG_FILE, RUN_FILE, WEIGHTS_FILE, load_config, run_weights
 
@@ -14,6 +18,8 @@ DEPTH = 3
 """Number of levels of subfolders in which weights are looked for."""
 SUFFIXES = (".pth", ".pkl", ".ckpt", ".safetensors")
 """Suffixes of single files of weights. Files of other suffixes are often something else."""
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+"""Ends of the names of values that batch normalization measures; they are no parameters."""
 VALIDATION = "its validation data"
 """Name of the data that the score of a run is of."""
 
@@ -70,7 +76,7 @@ def _run_entry(folder: Path) -> CatalogEntry | None:
         figures = {name: float(value) for name, value in run["figures"].items()}
         remark = f"{run['status']} at step {run['step']}"
         tasks = _tasks(run)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     scores = (CatalogScore(VALIDATION, figures),) if figures else ()
     return _folder_entry(weights, str(folder), tasks=tasks, scores=scores, source=RUN_FILE, remark=remark)
@@ -90,17 +96,30 @@ def _folder_entry(folder: Path, name: str = "", **facts: Any) -> CatalogEntry:
     except CheckpointError:
         config = {}
         facts.setdefault("remark", f"without a readable {CONFIG_FILE}")
-    counted = count(config) if config else None
+    network = str(config.get("model", ""))
     return CatalogEntry(
         name or str(folder),
         "own",
-        str(config.get("model", "")),
+        network,
         bytes=file.stat().st_size,
-        parameters=None if counted is None else counted.parameters,
-        gmacs=None if counted is None else counted.gmacs,
+        parameters=_stored_parameters(file) if network in MODELS else None,
         file=str(file),
         **facts,
     )
+
+
+def _stored_parameters(file: Path) -> int | None:
+    """Return the number of parameters in a file of weights, or None if it is damaged.
+
+    Only the head of the file is read. To build the network would be slow in a folder with many weights, and a config of
+    unknown origin may ask for a network of any size.
+    """
+    try:
+        with safe_open(file, "numpy") as opened:
+            names = [name for name in opened.keys() if not name.endswith(STATISTICS)]  # noqa: SIM118
+            return sum(prod(opened.get_slice(name).get_shape()) for name in names)
+    except (OSError, SafetensorError):
+        return None
 
 
 def _hub_entries() -> Iterator[CatalogEntry]:
@@ -116,6 +135,14 @@ def _hub_entries() -> Iterator[CatalogEntry]:
         names = set() if newest is None else {file.file_name for file in newest.files}
         if newest is None or repository.repo_type != "model" or not {WEIGHTS_FILE, CONFIG_FILE} <= names:
             continue
-        entry = _folder_entry(Path(newest.snapshot_path), repository.repo_id, remark="in the cache of the hub")
-        if entry.parameters is not None:  # other projects use the same names of files
-            yield entry
+        if not _is_ours(Path(newest.snapshot_path)):
+            continue  # other projects use the same names of files
+        yield _folder_entry(Path(newest.snapshot_path), repository.repo_id, remark="in the cache of the hub")
+
+
+def _is_ours(folder: Path) -> bool:
+    """Return whether a folder holds weights of a network that can be built."""
+    try:
+        return count(load_config(folder)) is not None
+    except CheckpointError:
+        return False

@@ -67,7 +67,8 @@ class PassbandViewer extends HTMLElement {
         <span class="tag left" id="left-tag" aria-hidden="true"></span>
         <span class="tag right" id="right-tag" aria-hidden="true"></span>
         <div class="line" id="line" role="slider" tabindex="0" aria-label="Border between left and right"
-          aria-orientation="horizontal" aria-valuemin="0" aria-valuemax="100"><span class="grip"></span></div>
+          aria-orientation="horizontal" aria-valuemin="0" aria-valuemax="100" aria-valuenow="50"><span
+          class="grip"></span></div>
         <div class="lens" id="glass" hidden><div id="glass-right"></div><div id="glass-left"></div></div>
         <p class="problem" id="problem" role="alert" hidden></p>
       </div>
