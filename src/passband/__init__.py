@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from passband import config as config
     from passband import curriculum as curriculum
     from passband import data as data
+    from passband import demos as demos
     from passband import drawing as drawing
     from passband import evaluation as evaluation
     from passband import export as export
@@ -102,6 +103,7 @@ _ROOMS = (
         "config",
         "curriculum",
         "data",
+        "demos",
         "drawing",
         "evaluation",
         "export",

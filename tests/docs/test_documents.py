@@ -42,6 +42,8 @@ def test_every_command_of_a_document_has_the_options_that_are_used(document, com
         name, *rest = words
         called = command.commands[name]
         while hasattr(called, "commands"):
+            if (default := getattr(called, "default", None)) and (not rest or rest[0] not in called.commands):
+                rest = [default, *rest]
             name, *rest = rest
             called = called.commands[name]
         context = called.make_context(name, [word for word in rest if word != "..."])

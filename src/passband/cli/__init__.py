@@ -33,11 +33,12 @@ app = typer.Typer(
     epilog="Add --debug to any command to see the traceback of an error.",
 )
 for command in (
-    *(restore, inspect, demo, degrade, evaluate, compare),
+    *(restore, inspect, degrade, evaluate, compare),
     *(train, study, recipe, finetune, convert, export, info, shards),
     *(classify, segment, page, doctor),
 ):
     app.command()(command)
+app.add_typer(demo, name="demo")
 app.add_typer(weights, name="weights")
 app.add_typer(analyze, name="analyze")
 

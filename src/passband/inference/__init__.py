@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from passband.inference.classifier import Classifier
-    from passband.inference.demo import demonstrate
     from passband.inference.detector import FoundIn, InstanceFinder
     from passband.inference.files.jobs import JobResult
     from passband.inference.files.naming import Job
@@ -34,7 +33,6 @@ _HOMES = {
     "VideoOptions": "files.restoring",
     "VideoProgress": "video.streaming",
     "VideoSummary": "video.streaming",
-    "demonstrate": "demo",
     "plan_jobs": "files.restoring",
     "restore_files": "files.restoring",
     "restore_video": "video.streaming",
@@ -58,7 +56,6 @@ __all__ = [
     "VideoOptions",
     "VideoProgress",
     "VideoSummary",
-    "demonstrate",
     "plan_jobs",
     "restore_files",
     "restore_video",

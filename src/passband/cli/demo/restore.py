@@ -1,4 +1,4 @@
-"""`passband demo`."""
+"""`passband demo restore`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 
-def demo(
+def restore(
     kind: Annotated[
         str, typer.Option(help="Degradation: rain, snow, haze, motion-blur or defocus; all shows each of them.")
     ] = "all",
@@ -15,7 +15,8 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the degradation.")] = 1,
 ) -> None:
     """Degrade a photo that comes with scikit-image, restore it, and write a before/after image."""
-    from passband.inference import Restorer, demonstrate
+    from passband.demos.restoration import demonstrate
+    from passband.inference import Restorer
 
     restorer = Restorer(weights)
     gains = demonstrate(restorer, output, None if kind == "all" else [kind], seed=seed)

@@ -1,6 +1,7 @@
 import pytest
 
-from passband.inference import Restorer, demonstrate
+from passband.demos.restoration import demonstrate
+from passband.inference import Restorer
 from passband.io.image import read_stored_image
 
 

@@ -1,0 +1,4 @@
+"""Demonstrations: each makes or finds its data, trains or loads a network, draws a result, and names the next commands.
+
+One module per command `passband demo NAME`. `restoration` restores a photo with shipped weights.
+"""

@@ -1,0 +1,20 @@
+def test_demo_without_a_job_restores_as_demo_restore_does(run, tmp_path, identity_weights):
+    options = ("--kind", "haze", "--weights", identity_weights, "-o")
+    alone = run("demo", *options, tmp_path / "alone")
+    named = run("demo", "restore", *options, tmp_path / "named")
+    assert (alone[0], named[0]) == (0, 0), alone[2] + named[2]
+    assert alone[1].replace("alone", "named") == named[1]
+    assert (tmp_path / "alone" / "demo.png").read_bytes() == (tmp_path / "named" / "demo.png").read_bytes()
+
+
+def test_demo_refuses_options_before_the_name_of_the_job(run, tmp_path):
+    status, _, err = run("demo", "-o", tmp_path, "restore")
+    assert status == 2
+    assert "unexpected extra argument" in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_demo_help_lists_the_jobs(run):
+    status, out, _ = run("demo", "--help")
+    assert status == 0
+    assert "restore" in out
