@@ -30,7 +30,7 @@ TABLE_2 = {
     "dct-mobilenetv2-24s": (24, 112),
     "dct-mobilenetv2-32s": (32, 112),
 }
-OURS = {"gated-resnet50": (192, 56), "dct-small": (24, 40), "gated-small": (192, 32)}
+OURS = {"dct-vit-tiny": (192, 28), "gated-resnet50": (192, 56), "dct-small": (24, 40), "gated-small": (192, 32)}
 ROWS = TABLE_1 | TABLE_2 | OURS
 
 

@@ -27,6 +27,7 @@ SMALL = {
     "resnet18": {"width": 4},
     "resnet50": {"width": 4},
     "mobilenet-v2": {"width": 0.1},
+    "dct-vit": {"channels": 6, "width": 12, "depth": 2},
 }
 
 

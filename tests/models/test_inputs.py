@@ -26,6 +26,7 @@ SMALL = {
     "resnet18": {"width": 4},
     "resnet50": {"width": 4},
     "mobilenet-v2": {"width": 0.1},
+    "dct-vit": {"channels": 6, "width": 12, "depth": 2},
     "unet": {"width": 4, "depth": 2},
     "smp": {"encoder": "resnet18"},
     "dct-mask-rcnn": {"channels": "rgb", "width": 4, "features": 8, "box_features": 8, "classes": 2},

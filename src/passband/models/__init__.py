@@ -13,6 +13,7 @@ from passband.models.convir import ConvIR, convir, convir_b, convir_l, convir_s,
 from passband.models.dct_mask_rcnn import FrequencyRCNN, dct_mask_rcnn, dct_mask_rcnn_resnet18
 from passband.models.dct_mobilenet import FrequencyMobileNet, dct_mobilenet_v2, mobilenet_v2
 from passband.models.dct_resnet import FrequencyResNet, dct_resnet18, dct_resnet50, resnet18, resnet50
+from passband.models.dct_vit import FrequencyViT, dct_vit
 from passband.models.foreign import load_foreign
 from passband.models.fsnet import FSNet, fsnet, fsnet_small
 from passband.models.gated import Gated, GatedClassifier, from_published, gated_dct_resnet18, gated_dct_resnet50
@@ -45,6 +46,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "dct-resnet18": dct_resnet18,
     "dct-resnet50": dct_resnet50,
     "dct-mobilenet-v2": dct_mobilenet_v2,
+    "dct-vit": dct_vit,
     "dct-mask-rcnn": dct_mask_rcnn,
     "dct-mask-rcnn-resnet18": dct_mask_rcnn_resnet18,
     "gated-dct-resnet18": gated_dct_resnet18,
@@ -64,6 +66,7 @@ __all__ = [
     "FrequencyMobileNet",
     "FrequencyRCNN",
     "FrequencyResNet",
+    "FrequencyViT",
     "Gated",
     "GatedClassifier",
     "InspectorNetwork",
@@ -83,6 +86,7 @@ __all__ = [
     "dct_mobilenet_v2",
     "dct_resnet18",
     "dct_resnet50",
+    "dct_vit",
     "from_published",
     "fsnet",
     "fsnet_small",
