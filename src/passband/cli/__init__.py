@@ -17,6 +17,7 @@ from passband.cli.export import export
 from passband.cli.finetune import finetune
 from passband.cli.info import info
 from passband.cli.inspect import inspect
+from passband.cli.paste import paste
 from passband.cli.recipe import recipe
 from passband.cli.restore import restore
 from passband.cli.segment import segment
@@ -33,7 +34,7 @@ app = typer.Typer(
     epilog="Add --debug to any command to see the traceback of an error.",
 )
 for command in (
-    *(restore, inspect, degrade, evaluate, compare),
+    *(restore, inspect, degrade, paste, evaluate, compare),
     *(train, study, recipe, finetune, convert, export, info, shards),
     *(classify, segment, page, doctor),
 ):

@@ -5,7 +5,9 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from passband.cli.demo.detect import detect
 from passband.cli.demo.restore import restore
+from passband.cli.demo.segment import segment
 
 
 class DemoGroup(TyperGroup):
@@ -22,7 +24,7 @@ class DemoGroup(TyperGroup):
 
 
 demo = typer.Typer(cls=DemoGroup)
-for command in (restore,):
+for command in (restore, segment, detect):
     demo.command()(command)
 
 

@@ -1,0 +1,71 @@
+"""`passband paste`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def paste(
+    output: Annotated[Path, typer.Argument(help="New folder for the set, with subfolders train/ and validation/.")],
+    objects: Annotated[
+        Path | None, typer.Option(help="Folder of cut-outs with alpha (PNG or WebP), one subfolder for each class.")
+    ] = None,
+    photos: Annotated[Path | None, typer.Option(help="Folder of photos on which the objects are pasted.")] = None,
+    train: Annotated[int, typer.Option(min=1, help="Number of images to train on.")] = 2000,
+    validation: Annotated[int, typer.Option(min=1, help="Number of images for validation.")] = 400,
+    size: Annotated[int, typer.Option(min=32, help="Side of the square images, in pixels.")] = 256,
+    count: Annotated[
+        tuple[int, int], typer.Option(help="Smallest and largest number of objects in an image.", metavar="FROM TO")
+    ] = (1, 6),
+    scale: Annotated[
+        tuple[float, float],
+        typer.Option(help="Smallest and largest object, as shares of the side of the image.", metavar="FROM TO"),
+    ] = (0.15, 0.55),
+    held_out: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of objects and photos that only validation images show.")
+    ] = 0.2,
+    task: Annotated[
+        str, typer.Option(help="detection writes annotations in COCO's format; segmentation writes masks of classes.")
+    ] = "detection",
+    seed: Annotated[int, typer.Option(min=0, help="Random seed. The same seed makes the same set.")] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that make images. 0 uses this process.")] = 0,
+) -> None:
+    """Make a set for detection or segmentation: paste objects on photos, with exact masks.
+
+    Without --objects and --photos, shapes are drawn on drawn backgrounds, which needs no files.
+    """
+    from passband.cli.shared.console import progress_bar, say
+    from passband.data.pasting import (
+        CutoutFolders,
+        DrawnShapes,
+        PasteSettings,
+        SetPlan,
+        paste_detection_set,
+        paste_mask_set,
+    )
+    from passband.naming import entry
+
+    write = entry(task, {"detection": paste_detection_set, "segmentation": paste_mask_set}, "task of a set")
+    if (objects is None) != (photos is None):
+        raise ValueError(
+            "--objects and --photos are needed together: a folder of cut-outs and a folder of photos. Without both, "
+            "shapes are drawn"
+        )
+    plan = SetPlan((train, validation), PasteSettings((size, size), count, scale), seed)
+    if objects is None or photos is None:
+        source = DrawnShapes()
+    else:
+        source = CutoutFolders(objects, photos, held_out=held_out, seed=seed)
+    with progress_bar("{task.completed}/{task.total}") as progress:
+        bar = progress.add_task("paste", total=train + validation)
+        pasted = write(
+            source, output, plan, workers=workers, report=lambda done, total: progress.update(bar, completed=done)
+        )
+    say(f"{train + validation} images with {pasted} objects of {len(source.classes)} classes in {output}")
+    recipe = "detection-small" if task == "detection" else "segment-small"
+    classes = "" if task == "detection" else f" --set data.classes={len(source.classes) + 1}"
+    say(
+        f"To train: passband train {recipe} --data {output / 'train'} --validation-data {output / 'validation'} "
+        f"--set data.held_out=0{classes} -o runs/{output.name}"
+    )

@@ -1,0 +1,234 @@
+"""Writes detection sets and mask sets of pasted objects."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from passband.data.pasting.scenes import PARTS, ObjectSource, PasteSettings, paste_scene
+from passband.io.files import write_whole
+from passband.io.image import write_image
+from passband.io.rle import encode_mask, mask_functions
+from passband.naming import package_version
+
+SET_FILE = "pasting.json"
+"""Name of the file that describes how a set was made."""
+ANNOTATIONS = "instances.json"
+"""Name of the annotation file of each part."""
+QUALITIES = (75, 89)
+"""Smallest and largest quality of the JPEG files. They keep color at half the size, as most JPEG files do."""
+CHUNK = 16
+"""Number of images that a process makes at a time."""
+
+Report = Callable[[int, int], None]
+"""A function that is called after each image with the numbers of written images and of all images."""
+Writer = Callable[[str, int, Sequence[int]], list[dict[str, Any]]]
+"""A function that writes an image, given its part, its number and the classes of its objects."""
+
+
+@dataclass(frozen=True)
+class SetPlan:
+    """Size and seed of a set.
+
+    Attributes:
+        counts: number of images of each part, in the order of `PARTS`.
+        settings: random choices for each image.
+        seed: seed of the set. An image depends on the seed, its part and its number alone, so a larger set begins with
+            the images of a smaller one.
+
+    Raises:
+        ValueError: if a part has no images.
+    """
+
+    counts: tuple[int, int] = (2000, 400)
+    settings: PasteSettings = field(default_factory=PasteSettings)
+    seed: int = 0
+
+    def __post_init__(self):
+        if min(self.counts) < 1:
+            raise ValueError(
+                f"a set needs at least one image to train on and one for validation; got {self.counts[0]} and "
+                f"{self.counts[1]}"
+            )
+
+
+def no_report(done: int, total: int) -> None:
+    """Report nothing."""
+
+
+def paste_detection_set(
+    source: ObjectSource, output: Path, plan: SetPlan, *, workers: int = 0, report: Report = no_report
+) -> int:
+    """Write a detection set: PART/images/NUMBER.jpg and PART/instances.json for each part, in COCO's format.
+
+    Masks cover the visible pixels of an object, as run-length codes.
+
+    Args:
+        source: source of objects and backgrounds.
+        output: new or empty folder.
+        plan: size and seed of the set.
+        workers: number of processes that make images; 0 makes them in this process. They do not change the set.
+        report: function that is called after each image.
+
+    Returns:
+        The number of objects in all images.
+
+    Raises:
+        ValueError: if a part would have fewer objects than classes.
+        FileExistsError: if the folder holds files.
+        ImageError: if a cut-out or a photograph cannot be used; the message names it.
+        ImportError: if the package faster-coco-eval, which encodes masks, is not installed.
+    """
+    mask_functions()  # a missing package is reported before any file is written
+    images: dict[str, list[dict[str, Any]]] = {part: [] for part in PARTS}
+    annotations: dict[str, list[dict[str, Any]]] = {part: [] for part in PARTS}
+    height, width = plan.settings.size
+    write = partial(_write_instances, source, output, plan)
+    for part, number, objects in _written(source, output, plan, "detection", write, workers, report):
+        images[part].append({"id": number + 1, "file_name": _name(number), "height": height, "width": width})
+        for one in objects:
+            annotations[part].append({"id": len(annotations[part]) + 1, "image_id": number + 1, **one})
+    categories = [{"id": place + 1, "name": name} for place, name in enumerate(source.classes)]
+    for part in PARTS:
+        content = {"images": images[part], "annotations": annotations[part], "categories": categories}
+        _write_json(output / part / ANNOTATIONS, content)
+    return sum(map(len, annotations.values()))
+
+
+def paste_mask_set(
+    source: ObjectSource, output: Path, plan: SetPlan, *, workers: int = 0, report: Report = no_report
+) -> int:
+    """Write a set for segmentation: PART/images/NUMBER.jpg and PART/masks/NUMBER.png for each part.
+
+    A mask holds the class of each pixel, from 1 in the order of `source.classes`; 0 is the background.
+
+    Args:
+        source: source of objects and backgrounds.
+        output: new or empty folder.
+        plan: size and seed of the set.
+        workers: number of processes that make images; 0 makes them in this process. They do not change the set.
+        report: function that is called after each image.
+
+    Returns:
+        The number of objects in all images.
+
+    Raises:
+        ValueError: if a part would have fewer objects than classes.
+        FileExistsError: if the folder holds files.
+        ImageError: if a cut-out or a photograph cannot be used; the message names it.
+    """
+    write = partial(_write_mask, source, output, plan)
+    written = _written(source, output, plan, "segmentation", write, workers, report)
+    return sum(len(objects) for _, _, objects in written)
+
+
+def plan_labels(classes: int, plan: SetPlan) -> dict[str, list[list[int]]]:
+    """Choose the classes of the objects of each image, so that all classes are equally frequent.
+
+    Args:
+        classes: number of classes.
+        plan: size and seed of the set.
+
+    Returns:
+        The classes of the objects, from 0, for each image of each part.
+
+    Raises:
+        ValueError: if a part would have fewer objects than classes.
+    """
+    labels: dict[str, list[list[int]]] = {}
+    for place, (part, images) in enumerate(zip(PARTS, plan.counts, strict=True)):
+        rng = np.random.default_rng([plan.seed, place])
+        counts = [int(rng.integers(plan.settings.count[0], plan.settings.count[1] + 1)) for _ in range(images)]
+        total = sum(counts)
+        if total < classes:
+            raise ValueError(
+                f"each of the {classes} classes needs an object in each part, but the {images} images of the part "
+                f"{part} have {total} objects: make more images, or put more objects into each, or use fewer classes"
+            )
+        rng = np.random.default_rng([plan.seed, place, 1])
+        rounds = [int(label) for _ in range(-(-total // classes)) for label in rng.permutation(classes)]
+        ends = np.cumsum(counts).tolist()
+        labels[part] = [rounds[end - count : end] for end, count in zip(ends, counts, strict=True)]
+    return labels
+
+
+def _written(
+    source: ObjectSource, output: Path, plan: SetPlan, task: str, write: Writer, workers: int, report: Report
+) -> Iterator[tuple[str, int, list[dict[str, Any]]]]:
+    """Write all images of a set, and yield the part, the number and the objects of each, in order."""
+    labels = plan_labels(len(source.classes), plan)
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise FileExistsError(f"{output} must be a new or empty folder, but it holds files: choose another folder")
+    jobs = [(part, number) for part in PARTS for number in range(len(labels[part]))]
+    parts, numbers = zip(*jobs, strict=True)
+    chosen = [labels[part][number] for part, number in jobs]
+    about = {"task": task, "classes": list(source.classes), "passband": package_version(), **asdict(plan)}
+    _write_json(output / SET_FILE, about)
+    pool = ProcessPoolExecutor(workers, get_context("spawn")) if workers else None
+    try:
+        run = (
+            map(write, parts, numbers, chosen)
+            if pool is None
+            else pool.map(write, parts, numbers, chosen, chunksize=CHUNK)
+        )
+        for done, ((part, number), objects) in enumerate(zip(jobs, run, strict=True), 1):
+            report(done, len(jobs))
+            yield part, number, objects
+    finally:
+        if pool is not None:
+            pool.shutdown(cancel_futures=True)
+
+
+def _write_instances(
+    source: ObjectSource, output: Path, plan: SetPlan, part: str, number: int, labels: Sequence[int]
+) -> list[dict[str, Any]]:
+    """Write an image of a detection set, and return the annotations of its objects without their ids."""
+    rng = _generator(plan, part, number)
+    scene = paste_scene(source, labels, part, plan.settings, rng)
+    write_image(output / part / "images" / _name(number), scene.image, quality=_quality(rng))
+    return [
+        {
+            "category_id": one.label + 1,
+            "bbox": list(one.box),
+            "area": int(one.mask.sum()),
+            "iscrowd": 0,
+            "segmentation": encode_mask(one.mask),
+        }
+        for one in scene.objects
+    ]
+
+
+def _write_mask(
+    source: ObjectSource, output: Path, plan: SetPlan, part: str, number: int, labels: Sequence[int]
+) -> list[dict[str, Any]]:
+    """Write an image of a mask set with its mask, and return the classes of its objects."""
+    rng = _generator(plan, part, number)
+    scene = paste_scene(source, labels, part, plan.settings, rng)
+    write_image(output / part / "images" / _name(number), scene.image, quality=_quality(rng))
+    with write_whole(output / part / "masks" / _name(number, ".png")) as temporary:
+        Image.fromarray(scene.labels().numpy().astype(np.uint8)).save(temporary, format="PNG")
+    return [{"category_id": one.label + 1} for one in scene.objects]
+
+
+def _generator(plan: SetPlan, part: str, number: int) -> np.random.Generator:
+    return np.random.default_rng([plan.seed, PARTS.index(part), number, 2])
+
+
+def _quality(rng: np.random.Generator) -> int:
+    return int(rng.integers(QUALITIES[0], QUALITIES[1] + 1))
+
+
+def _name(number: int, suffix: str = ".jpg") -> str:
+    return f"{number:06d}{suffix}"
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    with write_whole(path) as temporary:
+        temporary.write_text(json.dumps(content) + "\n", encoding="utf-8")

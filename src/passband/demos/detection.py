@@ -1,0 +1,100 @@
+"""Demonstrates detection: trains a small Mask R-CNN on frequency channels of drawn shapes, and finds new shapes."""
+
+from pathlib import Path
+from typing import Any
+
+from passband.data.coco import find_coco
+from passband.data.pasting import DrawnShapes, PasteSettings, SetPlan, paste_detection_set
+from passband.demos.small_training import ShowStep, no_display, train_small
+from passband.drawing.comparison import comparison_rows
+from passband.inference.detector import InstanceFinder
+from passband.io.image import write_image
+from passband.tasks.instances import INSTANCE_CAPTIONS, beside_truth
+
+SHAPES = ("disc", "star", "cross")
+SIDE = 128
+"""Side of the images, in pixels."""
+COUNTS = (400, 24)
+"""Numbers of images to train on and to score on."""
+DRAWN = 8
+"""Number of images in the picture."""
+SCORE = 0.5
+"""Smallest score of an instance that is drawn."""
+RECIPE: dict[str, Any] = {
+    "name": "detect",
+    "task": "detection",
+    "model": {
+        "name": "dct-mask-rcnn-resnet18",
+        "arguments": {
+            "width": 16,
+            "features": 32,
+            "box_features": 128,
+            "smallest_anchor": 16,
+            "box_batch_size_per_image": 32,
+            "rpn_batch_size_per_image": 64,
+            "rpn_pre_nms_top_n_train": 100,
+            "rpn_pre_nms_top_n_test": 100,
+            "rpn_post_nms_top_n_train": 60,
+            "rpn_post_nms_top_n_test": 60,
+        },
+    },
+    "data": {"channels": "24S", "min_size": [SIDE], "max_size": SIDE, "batch": 8, "workers": 0},
+    "optim": {
+        "optimizer": "adamw",
+        "learning_rate": 2e-3,
+        "final_learning_rate": 2e-5,
+        "milestones": [],
+        "steps": 100,
+        "warmup_steps": 10,
+        "clip_norm": 5.0,
+        "ema": 0.95,
+    },
+    "validation": {"batch": 8},
+}
+"""Settings of the training; its length is the time that is given."""
+
+
+def demonstrate_detection(
+    output: Path,
+    *,
+    seed: int = 0,
+    minutes: float = 1.0,
+    steps: int | None = None,
+    device: str = "auto",
+    report: ShowStep = no_display,
+) -> dict[str, float]:
+    """Make a detection set, train on it, and draw the instances that are found in new images.
+
+    Writes set/ (images and annotations in COCO's format), run/ (the training with its weights) and detect.png (true
+    instances beside those that are found).
+
+    Args:
+        output: new folder for the files.
+        seed: seed of the set and of the training.
+        minutes: time of the training, in minutes.
+        steps: number of steps instead of the time; None for the time.
+        device: device to train on, see `models.pick_device`.
+        report: function that is called after every step.
+
+    Returns:
+        Scores of the new images, such as `mask_AP50`, in [0, 1].
+
+    Raises:
+        FileExistsError: if the folder holds a set.
+        ImportError: if the package faster-coco-eval is not installed.
+    """
+    data, run = output / "set", output / "run"
+    settings = PasteSettings((SIDE, SIDE), count=(1, 3), scale=(0.25, 0.55))
+    paste_detection_set(DrawnShapes(SHAPES), data, SetPlan(COUNTS, settings, seed))
+    progress = train_small(
+        {**RECIPE, "seed": seed}, data, run, minutes=minutes, steps=steps, device=device, report=report
+    )
+    finder = InstanceFinder(run / "weights" / "last", device)
+    pictures = find_coco(data / "validation")
+    pairs = [
+        beside_truth(pictures, image.number, finder.find_in(image.path), SCORE, 2 * SIDE)
+        for image in pictures.images[:DRAWN]
+    ]
+    rows = [[*first, *second] for first, second in zip(pairs[::2], pairs[1::2], strict=True)]
+    write_image(output / "detect.png", comparison_rows(rows, [2 * INSTANCE_CAPTIONS] * len(rows)))
+    return progress.figures

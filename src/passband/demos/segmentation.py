@@ -1,0 +1,89 @@
+"""Demonstrates segmentation: trains a small U-Net on drawn shapes, and finds the class of each pixel of new images."""
+
+from pathlib import Path
+from typing import Any
+
+from passband.data.masks import find_mask_pairs, read_mask
+from passband.data.pasting import DrawnShapes, PasteSettings, SetPlan, paste_mask_set
+from passband.demos.small_training import ShowStep, no_display, train_small
+from passband.drawing.comparison import comparison_rows
+from passband.drawing.overlay import overlay
+from passband.inference.segmenter import Segmenter
+from passband.io.image import read_image, write_image
+
+SHAPES = ("disc", "star", "cross")
+SIDE = 96
+"""Side of the images, in pixels."""
+COUNTS = (400, 24)
+"""Numbers of images to train on and to score on."""
+DRAWN = 6
+"""Number of images in the picture."""
+CAPTIONS = ("image", "ground truth", "prediction")
+RECIPE: dict[str, Any] = {
+    "name": "segment",
+    "task": "segmentation",
+    "model": {"name": "unet", "arguments": {"width": 16, "depth": 4}},
+    "data": {
+        "size": SIDE,
+        "classes": len(SHAPES) + 1,
+        "class_names": ["background", *SHAPES],
+        "batch": 8,
+        "workers": 0,
+        "turn": False,
+    },
+    "optim": {
+        "optimizer": "adam",
+        "learning_rate": 2e-3,
+        "final_learning_rate": 2e-5,
+        "steps": 100,
+        "warmup_steps": 10,
+        "ema": 0.95,
+    },
+    "loss": {"name": "cross_entropy+dice"},
+    "validation": {"batch": 8},
+}
+"""Settings of the training; its length is the time that is given."""
+
+
+def demonstrate_segmentation(
+    output: Path,
+    *,
+    seed: int = 0,
+    minutes: float = 1.0,
+    steps: int | None = None,
+    device: str = "auto",
+    report: ShowStep = no_display,
+) -> dict[str, float]:
+    """Make a set of images and masks, train on it, and draw the masks that are found in new images.
+
+    Writes set/ (images and masks), run/ (the training with its weights) and segment.png (image, true mask and found
+    mask).
+
+    Args:
+        output: new folder for the files.
+        seed: seed of the set and of the training.
+        minutes: time of the training, in minutes.
+        steps: number of steps instead of the time; None for the time.
+        device: device to train on, see `models.pick_device`.
+        report: function that is called after every step.
+
+    Returns:
+        Scores of the new images, such as `mean_dice`.
+
+    Raises:
+        FileExistsError: if the folder holds a set.
+    """
+    data, run = output / "set", output / "run"
+    settings = PasteSettings((SIDE, SIDE), count=(1, 3), scale=(0.25, 0.6))
+    paste_mask_set(DrawnShapes(SHAPES), data, SetPlan(COUNTS, settings, seed))
+    progress = train_small(
+        {**RECIPE, "seed": seed}, data, run, minutes=minutes, steps=steps, device=device, report=report
+    )
+    segmenter = Segmenter(run / "weights" / "last", device)
+    rows = []
+    for pair in find_mask_pairs(data / "validation")[:DRAWN]:
+        image = read_image(pair.image)
+        truth, found = read_mask(pair.mask, len(SHAPES) + 1), segmenter(image)
+        rows.append([image, overlay(image, truth), overlay(image, found)])
+    write_image(output / "segment.png", comparison_rows(rows, [CAPTIONS] * len(rows)))
+    return progress.figures

@@ -1,0 +1,118 @@
+"""Sets of pasted objects on disk, read back as the training reads them."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from passband.data.coco import find_coco
+from passband.data.masks import find_mask_pairs, read_mask
+from passband.data.pasting import (
+    PARTS,
+    CutoutFolders,
+    DrawnShapes,
+    PasteSettings,
+    SetPlan,
+    paste_detection_set,
+    paste_mask_set,
+)
+from passband.io.image import read_image
+from passband.io.rle import decode_mask
+from tests.pasting import write_cutouts, write_photos
+
+SMALL = PasteSettings((48, 64), count=(1, 3), scale=(0.3, 0.6))
+
+
+def test_a_set_is_read_as_cocos_with_every_class_in_every_part(tmp_path):
+    source = CutoutFolders(write_cutouts(tmp_path / "objects"), write_photos(tmp_path / "photos"))
+    reported = []
+    count = paste_detection_set(
+        source, tmp_path / "set", SetPlan((6, 4), SMALL), report=lambda *numbers: reported.append(numbers)
+    )
+    assert reported[-1] == (10, 10)
+    found = 0
+    for part, images in zip(PARTS, (6, 4), strict=True):
+        pictures = find_coco(tmp_path / "set" / part)
+        assert len(pictures) == images
+        assert not pictures.skipped
+        assert pictures.classes == ("ball", "box", "cone")
+        assert {one.category for image in pictures.images for one in image.instances} == {1, 2, 3}
+        for image in pictures.images:
+            assert read_image(image.path).shape == (3, 48, 64)
+            for one in image.instances:
+                mask = decode_mask(one.segmentation).bool()
+                assert mask.sum() == one.area
+                left, top, width, height = (int(side) for side in one.bbox)
+                assert mask[top : top + height, left : left + width].sum() == one.area
+                found += 1
+    assert count == found
+
+
+def test_a_mask_set_has_the_classes_of_the_detection_set(tmp_path):
+    plan = SetPlan((4, 3), SMALL, seed=3)
+    count = paste_mask_set(DrawnShapes(("disc", "star")), tmp_path / "masks", plan)
+    assert count == paste_detection_set(DrawnShapes(("disc", "star")), tmp_path / "boxes", plan)
+    for part in PARTS:
+        pictures = find_coco(tmp_path / "boxes" / part)
+        for pair, image in zip(find_mask_pairs(tmp_path / "masks" / part), pictures.images, strict=True):
+            assert torch.equal(read_image(pair.image), read_image(image.path))
+            labels = torch.zeros(48, 64, dtype=torch.int64)
+            for one in image.instances:
+                labels[decode_mask(one.segmentation).bool()] = one.category
+            assert torch.equal(read_mask(pair.mask, 3), labels)
+
+
+def content(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_the_seed_decides_the_set_and_a_larger_set_begins_with_the_smaller(tmp_path):
+    source = DrawnShapes(("disc", "star"))
+    for name, plan in {
+        "a": SetPlan((3, 3), SMALL, 1),
+        "b": SetPlan((3, 3), SMALL, 1),
+        "c": SetPlan((5, 4), SMALL, 1),
+        "d": SetPlan((3, 3), SMALL, 2),
+    }.items():
+        paste_detection_set(source, tmp_path / name, plan)
+    a, b, c, d = (content(tmp_path / name) for name in "abcd")
+    assert a == b
+    images = [path for path in a if path.suffix == ".jpg"]
+    assert len(images) == 6
+    assert all(c[path] == a[path] for path in images)
+    assert all(d[path] != a[path] for path in images)
+
+
+def test_processes_do_not_change_the_set(tmp_path):
+    plan = SetPlan((3, 2), SMALL)
+    for name, workers in (("alone", 0), ("several", 2)):
+        paste_detection_set(DrawnShapes(("disc",)), tmp_path / name, plan, workers=workers)
+    assert content(tmp_path / "alone") == content(tmp_path / "several")
+
+
+def test_fewer_objects_than_classes_are_refused_before_anything_is_written(tmp_path):
+    plan = SetPlan((40, 2), PasteSettings((48, 64), count=(2, 2)))
+    with pytest.raises(
+        ValueError,
+        match="each of the 6 classes needs an object in each part, but the 2 images of the part validation have 4 obj",
+    ):
+        paste_detection_set(DrawnShapes(), tmp_path / "set", plan)
+    assert not (tmp_path / "set").exists()
+    with pytest.raises(ValueError, match="at least one image to train on and one for validation; got 4 and 0"):
+        SetPlan((4, 0))
+
+
+def test_a_folder_with_files_is_not_written_to(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="must be a new or empty folder, but it holds files"):
+        paste_mask_set(DrawnShapes(("disc",)), tmp_path, SetPlan((1, 1), SMALL))
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_the_set_says_how_it_was_made(tmp_path):
+    paste_mask_set(DrawnShapes(("disc",)), tmp_path / "set", SetPlan((1, 1), SMALL, 7))
+    about = json.loads((tmp_path / "set" / "pasting.json").read_text())
+    assert (about["seed"], about["classes"], about["task"]) == (7, ["disc"], "segmentation")
+    assert about["settings"]["size"] == [48, 64]
+    assert np.array_equal(about["counts"], [1, 1])

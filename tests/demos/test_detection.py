@@ -1,0 +1,20 @@
+import pytest
+
+from passband.demos import detection
+from passband.demos.detection import demonstrate_detection
+from passband.io.image import read_image
+from passband.runs import read_run
+
+
+def test_a_detector_is_trained_and_its_instances_are_drawn(tmp_path, monkeypatch):
+    monkeypatch.setattr(detection, "COUNTS", (6, 4))
+    monkeypatch.setattr(detection, "DRAWN", 2)
+    steps = []
+    scores = demonstrate_detection(tmp_path, steps=2, device="cpu", report=steps.append)
+    assert [step.step for step in steps] == [1, 2]
+    assert {"box_AP50", "mask_AP50"} <= {*scores}
+    assert read_run(tmp_path / "run")["network"]["classes_named"] == list(detection.SHAPES)
+    # one row of two images, each with its truth beside it, enlarged to readable captions
+    assert read_image(tmp_path / "detect.png").shape[-1] >= 4 * 128
+    with pytest.raises(FileExistsError, match="must be a new or empty folder"):
+        demonstrate_detection(tmp_path, steps=2, device="cpu")
