@@ -8,7 +8,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from passband.models.base import SegmentationNetwork
+from passband.models.encoder_weights import ENCODER_WEIGHTS, EncoderWeights
 from passband.naming import entry
+from passband.state_dicts import CheckpointError
 
 
 class SMPNetwork(SegmentationNetwork):
@@ -19,17 +21,19 @@ class SMPNetwork(SegmentationNetwork):
 
     Args:
         architecture: name in segmentation-models-pytorch, such as "Unet", "FPN" or "DeepLabV3Plus".
-        encoder: name in segmentation-models-pytorch, such as "resnet34".
-        encoder_weights: name of the encoder's weights to start from, such as "imagenet", which are downloaded; None for
-            fresh ones. Weights that are loaded afterwards replace them.
+        encoder: name in segmentation-models-pytorch, such as "resnet34", or "tu-" and a name in timm.
+        encoder_weights: name of the encoder's weights to start from: a package of `encoder_weights.ENCODER_WEIGHTS`,
+            which holds them, or a name such as "imagenet", by which they are downloaded. None starts from random
+            weights. Weights that are loaded afterwards replace them.
         in_channels: number of input channels.
         classes: 1 for foreground and background, otherwise the number of classes including the background.
         multiple: number by which sides of the input must be divisible; encoders with five halvings need 32.
         options: other keywords of the architecture, such as {"decoder_channels": [64, 32, 16, 8, 4]}.
 
     Raises:
-        ImportError: if the package is not installed; the message says how to install it.
-        ValueError: if an architecture, encoder or option is unknown.
+        ImportError: if a package is not installed; the message says how to install it.
+        CheckpointError: if the encoder's weights do not fit the encoder.
+        ValueError: if an architecture, encoder or option is unknown, or the weights are of another encoder.
     """
 
     def __init__(
@@ -58,7 +62,12 @@ class SMPNetwork(SegmentationNetwork):
                 f"in_channels, classes and multiple are at least 1; got {in_channels}, {classes} and {multiple}"
             )
         self.in_channels, self.classes, self.multiple = in_channels, classes, multiple
-        self.network = _build(architecture, encoder, encoder_weights, in_channels, classes, options or {})
+        packaged = _packaged(encoder, encoder_weights, in_channels)
+        self.network = _build(
+            architecture, encoder, None if packaged else encoder_weights, in_channels, classes, options or {}
+        )
+        if packaged:
+            load_encoder(self.network.encoder, packaged)  # type: ignore[arg-type]
         mean, std = _statistics(encoder, encoder_weights, in_channels)
         self.register_buffer("mean", mean.reshape(1, -1, 1, 1))
         self.register_buffer("std", std.reshape(1, -1, 1, 1))
@@ -82,6 +91,47 @@ class SMPNetwork(SegmentationNetwork):
 def smp(**overrides: Any) -> SMPNetwork:
     """Build the U-Net on a ResNet-34 of segmentation-models-pytorch, or what the arguments name: 24.4 M parameters."""
     return SMPNetwork(**overrides)
+
+
+def load_encoder(encoder: nn.Module, weights: EncoderWeights) -> None:
+    """Load the weights of a package into an encoder.
+
+    Args:
+        encoder: encoder of segmentation-models-pytorch, changed in place.
+        weights: weights of this encoder. Stages that the encoder leaves out are not needed.
+
+    Raises:
+        ImportError: if the package of the weights is not installed.
+        CheckpointError: if the package lacks an entry of the encoder, or an entry has another shape.
+    """
+    state = {f"model.{name}": tensor for name, tensor in weights.read().items()}
+    for name, own in encoder.state_dict().items():
+        given = state.get(name)
+        if given is None or given.shape != own.shape:
+            shape = "is missing" if given is None else f"has the shape {tuple(given.shape)}"
+            raise CheckpointError(
+                f"the encoder needs the entry {name} of the shape {tuple(own.shape)}; in {weights.package} it {shape}: "
+                f"set encoder to {weights.encoder!r}, or install {weights.package} again"
+            )
+    encoder.load_state_dict({name: state[name] for name in encoder.state_dict()})
+
+
+def _packaged(encoder: str, encoder_weights: str | None, in_channels: int) -> EncoderWeights | None:
+    """Return the weights of a package if they are named, after checking that they are of the encoder."""
+    weights = ENCODER_WEIGHTS.get(encoder_weights or "")
+    if weights is None:
+        return None
+    if encoder != weights.encoder:
+        raise ValueError(
+            f"the weights {weights.package} are of the encoder {weights.encoder!r}, got {encoder!r}: set encoder to "
+            f"{weights.encoder!r}, or encoder_weights to None"
+        )
+    if in_channels != 3:
+        raise ValueError(
+            f"the weights {weights.package} are for RGB images, got in_channels={in_channels}: set in_channels to 3, "
+            "or encoder_weights to None"
+        )
+    return weights
 
 
 def _build(
@@ -121,6 +171,8 @@ def _statistics(
     """Return the mean and the std with which an encoder's weights were trained."""
     if encoder_weights is None or in_channels != 3:
         return torch.zeros(in_channels), torch.ones(in_channels)
+    if packaged := ENCODER_WEIGHTS.get(encoder_weights):
+        return torch.full((3,), packaged.mean), torch.full((3,), packaged.std)
     from segmentation_models_pytorch.encoders import get_preprocessing_params
 
     found = get_preprocessing_params(encoder, encoder_weights)
