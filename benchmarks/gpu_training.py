@@ -25,7 +25,7 @@ from passband.data.datasets.order import NumberedBatches
 from passband.io.image import write_image
 from passband.models import build_from
 from passband.tasks import TASKS
-from passband.training import MIXED_PRECISION, build_optimizer, train
+from passband.training import MIXED_PRECISION, build_optimizer, memory_format, train
 
 IMAGES = 1000
 """Number of images of a training, within the limits of the steps."""
@@ -213,7 +213,8 @@ def _measured(bench: Bench, kind: str) -> dict[str, Any]:
     folder = KINDS[kind][1](bench)
     figures: dict[str, Any] = {}
     batch = None
-    for precision in PRECISIONS:
+    fast = memory_format(bench.device.type)
+    for precision, layout in ((PRECISIONS[0], fast), (PRECISIONS[1], torch.contiguous_format), (PRECISIONS[1], fast)):
         recipe = recipe_of(bench, kind, precision)
         task = TASKS[recipe.task](recipe)
         network = task.network_config(folder, None)
@@ -221,12 +222,13 @@ def _measured(bench: Bench, kind: str) -> dict[str, Any]:
         if batch is None:
             figures["loader"], batch = _loader_speed(bench, recipe, task, dataset)
         torch.manual_seed(0)
-        model = build_from(network).to(bench.device).train()
+        model = build_from(network).to(bench.device).to(memory_format=layout).train()
         with peak_memory(bench) as peak:
             seconds = median_seconds(bench, _step(bench, recipe, task, model, lesson, batch), most=20)
-        figures[f"step {precision}"] = recipe.data.batch / seconds
+        name = precision if layout == fast else f"{precision} channel by channel"
+        figures[f"step {name}"] = recipe.data.batch / seconds
         if peak:
-            figures[f"peak GB {precision}"] = peak["peak_gb"]
+            figures[f"peak GB {name}"] = peak["peak_gb"]
         del model
     recipe = recipe_of(bench, kind, "bfloat16")
     output = bench.folder / "run"

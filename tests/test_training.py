@@ -423,3 +423,15 @@ def test_numbers_of_channels_are_copied_to_the_averaged_network_and_weights_are_
         averaged.update_parameters(network)
         assert torch.equal(averaged.module.channels, network.channels)
     assert 50 < averaged.module.weight.item() < 99
+
+
+def test_a_run_with_the_layout_of_a_gpu_has_the_same_losses_and_resumes(whole_run, photograph, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "memory_format", lambda device_type: torch.channels_last)
+    folder = write_photographs(tmp_path / "photographs", photograph)
+    run = tmp_path / "run"
+    stop_early = stop_after(3)
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe(), run, data=folder, report=stop_early)
+    train(recipe(), run, data=folder, resume=True)
+    expected, found = ([float(row[1]) for row in rows(path / "log.csv")[1:]] for path in (whole_run, run))
+    assert found == pytest.approx(expected, rel=1e-4)

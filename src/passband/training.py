@@ -140,6 +140,7 @@ def train(
     if weights is not None:
         load_state(model, load_weights(weights), source=weights)
     task.check(model, weights or recipe.model.name)
+    model = model.to(memory_format=memory_format(torch_device.type))
 
     dataset, lesson = task.training_data(data, network), task.lesson(data, network)
     batch_size = recipe.data.batch  # over all processes
@@ -278,6 +279,18 @@ def learning_rate(step: int, steps: int, warmup: int, optim: OptimConfig) -> flo
     part = min(1.0, (step - warmup) / max(1, steps - warmup))
     swing = optim.learning_rate - optim.final_learning_rate
     return optim.final_learning_rate + swing * (1 + math.cos(math.pi * part)) / 2
+
+
+def memory_format(device_type: str) -> torch.memory_format:
+    """Return the layout of convolutions that is fastest for training.
+
+    On a GPU, convolutions in bfloat16 want the channels of a pixel side by side (channels-last). On a CPU, the maps of
+    SFNet are joined and added faster channel by channel.
+
+    Args:
+        device_type: type of the device, such as "cuda".
+    """
+    return torch.channels_last if device_type == "cuda" else torch.contiguous_format
 
 
 def build_optimizer(optim: OptimConfig, model: nn.Module) -> torch.optim.Optimizer:
