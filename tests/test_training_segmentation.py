@@ -10,6 +10,7 @@ from segmentation_models_pytorch import encoders
 
 from passband.config import parse_recipe
 from passband.models import load_model
+from passband.tasks.segmentation import Segmentation
 from passband.training import train
 from tests.segmenters import write_blobs
 
@@ -168,3 +169,28 @@ def test_weights_are_trained_on_at_another_size(folders, tmp_path):
     assert config["preprocessing"]["size"] == 16
     assert config["preprocessing"]["profile"]["size"] == [16, 16]
     assert config["width"] == 4
+
+
+def test_changes_on_the_device_are_made_in_training_and_not_in_validation(folders, tmp_path):
+    data, other = folders
+    strong = {"rotation": 180, "zoom": [0.8, 1.2], "brightness": 0.2, "blur": 1.0, "flip": True}
+    plain = recipe(CURRICULA["crop"], optim={"steps": 1})
+    changed = recipe(CURRICULA["crop"], optim={"steps": 1}, data={"batch_augmentation": strong})
+    first = {
+        name: train(settings, tmp_path / name, data=data, validation_data=other, device="cpu")
+        for name, settings in (("plain", plain), ("changed", changed), ("again", changed))
+    }
+    losses = {name: [row["loss"] for row in rows(tmp_path / name / "log.csv")] for name in first}
+    assert losses["changed"] == losses["again"] != losses["plain"]
+    task = Segmentation(changed)
+    network = task.network_config(data, None)
+    scored = task.validation_data(data, other, network)[0]["image"]
+    whole = Segmentation(plain).validation_data(data, other, network)[0]["image"]
+    assert torch.equal(scored, whole)
+    learned, lesson = task.training_data(data, network), task.lesson(data, network)
+    alike = task.collate([learned[number] for number in range(4)])
+    torch.manual_seed(0)
+    model = load_model(tmp_path / "plain" / "weights" / "last").train()
+    alone = [task.loss(model.eval(), task.collate([learned[number]]), 1.0, lesson)[0].item() for number in range(4)]
+    together = task.loss(model, alike, 1.0, lesson)[0].item()
+    assert together == pytest.approx(sum(alone) / 4, rel=1e-4)  # the other samples of a batch change nothing

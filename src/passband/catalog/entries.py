@@ -10,6 +10,7 @@ import torch
 
 from passband.analysis.cost import macs
 from passband.models import build_from
+from passband.models.base import without_initial_weights
 from passband.models.three_scales import ThreeScaleNetwork
 
 SIDE = 256
@@ -111,7 +112,7 @@ def _count(config: tuple[tuple[str, Any], ...]) -> _Counted | None:
     """Count a network of a config with sorted and hashable entries."""
     try:
         with torch.device("meta"):  # parameters without values cost no memory
-            model = build_from(dict(config))
+            model = build_from(without_initial_weights(dict(config)))
         parameters = sum(parameter.numel() for parameter in model.parameters())
         if not isinstance(model, ThreeScaleNetwork):
             return _Counted(parameters, None)

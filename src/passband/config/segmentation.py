@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
+from passband.config.augmentation import BatchAugmentationConfig
 from passband.config.common import DataConfig, ModelConfig, OptimConfig, Recipe, Section, ValidationConfig
 
 EPOCHS = 200
@@ -57,6 +58,8 @@ class SegmentationData(DataConfig, frozen=True):
     """Largest change of the saturation of training images: the factor is random from 1 - this to 1 + this."""
     hue: float = Field(default=0.0, ge=0, le=0.5)
     """Largest shift of the hue of training images, as a share of the color circle, 0 to 0.5."""
+    batch_augmentation: BatchAugmentationConfig = BatchAugmentationConfig()
+    """Further random changes, such as rotations by any angle, which the device makes."""
     cache: bool = True
     """Whether decoded and resized images are kept in memory, if they fit."""
     skip_bad: bool = False

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from passband.config import SegmentationRecipe
 from passband.curriculum import check_stride
+from passband.data.batch_augmentation import BatchAugmentation
 from passband.data.datasets.segmentation import (
     SegmentationAugmentation,
     SegmentationSample,
@@ -44,6 +45,9 @@ DRAWN = 6
 NAMED = 5
 """Largest number of images that a warning names."""
 
+DEVICE_SEED = 2**40
+"""Number that is added to the seed of a sample, so that the device's changes differ from those of the loader."""
+
 ONLY_BACKGROUND = "The network finds only background in the images that were scored: train longer."
 """Remark on a network whose masks are all empty although the true ones are not."""
 
@@ -69,6 +73,8 @@ class Segmentation:
         self.recipe = recipe
         self.measure = segmentation_loss(recipe.loss.name, recipe.data.classes)
         self.problems = Problems(recipe.data.skip_bad)
+        changes = recipe.data.batch_augmentation
+        self.augmentation = None if changes.is_off else BatchAugmentation(**changes.model_dump())
         binary = recipe.data.classes == 1
         self.protocol, self.main = ("lab_macro", "foreground_dice") if binary else ("micro", "class_iou")
         self.splits: dict[Path, tuple[list[MaskPair], list[MaskPair]]] = {}
@@ -253,6 +259,9 @@ class Segmentation:
             raise ValueError(f"images with values that are not finite: {', '.join(names)}; leave them out")
         if lesson is None:
             raise TypeError("segmentation learns by a curriculum: pass the result of lesson to loss")
+        if self.augmentation is not None:
+            first = DEVICE_SEED + self.recipe.seed * 1_000_003
+            images, mask = self.augmentation(images, mask, [first + number for number in batch["number"].tolist()])
         seen, figures = lesson.pictures(images, model, done)
         logits = resized_logits(model(seen), mask.shape[-2:])
         with torch.no_grad():
