@@ -1,0 +1,98 @@
+"""Tables of `segmentation.py`, from its file of results."""
+
+from typing import Any
+
+from segmentation_robustness import DEGRADATIONS
+
+from passband.metrics.intervals import grouped_interval, student_interval
+
+FIGURES = {"mean_dice": "Dice", "mean_iou": "IoU", "foreground_dice": "Dice at .5", "foreground_iou": "IoU at .5"}
+"""Columns of the first table, by the name of the figure."""
+
+
+def mean(run: dict[str, Any], name: str) -> float:
+    """Return a figure of a run on clean images in %, the mean over images."""
+    return 100 * sum(one[name] for one in run["clean"]) / len(run["clean"])
+
+
+def spread(values: list[float]) -> str:
+    """Return the mean of values over seeds with the half width of its 95 % interval (Student's t)."""
+    interval = student_interval(values)
+    return f"{interval.value:.1f} ± {interval.high - interval.value:.1f}" if len(values) > 1 else f"{values[0]:.1f}"
+
+
+def dice_of(run: dict[str, Any], kind: str) -> list[float]:
+    """Return the Dice of each image in %."""
+    return (
+        [100 * one["mean_dice"] for one in run["clean"]]
+        if kind == "clean"
+        else [100 * one for one in run[kind]["mean_dice"]]
+    )
+
+
+def difference(pairs: list[tuple[dict[str, Any], dict[str, Any]]], kind: str) -> str:
+    """Return the mean difference of Dice of pairs of runs with one seed, with its interval over seeds and images."""
+    groups = [
+        [one - other for one, other in zip(dice_of(first, kind), dice_of(second, kind), strict=True)]
+        for first, second in pairs
+    ]
+    found = grouped_interval(groups, is_crossed=True)
+    verdict = "" if found.excludes_zero else ", nil within noise"
+    return f"{found.value:+.1f} ({found.low:+.1f} to {found.high:+.1f}){verdict}"
+
+
+def tables(results: dict[str, Any]) -> str:
+    """Return the tables of results in Markdown."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for run in results["runs"]:
+        rows.setdefault(run["row"], []).append(run)
+    full = {run["seed"]: run for run in rows.get("full", [])}
+    crop = {run["seed"]: run for run in rows.get("crop", [])}
+    pairs = [(crop[seed], full[seed]) for seed in crop if seed in full]
+    batch, macs = results["recipe"]["data"]["batch"], {int(side): count for side, count in results["macs"].items()}
+    about = results["recipe"]["model"]["arguments"]
+    lines = [
+        f"{about['architecture']} on {about['encoder']}, {results['parameters'] / 1e6:.1f} M parameters; "
+        f"{results['images'][0]} images to learn from and {results['images'][1]} to score on; {results['epochs']} "
+        f"epochs, batch {batch}; {results['device']}. Leak report: "
+        f"{' '.join(results['leaks']) or 'no scored image is learned from'}.",
+        "",
+        f"| curriculum | {' | '.join(FIGURES.values())} | seconds | time | pixels | forward PMAC |",
+        f"|---|{'---|' * (len(FIGURES) + 4)}",
+    ]
+    for row, runs in rows.items():
+        compute = [batch * sum(macs[int(size)] * count for size, count in run["sizes"].items()) / 1e15 for run in runs]
+        both = [run["seconds"] / full[run["seed"]]["seconds"] for run in runs if run["seed"] in full]
+        lines.append(
+            f"| {row} | {' | '.join(spread([mean(run, name) for run in runs]) for name in FIGURES)} | "
+            f"{spread([run['seconds'] for run in runs])} | {sum(both) / len(both) if both else float('nan'):.2f} | "
+            f"{runs[0]['pixels']:.2f} | {compute[0]:.2f} |"
+        )
+    lines += ["", "± is the 95 % interval over seeds (Student's t)."]
+    if pairs:
+        lines += [
+            "",
+            f"Dice of crop minus full: {difference(pairs, 'clean')}, with the 95 % interval over seeds and images.",
+            "",
+            "| images | Dice, full | Dice, crop | crop minus full |",
+            "|---|---|---|---|",
+        ]
+        for kind in ("clean", *DEGRADATIONS):
+            values = [
+                spread([sum(dice_of(pair[place], kind)) / len(dice_of(pair[place], kind)) for pair in pairs])
+                for place in (1, 0)
+            ]
+            lines.append(f"| {kind} | {values[0]} | {values[1]} | {difference(pairs, kind)} |")
+    steps = results["steps"]
+    lines += [
+        "",
+        "| side in pixels | GMAC of an image | ms a step without a graph | ms a step with a graph |",
+        "|---|---|---|---|",
+    ]
+    for side, count in sorted(macs.items()):
+        times = [
+            f"{times[side]:.1f}" if (times := {int(key): one for key, one in steps.get(name, {}).items()}) else ""
+            for name in ("eager ms", "graph ms")
+        ]
+        lines.append(f"| {side} | {count / 1e9:.2f} | {times[0]} | {times[1]} |")
+    return "\n".join([*lines, ""])
