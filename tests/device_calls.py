@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from passband import curriculum, layers, losses, metrics, ops
 from passband.curriculum.objective import BandTerms
 from passband.curriculum.stages import Curriculum
+from passband.data.batch_augmentation import BatchAugmentation
 from passband.layers.pooling import local_average
 from passband.layers.shape_filter import MultiShapeFilter
 from passband.losses.mask_losses import SEGMENTATION_LOSSES
@@ -77,6 +78,8 @@ class Inputs:
 
 
 Call = Callable[[Inputs], Any]
+CROPS = Curriculum(curriculum.RatioSchedule(steps=10, start=0.5), sizes=(24,))
+STRONG = BatchAugmentation(rotation=30, zoom=(0.8, 1.2), shift=0.1, contrast=0.2, hue=0.1, blur=1.0, noise=0.1)
 
 
 def _pairwise(function: Callable[..., Any], **options: Any) -> Call:
@@ -256,6 +259,11 @@ CALLS: dict[str, Call] = {
     # curricula
     **{f"low_pass_ratio {name}": _of_images(curriculum.low_pass_ratio, 0.5, name) for name in curriculum.DEFINITIONS},
     **{f"ratios_of {name}": _of_images(curriculum.ratios_of, 0.3, name) for name in curriculum.DEFINITIONS},
+    "curriculum_batch": lambda make: curriculum.curriculum_batch(
+        make.images(), [make.masks(3), make.floats(2, 48, 64)], CROPS, 0.0, resize_targets=True
+    ),
+    "enlarged": lambda make: curriculum.enlarged(make.floats(2, 1, 24, 32), make.masks()),
+    "BatchAugmentation": lambda make: STRONG(make.images(), make.masks(), [3, 4])[0],
     "saliency": lambda make: curriculum.saliency(make.model("unet", width=4, depth=2), make.images()),
     "BandTerms": _band_terms,
     # layers

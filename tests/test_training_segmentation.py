@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import pytest
 import segmentation_models_pytorch
@@ -194,3 +195,20 @@ def test_changes_on_the_device_are_made_in_training_and_not_in_validation(folder
     alone = [task.loss(model.eval(), task.collate([learned[number]]), 1.0, lesson)[0].item() for number in range(4)]
     together = task.loss(model, alike, 1.0, lesson)[0].item()
     assert together == pytest.approx(sum(alone) / 4, rel=1e-4)  # the other samples of a batch change nothing
+
+
+def test_sizes_that_an_encoder_cannot_halve_are_refused_before_the_run(folders, tmp_path):
+    data, _ = folders
+    network = {"name": "smp", "arguments": {"encoder": "mobilenet_v2"}}
+    for sizes, message in (
+        (
+            {"data": {"size": 64}, "curriculum": {"mode": "crop", "sizes": [40]}},
+            r"curriculum\.sizes.*got 40: choose 32",
+        ),
+        ({"data": {"size": 72}, "curriculum": {"mode": "none"}}, r"data\.size.*got 72: choose 64"),
+    ):
+        settings = recipe(sizes["curriculum"], model=network, data=sizes["data"])
+        with pytest.raises(ValueError, match="multiples of 32, because it halves them 5 times") as raised:
+            train(settings, tmp_path / "run", data=data, device="cpu")
+        assert re.search(message, str(raised.value))
+        assert not (tmp_path / "run").exists()

@@ -49,7 +49,7 @@ def test_crops_follow_a_profile():
 
 def test_sizes_that_a_network_cannot_halve_are_named_with_the_nearest():
     check_stride((32, 64), 32)
-    with pytest.raises(ValueError, match="multiples of 32; got 40, 100: choose 32, 96"):
+    with pytest.raises(ValueError, match="multiples of 32, because it halves them 5 times; got 40, 100: choose 32, 96"):
         check_stride((40, 64, 100), 32)
 
 

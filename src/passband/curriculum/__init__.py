@@ -4,6 +4,7 @@ In a training loop: `ratio = schedule(step)`, then `images = low_pass_ratio(imag
 """
 
 from passband.curriculum.adaptive import AdaptiveSchedule
+from passband.curriculum.batches import curriculum_batch, enlarged, resized_targets
 from passband.curriculum.objective import saliency
 from passband.curriculum.optimal_ratio import OptimalRatio
 from passband.curriculum.ratio import DEFINITIONS, RadialProfile, low_pass_ratio, radii_of, ratios_of
@@ -22,8 +23,11 @@ __all__ = [
     "RatioSchedule",
     "RatioSearch",
     "check_stride",
+    "curriculum_batch",
+    "enlarged",
     "low_pass_ratio",
     "radii_of",
     "ratios_of",
+    "resized_targets",
     "saliency",
 ]

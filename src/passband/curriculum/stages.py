@@ -130,7 +130,9 @@ def check_stride(sizes: Iterable[int], multiple: int) -> None:
     wrong = [size for size in sizes if size % multiple]
     if wrong:
         nearest = [max(1, round(size / multiple)) * multiple for size in wrong]
+        halvings = multiple.bit_length() - 1
+        reason = f", because it halves them {halvings} times" if multiple == 2**halvings and halvings > 1 else ""
         raise ValueError(
-            f"the network takes sides that are multiples of {multiple}; got {', '.join(map(str, wrong))}: choose "
-            f"{', '.join(map(str, nearest))}"
+            f"the network takes sides that are multiples of {multiple}{reason}; got {', '.join(map(str, wrong))}: "
+            f"choose {', '.join(map(str, nearest))}"
         )

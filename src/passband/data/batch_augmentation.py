@@ -163,8 +163,7 @@ def _blurred(images: Float[Tensor, "B 3 H W"], sigmas: Float[Tensor, " B"], larg
 
 
 def _noise(images: Float[Tensor, "B 3 H W"], seeds: Sequence[int]) -> Float[Tensor, "B 3 H W"]:
-    """Draw Gaussian noise for each image on its device."""
-    noise = torch.empty_like(images)
-    for plane, seed in zip(noise, seeds, strict=True):
-        plane.normal_(generator=torch.Generator(images.device).manual_seed(seed))
-    return noise
+    """Draw the Gaussian noise of each image on the CPU, so that it is the same on every device."""
+    shape = images.shape[1:]
+    drawn = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+    return torch.stack(drawn).to(images)

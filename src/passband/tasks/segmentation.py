@@ -20,7 +20,6 @@ from passband.data.datasets.segmentation import (
     SegmentationTrainingSet,
     SegmentationValidationSet,
     collate_masks,
-    shrunk_mask,
 )
 from passband.data.leaks import leak_report
 from passband.data.masks import MaskPair, find_mask_pairs, survey_masks
@@ -29,6 +28,7 @@ from passband.drawing.overlay import overlay
 from passband.io.image import ImageError
 from passband.losses import segmentation_loss
 from passband.metrics.mask_scores import PROTOCOLS, MaskMetrics, SegmentationScores, predicted_classes, resized_logits
+from passband.ops.areas import shrunk_mask
 from passband.processes import in_turn
 from passband.tasks.chosen_masks import split_by_recipe, spread
 from passband.tasks.curriculum import Lesson, measured_profile, stored_profile

@@ -17,10 +17,10 @@ from passband.data.datasets.segmentation import (
     SegmentationTrainingSet,
     SegmentationValidationSet,
     collate_masks,
-    shrunk_mask,
 )
 from passband.data.masks import find_mask_pairs, read_mask_pair
 from passband.io.image import ImageError
+from passband.ops.areas import shrunk_mask
 from tests.masks import ellipses, write_pairs
 
 SIZE = 24

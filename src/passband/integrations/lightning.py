@@ -1,0 +1,89 @@
+"""A frequency curriculum for PyTorch Lightning, as a callback.
+
+    from passband.curriculum import Curriculum, RatioSchedule
+    from passband.integrations.lightning import CurriculumCallback
+
+    schedule = RatioSchedule(1, start=0.5, shape="step", plateaus=3)
+    callback = CurriculumCallback(Curriculum(schedule, sizes=(128, 192)), images="image", multiple=32)
+    trainer = Trainer(max_epochs=100, callbacks=[callback])
+
+The callback makes training batches smaller (or masks their spectrum). Batches of validation and test stay whole. The
+ratio depends only on the share of the training that is done, which Lightning restores from checkpoints.
+"""
+
+import math
+from typing import Any
+
+from torch import Tensor
+
+from passband.curriculum import Curriculum
+from passband.integrations.batch_parts import BatchCurriculum
+
+try:
+    from lightning.pytorch import Callback, LightningModule, Trainer  # type: ignore[import-not-found]
+except ImportError:
+    try:
+        from pytorch_lightning import Callback, LightningModule, Trainer
+    except ImportError as missing:
+        raise ImportError(
+            "passband.integrations.lightning needs PyTorch Lightning: pip install 'passband[lightning]'"
+        ) from missing
+
+
+class CurriculumCallback(Callback):  # type: ignore[misc]
+    """Applies a curriculum to each training batch before the module's `training_step`.
+
+    A batch is a dict or a list, as the default collate function makes it. Tuples cannot be changed; collate a list.
+
+    Args:
+        curriculum: curriculum to follow. The number of steps of its schedule has no effect; the trainer's has.
+        images: key of the images in a batch, or their position in a list.
+        resize_targets: whether masks and maps in the batch get the size of the images (`curriculum.resized_targets`).
+            Otherwise the loss has to enlarge the output to them (`curriculum.enlarged`), which keeps small objects.
+        multiple: number by which the network needs sides to be divisible, such as 32; None checks nothing.
+        reference: images at full size on which an `AdaptiveSchedule` searches, the same on every process.
+
+    Raises:
+        ValueError: if a size of the curriculum is not a multiple, or an adaptive schedule has no reference.
+    """
+
+    def __init__(
+        self,
+        curriculum: Curriculum,
+        images: str | int = 0,
+        *,
+        resize_targets: bool = False,
+        multiple: int | None = None,
+        reference: Tensor | None = None,
+    ):
+        self.batches = BatchCurriculum(curriculum, images, resize_targets, multiple, reference)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Replace the images of a batch.
+
+        Raises:
+            TypeError: if the batch is neither a dict nor a list, or does not hold images at the key.
+            KeyError: if the batch has no images at the key.
+            ValueError: if the trainer has no length.
+        """
+        if not isinstance(batch, (dict, list)):
+            raise TypeError(
+                f"CurriculumCallback changes batches that are dicts or lists, got {type(batch).__name__}: let "
+                "collate_fn return a dict or a list"
+            )
+        total = trainer.estimated_stepping_batches
+        if not math.isfinite(total) or total < 1:
+            raise ValueError(
+                "a curriculum needs the length of the training: set max_steps or max_epochs of the Trainer"
+            )
+        changed = self.batches.follow(batch, trainer.global_step / total, pl_module)
+        for key in changed if isinstance(batch, dict) else range(len(batch)):
+            batch[key] = changed[key]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the ratios that an adaptive schedule has found, for checkpoints."""
+        return self.batches.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self.batches.load_state_dict(state_dict)
