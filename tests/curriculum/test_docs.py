@@ -1,13 +1,8 @@
-import sys
-import types
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-import torch
 
 from passband.curriculum import RatioSchedule
-from passband.ops.fourier import spectral_crop
 
 PAGE = Path(__file__).parents[2] / "docs" / "curriculum.md"
 
@@ -34,16 +29,14 @@ def test_the_crops_in_the_documentation_are_of_the_sizes_and_the_share_that_it_s
     assert scope["share"] == pytest.approx(0.604, abs=0.005)
 
 
-def test_the_callback_in_the_documentation_makes_batches_smaller_as_the_training_goes_on(monkeypatch):
-    module = types.ModuleType("lightning.pytorch")
-    module.Callback = object
-    monkeypatch.setitem(sys.modules, "lightning", types.ModuleType("lightning"))
-    monkeypatch.setitem(sys.modules, "lightning.pytorch", module)
-    curriculum = block(1)["curriculum"]
-    callback = block(2)["CurriculumCallback"](curriculum)
-    images = torch.rand(2, 3, 256, 256)
-    for step, size in ((0, 128), (45, 192), (90, 256)):
-        batch = {"image": images}
-        trainer = SimpleNamespace(global_step=step, estimated_stepping_batches=100)
-        callback.on_train_batch_start(trainer, None, batch, step)
-        torch.testing.assert_close(batch["image"], spectral_crop(images, (size, size)), rtol=0, atol=1e-5)
+def test_the_function_in_the_documentation_keeps_or_resizes_the_masks():
+    scope = block(2)
+    assert scope["small"].shape == (2, 3, 192, 192)
+    assert scope["same"] is scope["masks"]
+    assert scope["small_masks"].shape == (2, 192, 192)
+
+
+def test_the_callback_in_the_documentation_is_one_of_the_trainer():
+    scope = block(3)
+    assert scope["callback"] in scope["trainer"].callbacks
+    assert scope["callback"].batches.images == "image"
