@@ -43,6 +43,7 @@ from passband.data.leaks import leak_report
 from passband.data.masks import find_mask_pairs
 from passband.metrics.mask_scores import class_counts, foreground_figures, pranet, predicted_classes, resized_logits
 from passband.models import build_model
+from passband.models.base import without_initial_weights
 from passband.provenance import environment
 from passband.tasks.curriculum import Lesson
 from passband.training import learning_rate
@@ -187,6 +188,7 @@ def main() -> None:
     if options.seconds:
         left = options.seconds - (time.perf_counter() - began) - SCORING * len(options.rows) * len(options.seeds)
         epochs = fitting_epochs(left, epochs, options, recipe, training, steps_of)
+    counted = build_model(recipe.model.name, **without_initial_weights(arguments))
     results: dict[str, Any] = {
         **environment(),
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "CPU",
@@ -196,10 +198,7 @@ def main() -> None:
         "images": [len(training), len(validation)],
         "leaks": leaks.lines(),
         "parameters": sum(parameter.numel() for parameter in steps_of.model.parameters()),
-        "macs": {
-            side: macs(build_model(recipe.model.name, **{**arguments, "encoder_weights": None}), (3, side, side))
-            for side in (*recipe.sizes, size)
-        },
+        "macs": {side: macs(counted, (3, side, side)) for side in (*recipe.sizes, size)},
         "steps": steps_of.report,
         "runs": [],
     }

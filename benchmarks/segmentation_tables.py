@@ -50,9 +50,10 @@ def tables(results: dict[str, Any]) -> str:
     crop = {run["seed"]: run for run in rows.get("crop", [])}
     pairs = [(crop[seed], full[seed]) for seed in crop if seed in full]
     batch, macs = results["recipe"]["data"]["batch"], {int(side): count for side, count in results["macs"].items()}
-    about = results["recipe"]["model"]["arguments"]
+    network = results["recipe"]["model"]
+    about = ", ".join(f"{key} {value}" for key, value in network["arguments"].items())
     lines = [
-        f"{about['architecture']} on {about['encoder']}, {results['parameters'] / 1e6:.1f} M parameters; "
+        f"{network['name']} ({about}), {results['parameters'] / 1e6:.1f} M parameters; "
         f"{results['images'][0]} images to learn from and {results['images'][1]} to score on; {results['epochs']} "
         f"epochs, batch {batch}; {results['device']}. Leak report: "
         f"{' '.join(results['leaks']) or 'no scored image is learned from'}.",
