@@ -18,3 +18,15 @@ def test_demo_help_lists_the_jobs(run):
     status, out, _ = run("demo", "--help")
     assert status == 0
     assert "restore" in out
+
+
+def test_demo_classify_says_the_score_the_pictures_and_what_to_type_next(run, tmp_path, monkeypatch):
+    from passband.demos import classification
+
+    monkeypatch.setattr(classification, "COUNTS", (16, 6))
+    status, out, err = run("demo", "classify", "-o", tmp_path / "demo", "--steps", 2, "--device", "cpu")
+    assert status == 0, err
+    assert "trains a network for 2 steps" in out
+    assert "of 6 are classified correctly" in out
+    assert f"passband classify IMAGES --weights {tmp_path / 'demo' / 'run'}" in out
+    assert "passband train dct-small --data FOLDER" in out

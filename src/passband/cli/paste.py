@@ -16,8 +16,12 @@ def paste(
     validation: Annotated[int, typer.Option(min=1, help="Number of images for validation.")] = 400,
     size: Annotated[int, typer.Option(min=32, help="Side of the square images, in pixels.")] = 256,
     count: Annotated[
-        tuple[int, int], typer.Option(help="Smallest and largest number of objects in an image.", metavar="FROM TO")
-    ] = (1, 6),
+        tuple[int, int] | None,
+        typer.Option(
+            help="Smallest and largest number of objects in an image. Default: 1 6; 1 1 for classification.",
+            metavar="FROM TO",
+        ),
+    ] = None,
     scale: Annotated[
         tuple[float, float],
         typer.Option(help="Smallest and largest object, as shares of the side of the image.", metavar="FROM TO"),
@@ -26,12 +30,16 @@ def paste(
         float, typer.Option(min=0, max=1, help="Share of objects and photos that only validation images show.")
     ] = 0.2,
     task: Annotated[
-        str, typer.Option(help="detection writes annotations in COCO's format; segmentation writes masks of classes.")
+        str,
+        typer.Option(
+            help="detection writes annotations in COCO's format; segmentation writes masks of classes; classification "
+            "writes images of one object into the folder of its class."
+        ),
     ] = "detection",
     seed: Annotated[int, typer.Option(min=0, help="Random seed. The same seed makes the same set.")] = 0,
     workers: Annotated[int, typer.Option(min=0, help="Processes that make images. 0 uses this process.")] = 0,
 ) -> None:
-    """Make a set for detection or segmentation: paste objects on photos, with exact masks.
+    """Make a set for detection, segmentation or classification: paste objects on photos, with exact masks.
 
     Without --objects and --photos, shapes are drawn on drawn backgrounds, which needs no files.
     """
@@ -41,12 +49,16 @@ def paste(
         DrawnShapes,
         PasteSettings,
         SetPlan,
+        paste_class_set,
         paste_detection_set,
         paste_mask_set,
     )
     from passband.naming import entry
 
-    write = entry(task, {"detection": paste_detection_set, "segmentation": paste_mask_set}, "task of a set")
+    writers = {"detection": paste_detection_set, "segmentation": paste_mask_set, "classification": paste_class_set}
+    write = entry(task, writers, "task of a set")
+    if count is None:
+        count = (1, 1) if task == "classification" else (1, 6)
     if (objects is None) != (photos is None):
         raise ValueError(
             "--objects and --photos are needed together: a folder of cut-outs and a folder of photos. Without both, "
@@ -63,8 +75,8 @@ def paste(
             source, output, plan, workers=workers, report=lambda done, total: progress.update(bar, completed=done)
         )
     say(f"{train + validation} images with {pasted} objects of {len(source.classes)} classes in {output}")
-    recipe = "detection-small" if task == "detection" else "segment-small"
-    classes = "" if task == "detection" else f" --set data.classes={len(source.classes) + 1}"
+    recipe = {"detection": "detection-small", "segmentation": "segment-small", "classification": "dct-small"}[task]
+    classes = f" --set data.classes={len(source.classes) + 1}" if task == "segmentation" else ""
     say(
         f"To train: passband train {recipe} --data {output / 'train'} --validation-data {output / 'validation'} "
         f"--set data.held_out=0{classes} -o runs/{output.name}"

@@ -14,6 +14,7 @@ from passband.data.pasting import (
     DrawnShapes,
     PasteSettings,
     SetPlan,
+    paste_class_set,
     paste_detection_set,
     paste_mask_set,
 )
@@ -116,3 +117,21 @@ def test_the_set_says_how_it_was_made(tmp_path):
     assert (about["seed"], about["classes"], about["task"]) == (7, ["disc"], "segmentation")
     assert about["settings"]["size"] == [48, 64]
     assert np.array_equal(about["counts"], [1, 1])
+
+
+def test_a_class_set_shows_the_object_of_its_folder_and_quality_is_a_choice(tmp_path):
+    source = CutoutFolders(write_cutouts(tmp_path / "objects"), write_photos(tmp_path / "photos"))
+    one = PasteSettings((48, 64), count=(1, 1), scale=(0.3, 0.6))
+    sizes = {}
+    for quality in (30, 95):
+        folder = tmp_path / str(quality)
+        assert paste_class_set(source, folder, SetPlan((5, 4), one, seed=2, quality=(quality, quality))) == 9
+        files = sorted(folder.rglob("*.jpg"))
+        assert {path.parent.parent.name for path in files} == set(PARTS)
+        assert {path.parent.name for path in files} == {"ball", "box", "cone"}
+        sizes[quality] = sum(path.stat().st_size for path in files)
+    assert sizes[30] < sizes[95]
+    with pytest.raises(ValueError, match="exactly one object; got 1 to 3"):
+        paste_class_set(source, tmp_path / "other", SetPlan((5, 4), SMALL))
+    with pytest.raises(ValueError, match=r"from 1 to 100; got \(90, 80\)"):
+        SetPlan(quality=(90, 80))

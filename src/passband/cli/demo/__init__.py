@@ -5,6 +5,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from passband.cli.demo.classify import classify
 from passband.cli.demo.detect import detect
 from passband.cli.demo.restore import restore
 from passband.cli.demo.segment import segment
@@ -24,7 +25,7 @@ class DemoGroup(TyperGroup):
 
 
 demo = typer.Typer(cls=DemoGroup)
-for command in (restore, segment, detect):
+for command in (restore, classify, segment, detect):
     demo.command()(command)
 
 

@@ -1,4 +1,4 @@
-"""Writes detection sets and mask sets of pasted objects."""
+"""Writes sets of pasted objects for detection, segmentation and classification."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -22,8 +22,6 @@ SET_FILE = "pasting.json"
 """Name of the file that describes how a set was made."""
 ANNOTATIONS = "instances.json"
 """Name of the annotation file of each part."""
-QUALITIES = (75, 89)
-"""Smallest and largest quality of the JPEG files. They keep color at half the size, as most JPEG files do."""
 CHUNK = 16
 """Number of images that a process makes at a time."""
 
@@ -42,16 +40,23 @@ class SetPlan:
         settings: random choices for each image.
         seed: seed of the set. An image depends on the seed, its part and its number alone, so a larger set begins with
             the images of a smaller one.
+        quality: smallest and largest quality of the JPEG files, 1 to 100. They keep color at half the size, as most
+            JPEG files do.
 
     Raises:
-        ValueError: if a part has no images.
+        ValueError: if a part has no images, or the quality is out of its range.
     """
 
     counts: tuple[int, int] = (2000, 400)
     settings: PasteSettings = field(default_factory=PasteSettings)
     seed: int = 0
+    quality: tuple[int, int] = (75, 89)
 
     def __post_init__(self):
+        if not 1 <= self.quality[0] <= self.quality[1] <= 100:
+            raise ValueError(
+                f"quality must be the smallest and the largest quality of JPEG files, from 1 to 100; got {self.quality}"
+            )
         if min(self.counts) < 1:
             raise ValueError(
                 f"a set needs at least one image to train on and one for validation; got {self.counts[0]} and "
@@ -129,6 +134,36 @@ def paste_mask_set(
     return sum(len(objects) for _, _, objects in written)
 
 
+def paste_class_set(
+    source: ObjectSource, output: Path, plan: SetPlan, *, workers: int = 0, report: Report = no_report
+) -> int:
+    """Write a set for classification: PART/CLASS/NUMBER.jpg, with one object of the class in each image.
+
+    Args:
+        source: source of objects and backgrounds.
+        output: new or empty folder.
+        plan: size and seed of the set. `plan.settings.count` must be (1, 1).
+        workers: number of processes that make images; 0 makes them in this process. They do not change the set.
+        report: function that is called after each image.
+
+    Returns:
+        The number of objects in all images, which is the number of images.
+
+    Raises:
+        ValueError: if images would show several objects, or a part would have fewer images than classes.
+        FileExistsError: if the folder holds files.
+        ImageError: if a cut-out or a photograph cannot be used; the message names it.
+    """
+    if plan.settings.count != (1, 1):
+        raise ValueError(
+            f"an image has one class, so each image needs exactly one object; got {plan.settings.count[0]} to "
+            f"{plan.settings.count[1]}: set count to 1 1"
+        )
+    write = partial(_write_labeled, source, output, plan)
+    written = _written(source, output, plan, "classification", write, workers, report)
+    return sum(len(objects) for _, _, objects in written)
+
+
 def plan_labels(classes: int, plan: SetPlan) -> dict[str, list[list[int]]]:
     """Choose the classes of the objects of each image, so that all classes are equally frequent.
 
@@ -192,7 +227,7 @@ def _write_instances(
     """Write an image of a detection set, and return the annotations of its objects without their ids."""
     rng = _generator(plan, part, number)
     scene = paste_scene(source, labels, part, plan.settings, rng)
-    write_image(output / part / "images" / _name(number), scene.image, quality=_quality(rng))
+    write_image(output / part / "images" / _name(number), scene.image, quality=_quality(rng, plan))
     return [
         {
             "category_id": one.label + 1,
@@ -211,9 +246,20 @@ def _write_mask(
     """Write an image of a mask set with its mask, and return the classes of its objects."""
     rng = _generator(plan, part, number)
     scene = paste_scene(source, labels, part, plan.settings, rng)
-    write_image(output / part / "images" / _name(number), scene.image, quality=_quality(rng))
+    write_image(output / part / "images" / _name(number), scene.image, quality=_quality(rng, plan))
     with write_whole(output / part / "masks" / _name(number, ".png")) as temporary:
         Image.fromarray(scene.labels().numpy().astype(np.uint8)).save(temporary, format="PNG")
+    return [{"category_id": one.label + 1} for one in scene.objects]
+
+
+def _write_labeled(
+    source: ObjectSource, output: Path, plan: SetPlan, part: str, number: int, labels: Sequence[int]
+) -> list[dict[str, Any]]:
+    """Write an image into the folder of its class, and return the class of its object."""
+    rng = _generator(plan, part, number)
+    scene = paste_scene(source, labels, part, plan.settings, rng)
+    path = output / part / source.classes[labels[0]] / _name(number)
+    write_image(path, scene.image, quality=_quality(rng, plan))
     return [{"category_id": one.label + 1} for one in scene.objects]
 
 
@@ -221,8 +267,8 @@ def _generator(plan: SetPlan, part: str, number: int) -> np.random.Generator:
     return np.random.default_rng([plan.seed, PARTS.index(part), number, 2])
 
 
-def _quality(rng: np.random.Generator) -> int:
-    return int(rng.integers(QUALITIES[0], QUALITIES[1] + 1))
+def _quality(rng: np.random.Generator, plan: SetPlan) -> int:
+    return int(rng.integers(plan.quality[0], plan.quality[1] + 1))
 
 
 def _name(number: int, suffix: str = ".jpg") -> str:
