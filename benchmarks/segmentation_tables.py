@@ -43,12 +43,15 @@ def difference(pairs: list[tuple[dict[str, Any], dict[str, Any]]], kind: str) ->
 
 def tables(results: dict[str, Any]) -> str:
     """Return the tables of results in Markdown."""
+    return "\n".join([*score_table(results), "", *robustness_table(results), "", *step_table(results), ""])
+
+
+def score_table(results: dict[str, Any]) -> list[str]:
+    """Return the lines of the table of scores, times and compute."""
     rows: dict[str, list[dict[str, Any]]] = {}
     for run in results["runs"]:
         rows.setdefault(run["row"], []).append(run)
     full = {run["seed"]: run for run in rows.get("full", [])}
-    crop = {run["seed"]: run for run in rows.get("crop", [])}
-    pairs = [(crop[seed], full[seed]) for seed in crop if seed in full]
     batch, macs = results["recipe"]["data"]["batch"], {int(side): count for side, count in results["macs"].items()}
     network = results["recipe"]["model"]
     about = ", ".join(f"{key} {value}" for key, value in network["arguments"].items())
@@ -62,38 +65,55 @@ def tables(results: dict[str, Any]) -> str:
         f"|---|{'---|' * (len(FIGURES) + 4)}",
     ]
     for row, runs in rows.items():
-        compute = [batch * sum(macs[int(size)] * count for size, count in run["sizes"].items()) / 1e15 for run in runs]
+        compute = batch * sum(macs[int(size)] * count for size, count in runs[0]["sizes"].items()) / 1e15
         both = [run["seconds"] / full[run["seed"]]["seconds"] for run in runs if run["seed"] in full]
         lines.append(
             f"| {row} | {' | '.join(spread([mean(run, name) for run in runs]) for name in FIGURES)} | "
             f"{spread([run['seconds'] for run in runs])} | {sum(both) / len(both) if both else float('nan'):.2f} | "
-            f"{runs[0]['pixels']:.2f} | {compute[0]:.2f} |"
+            f"{runs[0]['pixels']:.2f} | {compute:.2f} |"
         )
     lines += ["", "± is the 95 % interval over seeds (Student's t)."]
-    if pairs:
-        lines += [
-            "",
-            f"Dice of crop minus full: {difference(pairs, 'clean')}, with the 95 % interval over seeds and images.",
-            "",
-            "| images | Dice, full | Dice, crop | crop minus full |",
-            "|---|---|---|---|",
+    if pairs := pairs_of(results):
+        lines.append(
+            f"Dice of crop minus full: {difference(pairs, 'clean')}, with the 95 % interval over seeds and images."
+        )
+    return lines
+
+
+def pairs_of(results: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Return the runs with and without crops that have one seed."""
+    runs = {(run["row"], run["seed"]): run for run in results["runs"]}
+    seeds = sorted({run["seed"] for run in results["runs"]})
+    return [(runs["crop", seed], runs["full", seed]) for seed in seeds if {("crop", seed), ("full", seed)} <= set(runs)]
+
+
+def robustness_table(results: dict[str, Any]) -> list[str]:
+    """Return the lines of the table of Dice on degraded images."""
+    pairs = pairs_of(results)
+    if not pairs:
+        return []
+    lines = ["| images | Dice, full | Dice, crop | crop minus full |", "|---|---|---|---|"]
+    for kind in ("clean", *DEGRADATIONS):
+        values = [
+            spread([sum(dice_of(pair[place], kind)) / len(dice_of(pair[place], kind)) for pair in pairs])
+            for place in (1, 0)
         ]
-        for kind in ("clean", *DEGRADATIONS):
-            values = [
-                spread([sum(dice_of(pair[place], kind)) / len(dice_of(pair[place], kind)) for pair in pairs])
-                for place in (1, 0)
-            ]
-            lines.append(f"| {kind} | {values[0]} | {values[1]} | {difference(pairs, kind)} |")
-    steps = results["steps"]
-    lines += [
-        "",
+        lines.append(f"| {kind} | {values[0]} | {values[1]} | {difference(pairs, kind)} |")
+    return lines
+
+
+def step_table(results: dict[str, Any]) -> list[str]:
+    """Return the lines of the table of times of single steps."""
+    lines = [
         "| side in pixels | GMAC of an image | ms a step without a graph | ms a step with a graph |",
         "|---|---|---|---|",
     ]
-    for side, count in sorted(macs.items()):
+    for side, count in sorted((int(side), count) for side, count in results["macs"].items()):
         times = [
-            f"{times[side]:.1f}" if (times := {int(key): one for key, one in steps.get(name, {}).items()}) else ""
+            {int(key): one for key, one in results["steps"].get(name, {}).items()}.get(side)
             for name in ("eager ms", "graph ms")
         ]
-        lines.append(f"| {side} | {count / 1e9:.2f} | {times[0]} | {times[1]} |")
-    return "\n".join([*lines, ""])
+        lines.append(
+            f"| {side} | {count / 1e9:.2f} | {' | '.join('' if one is None else f'{one:.1f}' for one in times)} |"
+        )
+    return lines
