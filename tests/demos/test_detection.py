@@ -15,6 +15,6 @@ def test_a_detector_is_trained_and_its_instances_are_drawn(tmp_path, monkeypatch
     assert {"box_AP50", "mask_AP50"} <= {*scores}
     assert read_run(tmp_path / "run")["network"]["classes_named"] == list(detection.SHAPES)
     # one row of two images, each with its truth beside it, enlarged to readable captions
-    assert read_image(tmp_path / "detect.png").shape[-1] >= 4 * 128
+    assert read_image(tmp_path / "detect.png").shape[-1] >= 4 * 192
     with pytest.raises(FileExistsError, match="must be a new or empty folder"):
         demonstrate_detection(tmp_path, steps=2, device="cpu")

@@ -11,9 +11,9 @@ from passband.inference.detector import InstanceFinder
 from passband.io.image import write_image
 from passband.tasks.instances import INSTANCE_CAPTIONS, beside_truth
 
-SHAPES = ("disc", "star", "cross")
-SIDE = 128
-"""Side of the images, in pixels."""
+SHAPES = ("disc", "star")
+SIDE, SHOWN = 192, 96
+"""Side of the images, and side to which the network resizes them, in pixels."""
 COUNTS = (400, 24)
 """Numbers of images to train on and to score on."""
 DRAWN = 8
@@ -38,11 +38,11 @@ RECIPE: dict[str, Any] = {
             "rpn_post_nms_top_n_test": 60,
         },
     },
-    "data": {"channels": "24S", "min_size": [SIDE], "max_size": SIDE, "batch": 8, "workers": 0},
+    "data": {"channels": "24S", "min_size": [SHOWN], "max_size": SHOWN, "batch": 8, "workers": 0},
     "optim": {
         "optimizer": "adamw",
-        "learning_rate": 2e-3,
-        "final_learning_rate": 2e-5,
+        "learning_rate": 4e-3,
+        "final_learning_rate": 4e-5,
         "milestones": [],
         "steps": 100,
         "warmup_steps": 10,
@@ -92,7 +92,7 @@ def demonstrate_detection(
     finder = InstanceFinder(run / "weights" / "last", device)
     pictures = find_coco(data / "validation")
     pairs = [
-        beside_truth(pictures, image.number, finder.find_in(image.path), SCORE, 2 * SIDE)
+        beside_truth(pictures, image.number, finder.find_in(image.path), SCORE, SIDE)
         for image in pictures.images[:DRAWN]
     ]
     rows = [[*first, *second] for first, second in zip(pairs[::2], pairs[1::2], strict=True)]

@@ -26,7 +26,7 @@ def segment(
         scores = demonstrate_segmentation(
             output, seed=seed, minutes=minutes, steps=steps, device=device, report=progress.show
         )
-    say(f"New images: {', '.join(f'{name} {value:.2f}' for name, value in scores.items())}")
+    say(f"New images: F1 {scores['f1']:.2f}, IoU {scores['iou']:.2f}")
     say(f"Image, true mask and found mask: {output / 'segment.png'}")
     say(f"Try it on other images of shapes: passband segment IMAGES --weights {output / 'run'} --overlay -o masks")
     say("Your own images and masks (images/ and masks/): passband train segment-small --data FOLDER -o runs/mine")

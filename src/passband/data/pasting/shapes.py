@@ -1,5 +1,6 @@
 """Drawn shapes with textures on drawn backgrounds, for sets that need no files."""
 
+import colorsys
 from collections.abc import Callable
 
 import numpy as np
@@ -11,6 +12,8 @@ SIDE = 128
 """Side of a drawn shape in pixels, before it is resized."""
 DETAIL = 3
 """Factor of the size at which outlines are drawn, before they are reduced to smooth edges."""
+COLORFUL = 0.35
+"""Share of the color of backgrounds, which are duller than the shapes. 0 is gray."""
 Points = list[tuple[float, float]]
 
 
@@ -68,7 +71,9 @@ class DrawnShapes:
         outline = (outline * [1, rng.uniform(0.8, 1)] + 1) * (side - 1) / 2
         mask = Image.new("L", (side, side))
         ImageDraw.Draw(mask).polygon([(float(x), float(y)) for x, y in outline], fill=255)
-        first, second = rng.uniform(40, 255, 3), rng.uniform(0, 215, 3)
+        hue = rng.uniform()
+        first = np.multiply(255, colorsys.hsv_to_rgb(hue, rng.uniform(0.6, 1), rng.uniform(0.65, 1)))
+        second = np.multiply(255, colorsys.hsv_to_rgb(hue, rng.uniform(0.2, 1), rng.uniform(0.25, 1)))
         pattern = TEXTURES[int(rng.integers(len(TEXTURES)))](rng)[..., None]
         image = Image.fromarray((first * (1 - pattern) + second * pattern).astype(np.uint8))
         image.putalpha(mask.resize((SIDE, SIDE), Image.Resampling.BOX))
@@ -78,16 +83,18 @@ class DrawnShapes:
         """Draw a background, see `ObjectSource`."""
         height, width = size
         clouds = np.zeros((height, width, 3))
-        for cells, strength in ((3, 26), (8, 12), (24, 6)):
-            noise = rng.uniform(0, 255, (cells, cells, 3)).astype(np.uint8)
+        for cells, strength in ((3, 40), (8, 18), (24, 8)):
+            noise = rng.uniform(0, 255, (cells, cells, 3))
+            noise = (COLORFUL * noise + (1 - COLORFUL) * noise.mean(2, keepdims=True)).astype(np.uint8)
             view = Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)
             clouds += (np.asarray(view, dtype=np.float64) - 127.5) * strength / 64
-        image = Image.fromarray((rng.uniform(70, 185, 3) + clouds).clip(0, 255).astype(np.uint8))
+        ground = rng.uniform(70, 185) + COLORFUL * rng.uniform(-60, 60, 3)
+        image = Image.fromarray((ground + clouds).clip(0, 255).astype(np.uint8))
         lines = image.copy()
         draw = ImageDraw.Draw(lines)
         for _ in range(int(rng.integers(0, 7))):
             ends = rng.uniform(-0.2, 1.2, (2, 2)) * [width, height]
-            color = tuple(int(value) for value in rng.uniform(0, 255, 3))
+            color = (int(rng.uniform(0, 255)),) * 3
             draw.line([tuple(end) for end in ends.tolist()], fill=color, width=int(rng.integers(1, 4)))
         return Image.blend(image, lines.filter(ImageFilter.GaussianBlur(0.7)), 0.5)
 
