@@ -161,6 +161,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, help="length of each run, instead of that of the recipe")
     parser.add_argument("--seconds", type=float, help="seconds for all runs together")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--graphs", action=argparse.BooleanOptionalAction, default=True, help="record steps on a GPU")
     parser.add_argument("--limit", type=int, help="largest number of images to train and to score on, for trials")
     options = parser.parse_args()
     if options.report:
@@ -182,7 +183,9 @@ def main() -> None:
     print(f"read {len(training)} + {len(validation)} images in {time.perf_counter() - began:.1f} s", flush=True)
 
     arguments = {**recipe.model.arguments}
-    steps_of = Steps(lambda: build_model(recipe.model.name, **arguments), recipe, device, (*recipe.sizes, size))
+    steps_of = Steps(
+        lambda: build_model(recipe.model.name, **arguments), recipe, device, (*recipe.sizes, size), options.graphs
+    )
     print(f"steps: {json.dumps(steps_of.report)}, ready after {time.perf_counter() - began:.1f} s", flush=True)
     epochs = options.epochs or recipe.optim.epochs or 1
     if options.seconds:

@@ -30,6 +30,7 @@ class Steps:
         recipe: settings of the loss, the optimizer and the batch.
         device: device to train on.
         sizes: sides of the images in pixels; the last is that of the masks.
+        recorded: whether a CUDA device records steps as graphs.
     """
 
     def __init__(
@@ -38,7 +39,9 @@ class Steps:
         recipe: SegmentationRecipe,
         device: torch.device,
         sizes: tuple[int, ...],
+        recorded: bool = True,
     ):
+        self.recorded = recorded and device.type == "cuda"
         self.build, self.recipe, self.device, self.sizes = build, recipe, device, sizes
         self.cuda = device.type == "cuda"
         self.loss = segmentation_loss(recipe.loss.name, recipe.data.classes)
@@ -47,6 +50,7 @@ class Steps:
         self.layout = torch.contiguous_format
         if self.cuda:
             torch.backends.cudnn.benchmark = True
+            torch.backends.cudnn.benchmark_limit = 4  # more trials of convolutions would take a minute
             torch.set_float32_matmul_precision("high")
         self.model = build().to(device)
         self._prepare()
@@ -54,7 +58,7 @@ class Steps:
             self._choose_layout()
         self.times = {size: self._seconds(size) for size in sizes}
         self.report["eager ms"] = {size: 1000 * seconds for size, seconds in self.times.items()}
-        if self.cuda:
+        if self.recorded:
             try:
                 for size in sizes:
                     self._record(size)
@@ -200,7 +204,8 @@ class Steps:
             self.layout = layout
             self._prepare()
             try:
-                self._record(self.sizes[-1])
+                if self.recorded:
+                    self._record(self.sizes[-1])
             except RuntimeError:
                 self.graphs.clear()
                 torch.cuda.synchronize()
