@@ -1,6 +1,7 @@
 """`passband paste`."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -45,6 +46,7 @@ def paste(
     """
     from passband.cli.shared.console import progress_bar, say
     from passband.data.pasting import (
+        PARTS,
         CutoutFolders,
         DrawnShapes,
         PasteSettings,
@@ -77,7 +79,10 @@ def paste(
     say(f"{train + validation} images with {pasted} objects of {len(source.classes)} classes in {output}")
     recipe = {"detection": "detection-small", "segmentation": "segment-small", "classification": "dct-small"}[task]
     classes = f" --set data.classes={len(source.classes) + 1}" if task == "segmentation" else ""
+    training, validating, run = (
+        quote(str(path)) for path in (*(output / part for part in PARTS), Path("runs", output.name))
+    )
     say(
-        f"To train: passband train {recipe} --data {output / 'train'} --validation-data {output / 'validation'} "
-        f"--set data.held_out=0{classes} -o runs/{output.name}"
+        f"To train: passband train {recipe} --data {training} --validation-data {validating} --set data.held_out=0"
+        f"{classes} -o {run}"
     )

@@ -1,6 +1,7 @@
 """`passband demo detect`."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -28,6 +29,7 @@ def detect(
         )
     say(f"New images: box AP50 {100 * scores['box_AP50']:.0f} %, mask AP50 {100 * scores['mask_AP50']:.0f} %")
     say(f"True instances beside those that are found: {output / 'detect.png'}")
-    say(f"Try it on other images of shapes: passband segment IMAGES --weights {output / 'run'} --overlay -o found")
+    run = quote(str(output / "run"))
+    say(f"Try it on other images of shapes: passband segment IMAGES --weights {run} --overlay -o found")
     say("Your own images with annotations in COCO's format: passband train detection-small --data FOLDER -o runs/mine")
     say("Your own cut-outs, pasted on your photos: passband paste SET --objects CUTOUTS --photos PHOTOS")

@@ -1,6 +1,7 @@
 """`passband demo segment`."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -28,5 +29,6 @@ def segment(
         )
     say(f"New images: F1 {scores['f1']:.2f}, IoU {scores['iou']:.2f}")
     say(f"Image, true mask and found mask: {output / 'segment.png'}")
-    say(f"Try it on other images of shapes: passband segment IMAGES --weights {output / 'run'} --overlay -o masks")
+    run = quote(str(output / "run"))
+    say(f"Try it on other images of shapes: passband segment IMAGES --weights {run} --overlay -o masks")
     say("Your own images and masks (images/ and masks/): passband train segment-small --data FOLDER -o runs/mine")
