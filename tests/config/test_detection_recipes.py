@@ -37,7 +37,7 @@ def built(name):
 
 def test_every_row_of_the_tables_is_shipped():
     shipped = {name for name in shipped_recipes() if isinstance(load_recipe(name), DetectionRecipe)}
-    assert shipped == {*ROWS, "detection-small"}
+    assert shipped == {*ROWS, "detection-small", "detection-pretrained"}
 
 
 @pytest.mark.parametrize("name", ROWS)

@@ -14,6 +14,6 @@ def test_a_network_is_trained_and_its_masks_are_drawn(tmp_path, monkeypatch):
     assert [step.step for step in steps] == [1, 2]
     assert {"f1", "iou"} <= {*scores}
     assert read_run(tmp_path / "run")["network"]["classes_named"] == ["background", "shape"]
-    assert read_image(tmp_path / "segment.png").shape[-1] >= 3 * 160
+    assert read_image(tmp_path / "segment.png").shape[-1] >= 6 * 160
     with pytest.raises(FileExistsError, match="must be a new or empty folder"):
         demonstrate_segmentation(tmp_path, steps=2, device="cpu")

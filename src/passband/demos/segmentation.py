@@ -98,10 +98,11 @@ def demonstrate_segmentation(
         {**RECIPE, "seed": seed}, data, run, minutes=minutes, steps=steps, device=device, report=report
     )
     segmenter = Segmenter(run / "weights" / "last", device)
-    rows = []
+    drawn = []
     for pair in find_mask_pairs(data / "validation")[:DRAWN]:
         image = read_image(pair.image)
         truth, found = read_mask(pair.mask, 1), segmenter(image)
-        rows.append([image, overlay(image, truth), overlay(image, found)])
-    write_image(output / "segment.png", comparison_rows(rows, [CAPTIONS] * len(rows)))
+        drawn.append([image, overlay(image, truth), overlay(image, found)])
+    rows = [[*first, *second] for first, second in zip(drawn[::2], drawn[1::2], strict=True)]
+    write_image(output / "segment.png", comparison_rows(rows, [2 * CAPTIONS] * len(rows)))
     return progress.figures
