@@ -30,3 +30,14 @@ def test_demo_classify_says_the_score_the_pictures_and_what_to_type_next(run, tm
     assert "of 6 are classified correctly" in out
     assert f"passband classify IMAGES --weights {tmp_path / 'demo' / 'run'}" in out
     assert "passband train dct-small --data FOLDER" in out
+
+
+def test_demo_curriculum_says_both_times_the_chart_and_what_to_type_next(run, tmp_path, monkeypatch):
+    from passband.demos import curriculum
+
+    monkeypatch.setattr(curriculum, "COUNTS", (8, 2))
+    status, out, err = run("demo", "curriculum", "-o", tmp_path / "demo", "--steps", 2, "--device", "cpu")
+    assert status == 0, err
+    assert "trains a network twice, for 2 steps each" in out
+    assert "the same steps took" in out
+    assert "passband train segment-small --data FOLDER --set curriculum.mode=crop" in out

@@ -26,8 +26,9 @@ def train_small(
     steps: int | None,
     device: str,
     report: ShowStep,
+    validations: int = 1,
 ) -> Progress:
-    """Train a small network on a pasted set.
+    """Train a small network on a set with the parts `PARTS`.
 
     Args:
         settings: content of the recipe.
@@ -37,6 +38,7 @@ def train_small(
         steps: number of steps instead of the time; None for the time.
         device: device to train on, see `models.pick_device`.
         report: function that is called after every step.
+        validations: largest number of validations; the last one is at the end.
 
     Returns:
         Progress of the run.
@@ -47,6 +49,7 @@ def train_small(
         recipe = recipe_within(recipe, minutes, data=training, validation_data=validation, device=device)
     else:
         recipe = changed_recipe(recipe, {"optim.steps": steps, "optim.warmup_steps": min(10, steps - 1)})
-    every = recipe.optim.length(1)  # one validation, at the end
-    recipe = changed_recipe(recipe, {"validation.every": every, "checkpoint_every": every})
+    length = recipe.optim.length(1)
+    every = -(-length // validations)
+    recipe = changed_recipe(recipe, {"validation.every": every, "checkpoint_every": length})
     return train(recipe, run, data=training, validation_data=validation, device=device, report=report)

@@ -29,12 +29,13 @@ class RunCurves:
     validated: Curves
 
 
-def run_curves_chart(runs: Sequence[RunCurves], title: str) -> "Figure | None":
+def run_curves_chart(runs: Sequence[RunCurves], title: str, along: str = "step") -> "Figure | None":
     """Draw the loss of the training and each quantity of the validations, with a line for each run.
 
     Args:
         runs: curves of all runs.
         title: text above the chart.
+        along: name of the horizontal axis, if the curves are given over something other than steps, such as seconds.
 
     Returns:
         A matplotlib figure, which is not registered with pyplot; None if no run has a step.
@@ -66,7 +67,7 @@ def run_curves_chart(runs: Sequence[RunCurves], title: str) -> "Figure | None":
             kind = "validation" if is_validation else "training"
             panel.set_title(f"{name.replace('_', ' ')} ({kind})", loc="left", fontsize=NOTE + 1.5, fontweight="bold")
             panel.xaxis.get_major_locator().set_params(integer=True)
-            panel.set_xlabel("step", color=QUIET, fontsize=NOTE)
+            panel.set_xlabel(along, color=QUIET, fontsize=NOTE)
             panel.grid(color="0.93")
             panel.set_axisbelow(True)
             panel.tick_params(colors=QUIET)

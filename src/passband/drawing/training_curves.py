@@ -11,9 +11,9 @@ from passband.drawing.charts import NOTE, PALETTE, QUIET, STYLE, new_chart
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Curves = Mapping[str, tuple[Sequence[int], Sequence[float]]]
+Curves = Mapping[str, tuple[Sequence[float], Sequence[float]]]
 """Steps and values of each logged quantity, by name."""
-Line = tuple[str, bool, Sequence[int], Sequence[float]]
+Line = tuple[str, bool, Sequence[float], Sequence[float]]
 """Label of a line, whether its values come from validations, steps, and values."""
 POINTS = 400
 """Largest number of points of a line. In longer runs each point is the mean of several steps."""
@@ -89,7 +89,9 @@ def _draw(panel: Any, name: str, lines: Sequence[Line]) -> None:
         panel.legend(frameon=False, fontsize=NOTE - 1, ncols=1 + (len(lines) > 6))
 
 
-def thinned(steps: Sequence[int], values: Sequence[float]) -> tuple[np.ndarray, np.ndarray, list[Any], list[Any], int]:
+def thinned(
+    steps: Sequence[float], values: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray, list[Any], list[Any], int]:
     """Average groups of neighboring values, so that at most `POINTS` points are left.
 
     Values that are not finite become gaps of the line.

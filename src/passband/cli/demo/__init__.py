@@ -6,6 +6,7 @@ import typer
 from typer.core import TyperGroup
 
 from passband.cli.demo.classify import classify
+from passband.cli.demo.curriculum import curriculum
 from passband.cli.demo.detect import detect
 from passband.cli.demo.restore import restore
 from passband.cli.demo.segment import segment
@@ -25,7 +26,7 @@ class DemoGroup(TyperGroup):
 
 
 demo = typer.Typer(cls=DemoGroup)
-for command in (restore, classify, segment, detect):
+for command in (restore, classify, segment, detect, curriculum):
     demo.command()(command)
 
 

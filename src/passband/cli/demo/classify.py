@@ -1,6 +1,7 @@
 """`passband demo classify`."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -17,7 +18,7 @@ def classify(
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """Draw textures, train a small network on the JPEG coefficients of the files, and name the textures of new images."""
+    """Draw textures, train a small network on the JPEG coefficients of the files, and name new textures."""
     from passband.cli.shared.console import TrainingProgress, say
     from passband.demos.classification import demonstrate_classification
 
@@ -29,5 +30,6 @@ def classify(
     say(f"New images: {answers.right} of {answers.count} are classified correctly; by chance, one of six would be.")
     say(f"Right and wrong answers: {output / 'classify.png'}")
     say(f"Confusion matrix: {output / 'confusion.png'}")
-    say(f"Try it on other images of textures: passband classify IMAGES --weights {output / 'run'}")
+    run = quote(str(output / "run"))
+    say(f"Try it on other images of textures: passband classify IMAGES --weights {run}")
     say("Your own images (FOLDER/CLASS/*.jpg): passband train dct-small --data FOLDER -o runs/mine")
