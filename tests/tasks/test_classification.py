@@ -248,6 +248,28 @@ class TestValidationData:
             f"{folder / 'fine' / '3.jpg'}"
         )
 
+    def test_classes_with_fewer_than_five_images_are_told_with_what_to_do(self, tmp_path, caplog):
+        write_textures(tmp_path, classes=("coarse", "fine"), count=4)
+        write_textures(tmp_path, classes=("middle",), count=5)
+        for data in ({}, {"held_out": 0.25}):  # images that are held out count also
+            job = task(data)
+            network = job.network_config(tmp_path, None)
+            with caplog.at_level(logging.WARNING):
+                caplog.clear()
+                job.training_data(tmp_path, network)
+            (record,) = caplog.records
+            assert record.getMessage() == (
+                f"each class needs at least 5 images to be learned and scored, but {tmp_path} has fewer of coarse (4), "
+                "fine (4): add images of these classes, or join classes by moving their images into one folder"
+            )
+
+    def test_classes_with_five_images_are_enough(self, tmp_path, caplog):
+        write_textures(tmp_path, count=5)
+        job = task({"held_out": 0.2})
+        with caplog.at_level(logging.WARNING):
+            job.training_data(tmp_path, job.network_config(tmp_path, None))
+        assert not caplog.records
+
     def test_scoring_on_what_is_learned_is_told(self, folder, caplog):
         made = task(validation={"count": 6})
         with caplog.at_level(logging.WARNING):

@@ -1,6 +1,7 @@
 """Classification: name the class of an image by its frequency channels or its pixels."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from passband.layers.channels import channel_subset
 from passband.layers.gate import ChannelGate, temperature
 from passband.metrics import confusion_matrix, rank_of, ranking
 from passband.models.gated import Gated, logits_of
+from passband.naming import listed
 from passband.processes import in_turn
 from passband.tasks.loading import check_task
 from passband.tasks.problems import Problems
@@ -37,6 +39,10 @@ from passband.weights_io import CheckpointError
 
 TOP = 5
 """Number of guesses of which one must be right, for the second score of networks with more classes."""
+FEW = 5
+"""Number of images below which a class is too small to be learned or scored reliably."""
+SMALL_NAMED = 5
+"""Largest number of small classes that a warning names."""
 
 _log = logging.getLogger(__name__)
 
@@ -120,13 +126,17 @@ class Classification(FixedLesson):
     def training_data(self, folder: Path, network: dict[str, Any]) -> Dataset[ClassSample]:
         """Return random views, whose numbers continue past the first epoch.
 
+        Warns of classes with fewer than `FEW` images.
+
         Args:
             folder: folder to train on.
             network: config of the network.
         """
         data = self.recipe.data
+        learned, held_out = self._split(folder, network["classes_named"])
+        self._warn_of_small_classes(learned, held_out, folder)
         return ClassificationTrainingSet(
-            self._split(folder, network["classes_named"])[0],
+            learned,
             Preprocessing.from_config(network["preprocessing"]),
             self.recipe.seed,
             scale=data.scale,
@@ -246,6 +256,21 @@ class Classification(FixedLesson):
                 split_classes(pictures, folder, share, self.recipe.seed) if share else (pictures, pictures)
             )
         return self.splits[key]
+
+    def _warn_of_small_classes(self, learned: LabeledImages, held_out: LabeledImages, folder: Path) -> None:
+        """Warn of classes with fewer than `FEW` images, those that are held out included."""
+        counts = Counter(learned.labels)
+        if self.recipe.data.held_out:
+            counts.update(held_out.labels)
+        small = [f"{name} ({counts[label]})" for label, name in enumerate(learned.classes) if counts[label] < FEW]
+        if small:
+            _log.warning(
+                "each class needs at least %d images to be learned and scored, but %s has fewer of %s: add images of "
+                "these classes, or join classes by moving their images into one folder",
+                FEW,
+                folder,
+                listed(small, SMALL_NAMED),
+            )
 
     def _fitted(self, learned: LabeledImages, folder: Path) -> Preprocessing:
         """Return the preprocessing with the statistics of the recipe."""
