@@ -156,9 +156,7 @@ def section(
         text.append(f"- {more} is better than {less} by {abs(pair['mean']):.1f} ± {pair['half']:.1f} points{also}")
     near = [pair for pair in pairs if pair not in apart]
     for pair in near:
-        needed = "no number" if math.isinf(pair["needed"]) else f"about {100 * math.ceil(pair['needed'] / 100):,}"
-        text.append(
-            f"- {pair['first']} minus {pair['second']}: {pair['mean']:+.1f} ± {pair['half']:.1f}; one run each would "
-            f"need {needed} images to separate them"
-        )
+        count = f"about {100 * math.ceil(pair['needed'] / 100):,} images" if math.isfinite(pair["needed"]) else ""
+        needed = f"one run each would need {count} to separate them" if count else "no number of images separates them"
+        text.append(f"- {pair['first']} minus {pair['second']}: {pair['mean']:+.1f} ± {pair['half']:.1f}; {needed}")
     return "\n".join(text) + "\n"

@@ -4,8 +4,10 @@
 
 JPEGS is a folder of JPEG files, at any depth; PAIRS holds degraded and clean images. Four data sets are loaded as
 `passband train` loads them: frequency channels of JPEG files, pixels of JPEG files, crops of pairs, and photos that are
-degraded while they are loaded. Every loader gets the same time, and images are counted from its third batch on, so that
-the start of the workers is left out; it is shown in a column of its own. The rounds take the loaders in turn.
+degraded while they are loaded. If torchcodec is installed (`pip install torchcodec`), a fifth one decodes the pixels
+with TorchCodec, which replaces torchvision's deprecated decoders, and resizes them as bytes with torchvision.
+Every loader gets the same time, and images are counted from its third batch on,
+so that the start of the workers is left out; it is shown in a column of its own. The rounds take the loaders in turn.
 """
 
 import argparse
@@ -14,18 +16,25 @@ import json
 import multiprocessing
 import statistics
 import time
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
+from torchvision.transforms.v2.functional import resized_crop
 
 from passband.config import load_recipe, parse_recipe
 from passband.data.classifier_input import Preprocessing
 from passband.data.cubes.fitting import of_imagenet, unnormalized
+from passband.data.cubes.views import Augmentation, pixel_window
 from passband.data.datasets.classification import ClassificationTrainingSet, LabeledImages
 from passband.data.datasets.loaders import batch_loader
 from passband.data.datasets.order import NumberedBatches
 from passband.io.files import write_whole
+from passband.io.image import ImageError
 from passband.layers.channels import channel_subset
 from passband.provenance import environment
 from passband.tasks import TASKS
@@ -33,6 +42,25 @@ from passband.tasks import TASKS
 BATCH = 16
 LEFT_OUT = 3
 """Batches before the count begins."""
+
+
+@dataclass(frozen=True)
+class CodecPreprocessing(Preprocessing):
+    """Pixels that TorchCodec decodes, resized as bytes."""
+
+    def prepare(self, source: Path | bytes, augmentation: Augmentation | None = None) -> Float[Tensor, "K h w"]:
+        """Make the network's input from a JPEG file."""
+        from torchcodec.decoders import decode_jpeg
+
+        try:
+            image = decode_jpeg(source)
+        except RuntimeError as error:
+            raise ImageError(f"{source} cannot be decoded: {error}") from error
+        window = pixel_window(*image.shape[-2:], augmentation)
+        place = (window.top, window.left, window.height, window.width)
+        view = resized_crop(image, *place, [self.size, self.size], antialias=True)
+        view = view.flip(-1) if window.mirrored else view
+        return (view / 255 - torch.tensor(self.mean)[:, None, None]) / torch.tensor(self.std)[:, None, None]
 
 
 def datasets(jpegs: Path, pairs: Path) -> dict[str, tuple[Any, Any]]:
@@ -51,9 +79,14 @@ def datasets(jpegs: Path, pairs: Path) -> dict[str, tuple[Any, Any]]:
         return task.training_data(folder, {}), task.collate
 
     channels = tuple(channel_subset("24S").indices())
+    pixels = unnormalized("rgb", (), 224, 1)
+    codec = {}
+    if find_spec("torchcodec") is not None:
+        codec["pixels of TorchCodec, 224 px"] = views(CodecPreprocessing(**vars(pixels)))
     return {
         "coefficients, 24 channels of 448 px": views(unnormalized("coefficients", channels, 448, 8)),
-        "pixels, 224 px": views(unnormalized("rgb", (), 224, 1)),
+        "pixels, 224 px": views(pixels),
+        **codec,
         "pairs, crops of 128 px": crops("pairs", pairs),
         "degraded photos, crops of 128 px": crops("photographs", jpegs),
     }

@@ -1,6 +1,7 @@
 """Sets the mean and the std of a classifier's input: measured on the training images, or those of ImageNet."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,4 +97,4 @@ def _normalizing(plain: Preprocessing, measured: ChannelStatistics, origin: dict
 def _replaced(
     plain: Preprocessing, mean: tuple[float, ...], std: tuple[float, ...], origin: dict[str, Any]
 ) -> Preprocessing:
-    return Preprocessing(plain.input, plain.channels, plain.size, plain.stride, mean, std, origin)
+    return replace(plain, mean=mean, std=std, statistics=origin)
