@@ -9,6 +9,8 @@ import torch
 
 from passband.config import parse_recipe
 from passband.data.classifier_input import Preprocessing
+from passband.evaluation import evaluate_classifier
+from passband.inference import Classifier
 from passband.io.image import ImageError
 from passband.models import load_model
 from passband.training import train
@@ -55,6 +57,11 @@ INPUTS = {
     "coefficients": {"data": {"input": "coefficients"}, "optim": {"steps": 40}},
     "published": {"data": {"input": "published", "size": 112, "scale": (0.5, 1.0)}, "optim": {"steps": 60}},
     "rgb": {"data": {"input": "rgb", "size": 48}, "model": {"name": "resnet18"}, "optim": {"steps": 40}},
+    "blocks": {
+        "data": {"input": "coefficients", "stride": 8},
+        "model": {"name": "dct-vit", "arguments": {"width": 24, "depth": 2, "heads": 2}},
+        "optim": {"steps": 60},
+    },
 }
 
 
@@ -67,12 +74,16 @@ def test_frequencies_are_learned_from_every_input(kind, folders, tmp_path):
     config = json.loads((tmp_path / "weights" / "best" / "config.json").read_text())
     assert config["classes_named"] == list(CLASSES)
     prepared = Preprocessing.from_config(config["preprocessing"])
-    assert prepared.input == kind
+    assert prepared.input == INPUTS[kind]["data"]["input"]
     model = load_model(tmp_path / "weights" / "best")
     views = torch.stack([prepared.prepare(path) for path in sorted(other.glob("*/*.jpg"))])
     with torch.no_grad():
         right = model(views).argmax(1) == torch.tensor([0] * 5 + [1] * 5)
     assert right.double().mean().item() == progress.best_score
+    scored = evaluate_classifier(tmp_path / "weights" / "best", other, tmp_path / "report", device="cpu")
+    assert scored["mean"]["top1"] == progress.best_score
+    answers = Classifier(tmp_path, "cpu").classify(sorted(other.glob("*/*.jpg")), top=1)
+    assert [answer.guesses[0].name == answer.source.parent.name for answer in answers] == right.tolist()
     assert (tmp_path / "validation").is_dir()
 
 
