@@ -13,7 +13,6 @@ from gpu_rows import Bench, NotHereError, Row, agreement, median_seconds, peak_m
 from sfnet import build, unfold_forward
 from torch import Tensor, nn
 
-from passband.inference.cuda_graphs import CudaGraphs
 from passband.inference.engines import TorchEngine
 from passband.inference.memory import restore_within
 from passband.layers import DynamicFilter
@@ -125,26 +124,22 @@ def _unfold_ratio(bench: Bench) -> dict[str, Any]:
     """Compare the network with its unfold form at 256 x 256, in turns, at equal settings; also their outputs."""
     free(bench)
     figures: dict[str, Any] = {}
-    forms: dict[str, Any] = {variant: prepared(bench, "sfnet", "float32", variant) for variant in ("unfold", "eager")}
+    forms = {variant: prepared(bench, "sfnet", "float32", variant) for variant in ("unfold", "eager")}
     for batch in (1, 8):
         for with_tf32 in (False, True):
             image = images(bench, "256", batch)
             with torch.inference_mode(), tf32(with_tf32):
-                if bench.is_cuda:
-                    forms["replayed"] = CudaGraphs(lambda image: forms["eager"](image)[-1])
-                    forms["replayed"](image)
                 times: dict[str, list[float]] = {variant: [] for variant in forms}
                 for _ in range(1 if bench.small else 3):
                     for variant, model in forms.items():
                         times[variant].append(median_seconds(bench, partial(model, image), most=15))
-                outputs = [forms[variant](image)[-1] for variant in ("unfold", "eager")]
+                outputs = [model(image)[-1] for model in forms.values()]
             best = {variant: min(values) for variant, values in times.items()}
             key = f"x{batch}{' with TF32' if with_tf32 else ''}"
             figures[key] = {
                 "unfold_ms": 1000 * best["unfold"],
                 "ms": 1000 * best["eager"],
                 "times_faster": best["unfold"] / best["eager"],
-                **({"replayed_times_faster": best["unfold"] / best["replayed"]} if "replayed" in best else {}),
                 **agreement(outputs[1], outputs[0]),
             }
     return figures
@@ -212,6 +207,5 @@ ROWS = [
 ]
 COMPILED_ROWS = [
     Row("speed", "sfnet-small 256 x1 compiled bfloat16", 45, lambda bench: _compiled(bench, "sfnet-small", "bfloat16")),
-    Row("speed", "sfnet 256 x1 compiled float32", COMPILE_LIMIT, lambda bench: _compiled(bench, "sfnet", "float32")),
     Row("speed", "sfnet 256 x1 compiled bfloat16", COMPILE_LIMIT, lambda bench: _compiled(bench, "sfnet", "bfloat16")),
 ]

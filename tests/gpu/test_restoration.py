@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -12,7 +11,6 @@ from passband.inference import Restorer
 from passband.inference.engines import TorchEngine
 from passband.metrics import psnr
 from passband.models import SFNet
-from passband.models.padded import restore_batch
 
 pytestmark = [
     pytest.mark.gpu,
@@ -67,33 +65,23 @@ def test_a_cap_on_memory_is_kept_and_changes_little(photograph, megabytes, mode)
     assert psnr(restored.cpu(), whole).item() >= (80 if mode == "bands" else 40)  # tiles only come close
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_small_images_are_replayed_as_graphs_with_the_values_of_the_network(photograph, precision):
-    restorer = Restorer("general", "cuda", precision=precision)
-    small, other = photo(photograph, 64, 100), photo(photograph, 50, 72)
-    images = [
-        small,
-        small.flip(-1),
-        other,
-        small.flip(-2),
-        other.flip(-1),
-        small.mean(1, keepdim=True).expand_as(small),
-    ]
-    restored = [restorer.restore(image) for image in images]
-    for image, each in zip(images, restored, strict=True):
-        expected = TorchEngine(restorer.network().engine.model, "float32", torch.device("cuda"))
-        with torch.inference_mode(), restorer.network().engine.autocast():
-            exact = restore_batch(expected.model, image.cuda())
-        assert psnr(each, exact.float().clamp(0, 1)).item() >= 70
-
-
-def test_graphs_are_replayed_in_several_threads(photograph):
-    restorer = Restorer("general", "cuda", precision="float32")
-    images = [photo(photograph, 64, 96).roll(8 * number, -1) for number in range(8)]
-    expected = [restorer.restore(image) for image in images]
-    with ThreadPoolExecutor(4) as pool:
-        restored = list(pool.map(restorer.restore, images))
-    assert all(psnr(*both).item() >= 70 for both in zip(restored, expected, strict=True))
+def test_a_cuda_graph_replays_the_network_on_other_images(photograph):
+    torch.manual_seed(0)
+    model = SFNet(width=16, depth=1).eval().cuda()
+    first, second = photo(photograph, 64, 96).cuda(), photo(photograph.flip(-1), 64, 96).cuda()
+    place = first.clone()
+    with torch.inference_mode():
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            model(place)
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            output = model(place)[-1]
+        place.copy_(second)
+        graph.replay()
+        torch.testing.assert_close(output, model(second)[-1], rtol=0, atol=1e-5)
 
 
 COMPILED = """
@@ -101,7 +89,6 @@ import torch
 from skimage import data
 from passband.inference.engines import TorchEngine
 from passband.models import SFNet
-from passband.models.padded import restore_batch
 
 torch.manual_seed(0)
 model, device = SFNet(width=16, depth=1).eval(), torch.device("cuda")

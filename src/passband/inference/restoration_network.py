@@ -13,7 +13,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from passband.export.runtimes import SUFFIXES
-from passband.inference.cuda_graphs import CudaGraphs
 from passband.inference.engine_choice import AUTO_ENGINE, EngineChoice, choose_engine
 from passband.inference.engines import ENGINES, TorchEngine, load_engine, restore_tiled
 from passband.inference.memory import OVERLAP, MemoryPlan, free_memory, parse_memory, plan_memory, restore_within
@@ -23,7 +22,7 @@ from passband.io.image.size import stored_size
 from passband.models import accepted_arguments, load_model
 from passband.models.bands.statistics import MapStatistics
 from passband.models.inputs import network_name
-from passband.models.padded import check_views, input_views, restore_batch
+from passband.models.padded import check_views, input_views
 from passband.models.three_scales import ThreeScaleNetwork
 from passband.naming import nearest, package_version, short_name, suggestion
 from passband.ops.progress import Report
@@ -103,9 +102,6 @@ class RestorationNetwork:
             check_views(self.engine, views, weights)
         self.device = self.engine.device if isinstance(self.engine, TorchEngine) else torch.device("cpu")
         self._statistics: MapStatistics | None = None
-        self._graphs: CudaGraphs | None = None
-        if self.device.type == "cuda" and self.memory is None and self.shares_statistics:
-            self._graphs = CudaGraphs(self._restore_whole)
 
     @property
     def model(self) -> nn.Module:
@@ -222,8 +218,6 @@ class RestorationNetwork:
             MemoryError: if the images do not fit; the message says what would fit and what to do.
         """
         if isinstance(self.engine, TorchEngine):
-            if self._graphs is not None and self._statistics is None and self._graphs.covers(degraded):
-                return self._graphs(degraded), MemoryPlan("whole", 0)
             with self.engine.autocast():
                 restored, plan = restore_within(self.engine.model, degraded, self.memory, self._statistics, report)
             return restored.float(), plan
@@ -232,12 +226,6 @@ class RestorationNetwork:
         restored = restore_tiled(self.engine, degraded, TILE, OVERLAP, report)
         is_whole = max(degraded.shape[-2:]) <= TILE
         return restored.to(degraded.device), MemoryPlan("whole", 0) if is_whole else MemoryPlan("tiles", 0, TILE)
-
-    def _restore_whole(self, degraded: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 3 H W"]:
-        """Restore images at once, in torch."""
-        assert isinstance(self.engine, TorchEngine)
-        with self.engine.autocast():
-            return restore_batch(self.engine.model, degraded).float()
 
     def _leaves_to_torch(self, side: int) -> bool:
         """Tell whether torch restores an image because the chosen engine would cut it into independent tiles."""
