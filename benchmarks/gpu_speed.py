@@ -207,5 +207,6 @@ ROWS = [
 ]
 COMPILED_ROWS = [
     Row("speed", "sfnet-small 256 x1 compiled bfloat16", 45, lambda bench: _compiled(bench, "sfnet-small", "bfloat16")),
+    Row("speed", "sfnet 256 x1 compiled float32", COMPILE_LIMIT, lambda bench: _compiled(bench, "sfnet", "float32")),
     Row("speed", "sfnet 256 x1 compiled bfloat16", COMPILE_LIMIT, lambda bench: _compiled(bench, "sfnet", "bfloat16")),
 ]

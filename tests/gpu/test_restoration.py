@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from passband.inference import Restorer
 from passband.inference.engines import TorchEngine
 from passband.metrics import psnr
-from passband.models import SFNet
+from passband.models import SFNet, build_model
 
 pytestmark = [
     pytest.mark.gpu,
@@ -65,9 +65,28 @@ def test_a_cap_on_memory_is_kept_and_changes_little(photograph, megabytes, mode)
     assert psnr(restored.cpu(), whole).item() >= (80 if mode == "bands" else 40)  # tiles only come close
 
 
-def test_a_cuda_graph_replays_the_network_on_other_images(photograph):
+BLENDED = {"blend_windows": True}
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"), [("sfnet-small", BLENDED), ("fsnet-small", BLENDED), ("convir-tiny", {})]
+)
+def test_the_gpu_never_waits_for_the_processor(name, arguments, photograph):
+    image = photo(photograph, 64, 96).cuda()
+    with torch.inference_mode():
+        model = build_model(name, **arguments).eval().cuda()
+        model(image)  # the first call may look for the fastest algorithms
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            model(image)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("is_blended", [False, True], ids=["", "blended"])
+def test_a_cuda_graph_replays_the_network_on_other_images(is_blended, photograph):
     torch.manual_seed(0)
-    model = SFNet(width=16, depth=1).eval().cuda()
+    model = SFNet(width=16, depth=1, blend_windows=is_blended).eval().cuda()
     first, second = photo(photograph, 64, 96).cuda(), photo(photograph.flip(-1), 64, 96).cuda()
     place = first.clone()
     with torch.inference_mode():
@@ -88,7 +107,7 @@ COMPILED = """
 import torch
 from skimage import data
 from passband.inference.engines import TorchEngine
-from passband.models import SFNet
+from passband.models import SFNet, build_model
 
 torch.manual_seed(0)
 model, device = SFNet(width=16, depth=1).eval(), torch.device("cuda")

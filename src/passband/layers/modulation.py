@@ -138,7 +138,7 @@ class WindowModulation(nn.Module):
         check_images(x, "WindowModulation", len(self.high) // self.windows**2)
         windows = self.split(x)
         if self.blended:
-            down, across = (window_shares(self.windows, side).to(x.device) for side in x.shape[-2:])
+            down, across = (window_shares(self.windows, side, x.device) for side in x.shape[-2:])
             return self.modulate_blended(x, self.pool(windows)[..., 0, 0], down, across)
         high, low = (p.view(-1, self.windows, self.windows, 1, 1) for p in (self.high, self.low))
         return self._weigh(windows, self.pool(windows), high, low).transpose(3, 4).reshape(x.shape)
@@ -201,14 +201,15 @@ class WindowModulation(nn.Module):
         return torch.addcmul((average * (low - high)).to(x.dtype), x, high.to(x.dtype))
 
 
-def window_shares(windows: int, length: int) -> Float[Tensor, "{windows} {length}"]:
+def window_shares(windows: int, length: int, device: torch.device | None = None) -> Float[Tensor, "{windows} {length}"]:
     """Return the weight of each of several windows in a row at each position, linear between their centers.
 
     Args:
         windows: number of windows.
         length: number of positions.
+        device: device to compute them on; None for the CPU. A copy from the CPU would make a GPU wait.
 
     Returns:
         Shares that add to one at each position. Before the first center and after the last, only that window counts.
     """
-    return F.interpolate(torch.eye(windows)[None], length, mode="linear", align_corners=False)[0]
+    return F.interpolate(torch.eye(windows, device=device)[None], length, mode="linear", align_corners=False)[0]

@@ -110,7 +110,7 @@ class OwnStatistics:
 
     def blended_windows(self, modulation: WindowModulation, x: Map) -> BlendedWindows:
         """Return windows of equal size that cover the map."""
-        down, across = (window_shares(modulation.windows, side).to(x.device) for side in x.shape[-2:])
+        down, across = (window_shares(modulation.windows, side, x.device) for side in x.shape[-2:])
         return BlendedWindows(modulation.pool(modulation.split(x))[..., 0, 0], down, across)
 
     def spread(self, norm: nn.InstanceNorm2d, bands: Iterator[Map]) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
