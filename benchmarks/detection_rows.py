@@ -376,7 +376,7 @@ def main() -> None:
     parser.add_argument("--at-once", type=int, default=1, help="runs at once")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--features", type=int, default=96)
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--learning-rate", type=float, default=7e-4)
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
     parser.add_argument("--workers", type=int, default=1, help="processes that prepare images, for each run")
     parser.add_argument("--making", type=int, default=0, help="processes that make the set")
