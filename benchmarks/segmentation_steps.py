@@ -49,19 +49,21 @@ class Steps:
         self.report: dict[str, Any] = {"graphs": False, "layout": "contiguous"}
         self.layout = torch.contiguous_format
         if self.cuda:
-            torch.backends.cudnn.benchmark = True
-            torch.backends.cudnn.benchmark_limit = 4  # more trials of convolutions would take a minute
+            # trials of algorithms (cudnn.benchmark) of all these convolutions took longer than 75 s on a busy machine
             torch.set_float32_matmul_precision("high")
         self.model = build().to(device)
         self._prepare()
+        print("the network is on the device", flush=True)
         if self.cuda:
             self._choose_layout()
+            print(f"layout: {self.report['layout']}", flush=True)
         self.times = {size: self._seconds(size) for size in sizes}
         self.report["eager ms"] = {size: 1000 * seconds for size, seconds in self.times.items()}
         if self.recorded:
             try:
                 for size in sizes:
                     self._record(size)
+                    print(f"the step for {size} pixels is recorded", flush=True)
                 self.report["graphs"] = True
                 self.times = {size: self._seconds(size) for size in sizes}
                 self.report["graph ms"] = {size: 1000 * seconds for size, seconds in self.times.items()}
