@@ -99,7 +99,7 @@ def fit_first_block(
     teacher: Any = network("lite0", None, classes)
     imagenet(teacher, options)
     teacher.to(device).eval().requires_grad_(False)
-    pixels = Memory(options.output / "memory", "train", None, device)
+    pixels = Memory(options.scratch / "memory", "train", None, device)
     first = model.layer1[0]
     optimizer = torch.optim.Adam(first.parameters(), lr=1e-2)
     generator = torch.Generator().manual_seed(seed + 1000)
@@ -188,7 +188,7 @@ def run(job: tuple[str, str, int], options: argparse.Namespace) -> dict[str, Any
     """Train and score a row with a seed, and return its line."""
     name, row, seed = job
     device = torch.device(options.device)
-    folder = options.output / "memory"
+    folder = options.scratch / "memory"
     classes = len(json.loads((folder / "classes.json").read_text()))
     began = time.perf_counter()
     channels = None if row == "rgb" else chosen_channels(row, seed, options)
@@ -311,7 +311,8 @@ def run_all(options: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the set, the runs and the tables")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the runs and the tables")
+    parser.add_argument("--scratch", type=Path, help="folder for the set, about 10 GB; by default the output folder")
     parser.add_argument("--cutouts", type=Path, help="folder of cut-outs, with a subfolder for each class")
     parser.add_argument("--photos", type=Path, help="folder of photographs for the backgrounds")
     parser.add_argument("--data", type=Path, help="a set of your own in place of a generated one")
@@ -340,7 +341,9 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="render the tables of finished runs, and stop")
     options = parser.parse_args()
     if not options.table:
-        options.output.mkdir(parents=True, exist_ok=True)
+        options.scratch = options.scratch or options.output
+        for folder in (options.output, options.scratch):
+            folder.mkdir(parents=True, exist_ok=True)
         if options.data is None and (options.cutouts is None or options.photos is None):
             parser.error("give --cutouts and --photos to generate a set, or --data")
         prepare(options.data or generate(options), options)

@@ -17,7 +17,6 @@ from torch import Tensor
 from passband.data.classifier_input import Preprocessing
 from passband.data.datasets.classification import LabeledImages, find_classes
 from passband.data.pasting import PARTS, CutoutFolders, PasteSettings, SetPlan, paste_class_set
-from passband.data.pasting.files import SET_FILE
 from passband.io.image import read_image
 
 SIDE, VIEW, BLOCK = 288, 256, 8
@@ -32,8 +31,8 @@ MEAN, STD = 127 / 255, 128 / 255
 
 def generate(options: argparse.Namespace) -> Path:
     """Make the set, unless it is there."""
-    folder = options.output / "set"
-    if (folder / SET_FILE).exists() and (options.output / "set.json").exists():
+    folder, done = options.scratch / "set", options.scratch / "set-done"
+    if done.exists():
         return folder
     shutil.rmtree(folder, ignore_errors=True)
     began = time.perf_counter()
@@ -41,7 +40,7 @@ def generate(options: argparse.Namespace) -> Path:
     if (
         options.hold_out == "drawings"
     ):  # names that agree up to the first _ would keep the drawings of an object together
-        cutouts = options.output / "cutouts"
+        cutouts = options.scratch / "cutouts"
         for path in options.cutouts.rglob("*.png"):
             target = cutouts / path.parent.name / path.name.replace("_", "-")
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -55,6 +54,7 @@ def generate(options: argparse.Namespace) -> Path:
     about |= {"photos": {part: len(source.photos[part]) for part in PARTS}, "scale": list(options.scale)}
     about["held out"] = options.hold_out
     (options.output / "set.json").write_text(json.dumps(about, indent=2) + "\n")
+    done.touch()
     print(f"set: {sum(options.counts)} files in {time.perf_counter() - began:.1f} s; {about}", flush=True)
     return folder
 
@@ -94,7 +94,7 @@ def prepare_files(plain: Preprocessing, folder: Path, part: str, paths: list[Pat
 
 def prepare(data: Path, options: argparse.Namespace) -> Path:
     """Read every file of the set once: its coefficients at stride 8, and its pixels."""
-    folder = options.output / "memory"
+    folder = options.scratch / "memory"
     if (folder / "done").exists():
         return folder
     folder.mkdir(parents=True, exist_ok=True)

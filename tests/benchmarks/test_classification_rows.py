@@ -28,9 +28,11 @@ def memory(tmp_path_factory):
             for number in range(count):
                 image = Image.fromarray(texture(name, number, (288, 288)))
                 image.save(data / part / name / f"{number}.jpg", quality=92)
-    options = Namespace(output=folder / "out", workers=1, seeds=[0], device="cpu", epochs=1, fresh_epochs=1)
+    options = Namespace(
+        output=folder / "out", scratch=folder / "out", workers=1, seeds=[0], device="cpu", epochs=1, fresh_epochs=1
+    )
     plain = classification_set.plain_preprocessing()
-    stored = options.output / "memory"
+    stored = options.scratch / "memory"
     stored.mkdir(parents=True)
     for part in classification_set.PARTS:
         images = classification_set.start_arrays(stored, data, part, None)
@@ -40,7 +42,7 @@ def memory(tmp_path_factory):
 
 
 def test_a_view_of_coefficients_is_the_view_of_the_pixels(memory):
-    folder, device = memory.output / "memory", torch.device("cpu")
+    folder, device = memory.scratch / "memory", torch.device("cpu")
     cubes = classification_set.Memory(folder, "train", list(range(192)), device)
     pixels = classification_set.Memory(folder, "train", None, device)
     places, generator = torch.arange(6), torch.Generator().manual_seed(0)
