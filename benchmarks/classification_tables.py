@@ -148,12 +148,17 @@ def section(
             f"| {row['row']} | {' x '.join(map(str, row['input']))} | {row['macs'] / 1e9:.3f} | {relative} "
             f"| {row['parameters'] / 1e6:.2f} M | {row['seeds']} | {row['top1']:.1f} ± {row['half']:.1f} | {gain} |"
         )
+    if any(row["seeds"] == 1 for row in table):
+        text += ["", "An interval of one seed counts the spread over images only. Another seed may differ by more."]
     apart = [pair for pair in pairs if abs(pair["mean"]) > pair["half"]]
     text += ["", f"Intervals (95 %) separate {len(apart)} of {len(pairs)} pairs of rows:" if pairs else "", ""]
     for pair in apart:
         more, less = (pair["first"], pair["second"])[:: 1 if pair["mean"] > 0 else -1]
         also = "; also when all comparisons are counted (Holm)" if pair["holm"] else ""
-        text.append(f"- {more} is better than {less} by {abs(pair['mean']):.1f} ± {pair['half']:.1f} points{also}")
+        alone = ", from one seed" if pair["seeds"] == 1 else ""
+        text.append(
+            f"- {more} is better than {less} by {abs(pair['mean']):.1f} ± {pair['half']:.1f} points{alone}{also}"
+        )
     near = [pair for pair in pairs if pair not in apart]
     for pair in near:
         count = f"about {100 * math.ceil(pair['needed'] / 100):,} images" if math.isfinite(pair["needed"]) else ""
