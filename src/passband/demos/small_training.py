@@ -6,10 +6,16 @@ from typing import Any
 
 from passband.config import Recipe, changed_recipe, parse_recipe
 from passband.data.pasting import PARTS
-from passband.run_length import LEAST_STEPS, recipe_within
-from passband.runs import Progress, RunError
+from passband.run_length import time_steps
+from passband.runs import Progress
 from passband.training import StepReport, train
 
+TRIED, SKIPPED = 8, 2
+"""Numbers of steps that are made to time a step, and of those after the first one that are not timed."""
+SHARE = 0.9
+"""Share of the given time that steps take; the rest is for the validation and the picture."""
+LEAST_STEPS = 60
+"""Smallest number of steps of a training whose length is given as a time. On a busy machine it takes longer."""
 ShowStep = Callable[[StepReport], None]
 
 
@@ -47,13 +53,12 @@ def train_small(
     recipe: Recipe = parse_recipe({"optim": {"steps": 100}, **settings}, settings["name"])
     training, validation = (data / part for part in PARTS)
     if steps is None:
-        try:
-            recipe = recipe_within(recipe, minutes, data=training, validation_data=validation, device=device)
-        except RunError:  # a slow machine shows fewer steps, or takes longer, rather than nothing
-            steps = LEAST_STEPS
-    if steps is not None:
-        recipe = changed_recipe(recipe, {"optim.steps": steps, "optim.warmup_steps": min(10, steps - 1)})
-    length = recipe.optim.length(1)
-    every = -(-length // validations)
-    recipe = changed_recipe(recipe, {"validation.every": every, "checkpoint_every": length})
+        probe = {"optim.steps": TRIED, "optim.warmup_steps": 0, "validation.every": TRIED, "validation.count": 1}
+        seconds, _ = time_steps(
+            changed_recipe(recipe, probe), data=training, validation_data=validation, device=device, skip=SKIPPED
+        )
+        steps = max(LEAST_STEPS, int(60 * minutes * SHARE / seconds))
+    changes = {"optim.steps": steps, "optim.warmup_steps": min(10, steps - 1)}
+    every = -(-steps // validations)
+    recipe = changed_recipe(recipe, {**changes, "validation.every": every, "checkpoint_every": steps})
     return train(recipe, run, data=training, validation_data=validation, device=device, report=report)
