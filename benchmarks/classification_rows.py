@@ -34,6 +34,7 @@ import multiprocessing
 import os
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -48,7 +49,7 @@ from passband.analysis.cost import macs
 from passband.io.files import write_whole
 from passband.layers.channels import channel_subset, zigzag_order
 from passband.layers.gate import temperature
-from passband.models import build_model, load_imagenet
+from passband.models import build_model, fit_first_block, load_imagenet
 from passband.models.dct_efficientnet import lite0_layers
 from passband.models.gated import logits_of
 from passband.state_dicts import read_state
@@ -92,37 +93,24 @@ def imagenet(model: nn.Module, options: argparse.Namespace) -> None:
     load_imagenet(model, lite0_layers(read_state(options.imagenet)) if options.imagenet else None)
 
 
-def fit_first_block(
+def fitted_start(
     model: Any, memory: Memory, options: argparse.Namespace, classes: int, seed: int, device: torch.device
 ) -> float:
     """Fit the first block of a cube to the map of the RGB network, and return the share of variance it explains."""
     teacher: Any = network("lite0", None, classes)
     imagenet(teacher, options)
-    teacher.to(device).eval().requires_grad_(False)
     pixels = Memory(options.scratch / "memory", "train", None, device)
-    first = model.layer1[0]
-    optimizer = torch.optim.Adam(first.parameters(), lr=1e-2)
     generator = torch.Generator().manual_seed(seed + 1000)
-    first.train()
-    share = 0.0
-    for step in range(options.fit_steps):
-        for group in optimizer.param_groups:
-            group["lr"] = 1e-2 * 0.5 * (1 + math.cos(math.pi * step / options.fit_steps))
-        places = torch.randint(len(memory.labels), (BATCH,), generator=generator).to(device)
-        draw = draws(BATCH, generator, device)
-        with autocast(device):
+
+    def batches() -> Iterator[tuple[Tensor, Tensor]]:
+        while True:
+            places = torch.randint(len(memory.labels), (BATCH,), generator=generator).to(device)
+            draw = draws(BATCH, generator, device)
             cube = memory.normalized(memory.view(places, draw), memory.mean, memory.std)
-            x = pixels.normalized(pixels.view(places, draw))
-            with torch.no_grad():
-                x = teacher.layer0(teacher.act_stem(teacher.bn_stem(teacher.conv_stem(x))))
-                target = teacher.layer1[0](x).float()
-            loss = F.mse_loss(first(cube).float(), target)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        if step + 1 == options.fit_steps:
-            share = 1 - (loss / target.var((0, 2, 3)).mean()).item()
-    return share
+            yield cube, pixels.normalized(pixels.view(places, draw))
+
+    with autocast(device):
+        return fit_first_block(model, teacher.to(device), batches(), options.fit_steps)
 
 
 def autocast(device: torch.device) -> Any:
@@ -204,7 +192,7 @@ def run(job: tuple[str, str, int], options: argparse.Namespace) -> dict[str, Any
         imagenet(model, options)
         model.to(device)
         if channels is not None and options.fit_steps:
-            share = fit_first_block(model, training, options, classes, seed, device)
+            share = fitted_start(model, training, options, classes, seed, device)
     model.to(device, memory_format=torch.channels_last)
     loaded = time.perf_counter()
     train(model, training, name, seed, options, device)

@@ -30,12 +30,11 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import nn
 
 from passband.analysis.cost import macs
 from passband.config import Recipe, changed_recipe, parse_recipe
@@ -45,7 +44,7 @@ from passband.inference import InstanceFinder
 from passband.io.files import write_whole
 from passband.io.image import read_image
 from passband.layers.channels import channel_subset
-from passband.models import dct_efficientnet_lite0, efficientnet_lite0, load_imagenet
+from passband.models import dct_efficientnet_lite0, efficientnet_lite0, fit_first_block, load_imagenet
 from passband.models.dct_efficientnet import MEAN, STD
 from passband.models.detection_stem import GRAY, CubeStem
 from passband.provenance import environment
@@ -134,25 +133,16 @@ def fit_start(options: argparse.Namespace) -> None:
     teacher, model = efficientnet_lite0(), dct_efficientnet_lite0()
     load_imagenet(teacher)
     load_imagenet(model)
-    before: Any = nn.Sequential(
-        teacher.conv_stem, teacher.bn_stem, teacher.act_stem, teacher.layer0, teacher.get_submodule("layer1.0")
-    )
-    before = before.to(device).eval().requires_grad_(False)
-    block = model.get_submodule("layer1.0").to(device).train()
+    teacher, model = teacher.to(device), model.to(device)
     paths = sorted((options.output / "set" / "train" / "images").glob("*.jpg"))[:FITTED]
     images = torch.stack([read_image(path) for path in paths]).to(device)
-    optimizer = torch.optim.Adam(block.parameters(), lr=1e-2)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.fit_steps)
-    for _ in range(options.fit_steps):
-        view = images[torch.randint(len(images), (options.batch,), device=device)]
-        with torch.no_grad():
-            target, cube = before((view - MEAN) / STD), stem(view - GRAY)
-        error = F.mse_loss(block(cube), target)
-        optimizer.zero_grad(set_to_none=True)
-        error.backward()
-        optimizer.step()
-        schedule.step()
-    share = 1 - (error / target.var((0, 2, 3)).mean()).item()
+
+    def batches() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        while True:
+            view = images[torch.randint(len(images), (options.batch,), device=device)]
+            yield stem(view - GRAY), (view - MEAN) / STD
+
+    share = fit_first_block(model, teacher, batches(), options.fit_steps)
     print(f"the first block explains {100 * share:.0f} % of the variance of the map of the RGB network", flush=True)
     model.cpu().eval().save_pretrained(folder)
 

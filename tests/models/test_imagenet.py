@@ -2,9 +2,20 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 import torchvision.models
+from torch import nn
 
-from passband.models import dct_mobilenet_v2, dct_resnet18, dct_resnet50, load_imagenet, resnet18
+from passband.models import (
+    dct_efficientnet_lite0,
+    dct_mobilenet_v2,
+    dct_resnet18,
+    dct_resnet50,
+    efficientnet_lite0,
+    fit_first_block,
+    load_imagenet,
+    resnet18,
+)
 from tests.models.test_dct_resnet import settle
 
 
@@ -77,3 +88,35 @@ def test_without_weights_the_counterparts_first_published_ones_are_fetched(monke
     assert load_imagenet(model).sliced == []
     assert asked == [(torchvision.models.ResNet18_Weights.IMAGENET1K_V1, True)]
     assert torch.equal(model.fc.weight, expected["fc.weight"])
+
+
+def test_the_first_block_learns_the_map_of_the_network_for_images_and_nothing_else_changes():
+    torch.manual_seed(0)
+    rgb, model = efficientnet_lite0(classes=3).train(), dct_efficientnet_lite0(channels=48, classes=3).eval()
+    for module in rgb.modules():  # the map of fresh weights with fresh statistics varies little
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
+    images = F.interpolate(torch.randn(4, 3, 6, 6), 48, mode="bilinear")
+    with torch.no_grad():
+        rgb(images)
+    before = [{name: value.clone() for name, value in one.state_dict().items()} for one in (rgb, model)]
+
+    def batches():
+        for _ in range(25):
+            yield F.pixel_unshuffle(images, 4), images  # all pixels of a cell, which is a cube of another basis
+
+    assert fit_first_block(model, rgb, batches(), 25) > 0.2  # a block that gives the mean explains nothing
+    assert (rgb.training, model.training) == (True, False)
+    assert all(torch.equal(value, before[0][name]) for name, value in rgb.state_dict().items())
+    changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[1][name])}
+    assert changed
+    assert all(name.startswith("layer1.0.") for name in changed)
+
+
+def test_fitting_the_first_block_needs_both_kinds_and_a_batch_for_each_step():
+    rgb, model = efficientnet_lite0(classes=3), dct_efficientnet_lite0(channels=6, classes=3)
+    with pytest.raises(ValueError, match="frequency channels first, then a network of RGB images"):
+        fit_first_block(rgb, model, [], 1)
+    pair = torch.randn(2, 6, 8, 8), torch.randn(2, 3, 32, 32)
+    with pytest.raises(ValueError, match="a batch for each of its 3 steps; got 2"):
+        fit_first_block(model, rgb, [pair, pair], 3)

@@ -18,7 +18,7 @@ from passband.models.dct_vit import FrequencyViT, dct_vit
 from passband.models.foreign import load_foreign
 from passband.models.fsnet import FSNet, fsnet, fsnet_small
 from passband.models.gated import Gated, GatedClassifier, from_published, gated_dct_resnet18, gated_dct_resnet50
-from passband.models.imagenet import load_imagenet
+from passband.models.imagenet import fit_first_block, load_imagenet
 from passband.models.inspector import InspectorNetwork, inspector
 from passband.models.published import published_file_hint
 from passband.models.sfnet import SFNet, sfnet, sfnet_small
@@ -95,6 +95,7 @@ __all__ = [
     "dct_resnet50",
     "dct_vit",
     "efficientnet_lite0",
+    "fit_first_block",
     "from_published",
     "fsnet",
     "fsnet_small",

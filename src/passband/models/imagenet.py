@@ -1,10 +1,14 @@
-"""Loads ImageNet weights of torchvision's RGB networks into networks of frequency channels, as far as they fit."""
+"""Loads ImageNet weights of RGB networks into networks of frequency channels, and fits the layer that they lack."""
 
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from passband.models.base import ClassifierNetwork
 from passband.models.dct_efficientnet import PACKAGE, FrequencyEfficientNet, lite0_layers
@@ -74,6 +78,61 @@ def load_imagenet(
         )
     model.load_state_dict(new, strict=False)
     return mapped
+
+
+def fit_first_block(
+    model: FrequencyEfficientNet,
+    rgb: FrequencyEfficientNet,
+    batches: Iterable[tuple[Float[Tensor, "B C h w"], Float[Tensor, "B 3 H W"]]],
+    steps: int,
+    *,
+    learning_rate: float = 1e-2,
+) -> float:
+    """Fit the first block of a cube to the map that the RGB network computes at its place, without labels.
+
+    All later layers of an ImageNet start expect that map. Batch normalization of the block uses the statistics of the
+    batches; the RGB network keeps its own.
+
+    Args:
+        model: network of frequency channels, whose first block is changed in place.
+        rgb: network with its stem and the weights to imitate, on the same device.
+        batches: normalized cubes and the normalized images of the same views, at least `steps` of them. The sides of an
+            image are 4 times those of its cube.
+        steps: number of steps of Adam, 1 or more.
+        learning_rate: learning rate of the first step, which falls to 0 with a cosine.
+
+    Returns:
+        Share of the variance of the map that the block explains in the last batch, at most 1.
+
+    Raises:
+        ValueError: if a network is of the other kind, or there are fewer batches than steps.
+    """
+    if model.arguments["stem"] or not rgb.arguments["stem"]:
+        raise ValueError("fit_first_block needs a network of frequency channels first, then a network of RGB images")
+    block: Any = model.get_submodule("layer1.0")
+    before = nn.Sequential(rgb.conv_stem, rgb.bn_stem, rgb.act_stem, rgb.get_submodule("layer0"))
+    before.append(rgb.get_submodule("layer1.0"))
+    modes = block.training, rgb.training
+    block.train()
+    rgb.eval()
+    optimizer = torch.optim.Adam(block.parameters(), lr=learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    share, done = 0.0, 0
+    for done, (cube, image) in enumerate(islice(batches, steps), 1):
+        with torch.no_grad():
+            target = before(image).float()
+        error = F.mse_loss(block(cube).float(), target)
+        optimizer.zero_grad(set_to_none=True)
+        error.backward()
+        optimizer.step()
+        schedule.step()
+        if done == steps:
+            share = 1 - (error.detach() / target.var((0, 2, 3)).mean()).item()
+    block.train(modes[0])
+    rgb.train(modes[1])
+    if done < steps:
+        raise ValueError(f"fit_first_block needs a batch for each of its {steps} steps; got {done}")
+    return share
 
 
 def _at_most(own: Tensor, given: Tensor) -> bool:
