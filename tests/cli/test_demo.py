@@ -40,4 +40,4 @@ def test_demo_curriculum_says_both_times_the_chart_and_what_to_type_next(run, tm
     assert status == 0, err
     assert "trains a network twice, for 2 steps each" in out
     assert "the same steps took" in out
-    assert "passband train segment-small --data FOLDER --set curriculum.mode=crop" in out
+    assert "passband train segment-small --data FOLDER -o runs/mine" in out
