@@ -1,11 +1,15 @@
 """Trains the small networks of demonstrations, for a time or a number of steps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from passband.config import Recipe, changed_recipe, parse_recipe
 from passband.data.pasting import PARTS
+from passband.models import pick_device
 from passband.run_length import time_steps
 from passband.runs import Progress
 from passband.training import StepReport, train
@@ -52,13 +56,35 @@ def train_small(
     """
     recipe: Recipe = parse_recipe({"optim": {"steps": 100}, **settings}, settings["name"])
     training, validation = (data / part for part in PARTS)
+    threads = torch.get_num_threads()
     if steps is None:
         probe = {"optim.steps": TRIED, "optim.warmup_steps": 0, "validation.every": TRIED, "validation.count": 1}
-        seconds, _ = time_steps(
-            changed_recipe(recipe, probe), data=training, validation_data=validation, device=device, skip=SKIPPED
-        )
-        steps = max(LEAST_STEPS, int(60 * minutes * SHARE / seconds))
+        seconds: dict[int, float] = {}
+        # threads gain little in small networks, and lose much if other programs use the same cores
+        for count in {1, threads} if pick_device(device).type == "cpu" else {threads}:
+            with _threads(count):
+                seconds[count], _ = time_steps(
+                    changed_recipe(recipe, probe),
+                    data=training,
+                    validation_data=validation,
+                    device=device,
+                    skip=SKIPPED,
+                )
+        threads = min(seconds, key=lambda count: seconds[count])
+        steps = max(LEAST_STEPS, int(60 * minutes * SHARE / seconds[threads]))
     changes = {"optim.steps": steps, "optim.warmup_steps": min(10, steps - 1)}
     every = -(-steps // validations)
     recipe = changed_recipe(recipe, {**changes, "validation.every": every, "checkpoint_every": steps})
-    return train(recipe, run, data=training, validation_data=validation, device=device, report=report)
+    with _threads(threads):
+        return train(recipe, run, data=training, validation_data=validation, device=device, report=report)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Let torch use a number of threads in a block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
