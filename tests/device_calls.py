@@ -287,6 +287,7 @@ CALLS: dict[str, Call] = {
     "dct-resnet18": _network("dct-resnet18", 2, 24, 28, 28, channels=24, classes=5, width=8),
     "dct-mobilenet-v2": _network("dct-mobilenet-v2", 2, 24, 28, 28, channels=24, classes=5),
     "dct-efficientnet-lite0": _network("dct-efficientnet-lite0", 2, 24, 28, 28, channels=24, classes=5),
+    "dct-vit": _network("dct-vit", 2, 24, 28, 28, channels=24, classes=5, width=24, depth=2, heads=2),
     "gated-dct-resnet18": _network("gated-dct-resnet18", 2, 24, 28, 28, channels=24, classes=5, width=8),
     "unet": _network("unet", 2, 3, 48, 64, width=4, depth=2),
     "inspector": _inspector,

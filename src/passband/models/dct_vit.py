@@ -102,7 +102,7 @@ class FrequencyViT(ClassifierNetwork):
         self.check_input(x)
         height, width = x.shape[-2:]
         x = self.embed(F.pad(x, (0, -width % self.group, 0, -height % self.group)))
-        x = x + positions(x.shape[1], x.shape[2], x.shape[3]).to(x)
+        x = x + positions(x.shape[1], x.shape[2], x.shape[3], x.device).to(x.dtype)
         x = x.flatten(2).transpose(1, 2)
         for block in self.blocks:
             x = block(x)
@@ -147,17 +147,20 @@ class TransformerBlock(nn.Module):
         return branch * branch.new_empty(len(branch), 1, 1).bernoulli_(keep) / keep
 
 
-def positions(width: int, rows: int, columns: int) -> Float[Tensor, "D rows columns"]:
+def positions(
+    width: int, rows: int, columns: int, device: torch.device | None = None
+) -> Float[Tensor, "D rows columns"]:
     """Return the fixed positions of tokens in two directions (Beyer et al., 2022).
 
     Args:
         width: numbers of each token, a multiple of 4: a quarter each for sine and cosine, across and down.
         rows: number of rows of tokens.
         columns: number of columns of tokens.
+        device: device to compute them on, so that nothing is copied to a GPU in each pass; None for the CPU.
     """
     quarter = width // 4
-    waves = torch.exp(-math.log(LONGEST) * torch.arange(quarter) / max(1, quarter - 1))[:, None]
-    across, down = waves * torch.arange(columns), waves * torch.arange(rows)
+    waves = torch.exp(-math.log(LONGEST) * torch.arange(quarter, device=device) / max(1, quarter - 1))[:, None]
+    across, down = (waves * torch.arange(count, device=device) for count in (columns, rows))
     parts = [across.sin(), across.cos()], [down.sin(), down.cos()]
     shown = [part[:, None, :].expand(-1, rows, -1) for part in parts[0]]
     shown += [part[:, :, None].expand(-1, -1, columns) for part in parts[1]]
