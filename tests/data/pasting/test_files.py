@@ -1,10 +1,13 @@
 """Sets of pasted objects on disk, read back as the training reads them."""
 
 import json
+import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from passband.data.coco import find_coco
 from passband.data.masks import find_mask_pairs, read_mask
@@ -14,6 +17,7 @@ from passband.data.pasting import (
     DrawnShapes,
     PasteSettings,
     SetPlan,
+    files,
     paste_class_set,
     paste_detection_set,
     paste_mask_set,
@@ -85,7 +89,25 @@ def test_the_seed_decides_the_set_and_a_larger_set_begins_with_the_smaller(tmp_p
     assert all(d[path] != a[path] for path in images)
 
 
-def test_processes_do_not_change_the_set(tmp_path):
+class Processes(ThreadPoolExecutor):
+    """Calls that reach their worker by pickle, the last one first, without the seconds that a new process takes."""
+
+    def __init__(self, workers, context):
+        super().__init__(workers)
+
+    def map(self, function, *arguments, chunksize):
+        calls = [pickle.dumps((function, *call)) for call in zip(*arguments, strict=True)]
+        done = [self.submit(self.call, pickled) for pickled in reversed(calls)]
+        return (future.result() for future in reversed(done))
+
+    @staticmethod
+    def call(pickled):
+        function, *arguments = pickle.loads(pickled)
+        return function(*arguments)
+
+
+def test_processes_do_not_change_the_set(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "ProcessPoolExecutor", Processes)
     plan = SetPlan((3, 2), SMALL)
     for name, workers in (("alone", 0), ("several", 2)):
         paste_detection_set(DrawnShapes(("disc",)), tmp_path / name, plan, workers=workers)
@@ -102,6 +124,29 @@ def test_fewer_objects_than_classes_are_refused_before_anything_is_written(tmp_p
     assert not (tmp_path / "set").exists()
     with pytest.raises(ValueError, match="at least one image to train on and one for validation; got 4 and 0"):
         SetPlan((4, 0))
+
+
+class Hollow:
+    """Objects that are nearly transparent, so that they have no pixel in a mask."""
+
+    def __init__(self, classes):
+        self.classes = classes
+
+    def cutout(self, label, part, rng):
+        return Image.new("RGBA", (8, 8), (200, 0, 0, 60))
+
+    def background(self, part, size, rng):
+        return Image.new("RGB", (size[1], size[0]))
+
+
+def test_an_image_of_a_class_always_shows_its_object_and_masks_hold_all_classes(tmp_path):
+    one = PasteSettings((32, 32), count=(1, 1))
+    with pytest.raises(ValueError, match="an object of b found no place in 32 x 32 pixels: make larger images"):
+        paste_class_set(Hollow(("b",)), tmp_path / "classes", SetPlan((1, 1), one))
+    many = Hollow(tuple(map(str, range(256))))
+    with pytest.raises(ValueError, match="room for 255 classes and the background; got 256"):
+        paste_mask_set(many, tmp_path / "masks", SetPlan((256, 256), one))
+    assert not (tmp_path / "masks").exists()
 
 
 def test_a_folder_with_files_is_not_written_to(tmp_path):

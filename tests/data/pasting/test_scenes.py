@@ -54,6 +54,14 @@ def test_no_object_is_hidden_or_cut_by_more_than_the_settings_allow():
             assert one.mask.sum() >= 0.6 * 0.8 * width * height or min(width, height) < 32
 
 
+@pytest.mark.parametrize(("size", "scale"), [((32, 32), (0.15, 0.55)), ((40, 33), (0.02, 0.05))])
+def test_an_object_of_too_few_pixels_is_enlarged_until_it_counts(size, scale):
+    settings = PasteSettings(size, scale=scale)
+    for seed in range(60):
+        (one,) = paste_scene(DrawnShapes(), [seed % 6], "train", settings, np.random.default_rng(seed)).objects
+        assert one.mask.sum() >= LEAST_PIXELS
+
+
 def test_the_seed_decides_the_scene():
     first, second, third = (
         paste_scene(DrawnShapes(), [0, 3], "train", PasteSettings((50, 70)), np.random.default_rng(seed))

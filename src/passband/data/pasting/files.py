@@ -22,6 +22,8 @@ SET_FILE = "pasting.json"
 """Name of the file that describes how a set was made."""
 ANNOTATIONS = "instances.json"
 """Name of the annotation file of each part."""
+MOST_MASK_CLASSES = 255
+"""Largest number of classes of a set of masks, whose pixels are bytes."""
 CHUNK = 16
 """Number of images that a process makes at a time."""
 
@@ -125,10 +127,15 @@ def paste_mask_set(
         The number of objects in all images.
 
     Raises:
-        ValueError: if a part would have fewer objects than classes.
+        ValueError: if a part would have fewer objects than classes, or there are more than 255 classes.
         FileExistsError: if the folder holds files.
         ImageError: if a cut-out or a photograph cannot be used; the message names it.
     """
+    if len(source.classes) > MOST_MASK_CLASSES:
+        raise ValueError(
+            f"a mask of 8 bits has room for {MOST_MASK_CLASSES} classes and the background; got "
+            f"{len(source.classes)}: use fewer classes, or make a set for detection"
+        )
     write = partial(_write_mask, source, output, plan)
     written = _written(source, output, plan, "segmentation", write, workers, report)
     return sum(len(objects) for _, _, objects in written)
@@ -150,7 +157,8 @@ def paste_class_set(
         The number of objects in all images, which is the number of images.
 
     Raises:
-        ValueError: if images would show several objects, or a part would have fewer images than classes.
+        ValueError: if images would show several objects, a part would have fewer images than classes, or an object
+            finds no place.
         FileExistsError: if the folder holds files.
         ImageError: if a cut-out or a photograph cannot be used; the message names it.
     """
@@ -258,6 +266,11 @@ def _write_labeled(
     """Write an image into the folder of its class, and return the class of its object."""
     rng = _generator(plan, part, number)
     scene = paste_scene(source, labels, part, plan.settings, rng)
+    if not scene.objects:
+        raise ValueError(
+            f"each image must show an object of its class, but an object of {source.classes[labels[0]]} found no place "
+            f"in {plan.settings.size[0]} x {plan.settings.size[1]} pixels: make larger images, or raise the scale"
+        )
     path = output / part / source.classes[labels[0]] / _name(number)
     write_image(path, scene.image, quality=_quality(rng, plan))
     return [{"category_id": one.label + 1} for one in scene.objects]

@@ -16,8 +16,8 @@ PARTS = ("train", "validation")
 """Names of the parts of a set. No object and no background is in both."""
 TRIES = 30
 """Number of places that are tried for an object before it is left out."""
-SHRINKING = 0.93
-"""Factor of the size of an object from one try to the next."""
+SHRINKING, ENLARGING = 0.93, 1.25
+"""Factors of the size of an object from one try to the next, and of the size of an object that has too few pixels."""
 INSIDE = 128
 """Opacity of 255 from which a pixel belongs to the mask of an object."""
 LEAST_PIXELS = 24
@@ -135,7 +135,8 @@ def paste_scene(
     """Paste objects on a background, one after the other.
 
     An object is put where it and all earlier ones stay visible enough (`PasteSettings.visible`). If no such place is
-    found in `TRIES` tries, it is left out, so that an image never shows an object without its annotation.
+    found in `TRIES` tries, it is left out, so that an image never shows an object without its annotation. An object
+    that is too small to keep `LEAST_PIXELS` visible pixels is enlarged.
 
     Args:
         source: source of objects and backgrounds.
@@ -145,7 +146,7 @@ def paste_scene(
         rng: generator of the random choices.
 
     Returns:
-        The image with at least one object.
+        The image with the objects that found a place.
     """
     height, width = settings.size
     canvas = np.asarray(source.background(part, settings.size, rng), dtype=np.float32)
@@ -155,8 +156,10 @@ def paste_scene(
     for label in labels:
         cutout = source.cutout(label, part, rng)
         side = min(height, width) * np.exp(rng.uniform(*np.log(settings.scale)))
-        for attempt in range(TRIES):
-            view = _changed(cutout, side * SHRINKING**attempt, settings, rng)
+        smaller = larger = 0
+        for _ in range(TRIES):
+            size = min(side * SHRINKING**smaller * ENLARGING**larger, *settings.size)
+            view = _changed(cutout, size, settings, rng)
             left, top = (int(rng.integers(-here // 4, full - 3 * here // 4 + 1)) for here, full in _sides(view, canvas))
             layer = np.zeros((height, width, 4), np.float32)
             area = _paste(layer, np.asarray(view, dtype=np.float32), left, top)
@@ -169,6 +172,10 @@ def paste_scene(
                 canvas = canvas * (1 - opacity) + layer[..., :3] * opacity
                 visible, whole, pasted = masks, [*whole, area], [*pasted, label]
                 break
+            if area < 2 * LEAST_PIXELS:  # half of an object may be hidden or outside
+                larger += 1
+            else:
+                smaller += 1
     picture = Image.fromarray(canvas.round().clip(0, 255).astype(np.uint8))
     objects = tuple(PastedObject(label, torch.from_numpy(mask)) for label, mask in zip(pasted, visible, strict=True))
     return Scene(from_pil(picture).image, objects)
