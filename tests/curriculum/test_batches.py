@@ -39,6 +39,12 @@ def test_masks_follow_the_largest_area_and_keep_their_type():
     assert truth.shape == (3, 1, 16, 20)
 
 
+def test_a_batch_without_masks_gets_the_size():
+    small = resized_targets(torch.zeros(0, 1, 32, 40, dtype=torch.int64), (32, 40), (16, 20))
+    assert small.shape == (0, 1, 16, 20)
+    assert small.dtype == torch.int64
+
+
 def test_maps_follow_the_mean_over_the_area():
     maps = torch.rand(2, 3, 30, 45)
     small = resized_targets(maps, (30, 45), (10, 9))

@@ -93,5 +93,8 @@ def test_what_is_missing_is_an_error_that_says_what_to_do():
         run(CurriculumAlgorithm(CURRICULUM, 2), State((IMAGES, MASKS), 0.0))
     with pytest.raises(TypeError, match="tensor of floats B C H W, got torch.int64 2 x 32 x 32"):
         run(CurriculumAlgorithm(CURRICULUM, 1), State((IMAGES, MASKS), 0.0))
+    wide = torch.rand(2, 3, 32, 40)  # 16 x 20 pixels
+    with pytest.raises(ValueError, match="multiples of 8; the curriculum makes 16 x 20 pixels of 32 x 40: choose"):
+        run(CurriculumAlgorithm(CURRICULUM, multiple=8), State((wide, MASKS), 0.0))
     with pytest.raises(ValueError, match="multiples of 32"):
         CurriculumAlgorithm(CURRICULUM, multiple=32)

@@ -28,6 +28,12 @@ def test_the_small_network_has_the_cost_that_its_docstring_states():
     assert (round(counted.parameters / 1e6, 1), round(counted.macs / 1e9, 2)) == (22.0, 4.57)
 
 
+def test_positions_are_computed_on_the_device_of_the_tokens():
+    assert positions(8, 2, 3, torch.device("meta")).is_meta
+    cubes = torch.zeros(1, 6, 4, 4, dtype=torch.float64)
+    assert FrequencyViT(6, 3, width=8, depth=1, heads=1).double()(cubes).dtype == torch.float64
+
+
 @torch.no_grad()
 def test_a_block_is_torchs_transformer_layer():
     block = FrequencyViT(6, 3, width=24, depth=1, heads=3).blocks[0].eval()

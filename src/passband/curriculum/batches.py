@@ -26,7 +26,7 @@ def curriculum_batch(
 
     Args:
         images: images of any range.
-        targets: a tensor, or a mapping, list or tuple of targets. See `resized_targets`.
+        targets: a tensor, or a dict, list or tuple of targets. See `resized_targets`.
         curriculum: curriculum to follow.
         done: share of the training that is done, from 0 to 1.
         resize_targets: whether masks and maps get the size of the images.
@@ -50,7 +50,7 @@ def resized_targets(targets: Any, before: tuple[int, int], after: tuple[int, int
     floats, such as probabilities, get the mean over this area. All other tensors, such as labels, stay as they are.
 
     Args:
-        targets: a tensor, or a mapping, list or tuple of targets; other objects are returned as they are.
+        targets: a tensor, or a dict, list or tuple of targets; other objects are returned as they are.
         before: height and width of the images in pixels.
         after: new height and width in pixels.
 
@@ -93,8 +93,10 @@ def _resized(target: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize a mask by the class of the largest area, or a map by the mean over the area."""
     if target.is_floating_point():
         return area_mean(target, size)
-    planes = target.reshape(-1, *target.shape[-2:]).cpu().long()
-    least = int(planes.min()) if planes.numel() else 0  # numbers below 0 mark pixels that a loss ignores
-    count = int(planes.max()) - least + 1 if planes.numel() else 1
+    if not target.numel():
+        return target.new_zeros(*target.shape[:-2], *size)
+    planes = target.flatten(0, -3).cpu().long()
+    least = int(planes.min())  # numbers below 0 mark pixels that a loss ignores
+    count = int(planes.max()) - least + 1
     small = torch.stack([shrunk_mask(plane - least, count, size) + least for plane in planes])
     return small.reshape(*target.shape[:-2], *size).to(target)

@@ -89,8 +89,9 @@ class BatchAugmentation:
                 f"BatchAugmentation needs a mask B H W of the size of the images, and a seed for each image; got "
                 f"{shape_of(images)} images, {shape_of(masks)} masks and {len(seeds)} seeds"
             )
-        drawn = [torch.rand(DRAWS, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-        random = torch.stack(drawn) if drawn else torch.zeros(0, DRAWS)
+        if not len(images):
+            return images, masks
+        random = torch.stack([torch.rand(DRAWS, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
         if self.flip or self.rotation or self.zoom != (1, 1) or self.shift:
             images, masks = self._moved(images, masks, random)
         if self.blur:

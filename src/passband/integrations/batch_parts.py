@@ -1,4 +1,4 @@
-"""Applies a curriculum to a batch of another project: a tensor, a mapping, or a sequence of images and targets."""
+"""Applies a curriculum to a batch of another project: a tensor, or a dict, list or tuple of images and targets."""
 
 from typing import Any
 
@@ -17,7 +17,8 @@ class BatchCurriculum:
         resize_targets: whether masks and maps in the batch get the size of the images; see
             `curriculum.resized_targets`. Otherwise the loss has to enlarge the output to them, see
             `curriculum.enlarged`.
-        multiple: number by which the network needs sides to be divisible, such as 32; None checks nothing.
+        multiple: number by which the network needs sides to be divisible, such as 32; None checks nothing. The sizes of
+            the curriculum are the shorter sides; the longer ones are checked with each batch.
         reference: images at full size on which an `AdaptiveSchedule` searches, the same on every process.
 
     Raises:
@@ -40,19 +41,20 @@ class BatchCurriculum:
                 "every process"
             )
         self.curriculum, self.images, self.resize_targets = curriculum, images, resize_targets
-        self.reference = reference
+        self.multiple, self.reference = multiple, reference
 
     def follow(self, batch: Any, done: float, model: nn.Module) -> Any:
         """Return the batch to learn from at a share of the training. The batch itself is not changed.
 
         Args:
-            batch: a tensor of images, or a mapping, list or tuple that holds them.
+            batch: a tensor of images, or a dict, list or tuple that holds them.
             done: share of the training that is done, from 0 to 1.
             model: network, which an adaptive schedule evaluates.
 
         Raises:
             KeyError: if the batch has no images at the key; the message lists the keys.
             TypeError: if the batch, or the entry at the key, is of another type.
+            ValueError: if a side of the smaller images is not a multiple.
         """
         images = self._images(batch)
         schedule = self.curriculum.schedule
@@ -60,9 +62,14 @@ class BatchCurriculum:
             self.reference = self.reference.to(images.device)
             schedule.update(done, model, self.reference)
         seen = self.curriculum.apply(images, done)
+        before, after = (images.shape[-2], images.shape[-1]), (seen.shape[-2], seen.shape[-1])
+        if self.multiple is not None and after != before and any(side % self.multiple for side in after):
+            raise ValueError(
+                f"the network takes sides that are multiples of {self.multiple}; the curriculum makes {after[0]} x "
+                f"{after[1]} pixels of {before[0]} x {before[1]}: choose sizes that fit both sides, or square images"
+            )
         if isinstance(batch, Tensor):
             return seen
-        before, after = (images.shape[-2], images.shape[-1]), (seen.shape[-2], seen.shape[-1])
         keys = list(batch) if isinstance(batch, dict) else range(len(batch))
         place = self.images if isinstance(batch, dict) else keys[self.images]  # type: ignore[index]
         parts = {

@@ -74,7 +74,7 @@ class CurriculumAlgorithm:
             logger: logger of the trainer, which is not needed.
 
         Raises:
-            ValueError: if the trainer has no duration.
+            ValueError: if the trainer has no duration, or a side of the smaller images is not a multiple.
             KeyError: if the batch has no images at the key.
             TypeError: if the batch does not hold images at the key.
         """

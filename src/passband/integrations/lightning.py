@@ -64,7 +64,7 @@ class CurriculumCallback(Callback):  # type: ignore[misc]
         Raises:
             TypeError: if the batch is neither a dict nor a list, or does not hold images at the key.
             KeyError: if the batch has no images at the key.
-            ValueError: if the trainer has no length.
+            ValueError: if the trainer has no length, or a side of the smaller images is not a multiple.
         """
         if not isinstance(batch, (dict, list)):
             raise TypeError(

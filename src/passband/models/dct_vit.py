@@ -68,8 +68,14 @@ class FrequencyViT(ClassifierNetwork):
             raise ValueError(f"drop_path must be at least 0 and below 1; got {drop_path}")
         self.channels, self.classes = channels, classes
         self.arguments = {
-            **{"channels": channels, "classes": classes, "width": width, "depth": depth, "heads": heads},
-            **{"group": group, "expansion": expansion, "drop_path": drop_path},
+            "channels": channels,
+            "classes": classes,
+            "width": width,
+            "depth": depth,
+            "heads": heads,
+            "group": group,
+            "expansion": expansion,
+            "drop_path": drop_path,
         }
         self.name = "dct-vit"
         self.group = group

@@ -53,7 +53,7 @@ def shrunk_mask(mask: Int64[Tensor, "H W"], classes: int, size: tuple[int, int])
     """
     if mask.shape == size:
         return mask
-    rows, columns = (_overlaps(old, new) for old, new in zip(mask.shape, size, strict=True))
+    rows, columns = (_overlaps(old, new).to(mask.device) for old, new in zip(mask.shape, size, strict=True))
     present = mask.unique()
     if present.max() >= classes or present.min() < 0:
         raise ValueError(f"classes are 0 to {classes - 1}; the mask has {present.min()} to {present.max()}")
