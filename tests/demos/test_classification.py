@@ -12,6 +12,7 @@ from passband.runs import read_run
 def test_a_network_is_trained_and_its_answers_are_drawn(tmp_path, monkeypatch):
     monkeypatch.setattr(classification, "COUNTS", (12, 12))
     monkeypatch.setitem(classification.RECIPE, "data", {**classification.RECIPE["data"], "batch": 4})
+    monkeypatch.setitem(classification.RECIPE, "model", {"name": "dct-resnet18", "arguments": {"width": 4}})
     steps = []
     answers = demonstrate_classification(tmp_path, steps=2, device="cpu", report=steps.append)
     assert [step.step for step in steps] == [1, 2]

@@ -8,6 +8,9 @@ from passband.runs import read_run
 
 def test_both_trainings_have_the_same_steps_and_only_one_has_a_curriculum(tmp_path, monkeypatch):
     monkeypatch.setattr(curriculum, "COUNTS", (8, 2))
+    monkeypatch.setattr(curriculum, "SIDE", 32)
+    monkeypatch.setitem(CURRICULA, "curriculum", {**CURRICULA["curriculum"], "sizes": [16, 24]})
+    monkeypatch.setitem(curriculum.RECIPE, "model", {"name": "unet", "arguments": {"width": 4, "depth": 2}})
     steps = []
     results = demonstrate_curriculum(
         tmp_path, steps=3, device="cpu", report=lambda step, name: steps.append((name, step.step))
