@@ -1,4 +1,5 @@
 import pytest
+import torch
 
 from passband.demos import curriculum
 from passband.demos.curriculum import CURRICULA, demonstrate_curriculum
@@ -11,10 +12,14 @@ def test_both_trainings_have_the_same_steps_and_only_one_has_a_curriculum(tmp_pa
     monkeypatch.setattr(curriculum, "SIDE", 32)
     monkeypatch.setitem(CURRICULA, "curriculum", {**CURRICULA["curriculum"], "sizes": [16, 24]})
     monkeypatch.setitem(curriculum.RECIPE, "model", {"name": "unet", "arguments": {"width": 4, "depth": 2}})
-    steps = []
+    monkeypatch.setattr(curriculum, "fitting_length", lambda *_, **__: (3, 2))
+    steps, threads = [], []
     results = demonstrate_curriculum(
-        tmp_path, steps=3, device="cpu", report=lambda step, name: steps.append((name, step.step))
+        tmp_path,
+        device="cpu",
+        report=lambda step, name: (steps.append((name, step.step)), threads.append(torch.get_num_threads())),
     )
+    assert threads == [2] * 6  # times of different numbers of threads cannot be compared
     assert steps == [(name, step) for name in CURRICULA for step in (1, 2, 3)]
     assert [(one.steps, 0 <= one.dice <= 1) for one in results.values()] == [(3, True)] * 2
     recipes = [read_run(tmp_path / folder)["recipe"] for folder in ("whole-images", "curriculum")]

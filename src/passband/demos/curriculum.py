@@ -8,7 +8,7 @@ from typing import Any
 
 from passband.data.pasting import PasteSettings, SetPlan, paste_mask_set
 from passband.demos.segmentation import RECIPE, AnyShape
-from passband.demos.small_training import train_small
+from passband.demos.small_training import fitting_length, train_small
 from passband.drawing.charts import save_charts
 from passband.drawing.run_curves import RunCurves, run_curves_chart
 from passband.runs import read_curves
@@ -23,7 +23,9 @@ COUNTS = (600, 24)
 FULL_SHARE = 0.6
 """Share of the time that the training without a curriculum gets. Both have equally many steps."""
 VALIDATIONS = 6
+"""Number of validations of each training."""
 SCORE = "foreground_dice"
+"""Score that the chart shows."""
 CURRICULA: dict[str, dict[str, Any]] = {
     "whole images": {"mode": "none"},
     "curriculum": {"mode": "crop", "start": 0.5, "shape": "step", "plateaus": 3, "sizes": list(STAGES)},
@@ -80,12 +82,15 @@ def demonstrate_curriculum(
     data = output / "set"
     settings = PasteSettings((SIDE, SIDE), count=(1, 3), scale=(0.25, 0.6))
     paste_mask_set(AnyShape(), data, SetPlan(COUNTS, settings, seed))
+    recipe = {**RECIPE, "seed": seed, "data": {**RECIPE["data"], "size": SIDE}}
+    threads: int | None = None
+    if steps is None:  # both trainings have equal steps and threads, so that their times can be compared
+        whole = {**recipe, "name": "whole images", "curriculum": {"mode": "none"}}
+        steps, threads = fitting_length(whole, data, minutes=FULL_SHARE * minutes, device=device)
     results: dict[str, Trained] = {}
     curves: list[RunCurves] = []
     for name, curriculum in CURRICULA.items():
         run = output / name.replace(" ", "-")
-        recipe = {**RECIPE, "name": name, "seed": seed, "curriculum": curriculum}
-        recipe["data"] = {**RECIPE["data"], "size": SIDE}
         ends: list[float] = []
 
         def timed(step: StepReport, name: str = name, ends: list[float] = ends) -> None:
@@ -93,16 +98,16 @@ def demonstrate_curriculum(
             report(step, name)
 
         progress = train_small(
-            recipe,
+            {**recipe, "name": name, "curriculum": curriculum},
             data,
             run,
-            minutes=FULL_SHARE * minutes,
+            minutes=minutes,
             steps=steps,
             device=device,
             report=timed,
             validations=VALIDATIONS,
+            threads=threads,
         )
-        steps = progress.steps  # the second training has as many steps as the first
         trained, validated = (_over_seconds(run / file, ends) for file in ("log.csv", "validation.csv"))
         curves.append(RunCurves(name, {"loss": trained["loss"]}, {SCORE: validated[SCORE]}))
         results[name] = Trained(progress.seconds, progress.step, progress.figures[SCORE])

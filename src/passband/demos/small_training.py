@@ -37,6 +37,7 @@ def train_small(
     device: str,
     report: ShowStep,
     validations: int = 1,
+    threads: int | None = None,
 ) -> Progress:
     """Train a small network on a set with the parts `PARTS`.
 
@@ -50,33 +51,47 @@ def train_small(
         device: device to train on, see `models.pick_device`.
         report: function that is called after every step.
         validations: largest number of validations; the last one is at the end.
+        threads: number of threads of torch for a given number of steps; None for the present number.
 
     Returns:
         Progress of the run.
     """
-    recipe: Recipe = parse_recipe({"optim": {"steps": 100}, **settings}, settings["name"])
-    training, validation = (data / part for part in PARTS)
-    threads = torch.get_num_threads()
     if steps is None:
-        probe = {"optim.steps": TRIED, "optim.warmup_steps": 0, "validation.every": TRIED, "validation.count": 1}
-        seconds: dict[int, float] = {}
-        # threads gain little in small networks, and lose much if other programs use the same cores
-        for count in {1, threads} if pick_device(device).type == "cpu" else {threads}:
-            with _threads(count):
-                seconds[count], _ = time_steps(
-                    changed_recipe(recipe, probe),
-                    data=training,
-                    validation_data=validation,
-                    device=device,
-                    skip=SKIPPED,
-                )
-        threads = min(seconds, key=lambda count: seconds[count])
-        steps = max(LEAST_STEPS, int(60 * minutes * SHARE / seconds[threads]))
+        steps, threads = fitting_length(settings, data, minutes=minutes, device=device)
+    recipe: Recipe = parse_recipe({"optim": {"steps": steps}, **settings}, settings["name"])
+    training, validation = (data / part for part in PARTS)
     changes = {"optim.steps": steps, "optim.warmup_steps": min(10, steps - 1)}
     every = -(-steps // validations)
     recipe = changed_recipe(recipe, {**changes, "validation.every": every, "checkpoint_every": steps})
-    with _threads(threads):
+    with _threads(threads or torch.get_num_threads()):
         return train(recipe, run, data=training, validation_data=validation, device=device, report=report)
+
+
+def fitting_length(settings: dict[str, Any], data: Path, *, minutes: float, device: str) -> tuple[int, int]:
+    """Time a few steps on this machine, and return the length of a training that takes a given time.
+
+    Args:
+        settings: content of the recipe.
+        data: folder of the set, with its parts.
+        minutes: time of the training in minutes.
+        device: device to train on, see `models.pick_device`.
+
+    Returns:
+        Number of steps, at least `LEAST_STEPS`, and the number of threads of torch with which a step is fastest.
+    """
+    probe = {"optim.steps": TRIED, "optim.warmup_steps": 0, "validation.every": TRIED, "validation.count": 1}
+    recipe = changed_recipe(parse_recipe({"optim": {"steps": TRIED}, **settings}, settings["name"]), probe)
+    training, validation = (data / part for part in PARTS)
+    threads = torch.get_num_threads()
+    seconds: dict[int, float] = {}
+    # threads gain little in small networks, and lose much if other programs use the same cores
+    for count in {1, threads} if pick_device(device).type == "cpu" else {threads}:
+        with _threads(count):
+            seconds[count], _ = time_steps(
+                recipe, data=training, validation_data=validation, device=device, skip=SKIPPED
+            )
+    fastest = min(seconds, key=lambda count: seconds[count])
+    return max(LEAST_STEPS, int(60 * minutes * SHARE / seconds[fastest])), fastest
 
 
 @contextmanager

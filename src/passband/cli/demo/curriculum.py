@@ -40,4 +40,4 @@ def curriculum(
     say(f"Loss and Dice over time: {output / 'curriculum.png'}")
     say("Your own images and masks (images/ and masks/): passband train segment-small --data FOLDER -o runs/mine")
     say("It has such a curriculum; --set curriculum.mode=none leaves it out.")
-    say("Your own training loop: from passband.curriculum import RatioSchedule, low_pass_ratio")
+    say("Your own training loop: from passband.curriculum import Curriculum, RatioSchedule, curriculum_batch")
