@@ -17,10 +17,12 @@ weights. Of the ImageNet weights, the channels replace the stem, the first stage
 block behind the channels is then fitted, without labels, to the map that the RGB network computes at its place
 (--fit-steps; 0 leaves the new convolution random, as Xu et al. do). The rest is the same in all rows.
 
---seconds is the time for everything. The runs then measure together how long a step takes while all of them train, and
-the slowest decides the number of steps of all. Each run writes DIR/ROW-SEED/row.json as soon as it is scored. Finished
-runs are skipped, so that a stopped command can be repeated. The script writes DIR/table.md and DIR/table.json after
-each run. Intervals are those of Student's t over the seeds, 95 %.
+--seconds is the time for everything. With --at-once 0, all runs are trained one after the other in one process. This is
+best on a GPU, because a detector waits for the GPU hundreds of times in a step, and then also for all other programs
+that use it. The first run then measures how long a step takes. Otherwise the runs measure it together, and the slowest
+decides. Each run writes DIR/ROW-SEED/row.json as soon as it is scored. Finished runs are skipped, so that a stopped
+command can be repeated. The script writes DIR/table.md and DIR/table.json after each run. Intervals are those of
+Student's t over the seeds, 95 %.
 """
 
 import argparse
@@ -60,7 +62,7 @@ FITTED = 512
 """Largest number of images that the first block is fitted to."""
 TRIED = 12
 """Steps of a run that are timed to choose the number of steps."""
-SCORING = 0.25
+SCORING = 0.35
 """Share of the time after the first steps that is kept for scoring."""
 LATEST = 300
 """Longest wait in seconds for the other runs to time their steps."""
@@ -317,6 +319,21 @@ def summarize(options: argparse.Namespace) -> str:
     return text
 
 
+def run_in_turn(waiting: list[tuple[str, int]], started: float, options: argparse.Namespace) -> None:
+    """Train and score all runs one after the other in this process."""
+    if waiting and options.steps is None:
+        torch.set_num_threads(options.threads)
+        pace = seconds_per_step(*waiting[0], options)
+        left = (options.seconds - (time.monotonic() - started)) / len(waiting)
+        options.steps = max(options.least_steps, int(left * (1 - SCORING) / pace))
+        print(f"a step takes {pace:.3f} s: {options.steps} steps in each of {len(waiting)} runs", flush=True)
+    for row, seed in waiting:
+        run(row, seed, options)
+        summarize(options)
+        print(f"{row}-{seed} ended after {time.monotonic() - started:.0f} s", flush=True)
+    print(summarize(options))
+
+
 def run_all(options: argparse.Namespace) -> None:
     """Start all runs, several at once, and write the table after each of them."""
     started = time.monotonic()
@@ -326,6 +343,9 @@ def run_all(options: argparse.Namespace) -> None:
     print(f"the start is made after {time.monotonic() - started:.0f} s", flush=True)
     waiting = [(row, seed) for seed in options.seeds for row in options.rows]
     waiting = [one for one in waiting if not (options.output / f"{one[0]}-{one[1]}" / "row.json").exists()]
+    if options.at_once == 0:
+        run_in_turn(waiting, started, options)
+        return
     first = [options.output / f"{row}-{seed}" for row, seed in waiting[: options.at_once]]
     if options.steps is None and len(waiting) > options.at_once:
         raise SystemExit("--seconds needs all runs at once: raise --at-once, or give --steps")
@@ -363,7 +383,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="steps of each run")
     parser.add_argument("--seconds", type=float, help="time for everything in seconds, which decides the steps")
     parser.add_argument("--least-steps", type=int, default=100)
-    parser.add_argument("--at-once", type=int, default=1, help="runs at once")
+    parser.add_argument(
+        "--at-once", type=int, default=1, help="runs at once, each in its own process; 0 for this process"
+    )
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--features", type=int, default=96)
     parser.add_argument("--learning-rate", type=float, default=7e-4)

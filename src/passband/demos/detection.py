@@ -11,14 +11,14 @@ from passband.inference.detector import InstanceFinder
 from passband.io.image import write_image
 from passband.tasks.instances import INSTANCE_CAPTIONS, beside_truth
 
-SHAPES = ("disc", "star")
-SIDE, SHOWN = 192, 96
+SHAPES = ("disc", "star", "cross")
+SIDE, SHOWN = 192, 64
 """Side of the images, and side to which the network resizes them, in pixels."""
 COUNTS = (400, 24)
 """Numbers of images to train on and to score on."""
 DRAWN = 8
 """Number of images in the picture."""
-SCORE = 0.7
+SCORE = 0.5
 """Smallest score of an instance that is drawn."""
 RECIPE: dict[str, Any] = {
     "name": "detect",
@@ -29,7 +29,7 @@ RECIPE: dict[str, Any] = {
             "width": 16,
             "features": 32,
             "box_features": 128,
-            "smallest_anchor": 16,
+            "smallest_anchor": 12,
             "box_batch_size_per_image": 32,
             "rpn_batch_size_per_image": 64,
             "rpn_pre_nms_top_n_train": 100,
@@ -84,8 +84,8 @@ def demonstrate_detection(
         ImportError: if the package faster-coco-eval is not installed.
     """
     data, run = output / "set", output / "run"
-    settings = PasteSettings((SIDE, SIDE), count=(1, 3), scale=(0.25, 0.55), visible=0.8)
-    paste_detection_set(DrawnShapes(SHAPES), data, SetPlan(COUNTS, settings, seed))
+    settings = PasteSettings((SIDE, SIDE), count=(1, 2), scale=(0.35, 0.6), visible=0.85)
+    paste_detection_set(DrawnShapes(SHAPES, tinted=True), data, SetPlan(COUNTS, settings, seed))
     progress = train_small(
         {**RECIPE, "seed": seed}, data, run, minutes=minutes, steps=steps, device=device, report=report
     )

@@ -14,7 +14,7 @@ from passband.run_length import time_steps
 from passband.runs import Progress
 from passband.training import StepReport, train
 
-TRIED, SKIPPED = 8, 2
+TRIED, SKIPPED = 6, 1
 """Numbers of steps that are made to time a step, and of those after the first one that are not timed."""
 SHARE = 0.9
 """Share of the given time that steps take; the rest is for the validation and the picture."""

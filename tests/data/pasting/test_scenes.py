@@ -84,6 +84,14 @@ def test_every_drawn_shape_fills_its_picture_and_differs_from_the_others():
     assert max(overlaps) < 0.85
 
 
+def test_tinted_classes_have_hues_of_their_own():
+    shapes, rng = DrawnShapes(("disc", "star", "cross"), tinted=True), np.random.default_rng(0)
+    for label in range(3):
+        view = shapes.cutout(label, "train", rng)
+        hues = np.asarray(view.convert("RGB").convert("HSV"))[np.asarray(view)[..., 3] == 255][:, 0] / 255
+        assert label / 3 - 0.02 < np.median(hues) < (label + 0.4) / 3 + 0.02
+
+
 def test_settings_out_of_range_and_unknown_shapes_are_refused():
     with pytest.raises(ValueError, match="sides of at least 32 pixels; got 31 x 64"):
         PasteSettings((31, 64))

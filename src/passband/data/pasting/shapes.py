@@ -54,12 +54,14 @@ class DrawnShapes:
 
     Args:
         classes: names of shapes, keys of `OUTLINES`; None takes all.
+        tinted: whether each class has a hue of its own, so that a small network learns the classes sooner.
 
     Raises:
         ValueError: if a name is unknown, or there is none.
     """
 
-    def __init__(self, classes: tuple[str, ...] | None = None):
+    def __init__(self, classes: tuple[str, ...] | None = None, *, tinted: bool = False):
+        self.tinted = tinted
         self.classes = tuple(OUTLINES) if classes is None else tuple(classes)
         if not self.classes or not {*self.classes} <= {*OUTLINES}:
             raise ValueError(f"classes of drawn shapes are some of {listed([*OUTLINES])}; got {listed(self.classes)}")
@@ -72,6 +74,8 @@ class DrawnShapes:
         mask = Image.new("L", (side, side))
         ImageDraw.Draw(mask).polygon([(float(x), float(y)) for x, y in outline], fill=255)
         hue = rng.uniform()
+        if self.tinted:
+            hue = (label + 0.4 * hue) / len(self.classes)
         first = np.multiply(255, colorsys.hsv_to_rgb(hue, rng.uniform(0.6, 1), rng.uniform(0.65, 1)))
         second = np.multiply(255, colorsys.hsv_to_rgb(hue, rng.uniform(0.2, 1), rng.uniform(0.25, 1)))
         pattern = TEXTURES[int(rng.integers(len(TEXTURES)))](rng)[..., None]
