@@ -27,8 +27,6 @@ Student's t over the seeds, 95 %.
 
 import argparse
 import json
-import math
-import statistics
 import subprocess
 import sys
 import time
@@ -37,6 +35,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from detection_tables import table
 
 from passband.analysis.cost import macs
 from passband.config import Recipe, changed_recipe, parse_recipe
@@ -66,8 +65,6 @@ SCORING = 0.35
 """Share of the time after the first steps that is kept for scoring."""
 LATEST = 300
 """Longest wait in seconds for the other runs to time their steps."""
-T95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365}
-"""Quantiles of Student's t for 95 % intervals of a mean, by the number of values."""
 
 
 def recipe_of(row: str, seed: int, options: argparse.Namespace, steps: int) -> Recipe:
@@ -234,70 +231,8 @@ def choose_steps(folders: list[Path], started: float, options: argparse.Namespac
         write_json(options.output / "steps.json", {"steps": steps, "seconds_per_step": pace})
 
 
-def interval(values: list[float]) -> str:
-    """Return a mean in percent with its 95 % interval over seeds."""
-    values = [100 * value for value in values]
-    mean = statistics.fmean(values)
-    if len(values) < 2 or len(values) not in T95:
-        return f"{mean:.1f}"
-    return f"{mean:.1f} ± {T95[len(values)] * statistics.stdev(values) / math.sqrt(len(values)):.1f}"
-
-
-def paired(rows: dict[str, dict[int, dict[str, Any]]], first: str, second: str, kind: str) -> str:
-    """Return the difference of two rows over their common seeds."""
-    seeds = sorted({*rows.get(first, {})} & {*rows.get(second, {})})
-    values = [rows[first][seed]["figures"][kind]["AP"] - rows[second][seed]["figures"][kind]["AP"] for seed in seeds]
-    return interval(values) if values else "-"
-
-
-def table(found: list[dict[str, Any]], options: argparse.Namespace) -> str:
-    """Return the tables in Markdown."""
-    rows: dict[str, dict[int, dict[str, Any]]] = {}
-    for one in found:
-        rows.setdefault(one["row"], {})[one["seed"]] = one
-    lines = [
-        f"{options.images[0]} training and {options.images[1]} held-out images of {options.size} pixels, start: "
-        f"{options.start}, batches of {options.batch}. Mean over seeds and 95 % interval (Student's t), in percent.",
-        "",
-        "| row | seeds | steps | box AP | box AP50 | box AP75 | mask AP | mask AP50 | mask AP75 | backbone GMACs "
-        "| parameters | seconds |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for row, runs in rows.items():
-        one = next(iter(runs.values()))
-        figures = [
-            interval([run["figures"][kind][name] for run in runs.values()])
-            for kind in ("box", "mask")
-            for name in ("AP", "AP50", "AP75")
-        ]
-        seconds = statistics.fmean(run["train_seconds"] for run in runs.values())
-        lines.append(
-            f"| {row} | {len(runs)} | {one['steps']} | {' | '.join(figures)} | {one['backbone_macs'] / 1e9:.3f} "
-            f"| {one['parameters'] / 1e6:.2f} M | {seconds:.0f} |"
-        )
-    for row in [name for name in rows if name != "rgb" and "rgb" in rows]:
-        lines += [
-            "",
-            f"{row} minus rgb, same seeds: box AP {paired(rows, row, 'rgb', 'box')}, mask AP "
-            f"{paired(rows, row, 'rgb', 'mask')}.",
-        ]
-    for kind in ("box", "mask"):
-        names = list(found[0]["figures"][kind])
-        lines += [
-            "",
-            f"COCO's figures of {kind}es, mean over seeds, in percent:"
-            if kind == "box"
-            else "COCO's figures of masks, mean over seeds, in percent:",
-            "",
-        ]
-        lines += [f"| row | {' | '.join(names)} |", f"|---{'|---' * len(names)}|"]
-        for row, runs in rows.items():
-            means = [statistics.fmean(run["figures"][kind][name] for run in runs.values()) for name in names]
-            lines.append(f"| {row} | {' | '.join('-' if mean < 0 else f'{100 * mean:.1f}' for mean in means)} |")
-    return "\n".join(lines) + "\n"
-
-
 def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON file as a whole."""
     with write_whole(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
@@ -321,11 +256,15 @@ def summarize(options: argparse.Namespace) -> str:
 
 def run_in_turn(waiting: list[tuple[str, int]], started: float, options: argparse.Namespace) -> None:
     """Train and score all runs one after the other in this process."""
+    chosen = options.output / "steps.json"
+    if options.steps is None and chosen.exists():  # runs that were stopped go on with the same number
+        options.steps = json.loads(chosen.read_text(encoding="utf-8"))["steps"]
     if waiting and options.steps is None:
         torch.set_num_threads(options.threads)
         pace = seconds_per_step(*waiting[0], options)
         left = (options.seconds - (time.monotonic() - started)) / len(waiting)
         options.steps = max(options.least_steps, int(left * (1 - SCORING) / pace))
+        write_json(chosen, {"steps": options.steps, "seconds_per_step": pace})
         print(f"a step takes {pace:.3f} s: {options.steps} steps in each of {len(waiting)} runs", flush=True)
     for row, seed in waiting:
         run(row, seed, options)
@@ -337,18 +276,21 @@ def run_in_turn(waiting: list[tuple[str, int]], started: float, options: argpars
 def run_all(options: argparse.Namespace) -> None:
     """Start all runs, several at once, and write the table after each of them."""
     started = time.monotonic()
+    waiting = [(row, seed) for seed in options.seeds for row in options.rows]
+    waiting = [one for one in waiting if not (options.output / f"{one[0]}-{one[1]}" / "row.json").exists()]
+    if options.steps is None and 0 < options.at_once < len(waiting):
+        raise SystemExit(
+            f"--seconds needs all runs at once, but {len(waiting)} are left and --at-once is {options.at_once}: set "
+            f"--at-once {len(waiting)} or 0, or give --steps"
+        )
     make_set(options)
     print(f"the set is made after {time.monotonic() - started:.0f} s", flush=True)
     fit_start(options)
     print(f"the start is made after {time.monotonic() - started:.0f} s", flush=True)
-    waiting = [(row, seed) for seed in options.seeds for row in options.rows]
-    waiting = [one for one in waiting if not (options.output / f"{one[0]}-{one[1]}" / "row.json").exists()]
     if options.at_once == 0:
         run_in_turn(waiting, started, options)
         return
     first = [options.output / f"{row}-{seed}" for row, seed in waiting[: options.at_once]]
-    if options.steps is None and len(waiting) > options.at_once:
-        raise SystemExit("--seconds needs all runs at once: raise --at-once, or give --steps")
     running: list[subprocess.Popen[bytes]] = []
     while waiting or running:
         while waiting and len(running) < options.at_once:

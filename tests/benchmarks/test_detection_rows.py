@@ -8,6 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import detection_rows
+import detection_tables
 
 from passband.metrics.instance_scores import FIGURES
 
@@ -34,7 +35,7 @@ def row(name, seed, ap):
 def test_the_table_has_means_intervals_and_paired_differences():
     found = [row("rgb", seed, 0.4 + 0.01 * seed) for seed in range(3)]
     found += [row("dct-24s", seed, 0.42 + 0.01 * seed) for seed in range(3)]
-    text = detection_rows.table(found, OPTIONS)
+    text = detection_tables.table(found, OPTIONS)
     # 4.303 standard errors of 0.577 points
     assert "| rgb | 3 | 7 | 41.0 ± 2.5 |" in text
     assert "dct-24s minus rgb, same seeds: box AP 2.0 ± 0.0, mask AP 2.0 ± 0.0." in text
@@ -43,7 +44,7 @@ def test_the_table_has_means_intervals_and_paired_differences():
 
 
 def test_a_single_seed_has_no_interval():
-    text = detection_rows.table([row("rgb", 0, 0.4)], OPTIONS)
+    text = detection_tables.table([row("rgb", 0, 0.4)], OPTIONS)
     assert "| rgb | 1 | 7 | 40.0 | 40.0 |" in text
 
 
@@ -58,3 +59,22 @@ def test_rows_differ_in_the_input_alone(name):
         key for key in type(recipe.data).model_fields if getattr(recipe.data, key) != getattr(reference.data, key)
     }
     assert changed <= {"channels", "input"}
+
+
+def test_a_time_for_runs_that_are_not_all_started_is_refused_before_the_set_is_made(tmp_path):
+    options = argparse.Namespace(
+        steps=None, seconds=9.0, seeds=[0], rows=["rgb", "dct-24s"], at_once=1, output=tmp_path
+    )
+    with pytest.raises(SystemExit, match="2 are left and --at-once is 1: set --at-once 2 or 0, or give --steps"):
+        detection_rows.run_all(options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_runs_in_turn_that_were_stopped_go_on_with_their_number_of_steps(tmp_path, monkeypatch):
+    monkeypatch.setattr(detection_rows, "seconds_per_step", lambda *_: 0.01)
+    steps = []
+    monkeypatch.setattr(detection_rows, "run", lambda row, seed, options: steps.append(options.steps))
+    for seconds in (9.0, 90.0):
+        options = argparse.Namespace(steps=None, seconds=seconds, threads=1, least_steps=2, output=tmp_path)
+        detection_rows.run_in_turn([("rgb", 0), ("rgb", 1)], detection_rows.time.monotonic(), options)
+    assert len(set(steps)) == 1
