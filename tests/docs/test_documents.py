@@ -27,7 +27,7 @@ def command():
 def commands(path):
     """The words of each call of passband in a document's shell blocks."""
     for language, text in blocks(path):
-        for line in text.splitlines() if language == "sh" else ():
+        for line in text.replace("\\\n", " ").splitlines() if language == "sh" else ():
             for part in line.split("&&"):
                 words = shlex.split(part, comments=True)
                 if words[:1] == ["passband"]:
