@@ -13,6 +13,7 @@ import detection_tables
 from passband.metrics.instance_scores import FIGURES
 
 OPTIONS = argparse.Namespace(
+    objects=Path("cutouts"),
     images=[40, 8],
     size=96,
     start="imagenet",

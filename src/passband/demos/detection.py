@@ -16,6 +16,8 @@ SIDE, SHOWN = 192, 64
 """Side of the images, and side to which the network resizes them, in pixels."""
 COUNTS = (400, 24)
 """Numbers of images to train on and to score on."""
+SETTINGS = PasteSettings((SIDE, SIDE), count=(1, 2), scale=(0.35, 0.6), visible=0.85)
+"""Random choices for each image."""
 DRAWN = 8
 """Number of images in the picture."""
 SCORE = 0.5
@@ -84,8 +86,7 @@ def demonstrate_detection(
         ImportError: if the package faster-coco-eval is not installed.
     """
     data, run = output / "set", output / "run"
-    settings = PasteSettings((SIDE, SIDE), count=(1, 2), scale=(0.35, 0.6), visible=0.85)
-    paste_detection_set(DrawnShapes(SHAPES, tinted=True), data, SetPlan(COUNTS, settings, seed))
+    paste_detection_set(DrawnShapes(SHAPES, tinted=True), data, SetPlan(COUNTS, SETTINGS, seed))
     progress = train_small(
         {**RECIPE, "seed": seed}, data, run, minutes=minutes, steps=steps, device=device, report=report
     )
