@@ -148,11 +148,17 @@ def test_the_weights_that_an_encoder_starts_from_are_fetched_once(folders, tmp_p
     monkeypatch.setattr(segmentation_models_pytorch, "create_model", without_download)
     monkeypatch.setattr(encoders, "get_preprocessing_params", lambda encoder, weights: known)
     numbers = {"architecture": "FPN", "encoder": "mobilenet_v2", "encoder_weights": "imagenet"}
-    settings = recipe(CURRICULA["none"], model={"name": "smp", "arguments": numbers}, optim={"steps": 4})
+    numbers["options"] = {"decoder_pyramid_channels": 32, "decoder_segmentation_channels": 32}
+    settings = recipe(
+        CURRICULA["none"],
+        model={"name": "smp", "arguments": numbers},
+        optim={"steps": 3},
+        validation={"every": 100},
+    )
     places = {"data": data, "validation_data": other, "device": "cpu"}
     with pytest.raises(KeyboardInterrupt):
         train(settings, tmp_path / "first", report=stop, **places)
-    train(settings, tmp_path / "first", resume=True, **places)
+    assert train(settings, tmp_path / "first", resume=True, **places).step == 3
     train(settings, tmp_path / "second", weights=tmp_path / "first" / "weights" / "last", **places)
     assert fetched[0] == "imagenet"
     assert set(fetched[1:]) == {None}

@@ -113,6 +113,17 @@ def test_a_recipe_that_says_nothing_has_the_slides_settings_and_one_word_turns_o
     ]
 
 
+def test_further_keywords_of_an_architecture_are_a_table_that_survives_json():
+    options = {"decoder_channels": (8, 8, 4, 4, 2), "decoder_attention_type": None}
+    arguments = {"encoder": "mobilenet_v2", "options": {**options, "decoder_channels": [8, 8, 4, 4, 2]}}
+    settings = parsed(model={"name": "smp", "arguments": arguments})
+    assert settings.model.arguments["options"] == options
+    assert type(settings).model_validate_json(settings.model_dump_json()) == settings
+    with torch.device("meta"):
+        model = build_model("smp", **settings.model.arguments)
+    assert model.network.decoder.blocks[-1].conv2[0].out_channels == 2
+
+
 def test_a_recipe_survives_json():
     recipe = load_recipe("segment-cvc-adaptive")
     assert parse_recipe(recipe.model_dump(mode="json"), "again") == recipe

@@ -13,13 +13,18 @@ class Section(BaseModel, frozen=True, extra="forbid"):
     """A table of a recipe. Unknown keys are errors, and values cannot be changed after validation."""
 
 
+ArgumentValue = bool | int | float | str | tuple[int, ...] | None
+"""A value of a keyword argument of a network."""
+
+
 class ModelConfig(Section, frozen=True):
     """Network to train."""
 
     name: str
     """Name of the architecture, a key of `models.MODELS`."""
-    arguments: dict[str, bool | int | float | str | tuple[int, ...] | None] = {}
-    """Keyword arguments of the constructor of the network, such as `width` and `depth`."""
+    arguments: dict[str, ArgumentValue | dict[str, ArgumentValue]] = {}
+    """Keyword arguments of the constructor of the network, such as `width` and `depth`. `options` of the network `smp`
+    is a table itself."""
 
     @model_validator(mode="before")
     @classmethod
