@@ -276,7 +276,7 @@ def _limit(axes: Any, comparison: Comparison, lowest: float) -> None:
     axes.set_ylim(min(ends), max(ends))
 
 
-def _means(steps: Sequence[int], values: Sequence[float]) -> tuple[list[float], list[float]]:
+def _means(steps: Sequence[float], values: Sequence[float]) -> tuple[list[float], list[float]]:
     """Return means of groups of neighboring steps, so that at most `GROUPS` points are left."""
     size = max(1, -(-len(values) // GROUPS))
     cuts = range(0, len(values), size)
