@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from passband.layers import WindowModulation
-from passband.models import MODELS, SFNet, UNet, build_model, load_model, sfnet, sfnet_small
+from passband.models import MODELS, SFNet, UNet, accepted_arguments, build_model, load_model, sfnet, sfnet_small
 from passband.weights_io import CheckpointError, load_state, load_weights
 from tests import golden
 
@@ -186,7 +186,7 @@ def test_a_wrong_name_or_number_is_refused_with_the_nearest():
     with pytest.raises(ValueError, match=r"unknown network 'sfnet-smal'; did you mean 'sfnet-small'\?"):
         build_model("sfnet-smal")
     for name in MODELS:
-        wrong, right = ("encodr", "encoder") if name == "smp" else ("widht", "width")
+        wrong, right = ("widht", "width") if "width" in accepted_arguments(name) else ("clases", "classes")
         with pytest.raises(ValueError, match=rf"unknown argument of .* '{wrong}'; did you mean '{right}'\?"):
             build_model(name, **{wrong: 16})
 
