@@ -7,7 +7,6 @@ import random
 from pathlib import Path
 
 import hypothesis
-import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -45,10 +44,6 @@ FAST = {"config", "drawing", "layers", "losses", "metrics", "ops", "test_naming.
 """Folders and files below tests whose tests are marked `fast`."""
 SLOW = {"test_frequency_distance.py", "test_protocols.py"}
 """Files in these folders whose tests take long."""
-WHOLE = ("app", "cli", "comparison", "docs", "evaluation", "export", "finetuning", "scale", "studies", "test_training")
-"""Beginnings of folders and files below tests whose tests run whole commands and trainings, as users run them: without
-the checks of the shapes and types of all arguments, which take a third of the time. The tests of the parts check them.
-"""
 
 
 def pytest_collection_modifyitems(config, items):
@@ -76,10 +71,8 @@ def pytest_collection_finish():
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item):
+def pytest_runtest_setup():
     """Seed every random generator and let messages through, so that no test depends on earlier tests."""
-    is_whole = item.path.is_relative_to(HERE) and item.path.relative_to(HERE).parts[0].startswith(WHOLE)
-    jaxtyping.config.update("jaxtyping_disable", is_whole)
     for handler in logging.root.handlers:  # nncf sets those that it finds to errors only, also those of pytest
         handler.setLevel(logging.NOTSET)
     random.seed(0)
