@@ -23,9 +23,10 @@ from passband.config.common import Recipe
 from passband.data.datasets.loaders import batch_loader, on_device
 from passband.data.datasets.order import NumberedBatches
 from passband.io.image import write_image
+from passband.mixed_precision import MIXED_PRECISION, fast_layers, memory_format
 from passband.models import build_from
 from passband.tasks import TASKS
-from passband.training import MIXED_PRECISION, build_optimizer, memory_format, train
+from passband.training import build_optimizer, train
 
 IMAGES = 1000
 """Number of images of a training, within the limits of the steps."""
@@ -199,7 +200,8 @@ def _step(bench: Bench, recipe: Recipe, task: Any, model: nn.Module, lesson: Any
     is_mixed = MIXED_PRECISION[recipe.precision] == "bf16"
 
     def step() -> None:
-        with torch.autocast(bench.device.type, torch.bfloat16, enabled=is_mixed):
+        fast = fast_layers(bench.device.type, recipe.precision)
+        with torch.autocast(bench.device.type, torch.bfloat16, enabled=is_mixed), fast:
             loss, _ = task.loss(model, batch, 0.5, lesson)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -213,9 +215,8 @@ def _measured(bench: Bench, kind: str) -> dict[str, Any]:
     folder = KINDS[kind][1](bench)
     figures: dict[str, Any] = {}
     batch = None
-    fast = memory_format(bench.device.type)
-    rows = ((PRECISIONS[0], fast), (PRECISIONS[1], torch.contiguous_format), (PRECISIONS[1], fast))
-    for precision, layout in dict.fromkeys(rows):  # on a CPU, both layouts are the same
+    rows = [(precision, memory_format(bench.device.type, precision)) for precision in PRECISIONS]
+    for precision, layout in (rows[0], (PRECISIONS[1], torch.contiguous_format), rows[1]):
         recipe = recipe_of(bench, kind, precision)
         task = TASKS[recipe.task](recipe)
         network = task.network_config(folder, None)
@@ -226,7 +227,7 @@ def _measured(bench: Bench, kind: str) -> dict[str, Any]:
         model = build_from(network).to(bench.device).to(memory_format=layout).train()
         with peak_memory(bench) as peak:
             seconds = median_seconds(bench, _step(bench, recipe, task, model, lesson, batch), most=20)
-        name = precision if layout == fast else f"{precision} channel by channel"
+        name = precision if (precision, layout) in rows else f"{precision} channel by channel"
         figures[f"step {name}"] = recipe.data.batch / seconds
         if peak:
             figures[f"peak GB {name}"] = peak["peak_gb"]

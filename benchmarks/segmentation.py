@@ -14,10 +14,10 @@ makes the random changes. On a CUDA GPU, a step of each image size is recorded o
 and optimizer) and replayed, because the launches of so small a network would otherwise take longer than its work; times
 of steps without graphs are measured also. `--seconds` shortens all runs alike, so that the whole measurement fits.
 
-Seconds of a run are the wall time from its first step to the end of its last, with random changes and crops, without
-reading, recording and scoring. The order of the rows rotates with the seed. Scores are those of the averaged weights at
-the end, on whole images, so VAL influences no choice. Each network is also scored on degraded copies of VAL: noise,
-blur, JPEG and removed high frequencies.
+Seconds of a run are those from its first step to the end of its last, of the wall clock on a GPU and of the processor
+on a CPU, with random changes and crops, without reading, recording and scoring. The order of the rows rotates with the
+seed. Scores are those of the averaged weights at the end, on whole images, so VAL influences no choice. Each network is
+also scored on degraded copies of VAL: noise, blur, JPEG and removed high frequencies.
 
 DIR/results.json is written after each run, with the figures of each image; DIR/table.md holds the tables.
 """

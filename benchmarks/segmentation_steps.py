@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from passband.config import SegmentationRecipe
 from passband.losses import segmentation_loss
 from passband.metrics.mask_scores import resized_logits
+from passband.mixed_precision import fast_layers, memory_format
 
 TIMED = 20
 """Number of steps whose time is measured for each image size."""
@@ -44,10 +45,11 @@ class Steps:
         self.recorded = recorded and device.type == "cuda"
         self.build, self.recipe, self.device, self.sizes = build, recipe, device, sizes
         self.cuda = device.type == "cuda"
+        self.precision = "bfloat16" if self.cuda else recipe.precision
         self.loss = segmentation_loss(recipe.loss.name, recipe.data.classes)
         self.graphs: dict[int, tuple[torch.cuda.CUDAGraph, Tensor, Tensor, Tensor]] = {}
         self.report: dict[str, Any] = {"graphs": False, "layout": "contiguous"}
-        self.layout = torch.contiguous_format
+        self.layout = torch.contiguous_format if self.cuda else memory_format(device.type, self.precision)
         if self.cuda:
             # trials of algorithms (cudnn.benchmark) of all these convolutions took longer than 75 s on a busy machine
             torch.set_float32_matmul_precision("high")
@@ -91,10 +93,10 @@ class Steps:
         self.old, self.new = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
     def now(self) -> float:
-        """Return the time in seconds, after all work of the device."""
+        """Return the time in seconds after all work of a GPU, or the processor's time on a CPU, which may be shared."""
         if self.cuda:
             torch.cuda.synchronize()
-        return time.perf_counter()
+        return time.perf_counter() if self.cuda else time.process_time()
 
     @torch.no_grad()
     def start(self, seed: int) -> None:
@@ -161,8 +163,12 @@ class Steps:
 
     @contextmanager
     def _autocast(self) -> Iterator[None]:
-        """Compute in bfloat16 on a GPU. A recorded graph must not use a cache of converted weights."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.cuda, cache_enabled=False):
+        """Compute in the precision of the steps. A recorded graph must not use a cache of converted weights."""
+        mixed, kind = self.precision == "bfloat16", self.device.type
+        with (
+            torch.autocast(kind, torch.bfloat16, enabled=mixed, cache_enabled=False),
+            fast_layers(kind, self.precision),
+        ):
             yield
 
     def _example(self, size: int) -> tuple[Tensor, Tensor]:

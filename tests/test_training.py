@@ -175,6 +175,15 @@ class TestRun:
             settings = recipe(precision=precision, optim={"steps": 1, "warmup_steps": 0})
             assert train(settings, tmp_path / str(number), data=photographs, device="cpu").step == 1
 
+    @pytest.mark.parametrize("fast", ["float32", "bfloat16"])
+    def test_the_precision_auto_is_the_fast_one_of_the_device_and_is_recorded(
+        self, tmp_path, photographs, monkeypatch, fast
+    ):
+        monkeypatch.setattr("passband.hardware.fast_precision", lambda device, threads: fast)
+        settings = recipe(precision="auto", optim={"steps": 1, "warmup_steps": 0})
+        train(settings, tmp_path / "run", data=photographs, device="cpu")
+        assert read_run(tmp_path / "run")["recipe"].precision == fast
+
     def test_minutes_that_are_over_at_once_leave_the_run_where_it_was(self, tmp_path, photographs):
         stopped = train(recipe(), tmp_path / "run", data=photographs, device="cpu", max_minutes=0)
         assert stopped.step == 0
@@ -426,7 +435,7 @@ def test_numbers_of_channels_are_copied_to_the_averaged_network_and_weights_are_
 
 
 def test_a_run_with_the_layout_of_a_gpu_has_the_same_losses_and_resumes(whole_run, photograph, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "memory_format", lambda device_type: torch.channels_last)
+    monkeypatch.setattr(training, "memory_format", lambda device_type, precision: torch.channels_last)
     folder = write_photographs(tmp_path / "photographs", photograph)
     run = tmp_path / "run"
     stop_early = stop_after(3)

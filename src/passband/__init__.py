@@ -30,12 +30,14 @@ if TYPE_CHECKING:
     from passband import evaluation as evaluation
     from passband import export as export
     from passband import finetuning as finetuning
+    from passband import hardware as hardware
     from passband import inference as inference
     from passband import integrations as integrations
     from passband import io as io
     from passband import layers as layers
     from passband import losses as losses
     from passband import metrics as metrics
+    from passband import mixed_precision as mixed_precision
     from passband import models as models
     from passband import naming as naming
     from passband import ops as ops
@@ -108,7 +110,8 @@ _ROOMS = (
         "evaluation",
         "export",
     ),
-    *("finetuning", "inference", "integrations", "io", "layers", "losses", "metrics", "models", "naming", "ops"),
+    *("finetuning", "hardware", "inference", "integrations", "io", "layers", "losses", "metrics", "mixed_precision"),
+    *("models", "naming", "ops"),
     *("optimizers", "processes", "provenance", "reports", "run_length", "runs", "scale", "state_dicts", "studies"),
     *("tasks", "training", "weights_io"),
 )

@@ -24,7 +24,9 @@ from passband.config import OptimConfig, Recipe, load_recipe, recipe_on
 from passband.config.common import check_warmup
 from passband.data.datasets.loaders import batch_loader, on_device
 from passband.data.datasets.order import NumberedBatches, scored_batches
+from passband.hardware import training_precision
 from passband.io.shards import data_folder
+from passband.mixed_precision import MIXED_PRECISION, fast_layers, memory_format
 from passband.models import build_from, pick_device
 from passband.models.base import without_initial_weights
 from passband.optimizers import Muon
@@ -45,7 +47,6 @@ from passband.runs import DivergedError, Progress, RunError, RunLog, check_free,
 from passband.tasks import TASKS, Task
 from passband.weights_io import load_config, load_state, load_weights
 
-MIXED_PRECISION = {"float32": "no", "bfloat16": "bf16"}
 TIME_OVER = 1000
 """Number that stands for the end of `max_minutes`, above the numbers of all signals."""
 
@@ -119,6 +120,8 @@ def train(
     """
     torch_device = pick_device(device)
     recipe = recipe_on(recipe if isinstance(recipe, Recipe) else load_recipe(recipe), torch_device.type)
+    if recipe.precision == "auto":
+        recipe = recipe.model_copy(update={"precision": training_precision(torch_device)})
     accelerator = started_accelerator(torch_device, MIXED_PRECISION[recipe.precision], recipe.data.batch)
     is_first = accelerator.is_main_process  # only the first process of a parallel run writes
     output, data = Path(output), data_folder(data)
@@ -140,7 +143,7 @@ def train(
     if weights is not None:
         load_state(model, load_weights(weights), source=weights)
     task.check(model, weights or recipe.model.name)
-    model = model.to(memory_format=memory_format(torch_device.type))
+    model = model.to(memory_format=memory_format(torch_device.type, recipe.precision))
 
     dataset, lesson = task.training_data(data, network), task.lesson(data, network)
     batch_size = recipe.data.batch  # over all processes
@@ -217,7 +220,8 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = rate
             # the noise of a step is the same after a stop, and on any number of processes
-            with accelerator.autocast(), shared_noise(recipe.seed * 1_000_003 + progress.step * batch_size):
+            noise = shared_noise(recipe.seed * 1_000_003 + progress.step * batch_size)
+            with accelerator.autocast(), fast_layers(torch_device.type, recipe.precision), noise:
                 loss, figures = task.loss(model, batch, progress.step / steps, lesson)
             optimizer.zero_grad(set_to_none=True)
             accelerator.backward(loss)
@@ -279,18 +283,6 @@ def learning_rate(step: int, steps: int, warmup: int, optim: OptimConfig) -> flo
     part = min(1.0, (step - warmup) / max(1, steps - warmup))
     swing = optim.learning_rate - optim.final_learning_rate
     return optim.final_learning_rate + swing * (1 + math.cos(math.pi * part)) / 2
-
-
-def memory_format(device_type: str) -> torch.memory_format:
-    """Return the layout of the maps in a training.
-
-    PyTorch's guide advises channels-last for convolutions in bfloat16 on a GPU; `benchmarks/gpu.py --parts training`
-    measures both layouts. On a CPU, SFNet runs 1.5 times as fast channel by channel.
-
-    Args:
-        device_type: type of the device, such as "cuda".
-    """
-    return torch.channels_last if device_type == "cuda" else torch.contiguous_format
 
 
 def build_optimizer(optim: OptimConfig, model: nn.Module) -> torch.optim.Optimizer:

@@ -317,5 +317,5 @@ def test_evenly_takes_all_of_few_and_spreads_over_many():
     ("fast", "trained"), [("bfloat16", "bfloat16"), ("float32", "float32"), ("float16", "float32")]
 )
 def test_training_is_in_bfloat16_where_it_is_fast_and_never_in_float16(monkeypatch, fast, trained):
-    monkeypatch.setattr("passband.finetuning.settings.fast_precision", lambda device, threads: fast)
+    monkeypatch.setattr("passband.hardware.fast_precision", lambda device, threads: fast)
     assert training_precision("cpu") == trained

@@ -159,8 +159,9 @@ class Recipe(Section, frozen=True):
     """Name of the task, a key of `config.RECIPES` and `tasks.TASKS`."""
     seed: int = 0
     """Random seed of the initial weights, of the order of samples and of their random changes."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Precision of the forward and backward pass. Weights and optimizer always use float32."""
+    precision: Literal["float32", "bfloat16", "auto"] = "float32"
+    """Precision of the forward and backward pass. Weights and optimizer always use float32. "auto" is bfloat16 on a
+    device that computes convolutions fast in it, and otherwise float32; the run records which."""
     checkpoint_every: PositiveInt = 500
     """Steps between the checkpoints from which a run can be resumed."""
     checkpoints_kept: PositiveInt = 2

@@ -4,10 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
+from passband import hardware
 from passband.config import RestorationRecipe, parse_recipe
-from passband.inference.precision import fast_precision
 from passband.models import pick_device
 from passband.models.three_scales import ThreeScaleNetwork
 
@@ -178,4 +176,4 @@ def training_precision(device: str = "auto") -> str:
     Args:
         device: name of a device, see `models.pick_device`.
     """
-    return "bfloat16" if fast_precision(pick_device(device), torch.get_num_threads()) == "bfloat16" else "float32"
+    return hardware.training_precision(pick_device(device))

@@ -17,9 +17,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from passband.export.runtimes import SUFFIXES
+from passband.hardware import processor
 from passband.inference.engines import ENGINES, Engine, TorchEngine, load_engine
-from passband.inference.precision import AGREEMENT, agreement, probe_images, processor
-from passband.inference.remembered import remembered
+from passband.inference.precision import AGREEMENT, agreement, probe_images
+from passband.io.remembered import remembered
 from passband.models import load_model, pick_device
 from passband.provenance import weights_checksum
 

@@ -26,7 +26,8 @@ from passband.export.runtimes import (
     require,
     sums_fit_bfloat16,
 )
-from passband.inference.precision import AGREEMENT, agreement, agrees, fast_precision
+from passband.hardware import fast_precision
+from passband.inference.precision import AGREEMENT, agreement, agrees
 from passband.layers import DynamicFilter
 from passband.layers.shape_filter import MultiShapeFilter
 from passband.models import load_model, pick_device

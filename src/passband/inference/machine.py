@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
-from passband.inference.precision import fast_precision, processor
+from passband.hardware import fast_precision, processor
 from passband.io.image.formats.heif import HEIC_EXTRA, has_avif
 from passband.io.jpeg import backend, reader_library
 from passband.naming import package_version
