@@ -1,4 +1,4 @@
-"""How a training computes in bfloat16: the layout of the maps, and which layers stay in float32."""
+"""Training in bfloat16: the layout of the maps, and the layers that stay in float32."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
