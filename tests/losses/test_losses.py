@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from passband.losses import multiscale_loss, relative_multiscale_loss, spectral_l1
 
@@ -132,6 +133,37 @@ def test_the_relative_loss_is_the_mean_logarithm_of_each_samples_own(weight):
     own = [multiscale_loss([p[i : i + 1] for p in predictions], clean[i : i + 1], weight).item() for i in range(3)]
     expected = np.log(np.array(own) + 0.02).mean()
     assert relative_multiscale_loss(predictions, clean, weight).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_further_loss_is_added_to_each_samples_own_relative_loss():
+    clean, prediction = random(3, 3, 12, 20), random(3, 3, 12, 20)
+
+    def added(restored, target):
+        return (restored - target).square().mean()
+
+    samples = zip(prediction.split(1), clean.split(1), strict=True)
+    own = [multiscale_loss([restored], target, added=added).item() for restored, target in samples]
+    expected = np.log(np.array(own) + 0.02).mean()
+    assert relative_multiscale_loss([prediction], clean, added=added).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_larger_batch_starts_no_more_operations():
+    """On a GPU, the time of a loss with small images is that of starting its operations."""
+
+    class Counting(TorchDispatchMode):
+        count = 0
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            self.count += 1
+            return func(*args, **(kwargs or {}))
+
+    counts = []
+    for batch in (1, 6):
+        predictions = [random(batch, 3, side, side).requires_grad_() for side in (8, 16)]
+        with Counting() as counting:
+            relative_multiscale_loss(predictions, random(batch, 3, 16, 16)).backward()
+        counts.append(counting.count)
+    assert counts[0] == counts[1]
 
 
 def test_halving_the_loss_of_any_sample_counts_the_same_however_large_it_is():
