@@ -1,5 +1,5 @@
 # `make` lists the targets.
-.PHONY: help setup test fast lint docs
+.PHONY: help setup test fast lint style types imports language docs
 
 help:
 	@echo "setup  install passband in this environment, with all that development needs, and the hooks of git"
@@ -18,11 +18,19 @@ test:
 fast:
 	pytest -n auto -m fast
 
-lint:
+lint: style types imports language
+
+style:
 	ruff check .
 	ruff format --check .
+
+types:
 	pyright
+
+imports:
 	lint-imports
+
+language:
 	python .ci/language.py
 
 docs:
