@@ -12,8 +12,9 @@ _jaxtyped = jaxtyping.jaxtyped
 def checked(function=None, *, typechecker):
     """Check arguments and results of a function as `jaxtyping.jaxtyped` does, in half of the time or less.
 
-    `jaxtyped` binds the arguments of every call and checks them again with the result. Only functions with arrays among
-    their annotations need an own memory of axes, and one check of the arguments is enough. Its messages say more.
+    `jaxtyped` builds two checks of each function. It binds the arguments of every call, and checks them a second time
+    together with the result, so that its messages say more. Here the check is built by the first call, looks at
+    everything once, and remembers the sizes of axes only if there are arrays among the annotations.
 
     Args:
         function: function or class; if it is None, a decorator is returned.
@@ -21,30 +22,40 @@ def checked(function=None, *, typechecker):
     """
     if function is None:
         return functools.partial(checked, typechecker=typechecker)
-    if not inspect.isfunction(function) or _is_lazy(function):
+    if not inspect.isfunction(function) or _runs_later(function) or _has_names(function):
         return _jaxtyped(function, typechecker=typechecker)
-    with_checks = typechecker(function)
-    if any(map(_has_arrays, function.__annotations__.values())):
-        with_checks = _jaxtyped(with_checks, typechecker=None)
+    check = functools.cache(lambda: _check(function, typechecker))
 
     @functools.wraps(function)
     def call(*args, **kwargs):
-        return (function if jaxtyping.config.jaxtyping_disable else with_checks)(*args, **kwargs)
+        return (function if jaxtyping.config.jaxtyping_disable else check())(*args, **kwargs)
 
     return call
 
 
-def _is_lazy(function):
-    """Return whether a call only prepares what runs later, so that beartype would check arguments later."""
+def _check(function, typechecker):
+    checks = typechecker(function)
+    arrays = (isinstance(part, type) and issubclass(part, jaxtyping.AbstractArray) for part in _annotations(function))
+    return _jaxtyped(checks, typechecker=None) if any(arrays) else checks
+
+
+def _runs_later(function):
+    """Return whether a call only prepares what runs later, because beartype would check its arguments later."""
     kinds = (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction)
     return any(kind(function) for kind in kinds)
 
 
-def _has_arrays(annotation):
-    """Return whether an annotation names axes of arrays somewhere, or may do so because it is a string."""
-    if isinstance(annotation, type) and issubclass(annotation, jaxtyping.AbstractArray):
-        return True
-    return isinstance(annotation, str | typing.ForwardRef) or any(map(_has_arrays, typing.get_args(annotation)))
+def _has_names(function):
+    """Return whether annotations are quoted: beartype needs their types, which often only type checkers import."""
+    return any(isinstance(part, str | typing.ForwardRef) for part in _annotations(function))
+
+
+def _annotations(function):
+    """Return the annotations of a function and all their parts."""
+    parts = [*function.__annotations__.values()]
+    for part in parts:
+        parts += typing.get_args(part)
+    return parts
 
 
 jaxtyping.jaxtyped = checked
