@@ -137,6 +137,21 @@ def test_a_run_s_folder_is_its_best_weights_everywhere_and_a_folder_of_runs_name
         load_weights(tmp_path / "runs")
 
 
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ('{"data": "/photographs", "recipe": {"of_an_older_version": 1}}', Path("/photographs")),
+        ("{", None),
+        ("{}", None),
+    ],
+    ids=["of an older version", "cut short", "without data"],
+)
+def test_any_file_of_a_run_tells_what_it_was_trained_on_or_nothing(tmp_path, content, expected):
+    (tmp_path / "weights" / "best").mkdir(parents=True)
+    (tmp_path / "run.json").write_text(content)
+    assert trained_on(tmp_path / "weights" / "best") == expected
+
+
 def test_a_name_inside_a_folder_that_exists_is_not_looked_for_on_the_hub(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *_, **__: pytest.fail("the hub was asked"))
     monkeypatch.chdir(tmp_path)
