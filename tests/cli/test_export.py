@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from passband.export import Exported
 from passband.export.runtimes import OnnxRuntime
 from passband.models import load_model
 from tests.export.conftest import make_network
@@ -45,3 +46,17 @@ def test_a_mistake_is_one_sentence(export, tiny_weights, tmp_path):
     assert err.startswith("Error: --to onnx needs an output that ends in .onnx")
     assert len(err.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_size_is_width_by_height(export, monkeypatch, tmp_path):
+    sizes = []
+    monkeypatch.setattr(
+        "passband.export.export_model", lambda *arguments: sizes.append(arguments[-1]) or Exported(tmp_path, "float32")
+    )
+    arguments = ("general", "--to", "coreml", "-o", tmp_path / "a.mlpackage")
+    assert export(*arguments, "--size", "640x480")[0] == 0
+    assert export(*arguments)[0] == 0
+    assert sizes == [(480, 640), None]
+    status, _, err = export(*arguments, "--size", "640")
+    assert status == 2
+    assert "such as 640x480; got" in err

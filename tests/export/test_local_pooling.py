@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from passband.export import export_model, quantize, restoration_graph
-from passband.export.quantize import calibration_pictures
+from passband.export import export_model, restoration_graph
 from passband.export.runtimes import OnnxRuntime, OpenVINORuntime, openvino_model
 from passband.inference.engines import load_engine
 from passband.models import SFNet, load_model
@@ -97,19 +96,3 @@ def test_an_exported_file_pools_locally(tmp_path):
         engine = load_engine(path)
         assert engine.precision == "float32"  # also on a CPU with bfloat16
         torch.testing.assert_close(engine(image), model(image)[-1], rtol=0, atol=1e-5)
-
-
-@torch.no_grad()
-def test_a_quantized_network_keeps_its_sums_in_float32(photographs, photograph, quantized_once):
-    model = randomized(SFNet(width=16, depth=1, pool_window=80))
-    made = quantize.quantize(model, calibration_pictures(photographs)[:1])
-    takers = {
-        taker.get_node().get_type_name()
-        for node in made.get_ops()
-        if node.get_type_name() == "FakeQuantize"
-        for taker in node.output(0).get_target_inputs()
-    }
-    assert takers == {"Convolution", "ConvolutionBackpropData"}
-    image = photograph[None, :, 40:80, 60:108]
-    error = (OpenVINORuntime(made, "int8")(image) - model(image)[-1]).square().mean()
-    assert 0 < error < 1e-3

@@ -58,13 +58,14 @@ def test_a_file_that_is_not_the_network_any_more_is_not_written(network_weights,
 @pytest.mark.parametrize(
     ("output", "to", "precision", "calibration", "says"),
     [
-        ("a.onnx", "tensorrt", "float32", None, "writes onnx, openvino, ncnn; got --to tensorrt"),
+        ("a.onnx", "tensorrt", "float32", None, "writes onnx, openvino, ncnn, coreml; got --to tensorrt"),
         ("a.xml", "onnx", "float32", None, "--to onnx needs an output that ends in .onnx; got .*a.xml"),
         ("a", "openvino", "float32", None, "--to openvino needs an output that ends in .xml"),
         ("a.param", "ncnn", "float32", None, "--to ncnn needs an output that ends in .ncnn.param; got .*a.param"),
         ("a.ncnn.param", "ncnn", "int8", None, "int8 is for OpenVINO; use --to openvino"),
         ("a.onnx", "onnx", "int8", None, "int8 is for OpenVINO; use --to openvino"),
         ("a.xml", "openvino", "bfloat16", None, "choose bfloat16 when the file runs"),
+        ("a.mlpackage", "coreml", "int8", None, "int8 is for OpenVINO; use --to openvino"),
         ("a.xml", "openvino", "float32", ".", "--calibration is for --precision int8; got float32"),
     ],
 )
@@ -73,3 +74,8 @@ def test_what_does_not_fit_together_is_said_before_anything_is_loaded(
 ):
     with pytest.raises(ExportError, match=says):
         export_model("no such weights", tmp_path / output, to, precision, calibration and tmp_path)
+
+
+def test_a_size_is_for_core_ml_only(tmp_path):
+    with pytest.raises(ExportError, match="--size is for --to coreml; a file of onnx takes images of any size"):
+        export_model("no such weights", tmp_path / "a.onnx", "onnx", size=(64, 64))

@@ -176,6 +176,11 @@ def test_larger_pictures_are_done_in_tiles(identity_weights):
             r"one of .*CPUExecutionProvider in this build of ONNX Runtime; got 'Tensorrt.*onnxruntime-gpu tensorrt",
         ),
         ({"engine": "onnxruntime", "provider": "CPUExecutionProvide"}, "Did you mean 'CPUExecutionProvider'"),
+        ({"engine": "onnxruntime", "provider": "cpu"}, "got 'cpu'. Did you mean 'CPUExecutionProvider'"),
+        (
+            {"engine": "onnxruntime", "provider": "TensorRT"},
+            r"Did you mean 'TensorrtExecutionProvider'\? It comes with: pip install onnxruntime-gpu tensorrt",
+        ),
         ({"engine": "onnxruntime", "compile": True}, "compile is for --engine torch on a CUDA GPU"),
         ({"compile": True, "device": "cpu"}, "compile needs a CUDA GPU, got the device cpu"),
     ],

@@ -8,9 +8,10 @@ import typer
 
 def export(
     weights: Annotated[str, typer.Argument(help="Shipped name, folder, published pickle or hub id.")],
-    to: Annotated[str, typer.Option("--to", help="Format: onnx, openvino or ncnn.")],
+    to: Annotated[str, typer.Option("--to", help="Format: onnx, openvino, ncnn or coreml.")],
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="File to write: .onnx, .xml for openvino, or .ncnn.param.")
+        Path,
+        typer.Option("-o", "--output", help="File to write: .onnx, .xml for openvino, .ncnn.param or .mlpackage."),
     ],
     precision: Annotated[
         str, typer.Option(help="Precision of the file: float32, float16, or int8 (openvino only).")
@@ -19,11 +20,15 @@ def export(
         Path | None,
         typer.Option(help="Folder of degraded images that calibrate int8. Default: images of scikit-image."),
     ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(help="Width x height of the images in pixels, as 640x480, for coreml. Default: 512x512."),
+    ] = None,
 ) -> None:
-    """Export a restoration network to ONNX Runtime, OpenVINO or ncnn, and compare its output with that of torch."""
+    """Export a restoration network to ONNX, OpenVINO, ncnn or Core ML, and compare its output with that of torch."""
     from passband.export import export_model
 
-    exported = export_model(weights, output, to, precision, calibration)
+    exported = export_model(weights, output, to, precision, calibration, None if size is None else _sides(size))
     for parity in exported.parities:
         typer.echo(
             f"{parity.width}x{parity.height}: {parity.psnr:.1f} dB against torch, "
@@ -35,3 +40,11 @@ def export(
             f"int8; int8 costs {exported.psnr_torch - exported.psnr_exported:.2f} dB"
         )
     typer.echo(exported.path)
+
+
+def _sides(size: str) -> tuple[int, int]:
+    """Return the height and the width of a size such as 640x480."""
+    width, _, height = size.partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise typer.BadParameter(f"--size is width x height in pixels, such as 640x480; got {size!r}")
+    return int(height), int(width)

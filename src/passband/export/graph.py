@@ -146,13 +146,14 @@ class _GraphWriter(OnnxWriter):
         """Write a window modulation with local averages, whose windows become channels of one map."""
         channels, side = high.shape[:2]
         height, width = self.window(modulation.pool).lengths
-        size, order = self.op("Shape", x), [0, 1, 2, 4, 3, 5]
-        split = self.op("Reshape", x, self.shape(1, channels, side, height, side, width))
+        # the axis of the batch is left out, because Core ML has maps of five axes at most
+        size, order = self.op("Shape", x), [0, 1, 3, 2, 4]
+        split = self.op("Reshape", x, self.shape(channels, side, height, side, width))
         windows = self.op("Transpose", split, perm=order)
         windows = self.op("Reshape", windows, self.shape(1, channels * side**2, height, width))
         moved = self.pooled(f"{name}.average", modulation.pool, windows, shift)
         windows = self.op("Add", self.op("Mul", windows, self.per_channel(high), name=f"{name}.scale"), moved)
-        windows = self.op("Reshape", windows, self.shape(1, channels, side, side, height, width))
+        windows = self.op("Reshape", windows, self.shape(channels, side, side, height, width))
         return self.op("Reshape", self.op("Transpose", windows, perm=order), size)
 
     def _modulate_blended(self, name: str, high: np.ndarray, shift: np.ndarray, x: str) -> str:

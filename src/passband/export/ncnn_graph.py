@@ -1,4 +1,4 @@
-"""Writes SFNet and FSNet as ncnn networks, layer by layer.
+"""Writes SFNet, FSNet and ConvIR as ncnn networks, layer by layer.
 
 An ncnn network is a text of layers (`.param`) and the parameters of these layers in the same order (`.bin`). ncnn runs
 on phones, and on CPUs it computes 3x3 convolutions by Winograd's algorithm. As in `export.graph`, a dynamic filter and
@@ -23,7 +23,8 @@ from passband.export.network_writer import (
     folded,
 )
 from passband.layers import DynamicFilter, GlobalModulation, Modulator, WindowModulation
-from passband.models.convir import ConvIR
+from passband.layers.shape_filter import ShapeFilter
+from passband.models.convir import POOLS, MultiScaleFilter
 
 MAGIC = 7767517
 """First line of each `.param` file."""
@@ -47,7 +48,7 @@ def ncnn_graph(model: nn.Module, half: bool = False) -> NcnnGraph:
     """Write a network as an ncnn network for one image, whose sides are those that the network takes.
 
     Args:
-        model: SFNet or FSNet with global pooling.
+        model: SFNet, FSNet or ConvIR, with global pooling.
         half: whether the weights of convolutions are stored in float16.
 
     Returns:
@@ -58,8 +59,6 @@ def ncnn_graph(model: nn.Module, half: bool = False) -> NcnnGraph:
         ExportError: if the network is none of these, or pools locally.
     """
     network = check_network(model)
-    if isinstance(network, ConvIR):
-        raise ExportError("ncnn export needs an SFNet or FSNet, got ConvIR; use --engine openvino or torch")
     if network.arguments.get("pool_window") is not None:
         raise ExportError(
             f"ncnn export needs global pooling, got pool_window={network.arguments['pool_window']}; use --engine "
@@ -231,9 +230,48 @@ class _NcnnWriter(NetworkWriter):
         scaled = self.multiply(x, self.enlarge(self.value(high, shape), x, f"{name}.high", mode))
         return self.add(scaled, self.enlarge(moved, x, f"{name}.shift", mode), name=name)
 
-    def scales(self, name: str, scales: Any, x: str) -> str:
-        """Refuse the multi-scale filter of ConvIR."""
-        raise NotImplementedError
+    def scales(self, name: str, scales: MultiScaleFilter, x: str) -> str:
+        """Write the multi-scale filter of ConvIR."""
+        total, level = x, ""
+        for number, pool in enumerate(POOLS):
+            reduced = self.layer("Pooling", x, settings={0: 1, 1: pool, 2: pool, 5: 1})
+            if level:
+                reduced = self.add(reduced, self.enlarge(level, reduced, f"{name}.reduced.{number}", "align_corners"))
+            convolved = self.conv(f"{name}.convs.{number}", scales.convs[number], reduced)
+            layer: Any = scales.filters[number]
+            strips = self._shape_filter(layer.across, convolved)
+            strips = self._shape_filter(layer.down, strips, gain=array(layer.gain))
+            level = self.add(self._shape_filter(layer.square, convolved, through=array(layer.through)), strips)
+            total = self.add(total, self.enlarge(level, x, f"{name}.enlarge.{number}", "align_corners"))
+        return self.conv(f"{name}.join", scales.join, self.gelu(total))
+
+    def _shape_filter(
+        self, layer: ShapeFilter, x: str, gain: np.ndarray | float = 1.0, through: np.ndarray | float = 0.0
+    ) -> str:
+        """Write a square or a strip filter of ConvIR, as one depthwise convolution."""
+        (tall, wide), groups, channels = layer.size, layer.groups, layer.predict.in_channels
+        area, shared = tall * wide, channels // groups
+        average = self.mean(x)
+        weight, bias = array(layer.predict.weight), np.zeros(layer.predict.out_channels)
+        if layer.norm is not None:
+            weight, bias = folded(layer.predict, layer.norm)
+        kernels = self.reshape(self.layer("TanH", self.linear(weight, bias, average)), area, 1, groups)
+        inside, low, high = array(layer.inside), array(layer.low)[:, None, None], array(layer.high)[:, None, None]
+        center = np.zeros(area)
+        center[area // 2] = 1
+        for_low = self.value(((inside + 1) * low * gain).reshape(groups, shared, 1), (1, shared, groups))
+        for_center = ((high + 1) * gain + through).reshape(groups, shared, 1) * center
+        kernels = self.add(self.multiply(kernels, for_low), self.value(for_center, (area, shared, groups)))
+        left, _, top, _ = layer.padding
+        padded = self.layer("Padding", x, settings={0: top, 1: top, 2: left, 3: left, 4: 2})
+        settings = {0: channels, 1: wide, 11: tall, 2: layer.dilation, 12: layer.dilation}
+        settings |= {6: channels * area, 7: channels, 19: 1}
+        kernels = self.reshape(kernels, wide, tall, channels)
+        filtered = self.layer("ConvolutionDepthWise", padded, kernels, settings=settings)
+        mean = average
+        if layer.mean is not None:  # along the rows or the columns of a map C H W
+            mean = self.layer("Reduction", x, settings={0: 3, 1: 0, 3: [2 if layer.mean.dim == -1 else 1], 4: 1, 5: 1})
+        return self.add(filtered, self.scale(mean, (-inside * low * gain).ravel()))
 
     def mean(self, x: str) -> str:
         """Write the mean of a map over its rows and columns, as a vector."""

@@ -29,6 +29,18 @@ SUFFIXES = {".xml": "openvino", ".onnx": "onnxruntime", ".param": "ncnn"}
 """Engines of exported files, by the suffix of the file."""
 
 
+def refuse_coreml(weights: str | Path) -> None:
+    """Refuse a Core ML package as weights.
+
+    Raises:
+        ExportError: if the name ends in .mlpackage.
+    """
+    if Path(weights).suffix == ".mlpackage":
+        raise ExportError(
+            f"{weights} is for Core ML, which runs on Apple devices only; give the weights that it was exported from"
+        )
+
+
 def require(engine: str, *modules: str) -> None:
     """Import the modules that an engine needs.
 
@@ -37,7 +49,7 @@ def require(engine: str, *modules: str) -> None:
     """
     import importlib
 
-    extra = engine if engine in ("openvino", "ncnn") else "onnx"
+    extra = engine if engine in ("coreml", "openvino", "ncnn") else "onnx"
     for name in modules:
         try:
             importlib.import_module(name)
@@ -243,12 +255,19 @@ def check_provider(provider: str) -> None:
     """
     available = onnx_providers()
     if provider not in available:
-        install = _PROVIDER_PACKAGES.get(provider)
-        near = "" if install else suggestion(provider, available)  # a right name is not misspelled
+        known = {_short(name): name for name in (*_PROVIDER_PACKAGES, *available)}
+        name = known.get(_short(provider), provider)  # such as TensorRT, without the end of the name
+        install = "" if name in available else _PROVIDER_PACKAGES.get(name)
+        near = f" Did you mean {name!r}?" if name != provider else "" if install else suggestion(provider, available)
         hint = f" It comes with: {install}." if install else ""
         raise ExportError(
             f"--provider is one of {', '.join(available)} in this build of ONNX Runtime; got {provider!r}.{near}{hint}"
         )
+
+
+def _short(provider: str) -> str:
+    """Return the name of an execution provider in small letters, without its end."""
+    return provider.lower().removesuffix("executionprovider")
 
 
 def read_openvino(path: Path) -> Any:

@@ -1,5 +1,6 @@
 """Exports a network for another engine, and compares the output of the exported file with that of torch."""
 
+import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from passband.export.coreml_check import CoreMLProgram
+from passband.export.coreml_program import coremltools, write_coreml
 from passband.export.graph import restoration_graph
 from passband.export.ncnn_graph import ncnn_graph
 from passband.export.ncnn_runtime import NcnnRuntime, write_ncnn
@@ -21,17 +25,24 @@ from passband.metrics import psnr
 from passband.models import load_model
 from passband.ops.tiling import pad_to_multiple
 
-FORMATS = {"onnx": ".onnx", "openvino": ".xml", "ncnn": ".ncnn.param"}
+FORMATS = {"onnx": ".onnx", "openvino": ".xml", "ncnn": ".ncnn.param", "coreml": ".mlpackage"}
 """Ends of the names of files. That of ncnn is long, so that its .bin file is not that of an .xml of the same name."""
-PACKAGES = {"onnx": ("onnxruntime", "onnxruntime", "onnx"), "openvino": ("openvino", "openvino", "onnx")}
-"""Name of the engine of a format, and the packages that write and run it; those of ncnn have the name of the format."""
+PACKAGES = {
+    "onnx": ("onnxruntime", "onnxruntime", "onnx"),
+    "openvino": ("openvino", "openvino", "onnx"),
+    "ncnn": ("ncnn", "ncnn"),
+    "coreml": ("coreml", "onnx"),
+}
+"""Name of the engine of a format, and the packages that write and run it."""
 PRECISIONS = ("float32", "float16", "int8")
 LARGEST_DIFFERENCE = 1e-4
 """Largest accepted difference between a float32 export and torch, for values in [0, 1]."""
 LEAST_AGREEMENT = {"float16": 60.0, "int8": 30.0}
 """Smallest accepted PSNR in dB between an export and torch. The loss of int8 is also measured on clean images."""
 SIZES = ((64, 80), (120, 104))
-"""Heights and widths in pixels of the images for the comparison."""
+"""Heights and widths in pixels of the images for the comparison. Core ML packages take one size only."""
+COREML_SIZE = (512, 512)
+"""Height and width in pixels of the images of a Core ML package, unless another size is given."""
 
 
 @dataclass(frozen=True)
@@ -70,20 +81,24 @@ def export_model(
     to: str,
     precision: str = "float32",
     calibration: Path | None = None,
+    size: tuple[int, int] | None = None,
     **overrides: Any,
 ) -> Exported:
-    """Export weights for another engine, and compare the exported file with torch at two sizes.
+    """Export weights for another engine, and compare the exported file with torch.
 
     Args:
         weights: weights to export, as in `models.load_model`.
-        output: file to write: .onnx, .xml or .ncnn.param. A .bin file with the parameters is written beside an .xml
-            or .ncnn.param file.
-        to: format, `"onnx"`, `"openvino"` or `"ncnn"`.
+        output: file to write: .onnx, .xml, .ncnn.param or .mlpackage, which is a folder. A .bin file with the
+            parameters is written beside an .xml or .ncnn.param file.
+        to: format, `"onnx"`, `"openvino"`, `"ncnn"` or `"coreml"`.
         precision: precision of the file: `"float32"`, `"float16"` or `"int8"`. In ONNX files float16 applies to
             parameters and maps. In OpenVINO files it applies to parameters, because OpenVINO chooses the precision of
-            the computation, and in ncnn files to the weights of convolutions. int8 is available for OpenVINO only.
+            the computation, and in ncnn files to the weights of convolutions. In Core ML packages it applies to
+            parameters and maps. int8 is available for OpenVINO only.
         calibration: folder of degraded images, on which the ranges of int8 are measured. None uses photos that come
             with scikit-image, degraded by `data.degradations.degrade`.
+        size: height and width in pixels of the images of a Core ML package; None for 512 x 512. Files of the other
+            formats take images of any size.
         overrides: keyword arguments of the constructor of the network.
 
     Returns:
@@ -91,34 +106,39 @@ def export_model(
 
     Raises:
         CheckpointError: if the weights cannot be used.
-        ExportError: if the network cannot be exported to this format, a package is missing, or the exported file
-            differs too much from torch. Then no file is written.
+        ExportError: if the network cannot be exported to this format or for this size, a package is missing, or the
+            exported file differs too much from torch. Then no file is written.
         OSError: if the file cannot be written.
     """
-    _check(output, to, precision, calibration)
-    require(*PACKAGES.get(to, (to, to)))
+    _check(output, to, precision, calibration, size)
+    require(*PACKAGES[to])
+    if to == "coreml":
+        coremltools()
     model = load_model(weights, **overrides)
-    write, make = _formats(model, to, precision, calibration)
+    write, make = _formats(model, to, precision, calibration, size or COREML_SIZE)
     output.parent.mkdir(parents=True, exist_ok=True)
     # the temporary file is read again and compared, and it gets its final name only if it agrees with torch
     with tempfile.TemporaryDirectory(prefix=".", suffix=".partial", dir=output.parent) as folder:
         temporary = Path(folder) / output.name
         write(temporary)
         engine = make(temporary)
-        parities = [_parity(model, engine, height, width) for height, width in SIZES]
+        sizes = [(engine.height, engine.width)] if isinstance(engine, CoreMLProgram) else SIZES
+        parities = [_parity(model, engine, height, width) for height, width in sizes]
         _check_parity(parities, precision, str(weights))
         costs: tuple[float | None, float | None] = (None, None)
         if precision == "int8":
             needed = int(model.in_channels) // 3, engine.multiple, engine.minimum  # type: ignore[arg-type]
             costs = restored_gain(_reference(model), *needed), restored_gain(engine, *needed)
         del engine  # Windows cannot move open files
+        if output.is_dir():  # an earlier Core ML package, which no rename replaces
+            shutil.rmtree(output)
         for part in (temporary.with_suffix(".bin"), temporary):
             if part.exists():
                 part.replace(output.with_suffix(part.suffix))
     return Exported(output, precision, parities, *costs)
 
 
-def _check(output: Path, to: str, precision: str, calibration: Path | None) -> None:
+def _check(output: Path, to: str, precision: str, calibration: Path | None, size: tuple[int, int] | None) -> None:
     """Refuse arguments that do not fit together, before anything is loaded."""
     if to not in FORMATS:
         raise ExportError(f"export writes {', '.join(FORMATS)}; got --to {to}")
@@ -133,10 +153,14 @@ def _check(output: Path, to: str, precision: str, calibration: Path | None) -> N
         raise ExportError("int8 is for OpenVINO; use --to openvino")
     if calibration is not None and precision != "int8":
         raise ExportError(f"--calibration is for --precision int8; got {precision}")
+    if size is not None and to != "coreml":
+        raise ExportError(f"--size is for --to coreml; a file of {to} takes images of any size, so leave it out")
+    if output.is_dir() and not (output / "Manifest.json").is_file():
+        raise ExportError(f"{output} is a folder that is no Core ML package; give another name with -o")
 
 
 def _formats(
-    model: nn.Module, to: str, precision: str, calibration: Path | None
+    model: nn.Module, to: str, precision: str, calibration: Path | None, size: tuple[int, int]
 ) -> tuple[Callable[[Path], None], Callable[[Path], Any]]:
     """Return a function that writes the file, and a function that loads it into its engine."""
     if to == "onnx":
@@ -145,6 +169,8 @@ def _formats(
     if to == "ncnn":
         network = ncnn_graph(model, half=precision == "float16")
         return lambda path: write_ncnn(network, path), NcnnRuntime
+    if to == "coreml":
+        return lambda path: write_coreml(model, path, *size, half=precision == "float16"), CoreMLProgram
     if precision == "int8":
         views = int(model.in_channels) // 3  # type: ignore[arg-type]
         converted = quantize(model, calibration_pictures(calibration, views))
@@ -174,7 +200,10 @@ def _parity(model: nn.Module, engine: Callable[[Tensor], Tensor], height: int, w
 
     from passband.data.degradations import degrade
 
-    clean = from_array(chelsea())[0][:, 60 : 60 + height, 140 : 140 + width]
+    photo = from_array(chelsea())[0][:, 60:, 140:]
+    if photo.shape[1] < height or photo.shape[2] < width:
+        photo = F.interpolate(photo[None], (height, width), mode="bilinear")[0]
+    clean = photo[:, :height, :width]
     views = int(model.in_channels) // 3  # type: ignore[arg-type]
     image = degrade(clean, "haze", seed=1, index=0, version=1)[None].repeat(1, views, 1, 1)
     padded, _ = pad_to_multiple(image, int(model.multiple), int(model.minimum))  # type: ignore[arg-type]

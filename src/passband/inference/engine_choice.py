@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from passband.export.runtimes import SUFFIXES
+from passband.export.runtimes import SUFFIXES, refuse_coreml
 from passband.hardware import processor
 from passband.inference.engines import ENGINES, Engine, TorchEngine, load_engine
 from passband.inference.precision import AGREEMENT, agreement, probe_images
@@ -70,8 +70,10 @@ def choose_engine(
 
     Raises:
         CheckpointError: if the weights cannot be used.
+        ExportError: if the weights are a Core ML package.
         ValueError: if the precision or the device is unknown.
     """
+    refuse_coreml(weights)
     native = SUFFIXES.get(Path(weights).suffix)
     if native is not None:
         return EngineChoice(native, "the exported file is for it")

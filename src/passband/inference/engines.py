@@ -23,6 +23,7 @@ from passband.export.runtimes import (
     openvino_core,
     openvino_model,
     read_openvino,
+    refuse_coreml,
     require,
     sums_fit_bfloat16,
 )
@@ -198,6 +199,7 @@ def load_engine(
     if engine not in ENGINES:
         raise ValueError(f"engine is one of {', '.join(ENGINES)}; got {engine!r}.{suggestion(engine, ENGINES)}")
     _check_precision(precision)
+    refuse_coreml(weights)
     exported = SUFFIXES.get(Path(weights).suffix) if Path(weights).suffix in SUFFIXES else None
     if exported is None and engine == "torch":
         return TorchEngine(load_model(weights, **overrides), precision, pick_device(device), compile=compile)
