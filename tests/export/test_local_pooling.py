@@ -91,8 +91,6 @@ def test_an_exported_file_pools_locally(tmp_path):
     model = strong(pool_window=80)
     model.save_pretrained(tmp_path / "weights")
     image = uneven(40, 48)
-    for to, suffix in (("onnx", "onnx"), ("openvino", "xml")):
-        path = export_model(tmp_path / "weights", tmp_path / f"local.{suffix}", to).path
-        engine = load_engine(path)
-        assert engine.precision == "float32"  # also on a CPU with bfloat16
-        torch.testing.assert_close(engine(image), model(image)[-1], rtol=0, atol=1e-5)
+    engine = load_engine(export_model(tmp_path / "weights", tmp_path / "local.xml", "openvino").path)
+    assert engine.precision == "float32"  # also on a CPU with bfloat16
+    torch.testing.assert_close(engine(image), model(image)[-1], rtol=0, atol=1e-5)
