@@ -63,7 +63,7 @@ def main() -> None:
                     "steps": options.steps,
                     "warmup_steps": options.steps // 10,
                     "clip_norm": 0.1,
-                    "ema": 0.0,  # an average over a short run would still hold the first weights
+                    "ema": 0.0,  # the weights of the last step are scored, not an average over steps
                 },
                 "validation": {"every": max(1, options.steps // 4), "count": 16, "crop": options.crop},
             },
