@@ -1,6 +1,6 @@
 """Trains and scores small networks of all tasks. The tests start this module in one process and in several.
 
-python -m tests.parallel_runs OUTPUT DATA [train]
+python -m tests.parallel_runs OUTPUT DATA
 """
 
 import json
@@ -16,7 +16,6 @@ from small_runs import RECIPES, scores, small_recipe, write_data
 
 from passband.data.shards import pack_folder
 from passband.processes import rank
-from passband.processes.start import join
 from passband.training import train
 
 STEPS = 4
@@ -51,12 +50,14 @@ def stopped_and_resumed(output: Path, data: Path) -> None:
         assert not train(recipe, output / task, resume=True, **places).is_stopped
 
 
+def scored(data: Path) -> dict[str, list[dict[str, str]]]:
+    """Score an untrained network of each task on all samples, and on so few that a second process may have none."""
+    return {task: [scores(task, data / task), scores(task, data / task, count=2)] for task in RECIPES}
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    output, data = map(Path, sys.argv[1:3])
-    if "train" in sys.argv[3:]:
-        trained(output / "whole", data)
-        stopped_and_resumed(output / "parts", data)
-    else:
-        join(torch.device("cpu"))
-        (output / f"scores-{rank()}.json").write_text(json.dumps({task: scores(task, data / task) for task in RECIPES}))
+    output, data = map(Path, sys.argv[1:])
+    trained(output / "whole", data)
+    stopped_and_resumed(output / "parts", data)
+    (output / f"scores-{rank()}.json").write_text(json.dumps(scored(data)))

@@ -1,4 +1,4 @@
-"""Runs of several processes. Each test starts processes, which takes seconds, so one test checks all tasks."""
+"""Runs of several processes. Their start takes seconds, so one test checks the trainings and scores of all tasks."""
 
 import csv
 import json
@@ -9,13 +9,13 @@ import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-from small_runs import RECIPES, scores, small_recipe
+from small_runs import RECIPES, small_recipe
 
 from passband.models import load_model
 from passband.processes.launch import launch
 from passband.runs import read_run
 from passband.training import train
-from tests.parallel_runs import trained, write_all
+from tests.parallel_runs import scored, trained, write_all
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard")
 
@@ -25,10 +25,10 @@ def rows(path):
         return list(csv.reader(file))
 
 
-def test_two_processes_have_the_losses_of_one_and_resume_after_a_signal_to_the_same_bits(tmp_path):
+def test_two_processes_have_the_losses_and_scores_of_one_and_resume_after_a_signal_to_the_same_bits(tmp_path):
     data, folder = write_all(tmp_path / "data"), tmp_path / "together"
     folder.mkdir()
-    assert launch([sys.executable, "-m", "tests.parallel_runs", str(folder), str(data), "train"], 2, threads=1) == 0
+    assert launch([sys.executable, "-m", "tests.parallel_runs", str(folder), str(data)], 2, threads=1) == 0
     trained(tmp_path / "alone", data)
     for task in RECIPES:
         one, two = (rows(run / task / "log.csv") for run in (tmp_path / "alone", folder / "whole"))
@@ -43,15 +43,10 @@ def test_two_processes_have_the_losses_of_one_and_resume_after_a_signal_to_the_s
         states = [load_model(folder / run / task / "weights" / "last").state_dict() for run in ("whole", "parts")]
         assert all(torch.equal(value, states[1][name]) for name, value in states[0].items()), task
 
+    expected = scored(data)  # to the last digit
+    assert [json.loads((folder / f"scores-{number}.json").read_text()) for number in range(2)] == [expected] * 2
+
     # one process resumes what two began
     run = folder / "whole" / "classification"
     train(small_recipe("classification", 6), run, data=data / "classification", device="cpu", resume=True)
     assert [int(row[0]) for row in rows(run / "log.csv")[1:]] == [1, 2, 3, 4, 5, 6]
-
-
-def test_scores_of_three_processes_are_those_of_one_to_the_last_digit(tmp_path):
-    data = write_all(tmp_path / "data")
-    assert launch([sys.executable, "-m", "tests.parallel_runs", str(tmp_path), str(data)], 3, threads=1) == 0
-    expected = {task: scores(task, data / task) for task in RECIPES}
-    found = [json.loads((tmp_path / f"scores-{number}.json").read_text()) for number in range(3)]
-    assert found == [expected] * 3
