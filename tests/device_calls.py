@@ -77,6 +77,11 @@ class Inputs:
         return self.move_model(layer.eval())
 
 
+SMALL = {
+    "sfnet": {"width": 16, "depth": 1},
+    "fsnet-small": {"width": 16, "depth": 1},
+    "convir-tiny": {"width": 8, "dilations": [1, 1, 1]},
+}
 Call = Callable[[Inputs], Any]
 CROPS = Curriculum(curriculum.RatioSchedule(steps=10, start=0.5), sizes=(24,))
 STRONG = BatchAugmentation(rotation=30, zoom=(0.8, 1.2), shift=0.1, contrast=0.2, hue=0.1, blur=1.0, noise=0.1)
@@ -143,8 +148,7 @@ def _subset(make: Inputs) -> Any:
 def _bands(name: str, blend: bool = False, window: int | None = None) -> Call:
     def call(make: Inputs) -> Any:
         arguments = {"blend_windows": blend, "pool_window": window} if name == "sfnet" else {}
-        size = {"width": 16, "depth": 1} if name == "sfnet" else {}
-        model = make.model(name, **size, **arguments)
+        model = make.model(name, **SMALL[name], **arguments)
         with torch.no_grad():
             return restore_in_bands(model, make.floats(1, 3, 96, 128), rows=16)
 
@@ -282,8 +286,8 @@ CALLS: dict[str, Call] = {
     "sfnet blended": _network("sfnet", 2, 3, 48, 64, width=16, depth=1, blend_windows=True),
     "sfnet of windows": _network("sfnet", 2, 3, 48, 64, width=16, depth=1, pool_window=80),
     "sfnet of two views": _network("sfnet", 2, 6, 48, 64, width=16, depth=1, in_channels=6),
-    "fsnet-small": _network("fsnet-small", 2, 3, 64, 96),
-    "convir-tiny": _network("convir-tiny", 2, 3, 96, 128),
+    "fsnet-small": _network("fsnet-small", 2, 3, 64, 96, **SMALL["fsnet-small"]),
+    "convir-tiny": _network("convir-tiny", 2, 3, 96, 128, **SMALL["convir-tiny"]),
     "dct-resnet18": _network("dct-resnet18", 2, 24, 28, 28, channels=24, classes=5, width=8),
     "dct-mobilenet-v2": _network("dct-mobilenet-v2", 2, 24, 28, 28, channels=24, classes=5),
     "dct-efficientnet-lite0": _network("dct-efficientnet-lite0", 2, 24, 28, 28, channels=24, classes=5),
@@ -292,8 +296,8 @@ CALLS: dict[str, Call] = {
     "unet": _network("unet", 2, 3, 48, 64, width=4, depth=2),
     "inspector": _inspector,
     "gradients of sfnet": _gradients("sfnet", 2, 3, 48, 64, width=16, depth=1),
-    "gradients of fsnet-small": _gradients("fsnet-small", 2, 3, 64, 96),
-    "gradients of convir-tiny": _gradients("convir-tiny", 2, 3, 96, 128),
+    "gradients of fsnet-small": _gradients("fsnet-small", 2, 3, 64, 96, **SMALL["fsnet-small"]),
+    "gradients of convir-tiny": _gradients("convir-tiny", 2, 3, 96, 128, **SMALL["convir-tiny"]),
     "gradients of unet": _gradients("unet", 2, 3, 48, 64, width=4, depth=2),
     "gradients of dct-resnet18": _gradients("dct-resnet18", 2, 24, 28, 28, channels=24, classes=5, width=8),
     # parts of images
