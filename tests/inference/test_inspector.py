@@ -159,7 +159,7 @@ class TestAutomatic:
         (outcome,) = restore_files(restorer, plan_jobs([tmp_path / "a.png"], tmp_path / "out"))
         assert outcome.notes[0] == "rain (0.95), about 24 dB: derain-small, expected +5.0 dB"
 
-    def test_a_video_is_decided_once_from_several_frames(self, tmp_path, monkeypatch, tiny_weights):
+    def test_a_scene_is_decided_once_from_several_frames(self, tmp_path, monkeypatch, tiny_weights):
         clips.write_clip(tmp_path / "a.mp4", clips.even(12))
         restorer, loaded = automatic(tmp_path, monkeypatch, ["rain"])
         restorer = Restorer("auto", "cpu", choice=restorer.choice)
@@ -168,7 +168,7 @@ class TestAutomatic:
         network, line = restorer.for_video(tmp_path / "a.mp4")
         assert network.network() is tiny
         assert not loaded
-        assert line.startswith("5 frames were inspected: rain (0.95)")
+        assert line.startswith("2 frames inspected: rain (0.95)")
         with pytest.raises(ValueError, match="one network"):
             passband.inference.restore_video(restorer, tmp_path / "a.mp4", tmp_path / "b.mp4")
 

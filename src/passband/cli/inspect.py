@@ -11,6 +11,9 @@ def inspect(
     sources: Annotated[list[str], typer.Argument(metavar="PHOTO", help="Images, folders or glob patterns.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON per image.")] = False,
     weights: Annotated[str, typer.Option(help="Weights of an inspector: shipped name, run or folder.")] = "inspector",
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Leave out the trial of the weights: faster, less certain.")
+    ] = False,
 ) -> None:
     """Find how images are degraded and how strongly, and name the weights that would restore them best."""
     from passband.cli.shared.console import say
@@ -21,7 +24,7 @@ def inspect(
 
     passed: list[PassedOver] = []
     found = find_sources(sources, SUFFIXES, PICTURES, once=True, passed=passed.append)
-    inspector = Inspector(weights)
+    inspector = Inspector(weights, trial=not quick)
     bad = [Inspected(source.path, error=source.problem) for source in found if source.problem]
     good = [source.path for source in found if not source.problem]
     run = FileRun("inspecting", "inspected", [path.name for path in (*(one.source for one in bad), *good)])

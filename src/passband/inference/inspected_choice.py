@@ -8,16 +8,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from passband.inference.inspector import Inspector, mean_of
-from passband.inference.network_choice import Decision
+from passband.inference.last_file import LastFile
+from passband.inference.network_choice import Decision, Scene, VideoDecision
+from passband.inference.video.scenes import find_scenes
 from passband.io.image import DEFAULT_MAX_PIXELS
-from passband.io.video import VideoReader
 from passband.provenance import weights_checksum
 from passband.weights_io import CheckpointError, shipped_weights
 
-FRAMES = 5
-"""Number of frames of a video that are inspected."""
-FIRST_FRAMES = 240
-"""Number of frames at the beginning of a video among which the inspected frames are spread evenly."""
+LISTED_SCENES = 6
+"""Largest number of scenes whose choice is printed."""
 
 
 class InspectedChoice:
@@ -36,6 +35,7 @@ class InspectedChoice:
     def __init__(self, inspector: Inspector | None = None):
         self.inspector = inspector or Inspector()
         self.fixed: str | None = None
+        self._last_video: LastFile[VideoDecision] = LastFile()
         self.names: Sequence[str] = [name for name in self.inspector.networks if name in shipped_weights()]
         if not self.names:
             raise CheckpointError(
@@ -66,27 +66,30 @@ class InspectedChoice:
         diagnosis = self.inspector.inspect_file(path, max_pixels=max_pixels).among(self.names)
         return Decision(diagnosis.choice, diagnosis.line)
 
-    def of_video(self, path: Path) -> Decision:
-        """Inspect a few frames at the beginning of a video and choose once for all of its frames.
+    def of_video(self, path: Path, *, as_one: bool = False) -> VideoDecision:
+        """Inspect a few frames of each scene of a video and choose once for the scene.
 
         Args:
             path: path of the video.
+            as_one: whether all frames get the same network, by the mean of the diagnoses of all inspected frames.
 
         Raises:
             VideoError: if the file is not a video.
             OSError: if the file cannot be read.
         """
-        diagnoses = []
-        with VideoReader(path) as reader:
-            length = min(reader.expected or FIRST_FRAMES, FIRST_FRAMES)
-            numbers = {(2 * number + 1) * length // (2 * FRAMES) for number in range(FRAMES)}
-            for number, frame in enumerate(reader.frames()):
-                if number in numbers:
-                    diagnoses.append(self.inspector(frame.image).among(self.names))
-                if number >= max(numbers) and diagnoses:
-                    break
-        diagnosis = mean_of(diagnoses)
-        return Decision(diagnosis.choice, f"{len(diagnoses)} frames were inspected: {diagnosis.line}")
+        return self._last_video.get(Path(path), lambda: self._scenes(path, as_one), as_one)
+
+    def _scenes(self, path: Path, as_one: bool) -> VideoDecision:
+        """Inspect the scenes of a video and choose."""
+        found = [
+            (scene.start, [self.inspector(image).among(self.names) for image in scene.images])
+            for scene in find_scenes(path)
+        ]
+        if as_one:
+            found = [(0, [diagnosis for _, diagnoses in found for diagnosis in diagnoses])]
+        means = [(start, mean_of(diagnoses)) for start, diagnoses in found]
+        scenes = tuple(Scene(start, Decision(mean.choice, mean.line)) for start, mean in means)
+        return VideoDecision(scenes, _line(scenes, sum(len(diagnoses) for _, diagnoses in found)))
 
     def checksum(self) -> str | None:
         """Return the SHA-256 of the inspector and of all networks that may be chosen."""
@@ -95,3 +98,19 @@ class InspectedChoice:
             stored = (shipped_weights()[name] / "model.safetensors").read_bytes()
             digest.update(f"{name} {hashlib.sha256(stored).hexdigest()}".encode())
         return digest.hexdigest()
+
+
+def _line(scenes: Sequence[Scene], frames: int) -> str:
+    """Return a sentence about the scenes of a video and their choices.
+
+    Args:
+        scenes: the scenes.
+        frames: number of frames that were inspected.
+    """
+    inspected = f"{frames} frame{'' if frames == 1 else 's'} inspected"
+    if len(scenes) == 1:
+        return f"{inspected}: {scenes[0].decision.line}"
+    lines = [f"from frame {scene.start} {scene.decision.line}" for scene in scenes[:LISTED_SCENES]]
+    if len(scenes) > LISTED_SCENES:
+        lines.append(f"and {len(scenes) - LISTED_SCENES} more")
+    return f"{inspected}, {len(scenes)} scenes: {'; '.join(lines)}"

@@ -1,18 +1,23 @@
 """Inspects images: finds degradations and their strength, and predicts the gain of each restoration network."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
+from passband.data.cubes.fixed_size import read_pixels
 from passband.data.cubes.inspection import Views, file_views, pixel_views
 from passband.data.datasets.crops import CLEAN
+from passband.inference.last_file import LastFile
 from passband.inference.rebuilding import Rebuilt
+from passband.inference.trials import Trials
 from passband.io.conversion import AnyImage, as_tensor
-from passband.io.image import DEFAULT_MAX_PIXELS
+from passband.io.image import DEFAULT_MAX_PIXELS, read_image
 from passband.models.inspector import InspectorNetwork, share_as_strange
 from passband.naming import described, listed
 from passband.tasks.loading import load_of_task
@@ -132,7 +137,9 @@ class Inspector(Rebuilt):
 
     Args:
         weights: weights to load: the shipped ones, or a folder that training with a recipe of the task inspection made.
-        device: name of a device, see `models.pick_device`. A CPU is fast enough for this small network.
+        device: name of a device, see `models.pick_device`. A CPU is fast enough.
+        trial: whether the restoration networks are tried on a few windows of each image, if the inspector has learned
+            to judge this. Without it, an inspection is about 50 times as fast, and less certain.
 
     Attributes:
         model: the network, on its device and ready for evaluation.
@@ -144,12 +151,14 @@ class Inspector(Rebuilt):
         ValueError: if this machine does not have the device.
     """
 
-    def __init__(self, weights: str | Path = INSPECTOR, device: str = "cpu"):
+    def __init__(self, weights: str | Path = INSPECTOR, device: str = "cpu", *, trial: bool = True):
         model, _, self.device = load_of_task(weights, "inspection", device)
         assert isinstance(model, InspectorNetwork)
         self.model = model.to(self.device)
         self.weights, self._device_name = str(weights), device
-        self.kinds, self.networks = model.kinds, model.networks
+        self.kinds, self.networks, self.trial = model.kinds, model.networks, trial
+        self._last: LastFile[Diagnosis] = LastFile()
+        self._trials = Trials(self.networks, device) if trial and model.judge is not None else None
 
     def __repr__(self) -> str:
         facts = {"kinds": f"[{listed(self.kinds, 9)}]", "networks": f"[{listed(self.networks, 9)}]"}
@@ -157,7 +166,7 @@ class Inspector(Rebuilt):
 
     def _settings(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
-        return {"weights": self.weights, "device": self._device_name}
+        return {"weights": self.weights, "device": self._device_name, "trial": self.trial}
 
     def __call__(self, picture: AnyImage) -> Diagnosis:
         """Inspect an image.
@@ -173,7 +182,8 @@ class Inspector(Rebuilt):
         """
         if isinstance(picture, str | PathLike):
             return self.inspect_file(Path(picture))
-        return self._diagnose(pixel_views(as_tensor(picture).float().cpu()))
+        image = as_tensor(picture).float().cpu()
+        return self._diagnose(pixel_views(image), lambda: image)
 
     def inspect_file(self, path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Diagnosis:
         """Inspect an image file.
@@ -186,7 +196,12 @@ class Inspector(Rebuilt):
             ImageError: if the file is not an image, damaged or too large.
             OSError: if the file cannot be read.
         """
-        return self._diagnose(file_views(path, max_pixels=max_pixels))
+
+        def diagnose() -> Diagnosis:
+            views = file_views(path, max_pixels=max_pixels)
+            return self._diagnose(views, lambda: read_image(path, max_pixels=max_pixels))
+
+        return self._last.get(path, diagnose, max_pixels)
 
     def inspect_content(self, content: bytes) -> Diagnosis:
         """Inspect the content of an image file.
@@ -197,7 +212,7 @@ class Inspector(Rebuilt):
         Raises:
             ImageError: if they are not an image, or damaged.
         """
-        return self._diagnose(file_views(content))
+        return self._diagnose(file_views(content), lambda: read_pixels(content))
 
     def inspect(self, paths: Sequence[str | Path]) -> Iterator[Inspected]:
         """Inspect files one by one; a bad file does not stop the others.
@@ -215,9 +230,13 @@ class Inspector(Rebuilt):
                 yield Inspected(path, error=str(error))
 
     @torch.inference_mode()
-    def _diagnose(self, views: Views) -> Diagnosis:
-        """Return the diagnosis of prepared views."""
+    def _diagnose(self, views: Views, pixels: Callable[[], Float[Tensor, "3 H W"]]) -> Diagnosis:
+        """Return the diagnosis of prepared views; the pixels are read only for a trial."""
         findings = self.model(views.windows[None].to(self.device), views.overview[None].to(self.device))
+        if self._trials is not None and share_as_strange(findings.strangeness.item()) >= LEAST_CONFIDENCE * COMMON:
+            features = self._trials(pixels())
+            if features is not None:
+                findings = self.model.after_trial(findings, features.to(self.device))
         share = share_as_strange(findings.strangeness.item())
         return Diagnosis(
             dict(zip(self.kinds, findings.kinds[0].sigmoid().tolist(), strict=True)),

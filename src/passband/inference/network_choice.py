@@ -1,6 +1,8 @@
-"""Choices of the network that restores an image or a video, and the choice that is always the same network."""
+"""Choices of the network that restores an image or a video: always the same network, or one for each scene."""
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -20,6 +22,65 @@ class Decision:
 
     weights: str | None
     line: str = ""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A scene of a video with its network.
+
+    Attributes:
+        start: number of its first frame, from 0.
+        decision: the network for all of its frames.
+    """
+
+    start: int
+    decision: Decision
+
+
+@dataclass(frozen=True)
+class VideoDecision:
+    """The networks for the scenes of a video.
+
+    Attributes:
+        scenes: the scenes in order; the first one starts at frame 0.
+        line: sentence about what was found and chosen; empty if nothing had to be chosen.
+    """
+
+    scenes: tuple[Scene, ...]
+    line: str = ""
+
+    @property
+    def weights(self) -> tuple[str | None, ...]:
+        """The different weights of the scenes in order of their first use; None for scenes that are left alone."""
+        return tuple(dict.fromkeys(scene.decision.weights for scene in self.scenes))
+
+    def spans(self, first: int, count: int) -> list[tuple[str | None, slice]]:
+        """Divide consecutive frames by their weights.
+
+        Args:
+            first: number of the first frame in the video, from 0.
+            count: number of frames.
+
+        Returns:
+            The weights, None to leave frames as they are, and the positions among these frames that they are for.
+        """
+        ends = [scene.start for scene in self.scenes[1:]]
+        spans = []
+        for scene, end in zip(self.scenes, [*ends, first + count], strict=True):
+            start, stop = max(scene.start, first) - first, min(end, first + count) - first
+            if start < stop:
+                spans.append((scene.decision.weights, slice(start, stop)))
+        return spans
+
+    def checksum(self, of_weights: Callable[[str], str]) -> str:
+        """Return the SHA-256 of the scenes and of their networks.
+
+        Args:
+            of_weights: function that returns the checksum of a network by the name of its weights.
+        """
+        used = {name: of_weights(name) for name in self.weights if name is not None}
+        scenes = [(scene.start, scene.decision.weights) for scene in self.scenes]
+        return hashlib.sha256(json.dumps([scenes, used]).encode()).hexdigest()
 
 
 @runtime_checkable
@@ -48,11 +109,12 @@ class NetworkChoice(Protocol):
         """
         ...
 
-    def of_video(self, path: Path) -> Decision:
-        """Choose once for all frames of a video.
+    def of_video(self, path: Path, *, as_one: bool = False) -> VideoDecision:
+        """Choose once for each scene of a video.
 
         Args:
             path: path of the video.
+            as_one: whether all frames get the same network.
         """
         ...
 
@@ -80,9 +142,9 @@ class FixedChoice:
         """Return the network."""
         return Decision(self.fixed)
 
-    def of_video(self, path: Path) -> Decision:
-        """Return the network."""
-        return Decision(self.fixed)
+    def of_video(self, path: Path, *, as_one: bool = False) -> VideoDecision:
+        """Return the network as that of one scene."""
+        return VideoDecision((Scene(0, Decision(self.fixed)),))
 
     def checksum(self) -> str | None:
         """Return None: the network alone decides the result."""

@@ -18,7 +18,7 @@ from passband.drawing.before_after import PIXELS, write_comparison
 from passband.inference.change_check import Change, blended
 from passband.inference.engines import Engine
 from passband.inference.memory import MemoryPlan, parse_memory
-from passband.inference.network_choice import FixedChoice, NetworkChoice
+from passband.inference.network_choice import FixedChoice, NetworkChoice, VideoDecision
 from passband.inference.rebuilding import Rebuilt
 from passband.inference.restoration_network import RestorationNetwork
 from passband.inference.video.temporal import Smoother
@@ -107,6 +107,7 @@ class Restorer(Rebuilt):
         self.engine_lines: dict[str, str] = {}
         self._given_choice = choice
         self.choice = choice or _choice_of(self.weights)
+        self._scenes: VideoDecision | None = None
         if self.choice.fixed is None:
             self.device = pick_device(device)
         else:
@@ -168,6 +169,8 @@ class Restorer(Rebuilt):
 
     def checksum(self) -> str:
         """Return the SHA-256 of all that decides the restored images: the network, or all that may be chosen."""
+        if self._scenes is not None:
+            return self._scenes.checksum(lambda name: self.network(name).checksum())
         return self.choice.checksum() or self.network().checksum()
 
     def __call__(self, picture: ImageForm | str | Path) -> ImageForm | Image.Image:
@@ -324,29 +327,59 @@ class Restorer(Rebuilt):
             write_comparison(first[0], target, compare, pixels=compare_pixels, max_pixels=max_pixels)
         return (*chosen, *notes, *dict.fromkeys(changes))
 
-    def for_video(self, source: Path, target: Path | None = None) -> tuple["Restorer | None", str]:
-        """Choose the network for all frames of a video.
+    @torch.inference_mode()
+    def restore_frames(self, frames: Float[Tensor, "B 3 H W"], first: int) -> Float[Tensor, "B 3 H W"]:
+        """Restore consecutive frames of a video, each with the network of its scene.
+
+        Args:
+            frames: frames in [0, 1].
+            first: number of the first of these frames in the video, from 0.
+
+        Returns:
+            The restored frames in [0, 1], on the restorer's device.
+
+        Raises:
+            MemoryError: if the frames do not fit.
+            ValueError: if each image has its own choice.
+        """
+        if self._scenes is None:
+            return self.restore(frames)
+        frames = frames.to(self.device, torch.float32)
+        parts = [
+            frames[part] if name is None else self._restored(name, frames[part], None)[0]
+            for name, part in self._scenes.spans(first, len(frames))
+        ]
+        return torch.cat(parts)
+
+    def for_video(
+        self, source: Path, target: Path | None = None, *, as_one: bool = False
+    ) -> tuple["Restorer | None", str]:
+        """Choose the network for each scene of a video.
 
         Args:
             source: path of the video.
             target: path of the restored video. If a video is left alone but goes into another container, it must be
                 encoded again; it then gets a restorer that changes nothing.
+            as_one: whether all scenes get the same network, which smoothing over frames needs.
 
         Returns:
-            The restorer for all frames, or None if the video is better left alone; and a sentence about the choice,
-            which is empty if nothing had to be chosen.
+            The restorer for all frames, whose `restore_frames` takes the network of the scene, or None if the video is
+            better left alone; and a sentence about the choice, which is empty if nothing had to be chosen.
 
         Raises:
             VideoError: if the file is not a video.
             OSError: if the file cannot be read.
         """
-        decision = self.choice.of_video(source)
         if self.choice.fixed is not None:
-            return self, decision.line
-        if decision.weights is not None:
-            return self._only(decision.weights), decision.line
-        is_same_type = target is None or target.suffix.lower() == source.suffix.lower()
-        return None if is_same_type else self._only(self.choice.names[0], strength=0.0), decision.line
+            return self, ""
+        decision = self.choice.of_video(source, as_one=as_one)
+        names = [name for name in decision.weights if name is not None]
+        if not names:
+            is_same_type = target is None or target.suffix.lower() == source.suffix.lower()
+            return None if is_same_type else self._only(self.choice.names[0], strength=0.0), decision.line
+        restorer = self._only(names[0])
+        restorer._scenes = decision if len(decision.weights) > 1 else None
+        return restorer, decision.line
 
     def _only(self, name: str, strength: float | None = None) -> "Restorer":
         """Return a restorer of one of the networks, which shares them with this restorer."""

@@ -6,7 +6,7 @@ strength of a frequency rather than its position. And it never resizes its input
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from passband.layers.channels import INSPECTED
 from passband.models.base import SavedNetwork
+from passband.models.trials import TrialJudge
 from passband.processes import all_rows, rank
 
 KINDS = ("rain", "snow", "haze", "motion-blur", "defocus", "raindrop", "scratch", "clean")
@@ -57,6 +58,8 @@ class InspectorNetwork(
         networks: names of the restoration networks whose gain is predicted.
         width: channels of its layers.
         hidden: number of values that describe an image.
+        judged: number of hidden values of the judge of trials, see `models.trials`; 0 for a network without a judge.
+        special: kind of degradation that a network was trained for, by the name of the network. The judge needs it.
     """
 
     task = "inspection"
@@ -70,6 +73,8 @@ class InspectorNetwork(
         networks: Sequence[str] = ("general",),
         width: int = 48,
         hidden: int = 128,
+        judged: int = 0,
+        special: Mapping[str, str] | None = None,
     ):
         super().__init__()
         self.arguments: dict[str, Any] = {
@@ -78,6 +83,8 @@ class InspectorNetwork(
             "width": width,
             "hidden": hidden,
         }
+        if judged:
+            self.arguments |= {"judged": judged, "special": dict(special or {})}
         self.kinds, self.networks = tuple(kinds), tuple(networks)
         self.reduce = _layer(WINDOW_CHANNELS + SIGNED, width, 1)
         self.blocks = nn.ModuleList(
@@ -90,6 +97,7 @@ class InspectorNetwork(
         self.head = nn.Sequential(
             nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, len(kinds) + 1 + len(networks))
         )
+        self.judge = self.new_judge() if judged else None
         self.known = Known(2 * (WINDOW_CHANNELS + SIGNED))
         low = [place for place, index in enumerate(INSPECTED[0]) if index // 8 + index % 8 < 5]
         means = [0, len(INSPECTED[0]), len(INSPECTED[0]) + len(INSPECTED[1])]
@@ -129,6 +137,46 @@ class InspectorNetwork(
             kinds, psnr[:, 0] * PSNR_SCALE + PSNR_MIDDLE, gains * GAIN_SCALE, self.known(statistics.detach())
         )
 
+    def with_judge(self, width: int, special: Mapping[str, str]) -> "InspectorNetwork":
+        """Return a copy of the network with a new judge of trials, in evaluation mode.
+
+        Args:
+            width: number of hidden values of the judge.
+            special: kind of degradation that a network was trained for, by the name of the network.
+        """
+        copy = InspectorNetwork(**{**self.arguments, "judged": width, "special": special})
+        others = {name: value for name, value in self.state_dict().items() if not name.startswith("judge.")}
+        copy.load_state_dict(others, strict=False)
+        return copy.eval()
+
+    def new_judge(self) -> TrialJudge:
+        """Return a judge of trials with fresh weights."""
+        special = self.arguments["special"]
+        numbers = [self.kinds.index(special[name]) if name in special else None for name in self.networks]
+        return TrialJudge(len(self.kinds), numbers, self.arguments["judged"])
+
+    def after_trial(self, findings: Findings, features: Float[Tensor, "W N F"]) -> Findings:
+        """Predict the degradations of one image again, from the first predictions and a trial of the networks.
+
+        Args:
+            findings: predictions for the image, a batch of one.
+            features: features of the trial in each window of the image, see `models.trials.trial_features`.
+
+        Returns:
+            The predictions for the image. The strangeness stays as it was.
+
+        Raises:
+            ValueError: if the network has no judge.
+        """
+        if self.judge is None:
+            raise ValueError("this inspector has no judge of trials: benchmarks/inspector_trials.py trains one")
+        first = first_features(findings).expand(len(features), -1)
+        kinds, psnr, gains = self.judge(torch.cat([features.flatten(1), first], 1)).split(
+            [len(self.kinds), 1, len(self.networks)], 1
+        )
+        psnr, gains = psnr * PSNR_SCALE + PSNR_MIDDLE, gains * GAIN_SCALE
+        return Findings(kinds.mean(0)[None], *joined_windows(psnr[:, 0], gains), findings.strangeness)
+
     def _input_maps(self, windows: Float[Tensor, "B K h w"]) -> Float[Tensor, "B J h w"]:
         """Return logarithms of the magnitudes of all frequencies, signed for means, and signed low frequencies of Y."""
         sizes = windows.abs().log1p() / 3
@@ -137,6 +185,31 @@ class InspectorNetwork(
         means = self.get_buffer("means")
         sizes[:, means] = windows[:, means] / 512
         return torch.cat([sizes, leaning], 1)
+
+
+def first_features(findings: Findings) -> Float[Tensor, "B F"]:
+    """Return predictions in the form in which a judge of trials takes them.
+
+    Args:
+        findings: predictions of the network.
+    """
+    psnr, strange = (findings.psnr - PSNR_MIDDLE) / PSNR_SCALE, findings.strangeness.clamp(-5, 5)
+    return torch.cat([findings.kinds.clamp(-8, 8), psnr[:, None], findings.gains / GAIN_SCALE, strange[:, None]], 1)
+
+
+def joined_windows(
+    psnr: Float[Tensor, " W"], gains: Float[Tensor, "W N"]
+) -> tuple[Float[Tensor, " 1"], Float[Tensor, "1 N"]]:
+    """Return the PSNR and the gains of an image from those of its windows, by the mean of the squared errors.
+
+    Args:
+        psnr: PSNR of each window in dB.
+        gains: gain of each network in each window in dB.
+    """
+    before = 10 ** (-psnr / 10)
+    after = before[:, None] * 10 ** (-gains / 10)
+    joined = -10 * before.mean().log10()
+    return joined[None], (-10 * after.mean(0).log10() - joined)[None]
 
 
 class Known(nn.Module):

@@ -10,6 +10,7 @@ from passband.app.work.requests import Predictors, Request, without_folders
 from passband.inference.files.naming import Job
 from passband.inference.files.pieces import report_progress
 from passband.inference.files.restoring import RestoreWork, VideoOptions, plan_jobs
+from passband.inference.inspected_choice import InspectedChoice
 from passband.inference.inspector import Diagnosis, Inspected, Inspector
 from passband.inference.restorer import Restorer
 from passband.io.files import fitted_name
@@ -77,15 +78,14 @@ class RestoreRequest(Request):
         """
         started = time.monotonic()
         is_video = check_file(self.source, self.image_pixels, self.video_pixels)
-        diagnosis = None if is_video else predictors.get(Inspector).inspect_file(self.source)
         restorer: Restorer = predictors.get(Restorer, self.weights, strength=self.strength)
+        # the choice remembers its findings about the last file; for a named network they are only shown
+        choice = restorer.choice
+        inspector = choice.inspector if isinstance(choice, InspectedChoice) else predictors.get(Inspector, trial=False)
+        diagnosis = None if is_video else inspector.inspect_file(self.source, max_pixels=self.image_pixels)
         chosen = restorer.choice.fixed
         if chosen is None:
-            chosen = (
-                restorer.choice.of_video(self.source)
-                if is_video
-                else restorer.choice.of_file(self.source, self.image_pixels)
-            ).weights
+            chosen = _chosen(restorer, self.source, is_video, self.image_pixels)
         target = restored_target(self.source, self.folder, (self.label or chosen) if self.is_named else None)
         work = RestoreWork(
             restorer,
@@ -128,6 +128,14 @@ class InspectRequest(Request):
         check_image(self.source, self.image_pixels, "Inspection needs an image.")
         diagnosis = predictors.get(Inspector).inspect_file(self.source, max_pixels=self.image_pixels)
         return {**Inspected(self.source, diagnosis).as_dict(), "file": self.name}
+
+
+def _chosen(restorer: Restorer, source: Path, is_video: bool, image_pixels: int) -> str | None:
+    """Return the name of the weights that are chosen for a file; those of the scenes of a video are joined by `+`."""
+    if not is_video:
+        return restorer.choice.of_file(source, image_pixels).weights
+    names = [name for name in restorer.choice.of_video(source).weights if name is not None]
+    return "+".join(names) or None
 
 
 def restored_target(source: Path, folder: Path, weights: str | None) -> Path:

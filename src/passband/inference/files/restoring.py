@@ -282,7 +282,7 @@ class RestoreWork:
         if companion is not None and not self.overwrite and _is_done(job, Records(), self.making(job)):
             compare_videos(job.source, job.target, companion, pixels=self.compare_pixels)
             return (), None
-        network, line = self.restorer.for_video(job.source, job.target)
+        network, line = self.restorer.for_video(job.source, job.target, as_one=self.video.temporal is not None)
         chosen = (line,) if line else ()
         if network is None:
             copy_whole(job.source, job.target)

@@ -117,12 +117,12 @@ class SegmentRestorer:
         if self._smoother is None:
             self._flicker.state.pop("cells", None)
         self._flicker.state.pop("first", None)
-        is_empty = True
+        done = 0
         while group := list(islice(segment, self._plan.batch)):
-            self._restore_batch(group, encoder, is_first=is_empty)
-            is_empty = False
+            self._restore_batch(group, encoder, self._start + done, is_first=done == 0)
+            done += len(group)
             tell(len(group))
-        return None if is_empty else encoder.finish(self._extras())
+        return encoder.finish(self._extras()) if done else None
 
     def _extras(self) -> dict[str, Tensor]:
         """Return the state at the end of a segment."""
@@ -131,15 +131,15 @@ class SegmentRestorer:
             extras |= {f"average.{slot}": value.cpu() for slot, value in self._smoother.averages.items()}
         return extras
 
-    def _restore_batch(self, group: list[Frame], encoder: SegmentEncoder, *, is_first: bool) -> None:
-        """Restore a batch of frames and encode it."""
+    def _restore_batch(self, group: list[Frame], encoder: SegmentEncoder, number: int, *, is_first: bool) -> None:
+        """Restore a batch of frames, the first of which has a number in the video, and encode it."""
         restorer, flicker, smoother = self._restorer, self._flicker, self._smoother
         degraded = torch.stack([frame.image for frame in group])
         cuts = flicker.cuts(degraded)
         if smoother is not None:
             jumps = flicker.jumps(degraded)
             smoother.begin([cut or jump for cut, jump in zip(cuts, jumps, strict=True)])
-        restored = restorer.restore(degraded).float().cpu()
+        restored = restorer.restore_frames(degraded, number).float().cpu()
         if smoother is not None and not smoother.used:
             raise ValueError(
                 "temporal smoothing needs frames that pass through the network's own pooling layers, which "

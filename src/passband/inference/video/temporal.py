@@ -191,7 +191,15 @@ def luma_cells(images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 16 16"]:
     Returns:
         Means of the luma of BT.601, in [0, 1].
     """
-    luma = (images * images.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
+    return cells_of_luma((images * images.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True))
+
+
+def cells_of_luma(luma: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 16 16"]:
+    """Return the means of luma over 16 x 16 cells.
+
+    Args:
+        luma: luma in [0, 1].
+    """
     return F.adaptive_avg_pool2d(luma, _CELLS)[:, 0].float()
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -134,12 +135,9 @@ class VideoReader(AbstractContextManager):
             start: function that returns the number of the first frame to yield. It is called for each frame, so that
                 frames can be skipped also in the middle.
         """
-        first, self._first = self._first, None
-        assert first is not None, "frames are decoded once"
         last: int | None = None
         step = max(1, round(1 / (self.format.rate * self.format.time_base)))
-        for number, (time, frame) in enumerate(chain([first], self._frames)):
-            self._check(frame, number)
+        for number, (time, frame) in enumerate(self._decoded()):
             pts = time if time is not None else (0 if last is None else last + step)
             if last is not None:
                 pts = max(pts, last + 1)  # two frames with the same time stamp cannot be stored
@@ -155,6 +153,30 @@ class VideoReader(AbstractContextManager):
             )
         if decoder.damaged:
             self.notes.append(f"{decoder.damaged} frames are damaged in the source and were restored as decoded")
+
+    def previews(self) -> Iterator[tuple[Float[Tensor, "1 H W"], Callable[[], Frame]]]:
+        """Decode all frames without converting their colors. Frames are decoded only once, here or by `frames`.
+
+        Yields:
+            The luma of each frame in [0, 1] by the full range of its samples, and a function that returns the whole
+            frame.
+
+        Raises:
+            VideoError: if the size, pixel format or interlacing changes within the video.
+            OSError: if the file cannot be read any further.
+        """
+        for _, frame in self._decoded():
+            gray = frame if frame.format.name == "gray" else frame.reformat(format="gray")
+            luma = torch.from_numpy(plane_view(gray.planes[0], 8).astype(np.float32))[None] / 255
+            yield luma, partial(_to_tensors, 0, frame, self.format)
+
+    def _decoded(self) -> Iterator[tuple[int | None, av.VideoFrame]]:
+        """Decode all frames, with the first one that the constructor decoded, and check each."""
+        first, self._first = self._first, None
+        assert first is not None, "frames are decoded once"
+        for number, (time, frame) in enumerate(chain([first], self._frames)):
+            self._check(frame, number)
+            yield time, frame
 
     @property
     def expected(self) -> int | None:
