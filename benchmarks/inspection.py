@@ -2,8 +2,9 @@
 
 The test images are clean photos, and photos degraded by the second generators, on which no network is trained. The
 script prints the share of clean images that are left alone, the share of images whose most probable degradation is
-correct, the share that gets the network with the largest true gain or the specialist of its degradation, and predicted
-against true gains.
+correct, the share that gets the right network, and predicted against true gains. The right network is the specialist of
+the degradation or the network with the largest true gain. If no network truly gains more than `LEAST_GAIN`, it is right
+to leave the image alone.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from passband.data.cubes.fixed_size import read_pixels
 from passband.data.datasets.crops import CLEAN, degraded_as_file
 from passband.data.images import find_images
 from passband.inference import Inspector, Restorer
-from passband.inference.inspector import Diagnosis
+from passband.inference.inspector import LEAST_GAIN, Diagnosis
 from passband.io.image import read_image, to_pil
 from passband.metrics import psnr
 from passband.studies.gain_table import SPECIALISTS
@@ -88,15 +89,31 @@ def look(
     return rows
 
 
+def is_right(kind: str, row: dict[str, Any]) -> bool:
+    """Tell whether the network that was chosen for a degraded image is right, see above."""
+    choice, true = row["choice"], row["true"]
+    special = SPECIALISTS.get(kind, "")
+    largest = max(true.values(), default=0.0)
+    if choice is None:
+        return bool(true) and largest <= LEAST_GAIN
+    return choice == special or (choice in true and true[choice] == largest)
+
+
+def gained(rows: list[dict[str, Any]]) -> tuple[float, float] | None:
+    """Return the mean gain in dB of the chosen networks, and of the best choice for each image."""
+    if not all(row["true"] for row in rows):
+        return None
+    chosen = [row["true"].get(row["choice"], 0.0) for row in rows]
+    return float(np.mean(chosen)), float(np.mean([max(0.0, *row["true"].values()) for row in rows]))
+
+
 def figures_of(kind: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the scores of a degradation."""
     errors = [
         row["predicted"][name] - row["true"][name] for row in rows for name in row["true"] if name in row["predicted"]
     ]
-    special, own = SPECIALISTS.get(kind, ""), {"general"}
-    own |= {special} if special in shipped_weights() else set()
     best = [max(row["true"], key=lambda name: row["true"][name]) for row in rows if row["true"]]
-    right = [row["choice"] in own for row in rows]
+    right = [is_right(kind, row) for row in rows]
     return {
         "n": len(rows),
         "alone": float(np.mean([row["choice"] is None for row in rows])),
@@ -105,6 +122,7 @@ def figures_of(kind: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
         "is_best": float(np.mean([row["choice"] == name for row, name in zip(rows, best, strict=True)]))
         if best
         else None,
+        "gained": gained(rows),
         "strange": float(np.mean([row["confidence"] < 0.1 for row in rows])),
         "psnr_error": float(np.mean([abs(min(row["psnr"], PSNR_RANGE[1]) - row["psnr_predicted"]) for row in rows])),
         "gain_error": float(np.mean(np.abs(errors))) if errors else None,

@@ -61,6 +61,15 @@ class TestDiagnosis:
             "rain (0.90), about 30 dB: no network is expected to help (general +0.2 dB): left alone"
         )
 
+    def test_after_a_trial_an_image_is_restored_if_it_is_hardly_clean_whatever_its_degradation(self):
+        gains = {"general": 3.0}
+        doubtful = Diagnosis({"rain": 0.4, "snow": 0.3, "clean": 0.2}, 30.0, gains, 1.0, tried=True)
+        assert doubtful.choice == "general"
+        assert doubtful.line == "nothing is sure, likeliest is rain (0.40), about 30 dB: general, expected +3.0 dB"
+        assert doubtful.among(["general"]).tried
+        perhaps_clean = Diagnosis({"rain": 0.6, "clean": 0.3}, 30.0, gains, 1.0, tried=True)
+        assert perhaps_clean.choice is None
+
     def test_networks_that_do_not_ship_are_not_chosen(self):
         found = Diagnosis({"rain": 0.9, "clean": 0.0}, 24.0, {"general": 3.0, "mine": 9.0}, 1.0)
         assert found.among(["general"]).choice == "general"
@@ -107,6 +116,7 @@ class TestInspector:
         look = Inspector()
         assert set(look.networks) & set(shipped_weights())
         assert look.kinds == (*KINDS, "clean")
+        assert look.model.judge is not None
         assert Restorer("auto", "cpu").choice.names
 
     def test_the_inspector_is_public_and_no_restoration_network(self):

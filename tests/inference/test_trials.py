@@ -24,7 +24,9 @@ def test_windows_lie_inside_the_image_on_the_grid_of_jpeg(height, width, count):
 
 def recipe():
     data = {"samples": 40, "crop": 64, "zoom": 1.2}
-    return parse_recipe({"name": "mine", "task": "inspection", "data": data, "optim": {"steps": 1, "learning_rate": 1e-3}}, "test")
+    return parse_recipe(
+        {"name": "mine", "task": "inspection", "data": data, "optim": {"steps": 1, "learning_rate": 1e-3}}, "test"
+    )
 
 
 def test_a_judge_learns_from_a_table_and_the_inspector_uses_it(tmp_path, tiny_weights, identity_weights):

@@ -1,7 +1,7 @@
 """Inspects images: finds degradations and their strength, and predicts the gain of each restoration network."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,13 @@ from passband.weights_io import INSPECTOR
 
 FOUND = 0.5
 """Probability from which a degradation counts as found."""
+MOST_CLEAN = 0.25
+"""Largest probability of a clean image at which an image counts as degraded after a trial of the networks."""
 LEAST_GAIN = 0.3
 """Expected gain in dB below which a network is not used."""
 LEAST_CONFIDENCE = 0.1
 """Confidence below which an image counts as unlike all images that the inspector learned from."""
+UNSURE = "nothing is sure, likeliest is "
 COMMON = 0.05
 """Share of training images that are at least as strange, from which the confidence is full."""
 
@@ -42,12 +45,14 @@ class Diagnosis:
         psnr: estimated PSNR of the image against its unknown clean version, in dB.
         gains: expected gain of each restoration network, in dB.
         confidence: similarity to the images that the inspector learned from, from 0 (none is similar) to 1.
+        tried: whether the networks were tried on the image.
     """
 
     probabilities: Mapping[str, float]
     psnr: float
     gains: Mapping[str, float]
     confidence: float
+    tried: bool = False
 
     @property
     def found(self) -> dict[str, float]:
@@ -62,8 +67,13 @@ class Diagnosis:
 
     @property
     def is_degraded(self) -> bool:
-        """Whether the image is known, and a degradation is likelier than `clean`."""
-        return self.is_known and any(chance > self.probabilities.get(CLEAN, 0.0) for chance in self.found.values())
+        """Whether the image is known and degraded.
+
+        After a trial, `clean` must be unlikely. Without a trial, a degradation must be found and likelier than `clean`.
+        """
+        clean = self.probabilities.get(CLEAN, 0.0)
+        is_found = clean <= MOST_CLEAN if self.tried else any(chance > clean for chance in self.found.values())
+        return self.is_known and is_found
 
     @property
     def best(self) -> tuple[str, float] | None:
@@ -83,9 +93,10 @@ class Diagnosis:
             return f"like nothing that the inspector knows (confidence {self.confidence:.2f}): left alone"
         if not self.is_degraded:
             kind, chance = max(self.probabilities.items(), key=lambda item: item[1])
-            sure = "" if chance >= FOUND else "nothing is sure, likeliest is "
-            return f"{sure}{kind} ({chance:.2f}): left alone"
-        kinds = ", ".join(f"{kind} ({chance:.2f})" for kind, chance in self.found.items())
+            return f"{'' if chance >= FOUND else UNSURE}{kind} ({chance:.2f}): left alone"
+        kinds = ", ".join(f"{kind} ({chance:.2f})" for kind, chance in self.found.items()) or "{}{} ({:.2f})".format(
+            UNSURE, *self.likeliest
+        )
         findings = f"{kinds}, about {self.psnr:.0f} dB"
         if self.best is None:
             return f"{findings}: no network is known"
@@ -94,6 +105,12 @@ class Diagnosis:
             return f"{findings}: no network is expected to help ({name} {gain:+.1f} dB): left alone"
         return f"{findings}: {name}, expected {gain:+.1f} dB"
 
+    @property
+    def likeliest(self) -> tuple[str, float]:
+        """The likeliest degradation and its probability, whether it was found or not."""
+        degradations = [item for item in self.probabilities.items() if item[0] != CLEAN]
+        return max(degradations or self.probabilities.items(), key=lambda item: item[1])
+
     def among(self, networks: Sequence[str]) -> "Diagnosis":
         """Return the diagnosis with the gains of some networks alone.
 
@@ -101,7 +118,7 @@ class Diagnosis:
             networks: names of the networks to keep.
         """
         gains = {name: gain for name, gain in self.gains.items() if name in networks}
-        return Diagnosis(self.probabilities, self.psnr, gains, self.confidence)
+        return replace(self, gains=gains)
 
 
 @dataclass(frozen=True)
@@ -233,6 +250,7 @@ class Inspector(Rebuilt):
     def _diagnose(self, views: Views, pixels: Callable[[], Float[Tensor, "3 H W"]]) -> Diagnosis:
         """Return the diagnosis of prepared views; the pixels are read only for a trial."""
         findings = self.model(views.windows[None].to(self.device), views.overview[None].to(self.device))
+        features = None
         if self._trials is not None and share_as_strange(findings.strangeness.item()) >= LEAST_CONFIDENCE * COMMON:
             features = self._trials(pixels())
             if features is not None:
@@ -243,6 +261,7 @@ class Inspector(Rebuilt):
             findings.psnr.item(),
             dict(zip(self.networks, findings.gains[0].tolist(), strict=True)),
             min(1.0, share / COMMON),
+            features is not None,
         )
 
 
@@ -258,4 +277,5 @@ def mean_of(diagnoses: Sequence[Diagnosis]) -> Diagnosis:
         sum(one.psnr for one in diagnoses) / count,
         {name: sum(one.gains[name] for one in diagnoses) / count for name in first.gains},
         sum(one.confidence for one in diagnoses) / count,
+        first.tried,
     )

@@ -144,7 +144,13 @@ class InspectorNetwork(
             width: number of hidden values of the judge.
             special: kind of degradation that a network was trained for, by the name of the network.
         """
-        copy = InspectorNetwork(**{**self.arguments, "judged": width, "special": special})
+        copy = InspectorNetwork(
+            **{
+                **self.arguments,
+                "judged": width,
+                "special": {name: special[name] for name in self.networks if name in special},
+            }
+        )
         others = {name: value for name, value in self.state_dict().items() if not name.startswith("judge.")}
         copy.load_state_dict(others, strict=False)
         return copy.eval()

@@ -47,7 +47,8 @@ def finding(diagnosis: Diagnosis) -> str:
         if chance >= 0.5:
             return f"This photo looks clean (probability {100 * chance:.0f} %)."
         return "No degradation was found with certainty."
-    kinds = [f"{KINDS.get(kind, kind)} (probability {100 * chance:.0f} %)" for kind, chance in diagnosis.found.items()]
+    seen = diagnosis.found or dict([diagnosis.likeliest])
+    kinds = [f"{KINDS.get(kind, kind)} (probability {100 * chance:.0f} %)" for kind, chance in seen.items()]
     sentence = f"The inspector sees {_listed(kinds)}."
     if diagnosis.best is None:
         return sentence
