@@ -113,16 +113,16 @@ def test_a_resumed_fine_tuning_is_the_uninterrupted_one_to_the_bit(tmp_path, pai
 
 
 def test_minutes_become_steps_that_a_resumed_run_keeps(tmp_path, pairs, tiny_weights, monkeypatch):
-    monkeypatch.setattr("passband.finetuning.run.time_steps", lambda probe, **_: (2.0, 3.0 * probe.validation.count))
+    monkeypatch.setattr("passband.finetuning.run.time_steps", lambda probe, **_: (5.0, 3.0 * probe.validation.count))
     monkeypatch.setattr("passband.finetuning.run.time.monotonic", lambda: 0.0)
     monkeypatch.setattr("passband.finetuning.run.training_precision", lambda device: "float32")
     with pytest.raises(KeyboardInterrupt):
         finetune(tiny_weights, pairs, tmp_path / "run", minutes=1, crop=32, device="cpu", report=stop_after(4))
-    # of 60 seconds, 9 are three validations of the one pair held out; the others are steps of 2
+    # of 60 seconds, 9 are three validations of the one pair held out; the others are steps of 5
     recipe = read_run(tmp_path / "run")["recipe"]
-    assert recipe.optim.steps == 25
-    assert recipe.validation.every == 13
-    assert resume_finetuning(tmp_path / "run", device="cpu")["steps"] == 25
+    assert recipe.optim.steps == 10
+    assert recipe.validation.every == 5
+    assert resume_finetuning(tmp_path / "run", device="cpu")["steps"] == 10
 
 
 def test_a_time_into_which_no_step_fits_leaves_one_and_says_so(tmp_path, pairs, tiny_weights):
