@@ -50,19 +50,30 @@ def weights_checksum(model: nn.Module) -> str:
     from it have the same checksum, unless the folder is in half precision.
 
     Args:
-        model: network with its weights.
+        model: network with its weights, or an exported network, whose checksum is that of its file.
 
     Returns:
         64 hexadecimal digits. The checksum covers the entries in the order of their names, each as name, shape and
         little-endian float32 values. The counters of BatchNorm are left out, because some files lack them and nothing
         uses them.
     """
+    if isinstance(of_file := getattr(model, "file_checksum", None), str):
+        return of_file
     digest = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):
         if not name.endswith("num_batches_tracked"):
             digest.update(f"{name} {list(value.shape)}\n".encode())
             digest.update(value.detach().cpu().float().contiguous().numpy().astype("<f4").tobytes())
     return digest.hexdigest()
+
+
+def network_precision(model: nn.Module) -> str:
+    """Return the precision that a network computes in, such as `float32`.
+
+    Args:
+        model: network with its weights, or an exported network.
+    """
+    return str(getattr(model, "precision", None) or next(model.parameters()).dtype).removeprefix("torch.")
 
 
 def peak_memory(device: torch.device) -> int | None:

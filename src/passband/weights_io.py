@@ -11,6 +11,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from passband.io.files import write_whole
+from passband.io.onnx_metadata import read_onnx_metadata
 from passband.naming import listed, nearest
 from passband.state_dicts import (
     PICKLE_SUFFIXES,
@@ -27,6 +28,8 @@ RUN_FILE = "run.json"
 ABOUT_DATA = ("preprocessing", "classes_named")
 """Keys of a config that are no arguments of the network: the preprocessing of its input, and the names of its
 classes."""
+EXPORTED_SUFFIX = ".onnx"
+"""Suffix of exported files that hold the config of their network, if it classifies or segments."""
 INSPECTOR = "inspector"
 """Shipped weights of the network that finds how an image is degraded. They cannot restore images."""
 LISTED = 6
@@ -59,8 +62,9 @@ def load_config(source: str | Path, **hub_options: Any) -> dict[str, Any]:
     """Load the config of a network: its architecture, its arguments, and the entries that `ABOUT_DATA` names.
 
     Args:
-        source: weights whose config is loaded, as in `load_weights`. Pickles have no config; their network and its
-            size are found by the names and shapes of the tensors. A pickle of any other network is taken as an SFNet.
+        source: weights whose config is loaded, as in `load_weights`, or an exported classifier or segmentation network
+            (.onnx). Pickles have no config; their network and its size are found by the names and shapes of the
+            tensors. A pickle of any other network is taken as an SFNet.
         hub_options: options of `huggingface_hub.hf_hub_download`, for a hub id.
 
     Returns:
@@ -69,6 +73,8 @@ def load_config(source: str | Path, **hub_options: Any) -> dict[str, Any]:
     Raises:
         CheckpointError: if there is no config, or if it is damaged.
     """
+    if Path(source).suffix == EXPORTED_SUFFIX and Path(source).is_file():
+        return _exported_config(Path(source))
     path = find_weights(source, CONFIG_FILE, **hub_options)
     if path.suffix in PICKLE_SUFFIXES:
         return published_config(rename_published(read_state(path))) or {"model": "sfnet"}
@@ -85,6 +91,28 @@ def load_config(source: str | Path, **hub_options: Any) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise CheckpointError(f"{path} must hold the config of a network; it holds a {type(config).__name__}")
     return with_current_names({"model": "sfnet", **config})
+
+
+def _exported_config(path: Path) -> dict[str, Any]:
+    """Return the config that `passband export` wrote into an ONNX file.
+
+    Raises:
+        CheckpointError: if there is none, as in an exported restoration network, or the file cannot be read.
+    """
+    try:
+        config = json.loads(read_onnx_metadata(path).get("config", "null"))
+    except ImportError as error:
+        raise CheckpointError(
+            f"{path} needs the package onnx ({error}); install it with: pip install 'passband[onnx]'"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
+    if not isinstance(config, dict):
+        raise CheckpointError(
+            f"{path} is no exported classifier or segmentation network; an exported restoration network is for "
+            "passband restore"
+        )
+    return config
 
 
 def with_current_names(config: dict[str, Any]) -> dict[str, Any]:

@@ -51,7 +51,8 @@ def test_a_mistake_is_one_sentence(export, tiny_weights, tmp_path):
 def test_a_size_is_width_by_height(export, monkeypatch, tmp_path):
     sizes = []
     monkeypatch.setattr(
-        "passband.export.export_model", lambda *arguments: sizes.append(arguments[-1]) or Exported(tmp_path, "float32")
+        "passband.export.export_model",
+        lambda *arguments, **_: sizes.append(arguments[-1]) or Exported(tmp_path, "float32"),
     )
     arguments = ("general", "--to", "coreml", "-o", tmp_path / "a.mlpackage")
     assert export(*arguments, "--size", "640x480")[0] == 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from passband.cli.shared.executors import ExecutorName, ManifestFile, Timeout, Workers, needs_manifest
+from passband.cli.shared.options import Provider
 
 if TYPE_CHECKING:
     from passband.inference.classifier import Classified, Classifier
@@ -19,10 +20,14 @@ if TYPE_CHECKING:
 
 def classify(
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="Images, folders or glob patterns.")],
-    weights: Annotated[str, typer.Option(help="Weights of a classifier: run, folder (RUN/weights/best) or hub id.")],
+    weights: Annotated[
+        str,
+        typer.Option(help="Weights of a classifier: run, folder (RUN/weights/best), hub id or exported file."),
+    ],
     top: Annotated[int, typer.Option(min=1, help="Number of classes to print per image.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON per image.")] = False,
     device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    provider: Provider = None,
     workers: Workers = 0,
     executor: ExecutorName = "local",
     timeout: Timeout = None,
@@ -45,7 +50,7 @@ def classify(
     run_on = choose_executor(workers, executor, timeout, in_order=True) if is_shared else None
     passed: list[PassedOver] = []
     found = [] if is_remote else find_sources(sources, SUFFIXES, PICTURES, once=True, passed=passed.append)
-    classifier = Classifier(weights, device)
+    classifier = Classifier(weights, device, provider)
     bad = [Classified(source.path, error=source.problem) for source in found if source.problem]
     good = [source.path for source in found if not source.problem]
     names = [source.path.name for source in found if source.problem] + [path.name for path in good]

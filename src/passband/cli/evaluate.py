@@ -6,9 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
+from passband.cli.shared.options import Provider
+
 
 def evaluate(
-    weights: Annotated[str, typer.Argument(help="Shipped name, run, folder, published pickle or hub id.")],
+    weights: Annotated[
+        str, typer.Argument(help="Shipped name, run, folder, published pickle, hub id or exported file.")
+    ],
     data: Annotated[
         Path,
         typer.Option(
@@ -49,6 +53,7 @@ def evaluate(
     engine: Annotated[
         str | None, typer.Option(help="Engine of a restoration: torch (default), openvino, onnxruntime or ncnn.")
     ] = None,
+    provider: Provider = None,
     pool_window: Annotated[
         int | None,
         typer.Option(
@@ -91,14 +96,15 @@ def evaluate(
             "memory": memory,
             "precision": precision,
             "engine": engine,
+            "provider": provider,
             "pool_window": pool_window,
             "pool_mode": pool_mode,
             "save": save or None,
             "workers": workers or None,
         },
-        classification={"workers": workers or None},
+        classification={"workers": workers or None, "provider": provider},
         detection={"benchmark": benchmark, "workers": workers or None},
-        segmentation={"protocol": protocol, "workers": workers or None},
+        segmentation={"protocol": protocol, "workers": workers or None, "provider": provider},
     )
     if task == "restoration" and "workers" in options:
         from passband.scale import choose_executor

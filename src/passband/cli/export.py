@@ -5,14 +5,19 @@ from typing import Annotated
 
 import typer
 
+from passband.cli.shared.options import Provider
+
 
 def export(
-    weights: Annotated[str, typer.Argument(help="Shipped name, folder, published pickle or hub id.")],
-    to: Annotated[str, typer.Option("--to", help="Format: onnx, openvino, ncnn or coreml.")],
+    weights: Annotated[str, typer.Argument(help="Shipped name, run, folder, published pickle or hub id.")],
     output: Annotated[
         Path,
         typer.Option("-o", "--output", help="File to write: .onnx, .xml for openvino, .ncnn.param or .mlpackage."),
     ],
+    to: Annotated[
+        str | None,
+        typer.Option("--to", help="Format: onnx, openvino, ncnn or coreml. Default: by the suffix of the output."),
+    ] = None,
     precision: Annotated[
         str, typer.Option(help="Precision of the file: float32, float16, or int8 (openvino only).")
     ] = "float32",
@@ -24,16 +29,18 @@ def export(
         str | None,
         typer.Option(help="Width x height of the images in pixels, as 640x480, for coreml. Default: 512x512."),
     ] = None,
+    provider: Provider = None,
 ) -> None:
-    """Export a restoration network to ONNX, OpenVINO, ncnn or Core ML, and compare its output with that of torch."""
+    """Export a network to ONNX, OpenVINO, ncnn or Core ML, and compare its output with that of torch.
+
+    Restoration networks can be exported to all formats, classifiers and segmentation networks to ONNX.
+    """
     from passband.export import export_model
 
-    exported = export_model(weights, output, to, precision, calibration, None if size is None else _sides(size))
+    sides = None if size is None else _sides(size)
+    exported = export_model(weights, output, to, precision, calibration, sides, provider=provider)
     for parity in exported.parities:
-        typer.echo(
-            f"{parity.width}x{parity.height}: {parity.psnr:.1f} dB against torch, "
-            f"largest difference {parity.largest_difference:.1e}"
-        )
+        typer.echo(parity.line)
     if exported.psnr_torch is not None and exported.psnr_exported is not None:
         typer.echo(
             f"PSNR against a clean photo: {exported.psnr_torch:.2f} dB in torch, {exported.psnr_exported:.2f} dB in "

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from passband.cli.shared.executors import ExecutorName, ManifestFile, Timeout, Workers, needs_manifest
+from passband.cli.shared.options import Provider
 
 if TYPE_CHECKING:
     from passband.cli.shared.files import FileRun
@@ -46,10 +47,7 @@ def restore(
             help="Runtime: torch, openvino, onnxruntime or ncnn; auto takes the fastest one that agrees with torch."
         ),
     ] = "torch",
-    provider: Annotated[
-        str | None,
-        typer.Option(help="Execution provider of onnxruntime, such as CUDAExecutionProvider. Default: the CPU."),
-    ] = None,
+    provider: Provider = None,
     strength: Annotated[
         float, typer.Option(min=0, max=1, help="Strength: 0 keeps the input, 1 restores it in full.")
     ] = 1.0,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from passband.cli.shared.executors import ExecutorName, ManifestFile, Timeout, Workers, needs_manifest
+from passband.cli.shared.options import Provider
 
 if TYPE_CHECKING:
     from passband.cli.shared.files import FileRun
@@ -20,7 +21,10 @@ def segment(
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="Images, folders or glob patterns.")],
     weights: Annotated[
         str,
-        typer.Option(help="Weights of a segmentation network or detector: run, folder (RUN/weights/best) or hub id."),
+        typer.Option(
+            help="Weights of a segmentation network or detector: run, folder (RUN/weights/best) or hub id; or an "
+            "exported .onnx file."
+        ),
     ],
     output: Annotated[
         str | None,
@@ -41,6 +45,7 @@ def segment(
         float | None, typer.Option(min=0, max=1, help="Smallest score of a detector's instance. Default: 0.5.")
     ] = None,
     device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    provider: Provider = None,
     workers: Workers = 0,
     executor: ExecutorName = "local",
     timeout: Timeout = None,
@@ -59,7 +64,11 @@ def segment(
         )
     if score is not None and task != "detection":
         raise ValueError(f"{weights} is for {task}: leave out --score, which is for detectors")
+    if provider is not None and task != "segmentation":
+        raise ValueError(f"{weights} is for {task}: leave out --provider, which is for exported segmentation networks")
     options: dict[str, Any] = {} if score is None else {"score": score}
+    if provider is not None:
+        options["provider"] = provider
     options["run_on"] = choose_executor(workers, executor, timeout, in_order=task == "detection")
     options |= {"overlay": overlay, "overwrite": overwrite, "device": device}
     if needs_manifest(sources, output, manifest):
@@ -77,6 +86,7 @@ def _write_masks(
     overwrite: bool,
     device: str,
     run_on: "Executor",
+    provider: str | None = None,
 ) -> None:
     """Write a mask of classes for each image."""
     from passband.cli.shared.files import RESUME_HINT, FileRun
@@ -87,7 +97,7 @@ def _write_masks(
     passed: list[PassedOver] = []
     records = Records()
     jobs = plan_masks(sources, output, passed=passed.append, records=records)
-    segmenter = Segmenter(weights, device)
+    segmenter = Segmenter(weights, device, provider)
     run = FileRun("segmenting", "segmented", jobs.names())
     with run.shown(RESUME_HINT):
         for result in segmenter.segment_files(
@@ -112,13 +122,14 @@ def _write_masks_at_addresses(
     overwrite: bool,
     device: str,
     run_on: "Executor",
+    provider: str | None = None,
 ) -> None:
     """Write a mask of classes for each image at an address."""
     from passband.cli.shared.files import RESUME_HINT, FileRun
     from passband.inference.segmenter import MASKS, Segmenter, SegmentWork
     from passband.scale import Manifest, run_addresses
 
-    segmenter = Segmenter(weights, device)
+    segmenter = Segmenter(weights, device, provider)
     run = FileRun("segmenting", "segmented", None)
     with run.shown(RESUME_HINT), closing(Manifest(manifest)) as rows:
         work = SegmentWork(segmenter, overlay).work()

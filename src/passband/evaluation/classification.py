@@ -15,7 +15,7 @@ from passband.io.jpeg import reader_library
 from passband.io.shards import data_folder
 from passband.metrics.class_scores import class_accuracy, confusion_matrix, rank_of, ranking, wilson_interval
 from passband.naming import printable
-from passband.provenance import environment, peak_memory, weights_checksum
+from passband.provenance import environment, network_precision, peak_memory, weights_checksum
 from passband.tasks.classification import TOP
 
 
@@ -28,6 +28,7 @@ def evaluate_classifier(
     batch: int = 32,
     workers: int = 0,
     device: str = "auto",
+    provider: str | None = None,
     report: Callable[[dict[str, Any], int], None] = lambda row, count: None,
 ) -> dict[str, Any]:
     """Score a classifier: its accuracy in total and for each class, and its confusions.
@@ -37,7 +38,8 @@ def evaluate_classifier(
     training.
 
     Args:
-        weights: weights to load: a folder that training made, such as RUN/weights/best, a shipped name, or a hub id.
+        weights: weights to load: a folder that training made, such as RUN/weights/best, a shipped name, a hub id, or an
+            .onnx file of `passband export`.
         data: folder with a sub-folder of images for each class, with the names of the weights' classes; some classes
             may be missing.
         output: folder for the report.
@@ -45,6 +47,7 @@ def evaluate_classifier(
         batch: number of images that the network gets at once.
         workers: number of processes that prepare images; 0 prepares them in this process.
         device: name of a device, see `models.pick_device`.
+        provider: execution provider of ONNX Runtime for an exported file; None for the CPU.
         report: function that is called with the figures of each image, or with the `name` and `reason` of one that
             cannot be read, and with the number of images.
 
@@ -58,7 +61,7 @@ def evaluate_classifier(
         ValueError: if a folder is named like none of the weights' classes, or no image can be read.
     """
     data, output = data_folder(data), Path(output)
-    classifier = Classifier(weights, device)
+    classifier = Classifier(weights, device, provider)
     names = list(classifier.classes)
     pictures = find_classes(data, names) if pictures is None else pictures
     # before a gate counts its open channels, because the counts are part of its weights
@@ -117,7 +120,8 @@ def evaluate_classifier(
         "data": str(data),
         "notes": _notes(confusion, names, failed),
         "device": str(classifier.device),
-        "precision": str(next(classifier.model.parameters()).dtype).removeprefix("torch."),
+        "engine": getattr(classifier.model, "engine", "torch"),
+        "precision": network_precision(classifier.model),
         "seconds": seconds,
         "images_per_second": len(rows) / seconds,
         "peak_memory_bytes": peak_memory(classifier.device),

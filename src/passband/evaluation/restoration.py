@@ -50,6 +50,7 @@ def evaluate_restoration(
     memory: int | str | None = None,
     engine: str = "torch",
     precision: str = "float32",
+    provider: str | None = None,
     pairs: Sequence[Pair] | None = None,
     report: Callable[[dict[str, Any], int], None] = lambda row, count: None,
     executor: Executor = in_this_process,
@@ -82,6 +83,7 @@ def evaluate_restoration(
             restored in bands, which give the same result, or in tiles, whose result is close and noted.
         engine: engine that runs the network, see `engines.load_engine`.
         precision: precision of the engine, see `engines.load_engine`. The default is exact, unlike that of `Restorer`.
+        provider: execution provider of ONNX Runtime, see `engines.load_engine`; None for the CPU.
         pairs: pairs to score; None for all pairs of `data`.
         report: function that is called with the figures of each image, or with the `name` and `reason` of a pair that
             cannot be scored, and with the number of pairs.
@@ -107,7 +109,8 @@ def evaluate_restoration(
     chosen = entry(protocol or (known.protocol if known else "rgb"), PROTOCOLS, "protocol")
     scorers = [image_metric(name) for name in dict.fromkeys(metrics)]
     overrides |= _pooling(weights, known, pool_window, pool_mode, overrides)
-    restorer = Restorer(weights, device, memory, engine=engine, precision=precision, views=None, **overrides)
+    options = {"engine": engine, "precision": precision, "provider": provider}
+    restorer = Restorer(weights, device, memory, views=None, **options, **overrides)
     network = restorer.network()
     if protocol is None and chosen is PROTOCOLS["sfnet"] and network.engine.multiple == CONVIR_MULTIPLE:
         chosen = PROTOCOLS["convir"]

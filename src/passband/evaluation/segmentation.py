@@ -18,7 +18,7 @@ from passband.inference.segmenter import Segmenter
 from passband.io.shards import data_folder
 from passband.metrics.mask_scores import SegmentationScores, predicted_classes, resized_logits
 from passband.naming import printable
-from passband.provenance import environment, peak_memory, weights_checksum
+from passband.provenance import environment, network_precision, peak_memory, weights_checksum
 
 DEFAULT_PROTOCOL = "lab_macro"
 """Protocol that fits binary masks and masks of several classes."""
@@ -36,6 +36,7 @@ def evaluate_segmenter(
     batch: int = 8,
     workers: int = 0,
     device: str = "auto",
+    provider: str | None = None,
     report: Callable[[dict[str, Any], int], None] = lambda row, count: None,
 ) -> dict[str, Any]:
     """Score a segmentation network by a named protocol, and beside it a prediction without foreground.
@@ -44,7 +45,8 @@ def evaluate_segmenter(
     (the same as text). Each whole image is resized to the size of the training, and scored at the size of its mask.
 
     Args:
-        weights: weights to load: a folder that training made, such as RUN/weights/best, a shipped name, or a hub id.
+        weights: weights to load: a folder that training made, such as RUN/weights/best, a shipped name, a hub id, or an
+            .onnx file of `passband export`.
         data: folder of images with masks, see `data.masks.find_mask_pairs`.
         output: folder for the report.
         protocol: name of the protocol, a key of `metrics.mask_scores.PROTOCOLS`.
@@ -52,6 +54,7 @@ def evaluate_segmenter(
         batch: number of images that the network gets at once.
         workers: number of processes that read images; 0 reads them in this process.
         device: name of a device, see `models.pick_device`.
+        provider: execution provider of ONNX Runtime for an exported file; None for the CPU.
         report: function that is called with the figures of each image, or with the `name` and `reason` of one that
             cannot be used, and with the number of images.
 
@@ -66,7 +69,7 @@ def evaluate_segmenter(
         ValueError: if the protocol is unknown or does not fit the classes, or no image can be used.
     """
     data, output = data_folder(data), Path(output)
-    segmenter = Segmenter(weights, device)
+    segmenter = Segmenter(weights, device, provider)
     scores = SegmentationScores(protocol, segmenter.maps)
     mask_pairs = find_mask_pairs(data) if pairs is None else list(pairs)
     loader = DataLoader(
@@ -121,7 +124,8 @@ def evaluate_segmenter(
         "data": str(data),
         "notes": _notes(rows, failed),
         "device": str(segmenter.device),
-        "precision": str(next(segmenter.model.parameters()).dtype).removeprefix("torch."),
+        "engine": getattr(segmenter.model, "engine", "torch"),
+        "precision": network_precision(segmenter.model),
         "seconds": seconds,
         "network_seconds": network_seconds,
         "images_per_second": len(rows) / seconds,

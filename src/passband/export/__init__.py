@@ -1,7 +1,9 @@
 """Exports networks to files for ONNX Runtime and OpenVINO, and runs these files."""
 
+from passband.export.exported_network import ExportedNetwork
 from passband.export.graph import restoration_graph
+from passband.export.logits_graph import logits_graph
 from passband.export.network_writer import ExportError
 from passband.export.write import Exported, export_model
 
-__all__ = ["ExportError", "Exported", "export_model", "restoration_graph"]
+__all__ = ["ExportError", "Exported", "ExportedNetwork", "export_model", "logits_graph", "restoration_graph"]

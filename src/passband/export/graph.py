@@ -23,9 +23,6 @@ from passband.layers import DynamicFilter, GlobalModulation, Modulator, WindowMo
 from passband.layers.shape_filter import ShapeFilter
 from passband.models.convir import POOLS, MultiScaleFilter
 
-OPSET = 20
-"""Version of the ONNX operators, the first one with GELU."""
-
 
 def restoration_graph(model: nn.Module, half: bool = False) -> Any:
     """Write a network as an ONNX model for one image, whose sides are those that the network takes.
@@ -41,31 +38,18 @@ def restoration_graph(model: nn.Module, half: bool = False) -> Any:
     Raises:
         ExportError: if the network is none of these, or if its pooling depends on earlier images.
     """
-    from onnx import TensorProto, checker, helper
-
     network = check_network(model)
     writer = _GraphWriter(half)
     image = writer.narrow(INPUT)
     restored = writer.trunk(network, image, *writer.front(network, image))
     writer.op("Identity", writer.widen(restored), output=OUTPUT)
-
-    def image_info(name: str, channels: int) -> Any:
-        return helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, channels, "height", "width"])
-
-    graph = helper.make_graph(
-        writer.nodes,
-        network.model_name,
-        [image_info(INPUT, network.in_channels)],
-        [image_info(OUTPUT, 3)],
-        writer.parameters,
-    )
-    opset = [helper.make_opsetid("", OPSET)]
-    # version 9 of the file format belongs to this opset; runtimes since 2024 can read it
-    proto = helper.make_model(graph, opset_imports=opset, producer_name="passband", ir_version=9)
-    sizes = {"multiple": str(network.multiple), "minimum": str(network.minimum)}
-    helper.set_model_props(proto, {"precision": "float16" if half else "float32", **sizes})
-    checker.check_model(proto)
-    return proto
+    properties = {
+        "precision": "float16" if half else "float32",
+        "multiple": str(network.multiple),
+        "minimum": str(network.minimum),
+    }
+    shape = (1, network.in_channels, "height", "width")
+    return writer.model(network.model_name, {INPUT: shape}, {OUTPUT: (1, 3, "height", "width")}, properties)
 
 
 class _GraphWriter(OnnxWriter):

@@ -7,6 +7,7 @@ import numpy as np
 from torch import nn
 
 from passband.export.network_writer import INPUT, NetworkWriter, array
+from passband.export.node_writer import NodeWriter
 from passband.layers import LocalAvgPool2d
 from passband.layers.pooling import TRAINING_CROP
 
@@ -30,23 +31,15 @@ class LocalWindow:
     """Numbers of rows and columns by which the averages of the inner windows are repeated, for the node Pad."""
 
 
-class OnnxWriter(NetworkWriter):
-    """Collects nodes and parameters of an ONNX graph.
+class OnnxWriter(NodeWriter, NetworkWriter):
+    """Writes the operations of networks of three scales as nodes.
 
     Args:
         half: whether parameters and maps use float16. Averages always use float32.
     """
 
     def __init__(self, half: bool):
-        from onnx import TensorProto, helper, numpy_helper
-
-        self.make_node, self.to_proto = helper.make_node, numpy_helper.from_array
-        self.float32, self.float16 = TensorProto.FLOAT, TensorProto.FLOAT16
-        self.half = half
-        self.nodes: list[Any] = []
-        self.parameters: list[Any] = []
-        self._integers: dict[tuple[int, ...], str] = {}
-        self._shapes: dict[tuple[int | str, ...], str] = {}
+        super().__init__(half)
         self._windows: dict[int, LocalWindow] = {}
 
     def conv(self, name: str, layer: Any, x: str) -> str:
@@ -134,7 +127,7 @@ class OnnxWriter(NetworkWriter):
             above = self.op("Slice", sums, size, self.integers(END), self.integers(axis))
             below = self.op("Slice", sums, self.integers(0), count, self.integers(axis))
             x = self.op("Sub", above, below, name=f"{name}.window.{axis}")
-        weight = self.op("Div", self._constant(factor.reshape(1, -1, 1, 1).astype(np.float32)), window.area)
+        weight = self.op("Div", self.constant(factor.reshape(1, -1, 1, 1).astype(np.float32)), window.area)
         x = self.narrow(self.op("Mul", x, weight, name=f"{name}.weigh"))
         return self.op("Pad", x, window.pads, mode="edge", name=name)
 
@@ -165,17 +158,6 @@ class OnnxWriter(NetworkWriter):
         self._windows[pool.stride] = LocalWindow(lengths, sizes, places, area, pads)
         return self._windows[pool.stride]
 
-    def shape(self, *sides: int | str) -> str:
-        """Write a list of whole numbers, some of which are outputs of nodes, once for all nodes that take it."""
-        if sides not in self._shapes:
-            parts = (self.integers(side) if isinstance(side, int) else side for side in sides)
-            self._shapes[sides] = self.op("Concat", *parts, axis=0)
-        return self._shapes[sides]
-
-    def reshape(self, x: str, *shape: int) -> str:
-        """Write a map in another shape."""
-        return self.op("Reshape", x, self.integers(*shape))
-
     def narrow(self, x: str) -> str:
         """Write a map of float32 in the type of the maps."""
         return self.op("Cast", x, to=self.float16) if self.half else x
@@ -183,34 +165,6 @@ class OnnxWriter(NetworkWriter):
     def widen(self, x: str) -> str:
         """Write a map in float32."""
         return self.op("Cast", x, to=self.float32) if self.half else x
-
-    def op(self, kind: str, *inputs: str, outputs: int = 1, name: str = "", output: str = "", **attributes: Any) -> Any:
-        """Add a node, and return the name of its output, or a list of names if it has several outputs."""
-        name = name or f"{kind}.{len(self.nodes)}"
-        names = [output or name] if outputs == 1 else [f"{name}:{number}" for number in range(outputs)]
-        if kind == "Split":
-            attributes["num_outputs"] = outputs
-        self.nodes.append(self.make_node(kind, list(inputs), names, name=name, **attributes))
-        return names[0] if outputs == 1 else names
-
-    def per_channel(self, values: np.ndarray) -> str:
-        """Add one parameter for each channel of a map."""
-        return self.value(values.reshape(1, -1, 1, 1))
-
-    def value(self, values: np.ndarray) -> str:
-        """Add parameters in the type of the maps."""
-        return self._constant(values.astype(np.float16 if self.half else np.float32))
-
-    def integers(self, *numbers: int) -> str:
-        """Add a list of whole numbers, once for all nodes that take it."""
-        if numbers not in self._integers:
-            self._integers[numbers] = self._constant(np.array(numbers, dtype=np.int64))
-        return self._integers[numbers]
-
-    def _constant(self, values: np.ndarray) -> str:
-        name = f"parameter.{len(self.parameters)}"
-        self.parameters.append(self.to_proto(np.ascontiguousarray(values), name))
-        return name
 
 
 def is_local(pool: nn.Module) -> bool:

@@ -11,19 +11,11 @@ from torch import Tensor, nn
 
 from passband.export.graph import restoration_graph
 from passband.export.network_writer import FRONT, INPUT, ExportError
+from passband.export.onnx_session import CPU_PROVIDER, first_line, require, shown_name, start_session
+from passband.io.onnx_metadata import read_onnx_metadata
 from passband.models.sfnet import SFNet
 from passband.models.three_scales import ThreeScaleNetwork
-from passband.naming import suggestion
 
-CPU_PROVIDER = "CPUExecutionProvider"
-_PROVIDER_PACKAGES = {
-    "TensorrtExecutionProvider": "pip install onnxruntime-gpu tensorrt",
-    "CUDAExecutionProvider": "pip install onnxruntime-gpu",
-    "DmlExecutionProvider": "pip install onnxruntime-directml (Windows)",
-    "CoreMLExecutionProvider": "pip install onnxruntime (macOS)",
-    "OpenVINOExecutionProvider": "pip install onnxruntime-openvino",
-}
-"""Packages that bring execution providers; each of them replaces the package onnxruntime."""
 Precision = Literal["float32", "bfloat16", "float16", "int8"]
 SUFFIXES = {".xml": "openvino", ".onnx": "onnxruntime", ".param": "ncnn"}
 """Engines of exported files, by the suffix of the file."""
@@ -39,25 +31,6 @@ def refuse_coreml(weights: str | Path) -> None:
         raise ExportError(
             f"{weights} is for Core ML, which runs on Apple devices only; give the weights that it was exported from"
         )
-
-
-def require(engine: str, *modules: str) -> None:
-    """Import the modules that an engine needs.
-
-    Raises:
-        ExportError: if a module cannot be imported. The message tells how to install it.
-    """
-    import importlib
-
-    extra = engine if engine in ("coreml", "openvino", "ncnn") else "onnx"
-    for name in modules:
-        try:
-            importlib.import_module(name)
-        except ImportError as error:
-            raise ExportError(
-                f"the engine {engine} needs the package {name}, which cannot be imported here ({error}); "
-                f"install it with: pip install 'passband[{extra}]'"
-            ) from error
 
 
 @cache
@@ -182,33 +155,14 @@ class OnnxRuntime:
     name = "onnxruntime"
 
     def __init__(self, source: Any, provider: str = CPU_PROVIDER):
-        require(self.name, "onnxruntime")
-        import onnxruntime
-
-        check_provider(provider)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        if provider == "DmlExecutionProvider":  # DirectML needs both settings
-            options.enable_mem_pattern = False
-            options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-        network = str(source) if isinstance(source, str | Path) else source.SerializeToString()
-        providers = [provider] if provider == CPU_PROVIDER else [provider, CPU_PROVIDER]
-        try:
-            self._session = onnxruntime.InferenceSession(network, options, providers=providers)
-        except Exception as error:  # ONNX Runtime raises many classes of errors, which share no base class
-            what = "is damaged or not an ONNX network"
-            if provider != CPU_PROVIDER:
-                what += f", or {provider} cannot run it"
-            raise ExportError(f"{_name(source)} {what}: {_first_line(error)}") from error
-        if provider not in self._session.get_providers():
-            raise ExportError(
-                f"{provider} is in this build of ONNX Runtime but does not start on this machine, often because a "
-                "driver or a library is missing; its own message is above. Leave out --provider to run on the CPU."
-            )
+        self._session = start_session(source, provider)
         self.provider = provider
         image = self._session.get_inputs()[0]
         if image.name != INPUT:
-            raise ExportError(f"{_name(source)} was not written by passband export: its input is named {image.name!r}")
+            raise ExportError(
+                f"{shown_name(source)} is not a restoration network that passband export wrote: its input is named "
+                f"{image.name!r}"
+            )
         self.in_channels = image.shape[1]
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.multiple = int(metadata.get("multiple", SFNet.multiple))
@@ -232,44 +186,6 @@ def sums_fit_bfloat16(model: Any) -> bool:
     return all(node.get_type_name() != "CumSum" for node in model.get_ops())
 
 
-def onnx_providers() -> list[str]:
-    """Return the names of the execution providers of the installed build of ONNX Runtime, such as `CUDA`.
-
-    Raises:
-        ExportError: if ONNX Runtime is not installed.
-    """
-    require("onnxruntime", "onnxruntime")
-    import onnxruntime
-
-    return onnxruntime.get_available_providers()
-
-
-def check_provider(provider: str) -> None:
-    """Refuse an execution provider that the installed build of ONNX Runtime does not have.
-
-    Args:
-        provider: name of the provider, such as `"CUDAExecutionProvider"`.
-
-    Raises:
-        ExportError: if ONNX Runtime is not installed, or has no such provider; the message lists those that it has.
-    """
-    available = onnx_providers()
-    if provider not in available:
-        known = {_short(name): name for name in (*_PROVIDER_PACKAGES, *available)}
-        name = known.get(_short(provider), provider)  # such as TensorRT, without the end of the name
-        install = "" if name in available else _PROVIDER_PACKAGES.get(name)
-        near = f" Did you mean {name!r}?" if name != provider else "" if install else suggestion(provider, available)
-        hint = f" It comes with: {install}." if install else ""
-        raise ExportError(
-            f"--provider is one of {', '.join(available)} in this build of ONNX Runtime; got {provider!r}.{near}{hint}"
-        )
-
-
-def _short(provider: str) -> str:
-    """Return the name of an execution provider in small letters, without its end."""
-    return provider.lower().removesuffix("executionprovider")
-
-
 def read_openvino(path: Path) -> Any:
     """Read an exported file as an OpenVINO model.
 
@@ -282,17 +198,16 @@ def read_openvino(path: Path) -> Any:
         model = openvino_core().read_model(path)
         names = {name for port in model.inputs for name in port.get_names()}
     except RuntimeError as error:
-        raise ExportError(f"{path} is missing, damaged or not a network: {_first_line(error)}") from error
+        raise ExportError(f"{path} is missing, damaged or not a network: {first_line(error)}") from error
     if INPUT not in names:
         raise ExportError(
-            f"{path} was not written by passband export: its inputs are {', '.join(sorted(names)) or 'unnamed'}"
+            f"{path} is not a restoration network that passband export wrote: its inputs are "
+            f"{', '.join(sorted(names)) or 'unnamed'}"
         )
     if path.suffix == ".onnx" and not model.has_rt_info(["passband", "multiple"]):
         require("onnx", "onnx")
-        import onnx
-
         # OpenVINO does not pass on the properties of an ONNX file
-        properties = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+        properties = read_onnx_metadata(path)
         sizes = (properties.get("multiple", SFNet.multiple), properties.get("minimum", SFNet.minimum))
         set_sizes(model, *map(int, sizes))
     return model
@@ -356,13 +271,3 @@ def run_each_image(run: Any, padded: Tensor, engine: Any) -> Tensor:
     images = padded.detach().to("cpu", torch.float32).contiguous().numpy()
     restored = [torch.from_numpy(run(image[None])) for image in images]
     return torch.cat(restored).to(padded.device)
-
-
-def _name(source: Any) -> str:
-    return str(source) if isinstance(source, str | Path) else "the exported network"
-
-
-def _first_line(error: Exception) -> str:
-    """Return the first informative line of the message of an engine."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return next((line for line in lines if not line.startswith(("Exception from", "Check "))), type(error).__name__)

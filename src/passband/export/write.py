@@ -2,8 +2,10 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,14 @@ from passband.export.graph import restoration_graph
 from passband.export.ncnn_graph import ncnn_graph
 from passband.export.ncnn_runtime import NcnnRuntime, write_ncnn
 from passband.export.network_writer import ExportError
+from passband.export.onnx_session import CPU_PROVIDER, check_provider, require
 from passband.export.quantize import calibration_pictures, quantize, restored_gain, save_openvino
-from passband.export.runtimes import OnnxRuntime, OpenVINORuntime, openvino_model, require
+from passband.export.runtimes import OnnxRuntime, OpenVINORuntime, openvino_model
+from passband.export.write_logits import LogitsParity, check_logits_export, export_logits
 from passband.io.arrays import from_array
 from passband.io.files import write_whole
 from passband.metrics import psnr
-from passband.models import load_model
+from passband.models import load_with_config
 from passband.ops.tiling import pad_to_multiple
 
 FORMATS = {"onnx": ".onnx", "openvino": ".xml", "ncnn": ".ncnn.param", "coreml": ".mlpackage"}
@@ -58,6 +62,12 @@ class Parity:
     largest_difference: float
     """Largest absolute difference between both outputs, for values in [0, 1]."""
 
+    @property
+    def line(self) -> str:
+        """The comparison in one line."""
+        size, difference = f"{self.width}x{self.height}", f"largest difference {self.largest_difference:.1e}"
+        return f"{size}: {self.psnr:.1f} dB against torch, {difference}"
+
 
 @dataclass(frozen=True)
 class Exported:
@@ -67,8 +77,8 @@ class Exported:
     """Path of the file."""
     precision: str
     """Precision of the file: float32, float16 or int8."""
-    parities: list[Parity] = field(default_factory=list)
-    """Comparisons with torch, one for each of `SIZES`."""
+    parities: Sequence[Parity | LogitsParity] = ()
+    """Comparisons with torch, one for each of two sizes."""
     psnr_torch: float | None = None
     """Mean PSNR in dB of torch in float32 against a clean image, over several degradations; only for int8."""
     psnr_exported: float | None = None
@@ -78,19 +88,24 @@ class Exported:
 def export_model(
     weights: str | Path,
     output: Path,
-    to: str,
+    to: str | None = None,
     precision: str = "float32",
     calibration: Path | None = None,
     size: tuple[int, int] | None = None,
+    provider: str | None = None,
     **overrides: Any,
 ) -> Exported:
     """Export weights for another engine, and compare the exported file with torch.
+
+    Restoration networks take one image of any size. Classifiers and segmentation networks are written as ONNX files,
+    take batches of any size, and give logits; see `export.logits_graph` and `export.logits_metadata`.
 
     Args:
         weights: weights to export, as in `models.load_model`.
         output: file to write: .onnx, .xml, .ncnn.param or .mlpackage, which is a folder. A .bin file with the
             parameters is written beside an .xml or .ncnn.param file.
-        to: format, `"onnx"`, `"openvino"`, `"ncnn"` or `"coreml"`.
+        to: format, `"onnx"`, `"openvino"`, `"ncnn"` or `"coreml"`; None for the format of the suffix of
+            `output`.
         precision: precision of the file: `"float32"`, `"float16"` or `"int8"`. In ONNX files float16 applies to
             parameters and maps. In OpenVINO files it applies to parameters, because OpenVINO chooses the precision of
             the computation, and in ncnn files to the weights of convolutions. In Core ML packages it applies to
@@ -99,6 +114,8 @@ def export_model(
             with scikit-image, degraded by `data.degradations.degrade`.
         size: height and width in pixels of the images of a Core ML package; None for 512 x 512. Files of the other
             formats take images of any size.
+        provider: execution provider of ONNX Runtime that runs the file for the comparison, such as
+            `"CUDAExecutionProvider"`; None for the CPU. It is for ONNX files only.
         overrides: keyword arguments of the constructor of the network.
 
     Returns:
@@ -110,35 +127,54 @@ def export_model(
             exported file differs too much from torch. Then no file is written.
         OSError: if the file cannot be written.
     """
-    _check(output, to, precision, calibration, size)
+    to = to or _format_of(output)
+    _check(output, to, precision, calibration, size, provider)
     require(*PACKAGES[to])
     if to == "coreml":
         coremltools()
-    model = load_model(weights, **overrides)
-    write, make = _formats(model, to, precision, calibration, size or COREML_SIZE)
+    if provider is not None:
+        check_provider(provider)
+    model, config = load_with_config(weights, **overrides)
+    if getattr(model, "task", "restoration") == "restoration":
+        write, make = _formats(model, to, precision, calibration, size or COREML_SIZE, provider)
+        with _compared_file(output) as temporary:
+            write(temporary)
+            parities, costs = _compare_restoration(model, make(temporary), precision, str(weights))
+        return Exported(output, precision, parities, *costs)
+    network = check_logits_export(model, to, precision)
+    with _compared_file(output) as temporary:
+        parities = export_logits(network, config, str(weights), temporary, provider)
+    return Exported(output, precision, parities)
+
+
+@contextmanager
+def _compared_file(output: Path) -> Iterator[Path]:
+    """Yield a temporary path, and give the files there their final names unless the block raises an error.
+
+    The block writes the file, reads it again and compares it with torch.
+    """
     output.parent.mkdir(parents=True, exist_ok=True)
-    # the temporary file is read again and compared, and it gets its final name only if it agrees with torch
     with tempfile.TemporaryDirectory(prefix=".", suffix=".partial", dir=output.parent) as folder:
         temporary = Path(folder) / output.name
-        write(temporary)
-        engine = make(temporary)
-        sizes = [(engine.height, engine.width)] if isinstance(engine, CoreMLProgram) else SIZES
-        parities = [_parity(model, engine, height, width) for height, width in sizes]
-        _check_parity(parities, precision, str(weights))
-        costs: tuple[float | None, float | None] = (None, None)
-        if precision == "int8":
-            needed = int(model.in_channels) // 3, engine.multiple, engine.minimum  # type: ignore[arg-type]
-            costs = restored_gain(_reference(model), *needed), restored_gain(engine, *needed)
-        del engine  # Windows cannot move open files
+        yield temporary
         if output.is_dir():  # an earlier Core ML package, which no rename replaces
             shutil.rmtree(output)
         for part in (temporary.with_suffix(".bin"), temporary):
             if part.exists():
                 part.replace(output.with_suffix(part.suffix))
-    return Exported(output, precision, parities, *costs)
 
 
-def _check(output: Path, to: str, precision: str, calibration: Path | None, size: tuple[int, int] | None) -> None:
+def _format_of(output: Path) -> str:
+    """Return the format of the suffix of a file."""
+    fitting = [name for name, suffix in FORMATS.items() if output.name.endswith(suffix)]
+    if not fitting:
+        raise ExportError(f"export needs an output that ends in {', '.join(FORMATS.values())}; got {output}")
+    return fitting[0]
+
+
+def _check(
+    output: Path, to: str, precision: str, calibration: Path | None, size: tuple[int, int] | None, provider: str | None
+) -> None:
     """Refuse arguments that do not fit together, before anything is loaded."""
     if to not in FORMATS:
         raise ExportError(f"export writes {', '.join(FORMATS)}; got --to {to}")
@@ -157,15 +193,18 @@ def _check(output: Path, to: str, precision: str, calibration: Path | None, size
         raise ExportError(f"--size is for --to coreml; a file of {to} takes images of any size, so leave it out")
     if output.is_dir() and not (output / "Manifest.json").is_file():
         raise ExportError(f"{output} is a folder that is no Core ML package; give another name with -o")
+    if provider is not None and to != "onnx":
+        raise ExportError(f"--provider is for --to onnx; got {to}")
 
 
 def _formats(
-    model: nn.Module, to: str, precision: str, calibration: Path | None, size: tuple[int, int]
+    model: nn.Module, to: str, precision: str, calibration: Path | None, size: tuple[int, int], provider: str | None
 ) -> tuple[Callable[[Path], None], Callable[[Path], Any]]:
     """Return a function that writes the file, and a function that loads it into its engine."""
     if to == "onnx":
         graph = restoration_graph(model, half=precision == "float16")
-        return lambda path: _write(path, graph.SerializeToString()), OnnxRuntime
+        runtime = partial(OnnxRuntime, provider=provider or CPU_PROVIDER)
+        return lambda path: _write(path, graph.SerializeToString()), runtime
     if to == "ncnn":
         network = ncnn_graph(model, half=precision == "float16")
         return lambda path: write_ncnn(network, path), NcnnRuntime
@@ -182,6 +221,19 @@ def _formats(
 def _write(path: Path, content: bytes) -> None:
     with write_whole(path) as temporary:
         temporary.write_bytes(content)
+
+
+def _compare_restoration(
+    model: nn.Module, engine: Any, precision: str, weights: str
+) -> tuple[list[Parity | LogitsParity], tuple[float | None, float | None]]:
+    """Compare a restoration network with torch, and for int8 also both PSNR against a clean image."""
+    sizes = [(engine.height, engine.width)] if isinstance(engine, CoreMLProgram) else SIZES
+    parities = [_parity(model, engine, height, width) for height, width in sizes]
+    _check_parity(parities, precision, weights)
+    if precision != "int8":
+        return [*parities], (None, None)
+    needed = int(model.in_channels) // 3, engine.multiple, engine.minimum  # type: ignore[arg-type]
+    return [*parities], (restored_gain(_reference(model), *needed), restored_gain(engine, *needed))
 
 
 def _reference(model: nn.Module) -> Callable[[Tensor], Tensor]:

@@ -13,16 +13,17 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from passband.data.classifier_input import Preprocessing
+from passband.inference.exported import load_network
 from passband.inference.files.pieces import Executor, Piece
 from passband.inference.rebuilding import Rebuilt
 from passband.io.conversion import AnyImage, as_tensor
 from passband.io.files import failure
 from passband.io.records import OutputSettings
 from passband.metrics.class_scores import ranking
+from passband.models.class_names import class_names
 from passband.models.gated import logits_of
 from passband.naming import described, listed
 from passband.provenance import weights_checksum
-from passband.tasks.loading import class_names, load_of_task
 from passband.weights_io import CheckpointError
 
 
@@ -59,8 +60,10 @@ class Classifier(Rebuilt):
     """Classifies images with one network, which gets them as its weights say.
 
     Args:
-        weights: weights to load: a folder that training made, such as RUN/weights/best, a shipped name, or a hub id.
+        weights: weights to load: a folder that training made, such as RUN/weights/best, a shipped name, a hub id, or an
+            .onnx file of `passband export`.
         device: name of a device, see `models.pick_device`.
+        provider: execution provider of ONNX Runtime for an exported file; None for the CPU.
 
     Attributes:
         model: the network, on its device and ready for evaluation.
@@ -69,12 +72,13 @@ class Classifier(Rebuilt):
 
     Raises:
         CheckpointError: if the weights cannot be used, are not a classifier's, or do not say how images are prepared.
+        ExportError: if an exported file cannot be run.
         ValueError: if this machine does not have the device.
     """
 
-    def __init__(self, weights: str | Path, device: str = "auto"):
-        model, config, self.device = load_of_task(weights, "classification", device)
-        self.weights, self._device_name = str(weights), device
+    def __init__(self, weights: str | Path, device: str = "auto", provider: str | None = None):
+        model, config, self.device = load_network(weights, "classification", device, provider)
+        self.weights, self._device_name, self._provider = str(weights), device, provider
         if "preprocessing" not in config:
             raise CheckpointError(
                 f"{weights} does not say how images become its input: its config.json needs `preprocessing`, which "
@@ -93,7 +97,7 @@ class Classifier(Rebuilt):
 
     def _settings(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
-        return {"weights": self.weights, "device": self._device_name}
+        return {"weights": self.weights, "device": self._device_name, "provider": self._provider}
 
     def __call__(self, picture: AnyImage, top: int = 5) -> tuple[Guess, ...]:
         """Classify one image.

@@ -23,10 +23,11 @@ from passband.io.records import OutputSettings, Records, foreign_file_message, s
 from passband.io.rle import mask_area
 from passband.metrics.instance_scores import coco_results
 from passband.models import FrequencyRCNN
+from passband.models.class_names import class_names
 from passband.naming import described, listed
 from passband.provenance import weights_checksum
 from passband.tasks.instances import Instances, cube_form, find_instances
-from passband.tasks.loading import class_names, load_of_task
+from passband.tasks.loading import load_of_task
 from passband.weights_io import CheckpointError
 
 

@@ -41,7 +41,8 @@ def _rebuild(kind: type, settings: dict[str, Any], folder: str) -> Any:
     if not weights.exists() and (Path(folder) / weights).exists():
         weights = Path(folder) / weights
         settings = {**settings, "weights": str(weights)}
-    written = find_weights(weights).stat().st_mtime_ns if weights.exists() else None
+    stored = find_weights(weights) if weights.is_dir() else weights  # an exported file is no weights, but a file
+    written = stored.stat().st_mtime_ns if weights.exists() else None
     key = pickle.dumps((kind, settings, written))
     if key not in _LAST:
         predictor = kind(**settings)

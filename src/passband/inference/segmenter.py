@@ -13,6 +13,7 @@ from torch import Tensor
 
 from passband.data.finding import PICTURES, Pass, find_sources
 from passband.drawing.overlay import overlay
+from passband.inference.exported import load_network
 from passband.inference.files.jobs import Work, run_jobs
 from passband.inference.files.naming import Job, Jobs, Naming
 from passband.inference.files.pieces import Executor, in_this_process
@@ -23,9 +24,9 @@ from passband.io.image import SUFFIXES, read_image, write_image
 from passband.io.mask import write_mask
 from passband.io.records import OutputSettings, Records
 from passband.metrics.mask_scores import resized_logits
+from passband.models.class_names import class_names, mask_names
 from passband.naming import described, listed
 from passband.provenance import weights_checksum
-from passband.tasks.loading import class_names, load_of_task, mask_names
 from passband.weights_io import CheckpointError
 
 MASK_SUFFIX = ".png"
@@ -67,8 +68,10 @@ class Segmenter(Rebuilt):
     image therefore costs no more than a small one, and details smaller than a pixel of that square are lost.
 
     Args:
-        weights: weights to load: a folder that training made, such as RUN/weights/best, a shipped name, or a hub id.
+        weights: weights to load: a folder that training made, such as RUN/weights/best, a shipped name, a hub id, or an
+            .onnx file of `passband export`.
         device: name of a device, see `models.pick_device`.
+        provider: execution provider of ONNX Runtime for an exported file; None for the CPU.
 
     Attributes:
         model: the network, on its device and ready for evaluation.
@@ -79,12 +82,13 @@ class Segmenter(Rebuilt):
 
     Raises:
         CheckpointError: if the weights cannot be used, do not segment, or do not say how images are prepared.
+        ExportError: if an exported file cannot be run.
         ValueError: if this machine does not have the device.
     """
 
-    def __init__(self, weights: str | Path, device: str = "auto"):
-        model, config, self.device = load_of_task(weights, "segmentation", device)
-        self.weights, self._device_name = str(weights), device
+    def __init__(self, weights: str | Path, device: str = "auto", provider: str | None = None):
+        model, config, self.device = load_network(weights, "segmentation", device, provider)
+        self.weights, self._device_name, self._provider = str(weights), device, provider
         stored = config.get("preprocessing")
         self.preprocessing: dict[str, Any] = stored if isinstance(stored, dict) else {}
         size, multiple = self.preprocessing.get("size"), int(model.multiple)  # type: ignore[arg-type]
@@ -102,7 +106,7 @@ class Segmenter(Rebuilt):
 
     def _settings(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
-        return {"weights": self.weights, "device": self._device_name}
+        return {"weights": self.weights, "device": self._device_name, "provider": self._provider}
 
     def __call__(self, picture: AnyImage) -> Int64[Tensor, "H W"]:
         """Return the class of each pixel.

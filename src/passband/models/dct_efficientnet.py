@@ -87,9 +87,10 @@ class FrequencyEfficientNet(ClassifierNetwork):
             for count, kernel, stride, factor, width in stages:
                 for number in range(count):
                     keeps_resolution = number > 0 or (name == "layer1" and not stem)
+                    step = 1 if keeps_resolution else stride
                     # the first block of layer1 keeps its inner width, so that its other layers keep their weights
                     inner = factor * (LAYERS["layer0"][0][-1] if name == "layer1" and not number else incoming)
-                    blocks.append(_Block(incoming, inner, width, kernel, 1 if keeps_resolution else stride, factor > 1))
+                    blocks.append(Lite0Block(incoming, inner, width, kernel, step, factor > 1))
                     incoming = width
             self.add_module(name, nn.Sequential(*blocks))
         if not stem:
@@ -153,8 +154,17 @@ class SameConv2d(nn.Conv2d):
         return super().forward(input)
 
 
-class _Block(nn.Module):
-    """Inverted residual: widen, filter each channel, project; the input is added if the shapes agree."""
+class Lite0Block(nn.Module):
+    """Inverted residual: widen, filter each channel, project; the input is added if the shapes agree.
+
+    Args:
+        incoming: number of input channels.
+        inner: number of channels between the widening and the projecting convolution.
+        outgoing: number of output channels.
+        kernel: side of the kernel of the filter, odd.
+        stride: step of the output.
+        widens: whether there is a widening convolution.
+    """
 
     def __init__(self, incoming: int, inner: int, outgoing: int, kernel: int, stride: int, widens: bool):
         super().__init__()
@@ -164,6 +174,7 @@ class _Block(nn.Module):
         self.project = nn.Sequential(SameConv2d(inner, outgoing, 1, 1), _norm(outgoing))
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K h w"]:
+        """Return the filtered map."""
         y = self.project(self.filter(self.widen(x)))
         return x + y if self.has_shortcut else y
 

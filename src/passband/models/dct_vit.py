@@ -164,13 +164,22 @@ def positions(
         columns: number of columns of tokens.
         device: device to compute them on, so that nothing is copied to a GPU in each pass; None for the CPU.
     """
-    quarter = width // 4
-    waves = torch.exp(-math.log(LONGEST) * torch.arange(quarter, device=device) / max(1, quarter - 1))[:, None]
-    across, down = (waves * torch.arange(count, device=device) for count in (columns, rows))
+    steps = waves(width // 4, device)[:, None]
+    across, down = (steps * torch.arange(count, device=device) for count in (columns, rows))
     parts = [across.sin(), across.cos()], [down.sin(), down.cos()]
     shown = [part[:, None, :].expand(-1, rows, -1) for part in parts[0]]
     shown += [part[:, :, None].expand(-1, -1, columns) for part in parts[1]]
     return torch.cat(shown)
+
+
+def waves(count: int, device: torch.device | None = None) -> Float[Tensor, " count"]:
+    """Return the frequencies of the positions in radians per token, which fall evenly on a logarithmic scale.
+
+    Args:
+        count: number of frequencies, 1 or more.
+        device: device to compute them on; None for the CPU.
+    """
+    return torch.exp(-math.log(LONGEST) * torch.arange(count, device=device) / max(1, count - 1))
 
 
 def dct_vit(**overrides: Any) -> FrequencyViT:

@@ -41,11 +41,11 @@ class Gated(NamedTuple):
     """1 for each channel that was let through, else 0; with a gradient in training, for a cost on open channels."""
 
 
-def logits_of(output: Float[Tensor, "B K"] | Gated) -> Float[Tensor, "B K"]:
-    """Return the logits in the output of a classifier, with a gate or without.
+def logits_of(output: Float[Tensor, "B K ..."] | Gated) -> Float[Tensor, "B K ..."]:
+    """Return the logits in the output of a network, with a gate or without.
 
     Args:
-        output: output of a classifier.
+        output: output of a classifier or a segmentation network.
     """
     return output.logits if isinstance(output, Gated) else output
 

@@ -28,11 +28,12 @@ from passband.drawing.overlay import overlay
 from passband.io.image import ImageError
 from passband.losses import segmentation_loss
 from passband.metrics.mask_scores import PROTOCOLS, MaskMetrics, SegmentationScores, predicted_classes, resized_logits
+from passband.models.class_names import mask_names
 from passband.ops.areas import shrunk_mask
 from passband.processes import in_turn
 from passband.tasks.chosen_masks import split_by_recipe, spread
 from passband.tasks.curriculum import Lesson, measured_profile, stored_profile
-from passband.tasks.loading import check_task, mask_names
+from passband.tasks.loading import check_task
 from passband.tasks.problems import Problems
 from passband.tasks.robustness import RobustnessScores
 from passband.tasks.task import Direction, Loss, Stateful, Validation
