@@ -16,7 +16,7 @@ from torch import Tensor
 
 from passband.data.classifier_input import Preprocessing
 from passband.data.datasets.classification import LabeledImages, find_classes
-from passband.data.pasting import PARTS, CutoutFolders, PasteSettings, SetPlan, paste_class_set
+from passband.data.pasting import PARTS, CutoutFolders, PasteSettings, SetPlan, paste_set
 from passband.io.image import read_image
 
 SIDE, VIEW, BLOCK = 288, 256, 8
@@ -48,7 +48,7 @@ def generate(options: argparse.Namespace) -> Path:
     settings = PasteSettings(size=(SIDE, SIDE), count=(1, 1), scale=tuple(options.scale), turn=30, light=0.3)
     source = CutoutFolders(cutouts, options.photos, held_out=options.held_out)
     plan = SetPlan(tuple(options.counts), settings, SET_SEED, QUALITIES)
-    paste_class_set(source, folder, plan, workers=options.workers)
+    paste_set("classification", source, folder, plan, workers=options.workers)
     objects = {part: sum(map(len, source.cutouts[part].values())) for part in PARTS}
     about = {"classes": list(source.classes), "counts": list(options.counts), "drawings": objects}
     about |= {"photos": {part: len(source.photos[part]) for part in PARTS}, "scale": list(options.scale)}

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm, t
+from scipy.stats import norm
 
 from passband.io.files import write_whole
+from passband.metrics.intervals import two_way_interval
 
 INPUTS = ("rgb", "24S", "48S", "64S", "learned-24", "192")
 CONV_INPUTS = ("rgb", "24S", "48S", "64S", "learned-24")
@@ -31,21 +32,10 @@ def finished(output: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def two_way_interval(values: np.ndarray) -> tuple[float, float]:
-    """Return mean and half width of the interval of values of seeds x images, which both spread.
-
-    The variance of the mean is that between the means of seeds plus that between the means of images, each by its
-    number; the degrees of freedom are those of Satterthwaite (Biometrics Bulletin, 1946).
-    """
-    seeds, images = values.shape
-    parts = [(values.mean(0).var(ddof=1) / images, images - 1)]
-    if seeds > 1:
-        parts.append((values.mean(1).var(ddof=1) / seeds, seeds - 1))
-    variance = sum(part for part, _ in parts)
-    if variance == 0:
-        return float(values.mean()), 0.0
-    freedom = variance**2 / sum(part**2 / free for part, free in parts)
-    return float(values.mean()), float(t.ppf((1 + LEVEL) / 2, freedom) * variance**0.5)
+def _mean_and_half(values: np.ndarray) -> tuple[float, float]:
+    """Return mean and half width of the interval of values of seeds x images."""
+    interval = two_way_interval(values, level=LEVEL)
+    return interval.value, interval.high - interval.value
 
 
 def pictures_needed(first: np.ndarray, second: np.ndarray) -> float:
@@ -83,7 +73,7 @@ def compared(rows: dict[str, dict[int, np.ndarray]]) -> list[dict[str, Any]]:
             if not seeds:
                 continue
             a, b = (np.stack([rows[name][seed] for seed in seeds]).astype(float) for name in (first, second))
-            mean, half = two_way_interval(a - b)
+            mean, half = _mean_and_half(a - b)
             # the p-value of the same interval
             p = 1.0 if half == 0 else 2 * float(norm.sf(abs(mean) / half * norm.ppf((1 + LEVEL) / 2)))
             pairs.append(
@@ -110,7 +100,7 @@ def write_tables(output: Path) -> None:
         table, base = [], of.get(BASE, [None])[0]
         for row in names:
             first = of[row][0]
-            mean, half = two_way_interval(np.stack(list(rights[row].values())).astype(float))
+            mean, half = _mean_and_half(np.stack(list(rights[row].values())).astype(float))
             gain = next((pair for pair in pairs if (pair["first"], pair["second"]) == (BASE, row)), None)
             entry = {
                 **{key: first[key] for key in ("row", "input", "macs", "parameters", "epochs", "explained")},

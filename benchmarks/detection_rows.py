@@ -42,7 +42,7 @@ from detection_tables import table
 
 from passband.analysis.cost import macs
 from passband.config import Recipe, changed_recipe, parse_recipe
-from passband.data.pasting import CutoutFolders, DrawnShapes, PasteSettings, SetPlan, paste_detection_set
+from passband.data.pasting import CutoutFolders, DrawnShapes, PasteSettings, SetPlan, paste_set
 from passband.demos import detection as demo
 from passband.evaluation import evaluate
 from passband.inference import InstanceFinder
@@ -243,7 +243,7 @@ def make_set(options: argparse.Namespace) -> None:
         source = CutoutFolders(options.objects, options.photos)
         settings = PasteSettings(size=(options.size, options.size))
     plan = SetPlan(tuple(options.images), settings, options.set_seed)
-    paste_detection_set(source, folder, plan, workers=options.making)
+    paste_set("detection", source, folder, plan, workers=options.making)
 
 
 def choose_steps(folders: list[Path], started: float, options: argparse.Namespace) -> None:

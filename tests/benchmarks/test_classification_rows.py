@@ -94,17 +94,6 @@ def test_the_cost_of_the_rows_of_a_network_differs_little():
         assert all(abs(cost / costs["rgb"] - 1) <= classification_tables.LARGEST_DIFFERENCE for cost in costs.values())
 
 
-def test_the_interval_counts_images_and_seeds():
-    random = np.random.default_rng(0)
-    covered = 0
-    for _ in range(300):
-        images, seeds = random.normal(size=40), random.normal(scale=0.5, size=3)
-        mean, half = classification_tables.two_way_interval(seeds[:, None] + images + random.normal(size=(3, 40)))
-        covered += abs(mean) <= half
-    assert covered >= 0.92 * 300  # the true mean is 0; the sum of both variances is on the safe side
-    assert classification_tables.two_way_interval(np.zeros((3, 5))) == (0.0, 0.0)
-
-
 def test_as_many_images_as_the_formula_says_find_the_difference_four_times_of_five():
     first_alone, second_alone = 0.10, 0.06  # shares of images on which exactly one of two rows is right
     marks = np.array([[1, 0]] * 10 + [[0, 1]] * 6 + [[1, 1]] * 84).T[:, None, :]

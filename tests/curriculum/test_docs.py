@@ -39,4 +39,4 @@ def test_the_function_in_the_documentation_keeps_or_resizes_the_masks():
 def test_the_callback_in_the_documentation_is_one_of_the_trainer():
     scope = block(3)
     assert scope["callback"] in scope["trainer"].callbacks
-    assert scope["callback"].batches.images == "image"
+    assert scope["callback"].images == "image"

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from passband.data.pasting import DrawnShapes, PasteSettings, SetPlan, paste_mask_set
+from passband.data.pasting import DrawnShapes, PasteSettings, SetPlan, paste_set
 from passband.demos import small_training
 from passband.demos.segmentation import RECIPE
 from passband.demos.small_training import LEAST_STEPS, no_display, train_small
@@ -40,7 +40,9 @@ def test_a_time_becomes_steps(seconds, steps, trained, tmp_path, monkeypatch):
 
 def test_steps_are_timed_on_this_machine(tmp_path, monkeypatch):
     monkeypatch.setattr(small_training, "LEAST_STEPS", 3)
-    paste_mask_set(DrawnShapes(("disc",)), tmp_path / "set", SetPlan((4, 2), PasteSettings((32, 32), (1, 1))))
+    paste_set(
+        "segmentation", DrawnShapes(("disc",)), tmp_path / "set", SetPlan((4, 2), PasteSettings((32, 32), (1, 1)))
+    )
     progress = train_small(SETTINGS, tmp_path / "set", tmp_path / "run", minutes=1e-6, **OPTIONS)
     assert progress.step == progress.steps == 3
 

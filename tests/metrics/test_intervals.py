@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from passband.metrics.intervals import bootstrap_interval, grouped_interval, paired_difference, student_interval
+from passband.metrics.intervals import (
+    Interval,
+    bootstrap_interval,
+    grouped_interval,
+    paired_difference,
+    student_interval,
+    two_way_interval,
+)
 
 VALUES = np.random.default_rng(3).normal(30, 4, 41).tolist()
 
@@ -92,3 +99,16 @@ def test_the_interval_over_seeds_is_that_of_scipy():
     low, high = stats.t.interval(0.95, 2, np.mean(values), np.std(values, ddof=1) / 3**0.5)
     assert (interval.low, interval.high) == pytest.approx((low, high))
     assert student_interval([3.0]) == bootstrap_interval([3.0])
+
+
+def test_an_interval_over_seeds_and_images_counts_the_spread_of_both():
+    random = np.random.default_rng(0)
+    covered = 0
+    for _ in range(300):
+        images, seeds = random.normal(size=40), random.normal(scale=0.5, size=3)
+        interval = two_way_interval(seeds[:, None] + images + random.normal(size=(3, 40)))
+        covered += not interval.excludes_zero
+    assert covered >= 0.92 * 300  # the true mean is 0; the sum of both variances is on the safe side
+    assert two_way_interval(np.zeros((3, 5))) == Interval(0.0, 0.0, 0.0)
+    one = random.normal(size=(1, 7))
+    assert two_way_interval(one).high == pytest.approx(student_interval(one[0].tolist()).high)

@@ -47,18 +47,16 @@ def paste(
     from passband.cli.shared.console import progress_bar, say
     from passband.data.pasting import (
         PARTS,
+        SETS,
         CutoutFolders,
         DrawnShapes,
         PasteSettings,
         SetPlan,
-        paste_class_set,
-        paste_detection_set,
-        paste_mask_set,
+        paste_set,
     )
     from passband.naming import entry
 
-    writers = {"detection": paste_detection_set, "segmentation": paste_mask_set, "classification": paste_class_set}
-    write = entry(task, writers, "task of a set")
+    entry(task, SETS, "task of a set")
     if count is None:
         count = (1, 1) if task == "classification" else (1, 6)
     if (objects is None) != (photos is None):
@@ -73,8 +71,8 @@ def paste(
         source = CutoutFolders(objects, photos, held_out=held_out, seed=seed)
     with progress_bar("{task.completed}/{task.total}") as progress:
         bar = progress.add_task("paste", total=train + validation)
-        pasted = write(
-            source, output, plan, workers=workers, report=lambda done, total: progress.update(bar, completed=done)
+        pasted = paste_set(
+            task, source, output, plan, workers=workers, report=lambda done, total: progress.update(bar, completed=done)
         )
     say(f"{train + validation} images with {pasted} objects of {len(source.classes)} classes in {output}")
     recipe = {"detection": "detection-small", "segmentation": "segment-small", "classification": "dct-small"}[task]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from passband.data.pasting import PasteSettings, SetPlan, paste_mask_set
+from passband.data.pasting import PasteSettings, SetPlan, paste_set
 from passband.demos.segmentation import RECIPE, AnyShape
 from passband.demos.small_training import fitting_length, train_small
 from passband.drawing.charts import save_charts
@@ -81,7 +81,7 @@ def demonstrate_curriculum(
     """
     data = output / "set"
     settings = PasteSettings((SIDE, SIDE), count=(1, 3), scale=(0.25, 0.6))
-    paste_mask_set(AnyShape(), data, SetPlan(COUNTS, settings, seed))
+    paste_set("segmentation", AnyShape(), data, SetPlan(COUNTS, settings, seed))
     recipe = {**RECIPE, "seed": seed, "data": {**RECIPE["data"], "size": SIDE}}
     threads: int | None = None
     if steps is None:  # both trainings have equal steps and threads, so that their times can be compared

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from passband.data.coco import find_coco
-from passband.data.pasting import DrawnShapes, PasteSettings, SetPlan, paste_detection_set
+from passband.data.pasting import DrawnShapes, PasteSettings, SetPlan, paste_set
 from passband.demos.small_training import ShowStep, no_display, train_small
-from passband.drawing.comparison import comparison_rows
+from passband.drawing.comparison import paired_rows
 from passband.inference.detector import InstanceFinder
 from passband.io.image import write_image
 from passband.tasks.instances import INSTANCE_CAPTIONS, beside_truth
@@ -86,7 +86,7 @@ def demonstrate_detection(
         ImportError: if the package faster-coco-eval is not installed.
     """
     data, run = output / "set", output / "run"
-    paste_detection_set(DrawnShapes(SHAPES, tinted=True), data, SetPlan(COUNTS, SETTINGS, seed))
+    paste_set("detection", DrawnShapes(SHAPES, tinted=True), data, SetPlan(COUNTS, SETTINGS, seed))
     progress = train_small(
         {**RECIPE, "seed": seed}, data, run, minutes=minutes, steps=steps, device=device, report=report
     )
@@ -96,6 +96,5 @@ def demonstrate_detection(
         beside_truth(pictures, image.number, finder.find_in(image.path), SCORE, SIDE)
         for image in pictures.images[:DRAWN]
     ]
-    rows = [[*first, *second] for first, second in zip(pairs[::2], pairs[1::2], strict=True)]
-    write_image(output / "detect.png", comparison_rows(rows, [2 * INSTANCE_CAPTIONS] * len(rows)))
+    write_image(output / "detect.png", paired_rows(pairs, INSTANCE_CAPTIONS))
     return progress.figures

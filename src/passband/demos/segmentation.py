@@ -7,9 +7,9 @@ import numpy as np
 from PIL import Image
 
 from passband.data.masks import find_mask_pairs, read_mask
-from passband.data.pasting import DrawnShapes, PasteSettings, SetPlan, paste_mask_set
+from passband.data.pasting import DrawnShapes, PasteSettings, SetPlan, paste_set
 from passband.demos.small_training import ShowStep, no_display, train_small
-from passband.drawing.comparison import comparison_rows
+from passband.drawing.comparison import paired_rows
 from passband.drawing.overlay import overlay
 from passband.inference.segmenter import Segmenter
 from passband.io.image import read_image, write_image
@@ -93,7 +93,7 @@ def demonstrate_segmentation(
     """
     data, run = output / "set", output / "run"
     settings = PasteSettings((SIDE, SIDE), count=(1, 3), scale=(0.25, 0.6))
-    paste_mask_set(AnyShape(), data, SetPlan(COUNTS, settings, seed))
+    paste_set("segmentation", AnyShape(), data, SetPlan(COUNTS, settings, seed))
     progress = train_small(
         {**RECIPE, "seed": seed}, data, run, minutes=minutes, steps=steps, device=device, report=report
     )
@@ -103,6 +103,5 @@ def demonstrate_segmentation(
         image = read_image(pair.image)
         truth, found = read_mask(pair.mask, 1), segmenter(image)
         drawn.append([image, overlay(image, truth), overlay(image, found)])
-    rows = [[*first, *second] for first, second in zip(drawn[::2], drawn[1::2], strict=True)]
-    write_image(output / "segment.png", comparison_rows(rows, [2 * CAPTIONS] * len(rows)))
+    write_image(output / "segment.png", paired_rows(drawn, CAPTIONS))
     return progress.figures

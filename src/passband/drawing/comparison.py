@@ -62,6 +62,20 @@ def comparison_rows(
     return F.pad(_below(groups, 3 * GAP if any(titles) else GAP), (MARGIN,) * 4, value=1.0)
 
 
+def paired_rows(rows: Sequence[Sequence[Float[Tensor, "3 _ _"]]], captions: Sequence[str]) -> Float[Tensor, "3 H W"]:
+    """Arrange rows of images with the same captions, two rows side by side.
+
+    Args:
+        rows: images in [0, 1], as for `comparison_rows`. The number of rows is even.
+        captions: captions above the images of each row.
+
+    Returns:
+        RGB image in [0, 1].
+    """
+    pairs = [[*first, *second] for first, second in zip(rows[::2], rows[1::2], strict=True)]
+    return comparison_rows(pairs, [[*captions, *captions]] * len(pairs))
+
+
 def restoration_captions(before: float, after: float, kind: str = "") -> tuple[str, str, str]:
     """Return the captions of a degraded, a restored and a clean image.
 

@@ -167,7 +167,7 @@ def _unet(writer: ModuleWriter, name: str, model: UNet, x: str) -> str:
 
 def _smp(writer: ModuleWriter, name: str, model: SMPNetwork, x: str) -> str:
     mean, std = (writer.value(array(model.get_buffer(entry))) for entry in ("mean", "std"))
-    from timm.layers import Conv2dSame
+    from timm.layers.conv2d_same import Conv2dSame
 
     writer.known[Conv2dSame] = _same_conv  # the padding of this layer of timm branches on the size of the image
     network = copy.copy(model.network)

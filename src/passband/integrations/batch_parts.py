@@ -9,10 +9,11 @@ from passband.ops.checks import shape_of
 
 
 class BatchCurriculum:
-    """A curriculum with the place of the images in a batch, for callbacks of training frameworks.
+    """Applies a curriculum to batches; the base of the callbacks of training frameworks.
 
     Args:
-        curriculum: curriculum to follow.
+        curriculum: curriculum to follow. The number of steps of its schedule has no effect; the length of the training
+            has.
         images: key of the images in a batch, such as "image"; or their position in a list or tuple.
         resize_targets: whether masks and maps in the batch get the size of the images; see
             `curriculum.resized_targets`. Otherwise the loss has to enlarge the output to them, see
@@ -28,10 +29,11 @@ class BatchCurriculum:
     def __init__(
         self,
         curriculum: Curriculum,
-        images: str | int,
-        resize_targets: bool,
-        multiple: int | None,
-        reference: Tensor | None,
+        images: str | int = 0,
+        *,
+        resize_targets: bool = False,
+        multiple: int | None = None,
+        reference: Tensor | None = None,
     ):
         if multiple is not None:
             check_stride(curriculum.sizes, multiple)
@@ -85,15 +87,20 @@ class BatchCurriculum:
         return type(batch)(parts.values())
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the ratios that an adaptive schedule has found; empty for other schedules."""
+        """Return the ratios that an adaptive schedule has found, for checkpoints; empty for other schedules."""
         schedule = self.curriculum.schedule
         return schedule.state_dict() if isinstance(schedule, AdaptiveSchedule) else {}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what `state_dict` returned."""
+    def load_state_dict(self, state_dict: dict[str, Any], strict: bool = False) -> None:
+        """Restore what `state_dict` returned.
+
+        Args:
+            state_dict: result of `state_dict`.
+            strict: whether unknown entries are errors, which has no effect. Composer passes it.
+        """
         schedule = self.curriculum.schedule
-        if isinstance(schedule, AdaptiveSchedule) and state:
-            schedule.load_state_dict(state)
+        if isinstance(schedule, AdaptiveSchedule) and state_dict:
+            schedule.load_state_dict(state_dict)
 
     def _images(self, batch: Any) -> Tensor:
         """Return the images of a batch."""

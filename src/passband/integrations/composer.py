@@ -13,43 +13,21 @@ beside passband. Each training batch is changed at the event "after_dataloader",
 
 from typing import Any
 
-from torch import Tensor
-
-from passband.curriculum import Curriculum
 from passband.integrations.batch_parts import BatchCurriculum
 
 EVENT = "after_dataloader"
 """Event of Composer at which a training batch has arrived and is on the device."""
 
 
-class CurriculumAlgorithm:
+class CurriculumAlgorithm(BatchCurriculum):
     """Applies a curriculum to each training batch.
 
-    Args:
-        curriculum: curriculum to follow. The number of steps of its schedule has no effect; the trainer's duration has.
-        images: key of the images in a batch, or their position in a tuple or list.
-        resize_targets: whether masks and maps in the batch get the size of the images (`curriculum.resized_targets`).
-            Otherwise the loss has to enlarge the output to them (`curriculum.enlarged`), which keeps small objects.
-        multiple: number by which the network needs sides to be divisible, such as 32; None checks nothing.
-        reference: images at full size on which an `AdaptiveSchedule` searches, the same on every process.
-
-    Raises:
-        ValueError: if a size of the curriculum is not a multiple, or an adaptive schedule has no reference.
+    The arguments are those of `BatchCurriculum`. The length of the training is the duration of the trainer. The images
+    of a batch may also be at a position of a tuple.
     """
 
     find_unused_parameters = False
     backwards_create_graph = False
-
-    def __init__(
-        self,
-        curriculum: Curriculum,
-        images: str | int = 0,
-        *,
-        resize_targets: bool = False,
-        multiple: int | None = None,
-        reference: Tensor | None = None,
-    ):
-        self.batches = BatchCurriculum(curriculum, images, resize_targets, multiple, reference)
 
     @staticmethod
     def required_on_load() -> bool:
@@ -81,17 +59,4 @@ class CurriculumAlgorithm:
         elapsed = state.get_elapsed_duration()
         if elapsed is None:
             raise ValueError("a curriculum needs the length of the training: set max_duration of the Trainer")
-        state.batch = self.batches.follow(state.batch, min(1.0, float(elapsed.value)), state.model)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the ratios that an adaptive schedule has found, for checkpoints."""
-        return self.batches.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any], strict: bool = False) -> None:
-        """Restore what `state_dict` returned.
-
-        Args:
-            state: result of `state_dict`.
-            strict: whether unknown entries are errors, which has no effect.
-        """
-        self.batches.load_state_dict(state)
+        state.batch = self.follow(state.batch, min(1.0, float(elapsed.value)), state.model)

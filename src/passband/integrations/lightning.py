@@ -14,9 +14,6 @@ ratio depends only on the share of the training that is done, which Lightning re
 import math
 from typing import Any
 
-from torch import Tensor
-
-from passband.curriculum import Curriculum
 from passband.integrations.batch_parts import BatchCurriculum
 
 try:
@@ -30,33 +27,13 @@ except ImportError:
         ) from missing
 
 
-class CurriculumCallback(Callback):  # type: ignore[misc]
+class CurriculumCallback(BatchCurriculum, Callback):  # type: ignore[misc]
     """Applies a curriculum to each training batch before the module's `training_step`.
 
     A batch is a dict or a list, as the default collate function makes it. Tuples cannot be changed; collate a list.
 
-    Args:
-        curriculum: curriculum to follow. The number of steps of its schedule has no effect; the trainer's has.
-        images: key of the images in a batch, or their position in a list.
-        resize_targets: whether masks and maps in the batch get the size of the images (`curriculum.resized_targets`).
-            Otherwise the loss has to enlarge the output to them (`curriculum.enlarged`), which keeps small objects.
-        multiple: number by which the network needs sides to be divisible, such as 32; None checks nothing.
-        reference: images at full size on which an `AdaptiveSchedule` searches, the same on every process.
-
-    Raises:
-        ValueError: if a size of the curriculum is not a multiple, or an adaptive schedule has no reference.
+    The arguments are those of `BatchCurriculum`. The length of the training is that of the trainer.
     """
-
-    def __init__(
-        self,
-        curriculum: Curriculum,
-        images: str | int = 0,
-        *,
-        resize_targets: bool = False,
-        multiple: int | None = None,
-        reference: Tensor | None = None,
-    ):
-        self.batches = BatchCurriculum(curriculum, images, resize_targets, multiple, reference)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Replace the images of a batch.
@@ -76,14 +53,6 @@ class CurriculumCallback(Callback):  # type: ignore[misc]
             raise ValueError(
                 "a curriculum needs the length of the training: set max_steps or max_epochs of the Trainer"
             )
-        changed = self.batches.follow(batch, trainer.global_step / total, pl_module)
+        changed = self.follow(batch, trainer.global_step / total, pl_module)
         for key in changed if isinstance(batch, dict) else range(len(batch)):
             batch[key] = changed[key]
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the ratios that an adaptive schedule has found, for checkpoints."""
-        return self.batches.state_dict()
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore what `state_dict` returned."""
-        self.batches.load_state_dict(state_dict)

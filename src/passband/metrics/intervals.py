@@ -184,6 +184,30 @@ def student_interval(values: Sequence[float], *, level: float = LEVEL) -> Interv
     return Interval(interval.value, interval.value - half, interval.value + half)
 
 
+def two_way_interval(values: Float[np.ndarray, "seeds images"], *, level: float = LEVEL) -> Interval:
+    """Return the mean of values of several seeds on the same images, with an interval that both spreads widen.
+
+    The variance of the mean is that between the means of seeds plus that between the means of images, each divided by
+    its number. The degrees of freedom are those of Satterthwaite (Biometrics Bulletin, 1946).
+
+    Args:
+        values: finite values of at least two images. One seed shows no spread of seeds.
+        level: probability that the interval covers, between 0 and 1.
+    """
+    from scipy.stats import t
+
+    seeds, images = values.shape
+    parts = [(values.mean(0).var(ddof=1) / images, images - 1)]
+    if seeds > 1:
+        parts.append((values.mean(1).var(ddof=1) / seeds, seeds - 1))
+    variance, mean = sum(part for part, _ in parts), float(values.mean())
+    if variance == 0:
+        return Interval(mean, mean, mean)
+    freedom = variance**2 / sum(part**2 / free for part, free in parts)
+    half = float(t.ppf((1 + level) / 2, freedom) * variance**0.5)
+    return Interval(mean, mean - half, mean + half)
+
+
 def _resampled_means(
     sample: Float[np.ndarray, " count"], resamples: int, random: np.random.Generator
 ) -> Float[np.ndarray, " resamples"]:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from huggingface_hub import ModelHubMixin
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from passband.models.inputs import check_batch
@@ -98,6 +99,26 @@ class ClassifierNetwork(
     classes: int
     input_shape: tuple[int, int, int]
 
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Any:
+        """Compute the logits of every class.
+
+        Args:
+            x: normalized cubes, or images if the network has its own first layers (`stem`).
+
+        Returns:
+            A logit per class, shape B K; with a gate a `models.gated.Gated`.
+
+        Raises:
+            TypeError: if the input is not a tensor, or its type is not that of the weights.
+            ValueError: if the number of channels differs.
+        """
+        self.check_input(x)
+        return self.compute(x)
+
+    def compute(self, x: Float[Tensor, "B C H W"]) -> Any:
+        """Compute the output for an input that was checked; each network defines it."""
+        raise NotImplementedError
+
     def check_input(self, x: Tensor) -> None:
         """Raise an error that says what to do if the network cannot take this input.
 
@@ -140,6 +161,26 @@ class SegmentationNetwork(
     in_channels: int
     classes: int
     multiple: int
+
+    def forward(self, image: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K H W"]:
+        """Compute the logits of every class at every pixel.
+
+        Args:
+            image: images in [0, 1], with sides that are multiples of `multiple`.
+
+        Returns:
+            A logit per class and pixel.
+
+        Raises:
+            TypeError: if the input is not a tensor, or its type is not that of the weights.
+            ValueError: if the number of channels or the sides do not fit.
+        """
+        self.check_input(image)
+        return self.compute(image)
+
+    def compute(self, image: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K H W"]:
+        """Compute the logits of images that were checked; each network defines it."""
+        raise NotImplementedError
 
     def check_input(self, image: Tensor) -> None:
         """Raise an error that says what to do if the network cannot take this input.

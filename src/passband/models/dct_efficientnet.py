@@ -111,19 +111,8 @@ class FrequencyEfficientNet(ClassifierNetwork):
 
             load_imagenet(self)
 
-    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
-        """Compute the logits of every class.
-
-        Args:
-            x: normalized cubes, or images with `stem`.
-
-        Returns:
-            A logit per class.
-
-        Raises:
-            ValueError: if the number of channels differs.
-        """
-        self.check_input(x)
+    def compute(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
+        """Compute the logits."""
         for module in self.children():
             x = module(x)
         return x

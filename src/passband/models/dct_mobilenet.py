@@ -59,19 +59,8 @@ class FrequencyMobileNet(ClassifierNetwork):
                     nn.init.kaiming_normal_(module.weight, mode="fan_out")  # as in torchvision's other layers
             self.features[0], self.features[1] = nn.Identity(), block
 
-    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
-        """Compute the logits of every class.
-
-        Args:
-            x: normalized cubes, or images with `stem`.
-
-        Returns:
-            A logit per class.
-
-        Raises:
-            ValueError: if the number of channels differs.
-        """
-        self.check_input(x)
+    def compute(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
+        """Compute the logits."""
         return self.classifier(self.pool(self.features(x)).flatten(1))
 
 

@@ -103,19 +103,8 @@ class FrequencyResNet(ClassifierNetwork):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
-        """Compute the logits of every class.
-
-        Args:
-            x: normalized cubes, or images with `stem`.
-
-        Returns:
-            A logit per class.
-
-        Raises:
-            ValueError: if the number of channels differs.
-        """
-        self.check_input(x)
+    def compute(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
+        """Compute the logits."""
         for step in self.steps:
             x = self.get_submodule(step)(x)
         return self.fc(x.flatten(1))

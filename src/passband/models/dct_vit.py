@@ -93,19 +93,8 @@ class FrequencyViT(ClassifierNetwork):
         nn.init.zeros_(self.embed.bias)  # type: ignore[arg-type]
         nn.init.zeros_(self.head.weight)
 
-    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
-        """Compute the logits of every class.
-
-        Args:
-            x: normalized cubes of any height and width. Sides that are no multiple of `group` are padded with zeros.
-
-        Returns:
-            A logit per class.
-
-        Raises:
-            ValueError: if the number of channels differs.
-        """
-        self.check_input(x)
+    def compute(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K"]:
+        """Compute the logits. Sides that are no multiple of `group` are padded with zeros."""
         height, width = x.shape[-2:]
         x = self.embed(F.pad(x, (0, -width % self.group, 0, -height % self.group)))
         x = x + positions(x.shape[1], x.shape[2], x.shape[3], x.device).to(x.dtype)

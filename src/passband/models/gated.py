@@ -94,16 +94,8 @@ class GatedClassifier(ClassifierNetwork):
             ChannelGate(channels, pool), FrequencyResNet(channels, classes, depth, width, grid, published_stride)
         )
 
-    def forward(self, x: Float[Tensor, "B C H W"]) -> Gated:
-        """Compute the logits of every class, and which channels were open.
-
-        Args:
-            x: normalized cubes.
-
-        Raises:
-            ValueError: if the number of channels differs.
-        """
-        self.check_input(x)
+    def compute(self, x: Float[Tensor, "B C H W"]) -> Gated:
+        """Compute the logits, and which channels were open."""
         cube, decision = self.gate(x)
         return Gated(self.network(cube), decision)
 

@@ -72,19 +72,8 @@ class SMPNetwork(SegmentationNetwork):
         self.register_buffer("mean", mean.reshape(1, -1, 1, 1))
         self.register_buffer("std", std.reshape(1, -1, 1, 1))
 
-    def forward(self, image: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K H W"]:
-        """Compute the logits of every class at every pixel.
-
-        Args:
-            image: images in [0, 1], with sides that are multiples of `multiple`.
-
-        Returns:
-            A logit per class and pixel.
-
-        Raises:
-            ValueError: if the number of channels or the sides do not fit.
-        """
-        self.check_input(image)
+    def compute(self, image: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K H W"]:
+        """Compute the logits at every pixel."""
         return self.network((image - self.mean) / self.std)  # type: ignore[operator]
 
 

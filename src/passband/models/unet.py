@@ -72,19 +72,8 @@ class UNet(SegmentationNetwork):
         nn.init.normal_(self.head.weight, std=0.01)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
-    def forward(self, image: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K H W"]:
-        """Compute the logits of every class at every pixel.
-
-        Args:
-            image: images in [0, 1], with sides that are multiples of `multiple`.
-
-        Returns:
-            A logit per class and pixel.
-
-        Raises:
-            ValueError: if the number of channels or the sides do not fit.
-        """
-        self.check_input(image)
+    def compute(self, image: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K H W"]:
+        """Compute the logits at every pixel."""
         maps = [self.stem(image)]
         for convolutions in self.down:
             maps.append(convolutions(F.max_pool2d(maps[-1], 2)))

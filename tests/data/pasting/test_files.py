@@ -18,9 +18,7 @@ from passband.data.pasting import (
     PasteSettings,
     SetPlan,
     files,
-    paste_class_set,
-    paste_detection_set,
-    paste_mask_set,
+    paste_set,
 )
 from passband.io.image import read_image
 from passband.io.rle import decode_mask
@@ -32,8 +30,8 @@ SMALL = PasteSettings((48, 64), count=(1, 3), scale=(0.3, 0.6))
 def test_a_set_is_read_as_cocos_with_every_class_in_every_part(tmp_path):
     source = CutoutFolders(write_cutouts(tmp_path / "objects"), write_photos(tmp_path / "photos"))
     reported = []
-    count = paste_detection_set(
-        source, tmp_path / "set", SetPlan((6, 4), SMALL), report=lambda *numbers: reported.append(numbers)
+    count = paste_set(
+        "detection", source, tmp_path / "set", SetPlan((6, 4), SMALL), report=lambda *numbers: reported.append(numbers)
     )
     assert reported[-1] == (10, 10)
     found = 0
@@ -56,8 +54,8 @@ def test_a_set_is_read_as_cocos_with_every_class_in_every_part(tmp_path):
 
 def test_a_mask_set_has_the_classes_of_the_detection_set(tmp_path):
     plan = SetPlan((4, 3), SMALL, seed=3)
-    count = paste_mask_set(DrawnShapes(("disc", "star")), tmp_path / "masks", plan)
-    assert count == paste_detection_set(DrawnShapes(("disc", "star")), tmp_path / "boxes", plan)
+    count = paste_set("segmentation", DrawnShapes(("disc", "star")), tmp_path / "masks", plan)
+    assert count == paste_set("detection", DrawnShapes(("disc", "star")), tmp_path / "boxes", plan)
     for part in PARTS:
         pictures = find_coco(tmp_path / "boxes" / part)
         for pair, image in zip(find_mask_pairs(tmp_path / "masks" / part), pictures.images, strict=True):
@@ -80,7 +78,7 @@ def test_the_seed_decides_the_set_and_a_larger_set_begins_with_the_smaller(tmp_p
         "c": SetPlan((5, 4), SMALL, 1),
         "d": SetPlan((3, 3), SMALL, 2),
     }.items():
-        paste_detection_set(source, tmp_path / name, plan)
+        paste_set("detection", source, tmp_path / name, plan)
     a, b, c, d = (content(tmp_path / name) for name in "abcd")
     assert a == b
     images = [path for path in a if path.suffix == ".jpg"]
@@ -110,7 +108,7 @@ def test_processes_do_not_change_the_set(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "ProcessPoolExecutor", Processes)
     plan = SetPlan((3, 2), SMALL)
     for name, workers in (("alone", 0), ("several", 2)):
-        paste_detection_set(DrawnShapes(("disc",)), tmp_path / name, plan, workers=workers)
+        paste_set("detection", DrawnShapes(("disc",)), tmp_path / name, plan, workers=workers)
     assert content(tmp_path / "alone") == content(tmp_path / "several")
 
 
@@ -120,7 +118,7 @@ def test_fewer_objects_than_classes_are_refused_before_anything_is_written(tmp_p
         ValueError,
         match="each of the 6 classes needs an object in each part, but the 2 images of the part validation have 4 obj",
     ):
-        paste_detection_set(DrawnShapes(), tmp_path / "set", plan)
+        paste_set("detection", DrawnShapes(), tmp_path / "set", plan)
     assert not (tmp_path / "set").exists()
     with pytest.raises(ValueError, match="at least one image to train on and one for validation; got 4 and 0"):
         SetPlan((4, 0))
@@ -142,22 +140,22 @@ class Hollow:
 def test_an_image_of_a_class_always_shows_its_object_and_masks_hold_all_classes(tmp_path):
     one = PasteSettings((32, 32), count=(1, 1))
     with pytest.raises(ValueError, match="an object of b found no place in 32 x 32 pixels: make larger images"):
-        paste_class_set(Hollow(("b",)), tmp_path / "classes", SetPlan((1, 1), one))
+        paste_set("classification", Hollow(("b",)), tmp_path / "classes", SetPlan((1, 1), one))
     many = Hollow(tuple(map(str, range(256))))
     with pytest.raises(ValueError, match="room for 255 classes and the background; got 256"):
-        paste_mask_set(many, tmp_path / "masks", SetPlan((256, 256), one))
+        paste_set("segmentation", many, tmp_path / "masks", SetPlan((256, 256), one))
     assert not (tmp_path / "masks").exists()
 
 
 def test_a_folder_with_files_is_not_written_to(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(FileExistsError, match="must be a new or empty folder, but it holds files"):
-        paste_mask_set(DrawnShapes(("disc",)), tmp_path, SetPlan((1, 1), SMALL))
+        paste_set("segmentation", DrawnShapes(("disc",)), tmp_path, SetPlan((1, 1), SMALL))
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
 def test_the_set_says_how_it_was_made(tmp_path):
-    paste_mask_set(DrawnShapes(("disc",)), tmp_path / "set", SetPlan((1, 1), SMALL, 7))
+    paste_set("segmentation", DrawnShapes(("disc",)), tmp_path / "set", SetPlan((1, 1), SMALL, 7))
     about = json.loads((tmp_path / "set" / "pasting.json").read_text())
     assert (about["seed"], about["classes"], about["task"]) == (7, ["disc"], "segmentation")
     assert about["settings"]["size"] == [48, 64]
@@ -170,13 +168,15 @@ def test_a_class_set_shows_the_object_of_its_folder_and_quality_is_a_choice(tmp_
     sizes = {}
     for quality in (30, 95):
         folder = tmp_path / str(quality)
-        assert paste_class_set(source, folder, SetPlan((5, 4), one, seed=2, quality=(quality, quality))) == 9
+        assert (
+            paste_set("classification", source, folder, SetPlan((5, 4), one, seed=2, quality=(quality, quality))) == 9
+        )
         files = sorted(folder.rglob("*.jpg"))
         assert {path.parent.parent.name for path in files} == set(PARTS)
         assert {path.parent.name for path in files} == {"ball", "box", "cone"}
         sizes[quality] = sum(path.stat().st_size for path in files)
     assert sizes[30] < sizes[95]
     with pytest.raises(ValueError, match="exactly one object; got 1 to 3"):
-        paste_class_set(source, tmp_path / "other", SetPlan((5, 4), SMALL))
+        paste_set("classification", source, tmp_path / "other", SetPlan((5, 4), SMALL))
     with pytest.raises(ValueError, match=r"from 1 to 100; got \(90, 80\)"):
         SetPlan(quality=(90, 80))

@@ -7,13 +7,14 @@ scores are those of new objects on new backgrounds. `scenes` pastes the objects 
 Source: Dwibedi et al., "Cut, Paste and Learn: Surprisingly Easy Synthesis for Instance Detection", ICCV 2017.
 """
 
-from passband.data.pasting.files import SetPlan, paste_class_set, paste_detection_set, paste_mask_set
+from passband.data.pasting.files import SETS, SetPlan, paste_set
 from passband.data.pasting.folders import CutoutFolders
 from passband.data.pasting.scenes import PARTS, ObjectSource, PastedObject, PasteSettings, Scene, paste_scene
 from passband.data.pasting.shapes import DrawnShapes
 
 __all__ = [
     "PARTS",
+    "SETS",
     "CutoutFolders",
     "DrawnShapes",
     "ObjectSource",
@@ -21,8 +22,6 @@ __all__ = [
     "PastedObject",
     "Scene",
     "SetPlan",
-    "paste_class_set",
-    "paste_detection_set",
-    "paste_mask_set",
     "paste_scene",
+    "paste_set",
 ]

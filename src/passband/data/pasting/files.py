@@ -16,7 +16,7 @@ from passband.data.pasting.scenes import PARTS, ObjectSource, PasteSettings, pas
 from passband.io.files import write_whole
 from passband.io.image import write_image
 from passband.io.rle import encode_mask, mask_functions
-from passband.naming import package_version
+from passband.naming import entry, package_version
 
 SET_FILE = "pasting.json"
 """Name of the file that describes how a set was made."""
@@ -70,17 +70,21 @@ def no_report(done: int, total: int) -> None:
     """Report nothing."""
 
 
-def paste_detection_set(
-    source: ObjectSource, output: Path, plan: SetPlan, *, workers: int = 0, report: Report = no_report
+def paste_set(
+    task: str, source: ObjectSource, output: Path, plan: SetPlan, *, workers: int = 0, report: Report = no_report
 ) -> int:
-    """Write a detection set: PART/images/NUMBER.jpg and PART/instances.json for each part, in COCO's format.
+    """Write a set of images with pasted objects for a task.
 
-    Masks cover the visible pixels of an object, as run-length codes.
+    For detection, each part has PART/images/NUMBER.jpg and PART/instances.json in COCO's format. Masks cover the
+    visible pixels of an object, as run-length codes. For segmentation, each part has PART/images/NUMBER.jpg and
+    PART/masks/NUMBER.png. A mask holds the class of each pixel, from 1 in the order of `source.classes`; 0 is the
+    background. For classification, each part has PART/CLASS/NUMBER.jpg, with one object of the class in each image.
 
     Args:
+        task: task of the set, a key of `SETS`.
         source: source of objects and backgrounds.
         output: new or empty folder.
-        plan: size and seed of the set.
+        plan: size and seed of the set. For classification, `plan.settings.count` must be (1, 1).
         workers: number of processes that make images; 0 makes them in this process. They do not change the set.
         report: function that is called after each image.
 
@@ -88,88 +92,29 @@ def paste_detection_set(
         The number of objects in all images.
 
     Raises:
-        ValueError: if a part would have fewer objects than classes.
+        ValueError: if the task is unknown, a part would have fewer objects than classes, there are more than 255
+            classes of masks, or images for classification would show several objects or none.
         FileExistsError: if the folder holds files.
         ImageError: if a cut-out or a photograph cannot be used; the message names it.
-        ImportError: if the package faster-coco-eval, which encodes masks, is not installed.
+        ImportError: if the package faster-coco-eval, which encodes the masks of detection, is not installed.
     """
-    mask_functions()  # a missing package is reported before any file is written
+    check, write = entry(task, SETS, "task of a set")
+    check(source, plan)
     images: dict[str, list[dict[str, Any]]] = {part: [] for part in PARTS}
     annotations: dict[str, list[dict[str, Any]]] = {part: [] for part in PARTS}
     height, width = plan.settings.size
-    write = partial(_write_instances, source, output, plan)
-    for part, number, objects in _written(source, output, plan, "detection", write, workers, report):
+    for part, number, objects in _written(
+        source, output, plan, task, partial(write, source, output, plan), workers, report
+    ):
         images[part].append({"id": number + 1, "file_name": _name(number), "height": height, "width": width})
         for one in objects:
             annotations[part].append({"id": len(annotations[part]) + 1, "image_id": number + 1, **one})
-    categories = [{"id": place + 1, "name": name} for place, name in enumerate(source.classes)]
-    for part in PARTS:
-        content = {"images": images[part], "annotations": annotations[part], "categories": categories}
-        _write_json(output / part / ANNOTATIONS, content)
+    if task == "detection":
+        categories = [{"id": place + 1, "name": name} for place, name in enumerate(source.classes)]
+        for part in PARTS:
+            content = {"images": images[part], "annotations": annotations[part], "categories": categories}
+            _write_json(output / part / ANNOTATIONS, content)
     return sum(map(len, annotations.values()))
-
-
-def paste_mask_set(
-    source: ObjectSource, output: Path, plan: SetPlan, *, workers: int = 0, report: Report = no_report
-) -> int:
-    """Write a set for segmentation: PART/images/NUMBER.jpg and PART/masks/NUMBER.png for each part.
-
-    A mask holds the class of each pixel, from 1 in the order of `source.classes`; 0 is the background.
-
-    Args:
-        source: source of objects and backgrounds.
-        output: new or empty folder.
-        plan: size and seed of the set.
-        workers: number of processes that make images; 0 makes them in this process. They do not change the set.
-        report: function that is called after each image.
-
-    Returns:
-        The number of objects in all images.
-
-    Raises:
-        ValueError: if a part would have fewer objects than classes, or there are more than 255 classes.
-        FileExistsError: if the folder holds files.
-        ImageError: if a cut-out or a photograph cannot be used; the message names it.
-    """
-    if len(source.classes) > MOST_MASK_CLASSES:
-        raise ValueError(
-            f"a mask of 8 bits has room for {MOST_MASK_CLASSES} classes and the background; got "
-            f"{len(source.classes)}: use fewer classes, or make a set for detection"
-        )
-    write = partial(_write_mask, source, output, plan)
-    written = _written(source, output, plan, "segmentation", write, workers, report)
-    return sum(len(objects) for _, _, objects in written)
-
-
-def paste_class_set(
-    source: ObjectSource, output: Path, plan: SetPlan, *, workers: int = 0, report: Report = no_report
-) -> int:
-    """Write a set for classification: PART/CLASS/NUMBER.jpg, with one object of the class in each image.
-
-    Args:
-        source: source of objects and backgrounds.
-        output: new or empty folder.
-        plan: size and seed of the set. `plan.settings.count` must be (1, 1).
-        workers: number of processes that make images; 0 makes them in this process. They do not change the set.
-        report: function that is called after each image.
-
-    Returns:
-        The number of objects in all images, which is the number of images.
-
-    Raises:
-        ValueError: if images would show several objects, a part would have fewer images than classes, or an object
-            finds no place.
-        FileExistsError: if the folder holds files.
-        ImageError: if a cut-out or a photograph cannot be used; the message names it.
-    """
-    if plan.settings.count != (1, 1):
-        raise ValueError(
-            f"an image has one class, so each image needs exactly one object; got {plan.settings.count[0]} to "
-            f"{plan.settings.count[1]}: set count to 1 1"
-        )
-    write = partial(_write_labeled, source, output, plan)
-    written = _written(source, output, plan, "classification", write, workers, report)
-    return sum(len(objects) for _, _, objects in written)
 
 
 def plan_labels(classes: int, plan: SetPlan) -> dict[str, list[list[int]]]:
@@ -274,6 +219,34 @@ def _write_labeled(
     path = output / part / source.classes[labels[0]] / _name(number)
     write_image(path, scene.image, quality=_quality(rng, plan))
     return [{"category_id": one.label + 1} for one in scene.objects]
+
+
+def _check_detection(source: ObjectSource, plan: SetPlan) -> None:
+    mask_functions()  # a missing package is reported before any file is written
+
+
+def _check_masks(source: ObjectSource, plan: SetPlan) -> None:
+    if len(source.classes) > MOST_MASK_CLASSES:
+        raise ValueError(
+            f"a mask of 8 bits has room for {MOST_MASK_CLASSES} classes and the background; got "
+            f"{len(source.classes)}: use fewer classes, or make a set for detection"
+        )
+
+
+def _check_classes(source: ObjectSource, plan: SetPlan) -> None:
+    if plan.settings.count != (1, 1):
+        raise ValueError(
+            f"an image has one class, so each image needs exactly one object; got {plan.settings.count[0]} to "
+            f"{plan.settings.count[1]}: set count to 1 1"
+        )
+
+
+SETS: dict[str, tuple[Callable[[ObjectSource, SetPlan], None], Callable[..., list[dict[str, Any]]]]] = {
+    "detection": (_check_detection, _write_instances),
+    "segmentation": (_check_masks, _write_mask),
+    "classification": (_check_classes, _write_labeled),
+}
+"""Function that checks the source and the plan of a set, and function that writes an image, by task."""
 
 
 def _generator(plan: SetPlan, part: str, number: int) -> np.random.Generator:
