@@ -32,21 +32,18 @@ from torch import Tensor, nn
 
 from passband.layers.channels import channel_subset
 from passband.models.base import SavedNetwork
-from passband.models.dct_efficientnet import MEAN, STD, WIDTHS, FrequencyEfficientNet
-from passband.models.dct_resnet import FrequencyResNet
-from passband.models.detection_stem import DIVISIBLE, GRAY, STRIDE, CubeStem, batch_cubes
+from passband.models.dct_efficientnet import MEAN, STD, WIDTHS
+from passband.models.detection_parts import LEVELS, NORMS, backbone_classifier, build_detector, renormalize
+from passband.models.detection_stem import DIVISIBLE, GRAY, CubeStem, batch_cubes
 from passband.models.imagenet import HEADS, Mapped, load_imagenet
-from passband.models.inputs import check_list
+from passband.models.inputs import check_detection_batch
 from passband.naming import entry, suggestion
 from passband.processes import balanced, largest
 from passband.weights_io import load_weights
 
 BACKBONES = {"resnet18": 18, "resnet50": 50, "efficientnet-lite0": None}
 """Number of layers of each ResNet by the name of the backbone; None for another network."""
-NORMS = ("batch", "frozen", "group")
 INPUTS = ("pixels", "coefficients")
-LEVELS = 4
-"""Number of ResNet layers that enter the pyramid, which adds one more level by taking every other position."""
 Losses = dict[str, Float[Tensor, ""]]
 DetectedInstances = dict[str, Tensor]
 
@@ -204,11 +201,11 @@ class FrequencyRCNN(
                 subset, mean, std, takes_pixels=input == "pixels", chroma_ratio=chroma_ratio, doubled=doubled
             )
         self.channels = 3 if stem is None else len(stem.mean)
-        network = self._classifier()
+        network = backbone_classifier(self.channels, self.depth, self.width, stem=self.is_rgb)
         body = nn.Sequential(OrderedDict(network.named_children()))
         if stem is not None:
             body = nn.Sequential(OrderedDict([("stem", stem), *body.named_children()]))
-        _renormalize(body, norm)
+        renormalize(body, norm)
         first = ("conv1", "bn1", "conv_stem", "bn_stem", "layer0")
         frozen = [f"layer{layer}" for layer in range(1, frozen_layers + 1)] + [*first] * bool(frozen_layers)
         for step, module in body.named_children():
@@ -220,7 +217,9 @@ class FrequencyRCNN(
             outgoing = [(width << level) * (4 if self.depth == 50 else 1) for level in range(LEVELS)]
         self.backbone = BackboneWithFPN(body, outlets, outgoing, features)
 
-        detector: Any = self._detector(
+        detector = build_detector(
+            self.backbone,
+            masks,
             classes,
             features,
             box_features,
@@ -267,7 +266,7 @@ class FrequencyRCNN(
         from torchvision.models.detection.image_list import ImageList
         from torchvision.models.detection.transform import resize_boxes
 
-        self._check(images, targets, sizes)
+        check_detection_batch(images, targets, sizes, self)
         samplers: list[Any] = [self.rpn.fg_bg_sampler, self.roi_heads.fg_bg_sampler]
         drawing: list[Any] = [self.transform, *samplers]
         for part in drawing:
@@ -320,7 +319,7 @@ class FrequencyRCNN(
         """
         if self.norm == "group":
             raise ValueError('weights of a classifier are with batch normalization: set norm to "frozen" or "batch"')
-        network = self._classifier()
+        network = backbone_classifier(self.channels, self.depth, self.width, stem=self.is_rgb)
         mapped = load_imagenet(network, state)
         left = {*mapped.fresh}
         self.backbone.body.load_state_dict(
@@ -332,83 +331,6 @@ class FrequencyRCNN(
             strict=False,
         )
         return mapped
-
-    def _classifier(self) -> FrequencyResNet | FrequencyEfficientNet:
-        """Build the classifier whose layers form the backbone."""
-        if self.depth is None:
-            return FrequencyEfficientNet(self.channels, 1, stem=self.is_rgb)
-        return FrequencyResNet(self.channels, 1, self.depth, self.width, stem=self.is_rgb)
-
-    def _detector(
-        self, classes: int, features: int, box_features: int, smallest_anchor: int, **arguments: Any
-    ) -> nn.Module:
-        """Build torchvision's detector around the backbone; its parts are used."""
-        from torchvision.models.detection import FasterRCNN, MaskRCNN
-        from torchvision.models.detection.anchor_utils import AnchorGenerator
-        from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
-        from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
-        from torchvision.ops import MultiScaleRoIAlign
-        from torchvision.ops.poolers import initLevelMapper
-
-        from passband.models.detection_draws import SeededSampler, SeededTransform
-
-        levels = [str(level) for level in range(LEVELS)]
-        box_pool = MultiScaleRoIAlign(levels, output_size=7, sampling_ratio=2)
-        anchors = tuple((smallest_anchor << level,) for level in range(LEVELS + 1))
-        parts: dict[str, Any] = {
-            "rpn_anchor_generator": AnchorGenerator(anchors, ((0.5, 1.0, 2.0),) * len(anchors)),
-            "box_roi_pool": box_pool,
-            "box_head": TwoMLPHead(features * 7 * 7, box_features),
-            "box_predictor": FastRCNNPredictor(box_features, classes + 1),
-        }
-        network = FasterRCNN
-        if self.masks:
-            network = MaskRCNN
-            parts["mask_head"] = MaskRCNNHeads(features, (features,) * 4, 1)
-            parts["mask_predictor"] = MaskRCNNPredictor(features, features, classes + 1)
-        detector: Any = network(self.backbone, **parts, **arguments)
-        names = ("min_size", "max_size", "image_mean", "image_std", "size_divisible")
-        detector.transform = SeededTransform(**{name: getattr(detector.transform, name) for name in names})
-        pools = [box_pool, *([detector.roi_heads.mask_roi_pool] if self.masks else [])]
-        for pool in pools:
-            # torchvision guesses the strides from the first batch, and is wrong if its padding is large
-            pool.scales = [1 / (STRIDE << level) for level in range(LEVELS)]
-            first = STRIDE.bit_length() - 1
-            pool.map_levels = initLevelMapper(first, first + LEVELS - 1)
-        for part in (detector.rpn, detector.roi_heads):
-            part.fg_bg_sampler = SeededSampler(
-                part.fg_bg_sampler.batch_size_per_image, part.fg_bg_sampler.positive_fraction
-            )
-        return detector
-
-    def _check(
-        self,
-        images: Sequence[Tensor],
-        targets: Sequence[dict[str, Tensor]] | None,
-        sizes: Sequence[tuple[int, int]] | None,
-    ) -> None:
-        """Raise an error for input that cannot be trained on or evaluated."""
-        what = "images of 3" if self.input == "pixels" else f"cubes of {self.channels}"
-        needed = 3 if self.input == "pixels" else self.channels
-        check_list(images, self, self.name)
-        if not images or any(image.ndim != 3 or image.shape[0] != needed for image in images):
-            raise ValueError(
-                f"{self.name} takes a list of {what} channels each (input {self.input}); got "
-                f"{[tuple(image.shape) for image in images]}"
-            )
-        if (self.input == "coefficients") != (sizes is not None) or (sizes is not None and len(sizes) != len(images)):
-            needs = "needs the sizes of all pictures" if self.input == "coefficients" else "takes no sizes"
-            raise ValueError(f"input {self.input} {needs}; got {0 if sizes is None else len(sizes)} of {len(images)}")
-        if self.training and (targets is None or len(targets) != len(images)):
-            raise ValueError("training needs targets for each of the images; call .eval() to find instances")
-        for place, target in enumerate(targets or ()):
-            boxes = target["boxes"]
-            flat = (boxes[:, 2:] <= boxes[:, :2]).any(1).nonzero().flatten()
-            if len(flat):
-                raise ValueError(
-                    f"boxes are x1, y1, x2, y2 with x1 < x2 and y1 < y2; image {place} of the batch has "
-                    f"{boxes[int(flat[0])].tolist()}"
-                )
 
 
 def dct_mask_rcnn(**overrides: Any) -> FrequencyRCNN:
@@ -430,24 +352,3 @@ def dct_mask_rcnn_resnet18(**overrides: Any) -> FrequencyRCNN:
 
 def _at_least_single(feature: Tensor) -> Tensor:
     return feature.float() if feature.dtype in (torch.bfloat16, torch.float16) else feature
-
-
-def _renormalize(body: nn.Module, norm: str) -> None:
-    """Replace the batch normalization of a network."""
-    from torchvision.ops import FrozenBatchNorm2d
-
-    if norm == "batch":
-        return
-    for parent in list(body.modules()):
-        for name, layer in list(parent.named_children()):
-            if isinstance(layer, nn.BatchNorm2d):
-                count = layer.num_features
-                # 32 groups as published, with at least 4 channels each
-                groups = max(1, min(32, count // 4))
-                while count % groups:
-                    groups -= 1
-                setattr(
-                    parent,
-                    name,
-                    FrozenBatchNorm2d(count, eps=layer.eps) if norm == "frozen" else nn.GroupNorm(groups, count),
-                )

@@ -1,5 +1,6 @@
 """Checks the input of networks before their first layer, with errors that say what to do."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -84,3 +85,44 @@ def check_list(images: Any, model: nn.Module, name: str) -> None:
     for image in images:
         if not isinstance(image, Tensor) or image.ndim == 3:
             check_batch(image[None] if isinstance(image, Tensor) else image, model, name)
+
+
+def check_detection_batch(
+    images: Sequence[Tensor],
+    targets: Sequence[dict[str, Tensor]] | None,
+    sizes: Sequence[tuple[int, int]] | None,
+    model: Any,
+) -> None:
+    """Raise an error for input that a detector cannot be trained on or evaluate.
+
+    Args:
+        images: images or cubes, each valid for `check_list`.
+        targets: instances of each image, needed in training.
+        sizes: height and width of the images in pixels, for cubes.
+        model: detector, a `dct_mask_rcnn.FrequencyRCNN`.
+
+    Raises:
+        TypeError: as `check_list` raises it.
+        ValueError: if images are of another kind, training has no targets, or a box has no area.
+    """
+    what = "images of 3" if model.input == "pixels" else f"cubes of {model.channels}"
+    needed = 3 if model.input == "pixels" else model.channels
+    check_list(images, model, model.name)
+    if not images or any(image.ndim != 3 or image.shape[0] != needed for image in images):
+        raise ValueError(
+            f"{model.name} takes a list of {what} channels each (input {model.input}); got "
+            f"{[tuple(image.shape) for image in images]}"
+        )
+    if (model.input == "coefficients") != (sizes is not None) or (sizes is not None and len(sizes) != len(images)):
+        needs = "needs the sizes of all pictures" if model.input == "coefficients" else "takes no sizes"
+        raise ValueError(f"input {model.input} {needs}; got {0 if sizes is None else len(sizes)} of {len(images)}")
+    if model.training and (targets is None or len(targets) != len(images)):
+        raise ValueError("training needs targets for each of the images; call .eval() to find instances")
+    for place, target in enumerate(targets or ()):
+        boxes = target["boxes"]
+        flat = (boxes[:, 2:] <= boxes[:, :2]).any(1).nonzero().flatten()
+        if len(flat):
+            raise ValueError(
+                f"boxes are x1, y1, x2, y2 with x1 < x2 and y1 < y2; image {place} of the batch has "
+                f"{boxes[int(flat[0])].tolist()}"
+            )

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterable, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,34 +22,24 @@ from passband.data.datasets.segmentation import (
 )
 from passband.data.leaks import leak_report
 from passband.data.masks import MaskPair, find_mask_pairs, survey_masks
-from passband.drawing.comparison import comparison_rows
-from passband.drawing.overlay import overlay
 from passband.io.image import ImageError
 from passband.losses import segmentation_loss
-from passband.metrics.mask_scores import PROTOCOLS, MaskMetrics, SegmentationScores, predicted_classes, resized_logits
+from passband.metrics.mask_scores import PROTOCOLS, predicted_classes, resized_logits
 from passband.models.class_names import mask_names
-from passband.ops.areas import shrunk_mask
-from passband.processes import in_turn
 from passband.tasks.chosen_masks import split_by_recipe, spread
 from passband.tasks.curriculum import Lesson, measured_profile, stored_profile
 from passband.tasks.loading import check_task
+from passband.tasks.mask_validation import MaskValidation
 from passband.tasks.problems import Problems
 from passband.tasks.robustness import RobustnessScores
 from passband.tasks.task import Direction, Loss, Stateful, Validation
 from passband.weights_io import CheckpointError
 
-MASK_CAPTIONS = ("picture", "ground truth", "prediction")
-"""Captions of the three columns in the image of a validation."""
-DRAWN = 6
-"""Number of rows in the image of a validation."""
 NAMED = 5
 """Largest number of images that a warning names."""
 
 DEVICE_SEED = 2**40
 """Number that is added to the seed of a sample, so that the device's changes differ from those of the loader."""
-
-ONLY_BACKGROUND = "The network finds only background in the images that were scored: train longer."
-"""Remark on a network whose masks are all empty although the true ones are not."""
 
 _log = logging.getLogger(__name__)
 
@@ -290,35 +279,14 @@ class Segmentation:
         """
         was_training = model.training
         model.eval()
-        scores = SegmentationScores(self.protocol, self.recipe.data.classes)
+        scores = MaskValidation(self.protocol, self.main, self.recipe.data.classes, self.measure)
         robustness = self._robustness()
-        parts: list[list[tuple[MaskMetrics, float, bool, bool]]] = []
-        rows: list[list[list[Tensor]]] = []
         for batch in batches:
             self.problems.attend(batch["problem"])
-            logits = model(batch["image"]).float()
+            scores.add(batch, model(batch["image"]).float())
             robustness.add(model, batch)
-            parts.append([])
-            rows.append([])
-            for image, one, mask, problem in zip(batch["image"], logits, batch["mask"], batch["problem"], strict=True):
-                if problem:
-                    continue
-                loss = self.measure(resized_logits(one[None], mask.shape), mask[None]).item()
-                found = bool(predicted_classes(one).any())
-                parts[-1].append((scores.add(one, mask), loss, found, bool(mask.any())))
-                if sum(map(len, rows)) < DRAWN:
-                    rows[-1].append(_row(image.cpu(), mask.cpu(), one.cpu()))
         model.train(was_training)
-        scored_images = list(chain(*in_turn(parts)))
-        if not scored_images:
-            raise ImageError("none of the images to score on can be used; the log names them")
-        scores.gather([[figures for figures, *_ in part] for part in parts])
-        losses = [loss for _, loss, _, _ in scored_images]
-        finds, holds = (any(image[place] for image in scored_images) for place in (2, 3))
-        figures = {**scores.total(), **robustness.figures(self.main), "loss": sum(losses) / len(losses)}
-        drawn = list(chain(*in_turn(rows)))[:DRAWN]
-        remark = ONLY_BACKGROUND if holds and not finds else ""
-        return Validation(figures[self.main], figures, comparison_rows(drawn, [MASK_CAPTIONS] * len(drawn)), remark)
+        return scores.result(robustness)
 
     def _robustness(self) -> RobustnessScores:
         """Return the scores on degraded copies, which hold nothing yet."""
@@ -366,9 +334,3 @@ def _pooled_dice(logits: Float[Tensor, "B K H W"], mask: Tensor) -> Float[Tensor
     right = ((predicted == mask) & (mask > 0)).sum()
     both = (predicted > 0).sum() + (mask > 0).sum()
     return torch.where(both > 0, 2 * right / both.clamp(min=1), torch.ones_like(both, dtype=torch.float32))
-
-
-def _row(image: Float[Tensor, "3 S S"], mask: Tensor, logits: Float[Tensor, "K S S"]) -> list[Float[Tensor, "3 S S"]]:
-    """Return an image, its ground truth and its prediction."""
-    truth = shrunk_mask(mask, max(2, len(logits)), (image.shape[-2], image.shape[-1]))
-    return [image, overlay(image, truth), overlay(image, predicted_classes(logits))]
