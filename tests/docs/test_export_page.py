@@ -12,7 +12,7 @@ def test_the_example_of_the_page_makes_the_mask_that_the_segmenter_makes(tmp_pat
     export_model(weights, tmp_path / "polyps.onnx")
     image = write_blobs(tmp_path / "data", count=1) / "images" / "0.png"
     image.rename("new.png")
-    (example,) = [text for language, text in blocks(DOCS / "export.md") if language == "python"]
+    example = next(text for language, text in blocks(DOCS / "export.md") if language == "python")
     names = {}
     exec(compile(example, "export.md", "exec"), names)
     expected = Segmenter(weights)("new.png").numpy()
