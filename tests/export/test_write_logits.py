@@ -116,7 +116,7 @@ def test_the_accepted_difference_grows_with_the_logits_above_1_and_is_no_nan():
         ),
         ("a.xml", {"provider": "CPUExecutionProvider"}, "--provider is for --to onnx; got openvino"),
         ("a.onnx", {"provider": "CPU"}, "--provider is one of .*CPUExecutionProvider.*; got 'CPU'"),
-        ("a.bin", {}, "an output that ends in .onnx, .xml, .ncnn.param; got .*a.bin"),
+        ("a.bin", {}, "an output that ends in .onnx, .xml, .ncnn.param, .mlpackage; got .*a.bin"),
     ],
 )
 def test_formats_that_logits_do_not_have_are_refused_with_what_there_is(output, options, says, tmp_path):
