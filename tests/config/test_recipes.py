@@ -140,7 +140,7 @@ def test_the_benchmarks_that_recipes_name_exist_and_have_the_window_that_they_sa
             r"data\.views = 2 needs in_channels = 6 in model\.arguments, 3 for each view; got 3",
         ),
         ({**RECIPE, "model": {"arguments": {"in_channels": 6}}}, r"data\.views = 1 needs in_channels = 3 .* got 6"),
-        ({**RECIPE, "precision": "float8"}, r"precision: .*'float32' or 'bfloat16', got 'float8'"),
+        ({**RECIPE, "precision": "float8"}, r"precision: .*'float32', 'bfloat16' or 'auto', got 'float8'"),
     ],
 )
 def test_a_recipe_with_a_mistake_is_one_sentence_with_the_key(content, message):
