@@ -43,12 +43,13 @@ def main() -> None:
         if done % 50 == 0 or done == options.count:
             print(f"{done} of {options.count} images", flush=True)
 
+    trials = Trials(model.networks, options.device)
     table = measure_trials(
         recipe.model_copy(update={"seed": recipe.seed + 1}),  # not the images that the inspector learned from
         options.data,
         options.table or options.data / "trials.npz",
         model,
-        Trials(model.networks, options.device),
+        trials,
         count=options.count,
         report=report,
     )
@@ -56,6 +57,7 @@ def main() -> None:
     train_judge(taught, table)
     taught.save_pretrained(options.output)
     print(f"{len(table.rows)} images, {len(model.networks)} networks: {options.output}")
+    print(f"The checksum of the networks, for the model card: {trials.checksum()[:16]}")
 
 
 if __name__ == "__main__":

@@ -5,10 +5,11 @@ from skimage.data import astronaut
 
 from passband.data.datasets.crops import degraded_as_file
 from passband.data.degradations import VERSIONS
-from passband.inference import Restorer
+from passband.inference import Inspector, Restorer
+from passband.inference.trials import Trials
 from passband.io.arrays import from_array
 from passband.metrics import psnr
-from passband.weights_io import shipped_weights
+from passband.weights_io import packaged_weights, shipped_weights
 
 KINDS = {
     "derain-small": "rain",
@@ -22,6 +23,13 @@ KINDS = {
 
 def test_they_are_all_here():
     assert set(shipped_weights()) == {"general", *KINDS}
+
+
+def test_the_judge_of_the_inspector_learned_from_the_networks_that_ship():
+    card = (packaged_weights()["inspector"] / "README.md").read_text(encoding="utf-8")
+    assert Trials(Inspector().networks).checksum()[:16] in card, (
+        "the judge must learn again: benchmarks/inspector_trials.py"
+    )
 
 
 @pytest.mark.parametrize("name", KINDS)
