@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from passband.config import SegmentationRecipe
+from passband.hardware import resolved_precision
 from passband.losses import segmentation_loss
 from passband.metrics.mask_scores import resized_logits
 from passband.mixed_precision import fast_layers, memory_format
@@ -45,7 +46,7 @@ class Steps:
         self.recorded = recorded and device.type == "cuda"
         self.build, self.recipe, self.device, self.sizes = build, recipe, device, sizes
         self.cuda = device.type == "cuda"
-        self.precision = "bfloat16" if self.cuda else recipe.precision
+        self.precision = "bfloat16" if self.cuda else resolved_precision(recipe.precision, device)
         self.loss = segmentation_loss(recipe.loss.name, recipe.data.classes)
         self.graphs: dict[int, tuple[torch.cuda.CUDAGraph, Tensor, Tensor, Tensor]] = {}
         self.report: dict[str, Any] = {"graphs": False, "layout": "contiguous"}

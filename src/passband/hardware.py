@@ -52,6 +52,16 @@ def training_precision(device: torch.device) -> Literal["float32", "bfloat16"]:
     return "bfloat16" if fast_precision(device, torch.get_num_threads()) == "bfloat16" else "float32"
 
 
+def resolved_precision(precision: str, device: torch.device) -> str:
+    """Return the precision of a recipe, with that of the device for "auto".
+
+    Args:
+        precision: precision as a recipe names it.
+        device: device that trains.
+    """
+    return training_precision(device) if precision == "auto" else precision
+
+
 def bfloat16_time_ratio(seconds: float = 0.2) -> float:
     """Return the time of bfloat16 convolutions on this CPU as a share of float32's.
 

@@ -24,7 +24,7 @@ from passband.config import OptimConfig, Recipe, load_recipe, recipe_on
 from passband.config.common import check_warmup
 from passband.data.datasets.loaders import batch_loader, on_device
 from passband.data.datasets.order import NumberedBatches, scored_batches
-from passband.hardware import training_precision
+from passband.hardware import resolved_precision
 from passband.io.shards import data_folder
 from passband.mixed_precision import MIXED_PRECISION, fast_layers, memory_format
 from passband.models import build_from, pick_device
@@ -120,8 +120,7 @@ def train(
     """
     torch_device = pick_device(device)
     recipe = recipe_on(recipe if isinstance(recipe, Recipe) else load_recipe(recipe), torch_device.type)
-    if recipe.precision == "auto":
-        recipe = recipe.model_copy(update={"precision": training_precision(torch_device)})
+    recipe = recipe.model_copy(update={"precision": resolved_precision(recipe.precision, torch_device)})
     accelerator = started_accelerator(torch_device, MIXED_PRECISION[recipe.precision], recipe.data.batch)
     is_first = accelerator.is_main_process  # only the first process of a parallel run writes
     output, data = Path(output), data_folder(data)
