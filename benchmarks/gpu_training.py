@@ -25,8 +25,9 @@ from passband.data.datasets.order import NumberedBatches
 from passband.io.image import write_image
 from passband.mixed_precision import MIXED_PRECISION, fast_layers, memory_format
 from passband.models import build_from
+from passband.optimizers import build_optimizer
 from passband.tasks import TASKS
-from passband.training import build_optimizer, train
+from passband.training import train
 
 IMAGES = 1000
 """Number of images of a training, within the limits of the steps."""

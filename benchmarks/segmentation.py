@@ -44,9 +44,9 @@ from passband.data.masks import find_mask_pairs
 from passband.metrics.mask_scores import class_counts, foreground_figures, pranet, predicted_classes, resized_logits
 from passband.models import build_model
 from passband.models.base import without_initial_weights
+from passband.optimizers import learning_rate
 from passband.provenance import environment
 from passband.tasks.curriculum import Lesson
-from passband.training import learning_rate
 
 ROWS = ("full", "crop")
 SCORING = 3.0

@@ -1,9 +1,14 @@
+import math
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
-from passband.optimizers import Muon, orthogonalize
+from passband.config import OptimConfig
+from passband.optimizers import Muon, learning_rate, moving_average, orthogonalize
 
 
 def random(*shape, seed=0):
@@ -82,3 +87,33 @@ def test_matrices_of_one_shape_move_as_each_of_them_alone():
             optimizer.step()
     for parameter, single in zip(together, alone, strict=True):
         torch.testing.assert_close(parameter, single, atol=1e-6, rtol=1e-5)
+
+
+def test_the_learning_rate_warms_up_then_falls_along_a_cosine():
+    optim = OptimConfig(steps=100, learning_rate=1e-3, final_learning_rate=1e-5)
+    rates = [learning_rate(step, 100, 10, optim) for step in range(101)]
+    assert rates[:10] == pytest.approx([1e-4 * (step + 1) for step in range(10)])
+    assert rates[10] == pytest.approx(1e-3)
+    assert rates[55] == pytest.approx((1e-3 + 1e-5) / 2)
+    assert rates[100] == pytest.approx(1e-5)
+    assert all(earlier > later for earlier, later in pairwise(rates[10:]))
+    assert rates[32] == pytest.approx(1e-5 + (1e-3 - 1e-5) * (1 + math.cos(math.pi * 22 / 90)) / 2)
+
+
+def test_the_learning_rate_is_a_tenth_after_each_milestone():
+    optim = OptimConfig(steps=100, learning_rate=1e-3, milestones=(0.3, 0.6, 0.9))
+    rates = [learning_rate(step, 100, 10, optim) for step in (10, 29, 30, 59, 60, 89, 90, 99)]
+    assert rates == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4, 1e-5, 1e-5, 1e-6, 1e-6])
+    with pytest.raises(ValueError, match="ascending shares"):
+        OptimConfig(steps=1, milestones=(0.6, 0.3))
+
+
+def test_numbers_of_channels_are_copied_to_the_averaged_network_and_weights_are_averaged():
+    network = nn.Linear(1, 1, bias=False)
+    network.register_buffer("channels", torch.arange(1000))
+    averaged = AveragedModel(network, multi_avg_fn=moving_average(0.995), use_buffers=True)
+    for step in range(100):
+        nn.init.constant_(network.weight, step)
+        averaged.update_parameters(network)
+        assert torch.equal(averaged.module.channels, network.channels)
+    assert 50 < averaged.module.weight.item() < 99

@@ -1,6 +1,5 @@
 import csv
 import json
-import math
 import os
 import signal
 import subprocess
@@ -8,21 +7,20 @@ import sys
 import time
 import warnings
 from dataclasses import replace
-from itertools import count, pairwise
+from itertools import count
 
 import pytest
 import torch
-from torch.optim.swa_utils import AveragedModel
 
 from passband import runs, training
 from passband.checkpoints import latest_checkpoint
-from passband.config import OptimConfig, RecipeError, load_recipe, parse_recipe, recipe_on
+from passband.config import RecipeError, load_recipe, parse_recipe, recipe_on
 from passband.data.degradations import degrade_files
 from passband.models import SFNet, load_model
 from passband.run_length import recipe_within, time_steps
 from passband.runs import RunError, read_run
 from passband.tasks.restoration import Restoration, Validation
-from passband.training import learning_rate, train
+from passband.training import train
 from passband.weights_io import CheckpointError
 from tests.pictures import write_photographs
 
@@ -344,25 +342,6 @@ class TestRun:
         assert rows(tmp_path / "killed" / "log.csv") == rows(tmp_path / "whole" / "log.csv")
 
 
-def test_the_learning_rate_warms_up_then_falls_along_a_cosine():
-    optim = OptimConfig(steps=100, learning_rate=1e-3, final_learning_rate=1e-5)
-    rates = [learning_rate(step, 100, 10, optim) for step in range(101)]
-    assert rates[:10] == pytest.approx([1e-4 * (step + 1) for step in range(10)])
-    assert rates[10] == pytest.approx(1e-3)
-    assert rates[55] == pytest.approx((1e-3 + 1e-5) / 2)
-    assert rates[100] == pytest.approx(1e-5)
-    assert all(earlier > later for earlier, later in pairwise(rates[10:]))
-    assert rates[32] == pytest.approx(1e-5 + (1e-3 - 1e-5) * (1 + math.cos(math.pi * 22 / 90)) / 2)
-
-
-def test_the_learning_rate_is_a_tenth_after_each_milestone():
-    optim = OptimConfig(steps=100, learning_rate=1e-3, milestones=(0.3, 0.6, 0.9))
-    rates = [learning_rate(step, 100, 10, optim) for step in (10, 29, 30, 59, 60, 89, 90, 99)]
-    assert rates == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4, 1e-5, 1e-5, 1e-6, 1e-6])
-    with pytest.raises(ValueError, match="ascending shares"):
-        OptimConfig(steps=1, milestones=(0.6, 0.3))
-
-
 def test_a_folder_without_a_run_is_said_so(tmp_path):
     with pytest.raises(RunError, match=r"holds no run: there is no run\.json"):
         read_run(tmp_path)
@@ -421,17 +400,6 @@ class TestDevices:
         with pytest.raises(ValueError, match="device 'cuda' cannot be used here"):
             train(recipe(), tmp_path / "run", data=photographs, device="cuda")
         assert not (tmp_path / "run").exists()
-
-
-def test_numbers_of_channels_are_copied_to_the_averaged_network_and_weights_are_averaged():
-    network = torch.nn.Linear(1, 1, bias=False)
-    network.register_buffer("channels", torch.arange(1000))
-    averaged = AveragedModel(network, multi_avg_fn=training._moving_average(0.995), use_buffers=True)
-    for step in range(100):
-        torch.nn.init.constant_(network.weight, step)
-        averaged.update_parameters(network)
-        assert torch.equal(averaged.module.channels, network.channels)
-    assert 50 < averaged.module.weight.item() < 99
 
 
 def test_a_run_with_the_layout_of_a_gpu_has_the_same_losses_and_resumes(whole_run, photograph, tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
-"""The optimizer Muon for networks of convolutions."""
+"""Steps of a training: its learning rate, its optimizer, the average of its weights, and the optimizer Muon."""
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -7,6 +8,77 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim.adam import adam
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from passband.config import OptimConfig
+
+
+def learning_rate(step: int, steps: int, warmup: int, optim: OptimConfig) -> float:
+    """Return the learning rate of a step.
+
+    The rate rises linearly to its peak during the warm-up. It then falls along a cosine to the final rate or, if the
+    recipe has milestones, is divided by 10 at each of them.
+
+    Args:
+        step: number of steps done before, from 0.
+        steps: number of steps of the whole run.
+        warmup: number of steps of the warm-up.
+        optim: settings with the peak rate, the final rate and the milestones.
+    """
+    if step < warmup:
+        return optim.learning_rate * (step + 1) / warmup
+    if optim.milestones:
+        return optim.learning_rate * 0.1 ** sum(step >= part * steps for part in optim.milestones)
+    part = min(1.0, (step - warmup) / max(1, steps - warmup))
+    swing = optim.learning_rate - optim.final_learning_rate
+    return optim.final_learning_rate + swing * (1 + math.cos(math.pi * part)) / 2
+
+
+def build_optimizer(optim: OptimConfig, model: nn.Module) -> torch.optim.Optimizer:
+    """Return the optimizer of a recipe. The loop sets its learning rate at every step.
+
+    Args:
+        optim: settings with the name of the optimizer.
+        model: network whose parameters it updates.
+    """
+    if optim.optimizer == "adamw":
+        return torch.optim.AdamW(model.parameters(), optim.learning_rate, optim.betas, weight_decay=optim.weight_decay)
+    if optim.optimizer == "sgd":
+        return torch.optim.SGD(
+            model.parameters(),
+            optim.learning_rate,
+            optim.momentum,
+            weight_decay=optim.weight_decay,
+            nesterov=optim.momentum > 0,
+        )
+    if optim.optimizer == "muon":
+        return Muon(model.parameters(), optim.learning_rate, optim.betas)
+    return torch.optim.Adam(model.parameters(), optim.learning_rate, optim.betas)
+
+
+def moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
+    """Return an exponential moving average whose decay grows during the first steps.
+
+    The first steps, when weights change fastest, then have little influence on the average of a short run.
+
+    Args:
+        decay: decay after the first steps, 0 to 1. 0 turns the averaging off.
+
+    Returns:
+        A function for the argument `multi_avg_fn` of `torch.optim.swa_utils.AveragedModel`.
+    """
+
+    @torch.no_grad()
+    def update(averaged: list[Tensor], current: list[Tensor], count: Any) -> None:
+        if not averaged[0].is_floating_point():  # numbers of channels and the like, which have no average
+            for old, new in zip(averaged, current, strict=True):
+                old.copy_(new)
+            return
+        number = int(count)
+        current_decay = min(decay, (1 + number) / (10 + number)) if decay else 0.0
+        get_ema_multi_avg_fn(current_decay)(averaged, current, count)
+
+    return update
 
 
 class Muon(torch.optim.Optimizer):

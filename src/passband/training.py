@@ -12,15 +12,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from signal import Signals
-from typing import Any
 
-import torch
 from accelerate.utils import set_seed
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from passband.checkpoints import save_checkpoint, sound_checkpoint
-from passband.config import OptimConfig, Recipe, load_recipe, recipe_on
+from passband.config import Recipe, load_recipe, recipe_on
 from passband.config.common import check_warmup
 from passband.data.datasets.loaders import batch_loader, on_device
 from passband.data.datasets.order import NumberedBatches, scored_batches
@@ -29,7 +27,7 @@ from passband.io.shards import data_folder
 from passband.mixed_precision import MIXED_PRECISION, fast_layers, memory_format
 from passband.models import build_from, pick_device
 from passband.models.base import without_initial_weights
-from passband.optimizers import Muon
+from passband.optimizers import build_optimizer, learning_rate, moving_average
 from passband.processes import (
     StopSignals,
     any_of,
@@ -155,7 +153,7 @@ def train(
         synchronize(model, accelerator.device)
     model, optimizer = accelerator.prepare(model, build_optimizer(recipe.optim, model))
     averaged = AveragedModel(
-        accelerator.unwrap_model(model), multi_avg_fn=_moving_average(recipe.optim.ema), use_buffers=True
+        accelerator.unwrap_model(model), multi_avg_fn=moving_average(recipe.optim.ema), use_buffers=True
     )
     accelerator.register_for_checkpointing(averaged, progress, *task.state(lesson))
     if latest is not None:
@@ -263,49 +261,6 @@ def train(
     return progress
 
 
-def learning_rate(step: int, steps: int, warmup: int, optim: OptimConfig) -> float:
-    """Return the learning rate of a step.
-
-    The rate rises linearly to its peak during the warm-up. It then falls along a cosine to the final rate or, if the
-    recipe has milestones, is divided by 10 at each of them.
-
-    Args:
-        step: number of steps done before, from 0.
-        steps: number of steps of the whole run.
-        warmup: number of steps of the warm-up.
-        optim: settings with the peak rate, the final rate and the milestones.
-    """
-    if step < warmup:
-        return optim.learning_rate * (step + 1) / warmup
-    if optim.milestones:
-        return optim.learning_rate * 0.1 ** sum(step >= part * steps for part in optim.milestones)
-    part = min(1.0, (step - warmup) / max(1, steps - warmup))
-    swing = optim.learning_rate - optim.final_learning_rate
-    return optim.final_learning_rate + swing * (1 + math.cos(math.pi * part)) / 2
-
-
-def build_optimizer(optim: OptimConfig, model: nn.Module) -> torch.optim.Optimizer:
-    """Return the optimizer of a recipe. The loop sets its learning rate at every step.
-
-    Args:
-        optim: settings with the name of the optimizer.
-        model: network whose parameters it updates.
-    """
-    if optim.optimizer == "adamw":
-        return torch.optim.AdamW(model.parameters(), optim.learning_rate, optim.betas, weight_decay=optim.weight_decay)
-    if optim.optimizer == "sgd":
-        return torch.optim.SGD(
-            model.parameters(),
-            optim.learning_rate,
-            optim.momentum,
-            weight_decay=optim.weight_decay,
-            nesterov=optim.momentum > 0,
-        )
-    if optim.optimizer == "muon":
-        return Muon(model.parameters(), optim.learning_rate, optim.betas)
-    return torch.optim.Adam(model.parameters(), optim.learning_rate, optim.betas)
-
-
 @contextmanager
 def _recorded_failure(describe: Callable[[str, str], None], log: RunLog) -> Iterator[None]:
     """Write the reason into the record of a run if the block fails."""
@@ -338,22 +293,3 @@ def _freeze_batch_norm(model: nn.Module) -> None:
     for layer in model.modules():
         if isinstance(layer, nn.modules.batchnorm._BatchNorm):
             layer.eval()
-
-
-def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
-    """Return an exponential moving average whose decay grows during the first steps.
-
-    The first steps, when weights change fastest, then have little influence on the average of a short run.
-    """
-
-    @torch.no_grad()
-    def update(averaged: list[Tensor], current: list[Tensor], count: Any) -> None:
-        if not averaged[0].is_floating_point():  # numbers of channels and the like, which have no average
-            for old, new in zip(averaged, current, strict=True):
-                old.copy_(new)
-            return
-        number = int(count)
-        current_decay = min(decay, (1 + number) / (10 + number)) if decay else 0.0
-        get_ema_multi_avg_fn(current_decay)(averaged, current, count)
-
-    return update
