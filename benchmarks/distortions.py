@@ -26,7 +26,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from distortion_kinds import KINDS, LEVELS, at_psnr
-from figures import write_figures
 from scipy.stats import rankdata
 from torch import Tensor
 
@@ -36,6 +35,7 @@ from passband.ops.color import rgb_to_ycbcr
 from passband.ops.dct import block_dct, split_components
 from passband.ops.frequency_distance import frequency_distances, frequency_weights
 from passband.provenance import environment
+from passband.reports.files import write_json
 
 CROP = (384, 512)
 """Height and width of the images of TID2013 in pixels."""
@@ -274,7 +274,8 @@ def main() -> None:
     scores = {name: weighted_scores(energy, table) for name, table in linear_weights().items()} | scores
     figures = report(scores, energy, strengths, options.scores, options.chart)
     seconds = time.perf_counter() - started
-    write_figures(options.output, {**figures, "photos": len(photos), "seconds": seconds, **environment()})
+    if options.output is not None:
+        write_json(options.output, {**figures, "photos": len(photos), "seconds": seconds, **environment()})
 
 
 def report(

@@ -1,4 +1,4 @@
-"""Shares code between benchmarks: photos, child processes with their peak memory, and JSON files with results."""
+"""Shares code between benchmarks: photos, child processes, and JSON files with results."""
 
 import json
 import subprocess
@@ -14,22 +14,6 @@ def run_child(script: str, *arguments: str) -> Any:
     """Run a script in a child process, and return the JSON in the last line that it prints."""
     done = subprocess.run([sys.executable, script, *arguments], check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def reset_peak() -> None:
-    """Reset the peak memory of this process, which loading may have raised, if the system supports it."""
-    if sys.platform == "linux":
-        Path("/proc/self/clear_refs").write_text("5")
-
-
-def peak() -> int:
-    """Return the peak memory of this process in bytes."""
-    if sys.platform == "linux":  # where the peak of `getrusage` begins with that of the parent
-        status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-        return int(status["VmHWM"].split()[0]) * 1024
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
 
 
 def read_figures(path: Path | None) -> dict[str, Any]:

@@ -37,11 +37,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from figures import peak, reset_peak, write_figures
+import torch
 from fuzz_mutations import mutated
 from fuzz_pictures import Seed
 from fuzz_readers import DAMAGED, complaint, quiet, readers, sound_after_all
 from fuzz_seeds import seeds
+
+from passband.provenance import peak_memory, reset_peak_memory
+from passband.reports.files import write_json
+
+CPU = torch.device("cpu")
 
 SHARES = {
     "PNG": 14,
@@ -106,13 +111,13 @@ def run_case(
     for name, read in readers(chosen.kind, number):
         found = {**about, "reader": name}
         error: Exception | None = None
-        reset_peak()
-        before = peak()
+        reset_peak_memory(CPU)
+        before = peak_memory(CPU)
         try:
             read(path)
         except Exception as raised:
             error = raised
-        grown = peak() - before
+        grown = peak_memory(CPU) - before
         first, outcome = not outcome, outcome or ("refused" if error else "read")
         if grown > GROWTH:
             findings.append({**found, "what": "memory", "detail": f"{grown / 1e9:.2f} GB"})
@@ -262,7 +267,8 @@ def again(number: int, seed: int, corpus: Sequence[Seed], output: Path | None) -
                 traceback.print_exc()
             else:
                 print(f"{type(error).__name__}: {error}", end="")
-        print(f" ({time.process_time() - started:.2f} s, peak of the process {peak() / 1e9:.2f} GB)", flush=True)
+        seconds, peak = time.process_time() - started, peak_memory(CPU) / 1e9
+        print(f" ({seconds:.2f} s, peak of the process {peak:.2f} GB)", flush=True)
 
 
 def report(options: argparse.Namespace, counts: Counter, findings: list[Finding], seconds: float) -> None:
@@ -294,7 +300,8 @@ def report(options: argparse.Namespace, counts: Counter, findings: list[Finding]
         "seconds": seconds,
         "versions": {n: version(n) for n in names},
     }
-    write_figures(options.output, {**about, "rows": rows, "findings": findings})
+    if options.output is not None:
+        write_json(options.output, {**about, "rows": rows, "findings": findings})
 
 
 def main() -> None:

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from figures import write_figures
 from second_generators import SECOND, degrade_second
 from torch import Tensor
 
@@ -25,6 +24,7 @@ from passband.inference import Inspector, Restorer
 from passband.inference.inspector import LEAST_GAIN, Diagnosis
 from passband.io.image import read_image, to_pil
 from passband.metrics import psnr
+from passband.reports.files import write_json
 from passband.studies.gain_table import SPECIALISTS
 from passband.tasks.inspection import PSNR_RANGE
 from passband.weights_io import shipped_weights
@@ -166,9 +166,9 @@ def main() -> None:
         ]
         cells = zip([str(row["n"]), *texts, *errors], WIDTHS, strict=True)
         print(f"{kind:<13}" + "".join(f"{text:>{width}}" for text, width in cells), flush=True)
-        write_figures(
-            options.output, {"protocol": {key: str(value) for key, value in vars(options).items()}, "kinds": found}
-        )
+        if options.output is not None:
+            protocol = {key: str(value) for key, value in vars(options).items()}
+            write_json(options.output, {"protocol": protocol, "kinds": found})
 
 
 if __name__ == "__main__":

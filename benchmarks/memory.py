@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from figures import peak, read_figures, run_child, write_figures
+from figures import read_figures, run_child, write_figures
 from skimage.data import chelsea
 
 from passband.analysis.seams import seam_figure
@@ -32,6 +32,7 @@ from passband.metrics import psnr
 from passband.models import load_model, sfnet
 from passband.models.tiles import PASSES, restore_in_tiles
 from passband.ops.tiling import lay_tiles
+from passband.provenance import peak_memory
 
 
 @dataclass(frozen=True)
@@ -96,13 +97,13 @@ def hazy_photograph(height: int, width: int) -> torch.Tensor:
 def restore(row: Row) -> dict[str, Any]:
     """Restore an image in this process, and return the time and the peak memory."""
     model, image = network(row.network), gradient(row.height, row.width)
-    held = peak()
+    held = peak_memory(image.device)
     if isinstance(row.how, int):
         _, chosen = restore_within(model, image, row.how)
     else:
         chosen = MemoryPlan(row.how, 0)  # type: ignore[arg-type]
         restore_planned(model, image, chosen)
-    most = peak()
+    most = peak_memory(image.device)
     return {"plan": chosen.how, "peak": most, "above": most - held}
 
 

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from figures import peak, reset_peak, run_child, write_figures
+from figures import run_child, write_figures
 from sfnet import build, unfold_forward
 from skimage.data import chelsea
 
@@ -35,6 +35,7 @@ from passband.evaluation import evaluate_restoration
 from passband.inference.restorer import Restorer
 from passband.io.arrays import from_array
 from passband.layers import DynamicFilter
+from passband.provenance import peak_memory, reset_peak_memory
 
 REFERENCE = "unfold float32"
 VARIANTS = {
@@ -66,13 +67,13 @@ def child(variant: str, weights: Path, height: int, width: int, output: Path) ->
     restorer = Restorer(weights, engine=name, precision=precision, device="cpu")
     restore = restorer.engine if variant == REFERENCE else restorer.restore
     image = picture(height, width)
-    reset_peak()
+    reset_peak_memory(image.device)
     restored = restore(image).clamp(0, 1)
     started = time.perf_counter()
     restore(image)
     seconds = time.perf_counter() - started
     torch.save(restored, output)
-    print(json.dumps({"seconds": seconds, "bytes": peak(), "precision": restorer.precision}))
+    print(json.dumps({"seconds": seconds, "bytes": peak_memory(image.device), "precision": restorer.precision}))
 
 
 def compare(options: argparse.Namespace) -> dict[str, dict[str, dict[str, float | str]]]:

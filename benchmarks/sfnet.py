@@ -15,10 +15,11 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from figures import peak, reset_peak, run_child, write_figures
+from figures import run_child, write_figures
 
 from passband.layers import DynamicFilter
 from passband.models import MODELS
+from passband.provenance import peak_memory, reset_peak_memory
 
 VARIANTS = ("unfold float32", "float32", "bfloat16")
 
@@ -50,11 +51,11 @@ def child(variant: str, name: str, size: int, output: Path) -> None:
         DynamicFilter.forward = unfold_forward  # type: ignore[method-assign]
     model = build(name)
     image = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(1))
-    reset_peak()
-    before = peak()
+    reset_peak_memory(image.device)
+    before = peak_memory(image.device)
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=variant == "bfloat16"):
         restored = model(image)[-1]
-        most = peak()
+        most = peak_memory(image.device)
         started = time.perf_counter()
         for _ in range(2):
             model(image)

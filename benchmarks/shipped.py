@@ -11,7 +11,6 @@ import argparse
 from pathlib import Path
 
 import torch
-from figures import write_figures
 
 from passband.data.datasets.crops import CLEAN, degraded_as_file
 from passband.data.degradations import KINDS, VERSIONS
@@ -19,6 +18,7 @@ from passband.data.images import find_images
 from passband.inference import Restorer
 from passband.io.image import read_image
 from passband.metrics import psnr, ssim
+from passband.reports.files import write_json
 
 
 def main() -> None:
@@ -72,7 +72,8 @@ def main() -> None:
             f"{figures[kind]['ssim_degraded']:>10.4f}{figures[kind]['ssim']:>8.4f}{worse:>19}",
             flush=True,
         )
-    write_figures(options.output, figures)
+    if options.output is not None:
+        write_json(options.output, figures)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from figures import write_figures
 from PIL import Image
 from second_generators import SECOND, degrade_second
 from torch import Tensor
@@ -42,6 +41,7 @@ from passband.data.pairs import find_pairs
 from passband.inference import Restorer
 from passband.io.image import read_image
 from passband.metrics import psnr, ssim
+from passband.reports.files import write_json
 from passband.weights_io import shipped_weights
 
 DEPTH = "haze-depth"
@@ -289,9 +289,11 @@ def main() -> None:
             continue
         figures["sets"][title] = score(items, restorers, title == CLEAN)
         show(title, figures["sets"][title])
-        write_figures(options.output, figures)  # a run that is cut short leaves what it has
+        if options.output is not None:
+            write_json(options.output, figures)  # a run that is cut short leaves what it has
     figures["ratios"] = show_ratios(figures["sets"], list(sources))
-    write_figures(options.output, figures)
+    if options.output is not None:
+        write_json(options.output, figures)
 
 
 if __name__ == "__main__":

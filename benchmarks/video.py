@@ -14,7 +14,7 @@ import time
 from fractions import Fraction
 from pathlib import Path
 
-from figures import peak, run_child, write_figures
+from figures import run_child, write_figures
 
 RATE = 25
 
@@ -52,6 +52,7 @@ def child(source: Path, target: Path) -> None:
     import torch
 
     from passband.inference import Restorer, restore_video
+    from passband.provenance import peak_memory
 
     class Same(Restorer):
         def restore(self, degraded: torch.Tensor) -> torch.Tensor:
@@ -62,7 +63,7 @@ def child(source: Path, target: Path) -> None:
     figures = {
         "frames": summary.frames,
         "seconds": time.perf_counter() - started,
-        "bytes": peak(),
+        "bytes": peak_memory(torch.device("cpu")),
         "time_error": summary.time_error,
     }
     print(json.dumps(figures))
