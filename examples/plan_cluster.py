@@ -2,8 +2,8 @@
 
     python examples/plan_cluster.py STAGES PICTURES MEGAPIXELS PROCESSES BANDWIDTH CORES PRICE
 
-STAGES is the file of `python benchmarks/stages.py` on your machine. BANDWIDTH of the store is in bytes per second.
-CORES is the number of processes of a machine, and PRICE that of a machine for an hour, in your currency.
+STAGES is the file of `python benchmarks/scale/stages.py` on your machine. BANDWIDTH of the store is in bytes per
+second. CORES is the number of processes of a machine, and PRICE that of a machine for an hour, in your currency.
 
 Eight pictures for each process are simulated: one command lists and records them one after the other, all processes
 share the bandwidth of the store, and each process decodes, restores and encodes one picture at a time.
@@ -59,7 +59,7 @@ def of_stages(stages: dict[str, dict[str, float]], megapixels: float) -> dict[st
     """Return the figures of one picture.
 
     Args:
-        stages: stages as `benchmarks/stages.py` writes them.
+        stages: stages as `benchmarks/scale/stages.py` writes them.
         megapixels: size of the picture.
     """
     seconds = {name: row["image"] + row["megapixel"] * megapixels for name, row in stages.items()}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks" / "scale"))
 from small_runs import RECIPES, scores, small_recipe, write_data
 
 from passband.data.shards import pack_folder

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks" / "scale"))
 from small_runs import small_recipe, write_data
 
 from passband.config import changed_recipe, parse_recipe

@@ -17,7 +17,8 @@ def memory_format(device_type: str, precision: str) -> torch.memory_format:
 
     PyTorch's guide advises channels-last for convolutions in bfloat16. On a CPU with AMX, a step in bfloat16 takes as
     long in this layout as channel by channel for SFNet, 0.85 times as long for ConvIR, 0.8 for a ResNet-18 and 0.7 for
-    a U-Net. In float32, SFNet is faster channel by channel. `benchmarks/gpu.py --parts training` measures both layouts.
+    a U-Net. In float32, SFNet is faster channel by channel. `benchmarks/speed/gpu.py --parts training` measures both
+    layouts.
 
     Args:
         device_type: type of the device, such as "cuda".

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "metrics"))
 import distortions
 from distortion_kinds import KINDS, LEVELS, at_psnr, psnr_of
 

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "restoration"))
 from second_generators import SECOND, degrade_second
 from second_optics import _spot, _turned
 from second_weather import _filled, _scene
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks" / "restoration"
 
 
 @pytest.fixture(scope="module")

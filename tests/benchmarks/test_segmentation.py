@@ -8,7 +8,7 @@ import torch
 
 from tests.segmenters import write_blobs
 
-FOLDER = Path(__file__).parents[2] / "benchmarks"
+FOLDER = Path(__file__).parents[2] / "benchmarks" / "segmentation"
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from tests.documents import DOCS, ROOT, blocks
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
 DOTTED = re.compile(r"(?<![\w./])passband(?:\.\w+)+(?![\w/])")
+SCRIPT = re.compile(r"(?<![\w/])benchmarks/[\w/]+\.(?:py|c|md)\b")
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
 
@@ -76,6 +77,22 @@ def test_every_link_of_a_document_leads_to_a_file(document):
     text = re.sub(r"```.*?```|`[^`\n]*`", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
     broken = [link for link in LINK.findall(text) if not (document.parent / link).exists()]
     assert not broken
+
+
+def test_every_script_that_a_text_names_is_there():
+    folders = ("src", "docs", "examples", "benchmarks", "tests")
+    texts = [path for name in folders for path in (ROOT / name).rglob("*") if path.suffix in (".md", ".py", ".toml")]
+    for path in [*ROOT.glob("*.md"), *texts]:
+        missing = [name for name in SCRIPT.findall(path.read_text(encoding="utf-8")) if not (ROOT / name).exists()]
+        assert not missing, f"{path} names {missing}"
+
+
+def test_the_list_of_benchmarks_has_every_script_in_its_folder():
+    text = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    listed = {section.split(":")[0]: section for section in text.split("\n## ")[1:]}
+    for path in (ROOT / "benchmarks").glob("*/*.py"):
+        if "def main()" in path.read_text(encoding="utf-8"):
+            assert f"`{path.name}`" in listed[path.parent.name], f"{path} is missing in benchmarks/README.md"
 
 
 def test_commands_of_the_readme_that_restore_and_score_run(tmp_path, monkeypatch, photograph):

@@ -28,7 +28,7 @@ def test_they_are_all_here():
 def test_the_judge_of_the_inspector_learned_from_the_networks_that_ship():
     card = (packaged_weights()["inspector"] / "README.md").read_text(encoding="utf-8")
     assert Trials(Inspector().networks).checksum()[:16] in card, (
-        "the judge must learn again: benchmarks/inspector_trials.py"
+        "the judge must learn again: benchmarks/restoration/inspector_trials.py"
     )
 
 

@@ -74,8 +74,8 @@ def read_gains(path: Path, made_of: str) -> GainTable:
             )
     except FileNotFoundError as error:
         raise GainTableError(
-            f"{path}: there is no table of gains. Make it with `python benchmarks/gain_table.py`, or train without "
-            'gains: --set data.gains=""'
+            f"{path}: there is no table of gains. Make it with `python benchmarks/restoration/gain_table.py`, "
+            'or train without gains: --set data.gains=""'
         ) from error
     except (OSError, ValueError, KeyError) as error:
         raise GainTableError(f"{path} is not a table of gains, or is damaged ({error}): make it again") from error

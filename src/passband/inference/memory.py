@@ -1,8 +1,9 @@
 """Restores an image within a cap on memory: whole or in bands, whichever is faster and fits, or else in tiles.
 
-The memory of each way was measured as the peak of the process for images of growing size (`benchmarks/memory.py`). It
-is a constant, for the buffers of the libraries, and a part that grows with the image. The second part is computed here:
-for whole images from one small run (`memory_probe`), for bands and tiles from the maps that are alive at once.
+The memory of each way was measured as the peak of the process for images of growing size
+(`benchmarks/speed/memory.py`). It is a constant, for the buffers of the libraries, and a part that grows with the
+image. The second part is computed here: for whole images from one small run (`memory_probe`), for bands and tiles from
+the maps that are alive at once.
 """
 
 import math

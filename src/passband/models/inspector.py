@@ -175,7 +175,9 @@ class InspectorNetwork(
             ValueError: if the network has no judge.
         """
         if self.judge is None:
-            raise ValueError("this inspector has no judge of trials: benchmarks/inspector_trials.py trains one")
+            raise ValueError(
+                "this inspector has no judge of trials: benchmarks/restoration/inspector_trials.py trains one"
+            )
         first = first_features(findings).expand(len(features), -1)
         kinds, psnr, gains = self.judge(torch.cat([features.flatten(1), first], 1)).split(
             [len(self.kinds), 1, len(self.networks)], 1

@@ -10,7 +10,7 @@ from passband.data.datasets.loaders import batch_loader, on_device
 from passband.tasks import TASKS
 from tests.documents import ROOT
 
-SMALL = runpy.run_path(str(ROOT / "benchmarks" / "small_runs.py"))
+SMALL = runpy.run_path(str(ROOT / "benchmarks" / "scale" / "small_runs.py"))
 BATCHES = [[0, 1], [2, 3], [4, 5], [6, 7]]
 
 
