@@ -98,7 +98,7 @@ def test_a_picture_over_the_cap_is_refused_with_what_would_do(tiny_weights, tmp_
 
 def test_a_file_over_the_cap_is_refused_before_it_is_decoded(tiny_weights, tmp_path, monkeypatch):
     Image.new("L", (10_000, 10_000)).save(tmp_path / "large.png")
-    monkeypatch.setattr("passband.inference.restorer.open_images", pytest.fail)
+    monkeypatch.setattr("passband.inference.files.image_file.open_images", pytest.fail)
     restorer = Restorer(tiny_weights, "cpu")
     restorer.network().memory = psutil.Process().memory_info().rss + 10**9
     with pytest.raises(MemoryError, match=r"large\.png: 10000x10000 pixels need"):

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from passband.models.three_scales import mean_view
+
 UNCHANGED = 0.5
 """Mean change, in levels of 255, below which the image counts as unchanged."""
 MOVED = 3.0
@@ -88,13 +90,13 @@ class Change:
 
 
 def blended(
-    degraded: Float[Tensor, "B 3 H W"], restored: Float[Tensor, "B 3 H W"], strength: float
+    degraded: Float[Tensor, "B C H W"], restored: Float[Tensor, "B 3 H W"], strength: float
 ) -> Float[Tensor, "B 3 H W"]:
     """Mix restored images with the degraded ones.
 
     Args:
-        degraded: the degraded images.
+        degraded: the degraded images, or the views of each scene, whose mean is mixed in.
         restored: output of the network, which is not modified.
         strength: share of the restored image, from 0 (the degraded image) to 1 (the restored one).
     """
-    return restored if strength == 1 else torch.lerp(degraded, restored, strength)
+    return restored if strength == 1 else torch.lerp(mean_view(degraded), restored, strength)

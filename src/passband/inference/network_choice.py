@@ -10,6 +10,9 @@ from typing import Protocol, runtime_checkable
 from jaxtyping import Float
 from torch import Tensor
 
+AUTO = "auto"
+"""Name of the weights that stands for a choice for each image."""
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -149,3 +152,16 @@ class FixedChoice:
     def checksum(self) -> str | None:
         """Return None: the network alone decides the result."""
         return None
+
+
+def choice_of(weights: str) -> NetworkChoice:
+    """Return the choice that the name of weights stands for.
+
+    Args:
+        weights: `AUTO`, or weights that always restore.
+    """
+    if weights != AUTO:
+        return FixedChoice(weights)
+    from passband.inference.inspected_choice import InspectedChoice  # needs the data of training, which load slowly
+
+    return InspectedChoice()

@@ -1,10 +1,8 @@
 """Restores images, in memory or from file to file."""
 
 import inspect
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from copy import copy
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,33 +12,21 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor, nn
 
-from passband.drawing.before_after import PIXELS, write_comparison
-from passband.inference.change_check import Change, blended
+from passband.drawing.before_after import PIXELS
+from passband.inference.change_check import blended
 from passband.inference.engines import Engine
+from passband.inference.files.image_file import ImageFile
 from passband.inference.memory import MemoryPlan, parse_memory
-from passband.inference.network_choice import FixedChoice, NetworkChoice, VideoDecision
+from passband.inference.network_choice import FixedChoice, NetworkChoice, VideoDecision, choice_of
 from passband.inference.rebuilding import Rebuilt
 from passband.inference.restoration_network import RestorationNetwork
 from passband.inference.video.temporal import Smoother
 from passband.io.conversion import read_input
-from passband.io.files import copy_whole
-from passband.io.image import (
-    DEFAULT_MAX_PIXELS,
-    StoredImage,
-    kind_of_file,
-    open_images,
-    read_stored_image,
-    write_images,
-    write_stored_image,
-)
-from passband.io.image.kinds import KINDS
+from passband.io.image import DEFAULT_MAX_PIXELS
 from passband.models import pick_device
-from passband.models.three_scales import mean_view
 from passband.naming import described
-from passband.ops.progress import Report, part_of
+from passband.ops.progress import Report
 
-AUTO = "auto"
-"""Name of the weights that stands for a choice for each image."""
 ImageForm = TypeVar("ImageForm", Image.Image, np.ndarray, Tensor)
 
 
@@ -106,7 +92,7 @@ class Restorer(Rebuilt):
         self._networks: dict[str, RestorationNetwork] = {}
         self.engine_lines: dict[str, str] = {}
         self._given_choice = choice
-        self.choice = choice or _choice_of(self.weights)
+        self.choice = choice or choice_of(self.weights)
         self._scenes: VideoDecision | None = None
         if self.choice.fixed is None:
             self.device = pick_device(device)
@@ -244,14 +230,10 @@ class Restorer(Rebuilt):
     def _restored(self, name: str, degraded: Tensor, report: Report | None) -> tuple[Tensor, MemoryPlan]:
         """Restore images with a network."""
         restored, plan = self.network(name).predict(degraded, report)
-        restored = self._kept(degraded, restored)
+        restored = blended(degraded, restored, self.strength)
         # in place to save the memory of a large image, but not if the network returned its own input
         is_input = restored.untyped_storage().data_ptr() == degraded.untyped_storage().data_ptr()
         return restored.clamp(0, 1) if is_input else restored.clamp_(0, 1), plan
-
-    def _kept(self, degraded: Tensor, restored: Tensor) -> Tensor:
-        """Return the share of the change that is kept; the result is not clamped."""
-        return restored if self.strength == 1 else blended(mean_view(degraded), restored, self.strength)
 
     def restore_file(
         self,
@@ -284,48 +266,20 @@ class Restorer(Rebuilt):
 
         Returns:
             Sentences about the choice of the network, about losses and damage, and about a restoration that changed
-            almost nothing or something unexpected, see `guard`; empty if nothing has to be said.
+            almost nothing or something unexpected, see `change_check.Change`; empty if nothing has to be said.
 
         Raises:
             ImageError: if the file is not an image, damaged or too large.
             OSError: if a file cannot be read or written.
             MemoryError: if the image does not fit.
         """
-        decision = self.choice.of_file(Path(source), max_pixels)
-        chosen = (decision.line,) if decision.line else ()
+        file = ImageFile(Path(source), target, compare, compare_pixels, quality, max_pixels)
+        decision = self.choice.of_file(file.source, max_pixels)
+        lines = (decision.line,) if decision.line else ()
         if decision.weights is None:
-            picture = read_stored_image(source, max_pixels=max_pixels)  # fails for a damaged file
-            notes = picture.notes
-            if kind_of_file(source) == KINDS.get(target.suffix.lower()):
-                copy_whole(source, target)
-            else:
-                notes = (*notes, *write_stored_image(target, picture, quality=quality))
-            if compare is not None:
-                write_comparison(picture, target, compare, pixels=compare_pixels, max_pixels=max_pixels)
-            return (*chosen, *notes)
+            return (*lines, *file.leave_alone())
         network = self.network(decision.weights)
-        network.check_room(source, max_pixels)
-        file = open_images(source, max_pixels=max_pixels)
-        software = network.signature() if name_weights else None
-        first: list[StoredImage] = []
-        changes: list[str] = []
-
-        def restored() -> Iterator[StoredImage]:
-            for index, picture in enumerate(file.pictures):
-                if compare is not None and not first:
-                    first.append(picture)
-                progress = part_of(report, index / file.count, (index + 1) / file.count)
-                with torch.inference_mode():
-                    degraded = picture.image[None].to(network.device, torch.float32)
-                    image = self._kept(degraded, network.predict(degraded, progress)[0])
-                    changes.extend(Change.between(degraded, image).notes(network.weights) if self.strength else ())
-                meta = replace(picture.meta, software=software)
-                yield replace(picture, image=image[0].clamp(0, 1).cpu(), meta=meta)
-
-        notes = write_images(target, replace(file, pictures=restored()), quality=quality)
-        if compare is not None:
-            write_comparison(first[0], target, compare, pixels=compare_pixels, max_pixels=max_pixels)
-        return (*chosen, *notes, *dict.fromkeys(changes))
+        return (*lines, *file.restore(network, self.strength, name_weights=name_weights, report=report))
 
     @torch.inference_mode()
     def restore_frames(self, frames: Float[Tensor, "B 3 H W"], first: int) -> Float[Tensor, "B 3 H W"]:
@@ -393,15 +347,6 @@ class Restorer(Rebuilt):
         """Take over the facts of the only network."""
         self.device = network.device
         self.precision, self.engine_name = network.engine.precision, network.engine.name
-
-
-def _choice_of(weights: str) -> NetworkChoice:
-    """Return the choice that the name of weights stands for."""
-    if weights != AUTO:
-        return FixedChoice(weights)
-    from passband.inference.inspected_choice import InspectedChoice  # needs the data of training, which load slowly
-
-    return InspectedChoice()
 
 
 _OPTIONS = tuple(name for name in inspect.signature(Restorer).parameters if name != "overrides")
