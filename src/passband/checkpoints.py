@@ -5,7 +5,6 @@ file. It is written under another name, forced to the disk, and then renamed.
 """
 
 import errno
-import hashlib
 import json
 import logging
 import os
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
+from passband.io.files import file_checksum
 from passband.processes import any_of
 
 MANIFEST = "manifest.json"
@@ -75,7 +75,7 @@ def damage(folder: Path) -> str:
             size = path.stat().st_size
             if size != expected["bytes"]:
                 return f"{name} has {size} bytes instead of {expected['bytes']}"
-            if _sha256(path) != expected["sha256"]:
+            if file_checksum(path) != expected["sha256"]:
                 return f"the content of {name} differs from its checksum"
     except FileNotFoundError:
         return "" if any(folder.iterdir()) else "it is empty"
@@ -139,7 +139,7 @@ def _finish(temporary: Path, final: Path, step: int) -> None:
     """Add the manifest to a checkpoint, force it to the disk, and give it its name."""
     files = sorted(path for path in temporary.rglob("*") if path.is_file())
     sums = {
-        path.relative_to(temporary).as_posix(): {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+        path.relative_to(temporary).as_posix(): {"bytes": path.stat().st_size, "sha256": file_checksum(path)}
         for path in files
     }
     manifest = temporary / MANIFEST
@@ -161,12 +161,6 @@ def _force(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, as hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _reason(problem: BaseException | None, folder: Path) -> str:

@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from passband.io.files import file_checksum
+
 TAIL = 4096
 """Bytes at the end of files that are compared first: images differ there, while their headers are often equal."""
 
@@ -32,8 +34,8 @@ def duplicates(images: Sequence[Path], against: Iterable[Path]) -> list[tuple[Pa
     originals: dict[str, Path] = {}
     for candidate in candidates:
         if _tail_key(candidate) in known_tails:
-            originals.setdefault(digest(candidate), candidate)
-    digests = {path: digest(path) for path in tails} if originals else {}
+            originals.setdefault(file_checksum(candidate), candidate)
+    digests = {path: file_checksum(path) for path in tails} if originals else {}
     return [(path, originals[digests[path]]) for path in images if path in digests and digests[path] in originals]
 
 
@@ -52,12 +54,6 @@ def without_duplicates(images: Sequence[Path], against: Iterable[Path]) -> list[
     """
     dropped = {path for path, _ in duplicates(images, against)}
     return [path for path in images if path not in dropped]
-
-
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _tail_key(path: Path) -> tuple[int, bytes]:

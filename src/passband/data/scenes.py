@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
-from passband.data.duplicates import digest, duplicates
+from passband.data.duplicates import duplicates
 from passband.data.images import NAMED
 from passband.data.pairs import Pair
+from passband.io.files import file_checksum
 from passband.naming import listed
 
 NUMBER = re.compile(r"(\d+)(?!.*\d)")
@@ -157,5 +158,5 @@ def _clean_image_keys(pairs: Sequence[Pair]) -> list[str]:
     sizes = {path: path.stat().st_size for path in paths}
     count = Counter(sizes.values())
     # a file whose size is unique equals no other file, so large data sets are not read
-    keys = {path: digest(path) if count[size] > 1 else str(path) for path, size in sizes.items()}
+    keys = {path: file_checksum(path) if count[size] > 1 else str(path) for path, size in sizes.items()}
     return [keys[pair.clean] for pair in pairs]

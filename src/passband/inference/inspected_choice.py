@@ -11,6 +11,7 @@ from passband.inference.inspector import Inspector, mean_of
 from passband.inference.last_file import LastFile
 from passband.inference.network_choice import Decision, Scene, VideoDecision
 from passband.inference.video.scenes import find_scenes
+from passband.io.files import file_checksum
 from passband.io.image import DEFAULT_MAX_PIXELS
 from passband.provenance import weights_checksum
 from passband.weights_io import CheckpointError, shipped_weights
@@ -95,8 +96,7 @@ class InspectedChoice:
         """Return the SHA-256 of the inspector and of all networks that may be chosen."""
         digest = hashlib.sha256(weights_checksum(self.inspector.model).encode())
         for name in self.names:
-            stored = (shipped_weights()[name] / "model.safetensors").read_bytes()
-            digest.update(f"{name} {hashlib.sha256(stored).hexdigest()}".encode())
+            digest.update(f"{name} {file_checksum(shipped_weights()[name] / 'model.safetensors')}".encode())
         return digest.hexdigest()
 
 

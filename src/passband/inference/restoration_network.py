@@ -18,6 +18,7 @@ from passband.inference.engines import ENGINES, TorchEngine, load_engine, restor
 from passband.inference.memory import OVERLAP, MemoryPlan, free_memory, parse_memory, plan_memory, restore_within
 from passband.inference.memory_probe import live_bytes_per_pixel
 from passband.inference.video.temporal import SmoothedStatistics, Smoother, smoothed_statistics
+from passband.io.files import file_checksum
 from passband.io.image.size import stored_size
 from passband.models import accepted_arguments, load_model
 from passband.models.bands.statistics import MapStatistics
@@ -161,7 +162,7 @@ class RestorationNetwork:
     def weights_checksum(self) -> str:
         """Return the SHA-256 of the weights, or of the exported file."""
         model = self._stored_model
-        return weights_checksum(model) if model is not None else _file_checksum(Path(self.weights))
+        return weights_checksum(model) if model is not None else file_checksum(Path(self.weights))
 
     def signature(self) -> str:
         """Return passband with its version, the name of the weights and the beginning of their checksum, in ASCII."""
@@ -172,7 +173,7 @@ class RestorationNetwork:
         """Return the SHA-256 of the weights and the structure of the network, or of the exported file."""
         model = self._stored_model
         if model is None:
-            return _file_checksum(Path(self.weights))
+            return file_checksum(Path(self.weights))
         return hashlib.sha256(f"{model!r}{weights_checksum(model)}".encode()).hexdigest()
 
     def measure_memory(self) -> None:
@@ -263,11 +264,6 @@ class RestorationNetwork:
                 plan_memory(self.engine.model, (1, 3, height, width), free)
         except MemoryError as error:
             raise MemoryError(f"{source}: {error}") from error
-
-
-def _file_checksum(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _check_options(weights: str | Path, overrides: dict[str, Any], options: tuple[str, ...]) -> None:

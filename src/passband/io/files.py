@@ -183,6 +183,22 @@ def is_parts_folder(path: Path) -> bool:
         return False
 
 
+def file_checksum(path: str | Path) -> str:
+    """Return the SHA-256 of a file.
+
+    Args:
+        path: path of the file, which may be larger than the memory.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Raises:
+        OSError: if the file cannot be read.
+    """
+    with open(path, "rb") as file:  # noqa: PTH123
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def cache_folder() -> Path:
     """Return the user's cache folder for passband: `$PASSBAND_CACHE`, or the cache folder of the operating system.
 

@@ -8,7 +8,6 @@ The line is written when the content of the file is complete, just before the fi
 killed between the two leaves a line without a file, which says nothing. It never leaves a file without a line.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Collection, Iterator
@@ -18,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
-from passband.io.files import Resolver
+from passband.io.files import Resolver, file_checksum
 
 try:
     import fcntl
@@ -162,7 +161,7 @@ class Records:
         if stat.st_size != recorded["bytes"]:
             return False
         same_place = "path" not in recorded or self.resolved(path) == recorded["path"]
-        return (same_place and stat.st_mtime_ns == recorded["modified"]) or _checksum(path) == recorded["sha256"]
+        return (same_place and stat.st_mtime_ns == recorded["modified"]) or file_checksum(path) == recorded["sha256"]
 
     def _source_paths(self, path: str | Path, entry: dict[str, Any]) -> tuple[str, str]:
         """Return two paths at which the source of a file may be found.
@@ -196,7 +195,7 @@ def signature(path: Path) -> dict[str, Any]:
         OSError: if the file cannot be read.
     """
     stat = path.stat()
-    return {"bytes": stat.st_size, "modified": stat.st_mtime_ns, "sha256": _checksum(path)}
+    return {"bytes": stat.st_size, "modified": stat.st_mtime_ns, "sha256": file_checksum(path)}
 
 
 def foreign_file_message(path: Path) -> str:
@@ -205,11 +204,6 @@ def foreign_file_message(path: Path) -> str:
         f"{path} exists, but passband has no record of writing this file: choose another output, or use --overwrite to "
         "replace it"
     )
-
-
-def _checksum(path: str | Path) -> str:
-    with open(path, "rb") as file:  # noqa: PTH123
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class _FolderRecord:
