@@ -31,20 +31,6 @@ def _point() -> np.ndarray:
     return image
 
 
-@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 37), (47, 31)])
-def test_defocus_stays_in_range_and_follows_from_the_generator_alone(height, width):
-    image = _picture(height, width)
-    for seed in range(20):
-        one, other = (
-            defocus(image, sample_defocus(rng), rng) for rng in (np.random.default_rng(seed) for _ in range(2))
-        )
-        assert one.shape == image.shape
-        assert one.dtype == np.float32
-        assert one.min() >= 0
-        assert one.max() <= 1
-        np.testing.assert_array_equal(one, other)
-
-
 def test_a_plain_picture_stays_as_it_is_through_any_lens():
     image = np.full((3, 40, 56), 0.3, np.float32)
     for seed in range(30):

@@ -42,18 +42,6 @@ def test_every_choice_is_drawn_now_and_then():
     assert 0.2 < np.mean([shower.veil > 0 for shower in showers]) < 0.4
 
 
-@pytest.mark.parametrize(("height", "width"), [(1, 1), (3, 101), (61, 47)])
-def test_any_size_stays_in_range_and_depends_on_the_generator_alone(height, width):
-    image = picture(height, width)
-    for number, shower in enumerate(draws(20)):
-        first, second = (rain(image, shower, np.random.default_rng([2, number])) for _ in range(2))
-        np.testing.assert_array_equal(first, second)
-        assert first.shape == image.shape
-        assert first.dtype == np.float32
-        assert first.min() >= 0
-        assert first.max() <= 1
-
-
 @pytest.mark.parametrize("blend", ["added", "screen"])
 def test_added_and_screened_streaks_only_brighten(blend):
     image = picture(64, 80)

@@ -1,7 +1,6 @@
 import dataclasses
 
 import numpy as np
-import pytest
 
 from passband.data.degradations.snow import Flakes, Snow, flake_opacity, sample_snow, snow
 
@@ -39,18 +38,6 @@ def test_every_choice_is_drawn_now_and_then():
     diameters = [layer.diameter for fall in falls for layer in fall.layers]
     assert np.median(diameters) < 5
     assert max(diameters) > 25
-
-
-@pytest.mark.parametrize(("height", "width"), [(1, 1), (3, 101), (61, 47)])
-def test_any_size_stays_in_range_and_depends_on_the_generator_alone(height, width):
-    image = picture(height, width)
-    for number, fall in enumerate(draws(20)):
-        first, second = (snow(image, fall, np.random.default_rng([2, number])) for _ in range(2))
-        np.testing.assert_array_equal(first, second)
-        assert first.shape == image.shape
-        assert first.dtype == np.float32
-        assert first.min() >= 0
-        assert first.max() <= 1
 
 
 def test_flakes_are_as_many_and_as_large_as_asked():
