@@ -131,6 +131,15 @@ def close_folder(monkeypatch):
 
 
 @pytest.fixture(scope="module")
+def browser():
+    """Start Chromium."""
+    from tests.chromium import running_chromium
+
+    with running_chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
 def server():
     """Start a server with the interface of S3; its address, and the failures that it will have."""
     from tests.buckets import s3_server

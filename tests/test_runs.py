@@ -4,7 +4,7 @@ import pytest
 from PIL import Image
 
 from passband.runs import Progress, RunError, _drop_rows_after, draw_curves
-from tests.test_training import recipe
+from tests.tiny_runs import recipe
 
 
 @pytest.fixture

@@ -1,4 +1,3 @@
-import csv
 import json
 import os
 import signal
@@ -14,7 +13,7 @@ import torch
 
 from passband import runs, training
 from passband.checkpoints import latest_checkpoint
-from passband.config import RecipeError, load_recipe, parse_recipe, recipe_on
+from passband.config import RecipeError, load_recipe, recipe_on
 from passband.data.degradations import degrade_files
 from passband.models import SFNet, load_model
 from passband.run_length import recipe_within, time_steps
@@ -23,37 +22,7 @@ from passband.tasks.restoration import Restoration, Validation
 from passband.training import train
 from passband.weights_io import CheckpointError
 from tests.pictures import write_photographs
-
-
-def recipe(**changes):
-    """A run of eight short steps."""
-    content = {
-        "name": "tiny",
-        "seed": 3,
-        "checkpoint_every": 2,
-        "model": {"name": "sfnet", "arguments": {"width": 16, "depth": 1}},
-        "data": {"crop": 32, "batch": 2, "workers": 0},
-        "optim": {"steps": 8, "warmup_steps": 2, "learning_rate": 1e-3, "clip_norm": 0.1},
-        "validation": {"every": 4, "count": 2, "crop": 32},
-    }
-    for name, value in changes.items():
-        content[name] = {**content.get(name, {}), **value} if isinstance(value, dict) else value
-    return parse_recipe(content, "test")
-
-
-def rows(path):
-    with path.open(newline="") as file:
-        return list(csv.reader(file))
-
-
-def stop_after(step):
-    """A report that ends the run as Ctrl-C would."""
-
-    def report(done):
-        if done.step == step:
-            raise KeyboardInterrupt
-
-    return report
+from tests.tiny_runs import recipe, rows, stop_after
 
 
 @pytest.fixture(scope="module")

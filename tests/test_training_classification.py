@@ -1,6 +1,5 @@
 """Whole runs of classification, on textures that differ in their frequencies."""
 
-import csv
 import json
 import logging
 
@@ -15,6 +14,7 @@ from passband.io.image import ImageError
 from passband.models import load_model
 from passband.training import train
 from tests.classifiers import write_textures
+from tests.tiny_runs import rows
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard")
 CLASSES = ("coarse", "fine")
@@ -46,11 +46,6 @@ def folders(tmp_path_factory):
         for number in range(9, 14):
             (root / "all" / name / f"{number}.jpg").rename(root / "test" / name / f"{number}.jpg")
     return root / "all", root / "test"
-
-
-def rows(path):
-    with path.open(newline="") as file:
-        return list(csv.reader(file))
 
 
 INPUTS = {

@@ -1,6 +1,5 @@
 """Whole runs of detection, on discs and boxes."""
 
-import csv
 import json
 import logging
 
@@ -14,6 +13,7 @@ from passband.runs import read_run
 from passband.training import train
 from tests.detectors import CLASSES, IDS, write_shapes
 from tests.models.detectors import TINY
+from tests.tiny_runs import rows
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard")
 NUMBERS = {name: value for name, value in TINY.items() if name not in ("classes", "backbone")} | {"norm": "group"}
@@ -38,11 +38,6 @@ def recipe(data=None, numbers=None, every=2, **optim):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return write_shapes(tmp_path_factory.mktemp("shapes"))
-
-
-def rows(path):
-    with path.open(newline="") as file:
-        return list(csv.reader(file))
 
 
 @pytest.mark.parametrize("data", [{}, {"input": "coefficients"}], ids=["A", "B"])

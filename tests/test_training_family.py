@@ -9,7 +9,7 @@ from passband.finetuning import finetune
 from passband.finetuning.settings import fitting_crop
 from passband.models import ConvIR, FSNet, SFNet, build_from, load_model
 from passband.training import train
-from tests.test_training import recipe
+from tests.tiny_runs import recipe
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard")
 

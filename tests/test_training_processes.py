@@ -1,6 +1,5 @@
 """Runs of several processes. Their start takes seconds, so one test checks the trainings and scores of all tasks."""
 
-import csv
 import json
 import sys
 from pathlib import Path
@@ -16,13 +15,9 @@ from passband.processes.launch import launch
 from passband.runs import read_run
 from passband.training import train
 from tests.parallel_runs import scored, trained, write_all
+from tests.tiny_runs import rows
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard")
-
-
-def rows(path):
-    with path.open(newline="") as file:
-        return list(csv.reader(file))
 
 
 def test_two_processes_have_the_losses_and_scores_of_one_and_resume_after_a_signal_to_the_same_bits(tmp_path):

@@ -1,6 +1,5 @@
 """Samples and whole runs from shards, compared with those from the folder that was packed."""
 
-import csv
 import sys
 from pathlib import Path
 
@@ -20,7 +19,8 @@ from passband.models import load_model
 from passband.tasks import TASKS
 from passband.training import train
 from tests.shards import packed
-from tests.test_training import recipe as restoration_recipe
+from tests.tiny_runs import recipe as restoration_recipe
+from tests.tiny_runs import rows
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard")
 
@@ -34,11 +34,6 @@ CASES = {
     "inspection": "inspection",
 }
 """Task of each kind of samples."""
-
-
-def rows(path):
-    with path.open(newline="") as file:
-        return list(csv.reader(file))
 
 
 def same(one, other):

@@ -20,7 +20,6 @@ from skimage import data
 
 from passband.app import Limits
 from passband.app.html.words import limits_sentence
-from tests import chromium
 from tests.classifiers import save_classifier
 from tests.segmenters import save_segmenter
 
@@ -96,17 +95,6 @@ def screenshot(page, name, **options):
 def tiny(tiny_weights):
     """Return the name of the small weights on the page."""
     return Path(tiny_weights).name
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Start Chromium."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = chromium.start(playwright)
-        yield started
-        started.close()
 
 
 @pytest.fixture

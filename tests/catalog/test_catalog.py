@@ -11,7 +11,7 @@ from passband.catalog.own import own_entries
 from passband.catalog.shipped import CARD_FILE
 from passband.evaluation.benchmarks import BENCHMARKS
 from passband.weights_io import packaged_weights
-from tests.test_training import recipe
+from tests.tiny_runs import recipe
 
 
 @pytest.fixture

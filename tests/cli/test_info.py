@@ -10,7 +10,7 @@ from passband.models import gated_dct_resnet18, load_model
 from passband.provenance import weights_checksum
 from tests.cli.test_cli import one_sentence
 from tests.models.test_foreign import dncnn
-from tests.test_training import recipe
+from tests.tiny_runs import recipe
 
 
 def rows(out):

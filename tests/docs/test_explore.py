@@ -9,23 +9,12 @@ import torch
 from passband.analysis.images import ImageChannels, ImageSpectrum
 from passband.curriculum.ratio import DEFINITIONS
 from passband.layers.channels import SUBSETS
-from tests import chromium
 from tests.documents import DOCS
 
 CLOSE = 1e-4
 """Largest difference from passband, which computes in float32."""
 PATIENCE = 120_000
 """Time in milliseconds that the page gets for anything, on a machine that does other work as well."""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = chromium.start(playwright)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

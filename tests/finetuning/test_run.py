@@ -17,7 +17,7 @@ from passband.metrics import psnr, ssim
 from passband.models import SFNet, load_model
 from passband.runs import RunError, read_run
 from passband.training import train
-from tests.test_training import recipe, rows, stop_after
+from tests.tiny_runs import recipe, rows, stop_after
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard")
 
