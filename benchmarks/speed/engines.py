@@ -24,8 +24,8 @@ from sfnet import build, unfold_forward
 from torch import Tensor, nn
 
 from passband.export import restoration_graph
-from passband.export.ncnn_graph import ncnn_graph
-from passband.export.ncnn_runtime import NcnnRuntime
+from passband.export.ncnn.graph import ncnn_graph
+from passband.export.ncnn.runtime import NcnnRuntime
 from passband.export.quantize import quantized
 from passband.export.runtimes import OnnxRuntime, OpenVINORuntime, openvino_model
 from passband.layers import DynamicFilter

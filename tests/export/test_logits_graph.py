@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from passband.export import ExportError, logits_graph
-from passband.export.module_writer import ModuleWriter
+from passband.export.onnx.module_writer import ModuleWriter
 from passband.models import MODELS, build_model
 from passband.models.gated import logits_of
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from passband.export import ExportError
-from passband.export.ncnn_graph import ncnn_graph
-from passband.export.ncnn_runtime import NcnnRuntime, read_sizes, write_ncnn
+from passband.export.ncnn.graph import ncnn_graph
+from passband.export.ncnn.runtime import NcnnRuntime, read_sizes, write_ncnn
 from passband.models import ConvIR, FSNet, SFNet, load_model
 from tests import golden
 from tests.models.test_family_bands import NEAR, randomized, uneven

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from passband.export import ExportError, export_model, restoration_graph, write
-from passband.export.ncnn_runtime import NcnnRuntime
+from passband.export.ncnn.runtime import NcnnRuntime
 from passband.export.runtimes import OnnxRuntime, OpenVINORuntime
 from passband.models import load_model
 

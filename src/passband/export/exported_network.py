@@ -7,10 +7,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passband.export.logits_graph import LOGITS
-from passband.export.logits_metadata import COEFFICIENTS, IMAGE
 from passband.export.network_writer import ExportError
-from passband.export.onnx_session import CPU_PROVIDER, start_session
+from passband.export.onnx.logits_graph import LOGITS
+from passband.export.onnx.logits_metadata import COEFFICIENTS, IMAGE
+from passband.export.onnx.session import CPU_PROVIDER, start_session
 from passband.ops.checks import check_images
 from passband.weights_io import ABOUT_DATA, load_config
 
@@ -20,7 +20,7 @@ class ExportedNetwork(nn.Module):
 
     Args:
         path: .onnx file that `passband export` wrote.
-        provider: execution provider of ONNX Runtime, see `onnx_session.start_session`.
+        provider: execution provider of ONNX Runtime, see `onnx.session.start_session`.
 
     Attributes:
         config: config of the network.

@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passband.export.graph import restoration_graph
 from passband.export.network_writer import FRONT, INPUT, ExportError
-from passband.export.onnx_session import CPU_PROVIDER, first_line, require, shown_name, start_session
+from passband.export.onnx.restoration_graph import restoration_graph
+from passband.export.onnx.session import CPU_PROVIDER, first_line, require, shown_name, start_session
 from passband.io.onnx_metadata import read_onnx_metadata
 from passband.models.sfnet import SFNet
 from passband.models.three_scales import ThreeScaleNetwork

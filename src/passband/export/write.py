@@ -13,13 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from passband.export.coreml_check import CoreMLProgram
-from passband.export.coreml_program import coremltools, write_coreml
-from passband.export.graph import restoration_graph
-from passband.export.ncnn_graph import ncnn_graph
-from passband.export.ncnn_runtime import NcnnRuntime, write_ncnn
+from passband.export.coreml.check import CoreMLProgram
+from passband.export.coreml.program import coremltools, write_coreml
+from passband.export.ncnn.graph import ncnn_graph
+from passband.export.ncnn.runtime import NcnnRuntime, write_ncnn
 from passband.export.network_writer import ExportError
-from passband.export.onnx_session import CPU_PROVIDER, check_provider, require
+from passband.export.onnx.restoration_graph import restoration_graph
+from passband.export.onnx.session import CPU_PROVIDER, check_provider, require
 from passband.export.quantize import calibration_pictures, quantize, restored_gain, save_openvino
 from passband.export.runtimes import OnnxRuntime, OpenVINORuntime, openvino_model
 from passband.export.write_logits import LogitsParity, check_logits_export, export_logits
@@ -98,7 +98,7 @@ def export_model(
     """Export weights for another engine, and compare the exported file with torch.
 
     Restoration networks take one image of any size. Classifiers and segmentation networks are written as ONNX files,
-    take batches of any size, and give logits; see `export.logits_graph` and `export.logits_metadata`.
+    take batches of any size, and give logits; see `onnx.logits_graph` and `onnx.logits_metadata`.
 
     Args:
         weights: weights to export, as in `models.load_model`.

@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from passband.export.exported_network import ExportedNetwork
-from passband.export.logits_graph import logits_graph
-from passband.export.logits_metadata import input_name, logits_metadata
 from passband.export.network_writer import ExportError
-from passband.export.onnx_session import CPU_PROVIDER
+from passband.export.onnx.logits_graph import logits_graph
+from passband.export.onnx.logits_metadata import input_name, logits_metadata
+from passband.export.onnx.session import CPU_PROVIDER
 from passband.io.files import write_whole
 from passband.models.base import ClassifierNetwork, SegmentationNetwork
 from passband.models.gated import logits_of

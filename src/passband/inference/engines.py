@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passband.export.graph import restoration_graph
-from passband.export.ncnn_graph import ncnn_graph
-from passband.export.ncnn_runtime import NcnnRuntime
+from passband.export.ncnn.graph import ncnn_graph
+from passband.export.ncnn.runtime import NcnnRuntime
 from passband.export.network_writer import ExportError
+from passband.export.onnx.restoration_graph import restoration_graph
 from passband.export.quantize import quantized
 from passband.export.runtimes import (
     CPU_PROVIDER,

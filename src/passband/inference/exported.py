@@ -8,7 +8,7 @@ from torch import nn
 
 from passband.export.exported_network import ExportedNetwork
 from passband.export.network_writer import ExportError
-from passband.export.onnx_session import CPU_PROVIDER
+from passband.export.onnx.session import CPU_PROVIDER
 from passband.export.runtimes import SUFFIXES
 from passband.tasks.loading import NETWORKS, check_task, load_of_task
 from passband.weights_io import EXPORTED_SUFFIX

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from passband.export.graph import restoration_graph
 from passband.export.network_writer import FRONT, INPUT, OUTPUT, ExportError
+from passband.export.onnx.restoration_graph import restoration_graph
 from passband.export.runtimes import require
 from passband.models.three_scales import ThreeScaleNetwork
 

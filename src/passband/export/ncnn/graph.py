@@ -1,9 +1,9 @@
 """Writes SFNet, FSNet and ConvIR as ncnn networks, layer by layer.
 
 An ncnn network is a text of layers (`.param`) and the parameters of these layers in the same order (`.bin`). ncnn runs
-on phones, and on CPUs it computes 3x3 convolutions by Winograd's algorithm. As in `export.graph`, a dynamic filter and
-its modulator are one depthwise convolution, whose kernels are computed from the average of the map. Window modulation
-multiplies by a map and adds a map, both of which are enlarged from one value for each window.
+on phones, and on CPUs it computes 3x3 convolutions by Winograd's algorithm. As in `onnx.restoration_graph`, a dynamic
+filter and its modulator are one depthwise convolution, whose kernels are computed from the average of the map. Window
+modulation multiplies by a map and adds a map, both of which are enlarged from one value for each window.
 """
 
 from collections import Counter

@@ -1,8 +1,8 @@
 """Writes classifiers and segmentation networks as ONNX graphs, for batches and images of any size.
 
-The networks of passband are written out here, layer by layer, as `export.graph` writes restoration networks. That takes
-milliseconds, needs no exporter of torch, and leaves all sides open. Blocks of torchvision and networks of
-segmentation-models-pytorch are traced with `torch.fx`, see `export.module_writer`.
+The networks of passband are written out here, layer by layer, as `restoration_graph` writes restoration networks. That
+takes milliseconds, needs no exporter of torch, and leaves all sides open. Blocks of torchvision and networks of
+segmentation-models-pytorch are traced with `torch.fx`, see `module_writer`.
 """
 
 import copy
@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from passband.export.module_writer import ModuleWriter, Write, write_sequence
 from passband.export.network_writer import array
+from passband.export.onnx.module_writer import ModuleWriter, Write, write_sequence
 from passband.layers.gate import ChannelGate
 from passband.models.base import ClassifierNetwork, SegmentationNetwork
 from passband.models.dct_efficientnet import FrequencyEfficientNet, Lite0Block, SameConv2d

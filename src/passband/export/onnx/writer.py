@@ -7,7 +7,7 @@ import numpy as np
 from torch import nn
 
 from passband.export.network_writer import INPUT, NetworkWriter, array
-from passband.export.node_writer import NodeWriter
+from passband.export.onnx.node_writer import NodeWriter
 from passband.layers import LocalAvgPool2d
 from passband.layers.pooling import TRAINING_CROP
 

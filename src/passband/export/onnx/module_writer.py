@@ -10,8 +10,8 @@ from torch import fx, nn
 from torch.fx.node import map_arg
 
 from passband.export.network_writer import ExportError, array
-from passband.export.node_writer import NodeWriter
-from passband.export.traced_functions import FUNCTIONS, METHODS, Traced
+from passband.export.onnx.node_writer import NodeWriter
+from passband.export.onnx.traced_functions import FUNCTIONS, METHODS, Traced
 
 Write = Callable[["ModuleWriter", str, Any, Any], Any]
 """Function that writes a module: it takes the writer, the name of the module, the module and its input."""

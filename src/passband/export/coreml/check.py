@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.export.coreml_program import coremltools
+from passband.export.coreml.program import coremltools
 from passband.export.network_writer import OUTPUT, ExportError
 
 
@@ -157,4 +157,4 @@ _KINDS: dict[str, Callable[..., Any]] = {
     "transpose": lambda x, perm: x.permute(perm),
     "upsample_bilinear": _upsample_bilinear,
 }
-"""Functions that compute the operations that `coreml_program` writes, by the name of the operation."""
+"""Functions that compute the operations that `coreml.program` writes, by the name of the operation."""

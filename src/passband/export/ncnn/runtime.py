@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.export.ncnn_graph import SIZES_NAME, NcnnGraph
+from passband.export.ncnn.graph import SIZES_NAME, NcnnGraph
 from passband.export.network_writer import INPUT, OUTPUT, ExportError
 from passband.export.runtimes import Precision, require, run_each_image
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from passband.export.network_writer import ExportError, array
 
 if TYPE_CHECKING:
-    from passband.export.module_writer import ModuleWriter
+    from passband.export.onnx.module_writer import ModuleWriter
 
 _MODES = {"nearest": "nearest", "bilinear": "linear", "bicubic": "cubic"}
 """Modes of ONNX's node Resize by those of torch."""

@@ -1,0 +1,1 @@
+"""Translates ONNX graphs into Core ML programs, and checks them in torch."""

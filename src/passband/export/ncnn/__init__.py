@@ -1,0 +1,1 @@
+"""Writes SFNet, FSNet and ConvIR as ncnn networks, and runs them."""

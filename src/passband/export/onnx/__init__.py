@@ -1,0 +1,1 @@
+"""Writes networks as ONNX graphs, and starts their files with ONNX Runtime."""
