@@ -37,5 +37,5 @@ def test_every_block_of_a_tutorial_runs_as_it_is_written(tutorial, tmp_path, mon
 
 def test_each_tutorial_is_there():
     assert {path.stem for path in TUTORIALS} == {
-        *("restore", "score", "finetune", "classify", "curriculum", "jpeg-reader")
+        *("restore", "score", "finetune", "classify", "segment", "curriculum", "jpeg-reader")
     }
