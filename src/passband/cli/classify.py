@@ -22,7 +22,7 @@ def classify(
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help="Images, folders or glob patterns.")],
     weights: Annotated[
         str,
-        typer.Option(help="Weights of a classifier: run, folder (RUN/weights/best), hub id or exported file."),
+        typer.Option(help="Weights of a classifier: run, folder, hub id or exported file."),
     ],
     top: Annotated[int, typer.Option(min=1, help="Number of classes to print per image.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON per image.")] = False,
