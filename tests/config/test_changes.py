@@ -92,3 +92,10 @@ def test_the_recipe_for_small_sets_has_steps_enough_and_a_curve_whatever_their_s
     steps = recipe.optim.length(max(1, learned // recipe.data.batch))
     assert steps >= 1200
     assert recipe.validation.every <= steps / 10
+
+
+def test_none_is_the_choice_of_a_setting_that_has_one_and_otherwise_removes_the_value():
+    changes = parse_changes(["curriculum.mode=none", "optim.clip_norm=none"])
+    recipe = changed_recipe(load_recipe("segment-small"), changes)
+    assert recipe.curriculum.mode == "none"
+    assert recipe.optim.clip_norm is None

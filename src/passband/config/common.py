@@ -1,6 +1,6 @@
 """Sections that the recipes of all tasks share."""
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, model_validator
 
@@ -11,6 +11,16 @@ class RecipeError(ValueError):
 
 class Section(BaseModel, frozen=True, extra="forbid"):
     """A table of a recipe. Unknown keys are errors, and values cannot be changed after validation."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _none_as_text(cls, values: Any) -> Any:
+        """Read None as the choice `none` of a setting that has one, because `--set KEY=none` gives None."""
+        if not isinstance(values, dict):
+            return values
+        missing = [name for name in cls.model_fields.keys() & values.keys() if values[name] is None]
+        chosen = [name for name in missing if "none" in get_args(cls.model_fields[name].annotation)]
+        return {**values, **dict.fromkeys(chosen, "none")} if chosen else values
 
 
 ArgumentValue = bool | int | float | str | tuple[int, ...] | None
