@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors.torch import load_file, save_file
 
 from passband.config import RecipeError, load_recipe
 from passband.models import SFNet, load_model, sfnet, sfnet_small
 from passband.runs import RunError, read_run, trained_on, weights_of
 from passband.weights_io import (
+    HUB_PAUSE,
     WEIGHTS_FILE,
     CheckpointError,
     find_weights,
@@ -158,6 +160,33 @@ def test_a_name_inside_a_folder_that_exists_is_not_looked_for_on_the_hub(tmp_pat
     (tmp_path / "runs").mkdir()
     with pytest.raises(CheckpointError, match="No weights named 'runs/polips'"):
         load_model("runs/polips")
+
+
+def test_a_run_is_not_looked_for_on_the_hub_before_any_run_exists(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *_, **__: pytest.fail("the hub was asked"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CheckpointError, match="No weights named 'runs/polyps'"):
+        load_model("runs/polyps")
+
+
+def test_a_hub_that_cannot_be_reached_is_asked_once_and_again_later(monkeypatch):
+    asked, now = [], [1000.0]
+
+    def unreachable(source, name):
+        asked.append(name)
+        raise LocalEntryNotFoundError("no connection")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", unreachable)
+    monkeypatch.setattr("passband.weights_io.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("passband.weights_io._unreached", {})
+    for _ in range(3):
+        with pytest.raises(CheckpointError, match="some/model: there is no such file or folder, and the hub gave no"):
+            load_model("some/model")
+    assert len(asked) == 1
+    now[0] += HUB_PAUSE
+    with pytest.raises(CheckpointError):
+        load_model("some/model")
+    assert len(asked) == 2
 
 
 def test_a_hub_that_cannot_be_reached_is_one_sentence(monkeypatch):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +35,12 @@ INSPECTOR = "inspector"
 """Shipped weights of the network that finds how an image is degraded. They cannot restore images."""
 LISTED = 6
 """Largest number of names that an error lists."""
+RUNS = "runs"
+"""Folder of runs in the examples. A name inside it is a path, even if the folder does not exist."""
+HUB_PAUSE = 60.0
+"""Seconds for which a hub that could not be reached is not asked again, because its client tries for half a minute."""
+_unreached: dict[str, float] = {}
+"""Hub ids that could not be reached, with the time of the last attempt."""
 
 
 def shipped_weights() -> dict[str, Path]:
@@ -154,13 +161,17 @@ def find_weights(source: str | Path, name: str = WEIGHTS_FILE, **hub_options: An
     if not _is_hub_id(source):
         raise _unknown_weights_error(source)
     from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
+    missing = f"{source}: there is no such file or folder, and the hub gave no {name}: "
+    if time.monotonic() - _unreached.get(str(source), -HUB_PAUSE) < HUB_PAUSE:
+        raise CheckpointError(f"{missing}it could not be reached a moment ago.")
     try:
         return Path(hf_hub_download(str(source), name, **hub_options))
     except Exception as error:  # the client raises errors of its own, of requests and of the system
-        raise CheckpointError(
-            f"{source}: there is no such file or folder, and the hub gave no {name}: {first_line(error)}"
-        ) from error
+        if isinstance(error, LocalEntryNotFoundError) and not hub_options:
+            _unreached[str(source)] = time.monotonic()
+        raise CheckpointError(f"{missing}{first_line(error)}") from error
 
 
 def path_or_hub_id(source: str | Path) -> str:
@@ -275,7 +286,8 @@ def packaged_weights() -> dict[str, Path]:
 
 def _is_hub_id(source: str | Path) -> bool:
     """Return whether a name can be a hub id. A name inside a folder that exists here is a path with a typing error."""
-    return re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)) is not None and not Path(source).parent.is_dir()
+    parent = Path(source).parent
+    return re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)) is not None and parent != Path(RUNS) and not parent.is_dir()
 
 
 def _unknown_weights_error(source: str | Path) -> CheckpointError:
