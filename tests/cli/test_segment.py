@@ -70,6 +70,9 @@ def test_weights_for_another_task_are_refused_in_one_sentence(run, data, tiny_we
     assert status == 1
     assert line.startswith("Error: ")
     assert "is for restoration; it cannot segment" in line
+    status, _, err = run("segment", data / "images", "--weights", "runs/none")
+    assert status == 1
+    assert err.startswith("Error: No weights named 'runs/none'.")
 
 
 def test_evaluate_prints_the_figures_beside_those_of_an_empty_answer(run, data, weights, tmp_path):

@@ -54,6 +54,26 @@ def test_every_command_of_a_document_has_the_options_that_are_used(document, com
             assert context.params["recipe"].endswith(".toml"), f"{document.name}: no recipe {context.params['recipe']}"
 
 
+def helps(called):
+    """The help of a command, of its options and of its commands."""
+    yield from (called.help or "", *(getattr(param, "help", None) or "" for param in called.params))
+    for below in getattr(called, "commands", {}).values():
+        yield from helps(below)
+
+
+def test_no_help_has_words_in_brackets_which_rich_would_take_for_a_style_and_leave_out(command, capsys):
+    assert not [text for text in helps(command) if re.search(r"(?<!\\)\[[a-z/#@]", text)]
+    with pytest.raises(SystemExit):
+        command.main(["demo", "detect", "--help"])
+    assert "pip install 'passband[detection]'" in capsys.readouterr().out
+
+
+def test_a_run_is_named_by_its_folder_wherever_a_command_takes_it():
+    texts = [text for document in DOCUMENTS for language, text in blocks(document) if language == "sh"]
+    texts += [path.read_text(encoding="utf-8") for path in shipped_recipes().values()]
+    assert not [text for text in texts if "/weights/best" in text]
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_import_of_a_document_is_there(document):
     for language, text in blocks(document):

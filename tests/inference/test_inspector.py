@@ -1,5 +1,6 @@
 import inspect
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -56,6 +57,9 @@ class TestDiagnosis:
         assert doubtful.choice is None
         assert doubtful.line == "nothing is sure, likeliest is rain (0.40): left alone"
         assert clean.line == "clean (0.97): left alone"
+        assert replace(unsure, probabilities={"rain": 0.6, "clean": 0.3}, tried=True).line == (
+            "rain (0.60), or clean (0.30): left alone"
+        )
         assert "like nothing that the inspector knows (confidence 0.04): left alone" in strange.line
         assert hopeless.line == (
             "rain (0.90), about 30 dB: no network is expected to help (general +0.2 dB): left alone"

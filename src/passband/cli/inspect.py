@@ -21,6 +21,7 @@ def inspect(
     from passband.data.finding import PICTURES, PassedOver, find_sources
     from passband.inference.inspector import Inspected, Inspector
     from passband.io.image import SUFFIXES
+    from passband.naming import printable
 
     passed: list[PassedOver] = []
     found = find_sources(sources, SUFFIXES, PICTURES, once=True, passed=passed.append)
@@ -28,7 +29,7 @@ def inspect(
     bad = [Inspected(source.path, error=source.problem) for source in found if source.problem]
     good = [source.path for source in found if not source.problem]
     run = FileRun("inspecting", "inspected", [path.name for path in (*(one.source for one in bad), *good)])
-    width = min(40, max((len(str(path)) for path in good), default=0))
+    width = min(40, max((len(printable(str(path))) for path in good), default=0))
     with run.shown("Run the command again to inspect the other images."):
         for result in chain(bad, inspector.inspect(good)):
             if as_json:
@@ -36,5 +37,5 @@ def inspect(
             if result.diagnosis is None:
                 run.failed(result.error or "")
                 continue
-            run.finished("" if as_json else f"{result.source!s:<{width}}  {result.diagnosis.line}")
+            run.finished("" if as_json else f"{printable(str(result.source)):<{width}}  {result.diagnosis.line}")
     run.end(passed)

@@ -140,7 +140,7 @@ def restore(
         "video": VideoOptions(codec, crf, STRENGTH if temporal else None, drop_unsupported),
     }
     running: dict[str, Any] = {"dry_run": dry_run, "executor": run_on}
-    run = FileRun("restoring", done, None if is_remote else jobs.names(), quiet=quiet)
+    run = FileRun("restoring", done, None if is_remote else jobs.names(), quiet=quiet, verbose=verbose)
     videos = "starts from its beginning" if is_remote else "continues after its last finished segment"
     with run.shown(f"{RESUME_HINT} A video {videos}."), ExitStack() as opened:
         if is_remote:
@@ -153,7 +153,7 @@ def restore(
             outcomes = restore_files(restorer, jobs, **making, **running, report=report, records=records)
         for outcome in outcomes:
             _print_engines(restorer, told, quiet=quiet)
-            _print_outcome(outcome, run, verbose=verbose)
+            _print_outcome(outcome, run, is_inspected=restorer.choice.fixed is None)
     run.end(passed)
 
 
@@ -203,8 +203,14 @@ def _progress_printer(run: "FileRun") -> "Callable[[Progress], None]":
     return report
 
 
-def _print_outcome(outcome: "JobResult | AddressResult", run: "FileRun", *, verbose: bool) -> None:
-    """Count a file as restored, skipped or failed, and print its outcome."""
+def _print_outcome(outcome: "JobResult | AddressResult", run: "FileRun", *, is_inspected: bool) -> None:
+    """Count a file as restored, skipped or failed, and print its outcome.
+
+    Args:
+        outcome: outcome of the file.
+        run: counter and printer of the command.
+        is_inspected: whether the first note is the diagnosis of the file.
+    """
     from passband.cli.shared.console import say
     from passband.inference import VideoSummary
 
@@ -213,13 +219,15 @@ def _print_outcome(outcome: "JobResult | AddressResult", run: "FileRun", *, verb
     if outcome.status == "failed":
         run.failed(outcome.reason)
     elif outcome.status == "skipped":
-        if verbose:
+        if run.verbose:
             say(f"{source}: restored earlier, {target}", err=True)
         run.skipped()
     elif outcome.status == "planned":
         run.finished(f"{source} -> {target}{again}", again=outcome.again)
     else:
-        if verbose:
+        if run.verbose:
             say(f"{source}: {outcome.seconds:.1f} s{again}", err=True)
         summary = [outcome.result.line] if isinstance(outcome.result, VideoSummary) else []
-        run.finished(str(target), [f"{source}: {note}" for note in (*summary, *outcome.notes)], outcome.again)
+        diagnosis, notes = outcome.notes[:is_inspected], outcome.notes[is_inspected:]
+        run.note(source, notes)
+        run.finished(str(target), [f"{source}: {line}" for line in (*summary, *diagnosis)], outcome.again)

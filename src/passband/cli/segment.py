@@ -13,8 +13,10 @@ from passband.cli.shared.options import Provider
 
 if TYPE_CHECKING:
     from passband.cli.shared.files import FileRun
+    from passband.inference.files.naming import Job
     from passband.inference.files.pieces import Executor
     from passband.inference.segmenter import Segmenter
+    from passband.scale.addresses import AddressJob
 
 
 def segment(
@@ -22,8 +24,7 @@ def segment(
     weights: Annotated[
         str,
         typer.Option(
-            help="Weights of a segmentation network or detector: run, folder (RUN/weights/best) or hub id; or an "
-            "exported .onnx file."
+            help="Weights of a segmentation network or detector: run, folder or hub id; or an exported .onnx file."
         ),
     ],
     output: Annotated[
@@ -54,10 +55,11 @@ def segment(
     """Segment images: write one mask per image, or COCO instances for detectors."""
     from passband.scale import choose_executor
     from passband.tasks import task_of
-    from passband.weights_io import CheckpointError
+    from passband.weights_io import CheckpointError, load_config
 
     task = task_of(weights)
     if task not in _COMMANDS:
+        load_config(weights)  # its error is the right one if there are no such weights
         raise CheckpointError(
             f"{weights!r} is for {task}; it cannot segment. Train a network for segmentation first: passband train "
             "segment-small --data FOLDER"
@@ -108,7 +110,7 @@ def _write_masks(
             elif result.skipped:
                 run.skipped()
             else:
-                _show_mask(run, segmenter, result.job.target, result.shares, result.notes, result.again)
+                _show_mask(run, segmenter, result.job, result.shares, result.notes, result.again)
     run.end(passed)
 
 
@@ -139,14 +141,14 @@ def _write_masks_at_addresses(
             elif result.status == "skipped":
                 run.skipped()
             else:
-                _show_mask(run, segmenter, result.job.target, result.result, result.notes, result.again)
+                _show_mask(run, segmenter, result.job, result.result, result.notes, result.again)
     run.end()
 
 
 def _show_mask(
     run: "FileRun",
     segmenter: "Segmenter",
-    target: str | Path,
+    job: "Job | AddressJob",
     shares: Sequence[float],
     notes: Sequence[str],
     again: str,
@@ -154,7 +156,8 @@ def _show_mask(
     """Count a mask as written, and print the shares of its classes."""
     foreground = zip(segmenter.classes[1:], shares[1:], strict=True)
     line = ", ".join(f"{name} {100 * share:.1f} %" for name, share in foreground if share)
-    run.finished(f"{target}: {line or 'nothing'}", notes, again)
+    run.note(job.source, notes)
+    run.finished(f"{job.target}: {line or 'nothing'}", again=again)
 
 
 def _write_instances(

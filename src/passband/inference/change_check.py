@@ -74,7 +74,7 @@ class Change:
         if self.mean < UNCHANGED:
             notes.append(
                 f"almost nothing changed (by {self.mean:.2f} of 255 levels in the mean). If the image is degraded, "
-                f"{weights} does not know how: try other weights, or fine-tune on pairs of your own."
+                f"{weights} does not know this degradation: try other weights, or fine-tune on pairs of your own."
             )
         elif abs(moved) >= MOVED and self.rest < ALONE * abs(moved) and abs(self.contrast - 1) < SAME:
             notes.append(

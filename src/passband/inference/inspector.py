@@ -93,7 +93,9 @@ class Diagnosis:
             return f"like nothing that the inspector knows (confidence {self.confidence:.2f}): left alone"
         if not self.is_degraded:
             kind, chance = max(self.probabilities.items(), key=lambda item: item[1])
-            return f"{'' if chance >= FOUND else UNSURE}{kind} ({chance:.2f}): left alone"
+            unsure = "" if chance >= FOUND else UNSURE
+            clean = f", or clean ({self.probabilities[CLEAN]:.2f})" if not unsure and kind != CLEAN else ""
+            return f"{unsure}{kind} ({chance:.2f}){clean}: left alone"
         kinds = ", ".join(f"{kind} ({chance:.2f})" for kind, chance in self.found.items()) or "{}{} ({:.2f})".format(
             UNSURE, *self.likeliest
         )

@@ -5,12 +5,16 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
+from passband.cli.restore import _print_outcome
 from passband.cli.shared.files import FileRun, duration
 from passband.inference import Restorer
+from passband.inference.files.jobs import JobResult
+from passband.inference.files.naming import Job
 from passband.io.image import write_image
 from passband.models.bands import walk as bands
 from tests.classifiers import save_classifier
@@ -226,6 +230,37 @@ class TestCtrlC:
         monkeypatch.undo()
         _, _, err = run("restore", photos, "--weights", identity_weights)
         assert "2 restored, 1 skipped" in err
+
+
+class TestNotes:
+    NOTES = tuple(f"almost nothing changed (by 0.0{page} of 255 levels)" for page in range(3))
+
+    def test_the_same_note_is_printed_once_a_file_for_three_files_and_then_counted(self, capsys):
+        run = FileRun("restoring", "restored", ["a"] * 5)
+        for number in range(5):
+            run.note(number, ["its CMYK colors became RGB"] if number == 4 else self.NOTES)
+        run.end()
+        assert capsys.readouterr().err.splitlines() == [
+            *(f"{number}: {self.NOTES[0]}" for number in range(3)),
+            "4: its CMYK colors became RGB",
+            f"1 more file has this note: {self.NOTES[0]}",
+            "0 restored, 0 failed",
+        ]
+
+    def test_verbose_prints_the_notes_of_all_files_and_quiet_none(self, capsys):
+        for options, lines in (({"verbose": True}, 6), ({"quiet": True}, 0)):
+            run = FileRun("restoring", "restored", ["a"] * 5, **options)
+            for number in range(5):
+                run.note(number, self.NOTES)
+            run.end()
+            assert len(capsys.readouterr().err.splitlines()) == lines
+
+    def test_auto_prints_the_diagnosis_of_every_file_although_they_are_alike(self, capsys):
+        run = FileRun("restoring", "restored", ["a"] * 5)
+        for number in range(5):
+            job = Job(Path(f"{number}.png"), Path("x.png"))
+            _print_outcome(JobResult(job, "restored", notes=("clean (0.97): left alone",)), run, is_inspected=True)
+        assert len(capsys.readouterr().err.splitlines()) == 5
 
 
 class TestProgress:

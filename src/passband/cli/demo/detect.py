@@ -18,7 +18,10 @@ def detect(
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """Draw images of shapes, train a small detector on them, and draw the shapes that it finds in new images."""
+    r"""Draw images of shapes, train a small detector on them, and draw the shapes that it finds in new images.
+
+    Masks and scores need one more package: pip install 'passband\[detection]'
+    """
     from passband.cli.shared.console import TrainingProgress, say
     from passband.demos.detection import demonstrate_detection
 

@@ -1,5 +1,6 @@
 """Shows the progress of commands that work on many files, a line for each file, and a summary at the end."""
 
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 PACE = 10.0
 """Seconds between two lines of progress if standard error is not a terminal, which cannot show a bar."""
+NOTES = 3
+"""Number of files whose note of the same kind is printed. The summary counts the other files."""
 REDRAW = 0.1
 """Seconds between two changes of the bar: thousands of files that are skipped take longer to draw than to find."""
 RESUME_HINT = "Run the same command again to continue. Finished files are skipped."
@@ -30,14 +33,19 @@ class FileRun:
         done: participle for the files of the summary that succeeded, such as `restored`.
         names: names of all files, in their order; None if their number is not known.
         quiet: whether to print failures only.
+        verbose: whether to print the notes of all files. Otherwise, notes that differ in numbers only are printed for
+            `NOTES` files, and the summary counts the other files.
     """
 
-    def __init__(self, doing: str, done: str, names: Sequence[str] | None, *, quiet: bool = False):
-        self.doing, self.done, self.quiet = doing, done, quiet
+    def __init__(
+        self, doing: str, done: str, names: Sequence[str] | None, *, quiet: bool = False, verbose: bool = False
+    ):
+        self.doing, self.done, self.quiet, self.verbose = doing, done, quiet, verbose
         self.names = [printable(name) for name in names or ()]
         self.total = None if names is None else len(self.names)
         self.counts: Counter[str] = Counter()
         self.again: Counter[str] = Counter()
+        self._notes: dict[str, tuple[str, int]] = {}  # of each kind, the first note and the number of its files
         counted = "{task.completed:g}" if names is None else "{task.completed:g}/{task.total:g}"
         self._bar = progress_bar(counted, "{task.fields[text]}", hidden=quiet)
         self._files = self._bar.add_task(doing, total=self.total, text=self.names[0] if self.names else "")
@@ -78,21 +86,37 @@ class FileRun:
         self._bar.update(self._part, completed=done, total=total, text=text + left, visible=True)
         self._print_progress(text + left)
 
-    def finished(self, line: str = "", notes: Sequence[str] = (), again: str = "") -> None:
+    def finished(self, line: str = "", findings: Sequence[str] = (), again: str = "") -> None:
         """Count a file that succeeded.
 
         Args:
             line: line to print on standard output.
-            notes: lines to print on standard error.
+            findings: lines to print on standard error, which belong to the result.
             again: reason why the file was processed again; empty if it was new.
         """
         if again:
             self.again[again] += 1
         if line and not self.quiet:
             say(line)
-        for note in () if self.quiet else notes:
-            say(note, err=True)
+        for finding in () if self.quiet else findings:
+            say(finding, err=True)
         self._next("done")
+
+    def note(self, source: object, notes: Sequence[str]) -> None:
+        """Print notes about a file, unless enough files had the same note.
+
+        Args:
+            source: name of the file.
+            notes: sentences. The pages of one file may have the same note with other numbers, which is printed once.
+        """
+        kinds: dict[str, str] = {}
+        for note in notes:
+            kinds.setdefault(_kind_of(note), note)
+        for kind, note in kinds.items():
+            first, count = self._notes.get(kind, (note, 0))
+            self._notes[kind] = first, count + 1
+            if not self.quiet and (self.verbose or count < NOTES):
+                say(f"{source}: {note}", err=True)
 
     def skipped(self) -> None:
         """Count a file that was finished earlier."""
@@ -117,6 +141,10 @@ class FileRun:
 
         others = kinds_passed_over(passed)
         if not self.quiet:
+            for note, count in () if self.verbose else self._notes.values():
+                if count > NOTES:
+                    more = "file has" if count == NOTES + 1 else "files have"
+                    say(f"{count - NOTES} more {more} this note: {note}", err=True)
             say(self._summary() + after, err=True)
             if others:
                 say(others, err=True)
@@ -159,6 +187,11 @@ class FileRun:
             text = f"about {duration(left)} left"
         name = self.names[ended] if ended < len(self.names) else ""
         say(f"{self.doing} {min(ended + 1, len(self.names))} of {len(self.names)}: {name}, {text}", err=True)
+
+
+def _kind_of(note: str) -> str:
+    """Return a note without its numbers, which is the same for all notes of a kind."""
+    return re.sub(r"[+-]?\d+(\.\d+)?", "#", note)
 
 
 def duration(seconds: float) -> str:
