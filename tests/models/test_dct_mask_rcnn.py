@@ -11,8 +11,8 @@ from passband.analysis.cost import macs
 from passband.data.cubes.channel_statistics import shipped_statistics
 from passband.layers.channels import channel_subset
 from passband.models import FrequencyRCNN, build_model, load_model
+from passband.models.dct_mask_rcnn.stem import CubeStem, batch_cubes, imagenet_statistics
 from passband.models.dct_resnet import FrequencyResNet
-from passband.models.detection_stem import CubeStem, batch_cubes, imagenet_statistics
 from passband.ops.color import ycbcr_to_rgb
 from passband.ops.cube import assemble_cube
 from passband.ops.dct import inverse_block_dct

@@ -1,4 +1,4 @@
-"""Networks, one file per architecture; `MODELS` lists them by name."""
+"""Networks, one file or folder per architecture; `MODELS` lists them by name."""
 
 import inspect
 from collections.abc import Callable, Mapping

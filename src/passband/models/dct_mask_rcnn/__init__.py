@@ -5,7 +5,7 @@ Region proposals, heads, losses and the resizing of images are those of torchvis
 torchvision's network and takes its weights. Frequency channels replace the ResNet's first layers, as in
 `models.dct_resnet`: a cube at a stride of 4 pixels enters layer1.
 
-The network takes one of two inputs, with the same weights; `models.detection_stem` defines the cube:
+The network takes one of two inputs, with the same weights; `models.dct_mask_rcnn.stem` defines the cube:
 
 - Pixels: images are resized, and the cube is computed from their pixels.
 - Coefficients: cubes as JPEG files store them, with the sizes of their images. Nothing is decoded or resized.
@@ -19,7 +19,7 @@ for an image of 224 x 224; they grow with the number of pixels.
 
 Differences from the published network: layer2 halves the resolution, as ResNet's does. Batches, anchors and losses are
 torchvision's instead of mmdetection's. 48S and 64S are computed from images that are doubled by interpolation (see
-`detection_stem`).
+`stem`).
 """
 
 from collections import OrderedDict
@@ -33,8 +33,8 @@ from torch import Tensor, nn
 from passband.layers.channels import channel_subset
 from passband.models.base import SavedNetwork
 from passband.models.dct_efficientnet import MEAN, STD, WIDTHS
-from passband.models.detection_parts import LEVELS, NORMS, backbone_classifier, build_detector, renormalize
-from passband.models.detection_stem import DIVISIBLE, GRAY, CubeStem, batch_cubes
+from passband.models.dct_mask_rcnn.parts import LEVELS, NORMS, backbone_classifier, build_detector, renormalize
+from passband.models.dct_mask_rcnn.stem import DIVISIBLE, GRAY, CubeStem, batch_cubes
 from passband.models.imagenet import HEADS, Mapped, load_imagenet
 from passband.models.inputs import check_detection_batch
 from passband.naming import entry, suggestion
@@ -77,8 +77,8 @@ class FrequencyRCNN(
         mean: mean of each channel, which is subtracted; None for ImageNet's. For pixels of EfficientNet-Lite0, None is
             the mean that its published weights were trained with.
         std: standard deviation of each channel, by which it is divided; None as for `mean`.
-        chroma_ratio: reduction of chroma, see `models.detection_stem`.
-        doubled: whether images are doubled first, see `models.detection_stem`.
+        chroma_ratio: reduction of chroma, see `models.dct_mask_rcnn.stem`.
+        doubled: whether images are doubled first, see `models.dct_mask_rcnn.stem`.
         smallest_anchor: side of the finest level's anchors in pixels of the resized image; each next level doubles it.
         backbone_weights: weights that the backbone starts from, see `load_backbone`: weights of a classifier of the
             same channels, or `"imagenet"`, see `models.imagenet.load_imagenet`; None for fresh weights.

@@ -5,8 +5,8 @@ from typing import Any
 from torch import nn
 
 from passband.models.dct_efficientnet import FrequencyEfficientNet
+from passband.models.dct_mask_rcnn.stem import STRIDE
 from passband.models.dct_resnet import FrequencyResNet
-from passband.models.detection_stem import STRIDE
 
 LEVELS = 4
 """Number of ResNet layers that enter the pyramid, which adds one more level by taking every other position."""
@@ -59,7 +59,7 @@ def build_detector(
     from torchvision.ops import MultiScaleRoIAlign
     from torchvision.ops.poolers import initLevelMapper
 
-    from passband.models.detection_draws import SeededSampler, SeededTransform
+    from passband.models.dct_mask_rcnn.draws import SeededSampler, SeededTransform
 
     levels = [str(level) for level in range(LEVELS)]
     box_pool = MultiScaleRoIAlign(levels, output_size=7, sampling_ratio=2)
