@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from passband.cli.shared.options import Device
+
 analyze = typer.Typer(
     help="Show the frequencies of an image, those that a network uses or gets wrong, and the curves of a run.",
     no_args_is_help=True,
@@ -33,7 +35,7 @@ def channels(
         ),
     ] = None,
     keep: Annotated[int, typer.Option(min=1, help="Number of channels in the list of a gate.")] = 24,
-    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    device: Device = "auto",
     workers: Annotated[int, typer.Option(min=0, help="Processes that read images. 0 reads in the main process.")] = 0,
 ) -> None:
     """Show the frequency channels of an image, or those that a gate opens.
@@ -97,7 +99,7 @@ def ratio(
     ] = "sweep",
     per_image: Annotated[bool, typer.Option("--per-image", help="Also find the best ratio of each image.")] = False,
     batch: Annotated[int | None, typer.Option(min=1, help="Images computed at once. Default: all.")] = None,
-    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Show the low and high parts of an image, or find how much of the spectrum a network responds to most.
 
@@ -209,7 +211,7 @@ def filters(
     side: Annotated[
         int, typer.Option(min=16, help="Longest side of the analyzed part in pixels: the middle of a larger image.")
     ] = 768,
-    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Show the low-pass filters that SFNet or FSNet chooses for an image, and its weights of low and high parts."""
     from passband.analysis.filters import analyze_filters, described_filters
@@ -243,7 +245,7 @@ def seams(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder for a picture of the differences and the figures.")
     ] = None,
-    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Measure how far a network sees, and the seams of an image that it restores in tiles against the whole image."""
     from passband.analysis.seams import analyze_seams

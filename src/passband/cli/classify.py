@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from passband.cli.shared.executors import ExecutorName, ManifestFile, Timeout, Workers, needs_manifest
-from passband.cli.shared.options import Provider
+from passband.cli.shared.options import Device, Provider
 
 if TYPE_CHECKING:
     from passband.inference.classifier import Classified, Classifier
@@ -26,7 +26,7 @@ def classify(
     ],
     top: Annotated[int, typer.Option(min=1, help="Number of classes to print per image.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON per image.")] = False,
-    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    device: Device = "auto",
     provider: Provider = None,
     workers: Workers = 0,
     executor: ExecutorName = "local",

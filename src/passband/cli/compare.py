@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from passband.cli.shared.options import Device, RestorationMemory, RestorationPrecision
+
 
 def compare(
     contestants: Annotated[
@@ -36,16 +38,9 @@ def compare(
             "four contestants; more are compared with the first one."
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")] = "auto",
-    memory: Annotated[
-        str | None, typer.Option(help="Memory limit of a restoration, such as 2GB. Default: most of the free memory.")
-    ] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(
-            help="Precision of a restoration: float32 (default), auto (fastest that agrees), bfloat16, float16 or int8."
-        ),
-    ] = None,
+    device: Device = "auto",
+    memory: RestorationMemory = None,
+    precision: RestorationPrecision = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")] = False,
 ) -> None:
     """Compare networks, folders of finished images, or runs on the same images.

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from passband.cli.shared.options import Provider
+from passband.cli.shared.options import Device, Provider, RestorationMemory, RestorationPrecision
 
 
 def evaluate(
@@ -40,16 +40,9 @@ def evaluate(
         str | None,
         typer.Option(help="Benchmark whose published scores are shown as well, such as SOTS-Indoor, GoPro or CSD."),
     ] = None,
-    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")] = "auto",
-    memory: Annotated[
-        str | None, typer.Option(help="Memory limit of a restoration, such as 2GB. Default: most of the free memory.")
-    ] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(
-            help="Precision of a restoration: float32 (default), auto (fastest that agrees), bfloat16, float16 or int8."
-        ),
-    ] = None,
+    device: Device = "auto",
+    memory: RestorationMemory = None,
+    precision: RestorationPrecision = None,
     engine: Annotated[
         str | None, typer.Option(help="Engine of a restoration: torch (default), openvino, onnxruntime or ncnn.")
     ] = None,

@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from passband.cli.shared.options import Device, Resume
+
 
 def finetune(
     weights: Annotated[
@@ -47,8 +49,8 @@ def finetune(
     seed: Annotated[
         int, typer.Option(min=0, help="Random seed of the held-out pairs, of the order of samples and of the crops.")
     ] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint of the run.")] = False,
-    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    resume: Resume = False,
+    device: Device = "auto",
 ) -> None:
     """Fine-tune weights on your own pairs, and score them on held-out pairs before and after."""
     from passband.cli.shared.console import TrainingProgress

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from passband.cli.shared.executors import ExecutorName, ManifestFile, Timeout, Workers, needs_manifest
-from passband.cli.shared.options import Provider
+from passband.cli.shared.options import Device, Provider
 
 if TYPE_CHECKING:
     from passband.cli.shared.files import FileRun
@@ -45,7 +45,7 @@ def segment(
     score: Annotated[
         float | None, typer.Option(min=0, max=1, help="Smallest score of a detector's instance. Default: 0.5.")
     ] = None,
-    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    device: Device = "auto",
     provider: Provider = None,
     workers: Workers = 0,
     executor: ExecutorName = "local",

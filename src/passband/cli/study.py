@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from passband.cli.shared.options import Device
+
 if TYPE_CHECKING:
     from passband.studies.running import StudyReport
     from passband.studies.trials import StudyRecord
@@ -36,7 +38,7 @@ def study(
     figure: Annotated[
         str | None, typer.Option(help="Figure to rank by in the report. Default: the figure of the study.")
     ] = None,
-    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Compare settings: train every combination with the same points and seeds, and write a report with the answer.
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from passband.cli.shared.options import Device, Resume
+
 if TYPE_CHECKING:
     from passband.config import Recipe
     from passband.runs import Progress
@@ -43,7 +45,7 @@ def train(
             "--set", help="Setting of the recipe to change, as KEY=VALUE, such as optim.learning_rate=1e-4. Repeatable."
         ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint of the run.")] = False,
+    resume: Resume = False,
     minutes: Annotated[
         float | None,
         typer.Option(min=0, help="Length of the run in minutes: as many steps as this machine trains in this time."),
@@ -51,7 +53,7 @@ def train(
     max_minutes: Annotated[
         float | None, typer.Option(min=0, help="Stop after this many minutes, with a checkpoint to resume from.")
     ] = None,
-    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    device: Device = "auto",
     processes: Annotated[
         int | None,
         typer.Option(

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from passband.cli.demo.options import Device, Seed, Steps, length_text
+from passband.cli.demo.options import Seed, Steps, length_text
+from passband.cli.shared.options import Device
 
 
 def curriculum(

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from passband.cli.demo.options import Device, Minutes, Seed, Steps, length_text
+from passband.cli.demo.options import Minutes, Seed, Steps, length_text
+from passband.cli.shared.options import Device
 
 
 def detect(

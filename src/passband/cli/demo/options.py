@@ -7,7 +7,6 @@ import typer
 Minutes = Annotated[float, typer.Option(min=0.1, help="Time of the training in minutes, on this machine.")]
 Steps = Annotated[int | None, typer.Option(min=2, help="Length of the training in steps, instead of a time.")]
 Seed = Annotated[int, typer.Option(min=0, help="Random seed of the images and of the training.")]
-Device = Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")]
 
 
 def length_text(minutes: float, steps: int | None) -> str:
