@@ -10,7 +10,6 @@ from passband.data.degradations import degrade_files
 from passband.data.pairs import find_pairs
 from passband.drawing.comparison import GAP, MARGIN
 from passband.finetuning import finetune, resume_finetuning, training_precision
-from passband.finetuning.report import evenly
 from passband.finetuning.settings import fit_time
 from passband.io.image import read_image, write_image
 from passband.metrics import psnr, ssim
@@ -305,12 +304,6 @@ def test_a_recipe_that_says_nothing_of_views_gets_those_of_the_weights(tmp_path,
     told = recipe(data={"source": "pairs", "views": 1}, optim={"steps": 1, "warmup_steps": 0})
     with pytest.raises(ValueError, match=r"dual takes 6 input channels .*, but gets 3"):
         finetune(tmp_path / "dual", tmp_path / "pairs", tmp_path / "other", recipe=told, device="cpu")
-
-
-def test_evenly_takes_all_of_few_and_spreads_over_many():
-    assert evenly([1, 2, 3], 5) == [1, 2, 3]
-    assert evenly(list(range(100)), 4) == [0, 25, 50, 75]
-    assert evenly([], 4) == []
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from passband.curriculum.objective import evaluating
 from passband.data.classifier_input import PIXELS, Preprocessing
 from passband.data.images import find_images
 from passband.data.masks import find_mask_pairs
+from passband.data.selection import evenly
 from passband.drawing.charts import save_charts
 from passband.drawing.ratio_curve import ratio_curves
 from passband.inference.classifier import Classifier
@@ -209,10 +210,8 @@ def _read(
     paths = _pictures(data)
     if not paths:
         raise FileNotFoundError(f"{data} holds no images")
-    count = min(count, len(paths))
-    chosen = [paths[number * len(paths) // count] for number in range(count)]
     images, used, failed = [], [], []
-    for path in chosen:
+    for path in evenly(paths, count):
         try:
             image = read_image(path) if isinstance(preprocessing, int) else preprocessing.prepare(path)
         except (ValueError, OSError, MemoryError) as error:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from passband.data.datasets.classification import find_classes
+from passband.data.selection import evenly
 from passband.demos.small_training import ShowStep, no_display, train_small
 from passband.demos.textures import write_textures
 from passband.drawing.comparison import comparison_rows
@@ -101,7 +102,7 @@ def demonstrate_classification(
         truth = "" if guess.number == label else f" (it is {images.classes[label]})"
         captions.append(f"{guess.name} {100 * guess.probability:.0f} %{truth}")
     titles = {True: "Right answers", False: "Wrong answers"}
-    spread = {right: _spread(len(rows[right][0])) for right in rows if rows[right][0]}
+    spread = {right: evenly(range(len(rows[right][0])), DRAWN) for right in rows if rows[right][0]}
     picture = comparison_rows(
         [[rows[right][0][place] for place in places] for right, places in spread.items()],
         [[rows[right][1][place] for place in places] for right, places in spread.items()],
@@ -112,9 +113,3 @@ def demonstrate_classification(
     confusion = confusion_matrix(numbers, torch.tensor(images.labels), len(images.classes))
     write_image(output / "confusion.png", confusion_picture(confusion, list(images.classes)))
     return Answers(len(rows[True][0]), len(images))
-
-
-def _spread(count: int) -> list[int]:
-    """Return places at equal distances, so that all classes are shown."""
-    shown = min(DRAWN, count)
-    return [number * count // shown for number in range(shown)]

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from passband.data.coco import CocoImage, CocoImages, find_coco
 from passband.data.datasets.detection import DetectionValidationSet
+from passband.data.selection import evenly
 from passband.drawing.comparison import comparison_rows
 from passband.evaluation.detection_report import PUBLISHED, write_detection_report
 from passband.inference.detector import InstanceFinder
@@ -86,7 +87,7 @@ def evaluate_detector(
     scores = CocoScores(pictures.ground_truth(), pictures.category_ids, masks=model.masks)
 
     count = len(pictures)
-    drawn = {place * count // min(OVERLAYS, count) for place in range(min(OVERLAYS, count))}
+    drawn = set(evenly(range(count), OVERLAYS))
     rows: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
     spent = 0.0

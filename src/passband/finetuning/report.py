@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
-from typing import Any, TypeVar
+from typing import Any
 
 from torch import Tensor
 
 from passband.data.pairs import Pair
+from passband.data.selection import evenly
 from passband.drawing.comparison import comparison_rows
 from passband.evaluation.pair_scores import PairScore, score_pair
 from passband.inference.restorer import Restorer
@@ -24,8 +25,6 @@ SHOWN_PAIRS = 6
 """Number of rows of before_after.png."""
 PART_SIDE = 320
 """Side of the parts of images in before_after.png, in pixels."""
-
-Item = TypeVar("Item")
 
 
 def score(weights: str | Path, views: int, pairs: Sequence[Pair], device: str) -> list[PairScore]:
@@ -105,17 +104,6 @@ def _best_step(output: Path) -> int:
     """Return the step of the best weights of a run; 0 for those that it began with."""
     with (output / "validation.csv").open(newline="", encoding="utf-8") as file:
         return int(max(csv.DictReader(file), key=lambda row: float(row["psnr"]))["step"])
-
-
-def evenly(items: Sequence[Item], most: int) -> list[Item]:
-    """Return items that are spread evenly over a sequence, in their order.
-
-    Args:
-        items: the sequence.
-        most: largest number of items.
-    """
-    count = min(most, len(items))
-    return [items[index * len(items) // count] for index in range(count)]
 
 
 def _middles(scored: PairScore) -> PairScore:

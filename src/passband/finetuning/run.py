@@ -12,9 +12,10 @@ from passband.config import Recipe, RestorationRecipe, changed_recipe, load_reci
 from passband.data.datasets.crops import read_pair
 from passband.data.pairs import Pair, find_pairs
 from passband.data.scenes import shared_scenes
+from passband.data.selection import evenly
 from passband.data.splits import split_pairs
 from passband.evaluation.pair_scores import PairScore
-from passband.finetuning.report import conclude, evenly, score
+from passband.finetuning.report import conclude, score
 from passband.finetuning.settings import (
     CROPS,
     HELD_OUT,

@@ -1,6 +1,5 @@
 """Chooses the images with masks that a segmentation run learns from and is scored on."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from passband.config.segmentation import SegmentationData
@@ -49,15 +48,3 @@ def _sequences(pairs: list[MaskPair], how: str | None) -> list[str] | None:
         return sequences_by_likeness(pairs)
     names = [pair.name for pair in pairs]
     return sequences_by_frames(names) if how == "frames" else sequences_by_pattern(names, how)
-
-
-def spread(pairs: Sequence[MaskPair], count: int | None) -> list[MaskPair]:
-    """Return a number of pairs that are spread evenly over all.
-
-    Args:
-        pairs: all images with masks.
-        count: largest number of pairs; None returns all.
-    """
-    if count is None or count >= len(pairs):
-        return list(pairs)
-    return [pairs[number * len(pairs) // count] for number in range(count)]

@@ -22,11 +22,12 @@ from passband.data.datasets.segmentation import (
 )
 from passband.data.leaks import leak_report
 from passband.data.masks import MaskPair, find_mask_pairs, survey_masks
+from passband.data.selection import evenly
 from passband.io.image import ImageError
 from passband.losses import segmentation_loss
 from passband.metrics.mask_scores import PROTOCOLS, predicted_classes, resized_logits
 from passband.models.class_names import mask_names
-from passband.tasks.chosen_masks import split_by_recipe, spread
+from passband.tasks.chosen_masks import split_by_recipe
 from passband.tasks.curriculum import Lesson, measured_profile, stored_profile
 from passband.tasks.loading import check_task
 from passband.tasks.mask_validation import MaskValidation
@@ -133,7 +134,7 @@ class Segmentation:
         """
         curriculum, reference = self.recipe.curriculum, None
         if curriculum.mode != "none" and curriculum.schedule == "adaptive":
-            pairs = spread(self.split(folder)[0], curriculum.adaptive.pictures)
+            pairs = evenly(self.split(folder)[0], curriculum.adaptive.pictures)
             reference = torch.stack(list(self._pictures(pairs)))
         return Lesson(self.recipe, stored_profile(network["preprocessing"]), reference)
 
@@ -224,7 +225,7 @@ class Segmentation:
             for line in leak_report(learned, scored).lines(NAMED):
                 _log.warning("%s", line)
         return SegmentationValidationSet(
-            spread(scored, self.recipe.validation.count), data.classes, data.size, cache=data.cache
+            evenly(scored, self.recipe.validation.count), data.classes, data.size, cache=data.cache
         )
 
     def loss(self, model: nn.Module, batch: dict[str, Any], done: float, lesson: Lesson | None = None) -> Loss:
@@ -306,7 +307,7 @@ class Segmentation:
     def _profile(self, pairs: Sequence[MaskPair]) -> dict[str, Any] | None:
         """Return the spectral profile of images as JSON can hold it, or None if ratios are not measured."""
         count = self.recipe.curriculum.profile_count
-        profile = measured_profile(self.recipe.curriculum, self._pictures(spread(pairs, count)))
+        profile = measured_profile(self.recipe.curriculum, self._pictures(evenly(pairs, count)))
         return None if profile is None else profile.to_config()
 
     def _pictures(self, pairs: Sequence[MaskPair]) -> Iterable[Float[Tensor, "3 S S"]]:

@@ -19,6 +19,7 @@ from typing import Any
 
 from passband.data.coco.annotation import EMPTY, SKIPS, Instance, read_instance
 from passband.data.coco.entries import CocoError, checked_entries, read_json, unique
+from passband.data.selection import evenly
 from passband.io.hidden import is_hidden
 from passband.io.shards import data_folder
 from passband.naming import listed, printable, shortened, suggestion
@@ -105,7 +106,7 @@ class CocoImages:
         """
         if count is None or count >= len(self):
             return self
-        return self.only([number * len(self) // count for number in range(count)])
+        return self.only(evenly(range(len(self)), count))
 
     def for_training(self) -> "CocoImages":
         """Select the images that have instances to train on; `skipped` also counts the other images.

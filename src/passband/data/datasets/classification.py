@@ -16,6 +16,7 @@ from passband.data.cubes.views import Augmentation
 from passband.data.datasets.order import usable
 from passband.data.datasets.shard_order import order_of
 from passband.data.images import find_images
+from passband.data.selection import evenly
 from passband.io.hidden import is_hidden
 from passband.io.image import ImageError
 from passband.io.shards import data_folder
@@ -65,7 +66,7 @@ class LabeledImages:
         """
         if count is None or count >= len(self):
             return self
-        return self.only([number * len(self) // count for number in range(count)])
+        return self.only(evenly(range(len(self)), count))
 
 
 class ClassSample(TypedDict):
