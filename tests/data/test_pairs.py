@@ -41,6 +41,16 @@ def test_the_whole_name_goes_before_what_precedes_its_first_underscore(tmp_path)
     assert [pair.clean for pair in find_pairs(tmp_path)] == [short, long, short, marked]
 
 
+def test_a_scene_may_have_the_name_of_a_view_or_a_role(tmp_path):
+    names = ["b", "c", "L", "left", "r", "rain", "x/c"]
+    make(tmp_path / "hazy", *[f"{name}_{number}.png" for name in names for number in (1, 2)])
+    make(tmp_path / "gt", *[f"{name}.png" for name in names])
+    assert {pair.clean.stem for pair in find_pairs(tmp_path) if pair.degraded.stem.endswith("_2")} == {
+        *("b", "c", "L", "left", "r", "rain")
+    }
+    assert all(pair.name.rpartition("_")[0] == pair.clean.stem for pair in find_pairs(tmp_path) if "/" not in pair.name)
+
+
 def test_a_name_is_looked_for_in_the_same_sub_folder_only(tmp_path):
     make(tmp_path / "degraded", "a/1.png", "2.png")
     make(tmp_path / "clean", "b/1.png", "2.png")

@@ -272,9 +272,10 @@ def _files_named(stem: Path, by_name: dict[str, list[Path]], by_scene: dict[str,
     words = stem.name.split("_")
     for count in range(1, len(words)):
         beginning = stem.with_name("_".join(words[:count]) or stem.name)
+        found = found or by_name.get(beginning.as_posix())
         called = scene(beginning)
         if called != beginning.parent.as_posix():  # otherwise only the folder is left of the name
-            found = found or by_name.get(beginning.as_posix()) or by_scene.get(called)
+            found = found or by_scene.get(called)
     return found or []
 
 
