@@ -10,12 +10,14 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors.torch import load_file, save_file
 
 from passband.config import RecipeError, load_recipe
+from passband.inference import Classifier, InstanceFinder, Inspector, Restorer, Segmenter
 from passband.models import SFNet, load_model, sfnet, sfnet_small
 from passband.runs import RunError, read_run, trained_on, weights_of
 from passband.weights_io import (
     HUB_PAUSE,
     WEIGHTS_FILE,
     CheckpointError,
+    checked_name,
     find_weights,
     load_config,
     load_state,
@@ -167,6 +169,21 @@ def test_a_run_is_not_looked_for_on_the_hub_before_any_run_exists(tmp_path, monk
     monkeypatch.chdir(tmp_path)
     with pytest.raises(CheckpointError, match="No weights named 'runs/polyps'"):
         load_model("runs/polyps")
+
+
+def test_weights_that_are_no_name_are_refused_with_what_to_pass():
+    with pytest.raises(TypeError, match=r"got a Linear\. Save the network with save_pretrained\(FOLDER\)"):
+        checked_name(torch.nn.Linear(1, 1))
+    with pytest.raises(TypeError, match=r"got an OrderedDict\. Save the network"):
+        checked_name(torch.nn.Linear(1, 1).state_dict())
+    with pytest.raises(TypeError, match="weights must be the name or the path of saved weights, got an? int"):
+        checked_name(3)
+
+
+@pytest.mark.parametrize("load", [load_model, load_config, Restorer, Classifier, Segmenter, InstanceFinder, Inspector])
+def test_a_name_that_is_longer_than_any_path_is_no_weights(load):
+    with pytest.raises(CheckpointError, match="No weights named 'aaa.*: a part of this path has more than 255 bytes"):
+        load("a" * 300)
 
 
 def test_a_hub_that_cannot_be_reached_is_asked_once_and_again_later(monkeypatch):

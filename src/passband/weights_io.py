@@ -1,8 +1,10 @@
 """Finds, loads and saves weights: shipped ones, folders with safetensors and a config, runs, pickles and hub ids."""
 
 import json
+import os
 import re
 import time
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -11,9 +13,10 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from passband.io.files import write_whole
+from passband.io.files import NAME_BYTES, write_whole
 from passband.io.onnx_metadata import read_onnx_metadata
-from passband.naming import listed, nearest
+from passband.naming import listed, nearest, shortened
+from passband.ops.checks import kind_of
 from passband.state_dicts import (
     PICKLE_SUFFIXES,
     CheckpointError,
@@ -80,6 +83,7 @@ def load_config(source: str | Path, **hub_options: Any) -> dict[str, Any]:
     Raises:
         CheckpointError: if there is no config, or if it is damaged.
     """
+    source = checked_name(source)
     if Path(source).suffix == EXPORTED_SUFFIX and Path(source).is_file():
         return _exported_config(Path(source))
     path = find_weights(source, CONFIG_FILE, **hub_options)
@@ -149,6 +153,7 @@ def find_weights(source: str | Path, name: str = WEIGHTS_FILE, **hub_options: An
     Raises:
         CheckpointError: if there are no such weights. The message suggests similar names.
     """
+    source = checked_name(source)
     path = packaged_weights().get(str(source), Path(source))
     if path.is_dir():
         return run_weights(path) / name
@@ -174,6 +179,28 @@ def find_weights(source: str | Path, name: str = WEIGHTS_FILE, **hub_options: An
         raise CheckpointError(f"{missing}{first_line(error)}") from error
 
 
+def checked_name(source: Any) -> str | Path:
+    """Return the name or path of some weights, if it is one.
+
+    Args:
+        source: the value that a user passed as weights.
+
+    Raises:
+        CheckpointError: if it is longer than any path.
+        TypeError: if it is neither a text nor a path, for example a network.
+    """
+    if not isinstance(source, str | Path):
+        advice = ""
+        if isinstance(source, nn.Module | Mapping):
+            advice = " Save the network with save_pretrained(FOLDER), and pass this folder."
+        raise TypeError(f"weights must be the name or the path of saved weights, got {kind_of(source)}.{advice}")
+    if any(len(os.fsencode(part)) > NAME_BYTES for part in Path(source).parts):
+        raise CheckpointError(
+            f"No weights named {shortened(repr(str(source)))}: a part of this path has more than {NAME_BYTES} bytes."
+        )
+    return source
+
+
 def path_or_hub_id(source: str | Path) -> str:
     """Return the folder of some weights, or their hub id, for the `from_pretrained` of huggingface_hub.
 
@@ -183,6 +210,7 @@ def path_or_hub_id(source: str | Path) -> str:
     Raises:
         CheckpointError: if `source` is none of these. Otherwise the hub would be asked for it several times.
     """
+    source = checked_name(source)
     path = packaged_weights().get(str(source), Path(source))
     if not path.exists() and not _is_hub_id(source):
         raise _unknown_weights_error(source)

@@ -3,7 +3,7 @@ import pytest
 import torch
 from skimage.util import img_as_float64
 
-from passband.io.arrays import from_array, to_array
+from passband.io.arrays import check_range, from_array, to_array
 
 SHAPES = [(5, 7), (5, 7, 1), (5, 7, 2), (5, 7, 3), (5, 7, 4), (1, 1), (2, 2), (13, 1, 3), (1, 4, 4), (64, 67)]
 DTYPES = ["uint8", "uint16", ">u2", "float16", "float32", "float64"]
@@ -97,3 +97,7 @@ def test_floats_of_another_range_are_refused(values):
     with pytest.raises(ValueError, match=r"floats need values in \[0, 1\]; got -?\d+ to -?\d+"):
         from_array(values)
     from_array(np.clip(values, -0.2, 1.2))  # what a filter overshoots is no other range
+
+
+def test_a_tensor_that_needs_a_gradient_is_checked_without_a_warning():
+    check_range(torch.rand(3, 4, 4, requires_grad=True))  # warnings are errors in tests

@@ -26,6 +26,7 @@ from passband.io.image import DEFAULT_MAX_PIXELS
 from passband.models import pick_device
 from passband.naming import described
 from passband.ops.progress import Report
+from passband.weights_io import checked_name
 
 ImageForm = TypeVar("ImageForm", Image.Image, np.ndarray, Tensor)
 
@@ -84,7 +85,7 @@ class Restorer(Rebuilt):
     ):
         if not 0 <= strength <= 1:
             raise ValueError(f"Restorer needs a strength between 0 (no change) and 1 (all of it), got {strength}")
-        self.weights, self.strength = str(weights), strength
+        self.weights, self.strength = str(checked_name(weights)), strength
         self.memory = None if memory is None else parse_memory(memory)
         self.engine_name, self.precision = engine, precision
         self._options = {"device": device, "memory": memory, "engine": engine, "precision": precision}

@@ -75,6 +75,8 @@ def check_range(values: np.ndarray | Tensor) -> None:
     """
     if 0 in values.shape:
         return
+    if isinstance(values, Tensor):
+        values = values.detach()  # torch warns about numbers from tensors that need a gradient
     least, greatest = float(values.min()), float(values.max())
     if not (math.isfinite(least) and math.isfinite(greatest)):
         broken = ~torch.as_tensor(values).isfinite()
