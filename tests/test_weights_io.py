@@ -10,7 +10,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors.torch import load_file, save_file
 
 from passband.config import RecipeError, load_recipe
-from passband.inference import Classifier, InstanceFinder, Inspector, Restorer, Segmenter
+from passband.inference import Classifier, Inspector, InstanceFinder, Restorer, Segmenter
 from passband.models import SFNet, load_model, sfnet, sfnet_small
 from passband.runs import RunError, read_run, trained_on, weights_of
 from passband.weights_io import (
