@@ -253,9 +253,43 @@ def test_an_interrupted_run_says_where_it_would_go_on(run, tmp_path, monkeypatch
     command = ("train", "general", "--data", tmp_path, "-o", tmp_path / "run")
     status, _, err = run(*command)
     assert status == 130
-    assert f"There is no checkpoint in {tmp_path / 'run'} yet" in err
-    (tmp_path / "run" / "checkpoints" / "step-000000058").mkdir(parents=True)
+    assert err.splitlines() == [
+        f"Nothing was written to {tmp_path / 'run'} yet: start again.",
+        "Interrupted. Finished files are kept.",
+    ]
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    assert f"There is no checkpoint in {tmp_path / 'run'} yet" in run(*command)[2]
+    (tmp_path / "run" / "checkpoints" / "step-000000058").mkdir()
     assert f"To continue after step-000000058, run: passband train -o {tmp_path / 'run'} --resume" in run(*command)[2]
+
+
+def test_an_interrupted_finetuning_says_where_it_would_go_on(run, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("passband.finetuning.finetune", interrupted)
+    (tmp_path / "run" / "checkpoints" / "step-000000058").mkdir(parents=True)
+    status, _, err = run("finetune", "--data", tmp_path, "-o", tmp_path / "run")
+    assert status == 130
+    assert f"To continue after step-000000058, run: passband finetune -o {tmp_path / 'run'} --resume" in err
+
+
+@pytest.mark.parametrize(
+    ("command", "work"),
+    [
+        (("degrade", "a", "b", "--kind", "rain"), "passband.cli.shared.console.progress_bar"),
+        (("evaluate", "general", "--data", "a", "-o", "b"), "passband.tasks.task_of"),
+        (("demo", "curriculum"), "passband.demos.curriculum.demonstrate_curriculum"),
+    ],
+)
+def test_ctrl_c_never_ends_a_command_without_a_word(run, monkeypatch, command, work):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(work, interrupted)
+    status, _, err = run(*command)
+    assert status == 130
+    assert err.splitlines()[-1] == "Interrupted. Finished files are kept."
 
 
 def test_recipes_are_listed_and_printed(run, tmp_path):

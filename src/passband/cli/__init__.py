@@ -1,8 +1,10 @@
 """The command line: one thin file per command, each parsing, calling the library and printing."""
 
 import sys
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from passband.cli.analyze import analyze
 from passband.cli.app import app as page
@@ -26,7 +28,28 @@ from passband.cli.study import study
 from passband.cli.train import train
 from passband.cli.weights import weights
 
+INTERRUPTED = "Interrupted. Finished files are kept."
+"""Sentence that Ctrl-C prints."""
+
+
+class Commands(TyperGroup):
+    """The commands, which tell that Ctrl-C has ended them. typer alone would end them without a word."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        from passband.cli.shared.console import say
+        from passband.cli.shared.parallel import is_first
+
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            if is_first():
+                say(INTERRUPTED, err=True)
+            raise typer.Exit(130) from None
+
+
 app = typer.Typer(
+    cls=Commands,
     name="passband",
     help="Vision models that choose which frequencies to let through.",
     no_args_is_help=True,
@@ -57,17 +80,13 @@ def version(version: bool = typer.Option(False, "--version", help="Print the ver
 def main() -> None:
     """Run a command. An error prints one line on standard error and ends with a nonzero exit status."""
     from passband.cli.shared.console import accept_any_name, say
-    from passband.cli.shared.parallel import is_first, left_to_launcher
+    from passband.cli.shared.parallel import left_to_launcher
 
     accept_any_name()
     debug = "--debug" in sys.argv[1:]
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         app(arguments)
-    except KeyboardInterrupt:
-        if is_first():
-            say("Interrupted. Finished files are kept.", err=True)
-        sys.exit(130)
     except Exception as error:
         if debug:
             raise

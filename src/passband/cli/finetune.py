@@ -53,44 +53,45 @@ def finetune(
     device: Device = "auto",
 ) -> None:
     """Fine-tune weights on your own pairs, and score them on held-out pairs before and after."""
-    from passband.cli.shared.console import TrainingProgress
+    from passband.cli.shared.console import TrainingProgress, say
     from passband.cli.shared.settings import collected_changes
-    from passband.cli.train import draw_curves
+    from passband.cli.train import draw_curves, resume_hint
     from passband.finetuning import finetune as run
     from passband.finetuning import resume_finetuning
     from passband.finetuning.report import REACHED
     from passband.runs import RunError
 
     changed = collected_changes(changes, steps=steps, epochs=epochs)
-    if output is None:
-        if data is None:
-            raise RunError(
-                "--data is needed: a folder of pairs to fine-tune on. To continue a run, use -o RUN --resume instead."
-            )
-        output = Path("runs") / data.resolve().name
+    if data is None and (output is None or not resume):
+        raise RunError(
+            "--data is needed: a folder of pairs to fine-tune on. To continue a run, use -o RUN --resume instead."
+        )
+    if resume and changed:
+        raise RunError("a resumed run keeps its settings: leave out --set, --steps and --epochs")
+    output = output or Path("runs") / str(data and data.resolve().name)
     with TrainingProgress("fine-tuning") as progress:
-        if resume and changed:
-            raise RunError("a resumed run keeps its settings: leave out --set, --steps and --epochs")
-        if resume:
-            result = resume_finetuning(output, device=device, report=progress.show)
-        elif data is None:
-            raise RunError("--data is needed: a folder of pairs to fine-tune on.")
-        else:
-            result = run(
-                weights,
-                data,
-                output,
-                validation_data=validation_data,
-                recipe=recipe,
-                changes=changed,
-                minutes=minutes,
-                crop=crop,
-                learning_rate=learning_rate,
-                seed=seed,
-                device=device,
-                announce=typer.echo,
-                report=progress.show,
-            )
+        try:
+            if data is None or resume:
+                result = resume_finetuning(output, device=device, report=progress.show)
+            else:
+                result = run(
+                    weights,
+                    data,
+                    output,
+                    validation_data=validation_data,
+                    recipe=recipe,
+                    changes=changed,
+                    minutes=minutes,
+                    crop=crop,
+                    learning_rate=learning_rate,
+                    seed=seed,
+                    device=device,
+                    announce=typer.echo,
+                    report=progress.show,
+                )
+        except KeyboardInterrupt:
+            say(resume_hint(output, "finetune"), err=True)
+            raise
     _print_table(result)
     early = "" if result["ended"] == REACHED else f", because {result['ended']}"
     best = result["best_step"]

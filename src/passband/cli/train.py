@@ -136,7 +136,7 @@ def _train_one(settings: "Recipe", output: Path, **options: Any) -> None:
             result = train(settings, output, report=progress.show, **options)
         except KeyboardInterrupt:
             if is_first():
-                typer.echo(_resume_hint(output), err=True)
+                typer.echo(resume_hint(output), err=True)
             raise
     if is_first():
         _print_result(result, output)
@@ -150,7 +150,7 @@ def _print_result(result: "Progress", output: Path) -> None:
     if result.remark:
         typer.echo(result.remark)
     if result.is_stopped:
-        typer.echo(f"Stopped {result.reason}, before the end of the run. {_resume_hint(output)}")
+        typer.echo(f"Stopped {result.reason}, before the end of the run. {resume_hint(output)}")
     elif result.reason is not None:
         typer.echo(f"Ended early: {result.reason}.")
     draw_curves(output)
@@ -168,14 +168,21 @@ def draw_curves(output: Path) -> None:
         typer.echo(f"Curves were not drawn: {error}", err=True)
 
 
-def _resume_hint(output: Path) -> str:
-    """Return a sentence that says how to continue a run that was interrupted."""
+def resume_hint(output: Path, command: str = "train") -> str:
+    """Return a sentence that says how to continue a run that was interrupted.
+
+    Args:
+        output: folder of the run.
+        command: command of passband that trains it.
+    """
     from passband.checkpoints import latest_checkpoint
 
     latest = latest_checkpoint(output)
+    if not output.exists():
+        return f"Nothing was written to {output} yet: start again."
     if latest is None:
         return f"There is no checkpoint in {output} yet: start again in another folder."
-    return f"To continue after {latest.name}, run: passband train -o {shlex.quote(str(output))} --resume"
+    return f"To continue after {latest.name}, run: passband {command} -o {shlex.quote(str(output))} --resume"
 
 
 def _train_many(settings: Any, output: Path, **options: Any) -> None:
