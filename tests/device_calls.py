@@ -232,6 +232,7 @@ CALLS: dict[str, Call] = {
     "image_cube": _of_images(cube.image_cube, ratio=(2, 2)),
     "image_cube of channels": _of_images(cube.image_cube, 4, channels=[[0, 1, 2], [0], [0]]),
     "pad_to_multiple": lambda make: tiling.pad_to_multiple(make.images(), 40)[0],
+    "pad_to_size": lambda make: tiling.pad_to_size(make.images(), 140, 150),
     "map_tiles": lambda make: tiling.map_tiles(lambda tile: 2 * tile, make.images(), 32, 16, 8),
     # distances, losses and metrics
     **{

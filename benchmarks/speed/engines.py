@@ -16,6 +16,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from figures import write_figures
@@ -27,7 +28,7 @@ from passband.export import restoration_graph
 from passband.export.ncnn.graph import ncnn_graph
 from passband.export.ncnn.runtime import NcnnRuntime
 from passband.export.quantize import quantized
-from passband.export.runtimes import OnnxRuntime, OpenVINORuntime, openvino_model
+from passband.export.runtimes import OnnxRuntime, OpenVINORuntime, Precision, fix_size, openvino_model
 from passband.layers import DynamicFilter
 from passband.models import load_model
 
@@ -57,15 +58,26 @@ def unfold_engine(model: nn.Module) -> Restore:
     return unfolded
 
 
-ENGINES: dict[str, Callable[[nn.Module], Restore]] = {
-    REFERENCE: unfold_engine,
-    "torch": torch_engine,
-    "onnxruntime": lambda model: OnnxRuntime(restoration_graph(model)),
-    "openvino": lambda model: OpenVINORuntime(openvino_model(model)),
-    "ncnn": lambda model: NcnnRuntime(ncnn_graph(model)),
-    "openvino bfloat16": lambda model: OpenVINORuntime(openvino_model(model), "bfloat16"),
-    "openvino int8": lambda model: OpenVINORuntime(quantized(model), "int8"),
+def one_size(model: Any, size: tuple[int, int], precision: Precision = "float32") -> Restore:
+    fix_size(model, *size)
+    return OpenVINORuntime(model, precision)
+
+
+ENGINES: dict[str, Callable[[nn.Module, tuple[int, int]], Restore]] = {
+    REFERENCE: lambda model, size: unfold_engine(model),
+    "torch": lambda model, size: torch_engine(model),
+    "onnxruntime": lambda model, size: OnnxRuntime(restoration_graph(model)),
+    "onnxruntime one size": lambda model, size: OnnxRuntime(restoration_graph(model, size=size)),
+    "openvino": lambda model, size: OpenVINORuntime(openvino_model(model)),
+    "openvino one size": lambda model, size: one_size(openvino_model(model), size),
+    "ncnn": lambda model, size: NcnnRuntime(ncnn_graph(model)),
+    "openvino bfloat16": lambda model, size: OpenVINORuntime(openvino_model(model), "bfloat16"),
+    "openvino bfloat16 one size": lambda model, size: one_size(openvino_model(model), size, "bfloat16"),
+    "openvino int8": lambda model, size: OpenVINORuntime(quantized(model), "int8"),
+    "openvino int8 one size": lambda model, size: one_size(quantized(model), size, "int8"),
 }
+"""Functions that load a network into each engine, for images of a height and width in pixels. Those of one size take no
+other images, as files of `passband export --size` do."""
 
 
 def measure(engines: dict[str, Restore], image: Tensor, exact: Tensor, rounds: int) -> dict[str, dict[str, float]]:
@@ -122,8 +134,8 @@ def main() -> None:
     figures: dict[str, dict[str, dict[str, float]]] = {}
     for threads in options.threads:
         torch.set_num_threads(threads)
-        engines = {name: ENGINES[name](model) for name in names}
         for size in options.sizes:
+            engines = {name: ENGINES[name](model, SIZES[size]) for name in names}
             image = picture(*SIZES[size])
             title = f"{size}, {threads} thread{'s' if threads > 1 else ''}"
             figures[title] = measure(engines, image, torch_engine(model)(image), options.rounds)

@@ -54,7 +54,7 @@ def test_a_package_of_float16_is_read_again_agrees_and_replaces_an_earlier_one(n
 
 def test_a_size_that_the_network_does_not_take_is_refused(tmp_path):
     model = ConvIR(width=8, depth=1)
-    with pytest.raises(ExportError, match="sides divisible by 32 and at least 256 pixels, got 320x240; give another"):
+    with pytest.raises(ExportError, match="by 32 and at least 256 pixels, got 320x240; use --size 320x256"):
         write_coreml(model, tmp_path / "a.mlpackage", 240, 320)
     assert list(tmp_path.iterdir()) == []
 

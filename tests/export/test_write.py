@@ -3,7 +3,8 @@ import torch
 
 from passband.export import ExportError, export_model, restoration_graph, write
 from passband.export.ncnn.runtime import NcnnRuntime
-from passband.export.runtimes import OnnxRuntime, OpenVINORuntime
+from passband.export.runtimes import OnnxRuntime, OpenVINORuntime, read_openvino
+from passband.io.onnx_metadata import read_onnx_metadata
 from passband.models import load_model
 
 
@@ -47,7 +48,7 @@ def test_int8_says_what_it_costs_against_clean_pictures(network_weights, photogr
 def test_a_file_that_is_not_the_network_any_more_is_not_written(network_weights, tmp_path, monkeypatch):
     other = load_model(network_weights)
     torch.nn.init.constant_(other.head[0].bias, 0.5)
-    monkeypatch.setattr(write, "restoration_graph", lambda _, half=False: restoration_graph(other, half))
+    monkeypatch.setattr(write, "restoration_graph", lambda _, half=False, size=None: restoration_graph(other, half))
     with pytest.raises(ExportError, match=r"float32 has a difference of \d.*at most 1e-04 is needed, so nothing"):
         export_model(network_weights, tmp_path / "a.onnx", "onnx")
     with pytest.raises(ExportError, match=r"float16 has a PSNR of \d+\.\d dB.*at least 60 dB is needed, so nothing"):
@@ -76,6 +77,39 @@ def test_what_does_not_fit_together_is_said_before_anything_is_loaded(
         export_model("no such weights", tmp_path / output, to, precision, calibration and tmp_path)
 
 
-def test_a_size_is_for_core_ml_only(tmp_path):
-    with pytest.raises(ExportError, match="--size is for --to coreml; a file of onnx takes images of any size"):
-        export_model("no such weights", tmp_path / "a.onnx", "onnx", size=(64, 64))
+@pytest.mark.parametrize(("name", "runtime"), [("a.onnx", OnnxRuntime), ("a.xml", OpenVINORuntime)])
+def test_a_file_of_one_size_says_its_size_and_takes_no_other(network_weights, tmp_path, name, runtime):
+    exported = export_model(network_weights, tmp_path / name, size=(32, 48))
+    assert [(parity.height, parity.width) for parity in exported.parities] == [(32, 48)]
+    engine = runtime(exported.path)
+    assert (engine.size, engine.multiple, engine.minimum) == ((32, 48), 8, 16)
+    image = torch.rand(1, 3, 32, 48)
+    with torch.no_grad():
+        torch.testing.assert_close(engine(image), load_model(network_weights)(image)[-1], rtol=0, atol=1e-5)
+    with pytest.raises(ValueError, match="takes images of 48x32 pixels only, got 32x48; use .*, or export it without"):
+        engine(image.mT)
+    if runtime is OnnxRuntime:
+        assert read_onnx_metadata(exported.path)["size"] == "48x32"
+        openvino = OpenVINORuntime(exported.path)
+        assert openvino.size == (32, 48)
+        torch.testing.assert_close(openvino(image), engine(image), rtol=0, atol=1e-5)
+    else:
+        assert read_openvino(exported.path).get_rt_info(["passband", "size"]).astype(str) == "48x32"
+
+
+def test_int8_of_one_size_is_compared_at_this_size(network_weights, photographs, quantized_once, tmp_path):
+    exported = export_model(network_weights, tmp_path / "a.xml", "openvino", "int8", photographs, size=(32, 48))
+    assert [(parity.height, parity.width) for parity in exported.parities] == [(32, 48)]
+    assert exported.psnr_exported == pytest.approx(exported.psnr_torch, abs=1)
+
+
+@pytest.mark.parametrize("name", ["a.onnx", "a.xml"])
+def test_a_size_that_the_network_does_not_take_is_refused_with_the_next_one(network_weights, tmp_path, name):
+    with pytest.raises(ExportError, match="divisible by 8 and at least 16 pixels, got 50x8; use --size 56x16 and pad"):
+        export_model(network_weights, tmp_path / name, size=(8, 50))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_of_ncnn_have_no_size(tmp_path):
+    with pytest.raises(ExportError, match="for --to onnx, openvino and coreml; a file of ncnn takes"):
+        export_model("no such weights", tmp_path / "a.ncnn.param", "ncnn", size=(64, 64))

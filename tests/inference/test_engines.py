@@ -3,7 +3,7 @@ import torch
 
 from passband.export import ExportError, export_model, quantize
 from passband.inference import engines
-from passband.inference.engines import TorchEngine, load_engine, restore_tiled
+from passband.inference.engines import TorchEngine, load_engine
 from passband.models import load_model
 from tests.export.conftest import make_network
 
@@ -121,32 +121,6 @@ def test_int8_comes_from_openvino_and_its_file_runs_as_it_is(
     assert load_engine(kept).precision == "int8"
     with pytest.raises(ExportError, match="is quantized, so it cannot run in float32"):
         load_engine(kept, precision="float32")
-
-
-@pytest.mark.parametrize("engine", ["torch", "openvino"])
-def test_any_size_is_padded_run_whole_and_cropped(identity_weights, engine):
-    loaded = load_engine(identity_weights, engine, "float32")
-    for height, width in ((1, 1), (13, 50), (31, 17)):
-        picture = torch.rand(2, 3, height, width)
-        torch.testing.assert_close(restore_tiled(loaded, picture, 1536, 192), picture, rtol=0, atol=1e-6)
-
-
-def test_larger_pictures_are_done_in_tiles(identity_weights):
-    loaded = load_engine(identity_weights, "onnxruntime")
-    sizes = []
-
-    class Recorded:
-        name, precision, in_channels = "recorded", "float32", 3
-        multiple, minimum = loaded.multiple, loaded.minimum
-
-        def __call__(self, padded):
-            sizes.append(tuple(padded.shape[-2:]))
-            return loaded(padded)
-
-    picture = torch.rand(1, 3, 45, 83)
-    torch.testing.assert_close(restore_tiled(Recorded(), picture, 32, 8), picture, rtol=0, atol=1e-6)
-    assert set(sizes) == {(32, 32)}
-    assert len(sizes) == 2 * 4
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,8 @@ def test_files_and_options_that_do_not_fit_each_other_are_refused(classifier_fil
         Classifier(segmenter_file)
     with pytest.raises(ExportError, match=r"a classifier runs from weights or an .onnx file here, got .*a.xml"):
         Classifier(tmp_path / "a.xml")
+    with pytest.raises(ExportError, match=r"--size is for restoration networks; a file of .* takes images of any size"):
+        export_model(weights, tmp_path / "a.onnx", size=(32, 32))
     with pytest.raises(ExportError, match=r"no file .*missing.onnx"):
         Classifier(tmp_path / "missing.onnx")
     (tmp_path / "bad.onnx").write_bytes(b"no network")

@@ -45,7 +45,7 @@ from passband.ops.cube import assemble_cube, disassemble_cube, image_cube
 from passband.ops.dct import block_dct, dct2, idct2, inverse_block_dct
 from passband.ops.fourier import band_split, low_pass, radial_spectrum, spectral_crop, spectral_pad
 from passband.ops.frequency_distance import frequency_distances
-from passband.ops.tiling import map_tiles, pad_to_multiple
+from passband.ops.tiling import map_tiles, pad_to_multiple, pad_to_size
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 
@@ -71,6 +71,7 @@ ON_PICTURES = {
     "assemble_cube": lambda x: assemble_cube([x], [(1, 1)]),
     "disassemble_cube": lambda x: disassemble_cube(x, [(1, 1)]),
     "pad_to_multiple": lambda x: pad_to_multiple(x, 32),
+    "pad_to_size": lambda x: pad_to_size(x, 64, 64),
     "map_tiles": lambda x: map_tiles(lambda tile: tile, x, 8, 0),
     "srgb_to_linear": srgb_to_linear,
     "linear_to_srgb": linear_to_srgb,

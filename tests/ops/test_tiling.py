@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from passband.ops.tiling import _spans, _weights, lay_tiles, map_tiles, pad_to_multiple
+from passband.ops.tiling import _spans, _weights, lay_tiles, map_tiles, pad_to_multiple, pad_to_size
 
 SIDES = st.integers(1, 23)
 
@@ -49,6 +49,28 @@ def test_a_reflection_leaves_out_the_edge_and_a_repetition_is_only_of_the_edge()
     column = torch.arange(5.0).view(1, 1, 5, 1)
     assert pad_to_multiple(column, 9)[0][0, 0, :, 0].tolist() == [0, 1, 2, 3, 4, 3, 2, 1, 0]
     assert pad_to_multiple(column, 10)[0][0, 0, :, 0].tolist() == [0, 1, 2, 3, 4, 4, 4, 4, 4, 4]
+
+
+@given(SIDES, SIDES, st.integers(0, 60), st.integers(0, 60))
+def test_padding_to_a_size_reflects_as_often_as_needed(height, width, bottom, right):
+    image = torch.randn(2, 3, height, width)
+    padded = pad_to_size(image, height + bottom, width + right)
+    reflected = np.pad(image.numpy(), ((0, 0), (0, 0), (0, bottom), (0, right)), mode="reflect")
+    assert torch.equal(padded, torch.from_numpy(reflected))
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_an_image_that_is_larger_than_the_size_is_not_padded():
+    with pytest.raises(ValueError, match="needs an image of at most 48x32 pixels, got 40x33"):
+        pad_to_size(torch.rand(1, 3, 33, 40), 32, 48)
+
+
+@pytest.mark.parametrize(("height", "width"), [(7, 90), (53, 31), (64, 101)])
+def test_tiles_may_be_wider_than_high(height, width):
+    image, sizes = torch.rand(1, 2, height, width, dtype=torch.float64), []
+    tiled = map_tiles(lambda tile: sizes.append(tile.shape[-2:]) or tile, image, (16, 40), 8)
+    torch.testing.assert_close(tiled, image)
+    assert set(sizes) == {(min(height, 16), min(width, 40))}
 
 
 def test_the_gradient_of_padding_counts_how_often_a_pixel_was_used():

@@ -27,7 +27,10 @@ def export(
     ] = None,
     size: Annotated[
         str | None,
-        typer.Option(help="Width x height of the images in pixels, as 640x480, for coreml. Default: 512x512."),
+        typer.Option(
+            help="Width x height of the images in pixels, as 640x480; a file for one size is faster. For onnx, "
+            "openvino and coreml. Default: any size; for coreml 512x512."
+        ),
     ] = None,
     provider: Provider = None,
 ) -> None:

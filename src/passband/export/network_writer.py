@@ -42,6 +42,26 @@ def check_network(model: nn.Module) -> ThreeScaleNetwork:
     return model
 
 
+def check_size(network: ThreeScaleNetwork, height: int, width: int) -> None:
+    """Refuse a size of images that a network does not take.
+
+    Args:
+        network: network for images of this size only.
+        height: height of the images in pixels.
+        width: width of the images in pixels.
+
+    Raises:
+        ExportError: if a side is too short or not divisible; the message gives the next larger size.
+    """
+    multiple, minimum = network.multiple, network.minimum
+    if height % multiple or width % multiple or min(height, width) < minimum:
+        tall, wide = (-(-max(side, minimum) // multiple) * multiple for side in (height, width))
+        raise ExportError(
+            f"this network needs sides divisible by {multiple} and at least {minimum} pixels, got {width}x{height}; "
+            f"use --size {wide}x{tall} and pad the images"
+        )
+
+
 class NetworkWriter(ABC):
     """Writes a network part by part. Each method adds a part, and returns the name of its output.
 

@@ -22,7 +22,7 @@ from passband.io.files import cache_folder
 from passband.io.image import read_image
 from passband.metrics import psnr
 from passband.naming import package_version
-from passband.ops.tiling import pad_to_multiple
+from passband.ops.tiling import pad_to_multiple, pad_to_size
 
 FLOAT_NODES = (
     f".*{FILTER_SCOPE}.*",
@@ -177,7 +177,9 @@ def save_openvino(model: Any, path: Path, half: bool = False) -> None:
         temporary.replace(path)
 
 
-def restored_gain(restore: Any, views: int = 1, multiple: int = 8, minimum: int = 16) -> float:
+def restored_gain(
+    restore: Any, views: int = 1, multiple: int = 8, minimum: int = 16, size: tuple[int, int] | None = None
+) -> float:
     """Return the mean PSNR in dB of a restored photo, over all degradations of version 1 of the simulators.
 
     The calibration does not use this part of the photo.
@@ -187,15 +189,22 @@ def restored_gain(restore: Any, views: int = 1, multiple: int = 8, minimum: int 
         views: number of views of the network, with 3 channels each. The image is repeated for all views.
         multiple: number by which the sides of a padded image are divisible, in pixels.
         minimum: smallest side of a padded image, in pixels.
+        size: height and width of a padded image, in pixels; None for the next size that fits.
     """
     from skimage.data import coffee
 
     from passband.data.degradations import VERSIONS, degrade
 
     clean = from_array(coffee())[0][:, 40:200, 400:592]
+    if size is not None:
+        clean = clean[:, : size[0], : size[1]]
     scores = []
     for kind in VERSIONS[1]:
         degraded = degrade(clean, kind, seed=1, index=0, version=1).repeat(views, 1, 1)
-        padded, (height, width) = pad_to_multiple(degraded[None], multiple, minimum)
+        height, width = degraded.shape[-2:]
+        if size is None:
+            padded, _ = pad_to_multiple(degraded[None], multiple, minimum)
+        else:
+            padded = pad_to_size(degraded[None], *size)
         scores.append(psnr(restore(padded)[..., :height, :width].clamp(0, 1), clean[None]).item())
     return sum(scores) / len(scores)

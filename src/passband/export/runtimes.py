@@ -86,6 +86,28 @@ def sizes_of(model: Any) -> tuple[int, int]:
     return multiple, minimum
 
 
+def fix_size(model: Any, height: int, width: int) -> None:
+    """Make an OpenVINO model take images of one size only, and note the size in it.
+
+    Args:
+        model: OpenVINO model, which is changed.
+        height: height of the images in pixels, which the network takes.
+        width: width of the images in pixels, which the network takes.
+    """
+    model.reshape([1, model.input(0).partial_shape[1].get_length(), height, width])
+    model.set_rt_info(f"{width}x{height}", ["passband", "size"])
+
+
+def fixed_size(model: Any) -> tuple[int, int] | None:
+    """Return the height and width in pixels of the only images that an OpenVINO model takes; None for any size.
+
+    Args:
+        model: OpenVINO model.
+    """
+    shape = model.input(0).partial_shape
+    return None if shape.is_dynamic else (shape[2].get_length(), shape[3].get_length())
+
+
 class OpenVINORuntime:
     """Runs a network with OpenVINO on the CPU.
 
@@ -112,6 +134,7 @@ class OpenVINORuntime:
             source = read_openvino(Path(source))
         self.in_channels = source.input(0).partial_shape[1].get_length()
         self.multiple, self.minimum = sizes_of(source)
+        self.size = fixed_size(source)
         if precision == "bfloat16" and not sums_fit_bfloat16(source):
             raise ExportError(
                 "openvino needs float32 for networks that pool locally, got bfloat16, whose sums keep three digits; "
@@ -129,7 +152,7 @@ class OpenVINORuntime:
         ]
 
     def __call__(self, padded: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 3 H W"]:
-        """Restore images whose sides are multiples of `multiple` and at least `minimum`. The result is not clamped."""
+        """Restore images of a size that the network takes. The result is not clamped."""
         return run_each_image(self._run, padded, self)
 
     def _run(self, image: np.ndarray) -> np.ndarray:
@@ -167,10 +190,12 @@ class OnnxRuntime:
         metadata = self._session.get_modelmeta().custom_metadata_map
         self.multiple = int(metadata.get("multiple", SFNet.multiple))
         self.minimum = int(metadata.get("minimum", SFNet.minimum))
+        height, width = image.shape[2:]
+        self.size = (height, width) if isinstance(height, int) and isinstance(width, int) else None
         self.precision: Precision = "float16" if metadata.get("precision") == "float16" else "float32"
 
     def __call__(self, padded: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 3 H W"]:
-        """Restore images whose sides are multiples of `multiple` and at least `minimum`. The result is not clamped."""
+        """Restore images of a size that the network takes. The result is not clamped."""
         return run_each_image(lambda image: self._session.run(None, {INPUT: image})[0], padded, self)
 
 
@@ -232,8 +257,10 @@ def split_front(model: Any) -> tuple[Any, Any]:
     features = []
     for name in FRONT:
         port = _port(rest, name)
-        # sides are set to any length, because the lengths that OpenVINO derived conflict with those of the image
-        shape = ov.PartialShape([1, port.get_partial_shape()[1].get_length(), -1, -1])
+        shape = port.get_partial_shape()
+        if shape.is_dynamic:
+            # sides are set to any length, because the lengths that OpenVINO derived conflict with those of the image
+            shape = ov.PartialShape([1, shape[1].get_length(), -1, -1])
         feature = ops.parameter(shape, port.get_element_type(), name=name)
         for target in port.get_target_inputs():
             target.replace_source_output(feature.output(0))
@@ -267,6 +294,11 @@ def run_each_image(run: Any, padded: Tensor, engine: Any) -> Tensor:
         raise ValueError(
             f"{engine.name} needs H and W divisible by {engine.multiple} and at least {engine.minimum}, got "
             f"{height}x{width}; use ops.tiling.pad_to_multiple(image, {engine.multiple}, {engine.minimum})"
+        )
+    if engine.size is not None and (height, width) != engine.size:
+        raise ValueError(
+            f"this network takes images of {engine.size[1]}x{engine.size[0]} pixels only, got {width}x{height}; use "
+            "inference.tiled.restore_tiled, or export it without --size"
         )
     images = padded.detach().to("cpu", torch.float32).contiguous().numpy()
     restored = [torch.from_numpy(run(image[None])) for image in images]

@@ -17,11 +17,11 @@ from passband.export.coreml.check import CoreMLProgram
 from passband.export.coreml.program import coremltools, write_coreml
 from passband.export.ncnn.graph import ncnn_graph
 from passband.export.ncnn.runtime import NcnnRuntime, write_ncnn
-from passband.export.network_writer import ExportError
+from passband.export.network_writer import ExportError, check_network, check_size
 from passband.export.onnx.restoration_graph import restoration_graph
 from passband.export.onnx.session import CPU_PROVIDER, check_provider, require
 from passband.export.quantize import calibration_pictures, quantize, restored_gain, save_openvino
-from passband.export.runtimes import OnnxRuntime, OpenVINORuntime, openvino_model
+from passband.export.runtimes import OnnxRuntime, OpenVINORuntime, fix_size, openvino_model
 from passband.export.write_logits import LogitsParity, check_logits_export, export_logits
 from passband.io.arrays import from_array
 from passband.io.files import write_whole
@@ -44,7 +44,7 @@ LARGEST_DIFFERENCE = 1e-4
 LEAST_AGREEMENT = {"float16": 60.0, "int8": 30.0}
 """Smallest accepted PSNR in dB between an export and torch. The loss of int8 is also measured on clean images."""
 SIZES = ((64, 80), (120, 104))
-"""Heights and widths in pixels of the images for the comparison. Core ML packages take one size only."""
+"""Heights and widths in pixels of the images for the comparison of a file that takes images of any size."""
 COREML_SIZE = (512, 512)
 """Height and width in pixels of the images of a Core ML package, unless another size is given."""
 
@@ -78,7 +78,7 @@ class Exported:
     precision: str
     """Precision of the file: float32, float16 or int8."""
     parities: Sequence[Parity | LogitsParity] = ()
-    """Comparisons with torch, one for each of two sizes."""
+    """Comparisons with torch: one for each of two sizes, or one for the only size that the file takes."""
     psnr_torch: float | None = None
     """Mean PSNR in dB of torch in float32 against a clean image, over several degradations; only for int8."""
     psnr_exported: float | None = None
@@ -97,8 +97,9 @@ def export_model(
 ) -> Exported:
     """Export weights for another engine, and compare the exported file with torch.
 
-    Restoration networks take one image of any size. Classifiers and segmentation networks are written as ONNX files,
-    take batches of any size, and give logits; see `onnx.logits_graph` and `onnx.logits_metadata`.
+    The file of a restoration network takes one image, of any size or of one size. Classifiers and segmentation networks
+    are written as ONNX files, take batches of any size, and give logits; see `onnx.logits_graph` and
+    `onnx.logits_metadata`.
 
     Args:
         weights: weights to export, as in `models.load_model`.
@@ -112,8 +113,8 @@ def export_model(
             parameters and maps. int8 is available for OpenVINO only.
         calibration: folder of degraded images, on which the ranges of int8 are measured. None uses photos that come
             with scikit-image, degraded by `data.degradations.degrade`.
-        size: height and width in pixels of the images of a Core ML package; None for 512 x 512. Files of the other
-            formats take images of any size.
+        size: height and width in pixels of the only images that the file of a restoration network takes. None writes a
+            file for images of any size, and a Core ML package for 512 x 512. ncnn files take images of any size.
         provider: execution provider of ONNX Runtime that runs the file for the comparison, such as
             `"CUDAExecutionProvider"`; None for the CPU. It is for ONNX files only.
         overrides: keyword arguments of the constructor of the network.
@@ -136,12 +137,16 @@ def export_model(
         check_provider(provider)
     model, config = load_with_config(weights, **overrides)
     if getattr(model, "task", "restoration") == "restoration":
-        write, make = _formats(model, to, precision, calibration, size or COREML_SIZE, provider)
+        write, make = _formats(model, to, precision, calibration, size, provider)
         with _compared_file(output) as temporary:
             write(temporary)
             parities, costs = _compare_restoration(model, make(temporary), precision, str(weights))
         return Exported(output, precision, parities, *costs)
     network = check_logits_export(model, to, precision)
+    if size is not None:
+        raise ExportError(
+            f"--size is for restoration networks; a file of {weights} takes images of any size, so leave it out"
+        )
     with _compared_file(output) as temporary:
         parities = export_logits(network, config, str(weights), temporary, provider)
     return Exported(output, precision, parities)
@@ -189,8 +194,10 @@ def _check(
         raise ExportError("int8 is for OpenVINO; use --to openvino")
     if calibration is not None and precision != "int8":
         raise ExportError(f"--calibration is for --precision int8; got {precision}")
-    if size is not None and to != "coreml":
-        raise ExportError(f"--size is for --to coreml; a file of {to} takes images of any size, so leave it out")
+    if size is not None and to == "ncnn":
+        raise ExportError(
+            "--size is for --to onnx, openvino and coreml; a file of ncnn takes images of any size, so leave it out"
+        )
     if output.is_dir() and not (output / "Manifest.json").is_file():
         raise ExportError(f"{output} is a folder that is no Core ML package; give another name with -o")
     if provider is not None and to != "onnx":
@@ -198,23 +205,36 @@ def _check(
 
 
 def _formats(
-    model: nn.Module, to: str, precision: str, calibration: Path | None, size: tuple[int, int], provider: str | None
+    model: nn.Module,
+    to: str,
+    precision: str,
+    calibration: Path | None,
+    size: tuple[int, int] | None,
+    provider: str | None,
 ) -> tuple[Callable[[Path], None], Callable[[Path], Any]]:
     """Return a function that writes the file, and a function that loads it into its engine."""
     if to == "onnx":
-        graph = restoration_graph(model, half=precision == "float16")
+        graph = restoration_graph(model, precision == "float16", size)
         runtime = partial(OnnxRuntime, provider=provider or CPU_PROVIDER)
         return lambda path: _write(path, graph.SerializeToString()), runtime
     if to == "ncnn":
         network = ncnn_graph(model, half=precision == "float16")
         return lambda path: write_ncnn(network, path), NcnnRuntime
     if to == "coreml":
-        return lambda path: write_coreml(model, path, *size, half=precision == "float16"), CoreMLProgram
+        return lambda path: write_coreml(
+            model, path, *(size or COREML_SIZE), half=precision == "float16"
+        ), CoreMLProgram
+    if size is not None:
+        check_size(check_network(model), *size)
     if precision == "int8":
         views = int(model.in_channels) // 3  # type: ignore[arg-type]
         converted = quantize(model, calibration_pictures(calibration, views))
+    else:
+        converted = openvino_model(model)
+    if size is not None:
+        fix_size(converted, *size)
+    if precision == "int8":
         return lambda path: save_openvino(converted, path), lambda path: OpenVINORuntime(path, "int8")
-    converted = openvino_model(model)
     return lambda path: save_openvino(converted, path, half=precision == "float16"), OpenVINORuntime
 
 
@@ -227,12 +247,12 @@ def _compare_restoration(
     model: nn.Module, engine: Any, precision: str, weights: str
 ) -> tuple[list[Parity | LogitsParity], tuple[float | None, float | None]]:
     """Compare a restoration network with torch, and for int8 also both PSNR against a clean image."""
-    sizes = [(engine.height, engine.width)] if isinstance(engine, CoreMLProgram) else SIZES
+    sizes = SIZES if engine.size is None else (engine.size,)
     parities = [_parity(model, engine, height, width) for height, width in sizes]
     _check_parity(parities, precision, weights)
     if precision != "int8":
         return [*parities], (None, None)
-    needed = int(model.in_channels) // 3, engine.multiple, engine.minimum  # type: ignore[arg-type]
+    needed = int(model.in_channels) // 3, engine.multiple, engine.minimum, engine.size  # type: ignore[arg-type]
     return [*parities], (restored_gain(_reference(model), *needed), restored_gain(engine, *needed))
 
 

@@ -20,22 +20,23 @@ from passband.export.runtimes import (
     OnnxRuntime,
     OpenVINORuntime,
     Precision,
+    fix_size,
+    fixed_size,
     openvino_core,
     openvino_model,
     read_openvino,
     refuse_coreml,
     require,
+    sizes_of,
     sums_fit_bfloat16,
 )
 from passband.hardware import fast_precision
-from passband.inference.precision import AGREEMENT, agreement, agrees
+from passband.inference.precision import AGREEMENT, agreement, agrees, probe_images
 from passband.layers import DynamicFilter
 from passband.layers.shape_filter import MultiShapeFilter
 from passband.models import load_model, pick_device
 from passband.models.three_scales import ThreeScaleNetwork
 from passband.naming import suggestion
-from passband.ops.progress import Report
-from passband.ops.tiling import map_tiles, pad_to_multiple
 
 EngineName = Literal["torch", "openvino", "onnxruntime", "ncnn"]
 ENGINES: tuple[str, ...] = get_args(EngineName)
@@ -57,13 +58,16 @@ class Engine(Protocol):
     """Number that the sides of the images must be divisible by."""
     minimum: int
     """Smallest side of the images, in pixels."""
+    size: tuple[int, int] | None
+    """Height and width in pixels of the only images that it takes; None for any size that fits the two above."""
     in_channels: int
 
     def __call__(self, padded: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 3 H W"]:
         """Restore images.
 
         Args:
-            padded: images in [0, 1] whose sides are multiples of `multiple` and at least `minimum`.
+            padded: images in [0, 1] of the size of the engine, or whose sides are multiples of `multiple` and at least
+                `minimum`.
 
         Returns:
             The restored images, not clamped.
@@ -87,6 +91,7 @@ class TorchEngine:
     """
 
     name = "torch"
+    size: tuple[int, int] | None = None
 
     def __init__(
         self, model: nn.Module, precision: str = "auto", device: torch.device | None = None, *, compile: bool = False
@@ -225,29 +230,6 @@ def load_engine(
     return OnnxRuntime(restoration_graph(load_model(weights, **overrides)), provider or CPU_PROVIDER)
 
 
-def restore_tiled(
-    engine: Engine, degraded: Float[Tensor, "B C H W"], tile: int, overlap: int, report: Report | None = None
-) -> Float[Tensor, "B 3 H W"]:
-    """Restore images of any size with any engine, whole or in independent tiles that are blended.
-
-    Args:
-        engine: engine from `load_engine`.
-        degraded: images in [0, 1], from 1 x 1.
-        tile: side in pixels above which an image is cut; at least twice the overlap.
-        overlap: number of pixels over which tiles are blended.
-        report: function that is called after each tile with the share that is done.
-
-    Returns:
-        The restored images, on the device of `degraded`, not clamped.
-    """
-
-    def restore(part: Tensor) -> Tensor:
-        padded, (height, width) = pad_to_multiple(part, engine.multiple, engine.minimum)
-        return engine(padded)[..., :height, :width].to(part.device)
-
-    return map_tiles(restore, degraded, tile, overlap, engine.multiple, report)
-
-
 def _openvino(model: nn.Module, precision: str) -> OpenVINORuntime:
     """Convert a network to OpenVINO in memory."""
     if precision == "int8":
@@ -259,14 +241,20 @@ def _fastest_openvino(converted: Any, precision: str) -> OpenVINORuntime:
     """Load an OpenVINO model at a precision, or at the fastest one that agrees with float32."""
     if precision != "auto":
         return OpenVINORuntime(converted, precision)  # type: ignore[arg-type]
-    exact = OpenVINORuntime(converted)
     # OpenVINO names the precisions that the CPU has instructions for
     native = "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if not native or not sums_fit_bfloat16(converted):
-        return exact
-    fast = OpenVINORuntime(converted, "bfloat16")
-    close = agreement(exact, fast, exact.multiple, exact.minimum, exact.in_channels // 3)
-    return fast if close >= AGREEMENT else exact
+        return OpenVINORuntime(converted)
+    multiple, minimum = sizes_of(converted)
+    probed, has_size = converted, fixed_size(converted) is not None
+    if has_size:
+        probed = converted.clone()
+        fix_size(probed, *probe_images(multiple, minimum).shape[-2:])
+    exact, fast = OpenVINORuntime(probed), OpenVINORuntime(probed, "bfloat16")
+    fits = agreement(exact, fast, multiple, minimum, exact.in_channels // 3) >= AGREEMENT
+    if has_size:
+        return OpenVINORuntime(converted, "bfloat16" if fits else "float32")
+    return fast if fits else exact
 
 
 def _load_exported(

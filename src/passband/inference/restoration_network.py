@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from passband.export.runtimes import SUFFIXES
 from passband.inference.engine_choice import AUTO_ENGINE, EngineChoice, choose_engine
-from passband.inference.engines import ENGINES, TorchEngine, load_engine, restore_tiled
+from passband.inference.engines import ENGINES, TorchEngine, load_engine
 from passband.inference.memory import OVERLAP, MemoryPlan, free_memory, parse_memory, plan_memory, restore_within
 from passband.inference.memory_probe import live_bytes_per_pixel
+from passband.inference.tiled import restore_tiled
 from passband.inference.video.temporal import SmoothedStatistics, Smoother, smoothed_statistics
 from passband.io.files import file_checksum
 from passband.io.image.size import stored_size
@@ -138,7 +139,8 @@ class RestorationNetwork:
         """The name of the architecture, and the arguments of the network as far as they are known."""
         model = self._stored_model
         if model is None:
-            return {"architecture": "exported", "in_channels": self.engine.in_channels}
+            size = {} if self.engine.size is None else {"size": "{1}x{0}".format(*self.engine.size)}
+            return {"architecture": "exported", "in_channels": self.engine.in_channels, **size}
         license = {} if self.license == "" else {"license": self.license}
         return {
             "architecture": network_name(model),
@@ -225,8 +227,10 @@ class RestorationNetwork:
         if self._leaves_to_torch(max(degraded.shape[-2:])):
             return self._in_torch.predict(degraded, report)
         restored = restore_tiled(self.engine, degraded, TILE, OVERLAP, report)
-        is_whole = max(degraded.shape[-2:]) <= TILE
-        return restored.to(degraded.device), MemoryPlan("whole", 0) if is_whole else MemoryPlan("tiles", 0, TILE)
+        tall, wide = self.engine.size or (TILE, TILE)
+        if degraded.shape[-2] <= tall and degraded.shape[-1] <= wide:
+            return restored.to(degraded.device), MemoryPlan("whole", 0)
+        return restored.to(degraded.device), MemoryPlan("tiles", 0, max(tall, wide))
 
     def _leaves_to_torch(self, side: int) -> bool:
         """Tell whether torch restores an image because the chosen engine would cut it into independent tiles."""

@@ -36,6 +36,30 @@ def pad_to_multiple(
     return image, (height, width)
 
 
+def pad_to_size(image: Float[Tensor, "B C H W"], height: int, width: int) -> Float[Tensor, "B C h w"]:
+    """Pad an image at the bottom and right to a size, by reflections that are repeated as often as needed.
+
+    Args:
+        image: image of at least one pixel, which is not larger than the size.
+        height: height of the padded image, in pixels.
+        width: width of the padded image, in pixels.
+
+    Raises:
+        ValueError: if the image is larger than the size.
+    """
+    check_images(image, "pad_to_size")
+    if image.shape[-2] > height or image.shape[-1] > width:
+        raise ValueError(
+            f"pad_to_size needs an image of at most {width}x{height} pixels, got {image.shape[-1]}x{image.shape[-2]}"
+        )
+    for axis, length in ((-2, height), (-1, width)):
+        side = image.shape[axis]
+        if side < length:
+            position = torch.arange(length, device=image.device) % max(1, 2 * (side - 1))
+            image = image.index_select(axis, torch.minimum(position, 2 * (side - 1) - position))
+    return image
+
+
 @dataclass(frozen=True)
 class Span:
     """Rows or columns of a tile, from `start` to `end`. Those from `own_start` to `own_end` belong to this tile alone.
@@ -67,14 +91,21 @@ class Tile:
 
 
 def lay_tiles(
-    height: int, width: int, side: int, overlap: int, multiple: int = 1, *, border_multiple: int | None = None
+    height: int,
+    width: int,
+    side: int | tuple[int, int],
+    overlap: int,
+    multiple: int = 1,
+    *,
+    border_multiple: int | None = None,
 ) -> list[Tile]:
     """Cover an image with as few evenly spaced tiles as possible.
 
     Args:
         height: height of the image, in pixels.
         width: width of the image, in pixels.
-        side: height and width of a tile, in pixels. A side of the image that is not longer is not divided.
+        side: side of a square tile, or height and width of a tile, in pixels. A side of the image that is not longer is
+            not divided.
         overlap: smallest overlap of neighboring tiles in pixels, 0 to side / 2.
         multiple: number whose multiples tiles begin and end at, in pixels. A network with strides then works at the
             same positions as on the whole image. The last tiles end where the padded image would end.
@@ -84,11 +115,15 @@ def lay_tiles(
     Raises:
         ValueError: if the overlap is more than half the side, or if side or overlap is not a multiple of `multiple`.
     """
-    if not 0 <= overlap <= side // 2:
+    sides = (side, side) if isinstance(side, int) else side
+    if not 0 <= overlap <= min(sides) // 2:
         raise ValueError(f"the overlap of tiles must be 0 to half their side of {side} pixels; got {overlap}")
-    if side % multiple or overlap % multiple:
+    if any(number % multiple for number in (*sides, overlap)):
         raise ValueError(f"side and overlap of tiles must be multiples of {multiple}; got {side} and {overlap}")
-    rows, columns = (_spans(length, side, overlap, multiple, border_multiple) for length in (height, width))
+    rows, columns = (
+        _spans(length, part, overlap, multiple, border_multiple)
+        for length, part in zip((height, width), sides, strict=True)
+    )
     return [Tile(row, column) for row in rows for column in columns]
 
 
@@ -134,7 +169,7 @@ def blend_tiles(
 def map_tiles(
     function: Callable[[Float[Tensor, "B C h w"]], Float[Tensor, "B D h w"]],
     image: Float[Tensor, "B C H W"],
-    side: int,
+    side: int | tuple[int, int],
     overlap: int,
     multiple: int = 1,
     report: Report | None = None,
@@ -144,7 +179,8 @@ def map_tiles(
     Args:
         function: function from a tile to a result of the same height and width.
         image: image to process.
-        side: height and width of a tile, in pixels. A side of the image that is not longer is not divided.
+        side: side of a square tile, or height and width of a tile, in pixels. A side of the image that is not longer is
+            not divided.
         overlap: smallest overlap of neighboring tiles in pixels, 0 to side / 2. If the function's receptive field
             reaches less than a quarter of the overlap, the result equals that of the whole image.
         multiple: number whose multiples tiles begin and end at; see `lay_tiles`.

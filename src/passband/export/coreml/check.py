@@ -4,7 +4,6 @@ Core ML itself exists on Apple devices only. This module computes what each oper
 a wrong graph, a wrong parameter or a loss by float16 shows everywhere. Errors of Core ML itself do not show.
 """
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,8 +34,8 @@ class CoreMLProgram:
         self._program = read_program(source) if isinstance(source, Path) else source
         (image,) = self._program.functions["main"].inputs.values()
         self._input = image.name
-        _, self.in_channels, self.height, self.width = image.shape
-        self.multiple, self.minimum = math.gcd(self.height, self.width), min(self.height, self.width)
+        _, self.in_channels, height, width = image.shape
+        self.size = height, width
 
     @torch.inference_mode()
     def __call__(self, padded: Float[Tensor, "1 C H W"]) -> Float[Tensor, "1 3 H W"]:

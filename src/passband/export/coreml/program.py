@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from passband.export.network_writer import FRONT, INPUT, OUTPUT, ExportError
+from passband.export.network_writer import FRONT, INPUT, OUTPUT, check_size
 from passband.export.onnx.restoration_graph import restoration_graph
 from passband.export.runtimes import require
 from passband.models.three_scales import ThreeScaleNetwork
@@ -63,12 +63,7 @@ def write_coreml(network: nn.Module, path: Path, height: int, width: int, half: 
     ct = coremltools()
     graph = restoration_graph(network).graph
     assert isinstance(network, ThreeScaleNetwork)  # no other network has a graph
-    multiple, minimum = network.multiple, network.minimum
-    if height % multiple or width % multiple or min(height, width) < minimum:
-        raise ExportError(
-            f"a Core ML package of this network needs sides divisible by {multiple} and at least {minimum} pixels, got "
-            f"{width}x{height}; give another --size"
-        )
+    check_size(network, height, width)
     program, front = translate(graph, network.in_channels, height, width)
     precision: Any = ct.precision.FLOAT32
     if half:

@@ -31,6 +31,7 @@ class NcnnRuntime:
 
     name = "ncnn"
     precision: Precision = "float32"
+    size: tuple[int, int] | None = None
 
     def __init__(self, source: Path | NcnnGraph, vulkan: bool = False):
         ncnn = _ncnn()
@@ -64,7 +65,7 @@ class NcnnRuntime:
             raise ExportError(f"{path.with_suffix('.bin')} does not hold the parameters of {path.name}")
 
     def __call__(self, padded: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 3 H W"]:
-        """Restore images whose sides are multiples of `multiple` and at least `minimum`. The result is not clamped."""
+        """Restore images of a size that the network takes. The result is not clamped."""
         return run_each_image(self._run, padded, self)
 
     def _run(self, image: np.ndarray) -> np.ndarray:

@@ -17,28 +17,33 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from passband.export.network_writer import FILTER_SCOPE, INPUT, OUTPUT, array, check_network, folded
+from passband.export.network_writer import FILTER_SCOPE, INPUT, OUTPUT, array, check_network, check_size, folded
 from passband.export.onnx.writer import OnnxWriter, is_local
 from passband.layers import DynamicFilter, GlobalModulation, Modulator, WindowModulation
 from passband.layers.shape_filter import ShapeFilter
 from passband.models.convir import POOLS, MultiScaleFilter
 
 
-def restoration_graph(model: nn.Module, half: bool = False) -> Any:
-    """Write a network as an ONNX model for one image, whose sides are those that the network takes.
+def restoration_graph(model: nn.Module, half: bool = False, size: tuple[int, int] | None = None) -> Any:
+    """Write a network as an ONNX model for one image, of any size that the network takes or of one size.
 
     Args:
         model: SFNet, FSNet or ConvIR.
         half: whether parameters and maps use float16. Averages, the input and the output always use float32.
+        size: height and width in pixels of the only images that the model takes; None for images of any size.
 
     Returns:
         An `onnx.ModelProto` with the input `degraded`, 1 C H W, and the output `restored`, 1 3 H W, both float32 in
-        [0, 1]. The output is not clamped. The properties of the model name its precision, `multiple` and `minimum`.
+        [0, 1]. The output is not clamped. The properties of the model name its precision, `multiple` and `minimum`, and
+        a model of one size also names its `size`, width x height.
 
     Raises:
-        ExportError: if the network is none of these, or if its pooling depends on earlier images.
+        ExportError: if the network is none of these, if its pooling depends on earlier images, or if it does not take
+            the size.
     """
     network = check_network(model)
+    if size is not None:
+        check_size(network, *size)
     writer = _GraphWriter(half)
     image = writer.narrow(INPUT)
     restored = writer.trunk(network, image, *writer.front(network, image))
@@ -48,8 +53,11 @@ def restoration_graph(model: nn.Module, half: bool = False) -> Any:
         "multiple": str(network.multiple),
         "minimum": str(network.minimum),
     }
-    shape = (1, network.in_channels, "height", "width")
-    return writer.model(network.model_name, {INPUT: shape}, {OUTPUT: (1, 3, "height", "width")}, properties)
+    if size is not None:
+        properties["size"] = f"{size[1]}x{size[0]}"
+    sides = size or ("height", "width")
+    inputs, outputs = {INPUT: (1, network.in_channels, *sides)}, {OUTPUT: (1, 3, *sides)}
+    return writer.model(network.model_name, inputs, outputs, properties)
 
 
 class _GraphWriter(OnnxWriter):
