@@ -28,7 +28,7 @@ from passband.export import restoration_graph
 from passband.export.ncnn.graph import ncnn_graph
 from passband.export.ncnn.runtime import NcnnRuntime
 from passband.export.quantize import quantized
-from passband.export.runtimes import OnnxRuntime, OpenVINORuntime, Precision, fix_size, openvino_model
+from passband.export.runtimes import OnnxRuntime, OpenVINORuntime, Precision, of_one_size, openvino_model
 from passband.layers import DynamicFilter
 from passband.models import load_model
 
@@ -59,8 +59,7 @@ def unfold_engine(model: nn.Module) -> Restore:
 
 
 def one_size(model: Any, size: tuple[int, int], precision: Precision = "float32") -> Restore:
-    fix_size(model, *size)
-    return OpenVINORuntime(model, precision)
+    return OpenVINORuntime(of_one_size(model, *size), precision)
 
 
 ENGINES: dict[str, Callable[[nn.Module, tuple[int, int]], Restore]] = {

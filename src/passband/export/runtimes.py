@@ -86,16 +86,18 @@ def sizes_of(model: Any) -> tuple[int, int]:
     return multiple, minimum
 
 
-def fix_size(model: Any, height: int, width: int) -> None:
-    """Make an OpenVINO model take images of one size only, and note the size in it.
+def of_one_size(model: Any, height: int, width: int) -> Any:
+    """Return a copy of an OpenVINO model that takes images of one size only and names this size.
 
     Args:
-        model: OpenVINO model, which is changed.
+        model: OpenVINO model.
         height: height of the images in pixels, which the network takes.
         width: width of the images in pixels, which the network takes.
     """
+    model = model.clone()
     model.reshape([1, model.input(0).partial_shape[1].get_length(), height, width])
     model.set_rt_info(f"{width}x{height}", ["passband", "size"])
+    return model
 
 
 def fixed_size(model: Any) -> tuple[int, int] | None:

@@ -21,7 +21,7 @@ from passband.export.network_writer import ExportError, check_network, check_siz
 from passband.export.onnx.restoration_graph import restoration_graph
 from passband.export.onnx.session import CPU_PROVIDER, check_provider, require
 from passband.export.quantize import calibration_pictures, quantize, restored_gain, save_openvino
-from passband.export.runtimes import OnnxRuntime, OpenVINORuntime, fix_size, openvino_model
+from passband.export.runtimes import OnnxRuntime, OpenVINORuntime, of_one_size, openvino_model
 from passband.export.write_logits import LogitsParity, check_logits_export, export_logits
 from passband.io.arrays import from_array
 from passband.io.files import write_whole
@@ -232,7 +232,7 @@ def _formats(
     else:
         converted = openvino_model(model)
     if size is not None:
-        fix_size(converted, *size)
+        converted = of_one_size(converted, *size)
     if precision == "int8":
         return lambda path: save_openvino(converted, path), lambda path: OpenVINORuntime(path, "int8")
     return lambda path: save_openvino(converted, path, half=precision == "float16"), OpenVINORuntime

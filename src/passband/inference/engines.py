@@ -20,8 +20,8 @@ from passband.export.runtimes import (
     OnnxRuntime,
     OpenVINORuntime,
     Precision,
-    fix_size,
     fixed_size,
+    of_one_size,
     openvino_core,
     openvino_model,
     read_openvino,
@@ -248,8 +248,7 @@ def _fastest_openvino(converted: Any, precision: str) -> OpenVINORuntime:
     multiple, minimum = sizes_of(converted)
     probed, has_size = converted, fixed_size(converted) is not None
     if has_size:
-        probed = converted.clone()
-        fix_size(probed, *probe_images(multiple, minimum).shape[-2:])
+        probed = of_one_size(converted, *probe_images(multiple, minimum).shape[-2:])
     exact, fast = OpenVINORuntime(probed), OpenVINORuntime(probed, "bfloat16")
     fits = agreement(exact, fast, multiple, minimum, exact.in_channels // 3) >= AGREEMENT
     if has_size:
