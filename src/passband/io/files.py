@@ -187,7 +187,7 @@ def file_checksum(path: str | Path) -> str:
     """Return the SHA-256 of a file.
 
     Args:
-        path: path of the file, which may be larger than the memory.
+        path: path of the file, which may be larger than the memory, or of a member of a shard.
 
     Returns:
         64 hexadecimal digits.
@@ -195,7 +195,8 @@ def file_checksum(path: str | Path) -> str:
     Raises:
         OSError: if the file cannot be read.
     """
-    with open(path, "rb") as file:  # noqa: PTH123
+    path = Path(path) if isinstance(path, str) else path
+    with path.open("rb") as file:  # a member of a shard is opened by its own method
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
