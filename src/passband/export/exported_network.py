@@ -1,6 +1,5 @@
 """Runs exported classifiers and segmentation networks with ONNX Runtime."""
 
-import hashlib
 from pathlib import Path
 
 import torch
@@ -11,6 +10,7 @@ from passband.export.network_writer import ExportError
 from passband.export.onnx.logits_graph import LOGITS
 from passband.export.onnx.logits_metadata import COEFFICIENTS, IMAGE
 from passband.export.onnx.session import CPU_PROVIDER, start_session
+from passband.io.files import file_checksum
 from passband.ops.checks import check_images
 from passband.weights_io import ABOUT_DATA, load_config
 
@@ -55,7 +55,7 @@ class ExportedNetwork(nn.Module):
         self.channels, self.classes = description.shape[1], self._session.get_outputs()[0].shape[1]
         self.arguments = {key: value for key, value in self.config.items() if key not in ("model", *ABOUT_DATA)}
         self.multiple = int(metadata.get("multiple", 1))
-        self.file_checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+        self.file_checksum = file_checksum(path)
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B ..."]:
         """Compute the logits.
