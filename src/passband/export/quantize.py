@@ -22,7 +22,7 @@ from passband.io.files import cache_folder
 from passband.io.image import read_image
 from passband.metrics import psnr
 from passband.naming import package_version
-from passband.ops.tiling import pad_to_multiple, pad_to_size
+from passband.ops.tiling import pad_to_fit, pad_to_multiple
 
 FLOAT_NODES = (
     f".*{FILTER_SCOPE}.*",
@@ -202,9 +202,6 @@ def restored_gain(
     for kind in VERSIONS[1]:
         degraded = degrade(clean, kind, seed=1, index=0, version=1).repeat(views, 1, 1)
         height, width = degraded.shape[-2:]
-        if size is None:
-            padded, _ = pad_to_multiple(degraded[None], multiple, minimum)
-        else:
-            padded = pad_to_size(degraded[None], *size)
+        padded = pad_to_fit(degraded[None], multiple, minimum, size)
         scores.append(psnr(restore(padded)[..., :height, :width].clamp(0, 1), clean[None]).item())
     return sum(scores) / len(scores)

@@ -226,16 +226,16 @@ def _formats(
         ), CoreMLProgram
     if size is not None:
         check_size(check_network(model), *size)
+    runtime = OpenVINORuntime
     if precision == "int8":
         views = int(model.in_channels) // 3  # type: ignore[arg-type]
         converted = quantize(model, calibration_pictures(calibration, views))
+        runtime = partial(OpenVINORuntime, precision="int8")
     else:
         converted = openvino_model(model)
     if size is not None:
         converted = of_one_size(converted, *size)
-    if precision == "int8":
-        return lambda path: save_openvino(converted, path), lambda path: OpenVINORuntime(path, "int8")
-    return lambda path: save_openvino(converted, path, half=precision == "float16"), OpenVINORuntime
+    return lambda path: save_openvino(converted, path, half=precision == "float16"), runtime
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from passband.inference.engines import Engine
 from passband.ops.progress import Report
-from passband.ops.tiling import map_tiles, pad_to_multiple, pad_to_size
+from passband.ops.tiling import map_tiles, pad_to_fit
 
 
 def restore_tiled(
@@ -30,10 +30,7 @@ def restore_tiled(
 
     def restore(part: Tensor) -> Tensor:
         height, width = part.shape[-2:]
-        if engine.size is None:
-            padded, _ = pad_to_multiple(part, engine.multiple, engine.minimum)
-        else:
-            padded = pad_to_size(part, *engine.size)
+        padded = pad_to_fit(part, engine.multiple, engine.minimum, engine.size)
         return engine(padded)[..., :height, :width].to(part.device)
 
     if engine.size is not None:

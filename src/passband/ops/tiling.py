@@ -60,6 +60,23 @@ def pad_to_size(image: Float[Tensor, "B C H W"], height: int, width: int) -> Flo
     return image
 
 
+def pad_to_fit(
+    image: Float[Tensor, "B C H W"], multiple: int, minimum: int, size: tuple[int, int] | None
+) -> Float[Tensor, "B C h w"]:
+    """Pad an image at the bottom and right to the size that a network takes.
+
+    Args:
+        image: image of at least one pixel.
+        multiple: number by which the sides of the padded image are divisible, without a size.
+        minimum: smallest side of the padded image in pixels, without a size.
+        size: height and width in pixels of the only images that the network takes; None for the next size that fits.
+
+    Raises:
+        ValueError: if the image is larger than the size.
+    """
+    return pad_to_multiple(image, multiple, minimum)[0] if size is None else pad_to_size(image, *size)
+
+
 @dataclass(frozen=True)
 class Span:
     """Rows or columns of a tile, from `start` to `end`. Those from `own_start` to `own_end` belong to this tile alone.
