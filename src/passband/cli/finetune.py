@@ -62,13 +62,14 @@ def finetune(
     from passband.runs import RunError
 
     changed = collected_changes(changes, steps=steps, epochs=epochs)
-    if data is None and (output is None or not resume):
+    if data is not None:
+        output = output or Path("runs") / data.resolve().name
+    elif output is None or not resume:
         raise RunError(
             "--data is needed: a folder of pairs to fine-tune on. To continue a run, use -o RUN --resume instead."
         )
     if resume and changed:
         raise RunError("a resumed run keeps its settings: leave out --set, --steps and --epochs")
-    output = output or Path("runs") / str(data and data.resolve().name)
     with TrainingProgress("fine-tuning") as progress:
         try:
             if data is None or resume:
