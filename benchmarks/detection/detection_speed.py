@@ -11,7 +11,6 @@ network, "network" with boxes and the grids of masks, and "masks" with run-lengt
 """
 
 import argparse
-import json
 import statistics
 import time
 from itertools import pairwise
@@ -24,8 +23,8 @@ from passband.data.cubes.fixed_size import read_pixels
 from passband.data.cubes.native_size import read_native_cube
 from passband.data.images import find_images
 from passband.inference import InstanceFinder
-from passband.io.files import write_whole
 from passband.provenance import environment
+from passband.reports.files import write_json
 from passband.tasks.instances import cube_form
 
 PARTS = ("reading", "network", "masks")
@@ -98,8 +97,7 @@ def main() -> None:
         print(f"| {name} | {parts} | {1000 / row['whole']:.1f} | {row['instances']:.1f} |")
     if options.output:
         content = {"files": len(paths), "threads": options.threads, "rows": found, **environment()}
-        with write_whole(options.output) as path:
-            path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_json(options.output, content)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ medians over the rounds.
 """
 
 import argparse
-import json
 import statistics
 import tempfile
 import time
@@ -34,11 +33,11 @@ from passband.data.coco import CocoImage, CocoImages, find_coco
 from passband.data.cubes.fixed_size import read_pixels
 from passband.data.cubes.native_size import NativeFormat, read_native_cube
 from passband.data.datasets.detection import DetectionTrainingSet
-from passband.io.files import write_whole
 from passband.io.jpeg import backend
 from passband.io.rle import mask_functions
 from passband.layers.channels import channel_subset
 from passband.provenance import environment
+from passband.reports.files import write_json
 
 SHORTER, LONGER = 800, 1333
 """Sides in pixels to which torchvision's detectors resize images."""
@@ -223,8 +222,7 @@ def main() -> None:
         print(f"| {name} | {shape} | {taken:.1f} | {1000 / taken:.0f} | {ratio} |")
     if options.output:
         content = {"files": len(pictures), "mean_bytes": size, "reader": backend(), "ways": found, **environment()}
-        with write_whole(options.output) as path:
-            path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_json(options.output, content)
 
 
 if __name__ == "__main__":

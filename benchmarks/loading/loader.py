@@ -14,7 +14,6 @@ so the files lie in a temporary folder.
 """
 
 import argparse
-import json
 import statistics
 import tempfile
 import time
@@ -30,11 +29,11 @@ from torch import Tensor
 from passband.data.classifier_input import Preprocessing
 from passband.data.cubes.fitting import IMAGENET_RGB, of_imagenet, unnormalized
 from passband.data.cubes.views import Augmentation, pixel_window
-from passband.io.files import write_whole
 from passband.io.image import ImageError
 from passband.io.jpeg import JpegError, backend, read_coefficients
 from passband.layers.channels import channel_subset
 from passband.provenance import environment
+from passband.reports.files import write_json
 
 SUFFIXES = {".jpg", ".jpeg"}
 SCALE = (0.08, 1.0)
@@ -226,8 +225,7 @@ def main() -> None:
         print(f"| {name} | {shape} | {taken:.2f} | {1000 / taken:.0f} | {usual / taken:.2f}x |")
     if options.output:
         content = {"files": len(paths), "mean_bytes": size, "reader": backend(), "ways": found, **environment()}
-        with write_whole(options.output) as path:
-            path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_json(options.output, content)
 
 
 if __name__ == "__main__":

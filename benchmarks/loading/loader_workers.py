@@ -12,7 +12,6 @@ so that the start of the workers is left out; it is shown in a column of its own
 
 import argparse
 import itertools
-import json
 import multiprocessing
 import statistics
 import time
@@ -33,10 +32,10 @@ from passband.data.cubes.views import Augmentation, pixel_window
 from passband.data.datasets.classification import ClassificationTrainingSet, LabeledImages
 from passband.data.datasets.loaders import batch_loader
 from passband.data.datasets.order import NumberedBatches
-from passband.io.files import write_whole
 from passband.io.image import ImageError
 from passband.layers.channels import channel_subset
 from passband.provenance import environment
+from passband.reports.files import write_json
 from passband.tasks import TASKS
 
 BATCH = 16
@@ -140,8 +139,7 @@ def main() -> None:
             results.setdefault(name, {})[how] = {"images_per_second": rate, "first_batch_seconds": first}
             print(f"| {how} | {rate:.0f} | {rate / alone:.2f}x | {first:.1f} s |", flush=True)
     if options.output:
-        with write_whole(options.output) as path:
-            path.write_text(json.dumps({"loaders": results, **environment()}, indent=2) + "\n", encoding="utf-8")
+        write_json(options.output, {"loaders": results, **environment()})
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ from passband.data.datasets.crops import CLEAN, degraded_as_file, read_pair
 from passband.data.degradations import KINDS
 from passband.data.images import find_images
 from passband.data.pairs import find_pairs
+from passband.data.selection import evenly
 from passband.inference import Restorer
 from passband.io.image import read_image
 from passband.metrics import psnr, ssim
@@ -57,13 +58,6 @@ class Item:
 
     name: str
     read: Callable[[], tuple[Tensor, Tensor]]
-
-
-def spread(items: Sequence[Any], most: int | None) -> list[Any]:
-    """Return at most a number of elements of a list, evenly spaced, from the first one."""
-    if most is None or len(items) <= most:
-        return list(items)
-    return [items[number * len(items) // most] for number in range(most)]
 
 
 def reduced(picture: Tensor, longest: int | None) -> Tensor:
@@ -96,7 +90,7 @@ def pair_items(folder: Path, options: argparse.Namespace) -> list[Item]:
         degraded, clean = (as_asked(one, options) for one in read_pair(pair))
         return degraded, clean
 
-    return [Item(pair.name, partial(read, pair)) for pair in spread(pairs, options.limit)]
+    return [Item(pair.name, partial(read, pair)) for pair in evenly(pairs, options.limit)]
 
 
 def side_by_side_items(folder: Path, options: argparse.Namespace) -> list[Item]:
@@ -109,7 +103,7 @@ def side_by_side_items(folder: Path, options: argparse.Namespace) -> list[Item]:
         clean, degraded = both[..., :half], both[..., -half:]
         return as_asked(degraded, options), as_asked(clean, options)
 
-    return [Item(path.stem, partial(read, path)) for path in spread(paths, options.limit)]
+    return [Item(path.stem, partial(read, path)) for path in evenly(paths, options.limit)]
 
 
 def generated_items(degrade: Callable[..., Tensor], kind: str, options: argparse.Namespace) -> list[Item]:
@@ -121,7 +115,7 @@ def generated_items(degrade: Callable[..., Tensor], kind: str, options: argparse
         return cropped(degraded, options.crop), cropped(clean, options.crop)
 
     photographs = list(enumerate(find_images(options.generators)))
-    return [Item(path.stem, partial(read, index, path)) for index, path in spread(photographs, options.count)]
+    return [Item(path.stem, partial(read, index, path)) for index, path in evenly(photographs, options.count)]
 
 
 def depth_items(options: argparse.Namespace) -> list[Item]:
@@ -223,7 +217,7 @@ def chosen_sets(options: argparse.Namespace) -> Iterator[tuple[str, list[Item]]]
     for folder in options.side_by_side:
         yield folder.name, side_by_side_items(folder, options)
     if options.depth and DEPTH in options.kinds:
-        yield f"second {DEPTH}", spread(depth_items(options), options.count)
+        yield f"second {DEPTH}", evenly(depth_items(options), options.count)
     if options.generators:
         for kind in (kind for kind in SECOND if kind in options.kinds):
             yield f"second {kind}", generated_items(degrade_second, kind, options)
