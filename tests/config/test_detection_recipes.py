@@ -61,6 +61,12 @@ def test_rows_differ_in_their_input_alone():
     assert len({(recipe.data.batch, recipe.data.min_size, recipe.data.flip) for recipe in recipes}) == 1
 
 
+@pytest.mark.parametrize("name", ROWS)
+def test_the_rate_fits_the_batch_of_all_processes(name):
+    recipe = load_recipe(name)
+    assert recipe.optim.learning_rate / recipe.data.batch == pytest.approx(0.02 / 16)  # as usual for COCO
+
+
 def test_the_small_one_builds():
     recipe = load_recipe("detection-small")
     with torch.device("meta"):

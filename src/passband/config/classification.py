@@ -27,7 +27,7 @@ class ClassificationData(DataConfig, frozen=True):
     """Images in one folder per class, and the input that the network gets from them."""
 
     batch: PositiveInt = 32
-    """Samples per step and process."""
+    """Samples per step, which all processes share."""
     input: Literal["coefficients", "published", "rgb", "ycbcr"] = "coefficients"
     """Input of the network: `coefficients` reads the DCT coefficients of JPEG files without decoding them;
     `published` computes coefficients from pixels, with the pipeline of Xu et al., CVPR 2020; `rgb` and `ycbcr` are

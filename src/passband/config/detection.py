@@ -37,7 +37,7 @@ class DetectionData(DataConfig, frozen=True):
     """Images with instances in COCO's format, and the input that the network gets from them."""
 
     batch: PositiveInt = 2
-    """Images per step and process."""
+    """Images per step, which all processes share."""
     channels: str | tuple[int, ...] = "24S"
     """Frequency channels: a name of `layers.channels.SUBSETS`, or numbers from 0 to 191, as `passband analyze channels`
     lists them; or `rgb` for pixels."""

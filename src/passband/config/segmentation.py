@@ -36,7 +36,7 @@ class SegmentationData(DataConfig, frozen=True):
     """Images and their masks, and the random changes of training images."""
 
     batch: PositiveInt = 16
-    """Samples per step and process."""
+    """Samples per step, which all processes share."""
     size: PositiveInt = 256
     """Side in pixels of the square to which images are resized. It must be a multiple of the factor by which the
     network reduces its input, 16 for the U-Net."""
