@@ -23,6 +23,7 @@ from passband.config.common import check_warmup
 from passband.data.datasets.loaders import batch_loader, on_device
 from passband.data.datasets.order import NumberedBatches, scored_batches
 from passband.hardware import resolved_precision
+from passband.io.files import results_folder
 from passband.io.shards import data_folder
 from passband.mixed_precision import MIXED_PRECISION, fast_layers, memory_format
 from passband.models import build_from, pick_device
@@ -121,7 +122,7 @@ def train(
     recipe = recipe.model_copy(update={"precision": resolved_precision(recipe.precision, torch_device)})
     accelerator = started_accelerator(torch_device, MIXED_PRECISION[recipe.precision], recipe.data.batch)
     is_first = accelerator.is_main_process  # only the first process of a parallel run writes
-    output, data = Path(output), data_folder(data)
+    output, data = results_folder(output), data_folder(data)
     validation_data = None if validation_data is None else data_folder(validation_data)
     checkpoints = output / "checkpoints"
     latest = from_first(sound_checkpoint(output) if resume and is_first else None)

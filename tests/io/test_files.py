@@ -5,7 +5,16 @@ from pathlib import Path
 import pytest
 
 from passband.io import files
-from passband.io.files import WriteError, cache_folder, failure, fitted_name, is_parts_folder, parts_folder, write_whole
+from passband.io.files import (
+    WriteError,
+    cache_folder,
+    failure,
+    fitted_name,
+    is_parts_folder,
+    parts_folder,
+    results_folder,
+    write_whole,
+)
 
 
 def test_a_block_that_ends_well_leaves_only_the_file(tmp_path):
@@ -47,8 +56,23 @@ def test_another_reason_is_the_systems_own(tmp_path):
 
 def test_a_parent_that_is_a_file_is_reported(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match=r"cannot write .*a\.txt"), write_whole(tmp_path / "file" / "a.txt"):
-        raise AssertionError("the block must not run")
+    with pytest.raises(OSError, match=r"cannot write .*a\.txt: .*file is a file, and a folder is needed$"):  # noqa: SIM117
+        with write_whole(tmp_path / "file" / "a.txt"):
+            raise AssertionError("the block must not run")
+
+
+def test_a_folder_for_results_is_none_below_a_file_or_where_nothing_may_be_written(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for name in ("file", "file/new", "link"):
+        with pytest.raises(WriteError, match=f"cannot write to the folder .*{name}: .* is a file, and a folder"):
+            results_folder(tmp_path / name)
+    assert results_folder(str(tmp_path / "new" / "newer")) == tmp_path / "new" / "newer"
+    assert not (tmp_path / "new").exists()
+    assert results_folder("~/results") == Path.home() / "results"
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(WriteError, match=f"{tmp_path} is read-only, choose another"):
+        results_folder(tmp_path / "new")
 
 
 class TestNames:

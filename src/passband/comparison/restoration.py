@@ -20,6 +20,7 @@ from passband.comparison.image_scores import DEGRADED, Measures, Scores, decode_
 from passband.comparison.restoration_report import write_restoration_comparison
 from passband.data.pairs import Pair, find_pairs
 from passband.evaluation.pair_scores import pair_problems
+from passband.io.files import results_folder
 from passband.io.shards import data_folder
 from passband.metrics import PROTOCOLS
 from passband.metrics.intervals import LEVEL
@@ -86,7 +87,7 @@ def compare_images(
         ValueError: if the protocol, a metric or `against` is unknown, files have no partner, or no pair can be scored.
         OSError: if the decoded images do not fit on the disk, or a file cannot be written.
     """
-    data, output = data_folder(data), Path(output)
+    data, output = data_folder(data), results_folder(output)
     protocol = protocol or "rgb"
     summary = (entry(protocol, PROTOCOLS, "protocol").__doc__ or "").strip().splitlines()[0]
     measures = Measures(protocol, tuple(image_metric(name) for name in dict.fromkeys(metrics)))

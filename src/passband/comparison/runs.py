@@ -10,6 +10,7 @@ from passband.comparison.differences import caution, difference_row, rivalries
 from passband.comparison.groups import Group, Run, named_groups
 from passband.comparison.run_scores import FIGURES, OF_ALL_IMAGES, Report, RunScore, score_run
 from passband.comparison.runs_report import write_run_comparison
+from passband.io.files import results_folder
 from passband.io.shards import data_folder
 from passband.metrics.intervals import LEVEL, grouped_interval, student_interval
 from passband.naming import listed
@@ -71,7 +72,7 @@ def compare_runs(
         RunError, RecipeError, CheckpointError: if a run or its weights cannot be read.
         ValueError, OSError: if the data cannot be used, or a file cannot be written.
     """
-    output, data = Path(output), None if data is None else data_folder(data)
+    output, data = results_folder(output), None if data is None else data_folder(data)
     groups = named_groups(contestants, needs_runs=data is None)
     labels = [group.label for group in groups]
     by_label = {group.label: group for group in groups}

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from passband.data.datasets.classification import LabeledImages, find_classes
 from passband.evaluation.classification_report import write_classification_report
 from passband.inference.classifier import Classifier
+from passband.io.files import results_folder
 from passband.io.jpeg import reader_library
 from passband.io.shards import data_folder
 from passband.metrics.class_scores import class_accuracy, confusion_matrix, rank_of, ranking, wilson_interval
@@ -60,7 +61,7 @@ def evaluate_classifier(
         FileNotFoundError: if there is no folder of classes.
         ValueError: if a folder is named like none of the weights' classes, or no image can be read.
     """
-    data, output = data_folder(data), Path(output)
+    data, output = data_folder(data), results_folder(output)
     classifier = Classifier(weights, device, provider)
     names = list(classifier.classes)
     pictures = find_classes(data, names) if pictures is None else pictures

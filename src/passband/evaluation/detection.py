@@ -15,7 +15,7 @@ from passband.data.selection import evenly
 from passband.drawing.comparison import comparison_rows
 from passband.evaluation.detection_report import PUBLISHED, write_detection_report
 from passband.inference.detector import InstanceFinder
-from passband.io.files import failure
+from passband.io.files import failure, results_folder
 from passband.io.image import write_image
 from passband.io.shards import data_folder
 from passband.metrics.instance_scores import CocoScores, instances_json, paper_columns
@@ -77,7 +77,7 @@ def evaluate_detector(
         CocoError: if the annotations cannot be used, or have a category that the weights do not know.
         ValueError: if the score is out of range, the benchmark is unknown, or no image can be read.
     """
-    data, output = data_folder(data), Path(output)
+    data, output = data_folder(data), results_folder(output)
     if not 0 <= score <= 1:
         raise ValueError(f"score is the smallest score of an instance that is shown, 0 to 1; got {score}")
     published = None if benchmark is None else entry(benchmark, PUBLISHED, "benchmark of detection")

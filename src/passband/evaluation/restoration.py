@@ -20,6 +20,7 @@ from passband.evaluation.pair_scores import (
 from passband.evaluation.restoration_report import write_restoration_report, write_worst_median_best
 from passband.inference.files.pieces import Executor, in_this_process
 from passband.inference.restorer import Restorer
+from passband.io.files import results_folder
 from passband.io.shards import data_folder
 from passband.layers.pooling import POOL_MODES
 from passband.metrics import PROTOCOLS, ImageMetric, SpectralErrors, image_metric
@@ -104,7 +105,7 @@ def evaluate_restoration(
         ImportError, RuntimeError: if a metric needs a package or weights that are not there.
         ExportError: if the engine is not installed, or cannot run this network.
     """
-    data, output = data_folder(data), Path(output)
+    data, output = data_folder(data), results_folder(output)
     known = find_benchmark(benchmark) if benchmark else None
     chosen = entry(protocol or (known.protocol if known else "rgb"), PROTOCOLS, "protocol")
     scorers = [image_metric(name) for name in dict.fromkeys(metrics)]

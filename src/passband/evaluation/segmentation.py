@@ -15,6 +15,7 @@ from passband.data.masks import MaskPair, find_mask_pairs, read_mask_pair
 from passband.drawing.overlay import overlay
 from passband.evaluation.segmentation_report import write_segmentation_report
 from passband.inference.segmenter import Segmenter
+from passband.io.files import results_folder
 from passband.io.shards import data_folder
 from passband.metrics.mask_scores import SegmentationScores, predicted_classes, resized_logits
 from passband.naming import printable
@@ -68,7 +69,7 @@ def evaluate_segmenter(
         FileNotFoundError: if there are no images with masks.
         ValueError: if the protocol is unknown or does not fit the classes, or no image can be used.
     """
-    data, output = data_folder(data), Path(output)
+    data, output = data_folder(data), results_folder(output)
     segmenter = Segmenter(weights, device, provider)
     scores = SegmentationScores(protocol, segmenter.maps)
     mask_pairs = find_mask_pairs(data) if pairs is None else list(pairs)

@@ -24,7 +24,7 @@ from passband.export.quantize import calibration_pictures, quantize, restored_ga
 from passband.export.runtimes import OnnxRuntime, OpenVINORuntime, of_one_size, openvino_model
 from passband.export.write_logits import LogitsParity, check_logits_export, export_logits
 from passband.io.arrays import from_array
-from passband.io.files import write_whole
+from passband.io.files import results_folder, write_whole
 from passband.metrics import psnr
 from passband.models import load_with_config
 from passband.ops.tiling import pad_to_multiple
@@ -158,7 +158,7 @@ def _compared_file(output: Path) -> Iterator[Path]:
 
     The block writes the file, reads it again and compares it with torch.
     """
-    output.parent.mkdir(parents=True, exist_ok=True)
+    results_folder(output.parent).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", suffix=".partial", dir=output.parent) as folder:
         temporary = Path(folder) / output.name
         yield temporary

@@ -31,6 +31,7 @@ from passband.finetuning.settings import (
     recipe_for_pairs,
     training_precision,
 )
+from passband.io.files import results_folder
 from passband.io.shards import data_folder
 from passband.models import load_model
 from passband.models.padded import input_views
@@ -100,7 +101,7 @@ def finetune(
         FileNotFoundError: if there are no pairs.
     """
     started = time.monotonic()
-    data, output, changes = data_folder(data), Path(output), changes or {}
+    data, output, changes = data_folder(data), results_folder(output), changes or {}
     validation_data = None if validation_data is None else data_folder(validation_data)
     if isinstance(recipe, str | Path):
         recipe = load_recipe(recipe)
@@ -206,7 +207,7 @@ def resume_finetuning(
         RunError: if the folder holds no run, or one that started from fresh weights.
         ValueError, FileNotFoundError, CheckpointError: if pairs or weights cannot be used, as in `finetune`.
     """
-    output = Path(output)
+    output = results_folder(output)
     begun = read_run(output)
     recipe, weights, data = begun["recipe"], begun["weights"], data_folder(begun["data"])
     validation_data = data_folder(begun["validation_data"]) if begun["validation_data"] else None

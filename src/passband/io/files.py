@@ -72,9 +72,38 @@ def write_whole(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         reason = str(error.strerror or error)
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            reason = _file_in_place_of_folder(path.parent) or reason
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             reason = f"no space left in {path.parent}; free some space there, or choose another folder"
         raise WriteError(error.errno, f"cannot write {path}: {reason}") from error
+
+
+def results_folder(output: str | Path) -> Path:
+    """Return the path of a folder for results, which may not exist yet.
+
+    Call this before the work that makes the results, so that nothing is computed that cannot be written.
+
+    Args:
+        output: path of the folder; a leading `~` is the home folder.
+
+    Raises:
+        WriteError: if the path or one of its parents is a file, or the folder cannot be written to.
+    """
+    path = Path(output).expanduser()
+    if problem := _file_in_place_of_folder(path):
+        raise WriteError(errno.ENOTDIR, f"cannot write to the folder {path}: {problem}")
+    existing = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise WriteError(errno.EACCES, f"cannot write to the folder {path}: {existing} is read-only, choose another")
+    return path
+
+
+def _file_in_place_of_folder(folder: Path) -> str:
+    """Say that a folder or one of its parents is a file; empty if none is."""
+    existing = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), None)
+    is_file = existing is not None and not existing.is_dir()
+    return f"{existing} is a file, and a folder is needed" if is_file else ""
 
 
 def as_path(path: Path | str) -> Path:

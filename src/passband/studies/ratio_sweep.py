@@ -15,7 +15,7 @@ from typing import Any
 from passband.checkpoints import latest_checkpoint
 from passband.config import SegmentationRecipe
 from passband.evaluation import evaluate_segmenter
-from passband.io.files import write_whole
+from passband.io.files import results_folder, write_whole
 from passband.io.shards import data_folder, location
 from passband.models import pick_device
 from passband.processes import from_first, rank
@@ -89,7 +89,7 @@ def sweep_ratios(
         RunError: if `output` holds a sweep and `resume` is off, or the reverse, or the sweep has other settings.
         ValueError: if the recipe has no final ratios, or `training.train` raises it.
     """
-    output, data = Path(output), data_folder(data)
+    output, data = results_folder(output), data_folder(data)
     validation_data = None if validation_data is None else data_folder(validation_data)
     if not recipe.curriculum.final_ratios:
         raise ValueError("a sweep needs curriculum.final_ratios, such as [0.9, 0.6, 0.3, 0]")

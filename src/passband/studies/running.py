@@ -20,6 +20,7 @@ import torch
 from filelock import Timeout
 
 from passband.checkpoints import latest_checkpoint
+from passband.io.files import results_folder
 from passband.io.image import ImageError
 from passband.runs import DivergedError, read_curves
 from passband.studies.planning import plan_study, trial_recipe
@@ -102,7 +103,7 @@ def study(
         RecipeError: if the recipe does not exist or cannot be used.
         ImportError: if Optuna is not installed.
     """
-    output = Path(output)
+    output = results_folder(output)
     if workers < 1:
         raise StudyError(f"workers must be at least 1; got {workers}")
     deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes

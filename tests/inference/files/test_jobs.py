@@ -276,3 +276,19 @@ class TestOutputsInsideAndAroundSources:
         assert names(tmp_path / "small") == (sorted(made) if beside else ["a.png", "b.png"])
         # as a shell expands it
         assert len(restore(*sorted((tmp_path / "small").glob("*.png")))) == 2
+
+
+def test_a_folder_that_cannot_be_written_to_is_known_before_the_work(tmp_path):
+    write_image(tmp_path / "a.png", torch.rand(3, 8, 8))
+    (tmp_path / "file").touch()
+    work = Work(
+        do=lambda job, companion: pytest.fail("the work must not begin"),
+        making=lambda job: OutputSettings("restore", "abc", {}),
+        wants_companion=lambda job: False,
+        ending=lambda target: "_compare.png",
+    )
+    jobs = plan_jobs([tmp_path / "a.png"], tmp_path / "file" / "new.png")
+    for dry_run in (False, True):
+        (outcome,) = run_jobs(jobs, work, dry_run=dry_run)
+        assert outcome.status == "failed"
+        assert f"{tmp_path / 'file'} is a file, and a folder is needed" in outcome.reason

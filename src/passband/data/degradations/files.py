@@ -9,8 +9,8 @@ from typing import Any
 
 from passband.data.degradations.kinds import NEWEST, degrade, split_kind
 from passband.data.images import NAMED, find_images
-from passband.io.files import write_whole
-from passband.io.image import ImageError, read_image, write_image
+from passband.io.files import results_folder, write_whole
+from passband.io.image import SUFFIXES, ImageError, read_image, write_image
 from passband.naming import listed, package_version
 
 SET_FILE = "degradation.json"
@@ -50,13 +50,18 @@ def degrade_files(
         The path of each degraded image when its pair is written, and the number of images.
 
     Raises:
-        ValueError: if the kind or version is unknown, two images would get the same name, or the source would be
-            replaced.
+        ValueError: if the kind or version is unknown, the output names a file, two images would get the same name, or
+            the source would be replaced.
         FileNotFoundError: if there is no image.
         FileExistsError: if the folder holds pairs and `overwrite` is false.
         ImageError: if images cannot be used, see `failed`; the message names them.
     """
     split_kind(kind, version)
+    if output.suffix.lower() in SUFFIXES and not output.is_dir():
+        raise ValueError(
+            f"a folder for pairs is needed, and {output} names a file: choose a name such as {output.stem}"
+        )
+    output = results_folder(output)
     root = source.parent if source.is_file() else source
     made = [(output / part).resolve() for part in PARTS]
     if any(root.resolve().is_relative_to(folder) for folder in made):

@@ -9,7 +9,7 @@ from passband.data.images import walk
 from passband.data.shards.contents import FolderContent, find_content
 from passband.data.shards.journal import Journal
 from passband.data.shards.plan import PlannedMember, PlannedShard, plan_shards
-from passband.io.files import copy_whole, failure, write_whole
+from passband.io.files import copy_whole, failure, results_folder, write_whole
 from passband.io.hidden import is_hidden
 from passband.io.records import signature
 from passband.io.shards import is_shards
@@ -96,7 +96,7 @@ def pack_folder(
     for folder in (source, output):
         if address_of(folder) is not None:
             raise PackError(f"{folder} is an address: pack a folder of this machine, and copy the shards there")
-    source, output = Path(source), Path(output)
+    source, output = Path(source), results_folder(output)
     most_bytes = parse_bytes(size, "the size of a shard")
     if count is not None and count < 1:
         raise PackError(f"a shard needs at least 1 sample; got {count}")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from passband.inference.files.naming import Job
 from passband.inference.files.pieces import Executor, Piece, in_this_process
 from passband.inference.files.splitting import PartDone, PartPiece, PartsFeed
-from passband.io.files import before_rename, failure, fitted_name
+from passband.io.files import before_rename, failure, fitted_name, results_folder
 from passband.io.records import RECORD_FILE, OutputSettings, Records, foreign_file_message, signature
 
 
@@ -149,7 +149,11 @@ def run_jobs(
 
 
 def decide(job: Job, work: Work, records: Records, *, overwrite: bool, dry_run: bool) -> Task | JobResult:
-    """Return the task of a job, or its result if it need not or cannot be run."""
+    """Return the task of a job, or its result if it need not or cannot be run.
+
+    Raises:
+        WriteError: if its files cannot be written.
+    """
     if job.problem:
         return JobResult(job, "failed", job.problem)
     companion = work.companion_of(job)
@@ -167,6 +171,7 @@ def decide(job: Job, work: Work, records: Records, *, overwrite: bool, dry_run: 
         again = next(filter(None, differences), "")
         if not again and len(recorded) == len(paths):
             return JobResult(job, "skipped")
+    results_folder(job.target.parent)
     if dry_run:
         return JobResult(job, "planned", again=again)
     return Task(job, companion, makings, again)
