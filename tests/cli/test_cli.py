@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -151,6 +152,55 @@ def test_mistakes_are_one_sentence_each(run, tmp_path, tiny_weights):
     assert one_sentence(status, err, "holds no run")
     status, _, err = run("evaluate", tiny_weights, "--data", tmp_path / "empty", "-o", tmp_path / "report")
     assert one_sentence(status, err, "holds no pairs of images")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["restore", ""], "the argument after restore is empty"),
+        (["restore", "a.jpg", "-o", ""], "the argument after -o is empty"),
+        (["restore", "a.jpg", "--weights="], "--weights has no value"),
+        (["evaluate", "general", "--data", "", "-o", "report"], "the argument after --data is empty"),
+    ],
+)
+def test_an_empty_argument_is_not_the_current_folder(run, tmp_path, monkeypatch, arguments, sentence):
+    monkeypatch.chdir(tmp_path)
+    write_image("a.jpg", torch.rand(3, 16, 16))
+    status, out, err = run(*arguments)
+    assert (status, out) == (1, "")
+    assert err == f"Error: {sentence}: give one, or check the shell variable in its place\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.jpg"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["restore", "data", "-o", "OUTPUT"],
+        ["degrade", "data", "OUTPUT", "--kind", "haze"],
+        ["evaluate", "general", "--data", "data", "-o", "OUTPUT"],
+        ["compare", "general", "dehaze-small", "--data", "data", "-o", "OUTPUT"],
+        ["train", "derain-small", "--data", "data", "-o", "OUTPUT"],
+        ["finetune", "--data", "data", "-o", "OUTPUT"],
+        ["shards", "data", "OUTPUT"],
+        ["export", "general", "--to", "onnx", "-o", "OUTPUT/general.onnx"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_an_output_below_a_file_is_refused_before_the_work(run, tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    write_image("data/a.png", torch.rand(3, 16, 16))
+    Path("file").touch()
+    status, out, err = run(*(argument.replace("OUTPUT", "file/new") for argument in arguments))
+    assert (status, out) == (1, "")
+    assert "file is a file, and a folder is needed" in err
+
+
+def test_the_pairs_of_one_image_are_not_written_into_a_folder_that_is_called_like_an_image(run, tmp_path):
+    write_image(tmp_path / "a.png", torch.rand(3, 16, 16))
+    status, _, err = run("degrade", tmp_path / "a.png", tmp_path / "hazy.png", "--kind", "haze")
+    assert status == 1
+    assert "a folder for pairs is needed" in err
+    assert not (tmp_path / "hazy.png").exists()
 
 
 def test_debug_shows_the_traceback(monkeypatch, tmp_path):

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from passband.data.finding import OURS, find_sources, kinds_passed_over
+from passband.data.finding import OURS, PICTURES, find_sources, kinds_passed_over
 from passband.io.image import SUFFIXES
 from passband.io.records import OutputSettings, Records, signature
 from tests.pictures import make
@@ -137,3 +137,13 @@ class TestOurs:
         make(tmp_path, "clip.mp4.parts/0.png", "spare.parts/1.png")
         (tmp_path / "clip.mp4.parts" / "job.json").write_text("{}")
         assert find(tmp_path)[0] == ["1.png"]
+
+
+def test_a_pipe_and_an_empty_name_are_refused_and_the_others_are_found(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "a.png").write_bytes(b"")
+    found = find_sources([tmp_path / "pipe.jpg", "", tmp_path / "a.png"], SUFFIXES, PICTURES)
+    assert [file.path.name for file in found if not file.problem] == ["a.png"]
+    problems = [file.problem for file in found if file.problem]
+    assert problems[0].startswith(f"{tmp_path / 'pipe.jpg'} is a device or a pipe, and a file is needed")
+    assert problems[1].startswith("a file, folder or pattern is needed, and an empty text is given")

@@ -73,11 +73,11 @@ def kill_the_reader(pipe, times):
 
 def test_a_worker_that_the_system_kills_twice_costs_its_file_and_no_other(restorer, pictures, tmp_path):
     pipe = pictures / "1.png"
+    jobs = plan_jobs([pictures / "0.png", pipe, pictures / "2.png"], tmp_path / "out")
     pipe.unlink()
     os.mkfifo(pipe)
     killer = threading.Thread(target=kill_the_reader, args=(pipe, 2), daemon=True)
     killer.start()
-    jobs = plan_jobs([pictures / "0.png", pipe, pictures / "2.png"], tmp_path / "out")
     outcomes = {one.job.source.name: one for one in restore_files(restorer, jobs, executor=LocalProcesses(1))}
     assert {name: one.status for name, one in outcomes.items()} == {
         "0.png": "restored",
@@ -90,9 +90,9 @@ def test_a_worker_that_the_system_kills_twice_costs_its_file_and_no_other(restor
 
 def test_a_read_that_hangs_meets_the_time_limit(restorer, pictures, tmp_path):
     pipe = pictures / "1.png"
+    jobs = plan_jobs([pipe, pictures / "0.png"], tmp_path / "out")
     pipe.unlink()
     os.mkfifo(pipe)
-    jobs = plan_jobs([pipe, pictures / "0.png"], tmp_path / "out")
     hung, done = list(restore_files(restorer, jobs, executor=LocalProcesses(1, timeout=1, in_order=True)))
     assert done.status == "restored"
     assert f"{pipe}: no progress for 1 s" in hung.reason

@@ -1,6 +1,7 @@
 """The command line: one thin file per command, each parsing, calling the library and printing."""
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import typer
@@ -77,6 +78,20 @@ def version(version: bool = typer.Option(False, "--version", help="Print the ver
         raise typer.Exit
 
 
+def _refuse_empty(arguments: Sequence[str]) -> None:
+    """Refuse empty arguments, which would stand for the current folder where a path is needed.
+
+    Raises:
+        ValueError: if there is one.
+    """
+    for place, argument in enumerate(arguments):
+        before = arguments[place - 1] if place else "passband"
+        name, is_assigned, value = argument.partition("=")
+        if not argument or (is_assigned and not value and name.startswith("--")):
+            where = f"{name} has no value" if argument else f"the argument after {before} is empty"
+            raise ValueError(f"{where}: give one, or check the shell variable in its place")
+
+
 def main() -> None:
     """Run a command. An error prints one line on standard error and ends with a nonzero exit status."""
     from passband.cli.shared.console import accept_any_name, say
@@ -86,6 +101,7 @@ def main() -> None:
     debug = "--debug" in sys.argv[1:]
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
+        _refuse_empty(arguments)
         app(arguments)
     except Exception as error:
         if debug:

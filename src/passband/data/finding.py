@@ -194,6 +194,8 @@ class _Search:
                 self._add_folder(match, must_hold=not is_pattern)
             elif is_pattern:
                 self._sort(match, None)
+            elif not match.is_file():  # reading it might never end, and it can be read only once
+                raise OSError(f"{match} is a device or a pipe, and a file is needed: save its content to a file first")
             else:
                 self._add_file(match, self._named_type(match), None)
         if is_pattern and len(self.found) == before:

@@ -66,6 +66,8 @@ def expand(source: str | Path) -> list[Path]:
     Raises:
         FileNotFoundError: if the source does not exist and nothing matches it.
     """
+    if source == "":
+        raise FileNotFoundError("a file, folder or pattern is needed, and an empty text is given: name one")
     path = Path(source)
     with suppress(RuntimeError):  # a file name may begin with ~ that names no user
         path = path.expanduser()
