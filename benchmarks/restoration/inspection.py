@@ -21,7 +21,7 @@ from passband.data.cubes.fixed_size import read_pixels
 from passband.data.datasets.crops import CLEAN, degraded_as_file
 from passband.data.images import find_images
 from passband.inference import Inspector, Restorer
-from passband.inference.inspector import LEAST_GAIN, Diagnosis
+from passband.inference.inspection.inspector import LEAST_GAIN, Diagnosis
 from passband.io.image import read_image, to_pil
 from passband.metrics import psnr
 from passband.reports.files import write_json

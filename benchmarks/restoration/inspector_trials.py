@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from passband.config import InspectionRecipe, load_recipe
-from passband.inference.trials import Trials
+from passband.inference.inspection.trials import Trials
 from passband.models.inspector import InspectorNetwork
 from passband.studies.gain_table import SPECIALISTS
 from passband.studies.trial_judge import train_judge

@@ -6,7 +6,7 @@ import av
 import pytest
 import torch
 
-from passband.inference import machine
+from passband.cli.shared import machine
 from passband.io.jpeg import engine as jpeg_engine
 from passband.io.jpeg import fallback as jpeg_fallback
 

@@ -8,8 +8,8 @@ import torch
 from passband.export import ExportError, export_model, restoration_graph
 from passband.export.coreml.check import CoreMLProgram
 from passband.export.coreml.program import translate, write_coreml
-from passband.inference.engine_choice import choose_engine
 from passband.inference.engines import load_engine
+from passband.inference.engines.choice import choose_engine
 from passband.models import ConvIR, FSNet, SFNet, load_model
 from tests.models.test_family_bands import NEAR, randomized, uneven
 

@@ -7,8 +7,8 @@ from passband.export import export_model, restoration_graph
 from passband.export.quantize import quantize
 from passband.export.runtimes import OnnxRuntime, OpenVINORuntime
 from passband.inference.engines import load_engine
-from passband.inference.precision import agreement
-from passband.inference.tiled import restore_tiled
+from passband.inference.engines.precision import agreement
+from passband.inference.engines.tiled import restore_tiled
 from passband.models import ConvIR, FSNet
 from passband.models.padded import restore_batch
 from tests.models.test_family_bands import NEAR, randomized

@@ -6,7 +6,7 @@ from skimage.data import astronaut
 from passband.data.datasets.crops import degraded_as_file
 from passband.data.degradations import VERSIONS
 from passband.inference import Inspector, Restorer
-from passband.inference.trials import Trials
+from passband.inference.inspection.trials import Trials
 from passband.io.arrays import from_array
 from passband.metrics import psnr
 from passband.weights_io import packaged_weights, shipped_weights

@@ -19,7 +19,7 @@ def inspect(
     from passband.cli.shared.console import say
     from passband.cli.shared.files import FileRun
     from passband.data.finding import PICTURES, PassedOver, find_sources
-    from passband.inference.inspector import Inspected, Inspector
+    from passband.inference.inspection.inspector import Inspected, Inspector
     from passband.io.image import SUFFIXES
     from passband.naming import printable
 

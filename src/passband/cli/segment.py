@@ -175,8 +175,8 @@ def _write_instances(
     from passband.cli.shared.files import FileRun
     from passband.data.finding import PICTURES, PassedOver, find_sources
     from passband.inference.detector import InstanceFinder
+    from passband.inference.files.instances import INSTANCES_FILE
     from passband.inference.files.outputs import folder_of_pictures
-    from passband.inference.instances_file import INSTANCES_FILE
     from passband.io.image import SUFFIXES
     from passband.io.records import Records
 
@@ -225,7 +225,7 @@ def _write_instances_at_addresses(
     """Write the instances of all images at addresses into instances.json."""
     from passband.cli.shared.files import FileRun
     from passband.inference.detector import FindWork, InstanceFinder
-    from passband.inference.instances_file import INSTANCES_FILE, InstancesFile
+    from passband.inference.files.instances import INSTANCES_FILE, InstancesFile
     from passband.io.image import SUFFIXES
     from passband.scale import Manifest, Question, answer_addresses, replace_output
 

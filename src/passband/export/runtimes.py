@@ -300,7 +300,7 @@ def run_each_image(run: Any, padded: Tensor, engine: Any) -> Tensor:
     if engine.size is not None and (height, width) != engine.size:
         raise ValueError(
             f"this network takes images of {engine.size[1]}x{engine.size[0]} pixels only, got {width}x{height}; use "
-            "inference.tiled.restore_tiled, or export it without --size"
+            "inference.engines.tiled.restore_tiled, or export it without --size"
         )
     images = padded.detach().to("cpu", torch.float32).contiguous().numpy()
     restored = [torch.from_numpy(run(image[None])) for image in images]

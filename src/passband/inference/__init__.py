@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from passband.inference.files.jobs import JobResult
     from passband.inference.files.naming import Job
     from passband.inference.files.restoring import PictureProgress, VideoOptions, plan_jobs, restore_files
-    from passband.inference.inspected_choice import InspectedChoice
-    from passband.inference.inspector import Diagnosis, Inspected, Inspector
+    from passband.inference.inspection.choice import InspectedChoice
+    from passband.inference.inspection.inspector import Diagnosis, Inspected, Inspector
     from passband.inference.network_choice import NetworkChoice
     from passband.inference.restorer import Restorer
     from passband.inference.segmenter import Segmenter
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Classifier": "classifier",
-    "Diagnosis": "inspector",
+    "Diagnosis": "inspection.inspector",
     "FoundIn": "detector",
-    "Inspected": "inspector",
-    "InspectedChoice": "inspected_choice",
-    "Inspector": "inspector",
+    "Inspected": "inspection.inspector",
+    "InspectedChoice": "inspection.choice",
+    "Inspector": "inspection.inspector",
     "InstanceFinder": "detector",
     "Job": "files.naming",
     "JobResult": "files.jobs",

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from passband.data.classifier_input import Preprocessing
-from passband.inference.exported import load_network
+from passband.inference.engines.exported import load_network
 from passband.inference.files.pieces import Executor, Piece
 from passband.inference.rebuilding import Rebuilt
 from passband.io.conversion import AnyImage, as_tensor

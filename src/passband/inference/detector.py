@@ -13,8 +13,8 @@ from torch import Tensor
 from passband.data.cubes.fixed_size import read_pixels
 from passband.data.cubes.native_size import read_native_cube
 from passband.drawing.instances import draw_instances
+from passband.inference.files.instances import INSTANCES_FILE, InstancesFile
 from passband.inference.files.pieces import Executor, Piece, in_this_process
-from passband.inference.instances_file import INSTANCES_FILE, InstancesFile
 from passband.inference.rebuilding import Rebuilt
 from passband.io.conversion import AnyImage, as_tensor
 from passband.io.files import before_rename, failure, fitted_name

@@ -13,11 +13,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from passband.export.runtimes import SUFFIXES
-from passband.inference.engine_choice import AUTO_ENGINE, EngineChoice, choose_engine
 from passband.inference.engines import ENGINES, TorchEngine, load_engine
+from passband.inference.engines.choice import AUTO_ENGINE, EngineChoice, choose_engine
+from passband.inference.engines.tiled import restore_tiled
 from passband.inference.memory import OVERLAP, MemoryPlan, free_memory, parse_memory, plan_memory, restore_within
 from passband.inference.memory_probe import live_bytes_per_pixel
-from passband.inference.tiled import restore_tiled
 from passband.inference.video.temporal import SmoothedStatistics, Smoother, smoothed_statistics
 from passband.io.files import file_checksum
 from passband.io.image.size import stored_size
@@ -46,7 +46,7 @@ class RestorationNetwork:
         device: name of a device, see `models.pick_device`.
         memory: cap on the memory of the process, as `inference.Restorer` takes it.
         engine: engine that runs the network, as `engines.load_engine` takes it, or `"auto"` for the fastest engine of
-            this machine that agrees, see `engine_choice.choose_engine`. Torch then restores images that another engine
+            this machine that agrees, see `engines.choice.choose_engine`. Torch then restores images that another engine
             would cut into tiles.
         precision: precision of the engine, as `engines.load_engine` takes it.
         provider: execution provider of ONNX Runtime, as `engines.load_engine` takes it.

@@ -45,7 +45,7 @@ class Restorer(Rebuilt):
             images in independent tiles.
         engine: engine that runs the network: `"torch"`, `"openvino"`, `"onnxruntime"` or `"ncnn"`; see
             `engines.load_engine`. `"auto"` measures once which one is fastest on this machine among those that agree
-            with torch, see `engine_choice.choose_engine`.
+            with torch, see `engines.choice.choose_engine`.
         precision: `"auto"`, which takes the fastest precision of this machine that agrees with float32 to 60 dB, or
             the name of one; see `engines.load_engine`.
         provider: execution provider of ONNX Runtime, see `engines.load_engine`; None for the CPU.

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from passband.data.finding import PICTURES, Pass, find_sources
 from passband.drawing.overlay import overlay
-from passband.inference.exported import load_network
+from passband.inference.engines.exported import load_network
 from passband.inference.files.jobs import Work, run_jobs
 from passband.inference.files.naming import Job, Jobs, Naming
 from passband.inference.files.pieces import Executor, in_this_process

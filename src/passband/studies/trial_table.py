@@ -16,7 +16,7 @@ from passband.data.cubes.inspection import file_views
 from passband.data.datasets.crops import UNUSABLE, crop_and_flip
 from passband.data.datasets.inspection import BEST, InspectionImage, kinds_of
 from passband.data.gains import GainTableError
-from passband.inference.trials import WINDOW, Trials
+from passband.inference.inspection.trials import WINDOW, Trials
 from passband.io.files import write_whole
 from passband.metrics import psnr
 from passband.models.inspector import InspectorNetwork, first_features

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from passband.app.settings import Limits
 from passband.app.work.restoration import Restored
 from passband.data.datasets.crops import CLEAN
-from passband.inference.inspector import Diagnosis
+from passband.inference.inspection.inspector import Diagnosis
 
 KINDS = {
     "rain": "rain",

@@ -10,8 +10,8 @@ from passband.app.work.requests import Predictors, Request, without_folders
 from passband.inference.files.naming import Job
 from passband.inference.files.pieces import report_progress
 from passband.inference.files.restoring import RestoreWork, VideoOptions, plan_jobs
-from passband.inference.inspected_choice import InspectedChoice
-from passband.inference.inspector import Diagnosis, Inspected, Inspector
+from passband.inference.inspection.choice import InspectedChoice
+from passband.inference.inspection.inspector import Diagnosis, Inspected, Inspector
 from passband.inference.restorer import Restorer
 from passband.io.files import fitted_name
 from passband.io.image.size import stored_size

@@ -13,8 +13,8 @@ from passband.app.files.checks import UploadError, check_image, shown
 from passband.app.work.requests import Predictors, Request
 from passband.inference.classifier import Classifier, Guess
 from passband.inference.detector import FindWork, InstanceFinder
+from passband.inference.files.instances import INSTANCES_FILE, InstancesFile
 from passband.inference.files.naming import Job
-from passband.inference.instances_file import INSTANCES_FILE, InstancesFile
 from passband.inference.segmenter import Segmenter, SegmentWork
 from passband.io.image import read_image
 from passband.layers.gate import ChannelGate

@@ -1,1 +1,1 @@
-"""Code that several commands share: printing and progress bars, summaries of files, and options that change recipes."""
+"""Code below the commands: printing, progress bars, summaries of files, options, and a description of this machine."""

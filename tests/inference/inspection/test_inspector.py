@@ -10,7 +10,7 @@ from PIL import Image
 import passband
 from passband.data.degradations import KINDS
 from passband.inference import Diagnosis, InspectedChoice, Inspector, Restorer, plan_jobs, restore_files
-from passband.inference.inspector import mean_of
+from passband.inference.inspection.inspector import mean_of
 from passband.inference.memory import MemoryPlan
 from passband.io.image import ImageError, read_image, to_pil, write_image
 from passband.weights_io import CheckpointError, find_weights, shipped_weights
@@ -131,7 +131,7 @@ class TestInspector:
 class TestAutomatic:
     def test_it_is_what_restorer_makes_of_auto(self, tmp_path, monkeypatch):
         look = inspector(tmp_path, ["rain"])
-        monkeypatch.setattr("passband.inference.inspected_choice.Inspector", lambda: look)
+        monkeypatch.setattr("passband.inference.inspection.choice.Inspector", lambda: look)
         restorer = Restorer("auto", "cpu")
         assert type(restorer) is Restorer
         assert restorer.choice.names == ["general", "derain-small"]

@@ -3,7 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.inference.engines import Engine
+from passband.inference.engines.loading import Engine
 from passband.ops.progress import Report
 from passband.ops.tiling import map_tiles, pad_to_fit
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from passband.inference.precision import agreement, agrees, probe_images
+from passband.inference.engines.precision import agreement, agrees, probe_images
 
 CPU = torch.device("cpu")
 

@@ -4,7 +4,7 @@ import torch
 from passband.config import parse_recipe
 from passband.data.gains import GainTableError
 from passband.inference import Inspector
-from passband.inference.trials import Trials, window_places
+from passband.inference.inspection.trials import Trials, window_places
 from passband.models.inspector import InspectorNetwork
 from passband.studies.trial_judge import train_judge
 from passband.studies.trial_table import measure_trials, read_trials

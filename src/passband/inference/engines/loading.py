@@ -31,7 +31,7 @@ from passband.export.runtimes import (
     sums_fit_bfloat16,
 )
 from passband.hardware import fast_precision
-from passband.inference.precision import AGREEMENT, agreement, agrees, probe_images
+from passband.inference.engines.precision import AGREEMENT, agreement, agrees, probe_images
 from passband.layers import DynamicFilter
 from passband.layers.shape_filter import MultiShapeFilter
 from passband.models import load_model, pick_device

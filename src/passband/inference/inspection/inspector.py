@@ -13,9 +13,9 @@ from torch import Tensor
 from passband.data.cubes.fixed_size import read_pixels
 from passband.data.cubes.inspection import Views, file_views, pixel_views
 from passband.data.datasets.crops import CLEAN
-from passband.inference.last_file import LastFile
+from passband.inference.inspection.last_file import LastFile
+from passband.inference.inspection.trials import Trials
 from passband.inference.rebuilding import Rebuilt
-from passband.inference.trials import Trials
 from passband.io.conversion import AnyImage, as_tensor
 from passband.io.image import DEFAULT_MAX_PIXELS, read_image
 from passband.models.inspector import InspectorNetwork, share_as_strange

@@ -2,10 +2,9 @@ import pytest
 import torch
 
 from passband.export import export_model
-from passband.inference import engines
-from passband.inference.engines import load_engine
+from passband.inference.engines import load_engine, loading
+from passband.inference.engines.tiled import restore_tiled
 from passband.inference.restoration_network import RestorationNetwork
-from passband.inference.tiled import restore_tiled
 from tests.export.conftest import make_network
 
 
@@ -80,7 +79,7 @@ def test_an_image_of_one_size_is_restored_as_by_a_file_for_any_size(tmp_path):
 
 def test_the_precision_of_a_file_of_one_size_is_chosen_on_small_images(one_size, monkeypatch):
     sizes = []
-    monkeypatch.setattr(engines, "agreement", lambda exact, fast, *_: sizes.extend([exact.size, fast.size]) or 10.0)
+    monkeypatch.setattr(loading, "agreement", lambda exact, fast, *_: sizes.extend([exact.size, fast.size]) or 10.0)
     chosen = load_engine(one_size)
     assert (chosen.precision, chosen.size) == ("float32", (32, 48))
     assert set(sizes) <= {(80, 96)}  # none for ONNX Runtime, and on a processor without bfloat16

@@ -7,8 +7,8 @@ from pathlib import Path
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.inference.inspector import Inspector, mean_of
-from passband.inference.last_file import LastFile
+from passband.inference.inspection.inspector import Inspector, mean_of
+from passband.inference.inspection.last_file import LastFile
 from passband.inference.network_choice import Decision, Scene, VideoDecision
 from passband.inference.video.scenes import find_scenes
 from passband.io.files import file_checksum

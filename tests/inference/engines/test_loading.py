@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from passband.export import ExportError, export_model, quantize
-from passband.inference import engines
-from passband.inference.engines import TorchEngine, load_engine
+from passband.inference.engines import TorchEngine, load_engine, loading
+from passband.inference.engines.precision import agreement
 from passband.models import load_model
 from tests.export.conftest import make_network
 
@@ -33,7 +33,7 @@ def exported(weights, tmp_path_factory):
 
 
 def fast(monkeypatch, precision):
-    monkeypatch.setattr(engines, "fast_precision", lambda device, threads: precision)
+    monkeypatch.setattr(loading, "fast_precision", lambda device, threads: precision)
 
 
 @pytest.mark.parametrize("engine", ["torch", "openvino", "onnxruntime", "ncnn"])
@@ -47,7 +47,7 @@ def test_every_engine_gives_the_network_in_float32(weights, engine):
 
 def test_auto_goes_to_bfloat16_where_it_is_fast_and_agrees(weights, monkeypatch):
     fast(monkeypatch, "bfloat16")
-    monkeypatch.setattr(engines, "agreement", lambda *_: 60.0)
+    monkeypatch.setattr(loading, "agreement", lambda *_: 60.0)
     assert load_engine(weights).precision == "bfloat16"
     fast(monkeypatch, "float32")
     assert load_engine(weights).precision == "float32"
@@ -56,7 +56,7 @@ def test_auto_goes_to_bfloat16_where_it_is_fast_and_agrees(weights, monkeypatch)
 @pytest.mark.parametrize("close", [59.9, float("-inf")])
 def test_auto_stays_exact_where_a_network_does_not_agree(weights, monkeypatch, close):
     fast(monkeypatch, "bfloat16")
-    monkeypatch.setattr(engines, "agreement", lambda *_: close)
+    monkeypatch.setattr(loading, "agreement", lambda *_: close)
     image = torch.rand(1, 3, 16, 16)
     loaded = load_engine(weights)
     assert loaded.precision == "float32"
@@ -82,7 +82,7 @@ def test_float32_first_features_bring_a_hazy_picture_nearer(weights):
     exact, kept = TorchEngine(load_model(weights), "float32"), TorchEngine(load_model(weights), "bfloat16")
     plain = TorchEngine(load_model(weights), "float32")
     plain.precision = "bfloat16"
-    assert engines.agreement(exact, kept, 8, 16) > engines.agreement(exact, plain, 8, 16) + 3
+    assert agreement(exact, kept, 8, 16) > agreement(exact, plain, 8, 16) + 3
 
 
 @pytest.mark.parametrize("kind", ["onnx", "openvino", "ncnn"])
@@ -104,7 +104,7 @@ def test_openvino_takes_an_onnx_file_too(exported):
 
 
 def test_openvino_chooses_a_precision_that_agrees(weights, monkeypatch):
-    monkeypatch.setattr(engines, "agreement", lambda *_: 10.0)
+    monkeypatch.setattr(loading, "agreement", lambda *_: 10.0)
     assert load_engine(weights, "openvino").precision == "float32"
 
 

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from passband.export.runtimes import SUFFIXES, refuse_coreml
 from passband.hardware import processor
-from passband.inference.engines import ENGINES, Engine, TorchEngine, load_engine
-from passband.inference.precision import AGREEMENT, agreement, probe_images
+from passband.inference.engines.loading import ENGINES, Engine, TorchEngine, load_engine
+from passband.inference.engines.precision import AGREEMENT, agreement, probe_images
 from passband.io.remembered import remembered
 from passband.models import load_model, pick_device
 from passband.provenance import weights_checksum

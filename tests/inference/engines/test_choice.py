@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from passband.export import export_model
-from passband.inference import engine_choice, restoration_network
-from passband.inference.engine_choice import EngineChoice, choose_engine
+from passband.inference import restoration_network
+from passband.inference.engines import choice
+from passband.inference.engines.choice import EngineChoice, choose_engine
 from passband.inference.restoration_network import RestorationNetwork
 from passband.inference.restorer import Restorer
 from tests.export.conftest import make_network
@@ -26,7 +27,7 @@ def weights(tmp_path_factory):
 def seconds(monkeypatch):
     """Return the times of the engines, which a test sets; they replace measured ones."""
     times = {"torch": 1.0, "openvino": 1.0, "onnxruntime": 1.0, "ncnn": 1.0}
-    monkeypatch.setattr(engine_choice, "_seconds", lambda engine, image: times[engine.name])
+    monkeypatch.setattr(choice, "_seconds", lambda engine, image: times[engine.name])
     return times
 
 
@@ -48,9 +49,7 @@ def test_torch_stays_if_no_other_engine_is_clearly_faster(weights, seconds):
 
 def test_an_engine_that_does_not_agree_is_never_chosen(weights, seconds, monkeypatch):
     seconds |= {"ncnn": 0.1, "openvino": 0.5}
-    monkeypatch.setattr(
-        engine_choice, "agreement", lambda exact, engine, *_: 59.0 if engine.name == "ncnn" else float("inf")
-    )
+    monkeypatch.setattr(choice, "agreement", lambda exact, engine, *_: 59.0 if engine.name == "ncnn" else float("inf"))
     chosen = choose_engine(weights, "float32")
     assert chosen.engine == "openvino"
     assert "ncnn agrees to 59 dB only" in chosen.reason
@@ -65,9 +64,9 @@ def test_an_engine_that_cannot_run_the_weights_is_left_out(weights, seconds):
 
 def test_a_choice_is_remembered_until_its_file_is_deleted(weights, cache, monkeypatch):
     said = []
-    monkeypatch.setattr(engine_choice._log, "warning", lambda text, *values: said.append(text % values))
+    monkeypatch.setattr(choice._log, "warning", lambda text, *values: said.append(text % values))
     answers = iter(["openvino first", "ncnn second", "torch third", "torch fourth"])
-    monkeypatch.setattr(engine_choice, "_measure", lambda *_: next(answers))
+    monkeypatch.setattr(choice, "_measure", lambda *_: next(answers))
     assert choose_engine(weights) == choose_engine(weights) == EngineChoice("openvino", "first")
     assert len(said) == 1  # it is said before the wait, and only then
     assert "are measured once on this machine" in said[0]
@@ -75,26 +74,26 @@ def test_a_choice_is_remembered_until_its_file_is_deleted(weights, cache, monkey
     threads = torch.get_num_threads()
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads + 1)
     assert choose_engine(weights).reason == "third"
-    (cache / engine_choice.CHOICES_FILE).unlink()
+    (cache / choice.CHOICES_FILE).unlink()
     assert choose_engine(weights).reason == "fourth"
 
 
 def test_a_remembered_engine_that_is_no_longer_installed_is_chosen_anew(weights, monkeypatch):
     answers = iter(["ncnn first", "torch second"])
-    monkeypatch.setattr(engine_choice, "_measure", lambda *_: next(answers))
+    monkeypatch.setattr(choice, "_measure", lambda *_: next(answers))
     assert choose_engine(weights).engine == "ncnn"
-    version = engine_choice._version
-    monkeypatch.setattr(engine_choice, "_version", lambda name: "" if name == "ncnn" else version(name))
+    version = choice._version
+    monkeypatch.setattr(choice, "_version", lambda name: "" if name == "ncnn" else version(name))
     assert choose_engine(weights).engine == "torch"
 
 
 def test_nothing_is_measured_if_only_one_engine_is_possible(weights, tmp_path, monkeypatch):
-    monkeypatch.setattr(engine_choice, "_measure", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(choice, "_measure", lambda *_: pytest.fail("measured"))
     assert choose_engine(weights, has_cap=True).line == "engine torch: it is the only engine that keeps a cap on memory"
     assert choose_engine(weights, "int8").engine == "openvino"
     path = export_model(weights, tmp_path / "network.onnx", "onnx").path
     assert choose_engine(path).line == "engine onnxruntime: the exported file is for it"
-    monkeypatch.setattr(engine_choice, "_version", lambda name: "1" if name == "torch" else "")
+    monkeypatch.setattr(choice, "_version", lambda name: "1" if name == "torch" else "")
     assert choose_engine(weights).reason == "no other engine is installed"
 
 
