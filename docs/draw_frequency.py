@@ -18,7 +18,7 @@ from torch import Tensor
 from passband import as_tensor, read_image, write_image
 from passband.analysis.filters import analyze_filters
 from passband.analysis.images import analyze_image_channels, analyze_image_parts, analyze_image_spectrum
-from passband.drawing.image_spectrum import shrunk
+from passband.drawing.frequencies.spectrum import shrunk
 from passband.io.jpeg import dequantize, read_coefficients
 from passband.ops.dct import block_dct, dct_matrix, inverse_block_dct
 from passband.ops.fourier import band_split

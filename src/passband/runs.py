@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from torch import Tensor, nn
 
 from passband.config import Recipe, parse_recipe
-from passband.drawing.charts import save_charts
-from passband.drawing.training_curves import Curves, training_curves
+from passband.drawing.charts.style import save_charts
+from passband.drawing.charts.training import Curves, training_curves
 from passband.io.files import write_whole
 from passband.io.image import write_image
 from passband.io.shards import location

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from passband.drawing.charts import readable_on
+from passband.drawing.charts.style import readable_on
 from passband.drawing.instances import draw_instances, place_titles
 from passband.drawing.lettering import font
 from passband.drawing.overlay import class_color

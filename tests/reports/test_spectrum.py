@@ -3,7 +3,7 @@ import csv
 import pytest
 import torch
 
-from passband.drawing.spectral_error import spectral_error_figure
+from passband.drawing.frequencies.errors import spectral_error_figure
 from passband.metrics import spectral_errors
 from passband.metrics.spectral_error import PARTS, SpectralErrors
 from passband.reports.spectrum import findings, spectrum_figures, spectrum_table, write_spectrum

@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from passband.data.images import find_images
-from passband.drawing.channel_maps import channel_maps
-from passband.drawing.charts import save_charts
+from passband.drawing.charts.style import save_charts
+from passband.drawing.frequencies.gates import channel_maps
 from passband.inference.classifier import Classifier
 from passband.io.files import write_whole
 from passband.layers.channels import COMPONENTS, SUBSETS, from_indices, zigzag_order

@@ -12,8 +12,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from passband.curriculum.objective import evaluating
-from passband.drawing.charts import save_charts
-from passband.drawing.filter_maps import filters_figure
+from passband.drawing.charts.style import save_charts
+from passband.drawing.frequencies.filters import filters_figure
 from passband.io.image import read_image
 from passband.layers import DynamicFilter
 from passband.models import ConvIR, load_model, pick_device

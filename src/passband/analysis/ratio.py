@@ -16,8 +16,8 @@ from passband.data.classifier_input import PIXELS, Preprocessing
 from passband.data.images import find_images
 from passband.data.masks import find_mask_pairs
 from passband.data.selection import evenly
-from passband.drawing.charts import save_charts
-from passband.drawing.ratio_curve import ratio_curves
+from passband.drawing.charts.ratio import ratio_curves
+from passband.drawing.charts.style import save_charts
 from passband.inference.classifier import Classifier
 from passband.io.files import write_whole
 from passband.io.image import read_image

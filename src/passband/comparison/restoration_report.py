@@ -12,9 +12,9 @@ from torch import Tensor
 
 from passband.comparison.decoded import DecodedImages, restored_name
 from passband.comparison.report import difference_panels, difference_table, environment_rows, notes_section, sentences
-from passband.drawing.charts import save_charts
+from passband.drawing.charts.differences import curve_chart, difference_chart
+from passband.drawing.charts.style import save_charts
 from passband.drawing.comparison import comparison_rows
-from passband.drawing.differences import curve_chart, difference_chart
 from passband.drawing.zoom import SIDE, most_detailed, strongest, with_enlarged_part
 from passband.io.image import write_image
 from passband.models.three_scales import mean_view

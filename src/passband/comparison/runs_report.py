@@ -12,9 +12,9 @@ from passband.comparison.report import (
     notes_section,
     sentences,
 )
-from passband.drawing.charts import save_charts
-from passband.drawing.differences import difference_chart
-from passband.drawing.run_curves import RunCurves, run_curves_chart
+from passband.drawing.charts.differences import difference_chart
+from passband.drawing.charts.runs import RunCurves, run_curves_chart
+from passband.drawing.charts.style import save_charts
 from passband.naming import shortened
 from passband.reports.figures import Figure
 from passband.reports.files import cell, write_csv, write_json, write_lines

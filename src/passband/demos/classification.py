@@ -10,8 +10,8 @@ from passband.data.datasets.classification import find_classes
 from passband.data.selection import evenly
 from passband.demos.small_training import ShowStep, no_display, train_small
 from passband.demos.textures import write_textures
+from passband.drawing.charts.confusion import confusion_picture
 from passband.drawing.comparison import comparison_rows
-from passband.drawing.confusion import confusion_picture
 from passband.inference.classifier import Classifier
 from passband.io.image import read_image, write_image
 from passband.metrics import confusion_matrix

@@ -9,8 +9,8 @@ from typing import Any
 from passband.data.pasting import PasteSettings, SetPlan, paste_set
 from passband.demos.segmentation import RECIPE, AnyShape
 from passband.demos.small_training import fitting_length, train_small
-from passband.drawing.charts import save_charts
-from passband.drawing.run_curves import RunCurves, run_curves_chart
+from passband.drawing.charts.runs import RunCurves, run_curves_chart
+from passband.drawing.charts.style import save_charts
 from passband.runs import read_curves
 from passband.training import StepReport
 

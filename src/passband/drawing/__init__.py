@@ -1,1 +1,1 @@
-"""Comparisons of images, overlays and charts."""
+"""Comparisons of images, overlays, charts, and figures of frequencies."""

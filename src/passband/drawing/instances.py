@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.drawing.charts import readable_on
+from passband.drawing.charts.style import readable_on
 from passband.drawing.lettering import fitted, font, line_height
 from passband.drawing.overlay import class_color, note, overlay
 from passband.io.image import from_pil, to_pil

@@ -6,8 +6,8 @@ from typing import Any
 from jaxtyping import Int
 from torch import Tensor
 
-from passband.drawing.charts import save_charts
-from passband.drawing.confusion import confusion_chart
+from passband.drawing.charts.confusion import confusion_chart
+from passband.drawing.charts.style import save_charts
 from passband.evaluation.report import heading, how_it_was_made, not_scored, noted, write_results
 from passband.reports.files import cell, percent, write_csv
 

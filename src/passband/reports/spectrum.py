@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from passband.drawing.charts import save_chart, save_charts
-from passband.drawing.spectral_error import spectral_error_figure
+from passband.drawing.charts.style import save_chart, save_charts
+from passband.drawing.frequencies.errors import spectral_error_figure
 from passband.metrics.spectral_error import PARTS, SpectralErrors, band_edges, band_numbers
 from passband.reports.files import write_csv
 

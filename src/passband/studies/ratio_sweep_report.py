@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from passband.drawing.charts import PALETTE, QUIET, STYLE, headline, new_chart, save_charts
+from passband.drawing.charts.style import PALETTE, QUIET, STYLE, headline, new_chart, save_charts
 from passband.evaluation.segmentation_report import NAMES
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from passband.data.datasets.classification import (
 )
 from passband.data.leak_warnings import warn_of_leaks
 from passband.data.splits import split_classes
-from passband.drawing.confusion import confusion_picture
+from passband.drawing.charts.confusion import confusion_picture
 from passband.io.image import ImageError
 from passband.layers.channels import channel_subset
 from passband.layers.gate import ChannelGate, temperature

@@ -5,7 +5,7 @@ import torch
 
 from passband.analysis.images import analyze_image_spectrum, radial_curve
 from passband.analysis.images.spectrum import described_spectrum
-from passband.drawing.image_spectrum import DECADES, amplitude_image
+from passband.drawing.frequencies.spectrum import DECADES, amplitude_image
 from passband.io.image import read_image, write_image
 from passband.ops.color import rgb_to_ycbcr
 

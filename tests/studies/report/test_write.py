@@ -5,7 +5,7 @@ import re
 import pytest
 from PIL import Image
 
-from passband.drawing.charts import save_chart
+from passband.drawing.charts.style import save_chart
 from passband.studies.report import write_study_report
 from passband.studies.report.comparison import compare_cells
 from passband.studies.report.isolation import advantage, isolate

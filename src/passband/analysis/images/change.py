@@ -5,8 +5,8 @@ from pathlib import Path
 import torch
 
 from passband.analysis.images.spectrum import RadialCurve, radial_curve
-from passband.drawing.charts import save_charts
-from passband.drawing.spectra import spectra_figure
+from passband.drawing.charts.style import save_charts
+from passband.drawing.frequencies.spectra import spectra_figure
 from passband.io.image import read_image
 from passband.reports.files import write_csv
 

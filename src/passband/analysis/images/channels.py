@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.drawing.channel_mosaic import mosaic_figure
-from passband.drawing.charts import save_charts
+from passband.drawing.charts.style import save_charts
+from passband.drawing.frequencies.mosaic import mosaic_figure
 from passband.io.image import read_image, write_image
 from passband.io.jpeg import JpegCoefficients, JpegError, dequantize, read_coefficients
 from passband.layers.channels import COMPONENTS, SUBSETS, ChannelSubset, channel_subset

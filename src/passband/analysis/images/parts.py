@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from passband.curriculum.ratio import DEFINITIONS, RadialProfile, check_ratio
-from passband.drawing.charts import save_charts
-from passband.drawing.frequency_parts import parts_figure
+from passband.drawing.charts.style import save_charts
+from passband.drawing.frequencies.parts import parts_figure
 from passband.io.image import read_image, write_image
 from passband.metrics import psnr
 from passband.naming import entry

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.drawing.charts import save_charts
-from passband.drawing.image_spectrum import amplitude_image, image_spectrum_figure
+from passband.drawing.charts.style import save_charts
+from passband.drawing.frequencies.spectrum import amplitude_image, image_spectrum_figure
 from passband.io.image import read_image, write_image
 from passband.layers.channels import COMPONENTS
 from passband.ops.color import rgb_to_ycbcr

@@ -16,9 +16,9 @@ from passband.analysis.images.spectrum import described_spectrum
 from passband.app.files.checks import UploadError, check_file
 from passband.app.work.requests import Predictors, Request
 from passband.curriculum.ratio import DEFINITIONS
-from passband.drawing.channel_mosaic import channel_mosaic
-from passband.drawing.charts import png_bytes
-from passband.drawing.image_spectrum import amplitude_figure, radial_curve_figure, shrunk
+from passband.drawing.charts.style import png_bytes
+from passband.drawing.frequencies.mosaic import channel_mosaic
+from passband.drawing.frequencies.spectrum import amplitude_figure, radial_curve_figure, shrunk
 from passband.io.image import read_image, to_pil
 from passband.io.image.size import stored_size
 from passband.layers.channels import channel_subset

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from passband.drawing.charts import NOTE, PALETTE, QUIET, STYLE, new_chart
+from passband.drawing.charts.style import NOTE, PALETTE, QUIET, STYLE, new_chart
 from passband.metrics.intervals import Interval
 from passband.studies.report.comparison import Comparison, cell_name
 from passband.studies.report.isolation import Isolated, isolate

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from passband.drawing.charts import NOTE, PALETTE, QUIET, STYLE
-from passband.drawing.training_curves import Curves
+from passband.drawing.charts.style import NOTE, PALETTE, QUIET, STYLE
+from passband.drawing.charts.training import Curves
 from passband.studies.report.cell_charts import BAD, OTHER, POINT, WINNER, titled_chart
 from passband.studies.report.comparison import Comparison, cell_name
 from passband.studies.report.statistics import best_of_k

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from passband.drawing.charts import save_charts
+from passband.drawing.charts.style import save_charts
 from passband.reports.files import write_csv, write_json, write_lines
 from passband.reports.page import write_page
 from passband.studies.report.answer import answer_of

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from passband.drawing.charts import NOTE, PALETTE, QUIET, STYLE, headline, new_chart
+from passband.drawing.charts.style import NOTE, PALETTE, QUIET, STYLE, headline, new_chart
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from passband.drawing.charts import NOTE, PALETTE, QUIET, STYLE, new_chart
+from passband.drawing.charts.style import NOTE, PALETTE, QUIET, STYLE, new_chart
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

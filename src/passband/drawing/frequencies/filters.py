@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.drawing.charts import NOTE, PALETTE, QUIET, STYLE, TITLE, new_chart
-from passband.drawing.image_spectrum import shrunk
+from passband.drawing.charts.style import NOTE, PALETTE, QUIET, STYLE, TITLE, new_chart
+from passband.drawing.frequencies.spectrum import shrunk
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

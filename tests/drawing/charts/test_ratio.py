@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from passband.drawing.ratio_curve import draw_ratio, ratio_curves
+from passband.drawing.charts.ratio import draw_ratio, ratio_curves
 
 
 def found(**changes):

@@ -1,6 +1,6 @@
 import torch
 
-from passband.drawing.frequency_parts import ROWS, parts_figure
+from passband.drawing.frequencies.parts import ROWS, parts_figure
 
 
 def test_each_definition_has_a_column_with_its_disc_its_parts_and_its_shares():

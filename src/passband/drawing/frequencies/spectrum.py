@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.drawing.charts import NOTE, PALETTE, QUIET, STYLE, TITLE, new_chart
+from passband.drawing.charts.style import NOTE, PALETTE, QUIET, STYLE, TITLE, new_chart
 from passband.ops.color import rgb_to_ycbcr
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from passband.drawing.charts import STYLE, headline, new_chart
+from passband.drawing.charts.style import STYLE, headline, new_chart
 from passband.drawing.lettering import CUT, printable
 
 if TYPE_CHECKING:

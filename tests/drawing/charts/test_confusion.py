@@ -1,8 +1,8 @@
 import torch
 from matplotlib import colormaps
 
-from passband.drawing.charts import save_charts
-from passband.drawing.confusion import LEGIBLE, confusion_chart, confusion_picture
+from passband.drawing.charts.confusion import LEGIBLE, confusion_chart, confusion_picture
+from passband.drawing.charts.style import save_charts
 
 
 def middle_of(picture, share):

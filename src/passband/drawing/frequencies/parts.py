@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.drawing.charts import NOTE, QUIET, STYLE, TITLE, new_chart
-from passband.drawing.image_spectrum import draw_amplitudes
+from passband.drawing.charts.style import NOTE, QUIET, STYLE, TITLE, new_chart
+from passband.drawing.frequencies.spectrum import draw_amplitudes
 from passband.drawing.zoom import most_detailed, with_enlarged_part
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import torch
 from matplotlib import colormaps
 from PIL import Image
 
-from passband.drawing.channel_maps import COLORS, channel_maps, draw_channels
+from passband.drawing.frequencies.gates import COLORS, channel_maps, draw_channels
 from passband.ops.dct import zigzag
 
 

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.drawing.charts import NOTE, QUIET, STYLE, TITLE, new_chart
-from passband.drawing.image_spectrum import shrunk
+from passband.drawing.charts.style import NOTE, QUIET, STYLE, TITLE, new_chart
+from passband.drawing.frequencies.spectrum import shrunk
 from passband.drawing.zoom import magnified
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from passband.drawing.channel_mosaic import CHOSEN, DIMMED, STRONGEST, channel_mosaic, mosaic_cell, mosaic_figure
+from passband.drawing.frequencies.mosaic import CHOSEN, DIMMED, STRONGEST, channel_mosaic, mosaic_cell, mosaic_figure
 
 
 def tile_of(mosaic, size, v, u):

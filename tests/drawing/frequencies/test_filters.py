@@ -2,8 +2,8 @@ import sys
 
 import torch
 
-from passband.drawing.charts import save_chart
-from passband.drawing.filter_maps import PARTS, filters_figure, kernel_mosaic
+from passband.drawing.charts.style import save_chart
+from passband.drawing.frequencies.filters import PARTS, filters_figure, kernel_mosaic
 
 
 def one_filter(block, side, low, groups=8):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.drawing.charts import NOTE, QUIET, STYLE, new_chart, readable_on, save_chart
+from passband.drawing.charts.style import NOTE, QUIET, STYLE, new_chart, readable_on, save_chart
 from passband.ops.dct import zigzag
 
 if TYPE_CHECKING:

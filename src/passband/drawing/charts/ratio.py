@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from passband.drawing.charts import PALETTE, QUIET, STYLE, headline, new_chart, save_chart
+from passband.drawing.charts.style import PALETTE, QUIET, STYLE, headline, new_chart, save_chart
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from passband.drawing.charts import NOTE, PALETTE, QUIET, STYLE, new_chart
-from passband.drawing.training_curves import COLUMNS, HEIGHT, WIDTH, Curves, thinned
+from passband.drawing.charts.style import NOTE, PALETTE, QUIET, STYLE, new_chart
+from passband.drawing.charts.training import COLUMNS, HEIGHT, WIDTH, Curves, thinned
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from passband.drawing.charts import NOTE, PALETTE, QUIET, STYLE, new_chart
+from passband.drawing.charts.style import NOTE, PALETTE, QUIET, STYLE, new_chart
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.drawing.charts import NOTE, PALETTE, QUIET, STYLE, TITLE, new_chart, readable_on
+from passband.drawing.charts.style import NOTE, PALETTE, QUIET, STYLE, TITLE, new_chart, readable_on
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

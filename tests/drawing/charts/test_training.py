@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from passband.drawing.training_curves import POINTS, training_curves
+from passband.drawing.charts.training import POINTS, training_curves
 
 
 def drawn(panel):

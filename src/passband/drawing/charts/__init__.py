@@ -1,0 +1,1 @@
+"""Charts with a common style: confusion matrices, differences, and curves of ratios, runs and trainings."""
