@@ -54,6 +54,9 @@ def test_one_entry_is_shown_with_its_license_and_the_commands_that_use_it(run, t
         "passband evaluate motion_deblurring.pth --data pairs/ --benchmark GoPro -o report/",
     ):
         assert line in out.splitlines()
+    assert "passband compare general motion_deblurring.pth --data pairs/ -o both/" in out.splitlines()
+    _, out, _ = run("weights", "show", "general", "--folder", tmp_path)
+    assert "passband compare derain-small general --data pairs/ -o both/" in out.splitlines()
     _, out, _ = run("weights", "show", "inspector", "--folder", tmp_path)
     assert "passband inspect photo.jpg" in out
     _, out, _ = run("weights", "show", "convir-s-dehazing", "--folder", tmp_path)

