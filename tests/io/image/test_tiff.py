@@ -155,6 +155,36 @@ def test_cmyk_says_what_becomes_of_it(tmp_path, planes, bits):
     assert red < 0.05 < 0.9 < min(green, blue)
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("planes", ["contig", "separate"])
+@pytest.mark.parametrize(
+    ("photometric", "kinds", "note"),
+    [
+        ("minisblack", (0,), "1 further channel was left out: only its colors are kept"),
+        ("minisblack", (2, 0), "1 further channel was left out: only its colors and alpha are kept"),
+        ("rgb", (0, 0), "2 further channels were left out: only its colors are kept"),
+        ("rgb", (2, 0, 0), "2 further channels were left out: only its colors and alpha are kept"),
+        ("separated", (0,), "1 further channel was left out: only its colors are kept"),
+        ("rgb", (2,), ""),
+        ("minisblack", (), ""),
+    ],
+)
+def test_channels_that_no_picture_has_are_left_out_with_a_note(tmp_path, photometric, kinds, note, planes, bits):
+    count = {"minisblack": 1, "rgb": 3, "separated": 4}[photometric] + len(kinds)
+    dtype = np.uint8 if bits == 8 else np.uint16
+    pixels = np.random.default_rng(bits).integers(0, 2**bits, (HEIGHT, WIDTH, count), dtype=dtype)
+    array = pixels[..., 0] if count == 1 else np.moveaxis(pixels, -1, 0) if planes == "separate" else pixels
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        array,
+        photometric=photometric,
+        planarconfig=planes if count > 1 else None,
+        extrasamples=kinds or None,
+    )
+    notes = [one for one in read_stored_image(tmp_path / "a.tif").notes if "CMYK" not in one]
+    assert notes == [note] * bool(note)
+
+
 def test_libtiff_writes_nothing_to_the_terminal(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", noise("rgb", 8), photometric="rgb", compression="deflate")
     with tifffile.TiffFile(tmp_path / "a.tif") as file:

@@ -121,7 +121,24 @@ def _from_pillow(image: TiffImagePlugin.TiffImageFile, data: bytes, index: int, 
         pixels = pixels_of_pillow(image, name)
         if image.mode.startswith("I;16") and tags.get(262) == 0:
             pixels = 65535 - pixels  # zero is white, which Pillow handles only in 8-bit files
+    notes += _further_channels(int(tags.get(277, 1)), int(tags.get(262, 1)), pixels)
     return Decoded(pixels, _with_icc(meta, pixels), tuple(notes))
+
+
+def _further_channels(samples: int, photometric: int, pixels: Pixels) -> tuple[str, ...]:
+    """Return a note about channels beside the colors and alpha, such as selections that Photoshop saved.
+
+    Args:
+        samples: number of samples per pixel in the file.
+        photometric: code of the color space.
+        pixels: decoded pixels.
+    """
+    has_alpha = pixels.shape[-1] in (2, 4)
+    count = samples - raw.COLORS.get(photometric, 3) - has_alpha
+    if count < 1:
+        return ()
+    channels = "1 further channel was" if count == 1 else f"{count} further channels were"
+    return (f"{channels} left out: only its colors{' and alpha' if has_alpha else ''} are kept",)
 
 
 def own_directory(image: TiffImagePlugin.TiffImageFile) -> Image.Exif:
@@ -145,13 +162,14 @@ def _from_raw(data: bytes, index: int, name: str, max_pixels: int) -> Decoded:
     pixels = raw.decode_page(data, page, name)
     directory = _directory_of(data, page)
     meta = tiff_meta(directory, directory.get(ICC_PROFILE))
-    notes = ()
+    notes: tuple[str, ...] = ()
     if page.photometric == raw.CMYK:
         notes = (DEEP_CMYK_NOTE if pixels.dtype == np.uint16 else CMYK_NOTE,)
         levels = pixels[..., :4] >> 8 if pixels.dtype == np.uint16 else pixels[..., :4]
         inks = Image.fromarray(np.ascontiguousarray(levels.astype(np.uint8)), "CMYK")
         inks.info["icc_profile"] = directory.get(ICC_PROFILE)
         pixels = pixels_of_pillow(inks, name)
+    notes += _further_channels(page.samples, page.photometric, pixels)
     return Decoded(turn_upright(pixels, directory.get(ORIENTATION, 1)), _with_icc(meta, pixels), notes)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import UInt8, UInt16
 from numpy import ndarray
 from PIL import TiffImagePlugin
 
@@ -23,7 +23,7 @@ from passband.io.image.types import SUPPORTED, ImageError, Pixels
 
 CMYK = 5
 """Code of the color space CMYK."""
-_COLORS = {0: 1, 1: 1, 2: 3, CMYK: 4}
+COLORS = {0: 1, 1: 1, 2: 3, CMYK: 4}
 """Number of color samples by color space: white is zero, black is zero, RGB, CMYK."""
 _STREAMS = frozenset({1, 5, 8, 32773, 32946, 34925, 50000})
 """Codes of the compressions that are independent of the pixel layout: none, LZW, deflate, PackBits, LZMA, Zstandard."""
@@ -153,7 +153,7 @@ def read_page_tags(data: bytes, index: int, name: str) -> Page:
         page: Any = file.pages[index]
         photometric, compression = int(page.photometric), int(page.compression)
         samples, bits = int(page.samplesperpixel), int(page.bitspersample)
-        colors = _COLORS.get(photometric)
+        colors = COLORS.get(photometric)
         if colors is None or samples < colors or page.dtype not in (np.uint8, np.uint16) or bits not in (8, 16):
             sample_kind = f"{samples} x {page.dtype or f'{bits}-bit'}"
             raise ImageError(f"{name} has {sample_kind} samples per pixel; {SUPPORTED}")
@@ -229,8 +229,8 @@ def decode_stack_page(data: bytes, page: Page, index: int, name: str) -> Pixels:
     return _to_colors(np.moveaxis(values, 0, -1) if page.planar else values, page)
 
 
-def _to_colors(pixels: Pixels, page: Page) -> Pixels:
-    colors = _COLORS[page.photometric]
+def _to_colors(pixels: UInt8[ndarray, "H W S"] | UInt16[ndarray, "H W S"], page: Page) -> Pixels:
+    colors = COLORS[page.photometric]
     if page.photometric == 0:
         pixels = pixels.copy()
         pixels[..., :1] = np.iinfo(pixels.dtype).max - pixels[..., :1]
