@@ -43,7 +43,7 @@ class Decoder:
         self.packets = self.decoded = self.damaged = 0
         self.notes: list[str] = []
         self._container, self._stream = container, stream
-        self._discarded = self._hidden = self._slots = 0
+        self._discarded = self._hidden = self._refused = self._slots = 0
         self._is_avi = container.format.name == "avi"
         self._is_cut = not self._is_avi or _avi_is_cut(path)
         self._pending: list[int] | None = [] if self._is_avi and stream.codec_context.name in _REORDERED else None
@@ -54,7 +54,8 @@ class Decoder:
     @property
     def lost(self) -> int:
         """Number of frames in the file or its header that could not be decoded; final after the last frame."""
-        coded = max(0, self.packets - self._hidden - self.decoded)
+        # small frames count as hidden although some are shown, and would hide that the decoder refused others
+        coded = max(self._refused, self.packets - self._hidden - self.decoded)
         if self._is_avi:  # the header counts slots; empty slots repeat the previous frame
             return coded + (max(0, self._stream.frames - self._slots) if self._is_cut else 0)
         return max(coded, (self._stream.frames or 0) - self._discarded - self.decoded)
@@ -83,6 +84,8 @@ class Decoder:
             try:
                 frames = self._context.decode(packet)
             except FFmpegError:
+                if packet.size and not packet.is_discard:
+                    self._refused += not _shows_nothing(packet, self._context.name)
                 if self._pending and packet.dts in self._pending:
                     self._pending.remove(packet.dts)
                     heapify(self._pending)
