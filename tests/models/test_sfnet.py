@@ -14,7 +14,8 @@ def published_pickle(tmp_path_factory):
     """The golden weights as the authors save theirs."""
     path = tmp_path_factory.mktemp("published") / "GOPRO.pkl"
     torch.save({"model": golden.published_state()}, path)
-    return path
+    yield path
+    path.unlink()  # 51 MB
 
 
 @pytest.mark.parametrize(
