@@ -28,8 +28,8 @@ def export(
     size: Annotated[
         str | None,
         typer.Option(
-            help="Width x height of the images in pixels, as 640x480; a file for one size is faster. For onnx, "
-            "openvino and coreml. Default: any size; for coreml 512x512."
+            help="Width x height of the images in pixels, such as 1280x720, or one side; a file for one size is "
+            "faster. For onnx, openvino and coreml. Default: any size; for coreml 512x512."
         ),
     ] = None,
     provider: Provider = None,
@@ -38,9 +38,10 @@ def export(
 
     Restoration networks can be exported to all formats, classifiers and segmentation networks to ONNX.
     """
+    from passband.cli.shared.sizes import parse_size
     from passband.export import export_model
 
-    sides = None if size is None else _sides(size)
+    sides = None if size is None else parse_size(size)
     exported = export_model(weights, output, to, precision, calibration, sides, provider=provider)
     for parity in exported.parities:
         typer.echo(parity.line)
@@ -50,11 +51,3 @@ def export(
             f"int8; int8 costs {exported.psnr_torch - exported.psnr_exported:.2f} dB"
         )
     typer.echo(exported.path)
-
-
-def _sides(size: str) -> tuple[int, int]:
-    """Return the height and the width of a size such as 640x480."""
-    width, _, height = size.partition("x")
-    if not (width.isdecimal() and height.isdecimal()):
-        raise typer.BadParameter(f"--size is width x height in pixels, such as 640x480; got {size!r}")
-    return int(height), int(width)

@@ -17,7 +17,7 @@ def info(
     size: Annotated[
         str | None,
         typer.Option(
-            help="Height and width of the input, such as 56 or 720x1280. Default: as in the training; 256 for "
+            help="Width x height of the input, such as 1280x720, or one side. Default: as in the training; 256 for "
             "restoration."
         ),
     ] = None,
@@ -29,6 +29,7 @@ def info(
     import torch
 
     from passband.analysis.cost import cost
+    from passband.cli.shared.sizes import parse_size
     from passband.models import MODELS, build_model, load_model
     from passband.provenance import weights_checksum
     from passband.tasks import input_shape_of
@@ -77,15 +78,3 @@ def _run_rows(folder: Path) -> dict[str, str]:
         "run": f"{run['recipe'].name}, {run['status']} at step {run['step']}",
         "curves": str(curves) if curves.exists() else f"not drawn yet: passband analyze curves {folder}",
     }
-
-
-def parse_size(size: str) -> tuple[int, int]:
-    """Return the height and the width that a text such as `56` or `720x1280` names.
-
-    Raises:
-        ValueError: if the text is neither one side nor two sides.
-    """
-    sides = size.lower().split("x")
-    if len(sides) > 2 or not all(side.isdecimal() and int(side) for side in sides):
-        raise ValueError(f"size must be one side or HEIGHTxWIDTH, such as 56 or 720x1280; got {size!r}")
-    return int(sides[0]), int(sides[-1])
