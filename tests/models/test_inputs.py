@@ -81,7 +81,7 @@ def test_other_channels_and_a_picture_without_its_batch_are_refused(networks, na
     else:
         with pytest.raises(ValueError, match=rf"got {channels} x 32 x 32\. Add the axis of the batch: image\[None\]"):
             model(torch.zeros(channels, 32, 32))
-        with pytest.raises(ValueError, match="at least one image with at least one pixel"):
+        with pytest.raises(ValueError, match="needs a tensor with values"):
             model(torch.zeros(0, channels, 32, 32))
 
 

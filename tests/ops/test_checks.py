@@ -122,6 +122,13 @@ def test_arrays_and_lists_are_refused_everywhere_with_how_to_convert_them(name):
             ON_PICTURES[name]([torch.zeros(3, 16, 16)])
 
 
+@pytest.mark.parametrize("name", [name for name in ON_PICTURES if "threshold" not in name])
+@pytest.mark.parametrize("shape", [(0, 3, 16, 16), (2, 3, 0, 16)])
+def test_an_empty_batch_is_refused_everywhere_and_not_by_the_fourier_transform(name, shape):
+    with pytest.raises(ValueError, match=f"needs a tensor with values, got {' x '.join(map(str, shape))}"):
+        ON_PICTURES[name](torch.zeros(shape))
+
+
 def test_eight_bits_are_not_wrapped_around():
     levels = torch.randint(0, 256, (1, 3, 16, 16), dtype=torch.uint8)
     with pytest.raises(TypeError, match=r"low_pass_ratio needs .* got torch\.uint8\. .* image\.float\(\) / 255"):

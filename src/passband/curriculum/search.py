@@ -156,9 +156,7 @@ class RatioSearch:
         return found
 
     def _profile(self, images: Float[Tensor, "B C H W"]) -> RadialProfile:
-        """Return the profile that relates ratios and radii, after checking the images."""
-        if not len(images):
-            raise ValueError("a search needs 1 image or more; got none")
+        """Return the profile that relates ratios and radii, after checking the size of the images."""
         own = RadialProfile.of([images], self.definition)
         if self.profile is None:
             return own

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from passband.ops.checks import check_images, kind_of, shape_of
+from passband.ops.checks import check_images, kind_of
 
 PREDICTORS = {
     "restoration": "Restorer",
@@ -50,8 +50,6 @@ def check_batch(image: Any, model: nn.Module, name: str, channels: int | None = 
             f"passband.as_tensor(...)[None], or use {predictor}, which takes files, PIL images and arrays."
         )
     check_images(image, name, channels)
-    if not image.numel():
-        raise ValueError(f"{name} needs at least one image with at least one pixel, got {shape_of(image)}.")
     weight = next((value for value in model.parameters() if value.is_floating_point()), None)
     if weight is None:
         return

@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def check_floats(image: Any, where: str) -> None:
-    """Raise an error unless the input is a tensor of floating-point values.
+    """Raise an error unless the input is a tensor of floating-point values that is not empty.
 
     Args:
         image: input to check.
@@ -19,6 +19,7 @@ def check_floats(image: Any, where: str) -> None:
 
     Raises:
         TypeError: if the input is not a tensor, or holds integers.
+        ValueError: if it is empty.
     """
     if not isinstance(image, Tensor):
         raise TypeError(
@@ -26,6 +27,8 @@ def check_floats(image: Any, where: str) -> None:
         )
     if not image.is_floating_point():
         raise TypeError(f"{where} needs floating-point values, got {image.dtype}. {conversion_advice(image)}")
+    if not image.numel():
+        raise ValueError(f"{where} needs a tensor with values, got {shape_of(image)}.")
 
 
 def check_images(image: Any, where: str, channels: int | None = None) -> None:
@@ -38,7 +41,7 @@ def check_images(image: Any, where: str, channels: int | None = None) -> None:
 
     Raises:
         TypeError: if the input is not a tensor of floating-point values.
-        ValueError: if the number of axes or channels is wrong.
+        ValueError: if the batch is empty, or the number of axes or channels is wrong.
     """
     check_floats(image, where)
     shape = f"B {'C' if channels is None else channels} H W"
@@ -62,7 +65,7 @@ def check_same_shape(first: Any, second: Any, where: str, names: tuple[str, str]
 
     Raises:
         TypeError: if either is not a tensor of floating-point values.
-        ValueError: if the shapes differ.
+        ValueError: if the shapes differ, or a tensor is empty.
     """
     check_floats(first, f"{names[0]} of {where}")
     check_floats(second, f"{names[1]} of {where}")
@@ -128,7 +131,7 @@ def check_rgb(image: Any, where: str) -> None:
 
     Raises:
         TypeError: if the input is not a tensor of floating-point values.
-        ValueError: if it does not have 3 channels.
+        ValueError: if it is empty, or does not have 3 channels.
     """
     check_floats(image, where)
     if image.ndim < 3 or image.shape[-3] != 3:
