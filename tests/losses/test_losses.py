@@ -3,7 +3,14 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from passband.losses import multiscale_loss, relative_multiscale_loss, spectral_l1
+from passband.losses import (
+    focal_frequency_loss,
+    frequency_loss,
+    multiscale_loss,
+    relative_multiscale_loss,
+    ring_distances,
+    spectral_l1,
+)
 
 SIZES = [(1, 1), (1, 7), (13, 8), (11, 17)]
 
@@ -182,3 +189,23 @@ def test_a_perfect_sample_has_a_finite_relative_loss_and_gradient():
     relative_multiscale_loss([prediction], torch.zeros(1, 3, 8, 8)).backward()
     assert prediction.grad is not None
     assert prediction.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        spectral_l1,
+        frequency_loss,
+        ring_distances,
+        lambda restored, clean: focal_frequency_loss(restored, clean, alpha=0),  # other weights are held constant
+        lambda restored, clean: multiscale_loss([restored], clean),
+        lambda restored, clean: multiscale_loss([restored, restored[..., ::2, ::2]], clean, added=spectral_l1),
+        lambda restored, clean: relative_multiscale_loss([restored], clean, added=spectral_l1),
+    ],
+    ids=["spectral_l1", "frequency", "rings", "focal", "multiscale", "two sizes", "relative"],
+)
+def test_gradients_in_float64_are_differences_of_the_loss(loss):
+    generator = torch.Generator().manual_seed(0)
+    restored, clean = torch.rand(2, 2, 3, 9, 8, generator=generator, dtype=torch.float64)
+    assert loss(restored, clean).dtype == torch.float64
+    assert torch.autograd.gradcheck(lambda image: loss(image, clean), restored.requires_grad_(), fast_mode=True)

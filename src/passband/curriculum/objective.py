@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from passband.naming import entry
 from passband.ops.checks import check_images
 from passband.ops.fourier import frequency_distance
+from passband.ops.precision import widened
 
 Score = Callable[[Any], Float[Tensor, " B"]]
 """A function from the output of a network to one number for each image, which is differentiated."""
@@ -115,7 +116,7 @@ class BandTerms:
     ):
         self.model, self.score = model, score
         self.term = entry(term, TERMS, "term of the objective")
-        precise = images.detach() if images.dtype == torch.float64 else images.detach().float()
+        precise = widened(images.detach())
         self.parts = precise.split(batch or len(images))
         self.spectra = [torch.fft.rfft2(part, norm="backward") for part in self.parts]
         height, width = images.shape[-2:]

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from passband.naming import suggestion
 from passband.ops.checks import check_images
+from passband.ops.precision import widened
 from passband.processes import total
 
 POOLS = ("magnitude", "signed")
@@ -120,7 +121,7 @@ class ChannelGate(nn.Module):
                 mixed, norm.running_mean, norm.running_var, norm.weight, norm.bias, training=False, eps=norm.eps
             )
         pairs = self.pair(F.relu(mixed)).view(len(cube), self.channels, 2)
-        return pairs if pairs.dtype == torch.float64 else pairs.float()
+        return widened(pairs)
 
     def keep_probability(self) -> Float[Tensor, " C"]:
         """Return the share of images since `reset` for which each channel was open, 0 to 1.

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from passband.naming import entry
 from passband.ops.checks import check_images, check_same_shape
 from passband.ops.frequency_distance import BLOCK, FREQUENCY_WEIGHTS, frequency_distances, frequency_weights
+from passband.ops.precision import computing_dtype, widened
 from passband.weights_io import CheckpointError, load_weights
 
 GATE = "gate"
@@ -204,7 +205,7 @@ class FocalFrequencyLoss(nn.Module):
 
 def _patch_spectra(image: Float[Tensor, "B C H W"], factor: int) -> Tensor:
     """Compute the orthonormal spectra of patches, B P C h w."""
-    wide = image if image.dtype == torch.float64 else image.float()
+    wide = widened(image)
     batch, channels, height, width = wide.shape
     patches = wide.view(batch, channels, factor, height // factor, factor, width // factor)
     patches = patches.permute(0, 2, 4, 1, 3, 5).flatten(1, 2)
@@ -238,7 +239,7 @@ def ring_distances(
         raise ValueError(f"rings needs at least 1, got {rings}.")
     if power not in (1, 2):
         raise ValueError(f"power needs 1 or 2, got {power}.")
-    dtype = torch.float64 if restored.dtype == torch.float64 else torch.float32
+    dtype = computing_dtype(restored)
     difference = torch.fft.rfft2(restored.to(dtype) - clean.to(dtype), dim=(-2, -1), norm="ortho")
     error = difference.real.square() + difference.imag.square()
     if power == 1:

@@ -6,13 +6,13 @@ All are computed in float32 or float64, also under autocast, from logits and mas
 from collections.abc import Callable
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int, Num
 from torch import Tensor
 
 from passband.naming import entry
 from passband.ops.checks import check_images, kind_of, shape_of
+from passband.ops.precision import widened
 
 SMOOTH = 1.0
 """Pixels that `dice_loss` adds. They keep the gradient of nearly empty masks finite, and are few beside a mask of
@@ -30,7 +30,7 @@ def binary_cross_entropy(logits: Float[Tensor, "B 1 H W"], mask: Num[Tensor, "B 
         The loss.
     """
     _check(logits, mask, "binary_cross_entropy", 1)
-    return F.binary_cross_entropy_with_logits(_precise(logits)[:, 0], mask.to(_precise(logits).dtype))
+    return F.binary_cross_entropy_with_logits(widened(logits)[:, 0], mask.to(widened(logits).dtype))
 
 
 def dice_loss(
@@ -52,7 +52,7 @@ def dice_loss(
         Source: Milletari, Navab and Ahmadi, "V-Net", 3DV 2016, without the squares in the denominator.
     """
     _check(logits, mask, "dice_loss", 1)
-    return _soft_dice(_precise(logits).sigmoid(), mask[:, None].to(_precise(logits).dtype), smooth).mean()
+    return _soft_dice(widened(logits).sigmoid(), mask[:, None].to(widened(logits).dtype), smooth).mean()
 
 
 def binary_cross_entropy_and_dice(logits: Float[Tensor, "B 1 H W"], mask: Num[Tensor, "B H W"]) -> Float[Tensor, ""]:
@@ -71,7 +71,7 @@ def cross_entropy(logits: Float[Tensor, "B K H W"], mask: Int[Tensor, "B H W"]) 
         The loss.
     """
     _check(logits, mask, "cross_entropy")
-    return F.cross_entropy(_precise(logits), mask.long())
+    return F.cross_entropy(widened(logits), mask.long())
 
 
 def class_dice_loss(
@@ -91,7 +91,7 @@ def class_dice_loss(
     """
     _check(logits, mask, "class_dice_loss")
     truth = F.one_hot(mask.long(), logits.shape[1]).movedim(-1, 1)
-    probabilities = _precise(logits).softmax(1)
+    probabilities = widened(logits).softmax(1)
     return _soft_dice(probabilities, truth.to(probabilities.dtype), smooth).mean()
 
 
@@ -134,11 +134,6 @@ def _check(logits: Any, mask: Any, where: str, channels: int | None = None) -> N
             f"{where} needs a mask B H W of the batch and the size of the logits, got a mask of {shape_of(mask)} and "
             f"logits of {shape_of(logits)}.{more}"
         )
-
-
-def _precise(logits: Tensor) -> Tensor:
-    """Return logits in single precision at least."""
-    return logits if logits.dtype == torch.float64 else logits.float()
 
 
 def _soft_dice(

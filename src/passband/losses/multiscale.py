@@ -10,6 +10,7 @@ from torch import Tensor
 
 from passband.losses.spectral import spectral_l1
 from passband.ops.checks import check_images, kind_of, shape_of
+from passband.ops.precision import computing_dtype, widened
 
 
 def multiscale_loss(
@@ -28,7 +29,7 @@ def multiscale_loss(
         added: further loss of each size, a function of predicted and clean images; None for no other.
 
     Returns:
-        The sum, computed in float32.
+        The sum, in float32, or in float64 for images of that type.
 
     Raises:
         TypeError: if an input is not a tensor of floating-point values.
@@ -38,12 +39,12 @@ def multiscale_loss(
         Source: Cui et al., ICLR 2023, equations 12 to 14.
     """
     _check_predictions(predictions, clean, "multiscale_loss")
-    total = torch.zeros((), device=clean.device)
+    total = torch.zeros((), dtype=computing_dtype(clean), device=clean.device)
     for predicted in predictions:
         target = _in_size_of(predicted, clean)
-        total = total + F.l1_loss(predicted.float(), target) + spectral_weight * spectral_l1(predicted, target)
+        total = total + F.l1_loss(widened(predicted), target) + spectral_weight * spectral_l1(predicted, target)
         if added is not None:
-            total = total + added(predicted.float(), target)
+            total = total + added(widened(predicted), target)
     return total
 
 
@@ -69,7 +70,8 @@ def relative_multiscale_loss(
         added: further loss of each size, as for `multiscale_loss`.
 
     Returns:
-        The mean of natural logarithms, computed in float32; negative once the losses are below 1.
+        The mean of natural logarithms, in float32, or in float64 for images of that type; negative once the losses are
+        below 1.
 
     Raises:
         TypeError, ValueError: as `multiscale_loss` raises them.
@@ -78,14 +80,14 @@ def relative_multiscale_loss(
     """
     _check_predictions(predictions, clean, "relative_multiscale_loss")
     # all samples together, because on a GPU, starting the operations of each would take longer than the network
-    losses = torch.zeros(len(clean), device=clean.device)
+    losses = torch.zeros(len(clean), dtype=computing_dtype(clean), device=clean.device)
     for predicted in predictions:
         target = _in_size_of(predicted, clean)
-        difference = predicted.float() - target
+        difference = widened(predicted) - target
         spectrum = torch.view_as_real(torch.fft.fft2(difference))  # the difference of the spectra
         losses = losses + difference.abs().mean((1, 2, 3)) + spectral_weight * spectrum.abs().mean((1, 2, 3, 4))
         if added is not None:
-            pairs = zip(predicted.float().split(1), target.split(1), strict=True)
+            pairs = zip(widened(predicted).split(1), target.split(1), strict=True)
             losses = losses + torch.stack([added(*pair) for pair in pairs])
     return (losses + floor).log().mean()
 

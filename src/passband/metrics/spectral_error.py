@@ -33,6 +33,7 @@ from torch import Tensor
 
 from passband.ops.checks import check_images, check_same_shape
 from passband.ops.dct import constant, dct_matrix
+from passband.ops.precision import computing_dtype
 
 BLOCK = 8
 """Side of the blocks, in pixels, unless another one is asked for."""
@@ -172,7 +173,7 @@ def _sums(
 ) -> Float[Tensor, "4 V U"]:
     """Add up four quantities of an image by frequency, see `_Workspace.sums`."""
     channels, height, width = clean.shape
-    dtype = torch.float64 if clean.dtype == torch.float64 else torch.float32
+    dtype = computing_dtype(clean)
     workspace = _Workspace(channels, block, dtype, clean.device)
     total = torch.zeros(4, block, block, dtype=torch.float64, device=clean.device)
     for rows in _pieces(height, _ROWS, block):

@@ -14,6 +14,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from passband.ops.checks import check_floats
+from passband.ops.precision import computing_dtype, widened
 
 
 def low_pass(
@@ -39,7 +40,7 @@ def low_pass(
     """
     check_floats(image, "low_pass")
     height, width = image.shape[-2:]
-    distance = frequency_distance(height, width, image.device, _precision(image))
+    distance = frequency_distance(height, width, image.device, computing_dtype(image))
     radius = torch.as_tensor(radius, dtype=distance.dtype, device=image.device)
     if not bool((radius >= 0).all()):
         raise ValueError(f"a radius must be 0 or more cycles; got {radius.tolist()}")
@@ -201,7 +202,7 @@ def half_spectrum(image: Float[Tensor, "*B C H W"]) -> Complex[Tensor, "*B C H u
     """
     check_floats(image, "half_spectrum")
     with torch.autocast(image.device.type, enabled=False):
-        return torch.fft.rfft2(image.to(_precision(image)), norm="backward")
+        return torch.fft.rfft2(widened(image), norm="backward")
 
 
 def from_half_spectrum(spectrum: Complex[Tensor, "*B C H u"], size: tuple[int, int]) -> Float[Tensor, "*B C H W"]:
@@ -230,8 +231,3 @@ def column_copies(width: int, device: torch.device | str | None = None) -> Float
     if width % 2 == 0:
         copies[-1] = 1
     return copies
-
-
-def _precision(image: Tensor) -> torch.dtype:
-    """Return the dtype in which an image is transformed."""
-    return torch.float64 if image.dtype == torch.float64 else torch.float32

@@ -19,6 +19,7 @@ from torch import Tensor
 from passband.ops.checks import check_images, check_same_shape
 from passband.ops.color import rgb_to_ycbcr
 from passband.ops.dct import block_dct, split_components
+from passband.ops.precision import computing_dtype
 
 BLOCK = 8
 """Side of the blocks that JPEG and the tables below have, in pixels."""
@@ -203,7 +204,7 @@ def frequency_distances(
             f"{where} needs images of at least {block} x {block} pixels, got {image.shape[-2]} x {image.shape[-1]}."
         )
 
-    dtype = torch.float64 if image.dtype == torch.float64 else torch.float32
+    dtype = computing_dtype(image)
     first, second = _components(image.to(dtype)), _components(reference.to(dtype))
     scaled = table[: first.shape[1]].to(first)
     offsets = range(0, block, stride)
