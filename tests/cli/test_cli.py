@@ -201,6 +201,8 @@ def test_the_pairs_of_one_image_are_not_written_into_a_folder_that_is_called_lik
     assert status == 1
     assert "a folder for pairs is needed" in err
     assert not (tmp_path / "hazy.png").exists()
+    status, out, _ = run("degrade", tmp_path / "a.png", tmp_path / "hazy", "--kind", "haze")
+    assert (status, out) == (0, f"1 pair in {tmp_path / 'hazy'}\n")
 
 
 def test_debug_shows_the_traceback(monkeypatch, tmp_path):

@@ -42,6 +42,6 @@ def degrade(
         ):
             written += 1
             progress.update(bar, completed=written + bad, total=total)
-    say(f"{written} pairs in {output}{f', {bad} failed' if bad else ''}")
+    say(f"{written} pair{'' if written == 1 else 's'} in {output}{f', {bad} failed' if bad else ''}")
     if bad:
         raise typer.Exit(1)

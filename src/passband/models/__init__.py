@@ -254,6 +254,9 @@ def pick_device(name: str = "auto") -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)
+    except RuntimeError as error:  # its message lists twenty kinds of devices, of which most are of other programs
+        raise ValueError(f"device is one of auto, cpu, cuda, cuda:1 or mps; got {name!r}") from error
+    try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
