@@ -30,13 +30,6 @@ def test_nothing_changes_where_all_is_off():
     assert torch.equal(labels, masks)
 
 
-def test_a_batch_without_images_comes_back():
-    images, masks = batch()
-    seen, labels = STRONG(images[:0], masks[:0], [])
-    assert seen.shape == (0, 3, 33, 48)
-    assert labels.shape == (0, 33, 48)
-
-
 def test_a_sample_depends_on_its_seed_alone():
     images, masks = batch()
     together = STRONG(images, masks, [11, 12, 13, 14])

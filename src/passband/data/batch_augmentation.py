@@ -81,7 +81,7 @@ class BatchAugmentation:
             The changed images, in [0, 1], and masks. Pixels from outside an image are black and of class 0.
 
         Raises:
-            ValueError: if the images, masks and seeds do not belong together.
+            ValueError: if the batch is empty, or the images, masks and seeds do not belong together.
         """
         check_images(images, "BatchAugmentation", 3)
         if masks.shape != (len(images), *images.shape[-2:]) or len(seeds) != len(images):
@@ -89,8 +89,6 @@ class BatchAugmentation:
                 f"BatchAugmentation needs a mask B H W of the size of the images, and a seed for each image; got "
                 f"{shape_of(images)} images, {shape_of(masks)} masks and {len(seeds)} seeds"
             )
-        if not len(images):
-            return images, masks
         random = torch.stack([torch.rand(DRAWS, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
         if self.flip or self.rotation or self.zoom != (1, 1) or self.shift:
             images, masks = self._moved(images, masks, random)
