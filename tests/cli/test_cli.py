@@ -183,8 +183,14 @@ def test_an_empty_argument_is_not_the_current_folder(run, tmp_path, monkeypatch,
         ["finetune", "--data", "data", "-o", "OUTPUT"],
         ["shards", "data", "OUTPUT"],
         ["export", "general", "--to", "onnx", "-o", "OUTPUT/general.onnx"],
+        ["demo", "restore", "-o", "OUTPUT"],
+        ["analyze", "filters", "data/a.png", "-o", "OUTPUT"],
+        ["analyze", "ratio", "general", "--data", "data", "-o", "OUTPUT"],
+        ["analyze", "channels", "general", "--data", "data", "-o", "OUTPUT"],
+        ["analyze", "seams", "data/a.png", "-o", "OUTPUT"],
+        ["analyze", "spectrum", "data/a.png", "data/a.png", "-o", "OUTPUT"],
     ],
-    ids=lambda arguments: arguments[0],
+    ids=lambda arguments: " ".join(arguments[:2]),
 )
 def test_an_output_below_a_file_is_refused_before_the_work(run, tmp_path, monkeypatch, arguments):
     monkeypatch.chdir(tmp_path)
@@ -192,7 +198,19 @@ def test_an_output_below_a_file_is_refused_before_the_work(run, tmp_path, monkey
     Path("file").touch()
     status, out, err = run(*(argument.replace("OUTPUT", "file/new") for argument in arguments))
     assert (status, out) == (1, "")
+    assert "cannot write to the folder" in err  # a writer says the file, after the work
     assert "file is a file, and a folder is needed" in err
+
+
+def test_the_home_folder_is_known_where_no_shell_put_it(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "home"))  # on Windows
+    write_image(tmp_path / "home" / "a.png", torch.rand(3, 16, 16))
+    status, out, _ = run("analyze", "spectrum", "~/a.png", "--output=~/report")
+    assert (status, out.splitlines()[-1]) == (0, f"Pictures and table: {tmp_path / 'home' / 'report'}")
+    assert (tmp_path / "home" / "report" / "spectrum.csv").exists()
+    assert not (tmp_path / "~").exists()
 
 
 def test_the_pairs_of_one_image_are_not_written_into_a_folder_that_is_called_like_an_image(run, tmp_path):

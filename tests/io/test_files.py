@@ -64,12 +64,13 @@ def test_a_parent_that_is_a_file_is_reported(tmp_path):
 def test_a_folder_for_results_is_none_below_a_file_or_where_nothing_may_be_written(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
-    for name in ("file", "file/new", "link"):
-        with pytest.raises(WriteError, match=f"cannot write to the folder .*{name}: .* is a file, and a folder"):
+    for name, kind in (("file", "a file"), ("file/new", "a file"), ("link", "a broken link")):
+        with pytest.raises(WriteError, match=f"cannot write to the folder .*{name}: .* is {kind}, and a folder"):
             results_folder(tmp_path / name)
     assert results_folder(str(tmp_path / "new" / "newer")) == tmp_path / "new" / "newer"
     assert not (tmp_path / "new").exists()
     assert results_folder("~/results") == Path.home() / "results"
+    assert results_folder("~nobody-of-this-name/results") == Path("~nobody-of-this-name/results")
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(WriteError, match=f"{tmp_path} is read-only, choose another"):
         results_folder(tmp_path / "new")

@@ -13,7 +13,7 @@ from passband.data.images import find_images
 from passband.drawing.charts.style import save_charts
 from passband.drawing.frequencies.gates import channel_maps
 from passband.inference.classifier import Classifier
-from passband.io.files import write_whole
+from passband.io.files import results_folder, write_whole
 from passband.layers.channels import COMPONENTS, SUBSETS, from_indices, zigzag_order
 from passband.models.gated import GatedClassifier
 from passband.provenance import weights_checksum
@@ -109,6 +109,7 @@ def analyze_channels(
         FileNotFoundError: if the folder holds no images.
         ValueError: if the gate has fewer channels, or has seen no images.
     """
+    output = results_folder(output)
     # the best score may have come before the gate closed channels, so the last weights are taken
     weights = weights_of(source, prefer="last")
     classifier = Classifier(weights, device)

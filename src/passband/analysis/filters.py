@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from passband.curriculum.objective import evaluating
 from passband.drawing.charts.style import save_charts
 from passband.drawing.frequencies.filters import filters_figure
+from passband.io.files import results_folder
 from passband.io.image import read_image
 from passband.layers import DynamicFilter
 from passband.models import ConvIR, load_model, pick_device
@@ -239,7 +240,7 @@ def analyze_filters(
         ImageError: if the image cannot be read.
         ValueError: if the side is below 16 pixels.
     """
-    output = Path(output)
+    output = results_folder(output)
     analysis = image_filters(read_image(source), weights, side=side, device=device)
     save_charts(filters_chart(analysis), output / "filters.png")
     radii = torch.linspace(0, 2**0.5, STEPS)

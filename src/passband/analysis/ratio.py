@@ -19,7 +19,7 @@ from passband.data.selection import evenly
 from passband.drawing.charts.ratio import ratio_curves
 from passband.drawing.charts.style import save_charts
 from passband.inference.classifier import Classifier
-from passband.io.files import write_whole
+from passband.io.files import results_folder, write_whole
 from passband.io.image import read_image
 from passband.metrics.mask_scores import predicted_classes
 from passband.models import load_with_config, pick_device
@@ -94,7 +94,7 @@ def analyze_ratio(
         ValueError: if a number is out of range, no image can be read, or a segmentation network finds nothing in any
             image, so that its saliency has no meaning.
     """
-    search = search or RatioSearch()
+    output, search = results_folder(output), search or RatioSearch()
     if pictures < 1:
         raise ValueError(f"a search needs 1 image or more; got {pictures}")
     weights = weights_of(source)

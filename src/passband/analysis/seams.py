@@ -13,6 +13,7 @@ from torch import Tensor
 
 from passband.inference.memory import OVERLAP, MemoryPlan, independent_overlap, restore_planned, tile_step
 from passband.inference.restoration_network import RestorationNetwork
+from passband.io.files import results_folder
 from passband.io.image import read_image, write_image
 from passband.metrics import psnr
 from passband.models.three_scales import ThreeScaleNetwork
@@ -98,6 +99,7 @@ def analyze_seams(
         ImageError: if the image cannot be read.
         ValueError: if the image fits into one tile, or the side or the overlap does not fit.
     """
+    folder = None if output is None else results_folder(output)
     network = RestorationNetwork(weights_of(weights), device, precision="float32")
     model = network.model
     image = read_image(source)[None].to(network.device)
@@ -123,9 +125,7 @@ def analyze_seams(
         psnr(tiled, whole).item(), difference.abs().max().item(), _step(difference, tiles),
         seam_figure(tiled, whole, tiles),
     )  # fmt: skip
-    if output is not None:
-        folder = Path(output)
-        folder.mkdir(parents=True, exist_ok=True)
+    if folder is not None:
         write_json(folder / "seams.json", analysis.as_dict())
         write_image(folder / "difference.png", (difference.abs() / max(analysis.largest, 1e-9))[0].cpu())
     return analysis

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from passband.data.pairs import match_images
-from passband.io.files import failure
+from passband.io.files import failure, results_folder
 from passband.io.image import read_image
 from passband.metrics.spectral_error import BLOCK, PARTS, SpectralErrors, spectral_errors
 from passband.naming import listed, printable
@@ -63,7 +63,7 @@ def analyze_spectrum(
         FileNotFoundError: if a path does not exist, or a folder holds no images.
         ValueError: if images have no partner, or none can be measured.
     """
-    output = Path(output)
+    output = results_folder(output)
     sources = [Path(path) for path in (restored, clean, degraded) if path is not None]
     matched = match_images(*sources)
     names: list[str] = []

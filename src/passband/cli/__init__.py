@@ -1,5 +1,6 @@
 """The command line: one thin file per command, each parsing, calling the library and printing."""
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -92,6 +93,12 @@ def _refuse_empty(arguments: Sequence[str]) -> None:
             raise ValueError(f"{where}: give one, or check the shell variable in its place")
 
 
+def _from_home(argument: str) -> str:
+    """Put the home folder in place of a leading `~` of a value, as shells do for `~/a` but not for `--output=~/a`."""
+    start = argument.find("=") + 1 if argument.startswith("--") else 0
+    return argument[:start] + os.path.expanduser(argument[start:])  # noqa: PTH111, a path would lose its last slash
+
+
 def main() -> None:
     """Run a command. An error prints one line on standard error and ends with a nonzero exit status."""
     from passband.cli.shared.console import accept_any_name, say
@@ -102,7 +109,7 @@ def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         _refuse_empty(arguments)
-        app(arguments)
+        app([_from_home(argument) for argument in arguments])
     except Exception as error:
         if debug:
             raise

@@ -4,10 +4,9 @@ import glob
 import os
 import warnings
 from collections.abc import Callable, Collection, Iterator
-from contextlib import suppress
 from pathlib import Path
 
-from passband.io.files import as_path
+from passband.io.files import as_path, from_home
 from passband.io.hidden import SYSTEM_FOLDERS, is_hidden
 from passband.io.image import SUFFIXES
 from passband.io.shards import ShardPath, data_folder
@@ -68,9 +67,7 @@ def expand(source: str | Path) -> list[Path]:
     """
     if source == "":
         raise FileNotFoundError("a file, folder or pattern is needed, and an empty text is given: name one")
-    path = Path(source)
-    with suppress(RuntimeError):  # a file name may begin with ~ that names no user
-        path = path.expanduser()
+    path = from_home(source)
     if path.exists():
         return [path]
     # patterns may be absolute, which Path.glob does not take

@@ -8,6 +8,7 @@ from passband.data.degradations import VERSIONS
 from passband.drawing.comparison import comparison_rows, restoration_captions
 from passband.inference.restorer import Restorer
 from passband.io.arrays import from_array
+from passband.io.files import results_folder
 from passband.io.image import write_image
 from passband.metrics import psnr
 
@@ -34,7 +35,7 @@ def demonstrate(
     """
     from skimage.data import chelsea
 
-    clean = from_array(chelsea())[0]
+    output, clean = results_folder(output), from_array(chelsea())[0]
     gains, rows, captions = {}, [], []
     for kind in kinds or VERSIONS[VERSION]:
         degraded = degraded_as_file(clean, kind, seed=seed, index=0, version=VERSION)

@@ -128,7 +128,7 @@ def export_model(
             exported file differs too much from torch. Then no file is written.
         OSError: if the file cannot be written.
     """
-    to = to or _format_of(output)
+    to, output = to or _format_of(output), results_folder(output.parent) / output.name
     _check(output, to, precision, calibration, size, provider)
     require(*PACKAGES[to])
     if to == "coreml":
@@ -158,7 +158,7 @@ def _compared_file(output: Path) -> Iterator[Path]:
 
     The block writes the file, reads it again and compares it with torch.
     """
-    results_folder(output.parent).mkdir(parents=True, exist_ok=True)
+    output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", suffix=".partial", dir=output.parent) as folder:
         temporary = Path(folder) / output.name
         yield temporary

@@ -5,7 +5,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from secrets import token_hex
@@ -90,20 +90,33 @@ def results_folder(output: str | Path) -> Path:
     Raises:
         WriteError: if the path or one of its parents is a file, or the folder cannot be written to.
     """
-    path = Path(output).expanduser()
+    path = from_home(output)
     if problem := _file_in_place_of_folder(path):
         raise WriteError(errno.ENOTDIR, f"cannot write to the folder {path}: {problem}")
-    existing = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
-    if not os.access(existing, os.W_OK | os.X_OK):
+    existing = _nearest(path)
+    if existing is not None and not os.access(existing, os.W_OK | os.X_OK):
         raise WriteError(errno.EACCES, f"cannot write to the folder {path}: {existing} is read-only, choose another")
     return path
 
 
 def _file_in_place_of_folder(folder: Path) -> str:
-    """Say that a folder or one of its parents is a file; empty if none is."""
-    existing = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), None)
-    is_file = existing is not None and not existing.is_dir()
-    return f"{existing} is a file, and a folder is needed" if is_file else ""
+    """Say that a folder or one of its parents is a file or a broken link; empty if none is."""
+    existing = _nearest(folder)
+    if existing is None or existing.is_dir():
+        return ""
+    return f"{existing} is {'a file' if existing.exists() else 'a broken link'}, and a folder is needed"
+
+
+def _nearest(path: Path) -> Path | None:
+    """Return a path if it exists, and otherwise the nearest of its parents; None on a drive that is not there."""
+    return next((one for one in (path, *path.absolute().parents) if os.path.lexists(one)), None)
+
+
+def from_home(path: str | Path) -> Path:
+    """Return a path with the home folder in place of a leading `~` or `~USER`, unless there is no such user."""
+    with suppress(RuntimeError):
+        return Path(path).expanduser()
+    return Path(path)
 
 
 def as_path(path: Path | str) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from passband.data.finding import InputFile
 from passband.inference.files.naming import Naming
-from passband.io.files import fitted_name
+from passband.io.files import fitted_name, from_home
 from passband.io.signatures import names_a_type
 
 
@@ -24,7 +24,7 @@ def folder_of_pictures(paths: Sequence[Path], output: str | Path | None, tag: st
         ValueError: if the output names a file.
     """
     if output is not None:
-        path = Path(output).expanduser()
+        path = from_home(output)
         is_folder = path.is_dir() or str(output).endswith(("/", os.sep))
         if not is_folder and (path.exists() or names_a_type(path.suffix)):
             raise ValueError(f"a folder is needed, and {path} names a file: write {path}{os.sep} if you mean a folder")
@@ -42,7 +42,7 @@ class OutputPlace:
     @classmethod
     def of(cls, output: str | Path, sources: Sequence[InputFile], naming: Naming) -> "OutputPlace":
         """Decide whether the user means a file or a folder."""
-        path, suffix = Path(output).expanduser(), Path(output).suffix.lower()
+        path, suffix = from_home(output), Path(output).suffix.lower()
         if path.is_dir() or str(output).endswith(("/", os.sep)):
             return cls(path, is_file=False)
         one = len(sources) == 1 and sources[0].root is None
