@@ -1,7 +1,6 @@
 """Makes image files."""
 
-import numpy as np
-from PIL import Image
+import torch
 
 from passband.io.image import write_image
 
@@ -11,7 +10,7 @@ def make(folder, *names):
     paths = [folder / name for name in names]
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.zeros((2, 3, 3), np.uint8)).save(path)
+        write_image(path, torch.zeros(3, 2, 3))
     return paths
 
 
