@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from passband.inference import InstanceFinder
+from passband.io.files import WriteError
 from passband.io.image import read_image
 from passband.io.rle import decode_mask
 from passband.metrics import instance_scores
@@ -89,6 +90,14 @@ def test_files_of_one_name_have_overlays_of_their_own(folder, weights, tmp_path)
     results = list(finder.find_in_files([path, other], tmp_path / "out", overlay=True))
     assert results[0].overlay != results[1].overlay
     assert all(result.overlay.exists() for result in results)
+
+
+def test_an_output_below_a_file_is_refused_before_the_work(folder, weights, tmp_path):
+    (tmp_path / "file").touch()
+    paths = list(folder.glob("train2017/*.jpg"))
+    found = InstanceFinder(weights, "cpu").find_in_files(paths, tmp_path / "file" / "new")
+    with pytest.raises(WriteError, match="cannot write to the folder .*: .*file is a file, and a folder is needed"):
+        next(found)
 
 
 def test_coefficients_of_a_turned_file_find_what_lies_in_the_upright_picture(folder, tmp_path):

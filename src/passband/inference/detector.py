@@ -17,7 +17,7 @@ from passband.inference.files.instances import INSTANCES_FILE, InstancesFile
 from passband.inference.files.pieces import Executor, Piece, in_this_process
 from passband.inference.rebuilding import Rebuilt
 from passband.io.conversion import AnyImage, as_tensor
-from passband.io.files import before_rename, failure, fitted_name
+from passband.io.files import before_rename, failure, fitted_name, results_folder
 from passband.io.image import write_image
 from passband.io.records import OutputSettings, Records, foreign_file_message, signature
 from passband.io.rle import mask_area
@@ -185,6 +185,7 @@ class InstanceFinder(Rebuilt):
             OSError: if `output` cannot be written.
         """
         _check_score(score)
+        output = results_folder(output)
         finding = _Finding(self, score, overlay, overwrite, records or Records())
         instances_file = InstancesFile(self.category_ids, self.classes)
         drawn = [output / "overlays" / name for name in _overlay_names(paths)] if overlay else [None] * len(paths)
