@@ -25,10 +25,11 @@ def test_they_are_all_here():
     assert set(shipped_weights()) == {"general", *KINDS}
 
 
-def test_the_judge_of_the_inspector_learned_from_the_networks_that_ship():
+def test_the_card_of_the_inspector_has_figures_of_the_networks_that_ship():
     card = (packaged_weights()["inspector"] / "README.md").read_text(encoding="utf-8")
     assert Trials(Inspector().networks).checksum()[:16] in card, (
-        "the judge must learn again: benchmarks/restoration/inspector_trials.py"
+        "score the judge again (benchmarks/restoration/inspection.py), and teach it again if it chooses worse "
+        "(benchmarks/restoration/inspector_trials.py)"
     )
 
 
