@@ -227,6 +227,9 @@ class TestValidate:
         result = task({"skip_bad": True}).validate(Fixed(10 * torch.eye(3)), [given])
         assert result.figures["top1"] == 1
         assert result.figures["loss"] < math.exp(-9)
+        all_bad = batch([-1, -1, -1], ["bad.jpg is empty"] * 3)
+        both = task({"skip_bad": True}).validate(Fixed(10 * torch.eye(3)), [all_bad, given])
+        assert both.figures == result.figures
         with pytest.raises(ImageError, match=r"bad\.jpg is empty"):
             task().validate(Fixed(torch.eye(3)), [given])
         with pytest.raises(ImageError, match="none of the images to score on"):

@@ -225,12 +225,14 @@ class Classification(FixedLesson):
             self.problems.attend(batch["problem"])
             logits = logits_of(model(batch["input"])).float()
             usable = batch["label"] != UNKNOWN
+            if not usable.any():
+                continue
             logits, labels = logits[usable], batch["label"][usable]
             loss, place = F.cross_entropy(logits, labels, reduction="none"), rank_of(logits, labels)
             scores.append((loss.cpu(), place.cpu(), ranking(logits)[:, 0].cpu(), labels.cpu(), logits.shape[1]))
         model.train(was_training)
         scores = in_turn(scores)
-        if not any(len(labels) for _, _, _, labels, _ in scores):
+        if not scores:
             raise ImageError("none of the images to score on can be read; the log names them")
         losses, ranks, guesses, truths, (count, *_) = zip(*scores, strict=True)
         rank, names = torch.cat(ranks), [str(number) for number in range(count)]
