@@ -30,7 +30,8 @@ def binary_cross_entropy(logits: Float[Tensor, "B 1 H W"], mask: Num[Tensor, "B 
         The loss.
     """
     _check(logits, mask, "binary_cross_entropy", 1)
-    return F.binary_cross_entropy_with_logits(widened(logits)[:, 0], mask.to(widened(logits).dtype))
+    wide = widened(logits)
+    return F.binary_cross_entropy_with_logits(wide[:, 0], mask.to(wide.dtype))
 
 
 def dice_loss(
@@ -52,7 +53,8 @@ def dice_loss(
         Source: Milletari, Navab and Ahmadi, "V-Net", 3DV 2016, without the squares in the denominator.
     """
     _check(logits, mask, "dice_loss", 1)
-    return _soft_dice(widened(logits).sigmoid(), mask[:, None].to(widened(logits).dtype), smooth).mean()
+    probabilities = widened(logits).sigmoid()
+    return _soft_dice(probabilities, mask[:, None].to(probabilities.dtype), smooth).mean()
 
 
 def binary_cross_entropy_and_dice(logits: Float[Tensor, "B 1 H W"], mask: Num[Tensor, "B H W"]) -> Float[Tensor, ""]:
