@@ -49,8 +49,8 @@ class Steps:
         self.precision = "bfloat16" if self.cuda else resolved_precision(recipe.precision, device)
         self.loss = segmentation_loss(recipe.loss.name, recipe.data.classes)
         self.graphs: dict[int, tuple[torch.cuda.CUDAGraph, Tensor, Tensor, Tensor]] = {}
-        self.report: dict[str, Any] = {"graphs": False, "layout": "contiguous"}
         self.layout = torch.contiguous_format if self.cuda else memory_format(device.type, self.precision)
+        self.report: dict[str, Any] = {"graphs": False, "layout": str(self.layout).removeprefix("torch.")}
         if self.cuda:
             # trials of algorithms (cudnn.benchmark) of all these convolutions took longer than 75 s on a busy machine
             torch.set_float32_matmul_precision("high")

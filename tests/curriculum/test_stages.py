@@ -27,6 +27,20 @@ def test_a_crop_is_of_the_smallest_size_that_holds_the_ratio(size, cropped):
     assert curriculum.apply(images, 1.0) is images
 
 
+def test_a_rounded_ratio_means_the_size_that_it_is_rounded_from():
+    rounded = Curriculum(RatioSchedule(30, start=0.43, shape="step", plateaus=3), sizes=(96, 160))  # 96.3, 160.2
+    assert [rounded.size_at(step / 30, 224, 224)[0] for step in (0, 15, 29)] == [96, 160, 224]
+    assert rounded.size_at(0, 224, 300) == (96, 128)
+    more = Curriculum(RatioSchedule(30, start=0.4316, shape="step", plateaus=3), sizes=(96, 160))  # 96.7
+    assert more.size_at(0, 224, 224) == (160, 160)
+
+
+def test_sizes_that_no_step_uses_are_named():
+    assert Curriculum(STAGES, sizes=(48, 128, 160, 192)).unused(99, 256, 256) == (48, 160)
+    assert Curriculum(STAGES, sizes=(128, 192)).unused(99, 256, 300) == ()
+    assert Curriculum(STAGES, "mask", sizes=(128,)).unused(99, 256, 256) == ()
+
+
 def test_a_ratio_beyond_all_sizes_is_the_whole_picture():
     images = torch.rand(1, 1, 64, 64)
     assert Curriculum(STAGES, sizes=(24,)).apply(images, 0.0) is images
@@ -44,7 +58,7 @@ def test_crops_follow_a_profile():
     profile = RadialProfile.of([images], "area")
     curriculum = Curriculum(STAGES, sizes=(16, 32, 48), definition="area", profile=profile)
     side = curriculum.size_at(0.0, 64, 64)[0]
-    assert side >= 2 * profile.radius(0.5) > side - 16
+    assert side >= 2 * profile.radius(0.5) - 0.5 > side - 16
 
 
 def test_sizes_that_a_network_cannot_halve_are_named_with_the_nearest():

@@ -242,6 +242,16 @@ class TestLoss:
         assert task().recipe.curriculum.mode == "none"
         assert prepared(task(), folder).state() == []
 
+    def test_sizes_that_the_curriculum_never_uses_are_warned_of(self, folder, caplog):
+        prepared(task(curriculum={"mode": "crop", "start": 0.5, "sizes": [8, 16, 20, 24]}), folder)
+        assert [record.getMessage() for record in caplog.records] == [
+            "the curriculum never crops to 8 and 20 pixels, because its ratios are from 0.5 to 1 of 32 pixels: change "
+            "curriculum.sizes or curriculum.start"
+        ]
+        caplog.clear()
+        prepared(task(curriculum={"mode": "crop", "start": 0.5, "sizes": [16, 24, 32]}), folder)
+        assert not caplog.records
+
     def test_a_loss_without_the_lesson_of_the_run_is_refused(self):
         with pytest.raises(TypeError, match="pass the result of lesson to loss"):
             task().loss(Watched(torch.zeros(2, 1, 4, 4)), batch(), 0.0)

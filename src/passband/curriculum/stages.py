@@ -33,11 +33,11 @@ class Schedule(Protocol):
 class Curriculum:
     """A schedule, and the way in which images follow it.
 
-    In mode `"crop"` the spectrum of an image is cropped to the smallest of `sizes` that holds the ratio; if none does,
-    the image stays whole. `RatioSchedule(steps, start=0.5, shape="step", plateaus=3)` with sizes 128 and 192 trains on
-    images of 256 pixels at 128, 192 and 256 pixels for a third of the steps each. A few sizes, all multiples of the
-    network's total stride, let compiled kernels and memory be reused. Labels keep their size: the network's output is
-    interpolated to them.
+    In mode `"crop"` the spectrum of an image is cropped to the smallest of `sizes` that holds the ratio, to the nearest
+    pixel; if none does, the image stays whole. `RatioSchedule(steps, start=0.5, shape="step", plateaus=3)` with sizes
+    128 and 192 trains on images of 256 pixels at 128, 192 and 256 pixels for a third of the steps each. A few sizes,
+    all multiples of the network's total stride, let compiled kernels and memory be reused. Labels keep their size: the
+    network's output is interpolated to them.
 
     Attributes:
         schedule: ratio over the training.
@@ -100,10 +100,23 @@ class Curriculum:
         if self.mode == "mask" or ratio == 1:
             return height, width
         shorter = min(height, width)
-        # an image of side n holds the frequencies below n / 2 cycles; the margin keeps rounding from asking for more
-        needed = 2 * self.profile.radius(ratio) if self.profile is not None else ratio * shorter
-        side = min((size for size in self.sizes if needed <= size + 1e-9 and size < shorter), default=shorter)
+        # an image of side n holds the frequencies below n / 2 cycles; a ratio of .43 for 96 of 224 pixels asks for 96.3
+        needed = round(2 * self.profile.radius(ratio) if self.profile is not None else ratio * shorter)
+        side = min((size for size in self.sizes if needed <= size < shorter), default=shorter)
         return height * side // shorter, width * side // shorter
+
+    def unused(self, steps: int, height: int, width: int) -> tuple[int, ...]:
+        """Return those of `sizes` to which a training never crops, in pixels.
+
+        Args:
+            steps: number of steps of the training.
+            height: height of the whole images, in pixels.
+            width: width of the whole images, in pixels.
+        """
+        if self.mode == "mask":
+            return ()
+        seen = {min(self.size_at(step / steps, height, width)) for step in range(steps)}
+        return tuple(size for size in self.sizes if size not in seen)
 
     def pixels(self, steps: int, height: int, width: int) -> float:
         """Return the number of pixels that a training sees, as a share of the number without the curriculum.

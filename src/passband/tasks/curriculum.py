@@ -19,11 +19,16 @@ from passband.tasks.task import Stateful
 MEASURED = ("magnitude", "energy", "area")
 """Definitions by which the radius of a ratio is measured on images; by `radius` it follows from their size."""
 
+SAMPLED = 1000
+"""Number of moments of a run at which the sizes that it uses are looked up."""
+
 _log = logging.getLogger(__name__)
 
 
 class Lesson:
     """The curriculum of a run, which makes the images to learn from at each moment.
+
+    Warns about sizes of the recipe to which a schedule of ratios never crops.
 
     Args:
         recipe: settings of the run.
@@ -47,6 +52,14 @@ class Lesson:
             schedule = self.adaptive = _adaptive(settings, profile)
         definition = profile.definition if profile is not None else settings.definition
         self.curriculum = Curriculum(schedule, settings.mode, recipe.sizes, definition, profile)
+        side = recipe.data.size
+        unused = set(self.curriculum.unused(SAMPLED, side, side)) - {side}
+        if unused and self.adaptive is None:
+            _log.warning(
+                "the curriculum never crops to %s pixels, because its ratios are from %g to %g of %d pixels: change "
+                "curriculum.sizes or curriculum.start",
+                " and ".join(map(str, sorted(unused))), settings.start, settings.end, side,
+            )  # fmt: skip
 
     def state(self) -> list[Stateful]:
         """Return what is found during training: the ratios of an adaptive schedule."""
