@@ -2,9 +2,11 @@
 
     from passband.app import AppSettings, launch
 
-    launch(AppSettings(port=7860))
+    if __name__ == "__main__":  # each worker imports the script that starts it
+        launch(AppSettings(port=7860))
 
-`passband app` does the same. The page needs the extra `app` (`pip install '.[app]'`) and no network connection.
+`passband app` does the same, and a notebook needs no such line. The page needs the extra `app`
+(`pip install '.[app]'`) and no network connection.
 """
 
 from passband.app.settings import AppError, AppSettings, Limits, launch

@@ -1,7 +1,6 @@
 """The running page: its files, its workers, its routes and its addresses."""
 
 import os
-import signal
 import threading
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from passband.app.files.run_folders import served_file
 from passband.app.files.uploads import ADDRESS, Storage
 from passband.app.files.zipped import zip_results
 from passband.app.guard import Guard
-from passband.app.settings import AppError, AppSettings
+from passband.app.settings import AppError, AppSettings, on_stop
 from passband.app.work.jobs import Jobs
 from passband.app.work.restoring import Restoring
 from passband.naming import short_name, suggestion
@@ -58,8 +57,8 @@ class Server:
             else:
                 self.others[label] = (task, path)
         self.weights = offered
-        self.storage = Storage(settings.limits)
         self.jobs = Jobs(settings.workers, settings.limits.seconds, settings.limits.waiting)
+        self.storage = Storage(settings.limits)
         self.restoring = Restoring(self)
         try:
             self.url, self.share_url = self._launch(open_browser)
@@ -84,11 +83,10 @@ class Server:
         return task, path
 
     def wait(self) -> None:
-        """Serve until Ctrl-C or SIGTERM, then close the page."""
+        """Serve until Ctrl-C or another signal to stop, then close the page."""
         stop = threading.Event()
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, lambda *_: stop.set())
+            on_stop(lambda *_: stop.set())
         try:
             while not stop.wait(1):  # Windows handles signals only between two waits
                 continue

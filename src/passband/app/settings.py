@@ -1,12 +1,28 @@
 """Settings of the page, and its start."""
 
 import os
+import signal
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from passband.app.server import Server
+
+STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""Signals that close the page: Ctrl-C, the end of a service, and the end of a terminal."""
+
+
+def on_stop(handler: Callable[[int, Any], Any]) -> None:
+    """Set the handler of the signals that close the page, except those that are ignored, as `nohup` does.
+
+    Args:
+        handler: function of the number of a signal and of a frame.
+    """
+    for number in STOPPING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 class AppError(RuntimeError):

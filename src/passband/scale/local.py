@@ -7,9 +7,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -126,12 +127,24 @@ class LocalWorker:
 
 
 class LocalCrew:
-    """Processes that have the payload."""
+    """Processes that have the payload.
+
+    Args:
+        size: number of processes.
+
+    Raises:
+        RuntimeError: if a worker imports a script that starts workers again.
+    """
 
     def __init__(self, size: int):
         import psutil
         import torch
 
+        if getattr(multiprocessing.current_process(), "_inheriting", False):
+            raise RuntimeError(
+                "Each worker imports the script that started it, and this script would start workers again. Put its "
+                'work below `if __name__ == "__main__":`.'
+            )
         self.size = size
         method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
         self._context = multiprocessing.get_context(method)
@@ -148,7 +161,8 @@ class LocalCrew:
         """Start a process."""
         share = Share(self._started % self.size, self.size, self._threads, self._others)
         self._started += 1
-        worker = LocalWorker(self._context, payload, share)
+        with _without_interrupts():
+            worker = LocalWorker(self._context, payload, share)
         self._workers = [one for one in self._workers if one.process.exitcode is None] + [worker]
         return worker
 
@@ -193,6 +207,20 @@ def serve(connection: Connection, payload: bytes, share: Share) -> None:
     with suppress(EOFError, OSError):
         while content := connection.recv_bytes():
             tell("result", run(pickle.loads(content)))
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Start processes that Ctrl-C does not end: a terminal sends it to all, even while they still import modules."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # started within the block, it would end the blocking
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _leave(number: int, frame: object) -> None:

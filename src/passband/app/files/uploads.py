@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import threading
 import time
+import weakref
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,6 +69,7 @@ class Storage:
         self.limits = limits
         self.root = Path(tempfile.mkdtemp(prefix="passband-app-")).resolve()
         self.root.chmod(0o700)
+        self._remove = weakref.finalize(self, shutil.rmtree, self.root, ignore_errors=True)  # also if nobody closes it
         self.uploads = self.root / "uploads"
         self.uploads.mkdir()
         self._sessions: dict[str, Session] = {}
@@ -176,7 +178,7 @@ class Storage:
     def close(self) -> None:
         """Remove all files."""
         self._closed.set()
-        shutil.rmtree(self.root, ignore_errors=True)
+        self._remove()
 
     def _sweep(self) -> None:
         while not self._closed.wait(SWEEP):

@@ -251,8 +251,9 @@ class Jobs:
                 job.fail("The page is being closed.")
 
     def _serve_once(self) -> None:
-        while len(self._busy) + len(self._idle) + len(self._starting) < self._crew.size:
-            self._starting.append(self._crew.start(self._payload))
+        if self._failed_starts < FAILED_STARTS or self._queue:  # after many failures, only a job is worth another one
+            while len(self._busy) + len(self._idle) + len(self._starting) < self._crew.size:
+                self._starting.append(self._crew.start(self._payload))
         self._hand_out()
         workers = {worker.connection: worker for worker in (*self._busy, *self._idle, *self._starting)}
         for connection in wait([self._bell, *workers], 0.5):
