@@ -88,8 +88,10 @@ class NetworkContestant:
         network = self._restorer.network()
         facts |= {"network": network.description, "sha256": network.weights_checksum()}
         if self._restorer.engine_name == "torch":
-            facts["parameters"] = sum(parameter.numel() for parameter in network.model.parameters())
-            facts["macs_per_megapixel"] = _macs_per_megapixel(network.model, 3 * network.views)
+            models = [part.model for part in network.parts]
+            facts["parameters"] = sum(parameter.numel() for model in models for parameter in model.parameters())
+            counts = [_macs_per_megapixel(model, 3 * network.views) for model in models]
+            facts["macs_per_megapixel"] = None if None in counts else sum(filter(None, counts))
         return facts
 
     def prepare(self, degraded: Float[Tensor, "1 C H W"]) -> None:

@@ -117,6 +117,11 @@ class RestorationNetwork:
         return self.engine.model
 
     @property
+    def parts(self) -> tuple["RestorationNetwork", ...]:
+        """The network as a chain of one, see `network_chain.NetworkChain`."""
+        return (self,)
+
+    @property
     def views(self) -> int:
         """The number of images of a scene that the network takes: 1, or 2 for left and right views."""
         return input_views(self.engine)

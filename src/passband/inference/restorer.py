@@ -17,6 +17,7 @@ from passband.inference.change_check import blended
 from passband.inference.engines import Engine
 from passband.inference.files.image_file import ImageFile
 from passband.inference.memory import MemoryPlan, parse_memory
+from passband.inference.network_chain import NetworkChain, chained_names
 from passband.inference.network_choice import FixedChoice, NetworkChoice, VideoDecision, choice_of
 from passband.inference.rebuilding import Rebuilt
 from passband.inference.restoration_network import RestorationNetwork
@@ -36,8 +37,9 @@ class Restorer(Rebuilt):
 
     Args:
         weights: weights to load: a shipped name such as `"general"`, a folder, a published SFNet pickle, a hub id, or
-            a file of `passband export`. `"auto"` inspects each image, chooses a shipped network, and leaves the image
-            alone if none would help, see `choice.InspectedChoice`.
+            a file of `passband export`. Several joined by `+`, such as `"dehaze-small+derain-small"`, run one after
+            the other. `"auto"` inspects each image, chooses shipped networks, and leaves the image alone if none would
+            help, see `choice.InspectedChoice`.
         device: name of a device, see `models.pick_device`.
         memory: largest amount of memory that the process may hold, such as `"2GB"` (on a GPU: that torch may hold on
             it); None for most of the free memory. A large image is restored in bands, which give the same result, or
@@ -90,7 +92,7 @@ class Restorer(Rebuilt):
         self.engine_name, self.precision = engine, precision
         self._options = {"device": device, "memory": memory, "engine": engine, "precision": precision}
         self._options |= {"provider": provider, "views": views, **overrides}
-        self._networks: dict[str, RestorationNetwork] = {}
+        self._networks: dict[str, RestorationNetwork | NetworkChain] = {}
         self.engine_lines: dict[str, str] = {}
         self._given_choice = choice
         self.choice = choice or choice_of(self.weights)
@@ -113,11 +115,11 @@ class Restorer(Rebuilt):
             chosen["engine"] = self.engine_name
         return {"weights": self.weights, **self._options, **chosen}
 
-    def network(self, name: str | None = None) -> RestorationNetwork:
-        """Return a network, which is loaded when it is first asked for.
+    def network(self, name: str | None = None) -> RestorationNetwork | NetworkChain:
+        """Return a network, or several that run one after the other; they are loaded when first asked for.
 
         Args:
-            name: name of the weights; None for the only ones.
+            name: name of the weights, or names joined by `+`; None for the only ones.
 
         Raises:
             CheckpointError, ExportError: if it cannot be loaded.
@@ -130,11 +132,20 @@ class Restorer(Rebuilt):
                 "general"
             )
         if name not in self._networks:
-            network = RestorationNetwork(name, options=_OPTIONS, **self._options)
-            self._networks[name] = network
-            if network.engine_choice is not None:
-                self.engine_lines[name] = f"{name}, {network.engine_choice.line}"
+            names = chained_names(name)
+            self._networks[name] = self._loaded(name) if len(names) == 1 else self._chain(names)
         return self._networks[name]
+
+    def _chain(self, names: tuple[str, ...]) -> NetworkChain:
+        """Return networks that run one after the other."""
+        return NetworkChain([part for name in names for part in self.network(name).parts])
+
+    def _loaded(self, name: str) -> RestorationNetwork:
+        """Load a network."""
+        network = RestorationNetwork(name, options=_OPTIONS, **self._options)
+        if network.engine_choice is not None:
+            self.engine_lines[name] = f"{name}, {network.engine_choice.line}"
+        return network
 
     @property
     def engine(self) -> Engine:
@@ -344,7 +355,7 @@ class Restorer(Rebuilt):
         one._take_facts(one.network())
         return one
 
-    def _take_facts(self, network: RestorationNetwork) -> None:
+    def _take_facts(self, network: RestorationNetwork | NetworkChain) -> None:
         """Take over the facts of the only network."""
         self.device = network.device
         self.precision, self.engine_name = network.engine.precision, network.engine.name

@@ -46,7 +46,7 @@ class Rainy(Inspector):
     """Stands for an inspector that finds rain in the first scene and nothing in the others."""
 
     def __init__(self):
-        self.weights, self.networks = "rainy", ("general", "derain-small")
+        self.weights, self.networks, self.trials = "rainy", ("general", "derain-small"), None
 
     def __call__(self, picture):
         rain = 0.9 if picture[0, 0].std() > 0.1 else 0.1  # the top row changes in the first scene only

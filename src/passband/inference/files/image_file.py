@@ -8,6 +8,7 @@ import torch
 
 from passband.drawing.before_after import write_comparison
 from passband.inference.change_check import Change, blended
+from passband.inference.network_chain import NetworkChain
 from passband.inference.restoration_network import RestorationNetwork
 from passband.io.files import copy_whole
 from passband.io.image import (
@@ -62,12 +63,12 @@ class ImageFile:
         return notes
 
     def restore(
-        self, network: RestorationNetwork, strength: float, *, name_weights: bool, report: Report | None
+        self, network: RestorationNetwork | NetworkChain, strength: float, *, name_weights: bool, report: Report | None
     ) -> tuple[str, ...]:
         """Restore all pages of a TIFF or all frames of an animation, one by one.
 
         Args:
-            network: network that restores them.
+            network: network or networks that restore them.
             strength: share of the network's change that is kept, 0 to 1.
             name_weights: whether the metadata name passband and the weights as the program that made the image.
             report: function that is called after each band or tile with the share that is done.

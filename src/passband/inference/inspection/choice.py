@@ -1,30 +1,40 @@
 """Chooses the network that restores an image or a video by inspecting it."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.inference.inspection.inspector import Inspector, mean_of
+from passband.inference.inspection.inspector import Diagnosis, Inspector, mean_of
 from passband.inference.inspection.last_file import LastFile
+from passband.inference.network_chain import JOINT
 from passband.inference.network_choice import Decision, Scene, VideoDecision
 from passband.inference.video.scenes import find_scenes
 from passband.io.files import file_checksum
-from passband.io.image import DEFAULT_MAX_PIXELS
+from passband.io.image import DEFAULT_MAX_PIXELS, read_image
 from passband.provenance import weights_checksum
 from passband.weights_io import CheckpointError, shipped_weights
 
+SECOND_GAIN = 1.0
+"""Expected gain in dB from which a second network restores what the first has restored. Below, the first one has mostly
+left a rest that the second one would only sharpen or smooth."""
+SECOND_SIDE = 512
+"""Side in pixels of the middle of an image that is restored and inspected again to choose the second network."""
 LISTED_SCENES = 6
 """Largest number of scenes whose choice is printed."""
 
 
 class InspectedChoice:
-    """The choice of the shipped network that an inspector expects to help an image most.
+    """The choice of the shipped network that an inspector expects to help an image most, and of a second one.
 
     An image is left as it is if it is clean, if no network is expected to gain more than `inspector.LEAST_GAIN`, or if
     it differs from all images that the inspector learned from.
+
+    Images often have two degradations, such as rain and haze. The middle of the image is therefore restored by the
+    first network and inspected again. If another network is then expected to gain `SECOND_GAIN`, both restore the
+    image, one after the other. Without trials of the networks, only one is chosen.
 
     Args:
         inspector: the inspector; None for the shipped one.
@@ -36,6 +46,7 @@ class InspectedChoice:
     def __init__(self, inspector: Inspector | None = None):
         self.inspector = inspector or Inspector()
         self.fixed: str | None = None
+        self._last_image: LastFile[Decision] = LastFile()
         self._last_video: LastFile[VideoDecision] = LastFile()
         self.names: Sequence[str] = [name for name in self.inspector.networks if name in shipped_weights()]
         if not self.names:
@@ -50,8 +61,7 @@ class InspectedChoice:
         Args:
             image: RGB in [0, 1].
         """
-        diagnosis = self.inspector(image).among(self.names)
-        return Decision(diagnosis.choice, diagnosis.line)
+        return self._decide([self.inspector(image)], lambda: [image])
 
     def of_file(self, path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Decision:
         """Inspect an image file and choose.
@@ -64,15 +74,19 @@ class InspectedChoice:
             ImageError: if the file is not an image, damaged or too large.
             OSError: if the file cannot be read.
         """
-        diagnosis = self.inspector.inspect_file(path, max_pixels=max_pixels).among(self.names)
-        return Decision(diagnosis.choice, diagnosis.line)
+
+        def decide() -> Decision:
+            diagnosis = self.inspector.inspect_file(path, max_pixels=max_pixels)
+            return self._decide([diagnosis], lambda: [read_image(path, max_pixels=max_pixels)])
+
+        return self._last_image.get(Path(path), decide, max_pixels)
 
     def of_video(self, path: Path, *, as_one: bool = False) -> VideoDecision:
         """Inspect a few frames of each scene of a video and choose once for the scene.
 
         Args:
             path: path of the video.
-            as_one: whether all frames get the same network, by the mean of the diagnoses of all inspected frames.
+            as_one: whether all frames get one network, by the mean of the diagnoses of all inspected frames.
 
         Raises:
             VideoError: if the file is not a video.
@@ -82,22 +96,51 @@ class InspectedChoice:
 
     def _scenes(self, path: Path, as_one: bool) -> VideoDecision:
         """Inspect the scenes of a video and choose."""
-        found = [
-            (scene.start, [self.inspector(image).among(self.names) for image in scene.images])
-            for scene in find_scenes(path)
-        ]
         if as_one:
-            found = [(0, [diagnosis for _, diagnoses in found for diagnosis in diagnoses])]
-        means = [(start, mean_of(diagnoses)) for start, diagnoses in found]
-        scenes = tuple(Scene(start, Decision(mean.choice, mean.line)) for start, mean in means)
-        return VideoDecision(scenes, _line(scenes, sum(len(diagnoses) for _, diagnoses in found)))
+            found = [self.inspector(image) for scene in find_scenes(path) for image in scene.images]
+            decided, frames = (Scene(0, self._decide(found)),), len(found)
+        else:
+            decided, frames = (), 0
+            for scene in find_scenes(path):
+                found = [self.inspector(image) for image in scene.images]
+                decided = (*decided, Scene(scene.start, self._decide(found, lambda images=scene.images: images)))
+                frames += len(found)
+        return VideoDecision(decided, _line(decided, frames))
+
+    def _decide(
+        self,
+        diagnoses: Sequence[Diagnosis],
+        images: Callable[[], Sequence[Float[Tensor, "3 H W"]]] | None = None,
+    ) -> Decision:
+        """Choose by the mean of diagnoses, and choose a second network for what the first has restored.
+
+        Args:
+            diagnoses: diagnoses of an image, or of frames of a video.
+            images: function that returns these images, RGB in [0, 1]; None to choose one network only.
+        """
+        first = mean_of(diagnoses).among(self.names)
+        if first.choice is None or images is None or self.inspector.trials is None:
+            return Decision(first.choice, first.line)
+        restored = [self.inspector.trials.restored(first.choice, _middle(image)) for image in images()]
+        others = [name for name in self.names if name != first.choice]
+        second = mean_of([self.inspector(image) for image in restored]).among(others)
+        if second.choice is None or not second.tried or second.gains[second.choice] < SECOND_GAIN:
+            return Decision(first.choice, first.line)
+        return Decision(f"{first.choice}{JOINT}{second.choice}", f"{first.line}; then {second.line}")
 
     def checksum(self) -> str | None:
         """Return the SHA-256 of the inspector and of all networks that may be chosen."""
-        digest = hashlib.sha256(weights_checksum(self.inspector.model).encode())
+        digest = hashlib.sha256(f"{weights_checksum(self.inspector.model)} {SECOND_GAIN}".encode())
         for name in self.names:
             digest.update(f"{name} {file_checksum(shipped_weights()[name] / 'model.safetensors')}".encode())
         return digest.hexdigest()
+
+
+def _middle(image: Float[Tensor, "3 H W"]) -> Float[Tensor, "3 h w"]:
+    """Return the middle of an image, `SECOND_SIDE` pixels a side or less."""
+    height, width = image.shape[-2:]
+    top, left = max(0, height - SECOND_SIDE) // 2, max(0, width - SECOND_SIDE) // 2
+    return image[:, top : top + SECOND_SIDE, left : left + SECOND_SIDE]
 
 
 def _line(scenes: Sequence[Scene], frames: int) -> str:

@@ -164,6 +164,7 @@ class Inspector(Rebuilt):
         model: the network, on its device and ready for evaluation.
         kinds: names of the degradations that it tells apart, and `clean`.
         networks: names of the restoration networks whose gain it predicts.
+        trials: the trials of these networks; None without them.
 
     Raises:
         CheckpointError: if the weights cannot be used, or are not an inspector's.
@@ -177,7 +178,7 @@ class Inspector(Rebuilt):
         self.weights, self._device_name = str(weights), device
         self.kinds, self.networks, self.trial = model.kinds, model.networks, trial
         self._last: LastFile[Diagnosis] = LastFile()
-        self._trials = Trials(self.networks, device) if trial and model.judge is not None else None
+        self.trials = Trials(self.networks, device) if trial and model.judge is not None else None
 
     def __repr__(self) -> str:
         facts = {"kinds": f"[{listed(self.kinds, 9)}]", "networks": f"[{listed(self.networks, 9)}]"}
@@ -253,8 +254,8 @@ class Inspector(Rebuilt):
         """Return the diagnosis of prepared views; the pixels are read only for a trial."""
         findings = self.model(views.windows[None].to(self.device), views.overview[None].to(self.device))
         features = None
-        if self._trials is not None and share_as_strange(findings.strangeness.item()) >= LEAST_CONFIDENCE * COMMON:
-            features = self._trials(pixels())
+        if self.trials is not None and share_as_strange(findings.strangeness.item()) >= LEAST_CONFIDENCE * COMMON:
+            features = self.trials(pixels())
             if features is not None:
                 findings = self.model.after_trial(findings, features.to(self.device))
         share = share_as_strange(findings.strangeness.item())

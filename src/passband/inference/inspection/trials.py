@@ -61,6 +61,17 @@ class Trials:
         """
         return torch.stack([self._restored(network, windows) - windows for network in self.networks])
 
+    @torch.inference_mode()
+    def restored(self, name: str, image: Float[Tensor, "3 H W"]) -> Float[Tensor, "3 H W"]:
+        """Return an image that a network has restored, rounded to 8 bits as a file holds it, on the CPU.
+
+        Args:
+            name: name of the network.
+            image: RGB in [0, 1].
+        """
+        restored = self._restored(self.networks[self.names.index(name)], image[None])[0]
+        return (restored * 255).round() / 255
+
     def checksum(self) -> str:
         """Return the SHA-256 of all networks."""
         return hashlib.sha256(" ".join(network.checksum() for network in self.networks).encode()).hexdigest()

@@ -1,0 +1,87 @@
+import pytest
+import torch
+
+from passband.inference import Diagnosis, InspectedChoice, Inspector, Restorer
+from passband.inference.inspection.choice import SECOND_GAIN, SECOND_SIDE
+from passband.io.image import write_image
+from tests import clips
+from tests.inspecting import photograph
+
+HAZE = {"haze": 0.9, "rain": 0.8, "clean": 0.01}
+BOTH = "dehaze-small+derain-small"
+
+
+class Layered(Inspector):
+    """Stands for an inspector that finds haze, and then other things in what was restored, which is black."""
+
+    def __init__(self, second, tried=True):
+        self.weights, self.networks = "layered", ("dehaze-small", "derain-small")
+        self.second, self.tried, self.restored_sizes, self.files = second, tried, [], 0
+        self.trials = self
+
+    def __call__(self, picture):
+        if picture.max() > 0:
+            return Diagnosis(HAZE, 12.0, {"dehaze-small": 7.0, "derain-small": 4.0}, 1.0, tried=True)
+        rain = {"rain": 0.7, "clean": 0.1}
+        return Diagnosis(rain, 20.0, {"dehaze-small": 9.0, "derain-small": self.second}, 1.0, tried=self.tried)
+
+    def inspect_file(self, path, *, max_pixels=0):
+        self.files += 1
+        return self(torch.ones(3, 1, 1))
+
+    def restored(self, name, image):
+        assert name == "dehaze-small"
+        self.restored_sizes.append(tuple(image.shape[-2:]))
+        return torch.zeros_like(image)
+
+
+def test_a_rest_that_another_network_restores_gets_this_network_also():
+    inspector = Layered(5.25)
+    decision = InspectedChoice(inspector).of_image(torch.rand(3, SECOND_SIDE + 90, 70))
+    assert decision.weights == BOTH
+    assert decision.line == (
+        "haze (0.90), rain (0.80), about 12 dB: dehaze-small, expected +7.0 dB; "
+        "then rain (0.70), about 20 dB: derain-small, expected +5.2 dB"
+    )
+    assert inspector.restored_sizes == [(SECOND_SIDE, 70)]
+
+
+@pytest.mark.parametrize(("second", "tried"), [(SECOND_GAIN - 0.01, True), (5.0, False)])
+def test_a_small_or_untried_gain_is_no_reason_for_a_second_network(second, tried):
+    decision = InspectedChoice(Layered(second, tried)).of_image(torch.rand(3, 80, 80))
+    assert decision.weights == "dehaze-small"
+    assert "then" not in decision.line
+
+
+def test_without_trials_one_network_is_chosen():
+    inspector = Layered(5.0)
+    inspector.trials = None
+    assert InspectedChoice(inspector).of_image(torch.rand(3, 80, 80)).weights == "dehaze-small"
+
+
+def test_a_file_is_inspected_once_however_often_it_is_asked_for(tmp_path):
+    write_image(tmp_path / "a.png", photograph(1))
+    inspector = Layered(5.0)
+    choice = InspectedChoice(inspector)
+    assert choice.of_file(tmp_path / "a.png") == choice.of_file(tmp_path / "a.png")
+    assert (inspector.files, len(inspector.restored_sizes)) == (1, 1)
+
+
+def test_images_are_restored_by_both_networks(tmp_path):
+    restorer = Restorer("auto", "cpu", precision="float32", choice=InspectedChoice(Layered(5.0)))
+    image = photograph(1)[None]
+    expected = Restorer(BOTH, "cpu", precision="float32").restore(image)
+    assert torch.equal(restorer.restore(image), expected)
+    write_image(tmp_path / "a.png", image[0])
+    (line, *_) = restorer.restore_file(tmp_path / "a.png", tmp_path / "b.png")
+    assert "derain-small, expected +5.0 dB" in line
+
+
+def test_scenes_of_a_video_get_both_unless_frames_are_smoothed(tmp_path):
+    video = clips.write_clip(tmp_path / "a.mp4", clips.even(14), audio=None)
+    inspector = Layered(5.0)
+    restorer, line = Restorer("auto", "cpu", choice=InspectedChoice(inspector)).for_video(video)
+    assert (restorer.weights, line.count("then")) == (BOTH, 1)
+    assert len(inspector.restored_sizes) == 2  # one for each inspected frame
+    restorer, line = Restorer("auto", "cpu", choice=InspectedChoice(inspector)).for_video(video, as_one=True)
+    assert (restorer.weights, line.count("then")) == ("dehaze-small", 0)

@@ -1,0 +1,108 @@
+import re
+
+import pytest
+import torch
+from PIL import Image
+
+from passband.inference import Restorer
+from passband.inference.memory import MemoryPlan
+from passband.inference.network_chain import NetworkChain, chained_names
+from passband.inference.restoration_network import RestorationNetwork
+from passband.io.image import read_image, write_image
+from passband.weights_io import CheckpointError
+from tests.inspecting import photograph
+
+TWO = "dehaze-small+derain-small"
+
+
+@pytest.fixture(scope="module")
+def both():
+    return Restorer(TWO, "cpu", precision="float32")
+
+
+class Doubled(RestorationNetwork):
+    """Stands for a network that doubles values, in a plan of some bytes."""
+
+    views = 1
+
+    def __init__(self, name, size=0):
+        self.weights, self.device, self.size = name, torch.device("cpu"), size
+
+    def predict(self, degraded, report=None):
+        if report is not None:
+            report(1.0)
+        return degraded * 2, MemoryPlan("bands" if self.size else "whole", self.size)
+
+
+class TestNames:
+    def test_a_plus_joins_names_in_their_order(self):
+        assert chained_names("general") == ("general",)
+        assert chained_names(TWO) == ("dehaze-small", "derain-small")
+        assert chained_names("runs/a+hub/b+c.pkl") == ("runs/a", "hub/b", "c.pkl")
+
+    def test_a_path_that_exists_is_one_network(self, tmp_path):
+        (tmp_path / "a+b").mkdir()
+        assert chained_names(str(tmp_path / "a+b")) == (str(tmp_path / "a+b"),)
+
+    @pytest.mark.parametrize("name", ["general+", "+general", "general++derain-small", "+"])
+    def test_a_missing_name_is_told_with_an_example(self, name):
+        with pytest.raises(CheckpointError, match=f"No weights named {re.escape(repr(name))}.*such as dehaze-small"):
+            Restorer(name, "cpu")
+
+    def test_a_choice_is_no_part(self):
+        with pytest.raises(CheckpointError, match=r"'auto\+general' joins auto, which chooses the networks by itself"):
+            Restorer("auto+general", "cpu")
+
+    def test_an_unknown_part_is_named(self):
+        with pytest.raises(CheckpointError, match=r"No weights named 'derain-smal'.*Did you mean .derain-small."):
+            Restorer("general+derain-smal", "cpu")
+
+
+class TestNetworks:
+    def test_the_second_restores_what_the_first_has_restored(self, both):
+        image = photograph(3)[None]
+        first = Restorer("dehaze-small", "cpu", precision="float32").restore(image)
+        second = Restorer("derain-small", "cpu", precision="float32").restore(first)
+        assert torch.equal(both.restore(image), second)
+        assert not torch.allclose(first, second)
+
+    def test_the_result_of_each_is_clamped_progress_goes_on_and_the_largest_plan_is_told(self):
+        chain = NetworkChain([Doubled("a", 7), Doubled("b"), Doubled("c")])
+        told = []
+        restored, plan = chain.predict(torch.tensor([0.1, 0.2, 0.4]).view(1, 3, 1, 1), told.append)
+        assert restored.flatten().tolist() == pytest.approx([0.8, 1.6, 2.0])
+        assert told == pytest.approx([1 / 3, 2 / 3, 1])
+        assert plan == MemoryPlan("bands", 7)
+        assert chain.weights == "a+b+c"
+
+    def test_order_decides_checksums_and_all_are_named(self, both):
+        other = Restorer("derain-small+dehaze-small", "cpu", precision="float32")
+        assert both.checksum() != other.checksum()
+        assert both.network().weights_checksum() != other.network().weights_checksum()
+        assert re.fullmatch(
+            r"passband \S+, weights dehaze-small, sha256 \w{16}, then weights derain-small, sha256 \w{16}",
+            both.network().signature(),
+        )
+        assert [one["width"] for one in both.network().description["networks"]] == [32, 32]
+        assert both.network().license_note == ""
+        assert TWO in repr(both)
+
+    def test_what_needs_one_network_is_refused(self, both):
+        with pytest.raises(ValueError, match="are several networks, but one is needed here: name one of them"):
+            _ = both.model
+        with pytest.raises(ValueError, match="frames are smoothed for one"):
+            both.smoothing(0.5)
+        views = Doubled("pairs")
+        views.views = 2
+        with pytest.raises(ValueError, match="pairs takes 2 views of a scene, so it runs alone only"):
+            NetworkChain([Doubled("a"), views])
+
+    def test_a_file_is_restored_and_names_both(self, both, tmp_path):
+        write_image(tmp_path / "a.png", photograph(4))
+        both.restore_file(tmp_path / "a.png", tmp_path / "b.png", name_weights=True)
+        restored = both.restore(read_image(tmp_path / "a.png")[None])[0]
+        torch.testing.assert_close(read_image(tmp_path / "b.png"), restored, rtol=0, atol=0.51 / 255)
+        with Image.open(tmp_path / "b.png") as file:
+            assert file.text["Software"] == both.network().signature()
+        with pytest.raises(MemoryError, match=r"a\.png"):
+            Restorer(TWO, "cpu", memory="1MB").network().check_room(tmp_path / "a.png", 10**8)
