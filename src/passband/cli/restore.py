@@ -213,6 +213,7 @@ def _print_outcome(outcome: "JobResult | AddressResult", run: "FileRun", *, is_i
     """
     from passband.cli.shared.console import say
     from passband.inference import VideoSummary
+    from passband.inference.files.restoring import LeftAlone
 
     source, target = outcome.job.source, outcome.job.target
     again = f" (again: {outcome.again})" if outcome.again else ""
@@ -230,4 +231,5 @@ def _print_outcome(outcome: "JobResult | AddressResult", run: "FileRun", *, is_i
         summary = [outcome.result.line] if isinstance(outcome.result, VideoSummary) else []
         diagnosis, notes = outcome.notes[:is_inspected], outcome.notes[is_inspected:]
         run.note(source, notes)
-        run.finished(str(target), [f"{source}: {line}" for line in (*summary, *diagnosis)], outcome.again)
+        findings = [f"{source}: {line}" for line in (*summary, *diagnosis)]
+        run.finished(str(target), findings, outcome.again, is_alone=isinstance(outcome.result, LeftAlone))

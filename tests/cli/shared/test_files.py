@@ -15,6 +15,7 @@ from passband.cli.shared.files import FileRun, duration
 from passband.inference import Restorer
 from passband.inference.files.jobs import JobResult
 from passband.inference.files.naming import Job
+from passband.inference.files.restoring import LeftAlone
 from passband.io.image import write_image
 from passband.models.bands import walk as bands
 from tests.classifiers import save_classifier
@@ -259,8 +260,12 @@ class TestNotes:
         run = FileRun("restoring", "restored", ["a"] * 5)
         for number in range(5):
             job = Job(Path(f"{number}.png"), Path("x.png"))
-            _print_outcome(JobResult(job, "restored", notes=("clean (0.97): left alone",)), run, is_inspected=True)
+            alone = LeftAlone() if number < 2 else None
+            outcome = JobResult(job, "restored", notes=("clean (0.97): left alone",), result=alone)
+            _print_outcome(outcome, run, is_inspected=True)
         assert len(capsys.readouterr().err.splitlines()) == 5
+        run.end()
+        assert capsys.readouterr().err == "3 restored, 2 left alone, 0 failed\n"
 
 
 class TestProgress:

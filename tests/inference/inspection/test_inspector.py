@@ -10,6 +10,7 @@ from PIL import Image
 import passband
 from passband.data.degradations import KINDS
 from passband.inference import Diagnosis, InspectedChoice, Inspector, Restorer, plan_jobs, restore_files
+from passband.inference.files.restoring import LeftAlone
 from passband.inference.inspection.inspector import mean_of
 from passband.inference.memory import MemoryPlan
 from passband.io.image import ImageError, read_image, to_pil, write_image
@@ -159,7 +160,7 @@ class TestAutomatic:
         (tmp_path / "in").mkdir()
         (tmp_path / "in" / "a.jpg").write_bytes(data.getvalue())
         (outcome,) = restore_files(restorer, plan_jobs([tmp_path / "in" / "a.jpg"], tmp_path / "out"))
-        assert outcome.status == "restored"
+        assert (outcome.status, outcome.result) == ("restored", LeftAlone())
         assert "left alone" in outcome.notes[0]
         assert (tmp_path / "out" / "a.jpg").read_bytes() == data.getvalue()
         restorer.restore_file(tmp_path / "in" / "a.jpg", tmp_path / "a.png")
@@ -172,6 +173,7 @@ class TestAutomatic:
         write_image(tmp_path / "a.png", photograph(5))
         (outcome,) = restore_files(restorer, plan_jobs([tmp_path / "a.png"], tmp_path / "out"))
         assert outcome.notes[0] == "rain (0.95), about 24 dB: derain-small, expected +5.0 dB"
+        assert outcome.result is None
 
     def test_a_scene_is_decided_once_from_several_frames(self, tmp_path, monkeypatch, tiny_weights):
         clips.write_clip(tmp_path / "a.mp4", clips.even(12))
@@ -190,7 +192,7 @@ class TestAutomatic:
         clips.write_clip(tmp_path / "a.mp4", clips.even(3))
         restorer, _ = automatic(tmp_path, monkeypatch, ["clean"])
         (outcome,) = restore_files(restorer, plan_jobs([tmp_path / "a.mp4"], tmp_path / "out"))
-        assert outcome.status == "restored"
+        assert (outcome.status, outcome.result) == ("restored", LeftAlone())
         assert "left alone" in outcome.notes[0]
         assert (tmp_path / "out" / "a.mp4").read_bytes() == (tmp_path / "a.mp4").read_bytes()
 

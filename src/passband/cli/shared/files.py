@@ -86,13 +86,16 @@ class FileRun:
         self._bar.update(self._part, completed=done, total=total, text=text + left, visible=True)
         self._print_progress(text + left)
 
-    def finished(self, line: str = "", findings: Sequence[str] = (), again: str = "") -> None:
+    def finished(
+        self, line: str = "", findings: Sequence[str] = (), again: str = "", *, is_alone: bool = False
+    ) -> None:
         """Count a file that succeeded.
 
         Args:
             line: line to print on standard output.
             findings: lines to print on standard error, which belong to the result.
             again: reason why the file was processed again; empty if it was new.
+            is_alone: whether the file was left as it was, because this is best.
         """
         if again:
             self.again[again] += 1
@@ -100,7 +103,7 @@ class FileRun:
             say(line)
         for finding in () if self.quiet else findings:
             say(finding, err=True)
-        self._next("done")
+        self._next("alone" if is_alone else "done")
 
     def note(self, source: object, notes: Sequence[str]) -> None:
         """Print notes about a file, unless enough files had the same note.
@@ -152,14 +155,15 @@ class FileRun:
             raise typer.Exit(1)
 
     def _summary(self) -> str:
-        """Return the numbers of files that were finished, skipped and failed, in words."""
+        """Return the numbers of files that were finished, left alone, skipped and failed, in words."""
         reasons = ", ".join(
             f"{reason} {count}" if len(self.again) > 1 else reason for reason, count in self.again.items()
         )
         again = f" ({self.again.total()} again: {reasons})" if self.again else ""
         skipped = self.counts["skipped"]
         existing = f", {skipped} skipped (done earlier; use --overwrite to do them again)" if skipped else ""
-        return f"{self.counts['done']} {self.done}{again}{existing}, {self.counts['failed']} failed"
+        alone = f", {self.counts['alone']} left alone" if self.counts["alone"] else ""
+        return f"{self.counts['done']} {self.done}{alone}{again}{existing}, {self.counts['failed']} failed"
 
     def _next(self, count: str) -> None:
         """Count the current file, and move on to the next one."""

@@ -170,6 +170,11 @@ def restore_files(
 
 
 @dataclass(frozen=True)
+class LeftAlone:
+    """The result for a file that the choice of the network left as it was."""
+
+
+@dataclass(frozen=True)
 class RestoreWork:
     """The work of restoration; the arguments of `restore_files`."""
 
@@ -265,6 +270,8 @@ class RestoreWork:
         close_videos()
         if job.is_video:
             return self._restore_video(job, companion)
+        # a choice remembers its last file, so that `restore_file` does not inspect it again
+        is_alone = self.restorer.choice.of_file(job.source, self.max_pixels).weights is None
         notes = self.restorer.restore_file(
             job.source,
             job.target,
@@ -275,7 +282,7 @@ class RestoreWork:
             name_weights=self.name_weights,
             report=None if self.report is None else _timed(self.report),
         )
-        return notes, None
+        return notes, LeftAlone() if is_alone else None
 
     def _restore_video(self, job: Job, companion: Path | None) -> tuple[tuple[str, ...], Any]:
         """Restore a video, or write its comparison if only that is missing."""
@@ -286,7 +293,7 @@ class RestoreWork:
         chosen = (line,) if line else ()
         if network is None:
             copy_whole(job.source, job.target)
-            return chosen, None
+            return chosen, LeftAlone()
         done = restore_video(
             network,
             job.source,
