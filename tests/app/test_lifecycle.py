@@ -14,7 +14,7 @@ from passband.app.settings import STOPPING
 from passband.app.work.jobs import FAILED_STARTS, Jobs
 from passband.app.work.restoration import InspectRequest
 from passband.cli import app as commands
-from passband.scale.local import LocalCrew
+from passband.scale.local import LocalCrew, LocalWorker
 from tests.app.test_jobs import wait_until
 
 
@@ -79,9 +79,11 @@ def test_no_worker_starts_without_a_job_after_several_could_not_start(monkeypatc
 def test_workers_start_while_ctrl_c_is_blocked_and_only_then(monkeypatch):
     masks = []
 
-    monkeypatch.setattr(
-        "passband.scale.local.LocalWorker", lambda *_: masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, []))
-    )
+    class Watched(LocalWorker):
+        def __init__(self, *_):
+            masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, []))
+
+    monkeypatch.setattr("passband.scale.local.LocalWorker", Watched)
     LocalCrew(1).start(b"")
     assert signal.SIGINT in masks[0]
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
