@@ -2,7 +2,7 @@ import pytest
 
 from passband.config import shipped_recipes
 from passband.data.degradations import KINDS
-from passband.naming import entry, listed, nearest, printable, short_name, shortened, suggestion
+from passband.naming import entry, listed, nearest, printable, short_name, shortened, suggestion, with_article
 
 WEIGHTS = ("deblur-small", "defocus-small", "dehaze-small", "derain-small", "desnow-small", "general")
 
@@ -109,3 +109,15 @@ def test_a_long_name_is_quoted_without_its_middle():
 )
 def test_the_end_of_a_path_tells_weights_from_others(path, name):
     assert short_name(path) == name
+
+
+@pytest.mark.parametrize(
+    ("article", "names"),
+    [
+        ("an", "SFNet FSNet AVIF OmniSR XMP inspector int smp rgb-resnet50"),
+        ("a", "ConvIR NAFNet HAT SwinIR U-Net unet PNG JPEG TIFF HEIC dct-resnet18 list classifier"),
+    ],
+)
+def test_an_article_is_the_one_that_is_spoken_before_the_name(article, names):
+    for name in names.split():
+        assert with_article(name) == f"{article} {name}"

@@ -120,6 +120,18 @@ def listed(known: Iterable[object], most: int = LISTED, between: str = ", ") -> 
     return between.join(names[:most]) + ending
 
 
+def with_article(name: str) -> str:
+    """Return a name with the article that is spoken before it: `a unet`, `an inspector`, `an SFNet`, `an AVIF`.
+
+    Args:
+        name: name of a network, a type or a file format. A name that begins like an abbreviation is spelled.
+    """
+    first = re.split(r"[\W\d_]", name)[0]
+    abbreviation = first[:2] if first[:2].isupper() else first
+    is_spelled = not set("aeiouy") & set(abbreviation.lower())
+    return f"{'an' if first[:1].lower() in ('aefhilmnorsx' if is_spelled else 'aeio') else 'a'} {name}"
+
+
 def entry(name: str, known: Mapping[str, Entry], what: str) -> Entry:
     """Return the entry that has a name.
 

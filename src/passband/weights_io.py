@@ -100,7 +100,7 @@ def load_config(source: str | Path, **hub_options: Any) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is not JSON: {error}") from error
     if not isinstance(config, dict):
-        raise CheckpointError(f"{path} must hold the config of a network; it holds a {type(config).__name__}")
+        raise CheckpointError(f"{path} must hold the config of a network; it holds {kind_of(config)}")
     return with_current_names({"model": "sfnet", **config})
 
 

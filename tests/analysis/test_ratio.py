@@ -151,7 +151,7 @@ def test_pictures_that_cannot_be_read_are_told_and_left_out(unet, photographs, t
 
 
 def test_mistakes_are_named(unet, photographs, tiny_weights, tmp_path):
-    with pytest.raises(CheckpointError, match="is a SFNet for restoration, which gives no scores of classes"):
+    with pytest.raises(CheckpointError, match="is an SFNet for restoration, which gives no scores of classes"):
         analyze_ratio(tiny_weights, tmp_path, data=photographs, device="cpu")
     with pytest.raises(CheckpointError, match="takes coefficients, not pixels"):
         analyze_ratio(save_classifier(tmp_path / "cube"), tmp_path, data=photographs, device="cpu")

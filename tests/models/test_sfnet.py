@@ -179,7 +179,7 @@ def test_from_pretrained_knows_the_shipped_names_and_asks_the_hub_for_nothing_el
         with pytest.raises(CheckpointError, match=r"No weights named 'gopro'\. .*hub id"):
             network.from_pretrained("gopro")
     UNet(width=4, depth=1).save_pretrained(tmp_path)
-    with pytest.raises(CheckpointError, match="a SFNet is needed, but .* load it with models.load_model"):
+    with pytest.raises(CheckpointError, match="an SFNet is needed, but .* load it with models.load_model"):
         SFNet.from_pretrained(tmp_path)
 
 

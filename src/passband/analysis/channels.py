@@ -16,6 +16,8 @@ from passband.inference.classifier import Classifier
 from passband.io.files import results_folder, write_whole
 from passband.layers.channels import COMPONENTS, SUBSETS, from_indices, zigzag_order
 from passband.models.gated import GatedClassifier
+from passband.models.inputs import network_name
+from passband.naming import with_article
 from passband.provenance import weights_checksum
 from passband.runs import weights_of
 from passband.weights_io import CheckpointError
@@ -115,8 +117,8 @@ def analyze_channels(
     classifier = Classifier(weights, device)
     if not isinstance(classifier.model, GatedClassifier):
         raise CheckpointError(
-            f"{weights} has no gate, but is a {classifier.model.name}: give a run of a gated network, such as "  # type: ignore[union-attr]
-            "gated-dct-resnet50"
+            f"{weights} has no gate, but is {with_article(network_name(classifier.model))}: give a run of a gated "
+            "network, such as gated-dct-resnet50"
         )
     gate = classifier.model.gate
     checksum = weights_checksum(classifier.model)  # before counting, because the counts are part of the weights

@@ -23,6 +23,8 @@ from passband.io.files import results_folder, write_whole
 from passband.io.image import read_image
 from passband.metrics.mask_scores import predicted_classes
 from passband.models import load_with_config, pick_device
+from passband.models.inputs import network_name
+from passband.naming import with_article
 from passband.ops.color import rgb_to_ycbcr
 from passband.provenance import weights_checksum
 from passband.runs import weights_of
@@ -176,10 +178,9 @@ def _load(weights: str | Path, size: int | None, device: str) -> _Network:
     chosen_device = pick_device(device)
     model, config = load_with_config(weights)
     if task != "segmentation":
-        name = getattr(model, "name", type(model).__name__)
         raise CheckpointError(
-            f"{weights} is a {name} for {task}, which gives no scores of classes whose gradient could be looked at: "
-            "give weights of a segmentation network or of a classifier of pixels"
+            f"{weights} is {with_article(network_name(model))} for {task}, which gives no scores of classes whose "
+            "gradient could be looked at: give weights of a segmentation network or of a classifier of pixels"
         )
     known = config.get("preprocessing", {})
     side, multiple = size or int(known.get("size", SIZE)), int(getattr(model, "multiple", 1))

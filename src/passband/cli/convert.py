@@ -26,14 +26,15 @@ def convert(
     from passband.models import load_model
     from passband.models.inputs import network_name
     from passband.models.three_scales import ThreeScaleNetwork
+    from passband.naming import with_article
     from passband.weights_io import CheckpointError, load_config, save_weights
 
     overrides = {} if pool_window is None else {"pool_window": pool_window}
     model = load_model(source, **overrides)
     if not isinstance(model, ThreeScaleNetwork):
         raise CheckpointError(
-            f"convert needs weights of an SFNet, FSNet or ConvIR; {source} is a {network_name(model)}. Other commands "
-            "take it without conversion."
+            f"convert needs weights of an SFNet, FSNet or ConvIR; {source} is {with_article(network_name(model))}. "
+            "Other commands take it without conversion."
         )
     save_weights(model, output, {**load_config(source), **overrides}, torch.float16 if half else None)
     parameters = sum(parameter.numel() for parameter in model.parameters())

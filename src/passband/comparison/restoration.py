@@ -27,7 +27,7 @@ from passband.metrics.intervals import LEVEL
 from passband.metrics.named import image_metric
 from passband.metrics.spectral_error import band_edges
 from passband.models import pick_device
-from passband.naming import entry, listed, printable
+from passband.naming import entry, listed, printable, with_article
 from passband.provenance import environment
 from passband.tasks.loading import DOES, task_of
 
@@ -226,7 +226,7 @@ def _licenses(named: Sequence[Contestant], facts: Mapping[str, dict[str, Any]]) 
     """Return notes about the licenses of networks of other projects."""
     networks = [(one.label, facts[one.label]["network"] or {}) for one in named]
     return [
-        f"{label} is a {network['architecture']}. Its license: {network['license']}."
+        f"{label} is {with_article(network['architecture'])}. Its license: {network['license']}."
         for label, network in networks
         if "license" in network
     ]

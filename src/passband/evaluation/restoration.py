@@ -28,7 +28,7 @@ from passband.metrics.protocols import CONVIR_MULTIPLE
 from passband.models import load_model
 from passband.models.inputs import network_name
 from passband.models.padded import check_views
-from passband.naming import entry, printable
+from passband.naming import entry, printable, with_article
 from passband.provenance import environment, peak_memory
 from passband.reports.spectrum import spectrum_figures, write_spectrum
 
@@ -233,7 +233,8 @@ def _pooling(
     if "pool_window" not in arguments:
         if pool_window is None and pool_mode is None:
             return {}
-        raise ValueError(f"{weights} is a {network_name(model)}, which has no pooling window: leave out the pooling")
+        network = with_article(network_name(model))
+        raise ValueError(f"{weights} is {network}, which has no pooling window: leave out the pooling")
     if pool_mode == GLOBAL:
         return {"pool_window": None}
     window = by_benchmark if pool_window is None else pool_window

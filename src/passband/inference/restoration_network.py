@@ -26,7 +26,7 @@ from passband.models.bands.statistics import MapStatistics
 from passband.models.inputs import network_name
 from passband.models.padded import check_views, input_views
 from passband.models.three_scales import ThreeScaleNetwork
-from passband.naming import nearest, package_version, short_name, suggestion
+from passband.naming import nearest, package_version, short_name, suggestion, with_article
 from passband.ops.progress import Report
 from passband.provenance import weights_checksum
 from passband.weights_io import CheckpointError, load_config
@@ -164,7 +164,7 @@ class RestorationNetwork:
         """A sentence about the license of a network of another project; empty for a network of passband."""
         if self.license == "":
             return ""
-        return f"{self.weights} is a {self.description['architecture']}. Its license: {self.license}."
+        return f"{self.weights} is {with_article(self.description['architecture'])}. Its license: {self.license}."
 
     def weights_checksum(self) -> str:
         """Return the SHA-256 of the weights, or of the exported file."""

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from passband.models.inputs import check_batch
+from passband.naming import with_article
 from passband.weights_io import CheckpointError, load_config, load_state, load_weights, path_or_hub_id, save_weights
 
 HUB_OPTIONS = ("revision", "cache_dir", "force_download", "local_files_only", "token")
@@ -67,7 +68,8 @@ class SavedNetwork(HubNetwork):
             raise CheckpointError(f"{model_id}: {error}") from error
         if not isinstance(model, cls):
             raise CheckpointError(
-                f"a {cls.__name__} is needed, but {model_id} holds a {config['model']}; load it with models.load_model"
+                f"{with_article(cls.__name__)} is needed, but {model_id} holds "
+                f"{with_article(config['model'])}; load it with models.load_model"
             )
         load_state(model, load_weights(model_id, **options), source=model_id)
         return model.eval()

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from passband.models.inputs import check_batch
 from passband.models.published import network_by_markers, published_network
+from passband.naming import with_article
 from passband.weights_io import CheckpointError
 
 EXTRA_PACKAGE = "spandrel_extra_arches"
@@ -95,21 +96,21 @@ def load_foreign(state: dict[str, Tensor], source: Any, **overrides: Any) -> For
             ) from error
     if descriptor is None:
         return None
-    name = descriptor.architecture.name
+    name = with_article(descriptor.architecture.name)
     if not isinstance(descriptor, ImageModelDescriptor):
-        raise CheckpointError(f"a network that restores images is needed, but {source} is a {name}, which fills masks")
+        raise CheckpointError(f"a network that restores images is needed, but {source} is {name}, which fills masks")
     if descriptor.scale != 1:
         raise CheckpointError(
-            f"a network that keeps the size is needed, but {source} is a {name} that enlarges {descriptor.scale} times"
+            f"a network that keeps the size is needed, but {source} is {name} that enlarges {descriptor.scale} times"
         )
     channels = descriptor.input_channels, descriptor.output_channels
     if channels != (3, 3):
         raise CheckpointError(
-            f"a network for RGB images is needed, but {source} is a {name} of {channels[0]} channels in and "
+            f"a network for RGB images is needed, but {source} is {name} of {channels[0]} channels in and "
             f"{channels[1]} out"
         )
     if overrides:
-        raise CheckpointError(f"{source} is a {name}, which has no {', '.join(overrides)}: leave it out")
+        raise CheckpointError(f"{source} is {name}, which has no {', '.join(overrides)}: leave it out")
     broken = [key for key, value in state.items() if value.is_floating_point() and not value.isfinite().all()]
     if broken:
         raise CheckpointError(f"{source}: {len(broken)} entries hold NaN or infinity: {', '.join(broken[:6])}")

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from passband.models.base import HUB_OPTIONS, HubNetwork
 from passband.models.inputs import check_batch
+from passband.naming import with_article
 from passband.weights_io import CheckpointError, load_config, load_state, load_weights, save_weights
 
 Network = TypeVar("Network", bound="ThreeScaleNetwork")
@@ -131,7 +132,8 @@ class ThreeScaleNetwork(HubNetwork):
             model = build_from({**load_config(model_id), **kwargs})
             if not isinstance(model, cls):
                 raise CheckpointError(
-                    f"a {cls.__name__} is needed, but {model_id} holds another network; load it with models.load_model"
+                    f"{with_article(cls.__name__)} is needed, but {model_id} holds another network; load it "
+                    "with models.load_model"
                 )
         else:
             model = cls(**kwargs)

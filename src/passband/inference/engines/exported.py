@@ -10,6 +10,7 @@ from passband.export.exported_network import ExportedNetwork
 from passband.export.network_writer import ExportError
 from passband.export.onnx.session import CPU_PROVIDER
 from passband.export.runtimes import SUFFIXES
+from passband.naming import with_article
 from passband.tasks.loading import NETWORKS, check_task, load_of_task
 from passband.weights_io import EXPORTED_SUFFIX
 
@@ -42,12 +43,13 @@ def load_network(
             )
         return load_of_task(weights, task, device)
     if suffix != EXPORTED_SUFFIX:
-        raise ExportError(f"a {NETWORKS[task]} runs from weights or an {EXPORTED_SUFFIX} file here, got {weights}")
+        network = with_article(NETWORKS[task])
+        raise ExportError(f"{network} runs from weights or an {EXPORTED_SUFFIX} file here, got {weights}")
     if device not in ("auto", "cpu"):
         raise ValueError(
             f"exported files run on the processor or on the execution provider that --provider names, got the device "
             f"{device!r}; leave it out"
         )
     network = ExportedNetwork(Path(weights), provider or CPU_PROVIDER)
-    check_task(network, task, weights, f"export weights of a {NETWORKS[task]}")
+    check_task(network, task, weights, f"export weights of {with_article(NETWORKS[task])}")
     return network, network.config, torch.device("cpu")

@@ -17,6 +17,7 @@ from passband.io.image.pillow import pixels_of_pillow
 from passband.io.image.types import Decoded, ImageError, ImageMeta, ImageSequence, check_size
 from passband.io.image.upright import upright_image
 from passband.io.quiet import without_warnings
+from passband.naming import with_article
 
 _SINGLE: dict[str, Callable[[bytes, str, int], Decoded]] = {
     "JPEG": decode_jpeg,
@@ -115,7 +116,7 @@ def _decode_each(images: Iterator[Decoded], kind: str, name: str) -> Iterator[De
         with _NamedErrors(kind, name), without_warnings():
             image = next(images, None)
         if image is None and not any_decoded:
-            raise ImageError(f"{name} is a {kind} file that is incomplete or damaged: it holds no image")
+            raise ImageError(f"{name} is {with_article(kind)} file that is incomplete or damaged: it holds no image")
         if image is None:
             return
         any_decoded = True
@@ -134,6 +135,8 @@ class _NamedErrors:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, Exception) and not isinstance(error, ImageError | MemoryError):
             reason = " ".join(str(error).split()) or type(error).__name__
-            raise ImageError(f"{self.name} is a {self.kind} file that is incomplete or damaged: {reason}") from error
+            raise ImageError(
+                f"{self.name} is {with_article(self.kind)} file that is incomplete or damaged: {reason}"
+            ) from error
         if isinstance(error, MemoryError) and not str(error):
             raise MemoryError(f"{self.name} needs more memory to be decoded than is available") from error

@@ -9,6 +9,8 @@ from jaxtyping import Float, UInt8, UInt16
 from numpy import ndarray
 from torch import Tensor
 
+from passband.naming import with_article
+
 Pixels = UInt8[ndarray, "H W C"] | UInt16[ndarray, "H W C"]
 Unit = Literal["inch", "cm", "m", "ratio"]
 
@@ -174,8 +176,8 @@ def check_canvas(size: tuple[int, int], drawn: int, kind: str, name: str) -> Non
     pixels = size[0] * size[1]
     if drawn and pixels > _LARGE_CANVAS and pixels > drawn * _SPARSE:
         raise ImageError(
-            f"{name} is a {kind} file that is incomplete or damaged: it says that it has {size[0]}x{size[1]} pixels, "
-            f"and all frames of its animation together draw {drawn:,}"
+            f"{name} is {with_article(kind)} file that is incomplete or damaged: it says that it has "
+            f"{size[0]}x{size[1]} pixels, and all frames of its animation together draw {drawn:,}"
         )
 
 
@@ -198,8 +200,8 @@ def check_length(size: tuple[int, int], least: int, length: int, kind: str, name
     """
     if length < least:
         raise ImageError(
-            f"{name} is a {kind} file that is incomplete or damaged: its header says {size[0]}x{size[1]} pixels, "
-            f"which need at least {least:,} bytes, but it has {length:,} bytes"
+            f"{name} is {with_article(kind)} file that is incomplete or damaged: its header says "
+            f"{size[0]}x{size[1]} pixels, which need at least {least:,} bytes, but it has {length:,} bytes"
         )
 
 

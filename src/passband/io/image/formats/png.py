@@ -24,6 +24,7 @@ from passband.io.image.metadata.exif import bare_exif
 from passband.io.image.metadata.iptc import resources_of
 from passband.io.image.pillow import decode_with_layout, pixels_of_pillow, rawmode_of, strict_pillow, with_key_color
 from passband.io.image.types import Animation, Density, ImageMeta, Pixels, check_length, refuse_hdr
+from passband.naming import with_article
 
 _PIXEL_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 _FRAME_CHUNKS = frozenset({b"acTL", b"fcTL", b"fdAT"})
@@ -279,7 +280,7 @@ def _decompressed(data: bytes, content: str, notes: list[str]) -> bytes | None:
         text = inflater.decompress(data, _LARGEST)
         if not inflater.unconsumed_tail:
             return text
-        notes.append(f"a {content} of more than {_LARGEST >> 20} MiB was left out")
+        notes.append(f"{with_article(content)} of more than {_LARGEST >> 20} MiB was left out")
     except zlib.error:
         notes.append(f"a damaged {content} was left out")
     return None
