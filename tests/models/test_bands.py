@@ -1,12 +1,14 @@
+from functools import partial
 from itertools import pairwise
 
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from passband.models import SFNet
+from passband.models import ConvIR, FSNet, SFNet
 from passband.models.bands import restore_in_bands
 from passband.models.bands.statistics import Moments
+from passband.models.tiles import restore_in_tiles
 
 POOLING = [(None, "fraction"), (80, "fraction"), (246, "fraction"), (40, "tlc"), (210, "first")]
 
@@ -134,3 +136,30 @@ def test_bands_tell_what_share_of_the_work_is_done(numbers, rows):
     half = max(share for share in seen if share < 0.5 + 1e-9)
     assert half == pytest.approx(0.5)
     assert max(after - before for before, after in pairwise(seen)) < 0.05
+
+
+@pytest.mark.parametrize(("family", "side"), [(SFNet, 32), (FSNet, 32), (ConvIR, 256)])
+@torch.no_grad()
+def test_bands_and_tiles_compute_in_the_precision_of_the_weights(family, side):
+    torch.manual_seed(0)
+    model, image = family(width=8 if family is ConvIR else 16, depth=1).double().eval(), torch.rand(1, 3, side, side)
+    image = image.double()
+    whole = model(image)[-1]
+    torch.testing.assert_close(restore_in_bands(model, image, rows=side // 2), whole, rtol=0, atol=1e-12)
+    if family is not ConvIR:  # tiles of the size that it needs would take long
+        assert restore_in_tiles(model, image, 16, 8).dtype == torch.float64
+    assert restore_in_bands(model.bfloat16(), image.bfloat16(), rows=side // 2).dtype == torch.bfloat16
+
+
+RESTORE = [restore_in_bands, partial(restore_in_tiles, side=32, overlap=16)]
+
+
+@pytest.mark.parametrize("restore", RESTORE)
+def test_images_that_a_network_does_not_take_are_refused_in_bands_and_tiles(restore):
+    model = network(depth=1)
+    with pytest.raises(ValueError, match="SFNet needs a tensor with values, got 0 x 3 x 64 x 64"):
+        restore(model, torch.rand(0, 3, 64, 64))
+    with pytest.raises(TypeError, match=r"SFNet has weights of torch\.float32, but the batch is torch\.float64"):
+        restore(model, torch.rand(1, 3, 64, 64, dtype=torch.float64))
+    with pytest.raises(ValueError, match="SFNet needs a batch of shape B 3 H W, got 1 x 1 x 64 x 64"):
+        restore(model, torch.rand(1, 1, 64, 64))

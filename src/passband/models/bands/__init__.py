@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from passband.models.bands.stages import compute_stage, loops_of
 from passband.models.bands.statistics import Map, MapStatistics, OwnStatistics
 from passband.models.bands.walk import Walk, band_of, convolve, rows_of
+from passband.models.inputs import check_batch
 from passband.models.three_scales import ThreeScaleNetwork, mean_view
 from passband.ops.progress import Report, part_of
 
@@ -43,12 +44,15 @@ def restore_in_bands(
         The full-size prediction, not clamped; it equals `model(image)[-1]` up to rounding.
 
     Raises:
-        ValueError: if the network is in training mode, or the size or the height of bands does not fit.
+        TypeError: if the images are not a tensor of the precision of the weights.
+        ValueError: if the network is in training mode, there is no image, or the size, the channels or the height of
+            bands do not fit.
     """
     if model.training:
         raise ValueError("restore_in_bands needs a network in evaluation; call model.eval() first")
     if rows is not None and (rows < 4 or rows % 2):
         raise ValueError(f"bands are an even number of rows, at least 4; got {rows}")
+    check_batch(image, model, type(model).__name__, model.in_channels)
     model.check_size(*image.shape[-2:])
 
     def restore(number: int) -> Float[Tensor, "1 3 H W"]:
@@ -97,7 +101,8 @@ class _Frame(Walk):
         norm = cast(nn.InstanceNorm2d, shallow[-1])
         height, width = image.shape[-2:]
         spans = self.spans(height, width, fuse.out_channels)
-        mean, variance = self.statistics.spread(norm, (_shallow(shallow, image, a, b) for a, b in spans))
+        moments = self.statistics.spread(norm, (_shallow(shallow, image, a, b) for a, b in spans))
+        mean, variance = (moment.to(norm.weight.dtype) for moment in moments)
 
         def make(start: int, end: int) -> Tensor:
             top, bottom = max(start - 1, 0), min(end + 1, height)

@@ -11,6 +11,7 @@ from passband.layers.shape_filter import LineMean, MultiShapeFilter, ShapeFilter
 from passband.models.bands.statistics import Extent, Map
 from passband.models.bands.walk import Walk, band_of, convolve, reflected_band_of, rows_of
 from passband.models.convir import POOLS, ConvBlock, MultiScaleFilter
+from passband.ops.precision import computing_dtype, widened
 
 SCALE_LOOPS = 3 * sum(1 / pool**2 for pool in POOLS)
 """Number of loops over the bands of a map that its multi-scale filter takes: three at each smaller size."""
@@ -120,12 +121,12 @@ def _enlarged(
 
 def _interpolated(x: Map, dim: int, own: Extent, target: Extent, start: int, end: int) -> Map:
     """Interpolate along one axis, between corners of the whole image that stay at the corners."""
-    step = torch.tensor((own.whole - 1) / max(target.whole - 1, 1), dtype=torch.float32)
+    step = torch.tensor((own.whole - 1) / max(target.whole - 1, 1), dtype=computing_dtype(x))
     positions = step * (torch.arange(start, end) + target.start) - own.start
     # a part of the image lacks what lies beyond it, and repeats its last row instead
     positions = positions.clamp(0, x.shape[dim] - 1)
     before = positions.long()
     after = (before + 1).clamp(max=x.shape[dim] - 1)
     share = (positions - before).to(x.device)
-    low, high = (x.index_select(dim, numbers.to(x.device)).float() for numbers in (before, after))
+    low, high = (widened(x.index_select(dim, numbers.to(x.device))) for numbers in (before, after))
     return torch.lerp(low, high, share[:, None] if dim == -2 else share).to(x.dtype)

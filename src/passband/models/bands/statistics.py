@@ -12,6 +12,7 @@ from passband.layers import LocalAvgPool2d, WindowModulation
 from passband.layers.modulation import window_shares
 from passband.layers.pooled import Global, Local, Pooled
 from passband.layers.shape_filter import LineMean
+from passband.ops.precision import widened
 
 Map = Float[Tensor, "1 _ _ _"]
 
@@ -74,7 +75,10 @@ class MapStatistics(Protocol):
         ...
 
     def spread(self, norm: nn.InstanceNorm2d, bands: Iterator[Map]) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
-        """Return the mean and the variance of a map whose bands come from top to bottom, in float32."""
+        """Return the mean and the variance of a map whose bands come from top to bottom.
+
+        Both are in float32, or in float64 for a map of that type.
+        """
         ...
 
     def lines(self, mean: LineMean, x: Map) -> Float[Tensor, "1 C _ _"]:
@@ -141,7 +145,7 @@ class Moments:
     def add(self, part: Map) -> None:
         """Add more positions."""
         count = part.shape[-2] * part.shape[-1]
-        variance, mean = torch.var_mean(part.float(), dim=(0, -2, -1), correction=0)
+        variance, mean = torch.var_mean(widened(part), dim=(0, -2, -1), correction=0)
         total, change = self.count + count, mean - self.mean.to(mean)
         self.squares = self.squares.to(mean) + variance * count + change**2 * (self.count * count / total)
         self.mean = self.mean.to(mean) + change * (count / total)

@@ -23,6 +23,7 @@ from passband.layers.pooled import Pooled
 from passband.layers.shape_filter import LineMean
 from passband.models.bands import restore_in_bands
 from passband.models.bands.statistics import BlendedWindows, Extent, Map, MapWindow, Moments
+from passband.models.inputs import check_batch
 from passband.models.three_scales import ThreeScaleNetwork
 from passband.models.tiles.grid import Grid, Lines, cell_edges
 from passband.ops.progress import Report, part_of
@@ -62,8 +63,10 @@ def restore_in_tiles(
         The full-size prediction, not clamped.
 
     Raises:
-        ValueError: if the side or the overlap does not fit.
+        TypeError: if the images are not a tensor of the precision of the weights.
+        ValueError: if there is no image, or the channels, the side or the overlap do not fit.
     """
+    check_batch(image, model, type(model).__name__, model.in_channels)
     if side < model.minimum:
         raise ValueError(f"{type(model).__name__} needs tiles of at least {model.minimum} pixels, got {side}")
     height, width = image.shape[-2:]
