@@ -4,13 +4,15 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 import pytest
 import torch
+import typer
 from PIL import Image
 
-from passband.cli import main
+from passband.cli import app, main
 from passband.config import load_recipe, shipped_recipes
 from passband.io.image import write_image
 from passband.models import load_model
@@ -40,6 +42,43 @@ def test_help_names_every_command_and_imports_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     for command in ("restore", "demo", "degrade", "evaluate", "train", "finetune", "convert", "export"):
         assert command in done.stdout
+
+
+def commands_below(group, path=()):
+    """Iterate over the names and the commands of a group and the groups in it."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands_below(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+def with_numbers():
+    """Return each option that takes floating-point numbers: its command with the arguments it needs, and its name."""
+    cases = []
+    for path, command in commands_below(typer.main.get_command(app)):
+        needed = [
+            word
+            for parameter in command.params
+            if parameter.required
+            for word in ((parameter.opts[-1],) if parameter.opts[-1].startswith("-") else ()) + ("x",)
+        ]
+        hints = get_type_hints(command.callback)
+        for parameter in command.params:
+            if hints.get(parameter.name) in (float, float | None, tuple[float, float]):
+                cases.append(([*path, *needed], parameter.opts[-1], parameter.nargs))
+    return cases
+
+
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_every_option_that_takes_a_number_refuses_one_that_is_not_finite(run, tmp_path, monkeypatch, value):
+    monkeypatch.chdir(tmp_path)
+    cases = with_numbers()
+    assert len(cases) > 15
+    for words, option, count in cases:
+        status, out, err = run(*words, option, *[value] * count)
+        refused = f"Error: {option} needs a finite number, got {value}" in err
+        assert refused or (status == 2 and f"Invalid value for '{option}'" in err), (words, option, out, err)
 
 
 def test_version_is_the_packages(run):

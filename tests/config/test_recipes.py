@@ -199,3 +199,16 @@ def test_recipes_of_the_first_version_are_read_under_their_former_names():
         assert recipe.data.input == now
     with pytest.raises(RecipeError, match="way"):
         parse_recipe({**detector, "data": {"way": "C"}}, "old.toml")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("key", ["learning_rate", "final_learning_rate", "clip_norm", "weight_decay"])
+def test_numbers_that_are_not_finite_are_refused(key, value):
+    with pytest.raises(RecipeError, match=rf"optim\.{key}: input should be a finite number"):
+        parse_recipe({"name": "mine", "optim": {"steps": 10, key: value}}, "mine")
+
+
+@pytest.mark.parametrize("seed", [-1, 1 << 32])
+def test_a_seed_that_random_generators_do_not_take_is_refused_before_a_run_begins(seed):
+    with pytest.raises(RecipeError, match="seed: input should be"):
+        parse_recipe({**RECIPE, "seed": seed}, "mine")

@@ -26,6 +26,7 @@ from passband.cli.recipe import recipe
 from passband.cli.restore import restore
 from passband.cli.segment import segment
 from passband.cli.shards import shards
+from passband.cli.shared.options import Command
 from passband.cli.study import study
 from passband.cli.train import train
 from passband.cli.weights import weights
@@ -63,7 +64,7 @@ for command in (
     *(train, study, recipe, finetune, convert, export, info, shards),
     *(classify, segment, page, doctor),
 ):
-    app.command()(command)
+    app.command(cls=Command)(command)
 app.add_typer(demo, name="demo")
 app.add_typer(weights, name="weights")
 app.add_typer(analyze, name="analyze")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from passband.cli.shared.options import Device
+from passband.cli.shared.options import Command, Device
 
 analyze = typer.Typer(
     help="Show the frequencies of an image, those that a network uses or gets wrong, and the curves of a run.",
@@ -18,7 +18,7 @@ def analyze_command() -> None:
     """Show the frequencies of an image, those that a network uses or gets wrong, and the curves of a run."""
 
 
-@analyze.command()
+@analyze.command(cls=Command)
 def channels(
     source: Annotated[
         str, typer.Argument(help="An image. Or the folder of a run, or weights of a classifier with a gate.")
@@ -69,7 +69,7 @@ def channels(
         raise typer.Exit(1)
 
 
-@analyze.command()
+@analyze.command(cls=Command)
 def ratio(
     source: Annotated[
         str, typer.Argument(help="An image. Or the folder of a run, or weights of a network that takes pixels.")
@@ -136,7 +136,7 @@ def ratio(
         raise typer.Exit(1)
 
 
-@analyze.command()
+@analyze.command(cls=Command)
 def spectrum(
     restored: Annotated[Path, typer.Argument(help="An image. Or a restored image, or a folder of restored images.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the pictures and the tables.")],
@@ -187,7 +187,7 @@ def spectrum(
         raise typer.Exit(1)
 
 
-@analyze.command()
+@analyze.command(cls=Command)
 def curves(
     run: Annotated[Path, typer.Argument(help="Folder of a run, which may be finished, stopped or still training.")],
     output: Annotated[
@@ -201,7 +201,7 @@ def curves(
     typer.echo(f"Curves: {draw_curves(run, output)}")
 
 
-@analyze.command()
+@analyze.command(cls=Command)
 def filters(
     image: Annotated[Path, typer.Argument(help="Image for which the network chooses its filters.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the picture and the tables.")],
@@ -229,7 +229,7 @@ def filters(
     typer.echo(f"\nPicture and tables: {output}")
 
 
-@analyze.command()
+@analyze.command(cls=Command)
 def seams(
     image: Annotated[Path, typer.Argument(help="Image that is larger than a tile.")],
     weights: Annotated[

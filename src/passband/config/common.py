@@ -9,8 +9,8 @@ class RecipeError(ValueError):
     """Raised if a recipe cannot be used. The message names the recipe and the reason."""
 
 
-class Section(BaseModel, frozen=True, extra="forbid"):
-    """A table of a recipe. Unknown keys are errors, and values cannot be changed after validation."""
+class Section(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
+    """A table of a recipe. Unknown keys, NaN and infinity are errors, and values cannot be changed after validation."""
 
     @model_validator(mode="before")
     @classmethod
@@ -167,7 +167,7 @@ class Recipe(Section, frozen=True):
     """Name of the run and of its weights."""
     task: str
     """Name of the task, a key of `config.RECIPES` and `tasks.TASKS`."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=1 << 32)
     """Random seed of the initial weights, of the order of samples and of their random changes."""
     precision: Literal["float32", "bfloat16", "auto"] = "float32"
     """Precision of the forward and backward pass. Weights and optimizer always use float32. "auto" is bfloat16 on a

@@ -10,6 +10,7 @@ from passband.cli.demo.curriculum import curriculum
 from passband.cli.demo.detect import detect
 from passband.cli.demo.restore import restore
 from passband.cli.demo.segment import segment
+from passband.cli.shared.options import Command
 
 
 class DemoGroup(TyperGroup):
@@ -27,7 +28,7 @@ class DemoGroup(TyperGroup):
 
 demo = typer.Typer(cls=DemoGroup)
 for command in (restore, classify, segment, detect, curriculum):
-    demo.command()(command)
+    demo.command(cls=Command)(command)
 
 
 @demo.callback()

@@ -1,8 +1,29 @@
 """Options that several commands share."""
 
-from typing import Annotated
+import math
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
+
+
+class Command(TyperCommand):
+    """A command whose options are finite numbers: no limit refuses NaN, and no time or share is infinite."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command.
+
+        Raises:
+            ValueError: if an option is NaN or infinite.
+        """
+        for parameter in self.params:
+            value = ctx.params.get(parameter.name)
+            numbers = value if isinstance(value, tuple | list) else (value,)
+            if not all(math.isfinite(number) for number in numbers if isinstance(number, float)):
+                given = " ".join(f"{number:g}" for number in numbers)
+                raise ValueError(f"{parameter.opts[-1]} needs a finite number, got {given}")
+        return super().invoke(ctx)
+
 
 Device = Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")]
 """The option `--device` of commands that run torch."""
