@@ -5,6 +5,7 @@ import torch
 
 from passband.data.degradations import degrade_files
 from passband.models import load_model
+from passband.runs import read_run
 from tests.cli.test_cli import one_sentence
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard")
@@ -48,10 +49,29 @@ def test_mistakes_are_one_sentence_each(run, tmp_path, photographs):
     assert one_sentence(status, err, "holds no pairs of images")
     status, _, err = run("finetune", "-o", tmp_path / "run", "--resume")
     assert one_sentence(status, err, "holds no run")
-    for given in (("--set", "data.batch=1"), ("--epochs", 2), ("--steps", 2)):
+    numbers = [(name, 2) for name in ("--epochs", "--steps", "--seed", "--minutes", "--learning-rate")]
+    texts = [("--crop", 32), ("--set", "data.batch=1"), ("--from", "general"), ("--validation-data", tmp_path)]
+    for given in (*numbers, *texts, ("--recipe", "derain")):
         status, _, err = run("finetune", "-o", tmp_path / "run", "--resume", *given)
-        assert one_sentence(status, err, "a resumed run keeps its settings")
+        assert one_sentence(status, err, f"a resumed run keeps its settings: leave out {given[0]}")
+    status, _, err = run("finetune", "--data", photographs, "--recipe", "derain", "--minutes", 2)
+    assert one_sentence(status, err, "leave out --minutes")
     list(degrade_files(photographs, tmp_path / "pairs", "haze"))
     status, _, err = run("finetune", "--from", "generl", "--data", tmp_path / "pairs", "-o", tmp_path / "run")
     assert one_sentence(status, err, "No weights named 'generl'")
     assert not (tmp_path / "run").exists()
+
+
+def test_crop_rate_and_seed_also_change_a_recipe(run, tmp_path, photographs, tiny_weights):
+    list(degrade_files(photographs, tmp_path / "pairs", "haze"))
+    (tmp_path / "tiny.toml").write_text(
+        'name = "tiny"\n[data]\nsource = "pairs"\ncrop = 32\nbatch = 2\nworkers = 0\n[optim]\nsteps = 9\n'
+        "[validation]\ncount = 1\ncrop = 32\n"
+    )
+    status, _, err = run(
+        *("finetune", "--from", tiny_weights, "--data", tmp_path / "pairs", "-o", tmp_path / "run", "--device", "cpu"),
+        *("--recipe", tmp_path / "tiny.toml", "--steps", 1, "--crop", 48, "--learning-rate", 0.002, "--seed", 5),
+    )
+    assert status == 0, err
+    recipe = read_run(tmp_path / "run")["recipe"]
+    assert (recipe.optim.steps, recipe.data.crop, recipe.optim.learning_rate, recipe.seed) == (1, 48, 0.002, 5)

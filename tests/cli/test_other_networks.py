@@ -83,7 +83,7 @@ def test_commands_that_need_a_network_of_passband_say_so(run, tmp_path, derainin
     status, _, err = run("convert", deraining, tmp_path / "converted")
     assert one_sentence(status, err, "Restormer")
     status, _, err = run("finetune", "--data", pairs, "--from", deraining, "-o", tmp_path / "tuned")
-    assert one_sentence(status, err, "only those are fine-tuned")
+    assert one_sentence(status, err, "and only an SFNet, FSNet or ConvIR is fine-tuned")
     status, _, err = run("restore", tmp_path / "photos", "--weights", deraining, "--pool-window", 80)
     assert one_sentence(status, err, "is a Restormer, which has no pool_window")
     status, _, err = run("restore", tmp_path / "photos", "--weights", deraining, "--engine", "openvino")

@@ -10,9 +10,12 @@ from passband.cli.shared.options import Device, Resume
 
 def finetune(
     weights: Annotated[
-        str,
-        typer.Option("--from", help="Weights to start from: shipped name, run, folder, published pickle or hub id."),
-    ] = "general",
+        str | None,
+        typer.Option(
+            "--from",
+            help="Weights to start from: shipped name, run, folder, published pickle or hub id. Default: general.",
+        ),
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -29,7 +32,9 @@ def finetune(
     recipe: Annotated[
         str | None, typer.Option(help="Shipped recipe or TOML file that replaces the automatic settings.")
     ] = None,
-    minutes: Annotated[float, typer.Option(help="Time in minutes for training and scoring together.")] = 10.0,
+    minutes: Annotated[
+        float | None, typer.Option(help="Time in minutes for training and scoring together. Default: 10.")
+    ] = None,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Length of the training in steps, instead of --minutes.")
     ] = None,
@@ -47,45 +52,48 @@ def finetune(
         float | None, typer.Option(help="Peak learning rate. Default: 5e-4, or 5e-5 for deep networks.")
     ] = None,
     seed: Annotated[
-        int, typer.Option(min=0, help="Random seed of the held-out pairs, of the order of samples and of the crops.")
-    ] = 0,
+        int | None,
+        typer.Option(min=0, help="Random seed of the held-out pairs, of the order of samples and of the crops."),
+    ] = None,
     resume: Resume = False,
     device: Device = "auto",
 ) -> None:
     """Fine-tune weights on your own pairs, and score them on held-out pairs before and after."""
     from passband.cli.shared.console import TrainingProgress, say
-    from passband.cli.shared.settings import collected_changes
+    from passband.cli.shared.settings import collected_changes, option
     from passband.cli.train import draw_curves, resume_hint
     from passband.finetuning import finetune as run
     from passband.finetuning import resume_finetuning
     from passband.finetuning.report import REACHED
     from passband.runs import RunError
 
-    changed = collected_changes(changes, steps=steps, epochs=epochs)
+    shortcuts = {"steps": steps, "epochs": epochs, "crop": crop, "learning_rate": learning_rate, "seed": seed}
+    changed = collected_changes(changes, **shortcuts)
     if data is not None:
         output = output or Path("runs") / data.resolve().name
     elif output is None or not resume:
         raise RunError(
             "--data is needed: a folder of pairs to fine-tune on. To continue a run, use -o RUN --resume instead."
         )
-    if resume and changed:
-        raise RunError("a resumed run keeps its settings: leave out --set, --steps and --epochs")
+    given = {"--from": weights, "--validation-data": validation_data, "--recipe": recipe, "--minutes": minutes}
+    given |= {"--set": changes, **{option(name): value for name, value in shortcuts.items()}}
+    if resume and (others := [name for name, value in given.items() if value is not None]):
+        raise RunError(f"a resumed run keeps its settings: leave out {', '.join(others)}")
+    if recipe is not None and minutes is not None:
+        raise RunError("--recipe has a length in steps or epochs: leave out --minutes, or change it with --steps")
     with TrainingProgress("fine-tuning") as progress:
         try:
             if data is None or resume:
                 result = resume_finetuning(output, device=device, report=progress.show)
             else:
                 result = run(
-                    weights,
+                    weights or "general",
                     data,
                     output,
                     validation_data=validation_data,
                     recipe=recipe,
                     changes=changed,
-                    minutes=minutes,
-                    crop=crop,
-                    learning_rate=learning_rate,
-                    seed=seed,
+                    minutes=10.0 if minutes is None else minutes,
                     device=device,
                     announce=typer.echo,
                     report=progress.show,

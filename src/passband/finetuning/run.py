@@ -34,8 +34,10 @@ from passband.finetuning.settings import (
 from passband.io.files import results_folder
 from passband.io.shards import data_folder
 from passband.models import load_model
+from passband.models.inputs import network_name
 from passband.models.padded import input_views
 from passband.models.three_scales import ThreeScaleNetwork
+from passband.naming import with_article
 from passband.run_length import time_steps
 from passband.runs import RunError, check_free, read_run
 from passband.training import StepReport, train
@@ -111,7 +113,7 @@ def finetune(
         steps = _number(changes, "optim.steps", steps)
         crop = _number(changes, "data.crop", crop)
         seed = _number(changes, "seed", seed) or 0
-    check_free(output)
+    check_free(output, (data, validation_data))
     if minutes <= 0 or (steps is not None and steps < 1):
         raise ValueError(f"fine-tuning takes minutes above 0, or steps from 1; got {minutes:g} and {steps}")
     if recipe is not None and not isinstance(recipe, RestorationRecipe):
@@ -284,7 +286,8 @@ def _network(weights: str | Path) -> ThreeScaleNetwork:
     model = load_model(weights)
     if not isinstance(model, ThreeScaleNetwork):
         raise RunError(
-            f"{weights} is not an SFNet, FSNet or ConvIR: restore and evaluate take it, but only those are fine-tuned"
+            f"{weights} is {with_article(network_name(model))}, and only an SFNet, FSNet or ConvIR is fine-tuned on "
+            "pairs: choose other weights with --from"
         )
     return model
 
