@@ -4,6 +4,7 @@ import csv
 import json
 import logging
 import math
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -15,9 +16,10 @@ from torch import Tensor, nn
 from passband.config import Recipe, parse_recipe
 from passband.drawing.charts.style import save_charts
 from passband.drawing.charts.training import Curves, training_curves
-from passband.io.files import write_whole
+from passband.io.files import is_openable, write_whole
 from passband.io.image import write_image
 from passband.io.shards import location
+from passband.ops.checks import kind_of
 from passband.processes import count
 from passband.provenance import environment
 from passband.weights_io import RUN_FILE, run_weights, save_weights, with_current_names
@@ -226,12 +228,18 @@ def trained_on(weights: str | Path) -> Path | None:
     return None
 
 
-def check_free(output: Path) -> None:
-    """Refuse a folder that already holds a run.
+def check_free(output: Path, data: Sequence[Path | None] = ()) -> None:
+    """Refuse a folder that already holds a run or is a folder of data.
+
+    Args:
+        output: folder of the run.
+        data: folders to train on and to score on.
 
     Raises:
-        RunError: if the folder holds a run.
+        RunError: if the folder holds a run, or is one of the folders of data, where its pictures would become data.
     """
+    if any(is_openable(folder) and folder.resolve() == output.resolve() for folder in data if folder is not None):
+        raise RunError(f"{output} holds the data of this run: choose another folder for the run, such as runs/NAME")
     if (output / RUN_FILE).exists():
         raise RunError(f"{output} already holds a run: continue it with --resume, or choose another folder")
 
@@ -342,7 +350,7 @@ def _content(output: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise RunError(f"{path} is damaged: {error}") from error
     if not isinstance(content, dict):
-        raise RunError(f"{path} is damaged: it must hold an object, and it holds a {type(content).__name__}")
+        raise RunError(f"{path} is damaged: it must hold an object, and it holds {kind_of(content)}")
     return content
 
 

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from passband.data.datasets.classification import find_classes
 from passband.data.finding import find_pictures
 from passband.data.images import find_images
 from passband.io.image import SUFFIXES
@@ -105,3 +106,22 @@ def test_sources_are_files_folders_and_patterns_each_once(tmp_path):
         find_pictures([tmp_path / "none*.jpg"])
     with pytest.raises(FileNotFoundError, match="holds no pictures"):
         find_pictures([tmp_path / "empty"])
+
+
+def test_the_pictures_of_a_run_are_no_data_unless_it_is_named(tmp_path):
+    *own, picture = make(tmp_path, "a.png", "other/b.png", "runs/tiny/validation/step-1.png")
+    (tmp_path / "runs" / "tiny" / "run.json").write_text("{}")
+    assert find_images(tmp_path) == own
+    assert find_images(tmp_path / "runs" / "tiny") == [picture]
+
+
+def test_runs_in_a_folder_of_classes_are_no_class(tmp_path):
+    own = make(tmp_path, "cat/a.png", "dog/b.png")
+    make(tmp_path, "runs/tiny/validation/step-1.png", "tuned/validation/step-1.png")
+    for run in ("runs/tiny", "tuned"):
+        (tmp_path / run / "run.json").write_text("{}")
+    for classes in (None, ("cat", "dog")):
+        found = find_classes(tmp_path, classes)
+        assert (found.classes, found.paths) == (("cat", "dog"), tuple(own))
+    make(tmp_path, "runs/c.png")
+    assert find_classes(tmp_path).classes == ("cat", "dog", "runs")

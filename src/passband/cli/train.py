@@ -65,7 +65,7 @@ def train(
     from passband.cli.shared.parallel import is_first, started
     from passband.cli.shared.settings import collected_changes
     from passband.config import changed_recipe, load_recipe, shipped_recipes
-    from passband.runs import RunError, read_run
+    from passband.runs import RunError, check_free, read_run
 
     if output is None:
         if recipe is None:
@@ -98,8 +98,10 @@ def train(
                 "--minutes is the length of one new run: leave out --steps, --epochs and --resume, and recipes with "
                 "final_ratios"
             )
+        from passband.io.files import results_folder
         from passband.run_length import recipe_within
 
+        check_free(results_folder(output))  # before the time is measured
         settings = recipe_within(
             settings, minutes, data=data, validation_data=validation_data, weights=weights, device=device
         )

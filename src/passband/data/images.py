@@ -10,6 +10,7 @@ from passband.io.files import as_path, from_home
 from passband.io.hidden import SYSTEM_FOLDERS, is_hidden
 from passband.io.image import SUFFIXES
 from passband.io.shards import ShardPath, data_folder
+from passband.weights_io import RUN_FILE
 
 NAMED = 10
 """Number of files that an error or a warning names at most."""
@@ -85,11 +86,23 @@ def _system_folders(path: Path) -> set[str]:
 
 
 def walk(folder: Path, unreadable: Report) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """Iterate over a folder and those below it, with the names of their folders and files, without hidden folders."""
+    """Iterate over a folder and those below it, with the names of their folders and files.
+
+    Hidden folders and folders of runs, whose pictures are no data, are left out.
+    """
     entries = folder.walk_below() if isinstance(folder, ShardPath) else os.walk(folder, onerror=unreadable)
     for parent, folders, files in entries:
-        folders[:] = [name for name in folders if not is_hidden(name)]
-        yield as_path(parent), folders, files
+        path = as_path(parent)
+        folders[:] = [name for name in folders if not is_hidden(name) and not is_run(path / name)]
+        yield path, folders, files
+
+
+def is_run(folder: Path) -> bool:
+    """Tell whether a folder holds a run; a folder that cannot be read holds none."""
+    try:
+        return (folder / RUN_FILE).is_file()
+    except OSError:
+        return False
 
 
 def folders_in(parent: Path) -> list[str]:

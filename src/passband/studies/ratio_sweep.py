@@ -94,7 +94,7 @@ def sweep_ratios(
     if not recipe.curriculum.final_ratios:
         raise ValueError("a sweep needs curriculum.final_ratios, such as [0.9, 0.6, 0.3, 0]")
     if not resume:
-        check_free(output)
+        check_free(output, (data, validation_data))
     elif not (output / "run.json").exists():
         raise RunError(f"nothing to resume in {output}: begin anew in another folder")
     elif read_run(output)["recipe"] != recipe:
