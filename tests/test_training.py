@@ -17,7 +17,7 @@ from passband.config import RecipeError, load_recipe, recipe_on
 from passband.data.degradations import degrade_files
 from passband.models import SFNet, load_model
 from passband.run_length import recipe_within, time_steps
-from passband.runs import RunError, read_run
+from passband.runs import DivergedError, RunError, read_run
 from passband.tasks.restoration import Restoration, Validation
 from passband.training import train
 from passband.weights_io import CheckpointError
@@ -195,6 +195,30 @@ class TestRun:
         monkeypatch.setattr("passband.tasks.restoration.Restoration.loss", broken)
         with pytest.raises(RunError, match="the loss is nan at step 1: lower optim.learning_rate"):
             train(recipe(), tmp_path / "run", data=photographs, device="cpu")
+
+    def test_weights_that_the_last_step_breaks_are_neither_scored_nor_kept(self, tmp_path, photographs, monkeypatch):
+        def with_infinite_slope(self, model, batch, done, lesson):
+            restored = model(batch["degraded"])[-1]
+            return (restored - restored.detach()).abs().sqrt().mean(), {}
+
+        def refused(what, **optim):
+            short = recipe(optim={"steps": 1, "warmup_steps": 0, **optim})
+            with pytest.raises(DivergedError, match=f"the {what} not finite at step 1: lower optim.learning_rate"):
+                train(short, tmp_path / what, data=photographs, device="cpu")
+            assert latest_checkpoint(tmp_path / what) is None
+            assert not (tmp_path / what / "weights").exists()
+            assert read_run(tmp_path / what)["status"] == "failed"
+
+        # the loss of a step is that of the weights before it, so it is finite
+        refused("outputs of the network are", learning_rate=1e25)
+        monkeypatch.setattr("passband.tasks.restoration.Restoration.loss", with_infinite_slope)
+        refused("weights are")
+
+    def test_the_folder_of_the_data_is_refused_as_that_of_the_run(self, tmp_path, photographs):
+        for data in ({"data": photographs}, {"data": tmp_path, "validation_data": photographs}):
+            with pytest.raises(RunError, match="holds the data of this run: choose another folder"):
+                train(recipe(), photographs.parent / "x" / ".." / photographs.name, **data, device="cpu")
+        assert not (photographs / "run.json").exists()
 
     def test_a_run_that_fails_says_so_and_why(self, tmp_path, photographs, monkeypatch):
         def broken(self, model, batch, done, lesson):

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from signal import Signals
 
+import torch
 from accelerate.utils import set_seed
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from passband.checkpoints import save_checkpoint, sound_checkpoint
@@ -112,7 +113,7 @@ def train(
         RecipeError: if the recipe does not exist or cannot be used.
         RunError: if `output` holds a run and `resume` is off, if `resume` is on and there is no checkpoint.
         ProcessError: if several processes cannot share a batch, see `processes.start`.
-        DivergedError: if the loss is not finite. This is a kind of `RunError`.
+        DivergedError: if the loss or the weights are not finite. This is a kind of `RunError`.
         CheckpointError: if `weights` cannot be used.
         ValueError: if the device does not exist, the network is unknown, the warm-up is longer than the run, or the
             data do not suit the recipe.
@@ -129,7 +130,7 @@ def train(
     if resume and latest is None:
         raise RunError(f"nothing to resume: {output} holds no checkpoint. Start again in another folder.")
     if not resume:
-        check_free(output)
+        check_free(output, (data, validation_data))
 
     set_seed(recipe.seed)
     task = task or TASKS[recipe.task](recipe)
@@ -176,10 +177,19 @@ def train(
     def describe(status: str, reason: str | None = None) -> None:
         log.describe(recipe, network, data, validation_data, weights, progress, status, reason)
 
+    def diverged(what: str) -> DivergedError:
+        return DivergedError(
+            f"{what} at step {progress.step}: lower optim.learning_rate or optim.clip_norm, look for broken images in "
+            f"{data}, and resume from the last checkpoint in {checkpoints}"
+        )
+
     def validate() -> None:
         scored = averaged.module.to(accelerator.device)
         with accelerator.autocast(), summed_counts(scored):
             result = task.validate(scored, on_device(validation_loader, accelerator.device), validation_set)
+        # weights may be finite, and the values that they give not
+        if math.isnan(result.figures.get("loss", 0.0)) or not _all_finite(result.picture):
+            raise diverged("the outputs of the network are not finite")
         progress.figures, progress.remark = result.figures, result.remark
         progress.stale += 1
         log.validation(progress.step, result.figures, result.picture)
@@ -233,10 +243,7 @@ def train(
             watched = means({"loss": loss, **figures})
             value = watched.pop("loss")
             if not math.isfinite(value):
-                raise DivergedError(
-                    f"the loss is {value} at step {progress.step}: lower optim.learning_rate or optim.clip_norm, look "
-                    f"for broken images in {data}, and resume from the last checkpoint in {checkpoints}"
-                )
+                raise diverged(f"the loss is {value}")
             log.step(progress.step, {"loss": value, **watched, "learning_rate": rate})
             speed = speedometer.tick()
             left = (steps - progress.step) * batch_size / speed
@@ -244,11 +251,16 @@ def train(
                 report(StepReport(progress.step, steps, value, watched, speed, left))
 
             last = progress.step == steps
-            if progress.step % recipe.validation.every == 0 or last:
+            is_due = progress.step % recipe.validation.every == 0 or last
+            is_kept = progress.step % recipe.checkpoint_every == 0 or last
+            # the loss is that of the weights before this step
+            if (is_due or is_kept) and not _all_finite(*averaged.parameters()):
+                raise diverged("the weights are not finite")
+            if is_due:
                 validate()
                 ending = from_first(validated(progress.step, progress.figures) if is_first else None)
                 reason = None if last else ending
-            if progress.step % recipe.checkpoint_every == 0 or last:
+            if is_kept:
                 save_checkpoint(accelerator, checkpoints, progress.step, recipe.checkpoints_kept)
             if reason is not None:
                 break
@@ -287,6 +299,11 @@ class _Speed:
         """Count a step, and return the images per second over the last `span` steps."""
         self.times = [*self.times[-self.span :], time.monotonic()]
         return (len(self.times) - 1) * self.batch / max(1e-9, self.times[-1] - self.times[0])
+
+
+def _all_finite(*values: Tensor) -> bool:
+    """Tell whether all values of tensors are finite."""
+    return bool(torch.stack([value.isfinite().all() for value in values]).all())
 
 
 def _freeze_batch_norm(model: nn.Module) -> None:
