@@ -66,3 +66,12 @@ def test_a_folder_that_is_no_package_is_not_replaced(network_weights, tmp_path):
     with pytest.raises(ExportError, match="is a folder that is no Core ML package; give another name"):
         export_model(network_weights, path, "coreml")
     assert (path / "photo.png").exists()
+
+
+def test_a_file_in_place_of_a_package_and_a_folder_in_place_of_a_file_are_refused_before_the_export(tmp_path):
+    (tmp_path / "a.mlpackage").write_text("a file")
+    (tmp_path / "a.onnx").mkdir()
+    with pytest.raises(ExportError, match="is a file that is no Core ML package; give another name"):
+        export_model("no weights", tmp_path / "a.mlpackage")
+    with pytest.raises(ExportError, match="is a folder, and a file is needed; give another name"):
+        export_model("no weights", tmp_path / "a.onnx")

@@ -198,8 +198,11 @@ def _check(
         raise ExportError(
             "--size is for --to onnx, openvino and coreml; a file of ncnn takes images of any size, so leave it out"
         )
-    if output.is_dir() and not (output / "Manifest.json").is_file():
-        raise ExportError(f"{output} is a folder that is no Core ML package; give another name with -o")
+    if to == "coreml" and output.exists() and not (output / "Manifest.json").is_file():
+        kind = "folder" if output.is_dir() else "file"
+        raise ExportError(f"{output} is a {kind} that is no Core ML package; give another name with -o")
+    if to != "coreml" and output.is_dir():
+        raise ExportError(f"{output} is a folder, and a file is needed; give another name with -o")
     if provider is not None and to != "onnx":
         raise ExportError(f"--provider is for --to onnx; got {to}")
 
