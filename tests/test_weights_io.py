@@ -300,3 +300,11 @@ def test_a_recipe_with_very_much_wrong_is_an_error_that_can_be_read(tmp_path):
     with pytest.raises(RecipeError, match="46 more problems") as caught:
         load_recipe(tmp_path / "long.toml")
     assert len(str(caught.value)) < 2000 + len(str(tmp_path))
+
+
+@pytest.mark.parametrize("content", [b"", b"hello\n"])
+def test_a_file_that_is_no_pickle_is_refused_without_the_number_of_a_byte(tmp_path, content):
+    path = tmp_path / "weights.pkl"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="is damaged or not a checkpoint: it holds no pickle of tensors$"):
+        load_weights(path)

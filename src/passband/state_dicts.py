@@ -183,7 +183,9 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
             raise CheckpointError(
                 f"{path} was refused, and nothing in it was run: it is a TorchScript program; a state dict is needed"
             ) from error
-        raise CheckpointError(f"{path} is damaged or not a checkpoint: {first_line(error)}") from error
+        # the messages of other errors, such as the number of a byte, say nothing
+        reason = first_line(error) if isinstance(error, RuntimeError) else "it holds no pickle of tensors"
+        raise CheckpointError(f"{path} is damaged or not a checkpoint: {reason}") from error
     for key in WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
