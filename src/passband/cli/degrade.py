@@ -8,7 +8,7 @@ import typer
 
 def degrade(
     source: Annotated[Path, typer.Argument(help="Folder of clean images, or one image.")],
-    output: Annotated[Path, typer.Argument(help="Folder for the pairs, with subfolders degraded/ and clean/.")],
+    output: Annotated[str, typer.Argument(help="Folder for the pairs, with subfolders degraded/ and clean/.")],
     kind: Annotated[
         str,
         typer.Option(

@@ -1,8 +1,10 @@
-"""Recognizes file types by the first bytes of a file, for files whose names do not tell the type."""
+"""Tells file types by the first bytes of files and by names, and names of files from those of folders."""
 
+import os
 import re
 from pathlib import Path
 
+from passband.io.files import from_home
 from passband.io.image.kinds import KINDS, kind_of
 
 _PICTURES = {kind: suffix for suffix, kind in reversed(KINDS.items())}  # first suffix of each type
@@ -25,6 +27,22 @@ def names_a_type(suffix: str) -> bool:
     Old suffixes of JPEG files do not count: only browsers write them, and the content tells the type.
     """
     return _TYPE.fullmatch(suffix) is not None and suffix.lower() not in _LEGACY
+
+
+def named_folder(output: str | Path) -> Path:
+    """Return the path of a folder for images, unless it names a file.
+
+    Args:
+        output: path of the folder; a leading `~` is the home folder, and a slash at the end says that it is a folder.
+
+    Raises:
+        ValueError: if the path is a file, or ends like one and is not a folder yet.
+    """
+    path = from_home(output)
+    is_folder = path.is_dir() or str(output).endswith(("/", os.sep))
+    if not is_folder and (path.exists() or names_a_type(path.suffix)):
+        raise ValueError(f"a folder is needed, and {path} names a file: write {path}{os.sep} if you mean a folder")
+    return path
 
 
 def suffix_by_content(path: Path) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 from passband.data.degradations.kinds import NEWEST, degrade, split_kind
 from passband.data.images import NAMED, find_images
 from passband.io.files import results_folder, write_whole
-from passband.io.image import SUFFIXES, ImageError, read_image, write_image
+from passband.io.image import ImageError, read_image, write_image
+from passband.io.signatures import named_folder
 from passband.naming import listed, package_version
 
 SET_FILE = "degradation.json"
@@ -21,7 +22,7 @@ PARTS = ("degraded", "clean")
 
 def degrade_files(
     source: Path,
-    output: Path,
+    output: str | Path,
     kind: str,
     *,
     seed: int = 0,
@@ -57,11 +58,7 @@ def degrade_files(
         ImageError: if images cannot be used, see `failed`; the message names them.
     """
     split_kind(kind, version)
-    if output.suffix.lower() in SUFFIXES and not output.is_dir():
-        raise ValueError(
-            f"a folder for pairs is needed, and {output} names a file: choose a name such as {output.stem}"
-        )
-    output = results_folder(output)
+    output = results_folder(named_folder(output))
     root = source.parent if source.is_file() else source
     made = [(output / part).resolve() for part in PARTS]
     if any(root.resolve().is_relative_to(folder) for folder in made):

@@ -8,7 +8,7 @@ from pathlib import Path
 from passband.data.finding import InputFile
 from passband.inference.files.naming import Naming
 from passband.io.files import fitted_name, from_home
-from passband.io.signatures import names_a_type
+from passband.io.signatures import named_folder, names_a_type
 
 
 def folder_of_pictures(paths: Sequence[Path], output: str | Path | None, tag: str, several: str) -> Path:
@@ -24,11 +24,7 @@ def folder_of_pictures(paths: Sequence[Path], output: str | Path | None, tag: st
         ValueError: if the output names a file.
     """
     if output is not None:
-        path = from_home(output)
-        is_folder = path.is_dir() or str(output).endswith(("/", os.sep))
-        if not is_folder and (path.exists() or names_a_type(path.suffix)):
-            raise ValueError(f"a folder is needed, and {path} names a file: write {path}{os.sep} if you mean a folder")
-        return path
+        return named_folder(output)
     return paths[0].with_name(fitted_name(paths[0].stem, tag)) if len(paths) == 1 else Path(several)
 
 
