@@ -34,6 +34,8 @@ ABOUT_DATA = ("preprocessing", "classes_named")
 classes."""
 EXPORTED_SUFFIX = ".onnx"
 """Suffix of exported files that hold the config of their network, if it classifies or segments."""
+JOINT = "+"
+"""Character between the names of networks that restore an image one after the other, see `inference.network_chain`."""
 INSPECTOR = "inspector"
 """Shipped weights of the network that finds how an image is degraded. They cannot restore images."""
 LISTED = 6
@@ -326,6 +328,8 @@ def _unknown_weights_error(source: str | Path) -> CheckpointError:
     if near in local and near not in shipped:
         near = str(folder / near)
     hint = "" if near is None else f" Did you mean {near!r}?"
+    if JOINT in str(source):
+        hint = f" Networks joined by {JOINT} restore one after the other, but one network is needed here."
     here = f" In {'this folder' if folder == Path() else folder}: {listed(local)}." if local else ""
     return CheckpointError(
         f"No weights named {str(source)!r}.{hint} Shipped weights: {', '.join(shipped)}.{here} A folder, a file or a "

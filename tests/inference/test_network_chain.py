@@ -1,14 +1,17 @@
+import pickle
 import re
 
 import pytest
 import torch
 from PIL import Image
 
-from passband.inference import Restorer
+from passband.evaluation import evaluate_restoration
+from passband.inference import Restorer, restorer
 from passband.inference.memory import MemoryPlan
 from passband.inference.network_chain import NetworkChain, chained_names
 from passband.inference.restoration_network import RestorationNetwork
 from passband.io.image import read_image, write_image
+from passband.models import load_model
 from passband.weights_io import CheckpointError
 from tests.inspecting import photograph
 
@@ -29,9 +32,29 @@ class Doubled(RestorationNetwork):
         self.weights, self.device, self.size = name, torch.device("cpu"), size
 
     def predict(self, degraded, report=None):
+        assert degraded.device == self.device
         if report is not None:
             report(1.0)
         return degraded * 2, MemoryPlan("bands" if self.size else "whole", self.size)
+
+
+class Elsewhere(Doubled):
+    """Stands for a network on another device, which holds no values, so that it returns those of an image of 0.2."""
+
+    def __init__(self, name):
+        super().__init__(name)
+        self.device = torch.device("meta")
+
+    def predict(self, degraded, report=None):
+        doubled, plan = super().predict(degraded, report)
+        return torch.full(doubled.shape, 0.4), plan
+
+
+class InTiles(Doubled):
+    """Stands for a network that needs tiles."""
+
+    def predict(self, degraded, report=None):
+        return super().predict(degraded, report)[0], MemoryPlan("tiles", self.size, 512)
 
 
 class TestNames:
@@ -74,6 +97,45 @@ class TestNetworks:
         assert told == pytest.approx([1 / 3, 2 / 3, 1])
         assert plan == MemoryPlan("bands", 7)
         assert chain.weights == "a+b+c"
+
+    def test_tiles_are_told_although_another_network_needed_more_memory(self):
+        chain = NetworkChain([Doubled("a", 7), InTiles("b", 3), InTiles("c", 5)])
+        assert chain.predict(torch.zeros(1, 3, 1, 1))[1] == MemoryPlan("tiles", 5, 512)
+
+    def test_networks_on_several_devices_get_the_image_on_their_own(self):
+        image = torch.full((1, 3, 1, 1), 0.1)
+        after, _ = NetworkChain([Doubled("a"), Elsewhere("b"), Doubled("c")]).predict(image)
+        assert after.device == image.device
+        assert after.flatten().tolist() == pytest.approx([0.8] * 3)
+        before, _ = NetworkChain([Elsewhere("a"), Doubled("b")]).predict(image.to("meta"))
+        assert before.device == torch.device("meta")
+
+    def test_networks_that_got_different_precisions_get_them_again_in_another_process(self, monkeypatch):
+        chosen = {"dehaze-small": "bfloat16", "derain-small": "float32"}
+
+        def make(name, *, options, precision, **others):
+            own = chosen[name] if precision == "auto" else precision
+            return RestorationNetwork(name, precision=own, **others)
+
+        monkeypatch.setattr(restorer, "RestorationNetwork", make)
+        first = Restorer(TWO, "cpu")
+        again = pickle.loads(pickle.dumps(first))
+        for one in (first, again):
+            assert (one.precision, one.engine_name) == ("bfloat16+float32", "torch")
+            assert [part.engine.precision for part in one.network().parts] == ["bfloat16", "float32"]
+        assert pickle.loads(pickle.dumps(Restorer(TWO, "cpu", precision="float32"))).precision == "float32"
+
+    def test_commands_for_one_network_say_so(self):
+        with pytest.raises(CheckpointError, match=r"joined by \+ restore one after the other, but one network is need"):
+            load_model(TWO)
+
+    def test_several_networks_are_scored(self, tmp_path):
+        for folder in ("input", "target"):
+            (tmp_path / "pairs" / folder).mkdir(parents=True)
+            write_image(tmp_path / "pairs" / folder / "a.png", photograph(4))
+        result = evaluate_restoration(TWO, tmp_path / "pairs", tmp_path / "report", device="cpu")
+        assert result["network"]["architecture"] == "chain"
+        assert result["images"][0]["computed"] == "whole"
 
     def test_order_decides_checksums_and_all_are_named(self, both):
         other = Restorer("derain-small+dehaze-small", "cpu", precision="float32")

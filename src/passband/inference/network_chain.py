@@ -17,10 +17,7 @@ from passband.inference.restoration_network import RestorationNetwork
 from passband.inference.video.temporal import Smoother
 from passband.naming import package_version
 from passband.ops.progress import Report, part_of
-from passband.weights_io import CheckpointError
-
-JOINT = "+"
-"""Character between the names of networks that restore an image one after the other."""
+from passband.weights_io import JOINT, CheckpointError
 
 
 def chained_names(weights: str) -> tuple[str, ...]:
@@ -52,7 +49,7 @@ class NetworkChain:
     It answers like one `RestorationNetwork`.
 
     Args:
-        parts: the networks in their order; all are on one device.
+        parts: the networks in their order.
 
     Raises:
         ValueError: if a network takes several views of a scene.
@@ -80,6 +77,11 @@ class NetworkChain:
             ValueError: always.
         """
         raise ValueError(f"{self.weights} are several networks, but one is needed here: name one of them")
+
+    @property
+    def shares_statistics(self) -> bool:
+        """Whether tiles of a large image share the statistics of the whole image, in all networks."""
+        return all(part.shares_statistics for part in self.parts)
 
     @property
     def description(self) -> dict[str, Any]:
@@ -129,11 +131,13 @@ class NetworkChain:
         """Restore images by all networks.
 
         Args:
-            degraded: images in [0, 1], on the device of the networks.
+            degraded: images in [0, 1], on the device of the first network.
             report: function that is called after each band or tile with the share that is done.
 
         Returns:
-            The restored images, not clamped, and the plan of the network that needed most memory.
+            The restored images, not clamped and on the same device, and the plan of the network that needed most
+            memory. If networks restored them in tiles, it is the plan of one of these, because only tiles change the
+            result.
 
         Raises:
             MemoryError: if the images do not fit.
@@ -142,9 +146,10 @@ class NetworkChain:
         for number, part in enumerate(self.parts):
             if number:
                 degraded = degraded.clamp(0, 1)
-            degraded, plan = part.predict(degraded, part_of(report, number / count, (number + 1) / count))
+            progress = part_of(report, number / count, (number + 1) / count)
+            degraded, plan = part.predict(degraded.to(part.device), progress)
             plans.append(plan)
-        return degraded, max(plans, key=lambda plan: plan.bytes)
+        return degraded.to(self.device), max(plans, key=lambda plan: (plan.mode == "tiles", plan.bytes))
 
 
 def _joined(checksums: Sequence[str]) -> str:

@@ -1,6 +1,7 @@
 """Restores images, in memory or from file to file."""
 
 import inspect
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from copy import copy
 from pathlib import Path
@@ -27,13 +28,13 @@ from passband.io.image import DEFAULT_MAX_PIXELS
 from passband.models import pick_device
 from passband.naming import described
 from passband.ops.progress import Report
-from passband.weights_io import checked_name
+from passband.weights_io import JOINT, checked_name
 
 ImageForm = TypeVar("ImageForm", Image.Image, np.ndarray, Tensor)
 
 
 class Restorer(Rebuilt):
-    """Restores images with one network, or with the network that is chosen for each image.
+    """Restores images with one network, with several in turn, or with those that are chosen for each image.
 
     Args:
         weights: weights to load: a shipped name such as `"general"`, a folder, a published SFNet pickle, a hub id, or
@@ -109,11 +110,15 @@ class Restorer(Rebuilt):
         return described(self, self.weights, {**facts, **cap, **part})
 
     def _settings(self) -> dict[str, Any]:
-        """Return the arguments of the constructor; the precision is the one that this machine has chosen."""
-        chosen = {"precision": self.precision, "strength": self.strength, "choice": self._given_choice}
-        if self.choice.fixed is not None:
-            chosen["engine"] = self.engine_name
-        return {"weights": self.weights, **self._options, **chosen}
+        """Return the arguments of the constructor.
+
+        Engine and precision are those that this machine has chosen, unless several networks got different ones.
+        """
+        own = {"weights": self.weights, **self._options, "strength": self.strength, "choice": self._given_choice}
+        if self.choice.fixed is None:
+            return own
+        chosen = {"engine": self.engine_name, "precision": self.precision}
+        return {**own, **{name: value for name, value in chosen.items() if JOINT not in value}}
 
     def network(self, name: str | None = None) -> RestorationNetwork | NetworkChain:
         """Return a network, or several that run one after the other; they are loaded when first asked for.
@@ -149,7 +154,7 @@ class Restorer(Rebuilt):
 
     @property
     def engine(self) -> Engine:
-        """The engine of the only network.
+        """The engine of the only network, or of the first of several.
 
         Raises:
             ValueError: if each image has its own choice.
@@ -161,7 +166,7 @@ class Restorer(Rebuilt):
         """The only network, in torch.
 
         Raises:
-            ValueError: if another engine runs it, or each image has its own choice.
+            ValueError: if another engine runs it, there are several, or each image has its own choice.
         """
         return self.network().model
 
@@ -356,9 +361,16 @@ class Restorer(Rebuilt):
         return one
 
     def _take_facts(self, network: RestorationNetwork | NetworkChain) -> None:
-        """Take over the facts of the only network."""
+        """Take over the device, the engine and the precision; those of several networks are joined if they differ."""
         self.device = network.device
-        self.precision, self.engine_name = network.engine.precision, network.engine.name
+        engines = [part.engine for part in network.parts]
+        self.precision = _joined([engine.precision for engine in engines])
+        self.engine_name = _joined([engine.name for engine in engines])
+
+
+def _joined(names: Sequence[str]) -> str:
+    """Return the name that all networks share, or the name of each, joined by `+`."""
+    return names[0] if len(set(names)) == 1 else JOINT.join(names)
 
 
 _OPTIONS = tuple(name for name in inspect.signature(Restorer).parameters if name != "overrides")

@@ -9,13 +9,12 @@ from torch import Tensor
 
 from passband.inference.inspection.inspector import Diagnosis, Inspector, mean_of
 from passband.inference.inspection.last_file import LastFile
-from passband.inference.network_chain import JOINT
 from passband.inference.network_choice import Decision, Scene, VideoDecision
 from passband.inference.video.scenes import find_scenes
 from passband.io.files import file_checksum
 from passband.io.image import DEFAULT_MAX_PIXELS, read_image
 from passband.provenance import weights_checksum
-from passband.weights_io import CheckpointError, shipped_weights
+from passband.weights_io import JOINT, CheckpointError, shipped_weights
 
 SECOND_GAIN = 1.0
 """Expected gain in dB from which a second network restores what the first has restored. Below, the first one has mostly
@@ -129,7 +128,7 @@ class InspectedChoice:
         return Decision(f"{first.choice}{JOINT}{second.choice}", f"{first.line}; then {second.line}")
 
     def checksum(self) -> str | None:
-        """Return the SHA-256 of the inspector and of all networks that may be chosen."""
+        """Return the SHA-256 of the inspector, of all networks that may be chosen, and of the rule for a second one."""
         digest = hashlib.sha256(f"{weights_checksum(self.inspector.model)} {SECOND_GAIN}".encode())
         for name in self.names:
             digest.update(f"{name} {file_checksum(shipped_weights()[name] / 'model.safetensors')}".encode())
