@@ -245,8 +245,8 @@ class TestLoss:
     def test_sizes_that_the_curriculum_never_uses_are_warned_of(self, folder, caplog):
         prepared(task(curriculum={"mode": "crop", "start": 0.5, "sizes": [8, 16, 20, 24]}), folder)
         assert [record.getMessage() for record in caplog.records] == [
-            "the curriculum never crops to 8 and 20 pixels, because its ratios are from 0.5 to 1 of 32 pixels: change "
-            "curriculum.sizes or curriculum.start"
+            "the curriculum never crops images of 32 pixels to 8 and 20 pixels, because its ratios are from 0.5 to 1: "
+            "change curriculum.sizes or curriculum.start"
         ]
         caplog.clear()
         prepared(task(curriculum={"mode": "crop", "start": 0.5, "sizes": [16, 24, 32]}), folder)

@@ -56,9 +56,9 @@ class Lesson:
         unused = set(self.curriculum.unused(SAMPLED, side, side)) - {side}
         if unused and self.adaptive is None:
             _log.warning(
-                "the curriculum never crops to %s pixels, because its ratios are from %g to %g of %d pixels: change "
-                "curriculum.sizes or curriculum.start",
-                " and ".join(map(str, sorted(unused))), settings.start, settings.end, side,
+                "the curriculum never crops images of %d pixels to %s pixels, because its ratios are from %g to %g: "
+                "change curriculum.sizes or curriculum.start",
+                side, " and ".join(map(str, sorted(unused))), settings.start, settings.end,
             )  # fmt: skip
 
     def state(self) -> list[Stateful]:
