@@ -15,7 +15,7 @@ from passband.app.work.restoring import NONE, Moment, Options
 if TYPE_CHECKING:
     from passband.app.server import Server
 
-AUTO_INFO = "auto inspects each photo, and chooses a network or leaves the photo alone."
+AUTO_INFO = "auto inspects each photo, and chooses one or two networks, or leaves the photo alone."
 
 
 def restore_tab(server: "Server") -> None:
