@@ -87,8 +87,14 @@ def test_the_client_gets_the_figures_of_the_library(client, photo, own_networks)
 
 def test_functions_refuse_what_they_cannot_use_in_sentences(client, photo):
     for arguments, name, sentence in (
-        ((1.5, "magnitude"), "ratio", "1"),
-        ((0.5, "size"), "ratio", "size"),
+        ((1.5, "magnitude"), "ratio", "needs a number from 0 to 1 for 'Frequency ratio, 0 to 1', got '1.5'"),
+        ((None, "magnitude"), "ratio", "needs a number from 0 to 1 for 'Frequency ratio, 0 to 1', got 'None'"),
+        ((0.5, "energi"), "ratio", "needs one of magnitude, energy, .* got 'energi'. Did you mean 'energy'"),
+        ((["auto"], 1, False), "restore", "needs one of auto, general, .*, got"),
+        (("auto", True, False), "restore", "needs a number from 0 to 1"),
+        (("auto", 1, "yes"), "restore", "needs true or false"),
+        (("24S", None), "channels", "needs a text"),
+        (("24S", "9" * 5000), "channels", "Channels are numbers from 0 to 191"),
         (("24S", "0, x"), "channels", "Channels are numbers from 0 to 191"),
         (("24S", "500"), "channels", "numbered 0 to 191"),
         (("nothing",), "classify", "This page has no weights named 'nothing' for classification"),
@@ -123,6 +129,30 @@ def test_payloads_that_name_anything_but_an_upload_are_refused(http, photo, tmp_
                 assert "was not uploaded to this page" in answer.json()["error"]
     answer = http.post("gradio_api/call/v2/restore", json={"file": file_data("/etc/passwd"), "weights": "auto"})
     assert answer.status_code == 403
+
+
+def test_values_that_are_missing_or_no_files_are_refused_in_sentences(http, photo):
+    file = file_data(upload(http, photo))
+    for data, words in (
+        ([], "/inspect needs 1 value (File), got 0."),
+        ([file, file], "/inspect needs 1 value (File), got 2."),
+        ([None], "/inspect needs an uploaded file"),
+        ([3], "/inspect needs an uploaded file"),
+        ([{"path": file["path"]}], "/inspect needs an uploaded file"),
+        ([[file]], "/inspect needs an uploaded file"),
+    ):
+        event = http.post("gradio_api/call/inspect", json={"data": data}).raise_for_status().json()["event_id"]
+        answer = http.get(f"gradio_api/call/inspect/{event}").text
+        assert answer.startswith("event: error")
+        assert words in answer
+
+
+def test_calls_of_nothing_are_not_found(http, photo):
+    assert http.post("gradio_api/call/nothing", json={"data": []}).status_code == 404
+    assert http.get("gradio_api/call/inspect/unknown").status_code == 404
+    event = http.post("gradio_api/call/networks", json={"data": []}).json()["event_id"]
+    assert "event: complete" in http.get(f"gradio_api/call/networks/{event}").text
+    assert http.get("gradio_api/queue/data", params={"session_hash": "unknown"}).status_code == 200
 
 
 def test_weights_that_the_page_does_not_offer_are_refused(http, photo, tmp_path):

@@ -120,7 +120,7 @@ def test_bad_files_and_numbers_are_refused_in_sentences(tmp_path, photo):
     bad.write_text("no image")
     refused = answer(SpectrumRequest(bad))
     assert isinstance(refused, Failure)
-    assert "notes.png is neither an image nor a video" in refused.sentence
+    assert "notes.png is no image that passband reads" in refused.sentence
     large = answer(PartsRequest(photo, image_pixels=100))
     assert "my photo.jpg has 200 x 160 pixels" in large.sentence
     assert "numbered 0 to 191" in answer(ChannelsRequest(photo, subset=(192,))).sentence
@@ -212,4 +212,4 @@ def test_the_tab_has_no_serious_faults_for_screen_readers_and_refuses_a_bad_file
     assert [one["id"] for one in violations if one["impact"] in ("serious", "critical")] == []
     (tmp_path / "notes.txt").write_text("no image")
     page.locator("#pb-look input[type=file]").set_input_files(str(tmp_path / "notes.txt"))
-    expect(page.locator("#pb-spectrum [role=alert]")).to_contain_text("notes.txt is neither an image nor a video")
+    expect(page.locator("#pb-spectrum [role=alert]")).to_contain_text("notes.txt is no image that passband reads")

@@ -165,5 +165,5 @@ def test_errors_name_the_file_and_no_folder(jobs, tmp_path):
     broken, notes = (jobs.submit("a", InspectRequest(path)) for path in sorted(folder.iterdir()))
     followed(jobs, broken, notes)
     assert broken.error.startswith("broken photo.png")
-    assert notes.error.startswith("notes.txt is neither an image nor a video")
+    assert notes.error.startswith("notes.txt is no image that passband reads")
     assert str(tmp_path) not in broken.error + notes.error

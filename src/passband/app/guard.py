@@ -1,13 +1,19 @@
 """Refuses requests that would make the page read anything but uploads, before Gradio sees them."""
 
 import json
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+import logging
+import re
+from collections.abc import Awaitable, Callable, Collection, Iterator, MutableMapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from passband.app.files.checks import UploadError
 from passband.app.files.uploads import uploaded_file
+from passband.naming import suggestion
+
+_log = logging.getLogger(__name__)
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -19,6 +25,8 @@ OVERHEAD = 100_000
 """Bytes of an upload beside its files: borders and names."""
 REFUSED = ("/proxy=", "/vibe-", "/process_recording", "/monitoring", "/component_server", "/custom_component")
 """Parts of addresses of Gradio that the page does not use."""
+CALL = re.compile(r"/gradio_api/(?:call|run|api)(?:/v2)?/(?P<name>[^/]+)(?:/(?P<event>[^/]+))?/?")
+"""Addresses that call a function, or fetch the answer of a call."""
 HEADERS = {
     # the browser loads nothing from other addresses; Gradio needs scripts and styles inside the page
     "content-security-policy": "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
@@ -30,6 +38,23 @@ HEADERS = {
 }
 
 
+@dataclass(frozen=True)
+class Functions:
+    """The functions of the page, and what happens to their calls.
+
+    Attributes:
+        names: names of the functions that programs call.
+        numbers: numbers of all functions.
+        is_known: function that says whether a call was made, and its answer was not fetched yet.
+        leave: function that is told the call whose client leaves before the answer.
+    """
+
+    names: Collection[str]
+    numbers: Collection[int]
+    is_known: Callable[[str], bool]
+    leave: Callable[[str], None]
+
+
 class Guard:
     """Checks each request of the page. It is middleware of ASGI.
 
@@ -38,10 +63,11 @@ class Guard:
         uploads: folder of all uploads.
         upload_bytes: largest size of an uploaded file in bytes.
         files: largest number of files in one upload.
+        functions: functions of the page.
     """
 
-    def __init__(self, app: Any, uploads: Path, upload_bytes: int, files: int):
-        self.app, self.uploads = app, uploads
+    def __init__(self, app: Any, uploads: Path, upload_bytes: int, files: int, functions: Functions):
+        self.app, self.uploads, self.functions = app, uploads, functions
         self.upload_bytes, self.files = upload_bytes, files
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -57,18 +83,18 @@ class Guard:
             await send(message)
 
         path = unquote(unquote(scope["path"]))
-        problem = self._problem(path)
-        if problem:
-            await _refuse(send_with_headers, 403, problem)
+        problem, missing = self._problem(path), self._missing(path)
+        if problem or missing:
+            await _refuse(send_with_headers, 403 if problem else 404, problem or missing)
         elif scope["method"] != "POST":
-            await self.app(scope, receive, send_with_headers)
+            await self._answered(scope, self._followed(path, receive), send_with_headers)
         elif path.rstrip("/").endswith("/upload"):
             most = self.upload_bytes * self.files
             length = _length(scope)
             if length is not None and length > most + OVERHEAD * self.files:
                 await _refuse(send_with_headers, 413, f"These files are too large together, more than {most} bytes.")
                 return
-            await self.app(scope, receive, send_with_headers)
+            await self._answered(scope, _limited(receive, most + OVERHEAD * self.files), send_with_headers)
         else:
             await self._checked(scope, receive, send_with_headers)
 
@@ -82,6 +108,55 @@ class Guard:
             except UploadError as error:
                 return str(error)
         return ""
+
+    def _missing(self, path: str) -> str:
+        """Return a sentence if an address names no function or no call; empty otherwise."""
+        found = CALL.fullmatch(path)
+        if found is None:
+            return ""
+        name, event = found["name"], found["event"]
+        if name not in self.functions.names:
+            return f"This page has no function named {name!r}.{suggestion(name, list(self.functions.names))}"
+        if event is not None and not self.functions.is_known(event):
+            return "There is no such call, or its answer was fetched already. Call the function again."
+        return ""
+
+    def _followed(self, path: str, receive: Receive) -> Receive:
+        """Return a receiver that ends the work of a call whose client leaves."""
+        found = CALL.fullmatch(path)
+        event = None if found is None else found["event"]
+
+        async def receive_until_left() -> Message:
+            message = await receive()
+            if message["type"] == "http.disconnect" and event is not None:
+                self.functions.leave(event)
+            return message
+
+        return receive_until_left
+
+    async def _answered(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Pass a request on, and answer in a sentence if Gradio fails at it."""
+        kind = None
+
+        async def watched(message: Message) -> None:
+            nonlocal kind
+            if message["type"] == "http.response.start":
+                kind = dict(message.get("headers", [])).get(b"content-type", b"")
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        except _TooLargeError as error:
+            await _refuse(send, 413, str(error))
+        except (TypeError, KeyError, ValueError) as error:  # Gradio checks neither names nor types of arguments
+            if kind is not None:
+                raise
+            _log.info("Gradio cannot use a request: %r", error)
+            await _refuse(send, 422, "The page cannot use this request. Check its names and values.")
+        except RuntimeError:
+            if not (kind or b"").startswith(b"text/event-stream"):
+                raise
+            await send({"type": "http.response.body", "body": b""})  # the stream has told its client already
 
     async def _checked(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Read a body, check the files that it names, and pass it on."""
@@ -97,13 +172,18 @@ class Guard:
                 return
         body = b"".join(parts)
         try:
-            for path in _named_files(json.loads(body)) if body else ():
+            values = json.loads(body, parse_constant=_refused_constant) if body else None
+            for path in _named_files(values):
                 uploaded_file(path, self.uploads)
         except UploadError as error:
             await _refuse(send, 403, str(error))
             return
         except (ValueError, RecursionError):
             await _refuse(send, 400, "The request is not JSON.")
+            return
+        number = values.get("fn_index") if isinstance(values, dict) else None
+        if isinstance(number, int) and number not in self.functions.numbers:
+            await _refuse(send, 404, f"This page has no function with the number {number}.")
             return
 
         given = False
@@ -115,7 +195,7 @@ class Guard:
             given = True
             return {"type": "http.request", "body": body, "more_body": False}
 
-        await self.app(scope, replay, send)
+        await self._answered(scope, replay, send)
 
 
 def _named_files(value: Any) -> Iterator[str]:
@@ -131,6 +211,34 @@ def _named_files(value: Any) -> Iterator[str]:
             waiting.extend(one.values())
         elif isinstance(one, list):
             waiting.extend(one)
+
+
+class _TooLargeError(Exception):
+    """A body is larger than its limit."""
+
+
+def _limited(receive: Receive, most: int) -> Receive:
+    """Return a receiver that stops at a number of bytes, also if no header says how many will come."""
+    size = 0
+
+    async def receive_some() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > most:
+            raise _TooLargeError(f"These files are too large together, more than {most} bytes.")
+        return message
+
+    return receive_some
+
+
+def _refused_constant(name: str) -> None:
+    """Refuse NaN and infinity, which JSON does not have.
+
+    Raises:
+        ValueError: always.
+    """
+    raise ValueError(f"{name} is not JSON")
 
 
 def _length(scope: MutableMapping[str, Any]) -> int | None:

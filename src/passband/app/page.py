@@ -8,6 +8,7 @@ from gradio.themes import Base, Color
 from gradio.themes.utils import colors, sizes
 
 from passband.app.api import add_api
+from passband.app.arguments import CheckedBlocks
 from passband.app.tabs.frequencies import frequencies_tab
 from passband.app.tabs.restore import restore_tab
 from passband.app.tabs.runs import runs_tab
@@ -42,7 +43,7 @@ def build_page(server: "Server") -> gr.Blocks:
         server: the running page, which does the work.
     """
     keep = int(server.settings.limits.keep_seconds)
-    with gr.Blocks(title="passband", analytics_enabled=False, delete_cache=(60, keep), fill_width=True) as page:
+    with CheckedBlocks(title="passband", analytics_enabled=False, delete_cache=(60, keep), fill_width=True) as page:
         add_api(server)  # first, so that its functions have the names that are documented
         gr.HTML(HEADER)
         with gr.Tabs():
@@ -96,6 +97,9 @@ def page_look() -> dict[str, Any]:
         color_accent="#0072B2",
         input_background_fill="#ffffff",
         input_background_fill_dark="#262b31",
+        input_border_width="1px",
+        input_border_color="#87909a",
+        input_border_color_dark="#6b747e",
     )
     head = f'<meta name="color-scheme" content="light dark"><style>{media}</style>'
     return {

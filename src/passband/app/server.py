@@ -14,7 +14,7 @@ from passband.app.files.checks import UploadError
 from passband.app.files.run_folders import served_file
 from passband.app.files.uploads import ADDRESS, Storage
 from passband.app.files.zipped import zip_results
-from passband.app.guard import Guard
+from passband.app.guard import Functions, Guard
 from passband.app.settings import AppError, AppSettings, on_stop
 from passband.app.work.jobs import Jobs
 from passband.app.work.restoring import Restoring
@@ -103,11 +103,19 @@ class Server:
     def _launch(self, open_browser: bool) -> tuple[str, str | None]:
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
         os.environ["GRADIO_TEMP_DIR"] = str(self.storage.uploads)
+        from passband.app.arguments import PUBLIC
         from passband.app.page import build_page, page_look
 
         settings, limits = self.settings, self.settings.limits
         self.blocks = build_page(self)
-        guard = Middleware(Guard, self.storage.uploads, limits.upload_bytes, limits.files)  # type: ignore[arg-type]
+        functions = Functions(
+            names=frozenset(str(one.api_name) for one in self.blocks.fns.values() if one.api_visibility == PUBLIC),
+            numbers=frozenset(self.blocks.fns),
+            is_known=self._is_known,
+            leave=self.jobs.cancel_person,
+        )
+        limited = (self.storage.uploads, limits.upload_bytes, limits.files)
+        guard = Middleware(Guard, *limited, functions)  # type: ignore[arg-type]
         routes = [
             Route(f"/{ADDRESS}/{{token}}/{{name}}", self._file),
             Route("/passband/zip/{session}/{name}", self._zip),
@@ -134,6 +142,16 @@ class Server:
                 f"The page cannot use port {settings.port} of {settings.host}: {error}. Choose another one with --port."
             ) from error
         return url, share_url
+
+    def _is_known(self, event: str) -> bool:
+        """Return whether Gradio's queue has a call, or its answer."""
+        queue = self.blocks._queue
+        try:
+            waiting = (queue.event_ids_to_events, queue.pending_messages_per_session)
+            answered = queue.pending_event_ids_session.values()
+        except AttributeError:  # another version of Gradio keeps them elsewhere, and answers by itself
+            return True
+        return any(event in one for one in (*waiting, *answered))
 
     async def _file(self, request: WebRequest) -> Response:
         """Serve a file of a session."""

@@ -38,7 +38,7 @@ def check_file(source: Path, image_pixels: int, video_pixels: int) -> bool:
     Args:
         source: path of the file.
         image_pixels: largest number of pixels of an image.
-        video_pixels: largest number of pixels of a video, over all frames.
+        video_pixels: largest number of pixels of a video, over all frames; 0 if only images are taken.
 
     Returns:
         Whether the file is a video.
@@ -49,18 +49,19 @@ def check_file(source: Path, image_pixels: int, video_pixels: int) -> bool:
     """
     name, suffix = printable(source.name), suffix_by_content(source)
     if not suffix:
-        raise UploadError(
-            f"{name} is neither an image nor a video that passband reads. Give a {NAMES} image, or a video."
-        )
+        what, or_video = ("neither an image nor a video", ", or a video") if video_pixels else ("no image", "")
+        raise UploadError(f"{name} is {what} that passband reads. Give a {NAMES} image{or_video}.")
     if suffix not in VIDEO_SUFFIXES:
         size = stored_size(source)
         if size is not None and size[0] * size[1] > image_pixels:
             raise UploadError(
                 f"{name} has {size[0]} x {size[1]} pixels, which is {size[0] * size[1] / 1e6:.3g} megapixels. This "
-                f"page takes images of at most {image_pixels / 1e6:.3g} megapixels. Reduce the image, or use passband "
-                "restore on the command line."
+                f"page takes images of at most {image_pixels / 1e6:.3g} megapixels. Reduce the image, or use the "
+                "command line of passband."
             )
         return False
+    if not video_pixels:
+        return True
     with VideoReader(source) as reader:
         frame, count = reader.format.width * reader.format.height, reader.expected or 1
     if frame * count > video_pixels:

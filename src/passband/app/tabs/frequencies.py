@@ -90,9 +90,9 @@ def frequencies_tab(server: "Server") -> None:
         job = await server.jobs.finish(server.storage.session(key).key, request)
         return problem(job.error) if job.error else shown(job.result)
 
-    async def show_spectrum(path: Path | None, request: gr.Request) -> str:
-        if path is None:
-            return markup.EMPTY
+    async def show_spectrum(path: Path | None, request: gr.Request) -> Any:
+        if path is None:  # the upload was refused, and the reason is shown already
+            return gr.skip()
         key = request.session_hash
         return await answer(SpectrumRequest(path, limit), lambda view: markup.spectrum(view, path.name), key)
 

@@ -253,8 +253,10 @@ def parsed_subset(name: str, numbers: str) -> str | tuple[int, ...]:
         UploadError: if the numbers are not numbers.
     """
     parts = [part.strip() for part in numbers.replace(";", ",").split(",") if part.strip()]
-    if not all(part.isdecimal() for part in parts):
-        raise UploadError(f"Channels are numbers from 0 to 191 with commas, such as 0, 1, 8, 64, 128; got {numbers!r}.")
+    if not all(part.isdecimal() and len(part) < 4 for part in parts):
+        raise UploadError(
+            f"Channels are numbers from 0 to 191 with commas, such as 0, 1, 8, 64, 128; got {numbers[:80]!r}."
+        )
     return tuple(map(int, parts)) if parts else name
 
 

@@ -336,7 +336,7 @@ class Jobs:
                 minutes = f"{self._seconds / 60:g} minutes" if self._seconds >= 60 else f"{self._seconds:g} seconds"
                 job.fail(
                     f"{job.request.name} took longer than {minutes}, the limit of this page. Use a smaller image or a "
-                    "shorter video, or passband restore on the command line, which has no limit."
+                    "shorter video, or the command line of passband, which has no limit."
                     if is_late and not job.is_canceled
                     else CANCELED
                 )
