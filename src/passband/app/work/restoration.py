@@ -12,6 +12,7 @@ from passband.inference.files.pieces import report_progress
 from passband.inference.files.restoring import RestoreWork, VideoOptions, plan_jobs
 from passband.inference.inspection.choice import InspectedChoice
 from passband.inference.inspection.inspector import Diagnosis, Inspected, Inspector
+from passband.inference.network_choice import NetworkChoice
 from passband.inference.restorer import Restorer
 from passband.io.files import fitted_name
 from passband.io.image.size import stored_size
@@ -28,7 +29,7 @@ class Restored:
         target: path of the restored file.
         before: path of an image that browsers show, of the degraded file.
         after: path of an image that browsers show, of the restored file.
-        weights: name of the network that restored it; None if the file was left alone.
+        weights: name of the network that restored it, or the names of several; None if the file was left alone.
         diagnosis: findings about an image; None for a video.
         notes: sentences about losses, damage and unexpected changes.
         size: width and height in pixels.
@@ -85,7 +86,7 @@ class RestoreRequest(Request):
         diagnosis = None if is_video else inspector.inspect_file(self.source, max_pixels=self.image_pixels)
         chosen = restorer.choice.fixed
         if chosen is None:
-            chosen = _chosen(restorer, self.source, is_video, self.image_pixels)
+            chosen = chosen_weights(restorer.choice, self.source, is_video, self.image_pixels)
         target = restored_target(self.source, self.folder, (self.label or chosen) if self.is_named else None)
         work = RestoreWork(
             restorer,
@@ -130,12 +131,20 @@ class InspectRequest(Request):
         return {**Inspected(self.source, diagnosis).as_dict(), "file": self.name}
 
 
-def _chosen(restorer: Restorer, source: Path, is_video: bool, image_pixels: int) -> str | None:
-    """Return the name of the weights that are chosen for a file; those of the scenes of a video are joined by `+`."""
+def chosen_weights(choice: NetworkChoice, source: Path, is_video: bool, image_pixels: int) -> str | None:
+    """Return the name of the weights that are chosen for a file, or None if it is left alone.
+
+    Args:
+        choice: the choice.
+        source: path of the file.
+        is_video: whether it is a video. The names for its scenes are joined by `and`, because `+` joins networks that
+            run one after the other.
+        image_pixels: largest number of pixels of an image.
+    """
     if not is_video:
-        return restorer.choice.of_file(source, image_pixels).weights
-    names = [name for name in restorer.choice.of_video(source).weights if name is not None]
-    return "+".join(names) or None
+        return choice.of_file(source, image_pixels).weights
+    names = [name for name in choice.of_video(source).weights if name is not None]
+    return " and ".join(names) or None
 
 
 def restored_target(source: Path, folder: Path, weights: str | None) -> Path:
