@@ -273,5 +273,6 @@ def test_a_full_disk_is_said_before_any_work(tmp_path):
 
 def test_multiply_accumulates_are_those_of_a_megapixel(count_macs):
     convolution = torch.nn.Conv2d(3, 5, 3, padding=1)
-    assert count_macs(convolution, 3) == 1_000_000 * 3 * 5 * 9
-    assert count_macs(torch.nn.Linear(7, 7), 3) is None
+    assert count_macs([convolution], 3) == 1_000_000 * 3 * 5 * 9
+    assert count_macs([convolution, torch.nn.Conv2d(3, 2, 1)], 3) == 1_000_000 * (3 * 5 * 9 + 3 * 2)
+    assert count_macs([convolution, torch.nn.Linear(7, 7)], 3) is None

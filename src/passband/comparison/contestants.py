@@ -90,8 +90,7 @@ class NetworkContestant:
         if self._restorer.engine_name == "torch":
             models = [part.model for part in network.parts]
             facts["parameters"] = sum(parameter.numel() for model in models for parameter in model.parameters())
-            counts = [_macs_per_megapixel(model, 3 * network.views) for model in models]
-            facts["macs_per_megapixel"] = None if None in counts else sum(filter(None, counts))
+            facts["macs_per_megapixel"] = _macs_per_megapixel(models, 3 * network.views)
         return facts
 
     def prepare(self, degraded: Float[Tensor, "1 C H W"]) -> None:
@@ -335,9 +334,12 @@ def _file_names(paths: Sequence[Path]) -> str:
     return listed([path.name for path in paths], NAMED)
 
 
-def _macs_per_megapixel(model: torch.nn.Module, channels: int) -> int | None:
-    """Return multiply-accumulates for 10^6 pixels; None if they cannot be counted, as for some foreign networks."""
+def _macs_per_megapixel(models: Sequence[torch.nn.Module], channels: int) -> int | None:
+    """Return the multiply-accumulates of networks that run one after the other, for 10^6 pixels.
+
+    None stands for a number that cannot be counted, as for some foreign networks.
+    """
     try:
-        return round(macs(model, (channels, SIDE, SIDE)) * 1e6 / SIDE**2)
+        return round(sum(macs(model, (channels, SIDE, SIDE)) for model in models) * 1e6 / SIDE**2)
     except Exception:  # foreign networks may refuse tensors without values in any way
         return None

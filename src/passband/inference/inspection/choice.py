@@ -129,7 +129,7 @@ class InspectedChoice:
 
     def checksum(self) -> str | None:
         """Return the SHA-256 of the inspector, of all networks that may be chosen, and of the rule for a second one."""
-        digest = hashlib.sha256(f"{weights_checksum(self.inspector.model)} {SECOND_GAIN}".encode())
+        digest = hashlib.sha256(f"{weights_checksum(self.inspector.model)} {SECOND_GAIN} {SECOND_SIDE}".encode())
         for name in self.names:
             digest.update(f"{name} {file_checksum(shipped_weights()[name] / 'model.safetensors')}".encode())
         return digest.hexdigest()
