@@ -20,8 +20,10 @@ from tests.app.test_jobs import wait_until
 
 @pytest.fixture
 def handlers():
-    """Restore the handlers of signals after a test."""
+    """Handle signals as a program of a terminal, whatever started the tests, and restore the handlers after a test."""
     before = {number: signal.getsignal(number) for number in STOPPING}
+    for number in STOPPING:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     yield before
     for number, handler in before.items():
         signal.signal(number, handler)

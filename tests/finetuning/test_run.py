@@ -259,7 +259,7 @@ class TestMistakes:
 
         torch.save(dncnn().state_dict(), tmp_path / "denoiser.pth")
         with pytest.raises(
-            RunError, match=r"denoiser\.pth is not an SFNet, FSNet or ConvIR: restore and evaluate take it"
+            RunError, match=r"denoiser\.pth is a DnCNN, and only an SFNet, FSNet or ConvIR is fine-tuned on pairs"
         ):
             finetune(tmp_path / "denoiser.pth", pairs, tmp_path / "run", device="cpu")
 

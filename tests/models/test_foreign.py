@@ -136,7 +136,7 @@ def test_a_network_that_needs_a_mask_is_refused(tmp_path, monkeypatch):
     registry.add(ArchSupport.from_architecture(Inpainting()))
     monkeypatch.setattr("spandrel.MAIN_REGISTRY", registry)
     torch.save(nn.Conv2d(4, 3, 1).state_dict(), tmp_path / "fill.pth")
-    with pytest.raises(CheckpointError, match=r"fill\.pth is a Inpainting, which fills masks"):
+    with pytest.raises(CheckpointError, match=r"fill\.pth is an Inpainting, which fills masks"):
         load_model(tmp_path / "fill.pth")
 
 
