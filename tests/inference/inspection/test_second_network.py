@@ -14,16 +14,16 @@ BOTH = "dehaze-small+derain-small"
 class Layered(Inspector):
     """Stands for an inspector that finds haze, and then other things in what was restored, which is black."""
 
-    def __init__(self, second, tried=True):
+    def __init__(self, second, tried=True, same=1.0):
         self.weights, self.networks = "layered", ("dehaze-small", "derain-small")
-        self.second, self.tried, self.restored_sizes, self.files = second, tried, [], 0
+        self.second, self.tried, self.same, self.restored_sizes, self.files = second, tried, same, [], 0
         self.trials = self
 
     def __call__(self, picture):
         if picture.max() > 0:
             return Diagnosis(HAZE, 12.0, {"dehaze-small": 7.0, "derain-small": 4.0}, 1.0, tried=True)
         rain = {"rain": 0.7, "clean": 0.1}
-        return Diagnosis(rain, 20.0, {"dehaze-small": 9.0, "derain-small": self.second}, 1.0, tried=self.tried)
+        return Diagnosis(rain, 20.0, {"dehaze-small": self.same, "derain-small": self.second}, 1.0, tried=self.tried)
 
     def inspect_file(self, path, *, max_pixels=0):
         self.files += 1
@@ -46,9 +46,11 @@ def test_a_rest_that_another_network_restores_gets_this_network_also():
     assert inspector.restored_sizes == [(SECOND_SIDE, 70)]
 
 
-@pytest.mark.parametrize(("second", "tried"), [(SECOND_GAIN - 0.01, True), (5.0, False)])
-def test_a_small_or_untried_gain_is_no_reason_for_a_second_network(second, tried):
-    decision = InspectedChoice(Layered(second, tried)).of_image(torch.rand(3, 80, 80))
+@pytest.mark.parametrize(
+    ("second", "tried", "same"), [(SECOND_GAIN - 0.01, True, 0.0), (5.0, False, 1.0), (5.0, True, 5.1)]
+)
+def test_a_small_or_untried_gain_or_that_of_the_same_network_is_no_reason_for_a_second_one(second, tried, same):
+    decision = InspectedChoice(Layered(second, tried, same)).of_image(torch.rand(3, 80, 80))
     assert decision.weights == "dehaze-small"
     assert "then" not in decision.line
 

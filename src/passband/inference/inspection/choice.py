@@ -32,8 +32,8 @@ class InspectedChoice:
     it differs from all images that the inspector learned from.
 
     Images often have two degradations, such as rain and haze. The middle of the image is therefore restored by the
-    first network and inspected again. If another network is then expected to gain `SECOND_GAIN`, both restore the
-    image, one after the other. Without trials of the networks, only one is chosen.
+    first network and inspected again. If another network is then expected to gain most, and `SECOND_GAIN` or more,
+    both restore the image, one after the other. Without trials of the networks, only one is chosen.
 
     Args:
         inspector: the inspector; None for the shipped one.
@@ -121,11 +121,12 @@ class InspectedChoice:
         if first.choice is None or images is None or self.inspector.trials is None:
             return Decision(first.choice, first.line)
         restored = [self.inspector.trials.restored(first.choice, _middle(image)) for image in images()]
-        others = [name for name in self.names if name != first.choice]
-        second = mean_of([self.inspector(image) for image in restored]).among(others)
-        if second.choice is None or not second.tried or second.gains[second.choice] < SECOND_GAIN:
+        second = mean_of([self.inspector(image) for image in restored]).among(self.names)
+        name = second.choice
+        # where the first network would go on, another one makes images worse
+        if name in (None, first.choice) or not second.tried or second.gains[str(name)] < SECOND_GAIN:
             return Decision(first.choice, first.line)
-        return Decision(f"{first.choice}{JOINT}{second.choice}", f"{first.line}; then {second.line}")
+        return Decision(f"{first.choice}{JOINT}{name}", f"{first.line}; then {second.line}")
 
     def checksum(self) -> str | None:
         """Return the SHA-256 of the inspector, of all networks that may be chosen, and of the rule for a second one."""
