@@ -58,13 +58,18 @@ def look(choice: InspectedChoice, kinds: str, path: Path, index: int, options: a
 
 def figures_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the mean gains of a row of the table."""
+
+    def gain(most: int) -> float:
+        """Return the mean gain of at most a number of networks."""
+        return mean([row["before"], *row["after"]][: 1 + most][-1] - row["before"] for row in rows)
+
     twice = [row["after"][1] - row["after"][0] for row in rows if len(row["after"]) > 1]
     return {
         "n": len(rows),
         "before": mean(row["before"] for row in rows),
         "general": mean(row["general"] - row["before"] for row in rows),
-        "one": mean([row["before"], *row["after"]][:2][-1] - row["before"] for row in rows),
-        "two": mean([row["before"], *row["after"]][-1] - row["before"] for row in rows),
+        "one": gain(1),
+        "two": gain(2),
         "count": len(twice),
         "least": min(twice, default=None),
         "images": rows,

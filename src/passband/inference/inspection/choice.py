@@ -97,14 +97,14 @@ class InspectedChoice:
         """Inspect the scenes of a video and choose."""
         if as_one:
             found = [self.inspector(image) for scene in find_scenes(path) for image in scene.images]
-            decided, frames = (Scene(0, self._decide(found)),), len(found)
+            decided, frames = [Scene(0, self._decide(found))], len(found)
         else:
-            decided, frames = (), 0
+            decided, frames = [], 0
             for scene in find_scenes(path):
                 found = [self.inspector(image) for image in scene.images]
-                decided = (*decided, Scene(scene.start, self._decide(found, lambda images=scene.images: images)))
+                decided.append(Scene(scene.start, self._decide(found, lambda images=scene.images: images)))
                 frames += len(found)
-        return VideoDecision(decided, _line(decided, frames))
+        return VideoDecision(tuple(decided), _line(decided, frames))
 
     def _decide(
         self,
@@ -122,11 +122,11 @@ class InspectedChoice:
             return Decision(first.choice, first.line)
         restored = [self.inspector.trials.restored(first.choice, _middle(image)) for image in images()]
         second = mean_of([self.inspector(image) for image in restored]).among(self.names)
-        name = second.choice
         # where the first network would go on, another one makes images worse
-        if name in (None, first.choice) or not second.tried or second.gains[str(name)] < SECOND_GAIN:
+        is_other = second.choice not in (None, first.choice)
+        if not is_other or not second.tried or max(second.gains.values()) < SECOND_GAIN:
             return Decision(first.choice, first.line)
-        return Decision(f"{first.choice}{JOINT}{name}", f"{first.line}; then {second.line}")
+        return Decision(f"{first.choice}{JOINT}{second.choice}", f"{first.line}; then {second.line}")
 
     def checksum(self) -> str | None:
         """Return the SHA-256 of the inspector, of all networks that may be chosen, and of the rule for a second one."""
