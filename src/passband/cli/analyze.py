@@ -85,7 +85,10 @@ def ratio(
         str, typer.Option(help="Quantity that a ratio is a share of: magnitude, energy, radius or area.")
     ] = "magnitude",
     terms: Annotated[
-        str, typer.Option(help="Second term of the objective: variance, total-variation, noise or cost.")
+        str,
+        typer.Option(
+            help="Second term of the objective: total-variation, noise, cost, or variance, which has no effect."
+        ),
     ] = "variance",
     alpha: Annotated[float, typer.Option(min=0, help="Weight of the saliency.")] = 1.0,
     beta: Annotated[float, typer.Option(min=0, help="Weight of the second term.")] = 1.0,

@@ -18,7 +18,9 @@ def app(
     share: Annotated[
         bool, typer.Option("--share", help="Also open a public address through Gradio's servers. Off by default.")
     ] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes that work on files.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that work on files. Default: 1 to 4, by the cores.")
+    ] = None,
     megabytes: Annotated[
         float, typer.Option("--max-megabytes", min=0.001, help="Largest size of an upload in megabytes.")
     ] = 100.0,

@@ -51,8 +51,8 @@ def evaluate(
         int | None,
         typer.Option(
             min=1,
-            help="Pooling window of an SFNet: b stands for b / 256 of the map, with tlc for pixels. "
-            "Default: as the benchmark, or the weights.",
+            help="Pooling window of an SFNet or FSNet: b stands for b / 256 of the map, or for b pixels with "
+            "--pool-mode tlc. Default: as the benchmark, or the weights.",
         ),
     ] = None,
     pool_mode: Annotated[

@@ -66,8 +66,7 @@ def restore(
         int | None,
         typer.Option(
             min=1,
-            help="Pooling window of an SFNet: b stands for b / 256 of the map, with tlc for pixels. "
-            "Default: as in the weights.",
+            help="Pooling window of an SFNet or FSNet: b stands for b / 256 of the map. Default: as in the weights.",
         ),
     ] = None,
     max_pixels: Annotated[

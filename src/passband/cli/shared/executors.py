@@ -23,8 +23,8 @@ Timeout = Annotated[
     typer.Option(
         min=0,
         metavar="SECONDS",
-        help="Time without progress after which a file fails and its worker is replaced; 0 for no limit. Default: 600 "
-        "for images, no limit for videos.",
+        help="Seconds without progress after which a file fails and its worker is replaced; 0 for no limit. Default: "
+        "600 for images, no limit for videos.",
     ),
 ]
 """The option `--timeout`."""

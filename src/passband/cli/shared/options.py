@@ -30,8 +30,7 @@ Device = Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mp
 Provider = Annotated[
     str | None,
     typer.Option(
-        help="Execution provider of ONNX Runtime for an exported file or that engine, such as CUDAExecutionProvider. "
-        "Default: the CPU."
+        help="Execution provider, where ONNX Runtime computes, such as CUDAExecutionProvider. Default: the CPU."
     ),
 ]
 """The option `--provider`."""
