@@ -1,12 +1,12 @@
-"""Plans the restoration of many pictures: time, machines and money, and the stage that saturates first.
+"""Plans the restoration of many images: time, machines and money, and the stage that saturates first.
 
-    python examples/plan_cluster.py STAGES PICTURES MEGAPIXELS PROCESSES BANDWIDTH CORES PRICE
+    python examples/plan_cluster.py STAGES IMAGES MEGAPIXELS PROCESSES BANDWIDTH CORES PRICE
 
 STAGES is the file of `python benchmarks/scale/stages.py` on your machine. BANDWIDTH of the store is in bytes per
 second. CORES is the number of processes of a machine, and PRICE that of a machine for an hour, in your currency.
 
-Eight pictures for each process are simulated: one command lists and records them one after the other, all processes
-share the bandwidth of the store, and each process decodes, restores and encodes one picture at a time.
+Eight images for each process are simulated: one command lists and records them one after the other, all processes
+share the bandwidth of the store, and each process decodes, restores and encodes one image at a time.
 """
 
 import heapq
@@ -17,13 +17,13 @@ from pathlib import Path
 
 
 def main(
-    figures: dict[str, float], pictures: float, processes: int, bandwidth: float, price: float, cores: int
+    figures: dict[str, float], images: float, processes: int, bandwidth: float, price: float, cores: int
 ) -> dict[str, float | str]:
     """Simulate a run.
 
     Args:
-        figures: seconds of `list`, `record` and `compute`, and `read_bytes` and `written_bytes`, of one picture.
-        pictures: number of pictures.
+        figures: seconds of `list`, `record` and `compute`, and `read_bytes` and `written_bytes`, of one image.
+        images: number of images.
         processes: number of processes that restore.
         bandwidth: bytes that the store reads or writes in a second, all processes together.
         price: price of a machine for an hour.
@@ -49,18 +49,18 @@ def main(
         if number == count // 2 - 1:
             half = end
     rate = count // 2 / (end - half)  # without the first half, in which processes start
-    seconds = pictures / rate
+    seconds = images / rate
     machines = math.ceil(processes / cores)
     money = machines * price * seconds / 3600
     return {"seconds": seconds, "machines": machines, "money": money, "first": max(limits, key=lambda one: limits[one])}
 
 
 def of_stages(stages: dict[str, dict[str, float]], megapixels: float) -> dict[str, float]:
-    """Return the figures of one picture.
+    """Return the figures of one image.
 
     Args:
         stages: stages as `benchmarks/scale/stages.py` writes them.
-        megapixels: size of the picture.
+        megapixels: size of the image.
     """
     seconds = {name: row["image"] + row["megapixel"] * megapixels for name, row in stages.items()}
     return {
@@ -74,13 +74,13 @@ def of_stages(stages: dict[str, dict[str, float]], megapixels: float) -> dict[st
 
 if __name__ == "__main__":
     if len(sys.argv) != 8:
-        raise SystemExit("python examples/plan_cluster.py STAGES PICTURES MEGAPIXELS PROCESSES BANDWIDTH CORES PRICE")
-    path, pictures, megapixels, processes, bandwidth, cores, price = sys.argv[1:]
-    picture = of_stages(json.loads(Path(path).read_text(encoding="utf-8"))["stages"], float(megapixels))
+        raise SystemExit("python examples/plan_cluster.py STAGES IMAGES MEGAPIXELS PROCESSES BANDWIDTH CORES PRICE")
+    path, images, megapixels, processes, bandwidth, cores, price = sys.argv[1:]
+    figures = of_stages(json.loads(Path(path).read_text(encoding="utf-8"))["stages"], float(megapixels))
     print("| processes | machines | days | money | saturates first |")
     print("|---|---|---|---|---|")
     for factor in (1, 10, 100):
         wanted = int(processes) * factor
-        result = main(picture, float(pictures), wanted, float(bandwidth), float(price), int(cores))
+        result = main(figures, float(images), wanted, float(bandwidth), float(price), int(cores))
         days, money = float(result["seconds"]) / 86400, float(result["money"])
         print(f"| {wanted} | {result['machines']} | {days:.1f} | {money:.0f} | {result['first']} |")

@@ -50,14 +50,14 @@ def test_a_loop_learns_from_frequency_channels(tmp_path):
 def test_a_plan_saturates_first_where_the_figures_say():
     plan = example("plan_cluster.py")
     figures = {"list": 1e-4, "record": 1e-4, "compute": 10.0, "read_bytes": 1e6, "written_bytes": 1e6}
-    few = plan(figures, pictures=1e9, processes=100, bandwidth=1e9, price=2.0, cores=50)
+    few = plan(figures, images=1e9, processes=100, bandwidth=1e9, price=2.0, cores=50)
     assert few["first"] == "processes"
     assert few["seconds"] == pytest.approx(1e8, rel=0.05)
     assert few["money"] == pytest.approx(2 * 2.0 * few["seconds"] / 3600)
-    many = plan(figures, pictures=1e9, processes=20_000, bandwidth=1e9, price=2.0, cores=50)
+    many = plan(figures, images=1e9, processes=20_000, bandwidth=1e9, price=2.0, cores=50)
     assert many["first"] == "store"
     assert many["seconds"] == pytest.approx(2e6, rel=0.05)
-    fast = plan(figures, pictures=1e9, processes=60_000, bandwidth=1e12, price=2.0, cores=50)
+    fast = plan(figures, images=1e9, processes=60_000, bandwidth=1e12, price=2.0, cores=50)
     assert fast["first"] == "command"
     assert fast["seconds"] == pytest.approx(2e5, rel=0.05)
 
