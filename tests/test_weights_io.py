@@ -112,6 +112,8 @@ def test_half_precision_halves_parameters_and_keeps_running_statistics(tmp_path)
 def test_a_name_that_is_nothing_says_what_was_looked_for(tmp_path):
     with pytest.raises(CheckpointError, match=r"No weights named .generl.\. Did you mean .general.\?"):
         find_weights("generl")
+    with pytest.raises(CheckpointError, match=r"^'auto' chooses .* needed here\. Shipped weights: .*, general, "):
+        find_weights("auto")
     with pytest.raises(CheckpointError, match=r"holds no weights: there is no model\.safetensors in it"):
         find_weights(tmp_path)
     sfnet_small(depth=1).save_pretrained(tmp_path / "weights" / "last")

@@ -34,6 +34,8 @@ ABOUT_DATA = ("preprocessing", "classes_named")
 classes."""
 EXPORTED_SUFFIX = ".onnx"
 """Suffix of exported files that hold the config of their network, if it classifies or segments."""
+AUTO = "auto"
+"""Name that stands for networks which are chosen for each image, see `inference.network_choice`. It is no network."""
 JOINT = "+"
 """Character between the names of networks that restore an image one after the other, see `inference.network_chain`."""
 INSPECTOR = "inspector"
@@ -203,6 +205,18 @@ def checked_name(source: Any) -> str | Path:
     return source
 
 
+def one_network_needed(weights: str | Path) -> str:
+    """Return a sentence that refuses weights that choose networks for each image, where one network is needed.
+
+    Args:
+        weights: name of the weights, such as `auto`.
+    """
+    return (
+        f"{str(weights)!r} chooses restoration networks for each image, in passband restore and passband compare, but "
+        "one network is needed here."
+    )
+
+
 def path_or_hub_id(source: str | Path) -> str:
     """Return the folder of some weights, or their hub id, for the `from_pretrained` of huggingface_hub.
 
@@ -330,10 +344,11 @@ def _unknown_weights_error(source: str | Path) -> CheckpointError:
     hint = "" if near is None else f" Did you mean {near!r}?"
     if JOINT in str(source):
         hint = f" Networks joined by {JOINT} restore one after the other, but one network is needed here."
+    problem = one_network_needed(source) if str(source) == AUTO else f"No weights named {str(source)!r}.{hint}"
     here = f" In {'this folder' if folder == Path() else folder}: {listed(local)}." if local else ""
     return CheckpointError(
-        f"No weights named {str(source)!r}.{hint} Shipped weights: {', '.join(shipped)}.{here} A folder, a file or a "
-        "hub id (OWNER/NAME) will also do."
+        f"{problem} Shipped weights: {', '.join(shipped)}.{here} A folder, a file or a hub id (OWNER/NAME) will also "
+        "do."
     )
 
 

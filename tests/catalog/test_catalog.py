@@ -120,6 +120,8 @@ def test_an_entry_is_found_by_its_name_or_that_of_its_file(tmp_path):
     assert find_entry("nafnet-gopro-WIDTH64.pth", tmp_path).name == "nafnet-gopro-width64"
     with pytest.raises(ValueError, match="Did you mean 'restormer-deraining'"):
         find_entry("restormer-derainin", tmp_path)
+    with pytest.raises(ValueError, match="'auto' chooses restoration networks for each image"):
+        find_entry("auto", tmp_path)
 
 
 def test_a_config_that_asks_for_a_huge_network_is_listed_without_building_it(folder, monkeypatch):

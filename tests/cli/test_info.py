@@ -76,6 +76,8 @@ def test_a_run_says_how_far_it_is_and_where_its_curves_are(run, tiny_weights, tm
 def test_mistakes_are_one_sentence_each(run, tiny_weights):
     status, _, err = run("info", "dct-resnet51")
     assert one_sentence(status, err, "No weights named 'dct-resnet51'", "Architectures: sfnet,", "dct-resnet50")
+    status, _, err = run("info", "auto")
+    assert one_sentence(status, err, "'auto' chooses restoration networks for each image, in passband restore and")
     status, _, err = run("info", tiny_weights, "--channels", 24)
     assert one_sentence(status, err, "--channels needs the name of an architecture")
     status, _, err = run("info", "sfnet", "--channels", 6)

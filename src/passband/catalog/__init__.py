@@ -8,6 +8,7 @@ from passband.catalog.own import own_entries
 from passband.catalog.published import published_entries
 from passband.catalog.shipped import shipped_entries
 from passband.naming import entry, suggestion
+from passband.weights_io import AUTO, one_network_needed
 
 KINDS = ("shipped", "own", "published")
 """Kinds of weights, in the order of the list."""
@@ -59,5 +60,7 @@ def find_entry(name: str, folder: str | Path | None = None) -> CatalogEntry:
     for one in entries:
         if wanted in (one.name.lower(), one.file.lower()):
             return one
+    if name == AUTO:
+        raise ValueError(one_network_needed(name))
     near = suggestion(name, [one.name for one in entries])
     raise ValueError(f"There are no weights named {name!r} in the list.{near} passband weights list shows all names.")

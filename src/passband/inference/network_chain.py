@@ -12,12 +12,11 @@ from torch import Tensor, nn
 
 from passband.inference.engines import Engine
 from passband.inference.memory import MemoryPlan
-from passband.inference.network_choice import AUTO
 from passband.inference.restoration_network import RestorationNetwork
 from passband.inference.video.temporal import Smoother
 from passband.naming import package_version
 from passband.ops.progress import Report, part_of
-from passband.weights_io import JOINT, CheckpointError
+from passband.weights_io import AUTO, JOINT, CheckpointError
 
 
 def chained_names(weights: str) -> tuple[str, ...]:

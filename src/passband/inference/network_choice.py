@@ -10,8 +10,7 @@ from typing import Protocol, runtime_checkable
 from jaxtyping import Float
 from torch import Tensor
 
-AUTO = "auto"
-"""Name of the weights that stands for a choice for each image."""
+from passband.weights_io import AUTO
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from passband.io.image import DEFAULT_MAX_PIXELS
 from passband.models import pick_device
 from passband.naming import described
 from passband.ops.progress import Report
-from passband.weights_io import JOINT, checked_name
+from passband.weights_io import JOINT, checked_name, one_network_needed
 
 ImageForm = TypeVar("ImageForm", Image.Image, np.ndarray, Tensor)
 
@@ -132,10 +132,7 @@ class Restorer(Rebuilt):
         """
         name = name or self.choice.fixed
         if name is None:
-            raise ValueError(
-                f"{self.weights} chooses a network for each image, but one network is needed here: name it, such as "
-                "general"
-            )
+            raise ValueError(f"{one_network_needed(self.weights)} Name it, such as general.")
         if name not in self._networks:
             names = chained_names(name)
             self._networks[name] = self._loaded(name) if len(names) == 1 else self._chain(names)

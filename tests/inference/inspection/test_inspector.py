@@ -138,7 +138,7 @@ class TestAutomatic:
         assert restorer.choice.names == ["general", "derain-small"]
         assert Restorer("general", "cpu").choice.fixed == "general"
         assert list(inspect.signature(Restorer).parameters)[:3] == ["weights", "device", "memory"]
-        with pytest.raises(ValueError, match="name it, such as general"):
+        with pytest.raises(ValueError, match="Name it, such as general"):
             _ = restorer.model
 
     def test_a_degraded_picture_is_restored_by_the_chosen_network(self, tmp_path, monkeypatch):
