@@ -3,7 +3,8 @@ import json
 import pytest
 from PIL import Image
 
-from passband.runs import Progress, RunError, _drop_rows_after, draw_curves
+from passband.runs import Progress, RunError, draw_curves, read_tables
+from passband.runs.tables import add_row, drop_rows_after
 from tests.tiny_runs import recipe
 
 
@@ -31,8 +32,8 @@ def test_curves_of_a_run_are_written_as_png_and_svg_under_its_name(run_folder, t
 
 def test_rows_that_a_crash_or_a_hand_left_half_written_are_left_out(run_folder, monkeypatch):
     seen = []
-    monkeypatch.setattr("passband.runs.training_curves", lambda *given: seen.append(given))
-    monkeypatch.setattr("passband.runs.save_charts", lambda *_: None)
+    monkeypatch.setattr("passband.runs.curves.training_curves", lambda *given: seen.append(given))
+    monkeypatch.setattr("passband.runs.curves.save_charts", lambda *_: None)
     with (run_folder / "log.csv").open("ab") as file:
         file.write(b"\nthree,1,1\n3,abc,0.1\n4,0.5\n5,0.5,0.1,7\n6,0.25,0.0125\n7,0.2\xff")
     (run_folder / "validation.csv").write_text("")
@@ -55,8 +56,17 @@ def test_a_folder_without_run_or_steps_and_another_kind_of_file_are_refused(run_
 def test_rows_that_a_crash_left_incomplete_or_that_come_after_the_checkpoint_are_dropped(tmp_path):
     lines = ["step,loss", "1,2.0", "2,1.5", "1,0.1", "3", "x,1.0", "4,0.5,7", "5,0.25", "6,0.2"]
     (tmp_path / "log.csv").write_bytes("\n".join(lines).encode() + b"\n7,\xff\0")
-    _drop_rows_after(tmp_path / "log.csv", 5)
+    drop_rows_after(tmp_path / "log.csv", 5)
     assert (tmp_path / "log.csv").read_text().split() == ["step,loss", "1,2.0", "2,1.5", "5,0.25"]
+
+
+@pytest.mark.parametrize("left", ["", "st", "step,lo", "step,loss\n", "step,loss\n7,0.5\n"])
+def test_a_table_in_which_no_row_counts_gets_a_new_header(tmp_path, left):
+    (tmp_path / "log.csv").write_text(left)
+    drop_rows_after(tmp_path / "log.csv", 5)
+    for step in (6, 7):
+        add_row(tmp_path / "log.csv", step, {"loss": 0.5})
+    assert read_tables(tmp_path) == ({"loss": ([6, 7], [0.5, 0.5])}, {})
 
 
 def test_a_run_that_a_signal_stopped_ends_the_process_with_the_status_of_shells():

@@ -11,13 +11,13 @@ from itertools import count
 import pytest
 import torch
 
-from passband import runs, training
+from passband import training
 from passband.checkpoints import latest_checkpoint
 from passband.config import RecipeError, load_recipe, recipe_on
 from passband.data.degradations import degrade_files
 from passband.models import SFNet, load_model
 from passband.run_length import recipe_within, time_steps
-from passband.runs import DivergedError, RunError, read_run
+from passband.runs import DivergedError, RunError, log, read_run
 from passband.tasks.restoration import Restoration, Validation
 from passband.training import train
 from passband.weights_io import CheckpointError
@@ -86,13 +86,13 @@ class TestRun:
         monkeypatch.setitem(sys.modules, "tensorboard", None)
         for name in [name for name in sys.modules if name.startswith("torch.utils.tensorboard")]:
             monkeypatch.delitem(sys.modules, name)
-        runs._warn_without_tensorboard.cache_clear()
+        log._warn_without_tensorboard.cache_clear()
         for folder in ("first", "second"):
             train(recipe(), tmp_path / folder, data=photographs, device="cpu")
             assert len(rows(tmp_path / folder / "log.csv")) == 9
             assert (tmp_path / folder / "validation" / "step-000000008.png").stat().st_size > 0
             assert not (tmp_path / folder / "tensorboard").exists()
-        said = [record.getMessage() for record in caplog.records if record.name == "passband.runs"]
+        said = [record.getMessage() for record in caplog.records if record.name == "passband.runs.log"]
         assert len(said) == 1
         assert "pip install 'passband[tensorboard]'" in said[0]
 

@@ -19,7 +19,7 @@ from passband.naming import shortened
 from passband.reports.figures import Figure
 from passband.reports.files import cell, write_csv, write_json, write_lines
 from passband.reports.page import write_page
-from passband.runs import read_curves
+from passband.runs import read_tables
 
 
 def write_run_comparison(
@@ -41,9 +41,7 @@ def write_run_comparison(
         note = "Right of zero, the first one has the larger value. Gray: the interval contains zero."
         save_charts(difference_chart(panels, "Differences with 95 % intervals", note), output / "differences.png")
     curves = [
-        RunCurves(
-            group.label, read_curves(Path(run.source) / "log.csv"), read_curves(Path(run.source) / "validation.csv")
-        )
+        RunCurves(group.label, *read_tables(Path(run.source)))
         for group in groups
         for run in group.runs
         if run.content is not None

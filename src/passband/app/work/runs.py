@@ -9,7 +9,7 @@ from pathlib import Path
 from passband.app.files.run_folders import changed
 from passband.app.work.requests import Predictors, Request
 from passband.naming import printable
-from passband.runs import RunError, draw_curves, read_curves
+from passband.runs import RunError, draw_curves, read_tables
 from passband.weights_io import RUN_FILE
 
 
@@ -47,7 +47,7 @@ class RunRequest(Request):
         with suppress(OSError, ValueError):
             record = json.loads((run / RUN_FILE).read_text("utf-8"))
         recipe = record.get("recipe", {}) if isinstance(record, dict) else {}
-        trained, validated = read_curves(run / "log.csv"), read_curves(run / "validation.csv")
+        trained, validated = read_tables(run)
         rows = [("recipe", str(recipe.get("name", "unknown")) if isinstance(recipe, dict) else "unknown")]
         steps = max((steps[-1] for steps, _ in trained.values() if steps), default=0)
         rows.append(("steps", str(steps)))

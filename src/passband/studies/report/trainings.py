@@ -1,6 +1,6 @@
 """Reads the curves of the best trial of each cell, and judges them."""
 
-from passband.runs import read_curves
+from passband.runs import read_tables
 from passband.studies.report.comparison import Comparison
 from passband.studies.report.search_charts import Training, shown_cells
 from passband.studies.report.verdicts import CurveVerdict, judge_curve
@@ -22,7 +22,7 @@ def best_trainings(comparison: Comparison) -> list[Training]:
         if trial is None:
             continue
         run = trial.run if trial.run.is_dir() else comparison.record.folder / trial.run
-        validated, trained = (read_curves(run / name) for name in ("validation.csv", "log.csv"))
+        trained, validated = read_tables(run)
         if comparison.figure.name in validated:
             steps, values = validated[comparison.figure.name]
             loss_steps, losses = trained.get("loss", ((), ()))

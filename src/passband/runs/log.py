@@ -1,0 +1,193 @@
+"""Writes the folder of a run while it trains: its progress, its tables, its weights and run.json."""
+
+import json
+import logging
+import math
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+from passband.config import Recipe
+from passband.io.files import write_whole
+from passband.io.image import write_image
+from passband.io.shards import location
+from passband.processes import count
+from passband.provenance import environment
+from passband.runs.tables import LOG_FILE, VALIDATION_FILE, add_row, drop_rows_after
+from passband.weights_io import RUN_FILE, save_weights
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+_log = logging.getLogger(__name__)
+
+
+SIGNALED = 128
+"""Exit status of a process whose run was stopped by a signal, to which the number of the signal is added, as shells
+do."""
+
+
+@dataclass
+class Progress:
+    """Progress of a run, which is saved with every checkpoint."""
+
+    step: int = 0
+    """Number of steps done."""
+    best_score: float = -math.inf
+    """Best score of all validations; higher is better."""
+    seconds: float = 0.0
+    """Time in the training loop in seconds, over all sessions."""
+    stale: int = 0
+    """Number of validations since the one with the best score."""
+    figures: dict[str, float] = field(default_factory=dict)
+    """Scores of the last validation, by name."""
+    remark: str = ""
+    """Problem of the network in the last validation, such as that it finds no instances; empty if there is none."""
+    steps: int = 0
+    """Number of steps of the whole run."""
+    reason: str | None = None
+    """Reason why the last session ended early; None if it reached the end of the run."""
+    is_stopped: bool = False
+    """Whether the last session ended because its time was over or by a signal. Resuming the run then continues it."""
+    signal: int = 0
+    """Number of the signal that stopped the last session; 0 if none did."""
+
+    def exit_if_signaled(self) -> None:
+        """End this process if a signal stopped the run, as the signal would have done without the checkpoint.
+
+        Raises:
+            SystemExit: with the status 128 plus the number of the signal, if a signal stopped the run.
+        """
+        if self.signal:
+            raise SystemExit(SIGNALED + self.signal)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all values, for a checkpoint."""
+        return asdict(self)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the values of a checkpoint."""
+        for name, value in state.items():
+            setattr(self, name, value)
+
+
+class RunLog:
+    """Writes the record of a run into its folder.
+
+    Args:
+        output: folder of the run.
+        active: whether this process writes. Only one process of a parallel run does.
+        step: last step of the run. Entries of later steps, from an earlier session, are removed.
+    """
+
+    def __init__(self, output: Path, active: bool, step: int):
+        self.output, self.active = output, active
+        self.board: SummaryWriter | None = None
+        if active:
+            output.mkdir(parents=True, exist_ok=True)
+            for name in (LOG_FILE, VALIDATION_FILE):
+                drop_rows_after(output / name, step)
+            self.board = _event_writer(output / "tensorboard", step)
+
+    def step(self, step: int, figures: dict[str, float]) -> None:
+        """Log the numbers of a step without rounding them."""
+        if self.active:
+            add_row(self.output / LOG_FILE, step, figures)
+        if self.board is not None:
+            for name, value in figures.items():
+                self.board.add_scalar(f"train/{name}", value, step)
+
+    def validation(self, step: int, figures: dict[str, float], picture: Tensor) -> None:
+        """Log the scores and the example image of a validation."""
+        if self.board is not None:
+            for name, value in figures.items():
+                self.board.add_scalar(f"validation/{name}", value, step)
+            self.board.add_image("validation", picture.cpu(), step)
+        if self.active:
+            add_row(self.output / VALIDATION_FILE, step, figures)
+            write_image(self.output / "validation" / f"step-{step:09d}.png", picture.cpu())
+
+    def weights(self, name: str, model: nn.Module, network: dict[str, Any]) -> None:
+        """Save a network in the folder weights/`name`."""
+        if self.active:
+            save_weights(model, self.output / "weights" / name, network)
+
+    def describe(
+        self,
+        recipe: Recipe,
+        network: dict[str, Any],
+        data: Path,
+        validation_data: Path | None,
+        weights: str | Path | None,
+        progress: Progress,
+        status: str,
+        reason: str | None = None,
+    ) -> None:
+        """Write run.json.
+
+        Args:
+            recipe: recipe of the run.
+            network: config of the network.
+            data: folder that the run trains on.
+            validation_data: folder that the run is scored on, or None.
+            weights: weights that the run started from, or None.
+            progress: progress of the run.
+            status: running, finished, stopped, interrupted or failed.
+            reason: reason why the run ended early, or None.
+        """
+        if not self.active:
+            return
+        content = {
+            "status": status,
+            "reason": reason,
+            "recipe": recipe.model_dump(),
+            "network": network,
+            "data": location(data),
+            "validation_data": location(validation_data) if validation_data else None,
+            "weights": str(weights) if weights else None,
+            "seed": recipe.seed,
+            "processes": count(),
+            "step": progress.step,
+            "seconds": round(progress.seconds, 1),
+            "best_score": progress.best_score if math.isfinite(progress.best_score) else None,
+            "figures": progress.figures,
+            "remark": progress.remark,
+            **environment(),
+        }
+        with write_whole(self.output / RUN_FILE) as path:
+            path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+    def close(self) -> None:
+        """Write buffered events, and close the record."""
+        if self.board is not None:
+            self.board.close()
+
+
+def _event_writer(folder: Path, step: int) -> "SummaryWriter | None":
+    """Open the TensorBoard record of a run, if the package tensorboard is installed.
+
+    Args:
+        folder: folder of the events.
+        step: last step that counts; events of later steps are dropped.
+
+    Returns:
+        The writer, or None if tensorboard cannot be imported.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        _warn_without_tensorboard()
+        return None
+    return SummaryWriter(str(folder), purge_step=step + 1)
+
+
+@cache
+def _warn_without_tensorboard() -> None:
+    """Log that tensorboard is missing, once per process."""
+    _log.warning(
+        "TensorBoard is not installed, so no TensorBoard events are written. log.csv and validation.csv hold the same "
+        "numbers. To write events as well, run: pip install 'passband[tensorboard]'"
+    )
