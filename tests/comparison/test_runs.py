@@ -1,6 +1,7 @@
 """Comparisons of whole runs of several tasks, with made data and a step or two."""
 
 import json
+import math
 import shutil
 
 import pytest
@@ -194,3 +195,20 @@ def test_detectors_are_paired_by_seed_and_have_no_interval_over_images(monkeypat
     assert "Average precision belongs to all images together" in result["notes"][0]
     report = (tmp_path / "out" / "report.md").read_text()
     assert "a and b differ by 10.00 points in AP of boxes on the only seed, which shows no spread." in report
+
+
+def test_images_whose_psnr_is_infinite_are_left_out_of_the_difference_of_runs(monkeypatch, tmp_path):
+    psnr = {"a": [math.inf, 31.0, 33.0], "b": [math.inf, 30.0, 31.0], "c": [math.inf] * 3}
+
+    def evaluate(weights, *_, **__):
+        images = [{"name": f"{number}.png", "psnr": one, "ssim": 1.0} for number, one in enumerate(psnr[weights])]
+        return {"mean": {"psnr": math.inf, "ssim": 1.0}, "images": images, "failed": []}
+
+    monkeypatch.setitem(run_scores.EVALUATIONS, "restoration", evaluate)
+    monkeypatch.setattr(groups, "task_of", lambda _: "restoration")
+    result = compare_runs(["a", "b", "c"], tmp_path / "out", data=tmp_path)
+    rows = {(row["first"], row["second"]): row for row in result["differences"] if row["figure"] == "psnr"}
+    assert (rows["a", "b"]["mean"], rows["a", "b"]["count"], rows["a", "b"]["wins"]) == (1.5, 2, 2)
+    assert (rows["a", "c"]["mean"], rows["a", "c"]["count"]) == (None, 0)
+    report = (tmp_path / "out" / "report.md").read_text()
+    assert "a and c: no image has a finite PSNR of both, so there is no difference to show." in report

@@ -1,12 +1,13 @@
 """Compares runs of any task, paired by image and by seed."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from passband.comparison.contestants import ContestantError
-from passband.comparison.differences import caution, difference_row, rivalries
+from passband.comparison.differences import caution, difference_row, rivalries, unknown_row
 from passband.comparison.groups import Group, Run, named_groups
 from passband.comparison.run_scores import FIGURES, OF_ALL_IMAGES, Report, RunScore, score_run
 from passband.comparison.runs_report import write_run_comparison
@@ -148,29 +149,43 @@ def _check_same_images(rivals: _Rivals, scores: Scores) -> None:
 
 def _difference(rivals: _Rivals, figure: Figure, scores: Scores, is_of_all: bool) -> dict[str, Any]:
     """Return the row of a difference, with the difference of each seed."""
-    name = figure.name
     pairs = [(scores[one.source], scores[other.source]) for one, other in rivals.pairs]
-    by_seed = [
-        {"seed": one.seed, "other_seed": other.seed, "mean": first.mean[name] - second.mean[name]}
-        for (one, other), (first, second) in zip(rivals.pairs, pairs, strict=True)
-    ]
-    over_seeds = student_interval([row["mean"] for row in by_seed])
-    if is_of_all:
-        differences, interval = [row["mean"] for row in by_seed], over_seeds
-    else:
-        groups = [
-            [first.images[image][name] - second.images[image][name] for image in first.images if image in second.images]
-            for first, second in pairs
-        ]
-        shared = {tuple(first.identity.items()) for first, _ in pairs}
-        is_crossed = len(shared) == 1 and len({len(group) for group in groups}) == 1
-        interval = grouped_interval(groups, is_crossed=is_crossed)
-        differences = [value for group in groups for value in group]
+    groups = [_finite_differences(first, second, figure.name, is_of_all) for first, second in pairs]
+    means = [sum(group.values()) / len(group) if group else None for group in groups]
+    about = {
+        "seeds": len(pairs),
+        "paired_by_seed": rivals.by_seed,
+        "by_seed": [
+            {"seed": one.seed, "other_seed": other.seed, "mean": mean}
+            for (one, other), mean in zip(rivals.pairs, means, strict=True)
+        ],
+    }
+    labels, known = (rivals.first.label, rivals.second.label), [group for group in groups if group]
+    if not known:
+        return {**unknown_row(*labels, figure), **about}
+    differences = [mean for mean in means if mean is not None]
+    interval = over_seeds = student_interval(differences)
+    if len(known) > 1:
+        about |= {"low_over_seeds": over_seeds.low, "high_over_seeds": over_seeds.high}
+    if not is_of_all:
+        of_images = {tuple(first.identity.items()) for first, _ in pairs}
+        is_crossed = len(of_images) == 1 and len({tuple(group) for group in known}) == 1
+        values = [list(group.values()) for group in known]
+        interval = grouped_interval(values, is_crossed=is_crossed)
+        differences = [value for group in values for value in group]
         if is_crossed:  # the mean over the seeds of each image
-            differences = [sum(values) / len(values) for values in zip(*groups, strict=True)]
-    row = difference_row(rivals.first.label, rivals.second.label, figure, differences, interval)
-    several = {"low_over_seeds": over_seeds.low, "high_over_seeds": over_seeds.high} if len(pairs) > 1 else {}
-    return {**row, "seeds": len(pairs), "paired_by_seed": rivals.by_seed, "by_seed": by_seed, **several}
+            differences = [sum(seeds) / len(seeds) for seeds in zip(*values, strict=True)]
+    return {**difference_row(*labels, figure, differences, interval), **about}
+
+
+def _finite_differences(first: RunScore, second: RunScore, name: str, is_of_all: bool) -> dict[str, float]:
+    """Return the differences of two runs by image, without images whose figure is infinite or missing in one of them.
+
+    A figure that belongs to all images has a single difference.
+    """
+    own, others = ({"": first.mean}, {"": second.mean}) if is_of_all else (first.images, second.images)
+    differences = ((image, own[image][name] - others[image][name]) for image in own if image in others)
+    return {image: difference for image, difference in differences if math.isfinite(difference)}
 
 
 def _described(group: Group, scores: Scores, figures: Sequence[Figure]) -> dict[str, Any]:

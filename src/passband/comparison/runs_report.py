@@ -104,9 +104,10 @@ def _seed_table(result: dict[str, Any], figures: Sequence[Figure]) -> list[str]:
     for row in result["differences"]:
         figure = by_name[row["figure"]]
         each = ", ".join(f"{one['seed']}: {figure.number(one['mean'], signed=True)}" for one in row["by_seed"])
-        mean = sum(one["mean"] for one in row["by_seed"]) / row["seeds"]
+        known = [one["mean"] for one in row["by_seed"] if one["mean"] is not None]
+        mean = sum(known) / len(known) if known else None
         interval = "one seed shows no spread"
-        if row["seeds"] > 1:
+        if "low_over_seeds" in row:
             ends = (figure.number(row[end], signed=True) for end in ("low_over_seeds", "high_over_seeds"))
             interval = " to ".join(ends)
         cells = [cell(row["first"]), cell(row["second"]), figure.heading, each, figure.number(mean, signed=True)]
