@@ -146,7 +146,7 @@ def test_pictures_that_cannot_be_read_are_told_and_left_out(unet, photographs, t
     assert found.optimum.pictures == 3
     for path in photographs.iterdir():
         path.write_bytes(b"no")
-    with pytest.raises(ValueError, match="holds no image that can be read; the first of 4: .*0.png"):
+    with pytest.raises(ValueError, match="holds no image that can be used; the first of 4: .*0.png"):
         analyze_ratio(unet, tmp_path / "out", data=photographs, search=SEARCH, size=16, device="cpu")
 
 

@@ -122,7 +122,7 @@ def test_a_folder_of_nothing_but_broken_files_is_an_error(tmp_path):
     for name in ("coarse", "fine"):
         (tmp_path / "textures" / name).mkdir(parents=True)
         (tmp_path / "textures" / name / "a.jpg").write_bytes(b"\xff\xd8\xff")
-    with pytest.raises(ValueError, match=r"holds no image that can be read; the first of 2: .*a\.jpg"):
+    with pytest.raises(ValueError, match=r"holds no image that can be used; the first of 2: .*a\.jpg"):
         evaluate_classifier(weights, tmp_path / "textures", tmp_path / "report", device="cpu")
 
 

@@ -1,14 +1,16 @@
 import csv
 import json
+from pathlib import Path
 
 import pytest
 import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from passband.data.coco import CocoError
+from passband.data.coco import CocoError, CocoImage
 from passband.drawing.comparison import GAP, MARGIN
 from passband.evaluation import evaluate, evaluate_detector
+from passband.evaluation.detection import _overlay_name
 from passband.inference import InstanceFinder
 from passband.io.image import read_image
 from passband.weights_io import CheckpointError
@@ -124,3 +126,8 @@ def test_figures_do_not_depend_on_the_threads_of_a_loader(folder, scored, tmp_pa
     again = evaluate_detector(weights, folder, tmp_path, workers=1, device="cpu")
     assert again["figures"] == result["figures"]
     assert torch.tensor(again["figures"]["box"]["AP"]) >= 0
+
+
+def test_images_of_two_folders_with_one_name_are_drawn_into_two_files():
+    images = [CocoImage(number, Path(folder, "0001.jpg"), 8, 8, ()) for number, folder in ((1, "left"), (2, "right"))]
+    assert len({_overlay_name(image) for image in images}) == 2

@@ -132,7 +132,7 @@ def test_bad_files_are_named_and_not_counted(weights, tmp_path):
     assert "## Not scored (1)" in (tmp_path / "report" / "report.md").read_text()
     for other in (data / "images").iterdir():
         other.write_bytes(path.read_bytes())
-    with pytest.raises(ValueError, match=r"holds no image that can be scored; the first of 3: .*png"):
+    with pytest.raises(ValueError, match=r"holds no image that can be used; the first of 3: .*png"):
         evaluate_segmenter(weights, data, tmp_path / "none", device="cpu")
 
 

@@ -11,6 +11,7 @@ from passband.io.files import (
     failure,
     fitted_name,
     is_parts_folder,
+    none_usable,
     parts_folder,
     results_folder,
     write_whole,
@@ -132,3 +133,10 @@ def test_else_it_is_where_the_system_keeps_such_things(monkeypatch, tmp_path, sy
         assert cache_folder() == tmp_path / "chosen" / "passband"
         monkeypatch.delenv(variable)
     assert cache_folder() == tmp_path / inside / "passband"
+
+
+def test_a_folder_in_which_every_image_failed_gives_the_first_reason_and_an_empty_folder_gives_none():
+    assert none_usable("data", ["a.png is cut short", "b.png is empty"]) == (
+        "data holds no image that can be used; the first of 2: a.png is cut short"
+    )
+    assert none_usable("data", []) == "data holds no images"

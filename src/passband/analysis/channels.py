@@ -13,7 +13,7 @@ from passband.data.images import find_images
 from passband.drawing.charts.style import save_charts
 from passband.drawing.frequencies.gates import channel_maps
 from passband.inference.classifier import Classifier
-from passband.io.files import results_folder, write_whole
+from passband.io.files import none_usable, results_folder, write_whole
 from passband.layers.channels import COMPONENTS, SUBSETS, from_indices, zigzag_order
 from passband.models.gated import GatedClassifier
 from passband.models.inputs import network_name
@@ -151,7 +151,7 @@ def _count(classifier: Classifier, data: Path, batch: int, workers: int) -> tupl
     scores = [score for _, score in classifier.score_files(paths, batch, workers)]
     failed = tuple(score for score in scores if isinstance(score, str))
     if len(failed) == len(scores):
-        raise ValueError(f"{data} holds no image that can be read; the first of {len(failed)}: {failed[0]}")
+        raise ValueError(none_usable(data, failed))
     return failed
 
 

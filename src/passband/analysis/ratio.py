@@ -19,7 +19,7 @@ from passband.data.selection import evenly
 from passband.drawing.charts.ratio import ratio_curves
 from passband.drawing.charts.style import save_charts
 from passband.inference.classifier import Classifier
-from passband.io.files import results_folder, write_whole
+from passband.io.files import none_usable, results_folder, write_whole
 from passband.io.image import read_image
 from passband.metrics.mask_scores import predicted_classes
 from passband.models import load_with_config, pick_device
@@ -224,7 +224,7 @@ def _read(
         images.append(image)
         used.append(path)
     if not images:
-        raise ValueError(f"{data} holds no image that can be read; the first of {len(failed)}: {failed[0]}")
+        raise ValueError(none_usable(data, failed))
     return torch.stack(images), tuple(used), tuple(failed)
 
 

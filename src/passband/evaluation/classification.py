@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from passband.data.datasets.classification import LabeledImages, find_classes
 from passband.evaluation.classification_report import write_classification_report
 from passband.inference.classifier import Classifier
-from passband.io.files import results_folder
+from passband.io.files import none_usable, results_folder
 from passband.io.jpeg import reader_library
 from passband.io.shards import data_folder
 from passband.metrics.class_scores import class_accuracy, confusion_matrix, rank_of, ranking, wilson_interval
-from passband.naming import printable
+from passband.naming import listed, printable
 from passband.provenance import environment, network_precision, peak_memory, weights_checksum
 from passband.tasks.classification import TOP
 
@@ -98,7 +98,7 @@ def evaluate_classifier(
         report(rows[-1], len(pictures))
     seconds = time.perf_counter() - started
     if not rows:
-        raise ValueError(f"{data} holds no image that can be read; the first of {len(failed)}: {failed[0]['reason']}")
+        raise ValueError(none_usable(data, [one["reason"] for one in failed]))
 
     confusion = confusion_matrix(torch.tensor(predicted), torch.tensor(truths), len(names))
     right = sum(row["rank"] == 0 for row in rows)
@@ -167,6 +167,5 @@ def _notes(confusion: torch.Tensor, names: list[str], failed: list[dict[str, Any
         notes.append(f"{len(failed)} files could not be read and are not counted; the first: {failed[0]['reason']}")
     absent = [name for name, count in zip(names, confusion.sum(1).tolist(), strict=True) if not count]
     if absent:
-        listed = ", ".join(absent[:5]) + (", ..." if len(absent) > 5 else "")
-        notes.append(f"{len(absent)} of {len(names)} classes have no images here: {listed}.")
+        notes.append(f"{len(absent)} of {len(names)} classes have no images here: {listed(absent, 5)}.")
     return notes

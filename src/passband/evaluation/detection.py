@@ -15,12 +15,12 @@ from passband.data.selection import evenly
 from passband.drawing.comparison import comparison_rows
 from passband.evaluation.detection_report import PUBLISHED, write_detection_report
 from passband.inference.detector import InstanceFinder
-from passband.io.files import failure, results_folder
+from passband.io.files import failure, fitted_name, none_usable, results_folder
 from passband.io.image import write_image
 from passband.io.shards import data_folder
 from passband.metrics.instance_scores import CocoScores, instances_json, paper_columns
-from passband.naming import entry, printable
-from passband.provenance import environment, peak_memory, weights_checksum
+from passband.naming import entry, listed, printable
+from passband.provenance import environment, network_precision, peak_memory, weights_checksum
 from passband.tasks.instances import INSTANCE_CAPTIONS, Instances, beside_truth, cube_form
 
 COCO_PROTOCOL = (
@@ -111,14 +111,14 @@ def evaluate_detector(
         scores.add(image.number, predicted.boxes, predicted.scores, predicted.labels, predicted.masks)
         file = None
         if place in drawn:
-            file = f"overlays/{image.path.stem}.png"
+            file = f"overlays/{_overlay_name(image)}"
             drawn_pair = beside_truth(pictures, image.number, predicted, score, OVERLAY_HEIGHT)
             write_image(output / file, comparison_rows([drawn_pair], [INSTANCE_CAPTIONS]))
         rows.append(_row(image, predicted, score, time.perf_counter() - before, file))
         report(rows[-1], count)
     seconds = time.perf_counter() - started
     if not rows:
-        raise ValueError(f"{data} holds no image that can be read; the first of {len(failed)}: {failed[0]['reason']}")
+        raise ValueError(none_usable(data, [one["reason"] for one in failed]))
 
     figures = scores.figures()
     result = {
@@ -140,7 +140,7 @@ def evaluate_detector(
         "annotations": str(pictures.source),
         "notes": [*_not_compared(pictures, benchmark), *_notes(pictures, failed)],
         "device": str(finder.device),
-        "precision": str(next(model.parameters()).dtype).removeprefix("torch."),
+        "precision": network_precision(model),
         "seconds": seconds,
         "network_seconds": spent,
         "images_per_second": len(rows) / seconds,
@@ -150,6 +150,11 @@ def evaluate_detector(
     instances_json(output / "instances.json", scores.results)
     write_detection_report(output, result)
     return result
+
+
+def _overlay_name(image: CocoImage) -> str:
+    """Return the name of the drawing of an image. Images of several folders may have one name, but not one number."""
+    return fitted_name(f"{image.path.stem}-{image.number}", ".png")
 
 
 def _as_it_is(sample: Any) -> Any:
@@ -211,6 +216,6 @@ def _notes(pictures: CocoImages, failed: list[dict[str, Any]]) -> list[str]:
             f"{failed[0]['reason']}"
         )
     if missing := [name for name in pictures.classes if name not in pictures.categories.values()]:
-        listed = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
-        notes.append(f"{len(missing)} of {len(pictures.classes)} categories are not in these annotations: {listed}.")
+        count = f"{len(missing)} of {len(pictures.classes)}"
+        notes.append(f"{count} categories are not in these annotations: {listed(missing, 5)}.")
     return notes

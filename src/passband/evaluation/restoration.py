@@ -28,12 +28,14 @@ from passband.metrics.protocols import CONVIR_MULTIPLE
 from passband.models import load_model
 from passband.models.inputs import network_name
 from passband.models.padded import check_views
-from passband.naming import entry, printable, with_article
+from passband.naming import entry, listed, printable, with_article
 from passband.provenance import environment, peak_memory
 from passband.reports.spectrum import spectrum_figures, write_spectrum
 
 GLOBAL = "global"
 """Pooling mode without a window, beside `layers.pooling.POOL_MODES`."""
+MOST = 10
+"""Largest number of images, folders or reasons that a note or an error names."""
 
 
 def evaluate_restoration(
@@ -129,7 +131,7 @@ def evaluate_restoration(
     pairs = find_pairs(data, views, closed.append) if pairs is None else pairs
     problems = pair_problems(pairs, scorers)
     if len(problems) == len(pairs):
-        raise ValueError(f"none of {len(pairs)} pairs can be scored: {_listed(list(problems.values()))}")
+        raise ValueError(f"none of {len(pairs)} pairs can be scored: {listed(problems.values(), MOST, ' | ')}")
     network.measure_memory()  # now, so that it counts for no image
 
     rows: list[dict[str, Any]] = []
@@ -149,7 +151,7 @@ def evaluate_restoration(
             scored.append(one.pair)
             report(one.row, len(pairs))
     if not rows:
-        raise ValueError(f"none of {len(pairs)} pairs could be scored: {_listed([one['reason'] for one in failed])}")
+        raise ValueError(f"none of {len(pairs)} pairs could be scored: {_reasons(failed)}")
 
     ranked = sorted(range(len(rows)), key=lambda number: rows[number]["psnr"])
     shown = {"worst": ranked[0], "median": ranked[len(ranked) // 2], "best": ranked[-1]}
@@ -292,7 +294,7 @@ def _tiled(rows: Sequence[dict[str, Any]], shared: bool) -> list[str]:
     )
     return [
         f"{len(names)} of {len(rows)} images were too large and were restored in {way} that {tiles}: "
-        f"{_listed(names, ', ')}."
+        f"{listed(names, MOST)}."
         for way, names in ways.items()
     ]
 
@@ -301,14 +303,13 @@ def _left_out(failed: Sequence[dict[str, str]], count: int, closed: Sequence[OSE
     """Return notes about pairs that the figures do not contain."""
     notes = []
     if failed:
-        reasons = _listed([one["reason"] for one in failed])
-        notes.append(f"{len(failed)} of {count} pairs could not be scored and are in no mean: {reasons}.")
+        notes.append(f"{len(failed)} of {count} pairs could not be scored and are in no mean: {_reasons(failed)}.")
     if closed:
-        folders = _listed([f"{error.filename} ({error.strerror})" for error in closed], ", ")
+        folders = listed([f"{error.filename} ({error.strerror})" for error in closed], MOST)
         notes.append(f"{len(closed)} folders cannot be read, and pairs in them are left out: {folders}.")
     return notes
 
 
-def _listed(items: Sequence[str], between: str = " | ", most: int = 10) -> str:
-    """Return the first texts of a list, and the number of the others."""
-    return between.join(items[:most]) + (f"{between}and {len(items) - most} more" if len(items) > most else "")
+def _reasons(failed: Sequence[dict[str, str]]) -> str:
+    """Return the reasons of the pairs that cannot be scored, for a note or an error."""
+    return listed([one["reason"] for one in failed], MOST, " | ")

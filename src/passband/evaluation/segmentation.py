@@ -15,7 +15,7 @@ from passband.data.masks import MaskPair, find_mask_pairs, read_mask_pair
 from passband.drawing.overlay import overlay
 from passband.evaluation.segmentation_report import write_segmentation_report
 from passband.inference.segmenter import Segmenter
-from passband.io.files import results_folder
+from passband.io.files import none_usable, results_folder
 from passband.io.shards import data_folder
 from passband.metrics.mask_scores import SegmentationScores, predicted_classes, resized_logits
 from passband.naming import printable
@@ -101,7 +101,7 @@ def evaluate_segmenter(
             report(rows[-1], len(mask_pairs))
     seconds = time.perf_counter() - started
     if not rows:
-        raise ValueError(f"{data} holds no image that can be scored; the first of {len(failed)}: {_reason(failed)}")
+        raise ValueError(none_usable(data, [one["reason"] for one in failed]))
 
     main = scores.protocol.figures[0]
     order = sorted(rows, key=lambda row: (row["foreground_dice"], row[main], row["name"]))
@@ -172,7 +172,7 @@ def _notes(rows: list[dict[str, Any]], failed: list[dict[str, Any]]) -> list[str
     """Return notes for the reader of the figures."""
     notes = []
     if failed:
-        notes.append(f"{len(failed)} files could not be used and are not counted; the first: {_reason(failed)}")
+        notes.append(f"{len(failed)} files could not be used and are not counted; the first: {failed[0]['reason']}")
     if any(row["foreground"] for row in rows) and not any(row["predicted"] for row in rows):
         notes.append("The network finds only background in all images: train it longer.")
     if empty := [row["name"] for row in rows if not row["foreground"]]:
@@ -181,11 +181,6 @@ def _notes(rows: list[dict[str, Any]], failed: list[dict[str, Any]]) -> list[str
             "for an empty answer and 0 for any other."
         )
     return notes
-
-
-def _reason(failed: list[dict[str, Any]]) -> str:
-    """Return the first reason."""
-    return failed[0]["reason"] if failed else "there are none"
 
 
 def _shown(segmenter: Segmenter, pair: MaskPair) -> tuple[Float[Tensor, "3 H W"], ...]:

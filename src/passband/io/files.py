@@ -4,7 +4,7 @@ import errno
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
@@ -256,6 +256,18 @@ def cache_folder() -> Path:
     else:
         root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(root) / "passband"
+
+
+def none_usable(data: str | Path, reasons: Sequence[str]) -> str:
+    """Describe a folder in which no image can be used, in one sentence.
+
+    Args:
+        data: the folder.
+        reasons: reason of each image that failed; empty if the folder holds none.
+    """
+    if not reasons:
+        return f"{data} holds no images"
+    return f"{data} holds no image that can be used; the first of {len(reasons)}: {reasons[0]}"
 
 
 def failure(error: BaseException, path: Path, *others: Path) -> str:
