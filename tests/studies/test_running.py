@@ -10,9 +10,12 @@ import pytest
 import torch
 
 from passband.runs import read_run
-from passband.studies import running
+from passband.studies import worker
+from passband.studies.database import Database, opened
+from passband.studies.folders import run_folder, trial_lock
+from passband.studies.plan import read_plan
 from passband.studies.planning import plan_study
-from passband.studies.records import Database, opened, read_plan, read_study, run_folder, trial_lock
+from passband.studies.records import read_study
 from passband.studies.running import study
 from passband.studies.settings import StudyError, parse_study
 from passband.studies.trials import ENDED
@@ -134,7 +137,6 @@ def test_a_study_that_was_interrupted_anywhere_ends_with_the_same_record(whole, 
 def test_a_killed_process_leaves_a_trial_that_goes_on_under_its_number(whole, folders, settings, tmp_path):
     script = f"""
 import os, signal
-from passband.studies.records import read_plan
 from passband.studies.running import study
 steps = iter(range(100))
 def report(_):
@@ -189,7 +191,7 @@ def test_diverged_and_failed_trials_are_recorded_and_the_study_goes_on(folders, 
             raise torch.OutOfMemoryError("no memory\nleft")
         return train(recipe, run, **options)
 
-    monkeypatch.setattr(running, "train", fail)
+    monkeypatch.setattr(worker, "train", fail)
     nuisance = {"optim.learning_rate": {"choice": [1e-3, 1e30]}}
     record = study(settings(nuisance=nuisance, sampling_seed=1), tmp_path, **folders)
     assert {trial.state for trial in record.trials if trial.cell == 0} == {"failed"}
@@ -205,7 +207,7 @@ def test_a_full_disk_stops_the_study_and_its_trial_goes_on(whole, folders, setti
     def fail(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(running, "train", fail)
+    monkeypatch.setattr(worker, "train", fail)
     with pytest.raises(OSError, match="No space left"):
         study(settings(retrain=1), tmp_path, **folders)
     monkeypatch.undo()
@@ -264,7 +266,7 @@ class TestTheSameFolderAgain:
             study(settings(retrain=1), whole.folder, **other)
 
     def test_a_finished_study_needs_no_data_and_trains_nothing(self, whole, settings, monkeypatch):
-        monkeypatch.setattr(running, "train", None)
+        monkeypatch.setattr(worker, "train", None)
         assert facts(study(settings(retrain=1, question="Why?"), whole.folder, device="cpu")) == facts(whole)
 
 

@@ -9,8 +9,8 @@ import typer
 from passband.cli.shared.options import Device
 
 if TYPE_CHECKING:
-    from passband.studies.running import StudyReport
     from passband.studies.trials import StudyRecord
+    from passband.studies.worker import StudyReport
 
 
 def study(
@@ -44,7 +44,8 @@ def study(
 
     The same command continues a study that was stopped or killed.
     """
-    from passband.studies.records import PLAN_FILE, read_plan, read_study
+    from passband.studies.plan import PLAN_FILE, read_plan
+    from passband.studies.records import read_study
     from passband.studies.settings import StudyError, shipped_studies
     from passband.studies.settings import load_study as load
 
@@ -114,7 +115,7 @@ def _tell(record: "StudyRecord", figure: str | None) -> None:
 
 def _hint(folder: Path) -> str:
     """Return a sentence that says how to continue a study."""
-    from passband.studies.records import PLAN_FILE
+    from passband.studies.plan import PLAN_FILE
 
     if not (folder / PLAN_FILE).exists():
         return "The study has not begun yet: run the same command again."

@@ -12,8 +12,10 @@ from passband.models import build_from, pick_device
 from passband.models.base import without_initial_weights
 from passband.naming import listed, shortened, suggestion
 from passband.provenance import environment
+from passband.studies.database import Identity, opened
+from passband.studies.folders import study_lock
+from passband.studies.plan import PLAN_FILE, Plan, read_plan, write_plan
 from passband.studies.points import check_values, study_points
-from passband.studies.records import PLAN_FILE, Identity, Plan, opened, read_plan, study_lock, write_plan
 from passband.studies.settings import StudyError, StudySettings, load_study, study_path
 from passband.tasks import TASKS
 from passband.tasks.task import Direction

@@ -89,39 +89,33 @@ class StudyRecord:
         """Whether all trials of the grid have ended."""
         return all(trial.state in ENDED for trial in self.trials)
 
-    def means(self, cell: int, figure: str | None = None) -> dict[int, float]:
-        """Return the mean of a figure over the seeds, for each point of a cell.
+    def means(self, cell: int) -> dict[int, float]:
+        """Return the mean of the figure of the study over the seeds, for each point of a cell.
 
         Args:
             cell: index of the cell.
-            figure: name of the figure; None for the figure of the study.
 
         Returns:
             Means by index of the point, for points whose trials have finished with all seeds of the study.
         """
-        name = figure or self.figure
+        name = self.figure
         values: dict[int, list[float]] = {}
         for trial in self.trials:
             if trial.cell == cell and trial.state == "finished" and name in trial.figures:
                 values.setdefault(trial.point, []).append(trial.figures[name])
         return {point: fmean(known) for point, known in values.items() if len(known) == len(self.settings.seeds)}
 
-    def best_points(self, figure: str | None = None) -> list[tuple[int, int, float]]:
-        """Return the best point of each cell, the best cell first.
-
-        Args:
-            figure: name of the figure; None for the figure of the study.
+    def best_points(self) -> list[tuple[int, int, float]]:
+        """Return the best point of each cell by the figure of the study, the best cell first.
 
         Returns:
             Index of the cell, index of its best point, and the mean of the figure there over the seeds. Cells without
             a finished point are left out. Of equal points the first counts.
         """
-        name = figure or self.figure
-        direction = self.settings.direction if name == self.figure else None
-        sign = -1 if (direction or self.directions.get(name)) == "minimize" else 1
+        sign = -1 if (self.settings.direction or self.directions.get(self.figure)) == "minimize" else 1
         best: list[tuple[int, int, float]] = []
         for cell in self.cells:
-            means = self.means(cell.index, name)
+            means = self.means(cell.index)
             if means:
                 point = max(means, key=lambda index: (sign * means[index], -index))
                 best.append((cell.index, point, means[point]))

@@ -103,18 +103,16 @@ class Comparison:
         """Number of trials that have ended."""
         return sum(best.ended for best in self.bests)
 
-    def trial(self, cell: int, point: int, seed: int | None = None) -> Trial:
-        """Return a trial of a cell and a point.
+    def middle_trial(self, cell: int, point: int) -> Trial:
+        """Return the trial of a cell and a point whose seed gave the middle value of the figure.
 
         Args:
             cell: index of the cell.
             point: index of the point.
-            seed: seed of the trial; None for the seed with the middle value of the figure.
         """
         seeds = self.record.settings.seeds
-        if seed is None:
-            ranks = np.argsort(self.values[cell, point])
-            seed = seeds[int(ranks[(len(seeds) - 1) // 2])]
+        ranks = np.argsort(self.values[cell, point])
+        seed = seeds[int(ranks[(len(seeds) - 1) // 2])]
         return next(
             trial for trial in self.record.trials if (trial.cell, trial.point, trial.seed) == (cell, point, seed)
         )

@@ -3,7 +3,7 @@
 from passband.runs import read_tables
 from passband.studies.report.comparison import Comparison
 from passband.studies.report.search_charts import Training, shown_cells
-from passband.studies.report.verdicts import CurveVerdict, judge_curve
+from passband.studies.report.verdicts import judge_curve
 
 
 def best_trainings(comparison: Comparison) -> list[Training]:
@@ -18,16 +18,15 @@ def best_trainings(comparison: Comparison) -> list[Training]:
     trainings = []
     for cell in shown_cells(comparison):
         point = comparison.bests[cell].point
-        trial = comparison.trial(cell, point) if point is not None else None
-        if trial is None:
+        if point is None:
             continue
-        run = trial.run if trial.run.is_dir() else comparison.record.folder / trial.run
-        trained, validated = read_tables(run)
+        trial = comparison.middle_trial(cell, point)
+        trained, validated = read_tables(trial.run)
         if comparison.figure.name in validated:
             steps, values = validated[comparison.figure.name]
             loss_steps, losses = trained.get("loss", ((), ()))
             last = max([*steps, *loss_steps, 1])
-            verdict: CurveVerdict = judge_curve(
+            verdict = judge_curve(
                 [comparison.figure.sign * value for value in values], losses, [step / last for step in loss_steps]
             )
             trainings.append(Training(cell, trial.number, validated, trained, verdict))
