@@ -5,10 +5,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
 from passband.io.files import write_whole
+
+UNREADABLE = (OSError, ValueError, KeyError, EOFError, BadZipFile)
+"""Errors of `np.load` and of its result for damaged .npz files, such as empty ones and ones that are cut short."""
 
 
 class GainTableError(ValueError):
@@ -63,7 +67,7 @@ def read_gains(path: Path, made_of: str) -> GainTable:
         GainTableError: if the table is missing, damaged or of other images.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             table = GainTable(
                 tuple(map(str, stored["networks"])),
                 str(stored["made_of"]),
@@ -77,7 +81,7 @@ def read_gains(path: Path, made_of: str) -> GainTable:
             f"{path}: there is no table of gains. Make it with `python benchmarks/restoration/gain_table.py`, "
             'or train without gains: --set data.gains=""'
         ) from error
-    except (OSError, ValueError, KeyError) as error:
+    except UNREADABLE as error:
         raise GainTableError(f"{path} is not a table of gains, or is damaged ({error}): make it again") from error
     if table.made_of != made_of:
         raise GainTableError(

@@ -15,7 +15,7 @@ from passband.data.cubes.fixed_size import read_pixels
 from passband.data.cubes.inspection import file_views
 from passband.data.datasets.crops import UNUSABLE, crop_and_flip
 from passband.data.datasets.inspection import BEST, InspectionImage, kinds_of
-from passband.data.gains import GainTableError
+from passband.data.gains import UNREADABLE, GainTableError
 from passband.inference.inspection.trials import WINDOW, Trials
 from passband.io.files import write_whole
 from passband.metrics import psnr
@@ -74,13 +74,13 @@ def read_trials(path: Path) -> TrialTable:
         FileNotFoundError: if there is no such file.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             first, second, third, fourth = (int(size) for size in stored["sizes"])
             rows = dict(zip(stored["numbers"].tolist(), stored["rows"], strict=True))
             return TrialTable(str(stored["made_of"]), (first, second, third, fourth), rows)
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, KeyError) as error:
+    except UNREADABLE as error:
         raise GainTableError(f"{path} is no table of trials, or is damaged ({error}): make it again") from error
 
 
@@ -121,6 +121,7 @@ def measure_trials(
             try:
                 parts = measure_trial(images(number), inspector, trials)
             except UNUSABLE:
+                report(number + 1)
                 continue
             if table is None:
                 features, kinds, strength, gains = map(len, parts)

@@ -53,6 +53,7 @@ def test_a_judge_learns_from_a_table_and_the_inspector_uses_it(tmp_path, tiny_we
         measure_trials(recipe(), data, tmp_path / "whole.npz", other, trials, count=4)
     with pytest.raises(ValueError, match="has no judge"):
         train_judge(model, whole, steps=1)
-    (tmp_path / "whole.npz").write_bytes(b"nothing")
-    with pytest.raises(GainTableError, match="make it again"):
-        read_trials(tmp_path / "whole.npz")
+    for damaged in (b"nothing", b"", (tmp_path / "whole.npz").read_bytes()[:100]):
+        (tmp_path / "whole.npz").write_bytes(damaged)
+        with pytest.raises(GainTableError, match="make it again"):
+            read_trials(tmp_path / "whole.npz")
