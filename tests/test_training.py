@@ -271,6 +271,14 @@ class TestRun:
             train(settings, tmp_path / "run", data=photographs, device="cpu", report=stop_after(4))
         assert train(settings, tmp_path / "run", data=photographs, device="cpu", resume=True).step == 5
 
+    def test_a_resumed_run_still_names_the_weights_that_it_started_from(self, tmp_path, photographs, tiny_weights):
+        with pytest.raises(KeyboardInterrupt):
+            train(
+                recipe(), tmp_path / "run", data=photographs, weights=tiny_weights, device="cpu", report=stop_after(4)
+            )
+        train(recipe(), tmp_path / "run", data=photographs, device="cpu", resume=True)
+        assert read_run(tmp_path / "run")["weights"] == str(tiny_weights)
+
     def test_pairs_that_are_held_out_are_scored_and_not_learned_from(self, tmp_path, photographs, monkeypatch):
         list(degrade_files(photographs, tmp_path / "pairs", "haze"))
         settings = recipe(data={"source": "pairs", "held_out": 0.25})

@@ -134,9 +134,10 @@ def train(
 
     set_seed(recipe.seed)
     task = task or TASKS[recipe.task](recipe)
-    network = (
-        read_run(output)["network"] if resume else task.network_config(data, load_config(weights) if weights else None)
-    )
+    begun = read_run(output) if resume else None
+    network = begun["network"] if begun else task.network_config(data, load_config(weights) if weights else None)
+    # run.json keeps the weights that a resumed run started from, which need not be given again
+    origin = weights if begun is None or weights is not None else begun.get("weights")
     # a checkpoint or weights will replace the weights that a new network would load, so they are not loaded
     model = build_from(without_initial_weights(network) if resume or weights is not None else network)
     if weights is not None:
@@ -175,7 +176,7 @@ def train(
     log = RunLog(output, is_first, progress.step)
 
     def describe(status: str, reason: str | None = None) -> None:
-        log.describe(recipe, network, data, validation_data, weights, progress, status, reason)
+        log.describe(recipe, network, data, validation_data, origin, progress, status, reason)
 
     def diverged(what: str) -> DivergedError:
         return DivergedError(
@@ -292,8 +293,11 @@ def _recorded_failure(describe: Callable[[str, str], None], log: RunLog) -> Iter
 class _Speed:
     """Measures images per second over the last steps."""
 
-    def __init__(self, batch: int, span: int = 20):
-        self.batch, self.span, self.times = batch, span, [time.monotonic()]
+    span = 20
+    """Largest number of steps that count."""
+
+    def __init__(self, batch: int):
+        self.batch, self.times = batch, [time.monotonic()]
 
     def tick(self) -> float:
         """Count a step, and return the images per second over the last `span` steps."""
