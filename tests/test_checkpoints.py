@@ -107,3 +107,12 @@ def test_a_full_disk_keeps_the_checkpoints_before_and_says_so(run, accelerator, 
     assert names(run) == ["step-000000002", "step-000000004"]
     monkeypatch.undo()
     assert save_checkpoint(accelerator, run / "checkpoints", 6)
+
+
+def test_an_old_checkpoint_that_cannot_be_removed_does_not_make_the_new_one_fail(run, accelerator, monkeypatch):
+    def read_only(path, *args, **options):
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr("os.unlink", read_only)
+    assert save_checkpoint(accelerator, run / "checkpoints", 6)
+    assert latest_checkpoint(run).name == "step-000000006"

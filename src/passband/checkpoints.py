@@ -119,7 +119,7 @@ def save_checkpoint(accelerator: Accelerator, folder: Path, step: int, kept: int
         try:
             _finish(temporary, final, step)
             for older in sorted(folder.glob("step-*"))[:-kept]:
-                shutil.rmtree(older)
+                shutil.rmtree(older, ignore_errors=True)  # the next checkpoint tries again
         except OSError as error:
             problem = error
     is_failed = any_of(int(problem is not None))
