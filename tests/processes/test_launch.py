@@ -17,7 +17,7 @@ def test_each_process_knows_its_number_and_where_the_others_are(tmp_path):
     assert launch(python(write), 2, threads=3) == 0
     found = [(tmp_path / str(number)).read_text().split() for number in range(2)]
     assert [one[:4] for one in found] == [["0", "0", "2", "127.0.0.1"], ["1", "1", "2", "127.0.0.1"]]
-    assert found[0][4] == found[1][4]
+    assert found[0][5] == found[1][5] == "3"
 
 
 def test_a_process_that_is_killed_is_named_and_the_others_are_stopped(monkeypatch):

@@ -36,7 +36,7 @@ def launch(command: Sequence[str], processes: int, threads: int | None = None) -
     Args:
         command: command with its arguments.
         processes: number of processes.
-        threads: threads of each process for computations; None shares the cores.
+        threads: threads of each process for computations; None takes OMP_NUM_THREADS, or else shares the cores.
 
     Returns:
         Exit status: 0 if all processes finished, or 128 plus the number of a signal that made all of them stop cleanly.
@@ -50,7 +50,7 @@ def launch(command: Sequence[str], processes: int, threads: int | None = None) -
         "MASTER_PORT": str(_free_port()),
         "WORLD_SIZE": str(processes),
         "LOCAL_WORLD_SIZE": str(processes),
-        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS") or str(threads or max(1, cores // processes)),
+        "OMP_NUM_THREADS": str(threads or os.environ.get("OMP_NUM_THREADS") or max(1, cores // processes)),
         PARENT: str(os.getpid()),
     }
     with TemporaryDirectory(prefix="passband-") as folder:
