@@ -30,6 +30,7 @@ def checked(**changes):
         ({"trials": 2, "nuisance": {}}, "would repeat the same training, because the study has no nuisance ranges"),
         ({"seeds": []}, "seeds is empty"),
         ({"seeds": [1, 2, 1]}, "seeds names 1 twice"),
+        ({"seeds": [1, -2]}, r"seeds.*greater than or equal to 0"),
         ({"scientific": {}}, "scientific is empty"),
         ({"scientific": {"loss.name": []}}, "scientific.loss.name is empty"),
         ({"scientific": {"loss.name": "dice"}}, "must be a list of values.* got 'dice'.* use the table fixed"),

@@ -6,10 +6,10 @@ Gilmer, Shallue and Nado (2023).
 
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -88,8 +88,8 @@ class StudySettings(Section, frozen=True):
     trials: int | None = None
     """Number of nuisance points in each cell, which are the same in every cell. None is 8, or 1 without nuisance
     ranges."""
-    seeds: tuple[int, ...] = (0,)
-    """Training seeds. Every point is trained once with each of them."""
+    seeds: tuple[Annotated[int, Field(ge=0, lt=1 << 32)], ...] = (0,)
+    """Training seeds, 0 to 2^32 - 1. Every point is trained once with each of them."""
     retrain: int = Field(default=0, ge=0)
     """Number of trainings with new seeds of the best point of the best cell, and of the best point of the second-best
     cell, after all trials. 0 leaves them out."""
@@ -269,7 +269,7 @@ def _names_values(table: dict[str, Any]) -> bool:
     return all(isinstance(changes, dict) and all("." in key for key in changes) for changes in table.values())
 
 
-def _repeated(values: Any) -> Any:
+def _repeated(values: Iterable[Any]) -> str | None:
     """Return the text of the first value that occurs twice, or None. Booleans differ from 0 and 1."""
     seen: list[Any] = []
     for value in values:
