@@ -1,5 +1,6 @@
 """Keeps decoded images as raw files in a temporary folder: each image is decoded once, and memory stays small."""
 
+import errno
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,7 +50,7 @@ class DecodedImages:
         if free < self._needed:
             self.__exit__()
             raise WriteError(
-                28,
+                errno.ENOSPC,
                 f"the decoded images need {self._needed / 1e9:.2f} GB in {self.folder.parent} for the time of the "
                 f"comparison, and {free / 1e9:.2f} GB are free: choose another folder with -o, or compare fewer images",
             )

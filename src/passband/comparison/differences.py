@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from passband.metrics.intervals import LEVEL, Interval, bootstrap_interval
+from passband.metrics.intervals import Interval, bootstrap_interval
 from passband.naming import suggestion
 from passband.reports.figures import Figure
 
@@ -42,7 +42,6 @@ def difference_rows(
     values: Mapping[str, Mapping[str, Sequence[float]]],
     pairs: Sequence[tuple[str, str]],
     figures: Sequence[Figure],
-    level: float = LEVEL,
 ) -> list[dict[str, Any]]:
     """Compare pairs of contestants image by image.
 
@@ -50,7 +49,6 @@ def difference_rows(
         values: values of all images in one order, by contestant and figure.
         pairs: first and second contestant of each difference.
         figures: figures to compare by.
-        level: confidence level of the intervals.
 
     Returns:
         A row for each pair and figure: `first`, `second`, `figure`, `mean` (first minus second), `low`, `high`, `count`
@@ -64,7 +62,7 @@ def difference_rows(
             both = zip(values[first][figure.name], values[second][figure.name], strict=True)
             finite = [one - other for one, other in both if math.isfinite(one) and math.isfinite(other)]
             rows.append(
-                difference_row(first, second, figure, finite, bootstrap_interval(finite, level=level))
+                difference_row(first, second, figure, finite, bootstrap_interval(finite))
                 if finite
                 else unknown_row(first, second, figure)
             )

@@ -103,11 +103,6 @@ class LocalWorker:
             return Event("died", _death(self.process.exitcode))
         return Event(kind, value)
 
-    def ask_to_end(self) -> None:
-        """Ask it to end after its piece."""
-        with suppress(BrokenPipeError, ConnectionResetError):
-            self.connection.send_bytes(b"")
-
     def kill(self, grace: float = GRACE) -> None:
         """End it, even if it hangs.
 
@@ -205,8 +200,8 @@ def serve(connection: Connection, payload: bytes, share: Share) -> None:
     on_progress(_at_most_every_second(lambda progress: tell("alive", progress)))
     tell("ready")
     with suppress(EOFError, OSError):
-        while content := connection.recv_bytes():
-            tell("result", run(pickle.loads(content)))
+        while True:
+            tell("result", run(pickle.loads(connection.recv_bytes())))
 
 
 @contextmanager

@@ -80,7 +80,10 @@ def start_session(source: Any, provider: str = CPU_PROVIDER) -> Any:
 
 
 def onnx_providers() -> list[str]:
-    """Return the names of the execution providers of the installed build of ONNX Runtime, such as `CUDA`.
+    """Return the names of the execution providers of the installed build of ONNX Runtime.
+
+    Returns:
+        Names such as `CUDAExecutionProvider`, the fastest provider first.
 
     Raises:
         ExportError: if ONNX Runtime is not installed.
