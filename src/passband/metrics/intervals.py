@@ -31,6 +31,11 @@ class Interval:
         """Whether the whole interval lies on one side of zero."""
         return self.low > 0 or self.high < 0
 
+    @property
+    def negated(self) -> "Interval":
+        """The interval of the negative statistic."""
+        return Interval(-self.value, -self.high, -self.low)
+
 
 @dataclass(frozen=True)
 class PairedDifference:

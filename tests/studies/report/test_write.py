@@ -1,12 +1,15 @@
 import csv
 import json
+import math
 import re
+from dataclasses import replace
 
 import pytest
 from PIL import Image
 
 from passband.drawing.charts.style import save_chart
 from passband.studies.report import write_study_report
+from passband.studies.report.closing import adoption_of
 from passband.studies.report.comparison import compare_cells
 from passband.studies.report.isolation import advantage, isolate
 from tests.studies.report.records import made_record
@@ -167,3 +170,14 @@ def test_the_same_record_gives_the_same_report(tmp_path, unsaved):
     before = [(tmp_path / name).read_bytes() for name in names]
     write_study_report(record)
     assert [(tmp_path / name).read_bytes() for name in names] == before
+
+
+def test_a_new_training_whose_figure_is_not_finite_counts_as_lost(tmp_path):
+    record = made_record(tmp_path, TWO, effects=[0, 0.4], points=4, retrain=3, curves=False)
+    winner = compare_cells(record).winner
+    retrained = tuple(
+        replace(trial, figures={"psnr": math.nan}) if (trial.cell, trial.seed) == (winner, 100) else trial
+        for trial in record.retrained
+    )
+    cell, _, adoption = adoption_of(compare_cells(replace(record, retrained=retrained)))
+    assert (cell, adoption.lost, len(adoption.winner), adoption.is_adopted) == (winner, 1, 2, False)

@@ -7,6 +7,7 @@ from typing import Any
 from passband.metrics.intervals import LEVEL
 from passband.studies.report.comparison import Comparison, Difference, compare_cells, value_name
 from passband.studies.report.wording import code, counted, joined, plain, value_text
+from passband.studies.settings import NuisanceRange
 from passband.studies.trials import StudyRecord
 
 MANY = 0.25
@@ -121,7 +122,7 @@ _LENGTHS = ("optim.steps", "optim.epochs")
 """Recipe keys that set the length of a training."""
 
 
-def _range(key: str, values: Any) -> str:
+def _range(key: str, values: NuisanceRange) -> str:
     """Return the range of a nuisance value in words."""
     if values.choice is not None:
         return f"{code(key)} in {{{', '.join(value_text(value) for value in values.choice)}}}"

@@ -1,7 +1,7 @@
 """Draws the cells of a study: the best of each, the differences to the winner, and one scientific value at a time."""
 
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -9,7 +9,6 @@ from passband.drawing.charts.style import NOTE, PALETTE, QUIET, STYLE, new_chart
 from passband.metrics.intervals import Interval
 from passband.studies.report.comparison import Comparison, cell_name
 from passband.studies.report.isolation import Isolated, isolate
-from passband.studies.report.wording import value_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Chart
@@ -138,10 +137,10 @@ def isolation_chart(comparison: Comparison, key: str, title: str) -> "Chart":
             axes.errorbar(
                 index, value, [[ends[0]], [ends[1]]], fmt="o", color=WINNER, ms=9 if index == best else 6, capsize=4
             )
-        axes.set_xticks(position, [value_text(value) for value in isolated.values])
+        axes.set_xticks(position, isolated.values)
         axes.set_xlim(-0.3, len(position) - 0.7)
         axes.set_ylabel(f"{figure.axis}, {figure.better}", color=QUIET)
-        _style(axes, "y")
+        style_axes(axes, "y")
         others = len(comparison.record.settings.scientific) > 1
         rest = "the other keys and the nuisance values" if others else "the nuisance values"
         axes.set_xlabel(f"{key}\nbest over {rest}, with 95 % intervals", color=QUIET)
@@ -158,6 +157,18 @@ def titled_chart(width: float, height: float, title: str) -> "Chart":
     """
     lines = textwrap.wrap(title, int(LETTERS * width))
     return new_chart(width, height + 0.25 * (len(lines) - 1), "\n".join(lines))
+
+
+def style_axes(axes: Any, grid: Literal["x", "y", "both"] = "both") -> None:
+    """Draw the grid below everything else, and the ticks in a quiet color.
+
+    Args:
+        axes: axes of matplotlib.
+        grid: axis whose grid lines are drawn.
+    """
+    axes.grid(axis=grid, color="0.93")
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=QUIET)
 
 
 def _thin_lines(axes: Any, comparison: Comparison, isolated: Isolated) -> None:
@@ -232,7 +243,7 @@ def _rows(axes: Any, names: list[str]) -> None:
     """Name the rows of a chart, the first at the top."""
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
-    _style(axes, "x")
+    style_axes(axes, "x")
     axes.tick_params(axis="y", length=0, pad=9, labelcolor="black")
     axes.spines["left"].set_visible(False)
 
@@ -240,10 +251,3 @@ def _rows(axes: Any, names: list[str]) -> None:
 def _clip(axes: Any, worst: float, best: float) -> None:
     """Set the limits of the axis of figures, which keeps its usual direction."""
     axes.set_xlim(min(worst, best), max(worst, best))
-
-
-def _style(axes: Any, grid: str) -> None:
-    """Set the grid and the color of the ticks."""
-    axes.grid(axis=grid, color="0.93")
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=QUIET)

@@ -1,5 +1,6 @@
 """Writes the last sections of a study's report: the winner trained again, other figures, and how the study was made."""
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from passband.studies.report.search_charts import retrained_chart
 from passband.studies.report.sections import Section, method
 from passband.studies.report.verdicts import Adoption, judge_adoption
 from passband.studies.report.wording import code, counted, joined, paragraph, table, value_text
+from passband.studies.settings import NuisanceRange
 from passband.studies.trials import ENDED, StudyRecord
 
 OWN_COLUMNS = ("number", "cell", "label", "point", "seed", "state", "reason")
@@ -24,13 +26,16 @@ def adoption_of(comparison: Comparison) -> tuple[int, int | None, Adoption] | No
         return None
     ranked = sorted(cells, key=lambda cell: comparison.order.index(cell) if cell in comparison.order else len(cells))
     winner, runner_up = ranked[0], ranked[1] if len(ranked) > 1 else None
-    name = comparison.figure.name
 
     def figures(cell: int | None) -> dict[int, float]:
-        return {trial.seed: trial.figures[name] for trial in ended if trial.cell == cell and name in trial.figures}
+        values = {
+            trial.seed: trial.figures.get(comparison.figure.name, math.nan) for trial in ended if trial.cell == cell
+        }
+        return {seed: value for seed, value in values.items() if math.isfinite(value)}
 
-    lost = sum(trial.cell == winner and trial.state != "finished" for trial in ended)
-    return winner, runner_up, judge_adoption(figures(winner), figures(runner_up), comparison.figure.sign, lost)
+    own = figures(winner)
+    lost = sum(trial.cell == winner for trial in ended) - len(own)
+    return winner, runner_up, judge_adoption(own, figures(runner_up), comparison.figure.sign, lost)
 
 
 def retraining(comparison: Comparison) -> Section:
@@ -225,7 +230,7 @@ def _verdict(comparison: Comparison, winner: int, runner_up: int | None, adoptio
     )
 
 
-def _range_text(values: object) -> str:
+def _range_text(values: NuisanceRange) -> str:
     """Return a nuisance range with its scale."""
     for kind in ("log", "linear", "choice"):
         bounds = getattr(values, kind)

@@ -6,10 +6,10 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float
 
-from passband.metrics.intervals import LEVEL, Interval
+from passband.metrics.intervals import Interval
 from passband.naming import shortened
 from passband.reports.figures import Figure
-from passband.studies.report.statistics import best_interval, bootstrap_bests, mean_interval
+from passband.studies.report.statistics import best_interval, bootstrap_bests, draws_apart, level_of_each, mean_interval
 from passband.studies.report.wording import digits_for, short_names, value_text
 from passband.studies.trials import ENDED, StudyRecord, Trial
 
@@ -186,7 +186,7 @@ def compare_cells(record: StudyRecord, figure: str | None = None, moment: Moment
     bests = tuple(_best(record, cell.index, values, oriented, compared, draws, chosen) for cell in record.cells)
     scores = {best.cell: chosen.sign * best.value for best in bests if best.value is not None}
     order = tuple(sorted(scores, key=lambda cell: (-scores[cell], cell)))
-    level = 1 - (1 - LEVEL) / max(1, len(order) - 1)
+    level = level_of_each(len(order) - 1)
     differences = tuple(
         _difference(order[0], other, scores, filled, draws, level) for other in order[1:] if len(order) > 1
     )
@@ -235,7 +235,7 @@ def _best(
     else:
         interval = best_interval(value, draws[cell], int(np.isfinite(means).sum()), values.shape[2])
     if interval is not None and figure.sign < 0:
-        interval = Interval(-interval.value, -interval.high, -interval.low)
+        interval = interval.negated
     return BestOfCell(cell, point, figure.sign * value, interval, len(states), infeasible)
 
 
@@ -256,13 +256,10 @@ def _difference(
     if filled.shape[1] == 1:  # the seeds of the only point are the sample
         at_seeds = mean_interval(apart[0], level=level)
         return Difference(other, value, at_seeds, value, at_seeds, (value,))
-    both = np.isfinite(draws[first]) & np.isfinite(draws[other])
-    apart_draws = np.full(draws.shape[1], np.nan)
-    apart_draws[both] = draws[first, both] - draws[other, both]
     return Difference(
         other,
         value,
-        best_interval(value, apart_draws, points, filled.shape[2], level=level),
+        best_interval(value, draws_apart(draws[first], draws[other]), points, filled.shape[2], level=level),
         float(at_points.mean()) if len(at_points) else None,
         mean_interval(at_points, level=level),
         tuple(float(one) for one in at_points),

@@ -1,13 +1,12 @@
 """Isolates one scientific value: the best figure for each of its values, with everything else optimised away."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from passband.metrics.intervals import LEVEL, Interval
+from passband.metrics.intervals import Interval
 from passband.studies.report.comparison import Comparison
-from passband.studies.report.statistics import best_interval
+from passband.studies.report.statistics import best_interval, draws_apart, level_of_each
 from passband.studies.report.wording import short_names, value_text
 
 
@@ -16,8 +15,8 @@ class Isolated:
     """One scientific key, with the best figure for each of its values."""
 
     key: str
-    values: tuple[Any, ...]
-    """Values of the key, or their names, in the order of the study."""
+    values: tuple[str, ...]
+    """Values of the key as text, or their names, in the order of the study."""
     bests: tuple[float | None, ...]
     """Best figure of each value; None without any result."""
     intervals: tuple[Interval | None, ...]
@@ -46,7 +45,7 @@ def isolate(comparison: Comparison, key: str) -> Isolated:
         best, interval = _best_of(comparison, group)
         bests.append(None if best is None else sign * best)
         if interval is not None and sign < 0:
-            interval = Interval(-interval.value, -interval.high, -interval.low)
+            interval = interval.negated
         intervals.append(interval)
     return Isolated(key, tuple(values), tuple(bests), tuple(intervals), _lines(comparison, key, values))
 
@@ -73,12 +72,9 @@ def advantage(comparison: Comparison, isolated: Isolated) -> tuple[int, int, flo
         for index in (first, second)
     ]
     rows = [comparison.draws[group].max(axis=0) for group in groups]
-    both = np.isfinite(rows[0]) & np.isfinite(rows[1])
-    apart = np.full(len(both), np.nan)
-    apart[both] = rows[0][both] - rows[1][both]
     points = min(_feasible(comparison, group) for group in groups)
-    level = 1 - (1 - LEVEL) / (len(known) - 1)
-    return first, second, value, best_interval(value, apart, points, comparison.values.shape[2], level=level)
+    seeds, level = comparison.values.shape[2], level_of_each(len(known) - 1)
+    return first, second, value, best_interval(value, draws_apart(*rows), points, seeds, level=level)
 
 
 def _best_of(comparison: Comparison, group: list[int]) -> tuple[float | None, Interval | None]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from passband.drawing.charts.style import NOTE, PALETTE, QUIET, STYLE
 from passband.drawing.charts.training import Curves
-from passband.studies.report.cell_charts import BAD, OTHER, POINT, WINNER, titled_chart
+from passband.studies.report.cell_charts import BAD, OTHER, POINT, WINNER, style_axes, titled_chart
 from passband.studies.report.comparison import Comparison, cell_name
 from passband.studies.report.statistics import best_of_k
 from passband.studies.report.verdicts import EDGE, Adoption, CurveVerdict
@@ -113,8 +113,7 @@ def samples_chart(comparison: Comparison, title: str, notes: Sequence[str]) -> "
                 note, (0, 1), xycoords="axes fraction", xytext=(0, 5), textcoords="offset points", fontsize=NOTE,
                 color=QUIET,
             )  # fmt: skip
-            axes.grid(color="0.93")
-            axes.tick_params(colors=QUIET)
+            style_axes(axes)
             axes.xaxis.get_major_locator().set_params(integer=True)
         for axes in panels[len(cells) :]:
             axes.set_visible(False)
@@ -157,8 +156,7 @@ def curves_chart(comparison: Comparison, trainings: Sequence[Training], title: s
             lower.plot(*_means(steps, values), "-", color=PALETTE[3], linewidth=1.2)
             lower.set_xlabel("step", color=QUIET)
             for axes in (upper, lower):
-                axes.grid(color="0.93")
-                axes.tick_params(colors=QUIET)
+                style_axes(axes)
         for row in range(rows):
             panels[2 * row, 0].set_ylabel(comparison.figure.axis, color=QUIET)
             panels[2 * row + 1, 0].set_ylabel("training loss", color=QUIET)
@@ -196,9 +194,7 @@ def retrained_chart(comparison: Comparison, names: Sequence[str], adoption: Adop
         axes.set_xticks(range(len(groups)), list(names)[: len(groups)])
         axes.set_xlim(-0.7, len(groups) - 0.3)
         axes.set_ylabel(f"{comparison.figure.axis}, {comparison.figure.better}", color=QUIET)
-        axes.grid(axis="y", color="0.93")
-        axes.set_axisbelow(True)
-        axes.tick_params(colors=QUIET)
+        style_axes(axes, "y")
         axes.set_xlabel("new trainings of the best points; a line joins trainings with the same seed", color=QUIET)
     return chart
 
@@ -251,9 +247,7 @@ def _scatter(
     if best is not None:
         axes.plot(places[best], sign * means[best], "o", mfc="none", mec=WINNER, ms=9, mew=1.8)
     axes.set_ylim(min(sign * bottom, sign * top), max(sign * bottom, sign * top))
-    axes.grid(color="0.93")
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=QUIET)
+    style_axes(axes)
 
 
 def _window(comparison: Comparison, cells: Sequence[int]) -> tuple[float, float]:

@@ -214,12 +214,11 @@ def _isolated_words(comparison: Comparison, key: str) -> tuple[str, str]:
     if interval is not None and interval.low > 0:
         return (
             f"{short} {best} is best, by {gap} over {other}",
-            f"{code(f'{key} = {best}')} is better than {code(str(other))} by {gap}{span}.",
+            f"{code(f'{key} = {best}')} is better than {code(other)} by {gap}{span}.",
         )
     return (
         f"{short}: {best} leads {other} by {gap}, which may be luck",
-        f"The trials do not tell the values of {code(key)} apart: {code(str(best))} leads {code(str(other))} by "
-        f"{gap}{span}.",
+        f"The trials do not tell the values of {code(key)} apart: {code(best)} leads {code(other)} by {gap}{span}.",
     )
 
 

@@ -106,6 +106,28 @@ def best_interval(
     return Interval(value, float(value - half), float(value + half))
 
 
+def draws_apart(first: Float[np.ndarray, " draws"], other: Float[np.ndarray, " draws"]) -> Float[np.ndarray, " draws"]:
+    """Return the differences of two rows of `bootstrap_bests`; NaN in draws in which one of them has no value.
+
+    Args:
+        first: bests of the first cell.
+        other: bests of the other cell in the same draws.
+    """
+    both = np.isfinite(first) & np.isfinite(other)
+    return np.subtract(first, other, out=np.full(len(first), np.nan), where=both)
+
+
+def level_of_each(count: int) -> float:
+    """Return the probability that each of several intervals must cover, so that all together hold with `LEVEL`.
+
+    This is the correction of Bonferroni.
+
+    Args:
+        count: number of intervals.
+    """
+    return 1 - (1 - LEVEL) / max(1, count)
+
+
 def mean_interval(values: Float[np.ndarray, " count"], *, level: float = LEVEL) -> Interval | None:
     """Return a mean with the interval of Student's t, which also fits small samples, such as five seeds.
 

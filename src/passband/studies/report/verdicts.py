@@ -51,16 +51,18 @@ def judge_curve(
 
     The first rule that fits decides:
 
-    1. Too short to judge: there are fewer than `LEAST_VALIDATIONS` finite validations.
-    2. Unstable late: the last half of the validations fluctuates about a straight line by more than `FLUCTUATION` of
-       the whole gain, or the training loss is not finite at some step of the last half.
-    3. Overfits: the last three validations lie below the best earlier three by more than `FALL` of the whole gain and
+    1. Unstable late: a validation or a training loss of the last half of the run is not finite.
+    2. Too short to judge: there are fewer than `LEAST_VALIDATIONS` finite validations.
+    3. Saturated: the level stayed the same throughout the run.
+    4. Unstable late: the last half of the validations fluctuates about a straight line by more than `FLUCTUATION` of
+       the whole gain.
+    5. Overfits: the last three validations lie below the best earlier three by more than `FALL` of the whole gain and
        by more than `CERTAIN` standard errors, and the training loss fell meanwhile. If the loss did not fall, the run
        is unstable late. Without losses, the run overfits.
-    4. Saturated: a straight line through the last third (at least four validations) rises by at most `RISE` of the
+    6. Saturated: a straight line through the last third (at least four validations) rises by at most `RISE` of the
        whole gain.
-    5. Too short to judge: it rises by at most `CERTAIN` standard errors.
-    6. Still improving: all others.
+    7. Too short to judge: it rises by at most `CERTAIN` standard errors.
+    8. Still improving: all others.
 
     The whole gain is the difference between the best and the worst level, where a level is a mean of three successive
     validations, or a single value at the first validation.
