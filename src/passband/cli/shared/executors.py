@@ -9,7 +9,7 @@ Workers = Annotated[
     int,
     typer.Option(
         min=0,
-        help="Processes that load the network and work side by side; 0 works in this process alone, and with Ray in "
+        help="Processes that load the network and work side by side; 0 works in this process alone, or with Ray in "
         "one for each CPU or GPU.",
     ),
 ]
