@@ -196,6 +196,17 @@ class TestAutomatic:
         assert "left alone" in outcome.notes[0]
         assert (tmp_path / "out" / "a.mp4").read_bytes() == (tmp_path / "a.mp4").read_bytes()
 
+    def test_a_clean_video_stays_left_alone_when_only_its_comparison_is_written(self, tmp_path, monkeypatch):
+        clips.write_clip(tmp_path / "a.mp4", clips.even(3))
+        restorer, _ = automatic(tmp_path, monkeypatch, ["clean"])
+        compare = tmp_path / "out" / "a_compare.mp4"
+        jobs = plan_jobs([tmp_path / "a.mp4"], tmp_path / "out")
+        for _ in range(2):  # with its copy, and beside a copy of an earlier run
+            (outcome,) = restore_files(restorer, jobs, compare=True)
+            assert (outcome.status, outcome.result) == ("restored", LeftAlone())
+            assert clips.times(compare) == clips.times(tmp_path / "a.mp4")
+            compare.unlink()
+
     def test_the_checksum_depends_on_the_inspector(self, tmp_path, monkeypatch):
         one, _ = automatic(tmp_path / "1", monkeypatch, ["rain"])
         other, _ = automatic(tmp_path / "2", monkeypatch, ["snow"])

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from filecmp import cmp
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -288,11 +289,13 @@ class RestoreWork:
         """Restore a video, or write its comparison if only that is missing."""
         if companion is not None and not self.overwrite and _is_done(job, Records(), self.making(job)):
             compare_videos(job.source, job.target, companion, pixels=self.compare_pixels)
-            return (), None
+            return (), LeftAlone() if cmp(job.source, job.target, shallow=False) else None
         network, line = self.restorer.for_video(job.source, job.target, as_one=self.video.temporal is not None)
         chosen = (line,) if line else ()
         if network is None:
             copy_whole(job.source, job.target)
+            if companion is not None:
+                compare_videos(job.source, job.target, companion, pixels=self.compare_pixels)
             return chosen, LeftAlone()
         done = restore_video(
             network,
