@@ -7,6 +7,7 @@ import torch
 
 from passband.inference import Job, Restorer, VideoOptions, plan_jobs, restore_files
 from passband.inference.files.jobs import Work, run_jobs
+from passband.io.files import WriteError
 from passband.io.image import write_image
 from passband.io.records import RECORD_FILE, OutputSettings
 from tests import clips
@@ -37,6 +38,22 @@ def restore(identity):
         return list(restore_files(by, plan_jobs(sources, output), **options))
 
     return restore
+
+
+def test_a_folder_is_checked_once_for_all_its_files_and_refused_for_each(tmp_path, identity, monkeypatch):
+    checked = []
+
+    def check(folder):
+        checked.append(folder.name)
+        if folder.name == "closed":
+            raise WriteError(errno.EACCES, f"cannot write to {folder}")
+
+    monkeypatch.setattr("passband.inference.files.jobs.results_folder", check)
+    write(tmp_path / "in" / "open", "a.png", "b.png", "c.png")
+    write(tmp_path / "in" / "closed", "a.png", "b.png")
+    outcomes = list(restore_files(identity, plan_jobs([tmp_path / "in"], tmp_path / "out"), dry_run=True))
+    assert checked == ["closed", "closed", "open"]
+    assert statuses(outcomes) == ["failed"] * 2 + ["planned"] * 3
 
 
 class TestOneLaw:

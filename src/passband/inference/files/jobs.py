@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -126,12 +126,12 @@ def run_jobs(
     Yields:
         The result of each job, in the order in which the executor finishes them.
     """
-    records = records or Records()
+    records, check_folder = records or Records(), cache(results_folder)
 
     def decided() -> Iterator[Task | JobResult]:
         for job in jobs:
             try:
-                yield decide(job, work, records, overwrite=overwrite, dry_run=dry_run)
+                yield decide(job, work, records, check_folder, overwrite=overwrite, dry_run=dry_run)
             except Exception as error:  # any kind: a bad file may break its reader in any way
                 yield JobResult(job, "failed", failure(error, job.source, job.target))
 
@@ -148,8 +148,24 @@ def run_jobs(
             yield result if plan is None else parts.complete(result, *plan)
 
 
-def decide(job: Job, work: Work, records: Records, *, overwrite: bool, dry_run: bool) -> Task | JobResult:
+def decide(
+    job: Job,
+    work: Work,
+    records: Records,
+    check_folder: Callable[[Path], object],
+    *,
+    overwrite: bool,
+    dry_run: bool,
+) -> Task | JobResult:
     """Return the task of a job, or its result if it need not or cannot be run.
+
+    Args:
+        job: the job.
+        work: work of the command.
+        records: records of the folders that are written to.
+        check_folder: function that raises an error if a folder cannot be written to, such as `results_folder`.
+        overwrite: whether every file is made again, and files of other programs are replaced.
+        dry_run: whether the job is only reported.
 
     Raises:
         WriteError: if its files cannot be written.
@@ -171,7 +187,7 @@ def decide(job: Job, work: Work, records: Records, *, overwrite: bool, dry_run: 
         again = next(filter(None, differences), "")
         if not again and len(recorded) == len(paths):
             return JobResult(job, "skipped")
-    results_folder(job.target.parent)
+    check_folder(job.target.parent)
     if dry_run:
         return JobResult(job, "planned", again=again)
     return Task(job, companion, makings, again)
