@@ -1,6 +1,7 @@
 """Commands as a person types them, in this process; what they print and how they end."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,9 @@ import typer
 from PIL import Image
 
 from passband.cli import app, main
+from passband.cli.shared.interruption import ENDING
 from passband.config import load_recipe, shipped_recipes
+from passband.io.files import write_whole
 from passband.io.image import write_image
 from passband.models import load_model
 from passband.weights_io import load_weights
@@ -278,6 +281,38 @@ def test_interruption_says_what_is_kept_and_ends_with_130(run, tmp_path, identit
     status, _, err = run("restore", tmp_path / "a.png", "--weights", identity_weights)
     assert status == 130
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_the_end_of_a_service_or_a_terminal_ends_a_command_as_ctrl_c_does(run, tmp_path, monkeypatch, number):
+    """A signal that comes while a file is written leaves no part of it, and the status is that of shells."""
+    write_image(tmp_path / "a.png", torch.rand(3, 9, 9))
+
+    def interrupted(restorer, source, target, **_):
+        with write_whole(target) as temporary:
+            temporary.write_bytes(b"half")
+            signal.raise_signal(number)
+
+    monkeypatch.setattr("passband.inference.Restorer.restore_file", interrupted)
+    for command, sentence in (
+        (("restore", tmp_path / "a.png"), "Interrupted: 0 of 1 files are done"),
+        (("evaluate", "general", "--data", "a", "-o", "b"), "Interrupted. Finished files are kept."),
+    ):
+        status, _, err = run(*command)
+        assert (status, sentence in err) == (128 + number, True)
+        assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+        assert signal.getsignal(number) is signal.SIG_DFL
+        monkeypatch.setattr("passband.tasks.task_of", lambda _: signal.raise_signal(number))
+
+
+def test_a_command_that_shall_outlive_its_terminal_does(run, monkeypatch):
+    before, recipes = signal.signal(signal.SIGHUP, signal.SIG_IGN), shipped_recipes()
+    try:
+        monkeypatch.setattr("passband.config.shipped_recipes", lambda: signal.raise_signal(signal.SIGHUP) or recipes)
+        assert run("recipe")[0] == 0
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_degrade_then_evaluate_says_both_figures(run, tmp_path, photographs, identity_weights):

@@ -31,24 +31,16 @@ from passband.cli.study import study
 from passband.cli.train import train
 from passband.cli.weights import weights
 
-INTERRUPTED = "Interrupted. Finished files are kept."
-"""Sentence that Ctrl-C prints."""
-
 
 class Commands(TyperGroup):
-    """The commands, which tell that Ctrl-C has ended them. typer alone would end them without a word."""
+    """The commands, which tell that a signal has ended them. typer alone would end them without a word."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
-        from passband.cli.shared.console import say
-        from passband.cli.shared.parallel import is_first
+        from passband.cli.shared.interruption import ended_by_signals
 
-        try:
+        with ended_by_signals():
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            if is_first():
-                say(INTERRUPTED, err=True)
-            raise typer.Exit(130) from None
 
 
 app = typer.Typer(
