@@ -349,6 +349,24 @@ def test_a_published_pickle_becomes_a_folder_that_gives_the_same_pictures(run, t
     torch.testing.assert_close(restored, golden.outputs("sfnet_tlc80_64x64")["full"], rtol=0, atol=1e-5)
 
 
+def test_no_time_is_measured_for_a_run_whose_folder_is_refused(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("passband.run_length.recipe_within", lambda *_, **__: pytest.fail("the time was measured"))
+    command = ("train", "general", "--data", tmp_path, "--minutes", 1, "-o")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text("{}")
+    status, _, err = run(*command, tmp_path / "run")
+    assert one_sentence(status, err, "run already holds a run")
+    (tmp_path / "file").touch()
+    status, _, err = run(*command, tmp_path / "file")
+    assert one_sentence(status, err, "file is a file, and a folder is needed")
+
+
+def test_a_training_from_weights_refuses_another_network(run, tmp_path):
+    command = ("train", "general", "--from", "general", "--data", tmp_path, "-o", tmp_path / "run")
+    status, _, err = run(*command, "--set", "model.name=convir-s")
+    assert one_sentence(status, err, "model.name cannot be changed, because the weights to start from decide")
+
+
 def test_train_trains_and_resumes(run, tmp_path, photographs):
     (tmp_path / "tiny.toml").write_text(
         'name = "tiny"\n[model]\nname = "sfnet"\nnumbers = {width = 16, depth = 1}\n'

@@ -59,6 +59,10 @@ def test_mistakes_are_one_sentence_each(run, tmp_path, photographs):
     list(degrade_files(photographs, tmp_path / "pairs", "haze"))
     status, _, err = run("finetune", "--from", "generl", "--data", tmp_path / "pairs", "-o", tmp_path / "run")
     assert one_sentence(status, err, "No weights named 'generl'")
+    status, _, err = run(
+        "finetune", "--data", tmp_path / "pairs", "-o", tmp_path / "run", "--set", "model.name=convir-s"
+    )
+    assert one_sentence(status, err, "model.name cannot be changed, because the weights to start from decide")
     assert not (tmp_path / "run").exists()
 
 

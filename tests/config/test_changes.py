@@ -2,7 +2,14 @@
 
 import pytest
 
-from passband.config import RecipeError, changed_recipe, load_recipe, parse_changes, parse_recipe
+from passband.config import (
+    RecipeError,
+    changed_recipe,
+    load_recipe,
+    parse_changes,
+    parse_recipe,
+    refuse_changes_of_network,
+)
 
 
 def test_values_are_those_of_toml_and_else_text():
@@ -70,6 +77,13 @@ def test_a_table_within_a_table_keeps_its_other_values():
 def test_a_change_that_does_not_fit_says_what_would(changes, message):
     with pytest.raises(RecipeError, match=message):
         changed_recipe(load_recipe("general").model_copy(update={"seed": 4}), changes)
+
+
+def test_a_network_that_weights_decide_is_not_changed():
+    refuse_changes_of_network(["optim.steps", "data.model"])
+    for key in ("model.name", "model.arguments.width", "model"):
+        with pytest.raises(RecipeError, match=rf"^{key} cannot be changed, because the weights to start from decide"):
+            refuse_changes_of_network(["optim.steps", key])
 
 
 def test_a_warm_up_longer_than_the_run_is_refused_in_both_units():

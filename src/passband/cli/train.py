@@ -64,7 +64,7 @@ def train(
     """Train a network by a recipe, or continue a run with -o RUN --resume."""
     from passband.cli.shared.parallel import is_first, started
     from passband.cli.shared.settings import collected_changes
-    from passband.config import changed_recipe, load_recipe, shipped_recipes
+    from passband.config import changed_recipe, load_recipe, refuse_changes_of_network, shipped_recipes
     from passband.runs import RunError, check_free, read_run
 
     if output is None:
@@ -85,7 +85,10 @@ def train(
         raise RunError(f"name a recipe: {', '.join(shipped_recipes())}, or a TOML file")
     else:
         settings = load_recipe(recipe)
-    settings = changed_recipe(settings, collected_changes(changes, steps=steps, epochs=epochs))
+    changed = collected_changes(changes, steps=steps, epochs=epochs)
+    if weights is not None:
+        refuse_changes_of_network(changed)
+    settings = changed_recipe(settings, changed)
     if data is None:
         raise RunError(f"--data is needed: a folder of {settings.data.content} to train on.")
 

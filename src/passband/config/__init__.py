@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from passband.config.changes import changed_content, parse_changes
+from passband.config.changes import changed_content, parse_changes, refuse_changes_of_network
 from passband.config.classification import ClassificationData, ClassificationRecipe, GateConfig
 from passband.config.common import (
     DataConfig,
@@ -59,6 +59,7 @@ __all__ = [
     "parse_changes",
     "parse_recipe",
     "recipe_on",
+    "refuse_changes_of_network",
     "shipped_recipes",
 ]
 

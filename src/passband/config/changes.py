@@ -69,6 +69,23 @@ def changed_content(recipe: Recipe, changes: Mapping[str, Any]) -> dict[str, Any
     return content
 
 
+def refuse_changes_of_network(changes: Iterable[str]) -> None:
+    """Refuse changes of the network for a training that starts from weights, because these decide the network.
+
+    Args:
+        changes: full names of the keys.
+
+    Raises:
+        RecipeError: if one of the keys is in the table `model`.
+    """
+    for key in changes:
+        if key.split(".")[0] == "model":
+            raise RecipeError(
+                f"{key} cannot be changed, because the weights to start from decide the network: leave it out, or "
+                "start from other weights"
+            )
+
+
 def _value(text: str) -> Any:
     """Return a TOML value, or the text itself if it is not TOML."""
     if text.lower() == "none":

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from passband.config import Recipe, RestorationRecipe, changed_recipe, load_recipe
+from passband.config import Recipe, RestorationRecipe, changed_recipe, load_recipe, refuse_changes_of_network
 from passband.data.datasets.crops import read_pair
 from passband.data.pairs import Pair, find_pairs
 from passband.data.scenes import shared_scenes
@@ -105,6 +105,7 @@ def finetune(
     started = time.monotonic()
     data, output, changes = data_folder(data), results_folder(output), changes or {}
     validation_data = None if validation_data is None else data_folder(validation_data)
+    refuse_changes_of_network(changes)
     if isinstance(recipe, str | Path):
         recipe = load_recipe(recipe)
     if recipe is not None:
