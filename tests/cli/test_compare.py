@@ -62,6 +62,17 @@ def test_a_folder_that_is_neither_is_refused_in_a_sentence(compare, data, tmp_pa
     )
 
 
+def test_the_report_is_not_written_among_the_inputs(compare, data, tmp_path):
+    for output in (data, tmp_path / "theirs"):
+        status, _, err = compare("general", tmp_path / "theirs", "--data", data, "-o", output)
+        assert (status, err) == (
+            1,
+            f"Error: results would be written among the inputs in {output}: choose another folder for them\n",
+        )
+        status, _, err = compare(tmp_path / "theirs", data, "-o", output)
+        assert (status, "among the inputs" in err) == (1, True)
+
+
 def test_networks_of_another_view_are_refused_before_any_work(compare, data, tiny_weights, tmp_path):
     SFNet(width=16, depth=1, in_channels=6).save_pretrained(tmp_path / "dual")
     status, _, err = compare(tiny_weights, tmp_path / "dual", "--data", data, "-o", tmp_path / "r", "--device", "cpu")

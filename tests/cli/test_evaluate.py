@@ -24,6 +24,12 @@ def data(tmp_path):
     return tmp_path / "O-HAZE"
 
 
+def test_the_report_is_not_written_among_the_data(evaluate, data, tiny_weights):
+    status, _, err = evaluate(tiny_weights, "--data", data, "-o", data, "--device", "cpu")
+    assert (status, "results would be written among the inputs in" in err) == (1, True)
+    assert {path.name for path in data.iterdir()} == {"hazy", "GT"}
+
+
 def test_a_benchmark_is_printed_beside_its_published_figures(evaluate, data, tiny_weights, tmp_path):
     status, out, _ = evaluate(
         tiny_weights, "--data", data, "-o", tmp_path / "r", "--benchmark", "sots-outdoor", "--device", "cpu"

@@ -77,6 +77,15 @@ def test_a_folder_for_results_is_none_below_a_file_or_where_nothing_may_be_writt
         results_folder(tmp_path / "new")
 
 
+def test_results_are_not_written_among_the_inputs(tmp_path):
+    (tmp_path / "inputs" / "below").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "inputs")
+    for output in ("inputs", "inputs/below/..", "link"):
+        with pytest.raises(WriteError, match=rf"among the inputs in {tmp_path / output}: choose another folder"):
+            results_folder(tmp_path / output, ["general", tmp_path / "inputs"])
+    assert results_folder(tmp_path / "inputs" / "below", [tmp_path / "inputs"]) == tmp_path / "inputs" / "below"
+
+
 class TestNames:
     def test_a_name_that_fits_is_kept_and_a_longer_one_is_shortened_to_255_bytes(self):
         assert fitted_name("a" * 242, "_restored.jpg") == "a" * 242 + "_restored.jpg"

@@ -87,11 +87,11 @@ def compare_images(
         ValueError: if the protocol, a metric or `against` is unknown, files have no partner, or no pair can be scored.
         OSError: if the decoded images do not fit on the disk, or a file cannot be written.
     """
-    data, output = data_folder(data), results_folder(output)
+    named = named_contestants(contestants)
+    data, output = data_folder(data), results_folder(output, (data, *[one.source for one in named]))
     protocol = protocol or "rgb"
     summary = (entry(protocol, PROTOCOLS, "protocol").__doc__ or "").strip().splitlines()[0]
     measures = Measures(protocol, tuple(image_metric(name) for name in dict.fromkeys(metrics)))
-    named = named_contestants(contestants)
     labels = [one.label for one in named]
     rivals = rivalries(labels, against, DEGRADED)
     options = {"device": device, "memory": memory, "precision": precision}

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from passband.comparison.contestants import ContestantError
+from passband.comparison.contestants import ContestantError, named_sources
 from passband.comparison.differences import caution, difference_row, rivalries, unknown_row
 from passband.comparison.groups import Group, Run, named_groups
 from passband.comparison.run_scores import FIGURES, OF_ALL_IMAGES, Report, RunScore, score_run
@@ -73,7 +73,9 @@ def compare_runs(
         RunError, RecipeError, CheckpointError: if a run or its weights cannot be read.
         ValueError, OSError: if the data cannot be used, or a file cannot be written.
     """
-    output, data = results_folder(output), None if data is None else data_folder(data)
+    inputs = [source for _, source in named_sources(contestants)]
+    output = results_folder(output, inputs if data is None else (data, *inputs))
+    data = None if data is None else data_folder(data)
     groups = named_groups(contestants, needs_runs=data is None)
     labels = [group.label for group in groups]
     by_label = {group.label: group for group in groups}

@@ -61,7 +61,7 @@ def evaluate_classifier(
         FileNotFoundError: if there is no folder of classes.
         ValueError: if a folder is named like none of the weights' classes, or no image can be read.
     """
-    data, output = data_folder(data), results_folder(output)
+    data, output = data_folder(data), results_folder(output, (data,))
     classifier = Classifier(weights, device, provider)
     names = list(classifier.classes)
     pictures = find_classes(data, names) if pictures is None else pictures

@@ -77,7 +77,7 @@ def evaluate_detector(
         CocoError: if the annotations cannot be used, or have a category that the weights do not know.
         ValueError: if the score is out of range, the benchmark is unknown, or no image can be read.
     """
-    data, output = data_folder(data), results_folder(output)
+    data, output = data_folder(data), results_folder(output, (data,))
     if not 0 <= score <= 1:
         raise ValueError(f"score is the smallest score of an instance that is shown, 0 to 1; got {score}")
     published = None if benchmark is None else entry(benchmark, PUBLISHED, "benchmark of detection")

@@ -107,7 +107,7 @@ def evaluate_restoration(
         ImportError, RuntimeError: if a metric needs a package or weights that are not there.
         ExportError: if the engine is not installed, or cannot run this network.
     """
-    data, output = data_folder(data), results_folder(output)
+    data, output = data_folder(data), results_folder(output, (data,))
     known = find_benchmark(benchmark) if benchmark else None
     chosen = entry(protocol or (known.protocol if known else "rgb"), PROTOCOLS, "protocol")
     scorers = [image_metric(name) for name in dict.fromkeys(metrics)]

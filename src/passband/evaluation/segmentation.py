@@ -69,7 +69,7 @@ def evaluate_segmenter(
         FileNotFoundError: if there are no images with masks.
         ValueError: if the protocol is unknown or does not fit the classes, or no image can be used.
     """
-    data, output = data_folder(data), results_folder(output)
+    data, output = data_folder(data), results_folder(output, (data,))
     segmenter = Segmenter(weights, device, provider)
     scores = SegmentationScores(protocol, segmenter.maps)
     mask_pairs = find_mask_pairs(data) if pairs is None else list(pairs)

@@ -4,7 +4,7 @@ import errno
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
@@ -79,18 +79,23 @@ def write_whole(path: Path) -> Iterator[Path]:
         raise WriteError(error.errno, f"cannot write {path}: {reason}") from error
 
 
-def results_folder(output: str | Path) -> Path:
+def results_folder(output: str | Path, inputs: Iterable[str | Path] = ()) -> Path:
     """Return the path of a folder for results, which may not exist yet.
 
     Call this before the work that makes the results, so that nothing is computed that cannot be written.
 
     Args:
         output: path of the folder; a leading `~` is the home folder.
+        inputs: folders that the results must not be mixed with.
 
     Raises:
-        WriteError: if the path or one of its parents is a file, or the folder cannot be written to.
+        WriteError: if the path or one of its parents is a file, or the folder cannot be written to or is an input.
     """
     path = from_home(output)
+    if any(is_openable(one) and path.resolve() == from_home(one).resolve() for one in inputs):
+        raise WriteError(
+            errno.EINVAL, f"results would be written among the inputs in {path}: choose another folder for them"
+        )
     if problem := _file_in_place_of_folder(path):
         raise WriteError(errno.ENOTDIR, f"cannot write to the folder {path}: {problem}")
     existing = _nearest(path)
