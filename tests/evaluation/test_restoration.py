@@ -221,6 +221,35 @@ def test_the_four_pooling_modes_are_those_of_the_network(windowed_weights, tmp_p
     assert scores(None, None) == everywhere
 
 
+def test_networks_that_run_one_after_the_other_all_pool_as_asked(windowed_weights, tmp_path):
+    noisy_pair(tmp_path, 40, 48)
+    two = f"{windowed_weights}+{windowed_weights}"
+
+    def windows(folder, weights=two, **options):
+        result = evaluate(weights, tmp_path, tmp_path / folder, device="cpu", **options)
+        return [network["pool_window"] for network in result["network"]["networks"]], result["notes"]
+
+    assert windows("a", pool_window=40)[0] == [40, 40]
+    assert windows("b", pool_mode="global")[0] == [None, None]
+    found, notes = windows("c", benchmark="GoPro")
+    assert found == [80, 80]
+    assert "as for the table of GoPro (pool_window 80)" in notes[1]
+    ConvIR(width=8, depth=1, dilations=(1, 1, 1)).save_pretrained(tmp_path / "convir")
+    mixed = f"{windowed_weights}+{tmp_path / 'convir'}"
+    with pytest.raises(ValueError, match="convir is a ConvIR, which has no pooling window: leave out the pooling"):
+        windows("d", mixed, pool_window=40)
+
+
+def test_an_exported_network_is_scored_on_a_benchmark_with_its_own_pooling(tiny_weights, tmp_path):
+    noisy_pair(tmp_path, 40, 48)
+    export_model(tiny_weights, tmp_path / "tiny.onnx")
+    exported = tmp_path / "tiny.onnx"
+    result = evaluate(exported, tmp_path, tmp_path / "report", benchmark="GoPro", device="cpu")
+    assert result["benchmark"] == "GoPro"
+    with pytest.raises(ValueError, match=r"tiny\.onnx is exported with fixed pooling: leave out the pooling"):
+        evaluate(exported, tmp_path, tmp_path / "other", pool_window=40, device="cpu")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -18,7 +18,9 @@ from passband.evaluation.pair_scores import (
     score_pair,
 )
 from passband.evaluation.restoration_report import write_restoration_report, write_worst_median_best
+from passband.export.runtimes import SUFFIXES as EXPORTED
 from passband.inference.files.pieces import Executor, in_this_process
+from passband.inference.network_chain import chained_names
 from passband.inference.restorer import Restorer
 from passband.io.files import results_folder
 from passband.io.shards import data_folder
@@ -77,7 +79,8 @@ def evaluate_restoration(
             number and names of the images are the benchmark's; otherwise a note says that they are not.
         metrics: names of further metrics, see `metrics.named.image_metric`, such as `"psnr-hvs-m"`. Rows and means
             hold each by its name, and for the degraded images with the ending `_degraded`.
-        pool_window: test-time pooling window of the network; None for the benchmark's, or the weights' own.
+        pool_window: test-time pooling window of the network, or of all that run one after the other; None for the
+            benchmark's, or the weights' own.
         pool_mode: way to read the window, see `layers.LocalAvgPool2d`, or `"global"` for no window; None for the
             weights' own.
         save: whether each restored image is written as restored/NAME.png.
@@ -230,17 +233,23 @@ def _pooling(
     by_benchmark = benchmark.pool_window if benchmark is not None and "pool_window" not in overrides else None
     if pool_window is None and pool_mode is None and by_benchmark is None:
         return {}
-    model = load_model(weights, **overrides)
-    arguments = getattr(model, "arguments", {})
-    if "pool_window" not in arguments:
-        if pool_window is None and pool_mode is None:
+    own: list[int | None] = []
+    for name in chained_names(str(weights)):
+        is_exported = Path(name).suffix in EXPORTED and Path(name).is_file()
+        model = None if is_exported else load_model(name, **overrides)
+        arguments = getattr(model, "arguments", {})
+        if "pool_window" in arguments:
+            own.append(arguments["pool_window"])
+        elif pool_window is None and pool_mode is None:
             return {}
-        network = with_article(network_name(model))
-        raise ValueError(f"{weights} is {network}, which has no pooling window: leave out the pooling")
+        else:
+            network = f"{with_article(network_name(model))}, which has no pooling window"
+            found = "exported with fixed pooling" if is_exported else network
+            raise ValueError(f"{name} is {found}: leave out the pooling")
     if pool_mode == GLOBAL:
         return {"pool_window": None}
     window = by_benchmark if pool_window is None else pool_window
-    if pool_mode is not None and window is None and arguments["pool_window"] is None:
+    if pool_mode is not None and window is None and None in own:
         raise ValueError(f"pool_mode {pool_mode} needs a window, and {weights} has none: give pool_window also")
     asked = {"pool_window": window, "pool_mode": pool_mode}
     return {name: value for name, value in asked.items() if value is not None}
@@ -261,12 +270,14 @@ def _not_compared(benchmark: Benchmark | None, mismatch: str) -> list[str]:
 def _notes(description: dict[str, Any], benchmark: Benchmark | None, first: Pair, views: int) -> list[str]:
     """Return notes about the network and its input."""
     notes = []
-    if benchmark and benchmark.pool_window is not None and benchmark.pool_window == description.get("pool_window"):
+    networks = description.get("networks", [description])  # several if they run one after the other
+    windows = {network.get("pool_window") for network in networks}
+    if benchmark and benchmark.pool_window is not None and windows == {benchmark.pool_window}:
         notes.append(
             f"The network pools as for the table of {benchmark.name} (pool_window {benchmark.pool_window}), which "
             "suits the published weights; pool_mode global does without."
         )
-    if description.get("pool_mode") == "first" and description["pool_window"] is not None:
+    if any(network.get("pool_mode") == "first" and network["pool_window"] is not None for network in networks):
         notes.append(
             f"The pooling window is that of the first image ({first.name}) for all of them (pool_mode first), so the "
             "figures depend on which file sorts first, as those of the released code do."
