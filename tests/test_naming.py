@@ -2,7 +2,7 @@ import pytest
 
 from passband.config import shipped_recipes
 from passband.data.degradations import KINDS
-from passband.naming import entry, listed, nearest, printable, short_name, shortened, suggestion, with_article
+from passband.naming import counted, entry, listed, nearest, printable, short_name, shortened, suggestion, with_article
 
 WEIGHTS = ("deblur-small", "defocus-small", "dehaze-small", "derain-small", "desnow-small", "general")
 
@@ -121,3 +121,9 @@ def test_the_end_of_a_path_tells_weights_from_others(path, name):
 def test_an_article_is_the_one_that_is_spoken_before_the_name(article, names):
     for name in names.split():
         assert with_article(name) == f"{article} {name}"
+
+
+def test_a_number_has_its_noun_and_verb():
+    assert [counted(count, "shard") for count in (0, 1, 2)] == ["0 shards", "1 shard", "2 shards"]
+    assert counted(1, "mask is", "masks are") == "1 mask is"
+    assert counted(0, "mask is", "masks are") == "0 masks are"

@@ -93,7 +93,7 @@ def test_nan_in_a_checkpoint_is_refused_with_the_entry(tmp_path):
     model = sfnet_small(depth=1)
     model.head[0].bias.data[1] = torch.nan
     save_weights(model, tmp_path, {"model": "sfnet-small", "depth": 1})
-    with pytest.raises(CheckpointError, match=r"1 entries hold NaN or infinity: head\.0\.bias"):
+    with pytest.raises(CheckpointError, match=r"1 entry holds NaN or infinity: head\.0\.bias"):
         load_model(tmp_path)
 
 

@@ -120,6 +120,17 @@ def listed(known: Iterable[object], most: int = LISTED, between: str = ", ") -> 
     return between.join(names[:most]) + ending
 
 
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """Return a number with its noun, such as `1 point` or `8 points`.
+
+    Args:
+        count: the number.
+        noun: noun for the number 1; a verb may follow, as in `mask is`.
+        plural: the same for other numbers, as in `masks are`. None adds an `s`.
+    """
+    return f"{count} {noun if count == 1 else plural or f'{noun}s'}"
+
+
 def with_article(name: str) -> str:
     """Return a name with the article that is spoken before it: `a unet`, `an inspector`, `an SFNet`, `an AVIF`.
 

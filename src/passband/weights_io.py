@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from passband.io.files import NAME_BYTES, write_whole
 from passband.io.onnx_metadata import read_onnx_metadata
-from passband.naming import listed, nearest, shortened
+from passband.naming import counted, listed, nearest, shortened
 from passband.ops.checks import kind_of
 from passband.state_dicts import (
     PICKLE_SUFFIXES,
@@ -292,7 +292,9 @@ def load_state(module: nn.Module, state: dict[str, Tensor], source: str | Path) 
         )
     broken = [key for key, value in state.items() if value.is_floating_point() and not value.isfinite().all()]
     if broken:
-        raise CheckpointError(f"{source}: {len(broken)} entries hold NaN or infinity: {listed(broken, LISTED)}")
+        raise CheckpointError(
+            f"{source}: {counted(len(broken), 'entry holds', 'entries hold')} NaN or infinity: {listed(broken, LISTED)}"
+        )
     module.load_state_dict(state, strict=False)
 
 

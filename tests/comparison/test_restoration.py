@@ -152,11 +152,9 @@ def test_finished_images_that_match_no_pair_are_named_and_missing_ones_are_an_er
 ):
     write_image(finished / "holiday.png", torch.rand(3, 8, 8))
     result = compare_images([tiny_weights, finished], pairs, tmp_path / "out", device="cpu")
-    assert "1 images of finished match no pair and are not used: holiday.png." in result["notes"]
+    assert "finished holds 1 image without a pair, which the comparison does not use: holiday.png." in result["notes"]
     (finished / "2.png").unlink()
-    with pytest.raises(
-        ContestantError, match=r"1 of 4 pairs have none: 2\. It holds 1 images that match no pair: holi"
-    ):
+    with pytest.raises(ContestantError, match=r"1 of 4 pairs have none: 2\. It holds 1 image without a pair: holi"):
         compare_images([tiny_weights, finished], pairs, tmp_path / "out", device="cpu")
 
 

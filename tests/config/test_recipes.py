@@ -151,6 +151,8 @@ def test_a_recipe_with_a_mistake_is_one_sentence_with_the_key(content, message):
 def test_a_missing_or_broken_file_is_named(tmp_path):
     with pytest.raises(RecipeError, match=r"no recipe .generl.: .* Did you mean .general.\?"):
         load_recipe("generl")
+    with pytest.raises(RecipeError, match=rf"^a recipe is a TOML file or a shipped name, and {tmp_path} is a folder\."):
+        load_recipe(tmp_path)
     (tmp_path / "a.toml").write_text("name = ")
     with pytest.raises(RecipeError, match=r"a\.toml cannot be read"):
         load_recipe(tmp_path / "a.toml")

@@ -62,7 +62,7 @@ class TestFinding:
         message = str(error.value)
         assert len(re.findall(r"images/\d\d\.png", message)) == 10
         assert "and 3 more" in message
-        assert re.search(r"1 masks without an image in images: \S*lost\.png", message)
+        assert re.search(r"1 mask without an image in images: \S*lost\.png", message)
 
     def test_two_files_of_one_name_are_refused(self, tmp_path):
         make(tmp_path, "images/a.png", "images/a.bmp", "masks/a.png")

@@ -105,7 +105,7 @@ def test_bad_files_are_counted_and_named_and_are_in_no_figure(textures, tmp_path
     assert "broken.jpg" in result["failed"][0]["reason"]
     assert result["mean"] == pytest.approx(whole["mean"], rel=1e-4)
     assert "top5" not in result["mean"]  # of three classes it says nothing
-    assert result["notes"][0].startswith("1 files could not be read and are not counted")
+    assert result["notes"][0].startswith("1 file could not be read and did not count; the first: ")
     assert "## Not scored (1)" in (tmp_path / "b" / "report.md").read_text()
 
 

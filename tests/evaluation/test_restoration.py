@@ -416,7 +416,7 @@ def test_a_picture_that_turns_out_to_be_damaged_is_named_and_in_no_mean(identity
     assert f"{path} is a PNG file that is incomplete or damaged" in failed["reason"]
     assert result["notes"] == [
         f"1 of 3 pairs could not be scored and are in no mean: {failed['reason']}.",
-        f"1 folders cannot be read, and pairs in them are left out: {tmp_path / 'private'} (Permission denied).",
+        f"Pairs in 1 folder that cannot be read are left out: {tmp_path / 'private'} (Permission denied).",
     ]
     assert json.loads((tmp_path / "report" / "evaluation.json").read_text())["failed"] == [failed]
 

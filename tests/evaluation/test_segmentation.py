@@ -92,7 +92,7 @@ def test_the_report_holds_it_all_and_its_picture(scored):
     with Image.open(output / "worst_best.png") as picture:
         assert picture.width >= 3 * 53
         assert picture.height >= 6 * 29
-    assert "1 masks are empty, such as that of 6" in result["notes"][0]
+    assert "1 mask is empty, such as that of 6" in result["notes"][0]
 
 
 def test_classes_are_scored_over_all_pixels(tmp_path):
@@ -128,7 +128,7 @@ def test_bad_files_are_named_and_not_counted(weights, tmp_path):
     result = evaluate_segmenter(weights, data, tmp_path / "report", device="cpu")
     assert [row["name"] for row in result["images"]] == ["0", "2"]
     assert "1.png" in result["failed"][0]["reason"]
-    assert "1 files could not be used" in result["notes"][0]
+    assert "1 file could not be used" in result["notes"][0]
     assert "## Not scored (1)" in (tmp_path / "report" / "report.md").read_text()
     for other in (data / "images").iterdir():
         other.write_bytes(path.read_bytes())

@@ -130,8 +130,8 @@ def test_a_time_into_which_no_step_fits_leaves_one_and_says_so(tmp_path, pairs, 
         tiny_weights, pairs, tmp_path / "run", minutes=0.001, crop=32, device="cpu", announce=lines.append
     )
     assert result["steps"] == 1
-    assert lines[1].startswith("only 1 steps fit into 0.001 minutes, too few to learn much. Use --minutes ")
-    assert lines[2].startswith("1 steps of 4 crops")
+    assert lines[1].startswith("only 1 step fits into 0.001 minutes, too few to learn much. Use --minutes ")
+    assert lines[2].startswith("1 step of 4 crops")
 
 
 @pytest.mark.parametrize("seconds", [1, 60, 900, 36_000])

@@ -145,7 +145,7 @@ def test_an_override_and_broken_weights_are_refused(tmp_path, denoiser):
         load_model(denoiser[1], pool_window=80)
     state = dncnn().state_dict()
     torch.save({**state, "model.4.bias": state["model.4.bias"] * torch.nan}, tmp_path / "nan.pth")
-    with pytest.raises(CheckpointError, match=r"1 entries hold NaN or infinity: model\.4\.bias"):
+    with pytest.raises(CheckpointError, match=r"1 entry holds NaN or infinity: model\.4\.bias"):
         load_model(tmp_path / "nan.pth")
     torch.save({**state, "model.4.bias": torch.zeros(9)}, tmp_path / "shape.pth")
     with pytest.raises(CheckpointError, match=r"shape\.pth: spandrel knows the architecture, but not these weights: "):

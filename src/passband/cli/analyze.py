@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from passband.cli.shared.options import Command, Device
+from passband.naming import counted
 
 analyze = typer.Typer(
     help="Show the frequencies of an image, those that a network uses or gets wrong, and the curves of a run.",
@@ -54,7 +55,7 @@ def channels(
     summary = use.as_dict()
     counts = ", ".join(f"{count} {name}" for name, count in summary["counts"].items())
     shares = use.probability[list(use.kept)]
-    typer.echo(f"{use.pictures} images; {use.probability.sum():.1f} channels open on average")
+    typer.echo(f"{counted(use.pictures, 'image')}; {use.probability.sum():.1f} channels open on average")
     typer.echo(
         f"{len(use.kept)} channels kept ({counts}); each is open for {100 * shares.min():.0f} to "
         f"{100 * shares.max():.0f} % of the images"

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from passband.naming import counted
+
 
 def degrade(
     source: Annotated[Path, typer.Argument(help="Folder of clean images, or one image.")],
@@ -42,6 +44,6 @@ def degrade(
         ):
             written += 1
             progress.update(bar, completed=written + bad, total=total)
-    say(f"{written} pair{'' if written == 1 else 's'} in {output}{f', {bad} failed' if bad else ''}")
+    say(f"{counted(written, 'pair')} in {output}{f', {bad} failed' if bad else ''}")
     if bad:
         raise typer.Exit(1)

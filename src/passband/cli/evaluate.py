@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from passband.cli.shared.options import Device, Provider, RestorationMemory, RestorationPrecision
+from passband.naming import counted
 
 
 def evaluate(
@@ -172,13 +173,13 @@ def _classification_summary(result: dict[str, Any]) -> list[str]:
         for row in result["classes"]
         if row["count"]
     ]
-    return [*classes, f"{len(result['images'])} images: {classification_line(result['mean'])}"]
+    return [*classes, f"{counted(len(result['images']), 'image')}: {classification_line(result['mean'])}"]
 
 
 def _detection_summary(result: dict[str, Any]) -> list[str]:
     from passband.evaluation.detection_report import paper_table
 
-    return [*paper_table(result), "", f"{len(result['images'])} images"]
+    return [*paper_table(result), "", counted(len(result["images"]), "image")]
 
 
 def _segmentation_summary(result: dict[str, Any]) -> list[str]:
@@ -186,7 +187,7 @@ def _segmentation_summary(result: dict[str, Any]) -> list[str]:
 
     names = result["figures"]
     return [
-        f"{len(result['images'])} images ({result['protocol']}): {segmentation_line(result['mean'], names)}",
+        f"{counted(len(result['images']), 'image')} ({result['protocol']}): {segmentation_line(result['mean'], names)}",
         f"predicting no foreground: {segmentation_line(result['background'], names)}",
     ]
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from passband.cli.shared.options import Device, Resume
+from passband.naming import counted
 
 
 def finetune(
@@ -107,7 +108,7 @@ def finetune(
     outcome = (
         f"The best weights are those of step {best}." if best else "No improvement, so the original weights were kept."
     )
-    typer.echo(f"Finished after {result['steps']} step{'s' if result['steps'] != 1 else ''}{early}. {outcome}")
+    typer.echo(f"Finished after {counted(result['steps'], 'step')}{early}. {outcome}")
     draw_curves(output)
     typer.echo(f"Weights: {output / 'weights' / 'best'}")
     typer.echo(f"Degraded | before | after | clean: {output / 'before_after.png'}")

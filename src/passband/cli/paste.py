@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from passband.naming import counted, entry
+
 
 def paste(
     output: Annotated[Path, typer.Argument(help="New folder for the set, with subfolders train/ and validation/.")],
@@ -54,7 +56,6 @@ def paste(
         SetPlan,
         paste_set,
     )
-    from passband.naming import entry
 
     entry(task, SETS, "task of a set")
     if count is None:
@@ -74,7 +75,10 @@ def paste(
         pasted = paste_set(
             task, source, output, plan, workers=workers, report=lambda done, total: progress.update(bar, completed=done)
         )
-    say(f"{train + validation} images with {pasted} objects of {len(source.classes)} classes in {output}")
+    say(
+        f"{counted(train + validation, 'image')} with {counted(pasted, 'object')} of "
+        f"{counted(len(source.classes), 'class', 'classes')} in {output}"
+    )
     recipe = {"detection": "detection-small", "segmentation": "segment-small", "classification": "dct-small"}[task]
     classes = f" --set data.classes={len(source.classes) + 1}" if task == "segmentation" else ""
     training, validating, run = (

@@ -9,6 +9,7 @@ import typer
 
 from passband.cli.shared.executors import ExecutorName, ManifestFile, Timeout, Workers, needs_manifest
 from passband.cli.shared.options import Provider
+from passband.naming import counted
 
 if TYPE_CHECKING:
     from passband.cli.shared.files import FileRun
@@ -193,8 +194,9 @@ def _progress_printer(run: "FileRun") -> "Callable[[Progress], None]":
 
     def report(progress: "Progress") -> None:
         if isinstance(progress, VideoProgress):
-            of = "" if progress.total is None else f" of {progress.total}"
-            text = f"{progress.done}{of} frames, {progress.frames_per_second:.2f} frames/s"
+            of = "" if progress.total is None else f"{progress.done} of "
+            frames = counted(progress.done if progress.total is None else progress.total, "frame")
+            text = f"{of}{frames}, {progress.frames_per_second:.2f} frames/s"
             run.part(progress.done, progress.total, text, progress.seconds_left)
         else:
             run.part(progress.done, 1, f"{100 * progress.done:.0f} %", progress.seconds_left)

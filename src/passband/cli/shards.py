@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from passband.naming import counted
+
 
 def shards(
     source: Annotated[
@@ -55,8 +57,9 @@ def shards(
     for reason in packed.failed:
         say(f"failed: {reason}", err=True)
     say(
-        f"{packed.samples} samples ({packed.content}), {packed.files} files, {packed.bytes / 1e6:.1f} MB in "
-        f"{len(packed.written) + len(packed.skipped)} shards in {output}: {len(packed.written)} written, "
+        f"{counted(packed.samples, 'sample')} ({packed.content}), {counted(packed.files, 'file')}, "
+        f"{packed.bytes / 1e6:.1f} MB in "
+        f"{counted(len(packed.written) + len(packed.skipped), 'shard')} in {output}: {len(packed.written)} written, "
         f"{len(packed.skipped)} skipped (done earlier)"
         + (f", {len(packed.removed)} of an earlier run removed" if packed.removed else "")
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from passband.cli.shared.options import Device
+from passband.naming import counted
 
 if TYPE_CHECKING:
     from passband.studies.trials import StudyRecord
@@ -107,7 +108,7 @@ def _tell(record: "StudyRecord", figure: str | None) -> None:
     ended = sum(trial.state in ENDED for trial in record.trials)
     lost = [trial for trial in record.trials if trial.state in ("diverged", "failed")]
     if lost:
-        typer.echo(f"{len(lost)} trials diverged or failed; the first of them: {lost[0].reason}")
+        typer.echo(f"{counted(len(lost), 'trial')} diverged or failed; the first of them: {lost[0].reason}")
     if not record.is_done:
         typer.echo(f"{ended} of {len(record.trials)} trials have ended. {_hint(record.folder)}", err=True)
     typer.echo(f"Report: {path.with_suffix('.html')}")

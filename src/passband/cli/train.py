@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from passband.cli.shared.options import Device, Resume
+from passband.naming import counted
 
 if TYPE_CHECKING:
     from passband.config import Recipe
@@ -109,7 +110,7 @@ def train(
             settings, minutes, data=data, validation_data=validation_data, weights=weights, device=device
         )
         if is_first():
-            typer.echo(f"{settings.optim.steps} steps fit into {minutes:g} minutes")
+            typer.echo(f"{counted(settings.optim.steps, 'step fits', 'steps fit')} into {minutes:g} minutes")
     run = _train_many if _is_sweep(settings) else _train_one
     run(
         settings,

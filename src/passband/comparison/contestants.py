@@ -15,7 +15,7 @@ from passband.data.images import find_images
 from passband.data.pairs import Pair
 from passband.inference.restorer import Restorer
 from passband.io.image import read_image
-from passband.naming import listed
+from passband.naming import counted, listed
 from passband.weights_io import RUN_FILE, WEIGHTS_FILE, CheckpointError, run_weights, shipped_weights
 
 RESERVED = ("degraded", "clean")
@@ -316,7 +316,7 @@ def _matched(contestant: Contestant, pairs: Sequence[Pair]) -> tuple[list[Path],
     used = {path for path in paths if path is not None}
     unused = sorted(set(by_name.values()) - used)
     if missing := [pair.name for pair, path in zip(pairs, paths, strict=True) if path is None]:
-        left = f" It holds {len(unused)} images that match no pair: {_file_names(unused)}." if unused else ""
+        left = f" It holds {counted(len(unused), 'image')} without a pair: {_file_names(unused)}." if unused else ""
         raise ContestantError(
             f"{folder} needs an image for each pair, named as the degraded image, and {len(missing)} of {len(pairs)} "
             f"pairs have none: {listed(missing, NAMED)}.{left}"

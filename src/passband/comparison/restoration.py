@@ -27,7 +27,7 @@ from passband.metrics.intervals import LEVEL
 from passband.metrics.named import image_metric
 from passband.metrics.spectral_error import band_edges
 from passband.models import pick_device
-from passband.naming import entry, listed, printable, with_article
+from passband.naming import counted, entry, listed, printable, with_article
 from passband.provenance import environment
 from passband.tasks.loading import DOES, task_of
 
@@ -244,7 +244,7 @@ def _same_weights(named: Sequence[Contestant], facts: Mapping[str, dict[str, Any
 def _unused(folders: Mapping[str, FinishedImages]) -> list[str]:
     """Return notes about finished images that belong to no pair."""
     return [
-        f"{len(folder.unused)} images of {label} match no pair and are not used: "
+        f"{label} holds {counted(len(folder.unused), 'image')} without a pair, which the comparison does not use: "
         f"{listed([path.name for path in folder.unused], 5)}."
         for label, folder in folders.items()
         if folder.unused
@@ -274,5 +274,5 @@ def _left_out(failed: Mapping[str, str], count: int, closed: Sequence[OSError]) 
         )
     if closed:
         folders = listed([f"{error.filename} ({error.strerror})" for error in closed], 10)
-        notes.append(f"{len(closed)} folders cannot be read, and pairs in them are left out: {folders}.")
+        notes.append(f"Pairs in {counted(len(closed), 'folder')} that cannot be read are left out: {folders}.")
     return notes

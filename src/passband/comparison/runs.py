@@ -14,7 +14,7 @@ from passband.comparison.runs_report import write_run_comparison
 from passband.io.files import results_folder
 from passband.io.shards import data_folder
 from passband.metrics.intervals import LEVEL, grouped_interval, student_interval
-from passband.naming import listed
+from passband.naming import counted, listed
 from passband.provenance import environment
 from passband.reports.figures import Figure
 
@@ -262,17 +262,21 @@ def _notes(rivals: Sequence[_Rivals], groups: Sequence[Group], scores: Scores, i
         ]
         if left:
             notes.append(
-                f"{len(left)} runs of {one.first.label} and {one.second.label} have no partner and are only in the "
-                f"means: {listed([run.source for run in left], 5)}."
+                f"Only the means contain {counted(len(left), 'run')} of {one.first.label} and {one.second.label} "
+                f"without a partner: {listed([run.source for run in left], 5)}."
             )
     unfinished = [
         run.source for group in groups for run in group.runs if run.content and run.content["status"] != "finished"
     ]
     if unfinished:
         notes.append(
-            f"{len(unfinished)} runs are not finished: {listed(unfinished, 5)}. Their best weights are scored."
+            f"{counted(len(unfinished), 'run is', 'runs are')} not finished: {listed(unfinished, 5)}. The best weights "
+            "so far are scored."
         )
     failed = {name for score in scores.values() for name in score.failed}
     if failed:
-        notes.append(f"{len(failed)} images could not be scored by every run and are left out: {listed(failed, 5)}.")
+        notes.append(
+            f"{counted(len(failed), 'image is', 'images are')} left out, because not every run could score them: "
+            f"{listed(failed, 5)}."
+        )
     return notes

@@ -83,6 +83,10 @@ def load_recipe(source: str | Path) -> Recipe:
             message suggests the nearest known key.
     """
     path = shipped_recipes().get(str(source), Path(source))
+    if path.is_dir():
+        raise RecipeError(
+            f"a recipe is a TOML file or a shipped name, and {path} is a folder. `passband recipe` lists the names."
+        )
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

@@ -13,6 +13,7 @@ from passband.io.hidden import is_hidden
 from passband.io.image import SUFFIXES
 from passband.io.records import Records
 from passband.io.signatures import names_a_type, suffix_by_content
+from passband.naming import counted
 
 PICTURES = "pictures"
 """The files that commands without videos look for, as a word for messages."""
@@ -133,11 +134,11 @@ def kinds_passed_over(passed: Sequence[PassedOver]) -> str:
         kinds = ", ".join(
             f"{kind} {count}" for kind, count in sorted(counts.items(), key=lambda one: (-one[1], one[0]))
         )
-        files = "1 file of another kind" if counts.total() == 1 else f"{counts.total()} files of other kinds"
+        files = counted(counts.total(), "file of another kind", "files of other kinds")
         parts.append(f"{files} passed over: {kinds}")
     links = sum(one.kind == LINKED_FOLDER for one in passed)
     if links:
-        parts.append(f"{links} linked folder{'s' if links > 1 else ''} passed over")
+        parts.append(f"{counted(links, 'linked folder')} passed over")
     return "; ".join(parts)
 
 

@@ -15,7 +15,7 @@ from passband.io.image import ImageError, read_image
 from passband.io.image.size import stored_size
 from passband.io.mask import read_stored_mask
 from passband.io.shards import data_folder
-from passband.naming import listed
+from passband.naming import counted, listed
 
 LAYOUTS = (
     ("images", "masks"),
@@ -265,8 +265,12 @@ def _match(root: Path, images: Path, masks: Path, unreadable: Report) -> list[Ma
     taken = set(partners.values())
     left = [str(path) for stem, path in found.items() if stem not in taken]
     if alone or left:
-        problems = [f"{len(alone)} images without a mask in {masks.name}: {listed(alone, NAMED)}"] if alone else []
-        problems += [f"{len(left)} masks without an image in {images.name}: {listed(left, NAMED)}"] if left else []
+        problems = (
+            [f"{counted(len(alone), 'image')} without a mask in {masks.name}: {listed(alone, NAMED)}"] if alone else []
+        )
+        problems += (
+            [f"{counted(len(left), 'mask')} without an image in {images.name}: {listed(left, NAMED)}"] if left else []
+        )
         raise ValueError(f"{images.parent} has {'; and '.join(problems)}. A mask needs the name of its image")
     place = images.parent.relative_to(root)
     return [

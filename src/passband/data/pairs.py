@@ -10,7 +10,7 @@ from passband.data.pair_layouts import DUAL_LAYOUTS, IN_ORDER, LAYOUTS, SHARED_L
 from passband.io.hidden import is_hidden
 from passband.io.image import SUFFIXES
 from passband.io.shards import data_folder
-from passband.naming import listed
+from passband.naming import counted, listed
 
 Folders = list[Path]
 """The folders of a layout: the degraded folder, or those of the left and the right view; then the clean folder."""
@@ -260,8 +260,8 @@ def _partners(
     if alone:
         places = " or ".join(dict.fromkeys((folder.name, other_folder.name)))
         raise ValueError(
-            f"{len(alone)} images in {_common_folder([folder, other_folder])} have no partner of the same "
-            f"name in {places}: {listed(alone, NAMED)}"
+            f"{counted(len(alone), 'image')} in {_common_folder([folder, other_folder])} "
+            f"{'has' if len(alone) == 1 else 'have'} no partner of the same name in {places}: {listed(alone, NAMED)}"
         )
     return partners
 

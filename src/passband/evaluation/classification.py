@@ -15,7 +15,7 @@ from passband.io.files import none_usable, results_folder
 from passband.io.jpeg import reader_library
 from passband.io.shards import data_folder
 from passband.metrics.class_scores import class_accuracy, confusion_matrix, rank_of, ranking, wilson_interval
-from passband.naming import listed, printable
+from passband.naming import counted, listed, printable
 from passband.provenance import environment, network_precision, peak_memory, weights_checksum
 from passband.tasks.classification import TOP
 
@@ -164,7 +164,9 @@ def _notes(confusion: torch.Tensor, names: list[str], failed: list[dict[str, Any
     """Return notes for the reader of the figures."""
     notes = []
     if failed:
-        notes.append(f"{len(failed)} files could not be read and are not counted; the first: {failed[0]['reason']}")
+        notes.append(
+            f"{counted(len(failed), 'file')} could not be read and did not count; the first: {failed[0]['reason']}"
+        )
     absent = [name for name, count in zip(names, confusion.sum(1).tolist(), strict=True) if not count]
     if absent:
         notes.append(f"{len(absent)} of {len(names)} classes have no images here: {listed(absent, 5)}.")

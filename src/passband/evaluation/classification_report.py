@@ -9,6 +9,7 @@ from torch import Tensor
 from passband.drawing.charts.confusion import confusion_chart
 from passband.drawing.charts.style import save_charts
 from passband.evaluation.report import heading, how_it_was_made, not_scored, noted, write_results
+from passband.naming import counted
 from passband.reports.files import cell, percent, write_csv
 
 CSV_COLUMNS = ("name", "true", "predicted", "probability", "rank", "loss")
@@ -51,7 +52,7 @@ def _markdown(result: dict[str, Any]) -> list[str]:
     mistakes = [row for row in result["images"] if row["rank"]]
     lines = [
         *heading(result),
-        f"{len(result['images'])} images: {classification_line(mean)}.",
+        f"{counted(len(result['images']), 'image')}: {classification_line(mean)}.",
         f"By their number, the true top-1 lies between {100 * low:.1f} and {100 * high:.1f} % (95 %, Wilson).",
         "",
         *noted(result),

@@ -19,7 +19,7 @@ from passband.io.files import failure, fitted_name, none_usable, results_folder
 from passband.io.image import write_image
 from passband.io.shards import data_folder
 from passband.metrics.instance_scores import CocoScores, instances_json, paper_columns
-from passband.naming import entry, listed, printable
+from passband.naming import counted, entry, listed, printable
 from passband.provenance import environment, network_precision, peak_memory, weights_checksum
 from passband.tasks.instances import INSTANCE_CAPTIONS, Instances, beside_truth, cube_form
 
@@ -212,8 +212,7 @@ def _notes(pictures: CocoImages, failed: list[dict[str, Any]]) -> list[str]:
     notes = [*pictures.notes]
     if failed:
         notes.append(
-            f"{len(failed)} files could not be read and count as images in which nothing was found; the first: "
-            f"{failed[0]['reason']}"
+            f"{counted(len(failed), 'file')} could not be read and counted as empty; the first: {failed[0]['reason']}"
         )
     if missing := [name for name in pictures.classes if name not in pictures.categories.values()]:
         count = f"{len(missing)} of {len(pictures.classes)}"

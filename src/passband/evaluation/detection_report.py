@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from passband.evaluation.report import heading, how_it_was_made, not_scored, noted, write_results
+from passband.naming import counted
 from passband.reports.files import cell, percent, write_csv
 
 PUBLISHED: dict[str, list[dict[str, Any]]] = {
@@ -72,7 +73,7 @@ def _markdown(result: dict[str, Any]) -> list[str]:
     kinds = list(figures)
     lines = [
         *heading(result),
-        f"{len(result['images'])} images, in percent:",
+        f"{counted(len(result['images']), 'image')}, in percent:",
         "",
         *paper_table(result),
         "",

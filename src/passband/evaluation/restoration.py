@@ -30,7 +30,7 @@ from passband.metrics.protocols import CONVIR_MULTIPLE
 from passband.models import load_model
 from passband.models.inputs import network_name
 from passband.models.padded import check_views
-from passband.naming import entry, listed, printable, with_article
+from passband.naming import counted, entry, listed, printable, with_article
 from passband.provenance import environment, peak_memory
 from passband.reports.spectrum import spectrum_figures, write_spectrum
 
@@ -317,7 +317,7 @@ def _left_out(failed: Sequence[dict[str, str]], count: int, closed: Sequence[OSE
         notes.append(f"{len(failed)} of {count} pairs could not be scored and are in no mean: {_reasons(failed)}.")
     if closed:
         folders = listed([f"{error.filename} ({error.strerror})" for error in closed], MOST)
-        notes.append(f"{len(closed)} folders cannot be read, and pairs in them are left out: {folders}.")
+        notes.append(f"Pairs in {counted(len(closed), 'folder')} that cannot be read are left out: {folders}.")
     return notes
 
 

@@ -14,6 +14,7 @@ from passband.evaluation.pair_scores import FIGURES, metric_figures
 from passband.evaluation.report import ROWS, heading, how_it_was_made, noted, write_results
 from passband.io.image import write_image
 from passband.metrics import ImageMetric, SpectralErrors
+from passband.naming import counted
 from passband.reports.files import cell
 from passband.reports.spectrum import definitions, findings, spectrum_table
 
@@ -85,7 +86,7 @@ def _markdown(result: dict[str, Any], metrics: Sequence[ImageMetric], spectrum: 
     title, *sentences = findings(spectrum)
     lines = [
         *heading(result),
-        f"Means of {len(images)} images by the protocol `{result['protocol']}`:",
+        f"Means of {counted(len(images), 'image')} by the protocol `{result['protocol']}`:",
         "",
         *_table(("", "PSNR, dB", "SSIM", *(metric.heading for metric in metrics))),
         _line("degraded", mean, metrics, "_degraded"),

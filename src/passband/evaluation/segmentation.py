@@ -18,7 +18,7 @@ from passband.inference.segmenter import Segmenter
 from passband.io.files import none_usable, results_folder
 from passband.io.shards import data_folder
 from passband.metrics.mask_scores import SegmentationScores, predicted_classes, resized_logits
-from passband.naming import printable
+from passband.naming import counted, printable
 from passband.provenance import environment, network_precision, peak_memory, weights_checksum
 
 DEFAULT_PROTOCOL = "lab_macro"
@@ -172,13 +172,15 @@ def _notes(rows: list[dict[str, Any]], failed: list[dict[str, Any]]) -> list[str
     """Return notes for the reader of the figures."""
     notes = []
     if failed:
-        notes.append(f"{len(failed)} files could not be used and are not counted; the first: {failed[0]['reason']}")
+        notes.append(
+            f"{counted(len(failed), 'file')} could not be used and did not count; the first: {failed[0]['reason']}"
+        )
     if any(row["foreground"] for row in rows) and not any(row["predicted"] for row in rows):
         notes.append("The network finds only background in all images: train it longer.")
     if empty := [row["name"] for row in rows if not row["foreground"]]:
         notes.append(
-            f"{len(empty)} masks are empty, such as that of {empty[0]}: Dice and IoU of the foreground are there 1 "
-            "for an empty answer and 0 for any other."
+            f"{counted(len(empty), 'mask is', 'masks are')} empty, such as that of {empty[0]}: Dice and IoU of the "
+            "foreground are there 1 for an empty answer and 0 for any other."
         )
     return notes
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from passband.drawing.comparison import comparison_rows
 from passband.evaluation.report import ROWS, heading, how_it_was_made, not_scored, noted, write_results
 from passband.io.image import write_image
+from passband.naming import counted
 from passband.reports.files import cell, percent
 
 SHEET_SIDE = 512
@@ -81,8 +82,8 @@ def _markdown(result: dict[str, Any]) -> list[str]:
     images, names = result["images"], result["figures"]
     lines = [
         *heading(result),
-        f"{len(images)} images by the protocol `{result['protocol']}`: {result['protocol_summary']}. In %; beside it "
-        "the foreground's Dice and IoU of each image at probability 0.5, then the mean.",
+        f"{counted(len(images), 'image')} by the protocol `{result['protocol']}`: {result['protocol_summary']}. In %; "
+        "beside it the foreground's Dice and IoU of each image at probability 0.5, then the mean.",
         "",
         *scores_table(result),
         "",

@@ -37,7 +37,7 @@ from passband.models import load_model
 from passband.models.inputs import network_name
 from passband.models.padded import input_views
 from passband.models.three_scales import ThreeScaleNetwork
-from passband.naming import with_article
+from passband.naming import counted, with_article
 from passband.run_length import time_steps
 from passband.runs import RunError, check_free, read_run
 from passband.training import StepReport, train
@@ -128,7 +128,7 @@ def finetune(
     share = 0.0 if validation_data is not None else share
     training, held_out = _sides(data, validation_data, views, share, recipe.seed if recipe else seed)
     smallest = _check_pairs([*evenly(training, CHECKED), *evenly(held_out, CHECKED)], crop)
-    announce(f"{len(training)} pairs to learn from, {len(held_out)} held out: {_names(held_out)}")
+    announce(f"{counted(len(training), 'pair')} to learn from, {len(held_out)} held out: {_names(held_out)}")
     plan: RunPlan | None = None
     deadline = started + 60 * minutes if recipe is None and steps is None and "optim.epochs" not in changes else None
     before, scoring = _scored(weights, views, held_out, device, 60 * minutes if deadline else None)
@@ -169,12 +169,14 @@ def finetune(
             if plan.steps < LEAST_STEPS:
                 least = minutes + (LEAST_STEPS - plan.steps) * step * (plan.crop / sides[0]) ** 2 / 60
                 announce(
-                    f"only {plan.steps} steps fit into {minutes:g} minutes, too few to learn much. Use --minutes "
-                    f"{math.ceil(least)} for {LEAST_STEPS} steps."
+                    f"only {counted(plan.steps, 'step fits', 'steps fit')} into {minutes:g} minutes, too few to learn "
+                    f"much. Use --minutes {math.ceil(least)} for {LEAST_STEPS} steps."
                 )
         recipe = choose(plan)
-        crops = f"{recipe.data.batch} crops of {recipe.data.crop} pixels"
-        announce(f"{recipe.optim.steps} steps of {crops}, rate {recipe.optim.learning_rate:g}, {recipe.precision}")
+        crops = f"{counted(recipe.data.batch, 'crop')} of {recipe.data.crop} pixels"
+        announce(
+            f"{counted(recipe.optim.steps, 'step')} of {crops}, rate {recipe.optim.learning_rate:g}, {recipe.precision}"
+        )
     else:
         recipe = _fitted(recipe, share, views)
     progress = train(

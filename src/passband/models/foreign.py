@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from passband.models.inputs import check_batch
 from passband.models.published import network_by_markers, published_network
-from passband.naming import with_article
+from passband.naming import counted, with_article
 from passband.weights_io import CheckpointError
 
 EXTRA_PACKAGE = "spandrel_extra_arches"
@@ -113,7 +113,9 @@ def load_foreign(state: dict[str, Tensor], source: Any, **overrides: Any) -> For
         raise CheckpointError(f"{source} is {name}, which has no {', '.join(overrides)}: leave it out")
     broken = [key for key, value in state.items() if value.is_floating_point() and not value.isfinite().all()]
     if broken:
-        raise CheckpointError(f"{source}: {len(broken)} entries hold NaN or infinity: {', '.join(broken[:6])}")
+        raise CheckpointError(
+            f"{source}: {counted(len(broken), 'entry holds', 'entries hold')} NaN or infinity: {', '.join(broken[:6])}"
+        )
     return Foreign(descriptor)
 
 

@@ -12,6 +12,7 @@ import torch
 from passband.drawing.charts.style import save_chart, save_charts
 from passband.drawing.frequencies.errors import spectral_error_figure
 from passband.metrics.spectral_error import PARTS, SpectralErrors, band_edges, band_numbers
+from passband.naming import counted
 from passband.reports.files import write_csv
 
 REGIONS = (("low", 0.0, 0.25), ("middle", 0.25, 0.5), ("high", 0.5, 2.0))
@@ -104,7 +105,7 @@ def findings(errors: SpectralErrors) -> list[str]:
     regions = _regions(errors)
     total = {name: sum(region[name] for region in regions.values()) for name in PARTS}
     before, after = total["before"], total["after"]
-    images = "1 image" if len(errors) == 1 else f"{len(errors)} images"
+    images = counted(len(errors), "image")
     if not before and not after:
         return ["The images equal the clean ones", f"{images}."]
     most = max(regions, key=lambda name: regions[name]["after"])

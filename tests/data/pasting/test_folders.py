@@ -78,7 +78,7 @@ def test_folders_that_cannot_make_a_set_are_refused(tmp_path):
         CutoutFolders(tmp_path / "bare", photos)
     with pytest.raises(FileNotFoundError, match="holds 0 photographs; at least 2 are needed"):
         CutoutFolders(objects, tmp_path / "bare")
-    with pytest.raises(ValueError, match="holds 1 photographs; at least 2 are needed"):
+    with pytest.raises(ValueError, match="holds 1 photograph; at least 2 are needed"):
         CutoutFolders(objects, write_photos(tmp_path / "alone", count=1))
     with pytest.raises(FileNotFoundError, match="no folder"):
         CutoutFolders(tmp_path / "missing", photos)

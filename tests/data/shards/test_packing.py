@@ -334,7 +334,7 @@ def test_folders_that_cannot_be_packed_are_named(tmp_path):
 def test_a_folder_with_a_fault_in_its_layout_is_refused_rather_than_packed_as_images(tmp_path):
     folder = write_pairs(tmp_path / "folder", 3, (9, 12))
     (folder / "masks" / "1.png").unlink()
-    with pytest.raises(ValueError, match="1 images without a mask"):
+    with pytest.raises(ValueError, match="1 image without a mask"):
         pack_folder(folder, tmp_path / "shards")
 
 

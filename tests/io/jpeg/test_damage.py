@@ -162,7 +162,7 @@ def test_a_truncated_file_is_an_error_unless_it_may_be(kind, engine):
     whole = read_coefficients(data)
     begin = segments(data)[SCAN]
     for length in (len(data) - 4, (begin + len(data)) // 2):  # more than the end marker is gone
-        with pytest.raises(JpegError, match="damaged: Premature end.*use allow_truncated=True"):
+        with pytest.raises(JpegError, match="damaged: Premature end.*Save it again .*allow_truncated=True"):
             read_coefficients(data[:length])
         partly = read_coefficients(data[:length], allow_truncated=True)
         assert partly.header == whole.header

@@ -106,12 +106,12 @@ def test_a_member_without_its_pair_is_named(tmp_path):
     samples = [{"__key__": f"{number}", "input.png": encoded(), "target.png": encoded()} for number in range(3)]
     del samples[1]["target.png"]
     write(tmp_path / "a.tar", samples)
-    with pytest.raises(ValueError, match=r"1 images in .* have no partner.*input/1\.png"):
+    with pytest.raises(ValueError, match=r"1 image in .* has no partner.*input/1\.png"):
         find_pairs(tmp_path)
     samples = [{"__key__": f"{number}", "jpg": encoded(), "mask.png": encoded()} for number in range(3)]
     del samples[2]["mask.png"]
     write(tmp_path / "a.tar", samples)
-    with pytest.raises(ValueError, match=r"1 images without a mask in masks: .*images/2\.jpg"):
+    with pytest.raises(ValueError, match=r"1 image without a mask in masks: .*images/2\.jpg"):
         find_mask_pairs(tmp_path)
 
 

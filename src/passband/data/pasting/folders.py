@@ -12,7 +12,7 @@ from passband.data.images import NAMED, find_images
 from passband.data.pasting.scenes import INSIDE, PARTS
 from passband.data.splits import split_scenes
 from passband.io.image import ImageError, read_image, read_stored_image, to_pil
-from passband.naming import listed
+from passband.naming import counted, listed
 
 CUTOUT_SIDE = 512
 """Longest side in pixels at which cut-outs are kept in memory."""
@@ -60,7 +60,8 @@ class CutoutFolders:
         pictures = find_images(Path(photos))
         if len(pictures) < 2:
             raise (FileNotFoundError if not pictures else ValueError)(
-                f"{photos} holds {len(pictures)} photographs; at least 2 are needed, one for each part of the set"
+                f"{photos} holds {counted(len(pictures), 'photograph')}; at least 2 are needed, one for each part of "
+                "the set"
             )
         names = [path.relative_to(photos).as_posix() for path in pictures]
         parts = split_scenes(names, [[place] for place in range(len(names))], shares, seed)
@@ -110,7 +111,7 @@ def _classes(objects: Path) -> Mapping[str, list[Path]]:
             "Remove these folders, or put cut-outs into them"
         )
     if not files:
-        found = f"{len(paths)} images and no sub-folders" if paths else "nothing"
+        found = f"{counted(len(paths), 'image')} and no sub-folders" if paths else "nothing"
         raise FileNotFoundError(
             f"{objects} needs a sub-folder of cut-outs for each class, such as {objects / 'cat' / 'white.png'}; it "
             f"holds {found}"

@@ -13,6 +13,7 @@ from passband.inference.network_choice import Decision, Scene, VideoDecision
 from passband.inference.video.scenes import find_scenes
 from passband.io.files import file_checksum
 from passband.io.image import DEFAULT_MAX_PIXELS, read_image
+from passband.naming import counted
 from passband.provenance import weights_checksum
 from passband.weights_io import JOINT, CheckpointError, shipped_weights
 
@@ -150,7 +151,7 @@ def _line(scenes: Sequence[Scene], frames: int) -> str:
         scenes: the scenes.
         frames: number of frames that were inspected.
     """
-    inspected = f"{frames} frame{'' if frames == 1 else 's'} inspected"
+    inspected = f"{counted(frames, 'frame')} inspected"
     if len(scenes) == 1:
         return f"{inspected}: {scenes[0].decision.line}"
     lines = [f"from frame {scene.start} {scene.decision.line}" for scene in scenes[:LISTED_SCENES]]

@@ -16,6 +16,7 @@ from passband.io.files import parts_folder
 from passband.io.video import VideoError, VideoFormat, VideoReader
 from passband.io.video.encoding import Encoding
 from passband.io.video.join import join
+from passband.naming import counted
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class VideoSummary:
     def line(self) -> str:
         """The result without the notes, in one line."""
         quality = "nothing lost" if self.crf is None else f"crf {self.crf}"
-        parts = [f"{self.frames} frames in {self.seconds:.0f} s, {self.codec} ({quality})"]
+        parts = [f"{counted(self.frames, 'frame')} in {self.seconds:.0f} s, {self.codec} ({quality})"]
         if self.resumed:
             parts.append(f"{self.resumed} restored by an earlier run")
         if self.lost:

@@ -227,8 +227,8 @@ def _error(failure: Failure, name: str, max_pixels: int, crop: McuCrop | None, f
             )
         case Outcome.RECOVERABLE:
             return JpegError(
-                f"{name} is a JPEG file that is incomplete or damaged: {text}; to read the rest, "
-                f"use allow_truncated=True of passband.io.jpeg"
+                f"{name} is a JPEG file that is incomplete or damaged: {text}. Save it again with another program; "
+                f"in Python, passband.io.jpeg reads the rest with allow_truncated=True"
             )
     if header is None:
         return JpegError(f"{name} is a JPEG file that is incomplete or damaged: {text}")

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from passband.metrics.intervals import LEVEL
+from passband.naming import counted
 from passband.studies.report.comparison import Comparison, Difference, compare_cells, value_name
-from passband.studies.report.wording import code, counted, joined, plain, value_text
+from passband.studies.report.wording import code, joined, plain, value_text
 from passband.studies.settings import NuisanceRange
 from passband.studies.trials import StudyRecord
 

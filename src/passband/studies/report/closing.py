@@ -5,12 +5,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from passband.metrics.intervals import LEVEL
+from passband.naming import counted
 from passband.studies.report.answer import name_of
 from passband.studies.report.comparison import Comparison, available_figures, cell_name, compare_cells
 from passband.studies.report.search_charts import retrained_chart
 from passband.studies.report.sections import Section, method
 from passband.studies.report.verdicts import Adoption, judge_adoption
-from passband.studies.report.wording import code, counted, joined, paragraph, table, value_text
+from passband.studies.report.wording import code, joined, paragraph, table, value_text
 from passband.studies.settings import NuisanceRange
 from passband.studies.trials import ENDED, StudyRecord
 

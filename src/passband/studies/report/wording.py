@@ -50,11 +50,6 @@ def plain(text: str) -> str:
     return text.replace("`", "").replace("**", "")
 
 
-def counted(count: int, noun: str) -> str:
-    """Return a number with its noun, such as `1 point` or `8 points`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
 def joined(texts: Sequence[str]) -> str:
     """Return texts as a list in a sentence, such as `A, B and C`."""
     return f"{', '.join(texts[:-1])} and {texts[-1]}" if len(texts) > 1 else "".join(texts)
