@@ -23,8 +23,8 @@ from passband.data.cubes.fixed_size import read_pixels
 from passband.data.cubes.native_size import read_native_cube
 from passband.data.images import find_images
 from passband.inference import InstanceFinder
+from passband.io.json_files import write_json
 from passband.provenance import environment
-from passband.reports.files import write_json
 from passband.tasks.instances import cube_form
 
 PARTS = ("reading", "network", "masks")

@@ -43,8 +43,8 @@ from fuzz_pictures import Seed
 from fuzz_readers import DAMAGED, complaint, quiet, readers, sound_after_all
 from fuzz_seeds import seeds
 
+from passband.io.json_files import write_json
 from passband.provenance import peak_memory, reset_peak_memory
-from passband.reports.files import write_json
 
 CPU = torch.device("cpu")
 

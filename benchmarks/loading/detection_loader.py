@@ -34,10 +34,10 @@ from passband.data.cubes.fixed_size import read_pixels
 from passband.data.cubes.native_size import NativeFormat, read_native_cube
 from passband.data.datasets.detection import DetectionTrainingSet
 from passband.io.jpeg import backend
+from passband.io.json_files import write_json
 from passband.io.rle import mask_functions
 from passband.layers.channels import channel_subset
 from passband.provenance import environment
-from passband.reports.files import write_json
 
 SHORTER, LONGER = 800, 1333
 """Sides in pixels to which torchvision's detectors resize images."""

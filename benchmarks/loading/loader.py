@@ -31,9 +31,9 @@ from passband.data.cubes.fitting import IMAGENET_RGB, of_imagenet, unnormalized
 from passband.data.cubes.views import Augmentation, pixel_window
 from passband.io.image import ImageError
 from passband.io.jpeg import JpegError, backend, read_coefficients
+from passband.io.json_files import write_json
 from passband.layers.channels import channel_subset
 from passband.provenance import environment
-from passband.reports.files import write_json
 
 SUFFIXES = {".jpg", ".jpeg"}
 SCALE = (0.08, 1.0)

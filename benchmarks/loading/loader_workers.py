@@ -33,9 +33,9 @@ from passband.data.datasets.classification import ClassificationTrainingSet, Lab
 from passband.data.datasets.loaders import batch_loader
 from passband.data.datasets.order import NumberedBatches
 from passband.io.image import ImageError
+from passband.io.json_files import write_json
 from passband.layers.channels import channel_subset
 from passband.provenance import environment
-from passband.reports.files import write_json
 from passband.tasks import TASKS
 
 BATCH = 16

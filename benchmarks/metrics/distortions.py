@@ -30,12 +30,12 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from passband.io.image import read_image
+from passband.io.json_files import write_json
 from passband.metrics import Interval, bootstrap_interval, psnr, psnr_hvs, psnr_hvs_m, ssim
 from passband.ops.color import rgb_to_ycbcr
 from passband.ops.dct import block_dct, split_components
 from passband.ops.frequency_distance import frequency_distances, frequency_weights
 from passband.provenance import environment
-from passband.reports.files import write_json
 
 CROP = (384, 512)
 """Height and width of the images of TID2013 in pixels."""

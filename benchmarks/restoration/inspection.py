@@ -23,8 +23,8 @@ from passband.data.images import find_images
 from passband.inference import Inspector, Restorer
 from passband.inference.inspection.inspector import LEAST_GAIN, Diagnosis
 from passband.io.image import read_image, to_pil
+from passband.io.json_files import write_json
 from passband.metrics import psnr
-from passband.reports.files import write_json
 from passband.studies.gain_table import SPECIALISTS
 from passband.tasks.inspection import PSNR_RANGE
 from passband.weights_io import shipped_weights

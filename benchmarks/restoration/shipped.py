@@ -18,8 +18,8 @@ from passband.data.degradations import KINDS, VERSIONS
 from passband.data.images import find_images
 from passband.inference import Restorer
 from passband.io.image import read_image
+from passband.io.json_files import write_json
 from passband.metrics import psnr, ssim
-from passband.reports.files import write_json
 
 
 def main() -> None:

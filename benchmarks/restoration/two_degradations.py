@@ -22,8 +22,8 @@ from passband.data.images import find_images
 from passband.inference import InspectedChoice, Restorer
 from passband.inference.network_chain import chained_names
 from passband.io.image import read_image
+from passband.io.json_files import write_json
 from passband.metrics import psnr
-from passband.reports.files import write_json
 
 MIXTURES = ("haze+rain", "haze+snow", "defocus+rain", "rain+defocus", "motion-blur+rain", "haze+raindrop")
 """Pairs of degradations, in the order in which they are made."""

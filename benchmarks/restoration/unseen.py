@@ -42,8 +42,8 @@ from passband.data.pairs import find_pairs
 from passband.data.selection import evenly
 from passband.inference import Restorer
 from passband.io.image import read_image
+from passband.io.json_files import write_json
 from passband.metrics import psnr, ssim
-from passband.reports.files import write_json
 from passband.weights_io import shipped_weights
 
 DEPTH = "haze-depth"

@@ -14,6 +14,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from passband.io.files import NAME_BYTES, write_whole
+from passband.io.json_files import write_json
 from passband.io.onnx_metadata import read_onnx_metadata
 from passband.naming import counted, listed, nearest, shortened
 from passband.ops.checks import kind_of
@@ -320,8 +321,7 @@ def save_weights(module: nn.Module, folder: Path, config: dict[str, Any], dtype:
     }
     with write_whole(folder / WEIGHTS_FILE) as path:
         path.write_bytes(save(state, metadata={"format": "pt"}))  # save_file would let only the owner read the file
-    with write_whole(folder / CONFIG_FILE) as path:
-        path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    write_json(folder / CONFIG_FILE, config)
 
 
 def packaged_weights() -> dict[str, Path]:

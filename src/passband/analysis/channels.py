@@ -1,6 +1,5 @@
 """Analyzes the frequency channels that a trained gate opens, and writes the subset to keep."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from passband.drawing.charts.style import save_charts
 from passband.drawing.frequencies.gates import channel_maps
 from passband.inference.classifier import Classifier
 from passband.io.files import none_usable, results_folder, write_whole
+from passband.io.json_files import write_json
 from passband.layers.channels import COMPONENTS, SUBSETS, from_indices, zigzag_order
 from passband.models.gated import GatedClassifier
 from passband.models.inputs import network_name
@@ -136,8 +136,7 @@ def analyze_channels(
     for order, name in (("raster", "channels"), ("zigzag", "channels-zigzag")):
         save_charts(channel_maps(probability, order, kept), output / f"{name}.png")
     about = {"weights": str(weights), "weights_sha256": checksum, "data": str(data or "training")}
-    with write_whole(output / "channels.json") as path:
-        path.write_text(json.dumps({**about, **use.as_dict()}, indent=2) + "\n", encoding="utf-8")
+    write_json(output / "channels.json", {**about, **use.as_dict()})
     with write_whole(output / "channels.toml") as path:
         path.write_text(_toml(use, weights), encoding="utf-8")
     return use

@@ -1,6 +1,5 @@
 """Finds the frequency ratio at which a trained network responds to most of the spectrum that it uses."""
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,9 @@ from passband.data.selection import evenly
 from passband.drawing.charts.ratio import ratio_curves
 from passband.drawing.charts.style import save_charts
 from passband.inference.classifier import Classifier
-from passband.io.files import none_usable, results_folder, write_whole
+from passband.io.files import none_usable, results_folder
 from passband.io.image import read_image
+from passband.io.json_files import write_json
 from passband.metrics.mask_scores import predicted_classes
 from passband.models import load_with_config, pick_device
 from passband.models.inputs import network_name
@@ -121,8 +121,7 @@ def analyze_ratio(
         "data": str(data),
         "profile_pictures": search.profile.pictures if search.profile else optimum.pictures,
     }
-    with write_whole(output / "ratio.json") as path:
-        path.write_text(json.dumps({**about, **result.as_dict()}, indent=2) + "\n", encoding="utf-8")
+    write_json(output / "ratio.json", {**about, **result.as_dict()})
     return result
 
 

@@ -15,11 +15,11 @@ from passband.inference.memory import OVERLAP, MemoryPlan, independent_overlap, 
 from passband.inference.restoration_network import RestorationNetwork
 from passband.io.files import results_folder
 from passband.io.image import read_image, write_image
+from passband.io.json_files import write_json
 from passband.metrics import psnr
 from passband.models.three_scales import ThreeScaleNetwork
 from passband.models.tiles.reach import Reach, measure_reach
 from passband.ops.tiling import Tile, lay_tiles
-from passband.reports.files import write_json
 from passband.runs import weights_of
 
 LEVELS = 255

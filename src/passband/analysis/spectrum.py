@@ -8,9 +8,10 @@ from typing import Any
 from passband.data.pairs import match_images
 from passband.io.files import failure, results_folder
 from passband.io.image import read_image
+from passband.io.json_files import write_json
 from passband.metrics.spectral_error import BLOCK, PARTS, SpectralErrors, spectral_errors
 from passband.naming import listed, printable
-from passband.reports.files import cell, write_json, write_lines
+from passband.reports.files import cell, write_lines
 from passband.reports.page import write_page
 from passband.reports.spectrum import definitions, findings, spectrum_figures, spectrum_table, write_spectrum
 

@@ -51,7 +51,7 @@ def compare(
     from passband.cli.shared.console import progress_bar, say
     from passband.comparison import compare as compare_all
     from passband.comparison.report import summary
-    from passband.reports.files import json_text
+    from passband.io.json_files import json_text
 
     options = {"protocol": protocol, "metrics": metric, "against": against, "memory": memory, "precision": precision}
     given = {name: value for name, value in options.items() if value}

@@ -15,9 +15,10 @@ from passband.comparison.report import (
 from passband.drawing.charts.differences import difference_chart
 from passband.drawing.charts.runs import RunCurves, run_curves_chart
 from passband.drawing.charts.style import save_charts
+from passband.io.json_files import write_json
 from passband.naming import shortened
 from passband.reports.figures import Figure
-from passband.reports.files import cell, write_csv, write_json, write_lines
+from passband.reports.files import cell, write_csv, write_lines
 from passband.reports.page import write_page
 from passband.runs import read_tables
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from passband.reports.files import cell, write_csv, write_json, write_lines
+from passband.io.json_files import write_json
+from passband.reports.files import cell, write_csv, write_lines
 
 ROWS = 200
 """Number of images that report.md lists; evaluation.csv lists all."""

@@ -15,8 +15,9 @@ from passband.drawing.comparison import comparison_rows
 from passband.evaluation.pair_scores import PairScore, score_pair
 from passband.inference.restorer import Restorer
 from passband.io.image import write_image
+from passband.io.json_files import write_json
 from passband.provenance import environment
-from passband.reports.files import write_csv, write_json
+from passband.reports.files import write_csv
 from passband.runs import read_run
 
 REACHED = "it reached its length"

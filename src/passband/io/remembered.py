@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from passband.io.files import cache_folder, write_whole
+from passband.io.files import cache_folder
+from passband.io.json_files import write_json
 
 MOST_KEPT = 1000
 """Number of measurements that a file keeps."""
@@ -24,11 +26,8 @@ def remembered(name: str, key: str, is_result: Callable[[str], bool], measure: C
     if key not in known or not isinstance(known[key], str) or not is_result(known[key]):
         known[key] = measure()
         latest = dict(list(known.items())[-MOST_KEPT:])
-        try:
-            with write_whole(path) as temporary:
-                temporary.write_text(json.dumps(latest, indent=2) + "\n", encoding="utf-8")
-        except OSError:
-            pass  # a folder that cannot be written costs a measurement per process
+        with suppress(OSError):  # a folder that cannot be written costs a measurement per process
+            write_json(path, latest)
     return known[key]
 
 

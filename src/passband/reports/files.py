@@ -1,8 +1,6 @@
-"""Writes the files of a report, JSON, CSV and Markdown, and the cells of its tables."""
+"""Writes the files of a report, CSV and Markdown, and the cells of its tables."""
 
 import csv
-import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,26 +9,6 @@ from passband.io.files import write_whole
 
 ABSENT = "none here"
 """Text of a figure that the data do not give."""
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file, in which infinite figures are texts because JSON has no infinity.
-
-    Args:
-        path: path of the file; missing folders are made.
-        content: content of the file.
-    """
-    with write_whole(path) as temporary:
-        temporary.write_text(json_text(content) + "\n", encoding="utf-8")
-
-
-def json_text(content: Mapping[str, Any]) -> str:
-    """Return content as JSON, in which infinite figures are texts because JSON has no infinity.
-
-    Args:
-        content: content of a file.
-    """
-    return json.dumps(finite(content), indent=2)
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
@@ -59,19 +37,6 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
     """
     with write_whole(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="backslashreplace")
-
-
-def finite(value: Any) -> Any:
-    """Replace infinite figures by texts; they come from identical images, and JSON has no infinity.
-
-    Args:
-        value: a figure, or lists and dictionaries of figures.
-    """
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [finite(item) for item in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def cell(text: str) -> str:

@@ -1,6 +1,5 @@
 """Writes the folder of a run while it trains: its progress, its tables, its weights and run.json."""
 
-import json
 import logging
 import math
 from dataclasses import asdict, dataclass, field
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from passband.config import Recipe
-from passband.io.files import write_whole
 from passband.io.image import write_image
+from passband.io.json_files import write_json
 from passband.io.shards import location
 from passband.processes import count
 from passband.provenance import environment
@@ -157,8 +156,7 @@ class RunLog:
             "remark": progress.remark,
             **environment(),
         }
-        with write_whole(self.output / RUN_FILE) as path:
-            path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_json(self.output / RUN_FILE, content)
 
     def close(self) -> None:
         """Write buffered events, and close the record."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from passband.config import Recipe, parse_recipe
-from passband.io.files import write_whole
+from passband.io.json_files import write_json
 from passband.studies.points import study_cells
 from passband.studies.settings import StudyError, StudySettings, parse_study
 from passband.studies.trials import Cell
@@ -67,8 +67,7 @@ def write_plan(folder: Path, plan: Plan) -> None:
         "validation_data": plan.validation_data,
         "environment": plan.environment,
     }
-    with write_whole(folder / PLAN_FILE) as path:
-        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_json(folder / PLAN_FILE, content)
 
 
 def read_plan(folder: Path) -> Plan:

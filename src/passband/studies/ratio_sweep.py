@@ -16,6 +16,7 @@ from passband.checkpoints import latest_checkpoint
 from passband.config import SegmentationRecipe
 from passband.evaluation import evaluate_segmenter
 from passband.io.files import results_folder, write_whole
+from passband.io.json_files import write_json
 from passband.io.shards import data_folder, location
 from passband.models import pick_device
 from passband.processes import from_first, rank
@@ -25,6 +26,7 @@ from passband.runs import Progress, RunError, check_free, read_run
 from passband.studies.ratio_sweep_report import draw_sweep, sweep_table
 from passband.tasks.segmentation import Segmentation
 from passband.training import StepReport, train
+from passband.weights_io import RUN_FILE
 
 SWEEP_PROTOCOL = "lab_macro"
 """Protocol of the five scores of the slides."""
@@ -95,7 +97,7 @@ def sweep_ratios(
         raise ValueError("a sweep needs curriculum.final_ratios, such as [0.9, 0.6, 0.3, 0]")
     if not resume:
         check_free(output, (data, validation_data))
-    elif not (output / "run.json").exists():
+    elif not (output / RUN_FILE).exists():
         raise RunError(f"nothing to resume in {output}: begin anew in another folder")
     elif read_run(output)["recipe"] != recipe:
         raise RunError(f"{output} was begun with another recipe: choose another folder, or the recipe that it has")
@@ -213,8 +215,7 @@ def _write(output: Path, recipe: SegmentationRecipe, rows: list[dict[str, Any]])
     fixed = recipe.curriculum.fixed
     with write_whole(output / "table.md") as path:
         path.write_text("\n".join(sweep_table(recipe.name, rows, fixed=fixed)) + "\n", encoding="utf-8")
-    with write_whole(output / "table.json") as path:
-        path.write_text(json.dumps({"protocol": SWEEP_PROTOCOL, "rows": rows, **environment()}, indent=2) + "\n")
+    write_json(output / "table.json", {"protocol": SWEEP_PROTOCOL, "rows": rows, **environment()})
     draw_sweep(rows, output / "plot.png", fixed=fixed)
 
 
@@ -238,5 +239,4 @@ def _describe(
         "runs": [f"final-{ratio:g}" for ratio in recipe.curriculum.final_ratios],
         **environment(),
     }
-    with write_whole(output / "run.json") as path:
-        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_json(output / RUN_FILE, content)

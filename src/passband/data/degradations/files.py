@@ -9,8 +9,9 @@ from typing import Any
 
 from passband.data.degradations.kinds import NEWEST, degrade, split_kind
 from passband.data.images import NAMED, find_images
-from passband.io.files import results_folder, write_whole
+from passband.io.files import results_folder
 from passband.io.image import ImageError, read_image, write_image
+from passband.io.json_files import write_json
 from passband.io.signatures import named_folder
 from passband.naming import listed, package_version
 
@@ -145,5 +146,4 @@ def _earlier(output: Path) -> dict[str, Any]:
 
 def _describe(output: Path, about: dict[str, Any]) -> None:
     """Write degradation.json."""
-    with write_whole(output / SET_FILE) as path:
-        path.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    write_json(output / SET_FILE, about)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from passband.io.files import PARTS_JOB, write_whole
+from passband.io.files import PARTS_JOB
+from passband.io.json_files import write_json
 from passband.io.video import VideoError
 from passband.io.video.encoding import Segment, read_segment, write_segment
 
@@ -35,8 +36,7 @@ class Parts:
             shutil.rmtree(folder)
             self.notes.append(f"{folder.name} was of another source, network or setting and has been removed")
         if not folder.exists():
-            with write_whole(description) as temporary:
-                temporary.write_text(json.dumps(job, indent=2) + "\n", encoding="utf-8")
+            write_json(description, job)
         for path in folder.glob(f"[0-9]*{_SUFFIX}"):
             try:
                 segment = read_segment(path)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from passband.drawing.charts.style import save_charts
-from passband.reports.files import write_csv, write_json, write_lines
+from passband.io.json_files import write_json
+from passband.reports.files import write_csv, write_lines
 from passband.reports.page import write_page
 from passband.studies.report.answer import answer_of
 from passband.studies.report.closing import adoption_of, how_it_was_made, other_figures, retraining, trial_rows
