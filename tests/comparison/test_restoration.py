@@ -7,8 +7,9 @@ import torch
 
 from passband.comparison import ContestantError, compare, compare_images, contestants, image_scores, restoration_report
 from passband.comparison import restoration as room
-from passband.comparison.contestants import distinct_labels, labeled, named_contestants
+from passband.comparison.contestants import named_contestants
 from passband.comparison.decoded import FOLDER, DecodedImages
+from passband.comparison.labels import distinct_labels, labeled
 from passband.data.degradations import degrade_files
 from passband.evaluation import evaluate
 from passband.io.files import WriteError

@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from passband.comparison.contestants import ContestantError, is_folder_of_images, named_sources
+from passband.comparison.contestants import is_folder_of_images
 from passband.comparison.groups import holds_several_runs
+from passband.comparison.labels import ContestantError, named_sources
 from passband.comparison.restoration import compare_images
 from passband.comparison.runs import compare_runs
 from passband.tasks.loading import task_of

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from passband.analysis.cost import macs
+from passband.comparison.labels import ContestantError, named_sources
 from passband.data.images import find_images
 from passband.data.pairs import Pair
 from passband.inference.restorer import Restorer
@@ -18,8 +19,6 @@ from passband.io.image import read_image
 from passband.naming import counted, listed
 from passband.weights_io import RUN_FILE, WEIGHTS_FILE, CheckpointError, run_weights, shipped_weights
 
-RESERVED = ("degraded", "clean")
-"""Labels that the images of the pairs have."""
 SIDE = 1024
 """Side in pixels of the image for which multiply-accumulates are counted. They are scaled to a megapixel."""
 WARM_UP = 64
@@ -28,10 +27,6 @@ RESTORED_SUFFIX = "_restored"
 """Ending that `passband restore` gives to the name of a single image."""
 NAMED = 5
 """Largest number of files that an error names."""
-
-
-class ContestantError(ValueError):
-    """A contestant cannot take part. The message gives its name, the reason and what to do."""
 
 
 @dataclass(frozen=True)
@@ -193,91 +188,11 @@ def named_contestants(sources: Sequence[str | Path] | Mapping[str, str | Path]) 
     return [Contestant(label, source, is_folder_of_images(source)) for label, source in named_sources(sources)]
 
 
-def named_sources(sources: Sequence[str | Path] | Mapping[str, str | Path]) -> list[tuple[str, str]]:
-    """Give each source a label of its own.
-
-    Args:
-        sources: sources as `named_contestants` takes them.
-
-    Returns:
-        The label and the source of each contestant, in their order.
-
-    Raises:
-        ContestantError: if there are fewer than two contestants, one is given twice, or labels are equal or reserved.
-    """
-    if isinstance(sources, str | Path):
-        sources = [sources]
-    pairs = list(sources.items()) if isinstance(sources, Mapping) else [labeled(source) for source in sources]
-    if len(pairs) < 2:
-        raise ContestantError(
-            f"a comparison needs at least two contestants, and {len(pairs)} {'is' if pairs else 'are'} given: name "
-            "more weights, runs or folders of finished images. To score one alone, use passband evaluate."
-        )
-    return [(label, str(source)) for label, (_, source) in zip(distinct_labels(pairs), pairs, strict=True)]
-
-
-def labeled(source: str | Path) -> tuple[str | None, str | Path]:
-    """Split LABEL=SOURCE into both.
-
-    Args:
-        source: a source, with or without a label. An existing path with an equals sign is not split.
-
-    Returns:
-        The label, or None if there is none, and the source.
-    """
-    label, sign, rest = str(source).partition("=")
-    if not sign or Path(source).exists() or "/" in label:
-        return None, source
-    return label.strip(), rest.strip()
-
-
-def distinct_labels(pairs: Sequence[tuple[str | None, str | Path]]) -> list[str]:
-    """Return a label for each source, all of them different.
-
-    Args:
-        pairs: label, or None for one that is made from the path, and source of each contestant.
-
-    Raises:
-        ContestantError: if a source is given twice without labels, a label is empty, or labels are equal or reserved.
-    """
-    given = [label for label, _ in pairs if label is not None]
-    for label in given:
-        if not label:
-            raise ContestantError("a label before = is empty: write LABEL=SOURCE")
-        if label in RESERVED:
-            raise ContestantError(f"the label {label!r} stands for images of the pairs: choose another label")
-    if repeated := sorted({label for label in given if given.count(label) > 1}):
-        raise ContestantError(f"the label {repeated[0]!r} is given twice: each contestant needs a label of its own")
-    plain = [str(source) for label, source in pairs if label is None]
-    if repeated := sorted({source for source in plain if plain.count(source) > 1}):
-        raise ContestantError(f"{repeated[0]} is given twice: leave out one, or name others to compare with it")
-    parts = {source: Path(source).parts for source in plain}
-    counts = dict.fromkeys(plain, 1)
-    while clashing := _clashing({source: _last(parts[source], counts[source]) for source in plain}, given):
-        longer = [source for source in clashing if counts[source] < len(parts[source])]
-        if not longer:
-            raise ContestantError(f"{clashing[0]} needs a label, because its name is taken: write LABEL={clashing[0]}")
-        for source in longer:
-            counts[source] += 1
-    return [label if label is not None else _last(parts[str(source)], counts[str(source)]) for label, source in pairs]
-
-
 def release() -> None:
     """Free the memory of a network that is not used any more."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-
-
-def _last(parts: Sequence[str], count: int) -> str:
-    """Return the last parts of a path as a label."""
-    return "/".join(parts[-count:])
-
-
-def _clashing(labels: Mapping[str, str], taken: Sequence[str]) -> list[str]:
-    """Return the sources whose labels are taken, reserved, or equal to that of another source."""
-    every = [*labels.values(), *taken, *RESERVED]
-    return [source for source, label in labels.items() if every.count(label) > 1]
 
 
 def is_folder_of_images(source: str | Path) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from passband.comparison.contestants import ContestantError, named_sources
+from passband.comparison.labels import ContestantError, named_sources
 from passband.naming import listed
 from passband.runs import read_run, weights_of
 from passband.tasks.loading import task_of

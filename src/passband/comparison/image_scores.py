@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.comparison.contestants import Contestant, ContestantError, FinishedImages, NetworkContestant
+from passband.comparison.contestants import Contestant, FinishedImages, NetworkContestant
 from passband.comparison.decoded import DecodedImages, restored_name
+from passband.comparison.labels import ContestantError
 from passband.data.pairs import Pair
 from passband.evaluation.pair_scores import pair_paths, read_scorable
 from passband.io.files import failure

@@ -8,7 +8,6 @@ from typing import Any
 
 from passband.comparison.contestants import (
     Contestant,
-    ContestantError,
     FinishedImages,
     NetworkContestant,
     named_contestants,
@@ -17,6 +16,7 @@ from passband.comparison.contestants import (
 from passband.comparison.decoded import DecodedImages, decoded_size
 from passband.comparison.differences import caution, difference_rows, rivalries
 from passband.comparison.image_scores import DEGRADED, Measures, Scores, decode_pairs, keep_shown, score_contestant
+from passband.comparison.labels import ContestantError
 from passband.comparison.restoration_report import write_restoration_comparison
 from passband.data.pairs import Pair, find_pairs
 from passband.evaluation.pair_scores import pair_problems

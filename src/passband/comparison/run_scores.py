@@ -9,8 +9,8 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from passband.comparison.contestants import ContestantError
 from passband.comparison.groups import Run
+from passband.comparison.labels import ContestantError
 from passband.data.pair_layouts import DUAL_LAYOUTS, LAYOUTS
 from passband.data.pairs import Pair, find_pairs
 from passband.evaluation import EVALUATIONS

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from passband.comparison.contestants import ContestantError, named_sources
 from passband.comparison.differences import caution, difference_row, rivalries, unknown_row
 from passband.comparison.groups import Group, Run, named_groups
+from passband.comparison.labels import ContestantError, named_sources
 from passband.comparison.run_scores import FIGURES, OF_ALL_IMAGES, Report, RunScore, score_run
 from passband.comparison.runs_report import write_run_comparison
 from passband.io.files import results_folder

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from passband.data.images import find_images
 from passband.export.network_writer import FILTER_SCOPE, INPUT, ExportError
 from passband.export.onnx.restoration_graph import restoration_graph
-from passband.export.runtimes import openvino_model, read_openvino, require, set_sizes, sizes_of
+from passband.export.packages import require
+from passband.export.runtimes import openvino_model, read_openvino, set_sizes, sizes_of
 from passband.io.arrays import from_array
 from passband.io.files import cache_folder
 from passband.io.image import read_image

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from passband.export.network_writer import FRONT, INPUT, ExportError
 from passband.export.onnx.restoration_graph import restoration_graph
-from passband.export.onnx.session import CPU_PROVIDER, first_line, require, shown_name, start_session
+from passband.export.onnx.session import CPU_PROVIDER, shown_name, start_session
+from passband.export.packages import reason_of, require
 from passband.io.onnx_metadata import read_onnx_metadata
 from passband.models.sfnet import SFNet
 from passband.models.three_scales import ThreeScaleNetwork
@@ -225,7 +226,7 @@ def read_openvino(path: Path) -> Any:
         model = openvino_core().read_model(path)
         names = {name for port in model.inputs for name in port.get_names()}
     except RuntimeError as error:
-        raise ExportError(f"{path} is missing, damaged or not a network: {first_line(error)}") from error
+        raise ExportError(f"{path} is missing, damaged or not a network: {reason_of(error)}") from error
     if INPUT not in names:
         raise ExportError(
             f"{path} is not a restoration network that passband export wrote: its inputs are "

@@ -19,7 +19,8 @@ from passband.export.ncnn.graph import ncnn_graph
 from passband.export.ncnn.runtime import NcnnRuntime, write_ncnn
 from passband.export.network_writer import ExportError, check_network, check_size
 from passband.export.onnx.restoration_graph import restoration_graph
-from passband.export.onnx.session import CPU_PROVIDER, check_provider, require
+from passband.export.onnx.session import CPU_PROVIDER, check_provider
+from passband.export.packages import require
 from passband.export.quantize import calibration_pictures, quantize, restored_gain, save_openvino
 from passband.export.runtimes import OnnxRuntime, OpenVINORuntime, of_one_size, openvino_model
 from passband.export.write_logits import LogitsParity, check_logits_export, export_logits

@@ -20,7 +20,7 @@ from torch import nn
 
 from passband.export.network_writer import FRONT, INPUT, OUTPUT, check_size
 from passband.export.onnx.restoration_graph import restoration_graph
-from passband.export.runtimes import require
+from passband.export.packages import require
 from passband.models.three_scales import ThreeScaleNetwork
 
 FLOAT32_KINDS = ("reduce_mean", "cumsum", "instance_norm")

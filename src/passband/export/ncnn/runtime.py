@@ -12,7 +12,8 @@ from torch import Tensor
 
 from passband.export.ncnn.graph import SIZES_NAME, NcnnGraph
 from passband.export.network_writer import INPUT, OUTPUT, ExportError
-from passband.export.runtimes import Precision, require, run_each_image
+from passband.export.packages import require
+from passband.export.runtimes import Precision, run_each_image
 
 LEAST_VERSION = 20261020
 """Date of the first release of ncnn whose output agrees with torch; the one of 2026-01-14 differs by 0.1."""

@@ -1,4 +1,4 @@
-"""Starts files of ONNX Runtime on an execution provider, and says which packages an engine needs."""
+"""Starts files of ONNX Runtime on an execution provider."""
 
 from pathlib import Path
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from passband.export.network_writer import ExportError
+from passband.export.packages import reason_of, require
 from passband.naming import suggestion
 
 CPU_PROVIDER = "CPUExecutionProvider"
@@ -17,25 +18,6 @@ _PROVIDER_PACKAGES = {
     "OpenVINOExecutionProvider": "pip install onnxruntime-openvino",
 }
 """Packages that bring execution providers; each of them replaces the package onnxruntime."""
-
-
-def require(engine: str, *modules: str) -> None:
-    """Import the modules that an engine needs.
-
-    Raises:
-        ExportError: if a module cannot be imported. The message tells how to install it.
-    """
-    import importlib
-
-    extra = engine if engine in ("coreml", "openvino", "ncnn") else "onnx"
-    for name in modules:
-        try:
-            importlib.import_module(name)
-        except ImportError as error:
-            raise ExportError(
-                f"the engine {engine} needs the package {name}, which cannot be imported here ({error}); "
-                f"install it with: pip install 'passband[{extra}]'"
-            ) from error
 
 
 def start_session(source: Any, provider: str = CPU_PROVIDER) -> Any:
@@ -70,7 +52,7 @@ def start_session(source: Any, provider: str = CPU_PROVIDER) -> Any:
         what = "is damaged or not an ONNX network"
         if provider != CPU_PROVIDER:
             what += f", or {provider} cannot run it"
-        raise ExportError(f"{shown_name(source)} {what}: {first_line(error)}") from error
+        raise ExportError(f"{shown_name(source)} {what}: {reason_of(error)}") from error
     if provider not in session.get_providers():
         raise ExportError(
             f"{provider} is in this build of ONNX Runtime but does not start on this machine, often because a "
@@ -127,13 +109,3 @@ def shown_name(source: Any) -> str:
         source: path, or model in memory.
     """
     return str(source) if isinstance(source, str | Path) else "the exported network"
-
-
-def first_line(error: Exception) -> str:
-    """Return the first informative line of the message of an engine.
-
-    Args:
-        error: error that the engine raised.
-    """
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return next((line for line in lines if not line.startswith(("Exception from", "Check "))), type(error).__name__)
