@@ -120,6 +120,11 @@ def test_every_codec_compresses_and_its_worst_quality_is_taken(codec):
             {"codec": "vp9"},
             "clip.mp4 has pixels with the aspect ratio 4/3, which codec vp9",
         ),
+        (
+            replace(DEEP, width=48),
+            {},
+            r"clip.mp4 is 48 pixels wide, and codec h265 can crash below 64: choose codec ffv1 and a target .mkv",
+        ),
         (DEEP, {"codec": "vp9"}, "clip.mp4 has the pixel format yuv420p10le, which codec vp9 cannot store"),
     ],
 )

@@ -63,6 +63,8 @@ ALPHA: Final = "matroska_block_additional"
 """FFmpeg's name of the data beside a packet. For VP9 it is the transparency."""
 # for other codecs, the container would have to store it, which PyAV does not support
 _TELLS_ASPECT = ("libx264", "libx265")
+_LEAST_X265 = 64
+"""Smallest width in pixels at which x265 was not seen to overwrite memory: it crashed at 36, 40 and 48."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,8 @@ def choose_encoding(
         The chosen compression.
 
     Raises:
-        VideoError: if the codec is unknown or does not support the crf, the pixel format or the pixels' aspect ratio.
+        VideoError: if the codec is unknown or does not support the crf, the width, the pixel
+            format or the pixels' aspect ratio.
     """
     if codec is None:
         usual, deep = ("vp9", "av1") if suffix == ".webm" else ("h264", "h265")
@@ -132,6 +135,11 @@ def choose_encoding(
         raise VideoError(
             f"{path} has the pixel format {video.pixels}, which codec {codec} cannot store on this machine: choose "
             f"{' or '.join(others) or 'another source'}"
+        )
+    if chosen.encoder == "libx265" and video.width < _LEAST_X265:
+        raise VideoError(
+            f"{path} is {video.width} pixels wide, and codec {codec} can crash below {_LEAST_X265}: choose codec ffv1 "
+            "and a target .mkv"
         )
     if video.aspect not in (None, 1) and chosen.encoder not in _TELLS_ASPECT:
         raise VideoError(
