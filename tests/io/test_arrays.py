@@ -92,6 +92,27 @@ def test_a_dtype_that_is_no_picture_is_refused_saying_what_is(dtype):
         from_array(np.zeros((5, 7, 3), dtype))
 
 
+@pytest.mark.parametrize(
+    ("array", "advice"),
+    [
+        (np.zeros((3, 5, 7), np.uint8), r"The channels come last: numpy\.moveaxis\(array, 0, -1\)\.$"),
+        (np.zeros((1, 5, 7, 3), np.uint8), r"one by one, or as a tensor of shape B 3 H W\.$"),
+        (np.zeros((5, 7, 3), np.int64), r"array\.astype\(numpy\.uint8\)\.$"),
+        (np.zeros((5, 7), bool), r"array\.astype\(numpy\.float32\)\.$"),
+        (np.linspace(-1, 1, 35).reshape(5, 7), r"normalized to \[-1, 1\], convert them with \(image \+ 1\) / 2\.$"),
+    ],
+)
+def test_a_refused_array_comes_with_what_to_do(array, advice):
+    with pytest.raises(ValueError, match=advice):
+        from_array(array)
+
+
+def test_floats_of_8_bits_are_checked():
+    check_range(torch.rand(3, 4, 4).to(torch.float8_e4m3fn))
+    with pytest.raises(ValueError, match="got 240 to 240"):
+        check_range(torch.full((3, 4, 4), 240.0).to(torch.float8_e4m3fn))
+
+
 @pytest.mark.parametrize("values", [np.full((4, 4, 3), 219.0), np.full((4, 4), -3.0, dtype=np.float32)])
 def test_floats_of_another_range_are_refused(values):
     with pytest.raises(ValueError, match=r"floats need values in \[0, 1\]; got -?\d+ to -?\d+"):

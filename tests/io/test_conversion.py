@@ -7,7 +7,7 @@ from PIL import Image
 
 from passband.data.degradations import degrade
 from passband.io.conversion import as_tensor, read_input, single_image
-from passband.io.image import from_pil, write_image
+from passband.io.image import ImageError, from_pil, write_image
 
 LEVELS = np.random.default_rng(0).integers(0, 256, (11, 17, 3), dtype=np.uint8)
 
@@ -92,6 +92,15 @@ def test_one_picture_is_needed_where_one_is_asked_for():
         (torch.zeros(1, 8, 9), ValueError, "gray channel"),
         (torch.zeros(8, 9), ValueError, r"got \(8, 9\) torch\.float32\.$"),
         (torch.zeros(3, 8, 9, dtype=torch.int64), ValueError, r"image\.float\(\) / 255"),
+        (torch.zeros(3, 8, 9, dtype=torch.uint16), ValueError, r"image\.float\(\) / 65535\.$"),
+        (torch.zeros(3, 8, 9, dtype=torch.bool), ValueError, r"image\.float\(\)\.$"),
+        (torch.zeros(3, 8, 9, dtype=torch.complex64), ValueError, r"got \(3, 8, 9\) torch\.complex64\.$"),
+        (torch.zeros(3, 8, 9, device="meta"), ValueError, "values are in memory, got one on the device meta"),
+        (torch.zeros(3, 8, 9).to_sparse(), ValueError, r"got one of the layout torch\.sparse_coo"),
+        (torch.linspace(-1, 1, 216).view(3, 8, 9), ValueError, r"got -1 to 1\. .*\(image \+ 1\) / 2"),
+        (Image.new("RGB", (0, 5)), ImageError, "the Pillow image has no pixels: its size is 0x5"),
+        (Image.new("F", (3, 5)), ImageError, r"mode F; .* Pass an array .*numpy\.asarray\(image\)"),
+        (Image.new("I", (3, 5)), ImageError, r"mode I; .* Pass an array .*numpy\.asarray\(image\)"),
         (torch.zeros(3, 0, 9), ValueError, "not be empty"),
         (torch.full((3, 8, 9), 255.0), ValueError, r"in \[0, 1\]; got 255 to 255\. Divide by 255"),
         (np.full((8, 9, 3), 200.0), ValueError, "Divide by 255"),

@@ -28,7 +28,7 @@ def from_array(array: np.ndarray) -> tuple[Float[Tensor, "3 H W"], Float[Tensor,
     """
     planes = array[..., None] if array.ndim == 2 else array
     if planes.ndim != 3 or planes.shape[-1] not in (1, 2, 3, 4) or planes.size == 0:
-        raise ValueError(f"{ACCEPTED}; got shape {array.shape}")
+        raise ValueError(f"{ACCEPTED}; got shape {array.shape}.{_shape_advice(array.shape)}")
     full = _full_brightness(array.dtype)
     if full == 1:
         check_range(array)
@@ -71,12 +71,20 @@ def check_range(values: np.ndarray | Tensor) -> None:
         values: values of an image.
 
     Raises:
-        ValueError: if values are below -1, above 2, NaN or infinite.
+        ValueError: if values are below -0.5, above 2, NaN, infinite, or not in memory.
     """
     if 0 in values.shape:
         return
     if isinstance(values, Tensor):
+        if values.is_meta or values.layout != torch.strided:
+            kind = "on the device meta" if values.is_meta else f"of the layout {values.layout}"
+            raise ValueError(
+                f"images need a dense tensor whose values are in memory, got one {kind}. Make a dense tensor on the "
+                "CPU or a GPU."
+            )
         values = values.detach()  # torch warns about numbers from tensors that need a gradient
+        if values.element_size() == 1:  # torch does not compare floats of 8 bits
+            values = values.float()
     least, greatest = float(values.min()), float(values.max())
     if not (math.isfinite(least) and math.isfinite(greatest)):
         broken = ~torch.as_tensor(values).isfinite()
@@ -84,9 +92,20 @@ def check_range(values: np.ndarray | Tensor) -> None:
             f"images of floats need finite values; {int(broken.sum()):,} of {broken.numel():,} are NaN or infinite. "
             "Replace them first, for example with numpy.nan_to_num or torch.nan_to_num."
         )
-    if greatest > 2 or least < -1:
-        advice = " Divide by 255." if 2 < greatest <= 255 else ""
+    if greatest > 2 or least < -0.5:
+        advice = " Divide by 255." if 2 < greatest <= 255 and least >= 0 else ""
+        if -1 <= least < 0 and greatest <= 1:
+            advice = " If they are normalized to [-1, 1], convert them with (image + 1) / 2."
         raise ValueError(f"images of floats need values in [0, 1]; got {least:g} to {greatest:g}.{advice}")
+
+
+def _shape_advice(shape: tuple[int, ...]) -> str:
+    """Return a sentence, with a space before it, that says how to give an array the right shape; empty if unknown."""
+    if len(shape) == 4:
+        return " Pass the images of a batch one by one, or as a tensor of shape B 3 H W."
+    if len(shape) == 3 and shape[0] in (1, 3, 4):
+        return " The channels come last: numpy.moveaxis(array, 0, -1)."
+    return ""
 
 
 def _full_brightness(dtype: np.dtype) -> float:
@@ -95,4 +114,9 @@ def _full_brightness(dtype: np.dtype) -> float:
         return float(np.iinfo(dtype).max)
     if np.issubdtype(dtype, np.floating):
         return 1.0
-    raise ValueError(f"{ACCEPTED}; got {dtype}")
+    advice = ""
+    if np.issubdtype(dtype, np.integer):
+        advice = " If its values are 0 to 255, convert it with array.astype(numpy.uint8)."
+    elif dtype == np.bool_:
+        advice = " Convert it with array.astype(numpy.float32)."
+    raise ValueError(f"{ACCEPTED}; got {dtype}.{advice}")

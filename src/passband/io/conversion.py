@@ -152,7 +152,10 @@ def _advice(image: Tensor) -> str:
     if image.ndim not in (3, 4):
         return ""
     if image.shape[-3] == 3:
-        return " Convert the values with image.float() / 255." if image.numel() else ""
+        if not image.numel() or image.is_floating_point() or image.is_complex():
+            return ""
+        full = {torch.bool: "", torch.uint16: " / 65535"}.get(image.dtype, " / 255")
+        return f" Convert the values with image.float(){full}."
     if image.shape[-1] in (3, 4):
         return " The channels come first: image.movedim(-1, -3)."
     return {

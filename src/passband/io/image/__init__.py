@@ -258,9 +258,11 @@ def from_pil(image: Image.Image) -> StoredImage:
         The image, as `read_stored_image` would return it.
 
     Raises:
-        ImageError: if the mode is not supported, or if the file behind the image is damaged.
+        ImageError: if the mode is not supported, the image has no pixels, or the file behind it is damaged.
     """
     name = str(getattr(image, "filename", "") or "the Pillow image")
+    if 0 in image.size:
+        raise ImageError(f"{name} has no pixels: its size is {image.width}x{image.height}")
     try:
         decoded = from_pillow(image, name)
     except (OSError, SyntaxError) as error:

@@ -48,7 +48,8 @@ def pixels_of_pillow(image: Image.Image, name: str) -> Pixels:
     elif mode in ("1", "RGBX", "RGBa", "La", "YCbCr", "HSV"):
         image = image.convert({"1": "L", "RGBa": "RGBA", "La": "LA"}.get(mode, "RGB"))
     elif mode not in ("L", "LA", "RGB", "RGBA"):
-        raise ImageError(f"{name} has pixels of Pillow's mode {mode}; {SUPPORTED}")
+        advice = ". Pass an array of its values in [0, 1]: numpy.asarray(image) / the largest possible value"
+        raise ImageError(f"{name} has pixels of Pillow's mode {mode}; {SUPPORTED}{advice if mode in 'IF' else ''}")
     pixels = np.asarray(image)
     return with_key_color(pixels if pixels.ndim == 3 else pixels[..., None], original)
 
