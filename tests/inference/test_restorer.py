@@ -5,7 +5,7 @@ import torch
 from beartype.roar import BeartypeCallHintViolation
 from PIL import Image
 
-from passband.inference import Restorer
+from passband.inference import Inspector, Restorer
 from passband.inference.engines import TorchEngine
 from passband.io.image import write_image
 from passband.models import pick_device
@@ -123,11 +123,76 @@ def test_a_picture_is_not_changed_by_restoring_it_with_a_network_that_returns_it
     assert image.max() == 1.5
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_restored_tensor_can_be_changed_and_trained_on(tiny_weights, precision):
+    restorer = Restorer(tiny_weights, "cpu", precision=precision)
+    layer = torch.nn.Conv2d(3, 3, 1)
+    for restored in (restorer(torch.rand(3, 9, 14)), restorer.restore(torch.rand(1, 3, 9, 14, requires_grad=True))):
+        assert not restored.requires_grad
+        layer(restored).sum().backward()
+        restored.mul_(2)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("restore", [Restorer.restore, lambda restorer, batch: restorer.restore_views(batch)])
+@pytest.mark.parametrize(
+    ("batch", "error", "message"),
+    [
+        (torch.zeros(3, 5, 5), ValueError, r"needs a batch of shape B C H W, got 3 x 5 x 5\. .*image\[None\]"),
+        (torch.zeros(0, 3, 5, 5), ValueError, r"Restorer\.restore needs a tensor with values, got 0 x 3 x 5 x 5"),
+        (np.zeros((1, 3, 5, 5), np.float32), TypeError, r"got a numpy array .*passband\.as_tensor"),
+        (torch.zeros(1, 3, 5, 5, dtype=torch.uint8), TypeError, r"got torch\.uint8\. .*image\.float\(\) / 255"),
+        (torch.full((1, 3, 5, 5), 200.0), ValueError, r"values in \[0, 1\]; got 200 to 200\. Divide by 255"),
+        (torch.full((1, 3, 5, 5), float("nan")), ValueError, "75 of 75 are NaN or infinite"),
+    ],
+)
+def test_a_batch_that_is_none_is_refused_with_what_to_do(tiny, restore, batch, error, message):
+    with pytest.raises(error, match=message):
+        restore(tiny, batch)
+
+
+@pytest.mark.parametrize("strength", [None, "0.5", -0.1, float("nan")])
+@pytest.mark.usefixtures("unchecked")
+def test_a_strength_that_is_no_share_is_refused(tiny_weights, strength):
+    with pytest.raises(ValueError, match=r"a strength between 0 \(no change\) and 1 \(all of it\), got "):
+        Restorer(tiny_weights, "cpu", strength=strength)
+
+
+def test_predictors_compute_in_float32_where_the_program_computes_in_float64(tiny_weights):
+    image = torch.rand(3, 20, 33)
+    expected, diagnosed = Restorer(tiny_weights, "cpu", precision="float32")(image), Inspector(device="cpu")(image)
+    torch.set_default_dtype(torch.float64)
+    try:
+        for precision in ("float32", "bfloat16"):
+            restored = Restorer(tiny_weights, "cpu", precision=precision)(image)
+            assert restored.dtype == torch.float32
+            torch.testing.assert_close(restored, expected, rtol=0, atol=1e-5 if precision == "float32" else 0.05)
+        diagnosis = Inspector(device="cpu")(image)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert diagnosis.probabilities == pytest.approx(diagnosed.probabilities, abs=1e-5)  # other sums in float64
+
+
+@pytest.mark.parametrize("convert", [torch.nn.Module.half, torch.nn.Module.double])
+def test_weights_of_another_type_are_refused_with_what_to_do(tiny_weights, convert):
+    restorer = Restorer(tiny_weights, "cpu", precision="float32")
+    convert(restorer.model)
+    with pytest.raises(TypeError, match=r"must stay torch\.float32, but some are torch\.float.*precision='bfloat16'"):
+        restorer(torch.rand(3, 9, 14))
+    restorer.model.float()
+    assert restorer(torch.rand(3, 9, 14)).isfinite().all()
+
+
+@pytest.mark.usefixtures("unchecked")
 def test_a_device_that_is_not_here_is_refused():
     assert pick_device("cpu").type == "cpu"
     assert pick_device("auto").type in ("cpu", "cuda", "mps")
     with pytest.raises(ValueError, match="^device is one of auto, cpu, cuda, cuda:1 or mps; got 'warp'$"):
         pick_device("warp")
+    with pytest.raises(ValueError, match="^device is one of .* got None$"):
+        pick_device(None)
+    with pytest.raises(ValueError, match="device 'meta' holds no values"):
+        pick_device("meta")
 
 
 def test_smoothing_ends_with_its_block(tiny_weights):

@@ -90,7 +90,7 @@ class Classifier(Rebuilt):
             raise CheckpointError(f"{weights}: the preprocessing in its config.json cannot be used: {error}") from error
         count = int(model.classes)  # type: ignore[arg-type]
         self.classes = class_names(config, [str(number) for number in range(count)], weights)
-        self.model = model.to(self.device)
+        self.model = model.to(self.device, torch.float32)
 
     def __repr__(self) -> str:
         return described(self, self.weights, {"classes": f"[{listed(self.classes, 6)}]", "device": self.device})
@@ -157,7 +157,7 @@ class Classifier(Rebuilt):
             else:
                 yield Classified(path, self._guesses(scores, top))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def logits(self, views: Float[Tensor, "B K h w"]) -> Float[Tensor, "B classes"]:
         """Return the logits of prepared images, on the CPU.
 

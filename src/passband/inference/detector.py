@@ -7,6 +7,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -75,7 +76,7 @@ class InstanceFinder(Rebuilt):
                 f"{weights} tells {model.classes} categories apart, but its config.json numbers "
                 f"{len(self.category_ids)} (preprocessing.category_ids)"
             )
-        self.model = model.to(self.device)
+        self.model = model.to(self.device, torch.float32)
 
     def __repr__(self) -> str:
         return described(self, self.weights, {"classes": f"[{listed(self.classes, 6)}]", "device": self.device})

@@ -123,7 +123,7 @@ class NetworkChain:
         """
         raise ValueError(f"{self.weights} are several networks, but frames are smoothed for one: name one of them")
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def predict(
         self, degraded: Float[Tensor, "B 3 H W"], report: Report | None = None
     ) -> tuple[Float[Tensor, "B 3 H W"], MemoryPlan]:

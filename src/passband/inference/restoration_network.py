@@ -209,7 +209,7 @@ class RestorationNetwork:
             finally:
                 self._statistics = None
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def predict(
         self, degraded: Float[Tensor, "B C H W"], report: Report | None = None
     ) -> tuple[Float[Tensor, "B 3 H W"], MemoryPlan]:
@@ -224,8 +224,10 @@ class RestorationNetwork:
 
         Raises:
             MemoryError: if the images do not fit; the message says what would fit and what to do.
+            TypeError: if the weights were converted to another type after loading.
         """
         if isinstance(self.engine, TorchEngine):
+            self.engine.check_weights()
             with self.engine.autocast():
                 restored, plan = restore_within(self.engine.model, degraded, self.memory, self._statistics, report)
             return restored.float(), plan

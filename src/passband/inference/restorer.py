@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from copy import copy
+from numbers import Real
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,10 +24,12 @@ from passband.inference.network_choice import FixedChoice, NetworkChoice, VideoD
 from passband.inference.rebuilding import Rebuilt
 from passband.inference.restoration_network import RestorationNetwork
 from passband.inference.video.temporal import Smoother
+from passband.io.arrays import check_range
 from passband.io.conversion import read_input
 from passband.io.image import DEFAULT_MAX_PIXELS
 from passband.models import pick_device
 from passband.naming import described
+from passband.ops.checks import check_images
 from passband.ops.progress import Report
 from passband.weights_io import JOINT, checked_name, one_network_needed
 
@@ -86,8 +89,8 @@ class Restorer(Rebuilt):
         views: int | None = 1,
         **overrides: Any,
     ):
-        if not 0 <= strength <= 1:
-            raise ValueError(f"Restorer needs a strength between 0 (no change) and 1 (all of it), got {strength}")
+        if not isinstance(strength, Real) or not 0 <= strength <= 1:
+            raise ValueError(f"Restorer needs a strength between 0 (no change) and 1 (all of it), got {strength!r}")
         self.weights, self.strength = str(checked_name(weights)), strength
         self.memory = None if memory is None else parse_memory(memory)
         self.engine_name, self.precision = engine, precision
@@ -198,7 +201,7 @@ class Restorer(Rebuilt):
         """Smooth the network's averages over frames, see `RestorationNetwork.smoothing`."""
         return self.network().smoothing(strength)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def restore(self, degraded: Float[Tensor, "B 3 H W"], report: Report | None = None) -> Float[Tensor, "B 3 H W"]:
         """Restore a batch of any size from 1 x 1, on the restorer's device.
 
@@ -212,9 +215,12 @@ class Restorer(Rebuilt):
 
         Raises:
             MemoryError: if the images do not fit; the message says what would fit and what to do.
+            TypeError: if the images are not a tensor of floating-point values.
+            ValueError: if the shape or the range of the values is another.
         """
         if self.choice.fixed is not None:
             return self.restore_views(degraded, report)[0]
+        _check_batch(degraded)
         degraded = degraded.to(self.device, torch.float32)
         restored = []
         for image in degraded:
@@ -222,7 +228,7 @@ class Restorer(Rebuilt):
             restored.append(image[None] if name is None else self._restored(name, image[None], report)[0])
         return torch.cat(restored)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def restore_views(
         self, degraded: Float[Tensor, "B C H W"], report: Report | None = None
     ) -> tuple[Float[Tensor, "B 3 H W"], MemoryPlan]:
@@ -237,8 +243,10 @@ class Restorer(Rebuilt):
 
         Raises:
             MemoryError: if the images do not fit; the message says what would fit and what to do.
-            ValueError: if each image has its own choice.
+            TypeError: if the images are not a tensor of floating-point values.
+            ValueError: if each image has its own choice, or the shape or the range of the values is another.
         """
+        _check_batch(degraded)
         return self._restored(self.network().weights, degraded.to(self.device, torch.float32), report)
 
     def _restored(self, name: str, degraded: Tensor, report: Report | None) -> tuple[Tensor, MemoryPlan]:
@@ -295,7 +303,7 @@ class Restorer(Rebuilt):
         network = self.network(decision.weights)
         return (*lines, *file.restore(network, self.strength, name_weights=name_weights, report=report))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def restore_frames(self, frames: Float[Tensor, "B 3 H W"], first: int) -> Float[Tensor, "B 3 H W"]:
         """Restore consecutive frames of a video, each with the network of its scene.
 
@@ -320,7 +328,7 @@ class Restorer(Rebuilt):
         return torch.cat(parts)
 
     def for_video(
-        self, source: Path, target: Path | None = None, *, as_one: bool = False
+        self, source: Path | str, target: Path | str | None = None, *, as_one: bool = False
     ) -> tuple["Restorer | None", str]:
         """Choose the network for each scene of a video.
 
@@ -340,6 +348,7 @@ class Restorer(Rebuilt):
         """
         if self.choice.fixed is not None:
             return self, ""
+        source, target = Path(source), None if target is None else Path(target)
         decision = self.choice.of_video(source, as_one=as_one)
         names = [name for name in decision.weights if name is not None]
         if not names:
@@ -363,6 +372,12 @@ class Restorer(Rebuilt):
         engines = [part.engine for part in network.parts]
         self.precision = _joined([engine.precision for engine in engines])
         self.engine_name = _joined([engine.name for engine in engines])
+
+
+def _check_batch(images: Any) -> None:
+    """Refuse images that a network would not restore as the user expects."""
+    check_images(images, "Restorer.restore")
+    check_range(images)
 
 
 def _joined(names: Sequence[str]) -> str:

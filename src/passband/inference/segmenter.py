@@ -99,7 +99,7 @@ class Segmenter(Rebuilt):
             )
         self.size, self.maps = size, int(model.classes)  # type: ignore[arg-type]
         self.classes = class_names(config, mask_names(self.maps), weights)
-        self.model = model.to(self.device)
+        self.model = model.to(self.device, torch.float32)
 
     def __repr__(self) -> str:
         return described(self, self.weights, {"classes": f"[{listed(self.classes, 6)}]", "device": self.device})
@@ -210,7 +210,7 @@ class Segmenter(Rebuilt):
             image = F.interpolate(image[None], size, mode="bilinear", align_corners=False, antialias=True)[0]
         return image.mul(255).round().clamp(0, 255).div(255)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def logits(self, images: Float[Tensor, "B 3 S S"]) -> Float[Tensor, "B K S S"]:
         """Return the logits of prepared images, on the network's device.
 

@@ -254,8 +254,10 @@ def pick_device(name: str = "auto") -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)
-    except RuntimeError as error:  # its message lists twenty kinds of devices, of which most are of other programs
+    except (RuntimeError, TypeError) as error:  # its message lists many kinds of devices that torch here lacks
         raise ValueError(f"device is one of auto, cpu, cuda, cuda:1 or mps; got {name!r}") from error
+    if device.type == "meta":
+        raise ValueError("device 'meta' holds no values, so nothing can be computed there; try auto or cpu")
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:

@@ -281,7 +281,8 @@ class Known(nn.Module):
         """Return logarithms of distances; directions that hardly vary count as if they varied a little."""
         mean, covariance = self.get_buffer("mean"), self.get_buffer("covariance")
         scale = covariance.diagonal().clamp(min=1e-6).sqrt()
-        correlation = covariance / scale[:, None] / scale + _SHRUNK * torch.eye(len(mean), device=mean.device)
+        identity = torch.eye(len(mean), device=mean.device, dtype=mean.dtype)
+        correlation = covariance / scale[:, None] / scale + _SHRUNK * identity
         away = ((statistics - mean) / scale).T
         solved = torch.linalg.solve(correlation, away)
         return ((away * solved).sum(0) / len(mean)).clamp(min=1e-9).log() / 2

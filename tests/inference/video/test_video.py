@@ -1,6 +1,7 @@
 import json
 import shutil
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from passband.inference import Restorer, memory
 from passband.inference.video import segments as inference_video
 from passband.inference.video.streaming import restore_video
-from passband.io.video import VideoError
+from passband.io.video import VideoError, VideoReader
 from tests import clips
 
 
@@ -65,6 +66,20 @@ def test_an_identity_network_returns_every_frame_and_everything_else(tmp_path, i
         # crf 0 loses nothing, and what the network leaves alone is not converted back and forth
         assert all(bytes(a) == bytes(b) for a, b in zip(before.planes, after.planes, strict=True))
     assert not list(tmp_path.glob("*.parts"))
+
+
+def test_paths_may_be_texts(tmp_path, identity_weights):
+    source = str(clips.write_clip(tmp_path / "clip.mp4", clips.even(2), audio=None))
+    target, both = str(tmp_path / "out.mp4"), str(tmp_path / "both.mp4")
+    restorer = Restorer(identity_weights, device="cpu")
+    chosen, _ = restorer.for_video(source, target)
+    assert chosen is restorer
+    assert restore_video(restorer, source, target, compare=both).frames == 2
+    assert len(clips.frames(tmp_path / "out.mp4")) == len(clips.frames(tmp_path / "both.mp4")) == 2
+    with VideoReader(source) as reader:
+        assert len(list(reader.frames())) == 2
+    auto = Restorer("auto", device="cpu")
+    assert auto.for_video(source, target)[1] == auto.for_video(Path(source), Path(target))[1] != ""
 
 
 def test_what_the_network_changes_is_in_the_video(tmp_path, identity_weights):

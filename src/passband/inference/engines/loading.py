@@ -104,7 +104,7 @@ class TorchEngine:
             raise ValueError("float16 needs a GPU; on a processor use --precision auto, bfloat16 or float32")
         if compile and self.device.type != "cuda":
             raise ValueError(f"compile needs a CUDA GPU, got the device {self.device.type}; leave it out")
-        self.model = model.to(self.device)
+        self.model = model.to(self.device, torch.float32)
         self.multiple, self.minimum = int(model.multiple), int(model.minimum)  # type: ignore[arg-type]
         self.in_channels = int(getattr(model, "in_channels", 3))
         self.precision: Precision = "float32"
@@ -137,12 +137,25 @@ class TorchEngine:
     def _restore_with(self, precision: Precision) -> Callable[[Tensor], Tensor]:
         """Return a function that restores at a precision."""
 
-        @torch.inference_mode()
+        @torch.no_grad()
         def run(padded: Tensor) -> Tensor:
             with self.autocast(precision):
-                return self.model(padded.to(self.device))[-1].float()
+                return self.model(padded.to(self.device, torch.float32))[-1].float()
 
         return run
+
+    def check_weights(self) -> None:
+        """Refuse a network whose weights were converted after loading, for example with `model.half()`.
+
+        Raises:
+            TypeError: if a weight is not float32.
+        """
+        found = next((weight.dtype for weight in self.model.parameters() if weight.dtype != torch.float32), None)
+        if found is not None:
+            raise TypeError(
+                f"the weights of the network must stay torch.float32, but some are {found}. Call .float() on the "
+                "network, and choose the precision with precision=, such as precision='bfloat16'."
+            )
 
     def autocast(self, precision: Precision | None = None) -> AbstractContextManager[Any]:
         """Return the context in which `model` computes at the precision of the engine.
@@ -153,7 +166,7 @@ class TorchEngine:
         dtype = DTYPES[precision or self.precision]
         return torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def __call__(self, padded: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 3 H W"]:
         """Restore images.
 

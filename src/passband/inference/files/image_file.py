@@ -92,7 +92,7 @@ class ImageFile:
                 if self.compare is not None and not first:
                     first.append(picture)
                 progress = part_of(report, index / file.count, (index + 1) / file.count)
-                with torch.inference_mode():
+                with torch.no_grad():
                     degraded = picture.image[None].to(network.device, torch.float32)
                     image = blended(degraded, network.predict(degraded, progress)[0], strength)
                     changes.extend(Change.between(degraded, image).notes(network.weights) if strength else ())

@@ -174,7 +174,7 @@ class Inspector(Rebuilt):
     def __init__(self, weights: str | Path = INSPECTOR, device: str = "cpu", *, trial: bool = True):
         model, _, self.device = load_of_task(weights, "inspection", device)
         assert isinstance(model, InspectorNetwork)
-        self.model = model.to(self.device)
+        self.model = model.to(self.device, torch.float32)
         self.weights, self._device_name = str(weights), device
         self.kinds, self.networks, self.trial = model.kinds, model.networks, trial
         self._last: LastFile[Diagnosis] = LastFile()
@@ -249,7 +249,7 @@ class Inspector(Rebuilt):
             except (ValueError, OSError, MemoryError) as error:
                 yield Inspected(path, error=str(error))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _diagnose(self, views: Views, pixels: Callable[[], Float[Tensor, "3 H W"]]) -> Diagnosis:
         """Return the diagnosis of prepared views; the pixels are read only for a trial."""
         findings = self.model(views.windows[None].to(self.device), views.overview[None].to(self.device))

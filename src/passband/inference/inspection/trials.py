@@ -36,7 +36,7 @@ class Trials:
         """The networks."""
         return [RestorationNetwork(name, self.device) for name in self.names]
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def __call__(self, image: Float[Tensor, "3 H W"]) -> Float[Tensor, "n N F"] | None:
         """Return the features of the trial in each window, or None for an image that is too small for a trial.
 
@@ -52,7 +52,7 @@ class Trials:
         changes = self.changes(windows)
         return torch.stack([trial_features(windows[n, None], changes[:, n, None]) for n in range(len(windows))])
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def changes(self, windows: Float[Tensor, "W 3 h w"]) -> Float[Tensor, "N W 3 h w"]:
         """Return restored minus original windows of each network, on the CPU.
 
@@ -61,7 +61,7 @@ class Trials:
         """
         return torch.stack([self._restored(network, windows) - windows for network in self.networks])
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def restored(self, name: str, image: Float[Tensor, "3 H W"]) -> Float[Tensor, "3 H W"]:
         """Return an image that a network has restored, rounded to 8 bits as a file holds it, on the CPU.
 

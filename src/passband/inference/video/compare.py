@@ -21,7 +21,9 @@ _CRF = "18"
 _BT709, _LIMITED = 1, 1
 
 
-def compare_videos(before: Path, after: Path, target: Path, *, pixels: int | None = COMPARE_PIXELS) -> None:
+def compare_videos(
+    before: Path | str, after: Path | str, target: Path | str, *, pixels: int | None = COMPARE_PIXELS
+) -> None:
     """Write a video, H.264 in MP4 without sound, that shows two videos side by side, or one above the other.
 
     Each frame is upright, has square pixels and the same labels as comparisons of images.
@@ -36,6 +38,7 @@ def compare_videos(before: Path, after: Path, target: Path, *, pixels: int | Non
         VideoError: if a file is not a video, or the two do not have the same frames.
         OSError: if a file cannot be read or written.
     """
+    target = Path(target)
     with VideoReader(before) as first, VideoReader(after) as second, write_whole(target) as temporary:
         tick, scale = first.format.time_base, second.format.time_base
         options = {"movflags": "faststart"}

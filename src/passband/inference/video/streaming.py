@@ -87,15 +87,15 @@ class VideoSummary:
 
 def restore_video(
     restorer: Restorer,
-    source: Path,
-    target: Path,
+    source: Path | str,
+    target: Path | str,
     *,
     codec: str | None = None,
     crf: int | None = None,
     temporal: float | None = None,
     overwrite: bool = False,
     drop_unsupported: bool = False,
-    compare: Path | None = None,
+    compare: Path | str | None = None,
     compare_pixels: int | None = COMPARE_PIXELS,
     report: Callable[[VideoProgress], None] | None = None,
 ) -> VideoSummary:
@@ -133,6 +133,7 @@ def restore_video(
             the network cannot be smoothed.
     """
     started = time.monotonic()
+    source, target = Path(source), Path(target)
     if restorer.choice.fixed is None:
         raise ValueError(
             f"a video is restored by one network: take the one that Restorer({restorer.weights!r}).for_video("

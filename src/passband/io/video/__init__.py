@@ -89,8 +89,8 @@ class VideoReader(AbstractContextManager):
         OSError: if the file cannot be read.
     """
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: Path | str):
+        self.path = path = Path(path)
         self.container = open_video(path)
         self.last_duration = 0
         try:
