@@ -85,7 +85,10 @@ def test_the_statistics_of_the_weights_stay(tmp_path, pairs, tiny_weights):
 
 def test_chosen_settings_can_be_changed_one_by_one_and_decide_what_follows_from_them(tmp_path, pairs, tiny_weights):
     changes = {"optim.epochs": 1, "data.batch": 1, "data.crop": 24, "data.held_out": 0.5, "seed": 5}
-    result = finetune(tiny_weights, pairs, tmp_path / "run", changes=changes, device="cpu")
+    lines = []
+    options = {"changes": changes, "device": "cpu", "announce": lines.append}
+    result = finetune(tiny_weights, pairs, tmp_path / "run", **options)
+    assert lines[1].startswith("3 steps of 1 crop of 24 pixels, ")
     recipe = read_run(tmp_path / "run")["recipe"]
     assert (recipe.optim.epochs, recipe.optim.steps, recipe.seed) == (1, None, 5)
     assert (recipe.data.batch, recipe.data.crop, recipe.data.held_out) == (1, 24, 0.5)

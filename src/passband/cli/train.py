@@ -109,6 +109,7 @@ def train(
         settings = recipe_within(
             settings, minutes, data=data, validation_data=validation_data, weights=weights, device=device
         )
+        assert settings.optim.steps is not None, "`recipe_within` sets the steps"
         if is_first():
             typer.echo(f"{counted(settings.optim.steps, 'step fits', 'steps fit')} into {minutes:g} minutes")
     run = _train_many if _is_sweep(settings) else _train_one

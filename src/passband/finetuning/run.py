@@ -174,9 +174,7 @@ def finetune(
                 )
         recipe = choose(plan)
         crops = f"{counted(recipe.data.batch, 'crop')} of {recipe.data.crop} pixels"
-        announce(
-            f"{counted(recipe.optim.steps, 'step')} of {crops}, rate {recipe.optim.learning_rate:g}, {recipe.precision}"
-        )
+        announce(f"{counted(plan.steps, 'step')} of {crops}, rate {recipe.optim.learning_rate:g}, {recipe.precision}")
     else:
         recipe = _fitted(recipe, share, views)
     progress = train(
