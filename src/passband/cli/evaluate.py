@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from passband.cli.shared.options import Device, Provider, RestorationMemory, RestorationPrecision
+from passband.cli.shared.options import Device, Provider, RestorationMemory, RestorationPrecision, Tile
 from passband.naming import counted
 
 
@@ -60,6 +60,7 @@ def evaluate(
         str | None,
         typer.Option(help="Rule that reads --pool-window: fraction, first or tlc; global pools whole images."),
     ] = None,
+    tile: Tile = None,
     save: Annotated[bool, typer.Option("--save", help="Also write every restored image.")] = False,
     workers: Annotated[
         int,
@@ -93,6 +94,7 @@ def evaluate(
             "provider": provider,
             "pool_window": pool_window,
             "pool_mode": pool_mode,
+            "tile": tile,
             "save": save or None,
             "workers": workers or None,
         },
@@ -100,6 +102,8 @@ def evaluate(
         detection={"benchmark": benchmark, "workers": workers or None},
         segmentation={"protocol": protocol, "workers": workers or None, "provider": provider},
     )
+    if options.get("tile") == 0:
+        options["tile"] = None
     if task == "restoration" and "workers" in options:
         from passband.scale import choose_executor
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from passband.cli.shared.executors import ExecutorName, ManifestFile, Timeout, Workers, needs_manifest
-from passband.cli.shared.options import Provider
+from passband.cli.shared.options import Provider, Tile
 from passband.naming import counted
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def restore(
             help="Pooling window of an SFNet or FSNet: b stands for b / 256 of the map. Default: as in the weights.",
         ),
     ] = None,
+    tile: Tile = None,
     max_pixels: Annotated[
         int | None, typer.Option(min=1, help="Largest number of pixels of an image. Default: 200 million.")
     ] = None,
@@ -121,6 +122,8 @@ def restore(
         say("engine torch: it is the only engine that smooths videos", err=True)
     given = {"pool_window": pool_window, "provider": provider}
     overrides: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if tile is not None:
+        overrides["tile"] = tile or None
     restorer = Restorer(weights, device, memory, engine=engine, precision=precision, strength=strength, **overrides)
     if restorer.choice.fixed is not None and not quiet and (note := restorer.network().license_note):
         say(note, err=True)

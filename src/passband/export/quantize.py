@@ -68,7 +68,7 @@ def quantize(model: nn.Module, pictures: Sequence[Float[Tensor, "C _ _"]]) -> An
 
     converted = openvino_model(model)
     channels = converted.input(0).partial_shape[1].get_length()
-    multiple, minimum = sizes_of(converted)
+    sizes = sizes_of(converted)
     samples = []
     for image in pictures:
         if image.shape[0] != channels:
@@ -76,7 +76,7 @@ def quantize(model: nn.Module, pictures: Sequence[Float[Tensor, "C _ _"]]) -> An
         height, width = image.shape[-2:]
         top, left = (max(0, (side - CROP) // 2) for side in (height, width))
         crop = image[None, :, top : top + CROP, left : left + CROP]
-        samples.append({INPUT: pad_to_multiple(crop, multiple, minimum)[0].numpy()})
+        samples.append({INPUT: pad_to_multiple(crop, sizes.multiple, sizes.minimum)[0].numpy()})
     nncf.set_log_level(logging.ERROR)
     with redirect_stdout(sys.stderr):  # nncf prints its progress on standard output
         quantized = nncf.quantize(
@@ -86,7 +86,7 @@ def quantize(model: nn.Module, pictures: Sequence[Float[Tensor, "C _ _"]]) -> An
             subset_size=len(samples),
             ignored_scope=nncf.IgnoredScope(patterns=list(FLOAT_NODES), types=list(FLOAT_TYPES), validate=False),
         )
-    set_sizes(quantized, multiple, minimum)
+    set_sizes(quantized, sizes)
     return quantized
 
 

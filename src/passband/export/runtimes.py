@@ -1,5 +1,7 @@
 """Runs exported networks with OpenVINO and ONNX Runtime; ncnn has a module of its own."""
 
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -59,32 +61,51 @@ def openvino_model(network: nn.Module) -> Any:
     """
     model = openvino_core().read_model(restoration_graph(network).SerializeToString())
     assert isinstance(network, ThreeScaleNetwork)  # no other network has a graph
-    set_sizes(model, network.multiple, network.minimum)
+    set_sizes(model, Sizes(network.multiple, network.minimum, network.tile))
     return model
 
 
-def set_sizes(model: Any, multiple: int, minimum: int) -> None:
+@dataclass(frozen=True)
+class Sizes:
+    """The sizes that a network takes, as exported files keep them. A file without them is of an SFNet."""
+
+    multiple: int = SFNet.multiple
+    """Number by which the sides of images must be divisible, in pixels."""
+    minimum: int = SFNet.minimum
+    """Smallest side of images, in pixels."""
+    tile: int | None = None
+    """Side in pixels of the tiles in which larger images are restored; None to restore them as a whole."""
+
+    @classmethod
+    def read(cls, entries: Mapping[str, str]) -> "Sizes":
+        """Return the sizes among the entries of a file."""
+        return cls(**{field.name: int(entries[field.name]) for field in fields(cls) if field.name in entries})
+
+    @property
+    def entries(self) -> dict[str, str]:
+        """The entries of a file."""
+        return {name: str(value) for name, value in asdict(self).items() if value is not None}
+
+
+def set_sizes(model: Any, sizes: Sizes) -> None:
     """Write the sizes that a network takes into an OpenVINO model, whose files keep them.
 
     Args:
         model: OpenVINO model.
-        multiple: number by which the sides of images must be divisible, in pixels.
-        minimum: smallest side of images, in pixels.
+        sizes: the sizes.
     """
-    for name, value in (("multiple", multiple), ("minimum", minimum)):
-        model.set_rt_info(str(value), ["passband", name])
+    for name, value in sizes.entries.items():
+        model.set_rt_info(value, ["passband", name])
 
 
-def sizes_of(model: Any) -> tuple[int, int]:
-    """Return the numbers of `set_sizes`; those of SFNet if a model has none.
+def sizes_of(model: Any) -> Sizes:
+    """Return the sizes of `set_sizes`.
 
     Args:
         model: OpenVINO model.
     """
-    if not model.has_rt_info(["passband", "multiple"]):
-        return SFNet.multiple, SFNet.minimum
-    multiple, minimum = (int(model.get_rt_info(["passband", name]).astype(str)) for name in ("multiple", "minimum"))
-    return multiple, minimum
+    names = (field.name for field in fields(Sizes) if model.has_rt_info(["passband", field.name]))
+    return Sizes.read({name: model.get_rt_info(["passband", name]).astype(str) for name in names})
 
 
 def of_one_size(model: Any, height: int, width: int) -> Any:
@@ -136,7 +157,8 @@ class OpenVINORuntime:
         if isinstance(source, str | Path):
             source = read_openvino(Path(source))
         self.in_channels = source.input(0).partial_shape[1].get_length()
-        self.multiple, self.minimum = sizes_of(source)
+        sizes = sizes_of(source)
+        self.multiple, self.minimum, self.tile = sizes.multiple, sizes.minimum, sizes.tile
         self.size = fixed_size(source)
         if precision == "bfloat16" and not sums_fit_bfloat16(source):
             raise ExportError(
@@ -191,8 +213,8 @@ class OnnxRuntime:
             )
         self.in_channels = image.shape[1]
         metadata = self._session.get_modelmeta().custom_metadata_map
-        self.multiple = int(metadata.get("multiple", SFNet.multiple))
-        self.minimum = int(metadata.get("minimum", SFNet.minimum))
+        sizes = Sizes.read(metadata)
+        self.multiple, self.minimum, self.tile = sizes.multiple, sizes.minimum, sizes.tile
         height, width = image.shape[2:]
         self.size = (height, width) if isinstance(height, int) and isinstance(width, int) else None
         self.precision: Precision = "float16" if metadata.get("precision") == "float16" else "float32"
@@ -235,9 +257,7 @@ def read_openvino(path: Path) -> Any:
     if path.suffix == ".onnx" and not model.has_rt_info(["passband", "multiple"]):
         require("onnx", "onnx")
         # OpenVINO does not pass on the properties of an ONNX file
-        properties = read_onnx_metadata(path)
-        sizes = (properties.get("multiple", SFNet.multiple), properties.get("minimum", SFNet.minimum))
-        set_sizes(model, *map(int, sizes))
+        set_sizes(model, Sizes.read(read_onnx_metadata(path)))
     return model
 
 

@@ -7,6 +7,7 @@ the maps that are alive at once.
 """
 
 import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -186,10 +187,27 @@ def plan_memory(model: nn.Module, shape: tuple[int, ...], room: int, *, tiles: b
         overlap = None if isinstance(model, ThreeScaleNetwork) else independent_overlap(model, side)
         return MemoryPlan("tiles", constant + per_pixel * side * min(side, height, width), side, overlap)
     least = constant + per_pixel * LEAST_TILE * min(LEAST_TILE, height, width)
-    raise MemoryError(
-        f"{width}x{height} pixels need {_gigabytes(least)} of memory even in the smallest tiles, {_left(room)}. Allow "
-        f"{_gigabytes(_for_all(least - room))} more with --memory, close other programs, or restore a smaller image."
-    )
+    raise _too_large(shape, least, room, "even in the smallest tiles")
+
+
+def plan_tiles(model: nn.Module, shape: tuple[int, ...], room: int, side: int) -> MemoryPlan:
+    """Return the plan of independent tiles of one size, the own ones of a network.
+
+    Args:
+        model: restoration network.
+        shape: shape B C H W of the images, which are in memory already.
+        room: number of bytes that may be used, see `free_memory`.
+        side: side of the tiles in pixels.
+
+    Raises:
+        MemoryError: if the restored images and a tile do not fit; the message says what would fit.
+    """
+    batch, channels, height, width = shape
+    whole = plan_memory(model, (batch, channels, min(side, height), min(side, width)), sys.maxsize)
+    needed = whole.bytes + 4 * height * width * batch * 3
+    if needed > room:
+        raise _too_large(shape, needed, room, f"in tiles of {side} pixels")
+    return MemoryPlan("tiles", needed, side)
 
 
 def restore_planned(
@@ -324,6 +342,14 @@ def _on_processor(model: nn.Module) -> bool:
 def _for_all(size: int) -> int:
     """Return the number of bytes that all processes need if each needs a number of bytes."""
     return size * _SHARE.processes
+
+
+def _too_large(shape: tuple[int, ...], needed: int, room: int, how: str) -> MemoryError:
+    """Return the error for images that do not fit, which says how much memory they need and what to do."""
+    return MemoryError(
+        f"{shape[-1]}x{shape[-2]} pixels need {_gigabytes(needed)} of memory {how}, {_left(room)}. Allow "
+        f"{_gigabytes(_for_all(needed - room))} more with --memory, close other programs, or restore a smaller image."
+    )
 
 
 def _left(room: int) -> str:

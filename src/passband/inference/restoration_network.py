@@ -15,8 +15,16 @@ from torch import Tensor, nn
 from passband.export.runtimes import SUFFIXES
 from passband.inference.engines import ENGINES, TorchEngine, load_engine
 from passband.inference.engines.choice import AUTO_ENGINE, EngineChoice, choose_engine
-from passband.inference.engines.tiled import restore_tiled
-from passband.inference.memory import OVERLAP, MemoryPlan, free_memory, parse_memory, plan_memory, restore_within
+from passband.inference.engines.tiled import OVERLAP_SHARE, restore_tiled
+from passband.inference.memory import (
+    OVERLAP,
+    MemoryPlan,
+    free_memory,
+    parse_memory,
+    plan_memory,
+    plan_tiles,
+    restore_within,
+)
 from passband.inference.memory_probe import live_bytes_per_pixel
 from passband.inference.video.temporal import SmoothedStatistics, Smoother, smoothed_statistics
 from passband.io.files import file_checksum
@@ -129,7 +137,8 @@ class RestorationNetwork:
     @property
     def shares_statistics(self) -> bool:
         """Whether tiles of a large image share the statistics of the whole image."""
-        return isinstance(self.engine, TorchEngine) and isinstance(self.engine.model, ThreeScaleNetwork)
+        is_whole = self.engine.tile is None
+        return is_whole and isinstance(self.engine, TorchEngine) and isinstance(self.engine.model, ThreeScaleNetwork)
 
     @cached_property
     def _stored_model(self) -> nn.Module | None:
@@ -181,7 +190,8 @@ class RestorationNetwork:
         model = self._stored_model
         if model is None:
             return file_checksum(Path(self.weights))
-        return hashlib.sha256(f"{model!r}{weights_checksum(model)}".encode()).hexdigest()
+        tile = "" if self.engine.tile is None else f"tile {self.engine.tile}"
+        return hashlib.sha256(f"{model!r}{tile}{weights_checksum(model)}".encode()).hexdigest()
 
     def measure_memory(self) -> None:
         """Find out now how much memory the network needs per pixel, so that no image waits for it."""
@@ -226,21 +236,42 @@ class RestorationNetwork:
             MemoryError: if the images do not fit; the message says what would fit and what to do.
             TypeError: if the weights were converted to another type after loading.
         """
+        own_tile = self._own_tile(*degraded.shape[-2:])
         if isinstance(self.engine, TorchEngine):
             self.engine.check_weights()
+            if own_tile is not None:
+                with self.engine.autocast():
+                    free = free_memory(self.device, self.memory)
+                    plan = plan_tiles(self.engine.model, tuple(degraded.shape), free, own_tile)
+                return restore_tiled(self.engine, degraded, own_tile, own_tile // OVERLAP_SHARE, report), plan
             with self.engine.autocast():
                 restored, plan = restore_within(self.engine.model, degraded, self.memory, self._statistics, report)
             return restored.float(), plan
         if self._leaves_to_torch(max(degraded.shape[-2:])):
             return self._in_torch.predict(degraded, report)
-        restored = restore_tiled(self.engine, degraded, TILE, OVERLAP, report)
-        tall, wide = self.engine.size or (TILE, TILE)
+        tile, overlap = (TILE, OVERLAP) if own_tile is None else (own_tile, own_tile // OVERLAP_SHARE)
+        restored = restore_tiled(self.engine, degraded, tile, overlap, report)
+        tall, wide = self.engine.size or (tile, tile)
         if degraded.shape[-2] <= tall and degraded.shape[-1] <= wide:
             return restored.to(degraded.device), MemoryPlan("whole", 0)
         return restored.to(degraded.device), MemoryPlan("tiles", 0, max(tall, wide))
 
+    def _own_tile(self, height: int, width: int) -> int | None:
+        """Return the side of the network's own tiles; None if it restores an image of this size as a whole.
+
+        Averages that are smoothed over frames are those of whole frames.
+        """
+        tile = self.engine.tile
+        is_whole = tile is None or max(height, width) <= tile or self._statistics is not None
+        return None if is_whole or self.engine.size is not None else tile
+
     def _leaves_to_torch(self, side: int) -> bool:
-        """Tell whether torch restores an image because the chosen engine would cut it into independent tiles."""
+        """Tell whether torch restores an image because the chosen engine would cut it into independent tiles.
+
+        A network with tiles of its own has them in every engine.
+        """
+        if self.engine.tile is not None:
+            return False
         is_chosen = self.engine_choice is not None and self.engine.precision != "int8"
         return is_chosen and side > TILE and self._stored_model is not None
 
@@ -272,7 +303,11 @@ class RestorationNetwork:
         try:
             with self.engine.autocast():
                 free = free_memory(self.device, self.memory) - image
-                plan_memory(self.engine.model, (1, 3, height, width), free)
+                tile, shape = self._own_tile(height, width), (1, 3, height, width)
+                if tile is None:
+                    plan_memory(self.engine.model, shape, free)
+                else:
+                    plan_tiles(self.engine.model, shape, free, tile)
         except MemoryError as error:
             raise MemoryError(f"{source}: {error}") from error
 

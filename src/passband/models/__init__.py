@@ -34,6 +34,8 @@ from passband.weights_io import (
     load_state,
 )
 
+IN_PIXELS = ("pool_window", "tile")
+"""Arguments of networks that are sides of images, which may be larger than any side of the weights."""
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "sfnet": sfnet,
     "sfnet-small": sfnet_small,
@@ -233,7 +235,7 @@ def _check_arguments(config: dict[str, Any], state: dict[str, torch.Tensor], sou
     """Raise an error for a config of a network that is far larger than the weights, before memory is allocated."""
     largest = max(1000, len(state), *(side for value in state.values() for side in value.shape))
     for key, value in config.items():
-        if key not in ABOUT_DATA and isinstance(value, int | float) and not abs(value) <= largest:
+        if key not in (*ABOUT_DATA, *IN_PIXELS) and isinstance(value, int | float) and not abs(value) <= largest:
             raise CheckpointError(
                 f"{source}: {key} = {value} does not fit these weights, whose sides are up to {largest}"
             )

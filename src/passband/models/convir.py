@@ -37,6 +37,8 @@ class ConvIR(
         dilations: distances of the filters' positions on maps that are reduced by 8, 4 and 2. They decide the least
             side of the input: 256 pixels as published.
         full_depth: residual blocks per stage at full size; None for `depth`.
+        tile: side in pixels of the tiles in which `inference` restores larger images, each with its own averages, see
+            `models.three_scales`; None restores an image as a whole.
 
     Raises:
         ValueError: if an argument is invalid.
@@ -55,6 +57,7 @@ class ConvIR(
         in_channels: int = 3,
         dilations: Sequence[int] = (7, 9, 11),
         full_depth: int | None = None,
+        tile: int | None = None,
     ):
         least_depth = depth if full_depth is None else min(depth, full_depth)
         if least_depth < 1:
@@ -67,6 +70,7 @@ class ConvIR(
             "in_channels": in_channels,
             "dilations": list(dilations),
             "full_depth": full_depth,
+            "tile": tile,
         }
 
         def stage(channels: int, stride: int) -> nn.Sequential:

@@ -37,6 +37,8 @@ class FSNet(
         blend_windows: whether window modulation changes gradually over the image, see `models.SFNet`; the published
             weights were trained without it.
         full_depth: residual blocks per stage at full size, at least 3; None for `depth`, but at least 3.
+        tile: side in pixels of the tiles in which `inference` restores larger images, each with its own averages, see
+            `models.three_scales`; None restores an image as a whole.
 
     Raises:
         ValueError: if an argument is invalid.
@@ -59,6 +61,7 @@ class FSNet(
         pool_mode: PoolMode = "fraction",
         blend_windows: bool = False,
         full_depth: int | None = None,
+        tile: int | None = None,
     ):
         if depth < 1:
             raise ValueError(f"depth is at least 1 residual block per stage; got {depth}")
@@ -72,6 +75,7 @@ class FSNet(
             "pool_mode": pool_mode,
             "blend_windows": blend_windows,
             "full_depth": full_depth,
+            "tile": tile,
         }
         block = block_builder(pool_window, pool_mode, blend_windows)
 

@@ -41,6 +41,8 @@ class SFNet(
             lines; the published weights were trained without it. It needs global pooling.
         windows: windows per side of the window modulation, 2 as published, or 1. With 1 it modulates the whole map, as
             global modulation does.
+        tile: side in pixels of the tiles in which `inference` restores larger images, each with its own averages, see
+            `models.three_scales`; None restores an image as a whole.
 
     Raises:
         ValueError: if an argument is invalid.
@@ -63,6 +65,7 @@ class SFNet(
         pool_mode: PoolMode = "fraction",
         blend_windows: bool = False,
         windows: int = 2,
+        tile: int | None = None,
     ):
         if windows not in (1, 2):
             raise ValueError(f"windows is 1 or 2 windows per side; got {windows}")
@@ -76,6 +79,7 @@ class SFNet(
             "pool_mode": pool_mode,
             "blend_windows": blend_windows,
             "windows": windows,
+            "tile": tile,
         }
         block = block_builder(pool_window, pool_mode, blend_windows, windows)
         super().__init__(

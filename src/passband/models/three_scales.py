@@ -2,6 +2,11 @@
 
 The networks of Cui et al. differ in the stages of the frame alone. Each scale has a stage in the encoder and one in the
 decoder. Features of the downscaled image join the encoder, and each scale of the decoder predicts an image.
+
+The networks average over the whole map. They are trained on crops, so that the averages over a large photo can be
+unlike those of the training, and parts of a photo can be degraded unlike others. There are two remedies at test time:
+local averages (`layers.LocalAvgPool2d`), and tiles as large as the crops (`tile`). Source: Chu et al., "Improving Image
+Restoration by Revisiting Global Information Aggregation", ECCV 2022.
 """
 
 from collections.abc import Callable
@@ -20,6 +25,9 @@ from passband.weights_io import CheckpointError, load_config, load_state, load_w
 
 Network = TypeVar("Network", bound="ThreeScaleNetwork")
 
+SMALLEST_TILE = 64
+"""Smallest side of a tile in pixels."""
+
 
 class ThreeScaleNetwork(HubNetwork):
     """Restore a degraded image at three scales. The stages of the encoder and the decoder are passed in.
@@ -30,16 +38,17 @@ class ThreeScaleNetwork(HubNetwork):
             to the mean of the views.
         stage: function that builds a stage, given its channels and the pixels of the image per position of its map (1,
             2 or 4). The stage keeps the shape of a map.
-        arguments: keywords of the network's constructor that build it again.
+        arguments: keywords of the network's constructor that build it again, `tile` among them.
 
     Raises:
-        ValueError: if the width or the number of input channels is invalid.
+        ValueError: if the width, the number of input channels or the tile is invalid.
 
     Attributes:
         model_name: key of `models.MODELS` that is written into the config of saved weights.
         width_multiple: number that the width must be a multiple of.
         multiple: number by which the sides of the input must be divisible, in pixels.
         minimum: least side of the input, in pixels.
+        tile: side in pixels of the tiles in which larger images are restored; None to restore them as a whole.
     """
 
     model_name: str
@@ -56,7 +65,13 @@ class ThreeScaleNetwork(HubNetwork):
             )
         if in_channels < 3 or in_channels % 3:
             raise ValueError(f"in_channels is 3 per view of the scene; got {in_channels}")
-        self.in_channels, self.arguments = in_channels, arguments
+        tile = arguments.get("tile")
+        if tile is not None and (tile < SMALLEST_TILE or tile % self.multiple):
+            raise ValueError(
+                f"tile is a multiple of {self.multiple} from {SMALLEST_TILE} pixels, or None for the whole image; got "
+                f"{tile}"
+            )
+        self.in_channels, self.arguments, self.tile = in_channels, arguments, tile
         widths = (width, 2 * width, 4 * width)
         # index 0 is full size, 1 half, 2 quarter
         self.stem = nn.ModuleList(

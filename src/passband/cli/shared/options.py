@@ -45,5 +45,14 @@ RestorationPrecision = Annotated[
     ),
 ]
 """The option `--precision` of commands that score."""
+Tile = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Side in pixels of tiles, in which each larger image is restored with averages of their own; 0 restores "
+        "it as a whole. Default: as in the weights.",
+    ),
+]
+"""The option `--tile` of commands that restore."""
 Resume = Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint of the run.")]
 """The option `--resume` of commands that train."""

@@ -31,7 +31,8 @@ MAGIC = 7767517
 HALF_TAG = 0x01306B47
 """Mark of parameters that are stored in float16; parameters in float32 have the mark 0."""
 SIZES_NAME = "passband"
-"""Begin of the name of the input layer, which also holds `multiple`, `minimum` and the number of channels."""
+"""Begin of the name of the input layer. It also holds `multiple`, `minimum`, the number of channels, and `tile` if the
+network has one."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,9 @@ def ncnn_graph(model: nn.Module, half: bool = False) -> NcnnGraph:
             "openvino, onnxruntime or torch"
         )
     writer = _NcnnWriter(half)
-    sizes = f"{SIZES_NAME}_{network.multiple}_{network.minimum}_{network.in_channels}"
-    writer.layers.append(_Layer("Input", sizes, [], [INPUT]))
+    tile = [] if network.tile is None else [network.tile]
+    sizes = map(str, (network.multiple, network.minimum, network.in_channels, *tile))
+    writer.layers.append(_Layer("Input", "_".join([SIZES_NAME, *sizes]), [], [INPUT]))
     restored = writer.trunk(network, INPUT, *writer.front(network, INPUT))
     writer.layers.append(_Layer("Noop", OUTPUT, [restored], [OUTPUT]))
     return NcnnGraph(_text(writer.layers), b"".join(writer.parameters))

@@ -13,7 +13,7 @@ from torch import Tensor
 from passband.export.ncnn.graph import SIZES_NAME, NcnnGraph
 from passband.export.network_writer import INPUT, OUTPUT, ExportError
 from passband.export.packages import require
-from passband.export.runtimes import Precision, run_each_image
+from passband.export.runtimes import Precision, Sizes, run_each_image
 
 LEAST_VERSION = 20261020
 """Date of the first release of ncnn whose output agrees with torch; the one of 2026-01-14 differs by 0.1."""
@@ -59,7 +59,8 @@ class NcnnRuntime:
 
     def _load(self, path: Path) -> None:
         """Load a network from its two files."""
-        self.multiple, self.minimum, self.in_channels = read_sizes(path)
+        sizes, self.in_channels = read_sizes(path)
+        self.multiple, self.minimum, self.tile = sizes.multiple, sizes.minimum, sizes.tile
         if self._net.load_param(str(path)) != 0:
             raise ExportError(f"{path} is damaged or not an ncnn network")
         if self._net.load_model(str(path.with_suffix(".bin"))) != 0:
@@ -110,14 +111,14 @@ def write_ncnn(graph: NcnnGraph, path: Path) -> None:
     path.write_text(graph.text, encoding="ascii")
 
 
-def read_sizes(path: Path) -> tuple[int, int, int]:
+def read_sizes(path: Path) -> tuple[Sizes, int]:
     """Read from a .param file which images its network takes.
 
     Args:
         path: path of the .param file.
 
     Returns:
-        The number by which sides are divisible, the smallest side in pixels, and the number of channels.
+        The sizes that the network takes, and the number of channels.
 
     Raises:
         ExportError: if a file is missing, or was not written by `passband export`.
@@ -127,9 +128,10 @@ def read_sizes(path: Path) -> tuple[int, int, int]:
     try:
         lines = path.read_text(encoding="ascii").splitlines()[:3]
         name, *numbers = lines[2].split()[1].split("_")
-        multiple, minimum, channels = map(int, numbers)
-    except (OSError, ValueError, IndexError) as error:
+        multiple, minimum, channels, *tile = map(int, numbers)
+        sizes = Sizes(multiple, minimum, *tile)
+    except (OSError, TypeError, ValueError, IndexError) as error:
         raise ExportError(f"{path} is damaged, or was not written by passband export") from error
     if name != SIZES_NAME:
         raise ExportError(f"{path} was not written by passband export: its first layer is named {name}")
-    return multiple, minimum, channels
+    return sizes, channels

@@ -34,8 +34,8 @@ def restoration_graph(model: nn.Module, half: bool = False, size: tuple[int, int
 
     Returns:
         An `onnx.ModelProto` with the input `degraded`, 1 C H W, and the output `restored`, 1 3 H W, both float32 in
-        [0, 1]. The output is not clamped. The properties of the model name its precision, `multiple` and `minimum`, and
-        a model of one size also names its `size`, width x height.
+        [0, 1]. The output is not clamped. The properties of the model name its precision, `multiple`, `minimum` and
+        `tile` (if it has one), and a model of one size also names its `size`, width x height.
 
     Raises:
         ExportError: if the network is none of these, if its pooling depends on earlier images, or if it does not take
@@ -53,6 +53,8 @@ def restoration_graph(model: nn.Module, half: bool = False, size: tuple[int, int
         "multiple": str(network.multiple),
         "minimum": str(network.minimum),
     }
+    if network.tile is not None:
+        properties["tile"] = str(network.tile)
     if size is not None:
         properties["size"] = f"{size[1]}x{size[0]}"
     sides = size or ("height", "width")

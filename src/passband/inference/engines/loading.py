@@ -60,6 +60,9 @@ class Engine(Protocol):
     """Smallest side of the images, in pixels."""
     size: tuple[int, int] | None
     """Height and width in pixels of the only images that it takes; None for any size that fits the two above."""
+    tile: int | None
+    """Side in pixels of the tiles in which larger images are restored, each with its own averages; None to restore them
+    as a whole."""
     in_channels: int
 
     def __call__(self, padded: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 3 H W"]:
@@ -106,6 +109,7 @@ class TorchEngine:
             raise ValueError(f"compile needs a CUDA GPU, got the device {self.device.type}; leave it out")
         self.model = model.to(self.device, torch.float32)
         self.multiple, self.minimum = int(model.multiple), int(model.minimum)  # type: ignore[arg-type]
+        self.tile: int | None = getattr(model, "tile", None)
         self.in_channels = int(getattr(model, "in_channels", 3))
         self.precision: Precision = "float32"
         fast = fast_precision(self.device, torch.get_num_threads()) if precision == "auto" else precision
@@ -258,12 +262,12 @@ def _fastest_openvino(converted: Any, precision: str) -> OpenVINORuntime:
     native = "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if not native or not sums_fit_bfloat16(converted):
         return OpenVINORuntime(converted)
-    multiple, minimum = sizes_of(converted)
+    sizes = sizes_of(converted)
     probed, has_size = converted, fixed_size(converted) is not None
     if has_size:
-        probed = of_one_size(converted, *probe_images(multiple, minimum).shape[-2:])
+        probed = of_one_size(converted, *probe_images(sizes.multiple, sizes.minimum).shape[-2:])
     exact, fast = OpenVINORuntime(probed), OpenVINORuntime(probed, "bfloat16")
-    fits = agreement(exact, fast, multiple, minimum, exact.in_channels // 3) >= AGREEMENT
+    fits = agreement(exact, fast, sizes.multiple, sizes.minimum, exact.in_channels // 3) >= AGREEMENT
     if has_size:
         return OpenVINORuntime(converted, "bfloat16" if fits else "float32")
     return fast if fits else exact

@@ -1,4 +1,4 @@
-"""Restores images of any size with engines that take images of some sizes only."""
+"""Restores images of any size with any engine: whole, or in independent tiles."""
 
 from jaxtyping import Float
 from torch import Tensor
@@ -6,6 +6,9 @@ from torch import Tensor
 from passband.inference.engines.loading import Engine
 from passband.ops.progress import Report
 from passband.ops.tiling import map_tiles, pad_to_fit
+
+OVERLAP_SHARE = 4
+"""Share of the side of a network's own tiles over which neighboring tiles overlap: one quarter."""
 
 
 def restore_tiled(
