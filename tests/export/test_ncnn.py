@@ -7,6 +7,7 @@ import torch
 from passband.export import ExportError
 from passband.export.ncnn.graph import ncnn_graph
 from passband.export.ncnn.runtime import NcnnRuntime, read_sizes, write_ncnn
+from passband.export.runtimes import Sizes
 from passband.models import ConvIR, FSNet, SFNet, load_model
 from tests import golden
 from tests.models.test_family_bands import NEAR, randomized, uneven
@@ -78,7 +79,7 @@ def test_networks_that_ncnn_cannot_compute_are_refused_with_what_to_do():
 
 def test_a_damaged_foreign_or_incomplete_file_is_one_sentence(graph, tmp_path):
     write_ncnn(graph, tmp_path / "network.ncnn.param")
-    assert read_sizes(tmp_path / "network.ncnn.param") == (8, 16, 3)
+    assert read_sizes(tmp_path / "network.ncnn.param") == (Sizes(8, 16), 3)
     (tmp_path / "alone.ncnn.param").write_text(graph.text)
     with pytest.raises(ExportError, match=r"alone\.ncnn\.param needs its parameters beside it, in alone\.ncnn\.bin"):
         NcnnRuntime(tmp_path / "alone.ncnn.param")

@@ -15,6 +15,7 @@ class Recorded:
         self.engine, self.sizes = engine, []
         self.name, self.precision, self.in_channels = engine.name, engine.precision, engine.in_channels
         self.multiple, self.minimum, self.size = engine.multiple, engine.minimum, engine.size
+        self.tile = engine.tile
 
     def __call__(self, padded):
         self.sizes.append(tuple(padded.shape[-2:]))
@@ -40,7 +41,7 @@ def test_larger_pictures_are_done_in_tiles(identity_weights):
     sizes = []
 
     class Recorded:
-        name, precision, in_channels, size = "recorded", "float32", 3, None
+        name, precision, in_channels, size, tile = "recorded", "float32", 3, None, None
         multiple, minimum = loaded.multiple, loaded.minimum
 
         def __call__(self, padded):
