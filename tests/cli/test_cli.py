@@ -13,11 +13,12 @@ import torch
 import typer
 from PIL import Image
 
+from passband import Restorer, SFNet
 from passband.cli import app, main
 from passband.cli.shared.interruption import ENDING
 from passband.config import load_recipe, shipped_recipes
 from passband.io.files import write_whole
-from passband.io.image import write_image
+from passband.io.image import read_image, write_image
 from passband.models import load_model
 from passband.weights_io import load_weights
 from tests import clips, golden
@@ -138,6 +139,18 @@ def test_restore_says_what_an_option_may_be(run, tmp_path, identity_weights, opt
     status, _, err = run("restore", tmp_path / "a.png", "--weights", identity_weights, *options)
     assert status == 1
     assert sentence in err
+
+
+@pytest.mark.parametrize(("options", "tile"), [((), 64), (("--tile", 80), 80), (("--tile", 0), None)])
+def test_images_are_restored_in_tiles_of_the_weights_or_of_the_given_side(run, tmp_path, options, tile):
+    torch.manual_seed(0)
+    write_image(tmp_path / "a.png", torch.rand(3, 70, 90) * torch.linspace(0, 1, 90))
+    SFNet(width=16, depth=1, tile=64).save_pretrained(tmp_path / "weights")
+    here = ("--weights", tmp_path / "weights", "--device", "cpu", "--precision", "float32", "-o", tmp_path / "b.png")
+    assert run("restore", tmp_path / "a.png", *here, *options)[0] == 0
+    restorer = Restorer(tmp_path / "weights", "cpu", precision="float32", tile=tile)
+    expected = restorer.restore(read_image(tmp_path / "a.png")[None])[0]
+    torch.testing.assert_close(read_image(tmp_path / "b.png"), expected, rtol=0, atol=0.51 / 255)
 
 
 def test_comparisons_have_as_many_pixels_as_asked_and_all_with_all(run, tmp_path, identity_weights):

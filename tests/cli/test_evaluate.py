@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from passband import SFNet
 from passband.io.image import write_image
 from tests.classifiers import save_classifier
 
@@ -54,6 +55,19 @@ def test_pooling_flags_reach_the_network_and_the_warning_is_printed(evaluate, da
     assert status == 0
     assert "depend on which file sorts first" in out
     assert (tmp_path / "r" / "restored" / "01_outdoor_hazy.png").exists()
+
+
+def test_the_side_of_tiles_is_that_of_the_weights_unless_it_is_given(evaluate, tmp_path):
+    for folder in ("degraded", "clean"):
+        write_image(tmp_path / "pairs" / folder / "image.png", torch.rand(3, 70, 90))
+    SFNet(width=16, depth=1, tile=64).save_pretrained(tmp_path / "weights")
+    ways = []
+    for number, options in enumerate([(), ("--tile", 80), ("--tile", 0)]):
+        report = tmp_path / f"report{number}"
+        status, *_ = evaluate(tmp_path / "weights", "--data", tmp_path / "pairs", "-o", report, *options)
+        assert status == 0
+        ways.append(json.loads((report / "evaluation.json").read_text())["images"][0]["computed"])
+    assert ways == ["tiles of 64 pixels", "tiles of 80 pixels", "whole"]
 
 
 def test_scores_of_what_was_learned_from_are_called_so(evaluate, run, data, tmp_path):

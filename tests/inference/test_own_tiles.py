@@ -37,22 +37,33 @@ def images():
 
 
 @torch.inference_mode()
-def in_tiles(weights, images, side):
-    """Return images that are restored tile by tile, with an overlap of a quarter of a tile."""
+def in_tiles(weights, images, side, overlap):
+    """Return images that are restored tile by tile."""
     model = load_model(weights)
-    return map_tiles(lambda tile: restore_batch(model, tile), images, side, side // 4, 8).clamp(0, 1)
+    return map_tiles(lambda tile: restore_batch(model, tile), images, side, overlap, 8).clamp(0, 1)
 
 
 def test_larger_images_are_restored_in_tiles_with_averages_of_their_own(tiled_weights, images):
     restored, plan = Restorer(tiled_weights, "cpu", precision="float32").restore_views(images)
-    torch.testing.assert_close(restored, in_tiles(tiled_weights, images, 64), rtol=0, atol=1e-6)
+    torch.testing.assert_close(restored, in_tiles(tiled_weights, images, 64, 16), rtol=0, atol=1e-6)
     assert (plan.mode, plan.side) == ("tiles", 64)
     whole, plan = Restorer(tiled_weights, "cpu", precision="float32", tile=None).restore_views(images)
     assert plan.mode == "whole"
     assert (whole - restored).abs().max() > 1e-3  # engines differ by less than 1e-4
-    other, plan = Restorer(tiled_weights, "cpu", precision="float32", tile=96).restore_views(images)
-    torch.testing.assert_close(other, in_tiles(tiled_weights, images, 96), rtol=0, atol=1e-6)
-    assert plan.how == "tiles of 96 pixels"
+    other, plan = Restorer(tiled_weights, "cpu", precision="float32", tile=80).restore_views(images)
+    torch.testing.assert_close(other, in_tiles(tiled_weights, images, 80, 24), rtol=0, atol=1e-6)
+    assert plan.how == "tiles of 80 pixels"
+
+
+@pytest.mark.parametrize("name", ["sfnet-small", "fsnet-small", "convir-tiny"])
+@pytest.mark.parametrize("factor", [1, 3])
+def test_all_networks_take_the_smallest_tile_and_odd_multiples(name, factor, tmp_path):
+    model = MODELS[name](width=16, tile=64)
+    model = MODELS[name](width=16, tile=64 + factor * model.multiple)
+    model.save_pretrained(tmp_path)
+    restored, plan = Restorer(tmp_path, "cpu", precision="float32").restore_views(torch.rand(1, 3, 70, 170))
+    assert (plan.mode, plan.side) == ("tiles", model.tile)
+    assert restored.shape == (1, 3, 70, 170)
 
 
 def test_images_that_are_not_larger_than_a_tile_are_restored_as_a_whole(tiled_weights, images):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from passband.export.runtimes import SUFFIXES
 from passband.inference.engines import ENGINES, TorchEngine, load_engine
 from passband.inference.engines.choice import AUTO_ENGINE, EngineChoice, choose_engine
-from passband.inference.engines.tiled import OVERLAP_SHARE, restore_tiled
+from passband.inference.engines.tiled import own_overlap, restore_tiled
 from passband.inference.memory import (
     OVERLAP,
     MemoryPlan,
@@ -243,13 +243,13 @@ class RestorationNetwork:
                 with self.engine.autocast():
                     free = free_memory(self.device, self.memory)
                     plan = plan_tiles(self.engine.model, tuple(degraded.shape), free, own_tile)
-                return restore_tiled(self.engine, degraded, own_tile, own_tile // OVERLAP_SHARE, report), plan
+                return restore_tiled(self.engine, degraded, own_tile, own_overlap(self.engine, own_tile), report), plan
             with self.engine.autocast():
                 restored, plan = restore_within(self.engine.model, degraded, self.memory, self._statistics, report)
             return restored.float(), plan
         if self._leaves_to_torch(max(degraded.shape[-2:])):
             return self._in_torch.predict(degraded, report)
-        tile, overlap = (TILE, OVERLAP) if own_tile is None else (own_tile, own_tile // OVERLAP_SHARE)
+        tile, overlap = (TILE, OVERLAP) if own_tile is None else (own_tile, own_overlap(self.engine, own_tile))
         restored = restore_tiled(self.engine, degraded, tile, overlap, report)
         tall, wide = self.engine.size or (tile, tile)
         if degraded.shape[-2] <= tall and degraded.shape[-1] <= wide:

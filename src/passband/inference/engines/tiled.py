@@ -7,8 +7,15 @@ from passband.inference.engines.loading import Engine
 from passband.ops.progress import Report
 from passband.ops.tiling import map_tiles, pad_to_fit
 
-OVERLAP_SHARE = 4
-"""Share of the side of a network's own tiles over which neighboring tiles overlap: one quarter."""
+
+def own_overlap(engine: Engine, side: int) -> int:
+    """Return the overlap of a network's own tiles in pixels: a quarter of their side, rounded up to a size it takes.
+
+    Args:
+        engine: engine from `load_engine`.
+        side: side of the tiles in pixels.
+    """
+    return -(-side // (4 * engine.multiple)) * engine.multiple
 
 
 def restore_tiled(
