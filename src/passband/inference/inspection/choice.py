@@ -15,7 +15,7 @@ from passband.io.files import file_checksum
 from passband.io.image import DEFAULT_MAX_PIXELS, read_image
 from passband.naming import counted
 from passband.provenance import weights_checksum
-from passband.weights_io import JOINT, CheckpointError, shipped_weights
+from passband.weights_io import CONFIG_FILE, JOINT, WEIGHTS_FILE, CheckpointError, shipped_weights
 
 SECOND_GAIN = 1.0
 """Expected gain in dB from which a second network restores what the first has restored. Below, the first one has mostly
@@ -133,7 +133,8 @@ class InspectedChoice:
         """Return the SHA-256 of the inspector, of all networks that may be chosen, and of the rule for a second one."""
         digest = hashlib.sha256(f"{weights_checksum(self.inspector.model)} {SECOND_GAIN} {SECOND_SIDE}".encode())
         for name in self.names:
-            digest.update(f"{name} {file_checksum(shipped_weights()[name] / 'model.safetensors')}".encode())
+            for file in (WEIGHTS_FILE, CONFIG_FILE):
+                digest.update(f"{name} {file_checksum(shipped_weights()[name] / file)}".encode())
         return digest.hexdigest()
 
 
