@@ -86,7 +86,7 @@ def test_a_perfect_network_on_clean_input_scores_infinity_in_valid_json(identity
 
 def test_an_unknown_protocol_is_refused_before_any_work(tmp_path):
     with pytest.raises(ValueError, match="unknown protocol 'y-matlb'; did you mean 'y-matlab'"):
-        evaluate("general", tmp_path, tmp_path, protocol="y-matlb")
+        evaluate("general", tmp_path, tmp_path / "report", protocol="y-matlb")
 
 
 def test_a_pair_too_small_for_ssim_is_named(identity_weights, tmp_path):
@@ -470,6 +470,6 @@ def test_metrics_and_the_spectrum_are_scored_with_the_protocol_and_written(pairs
 
 def test_a_metric_that_is_unknown_or_needs_larger_images_is_refused_before_any_work(pairs, tiny_weights, tmp_path):
     with pytest.raises(ValueError, match="unknown metric 'lpisp'; did you mean 'lpips'"):
-        evaluate("general", tmp_path, tmp_path, metrics=["lpisp"])
+        evaluate("general", tmp_path, tmp_path / "report", metrics=["lpisp"])
     with pytest.raises(ValueError, match=r"ms-ssim needs images of at least 176x176 pixels, got 56x48"):
         evaluate(tiny_weights, pairs, tmp_path / "report", device="cpu", metrics=["ms-ssim"])
