@@ -35,7 +35,7 @@ def test_the_client_gets_the_file_that_the_library_writes(client, photo, tiny, t
     assert path.endswith(f"my photo_{tiny}.jpg")
     assert facts["weights"] == tiny
     assert facts["command"].endswith("--strength 0.5 --name-weights")
-    assert 0 <= facts["inspection"]["confidence"] <= 1
+    assert 0 <= facts["inspections"][0]["confidence"] <= 1
 
 
 def test_the_client_lists_networks_inspects_and_gets_errors_as_sentences(client, photo, tiny, tmp_path):

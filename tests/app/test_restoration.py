@@ -2,26 +2,91 @@ from pathlib import Path
 
 import pytest
 
-from passband.app.work.restoration import chosen_weights
-from passband.inference.network_choice import Decision, FixedChoice, Scene, VideoDecision
+from passband.app.api import description
+from passband.app.files.uploads import Storage
+from passband.app.html.results import details
+from passband.app.html.words import done, findings
+from passband.app.settings import Limits
+from passband.app.work.requests import Predictors
+from passband.app.work.restoration import Restored, RestoreRequest, joined_weights
+from passband.app.work.restoring import Options, Result
+from passband.inference import Diagnosis, InspectedChoice, Restorer
+from passband.inference.inspection.choice import LISTED_SCENES
+from passband.inference.network_choice import Decision, Scene, VideoDecision
+from passband.io.image import write_image
+from tests.inspecting import Layered, photograph
 
 BOTH = "dehaze-small+derain-small"
+CLEAN = Diagnosis({"rain": 0.1, "clean": 0.9}, 40.0, {"derain-small": -1.0}, 1.0, tried=True)
 
 
-class ByScene(FixedChoice):
-    """Stands for a choice for each scene of a video."""
+def scenes_of(*names):
+    """Return scenes of 20 frames with these networks."""
+    return tuple(Scene(20 * number, Decision(name, diagnoses=(CLEAN,))) for number, name in enumerate(names))
 
-    def __init__(self, *scenes):
-        super().__init__("general")
-        self.scenes = scenes
 
-    def of_video(self, path, *, as_one=False):
-        return VideoDecision(tuple(Scene(20 * number, Decision(name)) for number, name in enumerate(self.scenes)))
+@pytest.fixture
+def restored(tmp_path):
+    """Return the result for an image that two networks restore, one after the other."""
+
+    class Prepared(Predictors):
+        def get(self, build, *settings, **more):
+            return Restorer("auto", "cpu", choice=InspectedChoice(Layered(5.25)))
+
+    write_image(tmp_path / "a.png", photograph(1))
+    (tmp_path / "out").mkdir()
+    return RestoreRequest(tmp_path / "a.png", tmp_path / "out").do(Prepared())
 
 
 @pytest.mark.parametrize(
-    ("scenes", "name"),
+    ("names", "name"),
     [((BOTH, None, "general"), f"{BOTH} and general"), ((BOTH, BOTH), BOTH), ((None,), None)],
 )
-def test_networks_of_scenes_are_told_from_networks_that_run_one_after_the_other(scenes, name):
-    assert chosen_weights(ByScene(*scenes), Path("a.mp4"), True, 1) == name
+def test_networks_of_scenes_are_told_from_networks_that_run_one_after_the_other(names, name):
+    assert joined_weights(VideoDecision(scenes_of(*names))) == name
+
+
+def test_both_networks_and_what_was_found_before_each_are_said_once(restored, tmp_path):
+    assert findings(restored) == [
+        "The inspector sees haze (probability 90 %) and rain (probability 80 %). Expected gain with dehaze-small: "
+        "7.0 dB.",
+        "After dehaze-small: The inspector sees rain (probability 70 %). Expected gain with derain-small: 5.2 dB.",
+    ]
+    words = "Restored by dehaze-small and then derain-small, which were chosen automatically, in "
+    assert done(restored, "auto").startswith(words)
+    assert not any("expected" in note for note in restored.notes)
+    result = Result(tmp_path / "a.png", Options(), ("auto",), (restored,), ("auto",))
+    storage = Storage(Limits())
+    page = details(result, storage)
+    storage.close()
+    assert page.count("Expected gain with dehaze-small") == page.count("Expected gain with derain-small") == 1
+    facts = description(result)
+    assert facts["weights"] == BOTH
+    assert [one["choice"] for one in facts["inspections"]] == ["dehaze-small", "derain-small"]
+    assert {one["file"] for one in facts["inspections"]} == {"a.png"}
+
+
+def test_each_scene_of_a_video_has_its_finding_and_its_network():
+    path = Path("a.mp4")
+    names = (BOTH, None, *["general"] * LISTED_SCENES)
+    video = Restored(path, path, path, True, "all", scenes_of(*names), (), (64, 48), 2.0)
+    texts = findings(video)
+    assert texts[0] == (
+        "From frame 0: It looks clean (probability 90 %). Restored by dehaze-small and then derain-small."
+    )
+    assert texts[1] == "From frame 20: It looks clean (probability 90 %). Left alone."
+    assert texts[LISTED_SCENES:] == ["2 more scenes are not listed."]
+    assert done(video, "auto") == "Each scene was restored by what was chosen for it, in 2 seconds."
+    facts = description(Result(path, Options(), ("auto",), (video,), ("auto",)))
+    assert [one["weights"] for one in facts["scenes"]] == list(names)
+    assert facts["scenes"][1]["start"] == 20
+
+
+def test_the_finding_of_the_automatic_choice_is_shown_beside_that_of_a_named_network(restored, tmp_path):
+    quick = Restored(restored.target, tmp_path, tmp_path, False, "general", scenes_of("general"), (), (9, 9), 1.0)
+    result = Result(tmp_path / "a.png", Options(), ("general", "auto"), (quick, restored), ("general", "auto"))
+    storage = Storage(Limits())
+    page = details(result, storage)
+    storage.close()
+    assert "After dehaze-small" in page
+    assert "It looks clean" not in page

@@ -130,11 +130,17 @@ def description(result: Result) -> dict[str, Any]:
     Args:
         result: result of one file.
     """
-    restored, diagnosis = result.files[0], result.files[0].diagnosis
+    restored = result.files[0]
     facts: dict[str, Any] = {"weights": restored.weights, "notes": list(restored.notes), "command": result.commands}
-    if diagnosis is not None:
-        facts["inspection"] = {**Inspected(result.source, diagnosis).as_dict(), "file": result.source.name}
-    return facts
+    name = Path(result.source.name)
+    found = [[Inspected(name, one).as_dict() for one in scene.decision.diagnoses] for scene in restored.scenes]
+    if not restored.is_video:
+        return {**facts, "inspections": found[0]}
+    scenes = [
+        {"start": scene.start, "weights": restored.network_of(scene), "inspections": inspections}
+        for scene, inspections in zip(restored.scenes, found, strict=True)
+    ]
+    return {**facts, "scenes": scenes}
 
 
 def _finite(value: float) -> float | None:

@@ -5,12 +5,15 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
 
 from passband.weights_io import AUTO
+
+if TYPE_CHECKING:
+    from passband.inference.inspection.inspector import Diagnosis
 
 
 @dataclass(frozen=True)
@@ -20,10 +23,13 @@ class Decision:
     Attributes:
         weights: the weights of the network; None leaves the image as it is.
         line: sentence about what was found and chosen; empty if nothing had to be chosen.
+        diagnoses: diagnosis of the image, and that of the image after the first network if there is a second one;
+            empty if nothing was inspected.
     """
 
     weights: str | None
     line: str = ""
+    diagnoses: tuple["Diagnosis", ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 
 from passband.app.files.uploads import Storage
-from passband.app.html.words import done, duration, finding
+from passband.app.html.words import done, duration, findings
 from passband.app.work.jobs import Job
 from passband.app.work.restoring import Moment, Result
 
@@ -56,15 +56,15 @@ def details(result: Result, storage: Storage) -> str:
     first = result.files[0]
     size = f"{first.size[0]} x {first.size[1]} pixels" if all(first.size) else ""
     lines = [f"<h2>{escape(result.source.name)} <small>{size}</small></h2>"]
-    if first.diagnosis is not None:
-        lines.append(f'<p class="pb-finding">{escape(finding(first.diagnosis))}</p>')
+    inspected = dict(zip(result.asked, result.files, strict=True)).get("auto", first)  # others try no networks
+    lines += [f'<p class="pb-finding">{escape(text)}</p>' for text in findings(inspected)]
     for asked, restored in zip(result.asked, result.files, strict=True):
         lines.append(f"<p>{escape(done(restored, asked))}</p>")
     notes = dict.fromkeys(note for restored in result.files for note in restored.notes)
     if notes:
         items = "".join(f"<li>{escape(_capital(note))}</li>" for note in notes)
         lines.append(f'<ul class="pb-notes" aria-label="Notes">{items}</ul>')
-    if first.diagnosis is None:
+    if first.is_video:
         lines.append("<p>The viewer shows the first frame of the video. The download has all frames.</p>")
     for restored in result.files:
         lines.append(download_link(storage.address(restored.target), restored.target))

@@ -1,11 +1,13 @@
 """Says in sentences what the page does and found."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from passband.app.settings import Limits
 from passband.app.work.restoration import Restored
 from passband.data.datasets.crops import CLEAN
+from passband.inference.inspection.choice import LISTED_SCENES
 from passband.inference.inspection.inspector import Diagnosis
+from passband.weights_io import JOINT
 
 KINDS = {
     "rain": "rain",
@@ -34,22 +36,43 @@ def limits_sentence(limits: Limits) -> str:
     )
 
 
-def finding(diagnosis: Diagnosis) -> str:
-    """Say what was found in an image, and what is expected to help.
+def findings(result: Restored) -> list[str]:
+    """Say what was found in an image, and after its first network, or what was found in each scene of a video.
 
     Args:
-        diagnosis: diagnosis of the image.
+        result: the result.
     """
+    found = [_found(scene.decision.diagnoses) for scene in result.scenes]
+    if len(found) == 1:
+        return found[0]
+    texts = []
+    for scene, sentences in zip(result.scenes[:LISTED_SCENES], found, strict=False):
+        name = result.network_of(scene)
+        end = "Left alone." if name is None else f"Restored by {_chain(name)}."
+        texts.append(" ".join((f"From frame {scene.start}:", *sentences, end)))
+    more = len(found) - len(texts)
+    return [*texts, f"{more} more scene{' is' if more == 1 else 's are'} not listed."] if more else texts
+
+
+def _found(diagnoses: Sequence[Diagnosis]) -> list[str]:
+    """Say what was found, and what was found after the first network."""
+    befores = ["", *(f"After {one.choice}: " for one in diagnoses)]
+    return [f"{before}{_finding(one)}" for before, one in zip(befores, diagnoses, strict=False)]
+
+
+def _finding(diagnosis: Diagnosis) -> str:
+    """Say what was found in an image, and what is expected to help."""
     if not diagnosis.is_known:
         return "This image is unlike all photos that the inspector has learned from, so its findings are not reliable."
     if not diagnosis.is_degraded:
         chance = diagnosis.probabilities.get(CLEAN, 0.0)
         if chance >= 0.5:
-            return f"This photo looks clean (probability {100 * chance:.0f} %)."
+            return f"It looks clean (probability {100 * chance:.0f} %)."
         return "No degradation was found with certainty."
     seen = diagnosis.found or dict([diagnosis.likeliest])
     kinds = [f"{KINDS.get(kind, kind)} (probability {100 * chance:.0f} %)" for kind, chance in seen.items()]
-    sentence = f"The inspector sees {_listed(kinds)}."
+    is_sure = bool(diagnosis.found)
+    sentence = f"The inspector sees {_listed(kinds)}." if is_sure else f"Nothing is sure; likeliest is {kinds[0]}."
     if diagnosis.best is None:
         return sentence
     name, gain = diagnosis.best
@@ -67,8 +90,17 @@ def done(result: Restored, asked: str) -> str:
     """
     if result.weights is None:
         return "Left alone. Choose a network to restore it anyway."
-    chosen = f"{result.weights}, which was chosen automatically," if asked == "auto" else result.weights
-    return f"Restored by {chosen} in {duration(result.seconds)}."
+    time = duration(result.seconds)
+    if len({scene.decision.weights for scene in result.scenes}) > 1:
+        return f"Each scene was restored by what was chosen for it, in {time}."
+    verb = "were" if JOINT in result.weights else "was"
+    how = f", which {verb} chosen automatically," if asked == "auto" else ""
+    return f"Restored by {_chain(result.weights)}{how} in {time}."
+
+
+def _chain(weights: str) -> str:
+    """Return names of networks that run one after the other in words."""
+    return " and then ".join(weights.split(JOINT))
 
 
 def duration(seconds: float) -> str:

@@ -64,7 +64,7 @@ def restore_tab(server: "Server") -> None:
         if result is None:
             return [gr.skip()] * 5
         shown = [markup.viewer(result, server.storage), markup.details(result, server.storage)]
-        has_image = result.files[0].diagnosis is not None
+        has_image = not result.files[0].is_video
         return [*shown, gr.update(value=result.commands, visible=True), gr.update(visible=has_image), ""]
 
     def update(moment: Moment, request: gr.Request) -> list[Any]:

@@ -10,9 +10,8 @@ from passband.app.work.requests import Predictors, Request, without_folders
 from passband.inference.files.naming import Job
 from passband.inference.files.pieces import report_progress
 from passband.inference.files.restoring import RestoreWork, VideoOptions, plan_jobs
-from passband.inference.inspection.choice import InspectedChoice
-from passband.inference.inspection.inspector import Diagnosis, Inspected, Inspector
-from passband.inference.network_choice import NetworkChoice
+from passband.inference.inspection.inspector import Inspected, Inspector
+from passband.inference.network_choice import Decision, NetworkChoice, Scene, VideoDecision
 from passband.inference.restorer import Restorer
 from passband.io.files import fitted_name
 from passband.io.image.size import stored_size
@@ -29,8 +28,9 @@ class Restored:
         target: path of the restored file.
         before: path of an image that browsers show, of the degraded file.
         after: path of an image that browsers show, of the restored file.
+        is_video: whether it is a video.
         weights: name of the network that restored it, or the names of several; None if the file was left alone.
-        diagnosis: findings about an image; None for a video.
+        scenes: findings and networks of the scenes of a video; an image is one scene.
         notes: sentences about losses, damage and unexpected changes.
         size: width and height in pixels.
         seconds: time that it took in seconds.
@@ -39,11 +39,20 @@ class Restored:
     target: Path
     before: Path
     after: Path
+    is_video: bool
     weights: str | None
-    diagnosis: Diagnosis | None
+    scenes: tuple[Scene, ...]
     notes: tuple[str, ...]
     size: tuple[int, int]
     seconds: float
+
+    def network_of(self, scene: Scene) -> str | None:
+        """Return the name of the network of a scene, or the names of several; None if the scene was left alone.
+
+        Args:
+            scene: one of the scenes.
+        """
+        return self.weights if len(self.scenes) == 1 else scene.decision.weights
 
 
 @dataclass(frozen=True)
@@ -80,13 +89,12 @@ class RestoreRequest(Request):
         started = time.monotonic()
         is_video = check_file(self.source, self.image_pixels, self.video_pixels)
         restorer: Restorer = predictors.get(Restorer, self.weights, strength=self.strength)
-        # the choice remembers its findings about the last file; for a named network they are only shown
-        choice = restorer.choice
-        inspector = choice.inspector if isinstance(choice, InspectedChoice) else predictors.get(Inspector, trial=False)
-        diagnosis = None if is_video else inspector.inspect_file(self.source, max_pixels=self.image_pixels)
-        chosen = restorer.choice.fixed
-        if chosen is None:
-            chosen = chosen_weights(restorer.choice, self.source, is_video, self.image_pixels)
+        if is_video or restorer.choice.fixed is None:
+            decision = decided(restorer.choice, self.source, is_video, self.image_pixels)
+        else:  # the findings are only shown
+            found = predictors.get(Inspector, trial=False).inspect_file(self.source, max_pixels=self.image_pixels)
+            decision = VideoDecision((Scene(0, Decision(restorer.choice.fixed, diagnoses=(found,))),))
+        chosen = joined_weights(decision)
         target = restored_target(self.source, self.folder, (self.label or chosen) if self.is_named else None)
         work = RestoreWork(
             restorer,
@@ -103,10 +111,11 @@ class RestoreRequest(Request):
         before = shown(self.source, self.folder / "before", is_video)
         after = shown(target, self.folder / "after", is_video)
         size = stored_size(before) or (0, 0)
-        line = diagnosis.line if diagnosis is not None else ""
         name = None if chosen is None else self.label or chosen
-        notes = tuple(without_folders(note.replace(str(chosen), name or ""), self) for note in notes if note != line)
-        return Restored(target, before, after, name, diagnosis, notes, size, time.monotonic() - started)
+        notes = tuple(note.replace(str(chosen), name or "") for note in notes if note != decision.line)
+        notes = tuple(without_folders(note, self) for note in notes)
+        seconds = time.monotonic() - started
+        return Restored(target, before, after, is_video, name, decision.scenes, notes, size, seconds)
 
 
 @dataclass(frozen=True)
@@ -128,23 +137,32 @@ class InspectRequest(Request):
         """
         check_image(self.source, self.image_pixels, "Inspection needs an image.")
         diagnosis = predictors.get(Inspector).inspect_file(self.source, max_pixels=self.image_pixels)
-        return {**Inspected(self.source, diagnosis).as_dict(), "file": self.name}
+        return Inspected(Path(self.name), diagnosis).as_dict()
 
 
-def chosen_weights(choice: NetworkChoice, source: Path, is_video: bool, image_pixels: int) -> str | None:
-    """Return the name of the weights that are chosen for a file, or None if it is left alone.
+def decided(choice: NetworkChoice, source: Path, is_video: bool, image_pixels: int) -> VideoDecision:
+    """Return the networks that are chosen for a file; an image is one scene.
 
     Args:
-        choice: the choice.
+        choice: the choice, which remembers the last file.
         source: path of the file.
-        is_video: whether it is a video. The names for its scenes are joined by `and`, because `+` joins networks that
-            run one after the other.
+        is_video: whether it is a video.
         image_pixels: largest number of pixels of an image.
     """
-    if not is_video:
-        return choice.of_file(source, image_pixels).weights
-    names = [name for name in choice.of_video(source).weights if name is not None]
-    return " and ".join(names) or None
+    if is_video:
+        return choice.of_video(source)
+    decision: Decision = choice.of_file(source, image_pixels)
+    return VideoDecision((Scene(0, decision),), decision.line)
+
+
+def joined_weights(decision: VideoDecision) -> str | None:
+    """Return the names of the networks of all scenes, or None if the file is left alone.
+
+    Args:
+        decision: the networks. Their names are joined by `and`, because `+` joins networks that run one after the
+            other.
+    """
+    return " and ".join(name for name in decision.weights if name is not None) or None
 
 
 def restored_target(source: Path, folder: Path, weights: str | None) -> Path:

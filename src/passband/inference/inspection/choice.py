@@ -120,14 +120,15 @@ class InspectedChoice:
         """
         first = mean_of(diagnoses).among(self.names)
         if first.choice is None or images is None or self.inspector.trials is None:
-            return Decision(first.choice, first.line)
+            return Decision(first.choice, first.line, (first,))
         restored = [self.inspector.trials.restored(first.choice, _middle(image)) for image in images()]
         second = mean_of([self.inspector(image) for image in restored]).among(self.names)
         # where the first network would go on, another one makes images worse
         is_other = second.choice not in (None, first.choice)
         if not is_other or not second.tried or max(second.gains.values()) < SECOND_GAIN:
-            return Decision(first.choice, first.line)
-        return Decision(f"{first.choice}{JOINT}{second.choice}", f"{first.line}; then {second.line}")
+            return Decision(first.choice, first.line, (first,))
+        chosen, line = f"{first.choice}{JOINT}{second.choice}", f"{first.line}; then {second.line}"
+        return Decision(chosen, line, (first, second))
 
     def checksum(self) -> str | None:
         """Return the SHA-256 of the inspector, of all networks that may be chosen, and of the rule for a second one."""
