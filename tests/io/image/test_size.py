@@ -3,9 +3,10 @@ import zlib
 
 import pytest
 import torch
+from PIL import Image
 
-from passband.io.image import write_image
-from passband.io.image.size import stored_size
+from passband.io.image import read_image, write_image
+from passband.io.image.size import stored_size, upright_size
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".bmp"])
@@ -32,3 +33,18 @@ def test_what_tells_no_size_gives_none(tmp_path, content):
     (tmp_path / "a.png").write_bytes(content)
     assert stored_size(tmp_path / "a.png") is None
     assert stored_size(tmp_path / "nowhere.png") is None
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8, 9])
+def test_the_upright_size_is_that_of_the_image_that_is_read(tmp_path, suffix, orientation):
+    exif = Image.Exif()
+    exif[274] = orientation
+    Image.new("RGB", (30, 20)).save(tmp_path / f"a{suffix}", exif=exif)
+    height, width = read_image(tmp_path / f"a{suffix}").shape[-2:]
+    assert upright_size(tmp_path / f"a{suffix}") == (width, height)
+
+
+def test_a_file_without_a_size_has_no_upright_size(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"Dear diary")
+    assert upright_size(tmp_path / "a.png") is None

@@ -13,7 +13,8 @@ const REDUCED = 0.25; // scale of the reduced version
 /** Hand the pixels of an image to a canvas. */
 function fill(canvas, bitmap) {
   [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
-  canvas.getContext("bitmaprenderer").transferFromImageBitmap(bitmap);
+  canvas.getContext("2d").drawImage(bitmap, 0, 0); // a "bitmaprenderer" of Chromium ignores the EXIF orientation
+  bitmap.close();
 }
 
 class PassbandViewer extends HTMLElement {

@@ -14,7 +14,7 @@ from passband.inference.inspection.inspector import Inspected, Inspector
 from passband.inference.network_choice import Decision, NetworkChoice, Scene, VideoDecision
 from passband.inference.restorer import Restorer
 from passband.io.files import fitted_name
-from passband.io.image.size import stored_size
+from passband.io.image.size import upright_size
 
 QUALITY = 95
 """Quality of restored JPEG and lossy WebP files, as on the command line."""
@@ -110,7 +110,7 @@ class RestoreRequest(Request):
         notes, _ = work.do(Job(self.source, target), None)
         before = shown(self.source, self.folder / "before", is_video)
         after = shown(target, self.folder / "after", is_video)
-        size = stored_size(before) or (0, 0)
+        size = upright_size(before) or (0, 0)
         name = None if chosen is None else self.label or chosen
         notes = tuple(note.replace(str(chosen), name or "") for note in notes if note != decision.line)
         notes = tuple(without_folders(note, self) for note in notes)
