@@ -212,4 +212,4 @@ def test_the_tab_has_no_serious_faults_for_screen_readers_and_refuses_a_bad_file
     assert [one["id"] for one in violations if one["impact"] in ("serious", "critical")] == []
     (tmp_path / "notes.txt").write_text("no image")
     page.locator("#pb-look input[type=file]").set_input_files(str(tmp_path / "notes.txt"))
-    expect(page.locator("#pb-spectrum [role=alert]")).to_contain_text("notes.txt is no image that passband reads")
+    expect(page.locator("#pb-look-status [role=alert]")).to_contain_text("notes.txt is no image that passband reads")

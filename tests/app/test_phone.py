@@ -1,4 +1,7 @@
-"""Takes files of a phone through the page: an upright JPEG, a HEIC, and a video with sound."""
+"""Takes files of a phone through the page: an upright JPEG, a HEIC, and a video with sound; and a narrow screen."""
+
+import io
+import re
 
 import numpy as np
 import pytest
@@ -73,6 +76,11 @@ def watch_words(page):
     )
 
 
+def words_of(html):
+    """Return the text of HTML."""
+    return re.sub("<[^>]+>", "", html)
+
+
 @pytest.mark.parametrize("kind", ["jpeg", "heic"])
 def test_a_photo_of_a_phone_is_upright_in_the_viewer_and_downloads_as_the_library_writes_it(
     kind, visit, request, tiny, tiny_weights, tmp_path
@@ -92,6 +100,25 @@ def test_a_photo_of_a_phone_is_upright_in_the_viewer_and_downloads_as_the_librar
     assert name == f"{source.stem}_restored{source.suffix}"
     Restorer(str(tiny_weights)).restore_file(source, tmp_path / name)
     assert path.read_bytes() == (tmp_path / name).read_bytes()
+
+
+def test_both_images_of_the_viewer_are_drawn_upright(visit, tiny, tmp_path):
+    stored = Image.new("RGB", (208, 144), "red")
+    stored.paste("blue", (0, 0, 208, 72))  # the right half of the upright image
+    stored.save(tmp_path / "halves.jpg", exif=phone_exif(), quality=95)
+    page = visit()
+    choose(page, "Network", tiny)
+    give(page, tmp_path / "halves.jpg")
+    shown = viewer(page)
+    for key, value in (("Home", "0"), ("End", "100")):  # the right image, and the left one
+        shown.get_by_role("slider").press(key)
+        expect(shown.get_by_role("slider")).to_have_attribute("aria-valuenow", value)
+        x, y, scale = shown.evaluate("element => [element.x, element.y, element.scale]")
+        picture = Image.open(io.BytesIO(shown.locator("#stage").screenshot())).convert("RGB")
+        for across, color in ((0.3, 0), (0.7, 2)):
+            for down in (0.3, 0.7):
+                pixel = picture.getpixel((int(x + 144 * scale * across), int(y + 208 * scale * down)))
+                assert np.argmax(pixel) == color
 
 
 def test_a_video_of_a_phone_has_its_first_frame_in_the_viewer_and_downloads_with_its_sound(
@@ -123,14 +150,27 @@ def test_a_video_of_a_phone_has_its_first_frame_in_the_viewer_and_downloads_with
 def test_the_progress_names_the_file_the_work_and_the_time_left(video, tmp_path):
     job, other = (Job("me", RestoreRequest(video, tmp_path)) for _ in range(2))
     job.state, other.ahead = "running", 3
-    other_words = status(Moment((other,), (), (), False))
+    other_words = words_of(status(Moment((other,), (), (), False)))
     assert "clip.mp4 waits for a free worker, after 3 other files." in other_words
     note_progress(job, VideoProgress(3, 12, 1.5, 6.0))
-    words = status(Moment((job,), (), (), False))
-    assert "clip.mp4 is being restored, about 6 seconds left." in words
-    assert 'value="0.250"' in words
+    html = status(Moment((job,), (), (), False))
+    assert "clip.mp4 is being restored, about 6 seconds left." in words_of(html)
+    assert '<span aria-hidden="true">, about 6 seconds left</span>' in html  # or it is read out every second
+    assert 'value="0.250"' in html
     note_progress(job, PictureProgress(0.5, 200.0))
     assert "about 3 minutes left" in status(Moment((job,), (), (), False))
+
+
+def test_the_end_of_the_work_is_said_where_the_progress_was(video, tmp_path):
+    job, failed = Job("me", RestoreRequest(video, tmp_path)), Job("me", RestoreRequest(tmp_path / "b.png", tmp_path))
+    job.state = "done"
+    failed.fail("b.png is broken")
+    html = status(Moment((job, job), (), (), True))
+    assert words_of(html) == "clip.mp4 is restored. Show the result"
+    assert html.index('role="status"') < html.index("clip.mp4")
+    html = status(Moment((failed,), (failed.error,), (), True))
+    assert '<div role="status"></div>' in html
+    assert 'role="alert">b.png is broken.' in html
 
 
 def test_a_video_of_a_codec_that_repeats_its_bits_is_the_file_that_the_command_writes(tiny_weights, tmp_path):
@@ -160,3 +200,30 @@ def test_the_switch_names_the_network_in_the_metadata_as_the_command_does(visit,
         exif = image.getexif()
     assert f"weights {tiny}, sha256 " in exif[0x0131]
     assert exif[0x010F] == "Maker"
+
+
+def test_a_narrow_screen_shows_problems_and_ends_without_scrolling(visit, photo, tiny, tmp_path):
+    (tmp_path / "notes.txt").write_text("hello")
+    page = visit(width=390, height=600)
+    page.get_by_role("button", name="Restore", exact=True).click()
+    expect(page.locator("#pb-status [role=alert]")).to_be_in_viewport(ratio=1)
+    page.evaluate("scrollTo(0, 0)")
+    give(page, tmp_path / "notes.txt")
+    expect(page.locator("#pb-status")).to_contain_text("notes.txt is neither an image nor a video")
+    expect(page.locator("#pb-status [role=alert]")).to_be_in_viewport(ratio=1)
+    choose(page, "Network", tiny)
+    give(page, photo)
+    viewer(page)
+    page.evaluate("scrollTo(0, 0)")
+    page.get_by_role("link", name="Show the result").click()
+    expect(page.locator("passband-viewer #stage")).to_be_in_viewport()
+    page.get_by_role("tab", name="Frequencies").click()
+    page.evaluate("scrollTo(0, 0)")
+    page.locator("#pb-look input[type=file]").set_input_files(str(tmp_path / "notes.txt"))
+    expect(page.locator("#pb-look-status [role=alert]")).to_be_in_viewport(ratio=1)
+    page.get_by_role("button", name="Clean portrait").click()
+    expect(page.locator("passband-mosaic")).to_be_attached()
+    numbers = page.locator("#pb-numbers").get_by_role("textbox")
+    numbers.fill("all")
+    numbers.press("Enter")
+    expect(page.locator("#pb-channels [role=alert]")).to_be_in_viewport(ratio=1)

@@ -86,27 +86,54 @@ def archive_link(token: str, count: int) -> str:
     )
 
 
-def status(moment: Moment, verb: str = "restored") -> str:
-    """Return the progress, and the problems of files.
+def status(moment: Moment, verb: str = "restored", place: str = "pb-viewer") -> str:
+    """Return the progress or the end of work, and the problems of files.
 
     Args:
         moment: state of the work.
         verb: participle that says what is done with the files.
+        place: identifier of the element that shows the result.
     """
     jobs = moment.jobs
-    parts = [f'<p class="pb-problem" role="alert">{escape(_capital(problem))}</p>' for problem in moment.problems]
     running = [job for job in jobs if not job.is_over]
+    done = [job for job in jobs if job.state == "done"]
+    said, bar = "", ""
     if running:
         over = len(jobs) - len(running)
         share = (over + sum(job.share or 0.0 for job in running)) / len(jobs)
         known = over or any(job.share is not None for job in running)
         value = f' value="{share:.3f}"' if known else ""
-        text = _progress_text(jobs, running, over, verb)
-        parts.append(
-            f'<div class="pb-progress"><progress aria-label="Progress"{value}></progress>'
-            f'<p role="status">{escape(text)}</p></div>'
-        )
-    return "".join(parts)
+        bar = f'<progress aria-label="Progress"{value}></progress>'
+        said = f"<p>{_progress_text(jobs, running, over, verb)}</p>"
+    elif done:
+        names = dict.fromkeys(job.request.name for job in done)
+        what = f"{next(iter(names))} is" if len(names) == 1 else f"{len(names)} files are"
+        said = end(f"{what} {verb}.", place)
+    return state(said, *moment.problems, bar=bar)
+
+
+def state(said: str = "", *problems: str, bar: str = "") -> str:
+    """Return the state of the work.
+
+    Its first element is always the one that is read out when it changes, so that Gradio keeps this element in place.
+
+    Args:
+        said: HTML of the progress or of the end.
+        problems: sentences.
+        bar: HTML of the bar of the progress.
+    """
+    shown = "".join(problem(sentence) for sentence in problems)
+    return f'<div class="pb-progress"><div role="status">{said}</div>{bar}</div>{shown}'
+
+
+def end(sentence: str, place: str) -> str:
+    """Return a sentence about finished work with a link to its result, which a phone shows far below.
+
+    Args:
+        sentence: sentence that says what was done.
+        place: identifier of the element that shows the result.
+    """
+    return f'<p>{escape(sentence)} <a href="#{place}">Show the result</a></p>'
 
 
 def problem(sentence: str) -> str:
@@ -119,14 +146,15 @@ def problem(sentence: str) -> str:
 
 
 def _progress_text(jobs: Sequence[Job], running: Sequence[Job], over: int, verb: str) -> str:
-    """Say how far the work is, and how long it will take."""
+    """Say in HTML how far the work is, and how long it will take, which is not read out again and again."""
     job = next((one for one in running if one.state == "running"), running[0])
+    name = escape(job.request.name)
     if job.state == "waiting":
         before = f", after {job.ahead} other files" if job.ahead > 1 else ", after 1 other file" if job.ahead else ""
-        return f"{job.request.name} waits for a free worker{before}."
-    text = f"{job.request.name} is being {verb}"
+        return f"{name} waits for a free worker{before}."
+    text = f"{name} is being {verb}"
     if job.seconds_left is not None and job.seconds_left >= 1:
-        text = f"{text}, about {duration(job.seconds_left)} left"
+        text = f'{text}<span aria-hidden="true">, about {duration(job.seconds_left)} left</span>'
     return f"{over} of {len(jobs)} done. {text}." if len(jobs) > 1 else f"{text}."
 
 
@@ -138,7 +166,7 @@ def download_link(address: str, path: Path) -> str:
         path: path of the file.
     """
     name, size = path.name, path.stat().st_size
-    amount = f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.0f} KB"
+    amount = f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{max(1, size / 1e3):.0f} KB"
     link = f'href="{escape(address)}?download=1" download="{escape(name)}"'
     return f'<p><a class="pb-download" {link}>Download {escape(name)} <small>{amount}</small></a></p>'
 

@@ -8,7 +8,7 @@ import gradio as gr
 
 from passband.app.files.checks import UploadError
 from passband.app.html import frequencies as markup
-from passband.app.html.results import problem
+from passband.app.html.results import end, problem, state
 from passband.app.tabs.parts import QUIET, example_buttons
 from passband.app.work.frequencies import (
     ChannelsRequest,
@@ -25,7 +25,7 @@ from passband.layers.channels import SUBSETS
 if TYPE_CHECKING:
     from passband.app.server import Server
 
-WORKING = '<p class="pb-said" role="status">The page computes this.</p>'
+WORKING = state("<p>The page computes this.</p>")
 SPECTRUM_TEXT = """<h2 class="pb-part">Spectrum</h2>
 <p>Every image is a sum of waves. This shows how strong each of them is.</p>"""
 PARTS_TEXT = """<h2 class="pb-part">Low and high frequencies</h2>
@@ -59,6 +59,7 @@ def frequencies_tab(server: "Server") -> None:
             gr.HTML(markup.INTRODUCTION)
             file = gr.File(label="Photo", height=130, elem_id="pb-look")
             examples = example_buttons()
+        progress = gr.HTML(state(), elem_id="pb-look-status", elem_classes="pb-state")
         with gr.Column(scale=3, min_width=320, elem_classes="pb-main"):
             gr.HTML(SPECTRUM_TEXT)
             spectrum = gr.HTML(markup.EMPTY, elem_id="pb-spectrum")
@@ -90,11 +91,15 @@ def frequencies_tab(server: "Server") -> None:
         job = await server.jobs.finish(server.storage.session(key).key, request)
         return problem(job.error) if job.error else shown(job.result)
 
-    async def show_spectrum(path: Path | None, request: gr.Request) -> Any:
+    async def show_spectrum(path: Path | None, request: gr.Request) -> tuple[Any, str]:
         if path is None:  # the upload was refused, and the reason is shown already
-            return gr.skip()
-        key = request.session_hash
-        return await answer(SpectrumRequest(path, limit), lambda view: markup.spectrum(view, path.name), key)
+            return gr.skip(), markup.EMPTY
+        key = server.storage.session(request.session_hash).key
+        job = await server.jobs.finish(key, SpectrumRequest(path, limit))
+        if job.error:
+            return state("", job.error), markup.EMPTY
+        said = end(f"The frequencies of {path.name} are shown.", "pb-spectrum")
+        return state(said), markup.spectrum(job.result, path.name)
 
     async def show_parts(path: Path | None, ratio: float, definition: str, request: gr.Request) -> str:
         if path is None:
@@ -137,11 +142,11 @@ def frequencies_tab(server: "Server") -> None:
     def take(path: str | Path | None, request: gr.Request) -> tuple[Path | None, str]:
         """Take over an upload or an example."""
         if path is None:
-            return None, markup.EMPTY
+            return None, state()
         try:
             return server.storage.take(server.storage.session(request.session_hash), path), WORKING
         except UploadError as error:
-            return None, problem(str(error))
+            return None, state("", str(error))
 
     def take_example(path: Path) -> Callable[[gr.Request], tuple[Path | None, str]]:
         def taken(request: gr.Request) -> tuple[Path | None, str]:
@@ -150,10 +155,10 @@ def frequencies_tab(server: "Server") -> None:
         return taken
 
     latest: dict[str, Any] = {**QUIET, "trigger_mode": "always_last"}
-    given = [file.upload(take, file, [source, spectrum], **QUIET)]
-    given += [button.click(take_example(path), None, [source, spectrum], **QUIET) for button, path in examples]
+    given = [file.upload(take, file, [source, progress], **QUIET)]
+    given += [button.click(take_example(path), None, [source, progress], **QUIET) for button, path in examples]
     for event in given:
-        event.success(show_spectrum, source, spectrum, **QUIET)
+        event.success(show_spectrum, source, [progress, spectrum], **QUIET)
         event.success(show_parts, [source, ratio, chosen], parts, **QUIET)
         event.success(show_definitions, [source, ratio], every, **QUIET)
         event.success(show_mosaic, source, mosaic, **QUIET)

@@ -30,7 +30,12 @@ def example_buttons() -> list[tuple[gr.Button, Path]]:
 
 
 async def run_upload(
-    server: "Server", key: str | None, path: str | Path | None, build: Callable[[Session, Path], Request], verb: str
+    server: "Server",
+    key: str | None,
+    path: str | Path | None,
+    build: Callable[[Session, Path], Request],
+    verb: str,
+    place: str,
 ) -> AsyncIterator[tuple[str, Any]]:
     """Take over an upload, run a request on it, and yield its progress.
 
@@ -40,24 +45,27 @@ async def run_upload(
         path: path of the upload; None if there is none.
         build: function from the session and the path of the file to the request.
         verb: participle for the progress, such as `classified`.
+        place: identifier of the element that shows the result.
 
     Yields:
         HTML of the progress or the problem, and the result; None until it is there.
     """
     if not path:
-        yield markup.problem("There is no file yet. Drop an image first."), None
+        yield markup.state("", "There is no file yet. Drop an image first."), None
         return
     session = server.storage.session(key)
     try:
         request = build(session, server.storage.take(session, path))
     except UploadError as error:
-        yield markup.problem(str(error)), None
+        yield markup.state("", str(error)), None
         return
-    async for progress in run_request(server, key, request, verb):
+    async for progress in run_request(server, key, request, verb, place):
         yield progress
 
 
-async def run_request(server: "Server", key: str | None, request: Request, verb: str) -> AsyncIterator[tuple[str, Any]]:
+async def run_request(
+    server: "Server", key: str | None, request: Request, verb: str, place: str
+) -> AsyncIterator[tuple[str, Any]]:
     """Run a request, and yield its progress.
 
     Args:
@@ -65,6 +73,7 @@ async def run_request(server: "Server", key: str | None, request: Request, verb:
         key: session hash of the person.
         request: the work.
         verb: participle for the progress, such as `classified`.
+        place: identifier of the element that shows the result.
 
     Yields:
         HTML of the progress or the problem, and the result; None until it is there.
@@ -72,4 +81,4 @@ async def run_request(server: "Server", key: str | None, request: Request, verb:
     job = server.jobs.submit(server.storage.session(key).key, request)
     async for _ in server.jobs.follow(job):
         problems = (job.error,) if job.error else ()
-        yield markup.status(Moment((job,), problems, (), job.is_over), verb), job.result
+        yield markup.status(Moment((job,), problems, (), job.is_over), verb, place), job.result

@@ -39,8 +39,8 @@ def restore_tab(server: "Server") -> None:
                 start = gr.Button("Restore", variant="primary", elem_id="pb-start")
                 stop = gr.Button("Cancel", visible=False, elem_id="pb-stop")
             examples = example_buttons()
+        state = gr.HTML(markup.state(), elem_id="pb-status", elem_classes="pb-state")
         with gr.Column(scale=3, min_width=340, elem_classes="pb-main"):
-            state = gr.HTML(elem_id="pb-status")
             viewer = gr.HTML(markup.EMPTY, elem_id="pb-viewer")
             details = gr.HTML(elem_id="pb-details")
             command = gr.Textbox(
@@ -86,7 +86,7 @@ def restore_tab(server: "Server") -> None:
         paths: list[str] | None, weights: str, second: str, strength: float, is_named: bool, request: gr.Request
     ) -> AsyncIterator[list[Any]]:
         if not paths:
-            yield [markup.problem("There is no file yet. Drop a photo, or choose an example."), *[gr.skip()] * 8]
+            yield [markup.state("", "There is no file yet. Drop a photo, or choose an example."), *[gr.skip()] * 8]
             return
         async for values in follow(paths, Options(weights, second, strength, is_named), request):
             yield values

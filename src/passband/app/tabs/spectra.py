@@ -33,7 +33,7 @@ async def spectrum_html(
         yield markup.problem(str(error))
         return
     request = ChangeRequest(result.source, result.files[-1].target, session.new_folder("out"), truth, pixels)
-    async for progress, picture in run_request(server, key, request, "measured"):
+    async for progress, picture in run_request(server, key, request, "measured", "pb-spectrum-result"):
         yield progress if picture is None else picture_html(picture, server.storage.address)
 
 

@@ -8,6 +8,7 @@ import gradio as gr
 
 from passband.app.files.uploads import Session
 from passband.app.html import tasks as markup
+from passband.app.html.results import state as state_html
 from passband.app.tabs.parts import QUIET, run_upload
 from passband.app.work.requests import Request
 from passband.app.work.tasks import ClassifyRequest, segment_request
@@ -76,15 +77,15 @@ def _tab(
                 0, 1, 0.5, step=0.05, label="Smallest score of a detector", info=SCORE_INFO, visible=has_score
             )
             start = gr.Button("Run", variant="primary", visible=bool(names))
+        state = gr.HTML(state_html(), elem_id=f"pb-{task}-status", elem_classes="pb-state")
         with gr.Column(scale=3, min_width=340, elem_classes="pb-main"):
-            state = gr.HTML(elem_classes="pb-state")
-            result = gr.HTML(markup.EMPTY if names else "", elem_id=f"pb-{task}-result")
+            result = gr.HTML(markup.EMPTY if names else "", elem_id=(place := f"pb-{task}-result"))
 
     async def run(path: str | None, label: str, score: float, request: gr.Request) -> AsyncIterator[list[Any]]:
         def build_request(session: Session, source: Path) -> Request:
             return build(session, source, label, score)
 
-        async for status, answer in run_upload(server, request.session_hash, path, build_request, verb):
+        async for status, answer in run_upload(server, request.session_hash, path, build_request, verb, place):
             yield [status, gr.skip() if answer is None else show(answer)]
 
     for event in (file.upload, start.click):
