@@ -62,9 +62,9 @@ def build_page(server: "Server") -> gr.Blocks:
 
 def page_look() -> dict[str, Any]:
     """Return the theme, styles and scripts of the page, as `Blocks.launch` takes them."""
-    names = ("viewer/viewer.js", "viewer/viewer.css", "viewer/mosaic.js", "style/media.css")
-    viewer, style, mosaic, media = ((HERE / name).read_text("utf-8") for name in names)
-    scripts = (viewer.replace("%%STYLE%%", style), mosaic)
+    files = ("viewer/viewer.js", "viewer/viewer.css", "viewer/mosaic.js", "viewer/names.js", "style/media.css")
+    viewer, style, mosaic, names, media = ((HERE / name).read_text("utf-8") for name in files)
+    scripts = (viewer.replace("%%STYLE%%", style), mosaic, names)
     theme = Base(
         primary_hue=Color(*BLUES, name="passband"),
         neutral_hue=colors.slate,
