@@ -3,7 +3,7 @@ import json
 import pytest
 from PIL import Image
 
-from passband.runs import Progress, RunError, draw_curves, read_tables
+from passband.runs import Progress, RunError, RunLog, draw_curves, read_tables
 from passband.runs.tables import add_row, drop_rows_after
 from tests.tiny_runs import recipe
 
@@ -74,3 +74,12 @@ def test_a_run_that_a_signal_stopped_ends_the_process_with_the_status_of_shells(
     with pytest.raises(SystemExit) as ended:
         Progress(signal=15).exit_if_signaled()
     assert ended.value.code == 143
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(tmp_path):
+    first = RunLog(tmp_path, True, 0)
+    with pytest.raises(RunError, match=f"^another process is training the run in {tmp_path}: wait until"):
+        RunLog(tmp_path, True, 0)
+    RunLog(tmp_path, False, 0)  # another process of the same training, which writes nothing
+    first.close()
+    RunLog(tmp_path, True, 0).close()

@@ -284,6 +284,7 @@ def _recorded_failure(describe: Callable[[str, str], None], log: RunLog) -> Iter
         reason = lost_process(error) or str(error) or type(error).__name__
         with suppress(OSError):  # a full disk must not hide the reason
             describe("interrupted" if isinstance(error, KeyboardInterrupt) else "failed", reason)
+        with suppress(OSError):
             log.close()
         if lost_process(error):
             raise RunError(reason) from error

@@ -10,6 +10,11 @@ from contextvars import ContextVar
 from pathlib import Path
 from secrets import token_hex
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 NAME_BYTES = 255
 """Largest length of a file name in bytes on the file systems of Linux, macOS and Windows."""
 PARTS_SUFFIX = ".parts"
@@ -102,6 +107,39 @@ def results_folder(output: str | Path, inputs: Iterable[str | Path] = ()) -> Pat
     if existing is not None and not os.access(existing, os.W_OK | os.X_OK):
         raise WriteError(errno.EACCES, f"cannot write to the folder {path}: {existing} is read-only, choose another")
     return path
+
+
+class FolderLock:
+    """Keeps a folder for one process until it is released or the process ends, where the file system has locks.
+
+    Args:
+        folder: path of an existing folder.
+
+    Raises:
+        BlockingIOError: if another lock keeps the folder.
+    """
+
+    def __init__(self, folder: Path):
+        self._descriptor: int | None = None
+        if fcntl is None:
+            return
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            if isinstance(error, BlockingIOError):
+                raise
+            return  # the file system has no locks
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Let other processes use the folder."""
+        if self._descriptor is None or fcntl is None:
+            return
+        fcntl.flock(self._descriptor, fcntl.LOCK_UN)  # closing alone would leave it to processes that were forked
+        os.close(self._descriptor)
+        self._descriptor = None
 
 
 def _file_in_place_of_folder(folder: Path) -> str:

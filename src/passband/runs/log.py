@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from passband.config import Recipe
+from passband.io.files import FolderLock
 from passband.io.image import write_image
 from passband.io.json_files import write_json
 from passband.io.shards import location
 from passband.processes import count
 from passband.provenance import environment
+from passband.runs.folder import RunError
 from passband.runs.tables import LOG_FILE, VALIDATION_FILE, add_row, drop_rows_after
 from passband.weights_io import RUN_FILE, save_weights
 
@@ -80,13 +82,23 @@ class RunLog:
         output: folder of the run.
         active: whether this process writes. Only one process of a parallel run does.
         step: last step of the run. Entries of later steps, from an earlier session, are removed.
+
+    Raises:
+        RunError: if another process trains the run.
     """
 
     def __init__(self, output: Path, active: bool, step: int):
         self.output, self.active = output, active
         self.board: SummaryWriter | None = None
+        self._lock: FolderLock | None = None
         if active:
             output.mkdir(parents=True, exist_ok=True)
+            try:
+                self._lock = FolderLock(output)
+            except BlockingIOError as error:
+                raise RunError(
+                    f"another process is training the run in {output}: wait until it ends, or choose another folder"
+                ) from error
             for name in (LOG_FILE, VALIDATION_FILE):
                 drop_rows_after(output / name, step)
             self.board = _event_writer(output / "tensorboard", step)
@@ -160,6 +172,8 @@ class RunLog:
 
     def close(self) -> None:
         """Write buffered events, and close the record."""
+        if self._lock is not None:
+            self._lock.release()
         if self.board is not None:
             self.board.close()
 
