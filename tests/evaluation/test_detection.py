@@ -100,7 +100,7 @@ def test_a_picture_that_cannot_be_read_counts_as_one_in_which_nothing_was_found(
     result = evaluate_detector(weights, folder, tmp_path / "report", device="cpu")
     assert [row["name"] for row in result["failed"]] == ["000000000002.jpg"]
     assert len(result["images"]) == 2
-    assert "nothing was found" in result["notes"][0]
+    assert "counted as empty" in result["notes"][0]
     for path in folder.glob("train2017/*.jpg"):
         path.write_bytes(b"no picture")
     with pytest.raises(ValueError, match="no image that can be read"):
