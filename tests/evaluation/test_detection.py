@@ -103,7 +103,7 @@ def test_a_picture_that_cannot_be_read_counts_as_one_in_which_nothing_was_found(
     assert "counted as empty" in result["notes"][0]
     for path in folder.glob("train2017/*.jpg"):
         path.write_bytes(b"no picture")
-    with pytest.raises(ValueError, match="no image that can be read"):
+    with pytest.raises(ValueError, match="no image that can be used"):
         evaluate_detector(weights, folder, tmp_path / "again", device="cpu")
 
 
