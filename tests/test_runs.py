@@ -1,4 +1,5 @@
 import json
+from unittest.mock import Mock
 
 import pytest
 from PIL import Image
@@ -82,4 +83,17 @@ def test_a_run_is_trained_by_one_process_at_a_time(tmp_path):
         RunLog(tmp_path, True, 0)
     RunLog(tmp_path, False, 0)  # another process of the same training, which writes nothing
     first.close()
+    RunLog(tmp_path, True, 0).close()
+
+
+def test_a_run_whose_record_cannot_be_opened_is_free_again(tmp_path, monkeypatch):
+    (tmp_path / "log.csv").mkdir()
+    with pytest.raises(OSError, match="log.csv"):
+        RunLog(tmp_path, True, 0)
+    (tmp_path / "log.csv").rmdir()
+    log = RunLog(tmp_path, True, 0)
+    monkeypatch.setattr(log, "board", closed := Mock(close=Mock(side_effect=OSError("disk full"))))
+    with pytest.raises(OSError, match="disk full"):
+        log.close()
+    assert closed.close.called
     RunLog(tmp_path, True, 0).close()

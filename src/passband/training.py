@@ -8,7 +8,7 @@ split each batch, and have the same losses as one process.
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from signal import Signals
@@ -204,12 +204,12 @@ def train(
         is_over = max_minutes is not None and time.monotonic() - started >= max_minutes * 60
         return any_of(signals.received or (TIME_OVER if is_over else 0))
 
-    describe("running")
     started, seconds_before = time.monotonic(), progress.seconds
     speedometer = _Speed(batch_size)
     patience = recipe.validation.patience
     status, reason = "finished", None
     with StopSignals() as signals, _recorded_failure(describe, log):
+        describe("running")
         if weights is not None and latest is None:
             validate()  # a later validation is better only if it beats the original weights
         for batch in on_device(loader, accelerator.device):
@@ -270,8 +270,8 @@ def train(
         if reason is not None and progress.step:  # the run ended early
             save_checkpoint(accelerator, checkpoints, progress.step, recipe.checkpoints_kept)
             log.weights("last", averaged.module, network)
-    describe(status, reason)
-    log.close()
+    with closing(log):
+        describe(status, reason)
     return progress
 
 

@@ -3,8 +3,10 @@ import json
 import pytest
 import torch
 
+from passband import Restorer, SFNet
 from passband.analysis.seams import analyze_seams, seam_figure, seam_ratio
 from passband.io.image import read_image, write_image
+from passband.metrics import psnr
 from passband.ops.tiling import lay_tiles
 from tests.models.test_extra_networks import build
 from tests.models.test_foreign import dncnn
@@ -89,3 +91,13 @@ def test_tiles_of_passbands_own_networks_share_averages(photo, tiny_weights):
     assert found.shares_statistics
     assert found.overlap == 64
     assert found.psnr > 40
+
+
+def test_own_tiles_are_measured_as_they_are_restored(photo, tmp_path):
+    torch.manual_seed(0)
+    SFNet(width=16, depth=1, tile=64).save_pretrained(tmp_path / "weights")
+    found = analyze_seams(photo, tmp_path / "weights", side=64, device="cpu")
+    assert (found.shares_statistics, found.overlap) == (False, 16)
+    image = read_image(photo)[None]
+    whole, tiled = (Restorer(tmp_path / "weights", "cpu", precision="float32", tile=tile) for tile in (None, 64))
+    assert found.psnr == pytest.approx(psnr(tiled.restore(image), whole.restore(image)).item(), abs=1e-3)

@@ -168,6 +168,9 @@ def test_the_end_of_the_work_is_said_where_the_progress_was(video, tmp_path):
     html = status(Moment((job, job), (), (), True))
     assert words_of(html) == "clip.mp4 is restored. Show the result"
     assert html.index('role="status"') < html.index("clip.mp4")
+    same_name = Job("me", RestoreRequest(tmp_path / "other" / video.name, tmp_path))
+    same_name.state = "done"
+    assert words_of(status(Moment((job, same_name), (), (), True))) == "2 files are restored. Show the result"
     html = status(Moment((failed,), (failed.error,), (), True))
     assert '<div role="status"></div>' in html
     assert 'role="alert">b.png is broken.' in html

@@ -480,3 +480,15 @@ def test_recipes_are_listed_and_printed(run, tmp_path):
     assert load_recipe(tmp_path / "mine.toml") == load_recipe("dct-small")
     status, _, err = run("recipe", "dct-smal")
     assert one_sentence(status, err, "no recipe 'dct-smal'", "Did you mean 'dct-small'?")
+
+
+def test_a_second_signal_of_another_kind_ends_the_process_at_once():
+    script = (
+        "import signal\n"
+        "from passband.cli.shared.interruption import ended_by_signals\n"
+        "with ended_by_signals():\n"
+        "    try:\n        signal.raise_signal(signal.SIGTERM)\n"
+        "    finally:\n        signal.raise_signal(signal.SIGHUP)\n        print('cleaned up')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (-signal.SIGHUP, "")

@@ -67,7 +67,7 @@ def test_the_side_of_tiles_is_that_of_the_weights_unless_it_is_given(evaluate, t
         status, *_ = evaluate(tmp_path / "weights", "--data", tmp_path / "pairs", "-o", report, *options)
         assert status == 0
         ways.append(json.loads((report / "evaluation.json").read_text())["images"][0]["computed"])
-    assert ways == ["tiles of 64 pixels", "tiles of 80 pixels", "whole"]
+    assert ways == ["own tiles of 64 pixels", "own tiles of 80 pixels", "whole"]
 
 
 def test_scores_of_what_was_learned_from_are_called_so(evaluate, run, data, tmp_path):

@@ -275,3 +275,9 @@ def test_multiply_accumulates_are_those_of_a_megapixel(count_macs):
     assert count_macs([convolution], 3) == 1_000_000 * 3 * 5 * 9
     assert count_macs([convolution, torch.nn.Conv2d(3, 2, 1)], 3) == 1_000_000 * (3 * 5 * 9 + 3 * 2)
     assert count_macs([convolution, torch.nn.Linear(7, 7)], 3) is None
+
+
+def test_own_tiles_are_not_called_too_large(pairs, identity_weights, tmp_path):
+    SFNet(width=16, depth=1, tile=64).save_pretrained(tmp_path / "tiled")
+    result = compare([tmp_path / "tiled", identity_weights], pairs, tmp_path / "out", device="cpu")
+    assert not any("too large" in note for note in result["notes"])

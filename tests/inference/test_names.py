@@ -34,7 +34,7 @@ def test_an_option_that_is_none_names_the_nearest_of_the_restorer_and_of_its_net
 def test_an_option_like_nothing_lists_all(tiny_weights):
     with pytest.raises(
         ValueError,
-        match=r"^Restorer has no option 'zzz'\. Options: weights, device, .* pool_mode, blend_windows, windows, tile\.$",
+        match=r"^Restorer has no option 'zzz'\. Options: weights, device, .* blend_windows, windows, tile\.$",
     ):
         Restorer(tiny_weights, zzz=1)
 

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from passband.inference.engines.tiled import own_overlap, restore_tiled
 from passband.inference.memory import OVERLAP, MemoryPlan, independent_overlap, restore_planned, tile_step
 from passband.inference.restoration_network import RestorationNetwork
 from passband.io.files import results_folder
@@ -103,10 +104,13 @@ def analyze_seams(
     network = RestorationNetwork(weights_of(weights), device, precision="float32")
     model = network.model
     image = read_image(source)[None].to(network.device)
-    is_sharing = isinstance(model, ThreeScaleNetwork)
+    has_own = network.engine.tile is not None
+    is_sharing = isinstance(model, ThreeScaleNetwork) and not has_own
     if side < 64 or side % 64:
         raise ValueError(f"tiles need a side that is a multiple of 64, got {side}")
-    if overlap is None:
+    if overlap is None and has_own:
+        overlap = own_overlap(network.engine, side)
+    elif overlap is None:
         overlap = min(OVERLAP, side // 2) if is_sharing else independent_overlap(model, side)
     between = None if is_sharing else 1
     tiles = lay_tiles(image.shape[-2], image.shape[-1], side, overlap, tile_step(model), border_multiple=between)
@@ -118,7 +122,10 @@ def analyze_seams(
         )
     with torch.inference_mode():
         whole = restore_planned(model, image, MemoryPlan("whole", 0)).float().clamp(0, 1)
-        tiled = restore_planned(model, image, MemoryPlan("tiles", 0, side, overlap)).float().clamp(0, 1)
+        if has_own:
+            tiled = restore_tiled(network.engine, image, side, overlap).clamp(0, 1)
+        else:
+            tiled = restore_planned(model, image, MemoryPlan("tiles", 0, side, overlap)).float().clamp(0, 1)
     difference = LEVELS * (tiled - whole)
     analysis = SeamAnalysis(
         side, overlap, len(tiles), measure_reach(model), is_sharing,

@@ -20,9 +20,7 @@ from passband.evaluation.pair_scores import (
 from passband.evaluation.restoration_report import write_restoration_report, write_worst_median_best
 from passband.export.runtimes import SUFFIXES as EXPORTED
 from passband.inference.files.pieces import Executor, in_this_process
-from passband.inference.memory import MemoryPlan
-from passband.inference.network_chain import NetworkChain, chained_names
-from passband.inference.restoration_network import RestorationNetwork
+from passband.inference.network_chain import chained_names
 from passband.inference.restorer import Restorer
 from passband.io.files import results_folder
 from passband.io.shards import data_folder
@@ -182,7 +180,7 @@ def evaluate_restoration(
         "notes": [
             *_not_compared(known, other),
             *_notes(description, known, scored[0], views),
-            *_tiled(rows, network),
+            *_tiled(rows, network.shares_statistics),
             *_left_out(failed, len(pairs), closed),
             *([network.license_note] if network.license_note else []),
         ],
@@ -289,22 +287,20 @@ def _notes(description: dict[str, Any], benchmark: Benchmark | None, first: Pair
     return notes
 
 
-def _tiled(rows: Sequence[dict[str, Any]], network: RestorationNetwork | NetworkChain) -> list[str]:
+def _tiled(rows: Sequence[dict[str, Any]], shared: bool) -> list[str]:
     """Return notes about images that were too large for the memory; bands give the same result as the whole image.
 
     Args:
         rows: rows of all images.
-        network: the network, whose own tiles are part of its description.
+        shared: whether tiles share the statistics of the whole image.
     """
-    own = {part.engine.tile for part in network.parts}
-    own_ways = {MemoryPlan("tiles", 0, tile).how for tile in own if tile is not None}
     ways: dict[str, list[str]] = {}
     for row in rows:
-        if row["computed"].startswith("tiles") and row["computed"] not in own_ways:
+        if row["computed"].startswith("tiles"):
             ways.setdefault(row["computed"], []).append(row["name"])
     tiles = (
         "share the whole image's statistics, so the result is close but not the same"
-        if network.shares_statistics
+        if shared
         else "are restored independently, so the result differs (passband analyze seams measures by how much)"
     )
     return [

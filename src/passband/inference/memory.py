@@ -7,7 +7,8 @@ the maps that are alive at once.
 """
 
 import math
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -57,7 +58,7 @@ the halvings of a tile must be at the same positions as those of the whole image
 class MemoryPlan:
     """The way to restore an image within the memory."""
 
-    mode: Literal["whole", "bands", "tiles"]
+    mode: Literal["whole", "bands", "tiles", "own tiles"]
     bytes: int
     """Expected memory beyond that of the process before."""
     side: int = 0
@@ -67,7 +68,7 @@ class MemoryPlan:
 
     @property
     def how(self) -> str:
-        """The way as text: `whole`, `bands`, or `tiles of 1536 pixels`."""
+        """The way as text: `whole`, `bands`, `tiles of 1536 pixels`, or `own tiles of 256 pixels`."""
         return f"{self.mode} of {self.side} pixels" if self.side else self.mode
 
     def __str__(self) -> str:
@@ -154,8 +155,7 @@ def plan_memory(model: nn.Module, shape: tuple[int, ...], room: int, *, tiles: b
     pictures = 4 * pixels * batch * 3
     padded = 4 * pixels * channels
     per_pixel = live_bytes_per_pixel(model)
-    computed = max(height, width) ** 2 if getattr(model, "is_square", False) else pixels
-    ways = [MemoryPlan("whole", CONSTANT + pictures + int(WHOLE_SLACK * per_pixel * computed * batch))]
+    ways = [_plan_whole(model, shape)]
     if isinstance(model, ThreeScaleNetwork):
         per_pixel = int(BAND_SLACK * _live_maps(model) * _map_bytes(model))
         band = max(BAND_VALUES, LEAST_ROWS * width * model.arguments["width"])
@@ -190,6 +190,14 @@ def plan_memory(model: nn.Module, shape: tuple[int, ...], room: int, *, tiles: b
     raise _too_large(shape, least, room, "even in the smallest tiles")
 
 
+def _plan_whole(model: nn.Module, shape: tuple[int, ...]) -> MemoryPlan:
+    """Return the plan of restoring images of a shape B C H W as a whole."""
+    batch, _, height, width = shape
+    computed = max(height, width) ** 2 if getattr(model, "is_square", False) else height * width
+    images = 4 * height * width * batch * 3
+    return MemoryPlan("whole", CONSTANT + images + int(WHOLE_SLACK * live_bytes_per_pixel(model) * computed * batch))
+
+
 def plan_tiles(model: nn.Module, shape: tuple[int, ...], room: int, side: int) -> MemoryPlan:
     """Return the plan of independent tiles of one size, the own ones of a network.
 
@@ -203,11 +211,11 @@ def plan_tiles(model: nn.Module, shape: tuple[int, ...], room: int, side: int) -
         MemoryError: if the restored images and a tile do not fit; the message says what would fit.
     """
     batch, channels, height, width = shape
-    whole = plan_memory(model, (batch, channels, min(side, height), min(side, width)), sys.maxsize)
-    needed = whole.bytes + 4 * height * width * batch * 3
+    tile = _plan_whole(model, (batch, channels, min(side, height), min(side, width)))
+    needed = tile.bytes + 4 * height * width * batch * 3
     if needed > room:
         raise _too_large(shape, needed, room, f"in tiles of {side} pixels")
-    return MemoryPlan("tiles", needed, side)
+    return MemoryPlan("own tiles", needed, side)
 
 
 def restore_planned(
@@ -296,14 +304,28 @@ def restore_within(
             try:
                 chosen = plan_memory(model, shape, chosen.bytes // 2, tiles=tiles)
             except MemoryError:
-                height, width = image.shape[-2:]
-                raise MemoryError(
-                    f"{width}x{height} pixels need more memory than {image.device} has free; close other programs, "
-                    "or restore a smaller image"
-                ) from error
+                raise _exhausted(image) from error
         # outside of the handler, where the traceback no longer holds the tensors of the failed run
         if image.device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+@contextmanager
+def told_of_memory(image: Float[Tensor, "B C H W"]) -> Iterator[None]:
+    """Say what to do if memory runs out in a block.
+
+    Args:
+        image: images that the block restores.
+
+    Raises:
+        MemoryError: if memory runs out.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not _out_of_memory(error):
+            raise
+        raise _exhausted(image) from error
 
 
 def tile_step(model: nn.Module) -> int:
@@ -349,6 +371,15 @@ def _too_large(shape: tuple[int, ...], needed: int, room: int, how: str) -> Memo
     return MemoryError(
         f"{shape[-1]}x{shape[-2]} pixels need {_gigabytes(needed)} of memory {how}, {_left(room)}. Allow "
         f"{_gigabytes(_for_all(needed - room))} more with --memory, close other programs, or restore a smaller image."
+    )
+
+
+def _exhausted(image: Tensor) -> MemoryError:
+    """Return the error for images that the memory of their device turned out to be too small for."""
+    height, width = image.shape[-2:]
+    return MemoryError(
+        f"{width}x{height} pixels need more memory than {image.device} has free; close other programs, or restore a "
+        "smaller image"
     )
 
 

@@ -24,6 +24,7 @@ from passband.inference.memory import (
     plan_memory,
     plan_tiles,
     restore_within,
+    told_of_memory,
 )
 from passband.inference.memory_probe import live_bytes_per_pixel
 from passband.inference.video.temporal import SmoothedStatistics, Smoother, smoothed_statistics
@@ -137,8 +138,7 @@ class RestorationNetwork:
     @property
     def shares_statistics(self) -> bool:
         """Whether tiles of a large image share the statistics of the whole image."""
-        is_whole = self.engine.tile is None
-        return is_whole and isinstance(self.engine, TorchEngine) and isinstance(self.engine.model, ThreeScaleNetwork)
+        return isinstance(self.engine, TorchEngine) and isinstance(self.engine.model, ThreeScaleNetwork)
 
     @cached_property
     def _stored_model(self) -> nn.Module | None:
@@ -154,7 +154,8 @@ class RestorationNetwork:
         model = self._stored_model
         if model is None:
             size = {} if self.engine.size is None else {"size": "{1}x{0}".format(*self.engine.size)}
-            return {"architecture": "exported", "in_channels": self.engine.in_channels, **size}
+            tile = {} if self.engine.tile is None else {"tile": self.engine.tile}
+            return {"architecture": "exported", "in_channels": self.engine.in_channels, **size, **tile}
         license = {} if self.license == "" else {"license": self.license}
         return {
             "architecture": network_name(model),
@@ -243,18 +244,21 @@ class RestorationNetwork:
                 with self.engine.autocast():
                     free = free_memory(self.device, self.memory)
                     plan = plan_tiles(self.engine.model, tuple(degraded.shape), free, own_tile)
-                return restore_tiled(self.engine, degraded, own_tile, own_overlap(self.engine, own_tile), report), plan
+                with told_of_memory(degraded):
+                    overlap = own_overlap(self.engine, own_tile)
+                    return restore_tiled(self.engine, degraded, own_tile, overlap, report), plan
             with self.engine.autocast():
                 restored, plan = restore_within(self.engine.model, degraded, self.memory, self._statistics, report)
             return restored.float(), plan
         if self._leaves_to_torch(max(degraded.shape[-2:])):
             return self._in_torch.predict(degraded, report)
-        tile, overlap = (TILE, OVERLAP) if own_tile is None else (own_tile, own_overlap(self.engine, own_tile))
-        restored = restore_tiled(self.engine, degraded, tile, overlap, report)
+        tile = own_tile or max(TILE, self.engine.tile or 0)
         tall, wide = self.engine.size or (tile, tile)
+        overlap = OVERLAP if self.engine.tile is None else own_overlap(self.engine, min(tall, wide))
+        restored = restore_tiled(self.engine, degraded, tile, overlap, report).to(degraded.device)
         if degraded.shape[-2] <= tall and degraded.shape[-1] <= wide:
-            return restored.to(degraded.device), MemoryPlan("whole", 0)
-        return restored.to(degraded.device), MemoryPlan("tiles", 0, max(tall, wide))
+            return restored, MemoryPlan("whole", 0)
+        return restored, MemoryPlan("tiles" if own_tile is None else "own tiles", 0, max(tall, wide))
 
     def _own_tile(self, height: int, width: int) -> int | None:
         """Return the side of the network's own tiles; None if it restores an image of this size as a whole.

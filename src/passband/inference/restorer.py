@@ -1,5 +1,6 @@
 """Restores images, in memory or from file to file."""
 
+import hashlib
 import inspect
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -96,6 +97,7 @@ class Restorer(Rebuilt):
         self.engine_name, self.precision = engine, precision
         self._options = {"device": device, "memory": memory, "engine": engine, "precision": precision}
         self._options |= {"provider": provider, "views": views, **overrides}
+        self._overrides = overrides
         self._networks: dict[str, RestorationNetwork | NetworkChain] = {}
         self.engine_lines: dict[str, str] = {}
         self._given_choice = choice
@@ -174,7 +176,11 @@ class Restorer(Rebuilt):
         """Return the SHA-256 of all that decides the restored images: the network, or all that may be chosen."""
         if self._scenes is not None:
             return self._scenes.checksum(lambda name: self.network(name).checksum())
-        return self.choice.checksum() or self.network().checksum()
+        chosen = self.choice.checksum()
+        if chosen is None:
+            return self.network().checksum()
+        changes = repr(sorted(self._overrides.items())) if self._overrides else ""
+        return hashlib.sha256(f"{chosen}{changes}".encode()).hexdigest()
 
     def __call__(self, picture: ImageForm | str | Path) -> ImageForm | Image.Image:
         """Restore an image and return it in the form in which it came.

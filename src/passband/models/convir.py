@@ -79,10 +79,10 @@ class ConvIR(
                 *[ConvBlock(channels, dilations if number == count - 1 else None) for number in range(count)]
             )
 
-        super().__init__(width, in_channels, stage, arguments)
         # at quarter size, a reduced map must be larger than the reflection at its border
         side = max(4 * pool * (dilation + 1) for pool, dilation in zip(POOLS, dilations, strict=True))
         self.minimum = -(-side // self.multiple) * self.multiple
+        super().__init__(width, in_channels, stage, arguments)
 
 
 class ConvBlock(nn.Module):

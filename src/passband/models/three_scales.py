@@ -66,10 +66,10 @@ class ThreeScaleNetwork(HubNetwork):
         if in_channels < 3 or in_channels % 3:
             raise ValueError(f"in_channels is 3 per view of the scene; got {in_channels}")
         tile = arguments.get("tile")
-        if tile is not None and (tile < SMALLEST_TILE or tile % self.multiple):
+        least = max(SMALLEST_TILE, self.minimum)
+        if tile is not None and (tile < least or tile % self.multiple):
             raise ValueError(
-                f"tile is a multiple of {self.multiple} from {SMALLEST_TILE} pixels, or None for the whole image; got "
-                f"{tile}"
+                f"tile is a multiple of {self.multiple} from {least} pixels, or None for the whole image; got {tile}"
             )
         self.in_channels, self.arguments, self.tile = in_channels, arguments, tile
         widths = (width, 2 * width, 4 * width)

@@ -99,9 +99,13 @@ class RunLog:
                 raise RunError(
                     f"another process is training the run in {output}: wait until it ends, or choose another folder"
                 ) from error
-            for name in (LOG_FILE, VALIDATION_FILE):
-                drop_rows_after(output / name, step)
-            self.board = _event_writer(output / "tensorboard", step)
+            try:
+                for name in (LOG_FILE, VALIDATION_FILE):
+                    drop_rows_after(output / name, step)
+                self.board = _event_writer(output / "tensorboard", step)
+            except BaseException:
+                self._lock.release()
+                raise
 
     def step(self, step: int, figures: dict[str, float]) -> None:
         """Log the numbers of a step without rounding them."""
@@ -172,10 +176,12 @@ class RunLog:
 
     def close(self) -> None:
         """Write buffered events, and close the record."""
-        if self._lock is not None:
-            self._lock.release()
-        if self.board is not None:
-            self.board.close()
+        try:
+            if self.board is not None:
+                self.board.close()
+        finally:
+            if self._lock is not None:
+                self._lock.release()
 
 
 def _event_writer(folder: Path, step: int) -> "SummaryWriter | None":

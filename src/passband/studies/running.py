@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context, parent_process
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import torch
@@ -78,10 +79,12 @@ def _helpers(count: int, folder: Path, device: str, max_minutes: float | None) -
     """Train trials in further processes, until the end of the block. An error in the block ends the processes."""
     threads = torch.get_num_threads()
     context = get_context("spawn")
-    processes = [context.Process(target=_help, args=(folder, device, max_minutes, threads)) for _ in range(count)]
-    for process in processes:
-        process.start()
+    processes: list[BaseProcess] = []
     try:
+        for _ in range(count):
+            process = context.Process(target=_help, args=(folder, device, max_minutes, threads))
+            process.start()
+            processes.append(process)
         yield
     except BaseException:
         for process in processes:

@@ -106,8 +106,8 @@ def status(moment: Moment, verb: str = "restored", place: str = "pb-viewer") -> 
         bar = f'<progress aria-label="Progress"{value}></progress>'
         said = f"<p>{_progress_text(jobs, running, over, verb)}</p>"
     elif done:
-        names = dict.fromkeys(job.request.name for job in done)
-        what = f"{next(iter(names))} is" if len(names) == 1 else f"{len(names)} files are"
+        count = len({job.request.source for job in done})  # a file that is compared has two jobs
+        what = f"{done[0].request.name} is" if count == 1 else f"{count} files are"
         said = end(f"{what} {verb}.", place)
     return state(said, *moment.problems, bar=bar)
 

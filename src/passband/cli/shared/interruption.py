@@ -29,7 +29,8 @@ def ended_by_signals() -> Iterator[None]:
     received: list[int] = [signal.SIGINT]
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_DFL)
+        for one in handled:
+            signal.signal(one, signal.SIG_DFL)
         received.append(number)
         raise KeyboardInterrupt
 
