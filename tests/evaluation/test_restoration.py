@@ -16,7 +16,7 @@ from passband.drawing.lettering import line_height
 from passband.evaluation import evaluate
 from passband.evaluation.benchmarks import BENCHMARKS
 from passband.export import export_model
-from passband.inference import Restorer, memory
+from passband.inference import Restorer, memory, planned
 from passband.io.image import read_image, write_image
 from passband.metrics import PROTOCOLS, image_metric
 from passband.models import ConvIR, SFNet, load_model
@@ -301,9 +301,11 @@ def test_weights_for_another_number_of_views_than_there_are_say_so(tiny_weights,
 @pytest.fixture
 def little_room(monkeypatch):
     """Gives pictures so much memory, and tiles that are small enough for it."""
-    for name, value in {"CONSTANT": 10**6, "BAND_COPIES": 0, "OVERLAP": 32, "LEAST_TILE": 64}.items():
+    for name, value in {"CONSTANT": 10**6, "BAND_COPIES": 0, "LEAST_TILE": 64}.items():
         monkeypatch.setattr(memory, name, value)
-    return lambda size: monkeypatch.setattr(memory, "free_memory", lambda *_: size)
+    for module in (memory, planned):
+        monkeypatch.setattr(module, "OVERLAP", 32)
+    return lambda size: monkeypatch.setattr(planned, "free_memory", lambda *_: size)
 
 
 def test_what_does_not_fit_whole_is_restored_by_bands_to_the_same_figures(windowed_weights, tmp_path, little_room):
@@ -375,7 +377,7 @@ def test_pairs_that_cannot_be_scored_are_named_and_the_others_are_scored(tiny_we
 def test_an_error_of_any_kind_fails_one_pair_and_no_other(tiny_weights, tmp_path, monkeypatch):
     for name in ("one", "two"):
         noisy_pair(tmp_path / name)
-    restore = memory.restore_within
+    restore = planned.restore_within
     calls = []
 
     def broken(*given):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from passband.inference import memory
+from passband.inference import memory, planned
 from passband.inference.memory import (
     LEAST_TILE,
     MemoryPlan,
@@ -14,10 +14,9 @@ from passband.inference.memory import (
     independent_overlap,
     parse_memory,
     plan_memory,
-    restore_planned,
-    restore_within,
 )
 from passband.inference.memory_probe import live_bytes_per_pixel
+from passband.inference.planned import restore_planned, restore_within
 from passband.layers import LocalAvgPool2d
 from passband.models import SFNet
 from passband.models.bands.statistics import OwnStatistics
@@ -273,10 +272,12 @@ def test_where_memory_runs_out_half_the_room_is_tried(model, monkeypatch, pictur
         assert (statistics, report) == (None, None)
         return run_once(plan)
 
-    monkeypatch.setattr(memory, "restore_planned", failing)
-    monkeypatch.setattr(memory, "free_memory", lambda *_: 10**9)
-    for name, value in {"CONSTANT": 10**6, "BAND_COPIES": 1, "OVERLAP": 64, "LEAST_TILE": 128}.items():
+    monkeypatch.setattr(planned, "restore_planned", failing)
+    monkeypatch.setattr(planned, "free_memory", lambda *_: 10**9)
+    for name, value in {"CONSTANT": 10**6, "BAND_COPIES": 1, "LEAST_TILE": 128}.items():
         monkeypatch.setattr(memory, name, value)
+    for module in (memory, planned):
+        monkeypatch.setattr(module, "OVERLAP", 64)
     restored, made = restore_within(model, image)
     assert made == tried[2]
     assert [chosen.mode for chosen in tried] == ["whole", "bands", "tiles"]
@@ -297,12 +298,12 @@ def test_bands_take_their_averages_from_where_they_are_told_and_tiles_are_then_n
     image, watched = torch.rand(1, 3, 300, 350), Watched()
     bands = plan_memory(model, (1, 3, 300, 350), 2 * 10**8)
     assert bands.mode == "bands"
-    monkeypatch.setattr(memory, "free_memory", lambda *_: bands.bytes)
+    monkeypatch.setattr(planned, "free_memory", lambda *_: bands.bytes)
     restored, made = restore_within(model, image, statistics=watched)
     assert made.mode == "bands"
     assert watched.asked > 10
     torch.testing.assert_close(restored, restore_batch(model, image), rtol=0, atol=1e-5)
-    monkeypatch.setattr(memory, "free_memory", lambda *_: bands.bytes - 1)
+    monkeypatch.setattr(planned, "free_memory", lambda *_: bands.bytes - 1)
     with pytest.raises(MemoryError, match="350x300 pixels need .* leave out the temporal smoothing"):
         restore_within(model, image, statistics=watched)
 
@@ -311,15 +312,15 @@ def test_memory_that_runs_out_again_and_again_ends_in_one_sentence_and_other_err
     def failing(*_):
         raise MemoryError
 
-    monkeypatch.setattr(memory, "restore_planned", failing)
-    monkeypatch.setattr(memory, "free_memory", lambda *_: 10**9)
+    monkeypatch.setattr(planned, "restore_planned", failing)
+    monkeypatch.setattr(planned, "free_memory", lambda *_: 10**9)
     with pytest.raises(MemoryError, match=r"33x20 pixels need more memory than cpu has free; close other programs"):
         restore_within(model, torch.rand(1, 3, 20, 33))
 
     def broken(*_):
         raise RuntimeError("shapes differ")
 
-    monkeypatch.setattr(memory, "restore_planned", broken)
+    monkeypatch.setattr(planned, "restore_planned", broken)
     with pytest.raises(RuntimeError, match="shapes differ"):
         restore_within(model, torch.rand(1, 3, 20, 33))
 

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from passband.inference import memory
-from passband.inference.memory import MemoryPlan, plan_memory, restore_planned
+from passband.inference.memory import MemoryPlan, plan_memory
 from passband.inference.memory_probe import _Follow, live_bytes_per_pixel
+from passband.inference.planned import restore_planned
 from passband.models import ConvIR, FSNet
 from passband.models.bands import restore_in_bands
 from passband.models.padded import restore_batch

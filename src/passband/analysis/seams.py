@@ -12,7 +12,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from passband.inference.engines.tiled import own_overlap, restore_tiled
-from passband.inference.memory import OVERLAP, MemoryPlan, independent_overlap, restore_planned, tile_step
+from passband.inference.memory import OVERLAP, MemoryPlan, independent_overlap, tile_step
+from passband.inference.planned import restore_planned
 from passband.inference.restoration_network import RestorationNetwork
 from passband.io.files import results_folder
 from passband.io.image import read_image, write_image

@@ -1,4 +1,4 @@
-"""Restores an image within a cap on memory: whole or in bands, whichever is faster and fits, or else in tiles.
+"""Plans how to restore an image within a cap on memory: whole or in bands, whichever fits and is faster, or in tiles.
 
 The memory of each way was measured as the peak of the process for images of growing size
 (`benchmarks/speed/memory.py`). It is a constant, for the buffers of the libraries, and a part that grows with the
@@ -7,28 +7,19 @@ the maps that are alive at once.
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from passband.inference.memory_probe import live_bytes_per_pixel
 from passband.io.sizes import parse_bytes
 from passband.models import ConvIR, FSNet
-from passband.models.bands import restore_in_bands
-from passband.models.bands.statistics import MapStatistics
 from passband.models.bands.walk import BAND_VALUES, LEAST_ROWS
-from passband.models.padded import restore_batch
 from passband.models.three_scales import ThreeScaleNetwork
-from passband.models.tiles import restore_in_tiles
 from passband.models.tiles.reach import measure_reach
-from passband.ops.progress import Report
-from passband.ops.tiling import map_tiles, pad_to_multiple
 
 FREE_SHARE = 0.8
 """Share of the free memory that is used without a cap."""
@@ -218,40 +209,6 @@ def plan_tiles(model: nn.Module, shape: tuple[int, ...], room: int, side: int) -
     return MemoryPlan("own tiles", needed, side)
 
 
-def restore_planned(
-    model: nn.Module,
-    image: Float[Tensor, "B C H W"],
-    plan: MemoryPlan,
-    statistics: MapStatistics | None = None,
-    report: Report | None = None,
-) -> Float[Tensor, "B 3 H W"]:
-    """Restore images of any size as planned.
-
-    Args:
-        model: restoration network.
-        image: degraded images in [0, 1].
-        plan: plan from `plan_memory`.
-        statistics: source of the averages of bands; None for those of each image.
-        report: function that is called after each band or tile with the share that is done; it is not called for images
-            that are restored whole.
-
-    Returns:
-        The prediction, not clamped.
-    """
-    if plan.mode == "whole":
-        return restore_batch(model, image)
-    if plan.mode == "bands":
-        assert isinstance(model, ThreeScaleNetwork)
-        padded, (height, width) = pad_to_multiple(image, model.multiple, model.minimum)
-        return restore_in_bands(model, padded, statistics=statistics, report=report)[..., :height, :width]
-    assert statistics is None, "tiles have statistics of their own"
-    if isinstance(model, ThreeScaleNetwork):
-        overlap = OVERLAP if plan.overlap is None else plan.overlap
-        return restore_in_tiles(model, image, plan.side, overlap, report=report)
-    overlap = independent_overlap(model, plan.side) if plan.overlap is None else plan.overlap
-    return map_tiles(lambda tile: restore_batch(model, tile), image, plan.side, overlap, tile_step(model), report)
-
-
 def independent_overlap(model: nn.Module, side: int) -> int:
     """Return the overlap of independent tiles, over which the network's results at their borders are not used.
 
@@ -267,65 +224,6 @@ def independent_overlap(model: nn.Module, side: int) -> int:
     step, reach = tile_step(model), measure_reach(model)
     wanted = max(LEAST_OVERLAP if reach.is_local else OVERLAP, 4 * reach.pixels)
     return min(-(-wanted // step), side // 2 // step) * step
-
-
-@torch.no_grad()
-def restore_within(
-    model: nn.Module,
-    image: Float[Tensor, "B C H W"],
-    cap: int | None = None,
-    statistics: MapStatistics | None = None,
-    report: Report | None = None,
-) -> tuple[Float[Tensor, "B 3 H W"], MemoryPlan]:
-    """Restore images within a cap on memory. If memory runs out nevertheless, try again with half of it.
-
-    Args:
-        model: restoration network.
-        image: degraded images in [0, 1], from 1 x 1, on the network's device.
-        cap: cap in bytes, see `free_memory`.
-        statistics: source of the averages of bands, such as averages that are smoothed over frames; tiles have averages
-            of their own, so they are then not allowed. None for the averages of each image.
-        report: function as in `restore_planned`; it starts again if memory ran out.
-
-    Returns:
-        The prediction in full size, not clamped, and the plan by which it was computed.
-
-    Raises:
-        MemoryError: if the images do not fit; the message says what to do.
-    """
-    shape, tiles = tuple(image.shape), statistics is None
-    chosen = plan_memory(model, shape, free_memory(image.device, cap), tiles=tiles)
-    while True:
-        try:
-            return restore_planned(model, image, chosen, statistics, report), chosen
-        except (MemoryError, RuntimeError) as error:
-            if not _out_of_memory(error):
-                raise
-            try:
-                chosen = plan_memory(model, shape, chosen.bytes // 2, tiles=tiles)
-            except MemoryError:
-                raise _exhausted(image) from error
-        # outside of the handler, where the traceback no longer holds the tensors of the failed run
-        if image.device.type == "cuda":
-            torch.cuda.empty_cache()
-
-
-@contextmanager
-def told_of_memory(image: Float[Tensor, "B C H W"]) -> Iterator[None]:
-    """Say what to do if memory runs out in a block.
-
-    Args:
-        image: images that the block restores.
-
-    Raises:
-        MemoryError: if memory runs out.
-    """
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not _out_of_memory(error):
-            raise
-        raise _exhausted(image) from error
 
 
 def tile_step(model: nn.Module) -> int:
@@ -374,25 +272,11 @@ def _too_large(shape: tuple[int, ...], needed: int, room: int, how: str) -> Memo
     )
 
 
-def _exhausted(image: Tensor) -> MemoryError:
-    """Return the error for images that the memory of their device turned out to be too small for."""
-    height, width = image.shape[-2:]
-    return MemoryError(
-        f"{width}x{height} pixels need more memory than {image.device} has free; close other programs, or restore a "
-        "smaller image"
-    )
-
-
 def _left(room: int) -> str:
     """Return a clause about the memory that is left."""
     if room < 0:
         return f"but Python and torch already use {_gigabytes(-room)} more than the cap"
     return f"but {_gigabytes(room)} is left"
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """Tell whether an error says that memory ran out; torch's CPU allocator raises a plain RuntimeError."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def _number(path: Path) -> int | None:

@@ -23,10 +23,9 @@ from passband.inference.memory import (
     parse_memory,
     plan_memory,
     plan_tiles,
-    restore_within,
-    told_of_memory,
 )
 from passband.inference.memory_probe import live_bytes_per_pixel
+from passband.inference.planned import restore_within, told_of_memory
 from passband.inference.video.temporal import SmoothedStatistics, Smoother, smoothed_statistics
 from passband.io.files import file_checksum
 from passband.io.image.size import stored_size

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from passband.inference import Restorer, memory
+from passband.inference import Restorer, memory, planned
 from passband.inference.video import segments as inference_video
 from passband.inference.video.streaming import restore_video
 from passband.io.video import VideoError, VideoReader
@@ -194,7 +194,7 @@ def test_smoothing_of_frames_that_fit_in_tiles_alone_is_refused_with_how_much_mo
 ):
     source = clips.write_clip(tmp_path / "clip.mp4", clips.even(3))
     restorer = Restorer(tiny_weights, "cpu", precision="float32")
-    monkeypatch.setattr(memory, "free_memory", lambda *_: 10**6)
+    monkeypatch.setattr(planned, "free_memory", lambda *_: 10**6)
     with pytest.raises(MemoryError, match=r"64x48 pixels need .* GB .*cannot be cut into tiles, .* Allow .* GB more"):
         restore_video(restorer, source, tmp_path / "out.mp4", temporal=0.8)
     assert not list(tmp_path.glob("out*"))
@@ -210,8 +210,8 @@ def test_smoothing_by_bands_gives_the_frames_of_smoothing_whole(tmp_path, tiny_w
         made.append(plan.mode)
         return run(model, image, plan, statistics, report)
 
-    run = memory.restore_planned
-    monkeypatch.setattr(memory, "restore_planned", restore)
+    run = planned.restore_planned
+    monkeypatch.setattr(planned, "restore_planned", restore)
     restore_video(restorer, source, tmp_path / "whole.mkv", codec="ffv1", temporal=0.8)
     monkeypatch.setattr(memory, "WHOLE_SLACK", 10**6)
     restore_video(restorer, source, tmp_path / "bands.mkv", codec="ffv1", temporal=0.8)
