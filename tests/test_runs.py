@@ -78,22 +78,30 @@ def test_a_run_that_a_signal_stopped_ends_the_process_with_the_status_of_shells(
 
 
 def test_a_run_is_trained_by_one_process_at_a_time(tmp_path):
-    first = RunLog(tmp_path, True, 0)
+    first = RunLog(tmp_path, True)
     with pytest.raises(RunError, match=f"^another process is training the run in {tmp_path}: wait until"):
-        RunLog(tmp_path, True, 0)
-    RunLog(tmp_path, False, 0)  # another process of the same training, which writes nothing
+        RunLog(tmp_path, True)
+    RunLog(tmp_path, False)  # another process of the same training, which writes nothing
     first.close()
-    RunLog(tmp_path, True, 0).close()
+    RunLog(tmp_path, True).close()
 
 
 def test_a_run_whose_record_cannot_be_opened_is_free_again(tmp_path, monkeypatch):
     (tmp_path / "log.csv").mkdir()
-    with pytest.raises(OSError, match="log.csv"):
-        RunLog(tmp_path, True, 0)
+    with pytest.raises(OSError, match="log.csv"), RunLog(tmp_path, True) as log:
+        log.begin(0)
     (tmp_path / "log.csv").rmdir()
-    log = RunLog(tmp_path, True, 0)
+    log = RunLog(tmp_path, True)
     monkeypatch.setattr(log, "board", closed := Mock(close=Mock(side_effect=OSError("disk full"))))
     with pytest.raises(OSError, match="disk full"):
         log.close()
     assert closed.close.called
-    RunLog(tmp_path, True, 0).close()
+    RunLog(tmp_path, True).close()
+
+
+def test_a_record_that_cannot_be_closed_does_not_hide_why_a_run_failed(tmp_path, monkeypatch):
+    with pytest.raises(RunError, match="the reason"), RunLog(tmp_path, True) as log:
+        monkeypatch.setattr(log, "board", Mock(close=Mock(side_effect=OSError("disk full"))))
+        raise RunError("the reason")
+    with pytest.raises(OSError, match="disk full"), RunLog(tmp_path, True) as log:
+        monkeypatch.setattr(log, "board", Mock(close=Mock(side_effect=OSError("disk full"))))

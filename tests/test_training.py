@@ -17,7 +17,7 @@ from passband.config import RecipeError, load_recipe, recipe_on
 from passband.data.degradations import degrade_files
 from passband.models import SFNet, load_model
 from passband.run_length import recipe_within, time_steps
-from passband.runs import DivergedError, RunError, log, read_run
+from passband.runs import DivergedError, RunError, RunLog, log, read_run
 from passband.tasks.restoration import Restoration, Validation
 from passband.training import train
 from passband.weights_io import CheckpointError
@@ -187,6 +187,26 @@ class TestRun:
             train(recipe(), tmp_path / "run", data=photographs, device="cpu")
         with pytest.raises(RunError, match="nothing to resume"):
             train(recipe(), tmp_path / "other", data=photographs, device="cpu", resume=True)
+
+    def test_a_second_start_reads_and_changes_nothing_of_a_run_in_training(self, tmp_path, photographs):
+        run = tmp_path / "run"
+        broken = run / "checkpoints" / "step-000000099"
+        broken.mkdir(parents=True)
+        with RunLog(run, True):
+            for resume in (True, False):
+                with pytest.raises(RunError, match="another process is training the run in"):
+                    train(recipe(), run, data=photographs, device="cpu", resume=resume)
+        assert [path.name for path in broken.parent.iterdir()] == [broken.name]
+        with pytest.raises(RunError, match="nothing to resume"):
+            train(recipe(), run, data=photographs, device="cpu", resume=True)
+        assert [path.name for path in broken.parent.iterdir()] == ["damaged-step-000000099"]
+
+    def test_a_run_that_is_refused_leaves_no_folder_and_no_lock(self, tmp_path, photographs):
+        run = tmp_path / "runs" / "first"
+        for _ in range(2):
+            with pytest.raises(RunError, match="nothing to resume"):
+                train(recipe(), run, data=photographs, device="cpu", resume=True)
+            assert list(tmp_path.iterdir()) == [photographs]
 
     def test_a_loss_that_is_not_finite_stops_the_run(self, tmp_path, photographs, monkeypatch):
         def broken(self, model, batch, done, lesson):

@@ -8,7 +8,7 @@ split each batch, and have the same losses as one process.
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from signal import Signals
@@ -126,157 +126,158 @@ def train(
     output, data = results_folder(output), data_folder(data)
     validation_data = None if validation_data is None else data_folder(validation_data)
     checkpoints = output / "checkpoints"
-    latest = from_first(sound_checkpoint(output) if resume and is_first else None)
-    if resume and latest is None:
-        raise RunError(f"nothing to resume: {output} holds no checkpoint. Start again in another folder.")
-    if not resume:
-        check_free(output, (data, validation_data))
+    with RunLog(output, is_first) as log:  # from here on, no other process trains this run
+        latest = from_first(sound_checkpoint(output) if resume and is_first else None)
+        if resume and latest is None:
+            raise RunError(f"nothing to resume: {output} holds no checkpoint. Start again in another folder.")
+        if not resume:
+            check_free(output, (data, validation_data))
 
-    set_seed(recipe.seed)
-    task = task or TASKS[recipe.task](recipe)
-    begun = read_run(output) if resume else None
-    network = begun["network"] if begun else task.network_config(data, load_config(weights) if weights else None)
-    # run.json keeps the weights that a resumed run started from, which need not be given again
-    origin = weights if begun is None or weights is not None else begun.get("weights")
-    # a checkpoint or weights will replace the weights that a new network would load, so they are not loaded
-    model = build_from(without_initial_weights(network) if resume or weights is not None else network)
-    if weights is not None:
-        load_state(model, load_weights(weights), source=weights)
-    task.check(model, weights or recipe.model.name)
-    model = model.to(memory_format=memory_format(torch_device.type, recipe.precision))
+        set_seed(recipe.seed)
+        task = task or TASKS[recipe.task](recipe)
+        begun = read_run(output) if resume else None
+        network = begun["network"] if begun else task.network_config(data, load_config(weights) if weights else None)
+        # run.json keeps the weights that a resumed run started from, which need not be given again
+        origin = weights if begun is None or weights is not None else begun.get("weights")
+        # a checkpoint or weights will replace the weights that a new network would load, so they are not loaded
+        model = build_from(without_initial_weights(network) if resume or weights is not None else network)
+        if weights is not None:
+            load_state(model, load_weights(weights), source=weights)
+        task.check(model, weights or recipe.model.name)
+        model = model.to(memory_format=memory_format(torch_device.type, recipe.precision))
 
-    dataset, lesson = task.training_data(data, network), task.lesson(data, network)
-    batch_size = recipe.data.batch  # over all processes
-    steps_per_epoch = max(1, len(dataset) // batch_size)  # type: ignore[arg-type]
-    steps = recipe.optim.length(steps_per_epoch)
-    warmup = recipe.optim.warmup(steps_per_epoch)
-    check_warmup(warmup, steps, "steps")
-    progress = Progress()
-    if count() > 1 and recipe.optim.batch_norm == "synchronized":
-        synchronize(model, accelerator.device)
-    model, optimizer = accelerator.prepare(model, build_optimizer(recipe.optim, model))
-    averaged = AveragedModel(
-        accelerator.unwrap_model(model), multi_avg_fn=moving_average(recipe.optim.ema), use_buffers=True
-    )
-    accelerator.register_for_checkpointing(averaged, progress, *task.state(lesson))
-    if latest is not None:
-        accelerator.load_state(str(latest))
-    if progress.step > steps:
-        raise RunError(
-            f"{output} is already at step {progress.step}, which is beyond the {steps} steps of this run: set more "
-            "steps"
+        dataset, lesson = task.training_data(data, network), task.lesson(data, network)
+        batch_size = recipe.data.batch  # over all processes
+        steps_per_epoch = max(1, len(dataset) // batch_size)  # type: ignore[arg-type]
+        steps = recipe.optim.length(steps_per_epoch)
+        warmup = recipe.optim.warmup(steps_per_epoch)
+        check_warmup(warmup, steps, "steps")
+        progress = Progress()
+        if count() > 1 and recipe.optim.batch_norm == "synchronized":
+            synchronize(model, accelerator.device)
+        model, optimizer = accelerator.prepare(model, build_optimizer(recipe.optim, model))
+        averaged = AveragedModel(
+            accelerator.unwrap_model(model), multi_avg_fn=moving_average(recipe.optim.ema), use_buffers=True
         )
-    progress.steps, progress.reason, progress.is_stopped, progress.signal = steps, None, False, 0
+        accelerator.register_for_checkpointing(averaged, progress, *task.state(lesson))
+        if latest is not None:
+            accelerator.load_state(str(latest))
+        if progress.step > steps:
+            raise RunError(
+                f"{output} is already at step {progress.step}, which is beyond the {steps} steps of this run: set more "
+                "steps"
+            )
+        progress.steps, progress.reason, progress.is_stopped, progress.signal = steps, None, False, 0
 
-    batches = NumberedBatches(progress.step, steps, batch_size, rank(), count())
-    loader = batch_loader(dataset, batches, task.collate, workers=recipe.data.workers, device=accelerator.device)
-    validation_set = task.validation_data(data, validation_data, network)
-    batches = scored_batches(len(validation_set), recipe.validation.batch, rank(), count())  # type: ignore[arg-type]
-    validation_loader = batch_loader(validation_set, batches, task.collate, device=accelerator.device)
-    log = RunLog(output, is_first, progress.step)
+        batches = NumberedBatches(progress.step, steps, batch_size, rank(), count())
+        loader = batch_loader(dataset, batches, task.collate, workers=recipe.data.workers, device=accelerator.device)
+        validation_set = task.validation_data(data, validation_data, network)
+        batches = scored_batches(len(validation_set), recipe.validation.batch, rank(), count())  # type: ignore[arg-type]
+        validation_loader = batch_loader(validation_set, batches, task.collate, device=accelerator.device)
+        log.begin(progress.step)
 
-    def describe(status: str, reason: str | None = None) -> None:
-        log.describe(recipe, network, data, validation_data, origin, progress, status, reason)
+        def describe(status: str, reason: str | None = None) -> None:
+            log.describe(recipe, network, data, validation_data, origin, progress, status, reason)
 
-    def diverged(what: str) -> DivergedError:
-        return DivergedError(
-            f"{what} at step {progress.step}: lower optim.learning_rate or optim.clip_norm, look for broken images in "
-            f"{data}, and resume from the last checkpoint in {checkpoints}"
-        )
+        def diverged(what: str) -> DivergedError:
+            return DivergedError(
+                f"{what} at step {progress.step}: lower optim.learning_rate or optim.clip_norm, look for broken images "
+                f"in {data}, and resume from the last checkpoint in {checkpoints}"
+            )
 
-    def validate() -> None:
-        scored = averaged.module.to(accelerator.device)
-        with accelerator.autocast(), summed_counts(scored):
-            result = task.validate(scored, on_device(validation_loader, accelerator.device), validation_set)
-        # weights may be finite, and the values that they give not
-        if math.isnan(result.figures.get("loss", 0.0)) or not _all_finite(result.picture):
-            raise diverged("the outputs of the network are not finite")
-        progress.figures, progress.remark = result.figures, result.remark
-        progress.stale += 1
-        log.validation(progress.step, result.figures, result.picture)
-        log.weights("last", scored, network)
-        if result.score > progress.best_score:
-            progress.best_score, progress.stale = result.score, 0
-            log.weights("best", scored, network)
+        def validate() -> None:
+            scored = averaged.module.to(accelerator.device)
+            with accelerator.autocast(), summed_counts(scored):
+                result = task.validate(scored, on_device(validation_loader, accelerator.device), validation_set)
+            # weights may be finite, and the values that they give not
+            if math.isnan(result.figures.get("loss", 0.0)) or not _all_finite(result.picture):
+                raise diverged("the outputs of the network are not finite")
+            progress.figures, progress.remark = result.figures, result.remark
+            progress.stale += 1
+            log.validation(progress.step, result.figures, result.picture)
+            log.weights("last", scored, network)
+            if result.score > progress.best_score:
+                progress.best_score, progress.stale = result.score, 0
+                log.weights("best", scored, network)
 
-    def stop_number() -> int:
-        """Return a number that the processes agree on: 0, the number of a signal, or TIME_OVER."""
-        is_over = max_minutes is not None and time.monotonic() - started >= max_minutes * 60
-        return any_of(signals.received or (TIME_OVER if is_over else 0))
+        def stop_number() -> int:
+            """Return a number that the processes agree on: 0, the number of a signal, or TIME_OVER."""
+            is_over = max_minutes is not None and time.monotonic() - started >= max_minutes * 60
+            return any_of(signals.received or (TIME_OVER if is_over else 0))
 
-    started, seconds_before = time.monotonic(), progress.seconds
-    speedometer = _Speed(batch_size)
-    patience = recipe.validation.patience
-    status, reason = "finished", None
-    with StopSignals() as signals, _recorded_failure(describe, log):
-        describe("running")
-        if weights is not None and latest is None:
-            validate()  # a later validation is better only if it beats the original weights
-        for batch in on_device(loader, accelerator.device):
-            if number := stop_number():
-                progress.signal = number % TIME_OVER
-                name = f"by the signal {Signals(number).name}" if progress.signal else f"after {max_minutes:g} minutes"
-                status, reason = "stopped", name
-                break
-            if patience is not None and progress.stale >= patience:
-                reason = f"the last {patience} validations did not improve the score"
-                break
+        started, seconds_before = time.monotonic(), progress.seconds
+        speedometer = _Speed(batch_size)
+        patience = recipe.validation.patience
+        status, reason = "finished", None
+        with StopSignals() as signals, _recorded_failure(describe):
+            describe("running")
+            if weights is not None and latest is None:
+                validate()  # a later validation is better only if it beats the original weights
+            for batch in on_device(loader, accelerator.device):
+                if number := stop_number():
+                    progress.signal = number % TIME_OVER
+                    status = "stopped"
+                    signal_name = Signals(progress.signal).name if progress.signal else ""
+                    reason = f"by the signal {signal_name}" if signal_name else f"after {max_minutes:g} minutes"
+                    break
+                if patience is not None and progress.stale >= patience:
+                    reason = f"the last {patience} validations did not improve the score"
+                    break
 
-            model.train()
-            if recipe.optim.keep_statistics:
-                _freeze_batch_norm(model)
-            rate = learning_rate(progress.step, steps, warmup, recipe.optim)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            # the noise of a step is the same after a stop, and on any number of processes
-            noise = shared_noise(recipe.seed * 1_000_003 + progress.step * batch_size)
-            with accelerator.autocast(), fast_layers(torch_device.type, recipe.precision), noise:
-                loss, figures = task.loss(model, batch, progress.step / steps, lesson)
-            optimizer.zero_grad(set_to_none=True)
-            accelerator.backward(loss)
-            if recipe.optim.clip_norm is not None:
-                accelerator.clip_grad_norm_(model.parameters(), recipe.optim.clip_norm)
-            optimizer.step()
-            averaged.update_parameters(accelerator.unwrap_model(model))
-            progress.step += 1
-            progress.seconds = seconds_before + time.monotonic() - started
+                model.train()
+                if recipe.optim.keep_statistics:
+                    _freeze_batch_norm(model)
+                rate = learning_rate(progress.step, steps, warmup, recipe.optim)
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
+                # the noise of a step is the same after a stop, and on any number of processes
+                noise = shared_noise(recipe.seed * 1_000_003 + progress.step * batch_size)
+                with accelerator.autocast(), fast_layers(torch_device.type, recipe.precision), noise:
+                    loss, figures = task.loss(model, batch, progress.step / steps, lesson)
+                optimizer.zero_grad(set_to_none=True)
+                accelerator.backward(loss)
+                if recipe.optim.clip_norm is not None:
+                    accelerator.clip_grad_norm_(model.parameters(), recipe.optim.clip_norm)
+                optimizer.step()
+                averaged.update_parameters(accelerator.unwrap_model(model))
+                progress.step += 1
+                progress.seconds = seconds_before + time.monotonic() - started
 
-            watched = means({"loss": loss, **figures})
-            value = watched.pop("loss")
-            if not math.isfinite(value):
-                raise diverged(f"the loss is {value}")
-            log.step(progress.step, {"loss": value, **watched, "learning_rate": rate})
-            speed = speedometer.tick()
-            left = (steps - progress.step) * batch_size / speed
-            if is_first:
-                report(StepReport(progress.step, steps, value, watched, speed, left))
+                watched = means({"loss": loss, **figures})
+                value = watched.pop("loss")
+                if not math.isfinite(value):
+                    raise diverged(f"the loss is {value}")
+                log.step(progress.step, {"loss": value, **watched, "learning_rate": rate})
+                speed = speedometer.tick()
+                left = (steps - progress.step) * batch_size / speed
+                if is_first:
+                    report(StepReport(progress.step, steps, value, watched, speed, left))
 
-            last = progress.step == steps
-            is_due = progress.step % recipe.validation.every == 0 or last
-            is_kept = progress.step % recipe.checkpoint_every == 0 or last
-            # the loss is that of the weights before this step
-            if (is_due or is_kept) and not _all_finite(*averaged.parameters()):
-                raise diverged("the weights are not finite")
-            if is_due:
-                validate()
-                ending = from_first(validated(progress.step, progress.figures) if is_first else None)
-                reason = None if last else ending
-            if is_kept:
+                last = progress.step == steps
+                is_due = progress.step % recipe.validation.every == 0 or last
+                is_kept = progress.step % recipe.checkpoint_every == 0 or last
+                # the loss is that of the weights before this step
+                if (is_due or is_kept) and not _all_finite(*averaged.parameters()):
+                    raise diverged("the weights are not finite")
+                if is_due:
+                    validate()
+                    ending = from_first(validated(progress.step, progress.figures) if is_first else None)
+                    reason = None if last else ending
+                if is_kept:
+                    save_checkpoint(accelerator, checkpoints, progress.step, recipe.checkpoints_kept)
+                if reason is not None:
+                    break
+
+            progress.reason, progress.is_stopped = reason, status == "stopped"
+            if reason is not None and progress.step:  # the run ended early
                 save_checkpoint(accelerator, checkpoints, progress.step, recipe.checkpoints_kept)
-            if reason is not None:
-                break
-
-        progress.reason, progress.is_stopped = reason, status == "stopped"
-        if reason is not None and progress.step:  # the run ended early
-            save_checkpoint(accelerator, checkpoints, progress.step, recipe.checkpoints_kept)
-            log.weights("last", averaged.module, network)
-    with closing(log):
+                log.weights("last", averaged.module, network)
         describe(status, reason)
-    return progress
+        return progress
 
 
 @contextmanager
-def _recorded_failure(describe: Callable[[str, str], None], log: RunLog) -> Iterator[None]:
+def _recorded_failure(describe: Callable[[str, str], None]) -> Iterator[None]:
     """Write the reason into the record of a run if the block fails."""
     try:
         yield
@@ -284,8 +285,6 @@ def _recorded_failure(describe: Callable[[str, str], None], log: RunLog) -> Iter
         reason = lost_process(error) or str(error) or type(error).__name__
         with suppress(OSError):  # a full disk must not hide the reason
             describe("interrupted" if isinstance(error, KeyboardInterrupt) else "failed", reason)
-        with suppress(OSError):
-            log.close()
         if lost_process(error):
             raise RunError(reason) from error
         raise

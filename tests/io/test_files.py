@@ -6,6 +6,7 @@ import pytest
 
 from passband.io import files
 from passband.io.files import (
+    FolderLock,
     WriteError,
     cache_folder,
     failure,
@@ -149,3 +150,42 @@ def test_a_folder_in_which_every_image_failed_gives_the_first_reason_and_an_empt
         "data holds no image that can be used; the first of 2: a.png is cut short"
     )
     assert none_usable("data", []) == "data holds no images"
+
+
+class TestFolderLock:
+    def test_it_makes_its_folder_and_removes_it_if_it_stays_empty(self, tmp_path):
+        folder = tmp_path / "a" / "b"
+        lock = FolderLock(folder)
+        with pytest.raises(BlockingIOError):
+            FolderLock(folder)
+        lock.release()
+        assert list(tmp_path.iterdir()) == []
+        lock = FolderLock(folder)
+        (folder.parent / "file").touch()
+        lock.release()
+        assert list(folder.parent.iterdir()) == [folder.parent / "file"]
+        folder.mkdir()
+        FolderLock(folder).release()
+        assert folder.is_dir(), "it was there before"
+
+    @pytest.mark.parametrize("again", [True, False])
+    def test_a_folder_that_was_replaced_while_it_was_opened_is_not_taken_for_the_new_one(
+        self, tmp_path, monkeypatch, again
+    ):
+        folder, calls, take = tmp_path / "folder", [], files.fcntl.flock
+
+        def replaced(descriptor, operation):
+            calls.append(operation)
+            if len(calls) == 1:
+                folder.rename(tmp_path / "moved")  # a new folder could get the number of one that is removed
+                if again:
+                    folder.mkdir()
+            take(descriptor, operation)
+
+        monkeypatch.setattr(files.fcntl, "flock", replaced)
+        lock = FolderLock(folder)
+        assert len(calls) == 2
+        with pytest.raises(BlockingIOError):
+            FolderLock(folder)
+        lock.release()
+        FolderLock(tmp_path / "moved").release()

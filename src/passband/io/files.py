@@ -113,28 +113,45 @@ class FolderLock:
     """Keeps a folder for one process until it is released or the process ends, where the file system has locks.
 
     Args:
-        folder: path of an existing folder.
+        folder: path of the folder, which is created if it does not exist. Folders that were created and are still empty
+            are removed at the release.
 
     Raises:
         BlockingIOError: if another lock keeps the folder.
+        OSError: if the folder cannot be created or opened.
     """
 
     def __init__(self, folder: Path):
         self._descriptor: int | None = None
-        if fcntl is None:
-            return
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(descriptor)
-            if isinstance(error, BlockingIOError):
-                raise
-            return  # the file system has no locks
-        self._descriptor = descriptor
+        self._created = [one for one in (folder, *folder.parents) if not os.path.lexists(one)]
+        while self._descriptor is None:
+            folder.mkdir(parents=True, exist_ok=True)
+            if fcntl is None:
+                return
+            try:
+                descriptor = os.open(folder, os.O_RDONLY)
+            except FileNotFoundError:  # removed by the process that kept it before
+                continue
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.path.samestat(os.fstat(descriptor), os.stat(folder)):  # noqa: PTH116
+                    self._descriptor = descriptor
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                if isinstance(error, BlockingIOError):
+                    raise
+                return  # the file system has no locks
+            finally:
+                if self._descriptor is None:
+                    os.close(descriptor)
 
     def release(self) -> None:
         """Let other processes use the folder."""
+        with suppress(OSError):  # the first folder that is not empty ends it
+            for folder in self._created:
+                folder.rmdir()
+        self._created = []
         if self._descriptor is None or fcntl is None:
             return
         fcntl.flock(self._descriptor, fcntl.LOCK_UN)  # closing alone would leave it to processes that were forked

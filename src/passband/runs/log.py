@@ -2,6 +2,7 @@
 
 import logging
 import math
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,7 @@ from passband.io.files import FolderLock
 from passband.io.image import write_image
 from passband.io.json_files import write_json
 from passband.io.shards import location
-from passband.processes import count
+from passband.processes import count, from_first
 from passband.provenance import environment
 from passband.runs.folder import RunError
 from passband.runs.tables import LOG_FILE, VALIDATION_FILE, add_row, drop_rows_after
@@ -76,36 +77,45 @@ class Progress:
 
 
 class RunLog:
-    """Writes the record of a run into its folder.
+    """Writes the record of a run into its folder, which it keeps from other processes until it is closed.
 
     Args:
         output: folder of the run.
         active: whether this process writes. Only one process of a parallel run does.
-        step: last step of the run. Entries of later steps, from an earlier session, are removed.
 
     Raises:
         RunError: if another process trains the run.
     """
 
-    def __init__(self, output: Path, active: bool, step: int):
+    def __init__(self, output: Path, active: bool):
         self.output, self.active = output, active
         self.board: SummaryWriter | None = None
         self._lock: FolderLock | None = None
         if active:
-            output.mkdir(parents=True, exist_ok=True)
-            try:
+            with suppress(BlockingIOError):
                 self._lock = FolderLock(output)
-            except BlockingIOError as error:
-                raise RunError(
-                    f"another process is training the run in {output}: wait until it ends, or choose another folder"
-                ) from error
-            try:
-                for name in (LOG_FILE, VALIDATION_FILE):
-                    drop_rows_after(output / name, step)
-                self.board = _event_writer(output / "tensorboard", step)
-            except BaseException:
-                self._lock.release()
-                raise
+        if from_first(active and self._lock is None):  # all processes of a parallel run refuse together
+            raise RunError(
+                f"another process is training the run in {output}: wait until it ends, or choose another folder"
+            )
+
+    def __enter__(self) -> "RunLog":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with suppress(OSError) if kind else nullcontext():  # a full disk must not hide the reason of a failure
+            self.close()
+
+    def begin(self, step: int) -> None:
+        """Open the tables and the TensorBoard record.
+
+        Args:
+            step: last step of the run. Entries of later steps, from an earlier session, are removed.
+        """
+        if self.active:
+            for name in (LOG_FILE, VALIDATION_FILE):
+                drop_rows_after(self.output / name, step)
+            self.board = _event_writer(self.output / "tensorboard", step)
 
     def step(self, step: int, figures: dict[str, float]) -> None:
         """Log the numbers of a step without rounding them."""
