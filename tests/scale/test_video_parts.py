@@ -7,6 +7,7 @@ import pytest
 from passband.inference import Restorer, VideoOptions, plan_jobs, restore_files
 from passband.inference.files import video_parts
 from passband.inference.video import segments
+from passband.inference.video.parts import Parts
 from passband.io.files import parts_folder
 from passband.io.image import write_image
 from passband.scale.schedule import Event, WorkersExecutor
@@ -53,19 +54,22 @@ class _Crew:
     log = ()
 
     def __init__(self, size, deaths):
-        self.size, self.deaths = size, deaths
+        self.size, self.deaths, self.workers = size, deaths, []
         type(self).log = []
 
     def start(self, payload):
         import pickle
 
-        return _Worker(self, pickle.loads(payload))
+        self.workers.append(_Worker(self, pickle.loads(payload)))
+        return self.workers[-1]
 
     def wait(self, workers, seconds):
         return next([(worker, worker.events.pop(0))] for worker in reversed(workers) if worker.events)
 
     def close(self):
-        video_parts.close_videos()
+        for worker in self.workers:
+            video_parts._OPEN, video_parts._CLOSING = worker.opened
+            video_parts.close_videos()
 
 
 @pytest.fixture(autouse=True)
@@ -143,6 +147,22 @@ def test_segments_of_an_earlier_run_are_not_restored_again(restore, tmp_path, mo
     assert 0 not in log
     assert {1, 2} <= set(log)
     assert shared.result.resumed == 4
+    assert_same(shared, alone)
+
+
+def test_segments_of_a_video_that_another_command_restores_are_left_to_it(restore, tmp_path):
+    write_clip(tmp_path / "in")
+    alone, _ = restore(tmp_path / "in", "alone")
+    folder = parts_folder(tmp_path / "shared" / "clip.mkv")
+    with Parts(folder, {"job": "of another command"}, "another"):
+        for executor in (None, Hands(2)):
+            refused, log = restore(tmp_path / "in", "shared", executor)
+            assert refused.status == "failed"
+            assert "another process restores this video" in refused.reason
+            assert f"{folder}: wait until it ends, or choose another output" in refused.reason
+        assert log == [None, "whole"]
+        assert [path.name for path in folder.iterdir()] == ["job.json"]
+    shared, _ = restore(tmp_path / "in", "shared", Hands(2))
     assert_same(shared, alone)
 
 

@@ -17,6 +17,8 @@ except ImportError:  # Windows
 
 NAME_BYTES = 255
 """Largest length of a file name in bytes on the file systems of Linux, macOS and Windows."""
+PARTIAL = ".partial"
+"""Part of the names of files that are being written."""
 PARTS_SUFFIX = ".parts"
 """Suffix of the folder that holds the finished segments of an unfinished video."""
 PARTS_JOB = "job.json"
@@ -65,7 +67,7 @@ def write_whole(path: Path) -> Iterator[Path]:
     Raises:
         WriteError: if `path` cannot be written, for example because the folder is read-only or the disk is full.
     """
-    temporary = path.with_name(f".{token_hex(6)}.partial{path.suffix}")
+    temporary = path.with_name(f".{token_hex(6)}{PARTIAL}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -115,25 +117,31 @@ class FolderLock:
     Args:
         folder: path of the folder, which is created if it does not exist. Folders that were created and are still empty
             are removed at the release.
+        shared: whether others may also keep the folder in this way. Such a lock waits until an exclusive one ends, and
+            does not create the folder.
 
     Raises:
         BlockingIOError: if another lock keeps the folder.
+        FileNotFoundError: if the folder of a shared lock does not exist.
         OSError: if the folder cannot be created or opened.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, *, shared: bool = False):
         self._descriptor: int | None = None
         self._created = [one for one in (folder, *folder.parents) if not os.path.lexists(one)]
         while self._descriptor is None:
-            folder.mkdir(parents=True, exist_ok=True)
+            if not shared:
+                folder.mkdir(parents=True, exist_ok=True)
             if fcntl is None:
                 return
             try:
                 descriptor = os.open(folder, os.O_RDONLY)
             except FileNotFoundError:  # removed by the process that kept it before
+                if shared:
+                    raise
                 continue
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if os.path.samestat(os.fstat(descriptor), os.stat(folder)):  # noqa: PTH116
                     self._descriptor = descriptor
             except FileNotFoundError:
@@ -145,6 +153,11 @@ class FolderLock:
             finally:
                 if self._descriptor is None:
                     os.close(descriptor)
+
+    def share(self) -> None:
+        """Let others keep the folder as well. They may do so, and have an exclusive lock, before this returns."""
+        if self._descriptor is not None and fcntl is not None:
+            fcntl.flock(self._descriptor, fcntl.LOCK_SH)
 
     def release(self) -> None:
         """Let other processes use the folder."""

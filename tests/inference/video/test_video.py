@@ -160,6 +160,30 @@ def test_the_folder_of_parts_says_what_it_is_of(tmp_path, still):
     assert job["encoding"] == {"codec": "h265", "crf": 19, "alpha": False}
 
 
+def test_a_video_that_is_being_restored_is_not_restored_a_second_time(tmp_path, still):
+    source = clips.write_clip(tmp_path / "clip.mp4", clips.even(4))
+
+    def again(_):
+        with pytest.raises(VideoError, match=r"another process restores this video into .*out\.mp4\.parts: wait"):
+            restore_video(still, source, tmp_path / "out.mp4")
+        seen.append(len(list((tmp_path / "out.mp4.parts").iterdir())))
+
+    seen = []
+    assert restore_video(still, source, tmp_path / "out.mp4", report=again).frames == 4
+    assert seen
+    assert {path.name for path in tmp_path.iterdir()} == {"clip.mp4", "out.mp4"}
+
+
+def test_files_of_the_user_in_the_folder_of_parts_stay(tmp_path, still):
+    source = clips.write_clip(tmp_path / "clip.mp4", clips.even(4))
+    folder = tmp_path / "out.mp4.parts"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine")
+    (folder / ".0123456789ab.partial.safetensors").touch()  # from a run that was killed
+    restore_video(still, source, tmp_path / "out.mp4")
+    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+
+
 def test_progress_counts_to_the_last_frame(tmp_path, still):
     source = clips.write_clip(tmp_path / "clip.mp4", clips.even(30))
     seen = []

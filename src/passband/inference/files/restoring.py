@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from filecmp import cmp
 from functools import cached_property
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from passband.data.finding import Pass, find_sources
@@ -188,6 +189,8 @@ class RestoreWork:
     video: VideoOptions
     name_weights: bool = False
     report: Callable[[Progress], None] | None = None
+    run: str = field(default_factory=lambda: token_hex(8))
+    """Name that the processes of this work have in common, so that those of other commands keep off its videos."""
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle without the function that is called with the progress, which belongs to this process."""
@@ -211,7 +214,9 @@ class RestoreWork:
         job, video = piece.job, self.video
         if piece.companion is not None and not self.overwrite and _is_done(job, Records(), self.making(job)):
             return PartDone(piece, is_last=True)  # only the comparison is missing
-        return do_part(self.restorer, piece, video.codec, video.crf, drop_unsupported=video.drop_unsupported)
+        return do_part(
+            self.restorer, piece, video.codec, video.crf, drop_unsupported=video.drop_unsupported, run=self.run
+        )
 
     def complete(self, result: JobResult, plan: PartDone, seconds: float) -> JobResult:
         """Return the result for a video whose segments several workers have restored.
@@ -309,6 +314,7 @@ class RestoreWork:
             compare=companion,
             compare_pixels=self.compare_pixels,
             report=self.report,
+            run=self.run,
         )
         return (*chosen, *done.notes), done
 

@@ -39,7 +39,7 @@ _CLOSING = ExitStack()
 
 
 def do_part(
-    restorer: Restorer, piece: PartPiece, codec: str | None, crf: int | None, *, drop_unsupported: bool
+    restorer: Restorer, piece: PartPiece, codec: str | None, crf: int | None, *, drop_unsupported: bool, run: str
 ) -> PartDone:
     """Plan the segments of a video, or restore one of them.
 
@@ -51,9 +51,10 @@ def do_part(
         codec: codec as `video.streaming.restore_video` takes it.
         crf: quality as it takes it.
         drop_unsupported: whether sound and subtitles that the target cannot hold are left out.
+        run: name of the run, which its processes have in common.
     """
     try:
-        video = _opened(restorer, piece.job, piece.number, codec, crf, drop_unsupported)
+        video = _opened(restorer, piece.job, piece.number, codec, crf, drop_unsupported, run)
         if video is None:
             return PartDone(piece, is_last=True)
         if piece.number is None:
@@ -79,7 +80,13 @@ def close_videos() -> None:
 
 
 def _opened(
-    restorer: Restorer, job: Job, number: int | None, codec: str | None, crf: int | None, drop_unsupported: bool
+    restorer: Restorer,
+    job: Job,
+    number: int | None,
+    codec: str | None,
+    crf: int | None,
+    drop_unsupported: bool,
+    run: str,
 ) -> _Segments | None:
     """Return a video whose next frames are those of a segment or before it; None if it is not restored."""
     video = _OPEN.get(job)
@@ -93,6 +100,6 @@ def _opened(
         return None
     reader = _CLOSING.enter_context(VideoReader(job.source))
     plan = plan_segments(network, reader, job.target, codec, crf, None, drop_unsupported=drop_unsupported)
-    parts = Parts(parts_folder(job.target), plan.job)
+    parts = _CLOSING.enter_context(Parts(parts_folder(job.target), plan.job, run))
     _OPEN[job] = _Segments(network, reader, plan, SegmentRestorer(network, reader, plan), parts, [])
     return _OPEN[job]

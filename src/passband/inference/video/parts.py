@@ -1,13 +1,13 @@
 """Keeps the finished segments of an unfinished video in a folder beside its target."""
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from torch import Tensor
 
-from passband.io.files import PARTS_JOB
+from passband.io.files import PARTIAL, PARTS_JOB, FolderLock
 from passband.io.json_files import write_json
 from passband.io.video import VideoError
 from passband.io.video.encoding import Segment, read_segment, write_segment
@@ -16,33 +16,53 @@ _SUFFIX = ".safetensors"
 
 
 class Parts:
-    """The folder of finished segments beside a target. Several processes may add segments at the same time.
+    """The folder of finished segments beside a target, which one run keeps from other runs until it is closed.
+
+    Several processes of the run may add segments at the same time.
 
     Args:
         folder: path of the folder.
         job: everything that decides the segments; segments of another job are removed.
+        run: name of the run, which its processes have in common.
 
     Attributes:
         notes: sentences about segments that were removed.
+
+    Raises:
+        VideoError: if another run uses the folder.
+        OSError: if the folder cannot be written.
     """
 
-    def __init__(self, folder: Path, job: dict[str, object]):
+    def __init__(self, folder: Path, job: dict[str, object], run: str):
         self.folder = folder
         self.notes: list[str] = []
         self._frames: dict[int, int] = {}
         self._extras: dict[int, Mapping[str, Tensor]] = {}
-        description = folder / PARTS_JOB
-        if folder.exists() and not _says(description, job):
-            shutil.rmtree(folder)
-            self.notes.append(f"{folder.name} was of another source, network or setting and has been removed")
-        if not folder.exists():
-            write_json(description, job)
-        for path in folder.glob(f"[0-9]*{_SUFFIX}"):
-            try:
-                segment = read_segment(path)
-            except VideoError:  # a crash of the machine damaged it
-                continue
-            self._note(int(path.stem), segment)
+        self._lock = self._begun(job, run)
+        try:
+            if _content(folder / PARTS_JOB).get("run") != run:
+                raise VideoError(
+                    f"another process restores this video into {folder}: wait until it ends, or choose another output"
+                )
+            for path in folder.glob(f"[0-9]*{_SUFFIX}"):
+                try:
+                    segment = read_segment(path)
+                except VideoError:  # a crash of the machine damaged it
+                    continue
+                self._note(int(path.stem), segment)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> "Parts":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let other runs use the folder."""
+        self._lock.release()
 
     @property
     def numbers(self) -> frozenset[int]:
@@ -92,8 +112,46 @@ class Parts:
         self._note(number, segment)
 
     def remove(self) -> None:
-        """Remove the folder and its content."""
-        shutil.rmtree(self.folder)
+        """Remove the segments, and the folder if it holds nothing else."""
+        for path in self._own_files():
+            path.unlink(missing_ok=True)
+        with suppress(OSError):  # it holds files of the user
+            self.folder.rmdir()
+
+    def _begun(self, job: dict[str, object], run: str) -> FolderLock:
+        """Return a shared lock of the folder, after the job and the run were noted unless the folder is in use."""
+        while True:
+            try:
+                lock = FolderLock(self.folder)
+            except BlockingIOError:  # other processes of this run, or another run
+                with suppress(FileNotFoundError):  # the other run ended
+                    return FolderLock(self.folder, shared=True)
+                continue
+            try:
+                self._note_job(job, run)
+                lock.share()
+            except BaseException:
+                lock.release()
+                raise
+            return lock
+
+    def _note_job(self, job: dict[str, object], run: str) -> None:
+        """Write the job and the run into the folder, and remove segments of another job."""
+        found = _content(self.folder / PARTS_JOB)
+        found.pop("run", None)
+        if found != job and (old := self._own_files()):
+            for path in old:
+                path.unlink()
+            self.notes.append(f"{self.folder.name} was of another source, network or setting and has been removed")
+        write_json(self.folder / PARTS_JOB, {**job, "run": run})
+
+    def _own_files(self) -> list[Path]:
+        """Return the files of this and other jobs, also those that a crash left half written."""
+        return [
+            path
+            for path in self.folder.iterdir()
+            if path.name == PARTS_JOB or path.suffix == _SUFFIX or PARTIAL in path.suffixes
+        ]
 
     def _note(self, number: int, segment: Segment) -> None:
         """Note a finished segment, without its packets."""
@@ -104,9 +162,10 @@ class Parts:
         return self.folder / f"{number:06d}{_SUFFIX}"
 
 
-def _says(description: Path, job: dict[str, object]) -> bool:
-    """Tell whether a description is that of a job."""
+def _content(description: Path) -> dict[str, object]:
+    """Return the content of a description; empty if there is none that can be read."""
     try:
-        return json.loads(description.read_text(encoding="utf-8")) == job
+        content = json.loads(description.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return False
+        return {}
+    return content if isinstance(content, dict) else {}

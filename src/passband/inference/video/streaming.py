@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from secrets import token_hex
 
 from passband.inference.restorer import Restorer
 from passband.inference.video.compare import COMPARE_PIXELS, compare_videos
@@ -98,13 +99,14 @@ def restore_video(
     compare: Path | str | None = None,
     compare_pixels: int | None = COMPARE_PIXELS,
     report: Callable[[VideoProgress], None] | None = None,
+    run: str | None = None,
 ) -> VideoSummary:
     """Restore the first video stream of a file, and copy all other streams.
 
     Frames are restored in constant memory. Each finished segment is kept in a folder `NAME.parts` beside the target. A
     run that was killed continues after the last segment if it is started again with the same source, weights and
     settings, and gives the same frames. The folder is removed when the complete target is written. (x264 does not
-    repeat its own bits on CPUs with AVX-512; the other codecs do.)
+    repeat its own bits on CPUs with AVX-512; the other codecs do.) Two runs cannot restore the same target at once.
 
     Args:
         restorer: restorer with one network for all frames.
@@ -120,12 +122,13 @@ def restore_video(
         compare: path of a video that shows both before and after, or None; see `compare_videos`.
         compare_pixels: largest number of pixels of its frames; None keeps every pixel.
         report: function that is called after each batch of frames.
+        run: name of the run whose other processes may restore segments of this video; None for a run of its own.
 
     Returns:
         The result for the video.
 
     Raises:
-        VideoError: if the source cannot be restored, or the target cannot hold it.
+        VideoError: if the source cannot be restored, the target cannot hold it, or another run is restoring it.
         FileExistsError: if the target exists and must not be replaced.
         OSError: if a file cannot be read or written.
         MemoryError: if the frames do not fit, or fit only in tiles although they are smoothed.
@@ -148,37 +151,40 @@ def restore_video(
     with VideoReader(source) as reader, smoothing as smoother:
         video = reader.format
         plan = plan_segments(restorer, reader, target, codec, crf, temporal, drop_unsupported=drop_unsupported)
-        encoding, parts = plan.encoding, Parts(parts_folder(target), plan.job)
-        segments = SegmentRestorer(restorer, reader, plan, smoother)
-        if smoother is not None:
-            segments.resume(parts.keep_first())
-        done = resumed = parts.frames
-        begun = time.monotonic()
+        encoding = plan.encoding
+        with Parts(parts_folder(target), plan.job, run or token_hex(8)) as parts:
+            segments = SegmentRestorer(restorer, reader, plan, smoother)
+            if smoother is not None:
+                segments.resume(parts.keep_first())
+            done = resumed = parts.frames
+            begun = time.monotonic()
 
-        def tell(frames: int) -> None:
-            nonlocal done
-            done += frames
-            if report is not None:
-                report(_progress(done, reader.expected, done - resumed, time.monotonic() - begun))
+            def tell(frames: int) -> None:
+                nonlocal done
+                done += frames
+                if report is not None:
+                    report(_progress(done, reader.expected, done - resumed, time.monotonic() - begun))
 
-        try:
-            for number in count():
-                if number in parts.numbers:
-                    continue
-                segment = segments.restore(number, tell)
-                if segment is None:
-                    break
-                parts.add(number, segment)
-        except VideoError:  # the source is bad, so no segment can be used
-            parts.remove()
-            raise
-        except (MemoryError, ValueError):
-            if not parts.numbers:  # nothing was restored
+            try:
+                for number in count():
+                    if number in parts.numbers:
+                        continue
+                    segment = segments.restore(number, tell)
+                    if segment is None:
+                        break
+                    parts.add(number, segment)
+            except VideoError:  # the source is bad, so no segment can be used
                 parts.remove()
-            raise
-        joined = join(source, target, reader.stream, video, encoding, parts.paths, reader.last_duration, reader.jumps)
-        flicker = Flicker.of_segments(parts.flickers).figures
-        parts.remove()
+                raise
+            except (MemoryError, ValueError):
+                if not parts.numbers:  # nothing was restored
+                    parts.remove()
+                raise
+            joined = join(
+                source, target, reader.stream, video, encoding, parts.paths, reader.last_duration, reader.jumps
+            )
+            flicker = Flicker.of_segments(parts.flickers).figures
+            parts.remove()
         if compare is not None:
             compare_videos(source, target, compare, pixels=compare_pixels)
         return VideoSummary(
