@@ -28,7 +28,7 @@ CURRICULA = {
         "mode": "mask",
         "schedule": "adaptive",
         "definition": "magnitude",
-        "adaptive": {"shares": [0.0, 0.5], "radii": 3, "pictures": 2, "between": "linear"},
+        "adaptive": {"shares": [0.0, 0.5], "radii": 3, "images": 2, "between": "linear"},
     },
 }
 

@@ -71,7 +71,7 @@ def main() -> None:
     works: dict[str, Callable[[], object]] = {
         "bare passes": partial(bare_passes, model, images, 2 * len(radii)),
         **{f"sweep, {term}": partial(sweep, model, images, term, radii) for term in TERMS},
-        "whole search, variance": partial(RatioSearch("area", radii=options.radii), model, images),
+        "whole search, variance": partial(RatioSearch("area", "variance", radii=options.radii), model, images),
     }
     taken: dict[str, list[float]] = {name: [] for name in works}
     for number in range(options.rounds):

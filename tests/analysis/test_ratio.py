@@ -51,7 +51,7 @@ def squares(paths, side):
 def test_the_answer_is_that_of_a_search_on_the_resized_pictures(unet, photographs, tmp_path):
     found = analyze_ratio(unet, tmp_path / "out", data=photographs, search=SEARCH, size=20, device="cpu")
     paths = sorted(photographs.iterdir())
-    assert found.pictures == tuple(paths)
+    assert found.images == tuple(paths)
     expected = SEARCH(load_model(unet), squares(paths, 20))
     assert found.optimum == expected
     assert found.optimum.size == (20, 20)
@@ -73,8 +73,8 @@ def test_a_network_that_finds_nothing_gets_no_ratio(unet, photographs, tmp_path)
 
 
 def test_masks_of_a_set_are_no_pictures_and_few_are_taken_evenly(unet, masked, tmp_path):
-    found = analyze_ratio(unet, tmp_path, data=masked, search=SEARCH, size=16, pictures=2, device="cpu")
-    assert [path.relative_to(masked).as_posix() for path in found.pictures] == ["images/0.png", "images/2.png"]
+    found = analyze_ratio(unet, tmp_path, data=masked, search=SEARCH, size=16, count=2, device="cpu")
+    assert [path.relative_to(masked).as_posix() for path in found.images] == ["images/0.png", "images/2.png"]
 
 
 def test_ratios_are_by_the_profile_of_the_training_where_the_weights_hold_it(unet, photographs, tmp_path):
@@ -86,7 +86,7 @@ def test_ratios_are_by_the_profile_of_the_training_where_the_weights_hold_it(une
         search = RatioSearch(definition, "noise", radii=4)
         analyze_ratio(tmp_path / "trained", tmp_path / "out", data=photographs, search=search, device="cpu", **settings)
         held = json.loads((tmp_path / "out" / "ratio.json").read_text())
-        return held["optimum"]["size"], held["optimum"]["ratios"], held["profile_pictures"]
+        return held["optimum"]["size"], held["optimum"]["ratios"], held["profile_images"]
 
     size, ratios, pictures = found("energy")
     assert (size, pictures) == ([16, 16], 5)
@@ -102,7 +102,7 @@ def test_each_picture_can_have_its_own_ratio(unet, photographs, tmp_path):
     assert [one for _, one in found.each] == expected
     held = json.loads((tmp_path / "ratio.json").read_text())
     assert [one["ratio"] for one in held["each"]] == [one.ratio for one in expected]
-    assert [one["picture"] for one in held["each"]] == [str(path) for path in found.pictures]
+    assert [one["image"] for one in held["each"]] == [str(path) for path in found.images]
 
 
 @pytest.mark.parametrize("kind", ["rgb", "ycbcr"])
@@ -113,7 +113,7 @@ def test_a_classifier_sees_bands_of_pictures_before_its_own_normalization(kind, 
     prepared = Preprocessing.from_config(load_config(weights)["preprocessing"])
     assert found.optimum.size == (prepared.size, prepared.size)
     plain = replace(prepared, input="rgb", mean=(0.0,) * 3, std=(1.0,) * 3)
-    views = torch.stack([plain.prepare(path) for path in found.pictures])
+    views = torch.stack([plain.prepare(path) for path in found.images])
     model = load_model(weights)
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (prepared.mean, prepared.std))
 
@@ -123,7 +123,7 @@ def test_a_classifier_sees_bands_of_pictures_before_its_own_normalization(kind, 
 
     # what it is given of a whole picture is what it classifies with
     inputs = ((rgb_to_ycbcr(views) if kind == "ycbcr" else views) - mean) / std
-    torch.testing.assert_close(inputs[0], prepared.prepare(found.pictures[0]), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(inputs[0], prepared.prepare(found.images[0]), rtol=1e-5, atol=1e-6)
     low, high = band_split(views, found.optimum.radii[1])
     seen = (saliency(Whole(), low) + saliency(Whole(), high)).mean().item()
     assert found.optimum.saliency[1] == pytest.approx(seen, rel=1e-4)  # float32
@@ -143,7 +143,7 @@ def test_pictures_that_cannot_be_read_are_told_and_left_out(unet, photographs, t
     found = analyze_ratio(unet, tmp_path / "out", data=photographs, search=SEARCH, size=16, device="cpu")
     assert len(found.failed) == 1
     assert "1.png" in found.failed[0]
-    assert found.optimum.pictures == 3
+    assert found.optimum.images == 3
     for path in photographs.iterdir():
         path.write_bytes(b"no")
     with pytest.raises(ValueError, match="holds no image that can be used; the first of 4: .*0.png"):
@@ -158,7 +158,7 @@ def test_mistakes_are_named(unet, photographs, tiny_weights, tmp_path):
     with pytest.raises(ValueError, match="sides that are multiples of 4; got a size of 18: try 16"):
         analyze_ratio(unet, tmp_path, data=photographs, size=18, device="cpu")
     with pytest.raises(ValueError, match="a search needs 1 image or more; got 0"):
-        analyze_ratio(unet, tmp_path, data=photographs, pictures=0, device="cpu")
+        analyze_ratio(unet, tmp_path, data=photographs, count=0, device="cpu")
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match="empty holds no images"):
         analyze_ratio(unet, tmp_path, data=tmp_path / "empty", device="cpu")

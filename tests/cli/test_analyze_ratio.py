@@ -21,7 +21,8 @@ def unet(tmp_path):
 
 
 def test_it_prints_the_answer_and_that_variance_says_nothing_and_writes_curves(run, unet, photographs, tmp_path):
-    status, out, _ = run("analyze", "ratio", unet, "--data", photographs, "-o", tmp_path / "out", *TINY)
+    words = ("--term", "variance", *TINY)
+    status, out, _ = run("analyze", "ratio", unet, "--data", photographs, "-o", tmp_path / "out", *words)
     lines = out.splitlines()
     held = json.loads((tmp_path / "out" / "ratio.json").read_text())["optimum"]
     assert status == 0
@@ -32,17 +33,31 @@ def test_it_prints_the_answer_and_that_variance_says_nothing_and_writes_curves(r
 
 
 def test_settings_reach_the_search(run, unet, photographs, tmp_path):
-    words = ["--definition", "area", "--terms", "cost", "--beta", 2, "--method", "gradient", "--pictures", 1]
+    words = ["--definition", "area", "--term", "cost", "--beta", 2, "--method", "gradient", "--images", 1]
     status, out, _ = run(
         "analyze", "ratio", unet, "--data", photographs, "-o", tmp_path / "out", *words, "--per-image", *TINY
     )
     held = json.loads((tmp_path / "out" / "ratio.json").read_text())
     assert status == 0
-    settings = ("definition", "term", "alpha", "beta", "method", "pictures")
+    settings = ("definition", "term", "alpha", "beta", "method", "images")
     assert [held["optimum"][name] for name in settings] == ["area", "cost", 1, 2, "gradient", 1]
     for one in held["each"]:
-        assert f"{one['picture']}: {one['words']}" in out.splitlines()
+        assert f"{one['image']}: {one['words']}" in out.splitlines()
     assert len(held["each"]) == 1
+
+
+def test_the_term_has_an_effect_unless_another_is_chosen_and_former_options_are_understood(
+    run, unet, photographs, tmp_path
+):
+    for words, term, images in (((), "noise", 4), (("--terms", "cost", "--pictures", 1), "cost", 1)):
+        status, out, err = run("analyze", "ratio", unet, "--data", photographs, "-o", tmp_path / "out", *words, *TINY)
+        assert (status, err) == (0, "")
+        assert "had no effect" not in out
+        held = json.loads((tmp_path / "out" / "ratio.json").read_text())
+        assert (held["optimum"]["term"], held["optimum"]["images"], len(held["images"])) == (term, images, images)
+    _, out, _ = run("analyze", "ratio", "--help")
+    assert "--images" in out
+    assert not any(former in out for former in ("--pictures", "--terms"))
 
 
 def test_bad_input_is_one_sentence_and_a_status(run, unet, photographs, tiny_weights, tmp_path):
@@ -52,7 +67,7 @@ def test_bad_input_is_one_sentence_and_a_status(run, unet, photographs, tiny_wei
         return err.strip().splitlines()[-1]
 
     assert "for restoration, which gives no scores" in error(tiny_weights, "--data", photographs)
-    assert "did you mean 'variance'" in error(unet, "--data", photographs, "--terms", "variances")
+    assert "did you mean 'variance'" in error(unet, "--data", photographs, "--term", "variances")
     (tmp_path / "empty").mkdir()
     assert error(unet, "--data", tmp_path / "empty") == f"Error: {tmp_path / 'empty'} holds no images"
     (photographs / "2.png").write_bytes(b"no")

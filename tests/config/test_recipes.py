@@ -195,6 +195,9 @@ def test_recipes_of_the_first_version_are_read_under_their_former_names():
     with pytest.raises(RecipeError, match="numbers"):  # one of the two names
         parse_recipe({**RECIPE, "model": {**network, "arguments": {}}}, "both.toml")
     detector = {"name": "x", "task": "detection", "model": {"name": "dct-mask-rcnn"}, "optim": {"epochs": 1}}
+    curriculum = {"profile": "picture", "adaptive": {"pictures": 3}}
+    recipe = parse_recipe({"name": "old", "task": "segmentation", "curriculum": curriculum}, "old.toml")
+    assert (recipe.curriculum.profile, recipe.curriculum.adaptive.images) == ("image", 3)
     for former, now in (("A", "pixels"), ("B", "coefficients")):
         recipe = parse_recipe({**detector, "data": {"way": former}}, "old.toml")
         assert isinstance(recipe, DetectionRecipe)

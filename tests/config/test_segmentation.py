@@ -37,7 +37,7 @@ def parsed(**tables):
         ({"curriculum": {"mod": "crop"}}, r"unknown key curriculum\.mod; did you mean curriculum\.mode\?"),
         ({"curriculum": {"hold": 0.7, "tail": 0.6}}, r"hold and tail .* sum is at most 1; got 0\.7 and 0\.6"),
         (
-            {"curriculum": {"mode": "crop", "profile": "picture", "definition": "energy"}},
+            {"curriculum": {"mode": "crop", "profile": "image", "definition": "energy"}},
             r"definition = .energy. may crop each image to another size",
         ),
         ({"curriculum": {"mode": "crop", "sizes": [512]}}, r"sizes must be at most data\.size, 256 pixels; got 512"),

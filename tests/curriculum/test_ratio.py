@@ -82,12 +82,15 @@ def test_a_profile_of_one_picture_is_the_pictures_and_of_a_set_lies_between():
             [radii_of(images[:1], ratio, definition).item() for ratio in RATIOS]
         )
         whole = RadialProfile.of([images[:2], images[2:]], definition)
-        assert whole.pictures == 3
+        assert whole.images == 3
         for ratio in RATIOS:
             each = radii_of(images, ratio, definition)
             assert each.min() - 1e-6 <= whole.radius(ratio) <= each.max() + 1e-6
             assert whole.ratio(whole.radius(ratio)) >= ratio - 1e-12
-        assert RadialProfile.from_config(json.loads(json.dumps(whole.to_config()))) == whole
+        stored = json.loads(json.dumps(whole.to_config()))
+        assert RadialProfile.from_config(stored) == whole
+        former = {"pictures": stored.pop("images"), **stored}
+        assert RadialProfile.from_config(former) == whole
         low = low_pass_ratio(images, 0.5, profile=whole)
         torch.testing.assert_close(low, low_pass(images, whole.radius(0.5)), rtol=0, atol=0)
 

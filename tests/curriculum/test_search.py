@@ -24,7 +24,7 @@ def seen(images, radius):
 def test_two_waves_are_best_told_apart_by_the_ratio_of_the_lower_one():
     # |a| + |b| is above |a + b| wherever the signs differ, so that saliency is greatest where each band has one wave
     images = waves({3: 1.0, 9: 0.5})
-    found = RatioSearch(radii=ALL)(Quadratic(), images)
+    found = RatioSearch(term="variance", radii=ALL)(Quadratic(), images)
     assert found.ratios == pytest.approx((0, 2 / 3, 1))  # nothing else to keep: the mean, one wave, or both
     assert found.ratio == pytest.approx(2 / 3)
     assert found.radius == 3
@@ -42,7 +42,7 @@ def test_a_cost_moves_the_best_radius_to_the_first_that_tells_the_waves_apart(ra
     assert len(found.radii) == min(radii, 25)
     assert found.bracket[0] < found.ratio < found.bracket[1]
     # without it all that tell them apart are alike, and the largest is taken
-    assert RatioSearch("radius", radii=ALL)(Quadratic(), images).radius == 8
+    assert RatioSearch("radius", "variance", radii=ALL)(Quadratic(), images).radius == 8
 
 
 def test_objective_is_both_terms_scaled_over_the_sweep():
@@ -131,7 +131,7 @@ def test_variance_says_nothing_at_any_ratio_by_parseval_and_the_answer_says_so()
 def test_a_linear_network_has_no_interior_optimum():
     images = noisy_pictures(2, (9, 12), 3, torch.float64)
     for method in METHODS:
-        found = RatioSearch(radii=6, method=method)(Linear((3, 9, 12)), images)
+        found = RatioSearch(term="variance", radii=6, method=method)(Linear((3, 9, 12)), images)
         assert found.constant == ("saliency", "penalty")
         assert set(found.objective) == {0}
         assert (found.ratio, found.interior) == (1, False)
@@ -232,18 +232,19 @@ def test_each_picture_gets_what_a_search_on_it_alone_finds(method):
     search = RatioSearch(term="cost", beta=0.5, radii=6, profile=profile, method=method)
     for number, found in enumerate(search.each(Quadratic(), images)):
         alone = search(Quadratic(), images[number : number + 1])
-        assert (found.ratio, found.radii, found.pictures) == (alone.ratio, alone.radii, 1)
+        assert (found.ratio, found.radii, found.images) == (alone.ratio, alone.radii, 1)
         assert found.saliency == pytest.approx(alone.saliency, rel=1e-9)
         assert found.objective == pytest.approx(alone.objective, abs=2e-6)
 
 
 def test_without_a_profile_each_pictures_ratios_are_its_own():
     images = torch.cat([waves({3: 1.0, 9: 0.5}), waves({3: 0.5, 9: 1.0})])
-    both = RatioSearch().each(Quadratic(), images)
+    search = RatioSearch(term="variance")
+    both = search.each(Quadratic(), images)
     assert [found.radius for found in both] == [3, 3]
     assert [found.ratio for found in both] == pytest.approx([2 / 3, 1 / 3])
-    together = RatioSearch()(Quadratic(), images)
-    assert (together.radius, together.pictures) == (3, 2)
+    together = search(Quadratic(), images)
+    assert (together.radius, together.images) == (3, 2)
     assert together.ratio == pytest.approx(1 / 2)
 
 

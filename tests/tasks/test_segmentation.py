@@ -97,11 +97,11 @@ class TestNetwork:
         samples = SegmentationValidationSet(learned, 1, SIZE)
         images = torch.stack([samples[number]["image"] for number in range(6)])
         expected = RadialProfile.of([images], definition)
-        assert profile["pictures"] == 6
+        assert profile["images"] == 6
         torch.testing.assert_close(torch.tensor(profile["shares"]), torch.tensor(expected.shares))
 
     def test_no_profile_is_measured_where_ratios_do_not_need_one(self, folder):
-        for settings in ({"mode": "crop", "sizes": [16]}, {"mode": "mask", "definition": "area", "profile": "picture"}):
+        for settings in ({"mode": "crop", "sizes": [16]}, {"mode": "mask", "definition": "area", "profile": "image"}):
             assert task(curriculum=settings).network_config(folder, None)["preprocessing"]["profile"] is None
 
     def test_weights_to_start_from_keep_their_numbers_and_have_to_fit(self, folder):
@@ -225,7 +225,7 @@ class TestLoss:
             "mode": "mask",
             "schedule": "adaptive",
             "definition": "magnitude",
-            "adaptive": {"shares": [0.0, 0.5], "radii": 3, "pictures": 2},
+            "adaptive": {"shares": [0.0, 0.5], "radii": 3, "images": 2},
         }
         made = prepared(task(curriculum=settings), folder)
         (schedule,) = made.state()

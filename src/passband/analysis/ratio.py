@@ -44,7 +44,7 @@ class RatioAnalysis:
     """The result for all images together."""
     each: tuple[tuple[Path, OptimalRatio], ...]
     """The result for each image; empty unless it was asked for."""
-    pictures: tuple[Path, ...]
+    images: tuple[Path, ...]
     """Paths of the images that were used."""
     failed: tuple[str, ...]
     """Reasons of the images that could not be read."""
@@ -53,8 +53,8 @@ class RatioAnalysis:
         """Return the result as JSON can hold it."""
         return {
             "optimum": self.optimum.as_dict(),
-            "each": [{"picture": str(path), **optimum.as_dict()} for path, optimum in self.each],
-            "pictures": [str(path) for path in self.pictures],
+            "each": [{"image": str(path), **optimum.as_dict()} for path, optimum in self.each],
+            "images": [str(path) for path in self.images],
             "failed": list(self.failed),
         }
 
@@ -65,7 +65,7 @@ def analyze_ratio(
     *,
     data: Path,
     search: RatioSearch | None = None,
-    pictures: int = 16,
+    count: int = 16,
     size: int | None = None,
     per_image: bool = False,
     device: str = "auto",
@@ -82,7 +82,7 @@ def analyze_ratio(
         output: folder for these files, which is made if it does not exist.
         data: folder of images in any sub-folders; masks in it are left out.
         search: settings of the search; None for the defaults of `RatioSearch`.
-        pictures: largest number of images, which are spread evenly over all; 1 or more.
+        count: largest number of images, which are spread evenly over all; 1 or more.
         size: side of the images in pixels; None for that of the training.
         per_image: whether each image is searched also by itself, which costs as much again.
         device: name of a device, see `models.pick_device`.
@@ -97,11 +97,11 @@ def analyze_ratio(
             image, so that its saliency has no meaning.
     """
     output, search = results_folder(output), search or RatioSearch()
-    if pictures < 1:
-        raise ValueError(f"a search needs 1 image or more; got {pictures}")
+    if count < 1:
+        raise ValueError(f"a search needs 1 image or more; got {count}")
     weights = weights_of(source)
     network = _load(weights, size, device)
-    images, used, failed = _read(data, pictures, network.preprocessing)
+    images, used, failed = _read(data, count, network.preprocessing)
     images = images.to(network.device)
     if network.is_segmentation and not _finds_something(network.model, images, search.batch or len(images)):
         raise ValueError(
@@ -119,7 +119,7 @@ def analyze_ratio(
         "weights": str(weights),
         "weights_sha256": network.checksum,
         "data": str(data),
-        "profile_pictures": search.profile.pictures if search.profile else optimum.pictures,
+        "profile_images": search.profile.images if search.profile else optimum.images,
     }
     write_json(output / "ratio.json", {**about, **result.as_dict()})
     return result
@@ -207,7 +207,7 @@ def _read(
     data: Path, count: int, preprocessing: Preprocessing | int
 ) -> tuple[Float[Tensor, "B 3 H W"], tuple[Path, ...], tuple[str, ...]]:
     """Return some images of a folder, their paths, and the reasons of those that cannot be read."""
-    paths = _pictures(data)
+    paths = _images(data)
     if not paths:
         raise FileNotFoundError(f"{data} holds no images")
     images, used, failed = [], [], []
@@ -227,7 +227,7 @@ def _read(
     return torch.stack(images), tuple(used), tuple(failed)
 
 
-def _pictures(data: Path) -> list[Path]:
+def _images(data: Path) -> list[Path]:
     """Return the images of a folder without its masks."""
     try:
         return [pair.image for pair in find_mask_pairs(data)]

@@ -14,6 +14,15 @@ analyze = typer.Typer(
 )
 
 
+FORMER_OPTIONS = {"pictures": "images", "terms": "term"}
+"""Options of version 0.1.0 and their present names."""
+
+
+def _present_option(name: str) -> str:
+    """Return the present name of an option."""
+    return FORMER_OPTIONS.get(name, name)
+
+
 @analyze.callback()
 def analyze_command() -> None:
     """Show the frequencies of an image, those that a network uses or gets wrong, and the curves of a run."""
@@ -70,7 +79,7 @@ def channels(
         raise typer.Exit(1)
 
 
-@analyze.command(cls=Command)
+@analyze.command(cls=Command, context_settings={"token_normalize_func": _present_option})
 def ratio(
     source: Annotated[
         str, typer.Argument(help="An image. Or the folder of a run, or weights of a network that takes pixels.")
@@ -85,16 +94,16 @@ def ratio(
     definition: Annotated[
         str, typer.Option(help="Quantity that a ratio is a share of: magnitude, energy, radius or area.")
     ] = "magnitude",
-    terms: Annotated[
+    term: Annotated[
         str,
         typer.Option(
-            help="Second term of the objective: total-variation, noise, cost, or variance, which has no effect."
+            help="Second term of the objective: noise, total-variation, cost, or variance, which has no effect."
         ),
-    ] = "variance",
+    ] = "noise",
     alpha: Annotated[float, typer.Option(min=0, help="Weight of the saliency.")] = 1.0,
     beta: Annotated[float, typer.Option(min=0, help="Weight of the second term.")] = 1.0,
     radii: Annotated[int, typer.Option(min=3, help="Number of radii in the sweep.")] = 32,
-    pictures: Annotated[int, typer.Option(min=1, help="Largest number of images, taken evenly from the folder.")] = 16,
+    images: Annotated[int, typer.Option(min=1, help="Largest number of images, taken evenly from the folder.")] = 16,
     size: Annotated[
         int | None, typer.Option(min=1, help="Side of the images in pixels. Default: as in the training.")
     ] = None,
@@ -121,14 +130,14 @@ def ratio(
     from passband.analysis.ratio import analyze_ratio
     from passband.curriculum import RatioSearch
 
-    search = RatioSearch(definition, terms, alpha, beta, radii, method, batch=batch)
+    search = RatioSearch(definition, term, alpha, beta, radii, method, batch=batch)
     analysis = analyze_ratio(
-        source, output, data=data, search=search, pictures=pictures, size=size, per_image=per_image, device=device
+        source, output, data=data, search=search, count=images, size=size, per_image=per_image, device=device
     )
     for reason in analysis.failed:
         typer.echo(f"failed: {reason}", err=True)
     best = analysis.optimum
-    typer.echo(f"{best.pictures} images of {best.size[0]}x{best.size[1]} pixels, {len(best.radii)} radii. {best.words}")
+    typer.echo(f"{best.images} images of {best.size[0]}x{best.size[1]} pixels, {len(best.radii)} radii. {best.words}")
     if len(best.minima) > 1:
         typer.echo(f"Local minima, the lowest first: {', '.join(f'{ratio:.3f}' for ratio in best.minima)}")
     for remark in best.remarks:

@@ -154,8 +154,16 @@ class AdaptiveConfig(Section, frozen=True):
     """Share of the run, at its end, that trains on the whole spectrum."""
     least: float = Field(default=0.1, ge=0, le=1)
     """Smallest ratio that is used. A smaller result of the search is raised to it."""
-    pictures: PositiveInt = 8
+    images: PositiveInt = 8
     """Number of training images that the search uses, the same ones every time."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _former_name(cls, values: Any) -> Any:
+        """Read recipes and runs of version 0.1.0, which call the images pictures."""
+        if isinstance(values, dict) and "pictures" in values and "images" not in values:
+            return {"images" if key == "pictures" else key: value for key, value in values.items()}
+        return values
 
     @model_validator(mode="after")
     def _ascending(self) -> "AdaptiveConfig":
@@ -183,9 +191,9 @@ class CurriculumConfig(Section, frozen=True):
     `adaptive`."""
     definition: Literal["magnitude", "energy", "radius", "area"] = "radius"
     """Quantity that a ratio is a share of; see `curriculum.ratio`. The slides use `magnitude`."""
-    profile: Literal["data", "picture"] = "data"
+    profile: Literal["data", "image"] = "data"
     """Radius that belongs to a ratio: `data` uses one radius for all images, measured on the folder to train on;
-    `picture` uses a radius of its own for each image."""
+    `image` uses a radius of its own for each image."""
     profile_count: PositiveInt = 256
     """Largest number of images that `data` measures, spread evenly over the folder."""
     start: float = Field(default=0.5, ge=0, le=1)
@@ -213,13 +221,21 @@ class CurriculumConfig(Section, frozen=True):
     """Values of `end` to compare. The recipe then trains one run for each of them, and writes a table of their
     scores."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _former_profile(cls, values: Any) -> Any:
+        """Read recipes and runs of version 0.1.0, which call the profile of each image `picture`."""
+        if isinstance(values, dict) and values.get("profile") == "picture":
+            return {**values, "profile": "image"}
+        return values
+
     @model_validator(mode="after")
     def _fits(self) -> "CurriculumConfig":
         if self.hold + self.tail > 1:
             raise ValueError(
                 f"hold and tail are shares of one run, so their sum is at most 1; got {self.hold:g} and {self.tail:g}"
             )
-        if self.mode == "crop" and self.profile == "picture" and self.definition != "radius":
+        if self.mode == "crop" and self.profile == "image" and self.definition != "radius":
             raise ValueError(
                 f'definition = "{self.definition}" may crop each image to another size: set profile = "data", or '
                 'definition = "radius"'

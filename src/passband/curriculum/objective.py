@@ -110,7 +110,7 @@ class BandTerms:
         self,
         model: nn.Module,
         images: Float[Tensor, "B C H W"],
-        term: str = "variance",
+        term: str = "noise",
         score: Score = output_score,
         batch: int | None = None,
     ):

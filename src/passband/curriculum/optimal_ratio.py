@@ -25,7 +25,7 @@ class OptimalRatio:
     """Softness of the border of the descent's disc, in cycles; None for another method."""
     size: tuple[int, int]
     """Height and width of the images, in pixels."""
-    pictures: int
+    images: int
     """Number of images."""
     radii: tuple[float, ...]
     """Radii of the sweep in cycles per shorter side, ascending."""
@@ -70,7 +70,7 @@ class OptimalRatio:
         if self.term == "variance":
             found.append(
                 "The variance term is constant and had no effect, because Var(low) + Var(high) is the same at every "
-                "ratio (Parseval). Try --terms noise, total-variation or cost."
+                "ratio (Parseval). Try the term noise, total-variation or cost."
             )
         elif "penalty" in self.constant:
             found.append(f"The {self.term} term is the same at every ratio and had no effect.")

@@ -46,7 +46,7 @@ class RadialProfile:
     """Share of the disc of radius 0, 1, ..., rising to 1."""
     size: tuple[int, int]
     """Height and width of the images, in pixels."""
-    pictures: int
+    images: int
     """Number of images that were summed."""
 
     @classmethod
@@ -64,26 +64,26 @@ class RadialProfile:
             ValueError: if there are no images, sizes differ, values are not finite, or the definition is unknown.
         """
         entry(definition, DEFINITIONS, "definition of the frequency ratio")
-        total, size, pictures = torch.zeros(0, dtype=torch.float64), (0, 0), 0
+        total, size, count = torch.zeros(0, dtype=torch.float64), (0, 0), 0
         for batch in images:
             check_images(batch, "RadialProfile.of")
             height, width = batch.shape[-2:]
-            if pictures and (height, width) != size:
+            if count and (height, width) != size:
                 raise ValueError(
                     f"images of a profile must have one size; got {size[0]}x{size[1]} and {height}x{width}"
                 )
             rings = _rings(batch, definition).double().sum(0).cpu()
-            total = rings if not pictures else total + rings
-            size, pictures = (height, width), pictures + len(batch)
-        if not pictures:
+            total = rings if not count else total + rings
+            size, count = (height, width), count + len(batch)
+        if not count:
             raise ValueError("a profile needs 1 image or more; got none")
-        return cls(definition, tuple(_shares(total[None])[0].tolist()), size, pictures)
+        return cls(definition, tuple(_shares(total[None])[0].tolist()), size, count)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "RadialProfile":
-        """Make the profile that `to_config` wrote."""
-        height, width = config["size"]
-        return cls(config["definition"], tuple(config["shares"]), (height, width), config["pictures"])
+        """Make the profile that `to_config` wrote. In version 0.1.0, it called the images pictures."""
+        (height, width), count = config["size"], config["images" if "images" in config else "pictures"]
+        return cls(config["definition"], tuple(config["shares"]), (height, width), count)
 
     def to_config(self) -> dict[str, Any]:
         """Return the profile for JSON."""
@@ -91,7 +91,7 @@ class RadialProfile:
             "definition": self.definition,
             "shares": list(self.shares),
             "size": list(self.size),
-            "pictures": self.pictures,
+            "images": self.images,
         }
 
     def radius(self, ratio: float) -> float:

@@ -60,7 +60,7 @@ class RatioSearch:
     """
 
     definition: str = "magnitude"
-    term: str = "variance"
+    term: str = "noise"
     alpha: float = 1.0
     beta: float = 1.0
     radii: int = 32
@@ -171,7 +171,7 @@ class RatioSearch:
         candidates: list[float],
         sweep: dict[int, tuple[float, float]],
         at: Callable[..., tuple[float, float]],
-        pictures: int,
+        images: int,
     ) -> OptimalRatio:
         """Find the best candidate from both terms at some of the candidates, given by their places."""
         places = list(sweep)
@@ -215,7 +215,7 @@ class RatioSearch:
             method=self.method,
             softness=self.softness if self.method == "gradient" else None,
             size=profile.size,
-            pictures=pictures,
+            images=images,
             radii=tuple(candidates[place] for place in places),
             ratios=ratios,
             saliency=seen,

@@ -65,7 +65,7 @@ class Lesson:
         """Return what is found during training: the ratios of an adaptive schedule."""
         return [] if self.adaptive is None else [self.adaptive]
 
-    def pictures(
+    def seen_images(
         self, images: Float[Tensor, "B 3 H W"], model: nn.Module, done: float
     ) -> tuple[Float[Tensor, "B 3 h w"], dict[str, Tensor]]:
         """Return the images to learn from, and figures to log: the ratio, and the side in pixels.
@@ -87,19 +87,19 @@ class Lesson:
         return seen, {name: torch.tensor(value, dtype=torch.float64) for name, value in figures.items()}
 
 
-def measured_profile(settings: CurriculumConfig, pictures: Iterable[Float[Tensor, "3 H W"]]) -> RadialProfile | None:
+def measured_profile(settings: CurriculumConfig, images: Iterable[Float[Tensor, "3 H W"]]) -> RadialProfile | None:
     """Return the spectral profile of a data set, or None if the recipe's ratios need none.
 
     Args:
         settings: settings of the curriculum.
-        pictures: images of the data set in [0, 1], all of the size of training.
+        images: images of the data set in [0, 1], all of the size of training.
 
     Raises:
         ValueError: if there are no images, or some are not finite.
     """
-    if settings.mode == "none" or settings.profile == "picture" or settings.definition not in MEASURED:
+    if settings.mode == "none" or settings.profile == "image" or settings.definition not in MEASURED:
         return None
-    return RadialProfile.of((picture[None] for picture in pictures), settings.definition)
+    return RadialProfile.of((image[None] for image in images), settings.definition)
 
 
 def stored_profile(preprocessing: dict[str, Any]) -> RadialProfile | None:

@@ -134,8 +134,8 @@ class Segmentation:
         """
         curriculum, reference = self.recipe.curriculum, None
         if curriculum.mode != "none" and curriculum.schedule == "adaptive":
-            pairs = evenly(self.split(folder)[0], curriculum.adaptive.pictures)
-            reference = torch.stack(list(self._pictures(pairs)))
+            pairs = evenly(self.split(folder)[0], curriculum.adaptive.images)
+            reference = torch.stack(list(self._images(pairs)))
         return Lesson(self.recipe, stored_profile(network["preprocessing"]), reference)
 
     def state(self, lesson: Lesson) -> list[Stateful]:
@@ -253,7 +253,7 @@ class Segmentation:
         if self.augmentation is not None:
             first = DEVICE_SEED + self.recipe.seed * 1_000_003
             images, mask = self.augmentation(images, mask, [first + number for number in batch["number"].tolist()])
-        seen, figures = lesson.pictures(images, model, done)
+        seen, figures = lesson.seen_images(images, model, done)
         logits = resized_logits(model(seen), mask.shape[-2:])
         with torch.no_grad():
             figures["dice"] = _pooled_dice(logits, mask)
@@ -307,10 +307,10 @@ class Segmentation:
     def _profile(self, pairs: Sequence[MaskPair]) -> dict[str, Any] | None:
         """Return the spectral profile of images as JSON can hold it, or None if ratios are not measured."""
         count = self.recipe.curriculum.profile_count
-        profile = measured_profile(self.recipe.curriculum, self._pictures(evenly(pairs, count)))
+        profile = measured_profile(self.recipe.curriculum, self._images(evenly(pairs, count)))
         return None if profile is None else profile.to_config()
 
-    def _pictures(self, pairs: Sequence[MaskPair]) -> Iterable[Float[Tensor, "3 S S"]]:
+    def _images(self, pairs: Sequence[MaskPair]) -> Iterable[Float[Tensor, "3 S S"]]:
         """Generate whole images in the size of training.
 
         Raises:
