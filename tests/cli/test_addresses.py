@@ -110,3 +110,40 @@ def test_instances_at_addresses_are_those_of_files_and_are_found_once(run, shop,
         assert store.read(store.path) == b"mine"
         assert run("segment", source, *remote, "--overwrite")[0] == 0
         assert store.read(store.path) != b"mine"
+
+
+def test_a_drawing_that_failed_is_not_taken_for_one_of_ours_later(run, shop, tmp_path, monkeypatch):
+    shapes, weights = write_shapes(tmp_path / "shapes", count=2) / "train2017", save_detector(tmp_path / "weights")
+    good = names(shapes)[0]
+    (shapes / "bad.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+    source, out = shop[1](shapes), f"{shop[0]}/found"
+    options = ("--weights", weights, "--device", "cpu", "--overlay", "-o", out, "--manifest", tmp_path / "m.sqlite")
+
+    def rows():
+        with closing(sqlite3.connect(tmp_path / "m.sqlite")) as manifest:
+            found = manifest.execute("SELECT output, state, begun FROM files WHERE state != 'done'").fetchall()
+        return {output.rsplit("/", 1)[-1]: (state, begun) for output, state, begun in found}
+
+    assert run("segment", source, *options)[0] == 1
+    assert rows() == {"bad.jpg.png": ("failed", 0)}
+    (tmp_path / "mine").write_bytes(b"mine")
+    drawing = Store(f"{out}/overlays/bad.jpg.png")
+    drawing.upload(tmp_path / "mine", drawing.path)
+    store = Store(f"{source}/bad.jpg")
+    store.upload(shapes / good, store.path)
+    status, _, err = run("segment", source, *options)
+    assert (status, "the manifest does not know it" in err) == (1, True)
+    assert drawing.read(drawing.path) == b"mine"
+
+    upload = Store.upload
+
+    def half_done(self, path, target):
+        upload(self, path, target)
+        raise OSError("the connection was lost")
+
+    monkeypatch.setattr(Store, "upload", half_done)
+    assert run("segment", f"{source}/bad.jpg", *options, "--overwrite")[0] == 1
+    assert rows()["bad.jpg.png"] == ("failed", 1)
+    monkeypatch.setattr(Store, "upload", upload)
+    assert run("segment", source, *options)[0] == 0
+    assert rows() == {}

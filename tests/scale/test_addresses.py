@@ -3,7 +3,6 @@
 import errno
 import sqlite3
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 import torch
@@ -189,12 +188,37 @@ class TestMemory:
             restore(f"{folder}/none", f"{folder}/out")
 
 
+def test_a_manifest_that_cannot_be_used_is_closed(tmp_path, monkeypatch):
+    class Seen(sqlite3.Connection):
+        is_closed = False
+
+        def close(self):
+            super().close()
+            self.is_closed = True
+
+    connect, opened = sqlite3.connect, []
+
+    def connected(*arguments, **options):
+        opened.append(connect(*arguments, **options, factory=Seen))
+        return opened[-1]
+
+    monkeypatch.setattr("passband.scale.manifest.sqlite3.connect", connected)
+    (tmp_path / "m.sqlite").write_bytes(b"x" * 5000)
+    with pytest.raises(ValueError, match="is no manifest"):
+        Manifest(tmp_path / "m.sqlite")
+    assert [one.is_closed for one in opened] == [True]
+
+
 def test_a_missing_package_and_a_foreign_manifest_are_named(tmp_path):
     with pytest.raises(ScaleError, match=r"pip install 'passband\[storage\]'"):
         Store("gcs://bucket/photos")
     (tmp_path / "m.sqlite").write_bytes(b"x" * 5000)
     with pytest.raises(ValueError, match="is no manifest of passband"):
-        Manifest(Path(tmp_path / "m.sqlite"))
+        Manifest(tmp_path / "m.sqlite")
+    with pytest.raises(OSError, match=r"cannot write to the folder .*m\.sqlite is a file, and a folder is needed"):
+        Manifest(tmp_path / "m.sqlite" / "other.sqlite")
+    with pytest.raises(OSError, match="the manifest .* cannot be written"):
+        Manifest(tmp_path)
     with pytest.raises(ValueError, match="a manifest needs an output"):
         needs_manifest(["photos"], None, "m.sqlite")
     assert not needs_manifest(["photos"], None, None)

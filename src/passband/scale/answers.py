@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -46,6 +46,10 @@ class Answer:
     """Time that the answer took, in seconds."""
     drawing: Stored | None = None
     """The drawing that was written."""
+    lost_drawing: str | None = None
+    """The address of the drawing that was to be written, if the file failed."""
+    may_be_written: bool = False
+    """Whether a drawing of a file that failed may be in place."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,8 @@ class _AnswerPiece(Piece):
         return self.source.url
 
     def failed(self, reason: str) -> Answer:
-        """Return the result if the file failed for a reason."""
-        return Answer(self.source, error=reason)
+        """Return the result if the file failed, or the worker died or hung."""
+        return Answer(self.source, error=reason, lost_drawing=self.drawing, may_be_written=True)
 
 
 def answer_addresses(
@@ -118,6 +122,11 @@ def answer_addresses(
             if answer.drawing is not None:
                 settings = settings_text(question.making)
                 manifest.done(answer.drawing, answer.source, settings, answer.seconds)
+            if answer.lost_drawing is not None:
+                may_be_written = answer.may_be_written
+                manifest.failed(
+                    answer.lost_drawing, answer.source.url, str(answer.error), may_be_written=may_be_written
+                )
         yield answer
 
 
@@ -160,7 +169,7 @@ def _decide(
 
 def _carry_out(question: Question, piece: _AnswerPiece) -> Answer:
     """Copy a file to this machine, ask about it, and copy the drawing back."""
-    started, written = time.monotonic(), None
+    started, written, is_uploading = time.monotonic(), None, False
     with TemporaryDirectory(prefix="passband-") as folder:
         source = Path(folder, "in", piece.source.name)
         drawing = None if piece.drawing is None else Path(folder, "out", piece.drawing.rsplit("/", 1)[-1])
@@ -170,9 +179,10 @@ def _carry_out(question: Question, piece: _AnswerPiece) -> Answer:
             seen = fetch(piece.source, source)
             value = question.ask(source, drawing)
             if drawing is not None and piece.drawing is not None:
-                store = Store(piece.drawing)
+                store, is_uploading = Store(piece.drawing), True
                 written = store.upload(drawing, store.path)
         except Exception as error:  # any kind: a bad file may break its reader in any way
             reason = named(failure(error, Path(piece.source.url), source))
-            return piece.failed(reason if piece.source.url in reason else f"{piece.source.url}: {reason}")
+            failed = piece.failed(reason if piece.source.url in reason else f"{piece.source.url}: {reason}")
+            return replace(failed, may_be_written=is_uploading)
     return Answer(seen, value, seconds=time.monotonic() - started, drawing=written)

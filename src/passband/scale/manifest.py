@@ -2,11 +2,13 @@
 
 import json
 import sqlite3
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from passband.io.files import results_folder
 from passband.io.records import OutputSettings
 from passband.io.storage import Stored
 
@@ -85,15 +87,18 @@ class Manifest:
     """
 
     def __init__(self, path: Path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        results_folder(path.parent).mkdir(parents=True, exist_ok=True)
         columns, answers = (", ".join(map(" ".join, table.items())) for table in (_COLUMNS, _ANSWERS))
         try:
-            self._database = sqlite3.connect(path, isolation_level=None, timeout=60)
-            self._database.execute("PRAGMA journal_mode=WAL")
-            self._database.execute("PRAGMA synchronous=NORMAL")
-            self._database.execute(f"CREATE TABLE IF NOT EXISTS files ({columns})")
-            self._database.execute("CREATE INDEX IF NOT EXISTS states ON files (state)")
-            self._database.execute(f"CREATE TABLE IF NOT EXISTS answers ({answers}, PRIMARY KEY (input, command))")
+            with ExitStack() as opened:  # closes the file again if it cannot be used
+                self._database = sqlite3.connect(path, isolation_level=None, timeout=60)
+                opened.callback(self._database.close)
+                self._database.execute("PRAGMA journal_mode=WAL")
+                self._database.execute("PRAGMA synchronous=NORMAL")
+                self._database.execute(f"CREATE TABLE IF NOT EXISTS files ({columns})")
+                self._database.execute("CREATE INDEX IF NOT EXISTS states ON files (state)")
+                self._database.execute(f"CREATE TABLE IF NOT EXISTS answers ({answers}, PRIMARY KEY (input, command))")
+                opened.pop_all()
         except sqlite3.OperationalError as error:
             raise OSError(f"the manifest {path} cannot be written: {error}") from error
         except sqlite3.DatabaseError as error:
