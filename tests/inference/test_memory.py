@@ -265,11 +265,11 @@ def picture_in_tiles(model):
 def test_where_memory_runs_out_half_the_room_is_tried(model, monkeypatch, picture_in_tiles, error):
     (image, in_tiles, run_once), tried = picture_in_tiles, []
 
-    def failing(model, image, plan, statistics, report):
+    def failing(model, image, plan, statistics, report, run):
         tried.append(plan)
         if len(tried) < 3:
             raise error
-        assert (statistics, report) == (None, None)
+        assert (statistics, report, run) == (None, None, None)
         return run_once(plan)
 
     monkeypatch.setattr(planned, "restore_planned", failing)

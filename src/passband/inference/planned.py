@@ -1,6 +1,6 @@
 """Restores images as `memory` plans it, and tells when memory runs out nevertheless."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -23,6 +23,7 @@ def restore_planned(
     plan: MemoryPlan,
     statistics: MapStatistics | None = None,
     report: Report | None = None,
+    run: Callable[[Tensor], Tensor] | None = None,
 ) -> Float[Tensor, "B 3 H W"]:
     """Restore images of any size as planned.
 
@@ -33,12 +34,13 @@ def restore_planned(
         statistics: source of the averages of bands; None for those of each image.
         report: function that is called after each band or tile with the share that is done; it is not called for images
             that are restored whole.
+        run: function that restores images whole, as `restore_batch` takes it.
 
     Returns:
         The prediction, not clamped.
     """
     if plan.mode == "whole":
-        return restore_batch(model, image)
+        return restore_batch(model, image, run)
     if plan.mode == "bands":
         assert isinstance(model, ThreeScaleNetwork)
         padded, (height, width) = pad_to_multiple(image, model.multiple, model.minimum)
@@ -58,6 +60,7 @@ def restore_within(
     cap: int | None = None,
     statistics: MapStatistics | None = None,
     report: Report | None = None,
+    run: Callable[[Tensor], Tensor] | None = None,
 ) -> tuple[Float[Tensor, "B 3 H W"], MemoryPlan]:
     """Restore images within a cap on memory. If memory runs out nevertheless, try again with half of it.
 
@@ -68,6 +71,7 @@ def restore_within(
         statistics: source of the averages of bands, such as averages that are smoothed over frames; tiles have averages
             of their own, so they are then not allowed. None for the averages of each image.
         report: function as in `restore_planned`; it starts again if memory ran out.
+        run: function as in `restore_planned`.
 
     Returns:
         The prediction in full size, not clamped, and the plan by which it was computed.
@@ -79,7 +83,7 @@ def restore_within(
     chosen = plan_memory(model, shape, free_memory(image.device, cap), tiles=tiles)
     while True:
         try:
-            return restore_planned(model, image, chosen, statistics, report), chosen
+            return restore_planned(model, image, chosen, statistics, report, run), chosen
         except (MemoryError, RuntimeError) as error:
             if not _out_of_memory(error):
                 raise

@@ -102,7 +102,9 @@ class RestorationNetwork:
         if self.memory is not None and runtime in ENGINES:
             raise ValueError(f"a cap on memory is for the engine torch; {runtime} has none")
         try:
-            self.engine = load_engine(weights, engine, precision, device, provider=provider, **overrides)
+            # graphs keep memory that is not counted
+            graphs = self.memory is None
+            self.engine = load_engine(weights, engine, precision, device, graphs=graphs, provider=provider, **overrides)
         except ValueError:
             _check_options(weights, overrides, options)
             raise
@@ -247,7 +249,9 @@ class RestorationNetwork:
                     overlap = own_overlap(self.engine, own_tile)
                     return restore_tiled(self.engine, degraded, own_tile, overlap, report), plan
             with self.engine.autocast():
-                restored, plan = restore_within(self.engine.model, degraded, self.memory, self._statistics, report)
+                restored, plan = restore_within(
+                    self.engine.model, degraded, self.memory, self._statistics, report, self.engine
+                )
             return restored.float(), plan
         if self._leaves_to_torch(max(degraded.shape[-2:])):
             return self._in_torch.predict(degraded, report)

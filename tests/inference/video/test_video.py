@@ -230,9 +230,9 @@ def test_smoothing_by_bands_gives_the_frames_of_smoothing_whole(tmp_path, tiny_w
     restorer = Restorer(tiny_weights, "cpu", precision="float32", pool_window=pool_window)
     made = []
 
-    def restore(model, image, plan, statistics, report):
+    def restore(model, image, plan, *settings):
         made.append(plan.mode)
-        return run(model, image, plan, statistics, report)
+        return run(model, image, plan, *settings)
 
     run = planned.restore_planned
     monkeypatch.setattr(planned, "restore_planned", restore)

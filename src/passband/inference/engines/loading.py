@@ -31,6 +31,7 @@ from passband.export.runtimes import (
     sums_fit_bfloat16,
 )
 from passband.hardware import fast_precision
+from passband.inference.engines.cuda_graphs import CudaGraphs
 from passband.inference.engines.precision import AGREEMENT, agreement, agrees, probe_images
 from passband.layers import DynamicFilter
 from passband.layers.shape_filter import MultiShapeFilter
@@ -88,6 +89,8 @@ class TorchEngine:
         device: device to run on; None for the CPU.
         compile: whether the network is compiled for a GPU and replayed as CUDA graphs. That helps for many images of
             one size; each new size costs a minute.
+        graphs: whether small images on a CUDA GPU are replayed as CUDA graphs if their size comes again, see
+            `engines.cuda_graphs`. The graphs keep memory on the GPU.
 
     Raises:
         ValueError: if torch does not have the precision on the device.
@@ -97,7 +100,13 @@ class TorchEngine:
     size: tuple[int, int] | None = None
 
     def __init__(
-        self, model: nn.Module, precision: str = "auto", device: torch.device | None = None, *, compile: bool = False
+        self,
+        model: nn.Module,
+        precision: str = "auto",
+        device: torch.device | None = None,
+        *,
+        compile: bool = False,
+        graphs: bool = True,
     ):
         self.device = device or torch.device("cpu")
         _check_precision(precision)
@@ -121,6 +130,8 @@ class TorchEngine:
         self._is_compiled = compile
         if compile:
             self._run = torch.compile(self.model, mode="reduce-overhead", dynamic=False)
+        is_replayed = graphs and not compile and self.device.type == "cuda" and isinstance(model, ThreeScaleNetwork)
+        self._graphs = CudaGraphs(self.model, self._compute) if is_replayed else None
 
     def _choose(self, precision: Any, check: bool) -> None:
         """Choose a lower precision, unless the network does not agree with float32 at it."""
@@ -161,14 +172,15 @@ class TorchEngine:
                 "network, and choose the precision with precision=, such as precision='bfloat16'."
             )
 
-    def autocast(self, precision: Precision | None = None) -> AbstractContextManager[Any]:
+    def autocast(self, precision: Precision | None = None, *, cache: bool = True) -> AbstractContextManager[Any]:
         """Return the context in which `model` computes at the precision of the engine.
 
         Args:
             precision: another precision; None for that of the engine.
+            cache: whether weights that are converted once stay converted until the end of the context.
         """
         dtype = DTYPES[precision or self.precision]
-        return torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32)
+        return torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32, cache_enabled=cache)
 
     @torch.no_grad()
     def __call__(self, padded: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 3 H W"]:
@@ -180,9 +192,16 @@ class TorchEngine:
         Returns:
             The restored images, not clamped.
         """
-        with self.autocast():
-            restored = self._run(padded.to(self.device, torch.float32))[-1].float()
+        padded = padded.to(self.device, torch.float32)
+        if self._graphs is not None:
+            return self._graphs(padded, self.precision)
+        restored = self._compute(padded)
         return restored.clone() if self._is_compiled else restored  # a CUDA graph overwrites its output in the next run
+
+    def _compute(self, padded: Tensor) -> Tensor:
+        """Run the network. Networks that are replayed use each weight once."""
+        with self.autocast(cache=self._graphs is None):
+            return self._run(padded)[-1].float()
 
 
 def load_engine(
@@ -192,6 +211,7 @@ def load_engine(
     device: str = "auto",
     *,
     compile: bool = False,
+    graphs: bool = True,
     provider: str | None = None,
     **overrides: Any,
 ) -> Engine:
@@ -208,6 +228,7 @@ def load_engine(
         device: name of a device for torch, see `models.pick_device`. The other engines take `"auto"` and `"cpu"`, and
             ncnn also `"vulkan"`, which is a GPU.
         compile: whether torch compiles the network, see `TorchEngine`.
+        graphs: whether torch replays small images on a CUDA GPU, see `TorchEngine`; other engines ignore it.
         provider: execution provider of ONNX Runtime, such as `"CUDAExecutionProvider"`; None for the CPU.
         overrides: keywords of the network's constructor, such as `pool_window=210`.
 
@@ -224,7 +245,8 @@ def load_engine(
     refuse_coreml(weights)
     exported = SUFFIXES.get(Path(weights).suffix) if Path(weights).suffix in SUFFIXES else None
     if exported is None and engine == "torch":
-        return TorchEngine(load_model(weights, **overrides), precision, pick_device(device), compile=compile)
+        model = load_model(weights, **overrides)
+        return TorchEngine(model, precision, pick_device(device), compile=compile, graphs=graphs)
     name = engine if engine != "torch" else str(exported)
     if device not in ("auto", "cpu") and (name, device) != ("ncnn", "vulkan"):
         others = "auto, cpu, vulkan" if name == "ncnn" else "auto, cpu"
