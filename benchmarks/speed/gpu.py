@@ -46,16 +46,14 @@ TRACE_LINES = 4
 
 def rows_of(parts: list[str]) -> list[Row]:
     """Return the rows of some parts, in the order of their importance."""
-    first, rest = gpu_speed.ROWS[:16], gpu_speed.ROWS[16:]
     rows = [
         *gpu_correctness.ROWS,
-        *first,
+        *gpu_speed.ROWS[: gpu_speed.FIRST],
         *gpu_training.ROWS,
-        gpu_correctness.COMPILED_ROWS[0],
-        gpu_speed.COMPILED_ROWS[0],
-        *rest,
+        *gpu_speed.ROWS[gpu_speed.FIRST :],
         *gpu_peers.ROWS,
-        *gpu_speed.COMPILED_ROWS[1:],
+        gpu_correctness.COMPILED_ROWS[0],
+        *gpu_speed.COMPILED_ROWS,
     ]
     return [row for row in rows if row.part in parts]
 
