@@ -107,7 +107,7 @@ class _Recorded:
 
     Args:
         compute: the function.
-        images: images of the size, whose values do not matter.
+        images: images of the size.
         before: an earlier graph, whose memory this one shares. They are never computed at the same time.
     """
 
@@ -121,10 +121,10 @@ class _Recorded:
         # A failed recording leaves its stream the current one; the outer block restores the one before. Tensors of the
         # inference mode could be changed in this mode only.
         with torch.cuda.stream(self._stream), torch.inference_mode(False), torch.no_grad():
-            compute(images)  # libraries choose their algorithms before the recording
+            self._input = images.clone(memory_format=torch.contiguous_format)
+            compute(self._input)  # libraries choose their algorithms before the recording
             try:
                 with torch.cuda.graph(self._graph, pool, self._stream, capture_error_mode="thread_local"):
-                    self._input = torch.empty_like(images, memory_format=torch.contiguous_format)
                     self._output = compute(self._input)
             except Exception:
                 _FAILED.append(self._graph)
