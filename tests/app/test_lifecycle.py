@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from passband.app.files.uploads import remove_abandoned
 from passband.app.settings import STOPPING
 from passband.app.work.jobs import FAILED_STARTS, Jobs
 from passband.app.work.restoration import InspectRequest
@@ -53,6 +54,23 @@ def test_the_files_of_a_page_that_nobody_closes_go_with_its_program():
     script = "\n".join((*lines, "root = Storage(Limits()).root", "assert root.is_dir()", "print(root)"))
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not Path(done.stdout.strip()).exists()
+
+
+def test_the_files_of_a_page_that_was_killed_go_when_the_next_one_starts(tmp_path):
+    lines = ("from passband.app import Limits", "from passband.app.files.uploads import Storage")
+    script = "\n".join((*lines, "print(Storage(Limits()).root, flush=True)", "input()"))
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as other:
+        root = Path(other.stdout.readline().strip())
+        assert root.parent == tmp_path
+        remove_abandoned(tmp_path)
+        assert root.is_dir()
+        other.kill()
+    assert root.is_dir()
+    remove_abandoned(tmp_path)
+    assert not root.exists()
 
 
 def test_a_worker_that_imports_a_script_without_a_guard_says_so(monkeypatch):

@@ -130,6 +130,24 @@ def test_files_that_are_too_large_are_refused_in_words(visit, tmp_path):
     expect(page.locator("#pb-status")).to_contain_text("large.png has 1200 x 900 pixels")
 
 
+def test_photos_that_are_added_join_the_work_until_it_is_canceled_and_only_new_ones_start_later(
+    visit, photo, deep, tiny, tmp_path
+):
+    Image.open(photo).resize((1000, 800)).save(tmp_path / "long.jpg")
+    page = visit()
+    give(page, tmp_path / "long.jpg")
+    page.locator("#pb-stop").wait_for()
+    give(page, photo)
+    expect(page.locator("#pb-status")).to_contain_text("0 of 2 done")
+    page.locator("#pb-stop").click()
+    expect(page.locator("#pb-stop")).to_be_hidden()
+    expect(page.locator("#pb-status .pb-problem")).to_have_text(["This job was canceled."])
+    choose(page, "Network", tiny)
+    give(page, deep)
+    viewer(page)
+    expect(page.locator("#pb-results label")).to_have_text([f"deep.tif · {tiny}"])
+
+
 def test_the_viewer_zooms_at_the_pointer_and_moves_by_keyboard_alone(visit, photo, tiny):
     page = visit()
     page.get_by_role("button", name="Hazy cup").focus()

@@ -7,9 +7,10 @@ from passband.app.files.uploads import Storage
 from passband.app.html.results import details
 from passband.app.html.words import done, findings
 from passband.app.settings import Limits
+from passband.app.work.jobs import Job
 from passband.app.work.requests import Predictors
-from passband.app.work.restoration import Restored, RestoreRequest, joined_weights
-from passband.app.work.restoring import Options, Result
+from passband.app.work.restoration import InspectRequest, Restored, RestoreRequest, joined_weights
+from passband.app.work.restoring import Moment, Options, Result, joined
 from passband.inference import Diagnosis, InspectedChoice, Restorer
 from passband.inference.inspection.choice import LISTED_SCENES
 from passband.inference.network_choice import Decision, Scene, VideoDecision
@@ -36,6 +37,15 @@ def restored(tmp_path):
     write_image(tmp_path / "a.png", photograph(1))
     (tmp_path / "out").mkdir()
     return RestoreRequest(tmp_path / "a.png", tmp_path / "out").do(Prepared())
+
+
+def test_restorations_that_run_at_once_have_one_state():
+    first = Moment((Job("me", InspectRequest(Path("a.png"))),), ("one",), (), True)
+    second = Moment((Job("me", InspectRequest(Path("b.png"))),), ("two",), ("b.png",), False)
+    together = joined(second, (first, second))
+    assert [job.request.name for job in together.jobs] == ["a.png", "b.png"]
+    assert (together.problems, together.new, together.is_over) == (("one", "two"), ("b.png",), False)
+    assert joined(first, (first,)) == first
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
 import os
+import time
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -115,6 +117,38 @@ def test_old_uploads_results_and_sessions_are_removed(storage, monkeypatch):
     assert not session.folder.exists()
     assert storage.served(address.split("/")[2]) is None
     assert storage.session("me").folder != session.folder
+
+
+def test_pictures_of_the_page_stay_and_results_go_with_their_files_and_folders(storage, monkeypatch):
+    icon, upload = (storage.uploads / name / "x.png" for name in ("icon", "upload"))
+    for path in (icon, upload):
+        path.parent.mkdir()
+        path.write_bytes(b"1")
+    upload.unlink()
+    storage.keep_own()
+    upload.write_bytes(b"1")
+    session = storage.session("me")
+    result = session.new_folder("out") / "x.png"
+    result.write_bytes(b"1")
+    session.results["x.png"] = SimpleNamespace(paths=[result])
+    storage.sweep()
+    assert list(session.results) == ["x.png"]
+    later = time.time() + 3700
+    monkeypatch.setattr("passband.app.files.uploads.time.time", lambda: later)
+    assert storage.session("me") is session  # a person who is still there
+    storage.sweep()
+    assert icon.exists()
+    assert not upload.parent.exists()
+    assert not result.parent.exists()
+    assert session.results == {}
+
+
+def test_only_files_that_a_list_has_beyond_the_list_before_are_added(storage):
+    session = storage.session("me")
+    assert session.added(["a", "b"]) == ["a", "b"]
+    assert session.added(["a", "b", "a", "c"]) == ["a", "c"]
+    assert session.added([]) == []
+    assert session.added(["b"]) == ["b"]
 
 
 def test_large_images_are_refused_by_their_header_alone(tmp_path):

@@ -42,8 +42,7 @@ def build_page(server: "Server") -> gr.Blocks:
     Args:
         server: the running page, which does the work.
     """
-    keep = int(server.settings.limits.keep_seconds)
-    with CheckedBlocks(title="passband", analytics_enabled=False, delete_cache=(60, keep), fill_width=True) as page:
+    with CheckedBlocks(title="passband", analytics_enabled=False, fill_width=True) as page:
         add_api(server)  # first, so that its functions have the names that are documented
         gr.HTML(HEADER)
         with gr.Tabs():

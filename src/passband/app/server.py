@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from passband.app.files.checks import UploadError
 from passband.app.files.run_folders import served_file
-from passband.app.files.uploads import ADDRESS, Storage
+from passband.app.files.uploads import ADDRESS, REMOVED, Storage
 from passband.app.files.zipped import zip_results
 from passband.app.guard import Functions, Guard
 from passband.app.settings import AppError, AppSettings, on_stop
@@ -22,7 +22,7 @@ from passband.naming import short_name, suggestion
 from passband.tasks.loading import task_of
 from passband.weights_io import load_config, shipped_weights
 
-CLOSED = "This file was removed after an hour, or its address is wrong. Restore the image again."
+CLOSED = f"The address is wrong, or its file {REMOVED}"
 
 
 class Server:
@@ -108,6 +108,7 @@ class Server:
 
         settings, limits = self.settings, self.settings.limits
         self.blocks = build_page(self)
+        self.storage.keep_own()
         functions = Functions(
             names=frozenset(str(one.api_name) for one in self.blocks.fns.values() if one.api_visibility == PUBLIC),
             numbers=frozenset(self.blocks.fns),

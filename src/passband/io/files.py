@@ -159,6 +159,11 @@ class FolderLock:
         if self._descriptor is not None and fcntl is not None:
             fcntl.flock(self._descriptor, fcntl.LOCK_SH)
 
+    @property
+    def is_held(self) -> bool:
+        """Whether the folder is kept, which it is not where the file system has no locks."""
+        return self._descriptor is not None
+
     def release(self) -> None:
         """Let other processes use the folder."""
         with suppress(OSError):  # the first folder that is not empty ends it

@@ -8,6 +8,8 @@ import tempfile
 import threading
 import time
 import weakref
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,15 +17,19 @@ from typing import Any
 
 from passband.app.files.checks import UploadError
 from passband.app.settings import Limits
-from passband.io.files import fitted_name
+from passband.io.files import FolderLock, fitted_name
 from passband.naming import printable
 
 SWEEP = 30.0
 """Time in seconds between two searches for old files."""
 EXAMPLES = tuple(sorted((Path(__file__).parents[1] / "examples").glob("*.jpg")))
 """Paths of the examples that ship."""
+REMOVED = "was removed after an hour. Restore the file again."
+"""End of the sentence about a result that is gone."""
 ADDRESS = "passband/file"
 """Beginning of the addresses of served files, relative to the page."""
+PREFIX = "passband-app-"
+"""Beginning of the names of the folders of pages."""
 
 
 @dataclass
@@ -34,7 +40,10 @@ class Session:
         key: key of the person in the queue.
         folder: folder of the uploads and results.
         used: time of the last use, by `time.time`.
-        results: results in the order in which they were finished, by their labels.
+        results: results in the order in which they were finished, by their labels. Each has `paths`, its files.
+        count: number of folders that were made.
+        listed: paths of the uploads in the list of files, with their numbers.
+        running: states of the restorations that the page follows, until all of them are over.
     """
 
     key: str
@@ -42,6 +51,17 @@ class Session:
     used: float = field(default_factory=time.time)
     results: dict[str, Any] = field(default_factory=dict)
     count: int = 0
+    listed: Counter[str] = field(default_factory=Counter)
+    running: dict[object, Any] = field(default_factory=dict)
+
+    def added(self, paths: Sequence[str]) -> list[str]:
+        """Return the uploads that a list of files has beyond the list before it, which is forgotten.
+
+        Args:
+            paths: all paths of the list, as Gradio names them.
+        """
+        before, self.listed = self.listed, Counter(paths)
+        return list((self.listed - before).elements())
 
     def new_folder(self, name: str) -> Path:
         """Return a new folder of this session.
@@ -67,14 +87,15 @@ class Storage:
 
     def __init__(self, limits: Limits):
         self.limits = limits
-        self.root = Path(tempfile.mkdtemp(prefix="passband-app-")).resolve()
-        self.root.chmod(0o700)
+        remove_abandoned(Path(tempfile.gettempdir()))
+        self.root, self._kept = _new_root()
         self._remove = weakref.finalize(self, shutil.rmtree, self.root, ignore_errors=True)  # also if nobody closes it
         self.uploads = self.root / "uploads"
         self.uploads.mkdir()
         self._sessions: dict[str, Session] = {}
         self._served: dict[str, Path] = {}
         self._tokens: dict[Path, str] = {}
+        self._own: frozenset[Path] = frozenset()
         self._lock = threading.Lock()
         self._closed = threading.Event()
         threading.Thread(target=self._sweep, name="passband-sweeper", daemon=True).start()
@@ -156,20 +177,32 @@ class Storage:
         path = self._served.get(token)
         return path if path is not None and path.is_file() else None
 
+    def keep_own(self) -> None:
+        """Keep the uploads that are there now until the page is closed: they are pictures of the page itself."""
+        self._own = frozenset(self.uploads.rglob("*"))
+
     def sweep(self) -> None:
-        """Remove files that are too old, and sessions that were not used for as long."""
+        """Remove files that are too old with their results and folders, and sessions that were not used for as long."""
         before = time.time() - self.limits.keep_seconds
         with self._lock:
             for key, session in list(self._sessions.items()):
                 if session.used < before:
                     del self._sessions[key]
                     shutil.rmtree(session.folder, ignore_errors=True)
-        for folder, _, names in os.walk(self.root, topdown=False):
-            for name in names:
+        for one, _, names in os.walk(self.root, topdown=False):
+            folder = Path(one)
+            for path in map(folder.joinpath, names):
                 with suppress(OSError):
-                    if (Path(folder) / name).stat(follow_symlinks=False).st_ctime < before:
-                        (Path(folder) / name).unlink()
+                    if path not in self._own and path.stat(follow_symlinks=False).st_ctime < before:
+                        path.unlink()
+            with suppress(OSError):  # a folder with files stays
+                if folder not in (self.root, self.uploads) and folder.stat().st_mtime < before:
+                    folder.rmdir()
         with self._lock:
+            for session in self._sessions.values():
+                for label, result in list(session.results.items()):
+                    if not all(path.exists() for path in result.paths):
+                        del session.results[label]
             for token, path in list(self._served.items()):
                 if not path.exists():
                     del self._served[token]
@@ -179,11 +212,36 @@ class Storage:
         """Remove all files."""
         self._closed.set()
         self._remove()
+        self._kept.release()
 
     def _sweep(self) -> None:
         while not self._closed.wait(SWEEP):
             with suppress(OSError):
                 self.sweep()
+
+
+def remove_abandoned(parent: Path) -> None:
+    """Remove the folders of pages whose processes were killed, where the file system has locks.
+
+    Args:
+        parent: folder of temporary files.
+    """
+    for folder in parent.glob(f"{PREFIX}*"):
+        with suppress(OSError):  # a page that runs keeps its folder
+            lock = FolderLock(folder)
+            if lock.is_held:
+                shutil.rmtree(folder, ignore_errors=True)
+            lock.release()
+
+
+def _new_root() -> tuple[Path, FolderLock]:
+    """Make the folder of a page, and keep it; another page that starts may remove a folder that nobody keeps yet."""
+    while True:
+        root = Path(tempfile.mkdtemp(prefix=PREFIX)).resolve()
+        with suppress(OSError):
+            lock = FolderLock(root)
+            if root.is_dir():
+                return root, lock
 
 
 def uploaded_file(path: str | Path, uploads: Path) -> Path:

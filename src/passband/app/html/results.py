@@ -109,7 +109,7 @@ def status(moment: Moment, verb: str = "restored", place: str = "pb-viewer") -> 
         count = len({job.request.source for job in done})  # a file that is compared has two jobs
         what = f"{done[0].request.name} is" if count == 1 else f"{count} files are"
         said = end(f"{what} {verb}.", place)
-    return state(said, *moment.problems, bar=bar)
+    return state(said, *dict.fromkeys(moment.problems), bar=bar)  # all canceled files have the same
 
 
 def state(said: str = "", *problems: str, bar: str = "") -> str:

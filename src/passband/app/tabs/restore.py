@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from passband.app.files.uploads import REMOVED
 from passband.app.html import results as markup
 from passband.app.html.words import limits_sentence
 from passband.app.tabs.parts import QUIET, example_buttons
 from passband.app.tabs.spectra import spectrum_html
-from passband.app.work.restoring import NONE, Moment, Options
+from passband.app.work.restoring import NONE, Moment, Options, joined
 
 if TYPE_CHECKING:
     from passband.app.server import Server
@@ -62,7 +63,7 @@ def restore_tab(server: "Server") -> None:
         session = server.storage.session(request.session_hash)
         result = session.results.get(label or "")
         if result is None:
-            return [gr.skip()] * 5
+            return [markup.EMPTY, markup.problem(f"This result {REMOVED}"), *[gr.update(visible=False)] * 2, ""]
         shown = [markup.viewer(result, server.storage), markup.details(result, server.storage)]
         has_image = not result.files[0].is_video
         return [*shown, gr.update(value=result.commands, visible=True), gr.update(visible=has_image), ""]
@@ -79,8 +80,18 @@ def restore_tab(server: "Server") -> None:
         return [markup.status(moment), cancel, chosen, link, *show(moment.new[-1], request)]
 
     async def follow(paths: Sequence[str | Path], options: Options, request: gr.Request) -> AsyncIterator[list[Any]]:
-        async for moment in server.restoring.restore(request.session_hash, paths, options):
-            yield update(moment, request)
+        """Restore files, and yield the values of all outputs, with the state of files that are restored already."""
+        running, own = server.storage.session(request.session_hash).running, object()
+        try:
+            async for moment in server.restoring.restore(request.session_hash, paths, options):
+                running[own] = moment
+                together = joined(moment, running.values())
+                if together.is_over:
+                    running.clear()
+                yield update(together, request)
+        finally:
+            if own in running and not running[own].is_over:  # the person has left
+                del running[own]
 
     async def restore(
         paths: list[str] | None, weights: str, second: str, strength: float, is_named: bool, request: gr.Request
@@ -89,6 +100,14 @@ def restore_tab(server: "Server") -> None:
             yield [markup.state("", "There is no file yet. Drop a photo, or choose an example."), *[gr.skip()] * 8]
             return
         async for values in follow(paths, Options(weights, second, strength, is_named), request):
+            yield values
+
+    async def restore_added(
+        paths: list[str] | None, weights: str, second: str, strength: float, is_named: bool, request: gr.Request
+    ) -> AsyncIterator[list[Any]]:
+        """Restore the files that were added to the list, but not those that were restored when they were added."""
+        added = server.storage.session(request.session_hash).added(paths or [])
+        async for values in follow(added, Options(weights, second, strength, is_named), request):
             yield values
 
     def example(path: Path) -> Any:
@@ -102,21 +121,30 @@ def restore_tab(server: "Server") -> None:
 
     settings: list[Any] = [weights, second, strength, is_named]
     outputs: list[Any] = [state, stop, results, archive, viewer, details, command, box, spectrum]
-    runs = [event(restore, [files, *settings], outputs, **QUIET) for event in (files.upload, start.click)]
+    start.click(restore, [files, *settings], outputs, **QUIET)
+    files.upload(restore_added, [files, *settings], outputs, trigger_mode="multiple", **QUIET)
     for button, path in examples:
-        runs.append(button.click(example(path), settings, outputs, **QUIET))
+        button.click(example(path), settings, outputs, **QUIET)
+
+    def note_list(paths: list[str] | None, request: gr.Request) -> None:
+        server.storage.session(request.session_hash).added(paths or [])
+
+    for event in (files.clear, files.delete):
+        event(note_list, files, None, **QUIET)
 
     def cancel(request: gr.Request) -> None:
         server.jobs.cancel_person(server.storage.session(request.session_hash).key)
 
-    stop.click(cancel, queue=False, **QUIET)
+    stop.click(cancel, **QUIET)
     results.input(show, results, [viewer, details, command, box, spectrum], **QUIET)
 
     async def show_spectrum(label: str, path: str | None, request: gr.Request) -> AsyncIterator[str]:
         result = server.storage.session(request.session_hash).results.get(label or "")
-        if result is not None:
-            async for html in spectrum_html(server, request.session_hash, result, path):
-                yield html
+        if result is None:
+            yield markup.problem(f"This result {REMOVED}")
+            return
+        async for html in spectrum_html(server, request.session_hash, result, path):
+            yield html
 
     measure.click(show_spectrum, [results, clean], spectrum, **QUIET)
     clean.upload(show_spectrum, [results, clean], spectrum, **QUIET)

@@ -1,7 +1,7 @@
 """Restores the files that a person gives to the page, and keeps the results of a session."""
 
 import shlex
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,6 +55,11 @@ class Result:
     weights: tuple[str, ...]
 
     @property
+    def paths(self) -> list[Path]:
+        """The files that a person sees, compares and downloads."""
+        return [path for one in self.files for path in (self.source, one.before, one.after, one.target)]
+
+    @property
     def commands(self) -> str:
         """The command lines that do the same."""
         lines = []
@@ -81,6 +86,19 @@ class Moment:
     problems: tuple[str, ...]
     new: tuple[str, ...]
     is_over: bool
+
+
+def joined(latest: Moment, moments: Iterable[Moment]) -> Moment:
+    """Return the state of all restorations that a person has started, as one.
+
+    Args:
+        latest: state that has changed, whose new results count.
+        moments: states of all these restorations.
+    """
+    every = list(moments)
+    jobs = tuple(job for one in every for job in one.jobs)
+    problems = tuple(sentence for one in every for sentence in one.problems)
+    return Moment(jobs, problems, latest.new, all(one.is_over for one in every))
 
 
 class Restoring:
