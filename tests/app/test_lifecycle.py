@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from passband.app.files.uploads import remove_abandoned
-from passband.app.settings import STOPPING
+from passband.app.server import Server
+from passband.app.settings import STOPPING, on_stop
 from passband.app.work.jobs import FAILED_STARTS, Jobs
 from passband.app.work.restoration import InspectRequest
 from passband.cli import app as commands
@@ -32,13 +33,35 @@ def handlers():
 
 @pytest.mark.parametrize("number", STOPPING)
 @pytest.mark.usefixtures("handlers")
-def test_a_signal_ends_a_page_that_still_starts_like_an_interruption(number, monkeypatch):
+def test_a_signal_ends_a_page_that_still_starts_with_its_number(number, monkeypatch):
     def launch(*_, **__):
         os.kill(os.getpid(), number)
         pytest.fail("the signal did not interrupt the start")
 
     monkeypatch.setattr("passband.app.launch", launch)
-    assert CliRunner().invoke(commands, ["app"]).exit_code == 130
+    assert CliRunner().invoke(commands, ["app"]).exit_code == 128 + number
+
+
+@pytest.mark.parametrize("number", STOPPING)
+@pytest.mark.usefixtures("handlers")
+def test_a_signal_ends_a_page_that_serves_with_its_number(number, monkeypatch):
+    class Served(Server):
+        url, share_url, closed = "http://127.0.0.1/", None, 0
+
+        def __init__(self):
+            pass
+
+        def close(self):
+            Served.closed += 1
+
+    def interrupted(handler):
+        on_stop(handler)
+        os.kill(os.getpid(), number)
+
+    monkeypatch.setattr("passband.app.server.on_stop", interrupted)
+    monkeypatch.setattr("passband.app.launch", lambda *_, **__: Served())
+    assert CliRunner().invoke(commands, ["app"]).exit_code == 128 + number
+    assert Served.closed == 1
 
 
 @pytest.mark.usefixtures("handlers")

@@ -1,6 +1,7 @@
 """The running page: its files, its workers, its routes and its addresses."""
 
 import os
+import signal
 import threading
 from pathlib import Path
 from typing import Any
@@ -82,16 +83,22 @@ class Server:
             raise UploadError(f"This page has no weights named {label!r} for {tasks[0]}.{suggestion(label, known)}")
         return task, path
 
-    def wait(self) -> None:
-        """Serve until Ctrl-C or another signal to stop, then close the page."""
-        stop = threading.Event()
+    def wait(self) -> int:
+        """Serve until Ctrl-C or another signal to stop, close the page, and return the number of the signal."""
+        stop, received = threading.Event(), [signal.SIGINT]
+
+        def end(number: int, frame: object) -> None:
+            received.append(signal.Signals(number))
+            stop.set()
+
         if threading.current_thread() is threading.main_thread():
-            on_stop(lambda *_: stop.set())
+            on_stop(end)
         try:
             while not stop.wait(1):  # Windows handles signals only between two waits
                 continue
         finally:
             self.close()
+        return received[-1]
 
     def close(self) -> None:
         """End the page and its workers, and remove all its files."""

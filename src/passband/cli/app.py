@@ -1,5 +1,6 @@
 """`passband app`."""
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -30,21 +31,18 @@ def app(
     browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser of this computer.")] = False,
 ) -> None:
     """Open the web page: drop a photo, see it restored, and see its frequencies."""
-    import signal
-
     from passband.app import AppSettings, Limits, launch
-    from passband.app.settings import on_stop
     from passband.cli.shared.console import say
 
-    number = {} if workers is None else {"workers": workers}
+    given = {} if workers is None else {"workers": workers}
     limits = Limits(upload_bytes=round(1e6 * megabytes), image_pixels=round(1e6 * megapixels))
-    settings = AppSettings(host, port, tuple(weights or ()), runs, share, limits=limits, **number)
-    on_stop(signal.default_int_handler)  # a page that still starts has files also
+    settings = AppSettings(host, port, tuple(weights or ()), runs, share, limits=limits, **given)
     try:
         server = launch(settings, block=False, open_browser=browser)
         say(f"The page is at {server.url}. Ctrl-C closes it and removes its files.")
         if server.share_url:
             say(f"It is public at {server.share_url}, for everybody who knows this address.")
-        server.wait()
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+        number = server.wait()
+    except KeyboardInterrupt:  # while the page starts
+        number = signal.SIGINT
+    raise typer.Exit(128 + number)
