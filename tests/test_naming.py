@@ -125,5 +125,6 @@ def test_an_article_is_the_one_that_is_spoken_before_the_name(article, names):
 
 def test_a_number_has_its_noun_and_verb():
     assert [counted(count, "shard") for count in (0, 1, 2)] == ["0 shards", "1 shard", "2 shards"]
+    assert [counted(count, "hour") for count in (0.5, 1.0, 1.25)] == ["0.5 hours", "1 hour", "1.25 hours"]
     assert counted(1, "mask is", "masks are") == "1 mask is"
     assert counted(0, "mask is", "masks are") == "0 masks are"

@@ -120,15 +120,16 @@ def listed(known: Iterable[object], most: int = LISTED, between: str = ", ") -> 
     return between.join(names[:most]) + ending
 
 
-def counted(count: int, noun: str, plural: str | None = None) -> str:
-    """Return a number with its noun, such as `1 point` or `8 points`.
+def counted(count: float, noun: str, plural: str | None = None) -> str:
+    """Return a number with its noun, such as `1 point`, `8 points` or `1.5 points`.
 
     Args:
-        count: the number.
+        count: the number. A float has up to six digits.
         noun: noun for the number 1; a verb may follow, as in `mask is`.
         plural: the same for other numbers, as in `masks are`. None adds an `s`.
     """
-    return f"{count} {noun if count == 1 else plural or f'{noun}s'}"
+    number = f"{count:g}" if isinstance(count, float) else count
+    return f"{number} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 def with_article(name: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import gradio as gr
 from gradio.block_function import BlockFunction
 
-from passband.naming import suggestion
+from passband.naming import counted, suggestion
 
 PUBLIC = "public"
 """Visibility of the functions that programs call."""
@@ -38,8 +38,7 @@ def first_problem(function: BlockFunction, values: list[Any]) -> str:
     name = f"/{function.api_name}" if is_public else "This page"
     if len(values) != len(function.inputs):
         labels = "; ".join(str(getattr(one, "label", "")) for one in function.inputs) or "nothing"
-        ending = "" if len(function.inputs) == 1 else "s"
-        return f"{name} needs {len(function.inputs)} value{ending} ({labels}), got {len(values)}."
+        return f"{name} needs {counted(len(function.inputs), 'value')} ({labels}), got {len(values)}."
     for component, value in zip(function.inputs, values, strict=True):
         need, is_given = _need(component, value, is_public)
         if not is_given:

@@ -7,7 +7,7 @@ from passband.io.image.kinds import NAMES, kind_of_file
 from passband.io.image.size import stored_size
 from passband.io.signatures import suffix_by_content
 from passband.io.video import VIDEO_SUFFIXES, VideoReader
-from passband.naming import printable
+from passband.naming import counted, printable
 
 SHOWN = frozenset(("PNG", "JPEG", "WEBP", "AVIF"))
 """Types of images that browsers show."""
@@ -55,8 +55,8 @@ def check_file(source: Path, image_pixels: int, video_pixels: int) -> bool:
         size = stored_size(source)
         if size is not None and size[0] * size[1] > image_pixels:
             raise UploadError(
-                f"{name} has {size[0]} x {size[1]} pixels, which is {size[0] * size[1] / 1e6:.3g} megapixels. This "
-                f"page takes images of at most {image_pixels / 1e6:.3g} megapixels. Reduce the image, or use the "
+                f"{name} has {size[0]} x {size[1]} pixels, which is {megapixels(size[0] * size[1])}. This "
+                f"page takes images of at most {megapixels(image_pixels)}. Reduce the image, or use the "
                 "command line of passband."
             )
         return False
@@ -66,10 +66,20 @@ def check_file(source: Path, image_pixels: int, video_pixels: int) -> bool:
         frame, count = reader.format.width * reader.format.height, reader.expected or 1
     if frame * count > video_pixels:
         raise UploadError(
-            f"{name} has {count} frames of {frame / 1e6:.2f} megapixels. This page takes at most "
-            f"{video_pixels // frame} frames of this size. Cut the video, or use passband restore on the command line."
+            f"{name} has {counted(count, 'frame')} of {megapixels(frame)}. This page takes at most "
+            f"{counted(video_pixels // frame, 'frame')} of this size. Cut the video, or use passband restore on "
+            "the command line."
         )
     return True
+
+
+def megapixels(pixels: int) -> str:
+    """Return a number of pixels in megapixels, with three digits.
+
+    Args:
+        pixels: number of pixels.
+    """
+    return counted(float(f"{pixels / 1e6:.3g}"), "megapixel")
 
 
 def shown(path: Path, target: Path, is_video: bool) -> Path:

@@ -9,6 +9,7 @@ from passband.app.files.uploads import Storage
 from passband.app.html.words import done, duration, findings
 from passband.app.work.jobs import Job
 from passband.app.work.restoring import Moment, Result
+from passband.naming import counted
 
 Address = Callable[[Path], str]
 """Function from a file to its address."""
@@ -150,7 +151,7 @@ def _progress_text(jobs: Sequence[Job], running: Sequence[Job], over: int, verb:
     job = next((one for one in running if one.state == "running"), running[0])
     name = escape(job.request.name)
     if job.state == "waiting":
-        before = f", after {job.ahead} other files" if job.ahead > 1 else ", after 1 other file" if job.ahead else ""
+        before = f", after {counted(job.ahead, 'other file')}" if job.ahead else ""
         return f"{name} waits for a free worker{before}."
     text = f"{name} is being {verb}"
     if job.seconds_left is not None and job.seconds_left >= 1:

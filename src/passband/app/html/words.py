@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 
+from passband.app.files.checks import megapixels
 from passband.app.settings import Limits
 from passband.app.work.restoration import Restored
 from passband.data.datasets.crops import CLEAN
 from passband.inference.inspection.choice import LISTED_SCENES
 from passband.inference.inspection.inspector import Diagnosis
+from passband.naming import counted
 from passband.weights_io import JOINT
 
 KINDS = {
@@ -27,12 +29,11 @@ def limits_sentence(limits: Limits) -> str:
     Args:
         limits: limits of the page.
     """
-    hours = "an hour" if limits.keep_seconds == 3600 else f"{limits.keep_seconds / 60:g} minutes"
-    megapixels = f"{limits.image_pixels / 1e6:g} megapixel{'' if limits.image_pixels == 1_000_000 else 's'}"
+    hours = "an hour" if limits.keep_seconds == 3600 else counted(limits.keep_seconds / 60, "minute")
     return (
         f"PNG, JPEG, WebP, TIFF, BMP, AVIF, HEIC or a short video, up to {limits.upload_bytes / 1e6:g} MB and "
-        f"{megapixels} each, at most {limits.files} files. Files stay on this computer and "
-        f"are removed after {hours}."
+        f"{megapixels(limits.image_pixels)} each, at most {counted(limits.files, 'file')}. Files stay on "
+        f"this computer and are removed after {hours}."
     )
 
 
@@ -51,7 +52,7 @@ def findings(result: Restored) -> list[str]:
         end = "Left alone." if name is None else f"Restored by {_chain(name)}."
         texts.append(" ".join((f"From frame {scene.start}:", *sentences, end)))
     more = len(found) - len(texts)
-    return [*texts, f"{more} more scene{' is' if more == 1 else 's are'} not listed."] if more else texts
+    return [*texts, f"{counted(more, 'more scene is', 'more scenes are')} not listed."] if more else texts
 
 
 def _found(diagnoses: Sequence[Diagnosis]) -> list[str]:
@@ -112,10 +113,10 @@ def duration(seconds: float) -> str:
     if seconds < 1:
         return "less than a second"
     if seconds < 90:
-        return f"{seconds:.0f} second{'s' if round(seconds) != 1 else ''}"
+        return counted(round(seconds), "second")
     if seconds < 5400:
-        return f"{seconds / 60:.0f} minutes"
-    return f"{seconds / 3600:.1f} hours"
+        return counted(round(seconds / 60), "minute")
+    return counted(round(seconds / 3600, 1), "hour")
 
 
 def _listed(parts: Iterable[str]) -> str:

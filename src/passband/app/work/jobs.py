@@ -17,6 +17,7 @@ from typing import Any, Literal
 from passband.app.work.requests import Failure, Request, answer
 from passband.inference.files.restoring import PictureProgress
 from passband.inference.video.streaming import VideoProgress
+from passband.naming import counted
 from passband.scale.local import LocalCrew, LocalWorker
 
 _log = logging.getLogger(__name__)
@@ -148,7 +149,9 @@ class Jobs:
             if self._closing:
                 job.fail("The page is being closed.")
             elif len(self._queue) >= self._most:
-                job.fail(f"{self._most} files are waiting already. Please try again in a few minutes.")
+                job.fail(
+                    f"{counted(self._most, 'file is', 'files are')} waiting already. Please try again in a few minutes."
+                )
             else:
                 self._queue.add(job)
                 self._count_ahead()
@@ -333,9 +336,10 @@ class Jobs:
             if job.is_canceled or is_late or now - job.seen > UNSEEN:
                 worker.kill(GRACE)
                 del self._busy[worker]
-                minutes = f"{self._seconds / 60:g} minutes" if self._seconds >= 60 else f"{self._seconds:g} seconds"
+                is_short = self._seconds < 60
+                limit = counted(self._seconds, "second") if is_short else counted(self._seconds / 60, "minute")
                 job.fail(
-                    f"{job.request.name} took longer than {minutes}, the limit of this page. Use a smaller image or a "
+                    f"{job.request.name} took longer than {limit}, the limit of this page. Use a smaller image or a "
                     "shorter video, or the command line of passband, which has no limit."
                     if is_late and not job.is_canceled
                     else CANCELED

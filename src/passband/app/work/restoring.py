@@ -10,7 +10,7 @@ from passband.app.files.checks import UploadError
 from passband.app.files.uploads import Session
 from passband.app.work.jobs import Job
 from passband.app.work.restoration import Restored, RestoreRequest
-from passband.naming import suggestion
+from passband.naming import counted, suggestion
 
 if TYPE_CHECKING:
     from passband.app.server import Server
@@ -162,7 +162,9 @@ class Restoring:
         problems: list[str] = []
         groups: list[tuple[tuple[str, ...], tuple[Job, ...]]] = []
         if len(paths) > limits.files:
-            problems.append(f"This page restores {limits.files} files at once; the other files were left out.")
+            problems.append(
+                f"This page restores {counted(limits.files, 'file')} at once; the other files were left out."
+            )
         for path in paths[: limits.files]:
             try:
                 asked, requests = self.requests(session, path, options)
