@@ -1,5 +1,17 @@
-"""Runs the command line for `python -m passband`."""
+"""Runs the command line: the script `passband`, and `python -m passband`."""
 
-from passband.cli import main
+import sys
 
-main()
+
+def main() -> None:
+    """Run a command. If Ctrl-C comes while its modules are loaded, it ends with the status of shells."""
+    try:
+        from passband.cli import main as run
+
+        run()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -94,11 +94,14 @@ def time_steps(
 
     Returns:
         Time of a step in seconds, and time of a validation in seconds.
+
+    Raises:
+        SystemExit: if a signal stops the run.
     """
     ends: list[float] = []
     join(pick_device(device))
     with TemporaryDirectory() as folder:
-        train(
+        progress = train(
             recipe,
             from_first(Path(folder) / "run"),
             data=data,
@@ -108,5 +111,6 @@ def time_steps(
             report=lambda _: ends.append(time.monotonic()),
         )
         done = time.monotonic()
+        progress.exit_if_signaled()
     # steps are reported in the first process
     return from_first(((ends[-1] - ends[skip]) / (len(ends) - 1 - skip), done - ends[-1]) if ends else (0.0, 0.0))

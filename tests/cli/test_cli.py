@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import get_type_hints
 
@@ -14,9 +15,11 @@ import typer
 from PIL import Image
 
 from passband import Restorer, SFNet
+from passband.__main__ import main as script
 from passband.cli import app, main
 from passband.cli.shared.interruption import ENDING
 from passband.config import load_recipe, shipped_recipes
+from passband.data.degradations.files import PARTS
 from passband.io.files import write_whole
 from passband.io.image import read_image, write_image
 from passband.models import load_model
@@ -296,7 +299,7 @@ def test_interruption_says_what_is_kept_and_ends_with_130(run, tmp_path, identit
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("number", ENDING)
+@pytest.mark.parametrize("number", [*ENDING, signal.SIGINT])
 def test_the_end_of_a_service_or_a_terminal_ends_a_command_as_ctrl_c_does(run, tmp_path, monkeypatch, number):
     """A signal that comes while a file is written leaves no part of it, and the status is that of shells."""
     write_image(tmp_path / "a.png", torch.rand(3, 9, 9))
@@ -314,8 +317,52 @@ def test_the_end_of_a_service_or_a_terminal_ends_a_command_as_ctrl_c_does(run, t
         status, _, err = run(*command)
         assert (status, sentence in err) == (128 + number, True)
         assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
-        assert signal.getsignal(number) is signal.SIG_DFL
+        assert signal.getsignal(number) is (signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
         monkeypatch.setattr("passband.tasks.task_of", lambda _: signal.raise_signal(number))
+
+
+def test_an_error_that_another_package_makes_of_an_interruption_counts_as_one(run, monkeypatch):
+    def import_interrupted(_):
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt as error:
+            raise ImportError("a part of a package is missing") from error
+
+    monkeypatch.setattr("passband.tasks.task_of", import_interrupted)
+    status, _, err = run("evaluate", "general", "--data", "a", "-o", "b")
+    assert (status, err.splitlines()[-1]) == (130, "Interrupted. Finished files are kept.")
+
+
+def test_ctrl_c_while_the_command_line_is_loaded_leaves_no_traceback(monkeypatch, capsys):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("passband.cli.main", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        script()
+    assert (ended.value.code, capsys.readouterr().err) == (130, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_set_of_pairs_has_whole_pairs_only_and_is_made_by_the_same_command(tmp_path, number):
+    (tmp_path / "photos").mkdir()
+    for name in range(30):
+        write_image(tmp_path / "photos" / f"{name}.png", torch.rand(3, 96, 96))
+    words = [sys.executable, "-m", "passband", "degrade", tmp_path / "photos", tmp_path / "pairs", "--kind", "rain"]
+    command = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("pairs/clean/*.png")) and time.monotonic() < deadline:
+        time.sleep(0.002)
+    command.send_signal(number)
+    _, err = command.communicate()
+    assert (command.returncode, err.splitlines()[-1]) == (128 + number, "Interrupted. Finished files are kept.")
+    degraded, clean = (sorted(path.name for path in (tmp_path / "pairs" / part).iterdir()) for part in PARTS)
+    assert degraded == clean
+    assert 1 <= len(clean) < 30
+    other = subprocess.run([*words, "--seed", "1"], capture_output=True, text=True, check=False)
+    assert (other.returncode, "already holds pairs of rain with the seed 0" in other.stderr) == (1, True)
+    again = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert again.stdout == f"30 pairs in {tmp_path / 'pairs'}\n"
 
 
 def test_a_command_that_shall_outlive_its_terminal_does(run, monkeypatch):

@@ -8,7 +8,7 @@ import torch
 
 from passband.data.datasets.classification import find_classes
 from passband.data.selection import evenly
-from passband.demos.small_training import ShowStep, no_display, train_small
+from passband.demos.small_training import ShowStep, new_folders, no_display, train_small
 from passband.demos.textures import write_textures
 from passband.drawing.charts.confusion import confusion_picture
 from passband.drawing.comparison import comparison_rows
@@ -90,26 +90,27 @@ def demonstrate_classification(
         FileExistsError: if the folder holds a set.
     """
     data, run = output / "set", output / "run"
-    write_textures(data, COUNTS, SIDE, seed)
-    train_small({**RECIPE, "seed": seed}, data, run, minutes=minutes, steps=steps, device=device, report=report)
-    classifier = Classifier(run / "weights" / "last", device)
-    images = find_classes(data / "validation", classifier.classes)
-    guesses = [result.guesses[0] for result in classifier.classify(images.paths, top=1)]
-    rows: dict[bool, tuple[list[torch.Tensor], list[str]]] = {True: ([], []), False: ([], [])}
-    for path, label, guess in zip(images.paths, images.labels, guesses, strict=True):
-        shown, captions = rows[guess.number == label]
-        shown.append(read_image(path))
-        truth = "" if guess.number == label else f" (it is {images.classes[label]})"
-        captions.append(f"{guess.name} {100 * guess.probability:.0f} %{truth}")
-    titles = {True: "Right answers", False: "Wrong answers"}
-    spread = {right: evenly(range(len(rows[right][0])), DRAWN) for right in rows if rows[right][0]}
-    picture = comparison_rows(
-        [[rows[right][0][place] for place in places] for right, places in spread.items()],
-        [[rows[right][1][place] for place in places] for right, places in spread.items()],
-        [f"{titles[right]}: {len(rows[right][0])} of {len(images)} new images" for right in spread],
-    )
-    write_image(output / "classify.png", picture)
-    numbers = torch.tensor([guess.number for guess in guesses])
-    confusion = confusion_matrix(numbers, torch.tensor(images.labels), len(images.classes))
-    write_image(output / "confusion.png", confusion_picture(confusion, list(images.classes)))
-    return Answers(len(rows[True][0]), len(images))
+    with new_folders(data, run):
+        write_textures(data, COUNTS, SIDE, seed)
+        train_small({**RECIPE, "seed": seed}, data, run, minutes=minutes, steps=steps, device=device, report=report)
+        classifier = Classifier(run / "weights" / "last", device)
+        images = find_classes(data / "validation", classifier.classes)
+        guesses = [result.guesses[0] for result in classifier.classify(images.paths, top=1)]
+        rows: dict[bool, tuple[list[torch.Tensor], list[str]]] = {True: ([], []), False: ([], [])}
+        for path, label, guess in zip(images.paths, images.labels, guesses, strict=True):
+            shown, captions = rows[guess.number == label]
+            shown.append(read_image(path))
+            truth = "" if guess.number == label else f" (it is {images.classes[label]})"
+            captions.append(f"{guess.name} {100 * guess.probability:.0f} %{truth}")
+        titles = {True: "Right answers", False: "Wrong answers"}
+        spread = {right: evenly(range(len(rows[right][0])), DRAWN) for right in rows if rows[right][0]}
+        picture = comparison_rows(
+            [[rows[right][0][place] for place in places] for right, places in spread.items()],
+            [[rows[right][1][place] for place in places] for right, places in spread.items()],
+            [f"{titles[right]}: {len(rows[right][0])} of {len(images)} new images" for right in spread],
+        )
+        write_image(output / "classify.png", picture)
+        numbers = torch.tensor([guess.number for guess in guesses])
+        confusion = confusion_matrix(numbers, torch.tensor(images.labels), len(images.classes))
+        write_image(output / "confusion.png", confusion_picture(confusion, list(images.classes)))
+        return Answers(len(rows[True][0]), len(images))

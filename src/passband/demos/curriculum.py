@@ -8,7 +8,7 @@ from typing import Any
 
 from passband.data.pasting import PasteSettings, SetPlan, paste_set
 from passband.demos.segmentation import RECIPE, AnyShape
-from passband.demos.small_training import fitting_length, train_small
+from passband.demos.small_training import fitting_length, new_folders, train_small
 from passband.drawing.charts.runs import RunCurves, run_curves_chart
 from passband.drawing.charts.style import save_charts
 from passband.runs import read_curves
@@ -79,42 +79,43 @@ def demonstrate_curriculum(
     Raises:
         FileExistsError: if the folder holds a set.
     """
-    data = output / "set"
-    settings = PasteSettings((SIDE, SIDE), count=(1, 3), scale=(0.25, 0.6))
-    paste_set("segmentation", AnyShape(), data, SetPlan(COUNTS, settings, seed))
-    recipe = {**RECIPE, "seed": seed, "data": {**RECIPE["data"], "size": SIDE}}
-    threads: int | None = None
-    if steps is None:  # both trainings have equal steps and threads, so that their times can be compared
-        whole = {**recipe, "name": "whole images", "curriculum": {"mode": "none"}}
-        steps, threads = fitting_length(whole, data, minutes=FULL_SHARE * minutes, device=device)
-    results: dict[str, Trained] = {}
-    curves: list[RunCurves] = []
-    for name, curriculum in CURRICULA.items():
-        run = output / name.replace(" ", "-")
-        ends: list[float] = []
+    data, runs = output / "set", {name: output / name.replace(" ", "-") for name in CURRICULA}
+    with new_folders(data, *runs.values()):
+        settings = PasteSettings((SIDE, SIDE), count=(1, 3), scale=(0.25, 0.6))
+        paste_set("segmentation", AnyShape(), data, SetPlan(COUNTS, settings, seed))
+        recipe = {**RECIPE, "seed": seed, "data": {**RECIPE["data"], "size": SIDE}}
+        threads: int | None = None
+        if steps is None:  # both trainings have equal steps and threads, so that their times can be compared
+            whole = {**recipe, "name": "whole images", "curriculum": {"mode": "none"}}
+            steps, threads = fitting_length(whole, data, minutes=FULL_SHARE * minutes, device=device)
+        results: dict[str, Trained] = {}
+        curves: list[RunCurves] = []
+        for name, curriculum in CURRICULA.items():
+            run = runs[name]
+            ends: list[float] = []
 
-        def timed(step: StepReport, name: str = name, ends: list[float] = ends) -> None:
-            ends.append(time.monotonic())
-            report(step, name)
+            def timed(step: StepReport, name: str = name, ends: list[float] = ends) -> None:
+                ends.append(time.monotonic())
+                report(step, name)
 
-        progress = train_small(
-            {**recipe, "name": name, "curriculum": curriculum},
-            data,
-            run,
-            minutes=minutes,
-            steps=steps,
-            device=device,
-            report=timed,
-            validations=VALIDATIONS,
-            threads=threads,
-        )
-        trained, validated = (_over_seconds(run / file, ends) for file in ("log.csv", "validation.csv"))
-        curves.append(RunCurves(name, {"loss": trained["loss"]}, {SCORE: validated[SCORE]}))
-        results[name] = Trained(progress.seconds, progress.step, progress.figures[SCORE])
-    chart = run_curves_chart(curves, f"The same {steps} steps, with a curriculum and without", "seconds")
-    assert chart is not None, "every run has steps"
-    save_charts(chart, output / "curriculum.png")
-    return results
+            progress = train_small(
+                {**recipe, "name": name, "curriculum": curriculum},
+                data,
+                run,
+                minutes=minutes,
+                steps=steps,
+                device=device,
+                report=timed,
+                validations=VALIDATIONS,
+                threads=threads,
+            )
+            trained, validated = (_over_seconds(run / file, ends) for file in ("log.csv", "validation.csv"))
+            curves.append(RunCurves(name, {"loss": trained["loss"]}, {SCORE: validated[SCORE]}))
+            results[name] = Trained(progress.seconds, progress.step, progress.figures[SCORE])
+        chart = run_curves_chart(curves, f"The same {steps} steps, with a curriculum and without", "seconds")
+        assert chart is not None, "every run has steps"
+        save_charts(chart, output / "curriculum.png")
+        return results
 
 
 def _over_seconds(file: Path, ends: list[float]) -> dict[str, tuple[list[float], list[float]]]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from passband.data.coco import find_coco
 from passband.data.pasting import DrawnShapes, PasteSettings, SetPlan, paste_set
-from passband.demos.small_training import ShowStep, no_display, train_small
+from passband.demos.small_training import ShowStep, new_folders, no_display, train_small
 from passband.drawing.comparison import paired_rows
 from passband.inference.detector import InstanceFinder
 from passband.io.image import write_image
@@ -86,15 +86,16 @@ def demonstrate_detection(
         ImportError: if the package faster-coco-eval is not installed.
     """
     data, run = output / "set", output / "run"
-    paste_set("detection", DrawnShapes(SHAPES, tinted=True), data, SetPlan(COUNTS, SETTINGS, seed))
-    progress = train_small(
-        {**RECIPE, "seed": seed}, data, run, minutes=minutes, steps=steps, device=device, report=report
-    )
-    finder = InstanceFinder(run / "weights" / "last", device)
-    pictures = find_coco(data / "validation")
-    pairs = [
-        beside_truth(pictures, image.number, finder.find_in(image.path), SCORE, SIDE)
-        for image in pictures.images[:DRAWN]
-    ]
-    write_image(output / "detect.png", paired_rows(pairs, INSTANCE_CAPTIONS))
-    return progress.figures
+    with new_folders(data, run):
+        paste_set("detection", DrawnShapes(SHAPES, tinted=True), data, SetPlan(COUNTS, SETTINGS, seed))
+        progress = train_small(
+            {**RECIPE, "seed": seed}, data, run, minutes=minutes, steps=steps, device=device, report=report
+        )
+        finder = InstanceFinder(run / "weights" / "last", device)
+        pictures = find_coco(data / "validation")
+        pairs = [
+            beside_truth(pictures, image.number, finder.find_in(image.path), SCORE, SIDE)
+            for image in pictures.images[:DRAWN]
+        ]
+        write_image(output / "detect.png", paired_rows(pairs, INSTANCE_CAPTIONS))
+        return progress.figures

@@ -8,7 +8,7 @@ from PIL import Image
 
 from passband.data.masks import find_mask_pairs, read_mask
 from passband.data.pasting import DrawnShapes, PasteSettings, SetPlan, paste_set
-from passband.demos.small_training import ShowStep, no_display, train_small
+from passband.demos.small_training import ShowStep, new_folders, no_display, train_small
 from passband.drawing.comparison import paired_rows
 from passband.drawing.overlay import overlay
 from passband.inference.segmenter import Segmenter
@@ -92,16 +92,17 @@ def demonstrate_segmentation(
         FileExistsError: if the folder holds a set.
     """
     data, run = output / "set", output / "run"
-    settings = PasteSettings((SIDE, SIDE), count=(1, 3), scale=(0.25, 0.6))
-    paste_set("segmentation", AnyShape(), data, SetPlan(COUNTS, settings, seed))
-    progress = train_small(
-        {**RECIPE, "seed": seed}, data, run, minutes=minutes, steps=steps, device=device, report=report
-    )
-    segmenter = Segmenter(run / "weights" / "last", device)
-    drawn = []
-    for pair in find_mask_pairs(data / "validation")[:DRAWN]:
-        image = read_image(pair.image)
-        truth, found = read_mask(pair.mask, 1), segmenter(image)
-        drawn.append([image, overlay(image, truth), overlay(image, found)])
-    write_image(output / "segment.png", paired_rows(drawn, CAPTIONS))
-    return progress.figures
+    with new_folders(data, run):
+        settings = PasteSettings((SIDE, SIDE), count=(1, 3), scale=(0.25, 0.6))
+        paste_set("segmentation", AnyShape(), data, SetPlan(COUNTS, settings, seed))
+        progress = train_small(
+            {**RECIPE, "seed": seed}, data, run, minutes=minutes, steps=steps, device=device, report=report
+        )
+        segmenter = Segmenter(run / "weights" / "last", device)
+        drawn = []
+        for pair in find_mask_pairs(data / "validation")[:DRAWN]:
+            image = read_image(pair.image)
+            truth, found = read_mask(pair.mask, 1), segmenter(image)
+            drawn.append([image, overlay(image, truth), overlay(image, found)])
+        write_image(output / "segment.png", paired_rows(drawn, CAPTIONS))
+        return progress.figures

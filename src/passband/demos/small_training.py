@@ -1,5 +1,6 @@
 """Trains the small networks of demonstrations, for a time or a number of steps."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,22 @@ ShowStep = Callable[[StepReport], None]
 
 def no_display(step: StepReport) -> None:
     """Show nothing of a step."""
+
+
+@contextmanager
+def new_folders(*folders: Path) -> Iterator[None]:
+    """Remove folders that a block creates if it is interrupted, so that the same demonstration can be started again.
+
+    Args:
+        folders: folders of the demonstration. Those that exist before the block stay.
+    """
+    new = [folder for folder in folders if not folder.exists()]
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        for folder in new:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def train_small(
@@ -55,6 +72,9 @@ def train_small(
 
     Returns:
         Progress of the run.
+
+    Raises:
+        SystemExit: if a signal stops the run.
     """
     if steps is None:
         steps, threads = fitting_length(settings, data, minutes=minutes, device=device)
@@ -64,7 +84,9 @@ def train_small(
     every = -(-steps // validations)
     recipe = changed_recipe(recipe, {**changes, "validation.every": every, "checkpoint_every": steps})
     with _threads(threads or torch.get_num_threads()):
-        return train(recipe, run, data=training, validation_data=validation, device=device, report=report)
+        progress = train(recipe, run, data=training, validation_data=validation, device=device, report=report)
+    progress.exit_if_signaled()
+    return progress
 
 
 def fitting_length(settings: dict[str, Any], data: Path, *, minutes: float, device: str) -> tuple[int, int]:

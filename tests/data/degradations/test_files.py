@@ -8,6 +8,8 @@ from PIL import Image
 from skimage import data
 
 from passband.data.degradations import KINDS, NEWEST, degrade, degrade_files
+from passband.data.degradations import files as degradation_files
+from passband.data.degradations.files import PARTS
 from passband.data.pairs import find_pairs
 from passband.io.image import ImageError
 
@@ -49,6 +51,30 @@ def test_each_picture_becomes_a_pair_by_its_place_among_the_sorted_paths(tmp_pat
         expected = (degrade(clean, kind, seed=9, index=index) * 255).round().movedim(0, -1).numpy()
         assert np.array_equal(pixels_of(tmp_path / "pairs" / "clean" / name), pixels_of(path))
         assert np.array_equal(pixels_of(tmp_path / "pairs" / "degraded" / name), expected)
+
+
+def test_an_interrupted_set_is_continued_by_the_same_set_alone(tmp_path, photographs, monkeypatch):
+    write = degradation_files.write_image
+
+    def interrupted(path, image):
+        if path.parts[-3:] == ("clean", "scene", "c.png"):  # its degraded image is there
+            raise KeyboardInterrupt
+        write(path, image)
+
+    monkeypatch.setattr(degradation_files, "write_image", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(degrade_files(photographs, tmp_path / "pairs", "rain"))
+    monkeypatch.undo()
+    assert set(pictures_below(tmp_path / "pairs")) == {
+        f"{part}/{name}" for part in PARTS for name in ("a.png", "b.png")
+    }
+    with pytest.raises(FileExistsError, match="replace them with --overwrite"):
+        list(degrade_files(photographs, tmp_path / "pairs", "rain", seed=1))
+    for folder in ("pairs", "whole"):
+        list(degrade_files(photographs, tmp_path / folder, "rain"))
+    assert pictures_below(tmp_path / "pairs") == pictures_below(tmp_path / "whole")
+    with pytest.raises(FileExistsError, match="replace them with --overwrite"):
+        list(degrade_files(photographs, tmp_path / "pairs", "rain"))
 
 
 def test_the_tree_is_kept_and_the_folders_are_pairs(tmp_path, photographs):

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 import typer
 
@@ -21,33 +22,38 @@ ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasatt
 def ended_by_signals() -> Iterator[None]:
     """Let signals end a block by a `KeyboardInterrupt`, so that it removes its temporary files, and print a sentence.
 
-    The second signal ends the process at once. Signals that are ignored, as by `nohup`, stay ignored.
+    The second signal ends the process at once. Signals that are ignored, as by `nohup`, stay ignored. An error after a
+    signal counts as the interruption, because other packages may turn a `KeyboardInterrupt` into errors of their own.
 
     Raises:
         typer.Exit: with the status 128 + number of the signal, if the block was interrupted.
     """
-    received: list[int] = [signal.SIGINT]
+    received: list[int] = []
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        for one in handled:
+        for one in before:
             signal.signal(one, signal.SIG_DFL)
         received.append(number)
         raise KeyboardInterrupt
 
-    is_main = threading.current_thread() is threading.main_thread()  # other threads cannot set handlers
-    handled = [number for number in ENDING if is_main and signal.getsignal(number) is signal.SIG_DFL]
-    for number in handled:
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():  # other threads cannot set handlers
+        found = {number: signal.getsignal(number) for number in (signal.SIGINT, *ENDING)}
+        before = {number: one for number, one in found.items() if one in (signal.SIG_DFL, signal.default_int_handler)}
+    for number in before:
         signal.signal(number, interrupt)
     try:
         yield
-    except KeyboardInterrupt:
+    except typer.Exit:  # the command has printed a sentence of its own
+        if received:
+            raise typer.Exit(128 + received[-1]) from None
+        raise
+    except (KeyboardInterrupt, Exception) as error:
+        if not (received or isinstance(error, KeyboardInterrupt)):
+            raise
         if is_first():
             say(INTERRUPTED, err=True)
-        raise typer.Exit(128 + received[-1]) from None
-    except typer.Exit as ended:
-        if received[-1] != signal.SIGINT:  # the command has printed a sentence of its own
-            raise typer.Exit(128 + received[-1]) from None
-        raise ended
+        raise typer.Exit(128 + (received or [signal.SIGINT])[-1]) from None
     finally:
-        for number in handled:
-            signal.signal(number, signal.SIG_DFL)
+        for number, handler in before.items():
+            signal.signal(number, handler)

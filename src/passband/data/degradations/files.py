@@ -44,7 +44,8 @@ def degrade_files(
         seed: seed of the set.
         version: version of the simulators, a key of `VERSIONS`.
         overwrite: whether to replace existing pairs. Pairs of the earlier set that degradation.json lists and the new
-            set does not have are removed; other files stay.
+            set does not have are removed; other files stay. A set that was interrupted is replaced in any case by the
+            same set.
         failed: function that is called with each image that cannot be used and the reason; None raises an error that
             names these images after the others are done.
 
@@ -55,7 +56,7 @@ def degrade_files(
         ValueError: if the kind or version is unknown, the output names a file, two images would get the same name, or
             the source would be replaced.
         FileNotFoundError: if there is no image.
-        FileExistsError: if the folder holds pairs and `overwrite` is false.
+        FileExistsError: if the folder holds other pairs and `overwrite` is false.
         ImageError: if images cannot be used, see `failed`; the message names them.
     """
     split_kind(kind, version)
@@ -80,8 +81,6 @@ def degrade_files(
         raise ValueError(
             f"images whose names differ only in the suffix would become one pair; rename them: {listed(twice, NAMED)}"
         )
-    _make_room(output, names, overwrite)
-
     about = {
         "kind": kind,
         "seed": seed,
@@ -91,17 +90,21 @@ def degrade_files(
         "pairs": [name.as_posix() for name in names],
     }
     problems: dict[Path, str] = {}
-    _describe(output, {**about, "status": "running", "failed": {}})
+    unfinished = {**about, "status": "running", "failed": {}}
+    _make_room(output, names, overwrite or _earlier(output) == unfinished)
+    _describe(output, unfinished)
     for index, (path, name) in enumerate(zip(paths, names, strict=True)):
         files = [output / part / name for part in PARTS]
         try:
             clean = read_image(path)
             write_image(files[0], degrade(clean, kind, seed=seed, index=index, version=version))
             write_image(files[1], clean)
-        except Exception as error:  # whatever the error is, the other images are done
+        except BaseException as error:  # whatever the error is, no image stays without its partner
             for file in files:
                 with suppress(OSError):
                     file.unlink(missing_ok=True)
+            if not isinstance(error, Exception):
+                raise
             reason = str(error) or type(error).__name__
             problems[path] = reason if str(path) in reason else f"{path}: {reason}"
             if failed is not None:
