@@ -30,8 +30,10 @@ def test_both_rows_see_the_same_samples_and_a_cut_measurement_still_has_tables(s
     command += ["--recipe", "segment-kvasir-crop", "--device", "cpu", "--seeds", "0", "1", "--epochs", "2"]
     monkeypatch.setattr(sys, "argv", [*command, *(part for change in changes for part in ("--set", change))])
     threads = torch.get_num_threads()
-    script.main()
-    torch.set_num_threads(threads)
+    try:
+        script.main()
+    finally:
+        torch.set_num_threads(threads)
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert [(run["row"], run["seed"]) for run in results["runs"]] == [
         ("full", 0),

@@ -1,5 +1,8 @@
 """Prepares tests that need a CUDA GPU. They are chosen by `-m gpu` alone, see `tests/conftest.py`."""
 
+import warnings
+from contextlib import contextmanager
+
 import pytest
 import torch
 
@@ -22,3 +25,20 @@ def exact_float32():
     torch.backends.cudnn.allow_tf32 = False
     yield
     torch.backends.cudnn.allow_tf32 = before
+
+
+@pytest.fixture
+def waiting_refused():
+    """Return a context in which torch raises an error where the processor would wait for the GPU."""
+
+    @contextmanager
+    def refused():
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Synchronization debug mode is a prototype", UserWarning)
+                torch.cuda.set_sync_debug_mode("error")  # switches on the mode even if its warning is an error
+            yield
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+    return refused

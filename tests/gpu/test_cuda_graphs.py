@@ -112,9 +112,10 @@ def test_the_setting_of_tf32_applies_to_graphs(views):
     exact = plain(image)
     torch.backends.cudnn.allow_tf32 = True  # the fixture restores it
     rounded = plain(image)
-    assert (rounded - exact).abs().max() > CLOSE["float32"]
-    for _ in range(PLAIN + 2):
-        torch.testing.assert_close(engine(image), rounded, rtol=0, atol=CLOSE["float32"])
+    rounding = (rounded - exact).abs().max().item()
+    assert rounding > 2 * CLOSE["float32"]
+    for _ in range(PLAIN + 2):  # half of the rounding: float32 without TF32 is as far away as all of it
+        torch.testing.assert_close(engine(image), rounded, rtol=0, atol=rounding / 2)
 
 
 def test_many_sizes_keep_few_graphs_in_one_memory(views):
