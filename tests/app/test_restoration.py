@@ -5,7 +5,7 @@ import pytest
 from passband.app.api import description
 from passband.app.files.uploads import Storage
 from passband.app.html.results import details
-from passband.app.html.words import done, findings
+from passband.app.html.words import done, duration, findings, limits_sentence
 from passband.app.settings import Limits
 from passband.app.work.jobs import Job
 from passband.app.work.requests import Predictors
@@ -37,6 +37,16 @@ def restored(tmp_path):
     write_image(tmp_path / "a.png", photograph(1))
     (tmp_path / "out").mkdir()
     return RestoreRequest(tmp_path / "a.png", tmp_path / "out").do(Prepared())
+
+
+def test_numbers_have_their_nouns():
+    limits = Limits(image_pixels=1_000_000, files=1, keep_seconds=60)
+    assert "1 megapixel each, at most 1 file. " in limits_sentence(limits)
+    assert limits_sentence(limits).endswith("after 1 minute.")
+    assert "50 megapixels each, at most 100 files. " in limits_sentence(Limits())
+    times = (0.5, 1.2, 89, 90, 3600, 5400)
+    words = ["less than a second", "1 second", "89 seconds", "2 minutes", "60 minutes", "1.5 hours"]
+    assert list(map(duration, times)) == words
 
 
 def test_restorations_that_run_at_once_have_one_state():
