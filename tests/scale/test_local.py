@@ -15,6 +15,7 @@ from passband.inference import Restorer, plan_jobs, restore_files
 from passband.io.image import write_image
 from passband.io.records import RECORD_FILE
 from passband.scale import LocalProcesses, choose_executor
+from passband.scale.local import WAITING, LocalCrew, LocalWorker, Share
 from passband.scale.schedule import WorkersError
 from tests.pictures import names
 
@@ -105,6 +106,33 @@ def test_weights_that_are_gone_end_the_work_with_an_error(identity_weights, pict
     with pytest.raises(WorkersError, match=r"a worker cannot start: .*gone"):
         list(restore_files(restorer, plan_jobs([pictures], tmp_path / "out"), executor=LocalProcesses(1)))
     assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize(("policy", "threads"), [("passive", 3), ("active", 1), (None, 1)])
+def test_a_process_takes_all_threads_only_if_they_sleep_while_they_wait(policy, threads, monkeypatch):
+    taken = []
+    monkeypatch.setattr("torch.set_num_threads", taken.append)
+    monkeypatch.setattr("passband.inference.memory.share_memory", lambda *_: None)
+    monkeypatch.delenv(WAITING, raising=False) if policy is None else monkeypatch.setenv(WAITING, policy)
+    Share(0, 3, threads=1, most=3).take()
+    Share(0, 3, threads=1).take()
+    assert taken == [threads, 1]
+
+
+def test_only_processes_that_may_take_all_threads_start_with_threads_that_sleep(monkeypatch):
+    started = []
+
+    class Watched(LocalWorker):
+        def __init__(self, context, payload, share):
+            started.append((os.environ.get(WAITING), share.most))
+
+    monkeypatch.setattr("passband.scale.local.LocalWorker", Watched)
+    monkeypatch.delenv(WAITING, raising=False)
+    for is_idle in (True, False):
+        crew = LocalCrew(2, is_idle=is_idle)
+        crew.start(b"")
+    assert started == [("passive", torch.get_num_threads()), (None, None)]
+    assert WAITING not in os.environ
 
 
 def test_options_that_make_no_sense_are_refused():

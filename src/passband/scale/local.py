@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -17,6 +17,8 @@ from typing import Any
 from passband.inference.files.pieces import on_progress
 from passband.scale.schedule import Event, WorkersExecutor
 
+WAITING = "OMP_WAIT_POLICY"
+"""Variable of the environment that says whether threads of OpenMP sleep while they wait for others, or spin."""
 GRACE = 5.0
 """Seconds that a process gets to end by itself, which removes its temporary files, before it is killed."""
 
@@ -59,12 +61,14 @@ class Share:
         workers: number of workers on the machine.
         threads: number of torch's threads of the worker; None leaves the number as it is.
         others: number of bytes that other processes of the command hold.
+        most: number of threads instead if they sleep while they wait, because they then hold up no other worker.
     """
 
     number: int
     workers: int
     threads: int | None
     others: int = 0
+    most: int | None = None
 
     def take(self) -> None:
         """Limit this process to its share."""
@@ -72,8 +76,10 @@ class Share:
 
         from passband.inference.memory import share_memory
 
-        if self.threads is not None:
-            torch.set_num_threads(self.threads)
+        is_asleep = os.environ.get(WAITING, "").lower() == "passive"
+        threads = self.most if is_asleep and self.most is not None else self.threads
+        if threads is not None:
+            torch.set_num_threads(threads)
         if torch.cuda.is_available():
             torch.cuda.set_device(self.number % torch.cuda.device_count())
         share_memory(self.workers, self.others)
@@ -126,12 +132,14 @@ class LocalCrew:
 
     Args:
         size: number of processes.
+        is_idle: whether most processes wait for work most of the time. Each of them then uses all threads of torch.
+            Otherwise they divide the threads.
 
     Raises:
         RuntimeError: if a worker imports a script that starts workers again.
     """
 
-    def __init__(self, size: int):
+    def __init__(self, size: int, *, is_idle: bool = False):
         import psutil
         import torch
 
@@ -148,15 +156,16 @@ class LocalCrew:
             modules = [name for name in list(sys.modules) if name.startswith("passband.inference.")]
             self._context.set_forkserver_preload(modules)
         self._threads = max(1, torch.get_num_threads() // size)
+        self._most = torch.get_num_threads() if is_idle else None
         self._others = psutil.Process().memory_info().rss
         self._workers: list[LocalWorker] = []
         self._started = 0
 
     def start(self, payload: bytes) -> LocalWorker:
         """Start a process."""
-        share = Share(self._started % self.size, self.size, self._threads, self._others)
+        share = Share(self._started % self.size, self.size, self._threads, self._others, self._most)
         self._started += 1
-        with _without_interrupts():
+        with _without_interrupts(), nullcontext() if self._most is None else _with_sleeping_threads():
             worker = LocalWorker(self._context, payload, share)
         self._workers = [one for one in self._workers if one.process.exitcode is None] + [worker]
         return worker
@@ -216,6 +225,21 @@ def _without_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _with_sleeping_threads() -> Iterator[None]:
+    """Start processes whose threads sleep while they wait, unless the environment says something else.
+
+    Threads of OpenMP spin otherwise. If all processes then use all cores, each becomes several times slower.
+    """
+    before = os.environ.get(WAITING)
+    os.environ.setdefault(WAITING, "passive")
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[WAITING]
 
 
 def _leave(number: int, frame: object) -> None:

@@ -122,7 +122,7 @@ class Jobs:
     """
 
     def __init__(self, workers: int, seconds: float, waiting: int):
-        self._crew = LocalCrew(workers)
+        self._crew = LocalCrew(workers, is_idle=True)
         self._seconds, self._most = seconds, waiting
         self._queue = Queue()
         self._busy: dict[LocalWorker, Job] = {}
