@@ -146,7 +146,7 @@ def plan_memory(model: nn.Module, shape: tuple[int, ...], room: int, *, tiles: b
     pictures = 4 * pixels * batch * 3
     padded = 4 * pixels * channels
     per_pixel = live_bytes_per_pixel(model)
-    ways = [_plan_whole(model, shape)]
+    ways = [_plan_whole(model, shape, per_pixel)]
     if isinstance(model, ThreeScaleNetwork):
         per_pixel = int(BAND_SLACK * _live_maps(model) * _map_bytes(model))
         band = max(BAND_VALUES, LEAST_ROWS * width * model.arguments["width"])
@@ -181,12 +181,12 @@ def plan_memory(model: nn.Module, shape: tuple[int, ...], room: int, *, tiles: b
     raise _too_large(shape, least, room, "even in the smallest tiles")
 
 
-def _plan_whole(model: nn.Module, shape: tuple[int, ...]) -> MemoryPlan:
-    """Return the plan of restoring images of a shape B C H W as a whole."""
+def _plan_whole(model: nn.Module, shape: tuple[int, ...], per_pixel: float) -> MemoryPlan:
+    """Return the plan of restoring images of a shape B C H W as a whole, from `live_bytes_per_pixel`."""
     batch, _, height, width = shape
     computed = max(height, width) ** 2 if getattr(model, "is_square", False) else height * width
     images = 4 * height * width * batch * 3
-    return MemoryPlan("whole", CONSTANT + images + int(WHOLE_SLACK * live_bytes_per_pixel(model) * computed * batch))
+    return MemoryPlan("whole", CONSTANT + images + int(WHOLE_SLACK * per_pixel * computed * batch))
 
 
 def plan_tiles(model: nn.Module, shape: tuple[int, ...], room: int, side: int) -> MemoryPlan:
@@ -202,7 +202,8 @@ def plan_tiles(model: nn.Module, shape: tuple[int, ...], room: int, side: int) -
         MemoryError: if the restored images and a tile do not fit; the message says what would fit.
     """
     batch, channels, height, width = shape
-    tile = _plan_whole(model, (batch, channels, min(side, height), min(side, width)))
+    shown = (batch, channels, min(side, height), min(side, width))
+    tile = _plan_whole(model, shown, live_bytes_per_pixel(model))
     needed = tile.bytes + 4 * height * width * batch * 3
     if needed > room:
         raise _too_large(shape, needed, room, f"in tiles of {side} pixels")

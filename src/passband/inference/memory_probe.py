@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from passband.inference.network_parts import network_parts
 from passband.layers import LocalAvgPool2d
 from passband.models.padded import restore_batch
 
@@ -53,8 +54,9 @@ def live_bytes_per_pixel(model: nn.Module) -> float:
 
 def _architecture(model: nn.Module) -> tuple[Any, ...]:
     """Return all that decides the maps of a network: its arguments and its layers, which may have been replaced."""
-    layers = tuple(type(layer) for layer in model.modules())
-    shapes = tuple(parameter.shape for parameter in model.parameters())
+    parts = network_parts(model)
+    layers = tuple(map(type, parts.modules))
+    shapes = tuple(parameter.shape for parameter in parts.parameters)
     return str(getattr(model, "arguments", {})), layers, shapes
 
 

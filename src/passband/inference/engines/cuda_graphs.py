@@ -3,6 +3,7 @@
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
+from itertools import chain
 from threading import Lock
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from passband.inference.network_parts import network_parts
 from passband.models import ConvIR, FSNet, SFNet
 
 MOST_PIXELS = 2**19
@@ -158,16 +160,11 @@ def network_state(model: nn.Module) -> tuple[Any, ...] | None:
     """
     if type(model) not in (SFNet, FSNet, ConvIR):
         return None
-    modules, state = [model], []
-    # reads the dictionaries, because `modules()` and `parameters()` take several milliseconds for thousands of weights
-    for module in modules:
-        if module.training or module._forward_hooks or module._forward_pre_hooks:
-            return None
-        modules += [child for child in module._modules.values() if child is not None]
-        state += [type(module), module.__dict__.get("forward")]
-        for tensors in (module._parameters, module._buffers):
-            state += [tensor.data_ptr() for tensor in tensors.values() if tensor is not None]
-    return tuple(state)
+    parts = network_parts(model)
+    if any(module.training or module._forward_hooks or module._forward_pre_hooks for module in parts.modules):
+        return None
+    types, own = tuple(map(type, parts.modules)), tuple(vars(module).get("forward") for module in parts.modules)
+    return parts.modules, types, own, tuple(map(Tensor.data_ptr, chain(parts.parameters, parts.buffers)))
 
 
 def check_layers(model: nn.Module) -> None:

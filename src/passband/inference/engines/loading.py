@@ -33,6 +33,7 @@ from passband.export.runtimes import (
 from passband.hardware import fast_precision
 from passband.inference.engines.cuda_graphs import CudaGraphs
 from passband.inference.engines.precision import AGREEMENT, agreement, agrees, probe_images
+from passband.inference.network_parts import network_parts
 from passband.layers import DynamicFilter
 from passband.layers.shape_filter import MultiShapeFilter
 from passband.models import load_model, pick_device
@@ -165,7 +166,8 @@ class TorchEngine:
         Raises:
             TypeError: if a weight is not float32.
         """
-        found = next((weight.dtype for weight in self.model.parameters() if weight.dtype != torch.float32), None)
+        weights = network_parts(self.model).parameters
+        found = next((weight.dtype for weight in weights if weight.dtype != torch.float32), None)
         if found is not None:
             raise TypeError(
                 f"the weights of the network must stay torch.float32, but some are {found}. Call .float() on the "
