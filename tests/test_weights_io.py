@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from passband.config import RecipeError, load_recipe
 from passband.inference import Classifier, Inspector, InstanceFinder, Restorer, Segmenter
-from passband.models import SFNet, load_model, sfnet, sfnet_small
+from passband.models import SFNet, build_model, load_model, sfnet, sfnet_small
 from passband.runs import RunError, read_run, trained_on, weights_of
 from passband.weights_io import (
     HUB_PAUSE,
@@ -310,3 +310,101 @@ def test_a_file_that_is_no_pickle_is_refused_without_the_number_of_a_byte(tmp_pa
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match="is damaged or not a checkpoint: it holds no pickle of tensors$"):
         load_weights(path)
+
+
+def _replaced(name, content):
+    """Return a function that writes a file of weights anew, or puts a folder in its place."""
+
+    def change(folder):
+        (folder / name).unlink()
+        if content is None:
+            (folder / name).mkdir()
+        else:
+            (folder / name).write_bytes(content)
+
+    return change
+
+
+def _with_entry(**entries):
+    """Return a function that changes entries of the config."""
+
+    def change(folder):
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**config, **entries}))
+
+    return change
+
+
+@pytest.mark.parametrize("load", [load_model, SFNet.from_pretrained, Restorer])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_replaced("model.safetensors", b""), r"model\.safetensors is damaged"),
+        (_replaced("model.safetensors", b"\x10" + bytes(999)), r"model\.safetensors is damaged"),
+        (_replaced("model.safetensors", None), r"model\.safetensors is a folder, but a file is needed"),
+        (_replaced("config.json", None), r"config\.json is a folder, but a file is needed"),
+        (_replaced("config.json", b""), r"config\.json is not JSON"),
+        (_replaced("config.json", b'{"model": "\xff"}'), r"config\.json is not JSON"),
+        (_replaced("config.json", b"[1]"), r"config\.json must hold the config of a network; it holds a list"),
+        (lambda folder: (folder / "config.json").unlink(), r"there is no config\.json beside the weights"),
+        (_with_entry(widht=3), r"unknown argument of sfnet 'widht'; did you mean 'width'.* newer version"),
+        (_with_entry(model="sfnet3"), r"unknown network 'sfnet3'; did you mean 'sfnet'.* newer version"),
+        (_with_entry(model=[]), r"config\.json: model must be the name of a network; it is a list"),
+        (_with_entry(width="16"), r"an argument of the network is of a wrong type, in config\.json"),
+        (_with_entry(width=10**9), r"width = 1000000000 does not fit these weights"),
+        (_with_entry(depth=2), r"these weights are not for this SFNet"),
+    ],
+)
+def test_damaged_weights_are_refused_alike_by_every_way_to_load_them(tmp_path, tiny_weights, load, change, message):
+    folder = tmp_path / "a copy.with dots"
+    shutil.copytree(tiny_weights, folder)
+    change(folder)
+    with pytest.raises(CheckpointError, match=message) as error:
+        load(folder)
+    assert str(folder) in str(error.value)
+
+
+@pytest.mark.parametrize("damage", [b"", pickle.dumps({"a": 1}), None])
+def test_from_pretrained_takes_files_as_load_model_does(tmp_path, tiny_weights, damage):
+    path = tmp_path / "published.pth"
+    if damage is None:
+        torch.save(load_model(tiny_weights).state_dict(), path)
+        assert torch.equal(SFNet.from_pretrained(path).stem[0].weight, load_model(path).stem[0].weight)
+    else:
+        path.write_bytes(damage)
+        with pytest.raises(CheckpointError, match=r"published\.pth (is damaged|was refused)"):
+            SFNet.from_pretrained(str(path))
+
+
+def test_from_pretrained_says_that_the_hub_cannot_be_reached(monkeypatch):
+    def offline(*_, **__):
+        raise LocalEntryNotFoundError("no connection")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", offline)
+    with pytest.raises(CheckpointError, match="nobody/unreached: there is no such file or folder, and the hub gave no"):
+        SFNet.from_pretrained("nobody/unreached", revision="main")
+
+
+def test_networks_of_other_tasks_do_not_restore(tmp_path):
+    build_model("unet", width=4, depth=2).save_pretrained(tmp_path)
+    for weights, does in ((tmp_path, r"segments images \(unet\)"), ("inspector", "says what is wrong with images")):
+        for engine in ("torch", "onnxruntime"):
+            with pytest.raises(CheckpointError, match=f"{does}.*; it cannot restore. Choose a restoration network"):
+                Restorer(weights, "cpu", engine=engine)
+
+
+def test_networks_are_saved_in_folders_of_any_name_and_nowhere_else(tmp_path, monkeypatch, tiny_weights):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    model = load_model(tiny_weights)
+    for folder in (tmp_path / "with spaces.and dots", f"{tmp_path}/name.pth/", "~/mine"):
+        model.save_pretrained(folder)
+        assert torch.equal(load_model(folder).stem[0].weight, model.stem[0].weight)
+    assert (tmp_path / "home" / "mine" / "model.safetensors").is_file()
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(OSError, match=r"cannot write to the folder .*file is a file, and a folder is needed"):
+            model.save_pretrained(folder)
+    with pytest.raises(ValueError, match="save_pretrained needs the path of a folder, got an empty text"):
+        model.save_pretrained("")
+    with pytest.raises(CheckpointError, match="got an empty text"):
+        load_model("")

@@ -161,7 +161,9 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except SafetensorError as error:
         reason = printable(str(error))  # the reason may quote any bytes of a damaged header
-        raise CheckpointError(f"{path} is damaged or not a safetensors file: {reason}") from error
+        raise CheckpointError(
+            f"{path} is damaged or not a safetensors file ({reason}): copy or save it again"
+        ) from error
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:

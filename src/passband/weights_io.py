@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from passband.io.files import NAME_BYTES, write_whole
+from passband.io.files import NAME_BYTES, from_home, write_whole
 from passband.io.json_files import write_json
 from passband.io.onnx_metadata import read_onnx_metadata
 from passband.naming import counted, listed, nearest, shortened
@@ -106,7 +106,10 @@ def load_config(source: str | Path, **hub_options: Any) -> dict[str, Any]:
         raise CheckpointError(f"{path} is not JSON: {error}") from error
     if not isinstance(config, dict):
         raise CheckpointError(f"{path} must hold the config of a network; it holds {kind_of(config)}")
-    return with_current_names({"model": "sfnet", **config})
+    config = {"model": "sfnet", **config}
+    if not isinstance(config["model"], str):
+        raise CheckpointError(f"{path}: model must be the name of a network; it is {kind_of(config['model'])}")
+    return with_current_names(config)
 
 
 def _exported_config(path: Path) -> dict[str, Any]:
@@ -161,7 +164,10 @@ def find_weights(source: str | Path, name: str = WEIGHTS_FILE, **hub_options: An
     source = checked_name(source)
     path = packaged_weights().get(str(source), Path(source))
     if path.is_dir():
-        return run_weights(path) / name
+        file = run_weights(path) / name
+        if file.is_dir():
+            raise CheckpointError(f"{file} is a folder, but a file is needed: save the weights again")
+        return file
     if path.exists():
         if path.suffix not in (*PICKLE_SUFFIXES, ".safetensors"):
             raise CheckpointError(
@@ -185,13 +191,13 @@ def find_weights(source: str | Path, name: str = WEIGHTS_FILE, **hub_options: An
 
 
 def checked_name(source: Any) -> str | Path:
-    """Return the name or path of some weights, if it is one.
+    """Return the name or path of some weights, if it is one; a leading `~` of a path is the home folder.
 
     Args:
         source: the value that a user passed as weights.
 
     Raises:
-        CheckpointError: if it is longer than any path.
+        CheckpointError: if it is empty, or longer than any path.
         TypeError: if it is neither a text nor a path, for example a network.
     """
     if not isinstance(source, str | Path):
@@ -199,11 +205,13 @@ def checked_name(source: Any) -> str | Path:
         if isinstance(source, nn.Module | Mapping):
             advice = " Save the network with save_pretrained(FOLDER), and pass this folder."
         raise TypeError(f"weights must be the name or the path of saved weights, got {kind_of(source)}.{advice}")
+    if not str(source):
+        raise CheckpointError("weights must be a name or a path; got an empty text. The current folder is '.'")
     if any(len(os.fsencode(part)) > NAME_BYTES for part in Path(source).parts):
         raise CheckpointError(
             f"No weights named {shortened(repr(str(source)))}: a part of this path has more than {NAME_BYTES} bytes."
         )
-    return source
+    return from_home(source) if str(source).startswith("~") else source
 
 
 def one_network_needed(weights: str | Path) -> str:
@@ -216,24 +224,6 @@ def one_network_needed(weights: str | Path) -> str:
         f"{str(weights)!r} chooses restoration networks for each image, in passband restore and passband compare, but "
         "one network is needed here."
     )
-
-
-def path_or_hub_id(source: str | Path) -> str:
-    """Return the folder of some weights, or their hub id, for the `from_pretrained` of huggingface_hub.
-
-    Args:
-        source: a shipped name, a folder, a file, the folder of a run, or a hub id.
-
-    Raises:
-        CheckpointError: if `source` is none of these. Otherwise the hub would be asked for it several times.
-    """
-    source = checked_name(source)
-    path = packaged_weights().get(str(source), Path(source))
-    if not path.exists() and not _is_hub_id(source):
-        raise _unknown_weights_error(source)
-    if path.is_dir():
-        path = run_weights(path)
-    return str(path if path.exists() else source)
 
 
 def run_weights(folder: Path, prefer: Literal["best", "last"] = "best") -> Path:

@@ -163,7 +163,7 @@ def test_from_pretrained_asks_the_hub_for_an_id(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.hub_mixin.hf_hub_download", download)
     monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
     again = SFNet.from_pretrained("someone/sfnet")
-    assert asked == [("someone/sfnet", "config.json"), ("someone/sfnet", "model.safetensors")]
+    assert asked == [("someone/sfnet", "model.safetensors"), ("someone/sfnet", "config.json")]
     assert torch.equal(again.head[0].weight, model.head[0].weight)
 
 

@@ -37,7 +37,8 @@ from passband.models.three_scales import ThreeScaleNetwork
 from passband.naming import nearest, package_version, short_name, suggestion, with_article
 from passband.ops.progress import Report
 from passband.provenance import weights_checksum
-from passband.weights_io import CheckpointError, load_config
+from passband.tasks.loading import check_task_of
+from passband.weights_io import load_config
 
 SHOWN_DIGITS = 16
 """Number of digits of a checksum in the metadata of an image."""
@@ -94,8 +95,8 @@ class RestorationNetwork:
         if engine == AUTO_ENGINE and provider is None:
             try:
                 self.engine_choice = choose_engine(weights, precision, device, self.memory is not None, **overrides)
-            except ValueError:
-                _check_options(weights, overrides, options)
+            except (AttributeError, ValueError):
+                _check_request(weights, overrides, options)
                 raise
             engine = self.engine_choice.engine
         runtime = SUFFIXES.get(Path(weights).suffix) if engine == "torch" else engine
@@ -105,8 +106,8 @@ class RestorationNetwork:
             # graphs keep memory that is not counted
             graphs = self.memory is None
             self.engine = load_engine(weights, engine, precision, device, graphs=graphs, provider=provider, **overrides)
-        except ValueError:
-            _check_options(weights, overrides, options)
+        except (AttributeError, ValueError):  # engines look for attributes that only restoration networks have
+            _check_request(weights, overrides, options)
             raise
         self.weights, self._overrides = str(weights), overrides
         self._for_torch = {"device": device, "precision": precision, **overrides}
@@ -319,16 +320,18 @@ class RestorationNetwork:
             raise MemoryError(f"{source}: {error}") from error
 
 
-def _check_options(weights: str | Path, overrides: dict[str, Any], options: tuple[str, ...]) -> None:
-    """Refuse keywords that are neither options of the caller nor arguments of the network.
+def _check_request(weights: str | Path, overrides: dict[str, Any], options: tuple[str, ...]) -> None:
+    """Refuse a network for another task, and keywords that are neither options of the caller nor its arguments.
 
     Raises:
+        CheckpointError: if the network is for another task.
         ValueError: if there is one; the message suggests the nearest name.
     """
+    check_task_of(weights, "restoration", "choose a restoration network, such as general")
     own = options or tuple(inspect.signature(RestorationNetwork).parameters)
     try:
         arguments = list(accepted_arguments(load_config(weights)["model"]))
-    except CheckpointError:
+    except ValueError:
         arguments = []  # a network of another project, or an exported file: its loader says what it takes
     for option in overrides:
         if option not in arguments and (arguments or nearest(option, own)):

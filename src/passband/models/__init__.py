@@ -187,12 +187,15 @@ def load_model(source: str | Path, **overrides: Any) -> nn.Module:
     return load_with_config(source, **overrides)[0]
 
 
-def load_with_config(source: str | Path, **overrides: Any) -> tuple[nn.Module, dict[str, Any]]:
+def load_with_config(
+    source: str | Path, *, hub_options: Mapping[str, Any] | None = None, **overrides: Any
+) -> tuple[nn.Module, dict[str, Any]]:
     """Load a network with its weights, ready for evaluation, and read its config once.
 
     Args:
         source: shipped name, folder of passband, published pickle of SFNet, FSNet or ConvIR, hub id, or a file of
             another restoration network that spandrel knows, see `models.foreign`.
+        hub_options: options of `huggingface_hub.hf_hub_download`, for a hub id.
         overrides: keywords of the constructor that replace those of the config, such as `pool_window=210`.
 
     Returns:
@@ -202,8 +205,9 @@ def load_with_config(source: str | Path, **overrides: Any) -> tuple[nn.Module, d
         CheckpointError: if the weights are missing, unsafe, damaged or of another network.
         ValueError: if an override is unknown.
     """
+    hub = hub_options or {}
     try:
-        path = find_weights(source)
+        path = find_weights(source, **hub)
     except CheckpointError as error:
         hint = published_file_hint(source)
         if hint == "":
@@ -216,7 +220,7 @@ def load_with_config(source: str | Path, **overrides: Any) -> tuple[nn.Module, d
         foreign = load_foreign(stored, source, **overrides)
         if foreign is not None:
             return foreign.eval(), {}
-    config = found if found is not None and path.suffix in PICKLE_SUFFIXES else load_config(source)
+    config = found if found is not None and path.suffix in PICKLE_SUFFIXES else load_config(source, **hub)
     _check_arguments(config, state, source)
     try:
         model = build_from(without_initial_weights({**config, **overrides}))
@@ -226,7 +230,12 @@ def load_with_config(source: str | Path, **overrides: Any) -> tuple[nn.Module, d
         ArithmeticError,
         RuntimeError,
     ) as error:  # torch raises these for arguments that do not fit
-        raise CheckpointError(f"{source}: {printable(str(error).splitlines()[0])}") from error
+        reason = printable(str(error).splitlines()[0])
+        if isinstance(error, TypeError):
+            reason = f"an argument of the network is of a wrong type, in {CONFIG_FILE} or among the keywords ({reason})"
+        if reason.startswith("unknown ") and not overrides:
+            reason += ". Weights of a newer version of passband need that version."
+        raise CheckpointError(f"{source}: {reason}") from error
     load_state(model, state, source=source)
     return model.eval(), config
 

@@ -7,9 +7,11 @@ from huggingface_hub import ModelHubMixin
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from passband.io.files import results_folder
 from passband.models.inputs import check_batch
 from passband.naming import with_article
-from passband.weights_io import CheckpointError, load_config, load_state, load_weights, path_or_hub_id, save_weights
+from passband.ops.checks import kind_of
+from passband.weights_io import CheckpointError, save_weights
 
 HUB_OPTIONS = ("revision", "cache_dir", "force_download", "local_files_only", "token")
 """Keywords of `from_pretrained` that go to the Hugging Face hub rather than to the network."""
@@ -24,12 +26,12 @@ class HubNetwork(nn.Module, ModelHubMixin):
 
     @classmethod
     def from_pretrained(cls: type[Network], pretrained_model_name_or_path: str | Path, **options: Any) -> Network:
-        """Load a network, ready for evaluation.
+        """Load a network of this class, ready for evaluation.
 
         Args:
-            pretrained_model_name_or_path: folder, shipped name or hub id of the weights.
-            options: options of `huggingface_hub.ModelHubMixin`, and arguments of the network that replace those of its
-                config.
+            pretrained_model_name_or_path: weights as `models.load_model` takes them.
+            options: options of `huggingface_hub.hf_hub_download` (`HUB_OPTIONS`), and arguments of the network that
+                replace those of its config.
 
         Returns:
             The network in evaluation mode.
@@ -37,7 +39,37 @@ class HubNetwork(nn.Module, ModelHubMixin):
         Raises:
             CheckpointError: if the weights are missing, damaged, or of another network.
         """
-        return super().from_pretrained(path_or_hub_id(pretrained_model_name_or_path), **options)
+        from passband.models import load_with_config  # the builders need this class, so they are imported later
+
+        source, hub = pretrained_model_name_or_path, {key: options.pop(key) for key in HUB_OPTIONS if key in options}
+        model, config = load_with_config(source, hub_options=hub, **options)
+        if not isinstance(model, cls):
+            raise CheckpointError(
+                f"{with_article(cls.__name__)} is needed, but {source} holds "
+                f"{with_article(config.get('model', type(model).__name__))}; load it with models.load_model"
+            )
+        return model
+
+    def save_pretrained(self, save_directory: str | Path, **options: Any) -> str | None:
+        """Save the network in a folder, with its config and a model card.
+
+        Args:
+            save_directory: folder to write to, which is created if it does not exist.
+            options: options of `huggingface_hub.ModelHubMixin`, such as `push_to_hub`.
+
+        Returns:
+            The address of the commit on the hub, or None if nothing is pushed.
+
+        Raises:
+            TypeError: if the folder is neither a text nor a path.
+            ValueError: if the text is empty.
+            OSError: if the folder cannot be written.
+        """
+        if not isinstance(save_directory, str | Path):
+            raise TypeError(f"save_pretrained needs the path of a folder, got {kind_of(save_directory)}")
+        if not str(save_directory):
+            raise ValueError("save_pretrained needs the path of a folder, got an empty text; the current one is '.'")
+        return super().save_pretrained(results_folder(save_directory), **options)
 
 
 class SavedNetwork(HubNetwork):
@@ -54,25 +86,6 @@ class SavedNetwork(HubNetwork):
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write the weights for `save_pretrained`; the mixin writes the model card."""
         save_weights(self, save_directory, config={"model": self.name, **self.arguments})
-
-    @classmethod
-    def _from_pretrained(cls, *, model_id: str, **kwargs: Any) -> "SavedNetwork":
-        """Read the weights for `from_pretrained`, from a folder or from the hub with the mixin's own options."""
-        options = {key: kwargs.pop(key) for key in HUB_OPTIONS if key in kwargs}
-        from passband.models import build_from  # the builders need this class, so they are imported later
-
-        config = without_initial_weights({**load_config(model_id, **options), **kwargs})
-        try:
-            model = build_from(config)
-        except (TypeError, ValueError) as error:
-            raise CheckpointError(f"{model_id}: {error}") from error
-        if not isinstance(model, cls):
-            raise CheckpointError(
-                f"{with_article(cls.__name__)} is needed, but {model_id} holds "
-                f"{with_article(config['model'])}; load it with models.load_model"
-            )
-        load_state(model, load_weights(model_id, **options), source=model_id)
-        return model.eval()
 
 
 class ClassifierNetwork(

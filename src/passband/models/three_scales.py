@@ -18,10 +18,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passband.models.base import HUB_OPTIONS, HubNetwork
+from passband.models.base import HubNetwork
 from passband.models.inputs import check_batch
-from passband.naming import with_article
-from passband.weights_io import CheckpointError, load_config, load_state, load_weights, save_weights
+from passband.weights_io import save_weights
 
 Network = TypeVar("Network", bound="ThreeScaleNetwork")
 
@@ -136,24 +135,6 @@ class ThreeScaleNetwork(HubNetwork):
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write the weights for `save_pretrained`; the mixin writes the config and the model card."""
         save_weights(self, save_directory, config={"model": self.model_name, **self.arguments})
-
-    @classmethod
-    def _from_pretrained(cls: type[Network], *, model_id: str, **kwargs: Any) -> Network:
-        """Read the weights for `from_pretrained`, from a folder or from the hub with the mixin's own options."""
-        options = {key: kwargs.pop(key) for key in HUB_OPTIONS if key in kwargs}
-        if Path(model_id).exists():  # the config may name a builder with its own arguments
-            from passband.models import build_from  # the builders need this class, so they are imported later
-
-            model = build_from({**load_config(model_id), **kwargs})
-            if not isinstance(model, cls):
-                raise CheckpointError(
-                    f"{with_article(cls.__name__)} is needed, but {model_id} holds another network; load it "
-                    "with models.load_model"
-                )
-        else:
-            model = cls(**kwargs)
-        load_state(model, load_weights(model_id, **options), source=model_id)
-        return model.eval()
 
 
 def _shallow_features(in_channels: int, channels: int) -> nn.Sequential:

@@ -9,7 +9,8 @@ from torch import nn
 
 from passband.data.classifier_input import Preprocessing
 from passband.models import MODELS, load_with_config, pick_device
-from passband.weights_io import CheckpointError, load_config
+from passband.state_dicts import PICKLE_SUFFIXES
+from passband.weights_io import CheckpointError, checked_name, load_config
 
 NETWORKS = {
     "classification": "classifier",
@@ -44,12 +45,15 @@ def task_of(weights: str | Path) -> str:
 
     Returns:
         A key of `TASKS`. Weights that cannot be found or have no config count as restoration, because loading them
-        then says what is wrong.
+        then says what is wrong. Pickles are published restoration networks.
     """
     try:
-        builder = MODELS.get(load_config(weights).get("model", ""))
+        if Path(checked_name(weights)).suffix in PICKLE_SUFFIXES and Path(weights).is_file():
+            return "restoration"
+        name = load_config(weights)["model"]
     except CheckpointError:
         return "restoration"
+    builder = MODELS.get(name)
     built = inspect.signature(builder).return_annotation if builder is not None else None
     return getattr(built, "task", "restoration")
 
@@ -114,7 +118,27 @@ def check_task(model: nn.Module, task: str, weights: str | Path, advice: str) ->
     """
     own = getattr(model, "task", "restoration")
     if own != task:
-        name = getattr(model, "name", type(model).__name__)
-        raise CheckpointError(
-            f"{str(weights)!r} {DOES[own][0]} ({name}); it cannot {DOES[task][1]}. {advice[:1].upper()}{advice[1:]}."
-        )
+        raise _other_task(weights, getattr(model, "name", type(model).__name__), own, task, advice)
+
+
+def check_task_of(weights: str | Path, task: str, advice: str) -> None:
+    """Refuse weights whose config names a network for another task. The weights are not read.
+
+    Args:
+        weights: weights as `models.load_model` takes them.
+        task: task that the network must be for, a key of `NETWORKS`.
+        advice: sentence that says what to do, without its full stop.
+
+    Raises:
+        CheckpointError: if the network is for another task.
+    """
+    own = task_of(weights)
+    if own != task:
+        raise _other_task(weights, load_config(weights)["model"], own, task, advice)
+
+
+def _other_task(weights: str | Path, name: str, own: str, task: str, advice: str) -> CheckpointError:
+    """Return the error for weights of another task."""
+    return CheckpointError(
+        f"{str(weights)!r} {DOES[own][0]} ({name}); it cannot {DOES[task][1]}. {advice[:1].upper()}{advice[1:]}."
+    )
