@@ -34,7 +34,7 @@ from passband.weights_io import (
     load_state,
 )
 
-IN_PIXELS = ("pool_window", "tile")
+IN_PIXELS = ("max_size", "min_size", "pool_window", "tile")
 """Arguments of networks that are sides of images, which may be larger than any side of the weights."""
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "sfnet": sfnet,
