@@ -1,6 +1,7 @@
 """Networks, one file or folder per architecture; `MODELS` lists them by name."""
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,8 @@ from passband.weights_io import (
     load_state,
 )
 
-IN_PIXELS = ("max_size", "min_size", "pool_window", "tile")
-"""Arguments of networks that are sides of images, which may be larger than any side of the weights."""
+WITHOUT_WEIGHTS = re.compile("(max|min)_size|pool_window|tile|rpn_.*_top_n_.*")
+"""Arguments of networks that may be larger than any side of the weights: sides of images, and counts of proposals."""
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "sfnet": sfnet,
     "sfnet-small": sfnet_small,
@@ -244,7 +245,8 @@ def _check_arguments(config: dict[str, Any], state: dict[str, torch.Tensor], sou
     """Raise an error for a config of a network that is far larger than the weights, before memory is allocated."""
     largest = max(1000, len(state), *(side for value in state.values() for side in value.shape))
     for key, value in config.items():
-        if key not in (*ABOUT_DATA, *IN_PIXELS) and isinstance(value, int | float) and not abs(value) <= largest:
+        is_size = isinstance(value, int | float) and key not in ABOUT_DATA and not WITHOUT_WEIGHTS.fullmatch(key)
+        if is_size and not abs(value) <= largest:
             raise CheckpointError(
                 f"{source}: {key} = {value} does not fit these weights, whose sides are up to {largest}"
             )
