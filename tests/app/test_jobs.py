@@ -8,8 +8,11 @@ import time
 import pytest
 from PIL import Image
 
-from passband.app.work.jobs import CANCELED, Job, Jobs, Queue
-from passband.app.work.restoration import InspectRequest
+from passband.app.html.results import status
+from passband.app.work.jobs import CANCELED, Job, Jobs, Queue, note_progress
+from passband.app.work.restoration import InspectRequest, RestoreRequest
+from passband.app.work.restoring import Moment
+from passband.inference.files.restoring import PictureProgress
 
 
 @pytest.fixture
@@ -106,6 +109,24 @@ def test_a_job_that_takes_too_long_fails_and_the_next_one_runs(hanging, quick):
         assert "hanging.png took longer than 0.5 seconds, the limit of this page" in job.error
     finally:
         jobs.close()
+
+
+def test_a_job_that_is_expected_to_take_too_long_is_told_of_the_limit_of_its_page(jobs, hanging):
+    job = jobs.submit("a", hanging)
+    wait_until(lambda: job.state == "running")
+    texts = []
+    for seconds in (60.0, 700.0):
+        note_progress(job, PictureProgress(0.5, seconds))
+        jobs._estimate(job, job.started)
+        texts.append(status(Moment((job,), (), (), False)))
+    assert "about 60 seconds left</span>.</p>" in texts[0]
+    assert "about 12 minutes left</span>. This page ends the work on a file after 10 minutes.</p>" in texts[1]
+
+
+def test_times_of_other_networks_do_not_count(quick):
+    auto, general = (RestoreRequest(quick.source, quick.source.parent, weights) for weights in ("auto", "general"))
+    assert auto.kind != general.kind
+    assert quick.kind == ("InspectRequest", "")
 
 
 def test_a_worker_that_dies_costs_its_job_and_no_other(jobs, hanging, quick):

@@ -1,14 +1,16 @@
+import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from passband.app.api import description
 from passband.app.files.uploads import Storage
-from passband.app.html.results import details
+from passband.app.html.results import details, status
 from passband.app.html.words import done, duration, findings, limits_sentence
 from passband.app.settings import Limits
 from passband.app.work.jobs import Job
-from passband.app.work.requests import Predictors
+from passband.app.work.requests import Predictors, command_line
 from passband.app.work.restoration import InspectRequest, Restored, RestoreRequest, joined_weights
 from passband.app.work.restoring import Moment, Options, Result, joined
 from passband.inference import Diagnosis, InspectedChoice, Restorer
@@ -47,6 +49,29 @@ def test_numbers_have_their_nouns():
     times = (0.5, 1.2, 89, 90, 3600, 5400)
     words = ["less than a second", "1 second", "89 seconds", "2 minutes", "60 minutes", "1.5 hours"]
     assert list(map(duration, times)) == words
+
+
+def test_the_end_tells_files_that_were_left_alone_from_restored_ones():
+    def job(name, weights):
+        result = SimpleNamespace(weights=weights)
+        return Job("me", InspectRequest(Path(name)), "done", result=result)
+
+    def said(*jobs):
+        return re.findall(r"<p>(.*?) <a", status(Moment(jobs, (), (), True)))[0]
+
+    assert said(job("a.png", "general")) == said(job("a.png", "general"), job("a.png", None)) == "a.png is restored."
+    assert said(job("a.png", None)) == "a.png is left alone."
+    assert said(job("a.png", None), job("b.png", None)) == "2 files are left alone."
+    three = [job("a.png", None), job("b.png", "general"), job("c.png", None)]
+    assert said(*three) == "1 file is restored, and 2 files are left alone."
+    other = Job("me", InspectRequest(Path("a.png")), "done", result={})
+    assert "a.png is classified." in status(Moment((other,), (), (), True), "classified")
+
+
+def test_names_that_begin_like_options_name_files_on_the_command_line(tmp_path):
+    line = command_line("restore", tmp_path / "-rf.png", "-o", tmp_path / "-rf_restored.png", "--weights", "general")
+    assert line == "passband restore ./-rf.png -o ./-rf_restored.png --weights general"
+    assert command_line("classify", tmp_path / "a b.png") == "passband classify 'a b.png'"
 
 
 def test_restorations_that_run_at_once_have_one_state():

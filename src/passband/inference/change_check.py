@@ -79,12 +79,12 @@ class Change:
         elif abs(moved) >= MOVED and self.rest < ALONE * abs(moved) and abs(self.contrast - 1) < SAME:
             notes.append(
                 f"the color of the whole image moved by {moved:+.0f} of 255 levels, and little else changed. If the "
-                "image was clean, keep the original, or use --strength 0.5."
+                "image was clean, keep the original, or use a strength of 0.5."
             )
         if self.beyond > BEYOND_SHARE:
             notes.append(
                 f"{100 * self.beyond:.0f} % of the values left the range of an image and were cut off, so it is unlike "
-                f"those that {weights} was trained on. Compare it with the original, or use --strength 0.5."
+                f"those that {weights} was trained on. Compare it with the original, or use a strength of 0.5."
             )
         return tuple(notes)
 

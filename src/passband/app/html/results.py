@@ -107,9 +107,7 @@ def status(moment: Moment, verb: str = "restored", place: str = "pb-viewer") -> 
         bar = f'<progress aria-label="Progress"{value}></progress>'
         said = f"<p>{_progress_text(jobs, running, over, verb)}</p>"
     elif done:
-        count = len({job.request.source for job in done})  # a file that is compared has two jobs
-        what = f"{done[0].request.name} is" if count == 1 else f"{count} files are"
-        said = end(f"{what} {verb}.", place)
+        said = end(_end_text(done, verb), place)
     return state(said, *dict.fromkeys(moment.problems), bar=bar)  # all canceled files have the same
 
 
@@ -156,7 +154,20 @@ def _progress_text(jobs: Sequence[Job], running: Sequence[Job], over: int, verb:
     text = f"{name} is being {verb}"
     if job.seconds_left is not None and job.seconds_left >= 1:
         text = f'{text}<span aria-hidden="true">, about {duration(job.seconds_left)} left</span>'
+    if job.limit:
+        text = f"{text}. This page ends the work on a file after {job.limit}"
     return f"{over} of {len(jobs)} done. {text}." if len(jobs) > 1 else f"{text}."
+
+
+def _end_text(done: Sequence[Job], verb: str) -> str:
+    """Say what was done with the files; a file that is compared has two jobs."""
+    changed = {job.request.source for job in done if getattr(job.result, "weights", verb) is not None}
+    left = {job.request.source for job in done} - changed
+    if len(changed) + len(left) == 1:
+        return f"{done[0].request.name} is {verb if changed else 'left alone'}."
+    counts = {verb: len(changed), "left alone": len(left)}
+    parts = [f"{counted(count, 'file is', 'files are')} {word}" for word, count in counts.items() if count]
+    return f"{', and '.join(parts)}."
 
 
 def download_link(address: str, path: Path) -> str:

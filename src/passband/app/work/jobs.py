@@ -47,6 +47,7 @@ class Job:
         state: state of the work.
         share: share that is done, 0 to 1; None if it is not known.
         seconds_left: estimate of the time left in seconds; None if it is not known.
+        limit: limit of the page in words, if the job is expected to take longer; empty otherwise.
         ahead: number of jobs that will start before this one.
         result: result of the work, if it is done.
         error: sentence that says why it failed.
@@ -57,6 +58,7 @@ class Job:
     state: State = "waiting"
     share: float | None = None
     seconds_left: float | None = None
+    limit: str = ""
     ahead: int = 0
     result: Any = None
     error: str = ""
@@ -124,12 +126,13 @@ class Jobs:
     def __init__(self, workers: int, seconds: float, waiting: int):
         self._crew = LocalCrew(workers, is_idle=True)
         self._seconds, self._most = seconds, waiting
+        self._limit = counted(seconds, "second") if seconds < 60 else counted(seconds / 60, "minute")
         self._queue = Queue()
         self._busy: dict[LocalWorker, Job] = {}
         self._idle: list[LocalWorker] = []
         self._starting: list[LocalWorker] = []
         self._failed_starts = 0
-        self._rates: dict[str, float] = {}
+        self._rates: dict[tuple[str, str], float] = {}
         self._lock = threading.Lock()
         self._bell, self._ringing = Pipe(duplex=False)
         self._payload = pickle.dumps(answer)
@@ -299,7 +302,7 @@ class Jobs:
 
     def _end(self, job: Job, result: Any) -> None:
         """Keep the result of a job, and learn how long such work takes."""
-        seconds, kind = time.monotonic() - job.started, type(job.request).__name__
+        seconds, kind = time.monotonic() - job.started, job.request.kind
         if isinstance(result, Failure):
             job.fail(result.sentence)
             return
@@ -336,24 +339,25 @@ class Jobs:
             if job.is_canceled or is_late or now - job.seen > UNSEEN:
                 worker.kill(GRACE)
                 del self._busy[worker]
-                is_short = self._seconds < 60
-                limit = counted(self._seconds, "second") if is_short else counted(self._seconds / 60, "minute")
                 job.fail(
-                    f"{job.request.name} took longer than {limit}, the limit of this page. Use a smaller image or a "
-                    "shorter video, or the command line of passband, which has no limit."
+                    f"{job.request.name} took longer than {self._limit}, the limit of this page. Use a smaller image "
+                    "or a shorter video, or the command line of passband, which has no limit."
                     if is_late and not job.is_canceled
                     else CANCELED
                 )
         self.cancel(*(job for job in self._queue.in_order() if now - job.seen > UNSEEN))
 
     def _estimate(self, job: Job, now: float) -> None:
-        """Estimate the progress of a job that reports none, by the time that such work took before."""
-        rate = self._rates.get(type(job.request).__name__)
-        if job.state != "running" or rate is None or job.reports:
+        """Estimate the progress of a job that reports none, by the time that such work took before, and its end."""
+        rate = self._rates.get(job.request.kind)
+        if job.state != "running":
             return
-        expected, elapsed = rate * max(job.request.size, 0.01), now - job.started
-        job.share = min(0.95, elapsed / expected)
-        job.seconds_left = max(0.0, expected - elapsed)
+        elapsed = now - job.started
+        if rate is not None and not job.reports:
+            expected = rate * max(job.request.size, 0.01)
+            job.share = min(0.95, elapsed / expected)
+            job.seconds_left = max(0.0, expected - elapsed)
+        job.limit = self._limit if elapsed + (job.seconds_left or 0.0) > self._seconds else ""
 
 
 def note_progress(job: Job, progress: object) -> None:

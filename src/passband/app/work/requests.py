@@ -1,6 +1,7 @@
 """Requests to the page for work on one file, and the process that answers them."""
 
 import re
+import shlex
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable
@@ -70,6 +71,11 @@ class Request(ABC):
         """The amount of work, in millions of bytes, which serves to estimate the time."""
         return self.source.stat().st_size / 1e6 if self.source.exists() else 1.0
 
+    @property
+    def kind(self) -> tuple[str, str]:
+        """The kind of the work, for estimates of the time: its class, and its weights if it has any."""
+        return type(self).__name__, getattr(self, "weights", "")
+
     @abstractmethod
     def do(self, predictors: Predictors) -> Any:
         """Do the work, and return a result that can be pickled.
@@ -94,6 +100,23 @@ def answer(request: Request) -> Any:
         return Failure(str(error))
     except Exception as error:  # any kind: a bad file may break its reader in any way
         return Failure(without_folders(failure(error, request.source), request))
+
+
+def command_line(name: str, source: Path, *options: str | Path) -> str:
+    """Return a command line for a file in the current folder.
+
+    Args:
+        name: name of the command.
+        source: path of the uploaded file.
+        options: options and their values. Paths stand for files in the current folder.
+    """
+    words = [one if isinstance(one, str) else _in_folder(one.name) for one in (source, *options)]
+    return shlex.join(["passband", name, *words])
+
+
+def _in_folder(name: str) -> str:
+    """Return the name of a file so that no command takes it for an option."""
+    return f"./{name}" if name.startswith("-") else name
 
 
 def without_folders(sentence: str, request: Request) -> str:

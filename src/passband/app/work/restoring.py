@@ -1,6 +1,5 @@
 """Restores the files that a person gives to the page, and keeps the results of a session."""
 
-import shlex
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 from passband.app.files.checks import UploadError
 from passband.app.files.uploads import Session
 from passband.app.work.jobs import Job
+from passband.app.work.requests import command_line
 from passband.app.work.restoration import Restored, RestoreRequest
 from passband.naming import counted, suggestion
 
@@ -64,10 +64,10 @@ class Result:
         """The command lines that do the same."""
         lines = []
         for weights, restored in zip(self.weights, self.files, strict=True):
-            words = ["passband", "restore", self.source.name, "-o", restored.target.name, "--weights", weights]
-            words += ["--strength", f"{self.options.strength:g}"] if self.options.strength != 1 else []
-            words += ["--name-weights"] if self.options.is_named else []
-            lines.append(shlex.join(words))
+            options = ["-o", restored.target, "--weights", weights]
+            options += ["--strength", f"{self.options.strength:g}"] if self.options.strength != 1 else []
+            options += ["--name-weights"] if self.options.is_named else []
+            lines.append(command_line("restore", self.source, *options))
         return "\n".join(lines)
 
 

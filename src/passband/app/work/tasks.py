@@ -1,6 +1,5 @@
 """The work of the tabs Classify and Segment, and of spectra before and after, in a worker process."""
 
-import shlex
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ import torch
 
 from passband.analysis.images.change import analyze_changed_spectrum
 from passband.app.files.checks import UploadError, check_image, shown
-from passband.app.work.requests import Predictors, Request
+from passband.app.work.requests import Predictors, Request, command_line
 from passband.inference.classifier import Classifier, Guess
 from passband.inference.detector import FindWork, InstanceFinder
 from passband.inference.files.instances import INSTANCES_FILE, InstancesFile
@@ -123,7 +122,7 @@ class ClassifyRequest(Request):
         guesses = classifier(self.source)
         if isinstance(gate, ChannelGate):
             taken = tuple(taken[place] for place in gate.opened.nonzero().flatten().tolist())
-        command = _command("classify", self.source, self.weights)
+        command = command_line("classify", self.source, "--weights", self.weights)
         return Classes(guesses, taken, isinstance(gate, ChannelGate), command)
 
 
@@ -174,7 +173,7 @@ class SegmentRequest(Request):
         with torch.inference_mode():
             _, shares = SegmentWork(segmenter, overlays=True).do(Job(self.source, mask), overlay)
         before = shown(self.source, self.folder / "before", is_video=False)
-        command = _command("segment", self.source, self.weights, "--overlay")
+        command = command_line("segment", self.source, "--weights", self.weights, "--overlay")
         return Mask(before, overlay, mask, dict(zip(segmenter.classes, shares, strict=True)), command)
 
 
@@ -230,13 +229,10 @@ class FindRequest(Request):
         names = dict(zip(finder.category_ids, finder.classes, strict=True))
         counts = Counter(names[one["category_id"]] for one in answer["annotations"])
         before = shown(self.source, self.folder / "before", is_video=False)
-        command = _command("segment", self.source, self.weights, "--overlay", "--score", f"{self.score:g}")
+        command = command_line(
+            "segment", self.source, "--weights", self.weights, "--overlay", "--score", f"{self.score:g}"
+        )
         return Found(before, overlay, self.folder / INSTANCES_FILE, dict(counts.most_common()), command)
-
-
-def _command(name: str, source: Path, weights: str, *options: str) -> str:
-    """Return a command line for a file in the current folder."""
-    return shlex.join(["passband", name, source.name, "--weights", weights, *options])
 
 
 def segment_request(
