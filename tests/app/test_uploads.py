@@ -124,9 +124,8 @@ def test_pictures_of_the_page_stay_and_results_go_with_their_files_and_folders(s
     for path in (icon, upload):
         path.parent.mkdir()
         path.write_bytes(b"1")
-    upload.unlink()
-    storage.keep_own()
-    upload.write_bytes(b"1")
+        if path == icon:
+            storage.keep_own()
     session = storage.session("me")
     result = session.new_folder("out") / "x.png"
     result.write_bytes(b"1")
@@ -141,6 +140,19 @@ def test_pictures_of_the_page_stay_and_results_go_with_their_files_and_folders(s
     assert not upload.parent.exists()
     assert not result.parent.exists()
     assert session.results == {}
+
+
+def test_an_upload_and_the_file_that_was_taken_from_it_are_removed_together(tmp_path):
+    storage = Storage(Limits(keep_seconds=0.1))
+    upload = storage.uploads / "x.png"
+    upload.write_bytes(b"1")
+    taken = storage.take(storage.session("me"), upload)
+    time.sleep(0.2)
+    storage.session("me")
+    storage.sweep()
+    assert not upload.exists()
+    assert not taken.exists()
+    storage.close()
 
 
 def test_only_files_that_a_list_has_beyond_the_list_before_are_added(storage):

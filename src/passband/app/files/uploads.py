@@ -9,7 +9,7 @@ import threading
 import time
 import weakref
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -184,20 +184,15 @@ class Storage:
     def sweep(self) -> None:
         """Remove files that are too old with their results and folders, and sessions that were not used for as long."""
         before = time.time() - self.limits.keep_seconds
+        old = list(self._changed_before(before))  # a file that is removed renews the time of its other links
         with self._lock:
             for key, session in list(self._sessions.items()):
                 if session.used < before:
                     del self._sessions[key]
                     shutil.rmtree(session.folder, ignore_errors=True)
-        for one, _, names in os.walk(self.root, topdown=False):
-            folder = Path(one)
-            for path in map(folder.joinpath, names):
-                with suppress(OSError):
-                    if path not in self._own and path.stat(follow_symlinks=False).st_ctime < before:
-                        path.unlink()
+        for path in old:
             with suppress(OSError):  # a folder with files stays
-                if folder not in (self.root, self.uploads) and folder.stat().st_mtime < before:
-                    folder.rmdir()
+                path.rmdir() if path.is_dir() else path.unlink()
         with self._lock:
             for session in self._sessions.values():
                 for label, result in list(session.results.items()):
@@ -213,6 +208,15 @@ class Storage:
         self._closed.set()
         self._remove()
         self._kept.release()
+
+    def _changed_before(self, time: float) -> Iterator[Path]:
+        """Yield files and folders that did not change since a time, each folder after its files."""
+        for folder, folders, names in os.walk(self.root, topdown=False):
+            for path in map(Path(folder).joinpath, [*names, *folders]):
+                with suppress(OSError):
+                    is_own = path in self._own or path == self.uploads
+                    if not is_own and path.stat(follow_symlinks=False).st_ctime < time:
+                        yield path
 
     def _sweep(self) -> None:
         while not self._closed.wait(SWEEP):
