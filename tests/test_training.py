@@ -201,6 +201,25 @@ class TestRun:
             train(recipe(), run, data=photographs, device="cpu", resume=True)
         assert [path.name for path in broken.parent.iterdir()] == ["damaged-step-000000099"]
 
+    def test_arguments_that_cannot_be_meant_are_refused_before_anything_is_written(self, tmp_path, photographs):
+        run = tmp_path / "run"
+        for options, error, message in (
+            ({"data": ""}, ValueError, "the folder of data must be a path, got an empty text"),
+            ({"validation_data": ""}, ValueError, "the folder of data must be a path, got an empty text"),
+            ({"data": tmp_path / "none"}, FileNotFoundError, "no folder .*none"),
+            ({"data": photographs / "0.png"}, NotADirectoryError, "a folder of images is needed, but .* is a file"),
+            ({"max_minutes": -1.0}, ValueError, "max_minutes is a number of minutes from 0, or None; got -1"),
+            ({"max_minutes": float("nan")}, ValueError, "max_minutes is a number of minutes from 0, or None; got nan"),
+            ({"weights": "inspector"}, CheckpointError, r"'inspector' says what is wrong .*; it cannot restore"),
+        ):
+            with pytest.raises(error, match=message):
+                train(recipe(), run, **{"data": photographs, "device": "cpu", **options})
+            assert not run.exists()
+        with pytest.raises(ValueError, match="the folder for results must be a path, got an empty text"):
+            train(recipe(), "", data=photographs, device="cpu")
+        with pytest.raises(ValueError, match="a recipe must be a path, got an empty text"):
+            train("", run, data=photographs, device="cpu")
+
     def test_a_run_that_is_refused_leaves_no_folder_and_no_lock(self, tmp_path, photographs):
         run = tmp_path / "runs" / "first"
         for _ in range(2):

@@ -404,7 +404,7 @@ def test_networks_are_saved_in_folders_of_any_name_and_nowhere_else(tmp_path, mo
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(OSError, match=r"cannot write to the folder .*file is a file, and a folder is needed"):
             model.save_pretrained(folder)
-    with pytest.raises(ValueError, match="save_pretrained needs the path of a folder, got an empty text"):
+    with pytest.raises(ValueError, match="the folder for results must be a path, got an empty text"):
         model.save_pretrained("")
     with pytest.raises(CheckpointError, match="got an empty text"):
         load_model("")

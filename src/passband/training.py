@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from signal import Signals
 
@@ -115,9 +116,11 @@ def train(
         ProcessError: if several processes cannot share a batch, see `processes.start`.
         DivergedError: if the loss or the weights are not finite. This is a kind of `RunError`.
         CheckpointError: if `weights` cannot be used.
-        ValueError: if the device does not exist, the network is unknown, the warm-up is longer than the run, or the
-            data do not suit the recipe.
+        ValueError: if the device does not exist, `max_minutes` is negative, the network is unknown, the warm-up is
+            longer than the run, or the data do not suit the recipe.
     """
+    if max_minutes is not None and not (isinstance(max_minutes, Real) and max_minutes >= 0):
+        raise ValueError(f"max_minutes is a number of minutes from 0, or None; got {max_minutes!r}")
     torch_device = pick_device(device)
     recipe = recipe_on(recipe if isinstance(recipe, Recipe) else load_recipe(recipe), torch_device.type)
     recipe = recipe.model_copy(update={"precision": resolved_precision(recipe.precision, torch_device)})

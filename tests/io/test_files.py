@@ -9,6 +9,7 @@ from passband.io.files import (
     FolderLock,
     WriteError,
     cache_folder,
+    checked_path,
     failure,
     fitted_name,
     is_parts_folder,
@@ -76,6 +77,14 @@ def test_a_folder_for_results_is_none_below_a_file_or_where_nothing_may_be_writt
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(WriteError, match=f"{tmp_path} is read-only, choose another"):
         results_folder(tmp_path / "new")
+
+
+@pytest.mark.parametrize(("value", "error"), [(None, TypeError), (3, TypeError), (b"a", TypeError), ("", ValueError)])
+def test_other_values_than_paths_are_refused_by_their_name(value, error):
+    with pytest.raises(error, match="the folder must be a"):
+        checked_path(value, "the folder")
+    for path in (Path("a"), "a b.c", Path()):
+        assert checked_path(path, "the folder") is path
 
 
 def test_results_are_not_written_among_the_inputs(tmp_path):

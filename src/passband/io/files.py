@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
 try:
     import fcntl
@@ -96,9 +97,10 @@ def results_folder(output: str | Path, inputs: Iterable[str | Path] = ()) -> Pat
         inputs: folders that the results must not be mixed with.
 
     Raises:
+        TypeError, ValueError: as `checked_path` raises them.
         WriteError: if the path or one of its parents is a file, or the folder cannot be written to or is an input.
     """
-    path = from_home(output)
+    path = from_home(checked_path(output, "the folder for results"))
     if any(is_openable(one) and path.resolve() == from_home(one).resolve() for one in inputs):
         raise WriteError(
             errno.EINVAL, f"results would be written among the inputs in {path}: choose another folder for them"
@@ -203,6 +205,24 @@ def as_path(path: Path | str) -> Path:
     `Path(path)` would turn a path within a shard into one of the operating system.
     """
     return path if isinstance(path, Path) else Path(path)
+
+
+def checked_path(value: Any, name: str) -> str | Path:
+    """Return a value that is a path, and refuse others. An empty text would stand for the current folder.
+
+    Args:
+        value: the value that a user passed.
+        name: what it is, such as `the folder for results`.
+
+    Raises:
+        TypeError: if it is neither a text nor a path.
+        ValueError: if it is an empty text.
+    """
+    if not isinstance(value, str | Path):
+        raise TypeError(f"{name} must be a text or a pathlib.Path, got {type(value).__name__}: pass its path")
+    if not str(value):
+        raise ValueError(f"{name} must be a path, got an empty text: pass '.' for the current folder")
+    return value
 
 
 def is_openable(path: Path | str) -> bool:

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from passband.io.files import results_folder
 from passband.models.inputs import check_batch
 from passband.naming import with_article
-from passband.ops.checks import kind_of
 from passband.weights_io import CheckpointError, save_weights
 
 HUB_OPTIONS = ("revision", "cache_dir", "force_download", "local_files_only", "token")
@@ -61,14 +60,9 @@ class HubNetwork(nn.Module, ModelHubMixin):
             The address of the commit on the hub, or None if nothing is pushed.
 
         Raises:
-            TypeError: if the folder is neither a text nor a path.
-            ValueError: if the text is empty.
+            TypeError, ValueError: if the folder is neither a text nor a path, or an empty text.
             OSError: if the folder cannot be written.
         """
-        if not isinstance(save_directory, str | Path):
-            raise TypeError(f"save_pretrained needs the path of a folder, got {kind_of(save_directory)}")
-        if not str(save_directory):
-            raise ValueError("save_pretrained needs the path of a folder, got an empty text; the current one is '.'")
         return super().save_pretrained(results_folder(save_directory), **options)
 
 

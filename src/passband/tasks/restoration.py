@@ -31,6 +31,7 @@ from passband.models.padded import check_views, restore_batch
 from passband.models.three_scales import mean_view
 from passband.ops.frequency_distance import BLOCK
 from passband.processes import in_turn
+from passband.tasks.loading import check_task
 from passband.tasks.problems import Problems
 from passband.tasks.task import Direction, FixedLesson, Loss, Validation
 
@@ -151,15 +152,17 @@ class Restoration(FixedLesson):
         return ConcatDataset(parts)
 
     def check(self, model: nn.Module, weights: str | Path) -> None:
-        """Refuse a network that takes another number of views than the recipe's data have, or no crops of their size.
+        """Refuse a network of another task, or one that does not take the views or the crops of the recipe's data.
 
         Args:
             model: the network.
             weights: name of its weights for the error.
 
         Raises:
-            ValueError: if it does.
+            CheckpointError: if it is for another task.
+            ValueError: if the views or the crops do not fit.
         """
+        check_task(model, "restoration", weights, "choose a restoration network, such as general")
         data = self.recipe.data
         check_views(model, data.views, weights)
         multiple, minimum = (int(getattr(model, name, 1)) for name in ("multiple", "minimum"))

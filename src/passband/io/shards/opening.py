@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-from passband.io.files import as_path
+from passband.io.files import as_path, checked_path
 from passband.io.hidden import is_hidden
 from passband.io.image import SUFFIXES
 from passband.io.shards.index import FORMAT, INDEX_FILE, JOURNAL_FILE, parse_index
@@ -34,6 +34,7 @@ def data_folder(path: Path | str) -> Path:
             was packed into the shards.
 
     Raises:
+        TypeError, ValueError: as `checked_path` raises them.
         ShardError: if a shard or the index is damaged, or does not fit the other.
         FileNotFoundError: if an address holds no shards, or a shard that the index lists is missing.
         ScaleError: if a package for an address is missing.
@@ -41,7 +42,7 @@ def data_folder(path: Path | str) -> Path:
     """
     if isinstance(path, ShardPath):
         return path
-    address = address_of(path)
+    address = address_of(checked_path(path, "the folder of data"))
     if address is not None:
         return _find_remote(address)
     path = as_path(path)
