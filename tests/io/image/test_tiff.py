@@ -185,6 +185,18 @@ def test_channels_that_no_picture_has_are_left_out_with_a_note(tmp_path, photome
     assert notes == [note] * bool(note)
 
 
+@pytest.mark.parametrize("is_preview", [True, False])
+def test_raw_photos_of_cameras_are_refused_instead_of_their_previews(tmp_path, is_preview):
+    with tifffile.TiffWriter(tmp_path / "a.dng") as file:
+        file.write(noise("rgb", 8), photometric="rgb", subifds=1, subfiletype=int(is_preview))
+        file.write(np.zeros((8, 8), np.uint16), photometric="cfa" if is_preview else "minisblack", subfiletype=1)
+    if is_preview:
+        with pytest.raises(ImageError, match=r"a\.dng is a raw photo of a camera, and only its small preview"):
+            read_stored_image(tmp_path / "a.dng")
+    else:
+        assert "smaller copies" in read_stored_image(tmp_path / "a.dng").notes[0]
+
+
 def test_libtiff_writes_nothing_to_the_terminal(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", noise("rgb", 8), photometric="rgb", compression="deflate")
     with tifffile.TiffFile(tmp_path / "a.tif") as file:

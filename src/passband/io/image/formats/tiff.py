@@ -104,6 +104,11 @@ def _from_pillow(image: TiffImagePlugin.TiffImageFile, data: bytes, index: int, 
     if tags.get(284) == 2 and (deep or image.mode == "LA" or (bits == {16} and image.mode == "CMYK")):
         return _from_raw(data, index, name, max_pixels)  # Pillow decodes these planes wrongly
     notes = [DEEP_CMYK_NOTE if 16 in bits else CMYK_NOTE] if image.mode == "CMYK" else []
+    if _SUB_DIRECTORIES in tags and int(tags.get(254, 0)) & 1:  # the page is a reduced copy of a sub-directory
+        raise ImageError(
+            f"{name} is a raw photo of a camera, and only its small preview can be read. Convert it to a TIFF or "
+            "PNG of 16 bits with the program of the camera."
+        )
     if _SUB_DIRECTORIES in tags:
         notes.append("smaller copies of the image inside the file (SubIFDs) were left out")
     # The metadata must be read before loading, because loading turns the pixels and removes the orientation.
