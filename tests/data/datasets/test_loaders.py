@@ -1,12 +1,15 @@
 import multiprocessing
+import os
 import pickle
 import runpy
+import subprocess
+import sys
 
 import pytest
 import torch
 from torch.utils._pytree import tree_leaves
 
-from passband.data.datasets.loaders import batch_loader, on_device
+from passband.data.datasets.loaders import LostWorkerError, batch_loader, on_device
 from passband.tasks import TASKS
 from tests.documents import ROOT
 
@@ -61,3 +64,30 @@ def test_batches_are_moved_whatever_holds_their_tensors():
     assert moved["image"].is_meta
     assert moved["masks"][0].is_meta
     assert moved["names"] == ["a", "b"]
+
+
+class Dying:
+    """A data set whose second sample ends the process that prepares it."""
+
+    def __getitem__(self, number):
+        return torch.zeros(1) if number == 0 else os._exit(3)
+
+
+def test_a_lost_worker_is_named_with_what_to_do(tmp_path):
+    with pytest.raises(LostWorkerError, match=r"a process that prepares samples ended.* set fewer data\.workers"):
+        list(on_device(batch_loader(Dying(), [[0], [1]], torch.stack, workers=1), torch.device("cpu")))
+
+
+def test_a_script_without_a_guard_is_told_that_spawned_workers_need_one(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import torch\n"
+        "from passband.data.datasets.loaders import batch_loader, on_device\n"
+        "torch.multiprocessing.set_start_method('spawn', force=True)\n"
+        "list(on_device(batch_loader([torch.zeros(1)], [[0]], torch.stack, workers=1), torch.device('cpu')))\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    last = done.stderr.strip().splitlines()[-1]
+    assert done.returncode == 1
+    assert "LostWorkerError: a process that prepares samples ended, see its message above." in last
+    assert "A script that starts a training needs `if __name__ == '__main__':` around it." in last

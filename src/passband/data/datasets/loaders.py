@@ -1,6 +1,8 @@
 """Loads batches of samples in processes of their own, and moves them to the device that trains."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -8,6 +10,10 @@ from accelerate.utils import send_to_device
 from torch.utils.data import DataLoader
 
 from passband.processes import outlive_signals
+
+
+class LostWorkerError(RuntimeError):
+    """Raised if a process that prepares samples has ended unexpectedly."""
 
 
 def batch_loader(
@@ -47,6 +53,27 @@ def on_device(batches: Iterable[Any], device: torch.device) -> Iterator[Any]:
     Args:
         batches: batches of tensors in any dictionaries and lists.
         device: device to move them to. Copies from pinned memory do not wait.
+
+    Raises:
+        LostWorkerError: if a process that prepares samples has ended.
     """
-    for batch in batches:
-        yield send_to_device(batch, device, non_blocking=device.type == "cuda")
+    with _lost_workers_named():
+        for batch in batches:
+            yield send_to_device(batch, device, non_blocking=device.type == "cuda")
+
+
+@contextmanager
+def _lost_workers_named() -> Iterator[None]:
+    """Say what to do if a process that prepares samples has ended; torch says only that it did."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not re.search(r"DataLoader worker .*exited unexpectedly|DataLoader worker .*is killed", str(error)):
+            raise
+        guard = ""
+        if torch.multiprocessing.get_start_method() != "fork":
+            guard = " A script that starts a training needs `if __name__ == '__main__':` around it."
+        raise LostWorkerError(
+            f"a process that prepares samples ended, see its message above.{guard} If the memory was full, set fewer "
+            "data.workers; with 0, samples are prepared in this process"
+        ) from error
