@@ -47,7 +47,7 @@ class Steps:
         self.recorded = recorded and device.type == "cuda"
         self.build, self.recipe, self.device, self.sizes = build, recipe, device, sizes
         self.cuda = device.type == "cuda"
-        self.precision = "bfloat16" if self.cuda else resolved_precision(recipe.precision, device)
+        self.precision = "bfloat16" if self.cuda else resolved_precision(recipe.precision, device, recipe.task)
         self.loss = segmentation_loss(recipe.loss.name, recipe.data.classes)
         self.graphs: dict[int, tuple[torch.cuda.CUDAGraph, Tensor, Tensor, Tensor]] = {}
         self.layout = memory_format(device.type, self.precision)

@@ -1,10 +1,10 @@
-"""Measures what the processor of this machine computes fast."""
+"""Tells what this machine computes fast; processors are measured."""
 
 import platform
 import time
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +13,9 @@ from passband.io.remembered import remembered
 
 FAST_ENOUGH = 0.8
 """Share of float32's time below which a precision is chosen."""
+ROOM_FOR_FLOAT32 = 16_000_000_000
+"""Memory of a GPU in bytes from which restoration is in float32: images of 3840 x 2160 pixels then fit as a whole, and
+bands take ten times as long."""
 
 
 @cache
@@ -43,23 +46,61 @@ def fast_precision(device: torch.device, threads: int) -> Literal["float32", "bf
     return "bfloat16" if fast == "bfloat16" else "float32"
 
 
-def training_precision(device: torch.device) -> Literal["float32", "bfloat16"]:
-    """Return the precision to train in: bfloat16 if a device computes convolutions fast in it, otherwise float32.
+def restoration_precision(
+    device: torch.device, threads: int, memory: int | None = None
+) -> Literal["float32", "bfloat16", "float16"]:
+    """Return the precision in which a device runs SFNet, FSNet and ConvIR fast.
+
+    On a GPU whose convolutions round float32 to TF32, this is float32: bfloat16 took 0.8 to 1.2 times as long on an
+    H100 (`docs/benchmarks.md`). It needs two thirds of the memory, so a GPU with little memory uses bfloat16. Other
+    devices use their `fast_precision`.
+
+    Args:
+        device: device that the network will run on.
+        threads: number of threads that torch uses.
+        memory: cap on the memory in bytes; None for all memory of the device.
+    """
+    if device.type == "cuda" and convolves_in_tf32(device):
+        whole = torch.cuda.get_device_properties(device).total_memory
+        if min(whole, whole if memory is None else memory) >= ROOM_FOR_FLOAT32:
+            return "float32"
+    return fast_precision(device, threads)
+
+
+def convolves_in_tf32(device: torch.device) -> bool:
+    """Tell whether a CUDA device has TF32, and torch's settings allow it for convolutions.
+
+    Args:
+        device: CUDA device.
+    """
+    if torch.version.hip is not None or torch.cuda.get_device_capability(device) < (8, 0):
+        return False
+    cudnn: Any = torch.backends.cudnn
+    if not hasattr(cudnn, "conv"):  # torch before 2.9; later ones warn of `allow_tf32`
+        return cudnn.allow_tf32
+    return cudnn.conv.fp32_precision == "tf32"
+
+
+def training_precision(device: torch.device, task: str = "restoration") -> Literal["float32", "bfloat16"]:
+    """Return the precision to train in: bfloat16 if a device is fast in it, otherwise float32.
 
     Args:
         device: device that trains.
+        task: name of the task. Restoration is trained in its `restoration_precision`.
     """
-    return "bfloat16" if fast_precision(device, torch.get_num_threads()) == "bfloat16" else "float32"
+    choose = restoration_precision if task == "restoration" else fast_precision
+    return "bfloat16" if choose(device, torch.get_num_threads()) == "bfloat16" else "float32"
 
 
-def resolved_precision(precision: str, device: torch.device) -> str:
+def resolved_precision(precision: str, device: torch.device, task: str) -> str:
     """Return the precision of a recipe, with that of the device for "auto".
 
     Args:
         precision: precision as a recipe names it.
         device: device that trains.
+        task: name of the recipe's task.
     """
-    return training_precision(device) if precision == "auto" else precision
+    return training_precision(device, task) if precision == "auto" else precision
 
 
 def bfloat16_time_ratio(seconds: float = 0.2) -> float:

@@ -123,7 +123,8 @@ def train(
         raise ValueError(f"max_minutes is a number of minutes from 0, or None; got {max_minutes!r}")
     torch_device = pick_device(device)
     recipe = recipe_on(recipe if isinstance(recipe, Recipe) else load_recipe(recipe), torch_device.type)
-    recipe = recipe.model_copy(update={"precision": resolved_precision(recipe.precision, torch_device)})
+    precision = resolved_precision(recipe.precision, torch_device, recipe.task)
+    recipe = recipe.model_copy(update={"precision": precision})
     accelerator = started_accelerator(torch_device, MIXED_PRECISION[recipe.precision], recipe.data.batch)
     is_first = accelerator.is_main_process  # only the first process of a parallel run writes
     output, data = results_folder(output), data_folder(data)

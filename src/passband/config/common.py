@@ -171,7 +171,8 @@ class Recipe(Section, frozen=True):
     """Random seed of the initial weights, of the order of samples and of their random changes."""
     precision: Literal["float32", "bfloat16", "auto"] = "float32"
     """Precision of the forward and backward pass. Weights and optimizer always use float32. "auto" is bfloat16 on a
-    device that computes convolutions fast in it, and otherwise float32; the run records which."""
+    device that computes convolutions fast in it, and otherwise float32; the run records which. Restoration on a GPU
+    with TF32 and 16 GB uses float32, because bfloat16 is not faster there."""
     checkpoint_every: PositiveInt = 500
     """Steps between the checkpoints from which a run can be resumed."""
     checkpoints_kept: PositiveInt = 2

@@ -171,7 +171,7 @@ def recipe_for_pairs(
 
 
 def training_precision(device: str = "auto") -> str:
-    """Return the precision to train in: `"bfloat16"` if the device computes convolutions fast in it, else `"float32"`.
+    """Return the precision to train in: `"bfloat16"` if the device trains fast in it, else `"float32"`.
 
     Args:
         device: name of a device, see `models.pick_device`.

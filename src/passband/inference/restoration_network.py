@@ -104,8 +104,8 @@ class RestorationNetwork:
             raise ValueError(f"a cap on memory is for the engine torch; {runtime} has none")
         try:
             # graphs keep memory that is not counted
-            graphs = self.memory is None
-            self.engine = load_engine(weights, engine, precision, device, graphs=graphs, provider=provider, **overrides)
+            limits: dict[str, Any] = {"graphs": self.memory is None, "memory": self.memory}
+            self.engine = load_engine(weights, engine, precision, device, provider=provider, **limits, **overrides)
         except (AttributeError, ValueError):  # engines look for attributes that only restoration networks have
             _check_request(weights, overrides, options)
             raise

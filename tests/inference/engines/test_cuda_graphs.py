@@ -216,14 +216,14 @@ def test_an_engine_on_a_processor_has_no_graphs(model):
     assert TorchEngine(model, "float32")._graphs is None
 
 
-@pytest.mark.parametrize(("memory", "graphs"), [(None, True), ("2GB", False)])
-def test_a_cap_on_memory_leaves_graphs_out(tiny_weights, memory, graphs, monkeypatch):
+@pytest.mark.parametrize(("memory", "graphs", "cap"), [(None, True, None), ("2GB", False, 2_000_000_000)])
+def test_a_cap_on_memory_leaves_graphs_out(tiny_weights, memory, graphs, cap, monkeypatch):
     seen, load = [], restoration_network.load_engine
 
     def loaded(*settings, **options):
-        seen.append(options["graphs"])
+        seen.append((options["graphs"], options["memory"]))
         return load(*settings, **options)
 
     monkeypatch.setattr(restoration_network, "load_engine", loaded)
     restoration_network.RestorationNetwork(tiny_weights, "cpu", memory)
-    assert seen == [graphs]
+    assert seen == [(graphs, cap)]

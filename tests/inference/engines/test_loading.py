@@ -33,7 +33,7 @@ def exported(weights, tmp_path_factory):
 
 
 def fast(monkeypatch, precision):
-    monkeypatch.setattr(loading, "fast_precision", lambda device, threads: precision)
+    monkeypatch.setattr(loading, "restoration_precision", lambda device, threads, memory: precision)
 
 
 @pytest.mark.parametrize("engine", ["torch", "openvino", "onnxruntime", "ncnn"])
@@ -51,6 +51,24 @@ def test_auto_goes_to_bfloat16_where_it_is_fast_and_agrees(weights, monkeypatch)
     assert load_engine(weights).precision == "bfloat16"
     fast(monkeypatch, "float32")
     assert load_engine(weights).precision == "float32"
+
+
+def test_auto_counts_a_cap_on_memory_for_networks_of_three_scales_alone(weights, monkeypatch):
+    caps = []
+
+    def chosen(device, threads, memory="any network"):
+        caps.append(memory)
+        return "float32"
+
+    monkeypatch.setattr(loading, "restoration_precision", chosen)
+    monkeypatch.setattr(loading, "fast_precision", chosen)
+
+    class Other(torch.nn.Conv2d):
+        multiple = minimum = 1
+
+    load_engine(weights, memory=10**9)
+    TorchEngine(Other(3, 3, 1))
+    assert caps == [10**9, "any network"]
 
 
 @pytest.mark.parametrize("close", [59.9, float("-inf")])

@@ -30,7 +30,7 @@ from passband.export.runtimes import (
     sizes_of,
     sums_fit_bfloat16,
 )
-from passband.hardware import fast_precision
+from passband.hardware import fast_precision, restoration_precision
 from passband.inference.engines.cuda_graphs import CudaGraphs
 from passband.inference.engines.precision import AGREEMENT, agreement, agrees, probe_images
 from passband.inference.network_parts import network_parts
@@ -92,6 +92,8 @@ class TorchEngine:
             one size; each new size costs a minute.
         graphs: whether small images on a CUDA GPU are replayed as CUDA graphs if their size comes again, see
             `engines.cuda_graphs`. The graphs keep memory on the GPU.
+        memory: cap on the memory in bytes that the caller keeps; None for all memory of the device. On a GPU, little
+            memory is a reason for a lower precision.
 
     Raises:
         ValueError: if torch does not have the precision on the device.
@@ -108,6 +110,7 @@ class TorchEngine:
         *,
         compile: bool = False,
         graphs: bool = True,
+        memory: int | None = None,
     ):
         self.device = device or torch.device("cpu")
         _check_precision(precision)
@@ -122,7 +125,11 @@ class TorchEngine:
         self.tile: int | None = getattr(model, "tile", None)
         self.in_channels = int(getattr(model, "in_channels", 3))
         self.precision: Precision = "float32"
-        fast = fast_precision(self.device, torch.get_num_threads()) if precision == "auto" else precision
+        fast = precision
+        if precision == "auto" and isinstance(model, ThreeScaleNetwork):
+            fast = restoration_precision(self.device, torch.get_num_threads(), memory)
+        elif precision == "auto":
+            fast = fast_precision(self.device, torch.get_num_threads())
         if fast != "float32":
             self._choose(fast, check=precision == "auto")
         if self.device.type == "cuda" and self.precision != "float32":
@@ -214,6 +221,7 @@ def load_engine(
     *,
     compile: bool = False,
     graphs: bool = True,
+    memory: int | None = None,
     provider: str | None = None,
     **overrides: Any,
 ) -> Engine:
@@ -231,6 +239,7 @@ def load_engine(
             ncnn also `"vulkan"`, which is a GPU.
         compile: whether torch compiles the network, see `TorchEngine`.
         graphs: whether torch replays small images on a CUDA GPU, see `TorchEngine`; other engines ignore it.
+        memory: cap on the memory in bytes that the caller keeps, see `TorchEngine`; other engines ignore it.
         provider: execution provider of ONNX Runtime, such as `"CUDAExecutionProvider"`; None for the CPU.
         overrides: keywords of the network's constructor, such as `pool_window=210`.
 
@@ -248,7 +257,7 @@ def load_engine(
     exported = SUFFIXES.get(Path(weights).suffix) if Path(weights).suffix in SUFFIXES else None
     if exported is None and engine == "torch":
         model = load_model(weights, **overrides)
-        return TorchEngine(model, precision, pick_device(device), compile=compile, graphs=graphs)
+        return TorchEngine(model, precision, pick_device(device), compile=compile, graphs=graphs, memory=memory)
     name = engine if engine != "torch" else str(exported)
     if device not in ("auto", "cpu") and (name, device) != ("ncnn", "vulkan"):
         others = "auto, cpu, vulkan" if name == "ncnn" else "auto, cpu"
