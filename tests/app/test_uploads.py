@@ -43,7 +43,7 @@ def test_a_link_to_the_folder_of_uploads_is_no_way_out(tmp_path):
     real.mkdir()
     (real / "x.png").write_bytes(b"1")
     (tmp_path / "uploads").symlink_to(real)
-    with pytest.raises(UploadError):
+    with pytest.raises(UploadError, match=r"^x\.png was not uploaded to this page, .* Upload it again in its place"):
         uploaded_file(tmp_path / "uploads" / "x.png", tmp_path / "uploads")
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from passband.app.files.checks import UploadError
 from passband.app.settings import Limits
 from passband.io.files import FolderLock, fitted_name
-from passband.naming import printable
+from passband.naming import printable, shortened
 
 SWEEP = 30.0
 """Time in seconds between two searches for old files."""
@@ -266,7 +266,10 @@ def uploaded_file(path: str | Path, uploads: Path) -> Path:
             return given
     except (OSError, ValueError):
         pass
-    raise UploadError("This file was not uploaded to this page, or it was removed after an hour. Upload it again.")
+    name = shortened(printable(given.name)) or "This file"
+    raise UploadError(
+        f"{name} was not uploaded to this page, or it was removed after an hour. Upload it again in its place."
+    )
 
 
 def clean_name(name: str) -> str:
