@@ -37,7 +37,6 @@ from passband.models.three_scales import ThreeScaleNetwork
 from passband.naming import nearest, package_version, short_name, suggestion, with_article
 from passband.ops.progress import Report
 from passband.provenance import weights_checksum
-from passband.tasks.loading import check_task_of
 from passband.weights_io import load_config
 
 SHOWN_DIGITS = 16
@@ -327,6 +326,8 @@ def _check_request(weights: str | Path, overrides: dict[str, Any], options: tupl
         CheckpointError: if the network is for another task.
         ValueError: if there is one; the message suggests the nearest name.
     """
+    from passband.tasks.loading import check_task_of  # loads what only trainings need
+
     check_task_of(weights, "restoration", "choose a restoration network, such as general")
     own = options or tuple(inspect.signature(RestorationNetwork).parameters)
     try:
