@@ -25,7 +25,7 @@ from passband.weights_io import INSPECTOR
 
 FOUND = 0.5
 """Probability from which a degradation counts as found."""
-MOST_CLEAN = 0.25
+MOST_CLEAN = 0.22
 """Largest probability of a clean image at which an image counts as degraded after a trial of the networks."""
 LEAST_GAIN = 0.3
 """Expected gain in dB below which a network is not used."""
