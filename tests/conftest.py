@@ -4,6 +4,7 @@ import gc
 import logging
 import os
 import random
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -33,6 +34,13 @@ HERE = Path(__file__).parent
 
 MOST_PROCESSES = 8
 """Of `pytest -n auto`: each takes up to 2 GB of memory and 10 s to import everything."""
+
+
+def pytest_configure():
+    """Handle signals as a program of a terminal does, because programs in the background ignore Ctrl-C."""
+    for name in ("SIGINT", "SIGHUP"):
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_IGN:
+            signal.signal(getattr(signal, name), signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL)
 
 
 def pytest_xdist_auto_num_workers():
