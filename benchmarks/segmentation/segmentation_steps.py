@@ -25,8 +25,8 @@ class Steps:
     """Steps of a training, with weights, optimizer and averaged weights that are reset for each run.
 
     On a CUDA device, the time of a step is measured with and without a graph. Runs use graphs, unless they cannot be
-    recorded. Maps are channels-last there: on an H100, a step of 32 images took 39 ms so, and 85 ms channel
-    by channel.
+    recorded. Maps are channels-last there: on an H100, a step of 32 images took 39 ms so, and 85 ms with
+    one channel after the other.
 
     Args:
         build: function that builds the network with its initial weights, from the random numbers of torch.
