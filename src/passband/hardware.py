@@ -75,10 +75,16 @@ def convolves_in_tf32(device: torch.device) -> bool:
     """
     if torch.version.hip is not None or torch.cuda.get_device_capability(device) < (8, 0):
         return False
+    return tf32_settings()[0] in (True, "tf32")
+
+
+def tf32_settings() -> tuple[Any, Any]:
+    """Return torch's settings of TF32 for convolutions and for matrix products: `True` or `"tf32"` allows it."""
     cudnn: Any = torch.backends.cudnn
+    matmul: Any = torch.backends.cuda.matmul
     if not hasattr(cudnn, "conv"):  # torch before 2.9; later ones warn of `allow_tf32`
-        return cudnn.allow_tf32
-    return cudnn.conv.fp32_precision == "tf32"
+        return cudnn.allow_tf32, matmul.allow_tf32
+    return cudnn.conv.fp32_precision, matmul.fp32_precision
 
 
 def training_precision(device: torch.device, task: str = "restoration") -> Literal["float32", "bfloat16"]:

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from passband.hardware import tf32_settings
 from passband.inference.network_parts import network_parts
 from passband.models import ConvIR, FSNet, SFNet
 
@@ -189,11 +190,8 @@ def _is_large(images: Tensor) -> bool:
 
 def _settings() -> tuple[Any, ...]:
     """Return the settings of torch that choose the algorithms of a network."""
-    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    is_deterministic = cudnn.deterministic, torch.are_deterministic_algorithms_enabled()
-    if not hasattr(cudnn, "conv"):  # torch before 2.9; later ones warn of `allow_tf32`
-        return (*is_deterministic, cudnn.allow_tf32, matmul.allow_tf32)
-    return (*is_deterministic, cudnn.conv.fp32_precision, matmul.fp32_precision)
+    is_deterministic = torch.backends.cudnn.deterministic, torch.are_deterministic_algorithms_enabled()
+    return (*is_deterministic, *tf32_settings())
 
 
 def _recover(device: torch.device) -> None:
