@@ -1,10 +1,11 @@
 import json
+from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
 from PIL import Image
 
-from passband.runs import Progress, RunError, RunLog, draw_curves, read_tables
+from passband.runs import Progress, RunError, RunLog, draw_curves, read_run, read_tables, trained_on
 from passband.runs.tables import add_row, drop_rows_after
 from tests.tiny_runs import recipe
 
@@ -105,3 +106,32 @@ def test_a_record_that_cannot_be_closed_does_not_hide_why_a_run_failed(tmp_path,
         raise RunError("the reason")
     with pytest.raises(OSError, match="disk full"), RunLog(tmp_path, True) as log:
         monkeypatch.setattr(log, "board", Mock(close=Mock(side_effect=OSError("disk full"))))
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ('{"data": "/photographs", "recipe": {"of_an_older_version": 1}}', Path("/photographs")),
+        ("{", None),
+        ("{}", None),
+    ],
+    ids=["of an older version", "cut short", "without data"],
+)
+def test_any_file_of_a_run_tells_what_it_was_trained_on_or_nothing(tmp_path, content, expected):
+    (tmp_path / "weights" / "best").mkdir(parents=True)
+    (tmp_path / "run.json").write_text(content)
+    assert trained_on(tmp_path / "weights" / "best") == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("[" * 100_000, "recursion"),
+        ("[1]", "it must hold an object, and it holds a list"),
+        ("{}", "does not hold the recipe of the run"),
+    ],
+)
+def test_a_run_without_a_record_of_a_run_is_an_error_with_its_name(tmp_path, content, says):
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(RunError, match=rf"run\.json is damaged.*{says}"):
+        read_run(tmp_path)

@@ -18,9 +18,9 @@ from passband.data.degradations import degrade_files
 from passband.models import SFNet, load_model
 from passband.run_length import recipe_within, time_steps
 from passband.runs import DivergedError, RunError, RunLog, log, read_run
+from passband.state_dicts import CheckpointError
 from passband.tasks.restoration import Restoration, Validation
 from passband.training import train
-from passband.weights_io import CheckpointError
 from tests.pictures import write_photographs
 from tests.tiny_runs import recipe, rows, stop_after
 

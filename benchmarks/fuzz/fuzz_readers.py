@@ -38,7 +38,8 @@ from passband.io.video import VideoError, VideoReader
 from passband.io.video.join import target_suffix
 from passband.models import load_model
 from passband.runs import RunError, read_run
-from passband.weights_io import CheckpointError, load_weights
+from passband.state_dicts import CheckpointError
+from passband.weights_io import load_weights
 
 DAMAGED = re.compile(r"damaged|cut short|cut before|lost its index")
 LONGEST = 2000

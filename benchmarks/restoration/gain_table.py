@@ -12,7 +12,7 @@ import torch
 from passband.config import InspectionRecipe, load_recipe
 from passband.inference import Restorer
 from passband.studies.gain_table import measure_gains
-from passband.weights_io import shipped_weights
+from passband.weights_finding import shipped_weights
 
 
 def main() -> None:

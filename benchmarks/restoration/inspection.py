@@ -27,7 +27,7 @@ from passband.io.json_files import write_json
 from passband.metrics import psnr
 from passband.studies.gain_table import SPECIALISTS
 from passband.tasks.inspection import PSNR_RANGE
-from passband.weights_io import shipped_weights
+from passband.weights_finding import shipped_weights
 
 MOST = 60.0
 """PSNR of equal images in dB."""

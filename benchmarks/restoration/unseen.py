@@ -44,7 +44,7 @@ from passband.inference import Restorer
 from passband.io.image import read_image
 from passband.io.json_files import write_json
 from passband.metrics import psnr, ssim
-from passband.weights_io import shipped_weights
+from passband.weights_finding import shipped_weights
 
 DEPTH = "haze-depth"
 """Name of haze from true disparities, in addition to the kinds of `SECOND`."""

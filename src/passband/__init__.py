@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from passband import studies as studies
     from passband import tasks as tasks
     from passband import training as training
+    from passband import weights_finding as weights_finding
     from passband import weights_io as weights_io
     from passband.comparison import compare as compare
     from passband.data.degradations import degrade as degrade
@@ -113,7 +114,7 @@ _ROOMS = (
     *("finetuning", "hardware", "inference", "integrations", "io", "layers", "losses", "metrics", "mixed_precision"),
     *("models", "naming", "ops"),
     *("optimizers", "processes", "provenance", "reports", "run_length", "runs", "scale", "state_dicts", "studies"),
-    *("tasks", "training", "weights_io"),
+    *("tasks", "training", "weights_finding", "weights_io"),
 )
 """Modules that are available as attributes of `passband`. There is no `__all__`, because with it `help(passband)`
 would print every class in full."""

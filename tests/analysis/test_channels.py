@@ -10,7 +10,8 @@ from passband.io.image import read_image
 from passband.layers.channels import channel_subset
 from passband.models import build_from, load_model
 from passband.ops.dct import zigzag
-from passband.weights_io import CheckpointError, load_config, load_state, save_weights
+from passband.state_dicts import CheckpointError
+from passband.weights_io import load_config, load_state, save_weights
 from tests.classifiers import save_classifier, write_textures
 
 

@@ -9,7 +9,8 @@ from passband.analysis.filters import analyze_filters, filter_choices, image_fil
 from passband.io.image import read_image, write_image
 from passband.layers import DynamicFilter
 from passband.models import ConvIR, FSNet, SFNet, load_model
-from passband.weights_io import CheckpointError, shipped_weights
+from passband.state_dicts import CheckpointError
+from passband.weights_finding import shipped_weights
 
 
 @pytest.fixture

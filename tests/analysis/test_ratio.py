@@ -14,7 +14,8 @@ from passband.models import load_model
 from passband.models.unet import UNet
 from passband.ops.color import rgb_to_ycbcr
 from passband.ops.fourier import band_split
-from passband.weights_io import CheckpointError, load_config, save_weights
+from passband.state_dicts import CheckpointError
+from passband.weights_io import load_config, save_weights
 from tests.classifiers import save_classifier, write_textures
 
 SEARCH = RatioSearch("area", "noise", radii=4)

@@ -10,7 +10,7 @@ from passband.catalog import find_entry, list_weights
 from passband.catalog.own import own_entries
 from passband.catalog.shipped import CARD_FILE
 from passband.evaluation.benchmarks import BENCHMARKS
-from passband.weights_io import packaged_weights
+from passband.weights_finding import packaged_weights
 from tests.tiny_runs import recipe
 
 

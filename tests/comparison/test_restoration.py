@@ -15,7 +15,7 @@ from passband.evaluation import evaluate
 from passband.io.files import WriteError
 from passband.io.image import read_image, write_image
 from passband.models import SFNet
-from passband.weights_io import CheckpointError
+from passband.state_dicts import CheckpointError
 
 
 @pytest.fixture(scope="session")

@@ -153,9 +153,10 @@ def test_a_missing_or_broken_file_is_named(tmp_path):
         load_recipe("generl")
     with pytest.raises(RecipeError, match=rf"^a recipe is a TOML file or a shipped name, and {tmp_path} is a folder\."):
         load_recipe(tmp_path)
-    (tmp_path / "a.toml").write_text("name = ")
-    with pytest.raises(RecipeError, match=r"a\.toml cannot be read"):
-        load_recipe(tmp_path / "a.toml")
+    for content in ("name = ", "name = " + "[" * 100_000):
+        (tmp_path / "a.toml").write_text(content)
+        with pytest.raises(RecipeError, match=r"a\.toml cannot be read"):
+            load_recipe(tmp_path / "a.toml")
 
 
 def test_lengths_are_steps_or_epochs_of_the_data():
@@ -217,3 +218,11 @@ def test_numbers_that_are_not_finite_are_refused(key, value):
 def test_a_seed_that_random_generators_do_not_take_is_refused_before_a_run_begins(seed):
     with pytest.raises(RecipeError, match="seed: input should be"):
         parse_recipe({**RECIPE, "seed": seed}, "mine")
+
+
+def test_a_recipe_with_very_much_wrong_is_an_error_that_can_be_read(tmp_path):
+    lines = [f"{'x' * 3000}{number} = 1" for number in range(50)]
+    (tmp_path / "long.toml").write_text("\n".join(lines))
+    with pytest.raises(RecipeError, match="46 more problems") as caught:
+        load_recipe(tmp_path / "long.toml")
+    assert len(str(caught.value)) < 2000 + len(str(tmp_path))

@@ -13,7 +13,7 @@ from passband.evaluation import evaluate, evaluate_detector
 from passband.evaluation.detection import _overlay_name
 from passband.inference import InstanceFinder
 from passband.io.image import read_image
-from passband.weights_io import CheckpointError
+from passband.state_dicts import CheckpointError
 from tests.classifiers import save_classifier
 from tests.coco_files import quietly
 from tests.detectors import CLASSES, save_detector, write_shapes

@@ -11,7 +11,7 @@ from passband.data.masks import find_mask_pairs, read_mask
 from passband.evaluation import evaluate, evaluate_segmenter
 from passband.inference.segmenter import Segmenter
 from passband.metrics.mask_scores import PROTOCOLS, all_background
-from passband.weights_io import CheckpointError
+from passband.state_dicts import CheckpointError
 from tests.segmenters import save_segmenter, write_blobs
 
 

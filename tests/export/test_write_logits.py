@@ -10,7 +10,8 @@ import torch
 from passband.data.classifier_input import Preprocessing
 from passband.export import ExportError, export_model, write_logits
 from passband.models import build_model, load_model
-from passband.weights_io import CheckpointError, load_config
+from passband.state_dicts import CheckpointError
+from passband.weights_io import load_config
 from tests.classifiers import save_classifier
 from tests.segmenters import save_segmenter
 

@@ -10,8 +10,9 @@ from passband.data.finding import find_pictures
 from passband.inference.classifier import Classifier
 from passband.io.image import ImageError, read_image
 from passband.models import load_model
+from passband.state_dicts import CheckpointError
 from passband.tasks import task_of
-from passband.weights_io import CheckpointError, load_config
+from passband.weights_io import load_config
 from tests.classifiers import PERIODS, save_classifier, texture, write_textures
 
 

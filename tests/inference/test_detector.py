@@ -11,7 +11,8 @@ from passband.io.image import read_image
 from passband.io.rle import decode_mask
 from passband.metrics import instance_scores
 from passband.models import build_from
-from passband.weights_io import CheckpointError, load_config, save_weights
+from passband.state_dicts import CheckpointError
+from passband.weights_io import load_config, save_weights
 from tests.classifiers import save_classifier
 from tests.detectors import CLASSES, IDS, save_detector, write_shapes
 

@@ -12,7 +12,7 @@ from passband.inference.network_chain import NetworkChain, chained_names
 from passband.inference.restoration_network import RestorationNetwork
 from passband.io.image import read_image, write_image
 from passband.models import load_model
-from passband.weights_io import CheckpointError
+from passband.state_dicts import CheckpointError
 from tests.inspecting import photograph
 
 TWO = "dehaze-small+derain-small"

@@ -7,7 +7,7 @@ from passband.data.datasets.segmentation import SegmentationValidationSet
 from passband.data.masks import find_mask_pairs, read_mask
 from passband.inference.segmenter import Segmenter, plan_masks
 from passband.io.image import ImageError, read_image
-from passband.weights_io import CheckpointError
+from passband.state_dicts import CheckpointError
 from tests.pictures import names
 from tests.segmenters import blob, save_segmenter, write_blobs
 

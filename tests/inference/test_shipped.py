@@ -9,7 +9,7 @@ from passband.inference import Inspector, Restorer
 from passband.inference.inspection.trials import Trials
 from passband.io.arrays import from_array
 from passband.metrics import psnr
-from passband.weights_io import packaged_weights, shipped_weights
+from passband.weights_finding import packaged_weights, shipped_weights
 
 KINDS = {
     "derain-small": "rain",

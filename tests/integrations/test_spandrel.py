@@ -5,7 +5,7 @@ from spandrel import MAIN_REGISTRY, ArchRegistry, ArchSupport, DuplicateArchitec
 from passband.integrations.spandrel import ConvIRArch, FSNetArch, SFNetArch, install
 from passband.models import ConvIR, FSNet, SFNet, load_model
 from passband.models.padded import restore_batch
-from passband.weights_io import WEIGHTS_FILE
+from passband.weights_finding import WEIGHTS_FILE
 from tests import golden
 from tests.models.test_family_bands import randomized
 

@@ -18,8 +18,9 @@ from passband.losses import (
 )
 from passband.models import GatedClassifier
 from passband.ops.frequency_distance import frequency_distances, frequency_weights
+from passband.state_dicts import CheckpointError
 from passband.tasks.restoration import Restoration
-from passband.weights_io import CheckpointError, save_weights
+from passband.weights_io import save_weights
 
 
 def pair(batch=2, height=32, width=48, dtype=torch.float32, seed=0):

@@ -16,7 +16,8 @@ from passband.models import (
     build_model,
     load_model,
 )
-from passband.weights_io import CheckpointError, save_weights
+from passband.state_dicts import CheckpointError
+from passband.weights_io import save_weights
 
 SMALL = {
     "dct-resnet18": {"channels": 6, "width": 4},

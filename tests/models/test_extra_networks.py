@@ -11,7 +11,7 @@ from torch import nn
 from passband.models import load_model
 from passband.models.foreign import Foreign
 from passband.models.padded import restore_batch
-from passband.weights_io import CheckpointError
+from passband.state_dicts import CheckpointError
 
 LICENSE = "Academic Public License, non-commercial use only"
 NAMES = {"restormer": "Restormer", "mprnet": "MPRNet", "mirnet2": "MIRNet2", "m3snet": "M3SNet", "nafnet": "NAFNet"}

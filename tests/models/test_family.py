@@ -16,8 +16,8 @@ from passband.models import (
     fsnet,
     load_model,
 )
-from passband.state_dicts import published_config
-from passband.weights_io import CheckpointError, load_config, load_state, load_weights
+from passband.state_dicts import CheckpointError, published_config
+from passband.weights_io import load_config, load_state, load_weights
 from tests import golden
 
 

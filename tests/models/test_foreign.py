@@ -16,7 +16,7 @@ from passband.inference import Restorer
 from passband.models import load_model
 from passband.models.foreign import Foreign
 from passband.models.padded import restore_batch
-from passband.weights_io import CheckpointError
+from passband.state_dicts import CheckpointError
 
 
 def dncnn(channels=3):

@@ -7,7 +7,7 @@ import torch
 from passband.analysis.cost import macs
 from passband.models import MODELS, load_model
 from passband.models.published import network_by_markers, published_file_hint, published_network, published_networks
-from passband.weights_io import CheckpointError
+from passband.state_dicts import CheckpointError
 
 
 def entries():

@@ -5,7 +5,8 @@ import torch
 
 from passband.layers import WindowModulation
 from passband.models import MODELS, SFNet, UNet, accepted_arguments, build_model, load_model, sfnet, sfnet_small
-from passband.weights_io import CheckpointError, load_state, load_weights
+from passband.state_dicts import CheckpointError
+from passband.weights_io import load_state, load_weights
 from tests import golden
 
 

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from passband.models import UNet, build_model, load_model
+from passband.state_dicts import CheckpointError
 from passband.tasks import task_of
-from passband.weights_io import CheckpointError
 
 
 def expected_parameters(width, depth, channels, classes, bilinear=False):

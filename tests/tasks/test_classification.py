@@ -14,8 +14,8 @@ from passband.layers.gate import temperature
 from passband.models import SFNet, build_from
 from passband.models.gated import Gated
 from passband.processes import shared_noise
+from passband.state_dicts import CheckpointError
 from passband.tasks import TASKS
-from passband.weights_io import CheckpointError
 from tests.classifiers import write_textures
 
 

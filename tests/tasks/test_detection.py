@@ -9,9 +9,10 @@ from passband.data.coco import CocoError
 from passband.drawing.comparison import GAP, MARGIN
 from passband.io.image import ImageError
 from passband.models import build_from, build_model
+from passband.state_dicts import CheckpointError
 from passband.tasks import TASKS, task_of
 from passband.tasks.instances import Instances
-from passband.weights_io import CheckpointError, load_config, save_weights
+from passband.weights_io import load_config, save_weights
 from tests.detectors import write_shapes
 from tests.models.detectors import TINY
 

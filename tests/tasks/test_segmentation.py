@@ -16,8 +16,8 @@ from passband.drawing.comparison import GAP, MARGIN
 from passband.io.image import ImageError
 from passband.models import SFNet, build_from
 from passband.ops.fourier import spectral_crop
+from passband.state_dicts import CheckpointError
 from passband.tasks import TASKS
-from passband.weights_io import CheckpointError
 from tests.segmenters import write_blobs
 
 pytestmark = pytest.mark.filterwarnings("ignore:the schedule ends at a frequency ratio:UserWarning")

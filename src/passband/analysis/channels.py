@@ -20,7 +20,7 @@ from passband.models.inputs import network_name
 from passband.naming import with_article
 from passband.provenance import weights_checksum
 from passband.runs import weights_of
-from passband.weights_io import CheckpointError
+from passband.state_dicts import CheckpointError
 
 NUMBERED = 192
 """Number of frequency channels: 64 each of Y, Cb and Cr."""

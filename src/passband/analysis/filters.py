@@ -23,7 +23,7 @@ from passband.ops.checks import check_images
 from passband.ops.tiling import pad_to_multiple
 from passband.reports.files import write_csv
 from passband.runs import weights_of
-from passband.weights_io import CheckpointError
+from passband.state_dicts import CheckpointError
 
 SIDE = 768
 """Longest side in pixels of the part of an image that is analyzed. Time and memory grow with its area."""

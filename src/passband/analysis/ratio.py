@@ -28,9 +28,9 @@ from passband.naming import with_article
 from passband.ops.color import rgb_to_ycbcr
 from passband.provenance import weights_checksum
 from passband.runs import weights_of
+from passband.state_dicts import CheckpointError
 from passband.tasks import task_of
 from passband.tasks.curriculum import stored_profile
-from passband.weights_io import CheckpointError
 
 SIZE = 256
 """Side of the images in pixels for a segmentation network whose weights do not give it."""

@@ -21,7 +21,8 @@ from passband.app.work.jobs import Jobs
 from passband.app.work.restoring import Restoring
 from passband.naming import short_name, suggestion
 from passband.tasks.loading import task_of
-from passband.weights_io import load_config, shipped_weights
+from passband.weights_finding import shipped_weights
+from passband.weights_io import load_config
 
 CLOSED = f"The address is wrong, or its file {REMOVED}"
 

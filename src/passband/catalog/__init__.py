@@ -8,7 +8,7 @@ from passband.catalog.own import own_entries
 from passband.catalog.published import published_entries
 from passband.catalog.shipped import shipped_entries
 from passband.naming import entry, suggestion
-from passband.weights_io import AUTO, one_network_needed
+from passband.weights_finding import AUTO, one_network_needed
 
 KINDS = ("shipped", "own", "published")
 """Kinds of weights, in the order of the list."""

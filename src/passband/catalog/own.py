@@ -12,7 +12,8 @@ from safetensors import SafetensorError, safe_open
 from passband.catalog.entries import CatalogEntry, CatalogScore, count
 from passband.models import MODELS
 from passband.state_dicts import CheckpointError
-from passband.weights_io import CONFIG_FILE, RUN_FILE, WEIGHTS_FILE, load_config, run_weights
+from passband.weights_finding import CONFIG_FILE, RUN_FILE, WEIGHTS_FILE, run_weights
+from passband.weights_io import load_config
 
 DEPTH = 3
 """Number of levels of subfolders in which weights are looked for."""

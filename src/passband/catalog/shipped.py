@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from passband.catalog.entries import CatalogEntry, CatalogScore, count
-from passband.weights_io import INSPECTOR, WEIGHTS_FILE, load_config, packaged_weights
+from passband.weights_finding import INSPECTOR, WEIGHTS_FILE, packaged_weights
+from passband.weights_io import load_config
 
 CARD_FILE = "README.md"
 LICENSES = {"mit": "MIT"}

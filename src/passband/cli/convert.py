@@ -27,7 +27,8 @@ def convert(
     from passband.models.inputs import network_name
     from passband.models.three_scales import ThreeScaleNetwork
     from passband.naming import with_article
-    from passband.weights_io import CheckpointError, load_config, save_weights
+    from passband.state_dicts import CheckpointError
+    from passband.weights_io import load_config, save_weights
 
     overrides = {} if pool_window is None else {"pool_window": pool_window}
     model = load_model(source, **overrides)

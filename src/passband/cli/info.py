@@ -32,8 +32,9 @@ def info(
     from passband.cli.shared.sizes import parse_size
     from passband.models import MODELS, build_model, load_model
     from passband.provenance import weights_checksum
+    from passband.state_dicts import CheckpointError
     from passband.tasks import input_shape_of
-    from passband.weights_io import RUN_FILE, CheckpointError
+    from passband.weights_finding import RUN_FILE
 
     by_name = source in MODELS
     if channels is not None and not by_name:

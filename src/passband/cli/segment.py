@@ -54,8 +54,9 @@ def segment(
 ) -> None:
     """Segment images: write one mask per image, or COCO instances for detectors."""
     from passband.scale import choose_executor
+    from passband.state_dicts import CheckpointError
     from passband.tasks import task_of
-    from passband.weights_io import CheckpointError, load_config
+    from passband.weights_io import load_config
 
     task = task_of(weights)
     if task not in _COMMANDS:

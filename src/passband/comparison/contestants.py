@@ -17,7 +17,8 @@ from passband.data.pairs import Pair
 from passband.inference.restorer import Restorer
 from passband.io.image import read_image
 from passband.naming import counted, listed
-from passband.weights_io import RUN_FILE, WEIGHTS_FILE, CheckpointError, run_weights, shipped_weights
+from passband.state_dicts import CheckpointError
+from passband.weights_finding import RUN_FILE, WEIGHTS_FILE, run_weights, shipped_weights
 
 SIDE = 1024
 """Side in pixels of the image for which multiply-accumulates are counted. They are scaled to a megapixel."""

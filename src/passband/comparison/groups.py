@@ -9,7 +9,7 @@ from passband.comparison.labels import ContestantError, named_sources
 from passband.naming import listed
 from passband.runs import read_run, weights_of
 from passband.tasks.loading import task_of
-from passband.weights_io import RUN_FILE
+from passband.weights_finding import RUN_FILE
 
 NAMED = 5
 """Largest number of settings that an error names."""

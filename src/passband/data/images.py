@@ -10,7 +10,7 @@ from passband.io.files import as_path, from_home
 from passband.io.hidden import SYSTEM_FOLDERS, is_hidden
 from passband.io.image import SUFFIXES
 from passband.io.shards import ShardPath, data_folder
-from passband.weights_io import RUN_FILE
+from passband.weights_finding import RUN_FILE
 
 NAMED = 10
 """Number of files that an error or a warning names at most."""

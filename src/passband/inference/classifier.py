@@ -24,7 +24,7 @@ from passband.models.class_names import class_names
 from passband.models.gated import logits_of
 from passband.naming import described, listed
 from passband.provenance import weights_checksum
-from passband.weights_io import CheckpointError
+from passband.state_dicts import CheckpointError
 
 
 @dataclass(frozen=True)

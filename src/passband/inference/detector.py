@@ -27,9 +27,9 @@ from passband.models import FrequencyRCNN
 from passband.models.class_names import class_names
 from passband.naming import described, listed
 from passband.provenance import weights_checksum
+from passband.state_dicts import CheckpointError
 from passband.tasks.instances import Instances, cube_form, find_instances
 from passband.tasks.loading import load_of_task
-from passband.weights_io import CheckpointError
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from passband.inference.restoration_network import RestorationNetwork
 from passband.inference.video.temporal import Smoother
 from passband.naming import package_version
 from passband.ops.progress import Report, part_of
-from passband.weights_io import AUTO, JOINT, CheckpointError
+from passband.state_dicts import CheckpointError
+from passband.weights_finding import AUTO, JOINT
 
 
 def chained_names(weights: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.weights_io import AUTO
+from passband.weights_finding import AUTO
 
 if TYPE_CHECKING:
     from passband.inference.inspection.inspector import Diagnosis

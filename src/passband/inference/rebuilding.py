@@ -4,7 +4,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-from passband.weights_io import find_weights
+from passband.weights_finding import find_weights
 
 
 class Rebuilt:

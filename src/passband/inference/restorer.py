@@ -32,7 +32,7 @@ from passband.models import pick_device
 from passband.naming import described
 from passband.ops.checks import check_images
 from passband.ops.progress import Report
-from passband.weights_io import JOINT, checked_name, one_network_needed
+from passband.weights_finding import JOINT, checked_name, one_network_needed
 
 ImageForm = TypeVar("ImageForm", Image.Image, np.ndarray, Tensor)
 

@@ -27,7 +27,7 @@ from passband.metrics.mask_scores import resized_logits
 from passband.models.class_names import class_names, mask_names
 from passband.naming import described, listed
 from passband.provenance import weights_checksum
-from passband.weights_io import CheckpointError
+from passband.state_dicts import CheckpointError
 
 MASK_SUFFIX = ".png"
 """Suffix of mask files: PNG files keep the numbers of the classes."""

@@ -10,7 +10,8 @@ from passband.naming import entry
 from passband.ops.checks import check_images, check_same_shape
 from passband.ops.frequency_distance import BLOCK, FREQUENCY_WEIGHTS, frequency_distances, frequency_weights
 from passband.ops.precision import computing_dtype, widened
-from passband.weights_io import CheckpointError, load_weights
+from passband.state_dicts import CheckpointError
+from passband.weights_io import load_weights
 
 GATE = "gate"
 """Name that stands for the channels that a trained gate lets through."""

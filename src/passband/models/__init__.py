@@ -27,13 +27,8 @@ from passband.models.smp import SMPNetwork, smp
 from passband.models.unet import UNet, unet
 from passband.naming import entry, printable
 from passband.state_dicts import PICKLE_SUFFIXES, CheckpointError, published_config, read_state, rename_published
-from passband.weights_io import (
-    ABOUT_DATA,
-    CONFIG_FILE,
-    find_weights,
-    load_config,
-    load_state,
-)
+from passband.weights_finding import CONFIG_FILE, find_weights
+from passband.weights_io import ABOUT_DATA, load_config, load_state
 
 WITHOUT_WEIGHTS = re.compile("(max|min)_size|pool_window|tile|rpn_.*_top_n_.*")
 """Arguments of networks that may be larger than any side of the weights: sides of images, and counts of proposals."""

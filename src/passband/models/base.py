@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from passband.io.files import results_folder
 from passband.models.inputs import check_batch
 from passband.naming import with_article
-from passband.weights_io import CheckpointError, save_weights
+from passband.state_dicts import CheckpointError
+from passband.weights_io import save_weights
 
 HUB_OPTIONS = ("revision", "cache_dir", "force_download", "local_files_only", "token")
 """Keywords of `from_pretrained` that go to the Hugging Face hub rather than to the network."""

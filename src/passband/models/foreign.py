@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from passband.models.inputs import check_batch
 from passband.models.published import network_by_markers, published_network
 from passband.naming import counted, with_article
-from passband.weights_io import CheckpointError
+from passband.state_dicts import CheckpointError
 
 EXTRA_PACKAGE = "spandrel_extra_arches"
 """Package of the architectures whose licenses forbid commercial use, or have other conditions."""

@@ -13,7 +13,8 @@ from torch import Tensor
 from passband.layers.gate import ChannelGate
 from passband.models.base import ClassifierNetwork
 from passband.models.dct_resnet import FrequencyResNet
-from passband.weights_io import CheckpointError, load_state
+from passband.state_dicts import CheckpointError
+from passband.weights_io import load_state
 
 PUBLISHED_KEYS = (
     (r"^module\.", ""),  # saved from DataParallel

@@ -8,7 +8,8 @@ from typing import Any, Literal
 from passband.config import parse_recipe
 from passband.io.files import is_openable
 from passband.ops.checks import kind_of
-from passband.weights_io import RUN_FILE, run_weights, with_current_names
+from passband.weights_finding import RUN_FILE, run_weights
+from passband.weights_io import with_current_names
 
 
 class RunError(RuntimeError):

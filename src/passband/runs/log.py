@@ -19,7 +19,8 @@ from passband.processes import count, from_first
 from passband.provenance import environment
 from passband.runs.folder import RunError
 from passband.runs.tables import LOG_FILE, VALIDATION_FILE, add_row, drop_rows_after
-from passband.weights_io import RUN_FILE, save_weights
+from passband.weights_finding import RUN_FILE
+from passband.weights_io import save_weights
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

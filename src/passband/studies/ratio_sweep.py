@@ -26,7 +26,7 @@ from passband.runs import Progress, RunError, check_free, read_run
 from passband.studies.ratio_sweep_report import draw_sweep, sweep_table
 from passband.tasks.segmentation import Segmentation
 from passband.training import StepReport, train
-from passband.weights_io import RUN_FILE
+from passband.weights_finding import RUN_FILE
 
 SWEEP_PROTOCOL = "lab_macro"
 """Protocol of the five scores of the slides."""

@@ -27,7 +27,7 @@ from passband.studies.planning import trial_recipe
 from passband.studies.records import read_study
 from passband.tasks.task import Direction
 from passband.training import StepReport, train
-from passband.weights_io import RUN_FILE
+from passband.weights_finding import RUN_FILE
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial

@@ -32,10 +32,10 @@ from passband.metrics import confusion_matrix, rank_of, ranking
 from passband.models.gated import Gated, logits_of
 from passband.naming import listed
 from passband.processes import in_turn
+from passband.state_dicts import CheckpointError
 from passband.tasks.loading import check_task
 from passband.tasks.problems import Problems
 from passband.tasks.task import Direction, FixedLesson, Loss, Validation
-from passband.weights_io import CheckpointError
 
 TOP = 5
 """Number of guesses of which one must be right, for the second score of networks with more classes."""

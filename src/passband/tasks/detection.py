@@ -26,12 +26,12 @@ from passband.io.image import ImageError
 from passband.metrics.instance_scores import CocoScores, Result, coco_results
 from passband.models import FrequencyRCNN
 from passband.processes import in_turn
+from passband.state_dicts import CheckpointError
 from passband.tasks.channel_fit import fitted_statistics
 from passband.tasks.instances import INSTANCE_CAPTIONS, beside_truth, cube_form, find_instances
 from passband.tasks.loading import check_task
 from passband.tasks.problems import Problems
 from passband.tasks.task import Direction, FixedLesson, Loss, Validation
-from passband.weights_io import CheckpointError
 
 DRAWN = 4
 """Number of images of a validation that are drawn."""

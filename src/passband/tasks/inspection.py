@@ -29,9 +29,9 @@ from passband.data.splits import is_held_out
 from passband.io.image import ImageError
 from passband.models.inspector import Findings, InspectorNetwork
 from passband.processes import balanced, in_turn
+from passband.state_dicts import CheckpointError
 from passband.tasks.problems import Problems
 from passband.tasks.task import Direction, FixedLesson, Loss, Validation
-from passband.weights_io import CheckpointError
 
 PSNR_RANGE = (5.0, 45.0)
 """Range in dB to which PSNR is clipped, because larger values have no meaning but would decide the mean."""

@@ -9,8 +9,9 @@ from torch import nn
 
 from passband.data.classifier_input import Preprocessing
 from passband.models import MODELS, load_with_config, pick_device
-from passband.state_dicts import PICKLE_SUFFIXES
-from passband.weights_io import CheckpointError, checked_name, load_config
+from passband.state_dicts import PICKLE_SUFFIXES, CheckpointError
+from passband.weights_finding import checked_name
+from passband.weights_io import load_config
 
 NETWORKS = {
     "classification": "classifier",

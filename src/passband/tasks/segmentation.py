@@ -27,6 +27,7 @@ from passband.io.image import ImageError
 from passband.losses import segmentation_loss
 from passband.metrics.mask_scores import PROTOCOLS, predicted_classes, resized_logits
 from passband.models.class_names import mask_names
+from passband.state_dicts import CheckpointError
 from passband.tasks.chosen_masks import split_by_recipe
 from passband.tasks.curriculum import Lesson, measured_profile, stored_profile
 from passband.tasks.loading import check_task
@@ -34,7 +35,6 @@ from passband.tasks.mask_validation import MaskValidation
 from passband.tasks.problems import Problems
 from passband.tasks.robustness import RobustnessScores
 from passband.tasks.task import Direction, Loss, Stateful, Validation
-from passband.weights_io import CheckpointError
 
 NAMED = 5
 """Largest number of images that a warning names."""

@@ -11,8 +11,9 @@ from passband.inference.restorer import Restorer
 from passband.inference.segmenter import Segmenter
 from passband.models import SFNet
 from passband.provenance import weights_checksum
+from passband.state_dicts import CheckpointError
 from passband.tasks import task_of
-from passband.weights_io import CheckpointError, load_config
+from passband.weights_io import load_config
 from tests.classifiers import save_classifier, write_textures
 from tests.segmenters import save_segmenter, write_blobs
 

@@ -14,7 +14,8 @@ from passband.inference.files.restoring import LeftAlone
 from passband.inference.inspection.inspector import mean_of
 from passband.inference.memory import MemoryPlan
 from passband.io.image import ImageError, read_image, to_pil, write_image
-from passband.weights_io import CheckpointError, find_weights, shipped_weights
+from passband.state_dicts import CheckpointError
+from passband.weights_finding import find_weights, shipped_weights
 from tests import clips
 from tests.inspecting import decided, photograph, saved
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from passband.naming import printable
-from passband.weights_io import RUN_FILE
+from passband.weights_finding import RUN_FILE
 
 DEPTH = 4
 """Number of levels of folders that are searched."""

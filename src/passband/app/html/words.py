@@ -9,7 +9,7 @@ from passband.data.datasets.crops import CLEAN
 from passband.inference.inspection.choice import LISTED_SCENES
 from passband.inference.inspection.inspector import Diagnosis
 from passband.naming import counted
-from passband.weights_io import JOINT
+from passband.weights_finding import JOINT
 
 KINDS = {
     "rain": "rain",

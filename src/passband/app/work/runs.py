@@ -10,7 +10,7 @@ from passband.app.files.run_folders import changed
 from passband.app.work.requests import Predictors, Request
 from passband.naming import printable
 from passband.runs import RunError, draw_curves, read_tables
-from passband.weights_io import RUN_FILE
+from passband.weights_finding import RUN_FILE
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from passband.io.files import file_checksum
 from passband.io.image import DEFAULT_MAX_PIXELS, read_image
 from passband.naming import counted
 from passband.provenance import weights_checksum
-from passband.weights_io import CONFIG_FILE, JOINT, WEIGHTS_FILE, CheckpointError, shipped_weights
+from passband.state_dicts import CheckpointError
+from passband.weights_finding import CONFIG_FILE, JOINT, WEIGHTS_FILE, shipped_weights
 
 SECOND_GAIN = 1.0
 """Expected gain in dB from which a second network restores what the first has restored. Below, the first one has mostly

@@ -21,7 +21,7 @@ from passband.io.image import DEFAULT_MAX_PIXELS, read_image
 from passband.models.inspector import InspectorNetwork, share_as_strange
 from passband.naming import described, listed
 from passband.tasks.loading import load_of_task
-from passband.weights_io import INSPECTOR
+from passband.weights_finding import INSPECTOR
 
 FOUND = 0.5
 """Probability from which a degradation counts as found."""
