@@ -132,6 +132,18 @@ def counted(count: float, noun: str, plural: str | None = None) -> str:
     return f"{number} {noun if count == 1 else plural or f'{noun}s'}"
 
 
+def by_kind(notes: Iterable[str]) -> dict[str, list[str]]:
+    """Return notes by their kind, in their order. Notes of one kind differ in numbers only.
+
+    Args:
+        notes: sentences, such as those about the pages of a file.
+    """
+    kinds: dict[str, list[str]] = {}
+    for note in notes:
+        kinds.setdefault(re.sub(r"[+-]?\d+(\.\d+)?", "#", note), []).append(note)
+    return kinds
+
+
 def with_article(name: str) -> str:
     """Return a name with the article that is spoken before it: `a unet`, `an inspector`, `an SFNet`, `an AVIF`.
 

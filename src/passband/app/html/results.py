@@ -9,7 +9,7 @@ from passband.app.files.uploads import Storage
 from passband.app.html.words import done, duration, findings
 from passband.app.work.jobs import Job
 from passband.app.work.restoring import Moment, Result
-from passband.naming import counted
+from passband.naming import by_kind, counted
 
 Address = Callable[[Path], str]
 """Function from a file to its address."""
@@ -61,9 +61,9 @@ def details(result: Result, storage: Storage) -> str:
     lines += [f'<p class="pb-finding">{escape(text)}</p>' for text in findings(inspected)]
     for asked, restored in zip(result.asked, result.files, strict=True):
         lines.append(f"<p>{escape(done(restored, asked))}</p>")
-    notes = dict.fromkeys(note for restored in result.files for note in restored.notes)
+    notes = by_kind(note for restored in result.files for note in restored.notes)
     if notes:
-        items = "".join(f"<li>{escape(_capital(note))}</li>" for note in notes)
+        items = "".join(f"<li>{escape(_capital(note))}</li>" for note, *_ in notes.values())
         lines.append(f'<ul class="pb-notes" aria-label="Notes">{items}</ul>')
     if first.is_video:
         lines.append("<p>The viewer shows the first frame of the video. The download has all frames.</p>")

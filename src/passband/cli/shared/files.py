@@ -1,6 +1,5 @@
 """Shows the progress of commands that work on many files, a line for each file, and a summary at the end."""
 
-import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from passband.cli.shared.console import progress_bar, say
-from passband.naming import printable
+from passband.naming import by_kind, printable
 
 if TYPE_CHECKING:
     from passband.data.finding import PassedOver
@@ -112,10 +111,7 @@ class FileRun:
             source: name of the file.
             notes: sentences. The pages of one file may have the same note with other numbers, which is printed once.
         """
-        kinds: dict[str, str] = {}
-        for note in notes:
-            kinds.setdefault(_kind_of(note), note)
-        for kind, note in kinds.items():
+        for kind, (note, *_) in by_kind(notes).items():
             first, count = self._notes.get(kind, (note, 0))
             self._notes[kind] = first, count + 1
             if not self.quiet and (self.verbose or count < NOTES):
@@ -191,11 +187,6 @@ class FileRun:
             text = f"about {duration(left)} left"
         name = self.names[ended] if ended < len(self.names) else ""
         say(f"{self.doing} {min(ended + 1, len(self.names))} of {len(self.names)}: {name}, {text}", err=True)
-
-
-def _kind_of(note: str) -> str:
-    """Return a note without its numbers, which is the same for all notes of a kind."""
-    return re.sub(r"[+-]?\d+(\.\d+)?", "#", note)
 
 
 def duration(seconds: float) -> str:

@@ -1,7 +1,8 @@
 """Restores one image file into another, page by page."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -11,15 +12,9 @@ from passband.inference.change_check import Change, blended
 from passband.inference.network_chain import NetworkChain
 from passband.inference.restoration_network import RestorationNetwork
 from passband.io.files import copy_whole
-from passband.io.image import (
-    StoredImage,
-    kind_of_file,
-    open_images,
-    read_stored_image,
-    write_images,
-    write_stored_image,
-)
+from passband.io.image import StoredImage, kind_of_file, open_images, write_images
 from passband.io.image.kinds import KINDS
+from passband.naming import by_kind
 from passband.ops.progress import Report, part_of
 
 
@@ -47,19 +42,21 @@ class ImageFile:
         """Copy the file to the target, or write its pixels if the target has another type.
 
         Returns:
-            Sentences about losses and damage.
+            Sentences about losses and damage; none if the file was copied, because a copy loses nothing.
 
         Raises:
             ImageError: if the file is not an image, damaged or too large.
             OSError: if a file cannot be read or written.
         """
-        picture = read_stored_image(self.source, max_pixels=self.max_pixels)  # fails for a damaged file
-        notes = picture.notes
+        file = open_images(self.source, max_pixels=self.max_pixels)
+        first = next(file.pictures)  # fails for a damaged file
+        notes: tuple[str, ...] = ()
         if kind_of_file(self.source) == KINDS.get(self.target.suffix.lower()):
             copy_whole(self.source, self.target)
         else:
-            notes = (*notes, *write_stored_image(self.target, picture, quality=self.quality))
-        self._show_both(picture)
+            every = replace(file, pictures=chain([first], file.pictures))
+            notes = write_images(self.target, every, quality=self.quality)
+        self._show_both(first)
         return notes
 
     def restore(
@@ -102,7 +99,8 @@ class ImageFile:
         notes = write_images(self.target, replace(file, pictures=restored()), quality=self.quality)
         if first:
             self._show_both(first[0])
-        return (*notes, *dict.fromkeys(changes))
+        images = "pages" if file.animation is None else "frames"
+        return (*notes, *(_for_all(own, file.count, images) for own in by_kind(changes).values()))
 
     def _show_both(self, degraded: StoredImage) -> None:
         """Write the image that shows the degraded and the restored image, if one is wanted."""
@@ -110,3 +108,14 @@ class ImageFile:
             write_comparison(
                 degraded, self.target, self.compare, pixels=self.compare_pixels, max_pixels=self.max_pixels
             )
+
+
+def _for_all(notes: Sequence[str], count: int, images: str) -> str:
+    """Return one warning for the images of a file that have it, whose numbers are those of the first of them.
+
+    Args:
+        notes: the warning of each of these images.
+        count: number of all images of the file.
+        images: name of the images in the plural, such as `frames`.
+    """
+    return notes[0] if len(notes) == count else f"in {len(notes)} of {count} {images}, {notes[0]}"
