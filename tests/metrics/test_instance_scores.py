@@ -215,6 +215,25 @@ def test_instances_pictures_and_categories_numbered_from_0_are_scored_as_any_oth
     assert scores.figures()["box"]["AP"] == pytest.approx(1)
 
 
+@pytest.mark.parametrize("first", [-40, 2**53 + 1, 2**63, 2**80])
+def test_ids_of_any_size_give_the_figures_of_small_ones(first):
+    truth, found = generated(1)
+    moved = copy.deepcopy(truth)
+    for image in moved["images"]:
+        image["id"] += first
+    for category in moved["categories"]:
+        category["id"] += first
+    for one in moved["annotations"]:
+        for key in ("id", "image_id", "category_id"):
+            one[key] += first
+    scores = CocoScores(moved, {label: number + first for label, number in LABELS.items()})
+    for number, (boxes, values, labels, masks) in found.items():
+        scores.add(number + first, boxes, values, labels, (encode_mask(torch.from_numpy(mask)) for mask in masks))
+    expected = scored(truth, found)
+    assert scores.figures() == expected.figures()
+    assert scores.category_figures() == expected.category_figures()
+
+
 def test_labels_that_the_data_set_has_not_are_left_out():
     results = coco_results(
         5, torch.tensor([[1.0, 2, 4, 8], [0, 0, 1, 1]]), torch.tensor([0.5, 0.25]), torch.tensor([2, 7]), LABELS

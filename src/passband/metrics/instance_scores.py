@@ -212,15 +212,28 @@ class CocoScores:
         coco, evaluator = _evaluator()
         # the tool changes its input. Without its box, an instance has the area of its mask
         left_out = "segmentation" if kind == "bbox" else "bbox"
-        results = [{key: value for key, value in result.items() if key != left_out} for result in self.results]
+        # ids start from 1, because the tool treats the annotation 0 as not found, fails at negative images, and takes
+        # ids for floats, so that large ones would be confused
+        images, categories = (_numbers(self.ground_truth[name]) for name in ("images", "categories"))
+
+        def renumbered(entry: Mapping[str, Any]) -> dict[str, Any]:
+            numbers = {"image_id": images[entry["image_id"]], "category_id": categories[entry["category_id"]]}
+            return {**entry, **numbers}
+
+        results = [
+            {key: value for key, value in renumbered(result).items() if key != left_out} for result in self.results
+        ]
         chosen = (
             annotation
             for annotation in self.ground_truth["annotations"]
             if kind == "bbox" or annotation.get("segmentation")
         )
-        # ids start from 1, because the tool treats the id 0 as not found
-        numbered = [{**annotation, "id": number} for number, annotation in enumerate(chosen, 1)]
-        truth = {**self.ground_truth, "annotations": numbered}
+        truth = {
+            **self.ground_truth,
+            "images": [{**image, "id": images[image["id"]]} for image in self.ground_truth["images"]],
+            "categories": [{**one, "id": categories[one["id"]]} for one in self.ground_truth["categories"]],
+            "annotations": [{**renumbered(annotation), "id": number} for number, annotation in enumerate(chosen, 1)],
+        }
         expected = coco(truth)
         evaluation = evaluator(expected, expected.loadRes(results), kind)
         evaluation.evaluate()
@@ -228,7 +241,7 @@ class CocoScores:
         evaluation.summarize()
         # axes: overlaps, recalls, categories, areas, limits; -1 if a category has nothing to find
         precision = torch.as_tensor(evaluation.eval["precision"])[:, :, :, 0, -1]
-        names = {category["id"]: category["name"] for category in self.ground_truth["categories"]}
+        names = {categories[category["id"]]: category["name"] for category in self.ground_truth["categories"]}
         return (
             {name: float(value) for name, value in zip(FIGURES, evaluation.all_stats[: len(FIGURES)], strict=True)},
             {names[number]: _mean(precision[:, :, place]) for place, number in enumerate(evaluation.params.catIds)},
@@ -263,6 +276,11 @@ def _mean(precision: Float[Tensor, "..."]) -> float:
     """Average the precision of a category over overlaps and recalls; -1 if it has nothing to find."""
     known = precision[precision > -1]
     return float(known.mean()) if len(known) else -1.0
+
+
+def _numbers(entries: Iterable[Mapping[str, Any]]) -> dict[int, int]:
+    """Number the ids of entries from 1, in ascending order."""
+    return {identity: number for number, identity in enumerate(sorted({entry["id"] for entry in entries}), 1)}
 
 
 def _evaluator() -> tuple[Any, Any]:
