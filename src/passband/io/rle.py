@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Int64, UInt8
+from numpy import ndarray
 from torch import Tensor
 
 Rle = dict[str, Any]
@@ -65,15 +66,29 @@ def decode_mask(rle: Rle) -> UInt8[Tensor, "H W"]:
         MaskError: if the code is damaged.
     """
     height, width = rle["size"]
+    counts = run_lengths(rle)
+    inside = np.arange(len(counts), dtype=np.uint8) & 1  # runs are outside and inside by turns
+    columns = np.repeat(inside, counts).reshape(width, height)
+    return torch.from_numpy(columns).T
+
+
+def run_lengths(rle: Rle) -> Int64[ndarray, " R"]:
+    """Return the numbers of pixels that are outside, inside, outside the mask and so on.
+
+    Args:
+        rle: code from `compress` or `encode_mask`.
+
+    Raises:
+        MaskError: if the code is damaged, so that the runs do not fill the mask.
+    """
+    height, width = rle["size"]
     counts = _counts(rle["counts"])
     if counts.sum() != height * width or (counts < 0).any():
         raise MaskError(
             f"the mask needs a run-length code of {height} x {width} pixels; got one of {counts.sum()} pixels in "
             f"{len(counts)} runs"
         )
-    inside = np.arange(len(counts), dtype=np.uint8) & 1  # runs are outside and inside by turns
-    columns = np.repeat(inside, counts).reshape(width, height)
-    return torch.from_numpy(columns).T
+    return counts
 
 
 def compress(segmentation: Segmentation, height: int, width: int) -> Rle:
@@ -101,7 +116,8 @@ def compress(segmentation: Segmentation, height: int, width: int) -> Rle:
     try:
         return _as_text(functions.frPyObjects(segmentation, height, width))
     except (ValueError, RuntimeError) as error:
-        raise MaskError(f"the mask's counts are not runs for {height} x {width} pixels: {error}") from error
+        counts = str(segmentation["counts"])[:40]
+        raise MaskError(f"the mask's counts are not runs for {height} x {width} pixels, but {counts}") from error
 
 
 def mask_area(rle: Rle) -> int:

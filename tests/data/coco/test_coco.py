@@ -331,6 +331,21 @@ def entry(name, place, /, **values):
         (entry("annotations", 1, segmentation=[[1, 2, 3, 4, 5, 1e9]]), r"annotation 12 .* within 100000"),
         (entry("annotations", 1, segmentation="x"), r"annotation 12 .* polygons or a run-length code .* 'x'"),
         (entry("annotations", 2, segmentation={"size": [47, 61], "counts": [9]}), r"annotation 13 .* 61 x 47"),
+        *[
+            (entry("annotations", 2, segmentation={"size": [61, 47], "counts": counts}), rf"annotation 13 .*{problem}")
+            for counts, problem in (
+                ([100], r"61 x 47 pixels; got one of 100 pixels"),
+                ([100_000], "not runs for 61 x 47"),
+                ([-5, 2872], "not runs for 61 x 47"),
+                ([5.5, 2861.5], "not runs for 61 x 47"),
+                ([], "run-length code"),
+                ("", "not a compressed run-length code"),
+                ("zz", "not a compressed run-length code"),
+                ("d0", r"61 x 47 pixels; got one of"),
+                (None, "not runs for 61 x 47"),
+                (7, "not runs for 61 x 47"),
+            )
+        ],
     ],
 )
 def test_what_cannot_be_meant_stops_with_an_error_that_names_file_and_picture(folder, edit, message):

@@ -1,7 +1,5 @@
 """Data sets for detectors: a sample's number decides everything, and what cannot be read is said."""
 
-import json
-
 import pytest
 import torch
 from PIL import Image
@@ -187,16 +185,6 @@ def test_a_picture_that_exif_turns_away_from_its_annotations_is_said(tmp_path):
     exif[0x0112] = 6
     Image.new("RGB", (53, 42)).save(pictures.images[0].path, exif=exif)
     assert "has 53 x 42 pixels (turned upright as its EXIF data say)" in DetectionValidationSet(pictures)[0]["problem"]
-
-
-def test_a_damaged_mask_is_said_with_its_picture(tmp_path):
-    path = write_coco(tmp_path, {1: (40, 40)}, [disc(1, 1, 20, 20, 9)])
-    content = json.loads(path.read_text())
-    content["annotations"][0]["segmentation"] = {"size": [40, 40], "counts": "zz"}
-    path.write_text(json.dumps(content))
-    problem = DetectionTrainingSet(find_coco(tmp_path), 0)[0]["problem"]
-    assert "000000000001.png (image 1), annotation 1" in problem
-    assert "run-length code" in problem
 
 
 def test_numbers_beyond_the_pictures_to_score_end_the_data_set(tmp_path):

@@ -1,9 +1,9 @@
 """Reads data sets in COCO's format: images with boxes, masks and categories, which are checked while they are read.
 
 Contradictions raise an error that names the file and the image: a missing image, an unknown category or image, an id
-that is used twice, a box without four numbers, or a mask whose code has another size than its image. Common defects of
-real data sets are left out of training and counted in `skipped`, by the reasons in `annotation.SKIPS`. Scores count
-them as COCO's own tool does.
+that is used twice, a box without four numbers, or a mask whose code is damaged or has another size than its image.
+Common defects of real data sets are left out of training and counted in `skipped`, by the reasons in
+`annotation.SKIPS`. Scores count them as COCO's own tool does.
 
 Polygons may reach beyond the image; the part outside does not count. Boxes are kept as the file has them for scores,
 and are cut at the image's edges for training. Crowds are regions of many instances that are not separated. They are not

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from passband.data.coco.entries import CocoError
-from passband.io.rle import compress, mask_area
+from passband.io.rle import MaskError, compress, mask_area, run_lengths
 
 CROWD, NO_AREA, NO_MASK, EMPTY = "crowd", "box without area in the picture", "no mask", "picture without instances"
 SKIPS = (NO_AREA, NO_MASK, CROWD, EMPTY)
@@ -85,7 +85,8 @@ def read_instance(entry: Mapping[str, Any], height: int, width: int, masks: bool
 
     Raises:
         CocoError: if the box, a polygon or the mask's code is invalid.
-        ImportError: if the area must be counted and the package faster-coco-eval is not installed.
+        ImportError: if a mask has a run-length code, or its area must be counted, and the package faster-coco-eval is
+            not installed.
     """
     box = entry["bbox"]
     if not isinstance(box, list) or len(box) != 4 or not _are_finite(box):
@@ -149,6 +150,10 @@ def _segmentation(value: Any, height: int, width: int, about: str) -> tuple[np.n
                 f"{about} needs a mask of the image's size, {height} x {width}, with counts; got one of "
                 f"{str(value.get('size'))[:60]}"
             )
+        try:
+            run_lengths(compress(value, height, width))
+        except MaskError as error:  # COCO's own tool does not check codes, and a damaged one may never end its scoring
+            raise CocoError(f"{about} has a damaged mask: {error}") from error
         return value
     if not value:
         return None

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from passband.data.coco import CocoImage
 from passband.data.coco.annotation import CROWD
-from passband.io.rle import MaskError, compress, decode_mask
+from passband.io.rle import compress, decode_mask
 
 TRIES = 10
 """Number of random crops that are tried before an image is used whole, if the crops show none of its instances."""
@@ -84,7 +84,6 @@ def instance_target(image: CocoImage, labels: Mapping[int, int], *, masks: bool,
 
     Raises:
         ImportError: if masks are needed and the package faster-coco-eval is not installed.
-        MaskError: if a mask is damaged; the message names the image and the annotation.
     """
     height, width = image.height, image.width
     chosen = [one for one in image.instances if not one.skip or (crowds and one.skip == CROWD)]
@@ -100,10 +99,7 @@ def instance_target(image: CocoImage, labels: Mapping[int, int], *, masks: bool,
         pixels = torch.zeros(len(chosen), height, width, dtype=torch.uint8)
         for place, one in enumerate(chosen):
             if one.segmentation is not None:
-                try:
-                    pixels[place] = decode_mask(compress(one.segmentation, height, width))
-                except MaskError as error:
-                    raise MaskError(f"{image.path} (image {image.number}), annotation {one.number}: {error}") from error
+                pixels[place] = decode_mask(compress(one.segmentation, height, width))
         target["masks"] = pixels
     return target
 

@@ -23,7 +23,6 @@ from passband.data.datasets.order import usable
 from passband.data.datasets.shard_order import order_of
 from passband.io.files import failure
 from passband.io.image import ImageError
-from passband.io.rle import MaskError
 
 FLIPPED = InstanceAugmentation()
 """The default augmentation: images keep their size and are mirrored half of the time."""
@@ -109,7 +108,7 @@ class DetectionTrainingSet(Dataset[DetectionSample]):
             rng = np.random.default_rng([self.seed, number, 1])
             try:
                 return self._sample(self.pictures.images[index], number, rng)
-            except (ImageError, OSError, MaskError) as error:
+            except (ImageError, OSError) as error:
                 return _unusable_sample(self.pictures, index, number, error)
 
         return usable(prepare, number, self.order, skip_bad=self.skip_bad)
