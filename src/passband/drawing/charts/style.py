@@ -1,6 +1,8 @@
 """Makes charts with a common style, titles and colors, and writes them as PNG and SVG."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +83,7 @@ def save_chart(figure: "Figure", path: Path | str) -> None:
     if kind not in kinds:
         raise ValueError(f"{path} cannot be drawn: its suffix {path.suffix!r} is not one of {', '.join(sorted(kinds))}")
     date_keys = {"svg": "Date", "pdf": "CreationDate"}  # left out, so that the same chart gives the same file
-    with rc_context(STYLE), write_whole(path) as temporary:
+    with rc_context(STYLE), _laid_out(figure), write_whole(path) as temporary:
         figure.savefig(temporary, format=kind, metadata={date_keys[kind]: None} if kind in date_keys else None)
 
 
@@ -94,7 +96,7 @@ def png_bytes(figure: "Figure") -> bytes:
     from matplotlib import rc_context
 
     content = io.BytesIO()
-    with rc_context(STYLE):
+    with rc_context(STYLE), _laid_out(figure):
         figure.savefig(content, format="png")
     return content.getvalue()
 
@@ -109,9 +111,28 @@ def save_charts(figure: "Figure", path: Path | str) -> None:
     Raises:
         OSError: if a file cannot be written.
     """
-    for kind in KINDS:
-        save_chart(figure, Path(path).with_suffix(kind))
-        figure.set_layout_engine("none")  # later files keep the layout, which takes as long to find as to draw
+    from matplotlib import rc_context
+
+    with rc_context(STYLE), _laid_out(figure):
+        for kind in KINDS:
+            save_chart(figure, Path(path).with_suffix(kind))
+
+
+@contextmanager
+def _laid_out(figure: "Figure") -> Iterator[None]:
+    """Find the layout of a chart for all files that are written inside.
+
+    With a layout engine, matplotlib draws a chart twice for each file, the first time only to find the layout.
+    """
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine(None)
+    try:
+        yield
+    finally:
+        if engine is not None:
+            figure.set_layout_engine(engine)
 
 
 def readable_on(color: Any) -> str:
