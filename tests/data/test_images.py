@@ -5,6 +5,8 @@ import pytest
 from passband.data.datasets.classification import find_classes
 from passband.data.finding import find_pictures
 from passband.data.images import find_images
+from passband.data.masks import find_mask_pairs
+from passband.data.pairs import find_pairs
 from passband.io.image import SUFFIXES
 from tests.pictures import make
 
@@ -125,3 +127,16 @@ def test_runs_in_a_folder_of_classes_are_no_class(tmp_path):
         assert (found.classes, found.paths) == (("cat", "dog"), tuple(own))
     make(tmp_path, "runs/c.png")
     assert find_classes(tmp_path).classes == ("cat", "dog", "runs")
+
+
+def test_links_to_themselves_are_no_folders_wherever_folders_are_looked_for(tmp_path):
+    make(tmp_path / "pairs", "degraded/a.png", "clean/a.png")
+    make(tmp_path / "masks", "images/a.png", "masks/a.png")
+    make(tmp_path / "classes", "cat/a.png", "dog/a.png")
+    for name in ("pairs", "masks", "classes"):
+        for link in ("loop", "loop.png", "degraded2"):
+            (tmp_path / name / link).symlink_to(link)
+    assert len(find_pairs(tmp_path / "pairs")) == 1
+    assert len(find_pairs(tmp_path)) == 1  # below a folder that holds other folders
+    assert len(find_mask_pairs(tmp_path / "masks")) == 1
+    assert find_classes(tmp_path / "classes").classes == ("cat", "dog")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from passband.data.images import Report, expand
+from passband.data.images import Report, expand, is_folder
 from passband.io.files import Resolver, is_parts_folder
 from passband.io.hidden import is_hidden
 from passband.io.image import SUFFIXES
@@ -152,14 +152,6 @@ def _entries(folder: Path) -> list["os.DirEntry[str]"]:
         return sorted(entries, key=lambda entry: entry.name)
 
 
-def _is_folder(entry: "os.DirEntry[str]") -> bool:
-    """Tell whether an entry is a folder or a link to one; one that cannot be asked is none."""
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
-
-
 def _is_file(entry: "os.DirEntry[str]") -> bool | None:
     """Tell whether an entry is a file; None if it cannot be asked."""
     try:
@@ -226,7 +218,7 @@ class _Search:
         if is_hidden(entry.name):
             return
         path, is_link = parent / entry.name, entry.is_symlink()
-        if not _is_folder(entry):
+        if not is_folder(entry):
             self._sort(path, root, is_file=None if is_link else _is_file(entry), is_link=is_link)
         elif is_parts_folder(path):
             return

@@ -119,7 +119,15 @@ def folders_in(parent: Path) -> list[str]:
     if isinstance(parent, ShardPath):
         return parent.tree.children(parent.inside)[0]
     with os.scandir(parent) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir())
+        return sorted(entry.name for entry in entries if is_folder(entry))
+
+
+def is_folder(entry: "os.DirEntry[str]") -> bool:
+    """Tell whether an entry is a folder or a link to one; one that cannot be asked, as a link to itself, is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def is_file(path: Path, unreadable: Report) -> bool:

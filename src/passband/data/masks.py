@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from passband.data.images import NAMED, Report, find_images, walk, warn_unreadable
+from passband.data.images import NAMED, Report, find_images, folders_in, walk, warn_unreadable
 from passband.io.image import ImageError, read_image
 from passband.io.image.size import stored_size
 from passband.io.mask import read_stored_mask
@@ -241,7 +241,7 @@ def _layouts(root: Path, unreadable: Report) -> list[tuple[Path, Path]]:
 
 def _layout(parent: Path) -> tuple[Path, Path] | None:
     """Return the two folders of the layout that fits in `parent`."""
-    inside = {path.name.lower(): path for path in sorted(parent.iterdir(), reverse=True) if path.is_dir()}
+    inside = {name.lower(): parent / name for name in reversed(folders_in(parent))}
     found = [(inside[one], inside[other]) for one, other in LAYOUTS if one in inside and other in inside]
     if len(found) > 1:
         several = " or ".join(f"{one.name}/{other.name}" for one, other in found)
