@@ -68,7 +68,7 @@ class TestShares:
         assert [len(part) for part in parts] == [1, 2, 1]
 
     def test_what_cannot_be_split_is_said(self, pairs):
-        with pytest.raises(ValueError, match=r"20 images of 1 scenes cannot be split into 3 parts"):
+        with pytest.raises(ValueError, match=r"20 images of 1 scene cannot be split into 3 parts"):
             split_mask_pairs(pairs, sequences=["one"] * 20)
         with pytest.raises(
             ValueError, match=r"shares must be two or more numbers above 0 that add to 1; got \(0.5, 0.4\)"

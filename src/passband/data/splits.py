@@ -19,7 +19,7 @@ from passband.data.images import NAMED
 from passband.data.masks import MaskPair
 from passband.data.pairs import Pair
 from passband.data.scenes import connected, links_by_label, links_by_same_file, scenes_of_pairs
-from passband.naming import listed, suggestion
+from passband.naming import counted, listed, suggestion
 
 HELD_OUT_EVERY = 10
 """One of this many images is held out where images are numbered and not named."""
@@ -132,8 +132,8 @@ def split_mask_pairs(
     scenes = connected(len(pairs), links)
     if len(scenes) < len(shares):
         raise ValueError(
-            f"{len(pairs)} images of {len(scenes)} scenes cannot be split into {len(shares)} parts: add images of "
-            "other scenes, or group the images into smaller sequences"
+            f"{counted(len(pairs), 'image')} of {counted(len(scenes), 'scene')} cannot be split into {len(shares)} "
+            "parts: add images of other scenes, or group the images into smaller sequences"
         )
     parts = split_scenes([pair.name for pair in pairs], scenes, shares, seed)
     return tuple([pairs[index] for index in part] for part in parts)

@@ -10,6 +10,8 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from passband.data.datasets.loaders import LostWorkerError, batch_loader, on_device
+from passband.data.datasets.restoration import PhotographTrainingSet
+from passband.io.image import ImageError
 from passband.tasks import TASKS
 from tests.documents import ROOT
 
@@ -71,6 +73,16 @@ class Dying:
 
     def __getitem__(self, number):
         return torch.zeros(1) if number == 0 else os._exit(3)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_folder_without_any_image_that_can_be_used_is_named_without_a_traceback(tmp_path, workers):
+    (tmp_path / "a.png").write_bytes(b"hello")
+    data = PhotographTrainingSet(tmp_path, {"rain": 1.0}, 16, 0, skip_bad=True)
+    with pytest.raises(ImageError) as raised:
+        list(on_device(batch_loader(data, [[0]], list, workers=workers), torch.device("cpu")))
+    assert str(raised.value).startswith("none of 1 images can be used; the first problem: ")
+    assert str(raised.value).endswith("it begins with b'hello'")
 
 
 def test_a_lost_worker_is_named_with_what_to_do(tmp_path):

@@ -9,6 +9,7 @@ import torch
 from accelerate.utils import send_to_device
 from torch.utils.data import DataLoader
 
+from passband.io.image import ImageError
 from passband.processes import outlive_signals
 
 
@@ -56,17 +57,23 @@ def on_device(batches: Iterable[Any], device: torch.device) -> Iterator[Any]:
 
     Raises:
         LostWorkerError: if a process that prepares samples has ended.
+        ImageError: if no image of a data set can be used.
     """
-    with _lost_workers_named():
+    with _worker_errors_named():
         for batch in batches:
             yield send_to_device(batch, device, non_blocking=device.type == "cuda")
 
 
 @contextmanager
-def _lost_workers_named() -> Iterator[None]:
-    """Say what to do if a process that prepares samples has ended; torch says only that it did."""
+def _worker_errors_named() -> Iterator[None]:
+    """Say what to do if a process that prepares samples has ended, and repeat its messages without its traceback."""
     try:
         yield
+    except ImageError as error:
+        begin, found, message = str(error).rpartition("ImageError: ")
+        if not (found and begin.startswith("Caught ")):  # raised in this process
+            raise
+        raise ImageError(message.strip()) from error
     except RuntimeError as error:
         if not re.search(r"DataLoader worker .*exited unexpectedly|DataLoader worker .*is killed", str(error)):
             raise
