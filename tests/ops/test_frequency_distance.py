@@ -136,6 +136,20 @@ def test_gradients_are_those_of_finite_differences(masking, stride):
     assert torch.autograd.gradcheck(distance, image.clone().requires_grad_(), atol=1e-7)
 
 
+@pytest.mark.parametrize("options", [{}, {"masking": True, "stride": 4}, {"power": 1.0, "weights": "jpeg"}])
+def test_autocast_changes_neither_values_nor_gradients(options):
+    generator = torch.Generator().manual_seed(3)
+    image, reference = torch.rand(2, 3, 17, 24, generator=generator), torch.rand(2, 3, 17, 24, generator=generator)
+    found = []
+    for enabled in (False, True):
+        leaf = image.clone().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            distance = frequency_distances(leaf, reference, **options)
+        distance.sum().backward()
+        found.append((distance, leaf.grad))
+    torch.testing.assert_close(found[1], found[0])
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 @pytest.mark.parametrize("value", [0.0, 1.0, 6e4])
 @pytest.mark.parametrize("masking", [False, True])

@@ -7,7 +7,6 @@ autocast is ignored: bfloat16 has too few digits, for example no fractional digi
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from functools import lru_cache, wraps
 from typing import Concatenate, ParamSpec
 
@@ -17,6 +16,7 @@ from jaxtyping import Float, Int64, Num
 from torch import Tensor
 
 from passband.ops.checks import check_floats
+from passband.ops.precision import without_autocast
 
 Rest = ParamSpec("Rest")
 
@@ -43,9 +43,7 @@ def full_precision(
     @wraps(function)
     def transform(values: Tensor, *args: Rest.args, **kwargs: Rest.kwargs) -> Tensor:
         check_floats(values, function.__name__)
-        kind = values.device.type
-        autocast = torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
-        with autocast:
+        with without_autocast(values.device):
             wide = values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
             return function(wide, *args, **kwargs).to(values.dtype)
 

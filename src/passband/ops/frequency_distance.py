@@ -10,6 +10,7 @@ VPQM 2007 (masking).
 """
 
 from collections.abc import Callable
+from itertools import product
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,7 @@ from torch import Tensor
 from passband.ops.checks import check_images, check_same_shape
 from passband.ops.color import rgb_to_ycbcr
 from passband.ops.dct import block_dct, split_components
-from passband.ops.precision import computing_dtype
+from passband.ops.precision import computing_dtype, without_autocast
 
 BLOCK = 8
 """Side of the blocks that JPEG and the tables below have, in pixels."""
@@ -209,8 +210,8 @@ def frequency_distances(
     scaled = table[: first.shape[1]].to(first)
     offsets = range(0, block, stride)
     total = torch.zeros(len(image), dtype=dtype, device=image.device)
-    for top in offsets:
-        for left in offsets:
+    with without_autocast(image.device):
+        for top, left in product(offsets, offsets):
             coefficients = _blocks(_padded(first - second, block, top, left), block).abs()
             if masking:
                 hidden = torch.maximum(

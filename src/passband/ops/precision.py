@@ -1,5 +1,7 @@
 """The precision in which functions of images compute."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from torch import Tensor
 
@@ -12,3 +14,13 @@ def computing_dtype(image: Tensor) -> torch.dtype:
 def widened(image: Tensor) -> Tensor:
     """Return a tensor in float32, or in float64 if it has that type, because sums in half precision are coarse."""
     return image.to(computing_dtype(image))
+
+
+def without_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """Return a context in which autocast has no effect on the operations of a device.
+
+    Args:
+        device: device of the tensors.
+    """
+    kind = device.type
+    return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
