@@ -27,6 +27,12 @@ def test_a_network_that_gives_no_numbers_is_not_right_by_luck():
     assert rank_of(logits, torch.tensor([0, 2])).tolist() == [2, 0]
 
 
+@pytest.mark.parametrize("label", [-1, 3])
+def test_a_label_that_is_no_class_is_refused_and_does_not_count_as_right(label):
+    with pytest.raises(ValueError, match=rf"labels from 0 to 2, got {min(label, 1)} to {max(label, 1)}"):
+        rank_of(torch.zeros(2, 3), torch.tensor([1, label]))
+
+
 def test_confusion_counts_true_classes_in_rows():
     labels = torch.tensor([0, 0, 0, 2, 2, 1, 2])
     predicted = torch.tensor([0, 1, 1, 2, 0, 1, 2])

@@ -34,6 +34,10 @@ def rank_of(logits: Float[Tensor, "B classes"], labels: Int[Tensor, "B"]) -> Int
 
     Returns:
         The rank of each image's label.
+
+    Raises:
+        TypeError: if the logits are not floating-point values.
+        ValueError: if the shapes do not fit, or a label is not from 0 to classes - 1.
     """
     _check_logits(logits, "rank_of")
     if labels.shape != logits.shape[:1]:
@@ -41,7 +45,13 @@ def rank_of(logits: Float[Tensor, "B classes"], labels: Int[Tensor, "B"]) -> Int
             f"rank_of needs one label for each row of logits, got labels of {shape_of(labels)} and logits of "
             f"{shape_of(logits)}."
         )
-    return (ranking(logits) == labels[:, None]).int().argmax(1)
+    right = ranking(logits) == labels[:, None]
+    if not right.any(1).all():  # otherwise such an image would count as right
+        raise ValueError(
+            f"rank_of of {logits.shape[1]} classes needs labels from 0 to {logits.shape[1] - 1}, got "
+            f"{int(labels.min())} to {int(labels.max())}."
+        )
+    return right.int().argmax(1)
 
 
 def confusion_matrix(
