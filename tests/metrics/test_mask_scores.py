@@ -229,6 +229,15 @@ def test_logits_that_are_no_numbers_are_background():
     assert predicted_classes(torch.cat([logits * 0, torch.full_like(logits, torch.nan)])).max() == 0
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_broken_network_scores_as_one_that_finds_nothing(protocol):
+    mask = torch.tensor([[0, 1, 1], [0, 0, 1]])
+    found = SegmentationScores(protocol, 1).add(torch.full((1, 2, 3), torch.nan), mask)
+    assert found == SegmentationScores(protocol, 1).add(torch.full((1, 2, 3), -1.0), mask)
+    partly = SegmentationScores(protocol, 1).add(torch.tensor([[[torch.nan, 2, 2], [-2, -2, torch.nan]]]), mask)
+    assert all(0 <= value <= 1 for value in partly.values())
+
+
 def test_what_does_not_fit_is_refused_with_a_reason():
     mask = mask_of("odd")
     with pytest.raises(ValueError, match="unknown protocol 'lab-macro'; did you mean 'lab_macro'"):

@@ -156,8 +156,8 @@ def threshold_curves(
 
 
 def stretched_levels(probability: Float[Tensor, "H W"]) -> Int64[Tensor, "H W"]:
-    """Stretch a map from its least to its greatest value to levels 0 to 255; a constant map gets 0."""
-    values = probability.double()
+    """Stretch a map from its least to its greatest value to levels 0 to 255; a constant map gets 0, and NaN is 0."""
+    values = probability.double().nan_to_num(nan=0.0)
     least, greatest = values.aminmax()
     span = greatest - least
     if span <= 1e-9 * greatest:
