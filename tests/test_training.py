@@ -87,10 +87,11 @@ class TestRun:
         for name in [name for name in sys.modules if name.startswith("torch.utils.tensorboard")]:
             monkeypatch.delitem(sys.modules, name)
         log._warn_without_tensorboard.cache_clear()
+        short = recipe(optim={"steps": 1, "warmup_steps": 0})
         for folder in ("first", "second"):
-            train(recipe(), tmp_path / folder, data=photographs, device="cpu")
-            assert len(rows(tmp_path / folder / "log.csv")) == 9
-            assert (tmp_path / folder / "validation" / "step-000000008.png").stat().st_size > 0
+            train(short, tmp_path / folder, data=photographs, device="cpu")
+            assert len(rows(tmp_path / folder / "log.csv")) == 2
+            assert (tmp_path / folder / "validation" / "step-000000001.png").stat().st_size > 0
             assert not (tmp_path / folder / "tensorboard").exists()
         said = [record.getMessage() for record in caplog.records if record.name == "passband.runs.log"]
         assert len(said) == 1
@@ -311,11 +312,10 @@ class TestRun:
         assert train(settings, tmp_path / "run", data=photographs, device="cpu", resume=True).step == 5
 
     def test_a_resumed_run_still_names_the_weights_that_it_started_from(self, tmp_path, photographs, tiny_weights):
+        short, run = recipe(checkpoint_every=1, optim={"steps": 2}), tmp_path / "run"
         with pytest.raises(KeyboardInterrupt):
-            train(
-                recipe(), tmp_path / "run", data=photographs, weights=tiny_weights, device="cpu", report=stop_after(4)
-            )
-        train(recipe(), tmp_path / "run", data=photographs, device="cpu", resume=True)
+            train(short, run, data=photographs, weights=tiny_weights, device="cpu", report=stop_after(2))
+        train(short, run, data=photographs, device="cpu", resume=True)
         assert read_run(tmp_path / "run")["weights"] == str(tiny_weights)
 
     def test_pairs_that_are_held_out_are_scored_and_not_learned_from(self, tmp_path, photographs, monkeypatch):
