@@ -195,6 +195,16 @@ def quantized_once(monkeypatch, _int8):
 
 
 @pytest.fixture
+def without_charts(monkeypatch):
+    """Let charts be made as ever, and write an empty file in place of each, because matplotlib draws for a second.
+
+    The tests of drawing, analysis and reports draw every kind of chart.
+    """
+    monkeypatch.setattr("matplotlib.layout_engine.ConstrainedLayoutEngine.execute", lambda engine, figure: None)
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda figure, path, **_: Path(path).touch())
+
+
+@pytest.fixture
 def unchecked(monkeypatch):
     """Switch off the checks of types during a test, so that errors of the library itself appear."""
     monkeypatch.setattr("jaxtyping.config.jaxtyping_disable", True)

@@ -60,6 +60,7 @@ INPUTS = {
 }
 
 
+@pytest.mark.usefixtures("without_charts")
 @pytest.mark.parametrize("kind", INPUTS)
 def test_frequencies_are_learned_from_every_input(kind, folders, tmp_path):
     data, other = folders

@@ -5,18 +5,13 @@ import torch
 
 from passband.io.image import write_image
 
+pytestmark = pytest.mark.usefixtures("without_charts")
+
 
 @pytest.fixture
 def photo(tmp_path, photograph):
     write_image(tmp_path / "photo.png", photograph[:, :32, :40])
     return tmp_path / "photo.png"
-
-
-@pytest.fixture(autouse=True)
-def without_drawing(monkeypatch):
-    """Write no charts, which take most of the time; the tests of the library look at them."""
-    for module in ("images.spectrum", "images.parts", "images.channels", "filters"):
-        monkeypatch.setattr(f"passband.analysis.{module}.save_charts", lambda figure, path: None)
 
 
 def test_the_spectrum_of_one_image_is_described(run, photo, tmp_path):

@@ -32,6 +32,7 @@ def test_it_prints_the_answer_and_that_variance_says_nothing_and_writes_curves(r
     assert (tmp_path / "out" / "ratio.png").stat().st_size > 1000
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_settings_reach_the_search(run, unet, photographs, tmp_path):
     words = ["--definition", "area", "--term", "cost", "--beta", 2, "--method", "gradient", "--images", 1]
     status, out, _ = run(
@@ -46,6 +47,7 @@ def test_settings_reach_the_search(run, unet, photographs, tmp_path):
     assert len(held["each"]) == 1
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_the_term_has_an_effect_unless_another_is_chosen_and_former_options_are_understood(
     run, unet, photographs, tmp_path
 ):

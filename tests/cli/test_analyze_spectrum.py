@@ -1,6 +1,9 @@
+import pytest
 import torch
 
 from passband.io.image import write_image
+
+pytestmark = pytest.mark.usefixtures("without_charts")
 
 
 def test_the_table_is_printed_and_a_failed_image_ends_badly(run, tmp_path):

@@ -6,6 +6,8 @@ import pytest
 
 from tests.classifiers import PERIODS, save_classifier, write_textures
 
+pytestmark = pytest.mark.usefixtures("without_charts")
+
 
 @pytest.fixture
 def textures(tmp_path):

@@ -9,6 +9,8 @@ from passband.comparison import contestants
 from passband.io.image import write_image
 from passband.models import SFNet
 
+pytestmark = pytest.mark.usefixtures("without_charts")
+
 
 @pytest.fixture(autouse=True)
 def without_macs(monkeypatch):

@@ -9,6 +9,8 @@ from passband import SFNet
 from passband.io.image import write_image
 from tests.classifiers import save_classifier
 
+pytestmark = pytest.mark.usefixtures("without_charts")
+
 
 @pytest.fixture
 def evaluate(run):

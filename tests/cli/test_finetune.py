@@ -8,7 +8,10 @@ from passband.models import load_model
 from passband.runs import read_run
 from tests.cli.test_cli import one_sentence
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard"),
+    pytest.mark.usefixtures("without_charts"),
+]
 
 
 def test_it_prints_each_held_out_pair_and_the_mean_and_goes_on(run, tmp_path, photographs, tiny_weights):

@@ -10,6 +10,8 @@ from passband.io.image import read_image, write_image
 from tests.cli.test_cli import one_sentence
 from tests.models.test_extra_networks import LICENSE, build
 
+pytestmark = pytest.mark.usefixtures("without_charts")
+
 
 @pytest.fixture(scope="module")
 def deraining(tmp_path_factory):

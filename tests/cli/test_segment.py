@@ -8,6 +8,7 @@ from PIL import Image
 from tests.segmenters import save_segmenter, write_blobs
 
 pytestmark = [
+    pytest.mark.usefixtures("without_charts"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard"),
     pytest.mark.filterwarnings("ignore:the schedule ends at a frequency ratio:UserWarning"),
 ]

@@ -2,9 +2,13 @@
 
 import re
 
+import pytest
+
 from passband.data.images import find_images
 from tests.pictures import names
 from tests.segmenters import write_blobs
+
+pytestmark = pytest.mark.usefixtures("without_charts")
 
 
 def test_a_folder_is_packed_and_the_second_run_skips_it(run, photographs, tmp_path):

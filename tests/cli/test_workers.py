@@ -2,11 +2,14 @@
 
 import json
 
+import pytest
 import torch
 
 from passband.io.image import write_image
 from tests.classifiers import save_classifier, write_textures
 from tests.detectors import save_detector, write_shapes
+
+pytestmark = pytest.mark.usefixtures("without_charts")
 
 
 def test_restore_prints_a_line_for_each_file_and_skips_them_next_time(run, tiny_weights, tmp_path):

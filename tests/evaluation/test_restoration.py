@@ -23,6 +23,8 @@ from passband.models import ConvIR, SFNet, load_model
 from passband.provenance import jpeg_decoder, weights_checksum
 from tests.models.test_foreign import dncnn
 
+pytestmark = pytest.mark.usefixtures("without_charts")
+
 
 @pytest.fixture
 def pairs(photographs, tmp_path):

@@ -129,6 +129,7 @@ class TestNetworks:
         with pytest.raises(CheckpointError, match=r"joined by \+ restore one after the other, but one network is need"):
             load_model(TWO)
 
+    @pytest.mark.usefixtures("without_charts")
     def test_several_networks_are_scored(self, tmp_path):
         for folder in ("input", "target"):
             (tmp_path / "pairs" / folder).mkdir(parents=True)

@@ -177,6 +177,7 @@ def test_weights_from_before_restore_images_as_a_whole(tiled_weights, tmp_path):
     assert load_model(tmp_path).tile is None
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_a_report_does_not_call_images_too_large_that_are_restored_in_own_tiles(tiled_weights, tmp_path):
     for folder in ("degraded", "clean"):
         write_image(tmp_path / "pairs" / folder / "image.png", torch.rand(3, *SIZE))

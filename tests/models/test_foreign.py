@@ -63,6 +63,7 @@ def test_averaged_weights_go_before_the_others_in_one_file(tmp_path):
     assert all(torch.equal(loaded[f"network.{key}"], value) for key, value in state.items())
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_it_is_scored_as_ours_are(tmp_path, photographs, denoiser):
     list(degrade_files(photographs, tmp_path / "pairs", "rain"))
     result = evaluate(denoiser[1], tmp_path / "pairs", tmp_path / "report", device="cpu")

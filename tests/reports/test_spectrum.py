@@ -77,8 +77,9 @@ def test_all_files_are_written_and_the_tables_hold_every_band_and_image(tmp_path
     assert {row["name"] for row in rows["spectrum_images"]} == {"a", "b"}
 
 
-def test_images_without_any_error_are_drawn_without_a_warning(tmp_path):
-    write_spectrum(tmp_path, ["a", "b"], parts(), is_short=True)
+@pytest.mark.parametrize("values", [{}, {"after": {(7, 0): 1.0}, "lost": {(7, 0): 1.0}}], ids=["none", "after"])
+def test_errors_that_are_nowhere_or_only_after_are_drawn_without_a_warning(tmp_path, values):
+    write_spectrum(tmp_path, ["a", "b"], parts(**values), is_short=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["spectrum.csv", "spectrum.png"]
 
 

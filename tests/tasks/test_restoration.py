@@ -27,6 +27,7 @@ def views(tmp_path):
     return tmp_path / "views"
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_a_network_of_two_views_is_trained_validated_saved_and_scored(views, tmp_path):
     progress = train(parse_recipe(DUAL, "dual"), tmp_path / "run", data=views, device="cpu")
     assert progress.step == 2

@@ -23,6 +23,8 @@ from tests.detectors import save_detector, write_shapes
 from tests.pictures import names
 from tests.segmenters import save_segmenter
 
+pytestmark = pytest.mark.usefixtures("without_charts")
+
 NAMES = [os.fsdecode(b"caf\xe9.jpg"), "\N{GRINNING FACE}.jpg", "new\nline.jpg", "é" * 123 + ".jpg", "[1] 100%.jpg"]
 
 
