@@ -101,9 +101,10 @@ def _draw_maps(figure: Any, maps: Mapping[str, np.ndarray], whole: float) -> Non
         panel.set_xlabel("horizontal frequency (coarse to fine)", color=QUIET, fontsize=NOTE)
         panel.tick_params(colors=QUIET, length=0)
         panel.spines[:].set_visible(False)
+        shades = colors.to_rgba(values)
         for (v, u), value in np.ndenumerate(values):
-            ink = readable_on(colors.to_rgba(np.asarray(value)))
             if text := _short(value):
+                ink = readable_on(shades[v, u])
                 panel.text(u, v, text, color=ink, ha="center", va="center", fontsize=7, in_layout=False)
     panels[0].set_ylabel("vertical frequency (coarse to fine)", color=QUIET, fontsize=NOTE)
     label = "% of the error before" if "restored" in maps else "% of the error"
