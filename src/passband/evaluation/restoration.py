@@ -18,7 +18,7 @@ from passband.evaluation.pair_scores import (
     score_pair,
 )
 from passband.evaluation.restoration_report import write_restoration_report, write_worst_median_best
-from passband.export.runtimes import SUFFIXES as EXPORTED
+from passband.export.runtimes import runtime_of
 from passband.inference.files.pieces import Executor, in_this_process
 from passband.inference.network_chain import chained_names
 from passband.inference.restorer import Restorer
@@ -235,7 +235,7 @@ def _pooling(
         return {}
     own: list[int | None] = []
     for name in chained_names(str(weights)):
-        is_exported = Path(name).suffix in EXPORTED and Path(name).is_file()
+        is_exported = runtime_of(name) is not None
         model = None if is_exported else load_model(name, **overrides)
         arguments = getattr(model, "arguments", {})
         if "pool_window" in arguments:

@@ -18,19 +18,32 @@ from passband.export.packages import reason_of, require
 from passband.io.onnx_metadata import read_onnx_metadata
 from passband.models.sfnet import SFNet
 from passband.models.three_scales import ThreeScaleNetwork
+from passband.weights_finding import WEIGHTS_FILE, checked_name
 
 Precision = Literal["float32", "bfloat16", "float16", "int8"]
 SUFFIXES = {".xml": "openvino", ".onnx": "onnxruntime", ".param": "ncnn"}
 """Engines of exported files, by the suffix of the file."""
 
 
+def runtime_of(weights: str | Path) -> str | None:
+    """Return the name of the engine that an exported file is for, by its suffix; None for other weights.
+
+    A folder is never an exported file, whatever its name.
+
+    Args:
+        weights: name or path of weights, or of a file of `passband export`, which need not exist.
+    """
+    path = Path(checked_name(weights))
+    return None if path.is_dir() else SUFFIXES.get(path.suffix)
+
+
 def refuse_coreml(weights: str | Path) -> None:
     """Refuse a Core ML package as weights.
 
     Raises:
-        ExportError: if the name ends in .mlpackage.
+        ExportError: if the name ends in .mlpackage, and no folder of this name holds weights of passband.
     """
-    if Path(weights).suffix == ".mlpackage":
+    if Path(weights).suffix == ".mlpackage" and not (Path(weights) / WEIGHTS_FILE).exists():
         raise ExportError(
             f"{weights} is for Core ML, which runs on Apple devices only; give the weights that it was exported from"
         )

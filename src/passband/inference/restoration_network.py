@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passband.export.runtimes import SUFFIXES
+from passband.export.runtimes import runtime_of
 from passband.inference.engines import ENGINES, TorchEngine, load_engine
 from passband.inference.engines.choice import AUTO_ENGINE, EngineChoice, choose_engine
 from passband.inference.engines.tiled import own_overlap, restore_tiled
@@ -98,7 +98,7 @@ class RestorationNetwork:
                 _check_request(weights, overrides, options)
                 raise
             engine = self.engine_choice.engine
-        runtime = SUFFIXES.get(Path(weights).suffix) if engine == "torch" else engine
+        runtime = runtime_of(weights) if engine == "torch" else engine
         if self.memory is not None and runtime in ENGINES:
             raise ValueError(f"a cap on memory is for the engine torch; {runtime} has none")
         try:
@@ -146,8 +146,7 @@ class RestorationNetwork:
         """The network as its weights describe it; None for an exported file, which describes none."""
         if isinstance(self.engine, TorchEngine):
             return self.engine.model
-        is_exported = Path(self.weights).suffix in SUFFIXES and Path(self.weights).is_file()
-        return None if is_exported else load_model(self.weights, **self._overrides)
+        return None if runtime_of(self.weights) else load_model(self.weights, **self._overrides)
 
     @property
     def description(self) -> dict[str, Any]:

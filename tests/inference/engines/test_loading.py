@@ -1,10 +1,17 @@
+import shutil
+
 import pytest
 import torch
 
 from passband.export import ExportError, export_model, quantize
+from passband.inference import Classifier
 from passband.inference.engines import TorchEngine, load_engine, loading
+from passband.inference.engines.choice import choose_engine
 from passband.inference.engines.precision import agreement
+from passband.inference.restoration_network import RestorationNetwork
 from passband.models import load_model
+from passband.tasks import task_of
+from tests.classifiers import PERIODS, save_classifier
 from tests.export.conftest import make_network
 
 
@@ -30,6 +37,21 @@ def exported(weights, tmp_path_factory):
         "openvino": export_model(weights, folder / "network.xml", "openvino").path,
         "ncnn": export_model(weights, folder / "network.ncnn.param", "ncnn").path,
     }
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".xml", ".param", ".mlpackage", ".pth", ".safetensors"])
+def test_a_folder_with_the_suffix_of_a_file_is_a_folder_of_weights(weights, tmp_path, suffix):
+    folder = tmp_path / f"mine{suffix}"
+    shutil.copytree(weights, folder)
+    network = RestorationNetwork(folder, "cpu", "2GB")
+    assert network.engine.name == "torch"
+    assert network.description["architecture"] == "SFNet"
+    assert load_engine(folder, "onnxruntime").name == "onnxruntime"
+    assert choose_engine(folder, device="cpu", has_cap=True).engine == "torch"
+    classifier = tmp_path / "classes" / f"mine{suffix}"
+    save_classifier(classifier)
+    assert task_of(classifier) == "classification"
+    assert list(Classifier(classifier, "cpu").classes) == list(PERIODS)
 
 
 def fast(monkeypatch, precision):

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from passband.export.runtimes import SUFFIXES, refuse_coreml
+from passband.export.runtimes import refuse_coreml, runtime_of
 from passband.hardware import processor
 from passband.inference.engines.loading import ENGINES, Engine, TorchEngine, load_engine
 from passband.inference.engines.precision import AGREEMENT, agreement, probe_images
@@ -74,7 +74,7 @@ def choose_engine(
         ValueError: if the precision or the device is unknown.
     """
     refuse_coreml(weights)
-    native = SUFFIXES.get(Path(weights).suffix)
+    native = runtime_of(weights)
     if native is not None:
         return EngineChoice(native, "the exported file is for it")
     if precision == "int8":

@@ -9,9 +9,10 @@ from torch import nn
 from passband.export.exported_network import ExportedNetwork
 from passband.export.network_writer import ExportError
 from passband.export.onnx.session import CPU_PROVIDER
-from passband.export.runtimes import SUFFIXES
+from passband.export.runtimes import runtime_of
 from passband.naming import with_article
 from passband.tasks.loading import NETWORKS, check_task, load_of_task
+from passband.weights_finding import checked_name
 from passband.weights_io import EXPORTED_SUFFIX
 
 
@@ -34,15 +35,15 @@ def load_network(
         ExportError: if an exported file cannot be run.
         ValueError: if this machine does not have the device, or the provider or device does not fit the weights.
     """
-    suffix = Path(weights).suffix
-    if suffix not in SUFFIXES:
+    runtime = runtime_of(weights)
+    if runtime is None:
         if provider is not None:
             raise ValueError(
                 f"--provider is for exported files ({EXPORTED_SUFFIX}), got the weights {weights}; leave it out, or "
                 "run passband export first"
             )
         return load_of_task(weights, task, device)
-    if suffix != EXPORTED_SUFFIX:
+    if runtime != "onnxruntime":
         network = with_article(NETWORKS[task])
         raise ExportError(f"{network} runs from weights or an {EXPORTED_SUFFIX} file here, got {weights}")
     if device not in ("auto", "cpu"):
@@ -50,6 +51,6 @@ def load_network(
             f"exported files run on the processor or on the execution provider that --provider names, got the device "
             f"{device!r}; leave it out"
         )
-    network = ExportedNetwork(Path(weights), provider or CPU_PROVIDER)
+    network = ExportedNetwork(Path(checked_name(weights)), provider or CPU_PROVIDER)
     check_task(network, task, weights, f"export weights of {with_article(NETWORKS[task])}")
     return network, network.config, torch.device("cpu")

@@ -16,7 +16,6 @@ from passband.export.onnx.restoration_graph import restoration_graph
 from passband.export.quantize import quantized
 from passband.export.runtimes import (
     CPU_PROVIDER,
-    SUFFIXES,
     OnnxRuntime,
     OpenVINORuntime,
     Precision,
@@ -27,6 +26,7 @@ from passband.export.runtimes import (
     read_openvino,
     refuse_coreml,
     require,
+    runtime_of,
     sizes_of,
     sums_fit_bfloat16,
 )
@@ -39,6 +39,7 @@ from passband.layers.shape_filter import MultiShapeFilter
 from passband.models import load_model, pick_device
 from passband.models.three_scales import ThreeScaleNetwork
 from passband.naming import suggestion
+from passband.weights_finding import checked_name
 
 EngineName = Literal["torch", "openvino", "onnxruntime", "ncnn"]
 ENGINES: tuple[str, ...] = get_args(EngineName)
@@ -254,7 +255,7 @@ def load_engine(
         raise ValueError(f"engine is one of {', '.join(ENGINES)}; got {engine!r}.{suggestion(engine, ENGINES)}")
     _check_precision(precision)
     refuse_coreml(weights)
-    exported = SUFFIXES.get(Path(weights).suffix) if Path(weights).suffix in SUFFIXES else None
+    exported = runtime_of(weights)
     if exported is None and engine == "torch":
         model = load_model(weights, **overrides)
         return TorchEngine(model, precision, pick_device(device), compile=compile, graphs=graphs, memory=memory)
@@ -267,7 +268,7 @@ def load_engine(
     if compile:
         raise ValueError("compile is for --engine torch on a CUDA GPU; leave it out")
     if exported is not None:
-        return _load_exported(Path(weights), exported, name, precision, device, provider, overrides)
+        return _load_exported(Path(checked_name(weights)), exported, name, precision, device, provider, overrides)
     if engine == "ncnn":
         _only_float32(precision, engine)
         require("ncnn", "ncnn")
