@@ -7,6 +7,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from passband.inference import Restorer
+from passband.inference.engines import load_engine
+from passband.inference.restoration_network import RestorationNetwork
 from passband.models import SFNet, build_model, load_model, sfnet_small
 from passband.state_dicts import CheckpointError
 from passband.weights_finding import WEIGHTS_FILE
@@ -146,12 +148,26 @@ def test_from_pretrained_takes_files_as_load_model_does(tmp_path, tiny_weights, 
             SFNet.from_pretrained(str(path))
 
 
-def test_networks_of_other_tasks_do_not_restore(tmp_path):
+@pytest.mark.parametrize("arguments", [{}, {"pool_window": 64}, {"memory": 2 * 10**9}], ids=str)
+@pytest.mark.parametrize("engine", ["auto", "torch", "openvino", "onnxruntime", "ncnn"])
+def test_networks_of_other_tasks_do_not_restore(tmp_path, engine, arguments):
     build_model("unet", width=4, depth=2).save_pretrained(tmp_path)
     for weights, does in ((tmp_path, r"segments images \(unet\)"), ("inspector", "says what is wrong with images")):
-        for engine in ("torch", "onnxruntime"):
-            with pytest.raises(CheckpointError, match=f"{does}.*; it cannot restore. Choose a restoration network"):
-                Restorer(weights, "cpu", engine=engine)
+        load = RestorationNetwork if engine == "auto" else load_engine
+        with pytest.raises(CheckpointError, match=f"{does}.*; it cannot restore. Choose a restoration network"):
+            load(weights, device="cpu", engine=engine, **arguments)
+
+
+def test_weights_are_refused_by_their_config_before_a_network_is_built(tmp_path, tiny_weights):
+    shutil.copytree(tiny_weights, tmp_path / "mine")
+    _with_entry(width=10**9)(tmp_path / "mine")
+    for task, advice in (("classification", "Train a classifier first"), ("inspection", "Train an inspector first")):
+        with pytest.raises(
+            CheckpointError, match=rf"mine' restores images \(sfnet\); it cannot .*\. {advice}: passband"
+        ):
+            load_model(tmp_path / "mine", task=task)
+    with pytest.raises(CheckpointError, match="width = 1000000000 does not fit"):
+        load_model(tmp_path / "mine", task="restoration")
 
 
 def test_networks_are_saved_in_folders_of_any_name_and_nowhere_else(tmp_path, monkeypatch, tiny_weights):

@@ -12,11 +12,11 @@ import torch
 
 from passband.config import InspectionRecipe, load_recipe
 from passband.inference.inspection.trials import Trials
+from passband.models import load_model
 from passband.models.inspector import InspectorNetwork
 from passband.studies.gain_table import SPECIALISTS
 from passband.studies.trial_judge import train_judge
 from passband.studies.trial_table import measure_trials
-from passband.tasks.loading import load_of_task
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
     recipe = load_recipe(options.recipe)
     if not isinstance(recipe, InspectionRecipe):
         parser.error(f"{options.recipe} is a recipe of the task {recipe.task}; give one of the task inspection")
-    model, _, _ = load_of_task(options.inspector, "inspection", "cpu")
+    model = load_model(options.inspector, task="inspection")
     assert isinstance(model, InspectorNetwork)
 
     def report(done: int) -> None:

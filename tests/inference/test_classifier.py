@@ -9,9 +9,8 @@ from passband.data.classifier_input import Preprocessing
 from passband.data.finding import find_pictures
 from passband.inference.classifier import Classifier
 from passband.io.image import ImageError, read_image
-from passband.models import load_model
+from passband.models import load_model, task_of
 from passband.state_dicts import CheckpointError
-from passband.tasks import task_of
 from passband.weights_io import load_config
 from tests.classifiers import PERIODS, save_classifier, texture, write_textures
 
@@ -131,7 +130,7 @@ def test_weights_that_are_no_trained_classifier_are_refused(weights, tiny_weight
     assert task_of(tiny_weights) == task_of(tmp_path / "nothing") == "restoration"
     with pytest.raises(
         CheckpointError,
-        match=r"restores images \(SFNet\); it cannot classify\. Train a classifier first: passband train dct-small",
+        match=r"restores images \(sfnet\); it cannot classify\. Train a classifier first: passband train dct-small",
     ):
         Classifier(tiny_weights, "cpu")
     config = load_config(weights)

@@ -5,8 +5,7 @@ import segmentation_models_pytorch
 import torch
 from segmentation_models_pytorch import encoders
 
-from passband.models import SMPNetwork, build_model, load_model
-from passband.tasks import task_of
+from passband.models import SMPNetwork, build_model, load_model, task_of
 
 SMALL = {
     "encoder": "mobilenet_v2",

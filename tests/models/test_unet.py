@@ -4,9 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from passband.models import UNet, build_model, load_model
+from passband.models import UNet, build_model, load_model, task_of
 from passband.state_dicts import CheckpointError
-from passband.tasks import task_of
 
 
 def expected_parameters(width, depth, channels, classes, bilinear=False):

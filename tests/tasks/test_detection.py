@@ -8,9 +8,9 @@ from passband.config import RecipeError, parse_recipe
 from passband.data.coco import CocoError
 from passband.drawing.comparison import GAP, MARGIN
 from passband.io.image import ImageError
-from passband.models import build_from, build_model
+from passband.models import build_from, build_model, task_of
 from passband.state_dicts import CheckpointError
-from passband.tasks import TASKS, task_of
+from passband.tasks import TASKS
 from passband.tasks.instances import Instances
 from passband.weights_io import load_config, save_weights
 from tests.detectors import write_shapes

@@ -22,14 +22,13 @@ from passband.io.files import none_usable, results_folder
 from passband.io.image import read_image
 from passband.io.json_files import write_json
 from passband.metrics.mask_scores import predicted_classes
-from passband.models import load_with_config, pick_device
+from passband.models import load_with_config, pick_device, task_of
 from passband.models.inputs import network_name
 from passband.naming import with_article
 from passband.ops.color import rgb_to_ycbcr
 from passband.provenance import weights_checksum
 from passband.runs import weights_of
 from passband.state_dicts import CheckpointError
-from passband.tasks import task_of
 from passband.tasks.curriculum import stored_profile
 
 SIZE = 256

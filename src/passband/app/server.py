@@ -19,8 +19,8 @@ from passband.app.guard import Functions, Guard
 from passband.app.settings import AppError, AppSettings, on_stop
 from passband.app.work.jobs import Jobs
 from passband.app.work.restoring import Restoring
+from passband.models import task_of
 from passband.naming import short_name, suggestion
-from passband.tasks.loading import task_of
 from passband.weights_finding import shipped_weights
 from passband.weights_io import load_config
 

@@ -77,8 +77,8 @@ def evaluate(
     """
     from passband.cli.shared.console import progress_bar, say
     from passband.evaluation import EVALUATIONS
+    from passband.models import task_of
     from passband.runs import trained_on
-    from passband.tasks import task_of
 
     task = task_of(weights)
     options = _options_of_task(

@@ -53,9 +53,9 @@ def segment(
     manifest: ManifestFile = None,
 ) -> None:
     """Segment images: write one mask per image, or COCO instances for detectors."""
+    from passband.models import task_of
     from passband.scale import choose_executor
     from passband.state_dicts import CheckpointError
-    from passband.tasks import task_of
     from passband.weights_io import load_config
 
     task = task_of(weights)

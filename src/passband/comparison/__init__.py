@@ -9,7 +9,7 @@ from passband.comparison.groups import holds_several_runs
 from passband.comparison.labels import ContestantError, named_sources
 from passband.comparison.restoration import compare_images
 from passband.comparison.runs import compare_runs
-from passband.tasks.loading import task_of
+from passband.models import task_of
 
 __all__ = ["ContestantError", "compare", "compare_images", "compare_runs"]
 

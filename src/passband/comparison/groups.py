@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from passband.comparison.labels import ContestantError, named_sources
+from passband.models import task_of
 from passband.naming import listed
 from passband.runs import read_run, weights_of
-from passband.tasks.loading import task_of
 from passband.weights_finding import RUN_FILE
 
 NAMED = 5

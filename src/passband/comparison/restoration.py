@@ -26,10 +26,10 @@ from passband.metrics import PROTOCOLS
 from passband.metrics.intervals import LEVEL
 from passband.metrics.named import image_metric
 from passband.metrics.spectral_error import band_edges
-from passband.models import pick_device
+from passband.models import pick_device, task_of
+from passband.models.network_task import DOES
 from passband.naming import counted, entry, listed, printable, with_article
 from passband.provenance import environment
-from passband.tasks.loading import DOES, task_of
 
 SHOWN = 3
 """Number of images on the contact sheet."""

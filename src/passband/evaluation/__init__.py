@@ -8,7 +8,7 @@ from passband.evaluation.classification import evaluate_classifier
 from passband.evaluation.detection import evaluate_detector
 from passband.evaluation.restoration import evaluate_restoration
 from passband.evaluation.segmentation import evaluate_segmenter
-from passband.tasks import task_of
+from passband.models import task_of
 
 __all__ = [
     "EVALUATIONS",

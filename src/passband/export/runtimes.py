@@ -1,6 +1,6 @@
 """Runs exported networks with OpenVINO and ONNX Runtime; ncnn has a module of its own."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -16,6 +16,7 @@ from passband.export.onnx.restoration_graph import restoration_graph
 from passband.export.onnx.session import CPU_PROVIDER, shown_name, start_session
 from passband.export.packages import reason_of, require
 from passband.io.onnx_metadata import read_onnx_metadata
+from passband.models.network_task import NETWORKS, other_task_error
 from passband.models.sfnet import SFNet
 from passband.models.three_scales import ThreeScaleNetwork
 from passband.weights_finding import WEIGHTS_FILE, checked_name
@@ -219,13 +220,10 @@ class OnnxRuntime:
         self._session = start_session(source, provider)
         self.provider = provider
         image = self._session.get_inputs()[0]
-        if image.name != INPUT:
-            raise ExportError(
-                f"{shown_name(source)} is not a restoration network that passband export wrote: its input is named "
-                f"{image.name!r}"
-            )
-        self.in_channels = image.shape[1]
         metadata = self._session.get_modelmeta().custom_metadata_map
+        if image.name != INPUT:
+            raise _other_network_error(shown_name(source), {image.name}, metadata)
+        self.in_channels = image.shape[1]
         sizes = Sizes.read(metadata)
         self.multiple, self.minimum, self.tile = sizes.multiple, sizes.minimum, sizes.tile
         height, width = image.shape[2:]
@@ -262,16 +260,31 @@ def read_openvino(path: Path) -> Any:
         names = {name for port in model.inputs for name in port.get_names()}
     except RuntimeError as error:
         raise ExportError(f"{path} is missing, damaged or not a network: {reason_of(error)}") from error
-    if INPUT not in names:
-        raise ExportError(
-            f"{path} is not a restoration network that passband export wrote: its inputs are "
-            f"{', '.join(sorted(names)) or 'unnamed'}"
-        )
+    metadata: dict[str, str] = {}
     if path.suffix == ".onnx" and not model.has_rt_info(["passband", "multiple"]):
         require("onnx", "onnx")
-        # OpenVINO does not pass on the properties of an ONNX file
-        set_sizes(model, Sizes.read(read_onnx_metadata(path)))
+        metadata = read_onnx_metadata(path)  # OpenVINO does not pass on the properties of an ONNX file
+        set_sizes(model, Sizes.read(metadata))
+    if INPUT not in names:
+        raise _other_network_error(str(path), names, metadata)
     return model
+
+
+def _other_network_error(source: str, inputs: Collection[str], metadata: Mapping[str, str]) -> ValueError:
+    """Return the error for a file that holds no restoration network.
+
+    Args:
+        source: name of the file.
+        inputs: names of the inputs of the network.
+        metadata: entries of the file.
+    """
+    task = metadata.get("task")
+    if task in NETWORKS and "network" in metadata:
+        return other_task_error(source, metadata["network"], task, "restoration")
+    return ExportError(
+        f"{source} is not a restoration network that passband export wrote: its inputs are "
+        f"{', '.join(sorted(inputs)) or 'unnamed'}"
+    )
 
 
 def split_front(model: Any) -> tuple[Any, Any]:

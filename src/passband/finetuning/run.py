@@ -284,7 +284,7 @@ def _fitted(recipe: RestorationRecipe, share: float, views: int) -> RestorationR
 
 def _network(weights: str | Path) -> ThreeScaleNetwork:
     """Return the network of the weights, if it can be fine-tuned."""
-    model = load_model(weights)
+    model = load_model(weights, task="restoration")
     if not isinstance(model, ThreeScaleNetwork):
         raise RunError(
             f"{weights} is {with_article(network_name(model))}, and only an SFNet, FSNet or ConvIR is fine-tuned on "

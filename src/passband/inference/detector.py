@@ -23,13 +23,12 @@ from passband.io.image import write_image
 from passband.io.records import OutputSettings, Records, foreign_file_message, signature
 from passband.io.rle import mask_area
 from passband.metrics.instance_scores import coco_results
-from passband.models import FrequencyRCNN
+from passband.models import FrequencyRCNN, load_with_config, pick_device
 from passband.models.class_names import class_names
 from passband.naming import described, listed
 from passband.provenance import weights_checksum
 from passband.state_dicts import CheckpointError
 from passband.tasks.instances import Instances, cube_form, find_instances
-from passband.tasks.loading import load_of_task
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,8 @@ class InstanceFinder(Rebuilt):
     """
 
     def __init__(self, weights: str | Path, device: str = "auto"):
-        model, config, self.device = load_of_task(weights, "detection", device)
+        self.device = pick_device(device)
+        model, config = load_with_config(weights, task="detection")
         if not isinstance(model, FrequencyRCNN):  # the only network of this task
             raise TypeError(f"{type(model).__name__} is for detection, but finds no instances as FrequencyRCNN does")
         self.weights, self._device_name = str(weights), device

@@ -29,7 +29,7 @@ from passband.inference.planned import restore_within, told_of_memory
 from passband.inference.video.temporal import SmoothedStatistics, Smoother, smoothed_statistics
 from passband.io.files import file_checksum
 from passband.io.image.size import stored_size
-from passband.models import accepted_arguments, load_model
+from passband.models import accepted_arguments, load_model, task_of
 from passband.models.bands.statistics import MapStatistics
 from passband.models.inputs import network_name
 from passband.models.padded import check_views, input_views
@@ -70,7 +70,7 @@ class RestorationNetwork:
         engine_choice: the engine that was chosen and the reason, or None if the engine was named.
 
     Raises:
-        CheckpointError: if the weights cannot be used.
+        CheckpointError: if the weights cannot be used, or are for another task.
         ExportError: if the engine is not installed, or cannot run this network.
         ValueError: if this machine does not have the device, the memory is not a size, the engine takes no cap, the
             engine, precision or option is unknown, or the network takes another number of views.
@@ -91,22 +91,18 @@ class RestorationNetwork:
     ):
         self.memory = None if memory is None else parse_memory(memory)
         self.engine_choice: EngineChoice | None = None
-        if engine == AUTO_ENGINE and provider is None:
-            try:
-                self.engine_choice = choose_engine(weights, precision, device, self.memory is not None, **overrides)
-            except (AttributeError, ValueError):
-                _check_request(weights, overrides, options)
-                raise
-            engine = self.engine_choice.engine
-        runtime = runtime_of(weights) if engine == "torch" else engine
-        if self.memory is not None and runtime in ENGINES:
-            raise ValueError(f"a cap on memory is for the engine torch; {runtime} has none")
         try:
+            if engine == AUTO_ENGINE and provider is None:
+                self.engine_choice = choose_engine(weights, precision, device, self.memory is not None, **overrides)
+                engine = self.engine_choice.engine
+            runtime = runtime_of(weights) if engine == "torch" else engine
+            if self.memory is not None and runtime in ENGINES:
+                raise ValueError(f"a cap on memory is for the engine torch; {runtime} has none")
             # graphs keep memory that is not counted
             limits: dict[str, Any] = {"graphs": self.memory is None, "memory": self.memory}
             self.engine = load_engine(weights, engine, precision, device, provider=provider, **limits, **overrides)
-        except (AttributeError, ValueError):  # engines look for attributes that only restoration networks have
-            _check_request(weights, overrides, options)
+        except (TypeError, ValueError):
+            _check_options(weights, overrides, options)
             raise
         self.weights, self._overrides = str(weights), overrides
         self._for_torch = {"device": device, "precision": precision, **overrides}
@@ -318,16 +314,14 @@ class RestorationNetwork:
             raise MemoryError(f"{source}: {error}") from error
 
 
-def _check_request(weights: str | Path, overrides: dict[str, Any], options: tuple[str, ...]) -> None:
-    """Refuse a network for another task, and keywords that are neither options of the caller nor its arguments.
+def _check_options(weights: str | Path, overrides: dict[str, Any], options: tuple[str, ...]) -> None:
+    """Refuse keywords that are neither options of the caller nor arguments of a restoration network.
 
     Raises:
-        CheckpointError: if the network is for another task.
         ValueError: if there is one; the message suggests the nearest name.
     """
-    from passband.tasks.loading import check_task_of  # loads what only trainings need
-
-    check_task_of(weights, "restoration", "choose a restoration network, such as general")
+    if not overrides or task_of(weights) != "restoration":
+        return
     own = options or tuple(inspect.signature(RestorationNetwork).parameters)
     try:
         arguments = list(accepted_arguments(load_config(weights)["model"]))

@@ -21,13 +21,14 @@ from passband.models.fsnet import FSNet, fsnet, fsnet_small
 from passband.models.gated import Gated, GatedClassifier, from_published, gated_dct_resnet18, gated_dct_resnet50
 from passband.models.imagenet import fit_first_block, load_imagenet
 from passband.models.inspector import InspectorNetwork, inspector
+from passband.models.network_task import other_task_error
 from passband.models.published import published_file_hint
 from passband.models.sfnet import SFNet, sfnet, sfnet_small
 from passband.models.smp import SMPNetwork, smp
 from passband.models.unet import UNet, unet
 from passband.naming import entry, printable
 from passband.state_dicts import PICKLE_SUFFIXES, CheckpointError, published_config, read_state, rename_published
-from passband.weights_finding import CONFIG_FILE, find_weights
+from passband.weights_finding import CONFIG_FILE, checked_name, find_weights
 from passband.weights_io import ABOUT_DATA, load_config, load_state
 
 WITHOUT_WEIGHTS = re.compile("(max|min)_size|pool_window|tile|rpn_.*_top_n_.*")
@@ -110,6 +111,7 @@ __all__ = [
     "sfnet",
     "sfnet_small",
     "smp",
+    "task_of",
     "unet",
 ]
 
@@ -165,32 +167,64 @@ def build_from(config: dict[str, Any]) -> nn.Module:
     return build_model(config["model"], **arguments)
 
 
-def load_model(source: str | Path, **overrides: Any) -> nn.Module:
+def task_of(weights: str | Path) -> str:
+    """Return the task that weights are for, by their config alone; the weights are not read.
+
+    Args:
+        weights: weights as `models.load_model` takes them.
+
+    Returns:
+        A key of `network_task.NETWORKS`. Weights that cannot be found or have no config count as restoration, because
+        loading them then says what is wrong. Pickles are published restoration networks.
+    """
+    try:
+        if Path(checked_name(weights)).suffix in PICKLE_SUFFIXES and Path(weights).is_file():
+            return "restoration"
+        name = load_config(weights)["model"]
+    except CheckpointError:
+        return "restoration"
+    return _task_of_network(name)
+
+
+def _task_of_network(name: str) -> str:
+    """Return the task of a network of a name; restoration if there is no such network."""
+    builder = MODELS.get(name)
+    built = inspect.signature(builder).return_annotation if builder is not None else None
+    return getattr(built, "task", "restoration")
+
+
+def load_model(source: str | Path, *, task: str | None = None, **overrides: Any) -> nn.Module:
     """Load a network with its weights, ready for evaluation.
 
     Args:
         source: shipped name, folder of passband, published pickle of SFNet, FSNet or ConvIR, hub id, or a file of
             another restoration network that spandrel knows, see `models.foreign`.
+        task: task that the network must be for, a key of `network_task.NETWORKS`; None for any task.
         overrides: keywords of the constructor that replace those of the config, such as `pool_window=210`.
 
     Returns:
         The network in evaluation mode.
 
     Raises:
-        CheckpointError: if the weights are missing, unsafe, damaged or of another network.
+        CheckpointError: if the weights are missing, unsafe, damaged, of another network or for another task.
         ValueError: if an override is unknown.
     """
-    return load_with_config(source, **overrides)[0]
+    return load_with_config(source, task=task, **overrides)[0]
 
 
 def load_with_config(
-    source: str | Path, *, hub_options: Mapping[str, Any] | None = None, **overrides: Any
+    source: str | Path,
+    *,
+    task: str | None = None,
+    hub_options: Mapping[str, Any] | None = None,
+    **overrides: Any,
 ) -> tuple[nn.Module, dict[str, Any]]:
     """Load a network with its weights, ready for evaluation, and read its config once.
 
     Args:
         source: shipped name, folder of passband, published pickle of SFNet, FSNet or ConvIR, hub id, or a file of
             another restoration network that spandrel knows, see `models.foreign`.
+        task: task that the network must be for, a key of `network_task.NETWORKS`; None for any task.
         hub_options: options of `huggingface_hub.hf_hub_download`, for a hub id.
         overrides: keywords of the constructor that replace those of the config, such as `pool_window=210`.
 
@@ -198,7 +232,7 @@ def load_with_config(
         The network in evaluation mode, and its config as stored; the config is empty for a network of another project.
 
     Raises:
-        CheckpointError: if the weights are missing, unsafe, damaged or of another network.
+        CheckpointError: if the weights are missing, unsafe, damaged, of another network or for another task.
         ValueError: if an override is unknown.
     """
     hub = hub_options or {}
@@ -215,8 +249,13 @@ def load_with_config(
     if found is None and (path.suffix != ".safetensors" or not path.with_name(CONFIG_FILE).exists()):
         foreign = load_foreign(stored, source, **overrides)
         if foreign is not None:
+            if task not in ("restoration", None):
+                raise other_task_error(source, foreign.name, "restoration", task)
             return foreign.eval(), {}
     config = found if found is not None and path.suffix in PICKLE_SUFFIXES else load_config(source, **hub)
+    own = _task_of_network(config["model"])
+    if task not in (own, None):
+        raise other_task_error(source, config["model"], own, task)
     _check_arguments(config, state, source)
     try:
         model = build_from(without_initial_weights({**config, **overrides}))

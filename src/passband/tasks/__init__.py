@@ -5,8 +5,8 @@ from typing import Any
 
 from passband.tasks.classification import Classification
 from passband.tasks.detection import Detection
+from passband.tasks.input_shape import input_shape_of
 from passband.tasks.inspection import Inspection
-from passband.tasks.loading import input_shape_of, task_of
 from passband.tasks.restoration import Restoration
 from passband.tasks.segmentation import Segmentation
 from passband.tasks.task import Task
@@ -28,5 +28,4 @@ __all__ = [
     "Segmentation",
     "Task",
     "input_shape_of",
-    "task_of",
 ]

@@ -30,10 +30,10 @@ from passband.layers.channels import channel_subset
 from passband.layers.gate import ChannelGate, temperature
 from passband.metrics import confusion_matrix, rank_of, ranking
 from passband.models.gated import Gated, logits_of
+from passband.models.network_task import check_task
 from passband.naming import listed
 from passband.processes import in_turn
 from passband.state_dicts import CheckpointError
-from passband.tasks.loading import check_task
 from passband.tasks.problems import Problems
 from passband.tasks.task import Direction, FixedLesson, Loss, Validation
 

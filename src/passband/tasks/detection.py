@@ -25,11 +25,11 @@ from passband.drawing.comparison import comparison_rows
 from passband.io.image import ImageError
 from passband.metrics.instance_scores import CocoScores, Result, coco_results
 from passband.models import FrequencyRCNN
+from passband.models.network_task import check_task
 from passband.processes import in_turn
 from passband.state_dicts import CheckpointError
 from passband.tasks.channel_fit import fitted_statistics
 from passband.tasks.instances import INSTANCE_CAPTIONS, beside_truth, cube_form, find_instances
-from passband.tasks.loading import check_task
 from passband.tasks.problems import Problems
 from passband.tasks.task import Direction, FixedLesson, Loss, Validation
 

@@ -27,11 +27,11 @@ from passband.drawing.comparison import comparison_rows, restoration_captions
 from passband.io.image import ImageError
 from passband.losses import FocalFrequencyLoss, FrequencyLoss, multiscale_loss, relative_multiscale_loss
 from passband.metrics import psnr
+from passband.models.network_task import check_task
 from passband.models.padded import check_views, restore_batch
 from passband.models.three_scales import mean_view
 from passband.ops.frequency_distance import BLOCK
 from passband.processes import in_turn
-from passband.tasks.loading import check_task
 from passband.tasks.problems import Problems
 from passband.tasks.task import Direction, FixedLesson, Loss, Validation
 

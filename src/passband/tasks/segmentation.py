@@ -27,10 +27,10 @@ from passband.io.image import ImageError
 from passband.losses import segmentation_loss
 from passband.metrics.mask_scores import PROTOCOLS, predicted_classes, resized_logits
 from passband.models.class_names import mask_names
+from passband.models.network_task import check_task
 from passband.state_dicts import CheckpointError
 from passband.tasks.chosen_masks import split_by_recipe
 from passband.tasks.curriculum import Lesson, measured_profile, stored_profile
-from passband.tasks.loading import check_task
 from passband.tasks.mask_validation import MaskValidation
 from passband.tasks.problems import Problems
 from passband.tasks.robustness import RobustnessScores

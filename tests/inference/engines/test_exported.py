@@ -9,10 +9,9 @@ from passband.export import ExportedNetwork, ExportError, export_model, restorat
 from passband.inference.classifier import Classifier
 from passband.inference.restorer import Restorer
 from passband.inference.segmenter import Segmenter
-from passband.models import SFNet
+from passband.models import SFNet, task_of
 from passband.provenance import weights_checksum
 from passband.state_dicts import CheckpointError
-from passband.tasks import task_of
 from passband.weights_io import load_config
 from tests.classifiers import save_classifier, write_textures
 from tests.segmenters import save_segmenter, write_blobs

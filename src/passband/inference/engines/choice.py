@@ -69,7 +69,7 @@ def choose_engine(
         overrides: keywords of the network's constructor.
 
     Raises:
-        CheckpointError: if the weights cannot be used.
+        CheckpointError: if the weights cannot be used, or are for another task.
         ExportError: if the weights are a Core ML package.
         ValueError: if the precision or the device is unknown.
     """
@@ -87,7 +87,7 @@ def choose_engine(
     installed = [name for name in ENGINES if versions[name]]
     if installed == ["torch"]:
         return EngineChoice("torch", "no other engine is installed")
-    model = load_model(weights, **overrides)
+    model = load_model(weights, task="restoration", **overrides)
 
     def measure() -> str:
         _log.warning("the engines %s are measured once on this machine, in up to a minute", ", ".join(installed))

@@ -10,8 +10,9 @@ from passband.export.exported_network import ExportedNetwork
 from passband.export.network_writer import ExportError
 from passband.export.onnx.session import CPU_PROVIDER
 from passband.export.runtimes import runtime_of
+from passband.models import load_with_config, pick_device
+from passband.models.network_task import NETWORKS, check_task
 from passband.naming import with_article
-from passband.tasks.loading import NETWORKS, check_task, load_of_task
 from passband.weights_finding import checked_name
 from passband.weights_io import EXPORTED_SUFFIX
 
@@ -23,7 +24,7 @@ def load_network(
 
     Args:
         weights: weights to load, as `models.load_model` takes them, or an .onnx file of `passband export`.
-        task: task that the network must be for, a key of `tasks.loading.NETWORKS`.
+        task: task that the network must be for, a key of `models.network_task.NETWORKS`.
         device: name of a device, see `models.pick_device`; an exported file takes `"auto"` and `"cpu"`.
         provider: execution provider of ONNX Runtime that runs an exported file; None for the CPU.
 
@@ -42,7 +43,8 @@ def load_network(
                 f"--provider is for exported files ({EXPORTED_SUFFIX}), got the weights {weights}; leave it out, or "
                 "run passband export first"
             )
-        return load_of_task(weights, task, device)
+        chosen_device = pick_device(device)
+        return *load_with_config(weights, task=task), chosen_device
     if runtime != "onnxruntime":
         network = with_article(NETWORKS[task])
         raise ExportError(f"{network} runs from weights or an {EXPORTED_SUFFIX} file here, got {weights}")

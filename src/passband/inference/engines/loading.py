@@ -245,7 +245,7 @@ def load_engine(
         overrides: keywords of the network's constructor, such as `pool_window=210`.
 
     Raises:
-        CheckpointError: if the weights cannot be used.
+        CheckpointError: if the weights cannot be used, or are for another task.
         ExportError: if the engine is not installed, or cannot run this network.
         ValueError: if the engine is unknown, or does not have the precision or the device.
     """
@@ -257,7 +257,7 @@ def load_engine(
     refuse_coreml(weights)
     exported = runtime_of(weights)
     if exported is None and engine == "torch":
-        model = load_model(weights, **overrides)
+        model = load_model(weights, task="restoration", **overrides)
         return TorchEngine(model, precision, pick_device(device), compile=compile, graphs=graphs, memory=memory)
     name = engine if engine != "torch" else str(exported)
     if device not in ("auto", "cpu") and (name, device) != ("ncnn", "vulkan"):
@@ -269,16 +269,15 @@ def load_engine(
         raise ValueError("compile is for --engine torch on a CUDA GPU; leave it out")
     if exported is not None:
         return _load_exported(Path(checked_name(weights)), exported, name, precision, device, provider, overrides)
-    if engine == "ncnn":
+    if engine != "openvino":
         _only_float32(precision, engine)
-        require("ncnn", "ncnn")
-        return NcnnRuntime(ncnn_graph(load_model(weights, **overrides)), device == "vulkan")
+    require(engine, *([engine] if engine == "ncnn" else [engine, "onnx"]))
+    model = load_model(weights, task="restoration", **overrides)
     if engine == "openvino":
-        require("openvino", "openvino", "onnx")
-        return _openvino(load_model(weights, **overrides), precision)
-    _only_float32(precision, engine)
-    require("onnxruntime", "onnxruntime", "onnx")
-    return OnnxRuntime(restoration_graph(load_model(weights, **overrides)), provider or CPU_PROVIDER)
+        return _openvino(model, precision)
+    if engine == "ncnn":
+        return NcnnRuntime(ncnn_graph(model), device == "vulkan")
+    return OnnxRuntime(restoration_graph(model), provider or CPU_PROVIDER)
 
 
 def _openvino(model: nn.Module, precision: str) -> OpenVINORuntime:

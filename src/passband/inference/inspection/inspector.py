@@ -18,9 +18,9 @@ from passband.inference.inspection.trials import Trials
 from passband.inference.rebuilding import Rebuilt
 from passband.io.conversion import AnyImage, as_tensor
 from passband.io.image import DEFAULT_MAX_PIXELS, read_image
+from passband.models import load_model, pick_device
 from passband.models.inspector import InspectorNetwork, share_as_strange
 from passband.naming import described, listed
-from passband.tasks.loading import load_of_task
 from passband.weights_finding import INSPECTOR
 
 FOUND = 0.5
@@ -172,7 +172,8 @@ class Inspector(Rebuilt):
     """
 
     def __init__(self, weights: str | Path = INSPECTOR, device: str = "cpu", *, trial: bool = True):
-        model, _, self.device = load_of_task(weights, "inspection", device)
+        self.device = pick_device(device)
+        model = load_model(weights, task="inspection")
         assert isinstance(model, InspectorNetwork)
         self.model = model.to(self.device, torch.float32)
         self.weights, self._device_name = str(weights), device
