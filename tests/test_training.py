@@ -121,7 +121,7 @@ class TestRun:
         assert rows(tmp_path / "run" / "log.csv") == rows(whole_run / "log.csv")
 
     def test_recipes_and_folders_may_be_text_and_a_recipe_a_name(self, tmp_path, photographs):
-        text = 'name = "a"\nmodel = {name = "sfnet", numbers = {width = 16, depth = 1}}\noptim = {steps = 1}\n'
+        text = 'name = "a"\nmodel = {name = "sfnet", arguments = {width = 16, depth = 1}}\noptim = {steps = 1}\n'
         text += "data = {crop = 16, batch = 2, workers = 0}\nvalidation = {count = 1, crop = 16}\n"
         (tmp_path / "a.toml").write_text(text)
         folders = {"data": str(photographs), "validation_data": str(photographs)}
@@ -353,7 +353,7 @@ class TestRun:
     def test_a_killed_run_resumes_to_the_losses_of_one_that_was_not(self, tmp_path, photographs):
         settings = tmp_path / "tiny.toml"
         settings.write_text(
-            'name = "tiny"\ncheckpoint_every = 2\n[model]\nname = "sfnet"\nnumbers = {width = 16, depth = 1}\n'
+            'name = "tiny"\ncheckpoint_every = 2\n[model]\nname = "sfnet"\narguments = {width = 16, depth = 1}\n'
             "[data]\ncrop = 32\nbatch = 1\nworkers = 0\n[optim]\nsteps = 16\nwarmup_steps = 2\n"
             "[validation]\nevery = 100\ncount = 1\ncrop = 32\n"
         )

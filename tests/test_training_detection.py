@@ -9,7 +9,6 @@ import torch
 from passband.config import parse_recipe
 from passband.inference import InstanceFinder
 from passband.models import load_model
-from passband.runs import read_run
 from passband.training import train
 from tests.detectors import CLASSES, IDS, write_shapes
 from tests.models.detectors import TINY
@@ -77,21 +76,6 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_numbers(input, folder, tmp_p
     assert rows(tmp_path / "whole" / "log.csv")[0] == [
         "step", "loss", "classifier", "box_reg", "mask", "objectness", "rpn_box_reg", "learning_rate"
     ]  # fmt: skip
-
-
-def test_weights_and_runs_of_the_first_version_are_read_under_their_former_names(folder, tmp_path):
-    run = tmp_path / "run"
-    train(recipe({"input": "coefficients"}, steps=1), run, data=folder)
-    record, config = run / "run.json", run / "weights" / "last" / "config.json"
-    for path in (record, config):
-        path.write_text(
-            path.read_text().replace('"input": "coefficients"', '"way": "B"').replace('"arguments"', '"numbers"')
-        )
-    assert '"way": "B"' in config.read_text()
-    assert load_model(run / "weights" / "last").input == "coefficients"
-    found = read_run(run)
-    assert (found["recipe"].data.input, found["network"]["input"]) == ("coefficients", "coefficients")
-    assert found["recipe"].model.arguments == recipe().model.arguments
 
 
 def test_weights_trained_one_way_go_on_the_other(folder, tmp_path):

@@ -64,7 +64,7 @@ def settings(name: str, model: str, data: dict[str, Any], seed: int, options: ar
         "task": "classification",
         "seed": seed,
         "checkpoint_every": 50,
-        "model": {"name": model, "numbers": {"width": options.width}},
+        "model": {"name": model, "arguments": {"width": options.width}},
         "data": {
             **data,
             "size": (2 if doubled else 1) * options.size,

@@ -85,7 +85,7 @@ def settings(row: str, options: argparse.Namespace) -> dict[str, Any]:
         "checkpoint_every": 100,
         "model": {
             "name": "dct-mask-rcnn-resnet18",
-            "numbers": {
+            "arguments": {
                 "width": options.width,
                 "features": 2 * options.width,
                 "box_features": 8 * options.width,

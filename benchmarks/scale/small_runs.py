@@ -64,7 +64,7 @@ RECIPES: dict[str, dict[str, Any]] = {
             "mode": "mask",
             "schedule": "adaptive",
             "definition": "magnitude",
-            "adaptive": {"shares": [0.0, 0.5], "radii": 3, "pictures": 2, "between": "linear"},
+            "adaptive": {"shares": [0.0, 0.5], "radii": 3, "images": 2, "between": "linear"},
         },
         "validation": {"batch": 2},
     },

@@ -158,7 +158,7 @@ def settings(row: str, seed: int, steps_per_epoch: int, options: argparse.Namesp
         "task": "segmentation",
         "seed": seed,
         "checkpoint_every": max(1, 2 * steps_per_epoch),
-        "model": {"name": "unet", "numbers": {"width": options.width}},
+        "model": {"name": "unet", "arguments": {"width": options.width}},
         "data": {"size": options.size, "batch": options.batch, "workers": options.workers},
         "optim": {
             "optimizer": "adam",

@@ -77,7 +77,7 @@ def load_config(source: str | Path, **hub_options: Any) -> dict[str, Any]:
     config = {"model": "sfnet", **config}
     if not isinstance(config["model"], str):
         raise CheckpointError(f"{path}: model must be the name of a network; it is {kind_of(config['model'])}")
-    return with_current_names(config)
+    return config
 
 
 def _exported_config(path: Path) -> dict[str, Any]:
@@ -100,19 +100,6 @@ def _exported_config(path: Path) -> dict[str, Any]:
             "passband restore"
         )
     return config
-
-
-def with_current_names(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the config of a network with the current names of its arguments.
-
-    Args:
-        config: config as a file holds it. Version 0.1.0 called the input of a detector `way`, `"A"` or `"B"`.
-    """
-    inputs = {"A": "pixels", "B": "coefficients"}
-    if config.get("way") not in inputs:
-        return config
-    renamed = {key: value for key, value in config.items() if key != "way"}
-    return {**renamed, "input": inputs[config["way"]]}
 
 
 def load_state(module: nn.Module, state: dict[str, Tensor], source: str | Path) -> None:

@@ -48,18 +48,13 @@ def test_settings_reach_the_search(run, unet, photographs, tmp_path):
 
 
 @pytest.mark.usefixtures("without_charts")
-def test_the_term_has_an_effect_unless_another_is_chosen_and_former_options_are_understood(
-    run, unet, photographs, tmp_path
-):
-    for words, term, images in (((), "noise", 4), (("--terms", "cost", "--pictures", 1), "cost", 1)):
+def test_the_term_has_an_effect_unless_another_is_chosen(run, unet, photographs, tmp_path):
+    for words, term, images in (((), "noise", 4), (("--term", "cost", "--images", 1), "cost", 1)):
         status, out, err = run("analyze", "ratio", unet, "--data", photographs, "-o", tmp_path / "out", *words, *TINY)
         assert (status, err) == (0, "")
         assert "had no effect" not in out
         held = json.loads((tmp_path / "out" / "ratio.json").read_text())
         assert (held["optimum"]["term"], held["optimum"]["images"], len(held["images"])) == (term, images, images)
-    _, out, _ = run("analyze", "ratio", "--help")
-    assert "--images" in out
-    assert not any(former in out for former in ("--pictures", "--terms"))
 
 
 def test_bad_input_is_one_sentence_and_a_status(run, unet, photographs, tiny_weights, tmp_path):

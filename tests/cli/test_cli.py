@@ -432,7 +432,7 @@ def test_a_training_from_weights_refuses_another_network(run, tmp_path):
 
 def test_train_trains_and_resumes(run, tmp_path, photographs):
     (tmp_path / "tiny.toml").write_text(
-        'name = "tiny"\n[model]\nname = "sfnet"\nnumbers = {width = 16, depth = 1}\n'
+        'name = "tiny"\n[model]\nname = "sfnet"\narguments = {width = 16, depth = 1}\n'
         "[data]\ncrop = 32\nbatch = 2\nworkers = 0\n[optim]\nsteps = 2\n[validation]\ncount = 1\ncrop = 32\n"
     )
     status, out, err = run(

@@ -74,7 +74,7 @@ def test_the_side_of_tiles_is_that_of_the_weights_unless_it_is_given(evaluate, t
 
 def test_scores_of_what_was_learned_from_are_called_so(evaluate, run, data, tmp_path):
     (tmp_path / "tiny.toml").write_text(
-        'name = "tiny"\n[model]\nname = "sfnet"\nnumbers = {width = 16, depth = 1}\n'
+        'name = "tiny"\n[model]\nname = "sfnet"\narguments = {width = 16, depth = 1}\n'
         '[data]\nsource = "pairs"\ncrop = 16\nbatch = 1\nworkers = 0\n[optim]\nsteps = 1\n[validation]\ncount = 1\n'
     )
     command = ("train", tmp_path / "tiny.toml", "--data", data, "-o", tmp_path / "run", "--device", "cpu")

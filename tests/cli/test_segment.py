@@ -17,7 +17,7 @@ name = "tiny"
 task = "segmentation"
 checkpoint_every = 2
 [model]
-numbers = {width = 4, depth = 2}
+arguments = {width = 4, depth = 2}
 [data]
 size = 32
 batch = 2

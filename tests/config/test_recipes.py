@@ -7,7 +7,6 @@ import torch
 
 from passband.config import (
     RECIPES,
-    DetectionRecipe,
     OptimConfig,
     RecipeError,
     RestorationRecipe,
@@ -188,23 +187,6 @@ def test_every_setting_says_what_it_is():
                 assert described, f"{section.__name__}.{setting.target.id}"
                 checked += 1
     assert checked > 30
-
-
-def test_recipes_of_the_first_version_are_read_under_their_former_names():
-    network = {"name": "sfnet", "numbers": {"width": 16}}
-    assert parse_recipe({**RECIPE, "model": network}, "old.toml").model.arguments == {"width": 16}
-    with pytest.raises(RecipeError, match="numbers"):  # one of the two names
-        parse_recipe({**RECIPE, "model": {**network, "arguments": {}}}, "both.toml")
-    detector = {"name": "x", "task": "detection", "model": {"name": "dct-mask-rcnn"}, "optim": {"epochs": 1}}
-    curriculum = {"profile": "picture", "adaptive": {"pictures": 3}}
-    recipe = parse_recipe({"name": "old", "task": "segmentation", "curriculum": curriculum}, "old.toml")
-    assert (recipe.curriculum.profile, recipe.curriculum.adaptive.images) == ("image", 3)
-    for former, now in (("A", "pixels"), ("B", "coefficients")):
-        recipe = parse_recipe({**detector, "data": {"way": former}}, "old.toml")
-        assert isinstance(recipe, DetectionRecipe)
-        assert recipe.data.input == now
-    with pytest.raises(RecipeError, match="way"):
-        parse_recipe({**detector, "data": {"way": "C"}}, "old.toml")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -14,15 +14,6 @@ analyze = typer.Typer(
 )
 
 
-FORMER_OPTIONS = {"pictures": "images", "terms": "term"}
-"""Options of version 0.1.0 and their present names."""
-
-
-def _present_option(name: str) -> str:
-    """Return the present name of an option."""
-    return FORMER_OPTIONS.get(name, name)
-
-
 @analyze.callback()
 def analyze_command() -> None:
     """Show the frequencies of an image, those that a network uses or gets wrong, and the curves of a run."""
@@ -79,7 +70,7 @@ def channels(
         raise typer.Exit(1)
 
 
-@analyze.command(cls=Command, context_settings={"token_normalize_func": _present_option})
+@analyze.command(cls=Command)
 def ratio(
     source: Annotated[
         str, typer.Argument(help="An image. Or the folder of a run, or weights of a network that takes pixels.")

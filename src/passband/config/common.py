@@ -36,14 +36,6 @@ class ModelConfig(Section, frozen=True):
     """Keyword arguments of the constructor of the network, such as `width` and `depth`. `options` of the network `smp`
     is a table itself."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _former_name(cls, values: Any) -> Any:
-        """Read recipes and runs of version 0.1.0, which call the arguments numbers."""
-        if isinstance(values, dict) and "numbers" in values and "arguments" not in values:
-            return {"arguments" if key == "numbers" else key: value for key, value in values.items()}
-        return values
-
 
 class OptimConfig(Section, frozen=True):
     """Optimizer, learning rate and length of the run."""

@@ -1,6 +1,6 @@
 """Recipes of detection."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
@@ -82,15 +82,6 @@ class DetectionData(DataConfig, frozen=True):
     def is_rgb(self) -> bool:
         """Whether the network takes pixels instead of frequency channels."""
         return isinstance(self.channels, str) and self.channels.lower() == "rgb"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _former_name(cls, values: Any) -> Any:
-        """Read recipes and runs of version 0.1.0, which call the input `way`, "A" or "B"."""
-        former = {"A": "pixels", "B": "coefficients"}
-        if isinstance(values, dict) and values.get("way") in former and "input" not in values:
-            return {**{key: value for key, value in values.items() if key != "way"}, "input": former[values["way"]]}
-        return values
 
     @model_validator(mode="after")
     def _fits(self) -> "DetectionData":

@@ -157,14 +157,6 @@ class AdaptiveConfig(Section, frozen=True):
     images: PositiveInt = 8
     """Number of training images that the search uses, the same ones every time."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _former_name(cls, values: Any) -> Any:
-        """Read recipes and runs of version 0.1.0, which call the images pictures."""
-        if isinstance(values, dict) and "pictures" in values and "images" not in values:
-            return {"images" if key == "pictures" else key: value for key, value in values.items()}
-        return values
-
     @model_validator(mode="after")
     def _ascending(self) -> "AdaptiveConfig":
         shares = self.shares
@@ -220,14 +212,6 @@ class CurriculumConfig(Section, frozen=True):
     final_ratios: tuple[float, ...] = ()
     """Values of `end` to compare. The recipe then trains one run for each of them, and writes a table of their
     scores."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _former_profile(cls, values: Any) -> Any:
-        """Read recipes and runs of version 0.1.0, which call the profile of each image `picture`."""
-        if isinstance(values, dict) and values.get("profile") == "picture":
-            return {**values, "profile": "image"}
-        return values
 
     @model_validator(mode="after")
     def _fits(self) -> "CurriculumConfig":

@@ -81,9 +81,9 @@ class RadialProfile:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "RadialProfile":
-        """Make the profile that `to_config` wrote. In version 0.1.0, it called the images pictures."""
-        (height, width), count = config["size"], config["images" if "images" in config else "pictures"]
-        return cls(config["definition"], tuple(config["shares"]), (height, width), count)
+        """Make the profile that `to_config` wrote."""
+        height, width = config["size"]
+        return cls(config["definition"], tuple(config["shares"]), (height, width), config["images"])
 
     def to_config(self) -> dict[str, Any]:
         """Return the profile for JSON."""

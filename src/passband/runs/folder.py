@@ -9,7 +9,6 @@ from passband.config import parse_recipe
 from passband.io.files import is_openable
 from passband.ops.checks import kind_of
 from passband.weights_finding import RUN_FILE, run_weights
-from passband.weights_io import with_current_names
 
 
 class RunError(RuntimeError):
@@ -82,8 +81,6 @@ def read_run(output: Path) -> dict[str, Any]:
     run = run_content(output)
     if not isinstance(run.get("recipe"), dict):
         raise RunError(f"{output / RUN_FILE} is damaged: it does not hold the recipe of the run")
-    if isinstance(run.get("network"), dict):
-        run["network"] = with_current_names(run["network"])
     return {**run, "recipe": parse_recipe(run["recipe"], output / RUN_FILE)}
 
 
