@@ -49,7 +49,7 @@ def test_exported_files_run_in_each_engine_and_know_the_sizes_that_they_take(mod
         path = export_model(tmp_path / "weights", tmp_path / f"its.{suffix}", to).path
         for name in engines:
             engine = load_engine(path, "openvino" if name == "openvino" else "torch", "float32")
-            assert (engine.name, engine.multiple, engine.minimum) == (name, model.multiple, model.minimum)
+            assert (engine.name, engine.sizes.multiple, engine.sizes.minimum) == (name, model.multiple, model.minimum)
             torch.testing.assert_close(restore_tiled(engine, image, 512, 256), whole, rtol=0, atol=1e-4)
             with pytest.raises(ValueError, match=f"divisible by {model.multiple} and at least {model.minimum}, got 8x"):
                 engine(torch.rand(1, 3, 8, 64))

@@ -7,7 +7,7 @@ import torch
 from passband.export import ExportError
 from passband.export.ncnn.graph import ncnn_graph
 from passband.export.ncnn.runtime import NcnnRuntime, read_sizes, write_ncnn
-from passband.export.runtimes import Sizes
+from passband.export.sizes import Sizes
 from passband.models import ConvIR, FSNet, SFNet, load_model
 from tests import golden
 from tests.models.test_family_bands import NEAR, randomized, uneven
@@ -32,7 +32,7 @@ def graph():
 def test_the_network_is_that_of_torch_at_any_size(name):
     model = randomized(NETWORKS[name])
     engine = NcnnRuntime(ncnn_graph(model))
-    assert (engine.multiple, engine.minimum, engine.in_channels) == (model.multiple, model.minimum, model.in_channels)
+    assert (engine.sizes, engine.in_channels) == (Sizes.of(model), model.in_channels)
     for rows, columns in ((0, 0), (1, 3), (4, 2)):  # further than the least side
         height, width = (model.minimum + steps * model.multiple for steps in (rows, columns))
         image = uneven(height, width).repeat(2, model.in_channels // 3, 1, 1)

@@ -60,7 +60,7 @@ def test_bfloat16_and_a_file_agree_with_memory(network, converted, tmp_path):
 @pytest.mark.parametrize("runtime", [lambda graph: OpenVINORuntime(_read(graph)), OnnxRuntime])
 def test_engines_say_which_sizes_and_channels_they_take(network, runtime):
     engine = runtime(restoration_graph(network))
-    assert (engine.multiple, engine.minimum, engine.in_channels) == (8, 16, 3)
+    assert (engine.sizes.multiple, engine.sizes.minimum, engine.in_channels) == (8, 16, 3)
     with pytest.raises(ValueError, match="divisible by 8 and at least 16, got 20x24"):
         engine(torch.rand(1, 3, 20, 24))
     with pytest.raises(ValueError, match="at least 16, got 8x24"):

@@ -82,7 +82,7 @@ def test_a_file_of_one_size_says_its_size_and_takes_no_other(network_weights, tm
     exported = export_model(network_weights, tmp_path / name, size=(32, 48))
     assert [(parity.height, parity.width) for parity in exported.parities] == [(32, 48)]
     engine = runtime(exported.path)
-    assert (engine.size, engine.multiple, engine.minimum) == ((32, 48), 8, 16)
+    assert (engine.size, engine.sizes.multiple, engine.sizes.minimum) == ((32, 48), 8, 16)
     image = torch.rand(1, 3, 32, 48)
     with torch.no_grad():
         torch.testing.assert_close(engine(image), load_model(network_weights)(image)[-1], rtol=0, atol=1e-5)

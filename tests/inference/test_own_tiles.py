@@ -80,7 +80,7 @@ def test_all_engines_and_exported_files_restore_in_the_same_tiles(tiled_weights,
     expected = Restorer(tiled_weights, "cpu", precision="float32").restore(images)
     suffix = {"onnxruntime": "onnx", "openvino": "xml", "ncnn": "ncnn.param"}[engine]
     path = export_model(tiled_weights, tmp_path / f"network.{suffix}").path
-    assert load_engine(path).tile == 64
+    assert load_engine(path).sizes.tile == 64
     for weights, name in ((path, "torch"), (tiled_weights, engine)):
         restored, plan = Restorer(weights, engine=name, precision="float32").restore_views(images)
         assert plan.how == "own tiles of 64 pixels"
@@ -89,7 +89,7 @@ def test_all_engines_and_exported_files_restore_in_the_same_tiles(tiled_weights,
 
 def test_an_onnx_file_keeps_its_tiles_in_openvino(tiled_weights, tmp_path):
     path = export_model(tiled_weights, tmp_path / "network.onnx").path
-    assert load_engine(path, "openvino", "float32").tile == 64
+    assert load_engine(path, "openvino", "float32").sizes.tile == 64
 
 
 def test_a_file_of_one_size_restores_in_tiles_of_this_size(tiled_weights, images, tmp_path):

@@ -105,7 +105,7 @@ def analyze_seams(
     network = RestorationNetwork(weights_of(weights), device, precision="float32")
     model = network.model
     image = read_image(source)[None].to(network.device)
-    has_own = network.engine.tile is not None
+    has_own = network.engine.sizes.tile is not None
     is_sharing = isinstance(model, ThreeScaleNetwork) and not has_own
     if side < 64 or side % 64:
         raise ValueError(f"tiles need a side that is a multiple of 64, got {side}")

@@ -118,7 +118,7 @@ def evaluate_restoration(
     options = {"engine": engine, "precision": precision, "provider": provider}
     restorer = Restorer(weights, device, memory, views=None, **options, **overrides)
     network = restorer.network()
-    if protocol is None and chosen is PROTOCOLS["sfnet"] and network.engine.multiple == CONVIR_MULTIPLE:
+    if protocol is None and chosen is PROTOCOLS["sfnet"] and network.engine.sizes.multiple == CONVIR_MULTIPLE:
         chosen = PROTOCOLS["convir"]
     protocol = next(name for name, score in PROTOCOLS.items() if score is chosen)
     summary = (chosen.__doc__ or "").strip().splitlines()[0]

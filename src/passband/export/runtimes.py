@@ -1,7 +1,7 @@
 """Runs exported networks with OpenVINO and ONNX Runtime; ncnn has a module of its own."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -15,9 +15,9 @@ from passband.export.network_writer import FRONT, INPUT, ExportError
 from passband.export.onnx.restoration_graph import restoration_graph
 from passband.export.onnx.session import CPU_PROVIDER, shown_name, start_session
 from passband.export.packages import reason_of, require
+from passband.export.sizes import Sizes
 from passband.io.onnx_metadata import read_onnx_metadata
 from passband.models.network_task import NETWORKS, other_task_error
-from passband.models.sfnet import SFNet
 from passband.models.three_scales import ThreeScaleNetwork
 from passband.weights_finding import WEIGHTS_FILE, checked_name
 
@@ -75,30 +75,8 @@ def openvino_model(network: nn.Module) -> Any:
     """
     model = openvino_core().read_model(restoration_graph(network).SerializeToString())
     assert isinstance(network, ThreeScaleNetwork)  # no other network has a graph
-    set_sizes(model, Sizes(network.multiple, network.minimum, network.tile))
+    set_sizes(model, Sizes.of(network))
     return model
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """The sizes that a network takes, as exported files keep them. A file without them is of an SFNet."""
-
-    multiple: int = SFNet.multiple
-    """Number by which the sides of images must be divisible, in pixels."""
-    minimum: int = SFNet.minimum
-    """Smallest side of images, in pixels."""
-    tile: int | None = None
-    """Side in pixels of the tiles in which larger images are restored; None to restore them as a whole."""
-
-    @classmethod
-    def read(cls, entries: Mapping[str, str]) -> "Sizes":
-        """Return the sizes among the entries of a file."""
-        return cls(**{field.name: int(entries[field.name]) for field in fields(cls) if field.name in entries})
-
-    @property
-    def entries(self) -> dict[str, str]:
-        """The entries of a file."""
-        return {name: str(value) for name, value in asdict(self).items() if value is not None}
 
 
 def set_sizes(model: Any, sizes: Sizes) -> None:
@@ -171,9 +149,7 @@ class OpenVINORuntime:
         if isinstance(source, str | Path):
             source = read_openvino(Path(source))
         self.in_channels = source.input(0).partial_shape[1].get_length()
-        sizes = sizes_of(source)
-        self.multiple, self.minimum, self.tile = sizes.multiple, sizes.minimum, sizes.tile
-        self.size = fixed_size(source)
+        self.sizes, self.size = sizes_of(source), fixed_size(source)
         if precision == "bfloat16" and not sums_fit_bfloat16(source):
             raise ExportError(
                 "openvino needs float32 for networks that pool locally, got bfloat16, whose sums keep three digits; "
@@ -224,8 +200,7 @@ class OnnxRuntime:
         if image.name != INPUT:
             raise _other_network_error(shown_name(source), {image.name}, metadata)
         self.in_channels = image.shape[1]
-        sizes = Sizes.read(metadata)
-        self.multiple, self.minimum, self.tile = sizes.multiple, sizes.minimum, sizes.tile
+        self.sizes = Sizes.read(metadata)
         height, width = image.shape[2:]
         self.size = (height, width) if isinstance(height, int) and isinstance(width, int) else None
         self.precision: Precision = "float16" if metadata.get("precision") == "float16" else "float32"
@@ -339,10 +314,11 @@ def run_each_image(run: Any, padded: Tensor, engine: Any) -> Tensor:
     channels, height, width = padded.shape[1:]
     if channels != engine.in_channels:
         raise ValueError(f"these weights take {engine.in_channels} channels, got {channels}")
-    if height % engine.multiple or width % engine.multiple or min(height, width) < engine.minimum:
+    multiple, minimum = engine.sizes.multiple, engine.sizes.minimum
+    if height % multiple or width % multiple or min(height, width) < minimum:
         raise ValueError(
-            f"{engine.name} needs H and W divisible by {engine.multiple} and at least {engine.minimum}, got "
-            f"{height}x{width}; use ops.tiling.pad_to_multiple(image, {engine.multiple}, {engine.minimum})"
+            f"{engine.name} needs H and W divisible by {multiple} and at least {minimum}, got {height}x{width}; use "
+            f"ops.tiling.pad_to_multiple(image, {multiple}, {minimum})"
         )
     if engine.size is not None and (height, width) != engine.size:
         raise ValueError(

@@ -256,7 +256,8 @@ def _compare_restoration(
     _check_parity(parities, precision, weights)
     if precision != "int8":
         return [*parities], (None, None)
-    needed = int(model.in_channels) // 3, engine.multiple, engine.minimum, engine.size  # type: ignore[arg-type]
+    views = int(model.in_channels) // 3  # type: ignore[arg-type]
+    needed = views, engine.sizes.multiple, engine.sizes.minimum, engine.size
     return [*parities], (restored_gain(_reference(model), *needed), restored_gain(engine, *needed))
 
 

@@ -150,7 +150,7 @@ class RestorationNetwork:
         model = self._stored_model
         if model is None:
             size = {} if self.engine.size is None else {"size": "{1}x{0}".format(*self.engine.size)}
-            tile = {} if self.engine.tile is None else {"tile": self.engine.tile}
+            tile = {} if self.engine.sizes.tile is None else {"tile": self.engine.sizes.tile}
             return {"architecture": "exported", "in_channels": self.engine.in_channels, **size, **tile}
         license = {} if self.license == "" else {"license": self.license}
         return {
@@ -187,7 +187,7 @@ class RestorationNetwork:
         model = self._stored_model
         if model is None:
             return file_checksum(Path(self.weights))
-        tile = "" if self.engine.tile is None else f"tile {self.engine.tile}"
+        tile = "" if self.engine.sizes.tile is None else f"tile {self.engine.sizes.tile}"
         return hashlib.sha256(f"{model!r}{tile}{weights_checksum(model)}".encode()).hexdigest()
 
     def measure_memory(self) -> None:
@@ -241,8 +241,7 @@ class RestorationNetwork:
                     free = free_memory(self.device, self.memory)
                     plan = plan_tiles(self.engine.model, tuple(degraded.shape), free, own_tile)
                 with told_of_memory(degraded):
-                    overlap = own_overlap(self.engine, own_tile)
-                    return restore_tiled(self.engine, degraded, own_tile, overlap, report), plan
+                    return self._in_tiles(degraded, own_tile, report), plan
             with self.engine.autocast():
                 restored, plan = restore_within(
                     self.engine.model, degraded, self.memory, self._statistics, report, self.engine
@@ -250,20 +249,24 @@ class RestorationNetwork:
             return restored.float(), plan
         if self._leaves_to_torch(max(degraded.shape[-2:])):
             return self._in_torch.predict(degraded, report)
-        tile = own_tile or max(TILE, self.engine.tile or 0)
-        tall, wide = self.engine.size or (tile, tile)
-        overlap = OVERLAP if self.engine.tile is None else own_overlap(self.engine, min(tall, wide))
-        restored = restore_tiled(self.engine, degraded, tile, overlap, report).to(degraded.device)
+        tile = own_tile or max(TILE, self.engine.sizes.tile or 0)
+        restored, (tall, wide) = self._in_tiles(degraded, tile, report), self.engine.size or (tile, tile)
         if degraded.shape[-2] <= tall and degraded.shape[-1] <= wide:
             return restored, MemoryPlan("whole", 0)
         return restored, MemoryPlan("tiles" if own_tile is None else "own tiles", 0, max(tall, wide))
+
+    def _in_tiles(self, degraded: Tensor, tile: int, report: Report | None) -> Tensor:
+        """Restore images in tiles of a side; tiles of the network's own overlap by a share of their side."""
+        side = min(self.engine.size or (tile,))
+        overlap = OVERLAP if self.engine.sizes.tile is None else own_overlap(self.engine, side)
+        return restore_tiled(self.engine, degraded, tile, overlap, report)
 
     def _own_tile(self, height: int, width: int) -> int | None:
         """Return the side of the network's own tiles; None if it restores an image of this size as a whole.
 
         Averages that are smoothed over frames are those of whole frames.
         """
-        tile = self.engine.tile
+        tile = self.engine.sizes.tile
         is_whole = tile is None or max(height, width) <= tile or self._statistics is not None
         return None if is_whole or self.engine.size is not None else tile
 
@@ -272,7 +275,7 @@ class RestorationNetwork:
 
         A network with tiles of its own has them in every engine.
         """
-        if self.engine.tile is not None:
+        if self.engine.sizes.tile is not None:
             return False
         is_chosen = self.engine_choice is not None and self.engine.precision != "int8"
         return is_chosen and side > TILE and self._stored_model is not None

@@ -60,7 +60,7 @@ def fast(monkeypatch, precision):
 @pytest.mark.parametrize("engine", ["torch", "openvino", "onnxruntime", "ncnn"])
 def test_every_engine_gives_the_network_in_float32(weights, engine):
     loaded = load_engine(weights, engine, "float32")
-    assert (loaded.name, loaded.precision, loaded.multiple, loaded.minimum) == (engine, "float32", 8, 16)
+    assert (loaded.name, loaded.precision, loaded.sizes.multiple, loaded.sizes.minimum) == (engine, "float32", 8, 16)
     image = torch.rand(2, 3, 24, 40)
     with torch.no_grad():
         torch.testing.assert_close(loaded(image), load_model(weights)(image)[-1], rtol=0, atol=1e-5)

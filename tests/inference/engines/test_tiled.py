@@ -9,16 +9,15 @@ from tests.export.conftest import make_network
 
 
 class Recorded:
-    """An engine that notes the sizes of the images that it gets."""
+    """An engine that notes the height and width of the images that it gets."""
 
     def __init__(self, engine):
-        self.engine, self.sizes = engine, []
+        self.engine, self.given = engine, []
         self.name, self.precision, self.in_channels = engine.name, engine.precision, engine.in_channels
-        self.multiple, self.minimum, self.size = engine.multiple, engine.minimum, engine.size
-        self.tile = engine.tile
+        self.sizes, self.size = engine.sizes, engine.size
 
     def __call__(self, padded):
-        self.sizes.append(tuple(padded.shape[-2:]))
+        self.given.append(tuple(padded.shape[-2:]))
         return self.engine(padded)
 
 
@@ -37,21 +36,11 @@ def test_any_size_is_padded_run_whole_and_cropped(identity_weights, engine):
 
 
 def test_larger_pictures_are_done_in_tiles(identity_weights):
-    loaded = load_engine(identity_weights, "onnxruntime")
-    sizes = []
-
-    class Recorded:
-        name, precision, in_channels, size, tile = "recorded", "float32", 3, None, None
-        multiple, minimum = loaded.multiple, loaded.minimum
-
-        def __call__(self, padded):
-            sizes.append(tuple(padded.shape[-2:]))
-            return loaded(padded)
-
+    recorded = Recorded(load_engine(identity_weights, "onnxruntime"))
     picture = torch.rand(1, 3, 45, 83)
-    torch.testing.assert_close(restore_tiled(Recorded(), picture, 32, 8), picture, rtol=0, atol=1e-6)
-    assert set(sizes) == {(32, 32)}
-    assert len(sizes) == 2 * 4
+    torch.testing.assert_close(restore_tiled(recorded, picture, 32, 8), picture, rtol=0, atol=1e-6)
+    assert set(recorded.given) == {(32, 32)}
+    assert len(recorded.given) == 2 * 4
 
 
 def test_a_file_of_one_size_restores_images_of_all_sizes_in_parts_of_its_own(one_size):
@@ -63,10 +52,10 @@ def test_a_file_of_one_size_restores_images_of_all_sizes_in_parts_of_its_own(one
         image = torch.rand(1, 3, height, width)
         restored, plan = network.predict(image)
         torch.testing.assert_close(restored, image, rtol=0, atol=1e-6)
-        assert set(recorded.sizes) == {(32, 48)}
-        assert len(recorded.sizes) == parts
+        assert set(recorded.given) == {(32, 48)}
+        assert len(recorded.given) == parts
         assert plan.how == ("whole" if parts == 1 else "tiles of 48 pixels")
-        recorded.sizes.clear()
+        recorded.given.clear()
 
 
 def test_an_image_of_one_size_is_restored_as_by_a_file_for_any_size(tmp_path):

@@ -22,6 +22,7 @@ from passband.export.network_writer import (
     check_network,
     folded,
 )
+from passband.export.sizes import Sizes
 from passband.layers import DynamicFilter, GlobalModulation, Modulator, WindowModulation
 from passband.layers.shape_filter import ShapeFilter
 from passband.models.convir import POOLS, MultiScaleFilter
@@ -66,8 +67,8 @@ def ncnn_graph(model: nn.Module, half: bool = False) -> NcnnGraph:
             "openvino, onnxruntime or torch"
         )
     writer = _NcnnWriter(half)
-    tile = [] if network.tile is None else [network.tile]
-    sizes = map(str, (network.multiple, network.minimum, network.in_channels, *tile))
+    multiple, minimum, *tile = Sizes.of(network).entries.values()
+    sizes = (multiple, minimum, str(network.in_channels), *tile)
     writer.layers.append(_Layer("Input", "_".join([SIZES_NAME, *sizes]), [], [INPUT]))
     restored = writer.trunk(network, INPUT, *writer.front(network, INPUT))
     writer.layers.append(_Layer("Noop", OUTPUT, [restored], [OUTPUT]))

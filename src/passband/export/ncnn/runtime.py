@@ -13,7 +13,8 @@ from torch import Tensor
 from passband.export.ncnn.graph import SIZES_NAME, NcnnGraph
 from passband.export.network_writer import INPUT, OUTPUT, ExportError
 from passband.export.packages import require
-from passband.export.runtimes import Precision, Sizes, run_each_image
+from passband.export.runtimes import Precision, run_each_image
+from passband.export.sizes import Sizes
 
 LEAST_VERSION = 20261020
 """Date of the first release of ncnn whose output agrees with torch; the one of 2026-01-14 differs by 0.1."""
@@ -59,8 +60,7 @@ class NcnnRuntime:
 
     def _load(self, path: Path) -> None:
         """Load a network from its two files."""
-        sizes, self.in_channels = read_sizes(path)
-        self.multiple, self.minimum, self.tile = sizes.multiple, sizes.minimum, sizes.tile
+        self.sizes, self.in_channels = read_sizes(path)
         if self._net.load_param(str(path)) != 0:
             raise ExportError(f"{path} is damaged or not an ncnn network")
         if self._net.load_model(str(path.with_suffix(".bin"))) != 0:

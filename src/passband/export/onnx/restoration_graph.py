@@ -19,6 +19,7 @@ from torch import nn
 
 from passband.export.network_writer import FILTER_SCOPE, INPUT, OUTPUT, array, check_network, check_size, folded
 from passband.export.onnx.writer import OnnxWriter, is_local
+from passband.export.sizes import Sizes
 from passband.layers import DynamicFilter, GlobalModulation, Modulator, WindowModulation
 from passband.layers.shape_filter import ShapeFilter
 from passband.models.convir import POOLS, MultiScaleFilter
@@ -48,13 +49,7 @@ def restoration_graph(model: nn.Module, half: bool = False, size: tuple[int, int
     image = writer.narrow(INPUT)
     restored = writer.trunk(network, image, *writer.front(network, image))
     writer.op("Identity", writer.widen(restored), output=OUTPUT)
-    properties = {
-        "precision": "float16" if half else "float32",
-        "multiple": str(network.multiple),
-        "minimum": str(network.minimum),
-    }
-    if network.tile is not None:
-        properties["tile"] = str(network.tile)
+    properties = {"precision": "float16" if half else "float32", **Sizes.of(network).entries}
     if size is not None:
         properties["size"] = f"{size[1]}x{size[0]}"
     sides = size or ("height", "width")

@@ -116,7 +116,7 @@ def _measure(model: nn.Module, load: Callable[[str, str], Engine], precision: st
         except ValueError:  # the engine cannot run this network, or not in this precision
             others.append(f"{name} cannot run these weights")
             continue
-        close = agreement(exact, engine, exact.multiple, exact.minimum, views)
+        close = agreement(exact, engine, exact.sizes.multiple, exact.sizes.minimum, views)
         if close < AGREEMENT and name != "torch":
             others.append(f"{name} agrees to {close:.0f} dB only")
         else:
@@ -124,7 +124,7 @@ def _measure(model: nn.Module, load: Callable[[str, str], Engine], precision: st
     if "torch" not in engines:
         return "torch no engine has this precision"
     seconds = {name: [math.inf] * len(SIDES) for name in engines}
-    for index, image in enumerate(_images(exact.multiple, exact.minimum, views)):
+    for index, image in enumerate(_images(exact.sizes.multiple, exact.sizes.minimum, views)):
         for number in range(ROUNDS + 1):
             for name, engine in engines.items():
                 spent = _seconds(engine, image)

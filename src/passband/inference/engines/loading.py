@@ -30,6 +30,7 @@ from passband.export.runtimes import (
     sizes_of,
     sums_fit_bfloat16,
 )
+from passband.export.sizes import Sizes
 from passband.hardware import fast_precision, restoration_precision
 from passband.inference.engines.cuda_graphs import CudaGraphs
 from passband.inference.engines.precision import AGREEMENT, agreement, agrees, probe_images
@@ -57,23 +58,17 @@ class Engine(Protocol):
 
     name: str
     precision: Precision
-    multiple: int
-    """Number that the sides of the images must be divisible by."""
-    minimum: int
-    """Smallest side of the images, in pixels."""
+    sizes: Sizes
+    """Sizes of images that its network takes."""
     size: tuple[int, int] | None
-    """Height and width in pixels of the only images that it takes; None for any size that fits the two above."""
-    tile: int | None
-    """Side in pixels of the tiles in which larger images are restored, each with its own averages; None to restore them
-    as a whole."""
+    """Height and width in pixels of the only images that it takes; None for any size that the network takes."""
     in_channels: int
 
     def __call__(self, padded: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 3 H W"]:
         """Restore images.
 
         Args:
-            padded: images in [0, 1] of the size of the engine, or whose sides are multiples of `multiple` and at least
-                `minimum`.
+            padded: images in [0, 1], of the size of the engine or of a size that its network takes.
 
         Returns:
             The restored images, not clamped.
@@ -122,8 +117,7 @@ class TorchEngine:
         if compile and self.device.type != "cuda":
             raise ValueError(f"compile needs a CUDA GPU, got the device {self.device.type}; leave it out")
         self.model = model.to(self.device, torch.float32)
-        self.multiple, self.minimum = int(model.multiple), int(model.minimum)  # type: ignore[arg-type]
-        self.tile: int | None = getattr(model, "tile", None)
+        self.sizes = Sizes.of(model)
         self.in_channels = int(getattr(model, "in_channels", 3))
         self.precision: Precision = "float32"
         fast = precision
@@ -150,7 +144,7 @@ class TorchEngine:
             rounded, views = self._restore_with(precision), self.in_channels // 3
 
             def measure() -> float:
-                return agreement(exact, rounded, self.multiple, self.minimum, views)
+                return agreement(exact, rounded, self.sizes.multiple, self.sizes.minimum, views)
 
             if not agrees(self.model, precision, self.device, measure):
                 for restore in undo:
@@ -197,7 +191,7 @@ class TorchEngine:
         """Restore images.
 
         Args:
-            padded: images in [0, 1] whose sides are multiples of `multiple` and at least `minimum`.
+            padded: images in [0, 1], of a size that the network takes.
 
         Returns:
             The restored images, not clamped.

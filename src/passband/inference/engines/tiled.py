@@ -15,7 +15,7 @@ def own_overlap(engine: Engine, side: int) -> int:
         engine: engine from `load_engine`.
         side: side of the tiles in pixels.
     """
-    return -(-side // (4 * engine.multiple)) * engine.multiple
+    return -(-side // (4 * engine.sizes.multiple)) * engine.sizes.multiple
 
 
 def restore_tiled(
@@ -40,9 +40,9 @@ def restore_tiled(
 
     def restore(part: Tensor) -> Tensor:
         height, width = part.shape[-2:]
-        padded = pad_to_fit(part, engine.multiple, engine.minimum, engine.size)
+        padded = pad_to_fit(part, engine.sizes.multiple, engine.sizes.minimum, engine.size)
         return engine(padded)[..., :height, :width].to(part.device)
 
     if engine.size is not None:
-        overlap = min(overlap, min(engine.size) // 2) // engine.multiple * engine.multiple
-    return map_tiles(restore, degraded, engine.size or tile, overlap, engine.multiple, report)
+        overlap = min(overlap, min(engine.size) // 2) // engine.sizes.multiple * engine.sizes.multiple
+    return map_tiles(restore, degraded, engine.size or tile, overlap, engine.sizes.multiple, report)
