@@ -22,11 +22,9 @@ from tests.app.test_jobs import wait_until
 
 @pytest.fixture
 def handlers():
-    """Handle signals as a program of a terminal, whatever started the tests, and restore the handlers after a test."""
+    """Restore the handlers of signals after a test."""
     before = {number: signal.getsignal(number) for number in STOPPING}
-    for number in STOPPING:
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-    yield before
+    yield
     for number, handler in before.items():
         signal.signal(number, handler)
 
