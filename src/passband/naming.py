@@ -205,6 +205,17 @@ def _meanings(name: str) -> set[int]:
     return {number for number, group in enumerate(SYNONYMS) if words & group}
 
 
+def composed(text: str) -> str:
+    """Return a text with composed letters.
+
+    Equal names may differ in their bytes: some programs, mostly on macOS, store an accent as a character of its own.
+
+    Args:
+        text: name to compare with others.
+    """
+    return unicodedata.normalize("NFC", text)
+
+
 def shortened(text: str, most: int = LONGEST) -> str:
     """Return a text with its middle left out if it is too long for a message.
 

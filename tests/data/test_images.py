@@ -7,6 +7,7 @@ from passband.data.finding import find_pictures
 from passband.data.images import find_images
 from passband.data.masks import find_mask_pairs
 from passband.data.pairs import find_pairs
+from passband.data.splits import named_pairs
 from passband.io.image import SUFFIXES
 from tests.pictures import make
 
@@ -140,3 +141,19 @@ def test_links_to_themselves_are_no_folders_wherever_folders_are_looked_for(tmp_
     assert len(find_pairs(tmp_path)) == 1  # below a folder that holds other folders
     assert len(find_mask_pairs(tmp_path / "masks")) == 1
     assert find_classes(tmp_path / "classes").classes == ("cat", "dog")
+
+
+COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
+
+
+def test_names_are_equal_however_their_accents_are_stored(tmp_path):
+    make(tmp_path / "pairs", f"degraded/{COMPOSED}.png", f"clean/{DECOMPOSED}.png")
+    (pair,) = find_pairs(tmp_path / "pairs")
+    assert pair.name == COMPOSED
+    make(tmp_path / "masks", f"images/{DECOMPOSED}.png", f"masks/{COMPOSED}_mask.png", "images/b.png", "masks/b.png")
+    pairs = find_mask_pairs(tmp_path / "masks")
+    assert {pair.name for pair in pairs} == {"b", COMPOSED}
+    (tmp_path / "list.txt").write_text(f"{DECOMPOSED}.png\n", encoding="utf-8")
+    assert [pair.image.stem for pair in named_pairs(pairs, tmp_path / "list.txt")] == [DECOMPOSED]
+    make(tmp_path / "classes", f"{DECOMPOSED}/a.png", "tea/a.png")
+    assert find_classes(tmp_path / "classes", ["tea", COMPOSED]).labels == (1, 0)

@@ -10,6 +10,7 @@ from passband.io.files import as_path, from_home
 from passband.io.hidden import SYSTEM_FOLDERS, is_hidden
 from passband.io.image import SUFFIXES
 from passband.io.shards import ShardPath, data_folder
+from passband.naming import composed
 from passband.weights_finding import RUN_FILE
 
 NAMED = 10
@@ -103,6 +104,16 @@ def is_run(folder: Path) -> bool:
         return (folder / RUN_FILE).is_file()
     except OSError:
         return False
+
+
+def name_within(path: Path, folder: Path) -> Path:
+    """Return the name of a file in a data set: its path within a folder, without its suffix and with composed letters.
+
+    Args:
+        path: path of the file.
+        folder: folder that it lies in.
+    """
+    return Path(composed(path.relative_to(folder).with_suffix("").as_posix()))
 
 
 def folders_in(parent: Path) -> list[str]:

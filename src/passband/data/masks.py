@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from passband.data.images import NAMED, Report, find_images, folders_in, walk, warn_unreadable
+from passband.data.images import NAMED, Report, find_images, folders_in, name_within, walk, warn_unreadable
 from passband.io.image import ImageError, read_image
 from passband.io.image.size import stored_size
 from passband.io.mask import read_stored_mask
@@ -256,9 +256,13 @@ def _is_half(root: Path) -> bool:
 def _match(root: Path, images: Path, masks: Path, unreadable: Report) -> list[MaskPair]:
     """Pair the files of a folder of images and a folder of masks."""
     pictures = {
-        _stem(path, images): path for path in _with_unique_names(find_images(images, unreadable=unreadable), images)
+        name_within(path, images).as_posix(): path
+        for path in _with_unique_names(find_images(images, unreadable=unreadable), images)
     }
-    found = {_stem(path, masks): path for path in _with_unique_names(find_images(masks, unreadable=unreadable), masks)}
+    found = {
+        name_within(path, masks).as_posix(): path
+        for path in _with_unique_names(find_images(masks, unreadable=unreadable), masks)
+    }
     named = {ROLE.sub("", stem): stem for stem in found}
     partners = {stem: stem if stem in found else named.get(stem) for stem in pictures}
     alone = [str(pictures[stem]) for stem, partner in partners.items() if partner is None]
@@ -282,12 +286,7 @@ def _match(root: Path, images: Path, masks: Path, unreadable: Report) -> list[Ma
 
 def _with_unique_names(paths: list[Path], folder: Path) -> list[Path]:
     """Return the files after checking that no two names differ only in their suffixes."""
-    count = Counter(_stem(path, folder) for path in paths)
-    if repeated := [str(path) for path in paths if count[_stem(path, folder)] > 1]:
+    count = Counter(name_within(path, folder) for path in paths)
+    if repeated := [str(path) for path in paths if count[name_within(path, folder)] > 1]:
         raise ValueError(f"files in {folder} have the same name; keep one of each: {listed(repeated, NAMED)}")
     return paths
-
-
-def _stem(path: Path, folder: Path) -> str:
-    """Return a path within a folder, without its suffix."""
-    return path.relative_to(folder).with_suffix("").as_posix()

@@ -5,7 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from passband.data.images import NAMED, Report, find_images, folders_in, is_file, walk, warn_unreadable
+from passband.data.images import (
+    NAMED,
+    Report,
+    find_images,
+    folders_in,
+    is_file,
+    name_within,
+    walk,
+    warn_unreadable,
+)
 from passband.data.pair_layouts import DUAL_LAYOUTS, IN_ORDER, LAYOUTS, SHARED_LAYOUTS, is_clean, scene
 from passband.io.hidden import is_hidden
 from passband.io.image import SUFFIXES
@@ -99,7 +108,7 @@ def match_images(first: Path, *others: Path) -> list[tuple[str, list[Path]]]:
         if not found:
             raise FileNotFoundError(f"{path} holds no images")
     partners = [_partners(images[0], paths[0], *one) for one in zip(images[1:], paths[1:], strict=True)]
-    names = [_stem(path, paths[0]).as_posix() for path in images[0]]
+    names = [name_within(path, paths[0]).as_posix() for path in images[0]]
     return [(name, list(files)) for name, files in zip(names, zip(images[0], *partners, strict=True), strict=True)]
 
 
@@ -147,7 +156,7 @@ def _match(root: Path, unreadable: Report, *folders: Path) -> list[Pair]:
     partners = [_partners(paths, first, find_images(other, unreadable=unreadable), other) for other in others]
     place = _name_prefix(root, folders)
     return [
-        Pair(path, found[-1], (place / _stem(path, first)).as_posix(), *found[:-1])
+        Pair(path, found[-1], (place / name_within(path, first)).as_posix(), *found[:-1])
         for path, *found in zip(paths, *partners, strict=True)
     ]
 
@@ -208,8 +217,8 @@ def _pairs_in_folder(root: Path, folder: Path, unreadable: Report) -> list[Pair]
         if len(inside) == 1:
             (place,) = inside.values()
             degraded = find_images(place, unreadable=unreadable)
-    known = {scene(_stem(path, folder)) for path in clean}
-    if not any(scene(_stem(path, place)) in known for path in degraded):
+    known = {scene(name_within(path, folder)) for path in clean}
+    if not any(scene(name_within(path, place)) in known for path in degraded):
         return []  # the names have such words, but no two files form a pair
     partners = _partners(degraded, place, clean, folder)
     return _named_within(root, degraded, partners)
@@ -217,7 +226,9 @@ def _pairs_in_folder(root: Path, folder: Path, unreadable: Report) -> list[Pair]
 
 def _named_within(root: Path, paths: list[Path], partners: list[Path]) -> list[Pair]:
     """Name pairs by the paths of their degraded images within a folder."""
-    return [Pair(path, partner, _stem(path, root).as_posix()) for path, partner in zip(paths, partners, strict=True)]
+    return [
+        Pair(path, partner, name_within(path, root).as_posix()) for path, partner in zip(paths, partners, strict=True)
+    ]
 
 
 def _is_image(path: Path, unreadable: Report) -> bool:
@@ -236,14 +247,14 @@ def _partners(
     by_name: dict[str, list[Path]] = {}
     by_scene: dict[str, list[Path]] = {}
     for other in others:
-        stem = _stem(other, other_folder)
+        stem = name_within(other, other_folder)
         by_name.setdefault(stem.as_posix(), []).append(other)
         by_scene.setdefault(scene(stem), []).append(other)
     is_flat = all(other.parent == other_folder for other in others)
     partners: list[Path] = []
     alone: list[str] = []
     for path in paths:
-        stem = _stem(path, folder)
+        stem = name_within(path, folder)
         stems = [stem, Path(stem.name)] if is_flat and stem.parent.name else [stem]
         matches = (_files_named(one, by_name, by_scene) for one in stems)
         found = next(filter(None, matches), [])
@@ -277,11 +288,6 @@ def _files_named(stem: Path, by_name: dict[str, list[Path]], by_scene: dict[str,
         if called != beginning.parent.as_posix():  # otherwise only the folder is left of the name
             found = found or by_scene.get(called)
     return found or []
-
-
-def _stem(path: Path, folder: Path) -> Path:
-    """Return a path within a folder, without its suffix."""
-    return path.relative_to(folder).with_suffix("")
 
 
 def _hint(root: Path, views: int) -> str:

@@ -19,7 +19,7 @@ from passband.data.images import NAMED
 from passband.data.masks import MaskPair
 from passband.data.pairs import Pair
 from passband.data.scenes import connected, links_by_label, links_by_same_file, scenes_of_pairs
-from passband.naming import counted, listed, suggestion
+from passband.naming import composed, counted, listed, suggestion
 
 HELD_OUT_EVERY = 10
 """One of this many images is held out where images are numbered and not named."""
@@ -243,12 +243,12 @@ def named_pairs(pairs: Sequence[MaskPair], listing: Path) -> list[MaskPair]:
     if not listing.is_file():
         raise FileNotFoundError(f"no file {listing}: a text file with the name of an image on each line is needed")
     lines = [line.split("#")[0].strip() for line in listing.read_text(encoding="utf-8-sig").splitlines()]
-    names = [line.replace("\\", "/") for line in lines if line]
+    names = [composed(line.replace("\\", "/")) for line in lines if line]
     if not names:
         raise ValueError(f"{listing} names no images: put one name on each line")
     by_name: dict[str, list[MaskPair]] = defaultdict(list)
     for pair in pairs:
-        both = (pair.name.split("/"), pair.image.name.split("/"))
+        both = (pair.name.split("/"), composed(pair.image.name).split("/"))
         for key in {"/".join(parts[start:]) for parts in both for start in range(len(parts))}:
             by_name[key].append(pair)
     matches = [_matching_pairs(name, by_name) for name in names]

@@ -387,6 +387,22 @@ def test_a_picture_whose_name_no_system_takes_is_one_that_is_not_there(tmp_path,
         find_coco(tmp_path / "instances.json", tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "stored"),
+    [("a\\b\\1.png", "a/b/1.png"), ("caf\u00e9.png", "cafe\u0301.png"), ("e\u0301.png", "\u00e9.png")],
+)
+def test_names_with_backslashes_or_other_accents_lead_to_their_files(tmp_path, name, stored):
+    images = [{"id": 1, "file_name": name, "height": 20, "width": 30}]
+    categories = [{"id": 1, "name": "th\u00e9"}]
+    content = {"images": images, "categories": categories, "annotations": [annotation(1, 1, 1, [2, 3, 4, 5], None)]}
+    (tmp_path / "instances.json").write_text(json.dumps(content))
+    (tmp_path / stored).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / stored).touch()
+    found = find_coco(tmp_path / "instances.json", masks=False, classes=["tea", "the\u0301"])
+    assert found.images[0].path == tmp_path / stored
+    assert found.labels == {1: 2}
+
+
 @pytest.mark.parametrize("size", [2**31, None, "20x30", [20], {"a": 1}])
 def test_a_code_whose_size_is_no_size_is_refused(tmp_path, size):
     (tmp_path / "1.png").touch()

@@ -12,17 +12,19 @@ trained on, and detections inside them do not count as wrong.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 from passband.data.coco.annotation import EMPTY, SKIPS, Instance, read_instance
 from passband.data.coco.entries import CocoError, checked_entries, read_json, unique
 from passband.data.selection import evenly
 from passband.io.hidden import is_hidden
 from passband.io.shards import data_folder
-from passband.naming import listed, printable, shortened, suggestion
+from passband.naming import composed, listed, printable, shortened, suggestion
 
 PREFIX = "instances_"
 """The beginning of COCO's names of annotation files, before the name of the part such as `train2017`."""
@@ -81,8 +83,8 @@ class CocoImages:
     @cached_property
     def labels(self) -> dict[int, int]:
         """The label of each category id."""
-        places = {name: place + 1 for place, name in enumerate(self.classes)}
-        return {number: places[name] for number, name in self.categories.items()}
+        places = {composed(name): place + 1 for place, name in enumerate(self.classes)}
+        return {number: places[composed(name)] for number, name in self.categories.items()}
 
     @cached_property
     def category_ids(self) -> dict[int, int]:
@@ -167,8 +169,9 @@ def find_coco(
     content = read_json(annotations)
     categories, notes = _categories(content, annotations)
     names = tuple(categories.values() if classes is None else classes)
+    known = set(map(composed, names))
     for name in categories.values():
-        if name not in names:
+        if composed(name) not in known:
             raise CocoError(
                 f"{annotations} has the category {name!r}, which is none of the {len(names)} known categories."
                 f"{suggestion(name, names)} Name the categories like those of the training: {listed(names)}"
@@ -217,7 +220,7 @@ def _image_folder(annotations: Path, root: Path, part: str | None, entries: Sequ
     parts = [root / part, root / "images" / part] if part else []
     folders = list(dict.fromkeys([*parts, root / "images", root, annotations.parent]))
     for folder in folders:
-        if entries and _file_exists(folder / entries[0]["file_name"]):
+        if entries and _named_file(folder, entries[0]["file_name"]):
             return folder
     if not entries:
         return annotations.parent
@@ -229,12 +232,17 @@ def _image_folder(annotations: Path, root: Path, part: str | None, entries: Sequ
     )
 
 
-def _file_exists(path: Path) -> bool:
-    """Tell whether a name from the file leads to a file; a name that the system does not allow leads to none."""
-    try:
-        return path.is_file()
-    except OSError:
-        return False
+def _named_file(folder: Path, name: str) -> Path | None:
+    """Return the file that a name leads to; None if there is none, or if the system does not allow the name.
+
+    Programs on Windows separate folders by a backslash. Accents may be stored otherwise than in the file system.
+    """
+    slashed = name.replace("\\", "/")
+    for spelling in dict.fromkeys((name, slashed, normalize("NFC", slashed), normalize("NFD", slashed))):
+        with suppress(OSError):
+            if (folder / spelling).is_file():
+                return folder / spelling
+    return None
 
 
 def _categories(content: Mapping[str, Any], annotations: Path) -> tuple[dict[int, str], tuple[str, ...]]:
@@ -274,9 +282,9 @@ def _used_categories(annotations: Any) -> set[int] | None:
 
 def _image(entry: Mapping[str, Any], folder: Path, instances: tuple[Instance, ...], annotations: Path) -> CocoImage:
     """Make an image, whose file must exist."""
-    path = folder / entry["file_name"]
-    if not _file_exists(path):
-        named = printable(shortened(str(path)))
+    path = _named_file(folder, entry["file_name"])
+    if path is None:
+        named = printable(shortened(str(folder / entry["file_name"])))
         raise FileNotFoundError(f"{annotations} names the image {named} (id {entry['id']}), which does not exist")
     return CocoImage(entry["id"], path, entry["height"], entry["width"], instances)
 

@@ -20,7 +20,7 @@ from passband.data.selection import evenly
 from passband.io.hidden import is_hidden
 from passband.io.image import ImageError
 from passband.io.shards import data_folder
-from passband.naming import listed, suggestion
+from passband.naming import composed, listed, suggestion
 
 UNKNOWN = -1
 """The label of a sample whose file cannot be read."""
@@ -109,7 +109,8 @@ def find_classes(folder: Path, classes: Sequence[str] | None = None) -> LabeledI
     names = tuple(folder_names if classes is None else classes)
     if len(names) < 2:
         raise ValueError(f"at least 2 classes are needed, but {folder} holds one: {', '.join(names)}")
-    if unknown := [name for name in folder_names if name not in names]:
+    known = {composed(name): label for label, name in enumerate(names)}
+    if unknown := [name for name in folder_names if composed(name) not in known]:
         raise ValueError(
             f"{folder / unknown[0]} is not one of the {len(names)} known classes."
             f"{suggestion(unknown[0], names)} Name the folders like the classes of the training: {listed(names)}"
@@ -121,7 +122,7 @@ def find_classes(folder: Path, classes: Sequence[str] | None = None) -> LabeledI
         if not images and classes is None:
             raise FileNotFoundError(f"{folder / name} holds no images: add images of this class, or remove the folder")
         paths += images
-        labels += [names.index(name)] * len(images)
+        labels += [known[composed(name)]] * len(images)
     if not paths:
         raise FileNotFoundError(f"{folder} holds no images in its sub-folders: add images")
     return LabeledImages(names, tuple(paths), tuple(labels))
