@@ -327,7 +327,7 @@ class TestRun:
         assert names[0] | names[1] == {"0", "1", "2", "3"}
         assert not names[0] & names[1]
         assert len(names[1]) == 1
-        with pytest.raises(ValueError, match=r"holds out 0\.25 of the pairs .* is given for that, too"):
+        with pytest.raises(ValueError, match=r"holds out 0\.25 of the pairs .* is given for that also"):
             train(settings, tmp_path / "run", data=tmp_path / "pairs", validation_data=tmp_path / "pairs")
         with pytest.raises(RecipeError, match="held_out is a share of pairs"):
             recipe(data={"held_out": 0.25})

@@ -22,7 +22,7 @@ from passband.data.datasets.classification import (
     LabeledImages,
     find_classes,
 )
-from passband.data.leak_warnings import warn_of_leaks
+from passband.data.leak_warnings import refuse_second_choice, warn_of_leaks, warn_of_learned_images
 from passband.data.splits import split_classes
 from passband.drawing.charts.confusion import confusion_picture
 from passband.io.image import ImageError
@@ -161,15 +161,11 @@ class Classification(FixedLesson):
         names = network["classes_named"]
         learned, held_out = self._split(training, names)
         if folder is not None:
-            if self.recipe.data.held_out:
-                raise ValueError(
-                    f"the recipe holds out {self.recipe.data.held_out:g} of the images to score on, and {folder} is "
-                    "given for that also: leave out data.held_out or the folder"
-                )
+            refuse_second_choice(self.recipe.data.held_out, folder)
             held_out = find_classes(folder, names)
             warn_of_leaks(held_out.paths, learned.paths)
         elif not self.recipe.data.held_out:
-            _log.warning("scored on images that are learned from: give others, or hold some out with data.held_out")
+            warn_of_learned_images()
         return ClassificationValidationSet(
             held_out.spread(self.recipe.validation.count), Preprocessing.from_config(network["preprocessing"])
         )

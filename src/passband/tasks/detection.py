@@ -19,7 +19,7 @@ from passband.data.datasets.detection import (
     DetectionValidationSet,
     collate_instances,
 )
-from passband.data.leak_warnings import warn_of_leaks
+from passband.data.leak_warnings import refuse_second_choice, warn_of_leaks, warn_of_learned_images
 from passband.data.splits import split_coco
 from passband.drawing.comparison import comparison_rows
 from passband.io.image import ImageError
@@ -173,15 +173,11 @@ class Detection(FixedLesson):
         names = network.get("classes_named")
         learned, scored = self._split(training, names)
         if folder is not None:
-            if self.recipe.data.held_out:
-                raise ValueError(
-                    f"the recipe holds out {self.recipe.data.held_out:g} of the images to score on, and {folder} is "
-                    "given for that also: leave out data.held_out or the folder"
-                )
+            refuse_second_choice(self.recipe.data.held_out, folder)
             scored = find_coco(folder, masks=self.recipe.data.masks, classes=names)
             warn_of_leaks([image.path for image in scored.images], [image.path for image in learned.images])
         elif not self.recipe.data.held_out:
-            _log.warning("scored on images that are learned from: give others, or hold some out with data.held_out")
+            warn_of_learned_images()
         return DetectionValidationSet(scored.spread(self.recipe.validation.count), cubes=_form(network))
 
     def loss(self, model: nn.Module, batch: dict[str, Any], done: float, lesson: None = None) -> Loss:

@@ -21,6 +21,7 @@ from passband.data.datasets.restoration import (
     Simulation,
 )
 from passband.data.datasets.sources import MixedTrainingSet
+from passband.data.leak_warnings import refuse_second_choice
 from passband.data.pairs import Pair, find_pairs
 from passband.data.splits import split_pairs
 from passband.drawing.comparison import comparison_rows, restoration_captions
@@ -119,11 +120,8 @@ class Restoration(FixedLesson):
             ValueError: if pairs are held out and a folder is given also.
         """
         data, validation = self.recipe.data, self.recipe.validation
-        if folder is not None and data.held_out:
-            raise ValueError(
-                f"the recipe holds out {data.held_out:g} of the pairs to score on, and {folder} is given for that, "
-                "too: leave out data.held_out or the folder"
-            )
+        if folder is not None:
+            refuse_second_choice(data.held_out, folder, "pairs")
         seed, version = self.recipe.seed + 1, data.simulators
         if data.sources:
             return self._validation_of_sources(training, folder)

@@ -20,6 +20,7 @@ from passband.data.datasets.segmentation import (
     SegmentationValidationSet,
     collate_masks,
 )
+from passband.data.leak_warnings import warn_of_learned_images
 from passband.data.leaks import leak_report
 from passband.data.masks import MaskPair, find_mask_pairs, survey_masks
 from passband.data.selection import evenly
@@ -220,7 +221,7 @@ class Segmentation:
                 )
             scored = find_mask_pairs(folder)
         if scored is learned:
-            _log.warning("scored on images that are learned from: give others, or hold some out with data.held_out")
+            warn_of_learned_images()
         else:
             for line in leak_report(learned, scored).lines(NAMED):
                 _log.warning("%s", line)
