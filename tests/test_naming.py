@@ -1,8 +1,21 @@
+import unicodedata
+
 import pytest
 
 from passband.config import shipped_recipes
 from passband.data.degradations import KINDS
-from passband.naming import counted, entry, listed, nearest, printable, short_name, shortened, suggestion, with_article
+from passband.naming import (
+    DIRECTIONS,
+    counted,
+    entry,
+    listed,
+    nearest,
+    printable,
+    short_name,
+    shortened,
+    suggestion,
+    with_article,
+)
 
 WEIGHTS = ("deblur-small", "defocus-small", "dehaze-small", "derain-small", "desnow-small", "general")
 
@@ -85,6 +98,15 @@ def test_a_name_of_any_characters_is_shown_on_one_line_that_can_be_encoded():
     assert printable(plain) == plain
     assert printable("caf\udce9\n\x1b[2J\u2028.png") == r"caf\xe9\n\x1b[2J\u2028.png"
     assert printable("\ud800").encode() == rb"\ud800"
+
+
+def test_a_name_cannot_change_the_direction_of_writing():
+    assert printable("photo\u202egpj.exe") == r"photo\u202egpj.exe"
+    for character in DIRECTIONS:
+        assert unicodedata.category(character) == "Cf"
+        assert printable(character) == f"\\u{ord(character):04x}"
+    arabic = "\N{ARABIC LETTER ALEF}\N{ZERO WIDTH NON-JOINER}\N{ARABIC LETTER BEH}.png"  # letters need no control
+    assert printable(arabic) == arabic
 
 
 def test_a_long_name_is_quoted_without_its_middle():

@@ -44,6 +44,8 @@ CONTAINED = 3
 """Length in letters from which a name is also searched for inside longer names."""
 LONGEST = 200
 """Largest number of characters of a name that a message quotes."""
+DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that show nothing and change the direction of others: the property Bidi_Control of Unicode."""
 _COMMON = frozenset(("best", "last", "weights"))
 """Names of folders of weights in every run."""
 LISTED = 20
@@ -230,20 +232,21 @@ def shortened(text: str, most: int = LONGEST) -> str:
 
 
 def printable(text: str) -> str:
-    r"""Return a text on one line, with an escape such as `\n` or `\xe9` for each character that a terminal cannot show.
+    r"""Return a text on one line, with an escape such as `\n` or `\xe9` for each character that does not show itself.
 
-    File names may contain control characters, which could move the cursor. They may also contain bytes that are not
-    valid UTF-8, which Python keeps as lone surrogates. The result can always be encoded as UTF-8.
+    File names may contain control characters, which could move the cursor of a terminal, or controls of the writing
+    direction, which let `gpj.exe` read as `exe.jpg` also on pages. They may also contain bytes that are not valid
+    UTF-8, which Python keeps as lone surrogates. The result can always be encoded as UTF-8.
     """
     return text if text.isprintable() else "".join(_escaped(character) for character in text)
 
 
 def _escaped(character: str) -> str:
-    """Return a character, or its escape if a terminal cannot show it."""
+    """Return a character, or its escape if it does not show itself."""
     kind = unicodedata.category(character)
     if kind == "Cs" and 0xDC80 <= ord(character) <= 0xDCFF:
         return f"\\x{ord(character) - 0xDC00:02x}"  # the surrogate stands for this byte
-    if kind in ("Cc", "Cs", "Zl", "Zp"):
+    if kind in ("Cc", "Cs", "Zl", "Zp") or character in DIRECTIONS:
         return character.encode("unicode_escape").decode("ascii")
     return character
 

@@ -48,10 +48,11 @@ def channels(
         _show_image_channels(source, output, subset)
         return
     from passband.analysis.channels import analyze_channels
+    from passband.cli.shared.console import say
 
     use = analyze_channels(source, output, data=data, keep=keep, device=device, workers=workers)
     for reason in use.failed:
-        typer.echo(f"failed: {reason}", err=True)
+        say(f"failed: {reason}", err=True)
     summary = use.as_dict()
     counts = ", ".join(f"{count} {name}" for name, count in summary["counts"].items())
     shares = use.probability[list(use.kept)]
@@ -119,6 +120,7 @@ def ratio(
             "with --data"
         )
     from passband.analysis.ratio import analyze_ratio
+    from passband.cli.shared.console import say
     from passband.curriculum import RatioSearch
 
     search = RatioSearch(definition, term, alpha, beta, radii, method, batch=batch)
@@ -126,7 +128,7 @@ def ratio(
         source, output, data=data, search=search, count=images, size=size, per_image=per_image, device=device
     )
     for reason in analysis.failed:
-        typer.echo(f"failed: {reason}", err=True)
+        say(f"failed: {reason}", err=True)
     best = analysis.optimum
     typer.echo(f"{best.images} images of {best.size[0]}x{best.size[1]} pixels, {len(best.radii)} radii. {best.words}")
     if len(best.minima) > 1:

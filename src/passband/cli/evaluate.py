@@ -119,9 +119,8 @@ def evaluate(
                 say(_restoration_line(row["name"], row, metric or ()))
 
         result = EVALUATIONS[task](weights, data, output, device=device, report=report, **options)
-    typer.echo("\n".join(_SUMMARIES[task](result)))
-    for note in result["notes"]:
-        typer.echo(note)
+    for line in (*_SUMMARIES[task](result), *result["notes"]):
+        say(line)
     training_data = trained_on(weights)
     if training_data is not None and data.resolve().is_relative_to(training_data):
         typer.echo(f"{weights} was trained on {training_data}. Its scores on other data may be lower.")

@@ -96,7 +96,7 @@ def finetune(
                     changes=changed,
                     minutes=10.0 if minutes is None else minutes,
                     device=device,
-                    announce=typer.echo,
+                    announce=say,
                     report=progress.show,
                 )
         except KeyboardInterrupt:
@@ -116,6 +116,7 @@ def finetune(
 
 def _print_table(result: dict[str, Any]) -> None:
     """Print PSNR and SSIM of the held-out pairs: degraded, restored before and restored after the fine-tuning."""
+    from passband.cli.shared.console import say
 
     def line(name: str, row: dict[str, Any]) -> str:
         decibels = " -> ".join(f"{row[f'psnr_{when}']:5.2f}" for when in ("degraded", "before", "after"))
@@ -124,7 +125,7 @@ def _print_table(result: dict[str, Any]) -> None:
 
     typer.echo(f"{'held out':<24} degraded -> before -> after")
     for row in result["images"]:
-        typer.echo(line(row["name"], row))
+        say(line(row["name"], row))
     mean = result["mean"]
     typer.echo(line(f"mean of {len(result['images'])} ({result['protocol']})", mean))
     if mean["psnr_after"] <= mean["psnr_before"]:

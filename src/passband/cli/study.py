@@ -98,6 +98,7 @@ def _list_studies(shipped: dict[str, Path]) -> None:
 
 def _tell(record: "StudyRecord", figure: str | None) -> None:
     """Write the report, and print the answer."""
+    from passband.cli.shared.console import say
     from passband.studies.report import answer, write_study_report
     from passband.studies.trials import ENDED
 
@@ -108,7 +109,7 @@ def _tell(record: "StudyRecord", figure: str | None) -> None:
     ended = sum(trial.state in ENDED for trial in record.trials)
     lost = [trial for trial in record.trials if trial.state in ("diverged", "failed")]
     if lost:
-        typer.echo(f"{counted(len(lost), 'trial')} diverged or failed; the first of them: {lost[0].reason}")
+        say(f"{counted(len(lost), 'trial')} diverged or failed; the first of them: {lost[0].reason}")
     if not record.is_done:
         typer.echo(f"{ended} of {len(record.trials)} trials have ended. {_hint(record.folder)}", err=True)
     typer.echo(f"Report: {path.with_suffix('.html')}")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from passband.io.files import write_whole
+from passband.naming import printable
 
 ABSENT = "none here"
 """Text of a figure that the data do not give."""
@@ -29,14 +30,15 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, An
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:
-    """Write a text file, such as report.md.
+    """Write a text file, such as report.md. Characters that do not show themselves are written as escapes.
 
     Args:
         path: path of the file; missing folders are made.
-        lines: lines without their ends.
+        lines: lines without their ends, or several lines in one text.
     """
+    every = (printable(line) for lines_of_one in lines for line in lines_of_one.split("\n"))
     with write_whole(path) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="backslashreplace")
+        temporary.write_text("\n".join(every) + "\n", encoding="utf-8")
 
 
 def cell(text: str) -> str:

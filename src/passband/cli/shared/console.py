@@ -68,7 +68,7 @@ class TrainingProgress:
     def __init__(self, name: str):
         self.name, self.steps = name, 0
         self._bar = progress_bar(_Steps(), "{task.fields[figures]}")
-        self._task = self._bar.add_task(name, total=None, figures="")
+        self._task = self._bar.add_task(printable(name), total=None, figures="")
         self._due = 0.0
 
     def __enter__(self) -> "TrainingProgress":
@@ -86,12 +86,12 @@ class TrainingProgress:
             name: name of its run, if there are several runs; None for the name of this object.
         """
         self.steps = step.steps
-        shown = name or self.name
+        shown = printable(name or self.name)
         figures = [f"loss {step.loss:.4g}", *(f"{key} {value:.2f}" for key, value in step.figures.items())]
         text = "  ".join([*figures, f"{step.images_per_second:.1f} images/s"])
         self._bar.update(self._task, description=shown, completed=step.step, total=step.steps, figures=text)
         if not self._bar.console.is_terminal and (time.monotonic() >= self._due or step.step == step.steps):
-            print(f"{shown}: step {step.step} of {step.steps}  {text}", file=sys.stderr, flush=True)
+            say(f"{shown}: step {step.step} of {step.steps}  {text}", err=True)
             self._due = time.monotonic() + PACE
 
 
