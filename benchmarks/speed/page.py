@@ -181,6 +181,8 @@ def zoom(server: Any, options: argparse.Namespace, folder: Path) -> dict[str, fl
 def choose(page: Any, name: str) -> None:
     """Choose a network."""
     box = page.get_by_role("combobox", name="Network", exact=True)
+    if not box.is_visible():
+        page.get_by_role("button", name="Settings").click()
     box.click()
     page.locator(f"#{box.get_attribute('aria-controls')}").get_by_role("option", name=name, exact=True).click()
 

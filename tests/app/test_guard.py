@@ -8,10 +8,12 @@ import pytest
 from passband.app.guard import OVERHEAD, Functions, Guard
 
 
-def answered(tmp_path, app, method, path, *messages, left=None, known=("one",)):
+def answered(tmp_path, app, method, path, *messages, left=None, known=("one",), room=10**9):
     """Send a request with these messages of its body, and return the status and the content of the answer."""
     left = [] if left is None else left
-    functions = Functions(("inspect", "ratio"), (0, 1), lambda event: event in known, left.append)
+    functions = Functions(
+        ("inspect", "ratio"), (0, 1), lambda event: event in known, left.append, lambda size: size <= room
+    )
     guard = Guard(app, tmp_path, 1000, 2, functions)
     given, sent = list(messages), []
 
@@ -64,10 +66,19 @@ def test_uploads_without_a_length_meet_the_limit_of_all_files(tmp_path):
     assert answered(tmp_path, fine, "POST", "/gradio_api/upload", *small)[0] == 200
     large = [body(bytes(OVERHEAD), more=True) for _ in range(3)]
     status, content = answered(tmp_path, fine, "POST", "/gradio_api/upload", *large)
-    assert (status, json.loads(content)["error"]) == (
-        413,
-        "These files are too large together, more than 202000 bytes.",
-    )
+    assert (status, content) == (413, b"These files are too large together. Upload at most 0.202 MB at once.")
+
+
+def test_an_upload_without_room_is_refused_before_it_is_read(tmp_path):
+    status, content = answered(tmp_path, fine, "POST", "/gradio_api/upload", body(bytes(10)), room=999)
+    assert (status, content[:35]) == (507, b"There is no room for these files on")
+    assert answered(tmp_path, fine, "POST", "/gradio_api/upload", body(bytes(10)), room=1000)[0] == 200
+
+
+def test_a_list_may_name_uploads_that_were_removed(tmp_path):
+    for name, status in (("x/gone.png", 200), ("../gone.png", 403), ("", 403)):
+        content = json.dumps({"data": [[{"path": f"{tmp_path.resolve()}/{name}"}]]}).encode()
+        assert answered(tmp_path, fine, "POST", "/gradio_api/queue/join", body(content))[0] == status
 
 
 @pytest.mark.parametrize("error", [TypeError("no argument"), KeyError("name"), ValueError("value")])

@@ -1,7 +1,10 @@
 """Drives the page in a real browser."""
 
 import io
+import secrets
+import tempfile
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +26,8 @@ def give(page, *paths):
 def choose(page, label, name):
     """Choose an entry of a list."""
     box = page.get_by_role("combobox", name=label, exact=True)
+    if label in ("Network", "Compare with") and not box.is_visible():
+        page.get_by_role("button", name="Settings").click()
     box.click()
     page.locator(f"#{box.get_attribute('aria-controls')}").get_by_role("option", name=name, exact=True).click()
     expect(box).to_have_value(name)
@@ -122,6 +127,26 @@ def test_several_files_give_a_list_and_an_archive_and_a_bad_one_gives_a_sentence
         assert sorted(archive.namelist()) == ["deep_restored.tif", "my photo_restored.jpg"]
 
 
+def test_photos_are_restored_also_if_others_of_the_list_were_removed(visit, photo, tiny, tmp_path):
+    names = [f"{tmp_path.name}-{secrets.token_hex(8)}.jpg" for _ in range(3)]
+    for name in names:
+        (tmp_path / name).write_bytes(photo.read_bytes())
+    page = visit()
+    choose(page, "Network", tiny)
+    give(page, tmp_path / names[0])
+    expect(page.locator("#pb-details h2")).to_contain_text(names[0])
+    (upload,) = Path(tempfile.gettempdir()).glob(f"passband-app-*/uploads/*/{names[0]}")
+    upload.unlink()  # as the page does after an hour, or to make room
+    give(page, tmp_path / names[1])
+    expect(page.locator("#pb-details h2")).to_contain_text(names[1])
+    expect(page.locator("#pb-status [role=alert]")).to_have_count(0)
+    page.get_by_role("button", name="Restore", exact=True).click()
+    expect(page.locator("#pb-status [role=alert]")).to_contain_text(f"{names[0]} was not uploaded to this page, or")
+    page.locator("#pb-drop").get_by_label("Remove this file").first.click()  # the person removes it from the list
+    give(page, tmp_path / names[2])
+    expect(page.locator("#pb-details h2")).to_contain_text(names[2])
+
+
 def test_files_that_are_too_large_are_refused_in_words(visit, tmp_path):
     Image.new("L", (1200, 900)).save(tmp_path / "large.png")
     page = visit()
@@ -145,7 +170,51 @@ def test_photos_that_are_added_join_the_work_until_it_is_canceled_and_only_new_o
     choose(page, "Network", tiny)
     give(page, deep)
     viewer(page)
-    expect(page.locator("#pb-results label")).to_have_text([f"deep.tif · {tiny}"])
+    expect(page.locator("#pb-details h2")).to_contain_text("deep.tif")
+    expect(page.locator("#pb-results")).to_be_hidden()  # one result needs no list
+
+
+def test_the_browser_asks_before_work_is_lost_and_the_work_goes_on_if_the_person_stays(visit, photo, tiny):
+    page = visit()
+    page.evaluate("document.querySelector('#pb-status').insertAdjacentHTML('beforeend', '<progress></progress>')")
+    page.locator("h1").click()  # browsers ask only people who have used the page
+    with page.expect_event("dialog") as asked:
+        page.evaluate("setTimeout(() => location.reload(), 0)")
+    assert asked.value.type == "beforeunload"
+    asked.value.dismiss()
+    choose(page, "Network", tiny)
+    give(page, photo)
+    viewer(page)
+    expect(page.locator("#pb-status progress")).to_have_count(0)
+    page.reload()
+    expect(page.locator("#pb-viewer")).to_contain_text("Your photo appears here")
+
+
+def test_names_are_shown_on_one_line_in_the_order_of_their_letters(visit, photo, tiny, tmp_path):
+    (tmp_path / "photo\u202egpj.exe.jpg").write_bytes(photo.read_bytes())
+    long = tmp_path / f"{'x' * 200}.jpg"
+    long.write_bytes(photo.read_bytes())
+    page = visit(width=390)
+    choose(page, "Network", tiny)
+    give(page, tmp_path / "photo\u202egpj.exe.jpg", long)
+    expect(page.locator("#pb-results label")).to_have_count(2)
+    expect(page.locator("#pb-stop")).to_be_hidden()
+    for place in ("#pb-results", "#pb-drop"):
+        text = page.locator(place).inner_text()
+        assert "gpj.exe" in text
+        assert "\u202e" not in text
+    assert f"{'x' * 27} ... {'x' * 23}.jpg" in page.locator("#pb-results").inner_text()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_tiny_image_is_large_enough_to_see(visit, tiny, tmp_path):
+    Image.new("RGB", (16, 12), "red").save(tmp_path / "icon.png")
+    page = visit()
+    choose(page, "Network", tiny)
+    give(page, tmp_path / "icon.png")
+    shown = viewer(page)
+    expect(shown.locator("#percent")).to_have_text("1500 %")
+    assert shown.evaluate("element => element.scale * element.width") == 240
 
 
 def test_the_viewer_zooms_at_the_pointer_and_moves_by_keyboard_alone(visit, photo, tiny):

@@ -44,7 +44,7 @@ def restored(tmp_path):
 def test_numbers_have_their_nouns():
     limits = Limits(image_pixels=1_000_000, files=1, keep_seconds=60)
     assert "1 megapixel each, at most 1 file. " in limits_sentence(limits)
-    assert limits_sentence(limits).endswith("after 1 minute.")
+    assert limits_sentence(limits).endswith("for 1 minute at most.")
     assert "50 megapixels each, at most 100 files. " in limits_sentence(Limits())
     times = (0.5, 1.2, 89, 90, 3600, 5400)
     words = ["less than a second", "1 second", "89 seconds", "2 minutes", "60 minutes", "1.5 hours"]

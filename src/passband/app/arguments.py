@@ -1,5 +1,6 @@
 """Checks the values of a request before Gradio does, whose errors name neither the value nor what is needed."""
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -19,12 +20,20 @@ class CheckedBlocks(gr.Blocks):
     ) -> list[Any]:
         """Check the values of a request, and let Gradio convert them.
 
+        Gradio fails at uploads that were removed. The functions get their paths, and tell the person.
+
         Raises:
             gr.Error: if a value cannot be used.
         """
         if problem := first_problem(block_fn, inputs):
             raise gr.Error(problem, print_exception=False)
-        return await super().preprocess_data(block_fn, inputs, state, explicit_call)
+        parts = [_there_and_removed(*each) for each in zip(block_fn.inputs, inputs, strict=True)]
+        values = await super().preprocess_data(block_fn, [there for there, _ in parts], state, explicit_call)
+        for number, (_, removed) in enumerate(parts):
+            if removed:
+                is_list = isinstance(inputs[number], list)
+                values[number] = [*(values[number] or []), *removed] if is_list else removed[0]
+        return values
 
 
 def first_problem(function: BlockFunction, values: list[Any]) -> str:
@@ -82,3 +91,13 @@ def _is_upload(value: Any) -> bool:
     if not isinstance(value, dict) or not isinstance(value.get("path"), str):
         return False
     return value.get("meta") == {"_type": "gradio.FileData"}
+
+
+def _there_and_removed(component: Any, value: Any) -> tuple[Any, list[str]]:
+    """Return a value without the files that were removed, and the paths of these."""
+    if not isinstance(component, gr.File) or not value:
+        return value, []
+    files = value if isinstance(value, list) else [value]
+    removed = [one["path"] for one in files if not Path(one["path"]).is_file()]
+    there = [one for one in files if one["path"] not in removed]
+    return (there or None) if isinstance(value, list) else (None if removed else value), removed

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from passband.app.files.checks import UploadError
+from passband.app.files.room import no_room
 from passband.app.files.uploads import uploaded_file
 from passband.naming import suggestion
 
@@ -47,12 +48,14 @@ class Functions:
         numbers: numbers of all functions.
         is_known: function that says whether a call was made, and its answer was not fetched yet.
         leave: function that is told the call whose client leaves before the answer.
+        make_room: function that makes room for a number of bytes, and says whether there is enough.
     """
 
     names: Collection[str]
     numbers: Collection[int]
     is_known: Callable[[str], bool]
     leave: Callable[[str], None]
+    make_room: Callable[[int], bool]
 
 
 class Guard:
@@ -92,7 +95,10 @@ class Guard:
             most = self.upload_bytes * self.files
             length = _length(scope)
             if length is not None and length > most + OVERHEAD * self.files:
-                await _refuse(send_with_headers, 413, f"These files are too large together, more than {most} bytes.")
+                await _refuse(send_with_headers, 413, _too_large(most), is_shown=True)
+                return
+            if not self.functions.make_room(length or self.upload_bytes):
+                await _refuse(send_with_headers, 507, no_room("these files"), is_shown=True)
                 return
             await self._answered(scope, _limited(receive, most + OVERHEAD * self.files), send_with_headers)
         else:
@@ -147,7 +153,7 @@ class Guard:
         try:
             await self.app(scope, receive, watched)
         except _TooLargeError as error:
-            await _refuse(send, 413, str(error))
+            await _refuse(send, 413, str(error), is_shown=True)
         except (TypeError, KeyError, ValueError) as error:  # Gradio checks neither names nor types of arguments
             if kind is not None:
                 raise
@@ -174,7 +180,7 @@ class Guard:
         try:
             values = json.loads(body, parse_constant=_refused_constant) if body else None
             for path in _named_files(values):
-                uploaded_file(path, self.uploads)
+                uploaded_file(path, self.uploads, or_removed=True)  # a list may name files that were removed
         except UploadError as error:
             await _refuse(send, 403, str(error))
             return
@@ -213,6 +219,11 @@ def _named_files(value: Any) -> Iterator[str]:
             waiting.extend(one)
 
 
+def _too_large(most: int) -> str:
+    """Return the sentence about an upload of more bytes than allowed."""
+    return f"These files are too large together. Upload at most {most / 1e6:g} MB at once."
+
+
 class _TooLargeError(Exception):
     """A body is larger than its limit."""
 
@@ -226,7 +237,7 @@ def _limited(receive: Receive, most: int) -> Receive:
         message = await receive()
         size += len(message.get("body", b""))
         if size > most:
-            raise _TooLargeError(f"These files are too large together, more than {most} bytes.")
+            raise _TooLargeError(_too_large(most))
         return message
 
     return receive_some
@@ -247,9 +258,10 @@ def _length(scope: MutableMapping[str, Any]) -> int | None:
     return int(text) if text.isdigit() else None
 
 
-async def _refuse(send: Send, status: int, reason: str) -> None:
-    """Answer with an error and a sentence."""
-    body = json.dumps({"detail": reason, "error": reason}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+async def _refuse(send: Send, status: int, reason: str, *, is_shown: bool = False) -> None:
+    """Answer with an error and a sentence. The page shows the whole answer to an upload, so that is the sentence."""
+    body = reason.encode() if is_shown else json.dumps({"detail": reason, "error": reason}).encode()
+    kind = b"text/plain; charset=utf-8" if is_shown else b"application/json"
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

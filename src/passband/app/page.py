@@ -32,8 +32,8 @@ FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "
 MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "DejaVu Sans Mono", "monospace"]
 HEADER = """<header class="pb-header"><svg viewBox="0 0 48 24" aria-hidden="true"><path d="M2 12h8c3 0 3-9 6-9s3 18 6 18
 3-18 6-18 3 18 6 18 3-9 6-9h6" fill="none" stroke="currentColor" stroke-width="2.4" stroke-linecap="round"
-stroke-linejoin="round"/></svg><div><h1>passband</h1><p>See which frequencies matter: restore photos, and look at
-them.</p></div></header>"""
+stroke-linejoin="round"/></svg><div><h1>passband</h1><p>Removes rain, snow, haze and blur from photos, and shows
+their frequencies.</p></div></header>"""
 
 
 def build_page(server: "Server") -> gr.Blocks:
@@ -61,9 +61,16 @@ def build_page(server: "Server") -> gr.Blocks:
 
 def page_look() -> dict[str, Any]:
     """Return the theme, styles and scripts of the page, as `Blocks.launch` takes them."""
-    files = ("viewer/viewer.js", "viewer/viewer.css", "viewer/mosaic.js", "viewer/names.js", "style/media.css")
-    viewer, style, mosaic, names, media = ((HERE / name).read_text("utf-8") for name in files)
-    scripts = (viewer.replace("%%STYLE%%", style), mosaic, names)
+    files = (
+        "viewer/viewer.js",
+        "viewer/viewer.css",
+        "viewer/mosaic.js",
+        "viewer/names.js",
+        "viewer/leaving.js",
+        "style/media.css",
+    )
+    viewer, style, mosaic, names, leaving, media = ((HERE / name).read_text("utf-8") for name in files)
+    scripts = (viewer.replace("%%STYLE%%", style), mosaic, names, leaving)
     theme = Base(
         primary_hue=Color(*BLUES, name="passband"),
         neutral_hue=colors.slate,

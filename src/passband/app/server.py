@@ -12,6 +12,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from passband.app.files.checks import UploadError
+from passband.app.files.room import no_room
 from passband.app.files.run_folders import served_file
 from passband.app.files.uploads import ADDRESS, REMOVED, Storage
 from passband.app.files.zipped import zip_results
@@ -60,7 +61,7 @@ class Server:
                 self.others[label] = (task, path)
         self.weights = offered
         self.jobs = Jobs(settings.workers, settings.limits.seconds, settings.limits.waiting)
-        self.storage = Storage(settings.limits)
+        self.storage = Storage(settings.limits, lambda: self.jobs.work)
         self.restoring = Restoring(self)
         try:
             self.url, self.share_url = self._launch(open_browser)
@@ -122,6 +123,7 @@ class Server:
             numbers=frozenset(self.blocks.fns),
             is_known=self._is_known,
             leave=self.jobs.cancel_person,
+            make_room=self.storage.make_room,
         )
         limited = (self.storage.uploads, limits.upload_bytes, limits.files)
         guard = Middleware(Guard, *limited, functions)  # type: ignore[arg-type]
@@ -177,6 +179,10 @@ class Server:
         session = self.storage.session_of_token(request.path_params["session"])
         if session is None or not session.results:
             return JSONResponse({"error": CLOSED}, 404)
+        paths = [restored.target for result in session.results.values() for restored in result.files]
+        size = sum(path.stat().st_size for path in paths if path.is_file())
+        if not self.storage.make_room(size, paths):
+            return JSONResponse({"error": no_room("this archive")}, 507)
         archive = await zip_results(session)
         return FileResponse(archive, filename="restored.zip", media_type="application/zip")
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from passband.app.files.room import PARTS
+
 if TYPE_CHECKING:
     from passband.app.server import Server
 
@@ -35,6 +37,8 @@ class Limits:
 
     Attributes:
         upload_bytes: largest size of an uploaded file in bytes.
+        total_bytes: largest size of all uploads and results of all people together, in bytes. If there is no room for a
+            new file, the oldest finished files are removed; if this is not enough, the new file is refused.
         image_pixels: largest number of pixels of an image.
         video_pixels: largest number of pixels of a video, over all its frames.
         files: largest number of files that one person restores at once.
@@ -44,6 +48,7 @@ class Limits:
     """
 
     upload_bytes: int = 100_000_000
+    total_bytes: int = 10_000_000_000
     image_pixels: int = 50_000_000
     video_pixels: int = 1_000_000_000
     files: int = 100
@@ -82,6 +87,12 @@ class AppSettings:
             raise ValueError(f"the port of the page must be between 0 and 65535, got {self.port}")
         if self.workers < 1:
             raise ValueError(f"the page needs 1 worker or more, got {self.workers}")
+        if self.limits.total_bytes < PARTS * self.limits.upload_bytes:
+            need, given = PARTS * self.limits.upload_bytes / 1e9, self.limits.total_bytes / 1e9
+            raise ValueError(
+                f"The largest upload and its results need {need:g} GB, and the page may use {given:g} GB: use a larger "
+                "--max-gigabytes, or a smaller --max-megabytes."
+            )
         if self.runs is not None and not Path(self.runs).is_dir():
             raise ValueError(f"--runs needs a folder with runs or studies, but {self.runs} is not a folder.")
 

@@ -25,6 +25,14 @@ def app(
     megabytes: Annotated[
         float, typer.Option("--max-megabytes", min=0.001, help="Largest size of an upload in megabytes.")
     ] = 100.0,
+    gigabytes: Annotated[
+        float,
+        typer.Option(
+            "--max-gigabytes",
+            min=0.001,
+            help="Largest size of all uploads and results together in gigabytes. The oldest ones make room.",
+        ),
+    ] = 10.0,
     megapixels: Annotated[
         float, typer.Option("--max-megapixels", min=0.001, help="Largest size of an image in megapixels.")
     ] = 50.0,
@@ -35,7 +43,9 @@ def app(
     from passband.cli.shared.console import say
 
     given = {} if workers is None else {"workers": workers}
-    limits = Limits(upload_bytes=round(1e6 * megabytes), image_pixels=round(1e6 * megapixels))
+    limits = Limits(
+        upload_bytes=round(1e6 * megabytes), total_bytes=round(1e9 * gigabytes), image_pixels=round(1e6 * megapixels)
+    )
     settings = AppSettings(host, port, tuple(weights or ()), runs, share, limits=limits, **given)
     try:
         server = launch(settings, block=False, open_browser=browser)

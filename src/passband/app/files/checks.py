@@ -7,14 +7,27 @@ from passband.io.image.kinds import NAMES, kind_of_file
 from passband.io.image.size import stored_size
 from passband.io.signatures import suffix_by_content
 from passband.io.video import VIDEO_SUFFIXES, VideoReader
-from passband.naming import counted, printable
+from passband.naming import counted, printable, shortened
 
 SHOWN = frozenset(("PNG", "JPEG", "WEBP", "AVIF"))
 """Types of images that browsers show."""
 
 
+LONGEST = 60
+"""Largest number of characters of a name on the page."""
+
+
 class UploadError(ValueError):
     """An uploaded file cannot be used. The message says why, and what to do."""
+
+
+def shown_name(path: Path) -> str:
+    """Return the name of a file as the page shows it: on one line, and without its middle if it is long.
+
+    Args:
+        path: path of the file.
+    """
+    return shortened(printable(path.name), LONGEST)
 
 
 def check_image(source: Path, image_pixels: int, need: str) -> None:
@@ -29,7 +42,7 @@ def check_image(source: Path, image_pixels: int, need: str) -> None:
         UploadError: if the file is not an image, or too large.
     """
     if check_file(source, image_pixels, 0):
-        raise UploadError(f"{printable(source.name)} is a video. {need}")
+        raise UploadError(f"{shown_name(source)} is a video. {need}")
 
 
 def check_file(source: Path, image_pixels: int, video_pixels: int) -> bool:
@@ -47,7 +60,7 @@ def check_file(source: Path, image_pixels: int, video_pixels: int) -> bool:
         UploadError: if the file is neither an image nor a video, or too large.
         VideoError: if the file is a damaged video.
     """
-    name, suffix = printable(source.name), suffix_by_content(source)
+    name, suffix = shown_name(source), suffix_by_content(source)
     if not suffix:
         what, or_video = ("neither an image nor a video", ", or a video") if video_pixels else ("no image", "")
         raise UploadError(f"{name} is {what} that passband reads. Give a {NAMES} image{or_video}.")

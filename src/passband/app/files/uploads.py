@@ -9,22 +9,23 @@ import threading
 import time
 import weakref
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from passband.app.files.checks import UploadError
+from passband.app.files.checks import UploadError, shown_name
+from passband.app.files.room import PARTS, Room, Use, Work, no_room
 from passband.app.settings import Limits
 from passband.io.files import FolderLock, fitted_name
-from passband.naming import printable, shortened
+from passband.naming import printable
 
 SWEEP = 30.0
 """Time in seconds between two searches for old files."""
 EXAMPLES = tuple(sorted((Path(__file__).parents[1] / "examples").glob("*.jpg")))
 """Paths of the examples that ship."""
-REMOVED = "was removed after an hour. Restore the file again."
+REMOVED = "was removed after an hour, or earlier to make room. Restore the file again."
 """End of the sentence about a result that is gone."""
 ADDRESS = "passband/file"
 """Beginning of the addresses of served files, relative to the page."""
@@ -80,18 +81,20 @@ class Storage:
 
     Args:
         limits: limits of the page.
+        work: function that returns the requests that wait or are worked on, whose files stay.
 
     Attributes:
         uploads: folder into which Gradio writes uploads.
     """
 
-    def __init__(self, limits: Limits):
-        self.limits = limits
+    def __init__(self, limits: Limits, work: Callable[[], Sequence[Work]] = tuple):
+        self.limits, self._work = limits, work
         remove_abandoned(Path(tempfile.gettempdir()))
         self.root, self._kept = _new_root()
         self._remove = weakref.finalize(self, shutil.rmtree, self.root, ignore_errors=True)  # also if nobody closes it
         self.uploads = self.root / "uploads"
         self.uploads.mkdir()
+        self._room = Room(self.root, limits.total_bytes, self._forget_removed)
         self._sessions: dict[str, Session] = {}
         self._served: dict[str, Path] = {}
         self._tokens: dict[Path, str] = {}
@@ -140,20 +143,43 @@ class Storage:
         """
         upload = Path(path) if Path(path) in EXAMPLES else uploaded_file(path, self.uploads)
         name = clean_name(upload.name)
-        size = upload.stat().st_size
+        size, shown = upload.stat().st_size, shown_name(Path(name))
         if size == 0:
-            raise UploadError(f"{name} is empty. Choose a file that has content.")
+            raise UploadError(f"{shown} is empty. Choose a file that has content.")
         if size > self.limits.upload_bytes:
             raise UploadError(
-                f"{name} has {size / 1e6:.0f} MB. This page takes files of at most "
+                f"{shown} has {size / 1e6:.0f} MB. This page takes files of at most "
                 f"{self.limits.upload_bytes / 1e6:.0f} MB."
             )
+        if not self.make_room((PARTS - 1) * size, [upload]):  # the upload itself is there already
+            raise UploadError(no_room(shown))
         target = session.new_folder("in") / name
         try:
             os.link(upload, target)
         except OSError:  # file systems without links
             shutil.copyfile(upload, target)
         return target
+
+    def make_room(self, size: int, kept: Iterable[Path] = ()) -> bool:
+        """Make room for new files: remove the oldest finished ones of all people if there is too little.
+
+        Args:
+            size: number of bytes that are needed.
+            kept: files that must stay beside those of work.
+
+        Returns:
+            Whether there is enough room.
+        """
+        return self._room.make(size, lambda: self._use(kept))
+
+    def _use(self, kept: Iterable[Path] = ()) -> Use:
+        """Return the use of all files."""
+        work = self._work()
+        sources = {request.source for request in work if request.source.is_relative_to(self.root)}
+        coming = (PARTS - 1) * sum(source.stat().st_size for source in sources if source.exists())
+        with self._lock:
+            results = [result.paths for session in self._sessions.values() for result in session.results.values()]
+        return Use(frozenset((*self._own, *kept, *(path for one in work for path in one.paths))), coming, results)
 
     def address(self, path: Path) -> str:
         """Return the address of a file for the page, relative to it. Nobody can guess addresses of other files.
@@ -183,16 +209,21 @@ class Storage:
 
     def sweep(self) -> None:
         """Remove files that are too old with their results and folders, and sessions that were not used for as long."""
-        before = time.time() - self.limits.keep_seconds
-        old = list(self._changed_before(before))  # a file that is removed renews the time of its other links
+        before, kept = time.time() - self.limits.keep_seconds, self._use().kept
+        old = list(self._changed_before(before, kept))  # a file that is removed renews the time of its other links
         with self._lock:
             for key, session in list(self._sessions.items()):
-                if session.used < before:
+                if session.used < before and not any(path.is_relative_to(session.folder) for path in kept):
                     del self._sessions[key]
                     shutil.rmtree(session.folder, ignore_errors=True)
         for path in old:
             with suppress(OSError):  # a folder with files stays
                 path.rmdir() if path.is_dir() else path.unlink()
+        self._forget_removed()
+        self.make_room(0)
+
+    def _forget_removed(self) -> None:
+        """Forget the results and the addresses of files that were removed."""
         with self._lock:
             for session in self._sessions.values():
                 for label, result in list(session.results.items()):
@@ -209,13 +240,13 @@ class Storage:
         self._remove()
         self._kept.release()
 
-    def _changed_before(self, time: float) -> Iterator[Path]:
-        """Yield files and folders that did not change since a time, each folder after its files."""
+    def _changed_before(self, time: float, kept: frozenset[Path]) -> Iterator[Path]:
+        """Yield files and folders that did not change since a time, each folder after its files, except kept ones."""
         for folder, folders, names in os.walk(self.root, topdown=False):
             for path in map(Path(folder).joinpath, [*names, *folders]):
                 with suppress(OSError):
-                    is_own = path in self._own or path == self.uploads
-                    if not is_own and path.stat(follow_symlinks=False).st_ctime < time:
+                    stays = path == self.uploads or not kept.isdisjoint((path, *path.parents))
+                    if not stays and path.stat(follow_symlinks=False).st_ctime < time:
                         yield path
 
     def _sweep(self) -> None:
@@ -248,12 +279,13 @@ def _new_root() -> tuple[Path, FolderLock]:
                 return root, lock
 
 
-def uploaded_file(path: str | Path, uploads: Path) -> Path:
+def uploaded_file(path: str | Path, uploads: Path, *, or_removed: bool = False) -> Path:
     """Check that a path is that of a regular file that somebody uploaded, and not of a link or of any other file.
 
     Args:
         path: path to check.
         uploads: folder of all uploads.
+        or_removed: whether the file may be gone, so that nothing is there.
 
     Raises:
         UploadError: if it is not.
@@ -262,13 +294,15 @@ def uploaded_file(path: str | Path, uploads: Path) -> Path:
     given = Path(text)
     is_plain = "\0" not in text and given.is_absolute() and ".." not in given.parts
     try:
-        if is_plain and given.resolve() == given and given.is_relative_to(uploads.resolve()) and given.is_file():
+        is_own = is_plain and given.resolve() == given and given.is_relative_to(uploads.resolve())
+        if is_own and (given.is_file() or (or_removed and not os.path.lexists(given))):
             return given
     except (OSError, ValueError):
         pass
-    name = shortened(printable(given.name)) or "This file"
+    name = shown_name(given) or "This file"
     raise UploadError(
-        f"{name} was not uploaded to this page, or it was removed after an hour. Upload it again in its place."
+        f"{name} was not uploaded to this page, or it was removed after an hour, or earlier to make room. Upload it "
+        "again in its place."
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 
+from passband.app.files.checks import shown_name
 from passband.app.files.uploads import Storage
 from passband.app.html.words import done, duration, findings
 from passband.app.work.jobs import Job
@@ -14,7 +15,7 @@ from passband.naming import by_kind, counted
 Address = Callable[[Path], str]
 """Function from a file to its address."""
 EMPTY = """<div class="pb-empty"><p><strong>Your photo appears here,</strong> before and after, with a line to drag.</p>
-<p>Drop a photo on the left, or try an example.</p></div>"""
+<p>Drop a photo, or try an example. The work begins at once.</p></div>"""
 
 
 def viewer(result: Result, storage: Storage) -> str:
@@ -24,7 +25,7 @@ def viewer(result: Result, storage: Storage) -> str:
         result: the result.
         storage: files of the page.
     """
-    name = result.source.name
+    name = shown_name(result.source)
     sources = [("Before", storage.address(result.files[0].before), f"{name} before restoration")]
     for asked, restored in zip(result.asked, result.files, strict=True):
         label = restored.weights or "left alone"
@@ -56,7 +57,7 @@ def details(result: Result, storage: Storage) -> str:
     """
     first = result.files[0]
     size = f"{first.size[0]} x {first.size[1]} pixels" if all(first.size) else ""
-    lines = [f"<h2>{escape(result.source.name)} <small>{size}</small></h2>"]
+    lines = [f"<h2>{escape(shown_name(result.source))} <small>{size}</small></h2>"]
     inspected = dict(zip(result.asked, result.files, strict=True)).get("auto", first)  # others try no networks
     lines += [f'<p class="pb-finding">{escape(text)}</p>' for text in findings(inspected)]
     for asked, restored in zip(result.asked, result.files, strict=True):
@@ -177,10 +178,10 @@ def download_link(address: str, path: Path) -> str:
         address: address of the file.
         path: path of the file.
     """
-    name, size = path.name, path.stat().st_size
+    size = path.stat().st_size
     amount = f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{max(1, size / 1e3):.0f} KB"
-    link = f'href="{escape(address)}?download=1" download="{escape(name)}"'
-    return f'<p><a class="pb-download" {link}>Download {escape(name)} <small>{amount}</small></a></p>'
+    link = f'href="{escape(address)}?download=1" download="{escape(path.name)}"'
+    return f'<p><a class="pb-download" {link}>Download {escape(shown_name(path))} <small>{amount}</small></a></p>'
 
 
 def _capital(sentence: str) -> str:

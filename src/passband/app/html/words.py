@@ -33,7 +33,7 @@ def limits_sentence(limits: Limits) -> str:
     return (
         f"PNG, JPEG, WebP, TIFF, BMP, AVIF, HEIC or a short video, up to {limits.upload_bytes / 1e6:g} MB and "
         f"{megapixels(limits.image_pixels)} each, at most {counted(limits.files, 'file')}. Files stay on "
-        f"this computer and are removed after {hours}."
+        f"this computer, and for {hours} at most."
     )
 
 
@@ -90,7 +90,7 @@ def done(result: Restored, asked: str) -> str:
         asked: weights that were asked for.
     """
     if result.weights is None:
-        return "Left alone. Choose a network to restore it anyway."
+        return "Left alone. To restore it anyway, choose a network in the settings."
     time = duration(result.seconds)
     if len({scene.decision.weights for scene in result.scenes}) > 1:
         return f"Each scene was restored by what was chosen for it, in {time}."

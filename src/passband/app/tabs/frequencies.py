@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from passband.app.files.checks import UploadError
+from passband.app.files.checks import UploadError, shown_name
 from passband.app.html import frequencies as markup
 from passband.app.html.results import end, problem, state
 from passband.app.tabs.parts import QUIET, example_buttons
@@ -63,43 +63,44 @@ def frequencies_tab(server: "Server") -> None:
         with gr.Column(scale=3, min_width=320, elem_classes="pb-main"):
             gr.HTML(SPECTRUM_TEXT)
             spectrum = gr.HTML(markup.EMPTY, elem_id="pb-spectrum")
-            gr.HTML(PARTS_TEXT)
-            ratio = gr.Slider(0, 100, 25, step=1, label="Frequency ratio in percent", elem_id="pb-ratio")
-            chosen = gr.Dropdown(markup.DEFINITION_CHOICES, value="magnitude", label="Definition of the ratio")
-            parts = gr.HTML(elem_id="pb-parts")
-            gr.HTML(DEFINITIONS_TEXT)
-            every = gr.HTML(elem_id="pb-definitions")
-            gr.HTML(CHANNELS_TEXT)
-            with gr.Row():
-                subset = gr.Dropdown(list(SUBSETS), value="24S", label="Subset of channels")
-                numbers = gr.Textbox(
-                    label="Or numbers of channels",
-                    info="64 component + 8 v + u, such as 0, 1, 8, 64, 128",
-                    elem_id="pb-numbers",
-                )
-            mosaic = gr.HTML(elem_id="pb-mosaic")
-            picked = gr.HTML("", html_template="", js_on_load=PICKED, elem_id="pb-picked")
-            channels = gr.HTML(elem_id="pb-channels")
-            gr.HTML(FILTERS_TEXT)
-            names = [name for name in server.weights if name != "auto"]
-            weights = gr.Dropdown(names, value="general", label="Network of the filters")
-            start = gr.Button("Show the filters", variant="primary", elem_id="pb-filter")
-            filters = gr.HTML(elem_id="pb-filters")
+            with gr.Column(visible=False) as rest:  # it has nothing to show before there is a photo
+                gr.HTML(PARTS_TEXT)
+                ratio = gr.Slider(0, 100, 25, step=1, label="Frequency ratio in percent", elem_id="pb-ratio")
+                chosen = gr.Dropdown(markup.DEFINITION_CHOICES, value="magnitude", label="Definition of the ratio")
+                parts = gr.HTML(elem_id="pb-parts")
+                gr.HTML(DEFINITIONS_TEXT)
+                every = gr.HTML(elem_id="pb-definitions")
+                gr.HTML(CHANNELS_TEXT)
+                with gr.Row():
+                    subset = gr.Dropdown(list(SUBSETS), value="24S", label="Subset of channels")
+                    numbers = gr.Textbox(
+                        label="Or numbers of channels",
+                        info="64 component + 8 v + u, such as 0, 1, 8, 64, 128",
+                        elem_id="pb-numbers",
+                    )
+                mosaic = gr.HTML(elem_id="pb-mosaic")
+                picked = gr.HTML("", html_template="", js_on_load=PICKED, elem_id="pb-picked")
+                channels = gr.HTML(elem_id="pb-channels")
+                gr.HTML(FILTERS_TEXT)
+                names = [name for name in server.weights if name != "auto"]
+                weights = gr.Dropdown(names, value="general", label="Network of the filters")
+                start = gr.Button("Show the filters", variant="primary", elem_id="pb-filter")
+                filters = gr.HTML(elem_id="pb-filters")
 
     async def answer(request: FrequencyRequest, shown: Callable[[Any], str], key: str | None) -> str:
         """Do work in a worker, and return its HTML."""
         job = await server.jobs.finish(server.storage.session(key).key, request)
         return problem(job.error) if job.error else shown(job.result)
 
-    async def show_spectrum(path: Path | None, request: gr.Request) -> tuple[Any, str]:
+    async def show_spectrum(path: Path | None, request: gr.Request) -> tuple[Any, str, Any]:
         if path is None:  # the upload was refused, and the reason is shown already
-            return gr.skip(), markup.EMPTY
+            return gr.skip(), markup.EMPTY, gr.update(visible=False)
         key = server.storage.session(request.session_hash).key
         job = await server.jobs.finish(key, SpectrumRequest(path, limit))
         if job.error:
-            return state("", job.error), markup.EMPTY
-        said = end(f"The frequencies of {path.name} are shown.", "pb-spectrum")
-        return state(said), markup.spectrum(job.result, path.name)
+            return state("", job.error), markup.EMPTY, gr.update(visible=False)
+        said = end(f"The frequencies of {shown_name(path)} are shown.", "pb-spectrum")
+        return state(said), markup.spectrum(job.result, shown_name(path)), gr.update(visible=True)
 
     async def show_parts(path: Path | None, ratio: float, definition: str, request: gr.Request) -> str:
         if path is None:
@@ -158,7 +159,7 @@ def frequencies_tab(server: "Server") -> None:
     given = [file.upload(take, file, [source, progress], **QUIET)]
     given += [button.click(take_example(path), None, [source, progress], **QUIET) for button, path in examples]
     for event in given:
-        event.success(show_spectrum, source, [progress, spectrum], **QUIET)
+        event.success(show_spectrum, source, [progress, spectrum, rest], **QUIET)
         event.success(show_parts, [source, ratio, chosen], parts, **QUIET)
         event.success(show_definitions, [source, ratio], every, **QUIET)
         event.success(show_mosaic, source, mosaic, **QUIET)

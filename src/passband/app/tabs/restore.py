@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 AUTO_INFO = "auto inspects each photo, and chooses one or two networks, or leaves the photo alone."
 
+STRENGTH_INFO = "0 keeps the photo, 1 restores it in full."
+
 
 def restore_tab(server: "Server") -> None:
     """Build the tab.
@@ -30,20 +32,27 @@ def restore_tab(server: "Server") -> None:
         with gr.Column(scale=1, min_width=300, elem_classes="pb-side"):
             files = gr.File(label="Photos or a short video", file_count="multiple", height=150, elem_id="pb-drop")
             gr.HTML(f'<p class="pb-limits">{limits_sentence(server.settings.limits)}</p>', elem_id="pb-limits")
-            weights = gr.Dropdown(names, value="auto", label="Network", info=AUTO_INFO, elem_id="pb-weights")
-            second = gr.Dropdown([NONE, *names], value=NONE, label="Compare with", elem_id="pb-second")
-            strength = gr.Slider(0, 1, 1, step=0.05, label="Strength", info="0 keeps the photo, 1 restores it in full.")
-            is_named = gr.Checkbox(
-                label="Name the network in the result", info="In the file name and in the metadata of the image."
-            )
+            examples = example_buttons()
+            with gr.Accordion("Settings", open=False, elem_id="pb-settings"):
+                weights = gr.Dropdown(names, value="auto", label="Network", info=AUTO_INFO, elem_id="pb-weights")
+                second = gr.Dropdown([NONE, *names], value=NONE, label="Compare with", elem_id="pb-second")
+                strength = gr.Slider(0, 1, 1, step=0.05, label="Strength", info=STRENGTH_INFO)
+                is_named = gr.Checkbox(
+                    label="Name the network in the result", info="In the file name and in the metadata of the image."
+                )
             with gr.Row():
                 start = gr.Button("Restore", variant="primary", elem_id="pb-start")
                 stop = gr.Button("Cancel", visible=False, elem_id="pb-stop")
-            examples = example_buttons()
         state = gr.HTML(markup.state(), elem_id="pb-status", elem_classes="pb-state")
         with gr.Column(scale=3, min_width=340, elem_classes="pb-main"):
             viewer = gr.HTML(markup.EMPTY, elem_id="pb-viewer")
             details = gr.HTML(elem_id="pb-details")
+            results = gr.Radio([], label="Results of this visit", visible=False, elem_id="pb-results")
+            archive = gr.HTML(elem_id="pb-archive")
+            with gr.Accordion("Frequencies before and after", open=False, visible=False, elem_id="pb-change") as box:
+                clean = gr.File(label="Clean version, if there is one", height=110, elem_id="pb-clean")
+                measure = gr.Button("Show the spectrum", elem_id="pb-measure")
+                spectrum = gr.HTML(elem_id="pb-spectrum-result")
             command = gr.Textbox(
                 label="The same on the command line",
                 visible=False,
@@ -51,12 +60,6 @@ def restore_tab(server: "Server") -> None:
                 interactive=False,
                 elem_id="pb-cli",
             )
-            with gr.Accordion("Frequencies before and after", open=False, visible=False, elem_id="pb-spectrum") as box:
-                clean = gr.File(label="Clean version, if there is one", height=110, elem_id="pb-clean")
-                measure = gr.Button("Show the spectrum", elem_id="pb-measure")
-                spectrum = gr.HTML(elem_id="pb-spectrum-result")
-            results = gr.Radio([], label="Results of this visit", visible=False, elem_id="pb-results")
-            archive = gr.HTML(elem_id="pb-archive")
 
     def show(label: str | None, request: gr.Request) -> list[Any]:
         """Show a result of this session."""
@@ -74,7 +77,7 @@ def restore_tab(server: "Server") -> None:
         cancel = gr.update(visible=not moment.is_over)
         if not moment.new:
             return [markup.status(moment), cancel, *[gr.skip()] * 7]
-        chosen = gr.update(choices=list(session.results), value=moment.new[-1], visible=True)
+        chosen = gr.update(choices=list(session.results), value=moment.new[-1], visible=len(session.results) > 1)
         count = sum(len(result.files) for result in session.results.values())
         link = markup.archive_link(session.folder.name, count)
         return [markup.status(moment), cancel, chosen, link, *show(moment.new[-1], request)]
@@ -105,8 +108,13 @@ def restore_tab(server: "Server") -> None:
     async def restore_added(
         paths: list[str] | None, weights: str, second: str, strength: float, is_named: bool, request: gr.Request
     ) -> AsyncIterator[list[Any]]:
-        """Restore the files that were added to the list, but not those that were restored when they were added."""
-        added = server.storage.session(request.session_hash).added(paths or [])
+        """Restore the files that were added to the list, but not those that were restored when they were added.
+
+        A list that is older than its files or than the session begins with files that were removed.
+        """
+        added = [
+            path for path in server.storage.session(request.session_hash).added(paths or []) if Path(path).is_file()
+        ]
         async for values in follow(added, Options(weights, second, strength, is_named), request):
             yield values
 

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from passband.app.server import Server
 
 GUIDES = {
-    "classification": "passband train dct-small --data photos/ -o runs/photos",
-    "segmentation": "passband train segment-small --data polyps/ -o runs/polyps",
+    "classification": ("says what a photo shows", "passband train dct-small --data photos/ -o runs/photos"),
+    "segmentation": ("marks things in a photo", "passband train segment-small --data polyps/ -o runs/polyps"),
 }
-"""Command that trains a network for each tab."""
+"""Purpose of each tab, and the command that trains a network for it."""
 SCORE_INFO = "Instances with a smaller score are not shown."
 
 
@@ -63,23 +63,24 @@ def _tab(
     task = tasks[0]
     names = [label for label, (own, _) in server.others.items() if own in tasks]
     has_score = any(own == "detection" for own, _ in server.others.values()) and "detection" in tasks
+    if not names:
+        does, guide = GUIDES[task]
+        gr.HTML(
+            f'<div class="pb-card"><p>This tab {does}, with a network of your own. Train one, and start the page with '
+            f'it:</p><pre tabindex="0">{guide}\npassband app --weights {guide.split()[-1]}</pre></div>'
+        )
+        return
     with gr.Row(elem_classes="pb-restore"):
         with gr.Column(scale=1, min_width=300, elem_classes="pb-side"):
-            if not names:
-                guide = GUIDES[task]
-                gr.HTML(
-                    '<div class="pb-card"><p>This tab needs a network of your own. Train one, and start the page with '
-                    f'it:</p><pre tabindex="0">{guide}\npassband app --weights {guide.split()[-1]}</pre></div>'
-                )
-            file = gr.File(label="Image", height=150, elem_id=f"pb-{task}", visible=bool(names))
-            weights = gr.Dropdown(names, value=names[0] if names else None, label="Weights", visible=bool(names))
+            file = gr.File(label="Image", height=150, elem_id=f"pb-{task}")
+            weights = gr.Dropdown(names, value=names[0], label="Weights")
             score = gr.Slider(
                 0, 1, 0.5, step=0.05, label="Smallest score of a detector", info=SCORE_INFO, visible=has_score
             )
-            start = gr.Button("Run", variant="primary", visible=bool(names))
+            start = gr.Button("Run", variant="primary")
         state = gr.HTML(state_html(), elem_id=f"pb-{task}-status", elem_classes="pb-state")
         with gr.Column(scale=3, min_width=340, elem_classes="pb-main"):
-            result = gr.HTML(markup.EMPTY if names else "", elem_id=(place := f"pb-{task}-result"))
+            result = gr.HTML(markup.EMPTY, elem_id=(place := f"pb-{task}-result"))
 
     async def run(path: str | None, label: str, score: float, request: gr.Request) -> AsyncIterator[list[Any]]:
         def build_request(session: Session, source: Path) -> Request:

@@ -1,4 +1,7 @@
-// Gives names to what Gradio leaves without one, and hides its icons from screen readers.
+// Gives names to what Gradio leaves without one, hides its icons from screen readers, and takes controls of the writing
+// direction out of names of files, which could let `gpj.exe` read as `exe.jpg`.
+
+const DIRECTIONS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
 const text = (element) => element?.textContent.trim() || "";
 
@@ -11,6 +14,10 @@ function complete() {
     const input = document.querySelector(`[aria-controls="${list.id}"]`);
     list.setAttribute("aria-label", input?.getAttribute("aria-label") || "Choices");
   }
+  for (const part of document.querySelectorAll(".file-preview .filename, .file-preview .filename *"))
+    for (const node of part.childNodes)
+      if (node.nodeType === Node.TEXT_NODE && node.data.search(DIRECTIONS) >= 0)
+        node.data = node.data.replace(DIRECTIONS, "\ufffd");
   for (const button of document.querySelectorAll("[aria-label='common.upload']")) {
     button.setAttribute("aria-label", "Upload other files"); // Gradio shows the key of a translation
     button.title = "Upload other files";

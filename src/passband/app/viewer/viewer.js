@@ -6,6 +6,7 @@
 const STYLE = `%%STYLE%%`;
 const STEP = 1.25; // factor of one zoom step
 const LARGEST = 32; // screen pixels per image pixel
+const SMALLEST = 240; // side to which a tiny image is enlarged, in screen pixels
 const LENS = 110; // radius of the lens in screen pixels
 const LARGE = 4e6; // pixels above which an image also has a reduced version
 const REDUCED = 0.25; // scale of the reduced version
@@ -152,7 +153,7 @@ class PassbandViewer extends HTMLElement {
   }
 
   fail() {
-    this.problem.textContent = "The image could not be loaded. Results are removed after an hour: restore it again.";
+    this.problem.textContent = "The image could not be loaded. Results are removed after an hour, or earlier to make room. Restore it again.";
     this.problem.hidden = false;
   }
 
@@ -166,7 +167,8 @@ class PassbandViewer extends HTMLElement {
 
   fit() {
     if (!this.width) return;
-    const largest = Math.max(1, this.stage.clientWidth / 480); // small images are enlarged, but not without end
+    const tiny = Math.min(LARGEST, SMALLEST / Math.max(this.width, this.height));
+    const largest = Math.max(1, tiny, this.stage.clientWidth / 480); // small images are enlarged, but not without end
     const high = this.height * Math.min(this.stage.clientWidth / this.width, largest);
     this.stage.style.height = document.fullscreenElement === this ? "" : `min(68vh, ${Math.max(220, high)}px)`;
     const { clientWidth, clientHeight } = this.stage;

@@ -13,7 +13,7 @@ from passband.analysis.filters import described_filters, filters_chart, image_fi
 from passband.analysis.images import ImageChannels, ImageParts, ImageSpectrum, radial_curve, visible_high
 from passband.analysis.images.channels import described_channels, subset_name
 from passband.analysis.images.spectrum import described_spectrum
-from passband.app.files.checks import UploadError, check_file
+from passband.app.files.checks import UploadError, check_file, shown_name
 from passband.app.work.requests import Predictors, Request
 from passband.curriculum.ratio import DEFINITIONS
 from passband.drawing.charts.style import png_bytes
@@ -285,7 +285,7 @@ def png(image: Float[Tensor, "3 H W"]) -> bytes:
 def _checked_image(source: Path, image_pixels: int) -> StudiedImage:
     """Check the type and the size of a file, and read it."""
     if check_file(source, image_pixels, 0) or stored_size(source) is None:
-        raise UploadError(f"{source.name} is a video. Frequencies are shown for images.")
+        raise UploadError(f"{shown_name(source)} is a video. Frequencies are shown for images.")
     return StudiedImage(source)
 
 

@@ -224,6 +224,12 @@ class Jobs:
         self.cancel(*jobs)
 
     @property
+    def work(self) -> list[Request]:
+        """The requests that wait or are worked on."""
+        with self._lock:
+            return [job.request for job in (*self._queue.in_order(), *self._busy.values())]
+
+    @property
     def busy(self) -> int:
         """Number of jobs that run."""
         return len(self._busy)

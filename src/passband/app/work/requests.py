@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from passband.app.files.checks import UploadError
+from passband.app.files.checks import UploadError, shown_name
 from passband.io.files import failure
 from passband.naming import printable
 
@@ -64,7 +64,12 @@ class Request(ABC):
     @property
     def name(self) -> str:
         """The name of the file, for messages."""
-        return printable(self.source.name)
+        return shown_name(self.source)
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files and folders that the work reads and writes."""
+        return tuple(value for value in vars(self).values() if isinstance(value, Path))
 
     @property
     def size(self) -> float:

@@ -137,7 +137,7 @@ class InspectRequest(Request):
         """
         check_image(self.source, self.image_pixels, "Inspection needs an image.")
         diagnosis = predictors.get(Inspector).inspect_file(self.source, max_pixels=self.image_pixels)
-        return Inspected(Path(self.name), diagnosis).as_dict()
+        return Inspected(Path(self.source.name), diagnosis).as_dict()
 
 
 def decided(choice: NetworkChoice, source: Path, is_video: bool, image_pixels: int) -> VideoDecision:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from passband.app.files.checks import UploadError
+from passband.app.files.checks import UploadError, shown_name
 from passband.app.files.uploads import Session
 from passband.app.work.jobs import Job
 from passband.app.work.requests import command_line
@@ -193,9 +193,9 @@ class Restoring:
         names, source = tuple(name for name, _ in done), group[0].request.source
         offered = tuple(self.server.weights[name] for name in names)
         result = Result(source, options, names, tuple(job.result for _, job in done), offered)
-        label, number = f"{source.name} · {' and '.join(names)}", 1
+        label, number = (own := f"{shown_name(source)} · {' and '.join(names)}"), 1
         while label in session.results:
             number += 1
-            label = f"{source.name} · {' and '.join(names)} ({number})"
+            label = f"{own} ({number})"
         session.results[label] = result
         return label
