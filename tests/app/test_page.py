@@ -182,6 +182,7 @@ def test_the_browser_asks_before_work_is_lost_and_the_work_goes_on_if_the_person
         page.evaluate("setTimeout(() => location.reload(), 0)")
     assert asked.value.type == "beforeunload"
     asked.value.dismiss()
+    page.evaluate("document.querySelector('#pb-status > progress').remove()")
     choose(page, "Network", tiny)
     give(page, photo)
     viewer(page)
