@@ -174,23 +174,6 @@ def test_photos_that_are_added_join_the_work_until_it_is_canceled_and_only_new_o
     expect(page.locator("#pb-results")).to_be_hidden()  # one result needs no list
 
 
-def test_the_browser_asks_before_work_is_lost_and_the_work_goes_on_if_the_person_stays(visit, photo, tiny):
-    page = visit()
-    page.evaluate("document.querySelector('#pb-status').insertAdjacentHTML('beforeend', '<progress></progress>')")
-    page.locator("h1").click()  # browsers ask only people who have used the page
-    with page.expect_event("dialog") as asked:
-        page.evaluate("setTimeout(() => location.reload(), 0)")
-    assert asked.value.type == "beforeunload"
-    asked.value.dismiss()
-    page.evaluate("document.querySelector('#pb-status > progress').remove()")
-    choose(page, "Network", tiny)
-    give(page, photo)
-    viewer(page)
-    expect(page.locator("#pb-status progress")).to_have_count(0)
-    page.reload()
-    expect(page.locator("#pb-viewer")).to_contain_text("Your photo appears here")
-
-
 def test_names_are_shown_on_one_line_in_the_order_of_their_letters(visit, photo, tiny, tmp_path):
     (tmp_path / "photo\u202egpj.exe.jpg").write_bytes(photo.read_bytes())
     long = tmp_path / f"{'x' * 200}.jpg"
