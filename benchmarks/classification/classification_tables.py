@@ -12,8 +12,8 @@ from scipy.stats import norm
 from passband.io.files import write_whole
 from passband.metrics.intervals import two_way_interval
 
-INPUTS = ("rgb", "24S", "48S", "64S", "learned-24", "192")
-CONV_INPUTS = ("rgb", "24S", "48S", "64S", "learned-24")
+INPUTS = ("rgb", "12S", "24S", "48S", "64S", "learned-24", "192")
+CONV_INPUTS = ("rgb", "12S", "24S", "48S", "64S", "learned-24")
 BASE = "rgb"
 LARGEST_DIFFERENCE = 0.15
 """Largest difference of the multiply-accumulates of the rows of a network, relative to rgb."""

@@ -29,7 +29,14 @@ def memory(tmp_path_factory):
                 image = Image.fromarray(texture(name, number, (288, 288)))
                 image.save(data / part / name / f"{number}.jpg", quality=92)
     options = Namespace(
-        output=folder / "out", scratch=folder / "out", workers=1, seeds=[0], device="cpu", epochs=1, fresh_epochs=1
+        output=folder / "out",
+        scratch=folder / "out",
+        workers=1,
+        seeds=[0],
+        device="cpu",
+        epochs=1,
+        fresh_epochs=1,
+        precision="float32",
     )
     plain = classification_set.plain_preprocessing()
     stored = options.scratch / "memory"
