@@ -3,7 +3,7 @@
 The test images are clean photos, and photos degraded by the second generators, on which no network is trained. The
 script prints the share of clean images that are left alone, the share of images whose most probable degradation is
 correct, the share that gets the right network, and predicted against true gains. The right network is the specialist of
-the degradation or the network with the largest true gain. If no network truly gains more than `LEAST_GAIN`, it is right
+the degradation or the network with the largest true gain. If no network truly gains more than `WORTH`, it is right
 to leave the image alone.
 """
 
@@ -21,7 +21,7 @@ from passband.data.cubes.fixed_size import read_pixels
 from passband.data.datasets.crops import CLEAN, degraded_as_file
 from passband.data.images import find_images
 from passband.inference import Inspector, Restorer
-from passband.inference.inspection.inspector import LEAST_GAIN, Diagnosis
+from passband.inference.inspection.inspector import Diagnosis
 from passband.io.image import read_image, to_pil
 from passband.io.json_files import write_json
 from passband.metrics import psnr
@@ -29,6 +29,8 @@ from passband.studies.gain_table import SPECIALISTS
 from passband.tasks.inspection import PSNR_RANGE
 from passband.weights_finding import shipped_weights
 
+WORTH = 0.3
+"""Largest true gain in dB that an image may miss."""
 MOST = 60.0
 """PSNR of equal images in dB."""
 WIDTHS = (4, 8, 8, 9, 7, 9, 10, 10, 7)
@@ -95,7 +97,7 @@ def is_right(kind: str, row: dict[str, Any]) -> bool:
     special = SPECIALISTS.get(kind, "")
     largest = max(true.values(), default=0.0)
     if choice is None:
-        return bool(true) and largest <= LEAST_GAIN
+        return bool(true) and largest <= WORTH
     return choice == special or (choice in true and true[choice] == largest)
 
 

@@ -138,7 +138,7 @@ def measure_trials(
 
 @torch.inference_mode()
 def measure_trial(image: InspectionImage, inspector: InspectorNetwork, trials: Trials) -> list[Float[Tensor, " n"]]:
-    """Try networks on the middle of an image.
+    """Try networks on an image, and describe its middle.
 
     Args:
         image: the image.
@@ -150,12 +150,12 @@ def measure_trial(image: InspectionImage, inspector: InspectorNetwork, trials: T
     """
     views = file_views(image.content)
     first = first_features(inspector(views.windows[None], views.overview[None]))[0]
-    side = min(WINDOW, *image.clean.shape[-2:])
-    degraded, clean = (one[None] for one in crop_and_flip([read_pixels(image.content), image.clean], side, None))
-    changes = trials.changes(degraded)
-    before = _score(degraded, clean)
-    gains = [_score(degraded + change, clean) - before for change in changes]
-    features = torch.cat([trial_features(degraded, changes).flatten(), first])
+    degraded = read_pixels(image.content)
+    side = min(WINDOW, *degraded.shape[-2:])
+    degraded, clean, *changes = crop_and_flip([degraded, image.clean, *trials.changes(degraded)], side, None)
+    before = _score(degraded[None], clean[None])
+    gains = [_score((degraded + change)[None], clean[None]) - before for change in changes]
+    features = torch.cat([trial_features(degraded[None], torch.stack(changes)[:, None]).flatten(), first])
     return [features, kinds_of(image.kind), torch.tensor([before]), torch.tensor(gains)]
 
 

@@ -43,7 +43,7 @@ def automatic(folder, monkeypatch, *args, **options):
 
 
 class TestDiagnosis:
-    def test_a_degraded_picture_gets_the_network_of_the_largest_gain(self):
+    def test_a_degraded_image_gets_the_network_of_the_largest_gain(self):
         found = Diagnosis({"rain": 0.93, "haze": 0.2, "clean": 0.02}, 24.2, {"general": 3.0, "derain-small": 5.1}, 1.0)
         assert found.choice == "derain-small"
         assert found.line == "rain (0.93), about 24 dB: derain-small, expected +5.1 dB"
@@ -53,18 +53,18 @@ class TestDiagnosis:
         clean = Diagnosis({"rain": 0.1, "clean": 0.97}, 40.0, gains, 1.0)
         unsure = Diagnosis({"rain": 0.6, "clean": 0.7}, 40.0, gains, 1.0)
         strange = Diagnosis({"rain": 0.9, "clean": 0.02}, 20.0, gains, 0.04)
-        hopeless = Diagnosis({"rain": 0.9, "clean": 0.02}, 30.0, {"general": 0.2}, 1.0)
+        hopeless = Diagnosis({"rain": 0.9, "clean": 0.02}, 30.0, {"general": 0.08}, 1.0)
         assert [one.choice for one in (clean, unsure, strange, hopeless)] == [None] * 4
         doubtful = Diagnosis({"rain": 0.4, "clean": 0.1}, 30.0, gains, 1.0)
         assert doubtful.choice is None
         assert doubtful.line == "nothing is sure, likeliest is rain (0.40): left alone"
         assert clean.line == "clean (0.97): left alone"
-        assert replace(unsure, probabilities={"rain": 0.6, "clean": 0.3}, tried=True).line == (
-            "rain (0.60), or clean (0.30): left alone"
+        assert replace(unsure, probabilities={"rain": 0.6, "clean": 0.45}, tried=True).line == (
+            "rain (0.60), or clean (0.45): left alone"
         )
         assert "like nothing that the inspector knows (confidence 0.04): left alone" in strange.line
         assert hopeless.line == (
-            "rain (0.90), about 30 dB: no network is expected to help (general +0.2 dB): left alone"
+            "rain (0.90), about 30 dB: no network is expected to help (general +0.1 dB): left alone"
         )
 
     def test_after_a_trial_an_image_is_restored_if_it_is_hardly_clean_whatever_its_degradation(self):
@@ -73,8 +73,18 @@ class TestDiagnosis:
         assert doubtful.choice == "general"
         assert doubtful.line == "nothing is sure, likeliest is rain (0.40), about 30 dB: general, expected +3.0 dB"
         assert doubtful.among(["general"]).tried
-        perhaps_clean = Diagnosis({"rain": 0.6, "clean": 0.3}, 30.0, gains, 1.0, tried=True)
+        perhaps_clean = Diagnosis({"rain": 0.6, "clean": 0.45}, 30.0, gains, 1.0, tried=True)
         assert perhaps_clean.choice is None
+
+    def test_the_network_of_a_likely_degradation_is_preferred_among_those_that_help(self):
+        kinds, special = {"rain": 0.8, "snow": 0.1, "clean": 0.0}, {"derain-small": "rain", "desnow-small": "snow"}
+        found = Diagnosis(kinds, 24.0, {"general": 5.0, "desnow-small": 5.4, "derain-small": 4.8}, 1.0, True, special)
+        assert found.choice == "derain-small"
+        assert found.line.endswith("derain-small, expected +4.8 dB")
+        assert replace(found, gains={**found.gains, "derain-small": 4.6}).choice == "desnow-small"
+        useless = replace(found, gains={"general": 0.2, "derain-small": 0.0})
+        assert useless.choice == "general"
+        assert replace(found, gains={"general": -0.2, "derain-small": -0.1}).choice is None
 
     def test_networks_that_do_not_ship_are_not_chosen(self):
         found = Diagnosis({"rain": 0.9, "clean": 0.0}, 24.0, {"general": 3.0, "mine": 9.0}, 1.0)

@@ -4,22 +4,53 @@ import torch
 from passband.config import parse_recipe
 from passband.data.gains import GainTableError
 from passband.inference import Inspector
-from passband.inference.inspection.trials import Trials, window_places
+from passband.inference.inspection.trials import Trials, region_places, window_places
 from passband.models.inspector import InspectorNetwork
+from passband.models.trials import trial_features
 from passband.studies.trial_judge import train_judge
 from passband.studies.trial_table import measure_trials, read_trials
 from tests.inspecting import photograph, photographs, saved
 
 
-@pytest.mark.parametrize(("height", "width", "count"), [(512, 768, 6), (768, 512, 6), (256, 256, 4), (100, 300, 2)])
-def test_windows_lie_inside_the_image_on_the_grid_of_jpeg(height, width, count):
-    places = window_places(height, width)
-    assert len(set(places)) == count
-    for top, left, tall, wide in places:
+@pytest.mark.parametrize(
+    ("places", "height", "width", "count", "side"),
+    [
+        (region_places, 512, 768, 1, 256),
+        (region_places, 1600, 512, 2, 256),
+        (region_places, 6000, 4000, 3, 256),
+        (region_places, 256, 520, 1, 256),
+        (region_places, 100, 300, 1, 256),
+        (window_places, 256, 256, 4, 128),
+        (window_places, 100, 256, 2, 128),
+        (window_places, 192, 192, 1, 128),
+    ],
+)
+def test_places_lie_inside_the_image_on_the_grid_of_jpeg(places, height, width, count, side):
+    found = places(height, width)
+    assert len(set(found)) == count
+    for top, left, tall, wide in found:
         assert 0 <= top <= height - tall
         assert 0 <= left <= width - wide
         assert top % 16 == left % 16 == 0
-        assert (tall, wide) == (min(128, height), min(128, width))
+        assert (tall, wide) == (min(side, height), min(side, width))
+    first, last = found[0], found[-1]
+    assert first.left <= 16 + width - (last.left + last.width) <= first.left + 32  # they are in the middle
+
+
+def test_a_trial_describes_windows_of_regions_that_are_restored_as_a_whole(tiny_weights):
+    """Networks average over what they see, so a window on its own would be restored in another way."""
+    torch.manual_seed(0)
+    trials, image = Trials([str(tiny_weights)]), torch.rand(3, 140, 300)
+    features = trials(image)
+    region = image[:, :, 16:272]
+    change = trials.changes(region)
+    expected = [
+        trial_features(region[None, :, :128, left : left + 128], change[:, None, :, :128, left : left + 128])
+        for left in (0, 128)
+    ]
+    torch.testing.assert_close(features, torch.stack(expected))
+    alone = trials.changes(region[:, :128, :128])
+    assert not torch.allclose(alone, change[..., :128, :128], atol=1e-3)
 
 
 def recipe():

@@ -28,7 +28,7 @@ LISTED_SCENES = 6
 
 
 class InspectedChoice:
-    """The choice of the shipped network that an inspector expects to help an image most, and of a second one.
+    """The choice of the shipped network that an inspector prefers for an image, and of a second one.
 
     An image is left as it is if it is clean, if no network is expected to gain more than `inspector.LEAST_GAIN`, or if
     it differs from all images that the inspector learned from.
@@ -125,8 +125,8 @@ class InspectedChoice:
         restored = [self.inspector.trials.restored(first.choice, _middle(image)) for image in images()]
         second = mean_of([self.inspector(image) for image in restored]).among(self.names)
         # where the first network would go on, another one makes images worse
-        is_other = second.choice not in (None, first.choice)
-        if not is_other or not second.tried or max(second.gains.values()) < SECOND_GAIN:
+        goes_on = second.choice in (None, first.choice) or not second.tried
+        if goes_on or second.best is None or second.best[1] < SECOND_GAIN:
             return Decision(first.choice, first.line, (first,))
         chosen, line = f"{first.choice}{JOINT}{second.choice}", f"{first.line}; then {second.line}"
         return Decision(chosen, line, (first, second))

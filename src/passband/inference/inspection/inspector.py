@@ -25,10 +25,13 @@ from passband.weights_finding import INSPECTOR
 
 FOUND = 0.5
 """Probability from which a degradation counts as found."""
-MOST_CLEAN = 0.22
+MOST_CLEAN = 0.4
 """Largest probability of a clean image at which an image counts as degraded after a trial of the networks."""
-LEAST_GAIN = 0.3
+LEAST_GAIN = 0.1
 """Expected gain in dB below which a network is not used."""
+PREFERENCE = 1.0
+"""Gain in dB by which a network is preferred if the degradation that it was trained for is certain; in proportion, if
+the degradation is less likely. The expected gains of networks are less certain than the kind of the degradation."""
 LEAST_CONFIDENCE = 0.1
 """Confidence below which an image counts as unlike all images that the inspector learned from."""
 UNSURE = "nothing is sure, likeliest is "
@@ -46,6 +49,8 @@ class Diagnosis:
         gains: expected gain of each restoration network, in dB.
         confidence: similarity to the images that the inspector learned from, from 0 (none is similar) to 1.
         tried: whether the networks were tried on the image.
+        special: kind of degradation that a network was trained for, by the name of the network; networks for all kinds
+            have none.
     """
 
     probabilities: Mapping[str, float]
@@ -53,6 +58,7 @@ class Diagnosis:
     gains: Mapping[str, float]
     confidence: float
     tried: bool = False
+    special: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def found(self) -> dict[str, float]:
@@ -77,8 +83,17 @@ class Diagnosis:
 
     @property
     def best(self) -> tuple[str, float] | None:
-        """The network with the largest expected gain, and the gain in dB; None if no network is known."""
-        return max(self.gains.items(), key=lambda item: item[1], default=None)
+        """The network to prefer, and its expected gain in dB; None if no network is known.
+
+        Networks that are expected to gain more than `LEAST_GAIN` come first. Among them, the gain and the `PREFERENCE`
+        for the likely degradations decide.
+        """
+
+        def rank(item: tuple[str, float]) -> tuple[bool, float]:
+            name, gain = item
+            return gain > LEAST_GAIN, gain + PREFERENCE * self.probabilities.get(self.special.get(name, ""), 0.0)
+
+        return max(self.gains.items(), key=rank, default=None)
 
     @property
     def choice(self) -> str | None:
@@ -164,6 +179,7 @@ class Inspector(Rebuilt):
         model: the network, on its device and ready for evaluation.
         kinds: names of the degradations that it tells apart, and `clean`.
         networks: names of the restoration networks whose gain it predicts.
+        special: kind of degradation that a network was trained for, by the name of the network.
         trials: the trials of these networks; None without them.
 
     Raises:
@@ -178,6 +194,7 @@ class Inspector(Rebuilt):
         self.model = model.to(self.device, torch.float32)
         self.weights, self._device_name = str(weights), device
         self.kinds, self.networks, self.trial = model.kinds, model.networks, trial
+        self.special: Mapping[str, str] = model.arguments.get("special", {})
         self._last: LastFile[Diagnosis] = LastFile()
         self.trials = Trials(self.networks, device) if trial and model.judge is not None else None
 
@@ -266,6 +283,7 @@ class Inspector(Rebuilt):
             dict(zip(self.networks, findings.gains[0].tolist(), strict=True)),
             min(1.0, share / COMMON),
             features is not None,
+            self.special,
         )
 
 
@@ -282,4 +300,5 @@ def mean_of(diagnoses: Sequence[Diagnosis]) -> Diagnosis:
         {name: sum(one.gains[name] for one in diagnoses) / count for name in first.gains},
         sum(one.confidence for one in diagnoses) / count,
         first.tried,
+        first.special,
     )

@@ -1,8 +1,9 @@
-"""Tries restoration networks on a few windows of an image, and describes their changes for an inspector."""
+"""Tries restoration networks on a few regions of an image, and describes their changes for an inspector."""
 
 import hashlib
 from collections.abc import Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -11,17 +12,21 @@ from torch import Tensor
 from passband.inference.restoration_network import RestorationNetwork
 from passband.models.trials import trial_features
 
+REGION = 256
+"""Side in pixels of the regions that networks restore. They average over a region, as they average over an image."""
+APART = 768
+"""Pixels of the long side of an image for each region."""
+MOST_REGIONS = 3
+"""Largest number of regions."""
 WINDOW = 128
-"""Side in pixels of the windows that networks are tried on."""
+"""Side in pixels of the windows of a region whose changes are described."""
 SMALLEST_SIDE = 64
 """Side in pixels below which an image is not tried, because the judge learned from windows of 128 pixels."""
-MOST = (2, 3)
-"""Number of windows along the short and the long side of an image."""
-_ALIGNED = 16  # windows begin at multiples of 16 pixels, where blocks of all components of a JPEG file begin
+_ALIGNED = 16  # regions and windows begin where blocks of all components of a JPEG file begin
 
 
 class Trials:
-    """Restores a few windows of an image with each of several networks, which are loaded when they are first needed.
+    """Restores a few regions of an image with each of several networks, which are loaded when they are first needed.
 
     Args:
         names: names of the networks, in the order of the features.
@@ -45,21 +50,22 @@ class Trials:
         """
         if min(image.shape[-2:]) < SMALLEST_SIDE:
             return None
-        windows = torch.stack([
-            image[:, top : top + height, left : left + width]
-            for top, left, height, width in window_places(*image.shape[-2:])
-        ])  # fmt: skip
-        changes = self.changes(windows)
-        return torch.stack([trial_features(windows[n, None], changes[:, n, None]) for n in range(len(windows))])
+        features = []
+        for place in region_places(*image.shape[-2:]):
+            region = _part(image, place)
+            changes = self.changes(region)
+            for window in window_places(*region.shape[-2:]):
+                features.append(trial_features(_part(region, window)[None], _part(changes, window)[:, None]))
+        return torch.stack(features)
 
     @torch.no_grad()
-    def changes(self, windows: Float[Tensor, "W 3 h w"]) -> Float[Tensor, "N W 3 h w"]:
-        """Return restored minus original windows of each network, on the CPU.
+    def changes(self, image: Float[Tensor, "3 H W"]) -> Float[Tensor, "N 3 H W"]:
+        """Return the restored image of each network minus the image, on the CPU.
 
         Args:
-            windows: windows in [0, 1].
+            image: RGB in [0, 1].
         """
-        return torch.stack([self._restored(network, windows) - windows for network in self.networks])
+        return torch.cat([self._restored(network, image[None]) - image for network in self.networks])
 
     @torch.no_grad()
     def restored(self, name: str, image: Float[Tensor, "3 H W"]) -> Float[Tensor, "3 H W"]:
@@ -77,29 +83,58 @@ class Trials:
         return hashlib.sha256(" ".join(network.checksum() for network in self.networks).encode()).hexdigest()
 
     @staticmethod
-    def _restored(network: RestorationNetwork, windows: Float[Tensor, "W 3 h w"]) -> Float[Tensor, "W 3 h w"]:
-        """Return the restored windows in [0, 1] on the CPU."""
-        return network.predict(windows.to(network.device))[0].float().clamp(0, 1).cpu()
+    def _restored(network: RestorationNetwork, images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 3 H W"]:
+        """Return restored images in [0, 1] on the CPU."""
+        return network.predict(images.to(network.device))[0].float().clamp(0, 1).cpu()
 
 
-def window_places(height: int, width: int) -> list[tuple[int, int, int, int]]:
-    """Return the places of the windows, spread evenly over an image.
+class Place(NamedTuple):
+    """A part of an image, in pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def region_places(height: int, width: int) -> list[Place]:
+    """Return the regions that are tried, spread evenly along the middle of the long side of an image.
 
     Args:
         height: height of the image in pixels.
         width: width of the image in pixels.
-
-    Returns:
-        Top, left, height and width of each window in pixels; all have one size.
     """
-    rows, columns = MOST if height <= width else MOST[::-1]
-    tall, wide = min(WINDOW, height), min(WINDOW, width)
-    return [(top, left, tall, wide) for top in _starts(height, rows) for left in _starts(width, columns)]
+    count = min(MOST_REGIONS, max(height, width) // APART)
+    rows, columns = (1, count) if height <= width else (count, 1)
+    return _grid(height, width, rows, columns, REGION)
 
 
-def _starts(length: int, count: int) -> list[int]:
-    """Return the beginnings of windows along one direction; a short direction has fewer windows."""
-    count = min(count, max(1, length // WINDOW))
+def window_places(height: int, width: int) -> list[Place]:
+    """Return the windows of a region, side by side and spread evenly.
+
+    Args:
+        height: height of the region in pixels.
+        width: width of the region in pixels.
+    """
+    return _grid(height, width, height // WINDOW, width // WINDOW, WINDOW)
+
+
+def _grid(height: int, width: int, rows: int, columns: int, side: int) -> list[Place]:
+    """Return places of one size in a grid."""
+    tall, wide = min(side, height), min(side, width)
+    return [
+        Place(top, left, tall, wide) for top in _starts(height, rows, side) for left in _starts(width, columns, side)
+    ]
+
+
+def _starts(length: int, count: int, side: int) -> list[int]:
+    """Return the beginnings of places along one direction; a short direction has fewer places."""
+    count = max(1, min(count, length // side))
     centers = [(2 * number + 1) * length / (2 * count) for number in range(count)]
-    last = max(0, length - WINDOW)
-    return [min(max(0, int(center) - WINDOW // 2), last) // _ALIGNED * _ALIGNED for center in centers]
+    last = max(0, length - side)
+    return [min(max(0, int(center) - side // 2), last) // _ALIGNED * _ALIGNED for center in centers]
+
+
+def _part(images: Float[Tensor, "*B 3 H W"], place: Place) -> Float[Tensor, "*B 3 h w"]:
+    """Return a part of images."""
+    return images[..., place.top : place.top + place.height, place.left : place.left + place.width]
