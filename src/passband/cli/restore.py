@@ -30,7 +30,7 @@ def restore(
         typer.Option(
             help="Shipped name, run, folder, pickle, hub id or exported file; A+B for both; auto chooses for each file."
         ),
-    ] = "general",
+    ] = "auto",
     device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps; vulkan for ncnn.")] = "auto",
     memory: Annotated[
         str | None, typer.Option(help="Memory limit, such as 2GB. Default: most of the free memory.")

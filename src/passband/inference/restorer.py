@@ -73,7 +73,7 @@ class Restorer(Rebuilt):
         ExportError: if the engine is not installed, or cannot run this network.
         ValueError: if this machine does not have the device, the memory is not a size, the engine takes no cap, the
             engine, precision or option is unknown, or the network takes several views. With a choice for each image,
-            the engine and the options are checked when the first network is loaded.
+            the first network that may be chosen is loaded to tell.
     """
 
     def __init__(
@@ -104,6 +104,7 @@ class Restorer(Rebuilt):
         self.choice = choice or choice_of(self.weights)
         self._scenes: VideoDecision | None = None
         if self.choice.fixed is None:
+            self.network(self.choice.names[0])  # refuses options here, and not for each image again
             self.device = pick_device(device)
         else:
             self._take_facts(self.network())
