@@ -1,4 +1,4 @@
-"""Describes and judges a trial: the changes that restoration networks make to a few windows of one image.
+"""Describes and judges a trial: the changes that restoration networks make to windows of one image.
 
 A network that finds nothing to restore changes almost nothing. Networks that agree on a change are likely right. The
 form of a change tells its reason: streaks that become darker are rain, and a higher contrast is haze. `trial_features`

@@ -59,8 +59,8 @@ class TestDiagnosis:
         assert doubtful.choice is None
         assert doubtful.line == "nothing is sure, likeliest is rain (0.40): left alone"
         assert clean.line == "clean (0.97): left alone"
-        assert replace(unsure, probabilities={"rain": 0.6, "clean": 0.45}, tried=True).line == (
-            "rain (0.60), or clean (0.45): left alone"
+        assert replace(unsure, probabilities={"rain": 0.6, "clean": 0.35}, tried=True).line == (
+            "rain (0.60), or clean (0.35): left alone"
         )
         assert "like nothing that the inspector knows (confidence 0.04): left alone" in strange.line
         assert hopeless.line == (
@@ -73,7 +73,7 @@ class TestDiagnosis:
         assert doubtful.choice == "general"
         assert doubtful.line == "nothing is sure, likeliest is rain (0.40), about 30 dB: general, expected +3.0 dB"
         assert doubtful.among(["general"]).tried
-        perhaps_clean = Diagnosis({"rain": 0.6, "clean": 0.45}, 30.0, gains, 1.0, tried=True)
+        perhaps_clean = Diagnosis({"rain": 0.6, "clean": 0.35}, 30.0, gains, 1.0, tried=True)
         assert perhaps_clean.choice is None
 
     def test_the_network_of_a_likely_degradation_is_preferred_among_those_that_help(self):

@@ -25,7 +25,7 @@ from passband.weights_finding import INSPECTOR
 
 FOUND = 0.5
 """Probability from which a degradation counts as found."""
-MOST_CLEAN = 0.4
+MOST_CLEAN = 0.3
 """Largest probability of a clean image at which an image counts as degraded after a trial of the networks."""
 LEAST_GAIN = 0.1
 """Expected gain in dB below which a network is not used."""
@@ -172,7 +172,7 @@ class Inspector(Rebuilt):
     Args:
         weights: weights to load: the shipped ones, or a folder that training with a recipe of the task inspection made.
         device: name of a device, see `models.pick_device`. A CPU is fast enough.
-        trial: whether the restoration networks are tried on a few windows of each image, if the inspector has learned
+        trial: whether the restoration networks are tried on a few regions of each image, if the inspector has learned
             to judge this. Without it, an inspection is about 50 times as fast, and less certain.
 
     Attributes:
