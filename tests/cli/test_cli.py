@@ -320,7 +320,7 @@ def test_the_end_of_a_service_or_a_terminal_ends_a_command_as_ctrl_c_does(run, t
         assert (status, sentence in err) == (128 + number, True)
         assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
         assert signal.getsignal(number) is (signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-        monkeypatch.setattr("passband.tasks.task_of", lambda _: signal.raise_signal(number))
+        monkeypatch.setattr("passband.models.task_of", lambda _: signal.raise_signal(number))
 
 
 def test_an_error_that_another_package_makes_of_an_interruption_counts_as_one(run, monkeypatch):
@@ -330,7 +330,7 @@ def test_an_error_that_another_package_makes_of_an_interruption_counts_as_one(ru
         except KeyboardInterrupt as error:
             raise ImportError("a part of a package is missing") from error
 
-    monkeypatch.setattr("passband.tasks.task_of", import_interrupted)
+    monkeypatch.setattr("passband.models.task_of", import_interrupted)
     status, _, err = run("evaluate", "general", "--data", "a", "-o", "b")
     assert (status, err.splitlines()[-1]) == (130, "Interrupted. Finished files are kept.")
 
@@ -503,7 +503,7 @@ def test_an_interrupted_finetuning_says_where_it_would_go_on(run, tmp_path, monk
     ("command", "work"),
     [
         (("degrade", "a", "b", "--kind", "rain"), "passband.cli.shared.console.progress_bar"),
-        (("evaluate", "general", "--data", "a", "-o", "b"), "passband.tasks.task_of"),
+        (("evaluate", "general", "--data", "a", "-o", "b"), "passband.models.task_of"),
         (("demo", "curriculum"), "passband.demos.curriculum.demonstrate_curriculum"),
     ],
 )

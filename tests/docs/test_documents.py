@@ -116,7 +116,7 @@ def test_the_list_of_benchmarks_has_every_script_in_its_folder():
 
 
 def test_commands_of_the_readme_that_restore_and_score_run(tmp_path, monkeypatch, photograph):
-    for name in ("photo.jpg", "rainy.jpg", "holiday/pier.png", "photos/cat.png"):
+    for name in ("photo.jpg", "hazy.jpg", "holiday/pier.png", "photos/cat.png"):
         write_image(tmp_path / name, photograph[:, 90:154, 120:200])
     monkeypatch.chdir(tmp_path)
     ran = 0
