@@ -61,16 +61,9 @@ def build_page(server: "Server") -> gr.Blocks:
 
 def page_look() -> dict[str, Any]:
     """Return the theme, styles and scripts of the page, as `Blocks.launch` takes them."""
-    files = (
-        "viewer/viewer.js",
-        "viewer/viewer.css",
-        "viewer/mosaic.js",
-        "viewer/names.js",
-        "viewer/leaving.js",
-        "style/media.css",
-    )
-    viewer, style, mosaic, names, leaving, media = ((HERE / name).read_text("utf-8") for name in files)
-    scripts = (viewer.replace("%%STYLE%%", style), mosaic, names, leaving)
+    files = ("viewer/viewer.js", "viewer/viewer.css", "viewer/mosaic.js", "viewer/names.js", "style/media.css")
+    viewer, style, mosaic, names, media = ((HERE / name).read_text("utf-8") for name in files)
+    scripts = (viewer.replace("%%STYLE%%", style), mosaic, names)
     theme = Base(
         primary_hue=Color(*BLUES, name="passband"),
         neutral_hue=colors.slate,
