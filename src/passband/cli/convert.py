@@ -1,7 +1,7 @@
 """`passband convert`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,7 +30,7 @@ def convert(
     from passband.state_dicts import CheckpointError
     from passband.weights_io import load_config, save_weights
 
-    overrides = {} if pool_window is None else {"pool_window": pool_window}
+    overrides: dict[str, Any] = {} if pool_window is None else {"pool_window": pool_window}
     model = load_model(source, **overrides)
     if not isinstance(model, ThreeScaleNetwork):
         raise CheckpointError(
