@@ -128,8 +128,8 @@ def _grid(height: int, width: int, rows: int, columns: int, side: int) -> list[P
 
 
 def _starts(length: int, count: int, side: int) -> list[int]:
-    """Return the beginnings of places along one direction; a short direction has fewer places."""
-    count = max(1, min(count, length // side))
+    """Return the beginnings of places along one direction, of at least one."""
+    count = max(1, count)
     centers = [(2 * number + 1) * length / (2 * count) for number in range(count)]
     last = max(0, length - side)
     return [min(max(0, int(center) - side // 2), last) // _ALIGNED * _ALIGNED for center in centers]
