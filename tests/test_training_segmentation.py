@@ -218,3 +218,11 @@ def test_sizes_that_an_encoder_cannot_halve_are_refused_before_the_run(folders, 
             train(settings, tmp_path / "run", data=data, device="cpu")
         assert re.search(message, str(raised.value))
         assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_to_score_on_takes_the_place_of_what_the_recipe_holds_out(folders, tmp_path):
+    learned, others = folders
+    settings = recipe({"mode": "none"}, data={"held_out": 0.5, "sequence": "frames"}, optim={"steps": 1})
+    train(settings, tmp_path, data=learned, validation_data=others, device="cpu")
+    run = json.loads((tmp_path / "run.json").read_text())
+    assert (run["recipe"]["data"]["held_out"], run["validation_data"]) == (0.0, str(others))

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from passband.checkpoints import save_checkpoint, sound_checkpoint
-from passband.config import Recipe, load_recipe, recipe_on
+from passband.config import Recipe, load_recipe, recipe_on, recipe_scored_on
 from passband.config.common import check_warmup
 from passband.data.datasets.loaders import batch_loader, on_device
 from passband.data.datasets.order import NumberedBatches, scored_batches
@@ -94,8 +94,8 @@ def train(
         recipe: recipe, name of a shipped recipe, or path of a TOML file.
         output: folder of the run. It must not hold a run, unless `resume` is set.
         data: folder to train on, with the content that `recipe.data` describes.
-        validation_data: folder to score on. None scores on the part of `data` that `recipe.data.held_out` holds out,
-            or on all of `data` if nothing is held out.
+        validation_data: folder to score on; nothing of `data` is then held out. None scores on the part of `data` that
+            `recipe.data.held_out` holds out, or on all of `data` if nothing is held out.
         weights: weights to start from (fine-tuning), in place of random ones. They also decide the network, and they
             stay the best weights until a validation scores higher.
         resume: whether to continue from the last checkpoint in `output`.
@@ -123,6 +123,7 @@ def train(
         raise ValueError(f"max_minutes is a number of minutes from 0, or None; got {max_minutes!r}")
     torch_device = pick_device(device)
     recipe = recipe_on(recipe if isinstance(recipe, Recipe) else load_recipe(recipe), torch_device.type)
+    recipe = recipe_scored_on(recipe, validation_data)
     precision = resolved_precision(recipe.precision, torch_device, recipe.task)
     recipe = recipe.model_copy(update={"precision": precision})
     accelerator = started_accelerator(torch_device, MIXED_PRECISION[recipe.precision], recipe.data.batch)

@@ -8,6 +8,7 @@ from passband.config import (
     load_recipe,
     parse_changes,
     parse_recipe,
+    recipe_scored_on,
     refuse_changes_of_network,
 )
 
@@ -113,3 +114,30 @@ def test_none_is_the_choice_of_a_setting_that_has_one_and_otherwise_removes_the_
     recipe = changed_recipe(load_recipe("segment-small"), changes)
     assert recipe.curriculum.mode == "none"
     assert recipe.optim.clip_norm is None
+
+
+HELD_OUT = {
+    "segment-kvasir-pretrained": ("held_out", "sequence"),  # sequence alone would be refused
+    "dct-small": ("held_out",),
+    "detection-small": ("held_out",),
+    "general": (),
+}
+
+
+@pytest.mark.parametrize("name", HELD_OUT)
+def test_nothing_is_held_out_if_a_folder_to_score_on_is_given(name):
+    recipe = load_recipe(name)
+    assert recipe_scored_on(recipe, None) is recipe
+    given = recipe_scored_on(recipe, "others")
+    expected = recipe.model_dump()
+    for key in HELD_OUT[name]:
+        assert expected["data"][key]
+        expected["data"][key] = type(recipe.data).model_fields[key].default
+    assert given.model_dump() == expected
+    assert recipe_scored_on(given, "others") is given  # as a run records it, and goes on with it
+
+
+def test_a_list_of_what_is_learned_from_holds_beside_a_folder_to_score_on():
+    lists = {"data.held_out": 0.0, "data.sequence": None, "data.training_list": "t", "data.validation_list": "v"}
+    given = recipe_scored_on(changed_recipe(load_recipe("segment-kvasir-pretrained"), lists), "others")
+    assert (given.data.training_list, given.data.validation_list) == ("t", None)

@@ -84,7 +84,4 @@ def paste(
     training, validating, run = (
         quote(str(path)) for path in (*(output / part for part in PARTS), Path("runs", output.name))
     )
-    say(
-        f"To train: passband train {recipe} --data {training} --validation-data {validating} --set data.held_out=0"
-        f"{classes} -o {run}"
-    )
+    say(f"To train: passband train {recipe} --data {training} --validation-data {validating}{classes} -o {run}")

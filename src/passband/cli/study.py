@@ -24,7 +24,7 @@ def study(
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder to train on. A study in a folder remembers it.")] = None,
     validation_data: Annotated[
-        Path | None, typer.Option(help="Folder to score on. Default: data that the recipe holds out.")
+        Path | None, typer.Option(help="Folder to score on, instead of data that the recipe holds out.")
     ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder of the study. Default: runs/, then the file's name.")

@@ -28,7 +28,7 @@ def train(
     ] = None,
     validation_data: Annotated[
         Path | None,
-        typer.Option(help="Folder or shards to score on while training. Default: data that the recipe holds out."),
+        typer.Option(help="Folder or shards to score on while training, instead of data that the recipe holds out."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder of the run. Default: runs/, then the recipe's name.")

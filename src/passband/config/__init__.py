@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import ValidationError
 
@@ -35,6 +35,7 @@ RECIPES: dict[str, type[Recipe]] = {
 }
 DEFAULT_TASK = "restoration"
 """Task of a recipe that does not name one."""
+_Kind = TypeVar("_Kind", bound=Recipe)
 _MOST_PROBLEMS, _LONGEST = 6, 300
 """Largest number of problems that an error about a recipe lists, and largest number of characters of each."""
 
@@ -60,6 +61,7 @@ __all__ = [
     "parse_changes",
     "parse_recipe",
     "recipe_on",
+    "recipe_scored_on",
     "refuse_changes_of_network",
     "shipped_recipes",
 ]
@@ -140,6 +142,21 @@ def recipe_on(recipe: Recipe, device: str) -> Recipe:
     if device != "cuda" or not recipe.cuda:
         return recipe
     return changed_recipe(recipe, {**recipe.cuda, "cuda": {}})
+
+
+def recipe_scored_on(recipe: _Kind, folder: str | Path | None) -> _Kind:
+    """Return the recipe that a run follows if a folder to score on is given.
+
+    Args:
+        recipe: recipe of the run, which is not changed.
+        folder: folder to score on. It takes the place of the images that the recipe holds out or lists to score on:
+            none of its settings for them remain. None leaves the recipe as it is.
+    """
+    choices = {"held_out": 0.0, "sequence": None, "validation_list": None}
+    changes = {f"data.{name}": none for name, none in choices.items() if getattr(recipe.data, name, none) != none}
+    if folder is None or not changes:
+        return recipe
+    return type(recipe).model_validate(changed_content(recipe, changes))
 
 
 def parse_recipe(content: dict[str, Any], source: str | Path) -> Recipe:

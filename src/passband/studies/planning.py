@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from passband.config import Recipe, changed_recipe, load_recipe, recipe_on
+from passband.config import Recipe, changed_recipe, load_recipe, recipe_on, recipe_scored_on
 from passband.config.common import check_warmup
 from passband.io.shards import data_folder, location
 from passband.models import build_from, pick_device
@@ -108,7 +108,7 @@ def trial_recipe(plan: Plan, cell: int, point: int, seed: int) -> Recipe:
         point: index of the nuisance point.
         seed: seed of the training.
     """
-    return changed_recipe(plan.recipe, plan.changes(cell, point, seed))
+    return recipe_scored_on(changed_recipe(plan.recipe, plan.changes(cell, point, seed)), plan.validation_data)
 
 
 def _rehearse(plan: Plan) -> dict[str, Direction]:

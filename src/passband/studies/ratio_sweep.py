@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from passband.checkpoints import latest_checkpoint
-from passband.config import SegmentationRecipe
+from passband.config import SegmentationRecipe, recipe_scored_on
 from passband.evaluation import evaluate_segmenter
 from passband.io.files import results_folder, write_whole
 from passband.io.json_files import write_json
@@ -93,6 +93,7 @@ def sweep_ratios(
     """
     output, data = results_folder(output), data_folder(data)
     validation_data = None if validation_data is None else data_folder(validation_data)
+    recipe = recipe_scored_on(recipe, validation_data)
     if not recipe.curriculum.final_ratios:
         raise ValueError("a sweep needs curriculum.final_ratios, such as [0.9, 0.6, 0.3, 0]")
     if not resume:
