@@ -224,6 +224,13 @@ class TestAutomatic:
         assert one.checksum() == one.checksum()
         assert one.checksum() != other.checksum()
 
+    @pytest.mark.parametrize("limit", ["MOST_CLEAN", "LEAST_GAIN", "PREFERENCE", "LEAST_CONFIDENCE", "LIMITS"])
+    def test_the_checksum_depends_on_every_limit(self, tmp_path, monkeypatch, limit):
+        choice, _ = automatic(tmp_path, monkeypatch, ["rain"])
+        before = choice.checksum()
+        monkeypatch.setattr(f"passband.inference.inspection.inspector.{limit}", (7,))
+        assert choice.checksum() != before
+
     def test_an_inspector_that_knows_no_shipped_network_is_refused(self, tmp_path):
         with pytest.raises(CheckpointError, match="knows none of the networks that ship"):
             InspectedChoice(inspector(tmp_path, ["rain"], gains={"mine": 3.0}))

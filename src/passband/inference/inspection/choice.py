@@ -14,7 +14,6 @@ from passband.inference.video.scenes import find_scenes
 from passband.io.files import file_checksum
 from passband.io.image import DEFAULT_MAX_PIXELS, read_image
 from passband.naming import counted
-from passband.provenance import weights_checksum
 from passband.state_dicts import CheckpointError
 from passband.weights_finding import CONFIG_FILE, JOINT, WEIGHTS_FILE, shipped_weights
 
@@ -133,7 +132,7 @@ class InspectedChoice:
 
     def checksum(self) -> str | None:
         """Return the SHA-256 of the inspector, of all networks that may be chosen, and of the rule for a second one."""
-        digest = hashlib.sha256(f"{weights_checksum(self.inspector.model)} {SECOND_GAIN} {SECOND_SIDE}".encode())
+        digest = hashlib.sha256(f"{self.inspector.checksum()} {SECOND_GAIN} {SECOND_SIDE}".encode())
         for name in self.names:
             for file in (WEIGHTS_FILE, CONFIG_FILE):
                 digest.update(f"{name} {file_checksum(shipped_weights()[name] / file)}".encode())

@@ -1,5 +1,6 @@
 """Inspects images: finds degradations and their strength, and predicts the gain of each restoration network."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
@@ -14,13 +15,14 @@ from passband.data.cubes.fixed_size import read_pixels
 from passband.data.cubes.inspection import Views, file_views, pixel_views
 from passband.data.datasets.crops import CLEAN
 from passband.inference.inspection.last_file import LastFile
-from passband.inference.inspection.trials import Trials
+from passband.inference.inspection.trials import LIMITS, Trials
 from passband.inference.rebuilding import Rebuilt
 from passband.io.conversion import AnyImage, as_tensor
 from passband.io.image import DEFAULT_MAX_PIXELS, read_image
 from passband.models import load_model, pick_device
 from passband.models.inspector import InspectorNetwork, share_as_strange
 from passband.naming import described, listed
+from passband.provenance import weights_checksum
 from passband.weights_finding import INSPECTOR
 
 FOUND = 0.5
@@ -205,6 +207,12 @@ class Inspector(Rebuilt):
     def _settings(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
         return {"weights": self.weights, "device": self._device_name, "trial": self.trial}
+
+    def checksum(self) -> str:
+        """Return the SHA-256 of the network and of all limits that decide a diagnosis and its choice."""
+        limits = (MOST_CLEAN, LEAST_GAIN, PREFERENCE, LEAST_CONFIDENCE, *LIMITS)
+        facts = (weights_checksum(self.model), sorted(self.special.items()), self.trial, limits)
+        return hashlib.sha256(repr(facts).encode()).hexdigest()
 
     def __call__(self, picture: AnyImage) -> Diagnosis:
         """Inspect an image.

@@ -22,6 +22,8 @@ WINDOW = 128
 """Side in pixels of the windows of a region whose changes are described."""
 SMALLEST_SIDE = 64
 """Side in pixels below which an image is not tried, because the judge learned from windows of 128 pixels."""
+LIMITS = (REGION, APART, MOST_REGIONS, WINDOW, SMALLEST_SIDE)
+"""All numbers that decide what is tried."""
 _ALIGNED = 16  # regions and windows begin where blocks of all components of a JPEG file begin
 
 
