@@ -2,7 +2,7 @@
 
 from passband.weights_io import save_weights
 from tests.coco_files import box, disc, write_coco
-from tests.models.detectors import noisy_detector
+from tests.models.detection.detectors import noisy_detector
 
 CLASSES = ["disc", "box", "crowd of boxes"]
 IDS = [3, 17, 90]

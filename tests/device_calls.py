@@ -22,9 +22,9 @@ from passband.losses.mask_losses import SEGMENTATION_LOSSES
 from passband.metrics import instance_scores, mask_scores
 from passband.metrics.protocols import PROTOCOLS
 from passband.models import build_model
-from passband.models.bands import restore_in_bands
-from passband.models.inspector import InspectorNetwork
-from passband.models.tiles import restore_in_tiles
+from passband.models.inspection.inspector import InspectorNetwork
+from passband.models.restoration.bands import restore_in_bands
+from passband.models.restoration.tiles import restore_in_tiles
 from passband.ops import color, cube, dct, dct_geometry, fourier, frequency_distance, tiling
 from passband.optimizers import Muon, orthogonalize
 

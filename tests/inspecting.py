@@ -8,7 +8,7 @@ import torch
 from passband.data.degradations import KINDS
 from passband.inference import Diagnosis, Inspector
 from passband.io.image import write_image
-from passband.models.inspector import InspectorNetwork
+from passband.models.inspection.inspector import InspectorNetwork
 
 HAZE = {"haze": 0.9, "rain": 0.8, "clean": 0.01}
 

@@ -11,7 +11,7 @@ from passband.inference import InstanceFinder
 from passband.models import load_model
 from passband.training import train
 from tests.detectors import CLASSES, IDS, write_shapes
-from tests.models.detectors import TINY
+from tests.models.detection.detectors import TINY
 from tests.tiny_runs import rows
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard")

@@ -51,8 +51,8 @@ from passband.io.files import write_whole
 from passband.layers.channels import channel_subset, zigzag_order
 from passband.layers.gate import temperature
 from passband.models import build_model, fit_first_block, load_imagenet
-from passband.models.dct_efficientnet import lite0_layers
-from passband.models.gated import logits_of
+from passband.models.classification.dct_efficientnet import lite0_layers
+from passband.models.classification.gated import logits_of
 from passband.state_dicts import read_state
 
 NETWORKS: dict[str, tuple[str, ...]] = {

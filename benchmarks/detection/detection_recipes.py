@@ -11,8 +11,8 @@ from passband.demos import detection as demo
 from passband.io.image import read_image
 from passband.layers.channels import channel_subset
 from passband.models import dct_efficientnet_lite0, efficientnet_lite0, fit_first_block, load_imagenet
-from passband.models.dct_efficientnet import MEAN, STD
-from passband.models.dct_mask_rcnn.stem import GRAY, CubeStem
+from passband.models.classification.dct_efficientnet import MEAN, STD
+from passband.models.detection.stem import GRAY, CubeStem
 
 ROWS: dict[str, dict[str, Any]] = {
     "rgb": {"channels": "rgb"},

@@ -13,7 +13,7 @@ import torch
 from passband.config import InspectionRecipe, load_recipe
 from passband.inference.inspection.trials import Trials
 from passband.models import load_model
-from passband.models.inspector import InspectorNetwork
+from passband.models.inspection.inspector import InspectorNetwork
 from passband.studies.gain_table import SPECIALISTS
 from passband.studies.trial_judge import train_judge
 from passband.studies.trial_table import measure_trials

@@ -14,8 +14,8 @@ from passband.inference.engines import TorchEngine
 from passband.inference.planned import restore_within
 from passband.losses import focal_frequency_loss, frequency_loss, multiscale_loss
 from passband.models import build_model, load_model
-from passband.models.gated import logits_of
-from passband.models.three_scales import ThreeScaleNetwork
+from passband.models.classification.gated import logits_of
+from passband.models.restoration.three_scales import ThreeScaleNetwork
 from passband.ops.cube import image_cube
 from passband.ops.dct import block_dct
 

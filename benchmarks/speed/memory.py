@@ -31,7 +31,7 @@ from passband.inference.planned import restore_planned, restore_within
 from passband.io.arrays import from_array
 from passband.metrics import psnr
 from passband.models import load_model, sfnet
-from passband.models.tiles import PASSES, restore_in_tiles
+from passband.models.restoration.tiles import PASSES, restore_in_tiles
 from passband.ops.tiling import lay_tiles
 from passband.provenance import peak_memory
 

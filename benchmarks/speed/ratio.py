@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from passband.curriculum import RatioSearch
 from passband.curriculum.objective import TERMS, BandTerms, output_score
-from passband.models.unet import unet
+from passband.models.segmentation.unet import unet
 from passband.provenance import environment
 
 

@@ -5,7 +5,7 @@ from torch import nn
 from passband.analysis.cost import cost, macs, normalized_input_size
 from passband.layers.gate import ChannelGate
 from passband.models import sfnet
-from passband.models.foreign import Foreign
+from passband.models.restoration.foreign import Foreign
 
 
 class Recorded(nn.Module):
@@ -80,7 +80,7 @@ def test_a_layer_that_is_used_in_several_places_is_counted_at_each():
 
 
 def test_a_network_of_another_project_is_counted_too():
-    from tests.models.test_foreign import dncnn
+    from tests.models.restoration.test_foreign import dncnn
 
     class Descriptor:
         model = dncnn()

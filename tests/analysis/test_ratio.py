@@ -11,7 +11,7 @@ from passband.curriculum import RadialProfile, RatioSearch, saliency
 from passband.data.classifier_input import Preprocessing
 from passband.io.image import read_image, write_image
 from passband.models import load_model
-from passband.models.unet import UNet
+from passband.models.segmentation.unet import UNet
 from passband.ops.color import rgb_to_ycbcr
 from passband.ops.fourier import band_split
 from passband.state_dicts import CheckpointError

@@ -8,8 +8,8 @@ from passband.analysis.seams import analyze_seams, seam_figure, seam_ratio
 from passband.io.image import read_image, write_image
 from passband.metrics import psnr
 from passband.ops.tiling import lay_tiles
-from tests.models.test_extra_networks import build
-from tests.models.test_foreign import dncnn
+from tests.models.restoration.test_extra_networks import build
+from tests.models.restoration.test_foreign import dncnn
 
 
 def ramp(height, width):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from passband.models.unet import UNet
+from passband.models.segmentation.unet import UNet
 
 TINY = ("--size", 16, "--radii", 4, "--device", "cpu")
 

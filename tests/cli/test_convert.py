@@ -4,7 +4,7 @@ import torch
 
 from passband.models import ConvIR, load_model
 from tests.cli.test_cli import one_sentence
-from tests.models.test_foreign import dncnn
+from tests.models.restoration.test_foreign import dncnn
 
 
 def test_a_network_of_another_project_is_not_converted(run, tmp_path):

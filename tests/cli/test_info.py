@@ -8,7 +8,7 @@ from passband.data.classifier_input import Preprocessing
 from passband.models import gated_dct_resnet18, load_model
 from passband.provenance import weights_checksum
 from tests.cli.test_cli import one_sentence
-from tests.models.test_foreign import dncnn
+from tests.models.restoration.test_foreign import dncnn
 from tests.tiny_runs import recipe
 
 

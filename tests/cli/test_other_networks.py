@@ -8,7 +8,7 @@ import torch
 from passband.data.degradations import degrade_files
 from passband.io.image import read_image, write_image
 from tests.cli.test_cli import one_sentence
-from tests.models.test_extra_networks import LICENSE, build
+from tests.models.restoration.test_extra_networks import LICENSE, build
 
 pytestmark = pytest.mark.usefixtures("without_charts")
 

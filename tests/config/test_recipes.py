@@ -20,7 +20,7 @@ from passband.data.degradations import KINDS
 from passband.evaluation.benchmarks import find_benchmark
 from passband.models import MODELS, build_model
 from passband.models.base import without_initial_weights
-from passband.models.padded import input_views
+from passband.models.inputs import input_views
 from passband.tasks import TASKS
 
 RECIPE = {"name": "mine", "optim": {"steps": 10}}

@@ -7,7 +7,7 @@ from passband.data.degradations import degrade_files
 from passband.io.image import write_image
 from tests.docs.test_tutorials import run_commands
 from tests.documents import DOCS, blocks
-from tests.models.test_extra_networks import build
+from tests.models.restoration.test_extra_networks import build
 
 
 def test_every_command_of_the_page_about_other_networks_runs(tmp_path, monkeypatch, photograph, capsys):

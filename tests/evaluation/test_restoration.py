@@ -21,7 +21,7 @@ from passband.io.image import read_image, write_image
 from passband.metrics import PROTOCOLS, image_metric
 from passband.models import ConvIR, SFNet, load_model
 from passband.provenance import jpeg_decoder, weights_checksum
-from tests.models.test_foreign import dncnn
+from tests.models.restoration.test_foreign import dncnn
 
 pytestmark = pytest.mark.usefixtures("without_charts")
 

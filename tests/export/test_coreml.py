@@ -11,7 +11,7 @@ from passband.export.coreml.program import translate, write_coreml
 from passband.inference.engines import load_engine
 from passband.inference.engines.choice import choose_engine
 from passband.models import ConvIR, FSNet, SFNet, load_model
-from tests.models.test_family_bands import NEAR, randomized, uneven
+from tests.models.restoration.test_family_bands import NEAR, randomized, uneven
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="coremltools has no wheel for Windows")
 NETWORKS = {

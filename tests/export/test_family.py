@@ -10,8 +10,8 @@ from passband.inference.engines import load_engine
 from passband.inference.engines.precision import agreement
 from passband.inference.engines.tiled import restore_tiled
 from passband.models import ConvIR, FSNet
-from passband.models.padded import restore_batch
-from tests.models.test_family_bands import NEAR, randomized
+from passband.models.restoration.whole import restore_batch
+from tests.models.restoration.test_family_bands import NEAR, randomized
 
 NETWORKS = {
     "fsnet": FSNet(width=16, depth=1, full_depth=4),

@@ -8,7 +8,7 @@ from passband.export.runtimes import OnnxRuntime, OpenVINORuntime, openvino_mode
 from passband.inference.engines import load_engine
 from passband.models import SFNet, load_model
 from tests import golden
-from tests.models.test_family_bands import randomized, uneven
+from tests.models.restoration.test_family_bands import randomized, uneven
 
 WINDOWS = [
     {"pool_window": 80},

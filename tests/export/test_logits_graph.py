@@ -12,7 +12,7 @@ from torch import nn
 from passband.export import ExportError, logits_graph
 from passband.export.onnx.module_writer import ModuleWriter
 from passband.models import MODELS, build_model
-from passband.models.gated import logits_of
+from passband.models.classification.gated import logits_of
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 

@@ -10,7 +10,7 @@ from passband.export.ncnn.runtime import NcnnRuntime, read_sizes, write_ncnn
 from passband.export.sizes import Sizes
 from passband.models import ConvIR, FSNet, SFNet, load_model
 from tests import golden
-from tests.models.test_family_bands import NEAR, randomized, uneven
+from tests.models.restoration.test_family_bands import NEAR, randomized, uneven
 
 NETWORKS = {
     "sfnet": SFNet(width=16, depth=2),

@@ -258,7 +258,7 @@ class TestMistakes:
             finetune(tiny_weights, pairs, tmp_path / "run", recipe=recipe(), device="cpu")
 
     def test_a_network_of_another_project_is_refused(self, tmp_path, pairs):
-        from tests.models.test_foreign import dncnn
+        from tests.models.restoration.test_foreign import dncnn
 
         torch.save(dncnn().state_dict(), tmp_path / "denoiser.pth")
         with pytest.raises(

@@ -12,7 +12,7 @@ from passband.training import train
 from tests.classifiers import write_textures
 from tests.detectors import write_shapes
 from tests.inspecting import photographs as write_inspected
-from tests.models.detectors import TINY
+from tests.models.detection.detectors import TINY
 from tests.pictures import write_photographs
 from tests.segmenters import write_blobs
 

@@ -19,9 +19,9 @@ from passband.inference.memory_probe import live_bytes_per_pixel
 from passband.inference.planned import restore_planned, restore_within
 from passband.layers import LocalAvgPool2d
 from passband.models import SFNet
-from passband.models.bands.statistics import OwnStatistics
-from passband.models.padded import restore_batch
-from passband.models.tiles import restore_in_tiles
+from passband.models.restoration.bands.statistics import OwnStatistics
+from passband.models.restoration.tiles import restore_in_tiles
+from passband.models.restoration.whole import restore_batch
 
 CPU = torch.device("cpu")
 

@@ -16,7 +16,7 @@ from passband.inference.memory import MemoryPlan
 from passband.inference.restoration_network import RestorationNetwork
 from passband.io.image import write_image
 from passband.models import MODELS, ConvIR, build_model, load_model
-from passband.models.padded import restore_batch
+from passband.models.restoration.whole import restore_batch
 from passband.ops.tiling import map_tiles
 
 SIZE = (100, 150)

@@ -4,10 +4,10 @@ from spandrel import MAIN_REGISTRY, ArchRegistry, ArchSupport, DuplicateArchitec
 
 from passband.integrations.spandrel import ConvIRArch, FSNetArch, SFNetArch, install
 from passband.models import ConvIR, FSNet, SFNet, load_model
-from passband.models.padded import restore_batch
+from passband.models.restoration.whole import restore_batch
 from passband.weights_finding import WEIGHTS_FILE
 from tests import golden
-from tests.models.test_family_bands import randomized
+from tests.models.restoration.test_family_bands import randomized
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from passband.data.datasets.classification import ClassificationTrainingSet, Cla
 from passband.io.image import ImageError
 from passband.layers.gate import temperature
 from passband.models import SFNet, build_from
-from passband.models.gated import Gated
+from passband.models.classification.gated import Gated
 from passband.processes import shared_noise
 from passband.state_dicts import CheckpointError
 from passband.tasks import TASKS

@@ -14,7 +14,7 @@ from passband.tasks import TASKS
 from passband.tasks.instances import Instances
 from passband.weights_io import load_config, save_weights
 from tests.detectors import write_shapes
-from tests.models.detectors import TINY
+from tests.models.detection.detectors import TINY
 
 NUMBERS = {name: value for name, value in TINY.items() if name not in ("classes", "backbone")}
 

@@ -5,7 +5,7 @@ from passband.config import parse_recipe
 from passband.evaluation import evaluate
 from passband.io.image import ImageError, write_image
 from passband.models import SFNet
-from passband.models.padded import check_views, input_views
+from passband.models.inputs import check_views, input_views
 from passband.tasks.restoration import Restoration
 from passband.training import train
 

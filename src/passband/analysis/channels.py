@@ -15,8 +15,8 @@ from passband.inference.classifier import Classifier
 from passband.io.files import none_usable, results_folder, write_whole
 from passband.io.json_files import write_json
 from passband.layers.channels import COMPONENTS, SUBSETS, from_indices, zigzag_order
-from passband.models.gated import GatedClassifier
-from passband.models.inputs import network_name
+from passband.models.classification.gated import GatedClassifier
+from passband.models.network_task import network_name
 from passband.naming import with_article
 from passband.provenance import weights_checksum
 from passband.runs import weights_of

@@ -9,7 +9,7 @@ from torch import nn
 from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 
-from passband.models.inputs import network_name
+from passband.models.network_task import network_name
 
 UNIT_INPUT = (3, 224, 224)
 """Shape of the input whose normalized size is 1: that of networks for ImageNet."""

@@ -18,7 +18,7 @@ from passband.io.files import results_folder
 from passband.io.image import read_image
 from passband.layers import DynamicFilter
 from passband.models import ConvIR, load_model, pick_device
-from passband.models.inputs import network_name
+from passband.models.network_task import network_name
 from passband.ops.checks import check_images
 from passband.ops.tiling import pad_to_multiple
 from passband.reports.files import write_csv

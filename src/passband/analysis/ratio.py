@@ -23,7 +23,7 @@ from passband.io.image import read_image
 from passband.io.json_files import write_json
 from passband.metrics.mask_scores import predicted_classes
 from passband.models import load_with_config, pick_device, task_of
-from passband.models.inputs import network_name
+from passband.models.network_task import network_name
 from passband.naming import with_article
 from passband.ops.color import rgb_to_ycbcr
 from passband.provenance import weights_checksum

@@ -19,8 +19,8 @@ from passband.io.files import results_folder
 from passband.io.image import read_image, write_image
 from passband.io.json_files import write_json
 from passband.metrics import psnr
-from passband.models.three_scales import ThreeScaleNetwork
-from passband.models.tiles.reach import Reach, measure_reach
+from passband.models.restoration.three_scales import ThreeScaleNetwork
+from passband.models.restoration.tiles.reach import Reach, measure_reach
 from passband.ops.tiling import Tile, lay_tiles
 from passband.runs import weights_of
 

@@ -11,7 +11,7 @@ import torch
 from passband.analysis.cost import macs
 from passband.models import build_from
 from passband.models.base import without_initial_weights
-from passband.models.three_scales import ThreeScaleNetwork
+from passband.models.restoration.three_scales import ThreeScaleNetwork
 
 SIDE = 256
 """Side in pixels of the image for which multiply-accumulates are counted."""

@@ -2,7 +2,7 @@
 
 from passband.catalog.entries import CatalogEntry, CatalogScore
 from passband.evaluation.benchmarks import BENCHMARKS
-from passband.models.published import PublishedNetwork, PublishedWeights, published_networks
+from passband.models.restoration.published import PublishedNetwork, PublishedWeights, published_networks
 
 
 def published_entries() -> list[CatalogEntry]:

@@ -24,8 +24,8 @@ def convert(
     import torch
 
     from passband.models import load_model
-    from passband.models.inputs import network_name
-    from passband.models.three_scales import ThreeScaleNetwork
+    from passband.models.network_task import network_name
+    from passband.models.restoration.three_scales import ThreeScaleNetwork
     from passband.naming import with_article
     from passband.state_dicts import CheckpointError
     from passband.weights_io import load_config, save_weights

@@ -18,7 +18,7 @@ from passband.io.files import failure
 from passband.metrics import PROTOCOLS
 from passband.metrics.named import ImageMetric
 from passband.metrics.spectral_error import spectral_errors
-from passband.models.three_scales import mean_view
+from passband.models.restoration.three_scales import mean_view
 from passband.naming import listed, printable
 from passband.provenance import peak_memory, reset_peak_memory
 from passband.reports.figures import Figure

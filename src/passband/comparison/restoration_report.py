@@ -18,7 +18,7 @@ from passband.drawing.comparison import comparison_rows
 from passband.drawing.zoom import SIDE, most_detailed, strongest, with_enlarged_part
 from passband.io.image import write_image
 from passband.io.json_files import write_json
-from passband.models.three_scales import mean_view
+from passband.models.restoration.three_scales import mean_view
 from passband.reports.figures import Figure
 from passband.reports.files import cell, write_csv, write_lines
 from passband.reports.page import write_page

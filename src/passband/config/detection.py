@@ -52,7 +52,7 @@ class DetectionData(DataConfig, frozen=True):
     max_size: PositiveInt = 1333
     """Largest longer side of resized images, in pixels."""
     chroma_ratio: Literal[1, 2] = 2
-    """Factor by which chroma is smaller than luma, 2 as in most JPEG files; see `models.dct_mask_rcnn.stem`."""
+    """Factor by which chroma is smaller than luma, 2 as in most JPEG files; see `models.detection.stem`."""
     doubled: bool = False
     """Whether channels come from blocks of 8 x 8 pixels in images of twice the size, as published. 48S and 64S need
     this. It needs `chroma_ratio = 1`."""

@@ -18,7 +18,7 @@ from passband.io.files import failure
 from passband.io.image import write_image
 from passband.io.image.size import stored_size
 from passband.metrics import PROTOCOLS, SSIM_WINDOW, ImageMetric, SpectralErrors, image_metric, spectral_errors
-from passband.models.three_scales import mean_view
+from passband.models.restoration.three_scales import mean_view
 from passband.naming import entry, printable
 
 FIGURES = ("psnr", "ssim", "psnr_degraded", "ssim_degraded")

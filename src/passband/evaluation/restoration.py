@@ -28,8 +28,8 @@ from passband.layers.pooling import POOL_MODES
 from passband.metrics import PROTOCOLS, ImageMetric, SpectralErrors, image_metric
 from passband.metrics.protocols import CONVIR_MULTIPLE
 from passband.models import load_model
-from passband.models.inputs import network_name
-from passband.models.padded import check_views
+from passband.models.inputs import check_views
+from passband.models.network_task import network_name
 from passband.naming import counted, entry, listed, printable, with_article
 from passband.provenance import environment, peak_memory
 from passband.reports.spectrum import spectrum_figures, write_spectrum

@@ -7,10 +7,10 @@ import numpy as np
 from torch import Tensor, nn
 
 from passband.layers import DynamicFilter, GlobalModulation, WindowModulation
-from passband.models.convir import ConvBlock, MultiScaleFilter
-from passband.models.fsnet import UStage
-from passband.models.inputs import network_name
-from passband.models.three_scales import ThreeScaleNetwork
+from passband.models.network_task import network_name
+from passband.models.restoration.convir import ConvBlock, MultiScaleFilter
+from passband.models.restoration.fsnet import UStage
+from passband.models.restoration.three_scales import ThreeScaleNetwork
 
 INPUT, OUTPUT = "degraded", "restored"
 FRONT = ("front.full", "front.half", "front.quarter")

@@ -18,7 +18,7 @@ from passband.export.packages import reason_of, require
 from passband.export.sizes import Sizes
 from passband.io.onnx_metadata import read_onnx_metadata
 from passband.models.network_task import NETWORKS, other_task_error
-from passband.models.three_scales import ThreeScaleNetwork
+from passband.models.restoration.three_scales import ThreeScaleNetwork
 from passband.weights_finding import WEIGHTS_FILE, checked_name
 
 Precision = Literal["float32", "bfloat16", "float16", "int8"]

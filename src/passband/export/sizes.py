@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields
 
 from torch import nn
 
-from passband.models.sfnet import SFNet
+from passband.models.restoration.sfnet import SFNet
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from passband.export.onnx.logits_metadata import input_name, logits_metadata
 from passband.export.onnx.session import CPU_PROVIDER
 from passband.io.files import write_whole
 from passband.models.base import ClassifierNetwork, SegmentationNetwork
-from passband.models.gated import logits_of
+from passband.models.classification.gated import logits_of
 
 LARGEST_DIFFERENCE = 1e-4
 """Largest accepted difference between the logits of the file and of torch. Above 1, it is relative to the largest

@@ -34,9 +34,9 @@ from passband.finetuning.settings import (
 from passband.io.files import results_folder
 from passband.io.shards import data_folder
 from passband.models import load_model
-from passband.models.inputs import network_name
-from passband.models.padded import input_views
-from passband.models.three_scales import ThreeScaleNetwork
+from passband.models.inputs import input_views
+from passband.models.network_task import network_name
+from passband.models.restoration.three_scales import ThreeScaleNetwork
 from passband.naming import counted, with_article
 from passband.run_length import time_steps
 from passband.runs import RunError, check_free, read_run

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from passband import hardware
 from passband.config import RestorationRecipe, parse_recipe
 from passband.models import pick_device
-from passband.models.three_scales import ThreeScaleNetwork
+from passband.models.restoration.three_scales import ThreeScaleNetwork
 
 HELD_OUT = 0.2
 """Share of the pairs that is held out if no folder to score on is given."""

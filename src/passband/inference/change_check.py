@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.models.three_scales import mean_view
+from passband.models.restoration.three_scales import mean_view
 
 UNCHANGED = 0.5
 """Mean change, in levels of 255, below which the image counts as unchanged."""

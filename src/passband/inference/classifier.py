@@ -21,7 +21,7 @@ from passband.io.files import failure
 from passband.io.records import OutputSettings
 from passband.metrics.class_scores import ranking
 from passband.models.class_names import class_names
-from passband.models.gated import logits_of
+from passband.models.classification.gated import logits_of
 from passband.naming import described, listed
 from passband.provenance import weights_checksum
 from passband.state_dicts import CheckpointError

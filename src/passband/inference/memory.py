@@ -17,9 +17,9 @@ from torch import nn
 from passband.inference.memory_probe import live_bytes_per_pixel
 from passband.io.sizes import parse_bytes
 from passband.models import ConvIR, FSNet
-from passband.models.bands.walk import BAND_VALUES, LEAST_ROWS
-from passband.models.three_scales import ThreeScaleNetwork
-from passband.models.tiles.reach import measure_reach
+from passband.models.restoration.bands.walk import BAND_VALUES, LEAST_ROWS
+from passband.models.restoration.three_scales import ThreeScaleNetwork
+from passband.models.restoration.tiles.reach import measure_reach
 
 FREE_SHARE = 0.8
 """Share of the free memory that is used without a cap."""
@@ -132,7 +132,7 @@ def plan_memory(model: nn.Module, shape: tuple[int, ...], room: int, *, tiles: b
 
     Args:
         model: restoration network. Only networks of three scales (SFNet, FSNet, ConvIR) run in bands; the tiles of
-            others are independent, and overlap by the measured reach of the network, see `models.tiles.reach`.
+            others are independent, and overlap by the measured reach of the network, see `independent_overlap`.
         shape: shape B C H W of the images, which are in memory already.
         room: number of bytes that may be used, see `free_memory`.
         tiles: whether tiles are allowed; they are not for frames whose averages are smoothed over time.

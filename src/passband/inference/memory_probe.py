@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from passband.inference.network_parts import network_parts
 from passband.layers import LocalAvgPool2d
-from passband.models.padded import restore_batch
+from passband.models.restoration.whole import restore_batch
 
 PROBE = 128
 """Side of the image of that run, in pixels, unless the network needs a larger one."""

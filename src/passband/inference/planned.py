@@ -8,11 +8,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from passband.inference.memory import OVERLAP, MemoryPlan, free_memory, independent_overlap, plan_memory, tile_step
-from passband.models.bands import restore_in_bands
-from passband.models.bands.statistics import MapStatistics
-from passband.models.padded import restore_batch
-from passband.models.three_scales import ThreeScaleNetwork
-from passband.models.tiles import restore_in_tiles
+from passband.models.restoration.bands import restore_in_bands
+from passband.models.restoration.bands.statistics import MapStatistics
+from passband.models.restoration.three_scales import ThreeScaleNetwork
+from passband.models.restoration.tiles import restore_in_tiles
+from passband.models.restoration.whole import restore_batch
 from passband.ops.progress import Report
 from passband.ops.tiling import map_tiles, pad_to_multiple
 

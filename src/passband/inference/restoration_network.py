@@ -30,10 +30,10 @@ from passband.inference.video.temporal import SmoothedStatistics, Smoother, smoo
 from passband.io.files import file_checksum
 from passband.io.image.size import stored_size
 from passband.models import accepted_arguments, load_model, task_of
-from passband.models.bands.statistics import MapStatistics
-from passband.models.inputs import network_name
-from passband.models.padded import check_views, input_views
-from passband.models.three_scales import ThreeScaleNetwork
+from passband.models.inputs import check_views, input_views
+from passband.models.network_task import network_name
+from passband.models.restoration.bands.statistics import MapStatistics
+from passband.models.restoration.three_scales import ThreeScaleNetwork
 from passband.naming import nearest, package_version, short_name, suggestion, with_article
 from passband.ops.progress import Report
 from passband.provenance import weights_checksum

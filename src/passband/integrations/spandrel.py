@@ -19,7 +19,7 @@ from torch import Tensor
 
 from passband.layers.pooling import PoolMode
 from passband.models import ConvIR, FSNet, SFNet
-from passband.models.three_scales import ThreeScaleNetwork
+from passband.models.restoration.three_scales import ThreeScaleNetwork
 from passband.state_dicts import published_config, rename_published
 
 try:

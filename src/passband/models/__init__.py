@@ -1,4 +1,4 @@
-"""Networks, one file or folder per architecture; `MODELS` lists them by name."""
+"""Networks, a folder for each task; `MODELS` lists them by name."""
 
 import inspect
 import re
@@ -10,22 +10,37 @@ import torch
 from torch import nn
 
 from passband.models.base import without_initial_weights
-from passband.models.convir import ConvIR, convir, convir_b, convir_l, convir_s, convir_tiny
-from passband.models.dct_efficientnet import FrequencyEfficientNet, dct_efficientnet_lite0, efficientnet_lite0
-from passband.models.dct_mask_rcnn import FrequencyRCNN, dct_mask_rcnn, dct_mask_rcnn_lite0, dct_mask_rcnn_resnet18
-from passband.models.dct_mobilenet import FrequencyMobileNet, dct_mobilenet_v2, mobilenet_v2
-from passband.models.dct_resnet import FrequencyResNet, dct_resnet18, dct_resnet50, resnet18, resnet50
-from passband.models.dct_vit import FrequencyViT, dct_vit
-from passband.models.foreign import load_foreign
-from passband.models.fsnet import FSNet, fsnet, fsnet_small
-from passband.models.gated import Gated, GatedClassifier, from_published, gated_dct_resnet18, gated_dct_resnet50
-from passband.models.imagenet import fit_first_block, load_imagenet
-from passband.models.inspector import InspectorNetwork, inspector
+from passband.models.classification.dct_efficientnet import (
+    FrequencyEfficientNet,
+    dct_efficientnet_lite0,
+    efficientnet_lite0,
+)
+from passband.models.classification.dct_mobilenet import FrequencyMobileNet, dct_mobilenet_v2, mobilenet_v2
+from passband.models.classification.dct_resnet import FrequencyResNet, dct_resnet18, dct_resnet50, resnet18, resnet50
+from passband.models.classification.dct_vit import FrequencyViT, dct_vit
+from passband.models.classification.gated import (
+    Gated,
+    GatedClassifier,
+    from_published,
+    gated_dct_resnet18,
+    gated_dct_resnet50,
+)
+from passband.models.classification.imagenet import fit_first_block, load_imagenet
+from passband.models.detection.dct_mask_rcnn import (
+    FrequencyRCNN,
+    dct_mask_rcnn,
+    dct_mask_rcnn_lite0,
+    dct_mask_rcnn_resnet18,
+)
+from passband.models.inspection.inspector import InspectorNetwork, inspector
 from passband.models.network_task import other_task_error
-from passband.models.published import published_file_hint
-from passband.models.sfnet import SFNet, sfnet, sfnet_small
-from passband.models.smp import SMPNetwork, smp
-from passband.models.unet import UNet, unet
+from passband.models.restoration.convir import ConvIR, convir, convir_b, convir_l, convir_s, convir_tiny
+from passband.models.restoration.foreign import load_foreign
+from passband.models.restoration.fsnet import FSNet, fsnet, fsnet_small
+from passband.models.restoration.published import published_file_hint
+from passband.models.restoration.sfnet import SFNet, sfnet, sfnet_small
+from passband.models.segmentation.smp import SMPNetwork, smp
+from passband.models.segmentation.unet import UNet, unet
 from passband.naming import entry, printable
 from passband.state_dicts import PICKLE_SUFFIXES, CheckpointError, published_config, read_state, rename_published
 from passband.weights_finding import CONFIG_FILE, checked_name, find_weights
@@ -198,7 +213,7 @@ def load_model(source: str | Path, *, task: str | None = None, **overrides: Any)
 
     Args:
         source: shipped name, folder of passband, published pickle of SFNet, FSNet or ConvIR, hub id, or a file of
-            another restoration network that spandrel knows, see `models.foreign`.
+            another restoration network that spandrel knows, see `models.restoration.foreign`.
         task: task that the network must be for, a key of `network_task.NETWORKS`; None for any task.
         overrides: keywords of the constructor that replace those of the config, such as `pool_window=210`.
 
@@ -223,7 +238,7 @@ def load_with_config(
 
     Args:
         source: shipped name, folder of passband, published pickle of SFNet, FSNet or ConvIR, hub id, or a file of
-            another restoration network that spandrel knows, see `models.foreign`.
+            another restoration network that spandrel knows, see `models.restoration.foreign`.
         task: task that the network must be for, a key of `network_task.NETWORKS`; None for any task.
         hub_options: options of `huggingface_hub.hf_hub_download`, for a hub id.
         overrides: keywords of the constructor that replace those of the config, such as `pool_window=210`.

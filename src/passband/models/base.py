@@ -116,7 +116,7 @@ class ClassifierNetwork(
             x: normalized cubes, or images if the network has its own first layers (`stem`).
 
         Returns:
-            A logit per class, shape B K; with a gate a `models.gated.Gated`.
+            A logit per class, shape B K; with a gate a `models.classification.gated.Gated`.
 
         Raises:
             TypeError: if the input is not a tensor, or its type is not that of the weights.

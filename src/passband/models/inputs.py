@@ -1,30 +1,16 @@
 """Checks the input of networks before their first layer, with errors that say what to do."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from passband.models.network_task import PREDICTORS
 from passband.ops.checks import check_images, kind_of
 
-PREDICTORS = {
-    "restoration": "Restorer",
-    "classification": "Classifier",
-    "segmentation": "Segmenter",
-    "detection": "InstanceFinder",
-    "inspection": "Inspector",
-}
-"""The class that takes files, PIL images and arrays, by task."""
-
-
-def network_name(model: object) -> str:
-    """Return the name of a network for messages: its own, such as `Restormer`, or that of its class.
-
-    Args:
-        model: network.
-    """
-    return str(getattr(model, "name", type(model).__name__))
+_VIEWS = {1: "one view", 2: "left and right views"}
 
 
 def check_batch(image: Any, model: nn.Module, name: str, channels: int | None = None) -> None:
@@ -112,7 +98,7 @@ def check_detection_batch(
             f"{[tuple(image.shape) for image in images]}"
         )
     if (model.input == "coefficients") != (sizes is not None) or (sizes is not None and len(sizes) != len(images)):
-        needs = "needs the sizes of all pictures" if model.input == "coefficients" else "takes no sizes"
+        needs = "needs the sizes of all images" if model.input == "coefficients" else "takes no sizes"
         raise ValueError(f"input {model.input} {needs}; got {0 if sizes is None else len(sizes)} of {len(images)}")
     if model.training and (targets is None or len(targets) != len(images)):
         raise ValueError("training needs targets for each of the images; call .eval() to find instances")
@@ -124,3 +110,32 @@ def check_detection_batch(
                 f"boxes are x1, y1, x2, y2 with x1 < x2 and y1 < y2; image {place} of the batch has "
                 f"{boxes[int(flat[0])].tolist()}"
             )
+
+
+def input_views(model: object) -> int:
+    """Return the number of images of a scene that a network takes: 1, or 2 for left and right views in 6 channels.
+
+    Args:
+        model: a restoration network or an engine.
+    """
+    return getattr(model, "in_channels", 3) // 3
+
+
+def check_views(model: object, views: int, weights: str | Path) -> None:
+    """Refuse a network that takes another number of views than it will get.
+
+    Args:
+        model: a restoration network or an engine; without `in_channels` it takes 3 channels.
+        views: number of images of each scene that it will get.
+        weights: name of the weights for the error.
+
+    Raises:
+        ValueError: if the numbers differ; the message says what to do.
+    """
+    taken = input_views(model)
+    if taken != views:
+        needed, given = (_VIEWS.get(count, f"{count} views") for count in (taken, views))
+        raise ValueError(
+            f"{weights} takes {3 * taken} input channels ({needed} of a scene), but gets {3 * views} ({given}): choose "
+            f"weights for {given}, or give it {needed}"
+        )

@@ -1,10 +1,9 @@
-"""The task of a network: the names of tasks, and the refusal of a network that is for another one."""
+"""The name and the task of a network: names for each task, and the refusal of a network that is for another one."""
 
 from pathlib import Path
 
 from torch import nn
 
-from passband.models.inputs import network_name
 from passband.naming import with_article
 from passband.state_dicts import CheckpointError
 
@@ -31,6 +30,23 @@ RECIPES = {
     "segmentation": "segment-small",
 }
 """Recipe to begin with for each task."""
+PREDICTORS = {
+    "restoration": "Restorer",
+    "classification": "Classifier",
+    "segmentation": "Segmenter",
+    "detection": "InstanceFinder",
+    "inspection": "Inspector",
+}
+"""The class that takes files, PIL images and arrays, by task."""
+
+
+def network_name(model: object) -> str:
+    """Return the name of a network for messages: its own, such as `Restormer`, or that of its class.
+
+    Args:
+        model: network.
+    """
+    return str(getattr(model, "name", type(model).__name__))
 
 
 def check_task(model: nn.Module, task: str, weights: str | Path, advice: str) -> None:

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from passband.data.splits import is_held_out
-from passband.models.inspector import GAIN_SCALE, PSNR_MIDDLE, PSNR_SCALE, InspectorNetwork
+from passband.models.inspection.inspector import GAIN_SCALE, PSNR_MIDDLE, PSNR_SCALE, InspectorNetwork
 from passband.studies.trial_table import TrialTable
 from passband.tasks.inspection import GAIN_RANGE, PSNR_RANGE
 

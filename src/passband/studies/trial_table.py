@@ -19,8 +19,8 @@ from passband.data.gains import UNREADABLE, GainTableError
 from passband.inference.inspection.trials import WINDOW, Trials
 from passband.io.files import write_whole
 from passband.metrics import psnr
-from passband.models.inspector import InspectorNetwork, first_features
-from passband.models.trials import trial_features
+from passband.models.inspection.inspector import InspectorNetwork, first_features
+from passband.models.inspection.trials import trial_features
 from passband.provenance import weights_checksum
 from passband.tasks.inspection import Inspection, made_of
 

@@ -14,7 +14,7 @@ from passband.data.cubes.fixed_size import read_pixels
 from passband.data.cubes.native_size import NativeFormat, read_native_cube
 from passband.io.image import ImageError
 from passband.layers.channels import channel_subset
-from passband.models.dct_mask_rcnn.stem import DIVISIBLE, GRAY, STRIDE, CubeStem
+from passband.models.detection.stem import DIVISIBLE, GRAY, STRIDE, CubeStem
 
 
 def fitted_statistics(data: DetectionData, pictures: CocoImages) -> tuple[list[float], list[float], dict[str, Any]]:

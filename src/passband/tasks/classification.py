@@ -29,7 +29,7 @@ from passband.io.image import ImageError
 from passband.layers.channels import channel_subset
 from passband.layers.gate import ChannelGate, temperature
 from passband.metrics import confusion_matrix, rank_of, ranking
-from passband.models.gated import Gated, logits_of
+from passband.models.classification.gated import Gated, logits_of
 from passband.models.network_task import check_task
 from passband.naming import listed
 from passband.processes import in_turn

@@ -27,7 +27,7 @@ from passband.data.images import find_images
 from passband.data.pairs import find_pairs
 from passband.data.splits import is_held_out
 from passband.io.image import ImageError
-from passband.models.inspector import Findings, InspectorNetwork
+from passband.models.inspection.inspector import Findings, InspectorNetwork
 from passband.processes import balanced, in_turn
 from passband.state_dicts import CheckpointError
 from passband.tasks.problems import Problems

@@ -28,9 +28,10 @@ from passband.drawing.comparison import comparison_rows, restoration_captions
 from passband.io.image import ImageError
 from passband.losses import FocalFrequencyLoss, FrequencyLoss, multiscale_loss, relative_multiscale_loss
 from passband.metrics import psnr
+from passband.models.inputs import check_views
 from passband.models.network_task import check_task
-from passband.models.padded import check_views, restore_batch
-from passband.models.three_scales import mean_view
+from passband.models.restoration.three_scales import mean_view
+from passband.models.restoration.whole import restore_batch
 from passband.ops.frequency_distance import BLOCK
 from passband.processes import in_turn
 from passband.tasks.problems import Problems

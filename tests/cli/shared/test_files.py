@@ -18,7 +18,7 @@ from passband.inference.files.jobs import JobResult
 from passband.inference.files.naming import Job
 from passband.inference.files.restoring import LeftAlone
 from passband.io.image import write_image
-from passband.models.bands import walk as bands
+from passband.models.restoration.bands import walk as bands
 from tests.classifiers import save_classifier
 from tests.detectors import save_detector, write_shapes
 from tests.pictures import names

@@ -7,7 +7,7 @@ from passband.inference import restoration_network
 from passband.inference.engines import TorchEngine, cuda_graphs
 from passband.inference.engines.cuda_graphs import KEPT, PLAIN, CudaGraphs
 from passband.models import ConvIR, FSNet, SFNet, UNet
-from passband.models.three_scales import ThreeScaleNetwork
+from passband.models.restoration.three_scales import ThreeScaleNetwork
 from tests.export.conftest import make_network
 
 

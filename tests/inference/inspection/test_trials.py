@@ -5,8 +5,8 @@ from passband.config import parse_recipe
 from passband.data.gains import GainTableError
 from passband.inference import Inspector
 from passband.inference.inspection.trials import Trials, region_places, window_places
-from passband.models.inspector import InspectorNetwork
-from passband.models.trials import trial_features
+from passband.models.inspection.inspector import InspectorNetwork
+from passband.models.inspection.trials import trial_features
 from passband.studies.trial_judge import train_judge
 from passband.studies.trial_table import measure_trials, read_trials
 from tests.inspecting import photograph, photographs, saved

@@ -14,9 +14,9 @@ from passband.inference.video.temporal import (
 )
 from passband.layers import LocalAvgPool2d
 from passband.models import load_model
-from passband.models.bands import restore_in_bands
-from passband.models.padded import restore_batch
-from tests.models.test_bands import network
+from passband.models.restoration.bands import restore_in_bands
+from passband.models.restoration.whole import restore_batch
+from tests.models.restoration.test_bands import network
 
 
 class Pools(nn.Module):

@@ -21,7 +21,7 @@ from torch import nn
 from passband.export.network_writer import FRONT, INPUT, OUTPUT, check_size
 from passband.export.onnx.restoration_graph import restoration_graph
 from passband.export.packages import require
-from passband.models.three_scales import ThreeScaleNetwork
+from passband.models.restoration.three_scales import ThreeScaleNetwork
 
 FLOAT32_KINDS = ("reduce_mean", "cumsum", "instance_norm")
 """Operations that stay in float32 in a package of float16: their sums over a large map leave the range of float16."""

@@ -25,7 +25,7 @@ from passband.export.network_writer import (
 from passband.export.sizes import Sizes
 from passband.layers import DynamicFilter, GlobalModulation, Modulator, WindowModulation
 from passband.layers.shape_filter import ShapeFilter
-from passband.models.convir import POOLS, MultiScaleFilter
+from passband.models.restoration.convir import POOLS, MultiScaleFilter
 
 MAGIC = 7767517
 """First line of each `.param` file."""

@@ -15,13 +15,13 @@ from passband.export.network_writer import array
 from passband.export.onnx.module_writer import ModuleWriter, Write, write_sequence
 from passband.layers.gate import ChannelGate
 from passband.models.base import ClassifierNetwork, SegmentationNetwork
-from passband.models.dct_efficientnet import FrequencyEfficientNet, Lite0Block, SameConv2d
-from passband.models.dct_mobilenet import FrequencyMobileNet
-from passband.models.dct_resnet import FrequencyResNet
-from passband.models.dct_vit import FrequencyViT, TransformerBlock, waves
-from passband.models.gated import GatedClassifier
-from passband.models.smp import SMPNetwork
-from passband.models.unet import UNet
+from passband.models.classification.dct_efficientnet import FrequencyEfficientNet, Lite0Block, SameConv2d
+from passband.models.classification.dct_mobilenet import FrequencyMobileNet
+from passband.models.classification.dct_resnet import FrequencyResNet
+from passband.models.classification.dct_vit import FrequencyViT, TransformerBlock, waves
+from passband.models.classification.gated import GatedClassifier
+from passband.models.segmentation.smp import SMPNetwork
+from passband.models.segmentation.unet import UNet
 
 LOGITS, OPEN = "logits", "open"
 """Names of the outputs. Only networks with a gate have the second one."""

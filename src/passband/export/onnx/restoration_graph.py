@@ -22,7 +22,7 @@ from passband.export.onnx.writer import OnnxWriter, is_local
 from passband.export.sizes import Sizes
 from passband.layers import DynamicFilter, GlobalModulation, Modulator, WindowModulation
 from passband.layers.shape_filter import ShapeFilter
-from passband.models.convir import POOLS, MultiScaleFilter
+from passband.models.restoration.convir import POOLS, MultiScaleFilter
 
 
 def restoration_graph(model: nn.Module, half: bool = False, size: tuple[int, int] | None = None) -> Any:

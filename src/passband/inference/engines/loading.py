@@ -38,7 +38,7 @@ from passband.inference.network_parts import network_parts
 from passband.layers import DynamicFilter
 from passband.layers.shape_filter import MultiShapeFilter
 from passband.models import load_model, pick_device
-from passband.models.three_scales import ThreeScaleNetwork
+from passband.models.restoration.three_scales import ThreeScaleNetwork
 from passband.naming import suggestion
 from passband.weights_finding import checked_name
 

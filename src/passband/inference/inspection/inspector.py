@@ -20,7 +20,7 @@ from passband.inference.rebuilding import Rebuilt
 from passband.io.conversion import AnyImage, as_tensor
 from passband.io.image import DEFAULT_MAX_PIXELS, read_image
 from passband.models import load_model, pick_device
-from passband.models.inspector import InspectorNetwork, share_as_strange
+from passband.models.inspection.inspector import InspectorNetwork, share_as_strange
 from passband.naming import described, listed
 from passband.provenance import weights_checksum
 from passband.weights_finding import INSPECTOR

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from passband.inference.restoration_network import RestorationNetwork
-from passband.models.trials import trial_features
+from passband.models.inspection.trials import trial_features
 
 REGION = 256
 """Side in pixels of the regions that networks restore. They average over a region, as they average over an image."""

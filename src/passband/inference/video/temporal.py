@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 from passband.layers import LocalAvgPool2d, WindowModulation
 from passband.layers.pooled import Local, Pooled
-from passband.models.bands.statistics import Map, MapWindow, OwnStatistics
-from passband.models.bands.walk import BAND_VALUES, LEAST_ROWS
-from passband.models.inputs import network_name
+from passband.models.network_task import network_name
+from passband.models.restoration.bands.statistics import Map, MapWindow, OwnStatistics
+from passband.models.restoration.bands.walk import BAND_VALUES, LEAST_ROWS
 
 STRENGTH = 0.8
 """Weight of the frames before in an average, which then remembers about 5 frames."""

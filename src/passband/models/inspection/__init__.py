@@ -1,0 +1,1 @@
+"""The network that finds how an image is degraded, and the judge of trials."""

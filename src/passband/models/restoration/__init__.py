@@ -1,0 +1,1 @@
+"""Networks that restore images, and how to run them: `whole`, in `bands` and in `tiles`."""
