@@ -1,10 +1,13 @@
+import errno
 import json
+import os
 from pathlib import Path
-from unittest.mock import Mock
 
 import pytest
+import torch
 from PIL import Image
 
+from passband.io.files import WriteError
 from passband.runs import Progress, RunError, RunLog, draw_curves, read_run, read_tables, trained_on
 from passband.runs.tables import add_row, drop_rows_after
 from tests.tiny_runs import recipe
@@ -87,25 +90,94 @@ def test_a_run_is_trained_by_one_process_at_a_time(tmp_path):
     RunLog(tmp_path, True).close()
 
 
-def test_a_run_whose_record_cannot_be_opened_is_free_again(tmp_path, monkeypatch):
+def test_a_run_whose_record_cannot_be_opened_is_free_again(tmp_path):
     (tmp_path / "log.csv").mkdir()
     with pytest.raises(OSError, match="log.csv"), RunLog(tmp_path, True) as log:
         log.begin(0)
     (tmp_path / "log.csv").rmdir()
-    log = RunLog(tmp_path, True)
-    monkeypatch.setattr(log, "board", closed := Mock(close=Mock(side_effect=OSError("disk full"))))
-    with pytest.raises(OSError, match="disk full"):
-        log.close()
-    assert closed.close.called
     RunLog(tmp_path, True).close()
 
 
-def test_a_record_that_cannot_be_closed_does_not_hide_why_a_run_failed(tmp_path, monkeypatch):
-    with pytest.raises(RunError, match="the reason"), RunLog(tmp_path, True) as log:
-        monkeypatch.setattr(log, "board", Mock(close=Mock(side_effect=OSError("disk full"))))
-        raise RunError("the reason")
-    with pytest.raises(OSError, match="disk full"), RunLog(tmp_path, True) as log:
-        monkeypatch.setattr(log, "board", Mock(close=Mock(side_effect=OSError("disk full"))))
+@pytest.fixture
+def full_disk(monkeypatch):
+    """Return a function that makes all writes to files of a name fail as on a full disk, after some bytes."""
+
+    class Full:
+        def __init__(self, file, room):
+            self.file, self.room = file, room
+
+        def write(self, content):
+            written = self.file.write(content[: self.room])
+            self.file.flush()
+            if written < len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return written
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            self.file.close()
+
+        def __getattr__(self, name):
+            return getattr(self.file, name)
+
+    opened = Path.open
+
+    def fill(name, room=0):
+        def open_file(path, mode="r", *args, **options):
+            file = opened(path, mode, *args, **options)
+            return Full(file, room) if name in path.name and mode[0] in "wa" else file
+
+        monkeypatch.setattr(Path, "open", open_file)
+
+    return fill
+
+
+def test_a_row_that_does_not_fit_on_the_disk_is_an_error_that_names_the_table_and_is_dropped_later(tmp_path, full_disk):
+    table = tmp_path / "log.csv"
+    add_row(table, 1, {"loss": 0.5})
+    full_disk("log.csv", room=5)
+    with pytest.raises(WriteError, match=rf"^cannot write {table}: no space left in {tmp_path}; free some space"):
+        add_row(table, 2, {"loss": 0.25})
+    assert table.read_text().splitlines() == ["step,loss", "1,0.5", "2,0.2"]
+    drop_rows_after(table, 1)
+    assert read_tables(tmp_path) == ({"loss": ([1], [0.5])}, {})
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard")
+@pytest.mark.parametrize("room", [0, 100])
+def test_a_disk_without_room_for_events_ends_them_with_one_warning_and_not_the_run(tmp_path, full_disk, room, caplog):
+    full_disk("tfevents", room)
+    with RunLog(tmp_path, True) as log:
+        log.begin(0)
+        for step in (1, 2, 3):
+            log.step(step, {"loss": 0.5, "learning_rate": 0.1})
+        log.validation(3, {"psnr": 30.0}, torch.zeros(3, 8, 8))
+    assert read_tables(tmp_path)[0]["loss"] == ([1, 2, 3], [0.5] * 3)
+    (warning,) = caplog.messages
+    assert f"no longer written: cannot write {tmp_path / 'tensorboard'}: no space left in" in warning
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard")
+def test_events_hold_the_numbers_and_images_of_the_tables_and_drop_later_steps_of_an_earlier_session(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for begin, steps in ((0, (1, 2, 3)), (1, (2, 3, 4))):
+        with RunLog(tmp_path, True) as log:
+            log.begin(begin)
+            for step in steps:
+                log.step(step, {"loss": begin + 1 / step})
+            log.validation(steps[-1], {"psnr": 30.0}, torch.full((3, 8, 6), 0.5))
+    found = EventAccumulator(str(tmp_path / "tensorboard"))
+    found.Reload()
+    assert [(one.step, one.value) for one in found.Scalars("train/loss")] == [
+        (1, 1.0),
+        *((step, pytest.approx(1 + 1 / step)) for step in (2, 3, 4)),
+    ]
+    assert [(one.step, one.value) for one in found.Scalars("validation/psnr")] == [(4, 30.0)]
+    (picture,) = found.Images("validation")
+    assert (picture.step, picture.width, picture.height) == (4, 6, 8)
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def write_whole(path: Path) -> Iterator[Path]:
         WriteError: if `path` cannot be written, for example because the folder is read-only or the disk is full.
     """
     temporary = path.with_name(f".{token_hex(6)}{PARTIAL}{path.suffix}")
-    try:
+    with naming_file(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
@@ -78,6 +78,22 @@ def write_whole(path: Path) -> Iterator[Path]:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming_file(path: Path) -> Iterator[None]:
+    """Raise errors of the operating system in the block as a `WriteError`, whose sentence names a file or folder.
+
+    `write_whole` does this. Use it alone for a file that grows while a program runs.
+
+    Args:
+        path: path that the block writes to.
+
+    Raises:
+        WriteError: if `path` cannot be written.
+    """
+    try:
+        yield
     except OSError as error:
         reason = str(error.strerror or error)
         if isinstance(error, FileExistsError | NotADirectoryError):

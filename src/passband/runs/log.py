@@ -1,32 +1,25 @@
 """Writes the folder of a run while it trains: its progress, its tables, its weights and run.json."""
 
-import logging
 import math
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor, nn
 
 from passband.config import Recipe
-from passband.io.files import FolderLock
+from passband.io.files import FolderLock, naming_file
 from passband.io.image import write_image
 from passband.io.json_files import write_json
 from passband.io.shards import location
 from passband.processes import count, from_first
 from passband.provenance import environment
+from passband.runs.events import Events
 from passband.runs.folder import RunError
 from passband.runs.tables import LOG_FILE, VALIDATION_FILE, add_row, drop_rows_after
 from passband.weights_finding import RUN_FILE
 from passband.weights_io import save_weights
-
-if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
-
-_log = logging.getLogger(__name__)
-
 
 SIGNALED = 128
 """Exit status of a process whose run was stopped by a signal, to which the number of the signal is added, as shells
@@ -86,14 +79,15 @@ class RunLog:
 
     Raises:
         RunError: if another process trains the run.
+        WriteError: if the folder cannot be created or opened.
     """
 
     def __init__(self, output: Path, active: bool):
         self.output, self.active = output, active
-        self.board: SummaryWriter | None = None
+        self._events: Events | None = None
         self._lock: FolderLock | None = None
         if active:
-            with suppress(BlockingIOError):
+            with naming_file(output / RUN_FILE), suppress(BlockingIOError):
                 self._lock = FolderLock(output)
         if from_first(active and self._lock is None):  # all processes of a parallel run refuse together
             raise RunError(
@@ -103,9 +97,8 @@ class RunLog:
     def __enter__(self) -> "RunLog":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        with suppress(OSError) if kind else nullcontext():  # a full disk must not hide the reason of a failure
-            self.close()
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def begin(self, step: int) -> None:
         """Open the tables and the TensorBoard record.
@@ -116,22 +109,19 @@ class RunLog:
         if self.active:
             for name in (LOG_FILE, VALIDATION_FILE):
                 drop_rows_after(self.output / name, step)
-            self.board = _event_writer(self.output / "tensorboard", step)
+            self._events = Events(self.output / "tensorboard", step)
 
     def step(self, step: int, figures: dict[str, float]) -> None:
         """Log the numbers of a step without rounding them."""
         if self.active:
             add_row(self.output / LOG_FILE, step, figures)
-        if self.board is not None:
-            for name, value in figures.items():
-                self.board.add_scalar(f"train/{name}", value, step)
+        if self._events is not None:
+            self._events.add("train", step, figures)
 
     def validation(self, step: int, figures: dict[str, float], picture: Tensor) -> None:
         """Log the scores and the example image of a validation."""
-        if self.board is not None:
-            for name, value in figures.items():
-                self.board.add_scalar(f"validation/{name}", value, step)
-            self.board.add_image("validation", picture.cpu(), step)
+        if self._events is not None:
+            self._events.add("validation", step, figures, picture)
         if self.active:
             add_row(self.output / VALIDATION_FILE, step, figures)
             write_image(self.output / "validation" / f"step-{step:09d}.png", picture.cpu())
@@ -186,37 +176,8 @@ class RunLog:
         write_json(self.output / RUN_FILE, content)
 
     def close(self) -> None:
-        """Write buffered events, and close the record."""
-        try:
-            if self.board is not None:
-                self.board.close()
-        finally:
-            if self._lock is not None:
-                self._lock.release()
-
-
-def _event_writer(folder: Path, step: int) -> "SummaryWriter | None":
-    """Open the TensorBoard record of a run, if the package tensorboard is installed.
-
-    Args:
-        folder: folder of the events.
-        step: last step that counts; events of later steps are dropped.
-
-    Returns:
-        The writer, or None if tensorboard cannot be imported.
-    """
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        _warn_without_tensorboard()
-        return None
-    return SummaryWriter(str(folder), purge_step=step + 1)
-
-
-@cache
-def _warn_without_tensorboard() -> None:
-    """Log that tensorboard is missing, once per process."""
-    _log.warning(
-        "TensorBoard is not installed, so no TensorBoard events are written. log.csv and validation.csv hold the same "
-        "numbers. To write events as well, run: pip install 'passband[tensorboard]'"
-    )
+        """Close the record, and let other processes train the run."""
+        if self._events is not None:
+            self._events.close()
+        if self._lock is not None:
+            self._lock.release()

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from passband.drawing.charts.training import Curves
-from passband.io.files import write_whole
+from passband.io.files import naming_file, write_whole
 
 LOG_FILE, VALIDATION_FILE = "log.csv", "validation.csv"
 """Names of the tables in the folder of a run."""
@@ -21,10 +21,10 @@ def add_row(path: Path, step: int, figures: Mapping[str, float]) -> None:
         figures: numbers of the row by name, with the same names in each row.
 
     Raises:
-        OSError: if the file cannot be written.
+        WriteError: if the file cannot be written.
     """
     is_new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
+    with naming_file(path), path.open("a", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         if is_new:
             writer.writerow(["step", *figures])
