@@ -2,6 +2,7 @@ import errno
 import json
 import logging
 import re
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -57,6 +58,7 @@ def flip(path):
         ("model.safetensors", cut, "model.safetensors has [0-9]+ bytes instead of [0-9]+"),
         ("model.safetensors", flip, "the content of model.safetensors differs from its checksum"),
         ("random_states_0.pkl", lambda path: path.unlink(), "random_states_0.pkl is missing"),
+        (MANIFEST, lambda path: path.unlink(), "manifest.json is missing"),
         (MANIFEST, lambda path: path.write_text("{"), "manifest.json or a file that it names cannot be read"),
         (MANIFEST, lambda path: path.write_text("[]"), "manifest.json or a file that it names cannot be read"),
     ],
@@ -74,27 +76,28 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before_and_says_what_
     assert not damage(run / "checkpoints" / "step-000000004")
 
 
-def test_checkpoints_of_earlier_versions_have_no_checksums_and_count_as_sound(run):
-    (run / "checkpoints" / "step-000000004" / MANIFEST).unlink()
-    assert sound_checkpoint(run).name == "step-000000004"
-
-
 def test_if_all_are_damaged_there_is_none(run):
     for path in (run / "checkpoints").glob("*/model.safetensors"):
         flip(path)
     assert sound_checkpoint(run) is None
 
 
-@pytest.mark.parametrize("place", ["save_state", "safetensors", "manifest"])
+@pytest.mark.parametrize("place", ["save_state", "safetensors", "torch", "manifest"])
 def test_a_full_disk_keeps_the_checkpoints_before_and_says_so(run, accelerator, monkeypatch, caplog, place):
     def full(*args, **options):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     def full_as_safetensors_says(*args, **options):
+        monkeypatch.setattr("passband.checkpoints.os.fsync", full)
         raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
-    if place == "safetensors":
-        monkeypatch.setattr(accelerator, "save_state", full_as_safetensors_says)
+    def full_as_torch_says(*args, **options):
+        monkeypatch.setattr("passband.checkpoints.os.fsync", full)
+        raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 322560 vs 322452")
+
+    if place in ("safetensors", "torch"):
+        says = {"safetensors": full_as_safetensors_says, "torch": full_as_torch_says}
+        monkeypatch.setattr(accelerator, "save_state", says[place])
     elif place == "save_state":
         monkeypatch.setattr(accelerator, "save_state", full)
     else:
@@ -107,6 +110,13 @@ def test_a_full_disk_keeps_the_checkpoints_before_and_says_so(run, accelerator, 
     assert names(run) == ["step-000000002", "step-000000004"]
     monkeypatch.undo()
     assert save_checkpoint(accelerator, run / "checkpoints", 6)
+
+
+def test_another_error_than_that_of_a_full_disk_is_told_as_it_is(run, accelerator, monkeypatch, caplog):
+    monkeypatch.setattr(accelerator, "save_state", Mock(side_effect=RuntimeError("a state that\ncannot be saved")))
+    assert not save_checkpoint(accelerator, run / "checkpoints", 6)
+    assert "the checkpoint of step 6 could not be written: a state that cannot be saved. The" in caplog.messages[0]
+    assert names(run) == ["step-000000002", "step-000000004"]
 
 
 def test_an_old_checkpoint_that_cannot_be_removed_does_not_make_the_new_one_fail(run, accelerator, monkeypatch):

@@ -1,12 +1,16 @@
+import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 import warnings
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,9 +19,10 @@ from passband import training
 from passband.checkpoints import latest_checkpoint
 from passband.config import RecipeError, load_recipe, recipe_on
 from passband.data.degradations import degrade_files
+from passband.io.files import WriteError, naming_file
 from passband.models import SFNet, load_model
 from passband.run_length import recipe_within, time_steps
-from passband.runs import DivergedError, RunError, RunLog, log, read_run
+from passband.runs import DivergedError, RunError, RunLog, events, read_run
 from passband.state_dicts import CheckpointError
 from passband.tasks.restoration import Restoration, Validation
 from passband.training import train
@@ -86,14 +91,14 @@ class TestRun:
         monkeypatch.setitem(sys.modules, "tensorboard", None)
         for name in [name for name in sys.modules if name.startswith("torch.utils.tensorboard")]:
             monkeypatch.delitem(sys.modules, name)
-        log._warn_without_tensorboard.cache_clear()
+        events._warn_without_tensorboard.cache_clear()
         short = recipe(optim={"steps": 1, "warmup_steps": 0})
         for folder in ("first", "second"):
             train(short, tmp_path / folder, data=photographs, device="cpu")
             assert len(rows(tmp_path / folder / "log.csv")) == 2
             assert (tmp_path / folder / "validation" / "step-000000001.png").stat().st_size > 0
             assert not (tmp_path / folder / "tensorboard").exists()
-        said = [record.getMessage() for record in caplog.records if record.name == "passband.runs.log"]
+        said = [record.getMessage() for record in caplog.records if record.name == "passband.runs.events"]
         assert len(said) == 1
         assert "pip install 'passband[tensorboard]'" in said[0]
 
@@ -235,6 +240,60 @@ class TestRun:
         monkeypatch.setattr("passband.tasks.restoration.Restoration.loss", broken)
         with pytest.raises(RunError, match="the loss is nan at step 1: lower optim.learning_rate"):
             train(recipe(), tmp_path / "run", data=photographs, device="cpu")
+
+    def test_a_run_is_said_to_go_on_only_if_it_has_a_checkpoint(self, tmp_path, photographs, monkeypatch):
+        loss = Restoration.loss
+
+        def broken_at(step):
+            def broken(self, model, batch, done, lesson):
+                value, figures = loss(self, model, batch, done, lesson)
+                return value * (torch.nan if done * 8 >= step - 1 else 1), figures
+
+            monkeypatch.setattr(Restoration, "loss", broken)
+
+        early, late = tmp_path / "early", tmp_path / "late"
+        broken_at(2)  # the first checkpoint is that of step 2
+        with pytest.raises(DivergedError, match=f"and start again in another folder, because {early} holds no check"):
+            train(recipe(), early, data=photographs, device="cpu")
+        with pytest.raises(RunError, match="it has no checkpoint to resume from, so choose another folder"):
+            train(recipe(), early, data=photographs, device="cpu")
+        broken_at(4)
+        newest = late / "checkpoints" / "step-000000002"
+        with pytest.raises(DivergedError, match=f"and resume from the last checkpoint, {newest}$"):
+            train(recipe(), late, data=photographs, device="cpu")
+        with pytest.raises(RunError, match="already holds a run: continue it with --resume"):
+            train(recipe(), late, data=photographs, device="cpu")
+
+    @pytest.mark.parametrize("name", ["log.csv", "validation.csv", "step-000000004.png", "model.safetensors"])
+    def test_a_full_disk_ends_the_run_with_a_sentence_and_it_goes_on_to_the_same_bits(
+        self, tmp_path, photographs, whole_run, monkeypatch, name
+    ):
+        run, opened = tmp_path / "run", naming_file
+        is_full = True
+
+        @contextmanager
+        def full(path):
+            with opened(path):
+                yield
+                if is_full and path.name == name and latest_checkpoint(run) is not None:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        for module in ("io.files", "runs.tables"):
+            monkeypatch.setattr(f"passband.{module}.naming_file", full)
+        with pytest.raises(WriteError) as caught:
+            train(recipe(), run, data=photographs, device="cpu")
+        newest = latest_checkpoint(run)
+        sentence = (
+            rf"cannot write {run}/\S*{name}: no space left in \S+; free some space there, or choose another folder"
+        )
+        assert re.fullmatch(rf"{sentence}. Then resume from the last checkpoint, {newest}", str(caught.value))
+        assert read_run(run)["reason"] == str(caught.value)
+        is_full = False
+        train(recipe(), run, data=photographs, device="cpu", resume=True)
+        assert rows(run / "log.csv") == rows(whole_run / "log.csv")
+        for weights in ("best", "last"):
+            path = Path("weights") / weights / "model.safetensors"
+            assert (run / path).read_bytes() == (whole_run / path).read_bytes()
 
     def test_weights_that_the_last_step_breaks_are_neither_scored_nor_kept(self, tmp_path, photographs, monkeypatch):
         def with_infinite_slope(self, model, batch, done, lesson):

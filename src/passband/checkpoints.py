@@ -20,10 +20,24 @@ MANIFEST = "manifest.json"
 """Name of the file with the checksums of a checkpoint."""
 PARTIAL = ".partial"
 """Name of the folder in which a checkpoint is written before it is renamed."""
+PROBE_BYTES = 2**20
+"""Length of the file that tells whether a disk is full, in bytes."""
 DAMAGED = "damaged-"
 """Prefix of the name that a damaged checkpoint gets."""
 
 _log = logging.getLogger(__name__)
+
+
+def how_to_continue(output: Path) -> str:
+    """Say how to continue a run that failed, as the end of a sentence.
+
+    Args:
+        output: folder of the run.
+    """
+    newest = latest_checkpoint(output)
+    if newest is None:
+        return f"start again in another folder, because {output} holds no checkpoint yet"
+    return f"resume from the last checkpoint, {newest}"
 
 
 def latest_checkpoint(output: Path) -> Path | None:
@@ -63,8 +77,7 @@ def damage(folder: Path) -> str:
     """Return what is damaged in a checkpoint, or an empty text.
 
     Args:
-        folder: folder of the checkpoint. One without a manifest, from an earlier version, cannot be checked, and counts
-            as sound.
+        folder: folder of the checkpoint.
     """
     try:
         content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
@@ -78,7 +91,7 @@ def damage(folder: Path) -> str:
             if file_checksum(path) != expected["sha256"]:
                 return f"the content of {name} differs from its checksum"
     except FileNotFoundError:
-        return "" if any(folder.iterdir()) else "it is empty"
+        return f"{MANIFEST} is missing"
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return f"{MANIFEST} or a file that it names cannot be read ({error})"
     return ""
@@ -113,7 +126,7 @@ def save_checkpoint(accelerator: Accelerator, folder: Path, step: int, kept: int
         try:
             accelerator.save_state(str(temporary))
         except Exception as error:  # torch and safetensors raise errors of their own for a full disk
-            problem = error
+            problem = _write_problem(temporary) or error
     is_failed = any_of(int(problem is not None))
     if is_first and not is_failed:
         try:
@@ -163,11 +176,28 @@ def _force(path: Path) -> None:
         os.close(descriptor)
 
 
+def _write_problem(folder: Path) -> OSError | None:
+    """Return the error of the operating system that stops writing into a folder now, or None.
+
+    Args:
+        folder: folder that holds the files written so far, so that a full disk is still full.
+    """
+    probe = folder / "probe"
+    try:
+        with probe.open("wb") as file:
+            file.write(bytes(PROBE_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        probe.unlink()
+    except OSError as error:
+        return error
+    return None
+
+
 def _reason(problem: BaseException | None, folder: Path) -> str:
     """Describe why a checkpoint could not be written, in one line."""
     if problem is None:
         return "another process of the run could not write its part"
-    is_full = isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT)
-    if is_full or "No space left" in str(problem):
+    if isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"no space left in {folder}; free some space there"
     return " ".join(str(problem).split()) or type(problem).__name__

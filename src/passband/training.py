@@ -19,13 +19,13 @@ from accelerate.utils import set_seed
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from passband.checkpoints import save_checkpoint, sound_checkpoint
+from passband.checkpoints import how_to_continue, save_checkpoint, sound_checkpoint
 from passband.config import Recipe, load_recipe, recipe_on, recipe_scored_on
 from passband.config.common import check_warmup
 from passband.data.datasets.loaders import batch_loader, on_device
 from passband.data.datasets.order import NumberedBatches, scored_batches
 from passband.hardware import resolved_precision
-from passband.io.files import results_folder
+from passband.io.files import WriteError, results_folder
 from passband.io.shards import data_folder
 from passband.mixed_precision import MIXED_PRECISION, fast_layers, memory_format
 from passband.models import build_from, pick_device
@@ -187,7 +187,7 @@ def train(
         def diverged(what: str) -> DivergedError:
             return DivergedError(
                 f"{what} at step {progress.step}: lower optim.learning_rate or optim.clip_norm, look for broken images "
-                f"in {data}, and resume from the last checkpoint in {checkpoints}"
+                f"in {data}, and {how_to_continue(output)}"
             )
 
         def validate() -> None:
@@ -214,7 +214,7 @@ def train(
         speedometer = _Speed(batch_size)
         patience = recipe.validation.patience
         status, reason = "finished", None
-        with StopSignals() as signals, _recorded_failure(describe):
+        with StopSignals() as signals, _recorded_failure(output, describe):
             describe("running")
             if weights is not None and latest is None:
                 validate()  # a later validation is better only if it beats the original weights
@@ -282,16 +282,21 @@ def train(
 
 
 @contextmanager
-def _recorded_failure(describe: Callable[[str, str], None]) -> Iterator[None]:
-    """Write the reason into the record of a run if the block fails."""
+def _recorded_failure(output: Path, describe: Callable[[str, str], None]) -> Iterator[None]:
+    """Write the reason into the record of a run if the block fails, and say how to continue if it was not the run."""
     try:
         yield
     except BaseException as error:
-        reason = lost_process(error) or str(error) or type(error).__name__
+        lost = lost_process(error)
+        reason = lost or str(error) or type(error).__name__
+        if lost or isinstance(error, WriteError):
+            reason = f"{reason}. Then {how_to_continue(output)}"
         with suppress(OSError):  # a full disk must not hide the reason
             describe("interrupted" if isinstance(error, KeyboardInterrupt) else "failed", reason)
-        if lost_process(error):
+        if lost:
             raise RunError(reason) from error
+        if isinstance(error, WriteError):
+            raise WriteError(error.errno, reason) from error
         raise
 
 

@@ -109,8 +109,8 @@ def run_weights(folder: Path, prefer: Literal["best", "last"] = "best") -> Path:
     is_sweep = any(folder.glob(f"*/{RUN_FILE}"))
     if is_run and not is_sweep:
         raise CheckpointError(
-            f"{folder} is a run that has no weights yet, because it was not validated. To continue it, run: passband "
-            f"train -o {folder} --resume"
+            f"{folder} is a run that has no weights yet, because it was not validated. Continue its training with "
+            "--resume if it has a checkpoint, or train again"
         )
     raise CheckpointError(_no_weights_message(folder))
 

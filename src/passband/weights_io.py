@@ -159,6 +159,6 @@ def save_weights(module: nn.Module, folder: Path, config: dict[str, Any], dtype:
         key: (value.to(dtype) if dtype and key in parameters else value).detach().cpu().contiguous()
         for key, value in module.state_dict().items()
     }
+    write_json(folder / CONFIG_FILE, config)  # first, because a folder with weights alone would look complete
     with write_whole(folder / WEIGHTS_FILE) as path:
         path.write_bytes(save(state, metadata={"format": "pt"}))  # save_file would let only the owner read the file
-    write_json(folder / CONFIG_FILE, config)

@@ -136,7 +136,7 @@ def lost_process(error: BaseException) -> str:
         error: error that was raised in this process.
     """
     lost = count() > 1 and isinstance(error, RuntimeError) and _LOST.search(str(error))
-    return "another process of this run ended, see its message; resume the run from its last checkpoint" if lost else ""
+    return "another process of this run ended, see its message" if lost else ""
 
 
 def from_first(value: T) -> T:

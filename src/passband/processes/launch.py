@@ -129,7 +129,7 @@ def _watched(started: Sequence[subprocess.Popen[bytes]], errors: Sequence[Path])
     way = f"was ended by the signal {signal.Signals(-code).name}" if code < 0 else f"ended with the status {code}"
     raise LaunchError(
         f"process {first + 1} of {len(started)} {way}, so the others were stopped. If the memory was full, use fewer "
-        "processes or a smaller data.batch. Resume the run from its last checkpoint"
+        "processes or a smaller data.batch. If the run has a checkpoint, continue it with --resume"
     )
 
 

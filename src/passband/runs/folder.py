@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from passband.checkpoints import latest_checkpoint
 from passband.config import parse_recipe
 from passband.io.files import is_openable
 from passband.ops.checks import kind_of
@@ -65,7 +66,9 @@ def check_free(output: Path, data: Sequence[Path | None] = ()) -> None:
     if any(is_openable(folder) and folder.resolve() == output.resolve() for folder in data if folder is not None):
         raise RunError(f"{output} holds the data of this run: choose another folder for the run, such as runs/NAME")
     if (output / RUN_FILE).exists():
-        raise RunError(f"{output} already holds a run: continue it with --resume, or choose another folder")
+        is_begun = latest_checkpoint(output) is not None or any(output.glob(f"*/{RUN_FILE}"))  # or a sweep of runs
+        advice = "continue it with --resume, or" if is_begun else "it has no checkpoint to resume from, so"
+        raise RunError(f"{output} already holds a run: {advice} choose another folder")
 
 
 def read_run(output: Path) -> dict[str, Any]:

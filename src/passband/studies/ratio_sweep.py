@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from passband.checkpoints import latest_checkpoint
+from passband.checkpoints import sound_checkpoint
 from passband.config import SegmentationRecipe, recipe_scored_on
 from passband.evaluation import evaluate_segmenter
 from passband.io.files import results_folder, write_whole
@@ -163,9 +163,9 @@ def _done(
 
     Several processes train together. The first one scores.
     """
-    resume = from_first(latest_checkpoint(run) is not None)
+    resume = from_first(rank() == 0 and sound_checkpoint(run) is not None)
     if not resume and rank() == 0:
-        shutil.rmtree(run, ignore_errors=True)  # a run that stopped before its first checkpoint
+        shutil.rmtree(run, ignore_errors=True)  # a run that stopped before its first checkpoint, or lost all of them
     progress = None
     if not from_first(resume and read_run(run)["status"] == "finished"):
         places = {"data": data, "validation_data": validation_data, "device": device}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from filelock import Timeout
 
-from passband.checkpoints import latest_checkpoint
+from passband.checkpoints import sound_checkpoint
 from passband.io.image import ImageError
 from passband.runs import DivergedError, read_curves
 from passband.runs.folder import run_content
@@ -150,9 +150,9 @@ class Worker:
         if "pruned" in trial.user_attrs:  # the process ended after it decided this
             return "pruned", trial.user_attrs["pruned"]
         cell, point, seed = identity(trial)
-        resume = latest_checkpoint(run) is not None
+        resume = sound_checkpoint(run) is not None
         if not resume:
-            shutil.rmtree(run, ignore_errors=True)  # a run that ended before its first checkpoint
+            shutil.rmtree(run, ignore_errors=True)  # a run that ended before its first checkpoint, or lost all of them
         pruned: list[str] = []
 
         def validated(step: int, figures: dict[str, float]) -> str | None:
