@@ -7,7 +7,7 @@ from copy import copy
 import pytest
 import torch
 
-from passband.inference import Classifier, InspectedChoice, Inspector, InstanceFinder, Restorer, Segmenter
+from passband.inference import Classifier, InspectedChoice, Inspector, InstanceFinder, Restorer, Segmenter, rebuilding
 from tests.classifiers import save_classifier
 from tests.detectors import save_detector
 from tests.segmenters import save_segmenter
@@ -60,6 +60,15 @@ def test_a_process_loads_the_same_predictor_once(tiny_weights, identity_weights)
     assert pickle.loads(other).weights != twin.weights
     os.utime(tiny_weights / "model.safetensors")  # written again
     assert pickle.loads(content) is not twin
+
+
+def test_a_predictor_comes_back_while_another_thread_unpickles_one(tiny_weights, monkeypatch):
+    class ClearedByOthers(dict):
+        def __setitem__(self, key, value):
+            pass
+
+    monkeypatch.setattr(rebuilding, "_LAST", ClearedByOthers())
+    assert pickle.loads(pickle.dumps(Restorer(tiny_weights, "cpu"))).weights == str(tiny_weights)
 
 
 def test_the_inspector_comes_back():

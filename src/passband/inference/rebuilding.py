@@ -44,8 +44,9 @@ def _rebuild(kind: type, settings: dict[str, Any], folder: str) -> Any:
     stored = find_weights(weights) if weights.is_dir() else weights  # an exported file is no weights, but a file
     written = stored.stat().st_mtime_ns if weights.exists() else None
     key = pickle.dumps((kind, settings, written))
-    if key not in _LAST:
+    predictor = _LAST.get(key)
+    if predictor is None:
         predictor = kind(**settings)
         _LAST.clear()
         _LAST[key] = predictor
-    return _LAST[key]
+    return predictor  # not from _LAST, which another thread may have changed

@@ -1,4 +1,5 @@
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -64,6 +65,16 @@ def test_every_engine_gives_the_network_in_float32(weights, engine):
     image = torch.rand(2, 3, 24, 40)
     with torch.no_grad():
         torch.testing.assert_close(loaded(image), load_model(weights)(image)[-1], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino", "onnxruntime", "ncnn"])
+def test_threads_that_share_an_engine_get_their_own_images(weights, engine):
+    loaded = load_engine(weights, engine, "float32")
+    images = [torch.rand(1, 3, side, side) for side in (16, 48, 24, 32)] * 6
+    alone = [loaded(image) for image in images]
+    with ThreadPoolExecutor(4) as threads:
+        for shared, expected in zip(threads.map(loaded, images), alone, strict=True):
+            torch.testing.assert_close(shared, expected, rtol=0, atol=1e-5)
 
 
 def test_auto_goes_to_bfloat16_where_it_is_fast_and_agrees(weights, monkeypatch):

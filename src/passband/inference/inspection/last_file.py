@@ -8,11 +8,10 @@ Result = TypeVar("Result")
 
 
 class LastFile(Generic[Result]):
-    """The result for the last file, as long as the file does not change."""
+    """The result for the last file, as long as the file does not change. Several threads may share it."""
 
     def __init__(self) -> None:
-        self._key: Hashable = None
-        self._result: Result | None = None
+        self._last: tuple[Hashable, Result] | None = None
 
     def get(self, path: Path, compute: Callable[[], Result], *settings: Hashable) -> Result:
         """Return the result for a file, which is computed if the last one was for another file or other settings.
@@ -27,6 +26,7 @@ class LastFile(Generic[Result]):
         """
         stat = path.stat()
         key = (path, stat.st_size, stat.st_mtime_ns, settings)
-        if self._result is None or key != self._key:
-            self._result, self._key = compute(), key
-        return self._result
+        last = self._last  # read once, because another thread may replace it by the result for another file
+        if last is None or last[0] != key:
+            last = self._last = key, compute()
+        return last[1]
