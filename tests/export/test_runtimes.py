@@ -1,3 +1,4 @@
+import os
 import signal
 import subprocess
 import sys
@@ -107,6 +108,22 @@ def test_a_precision_that_openvino_does_not_have_is_refused(converted):
 def test_a_missing_package_says_what_to_install(engine, extra):
     with pytest.raises(ExportError, match=rf"needs the package no_such_package.*pip install 'passband\[{extra}\]'"):
         require(engine, "no_such_package")
+
+
+def test_engines_send_nothing_and_leave_the_process_as_it_was(tmp_path):
+    script = """
+import multiprocessing, sys, threading
+from passband.export.runtimes import require
+require("openvino", "openvino", "nncf")
+assert multiprocessing.get_start_method(allow_none=True) is None
+assert [thread.name for thread in threading.enumerate()] == ["MainThread"]
+import openvino_telemetry  # the program itself may have it
+require("openvino", "openvino")
+assert sys.modules["openvino_telemetry"] is openvino_telemetry
+"""
+    home = {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", script], check=True, env={**os.environ, **home})
+    assert not (tmp_path / "intel").exists()  # the folder of the telemetry
 
 
 def _read(graph):

@@ -1,8 +1,14 @@
 """Imports the packages of engines, and says what is wrong with them."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 
 from passband.export.network_writer import ExportError
+
+TELEMETRY = "openvino_telemetry"
+"""Package by which OpenVINO and NNCF send to a server that they are used. They need not have it."""
 
 
 def require(engine: str, *modules: str) -> None:
@@ -18,12 +24,30 @@ def require(engine: str, *modules: str) -> None:
     extra = engine if engine in ("coreml", "openvino", "ncnn") else "onnx"
     for name in modules:
         try:
-            import_module(name)
+            with _without_telemetry():
+                import_module(name)
         except ImportError as error:
             raise ExportError(
                 f"the engine {engine} needs the package {name}, which cannot be imported here ({error}); "
                 f"install it with: pip install 'passband[{extra}]'"
             ) from error
+
+
+@contextmanager
+def _without_telemetry() -> Iterator[None]:
+    """Hide the telemetry of OpenVINO and NNCF from them while they are imported, because nobody has agreed to it.
+
+    It would also start a thread, write into the user's home folder, and decide how `multiprocessing` starts processes.
+    A program that has imported the package before keeps it.
+    """
+    if TELEMETRY in sys.modules:
+        yield
+        return
+    sys.modules[TELEMETRY] = None  # type: ignore[assignment]  # an import is then an ImportError
+    try:
+        yield
+    finally:
+        del sys.modules[TELEMETRY]
 
 
 def reason_of(error: Exception) -> str:
