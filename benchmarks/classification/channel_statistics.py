@@ -67,7 +67,7 @@ def main() -> None:
     # the kinds are known when all files have been read
     provenance["kinds"] = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
     replace(statistics, provenance=provenance).save(options.output)
-    print(f"{statistics.pictures} pictures ({provenance['kinds']}), {statistics.positions} cells")
+    print(f"{statistics.images} pictures ({provenance['kinds']}), {statistics.positions} cells")
     print(f"{'':<6}{'Y':>20}{'Cb':>20}{'Cr':>20}\n{'v u':<6}" + f"{'mean':>11}{'std':>9}" * 3)
     size = options.stride**2
     for v, u in ((0, 0), (0, 1), (1, 0), (1, 1), (options.stride - 1, options.stride - 1)):

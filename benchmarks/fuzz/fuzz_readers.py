@@ -104,8 +104,8 @@ def _written_again(path: Path) -> None:
     target = path.parent / f"again{TARGETS[zlib.crc32(data) % len(TARGETS)]}"
     try:
         images = open_images(path)
-        first = next(images.pictures)
-        rest = islice(images.pictures, 20)
+        first = next(images.images)
+        rest = islice(images.images, 20)
         count = min(images.count, 21)
         animation = images.animation
         if animation:

@@ -45,7 +45,7 @@ def test_probabilities_are_the_shares_of_pictures_for_which_the_gate_was_open(te
     expected[numbers] = opened.mean(0)
     assert expected[numbers].std() > 0.1  # some are open, some are not
     torch.testing.assert_close(use.probability, expected)
-    assert use.pictures == len(paths) == 9
+    assert use.images == len(paths) == 9
     places = [zigzag().index(number % 64) for number in range(192)]
     best = sorted(numbers, key=lambda number: (-expected[number].item(), places[number], number))[:11]
     assert list(use.kept) == sorted(best)
@@ -97,7 +97,7 @@ def test_without_data_the_counts_of_the_training_are_taken_of_weights_or_their_r
     for source in (tmp_path / "run", tmp_path / "run" / "weights" / "last"):
         use = analyze_channels(source, tmp_path / "out", keep=3, device="cpu")
         numbers = channel_subset("48S").indices()
-        assert use.pictures == 50
+        assert use.images == 50
         assert list(use.kept) == numbers[-3:]
         assert use.probability[numbers].tolist() == pytest.approx([number / 50 for number in range(48)])
 

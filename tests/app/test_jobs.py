@@ -12,7 +12,7 @@ from passband.app.html.results import status
 from passband.app.work.jobs import CANCELED, Job, Jobs, Queue, note_progress
 from passband.app.work.restoration import InspectRequest, RestoreRequest
 from passband.app.work.restoring import Moment
-from passband.inference.files.restoring import PictureProgress
+from passband.inference.files.restoring import ImageProgress
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_a_job_that_is_expected_to_take_too_long_is_told_of_the_limit_of_its_pag
     wait_until(lambda: job.state == "running")
     texts = []
     for seconds in (60.0, 700.0):
-        note_progress(job, PictureProgress(0.5, seconds))
+        note_progress(job, ImageProgress(0.5, seconds))
         jobs._estimate(job, job.started)
         texts.append(status(Moment((job,), (), (), False)))
     assert "about 60 seconds left</span>.</p>" in texts[0]

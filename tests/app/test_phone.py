@@ -16,7 +16,7 @@ from passband.app.work.requests import Predictors
 from passband.app.work.restoration import RestoreRequest
 from passband.app.work.restoring import Moment
 from passband.inference import VideoProgress, plan_jobs, restore_files
-from passband.inference.files.restoring import PictureProgress
+from passband.inference.files.restoring import ImageProgress
 from passband.io.image.size import stored_size
 from tests import clips
 from tests.app.conftest import PATIENCE
@@ -157,7 +157,7 @@ def test_the_progress_names_the_file_the_work_and_the_time_left(video, tmp_path)
     assert "clip.mp4 is being restored, about 6 seconds left." in words_of(html)
     assert '<span aria-hidden="true">, about 6 seconds left</span>' in html  # or it is read out every second
     assert 'value="0.250"' in html
-    note_progress(job, PictureProgress(0.5, 200.0))
+    note_progress(job, ImageProgress(0.5, 200.0))
     assert "about 3 minutes left" in status(Moment((job,), (), (), False))
 
 

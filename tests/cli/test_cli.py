@@ -190,7 +190,7 @@ def test_a_size_beyond_the_limit_is_refused_with_how_to_raise_it(run, tmp_path, 
 def test_mistakes_are_one_sentence_each(run, tmp_path, tiny_weights):
     (tmp_path / "empty").mkdir()
     status, _, err = run("restore", tmp_path / "empty")
-    assert one_sentence(status, err, "empty holds no pictures")
+    assert one_sentence(status, err, "empty holds no images")
     status, _, err = run("restore", tmp_path / "missing.png")
     assert one_sentence(status, err, "no file, folder or match for", "missing.png")
     write_image(tmp_path / "a.png", torch.rand(3, 9, 9))
@@ -285,7 +285,7 @@ def test_the_pairs_of_one_image_are_not_written_into_a_folder_that_is_called_lik
 
 def test_debug_shows_the_traceback(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "argv", ["passband", "restore", str(tmp_path), "--debug"])
-    with pytest.raises(FileNotFoundError, match="holds no pictures"):
+    with pytest.raises(FileNotFoundError, match="holds no images"):
         main()
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from passband.data.finding import OURS, PICTURES, find_sources, kinds_passed_over
+from passband.data.finding import IMAGES, OURS, find_sources, kinds_passed_over
 from passband.io.image import SUFFIXES
 from passband.io.records import OutputSettings, Records, signature
 from tests.pictures import make
@@ -14,7 +14,7 @@ MAKING = OutputSettings("restore", "abc", {})
 def find(*sources):
     """Names of the sources found, problems, and what was passed over."""
     passed = []
-    found = find_sources(sources, SUFFIXES, "pictures", passed=passed.append)
+    found = find_sources(sources, SUFFIXES, IMAGES, passed=passed.append)
     return [one.path.name for one in found if not one.problem], [one.problem for one in found if one.problem], passed
 
 
@@ -46,7 +46,7 @@ def test_a_file_without_a_telling_suffix_is_known_by_its_content(tmp_path):
     for number, name in enumerate(("photo", "scan 2026.11.26", "old.jif", "web.jpg_large", "fine.jfif", "b.jpe")):
         make(tmp_path, f"{number}.jpg")[0].rename(tmp_path / name)
     (tmp_path / "README").write_text("no picture")
-    found = find_sources([tmp_path], SUFFIXES, "pictures")
+    found = find_sources([tmp_path], SUFFIXES, IMAGES)
     assert {one.path.name: one.suffix for one in found} == {
         **dict.fromkeys(("photo", "scan 2026.11.26", "old.jif", "web.jpg_large"), ".jpg"),
         **{"fine.jfif": ".jfif", "b.jpe": ".jpe"},
@@ -60,7 +60,7 @@ def test_the_matches_of_a_pattern_are_looked_at_as_a_folder_is(tmp_path):
     names, problems, passed = find(str(tmp_path / "small" / "*"))
     assert (names, problems) == (["a.png", "b.png"], [])
     assert kinds_passed_over(passed) == "1 file of another kind passed over: .txt 1"
-    with pytest.raises(FileNotFoundError, match=r"\*\.txt matches no pictures .*; 1 file of another kind .*\.txt 1"):
+    with pytest.raises(FileNotFoundError, match=r"\*\.txt matches no images .*; 1 file of another kind .*\.txt 1"):
         find(str(tmp_path / "small" / "*.txt"))
 
 
@@ -73,7 +73,7 @@ def test_one_source_that_is_not_there_keeps_no_other_from_being_found(tmp_path, 
     names, problems, _ = find(tmp_path / "a.png", tmp_path / "gone.png", tmp_path / "empty", long, tmp_path / "in")
     assert names == ["a.png", "c.png"]
     assert problems[0] == f"no file, folder or match for {tmp_path / 'gone.png'}"
-    assert problems[1].startswith(f"{tmp_path / 'empty'} holds no pictures")
+    assert problems[1].startswith(f"{tmp_path / 'empty'} holds no images")
     assert problems[2] == f"{long} cannot be read (File name too long)"
     close_folder(tmp_path / "closed")
     names, problems, _ = find(tmp_path)
@@ -83,7 +83,7 @@ def test_one_source_that_is_not_there_keeps_no_other_from_being_found(tmp_path, 
 
 def test_a_folder_of_other_kinds_alone_is_an_error_that_counts_them(tmp_path):
     (tmp_path / "a.psd").write_bytes(b"x")
-    with pytest.raises(FileNotFoundError, match=r"holds no pictures \(.*\); 1 file of another kind .*\.psd 1"):
+    with pytest.raises(FileNotFoundError, match=r"holds no images \(.*\); 1 file of another kind .*\.psd 1"):
         find(tmp_path)
 
 
@@ -130,7 +130,7 @@ class TestOurs:
         (tmp_path / "link").symlink_to(tmp_path / "t")
         monkeypatch.chdir(tmp_path / "t")
         for given in (".", "../t", "../link", tmp_path / "t", tmp_path / "link"):
-            found = find_sources([given], SUFFIXES, "pictures")
+            found = find_sources([given], SUFFIXES, IMAGES)
             assert [Path(os.path.realpath(one.path)) for one in found] == [source.resolve()]
 
     def test_segments_of_a_video_are_none_but_a_folder_called_parts_holds_sources(self, tmp_path):
@@ -142,7 +142,7 @@ class TestOurs:
 def test_a_pipe_and_an_empty_name_are_refused_and_the_others_are_found(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
     (tmp_path / "a.png").write_bytes(b"")
-    found = find_sources([tmp_path / "pipe.jpg", "", tmp_path / "a.png"], SUFFIXES, PICTURES)
+    found = find_sources([tmp_path / "pipe.jpg", "", tmp_path / "a.png"], SUFFIXES, IMAGES)
     assert [file.path.name for file in found if not file.problem] == ["a.png"]
     problems = [file.problem for file in found if file.problem]
     assert problems[0].startswith(f"{tmp_path / 'pipe.jpg'} is a device or a pipe, and a file is needed")

@@ -3,13 +3,18 @@ from pathlib import Path
 import pytest
 
 from passband.data.datasets.classification import find_classes
-from passband.data.finding import find_pictures
+from passband.data.finding import find_sources
 from passband.data.images import find_images
 from passband.data.masks import find_mask_pairs
 from passband.data.pairs import find_pairs
 from passband.data.splits import named_pairs
 from passband.io.image import SUFFIXES
 from tests.pictures import make
+
+
+def found(sources):
+    """Paths of the images that sources name, each once."""
+    return [source.path for source in find_sources(sources, SUFFIXES, "images", once=True)]
 
 
 def test_pictures_of_every_kind_are_found_at_any_depth_in_order(tmp_path):
@@ -29,7 +34,7 @@ def test_hidden_files_and_folders_are_left_out(tmp_path, hidden):
     (visible,) = make(tmp_path, "sub/a.png")
     make(tmp_path, hidden)
     assert find_images(tmp_path) == [visible]
-    assert find_pictures([tmp_path / "**" / "*.[jp][pn]g"]) == [visible]
+    assert found([tmp_path / "**" / "*.[jp][pn]g"]) == [visible]
 
 
 def test_folders_that_only_look_like_those_of_a_system_are_looked_into(tmp_path):
@@ -41,9 +46,9 @@ def test_folders_that_only_look_like_those_of_a_system_are_looked_into(tmp_path)
 def test_a_hidden_folder_is_searched_where_it_is_named(tmp_path, folder):
     made = make(tmp_path, f"{folder}/a.png")
     assert find_images(tmp_path / folder) == made
-    assert find_pictures([tmp_path / folder / "*.png"]) == made
+    assert found([tmp_path / folder / "*.png"]) == made
     with pytest.raises(FileNotFoundError, match="no file, folder or match"):
-        find_pictures([tmp_path / "*" / "*.png"])
+        found([tmp_path / "*" / "*.png"])
 
 
 def test_a_folder_may_itself_be_in_a_hidden_one(tmp_path):
@@ -101,14 +106,14 @@ def test_a_file_that_may_not_be_looked_at_is_told(tmp_path, monkeypatch):
 
 def test_sources_are_files_folders_and_patterns_each_once(tmp_path):
     make(tmp_path, "fine/0.png", "fine/1.png", "coarse/0.png", "coarse/1.png")
-    found = find_pictures([tmp_path / "fine" / "1.png", tmp_path / "fine", str(tmp_path / "*" / "0.png")])
-    names = [path.relative_to(tmp_path).as_posix() for path in found]
+    paths = found([tmp_path / "fine" / "1.png", tmp_path / "fine", str(tmp_path / "*" / "0.png")])
+    names = [path.relative_to(tmp_path).as_posix() for path in paths]
     assert names == ["fine/1.png", "fine/0.png", "coarse/0.png"]
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match="no file, folder or match for"):
-        find_pictures([tmp_path / "none*.jpg"])
-    with pytest.raises(FileNotFoundError, match="holds no pictures"):
-        find_pictures([tmp_path / "empty"])
+        found([tmp_path / "none*.jpg"])
+    with pytest.raises(FileNotFoundError, match="holds no images"):
+        found([tmp_path / "empty"])
 
 
 def test_the_pictures_of_a_run_are_no_data_unless_it_is_named(tmp_path):

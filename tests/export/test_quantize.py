@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from passband.export import ExportError, quantize
-from passband.export.quantize import calibration_pictures, quantized
+from passband.export.quantize import calibration_images, quantized
 from passband.export.runtimes import OpenVINORuntime
 from passband.io.image import write_image
 
@@ -10,8 +10,8 @@ from passband.io.image import write_image
 @pytest.fixture
 def few_pictures(monkeypatch, photographs):
     """Four small pictures to calibrate on."""
-    pictures = calibration_pictures(photographs)
-    monkeypatch.setattr(quantize, "calibration_pictures", lambda folder=None, views=1: pictures)
+    pictures = calibration_images(photographs)
+    monkeypatch.setattr(quantize, "calibration_images", lambda folder=None, views=1: pictures)
     return pictures
 
 
@@ -54,20 +54,20 @@ def test_int8_agrees_keeps_dynamic_filters_in_float_and_is_made_once(
 
 
 def test_calibration_covers_all_degradations_in_as_many_views(photographs, tmp_path):
-    pictures = calibration_pictures()
+    pictures = calibration_images()
     assert len(pictures) == 15
     assert all(picture.shape[0] == 3 and picture.min() >= 0 and picture.max() <= 1 for picture in pictures)
-    (six, *_) = calibration_pictures(photographs, views=2)
+    (six, *_) = calibration_images(photographs, views=2)
     assert torch.equal(six[:3], six[3:])
     (tmp_path / "empty").mkdir()
     with pytest.raises(ExportError, match="needs a folder of degraded images, and .*empty holds none"):
-        calibration_pictures(tmp_path / "empty")
+        calibration_images(tmp_path / "empty")
 
 
 def test_a_large_calibration_folder_is_thinned_out_evenly(tmp_path):
     for number in range(130):
         write_image(tmp_path / f"{number:03}.png", torch.full((3, 2, 2), number / 255))
-    levels = [round(picture[0, 0, 0].item() * 255) for picture in calibration_pictures(tmp_path)]
+    levels = [round(picture[0, 0, 0].item() * 255) for picture in calibration_images(tmp_path)]
     assert levels == list(range(0, 130, 3))
 
 

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from passband.data.classifier_input import Preprocessing
-from passband.data.finding import find_pictures
+from passband.data.images import find_images
 from passband.inference.classifier import Classifier
 from passband.io.image import ImageError, read_image
 from passband.models import load_model, task_of
@@ -49,7 +49,7 @@ def literal(weights, path):
 def test_guesses_are_the_softmax_of_the_network_on_the_prepared_picture(textures, tmp_path, model, kind):
     weights = save_classifier(tmp_path / "weights", model, kind)
     classifier = Classifier(weights, "cpu")
-    paths = find_pictures([textures])
+    paths = find_images(textures)
     results = list(classifier.classify(paths, top=2, batch=4))
     assert [result.source for result in results] == paths
     for result in results:
@@ -77,7 +77,7 @@ def test_a_bad_file_is_named_and_the_others_are_done(textures, weights, tmp_path
 
 
 def test_an_error_of_any_kind_fails_one_file_and_no_other_of_its_batch(textures, weights, monkeypatch):
-    paths = find_pictures([textures])
+    paths = find_images(textures)
     classifier = Classifier(weights, "cpu")
     prepare, logits = Preprocessing.prepare, Classifier.logits
     marked = prepare(classifier.preprocessing, paths[2])

@@ -172,7 +172,7 @@ class TestPlans:
         with pytest.raises(ValueError, match=r"a\.png would be replaced by its mask: choose another"):
             plan_masks([tmp_path / "x" / "a.png"], tmp_path / "x")
         (tmp_path / "empty").mkdir()
-        with pytest.raises(FileNotFoundError, match="holds no pictures"):
+        with pytest.raises(FileNotFoundError, match="holds no images"):
             plan_masks([tmp_path / "empty"])
 
 

@@ -69,7 +69,7 @@ def test_runs_are_scored_by_lab_macro_on_whole_pictures(swept, folders, tmp_path
         assert scored["protocol"] == "lab_macro"
         for figure, value in scored["mean"].items():
             assert row[figure] == pytest.approx(value)
-        assert row["pictures"] == 3
+        assert row["images"] == 3
 
 
 def test_the_table_and_the_picture_hold_every_ratio(swept):
@@ -115,7 +115,7 @@ def test_what_is_held_out_is_scored_where_no_folder_is_given(folders, tmp_path):
     settings = recipe(final_ratios=(0.5,), fixed=True)
     settings = settings.model_copy(update={"data": settings.data.model_copy(update={"held_out": 0.25})})
     sweep = sweep_ratios(settings, tmp_path, data=folders["data"], device="cpu")
-    assert sweep.rows[0]["pictures"] == 1
+    assert sweep.rows[0]["images"] == 1
     assert "Scores over the ratio throughout the run" in (tmp_path / "table.md").read_text()
 
 

@@ -7,7 +7,7 @@ def rows(*ratios):
     names = (*SCORES, *FOREGROUND)
     background = dict.fromkeys(names, 0.4)
     return [
-        {"final_ratio": ratio, "pictures": 12, "background": background, **dict.fromkeys(names, 0.5 + ratio / 4)}
+        {"final_ratio": ratio, "images": 12, "background": background, **dict.fromkeys(names, 0.5 + ratio / 4)}
         for ratio in ratios
     ]
 

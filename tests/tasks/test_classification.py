@@ -70,7 +70,7 @@ class TestNetwork:
         }
         prepared = Preprocessing.from_config(config["preprocessing"])
         assert (prepared.input, prepared.size, prepared.stride) == ("coefficients", 32, 4)
-        assert prepared.statistics["pictures"] == 12
+        assert prepared.statistics["images"] == 12
         model = build_from(config)
         task().check(model, "tiny")
         views = torch.stack([prepared.prepare(path) for path in find_classes(folder).paths])
@@ -92,7 +92,7 @@ class TestNetwork:
     def test_what_is_held_out_is_not_measured_nor_learned(self, folder):
         made = task({"held_out": 0.25})
         config = made.network_config(folder, None)
-        assert Preprocessing.from_config(config["preprocessing"]).statistics["pictures"] == 9
+        assert Preprocessing.from_config(config["preprocessing"]).statistics["images"] == 9
         learned, scored = made.training_data(folder, config), made.validation_data(folder, None, config)
         assert isinstance(learned, ClassificationTrainingSet)
         assert isinstance(scored, ClassificationValidationSet)

@@ -77,7 +77,7 @@ class TestNetwork:
         # mirrored pictures have other odd frequencies
         assert cubes.std((0, 2, 3), correction=0)[varied] == pytest.approx(1, abs=0.25)
         assert cubes[:, 0].mean() == pytest.approx(0, abs=1e-3)
-        assert network["preprocessing"]["statistics_pictures"] == 4
+        assert network["preprocessing"]["statistics_images"] == 4
 
     def test_weights_of_a_classifier_start_a_frozen_backbone(self, folder, tmp_path):
         classifier = build_model("dct-resnet18", classes=2, width=8)

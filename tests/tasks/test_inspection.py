@@ -86,7 +86,7 @@ def test_pairs_have_the_kind_that_their_source_says(tmp_path):
     photographs(tmp_path / "set" / "degraded", 5)
     photographs(tmp_path / "set" / "clean", 5)
     sources = [{"folder": "set", "content": "pairs", "kind": "rain"}]
-    pictures = Inspection(recipe(sources=sources, gains="", clean=0.4)).pictures(tmp_path)
+    pictures = Inspection(recipe(sources=sources, gains="", clean=0.4)).images(tmp_path)
     assert {pictures(number).kind for number in range(20)} == {"rain", "clean"}
     with pytest.raises(ValueError, match="set kind, the degradation, for pairs"):
         recipe(sources=[{"folder": "set", "content": "pairs"}])

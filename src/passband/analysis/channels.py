@@ -32,7 +32,7 @@ class ChannelUse:
 
     probability: Float[Tensor, "192"]
     """Share of images by the channel's number, component 64 + 8 v + u; 0 for channels that the network does not get."""
-    pictures: int
+    images: int
     """Number of images that were counted."""
     kept: tuple[int, ...]
     """Numbers of the channels that were open most often, in rising order. Of channels that tie, those of lower
@@ -66,7 +66,7 @@ class ChannelUse:
             if len(subset) == len(self.kept)
         }
         return {
-            "pictures": self.pictures,
+            "images": self.images,
             "probability": {
                 name: values.tolist() for name, values in zip(COMPONENTS, self.probability.view(3, 8, 8), strict=True)
             },
@@ -158,7 +158,7 @@ def _toml(use: ChannelUse, weights: str | Path) -> str:
     """Return the part of a recipe that chooses the kept channels."""
     counts = ", ".join(f"{count} of {name}" for name, count in use.as_dict()["counts"].items())
     lines = [
-        f"# The {len(use.kept)} channels that the gate of {weights} opened most often, over {use.pictures} images:",
+        f"# The {len(use.kept)} channels that the gate of {weights} opened most often, over {use.images} images:",
         f"# {counts}. Numbers are component 64 + 8 v + u.",
         *([f"# {use.tied_words}."] if use.tied else []),
         "[data]",

@@ -56,7 +56,7 @@ def channels(
     summary = use.as_dict()
     counts = ", ".join(f"{count} {name}" for name, count in summary["counts"].items())
     shares = use.probability[list(use.kept)]
-    typer.echo(f"{counted(use.pictures, 'image')}; {use.probability.sum():.1f} channels open on average")
+    typer.echo(f"{counted(use.images, 'image')}; {use.probability.sum():.1f} channels open on average")
     typer.echo(
         f"{len(use.kept)} channels kept ({counts}); each is open for {100 * shares.min():.0f} to "
         f"{100 * shares.max():.0f} % of the images"

@@ -40,7 +40,7 @@ def classify(
     """
     from passband.cli.shared.console import say
     from passband.cli.shared.files import FileRun
-    from passband.data.finding import PICTURES, PassedOver, find_sources
+    from passband.data.finding import IMAGES, PassedOver, find_sources
     from passband.inference.classifier import Classified, Classifier
     from passband.io.image import SUFFIXES
     from passband.scale import Manifest, choose_executor
@@ -49,7 +49,7 @@ def classify(
     is_shared = is_remote or workers > 0 or executor != "local" or timeout is not None
     run_on = choose_executor(workers, executor, timeout, in_order=True) if is_shared else None
     passed: list[PassedOver] = []
-    found = [] if is_remote else find_sources(sources, SUFFIXES, PICTURES, once=True, passed=passed.append)
+    found = [] if is_remote else find_sources(sources, SUFFIXES, IMAGES, once=True, passed=passed.append)
     classifier = Classifier(weights, device, provider)
     bad = [Classified(source.path, error=source.problem) for source in found if source.problem]
     good = [source.path for source in found if not source.problem]

@@ -18,13 +18,13 @@ def inspect(
     """Find how images are degraded and how strongly, and name the weights that would restore them best."""
     from passband.cli.shared.console import say
     from passband.cli.shared.files import FileRun
-    from passband.data.finding import PICTURES, PassedOver, find_sources
+    from passband.data.finding import IMAGES, PassedOver, find_sources
     from passband.inference.inspection.inspector import Inspected, Inspector
     from passband.io.image import SUFFIXES
     from passband.naming import printable
 
     passed: list[PassedOver] = []
-    found = find_sources(sources, SUFFIXES, PICTURES, once=True, passed=passed.append)
+    found = find_sources(sources, SUFFIXES, IMAGES, once=True, passed=passed.append)
     inspector = Inspector(weights, trial=not quick)
     bad = [Inspected(source.path, error=source.problem) for source in found if source.problem]
     good = [source.path for source in found if not source.problem]

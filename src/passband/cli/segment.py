@@ -174,17 +174,17 @@ def _write_instances(
 ) -> None:
     """Write the instances of all images into instances.json."""
     from passband.cli.shared.files import FileRun
-    from passband.data.finding import PICTURES, PassedOver, find_sources
+    from passband.data.finding import IMAGES, PassedOver, find_sources
     from passband.inference.detector import InstanceFinder
     from passband.inference.files.instances import INSTANCES_FILE
-    from passband.inference.files.outputs import folder_of_pictures
+    from passband.inference.files.outputs import folder_for_images
     from passband.io.image import SUFFIXES
     from passband.io.records import Records
 
     passed: list[PassedOver] = []
     records = Records()
-    found = find_sources(sources, SUFFIXES, PICTURES, once=True, passed=passed.append, records=records)
-    folder = folder_of_pictures([source.path for source in found], output, "_instances", "instances")
+    found = find_sources(sources, SUFFIXES, IMAGES, once=True, passed=passed.append, records=records)
+    folder = folder_for_images([source.path for source in found], output, "_instances", "instances")
     if (folder / INSTANCES_FILE).exists() and not overwrite:
         raise FileExistsError(
             f"{folder / INSTANCES_FILE} exists already: choose another folder with -o, or replace it with --overwrite"

@@ -121,7 +121,7 @@ def _validation_images(run: Run) -> Iterator[tuple[Path, dict[str, Any], dict[st
     elif run.task == "segmentation":
         yield other or training, {"pairs": samples.pairs}, {}
     else:
-        yield other or training, {"pictures": samples.pictures}, {}
+        yield other or training, {"images": samples.images}, {}
 
 
 def _written_pairs(root: Path, samples: Dataset[Any]) -> tuple[list[Pair], dict[str, str]]:

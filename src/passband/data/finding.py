@@ -1,7 +1,6 @@
 """Finds the files that the sources of a command name, and reports the files that are skipped or cannot be read."""
 
 import os
-import warnings
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -10,12 +9,11 @@ from pathlib import Path
 from passband.data.images import Report, expand, is_folder
 from passband.io.files import Resolver, is_parts_folder
 from passband.io.hidden import is_hidden
-from passband.io.image import SUFFIXES
 from passband.io.records import Records
 from passband.io.signatures import names_a_type, suffix_by_content
 from passband.naming import counted
 
-PICTURES = "pictures"
+IMAGES = "images"
 """The files that commands without videos look for, as a word for messages."""
 OURS = "written by passband"
 """The kind of a file that an earlier run made from a source of this run."""
@@ -68,7 +66,7 @@ def find_sources(
     Args:
         sources: files, folders (with everything below them) and glob patterns.
         suffixes: suffixes of the files to find, in lower case with the dot.
-        what: word for these files in messages, such as `pictures`.
+        what: word for these files in messages, such as `images`.
         once: whether to return a file once, even if it is found below several sources.
         passed: function that is called with each file or folder that is passed over.
         records: records of the folders that the sources lie in.
@@ -101,29 +99,6 @@ def find_sources(
     for entry in search.passed:
         passed(entry)
     return sources_to_use + search.problems
-
-
-def find_pictures(sources: Sequence[str | Path]) -> list[Path]:
-    """Find the image files that sources name.
-
-    Args:
-        sources: files, folders (with everything below them) and glob patterns.
-
-    Returns:
-        Files in the order of the sources, each once. A file that is named itself may have any suffix.
-
-    Raises:
-        FileNotFoundError: if a source does not exist, or a folder holds no images.
-        PermissionError: if a folder cannot be read.
-        OSError: if a source cannot be read for another reason.
-    """
-    search = _Search(SUFFIXES, PICTURES, Resolver(), once=True)
-    for given in sources:
-        search.add(given)
-    for source in search.found:
-        if source.problem:
-            warnings.warn(f"{source.problem} and is left out", stacklevel=2)
-    return [source.path for source in search.found if not source.problem]
 
 
 def kinds_passed_over(passed: Sequence[PassedOver]) -> str:

@@ -89,7 +89,7 @@ def _system_folders(path: Path) -> set[str]:
 def walk(folder: Path, unreadable: Report) -> Iterator[tuple[Path, list[str], list[str]]]:
     """Iterate over a folder and those below it, with the names of their folders and files.
 
-    Hidden folders and folders of runs, whose pictures are no data, are left out.
+    Hidden folders and folders of runs, whose images are no data, are left out.
     """
     entries = folder.walk_below() if isinstance(folder, ShardPath) else os.walk(folder, onerror=unreadable)
     for parent, folders, files in entries:

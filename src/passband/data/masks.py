@@ -255,7 +255,7 @@ def _is_half(root: Path) -> bool:
 
 def _match(root: Path, images: Path, masks: Path, unreadable: Report) -> list[MaskPair]:
     """Pair the files of a folder of images and a folder of masks."""
-    pictures = {
+    named_images = {
         name_within(path, images).as_posix(): path
         for path in _with_unique_names(find_images(images, unreadable=unreadable), images)
     }
@@ -264,8 +264,8 @@ def _match(root: Path, images: Path, masks: Path, unreadable: Report) -> list[Ma
         for path in _with_unique_names(find_images(masks, unreadable=unreadable), masks)
     }
     named = {ROLE.sub("", stem): stem for stem in found}
-    partners = {stem: stem if stem in found else named.get(stem) for stem in pictures}
-    alone = [str(pictures[stem]) for stem, partner in partners.items() if partner is None]
+    partners = {stem: stem if stem in found else named.get(stem) for stem in named_images}
+    alone = [str(named_images[stem]) for stem, partner in partners.items() if partner is None]
     taken = set(partners.values())
     left = [str(path) for stem, path in found.items() if stem not in taken]
     if alone or left:
@@ -279,7 +279,7 @@ def _match(root: Path, images: Path, masks: Path, unreadable: Report) -> list[Ma
     place = images.parent.relative_to(root)
     return [
         MaskPair(path, found[partner], (place / stem).as_posix())
-        for (stem, path), partner in zip(pictures.items(), partners.values(), strict=True)
+        for (stem, path), partner in zip(named_images.items(), partners.values(), strict=True)
         if partner is not None
     ]
 

@@ -92,10 +92,10 @@ def demonstrate_detection(
             {**RECIPE, "seed": seed}, data, run, minutes=minutes, steps=steps, device=device, report=report
         )
         finder = InstanceFinder(run / "weights" / "last", device)
-        pictures = find_coco(data / "validation")
+        validation = find_coco(data / "validation")
         pairs = [
-            beside_truth(pictures, image.number, finder.find_in(image.path), SCORE, SIDE)
-            for image in pictures.images[:DRAWN]
+            beside_truth(validation, image.number, finder.find_in(image.path), SCORE, SIDE)
+            for image in validation.images[:DRAWN]
         ]
         write_image(output / "detect.png", paired_rows(pairs, INSTANCE_CAPTIONS))
         return progress.figures

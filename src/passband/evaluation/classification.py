@@ -25,7 +25,7 @@ def evaluate_classifier(
     data: str | Path,
     output: str | Path,
     *,
-    pictures: LabeledImages | None = None,
+    images: LabeledImages | None = None,
     batch: int = 32,
     workers: int = 0,
     device: str = "auto",
@@ -44,7 +44,7 @@ def evaluate_classifier(
         data: folder with a sub-folder of images for each class, with the names of the weights' classes; some classes
             may be missing.
         output: folder for the report.
-        pictures: images to score, which lie in `data`; None for all images of `data`.
+        images: images to score, which lie in `data`; None for all images of `data`.
         batch: number of images that the network gets at once.
         workers: number of processes that prepare images; 0 prepares them in this process.
         device: name of a device, see `models.pick_device`.
@@ -64,7 +64,7 @@ def evaluate_classifier(
     data, output = data_folder(data), results_folder(output, (data,))
     classifier = Classifier(weights, device, provider)
     names = list(classifier.classes)
-    pictures = find_classes(data, names) if pictures is None else pictures
+    images = find_classes(data, names) if images is None else images
     # before a gate counts its open channels, because the counts are part of its weights
     checksum = weights_checksum(classifier.model)
 
@@ -73,12 +73,12 @@ def evaluate_classifier(
     predicted: list[int] = []
     truths: list[int] = []
     started = time.perf_counter()
-    scored = classifier.score_files(pictures.paths, batch, workers)
-    for truth, (path, scores) in zip(pictures.labels, scored, strict=True):
+    scored = classifier.score_files(images.paths, batch, workers)
+    for truth, (path, scores) in zip(images.labels, scored, strict=True):
         name = printable(path.relative_to(data).as_posix())
         if isinstance(scores, str):
             failed.append({"name": name, "reason": scores})
-            report(failed[-1], len(pictures))
+            report(failed[-1], len(images))
             continue
         label = torch.tensor([truth])
         probabilities = scores.double().softmax(0)
@@ -95,7 +95,7 @@ def evaluate_classifier(
                 "loss": F.cross_entropy(scores.double()[None], label).item(),
             }
         )
-        report(rows[-1], len(pictures))
+        report(rows[-1], len(images))
     seconds = time.perf_counter() - started
     if not rows:
         raise ValueError(none_usable(data, [one["reason"] for one in failed]))

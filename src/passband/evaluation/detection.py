@@ -41,7 +41,7 @@ def evaluate_detector(
     output: str | Path,
     *,
     benchmark: str | None = None,
-    pictures: CocoImages | None = None,
+    images: CocoImages | None = None,
     score: float = 0.5,
     workers: int = 0,
     device: str = "auto",
@@ -59,7 +59,7 @@ def evaluate_detector(
         output: folder for the report.
         benchmark: name of a benchmark, a key of `evaluation.detection_report.PUBLISHED`, whose published figures stand
             beside the measured ones; None for none.
-        pictures: images to score; None for all images of `data`.
+        images: images to score; None for all images of `data`.
         score: smallest score of an instance that is drawn and counted in evaluation.csv; AP counts all instances.
         workers: number of processes that read images; 0 reads them in this process.
         device: name of a device, see `models.pick_device`.
@@ -83,19 +83,19 @@ def evaluate_detector(
     published = None if benchmark is None else entry(benchmark, PUBLISHED, "benchmark of detection")
     finder = InstanceFinder(weights, device)
     model = finder.model
-    pictures = find_coco(data, masks=model.masks, classes=finder.classes) if pictures is None else pictures
-    scores = CocoScores(pictures.ground_truth(), pictures.category_ids, masks=model.masks)
+    images = find_coco(data, masks=model.masks, classes=finder.classes) if images is None else images
+    scores = CocoScores(images.ground_truth(), images.category_ids, masks=model.masks)
 
-    count = len(pictures)
+    count = len(images)
     drawn = set(evenly(range(count), OVERLAYS))
     rows: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
     spent = 0.0
     started = time.perf_counter()
     loader = DataLoader(
-        DetectionValidationSet(pictures, cubes=cube_form(model)), None, num_workers=workers, collate_fn=_as_it_is
+        DetectionValidationSet(images, cubes=cube_form(model)), None, num_workers=workers, collate_fn=_as_it_is
     )
-    for place, (image, sample) in enumerate(zip(pictures.images, loader, strict=True)):
+    for place, (image, sample) in enumerate(zip(images, loader, strict=True)):
         before = time.perf_counter()
         problem, predicted = sample["problem"], None
         if not problem:
@@ -112,7 +112,7 @@ def evaluate_detector(
         file = None
         if place in drawn:
             file = f"overlays/{_overlay_name(image)}"
-            drawn_pair = beside_truth(pictures, image.number, predicted, score, OVERLAY_HEIGHT)
+            drawn_pair = beside_truth(images, image.number, predicted, score, OVERLAY_HEIGHT)
             write_image(output / file, comparison_rows([drawn_pair], [INSTANCE_CAPTIONS]))
         rows.append(_row(image, predicted, score, time.perf_counter() - before, file))
         report(rows[-1], count)
@@ -125,7 +125,7 @@ def evaluate_detector(
         "task": "detection",
         "figures": figures,
         "columns": paper_columns(figures),
-        "categories": _categories(pictures, scores),
+        "categories": _categories(images, scores),
         "images": rows,
         "failed": failed,
         "benchmark": benchmark,
@@ -137,8 +137,8 @@ def evaluate_detector(
         "weights_sha256": weights_checksum(model),
         "network": {"architecture": model.name, **_chosen(model.arguments)},
         "data": str(data),
-        "annotations": str(pictures.source),
-        "notes": [*_not_compared(pictures, benchmark), *_notes(pictures, failed)],
+        "annotations": str(images.source),
+        "notes": [*_not_compared(images, benchmark), *_notes(images, failed)],
         "device": str(finder.device),
         "precision": network_precision(model),
         "seconds": seconds,
@@ -182,9 +182,9 @@ def _chosen(numbers: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in numbers.items() if value is not None}
 
 
-def _categories(pictures: CocoImages, scores: CocoScores) -> list[dict[str, Any]]:
+def _categories(images: CocoImages, scores: CocoScores) -> list[dict[str, Any]]:
     """Return a row for each category of the annotations; AP is None if there is nothing to find."""
-    counts = Counter(one.category for image in pictures.images for one in image.instances if not one.is_crowd)
+    counts = Counter(one.category for image in images for one in image.instances if not one.is_crowd)
     figures = scores.category_figures()
     return [
         {
@@ -193,28 +193,28 @@ def _categories(pictures: CocoImages, scores: CocoScores) -> list[dict[str, Any]
             "instances": counts[number],
             **{f"{kind}_AP": None if values.get(name, -1.0) < 0 else values[name] for kind, values in figures.items()},
         }
-        for number, name in pictures.categories.items()
+        for number, name in images.categories.items()
     ]
 
 
-def _not_compared(pictures: CocoImages, benchmark: str | None) -> list[str]:
+def _not_compared(images: CocoImages, benchmark: str | None) -> list[str]:
     """Return a note about images that are not those of the benchmark, COCO's val2017."""
-    if benchmark is None or (len(pictures), len(pictures.categories)) == VAL2017:
+    if benchmark is None or (len(images), len(images.categories)) == VAL2017:
         return []
     return [
         f"This is no comparison with {benchmark}: its val2017 has {VAL2017[0]} images and {VAL2017[1]} categories, "
-        f"and these are {len(pictures)} and {len(pictures.categories)}. The published figures are of other images."
+        f"and these are {len(images)} and {len(images.categories)}. The published figures are of other images."
     ]
 
 
-def _notes(pictures: CocoImages, failed: list[dict[str, Any]]) -> list[str]:
+def _notes(images: CocoImages, failed: list[dict[str, Any]]) -> list[str]:
     """Return notes for the reader of the figures."""
-    notes = [*pictures.notes]
+    notes = [*images.notes]
     if failed:
         notes.append(
             f"{counted(len(failed), 'file')} could not be read and counted as empty; the first: {failed[0]['reason']}"
         )
-    if missing := [name for name in pictures.classes if name not in pictures.categories.values()]:
-        count = f"{len(missing)} of {len(pictures.classes)}"
+    if missing := [name for name in images.classes if name not in images.categories.values()]:
+        count = f"{len(missing)} of {len(images.classes)}"
         notes.append(f"{count} categories are not in these annotations: {listed(missing, 5)}.")
     return notes

@@ -48,12 +48,12 @@ CROP = 128
 """Side in pixels of the images on which the ranges of maps are measured."""
 
 
-def quantize(model: nn.Module, pictures: Sequence[Float[Tensor, "C _ _"]]) -> Any:
+def quantize(model: nn.Module, images: Sequence[Float[Tensor, "C _ _"]]) -> Any:
     """Quantize the weights and the maps of the convolutions of a network to int8.
 
     Args:
         model: SFNet, FSNet or ConvIR.
-        pictures: degraded images in [0, 1] of any size, on which the ranges of the maps are measured. Only the middle
+        images: degraded images in [0, 1] of any size, on which the ranges of the maps are measured. Only the middle
             `CROP` x `CROP` pixels of each image are used.
 
     Returns:
@@ -70,7 +70,7 @@ def quantize(model: nn.Module, pictures: Sequence[Float[Tensor, "C _ _"]]) -> An
     channels = converted.input(0).partial_shape[1].get_length()
     sizes = sizes_of(converted)
     samples = []
-    for image in pictures:
+    for image in images:
         if image.shape[0] != channels:
             raise ExportError(f"these weights take {channels} channels, and a calibration image has {image.shape[0]}")
         height, width = image.shape[-2:]
@@ -90,7 +90,7 @@ def quantize(model: nn.Module, pictures: Sequence[Float[Tensor, "C _ _"]]) -> An
     return quantized
 
 
-def calibration_pictures(folder: Path | None = None, views: int = 1) -> list[Tensor]:
+def calibration_images(folder: Path | None = None, views: int = 1) -> list[Tensor]:
     """Return images for the calibration of a quantized network.
 
     Args:
@@ -150,7 +150,7 @@ def quantized(model: nn.Module) -> Any:
             return read_openvino(path)
         except ExportError:
             pass  # the file is damaged, and is made again below
-    converted = quantize(model, calibration_pictures(views=int(model.in_channels) // 3))  # type: ignore[arg-type]
+    converted = quantize(model, calibration_images(views=int(model.in_channels) // 3))  # type: ignore[arg-type]
     with suppress(OSError):  # without a writable cache folder, the next call quantizes again
         save_openvino(converted, path)
     return converted

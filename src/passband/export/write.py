@@ -21,7 +21,7 @@ from passband.export.network_writer import ExportError, check_network, check_siz
 from passband.export.onnx.restoration_graph import restoration_graph
 from passband.export.onnx.session import CPU_PROVIDER, check_provider
 from passband.export.packages import require
-from passband.export.quantize import calibration_pictures, quantize, restored_gain, save_openvino
+from passband.export.quantize import calibration_images, quantize, restored_gain, save_openvino
 from passband.export.runtimes import OnnxRuntime, OpenVINORuntime, of_one_size, openvino_model
 from passband.export.write_logits import LogitsParity, check_logits_export, export_logits
 from passband.io.arrays import from_array
@@ -233,7 +233,7 @@ def _formats(
     runtime = OpenVINORuntime
     if precision == "int8":
         views = int(model.in_channels) // 3  # type: ignore[arg-type]
-        converted = quantize(model, calibration_pictures(calibration, views))
+        converted = quantize(model, calibration_images(calibration, views))
         runtime = partial(OpenVINORuntime, precision="int8")
     else:
         converted = openvino_model(model)

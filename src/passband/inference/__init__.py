@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from passband.inference.detector import FoundIn, InstanceFinder
     from passband.inference.files.jobs import JobResult
     from passband.inference.files.naming import Job
-    from passband.inference.files.restoring import PictureProgress, VideoOptions, plan_jobs, restore_files
+    from passband.inference.files.restoring import ImageProgress, VideoOptions, plan_jobs, restore_files
     from passband.inference.inspection.choice import InspectedChoice
     from passband.inference.inspection.inspector import Diagnosis, Inspected, Inspector
     from passband.inference.network_choice import NetworkChoice
@@ -27,7 +27,7 @@ _HOMES = {
     "Job": "files.naming",
     "JobResult": "files.jobs",
     "NetworkChoice": "network_choice",
-    "PictureProgress": "files.restoring",
+    "ImageProgress": "files.restoring",
     "Restorer": "restorer",
     "Segmenter": "segmenter",
     "VideoOptions": "files.restoring",
@@ -43,6 +43,7 @@ __all__ = [
     "Classifier",
     "Diagnosis",
     "FoundIn",
+    "ImageProgress",
     "Inspected",
     "InspectedChoice",
     "Inspector",
@@ -50,7 +51,6 @@ __all__ = [
     "Job",
     "JobResult",
     "NetworkChoice",
-    "PictureProgress",
     "Restorer",
     "Segmenter",
     "VideoOptions",

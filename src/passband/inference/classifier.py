@@ -99,11 +99,11 @@ class Classifier(Rebuilt):
         """Return the arguments of the constructor."""
         return {"weights": self.weights, "device": self._device_name, "provider": self._provider}
 
-    def __call__(self, picture: AnyImage, top: int = 5) -> tuple[Guess, ...]:
+    def __call__(self, image: AnyImage, top: int = 5) -> tuple[Guess, ...]:
         """Classify one image.
 
         Args:
-            picture: a path, a PIL image, an array H W or H W 3 of uint8, uint16 or float in [0, 1], or a tensor 3 H W
+            image: a path, a PIL image, an array H W or H W 3 of uint8, uint16 or float in [0, 1], or a tensor 3 H W
                 in [0, 1]. If the network takes coefficients, those of a JPEG file are read without decoding it.
             top: largest number of guesses, 1 or more.
 
@@ -116,10 +116,10 @@ class Classifier(Rebuilt):
             ValueError: if `top` is below 1, or a tensor or array has another shape.
         """
         _check_top(top)
-        if isinstance(picture, str | Path):
-            view = self.preprocessing.prepare(Path(picture))
+        if isinstance(image, str | Path):
+            view = self.preprocessing.prepare(Path(image))
         else:
-            view = self.preprocessing.prepare_image(as_tensor(picture))
+            view = self.preprocessing.prepare_image(as_tensor(image))
         return self._guesses(self.logits(view[None])[0], top)
 
     def classify(

@@ -85,11 +85,11 @@ class InstanceFinder(Rebuilt):
         """Return the arguments of the constructor."""
         return {"weights": self.weights, "device": self._device_name}
 
-    def __call__(self, picture: AnyImage, score: float = 0.5) -> Instances:
+    def __call__(self, image: AnyImage, score: float = 0.5) -> Instances:
         """Find the instances in an image.
 
         Args:
-            picture: a path, a PIL image, an array H W or H W 3 of uint8, uint16 or float in [0, 1], or a tensor 3 H W
+            image: a path, a PIL image, an array H W or H W 3 of uint8, uint16 or float in [0, 1], or a tensor 3 H W
                 in [0, 1]. A network of coefficients takes paths of JPEG files only.
             score: smallest score of an instance, in [0, 1].
 
@@ -103,9 +103,9 @@ class InstanceFinder(Rebuilt):
                 network of coefficients.
         """
         _check_score(score)
-        if isinstance(picture, str | Path):
-            return self.find_in(Path(picture)).above(score)
-        return self.find(as_tensor(picture)).above(score)
+        if isinstance(image, str | Path):
+            return self.find_in(Path(image)).above(score)
+        return self.find(as_tensor(image)).above(score)
 
     def find(self, image: Float[Tensor, "3 H W"]) -> Instances:
         """Find the instances in the pixels of an image, whatever their scores.

@@ -143,14 +143,14 @@ def plan_memory(model: nn.Module, shape: tuple[int, ...], room: int, *, tiles: b
     batch, channels, height, width = shape
     pixels = height * width
     # the restored images and, if sides are padded, a copy of the degraded ones
-    pictures = 4 * pixels * batch * 3
+    restored = 4 * pixels * batch * 3
     padded = 4 * pixels * channels
     per_pixel = live_bytes_per_pixel(model)
     ways = [_plan_whole(model, shape, per_pixel)]
     if isinstance(model, ThreeScaleNetwork):
         per_pixel = int(BAND_SLACK * _live_maps(model) * _map_bytes(model))
         band = max(BAND_VALUES, LEAST_ROWS * width * model.arguments["width"])
-        bands = CONSTANT // 4 + 4 * BAND_COPIES * band + pictures + padded * batch + per_pixel * pixels
+        bands = CONSTANT // 4 + 4 * BAND_COPIES * band + restored + padded * batch + per_pixel * pixels
         faster = _on_processor(model) and _map_bytes(model) * pixels * batch > LARGE_MAP
         ways.insert(0 if faster else 1, MemoryPlan("bands", bands))
         constant = CONSTANT // 4 + 4 * BAND_COPIES * BAND_VALUES
@@ -166,7 +166,7 @@ def plan_memory(model: nn.Module, shape: tuple[int, ...], room: int, *, tiles: b
             f"cannot be cut into tiles, {_left(room)}. Allow {_gigabytes(_for_all(exact - room))} more with --memory, "
             "close other programs, or leave out the temporal smoothing."
         )
-    constant += pictures
+    constant += restored
     # a tile is cut out, padded and restored
     per_pixel += 4 * (2 * channels + 6)
     step = tile_step(model)

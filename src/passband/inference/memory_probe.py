@@ -45,9 +45,9 @@ def live_bytes_per_pixel(model: nn.Module) -> float:
         channels = getattr(model, "arguments", {}).get("in_channels", 3)
         # an image below the network's least side is padded, so that its own pixels would count for those added to it
         side = max(PROBE, int(getattr(model, "minimum", PROBE)))
-        picture = torch.zeros(1, channels, side, side, device=device, dtype=torch.float32)
+        image = torch.zeros(1, channels, side, side, device=device, dtype=torch.float32)
         with _Follow() as followed, _as_before(model):
-            restore_batch(model, picture)
+            restore_batch(model, image)
         known[key] = followed.peak / side**2
     return known[key]
 

@@ -183,11 +183,11 @@ class Restorer(Rebuilt):
         changes = repr(sorted(self._overrides.items())) if self._overrides else ""
         return hashlib.sha256(f"{chosen}{changes}".encode()).hexdigest()
 
-    def __call__(self, picture: ImageForm | str | Path) -> ImageForm | Image.Image:
+    def __call__(self, image: ImageForm | str | Path) -> ImageForm | Image.Image:
         """Restore an image and return it in the form in which it came.
 
         Args:
-            picture: one of
+            image: one of
                 a PIL image, whose mode is kept if it is L, LA, RGB or RGBA (others become RGB or RGBA);
                 an array H W, H W 1, H W 3, or with alpha H W 2 or H W 4, uint8 or uint16 or float in [0, 1];
                 a tensor 3 H W or B 3 H W, float in [0, 1] or uint8;
@@ -201,7 +201,7 @@ class Restorer(Rebuilt):
             TypeError: if the argument is none of these.
             ValueError: if the shape, the dtype or the range of the values is none of these.
         """
-        source = read_input(picture)
+        source = read_input(image)
         return source.to_original_kind(self.restore(source.images))
 
     def smoothing(self, strength: float) -> AbstractContextManager[Smoother]:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from passband.data.finding import PICTURES, Pass, find_sources
+from passband.data.finding import IMAGES, Pass, find_sources
 from passband.drawing.overlay import overlay
 from passband.inference.engines.exported import load_network
 from passband.inference.files.jobs import Work, run_jobs
@@ -108,11 +108,11 @@ class Segmenter(Rebuilt):
         """Return the arguments of the constructor."""
         return {"weights": self.weights, "device": self._device_name, "provider": self._provider}
 
-    def __call__(self, picture: AnyImage) -> Int64[Tensor, "H W"]:
+    def __call__(self, image: AnyImage) -> Int64[Tensor, "H W"]:
         """Return the class of each pixel.
 
         Args:
-            picture: a path, a PIL image, an array H W or H W 3 of uint8, uint16 or float in [0, 1], or a tensor 3 H W
+            image: a path, a PIL image, an array H W or H W 3 of uint8, uint16 or float in [0, 1], or a tensor 3 H W
                 in [0, 1].
 
         Returns:
@@ -123,7 +123,7 @@ class Segmenter(Rebuilt):
             OSError: if the file cannot be read.
             ValueError: if a tensor or array has another shape.
         """
-        return self.segment_image(as_tensor(picture))
+        return self.segment_image(as_tensor(image))
 
     def segment_image(self, image: Float[Tensor, "3 H W"]) -> Int64[Tensor, "H W"]:
         """Return the class of each pixel.
@@ -138,7 +138,7 @@ class Segmenter(Rebuilt):
         best = resized_logits(logits[:, :1], size)[0, 0]
         if logits.shape[1] == 1:
             return (best > 0).long()
-        # one map of full size at a time: all of them would fill the memory for large pictures and many classes
+        # one map of full size at a time: all of them would fill the memory for large images and many classes
         mask = torch.zeros(best.shape, dtype=torch.int64)
         for number in range(1, logits.shape[1]):
             other = resized_logits(logits[:, number : number + 1], size)[0, 0]
@@ -146,17 +146,17 @@ class Segmenter(Rebuilt):
             best = torch.maximum(best, other)
         return mask
 
-    def probabilities(self, picture: AnyImage) -> Float[Tensor, "K H W"]:
+    def probabilities(self, image: AnyImage) -> Float[Tensor, "K H W"]:
         """Return the probability of each class at each pixel, by the network's own estimate.
 
         Args:
-            picture: an image as `__call__` takes it.
+            image: an image as `__call__` takes it.
 
         Returns:
             A map for each class in the size of the image, the background first; at each pixel they add up to 1.
         """
-        image = as_tensor(picture)
-        logits = resized_logits(self._logits(image), image.shape[-2:])[0]
+        pixels = as_tensor(image)
+        logits = resized_logits(self._logits(pixels), pixels.shape[-2:])[0]
         if len(logits) > 1:
             return logits.softmax(0)
         foreground = logits[0].sigmoid()
@@ -288,4 +288,4 @@ def plan_masks(
             output has another type.
     """
     records = records or Records()
-    return plan(find_sources(sources, SUFFIXES, PICTURES, passed=passed, records=records), output, MASKS, records)
+    return plan(find_sources(sources, SUFFIXES, IMAGES, passed=passed, records=records), output, MASKS, records)

@@ -68,11 +68,11 @@ class ImageInput:
         return picture.convert(mode) if mode in ("L", "LA") else picture
 
 
-def read_input(picture: AnyImage) -> ImageInput:
+def read_input(image: AnyImage) -> ImageInput:
     """Convert an image of any kind, or a batch in a tensor, and remember its kind.
 
     Args:
-        picture: image as described at `AnyImage`, or a tensor of shape B 3 H W. PIL images and files are turned
+        image: image as described at `AnyImage`, or a tensor of shape B 3 H W. PIL images and files are turned
             upright as their EXIF orientation says.
 
     Raises:
@@ -81,27 +81,27 @@ def read_input(picture: AnyImage) -> ImageInput:
         TypeError: if the object is of another kind.
         ValueError: if the shape, dtype or range of values is not one of these.
     """
-    if isinstance(picture, Tensor):
-        return ImageInput(_batch(picture), None, picture)
-    if isinstance(picture, np.ndarray):
-        image, alpha = from_array(picture)
-        return ImageInput(image[None], alpha, picture)
-    if isinstance(picture, Image.Image):
-        source = from_pil(picture)
-    elif isinstance(picture, str | PathLike):
-        source = read_stored_image(Path(picture))
+    if isinstance(image, Tensor):
+        return ImageInput(_batch(image), None, image)
+    if isinstance(image, np.ndarray):
+        pixels, alpha = from_array(image)
+        return ImageInput(pixels[None], alpha, image)
+    if isinstance(image, Image.Image):
+        source = from_pil(image)
+    elif isinstance(image, str | PathLike):
+        source = read_stored_image(Path(image))
     else:
-        raise TypeError(f"an image must be a path, a PIL image, an array or a tensor; got {kind_of(picture)}")
-    return ImageInput(source.image[None], source.alpha, picture)
+        raise TypeError(f"an image must be a path, a PIL image, an array or a tensor; got {kind_of(image)}")
+    return ImageInput(source.image[None], source.alpha, image)
 
 
-def as_tensor(picture: AnyImage) -> Float[Tensor, "3 H W"]:
+def as_tensor(image: AnyImage) -> Float[Tensor, "3 H W"]:
     """Convert an image of any kind to an RGB tensor in [0, 1].
 
     Networks, losses and metrics take the result after `[None]` has made a batch of it.
 
     Args:
-        picture: image as described at `AnyImage`.
+        image: image as described at `AnyImage`.
 
     Returns:
         A tensor on the CPU as float32; tensors keep their device and floating-point type. Gray images become three
@@ -113,7 +113,7 @@ def as_tensor(picture: AnyImage) -> Float[Tensor, "3 H W"]:
         TypeError: if the object is of another kind.
         ValueError: if it is a batch, or if the shape, dtype or range of values is not one of these.
     """
-    return single_image(read_input(picture))
+    return single_image(read_input(image))
 
 
 def single_image(source: ImageInput) -> Float[Tensor, "3 H W"]:

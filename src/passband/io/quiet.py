@@ -46,11 +46,9 @@ def without_warnings() -> Iterator[None]:
 
 
 class _Terminal:
-    """Redirects standard error: to nowhere while files are read, or to the file of one caller that captures it."""
+    """Standard error of this process, which is redirected while a caller captures it."""
 
-    condition = threading.Condition()
-    silent = 0
-    listening = False
+    lock = threading.Lock()
     saved_descriptor: int | None = None
 
     @classmethod
@@ -71,35 +69,12 @@ class _Terminal:
     @classmethod
     def reset_after_fork(cls) -> None:
         """Reset the state in a forked process, in which the other threads do not run."""
-        cls.condition, cls.silent, cls.listening = threading.Condition(), 0, False
+        cls.lock = threading.Lock()
         cls.restore()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_Terminal.reset_after_fork)
-
-
-@contextmanager
-def silent_stderr() -> Iterator[None]:
-    """Discard what C libraries write to standard error, for this process and all its threads.
-
-    Several reads may overlap. Standard error works again when the last one ends.
-    """
-    with _Terminal.condition:
-        _Terminal.condition.wait_for(lambda: not _Terminal.listening)
-        _Terminal.silent += 1
-        if _Terminal.silent == 1:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            _Terminal.redirect(nowhere)
-            os.close(nowhere)
-    try:
-        yield
-    finally:
-        with _Terminal.condition:
-            _Terminal.silent -= 1
-            if _Terminal.silent == 0:
-                _Terminal.restore()
-                _Terminal.condition.notify_all()
 
 
 @contextmanager
@@ -111,15 +86,9 @@ def captured_stderr() -> Iterator[IO[bytes]]:
     Yields:
         A file that holds the captured output.
     """
-    with tempfile.TemporaryFile() as file:
-        with _Terminal.condition:
-            _Terminal.condition.wait_for(lambda: not (_Terminal.listening or _Terminal.silent))
-            _Terminal.listening = True
-            _Terminal.redirect(file.fileno())
+    with tempfile.TemporaryFile() as file, _Terminal.lock:
+        _Terminal.redirect(file.fileno())
         try:
             yield file
         finally:
-            with _Terminal.condition:
-                _Terminal.restore()
-                _Terminal.listening = False
-                _Terminal.condition.notify_all()
+            _Terminal.restore()

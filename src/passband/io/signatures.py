@@ -7,7 +7,7 @@ from pathlib import Path
 from passband.io.files import from_home
 from passband.io.image.kinds import KINDS, kind_of
 
-_PICTURES = {kind: suffix for suffix, kind in reversed(KINDS.items())}  # first suffix of each type
+_IMAGES = {kind: suffix for suffix, kind in reversed(KINDS.items())}  # first suffix of each type
 _VIDEOS = {
     b"\x1a\x45\xdf\xa3": ".mkv",
     b"FLV\x01": ".flv",
@@ -61,7 +61,7 @@ def suffix_by_content(path: Path) -> str:
         head = file.read(_TRANSPORT + 1)
     kind = kind_of(head)
     if kind is not None:
-        return _PICTURES[kind]
+        return _IMAGES[kind]
     if head[4:8] == b"ftyp":
         return (
             "" if head[8:12] in _STILL else {b"qt  ": ".mov", b"3gp": ".3gp"}.get(head[8:12].rstrip(b"456789"), ".mp4")

@@ -36,7 +36,7 @@ class Protocol:
     """Description in one sentence."""
     figures: tuple[str, ...]
     """Names of the metrics, the main one first."""
-    picture: Callable[[Float[Tensor, "K H W"], Int[Tensor, "H W"]], MaskMetrics] | None
+    of_image: Callable[[Float[Tensor, "K H W"], Int[Tensor, "H W"]], MaskMetrics] | None
     """Function that computes the metrics of an image from logits of the mask's size; None if only a whole data set has
     metrics."""
     binary: bool = False
@@ -254,7 +254,7 @@ class SegmentationScores:
             raise ValueError(f"protocol {protocol} is for binary masks, and there are {classes} classes: use {others}")
         self.classes = classes
         self.counts = torch.zeros(max(classes, 2), max(classes, 2), dtype=torch.int64)
-        self.pictures: list[MaskMetrics] = []
+        self.per_image: list[MaskMetrics] = []
 
     def add(self, logits: Float[Tensor, "K h w"], mask: Int[Tensor, "H W"]) -> MaskMetrics:
         """Score an image.
@@ -283,9 +283,9 @@ class SegmentationScores:
         logits, mask = resized_logits(logits[None].detach().cpu().double(), mask.shape)[0], mask.cpu()
         counts = class_counts(predicted_classes(logits), mask, len(self.counts))
         self.counts += counts
-        own = self.protocol.picture(logits, mask) if self.protocol.picture else micro_figures(counts)
+        own = self.protocol.of_image(logits, mask) if self.protocol.of_image else micro_figures(counts)
         figures = {**own, **foreground_figures(counts)}
-        self.pictures.append(figures)
+        self.per_image.append(figures)
         return figures
 
     def gather(self, batches: list[list[MaskMetrics]]) -> None:
@@ -295,7 +295,7 @@ class SegmentationScores:
             batches: results of `add` for each batch of this process.
         """
         self.counts = total(self.counts)
-        self.pictures = list(chain(*in_turn(batches)))
+        self.per_image = list(chain(*in_turn(batches)))
 
     def total(self) -> MaskMetrics:
         """Compute the metrics of all images together: the means over images, or by `micro` those of all pixels.
@@ -303,12 +303,12 @@ class SegmentationScores:
         Raises:
             ValueError: if no image was scored.
         """
-        if not self.pictures:
+        if not self.per_image:
             raise ValueError("at least one image must be scored first; call add")
         means = {
-            name: sum(figures[name] for figures in self.pictures) / len(self.pictures) for name in self.pictures[0]
+            name: sum(figures[name] for figures in self.per_image) / len(self.per_image) for name in self.per_image[0]
         }
-        return means if self.protocol.picture else {**means, **micro_figures(self.counts)}
+        return means if self.protocol.of_image else {**means, **micro_figures(self.counts)}
 
 
 def resized_logits(logits: Float[Tensor, "B K h w"], size: Any) -> Float[Tensor, "B K H W"]:

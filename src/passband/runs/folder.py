@@ -61,7 +61,7 @@ def check_free(output: Path, data: Sequence[Path | None] = ()) -> None:
         data: folders to train on and to score on.
 
     Raises:
-        RunError: if the folder holds a run, or is one of the folders of data, where its pictures would become data.
+        RunError: if the folder holds a run, or is one of the folders of data, where its images would become data.
     """
     if any(is_openable(folder) and folder.resolve() == output.resolve() for folder in data if folder is not None):
         raise RunError(f"{output} holds the data of this run: choose another folder for the run, such as runs/NAME")

@@ -68,7 +68,7 @@ def measure_gains(
             f"{output} is of the networks {', '.join(table.networks)}, and gains of {', '.join(restorers)} are needed: "
             "choose another output"
         )
-    images = Inspection(recipe).pictures(data)
+    images = Inspection(recipe).images(data)
     for number in range(count):
         if number not in table.rows:
             try:

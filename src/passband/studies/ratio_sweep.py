@@ -202,7 +202,7 @@ def _scores(
     return {
         **result["mean"],
         "background": result["background"],
-        "pictures": len(result["images"]),
+        "images": len(result["images"]),
         "seconds": about["seconds"],
         "steps": about["step"],
         "run": run.name,

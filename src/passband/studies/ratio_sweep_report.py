@@ -31,7 +31,7 @@ def sweep_table(name: str, rows: Sequence[dict[str, Any]], *, fixed: bool) -> li
     return [
         f"# {name}",
         "",
-        f"Scores over {ratio}, in %, on {rows[0]['pictures']} whole images at the size of their masks, of the weights "
+        f"Scores over {ratio}, in %, on {rows[0]['images']} whole images at the size of their masks, of the weights "
         "at the end of each run. The five scores are means over background and foreground of each image, then over "
         "images (`lab_macro`).",
         "",
@@ -84,7 +84,7 @@ def _drawn(rows: Sequence[dict[str, Any]], fixed: bool) -> "Figure":
         axes.plot(ratios, values, style, color=color, marker=marker, markersize=5, label=NAMES[name])
     empty = 100 * rows[0]["background"]["iou"]
     axes.axhline(empty, color=QUIET, linewidth=1, linestyle=":", label="IoU without any foreground")
-    headline(axes, "Scores over the frequency ratio", f"{len(rows)} runs, scored on {rows[0]['pictures']} whole images")
+    headline(axes, "Scores over the frequency ratio", f"{len(rows)} runs, scored on {rows[0]['images']} whole images")
     axes.set(xlabel="frequency ratio" if fixed else "final frequency ratio", ylabel="%", ylim=(0, 100))
     axes.invert_xaxis()
     axes.grid(color="0.93")

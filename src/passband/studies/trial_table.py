@@ -115,7 +115,7 @@ def measure_trials(
     table = read_trials(output) if output.exists() else None
     if table is not None and table.made_of != description:
         raise GainTableError(f"{output} is of other images, networks or of another inspector: choose another output")
-    images, measured = Inspection(recipe).pictures(data), 0
+    images, measured = Inspection(recipe).images(data), 0
     for number in range(count):
         if table is None or number not in table.rows:
             try:

@@ -17,12 +17,12 @@ from passband.layers.channels import channel_subset
 from passband.models.detection.stem import DIVISIBLE, GRAY, STRIDE, CubeStem
 
 
-def fitted_statistics(data: DetectionData, pictures: CocoImages) -> tuple[list[float], list[float], dict[str, Any]]:
+def fitted_statistics(data: DetectionData, images: CocoImages) -> tuple[list[float], list[float], dict[str, Any]]:
     """Measure the input of a detector: images in the size that it resizes them to, or coefficients of files.
 
     Args:
         data: data settings of a recipe whose input is not RGB.
-        pictures: images to measure; those that cannot be read are left out.
+        images: images to measure; those that cannot be read are left out.
 
     Returns:
         Mean and standard deviation of each channel, and the number of images.
@@ -38,7 +38,7 @@ def fitted_statistics(data: DetectionData, pictures: CocoImages) -> tuple[list[f
     )
     total: ChannelStatistics | None = None
     problem = ""
-    for image in pictures.images:
+    for image in images:
         try:
             if form is not None:
                 cube = read_native_cube(image.path, form).values[None]
@@ -51,9 +51,9 @@ def fitted_statistics(data: DetectionData, pictures: CocoImages) -> tuple[list[f
             part = ChannelStatistics.fit([cube], STRIDE)
             total = part if total is None else total.merge(part)
     if total is None:
-        raise ImageError(f"none of {len(pictures)} images to measure can be read; the first: {problem}")
+        raise ImageError(f"none of {len(images)} images to measure can be read; the first: {problem}")
     std = total.std.where(total.std > 0, torch.ones_like(total.std))
-    about = {"statistics": "fit", "statistics_pictures": total.pictures, "statistics_positions": total.positions}
+    about = {"statistics": "fit", "statistics_images": total.images, "statistics_positions": total.positions}
     return total.mean.tolist(), std.tolist(), about
 
 

@@ -237,7 +237,7 @@ class Classification(FixedLesson):
             figures[f"top{TOP}"] = (rank < TOP).double().mean().item()
         figures["loss"] = torch.cat(losses).double().mean().item()
         confusion = confusion_matrix(torch.cat(guesses), torch.cat(truths), len(names))
-        classes = names if scored is None else list(scored.pictures.classes)
+        classes = names if scored is None else list(scored.images.classes)
         one = torch.cat(guesses).unique()
         remark = ""
         if len(one) == 1 and len(torch.cat(truths).unique()) > 1:
@@ -248,11 +248,9 @@ class Classification(FixedLesson):
         """Return the images to learn from and those to score on; they are the same if none are held out."""
         key = (folder, None if names is None else tuple(names))
         if key not in self.splits:
-            pictures = find_classes(folder, names)
+            images = find_classes(folder, names)
             share = self.recipe.data.held_out
-            self.splits[key] = (
-                split_classes(pictures, folder, share, self.recipe.seed) if share else (pictures, pictures)
-            )
+            self.splits[key] = split_classes(images, folder, share, self.recipe.seed) if share else (images, images)
         return self.splits[key]
 
     def _warn_of_small_classes(self, learned: LabeledImages, held_out: LabeledImages, folder: Path) -> None:

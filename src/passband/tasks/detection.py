@@ -218,7 +218,7 @@ class Detection(FixedLesson):
         """
         if scored is None or not isinstance(model, FrequencyRCNN):
             raise TypeError("a detector is scored on the data set of its batches: pass the result of validation_data")
-        images = scored.pictures
+        images = scored.images
         was_training = model.training
         model.eval()
         ids = images.category_ids
@@ -247,7 +247,7 @@ class Detection(FixedLesson):
         figures = scores.figures()
         kind = "mask" if model.masks else "box"
         watched = {f"{part}_{name}": values[name] for part, values in figures.items() for name in WATCHED}
-        holds = any(image.trained for image in images.images)
+        holds = any(image.trained for image in images)
         remark = NOTHING_FOUND if holds and not scores.results else ""
         return Validation(
             figures[kind]["AP"], watched, comparison_rows(drawn, [INSTANCE_CAPTIONS] * len(drawn)), remark
@@ -282,10 +282,10 @@ class Detection(FixedLesson):
         """Return the images to learn from and those to score on; they are the same if none are held out."""
         key = (folder, None if names is None else tuple(names))
         if key not in self.splits:
-            pictures = find_coco(folder, masks=self.recipe.data.masks, classes=names)
-            learned, scored = pictures, pictures
+            images = find_coco(folder, masks=self.recipe.data.masks, classes=names)
+            learned, scored = images, images
             if share := self.recipe.data.held_out:
-                learned, scored = split_coco(pictures, share, self.recipe.seed)
+                learned, scored = split_coco(images, share, self.recipe.seed)
             self.splits[key] = (learned.for_training(), scored)
         return self.splits[key]
 

@@ -94,7 +94,7 @@ class Inspection(FixedLesson):
         if not isinstance(model, InspectorNetwork):
             raise ValueError(f"{weights} is no inspector: a recipe of the task inspection trains one")
 
-    def pictures(self, folder: Path) -> InspectionImages:
+    def images(self, folder: Path) -> InspectionImages:
         """Return the images of the recipe, which are made by number.
 
         Args:
@@ -148,7 +148,7 @@ class Inspection(FixedLesson):
         if not training:
             numbers = numbers[: self.recipe.validation.count]
         return InspectionSet(
-            self.pictures(folder),
+            self.images(folder),
             numbers,
             self._table(folder),
             network["networks"],

@@ -106,18 +106,18 @@ def cube_form(model: FrequencyRCNN) -> NativeFormat | None:
 
 
 def beside_truth(
-    pictures: CocoImages, number: int, predicted: Instances, score: float, height: int
+    images: CocoImages, number: int, predicted: Instances, score: float, height: int
 ) -> list[Float[Tensor, "3 _ _"]]:
     """Draw an image with its true instances, and again with the predicted ones.
 
     Args:
-        pictures: the data set.
+        images: the data set.
         number: number of the image, COCO's `image_id`.
         predicted: instances that were found in the image.
         score: smallest score of a predicted instance that is drawn.
         height: largest height of the drawn images, in pixels.
     """
-    image = next(image for image in pictures.images if image.number == number)
+    image = next(image for image in images if image.number == number)
     pixels = read_pixels(image.path)
     truth = [one for one in image.instances if not one.skip]
     boxes = torch.tensor([one.box for one in truth], dtype=torch.float32).reshape(-1, 4)
@@ -127,11 +127,11 @@ def beside_truth(
         draw_instances(
             pixels,
             boxes,
-            [pictures.categories[one.category] for one in truth],
-            masks if pictures.has_masks else None,
+            [images.categories[one.category] for one in truth],
+            masks if images.has_masks else None,
             nothing="nothing to find",
         ),
-        draw_instances(pixels, sure.boxes, sure.titles(pictures.classes), sure.masks),
+        draw_instances(pixels, sure.boxes, sure.titles(images.classes), sure.masks),
     ]
     ratio = min(1.0, height / image.height)
     size = [max(1, round(side * ratio)) for side in (image.height, image.width)]

@@ -31,7 +31,7 @@ def test_statistics_are_numpys_of_all_positions_at_once(count, seed):
     # numpy, too, squares differences of numbers around 1,000
     torch.testing.assert_close(statistics.std, torch.from_numpy(together.std(1)), rtol=1e-10, atol=1e-10)
     assert statistics.positions == together.shape[1]
-    assert statistics.pictures == sum(len(part) for part in parts)
+    assert statistics.images == sum(len(part) for part in parts)
 
 
 @settings(max_examples=25)
@@ -45,7 +45,7 @@ def test_batches_and_merging_do_not_matter(count, data):
     for other in (merged, one_by_one):
         torch.testing.assert_close(other.mean, whole.mean, **CLOSE)
         torch.testing.assert_close(other.std, whole.std, rtol=1e-10, atol=1e-10)
-        assert (other.positions, other.pictures) == (whole.positions, whole.pictures)
+        assert (other.positions, other.images) == (whole.positions, whole.images)
 
 
 def test_half_precision_is_summed_in_double():
@@ -93,7 +93,7 @@ def test_a_file_gives_back_every_digit(tmp_path):
     again = ChannelStatistics.load(path)
     assert torch.equal(again.mean, statistics.mean)
     assert torch.equal(again.std, statistics.std)
-    assert (again.positions, again.pictures, again.stride) == (statistics.positions, statistics.pictures, 4)
+    assert (again.positions, again.images, again.stride) == (statistics.positions, statistics.images, 4)
     assert again.provenance == provenance
 
 
@@ -134,7 +134,7 @@ def test_what_cannot_be_measured_is_refused():
 def test_shipped_statistics_bring_photographs_near_mean_0_and_deviation_1(stride, photograph):
     statistics = shipped_statistics(f"imagenet-{stride}")
     assert statistics.stride == stride
-    assert statistics.pictures == 355
+    assert statistics.images == 355
     assert statistics.provenance["files"] == "355 ImageNet photographs"
     assert len(statistics.mean) == 3 * stride**2
     normalized = statistics.normalize(image_cube(photograph[None, :, :296, :448], stride))

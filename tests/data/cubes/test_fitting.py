@@ -32,7 +32,7 @@ def test_fitted_views_have_a_mean_of_zero_and_a_deviation_of_one(folder, kind, c
     views = torch.stack([made.prepare(path) for path in pictures.paths]).movedim(1, 0).flatten(1)
     assert views.mean(1).abs().max() < 1e-4
     torch.testing.assert_close(views.std(1, correction=0), torch.ones(len(views)), atol=1e-4, rtol=0)
-    assert made.statistics == {"pictures": 9, "of": "textures"}
+    assert made.statistics == {"images": 9, "of": "textures"}
 
 
 def test_channels_that_never_change_are_centered_alone(tmp_path):
@@ -54,7 +54,7 @@ def test_bad_files_are_named_or_left_out(folder):
     plain = unnormalized("coefficients", NUMBERS, 64, 8)
     with pytest.raises(ImageError, match=r"2\.jpg"):
         fit_preprocessing(plain, pictures, folder, skip_bad=False)
-    assert fit_preprocessing(plain, pictures, folder, skip_bad=True).statistics["pictures"] == 8
+    assert fit_preprocessing(plain, pictures, folder, skip_bad=True).statistics["images"] == 8
     for path in pictures.paths:
         path.write_bytes(b"no picture")
     with pytest.raises(ValueError, match="statistics of the 9 images in .* cannot be measured"):
@@ -68,7 +68,7 @@ def test_those_of_imagenet_are_the_shipped_ones(stride):
     index = channel_subset("24S").indices(stride)
     assert made.mean == tuple(shipped.mean[index].tolist())
     assert made.std == tuple(shipped.std[index].tolist())
-    assert made.statistics == {"pictures": 355, "of": "ImageNet"}
+    assert made.statistics == {"images": 355, "of": "ImageNet"}
     rgb = of_imagenet(unnormalized("rgb", (), 224, 8))
     assert (rgb.mean, rgb.std) == IMAGENET_RGB
 

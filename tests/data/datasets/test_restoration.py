@@ -220,7 +220,7 @@ def test_unknown_kinds_are_refused_before_any_work(tmp_path):
 def test_a_missing_and_an_empty_folder_of_photographs_are_refused(tmp_path, make):
     with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere"):
         make(tmp_path / "nowhere")
-    with pytest.raises(FileNotFoundError, match="holds no pictures"):
+    with pytest.raises(FileNotFoundError, match="holds no images"):
         make(tmp_path)
 
 

@@ -147,7 +147,7 @@ def test_pictures_that_would_get_one_name_are_refused_and_write_nothing(tmp_path
 
 def test_an_empty_and_a_missing_folder_are_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("no picture")
-    with pytest.raises(FileNotFoundError, match="holds no pictures"):
+    with pytest.raises(FileNotFoundError, match="holds no images"):
         list(degrade_files(tmp_path, tmp_path / "pairs", "rain"))
     with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere"):
         list(degrade_files(tmp_path / "nowhere", tmp_path / "pairs", "rain"))

@@ -161,8 +161,8 @@ def test_openvino_chooses_a_precision_that_agrees(weights, monkeypatch):
 def test_int8_comes_from_openvino_and_its_file_runs_as_it_is(
     weights, monkeypatch, tmp_path, photograph, photographs, quantized_once
 ):
-    pictures = quantize.calibration_pictures(photographs)
-    monkeypatch.setattr(quantize, "calibration_pictures", lambda folder=None, views=1: pictures)
+    pictures = quantize.calibration_images(photographs)
+    monkeypatch.setattr(quantize, "calibration_images", lambda folder=None, views=1: pictures)
     loaded = load_engine(weights, "openvino", "int8")
     image = photograph[None, :, 100:148, 100:140]
     exact = load_engine(weights, "openvino", "float32")(image)

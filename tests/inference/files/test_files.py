@@ -54,7 +54,7 @@ class TestPlan:
     def test_nothing_to_do_is_an_error(self, tmp_path):
         with pytest.raises(FileNotFoundError, match="no file, folder or match for .*missing"):
             plan_jobs([tmp_path / "missing.png"])
-        with pytest.raises(FileNotFoundError, match="holds no pictures"):
+        with pytest.raises(FileNotFoundError, match="holds no images"):
             plan_jobs([tmp_path])
 
     def test_two_files_never_become_one(self, tmp_path):

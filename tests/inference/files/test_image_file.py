@@ -47,7 +47,7 @@ def test_an_animation_that_is_kept_in_another_type_has_all_frames(tmp_path):
     restorer = Restorer("auto", "cpu", choice=Nothing())
     assert restorer.restore_file(source, tmp_path / "a.png") == ("left alone",)
     written = open_images(tmp_path / "a.png")
-    assert [round(255 * frame.image.mean().item()) for frame in written.pictures] == list(levels)
+    assert [round(255 * frame.image.mean().item()) for frame in written.images] == list(levels)
     still = restorer.restore_file(source, tmp_path / "a.jpg")
     assert still == ("left alone", "only the first of its 3 frames is kept")
 

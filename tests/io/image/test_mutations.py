@@ -192,7 +192,7 @@ def test_an_animation_behind_a_still_image_is_written_as_webp_without_the_still(
     written = open_images(tmp_path / "b.webp")
     assert written.animation is not None
     assert [float(duration) for duration in written.animation.durations] == [0.04, 0.05]
-    assert next(written.pictures).image[:, 2, 3].round().tolist() == [0, 1, 0]
+    assert next(written.images).image[:, 2, 3].round().tolist() == [0, 1, 0]
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".heic", ".avif"])

@@ -96,9 +96,9 @@ def test_a_stack_of_imagej_comes_back_as_a_stack(tmp_path, order, one_directory)
 def test_pages_are_decoded_one_by_one(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.stack([noise(seed) for seed in range(4)]), photometric="rgb")
     file = open_images(tmp_path / "a.tif")
-    np.testing.assert_array_equal(levels(next(file.pictures)), noise(0))
-    np.testing.assert_array_equal(levels(next(file.pictures)), noise(1))
-    assert len(list(file.pictures)) == 2
+    np.testing.assert_array_equal(levels(next(file.images)), noise(0))
+    np.testing.assert_array_equal(levels(next(file.images)), noise(1))
+    assert len(list(file.images)) == 2
 
 
 def test_a_damaged_page_is_an_error_and_leaves_no_file(tmp_path):
@@ -187,7 +187,7 @@ def test_frames_that_cover_a_part_are_shown_as_ffmpeg_shows_them(tmp_path, dispo
     )
     with av.open(tmp_path / "a.png", format="apng") as file:
         shown = [frame.to_ndarray(format="rgba").astype(float) for frame in file.decode(video=0)]
-        for picture, expected in zip(open_images(tmp_path / "a.png").pictures, shown, strict=True):
+        for picture, expected in zip(open_images(tmp_path / "a.png").images, shown, strict=True):
             opacity = expected[..., 3:] / 255  # colors under transparent pixels mean nothing
             np.testing.assert_array_equal(levels(picture) * opacity, expected * opacity)
 
@@ -196,7 +196,7 @@ def test_half_transparent_pixels_are_laid_over_others_as_the_standard_says(tmp_p
     lower, upper = np.array([[[200, 100, 0, 128]]], np.uint8), np.array([[[0, 100, 200, 64]]], np.uint8)
     frames = [Image.fromarray(pixels) for pixels in (lower, upper)]
     frames[0].save(tmp_path / "a.png", save_all=True, append_images=frames[1:], blend=1, disposal=0)
-    _, shown = open_images(tmp_path / "a.png").pictures
+    _, shown = open_images(tmp_path / "a.png").images
     below, above = 128 / 255, 64 / 255
     opacity = above + below * (1 - above)
     colors = (upper[0, 0, :3] * above + lower[0, 0, :3] * below * (1 - above)) / opacity
@@ -225,7 +225,7 @@ def test_frames_of_16_bits_keep_them(tmp_path):
     write_images(tmp_path / "a.png", ImageSequence(2, iter(pictures), animation))
     file = open_images(tmp_path / "a.png")
     assert file.animation == animation
-    for before, after in zip(pictures, file.pictures, strict=True):
+    for before, after in zip(pictures, file.images, strict=True):
         assert after.meta.bits == 16
         np.testing.assert_array_equal(levels(after), levels(before))
 

@@ -15,7 +15,7 @@ from multiprocessing.connection import wait
 from typing import Any, Literal
 
 from passband.app.work.requests import Failure, Request, answer
-from passband.inference.files.restoring import PictureProgress
+from passband.inference.files.restoring import ImageProgress
 from passband.inference.video.streaming import VideoProgress
 from passband.naming import counted
 from passband.scale.local import LocalCrew, LocalWorker
@@ -374,7 +374,7 @@ def note_progress(job: Job, progress: object) -> None:
         progress: progress of an image or a video; anything else says only that the worker is alive.
     """
     job.reports = True
-    if isinstance(progress, PictureProgress):
+    if isinstance(progress, ImageProgress):
         job.share, job.seconds_left = progress.done, progress.seconds_left
     elif isinstance(progress, VideoProgress):
         job.share = progress.done / progress.total if progress.total else None

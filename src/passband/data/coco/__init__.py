@@ -11,7 +11,7 @@ trained on, and detections inside them do not count as wrong.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -80,6 +80,13 @@ class CocoImages:
         """Return the number of images."""
         return len(self.images)
 
+    def __iter__(self) -> Iterator[CocoImage]:
+        return iter(self.images)
+
+    def __getitem__(self, place: int) -> CocoImage:
+        """Return the image at a place, from 0. The place is not COCO's id."""
+        return self.images[place]
+
     @cached_property
     def labels(self) -> dict[int, int]:
         """The label of each category id."""
@@ -140,7 +147,7 @@ class CocoImages:
 
 def find_coco(
     source: Path,
-    pictures: Path | None = None,
+    image_folder: Path | None = None,
     *,
     part: str | None = None,
     masks: bool = True,
@@ -151,8 +158,8 @@ def find_coco(
     Args:
         source: annotation file, or a folder that holds one: `annotations/instances_PART.json` as in COCO, or a file
             directly in the folder or in its sub-folder PART.
-        pictures: folder of the images; None looks in `PART`, `images/PART`, `images`, the folder itself and beside the
-            annotations.
+        image_folder: folder of the images; None looks in `PART`, `images/PART`, `images`, the folder itself and beside
+            the annotations.
         part: name of one of several parts, such as `train2017` of `instances_train2017.json`.
         masks: whether to read masks. Without masks, training uses only boxes.
         classes: names of known classes, whose labels are kept; None takes those of the file in the order of their ids.
@@ -178,7 +185,7 @@ def find_coco(
             )
     entries = checked_entries(content, "images", ("id", "file_name", "height", "width"), annotations)
     unique(entries, "images", annotations)
-    folder = Path(pictures) if pictures is not None else _image_folder(annotations, root, part, entries)
+    folder = Path(image_folder) if image_folder is not None else _image_folder(annotations, root, part, entries)
     instances = _instances(content, entries, categories, masks, annotations)
     images = tuple(_image(entry, folder, tuple(instances[entry["id"]]), annotations) for entry in entries)
     return CocoImages(annotations, images, categories, names, masks, _skipped(images), notes)

@@ -27,7 +27,7 @@ class ChannelStatistics:
         mean: mean of each channel, in the cubes' units.
         std: standard deviation of each channel, with the number of positions as divisor; 0 for a constant channel.
         positions: number of positions (blocks of pixels) that were counted.
-        pictures: number of images that they came from.
+        images: number of images that they came from.
         stride: stride of the cubes, 8 or 4 pixels.
         provenance: which images were measured, how they were read, when and with which version.
     """
@@ -35,7 +35,7 @@ class ChannelStatistics:
     mean: Float64[Tensor, " K"]
     std: Float64[Tensor, " K"]
     positions: int
-    pictures: int
+    images: int
     stride: int = 8
     provenance: Mapping[str, str] = field(default_factory=dict)
 
@@ -103,7 +103,7 @@ class ChannelStatistics:
             self.mean + share * apart,
             variance.sqrt(),
             positions,
-            self.pictures + other.pictures,
+            self.images + other.images,
             self.stride,
             self.provenance,
         )
@@ -127,7 +127,7 @@ class ChannelStatistics:
             )
         index = torch.tensor(subset.indices(self.stride))
         return ChannelStatistics(
-            self.mean[index], self.std[index], self.positions, self.pictures, self.stride, self.provenance
+            self.mean[index], self.std[index], self.positions, self.images, self.stride, self.provenance
         )
 
     def normalize(self, cube: Float[Tensor, "*B K h w"]) -> Float[Tensor, "*B K h w"]:
@@ -169,7 +169,7 @@ class ChannelStatistics:
         """
         content = {
             "stride": self.stride,
-            "pictures": self.pictures,
+            "images": self.images,
             "positions": self.positions,
             "provenance": dict(self.provenance),
             "mean": self.mean.tolist(),
@@ -196,14 +196,14 @@ class ChannelStatistics:
         try:
             content = json.loads(text)
             mean, std = (torch.tensor(content[key], dtype=torch.float64) for key in ("mean", "std"))
-            counts = [content[key] for key in ("positions", "pictures", "stride")]
+            counts = [content[key] for key in ("positions", "images", "stride")]
             provenance = {str(key): str(value) for key, value in content["provenance"].items()}
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ValueError(
-                f"{path} is not a file of channel statistics: JSON with mean, std, positions, pictures, stride and "
+                f"{path} is not a file of channel statistics: JSON with mean, std, positions, images, stride and "
                 f"provenance is needed ({type(error).__name__}: {error})"
             ) from error
-        positions, pictures, stride = counts
+        positions, images, stride = counts
         if mean.ndim != 1 or mean.shape != std.shape or not (mean.isfinite() & std.isfinite() & (std >= 0)).all():
             raise ValueError(
                 f"{path} needs as many finite means as deviations, these not negative; got {list(mean.shape)} and "
@@ -211,9 +211,9 @@ class ChannelStatistics:
             )
         if stride not in (8, 4) or not all(isinstance(count, int) and count > 0 for count in counts):
             raise ValueError(
-                f"{path} needs positive integers as positions and pictures, and a stride of 8 or 4; got {counts}"
+                f"{path} needs positive integers as positions and images, and a stride of 8 or 4; got {counts}"
             )
-        return cls(mean, std, positions, pictures, stride, provenance)
+        return cls(mean, std, positions, images, stride, provenance)
 
 
 def shipped_statistics(name: str) -> ChannelStatistics:

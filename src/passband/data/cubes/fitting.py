@@ -34,12 +34,12 @@ def unnormalized(kind: Input, channels: tuple[int, ...], size: int, stride: int)
     return Preprocessing(kind, channels, size, 1 if kind in PIXELS else stride, (0.0,) * count, (1.0,) * count)
 
 
-def fit_preprocessing(plain: Preprocessing, pictures: LabeledImages, folder: Path, *, skip_bad: bool) -> Preprocessing:
+def fit_preprocessing(plain: Preprocessing, images: LabeledImages, folder: Path, *, skip_bad: bool) -> Preprocessing:
     """Measure the mean and the std on the center views of images, over all positions.
 
     Args:
         plain: preprocessing without normalization.
-        pictures: images to measure.
+        images: images to measure.
         folder: folder of the images, whose name is stored.
         skip_bad: whether to leave out files that cannot be read.
 
@@ -52,7 +52,7 @@ def fit_preprocessing(plain: Preprocessing, pictures: LabeledImages, folder: Pat
     """
 
     def views() -> Iterator[Float[Tensor, "1 K h w"]]:
-        for path in pictures.paths:
+        for path in images.paths:
             try:
                 yield plain.prepare(path)[None]
             except (ImageError, OSError):
@@ -64,8 +64,8 @@ def fit_preprocessing(plain: Preprocessing, pictures: LabeledImages, folder: Pat
     except ImageError:
         raise
     except ValueError as error:
-        raise ValueError(f"statistics of the {len(pictures)} images in {folder} cannot be measured: {error}") from error
-    return _normalizing(plain, measured, {"pictures": measured.pictures, "of": Path(folder).resolve().name})
+        raise ValueError(f"statistics of the {len(images)} images in {folder} cannot be measured: {error}") from error
+    return _normalizing(plain, measured, {"images": measured.images, "of": Path(folder).resolve().name})
 
 
 def of_imagenet(plain: Preprocessing) -> Preprocessing:
@@ -85,7 +85,7 @@ def of_imagenet(plain: Preprocessing) -> Preprocessing:
             f"there are statistics of ImageNet for coefficients and rgb; for input {plain.input}, measure them"
         )
     shipped = shipped_statistics(f"imagenet-{plain.stride}").select(from_indices(plain.channels))
-    return _normalizing(plain, shipped, {"pictures": shipped.pictures, "of": "ImageNet"})
+    return _normalizing(plain, shipped, {"images": shipped.images, "of": "ImageNet"})
 
 
 def _normalizing(plain: Preprocessing, measured: ChannelStatistics, origin: dict[str, Any]) -> Preprocessing:

@@ -137,7 +137,7 @@ class ClassificationTrainingSet(Dataset[ClassSample]):
     """Random views of images.
 
     Args:
-        pictures: image files and their classes.
+        images: image files and their classes.
         preprocessing: preprocessing that makes the input of the network.
         seed: seed that decides order and view together with the number of the sample.
         scale: smallest and greatest share of an image's area that a view shows.
@@ -148,7 +148,7 @@ class ClassificationTrainingSet(Dataset[ClassSample]):
 
     def __init__(
         self,
-        pictures: LabeledImages,
+        images: LabeledImages,
         preprocessing: Preprocessing,
         seed: int,
         *,
@@ -157,13 +157,13 @@ class ClassificationTrainingSet(Dataset[ClassSample]):
         skip_bad: bool = False,
         batch: int = 1,
     ):
-        self.pictures, self.preprocessing, self.seed = pictures, preprocessing, seed
+        self.images, self.preprocessing, self.seed = images, preprocessing, seed
         self.scale, self.flip, self.skip_bad = scale, flip, skip_bad
-        self.order = order_of(pictures.paths, seed, batch)
+        self.order = order_of(images.paths, seed, batch)
 
     def __len__(self) -> int:
         """Return the number of images; one sample of each is an epoch."""
-        return len(self.pictures)
+        return len(self.images)
 
     def __getitem__(self, number: int) -> ClassSample:
         """Return the sample of a number. Numbers continue after the first epoch.
@@ -174,7 +174,7 @@ class ClassificationTrainingSet(Dataset[ClassSample]):
 
         def prepare(index: int) -> ClassSample:
             draw = Augmentation(np.random.default_rng([self.seed, number, 1]), self.scale, self.flip)
-            return _sample(self.pictures, index, number, self.preprocessing, draw)
+            return _sample(self.images, index, number, self.preprocessing, draw)
 
         return usable(prepare, number, self.order, skip_bad=self.skip_bad)
 
@@ -183,29 +183,29 @@ class ClassificationValidationSet(Dataset[ClassSample]):
     """The center view of every image, in order.
 
     Args:
-        pictures: image files and their classes.
+        images: image files and their classes.
         preprocessing: preprocessing that makes the input of the network.
     """
 
-    def __init__(self, pictures: LabeledImages, preprocessing: Preprocessing):
-        self.pictures, self.preprocessing = pictures, preprocessing
+    def __init__(self, images: LabeledImages, preprocessing: Preprocessing):
+        self.images, self.preprocessing = images, preprocessing
 
     def __len__(self) -> int:
         """Return the number of images."""
-        return len(self.pictures)
+        return len(self.images)
 
     def __getitem__(self, number: int) -> ClassSample:
         """Return the sample of a number. A file that cannot be read gives zeros and the label `UNKNOWN`."""
-        if not 0 <= number < len(self.pictures):  # ends a `for` loop over the data set
-            raise IndexError(f"there are {len(self.pictures)} images, numbered from 0; got {number}")
-        return _sample(self.pictures, number, number, self.preprocessing, None)
+        if not 0 <= number < len(self.images):  # ends a `for` loop over the data set
+            raise IndexError(f"there are {len(self.images)} images, numbered from 0; got {number}")
+        return _sample(self.images, number, number, self.preprocessing, None)
 
 
 def _sample(
-    pictures: LabeledImages, index: int, number: int, preprocessing: Preprocessing, draw: Augmentation | None
+    images: LabeledImages, index: int, number: int, preprocessing: Preprocessing, draw: Augmentation | None
 ) -> ClassSample:
     """Make the sample of an image, or of a file that cannot be read."""
-    path, label, problem = pictures.paths[index], pictures.labels[index], ""
+    path, label, problem = images.paths[index], images.labels[index], ""
     try:
         values = preprocessing.prepare(path, draw)
     except (ImageError, OSError) as error:

@@ -57,7 +57,7 @@ class DetectionTrainingSet(Dataset[DetectionSample]):
     """Images that are changed at random. The number of a sample decides how.
 
     Args:
-        pictures: images that have instances to train on, see `CocoImages.for_training`.
+        images: images that have instances to train on, see `CocoImages.for_training`.
         seed: seed that decides order and changes together with the number of the sample.
         augmentation: random changes. Cubes can only be mirrored, and only where this is exact: if the width is a
             multiple of 4 pixels, or the file is not a JPEG file.
@@ -71,7 +71,7 @@ class DetectionTrainingSet(Dataset[DetectionSample]):
 
     def __init__(
         self,
-        pictures: CocoImages,
+        images: CocoImages,
         seed: int,
         *,
         augmentation: InstanceAugmentation = FLIPPED,
@@ -84,18 +84,18 @@ class DetectionTrainingSet(Dataset[DetectionSample]):
                 f"cubes of coefficients keep their size: scale (1, 1) and crop 1 are needed, got {augmentation.scale} "
                 f"and {augmentation.crop}; train on pixels to change it"
             )
-        if empty := [image for image in pictures.images if not image.trained]:
+        if empty := [image for image in images if not image.trained]:
             raise ValueError(
-                f"{pictures.source}: image {empty[0].number} ({empty[0].path.name}) has no instances to train on: use "
+                f"{images.source}: image {empty[0].number} ({empty[0].path.name}) has no instances to train on: use "
                 "the images of for_training()"
             )
-        self.pictures, self.seed, self.augmentation = pictures, seed, augmentation
+        self.images, self.seed, self.augmentation = images, seed, augmentation
         self.cubes, self.skip_bad = cubes, skip_bad
-        self.order = order_of((image.path for image in pictures.images), seed, batch)
+        self.order = order_of((image.path for image in images), seed, batch)
 
     def __len__(self) -> int:
         """Return the number of images; one sample of each is an epoch."""
-        return len(self.pictures)
+        return len(self.images)
 
     def __getitem__(self, number: int) -> DetectionSample:
         """Return the sample of a number. Numbers continue after the first epoch.
@@ -107,15 +107,15 @@ class DetectionTrainingSet(Dataset[DetectionSample]):
         def prepare(index: int) -> DetectionSample:
             rng = np.random.default_rng([self.seed, number, 1])
             try:
-                return self._sample(self.pictures.images[index], number, rng)
+                return self._sample(self.images[index], number, rng)
             except (ImageError, OSError) as error:
-                return _unusable_sample(self.pictures, index, number, error)
+                return _unusable_sample(self.images, index, number, error)
 
         return usable(prepare, number, self.order, skip_bad=self.skip_bad)
 
     def _sample(self, image: CocoImage, number: int, rng: np.random.Generator) -> DetectionSample:
         """Make the sample of an image with its instances."""
-        labels, masks = self.pictures.labels, self.pictures.has_masks
+        labels, masks = self.images.labels, self.images.has_masks
         if self.cubes is None:
             values = _pixels(image)
             target = instance_target(image, labels, masks=masks, crowds=False)
@@ -139,34 +139,34 @@ class DetectionValidationSet(Dataset[DetectionSample]):
     """Every image unchanged and in order.
 
     Args:
-        pictures: all images to score, including those without instances.
+        images: all images to score, including those without instances.
         cubes: format of cubes at a stride of 4 pixels; None reads pixels.
         masks: whether targets have masks. Scores do not need them, because they use `CocoImages.ground_truth`.
     """
 
-    def __init__(self, pictures: CocoImages, *, cubes: NativeFormat | None = None, masks: bool = False):
-        self.pictures, self.cubes, self.masks = pictures, cubes, masks
+    def __init__(self, images: CocoImages, *, cubes: NativeFormat | None = None, masks: bool = False):
+        self.images, self.cubes, self.masks = images, cubes, masks
 
     def __len__(self) -> int:
         """Return the number of images."""
-        return len(self.pictures)
+        return len(self.images)
 
     def __getitem__(self, number: int) -> DetectionSample:
         """Return the sample of a number; its target includes crowds.
 
         A file that cannot be read gives a black image without instances.
         """
-        if not 0 <= number < len(self.pictures):  # ends a `for` loop over the data set
-            raise IndexError(f"there are {len(self.pictures)} images, numbered from 0; got {number}")
-        image = self.pictures.images[number]
+        if not 0 <= number < len(self.images):  # ends a `for` loop over the data set
+            raise IndexError(f"there are {len(self.images)} images, numbered from 0; got {number}")
+        image = self.images[number]
         try:
             if self.cubes is None:
                 values, size = _pixels(image), (image.height, image.width)
             else:
                 values, size, _ = _cube(image, self.cubes, wants_mirrored=False)
-            target = instance_target(image, self.pictures.labels, masks=self.masks, crowds=True)
+            target = instance_target(image, self.images.labels, masks=self.masks, crowds=True)
         except Exception as error:  # a damaged file can raise any error in the code that reads it
-            return _unusable_sample(self.pictures, number, number, error)
+            return _unusable_sample(self.images, number, number, error)
         return {
             "image": values,
             "size": size,
@@ -219,9 +219,9 @@ def _check_size(image: CocoImage, height: int, width: int) -> None:
         )
 
 
-def _unusable_sample(pictures: CocoImages, index: int, number: int, error: Exception) -> DetectionSample:
+def _unusable_sample(images: CocoImages, index: int, number: int, error: Exception) -> DetectionSample:
     """Make the sample of an image that cannot be read: a black image without instances."""
-    image = pictures.images[index]
+    image = images[index]
     target: DetectionTarget = {
         "boxes": torch.zeros(0, 4),
         "labels": torch.zeros(0, dtype=torch.int64),
@@ -229,7 +229,7 @@ def _unusable_sample(pictures: CocoImages, index: int, number: int, error: Excep
         "area": torch.zeros(0),
         "iscrowd": torch.zeros(0, dtype=torch.int64),
     }
-    if pictures.has_masks:
+    if images.has_masks:
         target["masks"] = torch.zeros(0, 1, 1, dtype=torch.uint8)
     return {
         "image": torch.zeros(3, 1, 1),
@@ -237,5 +237,5 @@ def _unusable_sample(pictures: CocoImages, index: int, number: int, error: Excep
         "target": target,
         "name": str(image.path),
         "number": number,
-        "problem": failure(error, image.path, pictures.source),
+        "problem": failure(error, image.path, images.source),
     }

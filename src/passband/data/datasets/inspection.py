@@ -181,7 +181,7 @@ class InspectionSet(Dataset[InspectionSample]):
     """Images with their views and with all that an inspector predicts about them.
 
     Args:
-        pictures: maker of the images.
+        images: maker of the images.
         numbers: numbers of the images; an epoch uses each number once in its own order.
         table: gains of restoration networks on some of the images; None if no gains are known.
         networks: names of the networks whose gains the samples hold.
@@ -191,7 +191,7 @@ class InspectionSet(Dataset[InspectionSample]):
 
     def __init__(
         self,
-        pictures: InspectionImages,
+        images: InspectionImages,
         numbers: Sequence[int],
         table: GainTable | None,
         networks: Sequence[str],
@@ -199,7 +199,7 @@ class InspectionSet(Dataset[InspectionSample]):
         training: bool,
         skip_bad: bool = False,
     ):
-        self.pictures, self.numbers, self.table, self.networks = pictures, list(numbers), table, list(networks)
+        self.images, self.numbers, self.table, self.networks = images, list(numbers), table, list(networks)
         self.training, self.skip_bad = training, skip_bad
         self.cached: dict[int, tuple[Views, str, float]] = {}
 
@@ -212,7 +212,7 @@ class InspectionSet(Dataset[InspectionSample]):
         count = len(self.numbers)
         if not self.training and not 0 <= place < count:  # ends a `for` loop over the data set
             raise IndexError(f"there are {count} images, numbered from 0; got {place}")
-        first = shuffled(place, count, self.pictures.seed) if self.training else place
+        first = shuffled(place, count, self.images.seed) if self.training else place
         problems: list[str] = []
         sample = None
         for step in range(count if self.skip_bad else 1):
@@ -228,7 +228,7 @@ class InspectionSet(Dataset[InspectionSample]):
         """Make the sample of an image."""
         try:
             if number not in self.cached:
-                made = self.pictures(number)
+                made = self.images(number)
                 views = file_views(made.content)
                 # half precision keeps integer coefficients up to 2048 exactly, and larger ones to 0.1 %
                 halves = Views(views.windows.half(), views.overview.half())
@@ -237,7 +237,7 @@ class InspectionSet(Dataset[InspectionSample]):
             views, problem = Views(halves.windows.float(), halves.overview.float()), ""
         except UNUSABLE as error:
             return self._unusable_sample(number, str(error))
-        if self.training and np.random.default_rng([self.pictures.seed, place, 4]).random() < 0.5:
+        if self.training and np.random.default_rng([self.images.seed, place, 4]).random() < 0.5:
             views = views.mirrored()
         gains = self.table.gains(number, self.networks) if self.table else [math.nan] * len(self.networks)
         return {
@@ -253,7 +253,7 @@ class InspectionSet(Dataset[InspectionSample]):
 
     def _unusable_sample(self, number: int, problem: str) -> InspectionSample:
         """Make the sample of an image whose file cannot be used."""
-        side = self.pictures.making.crop
+        side = self.images.making.crop
         content = io.BytesIO()
         Image.new("RGB", (side, side)).save(content, "PNG")
         views = file_views(content.getvalue())

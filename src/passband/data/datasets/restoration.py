@@ -305,5 +305,5 @@ def _images_in(folder: Path) -> list[Path]:
     """Return the images of a folder, which must hold at least one."""
     paths = find_images(folder)
     if not paths:
-        raise FileNotFoundError(f"{folder} holds no pictures")
+        raise FileNotFoundError(f"{folder} holds no images")
     return paths

@@ -73,7 +73,7 @@ def degrade_files(
     paths = [source] if source.is_file() else find_images(source)
     paths = [path for path in paths if not any(path.resolve().is_relative_to(folder) for folder in earlier)]
     if not paths:
-        raise FileNotFoundError(f"{source} holds no pictures")
+        raise FileNotFoundError(f"{source} holds no images")
     names = [path.relative_to(root).with_suffix(".png") for path in paths]
     count = Counter(names)
     twice = [str(path) for path, name in zip(paths, names, strict=True) if count[name] > 1]

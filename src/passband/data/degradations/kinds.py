@@ -77,18 +77,18 @@ LIGHT_PATH = ("haze", "rain", "snow", "raindrop", "defocus", "motion-blur", "scr
 
 
 @overload
-def degrade(picture: Given, kind: str, *, seed: int = 0, index: int = 0, version: int = NEWEST) -> Given: ...
+def degrade(image: Given, kind: str, *, seed: int = 0, index: int = 0, version: int = NEWEST) -> Given: ...
 @overload
 def degrade(
-    picture: str | PathLike[str], kind: str, *, seed: int = 0, index: int = 0, version: int = NEWEST
+    image: str | PathLike[str], kind: str, *, seed: int = 0, index: int = 0, version: int = NEWEST
 ) -> Image.Image: ...
-def degrade(picture: AnyImage, kind: str, *, seed: int = 0, index: int = 0, version: int = NEWEST) -> Any:
+def degrade(image: AnyImage, kind: str, *, seed: int = 0, index: int = 0, version: int = NEWEST) -> Any:
     """Degrade a clean photograph as a seed and an index determine, and return it in the type of the input.
 
     No global random state is read or changed. The same pixels give the same degraded pixels, whatever type they have.
 
     Args:
-        picture: clean photograph in sRGB, of any size from 1 x 1: a path, a PIL image, an array H W 3 of uint8, uint16
+        image: clean photograph in sRGB, of any size from 1 x 1: a path, a PIL image, an array H W 3 of uint8, uint16
             or floats in [0, 1], or a tensor 3 H W of floats in [0, 1] or of uint8; see `io.conversion`. Streaks, flakes
             and blur have their size in pixels.
         kind: degradation, a key of `KINDS`, or several joined by `+`, such as `"rain+haze"`, which are applied in the
@@ -110,7 +110,7 @@ def degrade(picture: AnyImage, kind: str, *, seed: int = 0, index: int = 0, vers
     """
     split_kind(kind, version)
     _check_seed(seed, index)
-    source = read_input(picture)
+    source = read_input(image)
     return source.to_original_kind(_degraded(single_image(source), kind, seed, index, version)[None])
 
 

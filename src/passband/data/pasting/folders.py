@@ -57,15 +57,15 @@ class CutoutFolders:
         for name, paths in files.items():
             for part, places in zip(PARTS, _split_objects(name, paths, shares, seed), strict=True):
                 self.cutouts[part][name] = [paths[place] for place in places]
-        pictures = find_images(Path(photos))
-        if len(pictures) < 2:
-            raise (FileNotFoundError if not pictures else ValueError)(
-                f"{photos} holds {counted(len(pictures), 'photograph')}; at least 2 are needed, one for each part of "
+        images = find_images(Path(photos))
+        if len(images) < 2:
+            raise (FileNotFoundError if not images else ValueError)(
+                f"{photos} holds {counted(len(images), 'photograph')}; at least 2 are needed, one for each part of "
                 "the set"
             )
-        names = [path.relative_to(photos).as_posix() for path in pictures]
+        names = [path.relative_to(photos).as_posix() for path in images]
         parts = split_scenes(names, [[place] for place in range(len(names))], shares, seed)
-        self.photos = {part: [pictures[place] for place in places] for part, places in zip(PARTS, parts, strict=True)}
+        self.photos = {part: [images[place] for place in places] for part, places in zip(PARTS, parts, strict=True)}
 
     def cutout(self, label: int, part: str, rng: np.random.Generator) -> Image.Image:
         """Return a random cut-out of a class, see `ObjectSource`.

@@ -110,7 +110,7 @@ def _coco(folder: Path) -> FolderContent:
 
 def _each_once(images: CocoImages) -> list[Any]:
     """Return the images of a data set, of which two may name the same file."""
-    return list({image.path: image for image in images.images}.values())
+    return list({image.path: image for image in images}.values())
 
 
 def _is_coco(path: Path) -> bool:

@@ -49,12 +49,12 @@ class ImageFile:
             OSError: if a file cannot be read or written.
         """
         file = open_images(self.source, max_pixels=self.max_pixels)
-        first = next(file.pictures)  # fails for a damaged file
+        first = next(file.images)  # fails for a damaged file
         notes: tuple[str, ...] = ()
         if kind_of_file(self.source) == KINDS.get(self.target.suffix.lower()):
             copy_whole(self.source, self.target)
         else:
-            every = replace(file, pictures=chain([first], file.pictures))
+            every = replace(file, images=chain([first], file.images))
             notes = write_images(self.target, every, quality=self.quality)
         self._show_both(first)
         return notes
@@ -85,7 +85,7 @@ class ImageFile:
         changes: list[str] = []
 
         def restored() -> Iterator[StoredImage]:
-            for index, picture in enumerate(file.pictures):
+            for index, picture in enumerate(file.images):
                 if self.compare is not None and not first:
                     first.append(picture)
                 progress = part_of(report, index / file.count, (index + 1) / file.count)
@@ -96,7 +96,7 @@ class ImageFile:
                 meta = replace(picture.meta, software=software)
                 yield replace(picture, image=image[0].clamp(0, 1).cpu(), meta=meta)
 
-        notes = write_images(self.target, replace(file, pictures=restored()), quality=self.quality)
+        notes = write_images(self.target, replace(file, images=restored()), quality=self.quality)
         if first:
             self._show_both(first[0])
         images = "pages" if file.animation is None else "frames"

@@ -11,7 +11,7 @@ from passband.io.files import fitted_name, from_home
 from passband.io.signatures import named_folder, names_a_type
 
 
-def folder_of_pictures(paths: Sequence[Path], output: str | Path | None, tag: str, several: str) -> Path:
+def folder_for_images(paths: Sequence[Path], output: str | Path | None, tag: str, several: str) -> Path:
     """Return the folder for results about images: the output, a folder beside a single image, or a new folder here.
 
     Args:

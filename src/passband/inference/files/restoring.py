@@ -61,7 +61,7 @@ class VideoOptions:
 
 
 @dataclass(frozen=True)
-class PictureProgress:
+class ImageProgress:
     """The progress of a large image, which is restored in bands or tiles.
 
     Attributes:
@@ -73,7 +73,7 @@ class PictureProgress:
     seconds_left: float | None
 
 
-Progress = VideoProgress | PictureProgress
+Progress = VideoProgress | ImageProgress
 
 
 def plan_jobs(
@@ -104,7 +104,7 @@ def plan_jobs(
             output has a type that cannot be written.
     """
     records = records or Records()
-    inputs = find_sources(sources, SOURCES, "pictures or videos", passed=passed, records=records)
+    inputs = find_sources(sources, SOURCES, "images or videos", passed=passed, records=records)
     jobs = plan(inputs, output, RESTORED, records)
     videos = {str(source.path) for source in inputs if source.suffix in VIDEO_SUFFIXES}
     for source, target, problem, _ in jobs.rows:
@@ -336,6 +336,6 @@ def _timed(report: Callable[[Progress], None]) -> Callable[[float], None]:
 
     def tell(share: float) -> None:
         elapsed = time.monotonic() - started
-        report(PictureProgress(share, elapsed / share - elapsed if share > 0 else None))
+        report(ImageProgress(share, elapsed / share - elapsed if share > 0 else None))
 
     return tell

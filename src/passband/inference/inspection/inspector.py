@@ -214,11 +214,11 @@ class Inspector(Rebuilt):
         facts = (weights_checksum(self.model), sorted(self.special.items()), self.trial, limits)
         return hashlib.sha256(repr(facts).encode()).hexdigest()
 
-    def __call__(self, picture: AnyImage) -> Diagnosis:
+    def __call__(self, image: AnyImage) -> Diagnosis:
         """Inspect an image.
 
         Args:
-            picture: a path, a PIL image, an array H W or H W 3 of uint8, uint16 or float in [0, 1], or a tensor 3 H W
+            image: a path, a PIL image, an array H W or H W 3 of uint8, uint16 or float in [0, 1], or a tensor 3 H W
                 in [0, 1]. The coefficients of a JPEG file are read without decoding it.
 
         Raises:
@@ -226,10 +226,10 @@ class Inspector(Rebuilt):
             OSError: if the file cannot be read.
             ValueError: if a tensor or array has another shape.
         """
-        if isinstance(picture, str | PathLike):
-            return self.inspect_file(Path(picture))
-        image = as_tensor(picture).float().cpu()
-        return self._diagnose(pixel_views(image), lambda: image)
+        if isinstance(image, str | PathLike):
+            return self.inspect_file(Path(image))
+        pixels = as_tensor(image).float().cpu()
+        return self._diagnose(pixel_views(pixels), lambda: pixels)
 
     def inspect_file(self, path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Diagnosis:
         """Inspect an image file.

@@ -83,7 +83,7 @@ def open_images(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Im
             raise ImageError(f"{path} is not a {NAMES} image: it begins with {head[:8]!r}")
         data = head + file.read()
     opened = open_file(data, kind, str(path), max_pixels)
-    return ImageSequence(opened.count, map(_picture, opened.pictures), opened.animation)
+    return ImageSequence(opened.count, map(_picture, opened.images), opened.animation)
 
 
 def read_stored_image(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> StoredImage:
@@ -103,7 +103,7 @@ def read_stored_image(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS)
         OSError: if the file cannot be read: FileNotFoundError, PermissionError or IsADirectoryError.
     """
     file = open_images(path, max_pixels=max_pixels)
-    first = next(file.pictures)
+    first = next(file.images)
     return replace(first, notes=(*first.notes, _only_first(file.count, file.animation))) if file.count > 1 else first
 
 
@@ -170,7 +170,7 @@ def write_images(path: Path | str, file: ImageSequence[StoredImage], *, quality:
         OSError: if the file cannot be written.
     """
     path = Path(path)
-    first = next(file.pictures)
+    first = next(file.images)
     kind = KINDS.get(path.suffix.lower()) if path.suffix else first.meta.kind
     if kind is None:
         known = " ".join(sorted(SUFFIXES))
@@ -186,7 +186,7 @@ def write_images(path: Path | str, file: ImageSequence[StoredImage], *, quality:
     layout = _Layout(kind, first.alpha is not None, first.meta.gray, first.meta.bits)
 
     def levels() -> Iterator[tuple[Pixels, ImageMeta]]:
-        for number, picture in enumerate(chain([first], file.pictures if writes_all else ())):
+        for number, picture in enumerate(chain([first], file.images if writes_all else ())):
             notes.extend(picture.notes + _losses(picture, kind))
             own = layout if file.animation or number == 0 else _Layout.of(picture, kind)
             yield own.pixels(picture, str(path)), picture.meta

@@ -44,7 +44,7 @@ def open_file(data: bytes, kind: str, name: str, max_pixels: int) -> ImageSequen
     """
     with _NamedErrors(kind, name), without_warnings():
         file = _open_by_kind(data, kind, name, max_pixels)
-    return replace(file, pictures=_decode_each(file.pictures, kind, name))
+    return replace(file, images=_decode_each(file.images, kind, name))
 
 
 def decode(data: bytes, kind: str, name: str, max_pixels: int) -> Decoded:
@@ -62,7 +62,7 @@ def decode(data: bytes, kind: str, name: str, max_pixels: int) -> Decoded:
     Raises:
         ImageError: if the image is too large, incomplete, damaged or of an unsupported kind.
     """
-    return next(open_file(data, kind, name, max_pixels).pictures)
+    return next(open_file(data, kind, name, max_pixels).images)
 
 
 @without_warnings()

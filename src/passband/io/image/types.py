@@ -231,10 +231,10 @@ class ImageSequence(Generic[Item]):
 
     Attributes:
         count: number of images.
-        pictures: iterator that reads the images one by one, in order. It can be used only once.
+        images: iterator that reads the images one by one, in order. It can be used only once.
         animation: durations of the frames; None for a single image and for pages.
     """
 
     count: int
-    pictures: Iterator[Item]
+    images: Iterator[Item]
     animation: Animation | None = None

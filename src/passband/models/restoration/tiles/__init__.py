@@ -81,9 +81,9 @@ def restore_in_tiles(
     unit = 1 / (runs * len(tiles) * len(image))
     restored, done = [], 0.0
     for picture in image.split(1):
-        statistics = PictureStatistics(tiles)
+        statistics = WholeImageStatistics(tiles)
 
-        def restore(tile: Tile, picture: Tensor = picture, statistics: PictureStatistics = statistics) -> Tensor:
+        def restore(tile: Tile, picture: Tensor = picture, statistics: WholeImageStatistics = statistics) -> Tensor:
             nonlocal done
             padded, _ = pad_to_multiple(tile.of(picture), model.multiple, model.minimum)
             statistics.enter(tile)
@@ -108,7 +108,7 @@ class _Enough(Exception):  # noqa: N818 (no error: it ends a pass)
     """Raised to end a pass: all places of this pass have been visited, and the rest of the network is not needed."""
 
 
-class PictureStatistics:
+class WholeImageStatistics:
     """Averages of the whole image, which are gathered tile by tile and used by every tile.
 
     Args:
