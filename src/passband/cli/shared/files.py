@@ -158,7 +158,8 @@ class FileRun:
         again = f" ({self.again.total()} again: {reasons})" if self.again else ""
         skipped = self.counts["skipped"]
         existing = f", {skipped} skipped (done earlier; use --overwrite to do them again)" if skipped else ""
-        alone = f", {self.counts['alone']} left alone" if self.counts["alone"] else ""
+        left = self.counts["alone"]
+        alone = f", {left} left alone (--weights general restores them anyway)" if left else ""
         return f"{self.counts['done']} {self.done}{alone}{again}{existing}, {self.counts['failed']} failed"
 
     def _next(self, count: str) -> None:
