@@ -4,13 +4,20 @@ import csv
 import json
 import re
 
+import numpy as np
 import pytest
 import segmentation_models_pytorch
 import torch
+from PIL import Image
 from segmentation_models_pytorch import encoders
+from sklearn.metrics import jaccard_score
 
 from passband.config import parse_recipe
+from passband.data.masks import MaskFileError, find_mask_pairs, read_mask
+from passband.evaluation import evaluate_segmenter
+from passband.inference.segmenter import Segmenter
 from passband.models import load_model
+from passband.ops.labels import IGNORED
 from passband.tasks.segmentation import Segmentation
 from passband.training import train
 from tests.segmenters import write_blobs
@@ -87,6 +94,35 @@ def test_several_classes_are_told_apart(tmp_path):
     assert progress.figures["class_iou"] > 0.5  # a quarter without any foreground
     config = json.loads((tmp_path / "run" / "weights" / "best" / "config.json").read_text())
     assert (config["classes"], config["classes_named"]) == (3, ["0", "1", "2"])
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_a_run_on_masks_with_void_pixels_needs_their_label_and_scores_the_others_as_scikit_learn(classes, tmp_path):
+    data = write_blobs(tmp_path / "data", 6, classes=classes)
+    for path in (data / "masks").iterdir():
+        labels = np.minimum(np.asarray(Image.open(path)), max(classes - 1, 1))
+        labels[10:20, 10:30] = 255
+        Image.fromarray(labels).save(path)
+    changes = {"classes": classes, "batch_augmentation": {"rotation": 20}}
+    with pytest.raises(
+        MaskFileError, match="6 of 6 masks cannot be used.* ignore_label to 255 if these pixels have no"
+    ):
+        train(recipe(CURRICULA["crop"], data=changes), tmp_path / "run", data=data, device="cpu")
+    settings = recipe(CURRICULA["crop"], data={**changes, "ignore_label": 255}, validation={"noise": 0.1})
+    progress = train(settings, tmp_path / "run", data=data, device="cpu")
+    protocol, main = ("lab_macro", "iou") if classes == 1 else ("micro", "class_iou")
+    last = tmp_path / "run" / "weights" / "last"
+    result = evaluate_segmenter(last, data, tmp_path / "report", protocol=protocol, device="cpu")
+    assert result["ignore_label"] == 255
+    assert "Pixels with the label 255 are not scored: 10.2 % of an image on average." in result["notes"]
+    network, answers = Segmenter(last, "cpu"), []
+    for pair in find_mask_pairs(data):
+        truth = read_mask(pair.mask, classes, 255)
+        answers.append((truth[truth != IGNORED], network(pair.image)[truth != IGNORED]))
+    together = [tuple(map(torch.cat, zip(*answers, strict=True)))]
+    expected = [jaccard_score(*one, average="macro") for one in (answers if classes == 1 else together)]
+    assert result["mean"][main] == pytest.approx(np.mean(expected))
+    assert {name: progress.figures[name] for name in result["mean"]} == pytest.approx(result["mean"])
 
 
 @pytest.mark.parametrize("kind", ["mask", "crop", "adaptive"])

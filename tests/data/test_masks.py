@@ -15,6 +15,7 @@ from passband.data.masks import (
     survey_masks,
 )
 from passband.io.image import ImageError
+from passband.ops.labels import IGNORED
 from tests.masks import ellipses, picture_of, write_pairs
 from tests.pictures import make
 
@@ -142,6 +143,20 @@ class TestBinary:
         with pytest.raises(MaskFileError, match=rf"a\.png holds {words}"):
             read_mask(save(tmp_path / "a.png", levels), 1)
 
+    def test_the_ignored_value_is_read_as_the_label_of_no_class(self, tmp_path):
+        levels = np.array([[0, 1, 255], [1, 0, 255]])
+        path = save(tmp_path / "a.png", levels)
+        with pytest.raises(
+            MaskFileError, match="set classes to 2 or more and ignore_label to 255 if these pixels have"
+        ):
+            read_mask(path, 1)
+        expected = [[0, 1, IGNORED], [1, 0, IGNORED]]
+        assert read_mask(path, 1, 255).tolist() == expected
+        levels = np.array([[0, 255, 128], [255, 0, 128]])
+        assert read_mask(save(tmp_path / "b.png", levels), 1, 128).tolist() == expected
+        with pytest.raises(MaskFileError, match=r"a mask with an ignore_label must be stored without losses"):
+            read_mask(save(tmp_path / "c.jpg", levels), 1, 128)
+
     def test_a_colored_palette_of_several_classes_is_refused(self, tmp_path):
         image = Image.fromarray(MASK * 2).convert("P")
         image.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0])
@@ -164,8 +179,45 @@ class TestClasses:
         path = save(tmp_path / "a.png", [[0, 1, 4, 7]])
         with pytest.raises(MaskFileError, match=r"the values 4, 7, but 4 classes are 0 to 3: set classes to 8 or more"):
             read_mask(path, 4)
-        with pytest.raises(MaskFileError, match="of masks with 0 and 255, classes is 1"):
+        one = save(tmp_path / "c.png", [[0, 1, 5]])
+        with pytest.raises(
+            MaskFileError, match="set classes to 6 or more, or correct the mask, or set ignore_label to 5"
+        ):
+            read_mask(one, 4)
+        foreground = "as in Pascal VOC and Cityscapes, or classes to 1 if they are the foreground$"
+        with pytest.raises(
+            MaskFileError, match=rf"set ignore_label to 255 if these pixels have no class, {foreground}"
+        ):
             read_mask(save(tmp_path / "b.png", MASK * 255), 2)
+        with pytest.raises(
+            MaskFileError, match="set ignore_label to 255 if these pixels have no class, as in Pascal VOC"
+        ):
+            read_mask(save(tmp_path / "b.png", [[0, 3, 20, 255]]), 21)
+
+    @pytest.mark.parametrize("label", [255, 0, 2])
+    def test_the_ignored_value_is_read_as_the_label_of_no_class(self, tmp_path, label):
+        numbers = np.array([[0, 1, 2, 3], [255, 255, 3, 1]], np.uint8)
+        expected = torch.from_numpy(numbers.astype(np.int64))
+        expected[expected == label] = IGNORED
+        path = save(tmp_path / "a.png", numbers)
+        if label == 255:
+            assert torch.equal(read_mask(path, 4, label), expected)
+            image = Image.fromarray(numbers).convert("P")
+            image.putpalette(np.arange(768)[::-1].astype(np.uint8).tobytes())  # as in Pascal VOC
+            image.save(tmp_path / "b.png")
+            assert torch.equal(read_mask(tmp_path / "b.png", 4, label), expected)
+        else:
+            with pytest.raises(
+                MaskFileError, match="holds the values 255, but 4 classes are 0 to 3: set classes to 256"
+            ):
+                read_mask(path, 4, label)
+        assert torch.equal(read_mask(path, 256, label), expected)
+
+    def test_a_mask_with_the_ignored_value_alone_is_refused(self, tmp_path):
+        with pytest.raises(
+            MaskFileError, match=r"all pixels of .*a\.png have the ignore_label 255: leave out the image"
+        ):
+            read_mask(save(tmp_path / "a.png", MASK * 0 + 255), 4, 255)
 
     def test_jpeg_is_refused(self, tmp_path):
         with pytest.raises(MaskFileError, match=r"such as PNG, but .*a\.jpg is compressed with losses"):
@@ -212,6 +264,18 @@ class TestSurvey:
         pairs = find_mask_pairs(tmp_path)
         assert survey_masks(pairs, 1).full == ("0", "2")
         assert survey_masks(pairs, 256).full == ()
+
+    def test_ignored_pixels_are_neither_foreground_nor_background(self, tmp_path):
+        write_pairs(tmp_path, 3)
+        for number, levels in enumerate(([0, 255], [1, 255], [0, 1])):
+            save(tmp_path / "masks" / f"{number}.png", np.resize(levels, (37, 53)))
+        survey = survey_masks(find_mask_pairs(tmp_path), 1, 255)
+        assert (survey.count, survey.empty, survey.full) == (3, ("0",), ("1",))
+        assert survey.shares == pytest.approx((0.5, 0.5), abs=1e-3)  # odd numbers of pixels
+        for number in (1, 2):
+            save(tmp_path / "masks" / f"{number}.png", np.resize([0, 255], (37, 53)))
+        with pytest.raises(ValueError, match="Foreground is white, or 1; the ignore_label 255 is none"):
+            survey_masks(find_mask_pairs(tmp_path), 1, 255)
 
     def test_masks_in_alpha_are_surveyed_as_what_they_say(self, tmp_path):
         write_pairs(tmp_path, 2)

@@ -41,6 +41,15 @@ def test_neighboring_classes_have_colors_far_apart():
     assert ((colors >= 0) & (colors <= 1)).all()
 
 
+def test_ignored_pixels_are_not_drawn():
+    image, mask = torch.rand(3, 6, 9), torch.zeros(6, 9, dtype=torch.int64)
+    mask[2:4] = -1
+    assert torch.equal(overlay(image, mask), image)
+    assert not torch.equal(
+        overlay(torch.ones(3, 60, 90), torch.full((60, 90), -1), nothing="none"), torch.ones(3, 60, 90)
+    )
+
+
 def test_a_mask_of_another_size_is_refused():
     with pytest.raises(ValueError, match=r"same size; got a mask of \(5, 4\) and an image of \(4, 5\)"):
         overlay(torch.zeros(3, 4, 5), torch.zeros(5, 4, dtype=torch.int64))

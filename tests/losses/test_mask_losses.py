@@ -10,6 +10,7 @@ from passband.losses.mask_losses import (
     cross_entropy,
     dice_loss,
 )
+from passband.ops.labels import IGNORED
 
 SIZE = (7, 11)
 
@@ -83,6 +84,42 @@ def test_gradients_are_the_slopes(name, classes):
     logits, mask = binary_case(1) if classes == 1 else class_case(batch=1)
     loss = segmentation_loss(name, classes)
     assert torch.autograd.gradcheck(lambda x: loss(x, mask), (logits.requires_grad_(),))
+
+
+@pytest.mark.parametrize("name", SEGMENTATION_LOSSES)
+@pytest.mark.parametrize("classes", [1, 4])
+def test_ignored_pixels_change_neither_the_loss_nor_the_gradient(name, classes):
+    logits, mask = binary_case() if classes == 1 else class_case()
+    loss = segmentation_loss(name, classes)
+    mask[:, :, -4:] = IGNORED
+    part = logits[..., :-4].clone().requires_grad_()
+    other = logits.clone()
+    other[..., -4:] += 5
+    for whole in (logits.requires_grad_(), other.requires_grad_()):
+        torch.testing.assert_close(loss(whole, mask), loss(part, mask[..., :-4]))
+        (slope,) = torch.autograd.grad(loss(whole, mask), whole)
+        torch.testing.assert_close(slope[..., :-4], *torch.autograd.grad(loss(part, mask[..., :-4]), part))
+        assert not slope[..., -4:].any()
+
+
+@pytest.mark.parametrize("name", SEGMENTATION_LOSSES)
+@pytest.mark.parametrize("classes", [1, 4])
+def test_an_image_without_a_pixel_to_learn_from_costs_nothing(name, classes):
+    logits, mask = binary_case(2) if classes == 1 else class_case(batch=2)
+    loss = segmentation_loss(name, classes)
+    mask[1] = IGNORED
+    logits.requires_grad_()
+    torch.testing.assert_close(loss(logits, mask), loss(logits[:1], mask[:1]) / 2)
+    assert not torch.autograd.grad(loss(logits, mask), logits)[0][1].any()
+
+
+@pytest.mark.parametrize("name", SEGMENTATION_LOSSES)
+def test_other_labels_than_those_of_classes_are_errors(name):
+    logits, mask = class_case()
+    for label in (-100, 4, 255):
+        mask[0, 0, 0] = label
+        with pytest.raises((IndexError, RuntimeError)):
+            segmentation_loss(name, 4)(logits, mask)
 
 
 def test_sums_are_sums():

@@ -18,6 +18,7 @@ from passband.metrics.mask_scores import (
     stretched_levels,
     threshold_curves,
 )
+from passband.ops.labels import IGNORED
 from tests.masks import CASES, ellipses, probability_map
 
 GOLDEN = Path(__file__).parents[1] / "data" / "pysodmetrics.npz"
@@ -238,6 +239,29 @@ def test_a_broken_network_scores_as_one_that_finds_nothing(protocol):
     assert all(0 <= value <= 1 for value in partly.values())
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_ignored_pixels_have_no_part_in_any_figure(protocol):
+    logits, mask = logits_of("odd"), mask_of("odd").clone()
+    part = SegmentationScores(protocol, 1)
+    part.add(logits[..., :-6], mask[:, :-6])
+    mask[:, -6:] = IGNORED
+    whole = SegmentationScores(protocol, 1)
+    whole.add(logits, mask)
+    assert whole.total() == part.total()
+    assert torch.equal(whole.counts, part.counts)
+
+
+def test_ignored_pixels_of_several_classes_are_left_out_as_scikit_learn_leaves_them_out():
+    generator = torch.Generator().manual_seed(4)
+    logits, mask = torch.randn(4, 9, 13, generator=generator), torch.randint(-1, 4, (9, 13), generator=generator)
+    scores = SegmentationScores("micro", 4)
+    scores.add(logits, mask)
+    truth, answer = (values[mask != IGNORED].numpy() for values in (mask, logits.argmax(0)))
+    figure = scores.total()["class_iou"]
+    assert figure == pytest.approx(jaccard_score(truth, answer, average="macro"), abs=1e-12)
+    assert scores.counts.sum() == len(truth) < mask.numel()
+
+
 def test_what_does_not_fit_is_refused_with_a_reason():
     mask = mask_of("odd")
     with pytest.raises(ValueError, match="unknown protocol 'lab-macro'; did you mean 'lab_macro'"):
@@ -248,5 +272,8 @@ def test_what_does_not_fit_is_refused_with_a_reason():
         SegmentationScores("micro", 1).add(torch.zeros(2, 3, 3), mask)
     with pytest.raises(ValueError, match="classes 0 to 1"):
         SegmentationScores("micro", 1).add(torch.zeros(1, 3, 3), mask * 2)
+    for wrong in (IGNORED - 1, IGNORED):
+        with pytest.raises(ValueError, match="or -1 for pixels that are not scored, and at least one pixel to score"):
+            SegmentationScores("micro", 1).add(torch.zeros(1, 3, 3), torch.full_like(mask, wrong))
     with pytest.raises(ValueError, match="at least one image must be scored"):
         SegmentationScores("micro", 1).total()

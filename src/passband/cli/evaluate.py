@@ -37,6 +37,13 @@ def evaluate(
             "Repeat the option for several."
         ),
     ] = None,
+    ignore_label: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Value in the masks of a segmentation that is not scored, such as 255. Default: as in the training.",
+        ),
+    ] = None,
     benchmark: Annotated[
         str | None,
         typer.Option(help="Benchmark whose published scores are shown as well, such as SOTS-Indoor, GoPro or CSD."),
@@ -100,7 +107,12 @@ def evaluate(
         },
         classification={"workers": workers or None, "provider": provider},
         detection={"benchmark": benchmark, "workers": workers or None},
-        segmentation={"protocol": protocol, "workers": workers or None, "provider": provider},
+        segmentation={
+            "protocol": protocol,
+            "ignore_label": ignore_label,
+            "workers": workers or None,
+            "provider": provider,
+        },
     )
     if options.get("tile") == 0:
         options["tile"] = None

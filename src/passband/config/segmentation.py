@@ -42,6 +42,9 @@ class SegmentationData(DataConfig, frozen=True):
     network reduces its input, 16 for the U-Net."""
     classes: PositiveInt = 1
     """1 for masks of foreground and background; otherwise the number of classes, the background included."""
+    ignore_label: int | None = Field(default=None, ge=0)
+    """Value in the masks of pixels that are neither learned nor scored, such as 255 in Pascal VOC and Cityscapes. None
+    for no such value. The weights remember it for `passband evaluate`."""
     class_names: tuple[str, ...] = ()
     """Names of the classes for reports, the background first. If empty, reports show numbers."""
     flip: bool = True

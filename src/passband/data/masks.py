@@ -16,6 +16,7 @@ from passband.io.image.size import stored_size
 from passband.io.mask import read_stored_mask
 from passband.io.shards import data_folder
 from passband.naming import counted, listed
+from passband.ops.labels import IGNORED
 
 LAYOUTS = (
     ("images", "masks"),
@@ -63,7 +64,8 @@ class MaskSurvey:
     full: tuple[str, ...]
     """Names of the pairs whose binary masks hold only foreground."""
     shares: tuple[float, ...]
-    """Share of the pixels of each class; of background and foreground for binary masks. Every image counts alike."""
+    """Share of the pixels of each class; of background and foreground for binary masks. Every image counts alike, and
+    ignored pixels do not count."""
 
 
 def find_mask_pairs(root: Path, unreadable: Report = warn_unreadable) -> list[MaskPair]:
@@ -91,7 +93,7 @@ def find_mask_pairs(root: Path, unreadable: Report = warn_unreadable) -> list[Ma
     return pairs
 
 
-def read_mask(path: Path, classes: int) -> Int64[Tensor, "H W"]:
+def read_mask(path: Path, classes: int, ignore_label: int | None = None) -> Int64[Tensor, "H W"]:
     """Read the class of each pixel from a mask file.
 
     A binary mask holds 0 and 1, or dark and light gray, and may be a JPEG file: its foreground is above `HALF`. A mask
@@ -102,12 +104,13 @@ def read_mask(path: Path, classes: int) -> Int64[Tensor, "H W"]:
         path: path of the file.
         classes: 1 for foreground and background, otherwise the number of classes including the background, whose label
             is 0.
+        ignore_label: value of pixels that are neither learned nor scored; None for no such value.
 
     Returns:
-        The label of each pixel; 1 for the foreground of a binary mask.
+        The label of each pixel; 1 for the foreground of a binary mask, and `IGNORED` for ignored pixels.
 
     Raises:
-        MaskFileError: if values are not classes; the message names them.
+        MaskFileError: if values are not classes; the message names them. Or if all pixels are ignored.
         ImageError: if the file is damaged or colored.
         OSError: if the file cannot be read.
         ValueError: if `classes` is below 1.
@@ -115,29 +118,39 @@ def read_mask(path: Path, classes: int) -> Int64[Tensor, "H W"]:
     if classes < 1:
         raise ValueError(f"classes must be 1 for binary masks, or the number of classes; got {classes}")
     stored = read_stored_mask(path, is_binary=classes == 1)
-    if classes == 1:
-        return _binary(path, stored.values, stored.grays, stored.exact)
-    if not stored.exact:
+    if not stored.exact and (classes > 1 or ignore_label is not None):
+        kind = f"of {classes} classes" if classes > 1 else "with an ignore_label"
         raise MaskFileError(
-            f"a mask of {classes} classes must be stored without losses, such as PNG, but {path} is compressed with "
-            "losses, which change the labels. Only binary masks (classes = 1) may be JPEG"
+            f"a mask {kind} must be stored without losses, such as PNG, but {path} is compressed with losses, which "
+            "change the labels. Only binary masks (classes = 1) may be JPEG, if no pixels are ignored"
         )
-    if stored.values.max() >= classes:
-        wrong = [int(value) for value in stored.values.unique() if value >= classes]
-        hint = "; of masks with 0 and 255, classes is 1" if wrong == [255] else ""
+    values, grays = stored.values, stored.grays
+    ignored = torch.zeros_like(values, dtype=torch.bool) if ignore_label is None else values == ignore_label
+    if ignored.all():
+        raise MaskFileError(f"all pixels of {path} have the ignore_label {ignore_label}: leave out the image")
+    values = values.masked_fill(ignored, 0)
+    if classes == 1:
+        labels = _binary(path, values, None if grays is None else grays.masked_fill(ignored, 0), stored.exact)
+    elif values.max() < classes:
+        labels = values
+    else:
+        wrong = [int(value) for value in values.unique() if value >= classes]
         raise MaskFileError(
             f"{path} holds the values {listed(wrong, NAMED)}, but {classes} classes are 0 to {classes - 1}: "
-            f"set classes to {max(wrong) + 1} or more, or correct the mask{hint}"
+            f"{_advice(wrong, values, ignore_label)}"
         )
-    return stored.values
+    return labels.masked_fill(ignored, IGNORED)
 
 
-def read_mask_pair(pair: MaskPair, classes: int) -> tuple[Float[Tensor, "3 H W"], Int64[Tensor, "H W"]]:
+def read_mask_pair(
+    pair: MaskPair, classes: int, ignore_label: int | None = None
+) -> tuple[Float[Tensor, "3 H W"], Int64[Tensor, "H W"]]:
     """Read an image and its mask, and turn both upright.
 
     Args:
         pair: files of the image and the mask.
         classes: number of classes, as in `read_mask`.
+        ignore_label: value of ignored pixels, as in `read_mask`.
 
     Returns:
         The RGB image in [0, 1], and the label of each pixel.
@@ -147,7 +160,7 @@ def read_mask_pair(pair: MaskPair, classes: int) -> tuple[Float[Tensor, "3 H W"]
         ImageError: if a file is damaged.
         OSError: if a file cannot be read.
     """
-    image, mask = read_image(pair.image), read_mask(pair.mask, classes)
+    image, mask = read_image(pair.image), read_mask(pair.mask, classes, ignore_label)
     if image.shape[-2:] != mask.shape:
         (height, width), (rows, columns) = image.shape[-2:], mask.shape
         raise MaskFileError(
@@ -157,12 +170,13 @@ def read_mask_pair(pair: MaskPair, classes: int) -> tuple[Float[Tensor, "3 H W"]
     return image, mask
 
 
-def survey_masks(pairs: Sequence[MaskPair], classes: int) -> MaskSurvey:
+def survey_masks(pairs: Sequence[MaskPair], classes: int, ignore_label: int | None = None) -> MaskSurvey:
     """Read every mask of a data set to check them before training.
 
     Args:
         pairs: pairs whose masks are read. Only the sizes of the images are read.
         classes: number of classes, as in `read_mask`.
+        ignore_label: value of ignored pixels, as in `read_mask`.
 
     Returns:
         The empty masks, and the share of the images that each class covers. Files that cannot be read are ignored here,
@@ -180,7 +194,7 @@ def survey_masks(pairs: Sequence[MaskPair], classes: int) -> MaskSurvey:
     count = 0
     for pair in pairs:
         try:
-            mask = read_mask(pair.mask, classes)
+            mask = read_mask(pair.mask, classes, ignore_label)
         except MaskFileError as error:
             wrong.append(str(error))
             continue
@@ -190,17 +204,18 @@ def survey_masks(pairs: Sequence[MaskPair], classes: int) -> MaskSurvey:
         if size is not None and sorted(size) != sorted(mask.shape):  # EXIF may turn one of the two
             wrong.append(f"{pair.image} is {size[0]}x{size[1]} pixels, {pair.mask} {mask.shape[1]}x{mask.shape[0]}")
         count += 1
-        shares += torch.bincount(mask.flatten(), minlength=len(shares)) / mask.numel()
-        if not mask.any():
+        labels = mask[mask != IGNORED]
+        shares += torch.bincount(labels, minlength=len(shares)) / labels.numel()
+        if not labels.any():
             empty.append(pair.name)
-        elif classes == 1 and mask.all():
+        elif classes == 1 and labels.all():
             full.append(pair.name)
     if wrong:
         raise MaskFileError(f"{len(wrong)} of {len(pairs)} masks cannot be used: {listed(wrong, NAMED, '; ')}")
     if count and len(empty) == count:
         raise ValueError(
             f"at least one mask must have foreground, but all {count} masks are empty; the first is {pairs[0].mask}. "
-            "Foreground is white, or 1"
+            f"Foreground is white, or 1{'' if ignore_label is None else f'; the ignore_label {ignore_label} is none'}"
         )
     return MaskSurvey(count, tuple(empty), tuple(full), tuple((shares / max(count, 1)).tolist()))
 
@@ -217,8 +232,21 @@ def _binary(
         raise MaskFileError(
             f"{path} holds the values {listed(found, NAMED)}, but a binary mask has 0 and 1, or 0 and 255: "
             f"for more classes, set classes to {needed} or more"
+            + (" and ignore_label to 255 if these pixels have no class" if found[-1] == 255 else "")
         )
     return (grays > HALF).long()
+
+
+def _advice(wrong: Sequence[int], values: Int64[Tensor, "H W"], ignore_label: int | None) -> str:
+    """Say what to do about values of a mask that are not classes."""
+    more = f"set classes to {max(wrong) + 1} or more, or correct the mask"
+    if len(wrong) > 1 or ignore_label is not None:
+        return more
+    ignore = f"set ignore_label to {wrong[0]} if these pixels have no class"
+    if wrong != [255]:
+        return f"{more}, or {ignore}"
+    binary = ", or classes to 1 if they are the foreground" if values.unique().numel() == 2 else ""
+    return f"{ignore}, as in Pascal VOC and Cityscapes{binary}"
 
 
 def _has_void(grays: Int64[Tensor, "H W"]) -> bool:

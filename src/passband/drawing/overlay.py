@@ -44,7 +44,7 @@ def overlay(
 
     Args:
         image: RGB image in [0, 1], which is not changed.
-        mask: numbers of classes. 0 is the background, which is not drawn.
+        mask: numbers of classes. 0 is the background, which is not drawn, and neither are ignored pixels, below 0.
         opacity: opacity of the colors, 0 to 1. The outline is opaque.
         outline: width in pixels of the outline, which lies inside the mask. 0 draws no outline, and None chooses a
             width for the size of the image.
@@ -64,14 +64,14 @@ def overlay(
     width = max(1, round(min(mask.shape) / 200)) if outline is None else outline
     painted = image.clone()
     for number in mask.unique().tolist():
-        if number == 0:
+        if number <= 0:
             continue
         color = class_color(number).to(image)[:, None]
         inside = mask == number
         painted[:, inside] = (1 - opacity) * image[:, inside] + opacity * color
         if width:
             painted[:, inside & ~_eroded(inside, width)] = color
-    return note(painted, nothing) if nothing and not bool(mask.any()) else painted
+    return note(painted, nothing) if nothing and not bool((mask > 0).any()) else painted
 
 
 def note(image: Float[Tensor, "3 H W"], text: str) -> Float[Tensor, "3 H W"]:

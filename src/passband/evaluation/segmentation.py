@@ -33,6 +33,7 @@ def evaluate_segmenter(
     output: str | Path,
     *,
     protocol: str = DEFAULT_PROTOCOL,
+    ignore_label: int | None = None,
     pairs: Sequence[MaskPair] | None = None,
     batch: int = 8,
     workers: int = 0,
@@ -51,6 +52,8 @@ def evaluate_segmenter(
         data: folder of images with masks, see `data.masks.find_mask_pairs`.
         output: folder for the report.
         protocol: name of the protocol, a key of `metrics.mask_scores.PROTOCOLS`.
+        ignore_label: value in the masks of pixels that are not scored, such as 255 in Pascal VOC and Cityscapes; None
+            for that of the training, if it had one.
         pairs: images with masks to score; None for all of `data`.
         batch: number of images that the network gets at once.
         workers: number of processes that read images; 0 reads them in this process.
@@ -72,9 +75,11 @@ def evaluate_segmenter(
     data, output = data_folder(data), results_folder(output, (data,))
     segmenter = Segmenter(weights, device, provider)
     scores = SegmentationScores(protocol, segmenter.maps)
+    if ignore_label is None:
+        ignore_label = segmenter.preprocessing.get("ignore_label")
     mask_pairs = find_mask_pairs(data) if pairs is None else list(pairs)
     loader = DataLoader(
-        SegmentationValidationSet(mask_pairs, segmenter.maps, segmenter.size, cache=False),
+        SegmentationValidationSet(mask_pairs, segmenter.maps, segmenter.size, cache=False, ignore_label=ignore_label),
         batch,
         num_workers=workers,
         collate_fn=collate_masks,
@@ -82,7 +87,7 @@ def evaluate_segmenter(
     rows: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
     empty, nothing = SegmentationScores(protocol, segmenter.maps), _nothing(segmenter.maps)
-    network_seconds, started = 0.0, time.perf_counter()
+    ignored, network_seconds, started = 0.0, 0.0, time.perf_counter()
     for samples in loader:
         before = time.perf_counter()
         logits = segmenter.logits(samples["image"]).cpu()
@@ -95,7 +100,9 @@ def evaluate_segmenter(
             seen = scores.counts.clone()
             figures = scores.add(one, mask)
             empty.add(nothing, mask)
-            counts = (scores.counts - seen).double() / mask.numel()
+            counts = (scores.counts - seen).double()
+            ignored += 1 - counts.sum().item() / mask.numel()
+            counts /= counts.sum()
             covered = {"foreground": counts[1:].sum().item(), "predicted": counts[:, 1:].sum().item()}
             rows.append({"name": printable(name), **figures, **covered})
             report(rows[-1], len(mask_pairs))
@@ -122,8 +129,9 @@ def evaluate_segmenter(
         "weights_sha256": weights_checksum(segmenter.model),
         "network": {"architecture": segmenter.model.name, **segmenter.model.arguments},  # type: ignore[dict-item]
         "size": segmenter.size,
+        "ignore_label": ignore_label,
         "data": str(data),
-        "notes": _notes(rows, failed),
+        "notes": _notes(rows, failed, ignore_label, ignored / len(rows)),
         "device": str(segmenter.device),
         "engine": getattr(segmenter.model, "engine", "torch"),
         "precision": network_precision(segmenter.model),
@@ -134,7 +142,7 @@ def evaluate_segmenter(
         **environment(),
     }
     by_name = {printable(pair.name): pair for pair in mask_pairs}
-    shown = [_shown(segmenter, by_name[row["name"]]) for row in (*worst, *best)]
+    shown = [_shown(segmenter, by_name[row["name"]], ignore_label) for row in (*worst, *best)]
     captions = [
         (row["name"], "ground truth", f"prediction: Dice {row['foreground_dice']:.2f}") for row in (*worst, *best)
     ]
@@ -168,9 +176,14 @@ def _per_class(confusion: Tensor, names: Sequence[str]) -> list[dict[str, Any]]:
     return rows
 
 
-def _notes(rows: list[dict[str, Any]], failed: list[dict[str, Any]]) -> list[str]:
-    """Return notes for the reader of the figures."""
+def _notes(
+    rows: list[dict[str, Any]], failed: list[dict[str, Any]], ignore_label: int | None, ignored: float
+) -> list[str]:
+    """Return notes for the reader of the figures. `ignored` is the mean share of the ignored pixels of an image."""
     notes = []
+    if ignored:
+        share = f"{100 * ignored:.1f} % of an image on average"
+        notes.append(f"Pixels with the label {ignore_label} are not scored: {share}.")
     if failed:
         notes.append(
             f"{counted(len(failed), 'file')} could not be used and did not count; the first: {failed[0]['reason']}"
@@ -185,9 +198,9 @@ def _notes(rows: list[dict[str, Any]], failed: list[dict[str, Any]]) -> list[str
     return notes
 
 
-def _shown(segmenter: Segmenter, pair: MaskPair) -> tuple[Float[Tensor, "3 H W"], ...]:
+def _shown(segmenter: Segmenter, pair: MaskPair, ignore_label: int | None) -> tuple[Float[Tensor, "3 H W"], ...]:
     """Return an image, its ground truth and its prediction, in its own size."""
-    image, mask = read_mask_pair(pair, segmenter.maps)
+    image, mask = read_mask_pair(pair, segmenter.maps, ignore_label)
     logits = segmenter.logits(segmenter.prepare(image)[None]).cpu()
     predicted = predicted_classes(resized_logits(logits, mask.shape)[0])
     return image, overlay(image, mask, nothing="nothing to find"), overlay(image, predicted, nothing="nothing found")

@@ -1,17 +1,21 @@
 """Losses of segmentation: cross-entropies, soft Dice losses, and their sums.
 
-All are computed in float32 or float64, also under autocast, from logits and masks of one size.
+All are computed in float32 or float64, also under autocast, from logits and masks of one size. Pixels with the label
+`ops.labels.IGNORED` have no effect. A cross-entropy is the mean over the other pixels of an image, and then over
+images, so that it does not depend on how processes split a batch.
 """
 
 from collections.abc import Callable
 from typing import Any
 
+import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int, Num
+from jaxtyping import Bool, Float, Int, Num
 from torch import Tensor
 
 from passband.naming import entry
 from passband.ops.checks import check_images, kind_of, shape_of
+from passband.ops.labels import IGNORED
 from passband.ops.precision import widened
 
 SMOOTH = 1.0
@@ -24,14 +28,16 @@ def binary_cross_entropy(logits: Float[Tensor, "B 1 H W"], mask: Num[Tensor, "B 
 
     Args:
         logits: logits of the foreground.
-        mask: 1 for foreground, 0 for background, or the share of the foreground.
+        mask: 1 for foreground, 0 for background, or the share of the foreground; `IGNORED` for other pixels.
 
     Returns:
         The loss.
     """
     _check(logits, mask, "binary_cross_entropy", 1)
     wide = widened(logits)
-    return F.binary_cross_entropy_with_logits(wide[:, 0], mask.to(wide.dtype))
+    truth, counted = _split(mask)
+    losses = F.binary_cross_entropy_with_logits(wide[:, 0], truth.to(wide.dtype), reduction="none")
+    return _mean(losses, counted)
 
 
 def dice_loss(
@@ -44,7 +50,7 @@ def dice_loss(
 
     Args:
         logits: logits of the foreground.
-        mask: 1 for foreground, 0 for background, or the share of the foreground.
+        mask: 1 for foreground, 0 for background, or the share of the foreground; `IGNORED` for other pixels.
         smooth: pixels to add, above 0.
 
     Returns:
@@ -53,8 +59,9 @@ def dice_loss(
         Source: Milletari, Navab and Ahmadi, "V-Net", 3DV 2016, without the squares in the denominator.
     """
     _check(logits, mask, "dice_loss", 1)
+    truth, counted = _split(mask)
     probabilities = widened(logits).sigmoid()
-    return _soft_dice(probabilities, mask[:, None].to(probabilities.dtype), smooth).mean()
+    return _soft_dice(probabilities, truth[:, None].to(probabilities.dtype), counted, smooth).mean()
 
 
 def binary_cross_entropy_and_dice(logits: Float[Tensor, "B 1 H W"], mask: Num[Tensor, "B H W"]) -> Float[Tensor, ""]:
@@ -67,13 +74,14 @@ def cross_entropy(logits: Float[Tensor, "B K H W"], mask: Int[Tensor, "B H W"]) 
 
     Args:
         logits: logits of each class.
-        mask: labels.
+        mask: labels from 0 to K - 1; `IGNORED` for other pixels.
 
     Returns:
         The loss.
     """
     _check(logits, mask, "cross_entropy")
-    return F.cross_entropy(widened(logits), mask.long())
+    losses = F.cross_entropy(widened(logits), mask.long(), ignore_index=IGNORED, reduction="none")
+    return _mean(losses, mask != IGNORED)
 
 
 def class_dice_loss(
@@ -85,16 +93,17 @@ def class_dice_loss(
 
     Args:
         logits: logits of each class.
-        mask: labels.
+        mask: labels from 0 to K - 1; `IGNORED` for other pixels.
         smooth: pixels to add, above 0.
 
     Returns:
         The loss.
     """
     _check(logits, mask, "class_dice_loss")
-    truth = F.one_hot(mask.long(), logits.shape[1]).movedim(-1, 1)
+    labels, counted = _split(mask)
+    truth = F.one_hot(labels.long(), logits.shape[1]).movedim(-1, 1)
     probabilities = widened(logits).softmax(1)
-    return _soft_dice(probabilities, truth.to(probabilities.dtype), smooth).mean()
+    return _soft_dice(probabilities, truth.to(probabilities.dtype), counted, smooth).mean()
 
 
 def cross_entropy_and_class_dice(logits: Float[Tensor, "B K H W"], mask: Int[Tensor, "B H W"]) -> Float[Tensor, ""]:
@@ -138,12 +147,30 @@ def _check(logits: Any, mask: Any, where: str, channels: int | None = None) -> N
         )
 
 
+def _split(mask: Num[Tensor, "B H W"]) -> tuple[Num[Tensor, "B H W"], Bool[Tensor, "B H W"]]:
+    """Return a mask with the label 0 for ignored pixels, and which pixels are not ignored."""
+    counted = mask != IGNORED
+    return torch.where(counted, mask, torch.zeros_like(mask)), counted
+
+
+def _mean(losses: Float[Tensor, "B H W"], counted: Bool[Tensor, "B H W"]) -> Float[Tensor, ""]:
+    """Return the mean over images of the mean over the pixels that are counted, which is 0 for an image without any."""
+    numbers = counted.sum((-2, -1))
+    sums = torch.where(counted, losses, torch.zeros_like(losses)).sum((-2, -1))
+    return (sums / numbers.clamp(min=1)).mean()
+
+
 def _soft_dice(
-    probabilities: Float[Tensor, "B K H W"], truth: Float[Tensor, "B K H W"], smooth: float
+    probabilities: Float[Tensor, "B K H W"],
+    truth: Float[Tensor, "B K H W"],
+    counted: Bool[Tensor, "B H W"],
+    smooth: float,
 ) -> Float[Tensor, "B K"]:
-    """Return one minus the soft Dice coefficient of each map."""
+    """Return one minus the soft Dice coefficient of each map over the pixels that are counted."""
     if smooth <= 0:
         raise ValueError(f"smooth must be above 0, so that empty masks have a loss; got {smooth}")
+    inside = counted[:, None].to(probabilities.dtype)
+    probabilities, truth = probabilities * inside, truth * inside
     common = (probabilities * truth).sum((-2, -1))
     both = probabilities.sum((-2, -1)) + truth.sum((-2, -1))
     return 1 - (2 * common + smooth) / (both + smooth)

@@ -3,7 +3,8 @@
 Values of different protocols are different quantities. Therefore the protocol's name is always given with a value, and
 so is the value of predicting only background (`all_background`): by `lab_macro` this scores nearly 50 %. In all
 protocols, logits are enlarged bilinearly to the size of the mask before pixels are classified. Every table also has
-`foreground_dice` and `foreground_iou`: the foreground at probability .5, per image, then the mean.
+`foreground_dice` and `foreground_iou`: the foreground at probability .5, per image, then the mean. `SegmentationScores`
+leaves pixels with the label `ops.labels.IGNORED` out of everything.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,6 +20,7 @@ from torch import Tensor
 from passband.metrics.counting import count_pairs
 from passband.naming import entry
 from passband.ops.checks import check_floats, shape_of
+from passband.ops.labels import IGNORED
 from passband.processes import in_turn, total
 
 LEVELS = 256
@@ -261,7 +263,7 @@ class SegmentationScores:
 
         Args:
             logits: logits of any size and on any device; they are resized bilinearly to the size of the mask.
-            mask: true labels.
+            mask: true labels, or `ops.labels.IGNORED` for pixels that are not scored.
 
         Returns:
             The image's metrics by the protocol, and `foreground_dice` and `foreground_iou`.
@@ -277,10 +279,16 @@ class SegmentationScores:
             )
         if len(logits) != self.classes:
             raise ValueError(f"{self.classes} maps of logits are needed, one per class; got {len(logits)}")
-        if not mask.numel() or int(mask.min()) < 0 or int(mask.max()) >= len(self.counts):
-            raise ValueError(f"a mask must have the classes 0 to {len(self.counts) - 1} and at least one pixel")
+        counted = mask.cpu() != IGNORED
+        if not counted.any() or int(mask.min()) < min(0, IGNORED) or int(mask.max()) >= len(self.counts):
+            raise ValueError(
+                f"a mask must have the classes 0 to {len(self.counts) - 1}, or {IGNORED} for pixels that are not "
+                "scored, and at least one pixel to score"
+            )
         # a constant map stays constant when it is enlarged in double precision, which only the CPU always has
         logits, mask = resized_logits(logits[None].detach().cpu().double(), mask.shape)[0], mask.cpu()
+        if not counted.all():  # no figure depends on the places of pixels
+            logits, mask = logits[:, None, counted], mask[None, counted]
         counts = class_counts(predicted_classes(logits), mask, len(self.counts))
         self.counts += counts
         own = self.protocol.of_image(logits, mask) if self.protocol.of_image else micro_figures(counts)

@@ -18,6 +18,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from passband.ops.labels import IGNORED
+
 
 def area_mean(maps: Float[Tensor, "*B H W"], size: tuple[int, int]) -> Float[Tensor, "*B h w"]:
     """Resize maps: each new pixel is the mean over the area that it covers, so that the mean of a map does not change.
@@ -38,10 +40,11 @@ def area_mean(maps: Float[Tensor, "*B H W"], size: tuple[int, int]) -> Float[Ten
 def shrunk_mask(mask: Int64[Tensor, "H W"], classes: int, size: tuple[int, int]) -> Int64[Tensor, "h w"]:
     """Resize a mask: each new pixel gets the class that covers most of its area, or the lower label of equal ones.
 
-    A class that would get no pixel gets the one of which it covers most.
+    A class that would get no pixel gets the one of which it covers most. Ignored pixels count as a class, but never win
+    against a class with an equal area, and may get lost.
 
     Args:
-        mask: class labels.
+        mask: class labels, or `ops.labels.IGNORED`.
         classes: number of classes, including the background.
         size: new height and width, in pixels.
 
@@ -49,18 +52,20 @@ def shrunk_mask(mask: Int64[Tensor, "H W"], classes: int, size: tuple[int, int])
         The resized mask.
 
     Raises:
-        ValueError: if a label is not below `classes`.
+        ValueError: if another label is not from 0 to `classes` - 1.
     """
     if mask.shape == size:
         return mask
     rows, columns = (_overlaps(old, new).to(mask.device) for old, new in zip(mask.shape, size, strict=True))
     present = mask.unique()
-    if present.max() >= classes or present.min() < 0:
+    if present.max() >= classes or present.min() < min(0, IGNORED):
         raise ValueError(f"classes are 0 to {classes - 1}; the mask has {present.min()} to {present.max()}")
+    present = torch.cat([present[present != IGNORED], present[present == IGNORED]])
     areas = torch.stack([rows @ (mask == number).double() @ columns.mT for number in present])
     # rounding may make equal shares differ
     winners = (areas > areas.amax(0) - 1e-9).int().argmax(0)
-    for lost in (number for number in range(len(present)) if not (winners == number).any()):
+    real = int((present != IGNORED).sum())
+    for lost in (number for number in range(real) if not (winners == number).any()):
         winners.view(-1)[areas[lost].argmax()] = lost
     return present[winners]
 

@@ -54,7 +54,7 @@ class MaskValidation:
                 continue
             loss = self.measure(resized_logits(one[None], mask.shape), mask[None]).item()
             found = bool(predicted_classes(one).any())
-            self.parts[-1].append((self.scores.add(one, mask), loss, found, bool(mask.any())))
+            self.parts[-1].append((self.scores.add(one, mask), loss, found, bool((mask > 0).any())))
             if sum(map(len, self.rows)) < DRAWN:
                 self.rows[-1].append(_row(image.cpu(), mask.cpu(), one.cpu()))
 

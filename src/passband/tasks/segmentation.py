@@ -29,6 +29,7 @@ from passband.losses import segmentation_loss
 from passband.metrics.mask_scores import PROTOCOLS, predicted_classes, resized_logits
 from passband.models.class_names import mask_names
 from passband.models.network_task import check_task
+from passband.ops.labels import IGNORED
 from passband.state_dicts import CheckpointError
 from passband.tasks.chosen_masks import split_by_recipe
 from passband.tasks.curriculum import Lesson, measured_profile, stored_profile
@@ -96,7 +97,7 @@ class Segmentation:
         """
         data = self.recipe.data
         learned = self.split(folder)[0]
-        survey = survey_masks(learned, data.classes)
+        survey = survey_masks(learned, data.classes, data.ignore_label)
         if survey.empty:
             _log.info("%d of %d masks are empty, such as that of %s", len(survey.empty), survey.count, survey.empty[0])
         if survey.full:
@@ -108,8 +109,11 @@ class Segmentation:
                 survey.full[0],
                 ", so that there is nothing to tell apart: masks are black (or 0) where nothing is" if every else "",
             )
+        preprocessing = {"size": data.size, "profile": self._profile(learned)}
+        if data.ignore_label is not None:
+            preprocessing["ignore_label"] = data.ignore_label
         about = {
-            "preprocessing": {"size": data.size, "profile": self._profile(learned)},
+            "preprocessing": preprocessing,
             "classes_named": list(data.class_names or mask_names(data.classes)),
         }
         if start is not None:
@@ -194,6 +198,7 @@ class Segmentation:
             cache=data.cache,
             skip_bad=data.skip_bad,
             batch=data.batch,
+            ignore_label=data.ignore_label,
         )
 
     def validation_data(
@@ -226,7 +231,11 @@ class Segmentation:
             for line in leak_report(learned, scored).lines(NAMED):
                 _log.warning("%s", line)
         return SegmentationValidationSet(
-            evenly(scored, self.recipe.validation.count), data.classes, data.size, cache=data.cache
+            evenly(scored, self.recipe.validation.count),
+            data.classes,
+            data.size,
+            cache=data.cache,
+            ignore_label=data.ignore_label,
         )
 
     def loss(self, model: nn.Module, batch: dict[str, Any], done: float, lesson: Lesson | None = None) -> Loss:
@@ -318,7 +327,7 @@ class Segmentation:
             ImageError: if none can be used.
         """
         data = self.recipe.data
-        samples = SegmentationValidationSet(pairs, data.classes, data.size, cache=False)
+        samples = SegmentationValidationSet(pairs, data.classes, data.size, cache=False, ignore_label=data.ignore_label)
         count = 0
         for number in range(len(pairs)):
             sample = samples[number]
@@ -334,5 +343,5 @@ def _pooled_dice(logits: Float[Tensor, "B K H W"], mask: Tensor) -> Float[Tensor
     """Return the Dice of the foreground of a whole batch; with several classes, the class must be right."""
     predicted = predicted_classes(logits.detach())
     right = ((predicted == mask) & (mask > 0)).sum()
-    both = (predicted > 0).sum() + (mask > 0).sum()
+    both = ((predicted > 0) & (mask != IGNORED)).sum() + (mask > 0).sum()
     return torch.where(both > 0, 2 * right / both.clamp(min=1), torch.ones_like(both, dtype=torch.float32))

@@ -12,7 +12,6 @@ from torch.utils.data import DataLoader
 from passband.data.datasets import segmentation
 from passband.data.datasets.order import shuffled
 from passband.data.datasets.segmentation import (
-    UNKNOWN,
     SegmentationAugmentation,
     SegmentationTrainingSet,
     SegmentationValidationSet,
@@ -21,6 +20,7 @@ from passband.data.datasets.segmentation import (
 from passband.data.masks import find_mask_pairs, read_mask_pair
 from passband.io.image import ImageError
 from passband.ops.areas import shrunk_mask
+from passband.ops.labels import IGNORED
 from tests.masks import ellipses, write_pairs
 
 SIZE = 24
@@ -129,7 +129,7 @@ class TestTraining:
         sample = SegmentationTrainingSet(spoiled, 1, SIZE, 0)[number]
         assert "1.png" in sample["problem"]
         assert not sample["image"].any()
-        assert (sample["mask"] == UNKNOWN).all()
+        assert (sample["mask"] == IGNORED).all()
         assert sample["mask"].shape == (SIZE, SIZE)
         replaced = SegmentationTrainingSet(spoiled, 1, SIZE, 0, skip_bad=True)[number]
         assert replaced["name"] == "2"
@@ -141,7 +141,7 @@ class TestTraining:
             SegmentationTrainingSet(spoiled[1:2], 1, SIZE, 0, skip_bad=True)[0]
 
     def test_more_classes_than_a_byte_holds_are_refused(self, pairs):
-        with pytest.raises(ValueError, match="at most 256 classes"):
+        with pytest.raises(ValueError, match="at most 255 classes"):
             SegmentationTrainingSet(pairs, 257, SIZE, 0)
 
 
@@ -236,7 +236,7 @@ class TestFixed:
     def test_a_bad_pair_is_said_in_its_sample(self, spoiled):
         sample = SegmentationValidationSet(spoiled, 1, SIZE)[1]
         assert "1.png" in sample["problem"]
-        assert sample["mask"].tolist() == [[UNKNOWN]]
+        assert sample["mask"].tolist() == [[IGNORED]]
         assert not sample["image"].any()
 
 
@@ -272,6 +272,12 @@ class TestShrunkMask:
         small = shrunk_mask(mask, 2, (3, 3))
         assert small.tolist() == [[0, 0, 0], [0, 1, 0], [0, 0, 0]]
 
+    def test_ignored_pixels_get_what_they_cover_most_but_never_a_tie_nor_the_last_pixel_of_a_class(self):
+        rows = [-1, -1, 1, 1, 0, 0], [-1, 0, -1, -1, 0, 0], [2, -1, -1, -1, 0, 0], [-1, -1, -1, -1, 0, -1]
+        mask = torch.tensor(rows)
+        assert shrunk_mask(mask, 3, (2, 3)).tolist() == [[IGNORED, 1, 0], [2, IGNORED, 0]]
+        assert shrunk_mask(mask.clamp(max=0), 3, (2, 3)).tolist() == [[IGNORED, 0, 0], [IGNORED, IGNORED, 0]]
+
     def test_what_has_the_size_already_stays_and_no_class_is_refused(self):
         mask = torch.tensor([[0, 5]])
         assert shrunk_mask(mask, 2, (1, 2)) is mask
@@ -303,3 +309,27 @@ def test_masks_of_several_classes_are_learned_from(tmp_path):
     sample = SegmentationTrainingSet(pairs, 4, SIZE, 0, augmentation=SegmentationAugmentation())[0]
     assert {*sample["mask"].unique().tolist()} <= {0, 1, 3}
     assert {*SegmentationValidationSet(pairs, 4, SIZE)[1]["mask"].unique().tolist()} == {0, 1, 3}
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_ignored_pixels_keep_their_places_in_samples_to_learn_from_and_to_score(tmp_path, cache):
+    write_pairs(tmp_path, 2, (SIZE, SIZE))
+    for number in range(2):
+        labels = 2 * ellipses(f"mask {number}", SIZE, SIZE)
+        labels[:, 5:8] = 255
+        Image.fromarray(labels).save(tmp_path / "masks" / f"{number}.png")
+    pairs = find_mask_pairs(tmp_path)
+    learned = SegmentationTrainingSet(pairs, 3, SIZE, 3, augmentation=OFF, cache=cache, ignore_label=255)
+    turned = SegmentationTrainingSet(
+        pairs, 3, SIZE, 3, augmentation=SegmentationAugmentation(scale=(1, 1)), cache=cache, ignore_label=255
+    )
+    scored = SegmentationValidationSet(pairs, 3, SIZE, cache=cache, ignore_label=255)
+    for number in (0, 1, 0, 1):
+        mask = scored[number]["mask"]
+        assert (mask == IGNORED).sum() == 3 * SIZE
+        assert (mask[:, 5:8] == IGNORED).all()
+        assert torch.equal(mask, read_mask_pair(pairs[number], 3, 255)[1])
+    for number in range(2):
+        mask = scored[shuffled(number, 2, 3)]["mask"]
+        assert torch.equal(learned[number]["mask"], mask)
+        assert torch.equal(turned[number]["mask"].unique(return_counts=True)[1], mask.unique(return_counts=True)[1])

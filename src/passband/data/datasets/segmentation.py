@@ -24,9 +24,10 @@ from passband.data.masks import MaskPair, read_mask_pair
 from passband.io.files import failure
 from passband.io.image import ImageError
 from passband.ops.areas import shrunk_mask
+from passband.ops.labels import IGNORED
 
-UNKNOWN = -1
-"""The only value in the mask of a sample whose files cannot be used."""
+STORED_IGNORED = 255
+"""Byte that stands for `IGNORED` in masks that are kept in memory."""
 MEMORY_SHARE = 0.4
 """Share of the free memory that cached images may take."""
 
@@ -121,9 +122,10 @@ class SegmentationTrainingSet(Dataset[SegmentationSample]):
         cache: whether to keep decoded and resized images in memory if they fit. Samples are the same without it.
         skip_bad: whether to use the next pair instead of one that cannot be used.
         batch: samples of a step, over all processes, for the order of shards.
+        ignore_label: value of ignored pixels in the mask files, as in `data.masks.read_mask`.
 
     Raises:
-        ValueError: if there are more than 256 classes, which do not fit into a byte.
+        ValueError: if there are more than 255 classes, which do not fit into a byte beside ignored pixels.
     """
 
     def __init__(
@@ -137,12 +139,13 @@ class SegmentationTrainingSet(Dataset[SegmentationSample]):
         cache: bool = True,
         skip_bad: bool = False,
         batch: int = 1,
+        ignore_label: int | None = None,
     ):
         self.pairs, self.classes, self.size, self.seed = pairs, classes, size, seed
-        self.augmentation, self.skip_bad = augmentation, skip_bad
+        self.augmentation, self.skip_bad, self.ignore_label = augmentation, skip_bad, ignore_label
         self.order = order_of((pair.image for pair in pairs), seed, batch)
-        if classes > 256:
-            raise ValueError(f"masks must have at most 256 classes for training; got {classes}")
+        if classes > STORED_IGNORED:
+            raise ValueError(f"masks must have at most {STORED_IGNORED} classes for training; got {classes}")
         self.cached = (
             _SharedArrays(len(pairs), (4, size, size)) if cache and _fits(4 * size * size * len(pairs)) else None
         )
@@ -168,19 +171,19 @@ class SegmentationTrainingSet(Dataset[SegmentationSample]):
             image, mask = planes[:3], planes[3:]
             if self.augmentation is not None:
                 image, mask = self.augmentation.apply(image, mask, self.seed * 1_000_003 + number)
-            pixels, classes = image.float() / 255, mask[0].long()
+            pixels, classes = image.float() / 255, _labels(mask[0])
         except (ImageError, OSError) as error:
             pixels, problem = torch.zeros(3, self.size, self.size), str(error)
-            classes = torch.full((self.size, self.size), UNKNOWN)
+            classes = torch.full((self.size, self.size), IGNORED)
         return {"image": pixels, "mask": classes, "name": name, "number": number, "problem": problem}
 
     def _planes(self, index: int) -> UInt8[Tensor, "4 S S"]:
         """Return the resized red, green, blue and mask planes of a pair."""
         if self.cached is not None and (known := self.cached.get(index)) is not None:
             return known
-        image, mask = read_mask_pair(self.pairs[index], self.classes)
+        image, mask = read_mask_pair(self.pairs[index], self.classes, self.ignore_label)
         small = shrunk_mask(mask, max(self.classes, 2), (self.size, self.size))
-        planes = torch.cat([_levels(image, self.size), small[None].to(torch.uint8)])
+        planes = torch.cat([_levels(image, self.size), small[None].remainder(256).to(torch.uint8)])
         if self.cached is not None:
             self.cached.put(index, planes)
         return planes
@@ -195,10 +198,19 @@ class SegmentationValidationSet(Dataset[SegmentationSample]):
         size: side of the images, in pixels.
         cache: whether to keep decoded and resized images and their masks in memory if they fit. Samples are the same
             without it.
+        ignore_label: value of ignored pixels in the mask files, as in `data.masks.read_mask`.
     """
 
-    def __init__(self, pairs: Sequence[MaskPair], classes: int, size: int, *, cache: bool = True):
-        self.pairs, self.classes, self.size = pairs, classes, size
+    def __init__(
+        self,
+        pairs: Sequence[MaskPair],
+        classes: int,
+        size: int,
+        *,
+        cache: bool = True,
+        ignore_label: int | None = None,
+    ):
+        self.pairs, self.classes, self.size, self.ignore_label = pairs, classes, size, ignore_label
         # masks mostly have the size of the samples; their true sizes are known only after reading
         self.cached: dict[int, tuple[Tensor, Tensor]] | None = {} if cache and _fits(5 * size**2 * len(pairs)) else None
 
@@ -207,15 +219,15 @@ class SegmentationValidationSet(Dataset[SegmentationSample]):
         return len(self.pairs)
 
     def __getitem__(self, number: int) -> SegmentationSample:
-        """Return the sample of a number. Unusable files give an image of zeros and a mask with one `UNKNOWN`."""
+        """Return the sample of a number. Unusable files give an image of zeros and a mask with one `IGNORED`."""
         if not 0 <= number < len(self.pairs):  # ends a `for` loop over the data set
             raise IndexError(f"there are {len(self.pairs)} pairs, numbered from 0; got {number}")
         problem = ""
         try:
             levels, stored = self._pair(number)
-            image, mask = levels.float() / 255, stored.long()
+            image, mask = levels.float() / 255, _labels(stored)
         except Exception as error:  # a damaged file can raise any error in the code that reads it
-            image, mask = torch.zeros(3, self.size, self.size), torch.full((1, 1), UNKNOWN)
+            image, mask = torch.zeros(3, self.size, self.size), torch.full((1, 1), IGNORED)
             problem = failure(error, self.pairs[number].image, self.pairs[number].mask)
         return {"image": image, "mask": mask, "name": self.pairs[number].name, "number": number, "problem": problem}
 
@@ -223,8 +235,9 @@ class SegmentationValidationSet(Dataset[SegmentationSample]):
         """Return the resized image and the mask of a pair."""
         if self.cached is not None and number in self.cached:
             return self.cached[number]
-        image, mask = read_mask_pair(self.pairs[number], self.classes)
-        pair = _levels(image, self.size), mask.to(torch.uint8 if self.classes <= 256 else torch.int32)
+        image, mask = read_mask_pair(self.pairs[number], self.classes, self.ignore_label)
+        fits = self.classes <= STORED_IGNORED
+        pair = _levels(image, self.size), mask.remainder(256).to(torch.uint8) if fits else mask.to(torch.int32)
         if self.cached is not None and _fits(pair[1].nbytes):
             self.cached[number] = pair
         return pair
@@ -246,6 +259,12 @@ def collate_masks(samples: Sequence[SegmentationSample]) -> dict[str, Any]:
         "number": torch.tensor([sample["number"] for sample in samples]),
         "problem": [sample["problem"] for sample in samples],
     }
+
+
+def _labels(stored: UInt8[Tensor, "H W"] | Int32[Tensor, "H W"]) -> Int64[Tensor, "H W"]:
+    """Return the labels of a mask that is kept in memory."""
+    labels = stored.long()
+    return labels.masked_fill(labels == STORED_IGNORED, IGNORED) if stored.dtype == torch.uint8 else labels
 
 
 def _levels(image: Float[Tensor, "3 H W"], size: int) -> UInt8[Tensor, "3 S S"]:
