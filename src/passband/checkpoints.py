@@ -4,7 +4,6 @@ A checkpoint is a folder `step-NUMBER` with a file `manifest.json`, which names 
 file. It is written under another name, forced to the disk, and then renamed.
 """
 
-import errno
 import json
 import logging
 import os
@@ -13,15 +12,13 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
-from passband.io.files import file_checksum
+from passband.io.files import FULL, file_checksum, telling_full_disk
 from passband.processes import any_of
 
 MANIFEST = "manifest.json"
 """Name of the file with the checksums of a checkpoint."""
 PARTIAL = ".partial"
 """Name of the folder in which a checkpoint is written before it is renamed."""
-PROBE_BYTES = 2**20
-"""Length of the file that tells whether a disk is full, in bytes."""
 DAMAGED = "damaged-"
 """Prefix of the name that a damaged checkpoint gets."""
 
@@ -124,9 +121,10 @@ def save_checkpoint(accelerator: Accelerator, folder: Path, step: int, kept: int
     accelerator.wait_for_everyone()
     if problem is None:
         try:
-            accelerator.save_state(str(temporary))
-        except Exception as error:  # torch and safetensors raise errors of their own for a full disk
-            problem = _write_problem(temporary) or error
+            with telling_full_disk(temporary):
+                accelerator.save_state(str(temporary))
+        except Exception as error:
+            problem = error
     is_failed = any_of(int(problem is not None))
     if is_first and not is_failed:
         try:
@@ -176,28 +174,10 @@ def _force(path: Path) -> None:
         os.close(descriptor)
 
 
-def _write_problem(folder: Path) -> OSError | None:
-    """Return the error of the operating system that stops writing into a folder now, or None.
-
-    Args:
-        folder: folder that holds the files written so far, so that a full disk is still full.
-    """
-    probe = folder / "probe"
-    try:
-        with probe.open("wb") as file:
-            file.write(bytes(PROBE_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-        probe.unlink()
-    except OSError as error:
-        return error
-    return None
-
-
 def _reason(problem: BaseException | None, folder: Path) -> str:
     """Describe why a checkpoint could not be written, in one line."""
     if problem is None:
         return "another process of the run could not write its part"
-    if isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(problem, OSError) and problem.errno in FULL:
         return f"no space left in {folder}; free some space there"
     return " ".join(str(problem).split()) or type(problem).__name__

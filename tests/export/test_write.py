@@ -1,9 +1,13 @@
+import errno
+import os
+
 import pytest
 import torch
 
 from passband.export import ExportError, export_model, restoration_graph, write
 from passband.export.ncnn.runtime import NcnnRuntime
 from passband.export.runtimes import OnnxRuntime, OpenVINORuntime, read_openvino
+from passband.io.files import WriteError
 from passband.io.onnx_metadata import read_onnx_metadata
 from passband.models import load_model
 
@@ -43,6 +47,26 @@ def test_int8_says_what_it_costs_against_clean_pictures(network_weights, photogr
     assert exported.psnr_exported is not None
     assert exported.psnr_exported == pytest.approx(exported.psnr_torch, abs=1)
     assert min(parity.psnr for parity in exported.parities) > 30
+
+
+@pytest.mark.parametrize(("to", "name"), [("onnx", "a.onnx"), ("openvino", "a.xml"), ("ncnn", "a.ncnn.param")])
+def test_a_disk_without_room_for_a_file_is_one_sentence_that_names_it(network_weights, tmp_path, monkeypatch, to, name):
+    def full(*_, **__):
+        monkeypatch.setattr("passband.io.files.os.fsync", no_room)
+        raise (RuntimeError("basic_ios::clear: iostream error") if to == "openvino" else no_room())
+
+    def no_room(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    writer = {"onnx": "_write", "openvino": "save_openvino", "ncnn": "write_ncnn"}[to]
+    monkeypatch.setattr(f"passband.export.write.{writer}", full)
+    with pytest.raises(WriteError) as caught:
+        export_model(network_weights, tmp_path / "new" / name, to)
+    assert str(caught.value) == (
+        f"cannot write {tmp_path / 'new' / name}: no space left in {tmp_path / 'new'}; free some space there, or "
+        "choose another folder"
+    )
+    assert list((tmp_path / "new").iterdir()) == []
 
 
 def test_a_file_that_is_not_the_network_any_more_is_not_written(network_weights, tmp_path, monkeypatch):

@@ -13,9 +13,11 @@ from passband.io.files import (
     failure,
     fitted_name,
     is_parts_folder,
+    naming_file,
     none_usable,
     parts_folder,
     results_folder,
+    telling_full_disk,
     write_whole,
 )
 
@@ -55,6 +57,34 @@ def test_another_reason_is_the_systems_own(tmp_path):
         with write_whole(tmp_path / "a.txt"):
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
     assert caught.value.errno == errno.EROFS
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES])
+def test_a_file_that_is_made_in_a_temporary_folder_is_named_as_the_user_knows_it(tmp_path, number):
+    with pytest.raises(WriteError) as caught, naming_file(tmp_path / "a.onnx"):  # noqa: SIM117
+        with write_whole(tmp_path / ".hidden" / "a.onnx"):
+            raise OSError(number, os.strerror(number))
+    assert caught.value.errno == number
+    assert str(caught.value).startswith(f"cannot write {tmp_path / 'a.onnx'}: ")
+    assert "hidden" not in str(caught.value)
+    assert str(caught.value).count("cannot write") == 1
+
+
+def test_errors_of_other_libraries_on_a_full_disk_become_that_of_the_system_and_others_stay(tmp_path, monkeypatch):
+    with pytest.raises(RuntimeError, match="iostream error"), telling_full_disk(tmp_path):
+        raise RuntimeError("iostream error")
+    assert list(tmp_path.iterdir()) == []
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("passband.io.files.os.fsync", full)
+    with pytest.raises(OSError, match="No space left") as caught, telling_full_disk(tmp_path):
+        raise RuntimeError("iostream error")
+    assert (caught.value.errno, str(caught.value.__cause__)) == (errno.ENOSPC, "iostream error")
+    with pytest.raises(OSError, match="the system's own"), telling_full_disk(tmp_path):
+        raise OSError("the system's own")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_parent_that_is_a_file_is_reported(tmp_path):

@@ -25,7 +25,7 @@ from passband.export.quantize import calibration_images, quantize, restored_gain
 from passband.export.runtimes import OnnxRuntime, OpenVINORuntime, of_one_size, openvino_model
 from passband.export.write_logits import LogitsParity, check_logits_export, export_logits
 from passband.io.arrays import from_array
-from passband.io.files import results_folder, write_whole
+from passband.io.files import naming_file, results_folder, telling_full_disk, write_whole
 from passband.metrics import psnr
 from passband.models import load_with_config
 from passband.ops.tiling import pad_to_multiple
@@ -140,7 +140,8 @@ def export_model(
     if getattr(model, "task", "restoration") == "restoration":
         write, make = _formats(model, to, precision, calibration, size, provider)
         with _compared_file(output) as temporary:
-            write(temporary)
+            with telling_full_disk(temporary.parent):
+                write(temporary)
             parities, costs = _compare_restoration(model, make(temporary), precision, str(weights))
         return Exported(output, precision, parities, *costs)
     network = check_logits_export(model, to, precision)
@@ -159,15 +160,16 @@ def _compared_file(output: Path) -> Iterator[Path]:
 
     The block writes the file, reads it again and compares it with torch.
     """
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".", suffix=".partial", dir=output.parent) as folder:
-        temporary = Path(folder) / output.name
-        yield temporary
-        if output.is_dir():  # an earlier Core ML package, which no rename replaces
-            shutil.rmtree(output)
-        for part in (temporary.with_suffix(".bin"), temporary):
-            if part.exists():
-                part.replace(output.with_suffix(part.suffix))
+    with naming_file(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".", suffix=".partial", dir=output.parent) as folder:
+            temporary = Path(folder) / output.name
+            yield temporary
+            if output.is_dir():  # an earlier Core ML package, which no rename replaces
+                shutil.rmtree(output)
+            for part in (temporary.with_suffix(".bin"), temporary):
+                if part.exists():
+                    part.replace(output.with_suffix(part.suffix))
 
 
 def _format_of(output: Path) -> str:

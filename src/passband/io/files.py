@@ -26,6 +26,12 @@ PARTS_JOB = "job.json"
 """Name of the file in a folder of segments that holds the job: everything that decides the segments."""
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Error numbers of a disk without room, and of a user who may not write more."""
+PROBE_BYTES = 2**20
+"""Length in bytes of the file that tells whether a disk is full."""
+
+
 class WriteError(OSError):
     """A file cannot be written. The message is one sentence that names the file."""
 
@@ -95,12 +101,46 @@ def naming_file(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = str(error.strerror or error)
-        if isinstance(error, FileExistsError | NotADirectoryError):
+        # the block may have written a temporary file, whose name says nothing to a user
+        cause = error.__cause__ if isinstance(error, WriteError) and isinstance(error.__cause__, OSError) else error
+        reason = str(cause.strerror or cause)
+        if isinstance(cause, FileExistsError | NotADirectoryError):
             reason = _file_in_place_of_folder(path.parent) or reason
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if cause.errno in FULL:
             reason = f"no space left in {path.parent}; free some space there, or choose another folder"
-        raise WriteError(error.errno, f"cannot write {path}: {reason}") from error
+        raise WriteError(cause.errno, f"cannot write {path}: {reason}") from cause
+
+
+@contextmanager
+def telling_full_disk(folder: Path) -> Iterator[None]:
+    """Raise the error of the operating system in place of that of another library, if a folder cannot be written to.
+
+    Libraries such as torch, safetensors and OpenVINO raise errors of their own for a full disk, whose messages may be
+    `iostream error`.
+
+    Args:
+        folder: folder that the block writes to. The files that it has written so far must still be there.
+
+    Raises:
+        OSError: if the block raises an error and the folder cannot be written to.
+    """
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        probe = folder / f".{token_hex(6)}{PARTIAL}"
+        try:
+            with probe.open("wb") as file:
+                file.write(bytes(PROBE_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as problem:
+            raise problem from error
+        finally:
+            with suppress(OSError):
+                probe.unlink()
+        raise
 
 
 def results_folder(output: str | Path, inputs: Iterable[str | Path] = ()) -> Path:

@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
-from passband.io.files import Resolver, file_checksum
+from passband.io.files import Resolver, file_checksum, naming_file
 
 try:
     import fcntl
@@ -131,14 +131,15 @@ class Records:
             content: path of the complete file that will be renamed to `path`; None if `path` exists already.
 
         Raises:
-            OSError: if the record cannot be written.
+            WriteError: if the record cannot be written.
         """
         resolved, folder = self.resolved(source), self.resolved.parent(path)
         origin = {"path": resolved, "relative": os.path.relpath(resolved, folder)}
         settings = {"command": making.command, "weights": making.weights, "options": making.options}
         entry = {"file": path.name, **signature(content or path), "source": {**origin, **source_signature}, **settings}
         line = json.dumps(entry)
-        with (path.parent / RECORD_FILE).open("a+b") as file, _locked(file):
+        record = path.parent / RECORD_FILE
+        with naming_file(record), record.open("a+b") as file, _locked(file):
             # The last line may be incomplete after a crash. A new line must not be joined to it.
             is_whole = not file.seek(0, os.SEEK_END) or (file.seek(-1, os.SEEK_END), file.read())[1] == b"\n"
             file.write(f"{'' if is_whole else chr(10)}{line}\n".encode("ascii"))

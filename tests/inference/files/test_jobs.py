@@ -1,6 +1,7 @@
 import errno
 import os
 import shutil
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -234,6 +235,25 @@ class TestDoneBefore:
         (outcome,) = restore(source)
         assert outcome.status == "restored"
         assert any("so the next run will not know that" in note for note in outcome.notes)
+
+    def test_a_record_without_room_on_the_disk_leaves_no_file_and_the_next_run_makes_both(
+        self, restore, tmp_path, monkeypatch
+    ):
+        (source,) = write(tmp_path, "a.png")
+        with monkeypatch.context() as patch:
+
+            @contextmanager
+            def full(file):
+                yield
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+            patch.setattr("passband.io.records._locked", full)
+            (outcome,) = restore(source)
+        assert outcome.status == "failed"
+        assert f"cannot write {tmp_path / 'a_restored.png'}: no space left in {tmp_path}; free some" in outcome.reason
+        assert names(tmp_path) == ["a.png"]
+        assert statuses(restore(source)) == ["restored"]
+        assert statuses(restore(source)) == ["skipped"]
 
     def test_the_comparison_is_made_of_what_was_restored_without_one(self, restore, tmp_path):
         write(tmp_path / "x", "a.jpg", "a.png", "a_compare.png")

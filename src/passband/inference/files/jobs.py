@@ -10,8 +10,8 @@ from typing import Any, Literal
 from passband.inference.files.naming import Job
 from passband.inference.files.pieces import Executor, Piece, in_this_process
 from passband.inference.files.splitting import PartDone, PartPiece, PartsFeed
-from passband.io.files import before_rename, failure, fitted_name, results_folder
-from passband.io.records import RECORD_FILE, OutputSettings, Records, foreign_file_message, signature
+from passband.io.files import FULL, before_rename, failure, fitted_name, results_folder
+from passband.io.records import OutputSettings, Records, foreign_file_message, signature
 
 
 @dataclass(frozen=True)
@@ -240,12 +240,17 @@ def _carry_out(work: Work, records: Records, task: Task) -> JobResult:
 def _record(
     records: Records, path: Path, job: Job, seen: dict[str, Any], making: OutputSettings, content: Path | None
 ) -> tuple[str, ...]:
-    """Record a file, and return a note if that fails."""
+    """Record a file, and return a note if that fails.
+
+    Raises:
+        WriteError: if the disk is full. The file is then not written either, so that the next run makes both.
+    """
     try:
         records.add(path, job.source, seen, making, content)
     except OSError as error:
-        record = path.parent / RECORD_FILE
-        return (f"{record} cannot be written ({error.strerror}), so the next run will not know that {path} is done",)
+        if error.errno in FULL:
+            raise
+        return (f"{error}, so the next run will not know that {path} is done",)
     return ()
 
 
