@@ -19,10 +19,10 @@ from typing import Any
 
 import torch
 
-from passband.data.cubes.fixed_size import read_pixels
 from passband.data.cubes.native_size import read_native_cube
 from passband.data.images import find_images
 from passband.inference import InstanceFinder
+from passband.io.image import read_image
 from passband.io.json_files import write_json
 from passband.provenance import environment
 from passband.tasks.instances import cube_form
@@ -34,7 +34,7 @@ def timed(finder: InstanceFinder, path: Path, score: float) -> tuple[list[float]
     """Process a file, and return the seconds of each part and the number of instances."""
     form, marks = cube_form(finder.model), [time.perf_counter()]
     if form is None:
-        image = read_pixels(path)
+        image = read_image(path)
         size = (image.shape[-2], image.shape[-1])
     else:
         cube = read_native_cube(path, form)

@@ -30,9 +30,9 @@ from torch.nn.functional import interpolate
 from torchvision.transforms.functional import to_tensor
 
 from passband.data.coco import CocoImage, CocoImages, find_coco
-from passband.data.cubes.fixed_size import read_pixels
 from passband.data.cubes.native_size import NativeFormat, read_native_cube
 from passband.data.datasets.detection import DetectionTrainingSet
+from passband.io.image import read_image
 from passband.io.jpeg import backend
 from passband.io.json_files import write_json
 from passband.io.rle import mask_functions
@@ -105,7 +105,7 @@ def resized(pictures: CocoImages, read: Callable[[CocoImage], Tensor]) -> LOADED
 
 def pixels_alone(pictures: CocoImages) -> LOADED:
     def load(number: int) -> Tensor:
-        values = read_pixels(image_of(pictures, number).path)
+        values = read_image(image_of(pictures, number).path)
         return values.flip(-1) if number % 2 else values
 
     return load
@@ -149,7 +149,7 @@ def ways(pictures: CocoImages, folder: Path) -> dict[str, LOADED | str]:
     """Return each method to load an image, or the reason why it is not available."""
     form = NativeFormat(tuple(channel_subset("24S").indices()), 2)
     found: dict[str, LOADED | str] = {
-        "pixels, ours, resized": resized(pictures, lambda image: read_pixels(image.path)),
+        "pixels, ours, resized": resized(pictures, lambda image: read_image(image.path)),
         "pixels, ours, as loaded": pixels_alone(pictures),
         "pixels, torchvision and Pillow, resized": resized(pictures, pillow_pixels),
         "coefficients, 24 channels": cubes_alone(pictures, form),

@@ -17,7 +17,6 @@ import torch
 from second_generators import SECOND, degrade_second
 from torch import Tensor
 
-from passband.data.cubes.fixed_size import read_pixels
 from passband.data.datasets.crops import CLEAN, degraded_as_file
 from passband.data.images import find_images
 from passband.inference import Inspector, Restorer
@@ -69,8 +68,8 @@ def look(
         else:
             degraded = degraded_as_file(clean, kind, seed=options.seed, index=index)
         content = stored(cropped(degraded, options.crop), options.quality)
-        given, target = read_pixels(content)[None], cropped(clean, options.crop)[None]
-        found: Diagnosis = inspector.inspect_content(content).among(list(shipped_weights()))
+        given, target = read_image(content)[None], cropped(clean, options.crop)[None]
+        found: Diagnosis = inspector(content).among(list(shipped_weights()))
         before = min(MOST, psnr(given, target).item())
         first = max(found.probabilities, key=lambda name: found.probabilities[name])
         row: dict[str, Any] = {

@@ -109,9 +109,22 @@ def test_pixels_in_memory_and_a_file_without_loss_are_one_picture(weights, tmp_p
     pixels = texture("middle", 5, (67, 89))
     Image.fromarray(pixels).save(tmp_path / "a.png")
     of_file = classifier(tmp_path / "a.png")
-    for picture in (pixels, Image.fromarray(pixels), read_image(tmp_path / "a.png"), str(tmp_path / "a.png")):
+    content = (tmp_path / "a.png").read_bytes()
+    for picture in (pixels, Image.fromarray(pixels), read_image(tmp_path / "a.png"), str(tmp_path / "a.png"), content):
         assert classifier(picture) == of_file
     assert sum(guess.probability for guess in of_file) == pytest.approx(1)
+
+
+def test_every_kind_of_path_and_the_content_of_a_jpeg_file_give_its_own_coefficients(weights, tmp_path):
+    class OtherPath:
+        def __fspath__(self):
+            return str(tmp_path / "a.jpg")
+
+    Image.fromarray(texture("middle", 5, (67, 89))).save(tmp_path / "a.jpg", quality=30)
+    classifier = Classifier(weights, "cpu")
+    of_file = classifier(tmp_path / "a.jpg")
+    assert classifier(OtherPath()) == classifier((tmp_path / "a.jpg").read_bytes()) == of_file
+    assert classifier(read_image(tmp_path / "a.jpg")) != of_file  # clamped and rounded pixels
 
 
 def test_what_is_no_picture_is_refused(weights, tmp_path):

@@ -35,7 +35,7 @@ def test_a_picture_has_the_same_instances_whatever_it_comes_as(folder, weights):
     assert found.scores.min() >= 0.1
     assert (found.scores.diff() <= 0).all()
     pixels = Image.open(path)
-    for picture in (str(path), pixels, np.asarray(pixels), read_image(path)):
+    for picture in (str(path), path.read_bytes(), pixels, np.asarray(pixels), read_image(path)):
         again = finder(picture, score=0.1)
         assert torch.equal(again.boxes, found.boxes)
         assert again.masks == found.masks

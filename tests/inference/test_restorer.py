@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import psutil
 import pytest
@@ -47,12 +50,27 @@ def test_a_tensor_comes_back_in_its_shape(identity, shape):
     torch.testing.assert_close(identity(image), image)
 
 
-def test_a_path_gives_a_pil_picture(identity, tmp_path):
+def test_a_path_and_the_content_of_a_file_give_a_pil_picture(identity, tmp_path):
     image = torch.rand(3, 10, 12)
     write_image(tmp_path / "a.png", image)
-    restored = identity(str(tmp_path / "a.png"))
-    assert isinstance(restored, Image.Image)
-    np.testing.assert_array_equal(np.asarray(restored), np.asarray(Image.open(tmp_path / "a.png")))
+    for source in (str(tmp_path / "a.png"), (tmp_path / "a.png").read_bytes()):
+        restored = identity(source)
+        assert isinstance(restored, Image.Image)
+        np.testing.assert_array_equal(np.asarray(restored), np.asarray(Image.open(tmp_path / "a.png")))
+
+
+def test_type_checkers_know_that_an_image_comes_back_as_what_it_was():
+    script = """
+from typing import get_overloads, get_type_hints
+import numpy, torch
+from PIL import Image
+from passband.inference import Restorer
+same, read = (get_type_hints(overload) for overload in get_overloads(Restorer.__call__))
+assert set(same["image"].__constraints__) == {Image.Image, numpy.ndarray, torch.Tensor}
+assert same["return"] is same["image"]
+assert read["return"] is Image.Image
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)  # the checks of types in tests hide overloads
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 5), (1, 40), (16, 16), (17, 31)])

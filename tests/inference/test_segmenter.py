@@ -48,6 +48,7 @@ class TestPictures:
         masks = [
             segmenter(tmp_path / "p.png"),
             segmenter(str(tmp_path / "p.png")),
+            segmenter((tmp_path / "p.png").read_bytes()),
             segmenter(picture),
             segmenter(Image.fromarray(picture)),
             segmenter(torch.from_numpy(picture).permute(2, 0, 1).float() / 255),

@@ -1,3 +1,4 @@
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ def ways(tmp_path):
     return {
         "path": tmp_path / "a.png",
         "name of a file": str(tmp_path / "a.png"),
+        "content of a file": (tmp_path / "a.png").read_bytes(),
         "PIL": Image.fromarray(LEVELS),
         "array": LEVELS,
         "array of 16 bits": LEVELS.astype(np.uint16) * 257,
@@ -40,9 +42,9 @@ def test_every_kind_comes_back_as_what_it_was(tmp_path):
     for name, picture in ways(tmp_path).items():
         source = read_input(picture)
         given = source.to_original_kind(source.images)
-        if isinstance(picture, str | Path):
+        if isinstance(picture, str | Path | bytes):
             assert isinstance(given, Image.Image)
-            picture = Image.open(picture)
+            picture = Image.open(BytesIO(picture) if isinstance(picture, bytes) else picture)
         assert type(given) in (type(picture), Image.Image), name
         np.testing.assert_allclose(np.asarray(given), np.asarray(picture), atol=1e-7, err_msg=name)
         assert np.asarray(given).dtype == np.asarray(picture).dtype, name
@@ -83,9 +85,13 @@ def test_one_picture_is_needed_where_one_is_asked_for():
 @pytest.mark.parametrize(
     ("thing", "error", "message"),
     [
-        (3, TypeError, "a path, a PIL image, an array or a tensor; got an int"),
+        (3, TypeError, "a path, the bytes of an image file, a PIL image, an array or a tensor; got an int$"),
         (None, TypeError, "got a NoneType"),
-        (b"\x89PNG", TypeError, "got a bytes"),
+        (b"", ImageError, "the content is empty; a PNG"),
+        (b"no image", ImageError, "the content is not a PNG.* image: it begins with b'no image'"),
+        (b"\x89PNG\r\n\x1a\n", ImageError, "the content is a PNG file that is incomplete or damaged"),
+        (bytearray(b"\x89PNG"), TypeError, r"got a bytearray: pass bytes\(content\)"),
+        (BytesIO(b"\x89PNG"), TypeError, r"got a BytesIO: pass file\.read\(\)"),
         ([LEVELS], TypeError, "got a list"),
         (torch.zeros(8, 9, 3), ValueError, r"channels come first: image\.movedim\(-1, -3\)"),
         (torch.zeros(4, 8, 9), ValueError, "alpha channel"),

@@ -11,9 +11,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.data.cubes.fixed_size import CubeFormat, file_cube, pixel_cube, read_pixels
+from passband.data.cubes.fixed_size import CubeFormat, file_cube, pixel_cube
 from passband.data.cubes.published import CROP, RESIZED, published_cube
 from passband.data.cubes.views import Augmentation, pixel_window
+from passband.io.image import read_image
 from passband.layers.channels import from_indices
 from passband.ops.color import rgb_to_ycbcr
 
@@ -118,7 +119,7 @@ class Preprocessing:
         """
         if self.input == "coefficients":
             return file_cube(source, self._form, augmentation)
-        return self.prepare_image(read_pixels(source), augmentation)
+        return self.prepare_image(read_image(source), augmentation)
 
     def prepare_image(
         self, image: Float[Tensor, "3 H W"], augmentation: Augmentation | None = None

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -103,8 +104,9 @@ class Classifier(Rebuilt):
         """Classify one image.
 
         Args:
-            image: a path, a PIL image, an array H W or H W 3 of uint8, uint16 or float in [0, 1], or a tensor 3 H W
-                in [0, 1]. If the network takes coefficients, those of a JPEG file are read without decoding it.
+            image: a path, the bytes of an image file, a PIL image, an array H W or H W 3 of uint8, uint16 or float in
+                [0, 1], or a tensor 3 H W in [0, 1]. If the network takes coefficients, those of a JPEG file are read
+                without decoding it.
             top: largest number of guesses, 1 or more.
 
         Returns:
@@ -116,8 +118,8 @@ class Classifier(Rebuilt):
             ValueError: if `top` is below 1, or a tensor or array has another shape.
         """
         _check_top(top)
-        if isinstance(image, str | Path):
-            view = self.preprocessing.prepare(Path(image))
+        if isinstance(image, str | PathLike | bytes):
+            view = self.preprocessing.prepare(image if isinstance(image, bytes) else Path(image))
         else:
             view = self.preprocessing.prepare_image(as_tensor(image))
         return self._guesses(self.logits(view[None])[0], top)

@@ -4,6 +4,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.data.cubes.fixed_size import read_pixels
 from passband.data.cubes.native_size import read_native_cube
 from passband.drawing.instances import draw_instances
 from passband.inference.files.instances import INSTANCES_FILE, InstancesFile
@@ -19,7 +19,7 @@ from passband.inference.files.pieces import Executor, Piece, in_this_process
 from passband.inference.rebuilding import Rebuilt
 from passband.io.conversion import AnyImage, as_tensor
 from passband.io.files import before_rename, failure, fitted_name, results_folder
-from passband.io.image import write_image
+from passband.io.image import read_image, write_image
 from passband.io.records import OutputSettings, Records, foreign_file_message, signature
 from passband.io.rle import mask_area
 from passband.metrics.instance_scores import coco_results
@@ -89,8 +89,8 @@ class InstanceFinder(Rebuilt):
         """Find the instances in an image.
 
         Args:
-            image: a path, a PIL image, an array H W or H W 3 of uint8, uint16 or float in [0, 1], or a tensor 3 H W
-                in [0, 1]. A network of coefficients takes paths of JPEG files only.
+            image: a path, the bytes of an image file, a PIL image, an array H W or H W 3 of uint8, uint16 or float in
+                [0, 1], or a tensor 3 H W in [0, 1]. A network of coefficients takes files only, as paths or bytes.
             score: smallest score of an instance, in [0, 1].
 
         Returns:
@@ -103,8 +103,8 @@ class InstanceFinder(Rebuilt):
                 network of coefficients.
         """
         _check_score(score)
-        if isinstance(image, str | Path):
-            return self.find_in(Path(image)).above(score)
+        if isinstance(image, str | PathLike | bytes):
+            return self.find_in(image if isinstance(image, bytes) else Path(image)).above(score)
         return self.find(as_tensor(image)).above(score)
 
     def find(self, image: Float[Tensor, "3 H W"]) -> Instances:
@@ -118,11 +118,11 @@ class InstanceFinder(Rebuilt):
         """
         return self.find_prepared(image, (image.shape[-2], image.shape[-1]))
 
-    def find_in(self, path: Path) -> Instances:
+    def find_in(self, source: Path | bytes) -> Instances:
         """Find the instances in a file by its pixels or its coefficients, whichever the network takes.
 
         Args:
-            path: path of the image.
+            source: path of the image, or the content of its file.
 
         Raises:
             ImageError: if the file is damaged or not an image.
@@ -130,8 +130,8 @@ class InstanceFinder(Rebuilt):
         """
         form = cube_form(self.model)
         if form is None:
-            return self.find(read_pixels(path))
-        cube = read_native_cube(path, form)
+            return self.find(read_image(source))
+        cube = read_native_cube(source, form)
         return self.find_prepared(cube.values, (cube.height, cube.width))
 
     def find_prepared(self, image: Float[Tensor, "C h w"], size: tuple[int, int]) -> Instances:
@@ -242,7 +242,7 @@ class FindWork:
         """
         instances = self.finder(path, self.score)
         if drawing is not None:
-            write_image(drawing, self.finder.overlay(read_pixels(path), instances))
+            write_image(drawing, self.finder.overlay(read_image(path), instances))
         return self.finder.coco_answer(instances)
 
 
@@ -291,7 +291,7 @@ class _Finding:
             _ = instances.masks  # computed here, and kept for the annotations
             if drawn is not None:
                 with before_rename(lambda _, content: self.records.add(drawn, path, seen, self.making, content)):
-                    write_image(drawn, self.finder.overlay(read_pixels(path), instances))
+                    write_image(drawn, self.finder.overlay(read_image(path), instances))
         except Exception as error:  # any kind: a bad file may break its reader in any way
             return piece.failed(failure(error, path, *([] if drawn is None else [drawn])))
         return FoundIn(path, instances, overlay=drawn)

@@ -7,9 +7,8 @@ from contextlib import AbstractContextManager
 from copy import copy
 from numbers import Real
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, overload
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from PIL import Image
@@ -26,15 +25,13 @@ from passband.inference.rebuilding import Rebuilt
 from passband.inference.restoration_network import RestorationNetwork
 from passband.inference.video.temporal import Smoother
 from passband.io.arrays import check_range
-from passband.io.conversion import read_input
+from passband.io.conversion import AnyImage, Given, ImageSource, read_input
 from passband.io.image import DEFAULT_MAX_PIXELS
 from passband.models import pick_device
 from passband.naming import described
 from passband.ops.checks import check_images
 from passband.ops.progress import Report
 from passband.weights_finding import JOINT, checked_name, one_network_needed
-
-ImageForm = TypeVar("ImageForm", Image.Image, np.ndarray, Tensor)
 
 
 class Restorer(Rebuilt):
@@ -183,7 +180,11 @@ class Restorer(Rebuilt):
         changes = repr(sorted(self._overrides.items())) if self._overrides else ""
         return hashlib.sha256(f"{chosen}{changes}".encode()).hexdigest()
 
-    def __call__(self, image: ImageForm | str | Path) -> ImageForm | Image.Image:
+    @overload
+    def __call__(self, image: Given) -> Given: ...
+    @overload
+    def __call__(self, image: ImageSource) -> Image.Image: ...
+    def __call__(self, image: AnyImage) -> Any:
         """Restore an image and return it in the form in which it came.
 
         Args:
@@ -191,13 +192,14 @@ class Restorer(Rebuilt):
                 a PIL image, whose mode is kept if it is L, LA, RGB or RGBA (others become RGB or RGBA);
                 an array H W, H W 1, H W 3, or with alpha H W 2 or H W 4, uint8 or uint16 or float in [0, 1];
                 a tensor 3 H W or B 3 H W, float in [0, 1] or uint8;
-                a path, which gives a PIL image of 8 bits (`restore_file` keeps more bits and the file's metadata).
+                a path, or the content of an image file as bytes, which give a PIL image of 8 bits (`restore_file` keeps
+                more bits and the file's metadata).
 
         Returns:
             The restored image, of the same kind, shape and dtype. Alpha stays as it is.
 
         Raises:
-            ImageError: if the file is not an image.
+            ImageError: if the file is not an image, damaged, or has more than 200 million pixels.
             TypeError: if the argument is none of these.
             ValueError: if the shape, the dtype or the range of the values is none of these.
         """

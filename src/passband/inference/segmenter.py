@@ -112,8 +112,8 @@ class Segmenter(Rebuilt):
         """Return the class of each pixel.
 
         Args:
-            image: a path, a PIL image, an array H W or H W 3 of uint8, uint16 or float in [0, 1], or a tensor 3 H W
-                in [0, 1].
+            image: a path, the bytes of an image file, a PIL image, an array H W or H W 3 of uint8, uint16 or float in
+                [0, 1], or a tensor 3 H W in [0, 1].
 
         Returns:
             Numbers of classes, in the size of the upright image; of two classes the foreground is 1.

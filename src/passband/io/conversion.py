@@ -7,7 +7,7 @@ the kind, so that `ImageInput.to_original_kind` returns a result of the same kin
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -19,9 +19,13 @@ from passband.io.arrays import check_range, from_array, to_array
 from passband.io.image import from_pil, read_stored_image, to_pil
 from passband.ops.checks import kind_of, shape_of
 
-AnyImage: TypeAlias = Image.Image | np.ndarray | Tensor | str | PathLike[str]
-"""A path; a PIL image; an array of shape H W, H W 1, H W 2, H W 3 or H W 4, as uint8, uint16 or float in [0, 1]; or a
-tensor of shape 3 H W, as float in [0, 1] or uint8."""
+ImageSource: TypeAlias = str | PathLike[str] | bytes
+"""A path of an image file, or the content of one."""
+AnyImage: TypeAlias = Image.Image | np.ndarray | Tensor | ImageSource
+"""A path; the content of an image file as bytes; a PIL image; an array of shape H W, H W 1, H W 2, H W 3 or H W 4, as
+uint8, uint16 or float in [0, 1]; or a tensor of shape 3 H W, as float in [0, 1] or uint8."""
+Given = TypeVar("Given", Image.Image, np.ndarray, Tensor)
+"""A kind of image that a result also has."""
 BYTE = 255.0
 """Value of full brightness in 8 bits."""
 
@@ -90,9 +94,21 @@ def read_input(image: AnyImage) -> ImageInput:
         source = from_pil(image)
     elif isinstance(image, str | PathLike):
         source = read_stored_image(Path(image))
+    elif isinstance(image, bytes):
+        source = read_stored_image(image)
     else:
-        raise TypeError(f"an image must be a path, a PIL image, an array or a tensor; got {kind_of(image)}")
+        raise TypeError(
+            "an image must be a path, the bytes of an image file, a PIL image, an array or a tensor; got "
+            f"{kind_of(image)}{_way_to_bytes(image)}"
+        )
     return ImageInput(source.image[None], source.alpha, image)
+
+
+def _way_to_bytes(image: Any) -> str:
+    """Return a clause, with a colon before it, that says how to get the bytes of a file; empty if unknown."""
+    if isinstance(image, bytearray | memoryview):
+        return ": pass bytes(content)"
+    return ": pass file.read()" if hasattr(image, "read") else ""
 
 
 def as_tensor(image: AnyImage) -> Float[Tensor, "3 H W"]:

@@ -8,10 +8,10 @@ import numpy as np
 from torch import Tensor
 
 from passband.config import InspectionRecipe
-from passband.data.cubes.fixed_size import read_pixels
 from passband.data.datasets.crops import UNUSABLE, crop_and_flip
 from passband.data.datasets.inspection import BEST, InspectionImage
 from passband.data.gains import GainTable, GainTableError, read_gains
+from passband.io.image import read_image
 from passband.metrics import psnr
 from passband.tasks.inspection import Inspection, made_of
 
@@ -95,7 +95,7 @@ def gain_on(made: InspectionImage, restore: Restore, part: int | None = None) ->
         restore: function that restores it.
         part: side of the square that is restored, as in `measure_gains`.
     """
-    images = [read_pixels(made.content), made.clean]
+    images = [read_image(made.content), made.clean]
     degraded, clean = (image[None] for image in (images if part is None else crop_and_flip(images, part, None)))
     before, after = (min(BEST, psnr(image, clean).item()) for image in (degraded, restore(degraded).float().cpu()))
     return after - before

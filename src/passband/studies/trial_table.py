@@ -11,13 +11,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from passband.config import InspectionRecipe
-from passband.data.cubes.fixed_size import read_pixels
 from passband.data.cubes.inspection import file_views
 from passband.data.datasets.crops import UNUSABLE, crop_and_flip
 from passband.data.datasets.inspection import BEST, InspectionImage, kinds_of
 from passband.data.gains import UNREADABLE, GainTableError
 from passband.inference.inspection.trials import WINDOW, Trials
 from passband.io.files import write_whole
+from passband.io.image import read_image
 from passband.metrics import psnr
 from passband.models.inspection.inspector import InspectorNetwork, first_features
 from passband.models.inspection.trials import trial_features
@@ -150,7 +150,7 @@ def measure_trial(image: InspectionImage, inspector: InspectorNetwork, trials: T
     """
     views = file_views(image.content)
     first = first_features(inspector(views.windows[None], views.overview[None]))[0]
-    degraded = read_pixels(image.content)
+    degraded = read_image(image.content)
     side = min(WINDOW, *degraded.shape[-2:])
     degraded, clean, *changes = crop_and_flip([degraded, image.clean, *trials.changes(degraded)], side, None)
     before = _score(degraded[None], clean[None])

@@ -10,9 +10,8 @@ from torch import Tensor
 from passband.config.detection import DetectionData
 from passband.data.coco import CocoImages
 from passband.data.cubes.channel_statistics import ChannelStatistics
-from passband.data.cubes.fixed_size import read_pixels
 from passband.data.cubes.native_size import NativeFormat, read_native_cube
-from passband.io.image import ImageError
+from passband.io.image import ImageError, read_image
 from passband.layers.channels import channel_subset
 from passband.models.detection.stem import DIVISIBLE, GRAY, STRIDE, CubeStem
 
@@ -43,7 +42,7 @@ def fitted_statistics(data: DetectionData, images: CocoImages) -> tuple[list[flo
             if form is not None:
                 cube = read_native_cube(image.path, form).values[None]
             else:
-                cube = _cells(read_pixels(image.path), data, stem)
+                cube = _cells(read_image(image.path), data, stem)
         except (ImageError, OSError) as error:
             problem = problem or str(error)
             continue

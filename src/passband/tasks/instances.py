@@ -10,9 +10,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from passband.data.coco import CocoImages
-from passband.data.cubes.fixed_size import read_pixels
 from passband.data.cubes.native_size import NativeFormat
 from passband.drawing.instances import draw_instances
+from passband.io.image import read_image
 from passband.io.rle import Rle, compress
 from passband.layers.channels import channel_subset
 from passband.metrics.instance_scores import paste_masks
@@ -118,7 +118,7 @@ def beside_truth(
         height: largest height of the drawn images, in pixels.
     """
     image = next(image for image in images if image.number == number)
-    pixels = read_pixels(image.path)
+    pixels = read_image(image.path)
     truth = [one for one in image.instances if not one.skip]
     boxes = torch.tensor([one.box for one in truth], dtype=torch.float32).reshape(-1, 4)
     masks = [compress(one.segmentation, image.height, image.width) for one in truth if one.segmentation is not None]

@@ -4,9 +4,8 @@ import pytest
 import torch
 from PIL import Image
 
-from passband.data.cubes.fixed_size import read_pixels
 from passband.data.cubes.inspection import file_views, pixel_views, window_places
-from passband.io.image import ImageError, to_pil
+from passband.io.image import ImageError, read_image, to_pil
 from passband.ops.color import rgb_to_ycbcr
 from tests.inspecting import photograph
 
@@ -20,7 +19,7 @@ def jpeg(image, **options):
 @pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0", "4:2:2"])
 def test_a_jpeg_file_and_its_pixels_look_alike(subsampling):
     data = jpeg(photograph(1, 330, 344), quality=97, subsampling=subsampling)
-    stored, decoded = file_views(data), pixel_views(read_pixels(data))
+    stored, decoded = file_views(data), pixel_views(read_image(data))
     assert stored.windows.shape == decoded.windows.shape == (4, 96, 32, 32)
     # pixels are rounded to 8 bits and clipped, and subsampled chroma is smoothed when it is decoded
     assert (stored.windows - decoded.windows)[:, :64].abs().mean() < 0.6
@@ -34,7 +33,7 @@ def test_a_turned_jpeg_file_is_seen_upright(orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     data = jpeg(photograph(2, 80, 112), quality=97, subsampling="4:4:4", exif=exif)
-    stored, upright = file_views(data), pixel_views(read_pixels(data))
+    stored, upright = file_views(data), pixel_views(read_image(data))
     assert stored.windows.shape == upright.windows.shape
     assert (stored.windows - upright.windows).abs().mean() < 0.6
     torch.testing.assert_close(stored.overview[:5], upright.overview[:5], atol=0.02, rtol=0)

@@ -6,10 +6,9 @@ from PIL import Image
 
 from passband.data.coco import find_coco
 from passband.data.coco.targets import InstanceAugmentation
-from passband.data.cubes.fixed_size import read_pixels
 from passband.data.cubes.native_size import NativeFormat, read_native_cube
 from passband.data.datasets.detection import DetectionTrainingSet, DetectionValidationSet, collate_instances
-from passband.io.image import ImageError
+from passband.io.image import ImageError, read_image
 from passband.layers.channels import channel_subset
 from tests.coco_files import box, disc, two_pictures, write_coco
 
@@ -71,7 +70,7 @@ def test_samples_are_pixels_with_the_instances_where_they_are(tmp_path):
     for number in range(6):
         sample = data[number]
         image = next(one for one in pictures.images if str(one.path) == sample["name"])
-        assert torch.equal(sample["image"], read_pixels(image.path))
+        assert torch.equal(sample["image"], read_image(image.path))
         assert sample["size"] == (image.height, image.width) == tuple(sample["image"].shape[-2:])
         assert sample["problem"] == ""
         assert sample["target"]["boxes"].tolist() == [list(one.box) for one in image.instances]
@@ -128,7 +127,7 @@ def test_scored_pictures_are_whole_in_order_and_with_their_crowds(tmp_path, cube
     with_masks = DetectionValidationSet(pictures, cubes=cubes, masks=True)[0]
     assert with_masks["target"]["masks"].shape == (3, 61, 47)
     for sample, image in zip(samples, pictures.images, strict=True):
-        expected = read_native_cube(image.path, cubes).values if cubes else read_pixels(image.path)
+        expected = read_native_cube(image.path, cubes).values if cubes else read_image(image.path)
         assert torch.equal(sample["image"], expected)
 
 

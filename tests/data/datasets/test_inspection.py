@@ -3,7 +3,6 @@ import math
 import pytest
 import torch
 
-from passband.data.cubes.fixed_size import read_pixels
 from passband.data.datasets.inspection import (
     InspectionFiles,
     InspectionImages,
@@ -14,6 +13,7 @@ from passband.data.datasets.inspection import (
 from passband.data.degradations import KINDS
 from passband.data.gains import GainTable, GainTableError, read_gains
 from passband.data.splits import is_held_out
+from passband.io.image import read_image
 from tests.inspecting import photographs
 
 EQUAL = dict.fromkeys(KINDS, 1.0)
@@ -41,7 +41,7 @@ def test_clean_pictures_are_compressed_like_the_others_and_differ_by_nothing_els
         assert 0.5 < sum(stored) / len(stored) < 0.95
     for one in made:
         if one.kind == "clean" and not one.content.startswith(b"\xff\xd8"):
-            torch.testing.assert_close(read_pixels(one.content), one.clean, atol=0.5001 / 255, rtol=0)
+            torch.testing.assert_close(read_image(one.content), one.clean, atol=0.5001 / 255, rtol=0)
             assert one.psnr() > 50
 
 

@@ -105,7 +105,8 @@ class TestInspector:
         image = photograph(1)
         write_image(tmp_path / "a.png", image)
         array = np.asarray(to_pil(image))
-        for picture in (tmp_path / "a.png", str(tmp_path / "a.png"), to_pil(image), array, image):
+        content = (tmp_path / "a.png").read_bytes()
+        for picture in (tmp_path / "a.png", str(tmp_path / "a.png"), content, to_pil(image), array, image):
             found = look(picture)
             assert list(found.found) == ["rain", "haze"]
             assert found.psnr == pytest.approx(22.0, abs=1e-4)

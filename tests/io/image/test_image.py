@@ -581,6 +581,19 @@ def test_other_suffixes_of_jpeg_are_jpeg(tmp_path, suffix):
     assert kind_of_file(tmp_path / f"a{suffix}") == "JPEG"
 
 
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".bmp"])
+def test_the_content_of_a_file_reads_like_the_file(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    write_stored_image(path, StoredImage(torch.rand(3, 9, 14), meta=ImageMeta(bits=16)))
+    content, file = read_stored_image(path.read_bytes()), read_stored_image(path)
+    assert torch.equal(content.image, file.image)
+    assert content.meta == file.meta
+    with pytest.raises(ImageError, match=r"the content .*14x9"):
+        read_stored_image(path.read_bytes(), max_pixels=100)
+    with pytest.raises(ImageError, match=rf"the content is an? {content.meta.kind} file that is incomplete"):
+        read_stored_image(path.read_bytes()[: path.stat().st_size // 2])
+
+
 def test_a_file_of_no_picture_type_or_that_is_not_there_has_no_kind(tmp_path):
     (tmp_path / "a.png").write_bytes(b"text")
     assert kind_of_file(tmp_path / "a.png") is None

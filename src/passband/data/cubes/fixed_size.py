@@ -3,7 +3,6 @@
 A JPEG file is read from its own coefficients, without computing pixels.
 """
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,12 +11,11 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from passband.data.cubes.cell_maps import BLOCK, CellMap, cell_map
 from passband.data.cubes.views import Augmentation, CubeView, cube_view
-from passband.io.image import ImageError, from_pil, read_image
+from passband.io.image import read_image
 from passband.io.jpeg import JpegError, JpegHeader, read_channels, read_header
 from passband.layers.channels import from_indices
 from passband.ops.color import jpeg_samples
@@ -123,9 +121,9 @@ def file_cube(
     try:
         header = read_header(data)
     except JpegError:
-        return pixel_cube(read_pixels(source), form, augmentation)
+        return pixel_cube(read_image(source), form, augmentation)
     cube = _jpeg_cube(source, data, header, form, augmentation)
-    return pixel_cube(read_pixels(source), form, augmentation) if cube is None else cube
+    return pixel_cube(read_image(source), form, augmentation) if cube is None else cube
 
 
 def pixel_cube(
@@ -279,24 +277,3 @@ def _placed(
         cube[first : first + len(cells), top : top + rows, left : left + columns] = cells
         first += len(cells)
     return cube
-
-
-def read_pixels(source: Path | bytes) -> Float[Tensor, "3 H W"]:
-    """Read the upright pixels of a file, or of its content.
-
-    Args:
-        source: path or content of an image file.
-
-    Returns:
-        The RGB image in [0, 1].
-
-    Raises:
-        ImageError: if the file is damaged or not an image.
-        OSError: if the file cannot be read.
-    """
-    if isinstance(source, Path):
-        return read_image(source)
-    try:
-        return from_pil(Image.open(io.BytesIO(source))).image
-    except UnidentifiedImageError as error:
-        raise ImageError("the data are not an image that can be read") from error

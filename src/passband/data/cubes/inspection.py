@@ -14,7 +14,6 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.data.cubes.fixed_size import read_pixels
 from passband.io.image import DEFAULT_MAX_PIXELS, read_image
 from passband.io.jpeg import JpegCoefficients, JpegError, read_coefficients
 from passband.layers.channels import INSPECTED as CHANNELS
@@ -74,8 +73,6 @@ def file_views(source: Path | bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) ->
         if coefficients.color_space != "rgb":
             with suppress(ValueError):  # a subsampling whose blocks do not fit one grid
                 return _coefficient_views(coefficients, sampling_ratios(coefficients.header.factors))
-    if isinstance(source, bytes):
-        return pixel_views(read_pixels(source))
     return pixel_views(read_image(source, max_pixels=max_pixels))
 
 

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from passband.data.cubes.cell_maps import CellMap, cell_map
-from passband.data.cubes.fixed_size import read_pixels
+from passband.io.image import read_image
 from passband.io.jpeg import JpegError, JpegHeader, read_channels, read_coefficients, read_header
 from passband.layers.channels import from_indices
 from passband.ops.cube import Ratio, image_cube, sampling_ratios
@@ -116,7 +116,7 @@ def read_native_cube(source: Path | bytes, form: NativeFormat, *, mirrored: bool
     try:
         header = read_header(data)
     except JpegError:
-        return native_pixel_cube(read_pixels(source), form, mirrored=mirrored)
+        return native_pixel_cube(read_image(source), form, mirrored=mirrored)
     try:
         values = _jpeg_cube(data, header, form)
     except JpegError:
@@ -124,7 +124,7 @@ def read_native_cube(source: Path | bytes, form: NativeFormat, *, mirrored: bool
             read_coefficients(source)
         raise
     if values is None:
-        return native_pixel_cube(read_pixels(source), form, mirrored=mirrored)
+        return native_pixel_cube(read_image(source), form, mirrored=mirrored)
     height, width = (header.height, header.width) if header.orientation < 5 else (header.width, header.height)
     mirrored = mirrored and width % STRIDE == 0
     return NativeCube(values.flip(-1) * form.signs if mirrored else values, height, width, mirrored)

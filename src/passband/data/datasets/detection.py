@@ -17,12 +17,11 @@ from passband.data.coco.targets import (
     instance_target,
     mirrored,
 )
-from passband.data.cubes.fixed_size import read_pixels
 from passband.data.cubes.native_size import NativeFormat, read_native_cube
 from passband.data.datasets.order import usable
 from passband.data.datasets.shard_order import order_of
 from passband.io.files import failure
-from passband.io.image import ImageError
+from passband.io.image import ImageError, read_image
 
 FLIPPED = InstanceAugmentation()
 """The default augmentation: images keep their size and are mirrored half of the time."""
@@ -195,7 +194,7 @@ def collate_instances(samples: Sequence[DetectionSample]) -> DetectionBatch:
 
 def _pixels(image: CocoImage) -> Float[Tensor, "3 H W"]:
     """Read the pixels of an image and check that its size fits the annotations."""
-    values = read_pixels(image.path)
+    values = read_image(image.path)
     _check_size(image, values.shape[-2], values.shape[-1])
     return values
 

@@ -19,7 +19,6 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from passband.data.cubes.fixed_size import read_pixels
 from passband.data.cubes.inspection import Views, file_views
 from passband.data.datasets.crops import CLEAN, UNUSABLE, ImageCache, crop_and_flip, read_pair
 from passband.data.datasets.order import shuffled
@@ -28,7 +27,7 @@ from passband.data.degradations.parts.camera import develop, sample_camera
 from passband.data.gains import GainTable
 from passband.data.pairs import Pair
 from passband.data.splits import is_held_out, numbered_side
-from passband.io.image import to_pil
+from passband.io.image import read_image, to_pil
 from passband.naming import entry
 
 BEST = 60.0
@@ -101,7 +100,7 @@ class InspectionImage:
 
     def psnr(self) -> float:
         """Return the PSNR of the file against the clean image in dB, at most `BEST`."""
-        error = (read_pixels(self.content) - self.clean).double().square().mean().item()
+        error = (read_image(self.content) - self.clean).double().square().mean().item()
         return min(BEST, -10 * math.log10(max(error, 1e-12)))
 
 

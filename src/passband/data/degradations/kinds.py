@@ -5,7 +5,6 @@ every machine. A published version never changes; better simulators get a new ve
 """
 
 from collections.abc import Callable
-from os import PathLike
 from typing import Any, TypeVar, overload
 
 import numpy as np
@@ -24,10 +23,9 @@ from passband.data.degradations.scratch import sample_scratch, scratch
 from passband.data.degradations.snow import sample_snow, snow
 from passband.data.degradations.version1 import blur as first_blur
 from passband.data.degradations.version1 import weather as first_weather
-from passband.io.conversion import AnyImage, read_input, single_image
+from passband.io.conversion import AnyImage, Given, ImageSource, read_input, single_image
 from passband.naming import suggestion
 
-Given = TypeVar("Given", Image.Image, np.ndarray, Tensor)
 Settings = TypeVar("Settings")
 Degrade = Callable[[Tensor, np.random.Generator], Tensor]
 
@@ -79,18 +77,16 @@ LIGHT_PATH = ("haze", "rain", "snow", "raindrop", "defocus", "motion-blur", "scr
 @overload
 def degrade(image: Given, kind: str, *, seed: int = 0, index: int = 0, version: int = NEWEST) -> Given: ...
 @overload
-def degrade(
-    image: str | PathLike[str], kind: str, *, seed: int = 0, index: int = 0, version: int = NEWEST
-) -> Image.Image: ...
+def degrade(image: ImageSource, kind: str, *, seed: int = 0, index: int = 0, version: int = NEWEST) -> Image.Image: ...
 def degrade(image: AnyImage, kind: str, *, seed: int = 0, index: int = 0, version: int = NEWEST) -> Any:
     """Degrade a clean photograph as a seed and an index determine, and return it in the type of the input.
 
     No global random state is read or changed. The same pixels give the same degraded pixels, whatever type they have.
 
     Args:
-        image: clean photograph in sRGB, of any size from 1 x 1: a path, a PIL image, an array H W 3 of uint8, uint16
-            or floats in [0, 1], or a tensor 3 H W of floats in [0, 1] or of uint8; see `io.conversion`. Streaks, flakes
-            and blur have their size in pixels.
+        image: clean photograph in sRGB, of any size from 1 x 1: a path, the bytes of an image file, a PIL image, an
+            array H W 3 of uint8, uint16 or floats in [0, 1], or a tensor 3 H W of floats in [0, 1] or of uint8; see
+            `io.conversion`. Streaks, flakes and blur have their size in pixels.
         kind: degradation, a key of `KINDS`, or several joined by `+`, such as `"rain+haze"`, which are applied in the
             order of `LIGHT_PATH`.
         seed: seed of the set, at least 0.
@@ -98,8 +94,8 @@ def degrade(image: AnyImage, kind: str, *, seed: int = 0, index: int = 0, versio
         version: version of the simulators, a key of `VERSIONS`.
 
     Returns:
-        The degraded image in the kind, the size, the type and on the device of the input; a path gives a PIL image.
-        Floats are not rounded to 8 bits. Alpha is passed through.
+        The degraded image in the kind, the size, the type and on the device of the input; a path or
+        bytes give a PIL image. Floats are not rounded to 8 bits. Alpha is passed through.
 
     Raises:
         ImageError: if a file is not an image.

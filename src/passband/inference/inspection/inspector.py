@@ -11,7 +11,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.data.cubes.fixed_size import read_pixels
 from passband.data.cubes.inspection import Views, file_views, pixel_views
 from passband.data.datasets.crops import CLEAN
 from passband.inference.inspection.last_file import LastFile
@@ -218,8 +217,8 @@ class Inspector(Rebuilt):
         """Inspect an image.
 
         Args:
-            image: a path, a PIL image, an array H W or H W 3 of uint8, uint16 or float in [0, 1], or a tensor 3 H W
-                in [0, 1]. The coefficients of a JPEG file are read without decoding it.
+            image: a path, the bytes of an image file, a PIL image, an array H W or H W 3 of uint8, uint16 or float in
+                [0, 1], or a tensor 3 H W in [0, 1]. The coefficients of a JPEG file are read without decoding it.
 
         Raises:
             ImageError: if the file is not an image.
@@ -228,6 +227,8 @@ class Inspector(Rebuilt):
         """
         if isinstance(image, str | PathLike):
             return self.inspect_file(Path(image))
+        if isinstance(image, bytes):
+            return self._diagnose(file_views(image), lambda: read_image(image))
         pixels = as_tensor(image).float().cpu()
         return self._diagnose(pixel_views(pixels), lambda: pixels)
 
@@ -248,17 +249,6 @@ class Inspector(Rebuilt):
             return self._diagnose(views, lambda: read_image(path, max_pixels=max_pixels))
 
         return self._last.get(path, diagnose, max_pixels)
-
-    def inspect_content(self, content: bytes) -> Diagnosis:
-        """Inspect the content of an image file.
-
-        Args:
-            content: bytes of the file.
-
-        Raises:
-            ImageError: if they are not an image, or damaged.
-        """
-        return self._diagnose(file_views(content), lambda: read_pixels(content))
 
     def inspect(self, paths: Sequence[str | Path]) -> Iterator[Inspected]:
         """Inspect files one by one; a bad file does not stop the others.

@@ -8,6 +8,7 @@ are written back with the same pixels, except that palettes become RGB and CMYK 
 `write_images` handle all pages of a TIFF and all frames of an animation; `read_stored_image` reads only the first.
 """
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -60,11 +61,11 @@ DEFAULT_MAX_PIXELS = 200_000_000
 """Default limit of pixels, which is more than any camera's images have. As float32 RGB they take 2.4 GB."""
 
 
-def open_images(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> ImageSequence[StoredImage]:
+def open_images(source: Path | str | bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> ImageSequence[StoredImage]:
     """Open an image file that may hold several images.
 
     Args:
-        path: path of the file, as in `read_stored_image`.
+        source: path of the file, or its content, as in `read_stored_image`.
         max_pixels: largest number of pixels of each image; larger images are refused before they are decoded.
 
     Returns:
@@ -74,24 +75,27 @@ def open_images(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Im
         ImageError: if the file is not an image or is damaged, as in `read_stored_image`.
         OSError: if the file cannot be read.
     """
-    with as_path(path).open("rb") as file:
+    is_content = isinstance(source, bytes)
+    name = "the content" if is_content else str(source)
+    with io.BytesIO(source) if is_content else as_path(source).open("rb") as file:
         head = file.read(HEAD)
         if not head:
-            raise ImageError(f"{path} is empty; a {NAMES} image is needed")
+            raise ImageError(f"{name} is empty; a {NAMES} image is needed")
         kind = kind_of(head)
         if kind is None:
-            raise ImageError(f"{path} is not a {NAMES} image: it begins with {head[:8]!r}")
-        data = head + file.read()
-    opened = open_file(data, kind, str(path), max_pixels)
+            raise ImageError(f"{name} is not a {NAMES} image: it begins with {head[:8]!r}")
+        data = source if is_content else head + file.read()
+    opened = open_file(data, kind, name, max_pixels)
     return ImageSequence(opened.count, map(_picture, opened.images), opened.animation)
 
 
-def read_stored_image(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> StoredImage:
+def read_stored_image(source: Path | str | bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> StoredImage:
     """Read an image file with everything that is needed to write it again.
 
     Args:
-        path: path of a PNG, JPEG, WebP, TIFF, BMP, AVIF or HEIC file. The content decides the type, not the suffix. If
-            there are several pages or frames, the first is read and a note says so.
+        source: path of a PNG, JPEG, WebP, TIFF, BMP, AVIF or HEIC file, or the content of one, as a request to a
+            service holds it. The content decides the type, not the suffix. If there are several pages or frames, the
+            first is read and a note says so.
         max_pixels: largest number of pixels; larger files are refused before they are decoded.
 
     Returns:
@@ -102,18 +106,18 @@ def read_stored_image(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS)
             such as 32-bit float; or if its type needs a package that is not installed.
         OSError: if the file cannot be read: FileNotFoundError, PermissionError or IsADirectoryError.
     """
-    file = open_images(path, max_pixels=max_pixels)
+    file = open_images(source, max_pixels=max_pixels)
     first = next(file.images)
     return replace(first, notes=(*first.notes, _only_first(file.count, file.animation))) if file.count > 1 else first
 
 
-def read_image(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Float[Tensor, "3 H W"]:
+def read_image(source: Path | str | bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Float[Tensor, "3 H W"]:
     """Read an image file as RGB, without alpha and metadata.
 
     `Restorer`, the networks and `write_image` accept this tensor.
 
     Args:
-        path: path of the file, as in `read_stored_image`.
+        source: path of the file, or its content, as in `read_stored_image`.
         max_pixels: largest number of pixels; larger files are refused before they are decoded.
 
     Returns:
@@ -123,7 +127,7 @@ def read_image(path: Path | str, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Flo
         ImageError: if the file is not an image or is damaged, as in `read_stored_image`.
         OSError: if the file cannot be read.
     """
-    return read_stored_image(path, max_pixels=max_pixels).image
+    return read_stored_image(source, max_pixels=max_pixels).image
 
 
 def write_stored_image(path: Path | str, picture: StoredImage, *, quality: int = 95) -> tuple[str, ...]:
