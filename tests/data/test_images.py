@@ -7,8 +7,11 @@ from passband.data.finding import find_sources
 from passband.data.images import find_images
 from passband.data.masks import find_mask_pairs
 from passband.data.pairs import find_pairs
+from passband.data.pasting.folders import CutoutFolders
+from passband.data.shards.contents import find_content
 from passband.data.splits import named_pairs
 from passband.io.image import SUFFIXES
+from tests.pasting import write_cutouts, write_photos
 from tests.pictures import make
 
 
@@ -146,6 +149,40 @@ def test_links_to_themselves_are_no_folders_wherever_folders_are_looked_for(tmp_
     assert len(find_pairs(tmp_path)) == 1  # below a folder that holds other folders
     assert len(find_mask_pairs(tmp_path / "masks")) == 1
     assert find_classes(tmp_path / "classes").classes == ("cat", "dog")
+
+
+def test_folders_that_a_layout_names_may_be_links_in_every_kind_of_set(tmp_path):
+    make(tmp_path / "disk", "images/a.png", "masks/a.png", "degraded/b.png", "clean/b.png", "cat/c.png", "dog/d.png")
+    write_cutouts(tmp_path / "disk")
+    write_photos(tmp_path / "disk" / "photos")
+    layouts = {
+        "masks": ("images", "masks"),
+        "pairs": ("degraded", "clean"),
+        "classes": ("cat", "dog"),
+        "objects": ("ball", "box"),
+    }
+    for name, inside in layouts.items():
+        (tmp_path / name).mkdir()
+        for folder in inside:
+            (tmp_path / name / folder).symlink_to(tmp_path / "disk" / folder)
+    (tmp_path / "photos").symlink_to(tmp_path / "disk" / "photos")
+    assert [pair.name for pair in find_mask_pairs(tmp_path / "masks")] == ["a"]
+    assert [pair.name for pair in find_pairs(tmp_path / "pairs")] == ["b"]
+    assert find_classes(tmp_path / "classes").classes == ("cat", "dog")
+    source = CutoutFolders(tmp_path / "objects", tmp_path / "photos")
+    assert source.classes == ("ball", "box")
+    assert len(source.photos["train"]) + len(source.photos["validation"]) == 4
+    for content in ("masks", "pairs", "classes"):
+        assert len(find_content(tmp_path / content, content).samples) == (2 if content == "classes" else 1)
+
+
+def test_other_linked_folders_are_passed_over_with_a_warning_in_every_kind_of_set(tmp_path):
+    make(tmp_path / "set", "images/a.png", "masks/a.png", "degraded/b.png", "clean/b.png", "cat/c.png", "dog/d.png")
+    for folder in ("images", "degraded", "cat"):
+        (tmp_path / "set" / folder / "circle").symlink_to(tmp_path / "set")
+    for find in (find_images, find_mask_pairs, find_pairs, find_classes):
+        with pytest.warns(UserWarning, match="/circle is a linked folder, which is passed over: copy"):
+            find(tmp_path / "set")
 
 
 COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"

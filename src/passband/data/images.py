@@ -29,8 +29,10 @@ def warn_unreadable(error: OSError) -> None:
 def find_images(folder: Path, suffixes: Collection[str] = SUFFIXES, unreadable: Report = warn_unreadable) -> list[Path]:
     """Find all images below a folder, sorted by path. Hidden files and folders are ignored.
 
+    Linked folders below it are passed over with a warning, because they may lead in a circle.
+
     Args:
-        folder: folder to search, or a folder of shards.
+        folder: folder to search, or a link to it, or a folder of shards.
         suffixes: suffixes of images, in lower case with the dot.
         unreadable: function that is called with the error of each folder below it that cannot be read.
 
@@ -48,12 +50,14 @@ def find_images(folder: Path, suffixes: Collection[str] = SUFFIXES, unreadable: 
     if not folder.is_dir():
         raise NotADirectoryError(f"a folder of images is needed, but {folder} is a file")
     next(folder.iterdir(), None)  # raises an error if the folder itself cannot be read
-    return sorted(
-        path
-        for parent, _, files in walk(folder, unreadable)
-        for path in (parent / name for name in files if not is_hidden(name))
-        if path.suffix.lower() in suffixes and is_file(path, unreadable)
-    )
+    found: list[Path] = []
+    for parent, folders, files in walk(folder, unreadable):
+        for path in (parent / name for name in folders):
+            if path.is_symlink():
+                warnings.warn(f"{path} is a linked folder, which is passed over: copy or move it there", stacklevel=2)
+        paths = (parent / name for name in files if not is_hidden(name))
+        found += [path for path in paths if path.suffix.lower() in suffixes and is_file(path, unreadable)]
+    return sorted(found)
 
 
 def expand(source: str | Path) -> list[Path]:

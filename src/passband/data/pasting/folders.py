@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from passband.data.images import NAMED, find_images
+from passband.data.images import NAMED, find_images, folders_in, is_run
 from passband.data.pasting.scenes import INSIDE, PARTS
 from passband.data.splits import split_scenes
+from passband.io.hidden import is_hidden
 from passband.io.image import ImageError, read_image, read_stored_image, to_pil
 from passband.naming import counted, listed
 
@@ -98,25 +99,23 @@ class CutoutFolders:
 
 def _classes(objects: Path) -> Mapping[str, list[Path]]:
     """Return the cut-outs of each class, sorted by the names of the classes."""
-    paths = find_images(objects)
-    files: dict[str, list[Path]] = defaultdict(list)
-    for path in paths:
-        parts = path.relative_to(objects).parts
-        if len(parts) > 1:
-            files[parts[0]].append(path)
-    folders = sorted(path.name for path in objects.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if empty := [name for name in folders if name not in files]:
+    if not objects.is_dir():
+        raise FileNotFoundError(f"no folder {objects}: a folder with a sub-folder of cut-outs for each class is needed")
+    names = [name for name in folders_in(objects) if not is_hidden(name)]
+    files = {name: find_images(objects / name) for name in names if not is_run(objects / name)}
+    if empty := [name for name, paths in files.items() if not paths]:
         raise FileNotFoundError(
             f"each sub-folder of {objects} is a class and needs cut-outs; without images: {listed(empty, NAMED)}. "
             "Remove these folders, or put cut-outs into them"
         )
     if not files:
+        paths = find_images(objects)
         found = f"{counted(len(paths), 'image')} and no sub-folders" if paths else "nothing"
         raise FileNotFoundError(
             f"{objects} needs a sub-folder of cut-outs for each class, such as {objects / 'cat' / 'white.png'}; it "
             f"holds {found}"
         )
-    return {name: files[name] for name in sorted(files)}
+    return files
 
 
 def _split_objects(name: str, paths: Sequence[Path], shares: tuple[float, float], seed: int) -> list[list[int]]:

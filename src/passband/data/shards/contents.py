@@ -9,9 +9,11 @@ from typing import Any
 
 from passband.data.coco import CocoImages, find_coco
 from passband.data.datasets.classification import find_classes
-from passband.data.images import find_images
+from passband.data.images import find_images, walk, warn_unreadable
 from passband.data.masks import find_mask_pairs
 from passband.data.pairs import Pair, find_pairs
+from passband.io.hidden import is_hidden
+from passband.io.image import SUFFIXES
 from passband.naming import suggestion
 
 CONTENTS = ("coco", "masks", "pairs", "classes", "images")
@@ -156,8 +158,8 @@ def _sample_of_pairs(pairs: Sequence[Pair]) -> Sample:
 def _classes(folder: Path) -> FolderContent:
     """Find the images of classes."""
     images = find_classes(folder)
-    inside = set(images.paths)
-    if any(path not in inside for path in find_images(folder)):
+    _, _, files = next(walk(folder, warn_unreadable))
+    if any(Path(name).suffix.lower() in SUFFIXES and not is_hidden(name) for name in files):
         raise FileNotFoundError(f"{folder} holds images outside its sub-folders, so these are not classes")
     samples = [
         Sample(_name(path, folder), (("", path),), label, (("cls", str(label).encode()),))
