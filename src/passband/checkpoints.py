@@ -178,6 +178,7 @@ def _reason(problem: BaseException | None, folder: Path) -> str:
     """Describe why a checkpoint could not be written, in one line."""
     if problem is None:
         return "another process of the run could not write its part"
-    if isinstance(problem, OSError) and problem.errno in FULL:
+    is_full = isinstance(problem, OSError) and problem.errno in FULL
+    if is_full or "No space left" in str(problem):  # safetensors has an error of its own
         return f"no space left in {folder}; free some space there"
     return " ".join(str(problem).split()) or type(problem).__name__

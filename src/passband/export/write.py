@@ -140,7 +140,8 @@ def export_model(
     if getattr(model, "task", "restoration") == "restoration":
         write, make = _formats(model, to, precision, calibration, size, provider)
         with _compared_file(output) as temporary:
-            with telling_full_disk(temporary.parent):
+            parameters = sum(value.nbytes for value in model.parameters())
+            with telling_full_disk(temporary.parent, parameters):
                 write(temporary)
             parities, costs = _compare_restoration(model, make(temporary), precision, str(weights))
         return Exported(output, precision, parities, *costs)

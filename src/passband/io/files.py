@@ -28,8 +28,6 @@ PARTS_JOB = "job.json"
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """Error numbers of a disk without room, and of a user who may not write more."""
-PROBE_BYTES = 2**20
-"""Length in bytes of the file that tells whether a disk is full."""
 
 
 class WriteError(OSError):
@@ -112,14 +110,16 @@ def naming_file(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def telling_full_disk(folder: Path) -> Iterator[None]:
+def telling_full_disk(folder: Path, size: int = 2**20) -> Iterator[None]:
     """Raise the error of the operating system in place of that of another library, if a folder cannot be written to.
 
     Libraries such as torch, safetensors and OpenVINO raise errors of their own for a full disk, whose messages may be
     `iostream error`.
 
     Args:
-        folder: folder that the block writes to. The files that it has written so far must still be there.
+        folder: folder that the block writes to.
+        size: bytes that must still fit into it. If the block removes what it has written before it raises the error,
+            this is the size of its files.
 
     Raises:
         OSError: if the block raises an error and the folder cannot be written to.
@@ -132,7 +132,8 @@ def telling_full_disk(folder: Path) -> Iterator[None]:
         probe = folder / f".{token_hex(6)}{PARTIAL}"
         try:
             with probe.open("wb") as file:
-                file.write(bytes(PROBE_BYTES))
+                for begin in range(0, size, 2**20):
+                    file.write(bytes(min(2**20, size - begin)))
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as problem:
