@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -69,28 +70,30 @@ def segment(
         raise ValueError(f"{weights} is for {task}: leave out --score, which is for detectors")
     if provider is not None and task != "segmentation":
         raise ValueError(f"{weights} is for {task}: leave out --provider, which is for exported segmentation networks")
-    options: dict[str, Any] = {} if score is None else {"score": score}
-    if provider is not None:
-        options["provider"] = provider
-    options["run_on"] = choose_executor(workers, executor, timeout, in_order=task == "detection")
-    options |= {"overlay": overlay, "overwrite": overwrite, "device": device}
-    if needs_manifest(sources, output, manifest):
-        _AT_ADDRESSES[task](sources, weights, str(output), Path(str(manifest)), **options)
+    run_on = choose_executor(workers, executor, timeout, in_order=task == "detection")
+    is_remote = needs_manifest(sources, output, manifest)
+    options = _Options(sources, weights, output, overlay, overwrite, 0.5 if score is None else score, device, provider)
+    if is_remote:
+        _AT_ADDRESSES[task](options, Path(str(manifest)), run_on)
     else:
-        _COMMANDS[task](sources, weights, output, **options)
+        _COMMANDS[task](options, run_on)
 
 
-def _write_masks(
-    sources: list[str],
-    weights: str,
-    output: str | None,
-    *,
-    overlay: bool,
-    overwrite: bool,
-    device: str,
-    run_on: "Executor",
-    provider: str | None = None,
-) -> None:
+@dataclass(frozen=True)
+class _Options:
+    """The options of the command that decide what is written."""
+
+    sources: list[str]
+    weights: str
+    output: str | None
+    overlay: bool
+    overwrite: bool
+    score: float
+    device: str
+    provider: str | None
+
+
+def _write_masks(options: _Options, run_on: "Executor") -> None:
     """Write a mask of classes for each image."""
     from passband.cli.shared.files import RESUME_HINT, FileRun
     from passband.data.finding import PassedOver
@@ -99,12 +102,12 @@ def _write_masks(
 
     passed: list[PassedOver] = []
     records = Records()
-    jobs = plan_masks(sources, output, passed=passed.append, records=records)
-    segmenter = Segmenter(weights, device, provider)
+    jobs = plan_masks(options.sources, options.output, passed=passed.append, records=records)
+    segmenter = Segmenter(options.weights, options.device, options.provider)
     run = FileRun("segmenting", "segmented", jobs.names())
     with run.shown(RESUME_HINT):
         for result in segmenter.segment_files(
-            jobs, overlays=overlay, overwrite=overwrite, records=records, executor=run_on
+            jobs, overlays=options.overlay, overwrite=options.overwrite, records=records, executor=run_on
         ):
             if result.error is not None:
                 run.failed(result.error)
@@ -115,28 +118,19 @@ def _write_masks(
     run.end(passed)
 
 
-def _write_masks_at_addresses(
-    sources: list[str],
-    weights: str,
-    output: str,
-    manifest: Path,
-    *,
-    overlay: bool,
-    overwrite: bool,
-    device: str,
-    run_on: "Executor",
-    provider: str | None = None,
-) -> None:
+def _write_masks_at_addresses(options: _Options, manifest: Path, run_on: "Executor") -> None:
     """Write a mask of classes for each image at an address."""
     from passband.cli.shared.files import RESUME_HINT, FileRun
     from passband.inference.segmenter import MASKS, Segmenter, SegmentWork
     from passband.scale import Manifest, run_addresses
 
-    segmenter = Segmenter(weights, device, provider)
+    segmenter = Segmenter(options.weights, options.device, options.provider)
     run = FileRun("segmenting", "segmented", None)
     with run.shown(RESUME_HINT), closing(Manifest(manifest)) as rows:
-        work = SegmentWork(segmenter, overlay).work()
-        for result in run_addresses(sources, output, rows, work, MASKS, overwrite=overwrite, executor=run_on):
+        work = SegmentWork(segmenter, options.overlay).work()
+        for result in run_addresses(
+            options.sources, str(options.output), rows, work, MASKS, overwrite=options.overwrite, executor=run_on
+        ):
             if result.status == "failed":
                 run.failed(result.reason)
             elif result.status == "skipped":
@@ -161,17 +155,7 @@ def _show_mask(
     run.finished(f"{job.target}: {line or 'nothing'}", again=again)
 
 
-def _write_instances(
-    sources: list[str],
-    weights: str,
-    output: str | None,
-    *,
-    overlay: bool,
-    overwrite: bool,
-    device: str,
-    run_on: "Executor",
-    score: float = 0.5,
-) -> None:
+def _write_instances(options: _Options, run_on: "Executor") -> None:
     """Write the instances of all images into instances.json."""
     from passband.cli.shared.files import FileRun
     from passband.data.finding import IMAGES, PassedOver, find_sources
@@ -183,13 +167,13 @@ def _write_instances(
 
     passed: list[PassedOver] = []
     records = Records()
-    found = find_sources(sources, SUFFIXES, IMAGES, once=True, passed=passed.append, records=records)
-    folder = folder_for_images([source.path for source in found], output, "_instances", "instances")
-    if (folder / INSTANCES_FILE).exists() and not overwrite:
+    found = find_sources(options.sources, SUFFIXES, IMAGES, once=True, passed=passed.append, records=records)
+    folder = folder_for_images([source.path for source in found], options.output, "_instances", "instances")
+    if (folder / INSTANCES_FILE).exists() and not options.overwrite:
         raise FileExistsError(
             f"{folder / INSTANCES_FILE} exists already: choose another folder with -o, or replace it with --overwrite"
         )
-    finder = InstanceFinder(weights, device)
+    finder = InstanceFinder(options.weights, options.device)
     found.sort(key=lambda source: not source.problem)  # files that cannot be read come first
     run = FileRun("finding instances", "segmented", [source.path.name for source in found])
     resume_hint = f"Their instances are in {folder / INSTANCES_FILE}. Use --overwrite to segment all images again."
@@ -199,7 +183,13 @@ def _write_instances(
                 run.failed(source.problem)
         paths = [source.path for source in found if not source.problem]
         results = finder.find_in_files(
-            paths, folder, score=score, overlay=overlay, overwrite=overwrite, records=records, executor=run_on
+            paths,
+            folder,
+            score=options.score,
+            overlay=options.overlay,
+            overwrite=options.overwrite,
+            records=records,
+            executor=run_on,
         )
         with closing(results):  # writes instances.json even if this loop is interrupted
             for result in results:
@@ -211,18 +201,7 @@ def _write_instances(
     run.end(passed, after=f"; instances in {folder / INSTANCES_FILE}")
 
 
-def _write_instances_at_addresses(
-    sources: list[str],
-    weights: str,
-    output: str,
-    manifest: Path,
-    *,
-    overlay: bool,
-    overwrite: bool,
-    device: str,
-    run_on: "Executor",
-    score: float = 0.5,
-) -> None:
+def _write_instances_at_addresses(options: _Options, manifest: Path, run_on: "Executor") -> None:
     """Write the instances of all images at addresses into instances.json."""
     from passband.cli.shared.files import FileRun
     from passband.inference.detector import FindWork, InstanceFinder
@@ -230,22 +209,23 @@ def _write_instances_at_addresses(
     from passband.io.image import SUFFIXES
     from passband.scale import Manifest, Question, answer_addresses, replace_output
 
-    finder = InstanceFinder(weights, device)
-    work, instances_file = FindWork(finder, score), InstancesFile(finder.category_ids, finder.classes)
+    output = str(options.output)
+    finder = InstanceFinder(options.weights, options.device)
+    work, instances_file = FindWork(finder, options.score), InstancesFile(finder.category_ids, finder.classes)
     names = dict(zip(finder.category_ids, finder.classes, strict=True))
     run = FileRun("finding instances", "segmented", None)
     hint = "Run the same command again to continue. Images with an answer in the manifest are not segmented again."
     with (
         closing(Manifest(manifest)) as rows,
-        replace_output(output, INSTANCES_FILE, rows, overwrite=overwrite) as copy,
+        replace_output(output, INSTANCES_FILE, rows, overwrite=options.overwrite) as copy,
         run.shown(hint),
     ):
         answers = answer_addresses(
-            sources,
+            options.sources,
             Question(work.ask, work.making, SUFFIXES),
             rows,
-            drawings=f"{output.rstrip('/')}/overlays" if overlay else None,
-            overwrite=overwrite,
+            drawings=f"{output.rstrip('/')}/overlays" if options.overlay else None,
+            overwrite=options.overwrite,
             executor=run_on,
         )
         for answer in answers:
@@ -264,9 +244,12 @@ def _counted(names: Sequence[str]) -> str:
     return ", ".join(f"{count} {name}" for name, count in Counter(names).most_common()) or "nothing"
 
 
-_COMMANDS: dict[str, Callable[..., Any]] = {"detection": _write_instances, "segmentation": _write_masks}
+_COMMANDS: dict[str, Callable[[_Options, "Executor"], None]] = {
+    "detection": _write_instances,
+    "segmentation": _write_masks,
+}
 """Functions that segment images with the networks of a task, by the name of the task."""
-_AT_ADDRESSES: dict[str, Callable[..., Any]] = {
+_AT_ADDRESSES: dict[str, Callable[[_Options, Path, "Executor"], None]] = {
     "detection": _write_instances_at_addresses,
     "segmentation": _write_masks_at_addresses,
 }

@@ -104,17 +104,16 @@ def difference_sentence(row: Mapping[str, Any], figure: Figure, item: str = "ima
     return f"{ahead} is better than {behind} by {size} ({interval}); {score}."
 
 
-def caution(count: int, item: str = "image") -> list[str]:
+def caution(count: int) -> list[str]:
     """Return a note for comparisons of few images.
 
     Args:
         count: number of images.
-        item: name of what is paired.
     """
     if count >= FEW:
         return []
     return [
-        f"{count} {item}{'s are' if count > 1 else ' is'} few: intervals from fewer than {FEW} {item}s are usually too "
+        f"{count} image{'s are' if count > 1 else ' is'} few: intervals from fewer than {FEW} images are usually too "
         "narrow. Take them as a hint."
     ]
 

@@ -70,13 +70,12 @@ class LeakReport:
         return sentences
 
 
-def leak_report(learned: Sequence[MaskPair], scored: Sequence[MaskPair], distance: int = ALIKE) -> LeakReport:
+def leak_report(learned: Sequence[MaskPair], scored: Sequence[MaskPair]) -> LeakReport:
     """Look for validation images among training images. Files that cannot be read are ignored.
 
     Args:
         learned: training pairs.
         scored: validation pairs.
-        distance: greatest number of the 255 bits by which nearly equal images differ.
 
     Returns:
         The images found.
@@ -94,20 +93,19 @@ def leak_report(learned: Sequence[MaskPair], scored: Sequence[MaskPair], distanc
         for number, code in theirs.items():
             differing = hash_distances(code[None], codes)[0]
             nearest = int(differing.argmin())
-            if scored[number].image not in same and differing[nearest] <= distance:
+            if scored[number].image not in same and differing[nearest] <= ALIKE:
                 alike.append((scored[number].name, names[nearest], int(differing[nearest])))
     identical = tuple((pair.name, same[pair.image]) for pair in scored if pair.image in same)
     return LeakReport(len(scored), identical, tuple(alike))
 
 
-def sequences_by_likeness(pairs: Sequence[MaskPair], distance: int = ALIKE) -> list[str]:
+def sequences_by_likeness(pairs: Sequence[MaskPair]) -> list[str]:
     """Label the sequence of each image by its content.
 
     Images that are nearly the same, directly or through others, form one sequence.
 
     Args:
         pairs: pairs whose images are read; an image that cannot be read is a sequence of its own.
-        distance: greatest number of differing bits, as for `leak_report`.
 
     Returns:
         For each image, the name of the first image of its sequence.
@@ -118,7 +116,7 @@ def sequences_by_likeness(pairs: Sequence[MaskPair], distance: int = ALIKE) -> l
     if codes:
         table = torch.stack(list(codes.values()))
         for place, number in enumerate(numbers):
-            near = (hash_distances(table[place : place + 1], table[place + 1 :])[0] <= distance).nonzero().flatten()
+            near = (hash_distances(table[place : place + 1], table[place + 1 :])[0] <= ALIKE).nonzero().flatten()
             links += [(number, numbers[place + 1 + int(other)]) for other in near]
     labels = [""] * len(pairs)
     for group in connected(len(pairs), links):

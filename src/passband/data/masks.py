@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from passband.data.images import NAMED, Report, find_images, folders_in, name_within, walk, warn_unreadable
+from passband.data.images import NAMED, find_images, folders_in, name_within, walk, warn_unreadable
 from passband.io.image import ImageError, read_image
 from passband.io.image.size import stored_size
 from passband.io.mask import read_stored_mask
@@ -68,12 +68,11 @@ class MaskSurvey:
     ignored pixels do not count."""
 
 
-def find_mask_pairs(root: Path, unreadable: Report = warn_unreadable) -> list[MaskPair]:
+def find_mask_pairs(root: Path) -> list[MaskPair]:
     """Pair the images and masks of a folder by name, whatever their suffixes are.
 
     Args:
         root: folder with sub-folders named as in `LAYOUTS`, or with folders that hold such sub-folders.
-        unreadable: function that is called with the error of each folder below it that cannot be read.
 
     Returns:
         Pairs in the order of the image files.
@@ -85,7 +84,7 @@ def find_mask_pairs(root: Path, unreadable: Report = warn_unreadable) -> list[Ma
     root = data_folder(root)
     if not root.is_dir():
         raise FileNotFoundError(f"no folder {root}: a folder with sub-folders of images and of masks is needed")
-    pairs = [pair for images, masks in _layouts(root, unreadable) for pair in _match(root, images, masks, unreadable)]
+    pairs = [pair for images, masks in _layouts(root) for pair in _match(root, images, masks)]
     if not pairs:
         hint = f", but is one half of {root.parent}, which does" if _is_half(root) else ""
         known = ", ".join("/".join(layout) for layout in LAYOUTS)
@@ -255,14 +254,14 @@ def _has_void(grays: Int64[Tensor, "H W"]) -> bool:
     return found[-1] == 255 and len(found) > 2 and found[-2] <= min(HALF, 2 * len(found))
 
 
-def _layouts(root: Path, unreadable: Report) -> list[tuple[Path, Path]]:
+def _layouts(root: Path) -> list[tuple[Path, Path]]:
     """Return the folders of the layout at `root`, or else of those anywhere below it."""
     if layout := _layout(root):
         return [layout]
     closed: list[OSError] = []
     found = {parent / name for parent, names, _ in walk(root, closed.append) for name in names}
     for error in closed:
-        unreadable(error)
+        warn_unreadable(error)
     readable = sorted(found - {Path(str(error.filename)) for error in closed})
     return [layout for folder in readable if (layout := _layout(folder))]
 
@@ -281,16 +280,12 @@ def _is_half(root: Path) -> bool:
     return root.parent.is_dir() and root in (_layout(root.parent) or ())
 
 
-def _match(root: Path, images: Path, masks: Path, unreadable: Report) -> list[MaskPair]:
+def _match(root: Path, images: Path, masks: Path) -> list[MaskPair]:
     """Pair the files of a folder of images and a folder of masks."""
     named_images = {
-        name_within(path, images).as_posix(): path
-        for path in _with_unique_names(find_images(images, unreadable=unreadable), images)
+        name_within(path, images).as_posix(): path for path in _with_unique_names(find_images(images), images)
     }
-    found = {
-        name_within(path, masks).as_posix(): path
-        for path in _with_unique_names(find_images(masks, unreadable=unreadable), masks)
-    }
+    found = {name_within(path, masks).as_posix(): path for path in _with_unique_names(find_images(masks), masks)}
     named = {ROLE.sub("", stem): stem for stem in found}
     partners = {stem: stem if stem in found else named.get(stem) for stem in named_images}
     alone = [str(named_images[stem]) for stem, partner in partners.items() if partner is None]

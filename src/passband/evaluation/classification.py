@@ -19,6 +19,9 @@ from passband.naming import counted, listed, printable
 from passband.provenance import environment, network_precision, peak_memory, weights_checksum
 from passband.tasks.classification import TOP
 
+CONFUSIONS = 20
+"""Largest number of confusions that are listed."""
+
 
 def evaluate_classifier(
     weights: str | Path,
@@ -149,10 +152,10 @@ def _per_class(confusion: torch.Tensor, names: list[str]) -> list[dict[str, Any]
     ]
 
 
-def _confusions(confusion: torch.Tensor, names: list[str], most: int = 20) -> list[dict[str, Any]]:
+def _confusions(confusion: torch.Tensor, names: list[str]) -> list[dict[str, Any]]:
     """Return the most frequent confusions of classes."""
     others = (confusion - torch.diag(confusion.diagonal())).flatten()
-    order = others.argsort(descending=True, stable=True)[:most].tolist()
+    order = others.argsort(descending=True, stable=True)[:CONFUSIONS].tolist()
     return [
         {"true": names[place // len(names)], "taken_for": names[place % len(names)], "count": int(others[place])}
         for place in order

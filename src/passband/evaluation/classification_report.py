@@ -16,6 +16,8 @@ CSV_COLUMNS = ("name", "true", "predicted", "probability", "rank", "loss")
 """Columns of evaluation.csv."""
 MISTAKES = 20
 """Number of mistakes that report.md lists; the CSV files list all."""
+LONGEST = 60
+"""Largest number of characters of a setting in report.md."""
 
 
 def write_classification_report(
@@ -84,7 +86,7 @@ def _markdown(result: dict[str, Any]) -> list[str]:
     return [*lines, "", *how_it_was_made(result, {"input": prepared}, {"speed": speed})]
 
 
-def _short(value: Any, most: int = 60) -> str:
+def _short(value: Any) -> str:
     """Return the text of a value, shortened so that it does not fill a page."""
     text = cell(str(value))
-    return text if len(text) <= most else f"{text[:most]}…"
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

@@ -24,9 +24,7 @@ EXPLANATION = "Low: below 1/4 of the Nyquist frequency (half a cycle per pixel);
 """Sentence below the result in the picture."""
 
 
-def write_spectrum(
-    output: Path, names: Sequence[str], errors: SpectralErrors, title: str = "", *, is_short: bool = False
-) -> None:
+def write_spectrum(output: Path, names: Sequence[str], errors: SpectralErrors, *, is_short: bool = False) -> None:
     """Write the picture and the tables of the errors of images.
 
     Writes spectrum.png and spectrum.svg; spectrum.csv with a row for each band; spectrum_maps.csv with a row for each
@@ -36,7 +34,6 @@ def write_spectrum(
         output: folder of the files, which is made if it does not exist.
         names: names of the images.
         errors: errors by frequency, as `metrics.spectral_errors` returns them.
-        title: title of the picture; empty for the result in words.
         is_short: whether to write spectrum.png and spectrum.csv only.
     """
     block, bands = errors.after.shape[-1], errors.in_bands()
@@ -51,7 +48,7 @@ def write_spectrum(
         {name: getattr(bands, name) for name in PARTS},
         radii.tolist(),
         counts.tolist(),
-        title or finding[0],
+        finding[0],
         "\n".join([*finding[1:2], " ".join(finding[2:]), EXPLANATION + areas]),
     )
     (save_chart if is_short else save_charts)(figure, output / "spectrum.png")

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from passband.drawing.charts.ratio import draw_ratio, ratio_curves
+from passband.drawing.charts.ratio import ratio_curves
+from passband.drawing.charts.style import save_chart
 
 
 def found(**changes):
@@ -79,15 +80,15 @@ def test_ratios_of_single_pictures_are_marks():
 
 def test_a_sweep_of_one_ratio_can_be_drawn(tmp_path):
     one = {name: [1.0] for name in ("ratios", "saliency", "penalty", "objective")}
-    draw_ratio(found(**one, constant=["saliency", "penalty"], bracket=[1.0, 1.0]), tmp_path / "one.png")
+    save_chart(ratio_curves(found(**one, constant=["saliency", "penalty"], bracket=[1.0, 1.0])), tmp_path / "one.png")
     assert np.asarray(Image.open(tmp_path / "one.png")).std() > 1
 
 
 def test_drawing_does_not_touch_pyplot_and_writes_whole_files(monkeypatch, tmp_path):
     monkeypatch.delitem(sys.modules, "matplotlib.pyplot", raising=False)
-    draw_ratio(found(), tmp_path / "deep" / "ratio.svg")
+    save_chart(ratio_curves(found()), tmp_path / "deep" / "ratio.svg")
     assert "matplotlib.pyplot" not in sys.modules
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["ratio.svg"]
     with pytest.raises(ValueError, match="bmp"):
-        draw_ratio(found(), tmp_path / "ratio.bmp")
+        save_chart(ratio_curves(found()), tmp_path / "ratio.bmp")
     assert not (tmp_path / "ratio.bmp").exists()

@@ -6,7 +6,8 @@ import torch
 from matplotlib import colormaps
 from PIL import Image
 
-from passband.drawing.frequencies.gates import COLORS, channel_maps, draw_channels
+from passband.drawing.charts.style import save_chart
+from passband.drawing.frequencies.gates import COLORS, channel_maps
 from passband.ops.dct import zigzag
 
 
@@ -31,7 +32,7 @@ def test_the_picture_itself_is_bright_where_a_channel_is_open(tmp_path):
     # a picture of the file, not of the figure's parts: left half of Cr open
     probability = torch.zeros(3, 8, 8)
     probability[2, :, :4] = 1
-    draw_channels(probability.flatten(), tmp_path / "channels.png")
+    save_chart(channel_maps(probability.flatten()), tmp_path / "channels.png")
     pixels = np.asarray(Image.open(tmp_path / "channels.png").convert("RGB")).astype(int)
     bright, dark = (np.array(colormaps[COLORS](value, bytes=True)[:3]).astype(int) for value in (1.0, 0.0))
     rows, columns = np.nonzero((abs(pixels - bright) <= 3).all(-1))
@@ -90,7 +91,7 @@ def test_numbers_can_be_read_on_every_color():
 
 def test_drawing_does_not_touch_pyplot(monkeypatch, tmp_path):
     monkeypatch.delitem(sys.modules, "matplotlib.pyplot", raising=False)
-    draw_channels(probabilities(), tmp_path / "deep" / "channels.svg")
+    save_chart(channel_maps(probabilities()), tmp_path / "deep" / "channels.svg")
     assert "matplotlib.pyplot" not in sys.modules
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["channels.svg"]
     assert (tmp_path / "deep" / "channels.svg").read_text().startswith("<?xml")
@@ -98,11 +99,11 @@ def test_drawing_does_not_touch_pyplot(monkeypatch, tmp_path):
 
 def test_what_cannot_be_drawn_is_refused_and_nothing_is_written(tmp_path):
     with pytest.raises(ValueError, match=r"0 to 1; got -0\.5 to"):
-        draw_channels(torch.linspace(-0.5, 1, 192), tmp_path / "a.png")
+        channel_maps(torch.linspace(-0.5, 1, 192))
     with pytest.raises(ValueError, match="0 to 1; got nan"):
-        draw_channels(torch.full((192,), torch.nan), tmp_path / "a.png")
+        channel_maps(torch.full((192,), torch.nan))
     with pytest.raises(ValueError, match=r"a\.bmp cannot be drawn: its suffix '\.bmp' is not one of .*png"):
-        draw_channels(probabilities(), tmp_path / "a.bmp")
+        save_chart(channel_maps(probabilities()), tmp_path / "a.bmp")
     with pytest.raises(ValueError, match="raster or zigzag; got 'spiral'"):
-        draw_channels(probabilities(), tmp_path / "a.png", "spiral")
+        channel_maps(probabilities(), "spiral")
     assert list(tmp_path.iterdir()) == []

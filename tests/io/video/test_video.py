@@ -11,7 +11,7 @@ from tests import clips
 
 def _read(path, start=0):
     with VideoReader(path) as reader:
-        return reader, list(reader.frames(start))
+        return reader, list(reader.frames(lambda: start))
 
 
 def test_every_frame_comes_with_its_time_stamp_at_a_variable_rate(tmp_path):

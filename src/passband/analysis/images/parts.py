@@ -1,6 +1,5 @@
 """Splits an image into its low and high parts for a frequency ratio, by each definition of the ratio."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -153,10 +152,8 @@ def visible_high(high: Float[Tensor, "C H W"]) -> tuple[Float[Tensor, "C H W"], 
     return (high * gain + 0.5).clamp(0, 1), gain
 
 
-def analyze_image_parts(
-    source: str | Path, output: str | Path, *, ratio: float = 0.5, definitions: Sequence[str] = tuple(DEFINITIONS)
-) -> list[ImageParts]:
-    """Write the low and high parts of an image for a frequency ratio, by several definitions of the ratio.
+def analyze_image_parts(source: str | Path, output: str | Path, *, ratio: float = 0.5) -> list[ImageParts]:
+    """Write the low and high parts of an image for a frequency ratio, by every definition of the ratio.
 
     Writes parts.png and parts.svg (all definitions side by side), parts.csv (radius and kept shares), and the parts at
     full size, DEFINITION-low.png and DEFINITION-high.png.
@@ -165,18 +162,17 @@ def analyze_image_parts(
         source: path of an image.
         output: folder for these files, which is made if it does not exist.
         ratio: share of the spectrum to keep in the low part, 0 to 1.
-        definitions: definitions to compare, keys of `curriculum.ratio.DEFINITIONS`.
 
     Returns:
         The parts by each definition.
 
     Raises:
         ImageError: if the image cannot be read.
-        ValueError: if the ratio is out of range, or a definition is unknown.
+        ValueError: if the ratio is out of range.
     """
     output = Path(output)
     spectrum = ImageSpectrum(read_image(source))
-    every = [spectrum.parts(ratio, definition) for definition in definitions]
+    every = [spectrum.parts(ratio, definition) for definition in DEFINITIONS]
     columns = []
     for parts in every:
         high, gain = visible_high(parts.high)

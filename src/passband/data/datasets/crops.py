@@ -55,7 +55,7 @@ def _as_unit(image: Tensor) -> Float[Tensor, "3 H W"]:
 
 
 def crop_and_flip(
-    images: list[Float[Tensor, "_ H W"]], side: int, rng: np.random.Generator | None, *, flip: bool = True
+    images: list[Float[Tensor, "_ H W"]], side: int, rng: np.random.Generator | None
 ) -> list[Float[Tensor, "_ S S"]]:
     """Cut the same square from images of one size and mirror it left to right half of the time.
 
@@ -63,7 +63,6 @@ def crop_and_flip(
         images: images of one size. Images smaller than the crop are padded as `ops.tiling.pad_to_multiple` pads them.
         side: side of the square, in pixels.
         rng: generator that draws position and flip; None cuts the center without a flip.
-        flip: whether to mirror at random.
 
     Returns:
         The squares, which share no memory with the images.
@@ -74,7 +73,7 @@ def crop_and_flip(
         top, left, mirrored = (height - side) // 2, (width - side) // 2, False
     else:
         top, left = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
-        mirrored = bool(rng.integers(2)) and flip
+        mirrored = bool(rng.integers(2))
     squares = [image[:, top : top + side, left : left + side] for image in images]
     return [square.flip(-1) if mirrored else square.clone() for square in squares]
 

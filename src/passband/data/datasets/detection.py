@@ -135,16 +135,15 @@ class DetectionTrainingSet(Dataset[DetectionSample]):
 
 
 class DetectionValidationSet(Dataset[DetectionSample]):
-    """Every image unchanged and in order.
+    """Every image unchanged and in order. Targets have no masks: scores use `CocoImages.ground_truth`.
 
     Args:
         images: all images to score, including those without instances.
         cubes: format of cubes at a stride of 4 pixels; None reads pixels.
-        masks: whether targets have masks. Scores do not need them, because they use `CocoImages.ground_truth`.
     """
 
-    def __init__(self, images: CocoImages, *, cubes: NativeFormat | None = None, masks: bool = False):
-        self.images, self.cubes, self.masks = images, cubes, masks
+    def __init__(self, images: CocoImages, *, cubes: NativeFormat | None = None):
+        self.images, self.cubes = images, cubes
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -163,7 +162,7 @@ class DetectionValidationSet(Dataset[DetectionSample]):
                 values, size = _pixels(image), (image.height, image.width)
             else:
                 values, size, _ = _cube(image, self.cubes, wants_mirrored=False)
-            target = instance_target(image, self.images.labels, masks=self.masks, crowds=True)
+            target = instance_target(image, self.images.labels, masks=False, crowds=True)
         except Exception as error:  # a damaged file can raise any error in the code that reads it
             return _unusable_sample(self.images, number, number, error)
         return {

@@ -86,7 +86,6 @@ class PhotographTrainingSet(Dataset[RestorationSample]):
         crop: side of the square crops in pixels, the same for all samples or by the number of the sample. Smaller
             images are padded by reflection.
         seed: seed that decides order, crop, flip and degradation together with the number of the sample.
-        augment: whether to flip at random.
         simulation: settings of the degradations.
         skip_bad: whether to use the next photograph instead of one that cannot be read.
         batch: samples of a step, over all processes, for the order of shards.
@@ -103,7 +102,6 @@ class PhotographTrainingSet(Dataset[RestorationSample]):
         crop: int | CropSchedule,
         seed: int,
         *,
-        augment: bool = True,
         simulation: Simulation = Simulation(),
         skip_bad: bool = False,
         batch: int = 1,
@@ -117,7 +115,7 @@ class PhotographTrainingSet(Dataset[RestorationSample]):
         self.kinds = list(degradations)
         weights = np.array([degradations[kind] for kind in self.kinds], dtype=np.float64)
         self.probabilities = weights / weights.sum()
-        self.crop, self.seed, self.augment, self.skip_bad = crop, seed, augment, skip_bad
+        self.crop, self.seed, self.skip_bad = crop, seed, skip_bad
         self.simulation = simulation
         self.order = order_of(self.paths, seed, batch)
         self.read = ImageCache()
@@ -143,7 +141,7 @@ class PhotographTrainingSet(Dataset[RestorationSample]):
             except UNUSABLE as error:
                 return _unusable_sample(3, side, kind, path.stem, error)
             zoomed_side = _zoomed_side(image, side, self.simulation.zoom, rng)
-            (clean,) = crop_and_flip([image], zoomed_side, rng, flip=self.augment)
+            (clean,) = crop_and_flip([image], zoomed_side, rng)
             if zoomed_side > side:
                 clean = F.interpolate(clean[None], (side, side), mode="bicubic", antialias=True)[0].clamp(0, 1)
             kind = self._mixed(kind, rng)

@@ -1,31 +1,15 @@
 """Draws the result of a search for the best frequency ratio."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from passband.drawing.charts.style import PALETTE, QUIET, STYLE, headline, new_chart, save_chart
+from passband.drawing.charts.style import PALETTE, QUIET, STYLE, headline, new_chart
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLORS = {"saliency": PALETTE[0], "penalty": PALETTE[1], "objective": "black", "best": PALETTE[2]}
 """Colors of the lines, which color-blind readers can tell apart. The styles of the lines also differ."""
-
-
-def draw_ratio(optimum: Mapping[str, Any], path: Path | str, each: Sequence[float] = ()) -> None:
-    """Draw the result of a search into a file. The file is complete or does not exist.
-
-    Args:
-        optimum: result of the search, as in `ratio_curves`.
-        path: file to write, with the suffix .png, .svg or .pdf.
-        each: best ratios of single images, as in `ratio_curves`.
-
-    Raises:
-        ValueError: if the suffix is not supported.
-        OSError: if the file cannot be written.
-    """
-    save_chart(ratio_curves(optimum, each), path)
 
 
 def ratio_curves(optimum: Mapping[str, Any], each: Sequence[float] = ()) -> "Figure":

@@ -1,13 +1,12 @@
 """Draws heat maps of the frequency channels that a gate opens (Xu et al., CVPR 2020, figure 5)."""
 
 from collections.abc import Collection
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.drawing.charts.style import NOTE, QUIET, STYLE, new_chart, readable_on, save_chart
+from passband.drawing.charts.style import NOTE, QUIET, STYLE, new_chart, readable_on
 from passband.ops.dct import zigzag
 
 if TYPE_CHECKING:
@@ -23,24 +22,6 @@ ORDERS = {
     "zigzag": "Numbers run in zigzag order within each component, as in the figures of Xu et al., CVPR 2020.",
 }
 """Notes on the numbers of the squares, by the name of their order."""
-
-
-def draw_channels(
-    probability: Float[Tensor, "192"], path: Path | str, order: str = "raster", kept: Collection[int] = ()
-) -> None:
-    """Draw heat maps into a file. The file is complete or does not exist.
-
-    Args:
-        probability: share of images for which each channel is open, as in `channel_maps`.
-        path: file to write, with the suffix .png, .svg or .pdf.
-        order: numbering of the squares, as in `channel_maps`.
-        kept: numbers of the channels to frame, as in `channel_maps`.
-
-    Raises:
-        ValueError: if `channel_maps` refuses an argument, or if the suffix is not supported.
-        OSError: if the file cannot be written.
-    """
-    save_chart(channel_maps(probability, order, kept), path)
 
 
 def channel_maps(probability: Float[Tensor, "192"], order: str = "raster", kept: Collection[int] = ()) -> "Figure":

@@ -72,7 +72,7 @@ def shrunk(image: Float[Tensor, "C H W"], side: int = SIDE) -> Float[Tensor, "C 
 
 
 def draw_amplitudes(
-    panel: Any, image: Float[Tensor, "3 H W"], circles: Mapping[float, str], *, color: str = "white", side: int = SIDE
+    panel: Any, image: Float[Tensor, "3 H W"], circles: Mapping[float, str], *, side: int = SIDE
 ) -> None:
     """Draw the amplitudes of an image into axes, with circles around the mean.
 
@@ -80,7 +80,6 @@ def draw_amplitudes(
         panel: axes of matplotlib.
         image: RGB image in [0, 1].
         circles: label of each circle, by its radius as a share of the Nyquist frequency.
-        color: color of the circles and labels.
         side: longest side of the drawn image in pixels.
     """
     from matplotlib.patches import Circle
@@ -90,9 +89,11 @@ def draw_amplitudes(
     panel.set(xticks=[], yticks=[], xlim=(-1, 1), ylim=(1, -1))
     panel.spines[:].set_visible(False)
     for radius, label in circles.items():
-        panel.add_patch(Circle((0, 0), radius, fill=False, edgecolor=color, linewidth=1.1, linestyle=(0, (4, 3))))
+        panel.add_patch(Circle((0, 0), radius, fill=False, edgecolor="white", linewidth=1.1, linestyle=(0, (4, 3))))
         if label:
-            panel.text(0, -radius + 0.02, label, color=color, ha="center", va="top", fontsize=NOTE - 1.5, clip_on=True)
+            panel.text(
+                0, -radius + 0.02, label, color="white", ha="center", va="top", fontsize=NOTE - 1.5, clip_on=True
+            )
 
 
 def image_spectrum_figure(

@@ -80,7 +80,7 @@ class SegmentRestorer:
     def __init__(self, restorer: Restorer, reader: VideoReader, plan: SegmentPlan, smoother: Smoother | None = None):
         self._restorer, self._reader, self._plan, self._smoother = restorer, reader, plan, smoother
         self._start = 0
-        self._frames = reader.frames_from(lambda: self._start)
+        self._frames = reader.frames(lambda: self._start)
         self._flicker = Flicker()
 
     def resume(self, extras: Mapping[str, Tensor]) -> None:

@@ -80,11 +80,6 @@ class VideoSummary:
         parts.append(f"copied: {', '.join(self.copied)}" if self.copied else "no other streams")
         return "; ".join(parts)
 
-    @property
-    def added_flicker(self) -> float:
-        """The flicker that restoration added, in 8-bit levels; negative if it removed some."""
-        return self.flicker[1] - self.flicker[0]
-
 
 def restore_video(
     restorer: Restorer,

@@ -112,12 +112,13 @@ class VideoReader(AbstractContextManager):
     ) -> None:
         self.container.close()
 
-    def frames(self, start: int = 0) -> Iterator[Frame]:
+    def frames(self, start: Callable[[], int] = lambda: 0) -> Iterator[Frame]:
         """Decode all frames. This can be called only once.
 
         Args:
-            start: number of frames to skip. They are also decoded, because frames can be counted exactly only in that
-                way.
+            start: function that returns the number of the first frame to yield. It is called for each frame, so that
+                frames can be skipped also in the middle. Skipped frames are also decoded, because frames can be counted
+                exactly only in that way.
 
         Yields:
             Frames in the order in which they are shown. Time stamps increase.
@@ -125,15 +126,6 @@ class VideoReader(AbstractContextManager):
         Raises:
             VideoError: if the size, pixel format or interlacing changes within the video.
             OSError: if the file cannot be read any further.
-        """
-        return self.frames_from(lambda: start)
-
-    def frames_from(self, start: Callable[[], int]) -> Iterator[Frame]:
-        """Decode all frames, see `frames`.
-
-        Args:
-            start: function that returns the number of the first frame to yield. It is called for each frame, so that
-                frames can be skipped also in the middle.
         """
         last: int | None = None
         step = max(1, round(1 / (self.format.rate * self.format.time_base)))

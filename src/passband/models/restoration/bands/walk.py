@@ -64,9 +64,9 @@ def rows_of(x: Map, start: int, end: int) -> Map:
     return F.pad(x, outside) if any(outside) else x
 
 
-def band_of(x: Map, start: int, end: int, halo: int = 1) -> Map:
-    """Return rows of a map and `halo` more above and below; rows outside of it are zero."""
-    return rows_of(x, start - halo, end + halo)
+def band_of(x: Map, start: int, end: int) -> Map:
+    """Return rows of a map and one more above and below, for a 3x3 convolution; rows outside of it are zero."""
+    return rows_of(x, start - 1, end + 1)
 
 
 def reflected_band_of(x: Map, start: int, end: int, halo: int) -> Map:
