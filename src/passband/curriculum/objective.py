@@ -81,7 +81,11 @@ def saliency(model: nn.Module, images: Float[Tensor, "B C H W"], score: Score = 
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Switch a network to evaluation mode, and restore the mode of each of its modules afterwards."""
+    """Switch a network to evaluation mode, and restore the mode of each of its modules afterwards.
+
+    Args:
+        model: network to switch.
+    """
     training = [module for module in model.modules() if module.training]
     for module in training:
         module.training = False
@@ -166,6 +170,14 @@ def variance(
     """Compute Var(low) + Var(high) over the pixels, summed over the channels: the slides' term.
 
     With a hard disc it is Var(low + high) for every ratio (Parseval).
+
+    Args:
+        low: low parts of images.
+        high: high parts of the same images.
+        ratio: ratio that the low parts keep of each image, which has no effect here.
+
+    Returns:
+        The value of each image, in squared units of the images.
     """
     of_low, of_high = (part.flatten(2).var(-1, correction=0).sum(1) for part in (low, high))
     return of_low + of_high
@@ -177,6 +189,14 @@ def total_variation(
     """Compute TV(low) + TV(high): mean absolute differences of vertical and horizontal neighbors, over all channels.
 
     It is smallest at both ends, where one part holds all variation, by the triangle inequality.
+
+    Args:
+        low: low parts of images.
+        high: high parts of the same images.
+        ratio: ratio that the low parts keep of each image, which has no effect here.
+
+    Returns:
+        The value of each image, in units of the images.
     """
     total = low.new_zeros(len(low))
     for part in (low, high):
@@ -193,6 +213,14 @@ def noise(
 
     The estimate is 1.4826 times the deviation of high, averaged over the channels. Edges are few pixels and hardly
     count. It falls to 0 if nothing is removed.
+
+    Args:
+        low: low parts of images.
+        high: high parts of the same images.
+        ratio: ratio that the low parts keep of each image, which has no effect here.
+
+    Returns:
+        The standard deviation of the noise of each image, in units of the images.
     """
     values = high.flatten(2)
     deviation = (values - values.median(-1, keepdim=True).values).abs()
@@ -202,7 +230,13 @@ def noise(
 def cost(
     low: Float[Tensor, "B C H W"], high: Float[Tensor, "B C H W"], ratio: Float[Tensor, " B"]
 ) -> Float[Tensor, " B"]:
-    """Return the ratio squared: by the definition `radius`, the relative cost of images that are cropped to it."""
+    """Return the ratio squared: by the definition `radius`, the relative cost of images that are cropped to it.
+
+    Args:
+        low: low parts of images, which have no effect here.
+        high: high parts of the same images, which have no effect here.
+        ratio: ratio that the low parts keep of each image.
+    """
     return ratio.square()
 
 

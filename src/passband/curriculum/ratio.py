@@ -81,7 +81,11 @@ class RadialProfile:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "RadialProfile":
-        """Make the profile that `to_config` wrote."""
+        """Make the profile that `to_config` wrote.
+
+        Args:
+            config: result of `to_config`.
+        """
         height, width = config["size"]
         return cls(config["definition"], tuple(config["shares"]), (height, width), config["images"])
 
@@ -97,6 +101,9 @@ class RadialProfile:
     def radius(self, ratio: float) -> float:
         """Return the radius that keeps a ratio, in cycles per shorter side.
 
+        Args:
+            ratio: share to keep, from 0 to 1.
+
         Raises:
             ValueError: if the ratio is not from 0 to 1.
         """
@@ -106,7 +113,11 @@ class RadialProfile:
         return _smallest(torch.tensor([self.shares], dtype=torch.float64), ratio).item()
 
     def ratio(self, radius: float) -> float:
-        """Return the ratio that a radius keeps."""
+        """Return the ratio, from 0 to 1, that a disc keeps.
+
+        Args:
+            radius: radius of the disc, in cycles per shorter side.
+        """
         if self.definition == "radius":
             return _of_nyquist(radius, *self.size)
         return self.shares[min(int(radius), len(self.shares) - 1)]
@@ -144,7 +155,7 @@ def ratios_of(images: Float[Tensor, "B C H W"], radius: float, definition: str =
         definition: definition of the ratio, a key of `DEFINITIONS`.
 
     Returns:
-        The ratio of each image.
+        The ratio of each image, from 0 to 1.
 
     Raises:
         ValueError: if the definition is unknown, or values are not finite.

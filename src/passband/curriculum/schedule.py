@@ -68,11 +68,19 @@ class RatioSchedule:
             )
 
     def __call__(self, step: int) -> float:
-        """Return the ratio at a step, counted from 0; the last step is `steps - 1`."""
+        """Return the ratio, from 0 to 1, at a step.
+
+        Args:
+            step: number of the step, from 0 to `steps - 1`.
+        """
         return self.at(step / max(1, self.steps - 1))
 
     def at(self, done: float) -> float:
-        """Return the ratio at a share of the training, from 0 to 1."""
+        """Return the ratio, from 0 to 1, at a moment of the training.
+
+        Args:
+            done: share of the training that is done, from 0 to 1; values beyond are limited to this range.
+        """
         done = min(1.0, max(0.0, done))
         moving = 1 - self.hold - self.tail
         if self.tail and done > 1 - self.tail:

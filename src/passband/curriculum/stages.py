@@ -25,7 +25,11 @@ class Schedule(Protocol):
     """A schedule of the ratio, such as `RatioSchedule`."""
 
     def at(self, done: float) -> float:
-        """Return the ratio at a share of the training, from 0 to 1."""
+        """Return the ratio, from 0 to 1, at a moment of the training.
+
+        Args:
+            done: share of the training that is done, from 0 to 1.
+        """
         ...
 
 

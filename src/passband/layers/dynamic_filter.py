@@ -29,7 +29,7 @@ class DynamicFilter(nn.Module):
     Raises:
         ValueError: if `channels` is not a multiple of `groups`, or `kernel_size` is even.
 
-        Source: Cui et al., "Selective Frequency Network for Image Restoration", ICLR 2023, section 3.2.
+    Source: Cui et al., "Selective Frequency Network for Image Restoration", ICLR 2023, section 3.2.
     """
 
     def __init__(self, channels: int, kernel_size: int, groups: int = 8, pool: nn.Module | None = None):
@@ -72,7 +72,11 @@ class DynamicFilter(nn.Module):
         return self.modulator.blend(x, self.apply_kernels(padded, kernels), for_low, for_high)
 
     def low_pass(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
-        """Return the low part of a map: each sample's groups are filtered by their own kernels, edges reflected."""
+        """Return the low part of a map: each sample's groups are filtered by their own kernels, edges reflected.
+
+        Args:
+            x: map, with H and W above kernel_size // 2.
+        """
         return self.apply_kernels(F.pad(x, (self.kernel_size // 2,) * 4, mode="reflect"), self.kernels(x))
 
     def kernels(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B G k k"]:
@@ -92,7 +96,13 @@ class DynamicFilter(nn.Module):
         for_low: Float[Tensor, "B C 1 1"],
         for_high: Float[Tensor, "B C 1 1"],
     ) -> Float[Tensor, "B C k k"]:
-        """Return kernels that filter and weight at once, one per sample and channel."""
+        """Return kernels that filter and weight at once, one per sample and channel.
+
+        Args:
+            kernels: kernel of each sample and group of channels, which adds to one.
+            for_low: weight of the low part of each channel.
+            for_high: weight of the high part of each channel.
+        """
         per_channel = kernels.repeat_interleave(for_low.shape[1] // self.groups, dim=1)
         center = torch.zeros_like(kernels[:1, :1])
         center[..., self.kernel_size // 2, self.kernel_size // 2] = 1.0

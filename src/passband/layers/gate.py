@@ -47,8 +47,8 @@ class ChannelGate(nn.Module):
     Raises:
         ValueError: if `channels` is below 1 or `pool` is unknown.
 
-        Source: Xu et al., CVPR 2020, section 3.3; Jang et al., "Categorical Reparameterization with Gumbel-Softmax",
-            ICLR 2017.
+    Source: Xu et al., CVPR 2020, section 3.3; Jang et al., "Categorical Reparameterization with Gumbel-Softmax",
+    ICLR 2017.
     """
 
     opened: Tensor

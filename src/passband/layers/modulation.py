@@ -18,7 +18,7 @@ class Modulator(nn.Module):
         minimum: least hidden width.
         pool: pooling of the attention's input; None for the global average.
 
-        Source: Cui et al., ICLR 2023, equations 5 to 8.
+    Source: Cui et al., ICLR 2023, equations 5 to 8.
     """
 
     def __init__(self, channels: int, reduction: int = 2, minimum: int = 32, pool: nn.Module | None = None):
@@ -32,6 +32,10 @@ class Modulator(nn.Module):
 
     def forward(self, low: Float[Tensor, "B C H W"], high: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
         """Weight and join the two parts of a map, which is `low + high`.
+
+        Args:
+            low: low part of the map.
+            high: the rest of the map.
 
         Raises:
             TypeError: if an input is not a tensor of floating-point values.
@@ -60,7 +64,14 @@ class Modulator(nn.Module):
         for_low: Float[Tensor, "B C _ _"],
         for_high: Float[Tensor, "B C _ _"],
     ) -> Float[Tensor, "B C H W"]:
-        """Join the low part of a map and the rest of it, each with its weights."""
+        """Join the low part of a map and the rest of it, each with its weights.
+
+        Args:
+            x: map.
+            low: low part of the map.
+            for_low: weights of the low part, see `attention`.
+            for_high: weights of the rest.
+        """
         return self.join(torch.addcmul((x - low) * for_high.to(x.dtype), low, for_low.to(x.dtype)))
 
 
@@ -74,7 +85,7 @@ class GlobalModulation(nn.Module):
         channels: number of channels of the map.
         pool: pooling that computes d; None for the global average.
 
-        Source: Cui et al., ICLR 2023, section 3.3.
+    Source: Cui et al., ICLR 2023, section 3.3.
     """
 
     def __init__(self, channels: int, pool: nn.Module | None = None):
@@ -94,7 +105,12 @@ class GlobalModulation(nn.Module):
         return self.modulate(x, self.pool(x))
 
     def modulate(self, x: Float[Tensor, "B C H W"], average: Float[Tensor, "B C _ _"]) -> Float[Tensor, "B C H W"]:
-        """Modulate a map, or a part of one, from its known pooled map."""
+        """Modulate a map, or a part of one, from its known pooled map.
+
+        Args:
+            x: map or part of a map.
+            average: d, the pooled map; 1 x 1 if pooling is global.
+        """
         high, low = self.high[:, None, None] + 1.0, self.low[:, None, None]
         # x * high + average * (low - high): the average is one position per map when pooling is global
         return torch.addcmul((average * (low - high)).to(x.dtype), x, high.to(x.dtype))
@@ -117,7 +133,7 @@ class WindowModulation(nn.Module):
         blended: whether to interpolate weights and averages between the centers of the windows; needs one average per
             window.
 
-        Source: Cui et al., ICLR 2023, section 3.3; `blended` is ours.
+    Source: Cui et al., ICLR 2023, section 3.3; `blended` is ours.
     """
 
     def __init__(self, channels: int, windows: int = 2, pool: nn.Module | None = None, blended: bool = False):

@@ -66,7 +66,12 @@ class LocalAvgPool2d(nn.Module):
         return x.mean((-2, -1), keepdim=True) if window is None else local_average(x, window)
 
     def window_for(self, height: int, width: int) -> tuple[int, int] | None:
-        """Return the height and the width of the window on a map of this size; None if the average is global."""
+        """Return the height and the width of the window on a map; None if the average is global.
+
+        Args:
+            height: height of the map, in positions.
+            width: width of the map, in positions.
+        """
         if self.window is None or self.training:
             return None
         if self.mode == "tlc":

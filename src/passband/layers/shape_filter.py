@@ -48,7 +48,7 @@ class ShapeFilter(nn.Module):
     Raises:
         ValueError: if `channels` is not a multiple of `groups`.
 
-        Source: Cui et al., "Revitalizing Convolutional Network for Image Restoration", TPAMI 2024.
+    Source: Cui et al., "Revitalizing Convolutional Network for Image Restoration", TPAMI 2024.
     """
 
     def __init__(self, channels: int, shape: Literal["square", "across", "down"], dilation: int, groups: int = 8):
@@ -125,7 +125,13 @@ class ShapeFilter(nn.Module):
     def apply_kernels(
         self, padded: Float[Tensor, "B C _ _"], kernels: Float[Tensor, "B C k l"], shift: Float[Tensor, "B C _ _"]
     ) -> Float[Tensor, "B C h w"]:
-        """Filter a map that is padded already, and shift the result."""
+        """Filter a map that is padded already, and shift the result.
+
+        Args:
+            padded: map with the positions around it that the kernels reach.
+            kernels: kernel of each sample and channel, see `kernels_for`.
+            shift: value to add, see `shift_for`.
+        """
         return filter_each(padded, kernels, self.dilation).add_(shift.to(padded.dtype))
 
 
@@ -138,7 +144,7 @@ class MultiShapeFilter(nn.Module):
         channels: number of channels of the map, a multiple of 8.
         dilation: distance of the kernels' positions, in positions of the map.
 
-        Source: Cui et al., "Revitalizing Convolutional Network for Image Restoration", TPAMI 2024.
+    Source: Cui et al., "Revitalizing Convolutional Network for Image Restoration", TPAMI 2024.
     """
 
     def __init__(self, channels: int, dilation: int):

@@ -32,6 +32,10 @@ def binary_cross_entropy(logits: Float[Tensor, "B 1 H W"], mask: Num[Tensor, "B 
 
     Returns:
         The loss.
+
+    Raises:
+        TypeError: if the logits are not a tensor of floating-point values, or the mask is not a tensor.
+        ValueError: if the shapes do not fit.
     """
     _check(logits, mask, "binary_cross_entropy", 1)
     wide = widened(logits)
@@ -54,9 +58,13 @@ def dice_loss(
         smooth: pixels to add, above 0.
 
     Returns:
-        The loss.
+        The loss, from 0 to 1.
 
-        Source: Milletari, Navab and Ahmadi, "V-Net", 3DV 2016, without the squares in the denominator.
+    Raises:
+        TypeError: if the logits are not a tensor of floating-point values, or the mask is not a tensor.
+        ValueError: if the shapes do not fit, or `smooth` is not above 0.
+
+    Source: Milletari, Navab and Ahmadi, "V-Net", 3DV 2016, without the squares in the denominator.
     """
     _check(logits, mask, "dice_loss", 1)
     truth, counted = _split(mask)
@@ -65,7 +73,18 @@ def dice_loss(
 
 
 def binary_cross_entropy_and_dice(logits: Float[Tensor, "B 1 H W"], mask: Num[Tensor, "B H W"]) -> Float[Tensor, ""]:
-    """Compute the sum of `binary_cross_entropy` and `dice_loss`."""
+    """Compute the sum of `binary_cross_entropy` and `dice_loss`.
+
+    Args:
+        logits: logits of the foreground.
+        mask: 1 for foreground, 0 for background, or the share of the foreground; `IGNORED` for other pixels.
+
+    Returns:
+        The loss.
+
+    Raises:
+        TypeError, ValueError: as `binary_cross_entropy` raises them.
+    """
     return binary_cross_entropy(logits, mask) + dice_loss(logits, mask)
 
 
@@ -78,6 +97,10 @@ def cross_entropy(logits: Float[Tensor, "B K H W"], mask: Int[Tensor, "B H W"]) 
 
     Returns:
         The loss.
+
+    Raises:
+        TypeError: if the logits are not a tensor of floating-point values, or the mask is not a tensor.
+        ValueError: if the shapes do not fit.
     """
     _check(logits, mask, "cross_entropy")
     losses = F.cross_entropy(widened(logits), mask.long(), ignore_index=IGNORED, reduction="none")
@@ -97,7 +120,11 @@ def class_dice_loss(
         smooth: pixels to add, above 0.
 
     Returns:
-        The loss.
+        The loss, from 0 to 1.
+
+    Raises:
+        TypeError: if the logits are not a tensor of floating-point values, or the mask is not a tensor.
+        ValueError: if the shapes do not fit, or `smooth` is not above 0.
     """
     _check(logits, mask, "class_dice_loss")
     labels, counted = _split(mask)
@@ -107,7 +134,18 @@ def class_dice_loss(
 
 
 def cross_entropy_and_class_dice(logits: Float[Tensor, "B K H W"], mask: Int[Tensor, "B H W"]) -> Float[Tensor, ""]:
-    """Compute the sum of `cross_entropy` and `class_dice_loss`."""
+    """Compute the sum of `cross_entropy` and `class_dice_loss`.
+
+    Args:
+        logits: logits of each class.
+        mask: labels from 0 to K - 1; `IGNORED` for other pixels.
+
+    Returns:
+        The loss.
+
+    Raises:
+        TypeError, ValueError: as `cross_entropy` raises them.
+    """
     return cross_entropy(logits, mask) + class_dice_loss(logits, mask)
 
 

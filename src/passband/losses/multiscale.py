@@ -36,7 +36,7 @@ def multiscale_loss(
         ValueError: if `predictions` is a tensor instead of a list, or a prediction differs from `clean` in batch,
             channels or proportions.
 
-        Source: Cui et al., ICLR 2023, equations 12 to 14.
+    Source: Cui et al., ICLR 2023, equations 12 to 14.
     """
     _check_predictions(predictions, clean, "multiscale_loss")
     total = torch.zeros((), dtype=computing_dtype(clean), device=clean.device)
@@ -76,7 +76,7 @@ def relative_multiscale_loss(
     Raises:
         TypeError, ValueError: as `multiscale_loss` raises them.
 
-        Source: the logarithm after the PSNR loss of Chen et al., "Simple Baselines for Image Restoration", ECCV 2022.
+    Source: the logarithm after the PSNR loss of Chen et al., "Simple Baselines for Image Restoration", ECCV 2022.
     """
     _check_predictions(predictions, clean, "relative_multiscale_loss")
     # all samples together, because on a GPU, starting the operations of each would take longer than the network

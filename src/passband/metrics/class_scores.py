@@ -90,7 +90,7 @@ def wilson_interval(right: int, count: int, z: float = 1.96) -> tuple[float, flo
     Returns:
         The lower and the upper bound of the true accuracy.
 
-        Source: Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
+    Source: Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
     """
     if not 0 <= right <= count or count < 1:
         raise ValueError(

@@ -48,7 +48,7 @@ def ssim(image: Float[Tensor, "B C H W"], reference: Float[Tensor, "B C H W"]) -
         TypeError: if an input is not a tensor of floating-point values.
         ValueError: if the shapes differ, or images are smaller than the window.
 
-        Source: Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", 2004.
+    Source: Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", 2004.
     """
     _check(image, reference, "ssim")
     height, width = image.shape[-2:]

@@ -143,7 +143,7 @@ def threshold_curves(
     Returns:
         Dice and IoU in float64, for the thresholds 0 to 255.
 
-        Source: Fan et al., "PraNet", MICCAI 2020, and its evaluation.
+    Source: Fan et al., "PraNet", MICCAI 2020, and its evaluation.
     """
     check_floats(probability, "threshold_curves")
     if probability.shape != mask.shape:

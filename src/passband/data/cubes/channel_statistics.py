@@ -60,8 +60,8 @@ class ChannelStatistics:
         Raises:
             ValueError: if there are no positions, the number of channels varies, or a value is NaN or infinite.
 
-            Source: Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample
-                variances", 1979. All sums are in float64.
+        Source: Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample
+        variances", 1979. All sums are in float64.
         """
         total: ChannelStatistics | None = None
         for number, cube in enumerate(cubes):

@@ -39,7 +39,7 @@ def published_cube(image: Float[Tensor, "3 H W"], size: int = CROP) -> Float[Ten
     Raises:
         ValueError: if the size is not a multiple of 56.
 
-        Source: Xu et al., CVPR 2020, section 3, and the order of steps of the released code.
+    Source: Xu et al., CVPR 2020, section 3, and the order of steps of the released code.
     """
     if size < 1 or size % 56:
         raise ValueError(

@@ -138,7 +138,7 @@ def pixel_window(height: int, width: int, augmentation: Augmentation | None = No
     Returns:
         The part of the image.
 
-        Source: training crops as in Szegedy et al., "Going deeper with convolutions", CVPR 2015.
+    Source: training crops as in Szegedy et al., "Going deeper with convolutions", CVPR 2015.
     """
     if augmentation is None:
         side = max(1, round(CENTER_SHARE * min(height, width)))

@@ -122,8 +122,8 @@ def defocus(
     Returns:
         sRGB in [0, 1].
 
-        Source: geometric optics; the radius is linear in 1 / depth. Layers after Kraus & Strengert, "Depth-of-field
-        rendering by pyramidal image processing", 2007; blending between radii after Potmesil & Chakravarty, 1982.
+    Source: geometric optics; the radius is linear in 1 / depth. Layers after Kraus & Strengert, "Depth-of-field
+    rendering by pyramidal image processing", 2007; blending between radii after Potmesil & Chakravarty, 1982.
     """
     light = srgb_to_linear(torch.from_numpy(image)).numpy() if lens.linear else image
     if lens.highlights:

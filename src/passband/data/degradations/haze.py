@@ -105,7 +105,7 @@ def haze(image: Float32[np.ndarray, "3 H W"], air: Haze, rng: np.random.Generato
     Returns:
         sRGB in [0, 1]. With beta 0 the image is returned unchanged.
 
-        Source: Koschmieder, "Theorie der horizontalen Sichtweite", 1924.
+    Source: Koschmieder, "Theorie der horizontalen Sichtweite", 1924.
     """
     height, width = image.shape[-2:]
     t = transmission(image, air, rng)

@@ -81,8 +81,8 @@ def sample_rain(rng: np.random.Generator) -> Rain:
         lengths, widths and covers. Blends are added in 55 %, alpha in 25 % and screen in 20 %. The light is gray to
         white, tinted in 30 %. 30 % have a veil, half of them with blur.
 
-        Source: the ranges span the images of Rain100L and Rain100H (Yang et al., CVPR 2017), Rain800 (Zhang et al.,
-        TCSVT 2020), Rain12 (Li et al., CVPR 2016) and of real rain as Garg & Nayar (SIGGRAPH 2006) describe it.
+    Source: the ranges span the images of Rain100L and Rain100H (Yang et al., CVPR 2017), Rain800 (Zhang et al.,
+    TCSVT 2020), Rain12 (Li et al., CVPR 2016) and of real rain as Garg & Nayar (SIGGRAPH 2006) describe it.
     """
     count = int(rng.choice([1, 1, 1, 2, 2, 3, 4, 5]))
     common = float(np.clip(rng.normal(0, 0.4), -1.3, 1.3))

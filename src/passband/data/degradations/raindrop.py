@@ -71,10 +71,10 @@ def sample_raindrop(rng: np.random.Generator) -> Raindrop:
         1.5; sky 0 to 0.9, more often little, of a brightness 0.1 to 1 log-uniform; rim 0 to 0.9; sparkle in 60 % of
         panes, 0.2 to 2; runs in 35 %, 0.3 to 4; mist in 40 %, opacity 0.1 to 0.8 on 20 % to 100 % of the pane.
 
-        Source: the ranges cover the photographs of Qian et al., "Attentive GAN for raindrop removal", CVPR 2018 (drops
-        of about 5 to 60 px of 720 x 480, more or less in focus) and of You et al., "Adherent raindrop modeling,
-        detection and removal in video", IEEE TPAMI 2016. The latter also derives that a drop shows the scene turned,
-        reduced by 10 to 30 times and about as bright as the scene. Drops on wind screens are stretched and run.
+    Source: the ranges cover the photographs of Qian et al., "Attentive GAN for raindrop removal", CVPR 2018 (drops
+    of about 5 to 60 px of 720 x 480, more or less in focus) and of You et al., "Adherent raindrop modeling,
+    detection and removal in video", IEEE TPAMI 2016. The latter also derives that a drop shows the scene turned,
+    reduced by 10 to 30 times and about as bright as the scene. Drops on wind screens are stretched and run.
     """
     smallest = log_uniform(rng, 1.5, 12)
     largest = log_uniform(rng, max(3.0, 1.3 * smallest), 30)

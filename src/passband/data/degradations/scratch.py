@@ -85,9 +85,9 @@ def sample_scratch(rng: np.random.Generator) -> Scratch:
         the image, 20 to 500 px, strength 0.1 to 0.8. Folds: 0.5 to 6 per 1000 px, lines of 1 to 6 px. Relief in 30 %,
         0.1 to 0.6.
 
-        Source: the defects named by Wan et al., "Bringing old photos back to life", CVPR 2020 (scratches, holes,
-        stains, folds), and by Iizuka & Simo-Serra, "DeepRemaster", SIGGRAPH Asia 2019 (film: long scratches along the
-        motion, dust, hairs); the widths are those of scans with 300 to 2400 dots per inch.
+    Source: the defects named by Wan et al., "Bringing old photos back to life", CVPR 2020 (scratches, holes,
+    stains, folds), and by Iizuka & Simo-Serra, "DeepRemaster", SIGGRAPH Asia 2019 (film: long scratches along the
+    motion, dust, hairs); the widths are those of scans with 300 to 2400 dots per inch.
     """
     while True:
         scratches, hairs, dust, stained, folded = rng.random(5) < (0.55, 0.35, 0.5, 0.25, 0.2)

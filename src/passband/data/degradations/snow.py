@@ -70,8 +70,8 @@ def sample_snow(rng: np.random.Generator) -> Snow:
         log-uniform, with 50 to 20,000 flakes per megapixel; the other ranges are those of `Flakes`. Blends are alpha in
         65 %, screen in 20 % and added in 15 %. The light is 0.55 to 1. 40 % have a veil.
 
-        Source: the ranges span the images of Snow100K (Liu et al., IEEE TIP 2018), SRRS (Chen et al., ECCV 2020) and
-        CSD (Chen et al., ICCV 2021), and photographs of real snow.
+    Source: the ranges span the images of Snow100K (Liu et al., IEEE TIP 2018), SRRS (Chen et al., ECCV 2020) and
+    CSD (Chen et al., ICCV 2021), and photographs of real snow.
     """
     count = int(rng.choice([1, 2, 2, 3, 3, 4, 5]))
     common, spread = rng.normal(0, 0.5), rng.uniform(0.02, 0.3)

@@ -44,8 +44,8 @@ def sample_camera(rng: np.random.Generator) -> Camera:
         The ranges are those of `Camera`. Exposure, tone and color change in half of the images. A third has noise, a
         seventh sharpening, and a third JPEG compression.
 
-        Source: noise as Foi et al., "Practical Poissonian-Gaussian noise modeling", IEEE TIP 2008, measured for phones
-        and cameras in good to dim light.
+    Source: noise as Foi et al., "Practical Poissonian-Gaussian noise modeling", IEEE TIP 2008, measured for phones
+    and cameras in good to dim light.
     """
     exposed, noisy = rng.random() < 0.5, rng.random() < 0.33
     red, green, blue = (np.exp(rng.uniform(-0.13, 0.13, 3)) if exposed and rng.random() < 0.5 else np.ones(3)).tolist()

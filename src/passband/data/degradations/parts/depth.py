@@ -59,8 +59,8 @@ def scene_depth(
         Distance from the camera, at least 0.03. The farthest thing is at 1; outdoors a sky may be at up to 3. The image
         may show only a part of the scene, so that its depth may be nearly constant at any value.
 
-        Source: layouts by the rules of perspective; a plane is linear in 1 / depth. The guided filter is that of He &
-        Sun, "Fast guided filter", 2015.
+    Source: layouts by the rules of perspective; a plane is linear in 1 / depth. The guided filter is that of He &
+    Sun, "Fast guided filter", 2015.
     """
     height, width = image.shape[-2:]
     factor = max(1 if min(height, width) < 32 else 2, math.ceil(max(height, width) / _WORKING_PX))

@@ -23,9 +23,9 @@ def camera_path(length: float, shake: float, jerk: float, rng: np.random.Generat
     Returns:
         (y, x) in pixels, equally spaced in time, centered on their mean.
 
-        Source: Boracchi & Foi, "Modeling the performance of image restoration from motion blur", IEEE TIP 2012
-        (inertia, Gaussian disturbance, pull back to the start, impulses), speed kept constant as in Kupyn et al.,
-        "DeblurGAN", CVPR 2018.
+    Source: Boracchi & Foi, "Modeling the performance of image restoration from motion blur", IEEE TIP 2012
+    (inertia, Gaussian disturbance, pull back to the start, impulses), speed kept constant as in Kupyn et al.,
+    "DeblurGAN", CVPR 2018.
     """
     turns = rng.standard_normal((_STEPS, 2)) @ np.array([1, 1j])
     jerks = rng.random(_STEPS) < jerk
@@ -142,7 +142,7 @@ def convolve_varying(
         The image of the same size. Between nodes it is the bilinear mix of the results of the four nodes around. The
         border is continued by reflection.
 
-        Source: Hirsch et al., "Efficient filter flow for space-variant multiframe blind deconvolution", CVPR 2010.
+    Source: Hirsch et al., "Efficient filter flow for space-variant multiframe blind deconvolution", CVPR 2010.
     """
     height, width = planes.shape[-2:]
     out = np.zeros_like(planes)

@@ -97,8 +97,8 @@ def defocus(image: Float[Tensor, "3 H W"], lens: Defocus, rng: np.random.Generat
     Returns:
         sRGB in [0, 1], float32. Between the 5 computed radii, a pixel is the linear mix of the two nearest.
 
-        Source: geometric optics (a point out of focus is a uniform disc); blending between levels after Potmesil &
-        Chakravarty, "Synthetic image generation with a lens and aperture camera model", 1982.
+    Source: geometric optics (a point out of focus is a uniform disc); blending between levels after Potmesil &
+    Chakravarty, "Synthetic image generation with a lens and aperture camera model", 1982.
     """
     height, width = image.shape[-2:]
     level = smooth_field(height, width, rng) * (_LEVELS - 1)

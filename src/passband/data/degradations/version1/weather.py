@@ -158,8 +158,8 @@ def haze(image: Float[Tensor, "3 H W"], air: Haze, rng: np.random.Generator) -> 
     Returns:
         sRGB in [0, 1], float32.
 
-        Source: Koschmieder 1924; as used for RESIDE by Li et al., "Benchmarking single-image dehazing and beyond", IEEE
-        TIP 2019.
+    Source: Koschmieder 1924; as used for RESIDE by Li et al., "Benchmarking single-image dehazing and beyond", IEEE
+    TIP 2019.
     """
     height, width = image.shape[-2:]
     return scatter(image, transmission(air, height, width, rng), air.airlight)
@@ -176,9 +176,9 @@ def rain(image: Float[Tensor, "3 H W"], shower: Rain, rng: np.random.Generator) 
     Returns:
         sRGB in [0, 1], float32: 1 - (1 - veiled) (1 - opacity), the "screen" blend.
 
-        Source: Garg & Nayar, "Photorealistic rendering of rain streaks", SIGGRAPH 2006 (a drop is brighter than the
-        background that it hides, and its oscillation modulates the streak); screen blend as in Rain100: Yang et al.,
-        CVPR 2017.
+    Source: Garg & Nayar, "Photorealistic rendering of rain streaks", SIGGRAPH 2006 (a drop is brighter than the
+    background that it hides, and its oscillation modulates the streak); screen blend as in Rain100: Yang et al.,
+    CVPR 2017.
     """
     height, width = image.shape[-2:]
     veiled = haze(image, shower.veil, rng).double()
@@ -199,8 +199,8 @@ def snow(image: Float[Tensor, "3 H W"], fall: Snow, rng: np.random.Generator) ->
     Returns:
         sRGB in [0, 1], float32: veiled (1 - opacity) + white opacity.
 
-        Source: Liu et al., "DesnowNet" (Snow100K), IEEE TIP 2018; sizes and veil as in Chen et al., "ALL Snow Removed"
-        (CSD), ICCV 2021.
+    Source: Liu et al., "DesnowNet" (Snow100K), IEEE TIP 2018; sizes and veil as in Chen et al., "ALL Snow Removed"
+    (CSD), ICCV 2021.
     """
     height, width = image.shape[-2:]
     veiled = haze(image, fall.veil, rng).double()
