@@ -11,8 +11,10 @@ from passband.cli.shared.executors import needs_manifest
 from passband.inference import Restorer
 from passband.inference.files.restoring import RESTORED, RestoreWork, VideoOptions
 from passband.io import storage
+from passband.io.files import WriteError
 from passband.io.image import DEFAULT_MAX_PIXELS, read_image, write_image
-from passband.io.storage import Store
+from passband.io.records import OutputSettings
+from passband.io.storage import Store, Stored
 from passband.scale import Manifest, ScaleError, run_addresses
 
 
@@ -207,6 +209,18 @@ def test_a_manifest_that_cannot_be_used_is_closed(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="is no manifest"):
         Manifest(tmp_path / "m.sqlite")
     assert [one.is_closed for one in opened] == [True]
+
+
+def test_a_manifest_without_room_on_the_disk_is_an_error_that_names_it_and_keeps_its_rows(tmp_path):
+    path, making = tmp_path / "m.sqlite", OutputSettings("classify", "weights", {})
+    stored = Stored("s3://bucket/a.jpg", 5, "1")
+    with closing(Manifest(path)) as rows:
+        rows.keep_answer(stored, making, ["cat"])
+        rows._database.execute("PRAGMA max_page_count = 1")  # SQLite then says that the disk is full
+        with pytest.raises(WriteError, match=rf"the manifest {path} cannot be written: .*full; free some space in"):
+            rows.keep_answer(Stored("s3://bucket/b.jpg", 5, "1"), making, ["dog" * 10_000])
+    with closing(Manifest(path)) as rows:
+        assert rows.answer(stored, making) == ["cat"]
 
 
 def test_a_missing_package_and_a_foreign_manifest_are_named(tmp_path):

@@ -1,5 +1,6 @@
 """Keeps one row for each output or answer of a run in an SQLite database: what is done, what failed, and why."""
 
+import errno
 import json
 import sqlite3
 from contextlib import ExitStack
@@ -8,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from passband.io.files import results_folder
+from passband.io.files import WriteError, results_folder
 from passband.io.records import OutputSettings
 from passband.io.storage import Stored
 
@@ -83,10 +84,11 @@ class Manifest:
 
     Raises:
         ValueError: if the file is no manifest.
-        OSError: if the folder does not exist or cannot be written.
+        WriteError: if the folder does not exist or cannot be written.
     """
 
     def __init__(self, path: Path):
+        self.path = path
         results_folder(path.parent).mkdir(parents=True, exist_ok=True)
         columns, answers = (", ".join(map(" ".join, table.items())) for table in (_COLUMNS, _ANSWERS))
         try:
@@ -100,7 +102,7 @@ class Manifest:
                 self._database.execute(f"CREATE TABLE IF NOT EXISTS answers ({answers}, PRIMARY KEY (input, command))")
                 opened.pop_all()
         except sqlite3.OperationalError as error:
-            raise OSError(f"the manifest {path} cannot be written: {error}") from error
+            raise _write_error(path, error) from error
         except sqlite3.DatabaseError as error:
             raise ValueError(f"{path} is no manifest of passband ({error}): choose another file") from error
 
@@ -115,7 +117,7 @@ class Manifest:
             output: address of the output.
         """
         names = ", ".join(Row.__dataclass_fields__)
-        found = self._database.execute(f"SELECT {names} FROM files WHERE output = ?", (output,)).fetchone()
+        found = self._execute(f"SELECT {names} FROM files WHERE output = ?", (output,)).fetchone()
         return None if found is None else Row(*found)
 
     def begin(self, output: str, source: Stored) -> None:
@@ -169,7 +171,7 @@ class Manifest:
             source: the file.
             making: command, weights and options.
         """
-        found = self._database.execute(
+        found = self._execute(
             "SELECT answer FROM answers WHERE input = ? AND command = ? AND state = 'done' AND input_bytes = ? "
             "AND input_version = ? AND settings = ?",
             (source.url, making.command, source.bytes, source.version, settings_text(making)),
@@ -201,17 +203,35 @@ class Manifest:
             "settings": settings_text(making),
         }
         names, marks = ", ".join(values), ", ".join("?" * len(values))
-        self._database.execute(f"INSERT OR REPLACE INTO answers ({names}) VALUES ({marks})", tuple(values.values()))
+        self._execute(f"INSERT OR REPLACE INTO answers ({names}) VALUES ({marks})", tuple(values.values()))
+
+    def _execute(self, statement: str, values: tuple[object, ...]) -> sqlite3.Cursor:
+        """Run a statement of SQL.
+
+        Raises:
+            WriteError: if the file cannot be read or written, for example because the disk is full.
+        """
+        try:
+            return self._database.execute(statement, values)
+        except sqlite3.OperationalError as error:
+            raise _write_error(self.path, error) from error
 
     def _set(self, output: str, **values: object) -> None:
         """Write columns of a row; the others stay as they were."""
         values |= {"time": _now()}
         names, marks = ", ".join(values), ", ".join("?" * len(values))
         changes = ", ".join(f"{name} = excluded.{name}" for name in values)
-        self._database.execute(
+        self._execute(
             f"INSERT INTO files (output, {names}) VALUES (?, {marks}) ON CONFLICT (output) DO UPDATE SET {changes}",
             (output, *values.values()),
         )
+
+
+def _write_error(path: Path, error: sqlite3.OperationalError) -> WriteError:
+    """Return the error for a manifest that cannot be written. SQLite calls a full disk an error of input and output."""
+    is_full = error.sqlite_errorname.startswith(("SQLITE_FULL", "SQLITE_IOERR"))
+    advice = f"; free some space in {path.parent}, or choose another file" if is_full else ""
+    return WriteError(errno.EIO, f"the manifest {path} cannot be written: {error}{advice}")
 
 
 def _now() -> str:
