@@ -9,6 +9,7 @@ import sys
 import pytest
 import torch
 
+from passband.io.files import WriteError
 from passband.runs import read_run
 from passband.studies import worker
 from passband.studies.database import Database, opened
@@ -212,6 +213,27 @@ def test_a_full_disk_stops_the_study_and_its_trial_goes_on(whole, folders, setti
         study(settings(retrain=1), tmp_path, **folders)
     monkeypatch.undo()
     assert facts(study(settings(retrain=1), tmp_path, **folders)) == facts(whole)
+
+
+def test_a_database_without_room_stops_the_study_in_a_sentence_and_marks_no_trial_as_failed(
+    folders, settings, tmp_path, monkeypatch
+):
+    def without_room(storage, *_):
+        with storage.engine.connect() as connection:  # SQLite then says that the disk is full
+            for statement in (
+                "PRAGMA max_page_count = 1",
+                "CREATE TABLE room (a)",
+                "INSERT INTO room VALUES (zeroblob(1000000))",
+            ):
+                connection.exec_driver_sql(statement)
+
+    monkeypatch.setattr("optuna.storages.RDBStorage.set_trial_intermediate_value", without_room)
+    with pytest.raises(WriteError, match=rf"the database {tmp_path / 'study.db'} cannot be written: .*full; free some"):
+        study(settings(prune=True), tmp_path, **folders)
+    monkeypatch.undo()
+    record = study(settings(prune=True), tmp_path, **folders)
+    assert record.is_done
+    assert {trial.state for trial in record.trials} == {"finished"}
 
 
 def test_a_pruned_trial_ends_early_and_stays_pruned_if_it_is_killed_then(folders, settings, tmp_path, monkeypatch):

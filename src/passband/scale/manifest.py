@@ -1,6 +1,5 @@
 """Keeps one row for each output or answer of a run in an SQLite database: what is done, what failed, and why."""
 
-import errno
 import json
 import sqlite3
 from contextlib import ExitStack
@@ -9,8 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from passband.io.files import WriteError, results_folder
+from passband.io.files import results_folder
 from passband.io.records import OutputSettings
+from passband.io.sqlite_errors import naming_database
 from passband.io.storage import Stored
 
 _COLUMNS = {
@@ -92,7 +92,8 @@ class Manifest:
         results_folder(path.parent).mkdir(parents=True, exist_ok=True)
         columns, answers = (", ".join(map(" ".join, table.items())) for table in (_COLUMNS, _ANSWERS))
         try:
-            with ExitStack() as opened:  # closes the file again if it cannot be used
+            # the stack closes the file again if it cannot be used
+            with naming_database(path, "manifest"), ExitStack() as opened:
                 self._database = sqlite3.connect(path, isolation_level=None, timeout=60)
                 opened.callback(self._database.close)
                 self._database.execute("PRAGMA journal_mode=WAL")
@@ -101,8 +102,6 @@ class Manifest:
                 self._database.execute("CREATE INDEX IF NOT EXISTS states ON files (state)")
                 self._database.execute(f"CREATE TABLE IF NOT EXISTS answers ({answers}, PRIMARY KEY (input, command))")
                 opened.pop_all()
-        except sqlite3.OperationalError as error:
-            raise _write_error(path, error) from error
         except sqlite3.DatabaseError as error:
             raise ValueError(f"{path} is no manifest of passband ({error}): choose another file") from error
 
@@ -211,10 +210,8 @@ class Manifest:
         Raises:
             WriteError: if the file cannot be read or written, for example because the disk is full.
         """
-        try:
+        with naming_database(self.path, "manifest"):
             return self._database.execute(statement, values)
-        except sqlite3.OperationalError as error:
-            raise _write_error(self.path, error) from error
 
     def _set(self, output: str, **values: object) -> None:
         """Write columns of a row; the others stay as they were."""
@@ -225,13 +222,6 @@ class Manifest:
             f"INSERT INTO files (output, {names}) VALUES (?, {marks}) ON CONFLICT (output) DO UPDATE SET {changes}",
             (output, *values.values()),
         )
-
-
-def _write_error(path: Path, error: sqlite3.OperationalError) -> WriteError:
-    """Return the error for a manifest that cannot be written. SQLite calls a full disk an error of input and output."""
-    is_full = error.sqlite_errorname.startswith(("SQLITE_FULL", "SQLITE_IOERR"))
-    advice = f"; free some space in {path.parent}, or choose another file" if is_full else ""
-    return WriteError(errno.EIO, f"the manifest {path} cannot be written: {error}{advice}")
 
 
 def _now() -> str:

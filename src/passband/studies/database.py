@@ -6,11 +6,13 @@ The database belongs to Optuna, so that its own tools and plots can read it as w
 import json
 import logging
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
+from passband.io.sqlite_errors import naming_database
 from passband.studies.folders import PATIENCE, Group, run_folder
 from passband.studies.plan import Plan
 from passband.studies.settings import NuisanceRange
@@ -27,19 +29,38 @@ Identity = tuple[int, int, int]
 """Cell, point and seed of a trial."""
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _naming(method: "Callable[Concatenate[Database, P], T]") -> "Callable[Concatenate[Database, P], T]":
+    """Name the database in errors of a method, which SQLAlchemy and Optuna tell in many lines."""
+
+    @wraps(method)
+    def named(self: "Database", *given: P.args, **options: P.kwargs) -> T:
+        with naming_database(self.folder / DATABASE, "database"):
+            return method(self, *given, **options)
+
+    return named
+
+
 class Database:
     """The trials of a study, in Optuna's database.
 
     Args:
         folder: folder of the study.
         plan: plan of the study.
+
+    Raises:
+        WriteError: if the database cannot be written, as in all methods.
     """
 
     def __init__(self, folder: Path, plan: Plan):
         optuna = import_optuna()
         url = f"sqlite:///{(folder / DATABASE).resolve().as_posix()}"
         self.folder, self.plan = folder, plan
-        self._storage = optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": {"timeout": PATIENCE}})
+        with naming_database(folder / DATABASE, "database"):
+            self._storage = optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": {"timeout": PATIENCE}})
         self._studies: dict[Group, Study] = {}
 
     def close(self) -> None:
@@ -47,6 +68,7 @@ class Database:
         self._storage.remove_session()
         self._storage.engine.dispose()
 
+    @_naming
     def study(self, group: Group) -> "Study":
         """Return Optuna's study of a group of trials, and create it if it is missing.
 
@@ -65,6 +87,7 @@ class Database:
             )
         return self._studies[group]
 
+    @_naming
     def frozen(self, group: Group) -> list["FrozenTrial"]:
         """Return the trials of a group as Optuna keeps them, by number.
 
@@ -73,6 +96,7 @@ class Database:
         """
         return self.study(group).get_trials(deepcopy=False)
 
+    @_naming
     def add(self, group: Group, identities: Iterable[Identity]) -> None:
         """Add the trials of a group that are missing, in the given order. The caller holds `study_lock`.
 
@@ -98,6 +122,7 @@ class Database:
                 )
             )
 
+    @_naming
     def begin(self, trial: "FrozenTrial") -> None:
         """Record that a trial is running.
 
@@ -108,6 +133,7 @@ class Database:
         if trial.state == states.WAITING:
             self._storage.set_trial_state_values(trial._trial_id, states.RUNNING)
 
+    @_naming
     def note(self, trial: "FrozenTrial", facts: Mapping[str, Any]) -> None:
         """Record facts about a trial that has not ended.
 
@@ -118,6 +144,7 @@ class Database:
         for name, value in facts.items():
             self._storage.set_trial_user_attr(trial._trial_id, name, value)
 
+    @_naming
     def validated(self, group: Group, trial: "FrozenTrial", step: int, value: float) -> bool:
         """Record a validation, and return whether the trial should end because it is worse than the median.
 
@@ -131,6 +158,7 @@ class Database:
         self._storage.set_trial_intermediate_value(trial._trial_id, step, value)
         return bool(study.pruner.prune(study, self._storage.get_trial(trial._trial_id)))
 
+    @_naming
     def end(self, trial: "FrozenTrial", state: str, reason: str, value: float | None, facts: Mapping[str, Any]) -> None:
         """Record the end of a trial. The state is written last, so that a trial is never half recorded.
 
