@@ -25,7 +25,7 @@ from passband.config.common import check_warmup
 from passband.data.datasets.loaders import batch_loader, on_device
 from passband.data.datasets.order import NumberedBatches, scored_batches
 from passband.hardware import resolved_precision
-from passband.io.files import WriteError, results_folder
+from passband.io.files import results_folder
 from passband.io.shards import data_folder
 from passband.mixed_precision import MIXED_PRECISION, fast_layers, memory_format
 from passband.models import build_from, pick_device
@@ -283,20 +283,18 @@ def train(
 
 @contextmanager
 def _recorded_failure(output: Path, describe: Callable[[str, str], None]) -> Iterator[None]:
-    """Write the reason into the record of a run if the block fails, and say how to continue if it was not the run."""
+    """Write the reason into the record of a run if the block fails."""
     try:
         yield
     except BaseException as error:
         lost = lost_process(error)
         reason = lost or str(error) or type(error).__name__
-        if lost or isinstance(error, WriteError):
+        if lost:
             reason = f"{reason}. Then {how_to_continue(output)}"
         with suppress(OSError):  # a full disk must not hide the reason
             describe("interrupted" if isinstance(error, KeyboardInterrupt) else "failed", reason)
         if lost:
             raise RunError(reason) from error
-        if isinstance(error, WriteError):
-            raise WriteError(error.errno, reason) from error
         raise
 
 

@@ -1,6 +1,8 @@
 """Commands as a person types them, in this process; what they print and how they end."""
 
+import errno
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -20,7 +22,7 @@ from passband.cli import app, main
 from passband.cli.shared.interruption import ENDING
 from passband.config import load_recipe, shipped_recipes
 from passband.data.degradations.files import PARTS
-from passband.io.files import write_whole
+from passband.io.files import naming_file, write_whole
 from passband.io.image import read_image, write_image
 from passband.models import load_model
 from passband.weights_io import load_weights
@@ -497,6 +499,25 @@ def test_an_interrupted_finetuning_says_where_it_would_go_on(run, tmp_path, monk
     status, _, err = run("finetune", "--data", tmp_path, "-o", tmp_path / "run")
     assert status == 130
     assert f"To continue after step-000000058, run: passband finetune -o {tmp_path / 'run'} --resume" in err
+
+
+@pytest.mark.parametrize("command", ["train", "finetune"])
+def test_a_run_that_a_full_disk_stops_says_where_it_would_go_on(run, tmp_path, monkeypatch, command):
+    def full(*_, **__):
+        with naming_file(tmp_path / "run" / "log.csv"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("passband.training.train", full)
+    monkeypatch.setattr("passband.finetuning.finetune", full)
+    (tmp_path / "run" / "checkpoints" / "step-000000058").mkdir(parents=True)
+    options = ("--data", tmp_path, "-o", tmp_path / "run")
+    status, _, err = run(command, *(["general"] if command == "train" else []), *options)
+    assert status == 1
+    assert err.splitlines() == [
+        f"To continue after step-000000058, run: passband {command} -o {tmp_path / 'run'} --resume",
+        f"Error: cannot write {tmp_path / 'run' / 'log.csv'}: no space left in {tmp_path / 'run'}; free some space "
+        "there, or choose another folder",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,7 @@ def finetune(
     from passband.finetuning import finetune as run
     from passband.finetuning import resume_finetuning
     from passband.finetuning.report import REACHED
+    from passband.io.files import WriteError
     from passband.runs import RunError
 
     shortcuts = {"steps": steps, "epochs": epochs, "crop": crop, "learning_rate": learning_rate, "seed": seed}
@@ -99,7 +100,7 @@ def finetune(
                     announce=say,
                     report=progress.show,
                 )
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, WriteError):
             say(resume_hint(output, "finetune"), err=True)
             raise
     _print_table(result)

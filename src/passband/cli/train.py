@@ -136,12 +136,13 @@ def _train_one(settings: "Recipe", output: Path, **options: Any) -> None:
     """Train a network, and print its scores and the path of its weights."""
     from passband.cli.shared.console import TrainingProgress
     from passband.cli.shared.parallel import is_first
+    from passband.io.files import WriteError
     from passband.training import train
 
     with TrainingProgress(settings.name) as progress:
         try:
             result = train(settings, output, report=progress.show, **options)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, WriteError):
             if is_first():
                 typer.echo(resume_hint(output), err=True)
             raise
