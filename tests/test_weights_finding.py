@@ -62,9 +62,14 @@ def test_a_run_is_not_looked_for_on_the_hub_before_any_run_exists(tmp_path, monk
 
 
 def test_weights_that_are_no_name_are_refused_with_what_to_pass():
-    with pytest.raises(TypeError, match=r"got a Linear\. Save the network with save_pretrained\(FOLDER\)"):
+    with pytest.raises(TypeError, match=r"got an? SFNet\. Save the network with save_pretrained\(FOLDER\)"):
+        checked_name(SFNet(width=16, depth=1))
+    others = (
+        r"the folder of its save_pretrained\(FOLDER\)\. passband\.compare scores any other restoration network by a"
+    )
+    with pytest.raises(TypeError, match=rf"got a Linear\. .*{others} folder"):
         checked_name(torch.nn.Linear(1, 1))
-    with pytest.raises(TypeError, match=r"got an OrderedDict\. Save the network"):
+    with pytest.raises(TypeError, match=rf"got an OrderedDict\. .*{others} folder"):
         checked_name(torch.nn.Linear(1, 1).state_dict())
     with pytest.raises(TypeError, match="weights must be the name or the path of saved weights, got an? int"):
         checked_name(3)

@@ -24,6 +24,8 @@ JOINT = "+"
 """Character between the names of networks that restore an image one after the other, see `inference.network_chain`."""
 INSPECTOR = "inspector"
 """Shipped weights of the network that finds how an image is degraded. They cannot restore images."""
+OTHERS_ADVICE = "passband.compare scores any other restoration network by a folder of images that it restored."
+"""Sentence for users whose network passband cannot load."""
 LISTED = 6
 """Largest number of folders that an error lists."""
 RUNS = "runs"
@@ -127,8 +129,10 @@ def checked_name(source: Any) -> str | Path:
     """
     if not isinstance(source, str | Path):
         advice = ""
-        if isinstance(source, nn.Module | Mapping):
+        if hasattr(source, "save_pretrained"):
             advice = " Save the network with save_pretrained(FOLDER), and pass this folder."
+        elif isinstance(source, nn.Module | Mapping):
+            advice = f" A network of passband is passed as the folder of its save_pretrained(FOLDER). {OTHERS_ADVICE}"
         raise TypeError(f"weights must be the name or the path of saved weights, got {kind_of(source)}.{advice}")
     if not str(source):
         raise CheckpointError("weights must be a name or a path; got an empty text. The current folder is '.'")

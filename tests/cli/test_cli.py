@@ -200,7 +200,7 @@ def test_mistakes_are_one_sentence_each(run, tmp_path, tiny_weights):
     assert one_sentence(status, err, "No weights named 'generl'")
     torch.save({"model": {"weight": torch.zeros(2)}}, tmp_path / "other.pkl")
     status, _, err = run("restore", tmp_path / "a.png", "--weights", tmp_path / "other.pkl")
-    assert one_sentence(status, err, "not for this SFNet", "1 unknown: weight")
+    assert one_sentence(status, err, "neither passband nor spandrel knows a network with these entries: weight")
     status, _, err = run("degrade", tmp_path / "a.png", tmp_path / "out", "--kind", "rian")
     assert one_sentence(status, err, "Did you mean 'rain'?")
     (tmp_path / "typo.toml").write_text('name = "x"\n[optim]\nstep = 3\n')

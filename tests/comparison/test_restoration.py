@@ -219,6 +219,12 @@ def test_data_without_pairs_are_refused(tiny_weights, photographs, tmp_path):
         compare_images([f"a={tiny_weights}", f"b={tiny_weights}"], photographs, tmp_path / "out")
 
 
+def test_a_network_in_memory_is_refused_with_the_way_to_compare_it(unchecked):
+    for sources in (["general", torch.nn.Linear(1, 1)], {"general": "general", "mine": torch.nn.Linear(1, 1)}):
+        with pytest.raises(TypeError, match=r"got a Linear\. .*by a folder of images that it restored"):
+            named_contestants(sources)
+
+
 def test_sources_that_cannot_take_part_are_refused(tiny_weights, tmp_path):
     with pytest.raises(ContestantError, match="at least two contestants, and 1 is given"):
         named_contestants([tiny_weights])

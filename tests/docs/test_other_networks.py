@@ -25,7 +25,14 @@ def test_every_command_of_the_page_about_other_networks_runs(tmp_path, monkeypat
             exec(compile(text, "other-networks.md", "exec"), names)
     out = capsys.readouterr().out
     assert "mixdehazenet-l MIT https://" in out
-    for path in ("rainy_restored.jpg", "report/report.md", "both/report.html", "seams/seams.json"):
+    assert "parameters=84, macs=5308416" in out
+    for path in (
+        "rainy_restored.jpg",
+        "report/report.md",
+        "both/report.html",
+        "seams/seams.json",
+        "mine-and-general/report.html",
+    ):
         assert (tmp_path / path).exists()
 
 

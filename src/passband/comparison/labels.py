@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from passband.weights_finding import checked_name
+
 RESERVED = ("degraded", "clean")
 """Labels that the images of the pairs have."""
 
@@ -21,10 +23,14 @@ def named_sources(sources: Sequence[str | Path] | Mapping[str, str | Path]) -> l
         The label and the source of each contestant, in their order.
 
     Raises:
+        CheckpointError: if a source is an empty text.
         ContestantError: if there are fewer than two contestants, one is given twice, or labels are equal or reserved.
+        TypeError: if a source is neither a text nor a path, for example a network.
     """
     if isinstance(sources, str | Path):
         sources = [sources]
+    for source in sources.values() if isinstance(sources, Mapping) else sources:
+        checked_name(source)
     pairs = list(sources.items()) if isinstance(sources, Mapping) else [labeled(source) for source in sources]
     if len(pairs) < 2:
         raise ContestantError(

@@ -41,9 +41,9 @@ from passband.models.restoration.published import published_file_hint
 from passband.models.restoration.sfnet import SFNet, sfnet, sfnet_small
 from passband.models.segmentation.smp import SMPNetwork, smp
 from passband.models.segmentation.unet import UNet, unet
-from passband.naming import entry, printable
+from passband.naming import entry, listed, printable
 from passband.state_dicts import PICKLE_SUFFIXES, CheckpointError, published_config, read_state, rename_published
-from passband.weights_finding import CONFIG_FILE, checked_name, find_weights
+from passband.weights_finding import CONFIG_FILE, OTHERS_ADVICE, checked_name, find_weights
 from passband.weights_io import ABOUT_DATA, load_config, load_state
 
 WITHOUT_WEIGHTS = re.compile("(max|min)_size|pool_window|tile|rpn_.*_top_n_.*")
@@ -261,7 +261,8 @@ def load_with_config(
     stored = read_state(path)
     state = rename_published(stored)
     found = published_config(state)
-    if found is None and (path.suffix != ".safetensors" or not path.with_name(CONFIG_FILE).exists()):
+    is_bare = found is None and (path.suffix != ".safetensors" or not path.with_name(CONFIG_FILE).exists())
+    if is_bare:
         foreign = load_foreign(stored, source, **overrides)
         if foreign is not None:
             if task not in ("restoration", None):
@@ -286,6 +287,11 @@ def load_with_config(
         if reason.startswith("unknown ") and not overrides:
             reason += ". Weights of a newer version of passband need that version."
         raise CheckpointError(f"{source}: {reason}") from error
+    if is_bare and not state.keys() & model.state_dict().keys():
+        raise CheckpointError(
+            f"{source}: neither passband nor spandrel knows a network with these entries: "
+            f"{listed(stored, 6)}. {OTHERS_ADVICE}"
+        )
     load_state(model, state, source=source)
     return model.eval(), config
 

@@ -159,7 +159,13 @@ def test_without_spandrel_it_says_what_to_install(denoiser, monkeypatch):
         load_model(denoiser[1])
 
 
-def test_weights_that_nobody_knows_are_an_sfnets_error(tmp_path):
+def test_weights_that_nobody_knows_say_what_can_be_done_with_them(tmp_path):
     torch.save({"weight": torch.zeros(2)}, tmp_path / "other.pth")
-    with pytest.raises(CheckpointError, match="not for this SFNet"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"neither passband nor spandrel knows .* these entries: weight\. passband\.compare scores",
+    ):
         load_model(tmp_path / "other.pth")
+    torch.save({"weight": torch.zeros(2), "stem.0.weight": torch.zeros(2)}, tmp_path / "cut.pth")
+    with pytest.raises(CheckpointError, match="not for this SFNet. Entries: .* 1 unknown: weight"):
+        load_model(tmp_path / "cut.pth")
