@@ -7,6 +7,7 @@ from passband.io.image.kinds import NAMES, kind_of_file
 from passband.io.image.size import stored_size
 from passband.io.signatures import suffix_by_content
 from passband.io.video import VIDEO_SUFFIXES, VideoReader
+from passband.io.video.showing import shown_frame
 from passband.naming import counted, printable, shortened
 
 SHOWN = frozenset(("PNG", "JPEG", "WEBP", "AVIF"))
@@ -101,7 +102,7 @@ def shown(path: Path, target: Path, is_video: bool) -> Path:
     Args:
         path: path of an image or a video.
         target: path of the copy, without a suffix.
-        is_video: whether the file is a video, whose first frame is then shown.
+        is_video: whether the file is a video, whose first frame is then shown as players show it.
 
     Raises:
         ImageError: if the video has no frames.
@@ -111,7 +112,7 @@ def shown(path: Path, target: Path, is_video: bool) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     if is_video:
         with VideoReader(path) as reader:
-            image = next((frame.image for frame in reader.frames()), None)
+            image = next((shown_frame(frame, reader.format).image for frame in reader.frames()), None)
         if image is None:
             raise ImageError(f"{path} has no frames")
         write_image(target.with_suffix(".png"), image)

@@ -5,13 +5,11 @@ from pathlib import Path
 
 import av
 import torch.nn.functional as F
-from jaxtyping import Float
-from torch import Tensor
 
 from passband.drawing.before_after import PIXELS, before_after
 from passband.io.files import write_whole
-from passband.io.image import ImageMeta, StoredImage
-from passband.io.video import Frame, VideoError, VideoFormat, VideoReader, media_url
+from passband.io.video import VideoError, VideoReader, media_url
+from passband.io.video.showing import shown_frame
 
 COMPARE_SUFFIX = ".mp4"
 """Suffix of the video that shows both."""
@@ -48,7 +46,8 @@ def compare_videos(
                 # Matroska rounds times to milliseconds
                 if abs(degraded.pts * tick - restored.pts * scale) > Fraction(1, 1000):
                     raise VideoError(f"{before} and {after} cannot be compared: their frames have different times")
-                sheet = before_after(_shown(degraded, first.format), _shown(restored, second.format), pixels).image
+                shown = shown_frame(degraded, first.format), shown_frame(restored, second.format)
+                sheet = before_after(*shown, pixels).image
                 sheet = F.pad(sheet, (0, sheet.shape[-1] % 2, 0, sheet.shape[-2] % 2), value=1.0)
                 frame = av.VideoFrame.from_ndarray((sheet * 255).round().byte().movedim(0, -1).contiguous().numpy())
                 frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range=_LIMITED)
@@ -66,34 +65,3 @@ def compare_videos(
                 out.mux(stream.encode(frame))
             if stream is not None:
                 out.mux(stream.encode())
-
-
-def _shown(frame: Frame, video: VideoFormat) -> StoredImage:
-    """Return a frame as players show it."""
-    image = _upright(_square(frame.image, video.aspect), video.display_matrix)
-    alpha = None
-    if frame.alpha is not None:
-        alpha = _upright(_square(frame.alpha / ((1 << video.coding.bits) - 1), video.aspect), video.display_matrix)
-    return StoredImage(image, alpha, ImageMeta("PNG"))
-
-
-def _square(image: Float[Tensor, "C H W"], aspect: Fraction | None) -> Float[Tensor, "C h w"]:
-    """Return an image with square pixels; one of its sides grows."""
-    if aspect in (None, 1):
-        return image
-    assert aspect is not None
-    height, width = image.shape[-2:]
-    size = (height, round(width * aspect)) if aspect > 1 else (round(height / aspect), width)
-    return F.interpolate(image[None], size, mode="bilinear", align_corners=False, antialias=True)[0].clamp(0, 1)
-
-
-def _upright(image: Float[Tensor, "C H W"], matrix: tuple[int, ...] | None) -> Float[Tensor, "C h w"]:
-    """Return an image that is turned by quarters and mirrored as a display matrix says."""
-    if matrix is None:
-        return image
-    # a point x, y moves to a x + c y across and b x + d y down
-    a, b, c, d = (round(matrix[place] / 65536) for place in (0, 1, 3, 4))
-    if a == 0 and d == 0:
-        image, a, d = image.transpose(-2, -1), c, b
-    mirrored = [axis for axis, sign in ((-1, a), (-2, d)) if sign < 0]
-    return image.flip(mirrored) if mirrored else image
