@@ -87,8 +87,8 @@ def screenshot(page, name, **options):
         page.evaluate("document.activeElement?.blur()")
         usual = limits_sentence(Limits())  # the page of the tests has smaller limits
         page.evaluate("text => document.querySelector('#pb-limits p').textContent = text", usual)
-        short = "one => (one.textContent = one.textContent.replace(/\\/\\S+\\//, 'runs/'))"  # without temporary folders
-        page.evaluate(f"document.querySelectorAll('pre').forEach({short})")
+        short = "one => (one.value = one.value.replace(/\\/\\S+\\//, 'runs/'))"  # without temporary folders
+        page.evaluate(f"document.querySelectorAll('.pb-cli textarea').forEach({short})")
         page.screenshot(**{"path": Path(folder) / name, "type": "jpeg", "quality": 75, **options})
 
 
@@ -103,8 +103,8 @@ def visit(browser, address):
     """Return a function that opens the page in a new session. Errors of its scripts fail the test."""
     contexts, errors = [], []
 
-    def open_page(width=1280, height=900, scheme="light", path=""):
-        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+    def open_page(width=1280, height=900, scheme="light", path="", **options):
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, **options)
         context.set_default_timeout(PATIENCE)
         contexts.append(context)
         page = context.new_page()

@@ -1,5 +1,7 @@
 """Uses the page as people do who have no mouse, or who hear it: by the Tab key and by the tree of accessibility."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -79,6 +81,17 @@ def open_tab(page, name, photo, tiny):
         page.locator("#pb-run-facts img").first.wait_for()
 
 
+CONTRAST = """element => {
+  const parts = (color) => color.match(/[\\d.]+/g).slice(0, 3)
+    .map((one) => one / 255).map((one) => (one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4));
+  const light = (color) => { const [r, g, b] = parts(color); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const around = getComputedStyle(element.closest(".block")).backgroundColor;
+  const both = [getComputedStyle(element).borderColor, around].map(light).sort((a, b) => b - a);
+  return (both[0] + 0.05) / (both[1] + 0.05);
+}"""
+"""Script that returns the contrast of the border of an element with the card around it."""
+
+
 def nameless(page):
     """Return the controls and images that have no name for screen readers."""
     session = page.context.new_cdp_session(page)
@@ -110,6 +123,12 @@ def test_the_tab_key_reaches_every_control_visibly_and_each_has_a_name(visit, ph
         hidden += [] if reached["isVisible"] else [reached["name"]]
     assert hidden == []
     assert page.evaluate(REACHABLE) == []
+    for button in page.locator("button.label-wrap:visible").all():
+        button.press("Enter")
+        expect(button).to_have_attribute("aria-expanded", re.compile("true|false"))
+        was = button.get_attribute("aria-expanded")
+        button.press("Enter")
+        expect(button).to_have_attribute("aria-expanded", {"true": "false", "false": "true"}[was])
     assert nameless(page) == []
 
 
@@ -119,3 +138,18 @@ def test_dark_mode_has_no_serious_faults_in_any_tab(visit, photo, tiny):
         open_tab(page, name, photo, tiny)
         # Gradio nests the button that uploads other files into another one; the inner one has the focus and a name
         assert [one for one in serious(page) if not one.startswith("nested-interactive")] == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_border_of_a_box_to_check_has_enough_contrast(visit, scheme):
+    page = visit(scheme=scheme)
+    page.get_by_role("button", name="Settings").click()
+    assert page.get_by_role("checkbox").evaluate(CONTRAST) >= 3  # WCAG 1.4.11
+
+
+def test_the_page_is_english_except_for_the_words_that_gradio_translates(visit):
+    page = visit(locale="de-DE")
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    upload = page.locator("#pb-drop button")
+    expect(upload).to_have_attribute("lang", re.compile("de"))
+    expect(upload).to_contain_text("Datei hier ablegen")

@@ -142,7 +142,7 @@ def test_photos_are_restored_also_if_others_of_the_list_were_removed(visit, phot
     expect(page.locator("#pb-status [role=alert]")).to_have_count(0)
     page.get_by_role("button", name="Restore", exact=True).click()
     expect(page.locator("#pb-status [role=alert]")).to_contain_text(f"{names[0]} was not uploaded to this page, or")
-    page.locator("#pb-drop").get_by_label("Remove this file").first.click()  # the person removes it from the list
+    page.locator("#pb-drop").get_by_label(f"Remove {names[0]}").click()  # the person removes it from the list
     give(page, tmp_path / names[2])
     expect(page.locator("#pb-details h2")).to_contain_text(names[2])
 
