@@ -63,8 +63,14 @@ def test_parts_are_those_of_the_library(photo, definition):
     assert close(view.low, parts.low)
     assert close(view.high, 0.5 + view.gain * parts.high)
     text = markup.parts(view)
-    assert f"20 % of {markup.QUANTITIES[definition]}" in text
+    period = 2 / parts.share_of_nyquist
+    assert f"A ratio of 20 % by {definition} keeps the waves that are {period:.3g} pixels or longer: " in text
     assert ("times stronger" in text) == (view.gain > 1)
+
+
+def test_a_ratio_of_nothing_keeps_the_mean_color(photo):
+    text = markup.parts(PartsRequest(photo, ratio=0.0, definition="radius").do(Predictors()))
+    assert "A ratio of 0 % by radius keeps no wave, but only the mean color: " in text
 
 
 def test_all_definitions_stand_side_by_side(photo):
@@ -151,7 +157,7 @@ def test_the_slider_gives_the_parts_of_the_library_by_keyboard(visit, photo):
     slider.focus()
     for _ in range(3):
         page.keyboard.press("ArrowLeft")
-    expect(page.locator("#pb-parts")).to_contain_text("22 % of all amplitudes together")
+    expect(page.locator("#pb-parts")).to_contain_text("A ratio of 22 % by magnitude keeps")
     parts = ImageSpectrum(read_image(photo)).parts(0.22)
     assert psnr(image_of(page.locator("#pb-parts img").first)[None], parts.low.clamp(0, 1)[None]).item() > 30
     expect(page.locator("#pb-definitions")).to_contain_text(re.compile("radius: share of the finest frequency"))

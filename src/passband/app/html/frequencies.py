@@ -43,7 +43,7 @@ def spectrum(view: SpectrumView, name: str) -> str:
             "Strength of each fineness. Brightness has more fine detail than color.", "png",
         ),
     ]  # fmt: skip
-    return f"{_heading(view.title)}{_grid(figures)}{_sentence(view.text)}"
+    return f"{_heading(view.title)}{_sentence(view.text)}{_grid(figures)}"
 
 
 def parts(view: PartsView) -> str:
@@ -52,11 +52,11 @@ def parts(view: PartsView) -> str:
     Args:
         view: parts of the image.
     """
-    figures, share = view.figures, f"{100 * view.figures['ratio']:.0f} % of {QUANTITIES[view.definition]}"
+    figures, share = view.figures, view.figures["share_of_nyquist"]
+    kept = f"the waves that are {2 / share:.3g} pixels or longer" if share else "no wave, but only the mean color"
     sentence = (
-        f"{share} is the disc below a fineness of {100 * figures['share_of_nyquist']:.0f} % of the finest wave. It "
-        f"holds {percent(figures['coefficients'])} of all waves, and {percent(figures['energy'])} of the contrast "
-        "energy."
+        f"A ratio of {100 * figures['ratio']:.0f} % by {view.definition} keeps {kept}: "
+        f"{percent(figures['coefficients'])} of all waves, with {percent(figures['energy'])} of the contrast energy."
     )
     gain = f", {view.gain} times stronger" if view.gain > 1 else ""
     return _sentence(sentence) + _grid(

@@ -75,7 +75,7 @@ def frequencies_tab(server: "Server") -> None:
                     subset = gr.Dropdown(list(SUBSETS), value="24S", label="Subset of channels")
                     numbers = gr.Textbox(
                         label="Or numbers of channels",
-                        info="64 component + 8 v + u, such as 0, 1, 8, 64, 128",
+                        info="Channels that you choose below are written here. Example: 0, 1, 8, 64, 128",
                         elem_id="pb-numbers",
                     )
                 mosaic = gr.HTML(elem_id="pb-mosaic")
