@@ -1,6 +1,7 @@
 """Drives the page in a real browser."""
 
 import io
+import re
 import secrets
 import tempfile
 import zipfile
@@ -71,7 +72,7 @@ def test_a_dropped_photo_is_restored_and_the_download_is_the_file_that_the_libra
     Restorer(str(tiny_weights)).restore_file(photo, tmp_path / "expected.jpg", max_pixels=1_000_000)
     assert path.read_bytes() == (tmp_path / "expected.jpg").read_bytes()
     assert page.locator("#pb-cli textarea").input_value() == (
-        f"passband restore 'my photo.jpg' -o 'my photo_restored.jpg' --weights {tiny_weights}"
+        f"passband restore 'my photo.jpg' --weights {tiny_weights}"
     )
     assert f"Restored by {tiny} in" in page.locator("#pb-details").inner_text()
 
@@ -127,6 +128,45 @@ def test_several_files_give_a_list_and_an_archive_and_a_bad_one_gives_a_sentence
         assert sorted(archive.namelist()) == ["deep_restored.tif", "my photo_restored.jpg"]
 
 
+def test_the_first_result_stays_while_others_are_made_and_a_reload_shows_all_but_to_no_other_person(
+    visit, photo, deep, tiny, tmp_path
+):
+    name = "Best of $1!.jpg"  # Gradio leaves out both marks
+    (tmp_path / name).write_bytes(photo.read_bytes())
+    page = visit()
+    choose(page, "Network", tiny)
+    give(page, tmp_path / name, deep)
+    labels = page.locator("#pb-results label")
+    expect(labels).to_have_text([f"{name} · {tiny}", f"deep.tif · {tiny}"])
+    expect(page.locator("#pb-stop")).to_be_hidden()
+    expect(page.locator("#pb-details h2")).to_contain_text(name)
+    assert download(page)[0] == "Best of $1!_restored.jpg"
+    shown = viewer(page)
+    shown.locator("#zoom-in").click()
+    scale = shown.evaluate("element => element.scale")
+    strength = page.get_by_label("number input for Strength")
+    strength.fill("0.5")
+    strength.press("Enter")
+    page.locator("#pb-drop").get_by_label("Remove deep.tif").click()
+    page.get_by_role("button", name="Restore", exact=True).click()
+    expect(labels).to_have_count(3)
+    expect(page.locator("#pb-details")).to_contain_text(f"Restored by {tiny} with strength 0.5 in ")
+    assert shown.evaluate("element => element.scale") == scale  # it is the same photo
+    command = page.locator("#pb-cli textarea")
+    expect(command).to_have_value(re.compile("--strength 0.5$"))
+    page.reload()
+    expect(labels).to_have_count(3)
+    expect(page.locator("#pb-results input:checked")).to_have_value(f"{name} · {tiny} · strength 0.5")
+    expect(command).to_have_value(re.compile("--strength 0.5$"))
+    viewer(page)
+    give(page, tmp_path / name)  # the new list knows no photo
+    expect(labels).to_have_count(4)
+    other = visit()
+    other.wait_for_function("sessionStorage.getItem('passband-visit')")  # all that was to be shown again is there
+    expect(other.locator("passband-viewer")).to_have_count(0)
+    expect(other.locator("#pb-results")).to_be_hidden()
+
+
 def test_photos_are_restored_also_if_others_of_the_list_were_removed(visit, photo, tiny, tmp_path):
     names = [f"{tmp_path.name}-{secrets.token_hex(8)}.jpg" for _ in range(3)]
     for name in names:
@@ -166,7 +206,7 @@ def test_photos_that_are_added_join_the_work_until_it_is_canceled_and_only_new_o
     expect(page.locator("#pb-status")).to_contain_text("0 of 2 done")
     page.locator("#pb-stop").click()
     expect(page.locator("#pb-stop")).to_be_hidden()
-    expect(page.locator("#pb-status .pb-problem")).to_have_text(["This job was canceled."])
+    expect(page.locator("#pb-status .pb-problem")).to_have_text(["The work was canceled."])
     choose(page, "Network", tiny)
     give(page, deep)
     viewer(page)
@@ -269,6 +309,8 @@ def test_networks_of_ones_own_classify_and_segment_and_runs_are_shown(visit, pho
     )
     assert page.locator("#pb-classification-result .pb-open").count() == 45
     assert page.locator("#pb-classification-result .pb-bar").count() == 3
+    command = page.locator("#pb-classification-cli textarea")
+    expect(command).to_have_value(re.compile("^passband classify 'my photo.jpg' --weights "))
     screenshot(page, "app-classify.jpg")
     assert serious(page) == []
     page.get_by_role("tab", name="Segment").click()

@@ -134,7 +134,7 @@ def test_a_video_of_a_phone_has_its_first_frame_in_the_viewer_and_downloads_with
     name, path = download(page)
     assert name == "clip_restored.mp4"
     command = page.locator("#pb-cli textarea").input_value()
-    assert command == f"passband restore clip.mp4 -o clip_restored.mp4 --weights {tiny_weights}"
+    assert command == f"passband restore clip.mp4 --weights {tiny_weights}"
     jobs = plan_jobs([video], tmp_path / name)
     (done,) = restore_files(Restorer(str(tiny_weights)), jobs)
     assert done.status == "restored", done.reason
@@ -151,7 +151,7 @@ def test_the_progress_names_the_file_the_work_and_the_time_left(video, tmp_path)
     job, other = (Job("me", RestoreRequest(video, tmp_path)) for _ in range(2))
     job.state, other.ahead = "running", 3
     other_words = words_of(status(Moment((other,), (), (), False)))
-    assert "clip.mp4 waits for a free worker, after 3 other files." in other_words
+    assert "clip.mp4 waits for its turn, after 3 other files." in other_words
     note_progress(job, VideoProgress(3, 12, 1.5, 6.0))
     html = status(Moment((job,), (), (), False))
     assert "clip.mp4 is being restored, about 6 seconds left." in words_of(html)
@@ -186,6 +186,12 @@ def test_a_video_of_a_codec_that_repeats_its_bits_is_the_file_that_the_command_w
     for stream in range(2):  # the container itself has a random number
         assert clips.packets(result.target, stream) == clips.packets(tmp_path / "expected.webm", stream)
     assert stored_size(result.before) == stored_size(result.after) == (64, 48)
+
+
+def test_a_video_of_an_upright_phone_is_upright_in_the_viewer(tiny_weights, tmp_path):
+    source = clips.write_clip(tmp_path / "clip.mp4", clips.even(2), rotation=90, audio=None)
+    result = RestoreRequest(source, tmp_path / "out", weights=str(tiny_weights)).do(Predictors())
+    assert stored_size(result.before) == stored_size(result.after) == result.size == (48, 64)
 
 
 def test_the_switch_names_the_network_in_the_metadata_as_the_command_does(visit, jpeg, tiny, tiny_weights, tmp_path):

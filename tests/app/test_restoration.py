@@ -1,4 +1,5 @@
 import re
+import shlex
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ from passband.app.work.jobs import Job
 from passband.app.work.requests import Predictors, command_line
 from passband.app.work.restoration import InspectRequest, Restored, RestoreRequest, joined_weights
 from passband.app.work.restoring import Moment, Options, Result, joined
+from passband.cli import main
 from passband.inference import Diagnosis, InspectedChoice, Restorer
 from passband.inference.inspection.choice import LISTED_SCENES
 from passband.inference.network_choice import Decision, Scene, VideoDecision
@@ -44,7 +46,7 @@ def restored(tmp_path):
 def test_numbers_have_their_nouns():
     limits = Limits(image_pixels=1_000_000, files=1, keep_seconds=60)
     assert "1 megapixel each, at most 1 file. " in limits_sentence(limits)
-    assert limits_sentence(limits).endswith("for 1 minute at most.")
+    assert limits_sentence(limits).endswith("after 1 minute at most.")
     assert "50 megapixels each, at most 100 files. " in limits_sentence(Limits())
     times = (0.5, 1.2, 89, 90, 3600, 5400)
     words = ["less than a second", "1 second", "89 seconds", "2 minutes", "60 minutes", "1.5 hours"]
@@ -74,6 +76,39 @@ def test_names_that_begin_like_options_name_files_on_the_command_line(tmp_path):
     assert command_line("classify", tmp_path / "a b.png") == "passband classify 'a b.png'"
 
 
+@pytest.mark.parametrize(
+    ("name", "settings", "command"),
+    [
+        ("my photo.png", {}, "passband restore 'my photo.png'"),
+        ("a.png", {"label": "auto", "strength": 0.5}, "passband restore a.png --strength 0.5"),
+        ("-n.png", {"weights": "TINY"}, "passband restore ./-n.png --weights TINY"),
+        (
+            *("-n.png", {"weights": "TINY", "label": "tiny", "is_named": True}),
+            "passband restore ./-n.png -o ./-n_tiny.png --weights TINY",
+        ),
+        (
+            *('it\'s "Größe" $x!.png', {"weights": "TINY", "is_named_inside": True}),
+            """passband restore 'it'"'"'s "Größe" $x!.png' --weights TINY --name-weights""",
+        ),
+        ("100% [1]*.png", {"weights": "TINY"}, "passband restore '100% [1]*.png' --weights TINY"),
+    ],
+)
+def test_the_command_is_the_shortest_that_writes_the_same_file(
+    name, settings, command, tiny_weights, tmp_path, monkeypatch
+):
+    settings = {key: str(tiny_weights) if value == "TINY" else value for key, value in settings.items()}
+    write_image(tmp_path / name, photograph(1)[:, :64, :96])
+    (tmp_path / "out").mkdir()
+    result = RestoreRequest(tmp_path / name, tmp_path / "out", **settings).do(Predictors())
+    assert result.command == command.replace("TINY", str(tiny_weights))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", shlex.split(result.command))
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    assert (tmp_path / result.target.name).read_bytes() == result.target.read_bytes()
+
+
 def test_restorations_that_run_at_once_have_one_state():
     first = Moment((Job("me", InspectRequest(Path("a.png"))),), ("one",), (), True)
     second = Moment((Job("me", InspectRequest(Path("b.png"))),), ("two",), ("b.png",), False)
@@ -100,7 +135,8 @@ def test_both_networks_and_what_was_found_before_each_are_said_once(restored, tm
     words = "Restored by dehaze-small and then derain-small, which were chosen automatically, in "
     assert done(restored, "auto").startswith(words)
     assert not any("expected" in note for note in restored.notes)
-    result = Result(tmp_path / "a.png", Options(), ("auto",), (restored,), ("auto",))
+    assert done(restored, "auto", 0.5).startswith(words.replace(", which", " with strength 0.5, which"))
+    result = Result(tmp_path / "a.png", Options(), ("auto",), (restored,))
     storage = Storage(Limits())
     page = details(result, storage)
     storage.close()
@@ -122,14 +158,14 @@ def test_each_scene_of_a_video_has_its_finding_and_its_network():
     assert texts[1] == "From frame 20: It looks clean (probability 90 %). Left alone."
     assert texts[LISTED_SCENES:] == ["2 more scenes are not listed."]
     assert done(video, "auto") == "Each scene was restored by what was chosen for it, in 2 seconds."
-    facts = description(Result(path, Options(), ("auto",), (video,), ("auto",)))
+    facts = description(Result(path, Options(), ("auto",), (video,)))
     assert [one["weights"] for one in facts["scenes"]] == list(names)
     assert facts["scenes"][1]["start"] == 20
 
 
 def test_the_finding_of_the_automatic_choice_is_shown_beside_that_of_a_named_network(restored, tmp_path):
     quick = Restored(restored.target, tmp_path, tmp_path, False, "general", scenes_of("general"), (), (9, 9), 1.0)
-    result = Result(tmp_path / "a.png", Options(), ("general", "auto"), (quick, restored), ("general", "auto"))
+    result = Result(tmp_path / "a.png", Options(), ("general", "auto"), (quick, restored))
     storage = Storage(Limits())
     page = details(result, storage)
     storage.close()

@@ -85,6 +85,16 @@ def test_a_file_that_two_results_share_stays_until_both_are_gone(storage):
     assert not again.exists()
 
 
+def test_results_that_two_visits_share_are_counted_once(storage):
+    me, again = storage.session("me"), storage.session("again")
+    finished(storage, me, storage.take(me, upload(storage, "a.png", 10 * KB)), 20 * KB)
+    storage.resume(again, me.folder.name)
+    assert list(again.results) == ["a.png"]
+    assert len(storage._use().results) == 1
+    assert storage.make_room(90 * KB)
+    assert me.results == again.results == {}
+
+
 def test_work_keeps_its_files_and_the_room_for_its_results(storage, work):
     me = storage.session("me")
     source, folder = storage.take(me, upload(storage, "a.png", 10 * KB)), me.new_folder("out")

@@ -28,6 +28,7 @@ def test_a_classifier_of_ones_own_gives_the_probabilities_of_the_library(image, 
     weights = str(save_classifier(tmp_path / "weights"))
     classes = ClassifyRequest(image, weights).do(Predictors())
     assert classes.guesses == Classifier(weights)(image)
+    assert classes.command == f"passband classify photo.png --weights {weights}"
     html = markup.classes(classes)
     assert f"{100 * classes.guesses[0].probability:.1f} %" in html
 
@@ -67,7 +68,8 @@ def test_a_segmenter_of_ones_own_gives_the_mask_of_the_library_and_of_the_comman
     assert (read_stored_mask(mask.file).values > 0).equal(Segmenter(weights)(image) > 0)
     assert sum(mask.shares.values()) == pytest.approx(1)
     assert read_image(mask.overlay).shape == read_image(image).shape
-    assert "passband segment photo.png" in markup.segmented(mask, lambda path: path.name)
+    assert mask.command == f"passband segment photo.png --weights {weights} --overlay"
+    assert "background" in markup.segmented(mask, lambda path: path.name)
     monkeypatch.chdir(image.parent)
     monkeypatch.setattr("sys.argv", shlex.split(mask.command))
     with pytest.raises(SystemExit):
@@ -89,7 +91,9 @@ def test_a_detector_of_ones_own_gives_the_instances_of_the_library(tmp_path):
     page = markup.segmented(found, lambda path: path.name)
     assert f"<th scope='row'>{next(iter(found.counts))}</th>" in page
     assert 'href="instances.json?download=1"' in page
-    assert f"--weights {weights} --overlay --score 0.3</pre>" in page
+    assert found.command.endswith(f"--weights {weights} --overlay --score 0.3")
+    usual = FindRequest(source, weights, tmp_path / "usual").do(Predictors())
+    assert usual.command.endswith(f"--weights {weights} --overlay")
     none = FindRequest(source, weights, tmp_path / "none", score=1).do(Predictors())
     assert "No instance has this score" in markup.segmented(none, lambda path: path.name)
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from passband.app.files.checks import UploadError, check_file
-from passband.app.files.uploads import EXAMPLES, Storage, clean_name, uploaded_file
+from passband.app.files.uploads import EXAMPLES, Storage, Upload, clean_name, uploaded_file
 from passband.app.settings import AppSettings, Limits
 from passband.app.work.restoration import RestoreRequest, restored_target
 
@@ -78,6 +78,15 @@ def test_an_upload_is_taken_over_with_its_content(storage):
     assert first.read_bytes() == second.read_bytes() == b"content"
     assert first.is_relative_to(session.folder)
     assert storage.take(storage.session("me"), EXAMPLES[0]).read_bytes() == EXAMPLES[0].read_bytes()
+
+
+def test_an_upload_keeps_the_name_that_it_has_on_the_computer_of_the_person(storage):
+    path = storage.uploads / "Best of.png"
+    path.write_bytes(b"content")
+    session = storage.session("me")
+    assert storage.take(session, Upload(str(path), 'Best "of"!.png')).name == 'Best "of"!.png'
+    assert storage.take(session, Upload(str(path), "../../etc/\nx.png")).name == "\\nx.png"
+    assert storage.take(session, Upload(str(path), ["x"])).name == storage.take(session, path).name == "Best of.png"
 
 
 def test_files_that_are_empty_or_too_large_are_refused(storage):
@@ -153,6 +162,19 @@ def test_an_upload_and_the_file_that_was_taken_from_it_are_removed_together(tmp_
     assert not upload.exists()
     assert not taken.exists()
     storage.close()
+
+
+def test_only_the_token_of_a_visit_gives_its_results(storage):
+    before, after = storage.session("before"), storage.session("after")
+    old, new = (SimpleNamespace(paths=[storage.root]) for _ in range(2))
+    before.results = {"a.png": old, "b.png": old}
+    after.results = {"b.png": new}
+    for wrong in ("", "before", before.folder.name[:-1], "../uploads"):
+        storage.resume(after, wrong)
+        assert after.results == {"b.png": new}
+    storage.resume(after, before.folder.name)
+    assert after.results == {"a.png": old, "b.png": new}
+    assert before.results == {"a.png": old, "b.png": old}
 
 
 def test_only_files_that_a_list_has_beyond_the_list_before_are_added(storage):

@@ -1,11 +1,11 @@
 """Checks the values of a request before Gradio does, whose errors name neither the value nor what is needed."""
 
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.block_function import BlockFunction
 
+from passband.app.files.uploads import Upload
 from passband.naming import counted, suggestion
 
 PUBLIC = "public"
@@ -18,22 +18,22 @@ class CheckedBlocks(gr.Blocks):
     async def preprocess_data(
         self, block_fn: BlockFunction, inputs: list[Any], state: Any, explicit_call: bool = False
     ) -> list[Any]:
-        """Check the values of a request, and let Gradio convert them.
+        """Check the values of a request, and let Gradio convert them, but not uploads.
 
-        Gradio fails at uploads that were removed. The functions get their paths, and tell the person.
+        Gradio fails at uploads that were removed, and forgets the names that they had. The functions tell the person.
 
         Raises:
             gr.Error: if a value cannot be used.
         """
         if problem := first_problem(block_fn, inputs):
             raise gr.Error(problem, print_exception=False)
-        parts = [_there_and_removed(*each) for each in zip(block_fn.inputs, inputs, strict=True)]
-        values = await super().preprocess_data(block_fn, [there for there, _ in parts], state, explicit_call)
-        for number, (_, removed) in enumerate(parts):
-            if removed:
-                is_list = isinstance(inputs[number], list)
-                values[number] = [*(values[number] or []), *removed] if is_list else removed[0]
-        return values
+        pairs = list(zip(block_fn.inputs, inputs, strict=True))
+        others = [None if isinstance(component, gr.File) else value for component, value in pairs]
+        values = await super().preprocess_data(block_fn, others, state, explicit_call)
+        return [
+            _uploads(component, given) if isinstance(component, gr.File) else value
+            for (component, given), value in zip(pairs, values, strict=True)
+        ]
 
 
 def first_problem(function: BlockFunction, values: list[Any]) -> str:
@@ -93,11 +93,9 @@ def _is_upload(value: Any) -> bool:
     return value.get("meta") == {"_type": "gradio.FileData"}
 
 
-def _there_and_removed(component: Any, value: Any) -> tuple[Any, list[str]]:
-    """Return a value without the files that were removed, and the paths of these."""
-    if not isinstance(component, gr.File) or not value:
-        return value, []
-    files = value if isinstance(value, list) else [value]
-    removed = [one["path"] for one in files if not Path(one["path"]).is_file()]
-    there = [one for one in files if one["path"] not in removed]
-    return (there or None) if isinstance(value, list) else (None if removed else value), removed
+def _uploads(component: gr.File, value: Any) -> Any:
+    """Return the upload or the list of uploads of a component; None if there is none."""
+    uploads = [
+        Upload(one["path"], one.get("orig_name")) for one in (value if isinstance(value, list) else [value]) if one
+    ]
+    return (uploads or None) if component.file_count == "multiple" else next(iter(uploads), None)

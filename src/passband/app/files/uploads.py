@@ -33,6 +33,23 @@ PREFIX = "passband-app-"
 """Beginning of the names of the folders of pages."""
 
 
+class Upload(str):
+    """The path of an upload, with the name of the file on the computer of the person.
+
+    Args:
+        path: path of the upload, in whose name Gradio leaves out characters such as `!`.
+        name: name that the browser sent; anything but a text stands for the name of the path.
+    """
+
+    __slots__ = ("name",)
+
+    def __new__(cls, path: str, name: object = None) -> "Upload":
+        """Make the text of the path."""
+        upload = super().__new__(cls, path)
+        upload.name = name if isinstance(name, str) else Path(path).name
+        return upload
+
+
 @dataclass
 class Session:
     """One visit of a person.
@@ -119,6 +136,18 @@ class Storage:
             session.used = time.time()
             return session
 
+    def resume(self, session: Session, token: str) -> None:
+        """Add the results of the session that a person had before the page was reloaded.
+
+        Args:
+            session: session of the reloaded page.
+            token: secret token of the session before. Nothing is added if there is none.
+        """
+        before = self.session_of_token(token)
+        if before is not None:
+            with self._lock:
+                session.results = {**before.results, **session.results}
+
     def session_of_token(self, token: str) -> Session | None:
         """Return the session with a secret token; None if there is none.
 
@@ -133,7 +162,7 @@ class Storage:
 
         Args:
             session: session of the person.
-            path: path of the file, as Gradio names it.
+            path: path of the file, as Gradio names it, or an upload with its own name.
 
         Returns:
             The path of the file in the folder of the session.
@@ -142,7 +171,8 @@ class Storage:
             UploadError: if the path is not that of an upload, or the file is empty or too large.
         """
         upload = Path(path) if Path(path) in EXAMPLES else uploaded_file(path, self.uploads)
-        name = clean_name(upload.name)
+        # Windows cannot write all names of other systems
+        name = clean_name(path.name if isinstance(path, Upload) and os.name != "nt" else upload.name)
         size, shown = upload.stat().st_size, shown_name(Path(name))
         if size == 0:
             raise UploadError(f"{shown} is empty. Choose a file that has content.")
@@ -178,7 +208,8 @@ class Storage:
         sources = {request.source for request in work if request.source.is_relative_to(self.root)}
         coming = (PARTS - 1) * sum(source.stat().st_size for source in sources if source.exists())
         with self._lock:
-            results = [result.paths for session in self._sessions.values() for result in session.results.values()]
+            every = [result for session in self._sessions.values() for result in session.results.values()]
+        results = [result.paths for result in {id(one): one for one in every}.values()]  # visits may share them
         return Use(frozenset((*self._own, *kept, *(path for one in work for path in one.paths))), coming, results)
 
     def address(self, path: Path) -> str:

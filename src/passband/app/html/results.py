@@ -61,7 +61,7 @@ def details(result: Result, storage: Storage) -> str:
     inspected = dict(zip(result.asked, result.files, strict=True)).get("auto", first)  # others try no networks
     lines += [f'<p class="pb-finding">{escape(text)}</p>' for text in findings(inspected)]
     for asked, restored in zip(result.asked, result.files, strict=True):
-        lines.append(f"<p>{escape(done(restored, asked))}</p>")
+        lines.append(f"<p>{escape(done(restored, asked, result.options.strength))}</p>")
     notes = by_kind(note for restored in result.files for note in restored.notes)
     if notes:
         items = "".join(f"<li>{escape(_capital(note))}</li>" for note, *_ in notes.values())
@@ -151,7 +151,7 @@ def _progress_text(jobs: Sequence[Job], running: Sequence[Job], over: int, verb:
     name = escape(job.request.name)
     if job.state == "waiting":
         before = f", after {counted(job.ahead, 'other file')}" if job.ahead else ""
-        return f"{name} waits for a free worker{before}."
+        return f"{name} waits for its turn{before}."
     text = f"{name} is being {verb}"
     if job.seconds_left is not None and job.seconds_left >= 1:
         text = f'{text}<span aria-hidden="true">, about {duration(job.seconds_left)} left</span>'

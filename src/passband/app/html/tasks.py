@@ -26,7 +26,7 @@ def classes(result: Classes) -> str:
     )
     head = "<thead><tr><th scope='col'>Class</th><td></td><th scope='col'>Probability</th></tr></thead>"
     table = f"<table class='pb-table'>{head}<tbody>{body}</tbody></table>"
-    return _card(table, _channels(result), _command(result.command))
+    return _card(table, _channels(result))
 
 
 def segmented(result: Mask | Found, address: Address) -> str:
@@ -46,7 +46,7 @@ def segmented(result: Mask | Found, address: Address) -> str:
         table = _table(("Class", "Instances"), rows) if rows else "<p>No instance has this score.</p>"
     images = [("Image", result.before, "The image"), (label, result.overlay, f"The image {words}")]
     viewer = viewer_of([(name, address(path), alternative) for name, path, alternative in images])
-    return viewer + _card(table, download_link(address(result.file), result.file), _command(result.command))
+    return viewer + _card(table, download_link(address(result.file), result.file))
 
 
 def _channels(result: Classes) -> str:
@@ -79,11 +79,6 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     titles = "".join(f"<th scope='col'>{escape(title)}</th>" for title in head)
     body = "".join(f"<tr><th scope='row'>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows)
     return f"<table class='pb-table'><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _command(line: str) -> str:
-    """Return the command line that does the same."""
-    return f'<h2>The same on the command line</h2><pre tabindex="0">{escape(line)}</pre>'
 
 
 def _card(*parts: str) -> str:

@@ -32,8 +32,8 @@ def limits_sentence(limits: Limits) -> str:
     hours = "an hour" if limits.keep_seconds == 3600 else counted(limits.keep_seconds / 60, "minute")
     return (
         f"PNG, JPEG, WebP, TIFF, BMP, AVIF, HEIC or a short video, up to {limits.upload_bytes / 1e6:g} MB and "
-        f"{megapixels(limits.image_pixels)} each, at most {counted(limits.files, 'file')}. Files stay on "
-        f"this computer, and for {hours} at most."
+        f"{megapixels(limits.image_pixels)} each, at most {counted(limits.files, 'file')}. Files stay on the computer "
+        f"that runs this page, and are removed after {hours} at most."
     )
 
 
@@ -72,8 +72,10 @@ def _finding(diagnosis: Diagnosis) -> str:
         return "No degradation was found with certainty."
     seen = diagnosis.found or dict([diagnosis.likeliest])
     kinds = [f"{KINDS.get(kind, kind)} (probability {100 * chance:.0f} %)" for kind, chance in seen.items()]
-    is_sure = bool(diagnosis.found)
-    sentence = f"The inspector sees {_listed(kinds)}." if is_sure else f"Nothing is sure; likeliest is {kinds[0]}."
+    if diagnosis.found:
+        sentence = f"The inspector sees {_listed(kinds)}."
+    else:
+        sentence = f"The inspector is not sure. The likeliest problem is {kinds[0]}."
     if diagnosis.best is None:
         return sentence
     name, gain = diagnosis.best
@@ -82,20 +84,22 @@ def _finding(diagnosis: Diagnosis) -> str:
     return f"{sentence} Expected gain with {name}: {gain:.1f} dB."
 
 
-def done(result: Restored, asked: str) -> str:
+def done(result: Restored, asked: str, strength: float = 1.0) -> str:
     """Say which network restored a file.
 
     Args:
         result: the result.
         asked: weights that were asked for.
+        strength: strength of the restoration, 0 to 1.
     """
     if result.weights is None:
         return "Left alone. To restore it anyway, choose a network in the settings."
     time = duration(result.seconds)
+    how = "" if strength == 1 else f" with strength {strength:g}"
     if len({scene.decision.weights for scene in result.scenes}) > 1:
-        return f"Each scene was restored by what was chosen for it, in {time}."
+        return f"Each scene was restored by what was chosen for it{how}, in {time}."
     verb = "were" if JOINT in result.weights else "was"
-    how = f", which {verb} chosen automatically," if asked == "auto" else ""
+    how += f", which {verb} chosen automatically," if asked == "auto" else ""
     return f"Restored by {_chain(result.weights)}{how} in {time}."
 
 

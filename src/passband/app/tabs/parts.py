@@ -29,6 +29,18 @@ def example_buttons() -> list[tuple[gr.Button, Path]]:
         ]
 
 
+def command_box(name: str) -> gr.Textbox:
+    """Build the box of the command line that does the same, with a button that copies it; it is hidden at first.
+
+    Args:
+        name: identifier of the element.
+    """
+    label = "The same on the command line"
+    return gr.Textbox(
+        label=label, visible=False, buttons=["copy"], interactive=False, elem_id=name, elem_classes="pb-cli"
+    )
+
+
 async def run_upload(
     server: "Server",
     key: str | None,

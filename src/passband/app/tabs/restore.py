@@ -9,9 +9,9 @@ import gradio as gr
 from passband.app.files.uploads import REMOVED
 from passband.app.html import results as markup
 from passband.app.html.words import limits_sentence
-from passband.app.tabs.parts import QUIET, example_buttons
+from passband.app.tabs.parts import QUIET, command_box, example_buttons
 from passband.app.tabs.spectra import spectrum_html
-from passband.app.work.restoring import NONE, Moment, Options, joined
+from passband.app.work.restoring import NONE, Options, joined
 
 if TYPE_CHECKING:
     from passband.app.server import Server
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 AUTO_INFO = "auto inspects each photo, and chooses one or two networks, or leaves the photo alone."
 
 STRENGTH_INFO = "0 keeps the photo, 1 restores it in full."
+
+LAST_VISIT = "() => { try { return sessionStorage.getItem('passband-visit') ?? ''; } catch { return ''; } }"
+"""Script that returns the token of the visit that this tab of the browser had before the page was reloaded."""
+KEEP_VISIT = "(visit) => { try { sessionStorage.setItem('passband-visit', visit); } catch {} }"
+"""Script that keeps the token of a visit until this tab of the browser is closed, if the browser allows it."""
 
 
 def restore_tab(server: "Server") -> None:
@@ -53,13 +58,9 @@ def restore_tab(server: "Server") -> None:
                 clean = gr.File(label="Clean version, if there is one", height=110, elem_id="pb-clean")
                 measure = gr.Button("Show the spectrum", elem_id="pb-measure")
                 spectrum = gr.HTML(elem_id="pb-spectrum-result")
-            command = gr.Textbox(
-                label="The same on the command line",
-                visible=False,
-                buttons=["copy"],
-                interactive=False,
-                elem_id="pb-cli",
-            )
+            command = command_box("pb-cli")
+
+    visit = gr.Textbox(visible=False)
 
     def show(label: str | None, request: gr.Request) -> list[Any]:
         """Show a result of this session."""
@@ -71,27 +72,31 @@ def restore_tab(server: "Server") -> None:
         has_image = not result.files[0].is_video
         return [*shown, gr.update(value=result.commands, visible=True), gr.update(visible=has_image), ""]
 
-    def update(moment: Moment, request: gr.Request) -> list[Any]:
-        """Return the values of all outputs at a moment of the work."""
+    def show_all(label: str | None, request: gr.Request) -> list[Any]:
+        """Return the list of results, the link to all of them, and one result; None for the one that is shown."""
         session = server.storage.session(request.session_hash)
-        cancel = gr.update(visible=not moment.is_over)
-        if not moment.new:
-            return [markup.status(moment), cancel, *[gr.skip()] * 7]
-        chosen = gr.update(choices=list(session.results), value=moment.new[-1], visible=len(session.results) > 1)
+        chosen = {} if label is None else {"value": label}
+        listed = gr.update(choices=list(session.results), visible=len(session.results) > 1, **chosen)
         count = sum(len(result.files) for result in session.results.values())
         link = markup.archive_link(session.folder.name, count)
-        return [markup.status(moment), cancel, chosen, link, *show(moment.new[-1], request)]
+        return [listed, link, *([gr.skip()] * 5 if label is None else show(label, request))]
 
     async def follow(paths: Sequence[str | Path], options: Options, request: gr.Request) -> AsyncIterator[list[Any]]:
-        """Restore files, and yield the values of all outputs, with the state of files that are restored already."""
-        running, own = server.storage.session(request.session_hash).running, object()
+        """Restore files, and yield the values of all outputs, with the state of files that are restored already.
+
+        The first result is shown, and the others are listed, because a person may be looking at the first one.
+        """
+        running, own, is_first = server.storage.session(request.session_hash).running, object(), True
         try:
             async for moment in server.restoring.restore(request.session_hash, paths, options):
                 running[own] = moment
                 together = joined(moment, running.values())
                 if together.is_over:
                     running.clear()
-                yield update(together, request)
+                results = [gr.skip()] * 7
+                if moment.new:
+                    results, is_first = show_all(moment.new[0] if is_first else None, request), False
+                yield [markup.status(together), gr.update(visible=not together.is_over), *results]
         finally:
             if own in running and not running[own].is_over:  # the person has left
                 del running[own]
@@ -143,6 +148,14 @@ def restore_tab(server: "Server") -> None:
     def cancel(request: gr.Request) -> None:
         server.jobs.cancel_person(server.storage.session(request.session_hash).key)
 
+    def resume(token: str, request: gr.Request) -> list[Any]:
+        """Show the results of this visit again after the page was reloaded."""
+        session = server.storage.session(request.session_hash)
+        server.storage.resume(session, token)
+        return [session.folder.name, *show_all(next(reversed(session.results), None), request)]
+
+    opened = gr.on(None, resume, visit, [visit, *outputs[2:]], js=LAST_VISIT, **QUIET)
+    opened.then(None, visit, None, js=KEEP_VISIT)
     stop.click(cancel, **QUIET)
     results.input(show, results, [viewer, details, command, box, spectrum], **QUIET)
 

@@ -9,7 +9,7 @@ import gradio as gr
 from passband.app.files.uploads import Session
 from passband.app.html import tasks as markup
 from passband.app.html.results import state as state_html
-from passband.app.tabs.parts import QUIET, run_upload
+from passband.app.tabs.parts import QUIET, command_box, run_upload
 from passband.app.work.requests import Request
 from passband.app.work.tasks import ClassifyRequest, segment_request
 
@@ -81,13 +81,16 @@ def _tab(
         state = gr.HTML(state_html(), elem_id=f"pb-{task}-status", elem_classes="pb-state")
         with gr.Column(scale=3, min_width=340, elem_classes="pb-main"):
             result = gr.HTML(markup.EMPTY, elem_id=(place := f"pb-{task}-result"))
+            command = command_box(f"pb-{task}-cli")
 
     async def run(path: str | None, label: str, score: float, request: gr.Request) -> AsyncIterator[list[Any]]:
         def build_request(session: Session, source: Path) -> Request:
             return build(session, source, label, score)
 
         async for status, answer in run_upload(server, request.session_hash, path, build_request, verb, place):
-            yield [status, gr.skip() if answer is None else show(answer)]
+            is_there = answer is not None
+            line = gr.update(value=answer.command, visible=True) if is_there else gr.skip()
+            yield [status, show(answer) if is_there else gr.skip(), line]
 
     for event in (file.upload, start.click):
-        event(run, [file, weights, score], [state, result], **QUIET)
+        event(run, [file, weights, score], [state, result, command], **QUIET)

@@ -74,8 +74,8 @@ class PassbandViewer extends HTMLElement {
         <div class="lens" id="glass" hidden><div id="glass-right"></div><div id="glass-left"></div></div>
         <p class="problem" id="problem" role="alert" hidden></p>
       </div>
-      <p class="help" id="help">Drag the line to compare, the image to move it. Wheel or + and − zoom, 0 fits, 1 shows
-        every pixel, L is a lens, F full screen, arrow keys move the line.</p>`;
+      <p class="help" id="help">Drag the line to compare, or the image to move it. The wheel and the keys + and − zoom.
+        0 fits the image, 1 shows every pixel, L is a lens, F is full screen, and the arrow keys move the line.</p>`;
     for (const element of this.shadowRoot.querySelectorAll("[id]"))
       this[element.id.replace(/-(.)/g, (_, letter) => letter.toUpperCase())] = element;
     this.zoomIn.onclick = () => this.zoom(STEP);
@@ -103,7 +103,6 @@ class PassbandViewer extends HTMLElement {
     this.right.replaceChildren(...options);
     this.left.value = this.getAttribute("left") || "0";
     this.right.value = this.getAttribute("right") || String(this.sources.length - 1);
-    this.fitted = true;
     this.show();
   }
 
@@ -144,8 +143,10 @@ class PassbandViewer extends HTMLElement {
 
   arrive() {
     if (!this.rightImage.width || !this.leftImage.width) return;
-    if (this.fitted) this.fit();
-    else this.draw();
+    const photo = `${this.sources[0]?.alt} ${this.width} x ${this.height}`;
+    if (this.fitted || photo !== this.photo) this.fit();
+    else this.draw(); // another result of the same photo is shown at the same place and scale
+    this.photo = photo;
     const isNew = !this.hasAttribute("ready");
     this.toggleAttribute("ready", true);
     if (isNew && matchMedia("(max-width: 760px)").matches) this.scrollIntoView({ block: "start" });

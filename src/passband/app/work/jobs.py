@@ -32,7 +32,7 @@ SOON = 1.0
 """Time in seconds in which a job is looked at more often, because most work on frequencies ends in it."""
 FAILED_STARTS = 3
 """Number of workers in a row that may die while they start, before waiting jobs fail."""
-CANCELED = "This job was canceled."
+CANCELED = "The work was canceled."
 
 State = Literal["waiting", "running", "done", "failed"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from passband.app.files.checks import check_file, check_image, shown
-from passband.app.work.requests import Predictors, Request, without_folders
+from passband.app.work.requests import Predictors, Request, command_line, without_folders
 from passband.inference.files.naming import Job
 from passband.inference.files.pieces import report_progress
 from passband.inference.files.restoring import RestoreWork, VideoOptions, plan_jobs
@@ -34,6 +34,7 @@ class Restored:
         notes: sentences about losses, damage and unexpected changes.
         size: width and height in pixels.
         seconds: time that it took in seconds.
+        command: shortest command line that does the same.
     """
 
     target: Path
@@ -45,6 +46,7 @@ class Restored:
     notes: tuple[str, ...]
     size: tuple[int, int]
     seconds: float
+    command: str = ""
 
     def network_of(self, scene: Scene) -> str | None:
         """Return the name of the network of a scene, or the names of several; None if the scene was left alone.
@@ -95,7 +97,8 @@ class RestoreRequest(Request):
             found = predictors.get(Inspector, trial=False).inspect_file(self.source, max_pixels=self.image_pixels)
             decision = VideoDecision((Scene(0, Decision(restorer.choice.fixed, diagnoses=(found,))),))
         chosen = joined_weights(decision)
-        target = restored_target(self.source, self.folder, (self.label or chosen) if self.is_named else None)
+        usual = restored_target(self.source, self.folder, None)
+        target = restored_target(self.source, self.folder, self.label or chosen) if self.is_named else usual
         work = RestoreWork(
             restorer,
             compare=False,
@@ -115,7 +118,16 @@ class RestoreRequest(Request):
         notes = tuple(note.replace(str(chosen), name or "") for note in notes if note != decision.line)
         notes = tuple(without_folders(note, self) for note in notes)
         seconds = time.monotonic() - started
-        return Restored(target, before, after, is_video, name, decision.scenes, notes, size, seconds)
+        command = self._command(target if target != usual else None)
+        return Restored(target, before, after, is_video, name, decision.scenes, notes, size, seconds, command)
+
+    def _command(self, target: Path | None) -> str:
+        """Return the command line that writes a target; None for the one that the command chooses."""
+        options = [] if target is None else ["-o", target]
+        options += [] if self.weights == "auto" else ["--weights", self.weights]
+        options += [] if self.strength == 1 else ["--strength", f"{self.strength:g}"]
+        options += ["--name-weights"] if self.is_named_inside else []
+        return command_line("restore", self.source, *options)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from passband.app.files.checks import UploadError, shown_name
 from passband.app.files.uploads import Session
 from passband.app.work.jobs import Job
-from passband.app.work.requests import command_line
 from passband.app.work.restoration import Restored, RestoreRequest
 from passband.naming import counted, suggestion
 
@@ -45,14 +44,12 @@ class Result:
         options: options of the restoration.
         asked: names of the weights that were asked for.
         files: restored files, in the order of `asked`.
-        weights: paths or names of the weights for the command line.
     """
 
     source: Path
     options: Options
     asked: tuple[str, ...]
     files: tuple[Restored, ...]
-    weights: tuple[str, ...]
 
     @property
     def paths(self) -> list[Path]:
@@ -62,13 +59,7 @@ class Result:
     @property
     def commands(self) -> str:
         """The command lines that do the same."""
-        lines = []
-        for weights, restored in zip(self.weights, self.files, strict=True):
-            options = ["-o", restored.target, "--weights", weights]
-            options += ["--strength", f"{self.options.strength:g}"] if self.options.strength != 1 else []
-            options += ["--name-weights"] if self.options.is_named else []
-            lines.append(command_line("restore", self.source, *options))
-        return "\n".join(lines)
+        return "\n".join(restored.command for restored in self.files)
 
 
 @dataclass(frozen=True)
@@ -191,9 +182,10 @@ class Restoring:
         if not done:
             return None
         names, source = tuple(name for name, _ in done), group[0].request.source
-        offered = tuple(self.server.weights[name] for name in names)
-        result = Result(source, options, names, tuple(job.result for _, job in done), offered)
-        label, number = (own := f"{shown_name(source)} · {' and '.join(names)}"), 1
+        result = Result(source, options, names, tuple(job.result for _, job in done))
+        parts = [shown_name(source), " and ".join(names)]
+        parts += [] if options.strength == 1 else [f"strength {options.strength:g}"]
+        label, number = (own := " · ".join(parts)), 1
         while label in session.results:
             number += 1
             label = f"{own} ({number})"

@@ -229,9 +229,8 @@ class FindRequest(Request):
         names = dict(zip(finder.category_ids, finder.classes, strict=True))
         counts = Counter(names[one["category_id"]] for one in answer["annotations"])
         before = shown(self.source, self.folder / "before", is_video=False)
-        command = command_line(
-            "segment", self.source, "--weights", self.weights, "--overlay", "--score", f"{self.score:g}"
-        )
+        score = [] if self.score == FindRequest.score else ["--score", f"{self.score:g}"]
+        command = command_line("segment", self.source, "--weights", self.weights, "--overlay", *score)
         return Found(before, overlay, self.folder / INSTANCES_FILE, dict(counts.most_common()), command)
 
 
