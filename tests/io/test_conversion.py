@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageCms
 
 from passband.data.degradations import degrade
 from passband.io.conversion import as_tensor, read_input, single_image
@@ -60,6 +60,25 @@ def test_a_seed_degrades_every_kind_alike(tmp_path, kind):
         assert isinstance(degraded, Image.Image) or type(degraded) is type(picture)
         atol = 0.51 / 255  # what is not of floats is rounded to 8 bits
         torch.testing.assert_close(as_tensor(degraded), expected.clamp(0, 1), rtol=0, atol=atol, msg=name)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "P", "1"])
+def test_a_pil_image_comes_back_with_a_profile_of_its_colors(mode):
+    rgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    gray = rgb[:16] + b"GRAY" + rgb[20:]
+    for profile, is_kept in ((rgb, True), (gray, mode in ("L", "LA"))):
+        picture = Image.fromarray(LEVELS).convert(mode)
+        picture.info["icc_profile"] = profile
+        file = BytesIO()
+        degrade(picture, "haze").save(file, "PNG")
+        assert Image.open(file).info.get("icc_profile") == (profile if is_kept else None)
+
+
+def test_a_file_comes_back_with_its_profile():
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    file = BytesIO()
+    Image.fromarray(LEVELS).save(file, "JPEG", icc_profile=profile)
+    assert degrade(file.getvalue(), "rain").info == {"icc_profile": profile}
 
 
 def test_degrading_keeps_alpha_gray_and_precision():

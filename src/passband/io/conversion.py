@@ -17,6 +17,7 @@ from torch import Tensor
 
 from passband.io.arrays import check_range, from_array, to_array
 from passband.io.image import from_pil, read_stored_image, to_pil
+from passband.io.image.metadata.exif import icc_for
 from passband.ops.checks import kind_of, shape_of
 
 ImageSource: TypeAlias = str | PathLike[str] | bytes
@@ -40,6 +41,8 @@ class ImageInput:
     """Opacity in [0, 1], not premultiplied, or None."""
     original: Any
     """Object that the user passed."""
+    icc: bytes | None = None
+    """ICC profile of a file or a PIL image."""
 
     @property
     def is_batch(self) -> bool:
@@ -54,7 +57,8 @@ class ImageInput:
 
         Returns:
             A tensor or array of the shape and type that the user passed, or a PIL image. PIL images of mode L, LA, RGB
-            or RGBA keep their mode; all others become RGB or RGBA. The alpha channel of the input is kept.
+            or RGBA keep their mode; all others become RGB or RGBA. The alpha channel of the input is kept. A PIL image
+            also keeps the color profile in its `info`, which Pillow saves with it.
 
         Raises:
             ImageError: if integers are needed and some values are not finite.
@@ -69,7 +73,11 @@ class ImageInput:
             return to_array(image, self.alpha, like=self.original)
         picture = to_pil(image, self.alpha)
         mode = self.original.mode if isinstance(self.original, Image.Image) else picture.mode
-        return picture.convert(mode) if mode in ("L", "LA") else picture
+        is_gray = mode in ("L", "LA")
+        picture = picture.convert(mode) if is_gray else picture
+        if (profile := icc_for(self.icc, gray=is_gray)) is not None:
+            picture.info["icc_profile"] = profile
+        return picture
 
 
 def read_input(image: AnyImage) -> ImageInput:
@@ -101,7 +109,7 @@ def read_input(image: AnyImage) -> ImageInput:
             "an image must be a path, the bytes of an image file, a PIL image, an array or a tensor; got "
             f"{kind_of(image)}{_way_to_bytes(image)}"
         )
-    return ImageInput(source.image[None], source.alpha, image)
+    return ImageInput(source.image[None], source.alpha, image, source.meta.icc)
 
 
 def _way_to_bytes(image: Any) -> str:
