@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import shutil
 from copy import copy
 
 import pytest
@@ -84,3 +85,19 @@ def test_a_relative_path_counts_from_the_folder_in_which_it_was_pickled(tmp_path
     assert pickle.loads(content).weights == os.fspath(tmp_path / "here" / "weights")
     monkeypatch.chdir(tmp_path / "here")
     assert pickle.loads(content).weights == "weights"
+
+
+def test_relative_paths_of_several_networks_count_from_that_folder_too(tmp_path, monkeypatch, tiny_weights):
+    shutil.copytree(tiny_weights, tmp_path / "here" / "first")
+    shutil.copytree(tiny_weights, tmp_path / "here" / "one+two")
+    (tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    contents = [pickle.dumps(Restorer(name, "cpu")) for name in ("first+general", "one+two")]
+    monkeypatch.chdir(tmp_path / "there")
+    twins = [pickle.loads(content) for content in contents]
+    assert [twin.weights for twin in twins] == [
+        f"{tmp_path / 'here' / 'first'}+general",
+        f"{tmp_path / 'here' / 'one+two'}",
+    ]
+    os.utime(tmp_path / "here" / "one+two" / "model.safetensors")  # written again
+    assert pickle.loads(contents[1]) is not twins[1]

@@ -4,7 +4,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-from passband.weights_finding import find_weights
+from passband.weights_finding import JOINT, find_weights
 
 
 class Rebuilt:
@@ -35,15 +35,27 @@ _LAST: dict[bytes, Any] = {}
 """The predictor that was made last by this process, by its class, settings and the time of its weights."""
 
 
+def _found(name: str, folder: str) -> str:
+    """Return the path of weights of a name in another folder if they are there and not in the current folder."""
+    other = Path(folder) / name
+    return str(other) if not Path(name).exists() and other.exists() else name
+
+
+def _written(path: Path) -> int | None:
+    """Return the time at which weights were written; None for a name that is no path."""
+    if not path.exists():
+        return None
+    stored = find_weights(path) if path.is_dir() else path  # an exported file is no weights, but a file
+    return stored.stat().st_mtime_ns
+
+
 def _rebuild(kind: type, settings: dict[str, Any], folder: str) -> Any:
     """Make a predictor again, or return it if this process made it last."""
-    weights = Path(settings["weights"])
-    if not weights.exists() and (Path(folder) / weights).exists():
-        weights = Path(folder) / weights
-        settings = {**settings, "weights": str(weights)}
-    stored = find_weights(weights) if weights.is_dir() else weights  # an exported file is no weights, but a file
-    written = stored.stat().st_mtime_ns if weights.exists() else None
-    key = pickle.dumps((kind, settings, written))
+    given = settings["weights"]
+    is_one = any((place / given).exists() for place in (Path(), Path(folder)))
+    names = [_found(name, folder) for name in ([given] if is_one else given.split(JOINT))]
+    settings = {**settings, "weights": JOINT.join(names)}
+    key = pickle.dumps((kind, settings, [_written(Path(name)) for name in names]))
     predictor = _LAST.get(key)
     if predictor is None:
         predictor = kind(**settings)
