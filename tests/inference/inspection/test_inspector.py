@@ -82,9 +82,19 @@ class TestDiagnosis:
         assert found.choice == "derain-small"
         assert found.line.endswith("derain-small, expected +4.8 dB")
         assert replace(found, gains={**found.gains, "derain-small": 4.6}).choice == "desnow-small"
-        useless = replace(found, gains={"general": 0.2, "derain-small": 0.0})
-        assert useless.choice == "general"
+        helpless = replace(found, gains={"general": 0.5, "derain-small": 0.0})
+        assert helpless.choice == "general"
         assert replace(found, gains={"general": -0.2, "derain-small": -0.1}).choice is None
+
+    def test_a_small_gain_is_enough_for_the_network_of_a_degradation_that_is_found(self):
+        special = {"derain-small": "rain", "desnow-small": "snow"}
+        gains = {"general": 0.3, "desnow-small": 0.3, "derain-small": 0.1}
+        found = Diagnosis({"rain": 0.6, "snow": 0.4, "clean": 0.1}, 30.0, gains, 1.0, True, special)
+        assert found.choice == "derain-small"
+        unsure = replace(found, probabilities={"rain": 0.4, "snow": 0.4, "clean": 0.1})
+        assert unsure.choice is None
+        assert unsure.line.endswith("no network is expected to help (desnow-small +0.3 dB): left alone")
+        assert replace(unsure, gains={**gains, "general": 0.5}).choice == "general"
 
     def test_networks_that_do_not_ship_are_not_chosen(self):
         found = Diagnosis({"rain": 0.9, "clean": 0.0}, 24.0, {"general": 3.0, "mine": 9.0}, 1.0)

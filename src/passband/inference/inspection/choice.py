@@ -29,8 +29,8 @@ LISTED_SCENES = 6
 class InspectedChoice:
     """The choice of the shipped network that an inspector prefers for an image, and of a second one.
 
-    An image is left as it is if it is clean, if no network is expected to gain more than `inspector.LEAST_GAIN`, or if
-    it differs from all images that the inspector learned from.
+    An image is left as it is if it is clean, if no network is expected to gain enough (see `inspector.LEAST_GAIN`), or
+    if it differs from all images that the inspector learned from.
 
     Images often have two degradations, such as rain and haze. The middle of the image is therefore restored by the
     first network and inspected again. If another network is then expected to gain most, and `SECOND_GAIN` or more,

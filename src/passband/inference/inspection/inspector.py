@@ -28,8 +28,9 @@ FOUND = 0.5
 """Probability from which a degradation counts as found."""
 MOST_CLEAN = 0.3
 """Largest probability of a clean image at which an image counts as degraded after a trial of the networks."""
-LEAST_GAIN = 0.1
-"""Expected gain in dB below which a network is not used."""
+LEAST_GAIN = 0.4
+"""Expected gain in dB up to which a network is not used, unless the degradation that it was trained for is found. Clean
+photos often promise a little gain, but of a network for another degradation."""
 PREFERENCE = 1.0
 """Gain in dB by which a network is preferred if the degradation that it was trained for is certain; in proportion, if
 the degradation is less likely. The expected gains of networks are less certain than the kind of the degradation."""
@@ -86,13 +87,12 @@ class Diagnosis:
     def best(self) -> tuple[str, float] | None:
         """The network to prefer, and its expected gain in dB; None if no network is known.
 
-        Networks that are expected to gain more than `LEAST_GAIN` come first. Among them, the gain and the `PREFERENCE`
-        for the likely degradations decide.
+        Networks that help come first. Among them, the gain and the `PREFERENCE` for the likely degradations decide.
         """
 
         def rank(item: tuple[str, float]) -> tuple[bool, float]:
             name, gain = item
-            return gain > LEAST_GAIN, gain + PREFERENCE * self.probabilities.get(self.special.get(name, ""), 0.0)
+            return self._helps(name), gain + PREFERENCE * self.probabilities.get(self.special.get(name, ""), 0.0)
 
         return max(self.gains.items(), key=rank, default=None)
 
@@ -100,7 +100,11 @@ class Diagnosis:
     def choice(self) -> str | None:
         """The network to restore the image with; None if the image is better left alone."""
         best = self.best
-        return best[0] if self.is_degraded and best is not None and best[1] > LEAST_GAIN else None
+        return best[0] if self.is_degraded and best is not None and self._helps(best[0]) else None
+
+    def _helps(self, network: str) -> bool:
+        """Tell whether a network is expected to gain enough to be used."""
+        return self.gains[network] > (0.0 if self.special.get(network) in self.found else LEAST_GAIN)
 
     @property
     def line(self) -> str:
