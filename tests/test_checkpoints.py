@@ -118,6 +118,13 @@ def test_another_error_than_that_of_a_full_disk_is_told_as_it_is(run, accelerato
     assert names(run) == ["step-000000002", "step-000000004"]
 
 
+def test_a_folder_that_may_not_be_written_to_is_named_with_the_reason(run, accelerator, monkeypatch, caplog):
+    denied = PermissionError(errno.EACCES, "Permission denied", str(run / "checkpoints" / ".partial"))
+    monkeypatch.setattr("pathlib.Path.mkdir", Mock(side_effect=denied))
+    assert not save_checkpoint(accelerator, run / "checkpoints", 6)
+    assert f"of step 6 could not be written: Permission denied in {run / 'checkpoints'}. The" in caplog.messages[0]
+
+
 def test_an_old_checkpoint_that_cannot_be_removed_does_not_make_the_new_one_fail(run, accelerator, monkeypatch):
     def read_only(path, *args, **options):
         raise OSError(errno.EROFS, "Read-only file system", str(path))

@@ -181,4 +181,6 @@ def _reason(problem: BaseException | None, folder: Path) -> str:
     is_full = isinstance(problem, OSError) and problem.errno in FULL
     if is_full or "No space left" in str(problem):  # safetensors has an error of its own
         return f"no space left in {folder}; free some space there"
+    if isinstance(problem, OSError) and problem.strerror:
+        return f"{problem.strerror} in {folder}"
     return " ".join(str(problem).split()) or type(problem).__name__

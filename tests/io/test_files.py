@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -82,8 +83,10 @@ def test_errors_of_other_libraries_on_a_full_disk_become_that_of_the_system_and_
     with pytest.raises(OSError, match="No space left") as caught, telling_full_disk(tmp_path):
         raise RuntimeError("iostream error")
     assert (caught.value.errno, str(caught.value.__cause__)) == (errno.ENOSPC, "iostream error")
+    with pytest.raises(OSError, match="No space left"), telling_full_disk(tmp_path):
+        raise shutil.Error([("one", "other", "[Errno 28] No space left on device")])  # it has no error number
     with pytest.raises(OSError, match="the system's own"), telling_full_disk(tmp_path):
-        raise OSError("the system's own")
+        raise OSError(errno.EACCES, "the system's own")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -66,7 +66,7 @@ def finetune(
     from passband.finetuning import finetune as run
     from passband.finetuning import resume_finetuning
     from passband.finetuning.report import REACHED
-    from passband.io.files import WriteError
+    from passband.io.files import WriteError, results_folder
     from passband.runs import RunError
 
     shortcuts = {"steps": steps, "epochs": epochs, "crop": crop, "learning_rate": learning_rate, "seed": seed}
@@ -83,6 +83,7 @@ def finetune(
         raise RunError(f"a resumed run keeps its settings: leave out {', '.join(others)}")
     if recipe is not None and minutes is not None:
         raise RunError("--recipe has a length in steps or epochs: leave out --minutes, or change it with --steps")
+    results_folder(output)  # a folder that cannot be written to needs no advice on how to continue
     with TrainingProgress("fine-tuning") as progress:
         try:
             if data is None or resume:

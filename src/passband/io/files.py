@@ -126,9 +126,9 @@ def telling_full_disk(folder: Path, size: int = 2**20) -> Iterator[None]:
     """
     try:
         yield
-    except OSError:
-        raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:  # shutil.Error has none
+            raise
         probe = folder / f".{token_hex(6)}{PARTIAL}"
         try:
             with probe.open("wb") as file:
