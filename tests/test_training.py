@@ -384,7 +384,7 @@ class TestRun:
         assert not names[0] & names[1]
         assert len(names[1]) == 1
         with pytest.raises(ValueError, match=r"holds out 0\.25 of the pairs .* is given for that also"):
-            train(settings, tmp_path / "run", data=tmp_path / "pairs", validation_data=tmp_path / "pairs")
+            task.validation_data(tmp_path / "pairs", tmp_path / "pairs", {})
         with pytest.raises(RecipeError, match="held_out is a share of pairs"):
             recipe(data={"held_out": 0.25})
 

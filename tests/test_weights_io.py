@@ -17,8 +17,11 @@ from passband.weights_io import load_config, load_state, save_weights
 
 def test_weights_of_another_architecture_are_refused_with_the_keys(tmp_path):
     torch.save({"model": torch.nn.Linear(3, 4).state_dict()}, tmp_path / "linear.pkl")
-    with pytest.raises(CheckpointError, match=r"this SFNet\. Entries: \d+ missing: .*; 2 unknown: weight, bias"):
+    with pytest.raises(CheckpointError, match=r"neither passband nor spandrel knows .* these entries: weight, bias"):
         load_model(tmp_path / "linear.pkl")
+    state = torch.load(tmp_path / "linear.pkl")["model"]
+    with pytest.raises(CheckpointError, match=r"this SFNet\. Entries: \d+ missing: .*; 2 unknown: weight, bias"):
+        load_state(sfnet_small(depth=1), state, "linear")
     model = sfnet_small(depth=1)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     wide = sfnet_small(depth=1, width=48).state_dict()
