@@ -91,6 +91,7 @@ class TestDiagnosis:
         gains = {"general": 0.3, "desnow-small": 0.3, "derain-small": 0.1}
         found = Diagnosis({"rain": 0.6, "snow": 0.4, "clean": 0.1}, 30.0, gains, 1.0, True, special)
         assert found.choice == "derain-small"
+        assert replace(found, gains={**gains, "derain-small": 0.04}).choice is None
         unsure = replace(found, probabilities={"rain": 0.4, "snow": 0.4, "clean": 0.1})
         assert unsure.choice is None
         assert unsure.line.endswith("no network is expected to help (desnow-small +0.3 dB): left alone")
@@ -235,7 +236,10 @@ class TestAutomatic:
         assert one.checksum() == one.checksum()
         assert one.checksum() != other.checksum()
 
-    @pytest.mark.parametrize("limit", ["MOST_CLEAN", "LEAST_GAIN", "PREFERENCE", "LEAST_CONFIDENCE", "LIMITS"])
+    @pytest.mark.parametrize(
+        "limit",
+        ["MOST_CLEAN", "LEAST_GAIN", "LEAST_GAIN_IF_FOUND", "PREFERENCE", "LEAST_CONFIDENCE", "LIMITS"],
+    )
     def test_the_checksum_depends_on_every_limit(self, tmp_path, monkeypatch, limit):
         choice, _ = automatic(tmp_path, monkeypatch, ["rain"])
         before = choice.checksum()

@@ -29,8 +29,9 @@ FOUND = 0.5
 MOST_CLEAN = 0.3
 """Largest probability of a clean image at which an image counts as degraded after a trial of the networks."""
 LEAST_GAIN = 0.4
-"""Expected gain in dB up to which a network is not used, unless the degradation that it was trained for is found. Clean
-photos often promise a little gain, but of a network for another degradation."""
+"""Expected gain in dB up to which a network is not used. Clean photos often promise a little gain."""
+LEAST_GAIN_IF_FOUND = 0.05
+"""The same for a network if the degradation that it was trained for is found; less than this is printed as 0.0 dB."""
 PREFERENCE = 1.0
 """Gain in dB by which a network is preferred if the degradation that it was trained for is certain; in proportion, if
 the degradation is less likely. The expected gains of networks are less certain than the kind of the degradation."""
@@ -104,7 +105,7 @@ class Diagnosis:
 
     def _helps(self, network: str) -> bool:
         """Tell whether a network is expected to gain enough to be used."""
-        return self.gains[network] > (0.0 if self.special.get(network) in self.found else LEAST_GAIN)
+        return self.gains[network] > (LEAST_GAIN_IF_FOUND if self.special.get(network) in self.found else LEAST_GAIN)
 
     @property
     def line(self) -> str:
@@ -213,7 +214,7 @@ class Inspector(Rebuilt):
 
     def checksum(self) -> str:
         """Return the SHA-256 of the network and of all limits that decide a diagnosis and its choice."""
-        limits = (MOST_CLEAN, LEAST_GAIN, PREFERENCE, LEAST_CONFIDENCE, *LIMITS)
+        limits = (MOST_CLEAN, LEAST_GAIN, LEAST_GAIN_IF_FOUND, PREFERENCE, LEAST_CONFIDENCE, *LIMITS)
         facts = (weights_checksum(self.model), sorted(self.special.items()), self.trial, limits)
         return hashlib.sha256(repr(facts).encode()).hexdigest()
 
