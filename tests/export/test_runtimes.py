@@ -113,7 +113,9 @@ def test_a_missing_package_says_what_to_install(engine, extra):
 def test_engines_send_nothing_and_leave_the_process_as_it_was(tmp_path):
     script = """
 import multiprocessing, sys, threading
+from passband.cli.shared.machine import describe_machine
 from passband.export.runtimes import require
+describe_machine()
 require("openvino", "openvino", "nncf")
 assert multiprocessing.get_start_method(allow_none=True) is None
 assert [thread.name for thread in threading.enumerate()] == ["MainThread"]

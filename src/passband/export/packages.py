@@ -24,7 +24,7 @@ def require(engine: str, *modules: str) -> None:
     extra = engine if engine in ("coreml", "openvino", "ncnn") else "onnx"
     for name in modules:
         try:
-            with _without_telemetry():
+            with without_telemetry():
                 import_module(name)
         except ImportError as error:
             raise ExportError(
@@ -34,7 +34,7 @@ def require(engine: str, *modules: str) -> None:
 
 
 @contextmanager
-def _without_telemetry() -> Iterator[None]:
+def without_telemetry() -> Iterator[None]:
     """Hide the telemetry of OpenVINO and NNCF from them while they are imported, because nobody has agreed to it.
 
     It would also start a thread, write into the user's home folder, and decide how `multiprocessing` starts processes.

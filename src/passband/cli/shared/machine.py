@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
+from passband.export.packages import without_telemetry
 from passband.hardware import fast_precision, processor
 from passband.io.image.formats.heif import HEIC_EXTRA, has_avif
 from passband.io.jpeg import backend, reader_library
@@ -87,7 +88,8 @@ def _package(name: str, extra: str | None = None) -> str:
     if number.startswith(_MISSING):
         return number
     try:
-        import_module(name)
+        with without_telemetry():
+            import_module(name)
     except Exception as error:  # a broken package may raise anything
         return f"{number}, but it cannot be imported ({' '.join(str(error).split())}): {_install_line(name, extra)}"
     return number
