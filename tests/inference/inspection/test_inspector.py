@@ -238,7 +238,16 @@ class TestAutomatic:
 
     @pytest.mark.parametrize(
         "limit",
-        ["MOST_CLEAN", "LEAST_GAIN", "LEAST_GAIN_IF_FOUND", "PREFERENCE", "LEAST_CONFIDENCE", "LIMITS"],
+        [
+            "FOUND",
+            "MOST_CLEAN",
+            "LEAST_GAIN",
+            "LEAST_GAIN_IF_FOUND",
+            "PREFERENCE",
+            "LEAST_CONFIDENCE",
+            "COMMON",
+            "LIMITS",
+        ],
     )
     def test_the_checksum_depends_on_every_limit(self, tmp_path, monkeypatch, limit):
         choice, _ = automatic(tmp_path, monkeypatch, ["rain"])

@@ -214,7 +214,7 @@ class Inspector(Rebuilt):
 
     def checksum(self) -> str:
         """Return the SHA-256 of the network and of all limits that decide a diagnosis and its choice."""
-        limits = (MOST_CLEAN, LEAST_GAIN, LEAST_GAIN_IF_FOUND, PREFERENCE, LEAST_CONFIDENCE, *LIMITS)
+        limits = (FOUND, MOST_CLEAN, LEAST_GAIN, LEAST_GAIN_IF_FOUND, PREFERENCE, LEAST_CONFIDENCE, COMMON, *LIMITS)
         facts = (weights_checksum(self.model), sorted(self.special.items()), self.trial, limits)
         return hashlib.sha256(repr(facts).encode()).hexdigest()
 
