@@ -122,6 +122,14 @@ def test_other_labels_than_those_of_classes_are_errors(name):
             segmentation_loss(name, 4)(logits, mask)
 
 
+@pytest.mark.parametrize("name", SEGMENTATION_LOSSES)
+def test_bytes_are_not_ignored(name):
+    logits, mask = binary_case()
+    mask[:, 1] = 255
+    loss = segmentation_loss(name, 1)
+    torch.testing.assert_close(loss(logits, mask.byte()), loss(logits, mask))
+
+
 def test_sums_are_sums():
     for classes, (logits, mask) in ((1, binary_case()), (4, class_case())):
         whole, one, other = (

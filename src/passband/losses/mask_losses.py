@@ -15,7 +15,7 @@ from torch import Tensor
 
 from passband.naming import entry
 from passband.ops.checks import check_images, kind_of, shape_of
-from passband.ops.labels import IGNORED
+from passband.ops.labels import IGNORED, has_class
 from passband.ops.precision import widened
 
 SMOOTH = 1.0
@@ -104,7 +104,7 @@ def cross_entropy(logits: Float[Tensor, "B K H W"], mask: Int[Tensor, "B H W"]) 
     """
     _check(logits, mask, "cross_entropy")
     losses = F.cross_entropy(widened(logits), mask.long(), ignore_index=IGNORED, reduction="none")
-    return _mean(losses, mask != IGNORED)
+    return _mean(losses, has_class(mask))
 
 
 def class_dice_loss(
@@ -187,7 +187,7 @@ def _check(logits: Any, mask: Any, where: str, channels: int | None = None) -> N
 
 def _split(mask: Num[Tensor, "B H W"]) -> tuple[Num[Tensor, "B H W"], Bool[Tensor, "B H W"]]:
     """Return a mask with the label 0 for ignored pixels, and which pixels are not ignored."""
-    counted = mask != IGNORED
+    counted = has_class(mask)
     return torch.where(counted, mask, torch.zeros_like(mask)), counted
 
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from passband.metrics.counting import count_pairs
 from passband.naming import entry
 from passband.ops.checks import check_floats, shape_of
-from passband.ops.labels import IGNORED
+from passband.ops.labels import IGNORED, has_class
 from passband.processes import in_turn, total
 
 LEVELS = 256
@@ -279,7 +279,7 @@ class SegmentationScores:
             )
         if len(logits) != self.classes:
             raise ValueError(f"{self.classes} maps of logits are needed, one per class; got {len(logits)}")
-        counted = mask.cpu() != IGNORED
+        counted = has_class(mask.cpu())
         if not counted.any() or int(mask.min()) < min(0, IGNORED) or int(mask.max()) >= len(self.counts):
             raise ValueError(
                 f"a mask must have the classes 0 to {len(self.counts) - 1}, or {IGNORED} for pixels that are not "
