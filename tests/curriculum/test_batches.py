@@ -4,6 +4,7 @@ import torch.nn.functional as F
 
 from passband.curriculum import Curriculum, RatioSchedule, curriculum_batch, enlarged, resized_targets
 from passband.ops.areas import area_mean, shrunk_mask
+from passband.ops.labels import IGNORED
 
 CURRICULUM = Curriculum(RatioSchedule(1, start=0.5, shape="step", plateaus=3), sizes=(16, 24))
 
@@ -34,6 +35,10 @@ def test_masks_follow_the_largest_area_and_keep_their_type():
     assert less.dtype == torch.int32
     assert (less[:, :4] == -100).all()
     assert torch.equal(less[:, 5:].long(), small[:, 5:])
+    masks[:, 8:] = IGNORED
+    masks[:, ::2, ::3] = IGNORED
+    small = resized_targets(masks, (32, 40), (16, 20))
+    assert torch.equal(small, torch.stack([shrunk_mask(mask, 3, (16, 20)) for mask in masks]))
     truth = resized_targets((masks > 1)[:, None], (32, 40), (16, 20))
     assert truth.dtype == torch.bool
     assert truth.shape == (3, 1, 16, 20)

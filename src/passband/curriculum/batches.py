@@ -9,6 +9,7 @@ from torch import Tensor
 
 from passband.curriculum.stages import Curriculum
 from passband.ops.areas import area_mean, shrunk_mask
+from passband.ops.labels import IGNORED
 
 
 def curriculum_batch(
@@ -96,7 +97,8 @@ def _resized(target: Tensor, size: tuple[int, int]) -> Tensor:
     if not target.numel():
         return target.new_zeros(*target.shape[:-2], *size)
     planes = target.flatten(0, -3).cpu().long()
-    least = int(planes.min())  # numbers below 0 mark pixels that a loss ignores
+    least = min(0, int(planes.min()))  # numbers below 0 mark pixels that a loss ignores
+    least = 0 if least == IGNORED else least  # `shrunk_mask` knows this number
     count = int(planes.max()) - least + 1
     small = torch.stack([shrunk_mask(plane - least, count, size) + least for plane in planes])
     return small.reshape(*target.shape[:-2], *size).to(target)
