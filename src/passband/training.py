@@ -94,8 +94,9 @@ def train(
         recipe: recipe, name of a shipped recipe, or path of a TOML file.
         output: folder of the run. It must not hold a run, unless `resume` is set.
         data: folder to train on, with the content that `recipe.data` describes.
-        validation_data: folder to score on; nothing of `data` is then held out. None scores on the part of `data` that
-            `recipe.data.held_out` holds out, or on all of `data` if nothing is held out.
+        validation_data: folder to score on; nothing of `data` is then held out, except pairs of `recipe.data.sources`.
+            None scores on the part of `data` that `recipe.data.held_out` holds out, or on all of `data` if nothing is
+            held out.
         weights: weights to start from (fine-tuning), in place of random ones. They also decide the network, and they
             stay the best weights until a validation scores higher.
         resume: whether to continue from the last checkpoint in `output`.

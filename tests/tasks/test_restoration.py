@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from passband.config import parse_recipe
+from passband.config import parse_recipe, recipe_scored_on
 from passband.evaluation import evaluate
 from passband.io.image import ImageError, write_image
 from passband.models import SFNet
@@ -141,6 +141,15 @@ def test_crops_grow_with_the_steps_and_held_out_pairs_are_not_learned_from(sever
     assert len(learned) == 3
     assert len(scored) == 2
     assert not learned & scored
+
+
+def test_a_folder_to_score_on_takes_the_place_of_photographs_only(several):
+    recipe = recipe_scored_on(parse_recipe(SOURCES, "sources"), several / "more")
+    kinds = {sample["kind"] for sample in Restoration(recipe).validation_data(several, several / "more", {})}
+    assert kinds == {"pair", "rain", "raindrop"}
+    pairs = parse_recipe(SOURCES | {"data": SOURCES["data"] | {"sources": SOURCES["data"]["sources"][2:]}}, "sources")
+    with pytest.raises(ValueError, match="and all data.sources are pairs: leave out .*more"):
+        Restoration(pairs).validation_data(several, several / "more", {})
 
 
 @pytest.mark.parametrize(

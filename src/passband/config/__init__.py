@@ -150,7 +150,8 @@ def recipe_scored_on(recipe: _Kind, folder: str | Path | None) -> _Kind:
     Args:
         recipe: recipe of the run, which is not changed.
         folder: folder to score on. It takes the place of the images that the recipe holds out or lists to score on:
-            none of its settings for them remain. None leaves the recipe as it is.
+            none of its settings for them remain. None leaves the recipe as it is. Each of `data.sources` keeps its own
+            share of pairs, because the folder then takes the place of photographs only.
     """
     choices = {"held_out": 0.0, "sequence": None, "validation_list": None}
     changes = {f"data.{name}": none for name, none in choices.items() if getattr(recipe.data, name, none) != none}

@@ -118,7 +118,8 @@ class Restoration(FixedLesson):
             network: config of the network.
 
         Raises:
-            ValueError: if pairs are held out and a folder is given also.
+            ValueError: if a folder is given and pairs are held out or all sources are pairs, or if the sources hold
+                nothing to score on.
         """
         data, validation = self.recipe.data, self.recipe.validation
         if folder is not None:
@@ -136,6 +137,11 @@ class Restoration(FixedLesson):
         data, validation, seed = self.recipe.data, self.recipe.validation, self.recipe.seed + 1
         parts: list[Dataset[RestorationSample]] = []
         of_photographs = [source for source in data.sources if source.content == "photographs"]
+        if folder is not None and not of_photographs:
+            raise ValueError(
+                "a folder of photographs to score on needs a source of photographs, and all data.sources are pairs: "
+                f"leave out {folder}, and set held_out in a source"
+            )
         for source in data.sources:
             if source.content == "pairs" and source.held_out:
                 held = self._split_source(training / source.folder, source)[1]
