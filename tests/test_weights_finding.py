@@ -15,6 +15,8 @@ from passband.weights_io import load_config, load_weights
 def test_a_name_that_is_nothing_says_what_was_looked_for(tmp_path):
     with pytest.raises(CheckpointError, match=r"No weights named .generl.\. Did you mean .general.\?"):
         find_weights("generl")
+    with pytest.raises(CheckpointError, match=r"No weights named .inspctor.\. Did you mean .inspector.\?"):
+        find_weights("inspctor")
     with pytest.raises(CheckpointError, match=r"^'auto' chooses .* needed here\. Shipped weights: .*, general, "):
         find_weights("auto")
     with pytest.raises(CheckpointError, match=r"holds no weights: there is no model\.safetensors in it"):

@@ -165,8 +165,8 @@ def _unknown_weights_error(source: str | Path) -> CheckpointError:
     """Return the error for weights that do not exist, with the nearest names."""
     folder, shipped = Path(source).parent, shipped_weights()
     local = sorted(path.parent.name for path in folder.glob(f"*/{WEIGHTS_FILE}"))
-    near = nearest(Path(source).name, [*shipped, *local])
-    if near in local and near not in shipped:
+    near = nearest(Path(source).name, [*packaged_weights(), *local])
+    if near in local and near not in packaged_weights():
         near = str(folder / near)
     hint = "" if near is None else f" Did you mean {near!r}?"
     if JOINT in str(source):

@@ -209,7 +209,7 @@ def test_mistakes_are_one_sentence_each(run, tmp_path, tiny_weights):
     status, _, err = run("train", "general")
     assert one_sentence(status, err, "--data is needed: a folder of photographs")
     status, _, err = run("train")
-    assert one_sentence(status, err, "name a recipe")
+    assert one_sentence(status, err, "name a shipped recipe")
     status, _, err = run("train", "-o", tmp_path / "nothing", "--resume")
     assert one_sentence(status, err, "holds no run")
     status, _, err = run("evaluate", tiny_weights, "--data", tmp_path / "empty", "-o", tmp_path / "report")

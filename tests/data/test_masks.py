@@ -274,7 +274,7 @@ class TestSurvey:
         assert survey.shares == pytest.approx((0.5, 0.5), abs=1e-3)  # odd numbers of pixels
         for number in (1, 2):
             save(tmp_path / "masks" / f"{number}.png", np.resize([0, 255], (37, 53)))
-        with pytest.raises(ValueError, match="Foreground is white, or 1; the ignore_label 255 is none"):
+        with pytest.raises(ValueError, match="Foreground is white, or 1; the ignore_label 255 is not"):
             survey_masks(find_mask_pairs(tmp_path), 1, 255)
 
     def test_masks_in_alpha_are_surveyed_as_what_they_say(self, tmp_path):

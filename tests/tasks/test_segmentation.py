@@ -125,7 +125,7 @@ class TestNetwork:
         task().network_config(tmp_path, None)
         (record,) = caplog.records
         assert record.levelname == "WARNING"
-        assert "all 3 masks are foreground everywhere, such as that of 0, so that there is" in record.getMessage()
+        assert "such as that of 0, so there is no background" in record.getMessage()
 
 
 class TestCheck:

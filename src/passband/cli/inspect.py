@@ -9,13 +9,13 @@ import typer
 
 def inspect(
     sources: Annotated[list[str], typer.Argument(metavar="PHOTO", help="Images, folders or glob patterns.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON per image.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each image.")] = False,
     weights: Annotated[str, typer.Option(help="Weights of an inspector: shipped name, run or folder.")] = "inspector",
     quick: Annotated[
-        bool, typer.Option("--quick", help="Leave out the trial of the weights: faster, less certain.")
+        bool, typer.Option("--quick", help="Do not try the networks on the image: faster, less certain.")
     ] = False,
 ) -> None:
-    """Find how images are degraded and how strongly, and name the weights that would restore them best."""
+    """Find how images are degraded and how strongly, and name the network that would restore them best."""
     from passband.cli.shared.console import say
     from passband.cli.shared.files import FileRun
     from passband.data.finding import IMAGES, PassedOver, find_sources

@@ -28,7 +28,8 @@ def restore(
     weights: Annotated[
         str,
         typer.Option(
-            help="Shipped name, run, folder, pickle, hub id or exported file; A+B for both; auto chooses for each file."
+            help="Shipped name, run, folder, pickle, hub id or exported file; A+B runs A, then B; auto chooses for "
+            "each file."
         ),
     ] = "auto",
     device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps; vulkan for ncnn.")] = "auto",

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from passband.studies.ratio_sweep import Sweep
     from passband.training import StepReport
 
+RECIPE_NEEDED = "name a shipped recipe (`passband recipe` lists all) or a TOML file"
+"""Error for a new run without a recipe."""
+
 
 def train(
     recipe: Annotated[
@@ -62,18 +65,15 @@ def train(
         ),
     ] = None,
 ) -> None:
-    """Train a network by a recipe, or continue a run with -o RUN --resume."""
+    """Train a network with a recipe, or continue a run with -o RUN --resume."""
     from passband.cli.shared.parallel import is_first, started
     from passband.cli.shared.settings import collected_changes
-    from passband.config import changed_recipe, load_recipe, refuse_changes_of_network, shipped_recipes
+    from passband.config import changed_recipe, load_recipe, refuse_changes_of_network
     from passband.runs import RunError, check_free, read_run
 
     if output is None:
         if recipe is None:
-            raise RunError(
-                f"name a recipe ({', '.join(shipped_recipes())}, or a TOML file), or continue a run with "
-                "-o RUN --resume"
-            )
+            raise RunError(f"{RECIPE_NEEDED}, or continue a run with -o RUN --resume")
         output = Path("runs") / Path(recipe).stem
     if resume:
         stored = read_run(output)
@@ -83,7 +83,7 @@ def train(
             validation_data = Path(stored["validation_data"])
         weights = weights or stored["weights"]
     elif recipe is None:
-        raise RunError(f"name a recipe: {', '.join(shipped_recipes())}, or a TOML file")
+        raise RunError(RECIPE_NEEDED)
     else:
         settings = load_recipe(recipe)
     changed = collected_changes(changes, steps=steps, epochs=epochs)

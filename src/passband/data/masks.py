@@ -214,7 +214,8 @@ def survey_masks(pairs: Sequence[MaskPair], classes: int, ignore_label: int | No
     if count and len(empty) == count:
         raise ValueError(
             f"at least one mask must have foreground, but all {count} masks are empty; the first is {pairs[0].mask}. "
-            f"Foreground is white, or 1{'' if ignore_label is None else f'; the ignore_label {ignore_label} is none'}"
+            "Foreground is white, or 1"
+            f"{'' if ignore_label is None else f'; the ignore_label {ignore_label} is not foreground'}"
         )
     return MaskSurvey(count, tuple(empty), tuple(full), tuple((shares / max(count, 1)).tolist()))
 

@@ -192,8 +192,8 @@ def _notes(
         notes.append("The network finds only background in all images: train it longer.")
     if empty := [row["name"] for row in rows if not row["foreground"]]:
         notes.append(
-            f"{counted(len(empty), 'mask is', 'masks are')} empty, such as that of {empty[0]}: Dice and IoU of the "
-            "foreground are there 1 for an empty answer and 0 for any other."
+            f"{counted(len(empty), 'mask is', 'masks are')} empty, such as that of {empty[0]}. There, Dice and IoU of "
+            "the foreground are 1 for an empty prediction and 0 for any other."
         )
     return notes
 

@@ -107,7 +107,7 @@ class Segmentation:
                 "%s masks are foreground everywhere, such as that of %s%s",
                 f"all {survey.count}" if every else f"{len(survey.full)} of {survey.count}",
                 survey.full[0],
-                ", so that there is nothing to tell apart: masks are black (or 0) where nothing is" if every else "",
+                ", so there is no background to learn from: it must be black (or 0)" if every else "",
             )
         preprocessing = {"size": data.size, "profile": self._profile(learned)}
         if data.ignore_label is not None:

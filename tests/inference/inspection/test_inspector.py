@@ -57,7 +57,7 @@ class TestDiagnosis:
         assert [one.choice for one in (clean, unsure, strange, hopeless)] == [None] * 4
         doubtful = Diagnosis({"rain": 0.4, "clean": 0.1}, 30.0, gains, 1.0)
         assert doubtful.choice is None
-        assert doubtful.line == "nothing is sure, likeliest is rain (0.40): left alone"
+        assert doubtful.line == "not sure, most likely rain (0.40): left alone"
         assert clean.line == "clean (0.97): left alone"
         assert replace(unsure, probabilities={"rain": 0.6, "clean": 0.35}, tried=True).line == (
             "rain (0.60), or clean (0.35): left alone"
@@ -71,7 +71,7 @@ class TestDiagnosis:
         gains = {"general": 3.0}
         doubtful = Diagnosis({"rain": 0.4, "snow": 0.3, "clean": 0.2}, 30.0, gains, 1.0, tried=True)
         assert doubtful.choice == "general"
-        assert doubtful.line == "nothing is sure, likeliest is rain (0.40), about 30 dB: general, expected +3.0 dB"
+        assert doubtful.line == "not sure, most likely rain (0.40), about 30 dB: general, expected +3.0 dB"
         assert doubtful.among(["general"]).tried
         perhaps_clean = Diagnosis({"rain": 0.6, "clean": 0.35}, 30.0, gains, 1.0, tried=True)
         assert perhaps_clean.choice is None

@@ -25,7 +25,7 @@ def seams(
     ] = None,
     device: Device = "auto",
 ) -> None:
-    """Measure how far a network sees, and the seams of an image that it restores in tiles against the whole image."""
+    """Measure the reach of a network, and the seams in an image that it restores in tiles."""
     from passband.analysis.seams import analyze_seams
 
     analysis = analyze_seams(image, weights, side=tile, overlap=overlap, output=output, device=device)

@@ -9,13 +9,13 @@ Workers = Annotated[
     int,
     typer.Option(
         min=0,
-        help="Processes that load the network and work side by side; 0 works in this process alone, or with Ray in "
-        "one for each CPU or GPU.",
+        help="Processes that work in parallel, each with its own network; 0 for this process alone, or with Ray for "
+        "one process on each CPU or GPU.",
     ),
 ]
 """The option `--workers`."""
 ExecutorName = Annotated[
-    str, typer.Option(metavar="NAME", help="Place of the workers: local, or ray for a cluster of Ray.")
+    str, typer.Option(metavar="NAME", help="Place of the workers: local, or ray for a Ray cluster.")
 ]
 """The option `--executor`."""
 Timeout = Annotated[

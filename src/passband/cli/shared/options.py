@@ -29,9 +29,7 @@ Device = Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mp
 """The option `--device` of commands that run torch."""
 Provider = Annotated[
     str | None,
-    typer.Option(
-        help="Execution provider, where ONNX Runtime computes, such as CUDAExecutionProvider. Default: the CPU."
-    ),
+    typer.Option(help="Execution provider of ONNX Runtime, such as CUDAExecutionProvider. Default: the CPU."),
 ]
 """The option `--provider`."""
 RestorationMemory = Annotated[
@@ -49,8 +47,8 @@ Tile = Annotated[
     int | None,
     typer.Option(
         min=0,
-        help="Side in pixels of tiles, in which each larger image is restored with averages of their own; 0 restores "
-        "it as a whole. Default: as in the weights.",
+        help="Restore larger images in independent tiles with this side in pixels; 0 restores them as a whole. "
+        "Default: as in the weights.",
     ),
 ]
 """The option `--tile` of commands that restore."""

@@ -37,7 +37,7 @@ PREFERENCE = 1.0
 the degradation is less likely. The expected gains of networks are less certain than the kind of the degradation."""
 LEAST_CONFIDENCE = 0.1
 """Confidence below which an image counts as unlike all images that the inspector learned from."""
-UNSURE = "nothing is sure, likeliest is "
+UNSURE = "not sure, most likely "
 COMMON = 0.05
 """Share of training images that are at least as strange, from which the confidence is full."""
 

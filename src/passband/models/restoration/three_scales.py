@@ -68,7 +68,8 @@ class ThreeScaleNetwork(HubNetwork):
         least = max(SMALLEST_TILE, self.minimum)
         if tile is not None and (tile < least or tile % self.multiple):
             raise ValueError(
-                f"tile is a multiple of {self.multiple} from {least} pixels, or None for the whole image; got {tile}"
+                f"tile must be a multiple of {self.multiple} from {least} pixels, or None (--tile 0) for the whole "
+                f"image; got {tile}"
             )
         self.in_channels, self.arguments, self.tile = in_channels, arguments, tile
         widths = (width, 2 * width, 4 * width)
