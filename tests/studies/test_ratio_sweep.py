@@ -1,6 +1,7 @@
 """A sweep over final ratios: a run for each, resumed where it was stopped, scored at the whole spectrum."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -102,6 +103,9 @@ def test_a_sweep_that_was_stopped_goes_on_to_the_same_table(swept, folders, tmp_
     without = [{key: value for key, value in row.items() if key != "seconds"} for row in sweep.rows]
     assert without == [{key: value for key, value in row.items() if key != "seconds"} for row in swept[0].rows]
     assert read_run(tmp_path)["status"] == "finished"
+    for run in ("final-0.75", "final-0"):
+        shutil.rmtree(tmp_path / run / "checkpoints")  # as somebody does who needs room
+    assert sweep_ratios(recipe(), tmp_path, resume=True, report=pytest.fail, **folders).rows == sweep.rows
 
 
 def test_a_sweep_stops_cleanly_when_its_time_is_up(folders, tmp_path):

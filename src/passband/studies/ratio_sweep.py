@@ -163,11 +163,13 @@ def _done(
 
     Several processes train together. The first one scores.
     """
-    resume = from_first(rank() == 0 and sound_checkpoint(run) is not None)
-    if not resume and rank() == 0:
-        shutil.rmtree(run, ignore_errors=True)  # a run that stopped before its first checkpoint, or lost all of them
     progress = None
-    if not from_first(resume and read_run(run)["status"] == "finished"):
+    # a finished run needs no checkpoints
+    is_finished = rank() == 0 and (run / RUN_FILE).exists() and read_run(run)["status"] == "finished"
+    if not from_first(is_finished):
+        resume = from_first(rank() == 0 and sound_checkpoint(run) is not None)
+        if not resume and rank() == 0:
+            shutil.rmtree(run, ignore_errors=True)  # it stopped before its first checkpoint, or lost all of them
         places = {"data": data, "validation_data": validation_data, "device": device}
         progress = train(recipe, run, resume=resume, **places, **options)
     scores = None
