@@ -1,3 +1,5 @@
+from unittest.mock import Mock
+
 import pytest
 import torch
 
@@ -19,6 +21,16 @@ def few_pictures(monkeypatch, photographs):
 def cache(monkeypatch, tmp_path):
     monkeypatch.setenv("PASSBAND_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
+
+
+@pytest.mark.parametrize("error", [PermissionError("Permission denied"), RuntimeError("iostream error")])
+def test_a_cache_that_cannot_be_written_stops_nothing(network, cache, monkeypatch, error):
+    made = object()
+    monkeypatch.setattr(quantize, "quantize", lambda *_: made)
+    monkeypatch.setattr(quantize, "calibration_images", lambda views: [])
+    monkeypatch.setattr("openvino.save_model", Mock(side_effect=error))
+    assert quantized(network) is made
+    assert list(cache.iterdir()) == []
 
 
 def test_int8_agrees_keeps_dynamic_filters_in_float_and_is_made_once(

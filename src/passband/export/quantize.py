@@ -151,7 +151,8 @@ def quantized(model: nn.Module) -> Any:
         except ExportError:
             pass  # the file is damaged, and is made again below
     converted = quantize(model, calibration_images(views=int(model.in_channels) // 3))  # type: ignore[arg-type]
-    with suppress(OSError):  # without a writable cache folder, the next call quantizes again
+    # without a writable cache folder, the next call quantizes again; OpenVINO raises a RuntimeError for a full disk
+    with suppress(OSError, RuntimeError):
         save_openvino(converted, path)
     return converted
 
@@ -166,6 +167,7 @@ def save_openvino(model: Any, path: Path, half: bool = False) -> None:
 
     Raises:
         OSError: if the folder cannot be written.
+        RuntimeError: if the disk is full.
     """
     import openvino as ov
 
