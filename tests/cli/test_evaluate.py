@@ -45,7 +45,8 @@ def test_a_benchmark_is_printed_beside_its_published_figures(evaluate, data, tin
     assert "| rerun | 39.26 | 0.9956 |" in lines
     assert not any(line.startswith("| ours - ") for line in lines)
     assert any(
-        line.startswith("This is no comparison with SOTS-Outdoor: SOTS-Outdoor has 492 or 500") for line in lines
+        line.startswith("These scores cannot be compared with SOTS-Outdoor: SOTS-Outdoor has 492 or 500")
+        for line in lines
     )
     assert lines[-1] == f"Report: {tmp_path / 'r' / 'report.md'}"
 
@@ -92,7 +93,7 @@ def test_a_damaged_picture_is_named_the_others_are_scored_and_it_ends_badly(eval
     status, out, _ = evaluate(tiny_weights, "--data", data, "-o", tmp_path / "r", "--memory", "64GB")
     assert status == 1
     assert "mean of 1 (rgb)" in out
-    assert "1 of 2 pairs could not be scored and are in no mean" in out
+    assert "1 of 2 pairs could not be scored and are not in the means" in out
     assert "02_outdoor_hazy.png is a PNG file that is incomplete" in out.replace("\n", " ")
 
 

@@ -181,7 +181,7 @@ def test_other_linked_folders_are_passed_over_with_a_warning_in_every_kind_of_se
     for folder in ("images", "degraded", "cat"):
         (tmp_path / "set" / folder / "circle").symlink_to(tmp_path / "set")
     for find in (find_images, find_mask_pairs, find_pairs, find_classes):
-        with pytest.warns(UserWarning, match="/circle is a linked folder, which is passed over: copy"):
+        with pytest.warns(UserWarning, match="/circle is a linked folder, which is passed over: replace"):
             find(tmp_path / "set")
 
 

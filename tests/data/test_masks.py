@@ -79,7 +79,7 @@ class TestFinding:
         make(tmp_path, "images/a.png", "masks/a.png", "other/a.png")
         with pytest.raises(FileNotFoundError, match=r"no images with masks: expected sub-folders named images/masks"):
             find_mask_pairs(tmp_path / "other")
-        with pytest.raises(FileNotFoundError, match=r"but is one half of .*, which does"):
+        with pytest.raises(FileNotFoundError, match=r"holds no images with masks, but .* does: "):
             find_mask_pairs(tmp_path / "images")
         with pytest.raises(FileNotFoundError, match="no folder"):
             find_mask_pairs(tmp_path / "none")

@@ -92,7 +92,7 @@ def test_pictures_are_those_of_a_benchmark_by_count_and_names(name):
         assert benchmark.mismatch([one] * count) == ""
     wrong = benchmark.mismatch([one] * 10)
     assert wrong.startswith(f"{name} has ")
-    assert wrong.endswith("images, and these are 10")
+    assert wrong.endswith("images, and these data have 10")
     if benchmark.names:
         other = benchmark.mismatch([one] * (benchmark.counts[0] - 1) + ["holiday"])
         assert other == f"1 of these images have other names than those of {name}, such as holiday"

@@ -51,7 +51,7 @@ def test_figures_are_those_of_coco_s_own_tool_on_what_was_written(folder, scored
             assert list(result["figures"][name].values()) == pytest.approx(evaluation.stats.tolist(), abs=1e-9)
     assert len(results) > 4 * 20
     assert result["notes"][0].startswith(
-        "This is no comparison with coco: its val2017 has 5000 images and 80 categories"
+        "These scores cannot be compared with coco: its val2017 has 5000 images and 80 categories"
     )
 
 

@@ -160,7 +160,7 @@ def test_differences_to_a_benchmark_are_given_for_as_many_pictures_with_its_name
     assert (
         f"| ours - paper | {result['mean']['psnr'] - 31.90:+.2f} |" in (tmp_path / "report" / "report.md").read_text()
     )
-    assert not any("no comparison" in note for note in result["notes"])
+    assert not any("cannot be compared" in note for note in result["notes"])
 
 
 def test_a_benchmark_brings_its_protocol_its_window_and_the_published_figures(windowed_weights, tmp_path):
@@ -169,7 +169,7 @@ def test_a_benchmark_brings_its_protocol_its_window_and_the_published_figures(wi
     assert (result["benchmark"], result["protocol"]) == ("GoPro", "rgb")
     assert result["network"]["pool_window"] == 80
     assert "as for the table of GoPro (pool_window 80)" in result["notes"][1]
-    said = "This is no comparison with GoPro: GoPro has 1111 images, and these are 1."
+    said = "These scores cannot be compared with GoPro: GoPro has 1111 images, and these data have 1."
     assert result["notes"][0].startswith(said)
     assert [row["source"] for row in result["published"]] == ["paper", "FSNet", "ConvIR-L"]
     assert all(row["psnr_difference"] is row["ssim_difference"] is None for row in result["published"])
@@ -419,7 +419,7 @@ def test_a_picture_that_turns_out_to_be_damaged_is_named_and_in_no_mean(identity
     assert failed["name"] == "two/a"
     assert f"{path} is a PNG file that is incomplete or damaged" in failed["reason"]
     assert result["notes"] == [
-        f"1 of 3 pairs could not be scored and are in no mean: {failed['reason']}.",
+        f"1 of 3 pairs could not be scored and are not in the means: {failed['reason']}.",
         f"Pairs in 1 folder that cannot be read are left out: {tmp_path / 'private'} (Permission denied).",
     ]
     assert json.loads((tmp_path / "report" / "evaluation.json").read_text())["failed"] == [failed]

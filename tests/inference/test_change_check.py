@@ -23,7 +23,7 @@ def test_a_change_is_measured_in_levels_by_channel():
 def test_almost_no_change_is_told_with_what_to_try():
     before = picture()
     (note,) = Change.between(before, before + 0.2 / 255).notes("general")
-    assert note.startswith("almost nothing changed (by 0.20 of 255 levels in the mean)")
+    assert note.startswith("almost nothing changed (by 0.20 of 255 levels on average)")
     assert "fine-tune" in note
 
 

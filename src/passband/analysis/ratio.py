@@ -167,8 +167,8 @@ def _load(weights: str | Path, size: int | None, device: str) -> _Network:
         prepared = classifier.preprocessing
         if prepared.input not in PIXELS:
             raise CheckpointError(
-                f"{weights} takes {prepared.input}, not pixels, so that no image of low frequencies can be given to "
-                "it: give a network whose data.input is rgb or ycbcr"
+                f"{weights} takes {prepared.input}, not pixels, so it cannot take images of low frequencies: "
+                "give a network whose data.input is rgb or ycbcr"
             )
         plain = replace(prepared, input="rgb", size=size or prepared.size, mean=(0.0,) * 3, std=(1.0,) * 3)
         model = _OfPixels(classifier.model, prepared).to(classifier.device)
@@ -177,8 +177,8 @@ def _load(weights: str | Path, size: int | None, device: str) -> _Network:
     model, config = load_with_config(weights)
     if task != "segmentation":
         raise CheckpointError(
-            f"{weights} is {with_article(network_name(model))} for {task}, which gives no scores of classes whose "
-            "gradient could be looked at: give weights of a segmentation network or of a classifier of pixels"
+            f"{weights} is {with_article(network_name(model))} for {task}, which gives no scores of classes: give "
+            "weights of a segmentation network or of a classifier of pixels"
         )
     known = config.get("preprocessing", {})
     side, multiple = size or int(known.get("size", SIZE)), int(getattr(model, "multiple", 1))

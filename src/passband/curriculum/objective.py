@@ -158,8 +158,8 @@ class BandTerms:
         if not found.isfinite().all():
             number = int((~found.isfinite()).nonzero()[0, 0])
             raise ValueError(
-                f"the network's gradient for image {number}, split at a radius of {radius:g}, is not finite: its "
-                "weights are not, or overflow"
+                f"the network's gradient for image {number}, split at a radius of {radius:g}, is not finite: the "
+                "weights are not finite, or the computation overflows"
             )
         return found, torch.cat(terms)
 

@@ -54,7 +54,9 @@ def find_images(folder: Path, suffixes: Collection[str] = SUFFIXES, unreadable: 
     for parent, folders, files in walk(folder, unreadable):
         for path in (parent / name for name in folders):
             if path.is_symlink():
-                warnings.warn(f"{path} is a linked folder, which is passed over: copy or move it there", stacklevel=2)
+                warnings.warn(
+                    f"{path} is a linked folder, which is passed over: replace the link by the folder", stacklevel=2
+                )
         paths = (parent / name for name in files if not is_hidden(name))
         found += [path for path in paths if path.suffix.lower() in suffixes and is_file(path, unreadable)]
     return sorted(found)

@@ -51,6 +51,6 @@ def refuse_second_choice(held_out: float, folder: Path, what: str = "images") ->
     """
     if held_out:
         raise ValueError(
-            f"the recipe holds out {held_out:g} of the {what} to score on, and {folder} is given for that also: leave "
-            "out data.held_out or the folder"
+            f"the recipe holds out {held_out:g} of the {what} to score on, but {folder} is also given: leave out "
+            "data.held_out or the folder"
         )

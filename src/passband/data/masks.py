@@ -86,7 +86,7 @@ def find_mask_pairs(root: Path) -> list[MaskPair]:
         raise FileNotFoundError(f"no folder {root}: a folder with sub-folders of images and of masks is needed")
     pairs = [pair for images, masks in _layouts(root) for pair in _match(root, images, masks)]
     if not pairs:
-        hint = f", but is one half of {root.parent}, which does" if _is_half(root) else ""
+        hint = f", but {root.parent} does" if _is_half(root) else ""
         known = ", ".join("/".join(layout) for layout in LAYOUTS)
         raise FileNotFoundError(f"{root} holds no images with masks{hint}: expected sub-folders named {known}")
     return pairs

@@ -33,7 +33,7 @@ class Benchmark:
             names: names of the pairs that were scored, see `data.pairs.Pair`.
         """
         if len(names) not in self.counts:
-            return f"{self.name} has {' or '.join(map(str, self.counts))} images, and these are {len(names)}"
+            return f"{self.name} has {' or '.join(map(str, self.counts))} images, and these data have {len(names)}"
         other = [name for name in names if not re.search(self.names, name)]
         if other:
             return f"{len(other)} of these images have other names than those of {self.name}, such as {other[0]}"

@@ -202,8 +202,8 @@ def _not_compared(images: CocoImages, benchmark: str | None) -> list[str]:
     if benchmark is None or (len(images), len(images.categories)) == VAL2017:
         return []
     return [
-        f"This is no comparison with {benchmark}: its val2017 has {VAL2017[0]} images and {VAL2017[1]} categories, "
-        f"and these are {len(images)} and {len(images.categories)}. The published figures are of other images."
+        f"These scores cannot be compared with {benchmark}: its val2017 has {VAL2017[0]} images and {VAL2017[1]} "
+        f"categories, and these data have {len(images)} and {len(images.categories)}."
     ]
 
 

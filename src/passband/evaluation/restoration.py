@@ -264,7 +264,7 @@ def _not_compared(benchmark: Benchmark | None, mismatch: str) -> list[str]:
     """Return a note about images that are not those of the benchmark."""
     if benchmark is None or not mismatch:
         return []
-    return [f"This is no comparison with {benchmark.name}: {mismatch}. The published figures are of other images."]
+    return [f"These scores cannot be compared with {benchmark.name}: {mismatch}."]
 
 
 def _notes(description: dict[str, Any], benchmark: Benchmark | None, first: Pair, views: int) -> list[str]:
@@ -275,7 +275,7 @@ def _notes(description: dict[str, Any], benchmark: Benchmark | None, first: Pair
     if benchmark and benchmark.pool_window is not None and windows == {benchmark.pool_window}:
         notes.append(
             f"The network pools as for the table of {benchmark.name} (pool_window {benchmark.pool_window}), which "
-            "suits the published weights; pool_mode global does without."
+            "suits the published weights. For other weights, use pool_mode global."
         )
     if any(network.get("pool_mode") == "first" and network["pool_window"] is not None for network in networks):
         notes.append(
@@ -314,7 +314,9 @@ def _left_out(failed: Sequence[dict[str, str]], count: int, closed: Sequence[OSE
     """Return notes about pairs that the figures do not contain."""
     notes = []
     if failed:
-        notes.append(f"{len(failed)} of {count} pairs could not be scored and are in no mean: {_reasons(failed)}.")
+        notes.append(
+            f"{len(failed)} of {count} pairs could not be scored and are not in the means: {_reasons(failed)}."
+        )
     if closed:
         folders = listed([f"{error.filename} ({error.strerror})" for error in closed], MOST)
         notes.append(f"Pairs in {counted(len(closed), 'folder')} that cannot be read are left out: {folders}.")

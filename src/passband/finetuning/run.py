@@ -118,7 +118,7 @@ def finetune(
     if minutes <= 0 or (steps is not None and steps < 1):
         raise ValueError(f"fine-tuning takes minutes above 0, or steps from 1; got {minutes:g} and {steps}")
     if recipe is not None and not isinstance(recipe, RestorationRecipe):
-        raise RunError(f"recipe {recipe.name} is of {recipe.task}; fine-tuning on pairs is of restoration")
+        raise RunError(f"recipe {recipe.name} is for {recipe.task}; fine-tuning on pairs is for restoration")
     if recipe is not None and recipe.data.source != "pairs":
         raise RunError(f'recipe {recipe.name} degrades photographs itself; fine-tuning needs data.source = "pairs"')
     network = _network(weights)

@@ -73,7 +73,7 @@ class Change:
         moved = max(self.color, key=abs)
         if self.mean < UNCHANGED:
             notes.append(
-                f"almost nothing changed (by {self.mean:.2f} of 255 levels in the mean). If the image is degraded, "
+                f"almost nothing changed (by {self.mean:.2f} of 255 levels on average). If the image is degraded, "
                 f"{weights} does not know this degradation: try other weights, or fine-tune on pairs of your own."
             )
         elif abs(moved) >= MOVED and self.rest < ALONE * abs(moved) and abs(self.contrast - 1) < SAME:

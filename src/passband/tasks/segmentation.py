@@ -221,8 +221,8 @@ class Segmentation:
         if folder is not None:
             if data.held_out or data.validation_list:
                 raise ValueError(
-                    f"the recipe says which images of the folder to train on are scored on, and {folder} is given "
-                    "for that also: leave out data.held_out and data.validation_list, or the folder"
+                    f"the recipe holds out images of the training folder to score on, but {folder} is also given: "
+                    "leave out data.held_out and data.validation_list, or the folder"
                 )
             scored = find_mask_pairs(folder)
         if scored is learned:

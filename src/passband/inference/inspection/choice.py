@@ -52,7 +52,7 @@ class InspectedChoice:
         if not self.names:
             raise CheckpointError(
                 f"{self.inspector.weights} knows none of the networks that ship ({', '.join(shipped_weights())}), so "
-                f"that it cannot choose: name a network, such as general"
+                "it cannot choose: name a network, such as general"
             )
 
     def of_image(self, image: Float[Tensor, "3 H W"]) -> Decision:

@@ -206,9 +206,9 @@ def _what_is_lost(video: VideoFormat, encoding: Encoding, suffix: str) -> list[s
             "and codec ffv1 in .mkv"
         )
     if video.surround and not video.surround.can_be_written:
-        lost.append("how the image wraps around the viewer, or holds two eyes, is not kept")
+        lost.append("the metadata of 360-degree and stereo video are not kept")
     elif video.surround.stereo is not None and suffix == ".mov":
-        lost.append("how the image holds two eyes is not kept in .mov; .mp4 and .mkv keep it")
+        lost.append("the metadata of stereo video are not kept in .mov; .mp4 and .mkv keep them")
     return lost
 
 

@@ -186,7 +186,7 @@ def write_images(path: Path | str, file: ImageSequence[StoredImage], *, quality:
     if file.count > 1 and not writes_all:
         notes.append(_only_first(file.count, file.animation))
     if writes_all and kind == "WEBP" and file.animation and file.animation.still_first:
-        notes.append("WEBP files hold no image beside their animation: the one for programs that show none is left out")
+        notes.append("WebP animations hold no separate still image: the one of the source is left out")
     layout = _Layout(kind, first.alpha is not None, first.meta.gray, first.meta.bits)
 
     def levels() -> Iterator[tuple[Pixels, ImageMeta]]:
