@@ -156,7 +156,8 @@ def test_tiles_need_less_memory_than_the_whole_image_and_are_refused_if_they_do_
 def test_a_tile_that_is_too_small_or_does_not_fit_the_network_is_refused(name, tile):
     plain = MODELS[name]()
     least = max(64, plain.minimum)
-    with pytest.raises(ValueError, match=f"tile must be a multiple of {plain.multiple} from {least} pixels.*got {tile}"):
+    said = f"tile must be a multiple of {plain.multiple} from {least} pixels.*got {tile}"
+    with pytest.raises(ValueError, match=said):
         build_model(name, tile=tile)
 
 
