@@ -16,7 +16,7 @@ from passband.io.image.size import stored_size
 from passband.io.mask import read_stored_mask
 from passband.io.shards import data_folder
 from passband.naming import counted, listed
-from passband.ops.labels import IGNORED
+from passband.ops.labels import IGNORED, has_class
 
 LAYOUTS = (
     ("images", "masks"),
@@ -203,7 +203,7 @@ def survey_masks(pairs: Sequence[MaskPair], classes: int, ignore_label: int | No
         if size is not None and sorted(size) != sorted(mask.shape):  # EXIF may turn one of the two
             wrong.append(f"{pair.image} is {size[0]}x{size[1]} pixels, {pair.mask} {mask.shape[1]}x{mask.shape[0]}")
         count += 1
-        labels = mask[mask != IGNORED]
+        labels = mask[has_class(mask)]
         shares += torch.bincount(labels, minlength=len(shares)) / labels.numel()
         if not labels.any():
             empty.append(pair.name)

@@ -279,14 +279,15 @@ class SegmentationScores:
             )
         if len(logits) != self.classes:
             raise ValueError(f"{self.classes} maps of logits are needed, one per class; got {len(logits)}")
-        counted = has_class(mask.cpu())
-        if not counted.any() or int(mask.min()) < min(0, IGNORED) or int(mask.max()) >= len(self.counts):
+        mask = mask.cpu()
+        counted = has_class(mask)
+        if not counted.any() or int(mask.min()) < IGNORED or int(mask.max()) >= len(self.counts):
             raise ValueError(
                 f"a mask must have the classes 0 to {len(self.counts) - 1}, or {IGNORED} for pixels that are not "
                 "scored, and at least one pixel to score"
             )
         # a constant map stays constant when it is enlarged in double precision, which only the CPU always has
-        logits, mask = resized_logits(logits[None].detach().cpu().double(), mask.shape)[0], mask.cpu()
+        logits = resized_logits(logits[None].detach().cpu().double(), mask.shape)[0]
         if not counted.all():  # no figure depends on the places of pixels
             logits, mask = logits[:, None, counted], mask[None, counted]
         counts = class_counts(predicted_classes(logits), mask, len(self.counts))

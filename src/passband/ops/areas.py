@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from passband.ops.labels import IGNORED
+from passband.ops.labels import IGNORED, has_class
 
 
 def area_mean(maps: Float[Tensor, "*B H W"], size: tuple[int, int]) -> Float[Tensor, "*B h w"]:
@@ -58,14 +58,14 @@ def shrunk_mask(mask: Int64[Tensor, "H W"], classes: int, size: tuple[int, int])
         return mask
     rows, columns = (_overlaps(old, new).to(mask.device) for old, new in zip(mask.shape, size, strict=True))
     present = mask.unique()
-    if present.max() >= classes or present.min() < min(0, IGNORED):
+    if present.max() >= classes or present.min() < IGNORED:
         raise ValueError(f"classes are 0 to {classes - 1}; the mask has {present.min()} to {present.max()}")
-    present = torch.cat([present[present != IGNORED], present[present == IGNORED]])
+    known = has_class(present)
+    present = torch.cat([present[known], present[~known]])
     areas = torch.stack([rows @ (mask == number).double() @ columns.mT for number in present])
     # rounding may make equal shares differ
     winners = (areas > areas.amax(0) - 1e-9).int().argmax(0)
-    real = int((present != IGNORED).sum())
-    for lost in (number for number in range(real) if not (winners == number).any()):
+    for lost in (number for number in range(int(known.sum())) if not (winners == number).any()):
         winners.view(-1)[areas[lost].argmax()] = lost
     return present[winners]
 

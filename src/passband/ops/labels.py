@@ -9,11 +9,11 @@ IGNORED = -1
 Pascal VOC and Cityscapes, which `data.masks.read_mask` replaces by this one."""
 
 
-def has_class(mask: Num[Tensor, "*B H W"]) -> Bool[Tensor, "*B H W"]:
-    """Tell which pixels of a mask are not ignored.
+def has_class(labels: Num[Tensor, "*S"]) -> Bool[Tensor, "*S"]:
+    """Tell which labels are not `IGNORED`.
 
     Args:
-        mask: labels, or shares of a class.
+        labels: labels of the pixels of a mask, or shares of a class, of any shape.
     """
     # torch would take the byte 255 for -1
-    return (mask.long() if mask.dtype == torch.uint8 else mask) != IGNORED
+    return (labels.long() if labels.dtype == torch.uint8 else labels) != IGNORED

@@ -29,7 +29,7 @@ from passband.losses import segmentation_loss
 from passband.metrics.mask_scores import PROTOCOLS, predicted_classes, resized_logits
 from passband.models.class_names import mask_names
 from passband.models.network_task import check_task
-from passband.ops.labels import IGNORED
+from passband.ops.labels import has_class
 from passband.state_dicts import CheckpointError
 from passband.tasks.chosen_masks import split_by_recipe
 from passband.tasks.curriculum import Lesson, measured_profile, stored_profile
@@ -343,5 +343,5 @@ def _pooled_dice(logits: Float[Tensor, "B K H W"], mask: Tensor) -> Float[Tensor
     """Return the Dice of the foreground of a whole batch; with several classes, the class must be right."""
     predicted = predicted_classes(logits.detach())
     right = ((predicted == mask) & (mask > 0)).sum()
-    both = ((predicted > 0) & (mask != IGNORED)).sum() + (mask > 0).sum()
+    both = ((predicted > 0) & has_class(mask)).sum() + (mask > 0).sum()
     return torch.where(both > 0, 2 * right / both.clamp(min=1), torch.ones_like(both, dtype=torch.float32))
