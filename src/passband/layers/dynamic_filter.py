@@ -76,15 +76,32 @@ class DynamicFilter(nn.Module):
 
         Args:
             x: map, with H and W above kernel_size // 2.
+
+        Returns:
+            The low part, of the shape of the map.
         """
         return self.apply_kernels(F.pad(x, (self.kernel_size // 2,) * 4, mode="reflect"), self.kernels(x))
 
     def kernels(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B G k k"]:
-        """Predict one kernel per sample and group; each adds to one."""
+        """Predict one kernel per sample and group; each adds to one.
+
+        Args:
+            x: map.
+
+        Returns:
+            Positive weights, kernel_size x kernel_size for each sample and group.
+        """
         return self.kernels_for(self.average(x))
 
     def kernels_for(self, average: Float[Tensor, "B C 1 1"]) -> Float[Tensor, "B G k k"]:
-        """Predict the kernels of maps with this global average."""
+        """Predict the kernels of maps with this global average.
+
+        Args:
+            average: global average of each channel of the map.
+
+        Returns:
+            Positive weights, as `kernels` returns them.
+        """
         is_batch = self.training and (len(average) > 1 or self.is_synchronized)
         logits = normalize_prediction(self.norm, self.predict(average), is_batch)
         weights = logits.view(len(average), self.groups, -1).softmax(-1)
@@ -102,6 +119,9 @@ class DynamicFilter(nn.Module):
             kernels: kernel of each sample and group of channels, which adds to one.
             for_low: weight of the low part of each channel.
             for_high: weight of the high part of each channel.
+
+        Returns:
+            Kernels (for_low - for_high) * kernel + for_high at the center. They add to the weight of the low part.
         """
         per_channel = kernels.repeat_interleave(for_low.shape[1] // self.groups, dim=1)
         center = torch.zeros_like(kernels[:1, :1])
@@ -133,6 +153,9 @@ def normalize_prediction(
         prediction: prediction for each sample.
         is_batch: whether the statistics are those of the batch. A single 1 x 1 map has no variance, so the running
             statistics are then used, as in evaluation.
+
+    Returns:
+        The normalized prediction, of the same shape.
     """
     if is_batch:
         return norm(prediction)

@@ -110,7 +110,14 @@ class ChannelGate(nn.Module):
         return cube * decision.to(cube.dtype)[:, :, None, None], decision
 
     def logits(self, cube: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C 2"]:
-        """Return a pair of logits per channel, closed and open, in float32 at least."""
+        """Return a pair of logits per channel, closed and open, in float32 at least.
+
+        Args:
+            cube: normalized coefficients.
+
+        Returns:
+            Logits; index 0 of the last axis is "closed" and index 1 is "open".
+        """
         pooled = (cube.abs() if self.pool == "magnitude" else cube).mean((2, 3), keepdim=True)
         mixed = self.squeeze(pooled)
         if self.training and (len(cube) > 1 or self.is_synchronized):

@@ -51,6 +51,9 @@ class Modulator(nn.Module):
 
         Args:
             pooled: pooled map, 1 x 1 if pooling is global.
+
+        Returns:
+            The weights of the low part and those of the high part, each in [0, 1] and of the shape of the pooled map.
         """
         hidden = self.squeeze(pooled)
         weights = torch.cat([self.excite_high(hidden), self.excite_low(hidden)], dim=1).softmax(dim=1)
@@ -71,6 +74,9 @@ class Modulator(nn.Module):
             low: low part of the map.
             for_low: weights of the low part, see `attention`.
             for_high: weights of the rest.
+
+        Returns:
+            The joined map, of the shape of `x`.
         """
         return self.join(torch.addcmul((x - low) * for_high.to(x.dtype), low, for_low.to(x.dtype)))
 
@@ -110,6 +116,9 @@ class GlobalModulation(nn.Module):
         Args:
             x: map or part of a map.
             average: d, the pooled map; 1 x 1 if pooling is global.
+
+        Returns:
+            The modulated map, of the shape and dtype of `x`.
         """
         high, low = self.high[:, None, None] + 1.0, self.low[:, None, None]
         # x * high + average * (low - high): the average is one position per map when pooling is global
@@ -162,6 +171,12 @@ class WindowModulation(nn.Module):
     def split(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C rows columns h w"]:
         """Return the windows of a map as a view, not a copy.
 
+        Args:
+            x: map whose H and W are multiples of `windows`.
+
+        Returns:
+            Windows by row and column, with h = H / windows and w = W / windows.
+
         Raises:
             ValueError: if H or W is not divisible.
         """
@@ -183,6 +198,9 @@ class WindowModulation(nn.Module):
             x: window.
             average: pooled map of the window.
             place: row and column of the window, from 0.
+
+        Returns:
+            The modulated window, of the shape and dtype of `x`.
         """
         shape = (-1, self.windows, self.windows)
         high, low = (p.view(shape)[:, place[0], place[1], None, None] for p in (self.high, self.low))
@@ -202,6 +220,9 @@ class WindowModulation(nn.Module):
             averages: average of each window of the whole map.
             down: share of each row of windows in each row of `x`, see `window_shares`.
             across: share of each column of windows in each column of `x`.
+
+        Returns:
+            The modulated map, of the shape and dtype of `x`.
         """
         shape = (1, -1, self.windows, self.windows)
         high, low = self.high.view(shape), self.low.view(shape)

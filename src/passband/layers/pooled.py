@@ -16,7 +16,15 @@ class Pooled(Protocol):
     """Whether the map has one value per channel."""
 
     def rows(self, start: int, end: int) -> Float[Tensor, "1 C _ _"]:
-        """Return the rows from `start` to `end`, or 1 x 1 if the map is global."""
+        """Return a range of rows of the pooled map.
+
+        Args:
+            start: first row, from 0.
+            end: row after the last.
+
+        Returns:
+            end - start rows, or a single position 1 x 1 if the map is global.
+        """
         ...
 
 
@@ -59,7 +67,15 @@ class Local:
         self.kept = torch.cat(kept, dim=-2)
 
     def rows(self, start: int, end: int) -> Float[Tensor, "1 C _ W"]:
-        """Return pooled rows in the dtype of the map."""
+        """Return pooled rows in the dtype of the map.
+
+        Args:
+            start: first row, from 0.
+            end: row after the last, above `start` and at most H.
+
+        Returns:
+            end - start rows.
+        """
         (height, width), (tall, wide) = self.x.shape[-2:], self.window
         # first row of each position's window, moved so that the window stays inside the map
         first = (torch.arange(start, end) - (tall - 1) // 2).clamp(0, height - tall)

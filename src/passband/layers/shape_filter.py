@@ -101,6 +101,10 @@ class ShapeFilter(nn.Module):
             average: global average of the map.
             gain: factor of the output, see `forward`.
             through: factor of the map that is added, see `forward`.
+
+        Returns:
+            Kernels of the filter's size, 3 x 3, 1 x 3 or 3 x 1. Filtering by them and adding `shift_for` is the whole
+            layer.
         """
         prediction = self.predict(average)
         if self.norm is not None:
@@ -119,6 +123,9 @@ class ShapeFilter(nn.Module):
         Args:
             mean: m, the average of the map, of its rows or of its columns.
             gain: factor of the output, see `forward`.
+
+        Returns:
+            The value for each position of `mean`, to be broadcast over the map.
         """
         return -self.inside * self.low[:, None, None] * gain * mean
 
@@ -131,6 +138,9 @@ class ShapeFilter(nn.Module):
             padded: map with the positions around it that the kernels reach.
             kernels: kernel of each sample and channel, see `kernels_for`.
             shift: value to add, see `shift_for`.
+
+        Returns:
+            The filtered map, without the padding.
         """
         return filter_each(padded, kernels, self.dilation).add_(shift.to(padded.dtype))
 

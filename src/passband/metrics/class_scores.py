@@ -75,7 +75,15 @@ def confusion_matrix(
 
 
 def class_accuracy(confusion: Int[Tensor, "classes classes"]) -> Float[Tensor, "classes"]:
-    """Return the share of each class's images that were classified correctly; NaN for a class without images."""
+    """Return the accuracy of each class, its recall.
+
+    Args:
+        confusion: number of images of each true class (row) and predicted class (column).
+
+    Returns:
+        Share of each class's images that were classified correctly, in [0, 1] and in float64; NaN for a class without
+        images.
+    """
     return confusion.diagonal().double() / confusion.sum(1)
 
 
@@ -89,6 +97,9 @@ def wilson_interval(right: int, count: int, z: float = 1.96) -> tuple[float, flo
 
     Returns:
         The lower and the upper bound of the true accuracy.
+
+    Raises:
+        ValueError: if `count` is below 1, or `right` is not from 0 to `count`.
 
     Source: Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
     """

@@ -70,6 +70,10 @@ def bootstrap_interval(
         resamples: number of samples that are drawn with replacement, at least 1.
         seed: seed of the random numbers.
 
+    Returns:
+        The statistic of the sample and the ends of its interval, in the unit of the values. For a single value, both
+        ends equal it.
+
     Raises:
         ValueError: if there are no values, a value is not finite, or the level is not between 0 and 1.
     """
@@ -144,6 +148,9 @@ def grouped_interval(
         resamples: number of samples that are drawn with replacement.
         seed: seed of the random numbers.
 
+    Returns:
+        The mean and the ends of its interval, in the unit of the values.
+
     Raises:
         ValueError: if there is no group, a group has no values, a value is not finite, or groups of the same images
             differ in size.
@@ -177,6 +184,9 @@ def student_interval(values: Sequence[float], *, level: float = LEVEL) -> Interv
         values: finite values.
         level: probability that the interval covers, between 0 and 1.
 
+    Returns:
+        The mean and the ends of its interval, in the unit of the values. For a single value, both ends equal it.
+
     Raises:
         ValueError: if there are no values, or a value is not finite.
     """
@@ -198,6 +208,10 @@ def two_way_interval(values: Float[np.ndarray, "seeds images"], *, level: float 
     Args:
         values: finite values of at least two images. One seed shows no spread of seeds.
         level: probability that the interval covers, between 0 and 1.
+
+    Returns:
+        The mean and the ends of its interval, in the unit of the values. If the means of seeds and those of images do
+        not vary, both ends equal the mean.
     """
     from scipy.stats import t
 

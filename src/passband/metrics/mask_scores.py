@@ -137,11 +137,15 @@ def threshold_curves(
     0 / 0 counts as 0.
 
     Args:
-        probability: probability of the foreground.
+        probability: probability of the foreground, in [0, 1].
         mask: 1 for foreground.
 
     Returns:
         Dice and IoU in float64, for the thresholds 0 to 255.
+
+    Raises:
+        TypeError: if the map is not a tensor of floating-point values.
+        ValueError: if the map and the mask differ in size.
 
     Source: Fan et al., "PraNet", MICCAI 2020, and its evaluation.
     """
@@ -158,7 +162,14 @@ def threshold_curves(
 
 
 def stretched_levels(probability: Float[Tensor, "H W"]) -> Int64[Tensor, "H W"]:
-    """Stretch a map from its least to its greatest value to levels 0 to 255; a constant map gets 0, and NaN is 0."""
+    """Stretch a map from its least to its greatest value to levels 0 to 255.
+
+    Args:
+        probability: values of any range; NaN counts as 0.
+
+    Returns:
+        Levels; 0 everywhere if the map is constant.
+    """
     values = probability.double().nan_to_num(nan=0.0)
     least, greatest = values.aminmax()
     span = greatest - least
@@ -169,12 +180,29 @@ def stretched_levels(probability: Float[Tensor, "H W"]) -> Int64[Tensor, "H W"]:
 
 
 def lab_macro(logits: Float[Tensor, "K H W"], mask: Int[Tensor, "H W"]) -> MaskMetrics:
-    """Compute `macro_figures` of an image over the background and the other classes."""
+    """Compute `macro_figures` of an image over the background and the other classes.
+
+    Args:
+        logits: logits of the mask's size, one map for each class with the background, or a single map of the
+            foreground.
+        mask: true labels, from 0 to K - 1, or 0 and 1 for a single map.
+
+    Returns:
+        The metrics of `macro_figures`.
+    """
     return macro_figures(class_counts(predicted_classes(logits), mask, max(len(logits), 2)))
 
 
 def pranet(logits: Float[Tensor, "1 H W"], mask: Int[Tensor, "H W"]) -> MaskMetrics:
-    """Compute the means of `threshold_curves` of an image over 256 thresholds, and the mean absolute error."""
+    """Compute the means of `threshold_curves` of an image over 256 thresholds, and the mean absolute error.
+
+    Args:
+        logits: logits of the foreground.
+        mask: 1 for foreground and 0 for background.
+
+    Returns:
+        `mean_dice`, `mean_iou` and `mae`.
+    """
     probability = logits[0].double().sigmoid()
     dice, iou = threshold_curves(probability, mask)
     error = (stretched_levels(probability).double() / (LEVELS - 1) - mask).abs()
@@ -182,7 +210,15 @@ def pranet(logits: Float[Tensor, "1 H W"], mask: Int[Tensor, "H W"]) -> MaskMetr
 
 
 def binary(logits: Float[Tensor, "1 H W"], mask: Int[Tensor, "H W"]) -> MaskMetrics:
-    """Compute Dice and IoU of an image's foreground at probability .5; predicting an empty mask correctly scores 1."""
+    """Compute Dice and IoU of an image's foreground at probability .5.
+
+    Args:
+        logits: logits of the foreground.
+        mask: 1 for foreground and 0 for background.
+
+    Returns:
+        `dice` and `iou`; 1 for an empty mask that was predicted correctly.
+    """
     found = foreground_figures(class_counts(predicted_classes(logits), mask, 2))
     return {"dice": found["foreground_dice"], "iou": found["foreground_iou"]}
 

@@ -41,7 +41,18 @@ def rgb(image: Images, reference: Images) -> FidelityMetrics:
 
 
 def rgb8(image: Images, reference: Images) -> FidelityMetrics:
-    """Compare as `rgb` after rounding both images to 8 bits, which is what comparing saved files gives."""
+    """Compare as `rgb` after rounding both images to 8 bits, which is what comparing saved files gives.
+
+    Args:
+        image: images in [0, 1].
+        reference: reference images.
+
+    Returns:
+        PSNR and SSIM of each image.
+
+    Raises:
+        ValueError: if the shapes differ, or images are smaller than the window of SSIM.
+    """
     check_same_shape(image, reference, "rgb8", ("image", "reference"))
     return rgb(_in_8_bits(image), _in_8_bits(reference))
 
@@ -54,6 +65,16 @@ def sfnet(image: Images, reference: Images) -> FidelityMetrics:
     (H' // r, W' // r) by `adaptive_avg_pool2d`. A 620 x 460 image of SOTS-Indoor is compared at 312 x 232. If the
     smaller of H' and W' is below 384, r is 1, and the images grow by up to 8 pixels.
 
+    Args:
+        image: images in [0, 1].
+        reference: reference images.
+
+    Returns:
+        PSNR and SSIM of each image.
+
+    Raises:
+        ValueError: if the shapes differ, or the shrunk images are smaller than the window of SSIM.
+
     Source: github.com/c-yn/SFNet, `Image_dehazing/eval.py`.
     """
     check_same_shape(image, reference, "sfnet", ("image", "reference"))
@@ -61,7 +82,18 @@ def sfnet(image: Images, reference: Images) -> FidelityMetrics:
 
 
 def convir(image: Images, reference: Images) -> FidelityMetrics:
-    """Compute both metrics as `sfnet` with 32 in place of 8, as ConvIR's released scripts do."""
+    """Compute both metrics as `sfnet` with 32 in place of 8, as ConvIR's released scripts do.
+
+    Args:
+        image: images in [0, 1].
+        reference: reference images.
+
+    Returns:
+        PSNR and SSIM of each image.
+
+    Raises:
+        ValueError: if the shapes differ, or the shrunk images are smaller than the window of SSIM.
+    """
     check_same_shape(image, reference, "convir", ("image", "reference"))
     return psnr(image, reference), _reduced_ssim(image, reference, CONVIR_MULTIPLE)
 
@@ -71,6 +103,17 @@ def y_basicsr(image: Images, reference: Images) -> FidelityMetrics:
 
     BasicSR validates on images that are rounded to 8 bits; for such images the values are equal.
 
+    Args:
+        image: images in RGB, in [0, 1].
+        reference: reference images.
+
+    Returns:
+        PSNR and SSIM of each image.
+
+    Raises:
+        ValueError: if the shapes differ, the images do not have 3 channels, or they are smaller than the window of
+            SSIM.
+
     Source: github.com/XPixelGroup/BasicSR, `metrics/psnr_ssim.py`.
     """
     check_same_shape(image, reference, "y-basicsr", ("image", "reference"))
@@ -79,6 +122,17 @@ def y_basicsr(image: Images, reference: Images) -> FidelityMetrics:
 
 def y_matlab(image: Images, reference: Images) -> FidelityMetrics:
     """Compute both metrics on 8-bit luma of 8-bit images, as the MATLAB scripts of deraining tables do.
+
+    Args:
+        image: images in RGB, in [0, 1]; they are rounded to 8 bits.
+        reference: reference images.
+
+    Returns:
+        PSNR and SSIM of each image.
+
+    Raises:
+        ValueError: if the shapes differ, the images do not have 3 channels, or they are smaller than the window of
+            SSIM.
 
     Source: github.com/c-yn/SFNet, `Image_deraining/deraining_test.m`: `rgb2ycbcr` of uint8, then Wang's SSIM of 2003.
     """

@@ -152,6 +152,9 @@ def band_numbers(block: int = BLOCK) -> Int64[Tensor, "V U"]:
 
     Args:
         block: side of the blocks, in pixels.
+
+    Returns:
+        Number of the band of each frequency (v, u); the corner beyond the Nyquist frequency has the number `block`.
     """
     frequency = torch.arange(block, dtype=torch.float64)
     return torch.hypot(frequency[:, None], frequency).long().clamp(max=block)
@@ -164,6 +167,9 @@ def band_edges(block: int = BLOCK) -> list[tuple[float, float]]:
 
     Args:
         block: side of the blocks, in pixels.
+
+    Returns:
+        block + 1 pairs, from the lowest band to the corner, which ends at sqrt 2.
     """
     return [*((number / block, (number + 1) / block) for number in range(block)), (1.0, 2**0.5)]
 

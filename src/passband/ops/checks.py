@@ -77,12 +77,23 @@ def check_same_shape(first: Any, second: Any, where: str, names: tuple[str, str]
 
 
 def shape_of(image: Tensor) -> str:
-    """Return a tensor's shape as a text such as `1 x 3 x 64 x 96`."""
+    """Return a tensor's shape as a text such as `1 x 3 x 64 x 96`.
+
+    Args:
+        image: tensor of any number of axes.
+    """
     return " x ".join(map(str, image.shape)) or "() (a single number)"
 
 
 def kind_of(thing: Any) -> str:
-    """Describe an object in words, with its shape and type if it has them."""
+    """Describe an object in words, with its shape and type if it has them.
+
+    Args:
+        thing: object of any type, such as the wrong argument of a call.
+
+    Returns:
+        Words for a message, such as "a tensor of shape 3 x 8 x 8 and type torch.uint8" or "a list".
+    """
     name = {"ndarray": "numpy array"}.get(type(thing).__name__, type(thing).__name__)
     name = f"{'an' if name[0].lower() in 'aeio' else 'a'} {name}"
     if isinstance(thing, Tensor):
@@ -94,7 +105,11 @@ def kind_of(thing: Any) -> str:
 
 
 def conversion_advice(image: Any) -> str:
-    """Return a sentence that says how to convert an object to a tensor of floating-point values in [0, 1]."""
+    """Return a sentence that says how to convert an object to a tensor of floating-point values in [0, 1].
+
+    Args:
+        image: object that was given instead of such a tensor: a tensor of integers, an array, a list or anything else.
+    """
     if isinstance(image, Tensor):
         full = {torch.uint8: "255", torch.uint16: "65535", torch.int16: "32767"}.get(image.dtype)
         return f"Convert it with image.float() / {full}." if full else "Convert it with image.float()."

@@ -57,6 +57,9 @@ def constant(make: Callable[..., Tensor], *sizes: int, like: Tensor) -> Tensor:
         make: function that computes the matrix in float64.
         sizes: arguments of `make`.
         like: tensor whose dtype and device the matrix gets.
+
+    Returns:
+        The matrix, of the shape that `make` returns.
     """
     # Matrices that are made while torch traces must not be cached. They may be tensors without values.
     keep = type(like) is Tensor and not torch.compiler.is_compiling()
@@ -174,6 +177,9 @@ def split_components(coefficients: Num[Tensor, "B K h w"], block: int = 8) -> Nu
         coefficients: all block x block frequencies of every component, in raster order.
         block: side of the blocks, in pixels.
 
+    Returns:
+        A view with C = K / block^2, and v and u from 0 to block - 1.
+
     Raises:
         ValueError: if the number of channels is not a multiple of block x block.
     """
@@ -204,6 +210,9 @@ def ungroup_frequencies(coefficients: Num[Tensor, "B K h w"], block: int = 8) ->
     Args:
         coefficients: all block x block frequencies of every component.
         block: side of the blocks, in pixels.
+
+    Returns:
+        The F = block^2 coefficients of every block, in the order of the channels.
 
     Raises:
         ValueError: if the number of channels is not a multiple of block x block.

@@ -17,6 +17,12 @@ def flip_horizontal(coefficients: Num[Tensor, "B K h w"], block: int = 8) -> Num
     Args:
         coefficients: coefficients as floating-point values, or as signed integers like in a file.
         block: side of the blocks, in pixels.
+
+    Returns:
+        Coefficients of the same shape and dtype.
+
+    Raises:
+        ValueError: if the number of channels is not a multiple of block x block.
     """
     return (split_components(coefficients.flip(-1), block) * _signs(block, coefficients)[:, None, None]).flatten(1, 3)
 
@@ -27,6 +33,12 @@ def flip_vertical(coefficients: Num[Tensor, "B K h w"], block: int = 8) -> Num[T
     Args:
         coefficients: coefficients as floating-point values, or as signed integers like in a file.
         block: side of the blocks, in pixels.
+
+    Returns:
+        Coefficients of the same shape and dtype.
+
+    Raises:
+        ValueError: if the number of channels is not a multiple of block x block.
     """
     signs = _signs(block, coefficients)[:, None, None, None]
     return (split_components(coefficients.flip(-2), block) * signs).flatten(1, 3)
@@ -38,6 +50,12 @@ def transpose(coefficients: Num[Tensor, "B K h w"], block: int = 8) -> Num[Tenso
     Args:
         coefficients: coefficients as floating-point values or integers.
         block: side of the blocks, in pixels.
+
+    Returns:
+        Coefficients of the same dtype, with rows and columns of blocks exchanged.
+
+    Raises:
+        ValueError: if the number of channels is not a multiple of block x block.
     """
     return split_components(coefficients, block).transpose(2, 3).transpose(4, 5).flatten(1, 3)
 
@@ -50,6 +68,12 @@ def rotate90(coefficients: Num[Tensor, "B K h w"], turns: int = 1, block: int = 
         turns: number of quarter turns, counterclockwise as in `torch.rot90(image, turns, (-2, -1))`; negative for
             clockwise.
         block: side of the blocks, in pixels.
+
+    Returns:
+        Coefficients of the same dtype; rows and columns of blocks are exchanged after an odd number of turns.
+
+    Raises:
+        ValueError: if the number of channels is not a multiple of block x block.
     """
     rotated = coefficients
     if turns % 4 in (1, 3):
@@ -69,8 +93,11 @@ def orient(coefficients: Num[Tensor, "B K h w"], orientation: int, block: int = 
         orientation: EXIF orientation, 1 to 8.
         block: side of the blocks, in pixels.
 
+    Returns:
+        Coefficients of the same dtype; rows and columns of blocks are exchanged for the orientations 5 to 8.
+
     Raises:
-        ValueError: if the orientation is not 1 to 8.
+        ValueError: if the orientation is not 1 to 8, or the number of channels is not a multiple of block x block.
 
     Source: CIPA DC-008 (EXIF 2.32), tag 0x0112.
     """
@@ -97,6 +124,9 @@ def crop_blocks(
         left: first column, in blocks.
         height: number of rows, in blocks.
         width: number of columns, in blocks.
+
+    Returns:
+        A view of the cropped blocks, B x K x height x width.
 
     Raises:
         ValueError: if the crop is empty or extends beyond the image.

@@ -87,6 +87,10 @@ def spectral_crop(image: Float[Tensor, "*B C H W"], size: tuple[int, int]) -> Fl
         image: image of any size and range.
         size: height and width of the result in pixels, from 1 to the size of the image.
 
+    Returns:
+        The image of the new size in the same unit. Values can lie outside the range of the original, because sharp
+        edges ring.
+
     Raises:
         ValueError: if the size is larger than the image, or below 1.
     """
@@ -124,6 +128,10 @@ def spectral_pad(image: Float[Tensor, "*B C H W"], size: tuple[int, int]) -> Flo
         image: image of any size and range.
         size: height and width of the result in pixels, at least the size of the image.
 
+    Returns:
+        The image of the new size in the same unit. Values can lie outside the range of the original, because sharp
+        edges ring.
+
     Raises:
         ValueError: if the size is smaller than the image.
     """
@@ -155,6 +163,10 @@ def frequency_distance(
         width: width of the image, in pixels. The result has width // 2 + 1 columns.
         device: device of the result.
         dtype: dtype of the result. Whole distances are exact in float32 and float64.
+
+    Returns:
+        Distances from 0, with rows in the order of `torch.fft.fftfreq`. A whole number n is n periods along the shorter
+        side.
     """
     shorter = min(height, width)
     v = torch.fft.fftfreq(height, 1 / height, device=device, dtype=torch.float64) * (shorter / height)
@@ -211,6 +223,9 @@ def from_half_spectrum(spectrum: Complex[Tensor, "*B C H u"], size: tuple[int, i
     Args:
         spectrum: half spectrum of each channel.
         size: height and width of the image in pixels, because two widths have the same number of columns.
+
+    Returns:
+        The image, in the unit of the image whose spectrum this is.
     """
     with torch.autocast(spectrum.device.type, enabled=False):
         return torch.fft.irfft2(spectrum, s=size, norm="backward")

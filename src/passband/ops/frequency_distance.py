@@ -79,6 +79,9 @@ def flat_weights(block: int = BLOCK) -> Float[Tensor, "3 V U"]:
 
     Args:
         block: side of the blocks, in pixels.
+
+    Returns:
+        Weights of Y, Cb and Cr for each frequency (v, u), in float64.
     """
     return torch.ones(3, block, block, dtype=torch.float64)
 
@@ -113,6 +116,9 @@ def low_pass_weights(cutoff: float = 0.5, block: int = BLOCK) -> Float[Tensor, "
         cutoff: largest radius that is kept, as a share of the radius of the highest frequency, above 0 and up to 1.
         block: side of the blocks, in pixels.
 
+    Returns:
+        Weights of Y, Cb and Cr for each frequency (v, u), in float64.
+
     Raises:
         ValueError: if the cutoff is out of range.
     """
@@ -138,6 +144,9 @@ def frequency_weights(name: str, **options: float) -> Float[Tensor, "3 V U"]:
     Args:
         name: a key of `FREQUENCY_WEIGHTS`.
         options: arguments of the function of that name, such as `quality` for `"jpeg"`.
+
+    Returns:
+        Weights of Y, Cb and Cr for each frequency (v, u), in float64.
 
     Raises:
         ValueError: if the name is unknown, or an option is out of range.

@@ -14,6 +14,9 @@ def has_class(labels: Num[Tensor, "*S"]) -> Bool[Tensor, "*S"]:
 
     Args:
         labels: labels of the pixels of a mask, or shares of a class, of any shape.
+
+    Returns:
+        True for each label other than `IGNORED`. The byte 255 is a label like any other.
     """
     # torch would take the byte 255 for -1
     return (labels.long() if labels.dtype == torch.uint8 else labels) != IGNORED

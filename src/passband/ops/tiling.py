@@ -44,8 +44,12 @@ def pad_to_size(image: Float[Tensor, "B C H W"], height: int, width: int) -> Flo
         height: height of the padded image, in pixels.
         width: width of the padded image, in pixels.
 
+    Returns:
+        The image, of the given height and width.
+
     Raises:
         ValueError: if the image is larger than the size.
+        TypeError: if the image is not a tensor of floating-point values.
     """
     check_images(image, "pad_to_size")
     if image.shape[-2] > height or image.shape[-1] > width:
@@ -70,6 +74,10 @@ def pad_to_fit(
         multiple: number by which the sides of the padded image are divisible, without a size.
         minimum: smallest side of the padded image in pixels, without a size.
         size: height and width in pixels of the only images that the network takes; None for the next size that fits.
+
+    Returns:
+        The padded image. With a multiple and a minimum, it is padded as by `pad_to_multiple`, otherwise as by
+        `pad_to_size`.
 
     Raises:
         ValueError: if the image is larger than the size.
@@ -103,7 +111,14 @@ class Tile:
     columns: Span
 
     def of(self, image: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C h w"]:
-        """Cut the tile out of an image. The result is smaller where the tile extends beyond the image."""
+        """Cut the tile out of an image.
+
+        Args:
+            image: image for which the tile was laid.
+
+        Returns:
+            A view of the tile. It is smaller where the tile extends beyond the image.
+        """
         return image[..., self.rows.start : self.rows.end, self.columns.start : self.columns.end]
 
 
