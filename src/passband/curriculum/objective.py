@@ -236,6 +236,9 @@ def cost(
         low: low parts of images, which have no effect here.
         high: high parts of the same images, which have no effect here.
         ratio: ratio that the low parts keep of each image.
+
+    Returns:
+        The cost, from 0 to 1.
     """
     return ratio.square()
 

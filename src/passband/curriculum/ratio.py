@@ -116,7 +116,8 @@ class RadialProfile:
         """Return the ratio, from 0 to 1, that a disc keeps.
 
         Args:
-            radius: radius of the disc, in cycles per shorter side.
+            radius: radius of the disc, in cycles per shorter side; the ratio stays the same beyond the highest
+                frequency.
         """
         if self.definition == "radius":
             return _of_nyquist(radius, *self.size)

@@ -102,7 +102,14 @@ def find_sources(
 
 
 def kinds_passed_over(passed: Sequence[PassedOver]) -> str:
-    """Say how many files of other kinds were passed over, the most frequent kind first; empty if there are none."""
+    """Say how many files of other kinds were passed over, the most frequent kind first; empty if there are none.
+
+    Args:
+        passed: files and folders that a search left out.
+
+    Returns:
+        Words for a message, such as "3 files of other kinds passed over: .txt 2, .pdf 1".
+    """
     counts = Counter(one.kind for one in passed if one.kind not in (OURS, LINKED_FOLDER))
     parts = []
     if counts:

@@ -34,12 +34,24 @@ class GainTable:
     rows: dict[int, tuple[float, ...]] = field(default_factory=dict)
 
     def gains(self, number: int, networks: Sequence[str]) -> list[float]:
-        """Return the gains of some networks on an image in dB; NaN if a gain is not known."""
+        """Return the gains of some networks on an image in dB; NaN if a gain is not known.
+
+        Args:
+            number: number of the image.
+            networks: names of the networks, in the order of the result.
+        """
         row = dict(zip(self.networks, self.rows.get(number, ()), strict=False))
         return [row.get(name, math.nan) for name in networks]
 
     def write(self, path: Path) -> None:
-        """Write the table; an interrupted write leaves no file."""
+        """Write the table; an interrupted write leaves no file.
+
+        Args:
+            path: path of the file, a compressed archive of numpy (.npz).
+
+        Raises:
+            OSError: if the file cannot be written.
+        """
         numbers = sorted(self.rows)
         content = io.BytesIO()
         np.savez_compressed(

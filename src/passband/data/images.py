@@ -22,7 +22,11 @@ which and why."""
 
 
 def warn_unreadable(error: OSError) -> None:
-    """Warn that a folder or file cannot be read and is left out."""
+    """Warn that a folder or file cannot be read and is left out.
+
+    Args:
+        error: error of the operating system, with the name of the folder or file.
+    """
     warnings.warn(f"{error.filename} cannot be read ({error.strerror}) and is left out", stacklevel=2)
 
 
@@ -96,6 +100,14 @@ def walk(folder: Path, unreadable: Report) -> Iterator[tuple[Path, list[str], li
     """Iterate over a folder and those below it, with the names of their folders and files.
 
     Hidden folders and folders of runs, whose images are no data, are left out.
+
+    Args:
+        folder: folder to begin with, also one within a shard.
+        unreadable: function that is called with the error of each folder that cannot be read.
+
+    Yields:
+        Each folder, and the names of the folders and files in it. Folders that are removed from the list are not
+        visited.
     """
     entries = folder.walk_below() if isinstance(folder, ShardPath) else os.walk(folder, onerror=unreadable)
     for parent, folders, files in entries:
@@ -105,7 +117,11 @@ def walk(folder: Path, unreadable: Report) -> Iterator[tuple[Path, list[str], li
 
 
 def is_run(folder: Path) -> bool:
-    """Tell whether a folder holds a run; a folder that cannot be read holds none."""
+    """Tell whether a folder holds a run; a folder that cannot be read holds none.
+
+    Args:
+        folder: folder to look into.
+    """
     try:
         return (folder / RUN_FILE).is_file()
     except OSError:
@@ -140,7 +156,11 @@ def folders_in(parent: Path) -> list[str]:
 
 
 def is_folder(entry: "os.DirEntry[str]") -> bool:
-    """Tell whether an entry is a folder or a link to one; one that cannot be asked, as a link to itself, is none."""
+    """Tell whether an entry is a folder or a link to one; one that cannot be asked, as a link to itself, is none.
+
+    Args:
+        entry: entry of `os.scandir`.
+    """
     try:
         return entry.is_dir()
     except OSError:
@@ -148,7 +168,12 @@ def is_folder(entry: "os.DirEntry[str]") -> bool:
 
 
 def is_file(path: Path, unreadable: Report) -> bool:
-    """Tell whether a path is a file; a path that cannot be read counts as none."""
+    """Tell whether a path is a file; a path that cannot be read counts as none.
+
+    Args:
+        path: path to look at.
+        unreadable: function that is called with the error if the path cannot be read.
+    """
     try:
         return path.is_file()
     except OSError as error:

@@ -130,12 +130,23 @@ def perceptual_hash(thumbnail: Float[Tensor, "*B S S"]) -> Bool[Tensor, "*B 255"
 
     Args:
         thumbnail: small gray square of an image, at least `LOWEST` pixels a side.
+
+    Returns:
+        255 bits of each image.
     """
     return dct2(thumbnail)[..., :LOWEST, :LOWEST].flatten(-2)[..., 1:] > 0
 
 
 def hash_distances(some: Bool[Tensor, "A 255"], others: Bool[Tensor, "B 255"]) -> Int64[Tensor, "A B"]:
-    """Count the bits by which each hash differs from each hash of another set."""
+    """Count the bits by which each hash differs from each hash of another set.
+
+    Args:
+        some: hashes of `perceptual_hash`.
+        others: hashes of the other set.
+
+    Returns:
+        Numbers of bits, from 0 to 255.
+    """
     ones, others_ones = some.float() * 2 - 1, others.float() * 2 - 1
     return ((some.shape[-1] - ones @ others_ones.mT) / 2).round().long()
 

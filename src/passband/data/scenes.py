@@ -42,13 +42,32 @@ def connected(count: int, links: Iterable[tuple[int, int]]) -> list[list[int]]:
 
 
 def links_by_label(labels: Sequence[str]) -> list[tuple[int, int]]:
-    """Link each item to the first item that has the same label."""
+    """Link each item to the first item that has the same label.
+
+    Args:
+        labels: label of each item.
+
+    Returns:
+        Pairs of places, from 0: that of the first item with the same label, and that of the item, which may be the
+        same.
+    """
     first: dict[str, int] = {}
     return [(first.setdefault(label, index), index) for index, label in enumerate(labels)]
 
 
 def links_by_same_file(paths: Sequence[Path]) -> list[tuple[int, int]]:
-    """Link files that have the same bytes."""
+    """Link files that have the same bytes.
+
+    Args:
+        paths: files to compare.
+
+    Returns:
+        Pairs of places, from 0: that of the first file with the same bytes, and that of the file, which may be the
+        same.
+
+    Raises:
+        OSError: if a file cannot be read.
+    """
     by_size = defaultdict(list)
     for path in paths:
         by_size[path.stat().st_size].append(path)
@@ -81,7 +100,15 @@ def scenes_of_pairs(pairs: Sequence[Pair]) -> list[list[int]]:
 
 
 def shared_scenes(first: Sequence[Pair], second: Sequence[Pair]) -> list[str]:
-    """Return the names of the pairs of `second` whose clean image is also a clean image of `first`."""
+    """Return the names of the pairs of `second` whose clean image is also a clean image of `first`.
+
+    Args:
+        first: pairs of one data set, such as those to train on.
+        second: pairs of the other data set.
+
+    Raises:
+        OSError: if an image cannot be read.
+    """
     keys = _clean_image_keys([*first, *second])
     known = set(keys[: len(first)])
     return [pair.name for pair, key in zip(second, keys[len(first) :], strict=True) if key in known]

@@ -206,7 +206,11 @@ def split_coco(images: CocoImages, share: float, seed: int) -> tuple[CocoImages,
 
 
 def is_held_out(number: int) -> bool:
-    """Tell whether the image of a number is held out: one of `HELD_OUT_EVERY` is."""
+    """Tell whether the image of a number is held out: one of `HELD_OUT_EVERY` is.
+
+    Args:
+        number: number of the image, from 0.
+    """
     return number % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
 
 

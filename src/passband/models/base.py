@@ -126,7 +126,14 @@ class ClassifierNetwork(
         return self.compute(x)
 
     def compute(self, x: Float[Tensor, "B C H W"]) -> Any:
-        """Compute the output for an input that was checked; each network defines it."""
+        """Compute the output for an input that was checked; each network defines it.
+
+        Args:
+            x: batch of the network's `input_shape`.
+
+        Returns:
+            Logits B x K, or an output that holds them, such as `Gated`.
+        """
         raise NotImplementedError
 
     def check_input(self, x: Tensor) -> None:
@@ -189,7 +196,14 @@ class SegmentationNetwork(
         return self.compute(image)
 
     def compute(self, image: Float[Tensor, "B C H W"]) -> Float[Tensor, "B K H W"]:
-        """Compute the logits of images that were checked; each network defines it."""
+        """Compute the logits of images that were checked; each network defines it.
+
+        Args:
+            image: images of 3 channels, of a size that the network takes.
+
+        Returns:
+            Logits of each class at each pixel.
+        """
         raise NotImplementedError
 
     def check_input(self, image: Tensor) -> None:
@@ -217,5 +231,12 @@ class SegmentationNetwork(
 
 
 def without_initial_weights(config: dict[str, Any]) -> dict[str, Any]:
-    """Remove the weights to start from in a network's config, so that building the network downloads nothing."""
+    """Remove the weights to start from in a network's config, so that building the network downloads nothing.
+
+    Args:
+        config: config of a network; it is not changed.
+
+    Returns:
+        A copy with None for each of `INITIAL_WEIGHTS`.
+    """
     return {name: None if name in INITIAL_WEIGHTS else value for name, value in config.items()}

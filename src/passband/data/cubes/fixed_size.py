@@ -138,6 +138,9 @@ def pixel_cube(
 
     Returns:
         The normalized cube.
+
+    Raises:
+        ValueError: if the view is not a multiple of 32 pixels, or the image is smaller than the view.
     """
     image = pad_to_multiple(image[None], 1, BLOCK)[0][0]  # images smaller than a block are padded
     height, width = image.shape[-2:]

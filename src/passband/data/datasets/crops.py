@@ -102,6 +102,20 @@ def degraded_crop(
     """Return the degraded image, rounded to 8 bits, and the clean image.
 
     If `developed` is true, a random camera develops both, so that they have the same exposure.
+
+    Args:
+        image: clean image in [0, 1].
+        kind: degradation, a key of `degradations.KINDS` or two joined by `+`; `"clean"` returns the image twice.
+        version: version of the simulators, a key of `degradations.VERSIONS`.
+        developed: whether a random camera develops both images.
+        seed: seed of the degradation and of the camera.
+        index: number of the sample, which decides the degradation together with the seed.
+
+    Returns:
+        Both images, in [0, 1].
+
+    Raises:
+        ValueError: if the kind or the version is unknown.
     """
     if kind == CLEAN:
         return image, image

@@ -269,7 +269,14 @@ class InspectionSet(Dataset[InspectionSample]):
 
 
 def kinds_of(kind: str) -> Float[Tensor, " K"]:
-    """Return 1 for each of `KINDS`, and last for `clean`, that a kind of image has, and 0 for the others."""
+    """Return 1 for each of `KINDS`, and last for `clean`, that a kind of image has, and 0 for the others.
+
+    Args:
+        kind: name of a degradation, several names joined by `+`, or `clean`.
+
+    Returns:
+        K = len(KINDS) + 1 numbers, 0 or 1.
+    """
     names = kind.split("+")
     return torch.tensor([float(name in names) for name in (*KINDS, CLEAN)])
 

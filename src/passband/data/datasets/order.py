@@ -105,6 +105,9 @@ def epoch_order(epoch: int, count: int, seed: int) -> Int64[Tensor, " N"]:
         epoch: number of the epoch, from 0.
         count: number of items.
         seed: seed of the orders.
+
+    Returns:
+        The numbers 0 to count - 1 in random order.
     """
     return torch.randperm(count, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
 

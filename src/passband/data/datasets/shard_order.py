@@ -152,6 +152,9 @@ def streams(shards: int, batch: int) -> tuple[int, int]:
     Args:
         shards: number of shards.
         batch: samples of a step, over all processes.
+
+    Returns:
+        Number of parts, a divisor of `PARTS` and of the batch, and number of steps.
     """
     parts, steps = math.gcd(batch, PARTS), STEPS
     while parts * steps > 1 and parts * steps * WINDOW > shards:

@@ -65,6 +65,9 @@ class Defocus:
 def sample_defocus(rng: np.random.Generator) -> Defocus:
     """Draw a lens and its focus.
 
+    Args:
+        rng: generator of the random numbers.
+
     Returns:
         The larger radius is 0.8 to 12 px, large ones more often. The whole image has nearly one radius in 20 % of
         draws. The far is out of focus and the near within a fifth of that in 30 %, and the reverse in 15 %. The focus

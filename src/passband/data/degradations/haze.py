@@ -52,6 +52,9 @@ class Haze:
 def sample_haze(rng: np.random.Generator) -> Haze:
     """Draw a hazy scene: a room in 45 % of draws, outdoors in 40 %, dense artificial haze of either kind in 15 %.
 
+    Args:
+        rng: generator of the random numbers.
+
     Returns:
         Rooms: beta 0.3 to 2.6, log-uniform, airlight 0.5 to 1 (RESIDE's indoor part has beta 0.6 to 1.8 and airlight
         0.7 to 1 over depth that is 1 at its farthest: Li et al., "Benchmarking single-image dehazing and beyond", IEEE

@@ -67,6 +67,9 @@ class MotionBlur:
 def sample_motion_blur(rng: np.random.Generator) -> MotionBlur:
     """Draw an exposure.
 
+    Args:
+        rng: generator of the random numbers.
+
     Returns:
         length 2 to 40 px, long ones more often (as in GoPro and REDS: Nah et al., CVPR 2017; NTIRE 2019). Straight in
         25 % of draws, otherwise shake 0.01 to 1, log-uniform, and jerk 0 to 0.03 (Boracchi & Foi, IEEE TIP 2012);
@@ -161,17 +164,33 @@ class Path:
         self.width = width
 
     def at(self, y: float, x: float) -> Float[np.ndarray, "moments 2"]:
-        """Return the path of one point, as (y, x) in pixels from its place in the sharp image."""
+        """Return the path of one point, as (y, x) in pixels from its place in the sharp image.
+
+        Args:
+            y: row of the point, in pixels.
+            x: column of the point, in pixels.
+        """
         dy, dx = y - self.center[0], x - self.center[1]
         turn, growth = self.change.T
         return self.shift + np.stack([turn * dx + growth * dy, growth * dx - turn * dy], axis=-1)
 
     def scaled(self, factor: float) -> "Path":
-        """Return a path whose displacements are `factor` times these."""
+        """Return a path whose displacements are `factor` times these.
+
+        Args:
+            factor: factor of shift, rotation and growth; 0 is a camera at rest.
+        """
         return Path(factor * self.shift, factor * self.change, self.center, self.height, self.width)
 
     def blur(self, planes: Float32[np.ndarray, "C H W"]) -> Float32[np.ndarray, "C H W"]:
-        """Average an image along the path."""
+        """Average an image along the path.
+
+        Args:
+            planes: light of each channel, of the height and width of the path.
+
+        Returns:
+            The mean of the image along the path of each point, in the same unit.
+        """
         spread = float(np.hypot(*np.ptp(self.change, axis=0)))  # pixels of path per pixel of distance
         rows, columns = (
             1 if spread * length < 0.3 else min(_MOST_NODES, 2 + int(spread * length / _NODE_STEP))

@@ -75,6 +75,9 @@ class Rain:
 def sample_rain(rng: np.random.Generator) -> Rain:
     """Draw a shower.
 
+    Args:
+        rng: generator of the random numbers.
+
     Returns:
         One to five layers whose directions deviate by 0.03 to 0.4 radians (standard deviation) from a common one,
         mostly within 50 degrees of the vertical. The ranges of a layer are those of `Streaks`, with log-uniform
@@ -217,6 +220,9 @@ def splat(
         weight: total that each point adds.
         height: height in pixels.
         width: width in pixels.
+
+    Returns:
+        The sum of the weights at each pixel.
     """
     top, left = np.floor(y).astype(np.int64), np.floor(x).astype(np.int64)
     inside = (top >= 0) & (top < height - 1) & (left >= 0) & (left < width - 1)

@@ -64,6 +64,9 @@ class Raindrop:
 def sample_raindrop(rng: np.random.Generator) -> Raindrop:
     """Draw a wet pane.
 
+    Args:
+        rng: generator of the random numbers.
+
     Returns:
         cover 0.5 % to 40 % log-uniform; radii from 1.5 to 30 px, so that drops are 3 to 60 px wide, the largest at
         least 1.3 times the smallest; falloff 0.5 to 3; uneven 0 to 0.25; stretch 0.9 to 1.4; reduction 4 to 30 times,

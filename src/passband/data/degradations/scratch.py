@@ -78,6 +78,9 @@ class Scratch:
 def sample_scratch(rng: np.random.Generator) -> Scratch:
     """Draw a worn image: at least one of scratches (55 %), hairs (35 %), dust (50 %), stains (25 %), folds (20 %).
 
+    Args:
+        rng: generator of the random numbers.
+
     Returns:
         Scratches: cover 0.2 % to 10 %, length 15 to 1500 px, width 0.5 to 4 px, all log-uniform, opacity 0.15 to 1; one
         direction or any; bends up to a quarter turn in 300 px. Hairs: cover 0.05 % to 2 %, 20 to 200 px by 0.7 to 3 px,

@@ -65,6 +65,9 @@ class Snow:
 def sample_snow(rng: np.random.Generator) -> Snow:
     """Draw a snowfall.
 
+    Args:
+        rng: generator of the random numbers.
+
     Returns:
         One to five layers. Diameters are 1 to 30 px, small ones more often. A layer covers 0.1 to 15 % of the image,
         log-uniform, with 50 to 20,000 flakes per megapixel; the other ranges are those of `Flakes`. Blends are alpha in

@@ -67,7 +67,12 @@ class SetPlan:
 
 
 def no_report(done: int, total: int) -> None:
-    """Report nothing."""
+    """Report nothing.
+
+    Args:
+        done: number of finished images.
+        total: number of all images.
+    """
 
 
 def paste_set(

@@ -33,7 +33,11 @@ class Journal:
                     self._known.setdefault(shard.file, []).append(shard)
 
     def knows(self, file: str) -> bool:
-        """Tell whether passband wrote the tar file of a name."""
+        """Tell whether passband wrote the tar file of a name.
+
+        Args:
+            file: name of a tar file.
+        """
         return file in self._known
 
     def finished(self, file: str, sources: str) -> Container | None:

@@ -171,12 +171,20 @@ class Lite0Block(nn.Module):
 
 
 def efficientnet_lite0(**overrides: Any) -> FrequencyEfficientNet:
-    """Build EfficientNet-Lite0 for images in RGB, for comparison: 4.7 M parameters, 0.385 GMAC."""
+    """Build EfficientNet-Lite0 for images in RGB, for comparison: 4.7 M parameters, 0.385 GMAC.
+
+    Args:
+        overrides: arguments of `FrequencyEfficientNet` that differ from this network's.
+    """
     return FrequencyEfficientNet(**{"channels": 3, "stem": True, **overrides})
 
 
 def dct_efficientnet_lite0(**overrides: Any) -> FrequencyEfficientNet:
-    """Build EfficientNet-Lite0 for 24 frequency channels: 4.7 M parameters, 0.352 GMAC at 56 x 56."""
+    """Build EfficientNet-Lite0 for 24 frequency channels: 4.7 M parameters, 0.352 GMAC at 56 x 56.
+
+    Args:
+        overrides: arguments of `FrequencyEfficientNet` that differ from this network's.
+    """
     return FrequencyEfficientNet(**overrides)
 
 

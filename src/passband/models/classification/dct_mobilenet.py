@@ -65,10 +65,18 @@ class FrequencyMobileNet(ClassifierNetwork):
 
 
 def dct_mobilenet_v2(**overrides: Any) -> FrequencyMobileNet:
-    """Build MobileNetV2 for 24 frequency channels: 3.5 M parameters, 0.287 GMAC at 112 x 112."""
+    """Build MobileNetV2 for 24 frequency channels: 3.5 M parameters, 0.287 GMAC at 112 x 112.
+
+    Args:
+        overrides: arguments of `FrequencyMobileNet` that differ from this network's.
+    """
     return FrequencyMobileNet(**overrides)
 
 
 def mobilenet_v2(**overrides: Any) -> FrequencyMobileNet:
-    """Build torchvision's MobileNetV2 for images in RGB or YCbCr, for comparison: 3.5 M parameters, 0.30 GMAC."""
+    """Build torchvision's MobileNetV2 for images in RGB or YCbCr, for comparison: 3.5 M parameters, 0.30 GMAC.
+
+    Args:
+        overrides: arguments of `FrequencyMobileNet` that differ from this network's.
+    """
     return FrequencyMobileNet(**{"channels": 3, "stem": True, **overrides})

@@ -111,22 +111,38 @@ class FrequencyResNet(ClassifierNetwork):
 
 
 def dct_resnet50(**overrides: Any) -> FrequencyResNet:
-    """Build ResNet-50 for 24 frequency channels: 25.5 M parameters, 3.93 GMAC at 56 x 56."""
+    """Build ResNet-50 for 24 frequency channels: 25.5 M parameters, 3.93 GMAC at 56 x 56.
+
+    Args:
+        overrides: arguments of `FrequencyResNet` that differ from this network's.
+    """
     return FrequencyResNet(**overrides)
 
 
 def dct_resnet18(**overrides: Any) -> FrequencyResNet:
-    """Build ResNet-18 for 24 frequency channels: 11.7 M parameters, 1.63 GMAC at 56 x 56."""
+    """Build ResNet-18 for 24 frequency channels: 11.7 M parameters, 1.63 GMAC at 56 x 56.
+
+    Args:
+        overrides: arguments of `FrequencyResNet` that differ from this network's.
+    """
     return FrequencyResNet(**{"depth": 18, **overrides})
 
 
 def resnet50(**overrides: Any) -> FrequencyResNet:
-    """Build torchvision's ResNet-50 for images in RGB or YCbCr, for comparison: 25.6 M parameters, 4.09 GMAC."""
+    """Build torchvision's ResNet-50 for images in RGB or YCbCr, for comparison: 25.6 M parameters, 4.09 GMAC.
+
+    Args:
+        overrides: arguments of `FrequencyResNet` that differ from this network's.
+    """
     return FrequencyResNet(**{"channels": 3, "stem": True, **overrides})
 
 
 def resnet18(**overrides: Any) -> FrequencyResNet:
-    """Build torchvision's ResNet-18 for images in RGB or YCbCr, for comparison: 11.7 M parameters, 1.81 GMAC."""
+    """Build torchvision's ResNet-18 for images in RGB or YCbCr, for comparison: 11.7 M parameters, 1.81 GMAC.
+
+    Args:
+        overrides: arguments of `FrequencyResNet` that differ from this network's.
+    """
     return FrequencyResNet(**{"depth": 18, "channels": 3, "stem": True, **overrides})
 
 

@@ -152,6 +152,9 @@ def positions(
         rows: number of rows of tokens.
         columns: number of columns of tokens.
         device: device to compute them on, so that nothing is copied to a GPU in each pass; None for the CPU.
+
+    Returns:
+        Sines and cosines, in [-1, 1].
     """
     steps = waves(width // 4, device)[:, None]
     across, down = (steps * torch.arange(count, device=device) for count in (columns, rows))
@@ -167,6 +170,9 @@ def waves(count: int, device: torch.device | None = None) -> Float[Tensor, " cou
     Args:
         count: number of frequencies, 1 or more.
         device: device to compute them on; None for the CPU.
+
+    Returns:
+        Frequencies from 1 down to 1 / `LONGEST`.
     """
     return torch.exp(-math.log(LONGEST) * torch.arange(count, device=device) / max(1, count - 1))
 
@@ -175,5 +181,8 @@ def dct_vit(**overrides: Any) -> FrequencyViT:
     """Build the tiny Vision Transformer for 192 channels: 5.7 M parameters, 1.25 GMAC at 28 x 28.
 
     `width=384` and `heads=6` make the small one: 22.0 M parameters, 4.57 GMAC.
+
+    Args:
+        overrides: arguments of `FrequencyViT` that differ from this network's.
     """
     return FrequencyViT(**overrides)

@@ -47,6 +47,9 @@ def logits_of(output: Float[Tensor, "B K ..."] | Gated) -> Float[Tensor, "B K ..
 
     Args:
         output: output of a classifier or a segmentation network.
+
+    Returns:
+        Logits, unchanged if there is no gate.
     """
     return output.logits if isinstance(output, Gated) else output
 
@@ -90,7 +93,23 @@ class GatedClassifier(ClassifierNetwork):
         published_stride: bool = False,
         pool: str = "magnitude",
     ) -> "GatedClassifier":
-        """Build gate and network from their arguments, see `ChannelGate` and `FrequencyResNet`."""
+        """Build gate and network from their arguments, see `ChannelGate` and `FrequencyResNet`.
+
+        Args:
+            channels: number of frequency channels.
+            classes: number of classes.
+            depth: depth of the ResNet, as `FrequencyResNet` has it.
+            width: number of channels of the first stage.
+            grid: height and width of the cube in blocks.
+            published_stride: whether strides are where the released code has them.
+            pool: statistic of each channel that the gate sees, one of `layers.gate.POOLS`.
+
+        Returns:
+            The network with fresh weights.
+
+        Raises:
+            ValueError: if an argument of `ChannelGate` or `FrequencyResNet` is out of range.
+        """
         return cls(
             ChannelGate(channels, pool), FrequencyResNet(channels, classes, depth, width, grid, published_stride)
         )
@@ -102,12 +121,20 @@ class GatedClassifier(ClassifierNetwork):
 
 
 def gated_dct_resnet18(**overrides: Any) -> GatedClassifier:
-    """Build ResNet-18 behind a gate on all 192 frequency channels."""
+    """Build ResNet-18 behind a gate on all 192 frequency channels.
+
+    Args:
+        overrides: arguments of `GatedClassifier.from_arguments` that differ from this network's.
+    """
     return GatedClassifier.from_arguments(**{"depth": 18, **overrides})
 
 
 def gated_dct_resnet50(**overrides: Any) -> GatedClassifier:
-    """Build ResNet-50 behind a gate on all 192 frequency channels."""
+    """Build ResNet-50 behind a gate on all 192 frequency channels.
+
+    Args:
+        overrides: arguments of `GatedClassifier.from_arguments` that differ from this network's.
+    """
     return GatedClassifier.from_arguments(**overrides)
 
 

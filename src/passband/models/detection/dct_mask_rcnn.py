@@ -334,18 +334,30 @@ class FrequencyRCNN(
 
 
 def dct_mask_rcnn(**overrides: Any) -> FrequencyRCNN:
-    """Build Mask R-CNN with a ResNet-50 of 24 frequency channels; `channels="rgb"` builds torchvision's."""
+    """Build Mask R-CNN with a ResNet-50 of 24 frequency channels; `channels="rgb"` builds torchvision's.
+
+    Args:
+        overrides: arguments of `FrequencyRCNN` that differ from this network's.
+    """
     return FrequencyRCNN(**overrides)
 
 
 def dct_mask_rcnn_lite0(**overrides: Any) -> FrequencyRCNN:
-    """Build a small variant with EfficientNet-Lite0, which can start from ImageNet weights of a Python package."""
+    """Build a small variant with EfficientNet-Lite0, which can start from ImageNet weights of a Python package.
+
+    Args:
+        overrides: arguments of `FrequencyRCNN` that differ from this network's.
+    """
     small = {"backbone": "efficientnet-lite0", "features": 96, "box_features": 256}
     return FrequencyRCNN(**{**small, **overrides})
 
 
 def dct_mask_rcnn_resnet18(**overrides: Any) -> FrequencyRCNN:
-    """Build a small variant with a narrow ResNet-18, for work without a GPU."""
+    """Build a small variant with a narrow ResNet-18, for work without a GPU.
+
+    Args:
+        overrides: arguments of `FrequencyRCNN` that differ from this network's.
+    """
     small = {"backbone": "resnet18", "width": 32, "features": 64, "box_features": 256, "norm": "group"}
     return FrequencyRCNN(**{**small, **overrides})
 

@@ -66,13 +66,28 @@ class SeededTransform(GeneralizedRCNNTransform):
         return super().forward(images, targets)
 
     def resize(self, image: Tensor, target: Target | None = None) -> tuple[Tensor, Target | None]:
-        """Resize an image and its target to a random size in training, and to the last size in evaluation."""
+        """Resize an image and its target to a random size in training, and to the last size in evaluation.
+
+        Args:
+            image: image 3 x H x W.
+            target: boxes, labels and masks of the image; None without.
+
+        Returns:
+            The resized image, and the target in its pixels.
+        """
         if self.training and self.seeds is not None:
             torch.manual_seed(self.seeds[self._place])
             self._place += 1
         return super().resize(image, target)
 
     def max_by_axis(self, the_list: list[list[int]]) -> list[int]:
-        """Return the largest number of channels, height and width of a batch."""
+        """Return the largest number of channels, height and width of a batch.
+
+        Args:
+            the_list: channels, height and width of each image.
+
+        Returns:
+            Channels, height and width in pixels, over the images of all processes if the batch is synchronized.
+        """
         sides = super().max_by_axis(the_list)
         return largest(sides) if self.training and self.is_synchronized else sides

@@ -102,6 +102,9 @@ class CubeStem(nn.Module):
 
         Args:
             pixels: RGB minus `GRAY`, with sides that are multiples of 4.
+
+        Returns:
+            The chosen channels, in the units of `ops.cube.assemble_cube`.
         """
         image = pixels + GRAY
         if self.block != STRIDE:
@@ -123,6 +126,9 @@ def imagenet_statistics(subset: ChannelSubset, block: int = STRIDE) -> tuple[lis
     Args:
         subset: frequency channels.
         block: side of the cells' blocks, in samples.
+
+    Returns:
+        Mean and standard deviation of each channel, in the unit of `CubeStem.cube`.
 
     Raises:
         ValueError: if blocks are not 4 x 4.

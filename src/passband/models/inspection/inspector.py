@@ -200,6 +200,10 @@ def first_features(findings: Findings) -> Float[Tensor, "B F"]:
 
     Args:
         findings: predictions of the network.
+
+    Returns:
+        F features of each image, without a unit: logits of the kinds, then PSNR, the gain of each network and
+        strangeness.
     """
     psnr, strange = (findings.psnr - PSNR_MIDDLE) / PSNR_SCALE, findings.strangeness.clamp(-5, 5)
     return torch.cat([findings.kinds.clamp(-8, 8), psnr[:, None], findings.gains / GAIN_SCALE, strange[:, None]], 1)
@@ -213,6 +217,9 @@ def joined_windows(
     Args:
         psnr: PSNR of each window in dB.
         gains: gain of each network in each window in dB.
+
+    Returns:
+        PSNR of the image and gain of each network, in dB.
     """
     before = 10 ** (-psnr / 10)
     after = before[:, None] * 10 ** (-gains / 10)
@@ -293,6 +300,9 @@ def share_as_strange(strangeness: float) -> float:
 
     Args:
         strangeness: strangeness as in `Findings`.
+
+    Returns:
+        The share, from 0 to 1; 0.5 for an image of average distance.
     """
     return 0.5 * math.erfc(strangeness / math.sqrt(2))
 

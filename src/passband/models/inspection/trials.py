@@ -71,6 +71,9 @@ class TrialJudge(nn.Module):
 
         Args:
             features: features of each image, as in `forward`.
+
+        Returns:
+            D features about each of N networks.
         """
         count = len(self.special)
         trial, first = features.split([count * self.of_trial, self.of_first], 1)
@@ -89,6 +92,9 @@ class TrialJudge(nn.Module):
 
         Args:
             arranged: features as `arranged` returns them.
+
+        Returns:
+            Features of the same shape, from -`LARGEST` to `LARGEST`.
         """
         return ((arranged - self.get_buffer("mean")) / self.get_buffer("deviation")).clamp(-LARGEST, LARGEST)
 

@@ -134,30 +134,59 @@ class MultiScaleFilter(nn.Module):
 
 
 def enlarge(x: Float[Tensor, "B C h w"], height: int, width: int) -> Float[Tensor, "B C {height} {width}"]:
-    """Enlarge a map bilinearly; the centers of its corners stay at the corners."""
+    """Enlarge a map bilinearly; the centers of its corners stay at the corners.
+
+    Args:
+        x: map.
+        height: new height, in positions.
+        width: new width, in positions.
+
+    Returns:
+        The enlarged map.
+    """
     return F.interpolate(x, (height, width), mode="bilinear", align_corners=True)
 
 
 def convir(**overrides: Any) -> ConvIR:
-    """Build a network of any size; without arguments, it is the published base network."""
+    """Build a network of any size; without arguments, it is the published base network.
+
+    Args:
+        overrides: arguments of `ConvIR` that differ from this network's.
+    """
     return ConvIR(**overrides)
 
 
 def convir_s(**overrides: Any) -> ConvIR:
-    """Build the published small network: 5,530,505 parameters, 39 GMAC at 256 x 256."""
+    """Build the published small network: 5,530,505 parameters, 39 GMAC at 256 x 256.
+
+    Args:
+        overrides: arguments of `ConvIR` that differ from this network's.
+    """
     return ConvIR(**{"depth": 4, **overrides})
 
 
 def convir_b(**overrides: Any) -> ConvIR:
-    """Build the published base network: 8,630,665 parameters, 68 GMAC at 256 x 256."""
+    """Build the published base network: 8,630,665 parameters, 68 GMAC at 256 x 256.
+
+    Args:
+        overrides: arguments of `ConvIR` that differ from this network's.
+    """
     return ConvIR(**{"depth": 8, **overrides})
 
 
 def convir_l(**overrides: Any) -> ConvIR:
-    """Build the published large network: 14,830,985 parameters, 126 GMAC at 256 x 256."""
+    """Build the published large network: 14,830,985 parameters, 126 GMAC at 256 x 256.
+
+    Args:
+        overrides: arguments of `ConvIR` that differ from this network's.
+    """
     return ConvIR(**{"depth": 16, **overrides})
 
 
 def convir_tiny(**overrides: Any) -> ConvIR:
-    """Build a network of the cost of `sfnet_small`, 19 GMAC at 256 x 256, for sides from 96 pixels."""
+    """Build a network of the cost of `sfnet_small`, 19 GMAC at 256 x 256, for sides from 96 pixels.
+
+    Args:
+        overrides: arguments of `ConvIR` that differ from this network's.
+    """
     return ConvIR(**{"depth": 1, "full_depth": 2, "dilations": (2, 4, 8), **overrides})

@@ -122,10 +122,18 @@ class UStage(nn.Module):
 
 
 def fsnet(**overrides: Any) -> FSNet:
-    """Build the published network: 13,275,689 parameters, 107 GMAC at 256 x 256."""
+    """Build the published network: 13,275,689 parameters, 107 GMAC at 256 x 256.
+
+    Args:
+        overrides: arguments of `FSNet` that differ from this network's.
+    """
     return FSNet(**overrides)
 
 
 def fsnet_small(**overrides: Any) -> FSNet:
-    """Build a network of the cost of `sfnet_small`, 21 GMAC: two blocks per stage, and three at full size."""
+    """Build a network of the cost of `sfnet_small`, 21 GMAC: two blocks per stage, and three at full size.
+
+    Args:
+        overrides: arguments of `FSNet` that differ from this network's.
+    """
     return FSNet(**{"depth": 2, "full_depth": 3, **overrides})

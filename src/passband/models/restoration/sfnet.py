@@ -159,10 +159,18 @@ def block_builder(
 
 
 def sfnet(**overrides: Any) -> SFNet:
-    """Build the published network: 13,271,209 parameters, 121 GMAC at 256 x 256."""
+    """Build the published network: 13,271,209 parameters, 121 GMAC at 256 x 256.
+
+    Args:
+        overrides: arguments of `SFNet` that differ from this network's.
+    """
     return SFNet(**overrides)
 
 
 def sfnet_small(**overrides: Any) -> SFNet:
-    """Build the network that ships: the published widths, two residual blocks per stage, 2.39 M parameters."""
+    """Build the network that ships: the published widths, two residual blocks per stage, 2.39 M parameters.
+
+    Args:
+        overrides: arguments of `SFNet` that differ from this network's.
+    """
     return SFNet(**{"depth": 2, **overrides})

@@ -126,7 +126,15 @@ class ThreeScaleNetwork(HubNetwork):
         return [restored_quarter, restored_half, self.head[0](x) + mean_view(image)]
 
     def check_size(self, height: int, width: int) -> None:
-        """Raise a ValueError that says what to do if the network cannot take a size."""
+        """Raise an error that says what to do unless the network takes images of a size.
+
+        Args:
+            height: height of the image, in pixels.
+            width: width of the image, in pixels.
+
+        Raises:
+            ValueError: if a side is not a multiple of `multiple`, or is below `minimum`.
+        """
         if height % self.multiple or width % self.multiple or min(height, width) < self.minimum:
             raise ValueError(
                 f"{type(self).__name__} needs H and W divisible by {self.multiple} and at least {self.minimum}, got "
@@ -153,5 +161,12 @@ def _shallow_features(in_channels: int, channels: int) -> nn.Sequential:
 
 
 def mean_view(image: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 3 H W"]:
-    """Return the mean of the views of 3 channels each; a single view is returned unchanged."""
+    """Return the mean of the views of 3 channels each; a single view is returned unchanged.
+
+    Args:
+        image: views of 3 channels each, one after the other along the axis of channels.
+
+    Returns:
+        The mean view, in the range of the views.
+    """
     return image if image.shape[1] == 3 else image.unflatten(1, (-1, 3)).mean(1)

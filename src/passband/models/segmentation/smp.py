@@ -78,7 +78,11 @@ class SMPNetwork(SegmentationNetwork):
 
 
 def smp(**overrides: Any) -> SMPNetwork:
-    """Build the U-Net on a ResNet-34 of segmentation-models-pytorch, or what the arguments name: 24.4 M parameters."""
+    """Build the U-Net on a ResNet-34 of segmentation-models-pytorch, or what the arguments name: 24.4 M parameters.
+
+    Args:
+        overrides: arguments of `SMPNetwork` that differ from this network's.
+    """
     return SMPNetwork(**overrides)
 
 

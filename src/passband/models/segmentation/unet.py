@@ -84,7 +84,11 @@ class UNet(SegmentationNetwork):
 
 
 def unet(**overrides: Any) -> UNet:
-    """Build the U-Net of width 64 and depth 4: 31.0 M parameters, 48.2 GMAC at 256 x 256."""
+    """Build the U-Net of width 64 and depth 4: 31.0 M parameters, 48.2 GMAC at 256 x 256.
+
+    Args:
+        overrides: arguments of `UNet` that differ from this network's.
+    """
     return UNet(**overrides)
 
 

@@ -40,6 +40,9 @@ class Camera:
 def sample_camera(rng: np.random.Generator) -> Camera:
     """Draw a camera.
 
+    Args:
+        rng: generator of the random numbers.
+
     Returns:
         The ranges are those of `Camera`. Exposure, tone and color change in half of the images. A third has noise, a
         seventh sharpening, and a third JPEG compression.

@@ -100,7 +100,11 @@ def reduce(image: Float32[np.ndarray, "*C H W"], factor: int) -> Float32[np.ndar
 
 
 def smooth_length(length: int) -> int:
-    """Return the next length without a prime factor above 5, for which the FFT is fast."""
+    """Return the next length without a prime factor above 5, for which the FFT is fast.
+
+    Args:
+        length: least length, 1 or more.
+    """
     while True:
         rest = length
         for factor in (2, 3, 5):

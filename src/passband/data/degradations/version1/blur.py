@@ -52,6 +52,9 @@ class Defocus:
 def sample_motion_blur(rng: np.random.Generator) -> MotionBlur:
     """Draw a hand-held exposure.
 
+    Args:
+        rng: generator of the random numbers.
+
     Returns:
         length 11 to 34 px along a path of many turns, shake 0.3 to 1, jerk 0 to 0.02 per step.
     """
@@ -60,6 +63,9 @@ def sample_motion_blur(rng: np.random.Generator) -> MotionBlur:
 
 def sample_defocus(rng: np.random.Generator) -> Defocus:
     """Draw a lens setting.
+
+    Args:
+        rng: generator of the random numbers.
 
     Returns:
         smallest 1.2 to 4.2 px, largest 0.3 to 1.2 px more.

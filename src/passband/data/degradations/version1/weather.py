@@ -110,6 +110,9 @@ class Snow:
 def sample_haze(rng: np.random.Generator) -> Haze:
     """Draw a hazy day.
 
+    Args:
+        rng: generator of the random numbers.
+
     Returns:
         beta 0.9 to 1.6, so that the transmission never falls below exp(-1.6) = 0.20 and 8 bits keep the scene; near
         0.05 to 0.6; airlight 0.71 to 0.99 with channels at most 0.02 from a gray; gradient 0.2 to 0.7.
@@ -120,6 +123,9 @@ def sample_haze(rng: np.random.Generator) -> Haze:
 
 def sample_rain(rng: np.random.Generator) -> Rain:
     """Draw a shower.
+
+    Args:
+        rng: generator of the random numbers.
 
     Returns:
         angle -30 to 30 degrees; one layer of long bright streaks (18 to 42 px by 1.2 to 2.2 px) and, in 75 % of draws,
@@ -134,6 +140,9 @@ def sample_rain(rng: np.random.Generator) -> Rain:
 
 def sample_snow(rng: np.random.Generator) -> Snow:
     """Draw a snowfall.
+
+    Args:
+        rng: generator of the random numbers.
 
     Returns:
         angle -40 to 40 degrees; three layers: small sharp flakes (radius 0.7 to 1.2 px), middle (1.6 to 2.8 px) and

@@ -32,7 +32,14 @@ def compute_stage(walk: Walk, stage: nn.Module, x: Map) -> Map:
 
 
 def loops_of(stage: nn.Module) -> float:
-    """Return the number of loops over the bands of a map of the stage's size that computing the stage takes."""
+    """Return the number of loops over the bands of a map of the stage's size that computing the stage takes.
+
+    Args:
+        stage: stage of the network: a `UStage`, or a sequence of blocks.
+
+    Returns:
+        The number of loops; a loop at half the size counts as a quarter, so that it may be a fraction.
+    """
     if isinstance(stage, UStage):
         blocks = [_block_loops(block) for block in stage.blocks]
         halved = sum(blocks[number] for number in stage.halved) + 1  # the map is halved in a loop of its own

@@ -63,30 +63,63 @@ class MapStatistics(Protocol):
     """The source of the averages of maps, for a network that runs in bands."""
 
     def average(self, pool: LocalAvgPool2d, x: Map) -> Pooled:
-        """Return the pooled map."""
+        """Return the pooled map of a layer's input.
+
+        Args:
+            pool: pooling layer.
+            x: map of the whole image, or of a part of it.
+        """
         ...
 
     def windows(self, modulation: WindowModulation, x: Map) -> list[MapWindow]:
-        """Return the windows that cover the map, with their pooled maps."""
+        """Return the windows that cover the map, with their pooled maps.
+
+        Args:
+            modulation: layer of window modulation that is not blended.
+            x: map of the whole image, or of a part of it.
+        """
         ...
 
     def blended_windows(self, modulation: WindowModulation, x: Map) -> BlendedWindows:
-        """Return the averages of all windows of a map whose modulation is blended."""
+        """Return the averages of all windows of a map whose modulation is blended.
+
+        Args:
+            modulation: layer of window modulation that is blended.
+            x: map of the whole image, or of a part of it.
+        """
         ...
 
     def spread(self, norm: nn.InstanceNorm2d, bands: Iterator[Map]) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
-        """Return the mean and the variance of a map whose bands come from top to bottom.
+        """Return the mean and the variance of each channel of a map whose bands come from top to bottom.
 
-        Both are in float32, or in float64 for a map of that type.
+        Args:
+            norm: layer that normalizes the map.
+            bands: bands of rows of the map.
+
+        Returns:
+            Mean, and variance with the number of positions as divisor, in float32, or in float64 for a map of that
+            type.
         """
         ...
 
     def lines(self, mean: LineMean, x: Map) -> Float[Tensor, "1 C _ _"]:
-        """Return the averages of the rows, or of the columns, that the map has."""
+        """Return the averages of the rows, or of the columns, that the map has.
+
+        Args:
+            mean: layer that averages rows or columns.
+            x: map of the whole image, or of a part of it.
+
+        Returns:
+            Averages of size H x 1 or 1 x W.
+        """
         ...
 
     def extent(self, x: Map) -> tuple[Extent, Extent]:
-        """Return the rows and the columns of the map, in the map of the whole image."""
+        """Return the rows and the columns of the map, in the map of the whole image.
+
+        Args:
+            x: map of the whole image, or of a part of it.
+        """
         ...
 
 
@@ -143,7 +176,11 @@ class Moments:
         self.squares: Tensor = torch.zeros(())
 
     def add(self, part: Map) -> None:
-        """Add more positions."""
+        """Add more positions.
+
+        Args:
+            part: values 1 x C x h x w, with any h and w above 0.
+        """
         count = part.shape[-2] * part.shape[-1]
         variance, mean = torch.var_mean(widened(part), dim=(0, -2, -1), correction=0)
         total, change = self.count + count, mean - self.mean.to(mean)

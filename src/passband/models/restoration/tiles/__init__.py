@@ -126,7 +126,11 @@ class WholeImageStatistics:
         self.enter(tiles[0])
 
     def enter(self, tile: Tile) -> None:
-        """Set the tile whose maps come next."""
+        """Set the tile whose maps come next.
+
+        Args:
+            tile: one of the image's tiles.
+        """
         self.tile, self.visited = tile, 0
 
     def settle(self) -> None:

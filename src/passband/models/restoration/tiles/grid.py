@@ -117,20 +117,41 @@ class Lines:
         self.counts = torch.zeros(length, dtype=torch.float64)
 
     def add(self, part: Map, start: int) -> None:
-        """Add a part of a map whose first row, or column, is the line `start`."""
+        """Add a part of a map.
+
+        Args:
+            part: map of a tile.
+            start: number of the part's first row or column in the whole map, from 0.
+        """
         sums = part[0].sum(self.dim, dtype=torch.float32).to("cpu", torch.float64)
         self.sums[:, start : start + sums.shape[1]] += sums
         self.counts[start : start + sums.shape[1]] += part.shape[self.dim]
 
     def means(self, x: Map, start: int) -> Float[Tensor, "1 C _ _"]:
-        """Return the averages of the lines of a map whose first one is the line `start`."""
+        """Return the averages of the lines that a part of the map has.
+
+        Args:
+            x: map of a tile, of which the size, dtype and device are used.
+            start: number of the part's first row or column in the whole map, from 0.
+
+        Returns:
+            Averages of size H x 1 or 1 x W, in the dtype of the map.
+        """
         length = x.shape[-3 - self.dim]
         means = self.sums[:, start : start + length] / self.counts[start : start + length]
         return means.to(x.device, torch.float32).to(x.dtype).unsqueeze(self.dim)[None]
 
 
 def cell_edges(length: int, local: bool) -> Float[Tensor, " R"]:
-    """Return the edges of the cells of a map: one cell, or many if windows are local."""
+    """Return the edges of the cells of a map: one cell, or many if windows are local.
+
+    Args:
+        length: number of rows or columns of the map.
+        local: whether windows are local; otherwise there is a single cell.
+
+    Returns:
+        R - 1 cells begin and end at these whole positions, from 0 to `length`.
+    """
     cells = min(CELLS, length) if local else 1
     return torch.linspace(0, length, cells + 1, dtype=torch.float64).round()
 
