@@ -250,7 +250,11 @@ def _nearest(path: Path) -> Path | None:
 
 
 def from_home(path: str | Path) -> Path:
-    """Return a path with the home folder in place of a leading `~` or `~USER`, unless there is no such user."""
+    """Return a path with the home folder in place of a leading `~` or `~USER`, unless there is no such user.
+
+    Args:
+        path: path as a user typed it.
+    """
     with suppress(RuntimeError):
         return Path(path).expanduser()
     return Path(path)
@@ -260,6 +264,9 @@ def as_path(path: Path | str) -> Path:
     """Return a path as it is, and a text as a path.
 
     `Path(path)` would turn a path within a shard into one of the operating system.
+
+    Args:
+        path: path of any class, or text.
     """
     return path if isinstance(path, Path) else Path(path)
 
@@ -283,7 +290,11 @@ def checked_path(value: Any, name: str) -> str | Path:
 
 
 def is_openable(path: Path | str) -> bool:
-    """Tell whether the operating system can open a path, unlike a path within a shard."""
+    """Tell whether the operating system can open a path, unlike a path within a shard.
+
+    Args:
+        path: path or text.
+    """
     return not isinstance(path, Path) or type(path) is type(Path())
 
 
@@ -313,6 +324,9 @@ def split_suffix(name: str) -> tuple[str, str]:
 
     Args:
         name: file name without folders.
+
+    Returns:
+        Stem, and suffix with its dot. The suffix is empty if the name has no dot between two characters.
     """
     place = name.rfind(".")
     return (name[:place], name[place:]) if 0 < place < len(name) - 1 else (name, "")
@@ -357,23 +371,39 @@ class Resolver:
         return os.path.join(self.folder(folder), name)  # noqa: PTH118
 
     def parent(self, path: str | Path) -> str:
-        """Return the resolved folder of a path."""
+        """Return the resolved folder of a path.
+
+        Args:
+            path: path of a file, which need not exist.
+        """
         return self.folder(os.path.dirname(path))  # noqa: PTH120
 
     def folder(self, folder: str) -> str:
-        """Return a resolved folder."""
+        """Return the real path of a folder, without symbolic links. It is computed once and cached.
+
+        Args:
+            folder: path of the folder, which need not exist; empty for the working folder.
+        """
         if folder not in self._folders:
             self._folders[folder] = os.path.realpath(folder)
         return self._folders[folder]
 
 
 def parts_folder(target: Path) -> Path:
-    """Return the folder beside a video that holds its finished segments until the video is complete."""
+    """Return the folder beside a video that holds its finished segments until the video is complete.
+
+    Args:
+        target: path of the restored video.
+    """
     return target.with_name(fitted_name(target.name, PARTS_SUFFIX))
 
 
 def is_parts_folder(path: Path) -> bool:
-    """Tell whether a path is a folder of video segments. A folder that only has the suffix is not one."""
+    """Tell whether a path is a folder of video segments. A folder that only has the suffix is not one.
+
+    Args:
+        path: path to look at.
+    """
     try:
         return path.name.endswith(PARTS_SUFFIX) and (path / PARTS_JOB).is_file()
     except OSError:

@@ -11,5 +11,9 @@ thumbnails, deleted files and resource forks."""
 
 
 def is_hidden(name: str) -> bool:
-    """Tell whether a name is ignored: it begins with a dot, or is one of `SYSTEM_FOLDERS`."""
+    """Tell whether a name is ignored: it begins with a dot, or is one of `SYSTEM_FOLDERS`.
+
+    Args:
+        name: name of a file or folder, without the folders above it.
+    """
     return name.startswith(".") or name.lower() in SYSTEM_FOLDERS

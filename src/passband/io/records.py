@@ -200,7 +200,11 @@ def signature(path: Path) -> dict[str, Any]:
 
 
 def foreign_file_message(path: Path) -> str:
-    """Return the error message for an output path at which passband did not write the existing file."""
+    """Return the error message for an output path at which passband did not write the existing file.
+
+    Args:
+        path: path of the existing file.
+    """
     return (
         f"{path} exists, but passband has no record of writing this file: choose another output, or use --overwrite to "
         "replace it"

@@ -25,6 +25,9 @@ def names_a_type(suffix: str) -> bool:
     """Tell whether a suffix looks like a file type, such as `.gif` or `.mp4`, but unlike the end of `2026.11.26`.
 
     Old suffixes of JPEG files do not count: only browsers write them, and the content tells the type.
+
+    Args:
+        suffix: suffix with its dot.
     """
     return _TYPE.fullmatch(suffix) is not None and suffix.lower() not in _LEGACY
 

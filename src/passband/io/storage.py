@@ -58,7 +58,11 @@ class Stored:
 
 
 def is_address(text: str | Path | None) -> bool:
-    """Tell whether a text is an address of a store rather than a path."""
+    """Tell whether a text is an address of a store rather than a path.
+
+    Args:
+        text: text to look at; None is no address.
+    """
     return "://" in str(text or "")
 
 
@@ -88,11 +92,18 @@ class Store:
         self.path = str(path).rstrip("/")
 
     def url(self, path: str) -> str:
-        """Return the address of a path in this store."""
+        """Return the address of a path in this store.
+
+        Args:
+            path: path in the store, without the address.
+        """
         return self._files.unstrip_protocol(path)
 
     def info(self, path: str) -> Stored:
-        """Return what is known of a file.
+        """Return the address, the length and the version of a file.
+
+        Args:
+            path: path in the store.
 
         Raises:
             OSError: if it does not exist, or the store does not answer.
@@ -100,11 +111,25 @@ class Store:
         return self._stored(self._patiently(lambda: self._files.info(path), path))
 
     def is_file(self, path: str) -> bool:
-        """Tell whether a path is a file."""
+        """Tell whether a path is a file.
+
+        Args:
+            path: path in the store.
+
+        Raises:
+            OSError: if the store does not answer.
+        """
         return bool(self._patiently(lambda: self._files.isfile(path), path))
 
     def matches(self, pattern: str) -> list[Stored]:
-        """Return the files that match a glob pattern, sorted by path."""
+        """Return the files that match a glob pattern, sorted by path.
+
+        Args:
+            pattern: path in the store with `*`, `?` and `**`.
+
+        Raises:
+            OSError: if the store does not answer.
+        """
         found = self._patiently(lambda: self._files.glob(pattern, detail=True), pattern)
         return [self._stored(found[path]) for path in sorted(found) if found[path]["type"] == "file"]
 
@@ -130,7 +155,14 @@ class Store:
             waiting += [f"{below}/{name}".lstrip("/") for name in folders]
 
     def files_in(self, folder: str) -> dict[str, Stored]:
-        """Return the files of a folder by name; none if the folder does not exist."""
+        """Return the files of a folder by name; none if the folder does not exist.
+
+        Args:
+            folder: path of the folder in the store.
+
+        Raises:
+            OSError: if the store does not answer.
+        """
         try:
             entries = self._list(folder)
         except FileNotFoundError:
@@ -138,7 +170,15 @@ class Store:
         return {name: self._stored(entry) for name, entry in entries.items() if entry["type"] == "file"}
 
     def download(self, path: str, target: Path) -> None:
-        """Copy a file of the store to this machine."""
+        """Copy a file of the store to this machine.
+
+        Args:
+            path: path in the store.
+            target: path of the copy, in an existing folder.
+
+        Raises:
+            OSError: if the file does not exist, the store does not answer, or the copy cannot be written.
+        """
         self._patiently(lambda: self._files.get_file(path, str(target)), path)
 
     def read(self, path: str, start: int | None = None, end: int | None = None) -> bytes:
@@ -157,8 +197,9 @@ class Store:
     def upload(self, source: Path, path: str) -> Stored:
         """Copy a file of this machine to the store, completely or not at all.
 
-        Returns:
-            What is known of the new file.
+        Args:
+            source: path of the file on this machine.
+            path: path in the store. An existing file is replaced.
 
         Raises:
             OSError: if the store does not take it.

@@ -60,6 +60,10 @@ def with_key_color(pixels: Pixels, image: Image.Image) -> UInt8[ndarray, "H W K"
     Args:
         pixels: pixels as stored.
         image: Pillow image whose `info` holds the transparent color.
+
+    Returns:
+        Pixels of the same type, with one channel more if there is such a color and no alpha yet: 0 where a pixel has
+        this color, otherwise the full value.
     """
     key = image.info.get("transparency")
     if image.mode not in ("1", "L", "I;16", "RGB", "RGBA") or not isinstance(key, int | tuple):
@@ -73,7 +77,18 @@ def with_key_color(pixels: Pixels, image: Image.Image) -> UInt8[ndarray, "H W K"
 
 
 def decode_with_layout(image: ImageFile.ImageFile, rawmode: str) -> UInt8[ndarray, "H W C"]:
-    """Decode an opened file that is not loaded yet, with the given layout of samples."""
+    """Decode an opened file that is not loaded yet, with the given layout of samples.
+
+    Args:
+        image: opened file.
+        rawmode: Pillow's name of a layout, such as `RGB;16B`.
+
+    Returns:
+        Samples in 8 bits.
+
+    Raises:
+        OSError: if the file is damaged.
+    """
 
     def renamed(args: Any) -> Any:
         return (rawmode, *args[1:]) if isinstance(args, tuple) else rawmode
@@ -84,13 +99,24 @@ def decode_with_layout(image: ImageFile.ImageFile, rawmode: str) -> UInt8[ndarra
 
 
 def rawmode_of(image: ImageFile.ImageFile) -> str:
-    """Return Pillow's name for the layout of a file's samples."""
+    """Return Pillow's name for the layout of a file's samples.
+
+    Args:
+        image: opened file that is not loaded yet.
+    """
     args = image.tile[0].args
     return str(args[0] if isinstance(args, tuple) else args)
 
 
 def unpremultiplied(pixels: Pixels) -> Pixels:
-    """Convert premultiplied colors to straight alpha."""
+    """Convert premultiplied colors to straight alpha.
+
+    Args:
+        pixels: gray and alpha or RGBA in 8 or 16 bits; alpha is the last channel.
+
+    Returns:
+        Pixels of the same type. Colors are 0 where alpha is 0.
+    """
     full = np.iinfo(pixels.dtype).max
     alpha = pixels[..., -1:].astype(np.float64)
     color = np.divide(pixels[..., :-1] * float(full), alpha, where=alpha > 0, out=np.zeros(pixels[..., :-1].shape))
@@ -135,6 +161,9 @@ def strict_pillow(pixels: int) -> Iterator[None]:
     The caller has already checked the number of pixels against its own limit. The settings apply to the whole process,
     and users may have changed them. They are restored when the last decode in any thread ends. Pillow's size limit is
     lifted only for images that exceed it.
+
+    Args:
+        pixels: number of pixels of the image that is decoded.
     """
     with _Strictness.lock:
         if _Strictness.active == 0:

@@ -23,7 +23,13 @@ LIBRARY = native.LIBRARY
 
 
 def read_headers(sources: tuple[Content, ...], threads: int, max_pixels: int) -> list[JpegHeader | Failure]:
-    """Read only the headers. A failure takes the place of a file's result."""
+    """Read only the headers. A failure takes the place of a file's result.
+
+    Args:
+        sources: paths or contents of the files.
+        threads: number of threads, 1 or more.
+        max_pixels: largest number of pixels of each file; larger files fail.
+    """
     results = native.read_headers(sources, threads, max_pixels)
     return [_header(result) if result[0] == Outcome.DONE else _failure(result) for result in results]
 
@@ -31,7 +37,14 @@ def read_headers(sources: tuple[Content, ...], threads: int, max_pixels: int) ->
 def read_blocks(
     sources: tuple[Content, ...], threads: int, max_pixels: int, strict: bool
 ) -> list[JpegCoefficients | Failure]:
-    """Read quantized blocks. A failure takes the place of a file's result."""
+    """Read quantized blocks. A failure takes the place of a file's result.
+
+    Args:
+        sources: paths or contents of the files.
+        threads: number of threads, 1 or more.
+        max_pixels: largest number of pixels of each file; larger files fail.
+        strict: whether incomplete and damaged files fail; otherwise they are read as far as possible.
+    """
     results = native.read_blocks(sources, threads, max_pixels, strict)
     return [_coefficients(result) if result[0] == Outcome.DONE else _failure(result) for result in results]
 
@@ -39,7 +52,15 @@ def read_blocks(
 def read_channels(
     sources: tuple[Content, ...], threads: int, max_pixels: int, strict: bool, request: Request
 ) -> list[Planes | Failure]:
-    """Read chosen channels as numbers. A failure takes the place of a file's result."""
+    """Read chosen channels as numbers. A failure takes the place of a file's result.
+
+    Args:
+        sources: paths or contents of the files.
+        threads: number of threads, 1 or more.
+        max_pixels: largest number of pixels of each file; larger files fail.
+        strict: whether incomplete and damaged files fail; otherwise they are read as far as possible.
+        request: channels, crop and flip of each file.
+    """
     mean, std = (None if values is None else values.numpy() for values in (request.mean, request.std))
     results: list[Any] = native.read_channels(
         sources, threads, max_pixels, strict, request.channels, mean, std, request.crops, request.flips
@@ -54,6 +75,12 @@ def read_channels(
 
 def write_blocks(coefficients: JpegCoefficients) -> bytes:
     """Encode blocks that match their header.
+
+    Args:
+        coefficients: header, quantization tables and blocks.
+
+    Returns:
+        The content of a JPEG file.
 
     Raises:
         Failure: if libjpeg has no code for a value.

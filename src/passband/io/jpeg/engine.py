@@ -6,7 +6,14 @@ from typing import Any, Literal
 
 @cache
 def engine() -> Any:
-    """Import the module that reads and writes coefficients."""
+    """Import the module that reads and writes coefficients.
+
+    Returns:
+        `io.jpeg.compiled` if it was built, otherwise `io.jpeg.fallback`.
+
+    Raises:
+        ImportError: if the module was not built, and the package jpeglib is missing.
+    """
     try:
         from passband.io.jpeg import compiled as chosen
     except ImportError as missing:

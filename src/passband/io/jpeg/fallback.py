@@ -92,21 +92,42 @@ class _State:
 
 
 def read_headers(sources: tuple[Content, ...], threads: int, max_pixels: int) -> list[JpegHeader | Failure]:
-    """Read only the headers. A failure takes the place of a file's result. The threads are not used."""
+    """Read only the headers. A failure takes the place of a file's result. The threads are not used.
+
+    Args:
+        sources: paths or contents of the files.
+        threads: number that makes no difference.
+        max_pixels: largest number of pixels of each file; larger files fail.
+    """
     return [_attempt(lambda source=source: _open(source, max_pixels).header) for source in sources]
 
 
 def read_blocks(
     sources: tuple[Content, ...], threads: int, max_pixels: int, strict: bool
 ) -> list[JpegCoefficients | Failure]:
-    """Read quantized blocks. A failure takes the place of a file's result. The threads are not used."""
+    """Read quantized blocks. A failure takes the place of a file's result. The threads are not used.
+
+    Args:
+        sources: paths or contents of the files.
+        threads: number that makes no difference.
+        max_pixels: largest number of pixels of each file; larger files fail.
+        strict: whether incomplete and damaged files fail; otherwise they are read as far as possible.
+    """
     return [_attempt(lambda source=source: _decode(_open(source, max_pixels), strict)) for source in sources]
 
 
 def read_channels(
     sources: tuple[Content, ...], threads: int, max_pixels: int, strict: bool, request: Request
 ) -> list[Planes | Failure]:
-    """Read chosen channels as numbers. A failure takes the place of a file's result. The threads are not used."""
+    """Read chosen channels as numbers. A failure takes the place of a file's result. The threads are not used.
+
+    Args:
+        sources: paths or contents of the files.
+        threads: number that makes no difference.
+        max_pixels: largest number of pixels of each file; larger files fail.
+        strict: whether incomplete and damaged files fail; otherwise they are read as far as possible.
+        request: channels, crop and flip of each file.
+    """
 
     def read_one(index: int) -> Planes:
         segments = _open(sources[index], max_pixels)
@@ -119,6 +140,12 @@ def read_channels(
 
 def write_blocks(coefficients: JpegCoefficients) -> bytes:
     """Encode blocks that match their header.
+
+    Args:
+        coefficients: header, quantization tables and blocks.
+
+    Returns:
+        The content of a JPEG file.
 
     Raises:
         Failure: if the package cannot write such a file.

@@ -175,6 +175,13 @@ def available_mcus(header: JpegHeader, flip: bool) -> tuple[int, int]:
 
     All blocks of these MCUs are stored, although some of their samples may lie beyond the edge of the image. With a
     flip, the columns must end within the image.
+
+    Args:
+        header: header of the file.
+        flip: whether the crop is mirrored left to right.
+
+    Returns:
+        Numbers of rows and columns, in MCUs.
     """
     rows, columns = (
         min(grid[axis] // factor[1 - axis] for grid, factor in zip(header.grids, header.factors, strict=True))
@@ -184,7 +191,13 @@ def available_mcus(header: JpegHeader, flip: bool) -> tuple[int, int]:
 
 
 def crop_fits(header: JpegHeader, crop: McuCrop | None, flip: bool) -> bool:
-    """Tell whether a crop lies in the image and, with `flip`, can be mirrored exactly."""
+    """Tell whether a crop lies in the image and, with `flip`, can be mirrored exactly.
+
+    Args:
+        header: header of the file.
+        crop: top, left, height and width in MCUs; None for the whole image.
+        flip: whether the crop is mirrored left to right.
+    """
     rows, columns = available_mcus(header, flip)
     if crop is None:
         return columns > 0 or not flip
@@ -195,7 +208,24 @@ def crop_fits(header: JpegHeader, crop: McuCrop | None, flip: bool) -> bool:
 def with_errors(
     results: list[Any], sources: Sequence[JpegSource], errors: Errors, max_pixels: int, request: Request | None = None
 ) -> list[Any]:
-    """Replace failures by errors with messages, and raise the first one if `errors` is `"raise"`."""
+    """Replace failures by errors with messages.
+
+    Args:
+        results: result or failure of each file; the list is changed.
+        sources: paths or contents of the files.
+        errors: `"raise"` to raise the first error, or `"return"` to leave the errors in the list.
+        max_pixels: largest number of pixels of each file, for the messages.
+        request: crops and flips of the files, for the messages; None if there are none.
+
+    Returns:
+        The list.
+
+    Raises:
+        JpegError: if a file cannot be read as JPEG.
+        OSError: if a file cannot be opened.
+        MemoryError: if the memory does not suffice.
+        ValueError: if a crop does not fit.
+    """
     for index, result in enumerate(results):
         if isinstance(result, Failure):
             source = sources[index]

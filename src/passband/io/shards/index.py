@@ -157,7 +157,11 @@ def parse_index(text: bytes, source: str) -> ShardIndex:
 
 
 def is_index(content: Any) -> bool:
-    """Tell whether the content of a JSON file is an index of shards."""
+    """Tell whether the content of a JSON file is an index of shards.
+
+    Args:
+        content: content of the file, as the module json reads it.
+    """
     return isinstance(content, dict) and content.get("format") == FORMAT
 
 

@@ -33,7 +33,14 @@ CLASS_SUFFIXES = ("cls", "cls.txt", "cls.id")
 
 
 def split_name(name: str) -> tuple[str, str]:
-    """Return the key of a member's name, and the rest after the dot in lower case; the key is empty without one."""
+    """Return the key of a member's name, and the rest after the dot in lower case; the key is empty without one.
+
+    Args:
+        name: path of the member in the tar file.
+
+    Returns:
+        The key with its folders, and the rest, such as `jpg` or `seg.png`.
+    """
     match = _KEY.fullmatch(name)
     return (match[1], match[2].lower()) if match else ("", name)
 
@@ -76,6 +83,9 @@ def folder_paths(tars: Mapping[str, Sequence[KeyedImage | None]]) -> dict[str, l
 
     Args:
         tars: images of each tar file, by the name of the tar file without its suffix.
+
+    Returns:
+        The paths of each tar file's images, None for a member that is no image.
     """
     have_roles = any(image is not None and image.role for images in tars.values() for image in images)
 

@@ -48,7 +48,17 @@ class OpenFiles:
         return file.read(size)
 
     def file(self, path: Path) -> BinaryIO:
-        """Return a file that is open for reading."""
+        """Return a file that is open for reading.
+
+        Args:
+            path: path of the file.
+
+        Returns:
+            The file without a buffer. It is closed when `OPEN` others were used after it.
+
+        Raises:
+            OSError: if the file cannot be opened.
+        """
         if self._process != os.getpid():  # a forked process must not share the position in a file with its parent
             self.close()
             self._process = os.getpid()
@@ -90,6 +100,11 @@ class LocalReader:
 
 def check_length(found: int, expected: int, name: str) -> None:
     """Raise an error if a file has another length than its index says.
+
+    Args:
+        found: length of the file, in bytes.
+        expected: length that the index says, in bytes.
+        name: name of the file for the message.
 
     Raises:
         ShardError: if the lengths differ.

@@ -56,7 +56,11 @@ def data_folder(path: Path | str) -> Path:
 
 
 def address_of(path: Path | str | None) -> str | None:
-    """Return the address of a store that a text or path is; None for a path of this machine."""
+    """Return the address of a store that a text or path is; None for a path of this machine.
+
+    Args:
+        path: path, text or None. A file or folder of this machine with such a name is no address.
+    """
     match = None if path is None else _ADDRESS.fullmatch(str(path))
     if match is None or Path(str(path)).exists():
         return None
@@ -65,7 +69,11 @@ def address_of(path: Path | str | None) -> str | None:
 
 
 def location(path: Path | str) -> str:
-    """Return the text by which a data set is found again later: an address, or an absolute path."""
+    """Return the text by which a data set is found again later: an address, or an absolute path.
+
+    Args:
+        path: path of a data set on this machine, or address of one in a store.
+    """
     return address_of(path) or str(Path(path).resolve())
 
 

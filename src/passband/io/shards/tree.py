@@ -78,19 +78,34 @@ class ShardTree:
                 raise ShardError(f"{address} holds a member with the path {path!r}, which leads out of the folder")
 
     def find(self, path: str) -> int | None:
-        """Return the place of a file in the tree; None if there is none with this path."""
+        """Return the place of a file in the tree; None if there is none with this path.
+
+        Args:
+            path: path of the file in the tree.
+        """
         place = bisect_left(self.paths, path)
         return place if place < len(self.paths) and self.paths[place] == path else None
 
     def is_folder(self, path: str) -> bool:
-        """Tell whether a path is a folder. The empty path is the tree itself."""
+        """Tell whether a path is a folder. The empty path is the tree itself.
+
+        Args:
+            path: path in the tree.
+        """
         if not path:
             return True
         place = bisect_left(self.paths, f"{path}/")
         return place < len(self.paths) and self.paths[place].startswith(f"{path}/")
 
     def children(self, path: str) -> tuple[list[str], list[str]]:
-        """Return the names of the folders and of the files in a folder, each sorted."""
+        """Return the names of the folders and of the files in a folder, each sorted.
+
+        Args:
+            path: path of the folder in the tree; empty for the tree itself.
+
+        Returns:
+            Names of folders and names of files; both are empty if there is no such folder.
+        """
         prefix = f"{path}/" if path else ""
         place, folders, files = bisect_left(self.paths, prefix), [], []
         while place < len(self.paths) and self.paths[place].startswith(prefix):
@@ -104,7 +119,14 @@ class ShardTree:
         return folders, files
 
     def walk(self, path: str) -> Iterator[tuple[str, list[str], list[str]]]:
-        """Iterate over a folder and those below it, as `os.walk` does. The list of folders may be changed."""
+        """Iterate over a folder and those below it, as `os.walk` does. The list of folders may be changed.
+
+        Args:
+            path: path of the folder in the tree; empty for the tree itself.
+
+        Yields:
+            The path of each folder, and the names of the folders and files in it.
+        """
         waiting = [path]
         while waiting:
             folder = waiting.pop()
@@ -113,11 +135,19 @@ class ShardTree:
             waiting += [f"{folder}/{name}" if folder else name for name in reversed(folders)]
 
     def container(self, place: int) -> int:
-        """Return the place among the containers of the one that holds a file."""
+        """Return the place among the containers of the one that holds a file.
+
+        Args:
+            place: place of the file in the tree, as `find` returns it.
+        """
         return int(self.numbers[place])
 
     def size(self, place: int) -> int:
-        """Return the length of a file in bytes."""
+        """Return the length of a file in bytes.
+
+        Args:
+            place: place of the file in the tree, as `find` returns it.
+        """
         return int(self.places[place, 1])
 
     def read(self, place: int) -> bytes:

@@ -226,6 +226,14 @@ def _to_tensors(pts: int, frame: av.VideoFrame, video: VideoFormat) -> Frame:
 
 
 def plane_view(plane: Any, bits: int) -> np.ndarray:
-    """Return the samples of a plane of a PyAV frame, H W, without the padding of its rows. The result is writable."""
+    """Return the samples of a plane of a PyAV frame, H W, without the padding of its rows. The result is writable.
+
+    Args:
+        plane: plane of a frame.
+        bits: bits of a sample; above 8, each sample is stored in two bytes.
+
+    Returns:
+        Samples in uint8 or uint16, which share the memory of the frame.
+    """
     dtype = np.dtype(np.uint8 if bits == 8 else "<u2")
     return np.frombuffer(plane, dtype).reshape(plane.height, plane.line_size // dtype.itemsize)[:, : plane.width]

@@ -28,7 +28,11 @@ class Clock:
         self._passed: dict[int, int] = {}
 
     def correct(self, packet: Packet) -> None:
-        """Correct the time stamps of the next packet of a stream."""
+        """Correct the time stamps of the next packet of a stream.
+
+        Args:
+            packet: packet that comes next in its stream; its time stamps are changed.
+        """
         if packet.dts is None:
             return
         index, time = packet.stream_index, packet.dts * packet.time_base

@@ -151,7 +151,12 @@ def choose_encoding(
 
 
 def planes(video: VideoFormat, encoding: Encoding) -> str:
-    """Return FFmpeg's name of the pixel format that an encoder receives."""
+    """Return FFmpeg's name of the pixel format that an encoder receives.
+
+    Args:
+        video: properties that all frames share.
+        encoding: compression of the frames, which says whether alpha is stored.
+    """
     return with_alpha(video.pixels) if encoding.alpha else video.pixels
 
 
@@ -280,7 +285,17 @@ def read_segment(path: Path) -> Segment:
 
 
 def read_time_stamps(path: Path) -> list[int]:
-    """Return the time stamps of a segment's packets in decoding order."""
+    """Return the time stamps of a segment's packets in decoding order.
+
+    Args:
+        path: file of the segment.
+
+    Returns:
+        Time stamps in units of the video's time base.
+
+    Raises:
+        OSError: if the file cannot be read.
+    """
     return load(path.read_bytes())["pts"].tolist()
 
 

@@ -81,7 +81,11 @@ class VideoFormat:
 
 
 def media_url(path: Path) -> str:
-    """Return a path in the form that FFmpeg needs. Without `file:`, it would interpret a colon as a protocol."""
+    """Return a path in the form that FFmpeg needs. Without `file:`, it would interpret a colon as a protocol.
+
+    Args:
+        path: path of a file on this machine.
+    """
     return f"file:{path}"
 
 
@@ -134,6 +138,10 @@ def _lacks_index(file: BinaryIO, size: int) -> bool:
 
 def restored_stream(container: InputContainer, path: Path) -> VideoStream:
     """Return the stream to restore: the first that can be decoded and is neither a cover image nor a thumbnail.
+
+    Args:
+        container: opened file.
+        path: path of the file for messages.
 
     Raises:
         VideoError: if there is no such stream.
@@ -215,17 +223,29 @@ def _working_pixels(frame: av.VideoFrame) -> tuple[str, tuple[int, int], int]:
 
 
 def with_alpha(pixels: str) -> str:
-    """Return FFmpeg's name of a pixel format with an added alpha plane."""
+    """Return FFmpeg's name of a pixel format with an added alpha plane.
+
+    Args:
+        pixels: pixel format of FFmpeg that begins with `yuv`; others are returned unchanged.
+    """
     return pixels.replace("yuv", "yuva")
 
 
 def has_alpha(frame: av.VideoFrame) -> bool:
-    """Tell whether a frame has an alpha channel."""
+    """Tell whether a frame has an alpha channel.
+
+    Args:
+        frame: decoded frame.
+    """
     return any(component.is_alpha for component in frame.format.components)
 
 
 def is_rgb(frame: av.VideoFrame) -> bool:
-    """Tell whether a frame is stored as RGB, in planes or with a palette."""
+    """Tell whether a frame is stored as RGB, in planes or with a palette.
+
+    Args:
+        frame: decoded frame.
+    """
     return frame.format.is_rgb or frame.format.has_palette
 
 

@@ -54,7 +54,13 @@ def add_restored(out: OutputContainer, video: VideoFormat, encoding: Encoding) -
 
 
 def can_hold_restored(suffix: str, video: VideoFormat, encoding: Encoding) -> bool:
-    """Tell whether a kind of file can hold the stream of restored frames, by writing a header."""
+    """Tell whether a kind of file can hold the stream of restored frames, by writing a header.
+
+    Args:
+        suffix: suffix of the file with its dot, a key of `CONTAINERS`.
+        video: properties that all frames share.
+        encoding: compression of the frames.
+    """
     try:
         with av.open(BytesIO(), "w", format=CONTAINERS[suffix]) as out:
             add_restored(out, video, encoding)

@@ -52,7 +52,11 @@ class JoinedVideo:
 
 
 def target_suffix(suffix: str) -> str:
-    """Return the suffix of a restored video: that of the source if such files can be written, otherwise `.mkv`."""
+    """Return the suffix of a restored video: that of the source if such files can be written, otherwise `.mkv`.
+
+    Args:
+        suffix: suffix of the source, with its dot.
+    """
     return suffix if suffix.lower() in VIDEO_TARGETS else ".mkv"
 
 

@@ -53,7 +53,16 @@ class Joiner:
         self.time_base: Fraction
 
     def add_streams(self, video: VideoFormat, encoding: Encoding) -> None:
-        """Add all streams, metadata and chapters."""
+        """Add all streams, metadata and chapters.
+
+        Args:
+            video: properties that all restored frames share.
+            encoding: compression of the restored frames.
+
+        Raises:
+            ValueError: if the file cannot hold the restored stream.
+            FFmpegError: if an encoder cannot be opened.
+        """
         self.out.metadata.update({key: value for key, value in self.source.metadata.items() if key not in _OWN_KEYS})
         self.out.set_chapters(self.source.chapters())
         for stream, copy in zip(self.source.streams, self.copies, strict=True):
@@ -170,7 +179,15 @@ class Joiner:
 
 
 def payloads(segment: Segment) -> Iterator[Payload]:
-    """Return the packets of a segment."""
+    """Iterate over the packets of a segment.
+
+    Args:
+        segment: compressed frames.
+
+    Yields:
+        The content of each packet, whether it can be decoded without those before it, and the data of its alpha
+        channel, which is empty if there is none.
+    """
     return zip(segment.packets, segment.keys, segment.alpha or repeat(b""), strict=False)
 
 

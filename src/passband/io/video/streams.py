@@ -108,6 +108,9 @@ def find_starts(source: InputContainer, restored: int) -> dict[int, StreamStart]
     Args:
         source: open file.
         restored: index of the stream that is compressed again, which is left out.
+
+    Returns:
+        What was found of each other stream that has packets, by the index of the stream.
     """
     incomplete = {
         stream.index
@@ -185,7 +188,11 @@ def can_mux(suffix: str, add: Callable[[OutputContainer], Stream], packets: Sequ
 
 
 def copy_packet(packet: Packet) -> Packet:
-    """Copy a packet, because muxing changes the time stamps of the packet that it receives."""
+    """Copy a packet, because muxing changes the time stamps of the packet that it receives.
+
+    Args:
+        packet: packet to copy, with its content, time stamps and side data.
+    """
     new = Packet(bytes(packet))
     new.pts, new.dts, new.time_base, new.duration = packet.pts, packet.dts, packet.time_base, packet.duration
     new.is_keyframe, new.stream = packet.is_keyframe, packet.stream
@@ -195,13 +202,24 @@ def copy_packet(packet: Packet) -> Packet:
 
 
 def readable_packets(source: InputContainer) -> Iterator[Packet]:
-    """Yield the packets of a file up to the first damage."""
+    """Yield the packets of a file up to the first damage.
+
+    Args:
+        source: opened file.
+
+    Yields:
+        Packets of all streams, in the order of the file.
+    """
     with suppress(FFmpegError):
         yield from source.demux()
 
 
 def stream_name(stream: Stream) -> str:
-    """Return the name of a stream for messages, such as `audio aac eng`."""
+    """Return the name of a stream for messages, such as `audio aac eng`.
+
+    Args:
+        stream: stream of an opened file.
+    """
     if stream.codec_context is not None:
         codec = stream.codec_context.name
     elif stream.type in ("data", "attachment"):

@@ -72,7 +72,11 @@ FLAT = Surround()
 
 
 def surround_of(frame: av.VideoFrame) -> Surround:
-    """Return the projection and stereo arrangement of a frame. Both are None for flat images for one eye."""
+    """Return the projection and stereo arrangement of a frame. Both are None for flat images for one eye.
+
+    Args:
+        frame: decoded frame.
+    """
     stereo = side_data(frame, "STEREO3D")
     if stereo is not None and _words(stereo)[0] == 0:  # one eye
         stereo = None
@@ -80,7 +84,12 @@ def surround_of(frame: av.VideoFrame) -> Surround:
 
 
 def side_data(frame: av.VideoFrame, kind: str) -> bytes | None:
-    """Return the data with a given name of FFmpeg that a frame has beside its samples, or None."""
+    """Return the data with a given name of FFmpeg that a frame has beside its samples, or None.
+
+    Args:
+        frame: decoded frame.
+        kind: FFmpeg's name of the data, such as `SPHERICAL`.
+    """
     container: Any = frame.side_data  # PyAV declares another type
     return bytes(container[kind]) if kind in container else None
 

@@ -23,7 +23,15 @@ _PLACEHOLDERS = {"audio": "aac", "video": "mpeg4"}
 
 
 def element(name: int, content: bytes) -> bytes:
-    """Encode an element of Matroska."""
+    """Encode an element of Matroska.
+
+    Args:
+        name: identifier of the element, with its leading bits as in RFC 9559.
+        content: content of the element, below 2^56 bytes.
+
+    Returns:
+        Identifier, length in 8 bytes, and content.
+    """
     return name.to_bytes((name.bit_length() + 7) // 8, "big") + (len(content) | 1 << 56).to_bytes(8, "big") + content
 
 

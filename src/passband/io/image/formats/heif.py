@@ -152,7 +152,18 @@ def encode_avif(pixels: Pixels, meta: ImageMeta, quality: int, name: str, notes:
 
 
 def stored_size_heif(data: bytes, kind: str) -> tuple[int, int]:
-    """Return the width and height of a HEIC or AVIF file without decoding it."""
+    """Return the width and height of a HEIC or AVIF file without decoding it.
+
+    Args:
+        data: content of the file.
+        kind: `HEIC` or `AVIF`.
+
+    Returns:
+        Both in pixels.
+
+    Raises:
+        ImageError: if the file is HEIC and the package pillow-heif is missing.
+    """
     if kind == "HEIC":
         return _import_pillow_heif("the file cannot be read").open_heif(io.BytesIO(data)).size
     from PIL import AvifImagePlugin

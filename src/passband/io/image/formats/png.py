@@ -117,7 +117,19 @@ def open_png(data: bytes, name: str) -> PngFile:
 
 
 def still_pixels(data: bytes, name: str) -> Pixels:
-    """Decode a PNG file that holds only the chunks of pixels."""
+    """Decode a PNG file that holds only the chunks of pixels.
+
+    Args:
+        data: content of the file.
+        name: name of the file for messages.
+
+    Returns:
+        Pixels in 8 or 16 bits: gray, gray and alpha, RGB or RGBA.
+
+    Raises:
+        ImageError: if the file is too short for its size in pixels.
+        OSError: if the file is damaged.
+    """
     width, height = struct.unpack_from(">II", data, 16)
     samples = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(data[25], 1)
     # Deflate expands one byte to at most 1,032 bytes.
@@ -148,6 +160,9 @@ def deep_color(image: ImageFile.ImageFile, reopened: ImageFile.ImageFile) -> UIn
     Args:
         image: opened file that is not loaded yet.
         reopened: the same file, opened a second time.
+
+    Returns:
+        Samples from 0 to 65535, in the order of the file's channels.
     """
     layout = rawmode_of(image).replace("RGBa", "RGBA")
     # libtiff returns samples in the byte order of this machine, which Pillow calls N.

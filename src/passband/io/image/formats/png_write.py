@@ -70,7 +70,15 @@ def _chunks_of(meta: ImageMeta) -> Iterable[bytes]:
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
-    """Encode a chunk with its length and checksum."""
+    """Encode a chunk with its length and checksum.
+
+    Args:
+        kind: four letters, such as `IDAT`.
+        data: content of the chunk.
+
+    Returns:
+        The bytes to write to the file.
+    """
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))
 
 

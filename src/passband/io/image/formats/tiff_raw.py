@@ -190,6 +190,9 @@ def decode_page(data: bytes, page: Page, name: str) -> Pixels:
 
     Returns:
         Gray, gray and alpha, RGB, RGBA, or CMYK as stored, before the orientation is applied.
+
+    Raises:
+        ValueError: if pixels are missing or damaged; the message names neither the file nor what to do.
     """
     if not page.tile and len(page.offsets) == page.planes:
         page = replace(page, rows=page.size[1])  # a single strip holds the whole plane, whatever its number of rows is

@@ -27,7 +27,11 @@ def resources_of(data: bytes) -> bytes | None:
 
 
 def iptc_of(resources: bytes) -> bytes | None:
-    """Return the IPTC records in image resource blocks, or None."""
+    """Return the IPTC records in image resource blocks, or None.
+
+    Args:
+        resources: image resource blocks of Photoshop, as JPEG and TIFF files store them.
+    """
     return next((body for number, _, body in _blocks(resources) if number == _IPTC), None)
 
 

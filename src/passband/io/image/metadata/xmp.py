@@ -57,7 +57,11 @@ def with_creator(xmp: bytes, software: str) -> bytes:
 
 
 def without_gain_map(xmp: bytes) -> bytes:
-    """Remove statements about further images in the file, such as a gain map for HDR screens, which is not kept."""
+    """Remove statements about further images in the file, such as a gain map for HDR screens, which is not kept.
+
+    Args:
+        xmp: packet of XMP.
+    """
     for pattern in _GAIN_MAP:
         xmp = pattern.sub(b"", xmp)
     return xmp
