@@ -2,9 +2,12 @@
 
 import csv
 import os
+import re
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import ExitStack, closing
 
 import pytest
 import torch
@@ -13,7 +16,7 @@ from passband.io.files import WriteError
 from passband.runs import read_run
 from passband.studies import worker
 from passband.studies.database import Database, opened
-from passband.studies.folders import run_folder, trial_lock
+from passband.studies.folders import run_folder, study_lock, trial_lock
 from passband.studies.plan import read_plan
 from passband.studies.planning import plan_study
 from passband.studies.records import read_study
@@ -160,15 +163,16 @@ study({str(tmp_path / "plan.toml")!r}, {str(tmp_path / "cut")!r}, data={str(fold
 
 
 def test_a_trial_of_another_process_is_left_alone_until_that_process_ends(whole, folders, settings, tmp_path):
-    lock, order = trial_lock(tmp_path, "trials", 0), []
-    lock.acquire()
+    order = []
+    with ExitStack() as other:
+        assert other.enter_context(trial_lock(tmp_path, "trials", 0))
 
-    def report(done):
-        order.append(done.trial)
-        if len(order) == 3:
-            lock.release()  # as the system does for a process that ends
+        def report(done):
+            order.append(done.trial)
+            if len(order) == 3:
+                other.close()  # as the system does for a process that ends
 
-    shared = study(settings(retrain=1), tmp_path, **folders, report=report)
+        shared = study(settings(retrain=1), tmp_path, **folders, report=report)
     assert list(dict.fromkeys(order))[:4] == [f"trial {number} of 4" for number in (2, 3, 4, 1)]
     assert facts(shared) == facts(whole)
 
@@ -234,6 +238,29 @@ def test_a_database_without_room_stops_the_study_in_a_sentence_and_marks_no_tria
     record = study(settings(prune=True), tmp_path, **folders)
     assert record.is_done
     assert {trial.state for trial in record.trials} == {"finished"}
+
+
+@pytest.mark.parametrize("held", ["database", "lock"])
+def test_a_study_that_another_program_keeps_says_what_to_do_and_loses_nothing(
+    folders, settings, tmp_path, monkeypatch, held
+):
+    plan_study(settings(retrain=1), tmp_path, **folders)
+    monkeypatch.setattr("passband.studies.folders.PATIENCE", 0.1)
+    monkeypatch.setattr("passband.studies.database.PATIENCE", 0.1)
+    message = {
+        "database": f"the database {tmp_path / 'study.db'} cannot be written: database is locked; another program "
+        "keeps it. Close that program, or wait until it ends, and run the command again",
+        "lock": f"another process has planned trials in {tmp_path} for more than 0.1 s: wait until it ends",
+    }[held]
+    with ExitStack() as other:
+        if held == "lock":
+            other.enter_context(study_lock(tmp_path))
+        else:
+            browser = other.enter_context(closing(sqlite3.connect(tmp_path / "study.db")))
+            browser.execute("BEGIN EXCLUSIVE")
+        with pytest.raises((WriteError, StudyError), match=re.escape(message)):
+            study(settings(retrain=1), tmp_path, **folders)
+    assert [trial.state for trial in read_study(tmp_path).trials] == ["waiting"] * 4
 
 
 def test_a_pruned_trial_ends_early_and_stays_pruned_if_it_is_killed_then(folders, settings, tmp_path, monkeypatch):

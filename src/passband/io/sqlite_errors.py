@@ -8,6 +8,21 @@ from pathlib import Path
 
 from passband.io.files import WriteError
 
+_FULL = (errno.ENOSPC, "; free some space in {folder}, or choose another folder")
+_BUSY = (
+    errno.EBUSY,
+    "; another program keeps it. Close that program, or wait until it ends, and run the command again",
+)
+_NONE = (errno.EIO, "")
+_ADVICE = {
+    "SQLITE_FULL": _FULL,
+    "SQLITE_IOERR_SHM": _FULL,  # a full disk where SQLite shares memory with other processes
+    "SQLITE_BUSY": _BUSY,
+    "SQLITE_LOCKED": _BUSY,
+    "SQLITE_READONLY": (errno.EROFS, "; make the file and its folder writable, or choose another folder"),
+}
+"""Error number and advice for the errors of SQLite whose names begin so."""
+
 
 @contextmanager
 def naming_database(path: Path, what: str) -> Iterator[None]:
@@ -20,7 +35,8 @@ def naming_database(path: Path, what: str) -> Iterator[None]:
         what: word for it in the message, such as `manifest`.
 
     Raises:
-        WriteError: if the database cannot be read or written, for example because the disk is full.
+        WriteError: if the database cannot be read or written, for example because the disk is full, or another program
+            keeps the database.
     """
     try:
         yield
@@ -30,8 +46,8 @@ def naming_database(path: Path, what: str) -> Iterator[None]:
             cause = cause.__cause__
         if cause is None:
             raise
-        # SQLite calls a full disk an error of input and output where it shares memory
-        is_full = cause.sqlite_errorname.startswith(("SQLITE_FULL", "SQLITE_IOERR"))
-        advice = f"; free some space in {path.parent}, or choose another folder" if is_full else ""
-        number = errno.ENOSPC if is_full else errno.EIO
+        number, advice = next(
+            (told for start, told in _ADVICE.items() if cause.sqlite_errorname.startswith(start)), _NONE
+        )
+        advice = advice.format(folder=path.parent)
         raise WriteError(number, f"the {what} {path} cannot be written: {cause}{advice}") from error

@@ -1,12 +1,12 @@
 """Begins a study or opens it again: checks its settings, and plans its trials."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from passband.config import Recipe, changed_recipe, load_recipe, recipe_on, recipe_scored_on
 from passband.config.common import check_warmup
+from passband.io.files import copy_whole
 from passband.io.shards import data_folder, location
 from passband.models import build_from, pick_device
 from passband.models.base import without_initial_weights
@@ -80,7 +80,7 @@ def plan_study(
     with study_lock(folder):
         write_plan(folder, plan)
         if not isinstance(source, StudySettings):
-            shutil.copyfile(study_path(source), folder / "study.toml")
+            copy_whole(study_path(source), folder / "study.toml")
         with opened(folder, plan) as database:
             database.add("trials", grid(plan))
             database.study("retrained")  # processes would disturb each other if they created it at the same time

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import Timeout
-
 from passband.checkpoints import sound_checkpoint
 from passband.io.image import ImageError
 from passband.runs import DivergedError, read_curves
@@ -106,15 +104,14 @@ class Worker:
             for trial in waiting:
                 if self.deadline is not None and time.monotonic() >= self.deadline:
                     return False
-                try:
-                    with trial_lock(self.folder, group, trial.number):
-                        has_claimed = True
-                        # another process may have ended the trial since the list was read
-                        current = database.frozen(group)[trial.number]
-                        if not current.state.is_finished():
-                            self._run_trial(database, group, current)
-                except Timeout:
-                    continue
+                with trial_lock(self.folder, group, trial.number) as is_held:
+                    if not is_held:
+                        continue
+                    has_claimed = True
+                    # another process may have ended the trial since the list was read
+                    current = database.frozen(group)[trial.number]
+                    if not current.state.is_finished():
+                        self._run_trial(database, group, current)
             if not has_claimed:  # other processes train all of them
                 time.sleep(PAUSE)
 
