@@ -41,6 +41,9 @@ def runtime_of(weights: str | Path) -> str | None:
 def refuse_coreml(weights: str | Path) -> None:
     """Refuse a Core ML package as weights.
 
+    Args:
+        weights: name or path that the user gave.
+
     Raises:
         ExportError: if the name ends in .mlpackage, and no folder of this name holds weights of passband.
     """
@@ -69,6 +72,12 @@ def openvino_core() -> Any:
 
 def openvino_model(network: nn.Module) -> Any:
     """Convert a network to an OpenVINO model in memory.
+
+    Args:
+        network: restoration network in evaluation mode.
+
+    Returns:
+        An `openvino.Model`, not compiled.
 
     Raises:
         ExportError: if OpenVINO is not installed, or the network cannot be exported.
@@ -227,6 +236,12 @@ def sums_fit_bfloat16(model: Any) -> bool:
 def read_openvino(path: Path) -> Any:
     """Read an exported file as an OpenVINO model.
 
+    Args:
+        path: path of the `.xml` or `.onnx` file.
+
+    Returns:
+        An `openvino.Model`, not compiled.
+
     Raises:
         ExportError: if the file is missing or damaged, or was not written by `passband export`.
     """
@@ -309,6 +324,9 @@ def run_each_image(run: Any, padded: Tensor, engine: Any) -> Tensor:
         run: function that restores an array 1 C H W.
         padded: images, whose sides are checked.
         engine: the engine, which says which images it takes.
+
+    Returns:
+        The restored images, on the device of `padded`.
 
     Raises:
         ValueError: if the number of channels or the size does not fit.

@@ -21,12 +21,20 @@ class Sizes:
 
     @classmethod
     def of(cls, network: nn.Module) -> "Sizes":
-        """Return the sizes that a restoration network takes."""
+        """Return the sizes that a restoration network takes.
+
+        Args:
+            network: network with `multiple` and `minimum`, and `tile` if it takes images of one size only.
+        """
         return cls(int(network.multiple), int(network.minimum), getattr(network, "tile", None))  # type: ignore[arg-type]
 
     @classmethod
     def read(cls, entries: Mapping[str, str]) -> "Sizes":
-        """Return the sizes among the entries of a file."""
+        """Return the sizes among the entries of a file.
+
+        Args:
+            entries: texts by name, as `entries` returns them. Missing entries get their default.
+        """
         return cls(**{field.name: int(entries[field.name]) for field in fields(cls) if field.name in entries})
 
     @property

@@ -98,5 +98,8 @@ def blended(
         degraded: the degraded images, or the views of each scene, whose mean is mixed in.
         restored: output of the network, which is not modified.
         strength: share of the restored image, from 0 (the degraded image) to 1 (the restored one).
+
+    Returns:
+        The mixed images, in the range of both.
     """
     return restored if strength == 1 else torch.lerp(mean_view(degraded), restored, strength)

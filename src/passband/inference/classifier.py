@@ -165,6 +165,9 @@ class Classifier(Rebuilt):
 
         Args:
             views: prepared images, on any device.
+
+        Returns:
+            Logits in float32.
         """
         return logits_of(self.model(views.to(self.device))).float().cpu()
 
@@ -226,6 +229,9 @@ class ClassifyWork:
         Args:
             path: path of the image.
             drawing: path of a drawing; classification has none.
+
+        Returns:
+            `class`, `number` and `probability` of each guess, the likeliest first.
         """
         return Classified(path, self.classifier(path, self.top)).as_dict()["guesses"]
 

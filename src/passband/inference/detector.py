@@ -149,6 +149,9 @@ class InstanceFinder(Rebuilt):
         Args:
             image: RGB in [0, 1].
             instances: instances in the image.
+
+        Returns:
+            RGB in [0, 1], of the size of the image.
         """
         return draw_instances(image, instances.boxes, instances.titles(self.classes), instances.masks)
 
@@ -204,6 +207,9 @@ class InstanceFinder(Rebuilt):
 
         Args:
             instances: instances in the image.
+
+        Returns:
+            `height` and `width` in pixels, and `annotations` with boxes (x, y, width, height) and areas in pixels.
         """
         ids = dict(enumerate(self.category_ids, 1))
         annotations = []

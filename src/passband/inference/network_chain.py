@@ -112,12 +112,23 @@ class NetworkChain:
             part.measure_memory()
 
     def check_room(self, source: Path, max_pixels: int) -> None:
-        """Refuse a file that the free memory is too small for, as `RestorationNetwork.check_room` does."""
+        """Refuse a file that the free memory is too small for, before it is decoded.
+
+        Args:
+            source: path of the image.
+            max_pixels: number of pixels above which reading the file refuses it anyway.
+
+        Raises:
+            MemoryError: if the image does not fit for one of the networks.
+        """
         for part in self.parts:
             part.check_room(source, max_pixels)
 
     def smoothing(self, strength: float) -> AbstractContextManager[Smoother]:
         """Refuse to smooth averages over frames.
+
+        Args:
+            strength: strength of smoothing, which makes no difference.
 
         Raises:
             ValueError: always.

@@ -207,7 +207,17 @@ class Restorer(Rebuilt):
         return source.to_original_kind(self.restore(source.images))
 
     def smoothing(self, strength: float) -> AbstractContextManager[Smoother]:
-        """Smooth the network's averages over frames, see `RestorationNetwork.smoothing`."""
+        """Smooth the network's averages over the frames that are restored one by one within the block.
+
+        Args:
+            strength: weight of the frames before in an average, in [0, 1); see `temporal.STRENGTH`.
+
+        Returns:
+            The context, which gives the smoother; see `RestorationNetwork.smoothing`.
+
+        Raises:
+            ValueError: if the weights are several networks, or choose a network for each image.
+        """
         return self.network().smoothing(strength)
 
     @torch.no_grad()

@@ -131,6 +131,9 @@ class Segmenter(Rebuilt):
         Args:
             image: RGB in [0, 1], of any size and finite.
 
+        Returns:
+            Numbers of the classes, from 0 for the background.
+
         Raises:
             ValueError: if a value is not finite.
         """
@@ -204,6 +207,9 @@ class Segmenter(Rebuilt):
 
         Args:
             image: RGB in [0, 1], of any size.
+
+        Returns:
+            RGB in [0, 1], rounded to 255 levels, with S = `size`.
         """
         if image.shape[-2:] != (self.size, self.size):
             size = (self.size, self.size)
@@ -216,6 +222,9 @@ class Segmenter(Rebuilt):
 
         Args:
             images: prepared images, on any device.
+
+        Returns:
+            Logits of each class in float32.
         """
         return self.model(images.to(self.device)).float()
 
@@ -243,15 +252,31 @@ class SegmentWork:
         return weights_checksum(self.segmenter.model)
 
     def making(self, job: Job) -> OutputSettings:
-        """Return the settings of a mask."""
+        """Return the settings of a mask.
+
+        Args:
+            job: job of the command, which makes no difference.
+        """
         return OutputSettings("segment", self.weights, {})
 
     def wants_companion(self, job: Job) -> bool:
-        """Tell whether a job gets an overlay."""
+        """Tell whether a job gets an overlay.
+
+        Args:
+            job: job of the command, which makes no difference.
+        """
         return self.overlays
 
     def do(self, job: Job, companion: Path | None) -> tuple[tuple[str, ...], tuple[float, ...]]:
-        """Segment a file, and return the shares of the classes."""
+        """Segment a file.
+
+        Args:
+            job: job of the command.
+            companion: path of the overlay to write; None without one.
+
+        Returns:
+            No notes, and the share of the pixels of each class, from 0 to 1.
+        """
         image = read_image(job.source)
         mask = self.segmenter.segment_image(image)
         write_mask(job.target, mask, self.segmenter.maps)

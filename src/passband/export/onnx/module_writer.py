@@ -48,7 +48,11 @@ class ModuleWriter(NodeWriter):
         return self._traced(name, module, *inputs) if write is None else write(self, name, module, *inputs)
 
     def writer_of(self, module: nn.Module) -> Write | None:
-        """Return the function that writes a module, or None if the module must be traced."""
+        """Return the function that writes a module, or None if the module must be traced.
+
+        Args:
+            module: module of the network.
+        """
         for kind in type(module).__mro__:
             # a subclass that computes something else must not be written as its base
             if kind in self.known and kind.forward is type(module).forward:
@@ -63,7 +67,16 @@ class ModuleWriter(NodeWriter):
         return super().op(kind, *inputs, outputs=outputs, name=name, output=output, **attributes)
 
     def linear(self, name: str, layer: nn.Linear, x: str) -> str:
-        """Write a linear layer on the last axis."""
+        """Write a linear layer on the last axis.
+
+        Args:
+            name: name of the layer in the network.
+            layer: layer, with a bias or without.
+            x: name of the input.
+
+        Returns:
+            The name of the output.
+        """
         product = self.op("MatMul", x, self.value(array(layer.weight).T), name=f"{name}.product")
         return product if layer.bias is None else self.op("Add", product, self.value(array(layer.bias)), name=name)
 
@@ -116,7 +129,17 @@ class _Tracer(fx.Tracer):
 
 
 def write_sequence(writer: ModuleWriter, name: str, module: nn.Module, x: str) -> str:
-    """Write the children of a module, one after the other."""
+    """Write the children of a module, one after the other.
+
+    Args:
+        writer: writer of the network.
+        name: name of the module in the network.
+        module: module whose children run in their order, such as `nn.Sequential`.
+        x: name of the input.
+
+    Returns:
+        The name of the output.
+    """
     for child, part in module.named_children():
         x = writer.module(_joined(name, child), part, x)
     return x

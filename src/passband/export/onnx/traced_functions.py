@@ -73,7 +73,14 @@ class Traced:
             ) from error
 
     def constant(self, value: Any) -> Any:
-        """Write a parameter or a buffer."""
+        """Write a parameter or a buffer.
+
+        Args:
+            value: tensor; anything else is returned unchanged.
+
+        Returns:
+            The name of the parameter. Floating-point values get the type of the maps.
+        """
         if not isinstance(value, Tensor):
             return value
         return self.writer.value(array(value)) if value.is_floating_point() else self.writer.constant(value.numpy())
@@ -93,15 +100,31 @@ class Traced:
         return [sides, sides] if isinstance(sides, int) else list(sides)
 
     def tensor(self, value: Any) -> str:
-        """Return the name of a map, or write a number as one."""
+        """Return the name of a map, or write a number as one.
+
+        Args:
+            value: name of a map, or a number.
+        """
         return value if isinstance(value, str) else self.writer.value(np.array(value))
 
     def sides(self, *sides: Any) -> str:
-        """Write whole numbers, some of which depend on the size of the input, as one list."""
+        """Write whole numbers, some of which depend on the size of the input, as one list.
+
+        Args:
+            sides: whole numbers, and `Side` for those that depend on the size of the input.
+
+        Returns:
+            The name of the list.
+        """
         return self.writer.shape(*(side.name if isinstance(side, Side) else int(side) for side in sides))
 
     def side(self, x: str, axis: int) -> Side:
-        """Write the length of an axis."""
+        """Write the length of an axis.
+
+        Args:
+            x: name of the map.
+            axis: number of the axis; -1 for the last.
+        """
         if axis == -1:  # without an end, a shape goes to its last axis
             return Side(self.writer.op("Shape", x, start=axis))
         return Side(self.writer.op("Shape", x, start=axis, end=axis + 1))

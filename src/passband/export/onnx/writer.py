@@ -91,7 +91,16 @@ class OnnxWriter(NodeWriter, NetworkWriter):
         return self.op("InstanceNormalization", x, scale, bias, epsilon=norm.eps, name=name)
 
     def mean(self, x: str, name: str, *axes: int) -> str:
-        """Write the mean of a map over axes, by default its rows and columns."""
+        """Write the mean of a map over axes, which keep the length 1.
+
+        Args:
+            x: name of the input.
+            name: name of the node.
+            axes: numbers of the axes; rows and columns without any.
+
+        Returns:
+            The name of the output, in the type of the maps.
+        """
         # the sum over a large map exceeds the range of float16
         return self.narrow(
             self.op("ReduceMean", self.widen(x), self.integers(*(axes or (2, 3))), keepdims=1, name=name)
@@ -132,7 +141,14 @@ class OnnxWriter(NodeWriter, NetworkWriter):
         return self.op("Pad", x, window.pads, mode="edge", name=name)
 
     def window(self, pool: nn.Module) -> LocalWindow:
-        """Write the window of a layer as `LocalAvgPool2d.window_for` computes it, once for all maps of one size."""
+        """Write the window of a layer as `LocalAvgPool2d.window_for` computes it, once for all maps of one size.
+
+        Args:
+            pool: pooling layer for which `is_local` is true.
+
+        Returns:
+            The names of the sizes that the window depends on.
+        """
         assert isinstance(pool, LocalAvgPool2d)
         assert pool.window is not None
         if pool.stride in self._windows:
@@ -159,16 +175,34 @@ class OnnxWriter(NodeWriter, NetworkWriter):
         return self._windows[pool.stride]
 
     def narrow(self, x: str) -> str:
-        """Write a map of float32 in the type of the maps."""
+        """Write a map of float32 in the type of the maps.
+
+        Args:
+            x: name of a map in float32.
+
+        Returns:
+            The name of the output; `x` itself if maps are in float32.
+        """
         return self.op("Cast", x, to=self.float16) if self.half else x
 
     def widen(self, x: str) -> str:
-        """Write a map in float32."""
+        """Write a map in float32.
+
+        Args:
+            x: name of a map in the type of the maps.
+
+        Returns:
+            The name of the output; `x` itself if maps are in float32.
+        """
         return self.op("Cast", x, to=self.float32) if self.half else x
 
 
 def is_local(pool: nn.Module) -> bool:
-    """Tell whether a pooling layer averages over windows that may be smaller than a map, in evaluation."""
+    """Tell whether a pooling layer averages over windows that may be smaller than a map, in evaluation.
+
+    Args:
+        pool: pooling layer; other layers than `LocalAvgPool2d` are global.
+    """
     if not isinstance(pool, LocalAvgPool2d) or pool.window is None:
         return False
     return pool.mode == "tlc" or pool.window < TRAINING_CROP

@@ -78,6 +78,9 @@ def probe_images(multiple: int, minimum: int, views: int = 1) -> Float[Tensor, "
         multiple: number that the sides must be divisible by.
         minimum: smallest side, in pixels.
         views: number of views of 3 channels in which the photo is repeated.
+
+    Returns:
+        Both images, in [0, 1].
     """
     from skimage.data import chelsea
 

@@ -55,7 +55,11 @@ class Work:
     """The work on parts of long jobs; None if no job is split."""
 
     def companion_of(self, job: Job) -> Path | None:
-        """Return the path of the companion of a job, or None if it gets none."""
+        """Return the path of the companion of a job, or None if it gets none.
+
+        Args:
+            job: job of the command.
+        """
         if not self.wants_companion(job):
             return None
         return job.companion or job.target.with_name(fitted_name(job.target.stem, self.ending(job.target)))

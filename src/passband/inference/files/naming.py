@@ -50,11 +50,19 @@ class Naming:
     """Ending of the name of the video beside a video; empty for the same ending as beside an image."""
 
     def ending(self, target: Path) -> str:
-        """Return the ending of the name of the companion of a target."""
+        """Return the ending of the name of a target's companion.
+
+        Args:
+            target: path of the target.
+        """
         return self.ending_for(target.suffix)
 
     def ending_for(self, suffix: str) -> str:
-        """Return the ending of the name of the companion of a target with a suffix."""
+        """Return the ending of the name of the companion of a target that has a suffix.
+
+        Args:
+            suffix: suffix of the target, with its dot.
+        """
         is_video = suffix.lower() in VIDEO_SUFFIXES
         return self.companion_of_video if is_video and self.companion_of_video else self.companion
 
@@ -70,7 +78,14 @@ class Jobs(Sequence[Job]):
         self.rows: list[tuple[str, str, str, str | None]] = []
 
     def append(self, source: str, target: str, problem: str, companion: str | None) -> None:
-        """Add a job, see `Job`."""
+        """Add a job.
+
+        Args:
+            source: path of the source.
+            target: path of the file to write.
+            problem: reason why the job cannot be run; empty if there is none.
+            companion: path of the companion; None for the usual name.
+        """
         self.rows.append((source, target, problem, companion))
 
     def __len__(self) -> int:

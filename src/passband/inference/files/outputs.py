@@ -37,7 +37,17 @@ class OutputPlace:
 
     @classmethod
     def of(cls, output: str | Path, sources: Sequence[InputFile], naming: Naming) -> "OutputPlace":
-        """Decide whether the user means a file or a folder."""
+        """Decide whether the user means a file or a folder.
+
+        Args:
+            output: output that the user gave. An existing folder, or a path that ends with a separator, is a folder.
+            sources: files to work on.
+            naming: suffixes of the files that the command writes.
+
+        Raises:
+            ValueError: if several files shall go into one file, the folder is an existing file, or the suffix is of
+                another type.
+        """
         path, suffix = from_home(output), Path(output).suffix.lower()
         if path.is_dir() or str(output).endswith(("/", os.sep)):
             return cls(path, is_file=False)

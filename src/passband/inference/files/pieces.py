@@ -47,7 +47,15 @@ class Executor(Protocol):
 
 
 def in_this_process(run: Callable[[Any], Any], pieces: Iterable[Any]) -> Iterator[Any]:
-    """Run pieces of work one by one in this process, see `Executor`."""
+    """Run pieces of work one by one in this process.
+
+    Args:
+        run: function from a piece to its result, as for `Executor`.
+        pieces: pieces of work, and results that are known already.
+
+    Yields:
+        The result of each piece, in the order of the pieces.
+    """
     for piece in pieces:
         yield run(piece) if isinstance(piece, Piece) else piece
 

@@ -205,12 +205,20 @@ class RestoreWork:
         """Return the part that plans the segments of a video; None for images, and for videos that are smoothed.
 
         Smoothing needs the frames before, so that the segments must be restored one after the other.
+
+        Args:
+            job: job of the command.
+            companion: path of the comparison; None without one.
         """
         is_split = job.is_video and self.video.temporal is None
         return PartPiece(job, None, companion) if is_split else None
 
     def do_part(self, piece: PartPiece) -> PartDone:
-        """Plan the segments of a video, or restore one of them."""
+        """Plan the segments of a video, or restore one of them. An error becomes a part of the result.
+
+        Args:
+            piece: part of a job, from `first_part` or from the plan.
+        """
         job, video = piece.job, self.video
         if piece.companion is not None and not self.overwrite and _is_done(job, Records(), self.making(job)):
             return PartDone(piece, is_last=True)  # only the comparison is missing
@@ -232,7 +240,11 @@ class RestoreWork:
         return replace(result, result=summary, seconds=seconds, notes=(*plan.notes, *result.notes))
 
     def wants_companion(self, job: Job) -> bool:
-        """Tell whether a job gets a comparison."""
+        """Tell whether a job gets a comparison.
+
+        Args:
+            job: job of the command, which makes no difference.
+        """
         return self.compare
 
     @cached_property
@@ -241,7 +253,11 @@ class RestoreWork:
         return self.restorer.checksum()
 
     def making(self, job: Job) -> OutputSettings:
-        """Return the settings of a restored file."""
+        """Return the settings of a restored file.
+
+        Args:
+            job: job of the command.
+        """
         kind = (job.is_video, _has_quality(job))
         if kind not in self._making:
             self._making[kind] = self._settings(*kind)
@@ -265,14 +281,27 @@ class RestoreWork:
         return OutputSettings("restore", self.weights, {**network, "quality": self.quality} if has_quality else network)
 
     def companion_making(self, job: Job) -> OutputSettings:
-        """Return the settings of a comparison; one of the usual size has the same record as its target."""
+        """Return the settings of a comparison; one of the usual size has the same record as its target.
+
+        Args:
+            job: job of the command.
+        """
         target_making = self.making(job)
         if self.compare_pixels == PIXELS:
             return target_making
         return replace(target_making, options={**target_making.options, "pixels": self.compare_pixels})
 
     def do(self, job: Job, companion: Path | None) -> tuple[tuple[str, ...], Any]:
-        """Restore a file."""
+        """Restore a file.
+
+        Args:
+            job: job of the command.
+            companion: path of the comparison to write; None without one.
+
+        Returns:
+            Notes for the user, and `LeftAlone` if the choice of the network left the file as it was, otherwise None for
+            an image.
+        """
         close_videos()
         if job.is_video:
             return self._restore_video(job, companion)

@@ -66,6 +66,9 @@ class Trials:
 
         Args:
             image: RGB in [0, 1].
+
+        Returns:
+            Changes of N networks, in the unit of the image.
         """
         return torch.cat([self._restored(network, image[None]) - image for network in self.networks])
 
@@ -76,6 +79,9 @@ class Trials:
         Args:
             name: name of the network.
             image: RGB in [0, 1].
+
+        Returns:
+            RGB in [0, 1].
         """
         restored = self._restored(self.networks[self.names.index(name)], image[None])[0]
         return (restored * 255).round() / 255

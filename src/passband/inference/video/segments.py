@@ -51,7 +51,19 @@ def plan_segments(
     *,
     drop_unsupported: bool,
 ) -> SegmentPlan:
-    """Plan the segments of a video; the arguments are those of `streaming.restore_video`.
+    """Plan the segments of a video.
+
+    Args:
+        restorer: restorer with one network for all frames.
+        reader: opened video.
+        target: path of the restored video, whose suffix decides the kind of file.
+        codec: name of the codec, a key of `io.video.encoding.CODECS`; None for the one that most players support.
+        crf: quality, smaller is better; None for the codec's default.
+        temporal: strength of smoothing over frames in [0, 1); None restores each frame by itself.
+        drop_unsupported: whether sound and subtitles that the target cannot hold are left out.
+
+    Returns:
+        Encoding, frames of a batch and of a segment, and the description of all that decides the segments.
 
     Raises:
         VideoError: if the target cannot hold the video.

@@ -70,6 +70,9 @@ class Smoother:
         Args:
             name: name of the layer.
             pooled: averages of the announced frames, along the first axis.
+
+        Returns:
+            Averages of the same shape and dtype.
         """
         means = pooled.float().mean((-2, -1), keepdim=True)
         return (pooled + self.shift(name, means)).to(pooled.dtype)
@@ -81,6 +84,9 @@ class Smoother:
             name: name of the layer.
             means: means of the announced frames, along the first axis. Frames that are restored again because memory
                 ran out start from the averages before them also.
+
+        Returns:
+            Smoothed means minus the means, of the same shape.
         """
         average, smoothed = self.before.get(name), []
         for mean, cut in zip(means, self.cuts, strict=True):
@@ -199,6 +205,9 @@ def cells_of_luma(luma: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 16 16"]:
 
     Args:
         luma: luma in [0, 1].
+
+    Returns:
+        Means in [0, 1], in float32.
     """
     return F.adaptive_avg_pool2d(luma, _CELLS)[:, 0].float()
 
