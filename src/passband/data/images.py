@@ -155,6 +155,25 @@ def folders_in(parent: Path) -> list[str]:
         return sorted(entry.name for entry in entries if is_folder(entry))
 
 
+def class_folders(parent: Path) -> list[str]:
+    """Return the sorted names of the folders in a folder that are classes.
+
+    Hidden folders are none, and neither are runs, and folders such as `runs` that hold runs and no images.
+
+    Args:
+        parent: folder that holds a sub-folder for each class.
+
+    Raises:
+        OSError: if the folder cannot be read.
+    """
+    return [name for name in folders_in(parent) if not is_hidden(name) and not _holds_only_runs(parent / name)]
+
+
+def _holds_only_runs(folder: Path) -> bool:
+    """Tell whether a folder is a run, or holds runs and no images."""
+    return is_run(folder) or (any(is_run(folder / name) for name in folders_in(folder)) and not find_images(folder))
+
+
 def is_folder(entry: "os.DirEntry[str]") -> bool:
     """Tell whether an entry is a folder or a link to one; one that cannot be asked, as a link to itself, is none.
 

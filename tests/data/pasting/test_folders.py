@@ -63,6 +63,14 @@ def test_a_cutout_without_alpha_is_refused_by_name(folders):
         source.cutout(2, "train", np.random.default_rng(0))
 
 
+def test_runs_in_the_folder_of_objects_are_no_class(folders):
+    for run in ("runs/tiny", "tuned"):
+        (folders[0] / run / "validation").mkdir(parents=True)
+        (folders[0] / run / "run.json").write_text("{}")
+        Image.new("RGB", (9, 9)).save(folders[0] / run / "validation" / "step-1.png")
+    assert CutoutFolders(*folders).classes == ("ball", "box", "cone")
+
+
 def test_folders_that_cannot_make_a_set_are_refused(tmp_path):
     objects, photos = write_cutouts(tmp_path / "objects"), write_photos(tmp_path / "photos")
     (objects / "empty").mkdir()

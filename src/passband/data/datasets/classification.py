@@ -15,9 +15,8 @@ from passband.data.classifier_input import Preprocessing
 from passband.data.cubes.views import Augmentation
 from passband.data.datasets.order import usable
 from passband.data.datasets.shard_order import order_of
-from passband.data.images import find_images, folders_in, is_run
+from passband.data.images import class_folders, find_images
 from passband.data.selection import evenly
-from passband.io.hidden import is_hidden
 from passband.io.image import ImageError
 from passband.io.shards import data_folder
 from passband.naming import composed, listed, suggestion
@@ -97,7 +96,7 @@ def find_classes(folder: Path, classes: Sequence[str] | None = None) -> LabeledI
     folder = data_folder(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"no folder {folder}: a folder with a sub-folder of images for each class is needed")
-    folder_names = [name for name in folders_in(folder) if not is_hidden(name) and not _holds_only_runs(folder / name)]
+    folder_names = class_folders(folder)
     parts = [name for name in folder_names if name.lower() in PARTS]
     if folder_names and folder_names == parts:
         raise ValueError(
@@ -126,11 +125,6 @@ def find_classes(folder: Path, classes: Sequence[str] | None = None) -> LabeledI
     if not paths:
         raise FileNotFoundError(f"{folder} holds no images in its sub-folders: add images")
     return LabeledImages(names, tuple(paths), tuple(labels))
-
-
-def _holds_only_runs(folder: Path) -> bool:
-    """Tell whether a folder is a run, or holds runs and no images, as `runs` does: then it is no class."""
-    return is_run(folder) or (any(is_run(folder / name) for name in folders_in(folder)) and not find_images(folder))
 
 
 class ClassificationTrainingSet(Dataset[ClassSample]):

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from passband.data.images import NAMED, find_images, folders_in, is_run
+from passband.data.images import NAMED, class_folders, find_images
 from passband.data.pasting.scenes import INSIDE, PARTS
 from passband.data.splits import split_scenes
-from passband.io.hidden import is_hidden
 from passband.io.image import ImageError, read_image, read_stored_image, to_pil
 from passband.naming import counted, listed
 
@@ -101,8 +100,7 @@ def _classes(objects: Path) -> Mapping[str, list[Path]]:
     """Return the cut-outs of each class, sorted by the names of the classes."""
     if not objects.is_dir():
         raise FileNotFoundError(f"no folder {objects}: a folder with a sub-folder of cut-outs for each class is needed")
-    names = [name for name in folders_in(objects) if not is_hidden(name)]
-    files = {name: find_images(objects / name) for name in names if not is_run(objects / name)}
+    files = {name: find_images(objects / name) for name in class_folders(objects)}
     if empty := [name for name, paths in files.items() if not paths]:
         raise FileNotFoundError(
             f"each sub-folder of {objects} is a class and needs cut-outs; without images: {listed(empty, NAMED)}. "
