@@ -10,7 +10,7 @@ from PIL import Image
 from passband.config import parse_recipe
 from passband.evaluation import evaluate_segmenter
 from passband.models import load_model
-from passband.runs import RunError, read_run
+from passband.runs import RunError, RunLog, read_run
 from passband.studies.ratio_sweep import sweep_ratios
 from passband.training import train
 from tests.segmenters import write_blobs
@@ -132,3 +132,23 @@ def test_a_folder_that_does_not_fit_is_refused(swept, folders, tmp_path):
         sweep_ratios(recipe(), tmp_path, resume=True, **folders)
     with pytest.raises(ValueError, match=r"a sweep needs curriculum\.final_ratios"):
         sweep_ratios(recipe(final_ratios=()), tmp_path, **folders)
+
+
+def test_a_second_start_changes_nothing_of_a_sweep_in_training(folders, tmp_path):
+    left = tmp_path / "sweep" / "final-0.75" / "log.csv"  # a run before its first checkpoint, which is begun anew
+    left.parent.mkdir(parents=True)
+    left.touch()
+    with RunLog(tmp_path / "sweep", True):
+        for resume in (False, True):
+            with pytest.raises(RunError, match="another process is training the run in .*sweep: wait until it ends"):
+                sweep_ratios(recipe(), tmp_path / "sweep", resume=resume, **folders)
+    assert [path.name for path in (tmp_path / "sweep").rglob("*")] == ["final-0.75", "log.csv"]
+
+
+def test_a_sweep_keeps_its_folder_only_while_it_trains(folders, tmp_path):
+    def report(*_):
+        with pytest.raises(RunError, match="another process is training"):
+            RunLog(tmp_path, True)
+
+    sweep_ratios(recipe(final_ratios=(0.5,)), tmp_path, report=report, **folders)
+    RunLog(tmp_path, True).close()

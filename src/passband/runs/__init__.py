@@ -2,7 +2,7 @@
 
 from passband.runs.curves import CURVES_FILE, draw_curves
 from passband.runs.folder import DivergedError, RunError, check_free, read_run, trained_on, weights_of
-from passband.runs.log import Progress, RunLog
+from passband.runs.log import Progress, RunLog, keep_run
 from passband.runs.tables import read_curves, read_tables
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "RunLog",
     "check_free",
     "draw_curves",
+    "keep_run",
     "read_curves",
     "read_run",
     "read_tables",

@@ -70,6 +70,30 @@ class Progress:
             setattr(self, name, value)
 
 
+def keep_run(output: Path, active: bool) -> FolderLock | None:
+    """Keep the folder of a run, or of a sweep of runs, from other processes until the lock is released.
+
+    Args:
+        output: folder of the run, which is created if it is missing.
+        active: whether this process keeps the folder. Only one process of a parallel run does, and all of them call
+            this function.
+
+    Returns:
+        The lock of a process that keeps the folder.
+
+    Raises:
+        RunError: if another process trains the run.
+        WriteError: if the folder cannot be created or opened.
+    """
+    lock: FolderLock | None = None
+    if active:
+        with naming_file(output / RUN_FILE), suppress(BlockingIOError):
+            lock = FolderLock(output)
+    if from_first(active and lock is None):  # all processes of a parallel run refuse together
+        raise RunError(f"another process is training the run in {output}: wait until it ends, or choose another folder")
+    return lock
+
+
 class RunLog:
     """Writes the record of a run into its folder, which it keeps from other processes until it is closed.
 
@@ -85,14 +109,7 @@ class RunLog:
     def __init__(self, output: Path, active: bool):
         self.output, self.active = output, active
         self._events: Events | None = None
-        self._lock: FolderLock | None = None
-        if active:
-            with naming_file(output / RUN_FILE), suppress(BlockingIOError):
-                self._lock = FolderLock(output)
-        if from_first(active and self._lock is None):  # all processes of a parallel run refuse together
-            raise RunError(
-                f"another process is training the run in {output}: wait until it ends, or choose another folder"
-            )
+        self._lock = keep_run(output, active)
 
     def __enter__(self) -> "RunLog":
         return self

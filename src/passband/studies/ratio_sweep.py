@@ -8,6 +8,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from passband.models import pick_device
 from passband.processes import from_first, rank
 from passband.processes.start import join
 from passband.provenance import environment
-from passband.runs import Progress, RunError, check_free, read_run
+from passband.runs import Progress, RunError, check_free, keep_run, read_run
 from passband.studies.ratio_sweep_report import draw_sweep, sweep_table
 from passband.tasks.segmentation import Segmentation
 from passband.training import StepReport, train
@@ -88,7 +89,8 @@ def sweep_ratios(
         report: function that is called with the ratio after every step.
 
     Raises:
-        RunError: if `output` holds a sweep and `resume` is off, or the reverse, or the sweep has other settings.
+        RunError: if `output` holds a sweep and `resume` is off, or the reverse, if the sweep has other settings, or if
+            another process trains it.
         ValueError: if the recipe has no final ratios, or `training.train` raises it.
     """
     output, data = results_folder(output), data_folder(data)
@@ -96,46 +98,50 @@ def sweep_ratios(
     recipe = recipe_scored_on(recipe, validation_data)
     if not recipe.curriculum.final_ratios:
         raise ValueError("a sweep needs curriculum.final_ratios, such as [0.9, 0.6, 0.3, 0]")
-    if not resume:
-        check_free(output, (data, validation_data))
-    elif not (output / RUN_FILE).exists():
-        raise RunError(f"nothing to resume in {output}: begin anew in another folder")
-    elif read_run(output)["recipe"] != recipe:
-        raise RunError(f"{output} was begun with another recipe: choose another folder, or the recipe that it has")
     join(pick_device(device))
-    from_first(None)  # no process writes before all have checked the folder
-    started = time.monotonic()
-    rows: list[dict[str, Any]] = []
-    status, stopped = "interrupted", None
-    try:
-        _describe(output, recipe, data, validation_data, weights, "running")
-        for ratio in recipe.curriculum.final_ratios:
-            left = None if max_minutes is None else from_first(max_minutes - (time.monotonic() - started) / 60)
-            if left is not None and left <= 0:
-                status = "stopped"
-                break
-            row, stopped = _done(
-                of_ratio(recipe, ratio),
-                output / f"final-{ratio:g}",
-                data=data,
-                validation_data=validation_data,
-                weights=weights,
-                max_minutes=left,
-                device=device,
-                report=lambda step, ratio=ratio: report(ratio, step),
-            )
-            if row is None:
-                status = "stopped"
-                break
-            rows.append({"final_ratio": ratio, **row})
-            _write(output, recipe, rows)
-        else:
-            status = "finished"
-    except Exception:
-        status = "failed"
-        raise
-    finally:
-        _describe(output, recipe, data, validation_data, weights, status)
+    # from here on, no other process trains this sweep
+    with ExitStack() as kept:
+        if (lock := keep_run(output, rank() == 0)) is not None:
+            kept.callback(lock.release)
+        if not resume:
+            check_free(output, (data, validation_data))
+        elif not (output / RUN_FILE).exists():
+            raise RunError(f"nothing to resume in {output}: begin anew in another folder")
+        elif read_run(output)["recipe"] != recipe:
+            raise RunError(f"{output} was begun with another recipe: choose another folder, or the recipe that it has")
+        from_first(None)  # no process writes before all have checked the folder
+        started = time.monotonic()
+        rows: list[dict[str, Any]] = []
+        status, stopped = "interrupted", None
+        try:
+            _describe(output, recipe, data, validation_data, weights, "running")
+            for ratio in recipe.curriculum.final_ratios:
+                left = None if max_minutes is None else from_first(max_minutes - (time.monotonic() - started) / 60)
+                if left is not None and left <= 0:
+                    status = "stopped"
+                    break
+                row, stopped = _done(
+                    of_ratio(recipe, ratio),
+                    output / f"final-{ratio:g}",
+                    data=data,
+                    validation_data=validation_data,
+                    weights=weights,
+                    max_minutes=left,
+                    device=device,
+                    report=lambda step, ratio=ratio: report(ratio, step),
+                )
+                if row is None:
+                    status = "stopped"
+                    break
+                rows.append({"final_ratio": ratio, **row})
+                _write(output, recipe, rows)
+            else:
+                status = "finished"
+        except Exception:
+            status = "failed"
+            raise
+        finally:
+            _describe(output, recipe, data, validation_data, weights, status)
     return Sweep(tuple(rows), recipe.curriculum.final_ratios, output, stopped)
 
 
