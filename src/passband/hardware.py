@@ -115,6 +115,9 @@ def bfloat16_time_ratio(seconds: float = 0.2) -> float:
     Args:
         seconds: approximate time of the measurement, in seconds. If bfloat16 is emulated, and tens of times slower, the
             measurement ends after one small convolution of each kind.
+
+    Returns:
+        The ratio; below 1 if bfloat16 is faster.
     """
     small = (_conv_seconds(torch.float32, 16), _conv_seconds(torch.bfloat16, 16))
     if small[1] > 8 * small[0] and small[1] > seconds / 40:

@@ -237,6 +237,9 @@ def printable(text: str) -> str:
     File names may contain control characters, which could move the cursor of a terminal, or controls of the writing
     direction, which let `gpj.exe` read as `exe.jpg` also on pages. They may also contain bytes that are not valid
     UTF-8, which Python keeps as lone surrogates. The result can always be encoded as UTF-8.
+
+    Args:
+        text: text of any characters, such as a file name.
     """
     return text if text.isprintable() else "".join(_escaped(character) for character in text)
 

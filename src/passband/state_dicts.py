@@ -152,7 +152,11 @@ def published_config(state: dict[str, Tensor]) -> dict[str, Any] | None:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of the message of an error, or the name of its class if it has no message."""
+    """Return the first line of the message of an error, or the name of its class if it has no message.
+
+    Args:
+        error: error of any kind.
+    """
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 

@@ -287,6 +287,9 @@ def described_filters(analysis: FilterAnalysis) -> tuple[str, str]:
 
     Args:
         analysis: filters of an image.
+
+    Returns:
+        Title, and text for below it. Shares are in percent of the attention.
     """
     shares = [(choice.shares[1], choice) for choice in analysis.choices]
     fine, coarse = max(shares, key=lambda one: one[0]), min(shares, key=lambda one: one[0])

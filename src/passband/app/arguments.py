@@ -22,6 +22,15 @@ class CheckedBlocks(gr.Blocks):
 
         Gradio fails at uploads that were removed, and forgets the names that they had. The functions tell the person.
 
+        Args:
+            block_fn: function of the page that is called, with its components.
+            inputs: values of the request.
+            state: state of the session.
+            explicit_call: whether code calls the function, as Gradio has it.
+
+        Returns:
+            The converted values, in the order of the inputs.
+
         Raises:
             gr.Error: if a value cannot be used.
         """

@@ -147,7 +147,11 @@ class FinishedImages:
         return {"kind": "images", **dict.fromkeys(unknown)}
 
     def prepare(self, degraded: Float[Tensor, "1 C H W"]) -> None:
-        """Do nothing: finished images need no preparation."""
+        """Do nothing: finished images need no preparation.
+
+        Args:
+            degraded: degraded image, which is not used.
+        """
 
     def restore(self, number: int, degraded: Float[Tensor, "1 C H W"]) -> tuple[Float[Tensor, "1 3 H W"], str]:
         """Read the finished image of a pair.
@@ -198,6 +202,9 @@ def release() -> None:
 
 def is_folder_of_images(source: str | Path) -> bool:
     """Tell whether a source is a folder of finished images.
+
+    Args:
+        source: source of a contestant. The name of shipped weights is never a folder.
 
     Raises:
         ContestantError: if it is a folder that holds neither weights nor images.

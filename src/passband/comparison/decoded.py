@@ -91,6 +91,9 @@ class DecodedImages:
 
         Args:
             name: name of the image.
+
+        Returns:
+            Values in [0, 1], in float32.
         """
         shape, dtype, top = self._forms[name]
         values = np.fromfile(self.folder / name, dtype).reshape(shape)

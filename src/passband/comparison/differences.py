@@ -129,6 +129,10 @@ def difference_row(
         figure: figure of the row.
         differences: first minus second of each image, at least one.
         interval: mean of the differences with its interval.
+
+    Returns:
+        `mean`, `low` and `high` in the unit of the figure, the numbers of `wins`, `losses` and `ties`, and in `better`
+        the label of the contestant that is better for certain, or None.
     """
     gains = [value if figure.higher_is_better else -value for value in differences if not figure.vanishes(value)]
     wins = sum(gain > 0 for gain in gains)
@@ -157,6 +161,9 @@ def unknown_row(first: str, second: str, figure: Figure) -> dict[str, Any]:
         first: label of the first contestant.
         second: label of the second contestant.
         figure: figure of the row.
+
+    Returns:
+        A row of the same keys, with None for what is unknown.
     """
     row: dict[str, Any] = {"first": first, "second": second, "figure": figure.name, "count": 0}
     return {**row, **dict.fromkeys(("mean", "low", "high", "better")), "wins": 0, "losses": 0, "ties": 0}

@@ -50,6 +50,9 @@ class Scores:
         Args:
             label: label of a contestant, or `DEGRADED`.
             names: names of the pairs.
+
+        Returns:
+            For each part, squared errors from the lowest band to the highest.
         """
         own = [self.bands[label][name] for name in names]
         return {part: torch.stack([bands[part] for bands in own]).mean(0).tolist() for part in own[0]}
@@ -78,6 +81,9 @@ class Measures:
         Args:
             image: degraded or restored image in [0, 1].
             clean: clean image.
+
+        Returns:
+            `psnr` in dB, `ssim`, and the value of each further metric.
 
         Raises:
             ValueError: if the image is too small for a metric.

@@ -50,6 +50,12 @@ class RunScore:
         failed: reasons of the images that could not be scored, by name.
         data: folder of the images.
         identity: text by which two runs have the same image, by the name of the image.
+
+    Args:
+        task: task of the run, a key of `evaluation.EVALUATIONS`.
+        result: result of the evaluation, as its function returns it.
+        data: folder of the images.
+        sums: checksum of each image by its name; None if the names tell which images are the same.
     """
 
     def __init__(self, task: str, result: dict[str, Any], data: str, sums: Mapping[str, str] | None = None):

@@ -36,7 +36,12 @@ ShowNamedStep = Callable[[StepReport, str], None]
 
 
 def no_named_display(step: StepReport, name: str) -> None:
-    """Show nothing of a step."""
+    """Show nothing of a step.
+
+    Args:
+        step: figures of the step.
+        name: name of the training.
+    """
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,11 @@ ShowStep = Callable[[StepReport], None]
 
 
 def no_display(step: StepReport) -> None:
-    """Show nothing of a step."""
+    """Show nothing of a step.
+
+    Args:
+        step: figures of the step.
+    """
 
 
 @contextmanager

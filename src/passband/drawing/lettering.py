@@ -34,7 +34,11 @@ def font(size: int, *, bold: bool = False) -> "FreeTypeFont":
 
 
 def printable(text: str) -> str:
-    """Return a text on one line, with spaces for characters that cannot be drawn, as some file names have them."""
+    """Return a text on one line, with spaces for characters that cannot be drawn, as some file names have them.
+
+    Args:
+        text: text of any characters.
+    """
     shown = text.encode("utf-8", "replace").decode("utf-8")
     return "".join(letter if letter.isprintable() else " " for letter in shown).strip()
 

@@ -26,11 +26,25 @@ class Part:
     width: int
 
     def of(self, image: Float[Tensor, "3 H W"]) -> Float[Tensor, "3 h w"]:
-        """Return the pixels of an image inside this rectangle."""
+        """Return the pixels of an image inside this rectangle.
+
+        Args:
+            image: image in which the rectangle lies.
+
+        Returns:
+            A view of `height` x `width` pixels.
+        """
         return image[:, self.top : self.top + self.height, self.left : self.left + self.width]
 
     def scaled(self, ratio: float) -> "Part":
-        """Return the same rectangle in an image that was resized by a ratio."""
+        """Return the same rectangle in an image that was resized by a ratio.
+
+        Args:
+            ratio: side of the resized image divided by that of the image.
+
+        Returns:
+            The rectangle, rounded to whole pixels.
+        """
         return Part(*(round(ratio * number) for number in (self.top, self.left, self.height, self.width)))
 
 
@@ -109,6 +123,9 @@ def framed(image: Float[Tensor, "3 H W"], part: Part) -> Float[Tensor, "3 H W"]:
     Args:
         image: RGB image in [0, 1], which is not changed.
         part: part to frame. The frame lies around it.
+
+    Returns:
+        RGB in [0, 1].
     """
     with_frame = image.clone()
     for distance, value in ((2, 0.0), (1, 1.0), (0, 0.0)):

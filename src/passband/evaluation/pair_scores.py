@@ -133,7 +133,14 @@ class PairScoring:
     output: Path | None
 
     def do(self, piece: PairPiece) -> ScoredPair:
-        """Score a pair."""
+        """Score a pair.
+
+        Args:
+            piece: pair to score.
+
+        Returns:
+            The scores. An error becomes the reason why the pair has none.
+        """
         pair = piece.pair
         try:
             scored = score_pair(self.restorer, pair, self.protocol, self._metrics)

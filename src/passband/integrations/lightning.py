@@ -38,6 +38,12 @@ class CurriculumCallback(BatchCurriculum, Callback):  # type: ignore[misc]
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Replace the images of a batch.
 
+        Args:
+            trainer: trainer, whose global step and length give the share of the training that is done.
+            pl_module: module that is trained, which an adaptive schedule evaluates.
+            batch: dict or list with images in [0, 1], which is changed.
+            batch_idx: number of the batch, which is not used.
+
         Raises:
             TypeError: if the batch is neither a dict nor a list, or does not hold images at the key.
             KeyError: if the batch has no images at the key.

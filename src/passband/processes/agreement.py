@@ -29,6 +29,9 @@ def total(values: Tensor) -> Tensor:
 
     Args:
         values: tensor of the same shape in every process.
+
+    Returns:
+        The sum, of the same shape; the values themselves with a single process.
     """
     return _reduced(values, dist.ReduceOp.SUM)
 
@@ -47,6 +50,9 @@ def means(values: Mapping[str, Tensor]) -> dict[str, float]:
 
     Args:
         values: scalars by name, with the same names in every process.
+
+    Returns:
+        The means by name, the same in every process.
     """
     if count() == 1:
         return {name: value.item() for name, value in values.items()}

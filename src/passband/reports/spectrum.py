@@ -80,6 +80,10 @@ def spectrum_figures(errors: SpectralErrors) -> dict[str, Any]:
 
     Args:
         errors: errors by frequency.
+
+    Returns:
+        `total`, `bands` and `maps` as parts of the mean squared error for a range of 1, `band_edges` as shares of the
+        Nyquist frequency, and `findings` in words.
     """
     block, bands = errors.after.shape[-1], errors.in_bands()
     return {

@@ -65,7 +65,11 @@ class Progress:
         return asdict(self)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore the values of a checkpoint."""
+        """Restore the values of a checkpoint.
+
+        Args:
+            state: state from `state_dict`.
+        """
         for name, value in state.items():
             setattr(self, name, value)
 
@@ -129,14 +133,25 @@ class RunLog:
             self._events = Events(self.output / "tensorboard", step)
 
     def step(self, step: int, figures: dict[str, float]) -> None:
-        """Log the numbers of a step without rounding them."""
+        """Log the numbers of a step without rounding them.
+
+        Args:
+            step: number of the step, from 1.
+            figures: numbers by name, such as the loss and the learning rate.
+        """
         if self.active:
             add_row(self.output / LOG_FILE, step, figures)
         if self._events is not None:
             self._events.add("train", step, figures)
 
     def validation(self, step: int, figures: dict[str, float], picture: Tensor) -> None:
-        """Log the scores and the example image of a validation."""
+        """Log the scores and the example image of a validation.
+
+        Args:
+            step: number of the step after which the network was scored.
+            figures: scores by name.
+            picture: RGB in [0, 1], 3 x H x W.
+        """
         if self._events is not None:
             self._events.add("validation", step, figures, picture)
         if self.active:
@@ -144,7 +159,13 @@ class RunLog:
             write_image(self.output / "validation" / f"step-{step:09d}.png", picture.cpu())
 
     def weights(self, name: str, model: nn.Module, network: dict[str, Any]) -> None:
-        """Save a network in the folder weights/`name`."""
+        """Save a network in the folder weights/`name`.
+
+        Args:
+            name: name of the folder, such as `best` or `last`.
+            model: network whose weights are saved.
+            network: config of the network.
+        """
         if self.active:
             save_weights(model, self.output / "weights" / name, network)
 

@@ -86,7 +86,13 @@ class Share:
 
 
 class LocalWorker:
-    """A process, and the pipe to it."""
+    """A process, and the pipe to it.
+
+    Args:
+        context: context of the module multiprocessing that starts the process.
+        payload: pickle of the function that runs a piece.
+        share: share of the process in the machine.
+    """
 
     def __init__(self, context: Any, payload: bytes, share: Share):
         self.connection, other = context.Pipe()
@@ -95,7 +101,11 @@ class LocalWorker:
         other.close()  # so that the pipe ends when the process does
 
     def send(self, piece: Any) -> None:
-        """Give it work that can be pickled; if it has died, the next message says so."""
+        """Give it work that can be pickled; if it has died, the next message says so.
+
+        Args:
+            piece: piece of work.
+        """
         with suppress(BrokenPipeError, ConnectionResetError):
             self.connection.send_bytes(pickle.dumps(piece))
 
@@ -119,7 +129,11 @@ class LocalWorker:
         self.end(grace)
 
     def end(self, seconds: float) -> None:
-        """Wait for its end, and kill it if it does not end in time."""
+        """Wait for its end, and kill it if it does not end in time.
+
+        Args:
+            seconds: time in seconds that it gets.
+        """
         self.process.join(seconds)
         if self.process.exitcode is None:
             self.process.kill()

@@ -64,11 +64,20 @@ class Row:
     begun: int
 
     def is_ours(self, file: Stored) -> bool:
-        """Tell whether a file at the address of the output is the one that a run wrote."""
+        """Tell whether a file at the address of the output is the one that a run wrote.
+
+        Args:
+            file: file that the store has now.
+        """
         return self.begun == 1 or (self.output_bytes, self.output_version) == (file.bytes, file.version)
 
     def difference(self, source: Stored, settings: str) -> str:
-        """Return the reason why an output must be made again in a few words; empty if it need not."""
+        """Return the reason why an output must be made again in a few words; empty if it need not.
+
+        Args:
+            source: source that the store has now.
+            settings: settings of this run, from `settings_text`.
+        """
         if self.input != source.url:
             return "another source"
         if (self.input_bytes, self.input_version) != (source.bytes, source.version):
@@ -230,5 +239,9 @@ def _now() -> str:
 
 
 def settings_text(making: OutputSettings) -> str:
-    """Return command, weights and options as JSON, as the manifest keeps them."""
+    """Return command, weights and options as JSON, as the manifest keeps them.
+
+    Args:
+        making: settings of the files that a command writes.
+    """
     return json.dumps({"command": making.command, "weights": making.weights, "options": making.options}, sort_keys=True)

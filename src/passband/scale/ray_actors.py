@@ -79,7 +79,11 @@ class Actor:
         """Return as soon as the actor is ready."""
 
     def run(self, piece: Piece) -> Any:
-        """Run a piece."""
+        """Run a piece.
+
+        Args:
+            piece: piece of work.
+        """
         return self._run(piece)
 
 

@@ -43,7 +43,11 @@ class Worker(Protocol):
     """A process that runs pieces, one at a time."""
 
     def send(self, piece: Piece) -> None:
-        """Give it a piece."""
+        """Give it a piece.
+
+        Args:
+            piece: piece of work, which can be pickled.
+        """
         ...
 
     def kill(self) -> None:
@@ -74,6 +78,9 @@ class Crew(Protocol):
         Args:
             workers: workers from `start`.
             seconds: time after which an empty list is returned; None for no limit.
+
+        Returns:
+            Each worker that has a message, with the message.
         """
         ...
 

@@ -220,7 +220,11 @@ def opened(folder: Path, plan: Plan) -> Iterator[Database]:
 
 
 def identity(trial: "FrozenTrial") -> Identity:
-    """Return the cell, the point and the seed of a trial."""
+    """Return the cell, the point and the seed of a trial.
+
+    Args:
+        trial: trial of this study, which has these three as attributes.
+    """
     return trial.user_attrs["cell"], trial.user_attrs["point"], trial.user_attrs["seed"]
 
 

@@ -94,6 +94,9 @@ def gain_on(made: InspectionImage, restore: Restore, part: int | None = None) ->
         made: the image.
         restore: function that restores it.
         part: side of the square that is restored, as in `measure_gains`.
+
+    Returns:
+        PSNR of the restored image minus that of the degraded one; each counts as at most `BEST` dB.
     """
     images = [read_image(made.content), made.clean]
     degraded, clean = (image[None] for image in (images if part is None else crop_and_flip(images, part, None)))

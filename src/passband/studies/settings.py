@@ -63,7 +63,11 @@ class NuisanceRange(Section, frozen=True):
 
     @property
     def bounds(self) -> tuple[float | int, float | int]:
-        """Lowest and highest value of a range that is not a choice."""
+        """Lowest and highest value of a range that is not a choice.
+
+        Raises:
+            TypeError: if the range is a choice, which has no bounds.
+        """
         bounds = self.linear if self.linear is not None else self.log
         if bounds is None:
             raise TypeError("a choice has no bounds")

@@ -53,7 +53,14 @@ class TrialTable:
         return features, kinds, strength, gains
 
     def write(self, path: Path) -> None:
-        """Write the table; an interrupted write leaves no file."""
+        """Write the table; an interrupted write leaves no file.
+
+        Args:
+            path: path of the file, a compressed archive of numpy (.npz).
+
+        Raises:
+            OSError: if the file cannot be written.
+        """
         numbers, content = sorted(self.rows), io.BytesIO()
         rows = np.array([self.rows[number] for number in numbers], np.float32).reshape(-1, sum(self.sizes))
         np.savez_compressed(

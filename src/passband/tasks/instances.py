@@ -116,6 +116,9 @@ def beside_truth(
         predicted: instances that were found in the image.
         score: smallest score of a predicted instance that is drawn.
         height: largest height of the drawn images, in pixels.
+
+    Returns:
+        Both images, RGB in [0, 1] and of the same size.
     """
     image = next(image for image in images if image.number == number)
     pixels = read_image(image.path)

@@ -45,6 +45,9 @@ class RobustnessScores:
 
         Args:
             main: name of the main figure.
+
+        Returns:
+            Figures by name, in the unit of the main figure.
         """
         for name, scores in self.scores.items():
             scores.gather(self.batches[name])
@@ -58,6 +61,9 @@ def noisy(images: Float[Tensor, "B C H W"], noise: float, numbers: list[int]) ->
         images: images to copy.
         noise: standard deviation of the noise.
         numbers: number of each image, which seeds its noise.
+
+    Returns:
+        The copies, in [0, 1].
     """
     generators = [torch.Generator().manual_seed(number) for number in numbers]
     drawn = [torch.randn(images.shape[1:], generator=generator) for generator in generators]
@@ -71,6 +77,9 @@ def blurred(images: Float[Tensor, "B C H W"], blur: float, numbers: list[int]) -
         images: images to copy.
         blur: standard deviation in pixels.
         numbers: number of each image, which has no effect.
+
+    Returns:
+        The copies, in the range of the images.
     """
     from torchvision.transforms.v2.functional import gaussian_blur  # importing torchvision takes seconds
 

@@ -152,10 +152,19 @@ class FixedLesson:
     """The parts of a task that learns from images as they are, from the first step to the last."""
 
     def lesson(self, folder: Path, network: dict[str, Any]) -> None:
-        """Return None: images are learned from as they are."""
+        """Return None: images are learned from as they are.
+
+        Args:
+            folder: folder to train on, which is not used.
+            network: config of the network, which is not used.
+        """
 
     def state(self, lesson: None = None) -> list[Stateful]:
-        """Return nothing: a checkpoint keeps the network alone."""
+        """Return nothing: a checkpoint keeps the network alone.
+
+        Args:
+            lesson: result of `lesson`.
+        """
         return []
 
     def collate(self, samples: list[dict[str, Any]]) -> dict[str, Any]:

@@ -62,6 +62,9 @@ def change_sentences(before: RadialCurve, after: RadialCurve) -> tuple[str, ...]
     Args:
         before: radial curve before restoration.
         after: radial curve of the restored image, of the same size.
+
+    Returns:
+        Sentence for each region of `REGIONS` that has contrast, as one text, and a sentence about its limits.
     """
     share = torch.arange(len(before.counts)) / before.nyquist
     changes: dict[str, float] = {}

@@ -70,6 +70,9 @@ def changed(run: Path) -> float:
 
     Args:
         run: folder of the run.
+
+    Returns:
+        Seconds since 1970; 0 if the folder has no files of a run.
     """
     for name in ("log.csv", RUN_FILE):
         with suppress(OSError):

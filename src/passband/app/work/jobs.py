@@ -73,7 +73,11 @@ class Job:
         return self.state in ("done", "failed")
 
     def fail(self, error: str) -> None:
-        """End the job without a result."""
+        """End the job without a result.
+
+        Args:
+            error: reason in words that the person reads.
+        """
         self.error, self.state = error, "failed"
 
 
@@ -87,7 +91,11 @@ class Queue:
         return sum(map(len, self._of_person.values()))
 
     def add(self, job: Job) -> None:
-        """Add a job after the others of its person."""
+        """Add a job after the others of its person.
+
+        Args:
+            job: job that has just been made.
+        """
         self._of_person.setdefault(job.person, deque()).append(job)
 
     def take(self) -> Job | None:
@@ -101,7 +109,11 @@ class Queue:
         return job
 
     def remove(self, job: Job) -> None:
-        """Remove a job, if it still waits."""
+        """Remove a job, if it still waits.
+
+        Args:
+            job: job in any state.
+        """
         jobs = self._of_person.get(job.person, deque())
         with suppress(ValueError):
             jobs.remove(job)

@@ -113,7 +113,8 @@ class Restoring:
             options: options of the restoration.
 
         Raises:
-            UploadError: if the file is not an upload, or the page does not offer the weights.
+            UploadError: if the file is not an upload, the page does not offer the weights, or the strength is not from
+                0 to 1.
         """
         limits, offered = self.server.settings.limits, self.server.weights
         asked = tuple(dict.fromkeys(name for name in (options.weights, options.second) if name != NONE))

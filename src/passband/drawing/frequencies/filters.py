@@ -32,6 +32,9 @@ def kernel_mosaic(kernels: Float[Tensor, "G k k"]) -> Float[Tensor, "H W"]:
 
     Args:
         kernels: one kernel for each group.
+
+    Returns:
+        Kernels in columns of `GROUP_ROWS`, with NaN between them and in empty places.
     """
     columns = -(-len(kernels) // GROUP_ROWS)
     missing = GROUP_ROWS * columns - len(kernels)

@@ -63,6 +63,9 @@ def shrunk(image: Float[Tensor, "C H W"], side: int = SIDE) -> Float[Tensor, "C 
     Args:
         image: image of any range.
         side: longest side of the result in pixels.
+
+    Returns:
+        The image in the same unit.
     """
     height, width = image.shape[-2:]
     ratio = side / max(height, width)

@@ -88,19 +88,32 @@ def answer_of(comparison: Comparison) -> Answer:
 
 
 def question_of(record: StudyRecord) -> str:
-    """Return the question of a study, or one made of its scientific keys."""
+    """Return the question of a study, or one made of its scientific keys.
+
+    Args:
+        record: study with its trials.
+    """
     if record.settings.question:
         return " ".join(record.settings.question.split())
     return f"Which value of {joined(list(record.settings.scientific))} is best?"
 
 
 def name_of(comparison: Comparison, cell: int) -> str:
-    """Return the name of a cell in a sentence in which its keys are known, in Markdown."""
+    """Return the name of a cell in a sentence in which its keys are known, in Markdown.
+
+    Args:
+        comparison: comparison of the cells.
+        cell: index of the cell.
+    """
     return code(value_name(comparison, cell))
 
 
 def limits_of(comparison: Comparison) -> str:
-    """Return sentences that say what a study does not show."""
+    """Return sentences that say what a study does not show.
+
+    Args:
+        comparison: comparison of the cells.
+    """
     record, settings = comparison.record, comparison.record.settings
     scored = Path(record.validation_data or record.data).name
     on = f"trained on {code(Path(record.data).name)} and scored on "

@@ -20,7 +20,11 @@ OWN_COLUMNS = ("number", "cell", "label", "point", "seed", "state", "reason")
 
 
 def adoption_of(comparison: Comparison) -> tuple[int, int | None, Adoption] | None:
-    """Return the cell that was trained again, its runner-up if that was trained again, and the verdict; or None."""
+    """Return the cell that was trained again, its runner-up if that was trained again, and the verdict; or None.
+
+    Args:
+        comparison: comparison of the cells, with the new trainings in its record.
+    """
     ended = [trial for trial in comparison.record.retrained if trial.state in ENDED]
     cells = list(dict.fromkeys(trial.cell for trial in ended))
     if not cells:
@@ -40,7 +44,14 @@ def adoption_of(comparison: Comparison) -> tuple[int, int | None, Adoption] | No
 
 
 def retraining(comparison: Comparison) -> Section:
-    """Return the spread of the winner that was trained again, and whether to adopt it."""
+    """Return the spread of the winner that was trained again, and whether to adopt it.
+
+    Args:
+        comparison: comparison of the cells.
+
+    Returns:
+        The section; empty if no cell has a result.
+    """
     if not comparison.order:
         return Section()
     section = Section(["## The winner trained again", ""])
@@ -85,7 +96,14 @@ def retraining(comparison: Comparison) -> Section:
 
 
 def other_figures(comparison: Comparison) -> Section:
-    """Return the cell that each figure would choose, so that a choice that hangs on one figure is noticed."""
+    """Return the cell that each figure would choose, so that a choice that hangs on one figure is noticed.
+
+    Args:
+        comparison: comparison of the cells by the figure of this report.
+
+    Returns:
+        The section; empty if there is only one ranking.
+    """
     record, rows, others, clear_others = comparison.record, [], 0, 0
     if not comparison.order:
         return Section()
@@ -130,7 +148,11 @@ def other_figures(comparison: Comparison) -> Section:
 
 
 def how_it_was_made(comparison: Comparison) -> Section:
-    """Return everything that is needed to repeat the study."""
+    """Return everything that is needed to repeat the study.
+
+    Args:
+        comparison: comparison of the cells.
+    """
     record, settings = comparison.record, comparison.record.settings
     states = [trial.state for trial in record.trials]
     counts = joined([f"{states.count(state)} {state}" for state in dict.fromkeys(states)])
@@ -172,7 +194,14 @@ def how_it_was_made(comparison: Comparison) -> Section:
 
 
 def trial_rows(record: StudyRecord) -> tuple[list[str], list[dict[str, object]]]:
-    """Return the columns and the rows of trials.csv, with the new trainings of the winner last."""
+    """Return the columns and the rows of trials.csv, with the new trainings of the winner last.
+
+    Args:
+        record: study with its trials.
+
+    Returns:
+        Names of the columns, and one row by column for each trial.
+    """
     trials = (*record.trials, *record.retrained)
     keys = list(dict.fromkeys(key for trial in trials for key in trial.changes))
     figures = list(dict.fromkeys(name for trial in trials for name in trial.figures))

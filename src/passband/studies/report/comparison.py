@@ -143,7 +143,11 @@ def figure_of(record: StudyRecord, name: str | None) -> Figure:
 
 
 def available_figures(record: StudyRecord) -> list[str]:
-    """Return the names of the figures that finished trials report, in their order."""
+    """Return the names of the figures that finished trials report, in their order.
+
+    Args:
+        record: study with its trials.
+    """
     return list(dict.fromkeys(name for trial in record.trials for name in trial.figures))
 
 
@@ -161,7 +165,12 @@ def cell_name(comparison: Comparison, cell: int, separator: str = ", ") -> str:
 
 
 def value_name(comparison: Comparison, cell: int) -> str:
-    """Return the value alone as the name of a cell, if the study has one scientific key, else `cell_name`."""
+    """Return the value alone as the name of a cell, if the study has one scientific key, else `cell_name`.
+
+    Args:
+        comparison: comparison of the cells.
+        cell: index of the cell.
+    """
     values = comparison.record.cells[cell].values
     return value_text(next(iter(values.values()))) if len(values) == 1 else cell_name(comparison, cell)
 

@@ -200,7 +200,14 @@ def retrained_chart(comparison: Comparison, names: Sequence[str], adoption: Adop
 
 
 def shown_cells(comparison: Comparison) -> list[int]:
-    """Return the cells that have a panel: the best ones, at most `MOST_CELLS`."""
+    """Return the cells that have a panel: the best ones, at most `MOST_CELLS`.
+
+    Args:
+        comparison: comparison of the cells.
+
+    Returns:
+        Indices of the cells, the best cell first.
+    """
     return list(comparison.order[:MOST_CELLS])
 
 

@@ -26,7 +26,14 @@ from passband.studies.report.wording import bullets, code, joined, paragraph, ta
 
 
 def nuisance_values(comparison: Comparison) -> Section:
-    """Return the scatter of the points, with a flag where a best point lies at the edge of a range."""
+    """Return the scatter of the points, with a flag where a best point lies at the edge of a range.
+
+    Args:
+        comparison: comparison of the cells.
+
+    Returns:
+        The section; empty without nuisance ranges or results.
+    """
     ranges = comparison.record.settings.nuisance
     if not ranges or not comparison.order:
         return Section()
@@ -71,7 +78,14 @@ def nuisance_values(comparison: Comparison) -> Section:
 
 
 def enough_points(comparison: Comparison) -> Section:
-    """Return the expected best of k points with a verdict for each cell."""
+    """Return the expected best of k points with a verdict for each cell.
+
+    Args:
+        comparison: comparison of the cells.
+
+    Returns:
+        The section; empty for fewer than two points, or without results.
+    """
     if comparison.points < 2 or not comparison.order:
         return Section()
     figure, verdicts = comparison.figure, {}
@@ -116,7 +130,12 @@ def enough_points(comparison: Comparison) -> Section:
 
 
 def training_curves(comparison: Comparison, trainings: Sequence[Training]) -> Section:
-    """Return the curves of the best trial of each cell, with a verdict on each."""
+    """Return the curves of the best trial of each cell, with a verdict on each.
+
+    Args:
+        comparison: comparison of the cells.
+        trainings: best training of each cell; the section is empty without any.
+    """
     if not trainings:
         return Section()
     section = Section(["## Training curves", ""])

@@ -52,7 +52,12 @@ class Section:
 
 
 def opening(comparison: Comparison, answer: Answer) -> Section:
-    """Return the title, the answer with its limits, and the chart of all cells."""
+    """Return the title, the answer with its limits, and the chart of all cells.
+
+    Args:
+        comparison: comparison of the cells.
+        answer: answer of the study.
+    """
     section = Section([f"# {answer.question}", "", *paragraph(f"**{answer.sentence}**"), *paragraph(answer.limits)])
     if comparison.order:
         section.draw("cells", "Best point of each cell with its interval", lambda: _cells(comparison))
@@ -60,7 +65,11 @@ def opening(comparison: Comparison, answer: Answer) -> Section:
 
 
 def best_of_cells(comparison: Comparison) -> Section:
-    """Return the table of the cells, and the differences between the winner and the others."""
+    """Return the table of the cells, and the differences between the winner and the others.
+
+    Args:
+        comparison: comparison of the cells.
+    """
     record, figure = comparison.record, comparison.figure
     nuisance = list(record.settings.nuisance)
     rows = []
@@ -96,7 +105,14 @@ def best_of_cells(comparison: Comparison) -> Section:
 
 
 def isolations(comparison: Comparison) -> Section:
-    """Return an isolation chart for each scientific key of a study with several keys."""
+    """Return an isolation chart for each scientific key of a study with several keys.
+
+    Args:
+        comparison: comparison of the cells.
+
+    Returns:
+        The section; empty for a single key, or without results.
+    """
     keys = list(comparison.record.settings.scientific)
     if len(keys) < 2 or not comparison.order:
         return Section()
@@ -117,7 +133,14 @@ def isolations(comparison: Comparison) -> Section:
 
 
 def method(comparison: Comparison) -> list[str]:
-    """Return a note on the intervals, for readers who want to check them."""
+    """Return a note on the intervals, for readers who want to check them.
+
+    Args:
+        comparison: comparison of the cells.
+
+    Returns:
+        Lines in Markdown; none if there are no intervals.
+    """
     points, seeds = comparison.points, len(comparison.record.settings.seeds)
     if points < 2 and seeds < 2:
         return []
@@ -150,7 +173,11 @@ def _cells(comparison: Comparison) -> "Chart":
 
 
 def finding(comparison: Comparison) -> str:
-    """Return the finding of the comparison as the title of a chart."""
+    """Return the finding of the comparison as the title of a chart.
+
+    Args:
+        comparison: comparison of the cells, at least one of which has a result.
+    """
     winner = cell_name(comparison, comparison.order[0])
     if not comparison.differences:
         return f"Only {winner} gave a result"

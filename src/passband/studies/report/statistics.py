@@ -112,6 +112,9 @@ def draws_apart(first: Float[np.ndarray, " draws"], other: Float[np.ndarray, " d
     Args:
         first: bests of the first cell.
         other: bests of the other cell in the same draws.
+
+    Returns:
+        First minus other, in the unit of the figure.
     """
     both = np.isfinite(first) & np.isfinite(other)
     return np.subtract(first, other, out=np.full(len(first), np.nan), where=both)
@@ -124,6 +127,9 @@ def level_of_each(count: int) -> float:
 
     Args:
         count: number of intervals.
+
+    Returns:
+        The probability, from `LEVEL` to 1.
     """
     return 1 - (1 - LEVEL) / max(1, count)
 

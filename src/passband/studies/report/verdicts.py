@@ -149,6 +149,10 @@ def judge_points(means: Float[np.ndarray, " points"], values: Float[np.ndarray, 
     Args:
         means: figure of each point, where higher is better; minus infinity if a point is infeasible.
         values: figures of the trainings; NaN if a point has no result.
+
+    Returns:
+        The verdict, which is None with fewer than `LEAST_POINTS` points or two feasible ones; the gain of the second
+        half of the points, and the allowed gain, in the unit of the figure.
     """
     curve, feasible = best_of_k(means), means[np.isfinite(means)]
     if curve is None or len(means) < LEAST_POINTS or len(feasible) < 2:
