@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from passband.inference import Restorer
 from passband.inference.engines import load_engine
-from passband.inference.restoration_network import RestorationNetwork
+from passband.inference.restoration.network import RestorationNetwork
 from passband.models import SFNet, build_model, load_model, sfnet_small
 from passband.state_dicts import CheckpointError
 from passband.weights_finding import WEIGHTS_FILE

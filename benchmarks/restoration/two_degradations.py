@@ -20,7 +20,7 @@ from second_generators import SECOND, degrade_second
 from passband.data.datasets.crops import CLEAN
 from passband.data.images import find_images
 from passband.inference import InspectedChoice, Restorer
-from passband.inference.network_chain import chained_names
+from passband.inference.restoration.chain import chained_names
 from passband.io.image import read_image
 from passband.io.json_files import write_json
 from passband.metrics import psnr

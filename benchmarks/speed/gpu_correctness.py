@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from passband.curriculum import low_pass_ratio
 from passband.inference.engines import TorchEngine
-from passband.inference.planned import restore_within
+from passband.inference.restoration.planned import restore_within
 from passband.losses import focal_frequency_loss, frequency_loss, multiscale_loss
 from passband.models import build_model, load_model
 from passband.models.classification.gated import logits_of

@@ -14,7 +14,7 @@ from sfnet import build, unfold_forward
 from torch import Tensor, nn
 
 from passband.inference.engines import TorchEngine
-from passband.inference.planned import restore_within
+from passband.inference.restoration.planned import restore_within
 from passband.layers import DynamicFilter
 
 SMALL = {"sfnet": "sfnet-small", "fsnet": "fsnet-small", "convir": "convir-tiny"}

@@ -26,8 +26,8 @@ from skimage.data import chelsea
 
 from passband.analysis.seams import seam_figure
 from passband.data.degradations import degrade
-from passband.inference.memory import OVERLAP, MemoryPlan
-from passband.inference.planned import restore_planned, restore_within
+from passband.inference.restoration.memory import OVERLAP, MemoryPlan
+from passband.inference.restoration.planned import restore_planned, restore_within
 from passband.io.arrays import from_array
 from passband.metrics import psnr
 from passband.models import load_model, sfnet

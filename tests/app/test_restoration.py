@@ -16,8 +16,8 @@ from passband.app.work.restoration import InspectRequest, Restored, RestoreReque
 from passband.app.work.restoring import Moment, Options, Result, joined
 from passband.cli import main
 from passband.inference import Diagnosis, InspectedChoice, Restorer
-from passband.inference.inspection.choice import LISTED_SCENES
-from passband.inference.network_choice import Decision, Scene, VideoDecision
+from passband.inference.inspection.auto import LISTED_SCENES
+from passband.inference.restoration.choice import Decision, Scene, VideoDecision
 from passband.io.image import write_image
 from tests.inspecting import Layered, photograph
 

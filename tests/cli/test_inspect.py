@@ -45,7 +45,7 @@ def test_auto_says_what_it_chose_and_leaves_clean_pictures_alone(run, photos, tm
     from passband.inference import Inspector
 
     weights = saved(decided(["clean"], 40.0), tmp_path / "inspector")
-    monkeypatch.setattr("passband.inference.inspection.choice.Inspector", lambda: Inspector(weights))
+    monkeypatch.setattr("passband.inference.inspection.auto.Inspector", lambda: Inspector(weights))
     status, _, err = run("restore", photos, "-o", tmp_path / "out", "--weights", "auto")
     assert status == 0
     assert (tmp_path / "out" / "0.jpg").read_bytes() == (photos / "0.jpg").read_bytes()

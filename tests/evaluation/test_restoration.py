@@ -16,7 +16,8 @@ from passband.drawing.lettering import line_height
 from passband.evaluation import evaluate
 from passband.evaluation.benchmarks import BENCHMARKS
 from passband.export import export_model
-from passband.inference import Restorer, memory, planned
+from passband.inference import Restorer
+from passband.inference.restoration import memory, planned
 from passband.io.image import read_image, write_image
 from passband.metrics import PROTOCOLS, image_metric
 from passband.models import ConvIR, SFNet, load_model
@@ -388,7 +389,7 @@ def test_an_error_of_any_kind_fails_one_pair_and_no_other(tiny_weights, tmp_path
             raise AttributeError("no such attribute")
         return restore(*given)
 
-    monkeypatch.setattr("passband.inference.restoration_network.restore_within", broken)
+    monkeypatch.setattr("passband.inference.restoration.network.restore_within", broken)
     result = evaluate(tiny_weights, tmp_path, tmp_path / "report", device="cpu")
     assert [row["name"] for row in result["images"]] == ["two/a"]
     (failed,) = result["failed"]

@@ -6,7 +6,7 @@ from PIL import Image
 
 from passband import Restorer
 from passband.inference import plan_jobs, restore_files
-from passband.inference.network_choice import Decision, NetworkChoice
+from passband.inference.restoration.choice import Decision, NetworkChoice
 from passband.io.image import write_image
 from passband.models import load_model
 from passband.naming import short_name

@@ -112,7 +112,7 @@ def test_weights_that_are_gone_end_the_work_with_an_error(identity_weights, pict
 def test_a_process_takes_all_threads_only_if_they_sleep_while_they_wait(policy, threads, monkeypatch):
     taken = []
     monkeypatch.setattr("torch.set_num_threads", taken.append)
-    monkeypatch.setattr("passband.inference.memory.share_memory", lambda *_: None)
+    monkeypatch.setattr("passband.inference.restoration.memory.share_memory", lambda *_: None)
     monkeypatch.delenv(WAITING, raising=False) if policy is None else monkeypatch.setenv(WAITING, policy)
     Share(0, 3, threads=1, most=3).take()
     Share(0, 3, threads=1).take()

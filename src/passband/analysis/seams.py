@@ -12,9 +12,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from passband.inference.engines.tiled import own_overlap, restore_tiled
-from passband.inference.memory import OVERLAP, MemoryPlan, independent_overlap, tile_step
-from passband.inference.planned import restore_planned
-from passband.inference.restoration_network import RestorationNetwork
+from passband.inference.restoration.memory import OVERLAP, MemoryPlan, independent_overlap, tile_step
+from passband.inference.restoration.network import RestorationNetwork
+from passband.inference.restoration.planned import restore_planned
 from passband.io.files import results_folder
 from passband.io.image import read_image, write_image
 from passband.io.json_files import write_json

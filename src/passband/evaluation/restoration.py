@@ -20,7 +20,7 @@ from passband.evaluation.pair_scores import (
 from passband.evaluation.restoration_report import write_restoration_report, write_worst_median_best
 from passband.export.runtimes import runtime_of
 from passband.inference.files.pieces import Executor, in_this_process
-from passband.inference.network_chain import chained_names
+from passband.inference.restoration.chain import chained_names
 from passband.inference.restorer import Restorer
 from passband.io.files import results_folder
 from passband.io.shards import data_folder

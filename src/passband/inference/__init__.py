@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from passband.inference.files.jobs import JobResult
     from passband.inference.files.naming import Job
     from passband.inference.files.restoring import ImageProgress, VideoOptions, plan_jobs, restore_files
-    from passband.inference.inspection.choice import InspectedChoice
+    from passband.inference.inspection.auto import InspectedChoice
     from passband.inference.inspection.inspector import Diagnosis, Inspected, Inspector
-    from passband.inference.network_choice import NetworkChoice
+    from passband.inference.restoration.choice import NetworkChoice
     from passband.inference.restorer import Restorer
     from passband.inference.segmenter import Segmenter
     from passband.inference.video.streaming import VideoProgress, VideoSummary, restore_video
@@ -21,12 +21,12 @@ _HOMES = {
     "Diagnosis": "inspection.inspector",
     "FoundIn": "detector",
     "Inspected": "inspection.inspector",
-    "InspectedChoice": "inspection.choice",
+    "InspectedChoice": "inspection.auto",
     "Inspector": "inspection.inspector",
     "InstanceFinder": "detector",
     "Job": "files.naming",
     "JobResult": "files.jobs",
-    "NetworkChoice": "network_choice",
+    "NetworkChoice": "restoration.choice",
     "ImageProgress": "files.restoring",
     "Restorer": "restorer",
     "Segmenter": "segmenter",

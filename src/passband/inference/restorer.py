@@ -15,14 +15,14 @@ from PIL import Image
 from torch import Tensor, nn
 
 from passband.drawing.before_after import PIXELS
-from passband.inference.change_check import blended
 from passband.inference.engines import Engine
 from passband.inference.files.image_file import ImageFile
-from passband.inference.memory import MemoryPlan, parse_memory
-from passband.inference.network_chain import NetworkChain, chained_names
-from passband.inference.network_choice import FixedChoice, NetworkChoice, VideoDecision, choice_of
 from passband.inference.rebuilding import Rebuilt
-from passband.inference.restoration_network import RestorationNetwork
+from passband.inference.restoration.chain import NetworkChain, chained_names
+from passband.inference.restoration.change_check import blended
+from passband.inference.restoration.choice import FixedChoice, NetworkChoice, VideoDecision, choice_of
+from passband.inference.restoration.memory import MemoryPlan, parse_memory
+from passband.inference.restoration.network import RestorationNetwork
 from passband.inference.video.temporal import Smoother
 from passband.io.arrays import check_range
 from passband.io.conversion import AnyImage, Given, ImageSource, read_input
@@ -307,7 +307,8 @@ class Restorer(Rebuilt):
 
         Returns:
             Sentences about the choice of the network, about losses and damage, and about a restoration that changed
-            almost nothing or something unexpected, see `change_check.Change`; empty if nothing has to be said.
+            almost nothing or something unexpected, see `restoration.change_check.Change`; empty if nothing has to be
+            said.
 
         Raises:
             ImageError: if the file is not an image, damaged or too large.

@@ -74,7 +74,7 @@ class Share:
         """Limit this process to its share."""
         import torch
 
-        from passband.inference.memory import share_memory
+        from passband.inference.restoration.memory import share_memory
 
         is_asleep = os.environ.get(WAITING, "").lower() == "passive"
         threads = self.most if is_asleep and self.most is not None else self.threads

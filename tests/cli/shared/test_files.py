@@ -306,7 +306,7 @@ class TestProgress:
 
     def test_a_large_picture_tells_how_far_it_is(self, run, tmp_path, identity_weights, monkeypatch):
         monkeypatch.setattr("passband.cli.shared.files.PACE", 0.0)
-        monkeypatch.setattr("passband.inference.memory.LARGE_MAP", 0)
+        monkeypatch.setattr("passband.inference.restoration.memory.LARGE_MAP", 0)
         monkeypatch.setattr(bands, "BAND_VALUES", 0)
         write_image(tmp_path / "a.png", torch.rand(3, 32, 16))
         status, _, err = run("restore", tmp_path / "a.png", "--weights", identity_weights, "--device", "cpu")

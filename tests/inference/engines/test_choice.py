@@ -2,10 +2,10 @@ import pytest
 import torch
 
 from passband.export import export_model
-from passband.inference import restoration_network
 from passband.inference.engines import choice
 from passband.inference.engines.choice import EngineChoice, choose_engine
-from passband.inference.restoration_network import RestorationNetwork
+from passband.inference.restoration import network
+from passband.inference.restoration.network import RestorationNetwork
 from passband.inference.restorer import Restorer
 from tests.export.conftest import make_network
 
@@ -98,7 +98,7 @@ def test_nothing_is_measured_if_only_one_engine_is_possible(weights, tmp_path, m
 
 
 def test_a_restorer_says_which_engine_it_chose_and_keeps_it_in_other_processes(weights, monkeypatch):
-    monkeypatch.setattr(restoration_network, "choose_engine", lambda *_, **__: EngineChoice("openvino", "it is fast"))
+    monkeypatch.setattr(network, "choose_engine", lambda *_, **__: EngineChoice("openvino", "it is fast"))
     restorer = Restorer(weights, engine="auto", precision="float32")
     assert restorer.engine_name == "openvino"
     assert list(restorer.engine_lines.values()) == [f"{weights}, engine openvino: it is fast"]
@@ -106,8 +106,8 @@ def test_a_restorer_says_which_engine_it_chose_and_keeps_it_in_other_processes(w
 
 
 def test_torch_restores_images_that_the_chosen_engine_would_cut_into_tiles(weights, monkeypatch):
-    monkeypatch.setattr(restoration_network, "choose_engine", lambda *_, **__: EngineChoice("onnxruntime", "fast"))
-    monkeypatch.setattr(restoration_network, "TILE", 512)
+    monkeypatch.setattr(network, "choose_engine", lambda *_, **__: EngineChoice("onnxruntime", "fast"))
+    monkeypatch.setattr(network, "TILE", 512)
     chosen = RestorationNetwork(weights, engine="auto", precision="float32")
     image = torch.rand(1, 3, 16, 520)
     exact, _ = RestorationNetwork(weights, engine="torch", precision="float32").predict(image)

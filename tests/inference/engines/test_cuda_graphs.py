@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from passband.inference import restoration_network
 from passband.inference.engines import TorchEngine, cuda_graphs
 from passband.inference.engines.cuda_graphs import KEPT, PLAIN, CudaGraphs
+from passband.inference.restoration import network
 from passband.models import ConvIR, FSNet, SFNet, UNet
 from passband.models.restoration.three_scales import ThreeScaleNetwork
 from tests.export.conftest import make_network
@@ -218,12 +218,12 @@ def test_an_engine_on_a_processor_has_no_graphs(model):
 
 @pytest.mark.parametrize(("memory", "graphs", "cap"), [(None, True, None), ("2GB", False, 2_000_000_000)])
 def test_a_cap_on_memory_leaves_graphs_out(tiny_weights, memory, graphs, cap, monkeypatch):
-    seen, load = [], restoration_network.load_engine
+    seen, load = [], network.load_engine
 
     def loaded(*settings, **options):
         seen.append((options["graphs"], options["memory"]))
         return load(*settings, **options)
 
-    monkeypatch.setattr(restoration_network, "load_engine", loaded)
-    restoration_network.RestorationNetwork(tiny_weights, "cpu", memory)
+    monkeypatch.setattr(network, "load_engine", loaded)
+    network.RestorationNetwork(tiny_weights, "cpu", memory)
     assert seen == [(graphs, cap)]

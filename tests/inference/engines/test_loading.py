@@ -9,7 +9,7 @@ from passband.inference import Classifier
 from passband.inference.engines import TorchEngine, load_engine, loading
 from passband.inference.engines.choice import choose_engine
 from passband.inference.engines.precision import agreement
-from passband.inference.restoration_network import RestorationNetwork
+from passband.inference.restoration.network import RestorationNetwork
 from passband.models import load_model, task_of
 from tests.classifiers import PERIODS, save_classifier
 from tests.export.conftest import make_network

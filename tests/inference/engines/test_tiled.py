@@ -4,7 +4,7 @@ import torch
 from passband.export import export_model
 from passband.inference.engines import load_engine, loading
 from passband.inference.engines.tiled import restore_tiled
-from passband.inference.restoration_network import RestorationNetwork
+from passband.inference.restoration.network import RestorationNetwork
 from tests.export.conftest import make_network
 
 

@@ -3,7 +3,7 @@ from PIL import Image
 
 from passband import Restorer
 from passband.inference.files.image_file import ImageFile
-from passband.inference.network_choice import Decision, NetworkChoice
+from passband.inference.restoration.choice import Decision, NetworkChoice
 from passband.io.image import open_images
 from passband.naming import by_kind
 

@@ -12,7 +12,7 @@ from passband.data.degradations import KINDS
 from passband.inference import Diagnosis, InspectedChoice, Inspector, Restorer, plan_jobs, restore_files
 from passband.inference.files.restoring import LeftAlone
 from passband.inference.inspection.inspector import mean_of
-from passband.inference.memory import MemoryPlan
+from passband.inference.restoration.memory import MemoryPlan
 from passband.io.image import ImageError, read_image, to_pil, write_image
 from passband.state_dicts import CheckpointError
 from passband.weights_finding import find_weights, shipped_weights
@@ -155,7 +155,7 @@ class TestInspector:
 class TestAutomatic:
     def test_it_is_what_restorer_makes_of_auto(self, tmp_path, monkeypatch):
         look = inspector(tmp_path, ["rain"])
-        monkeypatch.setattr("passband.inference.inspection.choice.Inspector", lambda: look)
+        monkeypatch.setattr("passband.inference.inspection.auto.Inspector", lambda: look)
         restorer = Restorer("auto", "cpu")
         assert type(restorer) is Restorer
         assert restorer.choice.names == ["general", "derain-small"]

@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from passband.inference import Diagnosis, InspectedChoice, Inspector, Restorer
-from passband.inference.memory import MemoryPlan
-from passband.inference.network_choice import Decision, Scene, VideoDecision
-from passband.inference.restoration_network import RestorationNetwork
+from passband.inference.restoration.choice import Decision, Scene, VideoDecision
+from passband.inference.restoration.memory import MemoryPlan
+from passband.inference.restoration.network import RestorationNetwork
 from passband.inference.video.scenes import find_scenes
 from tests import clips
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from passband.inference import Restorer, memory, planned
+from passband.inference import Restorer
+from passband.inference.restoration import memory, planned
 from passband.inference.video import segments as inference_video
 from passband.inference.video.streaming import restore_video
 from passband.io.video import VideoError, VideoReader

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from passband.inference import memory
-from passband.inference.memory import MemoryPlan, plan_memory
-from passband.inference.memory_probe import _Follow, live_bytes_per_pixel
-from passband.inference.planned import restore_planned
+from passband.inference.restoration import memory
+from passband.inference.restoration.memory import MemoryPlan, plan_memory
+from passband.inference.restoration.memory_probe import _Follow, live_bytes_per_pixel
+from passband.inference.restoration.planned import restore_planned
 from passband.models import ConvIR, FSNet
 from passband.models.restoration.bands import restore_in_bands
 from passband.models.restoration.tiles import restore_in_tiles

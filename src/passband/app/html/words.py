@@ -6,7 +6,7 @@ from passband.app.files.checks import megapixels
 from passband.app.settings import Limits
 from passband.app.work.restoration import Restored
 from passband.data.datasets.crops import CLEAN
-from passband.inference.inspection.choice import LISTED_SCENES
+from passband.inference.inspection.auto import LISTED_SCENES
 from passband.inference.inspection.inspector import Diagnosis
 from passband.naming import counted
 from passband.weights_finding import JOINT

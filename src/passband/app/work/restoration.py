@@ -11,7 +11,7 @@ from passband.inference.files.naming import Job
 from passband.inference.files.pieces import report_progress
 from passband.inference.files.restoring import RestoreWork, VideoOptions, plan_jobs
 from passband.inference.inspection.inspector import Inspected, Inspector
-from passband.inference.network_choice import Decision, NetworkChoice, Scene, VideoDecision
+from passband.inference.restoration.choice import Decision, NetworkChoice, Scene, VideoDecision
 from passband.inference.restorer import Restorer
 from passband.io.files import fitted_name
 from passband.io.image.size import upright_size

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from passband.hardware import tf32_settings
-from passband.inference.network_parts import network_parts
+from passband.inference.engines.network_parts import network_parts
 from passband.models import ConvIR, FSNet, SFNet
 
 MOST_PIXELS = 2**19

@@ -33,8 +33,8 @@ from passband.export.runtimes import (
 from passband.export.sizes import Sizes
 from passband.hardware import fast_precision, restoration_precision
 from passband.inference.engines.cuda_graphs import CudaGraphs
+from passband.inference.engines.network_parts import network_parts
 from passband.inference.engines.precision import AGREEMENT, agreement, agrees, probe_images
-from passband.inference.network_parts import network_parts
 from passband.layers import DynamicFilter
 from passband.layers.shape_filter import MultiShapeFilter
 from passband.models import load_model, pick_device

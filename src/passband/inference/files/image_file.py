@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 
 from passband.drawing.before_after import write_comparison
-from passband.inference.change_check import Change, blended
-from passband.inference.network_chain import NetworkChain
-from passband.inference.restoration_network import RestorationNetwork
+from passband.inference.restoration.chain import NetworkChain
+from passband.inference.restoration.change_check import Change, blended
+from passband.inference.restoration.network import RestorationNetwork
 from passband.io.files import copy_whole
 from passband.io.image import StoredImage, kind_of_file, open_images, write_images
 from passband.io.image.kinds import KINDS

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.inference.restoration_network import RestorationNetwork
+from passband.inference.restoration.network import RestorationNetwork
 from passband.models.inspection.trials import trial_features
 
 REGION = 256

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from passband.inference.network_parts import network_parts
+from passband.inference.engines.network_parts import network_parts
 from passband.layers import LocalAvgPool2d
 from passband.models.restoration.whole import restore_batch
 

@@ -7,7 +7,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from passband.inference.memory import OVERLAP, MemoryPlan, free_memory, independent_overlap, plan_memory, tile_step
+from passband.inference.restoration.memory import (
+    OVERLAP,
+    MemoryPlan,
+    free_memory,
+    independent_overlap,
+    plan_memory,
+    tile_step,
+)
 from passband.models.restoration.bands import restore_in_bands
 from passband.models.restoration.bands.statistics import MapStatistics
 from passband.models.restoration.three_scales import ThreeScaleNetwork

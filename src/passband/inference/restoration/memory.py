@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from passband.inference.memory_probe import live_bytes_per_pixel
+from passband.inference.restoration.memory_probe import live_bytes_per_pixel
 from passband.io.sizes import parse_bytes
 from passband.models import ConvIR, FSNet
 from passband.models.restoration.bands.walk import BAND_VALUES, LEAST_ROWS

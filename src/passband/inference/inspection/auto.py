@@ -1,4 +1,4 @@
-"""Chooses the network that restores an image or a video by inspecting it."""
+"""Chooses the network that restores an image or a video by inspecting it, as the weights `auto` do."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from passband.inference.inspection.inspector import Diagnosis, Inspector, mean_of
 from passband.inference.inspection.last_file import LastFile
-from passband.inference.network_choice import Decision, Scene, VideoDecision
+from passband.inference.restoration.choice import Decision, Scene, VideoDecision
 from passband.inference.video.scenes import find_scenes
 from passband.io.files import file_checksum
 from passband.io.image import DEFAULT_MAX_PIXELS, read_image

@@ -167,6 +167,6 @@ def choice_of(weights: str) -> NetworkChoice:
     """
     if weights != AUTO:
         return FixedChoice(weights)
-    from passband.inference.inspection.choice import InspectedChoice  # needs the data of training, which load slowly
+    from passband.inference.inspection.auto import InspectedChoice  # needs the data of training, which load slowly
 
     return InspectedChoice()

@@ -7,9 +7,9 @@ from PIL import Image
 
 from passband.evaluation import evaluate_restoration
 from passband.inference import Restorer, restorer
-from passband.inference.memory import MemoryPlan
-from passband.inference.network_chain import NetworkChain, chained_names
-from passband.inference.restoration_network import RestorationNetwork
+from passband.inference.restoration.chain import NetworkChain, chained_names
+from passband.inference.restoration.memory import MemoryPlan
+from passband.inference.restoration.network import RestorationNetwork
 from passband.io.image import read_image, write_image
 from passband.models import load_model
 from passband.state_dicts import CheckpointError

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from passband.inference import memory, planned
-from passband.inference.memory import (
+from passband.inference.restoration import memory, planned
+from passband.inference.restoration.memory import (
     LEAST_TILE,
     MemoryPlan,
     free_memory,
@@ -15,8 +15,8 @@ from passband.inference.memory import (
     parse_memory,
     plan_memory,
 )
-from passband.inference.memory_probe import live_bytes_per_pixel
-from passband.inference.planned import restore_planned, restore_within
+from passband.inference.restoration.memory_probe import live_bytes_per_pixel
+from passband.inference.restoration.planned import restore_planned, restore_within
 from passband.layers import LocalAvgPool2d
 from passband.models import SFNet
 from passband.models.restoration.bands.statistics import OwnStatistics
@@ -162,8 +162,8 @@ def test_networks_of_one_architecture_share_what_is_found_and_others_do_not(monk
         probed.append(model)
         return restore_batch(model, picture)
 
-    monkeypatch.setattr("passband.inference.memory_probe._PROBED", WeakKeyDictionary())
-    monkeypatch.setattr("passband.inference.memory_probe.restore_batch", probe)
+    monkeypatch.setattr("passband.inference.restoration.memory_probe._PROBED", WeakKeyDictionary())
+    monkeypatch.setattr("passband.inference.restoration.memory_probe.restore_batch", probe)
     first, second = SFNet(width=16, depth=1).eval(), SFNet(width=16, depth=1).eval()
     assert live_bytes_per_pixel(first) == live_bytes_per_pixel(second) > 0
     assert probed == [first]

@@ -12,8 +12,8 @@ from passband.evaluation import evaluate
 from passband.export import export_model
 from passband.inference import Restorer
 from passband.inference.engines import load_engine
-from passband.inference.memory import MemoryPlan
-from passband.inference.restoration_network import RestorationNetwork
+from passband.inference.restoration.memory import MemoryPlan
+from passband.inference.restoration.network import RestorationNetwork
 from passband.io.image import write_image
 from passband.models import MODELS, ConvIR, build_model, load_model
 from passband.models.restoration.whole import restore_batch
@@ -104,7 +104,7 @@ def test_a_file_of_one_size_restores_in_tiles_of_this_size(tiled_weights, images
 def test_an_engine_that_was_chosen_keeps_images_that_it_restores_in_own_tiles(tiled_weights, monkeypatch):
     network = RestorationNetwork(tiled_weights, engine="onnxruntime")
     monkeypatch.setattr(network, "engine_choice", object())
-    monkeypatch.setattr("passband.inference.restoration_network.TILE", 96)
+    monkeypatch.setattr("passband.inference.restoration.network.TILE", 96)
     assert network.predict(torch.rand(1, 3, *SIZE))[1].how == "own tiles of 64 pixels"
 
 
@@ -135,7 +135,7 @@ def test_tiles_need_less_memory_than_the_whole_image_and_are_refused_if_they_do_
     def room(device, cap):
         return rooms[-1]
 
-    monkeypatch.setattr("passband.inference.restoration_network.free_memory", room)
+    monkeypatch.setattr("passband.inference.restoration.network.free_memory", room)
     rooms.append(10**10)
     needed = network.predict(torch.zeros(shape))[1].bytes
     rooms.append(needed)
@@ -207,7 +207,7 @@ def test_memory_that_runs_out_within_tiles_is_told_in_a_sentence(tiled_weights, 
 
 
 def test_an_image_between_the_usual_tile_and_a_larger_own_one_is_restored_as_a_whole(tiled_weights, monkeypatch):
-    monkeypatch.setattr("passband.inference.restoration_network.TILE", 96)
+    monkeypatch.setattr("passband.inference.restoration.network.TILE", 96)
     network = RestorationNetwork(tiled_weights, engine="onnxruntime", tile=160)
     assert network.predict(torch.rand(1, 3, *SIZE))[1].how == "whole"
     assert network.predict(torch.rand(1, 3, 170, 64))[1].how == "own tiles of 160 pixels"

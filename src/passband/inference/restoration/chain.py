@@ -11,8 +11,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from passband.inference.engines import Engine
-from passband.inference.memory import MemoryPlan
-from passband.inference.restoration_network import RestorationNetwork
+from passband.inference.restoration.memory import MemoryPlan
+from passband.inference.restoration.network import RestorationNetwork
 from passband.inference.video.temporal import Smoother
 from passband.naming import package_version
 from passband.ops.progress import Report, part_of

@@ -16,7 +16,7 @@ from passband.export.runtimes import runtime_of
 from passband.inference.engines import ENGINES, TorchEngine, load_engine
 from passband.inference.engines.choice import AUTO_ENGINE, EngineChoice, choose_engine
 from passband.inference.engines.tiled import own_overlap, restore_tiled
-from passband.inference.memory import (
+from passband.inference.restoration.memory import (
     OVERLAP,
     MemoryPlan,
     free_memory,
@@ -24,8 +24,8 @@ from passband.inference.memory import (
     plan_memory,
     plan_tiles,
 )
-from passband.inference.memory_probe import live_bytes_per_pixel
-from passband.inference.planned import restore_within, told_of_memory
+from passband.inference.restoration.memory_probe import live_bytes_per_pixel
+from passband.inference.restoration.planned import restore_within, told_of_memory
 from passband.inference.video.temporal import SmoothedStatistics, Smoother, smoothed_statistics
 from passband.io.files import file_checksum
 from passband.io.image.size import stored_size
@@ -124,7 +124,7 @@ class RestorationNetwork:
 
     @property
     def parts(self) -> tuple["RestorationNetwork", ...]:
-        """The network as a chain of one, see `network_chain.NetworkChain`."""
+        """The network as a chain of one, see `chain.NetworkChain`."""
         return (self,)
 
     @property

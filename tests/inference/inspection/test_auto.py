@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from passband.inference import InspectedChoice, Restorer
-from passband.inference.inspection.choice import SECOND_GAIN, SECOND_SIDE
+from passband.inference.inspection.auto import SECOND_GAIN, SECOND_SIDE
 from passband.io.image import write_image
 from tests import clips
 from tests.inspecting import Layered, photograph

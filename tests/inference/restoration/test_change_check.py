@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from passband.inference import Restorer, plan_jobs, restore_files
-from passband.inference.change_check import Change, blended
+from passband.inference.restoration.change_check import Change, blended
 from passband.io.image import read_image, write_image
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from passband.inference.network_parts import network_parts
+from passband.inference.engines.network_parts import network_parts
 
 
 def make():
