@@ -98,7 +98,8 @@ def train(
             None scores on the part of `data` that `recipe.data.held_out` holds out, or on all of `data` if nothing is
             held out.
         weights: weights to start from (fine-tuning), in place of random ones. They also decide the network, and they
-            stay the best weights until a validation scores higher.
+            stay the best weights until a validation scores higher. None for random ones, or those that a resumed run
+            started from.
         resume: whether to continue from the last checkpoint in `output`.
         max_minutes: time in minutes after which the run stops, with a checkpoint. None trains to the end.
         device: device to train on, see `models.pick_device`. On a CUDA device the settings of the table `cuda` of the

@@ -156,8 +156,8 @@ def seam_figure(tiled: Float[Tensor, "B C H W"], whole: Float[Tensor, "B C H W"]
     """Return the strength of steps across the borders of tiles, relative to the same image computed whole.
 
     Args:
-        tiled: image that was computed in tiles.
-        whole: the same image computed whole, which has edges of its own at these places.
+        tiled: image that was computed in tiles, of any range.
+        whole: the same image computed whole, in the same unit. It has edges of its own at these places.
         tiles: tiles from `ops.tiling.lay_tiles`, at least two.
 
     Returns:
@@ -170,7 +170,7 @@ def seam_ratio(image: Float[Tensor, "B C H W"], tiles: Sequence[Tile]) -> float:
     """Return the mean step between neighboring pixels across the borders of tiles, divided by the mean step elsewhere.
 
     Args:
-        image: image that is not of a single color.
+        image: image of any range that is not of a single color.
         tiles: tiles from `ops.tiling.lay_tiles`, at least two; the borders are the ends of their own parts.
 
     Raises:

@@ -93,7 +93,7 @@ class NetworkContestant:
         """Restore a small part of an image, so that the time of the first image contains no preparations.
 
         Args:
-            degraded: a degraded image.
+            degraded: degraded image in [0, 1].
         """
         if not self._is_chosen:
             self._restorer.network().measure_memory()

@@ -21,7 +21,8 @@ def rivalries(labels: Sequence[str], against: str | None = None, reference: str 
         labels: labels of the contestants in their order.
         against: label of the contestant that all others are compared with. None compares every pair of up to
             `ALL_PAIRS` contestants, and more with the first one.
-        reference: a label that `against` may name although it is no contestant, such as `degraded`.
+        reference: a label that `against` may name although it is no contestant, such as `degraded`; None for no such
+            label.
 
     Raises:
         ValueError: if `against` is not one of the labels.

@@ -80,7 +80,7 @@ class Measures:
 
         Args:
             image: degraded or restored image in [0, 1].
-            clean: clean image.
+            clean: clean image of the same size, in [0, 1].
 
         Returns:
             `psnr` in dB, `ssim`, and the value of each further metric.

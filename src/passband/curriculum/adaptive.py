@@ -91,7 +91,7 @@ class AdaptiveSchedule:
         Args:
             done: share of the training that is done, from 0 to 1.
             model: current network, plain or in DistributedDataParallel.
-            images: reference batch, on the network's device.
+            images: reference batch as the network takes it, on the network's device.
 
         Returns:
             The result of the search, or None if no search was due.

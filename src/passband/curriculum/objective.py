@@ -172,9 +172,9 @@ def variance(
     With a hard disc it is Var(low + high) for every ratio (Parseval).
 
     Args:
-        low: low parts of images.
-        high: high parts of the same images.
-        ratio: ratio that the low parts keep of each image, which has no effect here.
+        low: low parts of images, in the unit of the images.
+        high: high parts of the same images, whose mean is about 0.
+        ratio: ratio that the low parts keep of each image, from 0 to 1, which has no effect here.
 
     Returns:
         The value of each image, in squared units of the images.
@@ -191,9 +191,9 @@ def total_variation(
     It is smallest at both ends, where one part holds all variation, by the triangle inequality.
 
     Args:
-        low: low parts of images.
-        high: high parts of the same images.
-        ratio: ratio that the low parts keep of each image, which has no effect here.
+        low: low parts of images, in the unit of the images.
+        high: high parts of the same images, whose mean is about 0.
+        ratio: ratio that the low parts keep of each image, from 0 to 1, which has no effect here.
 
     Returns:
         The value of each image, in units of the images.
@@ -215,9 +215,9 @@ def noise(
     count. It falls to 0 if nothing is removed.
 
     Args:
-        low: low parts of images.
-        high: high parts of the same images.
-        ratio: ratio that the low parts keep of each image, which has no effect here.
+        low: low parts of images, which have no effect here.
+        high: high parts of the same images, in the unit of the images.
+        ratio: ratio that the low parts keep of each image, from 0 to 1, which has no effect here.
 
     Returns:
         The standard deviation of the noise of each image, in units of the images.
@@ -235,7 +235,7 @@ def cost(
     Args:
         low: low parts of images, which have no effect here.
         high: high parts of the same images, which have no effect here.
-        ratio: ratio that the low parts keep of each image.
+        ratio: ratio that the low parts keep of each image, from 0 to 1.
 
     Returns:
         The cost, from 0 to 1.

@@ -128,7 +128,7 @@ class Preprocessing:
 
         Args:
             image: RGB image in [0, 1].
-            augmentation: random view, see `prepare`.
+            augmentation: random view for training; None shows the center.
 
         Returns:
             The normalized input.

@@ -69,7 +69,7 @@ def find_sources(
         what: word for these files in messages, such as `images`.
         once: whether to return a file once, even if it is found below several sources.
         passed: function that is called with each file or folder that is passed over.
-        records: records of the folders that the sources lie in.
+        records: records of the folders that the sources lie in; None for new ones.
 
     Returns:
         Files in the order of the sources, those of a folder sorted by path; each once for each folder in which it was

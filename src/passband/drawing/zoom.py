@@ -52,7 +52,7 @@ def most_detailed(reference: Float[Tensor, "3 H W"], height: int, width: int) ->
     """Return the rectangle whose pixels differ most from their neighbors.
 
     Args:
-        reference: image to search.
+        reference: image to search, RGB in [0, 1].
         height: height of the rectangle in pixels, which is limited to that of the image.
         width: width of the rectangle in pixels, which is limited to that of the image.
     """
@@ -87,7 +87,7 @@ def with_enlarged_part(
     """Shrink images of one size, mark the same part in each with a frame, and enlarge this part.
 
     Args:
-        images: images to show. They are taken one at a time.
+        images: images to show, RGB in [0, 1]. They are taken one at a time.
         size: (height, width) of the images in pixels.
         find: function of height and width in pixels that returns a part of this size of the whole images.
         side: longest side of the shrunk images in pixels. Smaller images keep their size.
@@ -111,7 +111,7 @@ def magnified(image: Float[Tensor, "C h w"], times: int) -> Float[Tensor, "C H W
     """Enlarge an image by repeating every pixel, without smoothing.
 
     Args:
-        image: image to enlarge.
+        image: image of any range.
         times: number of repetitions in each direction.
     """
     return image.repeat_interleave(times, -2).repeat_interleave(times, -1)

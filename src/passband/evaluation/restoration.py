@@ -76,7 +76,8 @@ def evaluate_restoration(
             `sfnet`, a ConvIR is scored by `convir`.
         benchmark: name of a benchmark, a key of `evaluation.benchmarks.BENCHMARKS`. It gives the defaults of protocol
             and pooling window, and its published figures stand beside the measured ones. Differences are given if
-            number and names of the images are the benchmark's; otherwise a note says that they are not.
+            number and names of the images are the benchmark's; otherwise a note says that they are not. None for no
+            benchmark.
         metrics: names of further metrics, see `metrics.named.image_metric`, such as `"psnr-hvs-m"`. Rows and means
             hold each by its name, and for the degraded images with the ending `_degraded`.
         pool_window: test-time pooling window of the network, or of all that run one after the other; None for the

@@ -78,12 +78,12 @@ def finetune(
         validation_data: folder of pairs to score on; None holds out a fifth of `data`, see `data.splits.split_pairs`.
         recipe: settings of the run, the name of a shipped recipe, or a TOML file; None chooses the settings by the
             arguments from `minutes` to `seed`. A recipe without a number of views gets that of the weights.
-        changes: changes of single settings, see `config.changed_recipe`.
+        changes: changes of single settings, see `config.changed_recipe`; None for no changes.
         minutes: time for the whole fine-tuning with its scoring, in minutes. A few steps are timed to find the number
             of steps that fit; if time is short, crops become smaller and validations fewer. The number is kept in the
             run's recipe, so that a resumed run is the same run. A run that turns out slower stops when the time is
             over, and can be resumed.
-        steps: length of the run, instead of `minutes`.
+        steps: number of steps of the run, instead of `minutes`; None for as many as fit into `minutes`.
         crop: side of the training crops in pixels, a multiple of 8; None chooses it by the size of the images.
         learning_rate: peak of the learning rate; None for half of the rate that such a network was trained with.
         seed: seed of the held-out pairs, the order, the crops and the flips.

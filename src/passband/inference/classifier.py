@@ -241,7 +241,7 @@ class ClassifyWork:
         Args:
             source: address of the image.
             guesses: answer of `ask`; None if the file failed.
-            error: the reason why it failed.
+            error: the reason why it failed; None if it did not fail.
         """
         made = [Guess(one["class"], one["number"], one["probability"]) for one in guesses or ()]
         return Classified(source, tuple(made), error)

@@ -178,7 +178,7 @@ class InstanceFinder(Rebuilt):
             score: smallest score of an instance, in [0, 1].
             overlay: whether overlays/NAME.png is written for each image.
             overwrite: whether overlays of other programs are replaced.
-            records: records of the folders that are written to.
+            records: records of the folders that are written to; None for new ones.
             executor: executor that keeps the order: this process, or processes of the room `scale`.
 
         Yields:

@@ -355,7 +355,8 @@ class Restorer(Rebuilt):
         Args:
             source: path of the video.
             target: path of the restored video. If a video is left alone but goes into another container, it must be
-                encoded again; it then gets a restorer that changes nothing.
+                encoded again; it then gets a restorer that changes nothing. None for a target in the container of the
+                source.
             as_one: whether all scenes get the same network, which smoothing over frames needs.
 
         Returns:

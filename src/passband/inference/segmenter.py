@@ -184,7 +184,7 @@ class Segmenter(Rebuilt):
             jobs: jobs from `plan_masks`.
             overlays: whether the image with its mask over it is written also.
             overwrite: whether every mask is made again, and files of other programs are replaced.
-            records: records of the folders that are written to.
+            records: records of the folders that are written to; None for new ones.
             executor: executor that runs the jobs: this process, one after the other, or processes of the room `scale`.
 
         Yields:
@@ -300,7 +300,7 @@ def plan_masks(
         output: a folder, or for a single file a name that ends in .png. With None, the mask of a file is
             `NAME_mask.png` beside it, and the masks of a folder lie in `FOLDER_masks` in the same tree.
         passed: function that is called with each skipped file of another kind; see `data.finding.find_sources`.
-        records: records of the folders that the sources lie in.
+        records: records of the folders that the sources lie in; None for new ones.
 
     Returns:
         Jobs, in the order of the sources. Files that an earlier run wrote are no sources. A missing source and a

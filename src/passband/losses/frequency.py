@@ -136,7 +136,7 @@ def focal_frequency_loss(
         average_spectrum: whether spectra are averaged over the batch before they are compared.
         log_matrix: whether weights w become log(1 + w).
         batch_matrix: whether weights are divided by their maximum over the batch instead of that of each spectrum.
-        matrix: weights to use instead, for each image, patch, channel and frequency.
+        matrix: weights to use instead, for each image, patch, channel and frequency; None computes them from the error.
 
     Returns:
         The loss, computed in float32 at least. The published weight of the loss is 1: multiply the result by another.

@@ -13,7 +13,7 @@ def spectral_l1(restored: Float[Tensor, "B C H W"], clean: Float[Tensor, "B C H 
     """Compute the mean absolute difference of the real and imaginary parts of two unnormalized spectra.
 
     Args:
-        restored: predicted images.
+        restored: predicted images, in [0, 1].
         clean: target images.
 
     Returns:

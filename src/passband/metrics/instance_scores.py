@@ -82,7 +82,7 @@ def coco_results(
         scores: score of each instance, in [0, 1].
         labels: label of each instance, from 1.
         category_ids: the data set's category id of each label; instances of other labels are dropped.
-        masks: code of each instance's mask, as `paste_masks` yields them.
+        masks: code of each instance's mask, as `paste_masks` yields them; None for boxes alone.
 
     Returns:
         One entry for each instance, in order.
@@ -155,7 +155,7 @@ class CocoScores:
             boxes: x1, y1, x2, y2 in pixels.
             scores: score of each instance, in [0, 1].
             labels: label of each instance, from 1.
-            masks: code of each instance's mask, as `paste_masks` yields them; needed if masks are scored.
+            masks: code of each instance's mask, as `paste_masks` yields them; None only if masks are not scored.
 
         Returns:
             The instances as entries of COCO's result files.

@@ -240,7 +240,7 @@ def load_with_config(
         source: shipped name, folder of passband, published pickle of SFNet, FSNet or ConvIR, hub id, or a file of
             another restoration network that spandrel knows, see `models.restoration.foreign`.
         task: task that the network must be for, a key of `network_task.NETWORKS`; None for any task.
-        hub_options: options of `huggingface_hub.hf_hub_download`, for a hub id.
+        hub_options: options of `huggingface_hub.hf_hub_download`, for a hub id; None for the defaults.
         overrides: keywords of the constructor that replace those of the config, such as `pool_window=210`.
 
     Returns:

@@ -81,8 +81,8 @@ def check_detection_batch(
 
     Args:
         images: images or cubes, each valid for `check_list`.
-        targets: instances of each image, needed in training.
-        sizes: height and width of the images in pixels, for cubes.
+        targets: instances of each image, needed in training; otherwise None.
+        sizes: height and width of the images in pixels, for cubes; None for images.
         model: detector, a `dct_mask_rcnn.FrequencyRCNN`.
 
     Raises:

@@ -161,7 +161,7 @@ def frequency_distance(
     Args:
         height: height of the image, in pixels.
         width: width of the image, in pixels. The result has width // 2 + 1 columns.
-        device: device of the result.
+        device: device of the result; None for torch's default.
         dtype: dtype of the result. Whole distances are exact in float32 and float64.
 
     Returns:
@@ -236,7 +236,7 @@ def column_copies(width: int, device: torch.device | str | None = None) -> Float
 
     Args:
         width: width of the image in pixels.
-        device: device of the result.
+        device: device of the result; None for torch's default.
 
     Returns:
         2 for a column whose mirror image is left out; 1 for column 0 and for the Nyquist column of an even width.

@@ -58,7 +58,7 @@ def check_free(output: Path, data: Sequence[Path | None] = ()) -> None:
 
     Args:
         output: folder of the run.
-        data: folders to train on and to score on.
+        data: folders to train on and to score on; None for a folder that was not given.
 
     Raises:
         RunError: if the folder holds a run, or is one of the folders of data, where its images would become data.

@@ -199,7 +199,7 @@ def run_pieces(
         in_order: whether the results keep the order of the pieces.
         timeout: seconds without progress after which a worker counts as hanging and its piece as failed; None for no
             limit.
-        long_timeout: the same for pieces whose `is_long` is true.
+        long_timeout: the same for pieces whose `is_long` is true; None for no limit.
 
     Yields:
         The result of each piece.

@@ -166,7 +166,7 @@ class Database:
             trial: the trial.
             state: finished, diverged, failed or pruned.
             reason: reason why it did not finish, or an empty text.
-            value: figure that is compared, for a finished trial.
+            value: figure that is compared, for a finished trial; otherwise None.
             facts: further facts by name, which JSON can hold.
         """
         states = import_optuna().trial.TrialState

@@ -84,7 +84,7 @@ def sweep_ratios(
         validation_data: folder to score on; None scores on the part that the recipe holds out, or on `data`.
         weights: weights to start every run from; None for fresh ones.
         resume: whether a sweep goes on; finished runs are not repeated.
-        max_minutes: time after which the sweep stops cleanly, in minutes.
+        max_minutes: time after which the sweep stops cleanly, in minutes; None for no limit.
         device: device to train on, see `training.train`.
         report: function that is called with the ratio after every step.
 

@@ -76,7 +76,7 @@ def find_instances(
 
     Args:
         model: network in evaluation mode.
-        images: images or cubes, whichever the network takes, on its device.
+        images: RGB in [0, 1], or cubes that are not normalized, whichever the network takes, on its device.
         sizes: height and width of each image, in pixels.
     """
     outputs = model(images, sizes=sizes) if model.input == "coefficients" else model(images)

@@ -58,7 +58,7 @@ def noisy(images: Float[Tensor, "B C H W"], noise: float, numbers: list[int]) ->
     """Add Gaussian noise to images in [0, 1], and clip the sum to [0, 1].
 
     Args:
-        images: images to copy.
+        images: images in [0, 1].
         noise: standard deviation of the noise.
         numbers: number of each image, which seeds its noise.
 
@@ -74,7 +74,7 @@ def blurred(images: Float[Tensor, "B C H W"], blur: float, numbers: list[int]) -
     """Blur images by a Gaussian, whose kernel reaches three standard deviations.
 
     Args:
-        images: images to copy.
+        images: images of any range.
         blur: standard deviation in pixels.
         numbers: number of each image, which has no effect.
 

@@ -53,7 +53,7 @@ async def run_upload(
 
     Args:
         server: the running page.
-        key: session hash of the person.
+        key: session hash of the person; None counts as one common person.
         path: path of the upload; None if there is none.
         build: function from the session and the path of the file to the request.
         verb: participle for the progress, such as `classified`.
@@ -82,7 +82,7 @@ async def run_request(
 
     Args:
         server: the running page.
-        key: session hash of the person.
+        key: session hash of the person; None counts as one common person.
         request: the work.
         verb: participle for the progress, such as `classified`.
         place: identifier of the element that shows the result.

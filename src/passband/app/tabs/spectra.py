@@ -22,7 +22,7 @@ async def spectrum_html(
 
     Args:
         server: the running page.
-        key: session hash of the person.
+        key: session hash of the person; None counts as one common person.
         result: result of the same session.
         clean: path of the upload of the clean version; None if there is none.
     """

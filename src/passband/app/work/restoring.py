@@ -143,7 +143,7 @@ class Restoring:
         """Restore files, and yield their state whenever it changes.
 
         Args:
-            key: session hash of the person.
+            key: session hash of the person; None counts as one common person.
             paths: paths of uploads.
             options: options of the restoration.
 

@@ -160,7 +160,7 @@ def find_coco(
             directly in the folder or in its sub-folder PART.
         image_folder: folder of the images; None looks in `PART`, `images/PART`, `images`, the folder itself and beside
             the annotations.
-        part: name of one of several parts, such as `train2017` of `instances_train2017.json`.
+        part: name of one of several parts, such as `train2017` of `instances_train2017.json`; None for the only one.
         masks: whether to read masks. Without masks, training uses only boxes.
         classes: names of known classes, whose labels are kept; None takes those of the file in the order of their ids.
 

@@ -52,7 +52,7 @@ class ChannelStatistics:
             cubes: batches of any size, on any device. Each entry of a batch counts as an image, and each position of
                 each image counts alike.
             stride: stride of the cubes, 8 or 4 pixels.
-            provenance: facts to store with the statistics.
+            provenance: facts to store with the statistics; None for no facts.
 
         Returns:
             The statistics of all cubes.

@@ -60,7 +60,8 @@ def crop_and_flip(
     """Cut the same square from images of one size and mirror it left to right half of the time.
 
     Args:
-        images: images of one size. Images smaller than the crop are padded as `ops.tiling.pad_to_multiple` pads them.
+        images: images of one size and any range. Images smaller than the crop are padded as
+            `ops.tiling.pad_to_multiple` pads them.
         side: side of the square, in pixels.
         rng: generator that draws position and flip; None cuts the center without a flip.
 

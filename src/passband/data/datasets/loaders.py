@@ -36,7 +36,7 @@ def batch_loader(
         collate: function that makes a batch of samples.
         workers: number of processes that prepare samples; 0 prepares them in this process.
         device: device that the batches are for. Batches for a GPU are put into pinned memory, from which they are
-            copied while the GPU computes.
+            copied while the GPU computes. None for the CPU.
     """
     return DataLoader(
         dataset,

@@ -234,7 +234,8 @@ def load_engine(
             ncnn also `"vulkan"`, which is a GPU.
         compile: whether torch compiles the network, see `TorchEngine`.
         graphs: whether torch replays small images on a CUDA GPU, see `TorchEngine`; other engines ignore it.
-        memory: cap on the memory in bytes that the caller keeps, see `TorchEngine`; other engines ignore it.
+        memory: cap on the memory in bytes that the caller keeps, see `TorchEngine`; None for no cap. Other engines
+            ignore it.
         provider: execution provider of ONNX Runtime, such as `"CUDAExecutionProvider"`; None for the CPU.
         overrides: keywords of the network's constructor, such as `pool_window=210`.
 

@@ -123,7 +123,7 @@ def run_jobs(
         work: work of the command.
         overwrite: whether every file is made again, and files of other programs are replaced.
         dry_run: whether the jobs are only reported, and nothing is written.
-        records: records of the folders that are written to.
+        records: records of the folders that are written to; None for new ones.
         executor: executor that runs the jobs, such as the processes of `scale.LocalProcesses`; this process decides
             which jobs are run.
 

@@ -90,7 +90,7 @@ def plan_jobs(
         output: a folder, or for a single file a name with a suffix of its kind. With None, the target of `NAME.png` is
             `NAME_restored.png` beside it, and the targets of a folder lie in `FOLDER_restored`.
         passed: function that is called with each skipped file of another kind; see `data.finding.find_sources`.
-        records: records of the folders that the sources lie in.
+        records: records of the folders that the sources lie in; None for new ones.
 
     Returns:
         Jobs, in the order of the sources. The tree below a folder and the types are kept; only videos in containers
@@ -145,11 +145,11 @@ def restore_files(
         quality: quality of JPEG and lossy WebP, 1 to 100.
         max_pixels: number of pixels above which an image is refused before it is decoded.
         name_weights: whether the metadata of restored images name the weights; see `Restorer.restore_file`.
-        video: options for videos.
+        video: options for videos; None for the defaults.
         report: function that is called with the progress of a video after each batch of frames, and with that of an
             image after each band or tile.
         dry_run: whether the jobs are only reported, and nothing is written.
-        records: records of the folders that are written to.
+        records: records of the folders that are written to; None for new ones.
         executor: executor that runs the jobs: this process, one after the other, or processes of the room `scale`.
 
     Yields:

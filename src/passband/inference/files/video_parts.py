@@ -48,8 +48,8 @@ def do_part(
     Args:
         restorer: restorer, which chooses the network for the video.
         piece: the segment, or the piece that plans the segments.
-        codec: codec as `video.streaming.restore_video` takes it.
-        crf: quality as it takes it.
+        codec: name of the codec, a key of `io.video.encoding.CODECS`; None for the one that most players support.
+        crf: quality, smaller is better; None for the codec's default.
         drop_unsupported: whether sound and subtitles that the target cannot hold are left out.
         run: name of the run, which its processes have in common.
     """

@@ -46,7 +46,7 @@ class Change:
 
         Args:
             degraded: the image, in [0, 1].
-            restored: the network's output, not clamped.
+            restored: the network's output, not clamped to [0, 1].
         """
         means, colors, variances, spreads, beyond = [], [], [], [], 0
         for before, after in zip(degraded[0], restored[0], strict=True):  # channel by channel, to save memory
@@ -95,11 +95,11 @@ def blended(
     """Mix restored images with the degraded ones.
 
     Args:
-        degraded: the degraded images, or the views of each scene, whose mean is mixed in.
-        restored: output of the network, which is not modified.
+        degraded: the degraded images in [0, 1], or the views of each scene, whose mean is mixed in.
+        restored: output of the network, which may leave [0, 1] and is not modified.
         strength: share of the restored image, from 0 (the degraded image) to 1 (the restored one).
 
     Returns:
-        The mixed images, in the range of both.
+        The mixed images, not clamped.
     """
     return restored if strength == 1 else torch.lerp(mean_view(degraded), restored, strength)

@@ -41,7 +41,7 @@ def restore_planned(
         statistics: source of the averages of bands; None for those of each image.
         report: function that is called after each band or tile with the share that is done; it is not called for images
             that are restored whole.
-        run: function that restores images whole, as `restore_batch` takes it.
+        run: function that restores images whole, as `restore_batch` takes it; None for the network itself.
 
     Returns:
         The prediction, not clamped.
@@ -78,7 +78,7 @@ def restore_within(
         statistics: source of the averages of bands, such as averages that are smoothed over frames; tiles have averages
             of their own, so they are then not allowed. None for the averages of each image.
         report: function as in `restore_planned`; it starts again if memory ran out.
-        run: function as in `restore_planned`.
+        run: function as in `restore_planned`; None for the network itself.
 
     Returns:
         The prediction in full size, not clamped, and the plan by which it was computed.
@@ -108,7 +108,7 @@ def told_of_memory(image: Float[Tensor, "B C H W"]) -> Iterator[None]:
     """Say what to do if memory runs out in a block.
 
     Args:
-        image: images that the block restores.
+        image: images that the block restores, whose size the message names.
 
     Raises:
         MemoryError: if memory runs out.

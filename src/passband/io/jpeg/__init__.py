@@ -175,11 +175,12 @@ def read_channels(
         channels: raster indices 8v + u of the channels of each component, in the order of the result. Three lists, or
             one list for gray files only. Gray files use the first list. A list may be empty.
         crop: first row, first column, height and width in MCUs (`JpegHeader.mcu`): 8 x 8 pixels if color has full
-            resolution, 16 x 16 pixels in 4:2:0 files. The result is exactly the blocks of the cropped image.
+            resolution, 16 x 16 pixels in 4:2:0 files. The result is exactly the blocks of the cropped image. None for
+            the whole image.
         flip: whether to mirror left to right. The result is exactly the coefficients of the mirrored image. Mirrored
             columns must end within the image; without a crop, columns beyond the last whole MCU are left out.
-        mean: number to subtract from each channel, in the order of `channels`; 0 by default.
-        std: number by which each channel is divided after that; 1 by default.
+        mean: number to subtract from each channel, in the order of `channels`; None for 0.
+        std: number by which each channel is divided after that; None for 1.
         max_pixels: largest number of pixels; larger files are refused.
         allow_truncated: whether to read incomplete or damaged files as far as possible.
 
@@ -251,9 +252,9 @@ def read_channels_batch(
         sources: paths or contents of the files, as in `read_channels`. The threads also open the files.
         channels: raster indices of the channels, the same for all files, as in `read_channels`.
         crops: crop of each file, or None for the whole image.
-        flips: whether to mirror each file; False by default.
-        mean: number to subtract from each channel; 0 by default.
-        std: number by which each channel is divided after that; 1 by default.
+        flips: whether to mirror each file; None mirrors none.
+        mean: number to subtract from each channel; None for 0.
+        std: number by which each channel is divided after that; None for 1.
         threads: number of threads, as in `read_coefficients_batch`.
         errors: `"raise"` or `"return"`, as in `read_coefficients_batch`.
         max_pixels: largest number of pixels of each file; larger files are refused.

@@ -210,7 +210,7 @@ class SegmentEncoder:
             pts: time stamp in units of the video's time base, larger than that of the previous frame.
             luma: whole numbers as stored.
             chroma: whole numbers as stored.
-            alpha: whole numbers as stored, if the encoding keeps transparency.
+            alpha: whole numbers as stored, if the encoding keeps transparency; otherwise None.
         """
         frame = av.VideoFrame(self.video.width, self.video.height, self._pixels)
         frame.pts, frame.time_base = pts, self.video.time_base

@@ -252,7 +252,7 @@ class FrequencyRCNN(
             targets: instances of each image, needed for training: `boxes` (x1, y1, x2, y2 in pixels of the image),
                 `labels` from 1, and `masks` of the image's size if masks are predicted. An image without instances has
                 empty tensors.
-            sizes: height and width of the images in pixels, for cubes.
+            sizes: height and width of the images in pixels, for cubes; None for images.
             seeds: seed of the random choices for each image in training: its size, and the anchors and proposals to
                 learn from. None draws them from the random state of the process.
 

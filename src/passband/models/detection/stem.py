@@ -154,7 +154,8 @@ def batch_cubes(
     Args:
         cubes: cubes that are not normalized, at a stride of 4; with or without cells beyond the image's edge.
         sizes: height and width of their images, in pixels.
-        agreed: function that returns the height and the width of the whole batch in cells, if this is a part of it.
+        agreed: function that returns the height and the width of the whole batch in cells, if this is a part of it;
+            None if it is the whole batch.
 
     Returns:
         The batch, and a tensor with the size of the batch in pixels. This tensor takes no memory; proposals and anchors

@@ -84,7 +84,7 @@ def reduce(image: Float32[np.ndarray, "*C H W"], factor: int) -> Float32[np.ndar
     """Reduce an image by the mean of square blocks.
 
     Args:
-        image: one image or several channels.
+        image: one image or several channels, of any range.
         factor: side of a block in pixels, at least 1.
 
     Returns:

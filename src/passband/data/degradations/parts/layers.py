@@ -33,7 +33,7 @@ def split(
     """Split an image into an object and the image behind it.
 
     Args:
-        light: image.
+        light: image of any range, such as linear light.
         front: opacity of the object, 0 to 1.
 
     Returns:
@@ -50,7 +50,7 @@ def cover(
     """Put an object before an image.
 
     Args:
-        behind: image.
+        behind: image of any range, such as linear light.
         front: three channels of the object's light, already multiplied by its opacity, then its opacity: one plane, or
             one for each channel.
 
