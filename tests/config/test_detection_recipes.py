@@ -52,7 +52,7 @@ def test_rows_say_their_input_cost_and_published_figures(name):
     assert f"{row['box']} box AP" in said
     assert f"{row['mask']} mask AP" in said
     assert f"passband train {name} " in said
-    assert f"passband evaluate runs/{name} " in said
+    assert f"passband evaluate runs/{name}/weights/last " in said
 
 
 def test_rows_differ_in_their_input_alone():

@@ -72,7 +72,7 @@ def test_a_recipe_of_the_paper_has_the_papers_settings(name, epochs, batch):
     assert (optim.learning_rate, optim.final_learning_rate, optim.clip_norm) == (1e-4, 1e-6, 0.01)
     assert (optim.length(11), optim.warmup(11)) == (11 * epochs, 33)
     comments = shipped_recipes()[name].read_text().split("\nname = ")[0].split()
-    for part in ("Data:", "Download", f"passband train {name}", f"passband evaluate runs/{name} ", "Tested with"):
+    for part in ("Data:", "Download", f"passband train {name}", f"passband evaluate runs/{name}", "Tested with"):
         assert part in " ".join(comments), part
 
 
@@ -102,8 +102,20 @@ def test_a_recipe_of_a_later_network_has_the_settings_of_its_released_code(
     comments = " ".join(shipped_recipes()[name].read_text().split("\nname = ")[0].split())
     benchmark = find_benchmark(re.search(r"--benchmark (\S+)", comments)[1])
     assert {"fsnet": "FSNet", "convir-b": "ConvIR-B", "convir-l": "ConvIR-L"}[model] in benchmark.figures
-    for part in ("Data:", "Download", f"passband train {name}", f"passband evaluate runs/{name} ", "Tested with"):
+    for part in ("Data:", "Download", f"passband train {name}", f"passband evaluate runs/{name}", "Tested with"):
         assert part in comments, part
+
+
+def test_recipes_that_validate_on_the_scored_images_score_their_last_weights():
+    weights = {}
+    for name, path in shipped_recipes().items():
+        comments = re.sub(r"\s*\\?\n#\s*", " ", path.read_text().split("\nname = ")[0])
+        validated = re.search(r"--validation-data (\S+)", comments)
+        scored = re.search(r"passband evaluate (\S+) --data (\S+)", comments)
+        if validated and scored and validated[1] == scored[2]:  # the best weights are chosen on these images
+            weights[name] = scored[1]
+    assert {"dehaze-indoor", "dct-resnet50-24s", "rgb-mask-rcnn"} <= set(weights)
+    assert weights == {name: f"runs/{name}/weights/last" for name in weights}
 
 
 def test_the_benchmarks_that_recipes_name_exist_and_have_the_window_that_they_say():
