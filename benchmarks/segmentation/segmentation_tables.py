@@ -2,9 +2,10 @@
 
 from typing import Any
 
+import numpy as np
 from segmentation_robustness import DEGRADATIONS
 
-from passband.metrics.intervals import grouped_interval, student_interval
+from passband.metrics.intervals import student_interval, two_way_interval
 
 FIGURES = {"mean_dice": "Dice", "mean_iou": "IoU", "foreground_dice": "Dice at .5", "foreground_iou": "IoU at .5"}
 """Columns of the first table, by the name of the figure."""
@@ -36,7 +37,7 @@ def difference(pairs: list[tuple[dict[str, Any], dict[str, Any]]], kind: str) ->
         [one - other for one, other in zip(dice_of(first, kind), dice_of(second, kind), strict=True)]
         for first, second in pairs
     ]
-    found = grouped_interval(groups, is_crossed=True)
+    found = two_way_interval(np.array(groups))
     verdict = "" if found.excludes_zero else ", nil within noise"
     return f"{found.value:+.1f} ({found.low:+.1f} to {found.high:+.1f}){verdict}"
 

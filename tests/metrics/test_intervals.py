@@ -11,6 +11,7 @@ from passband.metrics.intervals import (
     paired_difference,
     student_interval,
     two_way_interval,
+    two_way_p_value,
 )
 
 VALUES = np.random.default_rng(3).normal(30, 4, 41).tolist()
@@ -112,3 +113,14 @@ def test_an_interval_over_seeds_and_images_counts_the_spread_of_both():
     assert two_way_interval(np.zeros((3, 5))) == Interval(0.0, 0.0, 0.0)
     one = random.normal(size=(1, 7))
     assert two_way_interval(one).high == pytest.approx(student_interval(one[0].tolist()).high)
+
+
+def test_the_p_value_over_seeds_and_images_belongs_to_the_interval_that_ends_at_zero():
+    random = np.random.default_rng(1)
+    values = 0.3 + random.normal(scale=0.1, size=(3, 1)) + random.normal(size=(3, 50))
+    interval = two_way_interval(values, level=1 - two_way_p_value(values))
+    assert interval.low == pytest.approx(0, abs=1e-9)
+    assert two_way_p_value(-values) == two_way_p_value(values)
+    one = random.normal(0.4, 1, (1, 9))
+    assert two_way_p_value(one) == pytest.approx(stats.ttest_1samp(one[0], 0).pvalue)
+    assert (two_way_p_value(np.zeros((2, 4))), two_way_p_value(np.ones((2, 4)))) == (1, 0)

@@ -215,16 +215,41 @@ def two_way_interval(values: Float[np.ndarray, "seeds images"], *, level: float 
     """
     from scipy.stats import t
 
-    seeds, images = values.shape
-    parts = [(values.mean(0).var(ddof=1) / images, images - 1)]
-    if seeds > 1:
-        parts.append((values.mean(1).var(ddof=1) / seeds, seeds - 1))
-    variance, mean = sum(part for part, _ in parts), float(values.mean())
-    if variance == 0:
+    error, freedom = _two_way_error(values)
+    mean = float(values.mean())
+    if error == 0:
         return Interval(mean, mean, mean)
-    freedom = variance**2 / sum(part**2 / free for part, free in parts)
-    half = float(t.ppf((1 + level) / 2, freedom) * variance**0.5)
+    half = float(t.ppf((1 + level) / 2, freedom) * error)
     return Interval(mean, mean - half, mean + half)
+
+
+def two_way_p_value(values: Float[np.ndarray, "seeds images"]) -> float:
+    """Return the probability of a mean at least as far from zero by chance, which `two_way_interval` belongs to.
+
+    Args:
+        values: differences of several seeds on the same images, as for `two_way_interval`.
+
+    Returns:
+        The two-sided p-value; 1 if all differences are zero.
+    """
+    from scipy.stats import t
+
+    error, freedom = _two_way_error(values)
+    mean = abs(float(values.mean()))
+    if error == 0:
+        return 0.0 if mean else 1.0
+    return 2 * float(t.sf(mean / error, freedom))
+
+
+def _two_way_error(values: Float[np.ndarray, "seeds images"]) -> tuple[float, float]:
+    """Return the standard error of a mean over seeds and images, and its degrees of freedom."""
+    seeds, images = values.shape
+    parts = [(float(values.mean(0).var(ddof=1)) / images, images - 1)]
+    if seeds > 1:
+        parts.append((float(values.mean(1).var(ddof=1)) / seeds, seeds - 1))
+    variance = sum(part for part, _ in parts)
+    freedom = variance**2 / sum(part**2 / free for part, free in parts) if variance else float(images - 1)
+    return variance**0.5, freedom
 
 
 def _resampled_means(
