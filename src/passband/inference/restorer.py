@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from copy import copy
 from numbers import Real
+from os import PathLike
 from pathlib import Path
 from typing import Any, overload
 
@@ -20,7 +21,7 @@ from passband.inference.files.image_file import ImageFile
 from passband.inference.rebuilding import Rebuilt
 from passband.inference.restoration.chain import NetworkChain, chained_names
 from passband.inference.restoration.change_check import blended
-from passband.inference.restoration.choice import FixedChoice, NetworkChoice, VideoDecision, choice_of
+from passband.inference.restoration.choice import Decision, FixedChoice, NetworkChoice, VideoDecision, choice_of
 from passband.inference.restoration.memory import MemoryPlan, parse_memory
 from passband.inference.restoration.network import RestorationNetwork
 from passband.inference.video.temporal import Smoother
@@ -28,9 +29,10 @@ from passband.io.arrays import check_range
 from passband.io.conversion import AnyImage, Given, ImageSource, read_input
 from passband.io.image import DEFAULT_MAX_PIXELS
 from passband.models import pick_device
-from passband.naming import described
+from passband.naming import described, listed
 from passband.ops.checks import check_images
 from passband.ops.progress import Report
+from passband.state_dicts import CheckpointError
 from passband.weights_finding import JOINT, checked_name, one_network_needed
 
 
@@ -101,7 +103,7 @@ class Restorer(Rebuilt):
         self.choice = choice or choice_of(self.weights)
         self._scenes: VideoDecision | None = None
         if self.choice.fixed is None:
-            self.network(self.choice.names[0])  # refuses options here, and not for each image again
+            self._refuse_options()
             self.device = pick_device(device)
         else:
             self._take_facts(self.network())
@@ -140,6 +142,25 @@ class Restorer(Rebuilt):
             names = chained_names(name)
             self._networks[name] = self._loaded(name) if len(names) == 1 else self._chain(names)
         return self._networks[name]
+
+    def _refuse_options(self) -> None:
+        """Refuse options that the networks do not take here, and not for each image again.
+
+        Raises:
+            CheckpointError, ExportError, ValueError: as `network` raises them. An error about the user's own arguments
+                does not name a network, because the user named none.
+        """
+        first = self.choice.names[0]
+        try:
+            self.network(first)
+        except CheckpointError as error:
+            if not self._overrides:
+                raise
+            given = listed([f"{name}={value}" for name, value in self._overrides.items()])
+            reason = str(error).removeprefix(f"{first}: ")
+            raise CheckpointError(
+                f"the networks of the weights {self.weights!r} do not take {given}: {reason}"
+            ) from error
 
     def _chain(self, names: tuple[str, ...]) -> NetworkChain:
         """Return networks that run one after the other."""
@@ -193,7 +214,8 @@ class Restorer(Rebuilt):
                 an array H W, H W 1, H W 3, or with alpha H W 2 or H W 4, uint8 or uint16 or float in [0, 1];
                 a tensor 3 H W or B 3 H W, float in [0, 1] or uint8;
                 a path, or the content of an image file as bytes, which give a PIL image of 8 bits (`restore_file` keeps
-                more bits and the file's metadata).
+                more bits and the file's metadata). The networks are chosen as `restore_file` chooses them, from the
+                coefficients of a JPEG file.
 
         Returns:
             The restored image, of the same kind, shape and dtype. Alpha stays as it is.
@@ -204,6 +226,9 @@ class Restorer(Rebuilt):
             ValueError: if the shape, the dtype or the range of the values is none of these.
         """
         source = read_input(image)
+        if self.choice.fixed is None and isinstance(image, str | PathLike | bytes):
+            decision = self.choice.of_file(image if isinstance(image, bytes) else Path(image), DEFAULT_MAX_PIXELS)
+            return source.to_original_kind(self._chosen(decision, source.images.to(self.device), None))
         return source.to_original_kind(self.restore(source.images))
 
     def smoothing(self, strength: float) -> AbstractContextManager[Smoother]:
@@ -243,9 +268,13 @@ class Restorer(Rebuilt):
         degraded = degraded.to(self.device, torch.float32)
         restored = []
         for image in degraded:
-            name = self.choice.of_image(image).weights
-            restored.append(image[None] if name is None else self._restored(name, image[None], report)[0])
+            restored.append(self._chosen(self.choice.of_image(image), image[None], report))
         return torch.cat(restored)
+
+    @torch.no_grad()
+    def _chosen(self, decision: Decision, degraded: Tensor, report: Report | None) -> Tensor:
+        """Restore images as a decision says."""
+        return degraded if decision.weights is None else self._restored(decision.weights, degraded, report)[0]
 
     @torch.no_grad()
     def restore_views(

@@ -12,7 +12,9 @@ from passband.data.degradations import KINDS
 from passband.inference import Diagnosis, InspectedChoice, Inspector, Restorer, plan_jobs, restore_files
 from passband.inference.files.restoring import LeftAlone
 from passband.inference.inspection.inspector import mean_of
+from passband.inference.restoration.choice import Decision
 from passband.inference.restoration.memory import MemoryPlan
+from passband.io.conversion import as_tensor
 from passband.io.image import ImageError, read_image, to_pil, write_image
 from passband.state_dicts import CheckpointError
 from passband.weights_finding import find_weights, shipped_weights
@@ -189,6 +191,27 @@ class TestAutomatic:
         restorer.restore_file(tmp_path / "in" / "a.jpg", tmp_path / "a.png")
         assert torch.equal(read_image(tmp_path / "a.png"), read_image(tmp_path / "in" / "a.jpg"))
         assert not loaded
+
+    def test_a_file_gets_the_network_of_its_content_however_it_is_passed(self, tmp_path, monkeypatch):
+        restorer, loaded = automatic(tmp_path, monkeypatch, ["rain"])
+        # as for a file of JPEG whose coefficients show what its rounded pixels do not
+        monkeypatch.setattr(restorer.choice, "of_image", lambda image: Decision(None))
+        write_image(tmp_path / "a.jpg", photograph(3))
+        path, image = tmp_path / "a.jpg", read_image(tmp_path / "a.jpg")
+        for given in (path, str(path), path.read_bytes()):
+            torch.testing.assert_close(as_tensor(restorer(given)), image / 2, rtol=0, atol=0.51 / 255)  # of 8 bits
+            assert loaded == ["derain-small"]
+            loaded.clear()
+        assert torch.equal(as_tensor(restorer(to_pil(image))), image)
+        assert not loaded
+
+    def test_an_option_that_no_network_takes_is_refused_without_naming_one(self):
+        for options, message in (
+            ({"tile": 100}, "tile=100: tile must be a multiple of 8 from 64 pixels"),
+            ({"tile": 80, "pool_window": 9}, "tile=80, pool_window=9: blend_windows needs global pooling"),
+        ):
+            with pytest.raises(CheckpointError, match=f"^the networks of the weights 'auto' do not take {message}"):
+                Restorer("auto", "cpu", **options)
 
     def test_what_was_chosen_is_the_first_note_of_a_file(self, tmp_path, monkeypatch, tiny_weights):
         restorer, _ = automatic(tmp_path, monkeypatch, ["rain"], 24.0)

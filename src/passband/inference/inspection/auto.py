@@ -63,11 +63,11 @@ class InspectedChoice:
         """
         return self._decide([self.inspector(image)], lambda: [image])
 
-    def of_file(self, path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Decision:
+    def of_file(self, file: Path | bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Decision:
         """Inspect an image file and choose.
 
         Args:
-            path: path of the image.
+            file: path of the file, or its content.
             max_pixels: number of pixels above which the file is refused.
 
         Raises:
@@ -76,10 +76,10 @@ class InspectedChoice:
         """
 
         def decide() -> Decision:
-            diagnosis = self.inspector.inspect_file(path, max_pixels=max_pixels)
-            return self._decide([diagnosis], lambda: [read_image(path, max_pixels=max_pixels)])
+            diagnosis = self.inspector.inspect_file(file, max_pixels=max_pixels)
+            return self._decide([diagnosis], lambda: [read_image(file, max_pixels=max_pixels)])
 
-        return self._last_image.get(Path(path), decide, max_pixels)
+        return decide() if isinstance(file, bytes) else self._last_image.get(Path(file), decide, max_pixels)
 
     def of_video(self, path: Path, *, as_one: bool = False) -> VideoDecision:
         """Inspect a few frames of each scene of a video and choose once for the scene.

@@ -230,18 +230,16 @@ class Inspector(Rebuilt):
             OSError: if the file cannot be read.
             ValueError: if a tensor or array has another shape.
         """
-        if isinstance(image, str | PathLike):
-            return self.inspect_file(Path(image))
-        if isinstance(image, bytes):
-            return self._diagnose(file_views(image), lambda: read_image(image))
+        if isinstance(image, str | PathLike | bytes):
+            return self.inspect_file(image if isinstance(image, bytes) else Path(image))
         pixels = as_tensor(image).float().cpu()
         return self._diagnose(pixel_views(pixels), lambda: pixels)
 
-    def inspect_file(self, path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Diagnosis:
+    def inspect_file(self, file: Path | bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Diagnosis:
         """Inspect an image file.
 
         Args:
-            path: path of the file.
+            file: path of the file, or its content.
             max_pixels: number of pixels above which an image is refused before it is read.
 
         Raises:
@@ -250,10 +248,10 @@ class Inspector(Rebuilt):
         """
 
         def diagnose() -> Diagnosis:
-            views = file_views(path, max_pixels=max_pixels)
-            return self._diagnose(views, lambda: read_image(path, max_pixels=max_pixels))
+            views = file_views(file, max_pixels=max_pixels)
+            return self._diagnose(views, lambda: read_image(file, max_pixels=max_pixels))
 
-        return self._last.get(path, diagnose, max_pixels)
+        return diagnose() if isinstance(file, bytes) else self._last.get(file, diagnose, max_pixels)
 
     def inspect(self, paths: Sequence[str | Path]) -> Iterator[Inspected]:
         """Inspect files one by one; a bad file does not stop the others.

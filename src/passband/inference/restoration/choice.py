@@ -108,11 +108,11 @@ class NetworkChoice(Protocol):
         """
         ...
 
-    def of_file(self, path: Path, max_pixels: int) -> Decision:
+    def of_file(self, file: Path | bytes, max_pixels: int) -> Decision:
         """Choose for an image file.
 
         Args:
-            path: path of the image.
+            file: path of the file, or its content.
             max_pixels: number of pixels above which the file is refused.
         """
         ...
@@ -146,7 +146,7 @@ class FixedChoice:
         """Return the network."""
         return Decision(self.fixed)
 
-    def of_file(self, path: Path, max_pixels: int) -> Decision:
+    def of_file(self, file: Path | bytes, max_pixels: int) -> Decision:
         """Return the network."""
         return Decision(self.fixed)
 
