@@ -15,6 +15,7 @@ from passband.io.files import (
     fitted_name,
     is_parts_folder,
     naming_file,
+    new_folder,
     none_usable,
     parts_folder,
     results_folder,
@@ -51,6 +52,25 @@ def test_a_full_disk_is_one_sentence_with_the_folder_and_what_to_do(tmp_path, nu
     )
     assert caught.value.errno == number
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_a_new_folder_is_complete_or_as_it_was_before(tmp_path, error):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to("empty")
+    for name in ("empty", "link", "new"):
+        with pytest.raises(error), new_folder(tmp_path / name):
+            (tmp_path / name / "part").mkdir(parents=True)
+            (tmp_path / name / "part" / "a.png").touch()
+            (tmp_path / name / "a.json").touch()
+            raise error
+        assert sorted(path.name for path in tmp_path.rglob("*")) == ["empty", "link"]
+    with new_folder(tmp_path / "new"):
+        (tmp_path / "new").mkdir()
+        (tmp_path / "new" / "a.json").touch()
+    with pytest.raises(FileExistsError, match="new must be a new or empty folder"), new_folder(tmp_path / "new"):
+        raise AssertionError
+    assert (tmp_path / "new" / "a.json").exists()
 
 
 def test_another_reason_is_the_systems_own(tmp_path):

@@ -7,6 +7,7 @@ import numpy as np
 
 from passband.data.pasting import PARTS
 from passband.io.arrays import from_array
+from passband.io.files import new_folder
 from passband.io.image import write_image
 
 PERIODS = (7.0, 20.0)
@@ -93,13 +94,12 @@ def write_textures(folder: Path, counts: tuple[int, int], side: int, seed: int) 
     Raises:
         FileExistsError: if the folder holds files.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(f"{folder} must be a new or empty folder, but it holds files: choose another folder")
     names = list(TEXTURES)
-    for place, (part, count) in enumerate(zip(PARTS, counts, strict=True)):
-        for number in range(count):
-            rng = np.random.default_rng([seed, place, number])
-            name = names[number % len(names)]
-            image = from_array(draw_texture(name, side, rng))[0]
-            quality = int(rng.integers(QUALITIES[0], QUALITIES[1] + 1))
-            write_image(folder / part / name / f"{number:04d}.jpg", image, quality=quality)
+    with new_folder(folder):
+        for place, (part, count) in enumerate(zip(PARTS, counts, strict=True)):
+            for number in range(count):
+                rng = np.random.default_rng([seed, place, number])
+                name = names[number % len(names)]
+                image = from_array(draw_texture(name, side, rng))[0]
+                quality = int(rng.integers(QUALITIES[0], QUALITIES[1] + 1))
+                write_image(folder / part / name / f"{number:04d}.jpg", image, quality=quality)

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -168,6 +169,35 @@ def results_folder(output: str | Path, inputs: Iterable[str | Path] = ()) -> Pat
     if existing is not None and not os.access(existing, os.W_OK | os.X_OK):
         raise WriteError(errno.EACCES, f"cannot write to the folder {path}: {existing} is read-only, choose another")
     return path
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[None]:
+    """Remove all that the block has written into a new or empty folder if the block fails or is interrupted.
+
+    A part of the files would look like all of them, and the same call could not be made again.
+
+    Args:
+        folder: new or empty folder. Folders above it stay.
+
+    Raises:
+        FileExistsError: if the folder holds files.
+    """
+    is_new = not os.path.lexists(folder)
+    if not is_new and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder} must be a new or empty folder, but it holds files: choose another folder")
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            for one in folder.iterdir():
+                if one.is_dir() and not one.is_symlink():
+                    shutil.rmtree(one)
+                else:
+                    one.unlink()
+            if is_new:
+                folder.rmdir()
+        raise
 
 
 class FolderLock:

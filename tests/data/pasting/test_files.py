@@ -154,6 +154,21 @@ def test_a_folder_with_files_is_not_written_to(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
+@pytest.mark.parametrize("task", ["detection", "segmentation", "classification"])
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_set_that_is_interrupted_is_removed_and_can_be_made_by_the_same_call(tmp_path, task, workers):
+    def interrupt(done, total):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    plan = SetPlan((2, 2), PasteSettings((32, 32), (1, 1)))
+    with pytest.raises(KeyboardInterrupt):
+        paste_set(task, DrawnShapes(("disc",)), tmp_path / "set", plan, workers=workers, report=interrupt)
+    assert [*tmp_path.iterdir()] == []
+    if not workers:
+        paste_set(task, DrawnShapes(("disc",)), tmp_path / "set", plan)
+
+
 def test_the_set_says_how_it_was_made(tmp_path):
     paste_set("segmentation", DrawnShapes(("disc",)), tmp_path / "set", SetPlan((1, 1), SMALL, 7))
     about = json.loads((tmp_path / "set" / "pasting.json").read_text())

@@ -1,8 +1,9 @@
 """Writes sets of pasted objects for detection, segmentation and classification."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from multiprocessing import get_context
@@ -13,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from passband.data.pasting.scenes import PARTS, ObjectSource, PasteSettings, paste_scene
-from passband.io.files import write_whole
+from passband.io.files import new_folder, write_whole
 from passband.io.image import write_image
 from passband.io.rle import encode_mask, mask_functions
 from passband.naming import entry, package_version
@@ -85,6 +86,8 @@ def paste_set(
     PART/masks/NUMBER.png. A mask holds the class of each pixel, from 1 in the order of `source.classes`; 0 is the
     background. For classification, each part has PART/CLASS/NUMBER.jpg, with one object of the class in each image.
 
+    If this fails or is interrupted, it removes the set, because a part of a set looks like a set.
+
     Args:
         task: task of the set, a key of `SETS`.
         source: source of objects and backgrounds.
@@ -108,17 +111,18 @@ def paste_set(
     images: dict[str, list[dict[str, Any]]] = {part: [] for part in PARTS}
     annotations: dict[str, list[dict[str, Any]]] = {part: [] for part in PARTS}
     height, width = plan.settings.size
-    for part, number, objects in _written(
-        source, output, plan, task, partial(write, source, output, plan), workers, report
-    ):
-        images[part].append({"id": number + 1, "file_name": _name(number), "height": height, "width": width})
-        for one in objects:
-            annotations[part].append({"id": len(annotations[part]) + 1, "image_id": number + 1, **one})
-    if task == "detection":
-        categories = [{"id": place + 1, "name": name} for place, name in enumerate(source.classes)]
-        for part in PARTS:
-            content = {"images": images[part], "annotations": annotations[part], "categories": categories}
-            _write_json(output / part / ANNOTATIONS, content)
+    labels = plan_labels(len(source.classes), plan)
+    writer = partial(write, source, output, plan)
+    with new_folder(output), closing(_written(source, output, plan, task, labels, writer, workers, report)) as written:
+        for part, number, objects in written:
+            images[part].append({"id": number + 1, "file_name": _name(number), "height": height, "width": width})
+            for one in objects:
+                annotations[part].append({"id": len(annotations[part]) + 1, "image_id": number + 1, **one})
+        if task == "detection":
+            categories = [{"id": place + 1, "name": name} for place, name in enumerate(source.classes)]
+            for part in PARTS:
+                content = {"images": images[part], "annotations": annotations[part], "categories": categories}
+                _write_json(output / part / ANNOTATIONS, content)
     return sum(map(len, annotations.values()))
 
 
@@ -153,12 +157,16 @@ def plan_labels(classes: int, plan: SetPlan) -> dict[str, list[list[int]]]:
 
 
 def _written(
-    source: ObjectSource, output: Path, plan: SetPlan, task: str, write: Writer, workers: int, report: Report
-) -> Iterator[tuple[str, int, list[dict[str, Any]]]]:
+    source: ObjectSource,
+    output: Path,
+    plan: SetPlan,
+    task: str,
+    labels: dict[str, list[list[int]]],
+    write: Writer,
+    workers: int,
+    report: Report,
+) -> Generator[tuple[str, int, list[dict[str, Any]]]]:
     """Write all images of a set, and yield the part, the number and the objects of each, in order."""
-    labels = plan_labels(len(source.classes), plan)
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise FileExistsError(f"{output} must be a new or empty folder, but it holds files: choose another folder")
     jobs = [(part, number) for part in PARTS for number in range(len(labels[part]))]
     parts, numbers = zip(*jobs, strict=True)
     chosen = [labels[part][number] for part, number in jobs]
