@@ -97,6 +97,7 @@ def time_steps(
 
     Raises:
         SystemExit: if a signal stops the run.
+        ValueError: if the device does not exist, or `training.train` raises it.
     """
     ends: list[float] = []
     join(pick_device(device))

@@ -120,6 +120,8 @@ def train(
         CheckpointError: if `weights` cannot be used.
         ValueError: if the device does not exist, `max_minutes` is negative, the network is unknown, the warm-up is
             longer than the run, or the data do not suit the recipe.
+        FileNotFoundError: if the data do not exist.
+        OSError: if the data cannot be read, or the folder cannot be written to.
     """
     if max_minutes is not None and not (isinstance(max_minutes, Real) and max_minutes >= 0):
         raise ValueError(f"max_minutes is a number of minutes from 0, or None; got {max_minutes!r}")

@@ -110,6 +110,7 @@ def analyze_channels(
         CheckpointError: if the weights cannot be used, or have no gate.
         FileNotFoundError: if the folder holds no images.
         ValueError: if the gate has fewer channels, or has seen no images.
+        OSError: if an image cannot be read, or a file cannot be written.
     """
     output = results_folder(output)
     # the best score may have come before the gate closed channels, so the last weights are taken

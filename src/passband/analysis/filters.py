@@ -239,6 +239,7 @@ def analyze_filters(
         CheckpointError: if the weights cannot be used, or have no dynamic filters.
         ImageError: if the image cannot be read.
         ValueError: if the side is below 16 pixels.
+        OSError: if the image cannot be read, or a file cannot be written.
     """
     output = results_folder(output)
     analysis = image_filters(read_image(source), weights, side=side, device=device)

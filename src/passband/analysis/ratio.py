@@ -94,6 +94,7 @@ def analyze_ratio(
         FileNotFoundError: if the folder holds no images.
         ValueError: if a number is out of range, no image can be read, or a segmentation network finds nothing in any
             image, so that its saliency has no meaning.
+        OSError: if a file cannot be written.
     """
     output, search = results_folder(output), search or RatioSearch()
     if count < 1:

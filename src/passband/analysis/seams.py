@@ -100,6 +100,7 @@ def analyze_seams(
         CheckpointError: if the weights cannot be used.
         ImageError: if the image cannot be read.
         ValueError: if the image fits into one tile, or the side or the overlap does not fit.
+        OSError: if the image cannot be read, or a file cannot be written.
     """
     folder = None if output is None else results_folder(output)
     network = RestorationNetwork(weights_of(weights), device, precision="float32")

@@ -63,6 +63,7 @@ def analyze_spectrum(
     Raises:
         FileNotFoundError: if a path does not exist, or a folder holds no images.
         ValueError: if images have no partner, or none can be measured.
+        OSError: if a file cannot be written.
     """
     output = results_folder(output)
     sources = [Path(path) for path in (restored, clean, degraded) if path is not None]

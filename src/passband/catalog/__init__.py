@@ -54,6 +54,7 @@ def find_entry(name: str, folder: str | Path | None = None) -> CatalogEntry:
 
     Raises:
         ValueError: if no entry has this name; the message suggests the nearest one.
+        FileNotFoundError: if the folder does not exist.
     """
     entries = list_weights(folder=folder)
     wanted = name.lower()

@@ -166,6 +166,7 @@ class FinishedImages:
         Raises:
             ImageError: if the file cannot be read.
             ValueError: if the finished image has another size.
+            OSError: if the file cannot be opened.
         """
         path = self.paths[number]
         image = read_image(path)[None]

@@ -86,6 +86,7 @@ def compare_images(
         CheckpointError, ExportError: if weights cannot be used.
         ValueError: if the protocol, a metric or `against` is unknown, files have no partner, or no pair can be scored.
         OSError: if the decoded images do not fit on the disk, or a file cannot be written.
+        ImportError, RuntimeError: if a metric needs a package or weights that are not there.
     """
     named = named_contestants(contestants)
     data, output = data_folder(data), results_folder(output, (data, *[one.source for one in named]))

@@ -80,6 +80,7 @@ def find_mask_pairs(root: Path) -> list[MaskPair]:
     Raises:
         FileNotFoundError: if the folder, a layout or its images are missing.
         ValueError: if files have no partner or the same name, or several layouts fit; the message lists them.
+        OSError: if a folder cannot be read.
     """
     root = data_folder(root)
     if not root.is_dir():
@@ -158,6 +159,7 @@ def read_mask_pair(
         MaskFileError: if the sizes differ, or values are not classes.
         ImageError: if a file is damaged.
         OSError: if a file cannot be read.
+        ValueError: if `classes` is below 1.
     """
     image, mask = read_image(pair.image), read_mask(pair.mask, classes, ignore_label)
     if image.shape[-2:] != mask.shape:

@@ -57,6 +57,7 @@ def find_pairs(root: Path, views: int = 1, unreadable: Report = warn_unreadable)
     Raises:
         FileNotFoundError: if the folder, a layout or its images are missing.
         ValueError: if files have no partner or several, or several layouts fit; the message lists them.
+        OSError: if a folder cannot be read.
     """
     root = data_folder(root)
     if not root.is_dir():
@@ -94,6 +95,7 @@ def match_images(first: Path, *others: Path) -> list[tuple[str, list[Path]]]:
     Raises:
         FileNotFoundError: if a path does not exist, or a folder holds no images.
         ValueError: if an image is given with a folder, or if files have no partner or several; the message lists them.
+        OSError: if a folder cannot be read.
     """
     paths = [data_folder(path) for path in (first, *others)]
     for path in paths:

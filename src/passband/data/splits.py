@@ -121,6 +121,7 @@ def split_mask_pairs(
 
     Raises:
         ValueError: if the shares do not add to 1, or there are fewer scenes than parts.
+        OSError: if an image cannot be read.
     """
     if len(shares) < 2 or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
         raise ValueError(f"shares must be two or more numbers above 0 that add to 1; got {tuple(shares)}")
@@ -156,6 +157,7 @@ def split_classes(images: LabeledImages, folder: Path, share: float, seed: int) 
 
     Raises:
         ValueError: if a class has fewer than two images.
+        OSError: if an image cannot be read.
     """
     members: dict[int, list[int]] = defaultdict(list)
     for index, label in enumerate(images.labels):

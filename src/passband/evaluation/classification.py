@@ -63,6 +63,7 @@ def evaluate_classifier(
         CheckpointError: if the weights cannot be used, or are not a classifier's.
         FileNotFoundError: if there is no folder of classes.
         ValueError: if a folder is named like none of the weights' classes, or no image can be read.
+        OSError: if the data cannot be read, or a file cannot be written.
     """
     data, output = data_folder(data), results_folder(output, (data,))
     classifier = Classifier(weights, device, provider)

@@ -76,6 +76,8 @@ def evaluate_detector(
         FileNotFoundError: if there are no annotations, or an image is missing.
         CocoError: if the annotations cannot be used, or have a category that the weights do not know.
         ValueError: if the score is out of range, the benchmark is unknown, or no image can be read.
+        ImportError: if the package faster-coco-eval is not installed.
+        OSError: if the data cannot be read, or a file cannot be written.
     """
     data, output = data_folder(data), results_folder(output, (data,))
     if not 0 <= score <= 1:

@@ -110,6 +110,7 @@ def evaluate_restoration(
         CheckpointError: if the weights cannot be used.
         ImportError, RuntimeError: if a metric needs a package or weights that are not there.
         ExportError: if the engine is not installed, or cannot run this network.
+        OSError: if the data cannot be read, or a file cannot be written.
     """
     data, output = data_folder(data), results_folder(output, (data,))
     known = find_benchmark(benchmark) if benchmark else None

@@ -71,6 +71,7 @@ def evaluate_segmenter(
         CheckpointError: if the weights cannot be used, or do not segment.
         FileNotFoundError: if there are no images with masks.
         ValueError: if the protocol is unknown or does not fit the classes, or no image can be used.
+        OSError: if the data cannot be read, or a file cannot be written.
     """
     data, output = data_folder(data), results_folder(output, (data,))
     segmenter = Segmenter(weights, device, provider)

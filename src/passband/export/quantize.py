@@ -104,6 +104,7 @@ def calibration_images(folder: Path | None = None, views: int = 1) -> list[Tenso
     Raises:
         ExportError: if the folder holds no images.
         ImageError: if a file is not an image.
+        OSError: if the folder or a file cannot be read.
     """
     if folder is not None:
         paths = find_images(folder)

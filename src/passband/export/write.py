@@ -128,6 +128,7 @@ def export_model(
         ExportError: if the network cannot be exported to this format or for this size, a package is missing, or the
             exported file differs too much from torch. Then no file is written.
         OSError: if the file cannot be written.
+        ValueError: if the path of the output is empty.
     """
     to, output = to or _format_of(output), results_folder(output.parent) / output.name
     _check(output, to, precision, calibration, size, provider)

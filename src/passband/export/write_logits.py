@@ -102,6 +102,7 @@ def export_logits(
         CheckpointError: if the config does not fit the network.
         ExportError: if the network has a layer that cannot be written, ONNX Runtime cannot run the file, or the logits
             differ too much.
+        OSError: if the file cannot be written.
     """
     proto = logits_graph(model, input_name(model), logits_metadata(model, config, weights))
     with write_whole(path) as temporary:

@@ -101,6 +101,7 @@ def finetune(
         CheckpointError: if the weights cannot be used.
         ValueError: if the pairs cannot be used: fewer than two, of two sizes, too small, or without a partner.
         FileNotFoundError: if there are no pairs.
+        OSError: if the data cannot be read, or the folder cannot be written to.
     """
     started = time.monotonic()
     data, output, changes = data_folder(data), results_folder(output), changes or {}
@@ -209,6 +210,7 @@ def resume_finetuning(
     Raises:
         RunError: if the folder holds no run, or one that started from fresh weights.
         ValueError, FileNotFoundError, CheckpointError: if pairs or weights cannot be used, as in `finetune`.
+        OSError: if the data cannot be read, or the folder cannot be written to.
     """
     output = results_folder(output)
     begun = read_run(output)

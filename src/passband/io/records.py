@@ -132,6 +132,7 @@ class Records:
 
         Raises:
             WriteError: if the record cannot be written.
+            OSError: if the file cannot be read.
         """
         resolved, folder = self.resolved(source), self.resolved.parent(path)
         origin = {"path": resolved, "relative": os.path.relpath(resolved, folder)}

@@ -102,6 +102,7 @@ def compress(segmentation: Segmentation, height: int, width: int) -> Rle:
 
     Raises:
         MaskError: if the code is damaged or has another size, or if a polygon has too few points.
+        ImportError: if the package faster-coco-eval is not installed.
     """
     functions = mask_functions()
     if not isinstance(segmentation, dict):

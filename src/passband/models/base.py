@@ -38,6 +38,7 @@ class HubNetwork(nn.Module, ModelHubMixin):
 
         Raises:
             CheckpointError: if the weights are missing, damaged, or of another network.
+            ValueError: if an argument of the network is unknown.
         """
         from passband.models import load_with_config  # the builders need this class, so they are imported later
 

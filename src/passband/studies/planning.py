@@ -48,6 +48,8 @@ def plan_study(
     Raises:
         StudyError: if the settings do not fit each other, the recipe or the data, or if the folder holds another study.
         RecipeError: if the recipe does not exist or cannot be used.
+        OSError: if the data cannot be read, or the folder cannot be written to.
+        ValueError: if the device does not exist.
     """
     settings = source if isinstance(source, StudySettings) else load_study(source)
     recipe = recipe_on(load_recipe(settings.recipe), pick_device(device).type)

@@ -92,6 +92,7 @@ def sweep_ratios(
         RunError: if `output` holds a sweep and `resume` is off, or the reverse, if the sweep has other settings, or if
             another process trains it.
         ValueError: if the recipe has no final ratios, or `training.train` raises it.
+        OSError: if the data cannot be read, or the folder cannot be written to.
     """
     output, data = results_folder(output), data_folder(data)
     validation_data = None if validation_data is None else data_folder(validation_data)

@@ -18,6 +18,7 @@ def read_study(folder: str | Path) -> StudyRecord:
     Raises:
         StudyError: if the folder holds no study, or its plan is damaged.
         ImportError: if Optuna is not installed.
+        RecipeError: if this version cannot use the recipe of the study.
     """
     folder = Path(folder)
     plan = read_plan(folder)

@@ -52,6 +52,7 @@ def study(
         StudyError: if the settings do not fit each other, the recipe or the data, or if `output` holds another study.
         RecipeError: if the recipe does not exist or cannot be used.
         ImportError: if Optuna is not installed.
+        OSError: if the data cannot be read, or the folder cannot be written to.
     """
     output = results_folder(output)
     if workers < 1:

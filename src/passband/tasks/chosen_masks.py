@@ -18,6 +18,7 @@ def split_by_recipe(pairs: list[MaskPair], data: SegmentationData) -> tuple[list
 
     Raises:
         ValueError: if lists overlap, or no pair is left to learn from.
+        FileNotFoundError: if a list does not exist.
     """
     if data.held_out:
         learned, scored = split_mask_pairs(

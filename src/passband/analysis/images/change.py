@@ -35,6 +35,7 @@ def analyze_changed_spectrum(before: str | Path, after: str | Path, output: str 
     Raises:
         ImageError: if an image cannot be read.
         ValueError: if the images differ in size.
+        OSError: if an image cannot be read, or a file cannot be written.
     """
     images = [read_image(path) for path in (before, after)]
     sizes = [f"{image.shape[-1]} x {image.shape[-2]}" for image in images]

@@ -197,6 +197,7 @@ def analyze_image_channels(
     Raises:
         ImageError: if the image cannot be read.
         ValueError: if the name or a number is unknown.
+        OSError: if the image cannot be read, or a file cannot be written.
     """
     output = Path(output)
     name, chosen = subset_name(subset), channel_subset(subset)

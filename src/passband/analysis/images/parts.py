@@ -169,6 +169,7 @@ def analyze_image_parts(source: str | Path, output: str | Path, *, ratio: float 
     Raises:
         ImageError: if the image cannot be read.
         ValueError: if the ratio is out of range.
+        OSError: if the image cannot be read, or a file cannot be written.
     """
     output = Path(output)
     spectrum = ImageSpectrum(read_image(source))

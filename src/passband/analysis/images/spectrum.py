@@ -95,6 +95,7 @@ def analyze_image_spectrum(source: str | Path, output: str | Path) -> RadialCurv
 
     Raises:
         ImageError: if the image cannot be read.
+        OSError: if the image cannot be read, or a file cannot be written.
     """
     output, image = Path(output), read_image(source)
     curve = radial_curve(image)

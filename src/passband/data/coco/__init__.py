@@ -171,6 +171,7 @@ def find_coco(
         FileNotFoundError: if the file, the folder or an image is missing.
         CocoError: if the file is damaged, ambiguous or contradicts itself; the message names the file and the image.
         ImportError: if masks need the package faster-coco-eval and it is not installed.
+        OSError: if a file or folder cannot be read.
     """
     annotations, root, part = _annotations(data_folder(source), part)
     content = read_json(annotations)

@@ -84,6 +84,7 @@ def instance_target(image: CocoImage, labels: Mapping[int, int], *, masks: bool,
 
     Raises:
         ImportError: if masks are needed and the package faster-coco-eval is not installed.
+        MaskError: if the code of a mask is damaged.
     """
     height, width = image.height, image.width
     chosen = [one for one in image.instances if not one.skip or (crowds and one.skip == CROWD)]

@@ -92,6 +92,7 @@ def find_classes(folder: Path, classes: Sequence[str] | None = None) -> LabeledI
     Raises:
         FileNotFoundError: if the folder, its sub-folders or their images are missing.
         ValueError: if there is only one class, or a sub-folder is not one of the known classes.
+        OSError: if a folder cannot be read.
     """
     folder = data_folder(folder)
     if not folder.is_dir():

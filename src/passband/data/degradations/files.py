@@ -58,6 +58,7 @@ def degrade_files(
         FileNotFoundError: if there is no image.
         FileExistsError: if the folder holds other pairs and `overwrite` is false.
         ImageError: if images cannot be used, see `failed`; the message names them.
+        WriteError: if the folder cannot be written to.
     """
     split_kind(kind, version)
     output = results_folder(named_folder(output))

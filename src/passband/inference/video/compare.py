@@ -35,6 +35,7 @@ def compare_videos(
     Raises:
         VideoError: if a file is not a video, or the two do not have the same frames.
         OSError: if a file cannot be read or written.
+        ValueError: if `pixels` leave no room for the frames.
     """
     target = Path(target)
     with VideoReader(before) as first, VideoReader(after) as second, write_whole(target) as temporary:
