@@ -4,14 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from passband.inference.video.temporal import (
-    CUT_SIMILARITY,
-    Flicker,
-    SmoothedStatistics,
-    luma_cells,
-    similarity,
-    smoothed_statistics,
-)
+from passband.inference.video.temporal import SmoothedStatistics, smoothed_statistics
 from passband.layers import LocalAvgPool2d
 from passband.models import load_model
 from passband.models.restoration.bands import restore_in_bands
@@ -155,61 +148,3 @@ def test_a_network_without_statistics_is_refused():
     message = "needs a network with pooled statistics .*Identity has none"
     with pytest.raises(ValueError, match=message), smoothed_statistics(nn.Identity()):
         pass
-
-
-def test_haze_noise_and_drift_are_no_cut_and_other_scenes_and_black_are(photograph):
-    scene = photograph[:, :200, :300]
-    generator = torch.Generator().manual_seed(0)
-
-    def alike(other):
-        return similarity(*luma_cells(torch.stack([scene, other])))
-
-    assert alike(scene * 0.25 + 0.7) > CUT_SIMILARITY
-    assert alike((scene + 0.3 * torch.randn(scene.shape, generator=generator)).clamp(0, 1)) > CUT_SIMILARITY
-    assert alike(photograph[:, 6:206, 8:308]) > CUT_SIMILARITY
-    assert alike(scene.flip(-1)) < CUT_SIMILARITY
-    assert alike(torch.zeros_like(scene)) < CUT_SIMILARITY
-    assert alike(scene) == pytest.approx(1)
-
-
-def test_two_black_frames_are_one_scene():
-    black = torch.zeros(16, 16)
-    assert similarity(black, black) == 1
-
-
-def test_the_flicker_figure_is_the_mean_step_of_brightness_in_levels(photograph):
-    scene = 0.5 * photograph[None, :, :48, :64]
-    degraded = torch.cat([scene, scene + 10 / 255, scene])
-    restored = torch.cat([scene, scene + 2 / 255, scene])
-    flicker = Flicker()
-    cuts = flicker.cuts(degraded)
-    assert cuts == [True, False, False]
-    flicker.add(degraded, restored, cuts)
-    assert flicker.figures == pytest.approx((10, 2), rel=1e-4)
-
-
-@pytest.mark.parametrize("batch", [1, 5])
-def test_light_that_jumps_is_told_from_noise_and_drift(photograph, batch):
-    scene = 0.5 * photograph[:, :48, :64]
-    noise = 0.02 * torch.randn(3, 48, 64, generator=torch.Generator().manual_seed(0))
-    frames = torch.stack([scene, scene + noise, scene + 1 / 255, scene + 9 / 255, scene + 9.5 / 255])
-    flicker, found = Flicker(), []
-    for part in frames.split(batch):
-        found += flicker.jumps(part)
-        flicker.add(part, part, flicker.cuts(part))
-    assert found == [False, False, False, True, False]
-
-
-def test_a_scene_cut_is_no_flicker(photograph):
-    first, second = photograph[None, :, :48, :64], photograph[None, :, :48, :64].flip(-1)
-    clip = torch.cat([first, first, second, second])
-    flicker = Flicker()
-    for frame in clip[:, None]:
-        flicker.add(frame, frame, flicker.cuts(frame))
-    assert flicker.figures == (0, 0)
-
-
-def test_one_frame_has_no_flicker():
-    flicker, frame = Flicker(), torch.rand(1, 3, 5, 7)
-    flicker.add(frame, frame, flicker.cuts(frame))
-    assert flicker.figures == (0, 0)

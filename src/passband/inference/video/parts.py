@@ -81,7 +81,7 @@ class Parts:
 
     @property
     def flickers(self) -> Sequence[dict[str, Tensor]]:
-        """The flicker of each finished segment, in order; see `temporal.Flicker.of_segments`."""
+        """The flicker of each finished segment, in order; see `flicker.Flicker.of_segments`."""
         kept = (self._extras[number] for number in sorted(self._frames))
         return [
             {name.removeprefix("flicker."): value for name, value in one.items() if name.startswith("flicker.")}

@@ -7,7 +7,7 @@ from pathlib import Path
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.inference.video.temporal import CUT_SIMILARITY, cells_of_luma, similarity
+from passband.inference.video.cuts import CUT_SIMILARITY, cells_of_luma, similarity
 from passband.io.video import VideoReader
 
 INSPECTED = (2, 8, 24, 72, 216)
@@ -32,7 +32,7 @@ class SceneFrames:
 def find_scenes(path: Path) -> Iterator[SceneFrames]:
     """Decode a video and find its scenes. Memory does not grow with the length of the video.
 
-    A scene begins where two consecutive frames differ strongly, see `temporal.similarity`.
+    A scene begins where two consecutive frames differ strongly, see `cuts.similarity`.
 
     Args:
         path: path of the video.

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from passband.inference.restorer import Restorer
-from passband.inference.video.temporal import Flicker, Smoother, luma_cells
+from passband.inference.video.cuts import luma_cells
+from passband.inference.video.flicker import Flicker
+from passband.inference.video.temporal import Smoother
 from passband.io.video import Frame, VideoReader
 from passband.io.video.color import change_planes
 from passband.io.video.encoding import Encoding, Segment, SegmentEncoder, choose_encoding

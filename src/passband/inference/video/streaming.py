@@ -10,9 +10,9 @@ from secrets import token_hex
 
 from passband.inference.restorer import Restorer
 from passband.inference.video.compare import COMPARE_PIXELS, compare_videos
+from passband.inference.video.flicker import Flicker
 from passband.inference.video.parts import Parts
 from passband.inference.video.segments import SegmentRestorer, plan_segments
-from passband.inference.video.temporal import Flicker
 from passband.io.files import parts_folder
 from passband.io.video import VideoError, VideoFormat, VideoReader
 from passband.io.video.encoding import Encoding
@@ -52,7 +52,7 @@ class VideoSummary:
         time_error: largest difference between a time stamp in the written file and in the source, in seconds. It is
             not 0 only if the container counts in coarser units, as Matroska does in milliseconds.
         copied: streams that were copied packet by packet, such as `audio aac eng`.
-        flicker: flicker before and after restoration, in 8-bit levels; see `temporal.Flicker`.
+        flicker: flicker before and after restoration, in 8-bit levels; see `flicker.Flicker`.
         notes: sentences about losses, damage and parts that were left out.
     """
 

@@ -1,4 +1,4 @@
-"""Reduces flicker in videos: smooths pooled statistics over frames, finds scene cuts, and measures flicker.
+"""Reduces flicker in videos: smooths pooled statistics over the frames of a scene.
 
 The network weighs frequencies by averages over the whole frame. Noise changes these averages from frame to frame, and
 with them brightness and sharpness of the whole frame. `smoothed_statistics` replaces each average by an exponential
@@ -13,7 +13,6 @@ from functools import partial
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -25,12 +24,6 @@ from passband.models.restoration.bands.walk import BAND_VALUES, LEAST_ROWS
 
 STRENGTH = 0.8
 """Weight of the frames before in an average, which then remembers about 5 frames."""
-CUT_SIMILARITY = 0.4
-"""Similarity below which two consecutive frames belong to two scenes; see `similarity`."""
-JUMP = 2.0
-"""Difference in mean luma, in 8-bit levels, from which a frame starts new averages."""
-_CELLS = 16
-_FLOOR = (2 / 255) ** 2
 
 
 class Smoother:
@@ -186,132 +179,6 @@ def smoothed_statistics(model: nn.Module, strength: float = STRENGTH) -> Iterato
     finally:
         for hook in hooks:
             hook.remove()
-
-
-def luma_cells(images: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B 16 16"]:
-    """Return the low frequencies of luma: its means over 16 x 16 cells.
-
-    Args:
-        images: images in [0, 1].
-
-    Returns:
-        Means of the luma of BT.601, in [0, 1].
-    """
-    return cells_of_luma((images * images.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True))
-
-
-def cells_of_luma(luma: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 16 16"]:
-    """Return the means of luma over 16 x 16 cells.
-
-    Args:
-        luma: luma in [0, 1].
-
-    Returns:
-        Means in [0, 1], in float32.
-    """
-    return F.adaptive_avg_pool2d(luma, _CELLS)[:, 0].float()
-
-
-def similarity(first: Float[Tensor, "16 16"], second: Float[Tensor, "16 16"]) -> float:
-    """Return the similarity of the structure of two frames, regardless of their brightness.
-
-    It is the contrast and structure term of SSIM over whole frames, 2 cov(a, b) / (var a + var b). Haze that comes or
-    goes scales the contrast of a frame and shifts its brightness, and the similarity stays high (0.4 at a fifth of the
-    contrast). For another scene, or a black frame, it falls to 0.
-
-    Args:
-        first: `luma_cells` of a frame.
-        second: `luma_cells` of another frame.
-
-    Returns:
-        A number from -1 to 1.
-
-    Source: Wang et al., "Image quality assessment: from error visibility to structural similarity", 2004, eq. 6 to 10.
-    """
-    a, b = (first - first.mean()).double(), (second - second.mean()).double()
-    return ((2 * (a * b).mean() + _FLOOR) / (a.square().mean() + b.square().mean() + _FLOOR)).item()
-
-
-class Flicker:
-    """Finds the scene cuts of a video, and measures flicker before and after restoration.
-
-    The flicker of a video is the absolute difference of a cell's mean luma between consecutive frames of a scene, in
-    8-bit levels, averaged over frames and over 16 x 16 cells. Motion adds to the flicker of the source and of the
-    restored video alike, so their difference is the flicker that restoration adds.
-
-    Attributes:
-        state: `cells` (2 x 16 x 16: those of the last frame, degraded and restored) and `sums` (degraded, restored,
-            and the number of pairs of frames); copy it to resume later.
-    """
-
-    def __init__(self) -> None:
-        self.state: dict[str, Tensor] = {"sums": torch.zeros(3, dtype=torch.float64)}
-
-    @classmethod
-    def of_segments(cls, segments: Sequence[dict[str, Tensor]]) -> "Flicker":
-        """Return the flicker of a video that was measured in segments.
-
-        Args:
-            segments: `state` at the end of each segment, with `first`: the cells of its first frame.
-        """
-        whole = cls()
-        for segment in segments:
-            before = whole.state.get("cells")
-            whole.state["sums"] += segment["sums"]
-            if before is not None and similarity(before[0], segment["first"][0]) >= CUT_SIMILARITY:
-                whole._add_step(before, segment["first"])
-            whole.state["cells"] = segment["cells"]
-        return whole
-
-    def cuts(self, degraded: Float[Tensor, "B 3 H W"]) -> list[bool]:
-        """Tell for each frame of a batch whether it begins a scene.
-
-        Args:
-            degraded: consecutive frames in [0, 1].
-        """
-        return [before is None or similarity(before, after) < CUT_SIMILARITY for before, after in self._steps(degraded)]
-
-    def jumps(self, degraded: Float[Tensor, "B 3 H W"]) -> list[bool]:
-        """Tell for each frame of a batch whether its mean luma differs from the frame before by more than `JUMP`.
-
-        Args:
-            degraded: consecutive frames in [0, 1].
-        """
-        return [
-            before is not None and 255 * abs((after - before).mean().item()) > JUMP
-            for before, after in self._steps(degraded)
-        ]
-
-    def add(self, degraded: Float[Tensor, "B 3 H W"], restored: Float[Tensor, "B 3 H W"], cuts: Sequence[bool]) -> None:
-        """Measure the next frames.
-
-        Args:
-            degraded: consecutive frames in [0, 1].
-            restored: the same frames, restored.
-            cuts: flag for each frame whether it begins a scene.
-        """
-        for pair, cut in zip(
-            torch.stack([luma_cells(degraded).cpu(), luma_cells(restored).cpu()], 1), cuts, strict=True
-        ):
-            if not cut:
-                self._add_step(self.state["cells"], pair)
-            self.state["cells"] = pair
-
-    def _add_step(self, before: Float[Tensor, "2 16 16"], after: Float[Tensor, "2 16 16"]) -> None:
-        """Add the difference between the cells of two frames."""
-        difference = (after - before).abs().double().mean((-2, -1)) * 255
-        self.state["sums"] += torch.cat([difference, torch.ones(1, dtype=torch.float64)])
-
-    def _steps(self, degraded: Float[Tensor, "B 3 H W"]) -> list[tuple[Tensor | None, Tensor]]:
-        """Return the cells of the frame before (None for the very first frame) and of each frame of a batch."""
-        cells = luma_cells(degraded).cpu()
-        return list(zip([self.state["cells"][0] if "cells" in self.state else None, *cells[:-1]], cells, strict=True))
-
-    @property
-    def figures(self) -> tuple[float, float]:
-        """The flicker of the degraded and of the restored video, in 8-bit levels; 0 for a single frame."""
-        degraded, restored, pairs = self.state["sums"].tolist()
-        return degraded / max(pairs, 1), restored / max(pairs, 1)
 
 
 def _mean(pooled: Local) -> Float[Tensor, "1 C 1 1"]:
