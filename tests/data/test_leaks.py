@@ -1,17 +1,11 @@
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from skimage import data
 
-from passband.data.leaks import (
-    ALIKE,
-    hash_distances,
-    leak_report,
-    perceptual_hash,
-    sequences_by_likeness,
-)
+from passband.data.leaks import leak_report
 from passband.data.masks import MaskPair
+from passband.data.near_duplicates import ALIKE
 
 SCENES = {
     "cat": data.chelsea(),
@@ -76,30 +70,3 @@ def test_files_that_cannot_be_read_are_passed_over(learned, tmp_path):
     report = leak_report([*learned, MaskPair(broken, broken, "x")], [MaskPair(broken, broken, "broken"), learned[0]])
     assert report.identical == (("broken", "x"), ("cat", "cat"))
     assert leak_report([], learned).lines() == []
-
-
-def test_sequences_are_pictures_alike_directly_or_through_others(learned, tmp_path):
-    pixels = SCENES["coffee"]
-    frames = [
-        pair(tmp_path, f"frame{step}", Image.fromarray(np.roll(pixels, 3 * step, 1)[10:-10, 60:-60]))
-        for step in range(4)
-    ]
-    mixed = [frames[0], learned[0], *frames[1:], learned[3]]
-    assert sequences_by_likeness(mixed) == ["frame0", "cat", "frame0", "frame0", "frame0", "astronaut"]
-    assert sequences_by_likeness([]) == []
-
-
-def test_distances_count_the_bits_that_differ():
-    bits = torch.rand(7, 255, generator=torch.Generator().manual_seed(0)) < 0.5
-    expected = [
-        [sum(a != b for a, b in zip(one, other, strict=True)) for other in bits.tolist()] for one in bits[:3].tolist()
-    ]
-    assert hash_distances(bits[:3], bits).tolist() == expected
-
-
-def test_the_hash_is_of_shape_and_not_of_brightness():
-    thumbnail = torch.rand(32, 32, generator=torch.Generator().manual_seed(1))
-    code = perceptual_hash(thumbnail)
-    assert code.shape == (255,)
-    assert torch.equal(perceptual_hash(0.4 * thumbnail + 0.3), code)
-    assert torch.equal(perceptual_hash(1 - thumbnail), ~code)

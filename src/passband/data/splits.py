@@ -114,7 +114,8 @@ def split_mask_pairs(
             share; images that fit into no other part go to the first.
         seed: seed of the split.
         sequences: label of each pair's sequence, see `data.scenes.sequences_by_pattern`,
-            `data.scenes.sequences_by_frames` and `data.leaks.sequences_by_likeness`; None if each image stands alone.
+            `data.scenes.sequences_by_frames` and `data.near_duplicates.sequences_by_likeness`; None if each image is
+            alone.
 
     Returns:
         One list of pairs for each share, in the order of `pairs`. No list is empty.

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from passband.config.segmentation import SegmentationData
-from passband.data.leaks import sequences_by_likeness
 from passband.data.masks import MaskPair
+from passband.data.near_duplicates import sequences_by_likeness
 from passband.data.scenes import sequences_by_frames, sequences_by_pattern
 from passband.data.splits import named_pairs, split_mask_pairs
 
