@@ -52,7 +52,7 @@ def pytest_xdist_auto_num_workers():
 
 FAST = {"config", "drawing", "layers", "losses", "metrics", "ops", "test_naming.py"}
 """Folders and files below tests whose tests are marked `fast`."""
-SLOW = {"test_frequency_distance.py", "test_protocols.py"}
+SLOW = {"test_frequency_distance.py", "test_restoration_protocols.py"}
 """Files in these folders whose tests take long."""
 
 

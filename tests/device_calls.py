@@ -20,7 +20,7 @@ from passband.layers.pooling import local_average
 from passband.layers.shape_filter import MultiShapeFilter
 from passband.losses.mask_losses import SEGMENTATION_LOSSES
 from passband.metrics import instance_scores, mask_scores
-from passband.metrics.protocols import PROTOCOLS
+from passband.metrics.restoration_protocols import PROTOCOLS
 from passband.models import build_model
 from passband.models.inspection.inspector import InspectorNetwork
 from passband.models.restoration.bands import restore_in_bands

@@ -26,7 +26,7 @@ from passband.io.files import results_folder
 from passband.io.shards import data_folder
 from passband.layers.pooling import POOL_MODES
 from passband.metrics import PROTOCOLS, ImageMetric, SpectralErrors, image_metric
-from passband.metrics.protocols import CONVIR_MULTIPLE
+from passband.metrics.restoration_protocols import CONVIR_MULTIPLE
 from passband.models import load_model
 from passband.models.inputs import check_views
 from passband.models.network_task import network_name

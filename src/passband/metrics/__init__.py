@@ -11,8 +11,8 @@ from passband.metrics.intervals import (
     student_interval,
 )
 from passband.metrics.named import METRICS, ImageMetric, image_metric
-from passband.metrics.protocols import PROTOCOLS
 from passband.metrics.psnr_hvs import psnr_hvs, psnr_hvs_m
+from passband.metrics.restoration_protocols import PROTOCOLS
 from passband.metrics.spectral_error import SpectralErrors, spectral_errors
 
 __all__ = [

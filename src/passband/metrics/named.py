@@ -1,6 +1,6 @@
 """Finds metrics of restored images by their names, as `passband evaluate --metric` takes them.
 
-PSNR and SSIM are not among them, because they depend on the protocol; see `metrics.protocols`.
+PSNR and SSIM are not among them, because they depend on the protocol; see `metrics.restoration_protocols`.
 """
 
 from collections.abc import Callable
