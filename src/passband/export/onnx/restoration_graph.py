@@ -18,7 +18,7 @@ import numpy as np
 from torch import nn
 
 from passband.export.network_writer import FILTER_SCOPE, INPUT, OUTPUT, array, check_network, check_size, folded
-from passband.export.onnx.writer import OnnxWriter, is_local
+from passband.export.onnx.restoration_nodes import OnnxWriter, is_local
 from passband.export.sizes import Sizes
 from passband.layers import DynamicFilter, GlobalModulation, Modulator, WindowModulation
 from passband.layers.shape_filter import ShapeFilter
