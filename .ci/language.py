@@ -23,6 +23,10 @@ QUESTIONS = ("What ", "Which ", "How ")
 """Words that begin questions, and no other sentence."""
 SECTIONS = ("Args:", "Attributes:")
 ARGUMENT = re.compile(r"^ {4}\**(\w+)(?: \([^)]*\))?: (\S+)")
+PACKAGE, COMMANDS = Path("src/passband"), Path("src/passband/cli")
+"""Folders of the package, whose public functions describe arguments and errors, and of its commands, whose options have
+texts of their own."""
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 LENGTH = 120
 """Characters in a line of a document; tables, links and code blocks are as long as they need to be."""
 
@@ -55,6 +59,38 @@ def python_faults(path: Path) -> Iterator[tuple[int, str]]:
                 yield number, f"a sentence begins with a question word: {stripped}"
 
 
+def own_errors(node: ast.AST) -> Iterator[str]:
+    """Iterate over the errors that a function raises itself, without those in `try`, which it may catch."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Raise) and child.exc is not None:
+            yield ast.unparse(child.exc)
+        elif isinstance(child, ast.Try):
+            for handler in child.handlers:
+                yield from own_errors(handler)
+        elif not isinstance(child, (*FUNCTIONS, ast.ClassDef)):
+            yield from own_errors(child)
+
+
+def section_faults(path: Path) -> Iterator[tuple[int, str]]:
+    """Find public functions of a Python file whose docstrings lack a section, with their lines.
+
+    Args is not asked for in methods, because a base class or a protocol may describe the arguments.
+    """
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    scopes = [tree, *(node for node in tree.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_"))]
+    for scope in scopes:
+        for function in scope.body:
+            if not isinstance(function, FUNCTIONS) or function.name.startswith("_"):
+                continue
+            text = ast.get_docstring(function)
+            if text is None:  # an overload; ruff finds other functions without a docstring
+                continue
+            if scope is tree and ast.unparse(function.args) and "Args:" not in text:
+                yield function.lineno, f"{function.name} takes arguments, but its docstring has no section Args"
+            if {*own_errors(function)} - {"NotImplementedError"} and "Raises:" not in text:
+                yield function.lineno, f"{function.name} raises errors, but its docstring has no section Raises"
+
+
 def document_faults(path: Path) -> Iterator[tuple[int, str]]:
     """Find faults in a Markdown file, with their lines."""
     inside = False
@@ -78,7 +114,10 @@ def main() -> int:
     for path in map(Path, filter(None, names)):
         if path.suffix == ".py" and path.parts[0] == "tests":
             continue
-        for line, fault in python_faults(path) if path.suffix == ".py" else document_faults(path):
+        faults = [*python_faults(path)] if path.suffix == ".py" else [*document_faults(path)]
+        if path.suffix == ".py" and path.is_relative_to(PACKAGE) and not path.is_relative_to(COMMANDS):
+            faults += section_faults(path)
+        for line, fault in faults:
             print(f"{path}:{line}: {fault}")
             count += 1
     print(f"{count} faults" if count else "language: nothing found")
