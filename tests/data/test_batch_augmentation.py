@@ -5,6 +5,7 @@ import torch
 from torchvision.transforms.v2 import functional as vision
 
 from passband.data.batch_augmentation import BatchAugmentation
+from passband.ops.labels import IGNORED
 
 STRONG = BatchAugmentation(
     rotation=180, zoom=(0.7, 1.4), shift=0.1, brightness=0.3, contrast=0.3, saturation=0.3, hue=0.05, blur=2, noise=0.1
@@ -78,6 +79,18 @@ def test_a_zoom_enlarges_and_a_shift_moves(monkeypatch):
     _, moved = fixed(monkeypatch, 1.0, shift=0.25)(images, masks, [0])
     assert moved[:, 5:15, 5:15].all()
     assert moved.sum() == 100
+
+
+@pytest.mark.parametrize("change", [{"rotation": 60}, {"shift": 0.3}, {"zoom": (0.5, 0.7)}])
+def test_pixels_from_outside_an_image_have_the_label_that_is_asked_for(change, monkeypatch):
+    images, masks = torch.ones(2, 3, 33, 40), torch.full((2, 33, 40), 2)
+    masks[:, 10:14] = IGNORED  # keep their label wherever they move to
+    seen, ignored = fixed(monkeypatch, 0.75, outside=IGNORED, **change)(images, masks, [0, 1])
+    _, background = fixed(monkeypatch, 0.75, **change)(images, masks, [0, 1])
+    outside = background == 0
+    assert outside.any()
+    assert (seen.amax(1)[outside] < 0.6).all()  # the border is blended
+    assert torch.equal(ignored, background.masked_fill(outside, IGNORED))
 
 
 @pytest.mark.parametrize(

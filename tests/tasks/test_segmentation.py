@@ -16,6 +16,7 @@ from passband.drawing.comparison import GAP, MARGIN
 from passband.io.image import ImageError
 from passband.models import SFNet, build_from
 from passband.ops.fourier import spectral_crop
+from passband.ops.labels import IGNORED
 from passband.state_dicts import CheckpointError
 from passband.tasks import TASKS
 from tests.segmenters import write_blobs
@@ -54,6 +55,13 @@ class Watched(nn.Module):
         self.seen.append(x)
         self.modes.append(self.training)
         return F.interpolate(self.logits, x.shape[-2:], mode="area")
+
+
+@pytest.mark.parametrize(("label", "outside"), [(None, 0), (255, IGNORED)])
+def test_pixels_that_an_augmentation_brings_in_are_learned_only_where_no_label_is_ignored(label, outside):
+    made = task(data={"classes": 3, "ignore_label": label, "batch_augmentation": {"shift": 1.0}})
+    _, masks = made.augmentation(torch.ones(4, 3, 9, 9), torch.full((4, 9, 9), 2), range(4))
+    assert masks.unique().tolist() == [outside, 2]
 
 
 def batch(images=None, masks=None, problems=None):

@@ -16,8 +16,8 @@ class BatchAugmentationConfig(Section, frozen=True):
     rotation: float = Field(default=0.0, ge=0, le=180)
     """Largest angle of a random rotation in degrees, in either direction."""
     zoom: tuple[float, float] = (1.0, 1.0)
-    """Smallest and largest factor by which images are enlarged. Pixels from outside an image are black and of class
-    0."""
+    """Smallest and largest factor by which images are enlarged. Pixels from outside an image are black. They are
+    ignored if the recipe has an `ignore_label`, and of class 0 otherwise. A rotation and a shift do the same."""
     shift: float = Field(default=0.0, ge=0, le=1)
     """Largest shift along each axis, as a share of the side."""
     brightness: float = Field(default=0.0, ge=0, le=1)

@@ -40,6 +40,8 @@ class BatchAugmentation:
         hue: largest shift of the hue as a share of the color circle, 0 to 0.5.
         blur: largest standard deviation in pixels of a Gaussian blur, which half of the images get.
         noise: largest standard deviation of Gaussian noise in [0, 1], which half of the images get.
+        outside: label of pixels that come from outside an image: 0 for the background, or `ops.labels.IGNORED` if these
+            pixels should not be learned.
 
     Raises:
         ValueError: if a number is out of its range.
@@ -55,6 +57,7 @@ class BatchAugmentation:
     hue: float = 0.0
     blur: float = 0.0
     noise: float = 0.0
+    outside: int = 0
 
     def __post_init__(self) -> None:
         limits = {"rotation": 180.0, "hue": 0.5, "blur": math.inf}
@@ -78,7 +81,8 @@ class BatchAugmentation:
             seeds: seed of each image.
 
         Returns:
-            The changed images, in [0, 1], and masks. Pixels from outside an image are black and of class 0.
+            The changed images, in [0, 1], and masks. Pixels from outside an image are black and have the label
+            `outside`.
 
         Raises:
             ValueError: if the batch is empty, or the images, masks and seeds do not belong together.
@@ -120,8 +124,10 @@ class BatchAugmentation:
         )
         grid = F.affine_grid(matrix.to(images), [*images.shape], align_corners=False)
         moved = F.grid_sample(images, grid, mode="bilinear", align_corners=False)
-        labels = F.grid_sample(masks[:, None].to(images), grid, mode="nearest", align_corners=False)
-        return moved, labels[:, 0].round().to(masks.dtype)
+        # the resampling gives 0 to pixels from outside
+        shifted = masks[:, None].to(images) - self.outside
+        labels = F.grid_sample(shifted, grid, mode="nearest", align_corners=False)[:, 0] + self.outside
+        return moved, labels.round().to(masks.dtype)
 
     def _colored(self, images: Tensor, random: Float[Tensor, "B draws"]) -> Tensor:
         """Change saturation, hue, contrast and brightness, in this order, by one matrix and one offset per image."""

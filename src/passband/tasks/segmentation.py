@@ -29,7 +29,7 @@ from passband.losses import segmentation_loss
 from passband.metrics.mask_scores import PROTOCOLS, predicted_classes, resized_logits
 from passband.models.class_names import mask_names
 from passband.models.network_task import check_task
-from passband.ops.labels import has_class
+from passband.ops.labels import IGNORED, has_class
 from passband.state_dicts import CheckpointError
 from passband.tasks.chosen_masks import split_by_recipe
 from passband.tasks.curriculum import Lesson, measured_profile, stored_profile
@@ -67,7 +67,9 @@ class Segmentation:
         self.measure = segmentation_loss(recipe.loss.name, recipe.data.classes)
         self.problems = Problems(recipe.data.skip_bad)
         changes = recipe.data.batch_augmentation
-        self.augmentation = None if changes.is_off else BatchAugmentation(**changes.model_dump())
+        # without ignored pixels, pixels from outside an image are background, as in the borders of many photographs
+        outside = 0 if recipe.data.ignore_label is None else IGNORED
+        self.augmentation = None if changes.is_off else BatchAugmentation(**changes.model_dump(), outside=outside)
         binary = recipe.data.classes == 1
         self.protocol, self.main = ("lab_macro", "foreground_dice") if binary else ("micro", "class_iou")
         self.splits: dict[Path, tuple[list[MaskPair], list[MaskPair]]] = {}
