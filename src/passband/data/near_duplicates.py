@@ -84,7 +84,14 @@ def hash_distances(some: Bool[Tensor, "A 255"], others: Bool[Tensor, "B 255"]) -
 
 
 def image_hashes(paths: Sequence[Path]) -> dict[int, Bool[Tensor, "255"]]:
-    """Return the hash of each image that can be read, by its index."""
+    """Return the hash of each image that can be read, by its index.
+
+    Args:
+        paths: image files; those that cannot be read are left out.
+
+    Returns:
+        Hashes of `perceptual_hash`, by the place of the file, from 0.
+    """
     found: dict[int, Tensor] = {}
     for number, path in enumerate(paths):
         try:
