@@ -102,10 +102,12 @@ def test_a_run_on_masks_with_void_pixels_needs_their_label_and_scores_the_others
     for path in (data / "masks").iterdir():
         labels = np.minimum(np.asarray(Image.open(path)), max(classes - 1, 1))
         labels[10:20, 10:30] = 255
+        if path.stem == "4":
+            labels[:] = 255  # adds nothing to the loss and the scores
         Image.fromarray(labels).save(path)
     changes = {"classes": classes, "batch_augmentation": {"rotation": 20}}
     with pytest.raises(
-        MaskFileError, match="6 of 6 masks cannot be used.* ignore_label to 255 if these pixels have no"
+        MaskFileError, match="[56] of 6 masks cannot be used.* ignore_label to 255 if these pixels have no"
     ):
         train(recipe(CURRICULA["crop"], data=changes), tmp_path / "run", data=data, device="cpu")
     settings = recipe(CURRICULA["crop"], data={**changes, "ignore_label": 255}, validation={"noise": 0.1})
@@ -114,10 +116,15 @@ def test_a_run_on_masks_with_void_pixels_needs_their_label_and_scores_the_others
     last = tmp_path / "run" / "weights" / "last"
     result = evaluate_segmenter(last, data, tmp_path / "report", protocol=protocol, device="cpu")
     assert result["ignore_label"] == 255
-    assert "Pixels with the label 255 are not scored: 10.2 % of an image on average." in result["notes"]
+    assert result["notes"][:2] == [
+        "Pixels with the label 255 are not scored: 10.2 % of an image on average.",
+        "1 image did not count, because all pixels of the mask have the label 255: 4.",
+    ]
     network, answers = Segmenter(last, "cpu"), []
     for pair in find_mask_pairs(data):
         truth = read_mask(pair.mask, classes, 255)
+        if pair.name == "4":
+            continue
         answers.append((truth[truth != IGNORED], network(pair.image)[truth != IGNORED]))
     together = [tuple(map(torch.cat, zip(*answers, strict=True)))]
     expected = [jaccard_score(*one, average="macro") for one in (answers if classes == 1 else together)]

@@ -213,11 +213,10 @@ class TestClasses:
                 read_mask(path, 4, label)
         assert torch.equal(read_mask(path, 256, label), expected)
 
-    def test_a_mask_with_the_ignored_value_alone_is_refused(self, tmp_path):
-        with pytest.raises(
-            MaskFileError, match=r"all pixels of .*a\.png have the ignore_label 255: leave out the image"
-        ):
-            read_mask(save(tmp_path / "a.png", MASK * 0 + 255), 4, 255)
+    @pytest.mark.parametrize("classes", [1, 4, 256])
+    def test_a_mask_with_the_ignored_value_alone_has_no_class_anywhere(self, tmp_path, classes):
+        mask = read_mask(save(tmp_path / "a.png", MASK * 0 + 255), classes, 255)
+        assert torch.equal(mask, torch.full(MASK.shape, IGNORED))
 
     def test_jpeg_is_refused(self, tmp_path):
         with pytest.raises(MaskFileError, match=r"such as PNG, but .*a\.jpg is compressed with losses"):
@@ -275,6 +274,15 @@ class TestSurvey:
         for number in (1, 2):
             save(tmp_path / "masks" / f"{number}.png", np.resize([0, 255], (37, 53)))
         with pytest.raises(ValueError, match="Foreground is white, or 1; the ignore_label 255 is not"):
+            survey_masks(find_mask_pairs(tmp_path), 1, 255)
+        save(tmp_path / "masks" / "1.png", np.full((37, 53), 255))
+        save(tmp_path / "masks" / "2.png", np.full((37, 53), 1))
+        survey = survey_masks(find_mask_pairs(tmp_path), 1, 255)
+        assert (survey.count, survey.empty, survey.full) == (2, ("0",), ("2",))
+        assert survey.shares == (0.5, 0.5)
+        for number in range(3):
+            save(tmp_path / "masks" / f"{number}.png", np.full((37, 53), 255))
+        with pytest.raises(ValueError, match="all 3 masks are empty.*the ignore_label 255 is not"):
             survey_masks(find_mask_pairs(tmp_path), 1, 255)
 
     def test_masks_in_alpha_are_surveyed_as_what_they_say(self, tmp_path):

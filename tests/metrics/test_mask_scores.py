@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score, jaccard_score, precision_score, recall_score
+from torchmetrics.classification import BinaryJaccardIndex
 
 from passband.metrics.mask_scores import (
     PROTOCOLS,
@@ -262,6 +263,24 @@ def test_ignored_pixels_of_several_classes_are_left_out_as_scikit_learn_leaves_t
     assert scores.counts.sum() == len(truth) < mask.numel()
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_an_image_without_pixels_to_score_adds_nothing_as_in_torchmetrics(protocol):
+    generator = torch.Generator().manual_seed(5)
+    logits, mask = torch.randn(2, 1, 9, 13, generator=generator), torch.randint(0, 2, (2, 9, 13), generator=generator)
+    mask[1] = IGNORED
+    alone, both = SegmentationScores(protocol, 1), SegmentationScores(protocol, 1)
+    alone.add(logits[0], mask[0])
+    for one, truth in zip(logits, mask, strict=True):
+        figures = both.add(one, truth)
+    assert figures == {}
+    assert both.total() == alone.total()
+    theirs = BinaryJaccardIndex(ignore_index=IGNORED)
+    theirs.update(logits[:, 0].sigmoid(), mask)
+    only = BinaryJaccardIndex(ignore_index=IGNORED)
+    only.update(logits[:1, 0].sigmoid(), mask[:1])
+    assert theirs.compute() == only.compute()
+
+
 def test_what_does_not_fit_is_refused_with_a_reason():
     mask = mask_of("odd")
     with pytest.raises(ValueError, match="unknown protocol 'lab-macro'; did you mean 'lab_macro'"):
@@ -272,8 +291,7 @@ def test_what_does_not_fit_is_refused_with_a_reason():
         SegmentationScores("micro", 1).add(torch.zeros(2, 3, 3), mask)
     with pytest.raises(ValueError, match="classes 0 to 1"):
         SegmentationScores("micro", 1).add(torch.zeros(1, 3, 3), mask * 2)
-    for wrong in (IGNORED - 1, IGNORED):
-        with pytest.raises(ValueError, match="or -1 for pixels that are not scored, and at least one pixel to score"):
-            SegmentationScores("micro", 1).add(torch.zeros(1, 3, 3), torch.full_like(mask, wrong))
+    with pytest.raises(ValueError, match="classes 0 to 1, or -1 for pixels that are not scored"):
+        SegmentationScores("micro", 1).add(torch.zeros(1, 3, 3), torch.full_like(mask, IGNORED - 1))
     with pytest.raises(ValueError, match="at least one image must be scored"):
         SegmentationScores("micro", 1).total()

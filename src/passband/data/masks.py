@@ -58,7 +58,7 @@ class MaskSurvey:
     """The contents of the masks of a data set."""
 
     count: int
-    """Number of masks that were read."""
+    """Number of masks that were read, without those whose pixels are all ignored."""
     empty: tuple[str, ...]
     """Names of the pairs whose masks hold only background."""
     full: tuple[str, ...]
@@ -110,7 +110,7 @@ def read_mask(path: Path, classes: int, ignore_label: int | None = None) -> Int6
         The label of each pixel; 1 for the foreground of a binary mask, and `IGNORED` for ignored pixels.
 
     Raises:
-        MaskFileError: if values are not classes; the message names them. Or if all pixels are ignored.
+        MaskFileError: if values are not classes; the message names them.
         ImageError: if the file is damaged or colored.
         OSError: if the file cannot be read.
         ValueError: if `classes` is below 1.
@@ -126,8 +126,6 @@ def read_mask(path: Path, classes: int, ignore_label: int | None = None) -> Int6
         )
     values, grays = stored.values, stored.grays
     ignored = torch.zeros_like(values, dtype=torch.bool) if ignore_label is None else values == ignore_label
-    if ignored.all():
-        raise MaskFileError(f"all pixels of {path} have the ignore_label {ignore_label}: leave out the image")
     values = values.masked_fill(ignored, 0)
     if classes == 1:
         labels = _binary(path, values, None if grays is None else grays.masked_fill(ignored, 0), stored.exact)
@@ -192,7 +190,7 @@ def survey_masks(pairs: Sequence[MaskPair], classes: int, ignore_label: int | No
     full: list[str] = []
     wrong: list[str] = []
     shares = torch.zeros(max(classes, 2), dtype=torch.float64)
-    count = 0
+    count = ignored = 0
     for pair in pairs:
         try:
             mask = read_mask(pair.mask, classes, ignore_label)
@@ -204,8 +202,11 @@ def survey_masks(pairs: Sequence[MaskPair], classes: int, ignore_label: int | No
         size = stored_size(pair.image)
         if size is not None and sorted(size) != sorted(mask.shape):  # EXIF may turn one of the two
             wrong.append(f"{pair.image} is {size[0]}x{size[1]} pixels, {pair.mask} {mask.shape[1]}x{mask.shape[0]}")
-        count += 1
         labels = mask[has_class(mask)]
+        if not labels.numel():
+            ignored += 1
+            continue
+        count += 1
         shares += torch.bincount(labels, minlength=len(shares)) / labels.numel()
         if not labels.any():
             empty.append(pair.name)
@@ -213,10 +214,10 @@ def survey_masks(pairs: Sequence[MaskPair], classes: int, ignore_label: int | No
             full.append(pair.name)
     if wrong:
         raise MaskFileError(f"{len(wrong)} of {len(pairs)} masks cannot be used: {listed(wrong, NAMED, '; ')}")
-    if count and len(empty) == count:
+    if count + ignored and len(empty) == count:
         raise ValueError(
-            f"at least one mask must have foreground, but all {count} masks are empty; the first is {pairs[0].mask}. "
-            "Foreground is white, or 1"
+            f"at least one mask must have foreground, but all {count + ignored} masks are empty; the first is "
+            f"{pairs[0].mask}. Foreground is white, or 1"
             f"{'' if ignore_label is None else f'; the ignore_label {ignore_label} is not foreground'}"
         )
     return MaskSurvey(count, tuple(empty), tuple(full), tuple((shares / max(count, 1)).tolist()))

@@ -18,7 +18,7 @@ from passband.inference.segmenter import Segmenter
 from passband.io.files import none_usable, results_folder
 from passband.io.shards import data_folder
 from passband.metrics.mask_scores import SegmentationScores, predicted_classes, resized_logits
-from passband.naming import counted, printable
+from passband.naming import counted, listed, printable
 from passband.provenance import environment, network_precision, peak_memory, weights_checksum
 
 DEFAULT_PROTOCOL = "lab_macro"
@@ -87,6 +87,7 @@ def evaluate_segmenter(
     )
     rows: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
+    unscored: list[str] = []
     empty, nothing = SegmentationScores(protocol, segmenter.maps), _nothing(segmenter.maps)
     ignored, network_seconds, started = 0.0, 0.0, time.perf_counter()
     for samples in loader:
@@ -100,6 +101,9 @@ def evaluate_segmenter(
                 continue
             seen = scores.counts.clone()
             figures = scores.add(one, mask)
+            if not figures:
+                unscored.append(printable(name))
+                continue
             empty.add(nothing, mask)
             counts = (scores.counts - seen).double()
             ignored += 1 - counts.sum().item() / mask.numel()
@@ -109,7 +113,8 @@ def evaluate_segmenter(
             report(rows[-1], len(mask_pairs))
     seconds = time.perf_counter() - started
     if not rows:
-        raise ValueError(none_usable(data, [one["reason"] for one in failed]))
+        reasons = [f"all pixels of the mask of {name} have the label {ignore_label}" for name in unscored]
+        raise ValueError(none_usable(data, [one["reason"] for one in failed] + reasons))
 
     main = scores.protocol.figures[0]
     order = sorted(rows, key=lambda row: (row["foreground_dice"], row[main], row["name"]))
@@ -132,7 +137,7 @@ def evaluate_segmenter(
         "size": segmenter.size,
         "ignore_label": ignore_label,
         "data": str(data),
-        "notes": _notes(rows, failed, ignore_label, ignored / len(rows)),
+        "notes": _notes(rows, failed, unscored, ignore_label, ignored / len(rows)),
         "device": str(segmenter.device),
         "engine": getattr(segmenter.model, "engine", "torch"),
         "precision": network_precision(segmenter.model),
@@ -178,13 +183,30 @@ def _per_class(confusion: Tensor, names: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _notes(
-    rows: list[dict[str, Any]], failed: list[dict[str, Any]], ignore_label: int | None, ignored: float
+    rows: list[dict[str, Any]],
+    failed: list[dict[str, Any]],
+    unscored: list[str],
+    ignore_label: int | None,
+    ignored: float,
 ) -> list[str]:
-    """Return notes for the reader of the figures. `ignored` is the mean share of the ignored pixels of an image."""
+    """Return notes for the reader of the figures.
+
+    Args:
+        rows: figures of each image.
+        failed: files that could not be used.
+        unscored: names of the images whose masks have no pixel to score.
+        ignore_label: value of ignored pixels.
+        ignored: mean share of the ignored pixels of an image of `rows`.
+    """
     notes = []
     if ignored:
         share = f"{100 * ignored:.1f} % of an image on average"
         notes.append(f"Pixels with the label {ignore_label} are not scored: {share}.")
+    if unscored:
+        notes.append(
+            f"{counted(len(unscored), 'image')} did not count, because all pixels of the mask have the label "
+            f"{ignore_label}: {listed(unscored)}."
+        )
     if failed:
         notes.append(
             f"{counted(len(failed), 'file')} could not be used and did not count; the first: {failed[0]['reason']}"

@@ -302,7 +302,8 @@ class SegmentationScores:
             mask: true labels, or `ops.labels.IGNORED` for pixels that are not scored.
 
         Returns:
-            The image's metrics by the protocol, and `foreground_dice` and `foreground_iou`.
+            The image's metrics by the protocol, and `foreground_dice` and `foreground_iou`. Empty for a mask without
+            pixels to score, which does not count as an image.
 
         Raises:
             ValueError: if the number of maps does not fit, or values of the mask are not classes.
@@ -317,11 +318,12 @@ class SegmentationScores:
             raise ValueError(f"{self.classes} maps of logits are needed, one per class; got {len(logits)}")
         mask = mask.cpu()
         counted = has_class(mask)
-        if not counted.any() or int(mask.min()) < IGNORED or int(mask.max()) >= len(self.counts):
+        if mask.numel() and (int(mask.min()) < IGNORED or int(mask.max()) >= len(self.counts)):
             raise ValueError(
-                f"a mask must have the classes 0 to {len(self.counts) - 1}, or {IGNORED} for pixels that are not "
-                "scored, and at least one pixel to score"
+                f"a mask must have the classes 0 to {len(self.counts) - 1}, or {IGNORED} for pixels that are not scored"
             )
+        if not counted.any():
+            return {}
         # a constant map stays constant when it is enlarged in double precision, which only the CPU always has
         logits = resized_logits(logits[None].detach().cpu().double(), mask.shape)[0]
         if not counted.all():  # no figure depends on the places of pixels

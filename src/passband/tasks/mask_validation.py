@@ -41,7 +41,7 @@ class MaskValidation:
         self.rows: list[list[list[Tensor]]] = []
 
     def add(self, batch: dict[str, Any], logits: Float[Tensor, "B K S S"]) -> None:
-        """Score a batch, without the images that have a problem.
+        """Score a batch, without the images that have a problem or no pixel to score.
 
         Args:
             batch: a batch of the data set of a validation.
@@ -50,11 +50,11 @@ class MaskValidation:
         self.parts.append([])
         self.rows.append([])
         for image, one, mask, problem in zip(batch["image"], logits, batch["mask"], batch["problem"], strict=True):
-            if problem:
+            if problem or not (figures := self.scores.add(one, mask)):
                 continue
             loss = self.measure(resized_logits(one[None], mask.shape), mask[None]).item()
             found = bool(predicted_classes(one).any())
-            self.parts[-1].append((self.scores.add(one, mask), loss, found, bool((mask > 0).any())))
+            self.parts[-1].append((figures, loss, found, bool((mask > 0).any())))
             if sum(map(len, self.rows)) < DRAWN:
                 self.rows[-1].append(_row(image.cpu(), mask.cpu(), one.cpu()))
 
@@ -69,7 +69,10 @@ class MaskValidation:
         """
         scored_images = list(chain(*in_turn(self.parts)))
         if not scored_images:
-            raise ImageError("none of the images to score on can be used; the log names them")
+            raise ImageError(
+                "none of the images to score on can be used: their files have problems, which the log names, or all of "
+                "their pixels are ignored"
+            )
         self.scores.gather([[figures for figures, *_ in part] for part in self.parts])
         losses = [loss for _, loss, _, _ in scored_images]
         finds, holds = (any(image[place] for image in scored_images) for place in (2, 3))

@@ -37,8 +37,8 @@ class RobustnessScores:
             logits = model(degraded(batch["image"], strength, list(map(int, batch["number"])))).float()
             self.batches[name].append([])
             for one, mask, problem in zip(logits, batch["mask"], batch["problem"], strict=True):
-                if not problem:
-                    self.batches[name][-1].append(self.scores[name].add(one, mask))
+                if not problem and (figures := self.scores[name].add(one, mask)):
+                    self.batches[name][-1].append(figures)
 
     def figures(self, main: str) -> dict[str, float]:
         """Return the main figure on each kind of copies, such as `foreground_dice_noise`, over all processes of a run.
