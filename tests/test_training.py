@@ -383,8 +383,10 @@ class TestRun:
         assert names[0] | names[1] == {"0", "1", "2", "3"}
         assert not names[0] & names[1]
         assert len(names[1]) == 1
-        with pytest.raises(ValueError, match=r"holds out 0\.25 of the pairs .* is also given"):
-            task.validation_data(tmp_path / "pairs", tmp_path / "pairs", {})
+        # a folder takes the place of pairs that are held out
+        assert (
+            len(task.validation_data(tmp_path / "pairs", tmp_path / "pairs", {})) == 2
+        )  # as many as the recipe counts
         with pytest.raises(RecipeError, match="held_out is a share of pairs"):
             recipe(data={"held_out": 0.25})
 

@@ -98,8 +98,7 @@ class TestNetwork:
         assert isinstance(scored, ClassificationValidationSet)
         assert (len(learned), len(scored)) == (9, 3)
         assert {learned[number]["name"] for number in range(9)}.isdisjoint(sample["name"] for sample in scored)
-        with pytest.raises(ValueError, match=r"holds out 0\.25 of the images"):
-            made.validation_data(folder, folder, config)
+        assert len(made.validation_data(folder, folder, config)) == 12  # a folder takes the place of held-out images
 
     def test_weights_to_start_from_bring_their_statistics_and_have_to_fit(self, folder, tmp_path):
         config = task().network_config(folder, None)

@@ -334,8 +334,8 @@ class TestSplit:
         learned, scored = made.training_data(folder, config), made.validation_data(folder, None, config)
         assert (len(learned), len(scored)) == (6, 2)
         assert {learned[number]["name"] for number in range(6)}.isdisjoint(self.names(scored))
-        with pytest.raises(ValueError, match=r"leave out data\.held_out and data\.validation_list, or the folder"):
-            made.validation_data(folder, folder, config)
+        # a folder takes the place of images that are held out
+        assert self.names(made.validation_data(folder, folder, config)) == [str(number) for number in range(8)]
 
     def test_sequences_are_held_out_whole(self, tmp_path):
         write_blobs(tmp_path, 9)

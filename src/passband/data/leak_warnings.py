@@ -1,4 +1,4 @@
-"""Warns of validation images that are also training images, and refuses two choices of validation images."""
+"""Warns of validation images that are also training images."""
 
 import logging
 from collections.abc import Sequence
@@ -36,21 +36,3 @@ def warn_of_leaks(scored: Sequence[Path], learned: Sequence[Path]) -> None:
 def warn_of_learned_images() -> None:
     """Warn of a validation on the training images."""
     _log.warning("scored on images that are learned from: give others, or hold some out with data.held_out")
-
-
-def refuse_second_choice(held_out: float, folder: Path, what: str = "images") -> None:
-    """Refuse a folder to score on if the recipe holds out a share of the training data to score on.
-
-    Args:
-        held_out: share that the recipe holds out; 0 holds out nothing.
-        folder: folder to score on.
-        what: word for the samples.
-
-    Raises:
-        ValueError: if the recipe holds out a share.
-    """
-    if held_out:
-        raise ValueError(
-            f"the recipe holds out {held_out:g} of the {what} to score on, but {folder} is also given: leave out "
-            "data.held_out or the folder"
-        )

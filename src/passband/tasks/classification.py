@@ -22,7 +22,7 @@ from passband.data.datasets.classification import (
     LabeledImages,
     find_classes,
 )
-from passband.data.leak_warnings import refuse_second_choice, warn_of_leaks, warn_of_learned_images
+from passband.data.leak_warnings import warn_of_leaks, warn_of_learned_images
 from passband.data.splits import split_classes
 from passband.drawing.charts.confusion import confusion_picture
 from passband.io.image import ImageError
@@ -152,16 +152,12 @@ class Classification(FixedLesson):
 
         Args:
             training: folder to train on.
-            folder: folder to score on, or None.
+            folder: folder to score on, which takes the place of images that the recipe holds out; or None.
             network: config of the network.
-
-        Raises:
-            ValueError: if images are held out and a folder is given also.
         """
         names = network["classes_named"]
         learned, held_out = self._split(training, names)
         if folder is not None:
-            refuse_second_choice(self.recipe.data.held_out, folder)
             held_out = find_classes(folder, names)
             warn_of_leaks(held_out.paths, learned.paths)
         elif not self.recipe.data.held_out:

@@ -19,7 +19,7 @@ from passband.data.datasets.detection import (
     DetectionValidationSet,
     collate_instances,
 )
-from passband.data.leak_warnings import refuse_second_choice, warn_of_leaks, warn_of_learned_images
+from passband.data.leak_warnings import warn_of_leaks, warn_of_learned_images
 from passband.data.splits import split_coco
 from passband.drawing.comparison import comparison_rows
 from passband.io.image import ImageError
@@ -164,16 +164,12 @@ class Detection(FixedLesson):
 
         Args:
             training: folder to train on.
-            folder: folder to score on, or None.
+            folder: folder to score on, which takes the place of images that the recipe holds out; or None.
             network: config of the network.
-
-        Raises:
-            ValueError: if images are held out and a folder is given also.
         """
         names = network.get("classes_named")
         learned, scored = self._split(training, names)
         if folder is not None:
-            refuse_second_choice(self.recipe.data.held_out, folder)
             scored = find_coco(folder, masks=self.recipe.data.masks, classes=names)
             warn_of_leaks([image.path for image in scored.images], [image.path for image in learned.images])
         elif not self.recipe.data.held_out:

@@ -21,7 +21,6 @@ from passband.data.datasets.restoration import (
     Simulation,
 )
 from passband.data.datasets.sources import MixedTrainingSet
-from passband.data.leak_warnings import refuse_second_choice
 from passband.data.pairs import Pair, find_pairs
 from passband.data.splits import split_pairs
 from passband.drawing.comparison import comparison_rows, restoration_captions
@@ -114,22 +113,20 @@ class Restoration(FixedLesson):
 
         Args:
             training: folder to train on.
-            folder: folder to score on, or None.
+            folder: folder to score on, which takes the place of pairs that the recipe holds out; or None.
             network: config of the network.
 
         Raises:
-            ValueError: if a folder is given and pairs are held out or all sources are pairs, or if the sources hold
-                nothing to score on.
+            ValueError: if a folder is given and all sources are pairs, or if the sources hold nothing to score on.
         """
         data, validation = self.recipe.data, self.recipe.validation
-        if folder is not None:
-            refuse_second_choice(data.held_out, folder, "pairs")
         seed, version = self.recipe.seed + 1, data.simulators
         if data.sources:
             return self._validation_of_sources(training, folder)
-        folder = folder or training
-        kinds = [] if data.source == "pairs" else [kind for kind in data.degradations if kind != CLEAN]
-        source = self._split(folder)[1] if data.source == "pairs" else folder
+        if data.source == "pairs":
+            kinds, source = [], self._split(training)[1] if folder is None else find_pairs(folder, data.views)
+        else:
+            kinds, source = [kind for kind in data.degradations if kind != CLEAN], folder or training
         return RestorationValidationSet(source, kinds, validation.crop, validation.count, seed, version)
 
     def _validation_of_sources(self, training: Path, folder: Path | None) -> Dataset[RestorationSample]:

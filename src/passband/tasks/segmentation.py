@@ -212,20 +212,12 @@ class Segmentation:
 
         Args:
             training: folder to train on.
-            folder: folder to score on, or None.
+            folder: folder to score on, which takes the place of images that the recipe holds out or lists; or None.
             network: config of the network.
-
-        Raises:
-            ValueError: if images are held out or listed and a folder is given also.
         """
         data = self.recipe.data
         learned, scored = self.split(training)
         if folder is not None:
-            if data.held_out or data.validation_list:
-                raise ValueError(
-                    f"the recipe holds out images of the training folder to score on, but {folder} is also given: "
-                    "leave out data.held_out and data.validation_list, or the folder"
-                )
             scored = find_mask_pairs(folder)
         if scored is learned:
             warn_of_learned_images()
