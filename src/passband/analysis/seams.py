@@ -174,6 +174,9 @@ def seam_ratio(image: Float[Tensor, "B C H W"], tiles: Sequence[Tile]) -> float:
         image: image of any range that is not of a single color.
         tiles: tiles from `ops.tiling.lay_tiles`, at least two; the borders are the ends of their own parts.
 
+    Returns:
+        The ratio, at least 0; about 1 if steps across borders are like those elsewhere.
+
     Raises:
         ValueError: if there is a single tile, which has no border.
     """

@@ -34,5 +34,8 @@ def mask_names(maps: int) -> tuple[str, ...]:
 
     Args:
         maps: number of maps of logits: 1 for foreground or not, else one for each class with the background.
+
+    Returns:
+        Names by the number of the class, that of the background first.
     """
     return BINARY_NAMES if maps == 1 else tuple(str(number) for number in range(maps))

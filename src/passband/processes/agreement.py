@@ -93,6 +93,9 @@ def all_rows(rows: Tensor) -> Tensor:
 
     Args:
         rows: tensor of the same shape in every process.
+
+    Returns:
+        Rows of all processes along the first axis; the rows themselves with a single process.
     """
     if count() == 1:
         return rows

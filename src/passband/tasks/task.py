@@ -67,6 +67,9 @@ class Task(Protocol):
         Args:
             folder: folder to train on, which decides entries such as the number of classes.
             start: config of the weights to start from; None for fresh ones.
+
+        Returns:
+            The name of the network as `model`, its arguments, and facts about the data.
         """
         ...
 

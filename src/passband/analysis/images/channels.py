@@ -160,6 +160,10 @@ class ImageChannels:
 
         Args:
             subset: subset whose channels are marked as chosen, as in `rebuilt`.
+
+        Returns:
+            Rows by column (`COLUMNS`). Mean and standard deviation are in the units of JPEG, and shares are from 0 to
+            1.
         """
         chosen, energy, stored = {*_subset(subset).indices()}, self._energy().view(3, -1), self.stored
         shares = (energy / energy.sum(1, keepdim=True).clamp(min=torch.finfo(energy.dtype).tiny)).flatten().tolist()

@@ -251,6 +251,12 @@ class Known(nn.Module):
 
         The value is the logarithm of the distance, in standard deviations above its mean. In training only every tenth
         batch is measured, because the factorization would take most of a step; the other batches get zeros.
+
+        Args:
+            statistics: S statistics of each image, without a unit.
+
+        Returns:
+            Standard deviations above the mean distance of the training images.
         """
         kind = statistics.device.type
         with torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext():

@@ -71,6 +71,9 @@ def judge_curve(
         values: figures of the validations in their order, where higher is better.
         losses: training losses in their order.
         loss_positions: position of each loss in the run, from 0 to 1.
+
+    Returns:
+        The verdict, and its reason in a sentence.
     """
     curve = np.asarray(values, dtype=np.float64)
     loss = np.asarray(losses, dtype=np.float64)
