@@ -141,6 +141,20 @@ def test_metadata_and_chapters_are_kept(tmp_path):
     assert titles == [(0.0, "first"), (0.5, "second")]
 
 
+@pytest.mark.parametrize(("suffix", "lost"), [(".mkv", 0), (".mp4", 1)])
+def test_metadata_that_are_not_utf8_stop_nothing_and_messages_with_them_can_be_printed(tmp_path, suffix, lost):
+    clip = clips.write_clip(
+        tmp_path / "a.mkv", clips.even(3), metadata={"title": "Rain"}, attachment=b"a font", subtitles=None
+    )
+    source = tmp_path / "clip.mkv"
+    source.write_bytes(clip.read_bytes().replace(b"Rain", b"R\xe9in").replace(b"font.ttf", b"f\xf6nt.ttf"))
+    notes = joined(source, tmp_path / f"out{suffix}").notes
+    with av.open(str(tmp_path / f"out{suffix}")) as container:
+        assert container.metadata["title"][::3] == "Rn"
+    assert len(notes) == lost
+    assert b"nt.ttf" * lost in "".join(notes).encode()
+
+
 def test_what_a_telephone_says_of_itself_is_kept(tmp_path):
     metadata = {"com.apple.quicktime.make": "Apple", "com.apple.quicktime.location.ISO6709": "+47.0+008.0/"}
     source = clips.write_clip(

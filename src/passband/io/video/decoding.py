@@ -43,6 +43,7 @@ class Decoder:
         self.packets = self.decoded = self.damaged = 0
         self.notes: list[str] = []
         self._container, self._stream = container, stream
+        self._promised = stream.frames or 0  # in the header
         self._discarded = self._hidden = self._refused = self._slots = 0
         self._is_avi = container.format.name == "avi"
         self._is_cut = not self._is_avi or _avi_is_cut(path)
@@ -57,8 +58,8 @@ class Decoder:
         # small frames count as hidden although some are shown, and would hide that the decoder refused others
         coded = max(self._refused, self.packets - self._hidden - self.decoded)
         if self._is_avi:  # the header counts slots; empty slots repeat the previous frame
-            return coded + (max(0, self._stream.frames - self._slots) if self._is_cut else 0)
-        return max(coded, (self._stream.frames or 0) - self._discarded - self.decoded)
+            return coded + (max(0, self._promised - self._slots) if self._is_cut else 0)
+        return max(coded, self._promised - self._discarded - self.decoded)
 
     def frames(self) -> Iterator[tuple[int | None, av.VideoFrame]]:
         """Decode all frames. This can be called only once.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import av
 import numpy as np
@@ -41,6 +41,8 @@ LIMITED, FULL = 1, 2
 _BT709 = 1  # code in ITU-T H.273
 # Names of the boxes with which MP4 and QuickTime files begin.
 _FIRST_BOXES = frozenset((b"ftyp", b"mdat", b"moov", b"wide", b"free", b"skip", b"pnot", b"styp"))
+# Before version 19, PyAV refused files with metadata that are not UTF-8, unless it was told to replace their letters.
+_READING: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 
 
 class VideoError(ValueError):
@@ -100,10 +102,15 @@ def open_video(path: Path) -> InputContainer:
         OSError: if the file cannot be read.
     """
     try:
-        return av.open(media_url(path), metadata_errors="replace")
+        return open_url(media_url(path))
     except FFmpegError as error:
         _check_index(path)  # raises Python's own errors for folders and missing files
         raise VideoError(f"{path} is not a video, or its beginning is damaged ({error.strerror})") from error
+
+
+def open_url(url: str) -> InputContainer:
+    """Open a file by its URL. Metadata that are not UTF-8 are no error."""
+    return av.open(url, **_READING)
 
 
 def _check_index(path: Path) -> None:
@@ -185,16 +192,17 @@ def format_of(path: Path, stream: VideoStream, frame: av.VideoFrame) -> VideoFor
         raise VideoError(
             f"{path} stores colors by matrix {color[3]} of ITU-T H.273, which is not supported: convert it to BT.709"
         ) from None
-    rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+    # Fractions of PyAV have a type of its own since version 19.
+    rate = Fraction(stream.average_rate or stream.guessed_rate or 25)
     return VideoFormat(
         width=frame.width,
         height=frame.height,
         pixels=pixels,
         coding=Coding(red, blue, full, bits, subsampling),
         color=color,
-        time_base=stream.time_base or 1 / rate,
+        time_base=Fraction(stream.time_base or 1 / rate),
         rate=rate,
-        aspect=stream.sample_aspect_ratio or None,
+        aspect=Fraction(stream.sample_aspect_ratio) if stream.sample_aspect_ratio else None,
         display_matrix=_display_matrix(frame),
         frames=stream.frames or None,
         alpha=has_alpha(frame),

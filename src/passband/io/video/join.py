@@ -163,7 +163,8 @@ def join(
                 joiner.add_streams(video, encoding)
                 packets = chain.from_iterable(payloads(read_segment(path)) for path in segments)
                 joiner.copy(_with_continued_times(readable_packets(container), jumps), packets, pts, last_duration)
-            frames, error = _read_back(temporary, joiner.restored_out.index, sorted(pts), video.time_base)
+                index = joiner.restored_out.index
+            frames, error = _read_back(temporary, index, sorted(pts), video.time_base)
         except FFmpegError as error:
             raise OSError(error.errno or 0, error.strerror or str(error)) from error
     return JoinedVideo(frames, error, tuple(joiner.copied), tuple(joiner.notes))

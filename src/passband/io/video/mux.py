@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 
 from passband.io.video import VideoFormat
 from passband.io.video.encoding import ALPHA, Encoding, Segment, decode_times
+from passband.io.video.format import open_url
 from passband.io.video.header import add_restored
 from passband.io.video.streams import CopyMethod, StreamCopy, add_copy
 
@@ -222,7 +223,7 @@ def container_options(
 def _attach_cover(out: OutputContainer, source: str, stream: Stream) -> None:
     """Attach a cover image. Matroska stores it as a file; as a stream it would be a video of one frame."""
     kind = stream.codec_context.name.replace("mjpeg", "jpeg")
-    with av.open(source, metadata_errors="replace") as container:
+    with open_url(source) as container:
         packets = container.demux(container.streams[stream.index])
         image = next((bytes(packet) for packet in packets if packet.size), b"")
     name = stream.metadata.get("filename", f"cover.{kind.replace('jpeg', 'jpg')}")

@@ -227,7 +227,8 @@ def stream_name(stream: Stream) -> str:
     else:  # unknown to PyAV
         codec = "without a decoder"
     parts = (stream.type, codec, stream.metadata.get("language", ""))
-    return " ".join(part for part in parts if part and part != "und")
+    name = " ".join(part for part in parts if part and part != "und")
+    return name.encode(errors="replace").decode()  # bytes that are not UTF-8 could not be printed
 
 
 def _start_of(stream: Stream, packets: list[Packet]) -> StreamStart:
