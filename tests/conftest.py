@@ -72,8 +72,14 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.fast)
 
 
+@hypothesis.given(hypothesis.strategies.none())
+def first_example(nothing):
+    """Let Hypothesis make its generator. It looks for references to it, which `gc.freeze` hides from Python 3.14 on."""
+
+
 def pytest_collection_finish():
     """Collect garbage again from here on, without the objects that stay to the end."""
+    first_example()
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
