@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from passband.io.files import WriteError
+from passband.io.failures import WriteError
 from passband.runs import Progress, RunError, RunLog, draw_curves, read_run, read_tables, trained_on
 from passband.runs.tables import add_row, drop_rows_after
 from tests.tiny_runs import recipe

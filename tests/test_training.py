@@ -19,7 +19,7 @@ from passband import training
 from passband.checkpoints import latest_checkpoint
 from passband.config import RecipeError, load_recipe, recipe_on
 from passband.data.degradations import degrade_files
-from passband.io.files import WriteError, naming_file
+from passband.io.failures import WriteError, naming_file
 from passband.models import SFNet, load_model
 from passband.run_length import recipe_within, time_steps
 from passband.runs import DivergedError, RunError, RunLog, events, read_run

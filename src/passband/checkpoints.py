@@ -12,7 +12,8 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
-from passband.io.files import FULL, file_checksum, telling_full_disk
+from passband.io.failures import FULL, telling_full_disk
+from passband.io.files import file_checksum
 from passband.processes import any_of
 
 MANIFEST = "manifest.json"

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-from passband.io.files import NAME_BYTES, from_home
+from passband.io.paths import NAME_BYTES, from_home
 from passband.naming import listed, nearest, shortened
 from passband.ops.checks import kind_of
 from passband.state_dicts import PICKLE_SUFFIXES, CheckpointError, first_line

@@ -22,7 +22,8 @@ from passband.cli import app, main
 from passband.cli.shared.interruption import ENDING
 from passband.config import load_recipe, shipped_recipes
 from passband.data.degradations.files import PARTS
-from passband.io.files import naming_file, write_whole
+from passband.io.failures import naming_file
+from passband.io.files import write_whole
 from passband.io.image import read_image, write_image
 from passband.models import load_model
 from passband.weights_io import load_weights

@@ -12,7 +12,7 @@ from passband.comparison.decoded import FOLDER, DecodedImages
 from passband.comparison.labels import distinct_labels, labeled
 from passband.data.degradations import degrade_files
 from passband.evaluation import evaluate
-from passband.io.files import WriteError
+from passband.io.failures import WriteError
 from passband.io.image import read_image, write_image
 from passband.models import SFNet
 from passband.state_dicts import CheckpointError

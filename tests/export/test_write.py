@@ -7,7 +7,7 @@ import torch
 from passband.export import ExportError, export_model, restoration_graph, write
 from passband.export.ncnn.runtime import NcnnRuntime
 from passband.export.runtimes import OnnxRuntime, OpenVINORuntime, read_openvino
-from passband.io.files import WriteError
+from passband.io.failures import WriteError
 from passband.io.onnx_metadata import read_onnx_metadata
 from passband.models import load_model
 
@@ -52,7 +52,7 @@ def test_int8_says_what_it_costs_against_clean_pictures(network_weights, photogr
 @pytest.mark.parametrize(("to", "name"), [("onnx", "a.onnx"), ("openvino", "a.xml"), ("ncnn", "a.ncnn.param")])
 def test_a_disk_without_room_for_a_file_is_one_sentence_that_names_it(network_weights, tmp_path, monkeypatch, to, name):
     def full(*_, **__):
-        monkeypatch.setattr("passband.io.files.os.fsync", no_room)
+        monkeypatch.setattr("passband.io.failures.os.fsync", no_room)
         raise (RuntimeError("basic_ios::clear: iostream error") if to == "openvino" else no_room())
 
     def no_room(*_):

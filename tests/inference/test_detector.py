@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from passband.inference import InstanceFinder
-from passband.io.files import WriteError
+from passband.io.failures import WriteError
 from passband.io.image import read_image
 from passband.io.rle import decode_mask
 from passband.metrics import instance_scores

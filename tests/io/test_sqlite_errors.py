@@ -4,7 +4,7 @@ from contextlib import closing
 
 import pytest
 
-from passband.io.files import WriteError
+from passband.io.failures import WriteError
 from passband.io.sqlite_errors import naming_database
 
 

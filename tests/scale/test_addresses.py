@@ -11,7 +11,7 @@ from passband.cli.shared.executors import needs_manifest
 from passband.inference import Restorer
 from passband.inference.files.restoring import RESTORED, RestoreWork, VideoOptions
 from passband.io import storage
-from passband.io.files import WriteError
+from passband.io.failures import WriteError
 from passband.io.image import DEFAULT_MAX_PIXELS, read_image, write_image
 from passband.io.records import OutputSettings
 from passband.io.storage import Store, Stored

@@ -8,8 +8,8 @@ from passband.inference import Restorer, VideoOptions, plan_jobs, restore_files
 from passband.inference.files import video_parts
 from passband.inference.video import segments
 from passband.inference.video.parts import Parts
-from passband.io.files import parts_folder
 from passband.io.image import write_image
+from passband.io.paths import parts_folder
 from passband.scale.schedule import Event, WorkersExecutor
 from tests import clips
 

@@ -12,7 +12,7 @@ from contextlib import ExitStack, closing
 import pytest
 import torch
 
-from passband.io.files import WriteError
+from passband.io.failures import WriteError
 from passband.runs import read_run
 from passband.studies import worker
 from passband.studies.database import Database, opened

@@ -12,7 +12,8 @@ from passband.data.images import find_images
 from passband.drawing.charts.style import save_charts
 from passband.drawing.frequencies.gates import channel_maps
 from passband.inference.classifier import Classifier
-from passband.io.files import none_usable, results_folder, write_whole
+from passband.io.failures import none_usable
+from passband.io.files import results_folder, write_whole
 from passband.io.json_files import write_json
 from passband.layers.channels import COMPONENTS, SUBSETS, from_indices, zigzag_order
 from passband.models.classification.gated import GatedClassifier

@@ -18,7 +18,8 @@ from passband.data.selection import evenly
 from passband.drawing.charts.ratio import ratio_curves
 from passband.drawing.charts.style import save_charts
 from passband.inference.classifier import Classifier
-from passband.io.files import none_usable, results_folder
+from passband.io.failures import none_usable
+from passband.io.files import results_folder
 from passband.io.image import read_image
 from passband.io.json_files import write_json
 from passband.metrics.mask_scores import predicted_classes

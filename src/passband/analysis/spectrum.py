@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from passband.data.pairs import match_images
-from passband.io.files import failure, results_folder
+from passband.io.failures import failure
+from passband.io.files import results_folder
 from passband.io.image import read_image
 from passband.io.json_files import write_json
 from passband.metrics.spectral_error import BLOCK, PARTS, SpectralErrors, spectral_errors

@@ -27,7 +27,7 @@ def degrade(
     """Make pairs of degraded and clean images from clean photos."""
     from passband.cli.shared.console import progress_bar, say
     from passband.data.degradations import degrade_files
-    from passband.io.files import failure
+    from passband.io.failures import failure
 
     with progress_bar("{task.completed}/{task.total}") as progress:
         bar = progress.add_task(kind)

@@ -66,7 +66,8 @@ def finetune(
     from passband.finetuning import finetune as run
     from passband.finetuning import resume_finetuning
     from passband.finetuning.report import REACHED
-    from passband.io.files import WriteError, results_folder
+    from passband.io.failures import WriteError
+    from passband.io.files import results_folder
     from passband.runs import RunError
 
     shortcuts = {"steps": steps, "epochs": epochs, "crop": crop, "learning_rate": learning_rate, "seed": seed}

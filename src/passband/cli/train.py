@@ -136,7 +136,8 @@ def _train_one(settings: "Recipe", output: Path, **options: Any) -> None:
     """Train a network, and print its scores and the path of its weights."""
     from passband.cli.shared.console import TrainingProgress
     from passband.cli.shared.parallel import is_first
-    from passband.io.files import WriteError, results_folder
+    from passband.io.failures import WriteError
+    from passband.io.files import results_folder
     from passband.training import train
 
     results_folder(output)  # a folder that cannot be written to needs no advice on how to continue

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from passband.data.pairs import Pair
 from passband.evaluation.pair_scores import pair_paths
-from passband.io.files import WriteError
+from passband.io.failures import WriteError
 from passband.io.image.size import stored_size
 
 FOLDER = ".decoded"

@@ -14,7 +14,7 @@ from passband.comparison.decoded import DecodedImages, restored_name
 from passband.comparison.labels import ContestantError
 from passband.data.pairs import Pair
 from passband.evaluation.pair_scores import pair_paths, read_scorable
-from passband.io.files import failure
+from passband.io.failures import failure
 from passband.metrics import PROTOCOLS
 from passband.metrics.named import ImageMetric
 from passband.metrics.spectral_error import spectral_errors

@@ -23,7 +23,7 @@ from passband.config.detection import DetectionRecipe
 from passband.config.inspection import InspectionRecipe
 from passband.config.restoration import RestorationRecipe
 from passband.config.segmentation import SegmentationRecipe
-from passband.io.files import checked_path
+from passband.io.paths import checked_path
 from passband.naming import entry, listed, nearest, shortened, suggestion
 
 RECIPES: dict[str, type[Recipe]] = {
@@ -82,7 +82,7 @@ def load_recipe(source: str | Path) -> Recipe:
         The validated recipe.
 
     Raises:
-        TypeError, ValueError: as `io.files.checked_path` raises them.
+        TypeError, ValueError: as `io.paths.checked_path` raises them.
         RecipeError: if the recipe does not exist, is not TOML, or has an unknown key or an unsuitable value. The
             message suggests the nearest known key.
     """

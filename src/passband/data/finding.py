@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from passband.data.images import Report, expand, is_folder
-from passband.io.files import Resolver, is_parts_folder
 from passband.io.hidden import is_hidden
+from passband.io.paths import Resolver, is_parts_folder
 from passband.io.records import Records
 from passband.io.signatures import names_a_type, suffix_by_content
 from passband.naming import counted

@@ -6,9 +6,9 @@ import warnings
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
-from passband.io.files import as_path, from_home
 from passband.io.hidden import SYSTEM_FOLDERS, is_hidden
 from passband.io.image import SUFFIXES
+from passband.io.paths import as_path, from_home
 from passband.io.shards import ShardPath, data_folder
 from passband.naming import composed
 from passband.weights_finding import RUN_FILE

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from passband.data.datasets.classification import LabeledImages, find_classes
 from passband.evaluation.classification_report import write_classification_report
 from passband.inference.classifier import Classifier
-from passband.io.files import none_usable, results_folder
+from passband.io.failures import none_usable
+from passband.io.files import results_folder
 from passband.io.jpeg import reader_library
 from passband.io.shards import data_folder
 from passband.metrics.class_scores import class_accuracy, confusion_matrix, rank_of, ranking, wilson_interval

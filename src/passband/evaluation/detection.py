@@ -15,8 +15,10 @@ from passband.data.selection import evenly
 from passband.drawing.comparison import comparison_rows
 from passband.evaluation.detection_report import PUBLISHED, write_detection_report
 from passband.inference.detector import InstanceFinder
-from passband.io.files import failure, fitted_name, none_usable, results_folder
+from passband.io.failures import failure, none_usable
+from passband.io.files import results_folder
 from passband.io.image import write_image
+from passband.io.paths import fitted_name
 from passband.io.shards import data_folder
 from passband.metrics.instance_scores import CocoScores, instances_json, paper_columns
 from passband.naming import counted, entry, listed, printable

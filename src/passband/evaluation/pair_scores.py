@@ -14,7 +14,7 @@ from passband.data.datasets.crops import read_pair
 from passband.data.pairs import Pair
 from passband.inference.files.pieces import Piece
 from passband.inference.restorer import Restorer
-from passband.io.files import failure
+from passband.io.failures import failure
 from passband.io.image import write_image
 from passband.io.image.size import stored_size
 from passband.metrics import PROTOCOLS, SSIM_WINDOW, ImageMetric, SpectralErrors, image_metric, spectral_errors

@@ -15,7 +15,8 @@ from passband.data.masks import MaskPair, find_mask_pairs, read_mask_pair
 from passband.drawing.overlay import overlay
 from passband.evaluation.segmentation_report import write_segmentation_report
 from passband.inference.segmenter import Segmenter
-from passband.io.files import none_usable, results_folder
+from passband.io.failures import none_usable
+from passband.io.files import results_folder
 from passband.io.shards import data_folder
 from passband.metrics.mask_scores import SegmentationScores, predicted_classes, resized_logits
 from passband.naming import counted, listed, printable

@@ -19,8 +19,8 @@ from passband.export.onnx.restoration_graph import restoration_graph
 from passband.export.packages import require
 from passband.export.runtimes import openvino_model, read_openvino, set_sizes, sizes_of
 from passband.io.arrays import from_array
-from passband.io.files import cache_folder
 from passband.io.image import read_image
+from passband.io.paths import cache_folder
 from passband.metrics import psnr
 from passband.naming import package_version
 from passband.ops.tiling import pad_to_fit, pad_to_multiple

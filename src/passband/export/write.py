@@ -25,7 +25,8 @@ from passband.export.quantize import calibration_images, quantize, restored_gain
 from passband.export.runtimes import OnnxRuntime, OpenVINORuntime, of_one_size, openvino_model
 from passband.export.write_logits import LogitsParity, check_logits_export, export_logits
 from passband.io.arrays import from_array
-from passband.io.files import naming_file, results_folder, telling_full_disk, write_whole
+from passband.io.failures import naming_file, telling_full_disk
+from passband.io.files import results_folder, write_whole
 from passband.metrics import psnr
 from passband.models import load_with_config
 from passband.ops.tiling import pad_to_multiple

@@ -18,7 +18,7 @@ from passband.inference.engines.exported import load_network
 from passband.inference.files.pieces import Executor, Piece
 from passband.inference.rebuilding import Rebuilt
 from passband.io.conversion import AnyImage, as_tensor
-from passband.io.files import failure
+from passband.io.failures import failure
 from passband.io.records import OutputSettings
 from passband.metrics.class_scores import ranking
 from passband.models.class_names import class_names

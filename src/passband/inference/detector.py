@@ -18,8 +18,10 @@ from passband.inference.files.instances import INSTANCES_FILE, InstancesFile
 from passband.inference.files.pieces import Executor, Piece, in_this_process
 from passband.inference.rebuilding import Rebuilt
 from passband.io.conversion import AnyImage, as_tensor
-from passband.io.files import before_rename, failure, fitted_name, results_folder
+from passband.io.failures import failure
+from passband.io.files import before_rename, results_folder
 from passband.io.image import read_image, write_image
+from passband.io.paths import fitted_name
 from passband.io.records import OutputSettings, Records, foreign_file_message, signature
 from passband.io.rle import mask_area
 from passband.metrics.instance_scores import coco_results

@@ -11,7 +11,7 @@ from numpy import ndarray
 from PIL import Image
 from torch import Tensor
 
-from passband.io.files import as_path, write_whole
+from passband.io.files import write_whole
 from passband.io.image import DEFAULT_MAX_PIXELS, ImageError
 from passband.io.image.decode import decode
 from passband.io.image.formats.png import open_png
@@ -20,6 +20,7 @@ from passband.io.image.kinds import HEAD, NAMES, kind_of
 from passband.io.image.metadata.exif import reset_orientation, turn_upright
 from passband.io.image.pillow import strict_pillow
 from passband.io.image.size import READERS
+from passband.io.paths import as_path
 from passband.io.quiet import without_warnings
 
 COLORED = 24

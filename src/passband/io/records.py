@@ -17,7 +17,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
-from passband.io.files import Resolver, file_checksum, naming_file
+from passband.io.failures import naming_file
+from passband.io.files import file_checksum
+from passband.io.paths import Resolver
 
 try:
     import fcntl

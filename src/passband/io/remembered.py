@@ -5,8 +5,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from passband.io.files import cache_folder
 from passband.io.json_files import write_json
+from passband.io.paths import cache_folder
 
 MOST_KEPT = 1000
 """Number of measurements that a file keeps."""

@@ -4,8 +4,8 @@ import os
 import re
 from pathlib import Path
 
-from passband.io.files import from_home
 from passband.io.image.kinds import KINDS, kind_of
+from passband.io.paths import from_home
 
 _IMAGES = {kind: suffix for suffix, kind in reversed(KINDS.items())}  # first suffix of each type
 _VIDEOS = {

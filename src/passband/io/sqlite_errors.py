@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from passband.io.files import WriteError
+from passband.io.failures import WriteError
 
 _FULL = (errno.ENOSPC, "; free some space in {folder}, or choose another folder")
 _BUSY = (

@@ -10,10 +10,10 @@ from jaxtyping import Float
 from PIL import Image, ImageOps, JpegImagePlugin
 from torch import Tensor
 
-from passband.io.files import as_path
 from passband.io.image import read_image
 from passband.io.image.kinds import HEAD, kind_of
 from passband.io.image.pillow import strict_pillow
+from passband.io.paths import as_path
 
 
 def read_thumbnail(path: Path | str, side: int) -> Float[Tensor, "S S"]:

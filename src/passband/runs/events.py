@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from passband.io.files import WriteError, naming_file
+from passband.io.failures import WriteError, naming_file
 
 _log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from passband.checkpoints import latest_checkpoint
 from passband.config import parse_recipe
-from passband.io.files import is_openable
+from passband.io.paths import is_openable
 from passband.ops.checks import kind_of
 from passband.weights_finding import RUN_FILE, run_weights
 

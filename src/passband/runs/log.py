@@ -9,7 +9,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from passband.config import Recipe
-from passband.io.files import FolderLock, naming_file
+from passband.io.failures import naming_file
+from passband.io.files import FolderLock
 from passband.io.image import write_image
 from passband.io.json_files import write_json
 from passband.io.shards import location

@@ -6,7 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from passband.drawing.charts.training import Curves
-from passband.io.files import naming_file, write_whole
+from passband.io.failures import naming_file
+from passband.io.files import write_whole
 
 LOG_FILE, VALIDATION_FILE = "log.csv", "validation.csv"
 """Names of the tables in the folder of a run."""

@@ -12,7 +12,8 @@ from typing import Any, Literal
 from passband.inference.files.jobs import Work
 from passband.inference.files.naming import Job, Naming
 from passband.inference.files.pieces import Executor, Piece, in_this_process
-from passband.io.files import failure, fitted_name
+from passband.io.failures import failure
+from passband.io.paths import fitted_name
 from passband.io.storage import Store, Stored
 from passband.scale.copies import fetch, files_at, with_addresses
 from passband.scale.manifest import Manifest, settings_text

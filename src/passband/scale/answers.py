@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from passband.inference.files.pieces import Executor, Piece, in_this_process
-from passband.io.files import failure, fitted_name
+from passband.io.failures import failure
+from passband.io.paths import fitted_name
 from passband.io.records import OutputSettings
 from passband.io.storage import Store, Stored
 from passband.scale.copies import fetch, files_at, with_addresses

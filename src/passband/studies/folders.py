@@ -7,7 +7,7 @@ from typing import Literal
 
 from filelock import FileLock, Timeout
 
-from passband.io.files import naming_file
+from passband.io.failures import naming_file
 from passband.studies.settings import StudyError
 
 PATIENCE = 120.0

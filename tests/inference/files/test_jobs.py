@@ -8,7 +8,7 @@ import torch
 
 from passband.inference import Job, Restorer, VideoOptions, plan_jobs, restore_files
 from passband.inference.files.jobs import Work, run_jobs
-from passband.io.files import WriteError
+from passband.io.failures import WriteError
 from passband.io.image import write_image
 from passband.io.records import RECORD_FILE, OutputSettings
 from tests import clips

@@ -18,7 +18,8 @@ from typing import Any
 from passband.app.files.checks import UploadError, shown_name
 from passband.app.files.room import PARTS, Room, Use, Work, no_room
 from passband.app.settings import Limits
-from passband.io.files import FolderLock, fitted_name
+from passband.io.files import FolderLock
+from passband.io.paths import fitted_name
 from passband.naming import printable
 
 SWEEP = 30.0

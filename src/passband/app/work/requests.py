@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from passband.app.files.checks import UploadError, shown_name
-from passband.io.files import failure
+from passband.io.failures import failure
 from passband.naming import printable
 
 KEPT = 3

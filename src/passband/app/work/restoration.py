@@ -13,8 +13,8 @@ from passband.inference.files.restoring import RestoreWork, VideoOptions, plan_j
 from passband.inference.inspection.inspector import Inspected, Inspector
 from passband.inference.restoration.choice import Decision, NetworkChoice, Scene, VideoDecision
 from passband.inference.restorer import Restorer
-from passband.io.files import fitted_name
 from passband.io.image.size import upright_size
+from passband.io.paths import fitted_name
 
 QUALITY = 95
 """Quality of restored JPEG and lossy WebP files, as on the command line."""

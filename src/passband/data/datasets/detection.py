@@ -20,7 +20,7 @@ from passband.data.coco.targets import (
 from passband.data.cubes.native_size import NativeFormat, read_native_cube
 from passband.data.datasets.order import usable
 from passband.data.datasets.shard_order import order_of
-from passband.io.files import failure
+from passband.io.failures import failure
 from passband.io.image import ImageError, read_image
 
 FLIPPED = InstanceAugmentation()

@@ -21,7 +21,7 @@ from torch.utils.data import Dataset
 from passband.data.datasets.order import usable
 from passband.data.datasets.shard_order import order_of
 from passband.data.masks import MaskPair, read_mask_pair
-from passband.io.files import failure
+from passband.io.failures import failure
 from passband.io.image import ImageError
 from passband.ops.areas import shrunk_mask
 from passband.ops.labels import IGNORED

@@ -9,7 +9,8 @@ from passband.data.images import walk
 from passband.data.shards.contents import FolderContent, find_content
 from passband.data.shards.journal import Journal
 from passband.data.shards.plan import PlannedMember, PlannedShard, plan_shards
-from passband.io.files import copy_whole, failure, results_folder, write_whole
+from passband.io.failures import failure
+from passband.io.files import copy_whole, results_folder, write_whole
 from passband.io.hidden import is_hidden
 from passband.io.records import signature
 from passband.io.shards import is_shards

@@ -10,7 +10,9 @@ from typing import Any, Literal
 from passband.inference.files.naming import Job
 from passband.inference.files.pieces import Executor, Piece, in_this_process
 from passband.inference.files.splitting import PartDone, PartPiece, PartsFeed
-from passband.io.files import FULL, before_rename, failure, fitted_name, results_folder
+from passband.io.failures import FULL, failure
+from passband.io.files import before_rename, results_folder
+from passband.io.paths import fitted_name
 from passband.io.records import OutputSettings, Records, foreign_file_message, signature
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from passband.data.finding import InputFile
 from passband.inference.files.naming import Naming
-from passband.io.files import fitted_name, from_home
+from passband.io.paths import fitted_name, from_home
 from passband.io.signatures import named_folder, names_a_type
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from passband.data.finding import InputFile
 from passband.inference.files.naming import Jobs, Naming
 from passband.inference.files.outputs import OutputPlace
-from passband.io.files import Resolver, fitted_name, split_suffix
+from passband.io.paths import Resolver, fitted_name, split_suffix
 from passband.io.records import Records
 from passband.io.signatures import names_a_type
 

@@ -20,8 +20,9 @@ from passband.inference.files.video_parts import close_videos, do_part
 from passband.inference.restorer import Restorer
 from passband.inference.video.compare import COMPARE_SUFFIX, compare_videos
 from passband.inference.video.streaming import VideoProgress, VideoSummary, restore_video
-from passband.io.files import copy_whole, split_suffix
+from passband.io.files import copy_whole
 from passband.io.image import DEFAULT_MAX_PIXELS, SUFFIXES
+from passband.io.paths import split_suffix
 from passband.io.records import OutputSettings, Records
 from passband.io.video import VIDEO_SUFFIXES
 from passband.io.video.join import target_suffix

@@ -9,7 +9,7 @@ from passband.inference.files.splitting import PartDone, PartPiece
 from passband.inference.restorer import Restorer
 from passband.inference.video.parts import Parts
 from passband.inference.video.segments import SegmentPlan, SegmentRestorer, plan_segments
-from passband.io.files import parts_folder
+from passband.io.paths import parts_folder
 from passband.io.video import VideoReader
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from passband.io.files import PARTIAL, PARTS_JOB, FolderLock
+from passband.io.files import FolderLock
 from passband.io.json_files import write_json
+from passband.io.paths import PARTIAL, PARTS_JOB
 from passband.io.video import VideoError
 from passband.io.video.encoding import Segment, read_segment, write_segment
 

@@ -13,7 +13,7 @@ from passband.inference.video.compare import COMPARE_PIXELS, compare_videos
 from passband.inference.video.flicker import Flicker
 from passband.inference.video.parts import Parts
 from passband.inference.video.segments import SegmentRestorer, plan_segments
-from passband.io.files import parts_folder
+from passband.io.paths import parts_folder
 from passband.io.video import VideoError, VideoFormat, VideoReader
 from passband.io.video.encoding import Encoding
 from passband.io.video.join import join

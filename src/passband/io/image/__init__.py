@@ -21,7 +21,7 @@ from numpy import ndarray
 from PIL import Image
 from torch import Tensor
 
-from passband.io.files import as_path, write_whole
+from passband.io.files import write_whole
 from passband.io.image.decode import from_pillow, open_file
 from passband.io.image.encode import ANIMATED, DEEP, encode_animation, encode_still, fitted_meta
 from passband.io.image.formats.tiff_write import tiff_pages
@@ -36,6 +36,7 @@ from passband.io.image.types import (
     Pixels,
     StoredImage,
 )
+from passband.io.paths import as_path
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from passband.io.files import as_path
+from passband.io.paths import as_path
 
 KINDS = {
     ".png": "PNG",

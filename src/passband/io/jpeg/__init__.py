@@ -24,7 +24,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from passband.io.files import as_path, is_openable
 from passband.io.image import DEFAULT_MAX_PIXELS
 from passband.io.jpeg import engine as jpeg_engine
 from passband.io.jpeg.engine import backend, reader_library
@@ -42,6 +41,7 @@ from passband.io.jpeg.info import (
     with_errors,
 )
 from passband.io.jpeg.write import write_coefficients
+from passband.io.paths import as_path, is_openable
 
 __all__ = [
     "JpegCoefficients",

@@ -7,9 +7,9 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-from passband.io.files import as_path, checked_path
 from passband.io.hidden import is_hidden
 from passband.io.image import SUFFIXES
+from passband.io.paths import as_path, checked_path
 from passband.io.shards.index import FORMAT, INDEX_FILE, JOURNAL_FILE, parse_index
 from passband.io.shards.local import LocalReader
 from passband.io.shards.path import ShardPath

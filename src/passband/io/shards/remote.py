@@ -14,7 +14,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from passband.io.files import cache_folder, write_whole
+from passband.io.files import write_whole
+from passband.io.paths import cache_folder
 from passband.io.shards.index import Container
 from passband.io.shards.local import OpenFiles, check_length
 from passband.io.shards.tar import ShardError

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
-from passband.io.files import cache_folder
 from passband.io.hidden import is_hidden
+from passband.io.paths import cache_folder
 from passband.io.shards.index import Container, ShardIndex, parse_index, whole_file, write_index
 from passband.io.shards.keys import KeyedImage, folder_paths, keyed_images
 from passband.io.shards.local import OpenFiles
