@@ -10,8 +10,9 @@ restore --weights` takes them.
 
 FOLDER holds pairs as `passband evaluate --data` takes them; that of `--side-by-side` holds pictures whose left half is
 clean and whose right half is degraded. A folder from which something was learned is scored on the part that was held
-out: `--hold-out 5` takes the first, sixth, eleventh pair by name and so on. Large pictures are restored by bands;
-`--longest` reduces both of a pair instead, and `--crop` cuts out the middle of every picture.
+out: `--hold-out 5` takes the first, sixth, eleventh pair by name and so on, without those whose clean picture is also
+that of a pair in between, or in a folder of `--learned`. Large pictures are restored by bands; `--longest` reduces both
+of a pair instead, and `--crop` cuts out the middle of every picture.
 
 KODAK is a folder of clean photographs. Each is degraded by the second generator of every kind
 (`benchmarks/restoration/second_generators.py`), from which no network ever learns, and by the generator that networks
@@ -38,6 +39,7 @@ from torch import Tensor
 from passband.data.datasets.crops import CLEAN, degraded_as_file, read_pair
 from passband.data.degradations import KINDS
 from passband.data.images import find_images
+from passband.data.near_duplicates import ALIKE, SIDE, hash_distances, perceptual_hash
 from passband.data.pairs import find_pairs
 from passband.data.selection import evenly
 from passband.inference import Restorer
@@ -82,20 +84,39 @@ def as_asked(picture: Tensor, options: argparse.Namespace) -> Tensor:
     return cropped(reduced(picture, options.longest), options.crop)
 
 
+def held_out(items: list[Item], options: argparse.Namespace) -> list[Item]:
+    """Return every Nth item from the first, without those whose clean image is nearly one that was learned from."""
+    scored = items[:: options.hold_out]
+    if options.hold_out == 1 and not options.learned:
+        return scored
+    codes = torch.stack([hash_of(item.read()[1]) for item in items])
+    places = torch.arange(len(items)) % options.hold_out == 0
+    photos = [hash_of(read_image(path))[None] for folder in options.learned for path in find_images(folder)]
+    learned = torch.cat([codes[~places], *photos])
+    is_shared = (hash_distances(codes[places], learned) <= ALIKE).any(1)
+    return [item for item, shared in zip(scored, is_shared.tolist(), strict=True) if not shared]
+
+
+def hash_of(picture: Tensor) -> Tensor:
+    """Return the hash of an image."""
+    return perceptual_hash(F.adaptive_avg_pool2d(picture.mean(0, keepdim=True), SIDE)[0])
+
+
 def pair_items(folder: Path, options: argparse.Namespace) -> list[Item]:
     """Return the pairs of a folder that are scored."""
-    pairs = sorted(find_pairs(folder), key=lambda pair: pair.name)[:: options.hold_out]
+    pairs = sorted(find_pairs(folder), key=lambda pair: pair.name)
 
     def read(pair: Any) -> tuple[Tensor, Tensor]:
         degraded, clean = (as_asked(one, options) for one in read_pair(pair))
         return degraded, clean
 
-    return [Item(pair.name, partial(read, pair)) for pair in evenly(pairs, options.limit)]
+    items = [Item(pair.name, partial(read, pair)) for pair in pairs]
+    return evenly(held_out(items, options), options.limit)
 
 
 def side_by_side_items(folder: Path, options: argparse.Namespace) -> list[Item]:
     """Return pairs from images with the clean half at the left and the degraded half at the right."""
-    paths = sorted(find_images(folder), key=lambda path: path.name)[:: options.hold_out]
+    paths = sorted(find_images(folder), key=lambda path: path.name)
 
     def read(path: Path) -> tuple[Tensor, Tensor]:
         both = read_image(path)
@@ -103,7 +124,8 @@ def side_by_side_items(folder: Path, options: argparse.Namespace) -> list[Item]:
         clean, degraded = both[..., :half], both[..., -half:]
         return as_asked(degraded, options), as_asked(clean, options)
 
-    return [Item(path.stem, partial(read, path)) for path in evenly(paths, options.limit)]
+    items = [Item(path.stem, partial(read, path)) for path in paths]
+    return evenly(held_out(items, options), options.limit)
 
 
 def generated_items(degrade: Callable[..., Tensor], kind: str, options: argparse.Namespace) -> list[Item]:
@@ -245,7 +267,15 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", default=kinds, choices=kinds)
     parser.add_argument("--weights", nargs="+", default=[], help="further networks, NAME or LABEL=PATH")
     parser.add_argument("--only", action="store_true", help="leave out the shipped networks")
-    parser.add_argument("--hold-out", type=int, default=1, help="score only every Nth pair, from the first")
+    parser.add_argument(
+        "--hold-out",
+        type=int,
+        default=1,
+        help="score every Nth pair, from the first, if no pair in between shows the same clean image",
+    )
+    parser.add_argument(
+        "--learned", nargs="+", type=Path, default=[], help="folders of photos whose pairs are left out as well"
+    )
     parser.add_argument("--limit", type=int, help="largest number of pairs of a folder")
     parser.add_argument("--longest", type=int, help="longest side in pixels to which larger pairs are reduced")
     parser.add_argument("--count", type=int, help="largest number of clean photos")

@@ -28,12 +28,23 @@ def pairs(tmp_path):
 
 
 def options(**changes) -> Namespace:
-    return Namespace(**{"hold_out": 1, "limit": None, "longest": None, "crop": None, **changes})
+    return Namespace(**{"hold_out": 1, "learned": [], "limit": None, "longest": None, "crop": None, **changes})
 
 
 def test_a_fifth_is_held_out_by_name_from_the_first(pairs):
     names = [item.name for item in unseen.pair_items(pairs, options(hold_out=5))]
     assert names == ["00", "05", "10"]
+
+
+def test_a_held_out_pair_whose_clean_image_another_pair_shares_is_left_out(pairs, tmp_path):
+    write_image(pairs / "clean" / "06.png", picture(105))
+    assert [item.name for item in unseen.pair_items(pairs, options(hold_out=5))] == ["00", "10"]
+    for name, clean in (("a", 1), ("b", 2), ("c", 3), ("d", 1)):
+        write_image(tmp_path / "both" / f"{name}.png", torch.cat([picture(clean), picture(ord(name))], dim=-1))
+    assert [item.name for item in unseen.side_by_side_items(tmp_path / "both", options(hold_out=2))] == ["c"]
+    write_image(tmp_path / "photos" / "x.png", picture(2))
+    found = unseen.side_by_side_items(tmp_path / "both", options(learned=[tmp_path / "photos"]))
+    assert [item.name for item in found] == ["a", "c", "d"]
 
 
 def test_a_limit_takes_pairs_evenly_apart(pairs):
