@@ -63,13 +63,43 @@ def test_wins_losses_and_ties_count_every_pair_once():
     assert not difference.mean.excludes_zero
 
 
-@pytest.mark.parametrize(
-    ("values", "level", "reason"),
-    [([], 0.95, "at least one value"), ([1, float("inf")], 0.95, "finite"), ([1.0, 2.0], 1.5, "between 0 and 1")],
-)
-def test_values_that_have_no_interval_are_refused(values, level, reason):
-    with pytest.raises(ValueError, match=reason):
-        bootstrap_interval(values, level=level)
+INTERVALS = {
+    "bootstrap": bootstrap_interval,
+    "paired": lambda values, **options: paired_difference(values, [0.0] * len(values), **options),
+    "groups": lambda values, **options: grouped_interval([values, values], is_crossed=False, **options),
+    "crossed": lambda values, **options: grouped_interval([values, values], is_crossed=True, **options),
+    "student": student_interval,
+    "two-way": lambda values, **options: two_way_interval(np.array([values, values]), **options),
+    "p-value": lambda values: two_way_p_value(np.array([values, values])),
+}
+
+
+@pytest.mark.parametrize("kind", INTERVALS)
+def test_values_that_have_no_interval_are_refused(kind):
+    with pytest.raises(ValueError, match="at least one"):
+        INTERVALS[kind]([])
+    for value in (math.inf, math.nan):
+        with pytest.raises(ValueError, match="finite"):
+            INTERVALS[kind]([1.0, value])
+
+
+@pytest.mark.parametrize("kind", [kind for kind in INTERVALS if kind != "p-value"])
+@pytest.mark.parametrize("level", [-0.1, 0, 1, 1.5, math.nan])
+def test_a_level_that_is_no_probability_is_refused(kind, level):
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        INTERVALS[kind]([1.0, 2.0], level=level)
+
+
+@pytest.mark.parametrize("kind", ["bootstrap", "paired", "groups", "crossed"])
+def test_an_interval_needs_samples_that_are_drawn(kind):
+    with pytest.raises(ValueError, match="at least one sample"):
+        INTERVALS[kind]([1.0, 2.0], resamples=0)
+
+
+@pytest.mark.parametrize("compute", [two_way_interval, two_way_p_value])
+def test_one_image_has_no_interval_over_images(compute):
+    with pytest.raises(ValueError, match="two images are needed; got 3 x 1"):
+        compute(np.ones((3, 1)))
 
 
 def test_lists_of_different_lengths_are_not_paired():
@@ -87,8 +117,8 @@ def test_an_interval_over_groups_is_wider_than_over_the_images_of_one():
     uneven = grouped_interval([groups[0], groups[1][:30]], is_crossed=False)
     assert uneven.low < uneven.value < uneven.high
     assert grouped_interval(groups[:1], is_crossed=True) == bootstrap_interval(groups[0])
-    with pytest.raises(ValueError, match="at least one group, and finite values"):
-        grouped_interval([[1.0], [math.nan]], is_crossed=True)
+    with pytest.raises(ValueError, match="at least one group"):
+        grouped_interval([], is_crossed=True)
     with pytest.raises(ValueError, match="must be equally large"):
         grouped_interval([[1.0], [1.0, 2.0]], is_crossed=True)
 

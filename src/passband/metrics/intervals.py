@@ -75,15 +75,13 @@ def bootstrap_interval(
         ends equal it.
 
     Raises:
-        ValueError: if there are no values, a value is not finite, or the level is not between 0 and 1.
+        ValueError: if there are no values, a value is not finite, or the level or the number of samples is out of
+            range.
     """
     sample = np.asarray(values, dtype=np.float64)
     if sample.ndim != 1 or not sample.size:
         raise ValueError(f"an interval needs a list of at least one value; got the shape {sample.shape}")
-    if not np.isfinite(sample).all():
-        raise ValueError("an interval needs finite values: leave out the images whose value is infinite or missing")
-    if not 0 < level < 1:
-        raise ValueError(f"the level of an interval must lie between 0 and 1; got {level:g}")
+    _check(sample, level, resamples)
     reduce = statistic or _mean
     value = float(reduce(sample[None])[0])
     if sample.size == 1:
@@ -114,11 +112,12 @@ def paired_difference(
         first: values of the first network, one for each image.
         second: values of the second network for the same images in the same order.
         level: probability that the interval covers, between 0 and 1.
-        resamples: number of samples that are drawn with replacement.
+        resamples: number of samples that are drawn with replacement, at least 1.
         seed: seed of the random numbers.
 
     Raises:
-        ValueError: if the numbers of values differ, there are none, or a difference is not finite.
+        ValueError: if the numbers of values differ, there are none, a difference is not finite, or the level or the
+            number of samples is out of range.
     """
     if len(first) != len(second):
         raise ValueError(f"paired values must be as many on both sides; got {len(first)} and {len(second)}")
@@ -145,21 +144,22 @@ def grouped_interval(
         is_crossed: whether all groups have values of the same images in the same order. The same images are then drawn
             in all groups; otherwise the images of each group are drawn for themselves.
         level: probability that the interval covers, between 0 and 1.
-        resamples: number of samples that are drawn with replacement.
+        resamples: number of samples that are drawn with replacement, at least 1.
         seed: seed of the random numbers.
 
     Returns:
         The mean and the ends of its interval, in the unit of the values.
 
     Raises:
-        ValueError: if there is no group, a group has no values, a value is not finite, or groups of the same images
-            differ in size.
+        ValueError: if there is no group, a group has no values, a value is not finite, groups of the same images differ
+            in size, or the level or the number of samples is out of range.
     """
     if len(groups) == 1:
         return bootstrap_interval(groups[0], level=level, resamples=resamples, seed=seed)
     samples = [np.asarray(group, dtype=np.float64) for group in groups]
-    if not samples or not all(sample.size and np.isfinite(sample).all() for sample in samples):
-        raise ValueError("an interval over groups needs at least one group, and finite values in each group")
+    if not samples or not all(sample.size for sample in samples):
+        raise ValueError("an interval over groups needs at least one group, and values in each group")
+    _check(np.concatenate(samples), level, resamples)
     random = np.random.default_rng(seed)
     share = random.multinomial(len(samples), np.full(len(samples), 1 / len(samples)), resamples) / len(samples)
     if is_crossed:
@@ -188,7 +188,7 @@ def student_interval(values: Sequence[float], *, level: float = LEVEL) -> Interv
         The mean and the ends of its interval, in the unit of the values. For a single value, both ends equal it.
 
     Raises:
-        ValueError: if there are no values, or a value is not finite.
+        ValueError: if there are no values, a value is not finite, or the level is out of range.
     """
     from scipy.stats import t
 
@@ -212,9 +212,14 @@ def two_way_interval(values: Float[np.ndarray, "seeds images"], *, level: float 
     Returns:
         The mean and the ends of its interval, in the unit of the values. If the means of seeds and those of images do
         not vary, both ends equal the mean.
+
+    Raises:
+        ValueError: if there is no seed, there are fewer than two images, a value is not finite, or the level is out of
+            range.
     """
     from scipy.stats import t
 
+    _check(values, level)
     error, freedom = _two_way_error(values)
     mean = float(values.mean())
     if error == 0:
@@ -230,10 +235,14 @@ def two_way_p_value(values: Float[np.ndarray, "seeds images"]) -> float:
         values: differences of several seeds on the same images, as for `two_way_interval`.
 
     Returns:
-        The two-sided p-value; 1 if all differences are zero.
+        The two-sided p-value; 1 if all differences are zero, and 0 if all are the same other number.
+
+    Raises:
+        ValueError: if there is no seed, there are fewer than two images, or a value is not finite.
     """
     from scipy.stats import t
 
+    _check(values)
     error, freedom = _two_way_error(values)
     mean = abs(float(values.mean()))
     if error == 0:
@@ -241,9 +250,21 @@ def two_way_p_value(values: Float[np.ndarray, "seeds images"]) -> float:
     return 2 * float(t.sf(mean / error, freedom))
 
 
+def _check(values: np.ndarray, level: float = LEVEL, resamples: int = RESAMPLES) -> None:
+    """Refuse values and settings that have no interval."""
+    if not np.isfinite(values).all():
+        raise ValueError("an interval needs finite values: leave out the images whose value is infinite or missing")
+    if not 0 < level < 1:
+        raise ValueError(f"the level of an interval must lie between 0 and 1; got {level:g}")
+    if resamples < 1:
+        raise ValueError(f"an interval needs at least one sample that is drawn; got {resamples}")
+
+
 def _two_way_error(values: Float[np.ndarray, "seeds images"]) -> tuple[float, float]:
     """Return the standard error of a mean over seeds and images, and its degrees of freedom."""
     seeds, images = values.shape
+    if not seeds or images < 2:
+        raise ValueError(f"values of at least one seed and two images are needed; got {seeds} x {images}")
     parts = [(float(values.mean(0).var(ddof=1)) / images, images - 1)]
     if seeds > 1:
         parts.append((float(values.mean(1).var(ddof=1)) / seeds, seeds - 1))
