@@ -109,7 +109,14 @@ def open_video(path: Path) -> InputContainer:
 
 
 def open_url(url: str) -> InputContainer:
-    """Open a file by its URL. Metadata that are not UTF-8 are no error."""
+    """Open a file by its URL. Metadata that are not UTF-8 are no error.
+
+    Args:
+        url: address as FFmpeg takes it, such as that of `media_url`.
+
+    Raises:
+        FFmpegError: if the file cannot be opened or is not a video.
+    """
     return av.open(url, **_READING)
 
 
