@@ -114,3 +114,17 @@ def test_a_black_picture_keeps_nothing_and_is_whole():
     black = torch.zeros(1, 3, 8, 8)
     assert radii_of(black, 0.5).item() == 0
     assert torch.equal(low_pass_ratio(black, 0.5), black)
+
+
+@pytest.mark.parametrize("definition", DEFINITIONS)
+def test_the_ratio_of_a_disc_needs_a_radius_from_0_to_infinity(definition):
+    images = photographs((8, 9))
+    profile = RadialProfile.of([images], definition)
+    for radius in (-1.0, -0.1, math.nan):
+        with pytest.raises(ValueError, match="a radius must be 0 or more cycles"):
+            ratios_of(images, radius, definition)
+        with pytest.raises(ValueError, match="a radius must be 0 or more cycles"):
+            profile.ratio(radius)
+    for radius in (100.0, math.inf):
+        assert ratios_of(images, radius, definition).tolist() == [1.0] * len(images)
+        assert profile.ratio(radius) == 1

@@ -116,12 +116,16 @@ class RadialProfile:
         """Return the ratio, from 0 to 1, that a disc keeps.
 
         Args:
-            radius: radius of the disc, in cycles per shorter side; the ratio stays the same beyond the highest
-                frequency.
+            radius: radius of the disc, in cycles per shorter side, at least 0. The ratio stays the same beyond the
+                highest frequency.
+
+        Raises:
+            ValueError: if the radius is negative or NaN.
         """
+        _check_radius(radius)
         if self.definition == "radius":
             return _of_nyquist(radius, *self.size)
-        return self.shares[min(int(radius), len(self.shares) - 1)]
+        return self.shares[_last_ring(radius, len(self.shares))]
 
 
 def radii_of(images: Float[Tensor, "B C H W"], ratio: float, definition: str = "magnitude") -> Float[Tensor, " B"]:
@@ -152,21 +156,22 @@ def ratios_of(images: Float[Tensor, "B C H W"], radius: float, definition: str =
 
     Args:
         images: images of any range and size.
-        radius: radius of the disc, in cycles per shorter side.
+        radius: radius of the disc, in cycles per shorter side, at least 0.
         definition: definition of the ratio, a key of `DEFINITIONS`.
 
     Returns:
         The ratio of each image, from 0 to 1.
 
     Raises:
-        ValueError: if the definition is unknown, or values are not finite.
+        ValueError: if the radius is negative or NaN, the definition is unknown, or values are not finite.
     """
     check_images(images, "ratios_of")
+    _check_radius(radius)
     entry(definition, DEFINITIONS, "definition of the frequency ratio")
     if definition == "radius":
         return torch.full((len(images),), _of_nyquist(radius, *images.shape[-2:]), device=images.device)
     shares = _shares(_rings(images, definition))
-    return shares[:, min(int(radius), shares.shape[1] - 1)].float()
+    return shares[:, _last_ring(radius, shares.shape[1])].float()
 
 
 def low_pass_ratio(
@@ -209,6 +214,17 @@ def check_ratio(ratio: float) -> None:
     """
     if not 0 <= ratio <= 1:
         raise ValueError(f"a frequency ratio must be a share from 0 to 1; got {ratio}")
+
+
+def _check_radius(radius: float) -> None:
+    """Raise an error unless a radius can be that of a disc."""
+    if not radius >= 0:
+        raise ValueError(f"a radius must be 0 or more cycles; got {radius}")
+
+
+def _last_ring(radius: float, rings: int) -> int:
+    """Return the number of the last ring inside a disc, of any radius from 0 to infinity."""
+    return int(min(radius, rings - 1))
 
 
 def _rings(images: Float[Tensor, "B C H W"], definition: str) -> Float[Tensor, "B rings"]:

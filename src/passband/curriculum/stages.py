@@ -113,7 +113,7 @@ class Curriculum:
         """Return those of `sizes` to which a training never crops, in pixels.
 
         Args:
-            steps: number of steps of the training.
+            steps: number of steps of the training, at least 1.
             height: height of the whole images, in pixels.
             width: width of the whole images, in pixels.
         """
@@ -126,7 +126,7 @@ class Curriculum:
         """Return the number of pixels that a training sees, as a share of the number without the curriculum.
 
         Args:
-            steps: number of steps of the training.
+            steps: number of steps of the training, at least 1.
             height: height of the whole images, in pixels.
             width: width of the whole images, in pixels.
         """

@@ -241,7 +241,7 @@ def with_alpha(pixels: str) -> str:
     """Return FFmpeg's name of a pixel format with an added alpha plane.
 
     Args:
-        pixels: pixel format of FFmpeg that begins with `yuv`; others are returned unchanged.
+        pixels: pixel format of FFmpeg without alpha, such as `yuv420p`. Other formats than YUV are returned unchanged.
     """
     return pixels.replace("yuv", "yuva")
 
