@@ -287,6 +287,9 @@ def test_what_does_not_fit_is_refused_with_a_reason():
         SegmentationScores("lab-macro", 1)
     with pytest.raises(ValueError, match=r"pranet is for binary masks, and there are 3 classes: use lab_macro, micro"):
         SegmentationScores("pranet", 3)
+    for classes in (0, -1):
+        with pytest.raises(ValueError, match=f"or the number of classes; got {classes}"):
+            SegmentationScores("micro", classes)
     with pytest.raises(ValueError, match="1 maps of logits are needed, one per class; got 2"):
         SegmentationScores("micro", 1).add(torch.zeros(2, 3, 3), mask)
     with pytest.raises(ValueError, match="classes 0 to 1"):

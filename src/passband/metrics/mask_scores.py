@@ -282,11 +282,14 @@ class SegmentationScores:
         classes: 1 for foreground and background, otherwise the number of classes including the background.
 
     Raises:
-        ValueError: if the protocol is unknown, or is for binary masks while there are several classes.
+        ValueError: if the protocol is unknown, or is for binary masks while there are several classes, or if there is no
+            class.
     """
 
     def __init__(self, protocol: str, classes: int):
         self.protocol = entry(protocol, PROTOCOLS, "protocol")
+        if classes < 1:
+            raise ValueError(f"classes must be 1 for binary masks, or the number of classes; got {classes}")
         if self.protocol.binary and classes != 1:
             others = ", ".join(name for name, other in PROTOCOLS.items() if not other.binary)
             raise ValueError(f"protocol {protocol} is for binary masks, and there are {classes} classes: use {others}")

@@ -86,7 +86,7 @@ def degraded_as_file(
 
     Args:
         image: clean image in [0, 1].
-        kind: degradation, a key of `degradations.KINDS` or two joined by `+`; `"clean"` returns the image unchanged.
+        kind: degradation, a key of `degradations.KINDS` or several joined by `+`; `"clean"` returns the image as it is.
         seed: seed of the degradation.
         index: number of the sample, which decides the degradation together with the seed.
         version: version of the simulators, a key of `degradations.VERSIONS`.
@@ -106,7 +106,7 @@ def degraded_crop(
 
     Args:
         image: clean image in [0, 1].
-        kind: degradation, a key of `degradations.KINDS` or two joined by `+`; `"clean"` returns the image twice.
+        kind: degradation, a key of `degradations.KINDS` or several joined by `+`; `"clean"` returns the image twice.
         version: version of the simulators, a key of `degradations.VERSIONS`.
         developed: whether a random camera develops both images.
         seed: seed of the degradation and of the camera.
