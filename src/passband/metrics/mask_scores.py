@@ -282,8 +282,8 @@ class SegmentationScores:
         classes: 1 for foreground and background, otherwise the number of classes including the background.
 
     Raises:
-        ValueError: if the protocol is unknown, or is for binary masks while there are several classes, or if there is no
-            class.
+        ValueError: if the protocol is unknown, or is for binary masks while there are several classes, or if
+            there is no class.
     """
 
     def __init__(self, protocol: str, classes: int):
