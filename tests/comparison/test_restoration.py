@@ -1,6 +1,9 @@
 import csv
+import errno
 import json
+import os
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -271,8 +274,18 @@ def test_stored_images_come_back_to_the_last_bit(top, tmp_path):
 
 
 def test_a_full_disk_is_said_before_any_work(tmp_path):
-    with pytest.raises(WriteError, match=r"the decoded images need 1000000000\.00 GB"), DecodedImages(tmp_path, 10**18):
+    with pytest.raises(WriteError, match=r"the decoded images need 1,000,000\.0 MB"), DecodedImages(tmp_path, 10**12):
         pass
+    assert not (tmp_path / FOLDER).exists()
+
+
+def test_a_disk_that_becomes_full_is_named_and_the_images_are_removed(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(WriteError, match="no space left in .*; free some space"), DecodedImages(tmp_path) as decoded:
+        decoded.write("a", torch.rand(1, 3, 7, 5))
     assert not (tmp_path / FOLDER).exists()
 
 

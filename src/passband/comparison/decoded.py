@@ -13,7 +13,7 @@ from torch import Tensor
 
 from passband.data.pairs import Pair
 from passband.evaluation.pair_scores import pair_paths
-from passband.io.failures import WriteError
+from passband.io.failures import WriteError, naming_file
 from passband.io.image.size import stored_size
 
 FOLDER = ".decoded"
@@ -41,18 +41,17 @@ class DecodedImages:
         self._needed = needed
 
     def __enter__(self) -> "DecodedImages":
-        try:
+        with naming_file(self.folder):
             shutil.rmtree(self.folder, ignore_errors=True)  # a comparison that was killed leaves its images
             self.folder.mkdir(parents=True)
-        except OSError as error:
-            raise WriteError(error.errno, f"cannot write {self.folder}: {error.strerror}") from error
         free = shutil.disk_usage(self.folder).free
         if free < self._needed:
             self.__exit__()
             raise WriteError(
                 errno.ENOSPC,
-                f"the decoded images need {self._needed / 1e9:.2f} GB in {self.folder.parent} for the time of the "
-                f"comparison, and {free / 1e9:.2f} GB are free: choose another folder with -o, or compare fewer images",
+                f"the decoded images need {self._needed / 1e6:,.1f} MB in {self.folder.parent} for the time of the "
+                f"comparison, and {free / 1e6:,.1f} MB are free: choose another folder with -o, or compare fewer "
+                "images",
             )
         return self
 
@@ -80,10 +79,8 @@ class DecodedImages:
             if np.array_equal(levels.astype(np.float32) / np.float32(greatest), values):
                 values, dtype, top = levels, smaller, greatest
                 break
-        try:
-            np.ascontiguousarray(values).tofile(self.folder / name)
-        except OSError as error:
-            raise WriteError(error.errno, f"cannot write {self.folder / name}: {error.strerror or error}") from error
+        with naming_file(self.folder / name):
+            (self.folder / name).write_bytes(np.ascontiguousarray(values).data)  # tofile tells no reason
         self._forms[name] = (tuple(image.shape), dtype, top)
 
     def read(self, name: str) -> Float[Tensor, "1 C H W"]:

@@ -25,7 +25,8 @@ class WriteError(OSError):
 def naming_file(path: Path) -> Iterator[None]:
     """Raise errors of the operating system in the block as a `WriteError`, whose sentence names a file or folder.
 
-    `write_whole` does this. Use it alone for a file that grows while a program runs.
+    `write_whole` does this. Use it alone for a file that grows while a program runs. Errors that name another file,
+    such as one that the block reads, stay as they are.
 
     Args:
         path: path that the block writes to.
@@ -36,6 +37,8 @@ def naming_file(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if _names_other_file(error, path):
+            raise
         # the block may have written a temporary file, whose name says nothing to a user
         cause = error.__cause__ if isinstance(error, WriteError) and isinstance(error.__cause__, OSError) else error
         reason = str(cause.strerror or cause)
@@ -43,7 +46,21 @@ def naming_file(path: Path) -> Iterator[None]:
             reason = file_in_place_of_folder(path.parent) or reason
         if cause.errno in FULL:
             reason = f"no space left in {path.parent}; free some space there, or choose another folder"
-        raise WriteError(cause.errno, f"cannot write {path}: {reason}") from cause
+        problem = WriteError(cause.errno, f"cannot write {path}: {reason}")
+        problem.filename = str(path)
+        raise problem from cause
+
+
+def _names_other_file(error: OSError, path: Path) -> bool:
+    """Tell whether an error names a file that is neither a path, nor below or above it, nor a temporary file.
+
+    A file that the block writes beside the path, such as the record of its folder, belongs to the path.
+    """
+    if not isinstance(error.filename, str | os.PathLike) or PARTIAL in str(error.filename):
+        return False
+    named, own = Path(error.filename).absolute(), path.absolute()
+    own = own.parent if isinstance(error, WriteError) else own
+    return not (own.is_relative_to(named) or named.is_relative_to(own))
 
 
 @contextmanager
@@ -51,21 +68,24 @@ def telling_full_disk(folder: Path, size: int = 2**20) -> Iterator[None]:
     """Raise the error of the operating system in place of that of another library, if a folder cannot be written to.
 
     Libraries such as torch, safetensors and OpenVINO raise errors of their own for a full disk, whose messages may be
-    `iostream error`.
+    `iostream error`. Errors of passband, of missing packages and of memory have other causes and stay as they are.
 
     Args:
         folder: folder that the block writes to.
-        size: bytes that must still fit into it. If the block removes what it has written before it raises the error,
-            this is the size of its files.
+        size: size of the files of the block in bytes. Those that are in the folder when it raises an error count.
 
     Raises:
         OSError: if the block raises an error and the folder cannot be written to.
     """
     try:
         yield
+    except (MemoryError, ImportError):
+        raise
     except Exception as error:
-        if isinstance(error, OSError) and error.errno is not None:  # shutil.Error has none
+        is_own = type(error).__module__.partition(".")[0] == __name__.partition(".")[0]
+        if is_own or (isinstance(error, OSError) and error.errno is not None):  # shutil.Error has none
             raise
+        size = max(2**20, size - sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()))
         probe = folder / f".{token_hex(6)}{PARTIAL}"
         try:
             with probe.open("wb") as file:
