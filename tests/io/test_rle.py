@@ -96,8 +96,9 @@ def test_counts_that_are_no_runs_of_the_picture_are_refused(counts):
 
 @pytest.mark.parametrize("counts", ["", "zzz", "\x01", "d0", "P" * 9 + "0", "a"])
 def test_damaged_text_is_refused(counts):
-    with pytest.raises(MaskError, match="run-length code"):
-        decode_mask({"size": [9, 8], "counts": counts})
+    for read in (decode_mask, mask_area):
+        with pytest.raises(MaskError, match="run-length code"):
+            read({"size": [9, 8], "counts": counts})
 
 
 def test_without_the_package_the_error_says_how_to_get_it(monkeypatch):

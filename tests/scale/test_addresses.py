@@ -223,6 +223,11 @@ def test_a_manifest_without_room_on_the_disk_is_an_error_that_names_it_and_keeps
         assert rows.answer(stored, making) == ["cat"]
 
 
+def test_an_unknown_kind_of_store_is_named():
+    with pytest.raises(ScaleError, match=r"s4://bucket/photos needs to begin with a kind of store.*such as s3://"):
+        Store("s4://bucket/photos")
+
+
 def test_a_missing_package_and_a_foreign_manifest_are_named(tmp_path):
     with pytest.raises(ScaleError, match=r"pip install 'passband\[storage\]'"):
         Store("gcs://bucket/photos")

@@ -76,7 +76,7 @@ class Store:
         path: the address without the protocol.
 
     Raises:
-        ScaleError: if a package for this kind of store is missing.
+        ScaleError: if the kind of store is unknown, or a package for it is missing.
     """
 
     def __init__(self, address: str):
@@ -88,6 +88,11 @@ class Store:
             raise ScaleError(
                 f"{address} needs a package that is not installed ({error}): pip install 'passband[storage]', or the "
                 "package of this kind of store"
+            ) from error
+        except ValueError as error:
+            raise ScaleError(
+                f"{address} needs to begin with a kind of store that fsspec knows, such as s3:// or hf://; got an "
+                f"address that cannot be used: {error}"
             ) from error
         self.path = str(path).rstrip("/")
 

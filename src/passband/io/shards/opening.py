@@ -37,7 +37,7 @@ def data_folder(path: Path | str) -> Path:
         TypeError, ValueError: as `checked_path` raises them.
         ShardError: if a shard or the index is damaged, or does not fit the other.
         FileNotFoundError: if an address holds no shards, or a shard that the index lists is missing.
-        ScaleError: if a package for an address is missing.
+        ScaleError: if the kind of store of an address is unknown, or a package for it is missing.
         OSError: if the folder cannot be read.
     """
     if isinstance(path, ShardPath):
