@@ -111,7 +111,7 @@ def run_addresses(
     Raises:
         FileNotFoundError: if a source does not exist.
         ValueError: if two sources would have the same target, or the type of the output cannot be written.
-        ScaleError: if a package for a kind of store is missing.
+        ScaleError: if a kind of store is unknown, or a package for it is missing.
     """
     planner = _Planner(output, naming, manifest, work)
 

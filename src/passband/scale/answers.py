@@ -99,7 +99,7 @@ def answer_addresses(
 
     Raises:
         FileNotFoundError: if a source does not exist or holds no such files.
-        ScaleError: if a package for a kind of store is missing.
+        ScaleError: if a kind of store is unknown, or a package for it is missing.
     """
     seen: set[int] = set()  # hashes take less memory than addresses
 

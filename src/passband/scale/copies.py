@@ -23,7 +23,7 @@ def files_at(source: str, suffixes: Collection[str], manifest: Manifest) -> Iter
 
     Raises:
         FileNotFoundError: if there are none.
-        ScaleError: if a package for a kind of store is missing.
+        ScaleError: if a kind of store is unknown, or a package for it is missing.
     """
     store, is_empty = Store(source), True
     groups: Iterable[tuple[str | None, list[Stored]]]
