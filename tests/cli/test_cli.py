@@ -149,6 +149,14 @@ def test_restore_says_what_an_option_may_be(run, tmp_path, identity_weights, opt
     assert sentence in err
 
 
+def test_tiles_are_not_for_videos_that_are_smoothed_which_is_said(run, tmp_path, tiny_weights):
+    write_image(tmp_path / "a.png", torch.zeros(3, 9, 9))
+    options = ("--weights", tiny_weights, "--device", "cpu", "--temporal", "--dry-run")
+    note = "--tile 80 is for images: --temporal restores the frames of videos as a whole"
+    assert note in run("restore", tmp_path / "a.png", *options, "--tile", 80)[2]
+    assert "--tile" not in run("restore", tmp_path / "a.png", *options, "--tile", 0)[2]
+
+
 @pytest.mark.parametrize(("options", "tile"), [((), 64), (("--tile", 80), 80), (("--tile", 0), None)])
 def test_images_are_restored_in_tiles_of_the_weights_or_of_the_given_side(run, tmp_path, options, tile):
     torch.manual_seed(0)

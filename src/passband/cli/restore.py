@@ -121,6 +121,8 @@ def restore(
     if engine == "auto" and temporal:
         engine = "torch"
         say("engine torch: it is the only engine that smooths videos", err=True)
+    if tile and temporal:
+        say(f"--tile {tile} is for images: --temporal restores the frames of videos as a whole", err=True)
     given = {"pool_window": pool_window, "provider": provider}
     overrides: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if tile is not None:

@@ -145,6 +145,8 @@ def test_a_strength_outside_0_to_1_is_refused(strength):
 
 
 def test_a_network_without_statistics_is_refused():
-    message = "needs a network with pooled statistics .*Identity has none"
+    message = (
+        "needs a network with pooled statistics.*Identity has none: choose other weights, or leave out the smoothing"
+    )
     with pytest.raises(ValueError, match=message), smoothed_statistics(nn.Identity()):
         pass

@@ -171,7 +171,8 @@ def smoothed_statistics(model: nn.Module, strength: float = STRENGTH) -> Iterato
     layers = {name: module for name, module in model.named_modules() if isinstance(module, LocalAvgPool2d)}
     if not layers:
         raise ValueError(
-            f"temporal smoothing needs a network with pooled statistics (SFNet); {network_name(model)} has none"
+            f"temporal smoothing needs a network with pooled statistics, such as general, and {network_name(model)} "
+            "has none: choose other weights, or leave out the smoothing"
         )
     hooks = [layer.register_forward_hook(partial(_smooth_output, smoother, name)) for name, layer in layers.items()]
     try:
