@@ -107,11 +107,10 @@ def pair_items(folder: Path, options: argparse.Namespace) -> list[Item]:
     pairs = sorted(find_pairs(folder), key=lambda pair: pair.name)
 
     def read(pair: Any) -> tuple[Tensor, Tensor]:
-        degraded, clean = (as_asked(one, options) for one in read_pair(pair))
+        degraded, clean = read_pair(pair)
         return degraded, clean
 
-    items = [Item(pair.name, partial(read, pair)) for pair in pairs]
-    return evenly(held_out(items, options), options.limit)
+    return scored_items([Item(pair.name, partial(read, pair)) for pair in pairs], options)
 
 
 def side_by_side_items(folder: Path, options: argparse.Namespace) -> list[Item]:
@@ -121,11 +120,19 @@ def side_by_side_items(folder: Path, options: argparse.Namespace) -> list[Item]:
     def read(path: Path) -> tuple[Tensor, Tensor]:
         both = read_image(path)
         half = both.shape[-1] // 2
-        clean, degraded = both[..., :half], both[..., -half:]
-        return as_asked(degraded, options), as_asked(clean, options)
+        return both[..., -half:], both[..., :half]
 
-    items = [Item(path.stem, partial(read, path)) for path in paths]
-    return evenly(held_out(items, options), options.limit)
+    return scored_items([Item(path.stem, partial(read, path)) for path in paths], options)
+
+
+def scored_items(items: list[Item], options: argparse.Namespace) -> list[Item]:
+    """Return the pairs that are scored, reduced and cropped as the options say; whole images tell which are alike."""
+
+    def read(item: Item) -> tuple[Tensor, Tensor]:
+        degraded, clean = (as_asked(one, options) for one in item.read())
+        return degraded, clean
+
+    return [Item(item.name, partial(read, item)) for item in evenly(held_out(items, options), options.limit)]
 
 
 def generated_items(degrade: Callable[..., Tensor], kind: str, options: argparse.Namespace) -> list[Item]:

@@ -43,8 +43,9 @@ def test_a_held_out_pair_whose_clean_image_another_pair_shares_is_left_out(pairs
         write_image(tmp_path / "both" / f"{name}.png", torch.cat([picture(clean), picture(ord(name))], dim=-1))
     assert [item.name for item in unseen.side_by_side_items(tmp_path / "both", options(hold_out=2))] == ["c"]
     write_image(tmp_path / "photos" / "x.png", picture(2))
-    found = unseen.side_by_side_items(tmp_path / "both", options(learned=[tmp_path / "photos"]))
-    assert [item.name for item in found] == ["a", "c", "d"]
+    for crop in (None, 8):  # whole images tell which are alike
+        found = unseen.side_by_side_items(tmp_path / "both", options(learned=[tmp_path / "photos"], crop=crop))
+        assert [item.name for item in found] == ["a", "c", "d"]
 
 
 def test_a_limit_takes_pairs_evenly_apart(pairs):
