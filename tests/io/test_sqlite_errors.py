@@ -13,6 +13,7 @@ from passband.io.sqlite_errors import naming_database
     [
         ("SQLITE_FULL", errno.ENOSPC, "; free some space in {folder}, or choose another folder"),
         ("SQLITE_IOERR_SHMSIZE", errno.ENOSPC, "; free some space in {folder}, or choose another folder"),
+        ("SQLITE_IOERR_WRITE", errno.ENOSPC, "; free some space in {folder}, or choose another folder"),
         ("SQLITE_IOERR_READ", errno.EIO, ""),
         ("SQLITE_BUSY_SNAPSHOT", errno.EBUSY, "; another program keeps it. Close that program, or wait"),
         ("SQLITE_READONLY_DBMOVED", errno.EROFS, "; make the file and its folder writable"),

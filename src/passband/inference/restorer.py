@@ -147,14 +147,14 @@ class Restorer(Rebuilt):
         """Refuse options that the networks do not take here, and not for each image again.
 
         Raises:
-            CheckpointError, ExportError, ValueError: as `network` raises them. An error about the user's own arguments
-                does not name a network, because the user named none.
+            CheckpointError, ExportError, ValueError: as `network` raises them. For `"auto"`, an error about the user's
+                own arguments does not name a network, because the user named none.
         """
         first = self.choice.names[0]
         try:
             self.network(first)
         except CheckpointError as error:
-            if not self._overrides:
+            if not self._overrides or self._given_choice is not None:  # whose networks the user may have named
                 raise
             given = listed([f"{name}={value}" for name, value in self._overrides.items()])
             reason = str(error).removeprefix(f"{first}: ")

@@ -17,6 +17,7 @@ _NONE = (errno.EIO, "")
 _ADVICE = {
     "SQLITE_FULL": _FULL,
     "SQLITE_IOERR_SHM": _FULL,  # a full disk where SQLite shares memory with other processes
+    "SQLITE_IOERR_WRITE": _FULL,  # a user who may not write more, whose disk SQLite does not call full
     "SQLITE_BUSY": _BUSY,
     "SQLITE_LOCKED": _BUSY,
     "SQLITE_READONLY": (errno.EROFS, "; make the file and its folder writable, or choose another folder"),

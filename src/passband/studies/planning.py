@@ -46,7 +46,8 @@ def plan_study(
         device: device to train on, see `models.pick_device`.
 
     Raises:
-        StudyError: if the settings do not fit each other, the recipe or the data, or if the folder holds another study.
+        StudyError: if the settings do not fit each other, the recipe or the data, if the folder holds another study, or
+            if another process plans trials in it for minutes.
         RecipeError: if the recipe does not exist or cannot be used.
         OSError: if the data cannot be read, or the folder cannot be written to.
         ValueError: if the device does not exist.

@@ -213,6 +213,13 @@ class TestAutomatic:
             with pytest.raises(CheckpointError, match=f"^the networks of the weights 'auto' do not take {message}"):
                 Restorer("auto", "cpu", **options)
 
+    def test_a_network_of_a_choice_that_is_given_is_named(self, tmp_path):
+        choice = InspectedChoice(inspector(tmp_path, ["rain"]))
+        for name, message in (("derain-small", "derain-small: tile must be"), ("derain-smal", "No weights named")):
+            choice.names = [name]
+            with pytest.raises(CheckpointError, match=f"^{message}"):
+                Restorer(device="cpu", choice=choice, tile=100)
+
     def test_what_was_chosen_is_the_first_note_of_a_file(self, tmp_path, monkeypatch, tiny_weights):
         restorer, _ = automatic(tmp_path, monkeypatch, ["rain"], 24.0)
         monkeypatch.setattr(restorer, "network", lambda name: Restorer(tiny_weights, "cpu").network())
