@@ -86,8 +86,9 @@ def test_unknown_names_are_refused_with_the_nearest():
         degrade(noise(4, 4), "haze+rian", seed=0, index=0)
     with pytest.raises(ValueError, match="each kind of a mixture once"):
         degrade(noise(4, 4), "haze+haze", seed=0, index=0)
-    with pytest.raises(ValueError, match="a version among 1, 2, got 3"):
-        degrade(noise(4, 4), "haze", seed=0, index=0, version=3)
+    for function in (degrade, degrade_and_develop):
+        with pytest.raises(ValueError, match="a version among 1, 2, got 3"):
+            function(noise(4, 4), "haze", seed=0, index=0, version=3)
     with pytest.raises(ValueError, match="raindrop"):  # which the first version does not have
         degrade(noise(4, 4), "raindrop", seed=0, index=0, version=1)
     with pytest.raises(ValueError, match="count from 0"):

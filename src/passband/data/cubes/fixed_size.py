@@ -140,7 +140,8 @@ def pixel_cube(
         The normalized cube.
 
     Raises:
-        ValueError: if the view is not a multiple of 32 pixels, or the image is smaller than the view.
+        ValueError: if the side of the view cannot be divided into cells, or if a channel has a frequency that cells of
+            this stride lack. Images that are smaller than the view get gray around them.
     """
     image = pad_to_multiple(image[None], 1, BLOCK)[0][0]  # images smaller than a block are padded
     height, width = image.shape[-2:]

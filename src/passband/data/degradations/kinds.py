@@ -160,8 +160,8 @@ def split_kind(kind: str, version: int = NEWEST) -> list[str]:
 
 def _degraded(image: Float[Tensor, "3 H W"], kind: str, seed: int, index: int, version: int) -> Float[Tensor, "3 H W"]:
     """Degrade one image in [0, 1] by each kind of a mixture in turn."""
-    known = VERSIONS[version]
-    for one in split_kind(kind, version):
+    kinds, known = split_kind(kind, version), VERSIONS[version]
+    for one in kinds:
         place = list(known).index(one)
         rng = np.random.default_rng([seed, index, place] if version == 1 else [seed, index, place, version])
         image = known[one](image, rng)
