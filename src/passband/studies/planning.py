@@ -47,7 +47,7 @@ def plan_study(
 
     Raises:
         StudyError: if the settings do not fit each other, the recipe or the data, if the folder holds another study, or
-            if another process plans trials in it for minutes.
+            if another process plans trials in it for longer than two minutes.
         RecipeError: if the recipe does not exist or cannot be used.
         OSError: if the data cannot be read, or the folder cannot be written to.
         ValueError: if the device does not exist.

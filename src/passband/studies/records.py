@@ -16,7 +16,8 @@ def read_study(folder: str | Path) -> StudyRecord:
         folder: folder of the study.
 
     Raises:
-        StudyError: if the folder holds no study, its plan is damaged, or another process plans trials in it for minutes.
+        StudyError: if the folder holds no study, its plan is damaged, or another process plans trials in it for longer
+            than two minutes.
         ImportError: if Optuna is not installed.
         RecipeError: if this version cannot use the recipe of the study.
     """

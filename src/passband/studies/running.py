@@ -49,8 +49,8 @@ def study(
         Record of the study. Trials that diverged or failed are part of it.
 
     Raises:
-        StudyError: if the settings do not fit each other, the recipe or the data, if `output` holds another study, or if
-            another process plans trials in it for minutes.
+        StudyError: if the settings do not fit each other, the recipe or the data, if `output` holds another study, or
+            if another process plans trials in it for longer than two minutes.
         RecipeError: if the recipe does not exist or cannot be used.
         ImportError: if Optuna is not installed.
         OSError: if the data cannot be read, or the folder cannot be written to.
