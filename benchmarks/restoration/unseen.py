@@ -85,7 +85,11 @@ def as_asked(picture: Tensor, options: argparse.Namespace) -> Tensor:
 
 
 def held_out(items: list[Item], options: argparse.Namespace) -> list[Item]:
-    """Return every Nth item from the first, without those whose clean image is nearly one that was learned from."""
+    """Return every Nth item from the first, without those whose clean image is nearly one that was learned from.
+
+    Raises:
+        ValueError: if none is left.
+    """
     scored = items[:: options.hold_out]
     if options.hold_out == 1 and not options.learned:
         return scored
@@ -94,7 +98,10 @@ def held_out(items: list[Item], options: argparse.Namespace) -> list[Item]:
     photos = [hash_of(read_image(path))[None] for folder in options.learned for path in find_images(folder)]
     learned = torch.cat([codes[~places], *photos])
     is_shared = (hash_distances(codes[places], learned) <= ALIKE).any(1)
-    return [item for item, shared in zip(scored, is_shared.tolist(), strict=True) if not shared]
+    kept = [item for item, shared in zip(scored, is_shared.tolist(), strict=True) if not shared]
+    if not kept:
+        raise ValueError(f"none of {len(scored)} pairs is left to score: all clean images are among learned photos")
+    return kept
 
 
 def hash_of(picture: Tensor) -> Tensor:

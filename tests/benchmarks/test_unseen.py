@@ -46,6 +46,8 @@ def test_a_held_out_pair_whose_clean_image_another_pair_shares_is_left_out(pairs
     for crop in (None, 8):  # whole images tell which are alike
         found = unseen.side_by_side_items(tmp_path / "both", options(learned=[tmp_path / "photos"], crop=crop))
         assert [item.name for item in found] == ["a", "c", "d"]
+    with pytest.raises(ValueError, match="none of 11 pairs is left to score"):
+        unseen.pair_items(pairs, options(learned=[pairs / "clean"]))
 
 
 def test_a_limit_takes_pairs_evenly_apart(pairs):

@@ -43,6 +43,10 @@ def test_a_new_folder_is_complete_or_as_it_was_before(tmp_path, error):
     with pytest.raises(FileExistsError, match="new must be a new or empty folder"), new_folder(tmp_path / "new"):
         raise AssertionError
     assert (tmp_path / "new" / "a.json").exists()
+    (tmp_path / "broken").symlink_to("nowhere")
+    for name, problem in (("new/a.json", "a.json is a file"), ("new/a.json/x", "a.json is a file"), ("broken", "link")):
+        with pytest.raises(FileExistsError, match=f"but .*{problem}, and a folder"), new_folder(tmp_path / name):
+            raise AssertionError
 
 
 def test_a_folder_for_results_is_none_below_a_file_or_where_nothing_may_be_written(tmp_path, monkeypatch):

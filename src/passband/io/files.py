@@ -100,11 +100,12 @@ def new_folder(folder: Path) -> Iterator[None]:
         folder: new or empty folder. Folders above it stay.
 
     Raises:
-        FileExistsError: if the folder holds files.
+        FileExistsError: if the folder holds files, or is or lies below a file.
     """
     is_new = not os.path.lexists(folder)
-    if not is_new and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(f"{folder} must be a new or empty folder, but it holds files: choose another folder")
+    problem = file_in_place_of_folder(folder) or ("it holds files" if not is_new and any(folder.iterdir()) else "")
+    if problem:
+        raise FileExistsError(f"{folder} must be a new or empty folder, but {problem}: choose another folder")
     try:
         yield
     except BaseException:
