@@ -22,6 +22,7 @@ from passband.io.paths import fitted_name
 from passband.io.shards import data_folder
 from passband.metrics.instance_scores import CocoScores, instances_json, paper_columns
 from passband.naming import counted, entry, listed, printable
+from passband.processes import worker_context
 from passband.provenance import environment, network_precision, peak_memory, weights_checksum
 from passband.tasks.instances import INSTANCE_CAPTIONS, Instances, beside_truth, cube_form
 
@@ -97,7 +98,11 @@ def evaluate_detector(
     spent = 0.0
     started = time.perf_counter()
     loader = DataLoader(
-        DetectionValidationSet(images, cubes=cube_form(model)), None, num_workers=workers, collate_fn=_as_it_is
+        DetectionValidationSet(images, cubes=cube_form(model)),
+        None,
+        num_workers=workers,
+        collate_fn=_as_it_is,
+        multiprocessing_context=worker_context(workers),
     )
     for place, (image, sample) in enumerate(zip(images, loader, strict=True)):
         before = time.perf_counter()

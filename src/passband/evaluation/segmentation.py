@@ -20,6 +20,7 @@ from passband.io.files import results_folder
 from passband.io.shards import data_folder
 from passband.metrics.mask_scores import SegmentationScores, predicted_classes, resized_logits
 from passband.naming import counted, listed, printable
+from passband.processes import worker_context
 from passband.provenance import environment, network_precision, peak_memory, weights_checksum
 
 DEFAULT_PROTOCOL = "lab_macro"
@@ -85,6 +86,7 @@ def evaluate_segmenter(
         batch,
         num_workers=workers,
         collate_fn=collate_masks,
+        multiprocessing_context=worker_context(workers),
     )
     rows: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []

@@ -24,6 +24,7 @@ from passband.metrics.class_scores import ranking
 from passband.models.class_names import class_names
 from passband.models.classification.gated import logits_of
 from passband.naming import described, listed
+from passband.processes import worker_context
 from passband.provenance import weights_checksum
 from passband.state_dicts import CheckpointError
 
@@ -184,7 +185,13 @@ class Classifier(Rebuilt):
         Yields:
             Each path in order, with a logit for each class, or with the reason why the file failed.
         """
-        loader = DataLoader(_Views(paths, self.preprocessing), batch, num_workers=workers, collate_fn=list)
+        loader = DataLoader(
+            _Views(paths, self.preprocessing),
+            batch,
+            num_workers=workers,
+            collate_fn=list,
+            multiprocessing_context=worker_context(workers),
+        )
         remaining = iter(paths)
         for views in loader:
             scores = iter(self._scores([view for view in views if isinstance(view, Tensor)]))

@@ -1,4 +1,4 @@
-"""Several processes that train one network: agreement on numbers, noise, normalization, signals and the start.
+"""Several processes that train one network: agreement on numbers, noise, normalization, signals, loaders and the start.
 
 The processes split each batch: the first process has the first samples of the batch, and so on. In a run of one
 process, nothing of this changes any number.
@@ -21,6 +21,7 @@ from passband.processes.agreement import (
 from passband.processes.noise import shared_noise
 from passband.processes.normalization import synchronize
 from passband.processes.signals import StopSignals, outlive_signals
+from passband.processes.workers import worker_context
 
 __all__ = [
     "StopSignals",
@@ -39,4 +40,5 @@ __all__ = [
     "summed_counts",
     "synchronize",
     "total",
+    "worker_context",
 ]

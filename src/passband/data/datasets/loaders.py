@@ -10,7 +10,7 @@ from accelerate.utils import send_to_device
 from torch.utils.data import DataLoader
 
 from passband.io.image import ImageError
-from passband.processes import outlive_signals
+from passband.processes import outlive_signals, worker_context
 
 
 class LostWorkerError(RuntimeError):
@@ -27,8 +27,8 @@ def batch_loader(
 ) -> DataLoader[Any]:
     """Return a loader of batches of samples, which are given by their numbers.
 
-    The workers live as long as the batches last: a training has one iteration over all its steps. They are started by
-    the method of `torch.multiprocessing`, which may be fork, forkserver or spawn, and pass batches on in shared memory.
+    The workers live as long as the batches last: a training has one iteration over all its steps. They are started as
+    `processes.worker_context` describes, and pass batches on in shared memory.
 
     Args:
         dataset: data set, with `__getitem__`; the number of a sample decides everything about it.
@@ -45,6 +45,7 @@ def batch_loader(
         collate_fn=collate,
         pin_memory=device is not None and device.type == "cuda",
         worker_init_fn=outlive_signals if workers else None,
+        multiprocessing_context=worker_context(workers),
     )
 
 

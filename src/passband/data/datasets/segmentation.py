@@ -4,11 +4,16 @@ Images are resized to a square, whatever their shape, as in the published polyp 
 alike, by `ops.areas.shrunk_mask`.
 """
 
+import math
 import mmap
+import os
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import reduction
+from multiprocessing.context import get_spawning_popen
 from typing import Any, TypedDict
 
 import numpy as np
@@ -293,20 +298,34 @@ def _fits(size: int) -> bool:
 
 
 class _SharedArrays:
-    """Arrays that forked worker processes of a loader share; other processes keep their own.
+    """Arrays that this process and the worker processes of its loaders share.
 
-    Anonymous mapped memory is limited only by the machine's memory, unlike /dev/shm.
+    A worker inherits the memory if it is forked. Other workers get it as an open file, which exists on Linux only;
+    elsewhere they keep their own arrays. Both are limited only by the machine's memory, unlike /dev/shm.
+
+    Args:
+        count: number of arrays.
+        shape: shape of each array.
+        file: open file with the memory of another process; None for new memory.
     """
 
-    def __init__(self, count: int, shape: tuple[int, ...]):
+    def __init__(self, count: int, shape: tuple[int, ...], file: int | None = None):
         self.count, self.shape = count, shape
-        size = int(np.prod(shape))
-        self.flags = np.frombuffer(mmap.mmap(-1, max(count, 1)), np.uint8)
-        self.values = np.frombuffer(mmap.mmap(-1, max(count * size, 1)), np.uint8)[: count * size]
-        self.values = self.values.reshape(count, *shape)
+        size = max(1, count * (1 + math.prod(shape)))
+        if file is None and hasattr(os, "memfd_create"):
+            file = os.memfd_create("passband")
+            os.truncate(file, size)
+        self.file = file
+        if file is not None:
+            weakref.finalize(self, os.close, file)
+        memory = np.frombuffer(mmap.mmap(-1 if file is None else file, size), np.uint8)
+        self.flags = memory[:count]
+        self.values = memory[count : count * (1 + math.prod(shape))].reshape(count, *shape)
 
-    def __reduce__(self) -> tuple[type["_SharedArrays"], tuple[int, tuple[int, ...]]]:
-        return _SharedArrays, (self.count, self.shape)
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.file is None or get_spawning_popen() is None:  # a copy that is not for a process that starts now
+            return _SharedArrays, (self.count, self.shape)
+        return _received_arrays, (self.count, self.shape, reduction.DupFd(self.file))
 
     def get(self, index: int) -> Tensor | None:
         """Return a copy of the stored values, or None if nothing is stored."""
@@ -316,3 +335,8 @@ class _SharedArrays:
         """Store values. Two processes that store at once store the same values."""
         self.values[index] = values.numpy()
         self.flags[index] = 1
+
+
+def _received_arrays(count: int, shape: tuple[int, ...], file: Any) -> _SharedArrays:
+    """Return the arrays of the process that starts this one."""
+    return _SharedArrays(count, shape, file.detach())
