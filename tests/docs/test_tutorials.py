@@ -1,5 +1,7 @@
 import shlex
 import sys
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -26,13 +28,19 @@ def run_commands(text, monkeypatch):
 @pytest.mark.parametrize("tutorial", TUTORIALS, ids=lambda path: path.stem)
 def test_every_block_of_a_tutorial_runs_as_it_is_written(tutorial, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    names = {}
+    script = ModuleType("__main__")
+    script.__file__ = str(tmp_path / "script.py")  # worker processes import it
+    program = ""
     for language, text in blocks(tutorial):
         if language == "sh":
             run_commands(text, monkeypatch)
         elif language == "python":
-            exec(compile(text, str(tutorial), "exec"), names)
-    assert names, "a tutorial has Python to run"
+            program += text
+            Path(script.__file__).write_text(program)
+            with monkeypatch.context() as patch:
+                patch.setitem(sys.modules, "__main__", script)
+                exec(compile(text, str(tutorial), "exec"), vars(script))
+    assert program, "a tutorial has Python to run"
 
 
 def test_each_tutorial_is_there():
