@@ -456,6 +456,16 @@ def test_train_trains_and_resumes(run, tmp_path, photographs):
     assert "step 2 of 2: psnr" in out
     assert f"Curves: {tmp_path / 'run' / 'curves.png'}" in out
     assert (tmp_path / "run" / "curves.svg").exists()
+    status, out, err = run(
+        *("train", tmp_path / "tiny.toml", "--data", photographs, "-o", tmp_path / "none"),
+        *("--device", "cpu", "--max-minutes", 0),
+    )
+    assert (status, err) == (0, "")
+    assert out.splitlines() == [
+        "step 0 of 2: not validated yet",
+        "Stopped after 0 minutes, before the end of the run. "
+        f"There is no checkpoint in {tmp_path / 'none'} yet: start again in another folder.",
+    ]
     resumed = ("train", "-o", tmp_path / "run", "--resume", "--device", "cpu")
     status, out, _ = run(*resumed)
     assert status == 0

@@ -154,7 +154,7 @@ def _train_one(settings: "Recipe", output: Path, **options: Any) -> None:
 
 
 def _print_result(result: "Progress", output: Path) -> None:
-    """Print the scores of a run, the reason why it ended early, and the path of its weights."""
+    """Print the scores of a run, the reason why it ended early, and the paths of its curves and weights, if any."""
     scores = ", ".join(f"{name} {value:.2f}" for name, value in result.figures.items()) or "not validated yet"
     typer.echo(f"step {result.step} of {result.steps}: {scores}")
     if result.remark:
@@ -163,8 +163,10 @@ def _print_result(result: "Progress", output: Path) -> None:
         typer.echo(f"Stopped {result.reason}, before the end of the run. {resume_hint(output)}")
     elif result.reason is not None:
         typer.echo(f"Ended early: {result.reason}.")
-    draw_curves(output)
-    typer.echo(f"Weights: {', '.join(str(path.parent) for path in sorted(output.glob('weights/*/*.safetensors')))}")
+    if result.step:
+        draw_curves(output)
+    if weights := sorted(str(path.parent) for path in output.glob("weights/*/*.safetensors")):
+        typer.echo(f"Weights: {', '.join(weights)}")
 
 
 def draw_curves(output: Path) -> None:
