@@ -111,6 +111,11 @@ class TestFocalFrequencyLoss:
         with pytest.raises(ValueError, match="a divisor of the height and width of 32 x 48, got 5"):
             focal_frequency_loss(*pair(), patch_factor=5)
 
+    @pytest.mark.parametrize("alpha", [-1.0, float("nan")])
+    def test_a_negative_exponent_would_give_infinite_weights_and_is_refused(self, alpha):
+        with pytest.raises(ValueError, match="an exponent of at least 0, got"):
+            focal_frequency_loss(*pair(), alpha=alpha)
+
 
 class TestRings:
     @settings(deadline=None, max_examples=25)

@@ -171,6 +171,17 @@ def test_a_picture_of_one_tile_is_passed_as_it_is():
     assert torch.equal(seen[0], image)
 
 
+@pytest.mark.parametrize(("side", "multiple"), [(0, 1), ((8, 0), 1), (8, 0), (8, -8)])
+def test_tiles_and_multiples_have_at_least_one_pixel(side, multiple):
+    with pytest.raises(ValueError, match="at least 1 pixel; got"):
+        lay_tiles(20, 20, side, 0, multiple)
+    if multiple < 1:
+        with pytest.raises(ValueError, match="a multiple of at least 1 pixel; got"):
+            pad_to_multiple(torch.rand(1, 3, 20, 20), multiple)
+        with pytest.raises(ValueError, match="at least 1 pixel; got"):
+            lay_tiles(20, 20, 8, 0, border_multiple=multiple)
+
+
 def test_an_overlap_that_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="0 to half their side of 10 pixels; got 6"):
         map_tiles(lambda tile: tile, torch.rand(1, 3, 20, 20), 10, 6)

@@ -131,7 +131,7 @@ def focal_frequency_loss(
     Args:
         restored: predicted images, in [0, 1].
         clean: target images.
-        alpha: exponent of the weights; 0 weighs all frequencies the same.
+        alpha: exponent of the weights, from 0, which weighs all frequencies the same.
         patch_factor: number of patches along each side, which must divide the height and the width.
         average_spectrum: whether spectra are averaged over the batch before they are compared.
         log_matrix: whether weights w become log(1 + w).
@@ -143,7 +143,7 @@ def focal_frequency_loss(
 
     Raises:
         TypeError: if an input is not a tensor of floating-point values.
-        ValueError: if the shapes differ, or `patch_factor` does not divide the sides.
+        ValueError: if the shapes differ, `patch_factor` does not divide the sides, or `alpha` is negative.
 
     Source: Jiang et al., "Focal Frequency Loss for Image Reconstruction and Synthesis", ICCV 2021.
     """
@@ -155,6 +155,8 @@ def focal_frequency_loss(
         raise ValueError(
             f"patch_factor needs a divisor of the height and width of {height} x {width}, got {patch_factor}."
         )
+    if not alpha >= 0:
+        raise ValueError(f"alpha needs an exponent of at least 0, got {alpha}.")
     difference = _patch_spectra(restored, patch_factor) - _patch_spectra(clean, patch_factor)
     if average_spectrum:
         difference = difference.mean(0, keepdim=True)
@@ -172,7 +174,7 @@ class FocalFrequencyLoss(nn.Module):
     """`focal_frequency_loss` as a module.
 
     Args:
-        alpha: exponent of the weights; 0 weighs all frequencies the same.
+        alpha: exponent of the weights, from 0, which weighs all frequencies the same.
         patch_factor: number of patches along each side, which must divide the height and the width.
         average_spectrum: whether spectra are averaged over the batch before they are compared.
         log_matrix: whether weights w become log(1 + w).

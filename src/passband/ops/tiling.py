@@ -26,8 +26,13 @@ def pad_to_multiple(
     Returns:
         The padded image, and the (height, width) to which it must be cropped. Padding reflects the image. If the
         padding is at least as long as the side, the last row or column is repeated instead.
+
+    Raises:
+        ValueError: if the multiple is less than 1.
     """
     check_images(image, "pad_to_multiple")
+    if multiple < 1:
+        raise ValueError(f"pad_to_multiple needs a multiple of at least 1 pixel; got {multiple}")
     height, width = image.shape[-2:]
     bottom, right = (-(-max(side, minimum) // multiple) * multiple - side for side in (height, width))
     for padding, side in (((0, 0, 0, bottom), height), ((0, right, 0, 0), width)):
@@ -145,9 +150,12 @@ def lay_tiles(
             `multiple`. With 1, each border is exactly in the middle of the overlap.
 
     Raises:
-        ValueError: if the overlap is more than half the side, or if side or overlap is not a multiple of `multiple`.
+        ValueError: if a side or a multiple is less than 1, if the overlap is more than half the side, or if side or
+            overlap is not a multiple of `multiple`.
     """
     sides = (side, side) if isinstance(side, int) else side
+    if min(*sides, multiple, 1 if border_multiple is None else border_multiple) < 1:
+        raise ValueError(f"tiles need a side and a multiple of at least 1 pixel; got {side} and {multiple}")
     if not 0 <= overlap <= min(sides) // 2:
         raise ValueError(f"the overlap of tiles must be 0 to half their side of {side} pixels; got {overlap}")
     if any(number % multiple for number in (*sides, overlap)):
