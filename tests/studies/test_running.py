@@ -9,6 +9,7 @@ import subprocess
 import sys
 from contextlib import ExitStack, closing
 
+import psutil
 import pytest
 import torch
 
@@ -260,6 +261,7 @@ def test_a_study_that_another_program_keeps_says_what_to_do_and_loses_nothing(
             browser.execute("BEGIN EXCLUSIVE")
         with pytest.raises((WriteError, StudyError), match=re.escape(message)):
             study(settings(retrain=1), tmp_path, **folders)
+    assert str(tmp_path / "study.db") not in {file.path for file in psutil.Process().open_files()}
     assert [trial.state for trial in read_study(tmp_path).trials] == ["waiting"] * 4
 
 

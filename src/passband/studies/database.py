@@ -57,10 +57,14 @@ class Database:
 
     def __init__(self, folder: Path, plan: Plan):
         optuna = import_optuna()
+        from sqlalchemy.pool import NullPool  # comes with Optuna
+
         url = f"sqlite:///{(folder / DATABASE).resolve().as_posix()}"
         self.folder, self.plan = folder, plan
         with naming_database(folder / DATABASE, "database"):
-            self._storage = optuna.storages.RDBStorage(url, engine_kwargs={"connect_args": {"timeout": PATIENCE}})
+            # without a pool, no connection stays open if the storage cannot be made
+            settings = {"connect_args": {"timeout": PATIENCE}, "poolclass": NullPool}
+            self._storage = optuna.storages.RDBStorage(url, engine_kwargs=settings)
         self._studies: dict[Group, Study] = {}
 
     def close(self) -> None:
