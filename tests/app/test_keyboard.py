@@ -124,11 +124,11 @@ def test_the_tab_key_reaches_every_control_visibly_and_each_has_a_name(visit, ph
     assert hidden == []
     assert page.evaluate(REACHABLE) == []
     for button in page.locator("button.label-wrap:visible").all():
-        button.press("Enter")
         expect(button).to_have_attribute("aria-expanded", re.compile("true|false"))
         was = button.get_attribute("aria-expanded")
-        button.press("Enter")
-        expect(button).to_have_attribute("aria-expanded", {"true": "false", "false": "true"}[was])
+        for state in ({"true": "false", "false": "true"}[was], was):
+            button.press("Enter")
+            expect(button).to_have_attribute("aria-expanded", state)
     assert nameless(page) == []
 
 
