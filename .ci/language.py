@@ -31,9 +31,8 @@ LENGTH = 120
 """Characters in a line of a document; tables, links and code blocks are as long as they need to be."""
 
 
-def docstrings(path: Path) -> Iterator[tuple[int, str]]:
+def docstrings(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """Line numbers and texts of all docstrings in a file, those of attributes included."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         for statement in body if isinstance(body, list) else ():
@@ -45,7 +44,10 @@ def docstrings(path: Path) -> Iterator[tuple[int, str]]:
 
 def python_faults(path: Path) -> Iterator[tuple[int, str]]:
     """Find faults in the docstrings of a Python file, with their lines."""
-    for start, text in docstrings(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    if path.is_relative_to(PACKAGE) and not path.is_relative_to(COMMANDS):
+        yield from section_faults(tree)
+    for start, text in docstrings(tree):
         section, margin = "", 0
         for number, line in enumerate(text.split("\n"), start):
             stripped = line.strip()
@@ -71,12 +73,11 @@ def own_errors(node: ast.AST) -> Iterator[str]:
             yield from own_errors(child)
 
 
-def section_faults(path: Path) -> Iterator[tuple[int, str]]:
+def section_faults(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """Find public functions of a Python file whose docstrings lack a section, with their lines.
 
     Args is not asked for in methods, because a base class or a protocol may describe the arguments.
     """
-    tree = ast.parse(path.read_text(encoding="utf-8"))
     scopes = [tree, *(node for node in tree.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_"))]
     for scope in scopes:
         for function in scope.body:
@@ -114,10 +115,7 @@ def main() -> int:
     for path in map(Path, filter(None, names)):
         if path.suffix == ".py" and path.parts[0] == "tests":
             continue
-        faults = [*python_faults(path)] if path.suffix == ".py" else [*document_faults(path)]
-        if path.suffix == ".py" and path.is_relative_to(PACKAGE) and not path.is_relative_to(COMMANDS):
-            faults += section_faults(path)
-        for line, fault in faults:
+        for line, fault in python_faults(path) if path.suffix == ".py" else document_faults(path):
             print(f"{path}:{line}: {fault}")
             count += 1
     print(f"{count} faults" if count else "language: nothing found")

@@ -79,7 +79,7 @@ class InspectedChoice:
             diagnosis = self.inspector.inspect_file(file, max_pixels=max_pixels)
             return self._decide([diagnosis], lambda: [read_image(file, max_pixels=max_pixels)])
 
-        return decide() if isinstance(file, bytes) else self._last_image.get(Path(file), decide, max_pixels)
+        return self._last_image.get(file, decide, max_pixels)
 
     def of_video(self, path: Path, *, as_one: bool = False) -> VideoDecision:
         """Inspect a few frames of each scene of a video and choose once for the scene.

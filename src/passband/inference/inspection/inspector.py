@@ -251,7 +251,7 @@ class Inspector(Rebuilt):
             views = file_views(file, max_pixels=max_pixels)
             return self._diagnose(views, lambda: read_image(file, max_pixels=max_pixels))
 
-        return diagnose() if isinstance(file, bytes) else self._last.get(file, diagnose, max_pixels)
+        return self._last.get(file, diagnose, max_pixels)
 
     def inspect(self, paths: Sequence[str | Path]) -> Iterator[Inspected]:
         """Inspect files one by one; a bad file does not stop the others.

@@ -13,19 +13,21 @@ class LastFile(Generic[Result]):
     def __init__(self) -> None:
         self._last: tuple[Hashable, Result] | None = None
 
-    def get(self, path: Path, compute: Callable[[], Result], *settings: Hashable) -> Result:
+    def get(self, file: Path | bytes, compute: Callable[[], Result], *settings: Hashable) -> Result:
         """Return the result for a file, which is computed if the last one was for another file or other settings.
 
         Args:
-            path: path of the file.
+            file: path of the file, or its content, whose result is not remembered.
             compute: function that computes the result.
             settings: everything else that decides the result.
 
         Raises:
             OSError: if the file cannot be read.
         """
-        stat = path.stat()
-        key = (path, stat.st_size, stat.st_mtime_ns, settings)
+        if isinstance(file, bytes):
+            return compute()
+        stat = file.stat()
+        key = (file, stat.st_size, stat.st_mtime_ns, settings)
         last = self._last  # read once, because another thread may replace it by the result for another file
         if last is None or last[0] != key:
             last = self._last = key, compute()
